@@ -1,0 +1,3 @@
+"""Why does it decide so."""
+
+raikit_api = 1

@@ -1,0 +1,3 @@
+"""For whom is it worse."""
+
+raikit_api = 1

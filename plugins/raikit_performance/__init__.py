@@ -1,0 +1,3 @@
+"""How good is it: utility and calibration."""
+
+raikit_api = 1

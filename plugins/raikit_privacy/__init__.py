@@ -1,0 +1,3 @@
+"""What does it remember."""
+
+raikit_api = 1

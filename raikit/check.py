@@ -1,0 +1,162 @@
+"""The contract of a check: what it is called, what it needs, what it may be asked, and what it is given."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from raikit.results import CheckResult, Comparison, Metric
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from raikit.data.dataset import Dataset
+    from raikit.models.base import Model
+    from raikit.predictions import Predictions
+    from raikit.runs import RunView
+
+Task = Literal["binary", "multiclass", "multilabel", "regression"]
+
+
+class CheckOptions(BaseModel):
+    """Base of a check's options; describe every field, the description is its documentation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Requires:
+    """What must be there for a check to run; what is not there is the reason why it is skipped.
+
+    Parameters
+    ----------
+    columns : set of {"target", "sensitive", "cluster", "weight", "score", "prediction"}
+        Roles of the predictions table.
+    capabilities : set of {"labels", "scores", "gradients", "embeddings", "trainable"}
+        What the model must be able to do. A table of predictions has ``labels`` and, with a score, ``scores``.
+    modalities : set of {"text", "image", "audio", "tabular"}
+        Each must be among the inputs.
+    tasks : set of str
+        Tasks it can measure; empty for any.
+    splits : set of str
+        Splits that must hold rows.
+    min_rows : int
+        Fewest rows in the audited split.
+    """
+
+    columns: frozenset[str] | set[str] = frozenset()
+    capabilities: frozenset[str] | set[str] = frozenset()
+    modalities: frozenset[str] | set[str] = frozenset()
+    tasks: frozenset[str] | set[str] = frozenset()
+    splits: frozenset[str] | set[str] = frozenset()
+    min_rows: int = 1
+
+
+@dataclass(frozen=True)
+class CheckContext:
+    """What a check may look at; read-only.
+
+    Attributes
+    ----------
+    data : Dataset or None
+        ``.batches(split, size)`` and ``.frame(columns, split)``. None when the audit has predictions and no inputs.
+    predictions : Predictions
+        Scored rows: columns on demand, and cells counted by DuckDB.
+    model : Model or None
+        None with ``kind: predictions``.
+    classes : list
+        Class labels in the order of the scores; empty for regression.
+    positive : label or None
+        The positive class of a binary target.
+    sensitive, cluster : tuple of str
+        Columns of the predictions with that role, in the order of the configuration.
+    weight : str or None
+    rng : numpy.random.Generator
+        From the run's seed and the check's name, so that order, selection and resume change no number.
+    workdir : Path
+        A folder of this check's own; kept over ``--resume``, its artifacts kept in the run.
+    progress : callable
+        ``progress(done, total)``.
+    """
+
+    task: Task
+    predictions: Predictions
+    data: Dataset | None
+    model: Model | None
+    classes: Sequence[Any]
+    positive: Any
+    sensitive: tuple[str, ...]
+    cluster: tuple[str, ...]
+    weight: str | None
+    seed: int
+    workdir: Path
+    confidence: float = 0.95
+    progress: Callable[[int, int], None] = lambda done, total: None
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger("raikit.check"))
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """A generator that starts at this check's seed each time it is asked for."""
+        import numpy as np
+
+        return np.random.default_rng(self.seed)
+
+    @property
+    def trainer(self) -> Callable[..., Any]:
+        """`raikit.fit`: the one training loop, for fine-tuning and shadow models."""
+        from raikit.models.trainer import fit
+
+        return fit
+
+
+class Check(ABC):
+    """One examination of a model. Subclass it, name it, and return a `CheckResult` from `run`.
+
+    The first part of `name` owns the metric ids: a check called ``fairness.groups`` emits ``fairness.*``.
+
+    Attributes
+    ----------
+    name : str
+        Dotted, unique in a run.
+    pillar : str
+        A plain string; a plugin may bring its own.
+    cost : {"quick", "slow"}
+        Slow checks run only when asked for by name or with ``--all``.
+    requires : Requires
+    produces : list of str
+        Address patterns of the metrics that may come out, so that a typing mistake in a rule is found before data is
+        read.
+    """
+
+    name: ClassVar[str]
+    pillar: ClassVar[str]
+    cost: ClassVar[Literal["quick", "slow"]] = "quick"
+    requires: ClassVar[Requires] = Requires()
+    produces: ClassVar[Sequence[str]] = ()
+
+    class Options(CheckOptions):
+        """No options."""
+
+    def __init__(self, options: CheckOptions | None = None) -> None:
+        self.options: Any = options if options is not None else self.Options()
+
+    @abstractmethod
+    def run(self, ctx: CheckContext) -> CheckResult:
+        """Examine the model; raise whatever goes wrong, the audit goes on."""
+
+    def address(self, metric: Metric) -> str:
+        """The id that `metric` will have in the record, for findings that rest on it."""
+        return metric.address(self.prefix())
+
+    @classmethod
+    def prefix(cls) -> str:
+        """The first part of the check's name, which its metric ids begin with."""
+        return cls.name.split(".", 1)[0]
+
+    compare: Callable[[RunView, RunView, Any], list[Comparison]] | None = None

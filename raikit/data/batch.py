@@ -1,0 +1,43 @@
+"""A batch of rows as a model gets it: decoded media, text and columns, by input name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Modality = Literal["text", "image", "audio", "tabular"]
+
+
+class Audio(NamedTuple):
+    """A mono waveform: float32 samples in [-1, 1], shape (t,), and their rate in Hz."""
+
+    samples: np.ndarray
+    rate: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of a dataset.
+
+    Attributes
+    ----------
+    ids : sequence, length n
+    inputs : mapping of input name to its n values
+        text: ``list[str | None]``; image: list of uint8 arrays of shape (height, width, 3) or None, sizes may differ;
+        audio: ``list[Audio | None]``; tabular: a pandas DataFrame of n rows. None is a missing input.
+    target : ndarray, shape (n,), or None
+        Index into the classes (int64), or float64 for regression.
+    weight : ndarray, shape (n,), or None
+    """
+
+    ids: Sequence[Any]
+    inputs: Mapping[str, Any]
+    target: np.ndarray | None = None
+    weight: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)

@@ -1,0 +1,59 @@
+"""The errors a person meets: one sentence that says where, what, and the way out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RaikitError(Exception):
+    """Anything raikit itself refuses; the command line prints it without a traceback and exits with `exit_code`."""
+
+    exit_code = 2
+
+
+class ConfigError(RaikitError):
+    """audit.yaml (or an option on the command line) says something that cannot be done."""
+
+
+class DataError(RaikitError):
+    """The table or its media cannot be used as configured."""
+
+
+class ModelError(RaikitError):
+    """The model cannot be loaded, trained or asked."""
+
+
+class PluginError(RaikitError):
+    """A plugin or check breaks the contract of `raikit.hookspecs`."""
+
+
+class RunError(RaikitError):
+    """A run directory cannot be written, resumed, read or trusted."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the closest known name, or an empty string.
+
+    Examples
+    --------
+    >>> nearest("skin_tome", ["sex", "skin_tone"])
+    " Did you mean 'skin_tone'?"
+    >>> nearest("zebra", ["sex", "skin_tone"])
+    ''
+    """
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def listed(names: Iterable[object], limit: int = 12) -> str:
+    """Join names for a message, at most `limit` of them, each cut at 60 characters.
+
+    Examples
+    --------
+    >>> listed(["b", "a"])
+    'a, b'
+    """
+    texts = sorted(str(name) if len(str(name)) <= 60 else str(name)[:57] + "..." for name in names)
+    more = f" and {len(texts) - limit} more" if len(texts) > limit else ""
+    return ", ".join(texts[:limit]) + more

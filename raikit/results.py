@@ -1,0 +1,318 @@
+"""What a check returns: metrics, findings, tables, figures and artifacts. This is the record's schema, version 1.
+
+Everything here is data: serialisable, validated when it is made, and enough to draw a report when the plugin that
+made it is gone. Readers ignore fields that they do not know.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from raikit import address
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = "1"
+
+Severity = Literal["fail", "warn", "note"]
+Direction = Literal["lower", "higher"]
+CheckStatus = Literal["ok", "skipped", "error", "not_loaded", "deselected", "missing"]
+
+
+def plain(value: Any) -> Any:
+    """Turn NumPy and pandas scalars into Python's, NaN, infinities and NaT into None, anything else into text."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if hasattr(value, "item") and getattr(value, "shape", ()) == ():
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence | set | frozenset):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    written = str(value)
+    return None if written in {"NaT", "<NA>"} else written
+
+
+Number = Annotated[float | None, BeforeValidator(plain)]
+Count = Annotated[int | None, BeforeValidator(plain)]
+Value = Annotated[str | int | float | bool | None, BeforeValidator(plain)]
+
+
+class Model(BaseModel):
+    """Base of everything in the record."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
+class Metric(Model):
+    """One number with its uncertainty, or the reason why there is none.
+
+    Parameters
+    ----------
+    name : str
+        Name without its prefix: ``selection_rate``. The harness composes `id` from the check's first part and these.
+    value : float or None
+        None (or NaN) is undefined and needs a `reason`.
+    low, high : float
+        Ends of the interval at `level`. What is not an estimate has both equal to the value: `Metric.exact`.
+    n : int
+        Rows behind the value: for a rate, its denominator.
+    method : str
+        How the interval was obtained, fit for a table cell: ``Clopper-Pearson``.
+    args : mapping
+        Arguments of the address, in parentheses.
+    over : sequence of str, optional
+        Columns of the address, in brackets.
+    group : mapping, optional
+        Fixed values of columns in `over`; None is the missing group.
+    direction : {"lower", "higher"}, optional
+        Which way is better; None for signed and descriptive quantities.
+    unit : str, optional
+        ``rate`` (a share between 0 and 1, shown in percent), ``points`` (a difference of rates), ``ratio``, or the
+        target's own unit.
+
+    Raises
+    ------
+    ValueError
+        If a value lacks its interval, `n` or `method`, if an undefined one lacks its reason, or if the ends are
+        crossed.
+
+    Examples
+    --------
+    >>> Metric("selection_rate", 0.4, low=0.3, high=0.5, n=96, method="Clopper-Pearson").value
+    0.4
+    """
+
+    id: str | None = None
+    name: str
+    value: Number = None
+    low: Number = None
+    high: Number = None
+    level: Number = None
+    n: Count = None
+    n_clusters: Count = None
+    method: str | None = None
+    args: dict[str, Value] = Field(default_factory=dict)
+    over: list[str] | None = None
+    group: dict[str, Value] | None = None
+    direction: Direction | None = None
+    unit: str | None = None
+    simultaneous: bool = False
+    reason: str | None = None
+    flags: list[str] = Field(default_factory=list)
+    p_value: Number = None
+    p_adjusted: Number = None
+    adjustment: str | None = None
+    minimum_detectable: Number = None
+    effective_n: Number = None
+    excluded: list[str] = Field(default_factory=list)
+    subject: str = "model"
+    judged: JudgedOver | None = None
+
+    def __init__(self, name: str = "", value: Any = None, **fields: Any) -> None:
+        super().__init__(name=name, value=value, **fields)
+
+    @model_validator(mode="after")
+    def _is_honest(self) -> Self:
+        if self.value is None:
+            if not self.reason:
+                raise ValueError(f"metric {self.name!r}: an undefined value needs reason='…'")
+            self.low = self.high = None
+            return self
+        lacking = [field for field in ("low", "high", "n", "method") if getattr(self, field) is None]
+        if lacking:
+            raise ValueError(
+                f"metric {self.name!r}: a value needs {', '.join(lacking)}; for what is not an estimate use "
+                "Metric.exact(name, value), without a valid interval give the widest one and flags=['unreliable']"
+            )
+        assert self.low is not None and self.high is not None
+        if self.low > self.high:
+            raise ValueError(f"metric {self.name!r}: low {self.low} is above high {self.high}")
+        if self.level is None and self.method != "exact":
+            self.level = 0.95
+        return self
+
+    @classmethod
+    def exact(cls, name: str, value: float, *, n: int = 1, **fields: Any) -> Metric:
+        """Make a metric of what is no estimate: a count, an epsilon, a number of parameters."""
+        return cls(name, value, low=value, high=value, n=n, method="exact", **fields)
+
+    @classmethod
+    def undefined(cls, name: str, reason: str, **fields: Any) -> Metric:
+        """Make a metric that has no value, with the reason."""
+        return cls(name, None, reason=reason, **fields)
+
+    def address(self, prefix: str) -> str:
+        """Compose this metric's id under the given first part."""
+        return address.format(
+            f"{prefix}.{self.name}", args=self.args, over=self.over or (), group=self.group or None
+        )
+
+
+class JudgedOver(Model):
+    """The same quantity over the groups that are large enough to be judged, where that differs from `Metric.value`."""
+
+    value: Number
+    low: Number
+    high: Number
+    left_out: list[str] = Field(default_factory=list)
+    reason: str = ""
+
+
+class Finding(Model):
+    """A sentence that a person should read, with the addresses it rests on.
+
+    Parameters
+    ----------
+    sentence : str
+        Who, how much, compared with whom, how sure, from how much data. No adjectives.
+    severity : {"fail", "warn", "note"}
+    what, who, certainty : str
+        The same in parts, for tables: what is measured, for whom, how sure.
+    metrics : list of str
+        Addresses (`Check.address` makes them).
+    figures : list of str
+        Ids of figures of the same check.
+    """
+
+    sentence: str = Field(min_length=1)
+    severity: Severity = "note"
+    what: str = ""
+    who: str = ""
+    certainty: str = ""
+    metrics: list[str] = Field(default_factory=list)
+    figures: list[str] = Field(default_factory=list)
+    group: dict[str, Value] | None = None
+
+
+class Column(Model):
+    """A column of a table: its heading and how its cells are written."""
+
+    name: str
+    title: str
+    format: Literal["text", "integer", "number", "percent", "p"] = "text"
+
+
+class Table(Model):
+    """Rows of scalars under typed columns.
+
+    Examples
+    --------
+    >>> Table(id="t", title="Rows", columns=[Column(name="n", title="Rows", format="integer")], rows=[[3]]).rows
+    [[3]]
+    """
+
+    id: str
+    title: str
+    columns: list[Column]
+    rows: list[list[Value]]
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _is_rectangular(self) -> Self:
+        for number, row in enumerate(self.rows, 1):
+            if len(row) != len(self.columns):
+                raise ValueError(f"table {self.id!r}: row {number} has {len(row)} cells, not {len(self.columns)}")
+        return self
+
+    @classmethod
+    def from_frame(cls, id: str, title: str, frame: pd.DataFrame, formats: Mapping[str, str] | None = None,
+                   titles: Mapping[str, str] | None = None, note: str = "") -> Table:
+        """Make a table of a data frame; `formats` and `titles` by column, the index is left out."""
+        formats, titles = formats or {}, titles or {}
+        columns = [
+            Column.model_validate(
+                {"name": str(name), "title": titles.get(name, str(name).replace("_", " ")),
+                 "format": formats.get(name, "text")}
+            )
+            for name in frame.columns
+        ]
+        rows = [[plain(cell) for cell in row] for row in frame.itertuples(index=False, name=None)]
+        return cls(id=id, title=title, columns=columns, rows=rows, note=note)
+
+
+class Figure(Model):
+    """A Vega-Lite spec with its data, or a picture.
+
+    Parameters
+    ----------
+    id, title : str
+        `id` is unique within the check.
+    alt : str
+        What the figure says, for who cannot see it; required.
+    spec : dict, optional
+        Vega-Lite 6 without ``data``: `data` is put in as ``{"values": data}`` under the name ``table``. Colours by role:
+        ``var(--ink)``, ``var(--ink-2)``, ``var(--rule)``, ``var(--q1)`` … ``var(--q5)`` (a quantity's ramp).
+    data : list of dict
+        Rows that the spec draws and that "Show numbers" lists.
+    image : str, optional
+        ``data:image/png;base64,…`` (`Figure.png`).
+    """
+
+    id: str
+    title: str
+    subtitle: str = ""
+    alt: str = Field(min_length=1)
+    spec: dict[str, Any] | None = None
+    data: Annotated[list[dict[str, Any]], BeforeValidator(plain)] = Field(default_factory=list)
+    image: str | None = Field(None, pattern=r"^data:image/(png|jpeg);base64,[A-Za-z0-9+/=]+$")
+
+    @model_validator(mode="after")
+    def _shows_something(self) -> Self:
+        if (self.spec is None) == (self.image is None):
+            raise ValueError(f"figure {self.id!r}: give either a Vega-Lite spec or an image")
+        return self
+
+    @classmethod
+    def png(cls, id: str, title: str, alt: str, image: bytes, **fields: Any) -> Figure:
+        """Make a figure of the bytes of a PNG file."""
+        return cls(id=id, title=title, alt=alt, image="data:image/png;base64," + base64.b64encode(image).decode(), **fields)
+
+
+class Artifact(Model):
+    """A file that a check leaves in the run; `path` is relative to `CheckContext.workdir`."""
+
+    path: str
+    title: str = ""
+    media_type: str = "application/octet-stream"
+
+
+class CheckResult(Model):
+    """All that a check found."""
+
+    metrics: list[Metric] = Field(default_factory=list)
+    findings: list[Finding] = Field(default_factory=list)
+    tables: list[Table] = Field(default_factory=list)
+    figures: list[Figure] = Field(default_factory=list)
+    artifacts: list[Artifact] = Field(default_factory=list)
+
+
+class Comparison(Model):
+    """How one metric differs between a candidate and a baseline (candidate minus baseline)."""
+
+    metric: str
+    value: Number
+    low: Number
+    high: Number
+    p_value: Number
+    margin: float = 0.0
+    paired: bool = False
+    method: str = ""
+    n: Count = None
+    loser: str | None = None
+    reason: str | None = None
+
+
+Metric.model_rebuild()

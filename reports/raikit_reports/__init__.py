@@ -1,0 +1,3 @@
+"""Every output format."""
+
+raikit_api = 1

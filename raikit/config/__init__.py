@@ -1,0 +1,1 @@
+"""audit.yaml: what is audited, on which data, by which checks, under which policy."""

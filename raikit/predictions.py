@@ -1,0 +1,119 @@
+"""The scored rows: one Parquet file, read by column or counted by DuckDB, never copied whole unless asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raikit.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Columns of predictions.parquet that are not the user's own; `score.CLASS`, `target.L`, `prediction.L` follow them.
+RESERVED = ("id", "split", "target", "prediction", "score")
+
+
+class Predictions:
+    """Rows of every split with truth, prediction, score and the sensitive, cluster and weight columns.
+
+    Parameters
+    ----------
+    path : Path
+        ``predictions.parquet``: ``id``, ``split``, ``target``, ``prediction``; ``score`` (binary: the probability of
+        the positive class) or ``score.CLASS`` (multiclass); then the sensitive columns (text, null is missing), the
+        cluster columns (text) and the weight.
+    split : str
+        The audited split; the default of every method.
+    """
+
+    def __init__(self, path: Path, split: str = "test") -> None:
+        self.path, self.split = path, split
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """Names of all columns."""
+        import pyarrow.parquet as pq
+
+        return list(pq.read_schema(self.path).names)
+
+    @cached_property
+    def _sizes(self) -> dict[str, int]:
+        counted = self._sql('SELECT split, count(*) AS n FROM rows GROUP BY split')
+        return dict(zip(counted["split"], counted["n"].astype(int), strict=True))
+
+    def size(self, split: str | None = None) -> int:
+        """Rows in a split."""
+        return self._sizes.get(split or self.split, 0)
+
+    @property
+    def splits(self) -> list[str]:
+        """Splits that hold rows."""
+        return sorted(self._sizes)
+
+    def frame(self, columns: Sequence[str] | None = None, split: str | None = None) -> pd.DataFrame:
+        """Read columns of one split into a new frame, rows in the order of the file.
+
+        Parameters
+        ----------
+        columns : sequence of str, optional
+            Absent: all of them.
+        split : str, optional
+            Absent: the audited one; ``"*"``: all, with the column ``split``.
+
+        Raises
+        ------
+        DataError
+            If a column is not there, with the nearest name.
+        """
+        import pyarrow.parquet as pq
+
+        wanted = list(columns) if columns is not None else self.columns
+        self._check(wanted)
+        filters = None if split == "*" else [("split", "==", split or self.split)]
+        frame = pq.read_table(self.path, columns=wanted, filters=filters).to_pandas()
+        return frame[wanted]
+
+    def cells(self, by: Sequence[str], split: str | None = None, weight: str | None = None) -> pd.DataFrame:
+        """Count the rows of every combination of `by`, out of core.
+
+        Parameters
+        ----------
+        by : sequence of str
+            Columns: sensitive features, clusters, ``target``, ``prediction``.
+        weight : str, optional
+            Column of sampling weights.
+
+        Returns
+        -------
+        DataFrame
+            The columns of `by`, then ``n`` (rows) and, with `weight`, ``w`` (sum of weights) and ``w2`` (sum of their
+            squares); ordered by the columns, nulls last.
+        """
+        self._check([*by, *([weight] if weight else [])])
+        names = ", ".join(_quoted(column) for column in by)
+        sums = f", sum({_quoted(weight)}) AS w, sum({_quoted(weight)} * {_quoted(weight)}) AS w2" if weight else ""
+        where = "" if split == "*" else "WHERE split = $split"
+        # names are quoted identifiers of columns that were just checked; values travel as parameters
+        query = f"SELECT {names}, count(*) AS n{sums} FROM rows {where} GROUP BY {names} ORDER BY {names} NULLS LAST"  # noqa: S608
+        return self._sql(query, None if split == "*" else {"split": split or self.split})
+
+    def _sql(self, query: str, parameters: dict[str, Any] | None = None) -> pd.DataFrame:
+        import duckdb
+
+        with duckdb.connect(config={"threads": "2"}) as connection:
+            connection.from_parquet(str(self.path)).create_view("rows")
+            frame: pd.DataFrame = connection.execute(query, parameters).df()
+        return frame
+
+    def _check(self, wanted: Sequence[str]) -> None:
+        for column in wanted:
+            if column not in self.columns:
+                hint = nearest(column, self.columns)
+                raise DataError(f"predictions have no column {column!r}.{hint} Columns there: {', '.join(self.columns)}.")
+
+
+def _quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'

@@ -1,0 +1,144 @@
+"""Rates of groups: exact limits, weights, and limits that hold for all groups at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from raikit.stats._types import FloatArray, tail_of
+
+
+def clopper_pearson(
+    x: ArrayLike, n: ArrayLike, level: float = 0.95, sided: Literal["two", "lower", "upper"] = "two"
+) -> tuple[FloatArray, FloatArray]:
+    """Exact limits of a binomial rate.
+
+    Parameters
+    ----------
+    x, n : array_like
+        Successes and trials; they broadcast. Real numbers are accepted (see `effective_counts`).
+    level : float, in (0, 1)
+    sided : {"two", "lower", "upper"}
+        ``"lower"``: all of the error on the lower limit and `high` = 1; ``"upper"``: `low` = 0.
+
+    Returns
+    -------
+    (low, high) : ndarrays
+        NaN where n is 0: the rate is undefined. Never [0, 0]: 0 of 5 gives [0, 0.52].
+
+    Raises
+    ------
+    ValueError
+        If x is outside [0, n] or `level` outside (0, 1).
+
+    References
+    ----------
+    .. [1] Clopper and Pearson, "The use of confidence or fiducial limits", Biometrika 1934.
+
+    Examples
+    --------
+    >>> low, high = clopper_pearson([0, 5], [5, 5])
+    >>> low.round(2).tolist(), high.round(2).tolist()
+    ([0.0, 0.48], [0.52, 1.0])
+    """
+    tail = tail_of(level) * (1 if sided == "two" else 2)
+    low, high = limits_at(x, n, tail)
+    defined = ~np.isnan(low)
+    if sided == "lower":
+        high = np.where(defined, 1.0, np.nan)
+    elif sided == "upper":
+        low = np.where(defined, 0.0, np.nan)
+    return low, high
+
+
+def limits_at(x: ArrayLike, n: ArrayLike, tail: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Clopper-Pearson limits that each err with probability `tail` (which broadcasts with x and n)."""
+    from scipy.special import betainccinv, betaincinv
+
+    events, trials, tail = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (x, n, tail)))
+    if np.any((events < 0) | (events > trials * (1 + 1e-12))):
+        raise ValueError("x must lie between 0 and n")
+    failures = np.maximum(trials - events, 0.0)
+    with np.errstate(invalid="ignore"):
+        low = np.where(events > 0, betaincinv(np.maximum(events, 1e-300), failures + 1, tail), 0.0)
+        high = np.where(failures > 0, betainccinv(events + 1, np.maximum(failures, 1e-300), tail), 1.0)
+    undefined = ~(trials > 0)
+    return np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)
+
+
+def effective_counts(sum_w_x: ArrayLike, sum_w: ArrayLike, sum_w2: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Successes and trials that carry as much information as weighted rows do (Kish), for exact limits.
+
+    Parameters
+    ----------
+    sum_w_x : array_like
+        Sum of the weights of the successes.
+    sum_w, sum_w2 : array_like, >= 0
+        Sums of the weights and of their squares. The scale of the weights does not matter.
+
+    Returns
+    -------
+    (x, n) : ndarrays
+        ``n = (sum w)^2 / sum w^2`` and ``x = rate * n``; both 0 where there is no weight.
+
+    References
+    ----------
+    .. [1] Kish, "Survey Sampling", 1965, section 11.7.
+
+    Examples
+    --------
+    >>> x, n = effective_counts(3.0, 10.0, 10.0)      # ten rows of weight 1
+    >>> float(x), float(n)
+    (3.0, 10.0)
+    """
+    events, total, squares = (np.asarray(v, dtype=float) for v in (sum_w_x, sum_w, sum_w2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        n = np.where(squares > 0, total**2 / squares, 0.0)
+        rate = np.where(total > 0, events / total, 0.0)
+    return np.clip(rate, 0.0, 1.0) * n, n
+
+
+@dataclass(frozen=True)
+class RateIntervals:
+    """Rates of k groups with two intervals each: one for reading a group alone, one that holds for all at once.
+
+    Parameters
+    ----------
+    value, low, high : ndarray, shape (k,)
+        Rates and *simultaneous* limits.
+    low_pointwise, high_pointwise : ndarray, shape (k,)
+        Limits of each group by itself.
+    method : str
+    """
+
+    value: FloatArray
+    low: FloatArray
+    high: FloatArray
+    low_pointwise: FloatArray
+    high_pointwise: FloatArray
+    method: str
+
+
+def simultaneous_rates(x: ArrayLike, n: ArrayLike, level: float = 0.95) -> RateIntervals:
+    """Exact intervals of the rates of k separate groups, each alone and all at once (Sidak).
+
+    Parameters
+    ----------
+    x, n : array_like, shape (k,)
+        Successes and trials; a group with n = 0 is undefined (NaN) and not counted in k.
+    level : float, in (0, 1)
+
+    References
+    ----------
+    .. [1] Sidak, "Rectangular confidence regions for the means of multivariate normal distributions", JASA 1967.
+    """
+    events, trials = np.asarray(x, dtype=float), np.asarray(n, dtype=float)
+    k = max(int(np.sum(trials > 0)), 1)
+    low, high = clopper_pearson(events, trials, level ** (1 / k))
+    low_one, high_one = clopper_pearson(events, trials, level)
+    value = np.divide(events, trials, out=np.full(events.shape, np.nan), where=trials > 0)
+    method = "Clopper-Pearson" if k == 1 else f"Clopper-Pearson, Sidak over {k} groups"
+    return RateIntervals(value, low, high, low_one, high_one, method)

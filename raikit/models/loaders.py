@@ -1,0 +1,168 @@
+"""The model loaders that raikit brings: fusion, torch, sklearn, predictions."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from raikit.errors import ConfigError, ModelError, listed, nearest
+from raikit.models.base import Model, ModelLoader
+
+if TYPE_CHECKING:
+    from raikit.data.dataset import Dataset
+
+
+class FusionSpec(BaseModel):
+    """Settings of ``kind: fusion``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str = "fusion"
+    path: str = Field(description="A folder that `raikit train` or an audit wrote.")
+
+
+class FunctionSpec(BaseModel):
+    """Settings of ``kind: torch`` and of ``kind: sklearn`` by function."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str
+    path: str = Field(description="module:function, or for sklearn a .joblib or .pkl file.")
+    weights: str | None = Field(None, description="torch: a .safetensors or .pt file of weights that is put into the module.")
+    allow_pickle: bool = Field(False, description="sklearn: read a pickle, which runs whatever code it holds.")
+
+
+def load_fusion(spec: Mapping[str, Any], data: Dataset) -> Model:
+    """Load a fusion model that raikit has trained."""
+    from raikit.models.fusion import FusionModel
+
+    settings = FusionSpec.model_validate(dict(spec))
+    folder = Path(settings.path)
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"model.load.path: {folder} holds no fusion model (there is no config.json in it).")
+    model = FusionModel.load(folder)
+    _agree(model, data)
+    return model
+
+
+def load_torch(spec: Mapping[str, Any], data: Dataset) -> Model:
+    """Call ``module:function`` for a `torch.nn.Module` (or a `raikit.Model`) and put weights into it."""
+    settings = FunctionSpec.model_validate(dict(spec))
+    made = _call(settings.path, data)
+    if isinstance(made, Model):
+        _agree(made, data)
+        return made
+    from raikit.models.torch_module import TorchModel, put_weights
+
+    if settings.weights:
+        put_weights(made, Path(settings.weights))
+    return TorchModel(made, data)
+
+
+def load_sklearn(spec: Mapping[str, Any], data: Dataset) -> Model:
+    """Take a fitted estimator from ``module:function``, or from a pickle if the user says that it may run code."""
+    from raikit.models.sklearn_estimator import SklearnModel
+
+    settings = FunctionSpec.model_validate(dict(spec))
+    if Path(settings.path).suffix not in (".joblib", ".pkl", ".pickle"):
+        return SklearnModel(_call(settings.path, data), data)
+    if not settings.allow_pickle:
+        raise ModelError(f"model.load.path: {Path(settings.path).name} is a pickle, and loading one runs whatever code it "
+                         "holds; if you trust its source say `allow_pickle: true`, or give `path: module:function`.")
+    import joblib
+
+    try:
+        estimator = joblib.load(settings.path)
+    except Exception as error:
+        raise ModelError(f"model.load.path: {settings.path}: {type(error).__name__}: {error}.") from None
+    return SklearnModel(estimator, data)
+
+
+def load_predictions(spec: Mapping[str, Any], data: Dataset) -> Model:
+    """The table holds the predictions."""
+    from raikit.models.table import load_predictions as load
+
+    return load(spec, data)
+
+
+LOADERS: dict[str, ModelLoader] = {
+    "fusion": load_fusion, "torch": load_torch, "sklearn": load_sklearn, "predictions": load_predictions,
+}
+
+
+def load(spec: Mapping[str, Any], data: Dataset, loaders: Mapping[str, ModelLoader], folder: Path) -> Model:
+    """Load the model that ``model.load`` names.
+
+    Raises
+    ------
+    ConfigError
+        An unknown kind or setting, with the nearest.
+    ModelError
+        What the loader could not do.
+    """
+    kind = str(spec["kind"])
+    if kind not in loaders:
+        raise ConfigError(f"model.load.kind: no loader is called {kind!r}.{nearest(kind, loaders)} Known: {listed(loaders)}.")
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    try:
+        return loaders[kind](resolved(spec, folder), data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"model.load.{key}: {_sentence(first)}.") from None
+
+
+def _sentence(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "the loader knows no such setting"
+    if error["type"] == "missing":
+        return "this setting is required"
+    return str(error["msg"])
+
+
+def resolved(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The spec with the paths of files made absolute; ``module:function`` is left as it is."""
+    made = dict(spec)
+    for key in ("path", "weights"):
+        value = made.get(key)
+        if isinstance(value, str) and not _is_function(value):
+            made[key] = str((folder / value).resolve())
+    return made
+
+
+def _is_function(path: str) -> bool:
+    module, colon, function = path.rpartition(":")
+    return bool(colon) and function.isidentifier() and all(part.isidentifier() for part in module.split("."))
+
+
+def _call(path: str, data: Dataset) -> Any:
+    module_name, colon, function_name = path.rpartition(":")
+    if not colon or not _is_function(path):
+        raise ConfigError(f"model.load.path: {path!r} must be module:function, such as 'my_model:build'.")
+    try:
+        function = getattr(importlib.import_module(module_name), function_name)
+    except ModuleNotFoundError as error:
+        raise ModelError(f"model.load.path: {error}; it is looked for beside audit.yaml first.") from None
+    except AttributeError:
+        raise ModelError(f"model.load.path: {module_name} has no {function_name!r}.") from None
+    try:
+        return function(data) if inspect.signature(function).parameters else function()
+    except Exception as error:
+        raise ModelError(f"model.load.path: {path} raised {type(error).__name__}: {error}.") from error
+
+
+def _agree(model: Model, data: Dataset) -> None:
+    """A model that was made for other classes or inputs would give numbers that mean nothing."""
+    if list(model.classes) != list(data.classes):
+        raise ModelError(f"the model's classes are {listed(model.classes)}; the data's are {listed(data.classes)}.")
+    there = {name: item.modality for name, item in data.inputs.items()}
+    for name, modality in model.modalities.items():
+        if there.get(name) != modality:
+            raise ModelError(f"the model reads an input {name!r} ({modality}), which data.inputs does not have.")

@@ -1,0 +1,323 @@
+"""Finding plugins: entry points of the group ``raikit`` and local files, each loaded on its own so that none stops another."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from raikit.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    import pluggy
+
+    from raikit.check import Check
+    from raikit.config.schema import PluginsConfig
+    from raikit.models.base import ModelLoader
+    from raikit.record import PluginRecord
+
+GROUP = "raikit"
+FIRST_PARTY = "raikit"
+LOCAL = "local"
+
+_CHECK_NAME = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+")
+
+
+def installed() -> list[EntryPoint]:
+    """Entry points of every installed distribution, from metadata alone: nothing is imported.
+
+    A distribution that two folders of ``sys.path`` hold (an editable install beside a wheel) counts once.
+    """
+    unique = {(point.name, distribution(point), point.value): point for point in entry_points(group=GROUP)}
+    return sorted(unique.values(), key=lambda point: (distribution(point) != FIRST_PARTY, point.name))
+
+
+def distribution(point: EntryPoint) -> str:
+    """Name of the distribution that an entry point belongs to."""
+    return point.dist.name if point.dist else "unknown"
+
+
+def version(point: EntryPoint) -> str:
+    """Version of that distribution."""
+    return point.dist.version if point.dist else ""
+
+
+@dataclass(frozen=True)
+class CheckEntry:
+    """A check with who brought it; `problem` says why it may not run."""
+
+    check: type[Check]
+    plugin: str
+    plugin_version: str = ""
+    problem: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.check.name
+
+
+@dataclass
+class Registry:
+    """What all plugins bring, and what became of each of them."""
+
+    checks: dict[str, CheckEntry] = field(default_factory=dict)
+    loaders: dict[str, ModelLoader] = field(default_factory=dict)
+    formats: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    plugins: list[PluginRecord] = field(default_factory=list)
+    broken: list[CheckEntry] = field(default_factory=list)
+    _managers: list[tuple[PluginRecord, pluggy.PluginManager]] = field(default_factory=list)
+
+    @property
+    def pillars(self) -> list[str]:
+        """Pillars in the order in which their first checks were found."""
+        return list(dict.fromkeys(entry.check.pillar for entry in self.checks.values()))
+
+    def notify(self, hook: str, **arguments: Any) -> list[str]:
+        """Call a listener hook of every plugin; one that raises is reported and changes nothing."""
+        complaints = []
+        for record, manager in self._managers:
+            try:
+                getattr(manager.hook, hook)(**arguments)
+            except (Exception, SystemExit) as error:
+                complaints.append(f"{record.distribution}: {hook} raised {type(error).__name__}: {error}")
+        return complaints
+
+
+def discover(config: PluginsConfig | None = None, folder: Path | None = None) -> Registry:
+    """Load every plugin that takes part.
+
+    Parameters
+    ----------
+    config : PluginsConfig, optional
+        Local files, disabled names, who replaces whom.
+    folder : Path, optional
+        What local files are relative to.
+
+    Raises
+    ------
+    ConfigError
+        Only for what audit.yaml itself says wrongly (a local file that is not there, an unknown name to disable).
+    """
+    from raikit.config.schema import PluginsConfig
+
+    config = config or PluginsConfig()
+    registry = Registry()
+    found = installed()
+    _check_names(config, found)
+    _load_own_loaders(registry)
+    by_name: dict[str, list[EntryPoint]] = defaultdict(list)
+    for point in found:
+        by_name[point.name].append(point)
+    for name, points in by_name.items():
+        for point in points:
+            _load_entry_point(registry, point, _refusal(name, point, points, config))
+    for written in config.local:
+        _load_local(registry, (folder or Path.cwd()) / written, written)
+    _settle_ownership(registry, config)
+    return registry
+
+
+def _check_names(config: PluginsConfig, found: list[EntryPoint]) -> None:
+    known = {point.name for point in found} | {distribution(point) for point in found}
+    for name in config.disable:
+        if name not in known:
+            raise ConfigError(f"plugins.disable: no plugin is called {name!r}.{nearest(name, known)}")
+
+
+def _load_own_loaders(registry: Registry) -> None:
+    from raikit.models.loaders import LOADERS
+
+    registry.loaders.update(LOADERS)
+
+
+def _refusal(name: str, point: EntryPoint, points: list[EntryPoint], config: PluginsConfig) -> tuple[str, str] | None:
+    """Status and reason if this entry point must not be imported."""
+    owner = distribution(point)
+    if name in config.disable or owner in config.disable:
+        return "disabled", "disabled by plugins.disable"
+    chosen = config.use.get(name)
+    if len(points) > 1 and chosen is None:
+        owners = " and ".join(sorted(distribution(other) for other in points))
+        return "ambiguous", f"{owners} both call an entry point {name!r}; choose one with plugins.use: {{{name}: …}}"
+    if chosen is not None and chosen != owner:
+        return "disabled", f"plugins.use takes {name!r} from {chosen}"
+    return None
+
+
+def _load_entry_point(registry: Registry, point: EntryPoint, refusal: tuple[str, str] | None) -> None:
+    from raikit.record import PluginRecord
+
+    record = PluginRecord(name=point.name, distribution=distribution(point), version=version(point))
+    registry.plugins.append(record)
+    if refusal:
+        record.status, record.reason = refusal  # type: ignore[assignment]
+        return
+    try:
+        plugin = point.load()
+    except (Exception, SystemExit) as error:
+        record.status, record.reason = "error", f"import failed: {type(error).__name__}: {error}"
+        return
+    if problem := _incompatibility(plugin):
+        record.status, record.reason = "incompatible", problem
+        return
+    _collect(registry, record, plugin)
+
+
+def _incompatibility(plugin: Any) -> str | None:
+    from raikit.hookspecs import API_VERSION
+
+    declared = getattr(plugin, "raikit_api", None)
+    if not isinstance(declared, int) or isinstance(declared, bool):
+        return f"says no `raikit_api`; add `raikit_api = {API_VERSION}` to the plugin module"
+    if declared > API_VERSION:
+        return f"is written for plugin API {declared}; this raikit speaks {API_VERSION}: upgrade raikit"
+    if declared < 1:
+        return f"is written for plugin API {declared}, which is retired; this raikit speaks {API_VERSION}"
+    return None
+
+
+def _collect(registry: Registry, record: PluginRecord, plugin: Any) -> None:
+    """Ask one plugin for what it brings, through a manager of its own so that what it breaks is only itself."""
+    import pluggy
+
+    from raikit import hookspecs
+
+    manager = pluggy.PluginManager("raikit")
+    manager.add_hookspecs(hookspecs)
+    try:
+        manager.register(plugin, record.name)
+        record.hooks = sorted(caller.name for caller in manager.get_hookcallers(plugin) or [])
+        manager.check_pending()
+        checks = [check for batch in manager.hook.raikit_checks() for check in batch]
+        loaders = _merged(manager.hook.raikit_model_loaders())
+        formats = _merged(manager.hook.raikit_report_formats())
+    except (Exception, SystemExit) as error:
+        message = re.sub(r"<module '([^']+)'[^>]*>", r"\1", str(error)).strip()
+        record.status, record.reason = "error", f"{type(error).__name__}: {message}"
+        return
+    registry._managers.append((record, manager))
+    for check in checks:
+        _add_check(registry, record, check)
+    _add_named(registry.loaders, loaders, record, "model loader")
+    _add_named(registry.formats, formats, record, "report format")
+
+
+def _merged(answers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: value for answer in answers for name, value in answer.items()}
+
+
+def _add_named(known: dict[str, Any], new: Mapping[str, Any], record: PluginRecord, what: str) -> None:
+    for name, value in new.items():
+        if name in known:
+            record.status, record.reason = "error", f"brings a {what} {name!r}, which another plugin has already"
+        else:
+            known[name] = value
+
+
+def _add_check(registry: Registry, record: PluginRecord, check: Any) -> None:
+    problem = _contract_problem(check)
+    if problem and not isinstance(getattr(check, "name", None), str):
+        record.status, record.reason = "error", problem
+        return
+    entry = CheckEntry(check, record.distribution, record.version, problem)
+    record.checks.append(check.name)
+    if check.name in registry.checks:
+        other = registry.checks[check.name].plugin
+        registry.broken.append(CheckEntry(check, record.distribution, record.version,
+                                          f"{other} has a check called {check.name!r} already; rename one"))
+    else:
+        registry.checks[check.name] = entry
+
+
+def _contract_problem(check: Any) -> str | None:
+    """What is wrong with a check class, in one sentence; None if it keeps the contract."""
+    from raikit.check import Check, CheckOptions
+
+    if not (isinstance(check, type) and issubclass(check, Check)):
+        return f"raikit_checks gave {check!r}, which is no subclass of raikit.Check"
+    name = getattr(check, "name", None)
+    if not isinstance(name, str):
+        return f"{check.__name__} has no `name`"
+    if not _CHECK_NAME.fullmatch(name):
+        return f"the name {name!r} must look like 'pillar.what_it_checks' in lower case"
+    if not isinstance(getattr(check, "pillar", None), str) or not check.pillar:
+        return f"{name} has no `pillar`"
+    if check.cost not in ("quick", "slow"):
+        return f"{name}: cost is 'quick' or 'slow', not {check.cost!r}"
+    if not (isinstance(check.Options, type) and issubclass(check.Options, CheckOptions)):
+        return f"{name}: Options must be a subclass of raikit.CheckOptions"
+    if getattr(check.run, "__isabstractmethod__", False):
+        return f"{name} has no `run`"
+    if isinstance(check.produces, str):
+        return f"{name}: `produces` is a list of address patterns, not one text"
+    stray = [pattern for pattern in check.produces if not str(pattern).startswith(f"{check.prefix()}.")]
+    return f"{name} says it produces {stray[0]!r}, but it owns only {check.prefix()}.*" if stray else None
+
+
+def _load_local(registry: Registry, path: Path, written: str) -> None:
+    """Collect every `Check` subclass defined in a file, as pytest does with conftest.py."""
+    from raikit.check import Check
+    from raikit.record import PluginRecord
+
+    if not path.is_file():
+        raise ConfigError(f"plugins.local: there is no file {written!r} beside the configuration.")
+    record = PluginRecord(name=written, distribution=LOCAL, status="local")
+    registry.plugins.append(record)
+    try:
+        module = _import_file(path)
+    except (Exception, SystemExit) as error:
+        record.status, record.reason = "error", f"import failed: {type(error).__name__}: {error}"
+        return
+    for item in list(vars(module).values()):
+        if isinstance(item, type) and issubclass(item, Check) and item.__module__ == module.__name__:
+            _add_check(registry, record, item)
+    if not record.checks and record.status == "local":
+        record.status, record.reason = "error", "it defines no subclass of raikit.Check"
+
+
+def _import_file(path: Path) -> ModuleType:
+    name = "raikit_local_" + re.sub(r"\W", "_", str(path.resolve()))
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path.name} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _settle_ownership(registry: Registry, config: PluginsConfig) -> None:
+    """The first part of a check's name owns its metric ids: two distributions may not share one unless told who has it."""
+    owners: dict[str, set[str]] = defaultdict(set)
+    for entry in registry.checks.values():
+        owners[entry.check.prefix()].add(entry.plugin)
+    for name, entry in list(registry.checks.items()):
+        prefix = entry.check.prefix()
+        if entry.problem or len(owners[prefix]) == 1:
+            continue
+        owner = config.replaces.get(prefix) or (FIRST_PARTY if FIRST_PARTY in owners[prefix] else None)
+        if owner == entry.plugin:
+            continue
+        if config.replaces.get(prefix):
+            del registry.checks[name]
+            continue
+        others = " and ".join(sorted(owners[prefix] - {entry.plugin}))
+        problem = (f"the metric ids {prefix}.* belong to {others}; rename the check, "
+                   f"or say plugins.replaces: {{{prefix}: {entry.plugin}}}")
+        registry.checks[name] = CheckEntry(entry.check, entry.plugin, entry.plugin_version, problem)
+
+
+def failed(plugins: Iterable[PluginRecord]) -> Iterator[PluginRecord]:
+    """Plugins whose loss counts as a crash."""
+    return (plugin for plugin in plugins if plugin.status in ("error", "incompatible", "ambiguous"))

@@ -64,8 +64,8 @@ class CheckContext:
 
     Attributes
     ----------
-    data : Dataset or None
-        ``.batches(split, size)`` and ``.frame(columns, split)``. None when the audit has predictions and no inputs.
+    data : Dataset
+        ``.batches(split, size)`` and ``.frame(columns, split)``. None only in a test that gave none.
     predictions : Predictions
         Scored rows: columns on demand, and cells counted by DuckDB.
     model : Model or None

@@ -66,7 +66,7 @@ class Metric(Model):
     value : float or None
         None (or NaN) is undefined and needs a `reason`.
     low, high : float
-        Ends of the interval at `level`. What is not an estimate has both equal to the value: `Metric.exact`.
+        Ends of the interval at `level` (absent: the run's). What is not an estimate has both equal to the value: `Metric.exact`.
     n : int
         Rows behind the value: for a rate, its denominator.
     method : str
@@ -140,8 +140,6 @@ class Metric(Model):
         assert self.low is not None and self.high is not None
         if self.low > self.high:
             raise ValueError(f"metric {self.name!r}: low {self.low} is above high {self.high}")
-        if self.level is None and self.method != "exact":
-            self.level = 0.95
         return self
 
     @classmethod

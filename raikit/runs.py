@@ -91,14 +91,17 @@ class RunDirectory:
             self._lock = None
 
     def discard(self) -> None:
-        """Leave nothing half-written behind a run that never got started."""
+        """Leave nothing half-written behind a new run that could not be done; one that was resumed is left as it is."""
         self.close()
-        if self.is_new:
-            shutil.rmtree(self.work, ignore_errors=True)
-            for path in [self.folder / PREDICTIONS]:
+        if not self.is_new or not self.folder.is_dir():
+            return
+        for path in self.folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
                 path.unlink(missing_ok=True)
-            if not self.existed and self.folder.is_dir() and not any(self.folder.iterdir()):
-                self.folder.rmdir()
+        if not self.existed:
+            self.folder.rmdir()
 
     # --- state and journal --------------------------------------------------------------------------------------
 

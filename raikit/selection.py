@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from raikit.address import Pattern
 from raikit.config.load import explain
 from raikit.errors import ConfigError, listed, nearest
+from raikit.plugins import failed
 
 if TYPE_CHECKING:
     from raikit.check import CheckOptions
@@ -155,14 +156,18 @@ def _refuse_stray_options(
                                                              f"{nearest(str(option), known)} Options: {listed(known)}.")
 
 
-def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[Planned]) -> None:
+def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[Planned], registry: Registry) -> None:
     """Stop before data is read if a rule names what no selected check can produce.
+
+    Where a plugin failed to load nobody can tell what it would have produced: its rules are `missing` later on.
 
     Raises
     ------
     ConfigError
         With the nearest address.
     """
+    if any(failed(registry.plugins)):
+        return
     running = [item for item in planned if item.status is None]
     reachable = [pattern for item in running for pattern in item.entry.check.produces]
     open_ended = [item for item in running if not item.entry.check.produces]

@@ -1,0 +1,5 @@
+"""``python -m raikit``."""
+
+from raikit.cli import run
+
+run()

@@ -1,0 +1,337 @@
+"""The one way through: config → data → model → scoring → checks → gate → reports."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raikit import gate, summary
+from raikit.config.load import LoadedConfig, load
+from raikit.console import Console
+from raikit.errors import ConfigError, RaikitError, RunError, listed, nearest
+from raikit.files import canonical, sha256_text, write_text
+from raikit.plugins import Registry, discover
+from raikit.record import CheckRecord, Provenance, Record
+from raikit.runs import PREDICTIONS, RECORD, RunDirectory, compare_states, default_place, load_run
+from raikit.selection import Planned, plan, refuse_unreachable_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from raikit.check import CheckContext
+    from raikit.data.dataset import Dataset
+    from raikit.models.base import Model
+
+MODEL = "model"
+HISTORY = "history.json"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What ``raikit audit`` was asked for."""
+
+    config: Path
+    out: Path | None = None
+    select: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    everything: bool = False
+    sets: Sequence[str] = ()
+    formats: Sequence[str] | None = None
+    resume: bool = False
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request that holds together: everything but the data has been looked at."""
+
+    request: Request
+    config: LoadedConfig
+    registry: Registry
+    checks: list[Planned]
+    formats: list[str]
+
+    @property
+    def seed(self) -> int:
+        return self.config.audit.seed
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where the run is, its record, and what the process should exit with."""
+
+    folder: Path
+    record: Record
+    exit_code: int
+    warnings: list[str] = field(default_factory=list)
+
+
+def prepare(request: Request) -> Plan:
+    """Read the configuration, find plugins, and decide what runs.
+
+    Raises
+    ------
+    ConfigError
+        Whatever can be known to be wrong before data is read.
+    """
+    sets = [*request.sets, *([f"seed={request.seed}"] if request.seed is not None else [])]
+    config = load(request.config, sets)
+    registry = discover(config.audit.plugins, config.folder)
+    checks = plan(config, registry, select=request.select, exclude=request.exclude, everything=request.everything)
+    refuse_unreachable_rules(config, checks, registry)
+    formats = list(request.formats if request.formats is not None else config.audit.formats)
+    for name in formats:
+        if name not in registry.formats:
+            raise ConfigError(f"formats: no report format is called {name!r}.{nearest(name, registry.formats)} "
+                              f"Known: {listed(registry.formats)}.")
+    return Plan(request, config, registry, checks, formats)
+
+
+def open_data(plan: Plan) -> Dataset:
+    """Open the table with the roles that the configuration gives its columns."""
+    from raikit.data.dataset import Dataset
+    from raikit.models.table import PredictionsSpec
+
+    model = plan.config.audit.model
+    is_table = model.load is not None and model.load.kind == "predictions"
+    extra: list[str] = []
+    if is_table and model.load is not None:
+        extra = _predictions_spec(plan.config, PredictionsSpec).columns
+    return Dataset.open(
+        plan.config.audit.data, plan.config.folder, error=plan.config.error, seed=plan.seed,
+        trains=model.train is not None, needs_inputs=not is_table, extra_columns=extra,
+    )
+
+
+def _predictions_spec(config: LoadedConfig, spec: Any) -> Any:
+    from pydantic import ValidationError
+
+    from raikit.config.load import explain
+
+    assert config.audit.model.load is not None
+    try:
+        return spec.model_validate(config.audit.model.load.model_dump())
+    except ValidationError as error:
+        raise explain(error, spec, config.document, ("model", "load")) from None
+
+
+def audit(request: Request, console: Console) -> Outcome:
+    """Do the whole audit.
+
+    Raises
+    ------
+    RaikitError
+        The configuration, data or model is unusable, or the run directory cannot be written; nothing half-written is
+        left behind.
+    """
+    begun = time.time()
+    planned = prepare(request)
+    run = RunDirectory(request.out or default_place(planned.config.audit.name), request.resume)
+    data = open_data(planned)
+    from raikit.provenance import fingerprints
+
+    state = fingerprints(planned.config, planned.registry, data, planned.checks, planned.formats)
+    if run.is_finished:
+        return _finished(run, state)
+    run.open()
+    try:
+        run.agree(state)
+        return _run(planned, run, data, state, console, begun)
+    except RaikitError:
+        run.discard()
+        raise
+    finally:
+        run.close()
+
+
+def _finished(run: RunDirectory, state: dict[str, Any]) -> Outcome:
+    """``--resume`` on a finished run changes nothing."""
+    from raikit import manifest
+
+    compare_states(manifest.read(run.folder).get("state", {}), json.loads(json.dumps(state)), run.folder)
+    record = load_run(run.folder).record
+    return Outcome(run.folder, record, record.gate.exit_code)
+
+
+def _run(
+    planned: Plan, run: RunDirectory, data: Dataset, state: dict[str, Any], console: Console, begun: float
+) -> Outcome:
+    config = planned.config.audit
+    _announce(data, console)
+    model = obtain_model(planned, data, run, console)
+    rows = _score(planned, model, data, run, console)
+    checks = _examine(planned, model, data, run, console)
+    verdict = gate.judge(config.gate, checks, planned.registry.plugins)
+    record = Record(
+        name=config.name, verdict=verdict.verdict, checks=checks, gate=verdict, data=data.describe(),
+        model=_describe(model, run), plugins=planned.registry.plugins, owner=config.owner,
+        intended_use=config.intended_use, confidence=config.confidence,
+        provenance=_provenance(planned, rows, begun),
+    )
+    record.summary = summary.compose(record)
+    write_text(run.folder / RECORD, record.model_dump_json(indent=1))
+    console.say("Reports: " + ", ".join(planned.formats))
+    _, crashed = write_reports(planned.registry, planned.formats, record, run.folder)
+    complaints = crashed + planned.registry.notify("raikit_run_finished", record=record, run=run.folder)
+    for complaint in complaints:
+        console.say(f"  {complaint}")
+    run.seal({"raikit": record.schema_version, "run": record.provenance.run_id, "versions": state["versions"],
+              "seed": planned.seed, "config": sha256_text(record.provenance.config), "data": data.fingerprint, "state": state})
+    code = gate.CRASHED if crashed and verdict.exit_code != gate.FAILED else verdict.exit_code
+    return Outcome(run.folder, record, code, complaints)
+
+
+def _announce(data: Dataset, console: Console) -> None:
+    splits = ", ".join(f"{count:,} {name}" for name, count in data.splits.items())
+    guessed = " (guessed from the target; say data.task to be sure)" if data.task_guessed else ""
+    console.say(f"Data: {data.path.name}, {splits} rows; task {data.task}{guessed}")
+
+
+# --- model ------------------------------------------------------------------------------------------------------
+
+
+def obtain_model(planned: Plan, data: Dataset, run: RunDirectory, console: Console) -> Model:
+    """Train the model, take the one that an interrupted run has trained, or load what the configuration names."""
+    from raikit.models import loaders
+
+    set_threads(planned.config.audit.threads)
+    model = planned.config.audit.model
+    if model.load is not None:
+        return loaders.load(model.load.model_dump(), data, planned.registry.loaders, planned.config.folder)
+    kept = run.folder / MODEL
+    if not kept.is_dir():
+        train(planned, data, run.work / "training", kept, console)
+    return loaders.load_fusion({"kind": "fusion", "path": str(kept)}, data)
+
+
+def train(planned: Plan, data: Dataset, workdir: Path, target: Path, console: Console) -> None:
+    """Train a fusion model and put it at `target` in one step when it is done; resumes from `workdir`."""
+    from raikit.models.fusion_model import train_fusion
+
+    settings = planned.config.audit.model.train
+    assert settings is not None
+    workdir.mkdir(parents=True, exist_ok=True)
+    console.say(f"Training a fusion model on {data.size('train'):,} rows")
+    with console.progress("training") as step:
+        model, history = train_fusion(
+            data, settings.model_dump(exclude={"kind"}), seed=planned.seed, workdir=workdir, progress=step
+        )
+    finished = workdir / "finished"
+    model.save(finished)
+    write_text(finished / HISTORY, json.dumps(history.to_dict(), indent=1))
+    finished.rename(target)
+
+
+def set_threads(threads: int | None) -> None:
+    """One thread unless the configuration or OMP_NUM_THREADS says otherwise: small models are slower with two."""
+    if threads is not None:
+        import os
+
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(threads)
+
+
+def _describe(model: Model, run: RunDirectory) -> dict[str, Any]:
+    history = run.folder / MODEL / HISTORY
+    described = model.describe()
+    return described | ({"history": json.loads(history.read_text(encoding="utf-8"))} if history.is_file() else {})
+
+
+# --- scoring and checks -----------------------------------------------------------------------------------------
+
+
+def _score(planned: Plan, model: Model, data: Dataset, run: RunDirectory, console: Console) -> int:
+    from raikit.models.table import TableModel
+    from raikit.scoring import score
+
+    path = run.folder / PREDICTIONS
+    if not path.exists():
+        with console.progress("scoring") as step:
+            score(model, data, path, progress=step)
+    if isinstance(model, TableModel):
+        return 0
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(path).num_rows)
+
+
+def _examine(planned: Plan, model: Model, data: Dataset, run: RunDirectory, console: Console) -> list[CheckRecord]:
+    from raikit.runner import Runner
+
+    total = sum(item.status is None for item in planned.checks)
+    console.say(f"Checks: {total}")
+    numbers = iter(range(1, total + 1))
+
+    @contextmanager
+    def announce(name: str) -> Iterator[Any]:
+        console.say(f"  [{next(numbers)}/{total}] {name}")
+        with console.progress(name) as step:
+            yield step
+
+    def finished(record: CheckRecord) -> None:
+        if record.status != "ok":
+            console.say(f"        {record.status}: {record.reason}")
+        for complaint in planned.registry.notify("raikit_check_finished", result=record, run=run.folder):
+            console.say(f"        {complaint}")
+
+    runner = Runner(run, context(planned, model, data, run), model.capabilities, planned.seed, announce, finished)
+    return runner.run_all(planned.checks)
+
+
+def context(planned: Plan, model: Model, data: Dataset, run: RunDirectory) -> CheckContext:
+    """What every check is given."""
+    from raikit.check import CheckContext
+    from raikit.models.table import TableModel
+    from raikit.predictions import Predictions
+
+    return CheckContext(
+        task=data.task, predictions=Predictions(run.folder / PREDICTIONS, data.audited_split), data=data,
+        model=None if isinstance(model, TableModel) else model, classes=tuple(data.classes), positive=data.positive,
+        sensitive=tuple(data.sensitive), cluster=tuple(data.cluster), weight=data.weight, seed=planned.seed,
+        workdir=run.work, confidence=planned.config.audit.confidence,
+    )
+
+
+# --- record and reports -----------------------------------------------------------------------------------------
+
+
+def _provenance(planned: Plan, rows: int, begun: float) -> Provenance:
+    from raikit import provenance
+
+    return Provenance(
+        run_id=secrets.token_hex(8), started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begun)),
+        seconds=round(time.time() - begun, 1), seed=planned.seed,
+        config=canonical(planned.config.audit.model_dump(mode="json")), config_path=planned.request.config.name,
+        command=f"raikit audit {planned.request.config.name}", versions=provenance.versions(),
+        platform=provenance.system(), threads=provenance.threads(), rows_scored=rows,
+    )
+
+
+def write_reports(
+    registry: Registry, formats: Sequence[str], record: Record, folder: Path
+) -> tuple[list[Path], list[str]]:
+    """Write each format; one that fails does not stop the others.
+
+    Returns
+    -------
+    list of Path, list of str
+        The files written, and a complaint for each format that failed: it counts as a crash.
+    """
+    written: list[Path] = []
+    complaints = []
+    for name in formats:
+        try:
+            written += registry.formats[name](record, folder)
+        except RunError:
+            raise
+        except (Exception, SystemExit) as error:
+            complaints.append(f"the report format {name!r} crashed: {type(error).__name__}: {error}")
+    return written, complaints

@@ -1,0 +1,166 @@
+"""The commands and their options; each hands over to a function that imports what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+_Command = Callable[..., Any]
+
+EXIT_CODES = (
+    "Exit codes: 0 passed, 1 the gate failed, 2 unusable input, 3 something crashed or is missing, 4 not enough data "
+    "(if the policy stops on that), 5 nothing ran, 130 interrupted."
+)
+_PATH = click.Path(path_type=Path)
+
+
+class _InOrder(click.Group):
+    """Lists commands in the order of a person's way through them, not of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+def _sets(command: _Command) -> _Command:
+    return click.option("--set", "sets", multiple=True, metavar="KEY=VALUE",
+                        help="Put over the configuration; may be repeated.")(command)
+
+
+def _seed(command: _Command) -> _Command:
+    return click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Put over the configuration's seed.")(command)
+
+
+def _formats(command: _Command) -> _Command:
+    return click.option("--formats", metavar="html,json,md", callback=_list, help="Reports to write.")(command)
+
+
+def _list(context: click.Context, parameter: click.Parameter, written: str | None) -> list[str] | None:
+    return None if written is None else [name.strip() for name in written.split(",") if name.strip()]
+
+
+@click.group(cls=_InOrder, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
+@click.version_option(package_name="raikit", message="raikit %(version)s")
+@click.option("--debug", is_flag=True, help="Add a traceback to errors.")
+def app(debug: bool) -> None:
+    """pytest for trained models: audits in which every number carries its uncertainty."""
+
+
+@app.command()
+@click.option("--out", type=_PATH, default=Path("raikit-demo"), show_default=True, help="Where data, audit.yaml and the run go.")
+@_seed
+@click.option("--resume", is_flag=True, help="Go on with an interrupted demo.")
+def demo(out: Path, seed: int | None, resume: bool) -> int:
+    """Do the whole thing on real pictures, words and voices that packages ship."""
+    from raikit.cli import commands
+
+    return commands.demo(out, seed or 0, resume)
+
+
+@app.command()
+@click.argument("data", type=_PATH)
+@click.option("--out", type=_PATH, default=Path("audit.yaml"), show_default=True, help="The file to write.")
+def init(data: Path, out: Path) -> int:
+    """Write a commented audit.yaml for the data at hand (CSV, Parquet or JSON Lines)."""
+    from raikit.cli import commands
+
+    return commands.init(data, out)
+
+
+@app.command()
+@click.argument("config", type=_PATH)
+@click.option("--out", type=_PATH, help="The run directory; absent: runs/NAME-TIME.")
+@click.option("--select", multiple=True, metavar="NAME", help="Only this check or pillar; may be repeated.")
+@click.option("--exclude", multiple=True, metavar="NAME", help="Not this check or pillar; may be repeated.")
+@click.option("--all", "everything", is_flag=True, help="Slow checks too.")
+@_sets
+@_formats
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, and stop.")
+@_seed
+def audit(dry_run: bool, **asked: Any) -> int:
+    """Train or load the model, score it, run every check, judge, and write the report."""
+    from raikit.audit import Request
+    from raikit.cli import commands
+
+    request = Request(**asked)
+    return commands.dry_run(request) if dry_run else commands.audit(request)
+
+
+@app.command()
+@click.argument("config", type=_PATH)
+@click.option("--out", type=_PATH, help="The model's folder; absent: models/NAME-TIME.")
+@_sets
+@_seed
+def train(**asked: Any) -> int:
+    """Only train the model and save it."""
+    from raikit.audit import Request
+    from raikit.cli import commands
+
+    return commands.train(Request(**asked))
+
+
+@app.command()
+@click.argument("run", type=_PATH)
+@click.option("--policy", type=_PATH, help="A YAML file with rules; absent: the run's own.")
+def gate(run: Path, policy: Path | None) -> int:
+    """Judge a stored run again."""
+    from raikit.cli import commands
+
+    return commands.gate(run, policy)
+
+
+@app.command()
+@click.argument("run", type=_PATH)
+@_formats
+def report(run: Path, formats: list[str] | None) -> int:
+    """Write the reports of a stored run again, from its record."""
+    from raikit.cli import commands
+
+    return commands.report(run, formats)
+
+
+@app.command()
+@click.argument("run", type=_PATH)
+def verify(run: Path) -> int:
+    """Check every file of a run against its manifest: 0 if all are as they were written, else 1."""
+    from raikit.cli import commands
+
+    return commands.verify(run)
+
+
+@app.group(cls=_InOrder, invoke_without_command=True)
+@click.pass_context
+def plugins(context: click.Context) -> int:
+    """What is installed; without a command: list."""
+    from raikit.cli import plugin_commands
+
+    return plugin_commands.list_installed() if context.invoked_subcommand is None else 0
+
+
+@plugins.command("list")
+@click.option("--load", is_flag=True, help="Import them: checks, hooks, errors.")
+def plugins_list(load: bool) -> int:
+    """List installed plugins, from metadata alone unless --load."""
+    from raikit.cli import plugin_commands
+
+    return plugin_commands.list_loaded() if load else plugin_commands.list_installed()
+
+
+@plugins.command("info")
+@click.argument("name")
+def plugins_info(name: str) -> int:
+    """Describe a check, or all of a pillar: what it needs, measures and can be asked."""
+    from raikit.cli import plugin_commands
+
+    return plugin_commands.info(name)
+
+
+@app.command()
+def schema() -> int:
+    """Print the JSON schema of audit.yaml, for editors."""
+    from raikit.cli import commands
+
+    return commands.schema()

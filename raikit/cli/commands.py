@@ -1,0 +1,183 @@
+"""What the commands do. Results go to stdout, progress to stderr."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from raikit import audit as stages
+from raikit.cli.show import show_gate, show_outcome
+from raikit.console import Console
+from raikit.errors import ConfigError, RunError, listed, nearest
+from raikit.files import write_text
+
+
+def audit(request: stages.Request) -> int:
+    """``raikit audit``."""
+    console = Console()
+    outcome = stages.audit(request, console)
+    show_outcome(outcome, console)
+    return outcome.exit_code
+
+
+def dry_run(request: stages.Request) -> int:
+    """``raikit audit --dry-run``: everything is looked at, nothing is written."""
+    console = Console()
+    planned = stages.prepare(request)
+    data = stages.open_data(planned)
+    console.result(f"data    {data.path.name}: " + ", ".join(f"{count:,} {name}" for name, count in data.splits.items()))
+    console.result(f"task    {data.task}{' (guessed)' if data.task_guessed else ''}, classes {listed(data.classes) or 'none'}")
+    model = planned.config.audit.model
+    kind = f"train {model.train.kind}" if model.train else f"load {model.load.kind if model.load else '?'}"
+    console.result(f"model   {kind}")
+    for item in planned.checks:
+        console.result(f"check   {item.name}: {'would run' if item.status is None else f'{item.status} ({item.reason})'}")
+    for rule in planned.config.audit.gate.rules:
+        console.result(f"rule    {rule.metric} {'max' if rule.max is not None else 'min'} "
+                       f"{rule.max if rule.max is not None else rule.min:g}")
+    for plugin in planned.registry.plugins:
+        if plugin.status not in ("ok", "local"):
+            console.result(f"plugin  {plugin.name} of {plugin.distribution}: {plugin.status} ({plugin.reason})")
+    return 0
+
+
+def train(request: stages.Request) -> int:
+    """``raikit train``: the folder it writes is what ``model.load: {kind: fusion, path: …}`` reads."""
+    console = Console()
+    planned = stages.prepare(request)
+    if planned.config.audit.model.train is None:
+        raise planned.config.error(("model",), "it says `load`; there is nothing to train.")
+    target = request.out or Path("models") / stages.default_place(planned.config.audit.name).name
+    if target.exists() and any(target.iterdir()):
+        raise RunError(f"{target} is not empty; choose another --out.")
+    stages.set_threads(planned.config.audit.threads)
+    data = stages.open_data(planned)
+    workdir = target.with_name(f".{target.name}.training")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        target.rmdir()
+    stages.train(planned, data, workdir, target, console)
+    import shutil
+
+    shutil.rmtree(workdir)
+    console.result(f"Model: {target}")
+    return 0
+
+
+def init(data: Path, out: Path) -> int:
+    """``raikit init``."""
+    from raikit.init import write_config
+
+    if out.exists():
+        raise ConfigError(f"{out} exists; give another --out.")
+    for line in write_config(data, out).splitlines():
+        Console().say(line)
+    Console().result(f"Wrote {out}. Read it through, then: raikit audit {out}")
+    return 0
+
+
+def gate(folder: Path, policy: Path | None) -> int:
+    """``raikit gate``: gate.json beside an untouched audit.json."""
+    from raikit import manifest
+    from raikit.gate import judge
+    from raikit.runs import load_run
+
+    _intact(folder)
+    record = load_run(folder).record
+    config = _policy_of(record, policy)
+    verdict = judge(config, record.checks, record.plugins)
+    judged = record.model_copy(update={"gate": verdict, "verdict": verdict.verdict})
+    written = write_text(folder / "gate.json", verdict.model_dump_json(indent=1) + "\n")
+    manifest.update(folder, [written])
+    show_gate(judged, Console())
+    return verdict.exit_code
+
+
+def _policy_of(record: Any, policy: Path | None) -> Any:
+    from pydantic import ValidationError
+
+    from raikit.config.load import explain
+    from raikit.config.schema import GateConfig
+    from raikit.config.yamlfile import read
+
+    if policy is None:
+        return GateConfig.model_validate(json.loads(record.provenance.config).get("gate", {}))
+    document = read(policy)
+    section: Any = document.data.get("gate", document.data)
+    at = ("gate",) if "gate" in document.data else ()
+    try:
+        return GateConfig.model_validate(section)
+    except ValidationError as error:
+        raise explain(error, GateConfig, document, at) from None
+
+
+def _intact(folder: Path) -> None:
+    from raikit import manifest
+
+    if problems := manifest.verify(folder):
+        raise RunError(f"{folder} is not as it was written: {listed(problems)}.")
+
+
+def report(folder: Path, formats: list[str] | None) -> int:
+    """``raikit report``: from the record alone; audit.json is never touched."""
+    from raikit import manifest
+    from raikit.plugins import discover
+    from raikit.runs import load_run
+
+    console = Console()
+    record = load_run(folder).record
+    changed = [problem for problem in manifest.verify(folder) if problem.startswith(("audit.json", "manifest.json"))]
+    if changed:
+        raise RunError(f"{folder} is not as it was written: {listed(changed)}.")
+    registry = discover()
+    names = formats if formats is not None else json.loads(record.provenance.config).get("formats", ["html", "json", "md"])
+    for name in names:
+        if name not in registry.formats:
+            raise ConfigError(f"--formats: no report format is called {name!r}.{nearest(name, registry.formats)} "
+                              f"Known: {listed(registry.formats)}.")
+    written, complaints = stages.write_reports(registry, names, record, folder)
+    manifest.update(folder, [path for path in written if path.name != "audit.json"])
+    for path in written:
+        console.result(str(path))
+    for complaint in complaints:
+        console.say(complaint)
+    return 3 if complaints else 0
+
+
+def verify(folder: Path) -> int:
+    """``raikit verify``: 0 if every file is as it was written, else 1."""
+    from raikit import manifest
+
+    problems = manifest.verify(folder)
+    for problem in problems:
+        Console().result(f"{folder}: {problem}")
+    if not problems:
+        Console().result(f"{folder}: all {len(manifest.read(folder)['files'])} files are as they were written")
+    return 1 if problems else 0
+
+
+def schema() -> int:
+    """``raikit schema``: audit.yaml with the options of every installed check."""
+    from raikit.cli.schema import audit_schema
+
+    Console().result(json.dumps(audit_schema(), indent=1, ensure_ascii=False))
+    return 0
+
+
+def demo(out: Path, seed: int, resume: bool) -> int:
+    """``raikit demo``: build the data, then the same audit as anyone's."""
+    from raikit import demo as builder
+
+    console = Console()
+    config = out / "audit.yaml"
+    if not (resume and config.is_file()):
+        if out.exists() and any(out.iterdir()) and not resume:
+            raise RunError(f"{out} is not empty; choose another --out, or go on with it by --resume.")
+        console.say("Building pictures, phrases and voices from what is installed")
+        with console.progress("demo data") as step:
+            config = builder.build(out, seed, progress=step)
+    outcome = stages.audit(stages.Request(config, out / "run", resume=resume, seed=seed), console)
+    show_outcome(outcome, console)
+    console.result(f"Again, or changed by you: raikit audit {config}")
+    return outcome.exit_code

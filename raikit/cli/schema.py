@@ -1,0 +1,42 @@
+"""The JSON schema of audit.yaml, with the options of every installed check and the settings of training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raikit.config.schema import AuditConfig
+from raikit.plugins import discover
+
+
+def audit_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) for editors; options of checks stand under ``checks``."""
+    from raikit.models.settings import FusionTraining
+
+    registry = discover()
+    schema = AuditConfig.model_json_schema()
+    named = {
+        name: {"description": (entry.check.__doc__ or "").strip().split("\n")[0],
+               "anyOf": [{"type": "boolean"}, {"type": "null"}, entry.check.Options.model_json_schema()]}
+        for name, entry in registry.checks.items() if entry.problem is None
+    }
+    pillars = {
+        pillar: {"description": f"Every quick check of {pillar}; options go to each check that has them.",
+                 "anyOf": [{"type": "boolean"}, {"type": "null"}, {"type": "object", "properties": _options(registry, pillar)}]}
+        for pillar in registry.pillars
+    }
+    schema["properties"]["checks"] = {
+        "anyOf": [{"type": "null"}, {"type": "object", "properties": {**pillars, **named}}],
+        "description": "Names of pillars or checks with their options; absent: every applicable quick one.",
+    }
+    training = FusionTraining.model_json_schema()
+    training["properties"]["kind"] = {"const": "fusion"}
+    schema["$defs"]["TrainConfig"] = training
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "raikit audit.yaml", **schema}
+
+
+def _options(registry: Any, pillar: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for entry in registry.checks.values():
+        if entry.problem is None and entry.check.pillar == pillar:
+            found |= entry.check.Options.model_json_schema().get("properties", {})
+    return found

@@ -1,0 +1,75 @@
+"""What a person sees while it runs: results on stdout, progress on stderr, a live bar on a terminal, plain lines in CI."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_LINE_EVERY = 15.0
+
+
+def clean(text: str) -> str:
+    """Take out what could steer a terminal: control characters and overrides of the writing direction."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+class Console:
+    """Writes for a person; `quiet` keeps progress to itself."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self._err = sys.stderr  # bound now: while a check runs, sys.stderr is the check's own
+        self.live = self._err.isatty() and not quiet
+
+    def say(self, text: str) -> None:
+        """A line of progress, on stderr."""
+        if not self.quiet:
+            self._err.write(clean(text) + "\n")
+            self._err.flush()
+
+    def result(self, text: str = "") -> None:
+        """A line of the result, on stdout."""
+        sys.stdout.write(clean(text) + "\n")
+        sys.stdout.flush()
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Callable[..., None]]:
+        """Give ``step(done, total, note="")`` that draws a bar, or says a line now and then."""
+        if self.live:
+            with _bar(label, self._err) as step:
+                yield step
+        else:
+            yield self._lines(label)
+
+    def _lines(self, label: str) -> Callable[..., None]:
+        last = time.monotonic()
+
+        def step(done: int, total: int, note: str = "") -> None:
+            nonlocal last
+            if done >= total or time.monotonic() - last > _LINE_EVERY:
+                last = time.monotonic()
+                self.say(f"  {label}: {done:,} of {total:,}{' ' + note if note else ''}")
+
+        return step
+
+
+@contextmanager
+def _bar(label: str, stream: TextIO) -> Iterator[Callable[..., None]]:
+    from rich.console import Console as RichConsole
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+               TextColumn("{task.fields[note]}"))
+    with Progress(*columns, console=RichConsole(file=stream), transient=False) as bar:
+        task = bar.add_task(escape(clean(label)), total=None, note="")
+
+        def step(done: int, total: int, note: str = "") -> None:
+            bar.update(task, completed=done, total=total, note=escape(clean(note)))
+
+        yield step

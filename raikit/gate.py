@@ -1,0 +1,204 @@
+"""The gate: rules held against intervals, required checks, and what follows. It knows no pillar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from raikit.address import Pattern
+from raikit.record import CheckRecord, Gate, PluginRecord, Rule, RuleStatus
+from raikit.results import Metric
+
+if TYPE_CHECKING:
+    from raikit.config.schema import GateConfig, RequiredConfig, RuleConfig
+
+PASSED, FAILED, UNUSABLE, CRASHED, INSUFFICIENT, NOTHING_RAN, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+# What an interval cannot decide: too few clusters for its level to hold, or no valid interval at all.
+_NEVER_DECIDES = {"few_clusters": "too few clusters for a valid interval", "unreliable": "no valid interval exists"}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The two ends a rule is judged on: `low` may prove a breach, `high` (for a maximum) may prove a pass."""
+
+    value: float
+    low: float
+    high: float
+
+
+def judge(
+    policy: GateConfig, checks: Sequence[CheckRecord], plugins: Sequence[PluginRecord] = ()
+) -> Gate:
+    """Hold every rule against the measurements.
+
+    Parameters
+    ----------
+    policy : GateConfig
+    checks : sequence of CheckRecord
+    plugins : sequence of PluginRecord
+        Those that failed to load count as crashes.
+
+    Returns
+    -------
+    Gate
+        One row per rule and matched address, the verdict, and the exit code by the order 1, 3, 4, 5, 0.
+    """
+    rows: list[Rule] = []
+    for rule in policy.rules:
+        rows += _rows(rule, checks)
+    rows += [_required(item, checks) for item in policy.required]
+    warnings = _allowed_errors(policy, checks)
+    gate = Gate(verdict="pass", rules=rows, warnings=warnings)
+    gate.exit_code = _exit_code(policy, rows, checks, plugins)
+    gate.verdict = _verdict(gate.exit_code, policy, rows, warnings)
+    return gate
+
+
+def _rows(rule: RuleConfig, checks: Sequence[CheckRecord]) -> list[Rule]:
+    pattern = Pattern(rule.metric)
+    matched = [
+        (check, metric) for check in checks for metric in check.metrics if metric.id and pattern.matches(metric.id)
+    ]
+    if not matched:
+        return [_missing(rule, checks)]
+    return [_judged(rule, check, metric) for check, metric in matched]
+
+
+def _sentence(rule: RuleConfig, metric: str) -> str:
+    return f"{metric} is at most {rule.max:g}" if rule.max is not None else f"{metric} is at least {rule.min:g}"
+
+
+def _identity(rule: RuleConfig, metric: str) -> str:
+    bound = f"max={rule.max:g}" if rule.max is not None else f"min={rule.min:g}"
+    name = rule.id or f"{rule.metric} {bound}"
+    return name if metric == rule.metric else f"{name} :: {metric}"
+
+
+def _missing(rule: RuleConfig, checks: Sequence[CheckRecord]) -> Rule:
+    """A rule that nothing matched, with why: the check that owns such ids crashed, was skipped, or had nothing to say."""
+    first = rule.metric.split(".", 1)[0]
+    silent = [check for check in checks if check.name.split(".", 1)[0] == first and check.status != "ok"]
+    why = "; ".join(f"{check.name} {_ended(check)}" for check in silent) or "no check measured it"
+    return Rule(
+        id=_identity(rule, rule.metric), sentence=_sentence(rule, rule.metric), metric=rule.metric, pattern=rule.metric,
+        limit=rule.max if rule.max is not None else rule.min, bound="max" if rule.max is not None else "min",
+        severity=rule.severity, status="missing", reason=f"no measurement: {why}",
+    )
+
+
+def _ended(check: CheckRecord) -> str:
+    words = {"error": "crashed", "skipped": "was skipped", "deselected": "was left out"}
+    return f"{words.get(check.status, check.status)} ({check.reason})"
+
+
+def _judged(rule: RuleConfig, check: CheckRecord, metric: Metric) -> Rule:
+    address = str(metric.id)
+    limit = rule.max if rule.max is not None else rule.min
+    assert limit is not None
+    row = Rule(
+        id=_identity(rule, address), sentence=_sentence(rule, address), metric=address, pattern=rule.metric, limit=limit,
+        bound="max" if rule.max is not None else "min", severity=rule.severity, value=metric.value, low=metric.low,
+        high=metric.high, level=metric.level, n=metric.n, n_clusters=metric.n_clusters, unit=metric.unit,
+        check=check.name, status="missing",
+    )
+    if metric.value is None:
+        row.reason = f"undefined: {metric.reason}"
+        return row
+    interval, note = _ends(metric, rule.max is not None)
+    row.value, row.low, row.high = interval.value, interval.low, interval.high
+    row.status, row.reason = _decide(interval, limit, rule.max is not None, metric)
+    if note:
+        row.reason = f"{row.reason}; {note}"
+    if row.status == "inconclusive":
+        row.rows_needed = _rows_needed(interval, metric, limit)
+    return row
+
+
+def _ends(metric: Metric, has_maximum: bool) -> tuple[Interval, str]:
+    """Small groups may prove a gap, but a pass is judged without them: take the end that decides from the right set."""
+    assert metric.value is not None and metric.low is not None and metric.high is not None
+    judged = metric.judged
+    if judged is None or judged.value is None or judged.low is None or judged.high is None:
+        return Interval(metric.value, metric.low, metric.high), ""
+    groups = ", ".join(judged.left_out)
+    note = f"judged without {groups}; over all groups it is {metric.value:.3g} [{metric.low:.3g}, {metric.high:.3g}]"
+    if has_maximum:
+        return Interval(judged.value, max(metric.low, judged.low), judged.high), note
+    return Interval(judged.value, judged.low, min(metric.high, judged.high)), note
+
+
+def _decide(interval: Interval, limit: float, has_maximum: bool, metric: Metric) -> tuple[RuleStatus, str]:
+    shown = f"[{interval.low:.4g}, {interval.high:.4g}]"
+    for flag, why in _NEVER_DECIDES.items():
+        if flag in metric.flags:
+            return "inconclusive", f"{why} ({metric.name} {shown})"
+    holds = interval.high <= limit if has_maximum else interval.low >= limit
+    broken = interval.low > limit if has_maximum else interval.high < limit
+    word = "at most" if has_maximum else "at least"
+    if holds:
+        return "pass", f"the whole interval {shown} is {word} {limit:g}"
+    if broken:
+        return "fail", f"the whole interval {shown} is {'above' if has_maximum else 'below'} {limit:g}"
+    return "inconclusive", f"the interval {shown} holds the limit {limit:g}"
+
+
+def _rows_needed(interval: Interval, metric: Metric, limit: float) -> int | None:
+    from raikit.stats import rows_needed
+
+    if metric.n is None or metric.level is None:
+        return None
+    return rows_needed(interval.value, interval.low, interval.high, metric.n, limit, metric.level)
+
+
+def _required(item: RequiredConfig, checks: Sequence[CheckRecord]) -> Rule:
+    """A check that must have run, in a version that fits."""
+    from packaging.specifiers import SpecifierSet
+
+    row = Rule(id=f"required {item.check}", sentence=f"{item.check} has run", metric=item.check, pattern=item.check,
+               kind="required", check=item.check, status="missing")
+    found = [check for check in checks if item.check in (check.name, check.pillar)]
+    if not found:
+        row.reason = "no installed plugin brings it"
+    elif not (ran := [check for check in found if check.status == "ok"]):
+        row.reason = "; ".join(f"{check.name} {_ended(check)}" for check in found)
+    elif item.version and not SpecifierSet(item.version).contains(ran[0].plugin_version, prereleases=True):
+        row.reason = f"version {ran[0].plugin_version} of {ran[0].plugin} does not fit {item.version}"
+    else:
+        row.status, row.reason = "pass", f"ran ({ran[0].plugin} {ran[0].plugin_version})"
+    return row
+
+
+def _allowed_errors(policy: GateConfig, checks: Sequence[CheckRecord]) -> list[str]:
+    return [f"{check.name} crashed; gate.allow_errors lets that pass" for check in checks
+            if check.status == "error" and check.name in policy.allow_errors]
+
+
+def _exit_code(
+    policy: GateConfig, rows: Sequence[Rule], checks: Sequence[CheckRecord], plugins: Iterable[PluginRecord]
+) -> int:
+    from raikit.plugins import failed
+
+    def has(status: str) -> bool:
+        return any(row.status == status and row.severity == "fail" for row in rows)
+
+    crashed = [check for check in checks if check.status == "error" and check.name not in policy.allow_errors]
+    if has("fail") or (policy.on_inconclusive == "fail" and has("inconclusive")):
+        return FAILED
+    if crashed or has("missing") or any(failed(plugins)):
+        return CRASHED
+    if policy.on_inconclusive == "stop" and has("inconclusive"):
+        return INSUFFICIENT
+    if not any(check.status in ("ok", "error") for check in checks):
+        return NOTHING_RAN
+    return PASSED
+
+
+def _verdict(exit_code: int, policy: GateConfig, rows: Sequence[Rule], warnings: Sequence[str]) -> str:
+    by_code = {FAILED: "fail", CRASHED: "error", INSUFFICIENT: "inconclusive", NOTHING_RAN: "error"}
+    if exit_code in by_code:
+        return by_code[exit_code]
+    broken = any(row.status in ("fail", "missing") for row in rows)
+    undecided = policy.on_inconclusive != "pass" and any(row.status == "inconclusive" for row in rows)
+    return "warn" if broken or undecided or warnings else "pass"

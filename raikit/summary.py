@@ -1,0 +1,122 @@
+"""The answer in words, composed once from the record so that every format says the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from raikit.record import Record, Rule, Summary
+from raikit.results import Finding
+
+_SPELT = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_MOST_SENTENCES = 3
+_SEVERITIES = {"fail": 0, "warn": 1, "note": 2}
+
+
+def compose(record: Record) -> Summary:
+    """Compose the summary of a record whose checks and gate are final."""
+    return Summary(
+        question=f"May {record.name} be released?",
+        answer=answer(record),
+        sentences=sentences(record),
+        not_measured=not_measured(record),
+        what_would_change=[_way_out(rule) for rule in record.gate.rules if rule.status in ("fail", "inconclusive")],
+    )
+
+
+def spelt(number: int) -> str:
+    """Numbers up to twelve as words."""
+    return _SPELT[number] if number < len(_SPELT) else f"{number:,}"
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """``one rule``, ``two rules``."""
+    return f"{spelt(number)} {one if number == 1 else many or one + 's'}"
+
+
+def answer(record: Record) -> str:
+    """The verdict in the words of the gate; never "safe", "fair" or "compliant"."""
+    rules = record.gate.rules
+    count = Counter(rule.status for rule in rules)
+    if record.gate.exit_code == 5:
+        return "Cannot say. No check ran."
+    if record.verdict == "error":
+        return "Cannot say. The audit is incomplete."
+    if record.verdict == "fail":
+        broken = sum(rule.status == "fail" and rule.severity == "fail" for rule in rules)
+        if not broken:
+            undecided = plural(count["inconclusive"], "rule").capitalize()
+            return f"No. {undecided} could not be decided, and the policy counts that as a failure."
+        return f"No. {spelt(broken).capitalize()} of {plural(len(rules), 'rule')} {'is' if broken == 1 else 'are'} broken."
+    if record.verdict == "inconclusive":
+        return f"Not decided. {plural(count['inconclusive'], 'rule').capitalize()} {_need(count['inconclusive'])} more data."
+    if not rules:
+        return "Measured, not judged. The policy has no rules."
+    if record.verdict == "warn":
+        return f"Yes, with {plural(len(_warnings(record)), 'warning')}."
+    return "Yes. The one rule holds." if len(rules) == 1 else f"Yes. All {spelt(len(rules))} rules hold."
+
+
+def _need(number: int) -> str:
+    return "needs" if number == 1 else "need"
+
+
+def _warnings(record: Record) -> list[str]:
+    rows = [rule.sentence for rule in record.gate.rules if rule.status in ("fail", "missing", "inconclusive")]
+    return rows + record.gate.warnings
+
+
+def findings(record: Record) -> list[Finding]:
+    """All findings, worst first, in the order of the checks where they are equally bad."""
+    every = [finding for check in record.checks for finding in check.findings]
+    return sorted(every, key=lambda finding: _SEVERITIES[finding.severity])
+
+
+def sentences(record: Record) -> list[str]:
+    """What to know in at most three sentences: findings behind broken rules first, then the worst others."""
+    broken = {rule.metric for rule in record.gate.rules if rule.status == "fail"}
+    ordered = sorted(findings(record), key=lambda finding: not broken.intersection(finding.metrics))
+    chosen = [finding.sentence for finding in ordered if finding.severity != "note"][:_MOST_SENTENCES]
+    if not chosen:
+        chosen = [finding.sentence for finding in ordered][:_MOST_SENTENCES]
+    undecided = sum(rule.status == "inconclusive" for rule in record.gate.rules)
+    if undecided and record.verdict != "inconclusive":
+        chosen.append(f"{plural(undecided, 'rule').capitalize()} cannot be decided with this much data.")
+    if crashed := [check.name for check in record.checks if check.status == "error"]:
+        chosen.append(f"{plural(len(crashed), 'check').capitalize()} crashed: {', '.join(crashed)}.")
+    return chosen
+
+
+def not_measured(record: Record) -> list[str]:
+    """What no check reached, crashes first, then what the data's owner declares."""
+    order = ("error", "missing", "not_loaded", "skipped", "deselected")
+    silent = sorted((check for check in record.checks if check.status in order), key=lambda check: order.index(check.status))
+    words = {"error": "the check crashed", "skipped": "skipped", "deselected": "left out"}
+    said = [f"{check.name}: {words.get(check.status, check.status)} ({check.reason})." for check in silent]
+    said += [f"Plugin {plugin.name} of {plugin.distribution}: not loaded ({plugin.reason})." for plugin in record.plugins
+             if plugin.status not in ("ok", "local")]
+    return said + list(record.data.limits)
+
+
+def _way_out(rule: Rule) -> str:
+    from raikit.results import plain
+
+    limit = f"{plain(rule.limit):g}" if rule.limit is not None else "?"
+    value = f"{rule.value:.3g}" if rule.value is not None else "?"
+    if rule.status == "fail":
+        return f"{rule.metric} must {'fall' if rule.bound == 'max' else 'rise'} from {value} to {limit}."
+    rows = f"about {rule.rows_needed:,} rows in all would decide it" if rule.rows_needed else (
+        "it cannot be settled at a practical size")
+    return f"{rule.metric} is {value} about a limit of {limit}: {rows}."
+
+
+def sort_rules(rules: Sequence[Rule]) -> list[Rule]:
+    """Worst first: fail, warn, inconclusive, not measured, waived, pass; inside a verdict the nearest to its limit first."""
+    order = {"fail": 0, "inconclusive": 2, "missing": 3, "waived": 4, "pass": 5}
+
+    def key(rule: Rule) -> tuple[int, float]:
+        rank = 1 if rule.status == "fail" and rule.severity == "warn" else order[rule.status]
+        distance = abs(rule.value - rule.limit) if rule.value is not None and rule.limit is not None else float("inf")
+        return rank, distance
+
+    return sorted(rules, key=key)

@@ -78,6 +78,7 @@ def rate_covariance(
     clusters: Sequence[ArrayLike] = (),
     weight: ArrayLike | None = None,
     groups: int | None = None,
+    proportion: bool | None = None,
 ) -> CovarianceResult:
     """Rates (ratios of sums) of groups and their covariance.
 
@@ -95,6 +96,8 @@ def rate_covariance(
         Sampling weights, >= 0; their scale does not matter.
     groups : int, optional
         Number of groups k, if the last ones may have no rows.
+    proportion : bool, optional
+        Whether rows contribute 0 or 1, so that limits of proportions apply; by default, whether they do.
 
     Returns
     -------
@@ -132,7 +135,8 @@ def rate_covariance(
         rates = _sums(code, w * num, k) / total
         influence = w * (num - rates[code] * den) / total[code]
         n_rows = _sums(code, w, k) ** 2 / _sums(code, w**2, k)
-    proportion = bool(np.all((den == 1) & ((num == 0) | (num == 1))))
+    if proportion is None:
+        proportion = bool(np.all((den == 1) & ((num == 0) | (num == 1))))
     return influence_covariance(
         rates, influence, code, [c[keep] for c in columns], np.nan_to_num(n_rows), total, proportion=proportion
     )

@@ -50,7 +50,8 @@ def mean_interval(
         If there are no rows.
     """
     data = np.asarray(values, dtype=float)
-    cov = rate_covariance(data, np.ones(len(data)), np.zeros(len(data), dtype=np.int64), clusters, weight, groups=1)
+    ones, one_group = np.ones(len(data)), np.zeros(len(data), dtype=np.int64)
+    cov = rate_covariance(data, ones, one_group, clusters, weight, groups=1, proportion=False)
     if not cov.n_rows[0]:
         raise ValueError("no rows, so there is no mean")
     return _t_interval(cov, level, bounds)
@@ -77,7 +78,7 @@ def _unknown(
     flags: tuple[str, ...],
 ) -> Interval:
     """Give the widest interval there is: the data do not vary, so they do not tell how far off they are."""
-    marked = flags if "unreliable" in flags else (*flags, "no_variation", "unreliable")
+    marked = tuple(dict.fromkeys((*flags, "no_variation", "unreliable")))
     return Interval(value, *bounds, f"none (no variation for {method})", n, n_clusters, marked)
 
 

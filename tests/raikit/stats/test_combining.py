@@ -1,0 +1,90 @@
+"""MOVER, multiplicity and planning: the small procedures on top of others."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy.stats import false_discovery_control
+
+from raikit.stats import benjamini_hochberg, difference_limits, difference_of_estimates, holm, ratio_limits, rows_needed
+
+rate = st.floats(0.01, 0.95)
+share = st.floats(0.05, 0.9)
+correlation = st.floats(-0.9, 0.9)
+p_values = st.lists(st.floats(0, 1), min_size=1, max_size=12)
+
+
+@st.composite
+def estimates(draw):
+    p = draw(rate)
+    return p, p * (1 - draw(share)), p + (1 - p) * draw(share)
+
+
+@given(estimates(), estimates(), correlation)
+def test_swapping_the_two_sides_negates_the_difference(a, b, r):
+    low, high = difference_limits(*a, *b, r)
+    other_low, other_high = difference_limits(*b, *a, r)
+    assert (float(low), float(high)) == pytest.approx((-float(other_high), -float(other_low)))
+    value, *ends = difference_of_estimates(*a, *b, r)
+    assert ends[0] <= value <= ends[1]
+
+
+@given(estimates(), estimates(), correlation)
+def test_the_limits_of_a_ratio_are_where_those_of_a_difference_touch_zero(a, b, r):
+    low, high = (float(v) for v in ratio_limits(*a, *b, r))
+    assume(low > 1e-3 and high < 1e3)
+    at_low, _ = difference_limits(*a, *(low * np.array(b)), r)
+    _, at_high = difference_limits(*a, *(high * np.array(b)), r)
+    assert abs(float(at_low)) < 1e-6
+    assert abs(float(at_high)) < 1e-6 * max(1, high)
+
+
+def test_a_ratio_over_a_count_of_zero_has_no_upper_end_and_a_lower_one():
+    low, high = ratio_limits(0.5, 0.3, 0.7, 0.0, 0.0, 0.2)
+    assert high == np.inf
+    assert low == pytest.approx(np.sqrt(0.3 * 0.7) / 0.2)
+    assert ratio_limits(0.0, 0.0, 0.2, 0.5, 0.3, 0.7)[0] == 0
+
+
+@given(p_values)
+def test_holm_rejects_exactly_what_the_step_down_procedure_rejects(p):
+    alpha, m = 0.05, len(p)
+    rejected = set()
+    for step, i in enumerate(np.argsort(p, kind="stable")):
+        if p[i] * (m - step) > alpha:
+            break
+        rejected.add(int(i))
+    assert set(np.flatnonzero(holm(p) <= alpha)) == rejected
+
+
+@given(p_values)
+def test_benjamini_hochberg_equals_scipys(p):
+    assert benjamini_hochberg(p) == pytest.approx(false_discovery_control(p))
+
+
+def test_a_test_that_could_not_be_made_does_not_count():
+    adjusted = holm([0.01, np.nan, 0.2])
+    assert adjusted[0] == pytest.approx(0.02)
+    assert np.isnan(adjusted[1])
+
+
+@given(st.floats(0.12, 0.3), st.integers(100, 100_000))
+def test_rows_needed_have_one_digit_and_are_never_fewer_than_there_are(limit, n):
+    rows = rows_needed(0.05, 0.0, 0.3, n, limit)
+    if rows is not None:
+        assert rows >= n
+        assert str(rows).rstrip("0") in set("123456789")
+
+
+def test_a_limit_beside_the_estimate_cannot_be_settled():
+    assert rows_needed(0.10, 0.05, 0.16, 4000, limit=0.11) is None
+    assert rows_needed(0.10, 0.05, 0.16, 4_000_000, limit=0.14) is None
+    assert rows_needed(0.10, 0.05, 0.16, 4000, limit=0.2) == 4000
+
+
+def test_four_times_the_rows_halve_the_distance_that_can_be_settled():
+    near, far = rows_needed(0.5, 0.4, 0.6, 100, 0.56), rows_needed(0.5, 0.4, 0.6, 100, 0.59)
+    assert near == 600  # 100 * ((0.1 + 0.84 * 0.051) / 0.06)^2 = 567
+    assert far == 300  # 252, and never less than a hundred
+    with pytest.raises(ValueError, match="low <= value"):
+        rows_needed(0.5, 0.6, 0.7, 100, 0.55)

@@ -73,6 +73,12 @@ class Model(ABC):
         """Loss of each row, shape (n,): cross-entropy, or squared error on the standardised target."""
         raise self._lacks("gradients")
 
+    # --- capability "embeddings" --------------------------------------------------------------------------------
+
+    def embeddings(self, batch: Batch) -> np.ndarray:
+        """The representation of each row that the head decides on, shape (n, d)."""
+        raise self._lacks("embeddings")
+
     # --- capability "trainable" ---------------------------------------------------------------------------------
 
     def copy(self) -> Self:

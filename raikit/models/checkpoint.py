@@ -1,0 +1,67 @@
+"""Where a training stands after its last finished epoch, on disk if there is a folder for it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from raikit.errors import ModelError
+from raikit.files import atomic
+from raikit.models.history import History
+
+
+class Checkpoint:
+    """Weights, optimizer and history; no generator, because every epoch makes its own from the seed.
+
+    Parameters
+    ----------
+    folder : Path or None
+        None keeps nothing but the best weights, in memory.
+    settings : mapping
+        What must be the same for a training to be gone on with. With ``patience`` the best weights are kept too.
+    """
+
+    def __init__(self, folder: Path | None, settings: Mapping[str, Any]) -> None:
+        self._path = None if folder is None else Path(folder) / "training.pt"
+        self._settings = dict(settings)
+        self._best: dict[str, torch.Tensor] | None = None
+        self.ended = False
+
+    def restore(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> History | None:
+        """Put back what was saved; None if nothing was."""
+        if self._path is None or not self._path.exists():
+            return None
+        try:
+            saved = torch.load(self._path, weights_only=True)
+            for key, value in self._settings.items():
+                if (was := saved["settings"].get(key)) != value:
+                    raise ModelError(f"{self._path} is of another training: {key} was {was!r} and is {value!r}. "
+                                     "Delete it, or train as before.")
+            module.load_state_dict(saved["module"])
+            optimizer.load_state_dict(saved["optimizer"])
+        except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
+            raise ModelError(f"{self._path} cannot be gone on from ({error}); delete it to train anew.") from error
+        self._best, self.ended = saved["best"], saved["ended"]
+        return History.from_dict(saved["history"])
+
+    def save(self, module: nn.Module, optimizer: torch.optim.Optimizer, history: History, *, ended: bool) -> None:
+        """Keep the state at the end of an epoch."""
+        self.ended = ended
+        if self._settings.get("patience") is not None and history.best == len(history.epochs):
+            self._best = copy.deepcopy(module.state_dict())
+        if self._path is None:
+            return
+        with atomic(self._path) as temporary:
+            torch.save({
+                "settings": self._settings, "history": history.to_dict(), "ended": ended, "best": self._best,
+                "module": module.state_dict(), "optimizer": optimizer.state_dict(),
+            }, temporary)
+
+    def restore_best(self, module: nn.Module) -> None:
+        if self._best is not None:
+            module.load_state_dict(self._best)

@@ -1,0 +1,146 @@
+"""The network that raikit trains: an encoder for each input, pairwise fusion, one head. A Hugging Face model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+
+from raikit.models import encoders
+
+
+class FusionConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
+    """Shape of a `FusionNet`.
+
+    Parameters
+    ----------
+    sources : sequence of mapping
+        One for each input, in order: ``{"name": "photo", "modality": "image"}``; tabular ones also say how many encoded
+        ``columns`` they have.
+    outputs : int
+        Logits: the number of classes, or 1 for regression.
+    width : int
+        Length of the token that stands for an input.
+    modality_dropout : float
+        Chance that an input of a row is hidden in training.
+    image_size, words, vocabulary, sample_rate, mels, frames, hop : int
+        What `raikit.models.prepare` makes of raw inputs.
+    """
+
+    model_type = "raikit-fusion"
+
+    def __init__(
+        self,
+        sources: Sequence[Mapping[str, Any]] = (),
+        outputs: int = 2,
+        width: int = 64,
+        modality_dropout: float = 0.05,
+        image_size: int = 48,
+        words: int = 32,
+        vocabulary: int = 4096,
+        sample_rate: int = 22_050,
+        mels: int = 40,
+        frames: int = 64,
+        hop: int = 384,
+        **kwargs: Any,
+    ) -> None:
+        self.sources = [dict(source) for source in sources]
+        self.outputs = outputs
+        self.width = width
+        self.modality_dropout = modality_dropout
+        self.image_size = image_size
+        self.words = words
+        self.vocabulary = vocabulary
+        self.sample_rate = sample_rate
+        self.mels = mels
+        self.frames = frames
+        self.hop = hop
+        super().__init__(**kwargs)
+
+
+class Fusion(nn.Module):
+    """Tokens and the product of every two of them, through one hidden layer.
+
+    A product of projections is what lets the network say "these two match": a sum of tokens cannot, whatever comes
+    after it has to relearn every pair.
+    """
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(inputs))
+        self.pairs = list(combinations(range(inputs), 2))
+        self.left = nn.ModuleList(nn.Linear(width, width) for _ in self.pairs)
+        self.right = nn.ModuleList(nn.Linear(width, width) for _ in self.pairs)
+        self.hidden = nn.Linear(width * (inputs + len(self.pairs)), 2 * width)
+        self.activation = nn.GELU()
+
+    def forward(self, tokens: Sequence[Tensor]) -> Tensor:
+        normed = [norm(token) for norm, token in zip(self.norms, tokens, strict=True)]
+        products = [left(normed[i]) * right(normed[j])
+                    for (i, j), left, right in zip(self.pairs, self.left, self.right, strict=True)]
+        fused: Tensor = self.activation(self.hidden(torch.cat([*normed, *products], dim=1)))
+        return fused
+
+
+class FusionNet(PreTrainedModel):  # type: ignore[no-untyped-call]
+    """Logits from the tensors of `FusionModel.prepare`, by input name.
+
+    ``net(**prepared)`` is ``net.classify(net.embed(prepared))``; attributions are taken on what `embed` returns.
+    """
+
+    config: FusionConfig
+    config_class = FusionConfig
+    base_model_prefix = "fusion_net"
+    main_input_name = "inputs"
+
+    def __init__(self, config: FusionConfig) -> None:
+        super().__init__(config)
+        # A list, not a mapping: input names are the user's and may be no names of modules ("a.b", "keys").
+        self.encoders = nn.ModuleList(encoders.build(source, config) for source in config.sources)
+        self.fusion = Fusion(len(config.sources), config.width)
+        self.head = nn.Linear(2 * config.width, config.outputs)
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def by_name(self) -> list[tuple[str, encoders.Encoder]]:
+        """The encoder of each input, in order."""
+        names = [source["name"] for source in self.config.sources]
+        return list(zip(names, cast("list[encoders.Encoder]", list(self.encoders)), strict=True))
+
+    def forward(self, /, **prepared: Tensor) -> Tensor:
+        encoded = self.embed(prepared)
+        return self.classify(self.hide(encoded) if self.training else encoded)
+
+    def embed(self, prepared: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Words become embeddings; pixels, spectrograms and columns stay."""
+        return {name: encoder.embed(prepared[name]) for name, encoder in self.by_name()}
+
+    def hide(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Modality dropout: each input of each row is, now and then, as if it were missing."""
+        chance = self.config.modality_dropout
+        if not chance:
+            return dict(encoded)
+        return {name: tensor * torch.empty(len(tensor), *[1] * (tensor.ndim - 1)).bernoulli_(1 - chance)
+                for name, tensor in encoded.items()}
+
+    def fuse(self, encoded: Mapping[str, Tensor]) -> Tensor:
+        """The embedding of each row, shape (n, 2 * width): what the head decides on."""
+        fused: Tensor = self.fusion([encoder(encoded[name]) for name, encoder in self.by_name()])
+        return fused
+
+    def classify(self, encoded: Mapping[str, Tensor]) -> Tensor:
+        """Logits, shape (n, outputs)."""
+        logits: Tensor = self.head(self.fuse(encoded))
+        return logits
+
+    def _init_weights(self, module: nn.Module) -> None:
+        # transformers would draw every layer with one small deviation, at which convolutions this shallow do not train
+        if callable(reset := getattr(module, "reset_parameters", None)):
+            reset()
+
+
+AutoConfig.register(FusionConfig.model_type, FusionConfig, exist_ok=True)
+AutoModel.register(FusionConfig, FusionNet, exist_ok=True)

@@ -1,0 +1,30 @@
+"""What `model.train: {kind: fusion, …}` may say; imports no torch, so that `raikit schema` stays quick."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class FusionTraining(BaseModel):
+    """Settings of the fusion model and of its training; every one has a default that suits small data."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(10, ge=1, le=10_000, description="Passes over the training rows.")
+    batch_size: int = Field(64, ge=1, description="Rows per step.")
+    learning_rate: float = Field(4e-3, gt=0, description="Peak of the one-cycle schedule.")
+    weight_decay: float = Field(0.05, ge=0, description="AdamW's decay.")
+    patience: int | None = Field(
+        None, ge=1, description="Stop after so many epochs without a better validation loss and keep the best weights. "
+        "Absent: every epoch runs and the last weights are kept."
+    )
+    width: int = Field(64, ge=8, le=1024, multiple_of=8, description="Length of the token that stands for an input.")
+    modality_dropout: float = Field(
+        0.05, ge=0, lt=1, description="Chance that an input of a training row is hidden, as if it were missing."
+    )
+    image_size: int = Field(48, ge=16, le=512, multiple_of=4, description="Pictures are resized to this many pixels.")
+    words: int = Field(32, ge=1, le=4096, description="Words of a text that are read; the rest is cut off.")
+    vocabulary: int = Field(4096, ge=2, le=1_000_000, description="Buckets that words are hashed into.")
+    sample_rate: int = Field(22_050, ge=4_000, le=96_000, description="Sound is resampled to this many hertz.")
+    frames: int = Field(64, ge=8, le=4096, multiple_of=8, description="Frames of the spectrogram; the rest is cut off.")
+    hop: int = Field(384, ge=16, le=8192, description="Samples from one frame to the next.")

@@ -1,0 +1,102 @@
+"""A small multimodal dataset in memory, with the methods of `raikit.data.dataset.Dataset`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from raikit.data.batch import Audio, Batch
+
+MEDIA = {"image": 6, "audio": 5}
+WORDS = ["red", "green", "blue", "grün", "azul"]
+
+
+@dataclass
+class MemoryDataset:
+    """Rows in a frame; media columns hold a name, looked up in `media`."""
+
+    table: pd.DataFrame
+    media: dict
+    task: str = "binary"
+    classes: list = field(default_factory=lambda: [0, 1])
+    weight: str | None = None
+    inputs: dict = field(default_factory=lambda: {
+        "image": SimpleNamespace(modality="image", columns=["image"]),
+        "note": SimpleNamespace(modality="text", columns=["note"]),
+        "voice": SimpleNamespace(modality="audio", columns=["voice"]),
+        "facts": SimpleNamespace(modality="tabular", columns=["age", "vendor"]),
+    })
+
+    def _rows(self, split):
+        return self.table[self.table["split"] == split]
+
+    def size(self, split):
+        return len(self._rows(split))
+
+    def frame(self, columns, split):
+        return self._rows(split)[columns].reset_index(drop=True)
+
+    def batches(self, split, size, indices=None):
+        rows = self._rows(split)
+        rows = rows if indices is None else rows.iloc[indices]
+        for start in range(0, len(rows), size):
+            yield self.batch(rows.iloc[start : start + size])
+
+    def batch(self, rows):
+        inputs = {}
+        for name, source in self.inputs.items():
+            if source.modality == "tabular":
+                inputs[name] = rows[source.columns].reset_index(drop=True)
+            else:
+                values = [None if pd.isna(value) else value for value in rows[source.columns[0]]]
+                decoded = source.modality in {"image", "audio"}
+                inputs[name] = [self.media.get(value) for value in values] if decoded else values
+        target = rows["target"].to_numpy(dtype=float if self.task == "regression" else np.int64)
+        weight = None if self.weight is None else rows[self.weight].to_numpy(dtype=float)
+        return Batch(rows["id"].tolist(), inputs, target, weight)
+
+
+def make(rows=120, task="binary", seed=0, weight=None):
+    """Colours in pictures and words, pitch in voices; the target says whether word and picture agree."""
+    rng = np.random.default_rng(seed)
+    media = {}
+    for number in range(MEDIA["image"]):
+        picture = rng.integers(0, 60, (20 + number, 24, 3), dtype=np.uint8)
+        picture[..., number % 3] += 190
+        media[f"{number}.png"] = picture
+    for number in range(MEDIA["audio"]):
+        time = np.arange(4000) / 8000
+        media[f"{number}.wav"] = Audio(np.sin(2 * np.pi * (200 + 150 * number) * time).astype(np.float32), 8000)
+    image = rng.integers(0, MEDIA["image"], rows)
+    word = rng.integers(0, 3, rows)
+    table = pd.DataFrame({
+        "id": np.arange(rows),
+        "image": [f"{number}.png" for number in image],
+        "note": [f"a {WORDS[number]} thing" for number in word],
+        "voice": [f"{number}.wav" for number in rng.integers(0, MEDIA["audio"], rows)],
+        "age": rng.normal(50, 10, rows),
+        "vendor": rng.choice(["a", "b", "c"], rows),
+        "w": rng.uniform(0.5, 2, rows),
+        "split": np.where(np.arange(rows) % 4 == 0, "validation", "train"),
+    })
+    for column in ("note", "voice", "image", "vendor", "age"):
+        table.loc[rng.random(rows) < 0.15, column] = None
+    table["target"] = {"binary": (image % 3 == word).astype(int), "multiclass": image % 3,
+                       "regression": 1000 + 50 * (image % 3) + rng.normal(0, 1, rows)}[task]
+    classes = {"binary": [0, 1], "multiclass": ["r", "g", "b"], "regression": []}[task]
+    return MemoryDataset(table, media, task, classes, weight)
+
+
+@pytest.fixture
+def data():
+    return make()
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)

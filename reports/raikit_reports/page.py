@@ -1,0 +1,327 @@
+"""The record arranged as the page shows it. Templates only place what stands here; they compute nothing."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import raikit
+from raikit_reports import figures as drawing
+from raikit_reports import formatting as fmt
+from raikit_reports import verdicts
+from raikit_reports.metrics import MetricTable, metric_table
+from raikit_reports.rules import RuleRow, Wrong, rows_needed_text, rule_rows, tally, wrong_rows
+from raikit_reports.texts import flat, words
+from raikit_reports.unchecked import Unchecked, unchecked
+from raikit_reports.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from raikit.record import PluginRecord
+
+PILLARS = {
+    "performance": ("Performance", "How good is it?"),
+    "fairness": ("Fairness", "For whom is it worse?"),
+    "explainability": ("Explanations", "Why does it decide so, and can the reasons be trusted?"),
+    "privacy": ("Privacy", "What does it remember about its training data?"),
+    "robustness": ("Robustness", "What does it do when its input is not clean?"),
+    "efficiency": ("Efficiency", "What does it cost to run?"),
+    "data": ("Data quality", "Can the data carry the conclusions?"),
+}
+NUMBERS_SHOWN = 500
+CELLS_SHOWN = 500
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """The number beside a finding: value, limit, interval, and a strip where a rule covers it."""
+
+    value: str
+    limit: str
+    interval: str
+    row: RuleRow | None
+
+
+@dataclass(frozen=True)
+class FindingRow:
+    finding: raikit.Finding
+    verdict: Verdict
+    check: raikit.CheckRecord
+    ground: list[str]
+    addresses: list[str]
+    gauge: Gauge | None
+    figures: list[str]
+
+
+@dataclass(frozen=True)
+class FigureView:
+    """A figure with its anchor, its drawing and its numbers."""
+
+    anchor: str
+    figure: raikit.Figure
+    drawing: drawing.Drawing | None
+    numbers: raikit.Table | None
+    left_out: int
+    wide: bool
+
+
+@dataclass(frozen=True)
+class CheckView:
+    """What one check leaves in a section."""
+
+    check: raikit.CheckRecord
+    title: str
+    figures: list[FigureView]
+    tables: list[tuple[raikit.Table, int]]
+    metrics: MetricTable
+    methods: list[str]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A pillar, or all that one foreign plugin brought."""
+
+    anchor: str
+    title: str
+    asks: str
+    findings: list[FindingRow]
+    checks: list[CheckView]
+    tally: list[tuple[Verdict, int, str]]
+    rules: list[RuleRow] = field(default_factory=list)
+    plugin: PluginRecord | None = None
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that the templates place."""
+
+    record: raikit.Record
+    title: str
+    answer: Verdict
+    short: str
+    question: str
+    reply: str
+    rules: list[RuleRow]
+    tally: list[tuple[Verdict, int, str]]
+    wrong: list[Wrong]
+    wrong_left: int
+    near: list[RuleRow]
+    pillars: list[Section]
+    others: list[Section]
+    unchecked: Unchecked
+    level: str
+    specs: dict[str, Any]
+
+
+def build(record: raikit.Record) -> Page:
+    """Arrange the whole record."""
+    answer, short, fallback = verdicts.ANSWERS[record.verdict]
+    rows = rule_rows(record)
+    wrong = wrong_rows(record, rows)
+    bad = sum(row.verdict in (verdicts.FAIL, verdicts.WARN, verdicts.OPEN) for row in rows)
+    builder = _Sections(record, rows)
+    pillars, others = builder.pillars(), builder.others()
+    return Page(
+        record=record,
+        title=flat(f"{answer.word}: {record.name}, raikit audit"),
+        answer=answer,
+        short=short,
+        question=record.summary.question or f"May {record.name} be released?",
+        reply=record.summary.answer or fallback,
+        rules=rows,
+        tally=tally(rows),
+        wrong=wrong,
+        wrong_left=bad - len(wrong),
+        near=[row for row in rows if row.strip][:3] if not wrong else [],
+        pillars=pillars,
+        others=others,
+        unchecked=unchecked(record),
+        level=fmt.share(record.confidence),
+        specs=builder.specs,
+    )
+
+
+class _Sections:
+    """Builds the sections; hands out anchors and collects the specs on the way."""
+
+    def __init__(self, record: raikit.Record, rows: list[RuleRow]) -> None:
+        self.record = record
+        self.specs: dict[str, Any] = {}
+        self.metrics = {metric.id: metric for _, metric in record.metrics()}
+        self.rules: dict[str, list[RuleRow]] = defaultdict(list)
+        for row in rows:
+            self.rules[row.rule.metric].append(row)
+        self._numbers = itertools.count(1)
+        self._anchors: set[str] = set()
+
+    def pillars(self) -> list[Section]:
+        own = [check for check in self.record.checks if check.plugin == "raikit" and check.status == "ok"]
+        found = list(dict.fromkeys(check.pillar for check in own))
+        order = [pillar for pillar in PILLARS if pillar in found] + [
+            pillar for pillar in found if pillar not in PILLARS
+        ]
+        return [self._section([check for check in own if check.pillar == pillar], pillar) for pillar in order]
+
+    def others(self) -> list[Section]:
+        foreign = [check for check in self.record.checks if check.plugin != "raikit" and check.status == "ok"]
+        sections = []
+        for plugin in dict.fromkeys(check.plugin for check in foreign):
+            checks = [check for check in foreign if check.plugin == plugin]
+            known = next((item for item in self.record.plugins if item.distribution == plugin), None)
+            sections.append(self._section(checks, None, plugin, known))
+        return sections
+
+    def _section(
+        self,
+        checks: list[raikit.CheckRecord],
+        pillar: str | None,
+        plugin: str = "",
+        known: PluginRecord | None = None,
+    ) -> Section:
+        title, asks = PILLARS.get(pillar or "", (words(pillar or plugin), ""))
+        origin = "" if pillar else _origin(plugin, checks[0].plugin_version)
+        anchor = self._anchor(f"p-{pillar or plugin}")
+        figures = {id(check): [self._figure(figure) for figure in check.figures] for check in checks}
+        names = {check.name for check in checks}
+        rules = [row for rows in self.rules.values() for row in rows if row.rule.check in names]
+        return Section(
+            anchor=anchor,
+            title=title,
+            asks=asks,
+            findings=sorted(
+                (self._finding(check, finding, figures[id(check)]) for check in checks for finding in check.findings),
+                key=lambda row: (row.verdict.rank, {"fail": 0, "warn": 1, "note": 2}[row.finding.severity]),
+            ),
+            checks=[self._check(check, figures[id(check)]) for check in checks],
+            tally=tally(rules),
+            rules=rules,
+            plugin=known,
+            origin=origin,
+        )
+
+    def _finding(self, check: raikit.CheckRecord, finding: raikit.Finding, figures: list[FigureView]) -> FindingRow:
+        rows = sorted(
+            (row for address in finding.metrics for row in self.rules.get(address, ())),
+            key=lambda row: row.verdict.rank,
+        )
+        found = (self.metrics.get(address) for address in finding.metrics)
+        measured = [metric for metric in found if metric is not None]
+        return FindingRow(
+            finding=finding,
+            verdict=verdicts.of_finding(finding, [row.rule for row in rows]),
+            check=check,
+            ground=list(_ground(finding, rows, measured)),
+            addresses=finding.metrics[:3],
+            gauge=_gauge(rows, measured),
+            figures=[view.anchor for name in finding.figures for view in figures if view.figure.id == name],
+        )
+
+    def _check(self, check: raikit.CheckRecord, figures: list[FigureView]) -> CheckView:
+        methods = dict.fromkeys(metric.method for metric in check.metrics if metric.method and metric.method != "exact")
+        return CheckView(
+            check=check,
+            title=check.title or words(check.name.rpartition(".")[2]),
+            figures=figures,
+            tables=[(table, max(len(table.rows) - CELLS_SHOWN, 0)) for table in check.tables],
+            metrics=metric_table(check, self.rules),
+            methods=[method for method in methods if method],
+        )
+
+    def _figure(self, figure: raikit.Figure) -> FigureView:
+        anchor = f"fig-{next(self._numbers)}"
+        numbers, left_out = _numbers(figure)
+        if figure.image is not None:
+            return FigureView(anchor, figure, None, numbers, left_out, False)
+        spec = drawing.safe_spec(figure)
+        drawn = drawing.render(spec, f"{anchor}-")
+        if drawn.svg is not None and len(figure.data) <= drawing.INTERACTIVE_ROWS:
+            self.specs[anchor] = drawn.vega
+        return FigureView(anchor, figure, drawn, numbers, left_out, drawn.width > 1.4 * drawing.WIDTH)
+
+    def _anchor(self, name: str) -> str:
+        base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
+        anchor = base
+        for number in itertools.count(2):
+            if anchor not in self._anchors:
+                break
+            anchor = f"{base}-{number}"
+        self._anchors.add(anchor)
+        return anchor
+
+
+def _origin(plugin: str, version: str) -> str:
+    if plugin == "local":
+        return "A check of the audited repository itself (plugins.local in audit.yaml). It is no part of raikit."
+    return f"From the package {plugin} {version}".rstrip() + ", which is no part of raikit and was not reviewed by it."
+
+
+def _ground(finding: raikit.Finding, rows: list[RuleRow], measured: list[raikit.Metric]) -> Iterator[str]:
+    """What a finding rests on, as sentences."""
+    if finding.certainty:
+        yield finding.certainty.rstrip(".") + "."
+    metric = measured[0] if measured else None
+    if metric is not None:
+        how = f"{fmt.share(metric.level)} interval" if metric.level and metric.low != metric.high else ""
+        how = f"simultaneous {how}" if how and metric.simultaneous else how
+        parts = [how, metric.method if how else "", fmt.rows_and_clusters(metric.n, metric.n_clusters)]
+        sentence = "; ".join(part for part in parts if part)
+        if sentence:
+            yield sentence[0].upper() + sentence[1:] + "."
+        if metric.minimum_detectable is not None:
+            smallest = fmt.measure(metric.minimum_detectable, unit=metric.unit)
+            yield f"Smallest gap that these data could show: {smallest}."
+    needed = next((text for row in rows if (text := rows_needed_text(row.rule))), "")
+    if needed:
+        yield needed
+    waiver = next((row.waiver for row in rows if row.waiver), "")
+    if waiver:
+        yield f"Waived. {waiver}."
+    if not rows and finding.severity != "note":
+        yield "No rule covers this."
+
+
+def _gauge(rows: list[RuleRow], measured: list[raikit.Metric]) -> Gauge | None:
+    if rows:
+        row = rows[0]
+        return Gauge(row.measured, row.limit, row.interval if row.interval != "not measured" else "", row)
+    if not measured or measured[0].value is None:
+        return None
+    metric = measured[0]
+    value = fmt.measure(metric.value, metric.low, metric.high, metric.unit)
+    spread = fmt.interval(metric.low, metric.high, metric.unit, value=metric.value)
+    return Gauge(value, "", "" if metric.method == "exact" else spread, None)
+
+
+def _numbers(figure: raikit.Figure) -> tuple[raikit.Table | None, int]:
+    """The rows behind a figure as a table of at most `NUMBERS_SHOWN` rows."""
+    if not figure.data:
+        return None, 0
+    names = list(dict.fromkeys(itertools.chain.from_iterable(row.keys() for row in figure.data[:NUMBERS_SHOWN])))[:14]
+    table = raikit.Table(
+        id=figure.id,
+        title=figure.title,
+        columns=[raikit.Column(name=name, title=words(name)) for name in names],
+        rows=[[_scalar(row.get(name)) for name in names] for row in figure.data[:NUMBERS_SHOWN]],
+    )
+    return table, max(len(figure.data) - NUMBERS_SHOWN, 0)
+
+
+def _scalar(value: Any) -> Any:
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def facts(values: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    """A mapping of unknown keys as rows of a list of facts; nested ones are written out flat."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            text = ", ".join(f"{name}: {fmt.scalar(item)}" for name, item in value.items())
+        elif isinstance(value, list | tuple):
+            text = ", ".join(fmt.scalar(item) for item in value)
+        else:
+            text = fmt.scalar(value)
+        if text and text != "–":
+            yield words(key), text

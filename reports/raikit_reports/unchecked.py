@@ -1,0 +1,144 @@
+"""What the audit did not look at: nothing disappears in silence, so each has its state, its reason and its way out."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+import raikit
+from raikit_reports import formatting as fmt
+from raikit_reports import verdicts
+from raikit_reports.texts import words
+from raikit_reports.verdicts import Verdict
+
+GROUPS_SHOWN = 24
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A check or plugin without a result."""
+
+    verdict: Verdict
+    title: str
+    source: str
+    why: str
+    follows: str
+    help: str = ""
+    traceback: str = ""
+    output: str = ""
+
+
+@dataclass(frozen=True)
+class Unchecked:
+    """Checks and plugins without a result, groups that nobody judged, and what lay out of reach."""
+
+    gaps: list[Gap]
+    left_out: list[tuple[str, list[str], int]]
+    undefined: list[tuple[str, list[str], int]]
+    beyond: list[str]
+    tally: list[tuple[Verdict, int, str]]
+    headline: list[tuple[Verdict, str]]
+
+
+def unchecked(record: raikit.Record) -> Unchecked:
+    """Collect all of it, worst first."""
+    gaps = sorted([*_checks(record), *_plugins(record)], key=lambda gap: gap.verdict.rank)
+    left_out, undefined = _groups(record)
+    beyond = list(dict.fromkeys([*record.summary.not_measured, *record.data.limits]))
+    return Unchecked(
+        gaps=gaps,
+        left_out=left_out,
+        undefined=undefined,
+        beyond=beyond,
+        tally=_tally(gaps),
+        headline=_headline(gaps, record.summary.not_measured or beyond),
+    )
+
+
+def _checks(record: raikit.Record) -> list[Gap]:
+    lost = Counter(rule.check for rule in record.gate.rules if rule.status == "missing" and rule.check)
+    return [
+        Gap(
+            verdict=verdicts.CHECKS[check.status],
+            title=check.title or words(check.name.rpartition(".")[2]),
+            source=f"{check.name} {check.plugin_version}".strip(),
+            why=check.reason or "No reason was recorded.",
+            follows=_follows(lost[check.name]),
+            help=check.help or "",
+            traceback=check.traceback or "",
+            output=check.output if check.status == "error" else "",
+        )
+        for check in record.checks
+        if check.status != "ok"
+    ]
+
+
+def _plugins(record: raikit.Record) -> list[Gap]:
+    named = {check.plugin for check in record.checks if check.status == "not_loaded"}
+    return [
+        Gap(
+            verdict=verdicts.PLUGINS[plugin.status],
+            title=plugin.name,
+            source=f"{plugin.distribution} {plugin.version}".strip(),
+            why=plugin.reason or "No reason was recorded.",
+            follows="None of its checks ran.",
+        )
+        for plugin in record.plugins
+        if plugin.status in verdicts.PLUGINS and plugin.distribution not in named
+    ]
+
+
+def _follows(rules: int) -> str:
+    if not rules:
+        return "No rule depends on it."
+    return "One rule has no measurement." if rules == 1 else f"{rules} rules have no measurement."
+
+
+def _groups(record: raikit.Record) -> tuple[list[tuple[str, list[str], int]], list[tuple[str, list[str], int]]]:
+    """Groups too small to be judged and groups whose metric is undefined, by the reason."""
+    small: dict[str, dict[str, None]] = defaultdict(dict)
+    undefined: dict[str, dict[str, None]] = defaultdict(dict)
+    for _, metric in record.metrics():
+        if metric.judged is not None:
+            small[metric.judged.reason or "Too few rows"].update(dict.fromkeys(metric.judged.left_out))
+        place = fmt.group_text(metric.over, metric.group)
+        if metric.value is None:
+            name = words(metric.name) + (f", {place}" if place else "")
+            undefined[metric.reason or "Undefined"].setdefault(name)
+        elif metric.group and {"small_group", "few_clusters"} & set(metric.flags):
+            reason = "Too few rows" if "small_group" in metric.flags else "Too few clusters"
+            small[reason].setdefault(place)
+    return _capped(small), _capped(undefined)
+
+
+def _capped(groups: dict[str, dict[str, None]]) -> list[tuple[str, list[str], int]]:
+    return [
+        (reason, list(names)[:GROUPS_SHOWN], max(len(names) - GROUPS_SHOWN, 0))
+        for reason, names in groups.items()
+        if names
+    ]
+
+
+def _tally(gaps: list[Gap]) -> list[tuple[Verdict, int, str]]:
+    crashed = [gap for gap in gaps if gap.verdict.icon == "crash"]
+    rest = len(gaps) - len(crashed)
+    counted = [(verdicts.CHECKS["error"], len(crashed), "crashed"), (verdicts.CHECKS["skipped"], rest, "did not run")]
+    return [entry for entry in counted if entry[1]]
+
+
+def _headline(gaps: list[Gap], beyond: list[str]) -> list[tuple[Verdict, str]]:
+    """The few lines that stand beside the answer."""
+    crashed = [gap for gap in gaps if gap.verdict.icon == "crash"]
+    rest = [gap for gap in gaps if gap.verdict.icon != "crash"]
+    lines = [(gap.verdict, f"{gap.title}: {_short(gap)}") for gap in crashed[:2]]
+    if rest:
+        names = ", ".join(gap.title for gap in rest[:4]) + (f" and {len(rest) - 4} more" if len(rest) > 4 else "")
+        lines.append((rest[0].verdict, f"{names}: left out or unable to run."))
+    known = " ".join(line for _, line in lines)
+    lines.extend((verdicts.MISSING, text) for text in beyond[:3] if text not in known)
+    return lines[:5]
+
+
+def _short(gap: Gap) -> str:
+    what = {"Crashed": "the check crashed", "Missing": "required, but no check of this name is there"}
+    return f"{what.get(gap.verdict.word, 'the plugin failed to load')}. {gap.follows}"

@@ -1,0 +1,72 @@
+"""The words, shapes and order of verdicts: colour never stands alone, and the worst always stands first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import raikit
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A judgement as people see it: `tone` names its colour, `icon` its shape, `rank` its place (worst is 0)."""
+
+    word: str
+    tone: str
+    icon: str
+    rank: int
+
+
+FAIL = Verdict("Fail", "fail", "fail", 0)
+WARN = Verdict("Warn", "fail", "warn", 1)
+OPEN = Verdict("Inconclusive", "open", "open", 2)
+MISSING = Verdict("Not measured", "none", "none", 3)
+WAIVED = Verdict("Waived", "waived", "waived", 4)
+NOTE = Verdict("Note", "none", "note", 5)
+PASS = Verdict("Pass", "pass", "pass", 6)
+
+_RULES = {"pass": PASS, "fail": FAIL, "inconclusive": OPEN, "waived": WAIVED, "missing": MISSING}
+
+# In a tally: "2 fail", "1 not measured".
+TALLY = {FAIL: "fail", WARN: "warn", OPEN: "inconclusive", MISSING: "not measured", WAIVED: "waived", PASS: "pass"}
+
+CHECKS = {
+    "error": Verdict("Crashed", "fail", "crash", 0),
+    "missing": Verdict("Missing", "fail", "crash", 1),
+    "not_loaded": Verdict("Not loaded", "none", "none", 2),
+    "skipped": Verdict("Skipped", "none", "none", 3),
+    "deselected": Verdict("Left out", "none", "none", 4),
+}
+
+PLUGINS = {
+    "error": Verdict("Not loaded", "fail", "crash", 0),
+    "incompatible": Verdict("Incompatible", "none", "none", 1),
+    "ambiguous": Verdict("Ambiguous", "none", "none", 2),
+    "disabled": Verdict("Disabled", "none", "none", 4),
+}
+
+# The whole audit: tone, icon, the side column's few words, and the answer if the record brings none.
+ANSWERS = {
+    "pass": (Verdict("Yes", "pass", "pass", 6), "the gate passed", "Yes. All rules hold."),
+    "warn": (Verdict("Yes", "fail", "warn", 1), "with warnings", "Yes, with warnings."),
+    "fail": (FAIL, "the gate failed", "No. The policy is broken."),
+    "inconclusive": (OPEN, "more data needed", "Not decided. The data do not suffice."),
+    "error": (
+        Verdict("Cannot say", "fail", "crash", 0),
+        "the audit is incomplete",
+        "Cannot say. The audit is incomplete.",
+    ),
+}
+
+
+def of_rule(rule: raikit.Rule) -> Verdict:
+    """What the gate said, where a broken rule of severity ``warn`` is a warning."""
+    verdict = _RULES[rule.status]
+    return WARN if verdict is FAIL and rule.severity == "warn" else verdict
+
+
+def of_finding(finding: raikit.Finding, rules: list[raikit.Rule]) -> Verdict:
+    """The worst verdict of the rules it touches; without a rule only the plugin's own warning, never a red fail."""
+    if rules:
+        return min((of_rule(rule) for rule in rules), key=lambda verdict: verdict.rank)
+    return NOTE if finding.severity == "note" else WARN

@@ -86,7 +86,7 @@ class _Kept:
                 tensors.setdefault(name, []).append(tensor)
             targets.append(_target(batch))
             if batch.weight is not None:
-                weights.append(torch.as_tensor(batch.weight, dtype=torch.float32))
+                weights.append(torch.tensor(batch.weight, dtype=torch.float32))
             start += len(batch)
         self._tensors = {name: torch.cat(parts) for name, parts in tensors.items()}
         self._shared = {name: torch.from_numpy(numbers) for name, numbers in shared.items()}
@@ -120,7 +120,7 @@ class _Streamed:
 
     def _part(self, batch: Batch, rows: slice) -> Part:
         inputs = {name: tensor[rows] for name, tensor in self._model.prepare(batch).items()}
-        weight = None if batch.weight is None else torch.as_tensor(batch.weight, dtype=torch.float32)[rows]
+        weight = None if batch.weight is None else torch.tensor(batch.weight, dtype=torch.float32)[rows]
         return Part(inputs, _target(batch)[rows], weight)
 
 

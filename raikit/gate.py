@@ -125,8 +125,10 @@ def _ends(metric: Metric, has_maximum: bool) -> tuple[Interval, str]:
     groups = ", ".join(judged.left_out)
     note = f"judged without {groups}; over all groups it is {metric.value:.3g} [{metric.low:.3g}, {metric.high:.3g}]"
     if has_maximum:
-        return Interval(judged.value, max(metric.low, judged.low), judged.high), note
-    return Interval(judged.value, judged.low, min(metric.high, judged.high)), note
+        low = max(metric.low, judged.low)
+        return Interval(judged.value, low, max(judged.high, low)), note
+    high = min(metric.high, judged.high)
+    return Interval(judged.value, min(judged.low, high), high), note
 
 
 def _decide(interval: Interval, limit: float, has_maximum: bool, metric: Metric) -> tuple[RuleStatus, str]:
@@ -137,10 +139,11 @@ def _decide(interval: Interval, limit: float, has_maximum: bool, metric: Metric)
     holds = interval.high <= limit if has_maximum else interval.low >= limit
     broken = interval.low > limit if has_maximum else interval.high < limit
     word = "at most" if has_maximum else "at least"
+    if broken:  # first: a small group may prove a gap that the large ones, on which a pass is judged, do not show
+        end, side = ("low", "above") if has_maximum else ("high", "below")
+        return "fail", f"even the {end} end of {shown} is {side} {limit:g}"
     if holds:
         return "pass", f"the whole interval {shown} is {word} {limit:g}"
-    if broken:
-        return "fail", f"the whole interval {shown} is {'above' if has_maximum else 'below'} {limit:g}"
     return "inconclusive", f"the interval {shown} holds the limit {limit:g}"
 
 

@@ -1,0 +1,63 @@
+"""Distributions that are really installed (metadata and modules on sys.path), and the smallest run around a check."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from contextlib import contextmanager
+
+import pandas as pd
+import pytest
+
+from raikit.plugins import CheckEntry
+from raikit.runner import Runner
+from raikit.runs import RunDirectory
+from raikit.selection import Planned
+from raikit.testing import context
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Install a distribution: ``install("raikit-x", {"x": "x_module"}, {"x_module": "source"})``."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+    modules: list[str] = []
+
+    def install(distribution: str, points: dict[str, str], sources: dict[str, str], version: str = "1.0") -> None:
+        info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        lines = "\n".join(f"{name} = {module}" for name, module in points.items())
+        (info / "entry_points.txt").write_text(f"[raikit]\n{lines}\n")
+        for name, source in sources.items():
+            (site / f"{name}.py").write_text(textwrap.dedent(source))
+            modules.append(name)
+
+    yield install
+    for name in modules:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def run_checks(tmp_path):
+    """Run check classes one after the other in one run, as the audit does."""
+
+    def run_checks(*checks, table=None, resume=False, fresh=False, **roles):
+        folder = tmp_path / ("fresh" if fresh else "run")
+        table = table if table is not None else pd.DataFrame({"target": [0, 1], "prediction": [0, 1]})
+        run = RunDirectory(folder, resume)
+        run.open()
+        runner = Runner(run, context(table, folder=tmp_path / "context", **roles), frozenset({"labels"}), 0, _quiet)
+        planned = [Planned(CheckEntry(check, "third-party", "1.0"), check.Options()) for check in checks]
+        try:
+            return runner.run_all(planned)
+        finally:
+            run.close()
+
+    return run_checks
+
+
+@contextmanager
+def _quiet(name):
+    yield lambda done, total: None

@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import pytest
+
+from raikit.config.load import load
+from raikit.errors import ConfigError
+
+GOOD = """\
+name: m
+data:
+  path: a.csv
+  target: y
+  sensitive: [sex, {column: age, bins: [25, 40]}]
+  cluster: patient
+model:
+  load: {kind: predictions, score: p}
+gate:
+  rules:
+    - {metric: performance.accuracy, min: 0.9}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "audit.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_a_good_file_is_read(write):
+    config = load(write(GOOD)).audit
+    assert [feature.column for feature in config.data.sensitive] == ["sex", "age"]
+    assert config.data.cluster == ["patient"]
+    assert config.gate.rules[0].min == 0.9
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("  target: y", "  taget: y", r"audit\.yaml, line 4: data\.taget: there is no such key\. Did you mean 'target'\?"),
+        ("  target: y", "", r"line 2: data\.target: this key is required"),
+        ("bins: [25, 40]", "bins: [40, 25]", r"line 5: data\.sensitive\.1: `bins` must rise"),
+        ("bins: [25, 40]", "bin: [40, 25]", r"Did you mean 'bins'\?"),
+        ("min: 0.9", "min: 0.9, max: 1", r"line 11: gate\.rules\.0: a rule has either `max` or `min`"),
+        ("min: 0.9", "min: much", r"line 11: gate\.rules\.0\.min: .*number.*'much'"),
+        ("name: m", "name: m\nname: n", r"line 2: the key 'name' stands twice"),
+        ("name: m", "name: [", r"audit\.yaml, line"),
+        ("  load: {kind: predictions, score: p}", "  {}", r"line 7: model: give either `train"),
+        ("sensitive: [sex,", "sensitive: [sex, sex,", r"names 'sex' twice"),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_its_line_and_the_way_out(write, old, new, says):
+    assert old in GOOD
+    with pytest.raises(ConfigError, match=says) as caught:
+        load(write(GOOD.replace(old, new)))
+    assert "\n" not in str(caught.value)
+    assert "pydantic" not in str(caught.value)
+
+
+def test_words_that_yaml_takes_for_booleans_stay_words(write):
+    assert load(write(GOOD.replace("target: y", "target: y\n  positive: no"))).audit.data.positive == "no"
+    assert load(write(GOOD.replace("target: y", "target: y\n  positive: true"))).audit.data.positive is True
+
+
+def test_set_is_put_over_the_file(write):
+    config = load(write(GOOD), ["seed=7", "data.target=other", "checks.fairness.intersections=3"]).audit
+    assert (config.seed, config.data.target) == (7, "other")
+    assert config.checks == {"fairness.intersections": 3}
+
+
+@pytest.mark.parametrize("item", ["seed", "=3", "data.path.x=3"])
+def test_a_set_that_cannot_be_applied_is_refused(write, item):
+    with pytest.raises(ConfigError, match="--set"):
+        load(write(GOOD), [item])
+
+
+def test_aliases_that_explode_are_stopped(write):
+    bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+    for name, before in zip("bcdefg", "abcdef", strict=True):
+        bomb += f"{name}: &{name} [{', '.join(['*' + before] * 10)}]\n"
+    with pytest.raises(ConfigError, match="more than 100,000 values"):
+        load(write(bomb))
+
+
+def test_code_in_yaml_is_not_run(write):
+    with pytest.raises(ConfigError, match="line 1"):
+        load(write("name: !!python/object/apply:os.system ['true']\n"))
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "just text\n"])
+def test_what_is_no_mapping_is_refused(write, text):
+    with pytest.raises(ConfigError, match="empty|mapping"):
+        load(write(text))

@@ -1,0 +1,140 @@
+import pytest
+
+from raikit.config.schema import GateConfig
+from raikit.gate import judge
+from raikit.record import CheckRecord, PluginRecord
+from raikit.results import JudgedOver, Metric
+
+
+def metric(low, high, name="gap", **fields):
+    return Metric(name, (low + high) / 2, low=low, high=high, n=100, level=0.95, method="m", id=f"a.{name}[g]", over=["g"], **fields)
+
+
+def measured(*metrics, status="ok", name="a.check", **fields):
+    return CheckRecord(name=name, pillar="a", plugin="raikit", plugin_version="1.2", status=status, metrics=list(metrics), **fields)
+
+
+def policy(*rules, **fields):
+    return GateConfig.model_validate({"rules": list(rules), **fields})
+
+
+AT_MOST = {"metric": "a.gap", "max": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("rule", "low", "high", "status"),
+    [
+        (AT_MOST, 0.02, 0.1, "pass"),
+        (AT_MOST, 0.02, 0.1001, "inconclusive"),
+        (AT_MOST, 0.1, 0.3, "inconclusive"),
+        (AT_MOST, 0.1001, 0.3, "fail"),
+        ({"metric": "a.gap", "min": 0.8}, 0.8, 0.9, "pass"),
+        ({"metric": "a.gap", "min": 0.8}, 0.7, 0.9, "inconclusive"),
+        ({"metric": "a.gap", "min": 0.8}, 0.7, 0.79, "fail"),
+    ],
+)
+def test_a_rule_is_judged_on_the_whole_interval(rule, low, high, status):
+    gate = judge(policy(rule), [measured(metric(low, high))])
+    assert [row.status for row in gate.rules] == [status]
+    assert gate.exit_code == {"pass": 0, "inconclusive": 0, "fail": 1}[status]
+    assert gate.verdict == {"pass": "pass", "inconclusive": "warn", "fail": "fail"}[status]
+
+
+@pytest.mark.parametrize(("asked", "code", "verdict"), [("pass", 0, "pass"), ("warn", 0, "warn"), ("fail", 1, "fail"), ("stop", 4, "inconclusive")])
+def test_what_an_open_rule_means_is_the_policys_choice(asked, code, verdict):
+    gate = judge(policy(AT_MOST, on_inconclusive=asked), [measured(metric(0.05, 0.2))])
+    assert (gate.exit_code, gate.verdict) == (code, verdict)
+    assert gate.rules[0].status == "inconclusive"
+
+
+def test_a_broken_rule_that_only_warns_does_not_fail_the_build():
+    gate = judge(policy({**AT_MOST, "severity": "warn"}), [measured(metric(0.2, 0.3))])
+    assert (gate.rules[0].status, gate.exit_code, gate.verdict) == ("fail", 0, "warn")
+
+
+def test_small_groups_may_prove_a_gap_but_a_pass_is_judged_without_them():
+    judged = JudgedOver(value=0.05, low=0.02, high=0.08, left_out=["tiny"])
+    passed = judge(policy(AT_MOST), [measured(metric(0.03, 0.6, judged=judged))]).rules[0]
+    assert passed.status == "pass"
+    assert (passed.value, passed.high) == (0.05, 0.08)
+    assert "tiny" in passed.reason
+    assert "over all groups" in passed.reason
+    assert judge(policy(AT_MOST), [measured(metric(0.15, 0.6, judged=judged))]).rules[0].status == "fail"
+
+
+@pytest.mark.parametrize("flag", ["few_clusters", "unreliable"])
+@pytest.mark.parametrize("ends", [(0.0, 0.01), (0.5, 0.6)])
+def test_an_interval_whose_level_does_not_hold_never_decides(flag, ends):
+    assert judge(policy(AT_MOST), [measured(metric(*ends, flags=[flag]))]).rules[0].status == "inconclusive"
+
+
+def test_a_pattern_has_a_row_for_each_address_it_matches():
+    gate = judge(policy({"metric": "a.*", "max": 0.1}), [measured(metric(0, 0.05), metric(0.2, 0.3, name="other"))])
+    assert {row.metric: row.status for row in gate.rules} == {"a.gap[g]": "pass", "a.other[g]": "fail"}
+    assert len({row.id for row in gate.rules}) == 2
+
+
+@pytest.mark.parametrize(
+    ("checks", "says"),
+    [
+        ([measured(status="error", reason="ZeroDivisionError: x")], "a.check crashed (ZeroDivisionError: x)"),
+        ([measured(status="skipped", reason="no column")], "a.check was skipped (no column)"),
+        ([measured(Metric.undefined("gap", "no positives in F", id="a.gap[g]"))], "undefined: no positives in F"),
+        ([measured()], "no check measured it"),
+    ],
+)
+def test_nothing_passes_by_absence(checks, says):
+    gate = judge(policy(AT_MOST), checks)
+    assert gate.rules[0].status == "missing"
+    assert says in gate.rules[0].reason
+    assert gate.exit_code == 3
+    assert gate.verdict == "error"
+
+
+def test_a_proven_breach_is_not_hidden_behind_a_crash():
+    gate = judge(policy(AT_MOST), [measured(metric(0.2, 0.3)), measured(name="b.check", status="error", reason="x")])
+    assert gate.exit_code == 1
+
+
+def test_a_crash_is_not_hidden_behind_open_rules():
+    checks = [measured(metric(0.05, 0.3)), measured(name="b.check", status="error", reason="x")]
+    assert judge(policy(AT_MOST, on_inconclusive="stop"), checks).exit_code == 3
+    allowed = judge(policy(AT_MOST, allow_errors=["b.check"]), checks)
+    assert (allowed.exit_code, allowed.verdict) == (0, "warn")
+    assert "b.check" in allowed.warnings[0]
+
+
+def test_a_plugin_that_failed_to_load_counts_as_a_crash():
+    broken = PluginRecord(name="x", distribution="x", status="error", reason="import failed")
+    assert judge(policy(), [measured(metric(0, 1))], [broken]).exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("required", "status", "says"),
+    [
+        ("a.check", "pass", "ran (raikit 1.2)"),
+        ({"check": "a.check", "version": ">=1.2,<2"}, "pass", "ran"),
+        ({"check": "a.check", "version": ">=2"}, "missing", "does not fit >=2"),
+        ("b.other", "missing", "no installed plugin brings it"),
+        ("c.skipped", "missing", "was skipped (why)"),
+    ],
+)
+def test_a_required_check_must_have_run_in_a_version_that_fits(required, status, says):
+    checks = [measured(metric(0, 1)), measured(name="c.skipped", status="skipped", reason="why")]
+    gate = judge(policy(required=[required]), checks)
+    assert (gate.rules[0].kind, gate.rules[0].status) == ("required", status)
+    assert says in gate.rules[0].reason
+    assert gate.exit_code == (0 if status == "pass" else 3)
+
+
+def test_nothing_that_ran_is_exit_five():
+    assert judge(policy(), [measured(status="skipped", reason="x"), measured(name="b.c", status="deselected", reason="y")]).exit_code == 5
+    assert judge(policy(), [measured(status="error", reason="x")]).exit_code == 3
+
+
+def test_an_open_rule_says_how_many_rows_would_settle_it():
+    row = judge(policy(AT_MOST), [measured(metric(0.02, 0.12))]).rules[0]
+    assert row.rows_needed is not None
+    assert row.rows_needed > 100
+    at_the_limit = judge(policy({"metric": "a.gap", "max": 0.07}), [measured(metric(0.02, 0.12))]).rules[0]
+    assert at_the_limit.rows_needed is None

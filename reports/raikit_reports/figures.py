@@ -6,7 +6,6 @@ page, and of the drawing only known shapes and attributes are kept.
 
 from __future__ import annotations
 
-import copy
 import functools
 import re
 from dataclasses import dataclass, replace
@@ -34,8 +33,8 @@ CONFIG: dict[str, Any] = {
     "line": {"color": "var(--ink)", "strokeWidth": 2},
     "rule": {"color": "var(--ink)", "strokeWidth": 2},
     "tick": {"color": "var(--ink)"},
-    "point": {"color": "var(--ink)", "filled": True, "size": 60},
-    "text": {"color": "var(--ink)", "fontSize": 13},
+    "point": {"color": "var(--ink)", "filled": True, "size": 60, "opacity": 1},
+    "text": {"color": "var(--ink)", "fontSize": 14},
     "title": {
         "color": "var(--ink)",
         "fontSize": 13,
@@ -46,8 +45,8 @@ CONFIG: dict[str, Any] = {
     "axis": {
         "labelColor": "var(--ink-2)",
         "titleColor": "var(--ink-2)",
-        "labelFontSize": 12,
-        "titleFontSize": 12,
+        "labelFontSize": 12.5,
+        "titleFontSize": 12.5,
         "titleFontWeight": "normal",
         "gridColor": "var(--line)",
         "domain": False,
@@ -57,20 +56,20 @@ CONFIG: dict[str, Any] = {
         "labelLimit": 150,
     },
     "axisY": {"labelColor": "var(--ink)"},
-    "axisQuantitative": {"tickCount": 5, "labelColor": "var(--ink-2)"},
-    "axisDiscrete": {"grid": False, "labelFontSize": 13},
+    "axisQuantitative": {"tickCount": 5, "grid": True, "labelColor": "var(--ink-2)"},
+    "axisDiscrete": {"grid": False, "labelFontSize": 14},
     "axisX": {"labelColor": "var(--ink-2)"},
     "header": {
         "labelColor": "var(--ink)",
         "titleColor": "var(--ink-2)",
-        "labelFontSize": 13,
+        "labelFontSize": 14,
         "titleFontWeight": "normal",
     },
     "legend": {
         "labelColor": "var(--ink)",
         "titleColor": "var(--ink-2)",
-        "labelFontSize": 12,
-        "titleFontSize": 12,
+        "labelFontSize": 12.5,
+        "titleFontSize": 12.5,
         "titleFontWeight": "normal",
         "orient": "top",
         "direction": "horizontal",
@@ -94,10 +93,10 @@ _DROPPED = {"usermeta", "href", "$schema", "bind"}
 
 def safe_spec(figure: raikit.Figure) -> dict[str, Any]:
     """The figure's spec with its data inside, our configuration beneath its own, and nothing that fetches."""
-    spec: dict[str, Any] = _without_addresses(copy.deepcopy(figure.spec or {}))
+    spec: dict[str, Any] = _without_addresses(figure.spec or {})
     own = spec.pop("config", None)
     spec["$schema"] = "https://vega.github.io/schema/vega-lite/v6.json"
-    spec["data"] = {"name": "table", "values": figure.data}
+    spec["data"] = {"name": "table", "values": _cleaned(figure.data)}
     spec["config"] = _merged(CONFIG, own if isinstance(own, dict) else {})
     encoding = spec.get("encoding")
     faceted = isinstance(encoding, dict) and _FACETS & set(encoding)
@@ -110,7 +109,20 @@ def safe_spec(figure: raikit.Figure) -> dict[str, Any]:
     return spec
 
 
+def _cleaned(node: Any) -> Any:
+    """All strings of the data, names of fields too, fit to be drawn; the spec is cleaned alike, so they meet."""
+    if isinstance(node, str):
+        return clean(node)
+    if isinstance(node, list):
+        return [_cleaned(item) for item in node]
+    if isinstance(node, dict):
+        return {clean(key): _cleaned(value) for key, value in node.items()}
+    return node
+
+
 def _without_addresses(node: Any) -> Any:
+    if isinstance(node, str):
+        return clean(node)
     if isinstance(node, list):
         return [_without_addresses(item) for item in node]
     if not isinstance(node, dict):
@@ -119,7 +131,7 @@ def _without_addresses(node: Any) -> Any:
     for key, value in node.items():
         if key in _DROPPED or (key == "url" and isinstance(value, str) and not value.startswith("data:image/")):
             continue
-        kept[key] = _without_addresses(value)
+        kept[clean(key)] = _without_addresses(value)
     return kept
 
 
@@ -184,7 +196,8 @@ _ATTRIBUTES = {
     "viewBox", "transform", "d", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "rx", "ry", "dx", "dy", "points",
     "width", "height", "fill", "fill-opacity", "fill-rule", "stroke", "stroke-width", "stroke-opacity",
     "stroke-dasharray", "stroke-dashoffset", "stroke-linecap", "stroke-linejoin", "stroke-miterlimit", "opacity",
-    "text-anchor", "font-size", "font-weight", "font-style", "dominant-baseline", "id", "clip-path", "offset", "stop-color", "stop-opacity",
+    "text-anchor", "font-size", "font-weight", "font-style", "dominant-baseline", "id", "clip-path",
+    "offset", "stop-color", "stop-opacity",
     "gradientUnits", "gradientTransform", "preserveAspectRatio", "display", "visibility",
 }  # fmt: skip
 _LOCAL = re.compile(r"url\(#([\w.-]+)\)")
@@ -260,6 +273,8 @@ def runtime() -> str:
     """The Vega runtime as one classic script: a function around it, because it is written as a module."""
     import vl_convert
 
-    bundle: str = vl_convert.javascript_bundle(None).replace("\r\n", "\n").replace("\r", "\n")
+    bundle: str = (
+        vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("\r\n", "\n").replace("\r", "\n")
+    )
     bundle = bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
     return '(()=>{"use strict";' + bundle + "})()"

@@ -6,11 +6,16 @@ digits of the width, because more would claim a precision that the data do not h
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Mapping
 
 THIN = "\u202f"  # narrow no-break space: groups digits and cannot be taken for a decimal sign
 MINUS = "\u2212"
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PERCENT = {"rate": f"{THIN}%", "points": " points"}
 
@@ -63,6 +68,25 @@ def decimals(value: float | None, low: float | None, high: float | None, unit: s
     return min(max(wanted, 1 if scale == 100 and width > 0 else 0), 6)
 
 
+def moment(text: str) -> str:
+    """Write an ISO time for people; what is none stays as it is.
+
+    Examples
+    --------
+    >>> moment("2026-11-24T18:40:12Z"), moment("yesterday")
+    ('24 November 2026, 18:40 UTC', 'yesterday')
+    """
+    try:
+        when = datetime.datetime.fromisoformat(text.strip())
+    except ValueError:
+        return text
+    day = f"{when.day} {MONTHS[when.month - 1]} {when.year}"
+    if len(text.strip()) <= 10:
+        return day
+    zone = "" if when.tzinfo is None else f" {when.tzname() or ''}".rstrip()
+    return f"{day}, {when:%H:%M}{zone}"
+
+
 def suffix(unit: str | None) -> str:
     """What stands after a number of this unit, its space included."""
     if unit in _PERCENT:
@@ -97,9 +121,15 @@ def measure(
 
 
 def interval(
-    low: float | None, high: float | None, unit: str | None = None, *, value: float | None = None, signed: bool = False
+    low: float | None,
+    high: float | None,
+    unit: str | None = None,
+    *,
+    value: float | None = None,
+    signed: bool = False,
+    bare: bool = False,
 ) -> str:
-    """Write both ends of an interval, the unit once.
+    """Write both ends of an interval, the unit once; `bare` leaves out a unit that is a word and stands beside it.
 
     Examples
     --------
@@ -115,7 +145,7 @@ def interval(
     places = decimals(value, low, high, unit)
     scale = 100 if unit in _PERCENT else 1
     ends = [number(end * scale, places, signed=signed) for end in (low, high)]
-    return f"{ends[0]} to {ends[1]}{suffix(unit)}"
+    return f"{ends[0]} to {ends[1]}" + ("" if bare and unit != "rate" else suffix(unit))
 
 
 def p_value(value: float | None) -> str:

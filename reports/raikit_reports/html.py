@@ -89,6 +89,7 @@ def _environment(words: texts.Texts) -> jinja2.Environment:
         "words": texts.words,
         "count": fmt.count,
         "cell": fmt.cell,
+        "moment": fmt.moment,
         "seconds": fmt.seconds,
         "facts": page.facts,
         "scalar": fmt.scalar,

@@ -9,7 +9,7 @@ from pathlib import Path
 import raikit
 from raikit_reports import verdicts
 from raikit_reports.files import write_text
-from raikit_reports.rules import RuleRow, rows_needed_text, rule_rows, tally
+from raikit_reports.rules import RuleRow, rule_rows, tally
 from raikit_reports.texts import flat, sentence
 from raikit_reports.unchecked import unchecked
 from raikit_reports.verdicts import Verdict
@@ -31,7 +31,7 @@ def write(record: raikit.Record, folder: Path) -> list[Path]:
 
 def render(record: raikit.Record) -> str:
     """The whole report as text."""
-    answer, _, fallback = verdicts.ANSWERS[record.verdict]
+    answer, _, fallback = verdicts.answer(record)
     rows = rule_rows(record)
     parts = [
         f"# {escape(record.summary.question or f'May {record.name} be released?')}",
@@ -78,14 +78,12 @@ def _rules(rows: list[RuleRow]) -> Iterator[str]:
     yield "| Verdict | Rule | Measured | Interval | Decision |"
     yield "|---|---|---|---|---|"
     for row in rows[:RULES_SHOWN]:
-        decision = " ".join(
-            sentence(part) for part in (row.decision, rows_needed_text(row.rule), row.waiver, row.against) if part
-        )
+        decision = " ".join(sentence(part) for part in (row.decision, row.needed, row.waiver, row.against) if part)
         cells = [
             _mark(row.verdict),
-            escape(row.rule.sentence),
+            escape(row.title),
             escape(row.measured),
-            escape(row.interval),
+            escape(row.interval or "–"),
             escape(decision, 240),
         ]
         yield f"| {' | '.join(cells)} |"

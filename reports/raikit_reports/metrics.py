@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import raikit
 from raikit_reports import formatting as fmt
-from raikit_reports.rules import RuleRow
+from raikit_reports.rules import RuleRow, label
 from raikit_reports.texts import words
 from raikit_reports.verdicts import Verdict
 
@@ -25,7 +25,6 @@ class MetricRow:
     """One metric, ready to be placed."""
 
     name: str
-    where: str
     address: str
     value: str
     interval: str
@@ -75,12 +74,9 @@ def _order(metric: raikit.Metric, rules: dict[str, list[RuleRow]]) -> tuple[int,
 
 
 def _row(metric: raikit.Metric, rules: list[RuleRow]) -> MetricRow:
-    arguments = ", ".join(f"{key} = {fmt.scalar_text(value)}" for key, value in metric.args.items())
-    name = words(metric.name) + (f" ({arguments})" if arguments else "")
     exact = metric.method == "exact"
     return MetricRow(
-        name=name if metric.subject == "model" else f"{name}, of the {metric.subject}",
-        where=fmt.group_text(metric.over, metric.group),
+        name=label(metric) if metric.subject == "model" else f"{label(metric)}; of the {metric.subject}",
         address=metric.id or metric.name,
         value=fmt.measure(metric.value, metric.low, metric.high, metric.unit),
         interval="computed" if exact else fmt.interval(metric.low, metric.high, metric.unit, value=metric.value),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from raikit_reports import figures as drawing
 from raikit_reports import formatting as fmt
 from raikit_reports import verdicts
 from raikit_reports.metrics import MetricTable, metric_table
-from raikit_reports.rules import RuleRow, Wrong, rows_needed_text, rule_rows, tally, wrong_rows
+from raikit_reports.rules import RuleRow, Wrong, label, rule_rows, tally, wrong_rows
 from raikit_reports.texts import flat, words
 from raikit_reports.unchecked import Unchecked, unchecked
 from raikit_reports.verdicts import Verdict
@@ -31,6 +31,11 @@ PILLARS = {
     "efficiency": ("Efficiency", "What does it cost to run?"),
     "data": ("Data quality", "Can the data carry the conclusions?"),
 }
+# Anchors that the page has of its own.
+TAKEN = {
+    "main", "contents", "summary", "policy", "others", "unchecked", "data", "provenance", "accountability",
+    "texts", "specs", "vega", "tip",
+}  # fmt: skip
 NUMBERS_SHOWN = 500
 CELLS_SHOWN = 500
 
@@ -110,8 +115,11 @@ class Page:
     wrong: list[Wrong]
     wrong_left: int
     near: list[RuleRow]
+    changes: list[str]
+    sentences: list[str]
     pillars: list[Section]
     others: list[Section]
+    others_tally: list[tuple[Verdict, int, str]]
     unchecked: Unchecked
     level: str
     specs: dict[str, Any]
@@ -119,7 +127,7 @@ class Page:
 
 def build(record: raikit.Record) -> Page:
     """Arrange the whole record."""
-    answer, short, fallback = verdicts.ANSWERS[record.verdict]
+    answer, short, fallback = verdicts.answer(record)
     rows = rule_rows(record)
     wrong = wrong_rows(record, rows)
     bad = sum(row.verdict in (verdicts.FAIL, verdicts.WARN, verdicts.OPEN) for row in rows)
@@ -130,19 +138,37 @@ def build(record: raikit.Record) -> Page:
         title=flat(f"{answer.word}: {record.name}, raikit audit"),
         answer=answer,
         short=short,
-        question=record.summary.question or f"May {record.name} be released?",
+        question=record.summary.question or f"May {record.name or 'this model'} be released?",
         reply=record.summary.answer or fallback,
         rules=rows,
         tally=tally(rows),
         wrong=wrong,
         wrong_left=bad - len(wrong),
         near=[row for row in rows if row.strip][:3] if not wrong else [],
+        changes=[_in_words(text, record) for text in record.summary.what_would_change],
+        sentences=[_in_words(text, record) for text in record.summary.sentences],
         pillars=pillars,
         others=others,
+        others_tally=_findings_tally(others),
         unchecked=unchecked(record),
         level=fmt.share(record.confidence),
         specs=builder.specs,
     )
+
+
+def _findings_tally(sections: list[Section]) -> list[tuple[Verdict, int, str]]:
+    """How many findings of other plugins got which verdict: most of theirs stand under no rule."""
+    counted = Counter(row.verdict for section in sections for row in section.findings)
+    return [(verdict, counted[verdict], verdict.word) for verdict in sorted(counted, key=lambda verdict: verdict.rank)]
+
+
+def _in_words(text: str, record: raikit.Record) -> str:
+    """Put a metric's name in the place of its address, where the record knows the address."""
+    for rule in sorted(record.gate.rules, key=lambda rule: -len(rule.metric)):
+        metric = record.find(rule.metric) if rule.metric in text else None
+        if metric is not None:
+            text = text.replace(rule.metric, label(metric))
+    return text
 
 
 class _Sections:
@@ -156,7 +182,7 @@ class _Sections:
         for row in rows:
             self.rules[row.rule.metric].append(row)
         self._numbers = itertools.count(1)
-        self._anchors: set[str] = set()
+        self._anchors = set(TAKEN)
 
     def pillars(self) -> list[Section]:
         own = [check for check in self.record.checks if check.plugin == "raikit" and check.status == "ok"]
@@ -182,9 +208,10 @@ class _Sections:
         plugin: str = "",
         known: PluginRecord | None = None,
     ) -> Section:
-        title, asks = PILLARS.get(pillar or "", (words(pillar or plugin), ""))
+        own = "Checks of this repository" if plugin == "local" else plugin
+        title, asks = PILLARS.get(pillar or "", (words(pillar) if pillar else own, ""))
         origin = "" if pillar else _origin(plugin, checks[0].plugin_version)
-        anchor = self._anchor(f"p-{pillar or plugin}")
+        anchor = self._anchor(pillar or plugin)
         figures = {id(check): [self._figure(figure) for figure in check.figures] for check in checks}
         names = {check.name for check in checks}
         rules = [row for rows in self.rules.values() for row in rows if row.rule.check in names]
@@ -214,7 +241,7 @@ class _Sections:
             finding=finding,
             verdict=verdicts.of_finding(finding, [row.rule for row in rows]),
             check=check,
-            ground=list(_ground(finding, rows, measured)),
+            ground=list(_ground(finding, rows, measured, self.record.confidence)),
             addresses=finding.metrics[:3],
             gauge=_gauge(rows, measured),
             figures=[view.anchor for name in finding.figures for view in figures if view.figure.id == name],
@@ -224,7 +251,7 @@ class _Sections:
         methods = dict.fromkeys(metric.method for metric in check.metrics if metric.method and metric.method != "exact")
         return CheckView(
             check=check,
-            title=check.title or words(check.name.rpartition(".")[2]),
+            title=check.title.removesuffix(".") or words(check.name.rpartition(".")[2]),
             figures=figures,
             tables=[(table, max(len(table.rows) - CELLS_SHOWN, 0)) for table in check.tables],
             metrics=metric_table(check, self.rules),
@@ -243,7 +270,7 @@ class _Sections:
         return FigureView(anchor, figure, drawn, numbers, left_out, drawn.width > 1.4 * drawing.WIDTH)
 
     def _anchor(self, name: str) -> str:
-        base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
+        base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "section"
         anchor = base
         for number in itertools.count(2):
             if anchor not in self._anchors:
@@ -259,27 +286,27 @@ def _origin(plugin: str, version: str) -> str:
     return f"From the package {plugin} {version}".rstrip() + ", which is no part of raikit and was not reviewed by it."
 
 
-def _ground(finding: raikit.Finding, rows: list[RuleRow], measured: list[raikit.Metric]) -> Iterator[str]:
+def _ground(finding: raikit.Finding, rows: list[RuleRow], measured: list[raikit.Metric], level: float) -> Iterator[str]:
     """What a finding rests on, as sentences."""
     if finding.certainty:
         yield finding.certainty.rstrip(".") + "."
     metric = measured[0] if measured else None
     if metric is not None:
-        how = f"{fmt.share(metric.level)} interval" if metric.level and metric.low != metric.high else ""
-        how = f"simultaneous {how}" if how and metric.simultaneous else how
+        kind = "simultaneous interval" if metric.simultaneous else "interval"
+        how = f"{fmt.share(metric.level or level)} {kind}" if metric.low != metric.high else ""
         parts = [how, metric.method if how else "", fmt.rows_and_clusters(metric.n, metric.n_clusters)]
         sentence = "; ".join(part for part in parts if part)
         if sentence:
-            yield sentence[0].upper() + sentence[1:] + "."
+            yield sentence + "."
         if metric.minimum_detectable is not None:
             smallest = fmt.measure(metric.minimum_detectable, unit=metric.unit)
             yield f"Smallest gap that these data could show: {smallest}."
-    needed = next((text for row in rows if (text := rows_needed_text(row.rule))), "")
+    needed = next((row.needed for row in rows if row.needed), "")
     if needed:
         yield needed
     waiver = next((row.waiver for row in rows if row.waiver), "")
     if waiver:
-        yield f"Waived. {waiver}."
+        yield waiver
     if not rows and finding.severity != "note":
         yield "No rule covers this."
 

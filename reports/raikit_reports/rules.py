@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import raikit
 from raikit_reports import formatting as fmt
 from raikit_reports import strips, verdicts
-from raikit_reports.texts import words
+from raikit_reports.texts import sentence, words
 from raikit_reports.verdicts import Verdict
 
 
@@ -19,15 +20,16 @@ class RuleRow:
 
     rule: raikit.Rule
     verdict: Verdict
+    title: str
     measured: str
     interval: str
     limit: str
     strip: strips.Strip | None
     decision: str
+    needed: str
     against: str
     rows: str
     waiver: str
-    pillar: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,32 +52,55 @@ def unit_of(rule: raikit.Rule, metric: raikit.Metric | None) -> str | None:
 def rule_rows(record: raikit.Record) -> list[RuleRow]:
     """All rules, worst first; inside a verdict the one nearest its limit first."""
     metrics = {metric.id: metric for _, metric in record.metrics()}
-    pillars = {check.name: check.pillar for check in record.checks}
-    rows = [_row(rule, metrics.get(rule.metric), pillars) for rule in record.gate.rules]
+    rows = [_row(rule, metrics.get(rule.metric)) for rule in record.gate.rules]
     return sorted(rows, key=lambda row: (row.verdict.rank, _distance(row.rule)))
 
 
-def _row(rule: raikit.Rule, metric: raikit.Metric | None, pillars: dict[str, str]) -> RuleRow:
+def _row(rule: raikit.Rule, metric: raikit.Metric | None) -> RuleRow:
     unit, signed = unit_of(rule, metric), rule.kind == "regression"
     return RuleRow(
         rule=rule,
         verdict=verdicts.of_rule(rule),
-        measured="–" if rule.value is None else fmt.measure(rule.value, rule.low, rule.high, unit, signed=signed),
+        title=_title(rule, metric, unit),
+        measured=_measured(rule, unit, signed),
         interval=_interval(rule, unit, signed),
         limit=limit_text(rule, unit),
         strip=strips.draw(rule.value, rule.low, rule.high, rule.limit, rule.bound or "max"),
         decision=_decision(rule),
+        needed=rows_needed_text(rule),
         against=_against(rule, unit),
         rows=fmt.rows_and_clusters(rule.n, rule.n_clusters),
         waiver=_waiver(rule),
-        pillar=pillars.get(rule.check or "", ""),
     )
 
 
+def label(metric: raikit.Metric) -> str:
+    """A metric's name for people: ``Equalized odds difference, sex``."""
+    arguments = ", ".join(f"{key} = {fmt.scalar_text(value)}" for key, value in metric.args.items())
+    place = fmt.group_text(metric.over, metric.group)
+    return words(metric.name) + (f" ({arguments})" if arguments else "") + (f", {place}" if place else "")
+
+
+def _title(rule: raikit.Rule, metric: raikit.Metric | None, unit: str | None) -> str:
+    """The gate's sentence; where that only repeats the address, the metric's name in words."""
+    if metric is None or rule.kind == "required" or not rule.sentence.startswith(rule.metric):
+        return rule.sentence
+    growth = "may get worse by " if rule.kind == "regression" else ""
+    return f"{label(metric)}: {growth}{limit_text(rule, unit)}"
+
+
+def _measured(rule: raikit.Rule, unit: str | None, signed: bool) -> str:
+    if rule.kind == "required":
+        return "ran" if rule.status == "pass" else "did not run"
+    return "–" if rule.value is None else fmt.measure(rule.value, rule.low, rule.high, unit, signed=signed)
+
+
 def _interval(rule: raikit.Rule, unit: str | None, signed: bool) -> str:
+    if rule.kind == "required":
+        return ""
     if rule.value is None:
         return "not measured"
-    return fmt.interval(rule.low, rule.high, unit, value=rule.value, signed=signed)
+    return fmt.interval(rule.low, rule.high, unit, value=rule.value, signed=signed, bare=True)
 
 
 def limit_text(rule: raikit.Rule, unit: str | None) -> str:
@@ -86,16 +111,27 @@ def limit_text(rule: raikit.Rule, unit: str | None) -> str:
     return f"{bound} {fmt.measure(rule.limit, unit=unit, signed=rule.kind == 'regression')}"
 
 
+# The gate repeats its raw numbers ("the whole interval [0.1132, 0.2071] is above 0.1; judged without …"). They stand
+# in the row already, in their unit, so only what comes after them is kept.
+_NUMBERS = re.compile(
+    r"^the (?:whole )?interval \[[^\]]*\] (?:is (?:at most|at least|above|below)|holds the limit) \S+?(?:; |$)"
+)
+
+
 def _decision(rule: raikit.Rule) -> str:
-    if rule.reason:
-        return rule.reason
+    known = _NUMBERS.match(rule.reason)
+    rest = sentence(rule.reason[known.end() :] if known else rule.reason)
+    rest = rest[:1].upper() + rest[1:]
+    if rest and not known:
+        return rest
     if rule.status == "inconclusive":
-        return "The interval lies on both sides of the limit."
-    exact = rule.low is not None and rule.low == rule.high
-    ends = {"pass": "keeps to the limit", "fail": "is beyond the limit", "waived": "is beyond the limit"}
-    if rule.status in ends:
-        return f"{'The value' if exact else 'The whole interval'} {ends[rule.status]}."
-    return "No check gave it a measurement."
+        said = "The interval lies on both sides of the limit."
+    elif rule.status == "missing":
+        said = "No check gave it a measurement."
+    else:
+        what = "The value" if rule.low is not None and rule.low == rule.high else "The whole interval"
+        said = f"{what} {'keeps to the limit' if rule.status == 'pass' else 'is beyond the limit'}."
+    return f"{said} {rest}".strip()
 
 
 def rows_needed_text(rule: raikit.Rule) -> str:
@@ -116,7 +152,12 @@ def _against(rule: raikit.Rule, unit: str | None) -> str:
 def _waiver(rule: raikit.Rule) -> str:
     if rule.status != "waived" or not rule.waiver:
         return ""
-    return "; ".join(f"{words(key)}: {fmt.scalar(value)}" for key, value in rule.waiver.items())
+    known = {key: fmt.scalar(value) for key, value in rule.waiver.items() if value is not None}
+    by, until = known.pop("by", ""), known.pop("until", "")
+    why = known.pop("reason", "")
+    said = "Waived" + (f" by {by}" if by else "") + (f" until {fmt.moment(until)}" if until else "")
+    rest = "; ".join(f"{words(key)}: {value}" for key, value in known.items())
+    return sentence(said + (f": {why}" if why else "")) + (f" {sentence(rest)}" if rest else "")
 
 
 def _distance(rule: raikit.Rule) -> float:
@@ -147,16 +188,15 @@ def wrong_rows(record: raikit.Record, rows: list[RuleRow], limit: int = 4) -> li
 
 
 def _wrong(row: RuleRow, finding: raikit.Finding | None, metric: raikit.Metric | None) -> Wrong:
-    rule = row.rule
     place = fmt.group_text(metric.over, metric.group) if metric else ""
+    if place and metric and not metric.group:
+        place = f"Over {place}"
     what = finding.what if finding and finding.what else ""
     numbers = f"{row.measured}, {row.limit}" if row.limit else row.measured
-    who = (
-        finding.who if finding and finding.who else f"Over {place}" if place and metric and not metric.group else place
-    )
+    who = finding.who if finding and finding.who else place
     return Wrong(
         row=row,
-        what=what or rule.sentence,
+        what=what or row.title,
         detail=f"{numbers}; {row.against}" if row.against else numbers,
         who=who or "All rows",
         settled="Not settled" if row.verdict is verdicts.OPEN else "Settled",
@@ -167,7 +207,6 @@ def _wrong(row: RuleRow, finding: raikit.Finding | None, metric: raikit.Metric |
 def _sure(row: RuleRow) -> str:
     if row.strip is None or row.strip.low is None:
         return row.decision
-    side = "All of" if row.verdict is not verdicts.OPEN else "From"
     if row.verdict is verdicts.OPEN:
-        return f"{row.interval} lies on both sides. {rows_needed_text(row.rule)}".strip()
-    return f"{side} {row.interval} is beyond {row.limit.removeprefix('at most ').removeprefix('at least ')}"
+        return f"{row.interval} lies on both sides. {row.needed}".strip()
+    return f"All of {row.interval} is beyond {row.limit.removeprefix('at most ').removeprefix('at least ')}"

@@ -27,7 +27,7 @@ def draw(
     Examples
     --------
     >>> draw(0.16, 0.11, 0.21, 0.10, "max")
-    Strip(at=169, low=120, high=208)
+    Strip(at=158, low=118, high=198)
     >>> draw(0.95, 0.95, 0.95, 0.90, "min").at < 110
     True
     """

@@ -13,28 +13,31 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-# Controls, lone surrogates and noncharacters: none can stand in an HTML or XML file.
-_BROKEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-# Overrides and isolates reorder what stands after them; marks (U+200E, U+200F) are part of honest Arabic and Hebrew.
-_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+# Controls, lone surrogates and noncharacters: none can stand in an HTML or XML file. Overrides and isolates reorder
+# what stands after them and may end the isolation of `bdi`; marks (U+200E, U+200F) belong to honest Arabic and Hebrew.
+_BROKEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]|[\u202a-\u202e\u2066-\u2069]"
+)
+_PERCENT = re.compile("(?<=[0-9]) %")
 _CODE = re.compile("`([^`]{1,120})`")
 LONG = 400
+WHOLE = 100_000
 
 
 def clean(text: object) -> str:
-    """Make any object a text that can be written to a file."""
+    """Make any object a text that can be written to a file and reads in the order in which it is stored."""
     return _BROKEN.sub("\ufffd", str(text).replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def flat(text: object, limit: int = 160) -> str:
-    """Make a text fit for an attribute or a title: one line, no reordering characters, at most `limit` characters.
+    """Make a text fit for an attribute or a title: one line of at most `limit` characters.
 
     Examples
     --------
     >>> flat("a\\u202e\\nb"), flat("x" * 9, 5)
-    ('a b', 'xxxx…')
+    ('a� b', 'xxxx…')
     """
-    line = " ".join(_TURNING.sub(" ", clean(text)).split())
+    line = " ".join(clean(text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
@@ -92,14 +95,14 @@ class Texts:
 
     def say(self, text: object, limit: int = LONG) -> Markup:
         """Write a text of the record: isolated, so that its direction ends with it, `code` marked, cut at `limit`."""
-        written = clean(text)
+        written = _PERCENT.sub("\u202f%", clean(text))  # a percent sign begins no line
         if not written.strip():
             return Markup('<span class="quiet">(empty)</span>')
         if len(written) <= limit:
             return Markup("<bdi>{}</bdi>").format(_with_code(written))
-        if written not in self.whole:
-            self.whole.append(written)
-        place = self.whole.index(written) + 1
+        if written[:WHOLE] not in self.whole:
+            self.whole.append(written[:WHOLE])
+        place = self.whole.index(written[:WHOLE]) + 1
         return Markup('<bdi>{}…</bdi> <a class="more" href="#text-{}">all {} characters</a>').format(
             written[:limit], place, len(written)
         )

@@ -12,6 +12,7 @@ from raikit_reports.texts import words
 from raikit_reports.verdicts import Verdict
 
 GROUPS_SHOWN = 24
+_PLAIN = {"Too few rows", "Too few clusters"}
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Gap:
 
     verdict: Verdict
     title: str
+    short: str
     source: str
     why: str
     follows: str
@@ -44,26 +46,27 @@ def unchecked(record: raikit.Record) -> Unchecked:
     """Collect all of it, worst first."""
     gaps = sorted([*_checks(record), *_plugins(record)], key=lambda gap: gap.verdict.rank)
     left_out, undefined = _groups(record)
-    beyond = list(dict.fromkeys([*record.summary.not_measured, *record.data.limits]))
+    beyond = _beyond(record)
     return Unchecked(
         gaps=gaps,
         left_out=left_out,
         undefined=undefined,
         beyond=beyond,
         tally=_tally(gaps),
-        headline=_headline(gaps, record.summary.not_measured or beyond),
+        headline=_headline(gaps, beyond),
     )
 
 
 def _checks(record: raikit.Record) -> list[Gap]:
-    lost = Counter(rule.check for rule in record.gate.rules if rule.status == "missing" and rule.check)
+    lost = Counter(rule.check or _family(rule.metric) for rule in record.gate.rules if rule.status == "missing")
     return [
         Gap(
             verdict=verdicts.CHECKS[check.status],
-            title=check.title or words(check.name.rpartition(".")[2]),
+            title=check.title.removesuffix(".") or words(check.name.rpartition(".")[2]),
+            short=_short_name(check),
             source=f"{check.name} {check.plugin_version}".strip(),
             why=check.reason or "No reason was recorded.",
-            follows=_follows(lost[check.name]),
+            follows=_follows(lost[check.name] + lost[_family(check.name)]),
             help=check.help or "",
             traceback=check.traceback or "",
             output=check.output if check.status == "error" else "",
@@ -78,7 +81,8 @@ def _plugins(record: raikit.Record) -> list[Gap]:
     return [
         Gap(
             verdict=verdicts.PLUGINS[plugin.status],
-            title=plugin.name,
+            title=f"Plugin {plugin.name}",
+            short=f"plugin {plugin.name}",
             source=f"{plugin.distribution} {plugin.version}".strip(),
             why=plugin.reason or "No reason was recorded.",
             follows="None of its checks ran.",
@@ -86,6 +90,25 @@ def _plugins(record: raikit.Record) -> list[Gap]:
         for plugin in record.plugins
         if plugin.status in verdicts.PLUGINS and plugin.distribution not in named
     ]
+
+
+def _short_name(check: raikit.CheckRecord) -> str:
+    """A name that fits the first screen: titles are sentences where a check has only its docstring."""
+    title = check.title.removesuffix(".")
+    return title if title and len(title) <= 36 else check.name
+
+
+def _family(name: str) -> str:
+    """What a check's name and its metrics' addresses begin with."""
+    return name.partition(".")[0]
+
+
+def _beyond(record: raikit.Record) -> list[str]:
+    """What the summary says was not measured, without the checks and plugins that have a row of their own."""
+    rows = [f"{check.name}:" for check in record.checks if check.status != "ok"]
+    rows += [f"Plugin {plugin.name} of " for plugin in record.plugins]
+    texts = [text for text in record.summary.not_measured if not text.startswith(tuple(rows))]
+    return list(dict.fromkeys([*texts, *record.data.limits]))
 
 
 def _follows(rules: int) -> str:
@@ -108,6 +131,9 @@ def _groups(record: raikit.Record) -> tuple[list[tuple[str, list[str], int]], li
         elif metric.group and {"small_group", "few_clusters"} & set(metric.flags):
             reason = "Too few rows" if "small_group" in metric.flags else "Too few clusters"
             small[reason].setdefault(place)
+    known = {name for reason, names in small.items() if reason not in _PLAIN for name in names}
+    for reason in _PLAIN & set(small):  # said better by the gap that left them out
+        small[reason] = {name: None for name in small[reason] if name not in known}
     return _capped(small), _capped(undefined)
 
 
@@ -130,9 +156,9 @@ def _headline(gaps: list[Gap], beyond: list[str]) -> list[tuple[Verdict, str]]:
     """The few lines that stand beside the answer."""
     crashed = [gap for gap in gaps if gap.verdict.icon == "crash"]
     rest = [gap for gap in gaps if gap.verdict.icon != "crash"]
-    lines = [(gap.verdict, f"{gap.title}: {_short(gap)}") for gap in crashed[:2]]
+    lines = [(gap.verdict, f"{gap.short}: {_short(gap)}") for gap in crashed[:2]]
     if rest:
-        names = ", ".join(gap.title for gap in rest[:4]) + (f" and {len(rest) - 4} more" if len(rest) > 4 else "")
+        names = ", ".join(gap.short for gap in rest[:4]) + (f" and {len(rest) - 4} more" if len(rest) > 4 else "")
         lines.append((rest[0].verdict, f"{names}: left out or unable to run."))
     known = " ".join(line for _, line in lines)
     lines.extend((verdicts.MISSING, text) for text in beyond[:3] if text not in known)

@@ -45,18 +45,30 @@ PLUGINS = {
     "disabled": Verdict("Disabled", "none", "none", 4),
 }
 
+CANNOT_SAY = Verdict("Cannot say", "fail", "crash", 0)
+
 # The whole audit: tone, icon, the side column's few words, and the answer if the record brings none.
 ANSWERS = {
     "pass": (Verdict("Yes", "pass", "pass", 6), "the gate passed", "Yes. All rules hold."),
     "warn": (Verdict("Yes", "fail", "warn", 1), "with warnings", "Yes, with warnings."),
-    "fail": (FAIL, "the gate failed", "No. The policy is broken."),
-    "inconclusive": (OPEN, "more data needed", "Not decided. The data do not suffice."),
-    "error": (
-        Verdict("Cannot say", "fail", "crash", 0),
-        "the audit is incomplete",
-        "Cannot say. The audit is incomplete.",
+    "fail": (Verdict("No", "fail", "fail", 0), "the gate failed", "No. The policy is broken."),
+    "inconclusive": (
+        Verdict("Not decided", "open", "open", 2),
+        "more data needed",
+        "Not decided. The data do not suffice.",
     ),
+    "error": (CANNOT_SAY, "the audit is incomplete", "Cannot say. The audit is incomplete."),
 }
+
+
+NOT_JUDGED = (Verdict("Measured", "none", "note", 5), "not judged", "Measured, not judged. The policy has no rules.")
+
+
+def answer(record: raikit.Record) -> tuple[Verdict, str, str]:
+    """The audit's verdict, the side column's words, and an answer if the record brings none; no rules, no verdict."""
+    if record.verdict in ("pass", "warn") and not record.gate.rules:
+        return NOT_JUDGED
+    return ANSWERS[record.verdict]
 
 
 def of_rule(rule: raikit.Rule) -> Verdict:

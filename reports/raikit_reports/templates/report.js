@@ -69,6 +69,7 @@
   tip.id = "tip";
   tip.hidden = true;
   document.body.append(tip);
+  addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 
   const show = (handler, event, item, value) => {
     tip.hidden = value === null || value === undefined || value === "";
@@ -114,7 +115,7 @@
     if (!spec) return;
     const box = document.createElement("div");
     try {
-      const result = await runtime()(box, spec, {
+      await runtime()(box, spec, {
         mode: "vega", renderer: "svg", ast: true, actions: false, defaultStyle: false, hover: false,
         tooltip: show, loader, logger: silent, logLevel: 0,
       });
@@ -124,7 +125,6 @@
       chart.replaceChildren(box);
       chart.addEventListener("mouseleave", () => { tip.hidden = true; });
       chart.dataset.live = "yes";
-      void result;
     } catch {
       chart.dataset.live = "no"; // the drawing stays
     }

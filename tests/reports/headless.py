@@ -121,7 +121,10 @@ class Browser:
         )
         self.send(
             "Emulation.setEmulatedMedia",
-            features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}],
+            features=[
+                {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+                {"name": "prefers-reduced-motion", "value": "reduce"},  # a page that still scrolls cannot be pointed at
+            ],
         )
         self._loaded = False
         self.send("Page.navigate", url=file.resolve().as_uri())

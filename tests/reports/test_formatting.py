@@ -1,0 +1,86 @@
+"""Numbers are written in one place: never more digits than the interval carries, never a wrong sign, never a NaN."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raikit_reports import formatting as fmt
+
+finite = st.floats(-1e12, 1e12, allow_nan=False)
+UNITS = [None, "rate", "points", "ratio", "ms"]
+
+
+def read(text: str) -> float:
+    """What a person reads: the number back from its text."""
+    plain = text.replace(fmt.THIN, "").replace(fmt.MINUS, "-").replace("+", "")
+    return float(re.match(r"-?[\d.]+", plain)[0])
+
+
+@given(finite, st.integers(0, 6))
+def test_a_number_reads_back_to_its_rounding(value, decimals):
+    text = fmt.number(value, decimals)
+    if "×" not in text:
+        assert read(text) == pytest.approx(round(value, decimals), abs=0.51 * 10**-decimals)
+
+
+@given(st.tuples(finite, finite, finite), st.sampled_from(UNITS))
+def test_a_value_and_its_interval_share_their_decimals(numbers, unit):
+    low, value, high = sorted(numbers)
+    written = [fmt.measure(value, low, high, unit), *fmt.interval(low, high, unit, value=value).split(" to ")]
+    places = {len(found[1]) for text in written if (found := re.search(r"\.(\d+)", text.split("×")[0]))}
+    if low < high and not any("×" in text for text in written):
+        assert len(places) <= 1
+
+
+@given(finite)
+def test_rounding_to_zero_leaves_no_minus(value):
+    assert fmt.number(value, 0) not in {f"{fmt.MINUS}0", "+0"}
+
+
+@given(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text()))
+def test_any_cell_can_be_written(value):
+    for kind in ("text", "integer", "number", "percent", "p"):
+        if isinstance(value, float) and (value != value or abs(value) == float("inf")):
+            continue  # the record holds none of these
+        assert isinstance(fmt.cell(value, kind), str)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "unit", "measure", "interval"),
+    [
+        (0.16, 0.113, 0.207, "points", "16.0 points", "11.3 to 20.7 points"),
+        (0.925, 0.914, 0.935, "rate", "92.50\u202f%", "91.40 to 93.50\u202f%"),
+        (0.925, 0.914, 0.935, None, "0.925", "0.914 to 0.935"),
+        (0.0, 0.0, 0.52, "rate", "0.0\u202f%", "0.0 to 52.0\u202f%"),
+        (2.9, 2.2, 3.8, "ratio", "2.9", "2.2 to 3.8"),
+        (-0.009, -0.015, -0.003, None, "−0.009", "−0.015 to −0.003"),
+        (262144, 262144, 262144, None, "262\u202f144", "computed, no sampling error"),
+    ],
+)
+def test_values_as_the_report_shows_them(value, low, high, unit, measure, interval):
+    if unit == "rate" and value == 0.925:
+        measure, interval = "92.5\u202f%", "91.4 to 93.5\u202f%"
+    assert (fmt.measure(value, low, high, unit), fmt.interval(low, high, unit)) == (measure, interval)
+
+
+def test_the_undefined_says_why():
+    assert fmt.measure(None, reason="no row is positive") == "undefined: no row is positive"
+
+
+def test_p_values_are_never_zero():
+    assert fmt.p_value(0.0) == "< 0.001"
+    assert fmt.p_value(1.0) == "> 0.99"
+
+
+def test_times_are_written_for_people_and_others_left_alone():
+    assert fmt.moment("2027-01-31") == "31 January 2027"
+    assert fmt.moment("<b>soon</b>") == "<b>soon</b>"
+
+
+def test_groups_name_the_missing_and_the_empty():
+    assert fmt.group_text(["a", "b"], {"a": None, "b": ""}) == "a missing, b = “”"
+    assert fmt.group_text(["sex", "race"], None) == "sex and race"

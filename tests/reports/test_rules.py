@@ -1,0 +1,69 @@
+"""Rules in words: the gate's raw numbers give way to the row's own, everything else it says stays."""
+
+from __future__ import annotations
+
+import pytest
+from report_record import make_record, metric
+
+from raikit.record import CheckRecord, Gate, Record, Rule
+from raikit_reports.rules import rule_rows, wrong_rows
+
+
+def one(rule: Rule, **fields) -> Record:
+    measured = metric("fairness", "equalized_odds_difference", 0.16, 0.047, 1000, over=["sex"], unit="points")
+    check = CheckRecord(name="fairness.groups", pillar="fairness", plugin="raikit", status="ok", metrics=[measured])
+    return Record(name="m", verdict="fail", gate=Gate(verdict="fail", rules=[rule]), checks=[check], **fields)
+
+
+def rule(**fields) -> Rule:
+    address = "fairness.equalized_odds_difference[sex]"
+    values = {
+        "id": "r",
+        "sentence": f"{address} is at most 0.1",
+        "metric": address,
+        "limit": 0.1,
+        "bound": "max",
+        "value": 0.16,
+        "low": 0.113,
+        "high": 0.207,
+        "status": "fail",
+        "unit": "points",
+    }
+    return Rule(**(values | fields))
+
+
+def test_a_sentence_that_repeats_the_address_is_put_in_words():
+    assert rule_rows(one(rule()))[0].title == "Equalized odds difference, sex: at most 10 points"
+    assert rule_rows(one(rule(sentence="No gap between the sexes")))[0].title == "No gap between the sexes"
+
+
+@pytest.mark.parametrize(
+    ("reason", "decision"),
+    [
+        ("the whole interval [0.113, 0.207] is above 0.1", "The whole interval is beyond the limit."),
+        ("the whole interval [0.113, 0.207] is above 0.1; judged without sex = x; over all groups it is 0.2 [0.1, 0.3]",
+         "The whole interval is beyond the limit. Judged without sex = x; over all groups it is 0.2 [0.1, 0.3]."),
+        ("too few clusters for a valid interval", "Too few clusters for a valid interval."),
+        ("", "The whole interval is beyond the limit."),
+    ],
+)  # fmt: skip
+def test_the_decision_says_what_the_row_does_not(reason, decision):
+    assert rule_rows(one(rule(reason=reason)))[0].decision == decision
+
+
+def test_a_required_check_has_no_number():
+    row = rule_rows(one(Rule(id="q", sentence="privacy has run", metric="privacy", kind="required", status="pass")))[0]
+    assert (row.measured, row.interval, row.limit, row.strip) == ("ran", "", "", None)
+
+
+def test_undecided_rules_say_how_much_data_would_decide():
+    row = rule_rows(one(rule(status="inconclusive", rows_needed=24000)))[0]
+    assert row.needed == "About 24\u202f000 rows in all would decide."
+
+
+def test_what_is_wrong_is_told_in_the_words_of_the_finding():
+    record = make_record()
+    wrong = wrong_rows(record, rule_rows(record))
+    assert wrong[0].what == "Urgent cases are missed 2.9 times as often" or wrong[1].what.startswith("Urgent cases")
+    assert {item.settled for item in wrong} == {"Settled", "Not settled"}
+    assert all(item.who for item in wrong)

@@ -104,12 +104,24 @@ def test_a_group_with_few_clusters_is_flagged_and_does_not_decide(rng):
     cluster = np.concatenate([np.arange(400) // 10, 40 + np.arange(400) // 10, 80 + np.arange(40) // 10])
     y = np.concatenate([rng.integers(0, 2, 800), np.ones(40)])
     cov = rate_covariance(y, np.ones(840), group, [cluster])
-    found = clustered_gap(cov, rng=rng)
+    found, without = (clustered_gap(c, rng=np.random.default_rng(1)) for c in (cov, cov.subset(~cov.few_clusters)))
     assert cov.few_clusters.tolist() == [False, False, True]
     assert cov.df == 39
     assert found.best == 2
-    assert found.low == 0  # the group of ones has four clusters
-    assert found.high > 0.5
+    assert (found.low, found.critical, found.p_value) == (without.low, without.critical, without.p_value)
+    assert found.high > without.high + 0.3
+
+
+def test_a_covariance_that_two_ways_make_impossible_is_mended():
+    numerator = np.array([1, 0, 0, 1, 0, 1, 1, 0, 1.0, 0, 0, 1])
+    group, first, second = np.arange(12) % 3, np.arange(12) // 6, np.arange(12) % 2
+    influence = (numerator - np.array([0.5, 0.25, 0.75])[group]) / 4
+    raw = sum(slow_products(influence, group, c, 3) for c in (first, second))
+    raw = raw - slow_products(influence, group, 10 * first + second, 3, correct=False)
+    cov = rate_covariance(numerator, np.ones(12), group, [first, second], proportion=False)
+    raw[np.diag_indices(3)] = np.maximum(np.diag(raw), cov.vrow)
+    assert np.linalg.eigvalsh(raw).min() < -1e-6
+    assert np.linalg.eigvalsh(cov.M).min() > -1e-12
 
 
 def test_undefined_rates_are_refused_and_left_out_by_subset(rng):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import studentized_range
 
 from raikit.stats import gap, group_vs_rest, minimum_detectable, odds_gap, permutation_p, ratio
-from raikit.stats.maxt import Family, gaussian_noise, independent_bound, pairs_and_rests, two_step
+from raikit.stats.maxt import Family, gaussian_noise, independent_bound, maxima, pairs_and_rests, two_step
 
 DRAWS = 2_000  # where the test is not about a tail
 
@@ -148,6 +148,7 @@ def test_evaluating_only_the_draws_that_matter_changes_no_critical_value(table, 
     extended = family.extend(x / n)
     estimates = extended[family.plus] - extended[family.minus]
     bound = independent_bound(family, np.sqrt(variance), noise, se)
+    assert np.all(bound >= maxima(noise, family.plus, family.minus, se, np.zeros(len(se))))
     assert two_step(family, estimates, se, noise, 0.025, bound=bound) == two_step(family, estimates, se, noise, 0.025)
 
 

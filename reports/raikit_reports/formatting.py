@@ -10,14 +10,15 @@ import datetime
 import math
 from collections.abc import Mapping
 
-THIN = "\u202f"  # narrow no-break space: groups digits and cannot be taken for a decimal sign
+GROUP = ","  # as in the sentences of findings, so that a number reads the same in both
+PERCENT = "\u202f%"
 MINUS = "\u2212"
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_PERCENT = {"rate": f"{THIN}%", "points": " points"}
+_PERCENT = {"rate": PERCENT, "points": " points"}
 
 
 def number(value: float, decimals: int, *, signed: bool = False) -> str:
@@ -26,7 +27,7 @@ def number(value: float, decimals: int, *, signed: bool = False) -> str:
     Examples
     --------
     >>> number(-1234.5, 1)
-    '−1\u202f234.5'
+    '−1,234.5'
     >>> number(0.25, 1, signed=True)
     '+0.2'
     """
@@ -35,7 +36,7 @@ def number(value: float, decimals: int, *, signed: bool = False) -> str:
         mantissa, exponent = f"{magnitude:.1e}".split("e")
         text = f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
     else:
-        text = f"{magnitude:,.{decimals}f}".replace(",", THIN)
+        text = f"{magnitude:,.{decimals}f}".replace(",", GROUP)
     if not any(digit in text for digit in "123456789"):
         return text  # a zero has no sign, even if rounding made it
     return (MINUS if value < 0 else "+" if signed else "") + text
@@ -47,7 +48,7 @@ def count(value: int | None) -> str:
     Examples
     --------
     >>> count(12000), count(None)
-    ('12\u202f000', '–')
+    ('12,000', '–')
     """
     return "–" if value is None else number(value, 0)
 
@@ -167,7 +168,7 @@ def p_value(value: float | None) -> str:
 
 def share(value: float) -> str:
     """Write a confidence level or another round share: ``95 %``."""
-    return f"{value * 100:.4g}{THIN}%"
+    return f"{value * 100:.4g}{PERCENT}"
 
 
 def scalar(value: object) -> str:
@@ -176,7 +177,7 @@ def scalar(value: object) -> str:
     Examples
     --------
     >>> scalar(0.123456), scalar(True), scalar(None), scalar(1234)
-    ('0.1235', 'yes', '–', '1\u202f234')
+    ('0.1235', 'yes', '–', '1,234')
     """
     if value is None:
         return "–"
@@ -199,7 +200,7 @@ def cell(value: object, kind: str) -> str:
     if kind == "p":
         return p_value(float(value))
     if kind == "percent":
-        return number(value * 100, 1) + f"{THIN}%"
+        return number(value * 100, 1) + PERCENT
     if kind == "integer":
         return number(value, 0)
     return scalar(value)
@@ -227,7 +228,7 @@ def rows_and_clusters(n: int | None, clusters: int | None) -> str:
     Examples
     --------
     >>> rows_and_clusters(1000, 126), rows_and_clusters(1, None), rows_and_clusters(None, None)
-    ('1\u202f000 rows, 126 clusters', '1 row', '')
+    ('1,000 rows, 126 clusters', '1 row', '')
     """
     parts = [(n, "row"), (clusters, "cluster")]
     return ", ".join(f"{count(many)} {noun}{'' if many == 1 else 's'}" for many, noun in parts if many is not None)

@@ -87,6 +87,7 @@ def _environment(words: texts.Texts) -> jinja2.Environment:
         "clean": texts.clean,
         "address": texts.breakable,
         "words": texts.words,
+        "sentence": texts.sentence,
         "count": fmt.count,
         "cell": fmt.cell,
         "moment": fmt.moment,

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import raikit
 from raikit_reports import figures as drawing
 from raikit_reports import formatting as fmt
-from raikit_reports import verdicts
+from raikit_reports import tables, verdicts
 from raikit_reports.metrics import MetricTable, metric_table
 from raikit_reports.rules import RuleRow, Wrong, label, rule_rows, tally, wrong_rows
-from raikit_reports.texts import flat, words
+from raikit_reports.tables import TableView
+from raikit_reports.texts import flat, sentence, words
 from raikit_reports.unchecked import Unchecked, unchecked
 from raikit_reports.verdicts import Verdict
 
@@ -36,8 +37,6 @@ TAKEN = {
     "main", "contents", "summary", "policy", "others", "unchecked", "data", "provenance", "accountability",
     "texts", "specs", "vega", "tip",
 }  # fmt: skip
-NUMBERS_SHOWN = 500
-CELLS_SHOWN = 500
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,7 @@ class FigureView:
     anchor: str
     figure: raikit.Figure
     drawing: drawing.Drawing | None
-    numbers: raikit.Table | None
-    left_out: int
+    numbers: TableView | None
     wide: bool
 
 
@@ -80,7 +78,7 @@ class CheckView:
     check: raikit.CheckRecord
     title: str
     figures: list[FigureView]
-    tables: list[tuple[raikit.Table, int]]
+    tables: list[TableView]
     metrics: MetricTable
     methods: list[str]
 
@@ -253,21 +251,21 @@ class _Sections:
             check=check,
             title=check.title.removesuffix(".") or words(check.name.rpartition(".")[2]),
             figures=figures,
-            tables=[(table, max(len(table.rows) - CELLS_SHOWN, 0)) for table in check.tables],
+            tables=[tables.view(table) for table in check.tables],
             metrics=metric_table(check, self.rules),
             methods=[method for method in methods if method],
         )
 
     def _figure(self, figure: raikit.Figure) -> FigureView:
         anchor = f"fig-{next(self._numbers)}"
-        numbers, left_out = _numbers(figure)
+        numbers = tables.numbers(figure)
         if figure.image is not None:
-            return FigureView(anchor, figure, None, numbers, left_out, False)
+            return FigureView(anchor, figure, None, numbers, False)
         spec = drawing.safe_spec(figure)
         drawn = drawing.render(spec, f"{anchor}-")
         if drawn.svg is not None and len(figure.data) <= drawing.INTERACTIVE_ROWS:
             self.specs[anchor] = drawn.vega
-        return FigureView(anchor, figure, drawn, numbers, left_out, drawn.width > 1.4 * drawing.WIDTH)
+        return FigureView(anchor, figure, drawn, numbers, drawn.width > 1.4 * drawing.WIDTH)
 
     def _anchor(self, name: str) -> str:
         base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "section"
@@ -289,15 +287,14 @@ def _origin(plugin: str, version: str) -> str:
 def _ground(finding: raikit.Finding, rows: list[RuleRow], measured: list[raikit.Metric], level: float) -> Iterator[str]:
     """What a finding rests on, as sentences."""
     if finding.certainty:
-        yield finding.certainty.rstrip(".") + "."
+        yield sentence(finding.certainty)
     metric = measured[0] if measured else None
     if metric is not None:
         kind = "simultaneous interval" if metric.simultaneous else "interval"
         how = f"{fmt.share(metric.level or level)} {kind}" if metric.low != metric.high else ""
-        parts = [how, metric.method if how else "", fmt.rows_and_clusters(metric.n, metric.n_clusters)]
-        sentence = "; ".join(part for part in parts if part)
-        if sentence:
-            yield sentence + "."
+        method = metric.method if how else ""
+        parts = ["" if finding.certainty else how, method, fmt.rows_and_clusters(metric.n, metric.n_clusters)]
+        yield sentence("; ".join(part for part in parts if part))
         if metric.minimum_detectable is not None:
             smallest = fmt.measure(metric.minimum_detectable, unit=metric.unit)
             yield f"Smallest gap that these data could show: {smallest}."
@@ -321,24 +318,6 @@ def _gauge(rows: list[RuleRow], measured: list[raikit.Metric]) -> Gauge | None:
     value = fmt.measure(metric.value, metric.low, metric.high, metric.unit)
     spread = fmt.interval(metric.low, metric.high, metric.unit, value=metric.value)
     return Gauge(value, "", "" if metric.method == "exact" else spread, None)
-
-
-def _numbers(figure: raikit.Figure) -> tuple[raikit.Table | None, int]:
-    """The rows behind a figure as a table of at most `NUMBERS_SHOWN` rows."""
-    if not figure.data:
-        return None, 0
-    names = list(dict.fromkeys(itertools.chain.from_iterable(row.keys() for row in figure.data[:NUMBERS_SHOWN])))[:14]
-    table = raikit.Table(
-        id=figure.id,
-        title=figure.title,
-        columns=[raikit.Column(name=name, title=words(name)) for name in names],
-        rows=[[_scalar(row.get(name)) for name in names] for row in figure.data[:NUMBERS_SHOWN]],
-    )
-    return table, max(len(figure.data) - NUMBERS_SHOWN, 0)
-
-
-def _scalar(value: Any) -> Any:
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
 
 
 def facts(values: dict[str, Any]) -> Iterable[tuple[str, str]]:

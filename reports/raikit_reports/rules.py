@@ -21,6 +21,7 @@ class RuleRow:
     rule: raikit.Rule
     verdict: Verdict
     title: str
+    address: str
     measured: str
     interval: str
     limit: str
@@ -62,6 +63,7 @@ def _row(rule: raikit.Rule, metric: raikit.Metric | None) -> RuleRow:
         rule=rule,
         verdict=verdicts.of_rule(rule),
         title=_title(rule, metric, unit),
+        address="" if metric is None and rule.sentence.startswith(rule.metric) else rule.metric,
         measured=_measured(rule, unit, signed),
         interval=_interval(rule, unit, signed),
         limit=limit_text(rule, unit),
@@ -113,15 +115,12 @@ def limit_text(rule: raikit.Rule, unit: str | None) -> str:
 
 # The gate repeats its raw numbers ("the whole interval [0.1132, 0.2071] is above 0.1; judged without …"). They stand
 # in the row already, in their unit, so only what comes after them is kept.
-_NUMBERS = re.compile(
-    r"^the (?:whole )?interval \[[^\]]*\] (?:is (?:at most|at least|above|below)|holds the limit) \S+?(?:; |$)"
-)
+_NUMBERS = re.compile(r"^[a-z ]*\[[^\]]*\] (?:is (?:at most|at least|above|below)|holds the limit) \S+?(?:; |$)")
 
 
 def _decision(rule: raikit.Rule) -> str:
     known = _NUMBERS.match(rule.reason)
     rest = sentence(rule.reason[known.end() :] if known else rule.reason)
-    rest = rest[:1].upper() + rest[1:]
     if rest and not known:
         return rest
     if rule.status == "inconclusive":

@@ -42,14 +42,16 @@ def flat(text: object, limit: int = 160) -> str:
 
 
 def sentence(text: str) -> str:
-    """End a text with a stop, if it does not end with one already.
+    """Begin a text with a capital, unless that would change a name, and end it with a stop, unless it has one.
 
     Examples
     --------
-    >>> sentence("needs a score"), sentence("Done."), sentence("")
-    ('needs a score.', 'Done.', '')
+    >>> sentence("needs a score"), sentence("gate.required names it."), sentence("")
+    ('Needs a score.', 'gate.required names it.', '')
     """
-    text = text.rstrip()
+    text = text.strip()
+    if text.split(" ")[0].rstrip(",:;").isalpha():
+        text = text[:1].upper() + text[1:]
     return text if not text or text[-1] in ".!?…:;。؟" else text + "."
 
 

@@ -16,7 +16,7 @@ UNITS = [None, "rate", "points", "ratio", "ms"]
 
 def read(text: str) -> float:
     """What a person reads: the number back from its text."""
-    plain = text.replace(fmt.THIN, "").replace(fmt.MINUS, "-").replace("+", "")
+    plain = text.replace(",", "").replace(fmt.MINUS, "-").replace("+", "")
     return float(re.match(r"-?[\d.]+", plain)[0])
 
 
@@ -58,7 +58,7 @@ def test_any_cell_can_be_written(value):
         (0.0, 0.0, 0.52, "rate", "0.0\u202f%", "0.0 to 52.0\u202f%"),
         (2.9, 2.2, 3.8, "ratio", "2.9", "2.2 to 3.8"),
         (-0.009, -0.015, -0.003, None, "−0.009", "−0.015 to −0.003"),
-        (262144, 262144, 262144, None, "262\u202f144", "computed, no sampling error"),
+        (262144, 262144, 262144, None, "262,144", "computed, no sampling error"),
     ],
 )
 def test_values_as_the_report_shows_them(value, low, high, unit, measure, interval):

@@ -62,11 +62,16 @@ def decimals(value: float | None, low: float | None, high: float | None, unit: s
     elif value is None or float(value * scale).is_integer():
         wanted = 0
     else:  # no estimate: three significant digits, without trailing zeros
-        magnitude = abs(value) * scale
-        wanted = max(2 - math.floor(math.log10(magnitude)), 0)
-        while wanted and round(magnitude, wanted) == round(magnitude, wanted - 1):
-            wanted -= 1
+        wanted = _significant(value * scale, 3)
     return min(max(wanted, 1 if scale == 100 and width > 0 else 0), 6)
+
+
+def _significant(value: float, digits: int) -> int:
+    """How many decimals show so many digits of a number, those left out that would be zeros at the end."""
+    places = min(max(digits - 1 - math.floor(math.log10(abs(value))), 0), 6) if value else 0
+    while places and round(value, places) == round(value, places - 1):
+        places -= 1
+    return places
 
 
 def moment(text: str) -> str:
@@ -188,8 +193,7 @@ def scalar(value: object) -> str:
     if isinstance(value, float):
         if value.is_integer() and abs(value) < 1e15:
             return number(value, 0)
-        places = 3 - math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
-        return number(value, min(max(places, 0), 6)) if math.isfinite(value) else "–"
+        return number(value, _significant(value, 4)) if math.isfinite(value) else "–"
     return str(value)
 
 

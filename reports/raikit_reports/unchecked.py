@@ -82,7 +82,7 @@ def _plugins(record: raikit.Record) -> list[Gap]:
         Gap(
             verdict=verdicts.PLUGINS[plugin.status],
             title=f"Plugin {plugin.name}",
-            short=f"plugin {plugin.name}",
+            short=f"Plugin {plugin.name}",
             source=f"{plugin.distribution} {plugin.version}".strip(),
             why=plugin.reason or "No reason was recorded.",
             follows="None of its checks ran.",

@@ -213,7 +213,7 @@ def obtain_model(planned: Plan, data: Dataset, run: RunDirectory, console: Conso
 
 def train(planned: Plan, data: Dataset, workdir: Path, target: Path, console: Console) -> None:
     """Train a fusion model and put it at `target` in one step when it is done; resumes from `workdir`."""
-    from raikit.models.fusion_model import train_fusion
+    from raikit.models.training import train_fusion
 
     settings = planned.config.audit.model.train
     assert settings is not None

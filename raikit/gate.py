@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raikit.address import Pattern
-from raikit.record import CheckRecord, Gate, PluginRecord, Rule, RuleStatus
+from raikit.record import CheckRecord, Gate, PluginRecord, Rule, RuleStatus, Verdict
 from raikit.results import Metric
 
 if TYPE_CHECKING:
@@ -198,8 +198,8 @@ def _exit_code(
     return PASSED
 
 
-def _verdict(exit_code: int, policy: GateConfig, rows: Sequence[Rule], warnings: Sequence[str]) -> str:
-    by_code = {FAILED: "fail", CRASHED: "error", INSUFFICIENT: "inconclusive", NOTHING_RAN: "error"}
+def _verdict(exit_code: int, policy: GateConfig, rows: Sequence[Rule], warnings: Sequence[str]) -> Verdict:
+    by_code: dict[int, Verdict] = {FAILED: "fail", CRASHED: "error", INSUFFICIENT: "inconclusive", NOTHING_RAN: "error"}
     if exit_code in by_code:
         return by_code[exit_code]
     broken = any(row.status in ("fail", "missing") for row in rows)

@@ -38,7 +38,7 @@ def read(folder: Path) -> dict[str, Any]:
     """
     path = folder / NAME
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         content.pop("manifest", None)
         if not isinstance(content["files"], dict):
             raise TypeError

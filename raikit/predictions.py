@@ -73,7 +73,7 @@ class Predictions:
         wanted = list(columns) if columns is not None else self.columns
         self._check(wanted)
         filters = None if split == "*" else [("split", "==", split or self.split)]
-        frame = pq.read_table(self.path, columns=wanted, filters=filters).to_pandas()
+        frame: pd.DataFrame = pq.read_table(self.path, columns=wanted, filters=filters).to_pandas()
         return frame[wanted]
 
     def cells(self, by: Sequence[str], split: str | None = None, weight: str | None = None) -> pd.DataFrame:

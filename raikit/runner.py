@@ -169,7 +169,7 @@ def describe(item: Planned, run_seed: int) -> CheckRecord:
     return CheckRecord(
         name=check.name, pillar=check.pillar, title=doc[0].replace("\n", " "), description=_paragraph(doc),
         plugin=item.entry.plugin, plugin_version=item.entry.plugin_version,
-        status=item.status or "ok",  # type: ignore[arg-type]
+        status=item.status or "ok",
         reason=item.reason, help=item.help, cost=check.cost, seed=seed_of(run_seed, check.name),
         options=item.options.model_dump(mode="json") if item.options is not None else {},
     )

@@ -13,6 +13,8 @@ from raikit.config.load import explain
 from raikit.errors import ConfigError, listed, nearest
 from raikit.plugins import failed
 
+from raikit.results import CheckStatus
+
 if TYPE_CHECKING:
     from raikit.check import CheckOptions
     from raikit.config.load import LoadedConfig
@@ -27,7 +29,7 @@ class Planned:
 
     entry: CheckEntry
     options: CheckOptions | None = None
-    status: str | None = None
+    status: CheckStatus | None = None
     reason: str | None = None
     help: str | None = None
 

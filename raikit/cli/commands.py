@@ -11,6 +11,7 @@ from raikit.cli.show import show_gate, show_outcome
 from raikit.console import Console
 from raikit.errors import ConfigError, RunError, listed, nearest
 from raikit.files import write_text
+from raikit.runs import default_place
 
 
 def audit(request: stages.Request) -> int:
@@ -48,7 +49,7 @@ def train(request: stages.Request) -> int:
     planned = stages.prepare(request)
     if planned.config.audit.model.train is None:
         raise planned.config.error(("model",), "it says `load`; there is nothing to train.")
-    target = request.out or Path("models") / stages.default_place(planned.config.audit.name).name
+    target = request.out or Path("models") / default_place(planned.config.audit.name).name
     if target.exists() and any(target.iterdir()):
         raise RunError(f"{target} is not empty; choose another --out.")
     stages.set_threads(planned.config.audit.threads)

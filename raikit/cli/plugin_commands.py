@@ -20,7 +20,7 @@ def list_loaded() -> int:
     from raikit.plugins import discover
 
     registry = discover()
-    rows = [("plugin", "distribution", "version", "status", "brings")]
+    rows: list[tuple[str, ...]] = [("plugin", "distribution", "version", "status", "brings")]
     for plugin in registry.plugins:
         brings = plugin.reason or ", ".join(plugin.checks) or ", ".join(plugin.hooks)
         rows.append((plugin.name, plugin.distribution, plugin.version, plugin.status, brings))

@@ -48,7 +48,7 @@ class Dataset:
     sensitive, cluster : list of str
     roles : DataFrame
         One row per row: ``id``, ``split``, ``target`` (labels or numbers), then the sensitive columns (text, null is the
-        missing group), the cluster columns (text) and the weight.
+        missing group), the cluster columns (text; null: the row shares no cluster with another) and the weight.
     extra : DataFrame
         Other columns that a loader asked for, in the same order.
     splits : dict of str to int
@@ -311,9 +311,6 @@ def _roles_frame(
     for name in config.cluster:
         if name not in columns:
             columns[name] = roles.as_text(table[name])
-        missing = columns[name].isna().to_numpy()
-        if missing.any():
-            raise DataError(f"{path.name}, row {int(missing.argmax()) + 1}: data.cluster ({name}) is missing.")
     if config.weight:
         columns[config.weight] = roles.weights(table, config.weight, names, path.name)
     together = (config.split.by if config.split else None) or (config.cluster[0] if config.cluster else None)
@@ -361,19 +358,20 @@ def _without_bad_media(
         keys = column.map(lambda value: value if isinstance(value, str) else None)
         codes, distinct = pd.factorize(keys)
         problems = [_problem(item.modality, value, path.parent, config.on_bad_media == "skip") for value in distinct]
-        for row in np.flatnonzero([code >= 0 and problems[code] is not None for code in codes]):
-            bad.setdefault(int(row), f"{item.name}: {problems[codes[row]]}")
+        unusable = np.array([problem is not None for problem in problems] + [False])  # the last is for missing cells
+        for row in np.flatnonzero(unusable[codes]).tolist():
+            bad.setdefault(row, f"{item.name}: {problems[codes[row]]}")
         if config.on_bad_media == "skip":
-            for row in np.flatnonzero(codes < 0):
+            for row in np.flatnonzero(codes < 0).tolist():
                 value = column.iloc[row]
                 if not _is_missing(value) and (problem := _problem(item.modality, value, path.parent, True)):
-                    bad.setdefault(int(row), f"{item.name}: {problem}")
+                    bad.setdefault(row, f"{item.name}: {problem}")
     if not bad:
         return table, []
     names = table[config.id] if config.id else pd.Series(range(len(table)))
     if config.on_bad_media == "fail":
-        row = min(bad)
-        raise DataError(f"{path.name}, row {row + 1} (id {names.iloc[row]!r}): {bad[row]}; data.on_bad_media: skip leaves "
+        first = min(bad)
+        raise DataError(f"{path.name}, row {first + 1} (id {names.iloc[first]!r}): {bad[first]}; data.on_bad_media: skip leaves "
                         "such rows out.")
     kept = table.drop(index=list(bad)).reset_index(drop=True)
     if kept.empty:

@@ -145,8 +145,9 @@ def _binned(values: pd.Series, edges: Sequence[float]) -> pd.Series:
     ends = [-np.inf, *edges, np.inf]
     names = np.array([f"[{low:g}, {high:g})" for low, high in zip(ends, ends[1:], strict=False)], dtype=object)
     numbers = values.to_numpy(dtype="float64", na_value=np.nan)
-    binned = pd.Series(names[np.searchsorted(np.asarray(edges), numbers, side="right")], index=values.index, dtype=object)
-    return binned.mask(np.isnan(numbers), None).rename(values.name)
+    binned = names[np.searchsorted(np.asarray(edges), numbers, side="right")]
+    binned[np.isnan(numbers)] = None
+    return pd.Series(binned, index=values.index, name=values.name, dtype=object)
 
 
 def as_text(values: pd.Series) -> pd.Series:

@@ -90,7 +90,7 @@ def draw(
     import numpy as np
     import pandas as pd
 
-    unit = np.arange(len(rows)) if units is None else pd.factorize(units.iloc[rows], use_na_sentinel=False)[0]
+    unit = np.arange(len(rows)) if units is None else _units(units.iloc[rows])
     sizes = np.bincount(unit)
     stratum = np.zeros(len(sizes), dtype=np.int64)
     if target is not None:
@@ -106,6 +106,17 @@ def draw(
     if not taken.any():
         taken[rng.integers(len(sizes))] = True
     return rows[taken[unit]]
+
+
+def _units(units: pd.Series) -> np.ndarray:
+    """Numbers of units from 0; a row without one is a unit of its own."""
+    import numpy as np
+    import pandas as pd
+
+    codes, distinct = pd.factorize(units)
+    alone = np.flatnonzero(codes < 0)
+    codes[alone] = len(distinct) + np.arange(len(alone))
+    return codes
 
 
 def overlap(split: np.ndarray, clusters: pd.DataFrame) -> dict[str, str]:

@@ -79,7 +79,7 @@ class TorchModel(Model):
     def forward(self, encoded: Mapping[str, Any]) -> torch.Tensor:
         import torch
 
-        logits = self._module(**encoded)
+        logits: torch.Tensor = self._module(**encoded)
         if logits.ndim == 1:
             logits = logits[:, None]
         if self.task == "binary" and logits.shape[1] == 1:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import raikit
 
-raikit_api = 1
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
-Writer = Callable[["raikit.Record", Path], list[Path]]
+    Writer = Callable[[raikit.Record, Path], list[Path]]
+
+raikit_api = 1
 
 
 # The formats are imported when one is written: jinja2 and vl_convert cost more than most commands take.

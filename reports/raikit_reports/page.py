@@ -68,7 +68,7 @@ class FigureView:
     figure: raikit.Figure
     drawing: drawing.Drawing | None
     numbers: TableView | None
-    wide: bool
+    size: str
 
 
 @dataclass(frozen=True)
@@ -260,12 +260,12 @@ class _Sections:
         anchor = f"fig-{next(self._numbers)}"
         numbers = tables.numbers(figure)
         if figure.image is not None:
-            return FigureView(anchor, figure, None, numbers, False)
+            return FigureView(anchor, figure, None, numbers, "")
         spec = drawing.safe_spec(figure)
         drawn = drawing.render(spec, f"{anchor}-")
         if drawn.svg is not None and len(figure.data) <= drawing.INTERACTIVE_ROWS:
             self.specs[anchor] = drawn.vega
-        return FigureView(anchor, figure, drawn, numbers, drawn.width > 1.4 * drawing.WIDTH)
+        return FigureView(anchor, figure, drawn, numbers, _size(drawn.width))
 
     def _anchor(self, name: str) -> str:
         base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "section"
@@ -276,6 +276,13 @@ class _Sections:
             anchor = f"{base}-{number}"
         self._anchors.add(anchor)
         return anchor
+
+
+def _size(width: float) -> str:
+    """The class of a drawing that needs more than one column; letters stay about as large in all of them."""
+    if width <= 1.4 * drawing.WIDTH:
+        return ""
+    return "wide" if width <= 2 * drawing.WIDTH else "wide wider"
 
 
 def _origin(plugin: str, version: str) -> str:

@@ -137,17 +137,12 @@ def _positions(values: pd.Series[Any], classes: Sequence[Any]) -> IntArray:
 
 
 def _clusters(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[list[IntArray], list[str]]:
-    """Integers for clusters; a row without one is a cluster of its own. Of more than two columns the coarsest two."""
-    import numpy as np
+    """Integers for clusters, -1 for a row that shares none. Of more than two columns the coarsest two."""
     import pandas as pd
 
-    coded: list[tuple[IntArray, str]] = []
-    for column in columns:
-        codes, known = pd.factorize(frame[column])
-        missing = codes < 0
-        coded.append((np.where(missing, len(known) + np.cumsum(missing), codes).astype(np.int64), column))
+    coded = [(pd.factorize(frame[column])[0].astype("int64"), column) for column in columns]
     if len(coded) > 2:
-        coded = sorted(coded, key=lambda item: len(np.unique(item[0])))[:2]
+        coded = sorted(coded, key=lambda item: int(item[0].max(initial=-1)))[:2]
     return [codes for codes, _ in coded], [name for _, name in coded]
 
 

@@ -98,13 +98,8 @@ def _positions(values: Any, classes: Sequence[Any]) -> IntArray:
 
 
 def _cluster_codes(frame: Any, columns: Sequence[str]) -> list[IntArray]:
-    """Integers for clusters; a row without one is a cluster of its own. Of more than two columns the coarsest two."""
-    import numpy as np
+    """Integers for clusters, -1 for a row that shares none. Of more than two columns the coarsest two."""
     import pandas as pd
 
-    coded = []
-    for column in columns:
-        codes, known = pd.factorize(frame[column])
-        missing = codes < 0
-        coded.append(np.where(missing, len(known) + np.cumsum(missing), codes).astype(np.int64))
-    return sorted(coded, key=lambda codes: len(np.unique(codes)))[:2] if len(coded) > 2 else coded
+    coded = [pd.factorize(frame[column])[0].astype("int64") for column in columns]
+    return sorted(coded, key=lambda codes: int(codes.max(initial=-1)))[:2] if len(coded) > 2 else coded

@@ -91,7 +91,7 @@ def rate_covariance(
         Group of each row, from 0; rows with a negative group are left out. For the equalized odds gap code
         group and class together (``group + k * y``) and give the class to `clustered_odds_gap` as stratum.
     clusters : sequence of array_like of int, each shape (n,)
-        No column (rows are independent), one or two.
+        No column (rows are independent), one or two. A negative number: the row shares no cluster with another.
     weight : array_like, shape (n,), optional
         Sampling weights, >= 0; their scale does not matter.
     groups : int, optional
@@ -168,7 +168,7 @@ def influence_covariance(
     CovarianceResult
     """
     k = len(rates)
-    columns = [np.unique(np.asarray(c), return_inverse=True)[1].reshape(-1) for c in clusters]
+    columns = [cluster_codes(c) for c in clusters]
     if len(columns) > 2:
         raise ValueError(f"at most two cluster columns, not {len(columns)}")
     vrow = _sums(group, influence**2, k)
@@ -176,11 +176,12 @@ def influence_covariance(
         n_clusters = np.bincount(group, minlength=k)
         M = np.diag(vrow * _correction(n_clusters) ** 2)
     else:
-        products, found = zip(*(_summed_products(influence, group, c, k) for c in columns), strict=True)
+        products, found = zip(*(_summed_products(influence, group, c, shared, k) for c, shared in columns), strict=True)
         M, n_clusters = sum(products), np.min(found, axis=0)
         if len(columns) == 2:
-            both = np.unique(columns[0] * (columns[1].max(initial=0) + 1) + columns[1], return_inverse=True)[1]
-            M = M - _summed_products(influence, group, both, k, correct=False)[0]
+            (first, _), (second, _) = columns
+            both = np.unique(first * (second.max(initial=0) + 1) + second, return_inverse=True)[1]
+            M = M - _summed_products(influence, group, both, 0, k, correct=False)[0]
     variance = np.maximum(np.diag(M), vrow)
     n_effective = _effective(rates, variance, vrow, n_rows, n_clusters, proportion)
     if proportion:
@@ -189,6 +190,29 @@ def influence_covariance(
     M = _positive_semidefinite(M + np.diag(np.nan_to_num(variance) - np.diag(M)))
     ways, df = len(columns), degrees_of_freedom(n_clusters)
     return CovarianceResult(rates, M, df, n_clusters, vrow, n_rows, n_effective, sizes, proportion, ways)
+
+
+def cluster_codes(cluster: ArrayLike) -> tuple[IntArray, int]:
+    """Number clusters from 0, those of a single row without a cluster last; and how many are shared ones.
+
+    Parameters
+    ----------
+    cluster : array_like of int, shape (n,)
+        Negative: the row shares no cluster with another (a muted query has no speaker).
+
+    Returns
+    -------
+    codes : ndarray of int, shape (n,)
+    shared : int
+        Codes below it are clusters that were named. Rows that stand alone add their own variance, but they are no
+        replicates of a cluster and do not count as clusters unless a group has nothing else.
+    """
+    written = np.asarray(cluster)
+    alone = written < 0 if written.dtype.kind == "i" else np.zeros(written.shape, dtype=bool)
+    codes = np.zeros(len(written), dtype=np.int64)
+    known, codes[~alone] = np.unique(written[~alone], return_inverse=True)
+    codes[alone] = len(known) + np.arange(alone.sum())
+    return codes, len(known)
 
 
 def degrees_of_freedom(n_clusters: IntArray) -> int:
@@ -207,15 +231,20 @@ def _correction(found: IntArray) -> FloatArray:
 
 
 def _summed_products(
-    influence: FloatArray, group: IntArray, cluster: IntArray, k: int, correct: bool = True
+    influence: FloatArray, group: IntArray, cluster: IntArray, shared: int, k: int, correct: bool = True
 ) -> tuple[FloatArray, IntArray]:
-    """Return ``sum_c S_c S_c'`` of the contributions summed within clusters, and the clusters found in each group."""
+    """Return ``sum_c S_c S_c'`` of the contributions summed within clusters, and the clusters found in each group.
+
+    Where a group has shared clusters (numbered below `shared`), only they are counted.
+    """
     from scipy.sparse import csr_array
 
     rows = int(cluster.max(initial=0)) + 1
     sums = csr_array((influence, (cluster, group)), shape=(rows, k))
     sums.sum_duplicates()
     found = np.bincount(sums.indices, minlength=k)
+    named = np.bincount(sums.indices[: sums.indptr[min(shared, rows)]], minlength=k)
+    found = np.where(named > 0, named, found)
     factor = _correction(found) if correct else np.ones(k)
     return np.asarray((sums.T @ sums).toarray()) * np.outer(factor, factor), found
 

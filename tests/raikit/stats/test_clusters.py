@@ -212,3 +212,21 @@ def test_where_rows_share_voices_only_the_clustered_gap_holds_its_level(rng):
     assert row_wise > 0.15 * runs
     assert two_way <= runs * 0.025 + 3 * np.sqrt(runs * 0.025)
     assert joint <= runs * 0.05 + 3 * np.sqrt(runs * 0.05)
+
+
+def test_rows_without_a_cluster_stand_alone_and_are_not_counted_as_clusters():
+    rng = np.random.default_rng(5)
+    group, cluster = rng.integers(0, 2, 400), rng.integers(0, 9, 400)
+    y = rng.random(400) < np.linspace(0.1, 0.9, 9)[cluster]  # clusters differ, so that no floor hides their variance
+    alone = rng.random(400) < 0.3
+    found = rate_covariance(y, np.ones(400), group, [np.where(alone, -1, cluster)])
+    np.testing.assert_array_equal(found.n_clusters, [9, 9])
+    assert found.df == 8
+    for g in (0, 1):
+        rows = group == g
+        residual = (y - y[rows].mean()) / rows.sum()
+        units = np.where(alone, 100 + np.arange(400), cluster)
+        sums = np.array([residual[rows & (units == unit)].sum() for unit in np.unique(units[rows])])
+        assert found.M[g, g] == pytest.approx((sums**2).sum() * 9 / 8)
+    only_alone = rate_covariance(y, np.ones(400), group, [np.full(400, -1)])
+    np.testing.assert_array_equal(only_alone.n_clusters, np.bincount(group))

@@ -32,7 +32,9 @@ def number(value: float, decimals: int, *, signed: bool = False) -> str:
     '+0.2'
     """
     magnitude = abs(value)
-    if magnitude and (magnitude >= 1e15 or magnitude < 0.5 * 10**-6):
+    if magnitude > 1e300:  # in percent it would be no number at all
+        text = "more than 10³⁰⁰"
+    elif magnitude and (magnitude >= 1e15 or magnitude < 0.5 * 10**-6):
         mantissa, exponent = f"{magnitude:.1e}".split("e")
         text = f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
     else:
@@ -57,6 +59,8 @@ def decimals(value: float | None, low: float | None, high: float | None, unit: s
     """How many decimals a value and its interval deserve, in the unit in which they are shown."""
     scale = 100 if unit in _PERCENT else 1
     width = (high - low) * scale if low is not None and high is not None else 0.0
+    if width > 1e15 or abs(value or 0.0) * scale > 1e15:
+        return 0
     if width > 0:
         wanted = 1 - math.floor(math.log10(width))
     elif value is None or float(value * scale).is_integer():
@@ -202,7 +206,7 @@ def cell(value: object, kind: str) -> str:
     if value is None or isinstance(value, str | bool) or not isinstance(value, int | float):
         return scalar(value)
     if kind == "p":
-        return p_value(float(value))
+        return p_value(value)
     if kind == "percent":
         return number(value * 100, 1) + PERCENT
     if kind == "integer":

@@ -67,6 +67,16 @@ def test_values_as_the_report_shows_them(value, low, high, unit, measure, interv
     assert (fmt.measure(value, low, high, unit), fmt.interval(low, high, unit)) == (measure, interval)
 
 
+@pytest.mark.parametrize("value", [1.7e308, -1.7e308, 10**400, 5e-324])
+def test_numbers_at_the_ends_of_their_range_are_written(value):
+    for kind in ("number", "percent", "integer", "p", "text"):
+        assert fmt.cell(value, kind)
+    if isinstance(value, float):
+        for unit in UNITS:
+            assert fmt.measure(value, value, value, unit)
+            assert fmt.interval(-abs(value), abs(value), unit)
+
+
 def test_the_undefined_says_why():
     assert fmt.measure(None, reason="no row is positive") == "undefined: no row is positive"
 

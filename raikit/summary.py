@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from raikit.plugins import failed
 from raikit.record import Record, Rule, Summary
 from raikit.results import Finding
 
@@ -84,6 +85,8 @@ def sentences(record: Record) -> list[str]:
         chosen.append(f"{plural(undecided, 'rule').capitalize()} cannot be decided with this much data.")
     if crashed := [check.name for check in record.checks if check.status == "error"]:
         chosen.append(f"{plural(len(crashed), 'check').capitalize()} crashed: {', '.join(crashed)}.")
+    for plugin in failed(record.plugins):
+        chosen.append(f"The plugin {plugin.name} of {plugin.distribution} could not be loaded: {plugin.reason}.")
     return chosen
 
 

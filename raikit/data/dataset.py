@@ -13,7 +13,7 @@ from raikit.data import roles, splits
 from raikit.data.batch import Batch, Modality
 from raikit.data.media import DECODERS, MediaError
 from raikit.data.roles import Error
-from raikit.data.tables import column_names, fingerprint, read_table
+from raikit.data.tables import as_label, column_names, fingerprint, read_table, row_name
 from raikit.errors import DataError, nearest
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class Dataset:
         return decoded
 
     def _where(self, row: int) -> str:
-        return f"{self.path.name}, row {row + 1} (id {self.roles['id'].iloc[row]!r})"
+        return row_name(self.path.name, row, self.roles["id"])
 
 
 class _Cache:
@@ -329,7 +329,7 @@ def _refuse_nothing_to_compare(data: Dataset, error: Error) -> None:
     """What makes every number of an audit meaningless stops it."""
     audited = data.roles[data.roles["split"] == data.audited_split]
     if data.task != "regression" and audited["target"].nunique() < 2:
-        only = audited["target"].iloc[0]
+        only = as_label(audited["target"].iloc[0])
         raise DataError(f"data.target: every row of the split {data.audited_split!r} has the class {only!r}.")
     if data.weight and not audited[data.weight].any():
         raise DataError(f"data.weight: every weight in the split {data.audited_split!r} is zero.")
@@ -371,7 +371,7 @@ def _without_bad_media(
     names = table[config.id] if config.id else pd.Series(range(len(table)))
     if config.on_bad_media == "fail":
         first = min(bad)
-        raise DataError(f"{path.name}, row {first + 1} (id {names.iloc[first]!r}): {bad[first]}; data.on_bad_media: skip leaves "
+        raise DataError(f"{row_name(path.name, first, names)}: {bad[first]}; data.on_bad_media: skip leaves "
                         "such rows out.")
     kept = table.drop(index=list(bad)).reset_index(drop=True)
     if kept.empty:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from raikit.address import text
-from raikit.data.tables import as_label
+from raikit.data.tables import as_label, row_name
 from raikit.errors import DataError, RaikitError, listed, nearest
 from raikit.predictions import RESERVED
 
@@ -73,14 +73,14 @@ def target_of(table: pd.DataFrame, config: DataConfig, names: pd.Series, file: s
     target = table[column]
     if target.isna().any():
         at = int(target.isna().to_numpy().argmax())
-        raise DataError(f"{file}, row {at + 1} (id {names.iloc[at]!r}): data.target ({column}) is missing.")
+        raise DataError(f"{row_name(file, at, names)}: data.target ({column}) is missing.")
     task = config.task or task_of(target)
     if task == "regression":
         if not pd.api.types.is_numeric_dtype(target):
             raise error(("data", "task"), f"a regression needs numbers, and {column!r} holds text.")
         numbers = target.astype("float64")
         if (bad := np.flatnonzero(~np.isfinite(numbers))).size:
-            raise DataError(f"{file}, row {bad[0] + 1} (id {names.iloc[bad[0]]!r}): data.target ({column}) is infinite.")
+            raise DataError(f"{row_name(file, int(bad[0]), names)}: data.target ({column}) is infinite.")
         return task, numbers.rename("target")
     codes, distinct = pd.factorize(target)
     labels = np.array([as_label(value) for value in distinct], dtype=object)
@@ -173,9 +173,9 @@ def weights(table: pd.DataFrame, column: str, names: pd.Series, file: str) -> np
 
     values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
     if (bad := np.flatnonzero(~np.isfinite(values))).size:
-        raise DataError(f"{file}, row {bad[0] + 1} (id {names.iloc[bad[0]]!r}): data.weight ({column}) is no number.")
+        raise DataError(f"{row_name(file, int(bad[0]), names)}: data.weight ({column}) is no number.")
     if (bad := np.flatnonzero(values < 0)).size:
-        raise DataError(f"{file}, row {bad[0] + 1} (id {names.iloc[bad[0]]!r}): data.weight ({column}) is negative.")
+        raise DataError(f"{row_name(file, int(bad[0]), names)}: data.weight ({column}) is negative.")
     if not values.any():
         raise DataError(f"{file}: every data.weight ({column}) is zero.")
     return values

@@ -54,7 +54,7 @@ def assign(
     else:
         return np.full(len(target), "test", dtype=object)
     share = _DEFAULT_VALIDATION if config is None or config.validation is None else config.validation
-    if trains and share and not (split == "validation").any():
+    if trains and share and (split == "train").any() and not (split == "validation").any():
         # the fraction is of all rows, so of what is left for train it is more
         rest = np.flatnonzero(split == "train")
         fraction = share if column is not None or config is None else share / (1 - (config.test or 0))

@@ -149,6 +149,11 @@ def _no_table(path: Path, error: Exception) -> DataError:
     return DataError(f"{path.name} is no table that can be read: {said[:300].rstrip('.')}.")
 
 
+def row_name(file: str, position: int, names: pd.Series) -> str:
+    """How a message names a row: ``cases.csv, row 3 (id 'c-3')``; never by its contents."""
+    return f"{file}, row {position + 1} (id {as_label(names.iloc[position])!r})"
+
+
 def as_label(value: Any) -> Any:
     """A cell as Python's own scalar; a float that is whole becomes an integer."""
     value = value.item() if hasattr(value, "item") else value

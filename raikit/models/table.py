@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from raikit.data.tables import row_name
 from raikit.errors import DataError
 from raikit.models.base import Model
 
@@ -93,7 +94,7 @@ def load_predictions(spec: Any, data: Dataset) -> TableModel:
 
 
 def _row(data: Dataset, position: int) -> str:
-    return f"{data.path.name}, row {position + 1} (id {data.roles['id'].iloc[position]!r})"
+    return row_name(data.path.name, position, data.roles["id"])
 
 
 def _numbers(table: pd.DataFrame, column: str, data: Dataset, probability: bool = False) -> np.ndarray:

@@ -1,0 +1,231 @@
+"""The auditor: a table of predictions, a policy, a verdict and evidence."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import numbers, people, record
+
+import raikit as library
+
+
+def test_from_a_csv_to_a_report_in_two_commands(raikit, tmp_path):
+    people().to_csv(tmp_path / "people.csv", index=False)
+    written = raikit("init", "people.csv", code=0)
+    assert "Wrote audit.yaml" in written.out
+    done = raikit("audit", "audit.yaml", "--out", "run")
+    assert done.code in (0, 1)
+    assert "May people be released?" in done.out
+    assert {"audit.json", "report.html", "report.md", "predictions.parquet", "manifest.json"} == {item.name for item in (tmp_path / "run").iterdir()}
+    assert "sex=F" in done.out
+    raikit("verify", "run", code=0)
+
+
+def test_init_does_not_overwrite(raikit, tmp_path):
+    people().to_csv(tmp_path / "people.csv", index=False)
+    (tmp_path / "audit.yaml").write_text("mine")
+    assert "exists" in raikit("init", "people.csv", code=2).err
+    assert (tmp_path / "audit.yaml").read_text() == "mine"
+
+
+RULES = {
+    1: {"rules": [{"metric": "fairness.equal_opportunity_difference[sex]", "max": 0.05}]},
+    0: {"rules": [{"metric": "performance.accuracy", "min": 0.5}]},
+    4: {"rules": [{"metric": "performance.accuracy", "min": 0.9}], "on_inconclusive": "stop"},
+    3: {"required": ["fairness.nowhere"]},
+}
+
+
+@pytest.mark.parametrize("code", sorted(RULES))
+def test_the_exit_code_is_the_gates_answer(raikit, audit_yaml, tmp_path, code):
+    table = people()
+    accuracy = ((table["p"] >= 0.5) == table["y"]).mean()
+    gate = json.loads(json.dumps(RULES[code]))
+    if code == 4:
+        gate["rules"][0]["min"] = float(accuracy)  # the estimate itself: no interval can be on one side of it
+    raikit("audit", audit_yaml(gate=gate), "--out", "run", code=code)
+    assert record(tmp_path / "run")["gate"]["exit_code"] == code
+
+
+def test_judging_again_under_another_policy_leaves_the_record_alone(raikit, audit_yaml, tmp_path):
+    raikit("audit", audit_yaml(gate=RULES[0]), "--out", "run", code=0)
+    before = (tmp_path / "run" / "audit.json").read_bytes()
+    (tmp_path / "policy.yaml").write_text("rules: [{metric: 'fairness.equal_opportunity_difference[sex]', max: 0.05}]\n")
+    raikit("gate", "run", code=0)
+    assert "FAIL" in raikit("gate", "run", "--policy", "policy.yaml", code=1).out
+    assert (tmp_path / "run" / "audit.json").read_bytes() == before
+    assert json.loads((tmp_path / "run" / "gate.json").read_text())["verdict"] == "fail"
+    raikit("verify", "run", code=0)
+    (tmp_path / "policy.yaml").write_text("rules: [{metric: a.b, mx: 1}]\n")
+    assert "Did you mean 'max'" in raikit("gate", "run", "--policy", "policy.yaml", code=2).err
+
+
+def test_reports_are_written_again_from_the_record_alone(raikit, audit_yaml, tmp_path):
+    raikit("audit", audit_yaml(), "--out", "run", code=0)
+    before = (tmp_path / "run" / "audit.json").read_bytes()
+    raikit("report", "run", "--formats", "html,md", code=0)
+    assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
+    assert (tmp_path / "run" / "audit.json").read_bytes() == before
+    raikit("verify", "run", code=0)
+    assert "Did you mean 'html'" in raikit("report", "run", "--formats", "htm", code=2).err
+
+
+@pytest.mark.parametrize("damage", ["change", "delete", "add"])
+def test_verify_fails_after_one_byte_is_changed_one_file_deleted_or_added(raikit, audit_yaml, tmp_path, damage):
+    raikit("audit", audit_yaml(), "--out", "run", code=0)
+    run = tmp_path / "run"
+    if damage == "change":
+        content = bytearray((run / "predictions.parquet").read_bytes())
+        content[len(content) // 2] ^= 1
+        (run / "predictions.parquet").write_bytes(bytes(content))
+    elif damage == "delete":
+        (run / "predictions.parquet").unlink()
+    else:
+        (run / "note.txt").write_text("added")
+    assert "was " in raikit("verify", "run", code=1).out or damage == "delete"
+    assert "not as it was written" in raikit("gate", "run", code=2).err
+
+
+def test_a_run_is_read_back_as_frames(raikit, audit_yaml, tmp_path):
+    raikit("audit", audit_yaml(gate=RULES[0]), "--out", "run", code=0)
+    run = library.load_run(tmp_path / "run")
+    assert {"performance.accuracy", "fairness.equal_opportunity_difference[sex]"} <= set(run.metrics["id"])
+    assert run.rules["status"].tolist() == ["pass"]
+    assert set(run.checks.query("status == 'ok'")["name"]) == {"performance.classification", "fairness.groups"}
+    assert len(run.predictions.frame()) == 600
+
+
+def test_every_number_has_an_interval_or_a_reason(raikit, audit_yaml, tmp_path):
+    raikit("audit", audit_yaml(checks=None), "--out", "run")
+    for address, metric in numbers(tmp_path / "run").items():
+        if metric["value"] is None:
+            assert metric["reason"], address
+        else:
+            assert None not in (metric["low"], metric["high"], metric["n"], metric["method"]), address
+            assert metric["low"] <= metric["high"], address
+
+
+def test_the_same_seed_gives_the_same_numbers_and_selection_changes_none(raikit, audit_yaml, tmp_path):
+    config = audit_yaml()
+    raikit("audit", config, "--out", "a", code=0)
+    raikit("audit", config, "--out", "b", "--select", "fairness.groups", code=0)
+    both, fair = numbers(tmp_path / "a"), numbers(tmp_path / "b")
+    assert fair
+    assert fair == {address: both[address] for address in fair}
+
+
+def test_weights_of_another_scale_change_nothing(raikit, audit_yaml, tmp_path):
+    table = people()
+    table["w"] = [1.0, 2.0, 3.0] * 200
+    raikit("audit", audit_yaml(table, data={"weight": "w"}), "--out", "a", code=0)
+    raikit("audit", audit_yaml(table.assign(w=table["w"] * 7), data={"weight": "w"}), "--out", "b", code=0)
+    one, seven = numbers(tmp_path / "a"), numbers(tmp_path / "b")
+    assert one.keys() == seven.keys()
+    for address, metric in one.items():
+        assert seven[address]["value"] == pytest.approx(metric["value"]), address
+        assert seven[address]["n"] == metric["n"], address
+
+
+def test_dry_run_says_what_would_run_and_writes_nothing(raikit, audit_yaml, tmp_path):
+    before = None
+    config = audit_yaml(gate=RULES[0])
+    before = sorted(item.name for item in tmp_path.iterdir())
+    said = raikit("audit", config, "--dry-run", "--exclude", "fairness", code=0).out
+    assert "performance.classification: would run" in said
+    assert "fairness.groups: deselected (left out by --exclude)" in said
+    assert sorted(item.name for item in tmp_path.iterdir()) == before
+
+
+HOSTILE = ['a,b', 'x=y', '[20, 30)', '"quoted"', "*", "|", "👩🏿‍🚀", "", "F" * 10_000, "\u202eright to left", "<script>alert(1)</script>", "null"]
+
+
+def test_groups_and_names_may_hold_anything(raikit, audit_yaml, tmp_path):
+    table = people(1200)
+    table["weird, [name]=\"*\""] = [HOSTILE[i % len(HOSTILE)] or None for i in range(1200)]
+    config = audit_yaml(table, name="<b>model</b> & co", data={"sensitive": ["sex", "weird, [name]=\"*\""]}, formats=["html", "md", "json"])
+    raikit("audit", config, "--out", "run", code=0)
+    for address, metric in numbers(tmp_path / "run").items():
+        parts = library.address.parse(address)
+        assert dict(parts.group) == (metric["group"] or {}), address
+        assert list(parts.over) == (metric["over"] or []), address
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "<script>alert(1)" not in report
+    assert "<b>model</b>" not in report
+
+
+BAD = [
+    ({"data": {"path": "nope.csv"}}, "data.path: there is no file"),
+    ({"data": {"sensitive": ["sexx"]}}, "audit.yaml, line 7: data.sensitive.0: no column 'sexx' in people.csv. Did you mean 'sex'?"),
+    ({"data": {"sensitive": ["constant"]}}, "every sensitive column is constant"),
+    ({"data": {"id": "twice"}}, "data.id (twice) must be unique; 'c' stands 600 times"),
+    ({"data": {"target": "constant"}}, "has one class"),
+    ({"data": {"weight": "negative"}}, "row 1 (id 'c0'): data.weight (negative) is negative"),
+    ({"model": {"load": {"kind": "predictions", "score": "holes"}}}, "row 3 (id 'c2'): holes is no number"),
+    ({"model": {"load": {"kind": "predictions", "score": "large"}}}, "is no probability"),
+    ({"model": {"load": {"kind": "predictions", "prediction": "sex"}}}, "which is none of the classes 0, 1"),
+    ({"model": {"load": {"kind": "predictons"}}}, "model.load.kind: no loader is called 'predictons'. Did you mean 'predictions'?"),
+    ({"model": {"load": {"kind": "predictions", "scor": "p"}}}, "model.load.scor: there is no such key. Did you mean 'score'?"),
+    ({"gate": {"rules": [{"metric": "fairness.equalised_odds_difference", "max": 0.1}]}}, "Did you mean 'fairness.equalized_odds_difference'?"),
+    ({"formats": ["pdf"]}, "formats: no report format is called 'pdf'"),
+    ({"checks": ["fairnes"]}, "Did you mean 'fairness'?"),
+]
+
+
+@pytest.mark.parametrize(("change", "says"), BAD)
+def test_bad_input_is_one_clear_sentence_exit_two_and_nothing_half_written(raikit, audit_yaml, tmp_path, change, says):
+    table = people().assign(constant=1, twice="c", negative=-1.0, large=7.0)
+    table["holes"] = table["p"].where(table.index != 2)
+    ran = raikit("audit", audit_yaml(table, **change), "--out", "run", code=2)
+    assert says in ran.err
+    assert "Traceback" not in ran.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_cannot_be_used_is_said_so(raikit, audit_yaml, tmp_path):
+    config = audit_yaml()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("mine")
+    assert "is not empty" in raikit("audit", config, "--out", "full", code=2).err
+    (tmp_path / "file").write_text("x")
+    assert "file" in raikit("audit", config, "--out", "file/run", code=2).err
+    assert (tmp_path / "full" / "thesis.txt").read_text() == "mine"
+
+
+def test_a_disk_that_is_full_leaves_nothing_behind(audit_yaml, tmp_path):
+    config = audit_yaml(people(20_000))
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+
+    done = subprocess.run([sys.executable, "-m", "raikit", "audit", str(config), "--out", "run"], cwd=tmp_path, preexec_fn=limit,
+                          capture_output=True, text=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, timeout=300)
+    assert done.returncode == 2, done.stderr
+    assert "cannot write" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_directory_in_use_is_refused(raikit, audit_yaml, tmp_path):
+    from filelock import FileLock
+
+    config = audit_yaml()
+    work = tmp_path / "run" / ".work"
+    (work / "checks").mkdir(parents=True)
+    with FileLock(work / "lock"):
+        assert "in use by another raikit" in raikit("audit", config, "--out", "run", "--resume", code=2).err
+    raikit("audit", config, "--out", "run", "--resume", code=0)
+
+
+def test_resuming_a_finished_run_changes_nothing_and_another_configuration_is_refused(raikit, audit_yaml, tmp_path):
+    config = audit_yaml(gate=RULES[1])
+    raikit("audit", config, "--out", "run", code=1)
+    before = {item.name: item.read_bytes() for item in (tmp_path / "run").iterdir()}
+    raikit("audit", config, "--out", "run", "--resume", code=1)
+    assert {item.name: item.read_bytes() for item in (tmp_path / "run").iterdir()} == before
+    assert "config.seed differs" in raikit("audit", config, "--out", "run", "--resume", "--seed", "9", code=2).err
+    shutil.copyfile(tmp_path / "people.csv", tmp_path / "saved.csv")
+    people(seed=1).to_csv(tmp_path / "people.csv", index=False)
+    assert "data.fingerprint differs" in raikit("audit", config, "--out", "run", "--resume", code=2).err

@@ -1,0 +1,90 @@
+"""The author of a check: a package found through its entry point, and a file beside audit.yaml."""
+
+import os
+import sys
+
+import pytest
+from conftest import numbers, record
+
+CHECK = '''
+import raikit
+
+
+class Longest(raikit.Check):
+    """The longest name."""
+
+    name = "names.longest"
+    pillar = "names"
+    produces = ["names.longest"]
+
+    def run(self, ctx):
+        ids = ctx.predictions.frame(["id"])["id"].astype(str)
+        return raikit.CheckResult(
+            metrics=[raikit.Metric.exact("longest", int(ids.str.len().max()), n=len(ids))],
+            findings=[raikit.Finding(sentence="The longest id was measured.", metrics=["names.longest"])],
+        )
+'''
+PACKAGE = CHECK.replace("import raikit\n", "import raikit\n\nraikit_api = 1\n", 1) + '''
+
+@raikit.hookimpl
+def raikit_checks():
+    return [Longest]
+'''
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A folder with one installed distribution, for PYTHONPATH."""
+    site = tmp_path / "site"
+    info = site / "raikit_names-2.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: raikit-names\nVersion: 2.0\n")
+    (info / "entry_points.txt").write_text("[raikit]\nnames = raikit_names\n")
+    (site / "raikit_names.py").write_text(PACKAGE)
+    return {"PYTHONPATH": os.pathsep.join([str(site), *sys.path])}
+
+
+def check(run, name):
+    return next(check for check in record(run)["checks"] if check["name"] == name)
+
+
+def test_a_package_appears_in_the_report_and_can_be_gated_on(raikit, audit_yaml, site, tmp_path):
+    gate = {"rules": [{"metric": "names.longest", "max": 3}], "required": [{"check": "names.longest", "version": ">=2"}]}
+    config = audit_yaml(checks=["names", "performance.classification"], gate=gate, formats=["html", "md", "json"])
+    raikit("audit", config, "--out", "run", code=1, **site)
+    found = check(tmp_path / "run", "names.longest")
+    assert (found["plugin"], found["plugin_version"], found["status"]) == ("raikit-names", "2.0", "ok")
+    assert "raikit-names" in (tmp_path / "run" / "report.html").read_text()
+    assert "names.longest" in (tmp_path / "run" / "report.md").read_text()
+    assert "raikit-names" in raikit("plugins", code=0, **site).out
+    assert "option" in raikit("plugins", "info", "fairness.groups", code=0).out
+
+
+def test_a_local_file_is_as_good(raikit, audit_yaml, tmp_path):
+    config = audit_yaml(checks=["names"], plugins={"local": ["checks.py"]}, formats=["html", "json"])
+    (tmp_path / "checks.py").write_text(CHECK)
+    raikit("audit", config, "--out", "run", code=0)
+    assert check(tmp_path / "run", "names.longest")["plugin"] == "local"
+    assert numbers(tmp_path / "run")["names.longest"]["value"] == 4
+    assert "The longest id was measured." in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_crash_is_exit_three_and_changes_no_other_number(raikit, audit_yaml, tmp_path):
+    config = audit_yaml(checks=None, plugins={"local": ["checks.py"]})
+    (tmp_path / "checks.py").write_text(CHECK.replace("ids = ", "1 / 0\n        ids = "))
+    raikit("audit", config, "--out", "bad", "--select", "performance.classification", "--select", "names", code=3)
+    raikit("audit", config, "--out", "good", "--select", "performance.classification", code=0)
+    crashed = check(tmp_path / "bad", "names.longest")
+    assert crashed["status"] == "error"
+    assert "ZeroDivisionError" in crashed["reason"]
+    assert numbers(tmp_path / "bad") == numbers(tmp_path / "good")
+
+
+def test_a_plugin_that_cannot_be_imported_is_never_silent(raikit, audit_yaml, site, tmp_path):
+    (tmp_path / "site" / "raikit_names.py").write_text("import not_installed_anywhere")
+    ran = raikit("audit", audit_yaml(), "--out", "run", code=3, **site)
+    assert "not_installed_anywhere" in ran.out
+    plugin = next(plugin for plugin in record(tmp_path / "run")["plugins"] if plugin["name"] == "names")
+    assert plugin["status"] == "error"
+    assert check(tmp_path / "run", "fairness.groups")["status"] == "ok"
+    raikit("audit", audit_yaml(plugins={"disable": ["names"]}), "--out", "without", code=0, **site)

@@ -1,3 +1,15 @@
-"""Why does it decide so."""
+"""Why does it decide so: what each decision rests on, and whether two ways of asking give one answer."""
+
+from __future__ import annotations
+
+import raikit
 
 raikit_api = 1
+
+
+@raikit.hookimpl
+def raikit_checks() -> list[type[raikit.Check]]:
+    """The checks of this pillar."""
+    from raikit_explain.check import Attributions
+
+    return [Attributions]

@@ -1,0 +1,127 @@
+"""Pictures and spectrograms in which what mattered keeps its strength and the rest fades."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Grid = npt.NDArray[np.float64]
+_MOST_FRAMED = 10
+_INK = (73, 84, 97)  # a tone that reads on white paper and on black
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A side of a framed cell, in parts of the picture from 0 to 1; `against` the decision is drawn dashed."""
+
+    x: float
+    y: float
+    x2: float
+    y2: float
+    against: bool
+
+
+def plane(attribution: npt.NDArray[Any]) -> Grid | None:
+    """Attributions of a picture or spectrogram as a plane, summed over channels; None if it is no plane.
+
+    A sequence of square number (patch embeddings, with or without a leading class token) is laid out as a square.
+    """
+    values = np.asarray(attribution, dtype=np.float64)
+    if values.ndim == 3:
+        return np.asarray(values.sum(axis=0))
+    if values.ndim != 2:
+        return None
+    tokens = values.sum(axis=1)
+    for skipped in (0, 1):
+        side = round((len(tokens) - skipped) ** 0.5)
+        if side > 1 and side * side == len(tokens) - skipped:
+            return np.asarray(tokens[skipped:].reshape(side, side))
+    return None
+
+
+def cells(values: Grid, rows: int, columns: int) -> Grid:
+    """Sums over a grid of cells; they add up to the sum of `values`."""
+    rows, columns = min(rows, values.shape[0]), min(columns, values.shape[1])
+    down = np.linspace(0, values.shape[0], rows + 1).round().astype(int)[:-1]
+    across = np.linspace(0, values.shape[1], columns + 1).round().astype(int)[:-1]
+    return np.asarray(np.add.reduceat(np.add.reduceat(values, down, axis=0), across, axis=1))
+
+
+def strongest(grid: Grid) -> npt.NDArray[np.bool_]:
+    """The fewest cells that hold half of all attribution, at most ten."""
+    size = np.abs(grid).ravel()
+    framed = np.zeros(size.shape, dtype=bool)
+    if size.sum() > 0:
+        order = np.argsort(-size, kind="stable")
+        enough = int(np.searchsorted(np.cumsum(size[order]), size.sum() / 2)) + 1
+        framed[order[: min(enough, _MOST_FRAMED)]] = True
+    return framed.reshape(grid.shape)
+
+
+def outline(grid: Grid, framed: npt.NDArray[np.bool_]) -> list[Edge]:
+    """Frames around the framed cells; neighbours that pull the same way share one frame."""
+    rows, columns = grid.shape
+    kind = np.pad(np.where(framed, np.where(grid < 0, -1, 1), 0), 1)
+    edges = []
+    for row, column in zip(*np.nonzero(framed), strict=True):
+        own = kind[row + 1, column + 1]
+        top, left = row / rows, column / columns
+        bottom, right = (row + 1) / rows, (column + 1) / columns
+        sides = {(-1, 0): (left, top, right, top), (1, 0): (left, bottom, right, bottom),
+                 (0, -1): (left, top, left, bottom), (0, 1): (right, top, right, bottom)}
+        edges += [Edge(*side, against=bool(own < 0)) for (down, across), side in sides.items()
+                  if kind[row + 1 + down, column + 1 + across] != own]
+    return edges
+
+
+def strength(grid: Grid, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """How much each pixel mattered, from 0 to 1, without steps between the cells."""
+    from PIL import Image
+
+    size = np.abs(grid)
+    top = np.quantile(size, 0.95) or size.max() or 1.0
+    level = np.sqrt(np.clip(size / top, 0, 1)).astype(np.float32)
+    return np.asarray(Image.fromarray(level).resize((shape[1], shape[0]), Image.Resampling.BICUBIC)).clip(0, 1)
+
+
+def faded(picture: npt.NDArray[np.uint8], grid: Grid, longest: int = 300) -> tuple[bytes, float]:
+    """A JPEG in which the cells that mattered keep their colours and the rest turns to a pale grey.
+
+    Returns
+    -------
+    bytes, float
+        The file, and height over width.
+    """
+    from PIL import Image
+
+    height, width = picture.shape[:2]
+    scale = longest / max(height, width)
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    pixels = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC), dtype=np.float32)
+    grey = pixels.mean(axis=2, keepdims=True)
+    pale = 255 - 0.2 * (255 - grey)
+    keep = strength(grid, pixels.shape[:2])[:, :, None]
+    mixed = (keep * pixels + (1 - keep) * pale).clip(0, 255).astype(np.uint8)
+    written = io.BytesIO()
+    Image.fromarray(mixed).save(written, "JPEG", quality=88, subsampling=0)
+    return written.getvalue(), size[1] / size[0]
+
+
+def spectrogram(levels: Grid, grid: Grid, shape: tuple[int, int]) -> bytes:
+    """A PNG of one tone on nothing: loud is opaque, and what did not matter is faint. Low pitch at the bottom."""
+    from PIL import Image
+
+    low, high = float(levels.min()), float(levels.max())
+    loud = ((levels - low) / (high - low or 1.0)).astype(np.float32)
+    loud = np.asarray(Image.fromarray(loud).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)).clip(0, 1)
+    alpha = loud**1.5 * (0.22 + 0.78 * strength(grid, shape))
+    pixels = np.empty((*shape, 4), dtype=np.uint8)
+    pixels[..., :3] = _INK
+    pixels[..., 3] = np.rint(255 * alpha[::-1])
+    written = io.BytesIO()
+    Image.fromarray(pixels).save(written, "PNG", optimize=True)
+    return written.getvalue()

@@ -146,12 +146,14 @@ class _Found:
     def _apart(
         self, measures: Sequence[Measure], found: dict[str, Estimates], odds: Odds | None, feature: Feature, view: View
     ) -> list[Disparity]:
-        several = []
+        several, ratios = [], disparities.Ratios()
         for measure in measures:
             estimates = found[measure.name]
-            several += disparities.of_measure(measure, estimates, feature, view.args, self.settings, self.seed)
+            several += disparities.of_measure(
+                measure, estimates, feature, view.args, self.settings, self.seed, ratios
+            )
         if odds is not None:
-            several += disparities.of_odds(odds, feature, view.args, self.settings, self.seed)
+            several += disparities.of_odds(odds, feature, view.args, self.settings, self.seed, ratios)
         return several
 
     def _speak(

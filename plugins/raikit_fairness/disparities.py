@@ -74,8 +74,22 @@ def rng_for(seed: int, *key: object) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(repr(key).encode())])
 
 
+class Ratios:
+    """Ratios of one feature, each found once: equalized odds looks again at those of its two rates."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, bytes, float], Gap] = {}
+
+    def __call__(self, found: Estimates, keep: BoolArray, settings: Settings, rng: np.random.Generator) -> Gap:
+        key = id(found), keep.tobytes(), settings.level
+        if key not in self._known:
+            self._known[key] = found.ratio(keep, settings, rng)
+        return self._known[key]
+
+
 def of_measure(
-    measure: Measure, found: Estimates, feature: Feature, args: dict[str, Any], settings: Settings, seed: int
+    measure: Measure, found: Estimates, feature: Feature, args: dict[str, Any], settings: Settings, seed: int,
+    ratios: Ratios,
 ) -> list[Disparity]:
     """Difference and ratio of one measure, as far as they have names of their own."""
     asked = []
@@ -85,19 +99,22 @@ def of_measure(
                            lambda keep, rng: found.gap(keep[0], settings, rng), unit, measure.about_model))
     if measure.ratio:
         asked.append(Asked(measure.ratio, "ratio", [found], [measure.name],
-                           lambda keep, rng: found.ratio(keep[0], settings, rng), "ratio", measure.about_model))
+                           lambda keep, rng: ratios(found, keep[0], settings, rng), "ratio", measure.about_model))
     return [measured(one, feature, args, settings, seed) for one in asked]
 
 
-def of_odds(odds: Odds, feature: Feature, args: dict[str, Any], settings: Settings, seed: int) -> list[Disparity]:
+def of_odds(
+    odds: Odds, feature: Feature, args: dict[str, Any], settings: Settings, seed: int, ratios: Ratios
+) -> list[Disparity]:
     """Equalized odds: the larger difference, the smaller ratio, of true and of false positive rates."""
     strata, labels = [odds.tpr, odds.fpr], ["true_positive_rate", "false_positive_rate"]
-    return [
-        measured(Asked(ODDS[0], "difference", strata, labels, lambda keep, rng: _odds_gap(odds, keep, settings, rng),
-                       "points", True), feature, args, settings, seed),
-        measured(Asked(ODDS[1], "ratio", strata, labels, lambda keep, rng: _odds_ratio(odds, keep, settings, rng),
-                       "ratio", True), feature, args, settings, seed),
+    asked = [
+        Asked(ODDS[0], "difference", strata, labels,
+              lambda keep, rng: _odds_gap(odds, keep, settings, rng), "points", True),
+        Asked(ODDS[1], "ratio", strata, labels,
+              lambda keep, rng: _odds_ratio(odds, keep, settings, rng, ratios), "ratio", True),
     ]
+    return [measured(one, feature, args, settings, seed) for one in asked]
 
 
 def _odds_gap(odds: Odds, keep: list[BoolArray], settings: Settings, rng: np.random.Generator) -> Gap:
@@ -117,7 +134,9 @@ def _odds_gap(odds: Odds, keep: list[BoolArray], settings: Settings, rng: np.ran
     return replace(gap, worst=gap.worst - first, best=gap.best - first)
 
 
-def _odds_ratio(odds: Odds, keep: list[BoolArray], settings: Settings, rng: np.random.Generator) -> Gap:
+def _odds_ratio(
+    odds: Odds, keep: list[BoolArray], settings: Settings, rng: np.random.Generator, ratios: Ratios
+) -> Gap:
     """Smaller of the two ratios.
 
     Notes
@@ -131,7 +150,7 @@ def _odds_ratio(odds: Odds, keep: list[BoolArray], settings: Settings, rng: np.r
 
     strict = replace(settings, level=1 - (1 - settings.level) / 2)
     sides = list(zip((odds.tpr, odds.fpr), keep, strict=True))
-    plain = [found.ratio(kept, settings, rng) for found, kept in sides]
+    plain = [ratios(found, kept, settings, rng) for found, kept in sides]
     above = [found.ratio(kept, strict, rng) for found, kept in sides]
     smaller = int(np.argmin([ratio.value for ratio in plain]))
     return replace(

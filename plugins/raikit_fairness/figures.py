@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import raikit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from raikit_fairness.cells import Feature
     from raikit_fairness.estimates import Estimates, Settings
@@ -139,7 +139,7 @@ def heat_map(
     id: str, title: str, measure: Measure, found: Estimates, mark: Sequence[str], feature: Feature
 ) -> raikit.Figure | None:
     """An intersection of two features with a number in every cell; None where it is too large to read."""
-    down, across = (list(dict.fromkeys(_part(group[axis]) for group in feature.groups)) for axis in (0, 1))
+    down, across = (_order(group[axis] for group in feature.groups) for axis in (0, 1))
     if max(len(down), len(across)) > _MOST_CELLS:
         return None
     value = found.value
@@ -150,7 +150,7 @@ def heat_map(
     data = [_cell(at, group, measure, found, mark[at]) for at, group in enumerate(feature.groups)]
     steps = [low + (high - low) * part for part in (0.2, 0.4, 0.6, 0.8)] if high > low else [high + 1] * 4
     x = {"field": "across", "type": "nominal", "sort": across, "title": feature.columns[1],
-         "axis": {"orient": "top", "labelAngle": 0 if len(across) < 5 else -60}}
+         "axis": {"orient": "top", "labelAngle": 0 if sum(map(len, across)) <= 40 else -60}}
     y = {"field": "down", "type": "nominal", "sort": down, "title": feature.columns[0]}
     drawn = {"transform": [{"filter": "isValid(datum.value)"}]}
     spec = {
@@ -177,6 +177,12 @@ def heat_map(
         alt=f"{title} for every combination of {feature.title}: highest for {highest['down']} and {highest['across']}, "
             f"{highest['shown']}.",
     )
+
+
+def _order(values: Iterable[str | None]) -> list[str]:
+    """Names along one side, the missing one last."""
+    known = sorted(set(values), key=lambda value: (value is None, value or ""))
+    return list(dict.fromkeys(_part(value) for value in known))
 
 
 def _frame(mark: str, **style: Any) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Measure:
     empty : str
         Why a group has no value, after its name.
     unit : str or None
-    signed : bool
+    about_model : bool
         Whether the gap is one of the model (else of the data, and has no direction).
     """
 
@@ -43,7 +43,8 @@ class Measure:
     about_model: bool = True
 
 
-BASE_RATE = Measure("base_rate", None, "base_rate_difference", "base_rate_ratio", about_model=False)
+BASE_RATE = Measure("base_rate", None, "base_rate_difference", "base_rate_ratio", rest=False,
+                    about_model=False)
 SELECTION_RATE = Measure("selection_rate", None, "demographic_parity_difference", "demographic_parity_ratio")
 ACCURACY = Measure("accuracy", "higher", "accuracy_difference", "accuracy_ratio")
 TPR = Measure("true_positive_rate", "higher", "equal_opportunity_difference", "equal_opportunity_ratio",

@@ -86,6 +86,10 @@ def prepare(request: Request) -> Plan:
     registry = discover(config.audit.plugins, config.folder)
     checks = plan(config, registry, select=request.select, exclude=request.exclude, everything=request.everything)
     refuse_unreachable_rules(config, checks, registry)
+    load_kind = config.audit.model.load.kind if config.audit.model.load else None
+    if load_kind is not None and load_kind not in registry.loaders:
+        hint = nearest(load_kind, registry.loaders)
+        raise config.error(("model", "load", "kind"), f"no loader is called {load_kind!r}.{hint} Known: {listed(registry.loaders)}.")
     formats = list(request.formats if request.formats is not None else config.audit.formats)
     for name in formats:
         if name not in registry.formats:

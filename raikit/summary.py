@@ -77,9 +77,8 @@ def sentences(record: Record) -> list[str]:
     """What to know in at most three sentences: findings behind broken rules first, then the worst others."""
     broken = {rule.metric for rule in record.gate.rules if rule.status == "fail"}
     ordered = sorted(findings(record), key=lambda finding: not broken.intersection(finding.metrics))
-    chosen = [finding.sentence for finding in ordered if finding.severity != "note"][:_MOST_SENTENCES]
-    if not chosen:
-        chosen = [finding.sentence for finding in ordered][:_MOST_SENTENCES]
+    weighty = [finding for finding in ordered if finding.severity != "note"]
+    chosen = [finding.sentence for finding in _apart(weighty or ordered)[:_MOST_SENTENCES]]
     undecided = sum(rule.status == "inconclusive" for rule in record.gate.rules)
     if undecided and record.verdict != "inconclusive":
         chosen.append(f"{plural(undecided, 'rule').capitalize()} cannot be decided with this much data.")
@@ -88,6 +87,16 @@ def sentences(record: Record) -> list[str]:
     for plugin in failed(record.plugins):
         chosen.append(f"The plugin {plugin.name} of {plugin.distribution} could not be loaded: {plugin.reason}.")
     return chosen
+
+
+def _apart(ordered: Sequence[Finding]) -> list[Finding]:
+    """Findings without those over an intersection of a feature that an earlier one is already over."""
+    kept: list[Finding] = []
+    for finding in ordered:
+        columns = set(finding.group or ())
+        if not any(before.group and set(before.group) < columns for before in kept):
+            kept.append(finding)
+    return kept
 
 
 def not_measured(record: Record) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from raikit.errors import ConfigError, ModelError, listed, nearest
+from raikit.errors import ConfigError, ModelError, listed
 from raikit.models.base import Model, ModelLoader
 
 if TYPE_CHECKING:
@@ -102,17 +102,14 @@ def load(spec: Mapping[str, Any], data: Dataset, loaders: Mapping[str, ModelLoad
     Raises
     ------
     ConfigError
-        An unknown kind or setting, with the nearest.
+        An unknown setting.
     ModelError
         What the loader could not do.
     """
-    kind = str(spec["kind"])
-    if kind not in loaders:
-        raise ConfigError(f"model.load.kind: no loader is called {kind!r}.{nearest(kind, loaders)} Known: {listed(loaders)}.")
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
     try:
-        return loaders[kind](resolved(spec, folder), data)
+        return loaders[str(spec["kind"])](resolved(spec, folder), data)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 import yaml
+
+sys.path.insert(0, str(Path(__file__).parent))  # helpers of these tests
+
+from journey import people
 
 
 @dataclass(frozen=True)
@@ -29,27 +30,30 @@ class Ran:
 
 
 @pytest.fixture
-def raikit(tmp_path):
-    """Run ``raikit …`` in an empty folder."""
+def raikit(tmp_path, monkeypatch, capfd):
+    """Run ``raikit …`` in an empty folder: in this process, or with `environment` in one of its own."""
 
-    def raikit(*arguments, code=None, cwd=tmp_path, **environment) -> Ran:
-        command = [sys.executable, "-m", "raikit", *map(str, arguments)]
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, env={**os.environ, **environment}, timeout=600)
-        ran = Ran(done.returncode, done.stdout, done.stderr)
+    def raikit(*arguments, code=None, **environment) -> Ran:
+        ran = _apart(arguments, environment) if environment else _here(arguments)
         if code is not None:
             assert ran.code == code, f"exit {ran.code}, not {code}:\n{ran.said}"
         return ran
 
+    def _here(arguments) -> Ran:
+        from raikit.cli import main
+
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        capfd.readouterr()
+        exit_code = main([str(argument) for argument in arguments])
+        return Ran(exit_code, *capfd.readouterr())
+
+    def _apart(arguments, environment) -> Ran:
+        command = [sys.executable, "-m", "raikit", *map(str, arguments)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, **environment}, timeout=600)
+        return Ran(done.returncode, done.stdout, done.stderr)
+
     return raikit
-
-
-def people(rows=600, seed=0):
-    """Predictions that miss women more often than men; two more features that mean nothing."""
-    rng = np.random.default_rng(seed)
-    sex, race = rng.choice(["F", "M"], rows), rng.choice(["A", "B", "C"], rows)
-    y = (rng.random(rows) < 0.5).astype(int)
-    p = np.clip(0.2 + 0.6 * y + rng.normal(0, 0.15, rows) - 0.35 * ((sex == "F") & (y == 1)), 0, 1)
-    return pd.DataFrame({"case": [f"c{i}" for i in range(rows)], "sex": sex, "race": race, "y": y, "p": p.round(4)})
 
 
 @pytest.fixture
@@ -72,13 +76,3 @@ def audit_yaml(tmp_path):
         return path
 
     return audit_yaml
-
-
-def record(folder: Path) -> dict:
-    """The record of a run."""
-    return json.loads((folder / "audit.json").read_text(encoding="utf-8"))
-
-
-def numbers(folder: Path) -> dict:
-    """What must not change: every metric of every check."""
-    return {metric["id"]: metric for check in record(folder)["checks"] for metric in check["metrics"]}

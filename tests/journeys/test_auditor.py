@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import numbers, people, record
+from journey import numbers, people, record
 
 import raikit as library
 

@@ -4,7 +4,7 @@ import os
 import sys
 
 import pytest
-from conftest import numbers, record
+from journey import numbers, record
 
 CHECK = '''
 import raikit

@@ -1,0 +1,85 @@
+import pytest
+
+from raikit.gate import judge
+from raikit.config.schema import GateConfig
+from raikit.record import CheckRecord, DataRecord, Gate, Record, Rule
+from raikit.results import Finding, Metric
+from raikit.summary import compose, sort_rules, spelt
+
+
+def record(*rows, checks=(), **gate):
+    code = {"fail": 1, "error": 3, "inconclusive": 4}.get(gate.get("verdict", "pass"), 0)
+    made = Gate(rules=list(rows), exit_code=gate.pop("exit_code", code), verdict=gate.pop("verdict", "pass"), **gate)
+    made = Record(name="m", verdict=made.verdict, gate=made, checks=list(checks), data=DataRecord(limits=["Nobody real is in it."]))
+    made.summary = compose(made)
+    return made
+
+
+def rule(status, value=0.2, limit=0.1, metric="a.gap", **fields):
+    return Rule(id=metric, sentence=f"{metric} is at most {limit}", metric=metric, limit=limit, bound="max", value=value,
+                status=status, **fields)
+
+
+@pytest.mark.parametrize(
+    ("made", "answer"),
+    [
+        (record(rule("pass"), rule("pass")), "Yes. All two rules hold."),
+        (record(rule("pass")), "Yes. The one rule holds."),
+        (record(rule("fail"), rule("pass"), verdict="fail"), "No. One of two rules is broken."),
+        (record(rule("fail"), rule("fail"), rule("pass"), verdict="fail"), "No. Two of three rules are broken."),
+        (record(rule("inconclusive"), verdict="warn"), "Yes, with one warning."),
+        (record(rule("inconclusive"), rule("inconclusive"), verdict="inconclusive"), "Not decided. Two rules need more data."),
+        (record(rule("missing"), verdict="error"), "Cannot say. The audit is incomplete."),
+        (record(), "Measured, not judged. The policy has no rules."),
+        (record(exit_code=5, verdict="error"), "Cannot say. No check ran."),
+    ],
+)
+def test_the_answer_is_in_the_words_of_the_gate(made, answer):
+    assert made.summary.answer == answer
+    assert not {"safe", "fair", "compliant"} & set(answer.lower().replace(".", "").split())
+
+
+def check(name="a.check", findings=(), status="ok", **fields):
+    return CheckRecord(name=name, pillar="a", plugin="raikit", status=status, findings=list(findings), **fields)
+
+
+def test_what_broke_a_rule_is_said_first_and_an_intersection_does_not_repeat_its_feature():
+    findings = [
+        Finding(sentence="other", severity="warn", metrics=["a.other"], group={"race": "B"}),
+        Finding(sentence="both", severity="warn", metrics=["a.gap[sex,race]"], group={"sex": "F", "race": "B"}),
+        Finding(sentence="broke it", severity="warn", metrics=["a.gap"], group={"sex": "F"}),
+        Finding(sentence="note", severity="note"),
+    ]
+    made = record(rule("fail"), checks=[check(findings=findings)], verdict="fail")
+    assert made.summary.sentences == ["broke it", "other"]
+
+
+def test_nothing_that_did_not_run_is_left_out():
+    checks = [check("a.skipped", status="skipped", reason="no column"), check("a.bad", status="error", reason="ValueError: x"),
+              check("a.out", status="deselected", reason="left out by --exclude")]
+    said = record(checks=checks, verdict="error").summary.not_measured
+    assert said == ["a.bad: the check crashed (ValueError: x).", "a.skipped: skipped (no column).",
+                    "a.out: left out (left out by --exclude).", "Nobody real is in it."]
+
+
+def test_what_would_change_the_answer_names_the_way():
+    made = record(rule("fail", value=0.16), rule("inconclusive", value=0.11, rows_needed=3000), rule("inconclusive"), verdict="fail")
+    first, second, third = made.summary.what_would_change
+    assert "must fall from 0.16 to 0.1" in first
+    assert "about 3,000 rows in all would decide it" in second
+    assert "cannot be settled at a practical size" in third
+
+
+def test_rules_are_sorted_worst_first_and_nearest_to_the_limit_first():
+    rows = [rule("pass", metric="a.p"), rule("missing", value=None, metric="a.m"), rule("inconclusive", metric="a.i"),
+            rule("fail", severity="warn", metric="a.w"), rule("fail", value=0.5, metric="a.far"), rule("fail", value=0.11, metric="a.near")]
+    assert [row.metric for row in sort_rules(rows)] == ["a.near", "a.far", "a.w", "a.i", "a.m", "a.p"]
+
+
+def test_the_gate_and_the_summary_agree_on_a_real_judgement():
+    metric = Metric("gap", 0.2, low=0.15, high=0.3, n=100, method="m", level=0.95, id="a.gap")
+    checks = [check(findings=[], metrics=[metric])]
+    gate = judge(GateConfig.model_validate({"rules": [{"metric": "a.gap", "max": 0.1}]}), checks)
+    made = Record(name="m", verdict=gate.verdict, gate=gate, checks=checks)
+    assert compose(made).answer == "No. One of one rule is broken."
+    assert [spelt(number) for number in (0, 12, 1300)] == ["no", "twelve", "1,300"]

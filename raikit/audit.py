@@ -89,12 +89,16 @@ def prepare(request: Request) -> Plan:
     load_kind = config.audit.model.load.kind if config.audit.model.load else None
     if load_kind is not None and load_kind not in registry.loaders:
         hint = nearest(load_kind, registry.loaders)
-        raise config.error(("model", "load", "kind"), f"no loader is called {load_kind!r}.{hint} Known: {listed(registry.loaders)}.")
+        raise config.error(
+            ("model", "load", "kind"), f"no loader is called {load_kind!r}.{hint} Known: {listed(registry.loaders)}."
+        )
     formats = list(request.formats if request.formats is not None else config.audit.formats)
     for name in formats:
         if name not in registry.formats:
-            raise ConfigError(f"formats: no report format is called {name!r}.{nearest(name, registry.formats)} "
-                              f"Known: {listed(registry.formats)}.")
+            raise ConfigError(
+                f"formats: no report format is called {name!r}.{nearest(name, registry.formats)} "
+                f"Known: {listed(registry.formats)}."
+            )
     return Plan(request, config, registry, checks, formats)
 
 
@@ -109,8 +113,13 @@ def open_data(plan: Plan) -> Dataset:
     if is_table and model.load is not None:
         extra = _predictions_spec(plan.config, PredictionsSpec).columns
     return Dataset.open(
-        plan.config.audit.data, plan.config.folder, error=plan.config.error, seed=plan.seed,
-        trains=model.train is not None, needs_inputs=not is_table, extra_columns=extra,
+        plan.config.audit.data,
+        plan.config.folder,
+        error=plan.config.error,
+        seed=plan.seed,
+        trains=model.train is not None,
+        needs_inputs=not is_table,
+        extra_columns=extra,
     )
 
 
@@ -174,9 +183,16 @@ def _run(
     checks = _examine(planned, model, data, run, console)
     verdict = gate.judge(config.gate, checks, planned.registry.plugins)
     record = Record(
-        name=config.name, verdict=verdict.verdict, checks=checks, gate=verdict, data=data.describe(),
-        model=_describe(model, run), plugins=planned.registry.plugins, owner=config.owner,
-        intended_use=config.intended_use, confidence=config.confidence,
+        name=config.name,
+        verdict=verdict.verdict,
+        checks=checks,
+        gate=verdict,
+        data=data.describe(),
+        model=_describe(model, run),
+        plugins=planned.registry.plugins,
+        owner=config.owner,
+        intended_use=config.intended_use,
+        confidence=config.confidence,
         provenance=_provenance(planned, rows, begun),
     )
     record.summary = summary.compose(record)
@@ -186,8 +202,17 @@ def _run(
     complaints = crashed + planned.registry.notify("raikit_run_finished", record=record, run=run.folder)
     for complaint in complaints:
         console.say(f"  {complaint}")
-    run.seal({"raikit": record.schema_version, "run": record.provenance.run_id, "versions": state["versions"],
-              "seed": planned.seed, "config": sha256_text(record.provenance.config), "data": data.fingerprint, "state": state})
+    run.seal(
+        {
+            "raikit": record.schema_version,
+            "run": record.provenance.run_id,
+            "versions": state["versions"],
+            "seed": planned.seed,
+            "config": sha256_text(record.provenance.config),
+            "data": data.fingerprint,
+            "state": state,
+        }
+    )
     code = gate.CRASHED if crashed and verdict.exit_code != gate.FAILED else verdict.exit_code
     return Outcome(run.folder, record, code, complaints)
 
@@ -297,10 +322,18 @@ def context(planned: Plan, model: Model, data: Dataset, run: RunDirectory) -> Ch
     from raikit.predictions import Predictions
 
     return CheckContext(
-        task=data.task, predictions=Predictions(run.folder / PREDICTIONS, data.audited_split), data=data,
-        model=None if isinstance(model, TableModel) else model, classes=tuple(data.classes), positive=data.positive,
-        sensitive=tuple(data.sensitive), cluster=tuple(data.cluster), weight=data.weight, seed=planned.seed,
-        workdir=run.work, confidence=planned.config.audit.confidence,
+        task=data.task,
+        predictions=Predictions(run.folder / PREDICTIONS, data.audited_split),
+        data=data,
+        model=None if isinstance(model, TableModel) else model,
+        classes=tuple(data.classes),
+        positive=data.positive,
+        sensitive=tuple(data.sensitive),
+        cluster=tuple(data.cluster),
+        weight=data.weight,
+        seed=planned.seed,
+        workdir=run.work,
+        confidence=planned.config.audit.confidence,
     )
 
 
@@ -311,11 +344,17 @@ def _provenance(planned: Plan, rows: int, begun: float) -> Provenance:
     from raikit import provenance
 
     return Provenance(
-        run_id=secrets.token_hex(8), started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begun)),
-        seconds=round(time.time() - begun, 1), seed=planned.seed,
-        config=canonical(planned.config.audit.model_dump(mode="json")), config_path=planned.request.config.name,
-        command=f"raikit audit {planned.request.config.name}", versions=provenance.versions(),
-        platform=provenance.system(), threads=provenance.threads(), rows_scored=rows,
+        run_id=secrets.token_hex(8),
+        started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begun)),
+        seconds=round(time.time() - begun, 1),
+        seed=planned.seed,
+        config=canonical(planned.config.audit.model_dump(mode="json")),
+        config_path=planned.request.config.name,
+        command=f"raikit audit {planned.request.config.name}",
+        versions=provenance.versions(),
+        platform=provenance.system(),
+        threads=provenance.threads(),
+        rows_scored=rows,
     )
 
 

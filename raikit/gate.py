@@ -28,9 +28,7 @@ class Interval:
     high: float
 
 
-def judge(
-    policy: GateConfig, checks: Sequence[CheckRecord], plugins: Sequence[PluginRecord] = ()
-) -> Gate:
+def judge(policy: GateConfig, checks: Sequence[CheckRecord], plugins: Sequence[PluginRecord] = ()) -> Gate:
     """Hold every rule against the measurements.
 
     Parameters
@@ -82,9 +80,15 @@ def _missing(rule: RuleConfig, checks: Sequence[CheckRecord]) -> Rule:
     silent = [check for check in checks if check.name.split(".", 1)[0] == first and check.status != "ok"]
     why = "; ".join(f"{check.name} {_ended(check)}" for check in silent) or "no check measured it"
     return Rule(
-        id=_identity(rule, rule.metric), sentence=_sentence(rule, rule.metric), metric=rule.metric, pattern=rule.metric,
-        limit=rule.max if rule.max is not None else rule.min, bound="max" if rule.max is not None else "min",
-        severity=rule.severity, status="missing", reason=f"no measurement: {why}",
+        id=_identity(rule, rule.metric),
+        sentence=_sentence(rule, rule.metric),
+        metric=rule.metric,
+        pattern=rule.metric,
+        limit=rule.max if rule.max is not None else rule.min,
+        bound="max" if rule.max is not None else "min",
+        severity=rule.severity,
+        status="missing",
+        reason=f"no measurement: {why}",
     )
 
 
@@ -98,10 +102,22 @@ def _judged(rule: RuleConfig, check: CheckRecord, metric: Metric) -> Rule:
     limit = rule.max if rule.max is not None else rule.min
     assert limit is not None
     row = Rule(
-        id=_identity(rule, address), sentence=_sentence(rule, address), metric=address, pattern=rule.metric, limit=limit,
-        bound="max" if rule.max is not None else "min", severity=rule.severity, value=metric.value, low=metric.low,
-        high=metric.high, level=metric.level, n=metric.n, n_clusters=metric.n_clusters, unit=metric.unit,
-        check=check.name, status="missing",
+        id=_identity(rule, address),
+        sentence=_sentence(rule, address),
+        metric=address,
+        pattern=rule.metric,
+        limit=limit,
+        bound="max" if rule.max is not None else "min",
+        severity=rule.severity,
+        value=metric.value,
+        low=metric.low,
+        high=metric.high,
+        level=metric.level,
+        n=metric.n,
+        n_clusters=metric.n_clusters,
+        unit=metric.unit,
+        check=check.name,
+        status="missing",
     )
     if metric.value is None:
         row.reason = f"undefined: {metric.reason}"
@@ -159,8 +175,15 @@ def _required(item: RequiredConfig, checks: Sequence[CheckRecord]) -> Rule:
     """A check that must have run, in a version that fits."""
     from packaging.specifiers import SpecifierSet
 
-    row = Rule(id=f"required {item.check}", sentence=f"{item.check} has run", metric=item.check, pattern=item.check,
-               kind="required", check=item.check, status="missing")
+    row = Rule(
+        id=f"required {item.check}",
+        sentence=f"{item.check} has run",
+        metric=item.check,
+        pattern=item.check,
+        kind="required",
+        check=item.check,
+        status="missing",
+    )
     found = [check for check in checks if item.check in (check.name, check.pillar)]
     if not found:
         row.reason = "no installed plugin brings it"
@@ -174,8 +197,11 @@ def _required(item: RequiredConfig, checks: Sequence[CheckRecord]) -> Rule:
 
 
 def _allowed_errors(policy: GateConfig, checks: Sequence[CheckRecord]) -> list[str]:
-    return [f"{check.name} crashed; gate.allow_errors lets that pass" for check in checks
-            if check.status == "error" and check.name in policy.allow_errors]
+    return [
+        f"{check.name} crashed; gate.allow_errors lets that pass"
+        for check in checks
+        if check.status == "error" and check.name in policy.allow_errors
+    ]
 
 
 def _exit_code(

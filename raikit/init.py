@@ -39,38 +39,46 @@ def write_config(data: Path, out: Path) -> str:
 
 def _told(found: Proposal) -> list[str]:
     told = [f"Target {found.target} ({found.task})"]
-    told += [f"Groups over {', '.join(name for name, _ in found.sensitive)}"] if found.sensitive else [
-        "No sensitive columns were recognised: name them under data.sensitive"]
+    told += (
+        [f"Groups over {', '.join(name for name, _ in found.sensitive)}"]
+        if found.sensitive
+        else ["No sensitive columns were recognised: name them under data.sensitive"]
+    )
     told += [f"Rows that share {' and '.join(found.cluster)} are not independent"] if found.cluster else []
-    told += ["The table holds predictions; no model is needed"] if found.has_predictions else [
-        "No column of predictions was recognised, so a fusion model is trained"]
+    told += (
+        ["The table holds predictions; no model is needed"]
+        if found.has_predictions
+        else ["No column of predictions was recognised, so a fusion model is trained"]
+    )
     return told
 
 
 def compose(found: Proposal, path: str, name: str) -> str:
     """The text of audit.yaml."""
-    return "\n".join([
-        "# What is audited, on which data, under which policy. Paths are relative to this file.",
-        "# Then: raikit audit audit.yaml      Keys and options: raikit schema, raikit plugins info NAME",
-        "",
-        f"name: {_q(name)}",
-        "",
-        "data:",
-        f"  path: {_q(path)}",
-        *_data(found),
-        "",
-        "model:",
-        *_model(found),
-        "",
-        "# checks: absent, so every applicable quick check runs with its defaults.",
-        "",
-        "gate:",
-        *_gate(found),
-        "",
-        "# owner: {team: …, contact: …}",
-        "# intended_use: …",
-        "",
-    ])
+    return "\n".join(
+        [
+            "# What is audited, on which data, under which policy. Paths are relative to this file.",
+            "# Then: raikit audit audit.yaml      Keys and options: raikit schema, raikit plugins info NAME",
+            "",
+            f"name: {_q(name)}",
+            "",
+            "data:",
+            f"  path: {_q(path)}",
+            *_data(found),
+            "",
+            "model:",
+            *_model(found),
+            "",
+            "# checks: absent, so every applicable quick check runs with its defaults.",
+            "",
+            "gate:",
+            *_gate(found),
+            "",
+            "# owner: {team: …, contact: …}",
+            "# intended_use: …",
+            "",
+        ]
+    )
 
 
 def _data(found: Proposal) -> list[str]:
@@ -82,14 +90,24 @@ def _data(found: Proposal) -> list[str]:
         lines.append(f"  positive: {_q(found.positive)}      # guessed: the rarer value")
     lines.append(f"  task: {found.task}")
     if found.sensitive:
-        features = [_q(column) if edges is None else f"{{column: {_q(column)}, bins: {json.dumps(edges)}}}"
-                    for column, edges in found.sensitive]
-        lines += ["  # Whose groups are compared, each feature and every two of them", f"  sensitive: [{', '.join(features)}]"]
+        features = [
+            _q(column) if edges is None else f"{{column: {_q(column)}, bins: {json.dumps(edges)}}}"
+            for column, edges in found.sensitive
+        ]
+        lines += [
+            "  # Whose groups are compared, each feature and every two of them",
+            f"  sensitive: [{', '.join(features)}]",
+        ]
     else:
-        lines += ["  # Whose groups are compared: name columns such as sex or age here",
-                  f"  # sensitive: []      columns: {', '.join(found.columns)[:200]}"]
-    lines += [f"  cluster: [{', '.join(map(_q, found.cluster))}]      # rows that share a value are not independent"] if (
-        found.cluster) else ["  # cluster: [patient]     rows that share a value are not independent"]
+        lines += [
+            "  # Whose groups are compared: name columns such as sex or age here",
+            f"  # sensitive: []      columns: {', '.join(found.columns)[:200]}",
+        ]
+    lines += (
+        [f"  cluster: [{', '.join(map(_q, found.cluster))}]      # rows that share a value are not independent"]
+        if (found.cluster)
+        else ["  # cluster: [patient]     rows that share a value are not independent"]
+    )
     lines += [f"  weight: {_q(found.weight)}"] if found.weight else []
     if found.split:
         lines.append(f"  split: {_q(found.split)}")
@@ -101,7 +119,7 @@ def _data(found: Proposal) -> list[str]:
 def _inputs(found: Proposal) -> list[str]:
     lines = ["  # What the model sees"]
     given = {column: f"{{modality: {modality}}}" for column, modality in found.media.items()}
-    given |= {column: "{modality: text}" for column in found.text}
+    given |= dict.fromkeys(found.text, "{modality: text}")
     if found.tabular:
         name = "table" if "table" not in found.columns else "tabular_columns"
         given[name] = f"{{modality: tabular, columns: [{', '.join(map(_q, found.tabular))}]}}"
@@ -130,5 +148,10 @@ def _q(value: Any) -> str:
     """A YAML scalar: bare where that is safe, else a JSON string, which YAML reads as it is."""
     text = str(value)
     bare = text.replace("_", "").replace("/", "").replace(".", "").isalnum() and text[0].isalpha() and text.isascii()
-    return text if bare and text.lower() not in {"null", "true", "false", "yes", "no", "on", "off", "y", "n"} else (
-        json.dumps(value, ensure_ascii=False) if isinstance(value, str | int | float | bool) else json.dumps(text))
+    return (
+        text
+        if bare and text.lower() not in {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+        else (
+            json.dumps(value, ensure_ascii=False) if isinstance(value, str | int | float | bool) else json.dumps(text)
+        )
+    )

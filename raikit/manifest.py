@@ -73,10 +73,14 @@ def verify(folder: Path) -> list[str]:
 
 def _files(folder: Path) -> list[Path]:
     """Everything that is no folder, links and hidden files included, except the manifest itself."""
-    return sorted(path for path in folder.rglob("*") if (path.is_symlink() or not path.is_dir()) and path != folder / NAME)
+    return sorted(
+        path for path in folder.rglob("*") if (path.is_symlink() or not path.is_dir()) and path != folder / NAME
+    )
 
 
 def _text(content: dict[str, Any]) -> str:
     """The manifest's only valid bytes: canonical, with the hash of its rest, so that any change shows."""
-    body = json.dumps({**content, "manifest": sha256_text(canonical(content))}, sort_keys=True, indent=1, ensure_ascii=False)
+    body = json.dumps(
+        {**content, "manifest": sha256_text(canonical(content))}, sort_keys=True, indent=1, ensure_ascii=False
+    )
     return body + "\n"

@@ -230,8 +230,14 @@ def _add_check(registry: Registry, record: PluginRecord, check: Any) -> None:
     record.checks.append(check.name)
     if check.name in registry.checks:
         other = registry.checks[check.name].plugin
-        registry.broken.append(CheckEntry(check, record.distribution, record.version,
-                                          f"{other} has a check called {check.name!r} already; rename one"))
+        registry.broken.append(
+            CheckEntry(
+                check,
+                record.distribution,
+                record.version,
+                f"{other} has a check called {check.name!r} already; rename one",
+            )
+        )
     else:
         registry.checks[check.name] = entry
 
@@ -313,8 +319,10 @@ def _settle_ownership(registry: Registry, config: PluginsConfig) -> None:
             del registry.checks[name]
             continue
         others = " and ".join(sorted(owners[prefix] - {entry.plugin}))
-        problem = (f"the metric ids {prefix}.* belong to {others}; rename the check, "
-                   f"or say plugins.replaces: {{{prefix}: {entry.plugin}}}")
+        problem = (
+            f"the metric ids {prefix}.* belong to {others}; rename the check, "
+            f"or say plugins.replaces: {{{prefix}: {entry.plugin}}}"
+        )
         registry.checks[name] = CheckEntry(entry.check, entry.plugin, entry.plugin_version, problem)
 
 

@@ -41,7 +41,7 @@ class Predictions:
 
     @cached_property
     def _sizes(self) -> dict[str, int]:
-        counted = self._sql('SELECT split, count(*) AS n FROM rows GROUP BY split')
+        counted = self._sql("SELECT split, count(*) AS n FROM rows GROUP BY split")
         return dict(zip(counted["split"], counted["n"].astype(int), strict=True))
 
     def size(self, split: str | None = None) -> int:
@@ -112,7 +112,9 @@ class Predictions:
         for column in wanted:
             if column not in self.columns:
                 hint = nearest(column, self.columns)
-                raise DataError(f"predictions have no column {column!r}.{hint} Columns there: {', '.join(self.columns)}.")
+                raise DataError(
+                    f"predictions have no column {column!r}.{hint} Columns there: {', '.join(self.columns)}."
+                )
 
 
 def _quoted(identifier: str) -> str:

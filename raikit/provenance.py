@@ -6,7 +6,6 @@ import os
 import platform
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raikit.files import sha256
@@ -17,8 +16,22 @@ if TYPE_CHECKING:
     from raikit.plugins import Registry
     from raikit.selection import Planned
 
-_LIBRARIES = ("raikit", "torch", "transformers", "numpy", "pandas", "scipy", "scikit-learn", "fairlearn", "captum", "opacus",
-              "duckdb", "pyarrow", "pluggy", "pydantic")
+_LIBRARIES = (
+    "raikit",
+    "torch",
+    "transformers",
+    "numpy",
+    "pandas",
+    "scipy",
+    "scikit-learn",
+    "fairlearn",
+    "captum",
+    "opacus",
+    "duckdb",
+    "pyarrow",
+    "pluggy",
+    "pydantic",
+)
 
 
 def versions() -> dict[str, str]:
@@ -41,7 +54,9 @@ def fingerprints(
         "checks": {item.name: item.status or "run" for item in planned},
         "formats": {"formats": sorted(formats)},
         "data": {"fingerprint": data.fingerprint},
-        "plugins": {f"{plugin.distribution}:{plugin.name}": plugin.version or plugin.status for plugin in registry.plugins},
+        "plugins": {
+            f"{plugin.distribution}:{plugin.name}": plugin.version or plugin.status for plugin in registry.plugins
+        },
         "local": {name: sha256(config.folder / name) for name in config.audit.plugins.local},
         "model": _model_files(config),
         "versions": versions(),
@@ -59,8 +74,13 @@ def _model_files(config: LoadedConfig) -> dict[str, str]:
         path = config.folder / value.partition(":")[0].replace(".", "/") if ":" in value else config.folder / value
         path = path.with_suffix(".py") if ":" in value else path
         files = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
-        found |= {item.relative_to(config.folder).as_posix() if item.is_relative_to(config.folder) else item.name: sha256(item)
-                  for item in files if item.is_file()}
+        found |= {
+            item.relative_to(config.folder).as_posix() if item.is_relative_to(config.folder) else item.name: sha256(
+                item
+            )
+            for item in files
+            if item.is_file()
+        }
     return found
 
 
@@ -73,5 +93,3 @@ def threads() -> int | None:
 def system() -> str:
     """Operating system, processor and interpreter in a line."""
     return f"{platform.system()} {platform.release()}, {platform.machine()}, {platform.python_implementation()}"
-
-

@@ -154,9 +154,7 @@ class Metric(Model):
 
     def address(self, prefix: str) -> str:
         """Compose this metric's id under the given first part."""
-        return address.format(
-            f"{prefix}.{self.name}", args=self.args, over=self.over or (), group=self.group or None
-        )
+        return address.format(f"{prefix}.{self.name}", args=self.args, over=self.over or (), group=self.group or None)
 
 
 class JudgedOver(Model):
@@ -226,14 +224,24 @@ class Table(Model):
         return self
 
     @classmethod
-    def from_frame(cls, id: str, title: str, frame: pd.DataFrame, formats: Mapping[str, str] | None = None,
-                   titles: Mapping[str, str] | None = None, note: str = "") -> Table:
+    def from_frame(
+        cls,
+        id: str,
+        title: str,
+        frame: pd.DataFrame,
+        formats: Mapping[str, str] | None = None,
+        titles: Mapping[str, str] | None = None,
+        note: str = "",
+    ) -> Table:
         """Make a table of a data frame; `formats` and `titles` by column, the index is left out."""
         formats, titles = formats or {}, titles or {}
         columns = [
             Column.model_validate(
-                {"name": str(name), "title": titles.get(name, str(name).replace("_", " ")),
-                 "format": formats.get(name, "text")}
+                {
+                    "name": str(name),
+                    "title": titles.get(name, str(name).replace("_", " ")),
+                    "format": formats.get(name, "text"),
+                }
             )
             for name in frame.columns
         ]
@@ -276,7 +284,9 @@ class Figure(Model):
     @classmethod
     def png(cls, id: str, title: str, alt: str, image: bytes, **fields: Any) -> Figure:
         """Make a figure of the bytes of a PNG file."""
-        return cls(id=id, title=title, alt=alt, image="data:image/png;base64," + base64.b64encode(image).decode(), **fields)
+        return cls(
+            id=id, title=title, alt=alt, image="data:image/png;base64," + base64.b64encode(image).decode(), **fields
+        )
 
 
 class Artifact(Model):

@@ -40,13 +40,19 @@ def unmet(check: type[Check], ctx: CheckContext, capabilities: frozenset[str]) -
     """The first requirement that is not met: the reason, and what would help."""
     needs, columns = check.requires, ctx.predictions.columns
     there = {
-        "target": "target" in columns, "prediction": "prediction" in columns, "sensitive": bool(ctx.sensitive),
-        "cluster": bool(ctx.cluster), "weight": ctx.weight is not None,
+        "target": "target" in columns,
+        "prediction": "prediction" in columns,
+        "sensitive": bool(ctx.sensitive),
+        "cluster": bool(ctx.cluster),
+        "weight": ctx.weight is not None,
         "score": any(column == "score" or column.startswith("score.") for column in columns),
     }
     modalities = {item.modality for item in ctx.data.inputs.values()} if ctx.data is not None else set()
     if needs.tasks and ctx.task not in needs.tasks:
-        return f"it measures {' and '.join(sorted(needs.tasks))} targets; this one is {ctx.task}", "nothing: it does not apply"
+        return (
+            f"it measures {' and '.join(sorted(needs.tasks))} targets; this one is {ctx.task}",
+            "nothing: it does not apply",
+        )
     if lacking := sorted(role for role in needs.columns if not there.get(role, role in columns)):
         return f"the data has no {lacking[0]}", f"name a column as data.{lacking[0]}"
     if lacking := sorted(needs.capabilities - capabilities):
@@ -112,8 +118,13 @@ class Runner:
     def _execute(self, item: Planned, record: CheckRecord) -> None:
         begun = time.perf_counter()
         with self.announce(item.name) as progress, captured(record):
-            ctx = replace(self.context, seed=record.seed or 0, workdir=self.run.workdir(item.name), progress=progress,
-                          log=logging.getLogger(f"raikit.check.{item.name}"))
+            ctx = replace(
+                self.context,
+                seed=record.seed or 0,
+                workdir=self.run.workdir(item.name),
+                progress=progress,
+                log=logging.getLogger(f"raikit.check.{item.name}"),
+            )
             try:
                 result = item.entry.check(item.options).run(ctx)
                 self._accept(item, record, result, ctx)
@@ -129,13 +140,17 @@ class Runner:
         check = item.entry.check
         if not isinstance(result, CheckResult):
             raise PluginError(f"run returned {type(result).__name__}, not a CheckResult")
-        result = CheckResult.model_validate(result.model_dump())  # whatever was changed after construction is checked again
+        result = CheckResult.model_validate(
+            result.model_dump()
+        )  # whatever was changed after construction is checked again
         new: set[str] = set()
         for metric in result.metrics:
             self._name(metric, check, new)
             if metric.level is None and metric.method != "exact" and metric.value is not None:
                 metric.level = ctx.confidence
-        undeclared = [name for name in sorted(new) if check.produces and not any(Pattern(p).matches(name) for p in check.produces)]
+        undeclared = [
+            name for name in sorted(new) if check.produces and not any(Pattern(p).matches(name) for p in check.produces)
+        ]
         if undeclared:
             record.warnings.append(f"{undeclared[0]} is not among the addresses it says it produces")
         self._ids |= new
@@ -167,10 +182,17 @@ def describe(item: Planned, run_seed: int) -> CheckRecord:
     check = item.entry.check
     doc = (check.__doc__ or "").strip().split("\n\n")
     return CheckRecord(
-        name=check.name, pillar=check.pillar, title=doc[0].replace("\n", " "), description=_paragraph(doc),
-        plugin=item.entry.plugin, plugin_version=item.entry.plugin_version,
+        name=check.name,
+        pillar=check.pillar,
+        title=doc[0].replace("\n", " "),
+        description=_paragraph(doc),
+        plugin=item.entry.plugin,
+        plugin_version=item.entry.plugin_version,
         status=item.status or "ok",
-        reason=item.reason, help=item.help, cost=check.cost, seed=seed_of(run_seed, check.name),
+        reason=item.reason,
+        help=item.help,
+        cost=check.cost,
+        seed=seed_of(run_seed, check.name),
         options=item.options.model_dump(mode="json") if item.options is not None else {},
     )
 

@@ -161,8 +161,10 @@ def compare_states(before: dict[str, Any], now: dict[str, Any], folder: Path) ->
         if isinstance(old, dict) and isinstance(new, dict):
             part = next(name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name))
             key, old, new = f"{key}.{part}", old.get(part), new.get(part)
-        raise RunError(f"--resume {folder}: {key} differs from the interrupted run ({_short(old)} then, {_short(new)} now); "
-                       "start a new run in another --out.")
+        raise RunError(
+            f"--resume {folder}: {key} differs from the interrupted run ({_short(old)} then, {_short(new)} now); "
+            "start a new run in another --out."
+        )
 
 
 def _short(value: Any) -> str:
@@ -197,7 +199,10 @@ class Run:
         """One row per metric: its fields, with the check and pillar that measured it."""
         import pandas as pd
 
-        rows = [{"check": check.name, "pillar": check.pillar, **metric.model_dump()} for check, metric in self.record.metrics()]
+        rows = [
+            {"check": check.name, "pillar": check.pillar, **metric.model_dump()}
+            for check, metric in self.record.metrics()
+        ]
         return pd.DataFrame(rows)
 
     @cached_property
@@ -221,7 +226,11 @@ class Run:
         import pandas as pd
 
         return pd.DataFrame(
-            [{"check": check.name, **finding.model_dump()} for check in self.record.checks for finding in check.findings]
+            [
+                {"check": check.name, **finding.model_dump()}
+                for check in self.record.checks
+                for finding in check.findings
+            ]
         )
 
 

@@ -21,7 +21,11 @@ BATCH = 256
 
 
 def score(
-    model: Model, data: Dataset, path: Path, *, threshold: float = 0.5,
+    model: Model,
+    data: Dataset,
+    path: Path,
+    *,
+    threshold: float = 0.5,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
     """Write ``predictions.parquet``.
@@ -82,7 +86,9 @@ def _checked(scores: np.ndarray, ids: Any, data: Dataset) -> np.ndarray:
     width = 1 if data.task == "regression" else len(data.classes)
     scores = np.asarray(scores, dtype=np.float64)
     if scores.shape != (len(ids), width):
-        raise ModelError(f"the model gave scores of shape {scores.shape} for {len(ids)} rows; {(len(ids), width)} is right.")
+        raise ModelError(
+            f"the model gave scores of shape {scores.shape} for {len(ids)} rows; {(len(ids), width)} is right."
+        )
     if not np.isfinite(scores).all():
         row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
         raise ModelError(f"the model gave a score that is no number for the row with id {ids[row]!r}.")

@@ -12,7 +12,6 @@ from raikit.address import Pattern
 from raikit.config.load import explain
 from raikit.errors import ConfigError, listed, nearest
 from raikit.plugins import failed
-
 from raikit.results import CheckStatus
 
 if TYPE_CHECKING:
@@ -39,7 +38,11 @@ class Planned:
 
 
 def plan(
-    config: LoadedConfig, registry: Registry, *, select: Sequence[str] = (), exclude: Sequence[str] = (),
+    config: LoadedConfig,
+    registry: Registry,
+    *,
+    select: Sequence[str] = (),
+    exclude: Sequence[str] = (),
     everything: bool = False,
 ) -> list[Planned]:
     """Decide about every known check, in the order of the pillars.
@@ -73,8 +76,10 @@ def _names(registry: Registry) -> list[str]:
 
 def _known(name: str, registry: Registry, where: str) -> None:
     if name not in _names(registry):
-        raise ConfigError(f"{where}: no check or pillar is called {name!r}.{nearest(name, _names(registry))} "
-                          f"Known: {listed(_names(registry), 20)}.")
+        raise ConfigError(
+            f"{where}: no check or pillar is called {name!r}.{nearest(name, _names(registry))} "
+            f"Known: {listed(_names(registry), 20)}."
+        )
 
 
 def _requests(config: LoadedConfig, registry: Registry) -> dict[str, dict[str, Any] | bool]:
@@ -84,8 +89,10 @@ def _requests(config: LoadedConfig, registry: Registry) -> dict[str, dict[str, A
         name, option = _name_and_option(str(key), registry)
         if name is None:
             hint = nearest(str(key), _names(registry))
-            raise config.error(("checks", str(key)), f"no check or pillar is called {key!r}.{hint} "
-                                                     f"Known: {listed(_names(registry), 20)}.")
+            raise config.error(
+                ("checks", str(key)),
+                f"no check or pillar is called {key!r}.{hint} Known: {listed(_names(registry), 20)}.",
+            )
         if option:
             value = {option: value}
         elif value is None:
@@ -93,9 +100,11 @@ def _requests(config: LoadedConfig, registry: Registry) -> dict[str, dict[str, A
         if not isinstance(value, bool | Mapping):
             raise config.error(("checks", str(key)), f"give options as a mapping, true or false, not {value!r}.")
         before = asked.get(name)
-        asked[name] = value if isinstance(value, bool) and not option else {
-            **(before if isinstance(before, dict) else {}), **(value if isinstance(value, Mapping) else {})
-        }
+        asked[name] = (
+            value
+            if isinstance(value, bool) and not option
+            else {**(before if isinstance(before, dict) else {}), **(value if isinstance(value, Mapping) else {})}
+        )
     return asked
 
 
@@ -107,8 +116,12 @@ def _name_and_option(key: str, registry: Registry) -> tuple[str | None, str | No
 
 
 def _decide(
-    entry: CheckEntry, wanted: dict[str, dict[str, Any] | bool] | None, config: LoadedConfig, select: Sequence[str],
-    exclude: Sequence[str], everything: bool,
+    entry: CheckEntry,
+    wanted: dict[str, dict[str, Any] | bool] | None,
+    config: LoadedConfig,
+    select: Sequence[str],
+    exclude: Sequence[str],
+    everything: bool,
 ) -> Planned:
     name, pillar = entry.name, entry.check.pillar
     planned = Planned(entry, _options(entry, wanted or {}, config))
@@ -124,18 +137,26 @@ def _decide(
     if wanted and not select and name not in wanted and wanted.get(pillar) in (None, False):
         return replace(planned, status="deselected", reason="not named by checks in the configuration")
     if entry.check.cost == "slow" and not by_name and not everything:
-        return replace(planned, status="skipped", reason="slow: ask for it by name or with --all",
-                       help=f"--select {name}, or --all")
+        return replace(
+            planned,
+            status="skipped",
+            reason="slow: ask for it by name or with --all",
+            help=f"--select {name}, or --all",
+        )
     return planned
 
 
-def _options(entry: CheckEntry, wanted: Mapping[str, dict[str, Any] | bool], config: LoadedConfig) -> CheckOptions | None:
+def _options(
+    entry: CheckEntry, wanted: Mapping[str, dict[str, Any] | bool], config: LoadedConfig
+) -> CheckOptions | None:
     """Options of the pillar that this check has, then the check's own over them, validated."""
     model = entry.check.Options
     if entry.problem:
         return None
     pillar, own = wanted.get(entry.check.pillar), wanted.get(entry.name)
-    given = {key: value for key, value in (pillar if isinstance(pillar, dict) else {}).items() if key in model.model_fields}
+    given = {
+        key: value for key, value in (pillar if isinstance(pillar, dict) else {}).items() if key in model.model_fields
+    }
     given |= own if isinstance(own, dict) else {}
     try:
         return model.model_validate(given)
@@ -151,11 +172,18 @@ def _refuse_stray_options(
     for name, options in wanted.items():
         if name not in registry.pillars or not isinstance(options, dict):
             continue
-        known = {field for item in planned if item.entry.check.pillar == name for field in item.entry.check.Options.model_fields}
+        known = {
+            field
+            for item in planned
+            if item.entry.check.pillar == name
+            for field in item.entry.check.Options.model_fields
+        }
         for option in options:
             if option not in known:
-                raise config.error(("checks", name, option), f"no check of {name} has this option."
-                                                             f"{nearest(str(option), known)} Options: {listed(known)}.")
+                raise config.error(
+                    ("checks", name, option),
+                    f"no check of {name} has this option.{nearest(str(option), known)} Options: {listed(known)}.",
+                )
 
 
 def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[Planned], registry: Registry) -> None:
@@ -182,7 +210,10 @@ def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[Planned], r
         elsewhere = [item for item in planned if any(wanted.overlaps(pattern) for pattern in item.entry.check.produces)]
         at = ("gate", "rules", number, "metric")
         if elsewhere:
-            raise config.error(at, f"{rule.metric!r} comes from {elsewhere[0].name}, which does not run "
-                                   f"({elsewhere[0].reason}).")
-        raise config.error(at, f"no selected check produces {rule.metric!r}."
-                               f"{nearest(rule.metric.split('[')[0].split('(')[0], reachable)}")
+            raise config.error(
+                at, f"{rule.metric!r} comes from {elsewhere[0].name}, which does not run ({elsewhere[0].reason})."
+            )
+        raise config.error(
+            at,
+            f"no selected check produces {rule.metric!r}.{nearest(rule.metric.split('[')[0].split('(')[0], reachable)}",
+        )

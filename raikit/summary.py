@@ -48,7 +48,9 @@ def answer(record: Record) -> str:
         if not broken:
             undecided = plural(count["inconclusive"], "rule").capitalize()
             return f"No. {undecided} could not be decided, and the policy counts that as a failure."
-        return f"No. {spelt(broken).capitalize()} of {plural(len(rules), 'rule')} {'is' if broken == 1 else 'are'} broken."
+        return (
+            f"No. {spelt(broken).capitalize()} of {plural(len(rules), 'rule')} {'is' if broken == 1 else 'are'} broken."
+        )
     if record.verdict == "inconclusive":
         return f"Not decided. {plural(count['inconclusive'], 'rule').capitalize()} {_need(count['inconclusive'])} more data."
     if not rules:
@@ -102,11 +104,16 @@ def _apart(ordered: Sequence[Finding]) -> list[Finding]:
 def not_measured(record: Record) -> list[str]:
     """What no check reached, crashes first, then what the data's owner declares."""
     order = ("error", "missing", "not_loaded", "skipped", "deselected")
-    silent = sorted((check for check in record.checks if check.status in order), key=lambda check: order.index(check.status))
+    silent = sorted(
+        (check for check in record.checks if check.status in order), key=lambda check: order.index(check.status)
+    )
     words = {"error": "the check crashed", "skipped": "skipped", "deselected": "left out"}
     said = [f"{check.name}: {words.get(check.status, check.status)} ({check.reason})." for check in silent]
-    said += [f"Plugin {plugin.name} of {plugin.distribution}: not loaded ({plugin.reason})." for plugin in record.plugins
-             if plugin.status not in ("ok", "local")]
+    said += [
+        f"Plugin {plugin.name} of {plugin.distribution}: not loaded ({plugin.reason})."
+        for plugin in record.plugins
+        if plugin.status not in ("ok", "local")
+    ]
     return said + list(record.data.limits)
 
 
@@ -117,8 +124,11 @@ def _way_out(rule: Rule) -> str:
     value = f"{rule.value:.3g}" if rule.value is not None else "?"
     if rule.status == "fail":
         return f"{rule.metric} must {'fall' if rule.bound == 'max' else 'rise'} from {value} to {limit}."
-    rows = f"about {rule.rows_needed:,} rows in all would decide it" if rule.rows_needed else (
-        "it cannot be settled at a practical size")
+    rows = (
+        f"about {rule.rows_needed:,} rows in all would decide it"
+        if rule.rows_needed
+        else ("it cannot be settled at a practical size")
+    )
     return f"{rule.metric} is {value} about a limit of {limit}: {rows}."
 
 

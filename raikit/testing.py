@@ -58,9 +58,18 @@ def context(
         if task == "binary" and len(classes) == 2:
             classes = [label for label in classes if label != positive] + [positive]
     return CheckContext(
-        task=task, predictions=Predictions(path), data=data, model=model, classes=list(classes),
-        positive=positive if task == "binary" else None, sensitive=tuple(sensitive), cluster=tuple(cluster),
-        weight=weight, seed=seed, workdir=workdir, confidence=confidence,
+        task=task,
+        predictions=Predictions(path),
+        data=data,
+        model=model,
+        classes=list(classes),
+        positive=positive if task == "binary" else None,
+        sensitive=tuple(sensitive),
+        cluster=tuple(cluster),
+        weight=weight,
+        seed=seed,
+        workdir=workdir,
+        confidence=confidence,
     )
 
 

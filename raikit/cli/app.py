@@ -25,8 +25,9 @@ class _InOrder(click.Group):
 
 
 def _sets(command: _Command) -> _Command:
-    return click.option("--set", "sets", multiple=True, metavar="KEY=VALUE",
-                        help="Put over the configuration; may be repeated.")(command)
+    return click.option(
+        "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Put over the configuration; may be repeated."
+    )(command)
 
 
 def _seed(command: _Command) -> _Command:
@@ -49,7 +50,9 @@ def app(debug: bool) -> None:
 
 
 @app.command()
-@click.option("--out", type=_PATH, default=Path("raikit-demo"), show_default=True, help="Where data, audit.yaml and the run go.")
+@click.option(
+    "--out", type=_PATH, default=Path("raikit-demo"), show_default=True, help="Where data, audit.yaml and the run go."
+)
 @_seed
 @click.option("--resume", is_flag=True, help="Go on with an interrupted demo.")
 def demo(out: Path, seed: int | None, resume: bool) -> int:

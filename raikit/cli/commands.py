@@ -27,16 +27,24 @@ def dry_run(request: stages.Request) -> int:
     console = Console()
     planned = stages.prepare(request)
     data = stages.open_data(planned)
-    console.result(f"data    {data.path.name}: " + ", ".join(f"{count:,} {name}" for name, count in data.splits.items()))
-    console.result(f"task    {data.task}{' (guessed)' if data.task_guessed else ''}, classes {listed(data.classes) or 'none'}")
+    console.result(
+        f"data    {data.path.name}: " + ", ".join(f"{count:,} {name}" for name, count in data.splits.items())
+    )
+    console.result(
+        f"task    {data.task}{' (guessed)' if data.task_guessed else ''}, classes {listed(data.classes) or 'none'}"
+    )
     model = planned.config.audit.model
     kind = f"train {model.train.kind}" if model.train else f"load {model.load.kind if model.load else '?'}"
     console.result(f"model   {kind}")
     for item in planned.checks:
-        console.result(f"check   {item.name}: {'would run' if item.status is None else f'{item.status} ({item.reason})'}")
+        console.result(
+            f"check   {item.name}: {'would run' if item.status is None else f'{item.status} ({item.reason})'}"
+        )
     for rule in planned.config.audit.gate.rules:
-        console.result(f"rule    {rule.metric} {'max' if rule.max is not None else 'min'} "
-                       f"{rule.max if rule.max is not None else rule.min:g}")
+        console.result(
+            f"rule    {rule.metric} {'max' if rule.max is not None else 'min'} "
+            f"{rule.max if rule.max is not None else rule.min:g}"
+        )
     for plugin in planned.registry.plugins:
         if plugin.status not in ("ok", "local"):
             console.result(f"plugin  {plugin.name} of {plugin.distribution}: {plugin.status} ({plugin.reason})")
@@ -132,11 +140,15 @@ def report(folder: Path, formats: list[str] | None) -> int:
     if changed:
         raise RunError(f"{folder} is not as it was written: {listed(changed)}.")
     registry = discover()
-    names = formats if formats is not None else json.loads(record.provenance.config).get("formats", ["html", "json", "md"])
+    names = (
+        formats if formats is not None else json.loads(record.provenance.config).get("formats", ["html", "json", "md"])
+    )
     for name in names:
         if name not in registry.formats:
-            raise ConfigError(f"--formats: no report format is called {name!r}.{nearest(name, registry.formats)} "
-                              f"Known: {listed(registry.formats)}.")
+            raise ConfigError(
+                f"--formats: no report format is called {name!r}.{nearest(name, registry.formats)} "
+                f"Known: {listed(registry.formats)}."
+            )
     written, complaints = stages.write_reports(registry, names, record, folder)
     manifest.update(folder, [path for path in written if path.name != "audit.json"])
     for path in written:

@@ -54,7 +54,11 @@ def _describe(entry: object) -> None:
     say, check = Console().result, entry.check
     say(f"{check.name}  ({entry.plugin} {entry.plugin_version}, {check.pillar}, {check.cost})")
     say(inspect.cleandoc(check.__doc__ or "(no description)"))
-    needs = {key: sorted(value) for key, value in vars(check.requires).items() if isinstance(value, set | frozenset) and value}
+    needs = {
+        key: sorted(value)
+        for key, value in vars(check.requires).items()
+        if isinstance(value, set | frozenset) and value
+    }
     say(f"needs     {', '.join(f'{key}: {chr(32).join(value)}' for key, value in needs.items()) or 'nothing'}")
     say(f"measures  {', '.join(check.produces) or check.prefix() + '.*'}")
     for option, field in check.Options.model_fields.items():

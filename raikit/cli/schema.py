@@ -15,13 +15,22 @@ def audit_schema() -> dict[str, Any]:
     registry = discover()
     schema = AuditConfig.model_json_schema()
     named = {
-        name: {"description": (entry.check.__doc__ or "").strip().split("\n")[0],
-               "anyOf": [{"type": "boolean"}, {"type": "null"}, entry.check.Options.model_json_schema()]}
-        for name, entry in registry.checks.items() if entry.problem is None
+        name: {
+            "description": (entry.check.__doc__ or "").strip().split("\n")[0],
+            "anyOf": [{"type": "boolean"}, {"type": "null"}, entry.check.Options.model_json_schema()],
+        }
+        for name, entry in registry.checks.items()
+        if entry.problem is None
     }
     pillars = {
-        pillar: {"description": f"Every quick check of {pillar}; options go to each check that has them.",
-                 "anyOf": [{"type": "boolean"}, {"type": "null"}, {"type": "object", "properties": _options(registry, pillar)}]}
+        pillar: {
+            "description": f"Every quick check of {pillar}; options go to each check that has them.",
+            "anyOf": [
+                {"type": "boolean"},
+                {"type": "null"},
+                {"type": "object", "properties": _options(registry, pillar)},
+            ],
+        }
         for pillar in registry.pillars
     }
     schema["properties"]["checks"] = {

@@ -210,7 +210,9 @@ class AuditConfig(Section):
     plugins: PluginsConfig = PluginsConfig()
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the intervals.")
     seed: int = Field(0, ge=0, le=2**32 - 1)
-    threads: int | None = Field(None, ge=1, description="Threads of torch; absent: 1, which is fastest for small models.")
+    threads: int | None = Field(
+        None, ge=1, description="Threads of torch; absent: 1, which is fastest for small models."
+    )
     formats: Names = Field(default_factory=lambda: ["html", "json", "md"])
     owner: dict[str, str] = Field(default_factory=dict)
     intended_use: str = ""

@@ -76,8 +76,15 @@ class Dataset:
 
     @classmethod
     def open(
-        cls, config: DataConfig, folder: Path, *, error: Error, seed: int = 0, trains: bool = False,
-        needs_inputs: bool = True, extra_columns: Sequence[str] = (),
+        cls,
+        config: DataConfig,
+        folder: Path,
+        *,
+        error: Error,
+        seed: int = 0,
+        trains: bool = False,
+        needs_inputs: bool = True,
+        extra_columns: Sequence[str] = (),
     ) -> Dataset:
         """Read the table and give its columns their roles.
 
@@ -174,14 +181,28 @@ class Dataset:
 
         test = self.roles[self.roles["split"] == self.audited_split]
         return DataRecord(
-            source=self.path.name, fingerprint=self.fingerprint, task=self.task, task_guessed=self.task_guessed,
-            target=str(self.config.target), classes=self.classes, positive=self.positive,
-            inputs=[InputRecord(name=item.name, modality=item.modality, columns=list(item.columns))
-                    for item in self.inputs.values()],
-            sensitive=self.sensitive, cluster=self.cluster, weight=self.weight, splits=self.splits,
-            audited_split=self.audited_split, clusters={name: int(test[name].nunique()) for name in self.cluster},
-            overlap=dict(self.overlap), skipped_rows=len(self.skipped), credits=list(self.config.credits),
-            limits=list(self.config.limits), notes=self.notes,
+            source=self.path.name,
+            fingerprint=self.fingerprint,
+            task=self.task,
+            task_guessed=self.task_guessed,
+            target=str(self.config.target),
+            classes=self.classes,
+            positive=self.positive,
+            inputs=[
+                InputRecord(name=item.name, modality=item.modality, columns=list(item.columns))
+                for item in self.inputs.values()
+            ],
+            sensitive=self.sensitive,
+            cluster=self.cluster,
+            weight=self.weight,
+            splits=self.splits,
+            audited_split=self.audited_split,
+            clusters={name: int(test[name].nunique()) for name in self.cluster},
+            overlap=dict(self.overlap),
+            skipped_rows=len(self.skipped),
+            credits=list(self.config.credits),
+            limits=list(self.config.limits),
+            notes=self.notes,
         )
 
     def _batch(self, rows: np.ndarray, cache: _Cache) -> Batch:
@@ -280,8 +301,15 @@ def _columns(
 
 
 def _assembled(
-    cls: type[Dataset], config: DataConfig, path: Path, table: pd.DataFrame, inputs: dict[str, Input], error: Error,
-    seed: int, trains: bool, extra: Sequence[str],
+    cls: type[Dataset],
+    config: DataConfig,
+    path: Path,
+    table: pd.DataFrame,
+    inputs: dict[str, Input],
+    error: Error,
+    seed: int,
+    trains: bool,
+    extra: Sequence[str],
 ) -> Dataset:
     table, skipped = _without_bad_media(config, path, table, inputs)
     names = roles.ids(table, config.id, path.name)
@@ -289,9 +317,20 @@ def _assembled(
     classes, positive = roles.classes_of(target, task, config, error)
     frame, notes = _roles_frame(config, path, table, names, target, error, seed, trains, task)
     data = cls(
-        config=config, path=path, table=table, roles=frame, inputs=inputs, task=task,  # type: ignore[arg-type]
-        classes=classes, positive=positive, sensitive=[item.column for item in config.sensitive],
-        cluster=list(config.cluster), weight=config.weight, extra_columns=extra, skipped=skipped, notes=notes,
+        config=config,
+        path=path,
+        table=table,
+        roles=frame,
+        inputs=inputs,
+        task=task,  # type: ignore[arg-type]
+        classes=classes,
+        positive=positive,
+        sensitive=[item.column for item in config.sensitive],
+        cluster=list(config.cluster),
+        weight=config.weight,
+        extra_columns=extra,
+        skipped=skipped,
+        notes=notes,
         overlap=splits.overlap(frame["split"].to_numpy(), frame[list(config.cluster)]),
     )
     _refuse_nothing_to_compare(data, error)
@@ -299,8 +338,15 @@ def _assembled(
 
 
 def _roles_frame(
-    config: DataConfig, path: Path, table: pd.DataFrame, names: pd.Series, target: pd.Series, error: Error, seed: int,
-    trains: bool, task: str,
+    config: DataConfig,
+    path: Path,
+    table: pd.DataFrame,
+    names: pd.Series,
+    target: pd.Series,
+    error: Error,
+    seed: int,
+    trains: bool,
+    task: str,
 ) -> tuple[pd.DataFrame, list[str]]:
     import numpy as np
     import pandas as pd
@@ -316,8 +362,14 @@ def _roles_frame(
     together = (config.split.by if config.split else None) or (config.cluster[0] if config.cluster else None)
     column = table[config.split.column] if config.split and config.split.column else None
     columns["split"] = splits.assign(
-        config.split, column, target, columns[together] if together else None, trains=trains,
-        stratify=task != "regression", rng=np.random.default_rng([seed, 1]), file=path.name,
+        config.split,
+        column,
+        target,
+        columns[together] if together else None,
+        trains=trains,
+        stratify=task != "regression",
+        rng=np.random.default_rng([seed, 1]),
+        file=path.name,
     )
     notes = []
     if column is None and len(config.cluster) > 1:
@@ -335,12 +387,17 @@ def _refuse_nothing_to_compare(data: Dataset, error: Error) -> None:
         raise DataError(f"data.weight: every weight in the split {data.audited_split!r} is zero.")
     counts = {name: int(audited[name].nunique(dropna=False)) for name in data.sensitive}
     if counts and max(counts.values()) < 2:
-        raise error(("data", "sensitive"), f"every sensitive column is constant in the split {data.audited_split!r}; "
-                                           "there are no groups to compare.")
+        raise error(
+            ("data", "sensitive"),
+            f"every sensitive column is constant in the split {data.audited_split!r}; there are no groups to compare.",
+        )
     for name, count in counts.items():
         if count > data.config.max_groups:
-            raise error(("data", "sensitive"), f"{name!r} has {count:,} groups, more than data.max_groups "
-                                               f"({data.config.max_groups}); bin it or leave it out.")
+            raise error(
+                ("data", "sensitive"),
+                f"{name!r} has {count:,} groups, more than data.max_groups "
+                f"({data.config.max_groups}); bin it or leave it out.",
+            )
 
 
 def _without_bad_media(
@@ -371,8 +428,9 @@ def _without_bad_media(
     names = table[config.id] if config.id else pd.Series(range(len(table)))
     if config.on_bad_media == "fail":
         first = min(bad)
-        raise DataError(f"{row_name(path.name, first, names)}: {bad[first]}; data.on_bad_media: skip leaves "
-                        "such rows out.")
+        raise DataError(
+            f"{row_name(path.name, first, names)}: {bad[first]}; data.on_bad_media: skip leaves such rows out."
+        )
     kept = table.drop(index=list(bad)).reset_index(drop=True)
     if kept.empty:
         raise DataError(f"{path.name}: no row has media that can be read; the first: {bad[min(bad)]}.")

@@ -85,7 +85,9 @@ def decode_image(source: Any, folder: Path) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
             if picture.width * picture.height > MOST_PIXELS:
-                raise MediaError(f"the picture has {picture.width} × {picture.height} pixels, more than {MOST_PIXELS:,}")
+                raise MediaError(
+                    f"the picture has {picture.width} × {picture.height} pixels, more than {MOST_PIXELS:,}"
+                )
             upright = ImageOps.exif_transpose(picture)
             if upright.has_transparency_data:
                 rgba = upright.convert("RGBA")

@@ -19,13 +19,19 @@ _PREDICTIONS = ("prediction", "pred", "yhat", "y_hat", "y_pred", "predicted", "d
 _SCORES = ("score", "p", "prob", "proba", "probability", "y_score", "y_prob")
 _SENSITIVE = re.compile(
     r"(^|_)(sex|gender|race|ethnicity|ethnic|age|skin(_?tone)?|accent|dialect|nationality|religion|disab\w*|region|"
-    r"language|marital\w*|citizen\w*|caste|orientation|origin|country)(_|$)", re.IGNORECASE)
-_CLUSTERS = re.compile(r"(^|_)(patient|subject|speaker|user|household|person|customer|family|hospital|site|session)(_?id)?$",
-                       re.IGNORECASE)
+    r"language|marital\w*|citizen\w*|caste|orientation|origin|country)(_|$)",
+    re.IGNORECASE,
+)
+_CLUSTERS = re.compile(
+    r"(^|_)(patient|subject|speaker|user|household|person|customer|family|hospital|site|session)(_?id)?$", re.IGNORECASE
+)
 _IDS = re.compile(r"(^|_)(id|uuid|key|case|row)$", re.IGNORECASE)
 _SPLITS = ("split", "fold", "subset", "partition")
 _WEIGHTS = ("weight", "w", "sample_weight", "weights")
-_MEDIA = {"image": (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"), "audio": (".wav", ".flac", ".ogg", ".mp3")}
+_MEDIA = {
+    "image": (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
+    "audio": (".wav", ".flac", ".ogg", ".mp3"),
+}
 _MOST_GROUPS = 20
 
 
@@ -79,8 +85,10 @@ def propose(path: Path) -> Proposal:
         found.score = None
     found.target = take(_TARGETS) or _two_valued(table, left)
     if found.target is None:
-        raise DataError(f"{path.name}: which column is the target? None is called {', '.join(_TARGETS[:3])} or has two values; "
-                        "write audit.yaml by hand, or rename the column.")
+        raise DataError(
+            f"{path.name}: which column is the target? None is called {', '.join(_TARGETS[:3])} or has two values; "
+            "write audit.yaml by hand, or rename the column."
+        )
     left = [column for column in left if column != found.target]
     found.task = task_of(table[found.target])
     found.positive = _positive(table[found.target]) if found.task == "binary" else None
@@ -118,8 +126,11 @@ def _medium(values: pd.Series) -> str | None:
 
 def _two_valued(table: pd.DataFrame, columns: list[str]) -> str | None:
     """The last column with two values that is no sensitive one: where tables usually hold the target."""
-    fitting = [column for column in columns
-               if table[column].nunique() == 2 and not table[column].isna().any() and not _SENSITIVE.search(column)]
+    fitting = [
+        column
+        for column in columns
+        if table[column].nunique() == 2 and not table[column].isna().any() and not _SENSITIVE.search(column)
+    ]
     return fitting[-1] if fitting else None
 
 

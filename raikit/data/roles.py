@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +27,18 @@ def need(columns: Sequence[str], known: Sequence[str], key: Sequence[str | int],
     """Refuse a column that is not there, with the nearest."""
     for column in columns:
         if column not in known:
-            raise error(key, f"no column {column!r} in {file}.{nearest(column, known)} Columns there: {listed(known, 30)}.")
+            raise error(
+                key, f"no column {column!r} in {file}.{nearest(column, known)} Columns there: {listed(known, 30)}."
+            )
 
 
 def refuse_reserved(names: Sequence[str], key: str, error: Error) -> None:
     """Columns of predictions.parquet have fixed names; a role of the user's own may not take one of them."""
     for name in names:
         if name in RESERVED or name.startswith(("score.", "target.", "prediction.")):
-            raise error(("data", key), f"the name {name!r} is taken in predictions.parquet; rename this column of the table.")
+            raise error(
+                ("data", key), f"the name {name!r} is taken in predictions.parquet; rename this column of the table."
+            )
 
 
 def ids(table: pd.DataFrame, column: str | None, file: str) -> pd.Series:
@@ -47,7 +52,9 @@ def ids(table: pd.DataFrame, column: str | None, file: str) -> pd.Series:
         raise DataError(f"{file}, row {int(values.isna().argmax()) + 1}: data.id ({column}) is missing.")
     if values.duplicated().any():
         twice = values[values.duplicated()].iloc[0]
-        raise DataError(f"{file}: data.id ({column}) must be unique; {str(twice)!r} stands {int((values == twice).sum())} times.")
+        raise DataError(
+            f"{file}: data.id ({column}) must be unique; {str(twice)!r} stands {int((values == twice).sum())} times."
+        )
     return values
 
 
@@ -64,7 +71,9 @@ def task_of(target: pd.Series) -> str:
     return "multiclass" if whole and len(distinct) <= _MOST_INTEGER_CLASSES else "regression"
 
 
-def target_of(table: pd.DataFrame, config: DataConfig, names: pd.Series, file: str, error: Error) -> tuple[str, pd.Series]:
+def target_of(
+    table: pd.DataFrame, config: DataConfig, names: pd.Series, file: str, error: Error
+) -> tuple[str, pd.Series]:
     """The task and the target without missing values; labels as Python's own scalars, numbers as float64."""
     import numpy as np
     import pandas as pd
@@ -97,7 +106,9 @@ def classes_of(target: pd.Series, task: str, config: DataConfig, error: Error) -
     if task != "binary":
         return classes, None
     if len(classes) != 2:
-        raise error(("data", "task"), f"binary, but {config.target!r} has {len(classes)} values ({listed(classes, 6)}).")
+        raise error(
+            ("data", "task"), f"binary, but {config.target!r} has {len(classes)} values ({listed(classes, 6)})."
+        )
     positive = _positive(classes, config, error)
     return [label for label in classes if label != positive] + [positive], positive
 
@@ -110,7 +121,9 @@ def _positive(classes: Sequence[Any], config: DataConfig, error: Error) -> Any:
     for label in classes:
         if text(label) == text(config.positive):
             return label
-    raise error(("data", "positive"), f"{config.positive!r} is no value of {config.target!r}; its values are {listed(classes)}.")
+    raise error(
+        ("data", "positive"), f"{config.positive!r} is no value of {config.target!r}; its values are {listed(classes)}."
+    )
 
 
 def sensitive(table: pd.DataFrame, feature: SensitiveConfig, error: Error, index: int) -> pd.Series:
@@ -127,8 +140,11 @@ def sensitive(table: pd.DataFrame, feature: SensitiveConfig, error: Error, index
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     if numeric and values.nunique() > _MOST_UNBINNED:
         proposal = ", ".join(f"{edge:g}" for edge in _quantile_edges(values, 4))
-        raise error(key, f"{feature.column!r} has {values.nunique()} different numbers; bin them, for example "
-                         f"{{column: {feature.column}, bins: [{proposal}]}}.")
+        raise error(
+            key,
+            f"{feature.column!r} has {values.nunique()} different numbers; bin them, for example "
+            f"{{column: {feature.column}, bins: [{proposal}]}}.",
+        )
     return as_text(values)
 
 
@@ -143,7 +159,7 @@ def _binned(values: pd.Series, edges: Sequence[float]) -> pd.Series:
     import pandas as pd
 
     ends = [-np.inf, *edges, np.inf]
-    names = np.array([f"[{low:g}, {high:g})" for low, high in zip(ends, ends[1:], strict=False)], dtype=object)
+    names = np.array([f"[{low:g}, {high:g})" for low, high in itertools.pairwise(ends)], dtype=object)
     numbers = values.to_numpy(dtype="float64", na_value=np.nan)
     binned = names[np.searchsorted(np.asarray(edges), numbers, side="right")]
     binned[np.isnan(numbers)] = None

@@ -13,14 +13,29 @@ if TYPE_CHECKING:
     from raikit.config.schema import SplitConfig
 
 ORDER = ("train", "validation", "test")
-_NAMES = {"train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
-          "dev": "validation", "test": "test", "testing": "test"}
+_NAMES = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
 _DEFAULT_VALIDATION = 0.1
 
 
 def assign(
-    config: SplitConfig | None, column: pd.Series | None, target: pd.Series, units: pd.Series | None, *, trains: bool,
-    stratify: bool, rng: np.random.Generator, file: str,
+    config: SplitConfig | None,
+    column: pd.Series | None,
+    target: pd.Series,
+    units: pd.Series | None,
+    *,
+    trains: bool,
+    stratify: bool,
+    rng: np.random.Generator,
+    file: str,
 ) -> np.ndarray:
     """The split of each row.
 
@@ -50,7 +65,9 @@ def assign(
         split = np.full(len(target), "train", dtype=object)
         split[draw(units, target if stratify else None, config.test, rng, np.arange(len(target)))] = "test"
     elif trains:
-        raise DataError("data.split: to train a model, name a split column or fractions such as {validation: 0.1, test: 0.2}.")
+        raise DataError(
+            "data.split: to train a model, name a split column or fractions such as {validation: 0.1, test: 0.2}."
+        )
     else:
         return np.full(len(target), "test", dtype=object)
     share = _DEFAULT_VALIDATION if config is None or config.validation is None else config.validation
@@ -127,5 +144,7 @@ def overlap(split: np.ndarray, clusters: pd.DataFrame) -> dict[str, str]:
         other = set(clusters.loc[split != "test", name].dropna())
         both = test & other
         if test and other:
-            told[name] = f"{len(both):,} of the {len(test):,} values in test are in train or validation too" if both else "none"
+            told[name] = (
+                f"{len(both):,} of the {len(test):,} values in test are in train or validation too" if both else "none"
+            )
     return told

@@ -122,8 +122,12 @@ def _read_csv(path: Path, columns: list[str]) -> pa.Table:
     from pyarrow import csv as arrow
 
     convert = arrow.ConvertOptions(
-        include_columns=columns, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=True,
-        true_values=["true", "True", "TRUE"], false_values=["false", "False", "FALSE"],
+        include_columns=columns,
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=True,
+        true_values=["true", "True", "TRUE"],
+        false_values=["false", "False", "FALSE"],
         # Arrow would take "2024-01-02" for a date and write it back as a timestamp; a format nobody uses keeps it text.
         timestamp_parsers=["\x01"],
     )
@@ -131,9 +135,7 @@ def _read_csv(path: Path, columns: list[str]) -> pa.Table:
     read = arrow.ReadOptions(block_size=16 << 20)
     table = arrow.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
     for index, field in enumerate(table.schema):
-        if pa.types.is_temporal(field.type):
-            table = table.set_column(index, field.name, table.column(index).cast(pa.string()))
-        elif pa.types.is_null(field.type):
+        if pa.types.is_temporal(field.type) or pa.types.is_null(field.type):
             table = table.set_column(index, field.name, table.column(index).cast(pa.string()))
     return table
 

@@ -34,7 +34,9 @@ class FunctionSpec(BaseModel):
 
     kind: str
     path: str = Field(description="module:function, or for sklearn a .joblib or .pkl file.")
-    weights: str | None = Field(None, description="torch: a .safetensors or .pt file of weights that is put into the module.")
+    weights: str | None = Field(
+        None, description="torch: a .safetensors or .pt file of weights that is put into the module."
+    )
     allow_pickle: bool = Field(False, description="sklearn: read a pickle, which runs whatever code it holds.")
 
 
@@ -73,8 +75,10 @@ def load_sklearn(spec: Mapping[str, Any], data: Dataset) -> Model:
     if Path(settings.path).suffix not in (".joblib", ".pkl", ".pickle"):
         return SklearnModel(_call(settings.path, data), data)
     if not settings.allow_pickle:
-        raise ModelError(f"model.load.path: {Path(settings.path).name} is a pickle, and loading one runs whatever code it "
-                         "holds; if you trust its source say `allow_pickle: true`, or give `path: module:function`.")
+        raise ModelError(
+            f"model.load.path: {Path(settings.path).name} is a pickle, and loading one runs whatever code it "
+            "holds; if you trust its source say `allow_pickle: true`, or give `path: module:function`."
+        )
     import joblib
 
     try:
@@ -92,7 +96,10 @@ def load_predictions(spec: Mapping[str, Any], data: Dataset) -> Model:
 
 
 LOADERS: dict[str, ModelLoader] = {
-    "fusion": load_fusion, "torch": load_torch, "sklearn": load_sklearn, "predictions": load_predictions,
+    "fusion": load_fusion,
+    "torch": load_torch,
+    "sklearn": load_sklearn,
+    "predictions": load_predictions,
 }
 
 

@@ -38,11 +38,15 @@ class SklearnModel(Model):
 
         known = getattr(estimator, "classes_", None)
         if known is None:
-            raise ModelError(f"model.load: {type(estimator).__name__} has no `classes_`; it was not fitted as a classifier.")
+            raise ModelError(
+                f"model.load: {type(estimator).__name__} has no `classes_`; it was not fitted as a classifier."
+            )
         own = [text(label.item() if hasattr(label, "item") else label) for label in known]
         wanted = [text(label) for label in self.classes]
         if sorted(own) != sorted(wanted):
-            raise ModelError(f"model.load: the estimator's classes are {', '.join(own)}; the data's are {', '.join(wanted)}.")
+            raise ModelError(
+                f"model.load: the estimator's classes are {', '.join(own)}; the data's are {', '.join(wanted)}."
+            )
         return [own.index(label) for label in wanted]
 
     def scores(self, batch: Batch) -> np.ndarray:

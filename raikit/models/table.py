@@ -75,7 +75,9 @@ class TableModel(Model):
         elif spec.scores is not None:
             found = decide(_distribution(table, spec.scores, data), "multiclass", data.classes, spec.threshold)
         if spec.prediction is not None:
-            found = {"prediction": _labels(table, spec.prediction, data)} | {k: v for k, v in found.items() if k != "prediction"}
+            found = {"prediction": _labels(table, spec.prediction, data)} | {
+                k: v for k, v in found.items() if k != "prediction"
+            }
         return pd.DataFrame(found, index=table.index)
 
 
@@ -105,8 +107,10 @@ def _numbers(table: pd.DataFrame, column: str, data: Dataset, probability: bool 
     if (bad := np.flatnonzero(~np.isfinite(values))).size:
         raise DataError(f"{_row(data, int(bad[0]))}: {column} is no number.")
     if probability and (bad := np.flatnonzero((values < 0) | (values > 1))).size:
-        raise DataError(f"{_row(data, int(bad[0]))}: {column} is {values[bad[0]]:g}, which is no probability; "
-                        "rescale it to 0 … 1, or leave `score` out and give the `prediction`.")
+        raise DataError(
+            f"{_row(data, int(bad[0]))}: {column} is {values[bad[0]]:g}, which is no probability; "
+            "rescale it to 0 … 1, or leave `score` out and give the `prediction`."
+        )
     return values
 
 
@@ -118,7 +122,9 @@ def _distribution(table: pd.DataFrame, columns: dict[str, str], data: Dataset) -
     named = {text(label): label for label in data.classes}
     if set(columns) != set(named):
         odd = sorted(set(columns) ^ set(named))[0]
-        raise DataError(f"model.load.scores: the classes are {', '.join(sorted(named))}; {odd!r} is in only one of the two.")
+        raise DataError(
+            f"model.load.scores: the classes are {', '.join(sorted(named))}; {odd!r} is in only one of the two."
+        )
     scores = np.stack([_numbers(table, columns[name], data, probability=True) for name in named], axis=1)
     if (bad := np.flatnonzero(np.abs(scores.sum(axis=1) - 1) > 1e-3)).size:
         raise DataError(f"{_row(data, int(bad[0]))}: the scores add up to {scores[bad[0]].sum():g}, not to 1.")
@@ -138,8 +144,10 @@ def _labels(table: pd.DataFrame, column: str, data: Dataset) -> Sequence[Any]:
     known = [named.get(text(value.item() if hasattr(value, "item") else value), _UNKNOWN) for value in values]
     if _UNKNOWN in known:
         position = int((codes == known.index(_UNKNOWN)).argmax())
-        raise DataError(f"{_row(data, position)}: {column} is {str(values[known.index(_UNKNOWN)])!r}, which is none of the "
-                        f"classes {', '.join(text(label) for label in data.classes)}.")
+        raise DataError(
+            f"{_row(data, position)}: {column} is {str(values[known.index(_UNKNOWN)])!r}, which is none of the "
+            f"classes {', '.join(text(label) for label in data.classes)}."
+        )
     return [known[code] for code in codes]
 
 

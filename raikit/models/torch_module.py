@@ -53,7 +53,9 @@ class TorchModel(Model):
         import torch
 
         if not isinstance(module, torch.nn.Module):
-            raise ModelError(f"model.load.path: it gave a {type(module).__name__}, not a torch.nn.Module or raikit.Model.")
+            raise ModelError(
+                f"model.load.path: it gave a {type(module).__name__}, not a torch.nn.Module or raikit.Model."
+            )
         self._module, self.task, self.classes = module.eval(), data.task, data.classes
         self.modalities = {name: item.modality for name, item in data.inputs.items()}
         differentiable = "text" not in self.modalities.values()
@@ -117,7 +119,7 @@ class TorchModel(Model):
 def _table(frame: Any) -> torch.Tensor:
     import torch
 
-    return torch.as_tensor(frame.astype("float32").fillna(0.0).to_numpy())
+    return torch.tensor(frame.astype("float32").fillna(0.0).to_numpy())
 
 
 def _texts(values: Any) -> list[str]:

@@ -50,7 +50,9 @@ def raikit(tmp_path, monkeypatch, capfd):
 
     def _apart(arguments, environment) -> Ran:
         command = [sys.executable, "-m", "raikit", *map(str, arguments)]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, **environment}, timeout=600)
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, **environment}, timeout=600
+        )
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return raikit
@@ -60,12 +62,16 @@ def raikit(tmp_path, monkeypatch, capfd):
 def audit_yaml(tmp_path):
     """Write a table and an audit.yaml beside it; keyword arguments are put over the configuration."""
 
-    def audit_yaml(table=None, *, checks=("performance.classification", "fairness.groups"), folder=tmp_path, **over) -> Path:
+    def audit_yaml(
+        table=None, *, checks=("performance.classification", "fairness.groups"), folder=tmp_path, **over
+    ) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         (people() if table is None else table).to_csv(folder / "people.csv", index=False)
         config = {
-            "name": "people", "data": {"path": "people.csv", "id": "case", "target": "y", "sensitive": ["sex", "race"]},
-            "model": {"load": {"kind": "predictions", "score": "p"}}, "formats": ["json"],
+            "name": "people",
+            "data": {"path": "people.csv", "id": "case", "target": "y", "sensitive": ["sex", "race"]},
+            "model": {"load": {"kind": "predictions", "score": "p"}},
+            "formats": ["json"],
         }
         if checks is not None:
             config["checks"] = {name: {} for name in checks}

@@ -20,7 +20,9 @@ def test_from_a_csv_to_a_report_in_two_commands(raikit, tmp_path):
     done = raikit("audit", "audit.yaml", "--out", "run")
     assert done.code in (0, 1)
     assert "May people be released?" in done.out
-    assert {"audit.json", "report.html", "report.md", "predictions.parquet", "manifest.json"} == {item.name for item in (tmp_path / "run").iterdir()}
+    assert {"audit.json", "report.html", "report.md", "predictions.parquet", "manifest.json"} == {
+        item.name for item in (tmp_path / "run").iterdir()
+    }
     assert "sex=F" in done.out
     raikit("verify", "run", code=0)
 
@@ -54,7 +56,9 @@ def test_the_exit_code_is_the_gates_answer(raikit, audit_yaml, tmp_path, code):
 def test_judging_again_under_another_policy_leaves_the_record_alone(raikit, audit_yaml, tmp_path):
     raikit("audit", audit_yaml(gate=RULES[0]), "--out", "run", code=0)
     before = (tmp_path / "run" / "audit.json").read_bytes()
-    (tmp_path / "policy.yaml").write_text("rules: [{metric: 'fairness.equal_opportunity_difference[sex]', max: 0.05}]\n")
+    (tmp_path / "policy.yaml").write_text(
+        "rules: [{metric: 'fairness.equal_opportunity_difference[sex]', max: 0.05}]\n"
+    )
     raikit("gate", "run", code=0)
     assert "FAIL" in raikit("gate", "run", "--policy", "policy.yaml", code=1).out
     assert (tmp_path / "run" / "audit.json").read_bytes() == before
@@ -140,13 +144,31 @@ def test_dry_run_says_what_would_run_and_writes_nothing(raikit, audit_yaml, tmp_
     assert sorted(item.name for item in tmp_path.iterdir()) == before
 
 
-HOSTILE = ['a,b', 'x=y', '[20, 30)', '"quoted"', "*", "|", "👩🏿‍🚀", "", "F" * 10_000, "\u202eright to left", "<script>alert(1)</script>", "null"]
+HOSTILE = [
+    "a,b",
+    "x=y",
+    "[20, 30)",
+    '"quoted"',
+    "*",
+    "|",
+    "👩🏿‍🚀",
+    "",
+    "F" * 10_000,
+    "\u202eright to left",
+    "<script>alert(1)</script>",
+    "null",
+]
 
 
 def test_groups_and_names_may_hold_anything(raikit, audit_yaml, tmp_path):
     table = people(1200)
-    table["weird, [name]=\"*\""] = [HOSTILE[i % len(HOSTILE)] or None for i in range(1200)]
-    config = audit_yaml(table, name="<b>model</b> & co", data={"sensitive": ["sex", "weird, [name]=\"*\""]}, formats=["html", "md", "json"])
+    table['weird, [name]="*"'] = [HOSTILE[i % len(HOSTILE)] or None for i in range(1200)]
+    config = audit_yaml(
+        table,
+        name="<b>model</b> & co",
+        data={"sensitive": ["sex", 'weird, [name]="*"']},
+        formats=["html", "md", "json"],
+    )
     raikit("audit", config, "--out", "run", code=0)
     for address, metric in numbers(tmp_path / "run").items():
         parts = library.address.parse(address)
@@ -159,7 +181,10 @@ def test_groups_and_names_may_hold_anything(raikit, audit_yaml, tmp_path):
 
 BAD = [
     ({"data": {"path": "nope.csv"}}, "data.path: there is no file"),
-    ({"data": {"sensitive": ["sexx"]}}, "audit.yaml, line 7: data.sensitive.0: no column 'sexx' in people.csv. Did you mean 'sex'?"),
+    (
+        {"data": {"sensitive": ["sexx"]}},
+        "audit.yaml, line 7: data.sensitive.0: no column 'sexx' in people.csv. Did you mean 'sex'?",
+    ),
     ({"data": {"sensitive": ["constant"]}}, "every sensitive column is constant"),
     ({"data": {"id": "twice"}}, "data.id (twice) must be unique; 'c' stands 600 times"),
     ({"data": {"target": "constant"}}, "has one class"),
@@ -167,9 +192,18 @@ BAD = [
     ({"model": {"load": {"kind": "predictions", "score": "holes"}}}, "row 3 (id 'c2'): holes is no number"),
     ({"model": {"load": {"kind": "predictions", "score": "large"}}}, "is no probability"),
     ({"model": {"load": {"kind": "predictions", "prediction": "sex"}}}, "which is none of the classes 0, 1"),
-    ({"model": {"load": {"kind": "predictons"}}}, "model.load.kind: no loader is called 'predictons'. Did you mean 'predictions'?"),
-    ({"model": {"load": {"kind": "predictions", "scor": "p"}}}, "model.load.scor: there is no such key. Did you mean 'score'?"),
-    ({"gate": {"rules": [{"metric": "fairness.equalised_odds_difference", "max": 0.1}]}}, "Did you mean 'fairness.equalized_odds_difference'?"),
+    (
+        {"model": {"load": {"kind": "predictons"}}},
+        "model.load.kind: no loader is called 'predictons'. Did you mean 'predictions'?",
+    ),
+    (
+        {"model": {"load": {"kind": "predictions", "scor": "p"}}},
+        "model.load.scor: there is no such key. Did you mean 'score'?",
+    ),
+    (
+        {"gate": {"rules": [{"metric": "fairness.equalised_odds_difference", "max": 0.1}]}},
+        "Did you mean 'fairness.equalized_odds_difference'?",
+    ),
     ({"formats": ["pdf"]}, "formats: no report format is called 'pdf'"),
     ({"checks": ["fairnes"]}, "Did you mean 'fairness'?"),
 ]
@@ -201,8 +235,15 @@ def test_a_disk_that_is_full_leaves_nothing_behind(audit_yaml, tmp_path):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 
-    done = subprocess.run([sys.executable, "-m", "raikit", "audit", str(config), "--out", "run"], cwd=tmp_path, preexec_fn=limit,
-                          capture_output=True, text=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-m", "raikit", "audit", str(config), "--out", "run"],
+        cwd=tmp_path,
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        timeout=300,
+    )
     assert done.returncode == 2, done.stderr
     assert "cannot write" in done.stderr
     assert not (tmp_path / "run").exists()

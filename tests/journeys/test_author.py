@@ -24,12 +24,15 @@ class Longest(raikit.Check):
             findings=[raikit.Finding(sentence="The longest id was measured.", metrics=["names.longest"])],
         )
 '''
-PACKAGE = CHECK.replace("import raikit\n", "import raikit\n\nraikit_api = 1\n", 1) + '''
+PACKAGE = (
+    CHECK.replace("import raikit\n", "import raikit\n\nraikit_api = 1\n", 1)
+    + """
 
 @raikit.hookimpl
 def raikit_checks():
     return [Longest]
-'''
+"""
+)
 
 
 @pytest.fixture
@@ -49,7 +52,10 @@ def check(run, name):
 
 
 def test_a_package_appears_in_the_report_and_can_be_gated_on(raikit, audit_yaml, site, tmp_path):
-    gate = {"rules": [{"metric": "names.longest", "max": 3}], "required": [{"check": "names.longest", "version": ">=2"}]}
+    gate = {
+        "rules": [{"metric": "names.longest", "max": 3}],
+        "required": [{"check": "names.longest", "version": ">=2"}],
+    }
     config = audit_yaml(checks=["names", "performance.classification"], gate=gate, formats=["html", "md", "json"])
     raikit("audit", config, "--out", "run", code=1, **site)
     found = check(tmp_path / "run", "names.longest")

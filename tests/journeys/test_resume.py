@@ -40,18 +40,34 @@ def notes(rows=400, seed=0):
     y = rng.integers(0, 2, rows)
     words = np.array([["calm", "quiet", "slow"], ["urgent", "loud", "fast"]])
     text = [" ".join(rng.choice(words[label if rng.random() < 0.8 else 1 - label], 3)) for label in y]
-    return pd.DataFrame({"note": text, "age": rng.normal(40, 10, rows) + 5 * y, "y": y, "sex": rng.choice(["F", "M"], rows),
-                         "split": np.where(np.arange(rows) % 4 == 0, "test", "train")})
+    return pd.DataFrame(
+        {
+            "note": text,
+            "age": rng.normal(40, 10, rows) + 5 * y,
+            "y": y,
+            "sex": rng.choice(["F", "M"], rows),
+            "split": np.where(np.arange(rows) % 4 == 0, "test", "train"),
+        }
+    )
 
 
 @pytest.fixture
 def trained(audit_yaml, tmp_path):
     """A configuration that trains; two local checks, of which one can end the process."""
     (tmp_path / "checks.py").write_text(COUNTING)
-    data = {"id": None, "sensitive": ["sex"], "split": "split",
-            "inputs": {"note": {"modality": "text"}, "facts": {"modality": "tabular", "columns": ["age"]}}}
-    return audit_yaml(notes(), checks=["performance.classification", "counts", "kills"], data=data,
-                      model={"train": {"kind": "fusion", "epochs": 4, "width": 16}}, plugins={"local": ["checks.py"]})
+    data = {
+        "id": None,
+        "sensitive": ["sex"],
+        "split": "split",
+        "inputs": {"note": {"modality": "text"}, "facts": {"modality": "tabular", "columns": ["age"]}},
+    }
+    return audit_yaml(
+        notes(),
+        checks=["performance.classification", "counts", "kills"],
+        data=data,
+        model={"train": {"kind": "fusion", "epochs": 4, "width": 16}},
+        plugins={"local": ["checks.py"]},
+    )
 
 
 def comparable(folder):
@@ -65,8 +81,12 @@ def comparable(folder):
 
 
 def start(config, out, *options):
-    return subprocess.Popen([sys.executable, "-m", "raikit", "audit", str(config), "--out", str(out), *options],
-                            cwd=config.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        [sys.executable, "-m", "raikit", "audit", str(config), "--out", str(out), *options],
+        cwd=config.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def kill_when(process, happened):
@@ -90,7 +110,9 @@ def test_killed_in_training_and_again_while_scoring_the_result_is_the_same(train
     run = tmp_path / "run"
     moments = [lambda: any((run / ".work" / "training").glob("*")), lambda: (run / "model").exists()]
     for index, moment in enumerate(moments):
-        assert kill_when(start(trained, run, *(["--resume"] if index else [])), moment), "it had ended before it was killed"
+        assert kill_when(start(trained, run, *(["--resume"] if index else [])), moment), (
+            "it had ended before it was killed"
+        )
         assert not (run / "audit.json").exists()
     code, output = finish(trained, run, "--resume")
     assert code == 0, output

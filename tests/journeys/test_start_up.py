@@ -18,7 +18,10 @@ def test_nothing_heavy_is_imported(arguments):
 
 def test_importing_raikit_costs_nothing():
     code = "import sys; import raikit; print(*sys.modules)"
-    loaded = {name.split(".")[0] for name in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()}
+    loaded = {
+        name.split(".")[0]
+        for name in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()
+    }
     assert not loaded & HEAVY
 
 

@@ -8,13 +8,34 @@ from raikit.address import Pattern, format, parse, quote, text
 from raikit.errors import ConfigError
 
 anything = st.text(min_size=0, max_size=20) | st.sampled_from(
-    ["", "null", " F", "F ", "a,b", "a=b", "[20, 30)", "x*y", 'say "no"', "a\\b", "a|b", "\u202eabc", "👩🏿‍🚀", "\x07", "\x85", "F" * 10_000]
+    [
+        "",
+        "null",
+        " F",
+        "F ",
+        "a,b",
+        "a=b",
+        "[20, 30)",
+        "x*y",
+        'say "no"',
+        "a\\b",
+        "a|b",
+        "\u202eabc",
+        "👩🏿‍🚀",
+        "\x07",
+        "\x85",
+        "F" * 10_000,
+    ]
 )
 names = st.sampled_from(["fairness.selection_rate", "performance.f1", "my_check.deep.name"])
 
 
-@given(names, st.dictionaries(anything, anything, max_size=3), st.dictionaries(anything, anything | st.none(), max_size=3),
-       st.lists(anything, max_size=2))
+@given(
+    names,
+    st.dictionaries(anything, anything, max_size=3),
+    st.dictionaries(anything, anything | st.none(), max_size=3),
+    st.lists(anything, max_size=2),
+)
 def test_format_and_parse_are_inverse_for_any_text(name, args, group, more):
     over = list(dict.fromkeys([*group, *more]))
     address = format(name, args=args, over=over, group=group)
@@ -47,7 +68,10 @@ def test_addresses_are_written_as_the_design_says(parts, written):
     assert format("fairness.x", **parts) == written
 
 
-@pytest.mark.parametrize("broken", ["", "x", "a.b[", "a.b[]", "a.b[c=]", "a.b(x)", "a.b[c]d", 'a.b[c="x]', "a.b[c,c]", "a.b[c= x]", "a.b(k=null)"])
+@pytest.mark.parametrize(
+    "broken",
+    ["", "x", "a.b[", "a.b[]", "a.b[c=]", "a.b(x)", "a.b[c]d", 'a.b[c="x]', "a.b[c,c]", "a.b[c= x]", "a.b(k=null)"],
+)
 def test_what_is_no_address_is_refused_with_the_place(broken):
     with pytest.raises(ConfigError, match="at character|metric"):
         parse(broken)

@@ -40,7 +40,11 @@ def test_a_good_file_is_read(write):
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("  target: y", "  taget: y", r"audit\.yaml, line 4: data\.taget: there is no such key\. Did you mean 'target'\?"),
+        (
+            "  target: y",
+            "  taget: y",
+            r"audit\.yaml, line 4: data\.taget: there is no such key\. Did you mean 'target'\?",
+        ),
         ("  target: y", "", r"line 2: data\.target: this key is required"),
         ("bins: [25, 40]", "bins: [40, 25]", r"line 5: data\.sensitive\.1: `bins` must rise"),
         ("bins: [25, 40]", "bin: [40, 25]", r"Did you mean 'bins'\?"),

@@ -7,11 +7,24 @@ from raikit.results import JudgedOver, Metric
 
 
 def metric(low, high, name="gap", **fields):
-    return Metric(name, (low + high) / 2, low=low, high=high, n=100, level=0.95, method="m", id=f"a.{name}[g]", over=["g"], **fields)
+    return Metric(
+        name,
+        (low + high) / 2,
+        low=low,
+        high=high,
+        n=100,
+        level=0.95,
+        method="m",
+        id=f"a.{name}[g]",
+        over=["g"],
+        **fields,
+    )
 
 
 def measured(*metrics, status="ok", name="a.check", **fields):
-    return CheckRecord(name=name, pillar="a", plugin="raikit", plugin_version="1.2", status=status, metrics=list(metrics), **fields)
+    return CheckRecord(
+        name=name, pillar="a", plugin="raikit", plugin_version="1.2", status=status, metrics=list(metrics), **fields
+    )
 
 
 def policy(*rules, **fields):
@@ -40,7 +53,10 @@ def test_a_rule_is_judged_on_the_whole_interval(rule, low, high, status):
     assert gate.verdict == {"pass": "pass", "inconclusive": "warn", "fail": "fail"}[status]
 
 
-@pytest.mark.parametrize(("asked", "code", "verdict"), [("pass", 0, "pass"), ("warn", 0, "warn"), ("fail", 1, "fail"), ("stop", 4, "inconclusive")])
+@pytest.mark.parametrize(
+    ("asked", "code", "verdict"),
+    [("pass", 0, "pass"), ("warn", 0, "warn"), ("fail", 1, "fail"), ("stop", 4, "inconclusive")],
+)
 def test_what_an_open_rule_means_is_the_policys_choice(asked, code, verdict):
     gate = judge(policy(AT_MOST, on_inconclusive=asked), [measured(metric(0.05, 0.2))])
     assert (gate.exit_code, gate.verdict) == (code, verdict)
@@ -128,7 +144,12 @@ def test_a_required_check_must_have_run_in_a_version_that_fits(required, status,
 
 
 def test_nothing_that_ran_is_exit_five():
-    assert judge(policy(), [measured(status="skipped", reason="x"), measured(name="b.c", status="deselected", reason="y")]).exit_code == 5
+    assert (
+        judge(
+            policy(), [measured(status="skipped", reason="x"), measured(name="b.c", status="deselected", reason="y")]
+        ).exit_code
+        == 5
+    )
     assert judge(policy(), [measured(status="error", reason="x")]).exit_code == 3
 
 

@@ -65,7 +65,9 @@ def test_a_bad_plugin_is_named_and_never_stops_the_others(install, source, statu
     assert says in record(registry, "bad").reason
     assert record(registry, "bad") in list(failed(registry.plugins))
     assert "other.rows" in registry.checks
-    assert {"performance", "fairness", "explainability", "privacy"} <= {plugin.name for plugin in registry.plugins if plugin.status == "ok"}
+    assert {"performance", "fairness", "explainability", "privacy"} <= {
+        plugin.name for plugin in registry.plugins if plugin.status == "ok"
+    }
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,9 @@ def test_nobody_may_emit_another_ones_ids_unless_the_configuration_says_so(insta
     assert "belong to raikit" in entry.problem
     replaced = discover(PluginsConfig(replaces={"performance": "raikit-thief"}))
     assert replaced.checks["performance.rows"].problem is None
-    assert {entry.plugin for entry in replaced.checks.values() if entry.check.prefix() == "performance"} == {"raikit-thief"}
+    assert {entry.plugin for entry in replaced.checks.values() if entry.check.prefix() == "performance"} == {
+        "raikit-thief"
+    }
 
 
 def test_a_disabled_plugin_is_listed_and_not_imported(install):
@@ -116,7 +120,9 @@ def test_a_disabled_plugin_is_listed_and_not_imported(install):
 
 
 def test_every_check_of_a_local_file_is_collected_without_a_hook(tmp_path):
-    (tmp_path / "checks.py").write_text("import raikit\n" + good().split("raikit_api = 1")[1].split("@raikit")[0].replace("\n    ", "\n"))
+    (tmp_path / "checks.py").write_text(
+        "import raikit\n" + good().split("raikit_api = 1")[1].split("@raikit")[0].replace("\n    ", "\n")
+    )
     registry = discover(PluginsConfig(local=["checks.py"]), tmp_path)
     assert registry.checks["mine.rows"].plugin == "local"
     with pytest.raises(ConfigError, match="no file 'chekcs.py'"):

@@ -28,8 +28,16 @@ def test_infinite_ends_are_refused_because_json_has_none():
 
 
 def test_numpy_scalars_survive_the_way_through_json():
-    metric = Metric("f1", np.float32(0.5), low=np.float64(0), high=np.int64(1), n=np.int64(7), method="m",
-                    over=["g"], group={"g": np.int64(3)})
+    metric = Metric(
+        "f1",
+        np.float32(0.5),
+        low=np.float64(0),
+        high=np.int64(1),
+        n=np.int64(7),
+        method="m",
+        over=["g"],
+        group={"g": np.int64(3)},
+    )
     result = CheckResult.model_validate_json(CheckResult(metrics=[metric]).model_dump_json())
     assert result.metrics[0].n == 7
     assert result.metrics[0].address("x") == "x.f1[g=3]"

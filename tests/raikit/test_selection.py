@@ -39,7 +39,9 @@ class Accuracy(Check):
 def config(tmp_path):
     def config(checks="", sets=(), rules=""):
         path = tmp_path / "audit.yaml"
-        path.write_text(f"name: m\ndata: {{path: a.csv, target: y}}\nmodel: {{load: {{kind: predictions}}}}\n{checks}\n{rules}\n")
+        path.write_text(
+            f"name: m\ndata: {{path: a.csv, target: y}}\nmodel: {{load: {{kind: predictions}}}}\n{checks}\n{rules}\n"
+        )
         return load(path, sets)
 
     return config
@@ -79,16 +81,27 @@ def test_what_runs(config, checks, options, names):
 
 def test_a_check_that_does_not_run_has_its_reason(config):
     items = planned(config())
-    assert (items["fairness.search"].status, items["fairness.search"].reason) == ("skipped", "slow: ask for it by name or with --all")
+    assert (items["fairness.search"].status, items["fairness.search"].reason) == (
+        "skipped",
+        "slow: ask for it by name or with --all",
+    )
     assert planned(config(), exclude=["fairness"])["fairness.groups"].reason == "left out by --exclude"
-    assert planned(config("checks: {performance: }"))["fairness.groups"].reason == "not named by checks in the configuration"
+    assert (
+        planned(config("checks: {performance: }"))["fairness.groups"].reason
+        == "not named by checks in the configuration"
+    )
 
 
 def test_options_of_a_pillar_go_to_its_checks_and_a_checks_own_win(config):
     items = planned(config("checks: {fairness: {intersections: 1}, fairness.search: {intersections: 3}}"))
     assert items["fairness.groups"].options.intersections == 1
     assert items["fairness.search"].options.intersections == 3
-    assert planned(config("checks: {fairness: }", ["checks.fairness.intersections=4"]))["fairness.groups"].options.intersections == 4
+    assert (
+        planned(config("checks: {fairness: }", ["checks.fairness.intersections=4"]))[
+            "fairness.groups"
+        ].options.intersections
+        == 4
+    )
     own = planned(config(sets=["checks.fairness.groups.intersections=5"]))
     assert own["fairness.groups"].options.intersections == 5
 
@@ -97,9 +110,18 @@ def test_options_of_a_pillar_go_to_its_checks_and_a_checks_own_win(config):
     ("checks", "says"),
     [
         ("checks: {fairnes: {}}", r"line 4: checks\.fairnes: no check or pillar .* Did you mean 'fairness'\?"),
-        ("checks: {fairness: {intersection: 1}}", r"line 4: checks\.fairness\.intersection: .*Did you mean 'intersections'\?"),
-        ("checks: {fairness.groups: {intersection: 1}}", r"checks\.fairness\.groups\.intersection: .*Did you mean 'intersections'\?"),
-        ("checks: {fairness.groups: {intersections: 0}}", r"checks\.fairness\.groups\.intersections: .*greater than or equal to 1, not 0"),
+        (
+            "checks: {fairness: {intersection: 1}}",
+            r"line 4: checks\.fairness\.intersection: .*Did you mean 'intersections'\?",
+        ),
+        (
+            "checks: {fairness.groups: {intersection: 1}}",
+            r"checks\.fairness\.groups\.intersection: .*Did you mean 'intersections'\?",
+        ),
+        (
+            "checks: {fairness.groups: {intersections: 0}}",
+            r"checks\.fairness\.groups\.intersections: .*greater than or equal to 1, not 0",
+        ),
         ("checks: {fairness: 3}", r"checks\.fairness: give options as a mapping"),
     ],
 )
@@ -117,7 +139,10 @@ def test_an_unknown_name_on_the_command_line_is_found(config, option):
 @pytest.mark.parametrize(
     ("rule", "says"),
     [
-        ("fairness.selection_rat", r"line 5: gate\.rules\.0\.metric: no selected check produces .* Did you mean 'fairness.selection_rate'\?"),
+        (
+            "fairness.selection_rat",
+            r"line 5: gate\.rules\.0\.metric: no selected check produces .* Did you mean 'fairness.selection_rate'\?",
+        ),
         ("fairness.worst_group", r"comes from fairness\.search, which does not run \(slow"),
     ],
 )
@@ -127,7 +152,9 @@ def test_a_rule_that_no_selected_check_can_produce_stops_before_data_is_read(con
         refuse_unreachable_rules(loaded, plan(loaded, REGISTRY), REGISTRY)
 
 
-@pytest.mark.parametrize("rule", ["fairness.selection_rate[sex=F]", "fairness.equalized_odds_difference", "*", "performance.*"])
+@pytest.mark.parametrize(
+    "rule", ["fairness.selection_rate[sex=F]", "fairness.equalized_odds_difference", "*", "performance.*"]
+)
 def test_a_rule_that_can_be_produced_goes_on(config, rule):
     loaded = config(rules=f"gate: {{rules: [{{metric: '{rule}', max: 1}}]}}")
     refuse_unreachable_rules(loaded, plan(loaded, REGISTRY), REGISTRY)

@@ -1,7 +1,7 @@
 import pytest
 
-from raikit.gate import judge
 from raikit.config.schema import GateConfig
+from raikit.gate import judge
 from raikit.record import CheckRecord, DataRecord, Gate, Record, Rule
 from raikit.results import Finding, Metric
 from raikit.summary import compose, sort_rules, spelt
@@ -10,14 +10,28 @@ from raikit.summary import compose, sort_rules, spelt
 def record(*rows, checks=(), **gate):
     code = {"fail": 1, "error": 3, "inconclusive": 4}.get(gate.get("verdict", "pass"), 0)
     made = Gate(rules=list(rows), exit_code=gate.pop("exit_code", code), verdict=gate.pop("verdict", "pass"), **gate)
-    made = Record(name="m", verdict=made.verdict, gate=made, checks=list(checks), data=DataRecord(limits=["Nobody real is in it."]))
+    made = Record(
+        name="m",
+        verdict=made.verdict,
+        gate=made,
+        checks=list(checks),
+        data=DataRecord(limits=["Nobody real is in it."]),
+    )
     made.summary = compose(made)
     return made
 
 
 def rule(status, value=0.2, limit=0.1, metric="a.gap", **fields):
-    return Rule(id=metric, sentence=f"{metric} is at most {limit}", metric=metric, limit=limit, bound="max", value=value,
-                status=status, **fields)
+    return Rule(
+        id=metric,
+        sentence=f"{metric} is at most {limit}",
+        metric=metric,
+        limit=limit,
+        bound="max",
+        value=value,
+        status=status,
+        **fields,
+    )
 
 
 @pytest.mark.parametrize(
@@ -28,7 +42,10 @@ def rule(status, value=0.2, limit=0.1, metric="a.gap", **fields):
         (record(rule("fail"), rule("pass"), verdict="fail"), "No. One of two rules is broken."),
         (record(rule("fail"), rule("fail"), rule("pass"), verdict="fail"), "No. Two of three rules are broken."),
         (record(rule("inconclusive"), verdict="warn"), "Yes, with one warning."),
-        (record(rule("inconclusive"), rule("inconclusive"), verdict="inconclusive"), "Not decided. Two rules need more data."),
+        (
+            record(rule("inconclusive"), rule("inconclusive"), verdict="inconclusive"),
+            "Not decided. Two rules need more data.",
+        ),
         (record(rule("missing"), verdict="error"), "Cannot say. The audit is incomplete."),
         (record(), "Measured, not judged. The policy has no rules."),
         (record(exit_code=5, verdict="error"), "Cannot say. No check ran."),
@@ -55,15 +72,27 @@ def test_what_broke_a_rule_is_said_first_and_an_intersection_does_not_repeat_its
 
 
 def test_nothing_that_did_not_run_is_left_out():
-    checks = [check("a.skipped", status="skipped", reason="no column"), check("a.bad", status="error", reason="ValueError: x"),
-              check("a.out", status="deselected", reason="left out by --exclude")]
+    checks = [
+        check("a.skipped", status="skipped", reason="no column"),
+        check("a.bad", status="error", reason="ValueError: x"),
+        check("a.out", status="deselected", reason="left out by --exclude"),
+    ]
     said = record(checks=checks, verdict="error").summary.not_measured
-    assert said == ["a.bad: the check crashed (ValueError: x).", "a.skipped: skipped (no column).",
-                    "a.out: left out (left out by --exclude).", "Nobody real is in it."]
+    assert said == [
+        "a.bad: the check crashed (ValueError: x).",
+        "a.skipped: skipped (no column).",
+        "a.out: left out (left out by --exclude).",
+        "Nobody real is in it.",
+    ]
 
 
 def test_what_would_change_the_answer_names_the_way():
-    made = record(rule("fail", value=0.16), rule("inconclusive", value=0.11, rows_needed=3000), rule("inconclusive"), verdict="fail")
+    made = record(
+        rule("fail", value=0.16),
+        rule("inconclusive", value=0.11, rows_needed=3000),
+        rule("inconclusive"),
+        verdict="fail",
+    )
     first, second, third = made.summary.what_would_change
     assert "must fall from 0.16 to 0.1" in first
     assert "about 3,000 rows in all would decide it" in second
@@ -71,8 +100,14 @@ def test_what_would_change_the_answer_names_the_way():
 
 
 def test_rules_are_sorted_worst_first_and_nearest_to_the_limit_first():
-    rows = [rule("pass", metric="a.p"), rule("missing", value=None, metric="a.m"), rule("inconclusive", metric="a.i"),
-            rule("fail", severity="warn", metric="a.w"), rule("fail", value=0.5, metric="a.far"), rule("fail", value=0.11, metric="a.near")]
+    rows = [
+        rule("pass", metric="a.p"),
+        rule("missing", value=None, metric="a.m"),
+        rule("inconclusive", metric="a.i"),
+        rule("fail", severity="warn", metric="a.w"),
+        rule("fail", value=0.5, metric="a.far"),
+        rule("fail", value=0.11, metric="a.near"),
+    ]
     assert [row.metric for row in sort_rules(rows)] == ["a.near", "a.far", "a.w", "a.i", "a.m", "a.p"]
 
 

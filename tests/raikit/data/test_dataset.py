@@ -20,7 +20,9 @@ def opened(tmp_path):
     def opened(table, trains=False, needs_inputs=False, extra=(), **config):
         table.to_parquet(tmp_path / "cases.parquet", index=False)
         config = DataConfig.model_validate({"path": "cases.parquet", "target": "y", **config})
-        return Dataset.open(config, tmp_path, error=error, trains=trains, needs_inputs=needs_inputs, extra_columns=extra)
+        return Dataset.open(
+            config, tmp_path, error=error, trains=trains, needs_inputs=needs_inputs, extra_columns=extra
+        )
 
     return opened
 
@@ -77,20 +79,40 @@ def test_the_positive_class_stands_last_and_is_asked_for_if_it_is_text(opened):
 @pytest.mark.parametrize(
     ("frame", "config", "says"),
     [
-        (table(), {"sensitive": ["sexx"]}, r"data\.sensitive\.0: no column 'sexx' in cases\.parquet\. Did you mean 'sex'\? Columns there: sex, y"),
+        (
+            table(),
+            {"sensitive": ["sexx"]},
+            r"data\.sensitive\.0: no column 'sexx' in cases\.parquet\. Did you mean 'sex'\? Columns there: sex, y",
+        ),
         (table(), {"target": "z"}, r"data\.target: no column 'z'"),
-        (table(case=["a"] * 2 + [f"c{i}" for i in range(38)]), {"id": "case"}, r"data\.id \(case\) must be unique; 'a' stands 2 times"),
+        (
+            table(case=["a"] * 2 + [f"c{i}" for i in range(38)]),
+            {"id": "case"},
+            r"data\.id \(case\) must be unique; 'a' stands 2 times",
+        ),
         (table(case=[None] + [f"c{i}" for i in range(39)]), {"id": "case"}, r"row 1: data\.id \(case\) is missing"),
         (table().assign(y=[0.0, None] + [1.0, 0.0] * 19), {}, r"row 2 \(id 1\): data\.target \(y\) is missing"),
         (table().assign(y=1), {}, r"has one class, 1"),
-        (table(n=range(40)), {"sensitive": ["n"]}, r"data\.sensitive\.0: 'n' has 40 different numbers; bin them, for example \{column: n, bins: \["),
+        (
+            table(n=range(40)),
+            {"sensitive": ["n"]},
+            r"data\.sensitive\.0: 'n' has 40 different numbers; bin them, for example \{column: n, bins: \[",
+        ),
         (table().assign(sex="F"), {"sensitive": ["sex"]}, "every sensitive column is constant"),
-        (table(name=[f"n{i}" for i in range(40)]), {"sensitive": ["name"], "max_groups": 10}, r"'name' has 40 groups, more than data\.max_groups"),
+        (
+            table(name=[f"n{i}" for i in range(40)]),
+            {"sensitive": ["name"], "max_groups": 10},
+            r"'name' has 40 groups, more than data\.max_groups",
+        ),
         (table(w=[-1.0] + [1.0] * 39), {"weight": "w"}, r"row 1 \(id 0\): data\.weight \(w\) is negative"),
         (table(w=0.0), {"weight": "w"}, r"every data\.weight \(w\) is zero"),
         (table(w=[np.nan] + [1.0] * 39), {"weight": "w"}, r"row 1 \(id 0\): data\.weight \(w\) is no number"),
         (table(score=["a", "b"] * 20), {"sensitive": ["score"]}, r"the name 'score' is taken in predictions\.parquet"),
-        (table(s=["test"] * 20 + ["train"] * 20).assign(y=[1] * 20 + [0, 1] * 10), {"split": "s"}, r"every row of the split 'test' has the class 1"),
+        (
+            table(s=["test"] * 20 + ["train"] * 20).assign(y=[1] * 20 + [0, 1] * 10),
+            {"split": "s"},
+            r"every row of the split 'test' has the class 1",
+        ),
         (table(), {"target": ["y", "sex"]}, "multilabel"),
     ],
 )
@@ -107,8 +129,13 @@ def test_a_model_needs_inputs(opened):
 
 def test_many_rows_open_with_whole_clusters_in_one_split(opened):
     rows = 300_000
-    data = opened(table(rows, patient=np.arange(rows) // 7, age=np.arange(rows) % 90),
-                  sensitive=["sex", {"column": "age", "quantiles": 4}], cluster="patient", split={"test": 0.3}, trains=True)
+    data = opened(
+        table(rows, patient=np.arange(rows) // 7, age=np.arange(rows) % 90),
+        sensitive=["sex", {"column": "age", "quantiles": 4}],
+        cluster="patient",
+        split={"test": 0.3},
+        trains=True,
+    )
     assert sum(data.splits.values()) == rows
     assert data.roles.groupby("patient")["split"].nunique().max() == 1
 
@@ -121,14 +148,25 @@ def media(tmp_path):
     (tmp_path / "a.png").write_bytes(png((255, 0, 0)))
     (tmp_path / "clear.png").write_bytes(png((0, 0, 0, 0), mode="RGBA"))
     soundfile.write(tmp_path / "a.wav", np.stack([np.full(100, 0.5), np.full(100, -0.25)], axis=1), 8000)
-    return {"photo": {"modality": "image"}, "voice": {"modality": "audio"}, "note": {"modality": "text"},
-            "facts": {"modality": "tabular", "columns": ["age", "kind"]}}
+    return {
+        "photo": {"modality": "image"},
+        "voice": {"modality": "audio"},
+        "note": {"modality": "text"},
+        "facts": {"modality": "tabular", "columns": ["age", "kind"]},
+    }
 
 
 def cases(**changes):
-    rows = {"photo": ["a.png", "clear.png", None, "a.png"], "voice": ["a.wav", None, "a.wav", "a.wav"],
-            "note": ["hello", None, "", "NA"], "age": [1.0, np.nan, 3.0, 4.0], "kind": ["x", "y", None, "x"],
-            "y": [0, 1, 0, 1], "sex": ["F", "M", "F", "M"], "case": ["c1", "c2", "c3", "c4"]}
+    rows = {
+        "photo": ["a.png", "clear.png", None, "a.png"],
+        "voice": ["a.wav", None, "a.wav", "a.wav"],
+        "note": ["hello", None, "", "NA"],
+        "age": [1.0, np.nan, 3.0, 4.0],
+        "kind": ["x", "y", None, "x"],
+        "y": [0, 1, 0, 1],
+        "sex": ["F", "M", "F", "M"],
+        "case": ["c1", "c2", "c3", "c4"],
+    }
     return pd.DataFrame({**rows, **changes})
 
 

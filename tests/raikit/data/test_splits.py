@@ -11,7 +11,9 @@ from raikit.errors import DataError
 
 def split_of(config, column=None, *, rows=200, units=None, trains=True, seed=0, target=None):
     target = target if target is not None else pd.Series(np.arange(rows) % 2)
-    return assign(config, column, target, units, trains=trains, stratify=True, rng=np.random.default_rng(seed), file="a.csv")
+    return assign(
+        config, column, target, units, trains=trains, stratify=True, rng=np.random.default_rng(seed), file="a.csv"
+    )
 
 
 @given(st.integers(0, 1000), st.integers(5, 60), st.floats(0.1, 0.4), st.floats(0.05, 0.3))

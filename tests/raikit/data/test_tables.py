@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from raikit.data.tables import column_names, read_table
 from raikit.errors import DataError
 
-cells = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00\r\n"), min_size=1, max_size=12).filter(
-    lambda cell: not cell.strip().lstrip("+-").replace(".", "").replace("e", "").isdigit()
-)
+cells = st.text(
+    st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00\r\n"), min_size=1, max_size=12
+).filter(lambda cell: not cell.strip().lstrip("+-").replace(".", "").replace("e", "").isdigit())
 
 
 @pytest.fixture

@@ -13,7 +13,11 @@ import pytest
 from raikit import address, stats
 from raikit.address import Pattern
 from raikit.testing import context, run_check
+from raikit_fairness.cells import count_cells
 from raikit_fairness.check import Groups
+from raikit_fairness.disparities import Ratios, of_odds
+from raikit_fairness.estimates import Settings
+from raikit_fairness.rates import binary_estimates
 
 
 def audit(table, sensitive=("sex",), *, options=None, **roles):
@@ -266,3 +270,46 @@ def test_loading_the_plugin_imports_nothing_heavy():
             "print([m for m in ('numpy', 'pandas', 'scipy', 'sklearn', 'fairlearn', 'torch') if m in sys.modules])")
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"
+
+
+def test_the_ratio_of_equalized_odds_ends_where_the_smaller_of_both_ratios_may():
+    rng = np.random.default_rng(3)
+    table = pd.DataFrame({"sex": rng.choice(["F", "M", "X"], 1500), "target": rng.integers(0, 2, 1500)})
+    hit = 0.15 + 0.5 * table.target + 0.2 * ((table.sex == "F") & (table.target == 0))
+    table["prediction"] = (rng.random(1500) < hit).astype(int)
+    found, _ = audit(table, options={"draws": 20_000})
+    odds, tpr, fpr = (found[f"fairness.{name}_ratio[sex]"]
+                      for name in ("equalized_odds", "equal_opportunity", "false_positive_rate"))
+    assert odds.value == fpr.value < tpr.value
+    assert odds.low == fpr.low < tpr.low
+    assert fpr.high < odds.high < tpr.high  # wider than the one ratio for having looked at two
+
+
+def test_a_group_of_few_clusters_is_left_out_where_others_can_be_judged():
+    table = clustered(0.3)
+    table.loc[table.voice.isin(["0", "6", "12"]), "accent"] = "rare"
+    gap = audit(table, ["accent"], cluster=["voice", "picture"])[0]["fairness.demographic_parity_difference[accent]"]
+    assert "accent=rare" in gap.judged.left_out
+    assert gap.judged.high < gap.high
+    assert gap.flags == []
+
+
+@pytest.mark.parametrize("cluster", [(), ("c",)])
+def test_the_ends_of_an_odds_gap_are_groups_of_the_stratum_that_has_it(cluster):
+    table = pd.concat([rows_with({"F": 0.1, "M": 0.1, "X": 0.1}, 400)]).assign(c=lambda t: (t.index % 60).astype(str))
+    table.loc[(table.sex == "M") & (table.target == 0) & (table.index % 2 == 0), "prediction"] = 1
+    ctx = context(table, sensitive=["sex"], cluster=cluster, classes=[0, 1])
+    cells = count_cells(ctx, 1, 10)
+    feature = cells.features[0]
+    odds = binary_estimates(cells, feature, 1)[1]
+    gap = of_odds(odds, feature, {}, Settings(0.95, 2000, 30), 0, Ratios())[0]
+    assert feature.name(gap.best) == "sex=M"
+    assert gap.worst != gap.best
+
+
+def test_accuracy_of_several_classes_names_the_group_that_is_right_less_often():
+    table = rows_with({"F": 0.6, "M": 0.1}, 600)
+    table["target"] = table.target.where(np.arange(1200) % 3 > 0, 2)
+    table["prediction"] = table.prediction.where(table.target != 2, 2)
+    result = audit(table, task="multiclass", classes=[0, 1, 2])[1]
+    assert result.findings[0].sentence.startswith("Rows with sex=F are predicted right less often than sex=M (")

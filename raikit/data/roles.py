@@ -1,197 +1,218 @@
-"""What the columns are: ids, the target and its task, sensitive groups as text, clusters, weights."""
+"""Which column plays which role: names looked up under the key that gives them; ids, clusters, weights checked."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from raikit.address import text
-from raikit.data.tables import as_label, row_name
+import numpy as np
+import pandas as pd
+
+from raikit.check import Task
+from raikit.config.schema import DataConfig
+from raikit.data.batch import Modality
+from raikit.data.groups import as_text
+from raikit.data.tables import Rows, shown
 from raikit.errors import DataError, RaikitError, listed, nearest
 from raikit.predictions import RESERVED
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
+Key = Sequence[str | int]
+Error = Callable[[Key, str], RaikitError]
 
-    from raikit.config.schema import DataConfig, SensitiveConfig
-
-Error = Callable[[Sequence[str | int], str], RaikitError]
-
-_MOST_UNBINNED = 20
 _MOST_INTEGER_CLASSES = 20
 
 
-def need(columns: Sequence[str], known: Sequence[str], key: Sequence[str | int], error: Error, file: str) -> None:
-    """Refuse a column that is not there, with the nearest."""
-    for column in columns:
-        if column not in known:
-            raise error(
-                key, f"no column {column!r} in {file}.{nearest(column, known)} Columns there: {listed(known, 30)}."
-            )
+@dataclass(frozen=True)
+class Input:
+    """An input of the model: where its values stand in the table."""
+
+    name: str
+    modality: Modality
+    columns: tuple[str, ...]
 
 
-def refuse_reserved(names: Sequence[str], key: str, error: Error) -> None:
-    """Columns of predictions.parquet have fixed names; a role of the user's own may not take one of them."""
-    for name in names:
-        if name in RESERVED or name.startswith(("score.", "target.", "prediction.")):
-            raise error(
-                ("data", key), f"the name {name!r} is taken in predictions.parquet; rename this column of the table."
-            )
+def inputs_of(config: DataConfig) -> dict[str, Input]:
+    """The inputs with the columns that they read; one without `column` is called like its column."""
+    return {
+        name: Input(name, item.modality, tuple(item.columns) if item.columns else (item.column or name,))
+        for name, item in config.inputs.items()
+    }
 
 
-def ids(table: pd.DataFrame, column: str | None, file: str) -> pd.Series:
-    """The row ids: unique, none missing; row numbers from 0 where no column is named."""
-    import pandas as pd
-
-    if column is None:
-        return pd.Series(range(len(table)), name="id")
-    values = table[column].rename("id")
-    if values.isna().any():
-        raise DataError(f"{file}, row {int(values.isna().argmax()) + 1}: data.id ({column}) is missing.")
-    if values.duplicated().any():
-        twice = values[values.duplicated()].iloc[0]
-        raise DataError(
-            f"{file}: data.id ({column}) must be unique; {str(twice)!r} stands {int((values == twice).sum())} times."
-        )
-    return values
+def targets_of(config: DataConfig) -> list[str]:
+    """The target columns: one, or several if multilabel."""
+    return [config.target] if isinstance(config.target, str) else list(config.target)
 
 
-def task_of(target: pd.Series) -> str:
-    """Guess the task: two values are binary; text or at most 20 integers multiclass; other numbers regression."""
-    import pandas as pd
+def task_of(values: pd.Series[Any]) -> Task:
+    """Two values are binary; text or at most 20 different integers multiclass; other numbers regression.
 
-    distinct = target.dropna().unique()
+    Examples
+    --------
+    >>> task_of(pd.Series(["a", "b", "c"])), task_of(pd.Series([0.5, 1.5, 2.5]))
+    ('multiclass', 'regression')
+    """
+    distinct = values.dropna().unique()
     if len(distinct) <= 2:
         return "binary"
-    if not pd.api.types.is_numeric_dtype(target):
+    if not pd.api.types.is_numeric_dtype(values):
         return "multiclass"
-    whole = all(float(value).is_integer() for value in distinct[: _MOST_INTEGER_CLASSES + 1])
-    return "multiclass" if whole and len(distinct) <= _MOST_INTEGER_CLASSES else "regression"
+    if len(distinct) > _MOST_INTEGER_CLASSES:
+        return "regression"
+    return "multiclass" if all(float(value).is_integer() for value in distinct) else "regression"
 
 
-def target_of(
-    table: pd.DataFrame, config: DataConfig, names: pd.Series, file: str, error: Error
-) -> tuple[str, pd.Series]:
-    """The task and the target without missing values; labels as Python's own scalars, numbers as float64."""
-    import numpy as np
-    import pandas as pd
+def columns_of(config: DataConfig, extra: Sequence[str], there: Sequence[str], file: str, error: Error) -> list[str]:
+    """Every column that is to be read, each looked up under the key that names it.
 
-    column = str(config.target)
-    target = table[column]
-    if target.isna().any():
-        at = int(target.isna().to_numpy().argmax())
-        raise DataError(f"{row_name(file, at, names)}: data.target ({column}) is missing.")
-    task = config.task or task_of(target)
-    if task == "regression":
-        if not pd.api.types.is_numeric_dtype(target):
-            raise error(("data", "task"), f"a regression needs numbers, and {column!r} holds text.")
-        numbers = target.astype("float64")
-        if (bad := np.flatnonzero(~np.isfinite(numbers))).size:
-            raise DataError(f"{row_name(file, int(bad[0]), names)}: data.target ({column}) is infinite.")
-        return task, numbers.rename("target")
-    codes, distinct = pd.factorize(target)
-    labels = np.array([as_label(value) for value in distinct], dtype=object)
-    return task, pd.Series(labels[codes].tolist(), name="target")
+    Parameters
+    ----------
+    extra : sequence of str
+        Columns of predictions.
+    there : sequence of str
+        Columns of the file.
+
+    Raises
+    ------
+    ConfigError
+        A column that is not there, with the nearest; a target among the inputs; a name that predictions.parquet needs
+        for something else.
+    """
+    named = list(_named(config, extra))
+    for key, column in named:
+        if column not in there:
+            hint = nearest(column, there)
+            raise error(key, f"no column {column!r} in {file}.{hint} Columns there: {listed(there, 30)}.")
+    for item in inputs_of(config).values():
+        if leaked := [column for column in item.columns if column in targets_of(config)]:
+            raise error(("data", "inputs", item.name), f"{leaked[0]!r} is the target, which a model must not see.")
+    _refuse_reserved(config, error)
+    _refuse_two_shapes(config, error)
+    return list(dict.fromkeys(column for _, column in named))
 
 
-def classes_of(target: pd.Series, task: str, config: DataConfig, error: Error) -> tuple[list[Any], Any]:
-    """Classes in order ([negative, positive] if binary) and the positive one."""
-    if task == "regression":
-        return [], None
-    classes = sorted(target.unique().tolist(), key=lambda label: (str(type(label)), label))
-    if len(classes) < 2:
-        raise DataError(f"data.target ({config.target}) has one class, {classes[0]!r}; there is nothing to tell apart.")
-    if task != "binary":
-        return classes, None
-    if len(classes) != 2:
-        raise error(
-            ("data", "task"), f"binary, but {config.target!r} has {len(classes)} values ({listed(classes, 6)})."
+def _named(config: DataConfig, extra: Sequence[str]) -> Iterator[tuple[Key, str]]:
+    """Every column with the key under which audit.yaml names it."""
+    if config.id:
+        yield ("data", "id"), config.id
+    for item in inputs_of(config).values():
+        yield from ((("data", "inputs", item.name), column) for column in item.columns)
+    yield from ((("data", "target"), column) for column in targets_of(config))
+    yield from ((("data", "sensitive", index), feature.column) for index, feature in enumerate(config.sensitive))
+    yield from ((("data", "cluster"), column) for column in config.cluster)
+    if config.weight:
+        yield ("data", "weight"), config.weight
+    if config.split and config.split.column:
+        yield ("data", "split"), config.split.column
+    yield from ((("model", "load"), column) for column in extra)
+
+
+def _kept(config: DataConfig) -> Iterator[tuple[str, str]]:
+    """The columns that predictions.parquet takes over under their own names, with their keys."""
+    yield from (("sensitive", feature.column) for feature in config.sensitive)
+    yield from (("cluster", column) for column in config.cluster)
+    if config.weight:
+        yield "weight", config.weight
+
+
+def _refuse_reserved(config: DataConfig, error: Error) -> None:
+    for role, column in _kept(config):
+        # DuckDB does not tell upper from lower case
+        lower = column.lower()
+        if role == "cluster" and column == "id" == config.id:
+            continue
+        if lower in RESERVED or lower.startswith(("score.", "prediction.", "target.")):
+            raise error(
+                ("data", role),
+                f"predictions.parquet has a column of its own called {lower!r}; rename {column!r} in the table.",
+            )
+
+
+def _refuse_two_shapes(config: DataConfig, error: Error) -> None:
+    """A column has one shape in predictions.parquet: text, bins, or a weight."""
+    binned = {feature.column for feature in config.sensitive if feature.bins or feature.quantiles}
+    for column in config.cluster:
+        if column in binned:
+            raise error(
+                ("data", "cluster"),
+                f"{column!r} is binned under data.sensitive, and a cluster needs its "
+                "values; copy the column under another name.",
+            )
+    others = {column for role, column in _kept(config) if role != "weight"}
+    if config.weight in others:
+        raise error(("data", "weight"), f"{config.weight!r} has another role too; copy the column under another name.")
+    spellings: dict[str, str] = {}
+    for role, column in _kept(config):
+        if spellings.setdefault(column.lower(), column) != column:
+            raise error(
+                ("data", role),
+                f"{column!r} and {spellings[column.lower()]!r} differ only by upper and lower "
+                "case; rename one of them.",
+            )
+
+
+def ids_of(table: pd.DataFrame, column: str | None, file: str) -> pd.Series[Any]:
+    """The row ids, named ``id``: integers or text, unique; row numbers from 0 where no column is named.
+
+    Raises
+    ------
+    DataError
+        A missing id (its row is named) or one that stands twice (with both rows).
+    """
+    if column is None:
+        return pd.Series(np.arange(len(table)), name="id")
+    values = table[column]
+    if (missing := values.isna().to_numpy()).any():
+        raise DataError(f"{file}, row {int(missing.argmax()) + 1}: data.id ({column}) is missing.")
+    if not pd.api.types.is_integer_dtype(values):
+        values = as_text(values, column)
+    if (repeated := values.duplicated().to_numpy()).any():
+        second = int(repeated.argmax())
+        value = values.iloc[second]
+        first = int((values == value).to_numpy().argmax())
+        raise DataError(
+            f"{file}: data.id ({column}) must be unique; {shown(value)} stands {int((values == value).sum())} "
+            f"times, first in the rows {first + 1} and {second + 1}."
         )
-    positive = _positive(classes, config, error)
-    return [label for label in classes if label != positive] + [positive], positive
+    return values.rename("id")
 
 
-def _positive(classes: Sequence[Any], config: DataConfig, error: Error) -> Any:
-    if config.positive is None:
-        if {text(label) for label in classes} in ({"0", "1"}, {"false", "true"}):
-            return classes[1]
-        raise error(("data", "positive"), f"say which of {classes[0]!r} and {classes[1]!r} is the positive class.")
-    for label in classes:
-        if text(label) == text(config.positive):
-            return label
-    raise error(
-        ("data", "positive"), f"{config.positive!r} is no value of {config.target!r}; its values are {listed(classes)}."
-    )
+def clusters_of(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, pd.Series[Any]]:
+    """The cluster columns as text; null where there is no value, which makes the row a cluster of its own."""
+    return {column: as_text(table[column], column) for column in columns}
 
 
-def sensitive(table: pd.DataFrame, feature: SensitiveConfig, error: Error, index: int) -> pd.Series:
-    """A sensitive column as text; missing is null and a group of its own; numbers with many values are binned."""
-    import pandas as pd
+def weights_of(table: pd.DataFrame, column: str, rows: Rows) -> pd.Series[Any]:
+    """Sampling weights, float64.
 
-    values = table[feature.column]
-    key = ("data", "sensitive", index)
-    if feature.bins or feature.quantiles:
-        if not pd.api.types.is_numeric_dtype(values):
-            raise error(key, f"{feature.column!r} holds text, which cannot be binned.")
-        edges = feature.bins or _quantile_edges(values, int(feature.quantiles or 0))
-        return _binned(values, edges)
-    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    if numeric and values.nunique() > _MOST_UNBINNED:
-        proposal = ", ".join(f"{edge:g}" for edge in _quantile_edges(values, 4))
-        raise error(
-            key,
-            f"{feature.column!r} has {values.nunique()} different numbers; bin them, for example "
-            f"{{column: {feature.column}, bins: [{proposal}]}}.",
-        )
-    return as_text(values)
-
-
-def _quantile_edges(values: pd.Series, parts: int) -> list[float]:
-    inner = values.quantile([part / parts for part in range(1, parts)]).tolist()
-    return sorted({float(f"{edge:.3g}") for edge in inner})
-
-
-def _binned(values: pd.Series, edges: Sequence[float]) -> pd.Series:
-    """Bins closed on the left, open ends written as such: ``[-inf, 25)``, ``[25, 40)``, ``[40, inf)``."""
-    import numpy as np
-    import pandas as pd
-
-    ends = [-np.inf, *edges, np.inf]
-    names = np.array([f"[{low:g}, {high:g})" for low, high in itertools.pairwise(ends)], dtype=object)
-    numbers = values.to_numpy(dtype="float64", na_value=np.nan)
-    binned = names[np.searchsorted(np.asarray(edges), numbers, side="right")]
-    binned[np.isnan(numbers)] = None
-    return pd.Series(binned, index=values.index, name=values.name, dtype=object)
-
-
-def as_text(values: pd.Series) -> pd.Series:
-    """Values as an address writes them: 3.0 is ``3``, True is ``true``, dates are ISO; missing stays null."""
-    import numpy as np
-    import pandas as pd
-
-    codes, distinct = pd.factorize(values)
-    written = np.array([_written(value) for value in distinct] + [None], dtype=object)
-    return pd.Series(written[codes], index=values.index, name=values.name, dtype=object)
-
-
-def _written(value: Any) -> str:
-    if hasattr(value, "isoformat"):
-        return str(value.isoformat()).removesuffix("T00:00:00")
-    return text(as_label(value))
-
-
-def weights(table: pd.DataFrame, column: str, names: pd.Series, file: str) -> np.ndarray:
-    """Sampling weights: numbers, none negative, not all zero."""
-    import numpy as np
-    import pandas as pd
-
-    values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
+    Raises
+    ------
+    DataError
+        One that is missing, negative or no finite number (its row is named), or if all are zero.
+    """
+    values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     if (bad := np.flatnonzero(~np.isfinite(values))).size:
-        raise DataError(f"{row_name(file, int(bad[0]), names)}: data.weight ({column}) is no number.")
+        raise DataError(f"{rows.at(int(bad[0]))}: data.weight ({column}) is no finite number.")
     if (bad := np.flatnonzero(values < 0)).size:
-        raise DataError(f"{row_name(file, int(bad[0]), names)}: data.weight ({column}) is negative.")
+        raise DataError(f"{rows.at(int(bad[0]))}: data.weight ({column}) is negative.")
     if not values.any():
-        raise DataError(f"{file}: every data.weight ({column}) is zero.")
-    return values
+        raise DataError(f"{rows.file}: every data.weight ({column}) is zero.")
+    return pd.Series(values, name=column)
+
+
+def path_of(config: DataConfig, folder: Path, error: Error) -> Path:
+    """Where the table is; a missing file is a mistake in audit.yaml, so its line is named."""
+    path = folder / config.path
+    if not path.is_file():
+        problem = (
+            f"{path} is a folder; name one file" if path.is_dir() else f"there is no file {path.name} in {path.parent}"
+        )
+        raise error(("data", "path"), f"{problem}.")
+    return path
+
+
+def media_columns(inputs: Mapping[str, Input]) -> dict[str, Modality]:
+    """Columns of pictures and sounds."""
+    return {item.columns[0]: item.modality for item in inputs.values() if item.modality in ("image", "audio")}

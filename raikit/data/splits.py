@@ -2,149 +2,231 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import pandas as pd
+
+from raikit.config.schema import SplitConfig
+from raikit.data.roles import Error
+from raikit.data.tables import Rows, shown
 from raikit.errors import DataError, listed
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
-    from raikit.config.schema import SplitConfig
-
-ORDER = ("train", "validation", "test")
-_NAMES = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
+TRAIN, VALIDATION, TEST = ORDER = ("train", "validation", "test")
+_SPELLINGS = {name: name for name in ORDER} | {"val": VALIDATION, "valid": VALIDATION, "dev": VALIDATION}
 _DEFAULT_VALIDATION = 0.1
+_DRAWS = 20
+_MANY_UNITS = 10_000  # so many that one draw is as good as another
+
+Codes = np.ndarray  # int64, shape (n,)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the rows are wanted for, and what the drawing goes by.
+
+    Attributes
+    ----------
+    trains : bool
+        Whether a model is trained: then there must be rows to train on, and some are kept for validation.
+    only_test : bool
+        Whether the predictions stand in the table: then only test rows are of interest.
+    strata : ndarray of int64, shape (n,)
+        Rows of one number should be alike in every part.
+    clusters : mapping of name to Series of text
+    """
+
+    trains: bool
+    only_test: bool
+    strata: Codes
+    clusters: Mapping[str, pd.Series[Any]]
+    seed: int
 
 
 def assign(
-    config: SplitConfig | None,
-    column: pd.Series | None,
-    target: pd.Series,
-    units: pd.Series | None,
-    *,
-    trains: bool,
-    stratify: bool,
-    rng: np.random.Generator,
-    file: str,
-) -> np.ndarray:
-    """The split of each row.
+    config: SplitConfig | None, table: pd.DataFrame, rows: Rows, plan: Plan, error: Error
+) -> tuple[np.ndarray, list[str]]:
+    """The split of each row, and what there is to say about it.
 
-    Parameters
-    ----------
-    config : SplitConfig or None
-        None: all rows are ``test``, which only does when nothing is trained.
-    column : Series or None
-        The split column, if there is one.
-    units : Series or None
-        What is kept together: the cluster that ``split.by`` names, or the only one. None: rows.
-    trains : bool
-        Whether a model is trained, which needs rows of train and, for early stopping, of validation.
-    stratify : bool
-        Keep the shares of the classes alike.
+    Returns
+    -------
+    ndarray of str, shape (n,)
+        ``train``, ``validation`` or ``test``.
+    list of str
+        Sentences for the record.
 
     Raises
     ------
+    ConfigError
+        No split is named where one is needed, a name in the split column is unknown, or a needed split has no rows.
     DataError
-        An unknown split name, or a split that is needed and empty.
+        A row without a split; it is named.
     """
-    import numpy as np
-
+    column = config.column if config else None
+    notes: list[str] = []
     if column is not None:
-        split = _named(column, file)
-    elif config is not None and config.test is not None:
-        split = np.full(len(target), "train", dtype=object)
-        split[draw(units, target if stratify else None, config.test, rng, np.arange(len(target)))] = "test"
-    elif trains:
-        raise DataError(
-            "data.split: to train a model, name a split column or fractions such as {validation: 0.1, test: 0.2}."
-        )
+        split = _named(table[column], rows, error)
+    elif config is None or config.test is None or plan.only_test:
+        if plan.trains:
+            raise error(
+                ("data", "split"),
+                "a model that is trained is judged on rows that it has not seen: name a "
+                "split column, or say {validation: 0.1, test: 0.2}.",
+            )
+        if config is not None:
+            notes.append("The table holds the predictions, so nothing was drawn: every row is audited.")
+        split = np.full(len(table), TEST, dtype=object)
     else:
-        return np.full(len(target), "test", dtype=object)
-    share = _DEFAULT_VALIDATION if config is None or config.validation is None else config.validation
-    if trains and share and (split == "train").any() and not (split == "validation").any():
-        # the fraction is of all rows, so of what is left for train it is more
-        rest = np.flatnonzero(split == "train")
-        fraction = share if column is not None or config is None else share / (1 - (config.test or 0))
-        split[draw(units, target if stratify else None, fraction, rng, rest)] = "validation"
-    for name in ("train", "test") if trains else ("test",):
-        if not (split == name).any():
-            raise DataError(f"data.split: there are no rows in the split {name!r} of {file}.")
-    return split
+        split = np.full(len(table), TRAIN, dtype=object)
+        split[_drawn(split == TRAIN, config.test, plan, config, 0)] = TEST
+    if share := _validation_share(config, split, plan):
+        split[_drawn(split == TRAIN, share, plan, config, 1)] = VALIDATION
+        notes += _of_validation(config, split, plan)
+    if column is None and TRAIN in split and len(plan.clusters) > 1:
+        kept, *others = _kept_apart_first(config, list(plan.clusters))
+        notes.append(
+            f"Splits were drawn so that all rows of one {kept} are in one of them; rows of one "
+            f"{' or '.join(others)} may be in several."
+        )
+    for name in (TRAIN, TEST) if plan.trains else (TEST,):
+        if name not in split:
+            raise error(("data", "split"), f"no row of {rows.file} is in the split {name!r}.")
+    return split, notes
 
 
-def _named(column: pd.Series, file: str) -> np.ndarray:
-    import numpy as np
-    import pandas as pd
-
-    codes, distinct = pd.factorize(column)
-    names = [_NAMES.get(str(value).strip().lower()) for value in distinct]
-    if None in names:
-        unknown = [value for value, name in zip(distinct, names, strict=True) if name is None]
-        raise DataError(f"data.split ({column.name}): {listed(unknown, 5)} is no split; use train, validation, test.")
+def _named(values: pd.Series[Any], rows: Rows, error: Error) -> np.ndarray:
+    codes, distinct = pd.factorize(values)
     if (codes < 0).any():
-        raise DataError(f"{file}, row {int((codes < 0).argmax()) + 1}: data.split ({column.name}) is missing.")
+        raise DataError(f"{rows.at(int((codes < 0).argmax()))}: data.split ({values.name}) is missing.")
+    names = [_SPELLINGS.get(str(value).strip().lower()) for value in distinct]
+    if unknown := [shown(value) for value, name in zip(distinct, names, strict=True) if name is None]:
+        raise error(
+            ("data", "split"),
+            f"{values.name!r} holds {listed(unknown, 5)}; a split is called "
+            "train, validation (or val, valid, dev) or test.",
+        )
     return np.array(names, dtype=object)[codes]
 
 
-def draw(
-    units: pd.Series | None, target: pd.Series | None, fraction: float, rng: np.random.Generator, rows: np.ndarray
-) -> np.ndarray:
-    """Positions among `rows` of a random part, whole units together, stratified by the units' most frequent class.
+def _validation_share(config: SplitConfig | None, split: np.ndarray, plan: Plan) -> float:
+    """How much of train becomes validation: nothing if there is some already, or if nobody needs it."""
+    if plan.only_test or VALIDATION in split or TRAIN not in split:
+        return 0.0
+    asked: float | None = config.validation if config else None
+    if asked is None:
+        return _DEFAULT_VALIDATION if plan.trains else 0.0
+    # beside a fraction for test both are of all rows; beside a column it can only be of train
+    return min(1.0, asked / (1 - config.test)) if config and config.test else float(asked)
 
-    Within each stratum units are shuffled and taken until the stratum's share of rows is reached, so that the part is as
-    near to the fraction as whole units allow, and never empty.
+
+def _of_validation(config: SplitConfig | None, split: np.ndarray, plan: Plan) -> list[str]:
+    if VALIDATION not in split:
+        return ["All rows to train on belong to one cluster, so none could be kept for validation."]
+    if config and config.validation is not None:
+        return []
+    whole = _kept_apart_first(config, list(plan.clusters))
+    return [
+        f"No validation rows were named, so about {_DEFAULT_VALIDATION:.0%} of train was taken for it"
+        + (f", each {whole[0]} whole." if whole else ".")
+    ]
+
+
+def _kept_apart_first(config: SplitConfig | None, clusters: Sequence[str]) -> list[str]:
+    """The cluster columns, the one that is kept apart first."""
+    first = config.by if config and config.by else (clusters[0] if clusters else None)
+    return [name for name in clusters if name == first] + [name for name in clusters if name != first]
+
+
+def _drawn(among: np.ndarray, fraction: float, plan: Plan, config: SplitConfig | None, stage: int) -> np.ndarray:
+    """Positions of about `fraction` of the rows in `among`, whole clusters together."""
+    positions = np.flatnonzero(among)
+    order = _kept_apart_first(config, list(plan.clusters))
+    units = _units(plan.clusters[order[0]].iloc[positions]) if order else np.arange(len(positions))
+    rng = np.random.default_rng([plan.seed, 7001, stage])
+    drawn: np.ndarray = positions[draw(units, plan.strata[positions], fraction, rng)]
+    return drawn
+
+
+def _units(cluster: pd.Series[Any]) -> Codes:
+    """Numbers of what is kept together; a row without a cluster stands alone."""
+    codes, known = pd.factorize(cluster)
+    missing = codes < 0
+    alone = len(known) + np.cumsum(missing) - 1
+    return np.asarray(pd.factorize(np.where(missing, alone, codes))[0], dtype=np.int64)
+
+
+def draw(units: Codes, strata: Codes, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """Draw about a fraction of the rows, whole units together, each stratum in about the same proportion.
+
+    Parameters
+    ----------
+    units : ndarray of int64, shape (n,)
+        Rows of one number stay together; numbered from 0 without gaps.
+    strata : ndarray of int64, shape (n,)
+    fraction : float, in (0, 1)
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        At least one unit is drawn and one is left, unless there is only one, which is left.
+
+    Notes
+    -----
+    Systematic sampling: units are put in order of their mean stratum and size, ties at random, and every 1/fraction-th
+    is drawn from a random start, so that single rows are within one of the fraction in each stratum. Where a few
+    thousand units differ in size, the best of 20 draws is kept, by how far the counts of the strata are from the
+    fraction. A unit that is much larger than what is wanted is not drawn while there are others.
     """
-    import numpy as np
-    import pandas as pd
-
-    unit = np.arange(len(rows)) if units is None else _units(units.iloc[rows])
-    sizes = np.bincount(unit)
-    stratum = np.zeros(len(sizes), dtype=np.int64)
-    if target is not None:
-        codes, classes = pd.factorize(target.iloc[rows])
-        counts = np.bincount(unit * len(classes) + codes, minlength=len(sizes) * len(classes)).reshape(len(sizes), -1)
-        stratum = counts.argmax(axis=1)
-    taken = np.zeros(len(sizes), dtype=bool)
-    for name in np.unique(stratum):
-        members = rng.permutation(np.flatnonzero(stratum == name))
-        before = np.cumsum(sizes[members]) - sizes[members]
-        # a unit is taken if more than half of it lies below the share
-        taken[members[before + sizes[members] / 2 <= fraction * sizes[members].sum()]] = True
-    if not taken.any():
-        taken[rng.integers(len(sizes))] = True
-    return rows[taken[unit]]
-
-
-def _units(units: pd.Series) -> np.ndarray:
-    """Numbers of units from 0; a row without one is a unit of its own."""
-    import numpy as np
-    import pandas as pd
-
-    codes, distinct = pd.factorize(units)
-    alone = np.flatnonzero(codes < 0)
-    codes[alone] = len(distinct) + np.arange(len(alone))
-    return codes
+    sizes = np.bincount(units)
+    mean = np.bincount(units, weights=strata) / sizes
+    small = np.flatnonzero(sizes <= max(1.0, 1.5 * fraction * len(units)))
+    if len(sizes) < 2:
+        return np.zeros(len(units), dtype=bool)
+    if not len(small):
+        small = np.array([int(sizes.argmin())])
+    # what the units that are too large leave to the others
+    rate = min(1.0, fraction * len(units) / sizes[small].sum())
+    want = fraction * np.bincount(strata)
+    best, least = np.zeros(len(units), dtype=bool), np.inf
+    for _ in range(1 if sizes.max() == 1 or len(small) > _MANY_UNITS else _DRAWS):
+        order = small[np.lexsort((rng.random(len(small)), sizes[small], mean[small]))]
+        at = np.floor((np.arange(len(order) + 1)) * rate + rng.random())
+        taken = np.zeros(len(sizes), dtype=bool)
+        taken[order[np.diff(at) > 0]] = True
+        if not taken.any():
+            taken[rng.choice(small)] = True
+        if taken.all():
+            taken[rng.integers(len(sizes))] = False
+        chosen = taken[units]
+        off = float(np.abs(np.bincount(strata[chosen], minlength=len(want)) - want).sum())
+        if off < least:
+            best, least = chosen, off
+    return best
 
 
-def overlap(split: np.ndarray, clusters: pd.DataFrame) -> dict[str, str]:
-    """For each cluster column, how many of its values have rows both in train or validation and in test."""
-    told = {}
-    for name in clusters.columns:
-        test = set(clusters.loc[split == "test", name].dropna())
-        other = set(clusters.loc[split != "test", name].dropna())
-        both = test & other
-        if test and other:
-            told[name] = (
-                f"{len(both):,} of the {len(test):,} values in test are in train or validation too" if both else "none"
-            )
-    return told
+def strata_of(numbers: np.ndarray, classes: int) -> Codes:
+    """What a draw is stratified by: the class, the combination of labels, or the tenth that a number is in."""
+    if numbers.ndim == 2:
+        return np.asarray(np.unique(numbers, axis=0, return_inverse=True)[1], dtype=np.int64).reshape(-1)
+    if classes:
+        return numbers.astype(np.int64)
+    tenths = np.quantile(numbers, np.arange(1, 10) / 10)
+    return np.searchsorted(tenths, numbers, side="right").astype(np.int64)
+
+
+def overlap(split: np.ndarray, clusters: Mapping[str, pd.Series[Any]]) -> dict[str, str]:
+    """For each cluster column that is not apart, how many of its values have rows both in train and in test.
+
+    Examples
+    --------
+    >>> overlap(np.array(["train", "test", "test"]), {"speaker": pd.Series(["a", "a", "b"])})
+    {'speaker': '1 of 2 values are in both train and test'}
+    """
+    said = {}
+    for name, values in clusters.items():
+        train, test = (set(values[split == part].dropna().unique()) for part in (TRAIN, TEST))
+        if both := train & test:
+            said[name] = f"{len(both):,} of {len(train | test):,} values are in both train and test"
+    return said

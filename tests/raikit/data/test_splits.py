@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,32 +7,76 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raikit.config.schema import SplitConfig
-from raikit.data.splits import assign, overlap
-from raikit.errors import DataError
+from raikit.data.splits import Plan, assign, draw, overlap, strata_of
+from raikit.data.tables import Rows
+from raikit.errors import ConfigError, DataError
 
 
-def split_of(config, column=None, *, rows=200, units=None, trains=True, seed=0, target=None):
-    target = target if target is not None else pd.Series(np.arange(rows) % 2)
-    return assign(
-        config, column, target, units, trains=trains, stratify=True, rng=np.random.default_rng(seed), file="a.csv"
-    )
+def error(key, problem):
+    return ConfigError(f"{'.'.join(key)}: {problem}")
 
 
-@given(st.integers(0, 1000), st.integers(5, 60), st.floats(0.1, 0.4), st.floats(0.05, 0.3))
-def test_no_cluster_is_ever_in_two_splits(seed, clusters, test, validation):
+def split_of(config, table=None, *, rows=200, trains=True, only_test=False, clusters=None, seed=0, notes=False):
+    table = table if table is not None else pd.DataFrame({"n": range(rows)})
+    plan = Plan(trains, only_test, np.arange(len(table)) % 2, clusters or {}, seed)
+    split, said = assign(config, table, Rows("a.csv", list(range(len(table)))), plan, error)
+    return (split, said) if notes else split
+
+
+def text(values):
+    return pd.Series(values, dtype="str")
+
+
+@given(
+    st.integers(0, 10_000),
+    st.integers(3, 60),
+    st.floats(0.05, 0.5),
+    st.none() | st.floats(0.0, 0.4),
+    st.sampled_from(["even", "skewed", "gaps"]),
+)
+def test_no_cluster_is_ever_in_two_splits(seed, clusters, test, validation, shape):
     rng = np.random.default_rng(seed)
-    units = pd.Series(rng.integers(0, clusters, 400).astype(str))
-    split = split_of(SplitConfig(test=test, validation=validation), rows=400, units=units, seed=seed)
+    drawn = rng.integers(0, clusters, 300) if shape != "skewed" else (clusters * rng.random(300) ** 4).astype(int)
+    units = text(drawn.astype(str))
+    units[: 40 if shape == "gaps" else 0] = None
+    split = split_of(SplitConfig(test=test, validation=validation), rows=300, clusters={"unit": units}, seed=seed)
+    assert (split == "test").any()
+    assert (split == "train").any()
     assert pd.Series(split).groupby(units.to_numpy()).nunique().max() == 1
 
 
-def test_fractions_are_of_all_rows_and_stratified():
-    target = pd.Series([0] * 900 + [1] * 100)
-    split = split_of(SplitConfig(test=0.2, validation=0.1), target=target)
-    shares = pd.Series(split).value_counts(normalize=True)
-    assert shares["test"] == pytest.approx(0.2, abs=0.01)
-    assert shares["validation"] == pytest.approx(0.1, abs=0.01)
-    assert target[split == "test"].mean() == pytest.approx(0.1, abs=0.01)
+@given(st.integers(0, 10_000), st.integers(30, 400), st.floats(0.05, 0.9), st.integers(1, 6))
+def test_single_rows_are_drawn_within_one_of_the_fraction_in_each_class(seed, rows, fraction, classes):
+    rng = np.random.default_rng(seed)
+    strata = rng.integers(0, classes, rows)
+    drawn = draw(np.arange(rows), strata, fraction, rng)
+    assert abs(drawn.sum() - fraction * rows) <= 1
+    for name in range(classes):
+        assert abs(drawn[strata == name].sum() - fraction * (strata == name).sum()) <= 2
+
+
+def test_whole_clusters_come_as_near_to_the_fraction_and_the_classes_as_they_can():
+    rng = np.random.default_rng(0)
+    units = np.unique(rng.integers(0, 60, 2000), return_inverse=True)[1]
+    strata = (rng.random(60) < 0.3)[units].astype(int)
+    for seed in range(20):
+        drawn = draw(units, strata, 0.2, np.random.default_rng(seed))
+        assert drawn.mean() == pytest.approx(0.2, abs=0.03)
+        assert strata[drawn].mean() == pytest.approx(strata.mean(), abs=0.05)
+
+
+def test_a_cluster_that_is_half_of_the_table_is_left_in_train():
+    units = np.array([0] * 100 + list(range(1, 101)))
+    for seed in range(20):
+        drawn = draw(units, np.zeros(200, dtype=int), 0.2, np.random.default_rng(seed))
+        assert not drawn[:100].any()
+        assert drawn.sum() == 40
+
+
+def test_every_row_has_its_chance_to_be_drawn():
+    rows = np.arange(50)
+    counts = sum(draw(rows, rows % 3, 0.2, np.random.default_rng(seed)).astype(int) for seed in range(500))
+    assert 60 < counts.min() <= counts.max() < 140  # 100 expected, standard deviation 9
 
 
 def test_the_same_seed_gives_the_same_split_and_another_another():
@@ -39,42 +85,85 @@ def test_the_same_seed_gives_the_same_split_and_another_another():
     assert (split_of(config, seed=1) != split_of(config, seed=2)).any()
 
 
-def test_without_validation_a_tenth_of_train_is_taken_and_test_is_left_alone():
-    column = pd.Series(["train"] * 150 + ["test"] * 50, name="split")
-    split = split_of(SplitConfig(column="split"), column)
-    assert (split[150:] == "test").all()
-    assert (split == "validation").sum() == pytest.approx(15, abs=2)
-    assert (split_of(SplitConfig(column="split"), column, trains=False) == column).all()
+def test_fractions_are_of_all_rows():
+    shares = pd.Series(split_of(SplitConfig(test=0.2, validation=0.1), rows=1000)).value_counts()
+    assert shares.to_dict() == {"train": 700, "test": 200, "validation": 100}
 
 
-def test_rows_without_a_cluster_are_drawn_on_their_own():
-    units = pd.Series([None] * 100 + ["one"] * 100)
-    split = split_of(SplitConfig(test=0.3), units=units)
-    assert set(split[:100]) == {"train", "validation", "test"}
-    assert len(set(split[100:])) == 1
+def test_a_split_column_is_taken_as_it_is_in_any_usual_spelling():
+    table = pd.DataFrame({"part": ["train", "TEST", "val", "valid", "dev", "validation"]})
+    assert split_of(SplitConfig(column="part"), table).tolist() == ["train", "test"] + ["validation"] * 4
+
+
+def test_without_validation_a_tenth_of_train_is_taken_whole_and_only_if_a_model_is_trained():
+    table = pd.DataFrame({"part": ["train"] * 300 + ["test"] * 100})
+    units = text([str(row // 5) for row in range(400)])
+    split, said = split_of(SplitConfig(column="part"), table, clusters={"home": units}, notes=True)
+    assert (split[300:] == "test").all()
+    assert (split == "validation").sum() == 30
+    assert pd.Series(split).groupby(units.to_numpy()).nunique().max() == 1
+    assert said == ["No validation rows were named, so about 10% of train was taken for it, each home whole."]
+    assert set(split_of(SplitConfig(column="part"), table, trains=False)) == {"train", "test"}
+    assert set(split_of(SplitConfig(column="part", validation=0), table)) == {"train", "test"}
+
+
+def test_one_cluster_of_train_is_not_cut_for_validation():
+    table = pd.DataFrame({"part": ["train"] * 5 + ["test"] * 5})
+    split, said = split_of(SplitConfig(column="part"), table, clusters={"home": text(list("aaaaabcdef"))}, notes=True)
+    assert set(split) == {"train", "test"}
+    assert "one cluster" in said[0]
+
+
+def test_of_crossed_clusters_the_first_or_the_named_one_is_kept_apart_and_the_others_are_told():
+    rng = np.random.default_rng(0)
+    clusters = {name: text(rng.integers(0, 20, 400).astype(str)) for name in ("picture", "speaker")}
+    for by in (None, "speaker"):
+        split, said = split_of(SplitConfig(test=0.2, by=by), rows=400, clusters=clusters, notes=True)
+        apart = by or "picture"
+        assert pd.Series(split).groupby(clusters[apart].to_numpy()).nunique().max() == 1
+        assert any(f"all rows of one {apart} are in one" in sentence for sentence in said)
+        other = "picture" if by else "speaker"
+        assert set(overlap(split, clusters)) == {other}
+
+
+def test_overlap_counts_values_and_leaves_missing_ones_out():
+    split = np.array(["train", "train", "test", "test", "validation"])
+    clusters = {"speaker": text(["a", "b", "a", None, "c"]), "picture": text(["p", "q", "r", "s", "r"])}
+    assert overlap(split, clusters) == {"speaker": "1 of 2 values are in both train and test"}
+
+
+def test_predictions_need_no_drawing():
+    assert set(split_of(None, trains=False, only_test=True)) == {"test"}
+    split, said = split_of(SplitConfig(test=0.2), trains=False, only_test=True, notes=True)
+    assert set(split) == {"test"}
+    assert "every row is audited" in said[0]
+    assert set(split_of(None, trains=False)) == {"test"}
 
 
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        (["train", "tset"], r"data\.split \(split\): tset is no split"),
-        (["train", None], r"row 2: data\.split"),
-        (["train", "val"], "no rows in the split 'test'"),
-        (["test", "test"], "no rows in the split 'train'"),
+        (["train", "holdout", "test"], r"data\.split: 'part' holds 'holdout'; a split is called train, validation"),
+        (["train", "val", "val"], r"data\.split: no row of a\.csv is in the split 'test'"),
+        (["test", "test", "val"], r"data\.split: no row of a\.csv is in the split 'train'"),
     ],
 )
-def test_a_split_that_cannot_be_used_is_named(values, says):
-    with pytest.raises(DataError, match=says):
-        split_of(SplitConfig(column="split"), pd.Series(values, name="split"), target=pd.Series([0, 1]))
+def test_a_split_column_that_cannot_be_used_is_named(values, says):
+    with pytest.raises(ConfigError, match=says):
+        split_of(SplitConfig(column="part"), pd.DataFrame({"part": values}))
 
 
-def test_training_without_a_split_is_refused_and_judging_predictions_is_not():
-    with pytest.raises(DataError, match="name a split column or fractions"):
+def test_a_row_without_a_split_is_named():
+    with pytest.raises(DataError, match=r"a\.csv, row 2 \(id 1\): data\.split \(part\) is missing"):
+        split_of(SplitConfig(column="part"), pd.DataFrame({"part": ["train", None, "test"]}))
+
+
+def test_training_without_a_split_is_refused_with_a_proposal():
+    with pytest.raises(ConfigError, match=r"data\.split: .*say \{validation: 0\.1, test: 0\.2\}"):
         split_of(None)
-    assert set(split_of(None, trains=False)) == {"test"}
 
 
-def test_the_overlap_of_crossed_clusters_is_told():
-    clusters = pd.DataFrame({"picture": ["a", "a", "b", "b"], "speaker": ["x", "y", "x", "y"]})
-    told = overlap(np.array(["train", "train", "test", "test"]), clusters)
-    assert told == {"picture": "none", "speaker": "2 of the 2 values in test are in train or validation too"}
+def test_strata_are_classes_combinations_of_labels_or_tenths():
+    assert strata_of(np.array([0, 2, 1]), 3).tolist() == [0, 2, 1]
+    assert strata_of(np.array([[0, 1], [1, 0], [0, 1]]), 2).tolist() == [0, 1, 0]
+    assert np.bincount(strata_of(np.arange(100.0), 0)).tolist() == [10] * 10

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import re
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raikit.config.schema import SensitiveConfig
+from raikit.data.groups import as_text, binned, edges_of, group_of
+from raikit.errors import ConfigError, DataError
+
+numbers = st.floats(-1e6, 1e6, allow_nan=False)
+edges = st.lists(st.integers(-1000, 1000), min_size=1, max_size=6, unique=True).map(sorted)
+
+
+def said(values):
+    return [None if pd.isna(value) else value for value in values]
+
+
+@given(st.lists(st.none() | numbers, max_size=30), edges)
+def test_a_number_lies_in_the_bin_that_it_is_said_to_lie_in(values, edges):
+    for value, label in zip(values, said(binned(pd.Series(values, dtype="float64"), edges)), strict=True):
+        if value is None:
+            assert label is None
+        else:
+            low, high = map(float, re.fullmatch(r"\[(.+), (.+)\)", label).groups())
+            assert low <= value < high
+            assert low in (-np.inf, *edges)
+            assert high in (*edges, np.inf)
+
+
+@given(st.lists(numbers, min_size=1, max_size=60), st.integers(2, 6))
+def test_edges_rise_and_leave_no_bin_empty_unless_rounding_must(values, parts):
+    found = edges_of(pd.Series(values), parts)
+    assert 1 <= len(found) < parts
+    assert found == sorted(set(found))
+
+
+def test_quantiles_part_rows_about_equally_at_round_edges():
+    ages = pd.Series(np.arange(18, 98))
+    assert edges_of(ages, 4) == [38.0, 58.0, 77.0]
+    counts = binned(ages, edges_of(ages, 4)).value_counts()
+    assert counts.max() - counts.min() <= 2
+
+
+@pytest.mark.parametrize(
+    ("values", "written"),
+    [
+        (pd.Series([1.0, None, 2.5]), ["1", None, "2.5"]),
+        (pd.Series([3, 4]), ["3", "4"]),
+        (pd.Series(pd.array([1, None], dtype="Int64")), ["1", None]),
+        (pd.Series([True, None], dtype=object), ["true", None]),
+        (pd.Series([True, False]), ["true", "false"]),
+        (pd.Series([date(2024, 1, 2), None], dtype=object), ["2024-01-02", None]),
+        (pd.to_datetime(pd.Series(["2024-01-02", None])), ["2024-01-02", None]),
+        (pd.to_datetime(pd.Series(["2024-01-02 03:04:05"])), ["2024-01-02T03:04:05"]),
+        (pd.Series(["F", "null", "", None]), ["F", "null", "", None]),
+    ],
+)
+def test_values_are_written_as_addresses_have_them(values, written):
+    text = as_text(values, "column")
+    assert said(text) == written
+    assert isinstance(text.dtype, pd.StringDtype)
+
+
+@pytest.mark.parametrize("values", [[b"\x01"], [[1, 2]], [{"a": 1}]])
+def test_bytes_and_lists_are_no_groups(values):
+    with pytest.raises(DataError, match="'tags' holds"):
+        as_text(pd.Series(values, dtype=object), "tags")
+
+
+def test_a_missing_value_is_a_group_of_its_own_and_counts(error):
+    values = pd.Series(["a", "b", None])
+    assert said(group_of(values, SensitiveConfig(column="g"), 3, error)) == ["a", "b", None]
+    with pytest.raises(ConfigError, match=r"data\.sensitive: 'g' has 3 groups, more than data\.max_groups \(2\)"):
+        group_of(values, SensitiveConfig(column="g"), 2, error)
+
+
+def test_many_numbers_need_bins_and_the_proposal_can_be_used(error):
+    values = pd.Series(np.arange(21))
+    with pytest.raises(ConfigError, match=r"data\.sensitive: 'age' has 21 different numbers; put them in") as caught:
+        group_of(values, SensitiveConfig(column="age"), 500, error)
+    proposal = [float(edge) for edge in re.search(r"bins: \[(.+?)\]", str(caught.value))[1].split(", ")]
+    assert group_of(values, SensitiveConfig(column="age", bins=proposal), 500, error).nunique() == 4
+    assert group_of(values[:20], SensitiveConfig(column="age"), 500, error).nunique() == 20
+
+
+def test_text_cannot_be_binned(error):
+    with pytest.raises(ConfigError, match="'g' holds text, and only numbers can be put in bins"):
+        group_of(pd.Series(["a", "b"]), SensitiveConfig(column="g", bins=[1]), 500, error)

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from raikit.config.schema import DataConfig
+from raikit.data.roles import columns_of, ids_of, inputs_of
+from raikit.errors import ConfigError, DataError
+
+THERE = ["case", "photo", "age", "Age", "sex", "y", "site", "w", "score", "score.a", "Split", "id", "half"]
+
+
+@pytest.fixture
+def columns(error):
+    def columns(extra=(), **roles):
+        config = DataConfig.model_validate({"path": "a.csv", "target": "y", **roles})
+        return columns_of(config, extra, THERE, "a.csv", error)
+
+    return columns
+
+
+def test_every_column_with_a_role_is_read_once(columns):
+    read = columns(
+        extra=["score"],
+        id="case",
+        inputs={"photo": {"modality": "image"}},
+        sensitive=["sex"],
+        cluster=["site"],
+        weight="w",
+        split="half",
+    )
+    assert sorted(read) == ["case", "half", "photo", "score", "sex", "site", "w", "y"]
+    assert columns(sensitive=["site"], cluster=["site"]) == ["y", "site"]
+
+
+def test_an_input_reads_its_columns_or_the_one_of_its_name():
+    config = DataConfig.model_validate(
+        {
+            "path": "a.csv",
+            "target": "y",
+            "inputs": {
+                "photo": {"modality": "image"},
+                "voice": {"modality": "audio", "column": "wav"},
+                "facts": {"modality": "tabular", "columns": ["a", "b"]},
+            },
+        }
+    )
+    assert [item.columns for item in inputs_of(config).values()] == [("photo",), ("wav",), ("a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("roles", "key"),
+    [
+        ({"sensitive": ["age", "sexx"]}, "data.sensitive.1"),
+        ({"target": "sexx"}, "data.target"),
+        ({"id": "sexx"}, "data.id"),
+        ({"cluster": ["sexx"]}, "data.cluster"),
+        ({"weight": "sexx"}, "data.weight"),
+        ({"split": "sexx"}, "data.split"),
+        ({"inputs": {"facts": {"modality": "tabular", "columns": ["sexx"]}}}, "data.inputs.facts"),
+        ({"extra": ["sexx"]}, "model.load"),
+    ],
+)
+def test_a_misspelt_column_is_named_under_its_key_with_the_nearest(columns, roles, key):
+    with pytest.raises(ConfigError) as caught:
+        columns(**roles)
+    expected = f"audit.yaml: {key}: no column 'sexx' in a.csv. Did you mean 'sex'? Columns there: "
+    assert str(caught.value).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("roles", "says"),
+    [
+        ({"sensitive": ["score"]}, r"data\.sensitive: .* its own called 'score'; rename 'score'"),
+        ({"cluster": ["score.a"]}, r"data\.cluster: .*rename 'score\.a'"),
+        ({"weight": "Split"}, r"data\.weight: .* its own called 'split'; rename 'Split'"),
+        ({"cluster": ["id"]}, r"data\.cluster: .*rename 'id'"),
+        ({"sensitive": ["age", "Age"]}, r"data\.sensitive: 'Age' and 'age' differ only by upper and lower case"),
+        ({"sensitive": [{"column": "age", "quantiles": 3}], "cluster": ["age"]}, r"data\.cluster: 'age' is binned"),
+        ({"sensitive": ["w"], "weight": "w"}, r"data\.weight: 'w' has another role too"),
+        ({"inputs": {"facts": {"modality": "tabular", "columns": ["age", "y"]}}}, r"inputs\.facts: 'y' is the target"),
+    ],
+)
+def test_roles_that_cannot_stand_together_are_refused(columns, roles, says):
+    with pytest.raises(ConfigError, match=says):
+        columns(**roles)
+
+
+def test_the_id_itself_may_be_a_cluster(columns):
+    assert "id" in columns(id="id", cluster=["id"])
+
+
+def test_without_an_id_rows_are_numbered_from_0():
+    assert ids_of(pd.DataFrame({"a": [5, 6]}), None, "a.csv").tolist() == [0, 1]
+
+
+def test_ids_are_integers_or_text():
+    table = pd.DataFrame({"n": [3, 1], "f": [1.0, 2.5], "t": ["a", "b"]})
+    assert [ids_of(table, column, "a.csv").tolist() for column in table] == [[3, 1], ["1", "2.5"], ["a", "b"]]
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (["a", "b", "a"], r"a\.csv: data\.id \(case\) must be unique; 'a' stands 2 times, first in the rows 1 and 3"),
+        ([7, 8, 8], r"8 stands 2 times, first in the rows 2 and 3"),
+        (["a", None, "b"], r"a\.csv, row 2: data\.id \(case\) is missing"),
+    ],
+)
+def test_an_id_that_identifies_nothing_is_named(values, says):
+    with pytest.raises(DataError, match=says):
+        ids_of(pd.DataFrame({"case": values}), "case", "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("weights", "says"),
+    [
+        ([1.0, -1.0], r"cases\.parquet, row 2 \(id 1\): data\.weight \(w\) is negative"),
+        ([None, 1.0], r"row 1 \(id 0\): data\.weight \(w\) is no finite number"),
+        ([1.0, float("inf")], r"row 2 \(id 1\): data\.weight \(w\) is no finite number"),
+        ([0.0, 0.0], r"every data\.weight \(w\) is zero"),
+    ],
+)
+def test_weights_that_weigh_nothing_are_named(opened, table, weights, says):
+    with pytest.raises(DataError, match=says):
+        opened(table(2, w=weights), weight="w")

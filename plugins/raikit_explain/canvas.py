@@ -10,6 +10,7 @@ from typing import Any
 WIDTH = 400
 TEXT = 13
 SMALL = 12
+_ORDER = ("rect", "image", "rule", "text")
 
 
 def width_of(text: str, size: float = TEXT) -> float:
@@ -60,11 +61,11 @@ class Canvas:
                    "aspect": False}, {"x": x, "y": y})
 
     def spec(self, height: float) -> dict[str, Any]:
-        """The Vega-Lite spec."""
-        return {
-            "width": WIDTH, "height": height, "view": {"stroke": None},
-            "layer": [self._layer(json.loads(look), values, height) for look, values in self._layers.items()],
-        }
+        """The Vega-Lite spec: boxes lie under pictures, pictures under lines, lines under text."""
+        looks = [(json.loads(look), values) for look, values in self._layers.items()]
+        looks.sort(key=lambda layer: _ORDER.index(layer[0]["type"]))
+        return {"width": WIDTH, "height": height, "view": {"stroke": None},
+                "layer": [self._layer(look, values, height) for look, values in looks]}
 
     def _add(self, look: dict[str, Any], place: dict[str, Any]) -> None:
         self._layers.setdefault(json.dumps(look | {"tooltip": None}), []).append(

@@ -59,8 +59,8 @@ class Attributions(raikit.Check):
             "decisions and those nearest to another one. They show inputs of single rows; 0 shows none."
         )
         tolerance: float = Field(
-            0.02, gt=0, lt=1, description="Completeness error of a row, as a share of the change that it explains, "
-            "above which its integral is taken again with twice the steps."
+            0.05, gt=0, lt=1, description="Completeness error of a row, as a share of the change that it explains, "
+            "above which its integral is taken again with twice the steps; the default is that of the method's authors."
         )
         max_steps: int = Field(256, ge=16, le=4096, description="Most steps of an integral; it starts with 16.")
 

@@ -35,9 +35,10 @@ class Facts:
         return f"{100 * self.measures.level:g} %"
 
     def data(self, n: int, n_clusters: int | None) -> str:
-        """From how many rows, drawn from how many."""
-        population = self.measures.sample.population
-        drawn = f"{n:,} rows" if n == population else f"{n:,} rows drawn from {population:,}"
+        """From how many rows, out of how many that were explained, drawn from how many."""
+        population, explained = self.measures.sample.population, len(self.measures.sample.frame)
+        drawn = f"{n:,} rows" if n == explained else f"{n:,} of {explained:,} rows"
+        drawn += f", drawn from {population:,}" if explained < population else ""
         return drawn + (f", {n_clusters:,} clusters" if n_clusters else "")
 
 
@@ -87,6 +88,7 @@ def _rests_on(facts: Facts) -> list[raikit.Finding]:
     else:
         sentence = (f"{first} and {second} carry most of what moves the decisions ({_percent_of(top)} and "
                     f"{_percent_of(next_)}); which of them more, these rows do not tell.")
+    sentence = sentence.removesuffix(".") + _other_first(measures, first) + "."
     return [raikit.Finding(
         sentence=sentence, what="share of the decision", who=first, figures=["shares"],
         certainty=f"{facts.sure} intervals {_range(top)} and {_range(next_)}; Integrated Gradients; "
@@ -94,35 +96,53 @@ def _rests_on(facts: Facts) -> list[raikit.Finding]:
         metrics=[facts.address(top), facts.address(next_)])]
 
 
+def _other_first(measures: Measures, first: str) -> str:
+    """What comes first by leaving inputs out, if that is another input."""
+    values = {name: measures.of("modality_shapley", input=name) for name in measures.explained.inputs}
+    known = {name: metric for name, metric in values.items() if metric.value is not None}
+    if not known:
+        return ""
+    other = max(known, key=lambda name: known[name].value or 0.0)
+    return "" if other == first else f"; by leaving inputs out {other} comes first ({_percent_of(known[other])})"
+
+
 def _agreement(facts: Facts) -> list[raikit.Finding]:
-    """Where gradients and leaving out disagree by more than ten points, beyond doubt over all inputs."""
+    """Whether gradients and leaving out agree within ten points, for all inputs at once."""
     measures = facts.measures
     if measures.by_removal is None or len(_ranked(measures)) < 2:
         return []
     names = _ranked(measures)
     level = 1 - (1 - measures.level) / len(names)
-    apart: list[tuple[str, stats.Interval]] = []
-    widest = 0.0
+    differences: dict[str, stats.Interval] = {}
     for name in names:
         index = measures.explained.inputs.index(name)
         found = measures.mean(measures.by_gradients[:, index] - measures.by_removal[:, index], level=level,
                               bounds=(-1.0, 1.0))
-        if found is None:
-            continue
-        if "unreliable" not in found.flags:
-            widest = max(widest, abs(found.low), abs(found.high))
-        if found.low > AGREE or found.high < -AGREE:
-            apart.append((name, found))
+        if found is not None and "unreliable" not in found.flags:
+            differences[name] = found
+    apart = [name for name, found in differences.items() if found.low > AGREE or found.high < -AGREE]
     if apart:
-        return [_disagreement(facts, name, found, len(names)) for name, found in apart]
-    if not 0 < widest <= AGREE:
+        return [_disagreement(facts, name, differences[name], len(names)) for name in apart]
+    if not differences:
         return []
+    widest = max(max(abs(found.low), abs(found.high)) for found in differences.values())
+    sentence = (
+        f"Gradients and leaving inputs out say the same: their shares differ by {points(widest)} at most, for every input."
+        if widest <= AGREE else
+        f"Whether gradients and leaving inputs out agree within {points(AGREE)} for every input, these rows do not tell; "
+        + _furthest(measures, differences)
+    )
     return [raikit.Finding(
-        sentence=f"Gradients and leaving inputs out say the same: their shares differ by {points(widest)} at most, for "
-                 "every input.",
+        sentence=sentence,
         what="agreement of two explanations", figures=["shares"], metrics=_both(facts, names),
         certainty=f"{facts.sure} simultaneous intervals (Bonferroni over {len(names)} inputs) of the paired "
                   f"differences; {facts.data(measures.count(measures.by_gradients[:, 0]), None)}.")]
+
+
+def _furthest(measures: Measures, differences: dict[str, stats.Interval]) -> str:
+    name = max(differences, key=lambda name: abs(differences[name].value))
+    one, other = measures.of("modality_share", input=name), measures.of("modality_shapley", input=name)
+    return f"they differ most about {name}, {_percent_of(one)} against {_percent_of(other)}."
 
 
 def _disagreement(facts: Facts, name: str, found: stats.Interval, family: int) -> raikit.Finding:
@@ -175,7 +195,7 @@ def _removal(facts: Facts) -> list[raikit.Finding]:
     return [raikit.Finding(
         sentence=f"Without the input {name} {cost} on average{more}.",
         what="removal of an input", who=str(name), metrics=[facts.address(worst)],
-        certainty=f"{facts.sure} interval {ends}; rows that have the input; "
+        certainty=f"{facts.sure} interval {ends}; of rows that have the input: "
                   f"{facts.data(worst.n or 0, worst.n_clusters)}.")]
 
 

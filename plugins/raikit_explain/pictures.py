@@ -83,7 +83,7 @@ def strength(grid: Grid, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
     from PIL import Image
 
     size = np.abs(grid)
-    top = np.quantile(size, 0.95) or size.max() or 1.0
+    top = np.quantile(size, 0.9) or size.max() or 1.0
     level = np.sqrt(np.clip(size / top, 0, 1)).astype(np.float32)
     return np.asarray(Image.fromarray(level).resize((shape[1], shape[0]), Image.Resampling.BICUBIC)).clip(0, 1)
 
@@ -103,7 +103,7 @@ def faded(picture: npt.NDArray[np.uint8], grid: Grid, longest: int = 300) -> tup
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
     pixels = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC), dtype=np.float32)
     grey = pixels.mean(axis=2, keepdims=True)
-    pale = 255 - 0.2 * (255 - grey)
+    pale = 255 - 0.22 * (255 - grey)
     keep = strength(grid, pixels.shape[:2])[:, :, None]
     mixed = (keep * pixels + (1 - keep) * pale).clip(0, 255).astype(np.uint8)
     written = io.BytesIO()
@@ -118,7 +118,7 @@ def spectrogram(levels: Grid, grid: Grid, shape: tuple[int, int]) -> bytes:
     low, high = float(levels.min()), float(levels.max())
     loud = ((levels - low) / (high - low or 1.0)).astype(np.float32)
     loud = np.asarray(Image.fromarray(loud).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)).clip(0, 1)
-    alpha = loud**1.5 * (0.22 + 0.78 * strength(grid, shape))
+    alpha = loud * (0.3 + 0.7 * strength(grid, shape))
     pixels = np.empty((*shape, 4), dtype=np.uint8)
     pixels[..., :3] = _INK
     pixels[..., 3] = np.rint(255 * alpha[::-1])

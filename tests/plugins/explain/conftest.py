@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -67,7 +68,7 @@ class TinyModel(raikit.Model):
 
     @staticmethod
     def _tabular(frame):
-        return torch.as_tensor(frame.to_numpy(dtype=np.float32))
+        return torch.tensor(frame.to_numpy(dtype=np.float32))
 
 
 class MemoryData:
@@ -104,12 +105,19 @@ def random_inputs(modalities: Mapping[str, str], rows: int, seed: int = 0, missi
 
 def bent(encoded: Mapping[str, torch.Tensor], outputs: int = 2, seed: int = 0) -> torch.Tensor:
     """A smooth function in which inputs act together."""
-    made = torch.Generator().manual_seed(seed)
-    tokens = [torch.tanh(tensor.flatten(1) @ (torch.randn(tensor[0].numel(), 8, generator=made)
-                                              / tensor[0].numel() ** 0.5) + 0.1)
-              for tensor in encoded.values()]
+    sizes = tuple(tensor[0].numel() for tensor in encoded.values())
+    *layers, head = _weights(sizes, outputs, seed)
+    tokens = [torch.tanh(tensor.flatten(1) @ weight + 0.1)
+              for tensor, weight in zip(encoded.values(), layers, strict=True)]
     together = sum(tokens, torch.zeros_like(tokens[0])) + 2 * tokens[0] * tokens[-1]
-    return together @ torch.randn(8, outputs, generator=made)
+    return together @ head
+
+
+@functools.cache
+def _weights(sizes: tuple[int, ...], outputs: int, seed: int) -> list[torch.Tensor]:
+    made = torch.Generator().manual_seed(seed)
+    return [*(torch.randn(size, 8, generator=made) / size**0.5 for size in sizes),
+            torch.randn(8, outputs, generator=made)]
 
 
 @pytest.fixture

@@ -1,0 +1,129 @@
+"""Integrated Gradients against what is known without them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from raikit_explain.attributions import decision, integrated_gradients, relative_error, rows_at_once, scorer
+
+from .conftest import MemoryData, bent, random_inputs
+
+
+def _encoded(model, rows=12, missing=0.2, seed=0):
+    inputs = random_inputs(model.modalities, rows, seed, missing)
+    return model.encode(next(MemoryData(range(rows), inputs).batches("test", rows)))
+
+
+def _integrated(score, encoded, decided, **settings):
+    return integrated_gradients(score, encoded, decided,
+                                **{"tolerance": 1e-4, "most_steps": 256, "floor": 1e-6} | settings)
+
+
+def test_a_linear_model_gives_weight_times_input_and_adds_up_exactly(tiny_model):
+    weights = {}
+
+    def logits(encoded):
+        for name, tensor in encoded.items():
+            if name not in weights:
+                weights[name] = torch.randn(tensor[0].numel(), generator=torch.Generator().manual_seed(len(name)))
+        value = sum(tensor.flatten(1) @ weights[name] for name, tensor in encoded.items())
+        return torch.stack([-0.5 * value, 0.5 * value], dim=1)
+
+    model = tiny_model(logits=logits)
+    encoded = _encoded(model)
+    decided = torch.tensor([0, 1] * 6)
+    found = _integrated(scorer(model, list(encoded)), encoded, decided)
+
+    sign = np.where(decided.numpy() == 1, 1.0, -1.0)
+    for name, tensor in encoded.items():
+        expected = (tensor.flatten(1) * weights[name]).numpy() * sign[:, None]
+        np.testing.assert_allclose(found.attributions[name].reshape(12, -1), expected, rtol=1e-3, atol=1e-4)
+    assert found.error.max() < 1e-4
+    np.testing.assert_allclose(found.totals().sum(axis=1), found.change, rtol=1e-3, atol=1e-3)
+    assert (found.steps == 16).all(), "a straight line needs no more than the first steps"
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 4])
+def test_integrated_gradients_are_the_integral_of_the_gradient_along_the_way(tiny_model, outputs):
+    model = tiny_model(classes=range(outputs) if outputs > 1 else (), logits=lambda encoded: bent(encoded, outputs))
+    encoded = _encoded(model, rows=3)
+    decided = torch.tensor([0, outputs - 1, outputs // 2]) % outputs
+    score = scorer(model, list(encoded))
+    found = _integrated(score, encoded, decided, tolerance=1e-6)
+
+    brute = {name: torch.zeros_like(tensor) for name, tensor in encoded.items()}
+    steps = 400
+    for step in range(steps):
+        inputs = [((step + 0.5) / steps * tensor).requires_grad_() for tensor in encoded.values()]
+        gradients = torch.autograd.grad(score(*inputs, decided).sum(), inputs)
+        for name, gradient in zip(encoded, gradients, strict=True):
+            brute[name] += gradient * encoded[name] / steps
+    for name in encoded:
+        np.testing.assert_allclose(found.attributions[name], brute[name].numpy(), atol=2e-3)
+
+
+def test_what_two_inputs_do_only_together_is_divided_between_them(tiny_model):
+    model = tiny_model({"left": "tabular", "right": "tabular"}, logits=lambda encoded: torch.stack(
+        [torch.zeros(len(encoded["left"])), encoded["left"][:, 0] * encoded["right"][:, 0]], dim=1))
+    encoded = _encoded(model)
+    found = _integrated(scorer(model, list(encoded)), encoded, torch.ones(12, dtype=torch.int64))
+
+    product = (encoded["left"][:, 0] * encoded["right"][:, 0]).numpy()
+    np.testing.assert_allclose(found.totals(), np.stack([product / 2, product / 2], axis=1), atol=1e-4)
+
+
+def test_an_input_that_the_model_does_not_read_gets_nothing(tiny_model):
+    model = tiny_model(logits=lambda encoded: bent({"facts": encoded["facts"]}))
+    encoded = _encoded(model)
+    found = _integrated(scorer(model, list(encoded)), encoded, torch.zeros(12, dtype=torch.int64))
+
+    assert np.abs(found.totals()[:, :3]).max() == 0
+    assert np.abs(found.totals()[:, 3]).min() > 0
+
+
+def test_hard_rows_get_more_steps_and_easy_rows_do_not(tiny_model):
+    def logits(encoded):
+        x = encoded["facts"]
+        value = torch.where(x[:, 1] > 0, torch.sigmoid(60 * (x[:, 0] - 0.43)), x[:, 0])
+        return torch.stack([torch.zeros_like(value), value], dim=1)
+
+    model = tiny_model({"facts": "tabular"}, logits=logits)
+    encoded = {"facts": torch.tensor([[1.0, 1.0], [1.0, -1.0]])}
+    found = _integrated(scorer(model, ["facts"]), encoded, torch.tensor([1, 1]), tolerance=1e-3)
+
+    assert found.steps[0] > 16
+    assert found.steps[1] == 16
+    assert found.error.max() <= 1e-3
+
+
+def test_rows_that_do_not_add_up_say_so(tiny_model):
+    def jump(encoded):
+        x = encoded["facts"][:, 0]
+        return torch.stack([torch.zeros_like(x), x + 5.0 * (x > 0.37).float()], dim=1)
+
+    model = tiny_model({"facts": "tabular"}, logits=jump)
+    found = _integrated(scorer(model, ["facts"]), {"facts": torch.ones(2, 2)}, torch.tensor([1, 1]), most_steps=64)
+
+    np.testing.assert_allclose(found.change, 6.0)
+    np.testing.assert_allclose(found.error, 5 / 6, rtol=1e-4)
+    assert (found.steps == 64).all()
+
+
+def test_the_error_is_a_share_and_what_is_no_number_counts_as_all_of_it():
+    found = relative_error(np.array([1.0, 0.01, np.nan, 90.0]), np.array([2.0, 0.0, 1.0, 1.0]), floor=0.1)
+    np.testing.assert_allclose(found, [0.5, 0.1, 1.0, 1.0])
+
+
+def test_a_constant_added_to_every_logit_changes_no_decision():
+    logits = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    decided = torch.tensor([0, 1, 2, 0, 1])
+    torch.testing.assert_close(decision(logits + 7.0, decided), decision(logits, decided))
+    p = logits.softmax(dim=1)[torch.arange(5), decided]
+    torch.testing.assert_close(decision(logits, decided), (p / (1 - p)).log())
+
+
+def test_large_inputs_go_through_in_smaller_parts():
+    assert rows_at_once({"a": torch.zeros(4, 10)}) == 128
+    assert rows_at_once({"a": torch.zeros(4, 3, 512, 512)}) == 2

@@ -1,0 +1,86 @@
+"""Which rows are explained, and that the means stand for all of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raikit.testing import context
+from raikit_explain.sampling import allocate, cluster_codes, draw, pick, with_outcome
+
+
+def _context(rows=2000, seed=0, **roles):
+    rng = np.random.default_rng(seed)
+    score = rng.beta(0.5, 0.5, rows)
+    decided = (score >= 0.4).astype(int)
+    target = np.where(rng.random(rows) < 0.97, decided, 1 - decided)
+    table = pd.DataFrame({"target": target, "prediction": decided, "score": score,
+                          "patient": [f"p{number}" for number in rng.integers(0, 50, rows)], "w": rng.uniform(1, 3, rows)})
+    return context(table, **roles)
+
+
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=9), st.integers(8, 500))
+def test_every_stratum_gets_its_share_and_never_more_than_it_has(sizes, rows):
+    sizes = np.array(sizes)
+    quota = allocate(sizes, rows)
+    assert (quota <= sizes).all()
+    assert quota.sum() == min(rows, sizes.sum()) or quota.sum() <= rows
+    if rows >= 4 * len(sizes):
+        assert quota.sum() == min(rows, sizes.sum())
+        assert (quota >= np.minimum(sizes, 4)).all()
+
+
+def test_rare_kinds_are_in_the_sample_and_weights_bring_back_the_split():
+    ctx = _context()
+    frame = with_outcome(ctx)
+    sample = draw(frame, ctx, 100, ctx.rng)
+    assert len(sample.frame) == 100
+    assert sample.frame["id"].is_unique
+    kinds = sample.frame.groupby(["prediction", "right"]).size()
+    assert len(kinds) == 4
+    assert kinds.min() >= 4
+    assert sample.weight is not None
+    estimate = np.average(~sample.frame["right"], weights=sample.weight)
+    assert estimate == pytest.approx((~frame["right"]).mean())
+
+
+def test_sampling_weights_are_kept():
+    ctx = _context(weight="w")
+    sample = draw(with_outcome(ctx), ctx, 5000, ctx.rng)
+    np.testing.assert_allclose(sample.weight, sample.frame["w"])
+
+
+def test_the_same_seed_draws_the_same_rows_and_another_seed_others():
+    drawn = []
+    for seed in (0, 0, 1):
+        ctx = _context()
+        drawn.append(draw(with_outcome(ctx), ctx, 50, np.random.default_rng(seed)).frame["id"].tolist())
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_a_row_without_a_cluster_is_one_of_its_own():
+    codes = cluster_codes(pd.Series(["a", None, "a", "b", None]))
+    assert codes[0] == codes[2]
+    assert len(set(codes.tolist())) == 4
+
+
+def test_examples_are_the_surest_and_those_nearest_to_the_threshold():
+    ctx = _context()
+    frame = with_outcome(ctx)
+    shown = pick(frame, ctx, 6)
+    assert shown["kind"].tolist() == ["Sure and wrong"] * 2 + ["Sure and right"] * 2 + ["Nearly undecided"] * 2
+    wrong = frame[~frame["right"]]
+    for label in (0, 1):
+        surest = wrong[wrong["prediction"] == label].sort_values("sure").iloc[-1]
+        assert surest["id"] in shown["id"].tolist()
+    assert np.abs(shown["score"].iloc[-2:] - 0.4).max() < 0.01, "the threshold was 0.4"
+
+
+def test_examples_share_no_cluster_where_that_can_be():
+    ctx = _context(cluster=["patient"])
+    shown = pick(with_outcome(ctx), ctx, 12)
+    assert len(shown) == 12
+    assert shown["patient"].is_unique

@@ -107,13 +107,15 @@ def open_data(plan: Plan) -> Dataset:
     from raikit.data.dataset import Dataset
     from raikit.models.table import PredictionsSpec
 
-    model = plan.config.audit.model
+    asked, model = plan.config.audit.data, plan.config.audit.model
+    if isinstance(asked.target, list) or asked.task == "multilabel":
+        raise plan.config.error(("data", "target"), "several targets at once are not audited yet; name one column.")
     is_table = model.load is not None and model.load.kind == "predictions"
     extra: list[str] = []
     if is_table and model.load is not None:
         extra = _predictions_spec(plan.config, PredictionsSpec).columns
     return Dataset.open(
-        plan.config.audit.data,
+        asked,
         plan.config.folder,
         error=plan.config.error,
         seed=plan.seed,

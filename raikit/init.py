@@ -15,6 +15,7 @@ _CLASSIFICATION_RULES = """\
     # A rule passes when the whole interval keeps the limit, fails when the whole interval breaks it, and is inconclusive
     # in between: then the report says how many rows would settle it.
     - {metric: performance.accuracy, min: 0.80}"""
+_WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}  # what YAML reads as something else than text
 _GAP_RULE = "    - {{metric: fairness.{metric}, max: {limit}}}   # over every sensitive feature and intersection"
 
 
@@ -101,7 +102,7 @@ def _data(found: Proposal) -> list[str]:
     else:
         lines += [
             "  # Whose groups are compared: name columns such as sex or age here",
-            f"  # sensitive: []      columns: {', '.join(found.columns)[:200]}",
+            f"  # sensitive: []      columns: {_in_comment(', '.join(found.columns))}",
         ]
     lines += (
         [f"  cluster: [{', '.join(map(_q, found.cluster))}]      # rows that share a value are not independent"]
@@ -123,7 +124,14 @@ def _inputs(found: Proposal) -> list[str]:
     if found.tabular:
         name = "table" if "table" not in found.columns else "tabular_columns"
         given[name] = f"{{modality: tabular, columns: [{', '.join(map(_q, found.tabular))}]}}"
+    if not given:
+        return [*lines, "  inputs: {}      # nothing was recognised, such as {photo: {modality: image}}"]
     return [*lines, "  inputs:", *(f"    {_q(name)}: {value}" for name, value in given.items())]
+
+
+def _in_comment(text: str) -> str:
+    """On one line, whatever the names of columns hold: what follows a line break would be configuration."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:200]
 
 
 def _model(found: Proposal) -> list[str]:
@@ -146,12 +154,11 @@ def _gate(found: Proposal) -> list[str]:
 
 def _q(value: Any) -> str:
     """A YAML scalar: bare where that is safe, else a JSON string, which YAML reads as it is."""
-    text = str(value)
-    bare = text.replace("_", "").replace("/", "").replace(".", "").isalnum() and text[0].isalpha() and text.isascii()
-    return (
-        text
-        if bare and text.lower() not in {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
-        else (
-            json.dumps(value, ensure_ascii=False) if isinstance(value, str | int | float | bool) else json.dumps(text)
-        )
-    )
+    if not isinstance(value, str):
+        return json.dumps(value if isinstance(value, bool | int | float) else str(value))
+    bare = value.replace("_", "").replace("/", "").replace(".", "").isalnum() and value[0].isalpha() and value.isascii()
+    if bare and value.lower() not in _WORDS:
+        return value
+    quoted = json.dumps(value, ensure_ascii=False)
+    # JSON leaves Unicode's own line breaks and controls as they are; in YAML they would end the line
+    return "".join(letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in quoted)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+import pandas as pd
+
+from raikit.address import text
+from raikit.data.groups import edges_of
+from raikit.data.look import cells_of
+from raikit.data.media import LOOKS, MediaError
 from raikit.data.roles import task_of
-from raikit.data.tables import read_table
+from raikit.data.splits import SPELLINGS, TEST, TRAIN
+from raikit.data.tables import as_label, read_table
 from raikit.errors import DataError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _TARGETS = ("target", "label", "y", "y_true", "truth", "outcome", "class", "actual")
 _PREDICTIONS = ("prediction", "pred", "yhat", "y_hat", "y_pred", "predicted", "decision")
@@ -32,6 +37,7 @@ _MEDIA = {
     "image": (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
     "audio": (".wav", ".flac", ".ogg", ".mp3"),
 }
+_UNNAMED = re.compile(r"\s*|Unnamed: \d+|__index_level_\d+__")
 _MOST_GROUPS = 20
 
 
@@ -56,7 +62,7 @@ class Proposal:
 
     @property
     def has_predictions(self) -> bool:
-        return self.prediction is not None or self.score is not None
+        return self.prediction is not None or (self.score is not None and self.task == "binary")
 
 
 def propose(path: Path) -> Proposal:
@@ -68,60 +74,107 @@ def propose(path: Path) -> Proposal:
         If it is no table, or no column could be the target.
     """
     table = read_table(path)
-    found = Proposal(columns=[str(name) for name in table.columns])
-    left = list(found.columns)
+    found = Proposal(columns=list(table.columns))
+    # a column without a name is what writers of CSV make of row numbers
+    left = [column for column in found.columns if not _UNNAMED.fullmatch(column)]
 
-    def take(names: tuple[str, ...]) -> str | None:
+    def take(names: tuple[str, ...], fits: Callable[[pd.Series[Any]], bool] = lambda values: True) -> str | None:
         lowered = {column.lower(): column for column in reversed(left)}
-        column = next((lowered[name] for name in names if name in lowered), None)
+        column = next((lowered[name] for name in names if name in lowered and fits(table[lowered[name]])), None)
         if column is not None:
             left.remove(column)
         return column
 
-    found.split, found.weight = take(_SPLITS), take(_WEIGHTS)
-    found.prediction, found.score = take(_PREDICTIONS), take(_SCORES)
-    if found.score is not None and not _is_probability(table[found.score]):
-        left.append(found.score)
-        found.score = None
-    found.target = take(_TARGETS) or _two_valued(table, left)
+    found.target = take(_TARGETS)
+    found.split, found.weight = take(_SPLITS, _is_split), take(_WEIGHTS, _is_weight)
+    found.score = take(_SCORES, _is_probability)
+    if found.target is None:
+        guesses = [column for column in left if column.lower() not in _PREDICTIONS]
+        found.target = _two_valued(table, guesses)
     if found.target is None:
         raise DataError(
             f"{path.name}: which column is the target? None is called {', '.join(_TARGETS[:3])} or has two values; "
             "write audit.yaml by hand, or rename the column."
         )
+    target = table[found.target]
+    found.prediction = take(_PREDICTIONS, lambda values: _predicts(values, target))
     left = [column for column in left if column != found.target]
-    found.task = task_of(table[found.target])
+    found.task = task_of(target)
     found.positive = _positive(table[found.target]) if found.task == "binary" else None
     for column in left:
         _place(found, table[column], column)
     return found
 
 
-def _place(found: Proposal, values: pd.Series, column: str) -> None:
-    import pandas as pd
-
-    distinct, numeric = int(values.nunique()), pd.api.types.is_numeric_dtype(values)
+def _place(found: Proposal, values: pd.Series[Any], column: str) -> None:
+    numeric = pd.api.types.is_numeric_dtype(values)
     medium = None if numeric else _medium(values)
-    if found.id is None and _IDS.search(column) and distinct == len(values) and not values.isna().any():
+    distinct = _distinct(values)
+    if medium is not None:
+        found.media[column] = medium
+    elif distinct is None:
+        return  # lists, bytes of no known medium: no role that a person would not have to think about
+    elif found.id is None and _IDS.search(column) and distinct == len(values) and not values.isna().any():
         found.id = column
     elif _CLUSTERS.search(column) and 1 < distinct < len(values):
         found.cluster.append(column)
-    elif _SENSITIVE.search(column) and distinct > 1 and (numeric or distinct <= _MOST_GROUPS):
-        found.sensitive.append((column, _edges(values) if numeric and distinct > _MOST_GROUPS else None))
-    elif medium is not None:
-        found.media[column] = medium
+    elif _is_sensitive(found, column) and distinct > 1 and (numeric or distinct <= _MOST_GROUPS):
+        found.sensitive.append((column, edges_of(values, 4) if numeric and distinct > _MOST_GROUPS else None))
     elif not numeric and values.dropna().astype(str).str.count(" ").mean() >= 1:
         found.text.append(column)
     elif not _IDS.search(column) and (numeric or distinct <= _MOST_GROUPS):
         found.tabular.append(column)
 
 
-def _medium(values: pd.Series) -> str | None:
-    sample = values.dropna().head(50)
+def _medium(values: pd.Series[Any]) -> str | None:
+    """What the first cells hold: names of files, or the files themselves."""
+    sample = [cell for cell in cells_of(values.dropna().head(50)) if cell is not None]
     for modality, suffixes in _MEDIA.items():
-        if len(sample) and all(isinstance(value, str) and value.lower().endswith(suffixes) for value in sample):
+        if sample and all(_is_medium(cell, modality, suffixes) for cell in sample):
             return modality
     return None
+
+
+def _is_medium(cell: str | bytes, modality: str, suffixes: tuple[str, ...]) -> bool:
+    if isinstance(cell, str):
+        return cell.lower().endswith(suffixes)
+    try:
+        LOOKS[modality](cell, None)
+    except MediaError:
+        return False
+    return True
+
+
+def _distinct(values: pd.Series[Any]) -> int | None:
+    """How many different values there are; None if they are no plain ones."""
+    if any(isinstance(value, bytes | list | dict) or hasattr(value, "__array__") for value in values.dropna().head(50)):
+        return None
+    return int(values.nunique())
+
+
+def _is_sensitive(found: Proposal, column: str) -> bool:
+    """By its name; of names that differ by upper and lower case only the first."""
+    named = {name.lower() for name, _ in found.sensitive} | {name.lower() for name in found.cluster}
+    return _SENSITIVE.search(column) is not None and column.lower() not in named
+
+
+def _is_split(values: pd.Series[Any]) -> bool:
+    names = {SPELLINGS.get(str(value).strip().lower()) for value in values.dropna().unique()}
+    return not values.isna().any() and None not in names and {TRAIN, TEST} <= names
+
+
+def _is_weight(values: pd.Series[Any]) -> bool:
+    return bool(
+        pd.api.types.is_numeric_dtype(values) and values.between(0, float("inf"), "left").all() and values.any()
+    )
+
+
+def _predicts(values: pd.Series[Any], target: pd.Series[Any]) -> bool:
+    """Whether the values could be decisions about the target: among its classes, or numbers like it."""
+    if task_of(target) == "regression":
+        return bool(pd.api.types.is_numeric_dtype(values)) and not values.isna().any()
+    known = {text(as_label(label)) for label in target.unique()}
+    return not values.isna().any() and {text(as_label(value)) for value in values.unique()} <= known
 
 
 def _two_valued(table: pd.DataFrame, columns: list[str]) -> str | None:
@@ -129,27 +182,18 @@ def _two_valued(table: pd.DataFrame, columns: list[str]) -> str | None:
     fitting = [
         column
         for column in columns
-        if table[column].nunique() == 2 and not table[column].isna().any() and not _SENSITIVE.search(column)
+        if _distinct(table[column]) == 2 and not table[column].isna().any() and not _SENSITIVE.search(column)
     ]
     return fitting[-1] if fitting else None
 
 
-def _is_probability(values: pd.Series) -> bool:
-    import pandas as pd
-
+def _is_probability(values: pd.Series[Any]) -> bool:
     return bool(pd.api.types.is_numeric_dtype(values) and values.between(0, 1).all())
 
 
-def _positive(target: pd.Series) -> object:
+def _positive(target: pd.Series[Any]) -> object:
     """None for 0/1, where 1 is understood; else the rarer value, which is usually the one that is looked for."""
-    from raikit.address import text
-    from raikit.data.tables import as_label
-
     labels = sorted(as_label(value) for value in target.unique())
     if {text(label) for label in labels} in ({"0", "1"}, {"false", "true"}):
         return None
     return as_label(target.value_counts().index[-1])
-
-
-def _edges(values: pd.Series) -> list[float]:
-    return sorted({float(f"{edge:.2g}") for edge in values.quantile([0.25, 0.5, 0.75]).tolist()})

@@ -15,7 +15,7 @@ from raikit.data.tables import Rows, shown
 from raikit.errors import DataError, listed
 
 TRAIN, VALIDATION, TEST = ORDER = ("train", "validation", "test")
-_SPELLINGS = {name: name for name in ORDER} | {"val": VALIDATION, "valid": VALIDATION, "dev": VALIDATION}
+SPELLINGS = {name: name for name in ORDER} | {"val": VALIDATION, "valid": VALIDATION, "dev": VALIDATION}
 _DEFAULT_VALIDATION = 0.1
 _DRAWS = 20
 _MANY_UNITS = 10_000  # so many that one draw is as good as another
@@ -100,7 +100,7 @@ def _named(values: pd.Series[Any], rows: Rows, error: Error) -> np.ndarray:
     codes, distinct = pd.factorize(values)
     if (codes < 0).any():
         raise DataError(f"{rows.at(int((codes < 0).argmax()))}: data.split ({values.name}) is missing.")
-    names = [_SPELLINGS.get(str(value).strip().lower()) for value in distinct]
+    names = [SPELLINGS.get(str(value).strip().lower()) for value in distinct]
     if unknown := [shown(value) for value, name in zip(distinct, names, strict=True) if name is None]:
         raise error(
             ("data", "split"),

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raikit.data import tables
 from raikit.data.tables import Rows, column_names, fingerprint, read_table, row_name, shown
 from raikit.errors import DataError
 
@@ -119,7 +120,22 @@ def test_parquet_keeps_its_types(tmp_path):
     )
     pq.write_table(table, tmp_path / "a.parquet")
     expected = [{"bytes": b"\x01", "n": 3, "price": 1.5, "kind": "x"}]
-    assert read_table(tmp_path / "a.parquet").to_dict("records") == expected
+    read = read_table(tmp_path / "a.parquet")
+    assert read.to_dict("records") == expected
+    assert read["price"].dtype == np.float64
+    assert isinstance(read["kind"].dtype, pd.StringDtype)
+
+
+def test_a_column_that_pandas_had_for_an_index_is_a_column(tmp_path):
+    pd.DataFrame({"case": ["c-1", "c-2"], "n": [1, 2]}).set_index("case").to_parquet(tmp_path / "a.parquet")
+    assert read_table(tmp_path / "a.parquet").to_dict("list") == {"n": [1, 2], "case": ["c-1", "c-2"]}
+
+
+def test_a_line_break_in_a_cell_is_no_new_row_wherever_the_file_is_cut(write, monkeypatch):
+    monkeypatch.setattr(tables, "_BLOCK", 64)
+    cells = [f"one\ntwo {row}" for row in range(40)]
+    path = write("a.csv", "n,a\n" + "".join(f'{row},"{cell}"\n' for row, cell in enumerate(cells)))
+    assert read_table(path)["a"].tolist() == cells
 
 
 @pytest.mark.parametrize(

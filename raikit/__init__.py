@@ -24,6 +24,7 @@ _PUBLIC = {
     "Dataset": "data.dataset",
     "Figure": "results",
     "Finding": "results",
+    "JudgedOver": "results",
     "Metric": "results",
     "Model": "models.base",
     "ModelError": "errors",
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from raikit.results import Comparison as Comparison
     from raikit.results import Figure as Figure
     from raikit.results import Finding as Finding
+    from raikit.results import JudgedOver as JudgedOver
     from raikit.results import Metric as Metric
     from raikit.results import Table as Table
     from raikit.runs import load_run as load_run

@@ -133,18 +133,21 @@ def _judged(rule: RuleConfig, check: CheckRecord, metric: Metric) -> Rule:
 
 
 def _ends(metric: Metric, has_maximum: bool) -> tuple[Interval, str]:
-    """Small groups may prove a gap, but a pass is judged without them: take the end that decides from the right set."""
+    """Small groups may prove a gap, but a pass is judged without them: take the end that decides from the right set.
+
+    The end that proves a breach is that over all groups alone: taking the worse of two such ends would err twice as often.
+    """
     assert metric.value is not None and metric.low is not None and metric.high is not None
     judged = metric.judged
-    if judged is None or judged.value is None or judged.low is None or judged.high is None:
+    if judged is None:
         return Interval(metric.value, metric.low, metric.high), ""
-    groups = ", ".join(judged.left_out)
-    note = f"judged without {groups}; over all groups it is {metric.value:.3g} [{metric.low:.3g}, {metric.high:.3g}]"
+    note = f"over all groups it is {metric.value:.3g} [{metric.low:.3g}, {metric.high:.3g}]"
+    if judged.value is None or judged.low is None or judged.high is None:
+        return Interval(metric.value, metric.low, metric.high), f"{judged.reason}; {note}"
+    note = f"judged without {', '.join(judged.left_out)}; {note}"
     if has_maximum:
-        low = max(metric.low, judged.low)
-        return Interval(judged.value, low, max(judged.high, low)), note
-    high = min(metric.high, judged.high)
-    return Interval(judged.value, min(judged.low, high), high), note
+        return Interval(judged.value, metric.low, max(judged.high, metric.low)), note
+    return Interval(judged.value, min(judged.low, metric.high), metric.high), note
 
 
 def _decide(interval: Interval, limit: float, has_maximum: bool, metric: Metric) -> tuple[RuleStatus, str]:
@@ -158,6 +161,8 @@ def _decide(interval: Interval, limit: float, has_maximum: bool, metric: Metric)
     if broken:  # first: a small group may prove a gap that the large ones, on which a pass is judged, do not show
         end, side = ("low", "above") if has_maximum else ("high", "below")
         return "fail", f"even the {end} end of {shown} is {side} {limit:g}"
+    if holds and metric.judged is not None and metric.judged.value is None:
+        return "inconclusive", "no pass without groups that are large enough"
     if holds:
         return "pass", f"the whole interval {shown} is {word} {limit:g}"
     return "inconclusive", f"the interval {shown} holds the limit {limit:g}"

@@ -184,7 +184,7 @@ def measured(asked: Asked, feature: Feature, args: dict[str, Any], settings: Set
         n=int(sum(stratum.n[kept].sum() for stratum, kept in zip(asked.strata, every, strict=True))),
         method=gap.method, simultaneous=True, p_value=gap.p_value, flags=_flags(asked, judged, large, settings),
         minimum_detectable=(judged or gap).minimum_detectable, n_clusters=_clusters(asked.strata),
-        judged=_judged(judged, every, large, feature, settings) if judged and not whole else None, **place,
+        judged=None if whole else _judged(judged, every, large, feature, settings), **place,
     )
     if judged is None:
         return Disparity(metric, feature)
@@ -239,13 +239,16 @@ def _clusters(strata: Sequence[Estimates]) -> int | None:
 
 
 def _judged(
-    judged: Gap, every: Sequence[BoolArray], large: Sequence[BoolArray], feature: Feature, settings: Settings
+    judged: Gap | None, every: Sequence[BoolArray], large: Sequence[BoolArray], feature: Feature, settings: Settings
 ) -> dict[str, Any]:
     small = [at for all_of, kept in zip(every, large, strict=True) for at in _positions(all_of & ~kept)]
+    left_out = [feature.name(at) for at in dict.fromkeys(small)]
+    if judged is None:
+        reason = f"fewer than two groups have {settings.min_group} rows in the denominator and enough clusters"
+        return {"value": None, "low": None, "high": None, "left_out": left_out, "reason": reason}
     return {
         "value": judged.value, "low": min(judged.low, judged.value), "high": max(judged.high, judged.value),
-        "left_out": [feature.name(at) for at in dict.fromkeys(small)],
-        "reason": f"Under {settings.min_group} rows in the denominator, or too few clusters",
+        "left_out": left_out, "reason": f"Under {settings.min_group} rows in the denominator, or too few clusters",
     }
 
 

@@ -369,7 +369,7 @@ class _Plan:
         se = family.standard_errors(family.extend_covariance(covariance))
         noise = family.extend(gaussian_noise(covariance, draws, rng, cov.df))
         found = two_step(family, extended[family.plus] - extended[family.minus], se, noise, alpha, cov.df)
-        p = max_t_p(family, extended, se, noise)
+        p = max_t_p(family, extended, se, noise, found.largest)
         return cls(family, _Quantities.of(cov, family), se, found.value, found.full, p, cov.df, alpha)
 
     def least_favourable_se(self) -> float:

@@ -12,7 +12,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -104,10 +104,13 @@ class Critical:
         After selection: what the lower end uses.
     full : float
         Without selection: what a test of "any difference" has to exceed; for minimum detectable gaps.
+    largest : ndarray, shape (draws,), or None
+        Each draw's maximum, where all of them were evaluated.
     """
 
     value: float
     full: float
+    largest: Noise | None = field(default=None, compare=False, repr=False)
 
 
 def gaussian_noise(covariance: FloatArray, draws: int, rng: np.random.Generator, df: float = np.inf) -> Noise:
@@ -186,7 +189,7 @@ def two_step(
         previous, critical = critical, tail.quantile(1 - alpha + beta, np.minimum((estimates - candidate) / se + z, 0))
         if previous - critical < 1e-3:
             break
-    return Critical(critical, full)
+    return Critical(critical, full, tail.bound if bound is None else None)
 
 
 class _Tail:
@@ -195,9 +198,10 @@ class _Tail:
     def __init__(self, noise: Noise, family: Family, se: FloatArray, bound: Noise | None) -> None:
         self.noise, self.plus, self.minus, self.se = noise, family.plus, family.minus, se
         self.bound = maxima(noise, self.plus, self.minus, se, np.zeros(len(se))) if bound is None else bound
+        self.order = np.argsort(-self.bound, kind="stable")
 
     def quantile(self, level: float, shift: FloatArray) -> float:
-        order = np.argsort(-self.bound, kind="stable")
+        order = self.order
         above = len(order) - int(np.ceil(level * len(order))) + 1  # the quantile is this many-th largest
         # The contrast that set the candidate has no shift, so the quantile is above 0; what cannot reach 0 is left out.
         live = np.flatnonzero(shift > -float(self.bound[order[0]]))

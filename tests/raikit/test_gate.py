@@ -78,6 +78,21 @@ def test_small_groups_may_prove_a_gap_but_a_pass_is_judged_without_them():
     assert judge(policy(AT_MOST), [measured(metric(0.15, 0.6, judged=judged))]).rules[0].status == "fail"
 
 
+def test_no_gap_passes_on_small_groups_alone():
+    judged = JudgedOver(
+        value=None, low=None, high=None, left_out=["a", "b"], reason="fewer than two groups have 30 rows"
+    )
+    row = judge(policy(AT_MOST), [measured(metric(0.0, 0.05, judged=judged))]).rules[0]
+    assert row.status == "inconclusive"
+    assert "fewer than two groups have 30 rows" in row.reason
+    assert judge(policy(AT_MOST), [measured(metric(0.2, 0.3, judged=judged))]).rules[0].status == "fail"
+
+
+def test_the_end_that_proves_a_breach_is_the_one_over_all_groups():
+    judged = JudgedOver(value=0.15, low=0.11, high=0.3, left_out=["tiny"])
+    assert judge(policy(AT_MOST), [measured(metric(0.09, 0.6, judged=judged))]).rules[0].status == "inconclusive"
+
+
 @pytest.mark.parametrize("flag", ["few_clusters", "unreliable"])
 @pytest.mark.parametrize("ends", [(0.0, 0.01), (0.5, 0.6)])
 def test_an_interval_whose_level_does_not_hold_never_decides(flag, ends):

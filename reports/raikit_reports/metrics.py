@@ -92,7 +92,9 @@ def _notes(metric: raikit.Metric) -> list[str]:
     notes = [FLAGS.get(flag, words(flag).lower()) for flag in metric.flags]
     if metric.value is None and metric.reason:
         notes.append(metric.reason)
-    if metric.judged is not None:
+    if metric.judged is not None and metric.judged.value is None:
+        notes.append(f"cannot be judged: {metric.judged.reason}")
+    elif metric.judged is not None:
         spread = fmt.interval(metric.judged.low, metric.judged.high, metric.unit, value=metric.judged.value)
         value = fmt.measure(metric.judged.value, metric.judged.low, metric.judged.high, metric.unit)
         notes.append(f"judged without {_named(metric.judged.left_out)}: {value}, {spread}")

@@ -1,0 +1,292 @@
+"""Both checks from end to end, on a model of a hundred weights."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from raikit.address import Pattern
+from raikit.testing import context, run_check
+from raikit_privacy import training
+from raikit_privacy.budget import Budget
+from raikit_privacy.dpsgd import Recipe
+from raikit_privacy.finetuning import PrivateFineTuning
+from raikit_privacy.inference import MembershipInference
+
+QUICK = {"epochs": 4, "batch_size": 60, "physical_batch_size": 32, "learning_rate": 0.05,
+         "accountant": "rdp"}
+
+
+@pytest.fixture(scope="module")
+def audited(tiny, data, tmp_path_factory):
+    """Make the context of an audit of a model: ``audited(model, seed=2)``."""
+
+    def audited(model=None, seed=1):
+        model = model or tiny.Model()
+        return context(tiny.predictions(model, data), model=model, data=data, seed=seed, classes=[0, 1], sensitive=("sex",),
+                       cluster=("person",), folder=tmp_path_factory.mktemp("audit"))
+
+    return audited
+
+
+@pytest.fixture(scope="module")
+def private(audited):
+    """One private training with a twin, for the tests that only look at its result."""
+    return run_check(PrivateFineTuning, audited(), twin=True, **QUICK)
+
+
+def by_id(result):
+    return {metric.id: metric for metric in result.metrics}
+
+
+# --- privacy.dp_finetuning --------------------------------------------------------------------------------------------
+
+
+def test_private_training_spends_no_more_than_its_target_and_leaves_the_audited_model_alone(audited, tiny):
+    model = tiny.Model()
+    before = copy.deepcopy(model.module.state_dict())
+    result = run_check(PrivateFineTuning, audited(model), epsilons=[2, 8], **QUICK)
+    found = by_id(result)
+    for target in (2, 8):
+        assert 0.95 * target < found[f"privacy.epsilon(target={target})"].value <= target
+        assert found[f"privacy.epsilon(target={target})"].subject == "dp_model"
+        assert found[f"privacy.delta(target={target})"].value == 1e-5
+    assert found["privacy.noise_multiplier(target=2)"].value > found["privacy.noise_multiplier(target=8)"].value
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.module.state_dict().items())
+    assert not model.module.training
+
+
+def test_costs_are_the_audited_models_accuracy_minus_the_private_ones(private, tiny, data):
+    found = by_id(private)
+    scored = tiny.predictions(tiny.Model(), data).query("split == 'test'")
+    right = scored["target"] == scored["prediction"]
+    accuracy, cost = found["privacy.accuracy(target=8)"], found["privacy.accuracy_cost(target=8)"]
+    assert cost.value == pytest.approx(right.mean() - accuracy.value)
+    assert cost.low < cost.value < cost.high
+    assert (cost.n, cost.n_clusters) == (200, scored["person"].nunique())
+    groups = [found[f"privacy.accuracy_cost(target=8)[sex={sex}]"] for sex in "FM"]
+    shares = [(scored["sex"] == sex).mean() for sex in "FM"]
+    assert np.dot([metric.value for metric in groups], shares) == pytest.approx(cost.value)
+    gap = found["privacy.accuracy_cost_difference(target=8)[sex]"]
+    assert gap.value == pytest.approx(abs(groups[0].value - groups[1].value))
+    assert all(metric.simultaneous for metric in [*groups, gap])
+
+
+def test_what_can_be_learnt_privately_is_learnt(audited):
+    found = by_id(run_check(PrivateFineTuning, audited(), **(QUICK | {"epochs": 12})))
+    assert found["privacy.accuracy(target=8)"].value > 0.75
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(audited, tiny):
+    def weights(seed):
+        ctx, model = audited(seed=seed), tiny.Model().fresh(1)
+        budget = Budget(8, 1e-5, 0.2, 10, 1.0, "rdp")
+        made = training.train_private(ctx, model, Recipe(300, 2, 60, 32, 1.0, 0.05), budget, ctx.workdir, lambda *_: None)
+        assert made == 10
+        return training.fingerprint(model)
+
+    assert weights(1) == weights(1) != weights(2)
+
+
+def test_an_interrupted_private_training_goes_on_to_the_same_result(audited, private):
+    """The second run finds a checkpoint of some epochs; noise, rows and the count of steps go on from there."""
+    ctx = audited()
+
+    class Killed(Exception):
+        pass
+
+    def stop(done, total):
+        if done > total * 0.7:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run_check(PrivateFineTuning, type(ctx)(**{**vars(ctx), "progress": stop}), **QUICK)
+    assert (ctx.workdir / "epsilon-8" / "training.pt").exists()
+    resumed, whole = by_id(run_check(PrivateFineTuning, ctx, **QUICK)), by_id(private)
+    assert len(resumed) > 8
+    assert all(metric == whole[name] for name, metric in resumed.items())
+
+
+def test_test_rows_are_whole_clusters(audited):
+    ctx = audited()
+    tested = training.TestRows.drawn(ctx, 60)
+    everyone = ctx.predictions.frame(["person"])["person"].value_counts()
+    assert 30 <= len(tested.frame) <= 60
+    assert all(everyone[person] == count for person, count in tested.frame["person"].value_counts().items())
+
+
+def test_a_loaded_model_starts_from_what_was_given_and_says_what_epsilon_leaves_open(audited, tiny):
+    loaded = tiny.Model(kind="torch")
+    assert training.fingerprint(training.beginning(loaded, 5)) == training.fingerprint(loaded)
+    result = run_check(PrivateFineTuning, audited(loaded), **QUICK)
+    assert result.findings[0].sentence == (
+        "epsilon covers this fine-tuning only; whether the given weights had seen these rows is unknown.")
+
+
+def test_a_fusion_model_starts_from_weights_that_saw_no_row(tiny):
+    trained = tiny.Model()
+    with torch.no_grad():
+        trained.module.last.weight += 1
+    assert training.fingerprint(training.beginning(trained, 5)) == training.fingerprint(tiny.Model().fresh(5))
+
+
+def test_a_model_that_mixes_rows_is_not_measured_and_the_reason_is_readable(audited, tiny):
+    model = tiny.Model(norm=torch.nn.BatchNorm1d)
+    result = run_check(PrivateFineTuning, audited(model), **QUICK)
+    metric = by_id(result)["privacy.epsilon(target=8)"]
+    assert metric.value is None
+    assert "BatchNorm" in metric.reason
+    assert "GroupNorm" in result.findings[0].sentence
+
+
+def test_a_training_that_touched_the_audited_model_is_an_error(audited, monkeypatch):
+    monkeypatch.setattr(training, "beginning", lambda model, seed: model)
+    with pytest.raises(RuntimeError, match="changed the audited model"):
+        run_check(PrivateFineTuning, audited(), **QUICK)
+
+
+def test_the_twin_differs_by_clipping_and_noise_alone(private):
+    twin = by_id(private)["privacy.accuracy_cost(target=8,to=twin)"]
+    assert twin.low <= twin.value <= twin.high
+    assert any("without clipping and noise" in finding.sentence for finding in private.findings)
+
+
+def test_without_clipping_and_noise_private_training_is_its_twin(audited, tiny):
+    recipe = Recipe(300, 2, 60, 32, 1e9, 0.05)
+    one, other = tiny.Model().fresh(1), tiny.Model().fresh(1)
+    first, second = audited(), audited()
+    training.train_private(first, one, recipe, Budget(8, 1e-5, 0.2, 10, 0.0, "rdp"), first.workdir, lambda *_: None)
+    training.train_twin(second, other, recipe, second.workdir, lambda *_: None)
+    for name, tensor in one.module.state_dict().items():
+        assert torch.allclose(tensor, other.module.state_dict()[name], atol=1e-4), name
+    assert not torch.allclose(one.module.last.weight, tiny.Model().fresh(1).module.last.weight, atol=0.01)
+
+
+def test_findings_say_one_row_seeded_noise_and_what_is_promised(private):
+    said = " ".join(finding.sentence for finding in private.findings)
+    for needed in ("one person is in up to", "a measurement, not a release", "no attack of any kind", "newly drawn"):
+        assert needed in said
+
+
+@pytest.mark.parametrize("check", [PrivateFineTuning, MembershipInference])
+def test_addresses_are_declared_and_findings_rest_on_what_there_is(audited, private, check):
+    result = private if check is PrivateFineTuning else run_check(check, audited())
+    patterns = [Pattern(pattern) for pattern in check.produces]
+    ids = {metric.id for metric in result.metrics}
+    assert len(ids) == len(result.metrics)
+    assert all(any(pattern.matches(name) for pattern in patterns) for name in ids)
+    assert all(pattern != "privacy.*" for pattern in check.produces)
+    figures = {figure.id for figure in result.figures}
+    for finding in result.findings:
+        assert set(finding.metrics) <= ids
+        assert set(finding.figures) <= figures
+    assert all(figure.spec["width"] == 400 and "#" not in str(figure.spec) for figure in result.figures)
+
+
+# --- privacy.membership_inference -------------------------------------------------------------------------------------
+
+
+def remembered(rows=400, remembers=True, seed=0):
+    """Predictions of a model that knows its train rows by heart, or knows no row."""
+    rng = np.random.default_rng(seed)
+    split = np.array(["train", "validation"])[np.arange(rows) % 2]
+    target = rng.integers(0, 2, rows)
+    guess = rng.uniform(0.2, 0.8, rows)
+    known = np.where(target == 1, 0.999, 0.001) + rng.uniform(-0.0005, 0.0005, rows)
+    score = np.where((split == "train") & remembers, known, guess)
+    return pd.DataFrame({"split": split, "target": target, "prediction": (score > 0.5).astype(int), "score": score,
+                         "sex": rng.choice(["F", "M"], rows)})
+
+
+def test_a_model_that_knows_its_rows_by_heart_is_found_out():
+    result = run_check(MembershipInference, context(remembered(800), sensitive=("sex",)))
+    found = by_id(result)
+    assert found["privacy.membership_auc"].value == 1.0
+    assert found["privacy.membership_tpr_at_fpr(fpr=0.01)"].value == 1.0
+    assert found["privacy.membership_auc[sex=F]"].low > 0.9
+    assert "better than guessing" in result.findings[0].sentence
+
+
+def test_a_model_that_remembers_nothing_is_not_accused():
+    claims = 0
+    for seed in range(40):
+        found = by_id(run_check(MembershipInference, context(remembered(300, False, seed))))
+        claims += not found["privacy.membership_auc"].low <= 0.5 <= found["privacy.membership_auc"].high
+    assert claims <= 6
+
+
+def test_area_equals_scikit_learn_on_the_losses():
+    table = remembered(remembers=False)
+    table["score"] = np.where(table["split"] == "train", 0.7 * table["score"] + 0.3 * table["target"], table["score"])
+    loss = -np.log(np.where(table["target"] == 1, table["score"], 1 - table["score"]))
+    found = by_id(run_check(MembershipInference, context(table)))["privacy.membership_auc"]
+    assert found.value == pytest.approx(roc_auc_score(table["split"] == "train", -loss))
+    assert found.n == len(table)
+
+
+def test_validation_rows_are_the_non_members_although_there_are_test_rows(audited):
+    result = run_check(MembershipInference, audited())
+    assert "non-members from validation" in result.findings[0].sentence
+    assert "early stopping" in " ".join(finding.sentence for finding in result.findings)
+
+
+def test_test_rows_take_their_place_only_with_a_warning():
+    table = remembered().replace({"split": {"validation": "test"}})
+    result = run_check(MembershipInference, context(table))
+    assert "non-members from test" in result.findings[0].sentence
+    assert any(finding.severity == "warn" and "populations" in finding.sentence for finding in result.findings)
+
+
+def test_members_that_are_other_people_than_non_members_are_named():
+    table = remembered(remembers=False)
+    table["sex"] = np.where(table["split"] == "train", "F", table["sex"])
+    said = [finding.sentence for finding in run_check(MembershipInference, context(table, sensitive=("sex",))).findings]
+    assert any("differ in sex" in sentence and "not memory" in sentence for sentence in said)
+
+
+def test_no_non_members_is_undefined_with_the_reason():
+    table = remembered()
+    result = run_check(MembershipInference, context(table[table["split"] == "train"]))
+    assert {metric.value for metric in result.metrics} == {None}
+    assert "not trained on" in result.metrics[0].reason
+
+
+def test_a_group_with_few_members_is_undefined():
+    table = remembered()
+    table.loc[table.index[:20], "sex"] = "X"
+    metric = by_id(run_check(MembershipInference, context(table, sensitive=("sex",))))["privacy.membership_auc[sex=X]"]
+    assert metric.value is None
+    assert "10 members" in metric.reason
+
+
+def test_regression_and_labels_alone_have_losses_too():
+    rng = np.random.default_rng(0)
+    table = remembered().drop(columns="score")
+    assert by_id(run_check(MembershipInference, context(table)))["privacy.membership_auc"].value > 0.6
+    table["target"] = rng.normal(size=400)
+    table["prediction"] = table["target"] + rng.normal(size=400) * np.where(table["split"] == "train", 0.1, 1)
+    found = by_id(run_check(MembershipInference, context(table, task="regression")))["privacy.membership_auc"]
+    assert found.low > 0.7
+
+
+def test_several_classes_use_the_probability_of_the_true_one():
+    rng = np.random.default_rng(1)
+    scores = rng.dirichlet([1, 1, 1], 300)
+    table = pd.DataFrame({"split": np.where(np.arange(300) < 200, "train", "validation"), "target": rng.choice(list("abc"), 300),
+                          "prediction": np.array(list("abc"))[scores.argmax(1)]} | {f"score.{c}": scores[:, i] for i, c in enumerate("abc")})
+    loss = -np.log([row[f"score.{row['target']}"] for _, row in table.iterrows()])
+    found = by_id(run_check(MembershipInference, context(table, task="multiclass")))["privacy.membership_auc"]
+    assert found.value == pytest.approx(roc_auc_score(table["split"] == "train", -loss))
+
+
+def test_importing_the_plugin_and_its_checks_imports_nothing_heavy():
+    code = ("import sys, raikit_privacy; [c.Options() for c in raikit_privacy.raikit_checks()]; "
+            "print([m for m in ('torch', 'opacus', 'scipy', 'sklearn') if m in sys.modules])")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -1,0 +1,164 @@
+"""DP-SGD: clipping row by row, noise, Poisson steps; the oracle is one autograd call for each row."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from raikit_privacy import dpsgd
+from raikit_privacy.dpsgd import PrivateTraining, Recipe
+
+
+def recipe(**changes):
+    fields = {"rows": 60, "epochs": 3, "batch_size": 20, "physical_batch_size": 7, "max_grad_norm": 0.05, "learning_rate": 0.1,
+              "train_embeddings": True}
+    return Recipe(**(fields | changes))
+
+
+def rows_of(n=23, seed=0):
+    rng = np.random.default_rng(seed)
+    inputs = {"columns": torch.tensor(rng.normal(size=(n, 2)), dtype=torch.float32),
+              "note": torch.tensor(rng.integers(0, 20, (n, 2)))}
+    return inputs, torch.tensor(rng.integers(0, 2, n))
+
+
+def gradient_of_row(model, inputs, target, row):
+    """Autograd of one row by itself, by parameter name."""
+    module = copy.deepcopy(model.module)
+    loss = model.loss(module(**{name: tensor[row : row + 1] for name, tensor in inputs.items()}), target[row : row + 1])
+    names, parameters = zip(*module.named_parameters(), strict=True)
+    return dict(zip(names, torch.autograd.grad(loss.sum(), parameters), strict=True))
+
+
+def clipped_sum(model, inputs, target, norm):
+    total = None
+    for row in range(len(target)):
+        found = gradient_of_row(model, inputs, target, row)
+        length = torch.sqrt(sum((part**2).sum() for part in found.values()))
+        scaled = {name: part * min(1.0, norm / (float(length) + 1e-6)) for name, part in found.items()}
+        total = scaled if total is None else {name: total[name] + scaled[name] for name in total}
+    return total
+
+
+@pytest.mark.parametrize("physical", [1, 7, 100])
+def test_each_rows_gradient_is_clipped_by_itself_however_the_batch_is_split(model, physical):
+    inputs, target = rows_of()
+    expected = clipped_sum(model, inputs, target, 0.05)
+    training = PrivateTraining(model, recipe(physical_batch_size=physical), noise_multiplier=0.0)
+    training.step(training.module, training.optimizer, inputs, target, None)
+    for name, parameter in model.module.named_parameters():
+        assert torch.allclose(parameter.grad * 20, expected[name], atol=1e-6), name
+
+
+def test_without_noise_and_clipping_a_step_is_the_plain_one_over_the_expected_rows(model):
+    inputs, target = rows_of()
+    plain, settings = model.copy(), recipe(max_grad_norm=1e6)
+    optimizer = dpsgd.inner_optimizer(plain.module, settings)
+    dpsgd.plain_step(plain, settings)(plain.module, optimizer, inputs, target, None)
+    training = PrivateTraining(model, settings, noise_multiplier=0.0)
+    training.step(training.module, training.optimizer, inputs, target, None)
+    training.finish()
+    for one, other in zip(model.module.parameters(), plain.module.parameters(), strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_the_noise_has_the_deviation_that_was_accounted_for(tiny):
+    drawn = []
+    for seed in range(60):
+        model = tiny.Model()
+        training = PrivateTraining(model, recipe(max_grad_norm=0.5), noise_multiplier=2.0)
+        torch.manual_seed(seed)
+        training.step(training.module, training.optimizer, *[rows_of(0)[0], rows_of(0)[1]], None)
+        drawn.append(torch.cat([p.grad.flatten() for p in model.module.parameters()]) * 20)
+    noise = torch.stack(drawn)
+    assert noise.numel() > 5000
+    assert float(noise.std()) == pytest.approx(2.0 * 0.5, rel=0.05)
+    assert abs(float(noise.mean())) < 0.05
+
+
+def test_a_step_that_drew_no_row_is_noise_and_counts(model):
+    before = copy.deepcopy(model.module.state_dict())
+    training = PrivateTraining(model, recipe(), noise_multiplier=1.0)
+    inputs, target = rows_of(0)
+    assert training.step(training.module, training.optimizer, inputs, target, None) == 0.0
+    assert training.steps_made == 1
+    assert not torch.equal(before["first.weight"], model.module.state_dict()["first.weight"])
+    inputs, target = rows_of()
+    training.step(training.module, training.optimizer, inputs, target, None)
+    assert training.steps_made == 2
+
+
+def test_a_batch_in_parts_is_one_step(model):
+    training = PrivateTraining(model, recipe(physical_batch_size=2), noise_multiplier=1.0)
+    inputs, target = rows_of()
+    training.step(training.module, training.optimizer, inputs, target, None)
+    assert training.steps_made == 1
+
+
+def test_weights_of_rows_are_not_used(tiny):
+    trained = []
+    inputs, target = rows_of()
+    for weight in (None, torch.arange(23.0)):
+        model = tiny.Model()
+        training = PrivateTraining(model, recipe(), noise_multiplier=0.0)
+        training.step(training.module, training.optimizer, inputs, target, weight)
+        trained.append(model.module.state_dict())
+    assert all(torch.equal(trained[0][name], trained[1][name]) for name in trained[0])
+
+
+def test_what_stands_for_no_word_stays_zero_and_takes_nothing_of_the_norm(model):
+    inputs, target = rows_of()
+    inputs["note"][:] = 0
+    training = PrivateTraining(model, recipe(), noise_multiplier=1.0)
+    training.step(training.module, training.optimizer, inputs, target, None)
+    assert not model.module.words.weight[0].any()
+
+
+def test_frozen_embeddings_stay(model):
+    before = model.module.words.weight.clone()
+    training = PrivateTraining(model, recipe(train_embeddings=False), noise_multiplier=1.0)
+    inputs, target = rows_of()
+    training.step(training.module, training.optimizer, inputs, target, None)
+    assert torch.equal(before, model.module.words.weight)
+
+
+def test_poisson_sampling_takes_each_row_by_itself():
+    settings = recipe(rows=400, batch_size=100)
+    sizes, taken = [], np.zeros(400)
+    for epoch in range(300):
+        for rows in dpsgd.poisson(settings, np.random.default_rng(epoch)):
+            sizes.append(len(rows))
+            taken[rows] += 1
+    assert settings.steps_per_epoch == 4
+    assert np.mean(sizes) == pytest.approx(100, rel=0.02)
+    assert np.var(sizes) == pytest.approx(400 * 0.25 * 0.75, rel=0.2)     # binomial, not a fixed size
+    assert np.abs(taken / len(sizes) - 0.25).max() < 0.08
+
+
+def test_batches_larger_than_the_data_take_every_row_always():
+    settings = recipe(rows=10, batch_size=50)
+    assert (settings.sample_rate, settings.steps_per_epoch) == (1.0, 1)
+    assert [len(rows) for rows in dpsgd.poisson(settings, np.random.default_rng(0))] == [10]
+
+
+def test_what_opacus_cannot_train_is_named(tiny):
+    assert dpsgd.objections(tiny.Model().module) == []
+    [said] = dpsgd.objections(tiny.Model(norm=nn.BatchNorm1d).module)
+    assert "BatchNorm" in said
+    assert "\n" not in said
+
+
+def test_the_finished_model_is_an_ordinary_one(model):
+    training = PrivateTraining(model, recipe(), noise_multiplier=1.0)
+    inputs, target = rows_of()
+    training.step(training.module, training.optimizer, inputs, target, None)
+    training.finish()
+    assert not model.module.training
+    assert all(getattr(p, "grad_sample", None) is None for p in model.module.parameters())
+    assert not hasattr(model.module, "autograd_grad_sample_hooks")
+    again = PrivateTraining(model, recipe(), noise_multiplier=1.0)     # could not be wrapped twice with hooks on it
+    again.finish()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from itertools import pairwise
@@ -44,7 +43,8 @@ def group_of(
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     if feature.bins or feature.quantiles:
         if not numeric:
-            raise error(key, f"{column!r} holds text, and only numbers can be put in bins.")
+            kind = "true and false" if pd.api.types.is_bool_dtype(values) else "text"
+            raise error(key, f"{column!r} holds {kind}, and only numbers can be put in bins.")
         edges = feature.bins or edges_of(values, feature.quantiles or 2)
         return binned(values, edges).rename(column)
     if numeric and (many := values.nunique()) > MOST_UNBINNED:
@@ -93,15 +93,22 @@ def binned(values: pd.Series[Any], edges: Sequence[float]) -> pd.Series[Any]:
 
 
 def edges_of(values: pd.Series[Any], parts: int) -> list[float]:
-    """Inner edges that part numbers into about equally many, each as round as it can be while they differ."""
+    """Inner edges that part numbers into about equally many, each as round as it can be.
+
+    They differ from each other, and the outer bins hold something unless all numbers are the same.
+    """
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     numbers = numbers[np.isfinite(numbers)]
-    exact = sorted(set(np.quantile(numbers, np.arange(1, parts) / parts).tolist())) if numbers.size else [0.0]
-    # an edge at the minimum would leave its lower bin empty
-    exact = [edge for edge in exact if edge > numbers.min(initial=math.inf)] or [float(exact[-1])]
+    if not numbers.size:
+        return [0.0]
+    low, high = float(numbers.min()), float(numbers.max())
+    if low == high:
+        return [low]
+    exact = sorted({edge for edge in np.quantile(numbers, np.arange(1, parts) / parts).tolist() if edge > low})
+    exact = exact or [float(numbers[numbers > low].min())]  # most of them are the lowest
     for digits in range(2, 17):
         rounded = [float(f"{edge:.{digits}g}") for edge in exact]
-        if len(set(rounded)) == len(exact):
+        if len(set(rounded)) == len(exact) and low < rounded[0] and rounded[-1] <= high:
             return rounded
     return exact
 

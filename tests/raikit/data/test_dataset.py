@@ -82,8 +82,8 @@ def test_labels_of_a_multilabel_target_have_a_column_each(opened, table):
 
 def test_the_description_is_what_the_record_needs(opened, table, tmp_path):
     data = opened(
-        table(home=np.arange(40) // 4, part=["train", "test"] * 20, y=np.arange(40) // 2 % 2),
-        split="part",
+        table(home=np.arange(40) // 4, part=["train"] * 8 + ["train", "test"] * 16, y=np.arange(40) // 2 % 2),
+        split={"column": "part", "validation": 0},
         inputs={"facts": {"modality": "tabular", "columns": ["sex"]}},
         needs_inputs=True,
         trains=True,
@@ -94,10 +94,9 @@ def test_the_description_is_what_the_record_needs(opened, table, tmp_path):
     said = data.describe()
     assert (said.source, said.task, said.task_guessed, said.target) == ("cases.parquet", "binary", True, "y")
     assert said.fingerprint == hashlib.sha256((tmp_path / "cases.parquet").read_bytes()).hexdigest()
-    assert said.splits == data.splits
-    assert said.splits["test"] == 20
-    assert said.clusters == {"home": 10}
-    assert said.overlap == {"home": "9 of 10 values are in both train and test"}
+    assert said.splits == {"train": 24, "test": 16}
+    assert said.clusters == {"home": 8}, "of the audited split"
+    assert said.overlap == {"home": "8 of 10 values are in both train and test"}
     assert (said.classes, said.positive, said.credits, said.limits) == ([0, 1], 1, ["me"], ["little"])
     assert [item.model_dump() for item in said.inputs] == [{"name": "facts", "modality": "tabular", "columns": ["sex"]}]
 
@@ -285,6 +284,9 @@ def test_rows_with_unusable_media_are_left_out_everywhere_if_asked(opened, media
         ("c-4", "photo: there is no such file in the data's folder"),
     ]
     assert data.describe().skipped_rows == 2
+    assert [number for batch in data.batches("test", 4) for number in batch.target] == frame["y"][
+        [0, 2, 4, 5, 6, 7]
+    ].tolist()
 
 
 def test_leaving_rows_out_moves_no_other_row_to_another_split(opened, media, table):

@@ -34,10 +34,17 @@ def test_a_number_lies_in_the_bin_that_it_is_said_to_lie_in(values, edges):
 
 
 @given(st.lists(numbers, min_size=1, max_size=60), st.integers(2, 6))
-def test_edges_rise_and_leave_no_bin_empty_unless_rounding_must(values, parts):
+def test_edges_rise_and_the_outer_bins_are_not_empty(values, parts):
     found = edges_of(pd.Series(values), parts)
     assert 1 <= len(found) < parts
     assert found == sorted(set(found))
+    assert len(set(values)) == 1 or min(values) < found[0] <= found[-1] <= max(values)
+
+
+def test_where_most_numbers_are_the_lowest_the_others_are_a_bin():
+    assert edges_of(pd.Series([0.0] * 9 + [7.5, 9.0]), 4) == [7.5]
+    assert edges_of(pd.Series([float("nan")]), 4) == [0.0]
+    assert edges_of(pd.Series([103, 104, 105]), 2) == [104.0], "rounded further, it would be below all of them"
 
 
 def test_quantiles_part_rows_about_equally_at_round_edges():
@@ -89,6 +96,7 @@ def test_many_numbers_need_bins_and_the_proposal_can_be_used(error):
     assert group_of(values[:20], SensitiveConfig(column="age"), 500, error).nunique() == 20
 
 
-def test_text_cannot_be_binned(error):
-    with pytest.raises(ConfigError, match="'g' holds text, and only numbers can be put in bins"):
-        group_of(pd.Series(["a", "b"]), SensitiveConfig(column="g", bins=[1]), 500, error)
+@pytest.mark.parametrize(("values", "kind"), [(["a", "b"], "text"), ([True, False], "true and false")])
+def test_only_numbers_can_be_binned(error, values, kind):
+    with pytest.raises(ConfigError, match=f"'g' holds {kind}, and only numbers can be put in bins"):
+        group_of(pd.Series(values), SensitiveConfig(column="g", bins=[1]), 500, error)

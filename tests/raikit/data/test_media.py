@@ -246,13 +246,16 @@ def test_a_cell_of_another_kind_says_what_it_is():
 # --- the cache --------------------------------------------------------------------------------------------------
 
 
-def test_what_is_asked_for_again_is_the_same_array_and_cannot_be_written(png, write, tmp_path):
+def test_what_is_asked_for_again_is_the_same_array_and_cannot_be_written(png, wav, write, tmp_path):
     write("a.png", png())
+    write("a.wav", wav([0.5] * 10))
     cache = MediaCache(tmp_path)
-    first = cache.get("image", "a.png")
-    assert cache.get("image", "a.png") is first
-    with pytest.raises(ValueError, match="read-only"):
-        first[0, 0] = 0
+    picture, sound = cache.get("image", "a.png"), cache.get("audio", "a.wav")
+    assert cache.get("image", "a.png") is picture
+    assert cache.get("audio", "a.wav") is sound
+    for array in (picture, sound.samples):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
 
 
 def test_the_least_recently_used_goes_first_when_memory_is_spent(png, write, tmp_path):

@@ -60,13 +60,16 @@ class PrivateFineTuning(raikit.Check):
         delta: float | None = Field(
             None, gt=0, lt=1, description="Absent: the smaller of 1e-5 and a tenth of one over the number of train rows."
         )
-        epochs: int = Field(10, ge=1, le=10_000, description="Passes over the train rows, on average.")
-        batch_size: int = Field(256, ge=1, description="Rows of a step, on average; large ones drown the noise.")
+        epochs: int = Field(4, ge=1, le=10_000, description="Passes over the train rows, on average.")
+        batch_size: int | None = Field(
+            None, ge=1, description="Rows of a step, on average; many drown the noise. Absent: an eighth of the train rows."
+        )
         physical_batch_size: int = Field(128, ge=1, description="Rows whose gradients are in memory at once; changes no number.")
         max_grad_norm: float = Field(1.0, gt=0, description="Length to which every row's gradient is clipped.")
-        learning_rate: float = Field(2e-3, gt=0, description="Peak of Adam's learning rate.")
-        train_embeddings: bool = Field(
-            False, description="Train word embeddings too. Left as they were drawn, they cost no noise and a third less time."
+        learning_rate: float = Field(1.0, gt=0, description="Peak; high, because a step is at most the clipping norm long.")
+        layers: Literal["dense", "all"] = Field(
+            "dense", description="Which layers learn. dense: convolutions and embeddings stay as they were drawn (or given); "
+            "with few rows that is more accurate and far quicker."
         )
         accountant: Literal["prv", "rdp"] = Field("prv", description="PRV is tighter; RDP takes its place where PRV is not safe.")
         twin: bool = Field(
@@ -162,8 +165,9 @@ class Trials:
         rows = self.ctx.data.size("train")
         o = self.options
         self.delta = o.delta if o.delta is not None else default_delta(rows)
-        self.recipe = Recipe(rows, o.epochs, o.batch_size, o.physical_batch_size, o.max_grad_norm, o.learning_rate,
-                             o.train_embeddings)
+        batch = o.batch_size or max(1, round(rows / 8))
+        self.recipe = Recipe(rows, o.epochs, batch, o.physical_batch_size, o.max_grad_norm, o.learning_rate,
+                             o.layers)
 
     def one(self, target: float) -> Outcome:
         """Plan, train, account and test for one budget."""
@@ -323,7 +327,6 @@ def settings_table(trials: Trials, outcomes: Sequence[Outcome]) -> raikit.Table:
         id="training", title="How the private models were trained", rows=rows,
         columns=[raikit.Column(name=name, title=title, format=form) for name, title, form in titles],
         note=f"{recipe.rows:,} train rows; {recipe.epochs} epochs of {recipe.steps_per_epoch} steps; Poisson sampling; "
-             f"Adam; word embeddings {'trained' if recipe.train_embeddings else 'left as drawn'}; sampling weights not "
-             "used in training; every epoch was run and the last weights were kept, no epoch was chosen by a "
-             "validation score.",
+             f"SGD with momentum; layers: {recipe.layers}; sampling weights not used in training; every epoch was run and "
+             "the last weights were kept, no epoch was chosen by a validation score.",
     )

@@ -63,8 +63,7 @@ def train_twin(
     ctx: raikit.CheckContext, model: raikit.Model, recipe: Recipe, workdir: Path, progress: Callable[[int, int], None]
 ) -> None:
     """Train `model` in place by the same recipe and the same draws of rows, without clipping and noise."""
-    if not recipe.train_embeddings:
-        dpsgd.freeze_embeddings(model.module)
+    dpsgd.keep_as_drawn(model.module, recipe.layers)
     ctx.trainer(
         model, ctx.data, epochs=recipe.epochs, batch_size=recipe.batch_size, seed=ctx.seed, patience=None,
         workdir=workdir, step=dpsgd.plain_step(model, recipe), sampler=lambda epoch, rng: dpsgd.poisson(recipe, rng),

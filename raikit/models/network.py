@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any, cast
@@ -27,6 +28,8 @@ class FusionConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         Length of the token that stands for an input.
     modality_dropout : float
         Chance that an input of a row is hidden in training.
+    dropout : float
+        Share of the features of pictures and sounds that is dropped in training.
     image_size, words, vocabulary, sample_rate, mels, frames, hop : int
         What `raikit.models.prepare` makes of raw inputs.
     """
@@ -38,7 +41,8 @@ class FusionConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         sources: Sequence[Mapping[str, Any]] = (),
         outputs: int = 2,
         width: int = 64,
-        modality_dropout: float = 0.05,
+        modality_dropout: float = 0.02,
+        dropout: float = 0.3,
         image_size: int = 48,
         words: int = 32,
         vocabulary: int = 4096,
@@ -52,6 +56,7 @@ class FusionConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         self.outputs = outputs
         self.width = width
         self.modality_dropout = modality_dropout
+        self.dropout = dropout
         self.image_size = image_size
         self.words = words
         self.vocabulary = vocabulary
@@ -62,27 +67,28 @@ class FusionConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         super().__init__(**kwargs)
 
 
-class Fusion(nn.Module):
-    """Tokens and the product of every two of them, through one hidden layer.
+_HEADS = 8  # parts of a token that are compared with another's
 
-    A product of projections is what lets the network say "these two match": a sum of tokens cannot, whatever comes
-    after it has to relearn every pair.
+
+class Fusion(nn.Module):
+    """Tokens and how well every two of them agree, through one hidden layer.
+
+    Agreement is the inner product of two tokens, by parts (as attention has heads): it is what lets the network say "these
+    two match". A sum of tokens cannot; whatever comes after it has to relearn every pair.
     """
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(inputs))
         self.pairs = list(combinations(range(inputs), 2))
-        self.left = nn.ModuleList(nn.Linear(width, width) for _ in self.pairs)
-        self.right = nn.ModuleList(nn.Linear(width, width) for _ in self.pairs)
-        self.hidden = nn.Linear(width * (inputs + len(self.pairs)), 2 * width)
+        self.scale = math.sqrt(_HEADS / width)
+        self.hidden = nn.Linear(width * inputs + _HEADS * len(self.pairs), 2 * width)
         self.activation = nn.GELU()
 
     def forward(self, tokens: Sequence[Tensor]) -> Tensor:
         normed = [norm(token) for norm, token in zip(self.norms, tokens, strict=True)]
-        products = [left(normed[i]) * right(normed[j])
-                    for (i, j), left, right in zip(self.pairs, self.left, self.right, strict=True)]
-        fused: Tensor = self.activation(self.hidden(torch.cat([*normed, *products], dim=1)))
+        agreement = [(normed[i] * normed[j]).unflatten(1, (_HEADS, -1)).sum(dim=2) * self.scale for i, j in self.pairs]
+        fused: Tensor = self.activation(self.hidden(torch.cat([*normed, *agreement], dim=1)))
         return fused
 
 

@@ -20,8 +20,9 @@ class FusionTraining(BaseModel):
     )
     width: int = Field(64, ge=8, le=1024, multiple_of=8, description="Length of the token that stands for an input.")
     modality_dropout: float = Field(
-        0.05, ge=0, lt=1, description="Chance that an input of a training row is hidden, as if it were missing."
+        0.02, ge=0, lt=1, description="Chance that an input of a training row is hidden, as if it were missing."
     )
+    dropout: float = Field(0.3, ge=0, lt=1, description="Share of an encoder's features that is dropped in training.")
     image_size: int = Field(48, ge=16, le=512, multiple_of=4, description="Pictures are resized to this many pixels.")
     words: int = Field(32, ge=1, le=4096, description="Words of a text that are read; the rest is cut off.")
     vocabulary: int = Field(4096, ge=2, le=1_000_000, description="Buckets that words are hashed into.")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from raikit.data.tables import row_name
 from raikit.errors import DataError
 from raikit.models.base import Model
 
@@ -95,20 +94,16 @@ def load_predictions(spec: Any, data: Dataset) -> TableModel:
     return TableModel(settings, data)
 
 
-def _row(data: Dataset, position: int) -> str:
-    return row_name(data.path.name, position, data.roles["id"])
-
-
 def _numbers(table: pd.DataFrame, column: str, data: Dataset, probability: bool = False) -> np.ndarray:
     import numpy as np
     import pandas as pd
 
     values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     if (bad := np.flatnonzero(~np.isfinite(values))).size:
-        raise DataError(f"{_row(data, int(bad[0]))}: {column} is no number.")
+        raise DataError(f"{data.where(int(bad[0]))}: {column} is no number.")
     if probability and (bad := np.flatnonzero((values < 0) | (values > 1))).size:
         raise DataError(
-            f"{_row(data, int(bad[0]))}: {column} is {values[bad[0]]:g}, which is no probability; "
+            f"{data.where(int(bad[0]))}: {column} is {values[bad[0]]:g}, which is no probability; "
             "rescale it to 0 … 1, or leave `score` out and give the `prediction`."
         )
     return values
@@ -127,7 +122,7 @@ def _distribution(table: pd.DataFrame, columns: dict[str, str], data: Dataset) -
         )
     scores = np.stack([_numbers(table, columns[name], data, probability=True) for name in named], axis=1)
     if (bad := np.flatnonzero(np.abs(scores.sum(axis=1) - 1) > 1e-3)).size:
-        raise DataError(f"{_row(data, int(bad[0]))}: the scores add up to {scores[bad[0]].sum():g}, not to 1.")
+        raise DataError(f"{data.where(int(bad[0]))}: the scores add up to {scores[bad[0]].sum():g}, not to 1.")
     return scores
 
 
@@ -140,12 +135,12 @@ def _labels(table: pd.DataFrame, column: str, data: Dataset) -> Sequence[Any]:
     named |= {text(label): label for label in data.classes}
     codes, values = table[column].factorize(use_na_sentinel=True)
     if (codes < 0).any():
-        raise DataError(f"{_row(data, int((codes < 0).argmax()))}: {column} is missing.")
+        raise DataError(f"{data.where(int((codes < 0).argmax()))}: {column} is missing.")
     known = [named.get(text(value.item() if hasattr(value, "item") else value), _UNKNOWN) for value in values]
     if _UNKNOWN in known:
         position = int((codes == known.index(_UNKNOWN)).argmax())
         raise DataError(
-            f"{_row(data, position)}: {column} is {str(values[known.index(_UNKNOWN)])!r}, which is none of the "
+            f"{data.where(position)}: {column} is {str(values[known.index(_UNKNOWN)])!r}, which is none of the "
             f"classes {', '.join(text(label) for label in data.classes)}."
         )
     return [known[code] for code in codes]

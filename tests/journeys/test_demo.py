@@ -28,8 +28,12 @@ def test_every_pillar_measures_and_nothing_crashes(demo):
     made = record(folder / "run")
     status = {check["name"]: (check["status"], check["reason"]) for check in made["checks"]}
     assert {name for name, (state, _) in status.items() if state == "ok"} >= {
-        "performance.classification", "performance.calibration", "fairness.groups", "explainability.attributions",
-        "privacy.dp_finetuning", "privacy.membership_inference",
+        "performance.classification",
+        "performance.calibration",
+        "fairness.groups",
+        "explainability.attributions",
+        "privacy.dp_finetuning",
+        "privacy.membership_inference",
     }, status
     assert code in (0, 1)
     assert made["plugins"]
@@ -39,7 +43,9 @@ def test_every_pillar_measures_and_nothing_crashes(demo):
 def test_every_number_has_an_interval_or_a_reason_and_counts_clusters(demo):
     found = numbers(demo[0] / "run")
     for address, metric in found.items():
-        assert metric["value"] is None or None not in (metric["low"], metric["high"], metric["n"], metric["method"]), address
+        assert metric["value"] is None or None not in (metric["low"], metric["high"], metric["n"], metric["method"]), (
+            address
+        )
         assert metric["value"] is not None or metric["reason"], address
     assert found["performance.accuracy"]["n_clusters"] == 12, "test holds twelve voices"
     assert "fairness.equal_opportunity_difference[accent]" in found

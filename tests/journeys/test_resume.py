@@ -156,7 +156,10 @@ def test_a_trained_model_is_loaded_by_another_audit_and_gives_the_same_scores(tr
     (tmp_path / "loaded.yaml").write_text(yaml.safe_dump(config))
     raikit("audit", trained, "--out", "a", code=0)
     raikit("audit", "loaded.yaml", "--out", "b", code=0)
-    one, other = (pd.read_parquet(tmp_path / name / "predictions.parquet") for name in "ab")
+    # without training no rows are kept for validation, so the order of the splits is another
+    one, other = (
+        pd.read_parquet(tmp_path / name / "predictions.parquet").set_index("id").sort_index() for name in "ab"
+    )
     pd.testing.assert_series_equal(one["score"], other["score"])
     assert json.loads((tmp_path / "model" / "history.json").read_text())["epochs"]
     assert not [item for item in os.listdir(tmp_path) if item.endswith(".training")]

@@ -25,12 +25,14 @@ class MemoryDataset:
     task: str = "binary"
     classes: list = field(default_factory=lambda: [0, 1])
     weight: str | None = None
-    inputs: dict = field(default_factory=lambda: {
-        "image": SimpleNamespace(modality="image", columns=["image"]),
-        "note": SimpleNamespace(modality="text", columns=["note"]),
-        "voice": SimpleNamespace(modality="audio", columns=["voice"]),
-        "facts": SimpleNamespace(modality="tabular", columns=["age", "vendor"]),
-    })
+    inputs: dict = field(
+        default_factory=lambda: {
+            "image": SimpleNamespace(modality="image", columns=["image"]),
+            "note": SimpleNamespace(modality="text", columns=["note"]),
+            "voice": SimpleNamespace(modality="audio", columns=["voice"]),
+            "facts": SimpleNamespace(modality="tabular", columns=["age", "vendor"]),
+        }
+    )
 
     def _rows(self, split):
         return self.table[self.table["split"] == split]
@@ -61,7 +63,7 @@ class MemoryDataset:
         return Batch(rows["id"].tolist(), inputs, target, weight)
 
 
-def make(rows=120, task="binary", seed=0, weight=None):
+def make_dataset(rows=120, task="binary", seed=0, weight=None):
     """Colours in pictures and words, pitch in voices; the target says whether word and picture agree."""
     rng = np.random.default_rng(seed)
     media = {}
@@ -74,27 +76,38 @@ def make(rows=120, task="binary", seed=0, weight=None):
         media[f"{number}.wav"] = Audio(np.sin(2 * np.pi * (200 + 150 * number) * time).astype(np.float32), 8000)
     image = rng.integers(0, MEDIA["image"], rows)
     word = rng.integers(0, 3, rows)
-    table = pd.DataFrame({
-        "id": np.arange(rows),
-        "image": [f"{number}.png" for number in image],
-        "note": [f"a {WORDS[number]} thing" for number in word],
-        "voice": [f"{number}.wav" for number in rng.integers(0, MEDIA["audio"], rows)],
-        "age": rng.normal(50, 10, rows),
-        "vendor": rng.choice(["a", "b", "c"], rows),
-        "w": rng.uniform(0.5, 2, rows),
-        "split": np.where(np.arange(rows) % 4 == 0, "validation", "train"),
-    })
+    table = pd.DataFrame(
+        {
+            "id": np.arange(rows),
+            "image": [f"{number}.png" for number in image],
+            "note": [f"a {WORDS[number]} thing" for number in word],
+            "voice": [f"{number}.wav" for number in rng.integers(0, MEDIA["audio"], rows)],
+            "age": rng.normal(50, 10, rows),
+            "vendor": rng.choice(["a", "b", "c"], rows),
+            "w": rng.uniform(0.5, 2, rows),
+            "split": np.where(np.arange(rows) % 4 == 0, "validation", "train"),
+        }
+    )
     for column in ("note", "voice", "image", "vendor", "age"):
         table.loc[rng.random(rows) < 0.15, column] = None
-    table["target"] = {"binary": (image % 3 == word).astype(int), "multiclass": image % 3,
-                       "regression": 1000 + 50 * (image % 3) + rng.normal(0, 1, rows)}[task]
+    table["target"] = {
+        "binary": (image % 3 == word).astype(int),
+        "multiclass": image % 3,
+        "regression": 1000 + 50 * (image % 3) + rng.normal(0, 1, rows),
+    }[task]
     classes = {"binary": [0, 1], "multiclass": ["r", "g", "b"], "regression": []}[task]
     return MemoryDataset(table, media, task, classes, weight)
 
 
+@pytest.fixture(scope="session")
+def make():
+    """`make(rows, task, seed, weight)` gives a `MemoryDataset`."""
+    return make_dataset
+
+
 @pytest.fixture
 def data():
-    return make()
+    return make_dataset()
 
 
 @pytest.fixture(autouse=True)

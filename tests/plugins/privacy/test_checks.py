@@ -20,7 +20,7 @@ from raikit_privacy.dpsgd import Recipe
 from raikit_privacy.finetuning import PrivateFineTuning
 from raikit_privacy.inference import MembershipInference
 
-QUICK = {"epochs": 4, "batch_size": 60, "physical_batch_size": 32, "learning_rate": 0.05,
+QUICK = {"epochs": 4, "batch_size": 60, "physical_batch_size": 32, "learning_rate": 0.3,
          "accountant": "rdp"}
 
 
@@ -88,7 +88,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(audited, t
     def weights(seed):
         ctx, model = audited(seed=seed), tiny.Model().fresh(1)
         budget = Budget(8, 1e-5, 0.2, 10, 1.0, "rdp")
-        made = training.train_private(ctx, model, Recipe(300, 2, 60, 32, 1.0, 0.05), budget, ctx.workdir, lambda *_: None)
+        made = training.train_private(ctx, model, Recipe(300, 2, 60, 32, 1.0, 0.3), budget, ctx.workdir, lambda *_: None)
         assert made == 10
         return training.fingerprint(model)
 
@@ -159,7 +159,7 @@ def test_the_twin_differs_by_clipping_and_noise_alone(private):
 
 
 def test_without_clipping_and_noise_private_training_is_its_twin(audited, tiny):
-    recipe = Recipe(300, 2, 60, 32, 1e9, 0.05)
+    recipe = Recipe(300, 2, 60, 32, 1e9, 0.1)
     one, other = tiny.Model().fresh(1), tiny.Model().fresh(1)
     first, second = audited(), audited()
     training.train_private(first, one, recipe, Budget(8, 1e-5, 0.2, 10, 0.0, "rdp"), first.workdir, lambda *_: None)

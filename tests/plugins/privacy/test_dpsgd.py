@@ -15,7 +15,7 @@ from raikit_privacy.dpsgd import PrivateTraining, Recipe
 
 def recipe(**changes):
     fields = {"rows": 60, "epochs": 3, "batch_size": 20, "physical_batch_size": 7, "max_grad_norm": 0.05, "learning_rate": 0.1,
-              "train_embeddings": True}
+              "layers": "all"}
     return Recipe(**(fields | changes))
 
 
@@ -118,12 +118,13 @@ def test_what_stands_for_no_word_stays_zero_and_takes_nothing_of_the_norm(model)
     assert not model.module.words.weight[0].any()
 
 
-def test_frozen_embeddings_stay(model):
-    before = model.module.words.weight.clone()
-    training = PrivateTraining(model, recipe(train_embeddings=False), noise_multiplier=1.0)
+def test_with_dense_layers_alone_embeddings_stay_and_the_rest_moves(model):
+    before, dense = model.module.words.weight.clone(), model.module.first.weight.clone()
+    training = PrivateTraining(model, recipe(layers="dense"), noise_multiplier=1.0)
     inputs, target = rows_of()
     training.step(training.module, training.optimizer, inputs, target, None)
     assert torch.equal(before, model.module.words.weight)
+    assert not torch.equal(dense, model.module.first.weight)
 
 
 def test_poisson_sampling_takes_each_row_by_itself():
@@ -147,9 +148,12 @@ def test_batches_larger_than_the_data_take_every_row_always():
 
 def test_what_opacus_cannot_train_is_named(tiny):
     assert dpsgd.objections(tiny.Model().module) == []
-    [said] = dpsgd.objections(tiny.Model(norm=nn.BatchNorm1d).module)
+    module = tiny.Model(norm=nn.BatchNorm1d).module
+    [said] = dpsgd.objections(module)
     assert "BatchNorm" in said
     assert "\n" not in said
+    module.norm.requires_grad_(False)
+    assert "mixes the rows" in dpsgd.objections(module)[0]               # Opacus would let it pass
 
 
 def test_the_finished_model_is_an_ordinary_one(model):

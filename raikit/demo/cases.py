@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -24,8 +25,10 @@ VALIDATION_SHARE = 0.1  # of the training pictures, whole ones
 
 NO_TEXT = 0.3
 MUTE = 0.3  # of the rows that have text: a row with neither would have no answer
-LANGUAGE_SHARES = (0.7, 0.1, 0.1, 0.1)
+LANGUAGES_UP_TO = (0.7, 0.8, 0.9, 1.0)  # English 0.7, each other language 0.1
 SAME_KIND = 0.7  # of the wrong queries
+
+Drawn = TypeVar("Drawn")
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def table(parts: Sequence[Part], activities: Sequence[Activity], rng: np.random.
         for picture in part.pictures:
             for _ in range(max(1, round(part.rows / len(part.pictures) / 2))):
                 for asked in (picture.activity, _wrong(picture.activity, activities, rng)):
-                    phrase = Phrase.of(asked, str(rng.choice(part.voices)), str(rng.choice(part.accents)))
+                    phrase = Phrase.of(asked, _one(part.voices, rng), _one(part.accents, rng))
                     row = _row(part.split, picture, asked, phrase, rng)
                     rows.append(row)
                     if row["audio"] is not None:
@@ -92,12 +95,16 @@ def table(parts: Sequence[Part], activities: Sequence[Activity], rng: np.random.
 
 def _wrong(right: Activity, activities: Sequence[Activity], rng: np.random.Generator) -> Activity:
     same = rng.random() < SAME_KIND
-    others = [other for other in activities if other.key != right.key and (other.kind == right.kind) == same]
-    return others[rng.integers(len(others))]
+    return _one([other for other in activities if other is not right and (other.kind == right.kind) == same], rng)
+
+
+def _one(choices: Sequence[Drawn], rng: np.random.Generator) -> Drawn:
+    """As `rng.choice`, which makes an array of the choices each time."""
+    return choices[int(rng.integers(len(choices)))]
 
 
 def _row(split: str, picture: Picture, asked: Activity, phrase: Phrase, rng: np.random.Generator) -> dict[str, Any]:
-    language = str(rng.choice(LANGUAGES, p=LANGUAGE_SHARES))
+    language = LANGUAGES[bisect(LANGUAGES_UP_TO, rng.random())]
     typed = rng.random() >= NO_TEXT
     spoken = not typed or rng.random() >= MUTE
     return {

@@ -55,7 +55,8 @@ class GridEncoder(Encoder):
         super().__init__()
         half, full = width // 2, width
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, half, kernel_size=4, stride=4), nn.GELU(), _norm(half),
+            # A convolution of 4 × 4 pixels by steps of 4, written as what it is: several times faster with one channel.
+            nn.PixelUnshuffle(4), nn.Conv2d(16 * channels, half, kernel_size=1), nn.GELU(), _norm(half),
             nn.Conv2d(half, full, kernel_size=3, stride=2, padding=1), nn.GELU(), _norm(full),
             nn.Conv2d(full, full, kernel_size=3, stride=2, padding=1), nn.GELU(), _norm(full),
             nn.Flatten(), nn.Dropout(dropout),

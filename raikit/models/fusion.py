@@ -105,9 +105,15 @@ class FusionModel(Model):
         values = batch.inputs.get(name) or [None] * len(batch)
         if modality == "text":
             return prepare.word_ids(values, config.words, config.vocabulary)
+        # Rows of one file share one decoded object: each is prepared once.
+        objects = {id(value): value for value in values}
+        place = {key: index for index, key in enumerate(objects)}
+        media = list(objects.values())
         if modality == "image":
-            return prepare.pixels(values, config.image_size)
-        return prepare.spectrograms(values, config.sample_rate, config.mels, config.frames, config.hop)
+            prepared = prepare.pixels(media, config.image_size)
+        else:
+            prepared = prepare.spectrograms(media, config.sample_rate, config.mels, config.frames, config.hop)
+        return prepared[[place[id(value)] for value in values]]
 
     def encode(self, batch: Batch) -> dict[str, Tensor]:
         with torch.no_grad():

@@ -97,7 +97,9 @@ def fit(
     watched = gather(model, data, "validation") if data.size("validation") else None
     module = module if module is not None else model.module
     scheduled = optimizer is None
-    optimizer = optimizer or torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    optimizer = optimizer or torch.optim.AdamW(
+        module.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True
+    )
     step = step or plain_step(model)
     sampler = sampler or shuffle(len(rows), batch_size)
 

@@ -75,6 +75,8 @@ def initial(data: Dataset, settings: FusionTraining, seed: int = 0) -> FusionMod
     """The model before training: preprocessing fitted on the train rows, weights newly drawn."""
     if not data.inputs:
         raise ModelError("data.inputs is empty: a model to be trained needs something to look at.")
+    if "self" in data.inputs:  # a module is called with its inputs by name
+        raise ModelError("data.inputs: an input of the fusion model cannot be called 'self'; rename it.")
     if data.task == "multilabel":
         raise ModelError("The fusion model does binary, multiclass and regression targets, not multilabel.")
     preprocessing = _fitted(data)

@@ -30,9 +30,9 @@ def weights(model):
 
 def test_it_learns_whether_word_and_picture_agree(make):
     data = make(600)
-    history = fit(model_of(data, dropout=0), data, epochs=12, batch_size=32)
+    history = fit(model_of(data, dropout=0), data, epochs=24, batch_size=32)
     losses = [epoch.train_loss for epoch in history.epochs]
-    assert losses[-1] < losses[0] / 2
+    assert losses[-1] < 0.65 * losses[0]  # in one row of four word or picture is missing
     assert history.epochs[-1].validation_metric > 0.75
 
 

@@ -26,37 +26,54 @@ def rows_of(n=23, seed=0):
     return inputs, torch.tensor(rng.integers(0, 2, n))
 
 
-def gradient_of_row(model, inputs, target, row):
-    """Autograd of one row by itself, by parameter name."""
-    module = copy.deepcopy(model.module)
-    loss = model.loss(module(**{name: tensor[row : row + 1] for name, tensor in inputs.items()}), target[row : row + 1])
-    names, parameters = zip(*module.named_parameters(), strict=True)
-    return dict(zip(names, torch.autograd.grad(loss.sum(), parameters), strict=True))
-
-
-def clipped_sum(model, inputs, target, norm):
-    total = None
+def clipped_sum(model, inputs, target, norm, trained):
+    """Autograd of one row after the other, each clipped over the `trained` parameters; by name."""
+    total = {}
     for row in range(len(target)):
-        found = gradient_of_row(model, inputs, target, row)
-        length = torch.sqrt(sum((part**2).sum() for part in found.values()))
-        scaled = {name: part * min(1.0, norm / (float(length) + 1e-6)) for name, part in found.items()}
-        total = scaled if total is None else {name: total[name] + scaled[name] for name in total}
+        module = copy.deepcopy(model.module).requires_grad_(True)
+        part = {name: tensor[row : row + 1] for name, tensor in inputs.items()}
+        model.loss(module(**part), target[row : row + 1]).sum().backward()
+        found = {name: parameter.grad for name, parameter in module.named_parameters() if name in trained}
+        length = float(torch.sqrt(sum((grad**2).sum() for grad in found.values())))
+        for name, grad in found.items():
+            total[name] = total.get(name, 0) + grad * min(1.0, norm / (length + 1e-6))
     return total
 
 
+@pytest.mark.parametrize("layers", ["all", "dense"])
 @pytest.mark.parametrize("physical", [1, 7, 100])
-def test_each_rows_gradient_is_clipped_by_itself_however_the_batch_is_split(model, physical):
+def test_each_rows_gradient_is_clipped_by_itself_however_the_batch_is_split(model, physical, layers):
     inputs, target = rows_of()
-    expected = clipped_sum(model, inputs, target, 0.05)
-    training = PrivateTraining(model, recipe(physical_batch_size=physical), noise_multiplier=0.0)
+    original = model.copy()
+    training = PrivateTraining(model, recipe(physical_batch_size=physical, layers=layers), noise_multiplier=0.0)
+    trained = [name for name, parameter in model.module.named_parameters() if parameter.requires_grad]
+    assert ("words.weight" in trained) == (layers == "all")
+    expected = clipped_sum(original, inputs, target, 0.05, trained)
     training.step(training.module, training.optimizer, inputs, target, None)
     for name, parameter in model.module.named_parameters():
-        assert torch.allclose(parameter.grad * 20, expected[name], atol=1e-6), name
+        if name in trained:
+            assert torch.allclose(parameter.grad * 20, expected[name], atol=1e-6), name
 
 
-def test_without_noise_and_clipping_a_step_is_the_plain_one_over_the_expected_rows(model):
+@pytest.mark.parametrize("layers", ["all", "dense"])
+def test_no_row_moves_the_sum_by_more_than_the_clipping_norm(model, layers):
+    """The sensitivity that noise is scaled to: the same step with and without one row, an outlier."""
     inputs, target = rows_of()
-    plain, settings = model.copy(), recipe(max_grad_norm=1e6)
+    inputs["columns"][0] = 1e4
+    sums = []
+    for rows in (slice(0, None), slice(1, None)):
+        one = model.copy()
+        training = PrivateTraining(one, recipe(layers=layers), noise_multiplier=0.0)
+        training.step(training.module, training.optimizer, {k: v[rows] for k, v in inputs.items()}, target[rows], None)
+        sums.append(torch.cat([p.grad.flatten() * 20 for p in one.module.parameters() if p.requires_grad]))
+    assert 0.04 < float((sums[0] - sums[1]).norm()) <= 0.05 * 1.0001
+
+
+@pytest.mark.parametrize("layers", ["all", "dense"])
+def test_without_noise_and_clipping_a_step_is_the_plain_one_over_the_expected_rows(model, layers):
+    inputs, target = rows_of()
+    plain, settings = model.copy(), recipe(max_grad_norm=1e6, layers=layers)
+    dpsgd.keep_as_drawn(plain.module, layers)
     optimizer = dpsgd.inner_optimizer(plain.module, settings)
     dpsgd.plain_step(plain, settings)(plain.module, optimizer, inputs, target, None)
     training = PrivateTraining(model, settings, noise_multiplier=0.0)
@@ -66,23 +83,25 @@ def test_without_noise_and_clipping_a_step_is_the_plain_one_over_the_expected_ro
         assert torch.allclose(one, other, atol=1e-6)
 
 
-def test_the_noise_has_the_deviation_that_was_accounted_for(tiny):
+@pytest.mark.parametrize("layers", ["all", "dense"])
+def test_the_noise_has_the_deviation_that_was_accounted_for(tiny, layers):
     drawn = []
     for seed in range(60):
         model = tiny.Model()
-        training = PrivateTraining(model, recipe(max_grad_norm=0.5), noise_multiplier=2.0)
+        training = PrivateTraining(model, recipe(max_grad_norm=0.5, layers=layers), noise_multiplier=2.0)
         torch.manual_seed(seed)
         training.step(training.module, training.optimizer, *[rows_of(0)[0], rows_of(0)[1]], None)
-        drawn.append(torch.cat([p.grad.flatten() for p in model.module.parameters()]) * 20)
+        drawn.append(torch.cat([p.grad.flatten() for p in model.module.parameters() if p.requires_grad]) * 20)
     noise = torch.stack(drawn)
-    assert noise.numel() > 5000
+    assert noise.numel() > 3900
     assert float(noise.std()) == pytest.approx(2.0 * 0.5, rel=0.05)
     assert abs(float(noise.mean())) < 0.05
 
 
-def test_a_step_that_drew_no_row_is_noise_and_counts(model):
+@pytest.mark.parametrize("layers", ["all", "dense"])
+def test_a_step_that_drew_no_row_is_noise_and_counts(model, layers):
     before = copy.deepcopy(model.module.state_dict())
-    training = PrivateTraining(model, recipe(), noise_multiplier=1.0)
+    training = PrivateTraining(model, recipe(layers=layers), noise_multiplier=1.0)
     inputs, target = rows_of(0)
     assert training.step(training.module, training.optimizer, inputs, target, None) == 0.0
     assert training.steps_made == 1
@@ -92,8 +111,9 @@ def test_a_step_that_drew_no_row_is_noise_and_counts(model):
     assert training.steps_made == 2
 
 
-def test_a_batch_in_parts_is_one_step(model):
-    training = PrivateTraining(model, recipe(physical_batch_size=2), noise_multiplier=1.0)
+@pytest.mark.parametrize("layers", ["all", "dense"])
+def test_a_batch_in_parts_is_one_step(model, layers):
+    training = PrivateTraining(model, recipe(physical_batch_size=2, layers=layers), noise_multiplier=1.0)
     inputs, target = rows_of()
     training.step(training.module, training.optimizer, inputs, target, None)
     assert training.steps_made == 1
@@ -156,13 +176,14 @@ def test_what_opacus_cannot_train_is_named(tiny):
     assert "mixes the rows" in dpsgd.objections(module)[0]               # Opacus would let it pass
 
 
-def test_the_finished_model_is_an_ordinary_one(model):
-    training = PrivateTraining(model, recipe(), noise_multiplier=1.0)
+@pytest.mark.parametrize("layers", ["all", "dense"])
+def test_the_finished_model_is_an_ordinary_one(model, layers):
+    training = PrivateTraining(model, recipe(layers=layers), noise_multiplier=1.0)
     inputs, target = rows_of()
     training.step(training.module, training.optimizer, inputs, target, None)
     training.finish()
     assert not model.module.training
     assert all(getattr(p, "grad_sample", None) is None for p in model.module.parameters())
     assert not hasattr(model.module, "autograd_grad_sample_hooks")
-    again = PrivateTraining(model, recipe(), noise_multiplier=1.0)     # could not be wrapped twice with hooks on it
+    again = PrivateTraining(model, recipe(layers=layers), noise_multiplier=1.0)     # could not be wrapped twice with hooks on it
     again.finish()

@@ -41,9 +41,9 @@ def _start(ctx: raikit.CheckContext) -> raikit.Finding:
             severity="warn", what="scope of epsilon", certainty="unknown",
         )
     return raikit.Finding(
-        sentence="epsilon covers the training of the weights, from newly drawn ones that had seen no row. Outside it "
-                 "are the scaling of columns, which was fitted on the train rows, and the number of train rows, which "
-                 "is taken as public.",
+        sentence="epsilon covers the training of the weights, from newly drawn ones that had seen no row. Outside it are "
+                 "the scaling of columns, which was fitted on the train rows, the number of train rows, which is taken as "
+                 "public, and options of this check if they were chosen by trying them on these rows.",
         what="scope of epsilon", certainty="by construction",
     )
 

@@ -60,15 +60,15 @@ class PrivateFineTuning(raikit.Check):
         delta: float | None = Field(
             None, gt=0, lt=1, description="Absent: the smaller of 1e-5 and a tenth of one over the number of train rows."
         )
-        epochs: int = Field(4, ge=1, le=10_000, description="Passes over the train rows, on average.")
+        epochs: int = Field(16, ge=1, le=10_000, description="Passes over the train rows, on average.")
         batch_size: int | None = Field(
-            None, ge=1, description="Rows of a step, on average; many drown the noise. Absent: an eighth of the train rows."
+            None, ge=1, description="Rows of a step, on average; many drown the noise. Absent: a quarter of the train rows."
         )
         physical_batch_size: int = Field(
             256, ge=1, description="Rows that go through the network at once: less memory, the same numbers but for rounding."
         )
         max_grad_norm: float = Field(1.0, gt=0, description="Length to which every row's gradient is clipped.")
-        learning_rate: float = Field(1.0, gt=0, description="Peak; high, because a step is at most the clipping norm long.")
+        learning_rate: float = Field(2.0, gt=0, description="Peak; high, because a step is at most the clipping norm long.")
         layers: Literal["dense", "all"] = Field(
             "dense", description="Which layers learn. dense: convolutions and embeddings stay as they were drawn (or given); "
             "with few rows that is more accurate and far quicker."
@@ -167,7 +167,7 @@ class Trials:
         rows = self.ctx.data.size("train")
         o = self.options
         self.delta = o.delta if o.delta is not None else default_delta(rows)
-        batch = o.batch_size or max(1, round(rows / 8))
+        batch = o.batch_size or max(1, round(rows / 4))
         self.recipe = Recipe(rows, o.epochs, batch, o.physical_batch_size, o.max_grad_norm, o.learning_rate,
                              o.layers)
 

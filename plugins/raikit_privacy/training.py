@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,15 +48,17 @@ def train_private(
     No epoch is chosen by a validation score: validation rows that came from the same people as train rows would make that
     choice one more look at the data, and the accountant does not know of it.
     """
-    training = dpsgd.PrivateTraining(model, recipe, budget.noise_multiplier)
-    try:
-        ctx.trainer(
-            model, ctx.data, epochs=recipe.epochs, batch_size=recipe.batch_size, seed=ctx.seed, patience=None,
-            workdir=workdir, step=training.step, sampler=training.sampler, optimizer=training.optimizer,
-            module=training.module, progress=progress,
-        )
-    finally:
-        training.finish()
+    with _quickly(ctx, model, recipe) as quick:
+        training = dpsgd.PrivateTraining(quick, recipe, budget.noise_multiplier)
+        try:
+            ctx.trainer(
+                quick, ctx.data, epochs=recipe.epochs, batch_size=recipe.batch_size, seed=ctx.seed, patience=None,
+                workdir=workdir, step=training.step, sampler=training.sampler, optimizer=training.optimizer,
+                module=training.module, progress=progress,
+            )
+        finally:
+            training.finish()
+    model.module.eval()
     return training.steps_made
 
 
@@ -63,12 +66,28 @@ def train_twin(
     ctx: raikit.CheckContext, model: raikit.Model, recipe: Recipe, workdir: Path, progress: Callable[[int, int], None]
 ) -> None:
     """Train `model` in place by the same recipe and the same draws of rows, without clipping and noise."""
+    with _quickly(ctx, model, recipe) as quick:
+        ctx.trainer(
+            quick, ctx.data, epochs=recipe.epochs, batch_size=recipe.batch_size, seed=ctx.seed, patience=None,
+            workdir=workdir, step=dpsgd.plain_step(quick, recipe), sampler=lambda epoch, rng: dpsgd.poisson(recipe, rng),
+            optimizer=dpsgd.inner_optimizer(quick.module, recipe), progress=progress,
+        )
+    model.module.eval()
+
+
+@contextlib.contextmanager
+def _quickly(ctx: raikit.CheckContext, model: raikit.Model, recipe: Recipe) -> Iterator[raikit.Model]:
+    """The model with only its trained layers in the loop, if the others can be taken out; as it was afterwards."""
+    from raikit_privacy.shortcut import behind_untrained
+
+    assert ctx.data is not None
     dpsgd.keep_as_drawn(model.module, recipe.layers)
-    ctx.trainer(
-        model, ctx.data, epochs=recipe.epochs, batch_size=recipe.batch_size, seed=ctx.seed, patience=None,
-        workdir=workdir, step=dpsgd.plain_step(model, recipe), sampler=lambda epoch, rng: dpsgd.poisson(recipe, rng),
-        optimizer=dpsgd.inner_optimizer(model.module, recipe), progress=progress,
-    )
+    quick = behind_untrained(model, next(iter(ctx.data.batches("train", 2))))
+    try:
+        yield quick or model
+    finally:
+        if quick is not None:
+            quick.restore()
 
 
 @dataclass(frozen=True)

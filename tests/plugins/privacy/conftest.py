@@ -19,16 +19,19 @@ from raikit.models.base import Model
 class Net(nn.Module):
     """Words are embedded, columns are not; both meet in one hidden layer."""
 
-    def __init__(self, seed=0, norm=None):
+    def __init__(self, seed=0, norm=None, conv=False):
         super().__init__()
+        self.has_conv = conv
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.words = nn.Embedding(20, 3, padding_idx=0)
+            self.conv = nn.Sequential(nn.Conv1d(1, 2, 2), nn.Tanh(), nn.Flatten()) if conv else nn.Identity()
             self.first = nn.Linear(2 + 3, 8)
             self.norm = norm(8) if norm else nn.Identity()
             self.last = nn.Linear(8, 2)
 
     def forward(self, columns, note):
+        columns = self.conv(columns[:, None]) if self.has_conv else columns
         hidden = torch.cat([columns, self.words(note).mean(dim=1)], dim=1)
         return self.last(torch.tanh(self.norm(self.first(hidden))))
 

@@ -23,7 +23,7 @@ def test_epsilon_is_what_opacus_counts_step_by_step(name, made):
 
 
 @pytest.mark.parametrize(("target", "rate", "steps", "name"), [
-    (0.5, 0.02, 60, "prv"), (8, 0.12, 80, "prv"), (12, 0.3, 10, "prv"), (1, 0.02, 200, "rdp"), (8, 0.1, 30, "rdp"),
+    (0.5, 0.02, 60, "prv"), (8, 0.12, 80, "prv"), (1, 0.02, 200, "rdp"), (8, 0.1, 30, "rdp"),
 ])
 def test_the_noise_for_a_target_never_exceeds_it_and_wastes_little(target, rate, steps, name):
     found = budget.plan(target, 1e-5, rate, steps, name)
@@ -52,6 +52,7 @@ def test_a_failing_prv_accountant_is_replaced(monkeypatch):
     def fails(self, **_):
         raise MemoryError
 
+    budget.epsilon.cache_clear()
     monkeypatch.setattr(PRVAccountant, "get_epsilon", fails)
     assert budget.plan(8, 1e-5, 0.1, 20, "prv").accountant == "rdp"
 

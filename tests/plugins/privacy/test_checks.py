@@ -216,10 +216,10 @@ def test_a_model_that_knows_its_rows_by_heart_is_found_out():
 
 def test_a_model_that_remembers_nothing_is_not_accused():
     claims = 0
-    for seed in range(40):
+    for seed in range(30):
         found = by_id(run_check(MembershipInference, context(remembered(300, False, seed))))
         claims += not found["privacy.membership_auc"].low <= 0.5 <= found["privacy.membership_auc"].high
-    assert claims <= 6
+    assert claims <= 5
 
 
 def test_area_equals_scikit_learn_on_the_losses():

@@ -1,0 +1,98 @@
+"""Training behind untrained layers: the same weights as with them in the loop."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from raikit.models.fusion import FusionModel
+from raikit.models.network import FusionConfig
+from raikit.models.preprocessing import Preprocessing
+from raikit.testing import context
+from raikit_privacy import dpsgd, shortcut, training
+from raikit_privacy.budget import Budget
+from raikit_privacy.dpsgd import Recipe
+
+RECIPE = Recipe(300, 2, 75, 32, 1.0, 0.3)
+
+
+@pytest.fixture
+def ctx(tiny, data, tmp_path):
+    model = tiny.Model()
+    return context(tiny.predictions(model, data), model=model, data=data, classes=[0, 1], folder=tmp_path)
+
+
+def trained(ctx, model, name):
+    folder = ctx.workdir / name
+    training.train_private(ctx, model, RECIPE, Budget(8, 1e-5, 0.25, 8, 1.0, "rdp"), folder, lambda done, total: None)
+    return model.module.state_dict()
+
+
+def test_the_weights_are_those_of_a_training_with_every_layer_in_the_loop(ctx, tiny, monkeypatch):
+    quick = trained(ctx, tiny.Model(tiny.Net(conv=True)), "quick")
+    monkeypatch.setattr(shortcut, "behind_untrained", lambda model, batch: None)
+    slow = trained(ctx, tiny.Model(tiny.Net(conv=True)), "slow")
+    assert list(quick) == list(slow)
+    assert all(torch.allclose(quick[name], slow[name], atol=1e-6) for name in slow)
+    assert not torch.allclose(quick["last.weight"], tiny.Net(conv=True).last.weight, atol=0.01)
+
+
+def test_untrained_layers_are_not_asked_in_the_loop(ctx, tiny, monkeypatch):
+    model = tiny.Model(tiny.Net(conv=True))
+    rows = []
+    model.module.conv[0].register_forward_hook(lambda layer, inputs, output: rows.append(len(output)))
+    trained(ctx, model, "counted")
+    everyone = ctx.data.size("train") + ctx.data.size("validation")
+    assert everyone <= sum(rows) <= everyone + 2 + 8 + 8      # the trial, and the samples that show what fits in memory
+
+
+def test_afterwards_the_network_is_whole_again(ctx, tiny):
+    model = tiny.Model(tiny.Net(conv=True))
+    conv = model.module.conv
+    scores = model.scores(next(ctx.data.batches("test", 5)))
+    quick = shortcut.behind_untrained(_frozen(model), next(ctx.data.batches("train", 2)))
+    assert quick is not None
+    assert model.module.conv is not conv
+    quick.restore()
+    assert model.module.conv is conv
+    assert np.array_equal(scores, model.scores(next(ctx.data.batches("test", 5))))
+
+
+def test_a_layer_that_is_gone_through_twice_stays_in_the_loop(ctx, tiny):
+    class Twice(nn.Module):
+        def __init__(self, layer):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x):
+            return self.layer(x) + self.layer(x)
+
+    model = tiny.Model(tiny.Net(conv=True))
+    model.module.conv = Twice(model.module.conv)
+    model.module.conv.gain = nn.Parameter(torch.ones(1))      # something trained, so that the inner layer is the part
+    _frozen(model)
+    assert shortcut.behind_untrained(model, next(ctx.data.batches("train", 2))) is None
+    assert isinstance(model.module.conv.layer, nn.Sequential)
+
+
+def test_a_model_without_convolutions_has_nothing_to_take_out(ctx, tiny):
+    assert shortcut.behind_untrained(_frozen(tiny.Model()), next(ctx.data.batches("train", 2))) is None
+
+
+def test_the_fusion_model_trains_behind_its_convolutions(data, ctx):
+    sources = [{"name": "columns", "modality": "tabular", "columns": 2}, {"name": "note", "modality": "text"}]
+    table = Preprocessing.fit({"columns": data.frame(["a", "b"], "train")})
+    model = FusionModel.initial(FusionConfig(sources=sources, outputs=2, width=16, vocabulary=64), table, [0, 1])
+    before = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
+    after = trained(ctx, model, "fusion")
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert "head.weight" in moved
+    assert not any("detectors" in name or "embedding" in name for name in moved)
+    assert np.isfinite(model.scores(next(data.batches("test", 9)))).all()
+
+
+def _frozen(model):
+    dpsgd.keep_as_drawn(model.module, "dense")
+    return model

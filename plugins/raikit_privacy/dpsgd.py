@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -237,26 +237,7 @@ def keep_as_drawn(module: nn.Module, layers: Layers) -> None:
                 parameter.requires_grad_(False)
 
 
-def plain_step(model: raikit.Model, recipe: Recipe) -> Callable[..., float]:
-    """The same step without clipping and noise, for a twin that shows what those cost by themselves."""
-
-    def step(module: nn.Module, optimizer: torch.optim.Optimizer, inputs: dict[str, Tensor], target: Tensor,
-             weight: Tensor | None) -> float:
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate_at(group[_MADE])
-        _count(optimizer)
-        if not len(target):
-            return 0.0
-        optimizer.zero_grad()
-        loss = model.loss(module(**inputs), target).sum()
-        (loss / recipe.expected_batch_size).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        return float(loss.item()) / len(target)
-
-    return step
-
-
-def inner_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def _momentum(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """SGD with momentum. Adam would blow up the noise of every weight whose gradient is small to the size of the others."""
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(trained, lr=recipe.learning_rate, momentum=_MOMENTUM)
@@ -269,7 +250,7 @@ def _optimizer(module: nn.Module, recipe: Recipe, noise_multiplier: float) -> DP
     from opacus.optimizers import DPOptimizer, DPOptimizerFastGradientClipping
 
     optimizer = (DPOptimizerFastGradientClipping if recipe.layers == "dense" else DPOptimizer)(
-        inner_optimizer(module, recipe), noise_multiplier=noise_multiplier, max_grad_norm=recipe.max_grad_norm,
+        _momentum(module, recipe), noise_multiplier=noise_multiplier, max_grad_norm=recipe.max_grad_norm,
         expected_batch_size=recipe.expected_batch_size, loss_reduction="mean",
     )
     optimizer.attach_step_hook(_count)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from raikit_privacy.finetuning import Reported
     from raikit_privacy.rows import Feature, FloatArray
 
-_WIDTH = 400
 _MOST_POINTS = 200
 
 
@@ -33,7 +32,7 @@ def spending(budget: Budget, spent: Iterable[tuple[int, float]]) -> raikit.Figur
         subtitle=f"ε after each epoch at δ = {budget.delta:.2g}; dashed: the target",
         alt=f"Line: epsilon grows from 0 to {last['epsilon']:.2f} in {last['epoch']} epochs and stays at or below its "
             f"target of {target}.",
-        spec={"width": _WIDTH, "height": 190, "layer": [limit, line]}, data=data,
+        spec={"height": 190, "layer": [limit, line]}, data=data,
     )
 
 
@@ -72,7 +71,7 @@ def _two_models(names: list[str]) -> dict[str, Any]:
     filled = {"field": "model", "type": "nominal", "legend": None,
               "scale": {"domain": ["audited", "private"], "range": ["var(--paper)", "var(--ink)"]}}
     scale = {"zero": False, "nice": True}
-    return {"width": _WIDTH, "height": {"step": 34}, "layer": [
+    return {"height": {"step": 34, "for": "position"}, "layer": [
         {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": {
             **across, "color": tone, "x": {"field": "low", "type": "quantitative", "title": "accuracy",
                                            "axis": {"format": ".0%"}, "scale": scale}, "x2": {"field": "high"}}},
@@ -89,7 +88,7 @@ def roc(false: FloatArray, true: FloatArray, area: raikit.Metric) -> raikit.Figu
     data = [{"false_positive_rate": float(false[i]), "true_positive_rate": float(true[i])} for i in shown]
     least = min([1e-2, *(min(row.values()) for row in data)])
     scale = {"type": "log", "domain": [least, 1], "nice": False}
-    axis = {"format": "~%", "tickCount": 4}
+    axis = {"format": "~%", "values": [0.001, 0.01, 0.1, 1]}
     curve = {"mark": {"type": "line", "interpolate": "step-after", "color": "var(--ink)"}, "encoding": {
         "x": {"field": "false_positive_rate", "type": "quantitative", "scale": scale, "axis": axis,
               "title": "non-members taken for members"},
@@ -103,7 +102,7 @@ def roc(false: FloatArray, true: FloatArray, area: raikit.Metric) -> raikit.Figu
         subtitle="every threshold of the loss; logarithmic axes; dashed: guessing",
         alt="ROC curve of the loss-threshold attack on logarithmic axes, beside the diagonal of guessing. The area "
             f"under it is {value:.3f} ({area.low or 0:.3f} to {area.high or 0:.3f}); 0.5 is guessing.",
-        spec={"width": _WIDTH, "height": 300, "layer": [chance, curve]}, data=data,
+        spec={"height": 300, "layer": [chance, curve]}, data=data,
     )
 
 
@@ -115,7 +114,7 @@ def area_by_group(metrics: list[raikit.Metric], level: float) -> raikit.Figure |
     rows = [(" ".join(f"{column}: {'(missing)' if value is None else value}" for column, value in (m.group or {}).items()), m)
             for m in known]
     data = [{"group": name, "area": m.value, "low": m.low, "high": m.high, "rows": m.n} for name, m in rows]
-    y = {"field": "group", "type": "nominal", "sort": [name for name, _ in rows], "title": None}
+    y = {"field": "group", "type": "nominal", "sort": [name for name, _ in rows], "title": None, "axis": {"labelLimit": 200}}
     scale = {"zero": False, "nice": True}
     return raikit.Figure(
         id="exposure", title="Who is recognised as trained on, by group",
@@ -123,7 +122,7 @@ def area_by_group(metrics: list[raikit.Metric], level: float) -> raikit.Figure |
                  "guessing",
         alt=f"Area under the ROC curve of the attack for {len(rows)} groups, from {rows[0][0]} "
             f"({known[0].value or 0:.3f}) down to {rows[-1][0]} ({known[-1].value or 0:.3f}); 0.5 is guessing.",
-        spec={"width": _WIDTH, "height": {"step": 26}, "layer": [
+        spec={"height": {"step": 26}, "layer": [
             {"mark": {"type": "rule", "strokeDash": [4, 4], "color": "var(--ink-2)"}, "encoding": {"x": {"datum": 0.5}}},
             {"mark": "rule", "encoding": {"y": y, "x": {"field": "low", "type": "quantitative", "scale": scale, "title": None},
                                           "x2": {"field": "high"}}},

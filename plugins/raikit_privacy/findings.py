@@ -14,6 +14,7 @@ from raikit_privacy.words import ground, percent, points, signed, span
 
 if TYPE_CHECKING:
     from raikit_privacy.finetuning import Reported, Trials
+    from raikit_privacy.rows import Feature
 
 
 def scope(ctx: raikit.CheckContext, trials: Trials) -> list[raikit.Finding]:
@@ -86,10 +87,10 @@ def _twin(report: Reported) -> list[raikit.Finding]:
         return []
     twin = report.twin
     return [raikit.Finding(
-        sentence="Against a model trained by the same recipe without clipping and noise the cost is "
-                 f"{signed(twin.value or 0)} points ({span(twin, report.level)}; {ground(twin, report.ctx.cluster)}); "
-                 "the rest comes of the shorter training.",
-        what="cost of clipping and noise alone", metrics=[report.check.address(twin)],
+        sentence=f"Against a model trained alike but without noise the cost is {signed(twin.value or 0)} points "
+                 f"({span(twin, report.level)}; {ground(twin, report.ctx.cluster)}); the rest comes of clipping, of fewer "
+                 "steps and of layers that were not trained.",
+        what="cost of the noise alone", metrics=[report.check.address(twin)],
     )]
 
 
@@ -120,34 +121,38 @@ def _promise(report: Reported) -> raikit.Finding:
 
 
 def _groups(report: Reported) -> list[raikit.Finding]:
-    """Features whose groups pay differently beyond doubt; in one sentence those for which that is not established."""
-    said, open_ = [], []
-    for feature, gap in zip(report.features, report.gaps, strict=True):
-        if gap.value is None:
-            continue
-        if not (gap.low or 0) > 0:
-            open_.append((feature, gap))
-            continue
-        found = report.by_group[feature.column]
-        value = np.where(found.n > 0, found.value, np.nan)
-        most, least = int(np.nanargmax(value)), int(np.nanargmin(value))
-        said.append(raikit.Finding(
-            sentence=f"Privacy at ε = {report.target:g} costs rows with {feature.name(most)} {signed(value[most])} "
-                     f"points of accuracy and rows with {feature.name(least)} {signed(value[least])}: "
-                     f"{signed(gap.value)} points apart ({span(gap, report.level)}; "
-                     f"{ground(gap, report.ctx.cluster)}).",
-            severity="warn", what="cost of privacy, by group", who=feature.name(most), certainty=span(gap, report.level),
-            metrics=[report.check.address(gap)], figures=[f"accuracy-{report.target}-{feature.column}"],
-            group={feature.column: feature.groups[most]},
-        ))
-    if open_:
-        widest = "; ".join(f"{feature.column} {signed(gap.value or 0)} points apart, 0 to {signed(gap.high or 0)}"
-                           for feature, gap in open_)
-        said.append(raikit.Finding(
-            sentence=f"That privacy at ε = {report.target:g} costs some groups more than others is not established for "
-                     f"{widest} ({report.level * 100:g} % simultaneous intervals; {report.cost.n:,} rows).",
-            what="cost of privacy, by group", certainty="not established",
-            metrics=[report.check.address(gap) for _, gap in open_],
-            figures=[f"accuracy-{report.target}-{feature.column}" for feature, _ in open_],
-        ))
-    return said
+    """Features whose groups pay differently beyond doubt, one by one; in one sentence those for which that is open."""
+    known = [(feature, gap) for feature, gap in zip(report.features, report.gaps, strict=True) if gap.value is not None]
+    settled = [(gap.low or 0) > 0 and "few_clusters" not in gap.flags for _, gap in known]
+    unsettled = [pair for pair, beyond_doubt in zip(known, settled, strict=True) if not beyond_doubt]
+    said = [_unequal(report, *pair) for pair, beyond_doubt in zip(known, settled, strict=True) if beyond_doubt]
+    return [*said, *([_not_established(report, unsettled)] if unsettled else [])]
+
+
+def _unequal(report: Reported, feature: Feature, gap: raikit.Metric) -> raikit.Finding:
+    found = report.by_group[feature.column]
+    value = np.where(found.n > 0, found.value, np.nan)
+    most, least = int(np.nanargmax(value)), int(np.nanargmin(value))
+    return raikit.Finding(
+        sentence=f"Privacy at ε = {report.target:g} costs rows with {feature.name(most)} {signed(value[most])} points of "
+                 f"accuracy and rows with {feature.name(least)} {signed(value[least])}: {signed(gap.value or 0)} points apart "
+                 f"({span(gap, report.level)}; {ground(gap, report.ctx.cluster)}).",
+        severity="warn", what="cost of privacy, by group", who=feature.name(most), certainty=span(gap, report.level),
+        metrics=[report.check.address(gap)], figures=[f"accuracy-{report.target}-{feature.column}"],
+        group={feature.column: feature.groups[most]},
+    )
+
+
+def _not_established(report: Reported, unsettled: list[tuple[Feature, raikit.Metric]]) -> raikit.Finding:
+    each = "; ".join(
+        f"{feature.column} {signed(gap.value or 0)} points apart, {signed(gap.low or 0)} to {signed(gap.high or 0)}"
+        + (f" (fewer than two groups have {raikit.stats.MIN_CLUSTERS} clusters)" if "few_clusters" in gap.flags else "")
+        for feature, gap in unsettled
+    )
+    return raikit.Finding(
+        sentence=f"That privacy at ε = {report.target:g} costs some groups more than others is not established for {each} "
+                 f"({report.level * 100:g} % simultaneous intervals; {report.cost.n:,} rows).",
+        what="cost of privacy, by group", certainty="not established",
+        metrics=[report.check.address(gap) for _, gap in unsettled],
+        figures=[f"accuracy-{report.target}-{feature.column}" for feature, _ in unsettled],
+    )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from raikit_privacy.budget import Budget
     from raikit_privacy.costs import Estimates, Pairs
     from raikit_privacy.dpsgd import Recipe
-    from raikit_privacy.rows import Feature
+    from raikit_privacy.rows import Feature, IntArray
     from raikit_privacy.training import TestRows
 
 SUBJECT = "dp_model"
@@ -75,8 +75,8 @@ class PrivateFineTuning(raikit.Check):
         )
         accountant: Literal["prv", "rdp"] = Field("prv", description="PRV is tighter; RDP takes its place where PRV is not safe.")
         twin: bool = Field(
-            False, description="Train a model without clipping and noise by the same recipe too, to tell their cost from that of "
-            "a short training. Takes a third more time."
+            False, description="Train a model alike but without noise too, which tells the cost of noise from that of the rest "
+            "of the recipe."
         )
         test_rows: int = Field(4000, ge=20, description="Most rows on which models are compared: whole clusters at random.")
         min_group: int = Field(30, ge=1, description="Groups with fewer rows are shown and marked, and never decide.")
@@ -138,7 +138,7 @@ class Outcome:
     pairs : Pairs
         Its answers beside the audited model's.
     twin : Pairs or None
-        Its answers beside those of a model trained alike without clipping and noise.
+        Its answers beside those of a model trained alike without noise.
     """
 
     budget: Budget
@@ -182,7 +182,7 @@ class Trials:
         model = beginning(ctx.model, ctx.seed)
         folder = ctx.workdir / f"epsilon-{number(target)}"
         folder.mkdir(parents=True, exist_ok=True)
-        steps = train_private(ctx, model, self.recipe, budget, folder, self._progress(done))
+        steps = train_private(ctx, model, self.recipe, budget.noise_multiplier, folder, self._progress(done))
         spent = budget.spent(steps)
         if not spent <= target:
             raise RuntimeError(f"{steps} steps were made and epsilon is {spent:.4f}, above its target of {target:g}")
@@ -191,14 +191,14 @@ class Trials:
         return Outcome(budget, steps, spent, self.tested.pairs(ctx, right), twin)
 
     def _twin(self) -> Any:
-        from raikit_privacy.training import beginning, train_twin
+        from raikit_privacy.training import beginning, train_private
 
         assert self.ctx.model is not None
         if self._twin_right is None:
             model = beginning(self.ctx.model, self.ctx.seed)
             folder = self.ctx.workdir / "twin"
             folder.mkdir(parents=True, exist_ok=True)
-            train_twin(self.ctx, model, self.recipe, folder, self._progress(len(self.options.epsilons)))
+            train_private(self.ctx, model, self.recipe, 0.0, folder, self._progress(len(self.options.epsilons)))
             self._twin_right = self.tested.right(self.ctx, model)
         return self._twin_right
 
@@ -298,9 +298,13 @@ class Reported:
             "accuracy_cost_difference", gap.value, low=gap.low, high=gap.high, n=int(counts[kept].sum()), method=gap.method,
             level=self.level, simultaneous=True, p_value=gap.p_value, minimum_detectable=gap.minimum_detectable,
             n_clusters=None if clusters is None else int(clusters[kept].min()),
-            flags=[] if clusters is None or clusters[kept].min() >= raikit.stats.MIN_CLUSTERS else ["few_clusters"],
+            flags=["few_clusters"] if clusters is not None and self._few(clusters[kept]) else [],
             judged=self._judged(feature, small) if small else None, **fields,
         )
+
+    def _few(self, clusters: IntArray) -> bool:
+        """Whether fewer than two groups have the clusters that a lower end may rest on."""
+        return int((clusters >= raikit.stats.MIN_CLUSTERS).sum()) < 2
 
     def _judged(self, feature: Feature, small: list[str]) -> dict[str, Any]:
         from raikit_privacy.costs import cost_gap

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     import raikit
-    from raikit_privacy.budget import Budget
     from raikit_privacy.dpsgd import Recipe
     from raikit_privacy.rows import BoolArray, Feature, IntArray
 
@@ -40,7 +39,7 @@ def fingerprint(model: raikit.Model) -> str:
 
 
 def train_private(
-    ctx: raikit.CheckContext, model: raikit.Model, recipe: Recipe, budget: Budget, workdir: Path,
+    ctx: raikit.CheckContext, model: raikit.Model, recipe: Recipe, noise_multiplier: float, workdir: Path,
     progress: Callable[[int, int], None],
 ) -> int:
     """Train `model` in place with DP-SGD; every epoch runs and the last weights stay. Returns the noisy steps made.
@@ -49,7 +48,7 @@ def train_private(
     choice one more look at the data, and the accountant does not know of it.
     """
     with _quickly(ctx, model, recipe) as quick:
-        training = dpsgd.PrivateTraining(quick, recipe, budget.noise_multiplier)
+        training = dpsgd.PrivateTraining(quick, recipe, noise_multiplier)
         try:
             ctx.trainer(
                 quick, ctx.data, epochs=recipe.epochs, batch_size=recipe.batch_size, seed=ctx.seed, patience=None,
@@ -60,19 +59,6 @@ def train_private(
             training.finish()
     model.module.eval()
     return training.steps_made
-
-
-def train_twin(
-    ctx: raikit.CheckContext, model: raikit.Model, recipe: Recipe, workdir: Path, progress: Callable[[int, int], None]
-) -> None:
-    """Train `model` in place by the same recipe and the same draws of rows, without clipping and noise."""
-    with _quickly(ctx, model, recipe) as quick:
-        ctx.trainer(
-            quick, ctx.data, epochs=recipe.epochs, batch_size=recipe.batch_size, seed=ctx.seed, patience=None,
-            workdir=workdir, step=dpsgd.plain_step(quick, recipe), sampler=lambda epoch, rng: dpsgd.poisson(recipe, rng),
-            optimizer=dpsgd.inner_optimizer(quick.module, recipe), progress=progress,
-        )
-    model.module.eval()
 
 
 @contextlib.contextmanager

@@ -15,7 +15,6 @@ from sklearn.metrics import roc_auc_score
 from raikit.address import Pattern
 from raikit.testing import context, run_check
 from raikit_privacy import training
-from raikit_privacy.budget import Budget
 from raikit_privacy.dpsgd import Recipe
 from raikit_privacy.finetuning import PrivateFineTuning
 from raikit_privacy.inference import MembershipInference
@@ -87,8 +86,7 @@ def test_what_can_be_learnt_privately_is_learnt(audited):
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(audited, tiny):
     def weights(seed):
         ctx, model = audited(seed=seed), tiny.Model().fresh(1)
-        budget = Budget(8, 1e-5, 0.2, 10, 1.0, "rdp")
-        made = training.train_private(ctx, model, Recipe(300, 2, 60, 32, 1.0, 0.3), budget, ctx.workdir, lambda *_: None)
+        made = training.train_private(ctx, model, Recipe(300, 2, 60, 32, 1.0, 0.3), 1.0, ctx.workdir, lambda *_: None)
         assert made == 10
         return training.fingerprint(model)
 
@@ -152,21 +150,10 @@ def test_a_training_that_touched_the_audited_model_is_an_error(audited, monkeypa
         run_check(PrivateFineTuning, audited(), **QUICK)
 
 
-def test_the_twin_differs_by_clipping_and_noise_alone(private):
+def test_the_twin_differs_by_noise_alone(private):
     twin = by_id(private)["privacy.accuracy_cost(target=8,to=twin)"]
     assert twin.low <= twin.value <= twin.high
-    assert any("without clipping and noise" in finding.sentence for finding in private.findings)
-
-
-def test_without_clipping_and_noise_private_training_is_its_twin(audited, tiny):
-    recipe = Recipe(300, 2, 60, 32, 1e9, 0.1)
-    one, other = tiny.Model().fresh(1), tiny.Model().fresh(1)
-    first, second = audited(), audited()
-    training.train_private(first, one, recipe, Budget(8, 1e-5, 0.2, 10, 0.0, "rdp"), first.workdir, lambda *_: None)
-    training.train_twin(second, other, recipe, second.workdir, lambda *_: None)
-    for name, tensor in one.module.state_dict().items():
-        assert torch.allclose(tensor, other.module.state_dict()[name], atol=1e-4), name
-    assert not torch.allclose(one.module.last.weight, tiny.Model().fresh(1).module.last.weight, atol=0.01)
+    assert any("alike but without noise" in finding.sentence for finding in private.findings)
 
 
 def test_findings_say_one_row_seeded_noise_and_what_is_promised(private):
@@ -187,7 +174,7 @@ def test_addresses_are_declared_and_findings_rest_on_what_there_is(audited, priv
     for finding in result.findings:
         assert set(finding.metrics) <= ids
         assert set(finding.figures) <= figures
-    assert all(figure.spec["width"] == 400 and "#" not in str(figure.spec) for figure in result.figures)
+    assert all("width" not in figure.spec and "#" not in str(figure.spec) for figure in result.figures)   # the page's, by role
 
 
 # --- privacy.membership_inference -------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from raikit.models.network import FusionConfig
 from raikit.models.preprocessing import Preprocessing
 from raikit.testing import context
 from raikit_privacy import dpsgd, shortcut, training
-from raikit_privacy.budget import Budget
 from raikit_privacy.dpsgd import Recipe
 
 RECIPE = Recipe(300, 2, 75, 32, 1.0, 0.3)
@@ -26,7 +25,7 @@ def ctx(tiny, data, tmp_path):
 
 def trained(ctx, model, name):
     folder = ctx.workdir / name
-    training.train_private(ctx, model, RECIPE, Budget(8, 1e-5, 0.25, 8, 1.0, "rdp"), folder, lambda done, total: None)
+    training.train_private(ctx, model, RECIPE, 1.0, folder, lambda done, total: None)
     return model.module.state_dict()
 
 

@@ -93,6 +93,16 @@ def test_advantage_of_a_threshold_at_the_mean_is_what_it_must_be():
     assert found.low < 0.5 - norm.cdf(-1) < found.high
 
 
+def test_no_row_is_judged_by_a_threshold_that_it_helped_to_set():
+    losses = world(9, 7, 1.0, np.random.default_rng(8))
+    half = membership._halves(losses, np.random.default_rng(3))
+    accused = np.array([loss <= losses.loss[losses.member & (half != side)].mean()
+                        for loss, side in zip(losses.loss, half, strict=True)])
+    assert not np.array_equal(accused, losses.loss <= losses.loss[losses.member].mean())
+    found = membership.advantage(losses, 0.95, np.random.default_rng(3))
+    assert found.value == pytest.approx(accused[losses.member].mean() - accused[~losses.member].mean())
+
+
 def test_the_halves_of_the_advantage_keep_clusters_whole():
     person = np.repeat(np.arange(30), 7)
     half = membership._halves(Losses(person < 15, np.zeros(210), [person]), np.random.default_rng(0))

@@ -212,6 +212,7 @@ def _run(
             "seed": planned.seed,
             "config": sha256_text(record.provenance.config),
             "data": data.fingerprint,
+            "media": data.media_fingerprint,
             "state": state,
         }
     )

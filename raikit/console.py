@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LINE_EVERY = 15.0
 
 
 def clean(text: str) -> str:
-    """Take out what could steer a terminal: control characters and overrides of the writing direction."""
+    """Take out what could steer a terminal: control characters, overrides of the writing direction,
+    halves of surrogate pairs, which no file can hold."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 

@@ -90,14 +90,16 @@ class Predictions:
         -------
         DataFrame
             The columns of `by`, then ``n`` (rows) and, with `weight`, ``w`` (sum of weights) and ``w2`` (sum of their
-            squares); ordered by the columns, nulls last.
+            squares); ordered by the columns, nulls last. Where a column of `by` has such a name already, underscores
+            are appended to the count's: by position, the counts are always the last columns.
         """
         self._check([*by, *([weight] if weight else [])])
         names = ", ".join(_quoted(column) for column in by)
-        sums = f", sum({_quoted(weight)}) AS w, sum({_quoted(weight)} * {_quoted(weight)}) AS w2" if weight else ""
+        n, w, w2 = (_unlike(name, by) for name in ("n", "w", "w2"))
+        sums = f", sum({_quoted(weight)}) AS {w}, sum({_quoted(weight)} * {_quoted(weight)}) AS {w2}" if weight else ""
         where = "" if split == "*" else "WHERE split = $split"
         # names are quoted identifiers of columns that were just checked; values travel as parameters
-        query = f"SELECT {names}, count(*) AS n{sums} FROM rows {where} GROUP BY {names} ORDER BY {names} NULLS LAST"  # noqa: S608
+        query = f"SELECT {names}, count(*) AS {n}{sums} FROM rows {where} GROUP BY {names} ORDER BY {names} NULLS LAST"  # noqa: S608
         return self._sql(query, None if split == "*" else {"split": split or self.split})
 
     def _sql(self, query: str, parameters: dict[str, Any] | None = None) -> pd.DataFrame:
@@ -115,6 +117,14 @@ class Predictions:
                 raise DataError(
                     f"predictions have no column {column!r}.{hint} Columns there: {', '.join(self.columns)}."
                 )
+
+
+def _unlike(name: str, taken: Sequence[str]) -> str:
+    """`name`, with underscores if a column is called so (DuckDB does not tell capitals apart)."""
+    lowered = {column.lower() for column in taken}
+    while name in lowered:
+        name += "_"
+    return name
 
 
 def _quoted(identifier: str) -> str:

@@ -53,7 +53,7 @@ def fingerprints(
         "config": config.audit.model_dump(mode="json", exclude={"formats"}),
         "checks": {item.name: item.status or "run" for item in planned},
         "formats": {"formats": sorted(formats)},
-        "data": {"fingerprint": data.fingerprint},
+        "data": {"fingerprint": data.fingerprint, "media": data.media_fingerprint},
         "plugins": {
             f"{plugin.distribution}:{plugin.name}": plugin.version or plugin.status for plugin in registry.plugins
         },

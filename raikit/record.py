@@ -110,6 +110,7 @@ class DataRecord(Model):
 
     source: str = ""
     fingerprint: str = ""
+    media_fingerprint: str | None = None
     task: str = ""
     task_guessed: bool = False
     target: str | None = None

@@ -143,6 +143,7 @@ class Runner:
         result = CheckResult.model_validate(
             result.model_dump()
         )  # whatever was changed after construction is checked again
+        _refuse_unwritable(result)
         new: set[str] = set()
         for metric in result.metrics:
             self._name(metric, check, new)
@@ -175,6 +176,16 @@ class Runner:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
         return artifact.model_copy(update={"path": kept})
+
+
+def _refuse_unwritable(result: CheckResult) -> None:
+    """A value that no JSON can hold is this check's error now, not the record's when all is done."""
+    from pydantic_core import PydanticSerializationError
+
+    try:
+        result.model_dump_json()
+    except PydanticSerializationError as error:
+        raise PluginError(f"its result cannot be written as JSON: {error}") from None
 
 
 def describe(item: Planned, run_seed: int) -> CheckRecord:

@@ -107,8 +107,10 @@ def count_cells(ctx: raikit.CheckContext, intersections: int, max_groups: int) -
     columns = [*ctx.sensitive, "target", "prediction"]
     if counted:
         frame = ctx.predictions.cells(columns, weight=ctx.weight)
-        n = frame["n"].to_numpy(dtype=np.int64)
-        w, w2 = (frame[part].to_numpy(dtype=float) if ctx.weight else n.astype(float) for part in ("w", "w2"))
+        # by position: a sensitive column may be called n
+        counts = [frame.iloc[:, at].to_numpy() for at in range(len(columns), frame.shape[1])]
+        n = counts[0].astype(np.int64)
+        w, w2 = (part.astype(float) for part in (counts[1:] if ctx.weight else (n, n)))
     else:
         more = [*ctx.cluster, *([ctx.weight] if ctx.weight else [])]
         frame = ctx.predictions.frame(list(dict.fromkeys([*columns, *more])))

@@ -121,7 +121,8 @@ def _ground(subject: Subject, feature: Feature, cells: Cells, groups: tuple[int,
     rows = " and ".join(f"{int(subject.estimates.n[at]):,}" for at in groups)
     parts = [f"{rows} rows"]
     for name, codes in zip(cells.cluster_names, cells.clusters, strict=True):
-        found = [len(np.unique(codes[subject.counted & (feature.code == at)])) for at in groups]
+        shared = subject.counted & (codes >= 0)  # a row that shares no cluster is no cluster
+        found = [len(np.unique(codes[shared & (feature.code == at)])) for at in groups]
         parts.append(f"{found[0]:,} and {found[1]:,} {_plural(name)}")
     return ", ".join(parts)
 

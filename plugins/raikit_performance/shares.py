@@ -163,7 +163,7 @@ def min_clusters(rows: Rows) -> int | None:
     """Clusters of the column that has fewer."""
     import numpy as np
 
-    return min((len(np.unique(column)) for column in rows.clusters), default=None)
+    return min((len(np.unique(column[column >= 0])) or len(column) for column in rows.clusters), default=None)
 
 
 def metric_of_interval(name: str, found: Interval, rows: Rows, **fields: Any) -> raikit.Metric:

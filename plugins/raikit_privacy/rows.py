@@ -91,7 +91,7 @@ def largest_clusters(ctx: raikit.CheckContext, split: str) -> dict[str, int]:
     counts: dict[str, int] = {}
     for column in ctx.cluster:
         cells = ctx.predictions.cells([column], split=split).dropna(subset=[column])
-        counts[column] = int(cells["n"].max()) if len(cells) else 0
+        counts[column] = int(cells.iloc[:, -1].max()) if len(cells) else 0
     return counts
 
 

@@ -15,6 +15,7 @@ _MOST_BYTES = 1_000_000
 _MOST_NODES = 100_000
 
 Key = tuple[str | int, ...]
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class _Loader(yaml.SafeLoader):
@@ -98,9 +99,12 @@ class _Walk:
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*key, index)) for index, item in enumerate(node.value)]
         try:
-            return self.loader.construct_object(node)
+            value = self.loader.construct_object(node)
         except ValueError as error:
             raise ConfigError(f"{self.document.where(key)}: {error}.") from None
+        if isinstance(value, str) and not value.isascii() and _SURROGATE.search(value):
+            raise ConfigError(f"{self.document.where(key)}: half of a surrogate pair is no character; write it whole.")
+        return value
 
     def mapping(self, node: yaml.MappingNode, key: Key) -> dict[Any, Any]:
         built: dict[Any, Any] = {}

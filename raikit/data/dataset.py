@@ -17,7 +17,7 @@ from raikit.data import splits
 from raikit.data.batch import Batch
 from raikit.data.cache import MediaCache
 from raikit.data.groups import group_of
-from raikit.data.look import SKIP_HINT, cells_of, unusable
+from raikit.data.look import SKIP_HINT, cells_of, fingerprint_of_media, unusable
 from raikit.data.media import MediaError
 from raikit.data.roles import (
     Error,
@@ -154,8 +154,13 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the table's file. Of media outside it only the paths count."""
+        """SHA-256 of the table's file."""
         return fingerprint(self.path)
+
+    @cached_property
+    def media_fingerprint(self) -> str | None:
+        """SHA-256 over the media files that the table names, by path and content; None without any."""
+        return fingerprint_of_media(self.table, media_columns(self.inputs), self.path.parent)
 
     @cached_property
     def _positions(self) -> dict[str, np.ndarray]:
@@ -271,6 +276,7 @@ class Dataset:
         return DataRecord(
             source=self.config.path,
             fingerprint=self.fingerprint,
+            media_fingerprint=self.media_fingerprint,
             task=self.task,
             task_guessed=self.task_guessed,
             target=", ".join(targets_of(self.config)),

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from raikit.data.batch import Modality
-from raikit.data.media import DECODERS, LOOKS, MediaError
+from raikit.data.media import DECODERS, LOOKS, MediaError, locate
 from raikit.data.tables import Rows
 from raikit.errors import DataError
+from raikit.files import canonical, sha256, sha256_text
 
 SKIP_HINT = "`data.on_bad_media: skip` leaves such rows out"
 
@@ -68,6 +69,24 @@ def unusable(
         first = min(bad)
         raise DataError(f"{rows.at(first)}: {bad[first]}{_and_others(len(bad) - 1)}; {SKIP_HINT}.")
     return dict(sorted(bad.items()))
+
+
+def fingerprint_of_media(table: pd.DataFrame, media: Mapping[str, Modality], folder: Path) -> str | None:
+    """SHA-256 over the names and contents of the files that the media columns name; None if they name none.
+
+    Bytes in the table itself are left to the table's own fingerprint, and so is a file that cannot be found.
+    """
+    named = {cell for column in media for cell in table[column] if isinstance(cell, str)}
+    if not named:
+        return None
+    return sha256_text(canonical({cell: _hash(cell, folder) for cell in named}))
+
+
+def _hash(cell: str, folder: Path) -> str | None:
+    try:
+        return sha256(locate(cell, folder))
+    except (MediaError, OSError):
+        return None
 
 
 def _problem(examine: Any, source: str | bytes, folder: Path) -> str | None:

@@ -50,6 +50,7 @@ def test_a_good_file_is_read(write):
         ("bins: [25, 40]", "bin: [40, 25]", r"Did you mean 'bins'\?"),
         ("min: 0.9", "min: 0.9, max: 1", r"line 11: gate\.rules\.0: a rule has either `max` or `min`"),
         ("min: 0.9", "min: much", r"line 11: gate\.rules\.0\.min: .*number.*'much'"),
+        ("name: m", 'name: "a\\ud800"', r"line 1: name: half of a surrogate pair is no character"),
         ("name: m", "name: m\nname: n", r"line 2: the key 'name' stands twice"),
         ("name: m", "name: [", r"audit\.yaml, line"),
         ("  load: {kind: predictions, score: p}", "  {}", r"line 7: model: give either `train"),

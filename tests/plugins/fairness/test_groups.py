@@ -217,6 +217,16 @@ def test_a_finding_over_clusters_counts_them():
     assert "pictures)." in result.findings[0].sentence
 
 
+def test_rows_without_a_cluster_are_counted_as_none():
+    table = clustered(0.0)
+    worse = (table.accent == "0") & (np.arange(len(table)) % 2 == 0)
+    table.loc[worse, "prediction"] = 0
+    # of each voice and label some rows are mute, so that every group keeps its eight voices
+    table.loc[np.arange(len(table)) % 7 == 0, "voice"] = None
+    _, result = audit(table, ["accent"], cluster=["voice", "picture"])
+    assert "8 and 8 voices" in result.findings[0].sentence
+
+
 def test_marks_in_figures_follow_the_rules():
     table = rows_with({"F": 0.5, "M": 0.1, "X": 0.1, "tiny": 0.5}, {"F": 600, "M": 600, "X": 600, "tiny": 8})
     figure = next(f for f in audit(table)[1].figures if f.id.startswith("false_negative_rate"))

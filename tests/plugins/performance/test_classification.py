@@ -166,6 +166,15 @@ def test_rows_copied_within_a_cluster_do_not_narrow_an_interval():
         assert right.n_clusters == 120
 
 
+def test_rows_without_a_cluster_are_counted_as_none():
+    rng = np.random.default_rng(6)
+    truth, scores = scored(rng, 600, 2)
+    voice = np.array([str(v) for v in np.arange(600) % 30], dtype=object)
+    voice[::7] = None
+    found = measured(Classification, table_of(truth, scores.argmax(1), scores, v=voice), 2, cluster=("v",))
+    assert found["performance.accuracy"].n_clusters == 30
+
+
 def test_two_crossed_cluster_columns_widen_what_one_leaves_narrow():
     rng = np.random.default_rng(5)
     voice, picture = np.repeat(np.arange(20), 60), np.tile(np.arange(60), 20)

@@ -253,6 +253,22 @@ def test_a_column_of_numbers_is_no_column_of_media(opened, media):
         opened(cases(photo=[1, 2, 3, 4]), needs_inputs=True, inputs=media, id="case")
 
 
+def test_the_fingerprint_of_media_follows_their_content_and_not_their_time(opened, media, write, png):
+    def found():
+        return opened(cases(), needs_inputs=True, inputs=media).media_fingerprint
+
+    before = found()
+    assert len(before) == 64
+    write("a.png", png((255, 0, 0)))
+    assert found() == before
+    write("a.png", png((254, 0, 0)))
+    assert found() != before
+
+
+def test_a_table_that_names_no_media_has_no_fingerprint_of_them(opened, table):
+    assert opened(table(), sensitive=["sex"]).media_fingerprint is None
+
+
 def test_predictions_need_no_media(opened, media):
     assert opened(cases(photo="nope.png"), inputs=media).size("test") == 4
 

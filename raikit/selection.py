@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from raikit.address import Pattern
+from raikit.address import Pattern, parse
 from raikit.config.load import explain
 from raikit.errors import ConfigError, listed, nearest
 from raikit.plugins import failed
@@ -202,6 +202,7 @@ def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[Planned], r
     reachable = [pattern for item in running for pattern in item.entry.check.produces]
     open_ended = [item for item in running if not item.entry.check.produces]
     for number, rule in enumerate(config.audit.gate.rules):
+        _refuse_misspelt_column(config, rule.metric, number)
         wanted = Pattern(rule.metric)
         if any(wanted.overlaps(pattern) for pattern in reachable):
             continue
@@ -217,3 +218,19 @@ def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[Planned], r
             at,
             f"no selected check produces {rule.metric!r}.{nearest(rule.metric.split('[')[0].split('(')[0], reachable)}",
         )
+
+
+def _refuse_misspelt_column(config: LoadedConfig, metric: str, number: int) -> None:
+    """A column in brackets that is nearly a sensitive one is a typing mistake; any other may be a check's own."""
+    head, _, brackets = metric.partition("[")
+    if not brackets or "*" in brackets:
+        return
+    at = ("gate", "rules", number, "metric")
+    try:
+        columns = parse(f"{head.replace('*', 'x')}[{brackets}").over
+    except ConfigError as error:
+        raise config.error(at, str(error)) from None
+    known = [feature.column for feature in config.audit.data.sensitive]
+    for column in columns:
+        if column not in known and (hint := nearest(column, known)):
+            raise config.error(at, f"{column!r} in {metric!r} is no sensitive column.{hint}")

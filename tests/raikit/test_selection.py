@@ -40,7 +40,7 @@ def config(tmp_path):
     def config(checks="", sets=(), rules=""):
         path = tmp_path / "audit.yaml"
         path.write_text(
-            f"name: m\ndata: {{path: a.csv, target: y}}\nmodel: {{load: {{kind: predictions}}}}\n{checks}\n{rules}\n"
+            f"name: m\ndata: {{path: a.csv, target: y, sensitive: [sex]}}\nmodel: {{load: {{kind: predictions}}}}\n{checks}\n{rules}\n"
         )
         return load(path, sets)
 
@@ -143,6 +143,8 @@ def test_an_unknown_name_on_the_command_line_is_found(config, option):
             "fairness.selection_rat",
             r"line 5: gate\.rules\.0\.metric: no selected check produces .* Did you mean 'fairness.selection_rate'\?",
         ),
+        ("'fairness.*_rate[sx=F]'", r"line 5: gate\.rules\.0\.metric: 'sx' in .* Did you mean 'sex'\?"),
+        ("'fairness.selection_rate[sex=F'", r"line 5: gate\.rules\.0\.metric: .*expected ',' or '\]'"),
         ("fairness.worst_group", r"comes from fairness\.search, which does not run \(slow"),
     ],
 )
@@ -153,7 +155,14 @@ def test_a_rule_that_no_selected_check_can_produce_stops_before_data_is_read(con
 
 
 @pytest.mark.parametrize(
-    "rule", ["fairness.selection_rate[sex=F]", "fairness.equalized_odds_difference", "*", "performance.*"]
+    "rule",
+    [
+        "fairness.selection_rate[sex=F]",
+        "fairness.selection_rate[colour]",
+        "fairness.equalized_odds_difference",
+        "*",
+        "performance.*",
+    ],
 )
 def test_a_rule_that_can_be_produced_goes_on(config, rule):
     loaded = config(rules=f"gate: {{rules: [{{metric: '{rule}', max: 1}}]}}")

@@ -17,6 +17,7 @@ from raikit_reports.metrics import MetricTable, metric_table
 from raikit_reports.rules import RuleRow, Wrong, label, rule_rows, tally, wrong_rows
 from raikit_reports.tables import TableView
 from raikit_reports.texts import flat, sentence, words
+from raikit_reports.training import curves
 from raikit_reports.unchecked import Unchecked, unchecked
 from raikit_reports.verdicts import Verdict
 
@@ -119,6 +120,8 @@ class Page:
     others: list[Section]
     others_tally: list[tuple[Verdict, int, str]]
     unchecked: Unchecked
+    model: dict[str, Any]
+    training: FigureView | None
     level: str
     specs: dict[str, Any]
 
@@ -130,7 +133,7 @@ def build(record: raikit.Record) -> Page:
     wrong = wrong_rows(record, rows)
     bad = sum(row.verdict in (verdicts.FAIL, verdicts.WARN, verdicts.OPEN) for row in rows)
     builder = _Sections(record, rows)
-    pillars, others = builder.pillars(), builder.others()
+    pillars, others, training = builder.pillars(), builder.others(), builder.training()
     return Page(
         record=record,
         title=flat(f"{answer.word}: {record.name}, raikit audit"),
@@ -149,6 +152,8 @@ def build(record: raikit.Record) -> Page:
         others=others,
         others_tally=_findings_tally(others),
         unchecked=unchecked(record),
+        model={key: value for key, value in record.model.items() if key != "history" or training is None},
+        training=training,
         level=fmt.share(record.confidence),
         specs=builder.specs,
     )
@@ -198,6 +203,11 @@ class _Sections:
             known = next((item for item in self.record.plugins if item.distribution == plugin), None)
             sections.append(self._section(checks, None, plugin, known))
         return sections
+
+    def training(self) -> FigureView | None:
+        """Learning curves of a model that was trained for this audit."""
+        figure = curves(self.record.model)
+        return None if figure is None else self._figure(figure)
 
     def _section(
         self,

@@ -125,7 +125,7 @@ def _judged(rule: RuleConfig, check: CheckRecord, metric: Metric) -> Rule:
     interval, note = _ends(metric, rule.max is not None)
     row.value, row.low, row.high = interval.value, interval.low, interval.high
     row.status, row.reason = _decide(interval, limit, rule.max is not None, metric)
-    if note:
+    if note and not set(metric.flags) & set(_NEVER_DECIDES):
         row.reason = f"{row.reason}; {note}"
     if row.status == "inconclusive":
         row.rows_needed = _rows_needed(interval, metric, limit)
@@ -154,7 +154,7 @@ def _decide(interval: Interval, limit: float, has_maximum: bool, metric: Metric)
     shown = f"[{interval.low:.4g}, {interval.high:.4g}]"
     for flag, why in _NEVER_DECIDES.items():
         if flag in metric.flags:
-            return "inconclusive", f"{why} ({metric.name} {shown})"
+            return "inconclusive", why
     holds = interval.high <= limit if has_maximum else interval.low >= limit
     broken = interval.low > limit if has_maximum else interval.high < limit
     word = "at most" if has_maximum else "at least"

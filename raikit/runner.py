@@ -6,6 +6,7 @@ import hashlib
 import io
 import logging
 import random
+import re
 import shutil
 import sys
 import time
@@ -209,9 +210,12 @@ def describe(item: Planned, run_seed: int) -> CheckRecord:
 
 
 def _paragraph(doc: Sequence[str]) -> str:
+    """The second paragraph of a docstring, without the marks of its references."""
     import inspect
 
-    return inspect.cleandoc("\n\n" + doc[1]).strip().replace("\n", " ") if len(doc) > 1 and "----" not in doc[1] else ""
+    if len(doc) < 2 or "----" in doc[1]:
+        return ""
+    return re.sub(r"\s*\[\w+\]_", "", inspect.cleandoc("\n\n" + doc[1]).strip().replace("\n", " "))
 
 
 @contextmanager

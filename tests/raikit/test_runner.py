@@ -150,3 +150,9 @@ def test_artifacts_are_kept_in_the_run(run_checks, tmp_path):
     record = run_checks(check(body), table=pd.DataFrame({"target": [0], "prediction": [0]}))[0]
     assert record.artifacts[0].path == "artifacts/mine.it/a.csv"
     assert (tmp_path / "run" / record.artifacts[0].path).read_text() == "x"
+
+
+def test_what_a_check_says_of_itself_has_no_marks_of_its_references(run_checks):
+    said = check(lambda self, ctx: one(ctx), __doc__="Counts rows.\n\n    One by one [1]_, as in [2]_.\n\n    More.\n    ")
+    record = run_checks(said)[0]
+    assert (record.title, record.description) == ("Counts rows.", "One by one, as in.")

@@ -84,4 +84,4 @@ def test_long_and_short_sounds_are_cut_and_padded():
     assert spectrogram(tone(seconds=9)).shape == (40, 64)
     short = spectrogram(tone(seconds=0.2))
     assert short[:, :10].max() == pytest.approx(3, abs=0.01)
-    assert not short[:, 20:].any()
+    assert short[:, 20:] == pytest.approx(0, abs=1e-6)  # processors differ in the last bit of a logarithm

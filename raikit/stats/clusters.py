@@ -12,9 +12,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray, tail_of
-from raikit.stats.covariance import MIN_CLUSTERS, CovarianceResult, influence_covariance, rate_covariance
+from raikit.stats.covariance import MIN_CLUSTERS, CovarianceResult, Scale, influence_covariance, rate_covariance
 from raikit.stats.gaps import Contrasts, Gap, max_t_p, simultaneous_critical
-from raikit.stats.maxt import Family, gaussian_noise, groups_and_rests, pairs_and_rests, two_step
+from raikit.stats.maxt import (
+    Family,
+    gaussian_noise,
+    groups_and_rests,
+    independent_bound,
+    pairs_and_rests,
+    two_step,
+)
 from raikit.stats.mover import difference_limits, ratio_limits
 from raikit.stats.multiplicity import holm
 from raikit.stats.rates import limits_at
@@ -87,7 +94,9 @@ def clustered_rate_interval(
     tail = tail_of(level ** (1 / max(k, 1)))
     df = np.maximum(cov.n_clusters - 1, 1)
     low, high = _limits(_Quantities.of(cov), _t(tail, df), df)
-    kind = "Korn-Graubard exact limits" if cov.proportion else "t limits"
+    kind = {"proportion": "Korn-Graubard exact limits", "positive": "t limits of the logarithm", "real": "t limits"}[
+        cov.scale
+    ]
     method = f"{_WAYS[cov.ways]} {kind}" + (f", Sidak over {k} groups" if k > 1 else "")
     return ClusteredRates(cov.rates, low, high, cov.n_effective, cov.few_clusters, method)
 
@@ -275,12 +284,12 @@ class _Quantities:
     rates: FloatArray
     covariance: FloatArray
     n_effective: FloatArray
-    proportion: bool
+    scale: Scale
 
     @classmethod
     def of(cls, cov: CovarianceResult, family: Family | None = None) -> _Quantities:
         if family is None or not len(family.rest_of):
-            return cls(cov.rates, cov.M, cov.n_effective, cov.proportion)
+            return cls(cov.rates, cov.M, cov.n_effective, cov.scale)
         rates, covariance = family.extend(cov.rates), family.extend_covariance(cov.M)
         k = len(cov.rates)
         others = family.strata[family.rest_of][:, None] == family.strata
@@ -289,7 +298,7 @@ class _Quantities:
         with np.errstate(divide="ignore", invalid="ignore"):
             n = np.where((p > 0) & (p < 1), p * (1 - p) / variance, np.max(others * cov.n_effective, axis=1))
         n = np.minimum(n, others @ cov.n_rows)
-        return cls(rates, covariance, np.append(cov.n_effective, n), cov.proportion)
+        return cls(rates, covariance, np.append(cov.n_effective, n), cov.scale)
 
 
 def _limits(q: _Quantities, critical: ArrayLike, df: ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -297,9 +306,12 @@ def _limits(q: _Quantities, critical: ArrayLike, df: ArrayLike) -> tuple[FloatAr
     from scipy.special import ndtri, stdtr
 
     critical = np.asarray(critical, dtype=float)
-    if not q.proportion:
+    if q.scale == "real":
         half = critical * np.sqrt(np.diag(q.covariance))
         return q.rates - half, q.rates + half
+    if q.scale == "positive":
+        spread = np.exp(critical * np.sqrt(np.diag(q.covariance)) / np.maximum(q.rates, 1e-300))
+        return q.rates / spread, q.rates * spread
     tail = stdtr(df, -critical)
     n = q.n_effective * (-ndtri(tail) / critical) ** 2
     return limits_at(np.clip(np.nan_to_num(q.rates), 0, 1) * n, n, tail)
@@ -315,7 +327,7 @@ def _gathered(
     else:
         sides = []
         for side in (i, j):
-            picked = _Quantities(q.rates[side], np.diag(np.diag(q.covariance)[side]), q.n_effective[side], q.proportion)
+            picked = _Quantities(q.rates[side], np.diag(np.diag(q.covariance)[side]), q.n_effective[side], q.scale)
             sides += [picked.rates, *_limits(picked, critical, df)]
         parts = tuple(sides)  # type: ignore[assignment]
     scale = np.sqrt(np.diag(q.covariance))
@@ -367,8 +379,11 @@ class _Plan:
         values, covariance = (_logarithms(cov)) if log else (cov.rates, cov.M)
         extended = family.extend(values)
         se = family.standard_errors(family.extend_covariance(covariance))
-        noise = family.extend(gaussian_noise(covariance, draws, rng, cov.df))
-        found = two_step(family, extended[family.plus] - extended[family.minus], se, noise, alpha, cov.df)
+        own = gaussian_noise(covariance, draws, rng, cov.df)
+        noise = family.extend(own)
+        # groups of separate rows are independent, which saves looking at every draw
+        bound = independent_bound(family, np.sqrt(np.diag(covariance)), noise, se) if not cov.ways else None
+        found = two_step(family, extended[family.plus] - extended[family.minus], se, noise, alpha, cov.df, bound)
         p = max_t_p(family, extended, se, noise, found.largest)
         return cls(family, _Quantities.of(cov, family), se, found.value, found.full, p, cov.df, alpha)
 

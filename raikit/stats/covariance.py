@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray
 
+Scale = Literal["proportion", "positive", "real"]
 MIN_CLUSTERS = 8  # below this, in one group, no simulation vouches for the covariance
 
 
@@ -37,8 +39,9 @@ class CovarianceResult:
         of exactly 0 or 1 hides its variance, the number of clusters. For means: ``n_rows * vrow / M_ii``.
     sizes : ndarray, shape (k,)
         Sum of weight times denominator, with which groups are pooled.
-    proportion : bool
-        Whether every row contributes 0 or 1, so that limits of proportions apply.
+    scale : {"proportion", "positive", "real"}
+        Which limits apply: exact ones of a proportion at the effective sample size (a rate, or any quantity between 0
+        and 1), symmetric ones of the logarithm (errors and losses), or symmetric ones.
     ways : int
         Cluster columns used: 0 (rows), 1 or 2.
     """
@@ -51,8 +54,13 @@ class CovarianceResult:
     n_rows: FloatArray
     n_effective: FloatArray
     sizes: FloatArray
-    proportion: bool
+    scale: Scale
     ways: int
+
+    @property
+    def proportion(self) -> bool:
+        """Whether limits of proportions apply."""
+        return self.scale == "proportion"
 
     @property
     def few_clusters(self) -> BoolArray:
@@ -79,6 +87,10 @@ def rate_covariance(
     weight: ArrayLike | None = None,
     groups: int | None = None,
     proportion: bool | None = None,
+    *,
+    scale: Scale | None = None,
+    squares: ArrayLike | None = None,
+    counts: ArrayLike | None = None,
 ) -> CovarianceResult:
     """Rates (ratios of sums) of groups and their covariance.
 
@@ -98,6 +110,10 @@ def rate_covariance(
         Number of groups k, if the last ones may have no rows.
     proportion : bool, optional
         Whether rows contribute 0 or 1, so that limits of proportions apply; by default, whether they do.
+    scale : {"proportion", "positive", "real"}, optional
+        In the place of `proportion`.
+    squares, counts : array_like, shape (n,), optional
+        If entries are cells of alike rows: sums of squared weights and numbers of rows (`weight` are sums of weights).
 
     Returns
     -------
@@ -121,24 +137,36 @@ def rate_covariance(
     .. [2] MacKinnon, Nielsen and Webb, "Cluster-robust jackknife and bootstrap inference", 2024.
     """
     num, den, code = np.asarray(numerator, dtype=float), np.asarray(denominator, dtype=float), np.asarray(group)
-    w = np.ones(len(num)) if weight is None else np.asarray(weight, dtype=float)
+    rows = np.ones(len(num)) if counts is None else np.asarray(counts, dtype=float)
+    w = rows if weight is None else np.asarray(weight, dtype=float)
+    w2 = (w**2 if weight is not None else w) if squares is None else np.asarray(squares, dtype=float)
     columns = [np.asarray(c) for c in clusters]
-    if any(len(v) != len(num) for v in (den, code, w, *columns)):
+    if any(len(v) != len(num) for v in (den, code, w, w2, rows, *columns)):
         raise ValueError("numerator, denominator, group, weight and clusters must have one entry per row")
     if np.any(w < 0):
         raise ValueError("weights must not be negative")
     k = groups if groups is not None else int(code.max(initial=-1)) + 1
     keep = (code >= 0) & (w > 0) & ((den != 0) | (num != 0))
-    num, den, code, w = num[keep], den[keep], code[keep].astype(np.int64), w[keep]
+    num, den, code, w, w2, rows = num[keep], den[keep], code[keep].astype(np.int64), w[keep], w2[keep], rows[keep]
     total = _sums(code, w * den, k)
     with np.errstate(divide="ignore", invalid="ignore"):
         rates = _sums(code, w * num, k) / total
-        influence = w * (num - rates[code] * den) / total[code]
-        n_rows = _sums(code, w, k) ** 2 / _sums(code, w**2, k)
-    if proportion is None:
-        proportion = bool(np.all((den == 1) & ((num == 0) | (num == 1))))
+        unit = (num - rates[code] * den) / total[code]
+        n_rows = _sums(code, w, k) ** 2 / _sums(code, w2, k)
+    if scale is None:
+        if proportion is None:
+            proportion = bool(np.all((den == 1) & ((num == 0) | (num == 1))))
+        scale = "proportion" if proportion else "real"
     return influence_covariance(
-        rates, influence, code, [c[keep] for c in columns], np.nan_to_num(n_rows), total, proportion=proportion
+        rates,
+        w * unit,
+        code,
+        [c[keep] for c in columns],
+        np.nan_to_num(n_rows),
+        total,
+        scale=scale,
+        squares=w2 * unit**2,
+        counts=rows,
     )
 
 
@@ -150,7 +178,10 @@ def influence_covariance(
     n_rows: FloatArray,
     sizes: FloatArray,
     *,
-    proportion: bool = False,
+    scale: Scale = "real",
+    squares: FloatArray | None = None,
+    counts: FloatArray | None = None,
+    still: FloatArray | None = None,
 ) -> CovarianceResult:
     """Covariance of any estimates that are sums of row contributions to first order (rates, means, AUCs).
 
@@ -161,7 +192,12 @@ def influence_covariance(
         Row contributions to the estimate of the row's own group; they sum to 0 in each group.
     group : ndarray of int, shape (n,)
     clusters : sequence of array_like of int
-    proportion : bool
+    scale : {"proportion", "positive", "real"}
+    squares, counts : ndarray, shape (n,), optional
+        If entries are cells of alike rows: the sum of their squared contributions, and how many rows there are.
+    still : ndarray, shape (k,), optional
+        Effective sample size where a proportion of 0 or 1 hides its variance, if fewer than the clusters (an area of 1
+        under the ROC curve rests on as many disjoint pairs as the scarcer class has rows).
 
     Returns
     -------
@@ -171,48 +207,94 @@ def influence_covariance(
     columns = [cluster_codes(c) for c in clusters]
     if len(columns) > 2:
         raise ValueError(f"at most two cluster columns, not {len(columns)}")
-    vrow = _sums(group, influence**2, k)
+    entries = _Entries(
+        influence,
+        influence**2 if squares is None else squares,
+        np.ones(len(influence)) if counts is None else counts,
+        group,
+        k,
+    )
+    vrow, rows = entries.sums(entries.squares), entries.sums(entries.counts).astype(np.int64)
     if not columns:
-        n_clusters = np.bincount(group, minlength=k)
+        n_clusters = rows
         M = np.diag(vrow * _correction(n_clusters) ** 2)
     else:
-        products, found = zip(*(_summed_products(influence, group, c, shared, k) for c, shared in columns), strict=True)
+        products, found = zip(*(entries.products(c) for c in columns), strict=True)
         M, n_clusters = sum(products), np.min(found, axis=0)
         if len(columns) == 2:
-            (first, _), (second, _) = columns
-            both = np.unique(first * (second.max(initial=0) + 1) + second, return_inverse=True)[1]
-            M = M - _summed_products(influence, group, both, 0, k, correct=False)[0]
+            M = M - entries.products(_crossed(*columns), correct=False)[0]
     variance = np.maximum(np.diag(M), vrow)
-    n_effective = _effective(rates, variance, vrow, n_rows, n_clusters, proportion)
+    proportion = scale == "proportion"
+    hidden = n_clusters if still is None else np.minimum(n_clusters, still)
+    n_effective = _effective(rates, variance, vrow, n_rows, hidden, proportion)
     if proportion:
         smoothed = (rates * n_effective + 1) / (n_effective + 2)
         variance = np.fmax(variance, smoothed * (1 - smoothed) / (n_effective + 2))
     M = _positive_semidefinite(M + np.diag(np.nan_to_num(variance) - np.diag(M)))
     ways, df = len(columns), degrees_of_freedom(n_clusters)
-    return CovarianceResult(rates, M, df, n_clusters, vrow, n_rows, n_effective, sizes, proportion, ways)
+    return CovarianceResult(rates, M, df, n_clusters, vrow, n_rows, n_effective, sizes, scale, ways)
 
 
-def cluster_codes(cluster: ArrayLike) -> tuple[IntArray, int]:
-    """Number clusters from 0, those of a single row without a cluster last; and how many are shared ones.
+@dataclass(frozen=True)
+class _Entries:
+    """Contributions of rows, or of cells of alike rows, to the estimates of k groups."""
+
+    influence: FloatArray
+    squares: FloatArray
+    counts: FloatArray
+    group: IntArray
+    k: int
+
+    def sums(self, values: FloatArray) -> FloatArray:
+        return _sums(self.group, values, self.k)
+
+    def products(self, cluster: IntArray, correct: bool = True) -> tuple[FloatArray, IntArray]:
+        """Return ``sum_c S_c S_c'`` of the contributions summed within clusters, and the clusters in each group.
+
+        Rows that share no cluster (a negative number) add their own squares; they are no replicates of a cluster, and
+        are counted only where a group has nothing else.
+        """
+        from scipy.sparse import csr_array
+
+        shared = cluster >= 0
+        shape = int(cluster.max(initial=-1)) + 1, self.k
+        sums = csr_array((self.influence[shared], (cluster[shared], self.group[shared])), shape=shape)
+        sums.sum_duplicates()
+        named = np.bincount(sums.indices, minlength=self.k)
+        rows = _sums(self.group[~shared], self.counts[~shared], self.k).astype(np.int64)
+        found = np.where(named > 0, named, rows)
+        factor = _correction(found) if correct else np.ones(self.k)
+        alone = np.diag(_sums(self.group[~shared], self.squares[~shared], self.k))
+        return (np.asarray((sums.T @ sums).toarray()) + alone) * np.outer(factor, factor), found
+
+
+def cluster_codes(cluster: ArrayLike) -> IntArray:
+    """Number clusters from 0; -1 for a row that shares none (a muted query has no speaker).
 
     Parameters
     ----------
-    cluster : array_like of int, shape (n,)
-        Negative: the row shares no cluster with another (a muted query has no speaker).
-
-    Returns
-    -------
-    codes : ndarray of int, shape (n,)
-    shared : int
-        Codes below it are clusters that were named. Rows that stand alone add their own variance, but they are no
-        replicates of a cluster and do not count as clusters unless a group has nothing else.
+    cluster : array_like, shape (n,)
+        Of int; negative: the row stands alone.
     """
     written = np.asarray(cluster)
     alone = written < 0 if written.dtype.kind == "i" else np.zeros(written.shape, dtype=bool)
-    codes = np.zeros(len(written), dtype=np.int64)
-    known, codes[~alone] = np.unique(written[~alone], return_inverse=True)
-    codes[alone] = len(known) + np.arange(alone.sum())
-    return codes, len(known)
+    codes = np.full(len(written), -1, dtype=np.int64)
+    codes[~alone] = np.unique(written[~alone], return_inverse=True)[1]
+    return codes
+
+
+def unit_codes(cluster: ArrayLike) -> IntArray:
+    """Number what is drawn as one: clusters from 0, then the rows that share none, each by itself."""
+    codes = cluster_codes(cluster)
+    alone = codes < 0
+    codes[alone] = codes.max(initial=-1) + 1 + np.arange(int(alone.sum()))
+    return codes
+
+
+def _crossed(first: IntArray, second: IntArray) -> IntArray:
+    """Number the combinations of two columns; a row alone in one is alone."""
+    both = first * (second.max(initial=0) + 1) + second
+    return cluster_codes(np.where((first < 0) | (second < 0), -1, both))
 
 
 def degrees_of_freedom(n_clusters: IntArray) -> int:
@@ -228,25 +310,6 @@ def _sums(code: IntArray, values: FloatArray, k: int) -> FloatArray:
 def _correction(found: IntArray) -> FloatArray:
     """Square root of G / (G - 1)."""
     return np.sqrt(found / np.maximum(found - 1, 1))
-
-
-def _summed_products(
-    influence: FloatArray, group: IntArray, cluster: IntArray, shared: int, k: int, correct: bool = True
-) -> tuple[FloatArray, IntArray]:
-    """Return ``sum_c S_c S_c'`` of the contributions summed within clusters, and the clusters found in each group.
-
-    Where a group has shared clusters (numbered below `shared`), only they are counted.
-    """
-    from scipy.sparse import csr_array
-
-    rows = int(cluster.max(initial=0)) + 1
-    sums = csr_array((influence, (cluster, group)), shape=(rows, k))
-    sums.sum_duplicates()
-    found = np.bincount(sums.indices, minlength=k)
-    named = np.bincount(sums.indices[: sums.indptr[min(shared, rows)]], minlength=k)
-    found = np.where(named > 0, named, found)
-    factor = _correction(found) if correct else np.ones(k)
-    return np.asarray((sums.T @ sums).toarray()) * np.outer(factor, factor), found
 
 
 def _effective(

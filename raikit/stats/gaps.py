@@ -19,9 +19,9 @@ from raikit.stats.maxt import (
     Critical,
     Family,
     Noise,
-    gaussian_noise,
     groups_and_rests,
     independent_bound,
+    independent_noise,
     maxima,
     pairs_and_rests,
     two_step,
@@ -71,7 +71,15 @@ class Gap:
     stratum: int = 0
 
 
-def gap(x: ArrayLike, n: ArrayLike, level: float = 0.95, draws: int = 20_000, *, rng: np.random.Generator) -> Gap:
+def gap(
+    x: ArrayLike,
+    n: ArrayLike,
+    level: float = 0.95,
+    draws: int = 20_000,
+    *,
+    rng: np.random.Generator,
+    normals: Noise | None = None,
+) -> Gap:
     """Largest difference of rates over k groups.
 
     Parameters
@@ -83,6 +91,8 @@ def gap(x: ArrayLike, n: ArrayLike, level: float = 0.95, draws: int = 20_000, *,
     draws : int
         At least 20,000: with 1,000 the realised level moves by a point.
     rng : numpy.random.Generator
+    normals : ndarray of float32, shape (k, draws), optional
+        Standard normal draws, where several quantities of the same groups share them; absent: drawn.
 
     Returns
     -------
@@ -100,18 +110,25 @@ def gap(x: ArrayLike, n: ArrayLike, level: float = 0.95, draws: int = 20_000, *,
     limits. Simulated at nominal 2.5 % (benchmarks/simulate_intervals.py, 42 scenarios of 500 runs): either end missed
     in at most 3.2 % (standard error 0.8); two of the highest for the lower end, run again 4,000 times: 1.9 and 2.2 %.
     """
-    return odds_gap([(x, n)], level, draws, rng=rng)
+    return odds_gap([(x, n)], level, draws, rng=rng, normals=normals)
 
 
-def odds_gap(strata: Strata, level: float = 0.95, draws: int = 20_000, *, rng: np.random.Generator) -> Gap:
+def odds_gap(
+    strata: Strata,
+    level: float = 0.95,
+    draws: int = 20_000,
+    *,
+    rng: np.random.Generator,
+    normals: Noise | None = None,
+) -> Gap:
     """Largest difference of rates in any stratum: the equalized odds difference, for rows with y = 1 and y = 0.
 
     Parameters
     ----------
     strata : sequence of (x, n)
         Successes and trials per group, one pair of arrays per stratum; strata may hold different groups.
-    level, draws, rng
-        As in `gap`. All strata together are one family.
+    level, draws, rng, normals
+        As in `gap`; one row of `normals` for each entry. All strata together are one family.
 
     Returns
     -------
@@ -124,7 +141,7 @@ def odds_gap(strata: Strata, level: float = 0.95, draws: int = 20_000, *, rng: n
     smoothed = (table.x + 1) / (table.n + 2)
     variance = smoothed * (1 - smoothed) / (table.n + 2)
     family = pairs_and_rests(table.n, table.stratum)
-    critical, noise = _independent_critical(family, rates, variance, alpha, draws, rng)
+    critical, noise = _independent_critical(family, rates, variance, alpha, draws, rng, normals)
     low, high = _difference_ends(table, family, alpha, critical.value)
     contrasts = np.where(family.pairs, family.extend(rates)[family.plus] - family.extend(rates)[family.minus], -1.0)
     widest = int(np.argmax(contrasts))
@@ -143,13 +160,24 @@ def odds_gap(strata: Strata, level: float = 0.95, draws: int = 20_000, *, rng: n
     )
 
 
-def ratio(x: ArrayLike, n: ArrayLike, level: float = 0.95, draws: int = 20_000, *, rng: np.random.Generator) -> Gap:
+def ratio(
+    x: ArrayLike,
+    n: ArrayLike,
+    level: float = 0.95,
+    draws: int = 20_000,
+    *,
+    rng: np.random.Generator,
+    normals: Noise | None = None,
+    p_value: float | None = None,
+) -> Gap:
     """Smallest rate over largest rate of k groups (demographic parity ratio, impact ratio).
 
     Parameters
     ----------
-    x, n, level, draws, rng
+    x, n, level, draws, rng, normals
         As in `gap`.
+    p_value : float, optional
+        That of `gap` on the same counts, if it is known: both ask whether all groups have the same rate.
 
     Returns
     -------
@@ -174,14 +202,16 @@ def ratio(x: ArrayLike, n: ArrayLike, level: float = 0.95, draws: int = 20_000, 
     smoothed = (table.x + 0.5) / (table.n + 1)
     variance = (1 - smoothed) / (smoothed * (table.n + 1))
     family = pairs_and_rests(table.n, table.stratum)
-    critical, noise = _independent_critical(family, np.log(smoothed), variance, alpha, draws, rng)
+    critical, noise = _independent_critical(family, np.log(smoothed), variance, alpha, draws, rng, normals)
     low, high = _ratio_ends(table, family, alpha, critical.value)
     rates = table.x / table.n
+    if p_value is None:
+        p_value = _any_difference_p(table, family, np.log(smoothed), variance, noise, rng)
     return Gap(
         value=float(rates.min() / rates.max()),
         low=low,
         high=high,
-        p_value=_any_difference_p(table, family, np.log(smoothed), variance, noise, rng),
+        p_value=p_value,
         critical=critical.value,
         minimum_detectable=_detectable_ratio(family, table, critical.full),
         worst=int(np.argmin(rates)),
@@ -214,26 +244,32 @@ class Contrasts:
 
 
 def group_vs_rest(
-    x: ArrayLike, n: ArrayLike, level: float = 0.95, draws: int = 20_000, *, rng: np.random.Generator
+    x: ArrayLike,
+    n: ArrayLike,
+    level: float = 0.95,
+    draws: int = 20_000,
+    *,
+    rng: np.random.Generator,
+    normals: Noise | None = None,
 ) -> Contrasts:
     """Difference of every group's rate to the pooled rate of all other groups, simultaneous over the groups.
 
     Parameters
     ----------
-    x, n, level, draws, rng
+    x, n, level, draws, rng, normals
         As in `gap`.
 
     Returns
     -------
     Contrasts
-        p-values are exact (doubled hypergeometric tail), or normal where counts are not whole numbers.
+        p-values are exact (doubled hypergeometric tail), or normal where counts are large or not whole numbers.
     """
     events, trials = counts(x, n)
     smoothed = (events + 1) / (trials + 2)
     family = groups_and_rests(trials)
-    covariance = np.diag(smoothed * (1 - smoothed) / (trials + 2))
-    se = family.standard_errors(family.extend_covariance(covariance))
-    noise = family.extend(gaussian_noise(covariance, draws, rng))
+    variance = smoothed * (1 - smoothed) / (trials + 2)
+    se = family.standard_errors(family.extend_covariance(np.diag(variance)))
+    noise = family.extend(independent_noise(np.sqrt(variance), draws, rng, normals))
     critical = simultaneous_critical(noise, family, se, level)
     everyone, total = np.append(events, events.sum() - events), np.append(trials, trials.sum() - trials)
     rates = everyone / total
@@ -241,7 +277,7 @@ def group_vs_rest(
     i, j = family.plus, family.minus
     lows, highs = difference_limits(rates[i], low[i], high[i], rates[j], low[j], high[j])
     p = _two_group_p(events, trials, (rates[i] - rates[j]) / se)
-    method = f"{GAP_METHOD}; p exact, Holm"
+    method = f"{GAP_METHOD}; p exact or normal, Holm"
     return Contrasts(rates[i] - rates[j], lows, highs, p, holm(p), critical, method)
 
 
@@ -318,6 +354,12 @@ class _Table:
     def whole(self) -> bool:
         return bool(np.all(self.x == np.rint(self.x)) and np.all(self.n == np.rint(self.n)))
 
+    @property
+    def large(self) -> bool:
+        """Whether every group would have enough successes and failures at the common rate for a normal limit."""
+        common = self.pooled()
+        return bool(np.min(self.n * np.minimum(common, 1 - common)) >= _LARGE)
+
     def as_strata(self) -> list[tuple[FloatArray, FloatArray]]:
         return [(self.x[self.stratum == s], self.n[self.stratum == s]) for s in range(int(self.stratum.max()) + 1)]
 
@@ -337,11 +379,17 @@ class _Table:
 
 
 def _independent_critical(
-    family: Family, estimates: FloatArray, variance: FloatArray, alpha: float, draws: int, rng: np.random.Generator
+    family: Family,
+    estimates: FloatArray,
+    variance: FloatArray,
+    alpha: float,
+    draws: int,
+    rng: np.random.Generator,
+    normals: Noise | None = None,
 ) -> tuple[Critical, Noise]:
     se = family.standard_errors(family.extend_covariance(np.diag(variance)))
-    deviation = np.sqrt(variance).astype(np.float32)
-    noise = family.extend(rng.standard_normal((len(variance), draws), dtype=np.float32) * deviation[:, None])
+    deviation = np.sqrt(variance)
+    noise = family.extend(independent_noise(deviation, draws, rng, normals))
     bound = independent_bound(family, deviation, noise, se)
     extended = family.extend(estimates)
     return two_step(family, extended[family.plus] - extended[family.minus], se, noise, alpha, bound=bound), noise
@@ -350,8 +398,8 @@ def _independent_critical(
 def _any_difference_p(
     table: _Table, family: Family, estimates: FloatArray, variance: FloatArray, noise: Noise, rng: np.random.Generator
 ) -> float:
-    """Permutation where rows can be exchanged; the draws' max-t where counts are effective numbers."""
-    if table.whole:
+    """Permutation where rows can be exchanged; where counts are large or effective numbers, the draws' max-t."""
+    if table.whole and not table.large:
         return permutation_p_strata(table.as_strata(), noise.shape[1], rng)
     se = family.standard_errors(family.extend_covariance(np.diag(variance)))
     return max_t_p(family, family.extend(estimates), se, noise)
@@ -397,6 +445,7 @@ def _tail(critical: float) -> float:
     return float(ndtr(-critical))
 
 
+_LARGE = 200  # expected events from which on p-values are normal
 _POWER = 0.8416212335729143  # normal quantile of 80 % power
 
 
@@ -419,12 +468,15 @@ def _least_favourable_se(family: Family, variance: FloatArray) -> float:
 
 
 def _two_group_p(x: FloatArray, n: FloatArray, z: FloatArray) -> FloatArray:
-    if not (np.all(x == np.rint(x)) and np.all(n == np.rint(n))):
-        from scipy.special import ndtr
+    from scipy.special import ndtr
 
-        return np.asarray(2 * ndtr(-np.abs(z)))
+    p = np.asarray(2 * ndtr(-np.abs(z)))
+    common = x.sum() / n.sum()
+    exact = n * min(common, 1 - common) < _LARGE
+    if not (exact.any() and np.all(x == np.rint(x)) and np.all(n == np.rint(n))):
+        return p
     from scipy.stats import hypergeom
 
-    args = n.sum(), x.sum(), n
-    tail = np.minimum(hypergeom.cdf(x, *args), hypergeom.sf(x - 1, *args))
-    return np.asarray(np.minimum(1.0, 2 * tail))
+    args = n.sum(), x.sum(), n[exact]
+    p[exact] = np.minimum(1.0, 2 * np.minimum(hypergeom.cdf(x[exact], *args), hypergeom.sf(x[exact] - 1, *args)))
+    return p

@@ -123,6 +123,21 @@ def gaussian_noise(covariance: FloatArray, draws: int, rng: np.random.Generator,
     return noise
 
 
+def independent_noise(
+    deviation: AnyArray, draws: int, rng: np.random.Generator, normals: Noise | None = None
+) -> Noise:
+    """Gaussian errors of separate groups, shape (k, draws).
+
+    Parameters
+    ----------
+    normals : ndarray of float32, shape (k, draws), optional
+        Standard normal draws to scale, which several quantities of the same groups may share.
+    """
+    if normals is None:
+        normals = rng.standard_normal((len(deviation), draws), dtype=np.float32)
+    return np.asarray(normals * deviation.astype(np.float32)[:, None])
+
+
 def maxima(noise: Noise, plus: IntArray, minus: IntArray, se: FloatArray, shift: FloatArray) -> Noise:
     """Largest of ``(noise[plus] - noise[minus]) / se + shift`` in each draw, in blocks of bounded memory."""
     draws = noise.shape[1]
@@ -225,7 +240,7 @@ def independent_bound(family: Family, deviation: AnyArray, noise: Noise, se: Flo
     part of ``(g_i, -g_j)`` (Cauchy-Schwarz). Contrasts with rests are evaluated as they are.
     """
     k = len(deviation)
-    standard: Any = noise[:k] / deviation.astype(np.float32)[:, None]
+    standard: Any = noise[:k] / np.maximum(deviation, 1e-12).astype(np.float32)[:, None]
     bound = np.zeros(noise.shape[1], dtype=np.float32)
     for stratum in np.unique(family.strata):
         g = standard[family.strata == stratum]

@@ -12,9 +12,9 @@ from raikit.stats._types import FloatArray, IntArray, tail_of
 from raikit.stats.covariance import (
     MIN_CLUSTERS,
     CovarianceResult,
-    cluster_codes,
     influence_covariance,
     rate_covariance,
+    unit_codes,
 )
 from raikit.stats.interval import Interval
 
@@ -206,7 +206,7 @@ def _perfect_auc(
 ) -> Interval:
     pairs = min(int(np.sum(truth == 1)), int(np.sum(truth == 0)))
     if clusters:  # a positive and a negative from different clusters, each cluster used once
-        pairs = min([pairs, *((int(cluster_codes(c)[0].max(initial=-1)) + 1) // 2 for c in clusters)])
+        pairs = min([pairs, *((int(unit_codes(c).max(initial=-1)) + 1) // 2 for c in clusters)])
     limit = tail_of(level) ** (1 / pairs) if pairs else 0.0
     low, high = (limit, 1.0) if value > 0.5 else (0.0, 1 - limit)
     flags = ("unreliable",) if not pairs else _flags(cov)
@@ -313,7 +313,7 @@ class _Sampler:
         if counts is not None:
             return cls(np.asarray(counts, dtype=float), [], cells=True)
         whole = np.ones(int(rows or 0))
-        units = [cluster_codes(c)[0] for c in clusters]
+        units = [unit_codes(c) for c in clusters]
         if len(units) > 2 or any(len(u) != len(whole) for u in units):
             raise ValueError("at most two cluster columns, each with one entry per row")
         return cls(whole, units or [np.arange(len(whole))], cells=False)

@@ -11,9 +11,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from raikit.config.schema import AuditConfig
+from raikit.config.schema import AuditConfig, TrainConfig
 from raikit.config.yamlfile import Document, Key, parse_value, read
 from raikit.errors import ConfigError, listed, nearest
+from raikit.models.settings import FusionTraining
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,19 @@ def load(path: Path, sets: Iterable[str] = ()) -> LoadedConfig:
     for item in sets:
         _put(document, item)
     try:
-        return LoadedConfig(AuditConfig.model_validate(document.data), document)
+        audit = AuditConfig.model_validate(document.data)
     except ValidationError as error:
         raise explain(error, AuditConfig, document) from None
+    if audit.model.train is not None:
+        _check_training(audit.model.train, document)
+    return LoadedConfig(audit, document)
+
+
+def _check_training(train: TrainConfig, document: Document) -> None:
+    try:
+        FusionTraining.model_validate(train.model_extra)
+    except ValidationError as error:
+        raise explain(error, FusionTraining, document, ("model", "train")) from None
 
 
 def _put(document: Document, item: str) -> None:

@@ -10,9 +10,9 @@ from raikit.data.batch import Modality
 
 
 class Section(BaseModel):
-    """A mapping in audit.yaml: unknown keys are errors."""
+    """A mapping in audit.yaml: unknown keys are errors, and so are numbers that compare with nothing (nan, inf)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _as_list(value: Any) -> Any:

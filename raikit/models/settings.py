@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class FusionTraining(BaseModel):
     """Settings of the fusion model and of its training; every one has a default that suits small data."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     epochs: int = Field(10, ge=1, le=10_000, description="Passes over the training rows.")
     batch_size: int = Field(64, ge=1, description="Rows per step.")

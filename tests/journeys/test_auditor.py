@@ -66,6 +66,8 @@ def test_judging_again_under_another_policy_leaves_the_record_alone(raikit, audi
     raikit("verify", "run", code=0)
     (tmp_path / "policy.yaml").write_text("rules: [{metric: a.b, mx: 1}]\n")
     assert "Did you mean 'max'" in raikit("gate", "run", "--policy", "policy.yaml", code=2).err
+    (tmp_path / "policy.yaml").write_text("rules: [{metric: performance.accuracy, min: .nan}]\n")
+    assert "line 1: rules.0.min: input should be" in raikit("gate", "run", "--policy", "policy.yaml", code=2).err
 
 
 def test_reports_are_written_again_from_the_record_alone(raikit, audit_yaml, tmp_path):

@@ -1,9 +1,10 @@
-"""The audited split, looked at once: counts of cells where rows are independent, else the rows."""
+"""The audited split, looked at once: counts of cells of alike rows; rows only where scores are asked about."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.int64]
     BoolArray = NDArray[np.bool_]
 
+Coded = tuple["IntArray", list[str | None]]
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -29,7 +32,7 @@ class Feature:
     groups : list of tuple of str or None
         Values in the order of `columns`; None is missing.
     code : ndarray of int, shape (m,)
-        Group of each cell or row.
+        Group of each cell or row; -1 belongs to none.
     """
 
     columns: tuple[str, ...]
@@ -45,6 +48,22 @@ class Feature:
     def title(self) -> str:
         """``sex`` or ``sex and race``."""
         return " and ".join(self.columns)
+
+    @cached_property
+    def members(self) -> list[IntArray]:
+        """Positions of the cells or rows of each group."""
+        import numpy as np
+
+        order = np.argsort(self.code, kind="stable")
+        starts = np.searchsorted(self.code[order], np.arange(self.k + 1))
+        return [order[starts[at] : starts[at + 1]] for at in range(self.k)]
+
+    def within(self, rows: BoolArray) -> Feature:
+        """The same feature among some of the cells, with the groups that occur there."""
+        import numpy as np
+
+        there, code = np.unique(self.code[rows], return_inverse=True)
+        return Feature(self.columns, [self.groups[at] for at in there.tolist()], code.reshape(-1).astype(np.int64))
 
     def group(self, at: int) -> dict[str, str | None]:
         """The group as an address has it."""
@@ -63,16 +82,20 @@ class Cells:
     Parameters
     ----------
     truth, prediction : ndarray, shape (m,)
-        Positions in `classes`; the numbers themselves for regression.
+        Positions in the classes; the numbers themselves for regression.
     n : ndarray of int, shape (m,)
         Rows of each cell.
     w, w2 : ndarray, shape (m,)
         Sums of weights and of their squares.
     clusters : list of ndarray of int, each shape (m,)
-        At most two; with any, cells are rows.
+        At most two; -1: the rows share no cluster with another.
     cluster_names : list of str
     weighted : bool
     features : list of Feature
+    control : Feature or None
+        What groups are compared within.
+    scores : ndarray, shape (m,) or (m, k), or None
+        Of the positive class, or of every class.
     """
 
     truth: Any
@@ -83,11 +106,30 @@ class Cells:
     clusters: list[IntArray]
     cluster_names: list[str]
     weighted: bool
-    features: list[Feature]
+    features: list[Feature] = field(default_factory=list)
+    control: Feature | None = None
+    scores: FloatArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.n)
+
+    def given(self, at: int) -> Cells:
+        """The cells of one control group, with the features among them."""
+        assert self.control is not None
+        rows = self.control.code == at
+        return replace(self.part(rows), features=[feature.within(rows) for feature in self.features])
+
+    def part(self, rows: IntArray | BoolArray) -> Cells:
+        """Some of the cells, without features."""
+        return replace(
+            self, truth=self.truth[rows], prediction=self.prediction[rows], n=self.n[rows], w=self.w[rows],
+            w2=self.w2[rows], clusters=[codes[rows] for codes in self.clusters], features=[], control=None,
+            scores=None if self.scores is None else self.scores[rows],
+        )
 
 
-def count_cells(ctx: raikit.CheckContext, intersections: int, max_groups: int) -> Cells:
-    """Read the audited split once and code its groups.
+def count_cells(ctx: raikit.CheckContext, intersections: int, max_groups: int, control: Sequence[str] = ()) -> Cells:
+    """Count the audited split, out of core, and code its groups. Regression has rows: no two errors are alike.
 
     Parameters
     ----------
@@ -95,6 +137,8 @@ def count_cells(ctx: raikit.CheckContext, intersections: int, max_groups: int) -
     intersections : int
         Most sensitive columns in one intersection.
     max_groups : int
+    control : sequence of str
+        Sensitive columns that groups are compared within, and not over.
 
     Raises
     ------
@@ -103,31 +147,65 @@ def count_cells(ctx: raikit.CheckContext, intersections: int, max_groups: int) -
     """
     import numpy as np
 
-    counted = not ctx.cluster and ctx.task != "regression"
-    columns = [*ctx.sensitive, "target", "prediction"]
-    if counted:
-        frame = ctx.predictions.cells(columns, weight=ctx.weight)
-        # by position: a sensitive column may be called n
-        counts = [frame.iloc[:, at].to_numpy() for at in range(len(columns), frame.shape[1])]
-        n = counts[0].astype(np.int64)
-        w, w2 = (part.astype(float) for part in (counts[1:] if ctx.weight else (n, n)))
-    else:
-        more = [*ctx.cluster, *([ctx.weight] if ctx.weight else [])]
-        frame = ctx.predictions.frame(list(dict.fromkeys([*columns, *more])))
-        n = np.ones(len(frame), dtype=np.int64)
-        w = frame[ctx.weight].to_numpy(dtype=float) if ctx.weight else np.ones(len(frame))
-        w2 = w**2
+    if ctx.task == "regression":
+        return read_rows(ctx, intersections, max_groups, control)
+    columns = list(dict.fromkeys([*ctx.sensitive, "target", "prediction", *ctx.cluster]))
+    frame = ctx.predictions.cells(columns, weight=ctx.weight)
+    # by position: a sensitive column may be called n
+    counts = [frame.iloc[:, at].to_numpy() for at in range(len(columns), frame.shape[1])]
+    n = counts[0].astype(np.int64)
+    w, w2 = (part.astype(float) for part in (counts[1:] if ctx.weight else (n, n)))
+    return _cells(ctx, frame, (n, w, w2), intersections, max_groups, control)
+
+
+def read_rows(ctx: raikit.CheckContext, intersections: int, max_groups: int, control: Sequence[str] = ()) -> Cells:
+    """Read the rows of the audited split with their scores, coded as `count_cells` does."""
+    import numpy as np
+
+    wanted = [*ctx.sensitive, "target", "prediction", *ctx.cluster, *([ctx.weight] if ctx.weight else []), *score_columns(ctx)]
+    frame = ctx.predictions.frame(list(dict.fromkeys(wanted)))
+    n = np.ones(len(frame), dtype=np.int64)
+    w = frame[ctx.weight].to_numpy(dtype=float) if ctx.weight else np.ones(len(frame))
+    return _cells(ctx, frame, (n, w, w**2), intersections, max_groups, control)
+
+
+def score_columns(ctx: raikit.CheckContext) -> list[str]:
+    """Columns of probabilities, in the order of the classes; empty if they are not there."""
+    if ctx.task == "regression":
+        return []
+    columns = ["score"] if ctx.task == "binary" else [f"score.{label}" for label in ctx.classes]
+    return columns if set(columns) <= set(ctx.predictions.columns) else []
+
+
+def _cells(
+    ctx: raikit.CheckContext, frame: pd.DataFrame, counts: tuple[IntArray, FloatArray, FloatArray], intersections: int,
+    max_groups: int, control: Sequence[str],
+) -> Cells:
     numeric = ctx.task == "regression"
     truth, prediction = (
-        frame[column].to_numpy(dtype=float) if numeric else _positions(frame[column], ctx.classes)
+        frame[column].to_numpy(dtype=float) if numeric else positions(frame[column], ctx.classes)
         for column in ("target", "prediction")
     )
-    clusters, names = _clusters(frame, ctx.cluster)
-    features = _features(frame, ctx.sensitive, intersections, max_groups)
-    return Cells(truth, prediction, n, w, w2, clusters, names, ctx.weight is not None, features)
+    clusters, names = coded_clusters(frame, ctx.cluster)
+    coded = {column: coded_column(frame[column]) for column in ctx.sensitive}
+    held = [coded.pop(column) for column in control]
+    columns = [column for column in score_columns(ctx) if column in frame]
+    scores = frame[columns].to_numpy(dtype=float) if columns else None
+    if scores is not None and ctx.task == "binary":
+        scores = scores[:, 0]
+    return Cells(truth, prediction, *counts, clusters, names, ctx.weight is not None,
+                 features_of(coded, intersections, max_groups),
+                 crossed(tuple(control), held, max_groups) if held else None, scores)
 
 
-def _positions(values: pd.Series[Any], classes: Sequence[Any]) -> IntArray:
+def positions(values: pd.Series[Any], classes: Sequence[Any]) -> IntArray:
+    """Position of each label among the classes.
+
+    Raises
+    ------
+    DataError
+        If there is a label that is none of them.
+    """
     import numpy as np
     import pandas as pd
 
@@ -138,7 +216,7 @@ def _positions(values: pd.Series[Any], classes: Sequence[Any]) -> IntArray:
     return np.asarray(found, dtype=np.int64)
 
 
-def _clusters(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[list[IntArray], list[str]]:
+def coded_clusters(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[list[IntArray], list[str]]:
     """Integers for clusters, -1 for a row that shares none. Of more than two columns the coarsest two."""
     import pandas as pd
 
@@ -148,15 +226,8 @@ def _clusters(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[list[IntArra
     return [codes for codes, _ in coded], [name for _, name in coded]
 
 
-def _features(frame: pd.DataFrame, sensitive: Sequence[str], intersections: int, max_groups: int) -> list[Feature]:
-    """Every single feature, then every intersection of two, of three …"""
-    single = {column: _coded(frame[column]) for column in sensitive}
-    chosen = [columns for size in range(1, intersections + 1) for columns in combinations(sensitive, size)]
-    return [_crossed(columns, [single[column] for column in columns], max_groups) for columns in chosen]
-
-
-def _coded(values: pd.Series[Any]) -> tuple[IntArray, list[str | None]]:
-    """Groups sorted as text, the missing one last."""
+def coded_column(values: pd.Series[Any]) -> Coded:
+    """Number the groups of one column, sorted as text, the missing one last."""
     import numpy as np
     import pandas as pd
 
@@ -169,13 +240,31 @@ def _coded(values: pd.Series[Any]) -> tuple[IntArray, list[str | None]]:
     return rank[codes], names + [None] * bool((codes < 0).any())
 
 
-def _crossed(columns: tuple[str, ...], parts: list[tuple[IntArray, list[str | None]]], max_groups: int) -> Feature:
+def features_of(coded: Mapping[str, Coded], intersections: int, max_groups: int) -> list[Feature]:
+    """Every single feature, then every intersection of two, of three …
+
+    Raises
+    ------
+    DataError
+        If one has more than `max_groups` groups.
+    """
+    chosen = [columns for size in range(1, intersections + 1) for columns in combinations(coded, size)]
+    return [crossed(columns, [coded[column] for column in columns], max_groups) for columns in chosen]
+
+
+def crossed(columns: tuple[str, ...], parts: Sequence[Coded], max_groups: int) -> Feature:
+    """The groups that occur when columns are crossed."""
     import numpy as np
 
     code = np.zeros(len(parts[0][0]), dtype=np.int64)
     for codes, names in parts:
         code = code * len(names) + codes
-    found, code = np.unique(code, return_inverse=True)
+    size = int(np.prod([float(len(names)) for _, names in parts]))
+    if size <= 1 << 20:
+        there = np.bincount(code, minlength=size) > 0
+        found, code = np.flatnonzero(there), (np.cumsum(there) - 1)[code]
+    else:
+        found, code = np.unique(code, return_inverse=True)
     if len(found) > max_groups:
         raise raikit.DataError(f"{' and '.join(columns)} has {len(found)} groups, over the {max_groups} of max_groups: "
                                "bin its values, or lower intersections.")

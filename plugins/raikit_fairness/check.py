@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 import raikit
-from raikit_fairness import disparities, figures, findings, groups, rates, tables
-from raikit_fairness.cells import Cells, Feature, count_cells
-from raikit_fairness.disparities import Disparity
-from raikit_fairness.estimates import Estimates, Settings
+from raikit_fairness import disparities, figures, findings, groups, measures, tables
+from raikit_fairness.cells import Cells, Feature, count_cells, read_rows, score_columns
+from raikit_fairness.disparities import Compared, Disparity
+from raikit_fairness.estimates import Draws, Estimates, Settings
 from raikit_fairness.findings import Subject
+from raikit_fairness.views import Estimated, View, estimate, views_of
 
 if TYPE_CHECKING:
-    from raikit_fairness.rates import Measure, Odds
+    from raikit_fairness.measures import Measure
 
 
 class Groups(raikit.Check):
@@ -39,8 +40,7 @@ class Groups(raikit.Check):
         tasks={"binary", "multiclass", "regression"},
     )
     produces: ClassVar[Sequence[str]] = [
-        f"fairness.{name}"
-        for name in ("count", *rates.names(rates.BINARY), *rates.ODDS, *rates.names(rates.REGRESSION))
+        f"fairness.{name}" for name in ("count", *measures.names(measures.EVERY), *measures.ODDS)
     ]
 
     class Options(raikit.CheckOptions):
@@ -49,115 +49,109 @@ class Groups(raikit.Check):
         max_groups: int = Field(500, ge=2, description="More groups of one feature or intersection stop the check.")
         confidence: float | None = Field(None, gt=0.5, lt=1, description="Level of the intervals; absent: the run's.")
         draws: int = Field(20_000, ge=1_000, description="Draws behind simultaneous limits; fewer are rough.")
+        metrics: Literal["rates", "all"] = Field(
+            "rates", description="What intersections get: rates only, or all metrics, as single features do.")
+        control: list[str] = Field(
+            default_factory=list, description="Sensitive columns to compare within and not over (conditional parity).")
+        reference: dict[str, str] = Field(
+            default_factory=dict, description="A group by column that the others are compared with, such as {sex: M}.")
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         options = self.options
+        _refuse_unknown([*options.control, *options.reference], ctx.sensitive)
         settings = Settings(options.confidence or ctx.confidence, options.draws, options.min_group)
-        cells = count_cells(ctx, options.intersections, options.max_groups)
-        views = _views(ctx)
-        found = _Found(self, cells, settings, ctx.seed)
-        for number, feature in enumerate(cells.features):
-            found.metrics += groups.counts(cells, feature)
-            for view in views:
-                found.measure(feature, view)
-            ctx.progress(number + 1, len(cells.features))
+        scope = options.intersections, options.max_groups, options.control
+        cells = count_cells(ctx, *scope)
+        rows = read_rows(ctx, *scope) if score_columns(ctx) else None
+        views = views_of(ctx.task, ctx.classes, ctx.positive)
+        found = _Found(self, settings, ctx.seed, options.reference)
+        found.study(cells, rows, views, {}, options.metrics == "all", ctx.progress)
+        for at in range(cells.control.k if cells.control else 0):
+            assert cells.control is not None
+            given = {"given": cells.control.name(at)}
+            part = rows.given(at) if rows is not None else None
+            found.study(cells.given(at), part, [view.quiet() for view in views], given, options.metrics == "all")
         disparities.adjust(found.disparities)
         said = findings.worst_first(found.subjects, cells, cells.features, settings)
-        table = tables.by_group(found.metrics, cells.features, *_shown(ctx))
+        table = tables.by_group(found.metrics, cells.features, *_shown(ctx.task))
         return raikit.CheckResult(
             metrics=[*found.metrics, *(disparity.metric for disparity in found.disparities)], findings=said,
             tables=[table, tables.disparities(found.disparities)], figures=found.figures,
         )
 
 
-@dataclass(frozen=True)
-class View:
-    """One way to look at truth and prediction.
-
-    Parameters
-    ----------
-    kind : {"rates", "accuracy", "regression"}
-    args : dict
-        Arguments of the addresses.
-    positive : object
-        Label of the class that counts as positive.
-    at : int
-        Its position.
-    spoken : bool
-        Whether findings and figures are made.
-    """
-
-    kind: str
-    args: dict[str, Any] = field(default_factory=dict)
-    positive: Any = None
-    at: int = 0
-    spoken: bool = True
+def _refuse_unknown(columns: Sequence[str], sensitive: Sequence[str]) -> None:
+    for column in columns:
+        if column not in sensitive:
+            known = ", ".join(sensitive)
+            raise raikit.ConfigError(f"checks.fairness: {column!r} is none of the sensitive columns ({known}).")
 
 
-def _views(ctx: raikit.CheckContext) -> list[View]:
-    if ctx.task == "regression":
-        return [View("regression")]
-    labels = list(ctx.classes)
-    if ctx.task == "binary":
-        return [View("rates", {}, ctx.positive, labels.index(ctx.positive))]
-    each = [View("rates", {"class": label}, label, at, spoken=False) for at, label in enumerate(labels)]
-    return [View("accuracy"), *each]
-
-
-def _shown(ctx: raikit.CheckContext) -> tuple[list[str], dict[str, Any], bool]:
-    if ctx.task == "regression":
-        return [measure.name for measure in rates.REGRESSION], {}, False
-    shown = ["selection_rate", "true_positive_rate", "false_positive_rate"] if ctx.task == "binary" else ["accuracy"]
+def _shown(task: str) -> tuple[list[str], dict[str, Any], bool]:
+    if task == "regression":
+        return [measure.name for measure in measures.REGRESSION], {}, False
+    shown = ["selection_rate", "true_positive_rate", "false_positive_rate"] if task == "binary" else ["accuracy"]
     return shown, {}, True
 
 
 class _Found:
     """What is collected on the way through features."""
 
-    def __init__(self, check: raikit.Check, cells: Cells, settings: Settings, seed: int) -> None:
-        self.check, self.cells, self.settings, self.seed = check, cells, settings, seed
+    def __init__(self, check: raikit.Check, settings: Settings, seed: int, reference: dict[str, str]) -> None:
+        self.check, self.settings, self.seed, self.reference = check, settings, seed, reference
         self.metrics: list[raikit.Metric] = []
         self.disparities: list[Disparity] = []
         self.figures: list[raikit.Figure] = []
-        self.subjects: dict[tuple[str, ...], list[Subject]] = {feature.columns: [] for feature in cells.features}
+        self.subjects: dict[tuple[str, ...], list[Subject]] = {}
 
-    def measure(self, feature: Feature, view: View) -> None:
-        """Estimate every measure of one view in the groups of one feature."""
-        if view.kind == "regression":
-            odds, measures = None, list(rates.REGRESSION)
-            found = rates.regression_estimates(self.cells, feature)
-        elif view.kind == "accuracy":
-            found, odds, measures = {"accuracy": rates.accuracy_estimates(self.cells, feature)}, None, [rates.ACCURACY]
-        else:
-            found, odds = rates.binary_estimates(self.cells, feature, view.at)
-            measures = [one for one in rates.BINARY if view.spoken or one is not rates.ACCURACY]
-        rest = {measure.name: self._numbers(measure, found[measure.name], feature, view) for measure in measures}
-        apart = {one.metric.name: one for one in self._apart(measures, found, odds, feature, view)}
+    def study(
+        self, cells: Cells, rows: Cells | None, views: Sequence[View], args: dict[str, Any], full: bool, progress: Any = None
+    ) -> None:
+        """Estimate every measure in the groups of every feature."""
+        for number, feature in enumerate(cells.features):
+            scored = (rows, rows.features[number]) if rows is not None else None
+            draws = Draws(self.seed, (*feature.columns, *args.values()), self.settings.draws)
+            self.metrics += groups.counts(cells, feature, args)
+            for view in views:
+                found = estimate(view, cells, feature, scored, draws, full=full or len(feature.columns) == 1)
+                self._measure(cells, feature, view, found, {**view.args, **args}, draws)
+            if progress is not None:
+                progress(number + 1, len(cells.features))
+
+    def _measure(
+        self, cells: Cells, feature: Feature, view: View, estimated: Estimated, args: dict[str, Any], draws: Draws
+    ) -> None:
+        compared = Compared(self.settings, draws)
+        rest, apart, found = {}, {}, estimated.found
+        reference = self._reference(feature)
+        for measure in estimated.measures:
+            own = found[measure.name]
+            self.metrics += groups.by_group(measure, own, feature, args, view.positive, self.settings)
+            rest[measure.name] = disparities.against_rest(measure, own, feature, args, compared)
+            self.metrics += rest[measure.name]
+            if reference is not None:
+                self.metrics += disparities.against_reference(measure, own, feature, args, reference, self.settings)
+            for one in disparities.of_measure(measure, own, feature, args, compared):
+                apart[one.metric.name] = one
+        if estimated.odds is not None:
+            for one in disparities.of_odds(estimated.odds, feature, args, compared):
+                apart[one.metric.name] = one
         self.disparities += apart.values()
         if view.spoken:
-            self._speak(feature, view, found, apart, rest)
+            self._speak(cells, feature, view, found, apart, rest)
 
-    def _numbers(self, measure: Measure, found: Estimates, feature: Feature, view: View) -> list[raikit.Metric]:
-        self.metrics += groups.by_group(measure, found, feature, view.args, view.positive, self.settings)
-        rest = disparities.against_rest(measure, found, feature, view.args, self.settings, self.seed)
-        self.metrics += rest
-        return rest
-
-    def _apart(
-        self, measures: Sequence[Measure], found: dict[str, Estimates], odds: Odds | None, feature: Feature, view: View
-    ) -> list[Disparity]:
-        several, ratios = [], disparities.Ratios()
-        for measure in measures:
-            estimates = found[measure.name]
-            several += disparities.of_measure(
-                measure, estimates, feature, view.args, self.settings, self.seed, ratios
-            )
-        if odds is not None:
-            several += disparities.of_odds(odds, feature, view.args, self.settings, self.seed, ratios)
-        return several
+    def _reference(self, feature: Feature) -> int | None:
+        """The group that every column's reference value makes up, if it occurs."""
+        if not set(feature.columns) <= set(self.reference):
+            return None
+        wanted = tuple(self.reference[column] for column in feature.columns)
+        if wanted not in feature.groups and len(feature.columns) == 1:
+            known = ", ".join(str(group[0]) for group in feature.groups[:12])
+            raise raikit.ConfigError(f"checks.fairness.reference: {feature.title} has no group {wanted[0]!r}; it has {known}.")
+        return feature.groups.index(wanted) if wanted in feature.groups else None
 
     def _speak(
-        self, feature: Feature, view: View, found: dict[str, Estimates], apart: dict[str, Disparity],
+        self, cells: Cells, feature: Feature, view: View, found: dict[str, Estimates], apart: dict[str, Disparity],
         rest: dict[str, list[raikit.Metric]],
     ) -> None:
         """Collect what findings are about, and draw it."""
@@ -165,20 +159,20 @@ class _Found:
             measure, estimates = topic.measure, found[topic.measure.name]
             contrasts = rest[topic.judged_by] if topic.judged_by == measure.name else _mirrored(rest[topic.judged_by])
             mark = figures.marks(measure, estimates, contrasts, feature, self.settings)
-            figure = self._draw(topic, estimates, mark, feature)
+            figure = self._draw(cells, topic, estimates, mark, feature)
             if figure:
                 self.figures.append(figure)
             difference, ratio = apart[topic.difference], apart.get(topic.ratio or "")
             cited = [self.check.address(one.metric) for one in (difference, ratio) if one is not None]
-            self.subjects[feature.columns].append(Subject(
+            self.subjects.setdefault(feature.columns, []).append(Subject(
                 estimates=estimates, difference=difference, ratio=ratio, short=topic.short,
                 doing=topic.doing.format(positive=view.positive), figure=figure.id if figure else None,
-                counted=topic.denominator(self.cells, view.at), cited=cited, mean=measure.unit != "rate",
+                counted=topic.denominator(cells, view.at), cited=cited, mean=measure.unit != "rate",
                 lower_is_worse=measure.direction == "higher",
             ))
 
-    def _draw(self, topic: Topic, found: Estimates, mark: list[str], feature: Feature) -> raikit.Figure | None:
-        name = f"{topic.measure.name}-{self.cells.features.index(feature)}"
+    def _draw(self, cells: Cells, topic: Topic, found: Estimates, mark: list[str], feature: Feature) -> raikit.Figure | None:
+        name = f"{topic.measure.name}-{cells.features.index(feature)}"
         if len(feature.columns) == 1:
             return figures.dots(name, topic.title, topic.measure, found, mark, feature, self.settings)
         if len(feature.columns) == 2 and topic.in_heat_maps:
@@ -219,28 +213,28 @@ class Topic:
 
     def denominator(self, cells: Cells, positive: int) -> Any:
         """Rows that the measure is taken over."""
-        if self.measure is rates.FNR:
+        if self.measure is measures.FNR:
             return cells.truth == positive
-        if self.measure is rates.FPR:
+        if self.measure is measures.FPR:
             return cells.truth != positive
         return cells.n > 0
 
 
 TOPICS = {
-    "rates": [
-        Topic(rates.FNR, "equal_opportunity_difference", "false_negative_rate_ratio", "true_positive_rate",
+    "binary": [
+        Topic(measures.FNR, "equal_opportunity_difference", "false_negative_rate_ratio", "true_positive_rate",
               "are missed", "the rate missed", "Missed", in_heat_maps=True),
-        Topic(rates.FPR, "false_positive_rate_difference", "false_positive_rate_ratio", "false_positive_rate",
+        Topic(measures.FPR, "false_positive_rate_difference", "false_positive_rate_ratio", "false_positive_rate",
               "are wrongly called “{positive}”", "the false positive rate", "False positive rate"),
-        Topic(rates.SELECTION_RATE, "demographic_parity_difference", "demographic_parity_ratio", "selection_rate",
+        Topic(measures.SELECTION_RATE, "demographic_parity_difference", "demographic_parity_ratio", "selection_rate",
               "are predicted “{positive}”", "the selection rate", "Selection rate"),
     ],
-    "accuracy": [
-        Topic(rates.ACCURACY, "accuracy_difference", "accuracy_ratio", "accuracy", "are predicted right",
+    "multiclass": [
+        Topic(measures.ACCURACY, "accuracy_difference", "accuracy_ratio", "accuracy", "are predicted right",
               "the accuracy", "Accuracy", in_heat_maps=True),
     ],
     "regression": [
-        Topic(rates.MAE, "mean_absolute_error_difference", "mean_absolute_error_ratio", "mean_absolute_error",
+        Topic(measures.MAE, "mean_absolute_error_difference", "mean_absolute_error_ratio", "mean_absolute_error",
               "have mean absolute errors", "the mean absolute error", "Mean absolute error", in_heat_maps=True),
     ],
 }

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import raikit
-from raikit_fairness.estimates import Estimates, Settings
-from raikit_fairness.rates import ODDS, Measure, Odds
+from raikit_fairness.estimates import Counted, Estimates, Settings
+from raikit_fairness.measures import ODDS, Measure
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from raikit.stats import Gap
+    from raikit.stats import Contrasts, Gap
     from raikit_fairness.cells import BoolArray, Feature
+    from raikit_fairness.estimates import Draws
+    from raikit_fairness.rates import Odds
 
-    Found = Callable[[list[BoolArray], np.random.Generator], Gap]
+    Found = Callable[[list[BoolArray]], Gap]
 
 
 @dataclass(frozen=True)
@@ -67,76 +66,75 @@ class Asked:
     directed: bool
 
 
-def rng_for(seed: int, *key: object) -> np.random.Generator:
-    """A generator of this quantity's own, so that no other quantity's draws move its numbers."""
-    import numpy as np
+class Compared:
+    """Gaps and ratios of one feature, each found once: equalized odds looks again at those of its two rates."""
 
-    return np.random.default_rng([seed, zlib.crc32(repr(key).encode())])
+    def __init__(self, settings: Settings, draws: Draws) -> None:
+        self.settings, self.draws = settings, draws
+        self._known: dict[tuple[str, int, bytes, float], Gap] = {}
 
-
-class Ratios:
-    """Ratios of one feature, each found once: equalized odds looks again at those of its two rates."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[int, bytes, float], Gap] = {}
-
-    def __call__(self, found: Estimates, keep: BoolArray, settings: Settings, rng: np.random.Generator) -> Gap:
-        key = id(found), keep.tobytes(), settings.level
+    def gap(self, found: Estimates, keep: BoolArray) -> Gap:
+        """Largest difference over the groups in `keep`."""
+        key = "gap", id(found), keep.tobytes(), self.settings.level
         if key not in self._known:
-            self._known[key] = found.ratio(keep, settings, rng)
+            self._known[key] = found.gap(keep, self.settings, self.draws)
+        return self._known[key]
+
+    def ratio(self, found: Estimates, keep: BoolArray, settings: Settings | None = None) -> Gap:
+        """Smallest over largest of the groups in `keep`."""
+        settings = settings or self.settings
+        key = "ratio", id(found), keep.tobytes(), settings.level
+        if key not in self._known:
+            gap = self._known.get(("gap", id(found), keep.tobytes(), self.settings.level))
+            p_value = gap.p_value if gap is not None else None
+            self._known[key] = found.ratio(keep, settings, self.draws, p_value)
         return self._known[key]
 
 
 def of_measure(
-    measure: Measure, found: Estimates, feature: Feature, args: dict[str, Any], settings: Settings, seed: int,
-    ratios: Ratios,
+    measure: Measure, found: Estimates, feature: Feature, args: dict[str, Any], compared: Compared
 ) -> list[Disparity]:
     """Difference and ratio of one measure, as far as they have names of their own."""
     asked = []
     unit = "points" if measure.unit == "rate" else measure.unit
     if measure.difference:
         asked.append(Asked(measure.difference, "difference", [found], [measure.name],
-                           lambda keep, rng: found.gap(keep[0], settings, rng), unit, measure.about_model))
+                           lambda keep: compared.gap(found, keep[0]), unit, measure.about_model))
     if measure.ratio:
         asked.append(Asked(measure.ratio, "ratio", [found], [measure.name],
-                           lambda keep, rng: ratios(found, keep[0], settings, rng), "ratio", measure.about_model))
-    return [measured(one, feature, args, settings, seed) for one in asked]
+                           lambda keep: compared.ratio(found, keep[0]), "ratio", measure.about_model))
+    return [measured(one, feature, {**measure.args, **args}, compared.settings) for one in asked]
 
 
-def of_odds(
-    odds: Odds, feature: Feature, args: dict[str, Any], settings: Settings, seed: int, ratios: Ratios
-) -> list[Disparity]:
+def of_odds(odds: Odds, feature: Feature, args: dict[str, Any], compared: Compared) -> list[Disparity]:
     """Equalized odds: the larger difference, the smaller ratio, of true and of false positive rates."""
     strata, labels = [odds.tpr, odds.fpr], ["true_positive_rate", "false_positive_rate"]
     asked = [
-        Asked(ODDS[0], "difference", strata, labels,
-              lambda keep, rng: _odds_gap(odds, keep, settings, rng), "points", True),
-        Asked(ODDS[1], "ratio", strata, labels,
-              lambda keep, rng: _odds_ratio(odds, keep, settings, rng, ratios), "ratio", True),
+        Asked(ODDS[0], "difference", strata, labels, lambda keep: _odds_gap(odds, keep, compared), "points", True),
+        Asked(ODDS[1], "ratio", strata, labels, lambda keep: _odds_ratio(odds, keep, compared), "ratio", True),
     ]
-    return [measured(one, feature, args, settings, seed) for one in asked]
+    return [measured(one, feature, args, compared.settings) for one in asked]
 
 
-def _odds_gap(odds: Odds, keep: list[BoolArray], settings: Settings, rng: np.random.Generator) -> Gap:
+def _odds_gap(odds: Odds, keep: list[BoolArray], compared: Compared) -> Gap:
     from dataclasses import replace
 
     import numpy as np
 
     from raikit import stats
 
-    if odds.joint is None:
-        strata = [found.counts(kept) for found, kept in zip((odds.tpr, odds.fpr), keep, strict=True)]  # type: ignore[attr-defined]
-        return stats.odds_gap(strata, settings.level, settings.draws, rng=rng)
+    settings, rng = compared.settings, compared.draws.rng(odds.tpr.key, "odds")
+    both = np.concatenate(keep)
+    if isinstance(odds.tpr, Counted) and isinstance(odds.fpr, Counted):
+        strata = [found.counts(kept) for found, kept in zip((odds.tpr, odds.fpr), keep, strict=True)]
+        return stats.odds_gap(strata, settings.level, settings.draws, rng=rng, normals=compared.draws.normals(both))
     which = np.repeat([0, 1], [int(kept.sum()) for kept in keep])
-    kept = odds.joint.subset(np.concatenate(keep))
-    gap = stats.clustered_odds_gap(kept, which, settings.level, settings.draws, rng=rng)
+    gap = stats.clustered_odds_gap(odds.joint.subset(both), which, settings.level, settings.draws, rng=rng)
     first = int(keep[0].sum()) * gap.stratum
     return replace(gap, worst=gap.worst - first, best=gap.best - first)
 
 
-def _odds_ratio(
-    odds: Odds, keep: list[BoolArray], settings: Settings, rng: np.random.Generator, ratios: Ratios
-) -> Gap:
+def _odds_ratio(odds: Odds, keep: list[BoolArray], compared: Compared) -> Gap:
     """Smaller of the two ratios.
 
     Notes
@@ -148,20 +146,20 @@ def _odds_ratio(
 
     import numpy as np
 
-    strict = replace(settings, level=1 - (1 - settings.level) / 2)
+    strict = replace(compared.settings, level=1 - (1 - compared.settings.level) / 2)
     sides = list(zip((odds.tpr, odds.fpr), keep, strict=True))
-    plain = [ratios(found, kept, settings, rng) for found, kept in sides]
-    above = [found.ratio(kept, strict, rng) for found, kept in sides]
+    plain = [compared.ratio(found, kept) for found, kept in sides]
+    above = [compared.ratio(found, kept, strict) for found, kept in sides]
     smaller = int(np.argmin([ratio.value for ratio in plain]))
     return replace(
         plain[smaller], low=min(ratio.low for ratio in plain), high=min(ratio.high for ratio in above), stratum=smaller,
-        p_value=min(1.0, 2 * min(ratio.p_value for ratio in plain)),
-        minimum_detectable=min(ratio.minimum_detectable for ratio in above),
+        p_value=min(1.0, 2 * min(ratio.p_value or 0.0 for ratio in plain)),
+        minimum_detectable=min(ratio.minimum_detectable or 0.0 for ratio in above),
         method=f"{plain[smaller].method}, Bonferroni over both rates",
     )
 
 
-def measured(asked: Asked, feature: Feature, args: dict[str, Any], settings: Settings, seed: int) -> Disparity:
+def measured(asked: Asked, feature: Feature, args: dict[str, Any], settings: Settings) -> Disparity:
     """Measure one disparity over every group in which it is defined and, where that differs, over the large ones."""
     place: dict[str, Any] = {
         "args": args, "over": list(feature.columns), "unit": asked.unit,
@@ -173,12 +171,11 @@ def measured(asked: Asked, feature: Feature, args: dict[str, Any], settings: Set
     if reason:
         return Disparity(raikit.Metric.undefined(asked.name, reason, **place), feature)
     large = [stratum.judged(settings) for stratum in asked.strata]
-    key = asked.name, sorted(args.items()), feature.columns
-    gap = asked.found(every, rng_for(seed, key))
+    gap = asked.found(every)
     whole = all((a == b).all() for a, b in zip(every, large, strict=True))
     judged = gap if whole else None
     if not whole and not _undefined(asked, feature, large):
-        judged = asked.found(large, rng_for(seed, key))
+        judged = asked.found(large)
     metric = raikit.Metric(
         asked.name, gap.value, low=min(gap.low, gap.value), high=max(gap.high, gap.value), level=settings.level,
         n=int(sum(stratum.n[kept].sum() for stratum, kept in zip(asked.strata, every, strict=True))),
@@ -224,7 +221,7 @@ def _flags(asked: Asked, judged: Gap | None, large: Sequence[BoolArray], setting
     if judged is not None:
         return []
     enough = [
-        stratum.defined & (stratum.n >= settings.min_group) for stratum in asked.strata
+        stratum.defined & (stratum.support >= settings.min_group) for stratum in asked.strata
     ]
     blamed = any(rows.sum() >= 2 > kept.sum() for rows, kept in zip(enough, large, strict=True))
     still = any((stratum.intervals(settings.level).unreliable & stratum.defined).any() for stratum in asked.strata)
@@ -253,28 +250,46 @@ def _judged(
 
 
 def against_rest(
-    measure: Measure, found: Estimates, feature: Feature, args: dict[str, Any], settings: Settings, seed: int
+    measure: Measure, found: Estimates, feature: Feature, args: dict[str, Any], compared: Compared
 ) -> list[raikit.Metric]:
     """Each group minus all others together, intervals simultaneous over the groups."""
     if not measure.rest or found.defined.sum() < 2:
         return []
-    defined = _positions(found.defined)
-    result = found.versus_rest(found.defined, settings, rng_for(seed, measure.name, "rest", sorted(args.items()),
-                                                                 feature.columns))
+    result = found.versus_rest(found.defined, compared.settings, compared.draws)
+    return _contrasts(measure, found, feature, {**args, "to": "rest"}, _positions(found.defined), result, compared.settings)
+
+
+def against_reference(
+    measure: Measure, found: Estimates, feature: Feature, args: dict[str, Any], reference: int, settings: Settings
+) -> list[raikit.Metric]:
+    """Each group minus a named one, intervals simultaneous over the groups."""
+    groups = [at for at in _positions(found.defined) if at != reference]
+    if not measure.rest or not groups or not found.defined[reference]:
+        return []
+    result = found.versus(reference, found.defined, settings)
+    to = ", ".join("missing" if value is None else value for value in feature.groups[reference])
+    return _contrasts(measure, found, feature, {**args, "to": to}, groups, result, settings)
+
+
+def _contrasts(
+    measure: Measure, found: Estimates, feature: Feature, args: dict[str, Any], groups: Sequence[int], result: Contrasts,
+    settings: Settings,
+) -> list[raikit.Metric]:
     limits = found.intervals(settings.level)
     metrics = []
-    for row, at in enumerate(defined):
+    for row, at in enumerate(groups):
         flags = [flag for flag, raised in (
-            ("small_group", found.n[at] < settings.min_group), ("few_clusters", found.few_clusters[at]),
+            ("small_group", found.support[at] < settings.min_group), ("few_clusters", found.few_clusters[at]),
             ("unreliable", limits.unreliable[at])) if raised]
-        value = float(result.value[row])
+        value, p = float(result.value[row]), float(result.p_value[row])
+        tested = p == p
         metrics.append(raikit.Metric(
             f"{measure.name}_difference", value, low=min(float(result.low[row]), value),
             high=max(float(result.high[row]), value), level=settings.level, n=int(found.n[at]),
             n_clusters=None if found.n_clusters is None else int(found.n_clusters[at]), method=result.method,
-            simultaneous=True, p_value=float(result.p_value[row]), p_adjusted=float(result.p_adjusted[row]),
-            adjustment=f"Holm over {len(defined)} groups", flags=flags, over=list(feature.columns),
-            group=feature.group(at), args={**args, "to": "rest"}, unit="points" if measure.unit == "rate" else None,
+            simultaneous=True, p_value=p if tested else None, p_adjusted=float(result.p_adjusted[row]) if tested else None,
+            adjustment=f"Holm over {len(groups)} groups" if tested else None, flags=flags, over=list(feature.columns),
+            group=feature.group(at), args={**measure.args, **args}, unit="points" if measure.unit == "rate" else measure.unit,
         ))
     return metrics
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +29,36 @@ class Settings:
     level: float
     draws: int
     min_group: int
+
+
+class Draws:
+    """Random numbers for the quantities of one feature: none depends on which others are asked for.
+
+    Parameters
+    ----------
+    seed : int
+    columns : tuple of str
+        Of the feature.
+    draws : int
+    """
+
+    def __init__(self, seed: int, columns: tuple[str, ...], draws: int) -> None:
+        self.seed, self.columns, self.draws = seed, columns, draws
+        self._normals: Any = None
+
+    def rng(self, *key: object) -> np.random.Generator:
+        """A generator of one quantity's own."""
+        import numpy as np
+
+        return np.random.default_rng([self.seed, zlib.crc32(repr((*key, self.columns)).encode())])
+
+    def normals(self, keep: BoolArray) -> Any:
+        """Standard normal draws of the groups in `keep`, shape (kept, draws), the same for every quantity."""
+        import numpy as np
+
+        if self._normals is None or len(self._normals) < len(keep):  # more rows begin with the same ones
+            self._normals = self.rng("normals").standard_normal((len(keep), self.draws), dtype=np.float32)
+        return self._normals[: len(keep)][keep]
 
 
 @dataclass(frozen=True)
@@ -91,31 +122,36 @@ class Estimates(ABC):
 
         return np.zeros(len(self.n), dtype=bool) if self.n_clusters is None else self.n_clusters < MIN_CLUSTERS
 
+    @property
+    def support(self) -> IntArray:
+        """Rows that a group's value rests on: of the scarcer class, where it needs both."""
+        return self.n
+
     def judged(self, settings: Settings) -> BoolArray:
         """Groups that are large enough to decide whether a limit is kept."""
         import numpy as np
 
-        return np.asarray(self.defined & (self.n >= settings.min_group) & ~self.few_clusters)
+        return np.asarray(self.defined & (self.support >= settings.min_group) & ~self.few_clusters)
 
     @abstractmethod
     def intervals(self, level: float) -> Intervals:
         """Interval of each group by itself."""
 
     @abstractmethod
-    def gap(self, keep: BoolArray, settings: Settings, rng: np.random.Generator) -> Gap:
+    def gap(self, keep: BoolArray, settings: Settings, draws: Draws) -> Gap:
         """Largest difference over the groups in `keep`; `worst` and `best` count within them."""
 
     @abstractmethod
-    def ratio(self, keep: BoolArray, settings: Settings, rng: np.random.Generator) -> Gap:
-        """Smallest over largest of the groups in `keep`."""
+    def ratio(self, keep: BoolArray, settings: Settings, draws: Draws, p_value: float | None = None) -> Gap:
+        """Smallest over largest of the groups in `keep`; `p_value` is that of their gap, if known."""
 
     @abstractmethod
-    def versus_rest(self, keep: BoolArray, settings: Settings, rng: np.random.Generator) -> Contrasts:
+    def versus_rest(self, keep: BoolArray, settings: Settings, draws: Draws) -> Contrasts:
         """Each group in `keep` against all others in it together."""
 
     @abstractmethod
-    def complement(self) -> Estimates:
-        """Share of the rows in the denominator that the rate does not count."""
+    def versus(self, reference: int, keep: BoolArray, settings: Settings) -> Contrasts:
+        """Each group in `keep` but the reference against it, simultaneous by Bonferroni."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +165,8 @@ class Counted(Estimates):
         Over the denominator's rows: weight of those counted, sum of weights, sum of their squares. Without weights
         these are numbers of rows.
     weighted : bool
+    key : str
+        What is counted; its random numbers depend on it.
     """
 
     n: IntArray
@@ -136,6 +174,7 @@ class Counted(Estimates):
     w: FloatArray
     w2: FloatArray
     weighted: bool
+    key: str = ""
 
     @property
     def value(self) -> FloatArray:
@@ -167,21 +206,45 @@ class Counted(Estimates):
         method = "Clopper-Pearson" + (" at Kish's effective n" if self.weighted else "")
         return Intervals(low, high, n, method, np.zeros(len(n), dtype=bool))
 
-    def gap(self, keep: BoolArray, settings: Settings, rng: np.random.Generator) -> Gap:
+    def gap(self, keep: BoolArray, settings: Settings, draws: Draws) -> Gap:
         from raikit import stats
 
-        return stats.gap(*self.counts(keep), settings.level, settings.draws, rng=rng)
+        return stats.gap(*self.counts(keep), settings.level, settings.draws, rng=draws.rng(self.key, "gap"),
+                         normals=draws.normals(keep))
 
-    def ratio(self, keep: BoolArray, settings: Settings, rng: np.random.Generator) -> Gap:
+    def ratio(self, keep: BoolArray, settings: Settings, draws: Draws, p_value: float | None = None) -> Gap:
         from raikit import stats
 
-        return stats.ratio(*self.counts(keep), settings.level, settings.draws, rng=rng)
+        return stats.ratio(*self.counts(keep), settings.level, settings.draws, rng=draws.rng(self.key, "gap"),
+                           normals=draws.normals(keep), p_value=p_value)
 
-    def versus_rest(self, keep: BoolArray, settings: Settings, rng: np.random.Generator) -> Contrasts:
+    def versus_rest(self, keep: BoolArray, settings: Settings, draws: Draws) -> Contrasts:
         from raikit import stats
 
-        found = stats.group_vs_rest(*self.counts(keep), settings.level, settings.draws, rng=rng)
+        found = stats.group_vs_rest(*self.counts(keep), settings.level, settings.draws, rng=draws.rng(self.key, "rest"),
+                                    normals=draws.normals(keep))
         return self._weighted_rest(found, keep) if self.weighted else found
+
+    def versus(self, reference: int, keep: BoolArray, settings: Settings) -> Contrasts:
+        import numpy as np
+        from scipy.special import ndtr
+
+        from raikit import stats
+
+        others = keep.copy()
+        others[reference] = False
+        tail = (1 - settings.level) / 2 / max(int(others.sum()), 1)
+        x, n = self.counts(np.ones(len(keep), dtype=bool))
+        low, high = stats.clopper_pearson(x, n, 1 - 2 * tail)
+        p = self.value
+        value = p[others] - p[reference]
+        lows, highs = stats.difference_limits(p[others], low[others], high[others], p[reference], low[reference],
+                                              high[reference])
+        smooth = (x + 1) / (n + 2)
+        variance = smooth * (1 - smooth) / (n + 2)
+        p_value = 2 * ndtr(-np.abs(value) / np.sqrt(variance[others] + variance[reference]))
+        return stats.Contrasts(value, lows, highs, p_value, stats.holm(p_value), float("nan"),
+                               f"MOVER, exact limits, Bonferroni over {int(others.sum())} groups; p normal, Holm")
 
     def _weighted_rest(self, found: Contrasts, keep: BoolArray) -> Contrasts:
         """Contrasts whose rest is pooled by weight, not by effective numbers of rows."""
@@ -203,10 +266,11 @@ class Counted(Estimates):
         return replace(found, value=p - q, low=low, high=high, p_value=p_value, p_adjusted=stats.holm(p_value),
                        method="max-t, MOVER, exact limits at Kish's effective n; p normal, Holm")
 
-    def complement(self) -> Estimates:
+    def complement(self) -> Counted:
+        """Share of the rows in the denominator that the rate does not count."""
         import numpy as np
 
-        return replace(self, events=np.clip(self.w - self.events, 0, None))
+        return replace(self, events=np.clip(self.w - self.events, 0, None), key=f"1 - {self.key}")
 
 
 @dataclass(frozen=True)
@@ -221,12 +285,15 @@ class Clustered(Estimates):
         Value of all groups together.
     bounds : (float, float)
         What the value cannot leave.
+    key : str
+        What is estimated; its random numbers depend on it.
     """
 
     cov: CovarianceResult
     n: IntArray
     everyone: float
     bounds: tuple[float, float] = (0.0, 1.0)
+    key: str = ""
 
     @property
     def overall(self) -> float:
@@ -255,20 +322,34 @@ class Clustered(Estimates):
         low, high = np.where(still, self.bounds[0], low), np.where(still, self.bounds[1], high)
         return Intervals(low, high, found.n_effective, found.method, np.asarray(still, dtype=bool))
 
-    def gap(self, keep: BoolArray, settings: Settings, rng: np.random.Generator) -> Gap:
+    def gap(self, keep: BoolArray, settings: Settings, draws: Draws) -> Gap:
         from raikit import stats
 
-        return stats.clustered_gap(self.cov.subset(keep), settings.level, settings.draws, rng=rng)
+        return stats.clustered_gap(self.cov.subset(keep), settings.level, settings.draws, rng=draws.rng(self.key, "gap"))
 
-    def ratio(self, keep: BoolArray, settings: Settings, rng: np.random.Generator) -> Gap:
+    def ratio(self, keep: BoolArray, settings: Settings, draws: Draws, p_value: float | None = None) -> Gap:
         from raikit import stats
 
-        return stats.clustered_ratio(self.cov.subset(keep), settings.level, settings.draws, rng=rng)
+        return stats.clustered_ratio(self.cov.subset(keep), settings.level, settings.draws,
+                                     rng=draws.rng(self.key, "ratio"))
 
-    def versus_rest(self, keep: BoolArray, settings: Settings, rng: np.random.Generator) -> Contrasts:
+    def versus_rest(self, keep: BoolArray, settings: Settings, draws: Draws) -> Contrasts:
         from raikit import stats
 
-        return stats.clustered_group_vs_rest(self.cov.subset(keep), settings.level, settings.draws, rng=rng)
+        return stats.clustered_group_vs_rest(self.cov.subset(keep), settings.level, settings.draws,
+                                             rng=draws.rng(self.key, "rest"))
 
-    def complement(self) -> Estimates:
-        return replace(self, cov=replace(self.cov, rates=1 - self.cov.rates), everyone=1 - self.everyone)
+    def versus(self, reference: int, keep: BoolArray, settings: Settings) -> Contrasts:
+        import numpy as np
+
+        from raikit import stats
+
+        others = [int(at) for at in np.flatnonzero(keep) if at != reference]
+        level = 1 - (1 - settings.level) / max(len(others), 1)
+        found = [stats.clustered_difference(self.cov.subset([at, reference]), level) for at in others]
+        return stats.joined(found, f"Bonferroni over {len(others)} groups")
+
+    def complement(self) -> Clustered:
+        """Share of the rows in the denominator that the rate does not count."""
+        return replace(self, cov=replace(self.cov, rates=1 - self.cov.rates), everyone=1 - self.everyone,
+                       key=f"1 - {self.key}")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from raikit_fairness.cells import Feature
     from raikit_fairness.estimates import Estimates, Settings
-    from raikit_fairness.rates import Measure
+    from raikit_fairness.measures import Measure
 
 _MOST_DOTS = 40
 _MOST_CELLS = 15  # of a heat map, to a side

@@ -9,17 +9,17 @@ import raikit
 if TYPE_CHECKING:
     from raikit_fairness.cells import Cells, Feature
     from raikit_fairness.estimates import Estimates, Settings
-    from raikit_fairness.rates import Measure
+    from raikit_fairness.measures import Measure
 
 
-def counts(cells: Cells, feature: Feature) -> list[raikit.Metric]:
+def counts(cells: Cells, feature: Feature, args: dict[str, Any]) -> list[raikit.Metric]:
     """Rows of each group."""
     import numpy as np
 
     rows = np.bincount(feature.code, cells.n, minlength=feature.k)
     return [
-        raikit.Metric.exact("count", int(rows[at]), n=int(rows[at]), unit="rows", over=list(feature.columns),
-                            group=feature.group(at))
+        raikit.Metric.exact("count", int(rows[at]), n=int(rows[at]), unit="rows", args=args,
+                            over=list(feature.columns), group=feature.group(at))
         for at in range(feature.k)
     ]
 
@@ -31,14 +31,14 @@ def by_group(
     limits, value, defined = found.intervals(settings.level), found.value, found.defined
     metrics = []
     for at in range(feature.k):
-        place: dict[str, Any] = {"args": args, "over": list(feature.columns), "group": feature.group(at),
+        place: dict[str, Any] = {"args": {**measure.args, **args}, "over": list(feature.columns), "group": feature.group(at),
                                  "direction": measure.direction, "unit": measure.unit}
         if not defined[at]:
-            why = measure.empty.format(positive=positive) if not found.n[at] else "every row has weight 0"
-            metrics.append(raikit.Metric.undefined(measure.name, f"{why} in {feature.name(at)}", n=0, **place))
+            why = measure.empty.format(positive=positive) if not found.support[at] else "every row has weight 0"
+            metrics.append(raikit.Metric.undefined(measure.name, f"{why} in {feature.name(at)}", n=int(found.n[at]), **place))
             continue
         flags = [flag for flag, raised in (
-            ("small_group", found.n[at] < settings.min_group), ("few_clusters", found.few_clusters[at]),
+            ("small_group", found.support[at] < settings.min_group), ("few_clusters", found.few_clusters[at]),
             ("unreliable", limits.unreliable[at])) if raised]
         effective = float(limits.effective_n[at])
         metrics.append(raikit.Metric(

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from raikit_performance.rows import BoolArray, FloatArray, IntArray
 
-_DRAWS = 20_000
 
 
 class Calibration(raikit.Check):
@@ -101,14 +100,15 @@ def reliability(rows: Rows, bins: int) -> Curve:
     """Sort rows into `bins` bins of equal number (fewer where scores are tied) and measure each."""
     import numpy as np
 
+    from raikit import stats
+
     assert rows.scores is not None
     if len(rows.classes) == 2:
         score, hit = rows.scores[:, 1], rows.truth == 1
     else:
         top = rows.scores.argmax(axis=1)
         score, hit = rows.scores[np.arange(rows.n), top], rows.truth == top
-    edges = np.unique(np.quantile(score, np.arange(1, bins) / bins, method="inverted_cdf"))
-    place = np.unique(np.searchsorted(edges, score, side="left"), return_inverse=True)[1].reshape(-1)
+    place = stats.equal_bins(score, bins)
     k = int(place.max()) + 1
     w = np.ones(rows.n) if rows.weight is None else rows.weight
     total = np.bincount(place, w, minlength=k)
@@ -125,41 +125,17 @@ def reliability(rows: Rows, bins: int) -> Curve:
 
 
 def calibration_error(curve: Curve, rows: Rows, rng: np.random.Generator) -> raikit.Metric:
-    """Expected calibration error: mean absolute distance of a bin's mean score to how often it came true.
-
-    Notes
-    -----
-    With e the bins' errors, ``sum share |d + e| - sum share |d| <= sum share |e|``: the lower end subtracts the upper
-    quantile of the right side, drawn from the bins' covariance, so that it stays at 0 for a calibrated model. The
-    true error is a sum with fixed signs, so the upper end needs that sum's standard error only (pointwise, as a gap's).
-    """
-    import numpy as np
-    from scipy.special import stdtrit
-
+    """Expected calibration error: mean absolute distance of a bin's mean score to how often it came true."""
     from raikit import stats
 
-    k, inside = len(curve.share), curve.bin >= 0
-    cov = stats.rate_covariance(
-        curve.came_true[inside] - curve.scores[inside], np.ones(int(inside.sum())), curve.bin[inside],
-        rows.clusters_of(inside), rows.weight_of(inside), groups=k, proportion=False,
-    )
-    p = (curve.rate.value * curve.rate.n_effective + 1) / (curve.rate.n_effective + 2)
-    floor = p * (1 - p) / (curve.rate.n_effective + 2)  # a bin that is all hits has an error too
-    M = cov.M + np.diag(np.maximum(floor - np.diag(cov.M), 0))
-    value = float(curve.share @ np.abs(cov.rates))
-    df = cov.df if rows.clusters else 1_000_000
-    values, vectors = np.linalg.eigh(M)
-    noise = (vectors * np.sqrt(np.maximum(values, 0))) @ rng.standard_normal((k, _DRAWS))
-    spread = curve.share @ np.abs(noise) / np.sqrt(rng.chisquare(df, _DRAWS) / df)
-    tail = (1 - rows.level) / 2
-    se = float(np.sqrt(curve.share @ np.abs(M) @ curve.share)) if rows.clusters else float(
-        np.sqrt(curve.share**2 @ np.diag(M)))
+    found = stats.calibration_error(curve.came_true, curve.scores, curve.bin, rows.weight, rows.clusters, rng=rng)
+    low, high = found.limits((1 - rows.level) / 2)
     n_clusters = min_clusters(rows)
     return raikit.Metric(
-        "expected_calibration_error", value, low=max(0.0, value - float(np.quantile(spread, 1 - tail))),
-        high=min(1.0, value - float(stdtrit(df, tail)) * se), level=rows.level, n=rows.n, n_clusters=n_clusters,
-        method=f"{k} bins of equal size, not debiased (a calibrated model would show {float(spread.mean()):.3f}), "
-               "lower end free of that bias" + (f", cluster t (df {df})" if rows.clusters else ""),
+        "expected_calibration_error", found.value, low=low, high=high, level=rows.level, n=rows.n, n_clusters=n_clusters,
+        method=f"{found.bins} bins of equal size, not debiased (a calibrated model would show "
+               f"{float(found.spread.mean()):.3f}), lower end free of that bias"
+               + (f", cluster t (df {found.df})" if rows.clusters else ""),
         flags=["few_clusters"] if n_clusters is not None and n_clusters < stats.MIN_CLUSTERS else [],
         direction="lower", unit="points",
     )

@@ -110,43 +110,6 @@ def _area(name: str, at: int, rows: Rows) -> tuple[Interval, FloatArray]:
     return average_precision_interval(truth, score, rows)
 
 
-def average_precision(truth: BoolArray, score: FloatArray, weight: FloatArray | None) -> tuple[float, FloatArray]:
-    """Average precision and each row's influence on it.
-
-    Parameters
-    ----------
-    truth : ndarray of bool, shape (n,)
-    score : ndarray, shape (n,)
-    weight : ndarray, shape (n,), or None
-
-    Returns
-    -------
-    (value, influence) : float and ndarray, shape (n,)
-        Weight times the derivative of the value by the row's weight; sums to 0.
-
-    Notes
-    -----
-    ``AP = sum_i w_i y_i P(s_i) / sum_i w_i y_i`` with P the precision among rows scored at least s_i. A row changes
-    it as one of those that are averaged and, being at or above their threshold, as part of others' precision.
-    """
-    import numpy as np
-
-    w = np.ones(len(score)) if weight is None else weight
-    thresholds, place = np.unique(-score, return_inverse=True)
-    k = len(thresholds)
-    positives = np.bincount(place, w * truth, minlength=k)
-    hits, above = np.cumsum(positives), np.cumsum(np.bincount(place, w, minlength=k))
-    total = hits[-1]
-    precision = np.divide(hits, above, out=np.zeros(k), where=above > 0)
-    value = min(float(positives @ precision / total), 1.0)
-    # sums over thresholds at or below a row's own: what its presence does to precision there
-    shares = np.divide(positives, above, out=np.zeros(k), where=above > 0)
-    as_hit = np.cumsum(shares[::-1])[::-1]
-    as_row = np.cumsum((shares * precision)[::-1])[::-1]
-    derivative = truth * (precision[place] - value + as_hit[place]) - as_row[place]
-    return value, np.asarray(w * derivative / total)
-
-
 def average_precision_interval(truth: BoolArray, score: FloatArray, rows: Rows) -> tuple[Interval, FloatArray]:
     """Average precision with a t interval on the logit scale, cluster-robust if rows share clusters."""
     import numpy as np
@@ -154,7 +117,7 @@ def average_precision_interval(truth: BoolArray, score: FloatArray, rows: Rows) 
 
     from raikit import stats
 
-    value, influence = average_precision(truth, score, rows.weight)
+    value, influence = stats.average_precision_influence(truth, score, rows.weight)
     one, size = np.array([value]), np.array([float(rows.n)])
     cov = stats.influence_covariance(one, influence, np.zeros(rows.n, dtype=np.int64), rows.clusters, size, size)
     # without clusters the positive rows are the scarce ones

@@ -11,12 +11,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from raikit.stats.calibration import CalibrationError as CalibrationError
+    from raikit.stats.calibration import calibration_error as calibration_error
+    from raikit.stats.calibration import equal_bins as equal_bins
     from raikit.stats.clusters import ClusteredRates as ClusteredRates
+    from raikit.stats.clusters import clustered_difference as clustered_difference
     from raikit.stats.clusters import clustered_gap as clustered_gap
     from raikit.stats.clusters import clustered_group_vs_rest as clustered_group_vs_rest
     from raikit.stats.clusters import clustered_odds_gap as clustered_odds_gap
     from raikit.stats.clusters import clustered_rate_interval as clustered_rate_interval
     from raikit.stats.clusters import clustered_ratio as clustered_ratio
+    from raikit.stats.clusters import joined as joined
     from raikit.stats.covariance import MIN_CLUSTERS as MIN_CLUSTERS
     from raikit.stats.covariance import CovarianceResult as CovarianceResult
     from raikit.stats.covariance import influence_covariance as influence_covariance
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     from raikit.stats.interval import Interval as Interval
     from raikit.stats.means import auc_influence as auc_influence
     from raikit.stats.means import auc_interval as auc_interval
+    from raikit.stats.means import average_precision_influence as average_precision_influence
     from raikit.stats.means import bootstrap_interval as bootstrap_interval
     from raikit.stats.means import mean_interval as mean_interval
     from raikit.stats.mover import difference_limits as difference_limits
@@ -46,14 +52,15 @@ if TYPE_CHECKING:
     from raikit.stats.rates import simultaneous_rates as simultaneous_rates
 
 _HOMES = {
+    "calibration": "CalibrationError calibration_error equal_bins",
     "clusters": (
-        "ClusteredRates clustered_gap clustered_group_vs_rest clustered_odds_gap clustered_rate_interval "
-        "clustered_ratio"
+        "ClusteredRates clustered_difference clustered_gap clustered_group_vs_rest clustered_odds_gap "
+        "clustered_rate_interval clustered_ratio joined"
     ),
     "covariance": "MIN_CLUSTERS CovarianceResult influence_covariance rate_covariance",
     "gaps": "Contrasts Gap gap group_vs_rest minimum_detectable odds_gap permutation_p ratio",
     "interval": "Interval",
-    "means": "auc_influence auc_interval bootstrap_interval mean_interval",
+    "means": "auc_influence auc_interval average_precision_influence bootstrap_interval mean_interval",
     "mover": "difference_limits difference_of_estimates ratio_limits",
     "multiplicity": "benjamini_hochberg holm",
     "planning": "rows_needed",

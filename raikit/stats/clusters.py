@@ -6,6 +6,7 @@ covariance of `raikit.stats.covariance.rate_covariance` and t draws: one cluster
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,12 +31,14 @@ __all__ = [
     "MIN_CLUSTERS",
     "ClusteredRates",
     "CovarianceResult",
+    "clustered_difference",
     "clustered_gap",
     "clustered_group_vs_rest",
     "clustered_odds_gap",
     "clustered_rate_interval",
     "clustered_ratio",
     "influence_covariance",
+    "joined",
     "rate_covariance",
 ]
 _POWER = 0.8416212335729143  # normal quantile of 80 % power
@@ -253,6 +256,44 @@ def clustered_group_vs_rest(
     return Contrasts(value, low, high, p, holm(p), critical, _method(cov, cov.df) + "; Holm")
 
 
+def clustered_difference(cov: CovarianceResult, level: float = 0.95) -> Contrasts:
+    """Difference of the first of two estimates to the second, with the correlation that shared clusters give them.
+
+    Parameters
+    ----------
+    cov : CovarianceResult
+        Of two estimates of any kind, both defined.
+    level : float, in (0, 1)
+
+    Returns
+    -------
+    Contrasts
+        Arrays of length 1. Limits by MOVER; p from t on the fewest clusters less one.
+    """
+    from scipy.special import stdtr
+
+    _check(cov, np.zeros(len(cov.rates)))
+    i, j = np.array([0]), np.array([1])
+    df = np.maximum(np.min(cov.n_clusters, keepdims=True) - 1, 1)
+    critical = _t(tail_of(level), df)
+    low, high = _difference(_Quantities.of(cov), i, j, critical, df)
+    value = cov.rates[:1] - cov.rates[1:]
+    variance = cov.M[0, 0] + cov.M[1, 1] - 2 * cov.M[0, 1]
+    p = np.asarray(2 * stdtr(df, -np.abs(value) / np.sqrt(max(variance, 1e-18))))
+    limits = {"proportion": "exact limits at effective n", "positive": "limits of the logarithm", "real": "t limits"}
+    return Contrasts(value, low, high, p, p, float(critical[0]), f"{_WAYS[cov.ways]} MOVER, {limits[cov.scale]}")
+
+
+def joined(parts: Sequence[Contrasts], correction: str) -> Contrasts:
+    """Contrasts that were made one by one, at a level that `correction` describes; p-values by Holm."""
+    columns = {
+        name: np.concatenate([np.empty(0), *(getattr(part, name) for part in parts)])
+        for name in ("value", "low", "high", "p_value")
+    }
+    method = f"{parts[0].method}, {correction}; Holm" if parts else ""
+    return Contrasts(**columns, p_adjusted=holm(columns["p_value"]), critical=float("nan"), method=method)
+
+
 _WAYS = {0: "row", 1: "one-way cluster", 2: "two-way cluster"}
 
 
@@ -301,20 +342,25 @@ class _Quantities:
         return cls(rates, covariance, np.append(cov.n_effective, n), cov.scale)
 
 
-def _limits(q: _Quantities, critical: ArrayLike, df: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Limits of each quantity at `critical` standard errors of t on `df`."""
+def _limits(
+    q: _Quantities, critical: ArrayLike, df: ArrayLike, at: IntArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Limits of each quantity (or of those at `at`) at `critical` standard errors of t on `df`."""
     from scipy.special import ndtri, stdtr
 
     critical = np.asarray(critical, dtype=float)
+    rates, variance, n_effective = q.rates, np.diag(q.covariance), q.n_effective
+    if at is not None:
+        rates, variance, n_effective = rates[at], variance[at], n_effective[at]
     if q.scale == "real":
-        half = critical * np.sqrt(np.diag(q.covariance))
-        return q.rates - half, q.rates + half
+        half = critical * np.sqrt(variance)
+        return rates - half, rates + half
     if q.scale == "positive":
-        spread = np.exp(critical * np.sqrt(np.diag(q.covariance)) / np.maximum(q.rates, 1e-300))
-        return q.rates / spread, q.rates * spread
+        spread = np.exp(critical * np.sqrt(variance) / np.maximum(rates, 1e-300))
+        return rates / spread, rates * spread
     tail = stdtr(df, -critical)
-    n = q.n_effective * (-ndtri(tail) / critical) ** 2
-    return limits_at(np.clip(np.nan_to_num(q.rates), 0, 1) * n, n, tail)
+    n = n_effective * (-ndtri(tail) / critical) ** 2
+    return limits_at(np.clip(np.nan_to_num(rates), 0, 1) * n, n, tail)
 
 
 def _gathered(
@@ -325,11 +371,8 @@ def _gathered(
         low, high = _limits(q, critical, df)
         parts = q.rates[i], low[i], high[i], q.rates[j], low[j], high[j]
     else:
-        sides = []
-        for side in (i, j):
-            picked = _Quantities(q.rates[side], np.diag(np.diag(q.covariance)[side]), q.n_effective[side], q.scale)
-            sides += [picked.rates, *_limits(picked, critical, df)]
-        parts = tuple(sides)  # type: ignore[assignment]
+        first, second = (_limits(q, critical, df, side) for side in (i, j))
+        parts = q.rates[i], *first, q.rates[j], *second
     scale = np.sqrt(np.diag(q.covariance))
     correlation = q.covariance[i, j] / np.maximum(scale[i] * scale[j], 1e-300)
     return *parts, np.clip(correlation, -1.0, 1.0)

@@ -46,11 +46,11 @@ class Gap:
         from "no disparity": show it, decide on the interval.
     low, high : float
         Interval of the true disparity, in [0, 1].
-    p_value : float
-        Of "all groups have the same rate", against any difference.
+    p_value : float or None
+        Of "all groups have the same rate", against any difference; None where the limits alone compare.
     critical : float
         Critical value behind the simultaneous end, in standard errors.
-    minimum_detectable : float
+    minimum_detectable : float or None
         Disparity that would be detected with 80 % power, see `minimum_detectable`.
     worst, best : int
         Index of the group with the lowest and with the highest rate.
@@ -62,9 +62,9 @@ class Gap:
     value: float
     low: float
     high: float
-    p_value: float
+    p_value: float | None
     critical: float
-    minimum_detectable: float
+    minimum_detectable: float | None
     worst: int
     best: int
     method: str

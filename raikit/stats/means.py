@@ -172,6 +172,44 @@ def auc_influence(y: ArrayLike, score: ArrayLike, weight: ArrayLike | None = Non
     return value, influence
 
 
+def average_precision_influence(
+    y: ArrayLike, score: ArrayLike, weight: ArrayLike | None = None
+) -> tuple[float, FloatArray]:
+    """Average precision and each row's influence on it.
+
+    Parameters
+    ----------
+    y : array_like of {0, 1}, shape (n,)
+        With at least one 1 of positive weight.
+    score, weight : array_like, shape (n,)
+
+    Returns
+    -------
+    (value, influence) : float and ndarray, shape (n,)
+        Weight times the derivative of the value by the row's weight; sums to 0.
+
+    Notes
+    -----
+    ``AP = sum_i w_i y_i P(s_i) / sum_i w_i y_i`` with P the precision among rows scored at least s_i. A row changes
+    it as one of those that are averaged and, being at or above their threshold, as part of others' precision.
+    """
+    truth, scores = np.asarray(y, dtype=float), np.asarray(score, dtype=float)
+    w = np.ones(len(scores)) if weight is None else np.asarray(weight, dtype=float)
+    thresholds, place = np.unique(-scores, return_inverse=True)
+    k = len(thresholds)
+    positives = np.bincount(place, w * truth, minlength=k)
+    hits, above = np.cumsum(positives), np.cumsum(np.bincount(place, w, minlength=k))
+    total = hits[-1]
+    precision = np.divide(hits, above, out=np.zeros(k), where=above > 0)
+    value = min(float(positives @ precision / total), 1.0)
+    # sums over thresholds at or below a row's own: what its presence does to precision there
+    shares = np.divide(positives, above, out=np.zeros(k), where=above > 0)
+    as_hit = np.cumsum(shares[::-1])[::-1]
+    as_row = np.cumsum((shares * precision)[::-1])[::-1]
+    derivative = truth * (precision[place] - value + as_hit[place]) - as_row[place]
+    return value, np.asarray(w * derivative / total)
+
+
 def _truth_and_weight(y: ArrayLike, weight: ArrayLike | None) -> tuple[FloatArray, FloatArray]:
     truth = np.asarray(y, dtype=float)
     if not np.all((truth == 0) | (truth == 1)):

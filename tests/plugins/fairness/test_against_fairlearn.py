@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from raikit.testing import context, run_check
-from raikit_fairness.cells import count_cells
+from raikit_fairness.cells import count_cells, read_rows
 from raikit_fairness.check import Groups
-from raikit_fairness.estimates import Settings
+from raikit_fairness.estimates import Draws, Settings
 from raikit_fairness.groups import by_group, counts
-from raikit_fairness.rates import BINARY, binary_estimates
+from raikit_fairness.views import estimate, views_of
 
 BY_GROUP = {
     "count": fl.count,
@@ -28,6 +28,15 @@ BY_GROUP = {
     "false_positive_rate": fl.false_positive_rate,
     "false_negative_rate": fl.false_negative_rate,
     "precision": sk.precision_score,
+    "balanced_accuracy": sk.balanced_accuracy_score,
+    "f1": sk.f1_score,
+}
+SCORED = {
+    "roc_auc": sk.roc_auc_score,
+    "average_precision": sk.average_precision_score,
+    "log_loss": lambda y, s, sample_weight=None: sk.log_loss(y, s, sample_weight=sample_weight, labels=[0, 1]),
+    "brier_score": sk.brier_score_loss,
+    "mean_score": lambda y, s, sample_weight=None: np.average(s, weights=sample_weight),
 }
 # what has to hold for rows of a group so that Fairlearn's number is one
 NEEDS = {
@@ -35,6 +44,10 @@ NEEDS = {
     "false_negative_rate": lambda y, p: (y == 1).any(),
     "false_positive_rate": lambda y, p: (y == 0).any(),
     "precision": lambda y, p: (p == 1).any(),
+    "balanced_accuracy": lambda y, p: y.nunique() == 2,
+    "f1": lambda y, p: (y == 1).any() or (p == 1).any(),
+    "roc_auc": lambda y, p: y.nunique() == 2,
+    "average_precision": lambda y, p: (y == 1).any(),
 }
 DISPARITIES = {
     "demographic_parity_difference": (fl.demographic_parity_difference, ["selection_rate"]),
@@ -57,6 +70,8 @@ def tables(draw):
     table = pd.DataFrame({"target": y, "prediction": yhat, "sex": sex, "race": rng.choice(["p", "q"], n)})
     if draw(st.booleans()):
         table["w"] = rng.integers(1, 6, n).astype(float)
+    if draw(st.booleans()):
+        table["score"] = np.round(rng.random(n), draw(st.sampled_from([1, 12])))
     return table
 
 
@@ -66,15 +81,18 @@ def measured(table, sensitive=("sex",), **roles):
     return {metric.id: metric for metric in result.metrics}, result
 
 
-def rates_by_group(table, sensitive):
+def numbers_by_group(table, sensitive):
     """The part of the check before groups are compared, which is what takes its time."""
     ctx = context(table, sensitive=sensitive, weight="w" if "w" in table else None, classes=[0, 1])
     cells = count_cells(ctx, intersections=2, max_groups=500)
-    for feature in cells.features:
-        yield from counts(cells, feature)
-        found, _ = binary_estimates(cells, feature, positive=1)
-        for measure in BINARY:
-            yield from by_group(measure, found[measure.name], feature, {}, 1, Settings(0.95, 1000, 30))
+    rows = read_rows(ctx, intersections=2, max_groups=500)
+    view = views_of("binary", [0, 1], 1)[0]
+    for at, feature in enumerate(cells.features):
+        yield from counts(cells, feature, {})
+        scored = (rows, rows.features[at]) if "score" in table else None
+        found = estimate(view, cells, feature, scored, Draws(0, feature.columns, 1000), full=True)
+        for measure in found.measures:
+            yield from by_group(measure, found.found[measure.name], feature, {}, 1, Settings(0.95, 1000, 30))
 
 
 def place(metric):
@@ -83,19 +101,20 @@ def place(metric):
 
 @given(tables())
 @settings(max_examples=15)
-def test_rates_by_group_equal_fairlearn_wherever_it_is_defined(table):
-    ours = {place(metric): metric for metric in rates_by_group(table, ["sex", "race"])}
+def test_numbers_by_group_equal_fairlearn_and_scikit_learn_wherever_they_are_defined(table):
+    ours = {place(metric): metric for metric in numbers_by_group(table, ["sex", "race"])}
     for columns in (["sex"], ["sex", "race"]):
         for group, rows in table.groupby(columns):
             weight = rows.get("w")
-            for name, oracle in BY_GROUP.items():
+            for name, oracle in (BY_GROUP | (SCORED if "score" in table else {})).items():
                 metric = ours[name, tuple(columns), tuple(group), ()]
                 if not NEEDS.get(name, lambda y, p: True)(rows.target, rows.prediction):
                     assert metric.value is None
                     assert metric.reason
                     continue
                 keep = {} if weight is None or name == "count" else {"sample_weight": weight}
-                assert metric.value == pytest.approx(oracle(rows.target, rows.prediction, **keep), abs=1e-12)
+                said = rows.score if name in SCORED else rows.prediction
+                assert metric.value == pytest.approx(oracle(rows.target, said, **keep), abs=1e-12, rel=1e-12)
                 assert metric.low <= metric.value <= metric.high
 
 

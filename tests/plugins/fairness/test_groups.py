@@ -15,9 +15,9 @@ from raikit.address import Pattern
 from raikit.testing import context, run_check
 from raikit_fairness.cells import count_cells
 from raikit_fairness.check import Groups
-from raikit_fairness.disparities import Ratios, of_odds
-from raikit_fairness.estimates import Settings
-from raikit_fairness.rates import binary_estimates
+from raikit_fairness.disparities import Compared, of_odds
+from raikit_fairness.estimates import Draws, Settings
+from raikit_fairness.rates import of_class
 
 
 def audit(table, sensitive=("sex",), *, options=None, **roles):
@@ -248,7 +248,10 @@ def test_numbers_do_not_depend_on_which_other_features_there_are():
     table = rows_with({"F": 0.3, "M": 0.2, "X": 0.1}, 100).assign(race=np.tile(["p", "q", "r"], 100))
     alone, together = audit(table)[0], audit(table, ["race", "sex"])[0]
     for id, metric in alone.items():
-        assert (metric.low, metric.high, metric.p_value) == (together[id].low, together[id].high, together[id].p_value)
+        other = together[id]
+        # cells of alike rows are other ones, so sums may differ in the last bit
+        assert (metric.low, metric.high) == pytest.approx((other.low, other.high), rel=1e-12)
+        assert metric.p_value == pytest.approx(other.p_value, rel=1e-12)
 
 
 def test_too_many_groups_stop_the_check_with_the_features_name():
@@ -313,8 +316,8 @@ def test_the_ends_of_an_odds_gap_are_groups_of_the_stratum_that_has_it(cluster):
     ctx = context(table, sensitive=["sex"], cluster=cluster, classes=[0, 1])
     cells = count_cells(ctx, 1, 10)
     feature = cells.features[0]
-    odds = binary_estimates(cells, feature, 1)[1]
-    gap = of_odds(odds, feature, {}, Settings(0.95, 2000, 30), 0, Ratios())[0]
+    odds = of_class(cells, feature, 1)[1]
+    gap = of_odds(odds, feature, {}, Compared(Settings(0.95, 2000, 30), Draws(0, ("sex",), 2000)))[0]
     assert feature.name(gap.best) == "sex=M"
     assert gap.worst != gap.best
 

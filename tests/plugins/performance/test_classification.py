@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from raikit.address import Pattern
+from raikit.stats import average_precision_influence
 from raikit.testing import context, run_check
 from raikit_performance.calibration import Calibration
 from raikit_performance.classification import Classification
 from raikit_performance.confusion import ConfusionMatrix
-from raikit_performance.curves import average_precision
 
 EXACT = {"abs": 1e-12, "rel": 1e-12}
 
@@ -191,11 +191,11 @@ def test_two_crossed_cluster_columns_widen_what_one_leaves_narrow():
 
 
 @pytest.mark.parametrize("ties", [False, True])
-def test_the_influence_of_a_row_is_the_derivative_of_average_precision(ties):
+def test_the_influence_of_a_row_is_the_derivative_of_average_precision_influence(ties):
     rng = np.random.default_rng(6)
     truth, score, weight = rng.random(60) < 0.4, rng.random(60), rng.random(60) + 0.5
     score = np.round(score, 1) if ties else score
-    value, influence = average_precision(truth, score, weight)
+    value, influence = average_precision_influence(truth, score, weight)
     assert influence.sum() == pytest.approx(0, abs=1e-12)
     for row in range(0, 60, 7):
         nudged = weight.copy()

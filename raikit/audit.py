@@ -183,7 +183,7 @@ def _run(
     model = obtain_model(planned, data, run, console)
     rows = _score(planned, model, data, run, console)
     checks = _examine(planned, model, data, run, console)
-    verdict = gate.judge(config.gate, checks, planned.registry.plugins)
+    verdict = gate.judge(config.gate, checks, planned.registry.plugins, data.size(data.audited_split))
     record = Record(
         name=config.name,
         verdict=verdict.verdict,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raikit.address import Pattern
+from raikit.numbers import brief, exact
 from raikit.record import CheckRecord, Gate, PluginRecord, Rule, RuleStatus, Verdict
 from raikit.results import Metric
 
@@ -28,7 +29,9 @@ class Interval:
     high: float
 
 
-def judge(policy: GateConfig, checks: Sequence[CheckRecord], plugins: Sequence[PluginRecord] = ()) -> Gate:
+def judge(
+    policy: GateConfig, checks: Sequence[CheckRecord], plugins: Sequence[PluginRecord] = (), audited: int = 0
+) -> Gate:
     """Hold every rule against the measurements.
 
     Parameters
@@ -37,6 +40,8 @@ def judge(policy: GateConfig, checks: Sequence[CheckRecord], plugins: Sequence[P
     checks : sequence of CheckRecord
     plugins : sequence of PluginRecord
         Those that failed to load count as crashes.
+    audited : int
+        Rows of the audited split, for the number of rows that would settle a rule.
 
     Returns
     -------
@@ -45,46 +50,58 @@ def judge(policy: GateConfig, checks: Sequence[CheckRecord], plugins: Sequence[P
     """
     rows: list[Rule] = []
     for rule in policy.rules:
-        rows += _rows(rule, checks)
+        rows += _rows(rule, checks, audited)
+    warnings = [*_wrong_scales(rows), *_allowed_errors(policy, checks)]
     rows += [_required(item, checks) for item in policy.required]
-    warnings = _allowed_errors(policy, checks)
     gate = Gate(verdict="pass", rules=rows, warnings=warnings)
     gate.exit_code = _exit_code(policy, rows, checks, plugins)
     gate.verdict = _verdict(gate.exit_code, policy, rows, warnings)
     return gate
 
 
-def _rows(rule: RuleConfig, checks: Sequence[CheckRecord]) -> list[Rule]:
+def _rows(rule: RuleConfig, checks: Sequence[CheckRecord], audited: int) -> list[Rule]:
     pattern = Pattern(rule.metric)
     matched = [
         (check, metric) for check in checks for metric in check.metrics if metric.id and pattern.matches(metric.id)
     ]
     if not matched:
         return [_missing(rule, checks)]
-    return [_judged(rule, check, metric) for check, metric in matched]
+    return [_judged(rule, check, metric, audited) for check, metric in matched]
+
+
+def may_measure(check: CheckRecord, wanted: Pattern) -> bool:
+    """Whether a check could measure what a rule names, by what it says it produces; without that, by its prefix."""
+    produces = check.produces or [f"{check.name.split('.', 1)[0]}.*"]
+    return any(wanted.overlaps(pattern) for pattern in produces)
+
+
+def _limit(rule: RuleConfig) -> float:
+    limit = rule.max if rule.max is not None else rule.min
+    assert limit is not None
+    return limit
 
 
 def _sentence(rule: RuleConfig, metric: str) -> str:
-    return f"{metric} is at most {rule.max:g}" if rule.max is not None else f"{metric} is at least {rule.min:g}"
+    return f"{metric} is at {'most' if rule.max is not None else 'least'} {exact(_limit(rule))}"
 
 
 def _identity(rule: RuleConfig, metric: str) -> str:
-    bound = f"max={rule.max:g}" if rule.max is not None else f"min={rule.min:g}"
+    bound = f"{'max' if rule.max is not None else 'min'}={_limit(rule):.15g}"
     name = rule.id or f"{rule.metric} {bound}"
     return name if metric == rule.metric else f"{name} :: {metric}"
 
 
 def _missing(rule: RuleConfig, checks: Sequence[CheckRecord]) -> Rule:
     """A rule that nothing matched, with why: the check that owns such ids crashed, was skipped, or had nothing to say."""
-    first = rule.metric.split(".", 1)[0]
-    silent = [check for check in checks if check.name.split(".", 1)[0] == first and check.status != "ok"]
+    wanted = Pattern(rule.metric)
+    silent = [check for check in checks if check.status != "ok" and may_measure(check, wanted)]
     why = "; ".join(f"{check.name} {_ended(check)}" for check in silent) or "no check measured it"
     return Rule(
         id=_identity(rule, rule.metric),
         sentence=_sentence(rule, rule.metric),
         metric=rule.metric,
         pattern=rule.metric,
-        limit=rule.max if rule.max is not None else rule.min,
+        limit=_limit(rule),
         bound="max" if rule.max is not None else "min",
         severity=rule.severity,
         status="missing",
@@ -97,10 +114,8 @@ def _ended(check: CheckRecord) -> str:
     return f"{words.get(check.status, check.status)} ({check.reason})"
 
 
-def _judged(rule: RuleConfig, check: CheckRecord, metric: Metric) -> Rule:
-    address = str(metric.id)
-    limit = rule.max if rule.max is not None else rule.min
-    assert limit is not None
+def _judged(rule: RuleConfig, check: CheckRecord, metric: Metric, audited: int) -> Rule:
+    address, limit = str(metric.id), _limit(rule)
     row = Rule(
         id=_identity(rule, address),
         sentence=_sentence(rule, address),
@@ -128,7 +143,7 @@ def _judged(rule: RuleConfig, check: CheckRecord, metric: Metric) -> Rule:
     if note and not set(metric.flags) & set(_NEVER_DECIDES):
         row.reason = f"{row.reason}; {note}"
     if row.status == "inconclusive":
-        row.rows_needed = _rows_needed(interval, metric, limit)
+        row.rows_needed = _rows_needed(interval, metric, limit, _whole(check, metric, audited))
     return row
 
 
@@ -141,17 +156,17 @@ def _ends(metric: Metric, has_maximum: bool) -> tuple[Interval, str]:
     judged = metric.judged
     if judged is None:
         return Interval(metric.value, metric.low, metric.high), ""
-    note = f"over all groups it is {metric.value:.3g} [{metric.low:.3g}, {metric.high:.3g}]"
+    note = f"over all groups it is {brief(metric.value)} [{brief(metric.low)}, {brief(metric.high)}]"
     if judged.value is None or judged.low is None or judged.high is None:
         return Interval(metric.value, metric.low, metric.high), f"{judged.reason}; {note}"
-    note = f"judged without {', '.join(judged.left_out)}; {note}"
+    note = f"judged without {'; '.join(judged.left_out)}; {note}"
     if has_maximum:
         return Interval(judged.value, metric.low, max(judged.high, metric.low)), note
     return Interval(judged.value, min(judged.low, metric.high), metric.high), note
 
 
 def _decide(interval: Interval, limit: float, has_maximum: bool, metric: Metric) -> tuple[RuleStatus, str]:
-    shown = f"[{interval.low:.4g}, {interval.high:.4g}]"
+    shown = f"[{brief(interval.low, 4)}, {brief(interval.high, 4)}]"
     for flag, why in _NEVER_DECIDES.items():
         if flag in metric.flags:
             return "inconclusive", why
@@ -160,20 +175,45 @@ def _decide(interval: Interval, limit: float, has_maximum: bool, metric: Metric)
     word = "at most" if has_maximum else "at least"
     if broken:  # first: a small group may prove a gap that the large ones, on which a pass is judged, do not show
         end, side = ("low", "above") if has_maximum else ("high", "below")
-        return "fail", f"even the {end} end of {shown} is {side} {limit:g}"
+        return "fail", f"even the {end} end of {shown} is {side} {exact(limit)}"
     if holds and metric.judged is not None and metric.judged.value is None:
         return "inconclusive", "no pass without groups that are large enough"
     if holds:
-        return "pass", f"the whole interval {shown} is {word} {limit:g}"
-    return "inconclusive", f"the interval {shown} holds the limit {limit:g}"
+        return "pass", f"the whole interval {shown} is {word} {exact(limit)}"
+    return "inconclusive", f"the interval {shown} holds the limit {exact(limit)}"
 
 
-def _rows_needed(interval: Interval, metric: Metric, limit: float) -> int | None:
+def _rows_needed(interval: Interval, metric: Metric, limit: float, whole: int) -> int | None:
     from raikit.stats import rows_needed
 
-    if metric.n is None or metric.level is None:
+    if not whole or metric.level is None:
         return None
-    return rows_needed(interval.value, interval.low, interval.high, metric.n, limit, metric.level)
+    value = min(max(interval.value, interval.low), interval.high)  # small groups may have proved more than it
+    return rows_needed(value, interval.low, interval.high, whole, limit, metric.level)
+
+
+def _whole(check: CheckRecord, metric: Metric, audited: int) -> int:
+    """All rows among which the metric's own were found: a group or a denominator grows only as the whole does.
+
+    The whole is what the check looked at, which may be a sample. One that measured nothing but groups is taken to have
+    looked at every audited row.
+    """
+    split = metric.args.get("split")
+    beside = [other for other in check.metrics if other.method != "exact" and other.args.get("split") == split]
+    most = max((other.n or 0 for other in beside), default=metric.n or 0)
+    return max(most, audited) if split is None and all(other.group for other in beside) else most
+
+
+def _wrong_scales(rows: Sequence[Rule]) -> list[str]:
+    """Limits written in percent for what is a share: they hold, or are broken, whatever is measured."""
+    return list(
+        dict.fromkeys(
+            f"{row.pattern}: limit {exact(row.limit)} on a quantity between {'0' if row.unit == 'rate' else '-1'} and 1; "
+            f"shares are written {exact(row.limit / 100)} for {exact(row.limit)} %"
+            for row in rows
+            if row.unit in ("rate", "points") and row.limit is not None and abs(row.limit) > 1
+        )
+    )
 
 
 def _required(item: RequiredConfig, checks: Sequence[CheckRecord]) -> Rule:

@@ -42,6 +42,7 @@ class CheckRecord(Model):
     seconds: float = 0.0
     cost: Literal["quick", "slow"] = "quick"
     options: dict[str, Any] = Field(default_factory=dict)
+    produces: list[str] = Field(default_factory=list)
     seed: int | None = None
     warnings: list[str] = Field(default_factory=list)
     metrics: list[Metric] = Field(default_factory=list)

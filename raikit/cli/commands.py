@@ -95,7 +95,7 @@ def gate(folder: Path, policy: Path | None) -> int:
     _intact(folder)
     record = load_run(folder).record
     config = _policy_of(record, policy)
-    verdict = judge(config, record.checks, record.plugins)
+    verdict = judge(config, record.checks, record.plugins, record.data.splits.get(record.data.audited_split, 0))
     judged = record.model_copy(update={"gate": verdict, "verdict": verdict.verdict})
     written = write_text(folder / "gate.json", verdict.model_dump_json(indent=1) + "\n")
     manifest.update(folder, [written])

@@ -42,6 +42,8 @@ def _rules(record: Record, console: Console) -> None:
         console.result(f"  {_WORDS[rule.status]:<8} {_about(rule)}")
     if len(rules) > _MOST_RULES:
         console.result(f"  … and {len(rules) - _MOST_RULES} more in the report")
+    for warning in record.gate.warnings:
+        console.result(f"  warning: {warning}")
 
 
 def _about(rule: Rule) -> str:

@@ -39,6 +39,7 @@ def render(record: raikit.Record) -> str:
         " ".join(escape(text, 400) for text in record.summary.sentences),
         " · ".join(f"{MARKS[verdict.icon]} {many} {word}" for verdict, many, word in tally(rows)),
         "\n".join(_rules(rows)),
+        "\n".join(f"- {MARKS['warn']} {escape(warning, 240)}" for warning in record.gate.warnings),
         "\n".join(_findings(record, rows)),
         "\n".join(_not_checked(record)),
         _listed("What would change the answer", record.summary.what_would_change),

@@ -168,6 +168,64 @@ def test_nothing_that_ran_is_exit_five():
     assert judge(policy(), [measured(status="error", reason="x")]).exit_code == 3
 
 
+@pytest.mark.parametrize(
+    ("beside", "audited", "times"),
+    [
+        ([], 0, 1),  # all that is known
+        ([], 1000, 10),  # nothing but groups: each is part of what was audited
+        ([{"n": 300, "group": {"g": "y"}}], 1000, 10),
+        ([{"n": 400}], 1000, 4),  # the check looked at a sample
+        ([{"n": 5000, "method": "exact"}], 1000, 10),  # a count is no estimate from rows
+        ([{"n": 9000, "args": {"split": "train"}}], 1000, 10),
+    ],
+)
+def test_the_rows_that_would_settle_a_rule_on_a_group_are_those_of_the_whole(beside, audited, times):
+    group = metric(0.02, 0.12, name="gap", group={"g": "x"})
+    others = [Metric("b", 0.5, **({"low": 0.5, "high": 0.5, "method": "m", "over": ["g"]} | more)) for more in beside]
+    alone = judge(policy(AT_MOST), [measured(group)]).rules[0].rows_needed
+    needed = judge(policy(AT_MOST), [measured(group, *others)], audited=audited).rules[0].rows_needed
+    assert needed == pytest.approx(alone * times, rel=0.5)  # one significant digit
+
+
+def test_what_small_groups_prove_beyond_the_judged_value_can_be_planned():
+    judged = JudgedOver(value=0.05, low=0.02, high=0.14, left_out=["tiny"])
+    row = judge(policy(AT_MOST), [measured(metric(0.08, 0.6, judged=judged))]).rules[0]
+    assert (row.status, row.rows_needed) == ("inconclusive", None)
+
+
+@pytest.mark.parametrize(("unit", "limit", "warned"), [("rate", 10, 1), ("points", -5, 1), ("points", 1, 0), ("s", 10, 0)])
+def test_a_limit_in_percent_on_a_share_is_warned_of(unit, limit, warned):
+    two = [metric(0.2, 0.3, unit=unit), metric(0.1, 0.3, name="gap2", unit=unit)]
+    gate = judge(policy({"metric": "a.gap*", "max" if limit > 0 else "min": limit}), [measured(*two)])
+    assert len(gate.warnings) == warned
+    if warned:
+        assert (gate.exit_code, gate.verdict) == (0, "warn")
+        assert f"limit {limit} on a quantity" in gate.warnings[0]
+        assert f"{limit / 100:g} for {limit} %" in gate.warnings[0]
+
+
+def test_numbers_in_sentences_are_plain():
+    large = metric(-1083.2, 999.97, name="gap")
+    row = judge(policy({"metric": "a.gap", "max": 1_000_000}), [measured(large)]).rules[0]
+    assert row.sentence == "a.gap[g] is at most 1,000,000"
+    assert row.reason == "the whole interval [-1,083, 1,000] is at most 1,000,000"
+    assert row.id == "a.gap max=1000000 :: a.gap[g]"
+
+
+def test_groups_that_were_left_out_do_not_run_together():
+    judged = JudgedOver(value=0.05, low=0.02, high=0.08, left_out=["age=[-inf, 33)", "region=a,b"])
+    row = judge(policy(AT_MOST), [measured(metric(0.03, 0.6, judged=judged))]).rules[0]
+    assert "judged without age=[-inf, 33); region=a,b; over all groups" in row.reason
+
+
+def test_only_a_check_that_could_have_measured_it_is_blamed():
+    others = [
+        measured(status="skipped", reason="no numbers", name="a.other", produces=["a.error"]),
+        measured(status="error", reason="x", name="a.check", produces=["a.gap"]),
+    ]
+    assert judge(policy(AT_MOST), others).rules[0].reason == "no measurement: a.check crashed (x)"
+
+
 def test_an_open_rule_says_how_many_rows_would_settle_it():
     row = judge(policy(AT_MOST), [measured(metric(0.02, 0.12))]).rules[0]
     assert row.rows_needed is not None

@@ -18,9 +18,10 @@ from raikit.console import Console
 from raikit.errors import ConfigError, RaikitError, RunError, listed, nearest
 from raikit.files import canonical, sha256_text, write_text
 from raikit.plugins import Registry, discover
+from raikit.policy import refuse_absent_groups, refuse_unreachable_rules
 from raikit.record import CheckRecord, Provenance, Record
 from raikit.runs import PREDICTIONS, RECORD, RunDirectory, compare_states, default_place, load_run
-from raikit.selection import Planned, plan, refuse_unreachable_rules
+from raikit.selection import Planned, plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +115,7 @@ def open_data(plan: Plan) -> Dataset:
     extra: list[str] = []
     if is_table and model.load is not None:
         extra = _predictions_spec(plan.config, PredictionsSpec).columns
-    return Dataset.open(
+    data = Dataset.open(
         asked,
         plan.config.folder,
         error=plan.config.error,
@@ -123,6 +124,8 @@ def open_data(plan: Plan) -> Dataset:
         needs_inputs=not is_table,
         extra_columns=extra,
     )
+    refuse_absent_groups(plan.config, plan.checks, data)
+    return data
 
 
 def _predictions_spec(config: LoadedConfig, spec: Any) -> Any:

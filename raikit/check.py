@@ -131,7 +131,7 @@ class Check(ABC):
     requires : Requires
     produces : list of str
         Address patterns of the metrics that may come out, so that a typing mistake in a rule is found before data is
-        read.
+        read. Columns in brackets are sensitive ones; a check with columns of its own says so: ``mine.rate[*]``.
     """
 
     name: ClassVar[str]

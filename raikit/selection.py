@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from raikit.address import Pattern, parse
 from raikit.config.load import explain
 from raikit.errors import ConfigError, listed, nearest
-from raikit.plugins import failed
 from raikit.results import CheckStatus
 
 if TYPE_CHECKING:
@@ -70,15 +68,16 @@ def _order(entry: CheckEntry) -> tuple[int, str, int]:
     return (PILLARS.index(pillar) if pillar in PILLARS else len(PILLARS), pillar, 0)
 
 
-def _names(registry: Registry) -> list[str]:
+def known_names(registry: Registry) -> list[str]:
+    """Pillars and checks, the names that a configuration may use."""
     return [*registry.pillars, *registry.checks]
 
 
 def _known(name: str, registry: Registry, where: str) -> None:
-    if name not in _names(registry):
+    if name not in known_names(registry):
         raise ConfigError(
-            f"{where}: no check or pillar is called {name!r}.{nearest(name, _names(registry))} "
-            f"Known: {listed(_names(registry), 20)}."
+            f"{where}: no check or pillar is called {name!r}.{nearest(name, known_names(registry))} "
+            f"Known: {listed(known_names(registry), 20)}."
         )
 
 
@@ -88,10 +87,10 @@ def _requests(config: LoadedConfig, registry: Registry) -> dict[str, dict[str, A
     for key, value in (config.audit.checks or {}).items():
         name, option = _name_and_option(str(key), registry)
         if name is None:
-            hint = nearest(str(key), _names(registry))
+            hint = nearest(str(key), known_names(registry))
             raise config.error(
                 ("checks", str(key)),
-                f"no check or pillar is called {key!r}.{hint} Known: {listed(_names(registry), 20)}.",
+                f"no check or pillar is called {key!r}.{hint} Known: {listed(known_names(registry), 20)}.",
             )
         if option:
             value = {option: value}
@@ -109,10 +108,10 @@ def _requests(config: LoadedConfig, registry: Registry) -> dict[str, dict[str, A
 
 
 def _name_and_option(key: str, registry: Registry) -> tuple[str | None, str | None]:
-    if key in _names(registry):
+    if key in known_names(registry):
         return key, None
     name, _, option = key.rpartition(".")
-    return (name, option) if name in _names(registry) and name else (None, None)
+    return (name, option) if name in known_names(registry) and name else (None, None)
 
 
 def _decide(
@@ -184,53 +183,3 @@ def _refuse_stray_options(
                     ("checks", name, option),
                     f"no check of {name} has this option.{nearest(str(option), known)} Options: {listed(known)}.",
                 )
-
-
-def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[Planned], registry: Registry) -> None:
-    """Stop before data is read if a rule names what no selected check can produce.
-
-    Where a plugin failed to load nobody can tell what it would have produced: its rules are `missing` later on.
-
-    Raises
-    ------
-    ConfigError
-        With the nearest address.
-    """
-    if any(failed(registry.plugins)):
-        return
-    running = [item for item in planned if item.status is None]
-    reachable = [pattern for item in running for pattern in item.entry.check.produces]
-    open_ended = [item for item in running if not item.entry.check.produces]
-    for number, rule in enumerate(config.audit.gate.rules):
-        _refuse_misspelt_column(config, rule.metric, number)
-        wanted = Pattern(rule.metric)
-        if any(wanted.overlaps(pattern) for pattern in reachable):
-            continue
-        if any(wanted.overlaps(f"{item.entry.check.prefix()}.*") for item in open_ended):
-            continue
-        elsewhere = [item for item in planned if any(wanted.overlaps(pattern) for pattern in item.entry.check.produces)]
-        at = ("gate", "rules", number, "metric")
-        if elsewhere:
-            raise config.error(
-                at, f"{rule.metric!r} comes from {elsewhere[0].name}, which does not run ({elsewhere[0].reason})."
-            )
-        raise config.error(
-            at,
-            f"no selected check produces {rule.metric!r}.{nearest(rule.metric.split('[')[0].split('(')[0], reachable)}",
-        )
-
-
-def _refuse_misspelt_column(config: LoadedConfig, metric: str, number: int) -> None:
-    """A column in brackets that is nearly a sensitive one is a typing mistake; any other may be a check's own."""
-    head, _, brackets = metric.partition("[")
-    if not brackets or "*" in brackets:
-        return
-    at = ("gate", "rules", number, "metric")
-    try:
-        columns = parse(f"{head.replace('*', 'x')}[{brackets}").over
-    except ConfigError as error:
-        raise config.error(at, str(error)) from None
-    known = [feature.column for feature in config.audit.data.sensitive]
-    for column in columns:
-        if column not in known and (hint := nearest(column, known)):
-            raise config.error(at, f"{column!r} in {metric!r} is no sensitive column.{hint}")

@@ -109,6 +109,7 @@ def _policy_of(record: Any, policy: Path | None) -> Any:
     from raikit.config.load import explain
     from raikit.config.schema import GateConfig
     from raikit.config.yamlfile import read
+    from raikit.policy import refuse_unmeasured
 
     if policy is None:
         return GateConfig.model_validate(json.loads(record.provenance.config).get("gate", {}))
@@ -116,9 +117,11 @@ def _policy_of(record: Any, policy: Path | None) -> Any:
     section: Any = document.data.get("gate", document.data)
     at = ("gate",) if "gate" in document.data else ()
     try:
-        return GateConfig.model_validate(section)
+        config = GateConfig.model_validate(section)
     except ValidationError as error:
         raise explain(error, GateConfig, document, at) from None
+    refuse_unmeasured(config, record, lambda key, problem: ConfigError(f"{document.where((*at, *key))}: {problem}"))
+    return config
 
 
 def _intact(folder: Path) -> None:

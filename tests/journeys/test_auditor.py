@@ -38,7 +38,7 @@ RULES = {
     1: {"rules": [{"metric": "fairness.equal_opportunity_difference[sex]", "max": 0.05}]},
     0: {"rules": [{"metric": "performance.accuracy", "min": 0.5}]},
     4: {"rules": [{"metric": "performance.accuracy", "min": 0.9}], "on_inconclusive": "stop"},
-    3: {"required": ["fairness.nowhere"]},
+    3: {"required": ["performance.regression"]},
 }
 
 
@@ -66,8 +66,23 @@ def test_judging_again_under_another_policy_leaves_the_record_alone(raikit, audi
     raikit("verify", "run", code=0)
     (tmp_path / "policy.yaml").write_text("rules: [{metric: a.b, mx: 1}]\n")
     assert "Did you mean 'max'" in raikit("gate", "run", "--policy", "policy.yaml", code=2).err
+    for wrong, near in (("performance.acuracy", "performance.accuracy"), ("fairness.accuracy[sex=Fe]", "fairness.accuracy[sex=F]")):
+        (tmp_path / "policy.yaml").write_text(f"gate:\n  rules: [{{metric: '{wrong}', min: 0.5}}]\n")
+        said = raikit("gate", "run", "--policy", "policy.yaml", code=2).err
+        assert f"policy.yaml, line 2: gate.rules.0.metric: the run has no {wrong!r}. Did you mean {near!r}?" in said
     (tmp_path / "policy.yaml").write_text("rules: [{metric: performance.accuracy, min: .nan}]\n")
     assert "line 1: rules.0.min: input should be" in raikit("gate", "run", "--policy", "policy.yaml", code=2).err
+
+
+def test_a_limit_in_percent_is_warned_of_wherever_the_verdict_is_read(raikit, audit_yaml, tmp_path):
+    gate = {"rules": [{"metric": "fairness.equal_opportunity_difference[sex]", "max": 10}]}
+    done = raikit("audit", audit_yaml(gate=gate, formats=["html", "md", "json"]), "--out", "run", code=0)
+    said = "limit 10 on a quantity between -1 and 1; shares are written 0.1 for 10 %"
+    assert record(tmp_path / "run")["verdict"] == "warn"
+    assert said in done.out
+    assert said in raikit("gate", "run", code=0).out
+    assert "limit 10 on a quantity" in (tmp_path / "run" / "report.md").read_text()
+    assert "limit 10 on a quantity" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_reports_are_written_again_from_the_record_alone(raikit, audit_yaml, tmp_path):
@@ -206,6 +221,11 @@ BAD = [
         {"gate": {"rules": [{"metric": "fairness.equalised_odds_difference", "max": 0.1}]}},
         "Did you mean 'fairness.equalized_odds_difference'?",
     ),
+    (
+        {"gate": {"rules": [{"metric": "fairness.selection_rate[sex=Female]", "max": 0.1}]}},
+        "no row of the split 'test' has sex Female, which 'fairness.selection_rate[sex=Female]' names. Values there: F, M.",
+    ),
+    ({"gate": {"required": ["fairness.grups"]}}, "no check or pillar is called 'fairness.grups'. Did you mean"),
     ({"formats": ["pdf"]}, "formats: no report format is called 'pdf'"),
     ({"checks": ["fairnes"]}, "Did you mean 'fairness'?"),
 ]

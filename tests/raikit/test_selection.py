@@ -5,7 +5,7 @@ from raikit import Check, CheckOptions, CheckResult
 from raikit.config.load import load
 from raikit.errors import ConfigError
 from raikit.plugins import CheckEntry, Registry
-from raikit.selection import plan, refuse_unreachable_rules
+from raikit.selection import plan
 
 
 class Groups(Check):
@@ -37,10 +37,10 @@ class Accuracy(Check):
 
 @pytest.fixture
 def config(tmp_path):
-    def config(checks="", sets=(), rules=""):
+    def config(checks="", sets=()):
         path = tmp_path / "audit.yaml"
         path.write_text(
-            f"name: m\ndata: {{path: a.csv, target: y, sensitive: [sex]}}\nmodel: {{load: {{kind: predictions}}}}\n{checks}\n{rules}\n"
+            f"name: m\ndata: {{path: a.csv, target: y, sensitive: [sex]}}\nmodel: {{load: {{kind: predictions}}}}\n{checks}\n"
         )
         return load(path, sets)
 
@@ -134,36 +134,3 @@ def test_a_typing_mistake_in_checks_is_found(config, checks, says):
 def test_an_unknown_name_on_the_command_line_is_found(config, option):
     with pytest.raises(ConfigError, match=f"--{option}: no check or pillar is called 'fair.ess'"):
         plan(config(), REGISTRY, **{option: ["fair.ess"]})
-
-
-@pytest.mark.parametrize(
-    ("rule", "says"),
-    [
-        (
-            "fairness.selection_rat",
-            r"line 5: gate\.rules\.0\.metric: no selected check produces .* Did you mean 'fairness.selection_rate'\?",
-        ),
-        ("'fairness.*_rate[sx=F]'", r"line 5: gate\.rules\.0\.metric: 'sx' in .* Did you mean 'sex'\?"),
-        ("'fairness.selection_rate[sex=F'", r"line 5: gate\.rules\.0\.metric: .*expected ',' or '\]'"),
-        ("fairness.worst_group", r"comes from fairness\.search, which does not run \(slow"),
-    ],
-)
-def test_a_rule_that_no_selected_check_can_produce_stops_before_data_is_read(config, rule, says):
-    loaded = config(rules=f"gate: {{rules: [{{metric: {rule}, max: 1}}]}}")
-    with pytest.raises(ConfigError, match=says):
-        refuse_unreachable_rules(loaded, plan(loaded, REGISTRY), REGISTRY)
-
-
-@pytest.mark.parametrize(
-    "rule",
-    [
-        "fairness.selection_rate[sex=F]",
-        "fairness.selection_rate[colour]",
-        "fairness.equalized_odds_difference",
-        "*",
-        "performance.*",
-    ],
-)
-def test_a_rule_that_can_be_produced_goes_on(config, rule):
-    loaded = config(rules=f"gate: {{rules: [{{metric: '{rule}', max: 1}}]}}")
-    refuse_unreachable_rules(loaded, plan(loaded, REGISTRY), REGISTRY)

@@ -13,5 +13,9 @@ raikit_api = 1
 def raikit_checks() -> Iterable[type[raikit.Check]]:
     """Bring the checks of this pillar."""
     from raikit_fairness.check import Groups
+    from raikit_fairness.impact import ImpactRatios
 
-    return [Groups]
+    return [
+        Groups,
+        ImpactRatios,
+    ]

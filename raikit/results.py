@@ -86,8 +86,8 @@ class Metric(Model):
     Raises
     ------
     ValueError
-        If a value lacks its interval, `n` or `method`, if an undefined one lacks its reason, or if the ends are
-        crossed.
+        If a value lacks its interval, `n` or `method`, if an undefined one lacks its reason, if the ends are crossed,
+        or if the value lies outside them.
 
     Examples
     --------
@@ -140,6 +140,9 @@ class Metric(Model):
         assert self.low is not None and self.high is not None
         if self.low > self.high:
             raise ValueError(f"metric {self.name!r}: low {self.low} is above high {self.high}")
+        nearest = min(max(self.value, self.low), self.high)
+        if not math.isclose(self.value, nearest, rel_tol=1e-9, abs_tol=1e-12):  # rounding may move an end past it
+            raise ValueError(f"metric {self.name!r}: the value {self.value} is outside {self.low} … {self.high}")
         return self
 
     @classmethod

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _MOST_OUTPUT = 20_000
 _MOST_WARNINGS = 20
+_ADVERTISEMENT = re.compile(r"\n *For further information visit https://errors\.pydantic\.dev\S*")
 
 
 def seed_of(run_seed: int, check: str) -> int:
@@ -131,8 +132,8 @@ class Runner:
                 self._accept(item, record, result, ctx)
             except (Exception, SystemExit) as error:
                 record.status = "error"
-                record.reason = clean(f"{type(error).__name__}: {error}")[:2000]
-                record.traceback = clean(traceback.format_exc(limit=-20))[-_MOST_OUTPUT:]
+                record.reason = clean(_said(error))[:2000]
+                record.traceback = clean(_ADVERTISEMENT.sub("", traceback.format_exc(limit=-20)))[-_MOST_OUTPUT:]
                 record.help = f"the other checks are not affected; report it to the authors of {item.entry.plugin}"
         record.seconds = round(time.perf_counter() - begun, 3)
 
@@ -177,6 +178,20 @@ class Runner:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
         return artifact.model_copy(update={"path": kept})
+
+
+def _said(error: BaseException) -> str:
+    """An error in a line; of pydantic's reports only what is wrong, not the values nor where to read more."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return f"{type(error).__name__}: {error}"
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    said = [
+        ": ".join(part for part in (".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) if part)
+        for one in problems
+    ]
+    return f"{error.title} is not valid: {'; '.join(said)}"
 
 
 def _refuse_unwritable(result: CheckResult) -> None:

@@ -22,6 +22,18 @@ def test_crossed_ends_are_refused():
         Metric("accuracy", 0.5, low=0.7, high=0.6, n=3, method="m")
 
 
+@pytest.mark.parametrize("value", [2.0, 0.0999, -1.0])
+def test_a_value_outside_its_interval_is_refused(value):
+    with pytest.raises(ValidationError, match=r"is outside 0\.1 … 0\.3"):
+        Metric("accuracy", value, low=0.1, high=0.3, n=3, method="m")
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_rounding_is_no_breach_of_the_interval(scale):
+    value = np.nextafter(0.3 * scale, np.inf)
+    assert Metric("accuracy", value, low=0.1 * scale, high=0.3 * scale, n=3, method="m").value == value
+
+
 def test_infinite_ends_are_refused_because_json_has_none():
     with pytest.raises(ValidationError, match="needs high"):
         Metric("mae", 1.0, low=0.0, high=np.inf, n=3, method="m")

@@ -45,6 +45,11 @@ def divide(self, ctx):
             lambda self, ctx: CheckResult(metrics=[Metric.exact("x", 1, over=["a"], group={"a": "\ud800"})]),
             "cannot be written as JSON",
         ),
+        (
+            lambda self, ctx: CheckResult(metrics=[Metric("x", 2.0, low=0.1, high=0.3, n=9, method="m")]),
+            "Metric is not valid: metric 'x': the value 2.0 is outside 0.1 … 0.3",
+        ),
+        (lambda self, ctx: CheckResult(metrics=[{"name": "x"}]), "CheckResult is not valid: metrics.0: metric 'x': an"),
         (lambda self, ctx: CheckResult(artifacts=[Artifact(path="../../secret")]), "no file in the check's workdir"),
     ],
 )
@@ -54,6 +59,7 @@ def test_a_check_that_crashes_or_returns_nonsense_is_an_error_and_the_others_fin
     assert bad.status == "error"
     assert says in bad.reason
     assert bad.metrics == []
+    assert "pydantic.dev" not in bad.reason + (bad.traceback or "")
     assert "third-party" in bad.help
     assert draws.metrics == alone.metrics
 

@@ -50,6 +50,13 @@ def test_no_width_scrolls_sideways(browser, file, width):
     assert browser.run(OVERFLOW) == 0
 
 
+@pytest.mark.parametrize("width", [360, 720, 768, 900, 1090, 1200, 1440])
+def test_a_decision_has_room_for_a_few_words_in_a_line(browser, file, width):
+    browser.open(file, width)
+    cells = "[...document.querySelectorAll('#policy .rule')].map((row) => row.lastElementChild.clientWidth)"
+    assert min(browser.run(cells)) >= 200
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_figures_come_alive_one_by_one_and_are_never_blank(browser, file, dark):
     browser.open(file, dark=dark)

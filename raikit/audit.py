@@ -301,19 +301,23 @@ def _score(planned: Plan, model: Model, data: Dataset, run: RunDirectory, consol
 def _examine(planned: Plan, model: Model, data: Dataset, run: RunDirectory, console: Console) -> list[CheckRecord]:
     from raikit.runner import Runner
 
-    total = sum(item.status is None for item in planned.checks)
-    console.say(f"Checks: {total}")
-    numbers = iter(range(1, total + 1))
+    names = [item.name for item in planned.checks if item.status is None]
+    place = {name: f"[{number}/{len(names)}] {name}" for number, name in enumerate(names, 1)}
+    kept = sum(run.kept(name) is not None for name in names)
+    console.say(f"Checks: {len(names)}" + (f", of which {kept} had finished before" if kept else ""))
+    begun: set[str] = set()
 
     @contextmanager
     def announce(name: str) -> Iterator[Any]:
-        console.say(f"  [{next(numbers)}/{total}] {name}")
+        begun.add(name)
+        console.say(f"  {place[name]}")
         with console.progress(name) as step:
             yield step
 
     def finished(record: CheckRecord) -> None:
         if record.status != "ok":
-            console.say(f"        {record.status}: {record.reason}")
+            head = "      " if record.name in begun else f"  {place[record.name]}:"
+            console.say(f"{head} {record.status}: {record.reason}")
         for complaint in planned.registry.notify("raikit_check_finished", result=record, run=run.folder):
             console.say(f"        {complaint}")
 

@@ -151,6 +151,16 @@ def test_weights_of_another_scale_change_nothing(raikit, audit_yaml, tmp_path):
         assert seven[address]["n"] == metric["n"], address
 
 
+def test_progress_counts_every_check_and_names_those_that_are_skipped(raikit, audit_yaml):
+    lines = raikit("audit", audit_yaml(checks=["performance"]), "--out", "run", code=0).err.splitlines()
+    counted = [line.strip() for line in lines if line.startswith("  [")]
+    total = int(next(line for line in lines if line.startswith("Checks: ")).removeprefix("Checks: "))
+    assert [line.split("]")[0] for line in counted] == [f"[{number}/{total}" for number in range(1, total + 1)]
+    skipped = [line for line in lines if "skipped:" in line]
+    assert skipped
+    assert all("] performance.regression: skipped: it measures" in line for line in skipped)
+
+
 def test_dry_run_says_what_would_run_and_writes_nothing(raikit, audit_yaml, tmp_path):
     before = None
     config = audit_yaml(gate=RULES[0])

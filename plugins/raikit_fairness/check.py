@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 import raikit
-from raikit_fairness import disparities, figures, findings, groups, measures, tables
+from raikit_fairness import figures, findings, measures, tables
 from raikit_fairness.cells import Cells, Feature, count_cells, read_rows, score_columns
-from raikit_fairness.disparities import Compared, Disparity
-from raikit_fairness.estimates import Draws, Estimates, Settings
+from raikit_fairness.disparities import Disparity
+from raikit_fairness.estimates import Estimates, Settings
 from raikit_fairness.findings import Subject
-from raikit_fairness.views import Estimated, View, estimate, views_of
+from raikit_fairness.study import Study
+from raikit_fairness.views import View, views_of
 
 if TYPE_CHECKING:
     from raikit_fairness.measures import Measure
@@ -63,19 +64,12 @@ class Groups(raikit.Check):
         scope = options.intersections, options.max_groups, options.control
         cells = count_cells(ctx, *scope)
         rows = read_rows(ctx, *scope) if score_columns(ctx) else None
-        views = views_of(ctx.task, ctx.classes, ctx.positive)
-        found = _Found(self, settings, ctx.seed, options.reference)
-        found.study(cells, rows, views, {}, options.metrics == "all", ctx.progress)
-        for at in range(cells.control.k if cells.control else 0):
-            assert cells.control is not None
-            given = {"given": cells.control.name(at)}
-            part = rows.given(at) if rows is not None else None
-            found.study(cells.given(at), part, [view.quiet() for view in views], given, options.metrics == "all")
-        disparities.adjust(found.disparities)
+        found = _Spoken(self, settings, ctx.seed, options.reference)
+        found.run(cells, rows, views_of(ctx.task, ctx.classes, ctx.positive), options.metrics == "all", ctx.progress)
         said = findings.worst_first(found.subjects, cells, cells.features, settings)
         table = tables.by_group(found.metrics, cells.features, *_shown(ctx.task))
         return raikit.CheckResult(
-            metrics=[*found.metrics, *(disparity.metric for disparity in found.disparities)], findings=said,
+            metrics=found.every, findings=said,
             tables=[table, tables.disparities(found.disparities)], figures=found.figures,
         )
 
@@ -94,63 +88,16 @@ def _shown(task: str) -> tuple[list[str], dict[str, Any], bool]:
     return shown, {}, True
 
 
-class _Found:
-    """What is collected on the way through features."""
+class _Spoken(Study):
+    """A study whose gaps are also said in words and drawn."""
 
     def __init__(self, check: raikit.Check, settings: Settings, seed: int, reference: dict[str, str]) -> None:
-        self.check, self.settings, self.seed, self.reference = check, settings, seed, reference
-        self.metrics: list[raikit.Metric] = []
-        self.disparities: list[Disparity] = []
+        super().__init__(settings, seed, reference)
+        self.check = check
         self.figures: list[raikit.Figure] = []
         self.subjects: dict[tuple[str, ...], list[Subject]] = {}
 
-    def study(
-        self, cells: Cells, rows: Cells | None, views: Sequence[View], args: dict[str, Any], full: bool, progress: Any = None
-    ) -> None:
-        """Estimate every measure in the groups of every feature."""
-        for number, feature in enumerate(cells.features):
-            scored = (rows, rows.features[number]) if rows is not None else None
-            draws = Draws(self.seed, (*feature.columns, *args.values()), self.settings.draws)
-            self.metrics += groups.counts(cells, feature, args)
-            for view in views:
-                found = estimate(view, cells, feature, scored, draws, full=full or len(feature.columns) == 1)
-                self._measure(cells, feature, view, found, {**view.args, **args}, draws)
-            if progress is not None:
-                progress(number + 1, len(cells.features))
-
-    def _measure(
-        self, cells: Cells, feature: Feature, view: View, estimated: Estimated, args: dict[str, Any], draws: Draws
-    ) -> None:
-        compared = Compared(self.settings, draws)
-        rest, apart, found = {}, {}, estimated.found
-        reference = self._reference(feature)
-        for measure in estimated.measures:
-            own = found[measure.name]
-            self.metrics += groups.by_group(measure, own, feature, args, view.positive, self.settings)
-            rest[measure.name] = disparities.against_rest(measure, own, feature, args, compared)
-            self.metrics += rest[measure.name]
-            if reference is not None:
-                self.metrics += disparities.against_reference(measure, own, feature, args, reference, self.settings)
-            for one in disparities.of_measure(measure, own, feature, args, compared):
-                apart[one.metric.name] = one
-        if estimated.odds is not None:
-            for one in disparities.of_odds(estimated.odds, feature, args, compared):
-                apart[one.metric.name] = one
-        self.disparities += apart.values()
-        if view.spoken:
-            self._speak(cells, feature, view, found, apart, rest)
-
-    def _reference(self, feature: Feature) -> int | None:
-        """The group that every column's reference value makes up, if it occurs."""
-        if not set(feature.columns) <= set(self.reference):
-            return None
-        wanted = tuple(self.reference[column] for column in feature.columns)
-        if wanted not in feature.groups and len(feature.columns) == 1:
-            known = ", ".join(str(group[0]) for group in feature.groups[:12])
-            raise raikit.ConfigError(f"checks.fairness.reference: {feature.title} has no group {wanted[0]!r}; it has {known}.")
-        return feature.groups.index(wanted) if wanted in feature.groups else None
-
-    def _speak(
+    def speak(
         self, cells: Cells, feature: Feature, view: View, found: dict[str, Estimates], apart: dict[str, Disparity],
         rest: dict[str, list[raikit.Metric]],
     ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from raikit_fairness.estimates import Draws, Estimates
     from raikit_fairness.measures import Measure
     from raikit_fairness.rates import Odds
+
+
+_MOST_NATS = 36.1  # of a probability kept 2.2e-16 away from 0
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ class Estimated:
 
 
 def estimate(
-    view: View, cells: Cells, feature: Feature, scored: tuple[Cells, Feature] | None, draws: Draws, *, full: bool
+    view: View, cells: Cells, feature: Feature, scored: tuple[Cells, Feature] | None, draws: Draws, *, full: bool,
+    wanted: Collection[str] | None = None,
 ) -> Estimated:
     """Estimate every metric of a view in the groups of a feature.
 
@@ -91,80 +95,90 @@ def estimate(
     draws : Draws
     full : bool
         Whether to go beyond rates.
+    wanted : collection of str, optional
+        Names of metrics; absent: all.
     """
+    measures, odds = list(_measures(view, full, scored is not None)), None
+    if wanted is not None:
+        measures = [measure for measure in measures if measure.name in wanted]
+    ways: dict[str, Callable[[], Estimates]] = {}
+    found: dict[str, Estimates] = {}
     if view.kind == "regression":
-        return Estimated(list(m.REGRESSION), _regression(cells, feature))
-    if view.kind == "multiclass":
-        found: dict[str, Estimates] = {"accuracy": rates.accuracy(cells, feature)}
-        measures: list[Measure] = list(m.MULTICLASS) if full else [m.ACCURACY]
-        odds = None
+        ways = _regression(cells, feature)
+    elif view.kind == "multiclass":
+        ways = {"accuracy": lambda: rates.accuracy(cells, feature), **_of_predictions(view, cells, feature)}
     else:
         found, odds = rates.of_class(cells, feature, view.at)
-        every, plain = (m.BINARY, m.RATES) if view.kind == "binary" else (m.ONE_CLASS, m.ONE_CLASS[:-1])
-        measures = list(every if full else plain)
-    if full:
-        found |= _of_predictions(view, cells, feature)
-        if scored is not None:
-            by_score = {"binary": m.BINARY_SCORES, "one_class": m.ONE_CLASS_SCORES, "multiclass": m.MULTICLASS_SCORES}
-            measures += by_score[view.kind]
-            found |= _of_scores(view, *scored, draws)
+        ways = _of_predictions(view, cells, feature)
+    if scored is not None and view.kind != "regression":
+        ways |= _of_scores(view, *scored, draws)
+    found |= {measure.name: ways[measure.name]() for measure in measures if measure.name in ways}
     return Estimated(measures, found, odds)
 
 
-def _of_predictions(view: View, cells: Cells, feature: Feature) -> dict[str, Estimates]:
-    key = f"class {view.at} " if view.kind == "one_class" else ""
-    if view.kind == "multiclass":
-        kind = Kind(support=smooth.rarest_class(view.classes))
-        return {
-            "balanced_accuracy": smooth.smooth(cells, feature, smooth.balanced_accuracy(view.classes), kind, "ba"),
-            "f1": smooth.smooth(cells, feature, smooth.macro_f1(view.classes), Kind(), "macro f1"),
-        }
-    f1 = smooth.smooth(cells, feature, smooth.f1(view.at), Kind(support=smooth.rows_in_f1(view.at)), f"{key}f1")
-    if view.kind == "one_class":
-        return {"f1": f1}
-    kind = Kind(support=smooth.scarcer_class(view.at))
-    return {"f1": f1, "balanced_accuracy": smooth.smooth(cells, feature, smooth.balanced_accuracy(2), kind, "ba")}
-
-
-def _of_scores(view: View, rows: Cells, feature: Feature, draws: Draws) -> dict[str, Estimates]:
-    if view.kind == "multiclass":
-        return {
-            "roc_auc": smooth.smooth(rows, feature, smooth.macro_roc_auc(view.classes), Kind(), "macro roc_auc"),
-            "log_loss": _mean(rows, feature, smooth.log_losses, Kind("positive", (0.0, 36.1)), "log_loss"),
-            "brier_score": _mean(rows, feature, smooth.squared_distances, Kind("positive", (0.0, 2.0)), "brier"),
-        }
-    key, score = f"class {view.at} ", smooth.class_score(view.at)
-    auc, ap = smooth.roc_auc(view.at), smooth.average_precision(view.at)
-    found: dict[str, Estimates] = {
-        "roc_auc": smooth.smooth(rows, feature, auc, Kind(support=smooth.scarcer_class(view.at)), f"{key}roc_auc"),
-        "average_precision": smooth.smooth(rows, feature, ap, Kind(support=smooth.rows_of_class(view.at)), f"{key}ap"),
-        "mean_score": _mean(rows, feature, score, Kind(), f"{key}mean_score"),
+def _measures(view: View, full: bool, scored: bool) -> tuple[Measure, ...]:
+    every: dict[str, tuple[tuple[Measure, ...], ...]] = {
+        "regression": (m.REGRESSION, m.REGRESSION, ()),
+        "multiclass": ((m.ACCURACY,), m.MULTICLASS, m.MULTICLASS_SCORES),
+        "binary": (m.RATES, m.BINARY, m.BINARY_SCORES),
+        "one_class": (m.ONE_CLASS[:-1], m.ONE_CLASS, m.ONE_CLASS_SCORES),
     }
-    if view.kind == "binary":
-        found |= {
-            "log_loss": _mean(rows, feature, smooth.log_losses, Kind("positive", (0.0, 36.1)), "log_loss"),
-            "brier_score": _mean(rows, feature, smooth.squared_distances, Kind(), "brier"),
-            "expected_calibration_error": calibrated(rows, feature, view.at, draws),
-        }
-    return found
+    plain, more, by_score = every[view.kind]
+    return (*more, *(by_score if scored else ())) if full else plain
 
 
-def _mean(rows: Cells, feature: Feature, values: Any, kind: Kind, key: str) -> Estimates:
-    return smooth.smooth(rows, feature, smooth.mean(values), kind, key)
+def _of_predictions(view: View, cells: Cells, feature: Feature) -> dict[str, Callable[[], Estimates]]:
+    key = f"class {view.at} " if view.kind == "one_class" else ""
+    scarce = smooth.rarest_class(view.classes) if view.kind == "multiclass" else smooth.scarcer_class(view.at)
+    f1, kind = (
+        (smooth.macro_f1(view.classes), Kind()) if view.kind == "multiclass" else
+        (smooth.f1(view.at), Kind(support=smooth.rows_in_f1(view.at)))
+    )
+    balanced = smooth.balanced_accuracy(view.classes)
+    return {
+        "balanced_accuracy": lambda: smooth.smooth(cells, feature, balanced, Kind(support=scarce), "balanced_accuracy"),
+        "f1": lambda: smooth.smooth(cells, feature, f1, kind, f"{key}f1"),
+    }
 
 
-def _regression(rows: Cells, feature: Feature) -> dict[str, Estimates]:
+def _of_scores(view: View, rows: Cells, feature: Feature, draws: Draws) -> dict[str, Callable[[], Estimates]]:
+    several = view.kind == "multiclass"
+    key, score = f"class {view.at} ", smooth.class_score(view.at)
+    auc = smooth.macro_roc_auc(view.classes) if several else smooth.roc_auc(view.at)
+    pairs = Kind() if several else Kind(support=smooth.scarcer_class(view.at))
+    ap, hits = smooth.average_precision(view.at), Kind(support=smooth.rows_of_class(view.at))
+    squares = Kind("positive", (0.0, 2.0)) if several else Kind()
+
+    def of(functional: Any, kind: Kind, name: str) -> Callable[[], Estimates]:
+        return lambda: smooth.smooth(rows, feature, functional, kind, f"{key}{name}")
+
+    return {
+        "roc_auc": of(auc, pairs, "roc_auc"),
+        "average_precision": of(ap, hits, "average_precision"),
+        "mean_score": of(smooth.mean(score), Kind(), "mean_score"),
+        "log_loss": of(smooth.mean(smooth.log_losses), Kind("positive", (0.0, _MOST_NATS)), "log_loss"),
+        "brier_score": of(smooth.mean(smooth.squared_distances), squares, "brier_score"),
+        "expected_calibration_error": lambda: calibrated(rows, feature, view.at, draws),
+    }
+
+
+def _regression(rows: Cells, feature: Feature) -> dict[str, Callable[[], Estimates]]:
     """Means of the absolute error, its root mean square, of the error (prediction minus truth), and of the prediction."""
     import numpy as np
 
     reach = float(np.ptp(np.concatenate([rows.prediction, rows.truth]))) if len(rows) else 0.0
     span = (float(rows.prediction.min(initial=np.inf)), float(rows.prediction.max(initial=-np.inf)))
-    squares = smooth.root_mean(lambda part: (part.prediction - part.truth) ** 2)
-    positive = Kind("positive", (0.0, reach))
+    positive, signed = Kind("positive", (0.0, reach)), Kind("real", (-reach, reach))
+
+    def of(functional: Any, kind: Kind, name: str) -> Callable[[], Estimates]:
+        return lambda: smooth.smooth(rows, feature, functional, kind, name)
+
+    def error(part: Cells) -> Any:
+        return part.prediction - part.truth
+
     return {
-        "mean_absolute_error": _mean(rows, feature, lambda part: np.abs(part.prediction - part.truth), positive, "mae"),
-        "root_mean_squared_error": smooth.smooth(rows, feature, squares, positive, "rmse"),
-        "mean_signed_error": _mean(rows, feature, lambda part: part.prediction - part.truth,
-                                   Kind("real", (-reach, reach)), "signed"),
-        "mean_prediction": _mean(rows, feature, lambda part: part.prediction, Kind("real", span), "mean"),
+        "mean_absolute_error": of(smooth.mean(lambda part: np.abs(error(part))), positive, "mean_absolute_error"),
+        "root_mean_squared_error": of(smooth.root_mean(lambda part: error(part) ** 2), positive, "root_mean_squared_error"),
+        "mean_signed_error": of(smooth.mean(error), signed, "mean_signed_error"),
+        "mean_prediction": of(smooth.mean(lambda part: part.prediction), Kind("real", span), "mean_prediction"),
     }

@@ -1,12 +1,31 @@
-"""For whom is it worse."""
+"""For whom is it worse.
+
+The checks of the pillar, and `assess`: the same measurements in one line on arrays or a file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import raikit
 
+if TYPE_CHECKING:
+    from raikit_fairness.assessment import Assessment as Assessment
+    from raikit_fairness.assessment import assess as assess
+
+__all__ = ["Assessment", "assess"]
 raikit_api = 1
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    home = import_module("raikit_fairness.assessment")
+    globals().update({one: getattr(home, one) for one in __all__})
+    return globals()[name]
 
 
 @raikit.hookimpl

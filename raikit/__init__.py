@@ -40,6 +40,7 @@ _PUBLIC = {
     "fit": "models.trainer",
     "hookimpl": "hookspecs",
     "load_run": "runs",
+    "reweighing": "models.reweighting",
     "stats": None,
 }
 
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from raikit.errors import RunError as RunError
     from raikit.hookspecs import hookimpl as hookimpl
     from raikit.models.base import Model as Model
+    from raikit.models.reweighting import reweighing as reweighing
     from raikit.models.trainer import fit as fit
     from raikit.predictions import Predictions as Predictions
     from raikit.record import CheckRecord as CheckRecord

@@ -20,7 +20,7 @@ from raikit.files import canonical, sha256_text, write_text
 from raikit.plugins import Registry, discover
 from raikit.policy import refuse_absent_groups, refuse_unreachable_rules
 from raikit.record import CheckRecord, Provenance, Record
-from raikit.runs import PREDICTIONS, RECORD, RunDirectory, compare_states, default_place, load_run
+from raikit.runs import PREDICTIONS, RECORD, RunDirectory, compare_states, default_place, load_run, newest_place
 from raikit.selection import Planned, plan
 
 if TYPE_CHECKING:
@@ -151,7 +151,9 @@ def audit(request: Request, console: Console) -> Outcome:
     """
     begun = time.time()
     planned = prepare(request)
-    run = RunDirectory(request.out or default_place(planned.config.audit.name), request.resume)
+    run = RunDirectory(_place(request, planned.config.audit.name), request.resume)
+    if request.resume and run.is_new:
+        console.say(f"{run.folder} holds nothing to go on with; this is a new run")
     data = open_data(planned)
     from raikit.provenance import fingerprints
 
@@ -165,8 +167,18 @@ def audit(request: Request, console: Console) -> Outcome:
     except RaikitError:
         run.discard()
         raise
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"the same command goes on with --resume --out {run.folder}") from None
     finally:
         run.close()
+
+
+def _place(request: Request, name: str) -> Path:
+    if request.out is None and request.resume:
+        newest = newest_place(name)
+        hint = f"the newest of {name} is {newest}" if newest else f"runs holds none of {name}"
+        raise ConfigError(f"--resume: say by --out which run it goes on with; {hint}.")
+    return request.out or default_place(name)
 
 
 def _finished(run: RunDirectory, state: dict[str, Any]) -> Outcome:

@@ -31,8 +31,17 @@ _CRASHES_ALLOWED = 2
 
 def default_place(name: str) -> Path:
     """``runs/NAME-TIME``, with what a file name should not hold taken out of the name."""
-    slug = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "audit"
-    return Path("runs") / f"{slug}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return Path("runs") / f"{_slug(name)}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def newest_place(name: str) -> Path | None:
+    """The newest of the folders that `default_place` has given, None if there is none."""
+    known = re.compile(re.escape(_slug(name)) + r"-\d{8}-\d{6}")
+    return max((path for path in Path("runs").glob("*") if known.fullmatch(path.name) and path.is_dir()), default=None)
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "audit"
 
 
 class RunDirectory:

@@ -35,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show(file=sys.stderr)
         return UNUSABLE
-    except (KeyboardInterrupt, click.Abort):
-        sys.stderr.write("\nInterrupted. An audit goes on from here with --resume and the same --out.\n")
+    except (KeyboardInterrupt, click.Abort) as error:
+        sys.stderr.write(f"\nInterrupted{_way_on(error)}.\n")
         return INTERRUPTED
     except BrokenPipeError:
         return 0
@@ -44,6 +44,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         sys.stderr.write(f"raikit itself failed ({type(error).__name__}); this is a bug in raikit, please report it.\n")
         return CRASHED
+
+
+def _way_on(error: BaseException) -> str:
+    """What the interrupted command says of going on; click puts an error of its own around it."""
+    from raikit.console import clean
+
+    said = str(error.__cause__ or error)
+    return f"; {clean(said)}" if said else ""
 
 
 def run() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +68,22 @@ def train(request: stages.Request) -> int:
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         target.rmdir()
-    stages.train(planned, data, workdir, target, console)
+    with _interrupted(f"the same command goes on with --out {target}"):
+        stages.train(planned, data, workdir, target, console)
     import shutil
 
     shutil.rmtree(workdir)
     console.result(f"Model: {target}")
     return 0
+
+
+@contextmanager
+def _interrupted(way_on: str) -> Iterator[None]:
+    """Let whoever interrupts know how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(way_on) from None
 
 
 def init(data: Path, out: Path) -> int:
@@ -193,7 +205,8 @@ def demo(out: Path, seed: int, resume: bool) -> int:
         console.say("Building pictures, phrases and voices from what is installed")
         with console.progress("demo data") as step:
             config = builder.build(out, seed, progress=step)
-    outcome = stages.audit(stages.Request(config, out / "run", resume=resume, seed=seed), console)
+    with _interrupted(f"go on with raikit demo --resume --out {out}"):
+        outcome = stages.audit(stages.Request(config, out / "run", resume=resume, seed=seed), console)
     show_outcome(outcome, console)
     console.result(f"Again, or changed by you: raikit audit {config}")
     return outcome.exit_code

@@ -36,12 +36,16 @@ class Model(ABC):
     modalities : mapping of input name to modality
         The inputs this model reads. Encoded tensors are keyed by these input names, so that a model may have two
         inputs of one modality.
+    training : mapping
+        How it was trained, as `raikit.fit` takes it (``epochs``, ``batch_size``, ``learning_rate``, ``weight_decay``,
+        ``patience``, ``seed``), and ``reweight``; empty if that is not known.
     """
 
     kind: str = "model"
     capabilities: frozenset[str] = frozenset()
     classes: Sequence[Any] = ()
     modalities: Mapping[str, Modality] = {}
+    training: Mapping[str, Any] = {}
 
     @abstractmethod
     def scores(self, batch: Batch) -> np.ndarray:

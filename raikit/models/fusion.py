@@ -38,6 +38,8 @@ class FusionModel(Model):
     preprocessing : Preprocessing
     classes : sequence
         Labels in the order of the scores; empty for regression.
+    training : mapping
+        How it was trained; empty if it was not.
 
     See Also
     --------
@@ -47,11 +49,14 @@ class FusionModel(Model):
     kind = "fusion"
     capabilities = frozenset({"labels", "scores", "gradients", "embeddings", "trainable"})
 
-    def __init__(self, net: FusionNet, preprocessing: Preprocessing, classes: Sequence[Any]) -> None:
+    def __init__(
+        self, net: FusionNet, preprocessing: Preprocessing, classes: Sequence[Any], training: Mapping[str, Any] | None = None
+    ) -> None:
         self.net: FusionNet = net
         self.net.train(False)
         self.preprocessing = preprocessing
         self.classes = list(classes)
+        self.training = dict(training or {})
         self.modalities: Mapping[str, Modality] = {
             source["name"]: source["modality"] for source in net.config.sources
         }
@@ -144,7 +149,7 @@ class FusionModel(Model):
     # --- training and storage -----------------------------------------------------------------------------------
 
     def copy(self) -> Self:
-        return type(self)(copy.deepcopy(self.net), self.preprocessing, self.classes)
+        return type(self)(copy.deepcopy(self.net), self.preprocessing, self.classes, self.training)
 
     def fresh(self, seed: int = 0) -> Self:
         """Newly drawn weights. The preprocessing stays, and has seen the rows that it was fitted on."""
@@ -153,7 +158,8 @@ class FusionModel(Model):
     def save(self, folder: Path) -> None:
         with _quiet():
             self.net.save_pretrained(folder)
-        side = {"classes": plain(self.classes), "preprocessing": self.preprocessing.to_dict()}
+        side = {"classes": plain(self.classes), "preprocessing": self.preprocessing.to_dict(),
+                "training": plain(self.training)}
         (folder / _SIDE_FILE).write_text(json.dumps(side, ensure_ascii=False, indent=1), encoding="utf-8")
 
     @classmethod
@@ -170,7 +176,7 @@ class FusionModel(Model):
             side = json.loads((folder / _SIDE_FILE).read_text(encoding="utf-8"))
             with _quiet():
                 net = FusionNet.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-            return cls(net, Preprocessing.from_dict(side["preprocessing"]), side["classes"])
+            return cls(net, Preprocessing.from_dict(side["preprocessing"]), side["classes"], side.get("training"))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(f"{folder} holds no fusion model that raikit saved: {error}") from error
 
@@ -181,6 +187,7 @@ class FusionModel(Model):
             "inputs": dict(self.modalities),
             "origin": "trained from scratch",
             "preprocessing": self.preprocessing.describe(),
+            **({"reweight": ", ".join(self.training["reweight"])} if self.training.get("reweight") else {}),
         }
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from raikit.models.base import Model
 
 Indices = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 
 _MOST_BYTES = 1_500_000_000
 _ROWS_AT_ONCE = 256
@@ -37,8 +38,17 @@ class Rows(Protocol):
     def take(self, indices: Indices) -> Part: ...
 
 
-def gather(model: Model, data: Dataset, split: str, most_bytes: int = _MOST_BYTES) -> Rows:
-    """Prepare the rows of `split`; kept in memory if they need at most `most_bytes`."""
+def gather(
+    model: Model, data: Dataset, split: str, most_bytes: int = _MOST_BYTES, row_weight: FloatArray | None = None
+) -> Rows:
+    """Prepare the rows of `split`; kept in memory if they need at most `most_bytes`.
+
+    Raises
+    ------
+    ValueError
+        If `row_weight` has not one finite weight of at least 0 for each row.
+    """
+    more = None if row_weight is None else _checked(row_weight, data.size(split))
     shared = _shared_media(data, split)
     size = data.size(split)
     sample = model.prepare(next(iter(data.batches(split, min(size, 8)))))
@@ -46,7 +56,7 @@ def gather(model: Model, data: Dataset, split: str, most_bytes: int = _MOST_BYTE
         tensor[0].numel() * tensor.element_size() * (int(shared[name].max()) + 1 if name in shared else size)
         for name, tensor in sample.items()
     )
-    return _Kept(model, data, split, shared) if needed <= most_bytes else _Streamed(model, data, split)
+    return _Kept(model, data, split, shared, more) if needed <= most_bytes else _Streamed(model, data, split, more)
 
 
 def in_order(rows: Rows, size: int = _ROWS_AT_ONCE) -> Iterator[Part]:
@@ -70,7 +80,9 @@ def _shared_media(data: Dataset, split: str) -> dict[str, Indices]:
 class _Kept:
     """Every row's tensors in memory, each media file once."""
 
-    def __init__(self, model: Model, data: Dataset, split: str, shared: Mapping[str, Indices]) -> None:
+    def __init__(
+        self, model: Model, data: Dataset, split: str, shared: Mapping[str, Indices], more: Tensor | None = None
+    ) -> None:
         tensors: dict[str, list[Tensor]] = {}
         targets: list[Tensor] = []
         weights: list[Tensor] = []
@@ -91,7 +103,7 @@ class _Kept:
         self._tensors = {name: torch.cat(parts) for name, parts in tensors.items()}
         self._shared = {name: torch.from_numpy(numbers) for name, numbers in shared.items()}
         self._target = torch.cat(targets)
-        self._weight = torch.cat(weights) if weights else None
+        self._weight = _product(torch.cat(weights) if weights else None, more)
 
     def __len__(self) -> int:
         return len(self._target)
@@ -106,8 +118,8 @@ class _Kept:
 class _Streamed:
     """Rows are read and prepared each time they are asked for."""
 
-    def __init__(self, model: Model, data: Dataset, split: str) -> None:
-        self._model, self._data, self._split = model, data, split
+    def __init__(self, model: Model, data: Dataset, split: str, more: Tensor | None = None) -> None:
+        self._model, self._data, self._split, self._more = model, data, split, more
         self._nothing = self._part(next(iter(data.batches(split, 1))), slice(0))
 
     def __len__(self) -> int:
@@ -116,12 +128,28 @@ class _Streamed:
     def take(self, indices: Indices) -> Part:
         if not len(indices):
             return self._nothing
-        return self._part(next(iter(self._data.batches(self._split, len(indices), indices=indices))), slice(None))
+        part = self._part(next(iter(self._data.batches(self._split, len(indices), indices=indices))), slice(None))
+        more = None if self._more is None else self._more[torch.as_tensor(indices, dtype=torch.int64)]
+        return part._replace(weight=_product(part.weight, more))
 
     def _part(self, batch: Batch, rows: slice) -> Part:
         inputs = {name: tensor[rows] for name, tensor in self._model.prepare(batch).items()}
         weight = None if batch.weight is None else torch.tensor(batch.weight, dtype=torch.float32)[rows]
         return Part(inputs, _target(batch)[rows], weight)
+
+
+def _checked(row_weight: FloatArray, size: int) -> Tensor:
+    weight = np.asarray(row_weight, dtype=np.float64)
+    if weight.shape != (size,) or not np.isfinite(weight).all() or (weight < 0).any():
+        raise ValueError(f"row_weight needs a finite weight of at least 0 for each of {size:,} rows")
+    return torch.tensor(weight, dtype=torch.float32)
+
+
+def _product(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    """Weights of both, where None is 1."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first * second
 
 
 def _target(batch: Batch) -> Tensor:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
 
 
 class FusionTraining(BaseModel):
@@ -17,6 +23,10 @@ class FusionTraining(BaseModel):
     patience: int | None = Field(
         None, ge=1, description="Stop after so many epochs without a better validation loss and keep the best weights. "
         "Absent: every epoch runs and the last weights are kept."
+    )
+    reweight: Annotated[list[str], BeforeValidator(_as_list)] = Field(
+        default_factory=list, description="Sensitive columns, crossed, that the target is made independent of: train rows "
+        "weigh P(group) P(target) / P(group, target) (Kamiran and Calders 2012)."
     )
     width: int = Field(64, ge=8, le=1024, multiple_of=8, description="Length of the token that stands for an input.")
     modality_dropout: float = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from raikit.errors import ModelError
 from raikit.models.checkpoint import Checkpoint
 from raikit.models.history import Epoch, History
-from raikit.models.rows import Indices, Rows, gather, in_order
+from raikit.models.rows import FloatArray, Indices, Rows, gather, in_order
 
 if TYPE_CHECKING:
     from raikit.data.dataset import Dataset
@@ -41,6 +42,7 @@ def fit(
     seed: int = 0,
     patience: int | None = None,
     workdir: Path | None = None,
+    row_weight: FloatArray | None = None,
     step: Step | None = None,
     sampler: Sampler | None = None,
     optimizer: torch.optim.Optimizer | None = None,
@@ -69,6 +71,9 @@ def fit(
     workdir : Path, optional
         A checkpoint is kept there after each epoch; if it holds one of the same training, that goes on, with the same
         result as if it had never stopped.
+    row_weight : ndarray, shape (train rows,), optional
+        Weights of the train rows, in the order of ``data.batches("train", …)``, multiplied with `data.weight` if there is
+        one. Their scale changes nothing. Validation rows keep their own.
     step : callable, optional
         ``step(module, optimizer, inputs, target, weight) -> loss``: one update, in place of the usual one. Random
         numbers drawn from torch's global generator are seeded here: noise that must be secret needs a generator of its
@@ -93,7 +98,7 @@ def fit(
     """
     if not data.size("train"):
         raise ModelError("The train split has no rows, so there is nothing to train on.")
-    rows = gather(model, data, "train")
+    rows = gather(model, data, "train", row_weight=row_weight)
     watched = gather(model, data, "validation") if data.size("validation") else None
     module = module if module is not None else model.module
     scheduled = optimizer is None
@@ -104,7 +109,8 @@ def fit(
     sampler = sampler or shuffle(len(rows), batch_size)
 
     settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
-                "weight_decay": weight_decay, "seed": seed, "patience": patience, "rows": len(rows)}
+                "weight_decay": weight_decay, "seed": seed, "patience": patience, "rows": len(rows),
+                "row_weight": _digest(row_weight)}
     checkpoint = Checkpoint(workdir, settings)
     history = checkpoint.restore(model.module, optimizer) or History("accuracy" if model.classes else "r2")
     ended = checkpoint.ended
@@ -137,6 +143,11 @@ def fit(
         return replace(history, kept=len(history.epochs))
     checkpoint.restore_best(model.module)
     return replace(history, kept=history.best)
+
+
+def _digest(weight: FloatArray | None) -> str | None:
+    """What tells one training from another that weighs its rows differently."""
+    return None if weight is None else hashlib.sha256(np.ascontiguousarray(weight, dtype=np.float64).tobytes()).hexdigest()
 
 
 def plain_step(model: Model) -> Step:

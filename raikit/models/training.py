@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ValidationError
 
-from raikit.errors import ConfigError, ModelError, nearest
+from raikit.errors import ConfigError, ModelError, listed, nearest
 from raikit.models.fusion import FusionModel
 from raikit.models.history import History
 from raikit.models.network import FusionConfig
 from raikit.models.preprocessing import Preprocessing
+from raikit.models.reweighting import reweighing
 from raikit.models.settings import FusionTraining
 from raikit.models.trainer import fit
 
@@ -47,14 +48,30 @@ def train_fusion(
     Raises
     ------
     ConfigError
-        If a setting is unknown or out of range.
+        If a setting is unknown or out of range, or `reweight` names what is no sensitive column.
     ModelError
         If `data` has no inputs, no train rows, or a task that the model cannot do.
     """
     chosen = validated(settings)
+    _refuse_unknown_groups(data, chosen.reweight)
     model = initial(data, chosen, seed)
-    history = fit(model, data, **chosen.model_dump(include=_OF_THE_LOOP), seed=seed, workdir=workdir, progress=progress)
+    history = fit(
+        model, data, **chosen.model_dump(include=_OF_THE_LOOP), seed=seed, workdir=workdir, progress=progress,
+        row_weight=reweighing(data, chosen.reweight) if chosen.reweight else None,
+    )
+    model.training = {**chosen.model_dump(include=_OF_THE_LOOP | {"reweight"}), "seed": seed}
     return model, history
+
+
+def _refuse_unknown_groups(data: Dataset, columns: Sequence[str]) -> None:
+    """``reweight`` needs classes, and groups: binned where `data.sensitive` bins."""
+    if columns and data.task == "regression":
+        raise ConfigError("model.train.reweight: it needs a target that has classes; this one is a number.")
+    for column in columns:
+        if column not in data.sensitive:
+            known = f"Columns there: {listed(data.sensitive)}." if data.sensitive else "There are none."
+            hint = nearest(column, data.sensitive)
+            raise ConfigError(f"model.train.reweight: {column!r} is not among data.sensitive.{hint} {known}")
 
 
 def validated(settings: Mapping[str, Any]) -> FusionTraining:
@@ -86,7 +103,7 @@ def initial(data: Dataset, settings: FusionTraining, seed: int = 0) -> FusionMod
         for name, source in data.inputs.items()
     ]
     config = FusionConfig(
-        sources=sources, outputs=len(data.classes) or 1, **settings.model_dump(exclude=_OF_THE_LOOP),
+        sources=sources, outputs=len(data.classes) or 1, **settings.model_dump(exclude=_OF_THE_LOOP | {"reweight"}),
     )
     return FusionModel.initial(config, preprocessing, list(data.classes), seed)
 

@@ -292,6 +292,44 @@ def test_a_run_directory_in_use_is_refused(raikit, audit_yaml, tmp_path):
     raikit("audit", config, "--out", "run", "--resume", code=0)
 
 
+STOPPED = '''
+import pathlib, raikit
+
+class Stopped(raikit.Check):
+    """Presses Ctrl-C."""
+    name, pillar = "stopped.once", "stopped"
+    def run(self, ctx):
+        if pathlib.Path(__file__).with_name("stop").exists():
+            raise KeyboardInterrupt
+        return raikit.CheckResult()
+'''
+
+
+@pytest.mark.parametrize("out", [["--out", "run"], []])
+def test_who_interrupts_is_told_how_to_go_on(raikit, audit_yaml, tmp_path, out):
+    (tmp_path / "checks.py").write_text(STOPPED)
+    (tmp_path / "stop").touch()
+    config = audit_yaml(checks=["stopped", "performance.classification"], plugins={"local": ["checks.py"]})
+    said = raikit("audit", config, *out, code=130).err
+    folder = said.rsplit("Interrupted; the same command goes on with --resume --out ", 1)[1].strip().removesuffix(".")
+    assert (tmp_path / folder / ".work").is_dir()
+    if not out:
+        refused = raikit("audit", config, "--resume", code=2).err
+        assert f"--resume: say by --out which run it goes on with; the newest of people is {folder}." in refused
+    (tmp_path / "stop").unlink()
+    resumed = raikit("audit", config, "--resume", "--out", folder, code=0).err
+    assert "Checks: 2, of which 1 had finished before" in resumed
+    assert "new run" not in resumed
+
+
+def test_resuming_what_is_not_there_starts_and_says_so(raikit, audit_yaml, tmp_path):
+    config = audit_yaml()
+    assert "--out which run it goes on with; runs holds none of people" in raikit("audit", config, "--resume", code=2).err
+    assert not (tmp_path / "runs").exists()
+    said = raikit("audit", config, "--resume", "--out", "run", code=0).err
+    assert "run holds nothing to go on with; this is a new run" in said
+
+
 def test_resuming_a_finished_run_changes_nothing_and_another_configuration_is_refused(raikit, audit_yaml, tmp_path):
     config = audit_yaml(gate=RULES[1])
     raikit("audit", config, "--out", "run", code=1)

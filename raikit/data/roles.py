@@ -77,7 +77,7 @@ def columns_of(config: DataConfig, extra: Sequence[str], there: Sequence[str], f
     Raises
     ------
     ConfigError
-        A column that is not there, with the nearest; a target among the inputs; a name that predictions.parquet needs
+        A column that is not there, with the nearest; a target among the inputs or the sensitive columns; a name that predictions.parquet needs
         for something else.
     """
     named = list(_named(config, extra))
@@ -88,6 +88,12 @@ def columns_of(config: DataConfig, extra: Sequence[str], there: Sequence[str], f
     for item in inputs_of(config).values():
         if leaked := [column for column in item.columns if column in targets_of(config)]:
             raise error(("data", "inputs", item.name), f"{leaked[0]!r} is the target, which a model must not see.")
+    for index, feature in enumerate(config.sensitive):
+        if feature.column in targets_of(config):
+            raise error(
+                ("data", "sensitive", index),
+                f"{feature.column!r} is the target; name the columns that say whom a row is about, and leave it out.",
+            )
     _refuse_reserved(config, error)
     _refuse_two_shapes(config, error)
     return list(dict.fromkeys(column for _, column in named))

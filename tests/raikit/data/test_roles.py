@@ -79,6 +79,7 @@ def test_a_misspelt_column_is_named_under_its_key_with_the_nearest(columns, role
         ({"sensitive": [{"column": "age", "quantiles": 3}], "cluster": ["age"]}, r"data\.cluster: 'age' is binned"),
         ({"sensitive": ["w"], "weight": "w"}, r"data\.weight: 'w' has another role too"),
         ({"inputs": {"facts": {"modality": "tabular", "columns": ["age", "y"]}}}, r"inputs\.facts: 'y' is the target"),
+        ({"sensitive": ["age", "y"]}, r"data\.sensitive\.1: 'y' is the target"),
     ],
 )
 def test_roles_that_cannot_stand_together_are_refused(columns, roles, says):

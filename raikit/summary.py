@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from raikit.numbers import brief
 from raikit.plugins import failed
 from raikit.record import Record, Rule, Summary
 from raikit.results import Finding
@@ -21,7 +22,9 @@ def compose(record: Record) -> Summary:
         answer=answer(record),
         sentences=sentences(record),
         not_measured=not_measured(record),
-        what_would_change=[_way_out(rule) for rule in record.gate.rules if rule.status in ("fail", "inconclusive")],
+        what_would_change=[
+            _way_out(rule) for rule in record.gate.rules if rule.status in ("fail", "inconclusive", "missing")
+        ],
     )
 
 
@@ -48,16 +51,22 @@ def answer(record: Record) -> str:
         if not broken:
             undecided = plural(count["inconclusive"], "rule").capitalize()
             return f"No. {undecided} could not be decided, and the policy counts that as a failure."
-        return (
-            f"No. {spelt(broken).capitalize()} of {plural(len(rules), 'rule')} {'is' if broken == 1 else 'are'} broken."
-        )
+        beside = f", and {spelt(count['missing'])} could not be judged" if count["missing"] else ""
+        return f"No. {_share(broken, len(rules))} {'is' if broken == 1 else 'are'} broken{beside}."
     if record.verdict == "inconclusive":
         return f"Not decided. {plural(count['inconclusive'], 'rule').capitalize()} {_need(count['inconclusive'])} more data."
     if not rules:
         return "Measured, not judged. The policy has no rules."
     if record.verdict == "warn":
         return f"Yes, with {plural(len(_warnings(record)), 'warning')}."
-    return "Yes. The one rule holds." if len(rules) == 1 else f"Yes. All {spelt(len(rules))} rules hold."
+    return f"Yes. {_share(len(rules), len(rules))} {'holds' if len(rules) == 1 else 'hold'}."
+
+
+def _share(number: int, total: int) -> str:
+    """``Two of three rules``, ``Both rules``, ``The one rule``."""
+    if number < total:
+        return f"{spelt(number).capitalize()} of {plural(total, 'rule')}"
+    return {1: "The one rule", 2: "Both rules"}.get(total, f"All {spelt(total)} rules")
 
 
 def _need(number: int) -> str:
@@ -118,9 +127,17 @@ def not_measured(record: Record) -> list[str]:
 
 
 def _way_out(rule: Rule) -> str:
+    if rule.status == "missing":
+        must = "have run" if rule.kind == "required" else "be measured"
+        return f"{rule.metric} must {must}: {rule.reason.removeprefix('no measurement: ')}."
     value, limit = written(rule.value, rule.unit), written(rule.limit, rule.unit)
     if rule.status == "fail":
-        return f"{rule.metric} must {'fall' if rule.bound == 'max' else 'rise'} from {value} to {limit}."
+        fall = rule.bound == "max"
+        end = rule.high if fall else rule.low
+        if end is None or rule.low == rule.high:
+            return f"{rule.metric} must {'fall' if fall else 'rise'} from {value} to {limit}."
+        side, must = ("upper", "fall to") if fall else ("lower", "reach")
+        return f"The {side} end of {rule.metric}, now {written(end, rule.unit)}, must {must} {limit}."
     settled = "it cannot be settled at a practical size"
     if rule.rows_needed:
         settled = f"about {rule.rows_needed:,} rows in all would decide it"
@@ -131,9 +148,9 @@ def written(value: float | None, unit: str | None) -> str:
     """A number as people say it: a rate in percent, a difference of rates in points."""
     if value is None:
         return "undefined"
-    percent = f"{100 * value:.1f}".removesuffix(".0")
+    percent = f"{100 * value:,.1f}".removesuffix(".0")
     return {"rate": f"{percent} %", "points": f"{percent} points", "ratio": f"{value:.2f}"}.get(
-        unit or "", f"{value:.3g}"
+        unit or "", brief(value)
     )
 
 

@@ -45,7 +45,7 @@ def dry_run(request: stages.Request) -> int:
     for rule in planned.config.audit.gate.rules:
         console.result(
             f"rule    {rule.metric} {'max' if rule.max is not None else 'min'} "
-            f"{rule.max if rule.max is not None else rule.min:g}"
+            f"{rule.max if rule.max is not None else rule.min:,.15g}"
         )
     for plugin in planned.registry.plugins:
         if plugin.status not in ("ok", "local"):

@@ -51,7 +51,7 @@ def _about(rule: Rule) -> str:
     if rule.value is None or rule.low is None or rule.high is None:
         return f"{rule.sentence}{word}: {rule.reason}"
     needed = f"; about {rule.rows_needed:,} rows would decide" if rule.rows_needed else ""
-    return f"{rule.sentence}{word}: {rule.value:.3f} [{rule.low:.3f}, {rule.high:.3f}]{needed}"
+    return f"{rule.sentence}{word}: {rule.value:,.3f} [{rule.low:,.3f}, {rule.high:,.3f}]{needed}"
 
 
 def _tally(record: Record, console: Console) -> None:

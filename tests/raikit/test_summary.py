@@ -37,10 +37,17 @@ def rule(status, value=0.2, limit=0.1, metric="a.gap", **fields):
 @pytest.mark.parametrize(
     ("made", "answer"),
     [
-        (record(rule("pass"), rule("pass")), "Yes. All two rules hold."),
+        (record(rule("pass"), rule("pass")), "Yes. Both rules hold."),
         (record(rule("pass")), "Yes. The one rule holds."),
         (record(rule("fail"), rule("pass"), verdict="fail"), "No. One of two rules is broken."),
         (record(rule("fail"), rule("fail"), rule("pass"), verdict="fail"), "No. Two of three rules are broken."),
+        (record(rule("pass"), rule("pass"), rule("pass")), "Yes. All three rules hold."),
+        (record(rule("fail"), verdict="fail"), "No. The one rule is broken."),
+        (record(rule("fail"), rule("fail"), verdict="fail"), "No. Both rules are broken."),
+        (
+            record(rule("fail"), rule("missing", None), rule("pass"), verdict="fail"),
+            "No. One of three rules is broken, and one could not be judged.",
+        ),
         (record(rule("inconclusive"), verdict="warn"), "Yes, with one warning."),
         (
             record(rule("inconclusive"), rule("inconclusive"), verdict="inconclusive"),
@@ -91,12 +98,30 @@ def test_what_would_change_the_answer_names_the_way():
         rule("fail", value=0.16, unit="points"),
         rule("inconclusive", value=0.11, rows_needed=3000),
         rule("inconclusive"),
+        rule("missing", None, reason="no measurement: a.check crashed (x)"),
+        rule("missing", None, kind="required", reason="a.check was skipped (y)"),
         verdict="fail",
     )
-    first, second, third = made.summary.what_would_change
+    first, second, third, *rest = made.summary.what_would_change
     assert "must fall from 16 points to 10 points" in first
     assert "about 3,000 rows in all would decide it" in second
     assert "cannot be settled at a practical size" in third
+    assert rest == ["a.gap must be measured: a.check crashed (x).", "a.gap must have run: a.check was skipped (y)."]
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (rule("fail", low=0.12, high=0.21, unit="points"), "The upper end of a.gap, now 21 points, must fall to 10 points."),
+        (
+            rule("fail", 0.77, 0.8, low=0.74, high=0.79, unit="rate").model_copy(update={"bound": "min"}),
+            "The lower end of a.gap, now 74 %, must reach 80 %.",
+        ),
+        (rule("fail", 1083.2, 1000, low=1083.2, high=1083.2), "a.gap must fall from 1,083 to 1,000."),
+    ],
+)
+def test_the_whole_interval_has_to_reach_the_limit(broken, says):
+    assert record(broken, verdict="fail").summary.what_would_change == [says]
 
 
 def test_rules_are_sorted_worst_first_and_nearest_to_the_limit_first():
@@ -116,5 +141,5 @@ def test_the_gate_and_the_summary_agree_on_a_real_judgement():
     checks = [check(findings=[], metrics=[metric])]
     gate = judge(GateConfig.model_validate({"rules": [{"metric": "a.gap", "max": 0.1}]}), checks)
     made = Record(name="m", verdict=gate.verdict, gate=gate, checks=checks)
-    assert compose(made).answer == "No. One of one rule is broken."
+    assert compose(made).answer == "No. The one rule is broken."
     assert [spelt(number) for number in (0, 12, 1300)] == ["no", "twelve", "1,300"]

@@ -77,8 +77,8 @@ def columns_of(config: DataConfig, extra: Sequence[str], there: Sequence[str], f
     Raises
     ------
     ConfigError
-        A column that is not there, with the nearest; a target among the inputs or the sensitive columns; a name that predictions.parquet needs
-        for something else.
+        A column that is not there, with the nearest; a target among the inputs or the sensitive columns; a name that
+        predictions.parquet needs for something else.
     """
     named = list(_named(config, extra))
     for key, column in named:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
 from collections.abc import Mapping
 
 GROUP = ","  # as in the sentences of findings, so that a number reads the same in both
@@ -18,6 +19,7 @@ MONTHS = (
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_BIN = re.compile(r"\[\S+, \S+\)")
 _PERCENT = {"rate": PERCENT, "points": " points"}
 
 
@@ -243,13 +245,18 @@ def rows_and_clusters(n: int | None, clusters: int | None) -> str:
 
 
 def group_text(over: list[str] | None, group: Mapping[str, object] | None) -> str:
-    """Write the group of an address for people: ``sex = F, race missing``."""
+    """Write the group of an address for people: ``sex = F, race missing``; a value that holds a separator is quoted."""
     if group:
         return ", ".join(
-            f"{column} missing" if value is None else f"{column} = {'“”' if value == '' else scalar_text(value)}"
+            f"{column} missing" if value is None else f"{column} = {_quoted(scalar_text(value))}"
             for column, value in group.items()
         )
     return " and ".join(over or ())
+
+
+def _quoted(value: str) -> str:
+    """A value that could be taken for more than one, or for none, in quotation marks; a bin has brackets already."""
+    return f"“{value}”" if not value or (re.search("[,;=]", value) and not _BIN.fullmatch(value)) else value
 
 
 def scalar_text(value: object) -> str:

@@ -112,4 +112,4 @@ def _notes(metric: raikit.Metric) -> list[str]:
 
 def _named(groups: list[str]) -> str:
     more = f" and {len(groups) - 4} more" if len(groups) > 4 else ""
-    return ", ".join(groups[:4]) + more
+    return "; ".join(groups[:4]) + more

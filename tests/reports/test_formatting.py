@@ -94,3 +94,9 @@ def test_times_are_written_for_people_and_others_left_alone():
 def test_groups_name_the_missing_and_the_empty():
     assert fmt.group_text(["a", "b"], {"a": None, "b": ""}) == "a missing, b = “”"
     assert fmt.group_text(["sex", "race"], None) == "sex and race"
+
+
+def test_a_value_that_holds_a_separator_is_one_value():
+    group = {"region": "a,b", "age": "[-inf, 33)", "note": "x; y = 1", "odd": "[a, b), c)"}
+    said = "region = “a,b”, age = [-inf, 33), note = “x; y = 1”, odd = “[a, b), c)”"
+    assert fmt.group_text(list(group), group) == said

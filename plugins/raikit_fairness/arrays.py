@@ -91,11 +91,15 @@ def from_arrays(
     coded = {name: coded_column(columns[name]) for name in (*scope.sensitive, *scope.control)}
     clusters, names = coded_clusters_of(columns, scope.clusters)
     weighted = "weight" in frame
-    everyone = _rows(truth, prediction, weight, clusters, names, weighted, coded, scope, scores)
-    if task == "regression" or clusters:
+    rows = task == "regression" or bool(clusters)
+    everyone = None
+    if rows or scores is not None:
+        everyone = _rows(truth, prediction, weight, clusters, names, weighted, coded, scope, scores)
+    if rows:
+        assert everyone is not None
         return Source(task, classes, classes[-1] if classes else None, everyone, everyone if scores is not None else None)
     counted = _count(truth, prediction, weight if weighted else None, coded, len(classes), scope)
-    return Source(task, classes, classes[-1], counted, everyone if scores is not None else None)
+    return Source(task, classes, classes[-1], counted, everyone)
 
 
 def task_of(frame: pd.DataFrame, positive: Any) -> tuple[str, list[Any]]:

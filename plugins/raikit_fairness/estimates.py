@@ -58,7 +58,8 @@ class Draws:
 
         if self._normals is None or len(self._normals) < len(keep):  # more rows begin with the same ones
             self._normals = self.rng("normals").standard_normal((len(keep), self.draws), dtype=np.float32)
-        return self._normals[: len(keep)][keep]
+        found = self._normals[: len(keep)]
+        return found if keep.all() else found[keep]
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray, tail_of
 from raikit.stats.covariance import MIN_CLUSTERS, CovarianceResult, Scale, influence_covariance, rate_covariance
-from raikit.stats.gaps import Contrasts, Gap, max_t_p, simultaneous_critical
+from raikit.stats.gaps import Contrasts, Gap, max_t_p
 from raikit.stats.maxt import (
+    Errors,
     Family,
-    gaussian_noise,
     groups_and_rests,
-    independent_bound,
     pairs_and_rests,
+    simultaneous_critical,
     two_step,
 )
 from raikit.stats.mover import difference_limits, ratio_limits
@@ -246,8 +246,7 @@ def clustered_group_vs_rest(
     family = groups_and_rests(cov.sizes)
     quantities = _Quantities.of(cov, family)
     se = family.standard_errors(quantities.covariance)
-    noise = family.extend(gaussian_noise(cov.M, draws, rng, cov.df))
-    critical = simultaneous_critical(noise, family, se, level)
+    critical = simultaneous_critical(family, _errors(cov, cov.M, draws, rng), se, level)
     i, j = family.plus, family.minus
     df = np.minimum(np.maximum(cov.n_clusters - 1, 1), cov.df)
     low, high = _difference(quantities, i, j, _t(stdtr(cov.df, -critical), df), df)
@@ -422,12 +421,9 @@ class _Plan:
         values, covariance = (_logarithms(cov)) if log else (cov.rates, cov.M)
         extended = family.extend(values)
         se = family.standard_errors(family.extend_covariance(covariance))
-        own = gaussian_noise(covariance, draws, rng, cov.df)
-        noise = family.extend(own)
-        # groups of separate rows are independent, which saves looking at every draw
-        bound = independent_bound(family, np.sqrt(np.diag(covariance)), noise, se) if not cov.ways else None
-        found = two_step(family, extended[family.plus] - extended[family.minus], se, noise, alpha, cov.df, bound)
-        p = max_t_p(family, extended, se, noise, found.largest)
+        errors = _errors(cov, covariance, draws, rng)
+        found = two_step(family, extended[family.plus] - extended[family.minus], se, errors, alpha, cov.df)
+        p = max_t_p(family, extended, found)
         return cls(family, _Quantities.of(cov, family), se, found.value, found.full, p, cov.df, alpha)
 
     def least_favourable_se(self) -> float:
@@ -435,6 +431,13 @@ class _Plan:
         smallest = np.full(len(self.quantities.rates), np.inf)
         np.minimum.at(smallest, self.family.plus, self.se)
         return float(smallest[: len(self.family.sizes)].max())
+
+
+def _errors(cov: CovarianceResult, covariance: FloatArray, draws: int, rng: np.random.Generator) -> Errors:
+    """Draws of the groups' errors; groups of separate rows are independent."""
+    if cov.ways:
+        return Errors.gaussian(covariance, draws, rng, cov.df)
+    return Errors.independent(np.diag(covariance), draws, rng, df=cov.df)
 
 
 def _deciding(cov: CovarianceResult, strata: IntArray) -> BoolArray:

@@ -17,13 +17,12 @@ from numpy.typing import ArrayLike
 from raikit.stats._types import FloatArray, IntArray, counts, tail_of
 from raikit.stats.maxt import (
     Critical,
+    Errors,
     Family,
     Noise,
     groups_and_rests,
-    independent_bound,
-    independent_noise,
-    maxima,
     pairs_and_rests,
+    simultaneous_critical,
     two_step,
 )
 from raikit.stats.mover import difference_limits, ratio_limits
@@ -141,7 +140,7 @@ def odds_gap(
     smoothed = (table.x + 1) / (table.n + 2)
     variance = smoothed * (1 - smoothed) / (table.n + 2)
     family = pairs_and_rests(table.n, table.stratum)
-    critical, noise = _independent_critical(family, rates, variance, alpha, draws, rng, normals)
+    critical = _independent_critical(family, rates, variance, alpha, draws, rng, normals)
     low, high = _difference_ends(table, family, alpha, critical.value)
     contrasts = np.where(family.pairs, family.extend(rates)[family.plus] - family.extend(rates)[family.minus], -1.0)
     widest = int(np.argmax(contrasts))
@@ -150,7 +149,7 @@ def odds_gap(
         value=float(contrasts[widest]),
         low=low,
         high=high,
-        p_value=_any_difference_p(table, family, rates, variance, noise, rng),
+        p_value=_any_difference_p(table, family, rates, critical, rng),
         critical=critical.value,
         minimum_detectable=_detectable(family, table, critical.full),
         worst=table.index_in_stratum(worst),
@@ -202,11 +201,11 @@ def ratio(
     smoothed = (table.x + 0.5) / (table.n + 1)
     variance = (1 - smoothed) / (smoothed * (table.n + 1))
     family = pairs_and_rests(table.n, table.stratum)
-    critical, noise = _independent_critical(family, np.log(smoothed), variance, alpha, draws, rng, normals)
+    critical = _independent_critical(family, np.log(smoothed), variance, alpha, draws, rng, normals)
     low, high = _ratio_ends(table, family, alpha, critical.value)
     rates = table.x / table.n
     if p_value is None:
-        p_value = _any_difference_p(table, family, np.log(smoothed), variance, noise, rng)
+        p_value = _any_difference_p(table, family, np.log(smoothed), critical, rng)
     return Gap(
         value=float(rates.min() / rates.max()),
         low=low,
@@ -269,8 +268,7 @@ def group_vs_rest(
     family = groups_and_rests(trials)
     variance = smoothed * (1 - smoothed) / (trials + 2)
     se = family.standard_errors(family.extend_covariance(np.diag(variance)))
-    noise = family.extend(independent_noise(np.sqrt(variance), draws, rng, normals))
-    critical = simultaneous_critical(noise, family, se, level)
+    critical = simultaneous_critical(family, Errors.independent(variance, draws, rng, normals), se, level)
     everyone, total = np.append(events, events.sum() - events), np.append(trials, trials.sum() - trials)
     rates = everyone / total
     low, high = limits_at(everyone, total, _tail(critical))
@@ -320,15 +318,8 @@ def minimum_detectable(
     family = pairs_and_rests(table.n, table.stratum)
     pooled = table.pooled()
     variance = pooled * (1 - pooled) / table.n
-    critical, _ = _independent_critical(family, np.zeros(len(pooled)), variance, tail_of(level), draws, rng)
+    critical = _independent_critical(family, np.zeros(len(pooled)), variance, tail_of(level), draws, rng)
     return _detectable(family, table, critical.full)
-
-
-def simultaneous_critical(noise: Noise, family: Family, se: FloatArray, level: float) -> float:
-    """Two-sided max-t critical value: the `level` quantile of the largest absolute standardised error."""
-    plus, minus = np.append(family.plus, family.minus), np.append(family.minus, family.plus)
-    largest = maxima(noise, plus, minus, np.append(se, se), np.zeros(len(plus)))
-    return float(np.quantile(largest, level, method="higher"))
 
 
 @dataclass(frozen=True)
@@ -386,33 +377,26 @@ def _independent_critical(
     draws: int,
     rng: np.random.Generator,
     normals: Noise | None = None,
-) -> tuple[Critical, Noise]:
+) -> Critical:
     se = family.standard_errors(family.extend_covariance(np.diag(variance)))
-    deviation = np.sqrt(variance)
-    noise = family.extend(independent_noise(deviation, draws, rng, normals))
-    bound = independent_bound(family, deviation, noise, se)
     extended = family.extend(estimates)
-    return two_step(family, extended[family.plus] - extended[family.minus], se, noise, alpha, bound=bound), noise
+    errors = Errors.independent(variance, draws, rng, normals)
+    return two_step(family, extended[family.plus] - extended[family.minus], se, errors, alpha)
 
 
 def _any_difference_p(
-    table: _Table, family: Family, estimates: FloatArray, variance: FloatArray, noise: Noise, rng: np.random.Generator
+    table: _Table, family: Family, estimates: FloatArray, critical: Critical, rng: np.random.Generator
 ) -> float:
     """Permutation where rows can be exchanged; where counts are large or effective numbers, the draws' max-t."""
     if table.whole and not table.large:
-        return permutation_p_strata(table.as_strata(), noise.shape[1], rng)
-    se = family.standard_errors(family.extend_covariance(np.diag(variance)))
-    return max_t_p(family, family.extend(estimates), se, noise)
+        return permutation_p_strata(table.as_strata(), critical.maxima.draws, rng)
+    return max_t_p(family, family.extend(estimates), critical)
 
 
-def max_t_p(
-    family: Family, extended: FloatArray, se: FloatArray, noise: Noise, largest: Noise | None = None
-) -> float:
-    """p-value of "all contrasts are 0" by max-t: (1 + exceedances) / (1 + draws); `largest` if it is known already."""
-    observed = np.max((extended[family.plus] - extended[family.minus]) / se)
-    if largest is None:
-        largest = maxima(noise, family.plus, family.minus, se, np.zeros(len(se)))
-    return (1 + int(np.sum(largest >= observed))) / (1 + len(largest))
+def max_t_p(family: Family, extended: FloatArray, critical: Critical) -> float:
+    """p-value of "all contrasts are 0" by max-t, from the draws of a critical value."""
+    tail = critical.maxima
+    return tail.p_value(float(np.max((extended[family.plus] - extended[family.minus]) / tail.se)))
 
 
 def _difference_ends(table: _Table, family: Family, alpha: float, critical: float) -> tuple[float, float]:

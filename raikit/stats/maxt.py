@@ -13,7 +13,6 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from raikit.stats._types import AnyArray, BoolArray, FloatArray, IntArray
 Noise = NDArray[np.float32]
 _BLOCK = 1 << 19  # elements of a block of draws x contrasts: 2 MB, stays in the cache
 _ROUNDS = 12
+_ENOUGH = 400  # exceedances after which a large p-value is known well enough
 
 
 @dataclass(frozen=True)
@@ -94,48 +94,102 @@ def groups_and_rests(sizes: FloatArray) -> Family:
     return Family(sizes, np.zeros(k, dtype=np.int64), np.arange(k), np.arange(k), k + np.arange(k))
 
 
+def two_sided(family: Family) -> Family:
+    """Add every contrast in the other direction."""
+    plus, minus = np.append(family.plus, family.minus), np.append(family.minus, family.plus)
+    return Family(family.sizes, family.strata, family.rest_of, plus, minus)
+
+
 @dataclass(frozen=True)
-class Critical:
-    """Critical values of one family.
+class Errors:
+    """Joint draws of the errors of k groups; rests are pooled only for the draws that are looked at.
 
     Parameters
     ----------
-    value : float
-        After selection: what the lower end uses.
-    full : float
-        Without selection: what a test of "any difference" has to exceed; for minimum detectable gaps.
-    largest : ndarray, shape (draws,), or None
-        Each draw's maximum, where all of them were evaluated.
+    base : ndarray of float32, shape (k, draws)
+        Errors; with `deviation`, standardised errors of groups that are independent of each other.
+    deviation : ndarray, shape (k,), optional
     """
 
-    value: float
-    full: float
-    largest: Noise | None = field(default=None, compare=False, repr=False)
+    base: Noise
+    deviation: FloatArray | None = None
+
+    @classmethod
+    def gaussian(cls, covariance: FloatArray, draws: int, rng: np.random.Generator, df: float = np.inf) -> Errors:
+        """Draw Gaussian errors with a covariance, or multivariate t ones with a finite `df`."""
+        values, vectors = np.linalg.eigh(covariance)
+        root = (vectors * np.sqrt(np.maximum(values, 0.0))).astype(np.float32)
+        noise: Noise = root @ rng.standard_normal((len(covariance), draws), dtype=np.float32)
+        return cls(_divided(noise, df, rng))
+
+    @classmethod
+    def independent(
+        cls,
+        variance: FloatArray,
+        draws: int,
+        rng: np.random.Generator,
+        normals: Noise | None = None,
+        df: float = np.inf,
+    ) -> Errors:
+        """Draw errors of separate groups; `normals`, shape (k, draws), are standard ones that quantities may share."""
+        if normals is None:
+            normals = rng.standard_normal((len(variance), draws), dtype=np.float32)
+        return cls(_divided(normals, df, rng), np.maximum(np.sqrt(variance), 1e-12))
+
+    def at(self, family: Family, draws: AnyArray | slice = slice(None)) -> Noise:
+        """Errors of groups and rests in some of the draws, shape (k + r, chosen)."""
+        chosen = np.ascontiguousarray(self.base[:, draws])
+        if self.deviation is not None:
+            chosen = chosen * self.deviation.astype(np.float32)[:, None]
+        return np.asarray(family.extend(chosen))
+
+    def bound(self, family: Family) -> Noise | None:
+        """Upper bound of each draw's largest standardised contrast, without looking at contrasts; None if unknown.
+
+        Notes
+        -----
+        A standardised difference of independent errors is ``cos(t) g - sin(t) h`` of the standardised ones, at most
+        ``hypot(g, h)`` (Cauchy-Schwarz). Of a pair only the positive part of ``(g_i, -g_j)`` counts. A rest's own
+        standardised error is the stratum's weighted sum without one group, so at most a sum of two parts.
+        """
+        if self.deviation is None:
+            return None
+        bound = np.zeros(self.base.shape[1], dtype=np.float32)
+        for stratum in np.unique(family.strata):
+            members = np.flatnonzero(family.strata == stratum)
+            g = self.base if len(members) == len(self.base) else self.base[members]
+            up, down = g.max(axis=0), -g.min(axis=0)
+            if family.pairs.any():
+                np.maximum(bound, np.hypot(np.maximum(up, 0), np.maximum(down, 0)), out=bound)
+            if np.isin(family.rest_of, members).any():
+                largest = np.maximum(up, down)
+                share = family.sizes[members] * self.deviation[members]
+                np.maximum(bound, np.hypot(largest, _rest_bound(g, share, largest)), out=bound)
+        return bound * np.float32(1 + 1e-5)
 
 
-def gaussian_noise(covariance: FloatArray, draws: int, rng: np.random.Generator, df: float = np.inf) -> Noise:
-    """Draws of the estimates' errors, shape (k, draws): Gaussian, or multivariate t with a finite `df`."""
-    values, vectors = np.linalg.eigh(covariance)
-    root = (vectors * np.sqrt(np.maximum(values, 0.0))).astype(np.float32)
-    noise: Noise = root @ rng.standard_normal((len(covariance), draws), dtype=np.float32)
-    if np.isfinite(df):
-        noise /= np.sqrt(rng.chisquare(df, draws) / df).astype(np.float32)
-    return noise
+def _divided(noise: Noise, df: float, rng: np.random.Generator) -> Noise:
+    if not np.isfinite(df):
+        return noise
+    scale = np.sqrt(rng.chisquare(df, noise.shape[1]) / df).astype(np.float32)
+    return np.asarray(noise / scale)
 
 
-def independent_noise(
-    deviation: AnyArray, draws: int, rng: np.random.Generator, normals: Noise | None = None
-) -> Noise:
-    """Gaussian errors of separate groups, shape (k, draws).
-
-    Parameters
-    ----------
-    normals : ndarray of float32, shape (k, draws), optional
-        Standard normal draws to scale, which several quantities of the same groups may share.
-    """
-    if normals is None:
-        normals = rng.standard_normal((len(deviation), draws), dtype=np.float32)
-    return np.asarray(normals * deviation.astype(np.float32)[:, None])
+def _rest_bound(g: Noise, share: FloatArray, largest: Noise) -> Noise:
+    """Upper bound over groups of the standardised error of everybody else; exact for a group that outweighs them."""
+    total = float(share @ share)
+    others = np.sqrt(np.maximum(total - share**2, 1e-300))
+    together = np.abs(share.astype(np.float32) @ g)
+    heavy = share**2 > total / 2
+    bound = np.zeros_like(together)
+    for at in np.flatnonzero(heavy):
+        own = (share[at] * g[at] - share.astype(np.float32) @ g) / others[at]
+        bound = np.maximum(bound, np.abs(own)).astype(np.float32)
+    if not heavy.all():
+        light = ~heavy
+        reach = together * np.float32((1 / others[light]).max()) + largest * np.float32((share / others)[light].max())
+        bound = np.maximum(bound, reach)
+    return np.asarray(bound)
 
 
 def maxima(noise: Noise, plus: IntArray, minus: IntArray, se: FloatArray, shift: FloatArray) -> Noise:
@@ -155,14 +209,94 @@ def maxima(noise: Noise, plus: IntArray, minus: IntArray, se: FloatArray, shift:
     return best
 
 
+class Maxima:
+    """Largest standardised contrast of every draw, evaluated only where an upper bound leaves it open.
+
+    Parameters
+    ----------
+    family : Family
+    errors : Errors
+    se : ndarray, shape (c,)
+        Standard errors of the contrasts.
+    """
+
+    def __init__(self, family: Family, errors: Errors, se: FloatArray) -> None:
+        self.family, self.errors, self.se = family, errors, se
+        self.none = np.zeros(len(se))
+        bound = errors.bound(family)
+        self.exact = bound is None
+        self.bound = maxima(errors.at(family), family.plus, family.minus, se, self.none) if bound is None else bound
+        self._order: IntArray | None = None
+        self._blocks: dict[int, Noise] = {}
+
+    @property
+    def draws(self) -> int:
+        return len(self.bound)
+
+    @property
+    def order(self) -> IntArray:
+        """Draws from the largest bound on."""
+        if self._order is None:
+            self._order = np.argsort(-self.bound)
+        return self._order
+
+    def quantile(self, level: float, shift: FloatArray) -> float:
+        """Quantile of ``max_c [Z_c + shift_c]``, where some contrast has no shift."""
+        order = self.order
+        above = len(order) - int(np.ceil(level * len(order))) + 1  # the quantile is this many-th largest
+        # The contrast that set the candidate has no shift, so the quantile is above 0; what cannot reach 0 is left out.
+        live = np.flatnonzero(shift > -float(self.bound[order[0]]))
+        found: list[AnyArray] = []
+        step, start, value = max(2 * above, 256), 0, -np.inf
+        while start < len(order) and self.bound[order[start]] > value:
+            if start not in self._blocks:  # rounds of a two-step procedure look at the same draws
+                self._blocks[start] = self.errors.at(self.family, order[start : start + step])
+            found.append(self._largest(self._blocks[start], live, shift))
+            start += step
+            seen = np.concatenate(found)
+            if len(seen) >= above:
+                value = float(np.partition(seen, len(seen) - above)[len(seen) - above])
+        return value
+
+    def p_value(self, observed: float) -> float:
+        """Share of draws that reach `observed`, counted until 400 have (Besag and Clifford 1991)."""
+        exceeded, step = 0, 1_000
+        every = np.arange(len(self.se))
+        for start in range(0, self.draws, step):
+            open_ = start + np.flatnonzero(self.bound[start : start + step] >= observed)
+            if self.exact:
+                exceeded += len(open_)
+            elif len(open_):
+                block = self.errors.at(self.family, open_)
+                exceeded += int(np.sum(self._largest(block, every, self.none) >= observed))
+            if exceeded >= _ENOUGH:
+                return exceeded / min(start + step, self.draws)
+        return (1 + exceeded) / (1 + self.draws)
+
+    def _largest(self, block: Noise, live: IntArray, shift: FloatArray) -> AnyArray:
+        return maxima(block, self.family.plus[live], self.family.minus[live], self.se[live], shift[live])
+
+
+@dataclass(frozen=True)
+class Critical:
+    """Critical values of one family.
+
+    Parameters
+    ----------
+    value : float
+        After selection: what the lower end uses.
+    full : float
+        Without selection: what a test of "any difference" has to exceed; for minimum detectable gaps.
+    maxima : Maxima
+    """
+
+    value: float
+    full: float
+    maxima: Maxima = field(compare=False, repr=False)
+
+
 def two_step(
-    family: Family,
-    estimates: FloatArray,
-    se: FloatArray,
-    noise: Noise,
-    alpha: float,
-    df: float = np.inf,
-    bound: Noise | None = None,
+    family: Family, estimates: FloatArray, se: FloatArray, errors: Errors, alpha: float, df: float = np.inf
 ) -> Critical:
     """Critical value of the lower limit of the largest contrast.
 
@@ -171,16 +305,13 @@ def two_step(
     family : Family
         With c contrasts.
     estimates, se : ndarray, shape (c,)
-    noise : ndarray, shape (k + r, draws)
-        Errors of groups and rests, drawn jointly.
+    errors : Errors
+        Of the groups, drawn jointly.
     alpha : float
         Error probability of the lower end. A tenth of it is spent on finding contrasts that are surely not the
         largest; these then count for less.
     df : float
         Degrees of freedom of the draws.
-    bound : ndarray, shape (draws,), optional
-        An upper bound of each draw's maximum; draws are then evaluated only as far as the quantile needs, with the
-        same result.
 
     Returns
     -------
@@ -197,57 +328,16 @@ def two_step(
     beta = alpha / 10
     first_step = beta / len(se)
     z = -float(stdtrit(df, first_step)) if np.isfinite(df) else -float(ndtri(first_step))
-    tail = _Tail(noise, family, se, bound)
+    tail = Maxima(family, errors, se)
     full = critical = tail.quantile(1 - alpha + beta, np.zeros(len(se)))
     for _ in range(_ROUNDS):
         candidate = np.max(estimates - critical * se)
         previous, critical = critical, tail.quantile(1 - alpha + beta, np.minimum((estimates - candidate) / se + z, 0))
         if previous - critical < 1e-3:
             break
-    return Critical(critical, full, tail.bound if bound is None else None)
+    return Critical(critical, full, tail)
 
 
-class _Tail:
-    """Upper quantiles of the maxima, evaluating only the draws that can reach them."""
-
-    def __init__(self, noise: Noise, family: Family, se: FloatArray, bound: Noise | None) -> None:
-        self.noise, self.plus, self.minus, self.se = noise, family.plus, family.minus, se
-        self.bound = maxima(noise, self.plus, self.minus, se, np.zeros(len(se))) if bound is None else bound
-        self.order = np.argsort(-self.bound, kind="stable")
-
-    def quantile(self, level: float, shift: FloatArray) -> float:
-        order = self.order
-        above = len(order) - int(np.ceil(level * len(order))) + 1  # the quantile is this many-th largest
-        # The contrast that set the candidate has no shift, so the quantile is above 0; what cannot reach 0 is left out.
-        live = np.flatnonzero(shift > -float(self.bound[order[0]]))
-        found: list[AnyArray] = []
-        step, start, value = max(2 * above, 256), 0, -np.inf
-        while start < len(order) and self.bound[order[start]] > value:
-            draws = order[start : start + step]
-            block = np.ascontiguousarray(self.noise[:, draws])
-            found.append(maxima(block, self.plus[live], self.minus[live], self.se[live], shift[live]))
-            start += step
-            seen = np.concatenate(found)
-            if len(seen) >= above:
-                value = float(np.partition(seen, len(seen) - above)[len(seen) - above])
-        return value
-
-
-def independent_bound(family: Family, deviation: AnyArray, noise: Noise, se: FloatArray) -> Noise:
-    """Upper bound of each draw's maximum when groups are independent.
-
-    A pair's standardised error is ``cos(t) g_i - sin(t) g_j`` for some angle, at most the length of the positive
-    part of ``(g_i, -g_j)`` (Cauchy-Schwarz). Contrasts with rests are evaluated as they are.
-    """
-    k = len(deviation)
-    standard: Any = noise[:k] / np.maximum(deviation, 1e-12).astype(np.float32)[:, None]
-    bound = np.zeros(noise.shape[1], dtype=np.float32)
-    for stratum in np.unique(family.strata):
-        g = standard[family.strata == stratum]
-        up, down = np.maximum(g.max(axis=0), 0), np.maximum(-g.min(axis=0), 0)
-        np.maximum(bound, np.hypot(up, down), out=bound)
-    rests = ~family.pairs
-    if rests.any():
-        exact = maxima(noise, family.plus[rests], family.minus[rests], se[rests], np.zeros(int(rests.sum())))
-        np.maximum(bound, exact, out=bound)
-    return bound * np.float32(1 + 1e-5)
+def simultaneous_critical(family: Family, errors: Errors, se: FloatArray, level: float) -> float:
+    """Two-sided max-t critical value: the `level` quantile of the largest absolute standardised error."""
+    return Maxima(two_sided(family), errors, np.append(se, se)).quantile(level, np.zeros(2 * len(se)))

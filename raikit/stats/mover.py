@@ -85,7 +85,7 @@ def ratio_limits(
     a, b = np.asarray(p1, dtype=float), np.asarray(p2, dtype=float)
     lo1, hi1, lo2, hi2 = (np.asarray(v, dtype=float) for v in (l1, u1, l2, u2))
     r = np.asarray(correlation, dtype=float)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         first, second = lo1 * (2 * a - lo1), hi2 * (2 * b - hi2)
         middle = a * b - r * (a - lo1) * (hi2 - b)
         low = first / (middle + np.sqrt(np.maximum(middle**2 - first * second, 0.0)))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import studentized_range
 
 from raikit.stats import gap, group_vs_rest, minimum_detectable, odds_gap, permutation_p, ratio
-from raikit.stats.maxt import Family, gaussian_noise, independent_bound, maxima, pairs_and_rests, two_step
+from raikit.stats.maxt import Errors, Family, Maxima, maxima, pairs_and_rests, simultaneous_critical, two_step
 
 DRAWS = 2_000  # where the test is not about a tail
 
@@ -143,13 +143,18 @@ def test_evaluating_only_the_draws_that_matter_changes_no_critical_value(table, 
     x, n = (np.array(v, dtype=float) for v in table)
     variance = (x + 1) * (n - x + 1) / (n + 2) ** 3
     family = pairs_and_rests(n, np.zeros(len(n), dtype=int))
-    noise = family.extend(gaussian_noise(np.diag(variance), DRAWS, np.random.default_rng(seed)))
+    errors = Errors.independent(variance, DRAWS, np.random.default_rng(seed))
+    known = Errors(errors.base * errors.deviation.astype(np.float32)[:, None])  # the same, without a bound
     se = family.standard_errors(family.extend_covariance(np.diag(variance)))
     extended = family.extend(x / n)
     estimates = extended[family.plus] - extended[family.minus]
-    bound = independent_bound(family, np.sqrt(variance), noise, se)
-    assert np.all(bound >= maxima(noise, family.plus, family.minus, se, np.zeros(len(se))))
-    assert two_step(family, estimates, se, noise, 0.025, bound=bound) == two_step(family, estimates, se, noise, 0.025)
+    every = maxima(errors.at(family), family.plus, family.minus, se, np.zeros(len(se)))
+    assert np.all(errors.bound(family) >= every)
+    assert two_step(family, estimates, se, errors, 0.025) == two_step(family, estimates, se, known, 0.025)
+    quick, whole = Maxima(family, errors, se), Maxima(family, known, se)
+    for observed in np.quantile(every, [0.1, 0.9, 0.999]):
+        assert quick.p_value(observed) == whole.p_value(observed)
+    assert simultaneous_critical(family, errors, se, 0.95) == simultaneous_critical(family, known, se, 0.95)
 
 
 @settings(max_examples=20, deadline=None)
@@ -166,9 +171,9 @@ def test_rests_are_pooled_by_their_rows(table):
 def test_without_selection_the_critical_value_of_equal_groups_is_tukeys(k, rng):
     every = pairs_and_rests(np.ones(k), np.zeros(k, dtype=int))
     pairs = Family(every.sizes, every.strata, every.rest_of[:0], every.plus[every.pairs], every.minus[every.pairs])
-    noise = gaussian_noise(np.eye(k), 40_000, rng)
+    errors = Errors.gaussian(np.eye(k), 40_000, rng)
     se = pairs.standard_errors(np.eye(k))
-    full = two_step(pairs, np.zeros(len(se)), se, noise, 0.05).full
+    full = two_step(pairs, np.zeros(len(se)), se, errors, 0.05).full
     assert full == pytest.approx(studentized_range.ppf(0.955, k, np.inf) / np.sqrt(2), abs=0.03)
 
 

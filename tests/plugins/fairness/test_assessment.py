@@ -1,0 +1,231 @@
+"""One line on arrays or a file gives what an audit gives, and says in a sentence what it cannot use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from fairlearn import metrics as fl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+import raikit
+from raikit.testing import context, run_check
+from raikit_fairness import assess
+from raikit_fairness.check import Groups
+
+
+def people(n=600, seed=0):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"sex": rng.choice(["F", "M"], n), "race": rng.choice(["a", "b,c", "=", None], n)})
+    frame["y"] = rng.integers(0, 2, n)
+    frame["p"] = np.round(np.clip(rng.normal(0.35 + 0.3 * frame.y, 0.2), 0, 1), 3)
+    frame["yhat"] = (frame.p >= 0.5).astype(int)
+    return frame
+
+
+def value(found, metric, group, feature="sex", column="value"):
+    rows = found.by_group.query("metric == @metric and group == @group and feature == @feature")
+    return rows[column].item()
+
+
+def test_values_are_fairlearns_and_every_one_has_an_interval():
+    frame = people()
+    found = assess(frame.y, frame.yhat, sensitive_features=frame.sex, scores=frame.p)
+    expected = fl.MetricFrame(metrics=fl.selection_rate, y_true=frame.y, y_pred=frame.yhat, sensitive_features=frame.sex)
+    assert value(found, "selection_rate", "F") == pytest.approx(expected.by_group["F"], abs=1e-12)
+    rows = frame[frame.sex == "F"]
+    assert value(found, "roc_auc", "F") == pytest.approx(sk.roc_auc_score(rows.y, rows.p), abs=1e-12)
+    for table in (found.by_group, found.disparities):
+        defined = table[table.value.notna()]
+        assert (defined.low <= defined.value).all()
+        assert (defined.value <= defined.high).all()
+        assert defined.n.notna().all()
+        assert table[table.value.isna()].reason.notna().all()
+
+
+def test_a_notebook_and_an_audit_measure_the_same():
+    frame = people()
+    found = {metric.address("fairness"): metric for metric in
+             assess(frame.y, frame.yhat, sensitive_features=frame[["sex", "race"]], scores=frame.p, seed=3).metrics}
+    table = frame.rename(columns={"y": "target", "yhat": "prediction", "p": "score"})
+    ctx = context(table, sensitive=["sex", "race"], classes=[0, 1], seed=3)
+    audited = {metric.address("fairness"): metric for metric in run_check(Groups, ctx).metrics}
+    assert found.keys() == audited.keys()
+    for id, metric in audited.items():
+        for field in ("value", "low", "high", "p_value"):
+            mine, theirs = getattr(found[id], field), getattr(metric, field)
+            assert (mine is None) == (theirs is None), id
+            assert mine is None or mine == pytest.approx(theirs, rel=1e-9, abs=1e-12), (id, field)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_a_file_gives_what_its_arrays_give(tmp_path, suffix):
+    frame = people().assign(w=np.random.default_rng(1).integers(1, 4, 600), home=np.arange(600) // 3)
+    path = tmp_path / f"cases.{suffix}"
+    frame.to_parquet(path) if suffix == "parquet" else frame.to_csv(path, index=False)
+    columns = {"sensitive_features": ["sex", "race"], "scores": "p", "sample_weight": "w", "clusters": "home"}
+    counted = assess(path, target="y", prediction="yhat", **columns)
+    arrays = assess(frame.y, frame.yhat, sensitive_features=frame[["sex", "race"]], scores=frame.p,
+                    sample_weight=frame.w, clusters=frame.home.rename("home"))
+    both = counted.by_group.merge(arrays.by_group, on=["feature", "group", "metric"], suffixes=("", "_arrays"))
+    assert len(both) == len(arrays.by_group) == len(counted.by_group)
+    for column in ("value", "low", "high", "n", "n_clusters"):
+        assert both[column].astype(float).to_numpy() == pytest.approx(
+            both[f"{column}_arrays"].astype(float).to_numpy(), rel=1e-9, abs=1e-12, nan_ok=True)
+
+
+def test_scores_in_bins_are_off_by_less_than_they_say(tmp_path, monkeypatch):
+    from raikit_fairness import arrays
+
+    monkeypatch.setattr(arrays, "_EXACT_ROWS", 1_000)
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"sex": rng.choice(["F", "M"], 20_000), "target": rng.integers(0, 2, 20_000)})
+    frame["p"] = np.clip(rng.normal(0.4 + 0.2 * frame.target, 0.2), 0, 1)
+    frame.to_parquet(tmp_path / "x.parquet")
+    found = assess(tmp_path / "x.parquet", sensitive_features=["sex"], scores="p")
+    row = found.by_group.query("metric == 'roc_auc' and group == 'F'").iloc[0]
+    said = float(row.method.split("off by at most ")[1])
+    group = frame[frame.sex == "F"]
+    assert 0 < abs(row.value - sk.roc_auc_score(group.target, group.p)) <= said < 0.001
+    assert value(found, "mean_score", "F") == pytest.approx(group.p.mean(), abs=1e-12)
+
+
+@given(st.integers(0, 10_000), st.booleans(), st.booleans())
+@settings(max_examples=10, deadline=None)
+def test_the_order_of_rows_and_the_scale_of_weights_change_nothing(seed, weighted, clustered):
+    frame, rng = people(200, seed), np.random.default_rng(seed)
+    w, home = rng.random(200) + 0.1, rng.integers(0, 40, 200)
+
+    def measured(at, scale):
+        more = {"sample_weight": w[at] * scale} if weighted else {}
+        more |= {"clusters": home[at]} if clustered else {}
+        rows = frame.iloc[at]
+        return assess(rows.y, rows.yhat, sensitive_features=rows.sex, metrics=["accuracy", "f1"], **more).by_group
+
+    once, again = measured(np.arange(200), 1.0), measured(rng.permutation(200), 1e3)
+    for column in ("value", "low", "high"):
+        assert again[column].astype(float).to_numpy() == pytest.approx(once[column].astype(float).to_numpy(), rel=1e-7)
+
+
+def test_conditional_parity_compares_within_each_control_group():
+    rng = np.random.default_rng(0)
+    dept = rng.choice(["hard", "easy"], 4_000)
+    sex = np.where(rng.random(4_000) < np.where(dept == "hard", 0.8, 0.2), "F", "M")  # Simpson's: women apply to the hard
+    yhat = rng.random(4_000) < np.where(dept == "hard", 0.2, 0.6)
+    found = assess(yhat, yhat, sensitive_features=pd.Series(sex, name="sex"), control_features=pd.Series(dept, name="dept"),
+                   metrics=["selection_rate"])
+    gaps = found.disparities[found.disparities.group == ""].set_index("metric")
+    assert gaps.low["demographic_parity_difference"] > 0.1
+    for level in ("easy", "hard"):
+        assert gaps.low[f"demographic_parity_difference(given=dept={level})"] == 0
+
+
+def test_groups_are_compared_with_a_named_reference():
+    frame = people()
+    found = assess(frame.y, frame.yhat, sensitive_features=frame.race.rename("race"), reference={"race": "a"},
+                   metrics=["accuracy"])
+    rows = found.disparities.query("metric == 'accuracy_difference(to=a)'")
+    right = (frame.y == frame.yhat).groupby(frame.race.fillna("missing")).mean()
+    assert dict(zip(rows.group, rows.value, strict=True)) == pytest.approx(
+        {group: right[group] - right["a"] for group in ("=", "b,c", "missing")})
+
+
+def test_macro_and_one_against_rest_for_several_classes():
+    rng = np.random.default_rng(0)
+    y = rng.choice(["cat", "dog", "eel"], 400)
+    yhat = np.where(rng.random(400) < 0.7, y, rng.choice(["cat", "dog", "eel"], 400))
+    scores = rng.dirichlet(np.ones(3), 400) + 2 * np.eye(3)[np.searchsorted(["cat", "dog", "eel"], yhat)]
+    scores /= scores.sum(axis=1, keepdims=True)
+    sex = rng.choice(["F", "M"], 400)
+    found = assess(y, yhat, sensitive_features=sex, scores=scores)
+    rows = sex == "F"
+    for metric, expected in {
+        "f1(average=macro)": sk.f1_score(y[rows], yhat[rows], average="macro"),
+        "balanced_accuracy": sk.balanced_accuracy_score(y[rows], yhat[rows]),
+        "roc_auc": sk.roc_auc_score(y[rows], scores[rows], multi_class="ovr"),
+        "log_loss": sk.log_loss(y[rows], scores[rows], labels=["cat", "dog", "eel"]),
+        "precision(class=dog)": sk.precision_score(y[rows] == "dog", yhat[rows] == "dog"),
+    }.items():
+        assert value(found, metric, "F", "sensitive_feature") == pytest.approx(expected, abs=1e-12)
+
+
+def test_errors_of_numbers_by_group():
+    rng = np.random.default_rng(0)
+    y, sex = rng.normal(size=300), rng.choice(["F", "M"], 300)
+    yhat = y + rng.normal(size=300)
+    found = assess(y, yhat, sensitive_features=sex)
+    rows = sex == "F"
+    for metric, expected in {
+        "mean_absolute_error": sk.mean_absolute_error(y[rows], yhat[rows]),
+        "root_mean_squared_error": sk.root_mean_squared_error(y[rows], yhat[rows]),
+        "mean_signed_error": np.mean(yhat[rows] - y[rows]),
+    }.items():
+        assert value(found, metric, "F", "sensitive_feature") == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"y_pred": [1, 0]}, "y_prediction has 2 rows; y_true has 4"),
+        ({"scores": [0.1, np.nan, 0.2, 0.3]}, "scores: row 1 is no number"),
+        ({"sample_weight": [1, -1, 1, 1]}, "sample_weight: row 1 is negative"),
+        ({"sample_weight": [0, 0, 0, 0]}, "every weight is zero"),
+        ({"sample_weight": [1, np.inf, 1, 1]}, "sample_weight: row 1 is no number"),
+        ({"y_true": ["n", "y", "n", "y"], "y_pred": ["n", "y", "n", "y"]}, "positive: name the positive class"),
+        ({"y_true": [1, None, 0, 1]}, "y_true: row 1 is missing"),
+        ({"positive": 7}, "positive: 7 is none of the labels 0, 1"),
+        ({"metrics": ["f2"]}, "no metric is called 'f2'"),
+        ({"confidence": 95}, "confidence must lie between 0.5 and 1"),
+        ({"max_groups": 2, "sensitive_features": list("abcd")}, "has 4 groups, over the 2 of max_groups"),
+        ({"y_pred": None}, "y_pred: give predictions or scores"),
+        ({"reference": {"sensitive_feature": "z"}}, "has no group 'z'"),
+    ],
+)
+def test_what_cannot_be_used_is_named_in_a_sentence(changes, says):
+    arguments = {"y_true": [1, 0, 1, 0], "y_pred": [1, 0, 0, 0], "sensitive_features": list("abab"), **changes}
+    with pytest.raises((raikit.DataError, raikit.ConfigError), match=says):
+        assess(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [({"target": "yy"}, "no column 'yy' in cases.csv"), ({"sensitive_features": ["sx"]}, "no column 'sx'")],
+)
+def test_a_column_that_a_file_lacks_is_named(tmp_path, columns, says):
+    people(50).to_csv(tmp_path / "cases.csv", index=False)
+    with pytest.raises(raikit.DataError, match=says):
+        assess(tmp_path / "cases.csv", **{"target": "y", "prediction": "yhat", "sensitive_features": ["sex"], **columns})
+    with pytest.raises(raikit.DataError, match="no such file"):
+        assess(tmp_path / "nothing.csv", sensitive_features=["sex"])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("y", [[0, 0, 0, 0, 0], [1, 1, 1, 1, 1], [1, 0, 1, 0, 0]])
+def test_hopeless_data_are_undefined_with_a_reason_and_no_warning(y):
+    found = assess(y, [0, 0, 1, 0, 0], sensitive_features=["a", "a", "b", "b", "c"], scores=[0.1, 0.2, 0.9, 0.3, 0.5])
+    undefined = found.by_group[found.by_group.value.isna()]
+    assert len(undefined)
+    assert undefined.reason.str.contains("in sensitive_feature=").all()
+    kept = found.by_group[found.by_group.value.notna()]
+    assert (kept.low <= kept.value).all()
+
+
+def test_an_assessment_draws_itself_and_escapes_what_it_shows():
+    frame = people()
+    hostile = frame.sex.replace("F", "<script>x</script>").rename("<b>sex")
+    found = assess(frame.y, frame.yhat, sensitive_features=hostile)
+    html = found._repr_html_()
+    assert "<svg" in html
+    assert "<script>x" not in html
+    assert "<b>sex" not in html
+    assert "demographic_parity_difference" in repr(found)
+
+
+def test_importing_the_plugin_for_the_notebook_costs_nothing_heavy():
+    code = "import sys, raikit_fairness; raikit_fairness.__all__; print([m for m in ('numpy','pandas','duckdb') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -14,7 +14,13 @@ NAME = "manifest.json"
 
 
 def write(folder: Path, facts: dict[str, Any], leaving_out: Path) -> None:
-    """Hash every file below `folder` but not below `leaving_out`, and write the manifest with `facts` (versions, seeds …)."""
+    """Hash every file below `folder` but not below `leaving_out`, and write the manifest with `facts` (versions, seeds …).
+
+    Empty folders, which no manifest names, are removed.
+    """
+    for path in _empty_folders(folder):
+        if not path.is_relative_to(leaving_out):
+            path.rmdir()
     kept = [path for path in _files(folder) if not path.is_relative_to(leaving_out)]
     files = {path.relative_to(folder).as_posix(): sha256(path) for path in kept}
     write_text(folder / NAME, _text({**facts, "files": files}))
@@ -55,7 +61,8 @@ def verify(folder: Path) -> list[str]:
     Returns
     -------
     list of str
-        One sentence for each file that changed, is missing or was added; empty if all is as it was written.
+        One sentence for each file that changed, is missing or was added, or each added folder; empty if all is as it was
+        written.
     """
     content = read(folder)
     problems = []
@@ -65,10 +72,20 @@ def verify(folder: Path) -> list[str]:
     for name, digest in sorted(content["files"].items()):
         if name not in there:
             problems.append(f"{name} is missing")
+        elif there[name].is_symlink():
+            problems.append(f"{name} was changed into a link")
         elif sha256(there[name]) != digest:
             problems.append(f"{name} was changed")
     problems += [f"{name} was added" for name in sorted(there.keys() - content["files"].keys())]
+    problems += [f"the empty folder {path.relative_to(folder).as_posix()} was added" for path in _empty_folders(folder)]
     return problems
+
+
+def _empty_folders(folder: Path) -> list[Path]:
+    """Folders that hold no file, those inside before those around them."""
+    held = {parent for path in _files(folder) for parent in path.parents}
+    folders = (path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())
+    return sorted((path for path in folders if path not in held), reverse=True)
 
 
 def _files(folder: Path) -> list[Path]:

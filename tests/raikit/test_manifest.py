@@ -43,6 +43,22 @@ def test_a_missing_and_an_added_file_show(run):
     assert manifest.verify(run) == ["audit.json is missing", ".hidden was added", "link was added"]
 
 
+def test_a_file_that_became_a_link_shows_even_to_the_same_bytes(run, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "audit.json"
+    (run / "audit.json").rename(elsewhere)
+    (run / "audit.json").symlink_to(elsewhere)
+    assert manifest.verify(run) == ["audit.json was changed into a link"]
+
+
+def test_an_empty_folder_shows_and_none_is_sealed_in(run):
+    (run / "artifacts" / "more").mkdir()
+    assert manifest.verify(run) == ["the empty folder artifacts/more was added"]
+    (run / "artifacts" / "more" / "still").mkdir()
+    manifest.write(run, {}, leaving_out=run / ".work")
+    assert manifest.verify(run) == []
+    assert not (run / "artifacts" / "more").exists()
+
+
 def test_updating_one_file_does_not_launder_another(run):
     (run / "audit.json").write_text("{ }")
     (run / "report.html").write_text("new")

@@ -94,13 +94,27 @@ def prepare(request: Request) -> Plan:
             ("model", "load", "kind"), f"no loader is called {load_kind!r}.{hint} Known: {listed(registry.loaders)}."
         )
     formats = list(request.formats if request.formats is not None else config.audit.formats)
+    refuse_unknown_formats(registry, formats, request.formats is not None)
+    return Plan(request, config, registry, checks, formats)
+
+
+def refuse_unknown_formats(registry: Registry, formats: Sequence[str], by_option: bool) -> None:
+    """Stop if a format is nobody's, or if ``--formats`` names none.
+
+    Raises
+    ------
+    ConfigError
+        With the nearest name.
+    """
+    where = "--formats" if by_option else "formats"
+    if by_option and not formats:
+        raise ConfigError(f"--formats: name at least one of {listed(registry.formats)}.")
     for name in formats:
         if name not in registry.formats:
             raise ConfigError(
-                f"formats: no report format is called {name!r}.{nearest(name, registry.formats)} "
+                f"{where}: no report format is called {name!r}.{nearest(name, registry.formats)} "
                 f"Known: {listed(registry.formats)}."
             )
-    return Plan(request, config, registry, checks, formats)
 
 
 def open_data(plan: Plan) -> Dataset:

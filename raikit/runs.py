@@ -167,16 +167,30 @@ def compare_states(before: dict[str, Any], now: dict[str, Any], folder: Path) ->
         old, new = before.get(key), now.get(key)
         if old == new:
             continue
-        if isinstance(old, dict) and isinstance(new, dict):
-            part = next(name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name))
-            key, old, new = f"{key}.{part}", old.get(part), new.get(part)
+        key, old, new = _first_difference(key, old, new)
         raise RunError(
             f"--resume {folder}: {key} differs from the interrupted run ({_short(old)} then, {_short(new)} now); "
             "start a new run in another --out."
         )
 
 
+def _first_difference(key: str, old: Any, new: Any) -> tuple[str, Any, Any]:
+    """Go down to the first value that differs, in mappings by key and in lists of one length by place."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        part: Any = next(name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name))
+        return _first_difference(f"{key}.{part}", old.get(part), new.get(part))
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        part = next(at for at, pair in enumerate(zip(old, new, strict=True)) if pair[0] != pair[1])
+        return _first_difference(f"{key}.{part}", old[part], new[part])
+    return key, old, new
+
+
 def _short(value: Any) -> str:
+    """A value in a few words: none, how many entries it has, or a text cut at 60 characters."""
+    if value is None:
+        return "none"
+    if isinstance(value, dict | list):
+        return f"{len(value)} {'entry' if len(value) == 1 else 'entries'}" if value else "none"
     text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -266,12 +280,14 @@ def load_run(path: str | Path) -> Run:
         content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunError(f"{folder}: there is no {RECORD}, so this is no run of raikit.") from None
-    except (OSError, ValueError) as error:
-        raise RunError(f"{folder / RECORD}: {error}.") from None
+    except OSError as error:
+        raise RunError(f"{folder / RECORD}: {error.strerror or error}.") from None
+    except ValueError:
+        raise RunError(f"{folder / RECORD}: this is no record of an audit, or it was changed.") from None
     version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != SCHEMA_VERSION:
+    if version is not None and version != SCHEMA_VERSION:
         raise RunError(f"{folder / RECORD}: schema version {version!r}; this raikit reads {SCHEMA_VERSION!r}.")
     try:
         return Run(folder, Record.model_validate(content))
-    except ValueError as error:
-        raise RunError(f"{folder / RECORD}: {str(error).splitlines()[0]}.") from None
+    except ValueError:
+        raise RunError(f"{folder / RECORD}: this is no record of an audit, or it was changed.") from None

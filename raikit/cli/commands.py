@@ -11,7 +11,7 @@ from typing import Any
 from raikit import audit as stages
 from raikit.cli.show import show_gate, show_outcome
 from raikit.console import Console
-from raikit.errors import ConfigError, RunError, listed, nearest
+from raikit.errors import ConfigError, RunError, listed
 from raikit.files import write_text
 from raikit.runs import default_place
 
@@ -158,12 +158,7 @@ def report(folder: Path, formats: list[str] | None) -> int:
     names = (
         formats if formats is not None else json.loads(record.provenance.config).get("formats", ["html", "json", "md"])
     )
-    for name in names:
-        if name not in registry.formats:
-            raise ConfigError(
-                f"--formats: no report format is called {name!r}.{nearest(name, registry.formats)} "
-                f"Known: {listed(registry.formats)}."
-            )
+    stages.refuse_unknown_formats(registry, names, formats is not None)
     written, complaints = stages.write_reports(registry, names, record, folder)
     manifest.update(folder, [path for path in written if path.name != "audit.json"])
     for path in written:

@@ -283,11 +283,11 @@ def load_run(path: str | Path) -> Run:
     except OSError as error:
         raise RunError(f"{folder / RECORD}: {error.strerror or error}.") from None
     except ValueError:
-        raise RunError(f"{folder / RECORD}: this is no record of an audit, or it was changed.") from None
+        content = None
     version = content.get("schema_version") if isinstance(content, dict) else None
-    if version is not None and version != SCHEMA_VERSION:
+    if version not in (None, SCHEMA_VERSION):
         raise RunError(f"{folder / RECORD}: schema version {version!r}; this raikit reads {SCHEMA_VERSION!r}.")
     try:
-        return Run(folder, Record.model_validate(content))
+        return Run(folder, Record.model_validate(content if version else None))
     except ValueError:
         raise RunError(f"{folder / RECORD}: this is no record of an audit, or it was changed.") from None

@@ -50,6 +50,13 @@ if TYPE_CHECKING:
     from raikit.stats.rates import clopper_pearson as clopper_pearson
     from raikit.stats.rates import effective_counts as effective_counts
     from raikit.stats.rates import simultaneous_rates as simultaneous_rates
+    from raikit.stats.search import Certificate as Certificate
+    from raikit.stats.search import Flagged as Flagged
+    from raikit.stats.search import certificate as certificate
+    from raikit.stats.search import excess_p as excess_p
+    from raikit.stats.search import worse_than_rest as worse_than_rest
+    from raikit.stats.subgroups import Subgroups as Subgroups
+    from raikit.stats.subgroups import subgroup_rates as subgroup_rates
 
 _HOMES = {
     "calibration": "CalibrationError calibration_error equal_bins",
@@ -65,6 +72,8 @@ _HOMES = {
     "multiplicity": "benjamini_hochberg holm",
     "planning": "rows_needed",
     "rates": "RateIntervals clopper_pearson effective_counts simultaneous_rates",
+    "search": "Certificate Flagged certificate excess_p worse_than_rest",
+    "subgroups": "Subgroups subgroup_rates",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 __all__ = sorted(_HOME)

@@ -13,9 +13,10 @@ from raikit.data.dataset import Dataset
 from raikit.init import write_config
 
 ROWS = 60
+# a blank name is none: init takes such a column for row numbers
 names = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=12
-) | st.sampled_from(
+).filter(str.strip) | st.sampled_from(
     [
         "no",
         "y",

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from raikit.stats._types import AnyArray, BoolArray, FloatArray, IntArray
 
 Noise = NDArray[np.float32]
-_BLOCK = 1 << 19  # elements of a block of draws x contrasts: 2 MB, stays in the cache
+_BLOCK = 1 << 17  # elements of a block of draws x contrasts: half a MB, stays in the cache
 _ROUNDS = 12
 _ENOUGH = 400  # exceedances after which a large p-value is known well enough
 
@@ -198,13 +198,17 @@ def maxima(noise: Noise, plus: IntArray, minus: IntArray, se: FloatArray, shift:
     best = np.full(draws, -np.inf, dtype=np.float32)
     scale = (1 / se).astype(np.float32)[:, None]
     offset = shift.astype(np.float32)[:, None]
+    shifted = bool(np.any(shift))
     step = max(1, _BLOCK // max(draws, 1))
+    first, second = (np.empty((min(step, len(plus)), draws), dtype=np.float32) for _ in range(2))
     for start in range(0, len(plus), step):
         part = slice(start, start + step)
-        block = noise[plus[part]]
-        block -= noise[minus[part]]
+        rows = len(plus[part])
+        block = np.take(noise, plus[part], axis=0, out=first[:rows], mode="clip")
+        block -= np.take(noise, minus[part], axis=0, out=second[:rows], mode="clip")
         block *= scale[part]
-        block += offset[part]
+        if shifted:
+            block += offset[part]
         np.maximum(best, block.max(axis=0), out=best)
     return best
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import raikit
-from raikit_fairness.cells import Cells, Coded, coded_clusters, coded_column, crossed, features_of
+from raikit_fairness.cells import Cells, Coded, coded_clusters, coded_column, crossed, features_of, ranks_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,7 +190,7 @@ def _rows(
     import numpy as np
 
     return Cells(truth, prediction, np.ones(len(truth), dtype=np.int64), weight, weight**2, clusters, names, weighted,
-                 *_features(coded, scope), scores)
+                 *_features(coded, scope), scores, ranks_of(scores))
 
 
 def _features(coded: dict[str, Coded], scope: Scope) -> tuple[list[Any], Any]:
@@ -309,7 +309,8 @@ def _cells_of(
     coded = {name[3:]: coded_column(frame[name]) for name in by if name[3:] in (*scope.sensitive, *scope.control)}
     clusters, _ = coded_clusters(frame, [f"by.{name}" for name in scope.clusters])
     return Cells(_coded(frame["truth"], classes), _coded(frame["prediction"], classes), n, w, w2, clusters,
-                 list(scope.clusters)[: len(clusters)], columns.weight is not None, *_features(coded, scope), scores)
+                 list(scope.clusters)[: len(clusters)], columns.weight is not None, *_features(coded, scope), scores,
+                 ranks_of(scores))
 
 
 class _Table:

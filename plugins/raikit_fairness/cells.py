@@ -54,6 +54,8 @@ class Feature:
         """Positions of the cells or rows of each group."""
         import numpy as np
 
+        if self.k <= 2:
+            return [np.flatnonzero(self.code == at) for at in range(self.k)]
         order = np.argsort(self.code, kind="stable")
         starts = np.searchsorted(self.code[order], np.arange(self.k + 1))
         return [order[starts[at] : starts[at + 1]] for at in range(self.k)]
@@ -96,6 +98,8 @@ class Cells:
         What groups are compared within.
     scores : ndarray, shape (m,) or (m, k), or None
         Of the positive class, or of every class.
+    ranks : ndarray of int, as `scores`
+        Ordered as the scores are, ties equal: sorting is done once for all groups.
     """
 
     truth: Any
@@ -109,6 +113,7 @@ class Cells:
     features: list[Feature] = field(default_factory=list)
     control: Feature | None = None
     scores: FloatArray | None = None
+    ranks: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self.n)
@@ -125,6 +130,7 @@ class Cells:
             self, truth=self.truth[rows], prediction=self.prediction[rows], n=self.n[rows], w=self.w[rows],
             w2=self.w2[rows], clusters=[codes[rows] for codes in self.clusters], features=[], control=None,
             scores=None if self.scores is None else self.scores[rows],
+            ranks=None if self.ranks is None else self.ranks[rows],
         )
 
 
@@ -195,7 +201,18 @@ def _cells(
         scores = scores[:, 0]
     return Cells(truth, prediction, *counts, clusters, names, ctx.weight is not None,
                  features_of(coded, intersections, max_groups),
-                 crossed(tuple(control), held, max_groups) if held else None, scores)
+                 crossed(tuple(control), held, max_groups) if held else None, scores, ranks_of(scores))
+
+
+def ranks_of(scores: FloatArray | None) -> IntArray | None:
+    """Dense ranks of scores, column by column."""
+    import numpy as np
+
+    if scores is None:
+        return None
+    if scores.ndim == 1:
+        return np.asarray(np.unique(scores, return_inverse=True)[1], dtype=np.int64).reshape(-1)
+    return np.column_stack([np.unique(column, return_inverse=True)[1] for column in scores.T]).astype(np.int64)
 
 
 def positions(values: pd.Series[Any], classes: Sequence[Any]) -> IntArray:

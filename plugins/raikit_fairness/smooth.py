@@ -31,11 +31,14 @@ class Kind:
     bounds : (float, float)
     support : callable or None
         From a group's cells to the rows that its value rests on; None: all rows.
+    linear : bool
+        Whether several groups' value is the weighted mean of theirs.
     """
 
     scale: Scale = "proportion"
     bounds: tuple[float, float] = (0.0, 1.0)
     support: Callable[[Cells], int] | None = None
+    linear: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,13 @@ class Smooth(Clustered):
         return replace(found, effective_n=np.asarray(effective))
 
     def versus_rest(self, keep: BoolArray, settings: Settings, draws: Draws) -> Contrasts:
-        """Each group against all other kept ones: their value is asked for anew, since it is no mean of theirs."""
+        """Each group against all other kept ones; unless it is a mean of theirs, their value is asked for anew."""
         import numpy as np
 
         from raikit import stats
 
+        if self.kind.linear:
+            return super().versus_rest(keep, settings, draws)
         kept = np.flatnonzero(keep)
         level = 1 - (1 - settings.level) / len(kept)
         code = self.feature.code
@@ -198,6 +203,11 @@ def _score(cells: Cells, positive: int) -> FloatArray:
     return cells.scores if cells.scores.ndim == 1 else cells.scores[:, positive]
 
 
+def _rank(cells: Cells, positive: int) -> IntArray:
+    assert cells.ranks is not None
+    return cells.ranks if cells.ranks.ndim == 1 else cells.ranks[:, positive]
+
+
 def roc_auc(positive: int) -> Functional:
     """Area under the ROC curve of one class against the others; undefined where either is missing."""
 
@@ -215,7 +225,7 @@ def _roc_auc(cells: Cells, positive: int) -> tuple[float, FloatArray]:
     truth = cells.truth == positive
     if truth.all() or not truth.any():
         return float("nan"), np.zeros(len(cells))
-    return stats.auc_influence(truth, _score(cells, positive), cells.w)
+    return stats.auc_influence(truth, _rank(cells, positive), cells.w)
 
 
 def macro_roc_auc(classes: int) -> Functional:
@@ -238,7 +248,7 @@ def average_precision(positive: int) -> Functional:
         truth = cells.truth == positive
         if not truth.any():
             return float("nan"), np.zeros(len(cells))
-        return stats.average_precision_influence(truth, _score(cells, positive), cells.w)
+        return stats.average_precision_influence(truth, _rank(cells, positive), cells.w)
 
     return functional
 

@@ -147,7 +147,7 @@ def _of_scores(view: View, rows: Cells, feature: Feature, draws: Draws) -> dict[
     auc = smooth.macro_roc_auc(view.classes) if several else smooth.roc_auc(view.at)
     pairs = Kind() if several else Kind(support=smooth.scarcer_class(view.at))
     ap, hits = smooth.average_precision(view.at), Kind(support=smooth.rows_of_class(view.at))
-    squares = Kind("positive", (0.0, 2.0)) if several else Kind()
+    squares = Kind("positive", (0.0, 2.0), linear=True) if several else Kind(linear=True)
 
     def of(functional: Any, kind: Kind, name: str) -> Callable[[], Estimates]:
         return lambda: smooth.smooth(rows, feature, functional, kind, f"{key}{name}")
@@ -155,8 +155,8 @@ def _of_scores(view: View, rows: Cells, feature: Feature, draws: Draws) -> dict[
     return {
         "roc_auc": of(auc, pairs, "roc_auc"),
         "average_precision": of(ap, hits, "average_precision"),
-        "mean_score": of(smooth.mean(score), Kind(), "mean_score"),
-        "log_loss": of(smooth.mean(smooth.log_losses), Kind("positive", (0.0, _MOST_NATS)), "log_loss"),
+        "mean_score": of(smooth.mean(score), Kind(linear=True), "mean_score"),
+        "log_loss": of(smooth.mean(smooth.log_losses), Kind("positive", (0.0, _MOST_NATS), linear=True), "log_loss"),
         "brier_score": of(smooth.mean(smooth.squared_distances), squares, "brier_score"),
         "expected_calibration_error": lambda: calibrated(rows, feature, view.at, draws),
     }
@@ -168,7 +168,7 @@ def _regression(rows: Cells, feature: Feature) -> dict[str, Callable[[], Estimat
 
     reach = float(np.ptp(np.concatenate([rows.prediction, rows.truth]))) if len(rows) else 0.0
     span = (float(rows.prediction.min(initial=np.inf)), float(rows.prediction.max(initial=-np.inf)))
-    positive, signed = Kind("positive", (0.0, reach)), Kind("real", (-reach, reach))
+    positive, signed = Kind("positive", (0.0, reach)), Kind("real", (-reach, reach), linear=True)
 
     def of(functional: Any, kind: Kind, name: str) -> Callable[[], Estimates]:
         return lambda: smooth.smooth(rows, feature, functional, kind, name)
@@ -177,8 +177,8 @@ def _regression(rows: Cells, feature: Feature) -> dict[str, Callable[[], Estimat
         return part.prediction - part.truth
 
     return {
-        "mean_absolute_error": of(smooth.mean(lambda part: np.abs(error(part))), positive, "mean_absolute_error"),
+        "mean_absolute_error": of(smooth.mean(lambda part: np.abs(error(part))), replace(positive, linear=True), "mean_absolute_error"),
         "root_mean_squared_error": of(smooth.root_mean(lambda part: error(part) ** 2), positive, "root_mean_squared_error"),
         "mean_signed_error": of(smooth.mean(error), signed, "mean_signed_error"),
-        "mean_prediction": of(smooth.mean(lambda part: part.prediction), Kind("real", span), "mean_prediction"),
+        "mean_prediction": of(smooth.mean(lambda part: part.prediction), Kind("real", span, linear=True), "mean_prediction"),
     }

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from raikit.stats._types import FloatArray, IntArray, tail_of
+from raikit.stats._types import AnyArray, FloatArray, IntArray, tail_of
 from raikit.stats.covariance import (
     MIN_CLUSTERS,
     CovarianceResult,
@@ -110,7 +110,7 @@ def auc_interval(
     ----------
     y : array_like of {0, 1}, shape (n,)
     score : array_like, shape (n,)
-        Ties count half.
+        Ties count half. Whole numbers are taken as ranks from 0, which saves sorting them.
     weight : array_like, shape (n,), optional
     clusters : sequence of array_like of int, each shape (n,)
         None, one or two columns.
@@ -193,10 +193,10 @@ def average_precision_influence(
     ``AP = sum_i w_i y_i P(s_i) / sum_i w_i y_i`` with P the precision among rows scored at least s_i. A row changes
     it as one of those that are averaged and, being at or above their threshold, as part of others' precision.
     """
-    truth, scores = np.asarray(y, dtype=float), np.asarray(score, dtype=float)
+    truth, scores = np.asarray(y, dtype=float), np.asarray(score)
     w = np.ones(len(scores)) if weight is None else np.asarray(weight, dtype=float)
-    thresholds, place = np.unique(-scores, return_inverse=True)
-    k = len(thresholds)
+    upwards, k = _levels(scores)
+    place = k - 1 - upwards
     positives = np.bincount(place, w * truth, minlength=k)
     hits, above = np.cumsum(positives), np.cumsum(np.bincount(place, w, minlength=k))
     total = hits[-1]
@@ -221,14 +221,22 @@ def _truth_and_weight(y: ArrayLike, weight: ArrayLike | None) -> tuple[FloatArra
 
 
 def _auc(truth: FloatArray, score: FloatArray, w: FloatArray) -> tuple[float, FloatArray, float]:
-    levels, place = np.unique(score, return_inverse=True)
-    positive, negative = (np.bincount(place, w * side, minlength=len(levels)) for side in (truth, 1 - truth))
+    place, levels = _levels(score)
+    positive, negative = (np.bincount(place, w * side, minlength=levels) for side in (truth, 1 - truth))
     w1, w0 = positive.sum(), negative.sum()
     below = (np.cumsum(negative) - negative / 2) / w0  # share of negatives below a score, ties half
     above = 1 - (np.cumsum(positive) - positive / 2) / w1
     value = float(positive @ below / w1)
     influence = np.where(truth == 1, w * (below[place] - value) / w1, w * (above[place] - value) / w0)
     return value, influence, float(w.sum() ** 2 / (w**2).sum())
+
+
+def _levels(score: AnyArray) -> tuple[IntArray, int]:
+    """Rank of each score from 0, and how many ranks there may be."""
+    if score.dtype.kind in "iu" and score.min(initial=0) >= 0 and score.max(initial=0) < 1 << 27:
+        return np.asarray(score, dtype=np.int64), int(score.max(initial=-1)) + 1
+    levels, place = np.unique(score, return_inverse=True)
+    return place.reshape(-1), len(levels)
 
 
 def _delong(influence: FloatArray, truth: FloatArray) -> float:

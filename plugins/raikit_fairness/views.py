@@ -168,7 +168,8 @@ def _regression(rows: Cells, feature: Feature) -> dict[str, Callable[[], Estimat
 
     reach = float(np.ptp(np.concatenate([rows.prediction, rows.truth]))) if len(rows) else 0.0
     span = (float(rows.prediction.min(initial=np.inf)), float(rows.prediction.max(initial=-np.inf)))
-    positive, signed = Kind("positive", (0.0, reach)), Kind("real", (-reach, reach), linear=True)
+    absolute, squared = Kind("positive", (0.0, reach), linear=True), Kind("positive", (0.0, reach))
+    signed, plain = (Kind("real", bounds, linear=True) for bounds in ((-reach, reach), span))
 
     def of(functional: Any, kind: Kind, name: str) -> Callable[[], Estimates]:
         return lambda: smooth.smooth(rows, feature, functional, kind, name)
@@ -177,8 +178,8 @@ def _regression(rows: Cells, feature: Feature) -> dict[str, Callable[[], Estimat
         return part.prediction - part.truth
 
     return {
-        "mean_absolute_error": of(smooth.mean(lambda part: np.abs(error(part))), replace(positive, linear=True), "mean_absolute_error"),
-        "root_mean_squared_error": of(smooth.root_mean(lambda part: error(part) ** 2), positive, "root_mean_squared_error"),
+        "mean_absolute_error": of(smooth.mean(lambda part: np.abs(error(part))), absolute, "mean_absolute_error"),
+        "root_mean_squared_error": of(smooth.root_mean(lambda part: error(part) ** 2), squared, "root_mean_squared_error"),
         "mean_signed_error": of(smooth.mean(error), signed, "mean_signed_error"),
-        "mean_prediction": of(smooth.mean(lambda part: part.prediction), Kind("real", span, linear=True), "mean_prediction"),
+        "mean_prediction": of(smooth.mean(lambda part: part.prediction), plain, "mean_prediction"),
     }

@@ -33,8 +33,14 @@ def raikit_checks() -> Iterable[type[raikit.Check]]:
     """Bring the checks of this pillar."""
     from raikit_fairness.check import Groups
     from raikit_fairness.impact import ImpactRatios
+    from raikit_fairness.mitigation import Mitigation
+    from raikit_fairness.reweighting import Reweighting
+    from raikit_fairness.thresholds import Thresholds
 
     return [
         Groups,
         ImpactRatios,
+        Thresholds,
+        Mitigation,
+        Reweighting,
     ]

@@ -13,6 +13,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from raikit.stats._types import AnyArray, BoolArray, FloatArray, IntArray
 
 Noise = NDArray[np.float32]
 _BLOCK = 1 << 17  # elements of a block of draws x contrasts: half a MB, stays in the cache
+_MANY = 200  # contrasts from which on it pays to choose pairs in each draw
 _ROUNDS = 12
 _ENOUGH = 400  # exceedances after which a large p-value is known well enough
 
@@ -226,7 +228,7 @@ class Maxima:
 
     def __init__(self, family: Family, errors: Errors, se: FloatArray) -> None:
         self.family, self.errors, self.se = family, errors, se
-        self.none = np.zeros(len(se))
+        self.none, self.pairs = np.zeros(len(se)), int(family.pairs.sum())
         bound = errors.bound(family)
         self.exact = bound is None
         self.bound = maxima(errors.at(family), family.plus, family.minus, se, self.none) if bound is None else bound
@@ -278,7 +280,57 @@ class Maxima:
         return (1 + exceeded) / (1 + self.draws)
 
     def _largest(self, block: Noise, live: IntArray, shift: FloatArray) -> AnyArray:
+        if self.errors.deviation is not None and len(live) == len(self.se) and self.pairs > _MANY and not shift.any():
+            return self._largest_of_all(block)
         return maxima(block, self.family.plus[live], self.family.minus[live], self.se[live], shift[live])
+
+    def _largest_of_all(self, block: Noise) -> AnyArray:
+        """Look at few pairs: only groups far out in a draw can make its largest difference."""
+        family, scale = self.family, (1 / self.se).astype(np.float32)
+        rests = np.flatnonzero(~family.pairs)
+        best = maxima(block, family.plus[rests], family.minus[rests], self.se[rests], self.none[rests])
+        assert self.errors.deviation is not None
+        g = block[: len(family.sizes)] / self.errors.deviation.astype(np.float32)[:, None]
+        for stratum in np.unique(family.strata):
+            draw, i, j = _far_out(block, g, np.flatnonzero(family.strata == stratum), self._pair, scale)
+            value = (block[i, draw] - block[j, draw]) * scale[self._pair[i, j]]
+            starts = np.flatnonzero(np.diff(draw, prepend=-1))
+            best[draw[starts]] = np.maximum(best[draw[starts]], np.maximum.reduceat(value, starts))
+        return best
+
+    @cached_property
+    def _pair(self) -> IntArray:
+        """Which contrast is group i minus group j."""
+        k, pairs = len(self.family.sizes), np.flatnonzero(self.family.pairs)
+        found = np.zeros((k, k), dtype=np.int64)
+        found[self.family.plus[pairs], self.family.minus[pairs]] = pairs
+        return found
+
+
+def _far_out(
+    block: Noise, g: Noise, members: IntArray, pair: IntArray, scale: Noise
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Draws, in order, with the pairs (i, j) that may hold the largest difference of a stratum.
+
+    One pair's value is known: that of the two outermost groups. A pair can only beat it if Cauchy-Schwarz, with the
+    outermost partner, lets it.
+    """
+    standard, draws = g[members], np.arange(block.shape[1])
+    top, bottom = members[standard.argmax(axis=0)], members[standard.argmin(axis=0)]
+    up, down = standard.max(axis=0), -standard.min(axis=0)
+    known = (block[top, draws] - block[bottom, draws]) * scale[pair[top, bottom]] * np.float32(1 - 1e-5)
+    # where the partner alone reaches the known value, nobody is ruled out
+    at_least = [np.where(side >= known, -np.inf, np.sqrt(np.maximum(known**2 - side**2, 0)))
+                for side in (np.maximum(down, 0), np.maximum(up, 0))]  # fmt: skip
+    plus_draw, plus = np.nonzero((standard >= at_least[0]).T)
+    minus_draw, minus = np.nonzero((-standard >= at_least[1]).T)
+    first = np.searchsorted(minus_draw, draws)
+    partners = np.bincount(minus_draw, minlength=len(draws))[plus_draw]
+    draw, i = np.repeat(plus_draw, partners), np.repeat(plus, partners)
+    nth = np.arange(len(draw)) - np.repeat(np.cumsum(partners) - partners, partners)
+    j = minus[first[draw] + nth]
+    apart = i != j
+    return draw[apart], members[i[apart]], members[j[apart]]
 
 
 @dataclass(frozen=True)

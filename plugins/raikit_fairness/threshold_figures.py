@@ -215,8 +215,8 @@ def _explorer(grid: Grid, share: Sequence[float]) -> dict[str, Any]:
         {"transform": [pointed], "mark": {"type": "point", "filled": True, "size": 30, "fill": "var(--ink)"},
          "encoding": {"x": x, "y": y}},
         {"transform": [pointed, gaps, {"calculate": _NUMBER, "as": "said"}],
-         "mark": {"type": "text", "dy": -12, "fontSize": 12.5, "align": {"expr": "datum.selected > 0.6 ? 'right' : 'left'"}},
-         "encoding": {"x": x, "y": y, "text": {"field": "said", "type": "nominal"}}},
+         "mark": {"type": "text", "fontSize": 12.5, "align": "right"},
+         "encoding": {"x": {"value": 150}, "y": {"value": -8}, "text": {"field": "said", "type": "nominal"}}},
     ]
     if grid.current is not None:
         layers.insert(1, {"mark": _RULE, "encoding": {"x": {"datum": share[grid.current], "type": "quantitative"}}})

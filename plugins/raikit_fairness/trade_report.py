@@ -175,14 +175,16 @@ def _ground(change: Change, clusters: Sequence[str]) -> str:
 
 
 def _nothing(these: Sequence[Trade], wording: Wording, settings: Settings) -> str:
+    costs = {_points(one.cost) for one in these}
     each = "; ".join(
         f"{one.criterion.words}: {one.reason}" if one.gain is None else
-        f"{one.criterion.words} {_points(one.gain)}, for {_points(one.cost)} of accuracy"
+        f"{one.criterion.words} {_points(one.gain)}" + (f", for {_points(one.cost)} of accuracy" if len(costs) > 1 else "")
         + (f" (fewer than {raikit.stats.MIN_CLUSTERS} clusters)" if one.gain.few_clusters else "")
         for one in these
     )
+    paid = f"; accuracy lost {costs.pop()}" if len(costs) == 1 else ""
     return (f"That {wording.doing[0].lower()}{wording.doing[1:]} {wording.verbs[2]} a gap over {these[0].feature.title} is not "
-            f"established (gap gained, {settings.level * 100:g} % interval: {each}).")
+            f"established (gap gained, {settings.level * 100:g} % interval: {each}{paid}).")
 
 
 def _listed(names: Sequence[str], most: int = 6) -> str:

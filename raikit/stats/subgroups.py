@@ -207,7 +207,7 @@ class _Rows:
         if np.any(w < 0):
             raise ValueError("weights must not be negative")
         keep = w > 0
-        groups = csr_array(np.asarray(members, dtype=float))
+        groups = csr_array(np.asarray(members, dtype=bool)).astype(float)
         return cls(x[keep], code[keep], groups, [cluster_codes(c[keep]) for c in columns], w[keep], w2[keep], n[keep])
 
     def sums(self, values: FloatArray) -> FloatArray:

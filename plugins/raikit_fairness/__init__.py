@@ -35,6 +35,7 @@ def raikit_checks() -> Iterable[type[raikit.Check]]:
     from raikit_fairness.impact import ImpactRatios
     from raikit_fairness.mitigation import Mitigation
     from raikit_fairness.reweighting import Reweighting
+    from raikit_fairness.search import Search
     from raikit_fairness.thresholds import Thresholds
 
     return [
@@ -43,4 +44,5 @@ def raikit_checks() -> Iterable[type[raikit.Check]]:
         Thresholds,
         Mitigation,
         Reweighting,
+        Search,
     ]

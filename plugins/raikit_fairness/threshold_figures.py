@@ -18,8 +18,8 @@ _CURVE = 40  # points of a drawn ROC curve
 _BAND = (0.0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _SIDE = 108  # of a small panel
 _SIDES = ("rate by group", "largest gap")
-_NUMBER = "format(datum.value, '.1%') + ' from ' + datum.threshold"
-_RULE = {"type": "rule", "strokeDash": [4, 4], "stroke": "var(--rule)", "strokeWidth": 1.5}
+_NUMBER = "format(datum.value, '.1%')"
+_RULE = {"type": "rule", "strokeDash": [4, 4], "stroke": "var(--rule)", "strokeWidth": 1.5, "tooltip": None}
 
 
 def shown(feature: Feature, cells: Cells) -> list[int]:
@@ -199,9 +199,9 @@ def _explorer(grid: Grid, share: Sequence[float]) -> dict[str, Any]:
     y = {"field": "value", "type": "quantitative", "title": None, "axis": {"format": ".0%", "tickCount": 3}}
     pointed, gaps = {"filter": {"param": "at", "empty": False}}, {"filter": f"datum.side === '{_SIDES[1]}'"}
     layers: list[dict[str, Any]] = [
-        {"transform": [gaps, {"filter": "isValid(datum.value)"}], "mark": {"type": "area", "fill": "var(--q2)"},
+        {"transform": [gaps, {"filter": "isValid(datum.value)"}], "mark": {"type": "area", "fill": "var(--q2)", "tooltip": None},
          "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}}},
-        {"mark": {"type": "line", "stroke": "var(--ink)", "strokeWidth": 1.25},
+        {"mark": {"type": "line", "stroke": "var(--ink)", "strokeWidth": 1.25, "tooltip": None},
          "encoding": {"x": x, "y": y, "detail": {"field": "group", "type": "nominal"}}},
         {"transform": [{"filter": "!isValid(datum.value)"}],
          "mark": {"type": "text", "fill": "var(--ink-2)", "fontSize": 12.5, "align": "center"},
@@ -210,13 +210,16 @@ def _explorer(grid: Grid, share: Sequence[float]) -> dict[str, Any]:
         {"params": [{"name": "at", "select": {"type": "point", "on": "pointerover", "nearest": True, "fields": ["selected"],
                                               "clear": "pointerout"}}],
          "transform": [{"aggregate": [{"op": "max", "field": "value", "as": "value"}],
-                        "groupby": ["measure", "side", "selected"]}],
-         "mark": {"type": "point", "opacity": 0, "tooltip": None}, "encoding": {"x": x, "y": y}},
+                        "groupby": ["measure", "side", "selected", "threshold"]}],
+         "mark": {"type": "point", "opacity": 0},
+         "encoding": {"x": x, "y": y, "tooltip": [
+             {"field": "threshold", "type": "quantitative"},
+             {"field": "selected", "type": "quantitative", "format": ".1%", "title": "decided positive"}]}},
         {"transform": [pointed], "mark": {"type": "point", "filled": True, "size": 30, "fill": "var(--ink)"},
          "encoding": {"x": x, "y": y}},
         {"transform": [pointed, gaps, {"calculate": _NUMBER, "as": "said"}],
-         "mark": {"type": "text", "fontSize": 12.5, "align": "right"},
-         "encoding": {"x": {"value": 150}, "y": {"value": -8}, "text": {"field": "said", "type": "nominal"}}},
+         "mark": {"type": "text", "fontSize": 12.5, "align": "right", "tooltip": None},
+         "encoding": {"x": {"value": 148}, "y": {"value": 9}, "text": {"field": "said", "type": "nominal"}}},
     ]
     if grid.current is not None:
         layers.insert(1, {"mark": _RULE, "encoding": {"x": {"datum": share[grid.current], "type": "quantitative"}}})

@@ -1,6 +1,6 @@
 """Does the search over groups keep its false-discovery rate, and does the certificate hold? Simulated.
 
-    python benchmarks/simulate_search.py            # about five minutes
+    python benchmarks/simulate_search.py            # two to five minutes
     python benchmarks/simulate_search.py --long     # 4,000 runs of each scenario: an hour or two
 
 Rows have four features of 2, 3, 4 and 2 values; every group of up to three features (where the name says 11 groups: of

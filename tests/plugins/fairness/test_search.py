@@ -261,11 +261,12 @@ def test_rows_of_shared_clusters_give_false_alarms_only_if_taken_for_independent
 
 def test_clusters_are_counted_and_groups_of_few_are_not_looked_at():
     table = clustered(0, effect=0.0)
-    table.loc[table.speaker.isin(["0", "4", "8"]), "accent"] = "rare"
+    table.loc[table.speaker.isin(["0", "4", "8"]), "accent"] = "#rare"  # before the others in order
     table.loc[table.accent == "1", "prediction"] = 0
     found, result = audit(table, ["accent"], cluster=["speaker"], options={"measures": ["accuracy"]})
     assert found["fairness.groups_not_searched(measure=accuracy)"].value == 1
     assert ", 15 speakers)" in result.findings[0].sentence
+    assert result.findings[0].group == {"accent": "1"}
     assert result.findings[-1].sentence.endswith("Not looked at: 1 group with too few clusters, inside or outside it.")
     assert found["fairness.worst_group_excess(measure=accuracy)"].n_clusters == 15
 

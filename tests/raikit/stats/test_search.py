@@ -271,6 +271,20 @@ def test_clusters_raise_p_where_rows_are_alike_within_them():
     assert 0.01 < stats.excess_p(tied)[0] < 0.1
 
 
+@pytest.mark.parametrize("reaching", [False, True])
+def test_clustered_limits_are_those_of_two_estimates_that_share_clusters(rng, reaching):
+    cluster = np.repeat(np.arange(24), 30)
+    cell = np.tile([0, 1], 360) if reaching else (cluster % 2)
+    events = rng.random(720) < np.clip(0.4 + 0.2 * rng.normal(size=24)[cluster], 0.05, 0.95)
+    group = stats.subgroup_rates(events, cell, [[1, 0]], [cluster])
+    known = stats.clustered_difference(stats.rate_covariance(events, np.ones(720), cell, [cluster]), 0.9)
+    found = stats.certificate(group, 0.9, DRAWS, rng=rng)
+    # where clusters reach into both, the variance of the difference is kept at that of independent rows at least
+    nearly = 0.003 if reaching else 1e-9
+    assert found.high_pointwise[0] == pytest.approx(known.high[0] / 2, abs=nearly)
+    assert found.low_pointwise[0] == pytest.approx(known.low[0] / 2, abs=nearly)
+
+
 def test_clusters_that_reach_into_both_sides_are_compared_with_themselves(rng):
     """Half of each speaker's rows are in the group: what speakers do alike falls out of the difference."""
     cluster = np.repeat(np.arange(60), 20)

@@ -33,12 +33,30 @@ class Kind:
         From a group's cells to the rows that its value rests on; None: all rows.
     linear : bool
         Whether several groups' value is the weighted mean of theirs.
+    values : callable or None
+        Of a mean (or its root): one number per row. Every group is then given the variance of one more row as far off as
+        any row of any group is: a group that by chance has no large loss does not know how large they get.
+    root : bool
+        Whether the value is the square root of that mean.
     """
 
     scale: Scale = "proportion"
     bounds: tuple[float, float] = (0.0, 1.0)
     support: Callable[[Cells], int] | None = None
     linear: bool = False
+    values: Callable[[Cells], FloatArray] | None = None
+    root: bool = False
+
+    def unseen(self, cells: Cells, value: FloatArray, n: FloatArray) -> FloatArray | None:
+        """Variance of one more row as far off as any."""
+        import numpy as np
+
+        if self.values is None:
+            return None
+        seen, center = self.values(cells), value**2 if self.root else value
+        with np.errstate(divide="ignore", invalid="ignore"):
+            off = np.maximum(seen.max(initial=0.0) - center, center - seen.min(initial=0.0)) / n
+            return np.asarray((off / (2 * value) if self.root else off) ** 2)
 
 
 @dataclass(frozen=True)
@@ -124,7 +142,7 @@ def _covariance(cells: Cells, feature: Feature, functional: Functional, kind: Ki
             support[at] = kind.support(part) if kind.support else int(part.n.sum())
     inside = (feature.code >= 0) & ~np.isnan(value)[feature.code]
     code, w, w2 = feature.code[inside], cells.w[inside], cells.w2[inside]
-    total, squares = (np.bincount(code, part, minlength=k) for part in (w, w2))
+    total, squares, rows = (np.bincount(code, part, minlength=k) for part in (w, w2, cells.n[inside]))
     with np.errstate(divide="ignore", invalid="ignore"):
         n_rows = np.nan_to_num(total**2 / squares)
     cov = stats.influence_covariance(
@@ -132,6 +150,7 @@ def _covariance(cells: Cells, feature: Feature, functional: Functional, kind: Ki
         # a bounded mean may be far more precise than a share of as many rows
         np.full(k, 1e15) if kind.scale == "proportion" else n_rows, total, scale=kind.scale,
         squares=(influence[inside] / w) ** 2 * w2, counts=cells.n[inside].astype(float), still=support.astype(float),
+        extra=kind.unseen(cells, value, rows),
     )
     return cov, support
 

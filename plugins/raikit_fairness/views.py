@@ -147,17 +147,20 @@ def _of_scores(view: View, rows: Cells, feature: Feature, draws: Draws) -> dict[
     auc = smooth.macro_roc_auc(view.classes) if several else smooth.roc_auc(view.at)
     pairs = Kind() if several else Kind(support=smooth.scarcer_class(view.at))
     ap, hits = smooth.average_precision(view.at), Kind(support=smooth.rows_of_class(view.at))
-    squares = Kind("positive", (0.0, 2.0), linear=True) if several else Kind(linear=True)
+    squares = Kind("positive", (0.0, 2.0)) if several else Kind()
 
     def of(functional: Any, kind: Kind, name: str) -> Callable[[], Estimates]:
         return lambda: smooth.smooth(rows, feature, functional, kind, f"{key}{name}")
 
+    def mean(values: Any, kind: Kind, name: str) -> Callable[[], Estimates]:
+        return of(smooth.mean(values), replace(kind, linear=True, values=values), name)
+
     return {
         "roc_auc": of(auc, pairs, "roc_auc"),
         "average_precision": of(ap, hits, "average_precision"),
-        "mean_score": of(smooth.mean(score), Kind(linear=True), "mean_score"),
-        "log_loss": of(smooth.mean(smooth.log_losses), Kind("positive", (0.0, _MOST_NATS), linear=True), "log_loss"),
-        "brier_score": of(smooth.mean(smooth.squared_distances), squares, "brier_score"),
+        "mean_score": mean(score, Kind(), "mean_score"),
+        "log_loss": mean(smooth.log_losses, Kind("positive", (0.0, _MOST_NATS)), "log_loss"),
+        "brier_score": mean(smooth.squared_distances, squares, "brier_score"),
         "expected_calibration_error": lambda: calibrated(rows, feature, view.at, draws),
     }
 
@@ -168,18 +171,22 @@ def _regression(rows: Cells, feature: Feature) -> dict[str, Callable[[], Estimat
 
     reach = float(np.ptp(np.concatenate([rows.prediction, rows.truth]))) if len(rows) else 0.0
     span = (float(rows.prediction.min(initial=np.inf)), float(rows.prediction.max(initial=-np.inf)))
-    absolute, squared = Kind("positive", (0.0, reach), linear=True), Kind("positive", (0.0, reach))
-    signed, plain = (Kind("real", bounds, linear=True) for bounds in ((-reach, reach), span))
-
-    def of(functional: Any, kind: Kind, name: str) -> Callable[[], Estimates]:
-        return lambda: smooth.smooth(rows, feature, functional, kind, name)
+    positive, signed, plain = Kind("positive", (0.0, reach)), Kind("real", (-reach, reach)), Kind("real", span)
 
     def error(part: Cells) -> Any:
         return part.prediction - part.truth
 
+    def mean(values: Any, kind: Kind, name: str) -> Callable[[], Estimates]:
+        kind = replace(kind, linear=True, values=values)
+        return lambda: smooth.smooth(rows, feature, smooth.mean(values), kind, name)
+
+    def squares(part: Cells) -> Any:
+        return error(part) ** 2
+
+    root = replace(positive, values=squares, root=True)
     return {
-        "mean_absolute_error": of(smooth.mean(lambda part: np.abs(error(part))), absolute, "mean_absolute_error"),
-        "root_mean_squared_error": of(smooth.root_mean(lambda part: error(part) ** 2), squared, "root_mean_squared_error"),
-        "mean_signed_error": of(smooth.mean(error), signed, "mean_signed_error"),
-        "mean_prediction": of(smooth.mean(lambda part: part.prediction), plain, "mean_prediction"),
+        "mean_absolute_error": mean(lambda part: np.abs(error(part)), positive, "mean_absolute_error"),
+        "root_mean_squared_error": lambda: smooth.smooth(rows, feature, smooth.root_mean(squares), root, "rmse"),
+        "mean_signed_error": mean(error, signed, "mean_signed_error"),
+        "mean_prediction": mean(lambda part: part.prediction, plain, "mean_prediction"),
     }

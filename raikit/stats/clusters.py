@@ -355,8 +355,10 @@ def _limits(
         half = critical * np.sqrt(variance)
         return rates - half, rates + half
     if q.scale == "positive":
-        spread = np.exp(critical * np.sqrt(variance) / np.maximum(rates, 1e-300))
-        return rates / spread, rates * spread
+        half = critical * np.sqrt(variance)
+        reach = half / np.maximum(rates, 1e-300)
+        # beyond two units of the logarithm it would promise orders of magnitude, and a value of 0 has none
+        return rates * np.exp(-reach), np.maximum(rates * np.exp(np.minimum(reach, 2.0)), rates + half * (reach > 2))
     tail = stdtr(df, -critical)
     n = n_effective * (-ndtri(tail) / critical) ** 2
     return limits_at(np.clip(np.nan_to_num(rates), 0, 1) * n, n, tail)

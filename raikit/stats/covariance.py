@@ -182,6 +182,7 @@ def influence_covariance(
     squares: FloatArray | None = None,
     counts: FloatArray | None = None,
     still: FloatArray | None = None,
+    extra: FloatArray | None = None,
 ) -> CovarianceResult:
     """Covariance of any estimates that are sums of row contributions to first order (rates, means, AUCs).
 
@@ -198,6 +199,8 @@ def influence_covariance(
     still : ndarray, shape (k,), optional
         Effective sample size where a proportion of 0 or 1 hides its variance, if fewer than the clusters (an area of 1
         under the ROC curve rests on as many disjoint pairs as the scarcer class has rows).
+    extra : ndarray, shape (k,), optional
+        Variance to add to each estimate, for what its rows have not shown.
 
     Returns
     -------
@@ -223,6 +226,8 @@ def influence_covariance(
         M, n_clusters = sum(products), np.min(found, axis=0)
         if len(columns) == 2:
             M = M - entries.products(_crossed(*columns), correct=False)[0]
+    if extra is not None:
+        M = M + np.diag(np.nan_to_num(extra))
     variance = np.maximum(np.diag(M), vrow)
     proportion = scale == "proportion"
     hidden = n_clusters if still is None else np.minimum(n_clusters, still)
@@ -322,7 +327,8 @@ def _effective(
 ) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore"):
         n = rates * (1 - rates) / variance if proportion else n_rows * vrow / variance
-    n = np.where(variance > 0, np.minimum(n, n_rows), np.minimum(n_clusters, n_rows))
+    # a rate of 0 or 1 hides its variance, whatever has been added to it
+    n = np.where((variance > 0) & (n > 0), np.minimum(n, n_rows), np.minimum(n_clusters, n_rows))
     return np.asarray(np.nan_to_num(n))
 
 

@@ -189,7 +189,8 @@ def _rest_bound(g: Noise, share: FloatArray, largest: Noise) -> Noise:
         bound = np.maximum(bound, np.abs(own)).astype(np.float32)
     if not heavy.all():
         light = ~heavy
-        reach = together * np.float32((1 / others[light]).max()) + largest * np.float32((share / others)[light].max())
+        alone, own = (min(float(part[light].max()), 1e30) for part in (1 / others, share / others))
+        reach = together * np.float32(alone) + largest * np.float32(own)
         bound = np.maximum(bound, reach)
     return np.asarray(bound)
 

@@ -1,0 +1,118 @@
+"""Do the intervals of metrics that are no plain rate hold their level? Whole assessments of simulated tables.
+
+    python benchmarks/simulate_metrics.py [--runs 200] [--long]
+
+All groups are alike, so a gap's lower end above 0 (nominal 2.5 %) and a comparison with the rest that excludes 0 in any
+group (nominal 5 %) are false alarms. "group" is how often one group's own interval misses the true value (nominal 5 %),
+which comes from a million rows of the same kind. Rows in clusters share a random effect.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from raikit_fairness import assess
+
+METRICS = ["balanced_accuracy", "f1", "roc_auc", "average_precision", "log_loss", "brier_score", "mean_score",
+           "expected_calibration_error"]
+ERRORS = ["mean_absolute_error", "root_mean_squared_error", "mean_signed_error"]
+
+
+@dataclass(frozen=True)
+class Design:
+    """Groups of alike rows: scores are logit-normal around the truth."""
+
+    name: str
+    sizes: tuple[int, ...]
+    base: float = 0.3
+    apart: float = 1.5
+    clusters: int = 0
+    numeric: bool = False
+
+    def rows(self, rng: np.random.Generator, sizes: tuple[int, ...] | None = None) -> pd.DataFrame:
+        """One table; a given `sizes` overrides the design's."""
+        sizes = sizes or self.sizes
+        group = np.repeat(np.arange(len(sizes)), sizes)
+        n = len(group)
+        home = rng.integers(0, max(n // 5, 1), n) if self.clusters else np.arange(n)
+        if self.clusters:  # every cluster lies in one group
+            home = home * len(sizes) + group
+        effect = rng.normal(0, 0.7, int(home.max()) + 1)[home] if self.clusters else np.zeros(n)
+        if self.numeric:
+            y = rng.normal(size=n)
+            return pd.DataFrame({"group": group, "y": y, "said": y + effect + rng.lognormal(0, 0.8, n) - 1.4, "home": home})
+        y = (rng.random(n) < self.base).astype(int)
+        score = 1 / (1 + np.exp(-(self.apart * (2 * y - 1) / 2 + effect + rng.normal(0, 1, n))))
+        return pd.DataFrame({"group": group, "y": y, "said": score, "home": home})
+
+
+DESIGNS = [
+    Design("2 x 100", (100, 100)),
+    Design("5 x 200", (200,) * 5),
+    Design("10 x 60", (60,) * 10),
+    Design("40, 100, 2000", (40, 100, 2000)),
+    Design("5 x 200, rare class", (200,) * 5, base=0.08),
+    Design("5 x 200, nearly perfect", (200,) * 5, apart=6.0),
+    Design("5 x 300 in clusters of 5", (300,) * 5, clusters=5),
+    Design("5 x 200, skewed errors", (200,) * 5, numeric=True),
+    Design("40, 100, 2000, skewed errors", (40, 100, 2000), numeric=True),
+]
+
+
+def measured(rows: pd.DataFrame, design: Design, *, clustered: bool, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both tables of an assessment."""
+    more = {"clusters": rows.home.to_numpy()} if clustered else {}
+    if design.numeric:
+        found = assess(rows.y, rows.said, sensitive_features=rows.group, metrics=ERRORS, seed=seed, **more)
+    else:
+        found = assess(rows.y, sensitive_features=rows.group, scores=rows.said, metrics=METRICS, seed=seed, **more)
+    return found.by_group, found.disparities
+
+
+def simulate(design: Design, runs: int, seed: int) -> None:
+    """Print how often each metric's intervals err."""
+    names = ERRORS if design.numeric else METRICS
+    rng = np.random.default_rng(seed)
+    many = design.rows(rng, (500_000, 500_000))
+    truth = measured(many, design, clustered=False, seed=0)[0].groupby("metric").value.mean()
+    truth["expected_calibration_error"] = np.nan  # of ten bins of a group's own, not of the model
+    count = {name: np.zeros(3, dtype=int) for name in names}
+    defined = dict.fromkeys(names, 0)
+    for run in range(runs):
+        own, gaps = measured(design.rows(rng), design, clustered=bool(design.clusters), seed=run)
+        for name in names:
+            group = own[(own.metric == name) & own.value.notna()]
+            gap = gaps[(gaps.metric == f"{name}_difference") & (gaps.group == "")]
+            rest = gaps[gaps.metric == f"{name}_difference(to=rest)"]
+            defined[name] += len(group)
+            count[name] += [int((gap.low > 0).any()), int(((rest.low > 0) | (rest.high < 0)).any()),
+                            int(((group.low > truth[name]) | (group.high < truth[name])).sum())]
+    print(f"\n{design.name}, {runs} runs: per cent (standard error {100 * np.sqrt(0.025 * 0.975 / runs):.1f} at 2.5 %)")
+    for name in names:
+        gap, rest, group = count[name]
+        alone = "    -" if name == "expected_calibration_error" else f"{100 * group / max(defined[name], 1):5.1f}"
+        print(f"   {name:28} gap {100 * gap / runs:5.1f}   rest {100 * rest / runs:5.1f}   group {alone}", flush=True)
+
+
+def main() -> None:
+    """Read the options, go through the designs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, help="runs per design")
+    parser.add_argument("--long", action="store_true", help="2,000 runs per design: hours")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", help="designs whose name contains this")
+    options = parser.parse_args()
+    start = time.perf_counter()
+    for design in DESIGNS:
+        if not options.only or options.only in design.name:
+            simulate(design, options.runs or (2_000 if options.long else 200), options.seed)
+    print(f"\n{time.perf_counter() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,7 @@ import pytest
 
 from raikit import address, stats
 from raikit.address import Pattern
+from raikit.errors import ConfigError
 from raikit.testing import context, run_check
 from raikit_fairness.cells import count_cells
 from raikit_fairness.check import Groups
@@ -328,3 +329,57 @@ def test_accuracy_of_several_classes_names_the_group_that_is_right_less_often():
     table["prediction"] = table.prediction.where(table.target != 2, 2)
     result = audit(table, task="multiclass", classes=[0, 1, 2])[1]
     assert result.findings[0].sentence.startswith("Rows with sex=F are predicted right less often than sex=M (")
+
+
+def test_control_columns_are_compared_within_and_not_over():
+    rng = np.random.default_rng(0)
+    dept = rng.choice(["hard", "easy"], 4_000)
+    sex = np.where(rng.random(4_000) < np.where(dept == "hard", 0.8, 0.2), "F", "M")
+    chosen = (rng.random(4_000) < np.where(dept == "hard", 0.2, 0.6)).astype(int)
+    table = pd.DataFrame({"sex": sex, "dept": dept, "target": rng.integers(0, 2, 4_000), "prediction": chosen})
+    found, result = audit(table, ["sex", "dept"], options={"control": ["dept"]})
+    assert found["fairness.demographic_parity_difference[sex]"].low > 0.1
+    assert found['fairness.demographic_parity_difference(given="dept=hard")[sex]'].low == 0
+    assert found['fairness.count(given="dept=easy")[sex=F]'].value == np.sum((dept == "easy") & (sex == "F"))
+    assert not any("[dept" in id or ",dept" in id for id in found), "a control column is no group"
+    assert all("given" not in address for finding in result.findings for address in finding.metrics)
+
+
+def test_groups_are_compared_with_a_named_reference():
+    table = rows_with({"F": 0.3, "M": 0.1, "X": 0.12}, 400)
+    found, _ = audit(table, options={"reference": {"sex": "M"}})
+    contrast = found["fairness.true_positive_rate_difference(to=M)[sex=F]"]
+    assert contrast.value == pytest.approx(-0.2)
+    assert contrast.high < 0
+    assert contrast.adjustment == "Holm over 2 groups"
+    assert "fairness.true_positive_rate_difference(to=M)[sex=M]" not in found
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"control": ["sxe"]}, "'sxe' is none of the sensitive columns"),
+        ({"reference": {"race": "p"}}, "'race' is none of the sensitive columns"),
+        ({"reference": {"sex": "W"}}, "sex has no group 'W'; it has F, M"),
+    ],
+)
+def test_an_option_that_names_what_is_not_there_is_refused(options, says):
+    with pytest.raises(ConfigError, match=says):
+        audit(rows_with({"F": 0.1, "M": 0.1}, 100), options=options)
+
+
+def test_intersections_have_every_metric_only_if_asked():
+    table = rows_with({"F": 0.3, "M": 0.1}, 400).assign(race=np.tile(["p", "q"], 400))
+    id = "fairness.balanced_accuracy[sex=F,race=p]"
+    assert id not in audit(table, ["sex", "race"])[0]
+    assert id in audit(table, ["sex", "race"], options={"metrics": "all"})[0]
+    assert "fairness.balanced_accuracy[sex=F]" in audit(table, ["sex", "race"])[0]
+
+
+def test_a_metric_that_needs_both_classes_is_judged_by_the_scarcer_one():
+    table = rows_with({"F": 0.3, "M": 0.1}, {"F": 400, "M": 400}, positive=0.5)
+    few = rows_with({"N": 0.2}, 400, positive=0.05)
+    found, _ = audit(pd.concat([table, few], ignore_index=True))
+    assert found["fairness.accuracy[sex=N]"].flags == []
+    assert found["fairness.balanced_accuracy[sex=N]"].flags == ["small_group"]
+    assert found["fairness.balanced_accuracy_difference[sex]"].judged.left_out == ["sex=N"]

@@ -49,15 +49,20 @@ def load(path: Path, sets: Iterable[str] = ()) -> LoadedConfig:
     except ValidationError as error:
         raise explain(error, AuditConfig, document) from None
     if audit.model.train is not None:
-        _check_training(audit.model.train, document)
+        _check_training(audit, audit.model.train, document)
     return LoadedConfig(audit, document)
 
 
-def _check_training(train: TrainConfig, document: Document) -> None:
+def _check_training(audit: AuditConfig, train: TrainConfig, document: Document) -> None:
     try:
-        FusionTraining.model_validate(train.model_extra)
+        settings = FusionTraining.model_validate(train.model_extra)
     except ValidationError as error:
         raise explain(error, FusionTraining, document, ("model", "train")) from None
+    sensitive = [feature.column for feature in audit.data.sensitive]
+    for column in settings.reweight:
+        if column not in sensitive:
+            where = document.where(("model", "train", "reweight"))
+            raise ConfigError(f"{where}: {column!r} is not among data.sensitive.{nearest(column, sensitive)}")
 
 
 def _put(document: Document, item: str) -> None:

@@ -116,7 +116,8 @@ class Dataset:
         trains : bool
             Whether a model is trained: then there must be train rows, and some are kept for validation.
         needs_inputs : bool
-            Whether a model is asked. If not, the table holds the predictions, and only test rows are of interest.
+            Whether a model is asked. If not, the table holds the predictions; rows outside the audited split that have
+            none are left out.
         extra_columns : sequence of str
             Columns of predictions, to be found in `extra`.
 
@@ -345,7 +346,9 @@ class _Opening:
         keep = np.ones(len(roles), dtype=bool)
         keep[list(bad)] = False
         if not self.needs_inputs:
-            keep &= (roles["split"] == splits.TEST).to_numpy()
+            # what is fitted (thresholds, an attack) uses other splits, as far as the table holds predictions for them
+            audited = (roles["split"] == splits.TEST).to_numpy()
+            keep &= audited | self.table[self.extra].notna().all(axis=1).to_numpy()
         kept = np.flatnonzero(keep)
         roles = roles.iloc[kept].reset_index(drop=True)
         data = Dataset(

@@ -64,6 +64,11 @@ def test_a_good_file_is_read(write):
             "train: {kind: fusion, epochs: 0}",
             r"line 8: model\.train\.epochs: .*greater than or equal to 1, not 0",
         ),
+        (
+            "load: {kind: predictions, score: p}",
+            "train: {kind: fusion, reweight: sexx}",
+            r"line 8: model\.train\.reweight: 'sexx' is not among data\.sensitive\. Did you mean 'sex'\?",
+        ),
         ("name: m", 'name: "a\\ud800"', r"line 1: name: half of a surrogate pair is no character"),
         ("name: m", "name: m\nname: n", r"line 2: the key 'name' stands twice"),
         ("name: m", "name: [", r"audit\.yaml, line"),

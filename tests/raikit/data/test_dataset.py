@@ -62,14 +62,13 @@ def test_a_missing_cluster_stays_null(opened, table):
     assert data.roles["home"].isna().tolist() == [False, True, False, True]
 
 
-def test_extra_columns_lie_beside_the_roles(opened, table):
+def test_rows_of_other_splits_are_kept_as_far_as_they_have_predictions(opened, table):
+    score = [0.0, 0.1, None, 0.3, 0.4, 0.5]
     data = opened(
-        table(6, part=["train", "test"] * 3, p=np.arange(6) / 10, y=[0, 0, 1, 1, 0, 1]),
-        split="part",
-        extra_columns=["p"],
+        table(6, part=["train", "test"] * 3, p=score, y=[0, 0, 1, 1, 0, 1]), split="part", extra_columns=["p"]
     )
-    assert data.splits == {"test": 3}
-    assert data.extra["p"].tolist() == [0.1, 0.3, 0.5]
+    assert data.splits == {"train": 2, "test": 3}
+    assert data.extra["p"].tolist() == [0.0, 0.1, 0.3, 0.4, 0.5]
     assert data.extra.index.equals(data.roles.index)
 
 

@@ -226,12 +226,12 @@ def describe(item: Planned, run_seed: int) -> CheckRecord:
 
 
 def _paragraph(doc: Sequence[str]) -> str:
-    """The second paragraph of a docstring, without the marks of its references."""
+    """The second paragraph of a docstring, without the marks of its references and of code."""
     import inspect
 
     if len(doc) < 2 or "----" in doc[1]:
         return ""
-    return re.sub(r"\s*\[\w+\]_", "", inspect.cleandoc("\n\n" + doc[1]).strip().replace("\n", " "))
+    return re.sub(r"\s*\[\w+\]_|``", "", inspect.cleandoc("\n\n" + doc[1]).strip().replace("\n", " "))
 
 
 @contextmanager

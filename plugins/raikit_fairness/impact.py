@@ -200,8 +200,8 @@ def _table(
         title = ratios.name.replace("_", " ").capitalize()
         columns += [raikit.Column(name=ratios.name, title=title, format="percent"),
                     raikit.Column(name=f"{ratios.name}_ratio", title=f"{title}, impact ratio", format="number"),
-                    raikit.Column(name=f"{ratios.name}_low", title="low", format="number"),
-                    raikit.Column(name=f"{ratios.name}_high", title="high", format="number")]
+                    raikit.Column(name=f"{ratios.name}_ratio_low", title="low", format="number"),
+                    raikit.Column(name=f"{ratios.name}_ratio_high", title="high", format="number")]
     first = found[0]
     rows = []
     for at in range(first.feature.k):

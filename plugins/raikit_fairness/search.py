@@ -69,7 +69,8 @@ class Search(raikit.Check):
         result = raikit.CheckResult()
         for found in searches:
             metrics = _metrics(found)
-            cited = [self.address(metric) for metric in metrics if metric.name in ("worst_group_excess", "groups_flagged")]
+            cited = [self.address(metric) for name in ("worst_group_excess", "groups_flagged") for metric in metrics
+                     if metric.name == name]
             result.metrics += metrics
             result.findings += search_report.findings(found, cited)
             result.tables += search_report.tables(found)

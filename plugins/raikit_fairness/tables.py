@@ -45,7 +45,6 @@ def disparities(found: Sequence[Disparity]) -> raikit.Table:
               ("low", "Low", "number"), ("high", "High", "number"), ("judged", "Judged groups only", "number"),
               ("judged_low", "low", "number"), ("judged_high", "high", "number"), ("p", "p", "p"),
               ("p_adjusted", "p, Holm", "p"), ("detectable", "Could have shown", "number"),
-              ("method", "Method", "text"),
               ("excluded", "Undefined for", "text")]
     columns = [raikit.Column.model_validate({"name": name, "title": title, "format": format})
                for name, title, format in titles]
@@ -55,11 +54,12 @@ def disparities(found: Sequence[Disparity]) -> raikit.Table:
         name = metric.name + "".join(f", {key} {value}" for key, value in metric.args.items())
         rows.append([disparity.feature.title, name, metric.value, metric.low, metric.high,
                      judged.value if judged else None, judged.low if judged else None, judged.high if judged else None,
-                     metric.p_value, metric.p_adjusted, metric.minimum_detectable, metric.method or metric.reason,
-                     ", ".join(metric.excluded)])
+                     metric.p_value, metric.p_adjusted, metric.minimum_detectable,
+                     ", ".join(metric.excluded) or metric.reason or ""])
     return raikit.Table(id="disparities", title="Disparities", columns=columns, rows=rows,
                         note="p: no difference between any of the groups. Holm: over all features and intersections of "
-                             "the same disparity. Could have shown: with 80 % power, over the judged groups.")
+                             "the same disparity. Could have shown: with 80 % power, over the judged groups. Methods: "
+                             + "; ".join(dict.fromkeys(one.metric.method for one in found if one.metric.method)) + ".")
 
 
 def _largest_first(disparity: Disparity) -> tuple[bool, bool, float]:

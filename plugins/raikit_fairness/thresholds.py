@@ -164,9 +164,10 @@ def _not_established(
     each = ", ".join(f"{feature.title} ({why})" if why else feature.title for feature, why in silent)
     figures = [f"thresholds-{grid.cells.features.index(feature)}" for feature, _ in silent]
     return [raikit.Finding(
-        sentence=f"That another single threshold would bring groups closer at a loss of at most {max_loss * 100:g} points of "
-                 f"accuracy is not established for {each} ({len(grid.thresholds)} thresholds, {len(sweep.SWEPT)} gaps, "
-                 f"{settings.level * 100:g} % intervals that hold for all at once).",
+        sentence=f"That another single threshold would bring groups closer at a loss of at most {max_loss * 100:g} "
+                 f"point{'' if max_loss == 0.01 else 's'} of accuracy is not established for {each} "
+                 f"({len(grid.thresholds)} thresholds, {len(sweep.SWEPT)} gaps, {settings.level * 100:g} % intervals that "
+                 "hold for all at once).",
         severity="note", what="thresholds and gaps", certainty="not established", figures=figures,
     )]
 

@@ -159,7 +159,8 @@ def tables(found: Searched) -> list[raikit.Table]:
     """The flagged groups, and how much any group of at least so many rows may be worse."""
     if found.certificate is None:
         return []
-    return [_flagged_table(found), _bounds_table(found)]
+    flagged = [_flagged_table(found)] if found.flagged is not None and found.flagged.flagged.any() else []
+    return [*flagged, _bounds_table(found)]
 
 
 def _flagged_table(found: Searched) -> raikit.Table:
@@ -176,7 +177,7 @@ def _flagged_table(found: Searched) -> raikit.Table:
         clusters = min((count for _, count in _clusters(found, at)), default=None)
         points = [100 * float(part[at]) for part in (result.value, result.low, result.high)]
         rows.append([found.candidates.name(at), groups.rates[at], groups.rests[at], *points, int(groups.n_rows[at]), clusters,
-                     result.p_value[at], result.p_adjusted[at], "" if wider is None else found.candidates.name(wider)])
+                     result.p_value[at], result.p_adjusted[at], None if wider is None else found.candidates.name(wider)])
     more = f" {len(order) - len(rows):,} more are flagged." if len(order) > len(rows) else ""
     columns = [raikit.Column.model_validate({"name": name, "title": title, "format": format})
                for name, title, format in titles]

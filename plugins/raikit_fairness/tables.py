@@ -55,7 +55,7 @@ def disparities(found: Sequence[Disparity]) -> raikit.Table:
         rows.append([disparity.feature.title, name, metric.value, metric.low, metric.high,
                      judged.value if judged else None, judged.low if judged else None, judged.high if judged else None,
                      metric.p_value, metric.p_adjusted, metric.minimum_detectable,
-                     ", ".join(metric.excluded) or metric.reason or ""])
+                     ", ".join(metric.excluded) or metric.reason])
     return raikit.Table(id="disparities", title="Disparities", columns=columns, rows=rows,
                         note="p: no difference between any of the groups. Holm: over all features and intersections of "
                              "the same disparity. Could have shown: with 80 % power, over the judged groups. Methods: "

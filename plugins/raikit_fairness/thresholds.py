@@ -117,7 +117,7 @@ class _Explored:
             gaps = [point.gap for point in self.points if point.at == at]
             cells = [end for gap in gaps for end in ((gap.value, min(gap.low, gap.value), gap.high) if gap else (None,) * 3)]
             loss = self.grid.loss(at, self.settings.level)
-            found.append([self.feature.title, threshold, "now" if at == self.grid.current else "", share[at],
+            found.append([self.feature.title, threshold, "now" if at == self.grid.current else None, share[at],
                           self.grid.accuracy(at), loss.value, loss.low, loss.high, *cells])
         return found
 

@@ -45,7 +45,7 @@ def table(trades: Sequence[Trade], wording: Wording, note: str) -> raikit.Table:
               ("rows", "Test rows", "integer"), *_columns("before", "Gap before", three), *_columns("after", "Gap after", three),
               ("pair", "Two groups fixed on validation", "text"), *_columns("gain", "Gap between them gained", three),
               ("accuracy_before", "Accuracy before", "percent"), ("accuracy_after", "Accuracy after", "percent"),
-              *_columns("cost", "Accuracy lost", three), ("method", "Method of gains and losses", "text")]
+              *_columns("cost", "Accuracy lost", three), ("reason", "Why not", "text")]
     rows = []
     for one in trades:
         before, after = one.before.metric, one.after.metric
@@ -53,9 +53,11 @@ def table(trades: Sequence[Trade], wording: Wording, note: str) -> raikit.Table:
         rows.append([
             one.feature.title, one.criterion.name, one.feature.k, one.cost.n, before.value, before.low, before.high,
             after.value, after.low, after.high, _pair(one), *gain, one.accuracy[0].value, one.accuracy[1].value,
-            one.cost.value, one.cost.low, one.cost.high, one.gain.method if one.gain else one.reason,
+            one.cost.value, one.cost.low, one.cost.high, None if one.gain else one.reason,
         ])
     columns = [raikit.Column.model_validate({"name": name, "title": title, "format": form}) for name, title, form in titles]
+    methods = "; ".join(dict.fromkeys(one.gain.method for one in trades if one.gain and one.gain.method))
+    note = f"{note} Gains and losses: {methods}." if methods else note
     return raikit.Table(id="bought", title=wording.title, columns=columns, rows=rows, note=note)
 
 

@@ -112,7 +112,7 @@ def _aequitas(frame: pd.DataFrame, y: np.ndarray, yhat: np.ndarray) -> float | N
         from aequitas.group import Group
     except ImportError:
         return None
-    rows = frame.agg(" / ".join, axis=1).to_frame("group").assign(score=yhat, label_value=y)
+    rows = frame.agg(" / ".join, axis=1).astype(object).to_frame("group").assign(score=yhat, label_value=y)
     return seconds(lambda: Group().get_crosstabs(rows, attr_cols=["group"]), 3)[0]
 
 

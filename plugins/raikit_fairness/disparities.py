@@ -126,8 +126,11 @@ def _odds_gap(odds: Odds, keep: list[BoolArray], compared: Compared) -> Gap:
     settings, rng = compared.settings, compared.draws.rng(odds.tpr.key, "odds")
     both = np.concatenate(keep)
     if isinstance(odds.tpr, Counted) and isinstance(odds.fpr, Counted):
-        strata = [found.counts(kept) for found, kept in zip((odds.tpr, odds.fpr), keep, strict=True)]
-        return stats.odds_gap(strata, settings.level, settings.draws, rng=rng, normals=compared.draws.normals(both))
+        sides = list(zip((odds.tpr, odds.fpr), keep, strict=True))
+        strata = [found.counts(kept) for found, kept in sides]
+        # either rate's own p-value, doubled for there being two: they have been found already
+        p = min(1.0, 2 * min(compared.gap(found, kept).p_value or 0.0 for found, kept in sides))
+        return stats.odds_gap(strata, settings.level, settings.draws, rng=rng, normals=compared.draws.normals(both), p_value=p)
     which = np.repeat([0, 1], [int(kept.sum()) for kept in keep])
     gap = stats.clustered_odds_gap(odds.joint.subset(both), which, settings.level, settings.draws, rng=rng)
     first = int(keep[0].sum()) * gap.stratum

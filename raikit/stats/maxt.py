@@ -12,6 +12,8 @@ References
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -216,6 +218,15 @@ def maxima(noise: Noise, plus: IntArray, minus: IntArray, se: FloatArray, shift:
     return best
 
 
+@dataclass(frozen=True)
+class _Block:
+    """Some draws: errors of groups and rests; where pairs are chosen, the groups' standardised errors and outermost ones."""
+
+    noise: Noise
+    standard: Noise | None = None
+    outer: Sequence[tuple[IntArray, list[IntArray], list[IntArray]]] = ()
+
+
 class Maxima:
     """Largest standardised contrast of every draw, evaluated only where an upper bound leaves it open.
 
@@ -234,7 +245,7 @@ class Maxima:
         self.exact = bound is None
         self.bound = maxima(errors.at(family), family.plus, family.minus, se, self.none) if bound is None else bound
         self._order: IntArray | None = None
-        self._blocks: dict[int, Noise] = {}
+        self._blocks: dict[int, _Block] = {}
 
     @property
     def draws(self) -> int:
@@ -257,7 +268,7 @@ class Maxima:
         step, start, value = max(2 * above, 256), 0, -np.inf
         while start < len(order) and self.bound[order[start]] > value:
             if start not in self._blocks:  # rounds of a two-step procedure look at the same draws
-                self._blocks[start] = self.errors.at(self.family, order[start : start + step])
+                self._blocks[start] = self._block(order[start : start + step])
             found.append(self._largest(self._blocks[start], live, shift))
             start += step
             seen = np.concatenate(found)
@@ -274,30 +285,57 @@ class Maxima:
             if self.exact:
                 exceeded += len(open_)
             elif len(open_):
-                block = self.errors.at(self.family, open_)
-                exceeded += int(np.sum(self._largest(block, every, self.none) >= observed))
+                exceeded += int(np.sum(self._largest(self._block(open_), every, self.none) >= observed))
             if exceeded >= _ENOUGH:
                 return exceeded / min(start + step, self.draws)
         return (1 + exceeded) / (1 + self.draws)
 
-    def _largest(self, block: Noise, live: IntArray, shift: FloatArray) -> AnyArray:
-        if self.errors.deviation is not None and len(live) == len(self.se) and self.pairs > _MANY and not shift.any():
-            return self._largest_of_all(block)
-        return maxima(block, self.family.plus[live], self.family.minus[live], self.se[live], shift[live])
+    def _block(self, draws: IntArray) -> _Block:
+        noise = self.errors.at(self.family, draws)
+        if self.errors.deviation is None or self.pairs <= _MANY:
+            return _Block(noise)
+        g = noise[: len(self.family.sizes)] / self.errors.deviation.astype(np.float32)[:, None]
+        strata = [np.flatnonzero(self.family.strata == stratum) for stratum in np.unique(self.family.strata)]
+        return _Block(noise, g, [(members, _outermost(g, members), _outermost(-g, members)) for members in strata])
 
-    def _largest_of_all(self, block: Noise) -> AnyArray:
-        """Look at few pairs: only groups far out in a draw can make its largest difference."""
-        family, scale = self.family, (1 / self.se).astype(np.float32)
-        rests = np.flatnonzero(~family.pairs)
-        best = maxima(block, family.plus[rests], family.minus[rests], self.se[rests], self.none[rests])
-        assert self.errors.deviation is not None
-        g = block[: len(family.sizes)] / self.errors.deviation.astype(np.float32)[:, None]
-        for stratum in np.unique(family.strata):
-            draw, i, j = _far_out(block, g, np.flatnonzero(family.strata == stratum), self._pair, scale)
-            value = (block[i, draw] - block[j, draw]) * scale[self._pair[i, j]]
-            starts = np.flatnonzero(np.diff(draw, prepend=-1))
-            best[draw[starts]] = np.maximum(best[draw[starts]], np.maximum.reduceat(value, starts))
+    def _largest(self, block: _Block, live: IntArray, shift: FloatArray) -> AnyArray:
+        if block.outer and (found := self._largest_far_out(block, shift)) is not None:
+            return found
+        return maxima(block.noise, self.family.plus[live], self.family.minus[live], self.se[live], shift[live])
+
+    def _largest_far_out(self, block: _Block, shift: FloatArray) -> AnyArray | None:
+        """Look at few pairs: only groups far out in a draw can make its largest difference (no shift is above 0).
+
+        None where that leaves too many for the search to pay, since selection has taken the outermost ones out.
+        """
+        family, noise, g = self.family, block.noise, block.standard
+        assert g is not None
+        rests, draws = np.flatnonzero(~family.pairs), np.arange(noise.shape[1])
+        best = maxima(noise, family.plus[rests], family.minus[rests], self.se[rests], shift[rests])
+        for _, tops, bottoms in block.outer:
+            for i, j in itertools.product(tops, bottoms):
+                np.maximum(best, self._values(noise, draws, i, j, shift), out=best)
+        known = best * np.float32(1 - 1e-5)
+        for members, tops, bottoms in block.outer:
+            chosen = _far_out(g, members, known, g[tops[0], draws], -g[bottoms[0], draws])
+            if chosen is None:
+                return None
+            draw, i, j = chosen
+            if len(draw):
+                starts = np.flatnonzero(np.diff(draw, prepend=-1))
+                found = np.maximum.reduceat(self._values(noise, draw, i, j, shift), starts)
+                best[draw[starts]] = np.maximum(best[draw[starts]], found)
         return best
+
+    def _values(self, noise: Noise, draw: IntArray, i: IntArray, j: IntArray, shift: FloatArray) -> AnyArray:
+        """Shifted standardised contrasts of groups i and j, one for each of `draw`; of a group with itself, none."""
+        at = self._pair[i, j]
+        value = (noise[i, draw] - noise[j, draw]) * self._scale[at] + shift.astype(np.float32)[at]
+        return np.where(i == j, np.float32(-np.inf), value)
+
+    @cached_property
+    def _scale(self) -> Noise:
+        return (1 / self.se).astype(np.float32)
 
     @cached_property
     def _pair(self) -> IntArray:
@@ -308,30 +346,46 @@ class Maxima:
         return found
 
 
-def _far_out(
-    block: Noise, g: Noise, members: IntArray, pair: IntArray, scale: Noise
-) -> tuple[IntArray, IntArray, IntArray]:
-    """Draws, in order, with the pairs (i, j) that may hold the largest difference of a stratum.
+_PAYS = 0.05  # share of all pairs up to which choosing them is quicker than looking at all
+_OUTER = 3  # groups on either side of a draw whose differences are tried first
 
-    One pair's value is known: that of the two outermost groups. A pair can only beat it if Cauchy-Schwarz, with the
-    outermost partner, lets it.
+
+def _outermost(g: Noise, members: IntArray) -> list[IntArray]:
+    """In each draw the groups with the largest values, from the largest on."""
+    standard, few = g[members], min(_OUTER, len(members))
+    if few < len(members):
+        chosen = np.argpartition(-standard, few - 1, axis=0)[:few]
+    else:
+        chosen = np.broadcast_to(np.arange(few)[:, None], standard.shape)
+    order = np.argsort(-np.take_along_axis(standard, chosen, axis=0), axis=0)
+    return list(members[np.take_along_axis(chosen, order, axis=0)])
+
+
+def _far_out(
+    g: Noise, members: IntArray, known: Noise, up: Noise, down: Noise
+) -> tuple[IntArray, IntArray, IntArray] | None:
+    """Draws, in order, with the pairs (i, j) of a stratum that may hold a larger difference than the known one.
+
+    By Cauchy-Schwarz a pair's is at most the length of the positive part of ``(g_i, -g_j)``, so each of the two has to be
+    far enough out for the outermost partner (`up` above, `down` below) to lift it over `known`.
     """
-    standard, draws = g[members], np.arange(block.shape[1])
-    top, bottom = members[standard.argmax(axis=0)], members[standard.argmin(axis=0)]
-    up, down = standard.max(axis=0), -standard.min(axis=0)
-    known = (block[top, draws] - block[bottom, draws]) * scale[pair[top, bottom]] * np.float32(1 - 1e-5)
+    standard, draws = g[members], np.arange(g.shape[1])
     # where the partner alone reaches the known value, nobody is ruled out
-    at_least = [np.where(side >= known, -np.inf, np.sqrt(np.maximum(known**2 - side**2, 0)))
-                for side in (np.maximum(down, 0), np.maximum(up, 0))]  # fmt: skip
-    plus_draw, plus = np.nonzero((standard >= at_least[0]).T)
-    minus_draw, minus = np.nonzero((-standard >= at_least[1]).T)
+    at_least = [
+        np.where(side >= known, -np.inf, np.sqrt(np.maximum(known**2 - side**2, 0)))
+        for side in (np.maximum(down, 0), np.maximum(up, 0))
+    ]
+    above, below = standard >= at_least[0], -standard >= at_least[1]
+    if above.sum(axis=0) @ below.sum(axis=0) > _PAYS * len(members) ** 2 * len(draws):
+        return None
+    plus_draw, plus = np.nonzero(above.T)
+    minus_draw, minus = np.nonzero(below.T)
     first = np.searchsorted(minus_draw, draws)
     partners = np.bincount(minus_draw, minlength=len(draws))[plus_draw]
     draw, i = np.repeat(plus_draw, partners), np.repeat(plus, partners)
     nth = np.arange(len(draw)) - np.repeat(np.cumsum(partners) - partners, partners)
     j = minus[first[draw] + nth]
-    apart = i != j
-    return draw[apart], members[i[apart]], members[j[apart]]
+    return draw, members[i], members[j]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import raikit
 from raikit_fairness import measures, notebook
 from raikit_fairness.arrays import Columns, Scope, Source, from_arrays, from_file
-from raikit_fairness.estimates import Settings
+from raikit_fairness.estimates import Correction, Settings
 from raikit_fairness.study import Study
 from raikit_fairness.views import views_of
 
@@ -70,6 +70,8 @@ def assess(
     threshold: float = 0.5,
     metrics: Sequence[str] | None = None,
     reference: Mapping[str, str] | None = None,
+    simultaneous: bool = False,
+    correction: Correction = "holm",
     intersections: int = 2,
     min_group: int = 30,
     max_groups: int = 500,
@@ -106,6 +108,10 @@ def assess(
         Names of metrics by group, such as ``["selection_rate", "true_positive_rate"]``; absent: all.
     reference : mapping of column to value, optional
         A group that the others are compared with: ``{"sex": "M"}``.
+    simultaneous : bool
+        Whether groups' own intervals hold for all groups of a feature at once (Sidak), or each by itself.
+    correction : {"holm", "benjamini-hochberg"}
+        Of p-values over features and intersections.
     intersections : int
         Most features crossed with each other. Intersections get all metrics only if `metrics` names them; else rates.
     min_group : int
@@ -142,7 +148,7 @@ def assess(
     else:
         source = _in_memory(y_true, y_pred, scores, sample_weight, (sensitive_features, control_features, clusters),
                             (intersections, max_groups), positive, threshold)
-    settings = Settings(confidence, max(replicates, _DRAWS), min_group)
+    settings = Settings(confidence, max(replicates, _DRAWS), min_group, simultaneous, correction)
     study = Study(settings, seed, dict(reference or {}), metrics)
     study.run(source.cells, source.rows, views_of(source.task, source.classes, source.positive), full=metrics is not None)
     return _assessment(study, source, confidence)

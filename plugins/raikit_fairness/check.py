@@ -12,7 +12,7 @@ import raikit
 from raikit_fairness import figures, findings, measures, tables
 from raikit_fairness.cells import Cells, Feature, count_cells, read_rows, score_columns
 from raikit_fairness.disparities import Disparity
-from raikit_fairness.estimates import Estimates, Settings
+from raikit_fairness.estimates import Correction, Estimates, Settings
 from raikit_fairness.findings import Subject
 from raikit_fairness.study import Study
 from raikit_fairness.views import View, views_of
@@ -49,6 +49,9 @@ class Groups(raikit.Check):
         min_group: int = Field(30, ge=1, description="Groups with fewer rows are shown, marked, and never decide.")
         max_groups: int = Field(500, ge=2, description="More groups of one feature or intersection stop the check.")
         confidence: float | None = Field(None, gt=0.5, lt=1, description="Level of the intervals; absent: the run's.")
+        simultaneous: bool = Field(
+            False, description="Whether groups' own intervals hold for all groups of a feature at once (Sidak).")
+        correction: Correction = Field("holm", description="Of p-values over features and intersections.")
         draws: int = Field(20_000, ge=1_000, description="Draws behind simultaneous limits; fewer are rough.")
         metrics: Literal["rates", "all"] = Field(
             "rates", description="What intersections get: rates only, or all metrics, as single features do.")
@@ -60,14 +63,15 @@ class Groups(raikit.Check):
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         options = self.options
         _refuse_unknown([*options.control, *options.reference], ctx.sensitive)
-        settings = Settings(options.confidence or ctx.confidence, options.draws, options.min_group)
+        settings = Settings(options.confidence or ctx.confidence, options.draws, options.min_group, options.simultaneous,
+                            options.correction)
         scope = options.intersections, options.max_groups, options.control
         cells = count_cells(ctx, *scope)
         rows = read_rows(ctx, *scope) if score_columns(ctx) else None
         found = _Spoken(self, settings, ctx.seed, options.reference)
         found.run(cells, rows, views_of(ctx.task, ctx.classes, ctx.positive), options.metrics == "all", ctx.progress)
         said = findings.worst_first(found.subjects, cells, cells.features, settings)
-        table = tables.by_group(found.metrics, cells.features, *_shown(ctx.task))
+        table = tables.by_group(found.metrics, cells.features, *_shown(ctx.task), simultaneous=options.simultaneous)
         return raikit.CheckResult(
             metrics=found.every, findings=said,
             tables=[table, tables.disparities(found.disparities)], figures=found.figures,

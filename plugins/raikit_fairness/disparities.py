@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import raikit
-from raikit_fairness.estimates import Counted, Estimates, Settings
+from raikit_fairness.estimates import Correction, Counted, Estimates, Settings
 from raikit_fairness.measures import ODDS, Measure
 
 if TYPE_CHECKING:
@@ -297,9 +297,12 @@ def _contrasts(
     return metrics
 
 
-def adjust(disparities: Sequence[Disparity]) -> None:
-    """Holm over all features and intersections of the same quantity, written into the metrics."""
+def adjust(disparities: Sequence[Disparity], correction: Correction) -> None:
+    """Correct p-values over all features and intersections of the same quantity; written into the metrics."""
     from raikit import stats
+
+    ways = {"holm": ("Holm", stats.holm), "benjamini-hochberg": ("Benjamini-Hochberg", stats.benjamini_hochberg)}
+    name, adjusted = ways[correction]
 
     families: dict[tuple[str, str], list[raikit.Metric]] = {}
     for disparity in disparities:
@@ -307,6 +310,6 @@ def adjust(disparities: Sequence[Disparity]) -> None:
         if metric.p_value is not None:
             families.setdefault((metric.name, repr(sorted(metric.args.items()))), []).append(metric)
     for family in families.values():
-        for metric, p in zip(family, stats.holm([metric.p_value or 0.0 for metric in family]), strict=True):
+        for metric, p in zip(family, adjusted([metric.p_value or 0.0 for metric in family]), strict=True):
             metric.p_adjusted = float(p)
-            metric.adjustment = f"Holm over {len(family)} features and intersections"
+            metric.adjustment = f"{name} over {len(family)} features and intersections"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import zlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
 
     from raikit.stats import Contrasts, CovarianceResult, Gap
     from raikit_fairness.cells import BoolArray, FloatArray, IntArray
+
+
+Correction = Literal["holm", "benjamini-hochberg"]
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,21 @@ class Settings:
     draws : int
     min_group : int
         Rows in the denominator from which on a group is judged.
+    simultaneous : bool
+        Whether the groups' own intervals hold for all groups of a feature at once (Sidak), or each by itself.
+    correction : {"holm", "benjamini-hochberg"}
+        Of p-values over the features of a disparity.
     """
 
     level: float
     draws: int
     min_group: int
+    simultaneous: bool = False
+    correction: Correction = "holm"
+
+    def of_groups(self, defined: int) -> float:
+        """Level of one group's own interval, where `defined` groups have one."""
+        return float(self.level ** (1 / max(defined, 1))) if self.simultaneous else self.level
 
 
 class Draws:

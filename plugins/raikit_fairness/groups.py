@@ -28,7 +28,10 @@ def by_group(
     measure: Measure, found: Estimates, feature: Feature, args: dict[str, Any], positive: Any, settings: Settings
 ) -> list[raikit.Metric]:
     """One measure in each group, by itself; undefined where the denominator is empty, with the reason."""
-    limits, value, defined = found.intervals(settings.level), found.value, found.defined
+    value, defined = found.value, found.defined
+    count = int(defined.sum())
+    limits = found.intervals(settings.of_groups(count))
+    method = limits.method + (f", Sidak over {count} groups" if settings.simultaneous and count > 1 else "")
     metrics = []
     for at in range(feature.k):
         place: dict[str, Any] = {"args": {**measure.args, **args}, "over": list(feature.columns), "group": feature.group(at),
@@ -44,7 +47,8 @@ def by_group(
         metrics.append(raikit.Metric(
             measure.name, float(value[at]), low=min(float(limits.low[at]), float(value[at])),
             high=max(float(limits.high[at]), float(value[at])), level=settings.level, n=int(found.n[at]),
-            n_clusters=None if found.n_clusters is None else int(found.n_clusters[at]), method=limits.method,
+            n_clusters=None if found.n_clusters is None else int(found.n_clusters[at]), method=method,
+            simultaneous=settings.simultaneous,
             effective_n=effective if abs(effective - found.n[at]) > 1e-9 * effective else None, flags=flags, **place,
         ))
     return metrics

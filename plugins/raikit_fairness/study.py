@@ -48,7 +48,7 @@ class Study:
             given = {"given": cells.control.name(at)}
             part = rows.given(at) if rows is not None else None
             self._study(cells.given(at), part, [view.quiet() for view in views], given, full)
-        disparities.adjust(self.disparities)
+        disparities.adjust(self.disparities, self.settings.correction)
 
     def _study(
         self, cells: Cells, rows: Cells | None, views: Sequence[View], args: dict[str, Any], full: bool, progress: Any = None

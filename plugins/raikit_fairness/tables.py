@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def by_group(metrics: Sequence[raikit.Metric], features: Sequence[Feature], shown: Sequence[str], args: dict[str, Any],
-             percent: bool) -> raikit.Table:
+             percent: bool, *, simultaneous: bool = False) -> raikit.Table:
     """One row per feature and group: rows, clusters, and each of `shown` with its interval."""
     found = {
         (metric.name, tuple(metric.over or ()), tuple((metric.group or {}).values())): metric
@@ -36,15 +36,17 @@ def by_group(metrics: Sequence[raikit.Metric], features: Sequence[Feature], show
                 row += [cell.value, cell.low, cell.high] if cell else [None, None, None]
             rows.append(row)
     return raikit.Table(id="by_group", title="Groups", columns=columns, rows=rows,
-                        note="Intervals are of each group by itself, without correction for their number.")
+                        note="Intervals hold for all groups of a feature at once (Sidak)." if simultaneous else
+                             "Intervals are of each group by itself, without correction for their number.")
 
 
 def disparities(found: Sequence[Disparity]) -> raikit.Table:
     """One row per disparity, the largest gaps first."""
+    correction = next((one.metric.adjustment for one in found if one.metric.adjustment), "Holm").split(" over ")[0]
     titles = [("feature", "Over", "text"), ("metric", "Disparity", "text"), ("value", "Value", "number"),
               ("low", "Low", "number"), ("high", "High", "number"), ("judged", "Judged groups only", "number"),
               ("judged_low", "low", "number"), ("judged_high", "high", "number"), ("p", "p", "p"),
-              ("p_adjusted", "p, Holm", "p"), ("detectable", "Could have shown", "number"),
+              ("p_adjusted", f"p, {correction}", "p"), ("detectable", "Could have shown", "number"),
               ("excluded", "Undefined for", "text")]
     columns = [raikit.Column.model_validate({"name": name, "title": title, "format": format})
                for name, title, format in titles]
@@ -57,8 +59,8 @@ def disparities(found: Sequence[Disparity]) -> raikit.Table:
                      metric.p_value, metric.p_adjusted, metric.minimum_detectable,
                      ", ".join(metric.excluded) or metric.reason])
     return raikit.Table(id="disparities", title="Disparities", columns=columns, rows=rows,
-                        note="p: no difference between any of the groups. Holm: over all features and intersections of "
-                             "the same disparity. Could have shown: with 80 % power, over the judged groups. Methods: "
+                        note=f"p: no difference between any of the groups. {correction}: over all features and intersections "
+                             "of the same disparity. Could have shown: with 80 % power, over the judged groups. Methods: "
                              + "; ".join(dict.fromkeys(one.metric.method for one in found if one.metric.method)) + ".")
 
 

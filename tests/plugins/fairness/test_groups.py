@@ -368,6 +368,27 @@ def test_an_option_that_names_what_is_not_there_is_refused(options, says):
         audit(rows_with({"F": 0.1, "M": 0.1}, 100), options=options)
 
 
+def test_intervals_of_all_groups_at_once_are_wider_and_say_so():
+    table = rows_with({"F": 0.3, "M": 0.1, "X": 0.12}, 400)
+    id = "fairness.selection_rate[sex=F]"
+    alone, at_once = audit(table)[0][id], audit(table, options={"simultaneous": True})[0][id]
+    assert at_once.low < alone.low < alone.high < at_once.high
+    assert (alone.simultaneous, at_once.simultaneous) == (False, True)
+    assert at_once.method == "Clopper-Pearson, Sidak over 3 groups"
+    low, high = stats.clopper_pearson(140, 400, 0.95 ** (1 / 3))
+    assert (at_once.low, at_once.high) == pytest.approx((float(low), float(high)))
+
+
+def test_p_values_are_corrected_as_asked():
+    table = rows_with({"F": 0.3, "M": 0.1}, 400).assign(race=np.tile(["p", "q"], 400))
+    id = "fairness.equal_opportunity_difference[sex]"
+    holm, bh = (audit(table, ["sex", "race"], options=options) for options in ({}, {"correction": "benjamini-hochberg"}))
+    assert holm[0][id].adjustment == "Holm over 3 features and intersections"
+    assert bh[0][id].adjustment == "Benjamini-Hochberg over 3 features and intersections"
+    assert bh[0][id].p_value <= bh[0][id].p_adjusted <= holm[0][id].p_adjusted
+    assert any(column.title == "p, Benjamini-Hochberg" for column in bh[1].tables[1].columns)
+
+
 def test_intersections_have_every_metric_only_if_asked():
     table = rows_with({"F": 0.3, "M": 0.1}, 400).assign(race=np.tile(["p", "q"], 400))
     id = "fairness.balanced_accuracy[sex=F,race=p]"

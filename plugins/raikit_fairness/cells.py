@@ -72,9 +72,14 @@ class Feature:
         return dict(zip(self.columns, self.groups[at], strict=True))
 
     def name(self, at: int) -> str:
-        """The group as people read it: ``sex=F, race missing``."""
-        return ", ".join(f"{column} missing" if value is None else f"{column}={value}" for column, value in
+        """The group as people read it: ``sex=F, race missing``; a value that could be misread stands in quotes."""
+        return ", ".join(f"{column} missing" if value is None else f"{column}={_legible(value)}" for column, value in
                          zip(self.columns, self.groups[at], strict=True))
+
+
+def _legible(value: str) -> str:
+    odd = not value or value != value.strip() or ("," in value and value[0] not in "[(") or "=" in value
+    return f"“{value}”" if odd else value
 
 
 @dataclass(frozen=True)

@@ -103,9 +103,10 @@ def _doubtless(subject: Subject, ends: Sequence[int]) -> Gap | None:
 
 def _interval(ratio: Gap) -> str:
     """The interval of the larger over the smaller value."""
-    if ratio.low <= 0:
-        return f"at least {1 / ratio.high:.1f}"
-    return f"{1 / ratio.high:.1f} to {1 / ratio.low:.1f}"
+    least = f"{1 / ratio.high:.1f}"
+    for digits in (2, 3, 4):  # an end that is beyond 1 must not read as 1
+        least = f"{1 / ratio.high:.{digits}f}" if float(least) <= 1 else least
+    return f"at least {least}" if ratio.low <= 0 else f"{least} to {1 / ratio.low:.1f}"
 
 
 def _number(value: float, mean: bool) -> str:

@@ -14,7 +14,7 @@ from raikit import address, stats
 from raikit.address import Pattern
 from raikit.errors import ConfigError
 from raikit.testing import context, run_check
-from raikit_fairness.cells import count_cells
+from raikit_fairness.cells import Feature, count_cells
 from raikit_fairness.check import Groups
 from raikit_fairness.disparities import Compared, of_odds
 from raikit_fairness.estimates import Draws, Settings
@@ -404,3 +404,15 @@ def test_a_metric_that_needs_both_classes_is_judged_by_the_scarcer_one():
     assert found["fairness.accuracy[sex=N]"].flags == []
     assert found["fairness.balanced_accuracy[sex=N]"].flags == ["small_group"]
     assert found["fairness.balanced_accuracy_difference[sex]"].judged.left_out == ["sex=N"]
+
+
+def test_names_of_groups_that_could_be_misread_stand_in_quotes():
+    feature = Feature(("region", "age"), [("a,b", "[20, 30)"), ("", None), ("x=y", " z")], np.arange(3))
+    assert [feature.name(at) for at in range(3)] == ["region=“a,b”, age=[20, 30)", "region=“”, age missing",
+                                                     "region=“x=y”, age=“ z”"]
+
+
+def test_a_ratio_that_is_beyond_doubt_never_reads_as_one():
+    table = rows_with({"F": 0.31, "M": 0.3}, 100_000)
+    said = next(f.sentence for f in audit(table, options={"draws": 20_000})[1].findings if "missed" in f.sentence)
+    assert "interval of the ratio 1.01 to" in said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,11 +82,9 @@ def from_arrays(
     import numpy as np
 
     task, classes = task_of(frame, positive)
+    scores = _of_classes(scores, task, classes)
     weight = frame["weight"].to_numpy(dtype=float) if "weight" in frame else np.ones(len(frame))
     _refuse_weights(weight)
-    if scores is not None and np.isnan(scores).any():
-        row = int(np.argwhere(np.isnan(scores))[0][0])
-        raise raikit.DataError(f"scores: row {row} is no number.")
     truth, prediction = _positions(frame, task, classes, scores, threshold)
     coded = {name: coded_column(columns[name]) for name in (*scope.sensitive, *scope.control)}
     clusters, names = coded_clusters_of(columns, scope.clusters)
@@ -100,6 +98,31 @@ def from_arrays(
         return Source(task, classes, classes[-1] if classes else None, everyone, everyone if scores is not None else None)
     counted = _count(truth, prediction, weight if weighted else None, coded, len(classes), scope)
     return Source(task, classes, classes[-1], counted, everyone)
+
+
+def _of_classes(scores: FloatArray | None, task: str, classes: list[Any]) -> FloatArray | None:
+    """Probabilities of the positive class, or of every class: checked, in the order of `classes`."""
+    import numpy as np
+
+    if scores is None:
+        return None
+    if task == "regression":
+        raise raikit.ConfigError("scores: a numeric target has none; give its predictions as y_pred.")
+    if (bad := np.argwhere(~np.isfinite(scores))).size:
+        raise raikit.DataError(f"scores: row {int(bad[0][0])} is no number.")
+    if (bad := np.argwhere((scores < 0) | (scores > 1))).size:
+        raise raikit.DataError(f"scores: row {int(bad[0][0])} is no probability; rescale them to 0 … 1.")
+    if task == "binary" and scores.ndim == 1:
+        return scores
+    if scores.ndim != 2 or scores.shape[1] != len(classes):
+        shape = "one column" if scores.ndim == 1 else f"{scores.shape[1]} columns"
+        raise raikit.DataError(f"scores have {shape}; the {len(classes)} classes need one each, in sorted order.")
+    # columns stand in the order of the sorted labels; of two classes the positive one may be the first of them
+    return scores[:, _sorted(classes).index(classes[1])] if task == "binary" else scores
+
+
+def _sorted(labels: Collection[Any]) -> list[Any]:
+    return sorted(labels, key=lambda value: (str(type(value)), value))
 
 
 def task_of(frame: pd.DataFrame, positive: Any) -> tuple[str, list[Any]]:
@@ -117,8 +140,12 @@ def task_of(frame: pd.DataFrame, positive: Any) -> tuple[str, list[Any]]:
     if pd.api.types.is_numeric_dtype(truth) and not (integral and len(seen) <= 20) and len(seen) > 2:
         return "regression", []
     if "prediction" in frame:
-        seen |= set(pd.unique(frame["prediction"]))
-    labels = sorted(seen, key=lambda value: (str(type(value)), value))
+        said = set(pd.unique(frame["prediction"]))
+        if len(said - seen) > 20:
+            raise raikit.DataError(
+                f"y_pred holds {len(said):,} values where y_true has {len(seen)} labels; give probabilities as scores.")
+        seen |= said
+    labels = _sorted(seen)
     if seen <= {0, 1}:
         labels = [0, 1]
     if len(labels) > 2:
@@ -171,8 +198,8 @@ def _coded(values: pd.Series[Any], classes: list[Any]) -> IntArray:
     import numpy as np
     import pandas as pd
 
-    if classes == [0, 1] and pd.api.types.is_numeric_dtype(values):
-        return np.asarray(values.to_numpy() == 1, dtype=np.int64)
+    if classes == [0, 1]:
+        return np.asarray((values == 1).to_numpy(dtype=bool), dtype=np.int64)
     return np.asarray(pd.Index(classes).get_indexer(pd.Index(values)), dtype=np.int64)
 
 
@@ -207,6 +234,10 @@ def _count(
     import numpy as np
 
     sizes = [len(names) for _, names in coded.values()]
+    if float(np.prod([float(part) for part in sizes])) * classes**2 >= 2.0**62:  # too many to number: rows are the cells
+        ones = np.ones(len(truth))
+        w = ones if weight is None else weight
+        return Cells(truth, prediction, ones.astype(np.int64), w, w**2, [], [], weight is not None, *_features(coded, scope))
     code = np.zeros(len(truth), dtype=np.int64)
     for (codes, _), size in zip(coded.values(), sizes, strict=True):
         code *= size
@@ -266,6 +297,9 @@ def from_file(path: Path, columns: Columns, scope: Scope, positive: Any) -> Sour
     said = _quoted(columns.prediction) if columns.prediction else f"CAST({_quoted(str(columns.score))} >= ? AS INTEGER)"
     values = [] if columns.prediction else [columns.threshold]
     frame = table.cells(by, {"truth": _quoted(columns.target), "prediction": said}, columns.weight, values)
+    for name, column in (("truth", columns.target), ("prediction", columns.prediction or columns.score)):
+        if frame[name].isna().any():
+            raise raikit.DataError(f"{path.name}: a row has no {column!r}.")
     task, classes = task_of(frame, positive)
     if task == "regression":
         raise raikit.ConfigError(f"{path.name}: {columns.target!r} is a numeric target; read its columns and give arrays.")
@@ -278,8 +312,9 @@ def from_file(path: Path, columns: Columns, scope: Scope, positive: Any) -> Sour
     wanted = {"truth": _quoted(columns.target), "prediction": said, "place": place}
     more = {"score": f"avg({score})"}
     scored = table.cells(by, wanted, columns.weight, values, more)
-    if scored["score"].isna().any():
-        raise raikit.DataError(f"{path.name}: a row has no {columns.score!r}, or one that is no number.")
+    score_of = scored["score"]
+    if not ((score_of >= 0) & (score_of <= 1)).all():
+        raise raikit.DataError(f"{path.name}: {columns.score!r} holds what is no probability (0 … 1).")
     rows = _cells_of(scored, classes, columns, scope, scored["score"].to_numpy(dtype=float))
     note = f"{_BINS:,} score bins, areas off by at most {_most_off(rows):.1g}" if binned else ""
     return Source(task, classes, classes[-1], cells, rows, note)
@@ -305,11 +340,13 @@ def _cells_of(
     _refuse_weights(w)
     if columns.weight and (frame["least"] < 0).any():
         raise raikit.DataError(f"{columns.weight!r} holds a negative weight.")
+    if columns.weight and frame["absent"].any():
+        raise raikit.DataError(f"{columns.weight!r} holds rows without a weight.")
     by = [name for name in frame if name.startswith("by.")]
     coded = {name[3:]: coded_column(frame[name]) for name in by if name[3:] in (*scope.sensitive, *scope.control)}
-    clusters, _ = coded_clusters(frame, [f"by.{name}" for name in scope.clusters])
+    clusters, kept = coded_clusters(frame, [f"by.{name}" for name in scope.clusters])
     return Cells(_coded(frame["truth"], classes), _coded(frame["prediction"], classes), n, w, w2, clusters,
-                 list(scope.clusters)[: len(clusters)], columns.weight is not None, *_features(coded, scope), scores,
+                 [name.removeprefix("by.") for name in kept], columns.weight is not None, *_features(coded, scope), scores,
                  ranks_of(scores))
 
 
@@ -345,7 +382,7 @@ class _Table:
         sums = {"n": "count(*)", **(more or {})}
         if weight:
             w = _quoted(weight)
-            sums |= {"w": f"sum({w})", "w2": f"sum({w} * {w})", "least": f"min({w})"}
+            sums |= {"w": f"sum({w})", "w2": f"sum({w} * {w})", "least": f"min({w})", "absent": f"count(*) - count({w})"}
         chosen = ", ".join(f"{expression} AS {_quoted(name)}" for name, expression in {**keys, **sums}.items())
         order = ", ".join(str(at + 1) for at in range(len(keys)))
         # names are quoted identifiers of columns that were just checked; values travel as parameters

@@ -94,7 +94,8 @@ def assess(
     sample_weight : array_like, shape (n,), or column, optional
         Sampling weights: their scale changes nothing.
     clusters : as `sensitive_features`, optional
-        Rows that share a value are not independent; several columns are crossed. A missing value shares none.
+        Rows that share a value are not independent; two columns are crossed, of more the two
+        coarsest are used. A missing value shares none.
     confidence : float, in (0.5, 1)
     replicates : int
         Random draws behind simultaneous limits. At least 20,000 are made, because a tail decides: fewer move the level.
@@ -148,8 +149,12 @@ def assess(
     else:
         source = _in_memory(y_true, y_pred, scores, sample_weight, (sensitive_features, control_features, clusters),
                             (intersections, max_groups), positive, threshold)
+    for column in reference or ():
+        columns = {name for feature in source.cells.features for name in feature.columns}
+        if column not in columns:
+            raise raikit.ConfigError(f"reference: {column!r} is none of the sensitive columns ({', '.join(sorted(columns))}).")
     settings = Settings(confidence, max(replicates, _DRAWS), min_group, simultaneous, correction)
-    study = Study(settings, seed, dict(reference or {}), metrics)
+    study = Study(settings, seed, {column: str(value) for column, value in (reference or {}).items()}, metrics)
     study.run(source.cells, source.rows, views_of(source.task, source.classes, source.positive), full=metrics is not None)
     return _assessment(study, source, confidence)
 
@@ -183,6 +188,10 @@ def _in_memory(
     if not n:
         raise raikit.DataError("y_true has no rows.")
     every = {name: values for role in roles for name, values in role.items()}
+    if len(every) < sum(map(len, roles)):
+        names = [name for role in roles for name in role]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise raikit.ConfigError(f"{twice!r} names two columns among sensitive, control and cluster ones; rename one.")
     where = Scope(list(roles[0]), list(roles[1]), list(roles[2]), *scope)
     return from_arrays(pd.DataFrame(columns), every, scores, where, positive, threshold)
 
@@ -195,6 +204,8 @@ def _columns(values: Any, role: str) -> dict[str, pd.Series[Any]]:
     if values is None:
         return {}
     single = role.removesuffix("s")
+    if isinstance(values, pd.DataFrame) and not values.columns.is_unique:
+        raise raikit.ConfigError(f"{role}: two columns are called {values.columns[values.columns.duplicated()][0]!r}.")
     if isinstance(values, pd.DataFrame | Mapping):
         return {str(name): pd.Series(column).reset_index(drop=True) for name, column in values.items()}
     if isinstance(values, pd.Series):

@@ -278,10 +278,12 @@ def crossed(columns: tuple[str, ...], parts: Sequence[Coded], max_groups: int) -
     """The groups that occur when columns are crossed."""
     import numpy as np
 
+    size = int(np.prod([float(len(names)) for _, names in parts]))
+    if size >= 1 << 62:
+        raise raikit.DataError(f"{' and '.join(columns)} cannot be crossed: that would be over 10^18 groups.")
     code = np.zeros(len(parts[0][0]), dtype=np.int64)
     for codes, names in parts:
         code = code * len(names) + codes
-    size = int(np.prod([float(len(names)) for _, names in parts]))
     if size <= 1 << 20:
         there = np.bincount(code, minlength=size) > 0
         found, code = np.flatnonzero(there), (np.cumsum(there) - 1)[code]

@@ -85,9 +85,8 @@ class Compared:
         settings = settings or self.settings
         key = "ratio", id(found), keep.tobytes(), settings.level
         if key not in self._known:
-            gap = self._known.get(("gap", id(found), keep.tobytes(), self.settings.level))
-            p_value = gap.p_value if gap is not None else None
-            self._known[key] = found.ratio(keep, settings, self.draws, p_value)
+            # both ask whether all groups are alike, and the gap's p-value is the better one: rows are exchanged, not logs
+            self._known[key] = found.ratio(keep, settings, self.draws, self.gap(found, keep).p_value)
         return self._known[key]
 
 

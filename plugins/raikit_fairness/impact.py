@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from raikit_fairness.estimates import Clustered, Counted
 
 
+_FOUR_FIFTHS = 0.8
+
+
 class ImpactRatios(raikit.Check):
     """Selection and scoring rates by category and their ratio to the highest category's (Local Law 144).
 
@@ -45,6 +48,7 @@ class ImpactRatios(raikit.Check):
         settings = Settings(ctx.confidence, 20_000, 1)
         metrics: list[raikit.Metric] = []
         made: list[raikit.Table] = []
+        every: list[Ratios] = []
         cells = count_cells(ctx, self.options.intersections, self.options.max_groups)
         sources: list[tuple[str, Cells, BoolArray]] = [
             ("selection_rate", cells, cells.prediction == list(ctx.classes).index(ctx.positive))
@@ -57,12 +61,13 @@ class ImpactRatios(raikit.Check):
             for name, source, event in sources:
                 known = _known(source, source.features[number])
                 found.append(Ratios.of(name, known.cells, known.feature, event[known.rows], settings))
+            every += found
             metrics += _metrics(found, settings, self.options.marked_below)
             unknown = int(cells.n[~_known(cells, feature).rows].sum())
             metrics.append(raikit.Metric.exact("unknown_category", unknown, n=int(cells.n.sum()), unit="rows",
                                                over=list(feature.columns)))
             made.append(_table(number, feature, found, unknown, settings, self.options.marked_below))
-        return raikit.CheckResult(metrics=metrics, tables=made, findings=_findings(self, made, metrics))
+        return raikit.CheckResult(metrics=metrics, tables=made, findings=_findings(self, every, metrics))
 
 
 def _above_median(rows: Cells) -> BoolArray:
@@ -110,6 +115,8 @@ class Ratios:
         Of all rows with a known category (of their weight).
     value, low, high : ndarray, shape (k,)
         NaN where no category has a rate above 0.
+    surely : ndarray, shape (k,)
+        Upper limits that hold for all categories at once (Bonferroni).
     """
 
     name: str
@@ -119,6 +126,7 @@ class Ratios:
     value: Any
     low: Any
     high: Any
+    surely: Any
 
     @classmethod
     def of(cls, name: str, cells: Cells, feature: Feature, event: BoolArray, settings: Settings) -> Ratios:
@@ -134,31 +142,41 @@ class Ratios:
 
         from raikit import stats
 
+        weighty = np.bincount(feature.code, cells.w, minlength=feature.k) > 0
+        if not weighty.all():  # a category without weight has no rate
+            kept = weighty[feature.code]
+            cells, feature, event = cells.part(kept), feature.within(kept), event[kept]
         rate = rates.rate(cells, feature, event, None, name)
         share = np.bincount(feature.code, cells.w, minlength=feature.k) / max(float(cells.w.sum()), 1e-300)
         p = rate.value
         highest = float(np.nanmax(p)) if rate.defined.any() else 0.0
         if not highest > 0:
             nothing = np.full(feature.k, np.nan)
-            return cls(name, feature, rate, share, nothing, nothing, nothing)
-        tail = (1 - settings.level) / 2
-        plain, strict = (rate.intervals(1 - 2 * part) for part in (tail, tail / max(feature.k - 1, 1)))
+            return cls(name, feature, rate, share, nothing, nothing, nothing, nothing)
+        correlation = _correlation(rate)
 
-        def limits(of: Any) -> Any:
-            return stats.ratio_limits(p[:, None], of.low[:, None], of.high[:, None], p, of.low, of.high)
-
-        with np.errstate(invalid="ignore"):
-            low, high = np.array(limits(plain)[0]), np.array(limits(strict)[1])
-        for ends in (low, high):
+        def least(tail: float, end: int) -> Any:
+            of = rate.intervals(1 - 2 * tail)
+            ends = np.array(stats.ratio_limits(p[:, None], of.low[:, None], of.high[:, None], p, of.low, of.high,
+                                               correlation)[end])
             np.fill_diagonal(ends, 1.0)  # a category against itself
-        return cls(name, feature, rate, share, p / highest, np.nanmin(low, axis=1), np.nanmin(high, axis=1))
+            return np.nanmin(ends, axis=1)
 
-    @property
-    def highest(self) -> int:
-        """The category whose rate all others are compared with."""
-        import numpy as np
+        tail, others = (1 - settings.level) / 2, max(feature.k - 1, 1)
+        return cls(name, feature, rate, share, p / highest, least(tail, 0), least(tail / others, 1),
+                   least(tail / (others * feature.k), 1))
 
-        return int(np.nanargmax(self.rate.value))
+
+def _correlation(rate: Counted | Clustered) -> Any:
+    """Of the categories' rates: those that share clusters depend on each other."""
+    import numpy as np
+
+    from raikit_fairness.estimates import Clustered
+
+    if not isinstance(rate, Clustered):
+        return 0.0
+    deviation = np.sqrt(np.maximum(np.diag(rate.cov.M), 1e-300))
+    return np.clip(rate.cov.M / np.outer(deviation, deviation), -1.0, 1.0)
 
 
 def _metrics(found: Sequence[Ratios], settings: Settings, marked_below: float) -> list[raikit.Metric]:
@@ -220,24 +238,31 @@ def _table(
     )
 
 
-def _findings(check: raikit.Check, made: Sequence[raikit.Table], metrics: Sequence[raikit.Metric]) -> list[raikit.Finding]:
-    """One note: the lowest selection ratio of a category that is not marked, against the four-fifths rule of thumb."""
-    judged = [metric for metric in metrics
-              if metric.name == "impact_ratio" and metric.value is not None and not metric.flags and not metric.args]
+def _findings(check: raikit.Check, found: Sequence[Ratios], metrics: Sequence[raikit.Metric]) -> list[raikit.Finding]:
+    """One finding: the category that is surest to lie below four fifths, else the lowest; marked ones are left out."""
+    judged = {check.address(metric): metric for metric in metrics
+              if metric.name == "impact_ratio" and metric.value is not None and not metric.flags and not metric.args}
     if not judged:
         return []
-    lowest = min(judged, key=lambda metric: metric.value or 0.0)
-    low, high = lowest.low or 0.0, lowest.high or 0.0
-    who = ", ".join(f"{column}={value}" for column, value in (lowest.group or {}).items())
-    certainty = f"{(lowest.level or 0.95) * 100:g} % interval {low:.2f} to {high:.2f}"
-    if high < 0.8:
-        told = "it is below four fifths"
-    elif low >= 0.8:
-        told = "it is not below four fifths"
+    surely = {(ratios.feature.columns, ratios.feature.groups[at]): float(ratios.surely[at])
+              for ratios in found if ratios.name == "selection_rate" for at in range(ratios.feature.k)}
+
+    def sure(metric: raikit.Metric) -> float:
+        return surely[tuple(metric.over or ()), tuple((metric.group or {}).values())]
+
+    proven = [metric for metric in judged.values() if sure(metric) < _FOUR_FIFTHS]
+    told = min(proven or judged.values(), key=lambda metric: sure(metric) if proven else metric.value or 0.0)
+    low, high = told.low or 0.0, told.high or 0.0
+    who = ", ".join(f"{column}={value}" for column, value in (told.group or {}).items())
+    certainty = f"{(told.level or 0.95) * 100:g} % interval {low:.2f} to {high:.2f}"
+    lowest = f"The lowest impact ratio is {told.value:.2f}, of {who} ({certainty}; {told.n:,} rows): "
+    if proven:
+        more = f"; so are {len(proven) - 1} more" if len(proven) > 1 else ""
+        sentence = (f"The impact ratio of {who} is {told.value:.2f} ({certainty}; {told.n:,} rows), below four fifths beyond "
+                    f"doubt even among {len(judged)} categories{more}.")
+    elif low >= _FOUR_FIFTHS:
+        sentence = f"{lowest}it is not below four fifths."
     else:
-        told = "these data do not tell whether it is below four fifths"
-    return [raikit.Finding(
-        sentence=f"The lowest impact ratio is {lowest.value:.2f}, of {who} ({certainty}; {lowest.n:,} rows): {told}.",
-        severity="warn" if high < 0.8 else "note", what="Impact ratio", who=who, group=lowest.group, certainty=certainty,
-        metrics=[check.address(lowest)],
-    )]
+        sentence = f"{lowest}these data do not establish that it is below four fifths."
+    return [raikit.Finding(sentence=sentence, severity="warn" if proven else "note", what="Impact ratio", who=who,
+                           group=told.group, certainty=certainty, metrics=[check.address(told)])]

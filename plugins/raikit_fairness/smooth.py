@@ -33,30 +33,16 @@ class Kind:
         From a group's cells to the rows that its value rests on; None: all rows.
     linear : bool
         Whether several groups' value is the weighted mean of theirs.
-    values : callable or None
-        Of a mean (or its root): one number per row. Every group is then given the variance of one more row as far off as
-        any row of any group is: a group that by chance has no large loss does not know how large they get.
-    root : bool
-        Whether the value is the square root of that mean.
+    unseen : callable or None
+        From all cells to a function of a group's cells and value that gives the variance to add for what the group has not
+        shown: a class that by chance is all right, or holds no large loss, does not know its own variance.
     """
 
     scale: Scale = "proportion"
     bounds: tuple[float, float] = (0.0, 1.0)
     support: Callable[[Cells], int] | None = None
     linear: bool = False
-    values: Callable[[Cells], FloatArray] | None = None
-    root: bool = False
-
-    def unseen(self, cells: Cells, value: FloatArray, n: FloatArray) -> FloatArray | None:
-        """Variance of one more row as far off as any."""
-        import numpy as np
-
-        if self.values is None:
-            return None
-        seen, center = self.values(cells), value**2 if self.root else value
-        with np.errstate(divide="ignore", invalid="ignore"):
-            off = np.maximum(seen.max(initial=0.0) - center, center - seen.min(initial=0.0)) / n
-            return np.asarray((off / (2 * value) if self.root else off) ** 2)
+    unseen: Callable[[Cells], Callable[[Cells, float], float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -107,10 +93,12 @@ class Smooth(Clustered):
         code = self.feature.code
         inside = np.isin(code, kept) if len(kept) < self.feature.k else code >= 0
         cells = self.cells.part(inside)
+        unseen = self.kind.unseen(cells) if self.kind.unseen else None
         found = []
         for at in kept:
             side = replace(self.feature, groups=[(None,), ("rest",)], code=(code[inside] != at).astype(np.int64))
-            found.append(stats.clustered_difference(_covariance(cells, side, self.functional, self.kind)[0], level))
+            cov = _covariance(cells, side, self.functional, self.kind, unseen)[0]
+            found.append(stats.clustered_difference(cov, level))
         return stats.joined(found, f"Bonferroni over {len(kept)} groups")
 
 
@@ -121,28 +109,33 @@ def smooth(cells: Cells, feature: Feature, functional: Functional, kind: Kind, k
     weighty = cells.w > 0
     if not weighty.all():
         cells, feature = cells.part(weighty), replace(feature, code=feature.code[weighty])
-    cov, support = _covariance(cells, feature, functional, kind)
+    cov, support = _covariance(cells, feature, functional, kind, kind.unseen(cells) if kind.unseen else None)
     n = np.array([int(cells.n[rows].sum()) for rows in feature.members], dtype=np.int64)
     total, squares = (np.array([part[rows].sum() for rows in feature.members]) for part in (cells.w, cells.w2))
     kish = np.divide(total**2, squares, out=np.zeros(feature.k), where=squares > 0)
     return Smooth(cov, n, functional(cells)[0], kind.bounds, key, cells, feature, functional, kind, support, kish)
 
 
-def _covariance(cells: Cells, feature: Feature, functional: Functional, kind: Kind) -> tuple[Any, IntArray]:
+def _covariance(
+    cells: Cells, feature: Feature, functional: Functional, kind: Kind, unseen: Callable[[Cells, float], float] | None
+) -> tuple[Any, IntArray]:
     import numpy as np
 
     from raikit import stats
 
     k = feature.k
     value, influence, support = np.full(k, np.nan), np.zeros(len(cells)), np.zeros(k, dtype=np.int64)
+    extra = np.zeros(k)
     for at, rows in enumerate(feature.members):
         if len(rows):
             part = cells.part(rows)
             value[at], influence[rows] = functional(part)
             support[at] = kind.support(part) if kind.support else int(part.n.sum())
+            if unseen is not None and not np.isnan(value[at]):
+                extra[at] = unseen(part, float(value[at]))
     inside = (feature.code >= 0) & ~np.isnan(value)[feature.code]
     code, w, w2 = feature.code[inside], cells.w[inside], cells.w2[inside]
-    total, squares, rows = (np.bincount(code, part, minlength=k) for part in (w, w2, cells.n[inside]))
+    total, squares = (np.bincount(code, part, minlength=k) for part in (w, w2))
     with np.errstate(divide="ignore", invalid="ignore"):
         n_rows = np.nan_to_num(total**2 / squares)
     cov = stats.influence_covariance(
@@ -150,9 +143,69 @@ def _covariance(cells: Cells, feature: Feature, functional: Functional, kind: Ki
         # a bounded mean may be far more precise than a share of as many rows
         np.full(k, 1e15) if kind.scale == "proportion" else n_rows, total, scale=kind.scale,
         squares=(influence[inside] / w) ** 2 * w2, counts=cells.n[inside].astype(float), still=support.astype(float),
-        extra=kind.unseen(cells, value, rows),
+        extra=extra,
     )
     return cov, support
+
+
+# --- what a group has not shown ---------------------------------------------------------------------------------
+
+
+def one_more_row(values: Callable[[Cells], FloatArray], root: bool = False) -> Any:
+    """Variance of one more row as far off the mean as any row of any group is; of the mean's root with `root`."""
+
+    def unseen(everyone: Cells) -> Callable[[Cells, float], float]:
+        seen = values(everyone)
+        least, most = float(seen.min(initial=0.0)), float(seen.max(initial=0.0))
+
+        def variance(group: Cells, value: float) -> float:
+            center = value**2 if root else value
+            off = max(most - center, center - least) / float(group.n.sum())
+            return (off / (2 * value)) ** 2 if root and value > 0 else off**2
+
+        return variance
+
+    return unseen
+
+
+def one_more_of_each_class(classes: int) -> Any:
+    """Of recalls: what Agresti and Caffo's extra hit and miss add to the variance of each class's own."""
+
+    def unseen(everyone: Cells) -> Callable[[Cells, float], float]:
+        def variance(group: Cells, value: float) -> float:
+            import numpy as np
+
+            hit = group.truth == group.prediction
+            total, squares, right = (np.bincount(group.truth, part, minlength=classes)
+                                     for part in (group.w, group.w2, group.w * hit))
+            n, p = total**2 / squares, right / total
+            smooth = (p * n + 1) / (n + 2)
+            return float(np.maximum(smooth * (1 - smooth) / (n + 2) - p * (1 - p) / n, 0).sum()) / classes**2
+
+        return variance
+
+    return unseen
+
+
+def one_more_pair(positive: int) -> Any:
+    """Of an area: one more row of each class, placed as badly among the other as any row of any group is."""
+
+    def unseen(everyone: Cells) -> Callable[[Cells, float], float]:
+        import numpy as np
+
+        _, influence = _roc_auc(everyone, positive)
+        off = []
+        for side in (everyone.truth == positive, everyone.truth != positive):
+            total = float(everyone.w[side].sum())
+            off.append(float(np.max(-influence[side] / everyone.w[side], initial=0.0)) * total)
+
+        def variance(group: Cells, value: float) -> float:
+            counted = float(group.n[group.truth == positive].sum()), float(group.n[group.truth != positive].sum())
+            return sum((far / rows) ** 2 for far, rows in zip(off, counted, strict=True))
+
+        return variance
+
+    return unseen
 
 
 # --- of predictions ---------------------------------------------------------------------------------------------

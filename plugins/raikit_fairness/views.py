@@ -135,8 +135,9 @@ def _of_predictions(view: View, cells: Cells, feature: Feature) -> dict[str, Cal
         (smooth.f1(view.at), Kind(support=smooth.rows_in_f1(view.at)))
     )
     balanced = smooth.balanced_accuracy(view.classes)
+    each = Kind(support=scarce, unseen=smooth.one_more_of_each_class(view.classes))
     return {
-        "balanced_accuracy": lambda: smooth.smooth(cells, feature, balanced, Kind(support=scarce), "balanced_accuracy"),
+        "balanced_accuracy": lambda: smooth.smooth(cells, feature, balanced, each, "balanced_accuracy"),
         "f1": lambda: smooth.smooth(cells, feature, f1, kind, f"{key}f1"),
     }
 
@@ -145,7 +146,7 @@ def _of_scores(view: View, rows: Cells, feature: Feature, draws: Draws) -> dict[
     several = view.kind == "multiclass"
     key, score = f"class {view.at} ", smooth.class_score(view.at)
     auc = smooth.macro_roc_auc(view.classes) if several else smooth.roc_auc(view.at)
-    pairs = Kind() if several else Kind(support=smooth.scarcer_class(view.at))
+    pairs = Kind() if several else Kind(support=smooth.scarcer_class(view.at), unseen=smooth.one_more_pair(view.at))
     ap, hits = smooth.average_precision(view.at), Kind(support=smooth.rows_of_class(view.at))
     squares = Kind("positive", (0.0, 2.0)) if several else Kind()
 
@@ -153,7 +154,7 @@ def _of_scores(view: View, rows: Cells, feature: Feature, draws: Draws) -> dict[
         return lambda: smooth.smooth(rows, feature, functional, kind, f"{key}{name}")
 
     def mean(values: Any, kind: Kind, name: str) -> Callable[[], Estimates]:
-        return of(smooth.mean(values), replace(kind, linear=True, values=values), name)
+        return of(smooth.mean(values), replace(kind, linear=True, unseen=smooth.one_more_row(values)), name)
 
     return {
         "roc_auc": of(auc, pairs, "roc_auc"),
@@ -177,13 +178,13 @@ def _regression(rows: Cells, feature: Feature) -> dict[str, Callable[[], Estimat
         return part.prediction - part.truth
 
     def mean(values: Any, kind: Kind, name: str) -> Callable[[], Estimates]:
-        kind = replace(kind, linear=True, values=values)
+        kind = replace(kind, linear=True, unseen=smooth.one_more_row(values))
         return lambda: smooth.smooth(rows, feature, smooth.mean(values), kind, name)
 
     def squares(part: Cells) -> Any:
         return error(part) ** 2
 
-    root = replace(positive, values=squares, root=True)
+    root = replace(positive, unseen=smooth.one_more_row(squares, root=True))
     return {
         "mean_absolute_error": mean(lambda part: np.abs(error(part)), positive, "mean_absolute_error"),
         "root_mean_squared_error": lambda: smooth.smooth(rows, feature, smooth.root_mean(squares), root, "rmse"),

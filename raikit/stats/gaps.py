@@ -391,7 +391,7 @@ def _any_difference_p(
     table: _Table, family: Family, estimates: FloatArray, critical: Critical, rng: np.random.Generator
 ) -> float:
     """Permutation where rows can be exchanged; where counts are large or effective numbers, the draws' max-t."""
-    if table.whole and not table.large:
+    if table.whole and not table.large and table.n.sum() < _MOST_ROWS:
         # a p-value stands beside the interval, which decides: an eighth of the draws tells 1 in 2,500
         return permutation_p_strata(table.as_strata(), max(critical.maxima.draws // 8, 1_000), rng)
     return max_t_p(family, family.extend(estimates), critical)
@@ -433,6 +433,7 @@ def _tail(critical: float) -> float:
     return float(ndtr(-critical))
 
 
+_MOST_ROWS = 1_000_000_000  # from which on NumPy does not draw without replacement
 _LARGE = 200  # expected events from which on p-values are normal
 _POWER = 0.8416212335729143  # normal quantile of 80 % power
 

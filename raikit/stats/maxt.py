@@ -59,15 +59,15 @@ class Family:
         """Append the rests' pooled values: shape (k, ...) to (k + r, ...)."""
         if not len(self.rest_of):
             return values
-        shape = (-1,) + (1,) * (values.ndim - 1)
-        size = self.sizes.astype(values.dtype).reshape(shape)
-        rests = np.empty((len(self.rest_of), *values.shape[1:]), dtype=values.dtype)
-        for stratum in np.unique(self.strata[self.rest_of]):
-            members, rows = self.strata == stratum, self.strata[self.rest_of] == stratum
-            of = self.rest_of[rows]
-            weighted = size[members] * values[members]
-            rests[rows] = (weighted.sum(axis=0) - size[of] * values[of]) / (size[members].sum() - size[of])
-        return np.concatenate([values, rests])
+        return np.concatenate([values, self._pooling.astype(values.dtype) @ values])
+
+    @cached_property
+    def _pooling(self) -> FloatArray:
+        """What each group counts for in each rest, shape (r, k); no differences of large numbers, as a total less one."""
+        others = self.strata[self.rest_of][:, None] == self.strata
+        others[np.arange(len(self.rest_of)), self.rest_of] = False
+        counted = np.where(others, self.sizes, 0.0)
+        return np.asarray(counted / np.maximum(counted.sum(axis=1, keepdims=True), 1e-300))
 
     def extend_covariance(self, covariance: FloatArray) -> FloatArray:
         """Covariance of groups and rests, shape (k + r, k + r)."""
@@ -77,7 +77,7 @@ class Family:
         """Standard error of each contrast from the covariance of groups and rests; never exactly 0."""
         variance = np.diag(extended)
         squares = variance[self.plus] + variance[self.minus] - 2 * extended[self.plus, self.minus]
-        return np.sqrt(np.maximum(squares, 1e-18))
+        return np.sqrt(np.maximum(squares, max(1e-18 * float(variance.max(initial=0.0)), 1e-300)))
 
 
 def pairs_and_rests(sizes: FloatArray, strata: IntArray) -> Family:
@@ -138,7 +138,8 @@ class Errors:
         """Draw errors of separate groups; `normals`, shape (k, draws), are standard ones that quantities may share."""
         if normals is None:
             normals = rng.standard_normal((len(variance), draws), dtype=np.float32)
-        return cls(_divided(normals, df, rng), np.maximum(np.sqrt(variance), 1e-12))
+        deviation = np.sqrt(variance)
+        return cls(_divided(normals, df, rng), np.maximum(deviation, max(1e-9 * float(deviation.max(initial=0.0)), 1e-150)))
 
     def at(self, family: Family, draws: AnyArray | slice = slice(None)) -> Noise:
         """Errors of groups and rests in some of the draws, shape (k + r, chosen)."""
@@ -245,7 +246,7 @@ class Maxima:
         self.exact = bound is None
         self.bound = maxima(errors.at(family), family.plus, family.minus, se, self.none) if bound is None else bound
         self._order: IntArray | None = None
-        self._blocks: dict[int, _Block] = {}
+        self._blocks: dict[tuple[int, int], _Block] = {}
 
     @property
     def draws(self) -> int:
@@ -267,9 +268,9 @@ class Maxima:
         found: list[AnyArray] = []
         step, start, value = max(2 * above, 256), 0, -np.inf
         while start < len(order) and self.bound[order[start]] > value:
-            if start not in self._blocks:  # rounds of a two-step procedure look at the same draws
-                self._blocks[start] = self._block(order[start : start + step])
-            found.append(self._largest(self._blocks[start], live, shift))
+            if (start, step) not in self._blocks:  # rounds of a two-step procedure look at the same draws
+                self._blocks[start, step] = self._block(order[start : start + step])
+            found.append(self._largest(self._blocks[start, step], live, shift))
             start += step
             seen = np.concatenate(found)
             if len(seen) >= above:

@@ -74,7 +74,7 @@ def _at_most(strata: Sequence[tuple[IntArray, IntArray]], observed: float) -> fl
         reach = observed * np.sqrt(p * (1 - p) / (2 * n))
         for rate in (p, 1 - p):
             total += float(np.sum(np.where(rate + reach <= 1, np.exp(-n * _divergence(rate + reach, rate)), 0.0)))
-    return min(total, 1.0)
+    return min(max(total, 1e-300), 1.0)
 
 
 def _divergence(q: FloatArray, p: float) -> FloatArray:

@@ -184,6 +184,12 @@ def test_errors_of_numbers_by_group():
         ({"max_groups": 2, "sensitive_features": list("abcd")}, "has 4 groups, over the 2 of max_groups"),
         ({"y_pred": None}, "y_pred: give predictions or scores"),
         ({"reference": {"sensitive_feature": "z"}}, "has no group 'z'"),
+        ({"reference": {"sexx": "z"}}, "reference: 'sexx' is none of the sensitive columns"),
+        ({"scores": [0.1, 7, 0.2, 0.3]}, "scores: row 1 is no probability"),
+        ({"scores": [[0.1] * 3] * 4}, "scores have 3 columns; the 2 classes need one each"),
+        ({"y_pred": np.linspace(0, 1, 40), "y_true": [1, 0] * 20, "sensitive_features": list("ab") * 20},
+         "y_pred holds 40 values where y_true has 2 labels; give probabilities as scores"),
+        ({"clusters": pd.Series([1, 1, 2, 2], name="sensitive_feature")}, "'sensitive_feature' names two columns"),
     ],
 )
 def test_what_cannot_be_used_is_named_in_a_sentence(changes, says):
@@ -229,3 +235,75 @@ def test_an_assessment_draws_itself_and_escapes_what_it_shows():
 def test_importing_the_plugin_for_the_notebook_costs_nothing_heavy():
     code = "import sys, raikit_fairness; raikit_fairness.__all__; print([m for m in ('numpy','pandas','duckdb') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("positive", ["a", "b"])
+def test_scores_of_both_classes_stand_in_the_order_of_the_labels(positive):
+    rng = np.random.default_rng(0)
+    y, sex = rng.choice(["a", "b"], 300), rng.choice(["F", "M"], 300)
+    of_b = np.clip(rng.normal(0.4 + 0.2 * (y == "b"), 0.2), 0, 1)
+    found = assess(y, sensitive_features=sex, scores=np.column_stack([1 - of_b, of_b]), positive=positive)
+    score = of_b if positive == "b" else 1 - of_b
+    rows = sex == "F"
+    feature = "sensitive_feature"
+    assert value(found, "roc_auc", "F", feature) == pytest.approx(sk.roc_auc_score(y[rows] == positive, score[rows]))
+    assert value(found, "brier_score", "F", feature) == pytest.approx(sk.brier_score_loss(y[rows] == positive, score[rows]))
+    expected = sk.recall_score(y[rows] == positive, score[rows] >= 0.5)
+    assert value(found, "true_positive_rate", "F", feature) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("kind", [int, bool, float, object, "Int64", "boolean"])
+def test_labels_of_any_kind_mean_the_same(kind):
+    frame = people(200)
+    given = frame.y.astype(bool).astype(object) if kind is object else frame.y.astype(kind)
+    found = assess(given, frame.yhat, sensitive_features=frame.sex, metrics=["true_positive_rate"])
+    expected = fl.true_positive_rate(frame.y[frame.sex == "F"], frame.yhat[frame.sex == "F"])
+    assert value(found, "true_positive_rate", "F") == pytest.approx(expected)
+
+
+def test_many_columns_of_many_groups_are_counted_each_for_itself():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({f"c{at}": rng.integers(0, 400, 3_000).astype(str) for at in range(8)})
+    y = rng.integers(0, 2, 3_000)
+    found = assess(y, y, sensitive_features=frame, intersections=1, metrics=["selection_rate"])
+    counted = found.by_group[found.by_group.metric == "count"].set_index(["feature", "group"]).value
+    for column in frame:
+        assert counted[column].to_dict() == frame[column].value_counts().to_dict()
+
+
+def test_a_file_with_rows_without_a_weight_or_label_is_refused(tmp_path):
+    frame = people(50).assign(w=1.0)
+    for column, says in (("w", "'w' holds rows without a weight"), ("y", "a row has no 'y'"), ("p", "no probability")):
+        frame.assign(**{column: frame[column].where(frame.index > 0, None)}).to_parquet(tmp_path / "x.parquet")
+        with pytest.raises(raikit.DataError, match=says):
+            assess(tmp_path / "x.parquet", target="y", prediction="yhat", scores="p", sample_weight="w",
+                   sensitive_features=["sex"])
+
+
+def alarms(table, metric, runs):
+    """How many of the runs claim a gap where there is none."""
+    rng = np.random.default_rng(0)
+    return sum(_alarm(table(rng), metric, run) for run in range(runs))
+
+
+def _alarm(arguments, metric, run):
+    found = assess(**arguments, metrics=[metric], seed=run).disparities
+    return bool((found[found.metric == f"{metric}_difference"].low > 0).any())
+
+
+def test_a_scarce_class_that_is_all_right_proves_no_gap():
+    def table(rng):
+        y = np.repeat([1, 0, 1, 0], [30, 970, 1500, 1500])
+        yhat = np.where(rng.random(4_000) < np.where(y == 1, 0.98, 0.95), y, 1 - y)
+        return {"y_true": y, "y_pred": yhat, "sensitive_features": np.repeat(["F", "M"], [1000, 3000])}
+
+    assert alarms(table, "balanced_accuracy", 40) <= 4
+
+
+def test_a_scarce_class_that_is_ranked_all_right_proves_no_gap():
+    def table(rng):
+        y = np.repeat([1, 0, 1, 0], [30, 1500, 1500, 1500])
+        score = 1 / (1 + np.exp(-rng.normal(3.5 * (y - 0.5), 1)))
+        return {"y_true": y, "scores": score, "sensitive_features": np.repeat(["F", "M"], [1530, 3000])}
+
+    assert alarms(table, "roc_auc", 40) <= 4

@@ -230,3 +230,14 @@ def test_rows_without_a_cluster_stand_alone_and_are_not_counted_as_clusters():
         assert found.M[g, g] == pytest.approx((sums**2).sum() * 9 / 8)
     only_alone = rate_covariance(y, np.ones(400), group, [np.full(400, -1)])
     np.testing.assert_array_equal(only_alone.n_clusters, np.bincount(group))
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_the_unit_of_a_mean_changes_nothing_but_its_unit(unit):
+    rng = np.random.default_rng(0)
+    values, group = rng.normal(size=400), np.repeat(np.arange(4), 100)
+    cov = rate_covariance(values * unit, np.ones(400), group, scale="real")
+    once = clustered_gap(rate_covariance(values, np.ones(400), group, scale="real"), rng=np.random.default_rng(1))
+    found = clustered_gap(cov, rng=np.random.default_rng(1))
+    assert (found.low / unit, found.high / unit) == pytest.approx((once.low, once.high), rel=1e-3)
+    assert found.p_value == pytest.approx(once.p_value, abs=1e-3)

@@ -217,3 +217,16 @@ def test_the_minimum_detectable_gap_is_detected_in_about_four_of_five_runs(rng):
     rates = 0.3 + np.array([size, 0, 0, 0, 0, 0])
     found = sum(gap(rng.binomial(sizes, rates), sizes, draws=8_000, rng=rng).low > 0 for _ in range(120))
     assert 0.7 <= found / 120 <= 0.95
+
+
+def test_a_group_that_outweighs_all_others_makes_no_limit_rougher(rng):
+    critical = [group_vs_rest([6, 2, 3], [n, 5, 8], rng=np.random.default_rng(0)).critical for n in (1e6, 1e9)]
+    assert critical[1] == pytest.approx(critical[0], abs=0.02)
+
+
+def test_more_rows_than_can_be_shuffled_still_have_a_p_value(rng):
+    assert 0 < gap([5e8, 3], [1.5e9, 10], rng=rng).p_value <= 1
+
+
+def test_a_p_value_is_never_zero(rng):
+    assert permutation_p([100_000, 0], [100_000, 100_000], rng=rng) > 0

@@ -25,6 +25,8 @@ _PUBLIC = {
     "Figure": "results",
     "Finding": "results",
     "JudgedOver": "results",
+    "Margin": "regressions",
+    "Margins": "regressions",
     "Metric": "results",
     "Model": "models.base",
     "ModelError": "errors",
@@ -35,6 +37,7 @@ _PUBLIC = {
     "Requires": "check",
     "Rule": "record",
     "RunError": "errors",
+    "RunView": "runs",
     "Table": "results",
     "address": None,
     "fit": "models.trainer",
@@ -70,6 +73,8 @@ if TYPE_CHECKING:
     from raikit.record import CheckRecord as CheckRecord
     from raikit.record import Record as Record
     from raikit.record import Rule as Rule
+    from raikit.regressions import Margin as Margin
+    from raikit.regressions import Margins as Margins
     from raikit.results import Artifact as Artifact
     from raikit.results import CheckResult as CheckResult
     from raikit.results import Column as Column
@@ -79,6 +84,7 @@ if TYPE_CHECKING:
     from raikit.results import JudgedOver as JudgedOver
     from raikit.results import Metric as Metric
     from raikit.results import Table as Table
+    from raikit.runs import RunView as RunView
     from raikit.runs import load_run as load_run
 
 

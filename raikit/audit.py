@@ -19,8 +19,8 @@ from raikit.errors import ConfigError, RaikitError, RunError, listed, nearest
 from raikit.files import canonical, sha256_text, write_text
 from raikit.plugins import Registry, discover
 from raikit.policy import refuse_absent_groups, refuse_unreachable_rules
-from raikit.record import CheckRecord, Provenance, Record
-from raikit.runs import PREDICTIONS, RECORD, RunDirectory, compare_states, default_place, load_run, newest_place
+from raikit.record import CheckRecord, Gate, Provenance, Record, Rule
+from raikit.runs import PREDICTIONS, RECORD, Run, RunDirectory, compare_states, default_place, load_run, newest_place
 from raikit.selection import Planned, plan
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Request:
     formats: Sequence[str] | None = None
     resume: bool = False
     seed: int | None = None
+    baseline: Path | None = None
+    no_baseline: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Plan:
     registry: Registry
     checks: list[Planned]
     formats: list[str]
+    baseline: Run | None = None
 
     @property
     def seed(self) -> int:
@@ -86,6 +89,7 @@ def prepare(request: Request) -> Plan:
     config = load(request.config, sets)
     registry = discover(config.audit.plugins, config.folder)
     checks = plan(config, registry, select=request.select, exclude=request.exclude, everything=request.everything)
+    config, baseline = _with_baseline(request, config)
     refuse_unreachable_rules(config, checks, registry)
     load_kind = config.audit.model.load.kind if config.audit.model.load else None
     if load_kind is not None and load_kind not in registry.loaders:
@@ -95,7 +99,26 @@ def prepare(request: Request) -> Plan:
         )
     formats = list(request.formats if request.formats is not None else config.audit.formats)
     refuse_unknown_formats(registry, formats, request.formats is not None)
-    return Plan(request, config, registry, checks, formats)
+    return Plan(request, config, registry, checks, formats, baseline)
+
+
+def _with_baseline(request: Request, config: LoadedConfig) -> tuple[LoadedConfig, Run | None]:
+    """The baseline, verified, and the policy that is held against it."""
+    from raikit.baseline import open_baseline
+    from raikit.regressions import with_default
+
+    policy = config.audit.gate
+    if request.baseline is not None and request.no_baseline:
+        raise ConfigError("--baseline and --no-baseline exclude each other.")
+    if request.baseline is not None:
+        audit = config.audit.model_copy(update={"gate": with_default(policy)})
+        return LoadedConfig(audit, config.document), open_baseline(request.baseline)
+    if policy.regressions and not request.no_baseline:
+        raise config.error(
+            ("gate", "regressions"),
+            "they need what to compare with: --baseline RUN or FILE, or --no-baseline if this is the first run.",
+        )
+    return config, None
 
 
 def refuse_unknown_formats(registry: Registry, formats: Sequence[str], by_option: bool) -> None:
@@ -169,9 +192,12 @@ def audit(request: Request, console: Console) -> Outcome:
     if request.resume and run.is_new:
         console.say(f"{run.folder} holds nothing to go on with; this is a new run")
     data = open_data(planned)
+    from raikit.baseline import identity
     from raikit.provenance import fingerprints
 
     state = fingerprints(planned.config, planned.registry, data, planned.checks, planned.formats)
+    if request.baseline is not None:
+        state["baseline"] = {"sha256": identity(request.baseline)}
     if run.is_finished:
         return _finished(run, state)
     run.open()
@@ -212,7 +238,10 @@ def _run(
     model = obtain_model(planned, data, run, console)
     rows = _score(planned, model, data, run, console)
     checks = _examine(planned, model, data, run, console)
-    verdict = gate.judge(config.gate, checks, planned.registry.plugins, data.size(data.audited_split))
+    regressions = _regressions(planned, run, data, checks)
+    verdict = gate.judge(
+        config.gate, checks, planned.registry.plugins, data.size(data.audited_split), regressions=regressions
+    )
     record = Record(
         name=config.name,
         verdict=verdict.verdict,
@@ -247,6 +276,22 @@ def _run(
     )
     code = gate.CRASHED if crashed and verdict.exit_code != gate.FAILED else verdict.exit_code
     return Outcome(run.folder, record, code, complaints)
+
+
+def _regressions(planned: Plan, run: RunDirectory, data: Dataset, checks: list[CheckRecord]) -> list[Rule]:
+    """What got worse since the baseline."""
+    from raikit import regressions
+    from raikit.baseline import refuse_another_task
+
+    policy = planned.config.audit.gate
+    if not policy.regressions:
+        return []
+    draft = Record(name=planned.config.audit.name, verdict="pass", checks=checks, gate=Gate(verdict="pass"), data=data.describe())
+    candidate = Run(run.folder, draft)
+    if planned.baseline is not None:
+        refuse_another_task(candidate, planned.baseline)
+    able = {item.name: item.entry.check(item.options) for item in planned.checks if item.status is None}
+    return regressions.judge(policy, candidate, planned.baseline, able)
 
 
 def _announce(data: Dataset, console: Console) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 from raikit.address import Pattern
@@ -12,7 +13,7 @@ from raikit.record import CheckRecord, Gate, PluginRecord, Rule, RuleStatus, Ver
 from raikit.results import Metric
 
 if TYPE_CHECKING:
-    from raikit.config.schema import GateConfig, RequiredConfig, RuleConfig
+    from raikit.config.schema import GateConfig, RequiredConfig, RuleConfig, WaiverConfig
 
 PASSED, FAILED, UNUSABLE, CRASHED, INSUFFICIENT, NOTHING_RAN, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
@@ -30,7 +31,12 @@ class Interval:
 
 
 def judge(
-    policy: GateConfig, checks: Sequence[CheckRecord], plugins: Sequence[PluginRecord] = (), audited: int = 0
+    policy: GateConfig,
+    checks: Sequence[CheckRecord],
+    plugins: Sequence[PluginRecord] = (),
+    audited: int = 0,
+    regressions: Sequence[Rule] = (),
+    today: date | None = None,
 ) -> Gate:
     """Hold every rule against the measurements.
 
@@ -42,6 +48,10 @@ def judge(
         Those that failed to load count as crashes.
     audited : int
         Rows of the audited split, for the number of rows that would settle a rule.
+    regressions : sequence of Rule
+        Rows of the rules against a baseline (`raikit.regressions.judge`).
+    today : date, optional
+        What waivers are held against; absent: today.
 
     Returns
     -------
@@ -50,8 +60,12 @@ def judge(
     """
     rows: list[Rule] = []
     for rule in policy.rules:
-        rows += _rows(rule, checks, audited)
+        rows += _rows(rule, checks, audited, policy.decide_on == "estimate")
     warnings = [*_wrong_scales(rows), *_allowed_errors(policy, checks)]
+    rows += regressions
+    warnings += _waive(rows, policy.waivers, today or date.today())
+    if any(row.status == "missing" and row.severity == "warn" for row in regressions):
+        warnings.append("regressions were not judged: there is no baseline yet")
     rows += [_required(item, checks) for item in policy.required]
     gate = Gate(verdict="pass", rules=rows, warnings=warnings)
     gate.exit_code = _exit_code(policy, rows, checks, plugins)
@@ -59,14 +73,14 @@ def judge(
     return gate
 
 
-def _rows(rule: RuleConfig, checks: Sequence[CheckRecord], audited: int) -> list[Rule]:
+def _rows(rule: RuleConfig, checks: Sequence[CheckRecord], audited: int, on_estimate: bool) -> list[Rule]:
     pattern = Pattern(rule.metric)
     matched = [
         (check, metric) for check in checks for metric in check.metrics if metric.id and pattern.matches(metric.id)
     ]
     if not matched:
         return [_missing(rule, checks)]
-    return [_judged(rule, check, metric, audited) for check, metric in matched]
+    return [_judged(rule, check, metric, audited, on_estimate) for check, metric in matched]
 
 
 def may_measure(check: CheckRecord, wanted: Pattern) -> bool:
@@ -114,7 +128,7 @@ def _ended(check: CheckRecord) -> str:
     return f"{words.get(check.status, check.status)} ({check.reason})"
 
 
-def _judged(rule: RuleConfig, check: CheckRecord, metric: Metric, audited: int) -> Rule:
+def _judged(rule: RuleConfig, check: CheckRecord, metric: Metric, audited: int, on_estimate: bool) -> Rule:
     address, limit = str(metric.id), _limit(rule)
     row = Rule(
         id=_identity(rule, address),
@@ -138,13 +152,49 @@ def _judged(rule: RuleConfig, check: CheckRecord, metric: Metric, audited: int) 
         row.reason = f"undefined: {metric.reason}"
         return row
     interval, note = _ends(metric, rule.max is not None)
+    if rule.confidence is not None and metric.level is not None:
+        interval, row.level = _at_level(interval, metric.level, rule.confidence), rule.confidence
+        note = f"{note}; " * bool(note) + f"interval stretched from {metric.level:g} to {rule.confidence:g} confidence"
     row.value, row.low, row.high = interval.value, interval.low, interval.high
+    if on_estimate:
+        keeps = interval.value <= limit if rule.max is not None else interval.value >= limit
+        row.status, row.reason = ("pass" if keeps else "fail"), "decided on the estimate alone, as the policy asks"
+        return row
     row.status, row.reason = _decide(interval, limit, rule.max is not None, metric)
     if note and not set(metric.flags) & set(_NEVER_DECIDES):
         row.reason = f"{row.reason}; {note}"
     if row.status == "inconclusive":
         row.rows_needed = _rows_needed(interval, metric, limit, _whole(check, metric, audited))
     return row
+
+
+def _at_level(interval: Interval, level: float, wanted: float) -> Interval:
+    """Stretch both ends as a normal error would, since the measurement knows one level only."""
+    from scipy.special import ndtri
+
+    stretch = float(ndtri((1 + wanted) / 2) / ndtri((1 + level) / 2))
+    value = interval.value
+    return Interval(value, value - stretch * (value - interval.low), value + stretch * (interval.high - value))
+
+
+def _waive(rows: Sequence[Rule], waivers: Sequence[WaiverConfig], today: date) -> list[str]:
+    """Let what somebody answers for be broken until the day that was said; one that has run out is no waiver."""
+    warnings = []
+    for waiver in waivers:
+        matched = [row for row in rows if Pattern(waiver.metric).matches(row.metric)]
+        broken = [row for row in matched if row.status in ("fail", "inconclusive")]
+        told = waiver.model_dump(mode="json")
+        for row in broken:
+            row.waiver = told
+            if today <= waiver.until:
+                row.status = "waived"
+                row.reason = f"waived until {waiver.until} by {waiver.who}: {waiver.reason}; {row.reason}"
+            elif row.status == "fail":
+                row.reason = f"the waiver of {waiver.who} ended on {waiver.until}; {row.reason}"
+        if not broken:
+            why = "no rule names it" if not matched else "nothing that it names is broken"
+            warnings.append(f"the waiver for {waiver.metric} is not needed: {why}")
+    return warnings
 
 
 def _ends(metric: Metric, has_maximum: bool) -> tuple[Interval, str]:

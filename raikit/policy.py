@@ -35,21 +35,24 @@ def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[Planned], r
         return
     running = [item for item in planned if item.status is None]
     reachable = [pattern for item in running for pattern in _produced(item)]
-    for number, rule in enumerate(config.audit.gate.rules):
-        at = ("gate", "rules", number, "metric")
-        wanted = Pattern(rule.metric)
+    gate = config.audit.gate
+    named: list[tuple[str, int, str]] = [("rules", number, rule.metric) for number, rule in enumerate(gate.rules)]
+    named += [("regressions", number, rule.metric) for number, rule in enumerate(gate.regressions)]
+    for key, number, metric in named:
+        at = ("gate", key, number, "metric")
+        wanted = Pattern(metric)
         sources = _sources(running, wanted)
-        _refuse_strange_column(config, rule.metric, at, sources)
+        _refuse_strange_column(config, metric, at, sources)
         if sources:
             continue
         elsewhere = [item for item in planned if any(wanted.overlaps(pattern) for pattern in _produced(item))]
         if elsewhere:
             raise config.error(
-                at, f"{rule.metric!r} comes from {elsewhere[0].name}, which does not run ({elsewhere[0].reason})."
+                at, f"{metric!r} comes from {elsewhere[0].name}, which does not run ({elsewhere[0].reason})."
             )
         raise config.error(
             at,
-            f"no selected check produces {rule.metric!r}.{nearest(rule.metric.split('[')[0].split('(')[0], reachable)}",
+            f"no selected check produces {metric!r}.{nearest(metric.split('[')[0].split('(')[0], reachable)}",
         )
     for number, item in enumerate(config.audit.gate.required):
         if item.check not in known_names(registry):

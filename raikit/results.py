@@ -311,7 +311,25 @@ class CheckResult(Model):
 
 
 class Comparison(Model):
-    """How one metric differs between a candidate and a baseline (candidate minus baseline)."""
+    """How much worse one metric is in a candidate than in a baseline.
+
+    Parameters
+    ----------
+    metric : str
+        Its address.
+    value, low, high : float
+        How much worse, in the metric's unit: positive is worse.
+    p_value : float or None
+        Of "not worse by more than `margin`", one-sided.
+    paired : bool
+        Whether the same rows were compared.
+    loser : str or None
+        The group that lost, in words.
+    minimum_detectable : float or None
+        Smallest worsening that these data could have shown with 80 % power.
+    reason : str or None
+        What the report should add, or why there is no comparison (then `p_value` is None).
+    """
 
     metric: str
     value: Number
@@ -323,6 +341,7 @@ class Comparison(Model):
     method: str = ""
     n: Count = None
     loser: str | None = None
+    minimum_detectable: Number = None
     reason: str | None = None
 
 

@@ -209,6 +209,7 @@ class Run:
 
     folder: Path
     record: Record
+    is_file: bool = False  # a baseline in a single file has no rows
 
     @cached_property
     def predictions(self) -> Predictions:

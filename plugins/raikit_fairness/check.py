@@ -78,6 +78,15 @@ class Groups(raikit.Check):
         )
 
 
+    def compare(
+        self, candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins
+    ) -> list[raikit.Comparison]:
+        """Which group lost against which; paired on the rows that both runs hold."""
+        from raikit_fairness.compare import compare
+
+        return compare(candidate, baseline, margins, self.options.min_group, self.options.draws, 0)
+
+
 def _refuse_unknown(columns: Sequence[str], sensitive: Sequence[str]) -> None:
     for column in columns:
         if column not in sensitive:

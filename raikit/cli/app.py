@@ -75,6 +75,8 @@ def init(data: Path, out: Path) -> int:
 @app.command()
 @click.argument("config", type=_PATH)
 @click.option("--out", type=_PATH, help="The run directory; absent: runs/NAME-TIME.")
+@click.option("--baseline", type=_PATH, metavar="RUN|FILE", help="What must not have got worse since.")
+@click.option("--no-baseline", is_flag=True, help="This is the first run: regressions are not judged.")
 @click.option("--select", multiple=True, metavar="NAME", help="Only this check or pillar; may be repeated.")
 @click.option("--exclude", multiple=True, metavar="NAME", help="Not this check or pillar; may be repeated.")
 @click.option("--all", "everything", is_flag=True, help="Slow checks too.")
@@ -108,11 +110,40 @@ def train(**asked: Any) -> int:
 @app.command()
 @click.argument("run", type=_PATH)
 @click.option("--policy", type=_PATH, help="A YAML file with rules; absent: the run's own.")
-def gate(run: Path, policy: Path | None) -> int:
+@click.option("--baseline", type=_PATH, metavar="RUN|FILE", help="What must not have got worse since.")
+@click.option("--no-baseline", is_flag=True, help="Regressions are not judged.")
+def gate(run: Path, policy: Path | None, baseline: Path | None, no_baseline: bool) -> int:
     """Judge a stored run again."""
     from raikit.cli import commands
 
-    return commands.gate(run, policy)
+    return commands.gate(run, policy, baseline, no_baseline)
+
+
+@app.group(cls=_InOrder)
+def baseline() -> None:
+    """One small file to compare with: committed, reviewed as a diff, without inputs and without rows."""
+
+
+@baseline.command("save")
+@click.argument("run", type=_PATH)
+@click.argument("file", type=_PATH)
+@click.option("--suppress", type=click.IntRange(0), default=0, help="Leave out counts of fewer rows.")
+def baseline_save(run: Path, file: Path, suppress: int) -> int:
+    """Write a run's measurements and counts to a file."""
+    from raikit.cli import commands
+
+    return commands.save_baseline(run, file, suppress)
+
+
+@baseline.command("accept")
+@click.argument("run", type=_PATH)
+@click.argument("file", type=_PATH)
+@click.option("--reason", required=True, help="Why this run is what later ones are held against; kept in the file.")
+def baseline_accept(run: Path, file: Path, reason: str) -> int:
+    """Move a baseline file forward to a run, after review."""
+    from raikit.cli import commands
+
+    return commands.accept_baseline(run, file, reason)
 
 
 @app.command()

@@ -98,16 +98,19 @@ def init(data: Path, out: Path) -> int:
     return 0
 
 
-def gate(folder: Path, policy: Path | None) -> int:
+def gate(folder: Path, policy: Path | None, baseline: Path | None = None, no_baseline: bool = False) -> int:
     """``raikit gate``: gate.json beside an untouched audit.json."""
     from raikit import manifest
     from raikit.gate import judge
     from raikit.runs import load_run
 
     _intact(folder)
-    record = load_run(folder).record
+    run = load_run(folder)
+    record = run.record
     config = _policy_of(record, policy)
-    verdict = judge(config, record.checks, record.plugins, record.data.splits.get(record.data.audited_split, 0))
+    config, regressions = _regressions(run, config, baseline, no_baseline)
+    audited = record.data.splits.get(record.data.audited_split, 0)
+    verdict = judge(config, record.checks, record.plugins, audited, regressions=regressions)
     judged = record.model_copy(update={"gate": verdict, "verdict": verdict.verdict})
     written = write_text(folder / "gate.json", verdict.model_dump_json(indent=1) + "\n")
     manifest.update(folder, [written])
@@ -115,23 +118,66 @@ def gate(folder: Path, policy: Path | None) -> int:
     return verdict.exit_code
 
 
-def _policy_of(record: Any, policy: Path | None) -> Any:
+def _regressions(run: Any, policy: Any, baseline: Path | None, no_baseline: bool) -> tuple[Any, list[Any]]:
+    """A stored run against a baseline: its checks compare, with the options that they had."""
+    from raikit import regressions
+    from raikit.baseline import open_baseline, refuse_another_task
+
+    if baseline is not None and no_baseline:
+        raise ConfigError("--baseline and --no-baseline exclude each other.")
+    if baseline is not None:
+        policy = regressions.with_default(policy)
+    if not policy.regressions:
+        return policy, []
+    if baseline is None and not no_baseline:
+        raise ConfigError("gate.regressions need what to compare with: --baseline RUN or FILE, or --no-baseline.")
+    before = open_baseline(baseline) if baseline is not None else None
+    if before is not None:
+        refuse_another_task(run, before)
+    return policy, regressions.judge(policy, run, before, _checks_of(run.record))
+
+
+def _checks_of(record: Any) -> dict[str, Any]:
+    """The installed checks that made a record, with their options; one that is gone compares by intervals."""
     from pydantic import ValidationError
 
-    from raikit.config.load import explain
+    from raikit.plugins import discover
+
+    installed, found = discover().checks, {}
+    for check in record.checks:
+        if check.name in installed:
+            kind = installed[check.name].check
+            try:
+                found[check.name] = kind(kind.Options.model_validate(check.options))
+            except ValidationError:
+                continue  # options of another version
+    return found
+
+
+def save_baseline(run: Path, file: Path, suppress: int) -> int:
+    """``raikit baseline save``."""
+    from raikit.baseline import save
+
+    Console().result(f"Wrote {save(run, file, suppress=suppress)}. Commit it, and compare with: --baseline {file}")
+    return 0
+
+
+def accept_baseline(run: Path, file: Path, reason: str) -> int:
+    """``raikit baseline accept``."""
+    from raikit.baseline import accept
+
+    Console().result(f"Wrote {accept(run, file, reason)}. Review it as a diff and commit it.")
+    return 0
+
+
+def _policy_of(record: Any, policy: Path | None) -> Any:
+    from raikit.config.load import read_policy
     from raikit.config.schema import GateConfig
-    from raikit.config.yamlfile import read
     from raikit.policy import refuse_unmeasured
 
     if policy is None:
         return GateConfig.model_validate(json.loads(record.provenance.config).get("gate", {}))
-    document = read(policy)
-    section: Any = document.data.get("gate", document.data)
-    at = ("gate",) if "gate" in document.data else ()
-    try:
-        config = GateConfig.model_validate(section)
-    except ValidationError as error:
-        raise explain(error, GateConfig, document, at) from None
+    config, document, at = read_policy(policy)
     refuse_unmeasured(config, record, lambda key, problem: ConfigError(f"{document.where((*at, *key))}: {problem}"))
     return config
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from raikit.config.schema import AuditConfig, TrainConfig
+from raikit.config.schema import AuditConfig, GateConfig, TrainConfig
 from raikit.config.yamlfile import Document, Key, parse_value, read
 from raikit.errors import ConfigError, listed, nearest
 from raikit.models.settings import FusionTraining
@@ -50,7 +50,30 @@ def load(path: Path, sets: Iterable[str] = ()) -> LoadedConfig:
         raise explain(error, AuditConfig, document) from None
     if audit.model.train is not None:
         _check_training(audit, audit.model.train, document)
+    if audit.gate.policy is not None:
+        audit = audit.model_copy(update={"gate": _policy(audit.gate.policy, document)})
     return LoadedConfig(audit, document)
+
+
+def _policy(name: str, document: Document) -> GateConfig:
+    """The section `gate`, from a file of its own that somebody else may own."""
+    path = document.path.resolve().parent / name
+    if not path.is_file():
+        raise ConfigError(f"{document.where(('gate', 'policy'))}: there is no file {name!r} beside {document.path.name}.")
+    return read_policy(path)[0]
+
+
+def read_policy(path: Path) -> tuple[GateConfig, Document, Key]:
+    """Read a file that holds a gate section, as the whole of it or under ``gate:``; with where its keys stand."""
+    document = read(path)
+    at: Key = ("gate",) if "gate" in document.data else ()
+    try:
+        policy = GateConfig.model_validate(document.data.get("gate", document.data))
+    except ValidationError as error:
+        raise explain(error, GateConfig, document, at) from None
+    if policy.policy is not None:
+        raise ConfigError(f"{document.where((*at, 'policy'))}: a policy file names no other one.")
+    return policy, document, at
 
 
 def _check_training(audit: AuditConfig, train: TrainConfig, document: Document) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -157,12 +158,38 @@ class RuleConfig(Section):
     severity: Literal["fail", "warn"] = "fail"
     id: str | None = Field(None, description="A stable name; absent: the pattern and its bound.")
     reason: str = Field("", description="Why the limit is what it is; printed in the report.")
+    confidence: float | None = Field(
+        None, gt=0.5, lt=1, description="Level of this rule's interval; absent: that of the measurement."
+    )
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
         if (self.max is None) == (self.min is None):
             raise ValueError("a rule has either `max` or `min`; write two rules for both")
         return self
+
+
+class RegressionConfig(Section):
+    """A metric that must not get worse than in the baseline by more than a margin."""
+
+    metric: str = Field(description="An address or a pattern with *.")
+    margin: float = Field(0.0, ge=0, description="What may be lost: 0.02 for two points of a rate.")
+    test: Literal["moved", "gap"] = Field(
+        "moved",
+        description="Of disparities: whether some group lost more than the margin and is behind, or whether the gap grew.",
+    )
+    severity: Literal["fail", "warn"] = "fail"
+    id: str | None = Field(None, description="A stable name; absent: the pattern and its margin.")
+    reason: str = Field("", description="Why the margin is what it is; printed in the report.")
+
+
+class WaiverConfig(Section):
+    """A rule that somebody lets be broken until a day."""
+
+    metric: str = Field(description="An address or a pattern with *.")
+    reason: str = Field(min_length=1)
+    who: str = Field(min_length=1)
+    until: date = Field(description="The last day on which it holds: 2026-12-31.")
 
 
 class RequiredConfig(Section):
@@ -182,10 +209,29 @@ def _required(value: Any) -> Any:
 class GateConfig(Section):
     """The policy."""
 
+    policy: str | None = Field(None, description="A YAML file that holds this section, instead of the other keys.")
     rules: list[RuleConfig] = Field(default_factory=list)
+    regressions: list[RegressionConfig] = Field(default_factory=list)
+    waivers: list[WaiverConfig] = Field(default_factory=list)
     required: Annotated[list[RequiredConfig], BeforeValidator(_required)] = Field(default_factory=list)
     allow_errors: Names = Field(default_factory=list, description="Checks whose crash is only a warning.")
     on_inconclusive: Literal["pass", "warn", "fail", "stop"] = "warn"
+    decide_on: Literal["interval", "estimate"] = Field(
+        "interval", description="estimate: decide on the number alone, which fails and passes by chance."
+    )
+    regression_error: float = Field(
+        0.05, gt=0, lt=0.5, description="Chance that any of the regressions fails where nothing got worse (Holm)."
+    )
+    if_rows_differ: Literal["overlap", "refuse", "unpaired"] = Field(
+        "overlap", description="Where candidate and baseline hold different rows: compare those of both, refuse, or unpaired."
+    )
+
+    @model_validator(mode="after")
+    def _policy_alone(self) -> Self:
+        others = self.model_fields_set - {"policy"}
+        if self.policy is not None and others:
+            raise ValueError(f"`policy` names the file that holds this section; take {sorted(others)[0]!r} out or into it")
+        return self
 
 
 class PluginsConfig(Section):

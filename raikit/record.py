@@ -73,6 +73,7 @@ class Rule(Model):
     check: str | None = None
     baseline: Number = None
     paired: bool | None = None
+    loser: str | None = None
     status: RuleStatus
     reason: str = ""
     rows_needed: Count = None

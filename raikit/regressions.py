@@ -224,7 +224,7 @@ def _decide(rows: Sequence[Rule], found: Sequence[Comparison | str | None], poli
 
 def _settle(row: Rule, item: Comparison, p: float, family: int, policy: GateConfig) -> None:
     row.value, row.low, row.high, row.paired, row.n = item.value, item.low, item.high, item.paired, item.n or row.n
-    row.level = 1 - policy.regression_error
+    row.level, row.loser = 1 - policy.regression_error, item.loser
     who = f"{item.loser}: " if item.loser else ""
     how = f"{'paired' if item.paired else 'unpaired'}, {item.method}"
     margin, value = brief(row.limit or 0.0), brief(item.value or 0.0)
@@ -243,8 +243,3 @@ def _settle(row: Rule, item: Comparison, p: float, family: int, policy: GateConf
         row.reason = f"no worsening by more than {margin} is established ({tested}; {how}){shown}"
     if item.reason:
         row.reason += f"; {item.reason}"
-
-
-def losers(rows: Iterable[Rule]) -> list[str]:
-    """Sentences of the regressions that are proven."""
-    return [f"{row.metric}: {row.reason}" for row in rows if row.kind == "regression" and row.status == "fail"]

@@ -89,7 +89,8 @@ def sentences(record: Record) -> list[str]:
     broken = {rule.metric for rule in record.gate.rules if rule.status == "fail"}
     ordered = sorted(findings(record), key=lambda finding: not broken.intersection(finding.metrics))
     weighty = [finding for finding in ordered if finding.severity != "note"]
-    chosen = [finding.sentence for finding in _apart(weighty or ordered)[:_MOST_SENTENCES]]
+    chosen = _regressions(record)
+    chosen += [finding.sentence for finding in _apart(weighty or ordered)[: _MOST_SENTENCES - len(chosen)]]
     undecided = sum(rule.status == "inconclusive" for rule in record.gate.rules)
     if undecided and record.verdict != "inconclusive":
         chosen.append(f"{plural(undecided, 'rule').capitalize()} cannot be decided with this much data.")
@@ -98,6 +99,18 @@ def sentences(record: Record) -> list[str]:
     for plugin in failed(record.plugins):
         chosen.append(f"The plugin {plugin.name} of {plugin.distribution} could not be loaded: {plugin.reason}.")
     return chosen
+
+
+def _regressions(record: Record) -> list[str]:
+    """What got worse since the baseline beyond doubt, at most two sentences."""
+    proven = [rule for rule in sort_rules(record.gate.rules) if rule.kind == "regression" and rule.status == "fail"]
+    said: list[str] = []
+    for rule in proven[:2]:
+        who = f"{rule.loser}; " if rule.loser else ""
+        much, low, high = (written(end, rule.unit) for end in (rule.value, rule.low, rule.high))
+        more = f"; {spelt(len(proven) - 2)} more regressed" if len(said) == 1 and len(proven) > 2 else ""
+        said.append(f"{rule.metric} is worse than in the baseline by {much} ({who}interval {low} to {high}){more}.")
+    return said
 
 
 def _apart(ordered: Sequence[Finding]) -> list[Finding]:
@@ -131,6 +144,10 @@ def _way_out(rule: Rule) -> str:
         must = "have run" if rule.kind == "required" else "be measured"
         return f"{rule.metric} must {must}: {rule.reason.removeprefix('no measurement: ')}."
     value, limit = written(rule.value, rule.unit), written(rule.limit, rule.unit)
+    if rule.kind == "regression":
+        if rule.status == "fail":
+            return f"{rule.metric} must not be worse than in the baseline by more than {limit}; it is by {value}."
+        return f"{rule.metric}: {rule.reason}."
     if rule.status == "fail":
         fall = rule.bound == "max"
         end = rule.high if fall else rule.low

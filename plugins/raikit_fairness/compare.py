@@ -117,7 +117,7 @@ def _pair(candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.M
         return Pair((old, new), False, classes, list(data.cluster), weight, f"unpaired: {rows}")
     old, new = (frame.set_index("id").loc[both].reset_index() for frame in (old, new))
     if (differs := (old["target"].astype(str) != new["target"].astype(str)).to_numpy()).any():
-        first = old["id"].iloc[int(differs.argmax())]
+        first = old["id"].tolist()[int(differs.argmax())]
         raise raikit.ConfigError(f"baseline: the row {first!r} has another target there; runs of other data cannot be compared.")
     return Pair((old, new), True, classes, list(data.cluster), weight, "" if whole else f"on the overlap: {rows}")
 

@@ -119,6 +119,18 @@ def gate(run: Path, policy: Path | None, baseline: Path | None, no_baseline: boo
     return commands.gate(run, policy, baseline, no_baseline)
 
 
+@app.command()
+@click.argument("before", type=_PATH)
+@click.argument("after", type=_PATH)
+@click.option("--metric", "patterns", multiple=True, metavar="PATTERN", help="Only these addresses; may be repeated.")
+@click.option("--out", type=_PATH, help="A folder for the comparison as report.html and report.md.")
+def compare(before: Path, after: Path, patterns: tuple[str, ...], out: Path | None) -> int:
+    """Say what changed from one run to another, with its uncertainty; judges nothing."""
+    from raikit.cli import commands
+
+    return commands.compare(before, after, list(patterns), out)
+
+
 @app.group(cls=_InOrder)
 def baseline() -> None:
     """One small file to compare with: committed, reviewed as a diff, without inputs and without rows."""

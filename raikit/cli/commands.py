@@ -154,6 +154,34 @@ def _checks_of(record: Any) -> dict[str, Any]:
     return found
 
 
+def compare(before: Path, after: Path, patterns: list[str], out: Path | None) -> int:
+    """``raikit compare``: every metric that can get worse, the surest changes first."""
+    from raikit import gate, regressions
+    from raikit.audit import write_reports
+    from raikit.baseline import open_baseline, refuse_another_task
+    from raikit.cli.show import show_changes
+    from raikit.config.schema import GateConfig
+    from raikit.plugins import discover
+    from raikit.summary import compose
+
+    old, new = open_baseline(before), open_baseline(after)
+    refuse_another_task(new, old)
+    asked = [{"metric": pattern, "margin": 0.0, "severity": "warn"} for pattern in patterns or ["*"]]
+    policy = GateConfig.model_validate({"regressions": asked})
+    rows = regressions.judge(policy, new, old, _checks_of(new.record))
+    if not any(row.value is not None for row in rows):
+        raise ConfigError(f"no metric that both runs have matches {', '.join(patterns) or '*'}.")
+    show_changes(new.record, old.record, rows, Console())
+    if out is not None:
+        judged = gate.judge(policy, new.record.checks, new.record.plugins, regressions=rows)
+        record = new.record.model_copy(update={"gate": judged, "verdict": judged.verdict})
+        record.summary = compose(record)
+        out.mkdir(parents=True, exist_ok=True)
+        for path in write_reports(discover(), ["html", "md"], record, out)[0]:
+            Console().result(f"Wrote {path}")
+    return 0
+
+
 def save_baseline(run: Path, file: Path, suppress: int) -> int:
     """``raikit baseline save``."""
     from raikit.baseline import save

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from raikit.audit import Outcome
 from raikit.console import Console
 from raikit.record import Record, Rule
@@ -9,6 +11,7 @@ from raikit.summary import findings, sort_rules
 
 _WORDS = {"pass": "pass", "fail": "FAIL", "inconclusive": "open", "missing": "MISSING", "waived": "waived"}
 _MOST_RULES = 20
+_MOST_CHANGES = 25
 
 
 def show_outcome(outcome: Outcome, console: Console) -> None:
@@ -34,6 +37,33 @@ def show_gate(record: Record, console: Console) -> None:
     _rules(record, console)
 
 
+def show_changes(new: Record, old: Record, rows: Sequence[Rule], console: Console) -> None:
+    """Print how much better or worse metrics are, proven changes first, then the largest."""
+    changed = sorted((row for row in rows if row.value is not None), key=_surest)
+    for record, word in ((old, "from"), (new, "to")):
+        run = record.provenance
+        console.result(f"{word:<5} {record.name} {run.started} (run {run.run_id})")
+    console.result()
+    for row in changed[:_MOST_CHANGES]:
+        value, low, high = row.value or 0.0, row.low or 0.0, row.high or 0.0
+        word = "worse" if low > 0 else "better" if high < 0 else "even"
+        who = f"; {row.loser}" if row.loser and word == "worse" else ""
+        how = "same rows" if row.paired else "unpaired"
+        console.result(f"  {word:<7} {row.metric}: by {value:+,.3f} [{low:+,.3f}, {high:+,.3f}] ({how}{who})")
+    if len(changed) > _MOST_CHANGES:
+        console.result(f"  … and {len(changed) - _MOST_CHANGES} more; --metric PATTERN chooses")
+    absent = sum(row.value is None for row in rows)
+    if absent:
+        console.result(f"  {absent} metrics are in one of the runs only, or undefined in one")
+    console.result("Positive is worse. Intervals are each by itself: of twenty, one is off by chance.")
+
+
+def _surest(row: Rule) -> tuple[float, float]:
+    value, low, high = row.value or 0.0, row.low or 0.0, row.high or 0.0
+    sure = low if low > 0 else -high if high < 0 else 0.0
+    return -sure, -abs(value)
+
+
 def _rules(record: Record, console: Console) -> None:
     rules = sort_rules(record.gate.rules)
     if rules:
@@ -50,8 +80,9 @@ def _about(rule: Rule) -> str:
     word = " (warning only)" if rule.severity == "warn" and rule.status != "pass" else ""
     if rule.value is None or rule.low is None or rule.high is None:
         return f"{rule.sentence}{word}: {rule.reason}"
+    who = f" ({rule.loser})" if rule.loser and rule.status == "fail" else ""
     needed = f"; about {rule.rows_needed:,} rows would decide" if rule.rows_needed else ""
-    return f"{rule.sentence}{word}: {rule.value:,.3f} [{rule.low:,.3f}, {rule.high:,.3f}]{needed}"
+    return f"{rule.sentence}{word}: {rule.value:,.3f} [{rule.low:,.3f}, {rule.high:,.3f}]{who}{needed}"
 
 
 def _tally(record: Record, console: Console) -> None:

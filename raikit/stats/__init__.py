@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from raikit.stats.rates import effective_counts as effective_counts
     from raikit.stats.rates import simultaneous_rates as simultaneous_rates
     from raikit.stats.regression import Moved as Moved
+    from raikit.stats.regression import gap_moved as gap_moved
     from raikit.stats.regression import moved as moved
     from raikit.stats.regression import mover_difference as mover_difference
     from raikit.stats.regression import paired_covariance as paired_covariance
@@ -77,7 +78,7 @@ _HOMES = {
     "multiplicity": "benjamini_hochberg holm",
     "planning": "rows_needed",
     "rates": "RateIntervals clopper_pearson effective_counts simultaneous_rates",
-    "regression": "Moved moved mover_difference paired_covariance unpaired_covariance",
+    "regression": "Moved gap_moved moved mover_difference paired_covariance unpaired_covariance",
     "search": "Certificate Flagged certificate excess_p worse_than_rest",
     "subgroups": "Subgroups subgroup_rates",
 }

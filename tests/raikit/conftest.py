@@ -61,3 +61,28 @@ def run_checks(tmp_path):
 @contextmanager
 def _quiet(name):
     yield lambda done, total: None
+
+
+@pytest.fixture
+def raikit_run(tmp_path):
+    """Audit a small table of predictions into a folder: ``raikit_run(folder)``."""
+    import numpy as np
+
+    from raikit.audit import Request, audit
+    from raikit.console import Console
+
+    def raikit_run(folder):
+        rng = np.random.default_rng(0)
+        y = rng.integers(0, 2, 400)
+        table = pd.DataFrame({"sex": rng.choice(["F", "M"], 400), "y": y, "yhat": np.where(rng.random(400) < 0.8, y, 1 - y)})
+        table.to_csv(tmp_path / "people.csv", index=False)
+        config = tmp_path / "audit.yaml"
+        config.write_text(
+            "name: people\ndata: {path: people.csv, target: y, sensitive: [sex]}\n"
+            "model: {load: {kind: predictions, prediction: yhat}}\n"
+            "checks: {performance.classification: {}, fairness.groups: {draws: 1000}}\n"
+        )
+        audit(Request(config, out=folder, formats=["json", "md"]), Console(quiet=True))
+        return folder
+
+    return raikit_run

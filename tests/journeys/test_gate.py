@@ -1,0 +1,154 @@
+"""A build that fails on real regressions and only on those, as a CI engineer runs it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from journey import record
+
+RULES = {"rules": [{"metric": "performance.accuracy", "min": 0.5}],
+         "regressions": [{"metric": "fairness.equalized_odds_difference", "margin": 0.0}]}
+
+
+def table(seed=7, rows=6000):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"id": np.arange(rows), "group": rng.choice(list("abc"), rows), "y": rng.integers(0, 2, rows)})
+    return frame.assign(yhat=(rng.random(rows) < np.where(frame.y == 1, 0.8, 0.1)).astype(int))
+
+
+def retrained(frame, seed):
+    """Another seed of the same model: one decision in twenty is drawn again."""
+    rng = np.random.default_rng(seed)
+    again = (rng.random(len(frame)) < np.where(frame.y == 1, 0.8, 0.1)).astype(int)
+    return frame.assign(yhat=np.where(rng.random(len(frame)) < 0.05, again, frame.yhat))
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A policy, and the baseline's table; ``repository(gate=…)`` writes audit.yaml."""
+    table().to_csv(tmp_path / "d.csv", index=False)
+
+    def write(gate=RULES, **more):
+        config = {"name": "m", "data": {"path": "d.csv", "id": "id", "target": "y", "sensitive": ["group"]},
+                  "model": {"load": {"kind": "predictions", "prediction": "yhat"}},
+                  "checks": {"fairness.groups": {"draws": 4000}, "performance.classification": {}},
+                  "formats": ["json", "md"], "gate": gate, **more}
+        (tmp_path / "audit.yaml").write_text(yaml.safe_dump(config))
+        return tmp_path / "audit.yaml"
+
+    return write
+
+
+def test_a_candidate_made_worse_for_one_group_fails_and_the_group_is_named(raikit, repository, tmp_path):
+    config = repository()
+    assert "or --no-baseline if this is the first run" in raikit("audit", config, "--out", "base", code=2).err
+    first = raikit("audit", config, "--out", "base", "--no-baseline", code=0)
+    assert "there is no baseline yet" in first.out
+    worse = table()
+    hit = (worse.group == "c") & (worse.y == 1) & (np.random.default_rng(1).random(len(worse)) < 0.12)
+    worse.assign(yhat=np.where(hit, 0, worse.yhat)).to_csv(tmp_path / "d.csv", index=False)
+    ran = raikit("audit", config, "--out", "worse", "--baseline", "base", code=1)
+    assert "is worse than in the baseline by" in ran.out
+    assert "group=c against" in ran.out
+    row = next(rule for rule in record(tmp_path / "worse")["gate"]["rules"] if rule["kind"] == "regression")
+    assert (row["status"], row["paired"]) == ("fail", True)
+    assert row["loser"].startswith("group=c against")
+    assert "group=c" in (tmp_path / "worse" / "report.md").read_text()
+    again = raikit("gate", "worse", "--baseline", "base", code=1)
+    assert "FAIL" in again.out
+
+
+def test_a_candidate_retrained_with_another_seed_never_fails_here(raikit, repository, tmp_path):
+    config = repository()
+    raikit("audit", config, "--out", "base", "--no-baseline", code=0)
+    for seed in range(3):
+        retrained(table(), seed).to_csv(tmp_path / "d.csv", index=False)
+        raikit("audit", config, "--out", f"run{seed}", "--baseline", "base", code=0)
+
+
+def test_a_baseline_without_regressions_is_held_against_the_disparities(raikit, repository, tmp_path):
+    config = repository(gate={})
+    raikit("audit", config, "--out", "base", code=0)
+    raikit("audit", config, "--out", "next", "--baseline", "base", code=0)
+    patterns = {rule["pattern"] for rule in record(tmp_path / "next")["gate"]["rules"]}
+    assert patterns == {"fairness.*_difference"}
+
+
+def test_a_baseline_may_be_one_committed_file(raikit, repository, tmp_path):
+    config = repository()
+    raikit("audit", config, "--out", "base", "--no-baseline", code=0)
+    raikit("baseline", "save", "base", "baseline.json", code=0)
+    ran = raikit("audit", config, "--out", "next", "--baseline", "baseline.json", code=0)
+    assert "worse than in the baseline" in ran.out
+    raikit("baseline", "accept", "next", "baseline.json", "--reason", "reviewed", code=0)
+    assert json.loads((tmp_path / "baseline.json").read_text())["accepted"][-1]["reason"] == "reviewed"
+    (tmp_path / "baseline.json").write_text((tmp_path / "baseline.json").read_text().replace("0.8", "0.9"))
+    assert "it was changed after it was written" in raikit(
+        "audit", config, "--out", "z", "--baseline", "baseline.json", code=2).err
+    assert not (tmp_path / "z").exists()
+
+
+def test_a_tampered_or_foreign_baseline_is_refused_before_anything_runs(raikit, repository, tmp_path):
+    config = repository()
+    raikit("audit", config, "--out", "base", "--no-baseline", code=0)
+    with (tmp_path / "base" / "audit.json").open("a") as stream:
+        stream.write(" ")
+    assert "audit.json was changed" in raikit("audit", config, "--out", "next", "--baseline", "base", code=2).err
+    assert "baseline nowhere" in raikit("audit", config, "--out", "next", "--baseline", "nowhere", code=2).err
+    said = raikit("audit", config, "--out", "next", "--baseline", "base", "--no-baseline", code=2).err
+    assert "exclude each other" in said
+    assert not (tmp_path / "next").exists()
+
+
+def test_a_policy_may_stand_in_a_file_of_its_own(raikit, repository, tmp_path):
+    config = repository(gate={"policy": "policy.yaml"})
+    assert "there is no file 'policy.yaml'" in raikit("audit", config, "--out", "r", code=2).err
+    (tmp_path / "policy.yaml").write_text("rules:\n  - {metric: performance.accuracy, min: 0.99}\n")
+    raikit("audit", config, "--out", "r", code=1)
+    (tmp_path / "policy.yaml").write_text("rules:\n  - {metric: performance.accuracy, mim: 0.99}\n")
+    assert "policy.yaml, line 2: rules.0.mim" in raikit("audit", config, "--out", "s", code=2).err
+    config = repository(gate={"policy": "policy.yaml", "on_inconclusive": "fail"})
+    assert "take 'on_inconclusive' out or into it" in raikit("audit", config, "--out", "s", code=2).err
+
+
+@pytest.mark.parametrize(
+    ("waiver", "says"),
+    [
+        ({"metric": "performance.accuracy", "reason": "r", "who": "w", "until": "soon"}, "until"),
+        ({"metric": "performance.accuracy", "reason": "", "who": "w", "until": "2030-01-01"}, "reason"),
+        ({"metric": "performance.accuracy", "reason": "r", "until": "2030-01-01"}, "who"),
+    ],
+)
+def test_a_malformed_waiver_is_no_waiver(raikit, repository, waiver, says):
+    config = repository(gate={"rules": [{"metric": "performance.accuracy", "min": 0.99}], "waivers": [waiver]})
+    assert f"gate.waivers.0.{says}" in raikit("audit", config, "--out", "r", code=2).err
+
+
+def test_a_waived_rule_passes_until_its_day(raikit, repository, tmp_path):
+    waiver = {"metric": "performance.accuracy", "reason": "known", "who": "Ann", "until": "2999-01-01"}
+    gate = {"rules": [{"metric": "performance.accuracy", "min": 0.99}], "waivers": [waiver]}
+    raikit("audit", repository(gate=gate), "--out", "r", code=0)
+    assert record(tmp_path / "r")["gate"]["rules"][0]["status"] == "waived"
+    gate["waivers"][0]["until"] = "2020-01-01"
+    ran = raikit("audit", repository(gate=gate), "--out", "s", code=1)
+    assert record(tmp_path / "s")["gate"]["rules"][0]["reason"].startswith("the waiver of Ann ended on 2020-01-01")
+    assert "FAIL" in ran.out
+
+
+def test_two_runs_are_compared_for_people(raikit, repository, tmp_path):
+    config = repository(gate={})
+    raikit("audit", config, "--out", "a", code=0)
+    worse = table()
+    hit = (worse.group == "b") & (worse.y == 1) & (np.random.default_rng(1).random(len(worse)) < 0.15)
+    worse.assign(yhat=np.where(hit, 0, worse.yhat)).to_csv(tmp_path / "d.csv", index=False)
+    raikit("audit", config, "--out", "b", code=0)
+    ran = raikit("compare", "a", "b", "--out", "c", code=0)
+    assert "worse   fairness.equal_opportunity_difference[group]: by +" in ran.out
+    assert "same rows; group=b against" in ran.out
+    assert "worse than in the baseline" in (tmp_path / "c" / "report.md").read_text()
+    assert "<!doctype html>" in (tmp_path / "c" / "report.html").read_text()
+    assert "no metric that both runs have" in raikit("compare", "a", "b", "--metric", "nothing.*", code=2).err

@@ -43,6 +43,7 @@ _PUBLIC = {
     "fit": "models.trainer",
     "hookimpl": "hookspecs",
     "load_run": "runs",
+    "pair_rows": "pairing",
     "reweighing": "models.reweighting",
     "stats": None,
 }
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from raikit.models.base import Model as Model
     from raikit.models.reweighting import reweighing as reweighing
     from raikit.models.trainer import fit as fit
+    from raikit.pairing import pair_rows as pair_rows
     from raikit.predictions import Predictions as Predictions
     from raikit.record import CheckRecord as CheckRecord
     from raikit.record import Record as Record

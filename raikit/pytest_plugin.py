@@ -176,8 +176,8 @@ class RuleItem(pytest.Item):
         return super().repr_failure(excinfo, *rest, **more)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """The file, and the rule in words."""
-        return self.path, 0, self.name
+        """The file, and the rule in words; not the bare name, whose dots pytest would take for those of a class."""
+        return self.path, 0, f"{self.path.name}: {self.name}"
 
 
 class _Failed(Exception):

@@ -70,7 +70,7 @@ class _Settings:
 
 @dataclass(frozen=True)
 class Pair:
-    """Rows of both runs.
+    """Rows of both runs, with what they mean.
 
     Parameters
     ----------
@@ -92,34 +92,8 @@ class Pair:
 
 
 def _pair(candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins) -> Pair:
-    """Match rows by id.
-
-    Raises
-    ------
-    ConfigError
-        If rows differ and the policy refuses that, or the same id has another truth.
-    """
-    import pandas as pd
-
-    data = candidate.record.data
-    new, old = candidate.predictions.frame(), baseline.predictions.frame()
-    names = [*data.sensitive, *data.cluster, *([data.weight] if data.weight else [])]
-    for column in names:
-        if column not in old:
-            raise raikit.ConfigError(f"baseline: its predictions have no column {column!r}, which the candidate's have.")
-    both = pd.Index(old["id"]).intersection(pd.Index(new["id"]))
-    classes, weight = list(data.classes), data.weight
-    whole = len(both) == len(old) == len(new)
-    rows = f"{len(both):,} rows are in both runs, of {len(old):,} in the baseline and {len(new):,} in the candidate"
-    if not whole and margins.if_rows_differ == "refuse":
-        raise raikit.ConfigError(f"baseline: {rows}; gate.if_rows_differ says to refuse that.")
-    if (not whole and margins.if_rows_differ == "unpaired") or len(both) < 2:
-        return Pair((old, new), False, classes, list(data.cluster), weight, f"unpaired: {rows}")
-    old, new = (frame.set_index("id").loc[both].reset_index() for frame in (old, new))
-    if (differs := (old["target"].astype(str) != new["target"].astype(str)).to_numpy()).any():
-        first = old["id"].tolist()[int(differs.argmax())]
-        raise raikit.ConfigError(f"baseline: the row {first!r} has another target there; runs of other data cannot be compared.")
-    return Pair((old, new), True, classes, list(data.cluster), weight, "" if whole else f"on the overlap: {rows}")
+    data, rows = candidate.record.data, raikit.pair_rows(candidate, baseline, margins)
+    return Pair((rows.baseline, rows.candidate), rows.paired, list(data.classes), list(data.cluster), data.weight, rows.note)
 
 
 def _one(address: str, metric: raikit.Metric, pair: Pair, margins: raikit.Margins, settings: _Settings) -> raikit.Comparison:

@@ -41,6 +41,14 @@ class Classification(raikit.Check):
             metrics=metrics, findings=self._findings(metrics, ctx), tables=[_by_class(metrics, rows)]
         )
 
+    def compare(
+        self, candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins
+    ) -> list[raikit.Comparison]:
+        """Means over rows on the rows that both runs hold."""
+        from raikit_performance.compare import compare
+
+        return compare(candidate, baseline, margins)
+
     def _findings(self, metrics: list[raikit.Metric], ctx: raikit.CheckContext) -> list[raikit.Finding]:
         accuracy = metrics[0]
         assert accuracy.value is not None

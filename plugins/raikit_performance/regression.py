@@ -28,6 +28,14 @@ class Regression(raikit.Check):
         metrics = error_metrics(rows_of(ctx))
         return raikit.CheckResult(metrics=metrics, findings=[self._finding(metrics, ctx)])
 
+    def compare(
+        self, candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins
+    ) -> list[raikit.Comparison]:
+        """Means over rows on the rows that both runs hold."""
+        from raikit_performance.compare import compare
+
+        return compare(candidate, baseline, margins)
+
     def _finding(self, metrics: list[raikit.Metric], ctx: raikit.CheckContext) -> raikit.Finding:
         absolute, signed = metrics[0], metrics[3]
         sentence = (f"Predictions are off by {absolute.value:.4g} on average ({_span(absolute)}; "

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from report_record import HOSTILE
 
 from raikit.config.schema import GateConfig
-from raikit.gate import judge
-from raikit.record import CheckRecord, PluginRecord, Provenance, Record, Rule, Summary
+from raikit.gate import _exit_code
+from raikit.record import CheckRecord, Gate, PluginRecord, Provenance, Record, Rule, Summary
 from raikit.results import Finding
 
 TEXTS = st.one_of(
@@ -53,21 +53,18 @@ def plugins(draw) -> PluginRecord:
 @st.composite
 def records(draw) -> Record:
     """A record as the gate would have left it: its exit code follows from its rows by the gate's own function."""
-    from raikit.gate import _exit_code
-
     names = draw(st.lists(TEXTS, max_size=2))
-    policy = GateConfig(on_inconclusive=draw(st.sampled_from(["pass", "warn", "fail", "stop"])))
-    policy.allow_errors = names
+    told = {"on_inconclusive": draw(st.sampled_from(["pass", "warn", "fail", "stop"])), "allow_errors": names}
+    policy = GateConfig().model_copy(update=told)
     rows, ran = draw(st.lists(rules(), max_size=6)), draw(st.lists(checks(), max_size=4))
     lost = draw(st.lists(plugins(), max_size=3))
-    gate = judge(GateConfig(), ran, lost)
-    gate.rules, gate.exit_code = rows, _exit_code(policy, rows, ran, lost)
+    gate = Gate(verdict="pass", rules=rows, exit_code=_exit_code(policy, rows, ran, lost))
     gate.warnings = draw(st.lists(TEXTS, max_size=2))
     return Record(
         name=draw(TEXTS), verdict=draw(st.sampled_from(["pass", "warn", "fail", "inconclusive", "error"])),
         checks=ran, plugins=lost, gate=gate, summary=Summary(answer=draw(TEXTS), sentences=[draw(TEXTS)]),
         provenance=Provenance(
-            config=json.dumps({"gate": policy.model_dump(mode="json")}), config_path=draw(TEXTS), run_id=draw(TEXTS),
+            config=json.dumps({"gate": told}), config_path=draw(TEXTS), run_id=draw(TEXTS),
             versions={"raikit": draw(TEXTS)},
         ),
     )  # fmt: skip

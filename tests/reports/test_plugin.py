@@ -1,4 +1,4 @@
-"""The package as raikit meets it: an entry point, three writers, and no cost before one of them is used."""
+"""The package as raikit meets it: an entry point, its writers, and no cost before one of them is used."""
 
 from __future__ import annotations
 
@@ -11,11 +11,20 @@ import pytest
 import raikit
 import raikit_reports
 
+FILES = {
+    "html": "report.html",
+    "json": "audit.json",
+    "md": "report.md",
+    "junit": "junit.xml",
+    "sarif": "results.sarif",
+    "comment": "comment.md",
+}
+
 
 def test_it_is_found_like_any_other_plugin():
     assert entry_points(group="raikit")["reports"].load() is raikit_reports
     assert raikit_reports.raikit_api == 1
-    assert set(raikit_reports.raikit_report_formats()) == {"html", "json", "md"}
+    assert set(raikit_reports.raikit_report_formats()) == {"html", "json", "md", "junit", "sarif", "comment"}
 
 
 def test_importing_it_imports_nothing_heavy():
@@ -37,9 +46,9 @@ def storable(record):
 def test_each_format_writes_its_file(storable, tmp_path):
     for name, write in raikit_reports.raikit_report_formats().items():
         paths = write(storable, tmp_path)
-        assert [path.name for path in paths] == [{"json": "audit.json"}.get(name, f"report.{name}")]
+        assert [path.name for path in paths] == [FILES[name]]
         assert all(path.stat().st_size > 0 for path in paths)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.json", "report.html", "report.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES.values())
 
 
 def test_a_record_that_is_there_is_never_written_again(record, tmp_path):

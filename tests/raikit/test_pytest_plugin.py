@@ -13,6 +13,7 @@ import yaml
 import raikit
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.long
 
 CRASHES = '''
 import raikit

@@ -119,8 +119,12 @@ _NUMBERS = re.compile(r"^[a-z ]*\[[^\]]*\] (?:is (?:at most|at least|above|below
 
 
 def _decision(rule: raikit.Rule) -> str:
-    known = _NUMBERS.match(rule.reason)
-    rest = sentence(rule.reason[known.end() :] if known else rule.reason)
+    reason = rule.reason
+    if rule.status == "waived" and rule.waiver:  # the gate repeats the waiver, which has a sentence of its own
+        until, who, why = (rule.waiver.get(key) for key in ("until", "who", "reason"))
+        reason = reason.removeprefix(f"waived until {until} by {who}: {why}; ")
+    known = _NUMBERS.match(reason)
+    rest = sentence(reason[known.end() :] if known else reason)
     if rest and not known:
         return rest
     if rule.status == "inconclusive":
@@ -152,7 +156,7 @@ def _waiver(rule: raikit.Rule) -> str:
     if rule.status != "waived" or not rule.waiver:
         return ""
     known = {key: fmt.scalar(value) for key, value in rule.waiver.items() if value is not None}
-    by, until = known.pop("by", ""), known.pop("until", "")
+    by, until = known.pop("who", "") or known.pop("by", ""), known.pop("until", "")
     why = known.pop("reason", "")
     said = "Waived" + (f" by {by}" if by else "") + (f" until {fmt.moment(until)}" if until else "")
     rest = "; ".join(f"{words(key)}: {value}" for key, value in known.items())
@@ -181,23 +185,34 @@ def wrong_rows(record: raikit.Record, rows: list[RuleRow], limit: int = 4) -> li
         for finding in check.findings:
             for address in finding.metrics:
                 told.setdefault(address, finding)
-    metrics = {metric.id: metric for _, metric in record.metrics()}
     bad = [row for row in rows if row.verdict in (verdicts.FAIL, verdicts.WARN, verdicts.OPEN)]
-    return [_wrong(row, told.get(row.rule.metric), metrics.get(row.rule.metric)) for row in bad[:limit]]
+    places = whom(record)
+    return [_wrong(row, told.get(row.rule.metric), places) for row in bad[:limit]]
 
 
-def _wrong(row: RuleRow, finding: raikit.Finding | None, metric: raikit.Metric | None) -> Wrong:
-    place = fmt.group_text(metric.over, metric.group) if metric else ""
-    if place and metric and not metric.group:
-        place = f"Over {place}"
+def whom(record: raikit.Record) -> dict[str, str]:
+    """Whom each address concerns, in the words of a finding that rests on it, else its groups; absent: all rows."""
+    found = {
+        metric.id: place if metric.group else f"Over {place}"
+        for _, metric in record.metrics()
+        if metric.id and (place := fmt.group_text(metric.over, metric.group))
+    }
+    said: dict[str, str] = {}
+    for check in record.checks:
+        for finding in check.findings:
+            for address in finding.metrics:
+                said.setdefault(address, finding.who)  # the first that rests on it tells it
+    return found | {address: who for address, who in said.items() if who}
+
+
+def _wrong(row: RuleRow, finding: raikit.Finding | None, places: dict[str, str]) -> Wrong:
     what = finding.what if finding and finding.what else ""
     numbers = f"{row.measured}, {row.limit}" if row.limit else row.measured
-    who = finding.who if finding and finding.who else place
     return Wrong(
         row=row,
         what=what or row.title,
         detail=f"{numbers}; {row.against}" if row.against else numbers,
-        who=who or "All rows",
+        who=places.get(row.rule.metric, "All rows"),
         settled="Not settled" if row.verdict is verdicts.OPEN else "Settled",
         sure=_sure(row),
     )

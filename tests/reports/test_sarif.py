@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 
 import pytest
 import sarif_kit.validate
-from hostile import records
+from hostile import TEXTS, records
 from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft4Validator
 from report_record import make_record
@@ -137,3 +138,11 @@ def test_no_more_results_than_code_scanning_shows():
     assert len(found["results"]) == sarif.RESULTS_SHOWN
     assert {one["level"] for one in found["results"][:3000]} == {"error"}  # the worst are kept
     assert "more results" in found["invocations"][0]["toolExecutionNotifications"][-1]["message"]["text"]
+
+
+@given(TEXTS)
+def test_a_message_holds_no_placeholder_and_no_link(text):
+    written = sarif.message(text)["text"]
+    assert not re.search(r"[{}]", written.replace("{{", "").replace("}}", ""))
+    assert "](" not in written
+    assert written

@@ -1,7 +1,8 @@
-"""Every output format that raikit brings: one HTML file, Markdown, and the record itself. A plugin like any other."""
+"""Every output format that raikit brings, for people and for build servers. A plugin like any other."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import raikit
@@ -40,7 +41,44 @@ def write_json(record: raikit.Record, folder: Path) -> list[Path]:
     return [path]
 
 
+def write_junit(record: raikit.Record, folder: Path) -> list[Path]:
+    """Write ``junit.xml``: a test case for each rule and check."""
+    from raikit_reports.junit import write
+
+    return write(record, folder)
+
+
+def write_sarif(record: raikit.Record, folder: Path) -> list[Path]:
+    """Write ``results.sarif``: what to act on, for code scanning."""
+    from raikit_reports.sarif import write
+
+    return write(record, folder)
+
+
+def write_comment(record: raikit.Record, folder: Path) -> list[Path]:
+    """Write ``comment.md``: what a pull request has to know."""
+    from raikit_reports.comment import write
+
+    return write(record, folder)
+
+
 @raikit.hookimpl
 def raikit_report_formats() -> Mapping[str, Writer]:
     """The writers by the name that ``--formats`` says."""
-    return {"html": write_html, "json": write_json, "md": write_md}
+    return {
+        "html": write_html,
+        "json": write_json,
+        "md": write_md,
+        "junit": write_junit,
+        "sarif": write_sarif,
+        "comment": write_comment,
+    }
+
+
+@raikit.hookimpl
+def raikit_run_finished(record: raikit.Record) -> None:
+    """Annotate the step of a GitHub workflow and append to its summary; elsewhere do nothing."""
+    if "GITHUB_ACTIONS" in os.environ or "GITHUB_STEP_SUMMARY" in os.environ:
+        from raikit_reports.github import tell
+
+        tell(record, os.environ)

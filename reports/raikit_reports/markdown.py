@@ -38,14 +38,22 @@ def render(record: raikit.Record) -> str:
         f"**{MARKS[answer.icon]} {escape(record.summary.answer or fallback)}**",
         " ".join(escape(text, 400) for text in record.summary.sentences),
         " · ".join(f"{MARKS[verdict.icon]} {many} {word}" for verdict, many, word in tally(rows)),
-        "\n".join(_rules(rows)),
+        "\n".join(rule_table(rows[:RULES_SHOWN])),
+        more(len(rows) - RULES_SHOWN, "rules"),
+        *details(record, rows),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def details(record: raikit.Record, rows: list[RuleRow]) -> list[str]:
+    """What follows the table: warnings, findings, what was not checked, the way out."""
+    return [
         "\n".join(f"- {MARKS['warn']} {escape(warning, 240)}" for warning in record.gate.warnings),
         "\n".join(_findings(record, rows)),
         "\n".join(_not_checked(record)),
         _listed("What would change the answer", record.summary.what_would_change),
         _foot(record),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def escape(text: object, limit: int = 160) -> str:
@@ -72,24 +80,28 @@ def _at_start(match: re.Match[str]) -> str:
     return "\\" + match[1]
 
 
-def _rules(rows: list[RuleRow]) -> Iterator[str]:
+def rule_table(rows: list[RuleRow]) -> Iterator[str]:
+    """The rules as lines of a table."""
     if not rows:
         yield "The policy states no rule, so this report describes and does not judge."
         return
     yield "| Verdict | Rule | Measured | Interval | Decision |"
     yield "|---|---|---|---|---|"
-    for row in rows[:RULES_SHOWN]:
+    for row in rows:
         decision = " ".join(sentence(part) for part in (row.decision, row.needed, row.waiver, row.against) if part)
         cells = [
-            _mark(row.verdict),
+            mark(row.verdict),
             escape(row.title),
             escape(row.measured),
             escape(row.interval or "–"),
             escape(decision, 240),
         ]
         yield f"| {' | '.join(cells)} |"
-    if len(rows) > RULES_SHOWN:
-        yield f"\n{len(rows) - RULES_SHOWN} more rules stand in report.html."
+
+
+def more(number: int, what: str) -> str:
+    """Say how many were left out; nothing if none were."""
+    return f"{number} more {what} stand in report.html." if number > 0 else ""
 
 
 def _findings(record: raikit.Record, rows: list[RuleRow]) -> Iterator[str]:
@@ -109,9 +121,9 @@ def _findings(record: raikit.Record, rows: list[RuleRow]) -> Iterator[str]:
     if found:
         yield "## Findings\n"
     for verdict, finding, check in found[:FINDINGS_SHOWN]:
-        yield f"- {_mark(verdict)}: {escape(finding.sentence, 400)} <sub>{escape(check.name)}</sub>"
-    if len(found) > FINDINGS_SHOWN:
-        yield f"\n{len(found) - FINDINGS_SHOWN} more findings stand in report.html."
+        yield f"- {mark(verdict)}: {escape(finding.sentence, 400)} <sub>{escape(check.name)}</sub>"
+    if left_out := more(len(found) - FINDINGS_SHOWN, "findings"):
+        yield f"\n{left_out}"
 
 
 def _not_checked(record: raikit.Record) -> Iterator[str]:
@@ -120,7 +132,7 @@ def _not_checked(record: raikit.Record) -> Iterator[str]:
         yield "## Not checked\n"
     for gap in gaps.gaps:
         why = escape(sentence(gap.why), 240)
-        yield f"- {_mark(gap.verdict)}: {escape(gap.title)} ({escape(gap.source)}). {why} {gap.follows}"
+        yield f"- {mark(gap.verdict)}: {escape(gap.title)} ({escape(gap.source)}). {why} {gap.follows}"
     for text in gaps.beyond:
         yield f"- {MARKS['none']} {escape(text, 240)}"
 
@@ -140,5 +152,6 @@ def _foot(record: raikit.Record) -> str:
     return f"<sub>{where}. Figures, intervals and methods stand in report.html.</sub>"
 
 
-def _mark(verdict: Verdict) -> str:
+def mark(verdict: Verdict) -> str:
+    """A verdict with its shape: ``🛑 Fail``."""
     return f"{MARKS[verdict.icon]} {verdict.word}"

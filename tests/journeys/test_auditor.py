@@ -94,7 +94,7 @@ def test_reports_are_written_again_from_the_record_alone(raikit, audit_yaml, tmp
     raikit("verify", "run", code=0)
     assert "Did you mean 'html'" in raikit("report", "run", "--formats", "htm", code=2).err
     for command in (["report", "run"], ["audit", "audit.yaml", "--dry-run"]):
-        assert "--formats: name at least one of html, json, md" in raikit(*command, "--formats", "", code=2).err
+        assert "--formats: name at least one of comment, html, json, junit, md, sarif" in raikit(*command, "--formats", "", code=2).err
 
 
 @pytest.mark.parametrize("damage", ["change", "delete", "add"])

@@ -210,3 +210,13 @@ def schema() -> int:
     from raikit.cli import commands
 
     return commands.schema()
+
+
+@app.command()
+@click.argument("runs", type=_PATH, nargs=-1, required=True)
+@click.option("--ratchet", is_flag=True, help="Print the tighter rules that the newest runs keep, as YAML.")
+def history(runs: tuple[Path, ...], ratchet: bool) -> int:
+    """Draw each gated metric over runs (or all runs of a folder), oldest first, with its interval and limit."""
+    from raikit.cli import commands
+
+    return commands.history(runs, ratchet)

@@ -279,3 +279,21 @@ def demo(out: Path, seed: int, resume: bool) -> int:
     show_outcome(outcome, console)
     console.result(f"Again, or changed by you: raikit audit {config}")
     return outcome.exit_code
+
+
+def history(paths: tuple[Path, ...], ratchet: bool) -> int:
+    """``raikit history``."""
+    from raikit import history as over_time
+
+    runs, console = over_time.open_runs(paths), Console()
+    if ratchet:
+        console.result(over_time.as_yaml(over_time.ratchet(runs), runs[-1]).rstrip())
+        return 0
+    drawn = over_time.history(runs)
+    for series in drawn:
+        for line in over_time.draw(series):
+            console.result(line)
+        console.result()
+    if not drawn:
+        console.result("No run has a rule on something that was measured.")
+    return 0

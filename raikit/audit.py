@@ -430,13 +430,19 @@ def _provenance(planned: Plan, rows: int, begun: float) -> Provenance:
         seconds=round(time.time() - begun, 1),
         seed=planned.seed,
         config=canonical(planned.config.audit.model_dump(mode="json")),
-        config_path=planned.request.config.name,
-        command=f"raikit audit {planned.request.config.name}",
+        config_path=_below_here(planned.request.config),
+        command=f"raikit audit {_below_here(planned.request.config)}",
         versions=provenance.versions(),
         platform=provenance.system(),
         threads=provenance.threads(),
         rows_scored=rows,
     )
+
+
+def _below_here(path: Path) -> str:
+    """The path as a repository has it, if it lies below the working folder; else its name alone."""
+    full, here = path.resolve(), Path.cwd().resolve()
+    return full.relative_to(here).as_posix() if full.is_relative_to(here) else path.name
 
 
 def write_reports(

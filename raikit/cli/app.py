@@ -35,7 +35,7 @@ def _seed(command: _Command) -> _Command:
 
 
 def _formats(command: _Command) -> _Command:
-    return click.option("--formats", metavar="html,json,md", callback=_list, help="Reports to write.")(command)
+    return click.option("--formats", metavar="html,json,md,junit,sarif,comment", callback=_list, help="Reports to write.")(command)
 
 
 def _list(context: click.Context, parameter: click.Parameter, written: str | None) -> list[str] | None:

@@ -18,13 +18,13 @@ def show_outcome(outcome: Outcome, console: Console) -> None:
     """Print what a person should know first."""
     record = outcome.record
     console.result()
-    console.result(f"{record.summary.question}  {record.summary.answer}")
+    console.result(_one_line(f"{record.summary.question}  {record.summary.answer}"))
     for sentence in record.summary.sentences:
-        console.result(f"  {sentence}")
+        console.result(f"  {_one_line(sentence)}")
     _rules(record, console)
     _tally(record, console)
     for complaint in outcome.warnings:
-        console.result(f"  {complaint}")
+        console.result(f"  {_one_line(complaint)}")
     report = outcome.folder / "report.html"
     console.result(f"Report: {report if report.exists() else outcome.folder / 'audit.json'}")
 
@@ -69,11 +69,16 @@ def _rules(record: Record, console: Console) -> None:
     if rules:
         console.result()
     for rule in rules[:_MOST_RULES]:
-        console.result(f"  {_WORDS[rule.status]:<8} {_about(rule)}")
+        console.result(f"  {_WORDS[rule.status]:<8} {_one_line(_about(rule))}")
     if len(rules) > _MOST_RULES:
         console.result(f"  … and {len(rules) - _MOST_RULES} more in the report")
     for warning in record.gate.warnings:
-        console.result(f"  warning: {warning}")
+        console.result(f"  warning: {_one_line(warning)}")
+
+
+def _one_line(text: str) -> str:
+    """What a plugin or the data put into a reason must not begin a line: a build service reads lines as commands."""
+    return " ".join(text.split())
 
 
 def _about(rule: Rule) -> str:

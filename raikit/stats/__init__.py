@@ -45,7 +45,9 @@ if TYPE_CHECKING:
     from raikit.stats.mover import ratio_limits as ratio_limits
     from raikit.stats.multiplicity import benjamini_hochberg as benjamini_hochberg
     from raikit.stats.multiplicity import holm as holm
+    from raikit.stats.planning import RowsNeeded as RowsNeeded
     from raikit.stats.planning import rows_needed as rows_needed
+    from raikit.stats.planning import rows_to_settle as rows_to_settle
     from raikit.stats.rates import RateIntervals as RateIntervals
     from raikit.stats.rates import clopper_pearson as clopper_pearson
     from raikit.stats.rates import effective_counts as effective_counts
@@ -76,7 +78,7 @@ _HOMES = {
     "means": "auc_influence auc_interval average_precision_influence bootstrap_interval mean_interval",
     "mover": "difference_limits difference_of_estimates ratio_limits",
     "multiplicity": "benjamini_hochberg holm",
-    "planning": "rows_needed",
+    "planning": "RowsNeeded rows_needed rows_to_settle",
     "rates": "RateIntervals clopper_pearson effective_counts simultaneous_rates",
     "regression": "Moved gap_moved moved mover_difference paired_covariance unpaired_covariance",
     "search": "Certificate Flagged certificate excess_p worse_than_rest",

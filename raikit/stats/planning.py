@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
-from raikit.stats._types import tail_of
+import numpy as np
+from numpy.typing import ArrayLike
+
+from raikit.stats._types import BoolArray, FloatArray, IntArray, counts, tail_of
+from raikit.stats.maxt import Errors, pairs_and_rests, two_step
 
 UNCERTAINTY = 4  # a number of rows from a pilot is right within this factor about half of the time: print a range
 _POWER = 0.8416212335729143  # normal quantile of 80 % power
 _LARGEST = 10_000_000
+_DRAWS = 2_000  # of "would it be settled?"; the answer has one digit
+_STEPS = 48  # sizes tried between the pilot's and ten million rows
 
 
 def rows_needed(value: float, low: float, high: float, n: float, limit: float, level: float = 0.95) -> int | None:
@@ -67,3 +74,121 @@ def _one_digit_at_least(rows: float, floor: float) -> int:
     unit = 10 ** math.floor(math.log10(max(rows, 1)))
     rounded = round(rows / unit) * unit
     return int(rounded if rounded >= floor else math.ceil(floor / unit) * unit)
+
+
+@dataclass(frozen=True)
+class RowsNeeded:
+    """Rows in all that would settle "the gap is at most the limit", with 80 % power.
+
+    Parameters
+    ----------
+    rows : int or None
+        One significant digit; None: cannot be settled at a practical size.
+    low, high : int or None
+        Range in which the number may well lie: `rows` itself within a factor of `UNCERTAINTY` from a pilot, of 2 from a
+        profile that is known.
+    assumed : float
+        The gap that was taken for true. Print it with the number.
+    """
+
+    rows: int | None
+    low: int | None
+    high: int | None
+    assumed: float
+
+
+def rows_to_settle(
+    x: ArrayLike,
+    n: ArrayLike,
+    limit: float,
+    level: float = 0.95,
+    *,
+    rng: np.random.Generator,
+    known: bool = False,
+) -> RowsNeeded:
+    """Rows with which a rule on a gap of rates would be settled, by simulating "settled?" at growing sizes.
+
+    Parameters
+    ----------
+    x, n : array_like, shape (k,)
+        Successes and trials per group; larger samples are thought to have the same shares of groups.
+    limit : float
+        The rule is "gap <= limit".
+    level : float, in (0, 1)
+    rng : numpy.random.Generator
+    known : bool
+        The rates are what is to be assumed ("if the gap is really .05"), not what a pilot happened to show: they are not
+        shrunk, and no estimate is too close to the limit.
+
+    Returns
+    -------
+    RowsNeeded
+
+    Notes
+    -----
+    Estimated rates spread further than true ones, so they are shrunk to their inverse-variance mean by
+    ``sqrt(max(0, 1 - (k - 1) / Q))`` (James and Stein's factor on the scale of the spread). A limit within one
+    standard error of the estimated gap cannot be settled at a practical size: any number would be noise.
+
+    References
+    ----------
+    .. [1] James and Stein, "Estimation with quadratic loss", Berkeley Symposium 1961.
+    """
+    events, trials = counts(x, n)
+    smoothed = (events + 1) / (trials + 2)
+    variance = smoothed * (1 - smoothed) / (trials + 2)
+    rates = events / trials
+    profile = rates if known else _shrunk(rates, variance)
+    assumed, top, bottom = float(np.ptp(profile)), int(np.argmax(rates)), int(np.argmin(rates))
+    near = float(np.sqrt(variance[top] + variance[bottom]))
+    if not known and abs(float(np.ptp(rates)) - limit) <= near:
+        return RowsNeeded(None, None, None, assumed)
+    rows = _smallest_settling(profile, variance, trials.sum(), limit, tail_of(level), rng)
+    if rows is None:
+        return RowsNeeded(None, None, None, assumed)
+    factor, floor = 2 if known else UNCERTAINTY, 1 if known else float(trials.sum())
+    low, high = _one_digit_at_least(max(rows / factor, floor), floor), _one_digit_at_least(rows * factor, floor)
+    return RowsNeeded(_one_digit_at_least(rows, floor), low, high, assumed)
+
+
+def _shrunk(rates: FloatArray, variance: FloatArray) -> FloatArray:
+    mean = float(np.average(rates, weights=1 / variance))
+    q = float(np.sum((rates - mean) ** 2 / variance))
+    factor = math.sqrt(max(0.0, 1 - (len(rates) - 1) / q)) if q > 0 else 0.0
+    return np.asarray(mean + factor * (rates - mean))
+
+
+def _smallest_settling(
+    profile: FloatArray, variance: FloatArray, n: float, limit: float, alpha: float, rng: np.random.Generator
+) -> float | None:
+    """Smallest size in a geometric ladder at which 80 % of draws are settled, on a straight line between steps."""
+    family = pairs_and_rests(1 / variance, np.zeros(len(profile), dtype=np.int64))
+    noise = rng.standard_normal((len(profile), _DRAWS))
+    errors = Errors.independent(variance, 5_000, rng)
+    previous, before = 0.0, 1.0
+    for rows in np.geomspace(1.0, max(_LARGEST / n, 2.0), _STEPS):
+        scaled = variance / rows
+        se = family.standard_errors(family.extend_covariance(np.diag(scaled)))
+        extended = family.extend(profile)
+        shrunk = Errors(errors.base, np.sqrt(scaled))
+        critical = two_step(family, extended[family.plus] - extended[family.minus], se, shrunk, alpha).value
+        seen = family.extend(profile[:, None] + np.sqrt(scaled)[:, None] * noise)
+        share = _settled(seen, family.plus, family.minus, se, family.pairs, limit, critical, alpha)
+        if share >= 0.8:
+            part = (0.8 - previous) / (share - previous) if previous > 0 else 1.0
+            return float(n * before * (rows / before) ** part)
+        previous, before = share, float(rows)
+    return None
+
+
+def _settled(
+    seen: FloatArray, plus: IntArray, minus: IntArray, se: FloatArray, pairs: BoolArray, limit: float,
+    critical: float, alpha: float,
+) -> float:  # fmt: skip
+    """Share of draws in which one end of the interval clears the limit."""
+    from scipy.special import ndtri
+
+    differences = seen[plus] - seen[minus]
+    low = np.max(differences - critical * se[:, None], axis=0)
+    high = np.max((differences + float(-ndtri(alpha)) * se[:, None])[pairs], axis=0)
+    return float(np.mean((low > limit) | (high <= limit)))

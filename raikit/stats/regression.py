@@ -557,8 +557,8 @@ def gap_moved(
     -------
     Moved
         `loser` and `against` are the candidate's widest pair. `low` inverts the test of the p-value, `high` the
-        provable test of the opposite claim; over 100 pairs both are Bonferroni's. `minimum_detectable` holds for a pair that was already the widest; a new
-        gap has to be several times larger.
+        provable test of the opposite claim; over 100 pairs both are Bonferroni's. `minimum_detectable` holds for a
+        pair that was already the widest; a new gap has to be several times larger.
 
     Raises
     ------

@@ -206,13 +206,13 @@ def whom(record: raikit.Record) -> dict[str, str]:
 
 
 def _wrong(row: RuleRow, finding: raikit.Finding | None, places: dict[str, str]) -> Wrong:
-    what = finding.what if finding and finding.what else ""
+    what = finding.what if finding and finding.what and row.rule.kind != "regression" else ""
     numbers = f"{row.measured}, {row.limit}" if row.limit else row.measured
     return Wrong(
         row=row,
         what=what or row.title,
         detail=f"{numbers}; {row.against}" if row.against else numbers,
-        who=places.get(row.rule.metric, "All rows"),
+        who=row.rule.loser or places.get(row.rule.metric, "All rows"),
         settled="Not settled" if row.verdict is verdicts.OPEN else "Settled",
         sure=_sure(row),
     )

@@ -152,3 +152,13 @@ def test_two_runs_are_compared_for_people(raikit, repository, tmp_path):
     assert "worse than in the baseline" in (tmp_path / "c" / "report.md").read_text()
     assert "<!doctype html>" in (tmp_path / "c" / "report.html").read_text()
     assert "no metric that both runs have" in raikit("compare", "a", "b", "--metric", "nothing.*", code=2).err
+
+
+def test_every_machine_format_of_one_audit(raikit, repository, tmp_path):
+    config = repository()
+    raikit("audit", config, "--out", "base", "--no-baseline", code=0)
+    raikit("audit", config, "--out", "next", "--baseline", "base", "--formats", "json,md,junit,sarif,comment", code=0)
+    made = {path.name for path in (tmp_path / "next").iterdir()}
+    assert {"audit.json", "report.md", "junit.xml", "results.sarif", "comment.md"} <= made
+    assert record(tmp_path / "next")["provenance"]["config_path"] == "audit.yaml"
+    raikit("verify", "next", code=0)

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from raikit.stats import gap, rows_to_settle
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(9)
+
+
+@pytest.mark.parametrize("rates", [[0.8, 0.75], [0.8, 0.65], [0.8, 0.8, 0.8, 0.8, 0.75]])
+def test_a_known_profile_is_settled_about_four_times_in_five(rates, rng):
+    k = len(rates)
+    n = np.full(k, 100)
+    found = rows_to_settle(np.array(rates) * 100, n, 0.10, rng=rng, known=True)
+    assert found.assumed == pytest.approx(np.ptp(rates))
+    size, settled = np.full(k, found.rows // k), 0
+    for _ in range(150):
+        ends = gap(rng.binomial(size, rates), size, rng=rng, draws=4_000)
+        settled += ends.high <= 0.10 or ends.low > 0.10
+    assert 0.6 < settled / 150 < 0.96
+
+
+def test_a_limit_at_the_estimate_cannot_be_settled(rng):
+    found = rows_to_settle([80, 69], [100, 100], 0.10, rng=rng)
+    assert (found.rows, found.low, found.high) == (None, None, None)
+    known = rows_to_settle([80, 70], [100, 100], 0.10, rng=rng, known=True)
+    assert known.rows is None
+
+
+def test_a_pilot_is_shrunk_and_given_a_range(rng):
+    x, n = np.array([430, 400, 405, 400, 395]), np.full(5, 500)
+    found = rows_to_settle(x, n, 0.2, rng=rng)
+    assert 0 <= found.assumed < 0.07
+    assert 2500 <= found.low <= found.rows <= found.high
+    assert all(str(v).rstrip("0") in "123456789" for v in (found.rows, found.high))
+
+
+def test_nearer_limits_need_more_rows(rng):
+    needed = [rows_to_settle([800, 750], [1000, 1000], t, rng=rng, known=True).rows for t in (0.2, 0.1, 0.07)]
+    assert needed == sorted(needed)
+    assert needed[0] < needed[-1]
+
+
+def test_equal_groups_are_taken_for_equal(rng):
+    assert rows_to_settle([50, 50], [100, 100], 0.3, rng=rng).assumed == 0

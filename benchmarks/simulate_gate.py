@@ -1,0 +1,255 @@
+"""Does the regression gate keep its level, and what does it catch? Simulated, with the naive rule beside it.
+
+    python benchmarks/simulate_gate.py            # ten minutes
+    python benchmarks/simulate_gate.py --long     # more runs and sizes: hours
+    python benchmarks/simulate_gate.py power      # one part: rules, level, clusters, power, gap-level, gap-power
+
+"naive" fails a build when the estimated gap grew by more than the margin; it sees the same draws. "oracle pair" is the
+one-sided z-test of the loss that knows which two groups to compare, and does not ask whether one is behind. Nominal is 5 % for one
+rule, and 5 % for any wrong failure among ten rules after Holm. Every cell is a percentage of runs with its Monte-Carlo
+standard error. "Agreement 95 %" is 5 % symmetric disagreement plus whatever moved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from raikit.stats import CovarianceResult, gap_moved, holm, moved, paired_covariance, unpaired_covariance
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+CHURN = 0.05
+
+
+def percent(share: float, runs: int) -> str:
+    """Share with its standard error, in per cent."""
+    return f"{100 * share:5.1f} ±{100 * np.sqrt(max(share * (1 - share), 0.25 / runs) / runs):3.1f}"
+
+
+def tables(a: Floats, b: Floats, sizes: Ints, churn: float, rng: np.random.Generator) -> Ints:
+    """Draw the table of (A, B) of each group: both, A only, B only, neither."""
+    down, up = np.maximum(a - b, 0) + churn / 2, np.maximum(b - a, 0) + churn / 2
+    return np.array([rng.multinomial(n, (p - d, d, u, 1 - p - u)) for n, p, d, u in zip(sizes, a, down, up, strict=True)])
+
+
+def covariance(cells: Ints, paired: bool = True) -> CovarianceResult:
+    """Both models' rates from tables, on the same rows or as if on different ones."""
+    k, n = len(cells), cells.sum(axis=1)
+    if not paired:
+        return unpaired_covariance((cells[:, 0] + cells[:, 1], n), (cells[:, 0] + cells[:, 2], n))
+    group = np.repeat(np.arange(k), 4)
+    events = np.tile([1, 1, 0, 0], k), np.tile([1, 0, 1, 0], k)
+    return paired_covariance(*events, np.ones(4 * k), group, counts=cells.ravel(), groups=k)
+
+
+def naive_moved(cov: CovarianceResult, margin: float) -> bool:
+    """Whether the gap's estimate grew by more than the margin."""
+    a, b = np.split(cov.rates, 2)
+    return bool(np.ptp(b) - np.ptp(a) > margin)
+
+
+def one_cell(
+    name: str, a: Sequence[float], b: Sequence[float], n1: int, margin: float, runs: int, rng: np.random.Generator,
+    test: str = "moved", alpha: float = 0.05, paired: bool = True,
+) -> None:  # fmt: skip
+    """Print how often a test, and the naive rule, fail a build; beside them the oracle that knows the pair."""
+    p, q, sizes = np.array(a), np.array(b), np.full(len(a), n1)
+    loser = int(np.argmax(p - q))
+    best = int(np.argmax(np.where(np.arange(len(p)) == loser, -1.0, q - p)))
+    ours = naive = oracle = 0
+    for _ in range(runs):
+        cells = tables(p, q, sizes, CHURN, rng)
+        cov = covariance(cells, paired)
+        compare = moved if test == "moved" else gap_moved
+        found = compare(cov, margin, higher_is_better=True, rng=rng)
+        ours += found.p_value <= alpha
+        naive += naive_moved(cov, margin)
+        oracle += z_of_pair(cells, loser, best, margin, paired) <= alpha
+    columns = "".join(f"{percent(v / runs, runs):>14}" for v in (ours, naive, oracle))
+    print(f"{name:62}{len(p):>4}{n1:>7}{margin:>7}{columns}", flush=True)
+
+
+def z_of_pair(cells: Ints, loser: int, other: int, margin: float, paired: bool) -> float:
+    """p-value of the z-test that knows which two groups to compare."""
+    n = cells.sum(axis=1)
+    share = cells / n[:, None]
+    d = share[:, 2] - share[:, 1]
+    variance = (share[:, 1] + share[:, 2] - d**2) / n
+    if not paired:
+        a, b = share[:, 0] + share[:, 1], share[:, 0] + share[:, 2]
+        variance = (a * (1 - a) + b * (1 - b)) / n
+    se = np.sqrt(max(variance[loser] + variance[other], 1e-12))
+    return float(ndtr(-(d[other] - d[loser] - margin) / se))
+
+
+HEAD = f"{'cell':62}{'k':>4}{'n1':>7}{'margin':>7}{'ours':>12}{'naive':>14}{'oracle pair':>16}"
+
+
+def level(runs: int, long: bool, rng: np.random.Generator) -> None:
+    """Print false alarms of one rule on a group that lost ground."""
+    print(f"\nFalse alarms of one rule, nominal 5 %, {runs} runs\n{HEAD}")
+    one_off = [0.8, 0.8, 0.8, 0.8, 0.7]
+    for n1 in (60, 200, 1500, 5000) if long else (60, 1500):
+        one_cell("moved: equal models, equal groups", [0.8] * 5, [0.8] * 5, n1, 0.0, runs, rng)
+        one_cell("moved: equal models, one group behind", one_off, one_off, n1, 0.0, runs, rng)
+        one_cell("moved: behind, lost exactly the margin", one_off, [*one_off[:4], 0.68], n1, 0.02, runs, rng)
+        one_cell("moved: one of two lost exactly the margin", [0.8, 0.7], [0.8, 0.68], n1, 0.02, runs, rng)
+        one_cell("moved: a gap that closed", [0.8, 0.7], [0.8, 0.8], n1, 0.0, runs, rng)
+        one_cell("moved: a gap that closed, 5 groups", one_off, [0.8] * 5, n1, 0.0, runs, rng)
+        mixed = [0.9, 0.8, 0.8, 0.7, 0.6], [0.8, 0.8, 0.8, 0.7, 0.58]
+        one_cell("moved: one closed, another lost exactly the margin", *mixed, n1, 0.02, runs, rng)
+
+
+def power(runs: int, long: bool, rng: np.random.Generator) -> None:
+    """Print what is caught at Holm's first step of ten rules."""
+    print(f"\nPower at alpha .005 (the first of ten rules), .05 worse, {runs} runs, 95 % agreement\n{HEAD}")
+    for k in (2, 5, 10, 20) if long else (2, 5, 10):
+        level_groups = [0.8] * (k - 1)
+        behind = [*level_groups, 0.7], [*level_groups, 0.65]
+        new = [*level_groups, 0.8], [*level_groups, 0.75]
+        one_cell("moved: already behind", *behind, 1500, 0.0, runs, rng, alpha=0.005)
+        one_cell("moved: new gap", *new, 1500, 0.0, runs, rng, alpha=0.005)
+        one_cell("moved: new gap", *new, 2500, 0.0, runs, rng, alpha=0.005)
+        one_cell("moved: already behind", *behind, 4000, 0.02, runs, rng, alpha=0.005)
+        one_cell("moved, unpaired: already behind", *behind, 1500, 0.0, runs, rng, alpha=0.005, paired=False)
+        one_cell("moved, unpaired: already behind", *behind, 4000, 0.0, runs, rng, alpha=0.005, paired=False)
+
+
+def gap_level(runs: int, long: bool, rng: np.random.Generator) -> None:
+    """Print false alarms of `test: gap`."""
+    print(f"\nFalse alarms of `test: gap`, nominal 5 %, {runs} runs\n{HEAD}")
+    one_off = [0.8, 0.8, 0.8, 0.8, 0.7]
+    for n1 in (600, 6000) if long else (3000,):
+        one_cell("gap: equal models, equal groups", [0.8] * 5, [0.8] * 5, n1, 0.0, runs, rng, "gap")
+        one_cell("gap: same group extreme, two", [0.8, 0.7], [0.8, 0.68], n1, 0.02, runs, rng, "gap")
+        one_cell("gap: same group extreme", one_off, [*one_off[:4], 0.68], n1, 0.02, runs, rng, "gap")
+        one_cell("gap: different groups extreme", one_off, [0.7, 0.8, 0.8, 0.8, 0.8], n1, 0.0, runs, rng, "gap")
+        half = [0.8, 0.8, 0.8, 0.7, 0.7, 0.7]
+        one_cell("gap: A one clear pair, B half and half", [0.8, *[0.75] * 4, 0.7], half, n1, 0.0, runs, rng, "gap")
+        linear = list(np.linspace(0.7, 0.8, 6))
+        one_cell("gap: A linear, B half and half", linear, half, n1, 0.0, runs, rng, "gap")
+
+
+def gap_power(runs: int, long: bool, rng: np.random.Generator) -> None:
+    """Print what the test of the gap itself catches."""
+    print(f"\nPower of `test: gap` at alpha .005, .05 worse, {runs} runs, 95 % agreement\n{HEAD}")
+    for k, n1 in ((2, 1400), (5, 1900), (10, 2100)):
+        few, level_groups = runs if k < 10 or long else runs // 3, [0.8] * (k - 1)
+        one_cell("gap: already behind", [*level_groups, 0.7], [*level_groups, 0.65], n1, 0.0, few, rng, "gap", 0.005)
+        one_cell("gap: new gap", [*level_groups, 0.8], [*level_groups, 0.75], n1, 0.0, few, rng, "gap", 0.005)
+
+
+def rules(runs: int, long: bool, rng: np.random.Generator) -> None:
+    """Print how often any of ten rules on the same rows fails wrongly: five features of 2 to 6 groups, TPR/FPR and rate."""
+    print(f"\nTen rules on the same rows, any false alarm after Holm at 5 %, {runs} runs")
+    print(f"{'cell':42}{'rows':>8}{'margin':>8}{'ours':>12}{'naive':>14}")
+    for n in (500, 2_000, 10_000, 50_000) if long else (500, 5_000, 50_000):
+        for margin in (0.0, 0.02):
+            for name in ("equal models, equal gaps", "groups moved by the margin", "a gap that closes"):
+                if name == "groups moved by the margin" and margin == 0:
+                    continue
+                ours = naive = 0
+                few = runs if n < 50_000 else runs // 2
+                for _ in range(few):
+                    p, simple = ten_rules(n, margin, name, rng)
+                    ours += bool(np.min(holm(p)) <= 0.05)
+                    naive += simple
+                print(f"{name:42}{n:>8}{margin:>8}{percent(ours / few, few):>14}{percent(naive / few, few):>14}", flush=True)
+
+
+def ten_rules(n: int, margin: float, name: str, rng: np.random.Generator) -> tuple[list[float], bool]:
+    """Draw one data set and return the p-values of its ten rules, and whether the naive rule fails any of them."""
+    features = [rng.integers(0, k, n) for k in range(2, 7)]
+    y = (rng.random(n) < 0.3).astype(np.int64)
+    last = features[0] == 1
+    behind_a = 0.0 if name.startswith("equal models") else 0.1
+    behind_b = {"equal models, equal gaps": 0.0, "groups moved by the margin": 0.1 + margin, "a gap that closes": 0.0}[name]
+    # the loss falls on the positives only, so the other features' groups stay alike
+    level_a = np.where(y == 1, 0.8 - behind_a * last, 0.1)
+    level_b = np.where(y == 1, 0.8 - behind_b * last, 0.1)
+    down, up = np.maximum(level_a - level_b, 0) + CHURN / 2, np.maximum(level_b - level_a, 0) + CHURN / 2
+    a = (rng.random(n) < level_a).astype(np.int64)
+    b = np.where(rng.random(n) < np.where(a == 1, down / level_a, up / (1 - level_a)), 1 - a, a)
+    found, simple = [], False
+    for group, k in zip(features, range(2, 7), strict=True):
+        cell = np.bincount(((group * 2 + y) * 2 + a) * 2 + b, minlength=8 * k).reshape(k, 2, 4)[:, :, ::-1]
+        selection = covariance(cell.sum(axis=1))
+        odds = covariance(np.concatenate([cell[:, 1], cell[:, 0]]))
+        if (cell.sum(axis=2) == 0).any():
+            continue
+        strata = np.repeat([0, 1], k)
+        parts = moved(odds, margin, higher_is_better=[True, False], strata=strata, rng=rng)
+        found += [parts.p_value, moved(selection, margin, higher_is_better=True, rng=rng).p_value]
+        worst = [np.max([np.ptp(model[strata == s]) for s in (0, 1)]) for model in np.split(odds.rates, 2)]
+        simple = simple or naive_moved(selection, margin) or worst[1] - worst[0] > margin
+    return found, simple
+
+
+def clusters(runs: int, long: bool, rng: np.random.Generator) -> None:
+    """Print false alarms of one rule where rows share speakers (and pictures), and of the test that ignores it."""
+    print(f"\nRows that share clusters, nominal 5 %, 6,000 rows, {runs} runs; groups live on voices")
+    print(f"{'cell':62}{'k':>4}{'ours':>14}{'rows taken for independent':>30}")
+    for k, voices in ((2, 96), (6, 96), (6, 240)):
+        for columns in (1, 2):
+            ours = rowwise = 0
+            for _ in range(runs):
+                a, b, group, given = clustered_rows(k, voices, rng)
+                for taken in (given[:columns], []):
+                    cov = paired_covariance(a, b, np.ones(len(a)), group, taken, groups=k)
+                    failed = moved(cov, higher_is_better=True, rng=rng).p_value <= 0.05
+                    ours, rowwise = (ours + failed, rowwise) if taken else (ours, rowwise + failed)
+            name = f"moved: group 0 behind, nothing changed, {voices} voices, {columns} column(s)"
+            print(f"{name:62}{k:>4}{percent(ours / runs, runs):>14}{percent(rowwise / runs, runs):>30}", flush=True)
+
+
+def clustered_rows(k: int, voices: int, rng: np.random.Generator) -> tuple[Ints, Ints, Ints, list[Ints]]:
+    """Draw rows of two exchangeable models whose errors differ by voice; group 0 is far behind under both.
+
+    With one column pictures have no effect of their own on the difference, with two they are given as well.
+    """
+    n = 6_000
+    voice, picture, same = rng.integers(0, voices, n), rng.integers(0, 250, n), rng.random(n)
+    group = voice % k
+    base = 1.0 - 1.5 * (group == 0) + rng.normal(0, 0.7, voices)[voice] + rng.normal(0, 0.5, 250)[picture]
+    a, b = (
+        (same < 1 / (1 + np.exp(-(base + rng.normal(0, 0.6, voices)[voice])))).astype(np.int64) for _ in range(2)
+    )
+    return a, b, group, [voice, picture]
+
+
+PARTS = {
+    "rules": (rules, 100),
+    "level": (level, 400),
+    "clusters": (clusters, 200),
+    "power": (power, 300),
+    "gap-level": (gap_level, 200),
+    "gap-power": (gap_power, 150),
+}
+
+
+def main() -> None:
+    """Run the parts asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--long", action="store_true", help="ten times the runs, and more sizes")
+    parser.add_argument("--runs", type=int, help="runs per cell")
+    parser.add_argument("--seed", type=int, default=7)
+    options = parser.parse_args()
+    unknown = set(options.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    started = time.perf_counter()
+    for name in options.parts or PARTS:
+        part, runs = PARTS[name]
+        part(options.runs or runs * (10 if options.long else 1), options.long, np.random.default_rng(options.seed))
+    print(f"\n{time.perf_counter() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import raikit
@@ -89,6 +89,13 @@ class Pair:
     clusters: list[str]
     weight: str | None
     note: str
+    known: dict[Any, Any] = field(default_factory=dict)
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What many metrics ask for is made for the first of them."""
+        if key not in self.known:
+            self.known[key] = make()
+        return self.known[key]
 
 
 def _pair(candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins) -> Pair:
@@ -145,10 +152,11 @@ def _rates(
     from raikit import stats
 
     old, new = pair.frames
-    every = new if pair.paired else pd.concat([old, new], ignore_index=True)
-    parts = [coded_column(every[column]) for column in metric.over or ()]
-    feature = crossed(tuple(metric.over or ()), parts, 100_000)
-    sides = [_side(frame, pair, at) for frame in (old, new)]
+    every = new if pair.paired else pair.once("every", lambda: pd.concat([old, new], ignore_index=True))
+    over = tuple(metric.over or ())
+    parts = [pair.once(("group", column), lambda column=column: coded_column(every[column])) for column in over]
+    feature = pair.once(("feature", over), lambda: crossed(over, parts, 100_000))
+    sides = pair.once(("sides", at), lambda: [_side(frame, pair, at) for frame in (old, new)])
     code = [feature.code] * 2 if pair.paired else [feature.code[: len(old)], feature.code[len(old) :]]
     blocks = [[_events(side, stratum) for side in sides] for stratum in strata]
     counted = np.array([[np.bincount(where[rows], minlength=feature.k) for (_, rows), where in zip(block, code, strict=True)]
@@ -169,10 +177,29 @@ def _rates(
         )
         repeat = len(strata)
         weight = np.tile(new[pair.weight].to_numpy(dtype=float), repeat) if pair.weight else None
+        if not clusters:
+            return _counted(group, first, second, rows, weight, len(names)), names, which, n
         stacked = [np.tile(codes, repeat) for codes in clusters]
         cov = stats.paired_covariance(first, second, rows, group, stacked, weight, groups=len(names))
         return cov, names, which, n
     return _unpaired(pair, blocks, code, place, len(names)), names, which, n
+
+
+def _counted(group: IntArray, first: BoolArray, second: BoolArray, rows: BoolArray, weight: Any, k: int) -> Any:
+    """Covariance from the counts of group and both decisions: all that rows without clusters have to say."""
+    import numpy as np
+
+    from raikit import stats
+
+    kept = rows & (group >= 0)
+    key = (group[kept] * 2 + first[kept]) * 2 + second[kept]
+    n = np.bincount(key, minlength=4 * k)
+    w, w2 = (n.astype(float),) * 2 if weight is None else (
+        np.bincount(key, part[kept], minlength=4 * k) for part in (weight, weight**2))
+    there = np.flatnonzero(n)
+    of, a, b = there // 4, (there // 2) % 2 == 1, there % 2 == 1
+    return stats.paired_covariance(a, b, np.ones(len(there), dtype=bool), of, (), w[there], squares=w2[there],
+                                   counts=n[there], groups=k)
 
 
 def _unpaired(pair: Pair, blocks: Any, code: Sequence[IntArray], place: Any, k: int) -> Any:

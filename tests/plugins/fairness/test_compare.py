@@ -124,3 +124,16 @@ def test_clusters_widen_what_rows_alone_would_prove(tmp_path):
 
 def test_what_is_no_rate_of_groups_is_left_to_the_harness(tmp_path):
     assert compared(tmp_path, table(), table(), "precision_difference") is None
+
+
+def test_counts_of_both_decisions_say_what_rows_say(tmp_path):
+    from raikit import stats
+    from raikit_fairness.compare import _counted
+
+    rng = np.random.default_rng(0)
+    group, a, b, rows = rng.integers(-1, 3, 500), rng.random(500) < 0.6, rng.random(500) < 0.5, rng.random(500) < 0.9
+    for weight in (None, rng.integers(1, 4, 500).astype(float)):
+        counted = _counted(group, a & rows, b & rows, rows, weight, 3)
+        by_row = stats.paired_covariance(a & rows, b & rows, rows, group, (), weight, groups=3)
+        assert counted.rates == pytest.approx(by_row.rates)
+        assert pytest.approx(by_row.M) == counted.M

@@ -55,8 +55,11 @@ def pair_rows(candidate: Run, baseline: Run, margins: Margins) -> Pair:
         raise ConfigError(f"baseline: {rows}; gate.if_rows_differ says to refuse that.")
     if (not whole and margins.if_rows_differ == "unpaired") or len(both) < 2:
         return Pair(old, new, False, f"unpaired: {rows}")
-    old, new = (frame.set_index("id").loc[both].reset_index() for frame in (old, new))
-    if (differs := (old["target"].astype(str) != new["target"].astype(str)).to_numpy()).any():
+    if not (whole and old["id"].equals(new["id"])):
+        old, new = (frame.set_index("id").loc[both].reset_index() for frame in (old, new))
+    alike = old["target"].dtype == new["target"].dtype
+    pair = (old["target"], new["target"]) if alike else (old["target"].astype(str), new["target"].astype(str))
+    if (differs := (pair[0] != pair[1]).to_numpy()).any():
         first = old["id"].tolist()[int(differs.argmax())]
         raise ConfigError(f"baseline: the row {first!r} has another target there; runs of other data cannot be compared.")
     return Pair(old, new, True, "" if whole else f"on the overlap: {rows}")

@@ -208,7 +208,7 @@ def test_strata_have_their_own_direction_and_are_not_compared(rng):
 
 
 def test_the_rest_can_be_the_other_side(rng):
-    alike, fallen = [540, 18, 18, 124], [500, 58, 18, 124]  # the rest is known better than any one of the others
+    alike, fallen = [1620, 54, 54, 372], [1440, 234, 54, 372]  # the rest is known better than any one of the others
     found = moved(of_tables([alike] * 11 + [fallen]), higher_is_better=True, rng=rng)
     assert (found.loser, found.against) == (11, -1)
     assert found.p_value < 0.005

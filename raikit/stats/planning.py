@@ -117,8 +117,8 @@ def rows_to_settle(
     level : float, in (0, 1)
     rng : numpy.random.Generator
     known : bool
-        The rates are what is to be assumed ("if the gap is really .05"), not what a pilot happened to show: they are not
-        shrunk, and no estimate is too close to the limit.
+        The rates are what is to be assumed ("if the gap is really .05"), not what a pilot happened to show: they are
+        not shrunk, and no estimate is too close to the limit.
 
     Returns
     -------

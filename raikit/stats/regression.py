@@ -1,9 +1,9 @@
-"""Did the candidate get worse than the baseline? Tests of the regression gate, on the same rows wherever they are there.
+"""Did the candidate get worse than the baseline? Tests of the regression gate, on the same rows where there are any.
 
-The question that can be answered (`moved`): did some group lose more than a margin against another group or the rest, and
-is it behind them now? On the same rows most of the noise is shared and cancels. The harder question, whether the *gap*
-grew (`gap_moved`), has to exclude that the baseline's own gap, over all its pairs, was as large; no procedure answers it
-well where the baseline had none. Nothing here looks at an estimate without its error.
+The question that can be answered (`moved`): did some group lose more than a margin against another group or the rest,
+and is it behind them now? On the same rows most of the noise is shared and cancels. The harder question, whether the
+*gap* grew (`gap_moved`), has to exclude that the baseline's own gap, over all its pairs, was as large; no procedure
+answers it well where the baseline had none. Nothing here looks at an estimate without its error.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def paired_covariance(
     Without clusters and for counts, the table of (A, B) of each group with half a row added to each of its four cells
     gives the three variances; their margins are Agresti and Caffo's. Different groups are then independent. With
     clusters, contributions of both models are summed within them [1]_, and the variance of a group's own B - A is never
-    below that of the table: a group in which A and B agree on every row would otherwise have a difference without error.
+    below that of the table: a group in which A and B always agree would otherwise have a difference without error.
 
     References
     ----------
@@ -121,7 +121,9 @@ class _JointTable:
     difference: FloatArray
 
 
-def _joint_table(code: IntArray, w: FloatArray, a: FloatArray, b: FloatArray, k: int, n: FloatArray) -> _JointTable:
+def _joint_table(
+    code: IntArray, w: FloatArray, a: FloatArray, b: FloatArray, k: int, n: FloatArray
+) -> _JointTable:
     """Variances from the 2x2 table of each group, half a row added to each cell (of n effective rows)."""
     cell = np.bincount(4 * code + 2 * a.astype(np.int64) + b.astype(np.int64), w, minlength=4 * k).reshape(k, 4)
     share = cell / np.maximum(cell.sum(axis=1, keepdims=True), 1e-300)
@@ -244,7 +246,7 @@ def moved(
     -----
     Contrasts are all ordered pairs and each group against the pooled rest. The claim is that for one
     of them the loss exceeds the margin *and* the deficit in the candidate exceeds 0; both have to clear their own bound
-    (intersection-union), so that a gap which closes, and leaves both groups level, is not a regression every other time.
+    (intersection-union), so that a gap which closes and leaves both groups level is no regression every other time.
     The statistic is the larger over contrasts of the smaller of two t ratios. Its null distribution takes for each
     contrast whichever of the two conditions is the more often violated by chance (the least favourable assignment,
     sought by coordinate ascent), and leaves out, at a tenth of the level, what surely cannot matter [1]_.
@@ -469,16 +471,17 @@ class _Claim:
     def _exceeding(self, observed: float, beta: float) -> float:
         """Probability that the statistic reaches `observed` in the least favourable null world of the first step.
 
-        Of each contrast one condition is false. If it is the loss, the loss's true t ratio is at most 0 and at most what
-        was seen plus z, and the deficit's at most what was seen plus z; it cannot be the loss if what was seen is above
-        z. Likewise the other way round.
+        Of each contrast one condition is false. If it is the loss, the loss's true t ratio is at most 0 and at most
+        what was seen plus z, and the deficit's at most what was seen plus z; it cannot be the loss if what was seen is
+        above z. Likewise the other way round.
         """
         z = float(_quantile(beta / (4 * len(self.t)), self.df))
         shifts = []
         for null, other in ((self.t_loss, self.t_behind), (self.t_behind, self.t_loss)):
             shift = np.where(null > z, -np.inf, np.minimum(null + z, 0.0))
             shifts.append((shift, other + z))
-        tails = [np.minimum(_survival(observed - own, self.df), _survival(observed - far, self.df)) for own, far in shifts]
+        # both ratios have to get there, so the rarer of the two bounds it
+        tails = [_survival(observed - np.minimum(own, far), self.df) for own, far in shifts]
         together = float(np.sum(np.maximum(*tails)))  # Bonferroni: never below the truth, and close to it far out
         if together * self.errors.candidate.base.shape[1] < 0.5:
             return together
@@ -571,8 +574,8 @@ def gap_moved(
     baseline: whichever pair was the baseline's gap, some pair now exceeds it. Its null world ("calibrated") is the
     closest one, in the metric of the errors, in which no pair of B exceeds the most binding pair of A by more than the
     margin; pairs of B within a standard error of that bound are lifted to it and other pairs of A lowered by one. Not
-    proved to hold its level uniformly; it did wherever it was tried (benchmarks/simulate_gate.py). With clusters, or over
-    10 groups, the test is the provable one: for every c' a two-step max-t over c, all of which have to reject [1]_.
+    proved to hold its level uniformly; it did wherever it was tried (benchmarks/simulate_gate.py). With clusters, or
+    over 10 groups, the test is the provable one: for every c' a two-step max-t over c, all of which have to reject [1]_.
 
     References
     ----------
@@ -645,8 +648,8 @@ class _GapTest:
     def of(cls, part: _Setup, after: FloatArray, before: FloatArray, noise_b: Noise, noise_a: Noise) -> _GapTest:
         k, M = part.k, part.joint
         plus, minus = np.nonzero((part.labels[:, None] == part.labels) & ~np.eye(k, dtype=bool))
-        parts = M[k:, k:], M[:k, :k], M[k:, :k]
-        return cls(plus, minus, after[plus] - after[minus], before[plus] - before[minus], *parts, noise_b, noise_a, part.df)
+        b, a = after[plus] - after[minus], before[plus] - before[minus]
+        return cls(plus, minus, b, a, M[k:, k:], M[:k, :k], M[k:, :k], noise_b, noise_a, part.df)
 
     def swapped(self) -> _GapTest:
         """Test of the opposite claim: the baseline in the candidate's place."""

@@ -192,9 +192,12 @@ def audit(request: Request, console: Console) -> Outcome:
     if request.resume and run.is_new:
         console.say(f"{run.folder} holds nothing to go on with; this is a new run")
     data = open_data(planned)
-    from raikit.baseline import identity
+    from raikit.baseline import identity, refuse_another_task
     from raikit.provenance import fingerprints
 
+    if planned.baseline is not None:
+        draft = Record(name=planned.config.audit.name, verdict="pass", gate=Gate(verdict="pass"), data=data.describe())
+        refuse_another_task(Run(run.folder, draft), planned.baseline)
     state = fingerprints(planned.config, planned.registry, data, planned.checks, planned.formats)
     if request.baseline is not None:
         state["baseline"] = {"sha256": identity(request.baseline)}
@@ -281,15 +284,12 @@ def _run(
 def _regressions(planned: Plan, run: RunDirectory, data: Dataset, checks: list[CheckRecord]) -> list[Rule]:
     """What got worse since the baseline."""
     from raikit import regressions
-    from raikit.baseline import refuse_another_task
 
     policy = planned.config.audit.gate
     if not policy.regressions:
         return []
     draft = Record(name=planned.config.audit.name, verdict="pass", checks=checks, gate=Gate(verdict="pass"), data=data.describe())
     candidate = Run(run.folder, draft)
-    if planned.baseline is not None:
-        refuse_another_task(candidate, planned.baseline)
     able = {item.name: item.entry.check(item.options) for item in planned.checks if item.status is None}
     return regressions.judge(policy, candidate, planned.baseline, able)
 

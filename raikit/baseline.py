@@ -25,6 +25,8 @@ def open_baseline(path: Path) -> Run:
     """
     from raikit import manifest
 
+    if not path.exists():
+        raise ConfigError(f"baseline {path}: there is no such run or file.")
     if path.is_file() and path.name != "audit.json":
         return _from_file(path)
     folder = path.parent if path.is_file() else path
@@ -57,7 +59,7 @@ def refuse_another_task(candidate: Run, baseline: Run) -> None:
     for name in ("task", "classes", "positive"):
         mine, theirs = getattr(new, name), getattr(old, name)
         if mine != theirs:
-            raise ConfigError(f"baseline: its {name} is {theirs!r}, the candidate's {mine!r}; they cannot be compared.")
+            raise ConfigError(f"baseline: {name} {theirs!r} there, {mine!r} in the candidate; they cannot be compared.")
 
 
 # --- one file ---------------------------------------------------------------------------------------------------
@@ -78,6 +80,8 @@ def save(run: Path, target: Path, *, suppress: int = 0, reason: str = "", histor
     history : list, optional
         Entries of the file that it takes the place of.
     """
+    if history is None and target.exists():
+        raise ConfigError(f"{target} is there already; `raikit baseline accept` moves it forward and keeps its history.")
     opened = open_baseline(run)
     content = {
         "raikit_baseline": VERSION,
@@ -93,7 +97,12 @@ def save(run: Path, target: Path, *, suppress: int = 0, reason: str = "", histor
 
 def accept(run: Path, target: Path, reason: str) -> Path:
     """Move a baseline file forward to a run, after review; who accepted what and why stays in the file."""
+    if not reason.strip():
+        raise ConfigError("--reason: say why this run is what later ones are held against.")
+    if not target.exists():
+        raise ConfigError(f"baseline {target}: there is no such file; `raikit baseline save` writes the first.")
     before = _content(target)
+    refuse_another_task(open_baseline(run), _from_file(target))
     return save(run, target, suppress=int(before["suppressed_below"]), reason=reason, history=list(before["accepted"]))
 
 
@@ -144,4 +153,6 @@ def _content(path: Path) -> Mapping[str, Any]:
 
 
 def _from_file(path: Path) -> Run:
-    return Run(path, Record.model_validate(_content(path)["record"]), is_file=True)
+    content = _content(path)
+    counts = [] if content["suppressed_below"] else list(content["counts"])
+    return Run(path, Record.model_validate(content["record"]), is_file=True, counts=counts)

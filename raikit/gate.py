@@ -63,6 +63,8 @@ def judge(
         rows += _rows(rule, checks, audited, policy.decide_on == "estimate")
     warnings = [*_wrong_scales(rows), *_allowed_errors(policy, checks)]
     rows += regressions
+    if policy.decide_on == "estimate" and rows:
+        warnings.append("decided on estimates, as the policy asks: by chance some rules fail and some pass")
     warnings += _waive(rows, policy.waivers, today or date.today())
     if any(row.status == "missing" and row.severity == "warn" for row in regressions):
         warnings.append("regressions were not judged: there is no baseline yet")
@@ -101,7 +103,7 @@ def _sentence(rule: RuleConfig, metric: str) -> str:
 
 def _identity(rule: RuleConfig, metric: str) -> str:
     bound = f"{'max' if rule.max is not None else 'min'}={_limit(rule):.15g}"
-    name = rule.id or f"{rule.metric} {bound}"
+    name = rule.id or f"{rule.metric} {bound}" + (f" at {rule.confidence:g}" if rule.confidence is not None else "")
     return name if metric == rule.metric else f"{name} :: {metric}"
 
 
@@ -191,7 +193,8 @@ def _waive(rows: Sequence[Rule], waivers: Sequence[WaiverConfig], today: date) -
                 row.reason = f"waived until {waiver.until} by {waiver.who}: {waiver.reason}; {row.reason}"
             elif row.status == "fail":
                 row.reason = f"the waiver of {waiver.who} ended on {waiver.until}; {row.reason}"
-        if not broken:
+        early = [row for row in rows if row.status == "missing" and Pattern(waiver.metric).overlaps(row.pattern)]
+        if not broken and not early:
             why = "no rule names it" if not matched else "nothing that it names is broken"
             warnings.append(f"the waiver for {waiver.metric} is not needed: {why}")
     return warnings

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from raikit.address import Pattern
+from raikit.errors import ConfigError
 from raikit.numbers import brief
 from raikit.record import Rule
 from raikit.results import Comparison, Metric
@@ -86,6 +87,8 @@ def judge(policy: GateConfig, candidate: Run, baseline: Run | None, checks: Mapp
     if baseline is None:
         first = [_row(rule, rule.metric, None, None, reason="no baseline: this is the first run") for rule in policy.regressions]
         return [row.model_copy(update={"severity": "warn"}) for row in first]
+    if baseline.is_file and policy.if_rows_differ == "refuse":
+        raise ConfigError("gate.if_rows_differ: refuse needs a run as the baseline: a file holds no rows to tell.")
     now, before = _directed(candidate), _directed(baseline)
     rows: list[Rule] = []
     tests: list[_Test | None] = []
@@ -136,12 +139,17 @@ def _row(rule: RegressionConfig, address: str, new: Metric | None, old: Metric |
         bound="max",
         severity=rule.severity,
         baseline=old.value if old is not None else None,
-        unit=new.unit if new is not None else None,
+        unit=_unit(new),
         n=new.n if new is not None else None,
         n_clusters=new.n_clusters if new is not None else None,
         status="missing",
         reason=reason,
     )
+
+
+def _unit(metric: Metric | None) -> str | None:
+    """Of a loss: a difference of two rates is told in points."""
+    return None if metric is None else "points" if metric.unit == "rate" else metric.unit
 
 
 _Test = tuple[str, Margin]  # an address and what it may lose
@@ -172,7 +180,7 @@ def _by_check(check: Check | None, candidate: Run, baseline: Run, margins: Margi
     from raikit.errors import RaikitError
 
     compare: Any = getattr(check, "compare", None)
-    if check is None or compare is None or baseline.is_file:
+    if check is None or compare is None:
         return {}
     try:
         return {comparison.metric: comparison for comparison in compare(candidate, baseline, margins)}
@@ -189,15 +197,21 @@ def by_intervals(new: Metric, old: Metric, margin: float) -> Comparison:
     ----------
     .. [1] Zou and Donner, "Construction of confidence limits about effect measures", Statistics in Medicine 2008.
     """
+    from scipy.special import ndtri
+
     from raikit.stats import mover_difference
 
     (a, a_low, a_high), (b, b_low, b_high) = _ends(old), _ends(new)
     value, low, high, p = mover_difference(
         a, a_low, a_high, b, b_low, b_high, margin, higher_is_better=new.direction == "higher", level=new.level or 0.95
     )
+    # one-sided ends become those of a two-sided interval, which people read
+    level = new.level or 0.95
+    stretch = float(ndtri((1 + level) / 2) / ndtri(level))
+    low, high = value - stretch * (value - low), value + stretch * (high - value)
     return Comparison(
         metric=str(new.id), value=value, low=low, high=high, p_value=p, margin=margin, n=new.n,
-        method="MOVER on both intervals, unpaired",
+        method="MOVER on both intervals",
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -210,6 +211,7 @@ class Run:
     folder: Path
     record: Record
     is_file: bool = False  # a baseline in a single file has no rows
+    counts: Sequence[Mapping[str, Any]] = ()  # of such a file: rows of every group, target and prediction; none suppressed
 
     @cached_property
     def predictions(self) -> Predictions:

@@ -59,6 +59,11 @@ def answer(record: Record) -> str:
         return "Measured, not judged. The policy has no rules."
     if record.verdict == "warn":
         return f"Yes, with {plural(len(_warnings(record)), 'warning')}."
+    if waived := count["waived"]:
+        kept = len(rules) - waived
+        held = f"{_share(kept, len(rules))} {'holds' if kept == 1 else 'hold'}, " if kept else ""
+        told = f"{held}{plural(waived, 'broken rule')} {'is' if waived == 1 else 'are'} waived."
+        return f"Yes, by waiver. {told[0].upper()}{told[1:]}"
     return f"Yes. {_share(len(rules), len(rules))} {'holds' if len(rules) == 1 else 'hold'}."
 
 

@@ -52,8 +52,9 @@ def compare(
     wanted = {str(metric.id): metric for _, metric in candidate.record.metrics() if str(metric.id) in margins.of}
     able = {address: metric for address, metric in wanted.items() if metric.name in STRATA and "to" not in metric.args
             and "given" not in metric.args and metric.group is None}
-    if not able:
-        return []
+    data = candidate.record.data
+    if not able or (baseline.is_file and (data.cluster or data.weight or not baseline.counts)):
+        return []  # counts alone know nothing of clusters and weights
     pair = _pair(candidate, baseline, margins)
     found = []
     for address, metric in able.items():
@@ -99,8 +100,29 @@ class Pair:
 
 
 def _pair(candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins) -> Pair:
+    if baseline.is_file:
+        return _from_counts(candidate, baseline)
     data, rows = candidate.record.data, raikit.pair_rows(candidate, baseline, margins)
     return Pair((rows.baseline, rows.candidate), rows.paired, list(data.classes), list(data.cluster), data.weight, rows.note)
+
+
+def _from_counts(candidate: raikit.RunView, baseline: raikit.RunView) -> Pair:
+    """Counts of the groups, targets and decisions of both runs, as rows that stand for many."""
+    import pandas as pd
+
+    data = candidate.record.data
+    columns = [*data.sensitive, "target", "prediction"]
+    old = pd.DataFrame(list(baseline.counts), columns=[*columns, "rows"])
+    new = candidate.predictions.cells(columns)
+    new.columns = pd.Index([*columns, "rows"])
+    return Pair((old, new), False, list(data.classes), [], None, "against the baseline's counts, so unpaired")
+
+
+def _counts(frame: pd.DataFrame) -> Any:
+    """Rows that each row of a frame stands for; the counts are the last column, a feature may have that name too."""
+    import numpy as np
+
+    return frame.iloc[:, -1].to_numpy(dtype=np.int64) if "id" not in frame else np.ones(len(frame), dtype=np.int64)
 
 
 def _one(address: str, metric: raikit.Metric, pair: Pair, margins: raikit.Margins, settings: _Settings) -> raikit.Comparison:
@@ -122,14 +144,18 @@ def _one(address: str, metric: raikit.Metric, pair: Pair, margins: raikit.Margin
     rng = np.random.default_rng([settings.seed, zlib.crc32(address.encode())])
     better = [stratum.higher_is_better for stratum in strata]
     test = stats.moved if margin.test == "moved" else stats.gap_moved
-    found = test(cov, margin.margin, higher_is_better=better[0] if len(better) == 1 else better, strata=which,
-                 level=1 - margins.error, draws=settings.draws, rng=rng)
+    direction = better[0] if len(better) == 1 else better
+    found, ends = (
+        test(cov, margin.margin, higher_is_better=direction, strata=which, level=level, draws=settings.draws, rng=rng)
+        for level in (1 - margins.error, 1 - margins.error / 2)  # what decides, then the ends of a two-sided interval
+    )
     loser = getattr(found, "loser", None)
     told = None
     if loser is not None:
         told = " against ".join("the rest" if group < 0 else names[group] for group in (loser, found.against))
     return raikit.Comparison(
-        metric=address, value=found.value, low=found.low, high=found.high, p_value=found.p_value, margin=margin.margin,
+        metric=address, value=found.value, low=min(ends.low, found.value), high=max(ends.high, found.value),
+        p_value=found.p_value, margin=margin.margin,
         paired=pair.paired, method=found.method, n=n, loser=told, minimum_detectable=found.minimum_detectable,
         reason=pair.note or None,
     )
@@ -159,8 +185,11 @@ def _rates(
     sides = pair.once(("sides", at), lambda: [_side(frame, pair, at) for frame in (old, new)])
     code = [feature.code] * 2 if pair.paired else [feature.code[: len(old)], feature.code[len(old) :]]
     blocks = [[_events(side, stratum) for side in sides] for stratum in strata]
-    counted = np.array([[np.bincount(where[rows], minlength=feature.k) for (_, rows), where in zip(block, code, strict=True)]
-                        for block in blocks])  # stratum, run, group
+    stand_for = [_counts(frame) for frame in (old, new)]
+    counted = np.array([
+        [np.bincount(where[rows], many[rows], minlength=feature.k)
+         for (_, rows), where, many in zip(block, code, stand_for, strict=True)] for block in blocks
+    ])  # stratum, run, group
     keep = (counted >= min_group).all(axis=1)
     names = [feature.name(group) for stratum in range(len(strata)) for group in np.flatnonzero(keep[stratum])]
     which = np.repeat(np.arange(len(strata)), keep.sum(axis=1))
@@ -215,7 +244,8 @@ def _unpaired(pair: Pair, blocks: Any, code: Sequence[IntArray], place: Any, k: 
         group = np.concatenate([place[stratum][code[run]] for stratum in range(repeat)])
         weight = np.tile(frame[pair.weight].to_numpy(dtype=float), repeat) if pair.weight else None
         clusters = [np.tile(codes, repeat) for codes in _clusters(frame, pair)]
-        sides.append(stats.rate_covariance(events & rows, rows, group, clusters, weight, k, scale="proportion"))
+        sides.append(stats.rate_covariance(events & rows, rows, group, clusters, weight, k, scale="proportion",
+                                           counts=np.tile(_counts(frame), repeat)))
     return stats.unpaired_covariance(*sides)
 
 

@@ -22,7 +22,7 @@ def compare(candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit
     """
     wanted = {str(metric.id): metric for _, metric in candidate.record.metrics() if str(metric.id) in margins.of}
     able = {address: metric for address, metric in wanted.items() if metric.name in LOSSES and not metric.args}
-    if not able:
+    if not able or baseline.is_file:
         return []
     pair = raikit.pair_rows(candidate, baseline, margins)
     if not pair.paired:

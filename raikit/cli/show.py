@@ -86,6 +86,10 @@ def _about(rule: Rule) -> str:
     if rule.value is None or rule.low is None or rule.high is None:
         return f"{rule.sentence}{word}: {rule.reason}"
     who = f" ({rule.loser})" if rule.loser and rule.status == "fail" else ""
+    if rule.kind == "regression" and rule.status != "pass":
+        who += f"; {rule.reason.removeprefix(f'{rule.loser}: ')}"
+    elif rule.waiver:
+        who += f"; {rule.reason.split('; ')[0]}"
     needed = f"; about {rule.rows_needed:,} rows would decide" if rule.rows_needed else ""
     return f"{rule.sentence}{word}: {rule.value:,.3f} [{rule.low:,.3f}, {rule.high:,.3f}]{who}{needed}"
 

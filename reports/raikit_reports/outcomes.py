@@ -138,5 +138,6 @@ def confidence(record: raikit.Record) -> str:
     """How sure the verdict is, for a reader who sees nothing else."""
     return (
         f"Intervals are at {fmt.share(record.confidence)} unless a rule says otherwise. A rule is broken only if its "
-        "whole interval is beyond the limit, it holds only if all of it keeps to the limit; else it is inconclusive."
+        "whole interval is beyond the limit, it holds only if all of it keeps to the limit; else it is inconclusive. "
+        "A regression is proven by its p-value, corrected for the number of regressions."
     )

@@ -147,7 +147,7 @@ def rows_needed_text(rule: raikit.Rule) -> str:
 def _against(rule: raikit.Rule, unit: str | None) -> str:
     if rule.kind != "regression":
         return ""
-    paired = {True: "on the same rows", False: "on other rows", None: ""}[rule.paired]
+    paired = {True: "on the same rows", False: "unpaired", None: ""}[rule.paired]
     baseline = "" if rule.baseline is None else f"baseline {fmt.measure(rule.baseline, rule.low, rule.high, unit)}"
     return ", ".join(part for part in (baseline, paired) if part) or "against the baseline"
 

@@ -86,6 +86,14 @@ def test_a_baseline_may_be_one_committed_file(raikit, repository, tmp_path):
     assert "worse than in the baseline" in ran.out
     raikit("baseline", "accept", "next", "baseline.json", "--reason", "reviewed", code=0)
     assert json.loads((tmp_path / "baseline.json").read_text())["accepted"][-1]["reason"] == "reviewed"
+    worse = table()
+    hit = (worse.group == "c") & (worse.y == 1) & (np.random.default_rng(1).random(len(worse)) < 0.25)
+    worse.assign(yhat=np.where(hit, 0, worse.yhat)).to_csv(tmp_path / "d.csv", index=False)
+    lost = raikit("audit", config, "--out", "lost", "--baseline", "baseline.json", code=1)
+    assert "(group=c against" in lost.out, "the counts in the file tell who lost"
+    assert "unpaired" in lost.out
+    said = raikit("audit", config, "--out", "z", "--baseline", "baseline.json", "--set", "gate.if_rows_differ=refuse", code=2)
+    assert "a file holds no rows to tell" in said.err
     (tmp_path / "baseline.json").write_text((tmp_path / "baseline.json").read_text().replace("0.8", "0.9"))
     assert "it was changed after it was written" in raikit(
         "audit", config, "--out", "z", "--baseline", "baseline.json", code=2).err
@@ -101,6 +109,10 @@ def test_a_tampered_or_foreign_baseline_is_refused_before_anything_runs(raikit, 
     assert "baseline nowhere" in raikit("audit", config, "--out", "next", "--baseline", "nowhere", code=2).err
     said = raikit("audit", config, "--out", "next", "--baseline", "base", "--no-baseline", code=2).err
     assert "exclude each other" in said
+    labels = table().assign(y=lambda t: t.y + 1, yhat=lambda t: t.yhat + 1)
+    labels.to_csv(tmp_path / "d.csv", index=False)
+    other = raikit("audit", config, "--out", "next", "--baseline", "base", "--set", "data.positive=2", code=2)
+    assert "classes [0, 1] there, [1, 2] in the candidate; they cannot be compared" in other.err
     assert not (tmp_path / "next").exists()
 
 
@@ -133,6 +145,7 @@ def test_a_waived_rule_passes_until_its_day(raikit, repository, tmp_path):
     gate = {"rules": [{"metric": "performance.accuracy", "min": 0.99}], "waivers": [waiver]}
     raikit("audit", repository(gate=gate), "--out", "r", code=0)
     assert record(tmp_path / "r")["gate"]["rules"][0]["status"] == "waived"
+    assert record(tmp_path / "r")["summary"]["answer"] == "Yes, by waiver. One broken rule is waived."
     gate["waivers"][0]["until"] = "2020-01-01"
     ran = raikit("audit", repository(gate=gate), "--out", "s", code=1)
     assert record(tmp_path / "s")["gate"]["rules"][0]["reason"].startswith("the waiver of Ann ended on 2020-01-01")

@@ -66,15 +66,21 @@ def test_accepting_keeps_who_was_accepted_before_and_why(finished, tmp_path):
     baseline.accept(finished, path, "retrained, reviewed by Ann")
     content = json.loads(path.read_text())
     assert [entry["reason"] for entry in content["accepted"]] == ["first", "retrained, reviewed by Ann"]
+    with pytest.raises(ConfigError, match="is there already; `raikit baseline accept` moves it forward"):
+        baseline.save(finished, path)
+    with pytest.raises(ConfigError, match="--reason: say why"):
+        baseline.accept(finished, path, "  ")
+    with pytest.raises(ConfigError, match="there is no such file; `raikit baseline save` writes the first"):
+        baseline.accept(finished, tmp_path / "other.json", "reviewed")
     assert content["suppressed_below"] == 5
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"task": "multiclass"}, "its task is 'binary', the candidate's 'multiclass'"),
-        ({"classes": [0, 2]}, r"its classes is \[0, 1\], the candidate's \[0, 2\]"),
-        ({"positive": 0}, "its positive is 1, the candidate's 0"),
+        ({"task": "multiclass"}, "task 'binary' there, 'multiclass' in the candidate"),
+        ({"classes": [0, 2]}, r"classes \[0, 1\] there, \[0, 2\] in the candidate"),
+        ({"positive": 0}, "positive 1 there, 0 in the candidate"),
     ],
 )
 def test_runs_that_answer_different_questions_are_not_compared(tmp_path, changes, says):

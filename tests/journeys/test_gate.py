@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -103,6 +104,7 @@ def test_a_baseline_may_be_one_committed_file(raikit, repository, tmp_path):
 def test_a_tampered_or_foreign_baseline_is_refused_before_anything_runs(raikit, repository, tmp_path):
     config = repository()
     raikit("audit", config, "--out", "base", "--no-baseline", code=0)
+    shutil.copytree(tmp_path / "base", tmp_path / "good")
     with (tmp_path / "base" / "audit.json").open("a") as stream:
         stream.write(" ")
     assert "audit.json was changed" in raikit("audit", config, "--out", "next", "--baseline", "base", code=2).err
@@ -111,7 +113,7 @@ def test_a_tampered_or_foreign_baseline_is_refused_before_anything_runs(raikit, 
     assert "exclude each other" in said
     labels = table().assign(y=lambda t: t.y + 1, yhat=lambda t: t.yhat + 1)
     labels.to_csv(tmp_path / "d.csv", index=False)
-    other = raikit("audit", config, "--out", "next", "--baseline", "base", "--set", "data.positive=2", code=2)
+    other = raikit("audit", config, "--out", "next", "--baseline", "good", "--set", "data.positive=2", code=2)
     assert "classes [0, 1] there, [1, 2] in the candidate; they cannot be compared" in other.err
     assert not (tmp_path / "next").exists()
 

@@ -14,14 +14,18 @@ if TYPE_CHECKING:
 
 def by_group(metrics: Sequence[raikit.Metric], features: Sequence[Feature], shown: Sequence[str], args: dict[str, Any],
              percent: bool, *, simultaneous: bool = False) -> raikit.Table:
-    """One row per feature and group: rows, clusters, and each of `shown` with its interval."""
+    """One row per feature and group: rows, clusters, effective rows, and each of `shown` with its interval.
+
+    Effective rows are the independent rows of equal weight that would be as informative for the first of `shown`.
+    """
     found = {
         (metric.name, tuple(metric.over or ()), tuple((metric.group or {}).values())): metric
         for metric in metrics if metric.group and metric.args in ({}, args)
     }
     columns = [raikit.Column(name="feature", title="Feature"), raikit.Column(name="group", title="Group"),
                raikit.Column(name="rows", title="Rows", format="integer"),
-               raikit.Column(name="clusters", title="Clusters", format="integer")]
+               raikit.Column(name="clusters", title="Clusters", format="integer"),
+               raikit.Column(name="effective", title="Effective rows", format="integer")]
     for name in shown:
         title = name.replace("_", " ").capitalize()
         columns += [raikit.Column(name=name + end, title=title + head, format="percent" if percent else "number")
@@ -31,7 +35,8 @@ def by_group(metrics: Sequence[raikit.Metric], features: Sequence[Feature], show
         for at, group in enumerate(feature.groups):
             cells = [found.get((name, feature.columns, group)) for name in ("count", *shown)]
             row: list[Any] = [feature.title, feature.name(at), cells[0].n if cells[0] else None,
-                                cells[1].n_clusters if cells[1] else None]
+                              cells[1].n_clusters if cells[1] else None,
+                              round(cells[1].effective_n) if cells[1] and cells[1].effective_n else None]
             for cell in cells[1:]:
                 row += [cell.value, cell.low, cell.high] if cell else [None, None, None]
             rows.append(row)

@@ -80,6 +80,9 @@ def test_clustered_intervals_are_wider_and_count_their_clusters():
     assert robust.high - robust.low > 1.8 * (naive.high - naive.low)
     assert robust.n_clusters == 8
     assert robust.effective_n < robust.n / 3
+    table = audit(clustered(1.0), ["accent"], cluster=("voice", "picture"))[1].tables[0]
+    effective = [column.name for column in table.columns].index("effective")
+    assert table.rows[0][effective] == round(robust.effective_n)
 
 
 def test_a_group_of_few_clusters_is_marked_and_cannot_decide():

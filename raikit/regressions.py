@@ -102,7 +102,7 @@ def judge(policy: GateConfig, candidate: Run, baseline: Run | None, checks: Mapp
             rows[-1].reason = _absent(now.get(address), before.get(address))
             tests.append(None if rows[-1].reason else (address, Margin(rule.margin, rule.test)))
     found = _compared(dict.fromkeys(test for test in tests if test), policy, candidate, baseline, checks)
-    _decide(rows, [found.get(test) if test else None for test in tests], policy)
+    _decide(rows, [found.get(test) if test else None for test in tests], policy, now)
     return rows
 
 
@@ -219,7 +219,9 @@ def _ends(metric: Metric) -> tuple[float, float, float]:
     return float(metric.value or 0.0), float(metric.low or 0.0), float(metric.high or 0.0)
 
 
-def _decide(rows: Sequence[Rule], found: Sequence[Comparison | str | None], policy: GateConfig) -> None:
+def _decide(
+    rows: Sequence[Rule], found: Sequence[Comparison | str | None], policy: GateConfig, now: Mapping[str, Metric]
+) -> None:
     """Fail what is proven by Holm over all regressions of the gate; pass what surely kept the margin."""
     from raikit.stats import holm
 
@@ -233,10 +235,10 @@ def _decide(rows: Sequence[Rule], found: Sequence[Comparison | str | None], poli
             tested.append((row, item, item.p_value or 0.0))
     adjusted = holm([p for _, _, p in tested]).tolist() if tested else []
     for (row, item, _), p in zip(tested, adjusted, strict=True):
-        _settle(row, item, p, len(tested), policy)
+        _settle(row, item, p, len(tested), policy, now.get(row.metric))
 
 
-def _settle(row: Rule, item: Comparison, p: float, family: int, policy: GateConfig) -> None:
+def _settle(row: Rule, item: Comparison, p: float, family: int, policy: GateConfig, new: Metric | None) -> None:
     row.value, row.low, row.high, row.paired, row.n = item.value, item.low, item.high, item.paired, item.n or row.n
     row.level, row.loser = 1 - policy.regression_error, item.loser
     who = f"{item.loser}: " if item.loser else ""
@@ -257,3 +259,6 @@ def _settle(row: Rule, item: Comparison, p: float, family: int, policy: GateConf
         row.reason = f"no worsening by more than {margin} is established ({tested}; {how}){shown}"
     if item.reason:
         row.reason += f"; {item.reason}"
+    if new is not None and new.value is not None and row.baseline is not None:
+        # a gap that closes is told as one: whoever lost was ahead
+        row.reason += f"; itself it went from {brief(row.baseline)} to {brief(new.value)}"

@@ -43,6 +43,7 @@ def test_by_intervals_only_a_sure_loss_fails_and_only_a_sure_stay_passes(now, st
     assert row.status == status
     assert (row.kind, row.limit, row.baseline, row.unit) == ("regression", 0.02, 0.9, None)
     assert row.value == pytest.approx(0.9 - now)
+    assert row.reason.endswith(f"; itself it went from 0.9 to {now:g}")
 
 
 def test_lower_may_be_better():

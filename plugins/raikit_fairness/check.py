@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -14,6 +14,7 @@ from raikit_fairness.cells import Cells, Feature, count_cells, read_rows, score_
 from raikit_fairness.disparities import Disparity
 from raikit_fairness.estimates import Correction, Estimates, Settings
 from raikit_fairness.findings import Subject
+from raikit_fairness.options import GapOptions
 from raikit_fairness.study import Study
 from raikit_fairness.views import View, views_of
 
@@ -44,15 +45,12 @@ class Groups(raikit.Check):
         f"fairness.{name}" for name in ("count", *measures.names(measures.EVERY), *measures.ODDS)
     ]
 
-    class Options(raikit.CheckOptions):
+    class Options(GapOptions):
         intersections: int = Field(2, ge=1, le=5, description="Most sensitive features crossed with each other.")
-        min_group: int = Field(30, ge=1, description="Groups with fewer rows are shown, marked, and never decide.")
         max_groups: int = Field(500, ge=2, description="More groups of one feature or intersection stop the check.")
-        confidence: float | None = Field(None, gt=0.5, lt=1, description="Level of the intervals; absent: the run's.")
         simultaneous: bool = Field(
             False, description="Whether groups' own intervals hold for all groups of a feature at once (Sidak).")
         correction: Correction = Field("holm", description="Of p-values over features and intersections.")
-        draws: int = Field(20_000, ge=1_000, description="Draws behind simultaneous limits; fewer are rough.")
         metrics: Literal["rates", "all"] = Field(
             "rates", description="What intersections get: rates only, or all metrics, as single features do.")
         control: list[str] = Field(
@@ -63,8 +61,7 @@ class Groups(raikit.Check):
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         options = self.options
         _refuse_unknown([*options.control, *options.reference], ctx.sensitive)
-        settings = Settings(options.confidence or ctx.confidence, options.draws, options.min_group, options.simultaneous,
-                            options.correction)
+        settings = replace(options.settings(ctx), simultaneous=options.simultaneous, correction=options.correction)
         scope = options.intersections, options.max_groups, options.control
         cells = count_cells(ctx, *scope)
         rows = read_rows(ctx, *scope) if score_columns(ctx) else None

@@ -11,12 +11,14 @@ from pydantic import Field
 import raikit
 from raikit_fairness import trade_report
 from raikit_fairness.cells import read_rows
-from raikit_fairness.estimates import Draws, Settings
+from raikit_fairness.estimates import Draws
+from raikit_fairness.options import GapOptions
 from raikit_fairness.trade import CRITERIA, Decided, costs_by_group, costs_of, furthest, gaps_of, trade
 from raikit_fairness.trade_report import Wording
 
 if TYPE_CHECKING:
     from raikit_fairness.cells import Cells, Feature, IntArray
+    from raikit_fairness.estimates import Settings
     from raikit_fairness.trade import Criterion, Trade
 
 SUBJECT = "mitigated"
@@ -51,21 +53,17 @@ class Mitigation(raikit.Check):
         f"fairness.{name}" for name in ("mitigated_difference", "mitigated_accuracy", "mitigation_gain", "mitigation_cost")
     ]
 
-    class Options(raikit.CheckOptions):
+    class Options(GapOptions):
         constraints: tuple[Literal["demographic_parity", "true_positive_rate_parity", "equalized_odds"], ...] = Field(
             ("demographic_parity", "true_positive_rate_parity", "equalized_odds"), min_length=1,
             description="What is to be alike in all groups.")
         objective: Literal["accuracy_score", "balanced_accuracy_score"] = Field(
             "accuracy_score", description="What is made largest under a constraint.")
         grid_size: int = Field(1000, ge=10, le=100_000, description="Values of the constrained rate that are tried.")
-        min_group: int = Field(30, ge=1, description="Groups with fewer rows are shown, marked, and never decide.")
-        max_groups: int = Field(500, ge=2, description="More groups of one feature stop the check.")
-        confidence: float | None = Field(None, gt=0.5, lt=1, description="Level of the intervals; absent: the run's.")
-        draws: int = Field(20_000, ge=1_000, description="Draws behind simultaneous limits; fewer are rough.")
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         options = self.options
-        settings = Settings(options.confidence or ctx.confidence, options.draws, options.min_group)
+        settings = options.settings(ctx)
         test = read_rows(ctx, 1, options.max_groups)
         known = read_rows(replace(ctx, predictions=raikit.Predictions(ctx.predictions.path, "validation")), 1, options.max_groups)
         positive = list(ctx.classes).index(ctx.positive)

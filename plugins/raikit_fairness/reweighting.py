@@ -11,12 +11,14 @@ from pydantic import Field
 import raikit
 from raikit_fairness import trade_report
 from raikit_fairness.cells import read_rows
-from raikit_fairness.estimates import Draws, Settings
+from raikit_fairness.estimates import Draws
+from raikit_fairness.options import GapOptions
 from raikit_fairness.trade import CRITERIA, Decided, costs_by_group, costs_of, furthest, gaps_of, trade
 from raikit_fairness.trade_report import Wording
 
 if TYPE_CHECKING:
     from raikit_fairness.cells import Cells, Feature, FloatArray
+    from raikit_fairness.estimates import Settings
     from raikit_fairness.trade import Criterion, Pair, Trade
 
 WORDING = Wording(
@@ -54,13 +56,9 @@ class Reweighting(raikit.Check):
         f"fairness.{name}" for name in ("reweighted_difference", "reweighted_accuracy", "reweighting_gain", "reweighting_cost")
     ]
 
-    class Options(raikit.CheckOptions):
+    class Options(GapOptions):
         reweight: list[str] = Field(
             default_factory=list, description="Sensitive columns, crossed, that the target is made independent of; absent: all.")
-        min_group: int = Field(30, ge=1, description="Groups with fewer rows are shown, marked, and never decide.")
-        max_groups: int = Field(500, ge=2, description="More groups of one feature stop the check.")
-        confidence: float | None = Field(None, gt=0.5, lt=1, description="Level of the intervals; absent: the run's.")
-        draws: int = Field(20_000, ge=1_000, description="Draws behind simultaneous limits; fewer are rough.")
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         options = self.options
@@ -71,7 +69,7 @@ class Reweighting(raikit.Check):
                                          f"({', '.join(ctx.sensitive)}).")
         if not set(_OF_THE_LOOP) <= set(ctx.model.training):
             return self._impossible()
-        settings = Settings(options.confidence or ctx.confidence, options.draws, options.min_group)
+        settings = options.settings(ctx)
         done = list(ctx.model.training.get("reweight") or [])
         columns = done or options.reweight or list(ctx.sensitive)
         weight = raikit.reweighing(ctx.data, columns)

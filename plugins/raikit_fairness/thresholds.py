@@ -10,10 +10,12 @@ from pydantic import Field
 import raikit
 from raikit_fairness import sweep, threshold_figures
 from raikit_fairness.cells import read_rows
-from raikit_fairness.estimates import Draws, Settings
+from raikit_fairness.estimates import Draws
+from raikit_fairness.options import GapOptions
 
 if TYPE_CHECKING:
     from raikit_fairness.cells import Cells, Feature
+    from raikit_fairness.estimates import Settings
     from raikit_fairness.sweep import Better, Curves, Grid
 
 
@@ -34,19 +36,15 @@ class Thresholds(raikit.Check):
         columns={"target", "prediction", "sensitive", "score"}, capabilities={"labels", "scores"}, tasks={"binary"})
     produces: ClassVar[Sequence[str]] = ["fairness.decision_threshold", "fairness.tpr_at_fpr"]
 
-    class Options(raikit.CheckOptions):
+    class Options(GapOptions):
         thresholds: int = Field(21, ge=3, le=200, description="Thresholds at equal shares of the rows, beside the present one.")
         fprs: tuple[float, ...] = Field(
             (0.05, 0.1, 0.2), description="False positive rates at which every group's true positive rate is measured.")
         max_loss: float = Field(0.01, ge=0, le=1, description="Accuracy that another threshold may cost to be worth a finding.")
-        min_group: int = Field(30, ge=1, description="Groups with fewer rows are shown, marked, and never decide.")
-        max_groups: int = Field(500, ge=2, description="More groups of one feature stop the check.")
-        confidence: float | None = Field(None, gt=0.5, lt=1, description="Level of the intervals; absent: the run's.")
-        draws: int = Field(20_000, ge=1_000, description="Draws behind simultaneous limits; fewer are rough.")
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         options = self.options
-        settings = Settings(options.confidence or ctx.confidence, options.draws, options.min_group)
+        settings = options.settings(ctx)
         rows = read_rows(ctx, 1, options.max_groups)
         positive = list(ctx.classes).index(ctx.positive)
         grid = sweep.grid(rows, positive, options.thresholds)

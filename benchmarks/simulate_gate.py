@@ -2,7 +2,8 @@
 
     python benchmarks/simulate_gate.py            # ten minutes
     python benchmarks/simulate_gate.py --long     # more runs and sizes: hours
-    python benchmarks/simulate_gate.py power      # one part: rules, level, clusters, power, gap-level, gap-power
+    python benchmarks/simulate_gate.py power      # one part: rules, level, clusters, power, gap-level, gap-power,
+                                                  # cluster-gap, weights, rows
 
 "naive" fails a build when the estimated gap grew by more than the margin; it sees the same draws. "oracle pair" is the
 one-sided z-test of the loss that knows which two groups to compare, and does not ask whether one is behind. Nominal is
@@ -20,7 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from raikit.stats import CovarianceResult, gap_moved, holm, moved, paired_covariance, unpaired_covariance
+from raikit.stats import (
+    CovarianceResult,
+    gap,
+    gap_moved,
+    holm,
+    moved,
+    paired_covariance,
+    rows_to_settle,
+    unpaired_covariance,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -210,17 +220,131 @@ def clusters(runs: int, long: bool, rng: np.random.Generator) -> None:
             print(f"{name:62}{k:>4}{percent(ours / runs, runs):>14}{percent(rowwise / runs, runs):>30}", flush=True)
 
 
-def clustered_rows(k: int, voices: int, rng: np.random.Generator) -> tuple[Ints, Ints, Ints, list[Ints]]:
-    """Draw rows of two exchangeable models whose errors differ by voice; group 0 is far behind under both.
+def cluster_gap(runs: int, long: bool, rng: np.random.Generator) -> None:
+    """Print false alarms of `test: gap` where rows share clusters, and the naive rule's on the same rows."""
+    print(f"\nFalse alarms of `test: gap` with clusters, nominal 5 %, 6,000 rows, {runs} runs; groups live on voices")
+    print(f"{'cell':62}{'k':>4}{'ours':>14}{'naive':>14}")
+    half = [-1.0, -0.5, -0.5, -0.5, -0.5, -1.5], [-1.0, -1.0, -1.0, -1.5, -1.5, -1.5]
+    other = [0.0, 0.0, 0.0, 0.0, 0.0, -1.5], [-1.5, 0.0, 0.0, 0.0, 0.0, 0.0]
+    for name, (before, after) in {
+        "nothing changed, group 0 behind": ([-1.5, *[0.0] * 5], [-1.5, *[0.0] * 5]),
+        "nothing changed, all alike": ([0.0] * 6, [0.0] * 6),
+        "different groups extreme": other,
+        "A one clear pair, B half and half": half,
+    }.items():
+        for columns in (1, 2):
+            ours = naive = 0
+            for _ in range(runs):
+                a, b, group, given = clustered_rows(6, 96, rng, before, after)
+                cov = paired_covariance(a, b, np.ones(len(a)), group, given[:columns], groups=6)
+                ours += gap_moved(cov, higher_is_better=True, rng=rng).p_value <= 0.05
+                naive += naive_moved(cov, 0.0)
+            shown = "".join(f"{percent(found / runs, runs):>14}" for found in (ours, naive))
+            print(f"{f'gap: {name}, {columns} column(s)':62}{6:>4}{shown}", flush=True)
 
-    With one column pictures have no effect of their own on the difference, with two they are given as well.
+
+def weights(runs: int, long: bool, rng: np.random.Generator) -> None:
+    """Print false alarms of `moved` where rows have unequal weights, alone and together with clusters."""
+    print(f"\nFalse alarms of `moved` with weights, nominal 5 %, 6,000 rows, {runs} runs")
+    print(f"{'cell':62}{'k':>4}{'ours':>14}{'weights ignored':>20}{'naive':>14}")
+    for k in (2, 6):
+        for spread in (0.5, 1.0):
+            for columns in (0, 1, 2):
+                ours = plain = naive = 0
+                for _ in range(runs):
+                    a, b, group, given = clustered_rows(k, 240, rng, effect=0.7 if columns else 0.0, churn=CHURN)
+                    # heavier rows are those on which the models are right less often: weights are not ignorable
+                    w = np.exp(rng.normal(0, spread, len(a)) - 0.5 * (a + b))
+                    cov = paired_covariance(a, b, w, group, given[:columns], groups=k)
+                    ours += moved(cov, higher_is_better=True, rng=rng).p_value <= 0.05
+                    naive += naive_moved(cov, 0.0)
+                    even = paired_covariance(a, b, np.ones(len(a)), group, given[:columns], groups=k)
+                    plain += moved(even, higher_is_better=True, rng=rng).p_value <= 0.05
+                name = f"moved: group 0 behind, weights spread {spread}, {columns} cluster column(s)"
+                shown = [percent(found / runs, runs) for found in (ours, plain, naive)]
+                print(f"{name:62}{k:>4}{shown[0]:>14}{shown[1]:>20}{shown[2]:>14}", flush=True)
+
+
+def rows(runs: int, long: bool, rng: np.random.Generator) -> None:
+    """Print how near `rows_to_settle` comes to the number of rows that settles a rule four times in five."""
+    print(f"\nRows that settle `gap <= 0.10`; n80 by {runs} runs a size; ratio = answer / n80")
+    head = f"{'pilot n':>9}{'median':>8}{'within 2x':>11}{'within 4x':>11}{'none':>7}"
+    print(f"{'groups':26}{'k':>4}{'n80':>8}{'known':>8}{head}")
+    pooled: list[float] = []
+    for gap_size in (0.05, 0.15):
+        for k, shape in ((2, "two"), (5, "linear"), (5, "one off"), (10, "one off")):
+            spread = np.linspace(0, gap_size, k) if shape != "one off" else gap_size * (np.arange(k) == k - 1)
+            rates = 0.8 - spread
+            truth = settled_at(rates, 0.10, runs, rng)
+            even = np.full(k, 100.0)
+            known = planned(rates * even, even, 0.10, rng, known=True)
+            for pilot in (1_000, 4_000):
+                answers = pilots(rates, pilot, 0.10, runs, rng)
+                ratios = np.array([answer / truth for answer in answers if answer is not None])
+                pooled += list(ratios) if pilot < truth else []
+                none = 1 - len(ratios) / max(len(answers), 1)
+                told = f"{f'gap {gap_size}, {shape}':26}{k:>4}{truth:>8.0f}{(known or np.nan) / truth:>8.2f}{pilot:>9}"
+                print(f"{told}{nearness(ratios)}{100 * none:>7.0f}", flush=True)
+    print(f"{'all pilots with fewer rows than n80':55}{nearness(np.array(pooled))}")
+
+
+def nearness(ratios: Floats) -> str:
+    """Median of the ratios, and the shares within a factor of 2 and of 4, in per cent."""
+    if not len(ratios):
+        return f"{'–':>8}{'–':>11}{'–':>11}"
+    shares = [100 * np.mean((ratios <= factor) & (ratios >= 1 / factor)) for factor in (2, 4)]
+    return f"{np.median(ratios):>8.2f}{shares[0]:>11.0f}{shares[1]:>11.0f}"
+
+
+def settled_at(rates: Floats, limit: float, runs: int, rng: np.random.Generator) -> float:
+    """Rows in all at which the interval clears the limit in 80 % of draws, between doublings on a straight line of logs."""
+    k, size, before, share_before = len(rates), 200, 0.0, 0.0
+    while True:
+        n = np.full(k, size)
+        ends = [gap(rng.binomial(n, rates), n, rng=rng, draws=4_000) for _ in range(runs)]
+        share = float(np.mean([end.high <= limit or end.low > limit for end in ends]))
+        if share >= 0.8:
+            part = (0.8 - share_before) / (share - share_before)
+            return float(k * np.exp(np.log(before or size / 1.25) * (1 - part) + np.log(size) * part))
+        before, share_before, size = float(size), share, int(size * 1.25)
+
+
+def planned(x: Floats, n: Floats, limit: float, rng: np.random.Generator, known: bool = False) -> float | None:
+    """Rows that are said to settle the rule; one digit is all that is said."""
+    return rows_to_settle(x, n, limit, rng=rng, known=known).rows
+
+
+def pilots(rates: Floats, n: int, limit: float, runs: int, rng: np.random.Generator) -> list[float | None]:
+    """Draw pilots, and return the rows asked for by those that did not settle the rule themselves."""
+    size, answers = np.full(len(rates), n // len(rates)), []
+    for _ in range(runs):
+        x = rng.binomial(size, rates)
+        ends = gap(x, size, rng=rng, draws=2_000)
+        if ends.low <= limit < ends.high:
+            answers.append(planned(x, size, limit, rng))
+    return answers
+
+
+def clustered_rows(
+    k: int, voices: int, rng: np.random.Generator, before: Sequence[float] = (), after: Sequence[float] = (),
+    effect: float = 0.7, churn: float = 0.0,
+) -> tuple[Ints, Ints, Ints, list[Ints]]:  # fmt: skip
+    """Draw rows of two models whose errors differ by voice; group 0 is far behind under both unless told otherwise.
+
+    With one column pictures have no effect of their own on the difference, with two they are given as well. `before` and
+    `after` are each group's log odds over 1 under either model, `effect` the spread of voices and pictures, `churn` the
+    share of rows that either model decides anew.
     """
     n = 6_000
     voice, picture, same = rng.integers(0, voices, n), rng.integers(0, 250, n), rng.random(n)
     group = voice % k
-    base = 1.0 - 1.5 * (group == 0) + rng.normal(0, 0.7, voices)[voice] + rng.normal(0, 0.5, 250)[picture]
+    behind = -1.5 * (np.arange(k) == 0)
+    base = 1.0 + rng.normal(0, effect, voices)[voice] + rng.normal(0, effect / 1.4, 250)[picture]
+    shifts = [np.array(given) if len(given) else behind for given in (before, after)]
+    drawn = (np.where(rng.random(n) < churn, rng.random(n), same) if churn else same for _ in range(2))
     a, b = (
-        (same < 1 / (1 + np.exp(-(base + rng.normal(0, 0.6, voices)[voice])))).astype(np.int64) for _ in range(2)
+        (row < 1 / (1 + np.exp(-(base + shift[group] + rng.normal(0, effect * 0.85, voices)[voice])))).astype(np.int64)
+        for row, shift in zip(drawn, shifts, strict=True)
     )
     return a, b, group, [voice, picture]
 
@@ -229,6 +353,9 @@ PARTS = {
     "rules": (rules, 100),
     "level": (level, 400),
     "clusters": (clusters, 200),
+    "cluster-gap": (cluster_gap, 200),
+    "weights": (weights, 200),
+    "rows": (rows, 200),
     "power": (power, 300),
     "gap-level": (gap_level, 200),
     "gap-power": (gap_power, 150),

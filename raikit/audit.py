@@ -104,21 +104,15 @@ def prepare(request: Request) -> Plan:
 
 def _with_baseline(request: Request, config: LoadedConfig) -> tuple[LoadedConfig, Run | None]:
     """The baseline, verified, and the policy that is held against it."""
-    from raikit.baseline import open_baseline
-    from raikit.regressions import with_default
+    from raikit.baseline import policy_and_baseline
 
-    policy = config.audit.gate
-    if request.baseline is not None and request.no_baseline:
-        raise ConfigError("--baseline and --no-baseline exclude each other.")
-    if request.baseline is not None:
-        audit = config.audit.model_copy(update={"gate": with_default(policy)})
-        return LoadedConfig(audit, config.document), open_baseline(request.baseline)
-    if policy.regressions and not request.no_baseline:
-        raise config.error(
-            ("gate", "regressions"),
-            "they need what to compare with: --baseline RUN or FILE, or --no-baseline if this is the first run.",
-        )
-    return config, None
+    policy, baseline = policy_and_baseline(
+        config.audit.gate,
+        request.baseline,
+        request.no_baseline,
+        lambda problem: config.error(("gate", "regressions"), problem),
+    )
+    return LoadedConfig(config.audit.model_copy(update={"gate": policy}), config.document), baseline
 
 
 def refuse_unknown_formats(registry: Registry, formats: Sequence[str], by_option: bool) -> None:
@@ -262,7 +256,13 @@ def _run(
     write_text(run.folder / RECORD, record.model_dump_json(indent=1))
     console.say("Reports: " + ", ".join(planned.formats))
     _, crashed = write_reports(planned.registry, planned.formats, record, run.folder)
-    complaints = crashed + planned.registry.notify("raikit_run_finished", record=record, run=run.folder)
+    if crashed:  # known only when all were tried: the record and the others say so too
+        record.gate = gate.with_crashed_formats(record.gate, crashed)
+        record.verdict = record.gate.verdict
+        record.summary = summary.compose(record)
+        write_text(run.folder / RECORD, record.model_dump_json(indent=1))
+        write_reports(planned.registry, [name for name in planned.formats if name not in crashed], record, run.folder)
+    complaints = list(crashed.values()) + planned.registry.notify("raikit_run_finished", record=record, run=run.folder)
     for complaint in complaints:
         console.say(f"  {complaint}")
     run.seal(
@@ -277,8 +277,7 @@ def _run(
             "state": state,
         }
     )
-    code = gate.CRASHED if crashed and verdict.exit_code != gate.FAILED else verdict.exit_code
-    return Outcome(run.folder, record, code, complaints)
+    return Outcome(run.folder, record, record.gate.exit_code, complaints)
 
 
 def _regressions(planned: Plan, run: RunDirectory, data: Dataset, checks: list[CheckRecord]) -> list[Rule]:
@@ -447,21 +446,21 @@ def _below_here(path: Path) -> str:
 
 def write_reports(
     registry: Registry, formats: Sequence[str], record: Record, folder: Path
-) -> tuple[list[Path], list[str]]:
+) -> tuple[list[Path], dict[str, str]]:
     """Write each format; one that fails does not stop the others.
 
     Returns
     -------
-    list of Path, list of str
-        The files written, and a complaint for each format that failed: it counts as a crash.
+    list of Path, dict of str
+        The files written, and by the name of each format that failed a complaint: it counts as a crash.
     """
     written: list[Path] = []
-    complaints = []
+    complaints: dict[str, str] = {}
     for name in formats:
         try:
             written += registry.formats[name](record, folder)
         except RunError:
             raise
         except (Exception, SystemExit) as error:
-            complaints.append(f"the report format {name!r} crashed: {type(error).__name__}: {error}")
+            complaints[name] = f"the report format {name!r} crashed: {type(error).__name__}: {error}"
     return written, complaints

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raikit.errors import ConfigError, RunError, listed
 from raikit.files import canonical, sha256, sha256_text, write_text
 from raikit.record import Record
 from raikit.runs import Run, load_run
+
+if TYPE_CHECKING:
+    from raikit.config.schema import GateConfig
 
 VERSION = 1
 
@@ -38,6 +41,35 @@ def open_baseline(path: Path) -> Run:
     if problems:
         raise ConfigError(f"baseline {path}: it is not as it was written: {listed(problems)}.")
     return run
+
+
+def policy_and_baseline(
+    policy: GateConfig, baseline: Path | None, no_baseline: bool, error: Callable[[str], ConfigError]
+) -> tuple[GateConfig, Run | None]:
+    """What ``--baseline`` and ``--no-baseline`` make of a policy: the policy that is judged, and the run it is held against.
+
+    Parameters
+    ----------
+    policy : GateConfig
+    baseline : Path or None
+    no_baseline : bool
+    error : callable
+        Makes the error that tells where the policy says `regressions`.
+
+    Raises
+    ------
+    ConfigError
+        If both are given, or neither although something must not regress: a baseline is never forgotten in silence.
+    """
+    from raikit.regressions import with_default
+
+    if baseline is not None and no_baseline:
+        raise ConfigError("--baseline and --no-baseline exclude each other.")
+    if baseline is not None:
+        return with_default(policy), open_baseline(baseline)
+    if policy.regressions and not no_baseline:
+        raise error("they need what to compare with: --baseline RUN or FILE, or --no-baseline if this is the first run.")
+    return policy, None
 
 
 def identity(path: Path) -> str:
@@ -112,8 +144,8 @@ def _slim(record: Record) -> dict[str, Any]:
     for check in record.checks:
         kept = check.model_dump(mode="json", include={
             "name", "pillar", "plugin", "plugin_version", "status", "reason", "options", "seed", "metrics"})
-        kept["metrics"] = [{key: value for key, value in metric.items() if not _is_default(value)}
-                           for metric in kept["metrics"]]
+        kept["metrics"] = [{key: value for key, value in metric.items() if key != "profile" and not _is_default(value)}
+                           for metric in kept["metrics"]]  # no counts but those that `suppress` has gone over
         checks.append(kept)
     keep = {"schema_version", "name", "verdict", "data", "confidence"}
     slim = record.model_dump(mode="json", include=keep)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -13,6 +13,8 @@ from raikit.record import CheckRecord, Gate, PluginRecord, Rule, RuleStatus, Ver
 from raikit.results import Metric
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from raikit.config.schema import GateConfig, RequiredConfig, RuleConfig, WaiverConfig
 
 PASSED, FAILED, UNUSABLE, CRASHED, INSUFFICIENT, NOTHING_RAN, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
@@ -165,8 +167,8 @@ def _judged(rule: RuleConfig, check: CheckRecord, metric: Metric, audited: int, 
     row.status, row.reason = _decide(interval, limit, rule.max is not None, metric)
     if note and not set(metric.flags) & set(_NEVER_DECIDES):
         row.reason = f"{row.reason}; {note}"
-    if row.status == "inconclusive":
-        row.rows_needed = _rows_needed(interval, metric, limit, _whole(check, metric, audited))
+    if row.status == "inconclusive" and not set(metric.flags) & set(_NEVER_DECIDES):
+        _plan(row, interval, metric, _whole(check, metric, audited))
     return row
 
 
@@ -236,13 +238,31 @@ def _decide(interval: Interval, limit: float, has_maximum: bool, metric: Metric)
     return "inconclusive", f"the interval {shown} holds the limit {exact(limit)}"
 
 
-def _rows_needed(interval: Interval, metric: Metric, limit: float, whole: int) -> int | None:
-    from raikit.stats import rows_needed
+def _plan(row: Rule, interval: Interval, metric: Metric, whole: int) -> None:
+    """Say how many rows would settle an open rule: by simulation where the groups' counts are known, else by a formula."""
+    from raikit.stats import rows_needed, rows_to_settle
 
-    if not whole or metric.level is None:
-        return None
-    value = min(max(interval.value, interval.low), interval.high)  # small groups may have proved more than it
-    return rows_needed(value, interval.low, interval.high, whole, limit, metric.level)
+    if not whole or row.level is None or row.limit is None:
+        return
+    if metric.profile is not None and row.bound == "max":
+        events, trials = zip(*metric.profile, strict=True)
+        found = rows_to_settle(events, trials, row.limit, row.level, rng=_rng(row.metric), whole=whole)
+    else:
+        value = min(max(interval.value, interval.low), interval.high)  # small groups may have proved more than it
+        found = rows_needed(value, interval.low, interval.high, whole, row.limit, row.level)
+    row.rows_needed, row.rows_low, row.rows_high = found.rows, found.low, found.high
+    row.rows_assume = None if found.rows is None else found.assumed
+    if found.rows is None:
+        row.reason += "; no practical number of rows would settle it, so near is the limit"
+
+
+def _rng(address: str) -> np.random.Generator:
+    """Random numbers of an address, so that judging again gives the same answer."""
+    import hashlib
+
+    import numpy as np
+
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(address.encode()).digest()[:8], "big"))
 
 
 def _whole(check: CheckRecord, metric: Metric, audited: int) -> int:
@@ -300,6 +320,14 @@ def _allowed_errors(policy: GateConfig, checks: Sequence[CheckRecord]) -> list[s
         for check in checks
         if check.status == "error" and check.name in policy.allow_errors
     ]
+
+
+def with_crashed_formats(gate: Gate, crashed: Mapping[str, str]) -> Gate:
+    """The gate of a run some of whose reports could not be written: never green, and it says why."""
+    if gate.exit_code == FAILED:
+        return gate.model_copy(update={"warnings": [*gate.warnings, *crashed.values()]})
+    update = {"warnings": [*gate.warnings, *crashed.values()], "exit_code": CRASHED, "verdict": "error"}
+    return gate.model_copy(update=update)
 
 
 def _exit_code(

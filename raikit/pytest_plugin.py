@@ -238,7 +238,7 @@ def _measured(rule: Rule) -> str:
 
 
 def _needed(rule: Rule) -> str:
-    return f"; about {rule.rows_needed:,} rows would decide" if rule.rows_needed else ""
+    return f"; {told}" if (told := rule.rows_told()) else ""
 
 
 def _crash(check: CheckRecord, allowed: bool, report: str) -> _Case:

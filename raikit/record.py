@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from pydantic import Field
 
+from raikit.numbers import brief
 from raikit.results import (
     SCHEMA_VERSION,
     Artifact,
@@ -77,7 +78,19 @@ class Rule(Model):
     status: RuleStatus
     reason: str = ""
     rows_needed: Count = None
+    rows_low: Count = None
+    rows_high: Count = None
+    rows_assume: Number = None
     waiver: dict[str, Value] | None = None
+
+    def rows_told(self, assumed: Callable[[float], str] = brief) -> str:
+        """How much data would decide, with its range and what it takes for true; empty where no number is known."""
+        if self.status != "inconclusive" or self.rows_needed is None:
+            return ""
+        told = f"about {self.rows_needed:,} rows in all would decide"
+        if self.rows_low is None or self.rows_high is None or self.rows_assume is None:
+            return told
+        return f"{told} ({self.rows_low:,} to {self.rows_high:,}, if it is {assumed(self.rows_assume)} in truth)"
 
 
 class Gate(Model):

@@ -82,6 +82,9 @@ class Metric(Model):
     unit : str, optional
         ``rate`` (a share between 0 and 1, shown in percent), ``points`` (a difference of rates), ``ratio``, or the
         target's own unit.
+    profile : sequence of (float, float), optional
+        Of a largest difference of rates: successes and trials of each group that is judged. From them the gate simulates
+        how many rows would settle a rule.
 
     Raises
     ------
@@ -120,6 +123,7 @@ class Metric(Model):
     excluded: list[str] = Field(default_factory=list)
     subject: str = "model"
     judged: JudgedOver | None = None
+    profile: list[tuple[float, float]] | None = None
 
     def __init__(self, name: str = "", value: Any = None, **fields: Any) -> None:
         super().__init__(name=name, value=value, **fields)

@@ -160,9 +160,7 @@ def _way_out(rule: Rule) -> str:
             return f"{rule.metric} must {'fall' if fall else 'rise'} from {value} to {limit}."
         side, must = ("upper", "fall to") if fall else ("lower", "reach")
         return f"The {side} end of {rule.metric}, now {written(end, rule.unit)}, must {must} {limit}."
-    settled = "it cannot be settled at a practical size"
-    if rule.rows_needed:
-        settled = f"about {rule.rows_needed:,} rows in all would decide it"
+    settled = rule.rows_told(lambda assumed: written(assumed, rule.unit)) or rule.reason
     return f"{rule.metric} is {value}, its limit {limit}: {settled}."
 
 

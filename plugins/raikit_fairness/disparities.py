@@ -183,12 +183,25 @@ def measured(asked: Asked, feature: Feature, args: dict[str, Any], settings: Set
         n=int(sum(stratum.n[kept].sum() for stratum, kept in zip(asked.strata, every, strict=True))),
         method=gap.method, simultaneous=True, p_value=gap.p_value, flags=_flags(asked, judged, large, settings),
         minimum_detectable=(judged or gap).minimum_detectable, n_clusters=_clusters(asked.strata),
-        judged=None if whole else _judged(judged, every, large, feature, settings), **place,
+        judged=None if whole else _judged(judged, every, large, feature, settings),
+        profile=_profile(asked, judged, large), **place,
     )
     if judged is None:
         return Disparity(metric, feature)
     kept = _positions(large[judged.stratum] if len(large) > 1 else large[0])
     return Disparity(metric, feature, judged, kept[judged.worst], kept[judged.best])
+
+
+def _profile(asked: Asked, judged: Gap | None, large: Sequence[BoolArray]) -> list[tuple[float, float]] | None:
+    """Successes and trials of the judged groups; of equalized odds those of the rate whose gap is the larger."""
+    if judged is None or asked.kind != "difference":
+        return None
+    stratum = judged.stratum if len(asked.strata) > 1 else 0
+    found = asked.strata[stratum]
+    if not isinstance(found, Counted):
+        return None
+    events, trials = found.counts(large[stratum])
+    return [(float(x), float(n)) for x, n in zip(events, trials, strict=True)]
 
 
 def _positions(mask: BoolArray) -> list[int]:

@@ -121,17 +121,13 @@ def gate(folder: Path, policy: Path | None, baseline: Path | None = None, no_bas
 def _regressions(run: Any, policy: Any, baseline: Path | None, no_baseline: bool) -> tuple[Any, list[Any]]:
     """A stored run against a baseline: its checks compare, with the options that they had."""
     from raikit import regressions
-    from raikit.baseline import open_baseline, refuse_another_task
+    from raikit.baseline import policy_and_baseline, refuse_another_task
 
-    if baseline is not None and no_baseline:
-        raise ConfigError("--baseline and --no-baseline exclude each other.")
-    if baseline is not None:
-        policy = regressions.with_default(policy)
+    policy, before = policy_and_baseline(
+        policy, baseline, no_baseline, lambda problem: ConfigError(f"gate.regressions: {problem}")
+    )
     if not policy.regressions:
         return policy, []
-    if baseline is None and not no_baseline:
-        raise ConfigError("gate.regressions need what to compare with: --baseline RUN or FILE, or --no-baseline.")
-    before = open_baseline(baseline) if baseline is not None else None
     if before is not None:
         refuse_another_task(run, before)
     return policy, regressions.judge(policy, run, before, _checks_of(run.record))
@@ -237,7 +233,7 @@ def report(folder: Path, formats: list[str] | None) -> int:
     manifest.update(folder, [path for path in written if path.name != "audit.json"])
     for path in written:
         console.result(str(path))
-    for complaint in complaints:
+    for complaint in complaints.values():
         console.say(complaint)
     return 3 if complaints else 0
 

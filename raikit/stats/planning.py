@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike
 from raikit.stats._types import BoolArray, FloatArray, IntArray, counts, tail_of
 from raikit.stats.maxt import Errors, pairs_and_rests, two_step
 
-UNCERTAINTY = 4  # a number of rows from a pilot is right within this factor about half of the time: print a range
+UNCERTAINTY = 4  # a number of rows from a pilot is right within this factor in most cases: print a range
 _POWER = 0.8416212335729143  # normal quantile of 80 % power
 _LARGEST = 10_000_000
 _DRAWS = 2_000  # of "would it be settled?"; the answer has one digit
 _STEPS = 48  # sizes tried between the pilot's and ten million rows
 
 
-def rows_needed(value: float, low: float, high: float, n: float, limit: float, level: float = 0.95) -> int | None:
+def rows_needed(value: float, low: float, high: float, n: float, limit: float, level: float = 0.95) -> RowsNeeded:
     """Rows with which "value <= limit" (or ">=") would be settled with 80 % power, if the value is what it seems.
 
     Parameters
@@ -33,23 +33,21 @@ def rows_needed(value: float, low: float, high: float, n: float, limit: float, l
 
     Returns
     -------
-    int or None
-        One significant digit, never below n while the interval contains `limit`; None if `limit` lies within one
-        standard error of the value or more than ten million rows would be needed: "cannot be settled at a
-        practical size".
+    RowsNeeded
+        `rows` is never below n while the interval contains `limit`; None if `limit` lies within one standard error of the
+        value or more than ten million rows would be needed: "cannot be settled at a practical size".
 
     Notes
     -----
     ``n ((h + 0.84 se) / |value - limit|)^2`` with h the distance from the value to the end of the interval that has
     to clear the limit, and se the distance to the farther end over the normal quantile. Rough: a factor of 2 even
-    if the value is the truth, a factor of 4 (`UNCERTAINTY`) from a pilot about half of the time. Print it as a
-    range and say that it assumes the value to be true.
+    if the value is the truth. For a gap of rates use `rows_to_settle`.
 
     Examples
     --------
     >>> rows_needed(0.05, 0.0, 0.13, 1000, limit=0.10)
-    5000
-    >>> rows_needed(0.09, 0.0, 0.17, 1000, limit=0.10) is None
+    RowsNeeded(rows=5000, low=1000, high=20000, assumed=0.05)
+    >>> rows_needed(0.09, 0.0, 0.17, 1000, limit=0.10).rows is None
     True
     """
     from scipy.special import ndtri
@@ -57,38 +55,47 @@ def rows_needed(value: float, low: float, high: float, n: float, limit: float, l
     if not (n > 0 and low <= value <= high):
         raise ValueError("needs n > 0 and low <= value <= high")
     if not all(map(math.isfinite, (value, low, high, limit))):
-        return None
+        return RowsNeeded(None, None, None, value)
     if not low <= limit <= high:
-        return math.ceil(n)
+        return RowsNeeded(math.ceil(n), math.ceil(n), math.ceil(n), value)
     z = -float(ndtri(tail_of(level)))
     h = high - value if value < limit else value - low
     se = max(high - value, value - low) / z
     if abs(value - limit) <= se or value == limit:
-        return None
+        return RowsNeeded(None, None, None, value)
     rows = n * ((h + _POWER * se) / (value - limit)) ** 2
-    return _one_digit_at_least(rows, n) if rows <= _LARGEST else None
+    return _rounded(rows if rows <= _LARGEST else None, n, value)
 
 
-def _one_digit_at_least(rows: float, floor: float) -> int:
-    """Round to one significant digit, upwards where rounding would fall below `floor`."""
-    unit = 10 ** math.floor(math.log10(max(rows, 1)))
+def _rounded(rows: float | None, floor: float, assumed: float, known: bool = False) -> RowsNeeded:
+    """One digit (two of what is known) and a range, none of it below `floor`."""
+    if rows is None:
+        return RowsNeeded(None, None, None, assumed)
+    factor = 2 if known else UNCERTAINTY
+    low, high = (_rounded_at_least(max(end, floor), floor) for end in (rows / factor, rows * factor))
+    return RowsNeeded(_rounded_at_least(max(rows, floor), floor, 2 if known else 1), low, high, assumed)
+
+
+def _rounded_at_least(rows: float, floor: float, digits: int = 1) -> int:
+    """Round to so many significant digits, upwards where rounding would fall below `floor`."""
+    unit = 10 ** max(math.floor(math.log10(max(rows, 1))) - digits + 1, 0)
     rounded = round(rows / unit) * unit
     return int(rounded if rounded >= floor else math.ceil(floor / unit) * unit)
 
 
 @dataclass(frozen=True)
 class RowsNeeded:
-    """Rows in all that would settle "the gap is at most the limit", with 80 % power.
+    """Rows in all that would settle a rule, with 80 % power.
 
     Parameters
     ----------
     rows : int or None
-        One significant digit; None: cannot be settled at a practical size.
+        One significant digit, two from a profile that is known; None: cannot be settled at a practical size.
     low, high : int or None
         Range in which the number may well lie: `rows` itself within a factor of `UNCERTAINTY` from a pilot, of 2 from a
         profile that is known.
     assumed : float
-        The gap that was taken for true. Print it with the number.
+        The value that was taken for true. Print it with the number.
     """
 
     rows: int | None
@@ -105,6 +112,7 @@ def rows_to_settle(
     *,
     rng: np.random.Generator,
     known: bool = False,
+    whole: float | None = None,
 ) -> RowsNeeded:
     """Rows with which a rule on a gap of rates would be settled, by simulating "settled?" at growing sizes.
 
@@ -119,6 +127,8 @@ def rows_to_settle(
     known : bool
         The rates are what is to be assumed ("if the gap is really .05"), not what a pilot happened to show: they are
         not shrunk, and no estimate is too close to the limit.
+    whole : float, optional
+        Rows among which the trials were found, if not all are trials (a rate of positives): the answer counts those.
 
     Returns
     -------
@@ -143,12 +153,9 @@ def rows_to_settle(
     near = float(np.sqrt(variance[top] + variance[bottom]))
     if not known and abs(float(np.ptp(rates)) - limit) <= near:
         return RowsNeeded(None, None, None, assumed)
-    rows = _smallest_settling(profile, variance, trials.sum(), limit, tail_of(level), rng)
-    if rows is None:
-        return RowsNeeded(None, None, None, assumed)
-    factor, floor = 2 if known else UNCERTAINTY, 1 if known else float(trials.sum())
-    low, high = _one_digit_at_least(max(rows / factor, floor), floor), _one_digit_at_least(rows * factor, floor)
-    return RowsNeeded(_one_digit_at_least(rows, floor), low, high, assumed)
+    whole = float(trials.sum()) if whole is None else whole
+    rows = _smallest_settling(profile, variance, whole, limit, tail_of(level), rng)
+    return _rounded(rows, 1 if known else whole, assumed, known)
 
 
 def _shrunk(rates: FloatArray, variance: FloatArray) -> FloatArray:

@@ -72,7 +72,8 @@ def cases(record: raikit.Record) -> Iterator[Case]:
     yield from checks
     if record.gate.exit_code and not any(case.tag in ("failure", "error") for case in [*rules, *checks]):
         # nothing ran, or the gate knew a reason that no row tells: green would be a lie
-        yield Case("checks", "raikit", "The gate passed", "error", record.summary.answer or "The gate did not pass.")
+        why = record.summary.answer or "The gate did not pass."
+        yield Case("checks", "raikit", "The gate passed", "error", why, "\n".join(record.gate.warnings))
 
 
 def _rule(item: Told) -> Case:

@@ -69,7 +69,7 @@ def _row(rule: raikit.Rule, metric: raikit.Metric | None) -> RuleRow:
         limit=limit_text(rule, unit),
         strip=strips.draw(rule.value, rule.low, rule.high, rule.limit, rule.bound or "max"),
         decision=_decision(rule),
-        needed=rows_needed_text(rule),
+        needed=rows_needed_text(rule, unit),
         against=_against(rule, unit),
         rows=fmt.rows_and_clusters(rule.n, rule.n_clusters),
         waiver=_waiver(rule),
@@ -137,11 +137,10 @@ def _decision(rule: raikit.Rule) -> str:
     return f"{said} {rest}".strip()
 
 
-def rows_needed_text(rule: raikit.Rule) -> str:
+def rows_needed_text(rule: raikit.Rule, unit: str | None) -> str:
     """How much data would decide an inconclusive rule."""
-    if rule.status != "inconclusive" or rule.rows_needed is None:
-        return ""
-    return f"About {fmt.count(rule.rows_needed)} rows in all would decide."
+    told = rule.rows_told(lambda assumed: fmt.measure(assumed, unit=unit))
+    return f"{sentence(told)}" if told else ""
 
 
 def _against(rule: raikit.Rule, unit: str | None) -> str:

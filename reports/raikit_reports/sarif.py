@@ -125,7 +125,7 @@ def _numbered(names: list[str]) -> list[str]:
 
 
 def _numbers(rule: raikit.Rule) -> Json:
-    names = ("value", "low", "high", "level", "n", "limit", "bound", "baseline", "rows_needed")
+    names = ("value", "low", "high", "level", "n", "limit", "bound", "baseline", "rows_needed", "rows_low", "rows_high")
     return {name: value for name in names if (value := getattr(rule, name)) is not None}
 
 

@@ -94,3 +94,30 @@ def test_a_plugin_that_cannot_be_imported_is_never_silent(raikit, audit_yaml, si
     assert plugin["status"] == "error"
     assert check(tmp_path / "run", "fairness.groups")["status"] == "ok"
     raikit("audit", audit_yaml(plugins={"disable": ["names"]}), "--out", "without", code=0, **site)
+
+
+def test_a_report_format_that_crashes_turns_every_other_red(raikit, audit_yaml, site, tmp_path):
+    (tmp_path / "site" / "raikit_names.py").write_text("""
+import raikit
+
+raikit_api = 1
+
+
+def write(record, folder):
+    raise OSError("no printer")
+
+
+@raikit.hookimpl
+def raikit_report_formats():
+    return {"paper": write}
+""")
+    config = audit_yaml(formats=["paper", "json", "junit", "md", "sarif"])
+    ran = raikit("audit", config, "--out", "run", code=3, **site)
+    why = "the report format 'paper' crashed: OSError: no printer"
+    assert why in ran.said
+    assert record(tmp_path / "run")["gate"]["exit_code"] == 3
+    assert why in record(tmp_path / "run")["gate"]["warnings"]
+    assert "<error" in (tmp_path / "run" / "junit.xml").read_text()
+    for name in ("report.md", "junit.xml", "results.sarif"):
+        assert "no printer" in (tmp_path / "run" / name).read_text(), name
+    raikit("verify", tmp_path / "run", code=0)

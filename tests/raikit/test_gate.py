@@ -2,6 +2,7 @@ import pytest
 
 from raikit.config.schema import GateConfig
 from raikit.gate import judge
+from raikit.numbers import brief
 from raikit.record import CheckRecord, PluginRecord
 from raikit.results import JudgedOver, Metric
 
@@ -232,3 +233,28 @@ def test_an_open_rule_says_how_many_rows_would_settle_it():
     assert row.rows_needed > 100
     at_the_limit = judge(policy({"metric": "a.gap", "max": 0.07}), [measured(metric(0.02, 0.12))]).rules[0]
     assert at_the_limit.rows_needed is None
+
+
+def test_an_open_rule_on_a_gap_of_rates_is_planned_from_the_counts_of_its_groups():
+    counted = metric(0.02, 0.12, profile=[(430, 500), (405, 500)]).model_copy(update={"n": 4000})
+    row = judge(policy(AT_MOST), [measured(counted)], audited=4000).rules[0]
+    assert row.rows_low <= row.rows_needed <= row.rows_high
+    assert row.rows_low >= 4000
+    assert 0 <= row.rows_assume < 0.05  # two groups' estimates spread further than what they estimate
+    assert row.rows_told() == (
+        f"about {row.rows_needed:,} rows in all would decide ({row.rows_low:,} to {row.rows_high:,}, "
+        f"if it is {brief(row.rows_assume)} in truth)"
+    )
+    assert row == judge(policy(AT_MOST), [measured(counted)], audited=4000).rules[0]
+
+
+def test_a_limit_that_no_number_of_rows_would_settle_is_said_to_be_one():
+    row = judge(policy(AT_MOST), [measured(metric(0.05, 0.148))]).rules[0]
+    assert row.rows_needed is None
+    assert "no practical number of rows would settle it" in row.reason
+    assert row.rows_told() == ""
+
+
+def test_more_rows_are_no_answer_to_too_few_clusters():
+    row = judge(policy(AT_MOST), [measured(metric(0.02, 0.12, flags=["few_clusters"]))]).rules[0]
+    assert (row.status, row.rows_needed, row.reason) == ("inconclusive", None, "too few clusters for a valid interval")

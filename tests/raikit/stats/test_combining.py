@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
-from raikit.stats import benjamini_hochberg, difference_limits, difference_of_estimates, holm, ratio_limits, rows_needed
+from raikit.stats import benjamini_hochberg, difference_limits, difference_of_estimates, holm, ratio_limits
 
 rate = st.floats(0.01, 0.95)
 share = st.floats(0.05, 0.9)
@@ -66,25 +66,3 @@ def test_a_test_that_could_not_be_made_does_not_count():
     adjusted = holm([0.01, np.nan, 0.2])
     assert adjusted[0] == pytest.approx(0.02)
     assert np.isnan(adjusted[1])
-
-
-@given(st.floats(0.12, 0.3), st.integers(100, 100_000))
-def test_rows_needed_have_one_digit_and_are_never_fewer_than_there_are(limit, n):
-    rows = rows_needed(0.05, 0.0, 0.3, n, limit)
-    if rows is not None:
-        assert rows >= n
-        assert str(rows).rstrip("0") in set("123456789")
-
-
-def test_a_limit_beside_the_estimate_cannot_be_settled():
-    assert rows_needed(0.10, 0.05, 0.16, 4000, limit=0.11) is None
-    assert rows_needed(0.10, 0.05, 0.16, 4_000_000, limit=0.14) is None
-    assert rows_needed(0.10, 0.05, 0.16, 4000, limit=0.2) == 4000
-
-
-def test_four_times_the_rows_halve_the_distance_that_can_be_settled():
-    near, far = rows_needed(0.5, 0.4, 0.6, 100, 0.56), rows_needed(0.5, 0.4, 0.6, 100, 0.59)
-    assert near == 600  # 100 * ((0.1 + 0.84 * 0.051) / 0.06)^2 = 567
-    assert far == 300  # 252, and never less than a hundred
-    with pytest.raises(ValueError, match="low <= value"):
-        rows_needed(0.5, 0.6, 0.7, 100, 0.55)

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from raikit.stats import gap, rows_to_settle
+from raikit.stats import gap, rows_needed, rows_to_settle
 
 
 @pytest.fixture
@@ -45,3 +47,33 @@ def test_nearer_limits_need_more_rows(rng):
 
 def test_equal_groups_are_taken_for_equal(rng):
     assert rows_to_settle([50, 50], [100, 100], 0.3, rng=rng).assumed == 0
+
+
+def test_rows_of_which_not_all_are_trials_are_counted_in_all(rng):
+    pilot = [80, 69], [100, 100]
+    of_trials = rows_to_settle(*pilot, 0.25, rng=np.random.default_rng(3))
+    of_rows = rows_to_settle(*pilot, 0.25, rng=np.random.default_rng(3), whole=2000)
+    assert of_rows.rows == pytest.approx(10 * of_trials.rows, rel=0.5)  # one digit
+    assert of_rows.low >= 2000
+
+
+@given(st.floats(0.12, 0.3), st.integers(100, 100_000))
+def test_rows_needed_have_one_digit_and_are_never_fewer_than_there_are(limit, n):
+    found = rows_needed(0.05, 0.0, 0.3, n, limit)
+    if found.rows is not None:
+        assert n <= found.low <= found.rows <= found.high
+        assert all(str(rows).rstrip("0") in set("123456789") for rows in (found.low, found.rows, found.high))
+
+
+def test_a_limit_beside_the_estimate_cannot_be_settled():
+    assert rows_needed(0.10, 0.05, 0.16, 4000, limit=0.11).rows is None
+    assert rows_needed(0.10, 0.05, 0.16, 4_000_000, limit=0.14).rows is None
+    assert rows_needed(0.10, 0.05, 0.16, 4000, limit=0.2).rows == 4000
+
+
+def test_four_times_the_rows_halve_the_distance_that_can_be_settled():
+    near, far = (rows_needed(0.5, 0.4, 0.6, 100, limit).rows for limit in (0.56, 0.59))
+    assert near == 600  # 100 * ((0.1 + 0.84 * 0.051) / 0.06)^2 = 567
+    assert far == 300  # 252, and never less than a hundred
+    with pytest.raises(ValueError, match="low <= value"):
+        rows_needed(0.5, 0.6, 0.7, 100, 0.55)

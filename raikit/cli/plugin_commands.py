@@ -186,8 +186,7 @@ def check(written: str) -> int:
     untried = sum(one.status == "not applicable" for one in found)
     say = Console().result
     say(table(found))
-    said = f"{broken} of {len(found)} rules are broken" if broken else f"no rule of {len(found)} is broken"
-    say(f"{said}; {untried} not applicable." if untried else f"{said}.")
+    say(f"{len(found)} rules tried: {len(found) - broken - untried} kept, {broken} broken, {untried} not applicable.")
     return 1 if broken else 0
 
 

@@ -72,6 +72,9 @@ def check_conformance(plugin: Plugin) -> None:
     AssertionError
         With the table of what failed, and why.
     """
+    __tracebackhide__ = True
     failed = [found for found in conformance(plugin) if found.status == "failed"]
-    assert not failed, f"{len(failed)} of the contract's rules are broken:\n{table(failed)}"
+    if failed:
+        rules = "1 rule of the contract is" if len(failed) == 1 else f"{len(failed)} rules of the contract are"
+        raise AssertionError(f"{rules} broken:\n{table(failed)}")
 

@@ -178,10 +178,10 @@ def _row(head: str, text: str) -> None:
 
 def check(written: str) -> int:
     """Try every rule of the contract on a plugin: the table, and 1 if a rule is broken."""
-    from raikit.testing.contract import conformance, table
-    from raikit.testing.contract.subject import path_or_name
+    from raikit.testing.contract import table
+    from raikit.testing.contract.outside import conformance
 
-    found = conformance(path_or_name(written))
+    found = conformance(written)
     broken = sum(one.status == "failed" for one in found)
     untried = sum(one.status == "not applicable" for one in found)
     say = Console().result

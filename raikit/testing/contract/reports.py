@@ -13,7 +13,7 @@ from raikit.files import sha256, write_text
 from raikit.record import Record
 from raikit.runs import RECORD
 from raikit.testing.contract import records, state
-from raikit.testing.contract.verdict import Broken, Conformity, first_few, rule_of
+from raikit.testing.contract.verdict import Broken, Case, first_few, rule_of
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Format:
     write: Callable[..., Any]
 
 
-def examine(name: str, writer: Callable[..., Any]) -> list[Conformity]:
-    """Hold every rule against a report format."""
-    return [rule_of(rule).held_against(f"report format {name}", Format(name, writer)) for rule in RULES]
+def cases(name: str, writer: Callable[..., Any]) -> Iterator[Case]:
+    """Every rule that is to be held against a report format."""
+    yield from ((f"report format {name}", rule_of(rule), Format(name, writer)) for rule in RULES)
 
 
 def files(made: Format) -> str:

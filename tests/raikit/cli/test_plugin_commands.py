@@ -97,7 +97,7 @@ def test_the_contract_is_checked_from_outside_with_a_table_and_an_exit_code(said
     out = said("check", path)
     assert out.splitlines()[0].split() == ["rule", "check", "status", "reason"]
     assert "deterministic   mine.rows  ok" in out
-    assert "25 rules tried: 23 kept, 0 broken, 2 not applicable." in out
+    assert "26 rules tried: 23 kept, 0 broken, 3 not applicable." in out
     path.write_text(GOOD.replace('produces = ["mine.rows"]', "produces = []"))
     out = said("check", path, code=1)
     assert "produces        mine.rows  failed          it says nothing; write produces" in out
@@ -107,3 +107,26 @@ def test_the_contract_is_checked_from_outside_with_a_table_and_an_exit_code(said
 def test_a_plugin_that_cannot_be_imported_is_a_broken_rule(said, install):
     install("raikit-bad", {"bad": "bad_plugin"}, {"bad_plugin": "1 / 0"})
     assert "ZeroDivisionError" in said("check", "bad", code=1)
+
+
+@pytest.mark.parametrize(
+    ("where", "what", "row"),
+    [
+        ("import raikit\n", "import os, raikit\nos._exit(0)\n", "checks.py  failed  it ended the whole process with the exit code 0"),
+        ("    def run(self, ctx):\n", "    def run(self, ctx):\n        import os; os._exit(0)\n", "mine.rows  failed          it ended the whole"),
+        ("    def run(self, ctx):\n", "    def run(self, ctx):\n        import os; os.kill(os.getpid(), 11)\n", "killed the whole process (SIGSEGV)"),
+    ],
+)  # fmt: skip
+def test_a_plugin_that_ends_the_process_has_broken_the_rule_that_was_tried(said, tmp_path, where, what, row):
+    path = tmp_path / "checks.py"
+    path.write_text(GOOD.replace(where, what))
+    assert row in said("check", path, code=1)
+
+
+def test_a_plugin_that_hangs_has_broken_the_rule_that_was_tried(tmp_path):
+    from raikit.testing.contract.outside import conformance
+
+    path = tmp_path / "checks.py"
+    path.write_text("import time\ntime.sleep(600)\n")
+    (found,) = conformance(str(path), seconds=8)
+    assert (found.rule, found.status, found.reason) == ("loads", "failed", "it took more than 8 seconds")

@@ -7,10 +7,9 @@ import pytest
 
 from raikit.errors import ConfigError
 from raikit.testing import check_conformance, conformance
-from raikit.testing.contract.loaders import examine as examine_loader
-from raikit.testing.contract.plugins import examine as examine_plugin
-from raikit.testing.contract.reports import examine as examine_format
+from raikit.testing.contract import loaders, plugins, reports
 from raikit.testing.contract.subject import subject_of
+from raikit.testing.contract.verdict import held
 
 CHECK = '''
 import raikit
@@ -105,7 +104,7 @@ def test_a_plugin_that_is_bad_in_one_way_breaks_that_rule_and_no_other(install, 
     if rule == "hooks" and not says:
         source, says = PLUGIN + "\n@raikit.hookimpl\ndef raikit_run_finished(report): pass\n", "report"
     install("raikit-mine", {"mine": "mine_plugin"}, {"mine_plugin": source, "altair": ""})
-    found = failed(examine_plugin(subject_of("mine")))
+    found = failed(held(plugins.cases(subject_of("mine"))))
     assert set(found) == {rule}, found
     assert says in found[rule]
 
@@ -172,8 +171,8 @@ def moves(record, folder):
     ],
 )  # fmt: skip
 def test_a_format_that_is_bad_in_one_way_breaks_that_rule_and_no_other(writer, rule, says):
-    assert failed(examine_format("short", write)) == {}
-    found = failed(examine_format("short", writer))
+    assert failed(held(reports.cases("short", write))) == {}
+    found = failed(held(reports.cases("short", writer)))
     assert set(found) == {rule}, found
     assert says in found[rule]
 
@@ -189,7 +188,7 @@ def test_a_format_that_is_bad_in_one_way_breaks_that_rule_and_no_other(writer, r
     ],
 )
 def test_a_format_that_does_not_say_what_it_wrote_fails_wherever_it_is_tried(writer, says):
-    assert says in failed(examine_format("short", writer))["files"]
+    assert says in failed(held(reports.cases("short", writer)))["files"]
 
 
 # --- model loaders ----------------------------------------------------------------------------------------------
@@ -213,8 +212,8 @@ def tables(spec, data):
     ],
 )
 def test_a_loader_that_is_bad_in_one_way_breaks_that_rule_and_no_other(loader, rule, says):
-    assert failed(examine_loader("mine", tables)) == {}
-    found = failed(examine_loader("mine", loader))
+    assert failed(held(loaders.cases("mine", tables))) == {}
+    found = failed(held(loaders.cases("mine", loader)))
     assert set(found) == {rule}, found
     assert says in found[rule]
 
@@ -223,7 +222,7 @@ def test_raikits_own_loaders_are_held_to_the_same_rules():
     from raikit.models.loaders import LOADERS
 
     for name, loader in LOADERS.items():
-        found = examine_loader(name, loader)
+        found = held(loaders.cases(name, loader))
         assert failed(found) == {}
         assert {one.rule: one.status for one in found} == {"keys": "ok", "loads": "not applicable"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import sys
 from collections import defaultdict
@@ -14,6 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from raikit.errors import ConfigError, nearest
+from raikit.guard import preserved
 
 if TYPE_CHECKING:
     import pluggy
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 GROUP = "raikit"
 FIRST_PARTY = "raikit"
 LOCAL = "local"
+DISABLE = "RAIKIT_DISABLE_PLUGINS"
 
 _CHECK_NAME = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+")
 
@@ -124,11 +127,20 @@ def discover(config: PluginsConfig | None = None, folder: Path | None = None) ->
     return registry
 
 
+def checks_of(owner: str) -> dict[str, type[Check]]:
+    """Check classes of one distribution, loaded without any other's."""
+    registry = Registry()
+    for point in installed():
+        if distribution(point) == owner:
+            _load_entry_point(registry, point, None)
+    return {name: entry.check for name, entry in registry.checks.items()}
+
+
 def _check_names(config: PluginsConfig, found: list[EntryPoint]) -> None:
     known = {point.name for point in found} | {distribution(point) for point in found}
     for name in config.disable:
         if name not in known:
-            raise ConfigError(f"plugins.disable: no plugin is called {name!r}.{nearest(name, known)}")
+            raise ConfigError(f"plugins.disable, --disable: no plugin is called {name!r}.{nearest(name, known)}")
 
 
 def _load_own_loaders(registry: Registry) -> None:
@@ -137,11 +149,18 @@ def _load_own_loaders(registry: Registry) -> None:
     registry.loaders.update(LOADERS)
 
 
+def _disabled_here() -> set[str]:
+    """Names in the environment variable; one that is not installed is no error there, since it is set for many projects."""
+    return {name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip()}
+
+
 def _refusal(name: str, point: EntryPoint, points: list[EntryPoint], config: PluginsConfig) -> tuple[str, str] | None:
     """Status and reason if this entry point must not be imported."""
     owner = distribution(point)
     if name in config.disable or owner in config.disable:
-        return "disabled", "disabled by plugins.disable"
+        return "disabled", "disabled by plugins.disable or --disable"
+    if {name, owner} & _disabled_here():
+        return "disabled", f"disabled by the environment variable {DISABLE}"
     chosen = config.use.get(name)
     if len(points) > 1 and chosen is None:
         owners = " and ".join(sorted(distribution(other) for other in points))
@@ -160,7 +179,8 @@ def _load_entry_point(registry: Registry, point: EntryPoint, refusal: tuple[str,
         record.status, record.reason = refusal  # type: ignore[assignment]
         return
     try:
-        plugin = point.load()
+        with preserved():
+            plugin = point.load()
     except (Exception, SystemExit) as error:
         record.status, record.reason = "error", f"import failed: {type(error).__name__}: {error}"
         return
@@ -277,7 +297,8 @@ def _load_local(registry: Registry, path: Path, written: str) -> None:
     record = PluginRecord(name=written, distribution=LOCAL, status="local")
     registry.plugins.append(record)
     try:
-        module = _import_file(path)
+        with preserved():
+            module = _import_file(path)
     except (Exception, SystemExit) as error:
         record.status, record.reason = "error", f"import failed: {type(error).__name__}: {error}"
         return

@@ -7,10 +7,8 @@ asks for them, and only JSON comes back.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +19,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
+from raikit.children import child_environment, end, ending
 from raikit.errors import PluginError
 from raikit.guard import MOST_OUTPUT, MOST_RESULT, shortened
 from raikit.worker import END_OF_OUTPUT
@@ -89,12 +88,10 @@ class Child:
 
     def _start(self) -> Connection:
         ours, theirs = socket.socketpair()
-        # found as the parent finds it, whatever was put on sys.path meanwhile; the worker then puts both back
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self._process = subprocess.Popen(  # noqa: S603  # this very interpreter
             [sys.executable, "-P", "-m", "raikit.worker", str(theirs.fileno())],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            pass_fds=[theirs.fileno()], env=environment, start_new_session=True,
+            pass_fds=[theirs.fileno()], env=child_environment(), start_new_session=True,
         )  # fmt: skip
         theirs.close()
         self._output.read_from(self._process)
@@ -107,15 +104,9 @@ class Child:
     def _how_it_ended(self) -> str:
         assert self._process is not None
         try:
-            code = self._process.wait(_LAST_WORDS)
+            return ending(self._process.wait(_LAST_WORDS))
         except subprocess.TimeoutExpired:
             return "it closed its connection"
-        if code >= 0:
-            return f"exit code {code}"
-        try:
-            return signal.Signals(-code).name
-        except ValueError:
-            return f"signal {-code}"
 
     def close(self) -> None:
         """End the process with all that it has started."""
@@ -125,9 +116,7 @@ class Child:
         if self._process is not None:
             if self._process.stdin is not None:
                 self._process.stdin.close()
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            end(self._process)
             self._output.join()
             self._process = None
 

@@ -118,9 +118,10 @@ def discover(config: PluginsConfig | None = None, folder: Path | None = None) ->
     by_name: dict[str, list[EntryPoint]] = defaultdict(list)
     for point in found:
         by_name[point.name].append(point)
-    for name, points in by_name.items():
-        for point in points:
-            _load_entry_point(registry, point, _refusal(name, point, points, config))
+    refused = [(point, _refusal(name, point, points, config)) for name, points in by_name.items() for point in points]
+    hopeless = _hopeless([point for point, refusal in refused if refusal is None])
+    for point, refusal in refused:
+        _load_entry_point(registry, point, refusal or hopeless.get(point.module))
     for written in config.local:
         _load_local(registry, (folder or Path.cwd()) / written, written)
     _settle_ownership(registry, config)
@@ -168,6 +169,14 @@ def _refusal(name: str, point: EntryPoint, points: list[EntryPoint], config: Plu
     if chosen is not None and chosen != owner:
         return "disabled", f"plugins.use takes {name!r} from {chosen}"
     return None
+
+
+def _hopeless(points: Iterable[EntryPoint]) -> dict[str, tuple[str, str]]:
+    """Modules of other distributions whose import would end this process."""
+    from raikit.probe import hopeless
+
+    foreign = dict.fromkeys(point.module for point in points if distribution(point) != FIRST_PARTY)
+    return {module: ("error", problem) for module, problem in (hopeless(list(foreign)) if foreign else {}).items()}
 
 
 def _load_entry_point(registry: Registry, point: EntryPoint, refusal: tuple[str, str] | None) -> None:

@@ -1,4 +1,4 @@
-"""Sixteen ways to be bad: each is named with whose fault it is and what to do, and changes no other number."""
+"""More than sixteen ways to be bad: each is named with whose fault it is and what to do, and changes no other number."""
 
 from __future__ import annotations
 
@@ -76,6 +76,8 @@ IN_RUN = {
 AT_IMPORT = {
     "raises at import": ("1 / 0", "error", "import failed: ZeroDivisionError"),
     "exits at import": ("import sys; sys.exit(0)", "error", "import failed: SystemExit"),
+    "exits at once at import": ("import os; os._exit(0)", "error", "importing it ended the process (exit code 0)"),
+    "segfaults at import": ("import ctypes; ctypes.string_at(0)", "error", "importing it ended the process (SIGSEGV)"),
     "lacks a dependency at import": ("import nowhere_to_be_found", "error", "No module named 'nowhere_to_be_found'"),
     "is of an older API": ("raikit_api = 0", "incompatible", "plugin API 0, which is retired"),
     "is of a newer API": ("raikit_api = 99", "incompatible", "plugin API 99; this raikit speaks 1"),
@@ -201,3 +203,28 @@ def test_without_isolation_the_numbers_are_the_same(raikit, config, install, tmp
     raikit("audit", config, "--out", "apart", *SELECT, code=0, **environment)
     raikit("audit", config, "--out", "here", "--isolation", "none", *SELECT, code=0, **environment)
     assert numbers(tmp_path / "apart") == numbers(tmp_path / "here")
+
+
+GRADIENT = """
+        import torch
+        assert torch.is_grad_enabled()
+        batch = next(iter(ctx.data.batches("test", 50)))
+        encoded = {name: part.requires_grad_() for name, part in ctx.model.encode(batch).items()}
+        ctx.model.forward(encoded)[:, 1].sum().backward()
+        total = float(sum(part.grad.abs().sum() for part in encoded.values()))
+        result = raikit.CheckResult(metrics=[raikit.Metric.exact("count", total)])
+"""
+
+
+@pytest.mark.long
+def test_a_trained_model_is_the_same_in_a_child(raikit, audit_yaml, install, tmp_path):
+    config = audit_yaml(
+        checks=None, formats=["json"], model={"train": {"kind": "fusion", "epochs": 1}},
+        data={"inputs": {"p": {"modality": "tabular", "columns": ["p"]}}, "split": {"validation": 0.1, "test": 0.3}},
+    )  # fmt: skip
+    environment = install(HEAD.format(body=GRADIENT.strip()))
+    raikit("audit", config, "--out", "apart", *SELECT, code=0, **environment)
+    raikit("audit", config, "--out", "here", "--isolation", "none", *SELECT, code=0, **environment)
+    apart, here = (numbers(tmp_path / name) for name in ("apart", "here"))
+    assert apart == here
+    assert apart["odd.count"]["value"] > 0

@@ -6,7 +6,7 @@ import json
 import secrets
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from raikit.config.load import LoadedConfig, load
 from raikit.console import Console
 from raikit.errors import ConfigError, RaikitError, RunError, listed, nearest
 from raikit.files import canonical, sha256_text, write_text
+from raikit.guard import preserved
 from raikit.plugins import Registry, discover
 from raikit.policy import refuse_absent_groups, refuse_unreachable_rules
 from raikit.record import CheckRecord, Gate, Provenance, Record, Rule
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from raikit.config.schema import AuditConfig
     from raikit.data.dataset import Dataset
     from raikit.data.roles import Error
-    from raikit.isolation import Child
+    from raikit.isolation import Children
     from raikit.models.base import Model, ModelLoader
 
 MODEL = "model"
@@ -251,8 +252,10 @@ def _run(
     _announce(data, console)
     model = obtain_model(planned, data, run, console)
     rows = _score(planned, model, data, run, console)
-    checks = _examine(planned, model, data, run, console)
-    regressions = _regressions(planned, run, data, checks)
+    given = context(planned, model, data, run)
+    with _children(planned, given, run) as children:
+        checks = _examine(planned, given, model.capabilities, children, run, console)
+        regressions = _regressions(planned, run, data, checks, children)
     verdict = gate.judge(
         config.gate, checks, planned.registry.plugins, data.size(data.audited_split), regressions=regressions
     )
@@ -297,7 +300,9 @@ def _run(
     return Outcome(run.folder, record, record.gate.exit_code, complaints)
 
 
-def _regressions(planned: Plan, run: RunDirectory, data: Dataset, checks: list[CheckRecord]) -> list[Rule]:
+def _regressions(
+    planned: Plan, run: RunDirectory, data: Dataset, checks: list[CheckRecord], children: Children
+) -> list[Rule]:
     """What got worse since the baseline."""
     from raikit import regressions
 
@@ -306,7 +311,10 @@ def _regressions(planned: Plan, run: RunDirectory, data: Dataset, checks: list[C
         return []
     draft = Record(name=planned.config.audit.name, verdict="pass", checks=checks, gate=Gate(verdict="pass"), data=data.describe())
     candidate = Run(run.folder, draft)
-    able = {item.name: item.entry.check(item.options) for item in planned.checks if item.status is None}
+    able: dict[str, Any] = {item.name: item.entry.check(item.options) for item in planned.checks if item.status is None}
+    if planned.request.isolation == "process":
+        owner = {item.name: item.entry.plugin for item in planned.checks}
+        able = {name: children.comparing(check, owner[name]) for name, check in able.items()}
     return regressions.judge(policy, candidate, planned.baseline, able)
 
 
@@ -392,7 +400,9 @@ def _score(planned: Plan, model: Model, data: Dataset, run: RunDirectory, consol
     return int(pq.read_metadata(path).num_rows)
 
 
-def _examine(planned: Plan, model: Model, data: Dataset, run: RunDirectory, console: Console) -> list[CheckRecord]:
+def _examine(
+    planned: Plan, given: CheckContext, capabilities: frozenset[str], children: Children, run: RunDirectory, console: Console
+) -> list[CheckRecord]:
     from raikit.runner import Runner
 
     names = [item.name for item in planned.checks if item.status is None]
@@ -415,21 +425,15 @@ def _examine(planned: Plan, model: Model, data: Dataset, run: RunDirectory, cons
         for complaint in planned.registry.notify("raikit_check_finished", result=record, run=run.folder):
             console.say(f"        {complaint}")
 
-    given = context(planned, model, data, run)
-    with _children(planned, given, run) as apart:
-        runner = Runner(run, given, model.capabilities, planned.seed, announce, finished, apart)
-        return runner.run_all(planned.checks)
+    apart = children.of if planned.request.isolation == "process" else None
+    return Runner(run, given, capabilities, planned.seed, announce, finished, apart).run_all(planned.checks)
 
 
-@contextmanager
-def _children(planned: Plan, given: CheckContext, run: RunDirectory) -> Iterator[Callable[[str], Child] | None]:
-    """Child processes for the checks of other distributions, ended when it is left; None if all run in this process."""
-    from raikit.isolation import Child
+def _children(planned: Plan, given: CheckContext, run: RunDirectory) -> Children:
+    """Where the checks of other distributions run."""
+    from raikit.isolation import Children
     from raikit.results import plain
 
-    if planned.request.isolation == "none":
-        yield None
-        return
     config = planned.config.audit
     facts = {name: plain(getattr(given, name)) for name in ("task", "classes", "positive", "sensitive", "cluster", "weight")}
     setting = {
@@ -443,18 +447,7 @@ def _children(planned: Plan, given: CheckContext, run: RunDirectory) -> Iterator
         "folder": str(planned.config.folder),
         "run": str(run.folder.resolve()),
     }
-    children: dict[str, Child] = {}
-
-    def apart(distribution: str) -> Child:
-        if distribution not in children:
-            children[distribution] = Child({**setting, "distribution": distribution}, config.plugins.timeout)
-        return children[distribution]
-
-    try:
-        yield apart
-    finally:
-        for child in children.values():
-            child.close()
+    return Children(setting, config.plugins.timeout)
 
 
 def context(planned: Plan, model: Model, data: Dataset, run: RunDirectory) -> CheckContext:
@@ -520,7 +513,8 @@ def write_reports(
     complaints: dict[str, str] = {}
     for name in formats:
         try:
-            written += registry.formats[name](record, folder)
+            with preserved():
+                written += registry.formats[name](record, folder)
         except RunError:
             raise
         except (Exception, SystemExit) as error:

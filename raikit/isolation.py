@@ -17,13 +17,21 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from raikit.children import child_environment, end, ending
 from raikit.errors import PluginError
 from raikit.guard import MOST_OUTPUT, MOST_RESULT, shortened
+from raikit.plugins import FIRST_PARTY, LOCAL
 from raikit.worker import END_OF_OUTPUT
 
+if TYPE_CHECKING:
+    from raikit.check import Check
+    from raikit.regressions import Margins
+    from raikit.results import Comparison
+    from raikit.runs import RunView
+
+TIMEOUT = 600.0  # seconds for one check, unless the configuration says another number
 _LAST_WORDS = 2.0  # seconds for output that a child has written to arrive
 _CHUNK = 1 << 16
 
@@ -60,8 +68,8 @@ class Child:
         self._connection: Connection | None = None
         self._output = _Output()
 
-    def run(self, job: Mapping[str, Any], progress: Callable[[int, int], None]) -> Answer:
-        """Run one check; whatever happens to the child is in the answer."""
+    def run(self, job: Mapping[str, Any], progress: Callable[[int, int], None] = lambda done, total: None) -> Answer:
+        """Do one job; whatever happens to the child is in the answer."""
         self._output.clear()
         try:
             told = self._ask(job, progress)
@@ -119,6 +127,75 @@ class Child:
             end(self._process)
             self._output.join()
             self._process = None
+
+
+class Children:
+    """The processes of all distributions that take part, each started when it is needed; all end with the ``with`` block.
+
+    Parameters
+    ----------
+    setting : mapping
+        As for `Child`, without the distribution; empty if nothing but comparisons is asked for.
+    timeout : float
+    """
+
+    def __init__(self, setting: Mapping[str, Any], timeout: float = TIMEOUT) -> None:
+        self._setting, self._timeout = setting, timeout
+        self._children: dict[str, Child] = {}
+
+    def of(self, distribution: str) -> Child:
+        """The child of a distribution."""
+        if distribution not in self._children:
+            self._children[distribution] = Child({**self._setting, "distribution": distribution}, self._timeout)
+        return self._children[distribution]
+
+    def comparing(self, check: Check, distribution: str) -> Check | Comparing:
+        """A check that compares two runs in the process where it belongs."""
+        if distribution in (FIRST_PARTY, LOCAL) or check.compare is None:
+            return check
+        return Comparing(check.name, check.options.model_dump(mode="json"), self.of(distribution))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._children.values():
+            child.close()
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """What the regression gate needs of a check: its name, and `compare`, here in another process."""
+
+    name: str
+    options: Mapping[str, Any]
+    child: Child
+
+    def compare(self, candidate: RunView, baseline: RunView, margins: Margins) -> list[Comparison]:
+        """As `raikit.Check.compare`."""
+        from dataclasses import asdict
+
+        from raikit.results import Comparison
+
+        job = {
+            "check": self.name,
+            "options": dict(self.options),
+            "seed": 0,
+            "compare": {"candidate": _view(candidate), "baseline": _view(baseline), "margins": asdict(margins)},
+        }
+        answer = self.child.run(job)
+        if answer.error is not None:
+            raise RuntimeError(answer.error)
+        return [Comparison.model_validate(item) for item in json.loads(answer.result or "[]")]
+
+
+def _view(run: RunView) -> dict[str, Any]:
+    return {
+        "folder": str(run.folder.resolve()),
+        "record": run.record.model_dump(mode="json"),
+        "is_file": run.is_file,
+        "counts": [dict(cell) for cell in run.counts],
+    }
 
 
 class _Output:

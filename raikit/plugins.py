@@ -87,7 +87,8 @@ class Registry:
         complaints = []
         for record, manager in self._managers:
             try:
-                getattr(manager.hook, hook)(**arguments)
+                with preserved():
+                    getattr(manager.hook, hook)(**arguments)
             except (Exception, SystemExit) as error:
                 complaints.append(f"{record.distribution}: {hook} raised {type(error).__name__}: {error}")
         return complaints
@@ -191,12 +192,18 @@ def _load_entry_point(registry: Registry, point: EntryPoint, refusal: tuple[str,
         with preserved():
             plugin = point.load()
     except (Exception, SystemExit) as error:
-        record.status, record.reason = "error", f"import failed: {type(error).__name__}: {error}"
+        record.status, record.reason = "error", f"import failed: {type(error).__name__}: {error}; {_way_out(record, error)}"
         return
     if problem := _incompatibility(plugin):
         record.status, record.reason = "incompatible", problem
         return
     _collect(registry, record, plugin)
+
+
+def _way_out(record: PluginRecord, error: BaseException) -> str:
+    missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+    what = f"install {missing}" if missing else f"report it to the authors of {record.distribution}"
+    return f"{what}, or leave it out with --disable {record.name}"
 
 
 def _incompatibility(plugin: Any) -> str | None:

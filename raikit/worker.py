@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from raikit.config.schema import AuditConfig
     from raikit.data.dataset import Dataset
     from raikit.models.base import Model, ModelLoader
+    from raikit.runs import RunView
 
 END_OF_OUTPUT = b"\x00raikit: end of output\x00"
 
@@ -78,8 +79,8 @@ class _Worker:
         with captured(job["seed"], sys.stdout) as said:
             try:
                 check = self._check(job["check"])
-                result = check(check.Options.model_validate(job["options"])).run(self._context(job))
-                answer["result"] = encoded(result)
+                made = check(check.Options.model_validate(job["options"]))
+                answer["result"] = _compared(made, job["compare"]) if "compare" in job else encoded(made.run(self._context(job)))
             except (Exception, SystemExit) as error:
                 answer["error"], answer["traceback"] = explained(error), traceback_of()
         return answer | {"warnings": said}
@@ -154,6 +155,23 @@ class _Worker:
             self._opened["model"] = loaded_model(config, self._data(), run, folder, self._loaders(config))
         found: Model = self._opened["model"]
         return found
+
+
+def _compared(check: Check, asked: Mapping[str, Any]) -> str:
+    """What `compare` of a check says of two runs, as JSON."""
+    from raikit.regressions import Margin, Margins
+
+    assert check.compare is not None
+    margins = {**asked["margins"], "of": {address: Margin(**margin) for address, margin in asked["margins"]["of"].items()}}
+    found = check.compare(_run(asked["candidate"]), _run(asked["baseline"]), Margins(**margins))
+    return json.dumps([comparison.model_dump(mode="json") for comparison in found])
+
+
+def _run(view: Mapping[str, Any]) -> RunView:
+    from raikit.record import Record
+    from raikit.runs import RunView
+
+    return RunView(Path(view["folder"]), Record.model_validate(view["record"]), view["is_file"], view["counts"])
 
 
 if __name__ == "__main__":

@@ -228,3 +228,43 @@ def test_a_trained_model_is_the_same_in_a_child(raikit, audit_yaml, install, tmp
     apart, here = (numbers(tmp_path / name) for name in ("apart", "here"))
     assert apart == here
     assert apart["odd.count"]["value"] > 0
+
+
+COMPARES = """
+    def compare(self, candidate, baseline, margins):
+        import os
+        {body}
+        values = [run.record.find("odd.count").value for run in (baseline, candidate)]
+        told = dict(value=values[1] - values[0], low=0.0, high=2.0, p_value=0.001, margin=0.0, method="in another process")
+        return [raikit.Comparison(metric=address, **told) for address in margins.of]
+
+
+class Even("""
+
+
+def compares(body, value):
+    module = HEAD.replace("\n\nclass Even(", COMPARES.replace("{body}", body)).replace("{body}", "pass")
+    return module.replace('exact("count", 1)', f'exact("count", {value}, direction="lower")')
+
+
+@pytest.mark.parametrize("isolation", ["process", "none"])
+def test_two_runs_are_compared_by_the_check_that_measured_them(isolation, raikit, audit_yaml, install, tmp_path):
+    config = audit_yaml(checks=None, gate={"regressions": [{"metric": "odd.count", "margin": 0.0}]})
+    raikit("audit", config, "--out", "first", "--no-baseline", *SELECT, code=0, **install(compares("pass", 1)))
+    environment = install(compares("pass", 2))
+    options = ["--baseline", "first", "--isolation", isolation]
+    raikit("audit", config, "--out", "second", *options, *SELECT, code=1, **environment)
+    (rule,) = record(tmp_path / "second")["gate"]["rules"]
+    assert (rule["status"], rule["value"]) == ("fail", 1.0)
+    assert "in another process" in rule["reason"]
+    raikit("gate", "second", "--baseline", "first", code=1, **environment)
+
+
+def test_a_comparison_that_ends_its_process_is_no_pass(raikit, audit_yaml, install, tmp_path):
+    config = audit_yaml(checks=None, gate={"regressions": [{"metric": "odd.count", "margin": 0.0}]})
+    environment = install(compares("os._exit(0)", 1))
+    raikit("audit", config, "--out", "first", "--no-baseline", *SELECT, code=0, **environment)
+    ran = raikit("audit", config, "--out", "second", "--baseline", "first", *SELECT, code=3, **environment)
+    why = "odd.one crashed while comparing: RuntimeError: it ended the process that it ran in (exit code 0)"
+    assert why in record(tmp_path / "second")["gate"]["rules"][0]["reason"] and why in ran.said
+    assert why in raikit("gate", "second", "--baseline", "first", code=3, **environment).said

@@ -80,6 +80,9 @@ def init(data: Path, out: Path) -> int:
 @click.option("--select", multiple=True, metavar="NAME", help="Only this check or pillar; may be repeated.")
 @click.option("--exclude", multiple=True, metavar="NAME", help="Not this check or pillar; may be repeated.")
 @click.option("--all", "everything", is_flag=True, help="Slow checks too.")
+@click.option("--disable", multiple=True, metavar="PLUGIN", help="Do not load this plugin; may be repeated.")
+@click.option("--isolation", type=click.Choice(["process", "none"]), default="process", show_default=True,
+              help="Whether checks of other distributions run in processes of their own; none is for a debugger.")
 @_sets
 @_formats
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
@@ -202,6 +205,19 @@ def plugins_info(name: str) -> int:
     from raikit.cli import plugin_commands
 
     return plugin_commands.info(name)
+
+
+@plugins.command("new")
+@click.argument("name")
+@click.option(
+    "--kind", type=click.Choice(["check", "report", "model"]), default="check", show_default=True, help="What it brings."
+)
+@click.option("--out", type=_PATH, metavar="DIR", help="The folder to write; absent: NAME, here.")
+def plugins_new(name: str, kind: str, out: Path | None) -> int:
+    """Write a package of your own that works: a check (or what --kind says), its tests and an example."""
+    from raikit.cli.new import new
+
+    return new(name, kind, out)
 
 
 @plugins.command("check")

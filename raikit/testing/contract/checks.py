@@ -147,7 +147,8 @@ def result(bench: Bench) -> None:
             raise Broken(f"on {trial.case.name}: {' '.join(str(error).split())[:300]}") from None
         if again != checked:
             raise Broken(f"on {trial.case.name} the result is different when it is written as JSON and read back")
-        if trial.record.status == "error" and not _wrong_ids(bench, trial.result):
+        # wrong addresses and what was written into are rules of their own
+        if trial.record.status == "error" and not (_wrong_ids(bench, trial.result) or trial.touched):
             raise Broken(trial.complaint())
 
 

@@ -154,7 +154,7 @@ class Bench:
             trial = Trial(case, None, home=_home(self.check))  # type: ignore[arg-type]
             watching.enter_context(_watched(self.check, trial))
             planned = [*((other, other.Options()) for other in before), (self.check, self.options)]
-            trial.record = execute(planned, ctx, folder / "run", SEED, self._capabilities(ctx))[-1]
+            trial.record = execute(planned, ctx, folder / "run", SEED, self.capabilities(ctx))[-1]
             trial.files = {item.path: (folder / "run" / item.path).read_bytes() for item in trial.record.artifacts}
         if trial.touched:
             del self._material[case.name]  # spoiled
@@ -219,7 +219,8 @@ class Bench:
                 ctx = replace(ctx, predictions=type(ctx.predictions)(ctx.predictions.path, ctx.predictions.split))
             yield ctx, folder
 
-    def _capabilities(self, ctx: CheckContext) -> frozenset[str]:
+    def capabilities(self, ctx: CheckContext) -> frozenset[str]:
+        """What there is to be asked: the model's, or what predictions alone can do."""
         return ctx.model.capabilities if ctx.model is not None else capabilities_of_table(ctx)
 
     def _made(self, case: Case) -> tuple[Dataset, Model | None]:

@@ -67,7 +67,7 @@ assert torch.get_num_threads() == threads and torch.get_default_dtype() == torch
 print(said[-1])
 """
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert "it changed torch's number of threads, torch's default dtype and left it so" in told
+    assert "it changed torch's threads, torch's default dtype and left it so" in told
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ print(said[-1])
         (lambda: os.environ.pop("PATH"), "the environment (PATH)"),
         (lambda: os.chdir("/"), "the working directory"),
         (lambda: torch.set_default_dtype(torch.float64), "torch's default dtype"),
-        (lambda: torch.set_num_threads(torch.get_num_threads() + 1), "torch's number of threads"),
+        (lambda: torch.set_num_threads(torch.get_num_threads() + 1), "torch's threads"),
         (lambda: torch.set_grad_enabled(False), "torch's gradient mode"),
     ],
 )

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raikit import process_state
 from raikit.check import Check, CheckContext, Task
 from raikit.errors import RaikitError
 from raikit.results import CheckResult, Metric
-from raikit.testing.contract import state
+from raikit.testing.contract import lent
 from raikit.testing.contract.verdict import NotApplicable
 from raikit.testing.data import Made
 from raikit.testing.run import capabilities_of_table, execute, needs_model, wanted
@@ -272,14 +273,14 @@ def _watched(check: type[Check], trial: Trial) -> Iterator[None]:
     original, own = check.run, "run" in vars(check)
 
     def run(self: Check, ctx: CheckContext) -> Any:
-        before, lent = state.of_process(), state.of_lent(ctx)
+        before, given = process_state.of_process(), lent.fingerprints(ctx)
         try:
             trial.returned = original(self, ctx)
             return trial.returned
         finally:
-            trial.changed = state.changes(before, state.of_process())
-            trial.touched = state.changes(lent, state.of_lent(ctx))
-            state.restore(before)
+            trial.changed = process_state.changes(before, process_state.of_process())
+            trial.touched = process_state.changes(given, lent.fingerprints(ctx))
+            process_state.restore(before)
 
     check.run = run  # type: ignore[method-assign]
     try:

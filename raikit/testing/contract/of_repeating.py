@@ -6,9 +6,9 @@ import math
 import random
 import sys
 
+from raikit import process_state
 from raikit.check import Check, CheckContext
 from raikit.results import CheckResult, Comparison, Metric
-from raikit.testing.contract import state
 from raikit.testing.contract.bench import SEED, Bench, Trial
 from raikit.testing.contract.verdict import Broken, NotApplicable, first_few
 from raikit.testing.run import execute
@@ -76,7 +76,7 @@ def compares(bench: Bench) -> str:
 
     if bench.check.compare is None:
         raise NotApplicable("it has no `compare`: the harness compares its intervals")
-    with bench.context(bench.ran()[0].case) as (ctx, folder), state.kept():
+    with bench.context(bench.ran()[0].case) as (ctx, folder), process_state.kept():
         measured = execute([(bench.check, bench.options)], ctx, folder / "run", SEED, bench.capabilities(ctx))[0]
         asked = {str(one.id): Margin(0.02) for one in measured.metrics if one.direction and one.value is not None}
         assert ctx.data is not None

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
+from raikit import process_state
 from raikit.check import Check, CheckContext, Task
-from raikit.testing.contract import state
 from raikit.testing.contract.bench import SEED, Bench, Case, Trial
 from raikit.testing.contract.verdict import Broken, NotApplicable, first_few
 from raikit.testing.data import GROUP, Made
@@ -36,7 +36,7 @@ def _hint(trials: Sequence[Trial]) -> str:
 def requires(bench: Bench) -> str:
     """It is skipped without what it requires, and runs with exactly that: no model, column or split beyond."""
     check, first = bench.check, bench.ran()[0]
-    with bench.context(first.case) as (ctx, folder), state.kept():
+    with bench.context(first.case) as (ctx, folder), process_state.kept():
         for number, (what, without, capabilities) in enumerate(_without(check, ctx, bench)):
             record = execute([(check, bench.options)], without, folder / f"without-{number}", SEED, capabilities)[0]
             if record.status != "skipped" or not record.reason:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from raikit import process_state
 from raikit.files import sha256, write_text
 from raikit.record import Record
 from raikit.runs import RECORD
-from raikit.testing.contract import records, state
+from raikit.testing.contract import records
 from raikit.testing.contract.verdict import Broken, Case, first_few, rule_of
 
 
@@ -91,14 +92,14 @@ def _written(made: Format, record: Record, folder: Path) -> tuple[list[str], lis
     Broken
         If it raised, or if what it says is not what it wrote.
     """
-    there, process = set(_files(folder.parent)), state.of_process()
+    there, process = set(_files(folder.parent)), process_state.of_process()
     try:
         said = made.write(record, folder)
     except (Exception, SystemExit) as error:
         raise Broken(f"it raised {type(error).__name__}: {error}") from None
     finally:
-        changed = state.changes(process, state.of_process())
-        state.restore(process)
+        changed = process_state.changes(process, process_state.of_process())
+        process_state.restore(process)
     if not isinstance(said, list) or not all(isinstance(path, Path) for path in said):
         raise Broken(f"it returned {type(said).__name__}; the list of the files (Path) that it wrote is right")
     named = {path.resolve() for path in said}

@@ -1,0 +1,136 @@
+"""What belongs to the whole process and not to the code that happens to run in it: read, compared, put back."""
+
+from __future__ import annotations
+
+import locale
+import logging
+import os
+import random
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+State = dict[str, Any]
+_Accessors = tuple[Callable[[], Any], Callable[[Any], object]]
+_SET_BY_IMPORTS = {"KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"}  # scikit-learn does, when it is first imported
+
+
+def _environment(value: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(value)
+
+
+def _folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return None
+
+
+def _filters(value: list[Any]) -> None:
+    warnings.filters[:] = value  # type: ignore[index]
+    if hasattr(warnings, "_filters_mutated"):
+        warnings._filters_mutated()
+
+
+def _path(value: list[str]) -> None:
+    sys.path[:] = value
+
+
+def _hook(value: Any) -> None:
+    sys.excepthook = value
+
+
+_OF_PYTHON: dict[str, _Accessors] = {
+    "the environment": (lambda: dict(os.environ), _environment),
+    "the working directory": (_folder, os.chdir),
+    "warnings.filters": (lambda: list(warnings.filters), _filters),
+    "sys.path": (lambda: list(sys.path), _path),
+    "sys.excepthook": (lambda: sys.excepthook, _hook),
+    "the recursion limit": (sys.getrecursionlimit, sys.setrecursionlimit),
+    "the locale": (lambda: locale.setlocale(locale.LC_ALL), lambda value: locale.setlocale(locale.LC_ALL, value)),
+    "logging's root level": (lambda: logging.root.level, logging.root.setLevel),
+    "logging.disable": (lambda: logging.root.manager.disable, logging.disable),
+    "the generator of random": (random.getstate, random.setstate),
+}
+
+
+def _of_numpy(numpy: Any) -> dict[str, _Accessors]:
+    def read() -> tuple[Any, ...]:
+        name, keys, *rest = numpy.random.get_state()
+        return (name, tuple(keys.tolist()), *rest)
+
+    def write(value: tuple[Any, ...]) -> None:
+        numpy.random.set_state((value[0], numpy.array(value[1], dtype="uint32"), *value[2:]))
+
+    return {
+        "the generator of numpy.random": (read, write),
+        "numpy.seterr": (numpy.geterr, lambda value: numpy.seterr(**value)),
+    }
+
+
+def _of_torch(torch: Any) -> dict[str, _Accessors]:
+    return {
+        "the generator of torch": (
+            lambda: tuple(torch.get_rng_state().tolist()),
+            lambda value: torch.set_rng_state(torch.tensor(value, dtype=torch.uint8)),
+        ),
+        "torch's threads": (torch.get_num_threads, torch.set_num_threads),
+        "torch's default dtype": (torch.get_default_dtype, torch.set_default_dtype),
+        "torch's gradient mode": (torch.is_grad_enabled, torch.set_grad_enabled),
+        "torch's deterministic mode": (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
+    }
+
+
+_OF_LIBRARIES = {"numpy": (_of_numpy, "random"), "torch": (_of_torch, "get_rng_state")}
+
+
+def _accessors() -> dict[str, _Accessors]:
+    """All that there is; of a library that nobody has imported (to its end) there is nothing to be told."""
+    found = dict(_OF_PYTHON)
+    for name, (of_library, last) in _OF_LIBRARIES.items():
+        if hasattr(library := sys.modules.get(name), last):
+            found |= of_library(library)
+    return found
+
+
+def of_process() -> State:
+    """Everything global that code must leave as it was, by what it is called."""
+    return {name: read() for name, (read, _) in _accessors().items()}
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """What is called differently in two states; what is in only one of them does not count."""
+    return [name for name in before if name in after and before[name] != after[name] and _matters(name, before, after)]
+
+
+def _matters(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    return name != "the environment" or bool(changed_variables(before[name], after[name]))
+
+
+def changed_variables(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Environment variables that differ."""
+    return sorted({name for name, _ in before.items() ^ after.items()} - _SET_BY_IMPORTS)
+
+
+def restore(before: Mapping[str, Any]) -> list[str]:
+    """Put everything back; what had changed, the environment with its variables."""
+    now, accessors = of_process(), _accessors()
+    changed = changes(before, now)
+    for name in before:
+        if name in now and before[name] != now[name]:
+            accessors[name][1](before[name])
+    variables = ", ".join(changed_variables(before.get("the environment", {}), now["the environment"]))
+    return [f"{name} ({variables})" if name == "the environment" else name for name in changed]
+
+
+@contextmanager
+def kept() -> Iterator[State]:
+    """Leave the process as it was, whatever the block does."""
+    before = of_process()
+    try:
+        yield before
+    finally:
+        restore(before)

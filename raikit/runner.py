@@ -222,6 +222,7 @@ def describe(item: Planned, run_seed: int) -> CheckRecord:
         seed=seed_of(run_seed, check.name),
         options=item.options.model_dump(mode="json") if item.options is not None else {},
         produces=[str(pattern) for pattern in check.produces] if item.entry.problem is None else [],
+        warnings=list(item.entry.warnings),
     )
 
 

@@ -204,6 +204,19 @@ def plugins_info(name: str) -> int:
     return plugin_commands.info(name)
 
 
+@plugins.command("new")
+@click.argument("name")
+@click.option(
+    "--kind", type=click.Choice(["check", "report", "model"]), default="check", show_default=True, help="What it brings."
+)
+@click.option("--out", type=_PATH, metavar="DIR", help="The folder to write; absent: NAME, here.")
+def plugins_new(name: str, kind: str, out: Path | None) -> int:
+    """Write a package of your own with one working check, its tests and an example."""
+    from raikit.cli.new import new
+
+    return new(name, kind, out)
+
+
 @app.command()
 def schema() -> int:
     """Print the JSON schema of audit.yaml, for editors."""

@@ -1,0 +1,153 @@
+"""A package that `raikit plugins new` writes works as it is written, whatever it is called."""
+
+import datetime
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import raikit
+from raikit.errors import ConfigError
+from raikit.scaffold import KINDS, names_of, write_package
+
+LONGEST = "a" * 40
+BRINGS = {
+    "check": {"selective.py", "test_selective.py"},
+    "report": {"metrics_csv.py", "test_metrics_csv.py"},
+    "model": {"linear.py", "test_linear.py", "weights.json"},
+}
+COMMON = {
+    ".gitignore", "test.yml", "LICENSE", "README.md", "pyproject.toml", "__init__.py", "audit.yaml", "cases.csv", "test_example.py",
+}  # fmt: skip
+
+
+@pytest.fixture(params=sorted(KINDS))
+def kind(request):
+    return request.param
+
+
+def files(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def project(folder):
+    return tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+@pytest.mark.parametrize(
+    ("name", "distribution", "package", "plugin"),
+    [
+        ("my-check", "raikit-my-check", "raikit_my_check", "my_check"),
+        ("raikit-my-check", "raikit-my-check", "raikit_my_check", "my_check"),
+        ("RAIKIT_My..Check", "raikit-my-check", "raikit_my_check", "my_check"),
+        ("x", "raikit-x", "raikit_x", "x"),
+        ("raikitty", "raikit-raikitty", "raikit_raikitty", "raikitty"),
+        (LONGEST, f"raikit-{LONGEST}", f"raikit_{LONGEST}", LONGEST),
+    ],
+)
+def test_a_name_is_put_in_the_four_forms_that_are_needed(name, distribution, package, plugin):
+    names = names_of(name)
+    assert (names.distribution, names.package, names.plugin) == (distribution, package, plugin)
+
+
+@pytest.mark.parametrize("name", ["", "-x", "x-", "3d", "a b", "a/b", "../x", "ümlaut", "raikit-", "raikit-3d", "a\n", ".."])
+def test_what_can_be_no_package_s_name_is_refused_and_nothing_is_written(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="begins with a letter"):
+        write_package(name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("fairness", "a plugin that raikit has installed"),
+        ("raikit-fairness", "a plugin that raikit has installed"),
+        ("explain", "a plugin that raikit has installed"),  # raikit_explain is its module
+        ("robustness", "keeps for itself"),
+        ("raikit", "keeps for itself"),
+        ("raikit-raikit", "keeps for itself"),
+        (LONGEST + "a", "at most 40"),
+    ],
+)
+def test_a_name_that_is_taken_or_too_long_is_refused(name, says):
+    with pytest.raises(ConfigError, match=says):
+        names_of(name)
+
+
+def test_the_name_of_another_one_s_plugin_is_refused(install):
+    install("raikit-theirs", {"mine": "their_module"}, {"their_module": "raise SystemExit('imported')"})
+    for name in ("mine", "theirs"):
+        with pytest.raises(ConfigError, match="raikit-theirs has installed"):
+            names_of(name)
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    for place in (tmp_path, tmp_path / "notes.txt"):
+        with pytest.raises(ConfigError, match="exists already"):
+            write_package("my-check", out=place)
+    assert [path.name for path in files(tmp_path)] == ["notes.txt"]
+    (tmp_path / "empty").mkdir()
+    assert write_package("my-check", out=tmp_path / "empty") == tmp_path / "empty"
+
+
+def test_an_unknown_kind_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="check, report, model"):
+        write_package("my-check", "pillar", tmp_path / "x")
+
+
+def test_every_file_is_there_and_no_placeholder_is_left(kind, tmp_path):
+    folder = write_package("my-thing", kind, tmp_path / "x")
+    assert {path.name for path in files(folder)} == COMMON | BRINGS[kind]
+    assert (folder / "src" / "raikit_my_thing" / "__init__.py").is_file()
+    assert (folder / ".github" / "workflows" / "test.yml").is_file()
+    for path in files(folder):
+        assert not re.search("plugin_name|plugin-name|THE_YEAR", path.read_text("utf-8") + path.name), path
+    year = datetime.datetime.now(datetime.UTC).year
+    assert f"Copyright (c) {year} the authors" in (folder / "LICENSE").read_text("utf-8")
+
+
+def test_it_asks_for_this_raikit_and_says_where_the_plugin_is(kind, tmp_path):
+    found = project(write_package("my-thing", kind, tmp_path / "x"))
+    assert found["name"] == "raikit-my-thing"
+    assert found["entry-points"] == {"raikit": {"my_thing": "raikit_my_thing"}}
+    [needed] = map(Requirement, found["dependencies"])
+    assert needed.name == "raikit"
+    assert needed.specifier.contains(raikit.__version__)
+
+
+@pytest.mark.parametrize("name", ["a", "my-thing", LONGEST])
+def test_it_is_linted_and_formatted_whatever_its_name(kind, name, tmp_path):
+    folder = write_package(name, kind, tmp_path / "x")
+    for arguments in (["check", "--isolated"], ["check"], ["format", "--check"]):
+        command = [sys.executable, "-m", "ruff", *arguments, "--no-cache", "."]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.long
+def test_it_passes_its_own_tests(kind, tmp_path):
+    folder = write_package("my-thing", kind, tmp_path / "x")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(installed(folder, tmp_path)), *sys.path])}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def installed(folder: Path, tmp_path: Path) -> Path:
+    """A folder for ``sys.path`` that holds what installing the package would put there."""
+    found, site = project(folder), tmp_path / "site"
+    info = site / f"{found['name'].replace('-', '_')}-{found['version']}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {found['name']}\nVersion: {found['version']}\n")
+    lines = [f"{name} = {module}" for name, module in found["entry-points"]["raikit"].items()]
+    (info / "entry_points.txt").write_text("\n".join(["[raikit]", *lines, ""]))
+    for package in (folder / "src").iterdir():
+        (site / package.name).symlink_to(package, target_is_directory=True)
+    return site

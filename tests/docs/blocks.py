@@ -20,6 +20,8 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,12 +103,8 @@ class Site:
     def _python(self, block: Block) -> None:
         code = compile("\n" * block.line + block.text, str(block.page), "exec")
         if "file" not in block.notes:
-            before = Path.cwd()
-            os.chdir(self.cwd)
-            try:
+            with _in(self.cwd):
                 exec(code, self.namespace)
-            finally:
-                os.chdir(before)
 
     def _console(self, block: Block) -> None:
         commands = re.findall(r"^\$ (.*(?:\\\n.*)*)\n((?:(?!\$ ).*\n)*)", block.text, re.MULTILINE)
@@ -147,6 +145,22 @@ class Site:
 
     def _toml(self, block: Block) -> None:
         tomllib.loads(block.text)
+
+
+@contextmanager
+def _in(folder: Path) -> Iterator[None]:
+    """Work in a folder as a script there does: its modules can be imported, and are forgotten afterwards."""
+    before, path = Path.cwd(), list(sys.path)
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        os.chdir(before)
+        sys.path[:] = path
+        for name, module in list(sys.modules.items()):
+            if (getattr(module, "__file__", None) or "").startswith(str(folder)):
+                del sys.modules[name]
 
 
 def site(folder: Path) -> Site:

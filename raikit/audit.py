@@ -6,7 +6,7 @@ import json
 import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from raikit.config.load import LoadedConfig, load
 from raikit.console import Console
 from raikit.errors import ConfigError, RaikitError, RunError, listed, nearest
 from raikit.files import canonical, sha256_text, write_text
+from raikit.guard import preserved
 from raikit.plugins import Registry, discover
 from raikit.policy import refuse_absent_groups, refuse_unreachable_rules
 from raikit.record import CheckRecord, Gate, Provenance, Record, Rule
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from raikit.check import CheckContext
+    from raikit.config.schema import AuditConfig
     from raikit.data.dataset import Dataset
-    from raikit.models.base import Model
+    from raikit.data.roles import Error
+    from raikit.isolation import Children
+    from raikit.models.base import Model, ModelLoader
 
 MODEL = "model"
 HISTORY = "history.json"
@@ -49,6 +53,8 @@ class Request:
     seed: int | None = None
     baseline: Path | None = None
     no_baseline: bool = False
+    disable: Sequence[str] = ()
+    isolation: str = "process"
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ def prepare(request: Request) -> Plan:
         Whatever can be known to be wrong before data is read.
     """
     sets = [*request.sets, *([f"seed={request.seed}"] if request.seed is not None else [])]
-    config = load(request.config, sets)
+    config = _without(request.disable, load(request.config, sets))
     registry = discover(config.audit.plugins, config.folder)
     checks = plan(config, registry, select=request.select, exclude=request.exclude, everything=request.everything)
     config, baseline = _with_baseline(request, config)
@@ -100,6 +106,13 @@ def prepare(request: Request) -> Plan:
     formats = list(request.formats if request.formats is not None else config.audit.formats)
     refuse_unknown_formats(registry, formats, request.formats is not None)
     return Plan(request, config, registry, checks, formats, baseline)
+
+
+def _without(names: Sequence[str], config: LoadedConfig) -> LoadedConfig:
+    """The configuration with ``--disable`` added to ``plugins.disable``."""
+    plugins = config.audit.plugins
+    plugins = plugins.model_copy(update={"disable": [*plugins.disable, *names]})
+    return LoadedConfig(config.audit.model_copy(update={"plugins": plugins}), config.document)
 
 
 def _with_baseline(request: Request, config: LoadedConfig) -> tuple[LoadedConfig, Run | None]:
@@ -136,39 +149,44 @@ def refuse_unknown_formats(registry: Registry, formats: Sequence[str], by_option
 
 def open_data(plan: Plan) -> Dataset:
     """Open the table with the roles that the configuration gives its columns."""
-    from raikit.data.dataset import Dataset
-    from raikit.models.table import PredictionsSpec
-
-    asked, model = plan.config.audit.data, plan.config.audit.model
+    asked = plan.config.audit.data
     if isinstance(asked.target, list) or asked.task == "multilabel":
         raise plan.config.error(("data", "target"), "several targets at once are not audited yet; name one column.")
-    is_table = model.load is not None and model.load.kind == "predictions"
-    extra: list[str] = []
-    if is_table and model.load is not None:
-        extra = _predictions_spec(plan.config, PredictionsSpec).columns
-    data = Dataset.open(
-        asked,
-        plan.config.folder,
-        error=plan.config.error,
-        seed=plan.seed,
-        trains=model.train is not None,
-        needs_inputs=not is_table,
-        extra_columns=extra,
-    )
+    if plan.config.audit.model.is_table:
+        _refuse_bad_table(plan.config)
+    data = dataset(plan.config.audit, plan.config.folder, plan.config.error)
     refuse_absent_groups(plan.config, plan.checks, data)
     return data
 
 
-def _predictions_spec(config: LoadedConfig, spec: Any) -> Any:
+def dataset(config: AuditConfig, folder: Path, error: Error) -> Dataset:
+    """The data of a configuration; the same in every process that opens it."""
+    from raikit.data.dataset import Dataset
+    from raikit.models.table import PredictionsSpec
+
+    load = config.model.load
+    return Dataset.open(
+        config.data,
+        folder,
+        error=error,
+        seed=config.seed,
+        trains=config.model.train is not None,
+        needs_inputs=not config.model.is_table,
+        extra_columns=PredictionsSpec.model_validate(load.model_dump()).columns if load and config.model.is_table else (),
+    )
+
+
+def _refuse_bad_table(config: LoadedConfig) -> None:
     from pydantic import ValidationError
 
     from raikit.config.load import explain
+    from raikit.models.table import PredictionsSpec
 
     assert config.audit.model.load is not None
     try:
-        return spec.model_validate(config.audit.model.load.model_dump())
+        PredictionsSpec.model_validate(config.audit.model.load.model_dump())
     except ValidationError as error:
-        raise explain(error, spec, config.document, ("model", "load")) from None
+        raise explain(error, PredictionsSpec, config.document, ("model", "load")) from None
 
 
 def audit(request: Request, console: Console) -> Outcome:
@@ -234,8 +252,10 @@ def _run(
     _announce(data, console)
     model = obtain_model(planned, data, run, console)
     rows = _score(planned, model, data, run, console)
-    checks = _examine(planned, model, data, run, console)
-    regressions = _regressions(planned, run, data, checks)
+    given = context(planned, model, data, run)
+    with _children(planned, given, run) as children:
+        checks = _examine(planned, given, model.capabilities, children, run, console)
+        regressions = _regressions(planned, run, data, checks, children)
     verdict = gate.judge(
         config.gate, checks, planned.registry.plugins, data.size(data.audited_split), regressions=regressions
     )
@@ -280,7 +300,9 @@ def _run(
     return Outcome(run.folder, record, record.gate.exit_code, complaints)
 
 
-def _regressions(planned: Plan, run: RunDirectory, data: Dataset, checks: list[CheckRecord]) -> list[Rule]:
+def _regressions(
+    planned: Plan, run: RunDirectory, data: Dataset, checks: list[CheckRecord], children: Children
+) -> list[Rule]:
     """What got worse since the baseline."""
     from raikit import regressions
 
@@ -289,7 +311,10 @@ def _regressions(planned: Plan, run: RunDirectory, data: Dataset, checks: list[C
         return []
     draft = Record(name=planned.config.audit.name, verdict="pass", checks=checks, gate=Gate(verdict="pass"), data=data.describe())
     candidate = Run(run.folder, draft)
-    able = {item.name: item.entry.check(item.options) for item in planned.checks if item.status is None}
+    able: dict[str, Any] = {item.name: item.entry.check(item.options) for item in planned.checks if item.status is None}
+    if planned.request.isolation == "process":
+        owner = {item.name: item.entry.plugin for item in planned.checks}
+        able = {name: children.comparing(check, owner[name]) for name, check in able.items()}
     return regressions.judge(policy, candidate, planned.baseline, able)
 
 
@@ -304,16 +329,23 @@ def _announce(data: Dataset, console: Console) -> None:
 
 def obtain_model(planned: Plan, data: Dataset, run: RunDirectory, console: Console) -> Model:
     """Train the model, take the one that an interrupted run has trained, or load what the configuration names."""
+    config = planned.config.audit
+    set_threads(config.threads)
+    kept = run.folder / MODEL
+    if config.model.train is not None and not kept.is_dir():
+        train(planned, data, run.work / "training", kept, console)
+    return loaded_model(config, data, run.folder, planned.config.folder, planned.registry.loaders)
+
+
+def loaded_model(
+    config: AuditConfig, data: Dataset, run: Path, folder: Path, known: Mapping[str, ModelLoader]
+) -> Model:
+    """The model that this audit has trained, or that its configuration names."""
     from raikit.models import loaders
 
-    set_threads(planned.config.audit.threads)
-    model = planned.config.audit.model
-    if model.load is not None:
-        return loaders.load(model.load.model_dump(), data, planned.registry.loaders, planned.config.folder)
-    kept = run.folder / MODEL
-    if not kept.is_dir():
-        train(planned, data, run.work / "training", kept, console)
-    return loaders.load_fusion({"kind": "fusion", "path": str(kept)}, data)
+    if config.model.load is not None:
+        return loaders.load(config.model.load.model_dump(), data, known, folder)
+    return loaders.load_fusion({"kind": "fusion", "path": str(run / MODEL)}, data)
 
 
 def train(planned: Plan, data: Dataset, workdir: Path, target: Path, console: Console) -> None:
@@ -368,7 +400,9 @@ def _score(planned: Plan, model: Model, data: Dataset, run: RunDirectory, consol
     return int(pq.read_metadata(path).num_rows)
 
 
-def _examine(planned: Plan, model: Model, data: Dataset, run: RunDirectory, console: Console) -> list[CheckRecord]:
+def _examine(
+    planned: Plan, given: CheckContext, capabilities: frozenset[str], children: Children, run: RunDirectory, console: Console
+) -> list[CheckRecord]:
     from raikit.runner import Runner
 
     names = [item.name for item in planned.checks if item.status is None]
@@ -391,8 +425,29 @@ def _examine(planned: Plan, model: Model, data: Dataset, run: RunDirectory, cons
         for complaint in planned.registry.notify("raikit_check_finished", result=record, run=run.folder):
             console.say(f"        {complaint}")
 
-    runner = Runner(run, context(planned, model, data, run), model.capabilities, planned.seed, announce, finished)
-    return runner.run_all(planned.checks)
+    apart = children.of if planned.request.isolation == "process" else None
+    return Runner(run, given, capabilities, planned.seed, announce, finished, apart).run_all(planned.checks)
+
+
+def _children(planned: Plan, given: CheckContext, run: RunDirectory) -> Children:
+    """Where the checks of other distributions run."""
+    from raikit.isolation import Children
+    from raikit.results import plain
+
+    config = planned.config.audit
+    facts = {name: plain(getattr(given, name)) for name in ("task", "classes", "positive", "sensitive", "cluster", "weight")}
+    setting = {
+        "context": {
+            **facts,
+            "confidence": given.confidence,
+            "split": given.predictions.split,
+            "has_model": given.model is not None,
+        },
+        "config": config.model_dump(mode="json"),
+        "folder": str(planned.config.folder),
+        "run": str(run.folder.resolve()),
+    }
+    return Children(setting, config.plugins.timeout)
 
 
 def context(planned: Plan, model: Model, data: Dataset, run: RunDirectory) -> CheckContext:
@@ -458,7 +513,8 @@ def write_reports(
     complaints: dict[str, str] = {}
     for name in formats:
         try:
-            written += registry.formats[name](record, folder)
+            with preserved():
+                written += registry.formats[name](record, folder)
         except RunError:
             raise
         except (Exception, SystemExit) as error:

@@ -115,6 +115,33 @@ class CheckContext:
         return fit
 
 
+@dataclass(frozen=True)
+class Deferred:
+    """Given in the place of a context's data or model: opened when a check first asks for it."""
+
+    make: Callable[[], Any]
+
+
+class _OnDemand:
+    """An attribute of `CheckContext` that may be given as `Deferred`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, context: CheckContext, owner: type) -> Any:
+        value = vars(context)[self._name]
+        if isinstance(value, Deferred):
+            value = vars(context)[self._name] = value.make()
+        return value
+
+    def __set__(self, context: CheckContext, value: Any) -> None:
+        vars(context)[self._name] = value
+
+
+for _name in ("data", "model"):  # after the dataclass was made, which would take it for a default
+    setattr(CheckContext, _name, _OnDemand(_name))
+
+
 class Check(ABC):
     """One examination of a model. Subclass it, name it, and return a `CheckResult` from `run`.
 

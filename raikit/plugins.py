@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import sys
 from collections import defaultdict
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.deprecation import noted
 from raikit.errors import ConfigError, nearest
+from raikit.guard import preserved
 
 if TYPE_CHECKING:
     import pluggy
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 GROUP = "raikit"
 FIRST_PARTY = "raikit"
 LOCAL = "local"
+DISABLE = "RAIKIT_DISABLE_PLUGINS"
 
 _CHECK_NAME = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+")
 
@@ -87,7 +90,8 @@ class Registry:
         complaints = []
         for record, manager in self._managers:
             try:
-                getattr(manager.hook, hook)(**arguments)
+                with preserved():
+                    getattr(manager.hook, hook)(**arguments)
             except (Exception, SystemExit) as error:
                 complaints.append(f"{record.distribution}: {hook} raised {type(error).__name__}: {error}")
         return complaints
@@ -118,10 +122,11 @@ def discover(config: PluginsConfig | None = None, folder: Path | None = None) ->
     by_name: dict[str, list[EntryPoint]] = defaultdict(list)
     for point in found:
         by_name[point.name].append(point)
-    for name, points in by_name.items():
-        for point in points:
-            with _deprecations_of_the_next(registry):
-                _load_entry_point(registry, point, _refusal(name, point, points, config))
+    refused = [(point, _refusal(name, point, points, config)) for name, points in by_name.items() for point in points]
+    hopeless = _hopeless([point for point, refusal in refused if refusal is None])
+    for point, refusal in refused:
+        with _deprecations_of_the_next(registry):
+            _load_entry_point(registry, point, refusal or hopeless.get(point.module))
     for written in config.local:
         with _deprecations_of_the_next(registry):
             _load_local(registry, (folder or Path.cwd()) / written, written)
@@ -138,11 +143,20 @@ def _deprecations_of_the_next(registry: Registry) -> Iterator[None]:
     registry.plugins[-1].warnings.extend(said)
 
 
+def checks_of(owner: str) -> dict[str, type[Check]]:
+    """Check classes of one distribution, loaded without any other's."""
+    registry = Registry()
+    for point in installed():
+        if distribution(point) == owner:
+            _load_entry_point(registry, point, None)
+    return {name: entry.check for name, entry in registry.checks.items()}
+
+
 def _check_names(config: PluginsConfig, found: list[EntryPoint]) -> None:
     known = {point.name for point in found} | {distribution(point) for point in found}
     for name in config.disable:
         if name not in known:
-            raise ConfigError(f"plugins.disable: no plugin is called {name!r}.{nearest(name, known)}")
+            raise ConfigError(f"plugins.disable, --disable: no plugin is called {name!r}.{nearest(name, known)}")
 
 
 def _load_own_loaders(registry: Registry) -> None:
@@ -151,11 +165,18 @@ def _load_own_loaders(registry: Registry) -> None:
     registry.loaders.update(LOADERS)
 
 
+def _disabled_here() -> set[str]:
+    """Names in the environment variable; one that is not installed is no error there, since it is set for many projects."""
+    return {name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip()}
+
+
 def _refusal(name: str, point: EntryPoint, points: list[EntryPoint], config: PluginsConfig) -> tuple[str, str] | None:
     """Status and reason if this entry point must not be imported."""
     owner = distribution(point)
     if name in config.disable or owner in config.disable:
-        return "disabled", "disabled by plugins.disable"
+        return "disabled", "disabled by plugins.disable or --disable"
+    if {name, owner} & _disabled_here():
+        return "disabled", f"disabled by the environment variable {DISABLE}"
     chosen = config.use.get(name)
     if len(points) > 1 and chosen is None:
         owners = " and ".join(sorted(distribution(other) for other in points))
@@ -163,6 +184,14 @@ def _refusal(name: str, point: EntryPoint, points: list[EntryPoint], config: Plu
     if chosen is not None and chosen != owner:
         return "disabled", f"plugins.use takes {name!r} from {chosen}"
     return None
+
+
+def _hopeless(points: Iterable[EntryPoint]) -> dict[str, tuple[str, str]]:
+    """Modules of other distributions whose import would end this process."""
+    from raikit.probe import hopeless
+
+    foreign = dict.fromkeys(point.module for point in points if distribution(point) != FIRST_PARTY)
+    return {module: ("error", problem) for module, problem in (hopeless(list(foreign)) if foreign else {}).items()}
 
 
 def _load_entry_point(registry: Registry, point: EntryPoint, refusal: tuple[str, str] | None) -> None:
@@ -174,14 +203,21 @@ def _load_entry_point(registry: Registry, point: EntryPoint, refusal: tuple[str,
         record.status, record.reason = refusal  # type: ignore[assignment]
         return
     try:
-        plugin = point.load()
+        with preserved():
+            plugin = point.load()
     except (Exception, SystemExit) as error:
-        record.status, record.reason = "error", f"import failed: {type(error).__name__}: {error}"
+        record.status, record.reason = "error", f"import failed: {type(error).__name__}: {error}; {_way_out(record, error)}"
         return
     if problem := _incompatibility(plugin):
         record.status, record.reason = "incompatible", problem
         return
     _collect(registry, record, plugin)
+
+
+def _way_out(record: PluginRecord, error: BaseException) -> str:
+    missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+    what = f"install {missing}" if missing else f"report it to the authors of {record.distribution}"
+    return f"{what}, or leave it out with --disable {record.name}"
 
 
 def _incompatibility(plugin: Any) -> str | None:
@@ -291,7 +327,8 @@ def _load_local(registry: Registry, path: Path, written: str) -> None:
     record = PluginRecord(name=written, distribution=LOCAL, status="local")
     registry.plugins.append(record)
     try:
-        module = _import_file(path)
+        with preserved():
+            module = _import_file(path)
     except (Exception, SystemExit) as error:
         record.status, record.reason = "error", f"import failed: {type(error).__name__}: {error}"
         return

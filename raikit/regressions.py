@@ -18,6 +18,7 @@ from raikit.results import Comparison, Metric
 if TYPE_CHECKING:
     from raikit.check import Check
     from raikit.config.schema import GateConfig, RegressionConfig
+    from raikit.isolation import Comparing
     from raikit.runs import Run
 
 DEFAULT_PATTERN, DEFAULT_MARGIN = "fairness.*_difference", 0.02
@@ -67,7 +68,7 @@ def with_default(policy: GateConfig) -> GateConfig:
     )
 
 
-def judge(policy: GateConfig, candidate: Run, baseline: Run | None, checks: Mapping[str, Check]) -> list[Rule]:
+def judge(policy: GateConfig, candidate: Run, baseline: Run | None, checks: Mapping[str, Check | Comparing]) -> list[Rule]:
     """Rows of all regression rules.
 
     Parameters
@@ -156,7 +157,7 @@ _Test = tuple[str, Margin]  # an address and what it may lose
 
 
 def _compared(
-    tests: Iterable[_Test], policy: GateConfig, candidate: Run, baseline: Run, checks: Mapping[str, Check]
+    tests: Iterable[_Test], policy: GateConfig, candidate: Run, baseline: Run, checks: Mapping[str, Check | Comparing]
 ) -> dict[_Test, Comparison | str]:
     """Each test done by the check that measured it, else from the two intervals; or why that failed."""
     owner = {str(metric.id): check.name for check, metric in candidate.record.metrics()}
@@ -175,7 +176,7 @@ def _compared(
     return found
 
 
-def _by_check(check: Check | None, candidate: Run, baseline: Run, margins: Margins) -> dict[str, Comparison] | str:
+def _by_check(check: Check | Comparing | None, candidate: Run, baseline: Run, margins: Margins) -> dict[str, Comparison] | str:
     """What a check's own `compare` says, by address; a sentence if it crashes."""
     from raikit.errors import RaikitError
 

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
-import random
 import re
 import shutil
-import sys
 import time
 import traceback
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raikit.address import Pattern
 from raikit.console import clean
-from raikit.errors import PluginError
+from raikit.errors import PluginError, RaikitError
+from raikit.guard import MOST_OUTPUT, MOST_RESULT, Sink, captured, shortened
+from raikit.isolation import Answer
+from raikit.plugins import FIRST_PARTY, LOCAL
+from raikit.predictions import Predictions
 from raikit.record import CheckRecord
 from raikit.results import Artifact, CheckResult, Metric
 
 if TYPE_CHECKING:
     from raikit.check import Check, CheckContext
+    from raikit.isolation import Child
     from raikit.runs import RunDirectory
     from raikit.selection import Planned
 
-_MOST_OUTPUT = 20_000
-_MOST_WARNINGS = 20
 _ADVERTISEMENT = re.compile(r"\n *For further information visit https://errors\.pydantic\.dev\S*")
 
 
@@ -83,6 +82,10 @@ class Runner:
         The run's.
     announce : callable
         Given a check's name, a context manager that yields its ``progress(done, total)``.
+    finished : callable
+        Given the record of each check that was tried.
+    apart : callable, optional
+        Given a distribution, the child process for its checks; absent: everything runs in this process.
     """
 
     run: RunDirectory
@@ -91,10 +94,14 @@ class Runner:
     seed: int
     announce: Callable[[str], Any]
     finished: Callable[[CheckRecord], None] = lambda record: None
+    apart: Callable[[str], Child] | None = None
     _ids: set[str] = field(default_factory=set)
+    _copied: tuple[int, int, int] | None = None
+    _declared: dict[str, Sequence[str]] = field(default_factory=dict)
 
     def run_all(self, planned: Sequence[Planned]) -> list[CheckRecord]:
         """Run what will run; every planned check has a record."""
+        self._declared = {item.name: item.entry.check.produces for item in planned if item.entry.problem is None}
         return [self._one(item) for item in planned]
 
     def _one(self, item: Planned) -> CheckRecord:
@@ -119,47 +126,93 @@ class Runner:
 
     def _execute(self, item: Planned, record: CheckRecord) -> None:
         begun = time.perf_counter()
-        with self.announce(item.name) as progress, captured(record):
-            ctx = replace(
-                self.context,
-                seed=record.seed or 0,
-                workdir=self.run.workdir(item.name),
-                progress=progress,
-                log=logging.getLogger(f"raikit.check.{item.name}"),
-            )
-            try:
-                result = item.entry.check(item.options).run(ctx)
-                self._accept(item, record, result, ctx)
-            except (Exception, SystemExit) as error:
-                record.status = "error"
-                record.reason = clean(_said(error))[:2000]
-                record.traceback = clean(_ADVERTISEMENT.sub("", traceback.format_exc(limit=-20)))[-_MOST_OUTPUT:]
-                record.help = f"the other checks are not affected; report it to the authors of {item.entry.plugin}"
+        with self.announce(item.name) as progress:
+            answer = self._apart(item, record, progress) if self._is_apart(item) else self._here(item, record, progress)
+        record.warnings += answer.warnings
+        record.output = clean(answer.output)
+        try:
+            if answer.error is not None:
+                raise PluginError(answer.error)
+            self._untouched(item)
+            self._accept(item, record, CheckResult.model_validate_json(answer.result or ""))
+        except (RaikitError, ValueError) as error:
+            record.status = "error"
+            record.reason = clean(answer.error or explained(error))[:2000]
+            record.traceback = clean(answer.traceback or "")[-MOST_OUTPUT:] or None
+            record.help = _way_out(item, record.reason)
         record.seconds = round(time.perf_counter() - begun, 3)
 
-    def _accept(self, item: Planned, record: CheckRecord, result: Any, ctx: CheckContext) -> None:
+    def _is_apart(self, item: Planned) -> bool:
+        return self.apart is not None and item.entry.plugin not in (FIRST_PARTY, LOCAL)
+
+    def _here(self, item: Planned, record: CheckRecord, progress: Callable[[int, int], None]) -> Answer:
+        """Run a check in this process."""
+        ctx = replace(
+            self.context,
+            predictions=self._shared(item),
+            seed=record.seed or 0,
+            workdir=self.run.workdir(item.name),
+            progress=progress,
+            log=logging.getLogger(f"raikit.check.{item.name}"),
+        )
+        stream, answer = Sink(), Answer()
+        with captured(record.seed or 0, stream) as said:
+            try:
+                answer.result = encoded(item.entry.check(item.options).run(ctx))
+            except (Exception, SystemExit) as error:
+                answer.error, answer.traceback = explained(error), traceback_of()
+        answer.warnings, answer.output = said, shortened(stream.getvalue(), stream.dropped)
+        return answer
+
+    def _apart(self, item: Planned, record: CheckRecord, progress: Callable[[int, int], None]) -> Answer:
+        """Run a check in the child process of its distribution."""
+        assert self.apart is not None
+        job = {
+            "check": item.name,
+            "seed": record.seed or 0,
+            "options": record.options,
+            "workdir": str(self.run.workdir(item.name).resolve()),
+            "predictions": str(self._shared(item).path.resolve()),
+        }
+        return self.apart(item.entry.plugin).run(job, progress)
+
+    def _shared(self, item: Planned) -> Predictions:
+        """The predictions; those who are not raikit's own get a copy, which they cannot spoil for others."""
+        own = self.context.predictions
+        if item.entry.plugin == FIRST_PARTY:
+            return own
+        copy = self.run.work / "predictions-copy.parquet"
+        if not copy.exists():
+            shutil.copyfile(own.path, copy)
+            self._copied = signature(copy)
+        return Predictions(copy, own.split)
+
+    def _untouched(self, item: Planned) -> None:
+        """Refuse what was measured by a check that wrote into the predictions; the next one gets a new copy."""
+        copy = self.run.work / "predictions-copy.parquet"
+        if item.entry.plugin == FIRST_PARTY or not self._copied or signature(copy) == self._copied:
+            return
+        copy.unlink(missing_ok=True)
+        raise PluginError("it wrote into the predictions, which are shared; work on frames that ctx.predictions gives")
+
+    def _accept(self, item: Planned, record: CheckRecord, result: CheckResult) -> None:
         """Take over what a check returned, or refuse all of it: ids owned and unique, findings on what exists."""
         check = item.entry.check
-        if not isinstance(result, CheckResult):
-            raise PluginError(f"run returned {type(result).__name__}, not a CheckResult")
-        result = CheckResult.model_validate(
-            result.model_dump()
-        )  # whatever was changed after construction is checked again
-        _refuse_unwritable(result)
         new: set[str] = set()
         for metric in result.metrics:
             self._name(metric, check, new)
             if metric.level is None and metric.method != "exact" and metric.value is not None:
-                metric.level = ctx.confidence
-        undeclared = [
-            name for name in sorted(new) if check.produces and not any(Pattern(p).matches(name) for p in check.produces)
-        ]
-        if undeclared:
+                metric.level = self.context.confidence
+        undeclared = [name for name in sorted(new) if not _declares(check.produces, name)]
+        for name in undeclared:
+            if owner := next((other for other, produces in self._declared.items() if _declares(produces, name)), None):
+                raise PluginError(f"it measured {name}, which is {owner}'s to measure")
+        if undeclared and check.produces:
             record.warnings.append(f"{undeclared[0]} is not among the addresses it says it produces")
+        artifacts = [self._keep_artifact(item.name, artifact) for artifact in result.artifacts]
         self._ids |= new
         record.metrics, record.findings = result.metrics, result.findings
-        record.tables, record.figures = result.tables, result.figures
-        record.artifacts = [self._keep_artifact(item.name, artifact, ctx) for artifact in result.artifacts]
+        record.tables, record.figures, record.artifacts = result.tables, result.figures, artifacts
 
     def _name(self, metric: Metric, check: type[Check], new: set[str]) -> None:
         metric.id = metric.address(check.prefix())
@@ -169,23 +222,24 @@ class Runner:
             raise PluginError(f"it measured {metric.id}, which another check has measured already")
         new.add(metric.id)
 
-    def _keep_artifact(self, name: str, artifact: Artifact, ctx: CheckContext) -> Artifact:
-        source = (ctx.workdir / artifact.path).resolve()
-        if not source.is_relative_to(ctx.workdir.resolve()) or not source.is_file():
+    def _keep_artifact(self, name: str, artifact: Artifact) -> Artifact:
+        workdir = self.run.workdir(name).resolve()
+        source = (workdir / artifact.path).resolve()
+        if not source.is_relative_to(workdir) or not source.is_file():
             raise PluginError(f"the artifact {artifact.path!r} is no file in the check's workdir")
-        kept = f"artifacts/{name}/{source.relative_to(ctx.workdir.resolve()).as_posix()}"
+        kept = f"artifacts/{name}/{source.relative_to(workdir).as_posix()}"
         target = self.run.folder / kept
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
         return artifact.model_copy(update={"path": kept})
 
 
-def _said(error: BaseException) -> str:
+def explained(error: BaseException) -> str:
     """An error in a line; of pydantic's reports only what is wrong, not the values nor where to read more."""
     from pydantic import ValidationError
 
     if not isinstance(error, ValidationError):
-        return f"{type(error).__name__}: {error}"
+        return str(error) if type(error) is PluginError else f"{type(error).__name__}: {error}"
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     said = [
         ": ".join(part for part in (".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) if part)
@@ -194,14 +248,58 @@ def _said(error: BaseException) -> str:
     return f"{error.title} is not valid: {'; '.join(said)}"
 
 
-def _refuse_unwritable(result: CheckResult) -> None:
-    """A value that no JSON can hold is this check's error now, not the record's when all is done."""
+def traceback_of() -> str:
+    """The traceback of the error that is being handled, without pydantic's advertisement."""
+    return _ADVERTISEMENT.sub("", traceback.format_exc(limit=-20))
+
+
+def encoded(result: Any) -> str:
+    """What a check returned, as JSON.
+
+    Raises
+    ------
+    PluginError
+        If it is no `CheckResult`, holds what no JSON can hold, or is larger than a report can be.
+    """
     from pydantic_core import PydanticSerializationError
 
+    if not isinstance(result, CheckResult):
+        raise PluginError(f"run returned {type(result).__name__}, not a CheckResult")
+    # whatever was changed after construction is checked again, here, where the traceback is the author's
+    result = CheckResult.model_validate(result.model_dump())
     try:
-        result.model_dump_json()
+        text: str = result.model_dump_json()
     except PydanticSerializationError as error:
         raise PluginError(f"its result cannot be written as JSON: {error}") from None
+    if len(text) > MOST_RESULT:
+        raise PluginError(
+            f"its result takes {len(text) >> 20:,} MB; {MOST_RESULT >> 20} MB are kept: write large things to ctx.workdir "
+            "and return them as artifacts"
+        )
+    return text
+
+
+def _declares(produces: Sequence[str], address: str) -> bool:
+    return any(Pattern(pattern).matches(address) for pattern in produces)
+
+
+def signature(path: Path) -> tuple[int, int, int] | None:
+    """Tells whether a file was written to, replaced or removed."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _way_out(item: Planned, reason: str) -> str:
+    """What a person can do about a check that failed, and whom to tell."""
+    plugin, leave = item.entry.plugin, f"leave it out with --exclude {item.name}"
+    missing = re.match(r"ModuleNotFoundError: No module named '([^']+)'", reason)
+    if missing:
+        return f"install {missing[1]}, which {plugin} needs, or {leave}; the other checks are not affected"
+    whom = "the authors of this repository's checks" if plugin == LOCAL else f"the authors of {plugin}"
+    return f"the other checks are not affected; report it to {whom}, or {leave}"
 
 
 def describe(item: Planned, run_seed: int) -> CheckRecord:
@@ -233,29 +331,3 @@ def _paragraph(doc: Sequence[str]) -> str:
     if len(doc) < 2 or "----" in doc[1]:
         return ""
     return re.sub(r"\s*\[\w+\]_|``", "", inspect.cleandoc("\n\n" + doc[1]).strip().replace("\n", " "))
-
-
-@contextmanager
-def captured(record: CheckRecord) -> Iterator[None]:
-    """Take what a check prints, warns and logs into its record, and seed the global generators it may use."""
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    root = logging.getLogger()
-    _seed_globals(record.seed or 0)
-    root.addHandler(handler)
-    try:
-        with warnings.catch_warnings(record=True) as caught, redirect_stdout(stream), redirect_stderr(stream):
-            warnings.simplefilter("default")
-            yield
-    finally:
-        root.removeHandler(handler)
-        record.output = clean(stream.getvalue())[:_MOST_OUTPUT]
-        said = dict.fromkeys(clean(f"{item.category.__name__}: {item.message}")[:500] for item in caught)
-        record.warnings += list(said)[:_MOST_WARNINGS]
-
-
-def _seed_globals(seed: int) -> None:
-    random.seed(seed)
-    for module, seeder in (("numpy.random", "seed"), ("torch", "manual_seed")):
-        if module in sys.modules:
-            getattr(sys.modules[module], seeder)(seed)

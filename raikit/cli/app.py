@@ -80,6 +80,9 @@ def init(data: Path, out: Path) -> int:
 @click.option("--select", multiple=True, metavar="NAME", help="Only this check or pillar; may be repeated.")
 @click.option("--exclude", multiple=True, metavar="NAME", help="Not this check or pillar; may be repeated.")
 @click.option("--all", "everything", is_flag=True, help="Slow checks too.")
+@click.option("--disable", multiple=True, metavar="PLUGIN", help="Do not load this plugin; may be repeated.")
+@click.option("--isolation", type=click.Choice(["process", "none"]), default="process", show_default=True,
+              help="Whether checks of other distributions run in processes of their own; none is for a debugger.")
 @_sets
 @_formats
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")

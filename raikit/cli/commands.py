@@ -122,6 +122,7 @@ def _regressions(run: Any, policy: Any, baseline: Path | None, no_baseline: bool
     """A stored run against a baseline: its checks compare, with the options that they had."""
     from raikit import regressions
     from raikit.baseline import policy_and_baseline, refuse_another_task
+    from raikit.isolation import Children
 
     policy, before = policy_and_baseline(
         policy, baseline, no_baseline, lambda problem: ConfigError(f"gate.regressions: {problem}")
@@ -130,10 +131,11 @@ def _regressions(run: Any, policy: Any, baseline: Path | None, no_baseline: bool
         return policy, []
     if before is not None:
         refuse_another_task(run, before)
-    return policy, regressions.judge(policy, run, before, _checks_of(run.record))
+    with Children({}) as children:
+        return policy, regressions.judge(policy, run, before, _checks_of(run.record, children))
 
 
-def _checks_of(record: Any) -> dict[str, Any]:
+def _checks_of(record: Any, children: Any) -> dict[str, Any]:
     """The installed checks that made a record, with their options; one that is gone compares by intervals."""
     from pydantic import ValidationError
 
@@ -144,7 +146,8 @@ def _checks_of(record: Any) -> dict[str, Any]:
         if check.name in installed:
             kind = installed[check.name].check
             try:
-                found[check.name] = kind(kind.Options.model_validate(check.options))
+                made = kind(kind.Options.model_validate(check.options))
+                found[check.name] = children.comparing(made, installed[check.name].plugin)
             except ValidationError:
                 continue  # options of another version
     return found
@@ -157,6 +160,7 @@ def compare(before: Path, after: Path, patterns: list[str], out: Path | None) ->
     from raikit.baseline import open_baseline, refuse_another_task
     from raikit.cli.show import show_changes
     from raikit.config.schema import GateConfig
+    from raikit.isolation import Children
     from raikit.plugins import discover
     from raikit.summary import compose
 
@@ -164,7 +168,8 @@ def compare(before: Path, after: Path, patterns: list[str], out: Path | None) ->
     refuse_another_task(new, old)
     asked = [{"metric": pattern, "margin": 0.0, "severity": "warn"} for pattern in patterns or ["*"]]
     policy = GateConfig.model_validate({"regressions": asked})
-    rows = regressions.judge(policy, new, old, _checks_of(new.record))
+    with Children({}) as children:
+        rows = regressions.judge(policy, new, old, _checks_of(new.record, children))
     if not any(row.value is not None for row in rows):
         raise ConfigError(f"no metric that both runs have matches {', '.join(patterns) or '*'}.")
     show_changes(new.record, old.record, rows, Console())

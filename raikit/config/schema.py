@@ -148,6 +148,11 @@ class ModelConfig(Section):
             raise ValueError("give either `train: {kind: fusion}` or `load: {kind: …}`")
         return self
 
+    @property
+    def is_table(self) -> bool:
+        """Whether the table holds the predictions, so that there is no model to ask."""
+        return self.load is not None and self.load.kind == "predictions"
+
 
 class RuleConfig(Section):
     """A limit that a metric's whole interval must keep."""
@@ -241,6 +246,7 @@ class PluginsConfig(Section):
     disable: Names = Field(default_factory=list, description="Entry points or distributions that are not loaded.")
     replaces: dict[str, str] = Field(default_factory=dict, description="First part of metric ids: distribution.")
     use: dict[str, str] = Field(default_factory=dict, description="Entry-point name: distribution, where two share it.")
+    timeout: float = Field(600, gt=0, description="Seconds that a check of another distribution may take.")
 
 
 class AuditConfig(Section):

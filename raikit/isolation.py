@@ -1,0 +1,244 @@
+"""Checks of other distributions run in a child process: a hang, an ``os._exit`` or a segfault costs that check only.
+
+One child for each distribution, started when the first of its checks runs and again after it died. `raikit.worker` is
+what runs in it. The child gets predictions in a copy of its own, the model and the data are opened there when a check
+asks for them, and only JSON comes back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any, Self
+
+from raikit.children import child_environment, end, ending
+from raikit.errors import PluginError
+from raikit.guard import MOST_OUTPUT, MOST_RESULT, shortened
+from raikit.plugins import FIRST_PARTY, LOCAL
+from raikit.worker import END_OF_OUTPUT
+
+if TYPE_CHECKING:
+    from raikit.check import Check
+    from raikit.regressions import Margins
+    from raikit.results import Comparison
+    from raikit.runs import RunView
+
+TIMEOUT = 600.0  # seconds for one check, unless the configuration says another number
+_LAST_WORDS = 2.0  # seconds for output that a child has written to arrive
+_CHUNK = 1 << 16
+
+
+class ChildError(PluginError):
+    """The child process is gone, or had to be ended."""
+
+
+@dataclass
+class Answer:
+    """What came back: an encoded result, or what went wrong."""
+
+    result: str | None = None
+    error: str | None = None
+    traceback: str | None = None
+    warnings: list[str] = field(default_factory=list)
+    output: str = ""
+
+
+class Child:
+    """The process of one distribution.
+
+    Parameters
+    ----------
+    setting : mapping
+        What `raikit.worker` needs to make contexts: ``distribution``, ``context``, ``config``, ``folder``, ``run``.
+    timeout : float
+        Seconds that a check may take.
+    """
+
+    def __init__(self, setting: Mapping[str, Any], timeout: float) -> None:
+        self._setting, self._timeout = setting, timeout
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        self._output = _Output()
+
+    def run(self, job: Mapping[str, Any], progress: Callable[[int, int], None] = lambda done, total: None) -> Answer:
+        """Do one job; whatever happens to the child is in the answer."""
+        self._output.clear()
+        try:
+            told = self._ask(job, progress)
+        except ChildError as error:
+            self.close()
+            return Answer(error=str(error), output=self._output.text())
+        self._output.complete.wait(_LAST_WORDS)
+        return Answer(**told, output=self._output.text())
+
+    def _ask(self, job: Mapping[str, Any], progress: Callable[[int, int], None]) -> dict[str, Any]:
+        until = time.monotonic() + self._timeout
+        try:
+            connection = self._connection or self._start()
+            connection.send_bytes(json.dumps(job).encode())
+            while True:
+                if not connection.poll(max(until - time.monotonic(), 0)):
+                    raise ChildError(f"it did not finish within {self._timeout:,.0f} seconds, so its process was ended")
+                told: dict[str, Any] = json.loads(connection.recv_bytes(2 * MOST_RESULT))
+                if "progress" not in told:
+                    return told
+                progress(*told["progress"])
+        except (EOFError, OSError):
+            raise ChildError(f"it ended the process that it ran in ({self._how_it_ended()})") from None
+
+    def _start(self) -> Connection:
+        ours, theirs = socket.socketpair()
+        self._process = subprocess.Popen(  # noqa: S603  # this very interpreter
+            [sys.executable, "-P", "-m", "raikit.worker", str(theirs.fileno())],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            pass_fds=[theirs.fileno()], env=child_environment(), start_new_session=True,
+        )  # fmt: skip
+        theirs.close()
+        self._output.read_from(self._process)
+        self._connection = Connection(ours.detach())
+        self._connection.send_bytes(
+            json.dumps({**self._setting, "path": list(sys.path), "environment": dict(os.environ)}).encode()
+        )
+        return self._connection
+
+    def _how_it_ended(self) -> str:
+        assert self._process is not None
+        try:
+            return ending(self._process.wait(_LAST_WORDS))
+        except subprocess.TimeoutExpired:
+            return "it closed its connection"
+
+    def close(self) -> None:
+        """End the process with all that it has started."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._process is not None:
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            end(self._process)
+            self._output.join()
+            self._process = None
+
+
+class Children:
+    """The processes of all distributions that take part, each started when it is needed; all end with the ``with`` block.
+
+    Parameters
+    ----------
+    setting : mapping
+        As for `Child`, without the distribution; empty if nothing but comparisons is asked for.
+    timeout : float
+    """
+
+    def __init__(self, setting: Mapping[str, Any], timeout: float = TIMEOUT) -> None:
+        self._setting, self._timeout = setting, timeout
+        self._children: dict[str, Child] = {}
+
+    def of(self, distribution: str) -> Child:
+        """The child of a distribution."""
+        if distribution not in self._children:
+            self._children[distribution] = Child({**self._setting, "distribution": distribution}, self._timeout)
+        return self._children[distribution]
+
+    def comparing(self, check: Check, distribution: str) -> Check | Comparing:
+        """A check that compares two runs in the process where it belongs."""
+        if distribution in (FIRST_PARTY, LOCAL) or check.compare is None:
+            return check
+        return Comparing(check.name, check.options.model_dump(mode="json"), self.of(distribution))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._children.values():
+            child.close()
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """What the regression gate needs of a check: its name, and `compare`, here in another process."""
+
+    name: str
+    options: Mapping[str, Any]
+    child: Child
+
+    def compare(self, candidate: RunView, baseline: RunView, margins: Margins) -> list[Comparison]:
+        """As `raikit.Check.compare`."""
+        from dataclasses import asdict
+
+        from raikit.results import Comparison
+
+        job = {
+            "check": self.name,
+            "options": dict(self.options),
+            "seed": 0,
+            "compare": {"candidate": _view(candidate), "baseline": _view(baseline), "margins": asdict(margins)},
+        }
+        answer = self.child.run(job)
+        if answer.error is not None:
+            raise RuntimeError(answer.error)
+        return [Comparison.model_validate(item) for item in json.loads(answer.result or "[]")]
+
+
+def _view(run: RunView) -> dict[str, Any]:
+    return {
+        "folder": str(run.folder.resolve()),
+        "record": run.record.model_dump(mode="json"),
+        "is_file": run.is_file,
+        "counts": [dict(cell) for cell in run.counts],
+    }
+
+
+class _Output:
+    """Reads all that a child prints, so that it never waits, and keeps the beginning."""
+
+    def __init__(self) -> None:
+        self.complete = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew, for the next check."""
+        with self._lock:
+            self._kept, self._dropped, self._tail = bytearray(), 0, b""
+        self.complete.clear()
+
+    def text(self) -> str:
+        """What was kept so far."""
+        with self._lock:
+            kept = bytes(self._kept).split(END_OF_OUTPUT[:8])[0].decode("utf-8", "replace")
+            return shortened(kept[:MOST_OUTPUT], max(self._dropped - len(END_OF_OUTPUT), 0))
+
+    def read_from(self, process: subprocess.Popen[bytes]) -> None:
+        """Read in a thread until the process and all that it has started have closed their output."""
+        self._thread = threading.Thread(target=self._drain, args=(process.stdout,), daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the last words of a process that has ended."""
+        if self._thread is not None:
+            self._thread.join(_LAST_WORDS)
+            self._thread = None
+
+    def _drain(self, stream: Any) -> None:
+        with stream:
+            while chunk := stream.read1(_CHUNK):
+                with self._lock:
+                    room = max(MOST_OUTPUT + len(END_OF_OUTPUT) - len(self._kept), 0)
+                    self._kept += chunk[:room]
+                    seen = self._tail + chunk
+                    self._tail = seen[-len(END_OF_OUTPUT) :]
+                    ended = END_OF_OUTPUT in seen
+                    self._dropped += len(chunk) - min(room, len(chunk))
+                if ended:
+                    self.complete.set()

@@ -1,0 +1,270 @@
+"""More than sixteen ways to be bad: each is named with whose fault it is and what to do, and changes no other number."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+from journey import numbers, record
+
+HEAD = '''
+import raikit
+
+raikit_api = 1
+
+
+class Odd(raikit.Check):
+    """Something odd."""
+
+    name = "odd.one"
+    pillar = "odd"
+    produces = ["odd.count"]
+
+    def run(self, ctx):
+        result = raikit.CheckResult(metrics=[raikit.Metric.exact("count", 1)])
+        {body}
+        return result
+
+
+class Even(Odd):
+    """Its well-behaved neighbour, which runs after it in the same distribution."""
+
+    name = "odd.two"
+    produces = ["odd.ends"]
+
+    def run(self, ctx):
+        import os, random
+        import numpy, torch
+        shares = [random.random(), float(numpy.random.random()), float(torch.rand(1)), ctx.rng.random()]
+        facts = ["ODD" in os.environ, os.path.exists("audit.yaml"), torch.get_default_dtype() == torch.float32]
+        return raikit.CheckResult(metrics=[raikit.Metric.exact("ends", sum(shares) + sum(facts))])
+
+
+@raikit.hookimpl
+def raikit_checks():
+    return [Odd, Even]
+'''
+GLOBAL_STATE = """
+        import os, random, warnings, torch
+        random.seed(1), torch.set_num_threads(2), torch.set_default_dtype(torch.float64)
+        warnings.simplefilter("error")
+        os.environ["ODD"] = "1"
+        os.chdir("/")
+"""
+# way: what `run` does; status of the check, what its reason or warning says, what its help says
+IN_RUN = {
+    "raises": ("1 / 0", "error", "ZeroDivisionError: division by zero", "report it to the authors of raikit-odd"),
+    "returns the wrong type": ("return 3", "error", "run returned int, not a CheckResult", "--exclude odd.one"),
+    "measures another's metric": (
+        'result = raikit.CheckResult(metrics=[raikit.Metric.exact("ends", 1)])',
+        "error", "it measured odd.ends, which is odd.two's to measure", "report it"),
+    "prints a gigabyte": ('[print("x" * 1_000_000) for _ in range(1000)]', "ok", "", ""),
+    "writes into the predictions": (
+        'ctx.predictions.frame().assign(score=0.0).to_parquet(ctx.predictions.path)',
+        "error", "it wrote into the predictions", "report it"),
+    "changes global state": (GLOBAL_STATE.strip(), "ok", "it changed the environment (ODD), the working directory", ""),
+    "prints": ('import os; print("hello"); os.write(2, b"from below"); import logging; logging.warning("logged")', "ok", "", ""),
+    "hangs": ("import time; time.sleep(1000)", "error", "did not finish within 3 seconds", "--exclude odd.one"),
+    "exits": ("import sys; sys.exit(0)", "error", "SystemExit: 0", "report it"),
+    "exits at once": ("import os; os._exit(0)", "error", "it ended the process that it ran in (exit code 0)", "report it"),
+    "segfaults": ("import ctypes; ctypes.string_at(0)", "error", "(SIGSEGV)", "report it"),
+    "lacks a dependency": ("import nowhere_to_be_found", "error", "No module named 'nowhere_to_be_found'",
+                           "install nowhere_to_be_found, which raikit-odd needs"),
+}  # fmt: skip
+# way: the module; status of the plugin, what its reason says
+AT_IMPORT = {
+    "raises at import": ("1 / 0", "error", "import failed: ZeroDivisionError"),
+    "exits at import": ("import sys; sys.exit(0)", "error", "import failed: SystemExit"),
+    "exits at once at import": ("import os; os._exit(0)", "error", "importing it ended the process (exit code 0)"),
+    "segfaults at import": ("import ctypes; ctypes.string_at(0)", "error", "importing it ended the process (SIGSEGV)"),
+    "lacks a dependency at import": ("import nowhere_to_be_found", "error", "No module named 'nowhere_to_be_found'"),
+    "is of an older API": ("raikit_api = 0", "incompatible", "plugin API 0, which is retired"),
+    "is of a newer API": ("raikit_api = 99", "incompatible", "plugin API 99; this raikit speaks 1"),
+    "misspells a hook": (
+        HEAD.replace("def raikit_checks", "def raikit_cheks").replace("{body}", "pass"), "error", "raikit_cheks"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def install(tmp_path):
+    """Put a distribution on the path of commands, by its module's text; the environment that sees it."""
+
+    def install(module, name="raikit-odd", point="odd"):
+        place = tmp_path / "site"
+        package = name.replace("-", "_")
+        info = place / f"{package}-1.0.dist-info"
+        info.mkdir(parents=True, exist_ok=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[raikit]\n{point} = {package}\n")
+        (place / f"{package}.py").write_text(module)
+        return {"PYTHONPATH": os.pathsep.join([str(place), *sys.path])}
+
+    return install
+
+
+@pytest.fixture
+def config(audit_yaml):
+    return audit_yaml(checks=None, plugins={"timeout": 3}, formats=["json", "html", "junit"])
+
+
+SELECT = ("--select", "performance.classification", "--select", "odd")
+
+
+def found(run, name):
+    return next(check for check in record(run)["checks"] if check["name"] == name)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """Numbers of the run in which nothing is bad, kept by the first test that made them."""
+    return {}
+
+
+@pytest.mark.parametrize("way", IN_RUN)
+def test_a_check_that(way, raikit, config, install, tmp_path, good):
+    body, status, said, way_out = IN_RUN[way]
+    if not good:
+        raikit("audit", config, "--out", "good", *SELECT, code=0, **install(HEAD.format(body="pass")))
+        good.update(numbers(tmp_path / "good"))
+    ran = raikit("audit", config, "--out", "run", *SELECT, code=0 if status == "ok" else 3, **install(HEAD.format(body=body)))
+    bad = found(tmp_path / "run", "odd.one")
+    assert (bad["status"], bad["plugin"]) == (status, "raikit-odd")
+    assert said in " ".join([bad["reason"] or "", *bad["warnings"]]), bad
+    assert way_out in (bad["help"] or "")
+    if status == "error":
+        report = (tmp_path / "run" / "report.html").read_text()
+        assert "raikit-odd" in report and "odd.one" in report and "odd.one" in ran.said
+        assert 'type="crash"' in (tmp_path / "run" / "junit.xml").read_text()
+    others = {name: metric for name, metric in numbers(tmp_path / "run").items() if name != "odd.count"}
+    expected = {name: metric for name, metric in good.items() if name != "odd.count"}
+    assert others == expected
+
+
+def test_what_a_child_prints_is_kept_in_its_row_and_not_on_the_terminal(raikit, config, install, tmp_path):
+    body = IN_RUN["prints"][0]
+    ran = raikit("audit", config, "--out", "run", *SELECT, code=0, **install(HEAD.format(body=body)))
+    output = found(tmp_path / "run", "odd.one")["output"]
+    assert "hello" in output and "from below" in output and "logged" in output
+    assert "hello" not in ran.said
+    assert found(tmp_path / "run", "odd.two")["output"] == ""
+
+
+def test_of_a_gigabyte_of_output_the_beginning_is_kept(raikit, config, install, tmp_path):
+    body = IN_RUN["prints a gigabyte"][0]
+    raikit("audit", config, "--out", "run", *SELECT, code=0, **install(HEAD.format(body=body)))
+    output = found(tmp_path / "run", "odd.one")["output"]
+    assert len(output) < 25_000
+    assert "more characters, which were not kept" in output
+    assert (tmp_path / "run" / "audit.json").stat().st_size < 2_000_000
+
+
+@pytest.mark.parametrize("way", AT_IMPORT)
+def test_a_plugin_that(way, raikit, config, install, tmp_path):
+    module, status, said = AT_IMPORT[way]
+    environment = install(module)
+    ran = raikit("audit", config, "--out", "run", "--select", "performance.classification", code=3, **environment)
+    plugin = next(plugin for plugin in record(tmp_path / "run")["plugins"] if plugin["name"] == "odd")
+    assert (plugin["status"], plugin["distribution"]) == (status, "raikit-odd")
+    assert said in plugin["reason"] and said in ran.said
+    assert "raikit-odd" in (tmp_path / "run" / "report.html").read_text()
+    raikit("audit", config, "--out", "without", "--select", "performance.classification", "--disable", "raikit-odd",
+           code=0, **environment)  # fmt: skip
+    assert numbers(tmp_path / "run") == numbers(tmp_path / "without")
+
+
+def test_two_distributions_with_one_entry_point_are_both_named_and_neither_is_loaded(raikit, config, install, tmp_path):
+    install(HEAD.format(body="pass"))
+    environment = install(HEAD.format(body="pass"), name="raikit-odder")
+    ran = raikit("audit", config, "--out", "run", "--select", "performance.classification", code=3, **environment)
+    assert "raikit-odd and raikit-odder both call an entry point 'odd'" in ran.said
+    assert not any(check["name"].startswith("odd") for check in record(tmp_path / "run")["checks"])
+    chosen = config.read_text() + "\n"
+    config.write_text(chosen.replace("plugins:\n", "plugins:\n  use: {odd: raikit-odder}\n"))
+    raikit("audit", config, "--out", "chosen", *SELECT, code=0, **environment)
+    assert found(tmp_path / "chosen", "odd.one")["plugin"] == "raikit-odder"
+
+
+@pytest.mark.parametrize("how", ["option", "configuration", "variable"])
+def test_a_plugin_can_be_disabled_by(how, raikit, config, install, tmp_path):
+    environment = install("1 / 0")
+    options = ["--disable", "odd"] if how == "option" else []
+    if how == "variable":
+        environment["RAIKIT_DISABLE_PLUGINS"] = "odd, not-installed-here"
+    if how == "configuration":
+        config.write_text(config.read_text().replace("plugins:\n", "plugins:\n  disable: [odd]\n"))
+    raikit("audit", config, "--out", "run", "--select", "performance.classification", *options, code=0, **environment)
+    plugin = next(plugin for plugin in record(tmp_path / "run")["plugins"] if plugin["name"] == "odd")
+    assert plugin["status"] == "disabled"
+
+
+def test_without_isolation_the_numbers_are_the_same(raikit, config, install, tmp_path):
+    environment = install(HEAD.format(body="pass"))
+    raikit("audit", config, "--out", "apart", *SELECT, code=0, **environment)
+    raikit("audit", config, "--out", "here", "--isolation", "none", *SELECT, code=0, **environment)
+    assert numbers(tmp_path / "apart") == numbers(tmp_path / "here")
+
+
+GRADIENT = """
+        import torch
+        assert torch.is_grad_enabled()
+        batch = next(iter(ctx.data.batches("test", 50)))
+        encoded = {name: part.requires_grad_() for name, part in ctx.model.encode(batch).items()}
+        ctx.model.forward(encoded)[:, 1].sum().backward()
+        total = float(sum(part.grad.abs().sum() for part in encoded.values()))
+        result = raikit.CheckResult(metrics=[raikit.Metric.exact("count", total)])
+"""
+
+
+@pytest.mark.long
+def test_a_trained_model_is_the_same_in_a_child(raikit, audit_yaml, install, tmp_path):
+    config = audit_yaml(
+        checks=None, formats=["json"], model={"train": {"kind": "fusion", "epochs": 1}},
+        data={"inputs": {"p": {"modality": "tabular", "columns": ["p"]}}, "split": {"validation": 0.1, "test": 0.3}},
+    )  # fmt: skip
+    environment = install(HEAD.format(body=GRADIENT.strip()))
+    raikit("audit", config, "--out", "apart", *SELECT, code=0, **environment)
+    raikit("audit", config, "--out", "here", "--isolation", "none", *SELECT, code=0, **environment)
+    apart, here = (numbers(tmp_path / name) for name in ("apart", "here"))
+    assert apart == here
+    assert apart["odd.count"]["value"] > 0
+
+
+COMPARES = """
+    def compare(self, candidate, baseline, margins):
+        import os
+        {body}
+        values = [run.record.find("odd.count").value for run in (baseline, candidate)]
+        told = dict(value=values[1] - values[0], low=0.0, high=2.0, p_value=0.001, margin=0.0, method="in another process")
+        return [raikit.Comparison(metric=address, **told) for address in margins.of]
+
+
+class Even("""
+
+
+def compares(body, value):
+    module = HEAD.replace("\n\nclass Even(", COMPARES.replace("{body}", body)).replace("{body}", "pass")
+    return module.replace('exact("count", 1)', f'exact("count", {value}, direction="lower")')
+
+
+@pytest.mark.parametrize("isolation", ["process", "none"])
+def test_two_runs_are_compared_by_the_check_that_measured_them(isolation, raikit, audit_yaml, install, tmp_path):
+    config = audit_yaml(checks=None, gate={"regressions": [{"metric": "odd.count", "margin": 0.0}]})
+    raikit("audit", config, "--out", "first", "--no-baseline", *SELECT, code=0, **install(compares("pass", 1)))
+    environment = install(compares("pass", 2))
+    options = ["--baseline", "first", "--isolation", isolation]
+    raikit("audit", config, "--out", "second", *options, *SELECT, code=1, **environment)
+    (rule,) = record(tmp_path / "second")["gate"]["rules"]
+    assert (rule["status"], rule["value"]) == ("fail", 1.0)
+    assert "in another process" in rule["reason"]
+    raikit("gate", "second", "--baseline", "first", code=1, **environment)
+
+
+def test_a_comparison_that_ends_its_process_is_no_pass(raikit, audit_yaml, install, tmp_path):
+    config = audit_yaml(checks=None, gate={"regressions": [{"metric": "odd.count", "margin": 0.0}]})
+    environment = install(compares("os._exit(0)", 1))
+    raikit("audit", config, "--out", "first", "--no-baseline", *SELECT, code=0, **environment)
+    ran = raikit("audit", config, "--out", "second", "--baseline", "first", *SELECT, code=3, **environment)
+    why = "odd.one crashed while comparing: RuntimeError: it ended the process that it ran in (exit code 0)"
+    assert why in record(tmp_path / "second")["gate"]["rules"][0]["reason"] and why in ran.said
+    assert why in raikit("gate", "second", "--baseline", "first", code=3, **environment).said

@@ -1,0 +1,114 @@
+import io
+import logging
+import os
+import random
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from raikit.guard import MOST_OUTPUT, Sink, captured, preserved, shortened
+
+
+def test_what_is_printed_warned_and_logged_is_collected():
+    stream = io.StringIO()
+    with captured(0, stream) as said:
+        print("printed")
+        logging.getLogger("somebody").warning("logged")
+        warnings.warn("twice", UserWarning, stacklevel=1)
+        warnings.warn("twice", UserWarning, stacklevel=1)
+    assert "printed" in stream.getvalue() and "logged" in stream.getvalue()
+    assert said == ["UserWarning: twice"]
+
+
+def test_global_generators_start_at_the_seed_and_are_put_back():
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
+    draws = []
+    for _ in range(2):
+        with captured(7, io.StringIO()):
+            draws.append((random.random(), np.random.random(), float(torch.rand(1))))
+    assert draws[0] == draws[1]
+    assert random.random() == random.Random(1).random()
+    assert np.random.random() == np.random.RandomState(1).random()
+    assert float(torch.rand(1)) == float(torch.rand(1, generator=torch.Generator().manual_seed(1)))
+
+
+def test_a_library_that_only_the_check_imports_is_seeded_too():
+    program = """
+import io, sys
+from raikit.guard import captured
+assert "numpy" not in sys.modules and "torch" not in sys.modules
+if sys.argv[1] == "before":
+    import numpy, torch
+with captured(7, io.StringIO()):
+    import numpy, torch
+    print(numpy.random.random(), float(torch.rand(1)), file=sys.__stdout__)
+"""
+    told = {
+        when: subprocess.run([sys.executable, "-c", program, when], capture_output=True, text=True, check=True).stdout
+        for when in ("before", "after")
+    }
+    assert told["before"] == told["after"] != ""
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda: os.environ.update(RAIKIT_TEST="1"), "the environment (RAIKIT_TEST)"),
+        (lambda: os.environ.pop("PATH"), "the environment (PATH)"),
+        (lambda: os.chdir("/"), "the working directory"),
+        (lambda: torch.set_default_dtype(torch.float64), "torch's default dtype"),
+        (lambda: torch.set_num_threads(torch.get_num_threads() + 1), "torch's number of threads"),
+        (lambda: torch.set_grad_enabled(False), "torch's gradient mode"),
+    ],
+)
+def test_what_is_changed_is_put_back_and_named(change, named):
+    before = dict(os.environ), os.getcwd(), torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
+    with captured(0, io.StringIO()) as said:
+        change()
+    assert said == [f"it changed {named} and left it so; what was there before has been put back"]
+    after = dict(os.environ), os.getcwd(), torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
+    assert before == after
+
+
+def test_it_is_put_back_also_if_the_code_raises():
+    def raises():
+        with captured(0, io.StringIO()):
+            os.environ["RAIKIT_TEST"] = "1"
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        raises()
+    assert "RAIKIT_TEST" not in os.environ
+
+
+def test_filters_and_import_paths_are_put_back_in_silence():
+    filters, path = list(warnings.filters), list(sys.path)
+    with captured(0, io.StringIO()) as said:
+        warnings.simplefilter("error")
+        sys.path.insert(0, "/nowhere")
+    assert said == []
+    assert (list(warnings.filters), sys.path) == (filters, path)
+
+
+def test_an_import_prints_nothing_on_stdout(capsys):
+    with preserved():
+        print("hello")
+        os.environ["RAIKIT_TEST"] = "1"
+    assert capsys.readouterr() == ("", "hello\n")
+    assert "RAIKIT_TEST" not in os.environ
+
+
+def test_a_sink_keeps_the_beginning_and_counts_the_rest():
+    sink = Sink()
+    for _ in range(100):
+        assert sink.write("x" * 1000) == 1000
+    sink.close()
+    sink.write("y")
+    kept = sink.getvalue()
+    assert kept == "x" * MOST_OUTPUT
+    assert shortened(kept, sink.dropped).endswith("\n… and 80,001 more characters, which were not kept")
+    assert shortened("all", 0) == "all"

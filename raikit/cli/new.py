@@ -14,12 +14,12 @@ def new(name: str, kind: str, out: Path | None) -> int:
 
     folder = write_package(name, kind, out)
     say, names = Console().result, names_of(name)
-    here = shlex.quote(folder.as_posix() if folder.is_absolute() else f"./{folder.as_posix()}")
+    here = folder.as_posix() if folder.is_absolute() else f"./{folder.as_posix()}"
     say(f"Wrote {folder}: the package {names.distribution} with {KINDS[kind]}, its tests and an example.")
     say("To see it in a report:")
-    say(f"  pip install -e {here}")
-    say(f"  raikit audit {here}/example/audit.yaml")
+    say(f"  pip install -e {shlex.quote(here)}")
+    say(f"  raikit audit {shlex.quote(f'{here}/example/audit.yaml')}")
     say("To test it:")
-    say(f"  pip install -e {here}'[test]'")
-    say(f"  pytest {here}")
+    say(f"  pip install -e {shlex.quote(f'{here}[test]')}")
+    say(f"  pytest {shlex.quote(here)}")
     return 0

@@ -43,7 +43,7 @@ def test_it_counts_the_rules_that_hold():
 
 def test_a_hostile_answer_stays_text(tmp_path):
     hostile = '</title><script>alert("x")</script>'
-    svg, _ = write(record(summary={"answer": hostile}), tmp_path)
+    svg, _ = write(record(summary={"answer": f"\0\x1b\ud800{hostile}"}), tmp_path)
     root = ElementTree.parse(svg).getroot()
-    assert root.find(f"{SPACE}title").text == f"example: {hostile}"
+    assert root.find(f"{SPACE}title").text == f"example:    {hostile}"
     assert root.find(f".//{SPACE}script") is None

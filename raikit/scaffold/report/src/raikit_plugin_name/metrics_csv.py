@@ -43,7 +43,8 @@ def write(record: raikit.Record, folder: Path) -> list[Path]:
     """
     path = folder / "plugin_name.csv"
     partial = path.with_suffix(".partial")  # nobody ever reads half of it
-    with partial.open("w", encoding="utf-8", newline="") as stream:
+    # what UTF-8 cannot hold (half a surrogate pair) becomes a question mark
+    with partial.open("w", encoding="utf-8", errors="replace", newline="") as stream:
         table = csv.DictWriter(stream, COLUMNS)
         table.writeheader()
         table.writerows(rows(record))

@@ -80,10 +80,15 @@ def draw(label: str, message: str, colour: str, title: str) -> str:
         colour=colour,
         label_length=label_length,
         message_length=message_length,
-        label=escape(label),
-        message=escape(message),
-        title=escape(title),
+        label=inert(label),
+        message=inert(message),
+        title=inert(title),
     )
+
+
+def inert(text: str) -> str:
+    """Text that stays text, without the characters that no XML can hold."""
+    return escape("".join(letter if letter.isprintable() else " " for letter in text))
 
 
 def _write(path: Path, text: str) -> Path:

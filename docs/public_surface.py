@@ -6,6 +6,7 @@ what differs from ``reference/public-surface-released.txt`` (the surface that us
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import re
@@ -99,14 +100,25 @@ def class_lines(name: str, kind: type) -> Iterator[Line]:
     for base in bases:
         for attribute, annotation in inspect.get_annotations(base).items():
             if not attribute.startswith("_") and attribute not in seen:
-                has_default = attribute in vars(base) and not issubclass(base, tuple)  # a named tuple keeps its getters there
-                default = f" = {default_text(vars(base)[attribute])}" if has_default else ""
-                seen[attribute] = f": {type_text(annotation)}{default}"
+                default = default_of(base, attribute)
+                seen[attribute] = f": {type_text(annotation)}" + ("" if default is _NONE else f" = {default_text(default)}")
         for attribute, value in vars(base).items():
             if not attribute.startswith("_") and attribute not in seen and attribute != "model_config":
                 seen[attribute] = attribute_text(value)
     for attribute in sorted(seen):
         yield f"{name}.{attribute}", seen[attribute]
+
+
+_NONE = object()
+
+
+def default_of(kind: type, attribute: str) -> Any:
+    """What an attribute is if nobody says; `_NONE` if somebody must, or if it is made for each object."""
+    if dataclasses.is_dataclass(kind):
+        by_name = {field.name: field.default for field in dataclasses.fields(kind)}
+        if attribute in by_name:  # not the class's own attribute: that may be a descriptor
+            return _NONE if by_name[attribute] is dataclasses.MISSING else by_name[attribute]
+    return _NONE if issubclass(kind, tuple) else vars(kind).get(attribute, _NONE)  # a named tuple keeps getters there
 
 
 def attribute_text(value: Any) -> str:
@@ -286,7 +298,8 @@ def _parents(name: str) -> list[str]:
 def unannounced(names: list[str], changelog: str) -> list[str]:
     """Those names that the section of CHANGELOG.md for what is unreleased does not have in backticks."""
     section = re.search(r"^## [^\n]*unreleased.*?(?=^## |\Z)", changelog, re.DOTALL | re.MULTILINE | re.IGNORECASE)
-    said = set(re.findall(r"`([^`\n]+)`", section[0])) if section else set()
+    spans = re.findall(r"`([^`\n]+)`", section[0]) if section else []
+    said = {re.sub(r"( [A-Z][A-Z|.]*)+$", "", span) for span in spans}  # `raikit plugins new NAME` names a command
     return [name for name in names if name not in said]
 
 

@@ -75,3 +75,17 @@ def own_tests(site):
 def repository(site):
     """A checkout, for ``git add``."""
     subprocess.run(["git", "init", "--quiet"], cwd=site.folder, check=True)
+
+
+def environment(site):
+    """An environment of the reader's own, in which raikit is installed: what it installs stays in it."""
+    import sys
+    import sysconfig
+
+    home = site.folder.parent / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True)
+    packages = next((home / "lib").glob("python*/site-packages"))
+    theirs = sysconfig.get_path("purelib")
+    (packages / "raikit.pth").write_text(f"import site; site.addsitedir({theirs!r})\n")
+    for tool in (site.folder.parent / "tools").iterdir():
+        tool.write_text(tool.read_text().replace(sys.executable, str(home / "bin" / "python")))

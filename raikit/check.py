@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from raikit.errors import PluginError
 from raikit.results import CheckResult, Comparison, Metric
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ class Requires:
         Splits that must hold rows.
     min_rows : int
         Fewest rows in the audited split.
+
+    Raises
+    ------
+    PluginError
+        If one of the sets is a text.
     """
 
     columns: frozenset[str] | set[str] = frozenset()
@@ -56,6 +62,13 @@ class Requires:
     tasks: frozenset[str] | set[str] = frozenset()
     splits: frozenset[str] | set[str] = frozenset()
     min_rows: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("columns", "capabilities", "modalities", "tasks", "splits"):
+            asked = getattr(self, name)
+            if isinstance(asked, str):  # a text is a set of its letters, none of which anything has
+                raise PluginError(f"Requires: {name} is a set, {{{asked!r}}}, not the text {asked!r}.")
+            object.__setattr__(self, name, frozenset(asked))
 
 
 @dataclass(frozen=True)

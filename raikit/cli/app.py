@@ -190,7 +190,7 @@ def plugins(context: click.Context) -> int:
 
 
 @plugins.command("list")
-@click.option("--load", is_flag=True, help="Import them: checks, hooks, errors.")
+@click.option("--load", is_flag=True, help="Import them: API version, hooks, checks, errors.")
 def plugins_list(load: bool) -> int:
     """List installed plugins, from metadata alone unless --load."""
     from raikit.cli import plugin_commands
@@ -201,7 +201,7 @@ def plugins_list(load: bool) -> int:
 @plugins.command("info")
 @click.argument("name")
 def plugins_info(name: str) -> int:
-    """Describe a check, or all of a pillar: what it needs, measures and can be asked."""
+    """Describe a check, a pillar or a plugin: what it needs, measures and can be asked."""
     from raikit.cli import plugin_commands
 
     return plugin_commands.info(name)
@@ -218,6 +218,15 @@ def plugins_new(name: str, kind: str, out: Path | None) -> int:
     from raikit.cli.new import new
 
     return new(name, kind, out)
+
+
+@plugins.command("check")
+@click.argument("plugin", metavar="PATH|NAME")
+def plugins_check(plugin: str) -> int:
+    """Try whether a plugin keeps the contract: a file of checks, or an entry point's name. 0 if it does, else 1."""
+    from raikit.cli import plugin_commands
+
+    return plugin_commands.check(plugin)
 
 
 @app.command()

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 from raikit.console import Console
 from raikit.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from pydantic.fields import FieldInfo
+
+    from raikit.check import CheckOptions
+    from raikit.plugins import CheckEntry, Registry
+    from raikit.record import PluginRecord
+
+# constraints of pydantic's fields as a person writes them
+_BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "at least", "max_length": "at most", "multiple_of": "times"}
 
 
 def list_installed() -> int:
@@ -16,57 +32,170 @@ def list_installed() -> int:
 
 
 def list_loaded() -> int:
-    """Import every plugin: API, checks, and what is wrong with it."""
+    """Import every plugin: API version, hooks, checks, and what is wrong with it."""
     from raikit.plugins import discover
 
     registry = discover()
-    rows: list[tuple[str, ...]] = [("plugin", "distribution", "version", "status", "brings")]
-    for plugin in registry.plugins:
-        brings = plugin.reason or ", ".join(plugin.checks) or ", ".join(plugin.hooks)
-        rows.append((plugin.name, plugin.distribution, plugin.version, plugin.status, brings))
-    _columns(rows)
-    for entry in [*registry.checks.values(), *registry.broken]:
-        if entry.problem:
-            Console().result(f"{entry.name} of {entry.plugin}: {entry.problem}")
+    rows = [("plugin", "distribution", "version", "api", "status", "hooks")] + [
+        (plugin.name, plugin.distribution, plugin.version, _api(plugin), plugin.status, ", ".join(plugin.hooks))
+        for plugin in registry.plugins
+    ]
+    head, *lines = _aligned(rows)
+    Console().result(head)
+    for plugin, line in zip(registry.plugins, lines, strict=True):
+        Console().result(line)
+        for name in plugin.checks:
+            Console().result(f"    {_line(registry, name, plugin)}")
+        if plugin.reason:
+            Console().result(f"    {plugin.reason}")
     return 0
 
 
+def _line(registry: Registry, name: str, plugin: PluginRecord) -> str:
+    """A check in a line: its name and cost, or what keeps it from running."""
+    entries = [*registry.checks.values(), *registry.broken]
+    entry = next(entry for entry in entries if (entry.name, entry.plugin) == (name, plugin.distribution))
+    return f"{name}: {entry.problem}" if entry.problem else f"{name} ({entry.check.cost})"
+
+
+def _api(plugin: PluginRecord) -> str:
+    """The version of the plugin API that a loaded plugin says; a dash where nothing was loaded or it says none."""
+    return str(getattr(_loaded(plugin), "raikit_api", "-"))
+
+
+def _loaded(plugin: PluginRecord) -> Any:
+    """What a plugin's entry point gave; None if it was not imported."""
+    import sys
+
+    point = _point(plugin)
+    module = sys.modules.get(point.module) if point else None
+    for attribute in point.attr.split(".") if point and point.attr and module else ():
+        module = getattr(module, attribute, None)
+    return module
+
+
+def _point(plugin: PluginRecord) -> EntryPoint | None:
+    from raikit.plugins import distribution, installed
+
+    return next((p for p in installed() if (p.name, distribution(p)) == (plugin.name, plugin.distribution)), None)
+
+
 def info(name: str) -> int:
-    """One check, or all of a pillar: what it is, needs, measures and can be asked."""
+    """A check, all of a pillar, or a plugin with all that it brings: what each is, needs, measures and can be asked."""
     from raikit.plugins import discover
 
     registry = discover()
-    found = [entry for entry in registry.checks.values() if name in (entry.name, entry.check.pillar)]
-    if not found:
-        known = [*registry.pillars, *registry.checks]
-        raise ConfigError(f"no check or pillar is called {name!r}.{nearest(name, known)}")
-    for entry in found:
+    plugins = [plugin for plugin in registry.plugins if name in (plugin.name, plugin.distribution)]
+    checks = [entry for entry in registry.checks.values() if name in (entry.name, entry.check.pillar)]
+    if not plugins and not checks:
+        known = [*registry.pillars, *registry.checks, *(plugin.name for plugin in registry.plugins)]
+        raise ConfigError(f"no check, pillar or plugin is called {name!r}.{nearest(name, known)}")
+    for plugin in plugins:
+        _describe_plugin(plugin)
+        brought = [registry.checks[check] for check in plugin.checks if check in registry.checks]
+        checks += [entry for entry in brought if entry.plugin == plugin.distribution and entry not in checks]
+    for entry in checks:
         _describe(entry)
     return 0
 
 
-def _describe(entry: object) -> None:
-    import inspect
-
-    from raikit.plugins import CheckEntry
-
-    assert isinstance(entry, CheckEntry)
-    say, check = Console().result, entry.check
-    say(f"{check.name}  ({entry.plugin} {entry.plugin_version}, {check.pillar}, {check.cost})")
-    say(inspect.cleandoc(check.__doc__ or "(no description)"))
-    needs = {
-        key: sorted(value)
-        for key, value in vars(check.requires).items()
-        if isinstance(value, set | frozenset) and value
-    }
-    say(f"needs     {', '.join(f'{key}: {chr(32).join(value)}' for key, value in needs.items()) or 'nothing'}")
-    say(f"measures  {', '.join(check.produces) or check.prefix() + '.*'}")
-    for option, field in check.Options.model_fields.items():
-        say(f"option    {option} = {field.get_default(call_default_factory=True)!r}  {field.description or ''}")
+def _describe_plugin(plugin: PluginRecord) -> None:
+    say, loaded, point = Console().result, _loaded(plugin), _point(plugin)
+    say(f"{plugin.name}  ({plugin.distribution} {plugin.version}, module {point.value if point else '-'}, {plugin.status})")
+    if plugin.reason:
+        say(plugin.reason)
+    if loaded is not None and loaded.__doc__:
+        say(inspect.cleandoc(loaded.__doc__))
+    _row("api", _api(plugin))
+    _row("hooks", ", ".join(plugin.hooks) or "none")
+    _row("checks", ", ".join(plugin.checks) or "none")
+    if plugin.status == "ok":
+        for hook, what in (("raikit_report_formats", "format"), ("raikit_model_loaders", "loader")):
+            for name, function in _brought(loaded, hook).items():
+                _row(what, f"{name}  {_first_line(function)}".rstrip())
     say()
 
 
-def _columns(rows: list[tuple[str, ...]]) -> None:
+def _brought(plugin: Any, hook: str) -> Mapping[str, Any]:
+    function = getattr(plugin, hook, None)
+    return function() if callable(function) else {}
+
+
+def _first_line(documented: Any) -> str:
+    return (inspect.getdoc(documented) or "").split("\n", 1)[0]
+
+
+def _describe(entry: CheckEntry) -> None:
+    say, check = Console().result, entry.check
+    say(f"{check.name}  ({entry.plugin} {entry.plugin_version}, {check.pillar}, {check.cost})")
+    if entry.problem:
+        say(entry.problem)
+    say(inspect.cleandoc(check.__doc__ or "(no description)"))
+    _row("needs", _needs(check.requires) or "nothing")
+    _row("measures", ", ".join(map(str, check.produces)) or f"{check.prefix()}.*")
+    for name, field in check.Options.model_fields.items():
+        _row("option", f"{name}: {_type(field)} = {_default(field)}")
+        _row("", f"{field.description or '(no description)'}{_bounds(check.Options, name)}")
+    say()
+
+
+def _needs(requires: Any) -> str:
+    sets = {name: sorted(value) for name, value in vars(requires).items() if isinstance(value, set | frozenset) and value}
+    said = [f"{name}: {' '.join(value)}" for name, value in sets.items()]
+    return ", ".join([*said, f"at least {requires.min_rows:,} rows"] if requires.min_rows > 1 else said)
+
+
+def _type(field: FieldInfo) -> str:
+    """The type as the class has it written: ``Literal['auto', 'test']``, ``tuple[float, ...]``, ``int | None``."""
+    return inspect.formatannotation(field.annotation)
+
+
+def _default(field: FieldInfo) -> str:
+    return "(required)" if field.is_required() else repr(field.get_default(call_default_factory=True))
+
+
+def _bounds(options: type[CheckOptions], name: str) -> str:
+    """What the field allows, after its description: `` (≥ 1, ≤ 5)``."""
+    bounds = [
+        f"{sign}\N{NO-BREAK SPACE}{getattr(item, key)}"
+        for item in options.model_fields[name].metadata
+        for key, sign in _BOUNDS.items()
+        if getattr(item, key, None) is not None
+    ]
+    return f" ({', '.join(bounds)})" if bounds else ""
+
+
+def _row(head: str, text: str) -> None:
+    """A fact under its heading, wrapped."""
+    import textwrap
+
+    hang = " " * 10
+    lines = textwrap.wrap(text, 100, break_long_words=False, break_on_hyphens=False, subsequent_indent=hang, initial_indent=hang)
+    Console().result(f"{head:<10}{''.join(lines[:1])[10:]}".rstrip())
+    for line in lines[1:]:
+        Console().result(line)
+
+
+def check(written: str) -> int:
+    """Try every rule of the contract on a plugin: the table, and 1 if a rule is broken."""
+    from raikit.testing.contract import conformance, table
+    from raikit.testing.contract.subject import path_or_name
+
+    found = conformance(path_or_name(written))
+    broken = sum(one.status == "failed" for one in found)
+    untried = sum(one.status == "not applicable" for one in found)
+    say = Console().result
+    say(table(found))
+    said = f"{broken} of {len(found)} rules are broken" if broken else f"no rule of {len(found)} is broken"
+    say(f"{said}; {untried} not applicable." if untried else f"{said}.")
+    return 1 if broken else 0
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> None:
+    for line in _aligned(rows):
+        Console().result(line)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    for row in rows:
-        Console().result("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

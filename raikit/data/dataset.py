@@ -22,6 +22,7 @@ from raikit.data.media import MediaError
 from raikit.data.roles import (
     Error,
     Input,
+    Key,
     clusters_of,
     columns_of,
     ids_of,
@@ -31,9 +32,9 @@ from raikit.data.roles import (
     targets_of,
     weights_of,
 )
-from raikit.data.tables import Rows, column_names, fingerprint, read_table, shown
+from raikit.data.tables import Rows, column_names, fingerprint, fingerprint_of_table, read_table, shown
 from raikit.data.target import Target, target_of
-from raikit.errors import DataError, listed, nearest
+from raikit.errors import ConfigError, DataError, RaikitError, listed, nearest
 from raikit.record import DataRecord, InputRecord
 
 
@@ -88,6 +89,7 @@ class Dataset:
     audited_split: str = splits.TEST
     _numbers: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)  # the target as a model has it
     _rows: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64), repr=False)  # places in the file
+    _in_memory: bool = field(default=False, repr=False)  # there is no file at `path`
 
     @classmethod
     def open(
@@ -138,6 +140,42 @@ class Dataset:
         table = read_table(path, wanted)
         return _Opening(config, path, table, error, seed, trains, needs_inputs, list(extra_columns)).dataset()
 
+    @classmethod
+    def of(
+        cls, table: pd.DataFrame, config: DataConfig, *, name: str = "table", folder: Path | None = None, seed: int = 0
+    ) -> Dataset:
+        """Give the columns of a table in memory their roles, as `open` does with a file's.
+
+        Parameters
+        ----------
+        table : DataFrame
+            Its own columns are left alone; media are encoded bytes (PNG, WAV …) or paths below `folder`.
+        config : DataConfig
+            Its `path` names no file and is only written into the record.
+        name : str
+            What messages call the table.
+        folder : Path, optional
+            What paths of media are relative to; absent: the working folder.
+        seed : int
+            Splits are drawn from it.
+
+        Raises
+        ------
+        ConfigError, DataError
+            As `open`, with the key alone, since there is no file whose line could be named.
+
+        Examples
+        --------
+        >>> table = pd.DataFrame({"y": [0, 1, 1, 0], "sex": ["F", "M", "F", "M"]})
+        >>> Dataset.of(table, DataConfig(path="(memory)", target="y", sensitive=["sex"])).size("test")
+        4
+        """
+        columns = columns_of(config, (), list(map(str, table.columns)), name, _error_of_key)
+        path = (folder or Path()) / name
+        kept = table[columns].reset_index(drop=True).copy()
+        opening = _Opening(config, path, kept, _error_of_key, seed, False, bool(config.inputs), [], in_memory=True)
+        return opening.dataset()
+
     @property
     def task_guessed(self) -> bool:
         """Whether the task was read off the target because the configuration does not say it."""
@@ -155,8 +193,8 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the table's file."""
-        return fingerprint(self.path)
+        """SHA-256 of the table's file; of a table in memory, over its names and cells."""
+        return fingerprint_of_table(self.table) if self._in_memory else fingerprint(self.path)
 
     @cached_property
     def media_fingerprint(self) -> str | None:
@@ -322,6 +360,11 @@ class Dataset:
             raise DataError(f"{self.where(row)}: {item.columns[0]}: {problem}; {SKIP_HINT}.") from None
 
 
+def _error_of_key(key: Key, problem: str) -> RaikitError:
+    """A table in memory has no audit.yaml around it: the key alone says what is meant."""
+    return ConfigError(f"{'.'.join(map(str, key))}: {problem}")
+
+
 @dataclass
 class _Opening:
     """What is known while a table gets its roles."""
@@ -334,6 +377,7 @@ class _Opening:
     trains: bool
     needs_inputs: bool
     extra: list[str]
+    in_memory: bool = False
 
     def dataset(self) -> Dataset:
         """Roles for all rows first, so that leaving rows out changes nothing about the others."""
@@ -369,6 +413,7 @@ class _Opening:
             overlap=splits.overlap(roles["split"].to_numpy(), {name: roles[name] for name in config.cluster}),
             _numbers=target.numbers[kept],
             _rows=kept,
+            _in_memory=self.in_memory,
         )
         self._refuse_hopeless(data)
         return data

@@ -118,6 +118,16 @@ def fingerprint(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def fingerprint_of_table(table: pd.DataFrame) -> str:
+    """SHA-256 over a table in memory: its names and types, then its cells."""
+    from pandas.util import hash_pandas_object
+
+    digest = hashlib.sha256(json.dumps([(str(name), str(table[name].dtype)) for name in table]).encode())
+    for name in table:  # one column at a time, so that two that change places differ
+        digest.update(hash_pandas_object(table[name], index=False).to_numpy().tobytes())
+    return digest.hexdigest()
+
+
 @dataclass(frozen=True)
 class Rows:
     """How the rows of a table are called in a message.

@@ -54,13 +54,13 @@ def test_every_number_has_an_interval_or_a_reason_and_counts_clusters(demo):
 def test_intervals_of_rows_alone_would_be_far_too_narrow_here(demo):
     """Thousands of rows hold twelve voices: what a group of three voices says is no more than three voices say."""
     from raikit import load_run
-    from raikit.testing import context, run_check
+    from raikit.testing import result_of, table_context
     from raikit_fairness.check import Groups
 
     table = load_run(demo[0] / "run").predictions.frame()
     widths = []
     for cluster in ((), ("picture", "speaker")):
-        found = run_check(Groups, context(table, sensitive=["accent"], cluster=cluster, classes=[0, 1]), draws=1000)
+        found = result_of(Groups, table_context(table, sensitive=["accent"], cluster=cluster, classes=[0, 1]), draws=1000)
         rate = [metric for metric in found.metrics if metric.name == "selection_rate" and metric.group["accent"]]
         widths.append(sum(metric.high - metric.low for metric in rate))
     assert widths[1] > 1.15 * widths[0]

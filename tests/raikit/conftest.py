@@ -13,7 +13,7 @@ from raikit.plugins import CheckEntry
 from raikit.runner import Runner
 from raikit.runs import RunDirectory
 from raikit.selection import Planned
-from raikit.testing import context
+from raikit.testing import table_context
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def run_checks(tmp_path):
         table = table if table is not None else pd.DataFrame({"target": [0, 1], "prediction": [0, 1]})
         run = RunDirectory(folder, resume)
         run.open()
-        runner = Runner(run, context(table, folder=tmp_path / "context", **roles), frozenset({"labels"}), 0, _quiet)
+        runner = Runner(run, table_context(table, folder=tmp_path / "context", **roles), frozenset({"labels"}), 0, _quiet)
         planned = [Planned(CheckEntry(check, "third-party", "1.0"), check.Options()) for check in checks]
         try:
             return runner.run_all(planned)

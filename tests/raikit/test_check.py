@@ -1,8 +1,20 @@
-"""The contract of a check, as whoever reads or documents it sees it."""
+"""The contract of a check, as whoever writes, reads or documents one sees it."""
 
 import inspect
 
-from raikit import CheckContext
+import pytest
+
+from raikit import CheckContext, PluginError, Requires
+
+
+def test_what_is_required_may_be_any_collection_of_names():
+    assert Requires(columns=["target"], tasks=("binary",)).columns == frozenset({"target"})
+
+
+@pytest.mark.parametrize("name", ["columns", "capabilities", "modalities", "tasks", "splits"])
+def test_a_text_in_place_of_a_set_is_refused_when_the_class_is_made(name):
+    with pytest.raises(PluginError, match=f"{name} is a set, {{'scores'}}, not the text"):
+        Requires(**{name: "scores"})
 
 
 def test_the_class_of_a_context_can_be_inspected():

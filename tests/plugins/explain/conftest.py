@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import raikit
-from raikit.testing import context
+from raikit.testing import table_context
 
 WORDS = ["alpha", "beta", "gamma", "delta", "epsilon"]
 EVERYTHING = {"photo": "image", "note": "text", "voice": "audio", "facts": "tabular"}
@@ -159,7 +159,7 @@ def make_context(tmp_path):
             table["patient"] = [f"p{number % clusters}" for number in range(rows)]
         if weight is not None:
             table["w"] = weight
-        return context(table, task=task, model=model, data=data, classes=list(model.classes),
+        return table_context(table, task=task, model=model, data=data, classes=list(model.classes),
                        positive=model.classes[-1] if task == "binary" else None, folder=tmp_path,
                        cluster=["patient"] if clusters else (), weight=None if weight is None else "w")
 

@@ -12,7 +12,7 @@ import torch
 
 import raikit
 from raikit import address
-from raikit.testing import run_check
+from raikit.testing import result_of
 from raikit_explain.check import Attributions
 
 from .conftest import bent
@@ -24,7 +24,7 @@ def _value(result, metric, **args):
 
 @pytest.fixture
 def result(tiny_model, make_context):
-    return run_check(Attributions, make_context(tiny_model(), rows=80, clusters=30), rows=32, examples=0)
+    return result_of(Attributions, make_context(tiny_model(), rows=80, clusters=30), rows=32, examples=0)
 
 
 def test_every_metric_was_announced_and_has_its_value_within_its_interval(result):
@@ -44,7 +44,7 @@ def test_shares_of_all_inputs_add_up_to_one(result):
 
 def test_the_evidence_gives_the_shares_again(tiny_model, make_context):
     ctx = make_context(tiny_model(), rows=40)
-    result = run_check(Attributions, ctx, rows=40, examples=0)
+    result = result_of(Attributions, ctx, rows=40, examples=0)
     rows = pd.read_parquet(ctx.workdir / result.artifacts[0].path)
     for way, metric in (("gradients", "modality_share"), ("shapley", "modality_shapley")):
         parts = rows[[f"{way}.{name}" for name in ("photo", "note", "voice", "facts")]].abs()
@@ -56,7 +56,7 @@ def test_the_evidence_gives_the_shares_again(tiny_model, make_context):
 
 
 def test_the_same_seed_gives_the_same_record(tiny_model, make_context):
-    made = [run_check(Attributions, make_context(tiny_model(), rows=60), rows=16, examples=3).model_dump_json() for _ in range(2)]
+    made = [result_of(Attributions, make_context(tiny_model(), rows=60), rows=16, examples=3).model_dump_json() for _ in range(2)]
     assert made[0] == made[1]
 
 
@@ -66,7 +66,7 @@ def test_removing_an_input_costs_what_it_costs(tiny_model, make_context):
         return torch.stack([torch.zeros_like(value), value], dim=1)
 
     model = tiny_model({"note": "text", "facts": "tabular"}, logits=logits)
-    result = run_check(Attributions, make_context(model, rows=40), rows=40, examples=0)
+    result = result_of(Attributions, make_context(model, rows=40), rows=40, examples=0)
     sigmoid = 1 / (1 + np.exp(-3.0))
     note = _value(result, "modality_removal", input="note")
     assert note.value == pytest.approx(2 * sigmoid - 1, abs=1e-4), "with it p(0) = 0.95, without it 0.05"
@@ -80,7 +80,7 @@ def test_a_model_of_steps_is_warned_about(tiny_model, make_context):
                            dim=1)
 
     model = tiny_model({"note": "text", "facts": "tabular"}, logits=logits)
-    result = run_check(Attributions, make_context(model, rows=40), rows=40, examples=3, max_steps=32)
+    result = result_of(Attributions, make_context(model, rows=40), rows=40, examples=3, max_steps=32)
     first = result.findings[0]
     assert first.severity == "warn"
     assert "miss the change" in first.sentence
@@ -96,7 +96,7 @@ def test_the_input_that_decides_is_named_with_interval_and_rows(tiny_model, make
         return torch.stack([torch.zeros_like(value), value], dim=1)
 
     model = tiny_model({"note": "text", "facts": "tabular"}, logits=logits)
-    result = run_check(Attributions, make_context(model, rows=60), rows=60)
+    result = result_of(Attributions, make_context(model, rows=60), rows=60)
     sentences = [finding.sentence for finding in result.findings]
     assert any(sentence.startswith("Decisions rest most on the input facts") for sentence in sentences)
     assert any(sentence.startswith("The input note hardly matters") for sentence in sentences)
@@ -112,13 +112,13 @@ def test_the_input_that_decides_is_named_with_interval_and_rows(tiny_model, make
 def test_equal_inputs_are_not_ranked(tiny_model, make_context):
     model = tiny_model({"left": "tabular", "right": "tabular"}, logits=lambda encoded: bent(
         {"a": encoded["left"]}, seed=1) + bent({"a": encoded["right"]}, seed=1))
-    result = run_check(Attributions, make_context(model, rows=60), rows=60, examples=0)
+    result = result_of(Attributions, make_context(model, rows=60), rows=60, examples=0)
     assert any("these rows do not tell" in finding.sentence for finding in result.findings)
 
 
 def test_two_inputs_of_one_modality_are_told_apart(tiny_model, make_context):
     model = tiny_model({"before": "image", "after": "image"}, logits=lambda encoded: bent({"a": encoded["after"]}))
-    result = run_check(Attributions, make_context(model, rows=40), rows=40)
+    result = result_of(Attributions, make_context(model, rows=40), rows=40)
     assert _value(result, "modality_share", input="after").value > 0.7
     assert _value(result, "modality_share", input="before").value == 0
 
@@ -127,14 +127,14 @@ def test_an_input_that_no_row_has_is_undefined_and_the_rest_is_measured(tiny_mod
     model = tiny_model()
     ctx = make_context(model, rows=30, missing=0.2)
     ctx.data._inputs["voice"] = [None] * 30
-    result = run_check(Attributions, ctx, rows=30)
+    result = result_of(Attributions, ctx, rows=30)
     for metric in ("modality_share", "modality_shapley", "modality_removal"):
         assert _value(result, metric, input="voice").reason == "no explained row has this input"
     assert _value(result, "modality_share", input="facts").value > 0
 
 
 def test_one_input_has_nothing_to_divide(tiny_model, make_context):
-    result = run_check(Attributions, make_context(tiny_model({"facts": "tabular"}), rows=30), rows=30)
+    result = result_of(Attributions, make_context(tiny_model({"facts": "tabular"}), rows=30), rows=30)
     assert _value(result, "modality_share", input="facts").value is None
     assert _value(result, "modality_removal", input="facts").value > 0
     assert [figure.id for figure in result.figures] == [f"example-{number}" for number in range(1, 7)]
@@ -143,7 +143,7 @@ def test_one_input_has_nothing_to_divide(tiny_model, make_context):
 
 def test_several_classes_are_explained_by_the_decided_one(tiny_model, make_context):
     model = tiny_model(classes=["cat", "dog", "owl"])
-    result = run_check(Attributions, make_context(model, rows=90, task="multiclass"), rows=48)
+    result = result_of(Attributions, make_context(model, rows=90, task="multiclass"), rows=48)
     assert _value(result, "completeness_error").value < 0.02
     assert {row[0] for row in result.tables[0].rows} >= {"right", "wrong", "decided cat"}
 
@@ -153,7 +153,7 @@ def test_a_regression_is_explained_in_the_targets_units(tiny_model, make_context
     inside = model.scores
     model.scores = lambda batch: 1000 * inside(batch) + 50
     ctx = make_context(model, rows=60, task="regression")
-    result = run_check(Attributions, ctx, rows=60)
+    result = result_of(Attributions, ctx, rows=60)
     rows = pd.read_parquet(ctx.workdir / result.artifacts[0].path)
     shifts = rows.set_index("id")["change"] - ctx.predictions.frame().set_index("id")["prediction"]
     assert shifts.std() < 0.5, "a change of the prediction, in its units, is off by a constant only"
@@ -173,7 +173,7 @@ def test_inputs_of_a_person_stand_in_no_sentence_metric_or_table(tiny_model, mak
     inputs = None
     model = tiny_model()
     ctx = make_context(model, rows=30, inputs=inputs)
-    result = run_check(Attributions, ctx, rows=30)
+    result = result_of(Attributions, ctx, rows=30)
     told = " ".join([
         *(finding.model_dump_json() for finding in result.findings), *(metric.model_dump_json() for metric in result.metrics),
         *(table.model_dump_json() for table in result.tables), *(figure.alt + figure.title for figure in result.figures),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from raikit.testing import run_check
+from raikit.testing import result_of
 from raikit_explain import pictures
 from raikit_explain.canvas import WIDTH, Canvas, shortened, width_of
 from raikit_explain.check import Attributions
@@ -30,7 +30,7 @@ def _svg(figure):
 
 @pytest.fixture
 def result(tiny_model, make_context):
-    return run_check(Attributions, make_context(tiny_model(), rows=60), rows=12)
+    return result_of(Attributions, make_context(tiny_model(), rows=60), rows=12)
 
 
 def test_every_figure_draws_and_says_what_it_shows(result):
@@ -66,7 +66,7 @@ def test_the_parts_of_words_sounds_and_columns_add_up_to_their_input(result):
 
 
 def test_a_missing_input_is_said_to_be_missing(tiny_model, make_context):
-    result = run_check(Attributions, make_context(tiny_model(), rows=30, missing=1.0), rows=12, examples=1)
+    result = result_of(Attributions, make_context(tiny_model(), rows=30, missing=1.0), rows=12, examples=1)
     assert result.figures[0].id == "example-1", "one input has no shares to draw"
     drawn = [mark["text"] for layer in result.figures[0].spec["layer"] for mark in layer["data"]["values"] if "text" in mark]
     assert drawn.count("not there") == 3
@@ -75,7 +75,7 @@ def test_a_missing_input_is_said_to_be_missing(tiny_model, make_context):
 def test_hostile_names_are_only_text(tiny_model, make_context):
     name = '</script><img src=x onerror="1">{{x}}'
     model = tiny_model({name: "tabular", "b": "tabular"})
-    result = run_check(Attributions, make_context(model, rows=30, names=[f"{name} {row}" for row in range(30)]), rows=12)
+    result = result_of(Attributions, make_context(model, rows=30, names=[f"{name} {row}" for row in range(30)]), rows=12)
     for figure in result.figures:
         assert "<img" not in _svg(figure)
         assert "<script" not in _svg(figure)

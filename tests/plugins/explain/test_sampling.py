@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from raikit.testing import context
+from raikit.testing import table_context
 from raikit_explain.sampling import allocate, cluster_codes, draw, pick, with_outcome
 
 
@@ -19,7 +19,7 @@ def _context(rows=2000, seed=0, **roles):
     target = np.where(rng.random(rows) < 0.97, decided, 1 - decided)
     table = pd.DataFrame({"target": target, "prediction": decided, "score": score,
                           "patient": [f"p{number}" for number in rng.integers(0, 50, rows)], "w": rng.uniform(1, 3, rows)})
-    return context(table, **roles)
+    return table_context(table, **roles)
 
 
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=9), st.integers(8, 500))

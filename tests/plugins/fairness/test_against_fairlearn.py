@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from raikit.testing import context, run_check
+from raikit.testing import result_of, table_context
 from raikit_fairness.cells import count_cells, read_rows
 from raikit_fairness.check import Groups
 from raikit_fairness.estimates import Draws, Settings
@@ -77,13 +77,13 @@ def tables(draw):
 
 def measured(table, sensitive=("sex",), **roles):
     roles = {"weight": "w" if "w" in table else None, "classes": [0, 1], **roles}
-    result = run_check(Groups, context(table, sensitive=sensitive, **roles), draws=1000)
+    result = result_of(Groups, table_context(table, sensitive=sensitive, **roles), draws=1000)
     return {metric.id: metric for metric in result.metrics}, result
 
 
 def numbers_by_group(table, sensitive):
     """The part of the check before groups are compared, which is what takes its time."""
-    ctx = context(table, sensitive=sensitive, weight="w" if "w" in table else None, classes=[0, 1])
+    ctx = table_context(table, sensitive=sensitive, weight="w" if "w" in table else None, classes=[0, 1])
     cells = count_cells(ctx, intersections=2, max_groups=500)
     rows = read_rows(ctx, intersections=2, max_groups=500)
     view = views_of("binary", [0, 1], 1)[0]

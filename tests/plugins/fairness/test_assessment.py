@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 import raikit
-from raikit.testing import context, run_check
+from raikit.testing import result_of, table_context
 from raikit_fairness import assess
 from raikit_fairness.check import Groups
 
@@ -53,8 +53,8 @@ def test_a_notebook_and_an_audit_measure_the_same():
     found = {metric.address("fairness"): metric for metric in
              assess(frame.y, frame.yhat, sensitive_features=frame[["sex", "race"]], scores=frame.p, seed=3).metrics}
     table = frame.rename(columns={"y": "target", "yhat": "prediction", "p": "score"})
-    ctx = context(table, sensitive=["sex", "race"], classes=[0, 1], seed=3)
-    audited = {metric.address("fairness"): metric for metric in run_check(Groups, ctx).metrics}
+    ctx = table_context(table, sensitive=["sex", "race"], classes=[0, 1], seed=3)
+    audited = {metric.address("fairness"): metric for metric in result_of(Groups, ctx).metrics}
     assert found.keys() == audited.keys()
     for id, metric in audited.items():
         for field in ("value", "low", "high", "p_value"):

@@ -9,7 +9,7 @@ import pytest
 from raikit import ConfigError, Margin, Margins, Record
 from raikit.record import CheckRecord, DataRecord, Gate
 from raikit.runs import Run
-from raikit.testing import context, run_check
+from raikit.testing import result_of, table_context
 from raikit_fairness.check import Groups
 
 TPR, FPR, ODDS = "equal_opportunity_difference", "false_positive_rate_difference", "equalized_odds_difference"
@@ -33,7 +33,7 @@ def changed(frame, group, share, *, truth=1, to=0, seed=1):
 def as_run(frame, folder, **roles):
     folder.mkdir()
     roles = {"sensitive": ["sex"], "classes": [0, 1], **roles}
-    result = run_check(Groups, context(frame, folder=folder, **roles), draws=1000)
+    result = result_of(Groups, table_context(frame, folder=folder, **roles), draws=1000)
     for metric in result.metrics:
         metric.id = metric.address("fairness")
     data = DataRecord(task="binary", classes=[0, 1], positive=1, sensitive=roles["sensitive"],

@@ -13,7 +13,7 @@ import pytest
 from raikit import address, stats
 from raikit.address import Pattern
 from raikit.errors import ConfigError
-from raikit.testing import context, run_check
+from raikit.testing import result_of, table_context
 from raikit_fairness.cells import Feature, count_cells
 from raikit_fairness.check import Groups
 from raikit_fairness.disparities import Compared, of_odds
@@ -23,7 +23,7 @@ from raikit_fairness.rates import of_class
 
 def audit(table, sensitive=("sex",), *, options=None, **roles):
     roles = {"classes": [0, 1], **roles}
-    result = run_check(Groups, context(table, sensitive=sensitive, **roles), **{"draws": 2000, **(options or {})})
+    result = result_of(Groups, table_context(table, sensitive=sensitive, **roles), **{"draws": 2000, **(options or {})})
     return {metric.id: metric for metric in result.metrics}, result
 
 
@@ -317,7 +317,7 @@ def test_a_group_of_few_clusters_is_left_out_where_others_can_be_judged():
 def test_the_ends_of_an_odds_gap_are_groups_of_the_stratum_that_has_it(cluster):
     table = pd.concat([rows_with({"F": 0.1, "M": 0.1, "X": 0.1}, 400)]).assign(c=lambda t: (t.index % 60).astype(str))
     table.loc[(table.sex == "M") & (table.target == 0) & (table.index % 2 == 0), "prediction"] = 1
-    ctx = context(table, sensitive=["sex"], cluster=cluster, classes=[0, 1])
+    ctx = table_context(table, sensitive=["sex"], cluster=cluster, classes=[0, 1])
     cells = count_cells(ctx, 1, 10)
     feature = cells.features[0]
     odds = of_class(cells, feature, 1)[1]

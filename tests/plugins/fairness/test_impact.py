@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raikit.testing import context, run_check
+from raikit.testing import result_of, table_context
 from raikit_fairness.impact import ImpactRatios
 
 
 def measured(table, sensitive=("sex",), **roles):
-    result = run_check(ImpactRatios, context(table, sensitive=sensitive, classes=[0, 1], **roles))
+    result = result_of(ImpactRatios, table_context(table, sensitive=sensitive, classes=[0, 1], **roles))
     return {metric.id: metric for metric in result.metrics}, result
 
 

@@ -9,7 +9,7 @@ from fairlearn import metrics as fl
 from sklearn.metrics import accuracy_score
 
 from raikit.address import Pattern
-from raikit.testing import context, run_check
+from raikit.testing import result_of, table_context
 from raikit_fairness import optimizer, paired
 from raikit_fairness.cells import read_rows
 from raikit_fairness.mitigation import Mitigation
@@ -30,7 +30,7 @@ def scored(n=1500, shift=2.0, seed=0):
 
 
 def mitigated(table, sensitive=("sex",), options=None, **roles):
-    result = run_check(Mitigation, context(table, sensitive=sensitive, classes=[0, 1], **roles), **{"draws": 2000, **(options or {})})
+    result = result_of(Mitigation, table_context(table, sensitive=sensitive, classes=[0, 1], **roles), **{"draws": 2000, **(options or {})})
     return {metric.id: metric for metric in result.metrics}, result
 
 
@@ -184,7 +184,7 @@ def test_a_changed_gap_is_covered_also_where_the_difference_turns_round(turned):
         u = rng.random(n)
         before, after = u < np.where(first, 0.7, 0.5), u < np.where(first, 0.5 - turned, 0.5)
         table = pd.DataFrame({"g": np.where(first, "a", "b"), "target": 1, "prediction": before.astype(int), "score": 0.5})
-        cells = read_rows(context(table, sensitive=["g"], classes=[0, 1]), 1, 10)
+        cells = read_rows(table_context(table, sensitive=["g"], classes=[0, 1]), 1, 10)
         change = paired.gap_change(cells, before.astype(float), after.astype(float), np.ones(n, bool), (first, ~first), 0.9)
         assert change.low <= change.value <= change.high
         outside += not change.low <= truth <= change.high
@@ -193,7 +193,7 @@ def test_a_changed_gap_is_covered_also_where_the_difference_turns_round(turned):
 
 def test_models_that_agree_on_few_rows_are_not_known_to_be_alike():
     table = pd.DataFrame({"g": ["a"] * 6 + ["b"] * 6, "target": 1, "prediction": [0, 1] * 6, "score": 0.5})
-    cells = read_rows(context(table, sensitive=["g"], classes=[0, 1]), 1, 10)
+    cells = read_rows(table_context(table, sensitive=["g"], classes=[0, 1]), 1, 10)
     same = cells.prediction.astype(float)
     change = paired.gap_change(cells, same, same, np.ones(12, bool), (np.arange(12) < 6, np.arange(12) >= 6), 0.95)
     assert change.value == 0

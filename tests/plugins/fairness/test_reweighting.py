@@ -16,7 +16,7 @@ import raikit
 from raikit.data.batch import Batch
 from raikit.models.base import Model
 from raikit.runner import unmet
-from raikit.testing import context, run_check
+from raikit.testing import result_of, table_context
 from raikit_fairness.reweighting import Reweighting
 
 TRAINING = {"epochs": 12, "batch_size": 64, "learning_rate": 0.05, "weight_decay": 0.0, "patience": None, "seed": 5}
@@ -120,7 +120,7 @@ def audited(tmp_path_factory):
             score = np.concatenate([model.scores(batch)[:, 1] for batch in data.batches(split, 256)])
             kept = data.table.iloc[data.positions(split)]
             parts.append(kept.assign(score=score, prediction=(score >= 0.5).astype(int)))
-        return context(pd.concat(parts), model=model, data=data, classes=[0, 1], folder=tmp_path_factory.mktemp("audit"),
+        return table_context(pd.concat(parts), model=model, data=data, classes=[0, 1], folder=tmp_path_factory.mktemp("audit"),
                        **{"sensitive": ("sex", "race"), **roles})
 
     return audited
@@ -128,7 +128,7 @@ def audited(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def compared(audited):
-    return run_check(Reweighting, audited(), reweight=["sex"], draws=2000)
+    return result_of(Reweighting, audited(), reweight=["sex"], draws=2000)
 
 
 def by_id(result):
@@ -165,7 +165,7 @@ def test_what_reweighing_can_even_out_it_does_and_that_is_established(compared):
 
 
 def test_a_model_trained_on_reweighed_rows_is_the_after_of_the_same_comparison(audited, compared):
-    result = run_check(Reweighting, audited(reweight=["sex"]), draws=2000)
+    result = result_of(Reweighting, audited(reweight=["sex"]), draws=2000)
     found, other = by_id(result), by_id(compared)
     for name, metric in other.items():
         assert found[name].value == pytest.approx(metric.value), name
@@ -176,7 +176,7 @@ def test_a_model_trained_on_reweighed_rows_is_the_after_of_the_same_comparison(a
 def test_the_audited_model_is_left_alone(audited):
     ctx = audited()
     before = copy.deepcopy(ctx.model.net.state_dict())
-    run_check(Reweighting, ctx, draws=1000)
+    result_of(Reweighting, ctx, draws=1000)
     assert all(torch.equal(before[name], tensor) for name, tensor in ctx.model.net.state_dict().items())
 
 
@@ -188,19 +188,19 @@ def test_an_interrupted_run_goes_on_to_the_same_result(audited, compared):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_check(Reweighting, type(ctx)(**{**vars(ctx), "progress": stop}), reweight=["sex"], draws=2000)
+        result_of(Reweighting, type(ctx)(**{**vars(ctx), "progress": stop}), reweight=["sex"], draws=2000)
     assert (ctx.workdir / "training.pt").exists()
-    assert by_id(run_check(Reweighting, ctx, reweight=["sex"], draws=2000)) == by_id(compared)
+    assert by_id(result_of(Reweighting, ctx, reweight=["sex"], draws=2000)) == by_id(compared)
 
 
 def test_clusters_are_respected(audited, compared):
-    found = by_id(run_check(Reweighting, audited(cluster=["person"]), reweight=["sex"], draws=2000))
+    found = by_id(result_of(Reweighting, audited(cluster=["person"]), reweight=["sex"], draws=2000))
     assert found[GAIN].n_clusters == 50
     assert found[GAIN].value == pytest.approx(by_id(compared)[GAIN].value)
 
 
 def test_without_a_known_training_no_second_one_is_made(audited):
-    result = run_check(Reweighting, audited(training=None))
+    result = result_of(Reweighting, audited(training=None))
     assert {metric.value for metric in result.metrics} == {None}
     assert "is not known" in result.metrics[0].reason
     assert "model.train" in result.findings[0].sentence
@@ -208,7 +208,7 @@ def test_without_a_known_training_no_second_one_is_made(audited):
 
 def test_an_unknown_column_is_named(audited):
     with pytest.raises(raikit.ConfigError, match=r"'age' is none of the sensitive columns \(sex, race\)"):
-        run_check(Reweighting, audited(), reweight=["age"])
+        result_of(Reweighting, audited(), reweight=["age"])
 
 
 def test_a_table_of_predictions_is_skipped_with_the_reason(audited):

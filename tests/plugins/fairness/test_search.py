@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from raikit import ConfigError, DataError, address, stats
 from raikit.address import Pattern
-from raikit.testing import context, run_check
+from raikit.testing import result_of, table_context
 from raikit_fairness.cells import count_cells
 from raikit_fairness.search import Search
 from raikit_fairness.subgroups import candidates
@@ -23,7 +23,7 @@ FEATURES = ["sex", "age", "race"]
 
 def audit(table, sensitive=FEATURES, *, options=None, **roles):
     roles = {"classes": [0, 1], **roles}
-    result = run_check(Search, context(table, sensitive=sensitive, **roles), **{"draws": 2000, **(options or {})})
+    result = result_of(Search, table_context(table, sensitive=sensitive, **roles), **{"draws": 2000, **(options or {})})
     return {metric.id: metric for metric in result.metrics}, result
 
 
@@ -54,7 +54,7 @@ def test_the_groups_are_those_of_a_loop_over_combinations(seed, depth, min_group
     table = people(60, seed)
     if missing:
         table.loc[::5, "race"] = None
-    cells = count_cells(context(table, sensitive=FEATURES, classes=[0, 1]), 1, 100)
+    cells = count_cells(table_context(table, sensitive=FEATURES, classes=[0, 1]), 1, 100)
     found = candidates(cells, cells.features, depth, min_group, 10_000)
     groups = loop(table, FEATURES, depth, min_group)
     assert len(found) == len(groups)

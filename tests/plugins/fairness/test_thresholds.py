@@ -10,7 +10,7 @@ from scipy.stats import norm
 from sklearn.metrics import accuracy_score, roc_curve
 
 from raikit.address import Pattern
-from raikit.testing import context, run_check
+from raikit.testing import result_of, table_context
 from raikit_fairness import sweep, threshold_figures
 from raikit_fairness.cells import read_rows
 from raikit_fairness.check import Groups
@@ -35,7 +35,7 @@ def scored(n=900, shift=0.0, seed=0, threshold=0.5, noise=1.0):
 
 
 def swept(table, thresholds=11, settings=SETTINGS, **roles):
-    ctx = context(table, sensitive=["sex", "race"], classes=[0, 1], **roles)
+    ctx = table_context(table, sensitive=["sex", "race"], classes=[0, 1], **roles)
     rows = read_rows(ctx, 1, 500)
     grid = sweep.grid(rows, 1, thresholds)
     feature = grid.cells.features[0]
@@ -71,7 +71,7 @@ def test_without_clusters_alike_rows_are_counted_together_and_with_them_none_is_
 @pytest.mark.parametrize("threshold", [0.5, 0.2, 0.93])
 def test_the_present_threshold_is_read_off_scores_and_decisions(threshold):
     table = scored(threshold=threshold)
-    result = run_check(Thresholds, context(table, sensitive=["sex"], classes=[0, 1]), draws=1000)
+    result = result_of(Thresholds, table_context(table, sensitive=["sex"], classes=[0, 1]), draws=1000)
     found = next(metric for metric in result.metrics if metric.name == "decision_threshold")
     assert found.value == table.loc[table["prediction"] == 1, "score"].min()
     row = next(row for row in result.tables[0].rows if row[2] == "now")
@@ -82,7 +82,7 @@ def test_the_present_threshold_is_read_off_scores_and_decisions(threshold):
 def test_decisions_that_no_threshold_gives_have_none():
     table = scored()
     table.loc[table["sex"] == "F", "prediction"] = (table["score"] >= 0.3).astype(int)
-    result = run_check(Thresholds, context(table, sensitive=["sex"], classes=[0, 1]), draws=1000)
+    result = result_of(Thresholds, table_context(table, sensitive=["sex"], classes=[0, 1]), draws=1000)
     assert "no single threshold" in result.metrics[0].reason
     assert not any(row[2] for row in result.tables[0].rows)
     assert sweep.current(np.array([0.2, 0.7]), np.array([True, True])) is None
@@ -90,9 +90,9 @@ def test_decisions_that_no_threshold_gives_have_none():
 
 def test_gaps_at_the_present_threshold_are_those_of_the_groups_check():
     table = scored(1500, 1.0)
-    ctx = context(table, sensitive=["sex"], classes=[0, 1])
-    result = run_check(Thresholds, ctx, draws=20_000)
-    groups = {metric.id: metric for metric in run_check(Groups, ctx, draws=20_000).metrics}
+    ctx = table_context(table, sensitive=["sex"], classes=[0, 1])
+    result = result_of(Thresholds, ctx, draws=20_000)
+    groups = {metric.id: metric for metric in result_of(Groups, ctx, draws=20_000).metrics}
     row = next(row for row in result.tables[0].rows if row[2] == "now")
     for at, name in enumerate(("demographic_parity", "equal_opportunity", "false_positive_rate", "accuracy")):
         gap = groups[f"fairness.{name}_difference[sex]"]
@@ -121,7 +121,7 @@ def test_a_threshold_that_closes_a_gap_at_no_loss_is_found_and_named():
     sex, y = rng.choice(["F", "M"], 4000), rng.integers(0, 2, 4000)
     score = np.where(y == 0, rng.uniform(0, 0.2, 4000), np.where(sex == "F", rng.uniform(0.3, 0.45, 4000), rng.uniform(0.6, 1, 4000)))
     table = pd.DataFrame({"sex": sex, "target": y, "score": score, "prediction": (score >= 0.5).astype(int)})
-    result = run_check(Thresholds, context(table, sensitive=["sex"], classes=[0, 1]), draws=2000)
+    result = result_of(Thresholds, table_context(table, sensitive=["sex"], classes=[0, 1]), draws=2000)
     sentence = result.findings[0].sentence
     assert "would bring the largest gap in true positive rate over sex from 100.0 points" in sentence
     assert result.findings[0].certainty.startswith("established")
@@ -163,7 +163,7 @@ def test_true_positive_rates_at_a_false_positive_rate_are_covered():
 
 def test_the_drawn_roc_lies_on_scikit_learns():
     table = scored(500)
-    rows = read_rows(context(table, sensitive=["sex"], classes=[0, 1]), 1, 500)
+    rows = read_rows(table_context(table, sensitive=["sex"], classes=[0, 1]), 1, 500)
     curve = threshold_figures._curve(rows, np.ones(500, dtype=bool), rows.truth == 1)
     fpr, tpr, _ = roc_curve(table["target"], table["score"], drop_intermediate=False)
     known = set(zip(fpr.round(4), tpr.round(4), strict=True))
@@ -175,7 +175,7 @@ def test_a_group_with_one_class_has_no_roc_and_says_so():
     table = scored(400)
     table.loc[:40, "sex"] = "X"
     table.loc[:40, "target"] = 0
-    result = run_check(Thresholds, context(table, sensitive=["sex"], classes=[0, 1]), draws=1000)
+    result = result_of(Thresholds, table_context(table, sensitive=["sex"], classes=[0, 1]), draws=1000)
     found = {metric.id: metric for metric in result.metrics}
     assert found["fairness.tpr_at_fpr(fpr=0.05)[sex=X]"].reason == "a class is missing in sex=X"
     assert found["fairness.tpr_at_fpr(fpr=0.05)[sex=F]"].value is not None
@@ -187,7 +187,7 @@ def test_figures_are_drawn_and_addresses_are_declared():
     table = scored(400)
     table.loc[:5, "sex"] = None
     table["sex"] = table["sex"].replace({"F": "<b>F'\"|\\"})
-    result = run_check(Thresholds, context(table, sensitive=["sex", "race"], classes=[0, 1]), draws=1000)
+    result = result_of(Thresholds, table_context(table, sensitive=["sex", "race"], classes=[0, 1]), draws=1000)
     assert len(result.figures) == 6
     for figure in result.figures:
         assert render(safe_spec(figure), "x").svg is not None
@@ -202,12 +202,12 @@ def test_figures_are_drawn_and_addresses_are_declared():
 def test_many_groups_draw_the_largest_only():
     table = scored(3000)
     table["sex"] = np.random.default_rng(0).integers(0, 40, 3000).astype(str)
-    result = run_check(Thresholds, context(table, sensitive=["sex"], classes=[0, 1]), draws=1000, thresholds=5)
+    result = result_of(Thresholds, table_context(table, sensitive=["sex"], classes=[0, 1]), draws=1000, thresholds=5)
     assert len({row["group"] for row in result.figures[2].data}) == threshold_figures.MOST_PANELS
     assert "the 12 largest of 40 groups" in result.figures[2].subtitle
 
 
 def test_the_same_seed_gives_the_same_result():
     table = scored(300, 1.0)
-    one, two = (run_check(Thresholds, context(table, sensitive=["sex"], classes=[0, 1], seed=3), draws=1000) for _ in range(2))
+    one, two = (result_of(Thresholds, table_context(table, sensitive=["sex"], classes=[0, 1], seed=3), draws=1000) for _ in range(2))
     assert one == two

@@ -15,7 +15,7 @@ from sklearn import metrics as sk
 
 from raikit.address import Pattern
 from raikit.stats import average_precision_influence
-from raikit.testing import context, run_check
+from raikit.testing import result_of, table_context
 from raikit_performance.calibration import Calibration
 from raikit_performance.classification import Classification
 from raikit_performance.confusion import ConfusionMatrix
@@ -44,7 +44,7 @@ def table_of(truth, prediction, scores=None, **more):
 
 def measured(check, table, k, **roles):
     task = "binary" if k == 2 else "multiclass"
-    result = run_check(check, context(table, task=task, classes=list(range(k)), **roles))
+    result = result_of(check, table_context(table, task=task, classes=list(range(k)), **roles))
     return {metric.id: metric for metric in result.metrics}
 
 
@@ -258,8 +258,8 @@ def test_calibration_of_clustered_rows_is_no_surer_than_their_clusters():
 
 def test_confusions_are_shares_of_the_true_class_and_the_figure_holds_a_number_per_cell():
     truth, prediction = [0] * 6 + [1] * 4 + [2] * 5, [0, 0, 0, 1, 1, 2] + [1, 1, 1, 0] + [2] * 5
-    ctx = context(table_of(truth, prediction), task="multiclass", classes=[0, 1, 2])
-    result = run_check(ConfusionMatrix, ctx)
+    ctx = table_context(table_of(truth, prediction), task="multiclass", classes=[0, 1, 2])
+    result = result_of(ConfusionMatrix, ctx)
     found = {metric.id: metric for metric in result.metrics}
     matrix = sk.confusion_matrix(truth, prediction, normalize="true")
     for t in range(3):

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from raikit.testing import context, run_check
+from raikit.testing import result_of, table_context
 from raikit_performance.regression import Regression
 
 
 def measured(table, **roles):
-    result = run_check(Regression, context(table, task="regression", **roles))
+    result = result_of(Regression, table_context(table, task="regression", **roles))
     return {metric.name: metric for metric in result.metrics}, result.findings
 
 

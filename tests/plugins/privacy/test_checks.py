@@ -13,7 +13,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from raikit.address import Pattern
-from raikit.testing import context, run_check
+from raikit.testing import result_of, table_context
 from raikit_privacy import training
 from raikit_privacy.dpsgd import Recipe
 from raikit_privacy.finetuning import PrivateFineTuning
@@ -29,7 +29,7 @@ def audited(tiny, data, tmp_path_factory):
 
     def audited(model=None, seed=1):
         model = model or tiny.Model()
-        return context(tiny.predictions(model, data), model=model, data=data, seed=seed, classes=[0, 1], sensitive=("sex",),
+        return table_context(tiny.predictions(model, data), model=model, data=data, seed=seed, classes=[0, 1], sensitive=("sex",),
                        cluster=("person",), folder=tmp_path_factory.mktemp("audit"))
 
     return audited
@@ -38,7 +38,7 @@ def audited(tiny, data, tmp_path_factory):
 @pytest.fixture(scope="module")
 def private(audited):
     """One private training with a twin, for the tests that only look at its result."""
-    return run_check(PrivateFineTuning, audited(), twin=True, **QUICK)
+    return result_of(PrivateFineTuning, audited(), twin=True, **QUICK)
 
 
 def by_id(result):
@@ -51,7 +51,7 @@ def by_id(result):
 def test_private_training_spends_no_more_than_its_target_and_leaves_the_audited_model_alone(audited, tiny):
     model = tiny.Model()
     before = copy.deepcopy(model.module.state_dict())
-    result = run_check(PrivateFineTuning, audited(model), epsilons=[2, 8], **QUICK)
+    result = result_of(PrivateFineTuning, audited(model), epsilons=[2, 8], **QUICK)
     found = by_id(result)
     for target in (2, 8):
         assert 0.95 * target < found[f"privacy.epsilon(target={target})"].value <= target
@@ -79,7 +79,7 @@ def test_costs_are_the_audited_models_accuracy_minus_the_private_ones(private, t
 
 
 def test_what_can_be_learnt_privately_is_learnt(audited):
-    found = by_id(run_check(PrivateFineTuning, audited(), **(QUICK | {"epochs": 12})))
+    found = by_id(result_of(PrivateFineTuning, audited(), **(QUICK | {"epochs": 12})))
     assert found["privacy.accuracy(target=8)"].value > 0.75
 
 
@@ -105,9 +105,9 @@ def test_an_interrupted_private_training_goes_on_to_the_same_result(audited, pri
             raise Killed
 
     with pytest.raises(Killed):
-        run_check(PrivateFineTuning, type(ctx)(**{**vars(ctx), "progress": stop}), **QUICK)
+        result_of(PrivateFineTuning, type(ctx)(**{**vars(ctx), "progress": stop}), **QUICK)
     assert (ctx.workdir / "epsilon-8" / "training.pt").exists()
-    resumed, whole = by_id(run_check(PrivateFineTuning, ctx, **QUICK)), by_id(private)
+    resumed, whole = by_id(result_of(PrivateFineTuning, ctx, **QUICK)), by_id(private)
     assert len(resumed) > 8
     assert all(metric == whole[name] for name, metric in resumed.items())
 
@@ -123,7 +123,7 @@ def test_test_rows_are_whole_clusters(audited):
 def test_a_loaded_model_starts_from_what_was_given_and_says_what_epsilon_leaves_open(audited, tiny):
     loaded = tiny.Model(kind="torch")
     assert training.fingerprint(training.beginning(loaded, 5)) == training.fingerprint(loaded)
-    result = run_check(PrivateFineTuning, audited(loaded), **QUICK)
+    result = result_of(PrivateFineTuning, audited(loaded), **QUICK)
     assert result.findings[0].sentence == (
         "epsilon covers this fine-tuning only; whether the given weights had seen these rows is unknown.")
 
@@ -137,7 +137,7 @@ def test_a_fusion_model_starts_from_weights_that_saw_no_row(tiny):
 
 def test_a_model_that_mixes_rows_is_not_measured_and_the_reason_is_readable(audited, tiny):
     model = tiny.Model(norm=torch.nn.BatchNorm1d)
-    result = run_check(PrivateFineTuning, audited(model), **QUICK)
+    result = result_of(PrivateFineTuning, audited(model), **QUICK)
     metric = by_id(result)["privacy.epsilon(target=8)"]
     assert metric.value is None
     assert "BatchNorm" in metric.reason
@@ -147,7 +147,7 @@ def test_a_model_that_mixes_rows_is_not_measured_and_the_reason_is_readable(audi
 def test_a_training_that_touched_the_audited_model_is_an_error(audited, monkeypatch):
     monkeypatch.setattr(training, "beginning", lambda model, seed: model)
     with pytest.raises(RuntimeError, match="changed the audited model"):
-        run_check(PrivateFineTuning, audited(), **QUICK)
+        result_of(PrivateFineTuning, audited(), **QUICK)
 
 
 def test_the_twin_differs_by_noise_alone(private):
@@ -164,7 +164,7 @@ def test_findings_say_one_row_seeded_noise_and_what_is_promised(private):
 
 @pytest.mark.parametrize("check", [PrivateFineTuning, MembershipInference])
 def test_addresses_are_declared_and_findings_rest_on_what_there_is(audited, private, check):
-    result = private if check is PrivateFineTuning else run_check(check, audited())
+    result = private if check is PrivateFineTuning else result_of(check, audited())
     patterns = [Pattern(pattern) for pattern in check.produces]
     ids = {metric.id for metric in result.metrics}
     assert len(ids) == len(result.metrics)
@@ -193,7 +193,7 @@ def remembered(rows=400, remembers=True, seed=0):
 
 
 def test_a_model_that_knows_its_rows_by_heart_is_found_out():
-    result = run_check(MembershipInference, context(remembered(800), sensitive=("sex",)))
+    result = result_of(MembershipInference, table_context(remembered(800), sensitive=("sex",)))
     found = by_id(result)
     assert found["privacy.membership_auc"].value == 1.0
     assert found["privacy.membership_tpr_at_fpr(fpr=0.01)"].value == 1.0
@@ -204,7 +204,7 @@ def test_a_model_that_knows_its_rows_by_heart_is_found_out():
 def test_a_model_that_remembers_nothing_is_not_accused():
     claims = 0
     for seed in range(30):
-        found = by_id(run_check(MembershipInference, context(remembered(300, False, seed))))
+        found = by_id(result_of(MembershipInference, table_context(remembered(300, False, seed))))
         claims += not found["privacy.membership_auc"].low <= 0.5 <= found["privacy.membership_auc"].high
     assert claims <= 5
 
@@ -213,20 +213,20 @@ def test_area_equals_scikit_learn_on_the_losses():
     table = remembered(remembers=False)
     table["score"] = np.where(table["split"] == "train", 0.7 * table["score"] + 0.3 * table["target"], table["score"])
     loss = -np.log(np.where(table["target"] == 1, table["score"], 1 - table["score"]))
-    found = by_id(run_check(MembershipInference, context(table)))["privacy.membership_auc"]
+    found = by_id(result_of(MembershipInference, table_context(table)))["privacy.membership_auc"]
     assert found.value == pytest.approx(roc_auc_score(table["split"] == "train", -loss))
     assert found.n == len(table)
 
 
 def test_validation_rows_are_the_non_members_although_there_are_test_rows(audited):
-    result = run_check(MembershipInference, audited())
+    result = result_of(MembershipInference, audited())
     assert "non-members from validation" in result.findings[0].sentence
     assert "early stopping" in " ".join(finding.sentence for finding in result.findings)
 
 
 def test_test_rows_take_their_place_only_with_a_warning():
     table = remembered().replace({"split": {"validation": "test"}})
-    result = run_check(MembershipInference, context(table))
+    result = result_of(MembershipInference, table_context(table))
     assert "non-members from test" in result.findings[0].sentence
     assert any(finding.severity == "warn" and "populations" in finding.sentence for finding in result.findings)
 
@@ -234,13 +234,13 @@ def test_test_rows_take_their_place_only_with_a_warning():
 def test_members_that_are_other_people_than_non_members_are_named():
     table = remembered(remembers=False)
     table["sex"] = np.where(table["split"] == "train", "F", table["sex"])
-    said = [finding.sentence for finding in run_check(MembershipInference, context(table, sensitive=("sex",))).findings]
+    said = [finding.sentence for finding in result_of(MembershipInference, table_context(table, sensitive=("sex",))).findings]
     assert any("differ in sex" in sentence and "not memory" in sentence for sentence in said)
 
 
 def test_no_non_members_is_undefined_with_the_reason():
     table = remembered()
-    result = run_check(MembershipInference, context(table[table["split"] == "train"]))
+    result = result_of(MembershipInference, table_context(table[table["split"] == "train"]))
     assert {metric.value for metric in result.metrics} == {None}
     assert "not trained on" in result.metrics[0].reason
 
@@ -248,7 +248,7 @@ def test_no_non_members_is_undefined_with_the_reason():
 def test_a_group_with_few_members_is_undefined():
     table = remembered()
     table.loc[table.index[:20], "sex"] = "X"
-    metric = by_id(run_check(MembershipInference, context(table, sensitive=("sex",))))["privacy.membership_auc[sex=X]"]
+    metric = by_id(result_of(MembershipInference, table_context(table, sensitive=("sex",))))["privacy.membership_auc[sex=X]"]
     assert metric.value is None
     assert "10 members" in metric.reason
 
@@ -256,10 +256,10 @@ def test_a_group_with_few_members_is_undefined():
 def test_regression_and_labels_alone_have_losses_too():
     rng = np.random.default_rng(0)
     table = remembered().drop(columns="score")
-    assert by_id(run_check(MembershipInference, context(table)))["privacy.membership_auc"].value > 0.6
+    assert by_id(result_of(MembershipInference, table_context(table)))["privacy.membership_auc"].value > 0.6
     table["target"] = rng.normal(size=400)
     table["prediction"] = table["target"] + rng.normal(size=400) * np.where(table["split"] == "train", 0.1, 1)
-    found = by_id(run_check(MembershipInference, context(table, task="regression")))["privacy.membership_auc"]
+    found = by_id(result_of(MembershipInference, table_context(table, task="regression")))["privacy.membership_auc"]
     assert found.low > 0.7
 
 
@@ -269,7 +269,7 @@ def test_several_classes_use_the_probability_of_the_true_one():
     table = pd.DataFrame({"split": np.where(np.arange(300) < 200, "train", "validation"), "target": rng.choice(list("abc"), 300),
                           "prediction": np.array(list("abc"))[scores.argmax(1)]} | {f"score.{c}": scores[:, i] for i, c in enumerate("abc")})
     loss = -np.log([row[f"score.{row['target']}"] for _, row in table.iterrows()])
-    found = by_id(run_check(MembershipInference, context(table, task="multiclass")))["privacy.membership_auc"]
+    found = by_id(result_of(MembershipInference, table_context(table, task="multiclass")))["privacy.membership_auc"]
     assert found.value == pytest.approx(roc_auc_score(table["split"] == "train", -loss))
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from raikit.models.fusion import FusionModel
 from raikit.models.network import FusionConfig
 from raikit.models.preprocessing import Preprocessing
-from raikit.testing import context
+from raikit.testing import table_context
 from raikit_privacy import dpsgd, shortcut, training
 from raikit_privacy.dpsgd import Recipe
 
@@ -20,7 +20,7 @@ RECIPE = Recipe(300, 2, 75, 32, 1.0, 0.3)
 @pytest.fixture
 def ctx(tiny, data, tmp_path):
     model = tiny.Model()
-    return context(tiny.predictions(model, data), model=model, data=data, classes=[0, 1], folder=tmp_path)
+    return table_context(tiny.predictions(model, data), model=model, data=data, classes=[0, 1], folder=tmp_path)
 
 
 def trained(ctx, model, name):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from raikit.config.schema import DataConfig
 from raikit.data.dataset import Dataset
 from raikit.errors import ConfigError, DataError
 
@@ -327,3 +328,39 @@ def test_a_late_error_names_the_row_of_the_file_though_rows_were_left_out(opened
     write("later.png", b"gone bad")
     with pytest.raises(DataError, match=r"row 3 \(id 'c-3'\): photo: "):
         list(data.batches("test", 4))
+
+
+# --- a table in memory ------------------------------------------------------------------------------------------
+
+
+def test_a_table_in_memory_gets_the_same_roles_as_its_file(png, tmp_path):
+    table = pd.DataFrame(
+        {
+            "case": ["a", "b", "c", "d"], "y": ["no", "yes", "yes", "no"], "sex": ["F", "M", None, "F"],
+            "who": ["p", "p", "q", "r"], "w": [1, 2, 1, 1], "photo": [png((0, 0, 0)), None, png((9, 9, 9)), png((0, 0, 0))],
+        }
+    )  # fmt: skip
+    table.to_parquet(tmp_path / "table.parquet", index=False)
+    config = DataConfig.model_validate(
+        {
+            "path": "table.parquet", "id": "case", "target": "y", "positive": "yes", "sensitive": ["sex"], "cluster": ["who"],
+            "weight": "w", "inputs": {"photo": {"modality": "image"}},
+        }
+    )  # fmt: skip
+    before = table.copy()
+    made = Dataset.of(table, config)
+    filed = Dataset.open(config, tmp_path, error=lambda key, problem: ConfigError(problem))
+    pd.testing.assert_frame_equal(made.roles, filed.roles)
+    assert (made.classes, made.positive, made.task, made.splits) == (filed.classes, filed.positive, filed.task, filed.splits)
+    assert next(made.batches("test", 4)).inputs["photo"][0].shape[2] == 3
+    pd.testing.assert_frame_equal(table, before)
+    assert made.describe().fingerprint == Dataset.of(table, config).fingerprint
+    assert Dataset.of(table.assign(y=["yes", "no", "yes", "no"]), config).fingerprint != made.fingerprint
+
+
+def test_what_is_wrong_with_a_table_in_memory_is_said_by_key_and_row():
+    table = pd.DataFrame({"y": [0, 1, None], "sex": ["F", "M", "F"]})
+    with pytest.raises(ConfigError, match=r"^data\.sensitive\.0: no column 'sexx' in people\. Did you mean 'sex'"):
+        Dataset.of(table, DataConfig(path="-", target="y", sensitive=["sexx"]), name="people")
+    with pytest.raises(DataError, match="people, row 3"):
+        Dataset.of(table, DataConfig(path="-", target="y"), name="people")

@@ -1,4 +1,4 @@
-"""For tests of checks: run one on a small table, without an audit around it."""
+"""Exact numbers: a check on a table of predictions that the test wrote by hand, without an audit around it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from raikit.models.base import Model
 
 
-def context(
+def table_context(
     table: pd.DataFrame,
     *,
     task: Task = "binary",
@@ -33,7 +33,7 @@ def context(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> CheckContext:
-    """Make the context a check is given, from a table of predictions.
+    """Make the context that a check is given from a table of predictions, where a test knows every row.
 
     Parameters
     ----------
@@ -42,13 +42,24 @@ def context(
         ``split`` are added where absent.
     folder : Path, optional
         Where the Parquet file and the check's `workdir` go; absent: a new temporary folder.
+
+    See Also
+    --------
+    raikit.testing.context : the same for a `Dataset` and a model.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> ctx = table_context(pd.DataFrame({"target": [0, 1, 1], "prediction": [0, 1, 0]}))
+    >>> ctx.classes, ctx.predictions.size()
+    ([0, 1], 3)
     """
     table = table.copy()
     if "id" not in table:
         table.insert(0, "id", range(len(table)))
     if "split" not in table:
         table.insert(1, "split", "test")
-    folder = folder or Path(tempfile.mkdtemp(prefix="raikit-test-"))
+    folder = folder or Path(tempfile.mkdtemp(prefix="raikit-"))
     workdir = folder / "work"
     workdir.mkdir(parents=True, exist_ok=True)
     path = folder / "predictions.parquet"
@@ -73,8 +84,10 @@ def context(
     )
 
 
-def run_check(check: type[Check], ctx: CheckContext, **options: Any) -> CheckResult:
-    """Run a check as the harness would: options validated, ids composed, the result serialised and read back.
+def result_of(check: type[Check], ctx: CheckContext, **options: Any) -> CheckResult:
+    """What a check finds in a context: options validated, ids composed, the result serialised and read back.
+
+    What it raises is raised; `raikit.testing.run_check` makes a record of it, as an audit does.
 
     Raises
     ------

@@ -1,0 +1,77 @@
+"""The conformance test: whether a plugin keeps the contract, tried on real data rather than believed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+from raikit.check import Check
+from raikit.testing.contract.verdict import Conformity as Conformity
+from raikit.testing.contract.verdict import table as table
+
+__all__ = ["Conformity", "check_conformance", "conformance", "table"]
+
+Plugin = type[Check] | ModuleType | str | Path
+
+
+def conformance(plugin: Plugin) -> list[Conformity]:
+    """Try every rule of the contract on a plugin and all that it brings.
+
+    Parameters
+    ----------
+    plugin : Check class, module, str or Path
+        A check by itself; a plugin's module; the name of an installed entry point or distribution; or a file of checks, as
+        ``plugins: {local: [checks.py]}`` names it.
+
+    Returns
+    -------
+    list of Conformity
+        One for each rule and each check, report format and model loader; ``not applicable`` where a rule says nothing about
+        it or could not be tried, with the reason.
+
+    Raises
+    ------
+    ConfigError
+        If nothing of that name is installed, or there is no such file.
+
+    Examples
+    --------
+    >>> from raikit import Check, CheckResult, Metric
+    >>> class Rows(Check):
+    ...     "How many rows there are."
+    ...     name, pillar, produces = "mine.rows", "mine", ["mine.rows"]
+    ...     def run(self, ctx):
+    ...         return CheckResult(metrics=[Metric.exact("rows", ctx.predictions.size())])
+    >>> [found.rule for found in conformance(Rows) if found.status == "failed"]
+    []
+    """
+    from raikit.testing.contract import checks, loaders, plugins, reports
+    from raikit.testing.contract.subject import subject_of
+
+    subject = subject_of(plugin)
+    found = plugins.examine(subject)
+    for check in subject.checks:
+        found += checks.examine(check)
+    for name, writer in subject.formats.items():
+        found += reports.examine(name, writer)
+    for name, loader in subject.loaders.items():
+        found += loaders.examine(name, loader)
+    return found
+
+
+def check_conformance(plugin: Plugin) -> None:
+    """Assert that a plugin keeps the contract: the one line of a plugin's own tests.
+
+    Parameters
+    ----------
+    plugin : Check class, module, str or Path
+        As for `conformance`.
+
+    Raises
+    ------
+    AssertionError
+        With the table of what failed, and why.
+    """
+    failed = [found for found in conformance(plugin) if found.status == "failed"]
+    assert not failed, f"{len(failed)} of the contract's rules are broken:\n{table(failed)}"
+

@@ -1,0 +1,99 @@
+"""What a rule says: kept, broken, or not to be tried; and rules themselves, each a function with a name and a sentence."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+_REASON = 110
+
+
+@dataclass(frozen=True)
+class Conformity:
+    """One rule, held against one check (or plugin, report format, model loader).
+
+    Attributes
+    ----------
+    check : str
+        Whose it is.
+    rule : str
+    status : {"ok", "failed", "not applicable"}
+    reason : str
+        Why it failed or was not tried; what is worth knowing where it is kept.
+    """
+
+    check: str
+    rule: str
+    status: Literal["ok", "failed", "not applicable"]
+    reason: str = ""
+
+
+class Broken(Exception):
+    """Raised by a rule: the contract is not kept, and how."""
+
+
+class NotApplicable(Exception):
+    """Raised by a rule: it says nothing about this one, or cannot be tried, and why."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule by its name, its sentence, and the function that tries it.
+
+    The function is given what is examined. It raises `Broken` or `NotApplicable`; what it returns is a remark.
+    """
+
+    name: str
+    sentence: str
+    function: Callable[[Any], str | None]
+
+    def held_against(self, who: str, what: Any) -> Conformity:
+        """Try the rule."""
+        try:
+            return Conformity(who, self.name, "ok", self.function(what) or "")
+        except Broken as broken:
+            return Conformity(who, self.name, "failed", str(broken))
+        except NotApplicable as reason:
+            return Conformity(who, self.name, "not applicable", str(reason))
+
+
+def rule_of(function: Callable[[Any], str | None]) -> Rule:
+    """A function's name and the first line of its docstring make the rule."""
+    sentence = inspect.cleandoc(function.__doc__ or "").split("\n", 1)[0]
+    return Rule(function.__name__, sentence, function)
+
+
+def table(found: Sequence[Conformity]) -> str:
+    """Rows of rule, check, status and reason, for a terminal; reasons are wrapped.
+
+    Examples
+    --------
+    >>> print(table([Conformity("mine.rows", "docstring", "failed", "it has no docstring")]))
+    rule       check      status  reason
+    docstring  mine.rows  failed  it has no docstring
+    """
+    from raikit.console import clean
+
+    rows = [("rule", "check", "status", "reason"), *((one.rule, one.check, one.status, clean(one.reason)) for one in found)]
+    widths = [max(len(row[place]) for row in rows) for place in range(3)]
+    lines: list[str] = []
+    for row in rows:
+        head = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))
+        first, *rest = _wrapped(row[3]) or [""]
+        lines.append(f"{head}  {first}".rstrip())
+        lines += [f"{' ' * len(head)}  {line}".rstrip() for line in rest]
+    return "\n".join(lines)
+
+
+def _wrapped(reason: str) -> list[str]:
+    return [part for line in reason.splitlines() for part in textwrap.wrap(line, _REASON, break_on_hyphens=False)]
+
+
+def first_few(items: Iterable[str], limit: int = 3) -> str:
+    """Join the first of them, and say how many more there are."""
+    listed = list(dict.fromkeys(items))
+    more = f", and {len(listed) - limit} more" if len(listed) > limit else ""
+    return ", ".join(listed[:limit]) + more

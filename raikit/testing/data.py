@@ -1,0 +1,265 @@
+"""Data sets for tests, made in memory within milliseconds: every task, every kind of input, every role."""
+
+from __future__ import annotations
+
+import io
+import wave
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from raikit.check import Task
+from raikit.data.batch import Modality
+from raikit.errors import nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from raikit.data.dataset import Dataset
+
+GROUP = "group"
+SPLITS = ("train", "test", "validation")
+_TASKS = ("binary", "multiclass", "multilabel", "regression")
+_LEVELS_OF_A_NUMBER = 4  # how finely text, pictures and sounds tell a regression target
+_TELLING = (0.9, 0.75)  # how often an input tells the truth about the first group, and about the others
+_MISSING = 0.1
+_PIXELS, _RATE, _SAMPLES = 16, 4000, 512
+_VARIANTS = 4  # different pictures and sounds of each level
+
+
+def dataset(
+    task: Task = "binary",
+    modalities: Sequence[Modality] = ("tabular",),
+    *,
+    rows: int = 200,
+    groups: Sequence[str] = ("F", "M"),
+    classes: int = 3,
+    clusters: bool = False,
+    weights: bool = False,
+    missing: bool = False,
+    seed: int = 0,
+) -> Dataset:
+    """Make a data set in memory.
+
+    Parameters
+    ----------
+    task : {"binary", "multiclass", "multilabel", "regression"}
+    modalities : sequence of {"tabular", "text", "image", "audio"}
+        One input each, called like its modality. Pictures and sounds are encoded bytes in the table's cells.
+    rows : int
+        Of all splits together: about half are train, a third test, the rest validation.
+    groups : sequence of str
+        Values of the one sensitive column, ``group``; empty: there is no sensitive column.
+    classes : int
+        Of a multiclass target.
+    clusters, weights : bool
+        Whether there is a column ``cluster`` (four rows each) and one ``weight`` (between 0.5 and 2).
+    missing : bool
+        Whether about a tenth of the groups and of the inputs are missing.
+    seed : int
+        The same arguments give the same rows.
+
+    Returns
+    -------
+    Dataset
+        The label can be learnt from each of the inputs, more reliably for the first group than for the others, and is less
+        often positive in the others: there is something to find.
+
+    Raises
+    ------
+    ValueError
+        For an unknown task or modality, or if `rows` are too few for every group and class in every split.
+
+    Examples
+    --------
+    >>> data = dataset("multiclass", ["text", "image"], rows=90)
+    >>> data.task, data.classes, list(data.inputs)
+    ('multiclass', ['a', 'b', 'c'], ['text', 'image'])
+    """
+    made = Made(task, tuple(modalities), rows, tuple(groups), classes, clusters, weights, missing, seed)
+    return made.dataset(made.table())
+
+
+@dataclass(frozen=True)
+class Made:
+    """A data set that is being made: its table first, so that a test may change cells before the columns get their roles."""
+
+    task: Task = "binary"
+    modalities: tuple[Modality, ...] = ("tabular",)
+    rows: int = 200
+    groups: tuple[str, ...] = ("F", "M")
+    classes: int = 3
+    clusters: bool = False
+    weights: bool = False
+    missing: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.task not in _TASKS:
+            raise ValueError(f"task: {self.task!r} is none of {', '.join(_TASKS)}.{nearest(self.task, _TASKS)}")
+        for modality in self.modalities:
+            if modality not in _INPUTS:
+                raise ValueError(f"modalities: {modality!r} is none of {', '.join(_INPUTS)}.{nearest(modality, _INPUTS)}")
+        if self.task == "multiclass" and not 3 <= self.classes <= 26:
+            raise ValueError(f"classes: a multiclass target has 3 to 26 of them here, not {self.classes}")
+        if self.rows < self.fewest:
+            raise ValueError(f"rows: {self.rows} are too few; {self.fewest} hold every group and class in every split")
+
+    @property
+    def levels(self) -> int:
+        """How many different things the inputs can say about the target."""
+        return {"binary": 2, "multiclass": self.classes, "multilabel": 4, "regression": _LEVELS_OF_A_NUMBER}[self.task]
+
+    @property
+    def fewest(self) -> int:
+        """Rows that hold every group with every level in every split."""
+        return len(SPLITS) * self.levels * max(len(self.groups), 1)
+
+    def table(self) -> pd.DataFrame:
+        """Ids, split, target, the columns with a role, and the inputs."""
+        import numpy as np
+        import pandas as pd
+
+        rng = np.random.default_rng([self.seed, 4711])
+        split, group, level = self._design(rng)
+        table = pd.DataFrame({"id": [f"r{number}" for number in range(self.rows)], "split": np.array(SPLITS)[split]})
+        table = table.assign(**self._target(level, rng))
+        told = self._told(level, group, rng)
+        if self.groups:
+            table[GROUP] = pd.Series(np.array(self.groups, dtype=object)[group], dtype="str")
+        if self.clusters:
+            # within a split, so that nothing leaks from one to another
+            nth = pd.Series(split).groupby(split).cumcount().to_numpy() // 4
+            table["cluster"] = [f"{name[0]}{number}" for name, number in zip(table["split"], nth, strict=True)]
+        if self.weights:
+            table["weight"] = rng.uniform(0.5, 2.0, self.rows)
+        for modality in self.modalities:
+            table = table.assign(**_INPUTS[modality](told(), rng))
+        if self.missing:
+            for column in [*([GROUP] if self.groups else []), *self._input_columns()]:
+                table[column] = table[column].where(rng.random(self.rows) >= _MISSING)
+        return table
+
+    def dataset(self, table: pd.DataFrame) -> Dataset:
+        """Give the table's columns their roles."""
+        from raikit.config.schema import DataConfig
+        from raikit.data.dataset import Dataset
+
+        config = DataConfig.model_validate({
+            "path": "(made for a test)",
+            "id": "id",
+            "split": "split",
+            "task": self.task,
+            "target": ["first", "second"] if self.task == "multilabel" else "target",
+            "positive": 1 if self.task == "binary" else None,
+            "inputs": {name: {"modality": name} | ({"columns": list(_TABULAR)} if name == "tabular" else {})
+                       for name in self.modalities},
+            "sensitive": [GROUP] if self.groups else [],
+            "cluster": ["cluster"] if self.clusters else [],
+            "weight": "weight" if self.weights else None,
+        })
+        return Dataset.of(table, config, name="the test's table", seed=self.seed)
+
+    def _input_columns(self) -> list[str]:
+        return [column for name in self.modalities for column in (_TABULAR if name == "tabular" else (name,))]
+
+    def _design(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Split, group and level of each row: the first rows hold every combination, the others are drawn, all shuffled."""
+        import numpy as np
+
+        drawn, many = self.rows - self.fewest, max(len(self.groups), 1)
+        split = np.array([0, 1, 0, 2, 0, 1])[np.arange(drawn) % 6]
+        group = rng.integers(0, many, drawn)
+        level = rng.integers(0, self.levels, drawn)
+        level[(group > 0) & (rng.random(drawn) < 0.25)] = 0  # the first group is better off
+        crossed = np.indices((len(SPLITS), many, self.levels)).reshape(3, -1)
+        columns = np.concatenate([crossed, np.stack([split, group, level])], axis=1)[:, rng.permutation(self.rows)]
+        return columns[0], columns[1], columns[2]
+
+    def _target(self, level: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+        import numpy as np
+
+        if self.task == "regression":
+            return {"target": level + rng.normal(0, 0.3, len(level))}
+        if self.task == "multilabel":
+            return {"first": level // 2, "second": level % 2}
+        if self.task == "binary":
+            return {"target": level}
+        return {"target": np.array([chr(ord("a") + place) for place in range(self.levels)])[level]}
+
+    def _told(self, level: np.ndarray, group: np.ndarray, rng: np.random.Generator) -> Callable[[], np.ndarray]:
+        """What an input says the level is: mostly the truth."""
+        import numpy as np
+
+        def told() -> np.ndarray:
+            truthful = rng.random(len(level)) < np.where(group == 0, *_TELLING)
+            said: np.ndarray = np.where(truthful, level, rng.integers(0, self.levels, len(level)))
+            return said
+
+        return told
+
+
+# --- inputs: from what is to be told to columns of the table ----------------------------------------------------
+
+_TABULAR = ("measure", "kind")
+_WORDS = ("north", "south", "east", "west", "up", "down", "left", "right")
+
+
+def _tabular(told: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+    import numpy as np
+    import pandas as pd
+
+    kinds = np.array([f"kind {level}" for level in range(int(told.max(initial=0)) + 1)])[told]
+    return {"measure": told + rng.normal(0, 0.4, len(told)), "kind": pd.Series(kinds, dtype="str")}
+
+
+def _text(told: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+    noise = rng.integers(0, len(_WORDS), (len(told), 3))
+    return {"text": [f"{_WORDS[a]} level{level} {_WORDS[b]} {_WORDS[c]}" for level, (a, b, c) in zip(told, noise, strict=True)]}
+
+
+def _image(told: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+    variant = rng.integers(0, _VARIANTS, len(told))
+    return {"image": [_picture(int(level), int(which)) for level, which in zip(told, variant, strict=True)]}
+
+
+def _audio(told: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+    variant = rng.integers(0, _VARIANTS, len(told))
+    return {"audio": [_sound(int(level), int(which)) for level, which in zip(told, variant, strict=True)]}
+
+
+_INPUTS: dict[str, Callable[[np.ndarray, np.random.Generator], dict[str, Any]]] = {
+    "tabular": _tabular, "text": _text, "image": _image, "audio": _audio,
+}
+
+
+@lru_cache(maxsize=256)
+def _picture(level: int, variant: int) -> bytes:
+    """A PNG with a bright square whose place tells the level."""
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.random.default_rng([level, variant]).integers(0, 80, (_PIXELS, _PIXELS, 3), dtype=np.uint8)
+    across, down = 4 * (level % 4), 4 * (level // 4 % 4)
+    pixels[down : down + 4, across : across + 4] = 230
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@lru_cache(maxsize=256)
+def _sound(level: int, variant: int) -> bytes:
+    """A WAV whose pitch tells the level."""
+    import numpy as np
+
+    noise = np.random.default_rng([level, variant]).normal(0, 0.05, _SAMPLES)
+    tone = 0.6 * np.sin(2 * np.pi * 220 * 1.3**level * np.arange(_SAMPLES) / _RATE) + noise
+    stream = io.BytesIO()
+    with wave.open(stream, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(_RATE)
+        file.writeframes((np.clip(tone, -1, 1) * 32767).astype("<i2").tobytes())
+    return stream.getvalue()

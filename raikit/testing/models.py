@@ -1,0 +1,139 @@
+"""A tiny model that can do all that a model can, and predictions with or without one."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raikit.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from raikit.data.dataset import Dataset
+    from raikit.models.base import Model
+    from raikit.predictions import Predictions
+
+_TINY = {
+    "width": 8, "image_size": 16, "words": 6, "vocabulary": 512, "sample_rate": 4000, "frames": 8, "hop": 64,
+    "dropout": 0.0, "modality_dropout": 0.0, "epochs": 6, "batch_size": 32, "learning_rate": 0.04,
+}  # fmt: skip
+_SKILL = (1.6, 0.9)  # of made-up scores, for the first group and for the others
+
+
+def model(data: Dataset, *, seed: int = 0) -> Model:
+    """Train a tiny model on `data`: raikit's own fusion model, with labels, scores, gradients, embeddings and training.
+
+    Parameters
+    ----------
+    data : Dataset
+        Of any task but multilabel, with any inputs.
+    seed : int
+        Weights and training follow from it.
+
+    Returns
+    -------
+    Model
+        Saved and read back by its loader, as an audit has it.
+
+    Raises
+    ------
+    ModelError
+        If `data` has no inputs, no train rows, or a multilabel target.
+
+    Examples
+    --------
+    >>> from raikit.testing import dataset
+    >>> sorted(model(dataset()).capabilities)
+    ['embeddings', 'gradients', 'labels', 'scores', 'trainable']
+    """
+    from raikit.models.loaders import load_fusion
+    from raikit.models.training import train_fusion
+
+    made, _ = train_fusion(data, _TINY, seed=seed)
+    with tempfile.TemporaryDirectory(prefix="raikit-") as folder:
+        made.save(Path(folder))
+        return load_fusion({"kind": "fusion", "path": folder}, data)
+
+
+def predictions(data: Dataset, model: Model | None = None, *, folder: Path, seed: int = 0) -> Predictions:
+    """Write ``predictions.parquet`` for `data`, as an audit does.
+
+    Parameters
+    ----------
+    data : Dataset
+    model : Model, optional
+        Scores every row. Absent: plausible scores are drawn around the labels, better ones for the first group, as a table
+        of somebody's predictions would hold.
+    folder : Path
+        Where the file goes; made if it is not there.
+    seed : int
+        Of the drawn scores.
+
+    Returns
+    -------
+    Predictions
+
+    Raises
+    ------
+    ModelError
+        If `data` has a multilabel target, which is not audited yet.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from raikit.testing import dataset
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     predictions(dataset(), folder=Path(folder)).columns
+    ['id', 'split', 'target', 'group', 'prediction', 'score']
+    """
+    from raikit.predictions import Predictions
+    from raikit.runs import PREDICTIONS
+    from raikit.scoring import score
+
+    if data.task == "multilabel":
+        raise ModelError("multilabel targets are not audited yet, so there are no predictions of one.")
+    path = Path(folder) / PREDICTIONS
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if model is not None:
+        score(model, data, path)
+    else:
+        drawn(data, seed).to_parquet(path, index=False)
+    return Predictions(path, data.audited_split)
+
+
+def drawn(data: Dataset, seed: int = 0) -> pd.DataFrame:
+    """The rows of ``predictions.parquet`` with made-up scores."""
+    import numpy as np
+    import pandas as pd
+
+    from raikit.scoring import decide
+
+    rng = np.random.default_rng([seed, 1789])
+    first = _in_first_group(data)
+    skill = np.where(first, *_SKILL)
+    if data.task == "regression":
+        target = data.roles["target"].to_numpy(dtype=float)
+        spread = float(target.std()) or 1.0
+        guessed = target + rng.normal(0, spread / (2 * skill))
+        return data.roles.join(pd.DataFrame({"prediction": guessed}))
+    places = {label: place for place, label in enumerate(data.classes)}
+    truth = data.roles["target"].map(places).to_numpy(dtype=int)
+    logits = rng.normal(0, 1, (len(truth), len(places)))
+    logits[np.arange(len(truth)), truth] += skill
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    scores = odds / odds.sum(axis=1, keepdims=True)
+    columns: dict[str, Any] = decide(scores, data.task, data.classes, 0.5)
+    return data.roles.join(pd.DataFrame(columns))
+
+
+def _in_first_group(data: Dataset) -> np.ndarray:
+    import numpy as np
+
+    if not data.sensitive:
+        return np.ones(len(data.roles), dtype=bool)
+    groups = data.roles[data.sensitive[0]]
+    first: np.ndarray = (groups == sorted(groups.dropna().unique())[0]).to_numpy(dtype=bool, na_value=False)
+    return first

@@ -1,0 +1,62 @@
+"""A check that keeps the contract, to be made worse in one way at a time."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import Field
+
+from raikit import Check, CheckOptions, CheckResult, Finding, Metric, Requires, stats
+
+
+class Rates(Check):
+    """The share of right answers in every group.
+
+    With exact intervals.
+    """
+
+    name = "mine.rates"
+    pillar = "mine"
+    requires = Requires(columns={"target", "prediction"})
+    produces = ("mine.rate", "mine.noise")
+
+    class Options(CheckOptions):
+        """What is counted."""
+
+        tolerance: float = Field(0.5, ge=0, description="How far off a number may be to be right.")
+
+    def run(self, ctx):
+        frame = ctx.predictions.frame(["target", "prediction", *ctx.sensitive])
+        if ctx.task == "regression":
+            right = (frame["target"] - frame["prediction"]).abs() <= self.options.tolerance
+        else:
+            right = frame["target"] == frame["prediction"]
+        metrics = [self.rate(right, ctx)]
+        for column in ctx.sensitive:
+            for group, rows in right.groupby(frame[column].astype(object).where(frame[column].notna(), None), dropna=False):
+                named = None if group != group else group
+                metrics.append(self.rate(rows, ctx, over=[column], group={column: named}))
+        noise = Metric.exact("noise", float(ctx.rng.random()))
+        return CheckResult(
+            metrics=[*metrics, noise], findings=[Finding(sentence="It was counted.", metrics=[self.address(metrics[0])])]
+        )
+
+    def rate(self, right, ctx, **place):
+        low, high = stats.clopper_pearson(int(right.sum()), len(right), ctx.confidence)
+        return Metric("rate", float(right.mean()), low=low, high=high, n=len(right), method="Clopper-Pearson", unit="rate", **place)
+
+
+@pytest.fixture
+def good():
+    """The check that keeps the contract."""
+    return Rates
+
+
+@pytest.fixture
+def worse():
+    """The same, made worse: ``worse(produces=())``; ``run`` may call ``Rates.run(self, ctx)``."""
+
+    def worse(**attributes):
+        attributes = {"__doc__": Rates.__doc__, "__module__": __name__, **attributes}
+        return type("Worse", (Rates,), attributes)
+
+    return worse

@@ -1,0 +1,249 @@
+import os
+import random
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import Field
+
+from raikit import Artifact, CheckOptions, CheckResult, Finding, Metric, Requires, Table
+from raikit.testing import check_conformance, conformance
+from raikit.testing.contract.checks import TRIED, WRITTEN, examine
+
+EVERY = {rule.name for rule in (*WRITTEN, *TRIED)}
+
+
+def by_rule(found, status):
+    return {one.rule: one.reason for one in found if one.status == status}
+
+
+def test_a_good_check_keeps_every_rule_and_each_is_tried(good):
+    found = conformance(good)
+    assert by_rule(found, "failed") == {}
+    assert by_rule(found, "not applicable") == {}
+    assert {one.rule for one in found} == EVERY | {"imports"}
+    check_conformance(good)
+
+
+def test_every_rule_is_a_name_and_a_sentence():
+    for rule in (*WRITTEN, *TRIED):
+        assert rule.sentence.endswith("."), rule.name
+        assert len(rule.sentence) < 130, rule.name
+
+
+# --- one way to be bad after the other; the good check does the rest --------------------------------------------
+
+
+def then(before=None, after=None):
+    """A `run` that does something, then what the good check does, then something with its result."""
+
+    def run(self, ctx):
+        if before:
+            before(self, ctx)
+        found = super(type(self), self).run(ctx)
+        return after(found, ctx) if after else found
+
+    return run
+
+
+def plus(*metrics, **parts):
+    return lambda found, ctx: found.model_copy(update={"metrics": [*found.metrics, *metrics], **parts})
+
+
+def groups(ctx):
+    return ctx.predictions.frame(["target", "prediction", *ctx.sensitive])
+
+
+def needs_a_group(self, ctx):
+    groups(ctx)[ctx.sensitive[0]]
+
+
+def needs_train(self, ctx):
+    assert ctx.predictions.size("train"), "no train rows"
+
+
+def sorts_groups(self, ctx):
+    for column in ctx.sensitive:
+        sorted(groups(ctx)[column].astype(object).unique())
+
+
+def divides_by_a_spread(self, ctx):
+    """Of a group of one class there is none."""
+    if ctx.sensitive and ctx.task != "regression":
+        for _, part in groups(ctx).groupby(ctx.sensitive[0]):
+            1 / (part["target"].nunique() - 1)
+
+
+def wants_many_rows(self, ctx):
+    if ctx.predictions.size() < 20:
+        raise ValueError("too few rows")
+
+
+def wants_two_answers(self, ctx):
+    if groups(ctx)["prediction"].nunique() < 2 and ctx.predictions.size() > 20:
+        raise ValueError("one answer only")
+
+
+def raises(self, ctx):
+    raise KeyError("lost")
+
+
+def writes_predictions(self, ctx):
+    frame = ctx.predictions.frame(split="*")
+    frame.assign(prediction=frame["prediction"].iloc[::-1].to_numpy()).to_parquet(ctx.predictions.path, index=False)
+
+
+def writes_data(self, ctx):
+    ctx.data.table["target"] = 0
+
+
+def looks_at_siblings(found, ctx):
+    return plus(Metric.exact("noise", len(list(ctx.workdir.parent.iterdir())), args={"of": "others"}))(found, ctx)
+
+
+def unread(found, ctx):
+    return plus(Metric.exact("noise", random.SystemRandom().random(), args={"of": "system"}))(found, ctx)
+
+
+class Tolerant(CheckOptions):
+    tolerance: float = Field(0.5, description="How far off is right.")
+
+
+class Undescribed(Tolerant):
+    bins: int = 5
+
+
+class Required(Tolerant):
+    bins: int = Field(description="How many.")
+
+
+class Invalid(Tolerant):
+    bins: int = Field(0, ge=1, description="How many.")
+
+
+NO_WIDTH = Metric("rate", 0.5, low=0.5, high=0.5, n=9, method="guess", args={"of": "a"})
+NO_ROWS = Metric("rate", 0.5, low=0.4, high=0.6, n=0, method="guess", args={"of": "a"})
+NO_REASON = Metric.undefined("rate", " ", args={"of": "a"})
+ODD_FLAG = Metric("rate", 0.5, low=0.4, high=0.6, n=9, method="guess", args={"of": "a"}, flags=["Not good!"])
+TABLE = Table(id="t", title="T", columns=[], rows=[])
+
+BAD = {
+    "no pillar": ({"pillar": ""}, "contract", "has no `pillar`"),
+    "another's addresses": ({"produces": ("fairness.rate",)}, "contract", "owns only mine"),
+    "no docstring": ({"__doc__": None}, "docstring", "no docstring"),
+    "an essay for a title": ({"__doc__": "x" * 500}, "docstring", "500 characters"),
+    "an option without a description": ({"Options": Undescribed}, "options", "'bins' has no description"),
+    "an option without a default": ({"Options": Required}, "options", "'bins' has no default"),
+    "nothing declared": ({"produces": ()}, "produces", 'produces = ["mine.…"]'),
+    "a capability that nothing has": ({"requires": Requires(capabilities={"gradient"})}, "required_names", "'gradients'"),
+    "a role that nothing has": ({"requires": Requires(columns={"sensitve"})}, "required_names", "'sensitive'"),
+    "raising": ({"run": raises}, "runs", "on binary data: KeyError: 'lost' (test_contract_of_checks.py, line"),
+    "a hidden column": ({"run": then(needs_a_group)}, "requires", "IndexError"),
+    "a hidden split": ({"run": then(needs_train)}, "requires", "no train rows"),
+    "no group of one class": ({"run": then(divides_by_a_spread)}, "small_groups", "ZeroDivisionError"),
+    "no missing groups": ({"run": then(sorts_groups)}, "missing", "TypeError"),
+    "no small data": ({"run": then(wants_many_rows)}, "tiny", "too few rows"),
+    "no constant model": ({"run": then(wants_two_answers)}, "one_answer", "one answer only"),
+    "a mapping": ({"run": then(after=lambda found, ctx: found.model_dump())}, "result", "returned dict, not a CheckResult"),
+    "no artifact": ({"run": then(after=plus(artifacts=[Artifact(path="a.csv")]))}, "result", "no file in the check's workdir"),
+    "an address twice": ({"run": then(after=plus(Metric.exact("noise", 1)))}, "ids", "mine.noise stands 2 times"),
+    "no address": ({"run": then(after=plus(Metric.exact("a b", 1)))}, "ids", "'a b'"),
+    "an undeclared address": ({"run": then(after=plus(Metric.exact("other", 1)))}, "declared", "mine.other"),
+    "no width": ({"run": then(after=plus(NO_WIDTH))}, "intervals", "an interval of no width by guess"),
+    "no rows": ({"run": then(after=plus(NO_ROWS))}, "intervals", "from 0 rows"),
+    "no reason": ({"run": then(after=plus(NO_REASON))}, "intervals", "undefined for no reason"),
+    "a flag that is no word": ({"run": then(after=plus(ODD_FLAG))}, "intervals", "Not good!"),
+    "a finding on nothing": (
+        {"run": then(after=plus(findings=[Finding(sentence="It is so.", metrics=["mine.rates"])]))}, "findings", "Did you mean 'mine.rate'"),
+    "a finding that points at nothing": (
+        {"run": then(after=plus(findings=[Finding(sentence="It is so.", figures=["f"])]))}, "findings", "figure 'f'"),
+    "two tables of one name": ({"run": then(after=plus(tables=[TABLE, TABLE]))}, "findings", "two tables are called 't'"),
+    "numbers from the system": ({"run": then(after=unread)}, "deterministic", "mine.noise(of=system) was"),
+    "looking at others": ({"run": then(after=looks_at_siblings)}, "order", "mine.noise(of=others) was 1.0"),
+    "writing the predictions": ({"run": then(after=lambda found, ctx: writes_predictions(None, ctx) or found)}, "read_only", "predictions file"),
+    "writing the data": ({"run": then(writes_data)}, "read_only", "the table of ctx.data"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", BAD)
+def test_a_check_that_is_bad_in_one_way_breaks_that_rule_and_no_other(worse, how):
+    attributes, rule, says = BAD[how]
+    found = examine(worse(**attributes))
+    failed = by_rule(found, "failed")
+    assert set(failed) == {rule}, failed
+    assert says in failed[rule]
+
+
+def test_an_invalid_default_is_found_and_nothing_can_be_tried(worse):
+    failed = by_rule(examine(worse(Options=type("Options", (Invalid,), {"model_config": {"validate_default": True}}))), "failed")
+    assert "not valid" in failed["options"]
+
+
+GLOBAL = {
+    "the environment": lambda self, ctx: os.environ.update(RAIKIT_TEST="1"),
+    "the working directory": lambda self, ctx: os.chdir(ctx.workdir),
+    "warnings.filters": lambda self, ctx: warnings.simplefilter("ignore", ResourceWarning),
+    "sys.path": lambda self, ctx: sys.path.append("/nowhere"),
+    "the generator of random": lambda self, ctx: random.random(),
+    "the generator of numpy.random": lambda self, ctx: np.random.seed(0),
+    "numpy.seterr": lambda self, ctx: np.seterr(all="raise"),
+    "the recursion limit": lambda self, ctx: sys.setrecursionlimit(5000),
+}
+
+
+@pytest.mark.parametrize("what", GLOBAL)
+def test_a_change_of_what_belongs_to_the_process_is_found_and_undone(worse, what):
+    before = (dict(os.environ), Path.cwd(), list(warnings.filters), list(sys.path), np.geterr())
+    failed = by_rule(examine(worse(run=then(GLOBAL[what]))), "failed")
+    assert set(failed) == {"global_state"}
+    assert what in failed["global_state"]
+    assert before == (dict(os.environ), Path.cwd(), list(warnings.filters), list(sys.path), np.geterr())
+
+
+def test_what_a_check_does_to_torch_and_to_the_model_is_found(worse):
+    import torch
+
+    def run(self, ctx):
+        torch.set_default_dtype(torch.float64)
+        torch.rand(1)
+        with torch.no_grad():
+            next(ctx.model.module.parameters()).add_(1)
+        return CheckResult(metrics=[Metric.exact("rate", 1)])
+
+    failed = by_rule(examine(worse(run=run, requires=Requires(capabilities={"gradients"}))), "failed")
+    assert set(failed) == {"global_state", "read_only"}
+    assert "the generator of torch" in failed["global_state"]
+    assert "torch's default dtype" in failed["global_state"]
+    assert "the weights of ctx.model" in failed["read_only"]
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_a_check_whose_requirements_the_kit_cannot_meet_is_not_applicable_with_the_reason(worse):
+    found = examine(worse(requires=Requires(columns={"postcode"})))
+    assert by_rule(found, "failed") == {}
+    untried = by_rule(found, "not applicable")
+    assert set(untried) == {rule.name for rule in TRIED}
+    assert untried["runs"] == "it cannot be tried: the data has no postcode"
+    untried = by_rule(examine(worse(requires=Requires(tasks={"multilabel"}))), "not applicable")
+    assert "not audited yet" in untried["runs"]
+
+
+def test_a_check_that_asks_a_model_is_tried_on_every_kind_of_input(worse):
+    seen = set()
+
+    def run(self, ctx):
+        seen.update(item.modality for item in ctx.data.inputs.values())
+        scores = ctx.model.scores(next(ctx.data.batches("test", 8)))
+        return CheckResult(metrics=[Metric.exact("rate", float(scores.max()))])
+
+    found = examine(worse(run=run, requires=Requires(capabilities={"embeddings"})))
+    assert by_rule(found, "failed") == {}
+    assert seen == {"text", "image", "audio", "tabular"}
+    assert by_rule(found, "not applicable") == {"one_answer": "it asks the model itself"}
+
+
+def test_the_assertion_shows_the_table_of_what_failed(worse):
+    with pytest.raises(AssertionError, match=r"1 of the contract's rules are broken:\n *rule +check +status +reason\n *produces +mine.rates"):
+        check_conformance(worse(produces=()))

@@ -11,6 +11,7 @@ import importlib
 import inspect
 import re
 import sys
+import tomllib
 import types
 import typing
 from collections.abc import Iterator
@@ -57,7 +58,7 @@ def signature_text(function: Any) -> str:
     shown, by_name_only = [], False
     signature = inspect.signature(function)
     for parameter in signature.parameters.values():
-        if parameter.name in ("self", "cls"):
+        if parameter.name in ("self", "cls") or parameter.name.startswith("_"):
             continue
         if parameter.kind is parameter.KEYWORD_ONLY and not by_name_only:
             shown.append("*")
@@ -241,15 +242,11 @@ def environment_lines() -> Iterator[Line]:
 
 def pytest_lines() -> Iterator[Line]:
     """Options and fixtures that raikit gives to pytest."""
-    from importlib.metadata import entry_points
-
-    for point in sorted(entry_points(group="pytest11"), key=lambda point: point.name):
-        if point.value.startswith("raikit."):
-            source = inspect.getsource(importlib.import_module(point.value))
-            options = re.findall(r"addoption\(\s*\"(--[\w-]+)\"", source)
-            yield from ((f"pytest {option}", "option") for option in options)
-            fixtures = re.findall(r"@pytest\.fixture[^\n]*\ndef (\w+)", source)
-            yield from ((f"fixture {name}", "fixture") for name in fixtures if not name.startswith("_"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for module in project["entry-points"]["pytest11"].values():
+        source = inspect.getsource(importlib.import_module(module))
+        yield from ((f"pytest {name}", "option of pytest") for name in re.findall(r"addoption\(\s*\"(--[\w-]+)\"", source))
+        yield from ((name, "fixture of pytest") for name in re.findall(r"@pytest\.fixture[^\n]*\ndef ([a-z]\w*)", source))
 
 
 SECTIONS = {

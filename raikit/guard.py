@@ -136,6 +136,8 @@ class _SeedOnImport(MetaPathFinder):
         def run_and_seed(module: ModuleType) -> None:
             run(module)
             _SEEDERS[name](module, self._seed)
+            if name == "torch":
+                _AT_IMPORT.update(_settings(module))
 
         spec.loader.exec_module = run_and_seed  # type: ignore[method-assign]
         return spec
@@ -181,35 +183,39 @@ def _folder() -> str | None:
         return None
 
 
-# What torch shares, with how to read it and how to set it; what a process starts with where torch was not there before.
-_TORCH: dict[str, tuple[str, str, Any]] = {
-    "torch's number of threads": ("get_num_threads", "set_num_threads", None),
-    "torch's default dtype": ("get_default_dtype", "set_default_dtype", "float32"),
-    "torch's gradient mode": ("is_grad_enabled", "set_grad_enabled", True),
-    "torch's deterministic mode": ("are_deterministic_algorithms_enabled", "use_deterministic_algorithms", False),
+# What torch shares, with how to read it and how to set it.
+_TORCH = {
+    "torch's number of threads": ("get_num_threads", "set_num_threads"),
+    "torch's default dtype": ("get_default_dtype", "set_default_dtype"),
+    "torch's gradient mode": ("is_grad_enabled", "set_grad_enabled"),
+    "torch's deterministic mode": ("are_deterministic_algorithms_enabled", "use_deterministic_algorithms"),
 }
+_AT_IMPORT: dict[str, Any] = {}  # these settings as torch had them when a check imported it
+
+
+def _settings(torch: Any) -> dict[str, Any]:
+    return {name: getattr(torch, read)() for name, (read, _) in _TORCH.items()}
+
+
+def _torch() -> Any:
+    """The module if it is there and not only half imported."""
+    torch = sys.modules.get("torch")
+    return torch if hasattr(torch, "get_rng_state") else None
 
 
 def _torch_state() -> dict[str, Any] | None:
-    torch = sys.modules.get("torch")
-    if torch is None or not hasattr(torch, "get_rng_state"):
-        return None
-    return {"random": torch.get_rng_state(), **{name: getattr(torch, read)() for name, (read, _, _) in _TORCH.items()}}
+    torch = _torch()
+    return None if torch is None else {"random": torch.get_rng_state(), **_settings(torch)}
 
 
 def _restore_torch(before: dict[str, Any] | None) -> list[str]:
-    torch = sys.modules.get("torch")
-    if torch is None or not hasattr(torch, "get_rng_state"):
+    torch = _torch()
+    if torch is None:
         return []
-    if before is None:
-        before = {
-            name: getattr(torch, first) if isinstance(first, str) else first for name, (*_, first) in _TORCH.items()
-        }
-    changed = []
-    for name, (read, write, _) in _TORCH.items():
-        if before.get(name) is not None and getattr(torch, read)() != before[name]:
-            changed.append(name)
-            getattr(torch, write)(before[name])
+    before = _AT_IMPORT if before is None else before
+    changed = [name for name, value in _settings(torch).items() if name in before and value != before[name]]
+    for name in changed:
+        getattr(torch, _TORCH[name][1])(before[name])
     if "random" in before:
         torch.set_rng_state(before["random"])
     return changed

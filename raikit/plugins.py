@@ -191,7 +191,11 @@ def _hopeless(points: Iterable[EntryPoint]) -> dict[str, tuple[str, str]]:
     from raikit.probe import hopeless
 
     foreign = dict.fromkeys(point.module for point in points if distribution(point) != FIRST_PARTY)
-    return {module: ("error", problem) for module, problem in (hopeless(list(foreign)) if foreign else {}).items()}
+    problems = hopeless(list(foreign)) if foreign else {}
+    return {
+        module: ("error", f"{problem}; update or uninstall it, or leave it out with --disable")
+        for module, problem in problems.items()
+    }
 
 
 def _load_entry_point(registry: Registry, point: EntryPoint, refusal: tuple[str, str] | None) -> None:
@@ -206,7 +210,10 @@ def _load_entry_point(registry: Registry, point: EntryPoint, refusal: tuple[str,
         with preserved():
             plugin = point.load()
     except (Exception, SystemExit) as error:
-        record.status, record.reason = "error", f"import failed: {type(error).__name__}: {error}; {_way_out(record, error)}"
+        record.status, record.reason = (
+            "error",
+            f"import failed: {type(error).__name__}: {error}; {_way_out(record, error)}",
+        )
         return
     if problem := _incompatibility(plugin):
         record.status, record.reason = "incompatible", problem

@@ -214,7 +214,7 @@ def plugins_info(name: str) -> int:
 )
 @click.option("--out", type=_PATH, metavar="DIR", help="The folder to write; absent: NAME, here.")
 def plugins_new(name: str, kind: str, out: Path | None) -> int:
-    """Write a package of your own with one working check, its tests and an example."""
+    """Write a package of your own that works: a check (or what --kind says), its tests and an example."""
     from raikit.cli.new import new
 
     return new(name, kind, out)

@@ -63,7 +63,7 @@ IN_RUN = {
     "writes into the predictions": (
         'ctx.predictions.frame().assign(score=0.0).to_parquet(ctx.predictions.path)',
         "error", "it wrote into the predictions", "report it"),
-    "changes global state": (GLOBAL_STATE.strip(), "ok", "it changed the environment (ODD), the working directory", ""),
+    "changes global state": (GLOBAL_STATE.strip(), "ok", "it changed the environment (ODD), the working directory, torch's number of threads, torch's default dtype and", ""),
     "prints": ('import os; print("hello"); os.write(2, b"from below"); import logging; logging.warning("logged")', "ok", "", ""),
     "hangs": ("import time; time.sleep(1000)", "error", "did not finish within 8 seconds", "--exclude odd.one"),
     "exits": ("import sys; sys.exit(0)", "error", "SystemExit: 0", "report it"),

@@ -54,6 +54,22 @@ with captured(7, io.StringIO()):
     assert told["before"] == told["after"] != ""
 
 
+def test_a_library_that_only_the_check_imports_is_put_back_too():
+    program = """
+import io
+from raikit.guard import captured
+with captured(7, io.StringIO()) as said:
+    import torch
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    torch.set_default_dtype(torch.float64)
+assert torch.get_num_threads() == threads and torch.get_default_dtype() == torch.float32
+print(said[-1])
+"""
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert "it changed torch's number of threads, torch's default dtype and left it so" in told
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [

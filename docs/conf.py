@@ -57,6 +57,7 @@ html_title = "raikit"
 html_static_path = ["_static"]
 html_css_files = ["raikit.css"]
 html_show_sourcelink = False
+html_sidebars = {"tutorial/**": []}  # one page: nothing to navigate
 html_theme_options = {
     "logo": {"text": "raikit"},
     "navbar_align": "left",

@@ -178,16 +178,15 @@ def _row(head: str, text: str) -> None:
 
 def check(written: str) -> int:
     """Try every rule of the contract on a plugin: the table, and 1 if a rule is broken."""
-    from raikit.testing.contract import conformance, table
-    from raikit.testing.contract.subject import path_or_name
+    from raikit.testing.contract import table
+    from raikit.testing.contract.outside import conformance
 
-    found = conformance(path_or_name(written))
+    found = conformance(written)
     broken = sum(one.status == "failed" for one in found)
     untried = sum(one.status == "not applicable" for one in found)
     say = Console().result
     say(table(found))
-    said = f"{broken} of {len(found)} rules are broken" if broken else f"no rule of {len(found)} is broken"
-    say(f"{said}; {untried} not applicable." if untried else f"{said}.")
+    say(f"{len(found)} rules tried: {len(found) - broken - untried} kept, {broken} broken, {untried} not applicable.")
     return 1 if broken else 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ _SHOWN = 5
 
 def assert_ok(record: CheckRecord) -> None:
     """Assert that the check ran; else say why not, with its traceback and what it printed."""
-    assert record.status == "ok", _what_happened(record)
+    __tracebackhide__ = True
+    _require(record.status == "ok", lambda: _what_happened(record))
 
 
 def assert_skipped(record: CheckRecord, match: str = "") -> None:
@@ -27,8 +29,9 @@ def assert_skipped(record: CheckRecord, match: str = "") -> None:
     match : str
         A regular expression that the reason must hold.
     """
-    assert record.status == "skipped", f"{record.name} was not skipped. {_what_happened(record)}"
-    _assert_matches(match, record.reason or "", f"{record.name} was skipped for another reason")
+    __tracebackhide__ = True
+    _require(record.status == "skipped", lambda: f"{record.name} was not skipped. {_what_happened(record)}")
+    _require(_holds(record, match), lambda: f"{record.name} was skipped for another reason: {_unlike(record, match)}")
 
 
 def assert_error(record: CheckRecord, match: str = "") -> None:
@@ -39,8 +42,9 @@ def assert_error(record: CheckRecord, match: str = "") -> None:
     match : str
         A regular expression that the reason (``ValueError: no rows``) must hold.
     """
-    assert record.status == "error", f"{record.name} is no error. {_what_happened(record)}"
-    _assert_matches(match, record.reason or "", f"{record.name} is another error", record.traceback)
+    __tracebackhide__ = True
+    _require(record.status == "error", lambda: f"{record.name} is no error. {_what_happened(record)}")
+    _require(_holds(record, match), lambda: f"{record.name} is another error: {_unlike(record, match)}")
 
 
 def assert_metric(
@@ -62,24 +66,44 @@ def assert_metric(
     Metric
         For assertions on its interval, `n`, flags …
     """
+    __tracebackhide__ = True
     assert_ok(record)
     found = next((metric for metric in record.metrics if metric.id == address), None)
-    assert found is not None, f"{record.name} measured no {address}. {_nearest(address, record)}"
-    if value is not None:
-        assert found.value is not None, f"{address} is undefined ({found.reason}), not {value}"
-        assert math.isclose(found.value, value, rel_tol=rel, abs_tol=abs), (
-            f"{address} is {found.value!r} [{found.low}, {found.high}], not {value!r} within {max(abs, rel * math.fabs(value)):g}"
-        )
+    if found is None:
+        raise AssertionError(f"{record.name} measured no {address}. {_nearest(address, record)}")
+    if value is not None and found.value is None:
+        raise AssertionError(f"{address} is undefined ({found.reason}), not {value}")
+    if value is not None and found.value is not None and not math.isclose(found.value, value, rel_tol=rel, abs_tol=abs):
+        off = max(abs, rel * math.fabs(value))
+        raise AssertionError(f"{address} is {found.value!r} [{found.low}, {found.high}], not {value!r} within {off:g}")
     return found
 
 
 def assert_finding(record: CheckRecord, match: str) -> Finding:
     """Assert that a finding's sentence holds the regular expression `match`; gives the first that does."""
+    __tracebackhide__ = True
     assert_ok(record)
     found = next((finding for finding in record.findings if re.search(match, finding.sentence)), None)
-    said = "".join(f"\n  {finding.severity}: {finding.sentence}" for finding in record.findings) or " none."
-    assert found is not None, f"no finding of {record.name} matches {match!r}. There are:{said}"
+    if found is None:
+        said = "".join(f"\n  {finding.severity}: {finding.sentence}" for finding in record.findings) or " none."
+        raise AssertionError(f"no finding of {record.name} matches {match!r}. There are:{said}")
     return found
+
+
+def _require(holds: bool, message: Callable[[], str]) -> None:
+    """Raise by hand: a bare ``assert`` would have pytest add a comparison to a message that says it all."""
+    __tracebackhide__ = True
+    if not holds:
+        raise AssertionError(message())
+
+
+def _holds(record: CheckRecord, match: str) -> bool:
+    return re.search(match, record.reason or "") is not None
+
+
+def _unlike(record: CheckRecord, match: str) -> str:
+    said = f"{record.reason!r} does not match {match!r}"
+    return f"{said}\n--- traceback ---\n{record.traceback.rstrip()}" if record.traceback else said
 
 
 def _what_happened(record: CheckRecord) -> str:
@@ -88,12 +112,6 @@ def _what_happened(record: CheckRecord) -> str:
         if text:
             said += f"\n--- {title} ---\n{text.rstrip()}"
     return said
-
-
-def _assert_matches(match: str, reason: str, otherwise: str, traceback: str | None = None) -> None:
-    assert re.search(match, reason), f"{otherwise}: {reason!r} does not match {match!r}" + (
-        f"\n--- traceback ---\n{traceback.rstrip()}" if traceback else ""
-    )
 
 
 def _nearest(address: str, record: CheckRecord) -> str:

@@ -132,7 +132,7 @@ class Made:
         if self.clusters:
             # within a split, so that nothing leaks from one to another
             nth = pd.Series(split).groupby(split).cumcount().to_numpy() // 4
-            table["cluster"] = [f"{name[0]}{number}" for name, number in zip(table["split"], nth, strict=True)]
+            table["cluster"] = [f"{name[:2]}{number}" for name, number in zip(table["split"], nth, strict=True)]
         if self.weights:
             table["weight"] = rng.uniform(0.5, 2.0, self.rows)
         for modality in self.modalities:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from raikit.check import Check
 from raikit.testing.contract.verdict import Conformity as Conformity
+from raikit.testing.contract.verdict import held as held
 from raikit.testing.contract.verdict import table as table
 
-__all__ = ["Conformity", "check_conformance", "conformance", "table"]
+if TYPE_CHECKING:
+    from raikit.testing.contract.subject import Subject
+    from raikit.testing.contract.verdict import Case
+
+__all__ = ["Conformity", "check_conformance", "conformance", "held", "table"]
 
 Plugin = type[Check] | ModuleType | str | Path
 
@@ -45,18 +52,22 @@ def conformance(plugin: Plugin) -> list[Conformity]:
     >>> [found.rule for found in conformance(Rows) if found.status == "failed"]
     []
     """
-    from raikit.testing.contract import checks, loaders, plugins, reports
     from raikit.testing.contract.subject import subject_of
 
-    subject = subject_of(plugin)
-    found = plugins.examine(subject)
+    return held(cases(subject_of(plugin)))
+
+
+def cases(subject: Subject) -> Iterator[Case]:
+    """Every rule that is to be held against a plugin and against all that it brings."""
+    from raikit.testing.contract import checks, loaders, plugins, reports
+
+    yield from plugins.cases(subject)
     for check in subject.checks:
-        found += checks.examine(check)
+        yield from checks.cases(check)
     for name, writer in subject.formats.items():
-        found += reports.examine(name, writer)
+        yield from reports.cases(name, writer)
     for name, loader in subject.loaders.items():
-        found += loaders.examine(name, loader)
-    return found
+        yield from loaders.cases(name, loader)
 
 
 def check_conformance(plugin: Plugin) -> None:
@@ -72,6 +83,9 @@ def check_conformance(plugin: Plugin) -> None:
     AssertionError
         With the table of what failed, and why.
     """
+    __tracebackhide__ = True
     failed = [found for found in conformance(plugin) if found.status == "failed"]
-    assert not failed, f"{len(failed)} of the contract's rules are broken:\n{table(failed)}"
+    if failed:
+        rules = "1 rule of the contract is" if len(failed) == 1 else f"{len(failed)} rules of the contract are"
+        raise AssertionError(f"{rules} broken:\n{table(failed)}")
 

@@ -8,7 +8,7 @@ import random
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -19,9 +19,10 @@ from raikit.data.batch import Modality
 from raikit.data.splits import ORDER
 from raikit.errors import RaikitError, nearest
 from raikit.models.base import Capability
-from raikit.results import CheckResult, Metric
+from raikit.results import CheckResult, Comparison, Metric
+from raikit.testing.contract import state, verdict
 from raikit.testing.contract.bench import SEED, Bench, Case, Trial
-from raikit.testing.contract.verdict import Broken, Conformity, NotApplicable, Rule, first_few, rule_of
+from raikit.testing.contract.verdict import Broken, NotApplicable, Rule, first_few, rule_of
 from raikit.testing.data import GROUP, Made
 from raikit.testing.run import needs_model, wanted
 
@@ -34,21 +35,22 @@ _MISTYPED = 0.8  # likeness from which a column of the user's is rather a role w
 _FLAG = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def examine(check: type[Check]) -> list[Conformity]:
-    """Hold every rule against a check."""
+def cases(check: type[Check]) -> Iterator[verdict.Case]:
+    """Every rule that is to be held against a check."""
     from raikit.plugins import _contract_problem
 
     name = getattr(check, "name", check.__name__)
     problem = _contract_problem(check)
-    found = [rule.held_against(name, check) for rule in WRITTEN]
+    yield from ((name, rule, check) for rule in WRITTEN)
     if problem is not None:
-        return found + [Conformity(name, rule.name, "not applicable", "it breaks the contract") for rule in TRIED]
+        yield from ((name, rule.untried("it breaks the contract"), None) for rule in TRIED)
+        return
     try:
         bench = Bench(check)
-    except ValueError as error:  # pydantic's
-        reason = f"its options have no defaults: {error}"
-        return found + [Conformity(name, rule.name, "not applicable", reason.splitlines()[0]) for rule in TRIED]
-    return found + [rule.held_against(name, bench) for rule in TRIED]
+    except ValueError:  # pydantic's
+        yield from ((name, rule.untried("its options have no valid defaults"), None) for rule in TRIED)
+    else:
+        yield from ((name, rule, bench) for rule in TRIED)
 
 
 # --- what is written in the class -------------------------------------------------------------------------------
@@ -238,7 +240,7 @@ def _difference(first: Trial, second: Trial) -> str | None:
 def requires(bench: Bench) -> str:
     """It is skipped without what it requires, and runs with exactly that: no model, column or split beyond."""
     check, first = bench.check, bench.ran()[0]
-    with bench.context(first.case) as (ctx, folder):
+    with bench.context(first.case) as (ctx, folder), state.kept():
         for number, (what, without, capabilities) in enumerate(_without(check, ctx, bench)):
             from raikit.testing.run import execute
 
@@ -269,6 +271,37 @@ def _without(check: type[Check], ctx: CheckContext, bench: Bench) -> Iterable[tu
 def _said(check: type[Check]) -> str:
     needs = {name: sorted(value) for name, value in vars(check.requires).items() if isinstance(value, set | frozenset) and value}
     return "; ".join(f"{name}: {', '.join(value)}" for name, value in needs.items()) or "nothing"
+
+
+def compares(bench: Bench) -> str:
+    """Asked to compare a run with itself, it finds for each metric that nothing got worse, or says why it cannot tell."""
+    from raikit.record import Gate, Record
+    from raikit.regressions import Margin, Margins
+    from raikit.runs import Run
+    from raikit.testing.run import execute
+
+    if bench.check.compare is None:
+        raise NotApplicable("it has no `compare`: the harness compares its intervals")
+    with bench.context(bench.ran()[0].case) as (ctx, folder), state.kept():
+        measured = execute([(bench.check, bench.options)], ctx, folder / "run", SEED, bench._capabilities(ctx))[0]
+        asked = {str(one.id): Margin(0.02) for one in measured.metrics if one.direction and one.value is not None}
+        assert ctx.data is not None
+        record = Record(name="run", verdict="pass", checks=[measured], gate=Gate(verdict="pass"), data=ctx.data.describe())
+        run = Run(folder / "context", record)
+        try:
+            found = bench.check(bench.options).compare(run, run, Margins(asked))  # type: ignore[misc]
+        except Exception as error:
+            raise Broken(f"it raised {type(error).__name__}: {error}") from None
+    if not isinstance(found, list) or not all(isinstance(one, Comparison) for one in found):
+        raise Broken(f"it returned {type(found).__name__}; a list of Comparison is right")
+    for one in found:
+        if one.metric not in asked:
+            raise Broken(f"it compared {one.metric}, for which nobody asked")
+        if one.value is None and not (one.reason or "").strip():
+            raise Broken(f"{one.metric} has neither a value nor a reason")
+        if one.value is not None and not math.isclose(one.value, 0, abs_tol=1e-9):
+            raise Broken(f"{one.metric} is said to be {one.value} worse in the same run")
+    return f"{len(found)} of {len(asked)} metrics that have a direction"
 
 
 # --- on data that are not so nice -------------------------------------------------------------------------------
@@ -388,7 +421,7 @@ def global_state(bench: Bench) -> None:
 _WRITTEN: tuple[Callable[[Any], str | None], ...] = (contract, docstring, options, produces, required_names)
 _TRIED: tuple[Callable[[Any], str | None], ...] = (
     runs, requires, small_groups, missing, tiny, one_answer, result, ids, declared, intervals, findings, deterministic, order,
-    read_only, global_state,
+    compares, read_only, global_state,
 )  # fmt: skip
 WRITTEN: tuple[Rule, ...] = tuple(map(rule_of, _WRITTEN))
 TRIED: tuple[Rule, ...] = tuple(map(rule_of, _TRIED))

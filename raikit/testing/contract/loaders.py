@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from raikit.models.base import Model
-from raikit.testing.contract.verdict import Broken, Conformity, NotApplicable, rule_of
+from raikit.testing.contract.verdict import Broken, Case, NotApplicable, rule_of
 
 _STRAY = "no_such_key"
 
@@ -30,9 +30,9 @@ class Loader:
             return error
 
 
-def examine(name: str, loader: Callable[..., Any]) -> list[Conformity]:
-    """Hold every rule against a model loader."""
-    return [rule_of(rule).held_against(f"model loader {name}", Loader(name, loader)) for rule in RULES]
+def cases(name: str, loader: Callable[..., Any]) -> Iterator[Case]:
+    """Every rule that is to be held against a model loader."""
+    yield from ((f"model loader {name}", rule_of(rule), Loader(name, loader)) for rule in RULES)
 
 
 def keys(made: Loader) -> None:

@@ -8,13 +8,13 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from raikit.errors import nearest
 from raikit.plugins import _incompatibility
 from raikit.testing.contract.subject import Subject
-from raikit.testing.contract.verdict import Broken, Conformity, NotApplicable, first_few, rule_of
+from raikit.testing.contract.verdict import Broken, Case, NotApplicable, first_few, rule_of
 
 HEAVY = (
     "torch", "transformers", "sklearn", "captum", "opacus", "fairlearn", "matplotlib", "altair", "plotly", "seaborn", "datasets",
@@ -44,10 +44,10 @@ sys.__stdout__.write("\\n" + json.dumps([word for word in words if word in sys.m
 """
 
 
-def examine(subject: Subject) -> list[Conformity]:
-    """Hold the rules for a plugin against it; a check by itself is only imported."""
-    rules = [imports] if subject.plugin is None and not subject.problem else [loads, imports, api, hooks, names]
-    return [rule_of(rule).held_against(subject.name, subject) for rule in rules]
+def cases(subject: Subject) -> Iterator[Case]:
+    """Every rule that is to be held against a plugin; a check by itself is only imported."""
+    rules = RULES if subject.plugin is not None or subject.problem else (imports,)
+    yield from ((subject.name, rule_of(rule), subject) for rule in rules)
 
 
 def loads(subject: Subject) -> str:

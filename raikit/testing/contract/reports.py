@@ -13,7 +13,7 @@ from raikit.files import sha256, write_text
 from raikit.record import Record
 from raikit.runs import RECORD
 from raikit.testing.contract import records, state
-from raikit.testing.contract.verdict import Broken, Conformity, first_few, rule_of
+from raikit.testing.contract.verdict import Broken, Case, first_few, rule_of
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,15 @@ class Format:
     write: Callable[..., Any]
 
 
-def examine(name: str, writer: Callable[..., Any]) -> list[Conformity]:
-    """Hold every rule against a report format."""
-    return [rule_of(rule).held_against(f"report format {name}", Format(name, writer)) for rule in RULES]
+def cases(name: str, writer: Callable[..., Any]) -> Iterator[Case]:
+    """Every rule that is to be held against a report format."""
+    yield from ((f"report format {name}", rule_of(rule), Format(name, writer)) for rule in RULES)
 
 
 def files(made: Format) -> str:
     """It says which files it wrote: they are in the run's folder, and there are no others."""
     with _run(records.ordinary()) as (record, folder):
-        return first_few(_written(made, record, folder))
+        return first_few(_written(made, record, folder)[0])
 
 
 def any_record(made: Format) -> None:
@@ -59,23 +59,16 @@ def evidence(made: Format) -> None:
 def repeatable(made: Format) -> None:
     """Written again from the same record, as `raikit report` does, it is the same."""
     with _run(records.ordinary()) as (record, folder):
-        first = {name: (folder / name).read_bytes() for name in _written(made, record, folder)}
-        again = {name: (folder / name).read_bytes() for name in _written(made, record, folder)}
+        first, again = ({name: (folder / name).read_bytes() for name in _written(made, record, folder)[0]} for _ in range(2))
         if different := [name for name in first if again.get(name) != first[name]]:
             raise Broken(f"{different[0]} is different the second time")
 
 
 def global_state(made: Format) -> None:
     """Nothing that belongs to the whole process is different afterwards."""
-    for again in (False, True):  # the first may have imported libraries, which set what they like
-        with _run(records.ordinary()) as (record, folder):
-            before = state.of_process()
-            try:
-                _written(made, record, folder)
-                changed = state.changes(before, state.of_process())
-            finally:
-                state.restore(before)
-        if changed and again:
+    with _run(records.ordinary()) as (record, folder):
+        _written(made, record, folder)  # the first time it may import libraries, which set what they like
+        if changed := _written(made, record, folder)[1]:
             raise Broken(f"it changed {first_few(changed)}")
 
 
@@ -90,19 +83,22 @@ def _run(record: Record) -> Iterator[tuple[Record, Path]]:
         yield record, folder
 
 
-def _written(made: Format, record: Record, folder: Path) -> list[str]:
-    """Names of the files it wrote, relative to the folder.
+def _written(made: Format, record: Record, folder: Path) -> tuple[list[str], list[str]]:
+    """Names of the files it wrote, relative to the folder, and what of the process it changed (which is undone).
 
     Raises
     ------
     Broken
         If it raised, or if what it says is not what it wrote.
     """
-    before = set(_files(folder.parent))
+    there, process = set(_files(folder.parent)), state.of_process()
     try:
         said = made.write(record, folder)
     except (Exception, SystemExit) as error:
         raise Broken(f"it raised {type(error).__name__}: {error}") from None
+    finally:
+        changed = state.changes(process, state.of_process())
+        state.restore(process)
     if not isinstance(said, list) or not all(isinstance(path, Path) for path in said):
         raise Broken(f"it returned {type(said).__name__}; the list of the files (Path) that it wrote is right")
     named = {path.resolve() for path in said}
@@ -110,10 +106,10 @@ def _written(made: Format, record: Record, folder: Path) -> list[str]:
         raise Broken(f"it says that it wrote {absent[0].name}, which is not there")
     if stray := [path for path in named if not path.is_relative_to(folder.resolve())]:
         raise Broken(f"it wrote {stray[0].name} outside the run's folder")
-    there = {path.resolve() for path in _files(folder.parent) if path not in before}
-    if silent := sorted(path.name for path in there - named):
+    new = {path.resolve() for path in _files(folder.parent) if path not in there}
+    if silent := sorted(path.name for path in new - named):
         raise Broken(f"it wrote {first_few(silent)} and does not say so")
-    return sorted(path.relative_to(folder.resolve()).as_posix() for path in named)
+    return sorted(path.relative_to(folder.resolve()).as_posix() for path in named), changed
 
 
 def _files(folder: Path) -> Iterable[Path]:

@@ -9,7 +9,8 @@ import os
 import random
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from raikit.files import sha256
@@ -27,7 +28,7 @@ def of_process() -> dict[str, Any]:
     """
     found: dict[str, Any] = {
         "the environment": dict(os.environ),
-        "the working directory": os.getcwd(),
+        "the working directory": _working_directory(),
         "warnings.filters": list(warnings.filters),
         "sys.path": list(sys.path),
         "the recursion limit": sys.getrecursionlimit(),
@@ -49,9 +50,26 @@ def of_process() -> dict[str, Any]:
     return found
 
 
+def _working_directory() -> str | None:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # somebody went into a folder that is gone
+        return None
+
+
 def changes(before: State, after: State) -> list[str]:
     """What is called differently in two states; what is in only one of them does not count."""
     return [name for name in before if name in after and before[name] != after[name]]
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Whatever happens inside, the process is afterwards as it was before."""
+    before = of_process()
+    try:
+        yield
+    finally:
+        restore(before)
 
 
 def restore(before: State) -> None:
@@ -88,7 +106,7 @@ def _torch_generator(value: tuple[int, ...]) -> None:
 
 _RESTORE: dict[str, Callable[[Any], Any]] = {
     "the environment": _environment,
-    "the working directory": os.chdir,
+    "the working directory": lambda value: os.chdir(value or os.sep),
     "warnings.filters": _filters,
     "sys.path": _path,
     "the recursion limit": sys.setrecursionlimit,

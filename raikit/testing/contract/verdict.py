@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 _REASON = 110
@@ -58,12 +58,32 @@ class Rule:
             return Conformity(who, self.name, "failed", str(broken))
         except NotApplicable as reason:
             return Conformity(who, self.name, "not applicable", str(reason))
+        except Exception as error:  # odder than the rule has thought of
+            return Conformity(who, self.name, "failed", f"trying it raised {type(error).__name__}: {error}")
+
+
+    def untried(self, reason: str) -> Rule:
+        """The same rule where it cannot be tried."""
+
+        def function(what: Any) -> str | None:
+            raise NotApplicable(reason)
+
+        return replace(self, function=function)
+
+
+# A rule that is to be held against something: whose it is, the rule, and what its function is given.
+Case = tuple[str, Rule, Any]
 
 
 def rule_of(function: Callable[[Any], str | None]) -> Rule:
     """A function's name and the first line of its docstring make the rule."""
     sentence = inspect.cleandoc(function.__doc__ or "").split("\n", 1)[0]
     return Rule(function.__name__, sentence, function)
+
+
+def held(cases: Iterable[Case]) -> list[Conformity]:
+    """Try every rule in turn."""
+    return [rule.held_against(who, what) for who, rule, what in cases]
 
 
 def table(found: Sequence[Conformity]) -> str:

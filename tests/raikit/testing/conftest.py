@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import Field
 
-from raikit import Check, CheckOptions, CheckResult, Finding, Metric, Requires, stats
+from raikit import Check, CheckOptions, CheckResult, Comparison, Finding, Metric, Requires, stats
 
 
 class Rates(Check):
@@ -42,7 +42,14 @@ class Rates(Check):
 
     def rate(self, right, ctx, **place):
         low, high = stats.clopper_pearson(int(right.sum()), len(right), ctx.confidence)
-        return Metric("rate", float(right.mean()), low=low, high=high, n=len(right), method="Clopper-Pearson", unit="rate", **place)
+        return Metric("rate", float(right.mean()), low=low, high=high, n=len(right), method="Clopper-Pearson", unit="rate", direction="higher", **place)
+
+    def compare(self, candidate, baseline, margins):
+        return [
+            Comparison(metric=address, value=before.value - now.value, low=-1, high=1, p_value=None, reason="Too few runs.")
+            for address in margins.of
+            if (now := candidate.record.find(address)) and (before := baseline.record.find(address))
+        ]
 
 
 @pytest.fixture

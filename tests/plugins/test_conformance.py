@@ -1,0 +1,41 @@
+"""raikit's own plugins keep the contract as anybody's have to, with no exemption."""
+
+import pytest
+
+from raikit.plugins import FIRST_PARTY, discover, distribution, installed
+from raikit.testing import check_conformance
+from raikit.testing.contract import checks, plugins
+from raikit.testing.contract.subject import subject_of
+from raikit.testing.contract.verdict import held
+
+TRAINS = {"fairness.reweighting", "privacy.dp_finetuning"}
+ASKS_THE_MODEL = {*TRAINS, "explainability.attributions"}
+CHECKS = [entry.check for entry in discover().checks.values() if entry.plugin == FIRST_PARTY]
+
+
+def name_of(check):
+    return check.name
+
+
+@pytest.mark.parametrize(
+    "check", [pytest.param(c, marks=pytest.mark.long) if c.name in TRAINS else c for c in CHECKS], ids=name_of
+)
+def test_a_first_party_check_keeps_every_rule_and_each_is_tried(check):
+    found = held(checks.cases(check))
+    assert [one for one in found if one.status == "failed"] == []
+    untried = {one.rule: one.reason for one in found if one.status == "not applicable"}
+    expected = {"one_answer": "it asks the model itself"} if check.name in ASKS_THE_MODEL else {}
+    if check.compare is None:
+        expected["compares"] = "it has no `compare`: the harness compares its intervals"
+    assert untried == expected
+
+
+@pytest.mark.parametrize("name", [point.name for point in installed() if distribution(point) == FIRST_PARTY])
+def test_a_first_party_plugin_as_a_whole_keeps_every_rule(name):
+    assert {one.rule: one.status for one in held(plugins.cases(subject_of(name)))} == dict.fromkeys(
+        ["loads", "imports", "api", "hooks", "names"], "ok"
+    )
+
+
+def test_every_report_format_keeps_every_rule():
+    check_conformance("reports")

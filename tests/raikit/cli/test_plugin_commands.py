@@ -1,0 +1,132 @@
+import pytest
+
+from raikit.cli import main
+
+GOOD = '''
+import raikit
+from pydantic import Field
+
+class Rows(raikit.Check):
+    """Counts rows.
+
+    All of them.
+    """
+    name = "mine.rows"
+    pillar = "rowing"
+    requires = raikit.Requires(columns={"target"}, min_rows=3)
+    produces = ["mine.rows"]
+    class Options(raikit.CheckOptions):
+        times: int | None = Field(1, ge=1, le=9, description="How often each is counted.")
+    def run(self, ctx):
+        return raikit.CheckResult(metrics=[raikit.Metric.exact("rows", ctx.predictions.size())])
+'''
+PLUGIN = (
+    '"""Rows, counted."""\n' + GOOD + """
+raikit_api = 1
+
+@raikit.hookimpl
+def raikit_checks():
+    return [Rows]
+
+def write(record, folder):
+    "Write ``rows.txt``."
+    return []
+
+@raikit.hookimpl
+def raikit_report_formats():
+    return {"rows": write}
+"""
+)
+
+
+@pytest.fixture
+def mine(install):
+    install("raikit-mine", {"mine": "mine_plugin"}, {"mine_plugin": PLUGIN})
+
+
+@pytest.fixture
+def said(capsys):
+    """Run a command: ``said("plugins", "list", code=0)`` gives what it printed."""
+
+    def said(*arguments, code=0):
+        assert main(["plugins", *map(str, arguments)]) == code
+        out = capsys.readouterr()
+        return out.out if code < 2 else out.err
+
+    return said
+
+
+def test_listing_loaded_plugins_says_version_hooks_checks_and_what_is_wrong(mine, install, said, tmp_path):
+    bad = tmp_path / "site" / "raikit_bad-2.0.dist-info"
+    bad.mkdir()
+    (bad / "METADATA").write_text("Metadata-Version: 2.1\nName: raikit-bad\nVersion: 2.0\n")
+    (bad / "entry_points.txt").write_text("[raikit]\nbad = no_such_module\n")
+    lines = said("list", "--load").splitlines()
+    at = next(place for place, line in enumerate(lines) if line.startswith("mine "))
+    assert lines[at].split() == ["mine", "raikit-mine", "1.0", "1", "ok", "raikit_checks,", "raikit_report_formats"]
+    assert lines[at + 1] == "    mine.rows (quick)"
+    at = next(place for place, line in enumerate(lines) if line.startswith("bad "))
+    assert lines[at].split() == ["bad", "raikit-bad", "2.0", "-", "error"]
+    assert "No module named 'no_such_module'" in lines[at + 1]
+
+
+@pytest.mark.parametrize("name", ["mine.rows", "rowing", "mine", "raikit-mine"])
+def test_a_check_is_described_by_its_name_its_pillar_and_its_plugin(mine, said, name):
+    out = said("info", name)
+    assert "mine.rows  (raikit-mine 1.0, rowing, quick)" in out
+    assert "All of them." in out
+    assert "needs     columns: target, at least 3 rows" in out
+    assert "measures  mine.rows" in out
+    assert "option    times: int | None = 1" in out
+    assert "How often each is counted. (≥\N{NO-BREAK SPACE}1, ≤\N{NO-BREAK SPACE}9)" in out
+    of_plugin = name in ("mine", "raikit-mine")
+    assert ("Rows, counted." in out) == of_plugin
+    assert ("format    rows  Write ``rows.txt``." in out) == of_plugin
+    assert ("hooks     raikit_checks, raikit_report_formats" in out) == of_plugin
+
+
+def test_an_unknown_name_is_an_error_with_the_nearest(said):
+    assert "Did you mean 'fairness.groups'" in said("info", "fairness.group", code=2)
+    assert "Did you mean 'fairness'" in said("check", "fairnes", code=2)
+    assert "there is no file 'nowhere.py'" in said("check", "nowhere.py", code=2)
+
+
+def test_the_contract_is_checked_from_outside_with_a_table_and_an_exit_code(said, tmp_path):
+    path = tmp_path / "checks.py"
+    path.write_text(GOOD)
+    out = said("check", path)
+    assert out.splitlines()[0].split() == ["rule", "check", "status", "reason"]
+    assert "deterministic   mine.rows  ok" in out
+    assert "26 rules tried: 23 kept, 0 broken, 3 not applicable." in out
+    path.write_text(GOOD.replace('produces = ["mine.rows"]', "produces = []"))
+    out = said("check", path, code=1)
+    assert "produces        mine.rows  failed          it says nothing; write produces" in out
+    assert "1 broken" in out
+
+
+def test_a_plugin_that_cannot_be_imported_is_a_broken_rule(said, install):
+    install("raikit-bad", {"bad": "bad_plugin"}, {"bad_plugin": "1 / 0"})
+    assert "ZeroDivisionError" in said("check", "bad", code=1)
+
+
+@pytest.mark.parametrize(
+    ("where", "what", "row"),
+    [
+        ("import raikit\n", "import os, raikit\nos._exit(0)\n", "checks.py  failed  it ended the whole process with the exit code 0"),
+        ("    def run(self, ctx):\n", "    def run(self, ctx):\n        import os; os._exit(0)\n", "mine.rows  failed          it ended the whole"),
+        ("    def run(self, ctx):\n", "    def run(self, ctx):\n        import os; os.kill(os.getpid(), 11)\n", "killed the whole process (SIGSEGV)"),
+    ],
+)  # fmt: skip
+def test_a_plugin_that_ends_the_process_has_broken_the_rule_that_was_tried(said, tmp_path, where, what, row):
+    path = tmp_path / "checks.py"
+    path.write_text(GOOD.replace(where, what))
+    assert row in said("check", path, code=1)
+
+
+def test_a_plugin_that_hangs_has_broken_the_rule_that_was_tried(tmp_path):
+    from raikit.testing.contract.outside import conformance
+
+    path = tmp_path / "checks.py"
+    path.write_text("import time\ntime.sleep(600)\n")
+    (found,) = conformance(str(path), seconds=8)
+    assert (found.rule, found.status, found.reason) == ("loads", "failed", "it took more than 8 seconds")

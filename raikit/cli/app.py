@@ -221,11 +221,16 @@ def plugins_new(name: str, kind: str, out: Path | None) -> int:
 
 
 @plugins.command("check")
-@click.argument("plugin", metavar="PATH|NAME")
-def plugins_check(plugin: str) -> int:
+@click.argument("plugin", metavar="PATH|NAME", required=False)
+@click.option("--rules", is_flag=True, help="Say what the rules are, and stop.")
+def plugins_check(plugin: str | None, rules: bool) -> int:
     """Try whether a plugin keeps the contract: a file of checks, or an entry point's name. 0 if it does, else 1."""
     from raikit.cli import plugin_commands
 
+    if rules:
+        return plugin_commands.rules()
+    if plugin is None:
+        raise click.UsageError("Name a file of checks or an installed plugin.")
     return plugin_commands.check(plugin)
 
 

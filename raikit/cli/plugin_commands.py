@@ -190,6 +190,17 @@ def check(written: str) -> int:
     return 1 if broken else 0
 
 
+def rules() -> int:
+    """What a plugin, a check, a report format and a model loader are held to, a sentence each."""
+    from raikit.testing.contract import rules
+
+    for whose, held in rules().items():
+        Console().result(f"{whose}:")
+        for rule in held:
+            Console().result(f"  {rule.name:<15} {rule.sentence}")
+    return 0
+
+
 def _columns(rows: Sequence[tuple[str, ...]]) -> None:
     for line in _aligned(rows):
         Console().result(line)

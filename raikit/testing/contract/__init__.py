@@ -14,7 +14,7 @@ from raikit.testing.contract.verdict import table as table
 
 if TYPE_CHECKING:
     from raikit.testing.contract.subject import Subject
-    from raikit.testing.contract.verdict import Case
+    from raikit.testing.contract.verdict import Case, Rule
 
 __all__ = ["Conformity", "check_conformance", "conformance", "held", "table"]
 
@@ -68,6 +68,19 @@ def cases(subject: Subject) -> Iterator[Case]:
         yield from reports.cases(name, writer)
     for name, loader in subject.loaders.items():
         yield from loaders.cases(name, loader)
+
+
+def rules() -> dict[str, list[Rule]]:
+    """Every rule with its sentence, by what it is held against."""
+    from raikit.testing.contract import checks, loaders, plugins, reports
+    from raikit.testing.contract.verdict import rule_of
+
+    return {
+        "a plugin": list(map(rule_of, plugins.RULES)),
+        "a check": [*checks.WRITTEN, *checks.TRIED],
+        "a report format": list(map(rule_of, reports.RULES)),
+        "a model loader": list(map(rule_of, loaders.RULES)),
+    }
 
 
 def check_conformance(plugin: Plugin) -> None:

@@ -104,6 +104,14 @@ def test_the_contract_is_checked_from_outside_with_a_table_and_an_exit_code(said
     assert "1 broken" in out
 
 
+def test_the_rules_are_said_in_a_sentence_each(said):
+    out = said("check", "--rules")
+    assert "a check:\n" in out
+    assert "  deterministic   Under the same seed it finds the same.\n" in out
+    assert "a model loader:\n  keys " in out
+    assert "Name a file of checks" in said("check", code=2)
+
+
 def test_a_plugin_that_cannot_be_imported_is_a_broken_rule(said, install):
     install("raikit-bad", {"bad": "bad_plugin"}, {"bad_plugin": "1 / 0"})
     assert "ZeroDivisionError" in said("check", "bad", code=1)

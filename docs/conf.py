@@ -43,6 +43,9 @@ default_role = "autolink"  # `Metric.exact` in a docstring is a link where there
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
+# types that are shown by their name, as the author wrote it, and not as all that they stand for
+_ALIASES = "ArrayLike FloatArray IntArray BoolArray Noise Strata Statistic Scale Dependence Number Count Value Plugin ModelLoader Task"
+autodoc_type_aliases = {name: name for name in _ALIASES.split()}
 autodoc_default_options = {"exclude-members": "model_config, model_post_init, Options"}
 autosummary_generate = False
 numpydoc_show_class_members = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,9 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 # types that are shown by their name, as the author wrote it, and not as all that they stand for
-_ALIASES = "ArrayLike FloatArray IntArray BoolArray Noise Strata Statistic Scale Dependence Number Count Value Plugin ModelLoader Task"
-autodoc_type_aliases = {name: name for name in _ALIASES.split()}
+_ARRAYS = "ArrayLike FloatArray IntArray BoolArray Noise Strata Statistic Scale Dependence"
+_OTHERS = "Number Count Value Plugin ModelLoader Task"
+autodoc_type_aliases = {name: name for name in f"{_ARRAYS} {_OTHERS}".split()}
 autodoc_default_options = {"exclude-members": "model_config, model_post_init, Options"}
 autosummary_generate = False
 numpydoc_show_class_members = False
@@ -78,10 +80,10 @@ copybutton_only_copy_prompt_lines = True
 
 
 def short_signature(app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None) -> Any:
-    """Of a record's type no signature of twenty-five annotated fields: they stand in the table below it."""
+    """Of a record's type no signature of twenty-five fields, which stand in the table below it; aliases within types by name."""
     if what == "class" and isinstance(obj, type) and issubclass(obj, BaseModel):
         return ("(name, value=None, **fields)" if obj is raikit.Metric else "(**fields)"), None
-    return None
+    return tuple(text and re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", text) for text in (signature, returns))
 
 
 def table_of_fields(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:

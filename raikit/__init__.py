@@ -32,6 +32,7 @@ _PUBLIC = {
     "ModelError": "errors",
     "PluginError": "errors",
     "Predictions": "predictions",
+    "RaikitDeprecationWarning": "deprecation",
     "RaikitError": "errors",
     "Record": "record",
     "Requires": "check",
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from raikit.data.batch import Audio as Audio
     from raikit.data.batch import Batch as Batch
     from raikit.data.dataset import Dataset as Dataset
+    from raikit.deprecation import RaikitDeprecationWarning as RaikitDeprecationWarning
     from raikit.errors import ConfigError as ConfigError
     from raikit.errors import DataError as DataError
     from raikit.errors import ModelError as ModelError

@@ -141,7 +141,9 @@ class _OnDemand:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def __get__(self, context: CheckContext, owner: type) -> Any:
+    def __get__(self, context: CheckContext | None, owner: type) -> Any:
+        if context is None:  # asked of the class, as whoever documents or inspects it does
+            return self
         value = vars(context)[self._name]
         if isinstance(value, Deferred):
             value = vars(context)[self._name] = value.make()

@@ -1,4 +1,4 @@
-"""What a plugin may implement. Everything a third party can rely on is on this page and in `raikit.__all__`.
+"""What a plugin may implement: the whole plugin contract. What else is public is listed in docs/reference/public.md.
 
 A plugin is a module (or object) named by an entry point of the group ``raikit``. It says ``raikit_api = 1`` and
 implements any of these functions with `raikit.hookimpl`. Hooks only collect; each check then runs on its own.

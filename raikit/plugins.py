@@ -7,13 +7,15 @@ import os
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from raikit.deprecation import noted
 from raikit.errors import ConfigError, nearest
 from raikit.guard import preserved
 
@@ -60,6 +62,7 @@ class CheckEntry:
     plugin: str
     plugin_version: str = ""
     problem: str | None = None
+    warnings: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -122,11 +125,22 @@ def discover(config: PluginsConfig | None = None, folder: Path | None = None) ->
     refused = [(point, _refusal(name, point, points, config)) for name, points in by_name.items() for point in points]
     hopeless = _hopeless([point for point, refusal in refused if refusal is None])
     for point, refusal in refused:
-        _load_entry_point(registry, point, refusal or hopeless.get(point.module))
+        with _deprecations_of_the_next(registry):
+            _load_entry_point(registry, point, refusal or hopeless.get(point.module))
     for written in config.local:
-        _load_local(registry, (folder or Path.cwd()) / written, written)
+        with _deprecations_of_the_next(registry):
+            _load_local(registry, (folder or Path.cwd()) / written, written)
     _settle_ownership(registry, config)
     return registry
+
+
+@contextmanager
+def _deprecations_of_the_next(registry: Registry) -> Iterator[None]:
+    """What loading a plugin warns of stands in its record, and in the rows of its checks."""
+    said: list[str] = []
+    with noted(said):
+        yield
+    registry.plugins[-1].warnings.extend(said)
 
 
 def checks_of(owner: str) -> dict[str, type[Check]]:
@@ -269,7 +283,7 @@ def _add_check(registry: Registry, record: PluginRecord, check: Any) -> None:
     if problem and not isinstance(getattr(check, "name", None), str):
         record.status, record.reason = "error", problem
         return
-    entry = CheckEntry(check, record.distribution, record.version, problem)
+    entry = CheckEntry(check, record.distribution, record.version, problem, record.warnings)
     record.checks.append(check.name)
     if check.name in registry.checks:
         other = registry.checks[check.name].plugin
@@ -367,7 +381,7 @@ def _settle_ownership(registry: Registry, config: PluginsConfig) -> None:
             f"the metric ids {prefix}.* belong to {others}; rename the check, "
             f"or say plugins.replaces: {{{prefix}: {entry.plugin}}}"
         )
-        registry.checks[name] = CheckEntry(entry.check, entry.plugin, entry.plugin_version, problem)
+        registry.checks[name] = replace(entry, problem=problem)
 
 
 def failed(plugins: Iterable[PluginRecord]) -> Iterator[PluginRecord]:

@@ -155,6 +155,7 @@ class PluginRecord(Model):
     reason: str | None = None
     hooks: list[str] = Field(default_factory=list)
     checks: list[str] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)  # what it uses that is deprecated, as far as loading it showed
 
 
 class Provenance(Model):

@@ -128,7 +128,7 @@ class Runner:
         begun = time.perf_counter()
         with self.announce(item.name) as progress:
             answer = self._apart(item, record, progress) if self._is_apart(item) else self._here(item, record, progress)
-        record.warnings += answer.warnings
+        record.warnings = list(dict.fromkeys([*record.warnings, *answer.warnings]))  # a child imports the plugin once more
         record.output = clean(answer.output)
         try:
             if answer.error is not None:
@@ -320,6 +320,7 @@ def describe(item: Planned, run_seed: int) -> CheckRecord:
         seed=seed_of(run_seed, check.name),
         options=item.options.model_dump(mode="json") if item.options is not None else {},
         produces=[str(pattern) for pattern in check.produces] if item.entry.problem is None else [],
+        warnings=list(item.entry.warnings),
     )
 
 

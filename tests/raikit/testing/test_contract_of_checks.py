@@ -237,7 +237,7 @@ def test_a_check_whose_requirements_the_kit_cannot_meet_is_not_applicable_with_t
     assert by_rule(found, "failed") == {}
     untried = by_rule(found, "not applicable")
     assert set(untried) == {rule.name for rule in TRIED}
-    assert untried["runs"] == "it cannot be tried: the data has no postcode"
+    assert untried["runs"] == "it cannot be tried: no column 'postcode' was read"
     untried = by_rule(tried(worse(requires=Requires(tasks={"multilabel"}))), "not applicable")
     assert "not audited yet" in untried["runs"]
 

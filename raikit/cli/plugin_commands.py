@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from raikit.console import Console
-from raikit.errors import ConfigError, nearest
+from raikit.errors import ConfigError, nearest, raised
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -152,7 +152,12 @@ def _type(field: FieldInfo) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    return "(required)" if field.is_required() else repr(field.get_default(call_default_factory=True))
+    if field.is_required():
+        return "(required)"
+    try:
+        return repr(field.get_default(call_default_factory=True))
+    except Exception as error:  # a factory is the plugin's code
+        return f"(cannot be made: {raised(error)})"
 
 
 def _bounds(options: type[CheckOptions], name: str) -> str:

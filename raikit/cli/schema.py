@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raikit.config.schema import AuditConfig
+from raikit.errors import raised
 from raikit.plugins import discover
+
+if TYPE_CHECKING:
+    from raikit.check import CheckOptions
+
+
+def options_schema(options: type[CheckOptions]) -> dict[str, Any]:
+    """The schema of a check's options; anything goes where a plugin's types have none."""
+    try:
+        return options.model_json_schema()
+    except Exception as error:
+        return {"type": "object", "description": f"Options without a schema ({raised(error).splitlines()[0]})"}
 
 
 def audit_schema() -> dict[str, Any]:
@@ -17,7 +29,7 @@ def audit_schema() -> dict[str, Any]:
     named = {
         name: {
             "description": (entry.check.__doc__ or "").strip().split("\n")[0],
-            "anyOf": [{"type": "boolean"}, {"type": "null"}, entry.check.Options.model_json_schema()],
+            "anyOf": [{"type": "boolean"}, {"type": "null"}, options_schema(entry.check.Options)],
         }
         for name, entry in registry.checks.items()
         if entry.problem is None
@@ -47,5 +59,5 @@ def _options(registry: Any, pillar: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for entry in registry.checks.values():
         if entry.problem is None and entry.check.pillar == pillar:
-            found |= entry.check.Options.model_json_schema().get("properties", {})
+            found |= options_schema(entry.check.Options).get("properties", {})
     return found

@@ -223,7 +223,11 @@ def plugins_new(name: str, kind: str, out: Path | None) -> int:
 @plugins.command("check")
 @click.argument("plugin", metavar="PATH|NAME", required=False)
 @click.option("--rules", is_flag=True, help="Say what the rules are, and stop.")
-def plugins_check(plugin: str | None, rules: bool) -> int:
+@click.option(
+    "--timeout", type=click.FloatRange(min=0, min_open=True), default=60, show_default=True, metavar="SECONDS",
+    help="How long a rule may take.",
+)  # fmt: skip
+def plugins_check(plugin: str | None, rules: bool, timeout: float) -> int:
     """Try whether a plugin keeps the contract: a file of checks, or an entry point's name. 0 if it does, else 1."""
     from raikit.cli import plugin_commands
 
@@ -231,7 +235,7 @@ def plugins_check(plugin: str | None, rules: bool) -> int:
         return plugin_commands.rules()
     if plugin is None:
         raise click.UsageError("Name a file of checks or an installed plugin.")
-    return plugin_commands.check(plugin)
+    return plugin_commands.check(plugin, timeout)
 
 
 @app.command()

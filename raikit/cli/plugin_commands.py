@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -176,17 +177,21 @@ def _row(head: str, text: str) -> None:
         Console().result(line)
 
 
-def check(written: str) -> int:
-    """Try every rule of the contract on a plugin: the table, and 1 if a rule is broken."""
-    from raikit.testing.contract import table
-    from raikit.testing.contract.outside import conformance
+def check(written: str, seconds: float | None = None) -> int:
+    """Try every rule of the contract on a plugin: a row each as it comes, and 1 if a rule is broken."""
+    from raikit.testing.contract.outside import SECONDS, Examination
+    from raikit.testing.contract.verdict import Layout
 
-    found = conformance(written)
-    broken = sum(one.status == "failed" for one in found)
-    untried = sum(one.status == "not applicable" for one in found)
-    say = Console().result
-    say(table(found))
-    say(f"{len(found)} rules tried: {len(found) - broken - untried} kept, {broken} broken, {untried} not applicable.")
+    say, count = Console().result, Counter[str]()
+    examination = Examination(written, seconds or SECONDS)
+    for one in examination:
+        layout = Layout.of(examination.planned)
+        if not count:
+            say(layout.head)
+        say(layout.row(one))
+        count[one.status] += 1
+    kept, broken, untried = count["ok"], count["failed"], count["not applicable"]
+    say(f"{count.total()} rules tried: {kept} kept, {broken} broken, {untried} not applicable.")
     return 1 if broken else 0
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from raikit.cli import main
+from raikit.testing.contract.outside import Examination
 
 GOOD = '''
 import raikit
@@ -120,7 +121,7 @@ def test_a_plugin_that_cannot_be_imported_is_a_broken_rule(said, install):
 @pytest.mark.parametrize(
     ("where", "what", "row"),
     [
-        ("import raikit\n", "import os, raikit\nos._exit(0)\n", "checks.py  failed  it ended the whole process with the exit code 0"),
+        ("import raikit\n", "import os, raikit\nos._exit(0)\n", "checks.py  failed          it ended the whole process with the exit code 0"),
         ("    def run(self, ctx):\n", "    def run(self, ctx):\n        import os; os._exit(0)\n", "mine.rows  failed          it ended the whole"),
         ("    def run(self, ctx):\n", "    def run(self, ctx):\n        import os; os.kill(os.getpid(), 11)\n", "killed the whole process (SIGSEGV)"),
     ],
@@ -131,10 +132,33 @@ def test_a_plugin_that_ends_the_process_has_broken_the_rule_that_was_tried(said,
     assert row in said("check", path, code=1)
 
 
-def test_a_plugin_that_hangs_has_broken_the_rule_that_was_tried(tmp_path):
-    from raikit.testing.contract.outside import conformance
-
+def test_a_plugin_that_hangs_as_it_is_imported_has_broken_the_rule_that_was_tried(tmp_path):
     path = tmp_path / "checks.py"
     path.write_text("import time\ntime.sleep(600)\n")
-    (found,) = conformance(str(path), seconds=8)
-    assert (found.rule, found.status, found.reason) == ("loads", "failed", "it took more than 8 seconds")
+    (found,) = Examination(str(path), seconds=5)
+    assert (found.rule, found.status) == ("loads", "failed")
+    assert found.reason == "it took more than 5 seconds (checks.py, line 2, in <module>); --timeout gives it more"
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        ("import time; time.sleep(600)", "it took more than 10 seconds (checks.py, line 34, in run)"),
+        ("import os; os._exit(3)", "it ended the whole process with the exit code 3"),
+    ],
+)
+def test_a_check_that_hangs_or_exits_costs_its_own_rows_and_the_others_are_tried(tmp_path, what, says):
+    path = tmp_path / "checks.py"
+    bad = GOOD.replace('name = "mine.rows"', 'name = "mine.lost"').replace("ctx):", f"ctx):\n        {what}")
+    good = GOOD.replace('name = "mine.rows"', 'name = "mine.others"')
+    path.write_text(GOOD + bad.replace("Rows", "Lost") + good.replace("Rows", "Others"))
+    found = list(Examination(str(path), seconds=10))
+    (failed,) = [one for one in found if one.status == "failed"]
+    assert (failed.check, failed.rule) == ("mine.lost", "runs")
+    assert says in failed.reason
+    after = [one for one in found if one.check == "mine.lost"][-1]
+    assert (after.status, after.reason) == ("not applicable", "not tried any more: see runs")
+    of_each = {name: [(one.rule, one.status) for one in found if one.check == name] for name in ("mine.rows", "mine.others")}
+    assert of_each["mine.rows"] == of_each["mine.others"]
+    assert [one.rule for one in found if one.check == "mine.lost"] == [rule for rule, _ in of_each["mine.rows"]]
+    assert [one.check for one in found][-1] == "mine.others"

@@ -39,6 +39,7 @@ _PUBLIC = {
     "Rule": "record",
     "RunError": "errors",
     "RunView": "runs",
+    "SkipCheck": "errors",
     "Table": "results",
     "address": None,
     "fit": "models.trainer",
@@ -47,6 +48,7 @@ _PUBLIC = {
     "pair_rows": "pairing",
     "reweighing": "models.reweighting",
     "stats": None,
+    "testing": None,
 }
 
 __all__ = sorted(["__version__", *_PUBLIC])
@@ -54,6 +56,7 @@ __all__ = sorted(["__version__", *_PUBLIC])
 if TYPE_CHECKING:
     from raikit import address as address
     from raikit import stats as stats
+    from raikit import testing as testing
     from raikit.check import Check as Check
     from raikit.check import CheckContext as CheckContext
     from raikit.check import CheckOptions as CheckOptions
@@ -68,6 +71,7 @@ if TYPE_CHECKING:
     from raikit.errors import PluginError as PluginError
     from raikit.errors import RaikitError as RaikitError
     from raikit.errors import RunError as RunError
+    from raikit.errors import SkipCheck as SkipCheck
     from raikit.hookspecs import hookimpl as hookimpl
     from raikit.models.base import Model as Model
     from raikit.models.reweighting import reweighing as reweighing

@@ -199,6 +199,7 @@ def audit(request: Request, console: Console) -> Outcome:
         left behind.
     """
     begun = time.time()
+    console.live = console.live and request.isolation == "process"  # else a debugger may need the terminal
     planned = prepare(request)
     run = RunDirectory(_place(request, planned.config.audit.name), request.resume)
     if request.resume and run.is_new:
@@ -403,7 +404,7 @@ def _score(planned: Plan, model: Model, data: Dataset, run: RunDirectory, consol
 def _examine(
     planned: Plan, given: CheckContext, capabilities: frozenset[str], children: Children, run: RunDirectory, console: Console
 ) -> list[CheckRecord]:
-    from raikit.runner import Runner
+    from raikit.runner import Runner, place_of
 
     names = [item.name for item in planned.checks if item.status is None]
     place = {name: f"[{number}/{len(names)}] {name}" for number, name in enumerate(names, 1)}
@@ -420,8 +421,8 @@ def _examine(
 
     def finished(record: CheckRecord) -> None:
         if record.status != "ok":
-            head = "      " if record.name in begun else f"  {place[record.name]}:"
-            console.say(f"{head} {record.status}: {record.reason}")
+            head = "      " if record.name in begun else f"  {place.get(record.name, record.name)}:"
+            console.say(f"{head} {record.status}: {record.reason}{place_of(record.traceback)}")
         for complaint in planned.registry.notify("raikit_check_finished", result=record, run=run.folder):
             console.say(f"        {complaint}")
 

@@ -28,6 +28,24 @@ class PluginError(RaikitError):
     """A plugin or check breaks the contract of `raikit.hookspecs`."""
 
 
+class SkipCheck(Exception):  # no error: an answer
+    """Raised by ``Check.run`` to say that there is nothing to measure here: the row is `skipped`, with the reason.
+
+    What `Requires` can say belongs there.
+
+    Parameters
+    ----------
+    reason : str
+        Why, as half a sentence: ``"no row has a date"``.
+    help : str
+        What would let it run.
+    """
+
+    def __init__(self, reason: str, help: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.help = reason, help
+
+
 class RunError(RaikitError):
     """A run directory cannot be written, resumed, read or trusted."""
 

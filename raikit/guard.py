@@ -16,14 +16,16 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import IO, Any
+from typing import Any, TextIO
 
 from raikit import process_state
 from raikit.console import clean
+from raikit.errors import PluginError
 
-MOST_OUTPUT = 20_000  # characters of what a check printed that are kept
+MOST_OUTPUT = 20_000  # characters of what a check printed that are kept, half from the beginning, half from the end
 MOST_RESULT = 64 << 20  # bytes of a result as JSON
 _MOST_WARNINGS = 20
+_HALF = MOST_OUTPUT // 2
 # Put back without a word: using a global generator is no fault, and many a library sets such things when it is imported.
 _IN_SILENCE = {
     "the generator of random", "the generator of numpy.random", "the generator of torch", "warnings.filters", "sys.path",
@@ -31,31 +33,59 @@ _IN_SILENCE = {
 }  # fmt: skip
 
 
+class Clipped:
+    """Keeps the beginning and the end of a text, however long it gets."""
+
+    def __init__(self) -> None:
+        self._head, self._tail, self._later, self._waiting, self._dropped = "", "", list[str](), 0, 0
+
+    def add(self, text: str) -> None:
+        """Append."""
+        room = _HALF - len(self._head)
+        self._head += text[:room] if room > 0 else ""
+        if rest := text[max(room, 0) :]:
+            self._later.append(rest)
+            self._waiting += len(rest)
+        if self._waiting > 8 * _HALF:
+            self._cut()
+
+    def _cut(self) -> None:
+        whole = "".join([self._tail, *self._later])
+        self._tail = whole[-_HALF:]
+        self._dropped += len(whole) - len(self._tail)
+        self._later, self._waiting = [], 0
+
+    def __str__(self) -> str:
+        self._cut()
+        gap = f"\n… {self._dropped:,} characters were not kept …\n" if self._dropped else ""
+        return f"{self._head}{gap}{self._tail}"
+
+
 class Sink(io.StringIO):
-    """A text stream that keeps the first `MOST_OUTPUT` characters, however much is written."""
+    """A text stream into a `Clipped`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.dropped = 0
+        self.text = Clipped()
 
     def write(self, text: str) -> int:
-        kept = text[: max(MOST_OUTPUT - self.tell(), 0)]
-        super().write(kept)
-        self.dropped += len(text) - len(kept)
+        self.text.add(text)
         return len(text)
 
     def close(self) -> None:
         """Stay open: a check that closes what it prints to would silence what comes after it."""
 
 
-def shortened(text: str, dropped: int) -> str:
-    """What was kept, and how much was not."""
-    return text + (f"\n… and {dropped:,} more characters, which were not kept" if dropped else "")
-
-
 @contextmanager
-def captured(seed: int, stream: IO[str]) -> Iterator[list[str]]:
+def captured(seed: int, stream: TextIO, terminal: bool = False) -> Iterator[list[str]]:
     """Send what is printed and logged to `stream`, collect warnings, seed the global generators, put back what changed.
+
+    Parameters
+    ----------
+    seed : int
+    stream : text stream
+    terminal : bool
+        Whether ``breakpoint()`` may talk to the terminal of this process.
 
     Yields
     ------
@@ -65,8 +95,9 @@ def captured(seed: int, stream: IO[str]) -> Iterator[list[str]]:
     said: list[str] = []
     handler = logging.StreamHandler(stream)
     root = logging.getLogger()
-    before = process_state.of_process()
+    before, hook = process_state.of_process(), sys.breakpointhook
     root.addHandler(handler)
+    sys.breakpointhook = _debug if terminal else _no_terminal
     caught: list[warnings.WarningMessage] = []
     try:
         with (
@@ -76,10 +107,22 @@ def captured(seed: int, stream: IO[str]) -> Iterator[list[str]]:
             yield said  # filters are put back in silence: many a library sets some when it is first imported
     finally:
         root.removeHandler(handler)
+        sys.breakpointhook = hook
         texts = dict.fromkeys(clean(f"{item.category.__name__}: {item.message}")[:500] for item in caught)
         said += list(texts)[:_MOST_WARNINGS]
         if changed := [name for name in process_state.restore(before) if name not in _IN_SILENCE]:
             said.append(f"it changed {', '.join(changed)} and left it so; what was there before has been put back")
+
+
+def _debug(*_: Any, **__: Any) -> None:
+    """Let the debugger talk to the terminal although the check's own output is captured."""
+    import pdb
+
+    pdb.Pdb(stdin=sys.__stdin__, stdout=sys.__stdout__, nosigint=True).set_trace(sys._getframe(1))
+
+
+def _no_terminal(*_: Any, **__: Any) -> None:
+    raise PluginError("breakpoint() has no terminal here; --isolation none runs checks where it has one")
 
 
 @contextmanager

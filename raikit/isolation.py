@@ -7,6 +7,7 @@ asks for them, and only JSON comes back.
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import socket
@@ -21,9 +22,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from raikit.children import child_environment, end, ending
 from raikit.errors import PluginError
-from raikit.guard import MOST_OUTPUT, MOST_RESULT, shortened
-from raikit.plugins import FIRST_PARTY, LOCAL
-from raikit.worker import END_OF_OUTPUT
+from raikit.guard import MOST_RESULT, Clipped
+from raikit.plugins import FIRST_PARTY
+from raikit.worker import END_OF_OUTPUT, WHERE
 
 if TYPE_CHECKING:
     from raikit.check import Check
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from raikit.runs import RunView
 
 TIMEOUT = 600.0  # seconds for one check, unless the configuration says another number
+_STACK = 0.3  # seconds for a child to write where it is
 _LAST_WORDS = 2.0  # seconds for output that a child has written to arrive
 _CHUNK = 1 << 16
 
@@ -42,10 +44,11 @@ class ChildError(PluginError):
 
 @dataclass
 class Answer:
-    """What came back: an encoded result, or what went wrong."""
+    """What came back: an encoded result, why and with what help it was skipped, or what went wrong."""
 
     result: str | None = None
     error: str | None = None
+    skipped: tuple[str, str] | None = None
     traceback: str | None = None
     warnings: list[str] = field(default_factory=list)
     output: str = ""
@@ -86,6 +89,7 @@ class Child:
             connection.send_bytes(json.dumps(job).encode())
             while True:
                 if not connection.poll(max(until - time.monotonic(), 0)):
+                    self._show_where_it_is()
                     raise ChildError(f"it did not finish within {self._timeout:,.0f} seconds, so its process was ended")
                 told: dict[str, Any] = json.loads(connection.recv_bytes(2 * MOST_RESULT))
                 if "progress" not in told:
@@ -93,6 +97,12 @@ class Child:
                 progress(*told["progress"])
         except (EOFError, OSError):
             raise ChildError(f"it ended the process that it ran in ({self._how_it_ended()})") from None
+
+    def _show_where_it_is(self) -> None:
+        """Have the child write its stack into its output, as far as it still can."""
+        if self._process is not None:
+            self._process.send_signal(WHERE)
+            time.sleep(_STACK)
 
     def _start(self) -> Connection:
         ours, theirs = socket.socketpair()
@@ -151,7 +161,7 @@ class Children:
 
     def comparing(self, check: Check, distribution: str) -> Check | Comparing:
         """A check that compares two runs in the process where it belongs."""
-        if distribution in (FIRST_PARTY, LOCAL) or check.compare is None:
+        if distribution == FIRST_PARTY or check.compare is None:
             return check
         return Comparing(check.name, check.options.model_dump(mode="json"), self.of(distribution))
 
@@ -199,7 +209,7 @@ def _view(run: RunView) -> dict[str, Any]:
 
 
 class _Output:
-    """Reads all that a child prints, so that it never waits, and keeps the beginning."""
+    """Reads all that a child prints, so that it never waits, and keeps the beginning and the end."""
 
     def __init__(self) -> None:
         self.complete = threading.Event()
@@ -210,14 +220,15 @@ class _Output:
     def clear(self) -> None:
         """Begin anew, for the next check."""
         with self._lock:
-            self._kept, self._dropped, self._tail = bytearray(), 0, b""
-        self.complete.clear()
+            self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+            self._kept, self._pending = Clipped(), b""
+            self.complete.clear()
 
     def text(self) -> str:
         """What was kept so far."""
         with self._lock:
-            kept = bytes(self._kept).split(END_OF_OUTPUT[:8])[0].decode("utf-8", "replace")
-            return shortened(kept[:MOST_OUTPUT], max(self._dropped - len(END_OF_OUTPUT), 0))
+            self._keep(len(self._pending))
+            return str(self._kept)
 
     def read_from(self, process: subprocess.Popen[bytes]) -> None:
         """Read in a thread until the process and all that it has started have closed their output."""
@@ -234,11 +245,16 @@ class _Output:
         with stream:
             while chunk := stream.read1(_CHUNK):
                 with self._lock:
-                    room = max(MOST_OUTPUT + len(END_OF_OUTPUT) - len(self._kept), 0)
-                    self._kept += chunk[:room]
-                    seen = self._tail + chunk
-                    self._tail = seen[-len(END_OF_OUTPUT) :]
-                    ended = END_OF_OUTPUT in seen
-                    self._dropped += len(chunk) - min(room, len(chunk))
-                if ended:
-                    self.complete.set()
+                    self._pending += chunk
+                    before, end, after = self._pending.partition(END_OF_OUTPUT)
+                    if end:
+                        self._keep(len(before))
+                        self._pending = after
+                        self.complete.set()
+                    else:  # the end may be on its way in two pieces
+                        self._keep(len(before) - len(END_OF_OUTPUT))
+
+    def _keep(self, size: int) -> None:
+        if size > 0:
+            self._kept.add(self._decoder.decode(self._pending[:size]))
+            self._pending = self._pending[size:]

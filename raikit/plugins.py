@@ -123,13 +123,15 @@ def discover(config: PluginsConfig | None = None, folder: Path | None = None) ->
     for point in found:
         by_name[point.name].append(point)
     refused = [(point, _refusal(name, point, points, config)) for name, points in by_name.items() for point in points]
-    hopeless = _hopeless([point for point, refusal in refused if refusal is None])
+    local = {written: (folder or Path.cwd()) / written for written in config.local}
+    foreign = [point.module for point, refusal in refused if refusal is None and distribution(point) != FIRST_PARTY]
+    hopeless = _hopeless([*foreign, *(str(path) for path in local.values() if path.is_file())])
     for point, refusal in refused:
         with _deprecations_of_the_next(registry):
             _load_entry_point(registry, point, refusal or hopeless.get(point.module))
-    for written in config.local:
+    for written, path in local.items():
         with _deprecations_of_the_next(registry):
-            _load_local(registry, (folder or Path.cwd()) / written, written)
+            _load_local(registry, path, written, hopeless.get(str(path)))
     _settle_ownership(registry, config)
     return registry
 
@@ -143,9 +145,11 @@ def _deprecations_of_the_next(registry: Registry) -> Iterator[None]:
     registry.plugins[-1].warnings.extend(said)
 
 
-def checks_of(owner: str) -> dict[str, type[Check]]:
-    """Check classes of one distribution, loaded without any other's."""
+def checks_of(owner: str, config: PluginsConfig | None = None, folder: Path | None = None) -> dict[str, type[Check]]:
+    """Check classes of one distribution (or of the local files), loaded without any other's."""
     registry = Registry()
+    for written in config.local if config is not None and owner == LOCAL else ():
+        _load_local(registry, (folder or Path.cwd()) / written, written)
     for point in installed():
         if distribution(point) == owner:
             _load_entry_point(registry, point, None)
@@ -186,14 +190,13 @@ def _refusal(name: str, point: EntryPoint, points: list[EntryPoint], config: Plu
     return None
 
 
-def _hopeless(points: Iterable[EntryPoint]) -> dict[str, tuple[str, str]]:
-    """Modules of other distributions whose import would end this process."""
+def _hopeless(modules: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Modules and files of others whose import would end this process."""
     from raikit.probe import hopeless
 
-    foreign = dict.fromkeys(point.module for point in points if distribution(point) != FIRST_PARTY)
-    problems = hopeless(list(foreign)) if foreign else {}
+    problems = hopeless(list(dict.fromkeys(modules))) if modules else {}
     return {
-        module: ("error", f"{problem}; update or uninstall it, or leave it out with --disable")
+        module: ("error", f"{problem}; update or remove it, or leave it out with --disable")
         for module, problem in problems.items()
     }
 
@@ -324,7 +327,7 @@ def _contract_problem(check: Any) -> str | None:
     return f"{name} says it produces {stray[0]!r}, but it owns only {check.prefix()}.*" if stray else None
 
 
-def _load_local(registry: Registry, path: Path, written: str) -> None:
+def _load_local(registry: Registry, path: Path, written: str, refusal: tuple[str, str] | None = None) -> None:
     """Collect every `Check` subclass defined in a file, as pytest does with conftest.py."""
     from raikit.check import Check
     from raikit.record import PluginRecord
@@ -333,6 +336,9 @@ def _load_local(registry: Registry, path: Path, written: str) -> None:
         raise ConfigError(f"plugins.local: there is no file {written!r} beside the configuration.")
     record = PluginRecord(name=written, distribution=LOCAL, status="local")
     registry.plugins.append(record)
+    if refusal:
+        record.status, record.reason = refusal  # type: ignore[assignment]
+        return
     try:
         with preserved():
             module = _import_file(path)

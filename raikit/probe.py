@@ -17,11 +17,11 @@ TIMEOUT = 60.0  # seconds for one module and what it imports
 
 # Says by a byte on the given descriptor that a module was imported or raised; what it raised is for the real import to tell.
 _PROGRAM = """
-import importlib, os, sys
+import importlib, os, runpy, sys
 done = int(sys.argv[1])
 for module in sys.argv[2:]:
     try:
-        importlib.import_module(module)
+        runpy.run_path(module, run_name="raikit_local") if module.endswith(".py") else importlib.import_module(module)
     except BaseException:
         pass
     os.write(done, b".")
@@ -30,7 +30,7 @@ os._exit(0)
 
 
 def hopeless(modules: Sequence[str]) -> dict[str, str]:
-    """Modules whose import ends or blocks the process, each with what happened.
+    """Modules (or files, which end in ``.py``) whose import ends or blocks the process, each with what happened.
 
     Examples
     --------

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.address import Pattern
 from raikit.console import clean
-from raikit.errors import PluginError, RaikitError
-from raikit.guard import MOST_OUTPUT, MOST_RESULT, Sink, captured, shortened
+from raikit.errors import PluginError, RaikitError, SkipCheck
+from raikit.guard import MOST_OUTPUT, MOST_RESULT, Sink, captured
 from raikit.isolation import Answer
 from raikit.plugins import FIRST_PARTY, LOCAL
 from raikit.predictions import Predictions
@@ -49,13 +49,16 @@ def unmet(check: type[Check], ctx: CheckContext, capabilities: frozenset[str]) -
         "score": any(column == "score" or column.startswith("score.") for column in columns),
     }
     modalities = {item.modality for item in ctx.data.inputs.values()} if ctx.data is not None else set()
+    read = set(ctx.data.table) if ctx.data is not None else set()
     if needs.tasks and ctx.task not in needs.tasks:
         return (
             f"it measures {' and '.join(sorted(needs.tasks))} targets; this one is {ctx.task}",
             "nothing: it does not apply",
         )
-    if lacking := sorted(role for role in needs.columns if not there.get(role, role in columns)):
-        return f"the data has no {lacking[0]}", f"name a column as data.{lacking[0]}"
+    if lacking := sorted(role for role in needs.columns if not there.get(role, role in columns or role in read)):
+        if lacking[0] in there:
+            return f"the data has no {lacking[0]}", f"name a column as data.{lacking[0]}"
+        return f"no column {lacking[0]!r} was read", f"if the table has it, data.keep: [{lacking[0]}] lets checks look at it"
     if lacking := sorted(needs.capabilities - capabilities):
         return f"the model gives no {lacking[0]}", "a model with that capability (train: {kind: fusion} has them all)"
     if lacking := sorted(needs.modalities - modalities):
@@ -111,6 +114,8 @@ class Runner:
             return kept
         record = describe(item, self.seed)
         if item.status is not None:
+            if item.status in ("error", "not_loaded"):
+                self.finished(record)
             return record
         if (lack := unmet(item.entry.check, self.context, self.capabilities)) is not None:
             record.status, (record.reason, record.help) = "skipped", lack
@@ -130,6 +135,10 @@ class Runner:
             answer = self._apart(item, record, progress) if self._is_apart(item) else self._here(item, record, progress)
         record.warnings = list(dict.fromkeys([*record.warnings, *answer.warnings]))  # a child imports the plugin once more
         record.output = clean(answer.output)
+        record.seconds = round(time.perf_counter() - begun, 3)
+        if answer.skipped is not None:
+            record.status, (record.reason, record.help) = "skipped", answer.skipped
+            return
         try:
             if answer.error is not None:
                 raise PluginError(answer.error)
@@ -140,10 +149,9 @@ class Runner:
             record.reason = clean(answer.error or explained(error))[:2000]
             record.traceback = clean(answer.traceback or "")[-MOST_OUTPUT:] or None
             record.help = _way_out(item, record.reason)
-        record.seconds = round(time.perf_counter() - begun, 3)
 
     def _is_apart(self, item: Planned) -> bool:
-        return self.apart is not None and item.entry.plugin not in (FIRST_PARTY, LOCAL)
+        return self.apart is not None and item.entry.plugin != FIRST_PARTY
 
     def _here(self, item: Planned, record: CheckRecord, progress: Callable[[int, int], None]) -> Answer:
         """Run a check in this process."""
@@ -156,12 +164,14 @@ class Runner:
             log=logging.getLogger(f"raikit.check.{item.name}"),
         )
         stream, answer = Sink(), Answer()
-        with captured(record.seed or 0, stream) as said:
+        with captured(record.seed or 0, stream, terminal=self.apart is None) as said:
             try:
                 answer.result = encoded(item.entry.check(item.options).run(ctx))
+            except SkipCheck as skip:
+                answer.skipped = (skip.reason, skip.help)
             except (Exception, SystemExit) as error:
                 answer.error, answer.traceback = explained(error), traceback_of()
-        answer.warnings, answer.output = said, shortened(stream.getvalue(), stream.dropped)
+        answer.warnings, answer.output = said, str(stream.text)
         return answer
 
     def _apart(self, item: Planned, record: CheckRecord, progress: Callable[[int, int], None]) -> Answer:
@@ -182,7 +192,8 @@ class Runner:
         if item.entry.plugin == FIRST_PARTY:
             return own
         copy = self.run.work / "predictions-copy.parquet"
-        if not copy.exists():
+        if self._copied is None or signature(copy) != self._copied:
+            copy.unlink(missing_ok=True)
             shutil.copyfile(own.path, copy)
             self._copied = signature(copy)
         return Predictions(copy, own.split)
@@ -190,9 +201,8 @@ class Runner:
     def _untouched(self, item: Planned) -> None:
         """Refuse what was measured by a check that wrote into the predictions; the next one gets a new copy."""
         copy = self.run.work / "predictions-copy.parquet"
-        if item.entry.plugin == FIRST_PARTY or not self._copied or signature(copy) == self._copied:
+        if item.entry.plugin == FIRST_PARTY or signature(copy) == self._copied:
             return
-        copy.unlink(missing_ok=True)
         raise PluginError("it wrote into the predictions, which are shared; work on frames that ctx.predictions gives")
 
     def _accept(self, item: Planned, record: CheckRecord, result: CheckResult) -> None:
@@ -246,6 +256,20 @@ def explained(error: BaseException) -> str:
         for one in problems
     ]
     return f"{error.title} is not valid: {'; '.join(said)}"
+
+
+def place_of(traceback_text: str | None) -> str:
+    """Where an error came from, for a line on the terminal: the last frame that is not raikit's; empty if not known.
+
+    Examples
+    --------
+    >>> place_of('File "/a/checks.py", line 7, in run')
+    ' (checks.py, line 7)'
+    """
+    frames = re.findall(r'File "([^"]+)", line (\d+)', traceback_text or "")
+    own = str(Path(__file__).parent)
+    foreign = [(path, line) for path, line in frames if not path.startswith(own)]
+    return f" ({Path(foreign[-1][0]).name}, line {foreign[-1][1]})" if foreign else ""
 
 
 def traceback_of() -> str:

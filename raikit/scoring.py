@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raikit.errors import ModelError
+from raikit.errors import ModelError, RaikitError
 from raikit.files import atomic
 from raikit.models.table import TableModel
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from raikit.data.batch import Batch
     from raikit.data.dataset import Dataset
     from raikit.models.base import Model
 
@@ -65,7 +66,7 @@ def _score_all(model: Model, data: Dataset, threshold: float, progress: Callable
     parts: list[np.ndarray] = []
     for split in data.splits:
         for batch in data.batches(split, BATCH):
-            parts.append(_checked(model.scores(batch), batch.ids, data))
+            parts.append(_checked(_asked(model, batch), batch.ids, data))
             ids.extend(batch.ids)
             done += len(batch)
             progress(done, total)
@@ -78,6 +79,19 @@ def _score_all(model: Model, data: Dataset, threshold: float, progress: Callable
     leading = kept[["id", "split", "target"]]
     rest = kept.drop(columns=["id", "split", "target"])
     return pd.concat([leading, decided, rest], axis=1).reset_index(drop=True)
+
+
+def _asked(model: Model, batch: Batch) -> np.ndarray:
+    """Scores of a batch; whatever the model raises is told as the model's."""
+    try:
+        return model.scores(batch)
+    except RaikitError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"the model ({model.kind}) raised {type(error).__name__} for the rows from id {batch.ids[0]!r} on: {error}; "
+            "raikit --debug shows where."
+        ) from error
 
 
 def _checked(scores: np.ndarray, ids: Any, data: Dataset) -> np.ndarray:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
 from raikit.config.load import explain
 from raikit.errors import ConfigError, listed, nearest
+from raikit.plugins import CheckEntry, failed
 from raikit.results import CheckStatus
 
 if TYPE_CHECKING:
-    from raikit.check import CheckOptions
+    from raikit.check import Check, CheckOptions
     from raikit.config.load import LoadedConfig
-    from raikit.plugins import CheckEntry, Registry
+    from raikit.plugins import Registry
+    from raikit.record import PluginRecord
 
 PILLARS = ("performance", "fairness", "explainability", "privacy", "robustness", "efficiency", "data")
 
@@ -50,17 +52,36 @@ def plan(
     ConfigError
         For an unknown check, pillar or option, with the nearest name.
     """
+    lost = list(failed(registry.plugins))
     for names, where in ((select, "--select"), (exclude, "--exclude")):
-        for name in names:
+        for name in names if not lost else ():
             _known(name, registry, where)
-    wanted = {} if config.audit.checks is None else _requests(config, registry)
+    wanted = {} if config.audit.checks is None else _requests(config, registry, bool(lost))
     planned = [
         _decide(entry, wanted if config.audit.checks is not None else None, config, select, exclude, everything)
         for entry in sorted(registry.checks.values(), key=_order)
     ]
     planned += [Planned(entry, status="error", reason=entry.problem) for entry in registry.broken]
     _refuse_stray_options(config, wanted, planned, registry)
-    return planned
+    asked = [*select, *(str(key) for key, value in (config.audit.checks or {}).items() if value is not False)]
+    unknown = dict.fromkeys(name for name in asked if _name_and_option(name, registry)[0] is None)
+    return planned + [_not_loaded(name, lost) for name in unknown]
+
+
+def _not_loaded(name: str, lost: Sequence[PluginRecord]) -> Planned:
+    """A row for a check that somebody asked for and that nobody brings, while plugins could not be loaded."""
+    from raikit.check import Check
+
+    # nothing of it will run: a class that has its name is all that a row needs
+    facts = {"name": name, "pillar": name.split(".")[0], "__doc__": "Not loaded"}
+    stand_in = cast("type[Check]", type("NotLoaded", (Check,), facts))
+    why = "; ".join(f"{plugin.name} of {plugin.distribution}: {plugin.reason}" for plugin in lost)
+    return Planned(
+        CheckEntry(stand_in, lost[0].distribution, lost[0].version),
+        status="not_loaded",
+        reason=f"no check or pillar of this name was loaded, but not every plugin could be ({why})",
+        help="repair that plugin, or correct the name",
+    )
 
 
 def _order(entry: CheckEntry) -> tuple[int, str, int]:
@@ -81,11 +102,13 @@ def _known(name: str, registry: Registry, where: str) -> None:
         )
 
 
-def _requests(config: LoadedConfig, registry: Registry) -> dict[str, dict[str, Any] | bool]:
+def _requests(config: LoadedConfig, registry: Registry, some_lost: bool) -> dict[str, dict[str, Any] | bool]:
     """The ``checks`` section by name; ``fairness.intersections: 3`` is the option `intersections` of ``fairness``."""
     asked: dict[str, dict[str, Any] | bool] = {}
     for key, value in (config.audit.checks or {}).items():
         name, option = _name_and_option(str(key), registry)
+        if name is None and some_lost:
+            continue
         if name is None:
             hint = nearest(str(key), known_names(registry))
             raise config.error(

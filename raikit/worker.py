@@ -9,6 +9,7 @@ import faulthandler
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from raikit.errors import SkipCheck
 from raikit.guard import captured
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from raikit.models.base import Model, ModelLoader
     from raikit.runs import RunView
 
+WHERE = signal.SIGUSR1  # makes the child write its stack
 END_OF_OUTPUT = b"\x00raikit: end of output\x00"
 
 
@@ -32,6 +35,7 @@ def main() -> None:
     """Answer one job after the other until the parent closes the connection."""
     _end_with_the_parent()
     faulthandler.enable()
+    faulthandler.register(WHERE, all_threads=False)
     connection = Connection(int(sys.argv[1]))
     setting: dict[str, Any] = json.loads(connection.recv_bytes())
     sys.path[:] = setting["path"]
@@ -81,6 +85,8 @@ class _Worker:
                 check = self._check(job["check"])
                 made = check(check.Options.model_validate(job["options"]))
                 answer["result"] = _compared(made, job["compare"]) if "compare" in job else encoded(made.run(self._context(job)))
+            except SkipCheck as skip:
+                answer["skipped"] = (skip.reason, skip.help)
             except (Exception, SystemExit) as error:
                 answer["error"], answer["traceback"] = explained(error), traceback_of()
         return answer | {"warnings": said}
@@ -90,7 +96,10 @@ class _Worker:
         from raikit.plugins import checks_of
 
         if self._checks is None:
-            self._checks = checks_of(self._setting["distribution"])
+            plugins, folder = None, None
+            if "config" in self._setting:
+                plugins, folder = self._config().plugins, Path(self._setting["folder"])
+            self._checks = checks_of(self._setting["distribution"], plugins, folder)
         if name not in self._checks:
             raise PluginError(f"{self._setting['distribution']} does not bring {name} in a process of its own")
         return self._checks[name]

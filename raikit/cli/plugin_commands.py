@@ -83,14 +83,15 @@ def _point(plugin: PluginRecord) -> EntryPoint | None:
 
 def info(name: str) -> int:
     """A check, all of a pillar, or a plugin with all that it brings: what each is, needs, measures and can be asked."""
-    from raikit.plugins import discover
+    from raikit.plugins import discover, failed
 
     registry = discover()
     plugins = [plugin for plugin in registry.plugins if name in (plugin.name, plugin.distribution)]
     checks = [entry for entry in registry.checks.values() if name in (entry.name, entry.check.pillar)]
     if not plugins and not checks:
         known = [*registry.pillars, *registry.checks, *(plugin.name for plugin in registry.plugins)]
-        raise ConfigError(f"no check, pillar or plugin is called {name!r}.{nearest(name, known)}")
+        lost = "".join(f" {plugin.name} could not be loaded: {plugin.reason}." for plugin in failed(registry.plugins))
+        raise ConfigError(f"no check, pillar or plugin is called {name!r}.{nearest(name, known)}{lost}")
     for plugin in plugins:
         _describe_plugin(plugin)
         brought = [registry.checks[check] for check in plugin.checks if check in registry.checks]

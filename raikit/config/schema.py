@@ -102,6 +102,9 @@ class DataConfig(Section):
     )
     cluster: Names = Field(default_factory=list, description="Rows that share a value are not independent.")
     weight: str | None = Field(None, description="Sampling weights; their scale changes nothing.")
+    keep: Names = Field(
+        default_factory=list, description="Further columns that are read, for checks that look at them: ctx.data.frame([…])."
+    )
     split: Annotated[SplitConfig | None, BeforeValidator(_split)] = Field(
         None, description="A column holding train, validation and test, or fractions."
     )

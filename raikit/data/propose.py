@@ -87,7 +87,6 @@ def propose(path: Path) -> Proposal:
 
     found.target = take(_TARGETS)
     found.split, found.weight = take(_SPLITS, _is_split), take(_WEIGHTS, _is_weight)
-    found.score = take(_SCORES, _is_probability)
     if found.target is None:
         guesses = [column for column in left if column.lower() not in _PREDICTIONS]
         found.target = _two_valued(table, guesses)
@@ -97,6 +96,7 @@ def propose(path: Path) -> Proposal:
             "write audit.yaml by hand, or rename the column."
         )
     target = table[found.target]
+    found.score = take((*_SCORES, *_scores_of(found.target)), _is_probability)
     found.prediction = take(_PREDICTIONS, lambda values: _predicts(values, target))
     left = [column for column in left if column != found.target]
     found.task = task_of(target)
@@ -104,6 +104,12 @@ def propose(path: Path) -> Proposal:
     for column in left:
         _place(found, table[column], column)
     return found
+
+
+def _scores_of(target: str) -> list[str]:
+    """What people call the score of a target: ``p_urgent``, ``urgent_prob``."""
+    name = target.lower()
+    return [f"{word}_{name}" for word in _SCORES] + [f"{name}_{word}" for word in _SCORES]
 
 
 def _place(found: Proposal, values: pd.Series[Any], column: str) -> None:

@@ -112,6 +112,7 @@ def _named(config: DataConfig, extra: Sequence[str]) -> Iterator[tuple[Key, str]
         yield ("data", "weight"), config.weight
     if config.split and config.split.column:
         yield ("data", "split"), config.split.column
+    yield from ((("data", "keep"), column) for column in config.keep)
     yield from ((("model", "load"), column) for column in extra)
 
 

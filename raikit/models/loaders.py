@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from raikit.errors import ConfigError, ModelError, listed
+from raikit.errors import ConfigError, ModelError, RaikitError, listed
 from raikit.models.base import Model, ModelLoader
 
 if TYPE_CHECKING:
@@ -118,9 +118,16 @@ def load(spec: Mapping[str, Any], data: Dataset, loaders: Mapping[str, ModelLoad
     try:
         return loaders[str(spec["kind"])](resolved(spec, folder), data)
     except ValidationError as error:
-        first = error.errors()[0]
+        # a misspelt required setting is both unknown and missing: say which word was wrong
+        first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"model.load.{key}: {_sentence(first)}.") from None
+    except RaikitError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"model.load: the loader {spec['kind']!r} raised {type(error).__name__}: {error}; raikit --debug shows where."
+        ) from error
 
 
 def _sentence(error: Any) -> str:

@@ -305,7 +305,8 @@ def _ground(finding: raikit.Finding, rows: list[RuleRow], measured: list[raikit.
     """What a finding rests on, as sentences."""
     if finding.certainty:
         yield sentence(finding.certainty)
-    metric = measured[0] if measured else None
+    judged = rows[0].rule.metric if rows else None  # the number beside it is that of the first rule
+    metric = next((metric for metric in measured if metric.id == judged), measured[0] if measured else None)
     if metric is not None:
         kind = "simultaneous interval" if metric.simultaneous else "interval"
         how = f"{fmt.share(metric.level or level)} {kind}" if metric.low != metric.high else ""

@@ -134,6 +134,8 @@ def test_a_check_that(way, raikit, config, install, tmp_path, good):
     assert (bad["status"], bad["plugin"]) == (status, "raikit-odd")
     assert said in " ".join([bad["reason"] or "", *bad["warnings"]]), bad
     assert way_out in (bad["help"] or "")
+    if way == "hangs":
+        assert "in run" in bad["output"], "where it hung"
     if status == "error":
         report = (tmp_path / "run" / "report.html").read_text()
         assert "raikit-odd" in report and "odd.one" in report and "odd.one" in ran.said
@@ -157,7 +159,7 @@ def test_of_a_gigabyte_of_output_the_beginning_is_kept(raikit, config, install, 
     raikit("audit", config, "--out", "run", *SELECT, code=0, **install(HEAD.format(body=body)))
     output = found(tmp_path / "run", "odd.one")["output"]
     assert len(output) < 25_000
-    assert "more characters, which were not kept" in output
+    assert "characters were not kept" in output
     assert (tmp_path / "run" / "audit.json").stat().st_size < 2_000_000
 
 
@@ -270,3 +272,109 @@ def test_a_comparison_that_ends_its_process_is_no_pass(raikit, audit_yaml, insta
     why = "odd.one crashed while comparing: RuntimeError: it ended the process that it ran in (exit code 0)"
     assert why in record(tmp_path / "second")["gate"]["rules"][0]["reason"] and why in ran.said
     assert why in raikit("gate", "second", "--baseline", "first", code=3, **environment).said
+
+
+LOCAL = """
+import raikit
+
+
+class Mine(raikit.Check):
+    \"\"\"Mine.\"\"\"
+
+    name = "mine.one"
+    pillar = "mine"
+    produces = ["mine.value"]
+    requires = raikit.Requires({requires})
+
+    def run(self, ctx):
+        {body}
+        return raikit.CheckResult(metrics=[raikit.Metric.exact("value", value)])
+"""
+
+
+@pytest.fixture
+def local(raikit, audit_yaml, tmp_path):
+    """Audit with a local check; its row."""
+
+    def local(body, code, *options, requires="", **over):
+        config = audit_yaml(checks={"mine": {}}, plugins={"local": ["checks.py"], "timeout": 8}, **over)
+        (tmp_path / "checks.py").write_text(LOCAL.format(body=body, requires=requires))
+        local.said = raikit("audit", config, "--out", f"run{len(list(tmp_path.glob('run*')))}", *options, code=code).said
+        newest = max(tmp_path.glob("run*"), key=lambda path: path.name)
+        return found(newest, "mine.one")
+
+    return local
+
+
+def test_a_local_check_that_hangs_is_ended_too(local):
+    row = local("import time; time.sleep(1000)", 3)
+    assert "did not finish within 8 seconds" in row["reason"]
+    assert "checks.py" in row["output"]
+
+
+def test_a_crash_is_told_with_its_line(local):
+    local("1 / 0", 3)
+    assert "error: ZeroDivisionError: division by zero (checks.py, line 14)" in local.said
+
+
+def test_a_check_may_find_nothing_to_measure_when_it_runs(local):
+    for options in ([], ["--isolation", "none"]):
+        row = local("raise raikit.SkipCheck('no row has a date', help='rows with dates')", 5, *options)
+        assert (row["status"], row["reason"], row["help"]) == ("skipped", "no row has a date", "rows with dates")
+
+
+def test_a_column_without_a_role_is_read_if_it_is_kept(local):
+    look = "value = int(ctx.data.frame(['race'], 'test')['race'].nunique())"
+    for options in ([], ["--isolation", "none"]):
+        row = local(look, 0, *options, requires="columns={'race'}", data={"sensitive": ["sex"], "keep": ["race"]})
+        assert row["metrics"][0]["value"] == 3
+    row = local(look, 5, requires="columns={'race'}", data={"sensitive": ["sex"]})
+    assert (row["status"], row["reason"]) == ("skipped", "no column 'race' was read")
+    assert "data.keep: [race]" in row["help"]
+
+
+def test_a_local_file_that_ends_the_process_on_import_does_not_end_the_audit(raikit, audit_yaml, tmp_path):
+    (tmp_path / "checks.py").write_text("import os; os._exit(0)")
+    ran = raikit("audit", audit_yaml(plugins={"local": ["checks.py"]}), "--out", "run", code=3)
+    assert "checks.py of local could not be loaded: importing it ended the process (exit code 0)" in ran.said
+
+
+def test_a_check_that_is_asked_for_and_lost_with_its_plugin_is_no_typing_mistake(raikit, audit_yaml, install, tmp_path):
+    config = audit_yaml(checks=["odd.one", "performance.classification"])
+    environment = install("import nowhere_to_be_found")
+    ran = raikit("audit", config, "--out", "run", code=3, **environment)
+    row = found(tmp_path / "run", "odd.one")
+    assert (row["status"], row["plugin"]) == ("not_loaded", "raikit-odd")
+    assert "No module named 'nowhere_to_be_found'" in row["reason"] and "odd.one" in ran.said
+    assert found(tmp_path / "run", "performance.classification")["status"] == "ok"
+    assert "odd could not be loaded" in raikit("plugins", "info", "odd.one", code=2, **environment).said
+
+
+def test_a_check_that_spoils_the_predictions_and_then_crashes_spoils_nobodys(raikit, config, install, tmp_path):
+    environment = install(HEAD.format(body="ctx.predictions.path.write_bytes(b'spoiled'); 1 / 0"))
+    raikit("audit", config, "--out", "run", *SELECT, code=3, **environment)
+    assert found(tmp_path / "run", "odd.two")["status"] == "ok"
+
+
+def test_a_model_that_raises_is_told_as_the_models_fault(raikit, audit_yaml, tmp_path):
+    (tmp_path / "mine.py").write_text("""
+class Broken:
+    classes_ = [0, 1]
+
+    def predict(self, rows):
+        return [0] * len(rows)
+
+    def predict_proba(self, rows):
+        raise ArithmeticError("no such thing")
+
+
+def build():
+    return Broken()
+""")
+    config = audit_yaml(
+        model={"load": {"kind": "sklearn", "path": "mine:build"}},
+        data={"inputs": {"p": {"modality": "tabular", "columns": ["p"]}}},
+    )
+    ran = raikit("audit", config, "--out", "run", code=2)
+    assert "the model (sklearn) raised ArithmeticError for the rows from id 'c0' on: no such thing" in ran.said
+    assert not (tmp_path / "run").exists()

@@ -9,8 +9,11 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from raikit.guard import MOST_OUTPUT, Sink, captured, preserved, shortened
+from raikit.errors import PluginError
+from raikit.guard import MOST_OUTPUT, Clipped, Sink, captured, preserved
 
 
 def test_what_is_printed_warned_and_logged_is_collected():
@@ -118,13 +121,40 @@ def test_an_import_prints_nothing_on_stdout(capsys):
     assert "RAIKIT_TEST" not in os.environ
 
 
-def test_a_sink_keeps_the_beginning_and_counts_the_rest():
+def test_a_sink_keeps_the_beginning_and_the_end_and_counts_the_rest():
     sink = Sink()
-    for _ in range(100):
-        assert sink.write("x" * 1000) == 1000
+    sink.write("first ")
+    for number in range(100_000):
+        assert sink.write(f"{number:06}") == 6
     sink.close()
-    sink.write("y")
-    kept = sink.getvalue()
-    assert kept == "x" * MOST_OUTPUT
-    assert shortened(kept, sink.dropped).endswith("\n… and 80,001 more characters, which were not kept")
-    assert shortened("all", 0) == "all"
+    sink.write(" last")
+    kept = str(sink.text)
+    assert kept.startswith("first 000000000001") and kept.endswith("099999 last")
+    written = len("first ") + 600_000 + len(" last")
+    assert f"\n… {written - MOST_OUTPUT:,} characters were not kept …\n" in kept
+
+
+@given(st.lists(st.text(max_size=30), max_size=30))
+def test_what_is_short_is_kept_as_it_is(pieces):
+    text = Clipped()
+    for piece in pieces:
+        text.add(piece)
+    assert str(text) == "".join(pieces)
+
+
+def test_a_breakpoint_without_a_terminal_says_where_there_is_one():
+    with pytest.raises(PluginError, match="--isolation none"), captured(0, io.StringIO()):
+        breakpoint()
+
+
+def test_a_breakpoint_with_a_terminal_talks_to_it(monkeypatch):
+    seen = io.StringIO()
+    monkeypatch.setattr(sys, "__stdin__", io.StringIO("p 6 * 7\nc\n"))
+    monkeypatch.setattr(sys, "__stdout__", seen)
+    captured_output = io.StringIO()
+    with captured(0, captured_output, terminal=True):
+        print("before")
+        breakpoint()
+        print("after")
+    assert "42" in seen.getvalue()
+    assert captured_output.getvalue() == "before\nafter\n"

@@ -11,8 +11,8 @@ from html.parser import HTMLParser
 import pytest
 from report_record import HOSTILE, make_record, metric
 
-from raikit.record import Gate, Record
-from raikit.results import CheckResult
+from raikit.record import CheckRecord, Gate, Record, Rule
+from raikit.results import CheckResult, Finding
 from raikit_reports import page as pages
 from raikit_reports.html import TEMPLATES, render
 
@@ -237,3 +237,16 @@ def test_every_colour_that_says_something_can_be_seen(theme):
     assert contrast(colour["rule"], colour["paper"]) >= 3
     for step, text in (("q1", "ink"), ("q2", "ink"), ("q4", "paper"), ("q5", "paper")):
         assert contrast(colour[text], colour[step]) >= 4.5, step
+
+
+def test_what_a_finding_rests_on_is_told_of_the_number_that_stands_beside_it():
+    rate = metric("a", "rate", 0.2, 0.05, 659, unit="rate", method="Clopper-Pearson")
+    gap = metric("a", "gap", 0.146, 0.06, 3970, unit="points", method="max-t")
+    rule = Rule(id="r", sentence="s", metric=gap.id, limit=0.1, bound="max", status="fail", value=0.146, low=0.086, high=0.206)
+    finding = Finding(sentence="It is.", severity="fail", metrics=[rate.id, gap.id])
+    check = CheckRecord(name="a.b", pillar="a", plugin="x", status="ok", metrics=[rate, gap], findings=[finding])
+    record = Record(name="m", verdict="fail", checks=[check], gate=Gate(verdict="fail", rules=[rule]))
+    text = " ".join(Reader(render(record)).text)
+    card = text[text.index("It is.") :][:400]
+    assert "max-t" in card and "3,970" in card
+    assert "Clopper-Pearson" not in card.split("All numbers")[0]

@@ -22,7 +22,7 @@ __all__ = ["Conformity", "check_conformance", "conformance", "held", "table"]
 Plugin = type[Check] | ModuleType | str | Path
 
 
-def conformance(plugin: Plugin, data: Dataset | None = None) -> list[Conformity]:
+def conformance(plugin: Plugin, *, data: Dataset | None = None) -> list[Conformity]:
     """Try every rule of the contract on a plugin and all that it brings.
 
     Parameters
@@ -87,7 +87,7 @@ def rules() -> dict[str, list[Rule]]:
     }
 
 
-def check_conformance(plugin: Plugin, data: Dataset | None = None) -> None:
+def check_conformance(plugin: Plugin, *, data: Dataset | None = None) -> None:
     """Assert that a plugin keeps the contract: the one line of a plugin's own tests.
 
     Parameters
@@ -103,7 +103,7 @@ def check_conformance(plugin: Plugin, data: Dataset | None = None) -> None:
         With the table of what failed, and why.
     """
     __tracebackhide__ = True
-    failed = [found for found in conformance(plugin, data) if found.status == "failed"]
+    failed = [found for found in conformance(plugin, data=data) if found.status == "failed"]
     if failed:
         rules = "1 rule of the contract is" if len(failed) == 1 else f"{len(failed)} rules of the contract are"
         raise AssertionError(f"{rules} broken:\n{table(failed)}")

@@ -12,13 +12,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raikit.children import end, ending
 from raikit.errors import ConfigError, RaikitError
 from raikit.testing.contract.hang import home_of, where_it_hung
 from raikit.testing.contract.subject import path_or_name, subject_of
 from raikit.testing.contract.verdict import Conformity
+
+if TYPE_CHECKING:
+    from raikit.data.dataset import Dataset
 
 SECONDS = 60.0
 _GRACE = 10.0  # seconds in which a process that hangs ends itself, before it is ended from here
@@ -38,6 +41,8 @@ class Examination:
         A file if it ends in ``.py`` or has a slash in it, else the name of an entry point.
     seconds : float
         How long a rule may take.
+    data : Path, optional
+        A configuration: checks are tried on its data, too, and first.
 
     Attributes
     ----------
@@ -47,11 +52,12 @@ class Examination:
     Raises
     ------
     ConfigError
-        If there is nothing of that name.
+        If there is nothing of that name, or if the configuration or its data cannot be used.
     """
 
     plugin: str
     seconds: float = SECONDS
+    data: Path | None = None
     planned: list[tuple[str, str]] = field(default_factory=list, init=False)
 
     def __iter__(self) -> Iterator[Conformity]:
@@ -123,7 +129,10 @@ def _process(asked: Examination, done: int) -> Iterator[_Process]:
     ours, theirs = Pipe()
     with tempfile.TemporaryDirectory(prefix="raikit-", ignore_cleanup_errors=True) as made, ours:
         folder = Path(made)
-        setting = {"path": sys.path, "plugin": asked.plugin, "seconds": asked.seconds, "done": done, "trace": str(folder / "trace")}
+        setting = {
+            "path": sys.path, "plugin": asked.plugin, "seconds": asked.seconds, "data": asked.data and str(asked.data),
+            "done": done, "trace": str(folder / "trace"),
+        }  # fmt: skip
         (folder / "trace").touch()
         with theirs, (folder / "stderr").open("wb") as errors:
             process = subprocess.Popen(  # noqa: S603  # this very interpreter
@@ -140,17 +149,18 @@ def _process(asked: Examination, done: int) -> Iterator[_Process]:
 # --- in that process --------------------------------------------------------------------------------------------
 
 
-def _tried(plugin: str, seconds: float, done: int, trace: Any) -> Iterator[dict[str, Any]]:
+def _tried(plugin: str, seconds: float, data: str | None, done: int, trace: Any) -> Iterator[dict[str, Any]]:
     """What is planned, and what came of each rule; whatever takes too long ends the process and says where it stood."""
     from raikit.testing.contract import cases
 
     def start_the_clock() -> None:
         faulthandler.dump_traceback_later(seconds, exit=True, file=trace)
 
-    yield {"ready": True}
-    start_the_clock()
     try:
-        planned = list(cases(subject_of(path_or_name(plugin))))
+        given = _data_of(Path(data)) if data else None
+        yield {"ready": True}
+        start_the_clock()
+        planned = list(cases(subject_of(path_or_name(plugin)), given))
     except RaikitError as error:
         yield {"error": str(error)}
         return
@@ -159,6 +169,14 @@ def _tried(plugin: str, seconds: float, done: int, trace: Any) -> Iterator[dict[
         start_the_clock()
         yield {"found": asdict(rule.held_against(who, what))}
     yield {"done": True}
+
+
+def _data_of(path: Path) -> Dataset:
+    from raikit.audit import dataset
+    from raikit.config.load import load
+
+    config = load(path)
+    return dataset(config.audit, config.folder, config.error)
 
 
 def _main(descriptor: str, written: str) -> None:

@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from raikit.cli import main
@@ -86,6 +89,35 @@ def test_a_check_is_described_by_its_name_its_pillar_and_its_plugin(mine, said, 
     assert ("hooks     raikit_checks, raikit_report_formats" in out) == of_plugin
 
 
+def test_a_file_of_checks_is_described_by_its_path(said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("checks.py").write_text(GOOD)
+    out = said("info", "checks.py")
+    assert out.startswith("checks.py  (a file of checks)\nchecks    mine.rows\n\nmine.rows  (local, rowing, quick)\nCounts rows.")
+    assert said("info", tmp_path / "checks.py").startswith(f"{tmp_path / 'checks.py'}  (a file of checks)")
+    assert "there is no file 'nowhere.py'" in said("info", "nowhere.py", code=2)
+    Path("checks.py").write_text("1 / 0")
+    assert "import failed: ZeroDivisionError" in said("info", "checks.py")
+
+
+def test_checks_are_tried_on_the_data_of_a_configuration(said, tmp_path):
+    path, config = tmp_path / "checks.py", tmp_path / "audit.yaml"
+    path.write_text(GOOD.replace('{"target"}', '{"opened"}').replace(
+        "        return", "        [hour[:2] for hour in ctx.data.frame(['opened'])['opened']]\n        return"))
+    assert "TypeError: 'int' object is not subscriptable" in said("check", path)
+    rows = "".join(f"{number},{number % 2},{number % 24:02}:15,0.5\n" for number in range(60))
+    (tmp_path / "cases.csv").write_text(f"id,late,opened,score\n{rows}")
+    config.write_text(
+        "name: hours\ndata: {path: cases.csv, id: id, target: late, keep: [opened]}\n"
+        "model: {load: {kind: predictions, score: score}}\n"
+    )
+    out = said("check", path, "--data", config)
+    assert re.search(r"runs +mine.rows +ok +on the data given, binary data, ", out)
+    config.write_text(config.read_text().replace("cases.csv", "no.csv"))
+    assert "no.csv" in said("check", path, "--data", config, code=2)
+    assert "nowhere.yaml" in said("check", path, "--data", "nowhere.yaml", code=2)
+
+
 def test_an_unknown_name_is_an_error_with_the_nearest(said):
     assert "Did you mean 'fairness.groups'" in said("info", "fairness.group", code=2)
     assert "Did you mean 'fairness'" in said("check", "fairnes", code=2)
@@ -98,7 +130,7 @@ def test_the_contract_is_checked_from_outside_with_a_table_and_an_exit_code(said
     out = said("check", path)
     assert out.splitlines()[0].split() == ["rule", "check", "status", "reason"]
     assert "deterministic   mine.rows  ok" in out
-    assert "26 rules tried: 23 kept, 0 broken, 3 not applicable." in out
+    assert "28 rules tried: 24 kept, 0 broken, 4 not applicable." in out
     path.write_text(GOOD.replace('produces = ["mine.rows"]', "produces = []"))
     out = said("check", path, code=1)
     assert "produces        mine.rows  failed          it says nothing; write produces" in out

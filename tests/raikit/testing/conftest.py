@@ -7,7 +7,6 @@ from pydantic import Field
 
 from raikit import Check, CheckOptions, CheckResult, Comparison, Figure, Finding, Metric, Requires, stats
 
-
 SPEC = {"mark": "bar", "encoding": {"x": {"field": "rate", "type": "quantitative"}}}
 
 

@@ -8,7 +8,19 @@ import numpy as np
 import pytest
 from pydantic import Field
 
-from raikit import Artifact, Check, CheckOptions, CheckResult, Comparison, Figure, Finding, Metric, Requires, SkipCheck, Table
+from raikit import (
+    Artifact,
+    Check,
+    CheckOptions,
+    CheckResult,
+    Comparison,
+    Figure,
+    Finding,
+    Metric,
+    Requires,
+    SkipCheck,
+    Table,
+)
 from raikit.testing import check_conformance, conformance, dataset
 from raikit.testing.contract import rules
 from raikit.testing.contract.checks import TRIED, WRITTEN, cases

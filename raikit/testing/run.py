@@ -14,8 +14,6 @@ from raikit.check import Check, CheckContext, CheckOptions, Task
 from raikit.errors import PluginError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from raikit.config.yamlfile import Document
     from raikit.data.dataset import Dataset
     from raikit.models.base import Model
@@ -225,18 +223,12 @@ def wanted(check: type[Check], task: Task | None = None) -> dict[str, Any]:
         "rows": max(200, 4 * needs.min_rows),  # a third of them are audited
         "clusters": "cluster" in needs.columns,
         "weights": "weight" in needs.columns,
-        "columns": dict.fromkeys(own_columns(check), _digits),
     }
 
 
 def own_columns(check: type[Check]) -> list[str]:
     """Columns that a check requires and that are no roles: the user's own."""
     return sorted(set(check.requires.columns) - set(ROLES))
-
-
-def _digits(rng: np.random.Generator, rows: int) -> np.ndarray:
-    """What a column of the user's may be, when nobody has said: numbers from 0 to 9."""
-    return rng.integers(0, 10, rows)
 
 
 def suitable_model(check: type[Check], data: Dataset) -> Model | None:

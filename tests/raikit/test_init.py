@@ -104,3 +104,11 @@ def test_a_line_break_in_a_name_adds_no_key(tmp_path):
     pd.DataFrame({"y": [0, 1] * 20, "n\nplugins: {local: [evil.py]}\n#": range(40)}).to_parquet(tmp_path / "a.parquet")
     write_config(tmp_path / "a.parquet", tmp_path / "audit.yaml")
     assert load(tmp_path / "audit.yaml").audit.plugins.local == []
+
+
+@pytest.mark.parametrize("column", ["p_urgent", "urgent_prob", "score"])
+def test_the_score_of_a_target_is_known_by_either_name(tmp_path, column):
+    rows = pd.DataFrame({"urgent": [0, 1] * 30, "sex": ["F", "M"] * 30, column: np.linspace(0, 1, 60)})
+    rows.to_csv(tmp_path / "cases.csv", index=False)
+    write_config(tmp_path / "cases.csv", tmp_path / "audit.yaml")
+    assert load(tmp_path / "audit.yaml").audit.model.load.model_extra["score"] == column

@@ -232,6 +232,7 @@ def test_weights_are_read_as_tensors_and_nothing_else(data, module, tmp_path):
         ),
         ({"kind": "fusion", "path": "."}, "holds no fusion model"),
         ({"kind": "sklearn", "path": "os:getcwd"}, "has no `predict`"),
+        ({"kind": "torch", "pth": "mine:build"}, "model.load.pth: the loader knows no such setting"),
     ],
 )
 def test_a_model_that_cannot_be_loaded_is_one_sentence(data, tmp_path, spec, says):
@@ -253,3 +254,11 @@ def test_a_model_that_says_nonsense_is_stopped(data, module, tmp_path, body, say
         predictions(
             load({"kind": "torch", "path": f"{module(source)}:build"}, dataset, LOADERS, tmp_path), dataset, tmp_path
         )
+
+
+def test_what_a_loader_raises_is_told_as_its_own(data, tmp_path):
+    def broken(spec, data):
+        raise ArithmeticError("no such thing")
+
+    with pytest.raises(ModelError, match="the loader 'odd' raised ArithmeticError: no such thing"):
+        load({"kind": "odd"}, data(), {**LOADERS, "odd": broken}, tmp_path)

@@ -148,8 +148,7 @@ def test_two_packages_can_be_tested_in_one_call(tmp_path):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sites, *sys.path])}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "one/tests/test_example.py::" in done.stdout
-    assert "two/tests/test_example.py::" in done.stdout
+    assert done.stdout.count("test_example.py::") == 2
 
 
 def installed(folder: Path, tmp_path: Path) -> Path:

@@ -234,12 +234,12 @@ class Bench:
 
     def made(self, changes: Mapping[str, Any]) -> Made:
         """Data that meet the requirements but for `changes`; columns of the user's own as in the data given."""
-        plain = wanted(self.check)
-        columns = plain["columns"] | {name: self._drawn(name) for name in plain["columns"] if name not in self.guessed}
-        return Made(**(plain | {"columns": columns} | dict(changes)))
+        columns = {name: self._column(name) for name in own_columns(self.check)}
+        return Made(**(wanted(self.check) | {"columns": columns} | dict(changes)))
 
-    def _drawn(self, name: str) -> Callable[[Any, int], Any]:
-        assert self.given is not None
+    def _column(self, name: str) -> Callable[[Any, int], Any]:
+        if self.given is None or name in self.guessed:
+            return lambda rng, rows: rng.integers(0, 10, rows)
         cells = self.given.table[name]
         return lambda rng, rows: cells.iloc[rng.integers(0, len(cells), rows)].to_numpy()
 

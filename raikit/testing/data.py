@@ -84,7 +84,7 @@ def dataset(
     >>> data.task, data.classes, list(data.inputs)
     ('multiclass', ['a', 'b', 'c'], ['text', 'image'])
     >>> data = dataset(columns={"opened": lambda rng, rows: rng.integers(0, 24, rows)})
-    >>> data.frame(["opened"], "test")["opened"].between(0, 23).all()
+    >>> bool(data.frame(["opened"], "test")["opened"].between(0, 23).all())
     True
     """
     made = Made(task, tuple(modalities), rows, tuple(groups), classes, clusters, weights, missing, columns or {}, seed)

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 from raikit import gate, summary
 from raikit.config.load import LoadedConfig, load
 from raikit.console import Console
-from raikit.errors import ConfigError, RaikitError, RunError, listed, nearest
+from raikit.errors import ConfigError, RaikitError, RunError, listed, nearest, raised
 from raikit.files import canonical, sha256_text, write_text
-from raikit.guard import preserved
-from raikit.plugins import Registry, discover
+from raikit.plugins import FIRST_PARTY, Registry, discover
 from raikit.policy import refuse_absent_groups, refuse_unreachable_rules
 from raikit.record import CheckRecord, Gate, Provenance, Record, Rule
 from raikit.runs import PREDICTIONS, RECORD, Run, RunDirectory, compare_states, default_place, load_run, newest_place
@@ -254,38 +253,27 @@ def _run(
     model = obtain_model(planned, data, run, console)
     rows = _score(planned, model, data, run, console)
     given = context(planned, model, data, run)
-    with _children(planned, given, run) as children:
+    with _children(planned, given, run) as started:
+        children = started if planned.request.isolation == "process" else None
         checks = _examine(planned, given, model.capabilities, children, run, console)
         regressions = _regressions(planned, run, data, checks, children)
-    verdict = gate.judge(
-        config.gate, checks, planned.registry.plugins, data.size(data.audited_split), regressions=regressions
-    )
-    record = Record(
-        name=config.name,
-        verdict=verdict.verdict,
-        checks=checks,
-        gate=verdict,
-        data=data.describe(),
-        model=_describe(model, run),
-        plugins=planned.registry.plugins,
-        owner=config.owner,
-        intended_use=config.intended_use,
-        confidence=config.confidence,
-        provenance=_provenance(planned, rows, begun),
-    )
-    record.summary = summary.compose(record)
-    write_text(run.folder / RECORD, record.model_dump_json(indent=1))
-    console.say("Reports: " + ", ".join(planned.formats))
-    _, crashed = write_reports(planned.registry, planned.formats, record, run.folder)
-    if crashed:  # known only when all were tried: the record and the others say so too
-        record.gate = gate.with_crashed_formats(record.gate, crashed)
-        record.verdict = record.gate.verdict
-        record.summary = summary.compose(record)
-        write_text(run.folder / RECORD, record.model_dump_json(indent=1))
-        write_reports(planned.registry, [name for name in planned.formats if name not in crashed], record, run.folder)
-    complaints = list(crashed.values()) + planned.registry.notify("raikit_run_finished", record=record, run=run.folder)
-    for complaint in complaints:
-        console.say(f"  {complaint}")
+        verdict = gate.judge(
+            config.gate, checks, planned.registry.plugins, data.size(data.audited_split), regressions=regressions
+        )
+        record = Record(
+            name=config.name,
+            verdict=verdict.verdict,
+            checks=checks,
+            gate=verdict,
+            data=data.describe(),
+            model=_describe(model, run),
+            plugins=planned.registry.plugins,
+            owner=config.owner,
+            intended_use=config.intended_use,
+            confidence=config.confidence,
+            provenance=_provenance(planned, rows, begun),
+        )
+        complaints = _report(planned, record, run, children, console)
     run.seal(
         {
             "raikit": record.schema_version,
@@ -301,8 +289,30 @@ def _run(
     return Outcome(run.folder, record, record.gate.exit_code, complaints)
 
 
+def _report(
+    planned: Plan, record: Record, run: RunDirectory, children: Children | None, console: Console
+) -> list[str]:
+    """Write the record and every format, and tell the listeners; what went wrong."""
+    record.summary = summary.compose(record)
+    write_text(run.folder / RECORD, record.model_dump_json(indent=1))
+    console.say("Reports: " + ", ".join(planned.formats))
+    _, crashed = write_reports(planned.registry, planned.formats, record, run.folder, children)
+    if crashed:  # known only when all were tried: the record and the others say so too
+        record.gate = gate.with_crashed_formats(record.gate, crashed)
+        record.verdict = record.gate.verdict
+        record.summary = summary.compose(record)
+        write_text(run.folder / RECORD, record.model_dump_json(indent=1))
+        left = [name for name in planned.formats if name not in crashed]
+        write_reports(planned.registry, left, record, run.folder, children)
+    told = record.model_copy(deep=True)
+    complaints = [*crashed.values(), *planned.registry.notify("raikit_run_finished", children, record=told, run=run.folder)]
+    for complaint in complaints:
+        console.say(f"  {complaint}")
+    return complaints
+
+
 def _regressions(
-    planned: Plan, run: RunDirectory, data: Dataset, checks: list[CheckRecord], children: Children
+    planned: Plan, run: RunDirectory, data: Dataset, checks: list[CheckRecord], children: Children | None
 ) -> list[Rule]:
     """What got worse since the baseline."""
     from raikit import regressions
@@ -313,7 +323,7 @@ def _regressions(
     draft = Record(name=planned.config.audit.name, verdict="pass", checks=checks, gate=Gate(verdict="pass"), data=data.describe())
     candidate = Run(run.folder, draft)
     able: dict[str, Any] = {item.name: item.entry.check(item.options) for item in planned.checks if item.status is None}
-    if planned.request.isolation == "process":
+    if children is not None:
         owner = {item.name: item.entry.plugin for item in planned.checks}
         able = {name: children.comparing(check, owner[name]) for name, check in able.items()}
     return regressions.judge(policy, candidate, planned.baseline, able)
@@ -402,7 +412,7 @@ def _score(planned: Plan, model: Model, data: Dataset, run: RunDirectory, consol
 
 
 def _examine(
-    planned: Plan, given: CheckContext, capabilities: frozenset[str], children: Children, run: RunDirectory, console: Console
+    planned: Plan, given: CheckContext, capabilities: frozenset[str], children: Children | None, run: RunDirectory, console: Console
 ) -> list[CheckRecord]:
     from raikit.runner import Runner, place_of
 
@@ -423,10 +433,12 @@ def _examine(
         if record.status != "ok":
             head = "      " if record.name in begun else f"  {place.get(record.name, record.name)}:"
             console.say(f"{head} {record.status}: {record.reason}{place_of(record.traceback)}")
-        for complaint in planned.registry.notify("raikit_check_finished", result=record, run=run.folder):
+        for complaint in planned.registry.notify(
+            "raikit_check_finished", children, result=record.model_copy(deep=True), run=run.folder
+        ):
             console.say(f"        {complaint}")
 
-    apart = children.of if planned.request.isolation == "process" else None
+    apart = children.of if children is not None else None
     return Runner(run, given, capabilities, planned.seed, announce, finished, apart).run_all(planned.checks)
 
 
@@ -501,7 +513,7 @@ def _below_here(path: Path) -> str:
 
 
 def write_reports(
-    registry: Registry, formats: Sequence[str], record: Record, folder: Path
+    registry: Registry, formats: Sequence[str], record: Record, folder: Path, children: Children | None = None
 ) -> tuple[list[Path], dict[str, str]]:
     """Write each format; one that fails does not stop the others.
 
@@ -514,10 +526,11 @@ def write_reports(
     complaints: dict[str, str] = {}
     for name in formats:
         try:
-            with preserved():
-                written += registry.formats[name](record, folder)
-        except RunError:
+            written += registry.write(name, record, folder, children)
+        except KeyboardInterrupt:
             raise
-        except (Exception, SystemExit) as error:
-            complaints[name] = f"the report format {name!r} crashed: {type(error).__name__}: {error}"
+        except BaseException as error:
+            if isinstance(error, RunError) and registry.owners.get(name, FIRST_PARTY) == FIRST_PARTY:
+                raise
+            complaints[name] = f"the report format {name!r} crashed: {raised(error)}"
     return written, complaints

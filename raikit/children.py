@@ -7,11 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 
-def child_environment() -> dict[str, str]:
-    """The environment in which a child finds every module that this process finds."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+def python(program: str, *arguments: str) -> list[str]:
+    """A command that runs a program with this interpreter, in which raikit is found where this process found it.
+
+    The import path of this process is set by the program itself, when it has what it needs: a ``random.py`` beside somebody's
+    configuration must not stand before the standard library's.
+    """
+    found = f"import sys; sys.path.append({str(Path(__file__).parents[1])!r})\n"
+    return [sys.executable, "-P", "-c", found + program, *arguments]
 
 
 def ending(code: int) -> str:
@@ -30,8 +36,10 @@ def ending(code: int) -> str:
         return f"signal {-code}"
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process that leads a session of its own, with all that it has started."""
+def end(process: subprocess.Popen[bytes], patience: float = 0.0) -> None:
+    """End a process that leads a session of its own, with all that it has started; after some seconds in which it may go itself."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(patience)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -50,6 +50,22 @@ class RunError(RaikitError):
     """A run directory cannot be written, resumed, read or trusted."""
 
 
+def raised(error: BaseException) -> str:
+    """An exception of somebody else in a line: its class and what it says, if it can; a `PluginError` has said all itself.
+
+    Examples
+    --------
+    >>> raised(KeyError("x"))
+    "KeyError: 'x'"
+    """
+    if type(error) is PluginError:
+        return str(error)
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return f"{type(error).__name__} (which cannot even be written)"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the closest known name, or an empty string.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import logging
+import os
 import random
 import sys
 import warnings
@@ -28,6 +29,7 @@ _MOST_WARNINGS = 20
 _HALF = MOST_OUTPUT // 2
 # Put back without a word: using a global generator is no fault, and many a library sets such things when it is imported.
 _IN_SILENCE = {
+    "sys.stdin",
     "the generator of random", "the generator of numpy.random", "the generator of torch", "warnings.filters", "sys.path",
     "sys.excepthook", "the locale",
 }  # fmt: skip
@@ -111,7 +113,7 @@ def captured(seed: int, stream: TextIO, terminal: bool = False) -> Iterator[list
         texts = dict.fromkeys(clean(f"{item.category.__name__}: {item.message}")[:500] for item in caught)
         said += list(texts)[:_MOST_WARNINGS]
         if changed := [name for name in process_state.restore(before) if name not in _IN_SILENCE]:
-            said.append(f"it changed {', '.join(changed)} and left it so; what was there before has been put back")
+            said.append(clean(f"it changed {', '.join(changed)} and left it so; what was there before has been put back"))
 
 
 def _debug(*_: Any, **__: Any) -> None:
@@ -128,8 +130,16 @@ def _no_terminal(*_: Any, **__: Any) -> None:
 @contextmanager
 def preserved() -> Iterator[None]:
     """Put back what foreign code changes that others share, such as a plugin while it is imported."""
-    with process_state.kept(), redirect_stdout(sys.stderr), warnings.catch_warnings():
-        yield
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="utf-8", errors="replace", write_through=True)  # its own, whatever becomes of it
+    with process_state.kept() as before, open(os.devnull, encoding="utf-8") as nothing:
+        sys.stdin = nothing
+        try:
+            with redirect_stdout(stream), warnings.catch_warnings(), _watched_imports(None, before):
+                yield
+        finally:
+            if not raw.closed and raw.getvalue():
+                sys.stderr.write(clean(raw.getvalue().decode("utf-8", "replace")))
 
 
 _SEEDERS: dict[str, Callable[[Any, int], object]] = {
@@ -146,10 +156,16 @@ def seeded(seed: int, before: process_state.State) -> Iterator[None]:
     itself is added to `before`, to be put back.
     """
     random.seed(seed)
-    later = _SeedOnImport(seed, before)
     for name, seed_it in _SEEDERS.items():
         if name in sys.modules:
             seed_it(sys.modules[name], seed)
+    with _watched_imports(seed, before):
+        yield
+
+
+@contextmanager
+def _watched_imports(seed: int | None, before: process_state.State) -> Iterator[None]:
+    later = _SeedOnImport(seed, before)
     sys.meta_path.insert(0, later)
     try:
         yield
@@ -161,7 +177,7 @@ def seeded(seed: int, before: process_state.State) -> Iterator[None]:
 class _SeedOnImport(MetaPathFinder):
     """Lets the others find a module, and seeds it when it has been run."""
 
-    def __init__(self, seed: int, before: process_state.State) -> None:
+    def __init__(self, seed: int | None, before: process_state.State) -> None:
         self._seed, self._before = seed, before
         self._looking = False
 
@@ -180,7 +196,8 @@ class _SeedOnImport(MetaPathFinder):
         def run_and_seed(module: ModuleType) -> None:
             run(module)
             self._before |= {key: value for key, value in process_state.of_process().items() if key not in self._before}
-            _SEEDERS[name](module, self._seed)
+            if self._seed is not None:
+                _SEEDERS[name](module, self._seed)
 
         spec.loader.exec_module = run_and_seed  # type: ignore[method-assign]
         return spec

@@ -18,9 +18,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from raikit.children import child_environment, end, ending
+from raikit.children import end, ending, python
 from raikit.errors import PluginError
 from raikit.guard import MOST_RESULT, Clipped
 from raikit.plugins import FIRST_PARTY
@@ -28,11 +29,13 @@ from raikit.worker import END_OF_OUTPUT, WHERE
 
 if TYPE_CHECKING:
     from raikit.check import Check
+    from raikit.record import Record
     from raikit.regressions import Margins
     from raikit.results import Comparison
     from raikit.runs import RunView
 
 TIMEOUT = 600.0  # seconds for one check, unless the configuration says another number
+_PATIENCE = 2.0  # seconds in which a child may remove what it has left in temporary folders
 _STACK = 0.3  # seconds for a child to write where it is
 _LAST_WORDS = 2.0  # seconds for output that a child has written to arrive
 _CHUNK = 1 << 16
@@ -70,15 +73,20 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._output = _Output()
+        self._number = 0
 
     def run(self, job: Mapping[str, Any], progress: Callable[[int, int], None] = lambda done, total: None) -> Answer:
         """Do one job; whatever happens to the child is in the answer."""
         self._output.clear()
+        self._number += 1
         try:
-            told = self._ask(job, progress)
+            told = self._ask({"seed": 0, **job, "number": self._number}, progress)
         except ChildError as error:
             self.close()
             return Answer(error=str(error), output=self._output.text())
+        except BaseException:
+            self.close()  # interrupted: nothing of it lives on
+            raise
         self._output.complete.wait(_LAST_WORDS)
         return Answer(**told, output=self._output.text())
 
@@ -90,12 +98,13 @@ class Child:
             while True:
                 if not connection.poll(max(until - time.monotonic(), 0)):
                     self._show_where_it_is()
-                    raise ChildError(f"it did not finish within {self._timeout:,.0f} seconds, so its process was ended")
+                    raise ChildError(f"it did not finish within {self._timeout:,g} seconds, so its process was ended")
                 told: dict[str, Any] = json.loads(connection.recv_bytes(2 * MOST_RESULT))
-                if "progress" not in told:
+                if "progress" in told:
+                    progress(*told["progress"])
+                elif told.pop("number", None) == self._number:  # else of a copy that an earlier check has forked
                     return told
-                progress(*told["progress"])
-        except (EOFError, OSError):
+        except (EOFError, OSError, ValueError):
             raise ChildError(f"it ended the process that it ran in ({self._how_it_ended()})") from None
 
     def _show_where_it_is(self) -> None:
@@ -107,9 +116,9 @@ class Child:
     def _start(self) -> Connection:
         ours, theirs = socket.socketpair()
         self._process = subprocess.Popen(  # noqa: S603  # this very interpreter
-            [sys.executable, "-P", "-m", "raikit.worker", str(theirs.fileno())],
+            python("from raikit.worker import main; main()", str(theirs.fileno())),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            pass_fds=[theirs.fileno()], env=child_environment(), start_new_session=True,
+            pass_fds=[theirs.fileno()], start_new_session=True,
         )  # fmt: skip
         theirs.close()
         self._output.read_from(self._process)
@@ -126,15 +135,15 @@ class Child:
         except subprocess.TimeoutExpired:
             return "it closed its connection"
 
-    def close(self) -> None:
-        """End the process with all that it has started."""
+    def close(self, patience: float = 0.0) -> None:
+        """End the process with all that it has started; after some seconds in which it may clean up."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
         if self._process is not None:
             if self._process.stdin is not None:
                 self._process.stdin.close()
-            end(self._process)
+            end(self._process, patience)
             self._output.join()
             self._process = None
 
@@ -165,12 +174,27 @@ class Children:
             return check
         return Comparing(check.name, check.options.model_dump(mode="json"), self.of(distribution))
 
+    def write(self, name: str, distribution: str, record: Record, folder: Path) -> list[Path]:
+        """Have a report format of a distribution write its files."""
+        job = {"format": name, "record": record.model_dump(mode="json"), "folder": str(folder.resolve())}
+        return [Path(path) for path in self._answered(job, distribution)]
+
+    def notify(self, hook: str, distribution: str, run: Path, told: Mapping[str, Any]) -> None:
+        """Have a listener of a distribution told; it gets a copy."""
+        self._answered({"hook": hook, "run": str(run.resolve()), **told}, distribution)
+
+    def _answered(self, job: Mapping[str, Any], distribution: str) -> Any:
+        answer = self.of(distribution).run(job)
+        if answer.error is not None:
+            raise PluginError(answer.error)
+        return json.loads(answer.result or "null")
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         for child in self._children.values():
-            child.close()
+            child.close(_PATIENCE)
 
 
 @dataclass(frozen=True)
@@ -190,7 +214,6 @@ class Comparing:
         job = {
             "check": self.name,
             "options": dict(self.options),
-            "seed": 0,
             "compare": {"candidate": _view(candidate), "baseline": _view(baseline), "margins": asdict(margins)},
         }
         answer = self.child.run(job)

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from raikit.deprecation import noted
-from raikit.errors import ConfigError, nearest
+from raikit.errors import ConfigError, PluginError, nearest, raised
 from raikit.guard import preserved
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from raikit.check import Check
     from raikit.config.schema import PluginsConfig
+    from raikit.isolation import Children
     from raikit.models.base import ModelLoader
-    from raikit.record import PluginRecord
+    from raikit.record import PluginRecord, Record
 
 GROUP = "raikit"
 FIRST_PARTY = "raikit"
@@ -46,12 +47,12 @@ def installed() -> list[EntryPoint]:
 
 def distribution(point: EntryPoint) -> str:
     """Name of the distribution that an entry point belongs to."""
-    return point.dist.name if point.dist else "unknown"
+    return (point.dist.name if point.dist else None) or "unknown"  # a broken uninstall leaves metadata without a name
 
 
 def version(point: EntryPoint) -> str:
     """Version of that distribution."""
-    return point.dist.version if point.dist else ""
+    return (point.dist.version if point.dist else None) or ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Registry:
     checks: dict[str, CheckEntry] = field(default_factory=dict)
     loaders: dict[str, ModelLoader] = field(default_factory=dict)
     formats: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)  # of formats: distributions
     plugins: list[PluginRecord] = field(default_factory=list)
     broken: list[CheckEntry] = field(default_factory=list)
     _managers: list[tuple[PluginRecord, pluggy.PluginManager]] = field(default_factory=list)
@@ -85,16 +87,44 @@ class Registry:
         """Pillars in the order in which their first checks were found."""
         return list(dict.fromkeys(entry.check.pillar for entry in self.checks.values()))
 
-    def notify(self, hook: str, **arguments: Any) -> list[str]:
-        """Call a listener hook of every plugin; one that raises is reported and changes nothing."""
+    def notify(self, hook: str, children: Children | None = None, **arguments: Any) -> list[str]:
+        """Call a listener hook of every plugin, others' in their children; one that raises is reported and changes nothing."""
         complaints = []
         for record, manager in self._managers:
+            if hook not in record.hooks:
+                continue
             try:
                 with preserved():
-                    getattr(manager.hook, hook)(**arguments)
-            except (Exception, SystemExit) as error:
-                complaints.append(f"{record.distribution}: {hook} raised {type(error).__name__}: {error}")
+                    if children is not None and record.distribution != FIRST_PARTY:
+                        told = {key: value.model_dump(mode="json") for key, value in arguments.items() if key != "run"}
+                        children.notify(hook, record.distribution, arguments["run"], told)
+                    else:
+                        getattr(manager.hook, hook)(**arguments)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                complaints.append(f"{record.distribution}: {hook} raised {raised(error)}")
         return complaints
+
+    def write(self, name: str, record: Record, folder: Path, children: Children | None = None) -> list[Path]:
+        """Write a report format, others' in their children.
+
+        Raises
+        ------
+        PluginError
+            If it does not return a list of the files that it wrote into the folder.
+        """
+        owner = self.owners.get(name, FIRST_PARTY)
+        with preserved():
+            if children is not None and owner != FIRST_PARTY:
+                written = children.write(name, owner, record, folder)
+            else:
+                written = self.formats[name](record, folder)
+        if not isinstance(written, list) or not all(isinstance(path, Path) for path in written):
+            raise PluginError("it must return a list of the paths (pathlib.Path) that it wrote")
+        if stray := [path for path in written if not path.is_file() or not path.resolve().is_relative_to(folder.resolve())]:
+            raise PluginError(f"it says that it wrote {stray[0]}, which is no file in {folder}")
+        return written
 
 
 def discover(config: PluginsConfig | None = None, folder: Path | None = None) -> Registry:
@@ -124,11 +154,11 @@ def discover(config: PluginsConfig | None = None, folder: Path | None = None) ->
         by_name[point.name].append(point)
     refused = [(point, _refusal(name, point, points, config)) for name, points in by_name.items() for point in points]
     local = {written: (folder or Path.cwd()) / written for written in config.local}
-    foreign = [point.module for point, refusal in refused if refusal is None and distribution(point) != FIRST_PARTY]
+    foreign = [point.value for point, refusal in refused if refusal is None and distribution(point) != FIRST_PARTY]
     hopeless = _hopeless([*foreign, *(str(path) for path in local.values() if path.is_file())])
     for point, refusal in refused:
         with _deprecations_of_the_next(registry):
-            _load_entry_point(registry, point, refusal or hopeless.get(point.module))
+            _load_entry_point(registry, point, refusal or hopeless.get(point.value))
     for written, path in local.items():
         with _deprecations_of_the_next(registry):
             _load_local(registry, path, written, hopeless.get(str(path)))
@@ -145,15 +175,17 @@ def _deprecations_of_the_next(registry: Registry) -> Iterator[None]:
     registry.plugins[-1].warnings.extend(said)
 
 
-def checks_of(owner: str, config: PluginsConfig | None = None, folder: Path | None = None) -> dict[str, type[Check]]:
-    """Check classes of one distribution (or of the local files), loaded without any other's."""
-    registry = Registry()
-    for written in config.local if config is not None and owner == LOCAL else ():
+def registry_of(owner: str, config: PluginsConfig | None = None, folder: Path | None = None) -> Registry:
+    """What one distribution (or the local files) brings, loaded without any other."""
+    from raikit.config.schema import PluginsConfig
+
+    registry, config = Registry(), config or PluginsConfig()
+    for written in config.local if owner == LOCAL else ():
         _load_local(registry, (folder or Path.cwd()) / written, written)
     for point in installed():
         if distribution(point) == owner:
-            _load_entry_point(registry, point, None)
-    return {name: entry.check for name, entry in registry.checks.items()}
+            _load_entry_point(registry, point, _refusal(point.name, point, [point], config))
+    return registry
 
 
 def _check_names(config: PluginsConfig, found: list[EntryPoint]) -> None:
@@ -212,16 +244,17 @@ def _load_entry_point(registry: Registry, point: EntryPoint, refusal: tuple[str,
     try:
         with preserved():
             plugin = point.load()
-    except (Exception, SystemExit) as error:
-        record.status, record.reason = (
-            "error",
-            f"import failed: {type(error).__name__}: {error}; {_way_out(record, error)}",
-        )
+            problem = _incompatibility(plugin)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        record.status, record.reason = "error", f"import failed: {raised(error)}; {_way_out(record, error)}"
         return
-    if problem := _incompatibility(plugin):
+    if problem:
         record.status, record.reason = "incompatible", problem
         return
-    _collect(registry, record, plugin)
+    with preserved():
+        _collect(registry, record, plugin)
 
 
 def _way_out(record: PluginRecord, error: BaseException) -> str:
@@ -258,15 +291,17 @@ def _collect(registry: Registry, record: PluginRecord, plugin: Any) -> None:
         checks = [check for batch in manager.hook.raikit_checks() for check in batch]
         loaders = _merged(manager.hook.raikit_model_loaders())
         formats = _merged(manager.hook.raikit_report_formats())
-    except (Exception, SystemExit) as error:
-        message = re.sub(r"<module '([^']+)'[^>]*>", r"\1", str(error)).strip()
-        record.status, record.reason = "error", f"{type(error).__name__}: {message}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        record.status, record.reason = "error", re.sub(r"<module '([^']+)'[^>]*>", r"\1", raised(error)).strip()
         return
     registry._managers.append((record, manager))
     for check in checks:
         _add_check(registry, record, check)
     _add_named(registry.loaders, loaders, record, "model loader")
     _add_named(registry.formats, formats, record, "report format")
+    registry.owners.update({name: record.distribution for name, value in formats.items() if registry.formats[name] is value})
 
 
 def _merged(answers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -283,9 +318,12 @@ def _add_named(known: dict[str, Any], new: Mapping[str, Any], record: PluginReco
 
 def _add_check(registry: Registry, record: PluginRecord, check: Any) -> None:
     problem = _contract_problem(check)
-    if problem and not isinstance(getattr(check, "name", None), str):
+    name = vars(check).get("name", getattr(check, "name", None)) if isinstance(check, type) else None
+    if problem and not isinstance(name, str):
         record.status, record.reason = "error", problem
         return
+    if problem:
+        check = stand_in(str(name))
     entry = CheckEntry(check, record.distribution, record.version, problem, record.warnings)
     record.checks.append(check.name)
     if check.name in registry.checks:
@@ -302,9 +340,23 @@ def _add_check(registry: Registry, record: PluginRecord, check: Any) -> None:
         registry.checks[check.name] = entry
 
 
+def stand_in(name: str, title: str = "Not run") -> type[Check]:
+    """A class in the place of one that cannot be used, so that its row in the record has a name; nothing of it ever runs."""
+    from raikit.check import Check
+
+    return cast("type[Check]", type("StandIn", (Check,), {"name": name, "pillar": name.split(".")[0], "__doc__": title}))
+
+
 def _contract_problem(check: Any) -> str | None:
     """What is wrong with a check class, in one sentence; None if it keeps the contract."""
-    from raikit.check import Check, CheckOptions
+    try:
+        return _broken_promise(check)
+    except Exception as error:
+        return f"{getattr(check, '__name__', 'a check')} cannot be looked at: {raised(error)}"
+
+
+def _broken_promise(check: Any) -> str | None:
+    from raikit.check import Check, CheckOptions, Requires
 
     if not (isinstance(check, type) and issubclass(check, Check)):
         return f"raikit_checks gave {check!r}, which is no subclass of raikit.Check"
@@ -321,8 +373,11 @@ def _contract_problem(check: Any) -> str | None:
         return f"{name}: Options must be a subclass of raikit.CheckOptions"
     if getattr(check.run, "__isabstractmethod__", False):
         return f"{name} has no `run`"
-    if isinstance(check.produces, str):
-        return f"{name}: `produces` is a list of address patterns, not one text"
+    if not isinstance(check.requires, Requires):
+        return f"{name}: `requires` is raikit.Requires(…), not {type(check.requires).__name__}"
+    if not isinstance(check.produces, list | tuple):
+        given = "one text" if isinstance(check.produces, str) else type(check.produces).__name__
+        return f"{name}: `produces` is a list of address patterns, not {given}"
     stray = [pattern for pattern in check.produces if not str(pattern).startswith(f"{check.prefix()}.")]
     return f"{name} says it produces {stray[0]!r}, but it owns only {check.prefix()}.*" if stray else None
 
@@ -342,8 +397,10 @@ def _load_local(registry: Registry, path: Path, written: str, refusal: tuple[str
     try:
         with preserved():
             module = _import_file(path)
-    except (Exception, SystemExit) as error:
-        record.status, record.reason = "error", f"import failed: {type(error).__name__}: {error}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        record.status, record.reason = "error", f"import failed: {raised(error)}"
         return
     for item in list(vars(module).values()):
         if isinstance(item, type) and issubclass(item, Check) and item.__module__ == module.__name__:

@@ -5,23 +5,36 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import subprocess
 import sys
 from collections.abc import Sequence
 
-from raikit.children import child_environment, end, ending
+from raikit.children import end, ending, python
+from raikit.hookspecs import API_VERSION
 
 TIMEOUT = 60.0  # seconds for one module and what it imports
 
-# Says by a byte on the given descriptor that a module was imported or raised; what it raised is for the real import to tell.
+# Says by a byte on the given descriptor that a plugin was imported and asked what it brings, or raised: what it raised is for
+# the real import to tell.
 _PROGRAM = """
-import importlib, os, runpy, sys
-done = int(sys.argv[1])
-for module in sys.argv[2:]:
+import importlib, json, os, runpy, sys
+done, api, places = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
+sys.path[:] = places
+for value in sys.argv[4:]:
     try:
-        runpy.run_path(module, run_name="raikit_local") if module.endswith(".py") else importlib.import_module(module)
+        if value.endswith(".py"):
+            runpy.run_path(value, run_name="raikit_local")
+        else:
+            module, _, attribute = value.partition(":")
+            plugin = importlib.import_module(module)
+            for name in filter(None, attribute.split(".")):
+                plugin = getattr(plugin, name)
+            if getattr(plugin, "raikit_api", None) in range(1, api + 1):
+                for hook in ("raikit_checks", "raikit_model_loaders", "raikit_report_formats"):
+                    list(getattr(plugin, hook, list)())
     except BaseException:
         pass
     os.write(done, b".")
@@ -29,8 +42,13 @@ os._exit(0)
 """
 
 
-def hopeless(modules: Sequence[str]) -> dict[str, str]:
-    """Modules (or files, which end in ``.py``) whose import ends or blocks the process, each with what happened.
+def hopeless(values: Sequence[str]) -> dict[str, str]:
+    """Plugins that end or block the process when they are imported or asked what they bring, each with what happened.
+
+    Parameters
+    ----------
+    values : sequence of str
+        Values of entry points, ``module`` or ``module:object``, and files, which end in ``.py``.
 
     Examples
     --------
@@ -38,7 +56,7 @@ def hopeless(modules: Sequence[str]) -> dict[str, str]:
     {}
     """
     problems: dict[str, str] = {}
-    left = list(modules)
+    left = list(values)
     while left:
         survived, ending = _import(left)
         if survived == len(left):
@@ -48,22 +66,22 @@ def hopeless(modules: Sequence[str]) -> dict[str, str]:
     return problems
 
 
-def _import(modules: Sequence[str]) -> tuple[int, str]:
+def _import(values: Sequence[str]) -> tuple[int, str]:
     """How many were imported one after the other, and how the process ended."""
     reading, writing = os.pipe()
     process = subprocess.Popen(  # noqa: S603  # this very interpreter
-        [sys.executable, "-P", "-c", _PROGRAM, str(writing), *modules],
+        python(_PROGRAM, str(writing), str(API_VERSION), json.dumps(sys.path), *values),
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        pass_fds=[writing], env=child_environment(), start_new_session=True,
+        pass_fds=[writing], start_new_session=True,
     )  # fmt: skip
     os.close(writing)
     survived = 0
     try:
-        while survived < len(modules):
+        while survived < len(values):
             if not select.select([reading], [], [], TIMEOUT)[0]:
-                return survived, f"importing it did not finish within {TIMEOUT:.0f} seconds"
-            if not (done := os.read(reading, len(modules))):
-                return survived, f"importing it ended the process ({ending(process.wait())})"
+                return survived, f"loading it did not finish within {TIMEOUT:.0f} seconds"
+            if not (done := os.read(reading, len(values))):
+                return survived, f"loading it ended the process ({ending(process.wait())})"
             survived += len(done)
         return survived, ""
     finally:

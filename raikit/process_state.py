@@ -6,7 +6,9 @@ import locale
 import logging
 import os
 import random
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from typing import Any
 
 State = dict[str, Any]
 _Accessors = tuple[Callable[[], Any], Callable[[Any], object]]
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGCHLD, signal.SIGPIPE)
 _SET_BY_IMPORTS = {"KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"}  # scikit-learn does, when it is first imported
 
 
@@ -43,12 +46,31 @@ def _hook(value: Any) -> None:
     sys.excepthook = value
 
 
+def _handlers() -> dict[int, Any]:
+    return {number: signal.getsignal(number) for number in _SIGNALS}
+
+
+def _set_handlers(value: dict[int, Any]) -> None:
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in value.items():
+            if handler is not None and signal.getsignal(number) != handler:
+                signal.signal(number, handler)
+
+
+def _no_alarm(was_set: bool) -> None:
+    if not was_set:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 _OF_PYTHON: dict[str, _Accessors] = {
     "the environment": (lambda: dict(os.environ), _environment),
     "the working directory": (_folder, os.chdir),
     "warnings.filters": (lambda: list(warnings.filters), _filters),
     "sys.path": (lambda: list(sys.path), _path),
     "sys.excepthook": (lambda: sys.excepthook, _hook),
+    "sys.stdin": (lambda: sys.stdin, lambda value: setattr(sys, "stdin", value)),
+    "signal handlers": (_handlers, _set_handlers),
+    "the alarm": (lambda: signal.getitimer(signal.ITIMER_REAL)[0] > 0, _no_alarm),
     "the recursion limit": (sys.getrecursionlimit, sys.setrecursionlimit),
     "the locale": (lambda: locale.setlocale(locale.LC_ALL), lambda value: locale.setlocale(locale.LC_ALL, value)),
     "logging's root level": (lambda: logging.root.level, logging.root.setLevel),
@@ -59,10 +81,17 @@ _OF_PYTHON: dict[str, _Accessors] = {
 
 def _of_numpy(numpy: Any) -> dict[str, _Accessors]:
     def read() -> tuple[Any, ...]:
-        name, keys, *rest = numpy.random.get_state()
-        return (name, tuple(keys.tolist()), *rest)
+        state = numpy.random.get_state(legacy=False)
+        if state["bit_generator"] != "MT19937":
+            return (state["bit_generator"],)  # somebody's own, which has another kind of state
+        keys = tuple(state["state"]["key"].tolist())
+        return ("MT19937", keys, state["state"]["pos"], state["has_gauss"], state["gauss"])
 
     def write(value: tuple[Any, ...]) -> None:
+        if len(value) == 1:
+            return
+        if numpy.random.get_state(legacy=False)["bit_generator"] != "MT19937":
+            numpy.random.set_bit_generator(numpy.random.MT19937())
         numpy.random.set_state((value[0], numpy.array(value[1], dtype="uint32"), *value[2:]))
 
     return {
@@ -75,10 +104,11 @@ def _of_torch(torch: Any) -> dict[str, _Accessors]:
     return {
         "the generator of torch": (
             lambda: tuple(torch.get_rng_state().tolist()),
-            lambda value: torch.set_rng_state(torch.tensor(value, dtype=torch.uint8)),
+            lambda value: torch.set_rng_state(torch.tensor(value, dtype=torch.uint8, device="cpu")),
         ),
         "torch's threads": (torch.get_num_threads, torch.set_num_threads),
         "torch's default dtype": (torch.get_default_dtype, torch.set_default_dtype),
+        "torch's default device": (torch.get_default_device, torch.set_default_device),
         "torch's gradient mode": (torch.is_grad_enabled, torch.set_grad_enabled),
         "torch's deterministic mode": (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
     }

@@ -135,6 +135,14 @@ class Metric(Model):
                 raise ValueError(f"metric {self.name!r}: an undefined value needs reason='…'")
             self.low = self.high = None
             return self
+        if self.level is not None and not 0 < self.level < 1:
+            raise ValueError(f"metric {self.name!r}: level {self.level} is not between 0 and 1")
+        if self.n is not None and self.n < 0:
+            raise ValueError(f"metric {self.name!r}: n is {self.n}; a number of rows is not negative")
+        if self.profile is not None:
+            possible = all(n > 0 and 0 <= x <= n * (1 + 1e-9) for x, n in self.profile)  # sums of weights are rounded
+            if len(self.profile) < 2 or not possible:
+                raise ValueError(f"metric {self.name!r}: profile is (successes, trials) of two groups or more")
         lacking = [field for field in ("low", "high", "n", "method") if getattr(self, field) is None]
         if lacking:
             raise ValueError(
@@ -347,6 +355,15 @@ class Comparison(Model):
     loser: str | None = None
     minimum_detectable: Number = None
     reason: str | None = None
+
+    @model_validator(mode="after")
+    def _is_a_probability(self) -> Self:
+        if self.p_value is not None:
+            clipped = min(max(self.p_value, 0.0), 1.0)
+            if abs(clipped - self.p_value) > 1e-9:  # more than a sum of rounded numbers is off by
+                raise ValueError(f"comparison of {self.metric}: p_value {self.p_value} is not between 0 and 1")
+            self.p_value = clipped
+        return self
 
 
 Metric.model_rebuild()

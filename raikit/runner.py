@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import shutil
 import time
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.address import Pattern
 from raikit.console import clean
-from raikit.errors import PluginError, RaikitError, SkipCheck
+from raikit.errors import PluginError, RaikitError, SkipCheck, raised
 from raikit.guard import MOST_OUTPUT, MOST_RESULT, Sink, captured
 from raikit.isolation import Answer
 from raikit.plugins import FIRST_PARTY, LOCAL
@@ -100,6 +101,7 @@ class Runner:
     apart: Callable[[str], Child] | None = None
     _ids: set[str] = field(default_factory=set)
     _copied: tuple[int, int, int] | None = None
+    _process: int = field(default_factory=os.getpid)
     _declared: dict[str, Sequence[str]] = field(default_factory=dict)
 
     def run_all(self, planned: Sequence[Planned]) -> list[CheckRecord]:
@@ -119,12 +121,16 @@ class Runner:
             return record
         if (lack := unmet(item.entry.check, self.context, self.capabilities)) is not None:
             record.status, (record.reason, record.help) = "skipped", lack
-        elif not self.run.started(item.name):
+        elif not self._is_apart(item) and not self.run.started(item.name):
             record.status = "error"
             record.reason = "it ended the whole process twice, so it was not run a third time"
             record.help = f"report it to the authors of {item.entry.plugin}; leave it out with --exclude {item.name}"
         else:
-            self._execute(item, record)
+            try:
+                self._execute(item, record)
+            except KeyboardInterrupt:
+                self.run.interrupted(item.name)  # it was a person, not the check
+                raise
         self.run.keep(record)
         self.finished(record)
         return record
@@ -144,7 +150,7 @@ class Runner:
                 raise PluginError(answer.error)
             self._untouched(item)
             self._accept(item, record, CheckResult.model_validate_json(answer.result or ""))
-        except (RaikitError, ValueError) as error:
+        except (RaikitError, ValueError, OSError) as error:
             record.status = "error"
             record.reason = clean(answer.error or explained(error))[:2000]
             record.traceback = clean(answer.traceback or "")[-MOST_OUTPUT:] or None
@@ -169,8 +175,12 @@ class Runner:
                 answer.result = encoded(item.entry.check(item.options).run(ctx))
             except SkipCheck as skip:
                 answer.skipped = (skip.reason, skip.help)
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 answer.error, answer.traceback = explained(error), traceback_of()
+        if os.getpid() != self._process:
+            os._exit(0)  # a copy that the check has forked and not ended
         answer.warnings, answer.output = said, str(stream.text)
         return answer
 
@@ -249,7 +259,7 @@ def explained(error: BaseException) -> str:
     from pydantic import ValidationError
 
     if not isinstance(error, ValidationError):
-        return str(error) if type(error) is PluginError else f"{type(error).__name__}: {error}"
+        return raised(error)
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     said = [
         ": ".join(part for part in (".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) if part)

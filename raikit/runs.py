@@ -140,6 +140,12 @@ class RunDirectory:
             stream.write(time.strftime("%Y-%m-%dT%H:%M:%S\n"))
         return True
 
+    def interrupted(self, check: str) -> None:
+        """Take the last note back that a check began: a person ended the process, not the check."""
+        path = self.work / "checks" / f"{check}.started"
+        if path.exists():
+            path.write_text("".join(f"{line}\n" for line in path.read_text().splitlines()[:-1]))
+
     def keep(self, check: CheckRecord) -> None:
         """Keep a finished check, so that a resumed run does not run it again."""
         write_text(self.work / "checks" / f"{check.name}.json", check.model_dump_json())

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from raikit.config.load import explain
-from raikit.errors import ConfigError, listed, nearest
-from raikit.plugins import CheckEntry, failed
+from raikit.errors import ConfigError, listed, nearest, raised
+from raikit.plugins import CheckEntry, failed, stand_in
 from raikit.results import CheckStatus
 
 if TYPE_CHECKING:
-    from raikit.check import Check, CheckOptions
+    from raikit.check import CheckOptions
     from raikit.config.load import LoadedConfig
     from raikit.plugins import Registry
     from raikit.record import PluginRecord
@@ -70,14 +70,9 @@ def plan(
 
 def _not_loaded(name: str, lost: Sequence[PluginRecord]) -> Planned:
     """A row for a check that somebody asked for and that nobody brings, while plugins could not be loaded."""
-    from raikit.check import Check
-
-    # nothing of it will run: a class that has its name is all that a row needs
-    facts = {"name": name, "pillar": name.split(".")[0], "__doc__": "Not loaded"}
-    stand_in = cast("type[Check]", type("NotLoaded", (Check,), facts))
     why = "; ".join(f"{plugin.name} of {plugin.distribution}: {plugin.reason}" for plugin in lost)
     return Planned(
-        CheckEntry(stand_in, lost[0].distribution, lost[0].version),
+        CheckEntry(stand_in(name, "Not loaded"), lost[0].distribution, lost[0].version),
         status="not_loaded",
         reason=f"no check or pillar of this name was loaded, but not every plugin could be ({why})",
         help="repair that plugin, or correct the name",
@@ -146,7 +141,7 @@ def _decide(
     everything: bool,
 ) -> Planned:
     name, pillar = entry.name, entry.check.pillar
-    planned = Planned(entry, _options(entry, wanted or {}, config))
+    planned = Planned(entry)
     if entry.problem:
         return replace(planned, status="error", reason=entry.problem)
     if name in exclude or pillar in exclude:
@@ -165,7 +160,27 @@ def _decide(
             reason="slow: ask for it by name or with --all",
             help=f"--select {name}, or --all",
         )
-    return planned
+    return _with_options(planned, by_name, wanted or {}, config)
+
+
+def _with_options(
+    planned: Planned, by_name: bool, wanted: Mapping[str, dict[str, Any] | bool], config: LoadedConfig
+) -> Planned:
+    """The check with its options; nobody else's audit stops because of those of a check that nobody has asked for by name."""
+    entry = planned.entry
+    try:
+        options = _options(entry, wanted, config)
+        if options is not None:
+            options.model_dump(mode="json")
+    except ConfigError as error:
+        if by_name or isinstance(wanted.get(entry.check.pillar), dict):
+            raise
+        return replace(
+            planned, status="skipped", reason=f"it must be told its options ({error})", help=f"checks: {{{entry.name}: {{…}}}}"
+        )
+    except Exception as error:
+        return replace(planned, status="error", reason=f"its options cannot be made or written down: {raised(error)}")
+    return replace(planned, options=options)
 
 
 def _options(

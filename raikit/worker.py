@@ -5,6 +5,7 @@ What comes in and goes out is JSON, never pickled objects: nothing that a plugin
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import json
 import logging
@@ -12,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,9 +27,12 @@ if TYPE_CHECKING:
     from raikit.config.schema import AuditConfig
     from raikit.data.dataset import Dataset
     from raikit.models.base import Model, ModelLoader
+    from raikit.plugins import Registry
+    from raikit.record import Record
     from raikit.runs import RunView
 
 WHERE = signal.SIGUSR1  # makes the child write its stack
+_GRACE = 5.0
 END_OF_OUTPUT = b"\x00raikit: end of output\x00"
 
 
@@ -41,16 +46,28 @@ def main() -> None:
     sys.path[:] = setting["path"]
     os.environ.clear()
     os.environ.update(setting["environment"])
-    worker = _Worker(connection, setting)
+    worker, output, process = _Worker(connection, setting), os.dup(1), os.getpid()
     while True:
         try:
             job = json.loads(connection.recv_bytes())
         except EOFError:
             return
+        _open_streams(output)
         answer = worker.answer(job)
-        sys.stdout.flush()
-        os.write(1, END_OF_OUTPUT)
-        connection.send_bytes(json.dumps(answer).encode())
+        if os.getpid() != process:
+            os._exit(0)  # a copy that the check has forked and not ended; only one may answer
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os.write(output, END_OF_OUTPUT)
+        worker.send({**answer, "number": job["number"]})
+
+
+def _open_streams(output: int) -> None:
+    """Standard output and error as they were, whatever a check has made of them."""
+    for number in (1, 2):
+        os.dup2(output, number)
+    sys.stdout = open(os.dup(output), "w", buffering=1, encoding="utf-8", errors="replace")  # noqa: SIM115
+    sys.stderr = open(os.dup(output), "w", buffering=1, encoding="utf-8", errors="replace")  # noqa: SIM115
 
 
 def _end_with_the_parent() -> None:
@@ -61,7 +78,8 @@ def _end_with_the_parent() -> None:
 
     def wait() -> None:
         os.read(alive, 1)
-        os._exit(1)
+        time.sleep(_GRACE)  # in which the parent may have ended it in peace
+        os.killpg(0, signal.SIGKILL)  # with all that it has started
 
     threading.Thread(target=wait, daemon=True).start()
 
@@ -70,39 +88,58 @@ class _Worker:
     """Runs checks with what they ask for opened when they ask."""
 
     def __init__(self, connection: Connection, setting: Mapping[str, Any]) -> None:
-        self._connection = connection
+        self._connection, self._sending = connection, threading.Lock()
         self._setting = setting
         self._opened: dict[str, Any] = {}
-        self._checks: dict[str, type[Check]] | None = None
+        self._registry: Registry | None = None
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send to the parent; a check may tell of its progress from several threads."""
+        with self._sending:
+            self._connection.send_bytes(json.dumps(message).encode())
 
     def answer(self, job: Mapping[str, Any]) -> dict[str, Any]:
         """What a check returned, or what went wrong, with its warnings."""
-        from raikit.runner import encoded, explained, traceback_of
+        from raikit.runner import explained, traceback_of
 
         answer: dict[str, Any] = {}
         with captured(job["seed"], sys.stdout) as said:
             try:
-                check = self._check(job["check"])
-                made = check(check.Options.model_validate(job["options"]))
-                answer["result"] = _compared(made, job["compare"]) if "compare" in job else encoded(made.run(self._context(job)))
+                answer["result"] = self._done(job)
             except SkipCheck as skip:
                 answer["skipped"] = (skip.reason, skip.help)
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
                 answer["error"], answer["traceback"] = explained(error), traceback_of()
         return answer | {"warnings": said}
 
-    def _check(self, name: str) -> type[Check]:
+    def _done(self, job: Mapping[str, Any]) -> str:
+        """What a job asks for, as JSON: a check's result or comparisons, the files of a report, or nothing of a listener."""
         from raikit.errors import PluginError
-        from raikit.plugins import checks_of
+        from raikit.runner import encoded
 
-        if self._checks is None:
+        registry = self._brought()
+        if "format" in job:
+            return json.dumps([str(path) for path in registry.write(job["format"], _record(job["record"]), Path(job["folder"]))])
+        if "hook" in job:
+            arguments = {"run": Path(job["run"]), **_told(job)}
+            if complaints := registry.notify(job["hook"], **arguments):
+                raise PluginError("; ".join(complaints))
+            return "null"
+        if job["check"] not in registry.checks:
+            raise PluginError(f"{self._setting['distribution']} does not bring {job['check']} in a process of its own")
+        check = registry.checks[job["check"]].check
+        made = check(check.Options.model_validate(job["options"]))
+        return _compared(made, job["compare"]) if "compare" in job else encoded(made.run(self._context(job)))
+
+    def _brought(self) -> Registry:
+        from raikit.plugins import registry_of
+
+        if self._registry is None:
             plugins, folder = None, None
             if "config" in self._setting:
                 plugins, folder = self._config().plugins, Path(self._setting["folder"])
-            self._checks = checks_of(self._setting["distribution"], plugins, folder)
-        if name not in self._checks:
-            raise PluginError(f"{self._setting['distribution']} does not bring {name} in a process of its own")
-        return self._checks[name]
+            self._registry = registry_of(self._setting["distribution"], plugins, folder)
+        return self._registry
 
     def _context(self, job: Mapping[str, Any]) -> CheckContext:
         from raikit.check import CheckContext, Deferred
@@ -135,7 +172,7 @@ class _Worker:
         return LOADERS if kind in LOADERS else discover(config.plugins, Path(self._setting["folder"])).loaders
 
     def _progress(self, done: int, total: int) -> None:
-        self._connection.send_bytes(json.dumps({"progress": [int(done), int(total)]}).encode())
+        self.send({"progress": [int(done), int(total)]})
 
     def _config(self) -> AuditConfig:
         from raikit.config.schema import AuditConfig
@@ -166,6 +203,21 @@ class _Worker:
         return found
 
 
+def _record(content: Mapping[str, Any]) -> Record:
+    from raikit.record import Record
+
+    return Record.model_validate(content)
+
+
+def _told(job: Mapping[str, Any]) -> dict[str, Any]:
+    """What a listener is told of, made anew: whatever it does to it changes nothing."""
+    from raikit.record import CheckRecord
+
+    if "record" in job:
+        return {"record": _record(job["record"])}
+    return {"result": CheckRecord.model_validate(job["result"])}
+
+
 def _compared(check: Check, asked: Mapping[str, Any]) -> str:
     """What `compare` of a check says of two runs, as JSON."""
     from raikit.regressions import Margin, Margins
@@ -177,11 +229,7 @@ def _compared(check: Check, asked: Mapping[str, Any]) -> str:
 
 
 def _run(view: Mapping[str, Any]) -> RunView:
-    from raikit.record import Record
     from raikit.runs import RunView
 
-    return RunView(Path(view["folder"]), Record.model_validate(view["record"]), view["is_file"], view["counts"])
+    return RunView(Path(view["folder"]), _record(view["record"]), view["is_file"], view["counts"])
 
-
-if __name__ == "__main__":
-    main()

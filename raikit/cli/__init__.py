@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -55,8 +56,15 @@ def _way_on(error: BaseException) -> str:
 
 
 def run() -> None:
-    """Console script."""
-    sys.exit(main())
+    """Console script.
+
+    Nothing that a plugin has left for the end of the process (a hook of ``atexit``, a thread) may change the exit code.
+    """
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _exit_code(result: object) -> int:

@@ -221,6 +221,7 @@ def _intact(folder: Path) -> None:
 def report(folder: Path, formats: list[str] | None) -> int:
     """``raikit report``: from the record alone; audit.json is never touched."""
     from raikit import manifest
+    from raikit.isolation import Children
     from raikit.plugins import discover
     from raikit.runs import load_run
 
@@ -234,7 +235,8 @@ def report(folder: Path, formats: list[str] | None) -> int:
         formats if formats is not None else json.loads(record.provenance.config).get("formats", ["html", "json", "md"])
     )
     stages.refuse_unknown_formats(registry, names, formats is not None)
-    written, complaints = stages.write_reports(registry, names, record, folder)
+    with Children({}) as children:
+        written, complaints = stages.write_reports(registry, names, record, folder, children)
     manifest.update(folder, [path for path in written if path.name != "audit.json"])
     for path in written:
         console.result(str(path))

@@ -4,8 +4,10 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from journey import numbers, people, record
@@ -307,12 +309,15 @@ class Stopped(raikit.Check):
 '''
 
 
+WAITS = "import os, time; pathlib.Path(__file__).with_name('pid').write_text(str(os.getpid())); time.sleep(600)"
+
+
 @pytest.mark.parametrize("out", [["--out", "run"], []])
 def test_who_interrupts_is_told_how_to_go_on(raikit, audit_yaml, tmp_path, out):
     (tmp_path / "checks.py").write_text(STOPPED)
     (tmp_path / "stop").touch()
     config = audit_yaml(checks=["stopped", "performance.classification"], plugins={"local": ["checks.py"]})
-    said = raikit("audit", config, *out, code=130).err
+    said = raikit("audit", config, *out, "--isolation", "none", code=130).err
     folder = said.rsplit("Interrupted; the same command goes on with --resume --out ", 1)[1].strip().removesuffix(".")
     assert (tmp_path / folder / ".work").is_dir()
     if not out:
@@ -322,6 +327,27 @@ def test_who_interrupts_is_told_how_to_go_on(raikit, audit_yaml, tmp_path, out):
     resumed = raikit("audit", config, "--resume", "--out", folder, code=0).err
     assert "Checks: 2, of which 1 had finished before" in resumed
     assert "new run" not in resumed
+
+
+def test_an_interrupted_audit_leaves_no_process_behind_and_goes_on(raikit, audit_yaml, tmp_path):
+    (tmp_path / "checks.py").write_text(STOPPED.replace("raise KeyboardInterrupt", WAITS))
+    (tmp_path / "stop").touch()
+    config = audit_yaml(checks=["stopped", "performance.classification"], plugins={"local": ["checks.py"]})
+    command = [sys.executable, "-m", "raikit", "audit", str(config), "--out", "run"]
+    for options in ([], ["--resume"], ["--resume"]):  # a person is not the check: it is no crash, however often
+        audit = subprocess.Popen([*command, *options], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+            assert audit.poll() is None
+            time.sleep(0.05)
+        pid = int((tmp_path / "pid").read_text())
+        audit.send_signal(signal.SIGINT)
+        assert "Interrupted; the same command goes on with --resume --out run" in audit.communicate(timeout=60)[1]
+        assert audit.returncode == 130
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+        (tmp_path / "pid").unlink()
+    (tmp_path / "stop").unlink()
+    raikit("audit", config, "--resume", "--out", "run", code=0)
 
 
 def test_resuming_what_is_not_there_starts_and_says_so(raikit, audit_yaml, tmp_path):

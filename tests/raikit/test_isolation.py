@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import time
 
@@ -115,18 +116,22 @@ def test_the_environment_is_the_parents(ask, monkeypatch):
     monkeypatch.setenv("RAIKIT_TEST", "7")
     assert value(ask("import os; value = int(os.environ['RAIKIT_TEST'])")) == 7
     assert value(ask("import os; value = int('PYTHONPATH' in os.environ)")) == int("PYTHONPATH" in os.environ)
+    assert json.loads(json.dumps(sys.path)) == sys.path
 
 
 def test_what_a_child_has_started_ends_with_it(ask, tmp_path):
     ask(f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
         f"open({str(tmp_path / 'pid')!r}, 'w').write(str(p.pid))")  # fmt: skip
     ask.child.close()
-    pid = int((tmp_path / "pid").read_text())
+    assert not _lives_after_a_while(int((tmp_path / "pid").read_text()))
+
+
+def _lives_after_a_while(pid):
     for _ in range(100):
         if not _lives(pid):
-            return
+            return False
         time.sleep(0.05)
-    raise AssertionError("it lives on")
+    return True
 
 
 def _lives(pid):
@@ -138,8 +143,53 @@ def _lives(pid):
         return ") Z " not in stream.read()  # a zombie waits for somebody to ask for it
 
 
-def test_a_child_ends_when_its_parent_is_gone(ask):
-    ask("pass")
+def test_a_child_ends_when_its_parent_is_gone_with_all_that_it_has_started(ask, tmp_path, monkeypatch):
+    ask(f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(p.pid))")  # fmt: skip
     process = ask.child._process
     process.stdin.close()  # what the end of the parent does
-    assert process.wait(10) == 1
+    assert process.wait(20) == -signal.SIGKILL
+    assert not _lives_after_a_while(int((tmp_path / "pid").read_text()))
+
+
+def test_a_copy_that_a_check_has_forked_answers_for_nobody(ask):
+    assert value(ask("import os, time; value = 1\nif not os.fork(): time.sleep(0.3)")) == 1
+    assert value(ask("import time; time.sleep(1); value = 2")) == 2
+
+
+def test_whatever_a_check_does_to_its_streams_the_next_one_has_some(ask):
+    ask("import os, sys; sys.stdout.close(); os.close(1); os.close(2)")
+    assert "heard" in ask("print('heard')").output
+
+
+@pytest.mark.parametrize("what", ["KeyboardInterrupt()", "GeneratorExit()", "__import__('asyncio').CancelledError()"])
+def test_what_is_no_exception_of_the_usual_kind_is_an_error_like_any(ask, what):
+    assert what.split("(")[0].split(".")[-1].strip("'") in ask(f"raise {what}").error or "CancelledError" in what
+    assert value(ask("value = 3")) == 3
+
+
+def test_an_error_that_cannot_be_written_is_named(ask):
+    answer = ask("class Odd(Exception):\n    def __str__(self): raise TypeError\nraise Odd()")
+    assert answer.error == "Odd (which cannot even be written)"
+
+
+def test_progress_may_be_told_from_many_threads(ask):
+    seen = []
+    do = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "with ThreadPoolExecutor(8) as pool: list(pool.map(lambda at: ctx.progress(at, 500), range(500)))"
+    )
+    assert ask(do, lambda *step: seen.append(step)).error is None
+    assert sorted(seen) == [(at, 500) for at in range(500)]
+
+
+def test_a_file_beside_the_configuration_does_not_stand_before_the_standard_library(ask, tmp_path, monkeypatch):
+    (tmp_path / "random.py").write_text("raise SystemExit('the wrong one')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert value(ask("import random; value = random.randint(2, 2)")) == 2
+
+
+def test_a_child_may_clean_up_when_it_is_no_longer_needed(ask, tmp_path):
+    ask(f"import atexit; atexit.register(lambda: open({str(tmp_path / 'clean')!r}, 'w').close())")
+    ask.child.close(5.0)
+    assert (tmp_path / "clean").exists()

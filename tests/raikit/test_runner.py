@@ -6,6 +6,7 @@ import pytest
 
 from raikit import Artifact, Check, CheckResult, Metric, Requires
 from raikit.runner import seed_of
+from raikit.runs import RunDirectory
 
 
 def check(body, name="mine.it", **attributes):
@@ -136,16 +137,25 @@ def test_a_finished_check_is_not_run_again(run_checks):
     assert again == first
 
 
-def test_a_check_that_killed_the_process_twice_is_not_run_a_third_time(run_checks):
-    def kill(self, ctx):
-        raise KeyboardInterrupt  # as good as a kill: nothing after it runs
-
-    for resume in (False, True):
-        with pytest.raises(KeyboardInterrupt):
-            run_checks(check(kill), resume=resume)
-    record = run_checks(check(kill), resume=True)[0]
+def test_a_check_that_killed_the_process_twice_is_not_run_a_third_time(run_checks, tmp_path):
+    for resume in (False, True):  # what is left of a process that was killed while the check ran
+        run = RunDirectory(tmp_path / "run", resume)
+        run.open()
+        assert run.started("mine.it")
+        run.close()
+    record = run_checks(check(lambda self, ctx: CheckResult()), resume=True)[0]
     assert record.status == "error"
     assert "ended the whole process twice" in record.reason
+
+
+def test_a_check_that_a_person_interrupted_is_run_again_however_often(run_checks):
+    def interrupted(self, ctx):
+        raise KeyboardInterrupt
+
+    for resume in (False, True, True):
+        with pytest.raises(KeyboardInterrupt):
+            run_checks(check(interrupted), resume=resume)
+    assert run_checks(check(lambda self, ctx: CheckResult()), resume=True)[0].status == "ok"
 
 
 def test_artifacts_are_kept_in_the_run(run_checks, tmp_path):

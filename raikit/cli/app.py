@@ -199,9 +199,9 @@ def plugins_list(load: bool) -> int:
 
 
 @plugins.command("info")
-@click.argument("name")
+@click.argument("name", metavar="PATH|NAME")
 def plugins_info(name: str) -> int:
-    """Describe a check, a pillar or a plugin: what it needs, measures and can be asked."""
+    """Describe a check, a pillar, a plugin or a file of checks: what it needs, measures and can be asked."""
     from raikit.cli import plugin_commands
 
     return plugin_commands.info(name)
@@ -223,7 +223,12 @@ def plugins_new(name: str, kind: str, out: Path | None) -> int:
 @plugins.command("check")
 @click.argument("plugin", metavar="PATH|NAME", required=False)
 @click.option("--rules", is_flag=True, help="Say what the rules are, and stop.")
-def plugins_check(plugin: str | None, rules: bool) -> int:
+@click.option(
+    "--timeout", type=click.FloatRange(min=0, min_open=True), default=60, show_default=True, metavar="SECONDS",
+    help="How long a rule may take.",
+)  # fmt: skip
+@click.option("--data", type=_PATH, metavar="CONFIG", help="An audit.yaml on whose data checks are tried, too.")
+def plugins_check(plugin: str | None, rules: bool, timeout: float, data: Path | None) -> int:
     """Try whether a plugin keeps the contract: a file of checks, or an entry point's name. 0 if it does, else 1."""
     from raikit.cli import plugin_commands
 
@@ -231,7 +236,7 @@ def plugins_check(plugin: str | None, rules: bool) -> int:
         return plugin_commands.rules()
     if plugin is None:
         raise click.UsageError("Name a file of checks or an installed plugin.")
-    return plugin_commands.check(plugin)
+    return plugin_commands.check(plugin, timeout, data)
 
 
 @app.command()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raikit.console import Console
@@ -81,10 +83,13 @@ def _point(plugin: PluginRecord) -> EntryPoint | None:
 
 
 def info(name: str) -> int:
-    """A check, all of a pillar, or a plugin with all that it brings: what each is, needs, measures and can be asked."""
-    from raikit.plugins import discover, failed
+    """A check, all of a pillar, or a plugin or file with all that it brings: what each is, needs, measures and can be asked."""
+    from raikit.config.schema import PluginsConfig
+    from raikit.plugins import LOCAL, discover, failed
+    from raikit.testing.contract.subject import existing, path_or_name
 
-    registry = discover()
+    written = path_or_name(name)
+    registry = discover(PluginsConfig(local=[str(existing(written))]) if isinstance(written, Path) else None)
     plugins = [plugin for plugin in registry.plugins if name in (plugin.name, plugin.distribution)]
     checks = [entry for entry in registry.checks.values() if name in (entry.name, entry.check.pillar)]
     if not plugins and not checks:
@@ -92,7 +97,7 @@ def info(name: str) -> int:
         lost = "".join(f" {plugin.name} could not be loaded: {plugin.reason}." for plugin in failed(registry.plugins))
         raise ConfigError(f"no check, pillar or plugin is called {name!r}.{nearest(name, known)}{lost}")
     for plugin in plugins:
-        _describe_plugin(plugin)
+        (_describe_file if plugin.distribution == LOCAL else _describe_plugin)(plugin)
         brought = [registry.checks[check] for check in plugin.checks if check in registry.checks]
         checks += [entry for entry in brought if entry.plugin == plugin.distribution and entry not in checks]
     for entry in checks:
@@ -117,6 +122,15 @@ def _describe_plugin(plugin: PluginRecord) -> None:
     say()
 
 
+def _describe_file(plugin: PluginRecord) -> None:
+    say = Console().result
+    say(f"{plugin.name}  (a file of checks)")
+    if plugin.reason:
+        say(plugin.reason)
+    _row("checks", ", ".join(plugin.checks) or "none")
+    say()
+
+
 def _brought(plugin: Any, hook: str) -> Mapping[str, Any]:
     function = getattr(plugin, hook, None)
     return function() if callable(function) else {}
@@ -128,7 +142,7 @@ def _first_line(documented: Any) -> str:
 
 def _describe(entry: CheckEntry) -> None:
     say, check = Console().result, entry.check
-    say(f"{check.name}  ({entry.plugin} {entry.plugin_version}, {check.pillar}, {check.cost})")
+    say(f"{check.name}  ({' '.join(filter(None, [entry.plugin, entry.plugin_version]))}, {check.pillar}, {check.cost})")
     if entry.problem:
         say(entry.problem)
     say(inspect.cleandoc(check.__doc__ or "(no description)"))
@@ -182,17 +196,21 @@ def _row(head: str, text: str) -> None:
         Console().result(line)
 
 
-def check(written: str) -> int:
-    """Try every rule of the contract on a plugin: the table, and 1 if a rule is broken."""
-    from raikit.testing.contract import table
-    from raikit.testing.contract.outside import conformance
+def check(written: str, seconds: float, data: Path | None = None) -> int:
+    """Try every rule of the contract on a plugin: a row each as it comes, and 1 if a rule is broken."""
+    from raikit.testing.contract.outside import Examination
+    from raikit.testing.contract.verdict import Layout
 
-    found = conformance(written)
-    broken = sum(one.status == "failed" for one in found)
-    untried = sum(one.status == "not applicable" for one in found)
-    say = Console().result
-    say(table(found))
-    say(f"{len(found)} rules tried: {len(found) - broken - untried} kept, {broken} broken, {untried} not applicable.")
+    say, count = Console().result, Counter[str]()
+    examination = Examination(written, seconds, data)
+    for one in examination:
+        layout = Layout.of(examination.planned)
+        if not count:
+            say(layout.head)
+        say(layout.row(one))
+        count[one.status] += 1
+    kept, broken, untried = count["ok"], count["failed"], count["not applicable"]
+    say(f"{count.total()} rules tried: {kept} kept, {broken} broken, {untried} not applicable.")
     return 1 if broken else 0
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import wave
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from raikit.data.dataset import Dataset
 
+Column = Callable[["np.random.Generator", int], Any] | Sequence[Any]  # f(rng, rows), or a value for each row
 GROUP = "group"
 SPLITS = ("train", "test", "validation")
 _TASKS = ("binary", "multiclass", "multilabel", "regression")
@@ -39,6 +40,7 @@ def dataset(
     clusters: bool = False,
     weights: bool = False,
     missing: bool = False,
+    columns: Mapping[str, Column] | None = None,
     seed: int = 0,
 ) -> Dataset:
     """Make a data set in memory.
@@ -58,6 +60,9 @@ def dataset(
         Whether there is a column ``cluster`` (four rows each) and one ``weight`` (between 0.5 and 2).
     missing : bool
         Whether about a tenth of the groups and of the inputs are missing.
+    columns : mapping of str to callable or sequence, optional
+        Further columns, which a check reads by ``ctx.data.frame([name])`` as those that ``data.keep`` names: a value for
+        each row, or ``f(rng, rows)`` that gives them; `rng` is a `numpy.random.Generator`.
     seed : int
         The same arguments give the same rows.
 
@@ -70,15 +75,19 @@ def dataset(
     Raises
     ------
     ValueError
-        For an unknown task or modality, or if `rows` are too few for every group and class in every split.
+        For an unknown task or modality, if `rows` are too few for every group and class in every split, or for a further
+        column whose name is taken or that has not one value for each row.
 
     Examples
     --------
     >>> data = dataset("multiclass", ["text", "image"], rows=90)
     >>> data.task, data.classes, list(data.inputs)
     ('multiclass', ['a', 'b', 'c'], ['text', 'image'])
+    >>> data = dataset(columns={"opened": lambda rng, rows: rng.integers(0, 24, rows)})
+    >>> bool(data.frame(["opened"], "test")["opened"].between(0, 23).all())
+    True
     """
-    made = Made(task, tuple(modalities), rows, tuple(groups), classes, clusters, weights, missing, seed)
+    made = Made(task, tuple(modalities), rows, tuple(groups), classes, clusters, weights, missing, columns or {}, seed)
     return made.dataset(made.table())
 
 
@@ -94,6 +103,7 @@ class Made:
     clusters: bool = False
     weights: bool = False
     missing: bool = False
+    columns: Mapping[str, Column] = field(default_factory=dict)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -140,6 +150,19 @@ class Made:
         if self.missing:
             for column in [*([GROUP] if self.groups else []), *self._input_columns()]:
                 table[column] = table[column].where(rng.random(self.rows) >= _MISSING)
+        return self._with_columns(table)
+
+    def _with_columns(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Add the further columns, each from a generator of its own, so that no other column is different for it."""
+        import numpy as np
+
+        for name, given in self.columns.items():
+            if name in table:
+                raise ValueError(f"columns: the data already have a column {name!r}")
+            values = given(np.random.default_rng([self.seed, *name.encode()]), self.rows) if callable(given) else given
+            if len(values) != self.rows:
+                raise ValueError(f"columns: {name!r} has {len(values)} values for {self.rows} rows")
+            table[name] = values
         return table
 
     def dataset(self, table: pd.DataFrame) -> Dataset:
@@ -159,6 +182,7 @@ class Made:
             "sensitive": [GROUP] if self.groups else [],
             "cluster": ["cluster"] if self.clusters else [],
             "weight": "weight" if self.weights else None,
+            "keep": list(self.columns),
         })
         return Dataset.of(table, config, name="the test's table", seed=self.seed)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from raikit.models.base import Model
     from raikit.record import CheckRecord
 
+ROLES = ("target", "prediction", "sensitive", "cluster", "weight", "score")
 _FROM_A_TABLE = frozenset({"labels", "scores"})  # what predictions without a model can do
 _AUDITED: tuple[Task, ...] = ("binary", "multiclass", "regression")
 
@@ -223,6 +224,11 @@ def wanted(check: type[Check], task: Task | None = None) -> dict[str, Any]:
         "clusters": "cluster" in needs.columns,
         "weights": "weight" in needs.columns,
     }
+
+
+def own_columns(check: type[Check]) -> list[str]:
+    """Columns that a check requires and that are no roles: the user's own."""
+    return sorted(set(check.requires.columns) - set(ROLES))
 
 
 def suitable_model(check: type[Check], data: Dataset) -> Model | None:

@@ -140,6 +140,17 @@ def test_it_passes_its_own_tests(kind, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_two_packages_can_be_tested_in_one_call(tmp_path):
+    """Both have a ``test_example.py``."""
+    folders = [write_package(name, "check", tmp_path / name) for name in ("one", "two")]
+    sites = [str(installed(folder, tmp_path / f"site-{folder.name}")) for folder in folders]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--collect-only", "one", "two"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sites, *sys.path])}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("test_example.py::") == 2
+
+
 def installed(folder: Path, tmp_path: Path) -> Path:
     """A folder for ``sys.path`` that holds what installing the package would put there."""
     found, site = project(folder), tmp_path / "site"

@@ -13,6 +13,7 @@ from raikit.testing.contract.verdict import held as held
 from raikit.testing.contract.verdict import table as table
 
 if TYPE_CHECKING:
+    from raikit.data.dataset import Dataset
     from raikit.testing.contract.subject import Subject
     from raikit.testing.contract.verdict import Case, Rule
 
@@ -21,7 +22,7 @@ __all__ = ["Conformity", "check_conformance", "conformance", "held", "table"]
 Plugin = type[Check] | ModuleType | str | Path
 
 
-def conformance(plugin: Plugin) -> list[Conformity]:
+def conformance(plugin: Plugin, *, data: Dataset | None = None) -> list[Conformity]:
     """Try every rule of the contract on a plugin and all that it brings.
 
     Parameters
@@ -29,6 +30,9 @@ def conformance(plugin: Plugin) -> list[Conformity]:
     plugin : Check class, module, str or Path
         A check by itself; a plugin's module; the name of an installed entry point or distribution; or a file of checks, as
         ``plugins: {local: [checks.py]}`` names it.
+    data : Dataset, optional
+        Checks are tried on these, too, and first: give data that they can measure where those that the kit makes have
+        nothing for them.
 
     Returns
     -------
@@ -54,16 +58,16 @@ def conformance(plugin: Plugin) -> list[Conformity]:
     """
     from raikit.testing.contract.subject import subject_of
 
-    return held(cases(subject_of(plugin)))
+    return held(cases(subject_of(plugin), data))
 
 
-def cases(subject: Subject) -> Iterator[Case]:
+def cases(subject: Subject, data: Dataset | None = None) -> Iterator[Case]:
     """Every rule that is to be held against a plugin and against all that it brings."""
     from raikit.testing.contract import checks, loaders, plugins, reports
 
     yield from plugins.cases(subject)
     for check in subject.checks:
-        yield from checks.cases(check)
+        yield from checks.cases(check, data)
     for name, writer in subject.formats.items():
         yield from reports.cases(name, writer)
     for name, loader in subject.loaders.items():
@@ -83,12 +87,14 @@ def rules() -> dict[str, list[Rule]]:
     }
 
 
-def check_conformance(plugin: Plugin) -> None:
+def check_conformance(plugin: Plugin, *, data: Dataset | None = None) -> None:
     """Assert that a plugin keeps the contract: the one line of a plugin's own tests.
 
     Parameters
     ----------
     plugin : Check class, module, str or Path
+        As for `conformance`.
+    data : Dataset, optional
         As for `conformance`.
 
     Raises
@@ -97,7 +103,7 @@ def check_conformance(plugin: Plugin) -> None:
         With the table of what failed, and why.
     """
     __tracebackhide__ = True
-    failed = [found for found in conformance(plugin) if found.status == "failed"]
+    failed = [found for found in conformance(plugin, data=data) if found.status == "failed"]
     if failed:
         rules = "1 rule of the contract is" if len(failed) == 1 else f"{len(failed)} rules of the contract are"
         raise AssertionError(f"{rules} broken:\n{table(failed)}")

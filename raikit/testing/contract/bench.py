@@ -18,7 +18,7 @@ from raikit.results import CheckResult, Metric
 from raikit.testing.contract import lent
 from raikit.testing.contract.verdict import NotApplicable
 from raikit.testing.data import Made
-from raikit.testing.run import capabilities_of_table, execute, needs_model, wanted
+from raikit.testing.run import capabilities_of_table, execute, needs_model, own_columns, suitable_model, wanted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +50,8 @@ class Case:
         Nothing is there that the check does not require.
     constant : bool
         The predictions are the same for every row.
+    data : Dataset, optional
+        The plugin's author gave it; absent: it is made.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Case:
     edit: Callable[[pd.DataFrame], pd.DataFrame] | None = None
     bare: bool = False
     constant: bool = False
+    data: Dataset | None = None
 
 
 @dataclass
@@ -67,6 +70,10 @@ class Trial:
     ----------
     returned : object
         As it came out of `run`, before the harness looked at it.
+    clusters : bool
+        Whether there are rows that share clusters.
+    entered : bool
+        Whether `run` was called: the requirements are met.
     changed : list of str
         What of the process is different.
     touched : list of str
@@ -80,6 +87,8 @@ class Trial:
     case: Case
     record: CheckRecord
     returned: Any = _NOTHING
+    clusters: bool = False
+    entered: bool = False
     changed: list[str] = field(default_factory=list)
     touched: list[str] = field(default_factory=list)
     home: Path | None = None
@@ -110,10 +119,20 @@ class Trial:
 
 
 class Bench:
-    """One check with all that it is tried on; every case is tried once, when it is first asked for."""
+    """One check with all that it is tried on; every case is tried once, when it is first asked for.
 
-    def __init__(self, check: type[Check], options: Any = None) -> None:
+    Parameters
+    ----------
+    check : Check class
+    data : Dataset, optional
+        One more ordinary case, the first; the user's own columns are drawn from it in the others.
+    options : CheckOptions, optional
+        Absent: the defaults.
+    """
+
+    def __init__(self, check: type[Check], data: Dataset | None = None, options: Any = None) -> None:
         self.check = check
+        self.given = data
         self.options = options if options is not None else check.Options()
         self._trials: dict[str, Trial] = {}
         self._again: Trial | None = None
@@ -127,8 +146,11 @@ class Bench:
         if not tasks:
             asked = ", ".join(sorted(self.check.requires.tasks))
             raise NotApplicable(f"it measures {asked} targets only, which are not audited yet")
-        cases = [Case(f"{task} data", {"task": task}) for task in tasks]
-        cases.append(Case("rows with clusters and weights", {"task": tasks[0], "clusters": True, "weights": True}))
+        cases = [Case("the data given", {"task": self.given.task}, data=self.given)] if self.given is not None else []
+        cases += [Case(f"{task} data", {"task": task}) for task in tasks]
+        shared = {"clusters": True, "weights": True}
+        cases += [Case(f"{task} data with clusters and weights", {"task": task, **shared})
+                  for task in (tasks[:1] if needs_model(self.check) else tasks)]
         if needs_model(self.check) and not self.check.requires.modalities:
             cases += [Case(f"{' and '.join(names)} inputs", {"task": tasks[0], "modalities": names, "rows": 120})
                       for names in _OTHER_INPUTS]
@@ -152,7 +174,7 @@ class Bench:
     def try_again(self, case: Case, before: Sequence[type[Check]] = ()) -> Trial:
         """The check on a case, anew, after the checks `before` in the same run."""
         with self.context(case) as (ctx, folder), ExitStack() as watching:
-            trial = Trial(case, None, home=_home(self.check))  # type: ignore[arg-type]
+            trial = Trial(case, None, clusters=bool(ctx.cluster), home=_home(self.check))  # type: ignore[arg-type]
             watching.enter_context(_watched(self.check, trial))
             planned = [*((other, other.Options()) for other in before), (self.check, self.options)]
             trial.record = execute(planned, ctx, folder / "run", SEED, self.capabilities(ctx))[-1]
@@ -171,12 +193,10 @@ class Bench:
         """
         ordinary = [self.try_on(case) for case in self.ordinary()]
         done = [trial for trial in ordinary if trial.has_returned]
-        if not done:
-            skipped = [trial for trial in ordinary if trial.record.status == "skipped"]
-            if skipped:
-                raise NotApplicable(f"it cannot be tried: {skipped[0].record.reason}")
-            raise NotApplicable("it does not run on ordinary data")
-        return done
+        if done:
+            return done
+        skipped = [trial for trial in ordinary if trial.record.status == "skipped"]
+        raise NotApplicable(f"it cannot be tried: {skipped[0].record.reason}" if skipped else "it does not run on ordinary data")
 
     def everywhere(self) -> list[Trial]:
         """All trials so far that came to an end."""
@@ -206,6 +226,23 @@ class Bench:
 
     # --- what it is given ---------------------------------------------------------------------------------------
 
+    @property
+    def guessed(self) -> list[str]:
+        """Columns of the user's own of which nobody has said what they hold, so that the kit makes something up."""
+        there = set(self.given.table) if self.given is not None else set()
+        return [column for column in own_columns(self.check) if column not in there]
+
+    def made(self, changes: Mapping[str, Any]) -> Made:
+        """Data that meet the requirements but for `changes`; columns of the user's own as in the data given."""
+        columns = {name: self._column(name) for name in own_columns(self.check)}
+        return Made(**(wanted(self.check) | {"columns": columns} | dict(changes)))
+
+    def _column(self, name: str) -> Callable[[Any, int], Any]:
+        if self.given is None or name in self.guessed:
+            return lambda rng, rows: rng.integers(0, 10, rows)
+        cells = self.given.table[name]
+        return lambda rng, rows: cells.iloc[rng.integers(0, len(cells), rows)].to_numpy()
+
     @contextmanager
     def context(self, case: Case) -> Iterator[tuple[CheckContext, Path]]:
         """What the check is given on a case, in a folder that is removed afterwards."""
@@ -233,7 +270,11 @@ class Bench:
     def _make(self, case: Case) -> tuple[Dataset, Model | None]:
         from raikit.testing.models import model
 
-        made = Made(**(wanted(self.check) | dict(case.changes)))
+        if case.data is not None:
+            if case.data.task not in _AUDITED:
+                raise NotApplicable(f"{case.data.task} targets are not audited yet, so it cannot be tried on the data given")
+            return case.data, suitable_model(self.check, case.data)
+        made = self.made(case.changes)
         table = made.table()
         if case.edit is not None:
             table = case.edit(table)
@@ -273,6 +314,7 @@ def _watched(check: type[Check], trial: Trial) -> Iterator[None]:
     original, own = check.run, "run" in vars(check)
 
     def run(self: Check, ctx: CheckContext) -> Any:
+        trial.entered = True
         before, given = process_state.of_process(), lent.fingerprints(ctx)
         try:
             trial.returned = original(self, ctx)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raikit.check import Check
-from raikit.testing.contract import of_class, of_repeating, of_result, of_running, verdict
+from raikit.testing.contract import of_class, of_figures, of_repeating, of_result, of_running, verdict
 from raikit.testing.contract.bench import Bench
 from raikit.testing.contract.verdict import Rule, rule_of
 
+if TYPE_CHECKING:
+    from raikit.data.dataset import Dataset
 
-def cases(check: type[Check]) -> Iterator[verdict.Case]:
-    """Every rule that is to be held against a check."""
+
+def cases(check: type[Check], data: Dataset | None = None) -> Iterator[verdict.Case]:
+    """Every rule that is to be held against a check, tried on `data` too if there are any."""
     from raikit.plugins import _contract_problem
 
     name = getattr(check, "name", check.__name__)
@@ -22,7 +25,7 @@ def cases(check: type[Check]) -> Iterator[verdict.Case]:
         yield from ((name, rule.untried("it breaks the contract"), None) for rule in TRIED)
         return
     try:
-        bench = Bench(check)
+        bench = Bench(check, data)
     except ValueError:  # pydantic's
         yield from ((name, rule.untried("its options have no valid defaults"), None) for rule in TRIED)
     else:
@@ -34,7 +37,8 @@ _WRITTEN: tuple[Callable[[Any], str | None], ...] = (
 )  # fmt: skip
 _TRIED: tuple[Callable[[Any], str | None], ...] = (
     of_running.runs, of_running.requires, of_running.small_groups, of_running.missing, of_running.tiny, of_running.one_answer,
-    of_result.result, of_result.ids, of_result.declared, of_result.intervals, of_result.findings,
+    of_result.result, of_result.ids, of_result.declared, of_result.intervals, of_result.clusters, of_result.findings,
+    of_figures.figures,
     of_repeating.deterministic, of_repeating.order, of_repeating.compares, of_repeating.read_only, of_repeating.global_state,
 )  # fmt: skip
 WRITTEN: tuple[Rule, ...] = tuple(map(rule_of, _WRITTEN))

@@ -47,7 +47,18 @@ def keys(made: Loader) -> None:
         return
     if len(errors) < len(answers):
         raise Broken(f"it takes `{_STRAY}: 1` in silence, so nobody would find a typing mistake")
-    raise Broken(f"its error does not name `{_STRAY}`, which it cannot know: {' '.join(str(errors[0]).split())[:200]}")
+    raise Broken(f"its error does not name `{_STRAY}`, which it cannot know: {_sentence(errors[0])}")
+
+
+def _sentence(error: BaseException) -> str:
+    """The first complaint, of pydantic without its heading, types and address."""
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        key = ".".join(("model", "load", *map(str, first["loc"])))
+        return f"{key}: " + ("this key is required" if first["type"] == "missing" else str(first["msg"]))
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def loads(made: Loader) -> str:
@@ -58,7 +69,7 @@ def loads(made: Loader) -> str:
 
     model = made.try_on({})
     if isinstance(model, BaseException):
-        raise NotApplicable(f"the kit does not know what to load: {' '.join(str(model).split())[:200]}")
+        raise NotApplicable(f"the kit does not know what to load: {_sentence(model)}")
     if not isinstance(model, Model):
         raise Broken(f"it gave {type(model).__name__}, not a raikit.Model")
     data = dataset()

@@ -12,8 +12,8 @@ from raikit.data.splits import ORDER
 from raikit.errors import nearest
 from raikit.models.base import Capability
 from raikit.testing.contract.verdict import Broken, first_few
+from raikit.testing.run import ROLES, own_columns
 
-_ROLES = ("target", "prediction", "sensitive", "cluster", "weight", "score")
 _LONGEST_TITLE = 120
 _MISTYPED = 0.8  # likeness from which a column of the user's is rather a role with a typing mistake
 
@@ -71,8 +71,8 @@ def required_names(check: type[Check]) -> str | None:
     for what, (asked, there) in words.items():
         if stray := sorted(set(asked) - set(there)):
             raise Broken(f"no {what} is called {stray[0]!r}.{nearest(stray[0], there)} Known: {', '.join(there)}")
-    for column in sorted(set(needs.columns) - set(_ROLES)):
-        if near := difflib.get_close_matches(column, _ROLES, n=1, cutoff=_MISTYPED):
-            raise Broken(f"no role of a column is called {column!r}. Did you mean {near[0]!r}? Known: {', '.join(_ROLES)}")
+    for column in own_columns(check):
+        if near := difflib.get_close_matches(column, ROLES, n=1, cutoff=_MISTYPED):
+            raise Broken(f"no role of a column is called {column!r}. Did you mean {near[0]!r}? Known: {', '.join(ROLES)}")
         return f"the column {column!r} is the user's own"
     return None

@@ -13,6 +13,7 @@ from raikit.results import CheckResult, Metric
 from raikit.testing.contract.bench import Bench
 from raikit.testing.contract.verdict import Broken, NotApplicable
 
+_OF_ROWS = Metric.model_fields["subject"].default
 _FLAG = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -101,6 +102,26 @@ def _dishonest(metric: Metric) -> str | None:
             "what is no estimate is Metric.exact, what did not vary has flags=['no_variation']"
         )
     return "has an interval that is no number" if math.isnan(width) else None
+
+
+def clusters(bench: Bench) -> str:
+    """Of rows that share clusters, every interval says how many clusters there are, or that it is unreliable."""
+    shared = [(trial, found) for trial, found in bench.results() if trial.clusters]
+    if not shared:
+        raise NotApplicable("it does not run on rows that share clusters")
+    counted = 0
+    for trial, found in shared:
+        for metric in found.metrics:
+            # what is exact, or is not about the audited model's rows, has no rows to be mistaken for independent
+            if metric.value is None or metric.method == "exact" or metric.subject != _OF_ROWS:
+                continue
+            if metric.n_clusters is None and "unreliable" not in metric.flags:
+                raise Broken(
+                    f"on {trial.case.name}: {metric.name} takes rows for independent that share clusters ({metric.method}): "
+                    "say n_clusters (raikit.stats.mean_interval does), or flag it `unreliable`"
+                )
+            counted += 1
+    return f"{counted:,} intervals"
 
 
 def findings(bench: Bench) -> None:

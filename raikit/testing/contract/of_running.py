@@ -10,7 +10,7 @@ from raikit import process_state
 from raikit.check import Check, CheckContext, Task
 from raikit.testing.contract.bench import SEED, Bench, Case, Trial
 from raikit.testing.contract.verdict import Broken, NotApplicable, first_few
-from raikit.testing.data import GROUP, Made
+from raikit.testing.data import GROUP
 from raikit.testing.run import execute, needs_model, wanted
 
 if TYPE_CHECKING:
@@ -18,11 +18,37 @@ if TYPE_CHECKING:
 
 
 def runs(bench: Bench) -> str:
-    """On data that meet its requirements it comes to an end."""
+    """On data that meet its requirements it comes to an end, and measures something."""
     trials = [bench.try_on(case) for case in bench.ordinary()]
     if crashed := [trial for trial in trials if trial.record.status == "error" and not trial.has_returned]:
+        if bench.guessed and crashed[0].case.data is None:
+            raise NotApplicable(f"{crashed[0].complaint()}. {_made_up(bench)}; give data that have what it looks for: {_HOW}")
         raise Broken(f"{crashed[0].complaint()}{_hint(trials)}")
-    return f"on {first_few((trial.case.name for trial in bench.ran()), 10)}"
+    if any(trial.entered for trial in trials) and not any(_measured(trial) for trial in trials):
+        why = next((reason for trial in trials if (reason := _why_nothing(trial))), "")
+        raise Broken(f"it measured nothing on any data that the kit makes{why}; give data that it can measure: {_HOW}")
+    made_up = f". {_made_up(bench)}" if bench.guessed else ""
+    return f"on {first_few((trial.case.name for trial in bench.ran()), 10)}{made_up}"
+
+
+_HOW = "conformance(…, data=…), or --data audit.yaml"
+
+
+def _made_up(bench: Bench) -> str:
+    names = " and ".join(map(repr, bench.guessed))
+    what = f"the columns {names} were" if len(bench.guessed) > 1 else f"the column {names} was"
+    return f"{what} made up by the kit, of numbers from 0 to 9"
+
+
+def _measured(trial: Trial) -> bool:
+    # what is no result at all is a rule of its own
+    return trial.has_returned and (trial.result is None or any(metric.value is not None for metric in trial.result.metrics))
+
+
+def _why_nothing(trial: Trial) -> str:
+    """What the check itself says about it."""
+    reasons = [metric.reason for metric in trial.result.metrics] if trial.result is not None else [trial.record.reason]
+    return f" (it says: {reasons[0]})" if reasons and reasons[0] else ""
 
 
 def _hint(trials: Sequence[Trial]) -> str:
@@ -90,7 +116,7 @@ def missing(bench: Bench) -> str | None:
 
 def tiny(bench: Bench) -> str | None:
     """The fewest rows that an audit lets pass are enough to say that they are too few."""
-    made = Made(**wanted(bench.check))
+    made = bench.made({})
     return _survives(bench, Case("a dozen rows", {"rows": max(made.fewest, 3 * bench.check.requires.min_rows)}))
 
 

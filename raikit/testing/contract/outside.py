@@ -2,91 +2,190 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from raikit.children import end, ending
 from raikit.errors import ConfigError, RaikitError
+from raikit.testing.contract.hang import home_of, where_it_hung
+from raikit.testing.contract.subject import path_or_name, subject_of
 from raikit.testing.contract.verdict import Conformity
 
-SECONDS = 900
+if TYPE_CHECKING:
+    from raikit.data.dataset import Dataset
+
+SECONDS = 60.0
+_GRACE = 10.0  # seconds in which a process that hangs ends itself, before it is ended from here
+_LAST_WORDS = 2.0  # seconds in which a process that closed its connection is over
 
 
-def conformance(plugin: str, seconds: float = SECONDS) -> list[Conformity]:
-    """As `raikit.testing.conformance`, for what somebody named on the command line.
+@dataclass
+class Examination:
+    """As `raikit.testing.conformance`, for what somebody named on the command line; iterating gives each row as it comes.
+
+    A rule that takes too long, or that ends the process, is broken. What is left of that check is not tried; the others go
+    on in a new process.
 
     Parameters
     ----------
     plugin : str
         A file if it ends in ``.py`` or has a slash in it, else the name of an entry point.
     seconds : float
-        A plugin that takes longer has broken the rule at which it stands.
+        How long a rule may take.
+    data : Path, optional
+        A configuration: checks are tried on its data, too, and first.
+
+    Attributes
+    ----------
+    planned : list of (str, str)
+        Whose each row is, and its rule; known when the first row comes.
 
     Raises
     ------
     ConfigError
-        If there is nothing of that name.
+        If there is nothing of that name, or if the configuration or its data cannot be used.
     """
-    with tempfile.TemporaryDirectory(prefix="raikit-") as folder:
-        journal = Path(folder) / "journal.jsonl"
-        command = [sys.executable, "-m", __name__, plugin, str(journal), json.dumps(sys.path)]
+
+    plugin: str
+    seconds: float = SECONDS
+    data: Path | None = None
+    planned: list[tuple[str, str]] = field(default_factory=list, init=False)
+
+    def __iter__(self) -> Iterator[Conformity]:
+        done, self.planned = 0, [(self.plugin, "loads")]
+        while done < len(self.planned):
+            with _process(self, done) as process:
+                for found in process.rows():
+                    yield found
+                    done += 1
+            if process.fault is None:
+                return
+            who, broken = self.planned[done]
+            yield Conformity(who, broken, "failed", process.fault)
+            done += 1
+            while done < len(self.planned) and self.planned[done][0] == who:
+                yield Conformity(*self.planned[done], "not applicable", f"not tried any more: see {broken}")
+                done += 1
+
+
+@dataclass
+class _Process:
+    """A process that tries rules, one after the other; `fault` is why it did not come to its end."""
+
+    asked: Examination
+    process: subprocess.Popen[bytes]
+    connection: Connection
+    folder: Path
+    fault: str | None = None
+
+    def rows(self) -> Iterator[Conformity]:
+        """What came of each rule, as long as the process lives."""
+        limit: float | None = None  # the clock starts when the first rule does
+        while (told := self._told(limit)) is not None:
+            limit = self.asked.seconds + _GRACE
+            if "error" in told:
+                raise ConfigError(told["error"])
+            if "planned" in told:
+                self.asked.planned = [(who, rule) for who, rule in told["planned"]]
+            elif "found" in told:
+                yield Conformity(**told["found"])
+            elif "done" in told:
+                return
+        self.fault = self._why()
+
+    def _told(self, limit: float | None) -> dict[str, Any] | None:
         try:
-            # what the plugin prints is none of the table's business
-            done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=seconds, check=False)  # noqa: S603
-            ended = _ended(done.returncode, done.stderr.decode(errors="replace"))
+            return dict(json.loads(self.connection.recv_bytes())) if self.connection.poll(limit) else None
+        except (EOFError, OSError):
+            return None
+
+    def _why(self) -> str:
+        trace = (self.folder / "trace").read_text(encoding="utf-8", errors="replace")
+        try:
+            code = self.process.wait(_LAST_WORDS)
         except subprocess.TimeoutExpired:
-            ended = f"it took more than {seconds:g} seconds"
-        return _read(journal, ended)
+            code = None
+        if trace.startswith("Timeout") or code is None:
+            place = where_it_hung(trace, home_of(path_or_name(self.asked.plugin)))
+            return f"it took more than {self.asked.seconds:g} seconds{place}; --timeout gives it more"
+        if code < 0:
+            return f"it killed the whole process ({ending(code)})"
+        said = (self.folder / "stderr").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return f"it ended the whole process with the {ending(code)}{f': {said[-1]}' if code and said else ''}"
 
 
-def _ended(code: int, said: str) -> str:
-    if code >= 0:
-        last = f": {said.strip().splitlines()[-1]}" if code and said.strip() else ""
-        return f"it ended the whole process with the exit code {code}{last}"
-    return f"it killed the whole process ({signal.Signals(-code).name})"
+@contextmanager
+def _process(asked: Examination, done: int) -> Iterator[_Process]:
+    """Start a process that goes on after the rules that are done; it is gone afterwards, with all that it started."""
+    ours, theirs = Pipe()
+    with tempfile.TemporaryDirectory(prefix="raikit-", ignore_cleanup_errors=True) as made, ours:
+        folder = Path(made)
+        setting = {
+            "path": sys.path, "plugin": asked.plugin, "seconds": asked.seconds, "data": asked.data and str(asked.data),
+            "done": done, "trace": str(folder / "trace"),
+        }  # fmt: skip
+        (folder / "trace").touch()
+        with theirs, (folder / "stderr").open("wb") as errors:
+            process = subprocess.Popen(  # noqa: S603  # this very interpreter
+                [sys.executable, "-m", __name__, str(theirs.fileno()), json.dumps(setting)], pass_fds=[theirs.fileno()],
+                # what the plugin prints is none of the table's business
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True,
+            )  # fmt: skip
+        try:
+            yield _Process(asked, process, ours, folder)
+        finally:
+            end(process)
 
 
-def _read(journal: Path, ended: str) -> list[Conformity]:
-    """What was written until the process was over; without a last word it did not end by itself."""
-    lines = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()] if journal.exists() else []
-    if lines and "error" in lines[-1]:
-        raise ConfigError(lines[-1]["error"])
-    found = [Conformity(**line["found"]) for line in lines if "found" in line]
-    if not lines or "done" not in lines[-1]:
-        who, rule = lines[-1]["trying"] if lines and "trying" in lines[-1] else ("raikit", "loads")
-        found.append(Conformity(who, rule, "failed", ended))
-    return found
+# --- in that process --------------------------------------------------------------------------------------------
 
 
-def _journal(plugin: str) -> Iterator[dict[str, Any]]:
-    """What is tried, and what came of it, line by line."""
+def _tried(plugin: str, seconds: float, data: str | None, done: int, trace: Any) -> Iterator[dict[str, Any]]:
+    """What is planned, and what came of each rule; whatever takes too long ends the process and says where it stood."""
     from raikit.testing.contract import cases
-    from raikit.testing.contract.subject import path_or_name, subject_of
 
-    yield {"trying": [plugin, "loads"]}
+    def start_the_clock() -> None:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=trace)
+
     try:
-        subject = subject_of(path_or_name(plugin))
+        given = _data_of(Path(data)) if data else None
+        yield {"ready": True}
+        start_the_clock()
+        planned = list(cases(subject_of(path_or_name(plugin)), given))
     except RaikitError as error:
         yield {"error": str(error)}
         return
-    for who, rule, what in cases(subject):
-        yield {"trying": [who, rule.name]}
+    yield {"planned": [[who, rule.name] for who, rule, _ in planned]}
+    for who, rule, what in planned[done:]:
+        start_the_clock()
         yield {"found": asdict(rule.held_against(who, what))}
     yield {"done": True}
 
 
-def _main(plugin: str, journal: str, path: str) -> None:
-    sys.path[:] = json.loads(path)
-    with Path(journal).open("w", encoding="utf-8") as stream:
-        for line in _journal(plugin):
-            stream.write(json.dumps(line, ensure_ascii=True) + "\n")
-            stream.flush()
+def _data_of(path: Path) -> Dataset:
+    from raikit.audit import dataset
+    from raikit.config.load import load
+
+    config = load(path)
+    return dataset(config.audit, config.folder, config.error)
+
+
+def _main(descriptor: str, written: str) -> None:
+    setting = json.loads(written)
+    sys.path[:] = setting.pop("path")
+    connection = Connection(int(descriptor))
+    with Path(setting.pop("trace")).open("w", encoding="utf-8") as trace:
+        for told in _tried(**setting, trace=trace):
+            connection.send_bytes(json.dumps(told, ensure_ascii=True).encode())
 
 
 if __name__ == "__main__":

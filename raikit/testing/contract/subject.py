@@ -88,11 +88,22 @@ def _of_name(name: str) -> Subject:
     return _loaded(subject, point.load)
 
 
-def _of_file(path: Path) -> Subject:
+def existing(path: Path) -> Path:
+    """The same path, if there is a file.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
     if not path.is_file():
         hint = "; give a file of checks, or the name of an installed plugin" if path.is_dir() else ""
         raise ConfigError(f"there is no file {str(path)!r}{hint}.")
-    subject = Subject(path.name, source=f"file:{path.resolve()}")
+    return path
+
+
+def _of_file(path: Path) -> Subject:
+    subject = Subject(existing(path).name, source=f"file:{path.resolve()}")
     return _loaded(subject, lambda: _import_file(path))
 
 

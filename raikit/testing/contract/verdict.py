@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 _REASON = 110
+_STATUS = len("not applicable")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,6 @@ class Rule:
         except Exception as error:  # odder than the rule has thought of
             return Conformity(who, self.name, "failed", f"trying it raised {type(error).__name__}: {error}")
 
-
     def untried(self, reason: str) -> Rule:
         """The same rule where it cannot be tried."""
 
@@ -92,20 +92,41 @@ def table(found: Sequence[Conformity]) -> str:
     Examples
     --------
     >>> print(table([Conformity("mine.rows", "docstring", "failed", "it has no docstring")]))
-    rule       check      status  reason
-    docstring  mine.rows  failed  it has no docstring
+    rule       check      status          reason
+    docstring  mine.rows  failed          it has no docstring
     """
-    from raikit.console import clean
+    layout = Layout.of((one.check, one.rule) for one in found)
+    return "\n".join([layout.head, *(layout.row(one) for one in found)])
 
-    rows = [("rule", "check", "status", "reason"), *((one.rule, one.check, one.status, clean(one.reason)) for one in found)]
-    widths = [max(len(row[place]) for row in rows) for place in range(3)]
-    lines: list[str] = []
-    for row in rows:
-        head = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))
-        first, *rest = _wrapped(row[3]) or [""]
-        lines.append(f"{head}  {first}".rstrip())
-        lines += [f"{' ' * len(head)}  {line}".rstrip() for line in rest]
-    return "\n".join(lines)
+
+@dataclass(frozen=True)
+class Layout:
+    """How wide the columns of the table are, so that a row can be printed before the next one is known."""
+
+    rule: int
+    check: int
+
+    @classmethod
+    def of(cls, planned: Iterable[tuple[str, str]]) -> Layout:
+        """For the rows that will come: whose each is, and its rule."""
+        checks, rules = zip(("check", "rule"), *planned, strict=True)
+        return cls(max(map(len, rules)), max(map(len, checks)))
+
+    @property
+    def head(self) -> str:
+        """The headings."""
+        return self._line("rule", "check", "status", "reason")
+
+    def row(self, one: Conformity) -> str:
+        """One rule's row; of several lines if the reason is long."""
+        from raikit.console import clean
+
+        return self._line(one.rule, one.check, one.status, clean(one.reason))
+
+    def _line(self, rule: str, check: str, status: str, reason: str) -> str:
+        head = f"{rule:<{self.rule}}  {check:<{self.check}}  {status:<{_STATUS}}"
+        first, *rest = _wrapped(reason) or [""]
+        return "\n".join([f"{head}  {first}".rstrip(), *(f"{'':<{len(head)}}  {line}".rstrip() for line in rest)])
 
 
 def _wrapped(reason: str) -> list[str]:

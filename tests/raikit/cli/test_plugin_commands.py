@@ -1,6 +1,10 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from raikit.cli import main
+from raikit.testing.contract.outside import Examination
 
 GOOD = '''
 import raikit
@@ -85,6 +89,35 @@ def test_a_check_is_described_by_its_name_its_pillar_and_its_plugin(mine, said, 
     assert ("hooks     raikit_checks, raikit_report_formats" in out) == of_plugin
 
 
+def test_a_file_of_checks_is_described_by_its_path(said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("checks.py").write_text(GOOD)
+    out = said("info", "checks.py")
+    assert out.startswith("checks.py  (a file of checks)\nchecks    mine.rows\n\nmine.rows  (local, rowing, quick)\nCounts rows.")
+    assert said("info", tmp_path / "checks.py").startswith(f"{tmp_path / 'checks.py'}  (a file of checks)")
+    assert "there is no file 'nowhere.py'" in said("info", "nowhere.py", code=2)
+    Path("checks.py").write_text("1 / 0")
+    assert "import failed: ZeroDivisionError" in said("info", "checks.py")
+
+
+def test_checks_are_tried_on_the_data_of_a_configuration(said, tmp_path):
+    path, config = tmp_path / "checks.py", tmp_path / "audit.yaml"
+    path.write_text(GOOD.replace('{"target"}', '{"opened"}').replace(
+        "        return", "        [hour[:2] for hour in ctx.data.frame(['opened'])['opened']]\n        return"))
+    assert "TypeError: 'int' object is not subscriptable" in said("check", path)
+    rows = "".join(f"{number},{number % 2},{number % 24:02}:15,0.5\n" for number in range(60))
+    (tmp_path / "cases.csv").write_text(f"id,late,opened,score\n{rows}")
+    config.write_text(
+        "name: hours\ndata: {path: cases.csv, id: id, target: late, keep: [opened]}\n"
+        "model: {load: {kind: predictions, score: score}}\n"
+    )
+    out = said("check", path, "--data", config)
+    assert re.search(r"runs +mine.rows +ok +on the data given, binary data, ", out)
+    config.write_text(config.read_text().replace("cases.csv", "no.csv"))
+    assert "no.csv" in said("check", path, "--data", config, code=2)
+    assert "nowhere.yaml" in said("check", path, "--data", "nowhere.yaml", code=2)
+
+
 def test_an_unknown_name_is_an_error_with_the_nearest(said):
     assert "Did you mean 'fairness.groups'" in said("info", "fairness.group", code=2)
     assert "Did you mean 'fairness'" in said("check", "fairnes", code=2)
@@ -97,7 +130,7 @@ def test_the_contract_is_checked_from_outside_with_a_table_and_an_exit_code(said
     out = said("check", path)
     assert out.splitlines()[0].split() == ["rule", "check", "status", "reason"]
     assert "deterministic   mine.rows  ok" in out
-    assert "26 rules tried: 23 kept, 0 broken, 3 not applicable." in out
+    assert "28 rules tried: 24 kept, 0 broken, 4 not applicable." in out
     path.write_text(GOOD.replace('produces = ["mine.rows"]', "produces = []"))
     out = said("check", path, code=1)
     assert "produces        mine.rows  failed          it says nothing; write produces" in out
@@ -120,7 +153,7 @@ def test_a_plugin_that_cannot_be_imported_is_a_broken_rule(said, install):
 @pytest.mark.parametrize(
     ("where", "what", "row"),
     [
-        ("import raikit\n", "import os, raikit\nos._exit(0)\n", "checks.py  failed  it ended the whole process with the exit code 0"),
+        ("import raikit\n", "import os, raikit\nos._exit(0)\n", "checks.py  failed          it ended the whole process with the exit code 0"),
         ("    def run(self, ctx):\n", "    def run(self, ctx):\n        import os; os._exit(0)\n", "mine.rows  failed          it ended the whole"),
         ("    def run(self, ctx):\n", "    def run(self, ctx):\n        import os; os.kill(os.getpid(), 11)\n", "killed the whole process (SIGSEGV)"),
     ],
@@ -131,10 +164,33 @@ def test_a_plugin_that_ends_the_process_has_broken_the_rule_that_was_tried(said,
     assert row in said("check", path, code=1)
 
 
-def test_a_plugin_that_hangs_has_broken_the_rule_that_was_tried(tmp_path):
-    from raikit.testing.contract.outside import conformance
-
+def test_a_plugin_that_hangs_as_it_is_imported_has_broken_the_rule_that_was_tried(tmp_path):
     path = tmp_path / "checks.py"
     path.write_text("import time\ntime.sleep(600)\n")
-    (found,) = conformance(str(path), seconds=8)
-    assert (found.rule, found.status, found.reason) == ("loads", "failed", "it took more than 8 seconds")
+    (found,) = Examination(str(path), seconds=5)
+    assert (found.rule, found.status) == ("loads", "failed")
+    assert found.reason == "it took more than 5 seconds (checks.py, line 2, in <module>); --timeout gives it more"
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        ("import time; time.sleep(600)", "it took more than 10 seconds (checks.py, line 34, in run)"),
+        ("import os; os._exit(3)", "it ended the whole process with the exit code 3"),
+    ],
+)
+def test_a_check_that_hangs_or_exits_costs_its_own_rows_and_the_others_are_tried(tmp_path, what, says):
+    path = tmp_path / "checks.py"
+    bad = GOOD.replace('name = "mine.rows"', 'name = "mine.lost"').replace("ctx):", f"ctx):\n        {what}")
+    good = GOOD.replace('name = "mine.rows"', 'name = "mine.others"')
+    path.write_text(GOOD + bad.replace("Rows", "Lost") + good.replace("Rows", "Others"))
+    found = list(Examination(str(path), seconds=10))
+    (failed,) = [one for one in found if one.status == "failed"]
+    assert (failed.check, failed.rule) == ("mine.lost", "runs")
+    assert says in failed.reason
+    after = [one for one in found if one.check == "mine.lost"][-1]
+    assert (after.status, after.reason) == ("not applicable", "not tried any more: see runs")
+    of_each = {name: [(one.rule, one.status) for one in found if one.check == name] for name in ("mine.rows", "mine.others")}
+    assert of_each["mine.rows"] == of_each["mine.others"]
+    assert [one.rule for one in found if one.check == "mine.lost"] == [rule for rule, _ in of_each["mine.rows"]]
+    assert [one.check for one in found][-1] == "mine.others"

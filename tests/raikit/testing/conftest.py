@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import Field
 
-from raikit import Check, CheckOptions, CheckResult, Comparison, Finding, Metric, Requires, stats
+from raikit import Check, CheckOptions, CheckResult, Comparison, Figure, Finding, Metric, Requires, stats
+
+SPEC = {"mark": "bar", "encoding": {"x": {"field": "rate", "type": "quantitative"}}}
 
 
 class Rates(Check):
@@ -25,24 +27,31 @@ class Rates(Check):
         tolerance: float = Field(0.5, ge=0, description="How far off a number may be to be right.")
 
     def run(self, ctx):
-        frame = ctx.predictions.frame(["target", "prediction", *ctx.sensitive])
+        frame = ctx.predictions.frame(["target", "prediction", *ctx.sensitive, *ctx.cluster])
         if ctx.task == "regression":
             right = (frame["target"] - frame["prediction"]).abs() <= self.options.tolerance
         else:
             right = frame["target"] == frame["prediction"]
-        metrics = [self.rate(right, ctx)]
+        clusters = [frame[column].factorize()[0] for column in ctx.cluster]
+        metrics = [self.rate(right, clusters, ctx)]
         for column in ctx.sensitive:
             for group, rows in right.groupby(frame[column].astype(object).where(frame[column].notna(), None), dropna=False):
                 named = None if group != group else group
-                metrics.append(self.rate(rows, ctx, over=[column], group={column: named}))
+                metrics.append(self.rate(rows, [codes[rows.index] for codes in clusters], ctx, over=[column], group={column: named}))
         noise = Metric.exact("noise", float(ctx.rng.random()))
         return CheckResult(
-            metrics=[*metrics, noise], findings=[Finding(sentence="It was counted.", metrics=[self.address(metrics[0])])]
+            metrics=[*metrics, noise],
+            findings=[Finding(sentence="It was counted.", metrics=[self.address(metrics[0])])],
+            figures=[Figure(id="rates", title="Rates", alt="Rates.", spec=SPEC, data=[{"rate": metrics[0].value}])],
         )
 
-    def rate(self, right, ctx, **place):
+    def rate(self, right, clusters, ctx, **place):
+        place |= {"n": len(right), "unit": "rate", "direction": "higher"}
+        if ctx.cluster:
+            found = stats.mean_interval(right, None, clusters, ctx.confidence, (0, 1))
+            return Metric("rate", **(vars(found) | place))
         low, high = stats.clopper_pearson(int(right.sum()), len(right), ctx.confidence)
-        return Metric("rate", float(right.mean()), low=low, high=high, n=len(right), method="Clopper-Pearson", unit="rate", direction="higher", **place)
+        return Metric("rate", float(right.mean()), low=low, high=high, method="Clopper-Pearson", **place)
 
     def compare(self, candidate, baseline, margins):
         return [

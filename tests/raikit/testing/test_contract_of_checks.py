@@ -8,8 +8,20 @@ import numpy as np
 import pytest
 from pydantic import Field
 
-from raikit import Artifact, CheckOptions, CheckResult, Comparison, Finding, Metric, Requires, Table
-from raikit.testing import check_conformance, conformance
+from raikit import (
+    Artifact,
+    Check,
+    CheckOptions,
+    CheckResult,
+    Comparison,
+    Figure,
+    Finding,
+    Metric,
+    Requires,
+    SkipCheck,
+    Table,
+)
+from raikit.testing import check_conformance, conformance, dataset
 from raikit.testing.contract import rules
 from raikit.testing.contract.checks import TRIED, WRITTEN, cases
 from raikit.testing.contract.verdict import held
@@ -96,6 +108,15 @@ def raises(self, ctx):
     raise KeyError("lost")
 
 
+def skips(self, ctx):
+    raise SkipCheck("nothing to see")
+
+
+def figure(mark, layers=None):
+    drawn = {"mark": mark} if layers is None else {"layer": 5}
+    return Figure(id="f", title="F", alt="A bar.", spec=drawn, data=[{"x": 1}])
+
+
 def writes_predictions(self, ctx):
     frame = ctx.predictions.frame(split="*")
     frame.assign(prediction=frame["prediction"].iloc[::-1].to_numpy()).to_parquet(ctx.predictions.path, index=False)
@@ -129,11 +150,13 @@ class Invalid(Tolerant):
     bins: int = Field(0, ge=1, description="How many.")
 
 
-NO_WIDTH = Metric("rate", 0.5, low=0.5, high=0.5, n=9, method="guess", args={"of": "a"})
-NO_ROWS = Metric("rate", 0.5, low=0.4, high=0.6, n=0, method="guess", args={"of": "a"})
+NO_WIDTH = Metric("rate", 0.5, low=0.5, high=0.5, n=9, method="guess", n_clusters=2, args={"of": "a"})
+NO_ROWS = Metric("rate", 0.5, low=0.4, high=0.6, n=0, method="guess", n_clusters=2, args={"of": "a"})
 NO_REASON = Metric.undefined("rate", " ", args={"of": "a"})
-ODD_FLAG = Metric("rate", 0.5, low=0.4, high=0.6, n=9, method="guess", args={"of": "a"}, flags=["Not good!"])
+UNDEFINED = Metric.undefined("rate", "too few rows")
+ODD_FLAG = Metric("rate", 0.5, low=0.4, high=0.6, n=9, method="guess", n_clusters=2, args={"of": "a"}, flags=["Not good!"])
 WORSE = Comparison(metric="mine.other", value=0.1, low=0, high=0.2, p_value=0.5)
+NO_CLUSTERS = Metric("rate", 0.5, low=0.4, high=0.6, n=9, method="guess", args={"of": "a"})
 TABLE = Table(id="t", title="T", columns=[], rows=[])
 
 BAD = {
@@ -166,6 +189,14 @@ BAD = {
         {"run": then(after=plus(findings=[Finding(sentence="It is so.", metrics=["mine.rates"])]))}, "findings", "Did you mean 'mine.rate'"),
     "a finding that points at nothing": (
         {"run": then(after=plus(findings=[Finding(sentence="It is so.", figures=["f"])]))}, "findings", "figure 'f'"),
+    "clusters that nobody counts": ({"run": then(after=plus(NO_CLUSTERS))}, "clusters", "rate takes rows for independent that share clusters (guess)"),
+    "a mark that there is not": ({"run": then(after=plus(figures=[figure("bra")]))}, "figures", "no mark is called 'bra'. Did you mean 'bar'?"),
+    "a figure of nothing": ({"run": then(after=plus(figures=[figure("bar", layers=[])]))}, "figures", "the figure 'f' cannot be drawn: "),
+    "a picture that is none": (
+        {"run": then(after=plus(figures=[Figure.png("f", "F", "A picture.", b"no picture")]))}, "figures", "cannot identify image"),
+    "nothing but reasons": ({"run": lambda self, ctx: CheckResult(metrics=[UNDEFINED])}, "runs", "(it says: too few rows); give data that it can"),
+    "no metric at all": ({"run": lambda self, ctx: CheckResult()}, "runs", "it measured nothing on any data that the kit makes; give data"),
+    "skipping itself everywhere": ({"run": skips}, "runs", "(it says: nothing to see)"),
     "two tables of one name": ({"run": then(after=plus(tables=[TABLE, TABLE]))}, "findings", "two tables are called 't'"),
     "comparing what nobody asked for": ({"compare": lambda self, a, b, margins: [WORSE]}, "compares", "for which nobody asked"),
     "comparing in words": ({"compare": lambda self, a, b, margins: "no worse"}, "compares", "returned str"),
@@ -232,14 +263,94 @@ def test_what_a_check_does_to_torch_and_to_the_model_is_found(worse):
     assert torch.get_default_dtype() == torch.float32
 
 
-def test_a_check_whose_requirements_the_kit_cannot_meet_is_not_applicable_with_the_reason(worse):
-    found = tried(worse(requires=Requires(columns={"postcode"})))
+def test_a_check_of_a_target_that_is_not_audited_cannot_be_tried(worse):
+    found = tried(worse(requires=Requires(tasks={"multilabel"})))
     assert by_rule(found, "failed") == {}
     untried = by_rule(found, "not applicable")
     assert set(untried) == {rule.name for rule in TRIED}
-    assert untried["runs"] == "it cannot be tried: no column 'postcode' was read"
-    untried = by_rule(tried(worse(requires=Requires(tasks={"multilabel"}))), "not applicable")
     assert "not audited yet" in untried["runs"]
+
+
+# --- columns of the user's own, and data that the author gives --------------------------------------------------
+
+
+class ByHour(Check):
+    """The share of rows opened at night.
+
+    By the hour.
+    """
+
+    name = "hours.night"
+    pillar = "hours"
+    requires = Requires(columns={"opened"})
+    produces = ("hours.night",)
+
+    def run(self, ctx):
+        at_night = [hour < 6 for hour in self.hours(ctx.data.frame(["opened"], ctx.predictions.split)["opened"])]
+        return CheckResult(metrics=[Metric.exact("night", sum(at_night), n=len(at_night))])
+
+    def hours(self, opened):
+        return opened
+
+
+class ByTime(ByHour):
+    """The same of times of the day, as text."""
+
+    def hours(self, opened):
+        return [int(time[:2]) for time in opened]
+
+
+class InNovember(ByHour):
+    """The same, of months that the kit does not think of."""
+
+    def run(self, ctx):
+        if not (ctx.data.frame(["opened"])["opened"] == 11).any():
+            return CheckResult(metrics=[Metric.undefined("night", "no row of November")])
+        return super().run(ctx)
+
+
+def test_a_column_of_the_users_own_is_made_up_and_that_is_said():
+    found = {one.rule: one for one in tried(ByHour)}
+    assert {rule for rule, one in found.items() if one.status == "failed"} == set()
+    assert found["runs"].status == "ok"
+    assert found["runs"].reason.endswith("the column 'opened' was made up by the kit, of numbers from 0 to 9")
+
+
+def test_where_what_was_made_up_is_not_what_a_check_expects_its_author_is_asked_for_data():
+    found = tried(ByTime)
+    assert by_rule(found, "failed") == {}
+    untried = by_rule(found, "not applicable")
+    assert {rule.name for rule in TRIED} == set(untried)
+    assert untried["runs"].startswith("on binary data: TypeError: 'int' object is not subscriptable (test_contract_of_checks.py, line")
+    assert untried["runs"].endswith("give data that have what it looks for: conformance(…, data=…), or --data audit.yaml")
+
+
+def test_data_that_the_author_gives_come_first_and_say_what_the_column_holds():
+    times = dataset(columns={"opened": lambda rng, rows: [f"{hour:02}:30" for hour in rng.integers(0, 24, rows)]})
+    found = {one.rule: one for one in held(cases(ByTime, times))}
+    assert {rule: one.reason for rule, one in found.items() if one.status == "failed"} == {}
+    assert found["runs"].reason == (
+        "on the data given, binary data, multiclass data, regression data, binary data with clusters and weights, "
+        "multiclass data with clusters and weights, regression data with clusters and weights"
+    )
+    assert [rule for rule, one in found.items() if one.status == "not applicable"] == ["figures", "compares"]
+
+
+def test_a_check_that_measures_nothing_on_data_that_are_made_keeps_the_contract_on_those_given():
+    with pytest.raises(AssertionError, match="no row of November"):
+        check_conformance(InNovember)
+    check_conformance(InNovember, data=dataset(columns={"opened": [11] * 200}))
+
+
+def test_data_that_are_given_and_break_a_check_are_named():
+    failed = by_rule(held(cases(ByTime, dataset(columns={"opened": list(range(200))}))), "failed")
+    assert set(failed) == {"runs"}
+    assert failed["runs"].startswith("on the data given: TypeError")
+
+
+def test_multilabel_data_are_no_data_to_try_a_check_on(good):
+    untried = by_rule(held(cases(good, dataset("multilabel"))), "not applicable")
+    assert "multilabel targets are not audited yet" in untried["runs"]
 
 
 def test_a_check_that_asks_a_model_is_tried_on_every_kind_of_input(worse):
@@ -253,7 +364,7 @@ def test_a_check_that_asks_a_model_is_tried_on_every_kind_of_input(worse):
     found = tried(worse(run=run, requires=Requires(capabilities={"embeddings"})))
     assert by_rule(found, "failed") == {}
     assert seen == {"text", "image", "audio", "tabular"}
-    assert by_rule(found, "not applicable") == {"one_answer": "it asks the model itself"}
+    assert by_rule(found, "not applicable") == {"figures": "it makes no figures", "one_answer": "it asks the model itself"}
 
 
 def test_the_assertion_shows_the_table_of_what_failed(worse):

@@ -4,6 +4,7 @@ import types
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from raikit.errors import ConfigError
 from raikit.testing import check_conformance, conformance
@@ -216,6 +217,26 @@ def test_a_loader_that_is_bad_in_one_way_breaks_that_rule_and_no_other(loader, r
     found = failed(held(loaders.cases("mine", loader)))
     assert set(found) == {rule}, found
     assert says in found[rule]
+
+
+class Settings(BaseModel):
+    kind: str
+    path: Path
+
+
+@pytest.mark.parametrize(
+    ("loader", "says"),
+    [
+        (lambda spec, data: Settings.model_validate(dict(spec)), "model.load.path: this key is required"),
+        (lambda spec, data: Settings.model_validate({"path": 5, **spec}), "model.load.path: Input is not a valid path for"),
+        (lambda spec, data: [][0], "list index out of range"),
+    ],
+)
+def test_what_a_loader_asks_for_is_said_in_a_sentence(loader, says):
+    loads = next(one for one in held(loaders.cases("mine", loader)) if one.rule == "loads")
+    assert loads.status == "not applicable"
+    assert loads.reason.startswith(f"the kit does not know what to load: {says}")
+    assert "pydantic" not in loads.reason
 
 
 def test_raikits_own_loaders_are_held_to_the_same_rules():

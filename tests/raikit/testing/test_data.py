@@ -56,11 +56,24 @@ def test_without_groups_there_is_no_sensitive_column():
         ({"modalities": ["txt"]}, "Did you mean 'text'"),
         ({"rows": 8}, "8 are too few; 12 hold every group and class"),
         ({"task": "multiclass", "classes": 2}, "3 to 26"),
+        ({"columns": {"group": ["F"] * 200}}, "already have a column 'group'"),
+        ({"columns": {"opened": [1, 2]}}, "'opened' has 2 values for 200 rows"),
     ],
 )
 def test_what_cannot_be_made_is_said(arguments, says):
     with pytest.raises(ValueError, match=says):
         dataset(**arguments)
+
+
+def test_further_columns_are_there_for_checks_and_change_no_other():
+    columns = {"opened": lambda rng, rows: rng.integers(0, 24, rows), "place": ["north", "south"] * 30}
+    data = dataset(rows=60, columns=columns)
+    assert data.frame(["opened"])["opened"].between(0, 23).all()
+    assert data.frame(["place"])["place"].tolist() == columns["place"]
+    assert data.frame(["opened"]).equals(dataset(rows=60, columns=columns).frame(["opened"]))
+    plain = dataset(rows=60)
+    assert data.table[plain.table.columns].equals(plain.table)
+    assert data.roles.equals(plain.roles)
 
 
 def test_pictures_and_sounds_are_encoded_as_files_are():

@@ -123,13 +123,21 @@ def test_killed_in_training_and_again_while_scoring_the_result_is_the_same(train
 
 def test_a_check_that_kills_the_process_twice_is_an_error_and_finished_ones_are_not_run_again(trained, tmp_path):
     (tmp_path / "kill").touch()
-    run = tmp_path / "run"
-    assert finish(trained, run)[0] == -signal.SIGKILL
-    assert finish(trained, run, "--resume")[0] == -signal.SIGKILL
-    code, _ = finish(trained, run, "--resume")
+    run, together = tmp_path / "run", ("--isolation", "none")
+    assert finish(trained, run, *together)[0] == -signal.SIGKILL
+    assert finish(trained, run, "--resume", *together)[0] == -signal.SIGKILL
+    code, _ = finish(trained, run, "--resume", *together)
     assert code == 3
     killed = next(check for check in record(run)["checks"] if check["name"] == "kills.it")
     assert (killed["status"], "twice" in killed["reason"]) == ("error", True)
+    assert (tmp_path / "ran").read_text() == "x"
+
+
+def test_a_check_that_kills_its_process_is_an_error_at_once_where_it_has_one_of_its_own(trained, tmp_path):
+    (tmp_path / "kill").touch()
+    assert finish(trained, tmp_path / "run")[0] == 3
+    killed = next(check for check in record(tmp_path / "run")["checks"] if check["name"] == "kills.it")
+    assert (killed["status"], "SIGKILL" in killed["reason"]) == ("error", True)
     assert (tmp_path / "ran").read_text() == "x"
 
 

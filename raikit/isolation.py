@@ -184,9 +184,11 @@ class Children:
         self._answered({"hook": hook, "run": str(run.resolve()), **told}, distribution)
 
     def _answered(self, job: Mapping[str, Any], distribution: str) -> Any:
+        from raikit.runner import place_of
+
         answer = self.of(distribution).run(job)
         if answer.error is not None:
-            raise PluginError(answer.error)
+            raise PluginError(answer.error + place_of(answer.traceback))
         return json.loads(answer.result or "null")
 
     def __enter__(self) -> Self:
@@ -216,9 +218,11 @@ class Comparing:
             "options": dict(self.options),
             "compare": {"candidate": _view(candidate), "baseline": _view(baseline), "margins": asdict(margins)},
         }
+        from raikit.runner import place_of
+
         answer = self.child.run(job)
         if answer.error is not None:
-            raise RuntimeError(answer.error)
+            raise PluginError(answer.error + place_of(answer.traceback))
         return [Comparison.model_validate(item) for item in json.loads(answer.result or "[]")]
 
 

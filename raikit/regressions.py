@@ -178,17 +178,19 @@ def _compared(
 
 def _by_check(check: Check | Comparing | None, candidate: Run, baseline: Run, margins: Margins) -> dict[str, Comparison] | str:
     """What a check's own `compare` says, by address; a sentence if it crashes."""
-    from raikit.errors import RaikitError
+    from raikit.errors import PluginError, RaikitError, raised
 
     compare: Any = getattr(check, "compare", None)
     if check is None or compare is None:
         return {}
     try:
         return {comparison.metric: comparison for comparison in compare(candidate, baseline, margins)}
-    except RaikitError:
+    except KeyboardInterrupt:
         raise
-    except (Exception, SystemExit) as error:
-        return f"{check.name} crashed while comparing: {type(error).__name__}: {error}"
+    except BaseException as error:
+        if isinstance(error, RaikitError) and not isinstance(error, PluginError):
+            raise  # the policy asks for what these runs cannot give
+        return f"{check.name} crashed while comparing: {raised(error)}"
 
 
 def by_intervals(new: Metric, old: Metric, margin: float) -> Comparison:

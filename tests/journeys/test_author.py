@@ -113,7 +113,7 @@ def raikit_report_formats():
 """)
     config = audit_yaml(formats=["paper", "json", "junit", "md", "sarif"])
     ran = raikit("audit", config, "--out", "run", code=3, **site)
-    why = "the report format 'paper' crashed: OSError: no printer"
+    why = "the report format 'paper' crashed: OSError: no printer (raikit_names.py, line 8)"
     assert why in ran.said
     assert record(tmp_path / "run")["gate"]["exit_code"] == 3
     assert why in record(tmp_path / "run")["gate"]["warnings"]

@@ -250,3 +250,12 @@ def test_what_a_finding_rests_on_is_told_of_the_number_that_stands_beside_it():
     card = text[text.index("It is.") :][:400]
     assert "max-t" in card and "3,970" in card
     assert "Clopper-Pearson" not in card.split("All numbers")[0]
+
+
+def test_what_a_check_printed_stands_with_how_it_was_measured():
+    measured = metric("a", "rate", 0.2, 0.05, 659)
+    check = CheckRecord(name="a.b", pillar="a", plugin="x", status="ok", metrics=[measured], output="<b>loud</b>\nand more")
+    page = render(Record(name="m", verdict="pass", checks=[check], gate=Gate(verdict="pass")))
+    assert "What it printed:" in page and "&lt;b&gt;loud&lt;/b&gt;\nand more" in page
+    silent = check.model_copy(update={"output": " \n"})
+    assert "What it printed" not in render(Record(name="m", verdict="pass", checks=[silent], gate=Gate(verdict="pass")))

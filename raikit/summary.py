@@ -160,7 +160,9 @@ def _way_out(rule: Rule) -> str:
             return f"{rule.metric} must {'fall' if fall else 'rise'} from {value} to {limit}."
         side, must = ("upper", "fall to") if fall else ("lower", "reach")
         return f"The {side} end of {rule.metric}, now {written(end, rule.unit)}, must {must} {limit}."
-    settled = rule.rows_told(lambda assumed: written(assumed, rule.unit)) or rule.reason
+    # the interval in raw numbers comes first in the reason, where there is one; here they stand in their unit
+    why = rule.reason.partition("; ")[2] if rule.reason.startswith("the interval [") else rule.reason
+    settled = rule.rows_told(lambda assumed: written(assumed, rule.unit)) or why
     return f"{rule.metric} is {value}, its limit {limit}: {settled}."
 
 

@@ -97,7 +97,7 @@ def test_what_would_change_the_answer_names_the_way():
     made = record(
         rule("fail", value=0.16, unit="points"),
         rule("inconclusive", value=0.11, rows_needed=3000),
-        rule("inconclusive", reason="no practical number of rows would settle it"),
+        rule("inconclusive", reason="the interval [0.05, 0.12] holds the limit 0.1; no practical number of rows would settle it"),
         rule("missing", None, reason="no measurement: a.check crashed (x)"),
         rule("missing", None, kind="required", reason="a.check was skipped (y)"),
         verdict="fail",

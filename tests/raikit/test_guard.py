@@ -2,6 +2,7 @@ import io
 import logging
 import os
 import random
+import signal
 import subprocess
 import sys
 import warnings
@@ -158,3 +159,37 @@ def test_a_breakpoint_with_a_terminal_talks_to_it(monkeypatch):
         print("after")
     assert "42" in seen.getvalue()
     assert captured_output.getvalue() == "before\nafter\n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: np.random.set_bit_generator(np.random.PCG64(1)),
+        lambda: torch.set_default_device("meta"),
+        lambda: signal.alarm(60),
+        lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
+    ],
+)
+def test_what_would_break_the_next_check_is_put_back(change):
+    before = signal.getsignal(signal.SIGTERM)
+    with captured(3, io.StringIO()):
+        first = np.random.random(), float(torch.rand(1))
+    with captured(3, io.StringIO()):
+        change()
+    with captured(3, io.StringIO()) as said:
+        again = np.random.random(), float(torch.rand(1))
+    assert (again, said) == (first, [])
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_what_an_import_makes_of_torch_is_put_back(tmp_path):
+    program = """
+from raikit.guard import preserved
+with preserved():
+    import torch
+    torch.set_default_dtype(torch.float64)
+print(torch.get_default_dtype())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "torch.float32\n"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from raikit import gate, summary
 from raikit.config.load import LoadedConfig, load
 from raikit.console import Console
-from raikit.errors import ConfigError, RaikitError, RunError, listed, nearest, raised
+from raikit.errors import ConfigError, RaikitError, RunError, listed, nearest, place_of, raised
 from raikit.files import canonical, sha256_text, write_text
 from raikit.plugins import FIRST_PARTY, Registry, discover
 from raikit.policy import refuse_absent_groups, refuse_unreachable_rules
@@ -304,8 +304,7 @@ def _report(
         write_text(run.folder / RECORD, record.model_dump_json(indent=1))
         left = [name for name in planned.formats if name not in crashed]
         write_reports(planned.registry, left, record, run.folder, children)
-    told = record.model_copy(deep=True)
-    complaints = [*crashed.values(), *planned.registry.notify("raikit_run_finished", children, record=told, run=run.folder)]
+    complaints = [*crashed.values(), *planned.registry.notify("raikit_run_finished", children, record=record, run=run.folder)]
     for complaint in complaints:
         console.say(f"  {complaint}")
     return complaints
@@ -414,7 +413,7 @@ def _score(planned: Plan, model: Model, data: Dataset, run: RunDirectory, consol
 def _examine(
     planned: Plan, given: CheckContext, capabilities: frozenset[str], children: Children | None, run: RunDirectory, console: Console
 ) -> list[CheckRecord]:
-    from raikit.runner import Runner, place_of
+    from raikit.runner import Runner
 
     names = [item.name for item in planned.checks if item.status is None]
     place = {name: f"[{number}/{len(names)}] {name}" for number, name in enumerate(names, 1)}
@@ -434,7 +433,7 @@ def _examine(
             head = "      " if record.name in begun else f"  {place.get(record.name, record.name)}:"
             console.say(f"{head} {record.status}: {record.reason}{place_of(record.traceback)}")
         for complaint in planned.registry.notify(
-            "raikit_check_finished", children, result=record.model_copy(deep=True), run=run.folder
+            "raikit_check_finished", children, result=record, run=run.folder
         ):
             console.say(f"        {complaint}")
 

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+TIMEOUT = 600.0  # seconds that a child may take for one check, unless the configuration says another number
+
 
 def python(program: str, *arguments: str) -> list[str]:
     """A command that runs a program with this interpreter, in which raikit is found where this process found it.

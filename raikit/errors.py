@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class RaikitError(Exception):
@@ -64,6 +66,20 @@ def raised(error: BaseException) -> str:
         return f"{type(error).__name__}: {error}"
     except Exception:
         return f"{type(error).__name__} (which cannot even be written)"
+
+
+def place_of(traceback_text: str | None) -> str:
+    """Where an error came from, for a line on the terminal: the last frame that is not raikit's; empty if not known.
+
+    Examples
+    --------
+    >>> place_of('File "/a/checks.py", line 7, in run')
+    ' (checks.py, line 7)'
+    """
+    frames = re.findall(r'File "([^"]+)", line (\d+)', traceback_text or "")
+    own = str(Path(__file__).parent)
+    foreign = [(path, line) for path, line in frames if not path.startswith(own)]
+    return f" ({Path(foreign[-1][0]).name}, line {foreign[-1][1]})" if foreign else ""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -21,8 +21,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from raikit.children import end, ending, python
-from raikit.errors import PluginError
+from raikit.children import TIMEOUT, end, ending, python
+from raikit.errors import PluginError, place_of
 from raikit.guard import MOST_RESULT, Clipped
 from raikit.plugins import FIRST_PARTY
 from raikit.worker import END_OF_OUTPUT, WHERE
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from raikit.results import Comparison
     from raikit.runs import RunView
 
-TIMEOUT = 600.0  # seconds for one check, unless the configuration says another number
 _PATIENCE = 2.0  # seconds in which a child may remove what it has left in temporary folders
 _STACK = 0.3  # seconds for a child to write where it is
 _LAST_WORDS = 2.0  # seconds for output that a child has written to arrive
@@ -89,6 +88,19 @@ class Child:
             raise
         self._output.complete.wait(_LAST_WORDS)
         return Answer(**told, output=self._output.text())
+
+    def answered(self, job: Mapping[str, Any]) -> Any:
+        """What a job gave, read from its JSON.
+
+        Raises
+        ------
+        PluginError
+            With what went wrong in the child, and where.
+        """
+        answer = self.run(job)
+        if answer.error is not None:
+            raise PluginError(answer.error + place_of(answer.traceback))
+        return json.loads(answer.result or "null")
 
     def _ask(self, job: Mapping[str, Any], progress: Callable[[int, int], None]) -> dict[str, Any]:
         until = time.monotonic() + self._timeout
@@ -177,19 +189,11 @@ class Children:
     def write(self, name: str, distribution: str, record: Record, folder: Path) -> list[Path]:
         """Have a report format of a distribution write its files."""
         job = {"format": name, "record": record.model_dump(mode="json"), "folder": str(folder.resolve())}
-        return [Path(path) for path in self._answered(job, distribution)]
+        return [Path(path) for path in self.of(distribution).answered(job)]
 
     def notify(self, hook: str, distribution: str, run: Path, told: Mapping[str, Any]) -> None:
         """Have a listener of a distribution told; it gets a copy."""
-        self._answered({"hook": hook, "run": str(run.resolve()), **told}, distribution)
-
-    def _answered(self, job: Mapping[str, Any], distribution: str) -> Any:
-        from raikit.runner import place_of
-
-        answer = self.of(distribution).run(job)
-        if answer.error is not None:
-            raise PluginError(answer.error + place_of(answer.traceback))
-        return json.loads(answer.result or "null")
+        self.of(distribution).answered({"hook": hook, "run": str(run.resolve()), **told})
 
     def __enter__(self) -> Self:
         return self
@@ -218,12 +222,7 @@ class Comparing:
             "options": dict(self.options),
             "compare": {"candidate": _view(candidate), "baseline": _view(baseline), "margins": asdict(margins)},
         }
-        from raikit.runner import place_of
-
-        answer = self.child.run(job)
-        if answer.error is not None:
-            raise PluginError(answer.error + place_of(answer.traceback))
-        return [Comparison.model_validate(item) for item in json.loads(answer.result or "[]")]
+        return [Comparison.model_validate(item) for item in self.child.answered(job)]
 
 
 def _view(run: RunView) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import os
 import re
@@ -88,7 +89,13 @@ class Registry:
         return list(dict.fromkeys(entry.check.pillar for entry in self.checks.values()))
 
     def notify(self, hook: str, children: Children | None = None, **arguments: Any) -> list[str]:
-        """Call a listener hook of every plugin, others' in their children; one that raises is reported and changes nothing."""
+        """Call a listener hook of every plugin, others' in their children, each with a copy: no listener changes anything.
+
+        Returns
+        -------
+        list of str
+            A complaint for each that raised.
+        """
         complaints = []
         for record, manager in self._managers:
             if hook not in record.hooks:
@@ -99,7 +106,7 @@ class Registry:
                         told = {key: value.model_dump(mode="json") for key, value in arguments.items() if key != "run"}
                         children.notify(hook, record.distribution, arguments["run"], told)
                     else:
-                        getattr(manager.hook, hook)(**arguments)
+                        getattr(manager.hook, hook)(**copy.deepcopy(arguments))
             except KeyboardInterrupt:
                 raise
             except BaseException as error:

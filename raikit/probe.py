@@ -58,10 +58,10 @@ def hopeless(values: Sequence[str]) -> dict[str, str]:
     problems: dict[str, str] = {}
     left = list(values)
     while left:
-        survived, ending = _import(left)
+        survived, how = _import(left)
         if survived == len(left):
             break
-        problems[left[survived]] = ending
+        problems[left[survived]] = how
         left = left[survived + 1 :]
     return problems
 

@@ -268,20 +268,6 @@ def explained(error: BaseException) -> str:
     return f"{error.title} is not valid: {'; '.join(said)}"
 
 
-def place_of(traceback_text: str | None) -> str:
-    """Where an error came from, for a line on the terminal: the last frame that is not raikit's; empty if not known.
-
-    Examples
-    --------
-    >>> place_of('File "/a/checks.py", line 7, in run')
-    ' (checks.py, line 7)'
-    """
-    frames = re.findall(r'File "([^"]+)", line (\d+)', traceback_text or "")
-    own = str(Path(__file__).parent)
-    foreign = [(path, line) for path, line in frames if not path.startswith(own)]
-    return f" ({Path(foreign[-1][0]).name}, line {foreign[-1][1]})" if foreign else ""
-
-
 def traceback_of() -> str:
     """The traceback of the error that is being handled, without pydantic's advertisement."""
     return _ADVERTISEMENT.sub("", traceback.format_exc(limit=-20))

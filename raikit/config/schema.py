@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from raikit.children import TIMEOUT
 from raikit.data.batch import Modality
 
 
@@ -249,7 +250,7 @@ class PluginsConfig(Section):
     disable: Names = Field(default_factory=list, description="Entry points or distributions that are not loaded.")
     replaces: dict[str, str] = Field(default_factory=dict, description="First part of metric ids: distribution.")
     use: dict[str, str] = Field(default_factory=dict, description="Entry-point name: distribution, where two share it.")
-    timeout: float = Field(600, gt=0, description="Seconds that a check of another distribution may take.")
+    timeout: float = Field(TIMEOUT, gt=0, description="Seconds that a check of another distribution may take.")
 
 
 class AuditConfig(Section):

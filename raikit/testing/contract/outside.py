@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raikit.children import end, ending
+from raikit.children import end, ending, python
 from raikit.errors import ConfigError, RaikitError
 from raikit.testing.contract.hang import home_of, where_it_hung
 from raikit.testing.contract.subject import path_or_name, subject_of
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from raikit.data.dataset import Dataset
 
 SECONDS = 60.0
+_PROGRAM = f"import sys; from {__name__} import main; main(*sys.argv[1:])"
 _GRACE = 10.0  # seconds in which a process that hangs ends itself, before it is ended from here
 _LAST_WORDS = 2.0  # seconds in which a process that closed its connection is over
 
@@ -136,7 +137,7 @@ def _process(asked: Examination, done: int) -> Iterator[_Process]:
         (folder / "trace").touch()
         with theirs, (folder / "stderr").open("wb") as errors:
             process = subprocess.Popen(  # noqa: S603  # this very interpreter
-                [sys.executable, "-m", __name__, str(theirs.fileno()), json.dumps(setting)], pass_fds=[theirs.fileno()],
+                python(_PROGRAM, str(theirs.fileno()), json.dumps(setting)), pass_fds=[theirs.fileno()],
                 # what the plugin prints is none of the table's business
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True,
             )  # fmt: skip
@@ -179,14 +180,10 @@ def _data_of(path: Path) -> Dataset:
     return dataset(config.audit, config.folder, config.error)
 
 
-def _main(descriptor: str, written: str) -> None:
+def main(descriptor: str, written: str) -> None:
     setting = json.loads(written)
     sys.path[:] = setting.pop("path")
     connection = Connection(int(descriptor))
     with Path(setting.pop("trace")).open("w", encoding="utf-8") as trace:
         for told in _tried(**setting, trace=trace):
             connection.send_bytes(json.dumps(told, ensure_ascii=True).encode())
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])

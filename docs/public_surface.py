@@ -176,7 +176,7 @@ def hook_lines() -> Iterator[Line]:
 def record_lines() -> Iterator[Line]:
     """The parts of audit.json that are no names of `raikit` themselves."""
     import raikit
-    from raikit import record, results
+    from raikit.run import record, results
 
     yield "schema_version", f'= "{results.SCHEMA_VERSION}"'
     for name, kind in vars(record).items():

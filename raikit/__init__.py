@@ -9,43 +9,43 @@ __version__ = "0.1.0"
 
 # public name -> module that defines it; `import raikit` itself costs nothing
 _PUBLIC = {
-    "Artifact": "results",
+    "Artifact": "run.results",
     "Audio": "data.batch",
     "Batch": "data.batch",
     "Check": "check",
     "CheckContext": "check",
     "CheckOptions": "check",
-    "CheckRecord": "record",
-    "CheckResult": "results",
-    "Column": "results",
-    "Comparison": "results",
+    "CheckRecord": "run.record",
+    "CheckResult": "run.results",
+    "Column": "run.results",
+    "Comparison": "run.results",
     "ConfigError": "errors",
     "DataError": "errors",
     "Dataset": "data.dataset",
-    "Figure": "results",
-    "Finding": "results",
-    "JudgedOver": "results",
-    "Margin": "regressions",
-    "Margins": "regressions",
-    "Metric": "results",
+    "Figure": "run.results",
+    "Finding": "run.results",
+    "JudgedOver": "run.results",
+    "Margin": "gate.regressions",
+    "Margins": "gate.regressions",
+    "Metric": "run.results",
     "Model": "models.base",
     "ModelError": "errors",
     "PluginError": "errors",
-    "Predictions": "predictions",
+    "Predictions": "run.predictions",
     "RaikitDeprecationWarning": "deprecation",
     "RaikitError": "errors",
-    "Record": "record",
+    "Record": "run.record",
     "Requires": "check",
-    "Rule": "record",
+    "Rule": "run.record",
     "RunError": "errors",
-    "RunView": "runs",
+    "RunView": "run.directory",
     "SkipCheck": "errors",
-    "Table": "results",
+    "Table": "run.results",
     "address": None,
     "fit": "models.trainer",
     "hookimpl": "hookspecs",
-    "load_run": "runs",
-    "pair_rows": "pairing",
+    "load_run": "run.directory",
+    "pair_rows": "run.pairing",
     "reweighing": "models.reweighting",
     "stats": None,
     "testing": None,
@@ -72,28 +72,28 @@ if TYPE_CHECKING:
     from raikit.errors import RaikitError as RaikitError
     from raikit.errors import RunError as RunError
     from raikit.errors import SkipCheck as SkipCheck
+    from raikit.gate.regressions import Margin as Margin
+    from raikit.gate.regressions import Margins as Margins
     from raikit.hookspecs import hookimpl as hookimpl
     from raikit.models.base import Model as Model
     from raikit.models.reweighting import reweighing as reweighing
     from raikit.models.trainer import fit as fit
-    from raikit.pairing import pair_rows as pair_rows
-    from raikit.predictions import Predictions as Predictions
-    from raikit.record import CheckRecord as CheckRecord
-    from raikit.record import Record as Record
-    from raikit.record import Rule as Rule
-    from raikit.regressions import Margin as Margin
-    from raikit.regressions import Margins as Margins
-    from raikit.results import Artifact as Artifact
-    from raikit.results import CheckResult as CheckResult
-    from raikit.results import Column as Column
-    from raikit.results import Comparison as Comparison
-    from raikit.results import Figure as Figure
-    from raikit.results import Finding as Finding
-    from raikit.results import JudgedOver as JudgedOver
-    from raikit.results import Metric as Metric
-    from raikit.results import Table as Table
-    from raikit.runs import RunView as RunView
-    from raikit.runs import load_run as load_run
+    from raikit.run.directory import RunView as RunView
+    from raikit.run.directory import load_run as load_run
+    from raikit.run.pairing import pair_rows as pair_rows
+    from raikit.run.predictions import Predictions as Predictions
+    from raikit.run.record import CheckRecord as CheckRecord
+    from raikit.run.record import Record as Record
+    from raikit.run.record import Rule as Rule
+    from raikit.run.results import Artifact as Artifact
+    from raikit.run.results import CheckResult as CheckResult
+    from raikit.run.results import Column as Column
+    from raikit.run.results import Comparison as Comparison
+    from raikit.run.results import Figure as Figure
+    from raikit.run.results import Finding as Finding
+    from raikit.run.results import JudgedOver as JudgedOver
+    from raikit.run.results import Metric as Metric
+    from raikit.run.results import Table as Table
 
 
 def __getattr__(name: str) -> Any:

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 
 from raikit.errors import PluginError
-from raikit.results import CheckResult, Comparison, Metric
+from raikit.run.results import CheckResult, Comparison, Metric
 
 if TYPE_CHECKING:
     import numpy as np
 
     from raikit.data.dataset import Dataset
     from raikit.models.base import Model
-    from raikit.predictions import Predictions
-    from raikit.runs import RunView
+    from raikit.run.directory import RunView
+    from raikit.run.predictions import Predictions
 
 Task = Literal["binary", "multiclass", "multilabel", "regression"]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from raikit.check import Check
     from raikit.models.base import ModelLoader
-    from raikit.record import CheckRecord, Record
+    from raikit.run.record import CheckRecord, Record
 
 API_VERSION = 1
 

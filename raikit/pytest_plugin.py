@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 if TYPE_CHECKING:
-    from raikit.record import CheckRecord, Record, Rule
-    from raikit.runs import Run
+    from raikit.run.directory import Run
+    from raikit.run.record import CheckRecord, Record, Rule
 
 _TOLD_WORKERS = "raikit_audit"
 _LOST_PLUGIN = ("error", "incompatible", "ambiguous")
@@ -107,7 +107,7 @@ def _run(
     # As `raikit audit` does: idle OpenMP threads that spin make small models ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from raikit.audit import Request, audit
+    from raikit.audit.conductor import Request, audit
     from raikit.console import Console
 
     request = Request(
@@ -144,7 +144,7 @@ class AuditFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """One item for each rule, and for each crash that no rule tells of."""
-        from raikit.runs import load_run
+        from raikit.run.directory import load_run
 
         audited = self.config.stash[_AUDITED]
         seen: Counter[str] = Counter()
@@ -229,7 +229,7 @@ def _rule(rule: Rule, on_inconclusive: str, report: str) -> _Case:
 
 def _measured(rule: Rule) -> str:
     """``0.334 [0.245, 0.418]: ``, or nothing where nothing was measured."""
-    from raikit.numbers import brief
+    from raikit.format import brief
 
     if rule.value is None or rule.low is None or rule.high is None:
         return ""
@@ -263,7 +263,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     audited = terminalreporter.config.stash.get(_AUDITED, None)
     if audited is None:
         return
-    from raikit.runs import load_run
+    from raikit.run.directory import load_run
 
     folder = Path(audited.folder)
     record = load_run(folder).record

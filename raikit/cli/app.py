@@ -90,7 +90,7 @@ def init(data: Path, out: Path) -> int:
 @_seed
 def audit(dry_run: bool, **asked: Any) -> int:
     """Train or load the model, score it, run every check, judge, and write the report."""
-    from raikit.audit import Request
+    from raikit.audit.conductor import Request
     from raikit.cli import commands
 
     request = Request(**asked)
@@ -104,7 +104,7 @@ def audit(dry_run: bool, **asked: Any) -> int:
 @_seed
 def train(**asked: Any) -> int:
     """Only train the model and save it."""
-    from raikit.audit import Request
+    from raikit.audit.conductor import Request
     from raikit.cli import commands
 
     return commands.train(Request(**asked))

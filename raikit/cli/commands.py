@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from raikit import audit as stages
+from raikit.audit import conductor as stages
 from raikit.cli.show import show_gate, show_outcome
 from raikit.console import Console
 from raikit.errors import ConfigError, RunError, listed
 from raikit.files import write_text
-from raikit.runs import default_place
+from raikit.run.directory import default_place
 
 
 def audit(request: stages.Request) -> int:
@@ -88,7 +88,7 @@ def _interrupted(way_on: str) -> Iterator[None]:
 
 def init(data: Path, out: Path) -> int:
     """``raikit init``."""
-    from raikit.init import write_config
+    from raikit.scaffold.config import write_config
 
     if out.exists():
         raise ConfigError(f"{out} exists; give another --out.")
@@ -100,9 +100,9 @@ def init(data: Path, out: Path) -> int:
 
 def gate(folder: Path, policy: Path | None, baseline: Path | None = None, no_baseline: bool = False) -> int:
     """``raikit gate``: gate.json beside an untouched audit.json."""
-    from raikit import manifest
-    from raikit.gate import judge
-    from raikit.runs import load_run
+    from raikit.gate.rules import judge
+    from raikit.run import manifest
+    from raikit.run.directory import load_run
 
     _intact(folder)
     run = load_run(folder)
@@ -120,9 +120,9 @@ def gate(folder: Path, policy: Path | None, baseline: Path | None = None, no_bas
 
 def _regressions(run: Any, policy: Any, baseline: Path | None, no_baseline: bool) -> tuple[Any, list[Any]]:
     """A stored run against a baseline: its checks compare, with the options that they had."""
-    from raikit import regressions
-    from raikit.baseline import policy_and_baseline, refuse_another_task
-    from raikit.isolation import Children
+    from raikit.gate import regressions
+    from raikit.gate.baseline import policy_and_baseline, refuse_another_task
+    from raikit.isolation.parent import Children
 
     policy, before = policy_and_baseline(
         policy, baseline, no_baseline, lambda problem: ConfigError(f"gate.regressions: {problem}")
@@ -139,7 +139,7 @@ def _checks_of(record: Any, children: Any) -> dict[str, Any]:
     """The installed checks that made a record, with their options; one that is gone compares by intervals."""
     from pydantic import ValidationError
 
-    from raikit.plugins import discover
+    from raikit.plugins.discovery import discover
 
     installed, found = discover().checks, {}
     for check in record.checks:
@@ -155,14 +155,15 @@ def _checks_of(record: Any, children: Any) -> dict[str, Any]:
 
 def compare(before: Path, after: Path, patterns: list[str], out: Path | None) -> int:
     """``raikit compare``: every metric that can get worse, the surest changes first."""
-    from raikit import gate, regressions
-    from raikit.audit import write_reports
-    from raikit.baseline import open_baseline, refuse_another_task
+    from raikit.audit.conductor import write_reports
     from raikit.cli.show import show_changes
     from raikit.config.schema import GateConfig
-    from raikit.isolation import Children
-    from raikit.plugins import discover
-    from raikit.summary import compose
+    from raikit.gate import regressions
+    from raikit.gate import rules as gate
+    from raikit.gate.baseline import open_baseline, refuse_another_task
+    from raikit.isolation.parent import Children
+    from raikit.plugins.discovery import discover
+    from raikit.run.summary import compose
 
     old, new = open_baseline(before), open_baseline(after)
     refuse_another_task(new, old)
@@ -185,7 +186,7 @@ def compare(before: Path, after: Path, patterns: list[str], out: Path | None) ->
 
 def save_baseline(run: Path, file: Path, suppress: int) -> int:
     """``raikit baseline save``."""
-    from raikit.baseline import save
+    from raikit.gate.baseline import save
 
     Console().result(f"Wrote {save(run, file, suppress=suppress)}. Commit it, and compare with: --baseline {file}")
     return 0
@@ -193,16 +194,16 @@ def save_baseline(run: Path, file: Path, suppress: int) -> int:
 
 def accept_baseline(run: Path, file: Path, reason: str) -> int:
     """``raikit baseline accept``."""
-    from raikit.baseline import accept
+    from raikit.gate.baseline import accept
 
     Console().result(f"Wrote {accept(run, file, reason)}. Review it as a diff and commit it.")
     return 0
 
 
 def _policy_of(record: Any, policy: Path | None) -> Any:
+    from raikit.audit.refusals import refuse_unmeasured
     from raikit.config.load import read_policy
     from raikit.config.schema import GateConfig
-    from raikit.policy import refuse_unmeasured
 
     if policy is None:
         return GateConfig.model_validate(json.loads(record.provenance.config).get("gate", {}))
@@ -212,7 +213,7 @@ def _policy_of(record: Any, policy: Path | None) -> Any:
 
 
 def _intact(folder: Path) -> None:
-    from raikit import manifest
+    from raikit.run import manifest
 
     if problems := manifest.verify(folder):
         raise RunError(f"{folder} is not as it was written: {listed(problems)}.")
@@ -220,10 +221,10 @@ def _intact(folder: Path) -> None:
 
 def report(folder: Path, formats: list[str] | None) -> int:
     """``raikit report``: from the record alone; audit.json is never touched."""
-    from raikit import manifest
-    from raikit.isolation import Children
-    from raikit.plugins import discover
-    from raikit.runs import load_run
+    from raikit.isolation.parent import Children
+    from raikit.plugins.discovery import discover
+    from raikit.run import manifest
+    from raikit.run.directory import load_run
 
     console = Console()
     record = load_run(folder).record
@@ -247,7 +248,7 @@ def report(folder: Path, formats: list[str] | None) -> int:
 
 def verify(folder: Path) -> int:
     """``raikit verify``: 0 if every file is as it was written, else 1."""
-    from raikit import manifest
+    from raikit.run import manifest
 
     problems = manifest.verify(folder)
     for problem in problems:
@@ -286,7 +287,7 @@ def demo(out: Path, seed: int, resume: bool) -> int:
 
 def history(paths: tuple[Path, ...], ratchet: bool) -> int:
     """``raikit history``."""
-    from raikit import history as over_time
+    from raikit.gate import history as over_time
 
     runs, console = over_time.open_runs(paths), Console()
     if ratchet:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from raikit.check import CheckOptions
-    from raikit.plugins import CheckEntry, Registry
-    from raikit.record import PluginRecord
+    from raikit.plugins.discovery import CheckEntry, Registry
+    from raikit.run.record import PluginRecord
 
 # constraints of pydantic's fields as a person writes them
 _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "at least", "max_length": "at most", "multiple_of": "times"}
@@ -26,7 +26,7 @@ _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "at lea
 
 def list_installed() -> int:
     """Entry points as their metadata has them; no plugin is imported."""
-    from raikit.plugins import distribution, installed, version
+    from raikit.plugins.discovery import distribution, installed, version
 
     rows = [(point.name, distribution(point), version(point), point.value) for point in installed()]
     _columns([("plugin", "distribution", "version", "module"), *rows])
@@ -35,7 +35,7 @@ def list_installed() -> int:
 
 def list_loaded() -> int:
     """Import every plugin: API version, hooks, checks, and what is wrong with it."""
-    from raikit.plugins import discover
+    from raikit.plugins.discovery import discover
 
     registry = discover()
     rows = [("plugin", "distribution", "version", "api", "status", "hooks")] + [
@@ -77,7 +77,7 @@ def _loaded(plugin: PluginRecord) -> Any:
 
 
 def _point(plugin: PluginRecord) -> EntryPoint | None:
-    from raikit.plugins import distribution, installed
+    from raikit.plugins.discovery import distribution, installed
 
     return next((p for p in installed() if (p.name, distribution(p)) == (plugin.name, plugin.distribution)), None)
 
@@ -85,7 +85,7 @@ def _point(plugin: PluginRecord) -> EntryPoint | None:
 def info(name: str) -> int:
     """A check, all of a pillar, or a plugin or file with all that it brings: what each is, needs, measures and can be asked."""
     from raikit.config.schema import PluginsConfig
-    from raikit.plugins import LOCAL, discover, failed
+    from raikit.plugins.discovery import LOCAL, discover, failed
     from raikit.testing.contract.subject import existing, path_or_name
 
     written = path_or_name(name)

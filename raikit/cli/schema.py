@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.config.schema import AuditConfig
 from raikit.errors import raised
-from raikit.plugins import discover
+from raikit.plugins.discovery import discover
 
 if TYPE_CHECKING:
     from raikit.check import CheckOptions
@@ -22,7 +22,7 @@ def options_schema(options: type[CheckOptions]) -> dict[str, Any]:
 
 def audit_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) for editors; options of checks stand under ``checks``."""
-    from raikit.models.settings import FusionTraining
+    from raikit.config.training import FusionTraining
 
     registry = discover()
     schema = AuditConfig.model_json_schema()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from raikit.audit import Outcome
+from raikit.audit.conductor import Outcome
 from raikit.console import Console
-from raikit.record import Record, Rule
-from raikit.summary import findings, sort_rules
+from raikit.run.record import Record, Rule
+from raikit.run.summary import findings, sort_rules
 
 _WORDS = {"pass": "pass", "fail": "FAIL", "inconclusive": "open", "missing": "MISSING", "waived": "waived"}
 _MOST_RULES = 20
@@ -31,7 +31,7 @@ def show_outcome(outcome: Outcome, console: Console) -> None:
 
 def show_gate(record: Record, console: Console) -> None:
     """Print the rules of a run that was judged again."""
-    from raikit.summary import answer
+    from raikit.run.summary import answer
 
     console.result(answer(record))
     _rules(record, console)

@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from raikit.config.schema import AuditConfig, GateConfig, TrainConfig
+from raikit.config.training import FusionTraining
 from raikit.config.yamlfile import Document, Key, parse_value, read
 from raikit.errors import ConfigError, listed, nearest
-from raikit.models.settings import FusionTraining
 
 
 @dataclass(frozen=True)

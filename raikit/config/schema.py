@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from raikit.children import TIMEOUT
 from raikit.data.batch import Modality
+from raikit.process.children import TIMEOUT
 
 
 class Section(BaseModel):

@@ -35,7 +35,7 @@ from raikit.data.roles import (
 from raikit.data.tables import Rows, column_names, fingerprint, fingerprint_of_table, read_table, shown
 from raikit.data.target import Target, target_of
 from raikit.errors import ConfigError, DataError, RaikitError, listed, nearest
-from raikit.record import DataRecord, InputRecord
+from raikit.run.record import DataRecord, InputRecord
 
 
 @dataclass

@@ -16,7 +16,7 @@ from raikit.data.batch import Modality
 from raikit.data.groups import as_text
 from raikit.data.tables import Rows, shown
 from raikit.errors import DataError, RaikitError, listed, nearest
-from raikit.predictions import RESERVED
+from raikit.run.predictions import RESERVED
 
 Key = Sequence[str | int]
 Error = Callable[[Key, str], RaikitError]

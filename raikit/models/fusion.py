@@ -20,7 +20,7 @@ from raikit.models import prepare
 from raikit.models.base import Model
 from raikit.models.network import FusionConfig, FusionNet
 from raikit.models.preprocessing import Preprocessing
-from raikit.results import plain
+from raikit.run.results import plain
 
 if TYPE_CHECKING:
     from raikit.data.batch import Batch, Modality

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
+from raikit.config.training import FusionTraining
 from raikit.errors import ConfigError, ModelError, listed, nearest
 from raikit.models.fusion import FusionModel
 from raikit.models.history import History
 from raikit.models.network import FusionConfig
 from raikit.models.preprocessing import Preprocessing
 from raikit.models.reweighting import reweighing
-from raikit.models.settings import FusionTraining
 from raikit.models.trainer import fit
 
 if TYPE_CHECKING:

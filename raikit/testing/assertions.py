@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from raikit.record import CheckRecord
-    from raikit.results import Finding, Metric
+    from raikit.run.record import CheckRecord
+    from raikit.run.results import Finding, Metric
 
 _SHOWN = 5
 

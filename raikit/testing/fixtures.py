@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from raikit.check import CheckContext
     from raikit.data.dataset import Dataset
-    from raikit.record import CheckRecord
+    from raikit.run.record import CheckRecord
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from raikit.data.dataset import Dataset
     from raikit.models.base import Model
-    from raikit.predictions import Predictions
+    from raikit.run.predictions import Predictions
 
 _TINY = {
     "width": 8, "image_size": 16, "words": 6, "vocabulary": 512, "sample_rate": 4000, "frames": 8, "hop": 64,
@@ -89,9 +89,9 @@ def predictions(data: Dataset, model: Model | None = None, *, folder: Path, seed
     ...     predictions(dataset(), folder=Path(folder)).columns
     ['id', 'split', 'target', 'group', 'prediction', 'score']
     """
-    from raikit.predictions import Predictions
-    from raikit.runs import PREDICTIONS
-    from raikit.scoring import score
+    from raikit.models.scoring import score
+    from raikit.run.directory import PREDICTIONS
+    from raikit.run.predictions import Predictions
 
     if data.task == "multilabel":
         raise ModelError("multilabel targets are not audited yet, so there are no predictions of one.")
@@ -109,7 +109,7 @@ def drawn(data: Dataset, seed: int = 0) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    from raikit.scoring import decide
+    from raikit.models.scoring import decide
 
     rng = np.random.default_rng([seed, 1789])
     first = _in_first_group(data)

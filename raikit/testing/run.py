@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from raikit.config.yamlfile import Document
     from raikit.data.dataset import Dataset
     from raikit.models.base import Model
-    from raikit.record import CheckRecord
+    from raikit.run.record import CheckRecord
 
 ROLES = ("target", "prediction", "sensitive", "cluster", "weight", "score")
 _FROM_A_TABLE = frozenset({"labels", "scores"})  # what predictions without a model can do
@@ -57,7 +57,7 @@ def context(
     >>> ctx.task, ctx.sensitive, ctx.predictions.size() > 0
     ('multiclass', ('group',), True)
     """
-    from raikit.runner import seed_of
+    from raikit.audit.runner import seed_of
     from raikit.testing.models import predictions
 
     data = data if data is not None else suitable(check)
@@ -143,10 +143,10 @@ def execute(
     capabilities: frozenset[str] | None = None,
 ) -> list[CheckRecord]:
     """Run checks one after the other in a run of their own in `folder`; the one place here that knows the runner."""
-    from raikit.plugins import CheckEntry
-    from raikit.runner import Runner
-    from raikit.runs import RunDirectory
-    from raikit.selection import Planned
+    from raikit.audit.runner import Runner
+    from raikit.audit.selection import Planned
+    from raikit.plugins.discovery import CheckEntry
+    from raikit.run.directory import RunDirectory
 
     if capabilities is None:
         capabilities = ctx.model.capabilities if ctx.model is not None else capabilities_of_table(ctx)
@@ -176,7 +176,7 @@ def options_of(check: type[Check], options: Mapping[str, Any] | None) -> CheckOp
         If the class breaks the contract.
     """
     from raikit.config.load import explain
-    from raikit.plugins import _contract_problem
+    from raikit.plugins.discovery import _contract_problem
 
     if problem := _contract_problem(check):
         raise PluginError(f"{problem}.")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raikit.check import Check, CheckContext, Task
-from raikit.predictions import Predictions
-from raikit.results import CheckResult
+from raikit.run.predictions import Predictions
+from raikit.run.results import CheckResult
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,7 +22,7 @@ from raikit_reports.unchecked import Unchecked, unchecked
 from raikit_reports.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from raikit.record import PluginRecord
+    from raikit.run.record import PluginRecord
 
 PILLARS = {
     "performance": ("Performance", "How good is it?"),

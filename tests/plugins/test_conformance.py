@@ -2,7 +2,7 @@
 
 import pytest
 
-from raikit.plugins import FIRST_PARTY, discover, distribution, installed
+from raikit.plugins.discovery import FIRST_PARTY, discover, distribution, installed
 from raikit.testing import check_conformance
 from raikit.testing.contract import checks, plugins
 from raikit.testing.contract.subject import subject_of

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 import pandas as pd
 import pytest
 
-from raikit.plugins import CheckEntry
-from raikit.runner import Runner
-from raikit.runs import RunDirectory
-from raikit.selection import Planned
+from raikit.audit.runner import Runner
+from raikit.audit.selection import Planned
+from raikit.plugins.discovery import CheckEntry
+from raikit.run.directory import RunDirectory
 from raikit.testing import table_context
 
 
@@ -68,7 +68,7 @@ def raikit_run(tmp_path):
     """Audit a small table of predictions into a folder: ``raikit_run(folder)``."""
     import numpy as np
 
-    from raikit.audit import Request, audit
+    from raikit.audit.conductor import Request, audit
     from raikit.console import Console
 
     def raikit_run(folder):

@@ -10,7 +10,7 @@ from packaging.version import Version
 import raikit
 from raikit import hookspecs
 from raikit.deprecation import DEPRECATIONS, deprecated
-from raikit.plugins import discover
+from raikit.plugins.discovery import discover
 
 
 @pytest.fixture(autouse=True)

@@ -173,6 +173,6 @@ def test_the_fixture_gives_a_run_to_assert_on(project):
 
 
 def test_nothing_is_imported_for_those_who_do_not_ask():
-    heavy = {"numpy", "pandas", "torch", "pydantic", "raikit.audit", "raikit.errors"}
+    heavy = {"numpy", "pandas", "torch", "pydantic", "raikit.audit.conductor", "raikit.errors"}
     code = f"import sys, raikit.pytest_plugin; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"

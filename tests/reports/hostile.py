@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from report_record import HOSTILE
 
 from raikit.config.schema import GateConfig
-from raikit.gate import _exit_code
-from raikit.record import CheckRecord, Gate, PluginRecord, Provenance, Record, Rule, Summary
-from raikit.results import Finding
+from raikit.gate.rules import _exit_code
+from raikit.run.record import CheckRecord, Gate, PluginRecord, Provenance, Record, Rule, Summary
+from raikit.run.results import Finding
 
 TEXTS = st.one_of(
     st.sampled_from([*HOSTILE, "::error::x", "a%0Ab", "{0} [a](javascript:b)", "-->", "\r\n::warning::y", "\x1b[31m", "\u2028"]),

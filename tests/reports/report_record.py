@@ -6,7 +6,7 @@ import io
 
 from PIL import Image
 
-from raikit.record import (
+from raikit.run.record import (
     CheckRecord,
     DataRecord,
     Gate,
@@ -17,7 +17,7 @@ from raikit.record import (
     Rule,
     Summary,
 )
-from raikit.results import Artifact, Column, Figure, Finding, JudgedOver, Metric, Table
+from raikit.run.results import Artifact, Column, Figure, Finding, JudgedOver, Metric, Table
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from raikit.results import Figure
+from raikit.run.results import Figure
 from raikit_reports import figures
 
 BAR = {"mark": "bar", "encoding": {"y": {"field": "a", "type": "nominal"}, "x": {"field": "b", "type": "quantitative"}}}

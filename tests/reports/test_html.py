@@ -11,8 +11,8 @@ from html.parser import HTMLParser
 import pytest
 from report_record import HOSTILE, make_record, metric
 
-from raikit.record import CheckRecord, Gate, Record, Rule
-from raikit.results import CheckResult, Finding
+from raikit.run.record import CheckRecord, Gate, Record, Rule
+from raikit.run.results import CheckResult, Finding
 from raikit_reports import page as pages
 from raikit_reports.html import TEMPLATES, render
 

@@ -10,7 +10,7 @@ from hostile import records
 from hypothesis import HealthCheck, given, settings
 from report_record import make_record
 
-from raikit.record import CheckRecord, Gate, Provenance, Record, Rule
+from raikit.run.record import CheckRecord, Gate, Provenance, Record, Rule
 from raikit_reports.junit import render
 
 GENTLE = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from raikit.record import CheckRecord
-from raikit.results import JudgedOver, Metric
+from raikit.run.record import CheckRecord
+from raikit.run.results import JudgedOver, Metric
 from raikit_reports.metrics import metric_table
 
 

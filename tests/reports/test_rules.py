@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from report_record import make_record, metric
 
-from raikit.record import CheckRecord, Gate, Record, Rule
+from raikit.run.record import CheckRecord, Gate, Record, Rule
 from raikit_reports.rules import rule_rows, wrong_rows
 
 

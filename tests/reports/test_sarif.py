@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft4Validator
 from report_record import make_record
 
-from raikit.record import Rule
+from raikit.run.record import Rule
 from raikit_reports import sarif
 
 GENTLE = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raikit.results import Column, Figure, Table
+from raikit.run.results import Column, Figure, Table
 from raikit_reports import tables
 
 

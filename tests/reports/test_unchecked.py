@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from report_record import make_record
 
-from raikit.record import Rule
+from raikit.run.record import Rule
 from raikit_reports.unchecked import unchecked
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raikit import process_state
 from raikit.check import Check, CheckContext, Task
 from raikit.errors import RaikitError
-from raikit.results import CheckResult, Metric
+from raikit.process import state as process_state
+from raikit.run.results import CheckResult, Metric
 from raikit.testing.contract import lent
 from raikit.testing.contract.verdict import NotApplicable
 from raikit.testing.data import Made
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from raikit.data.dataset import Dataset
     from raikit.models.base import Model
-    from raikit.record import CheckRecord
+    from raikit.run.record import CheckRecord
 
 SEED = 7
 _AUDITED: tuple[Task, ...] = ("binary", "multiclass", "regression")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def cases(check: type[Check], data: Dataset | None = None) -> Iterator[verdict.Case]:
     """Every rule that is to be held against a check, tried on `data` too if there are any."""
-    from raikit.plugins import _contract_problem
+    from raikit.plugins.discovery import _contract_problem
 
     name = getattr(check, "name", check.__name__)
     problem = _contract_problem(check)

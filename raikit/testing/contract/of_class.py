@@ -20,7 +20,7 @@ _MISTYPED = 0.8  # likeness from which a column of the user's is rather a role w
 
 def contract(check: type[Check]) -> None:
     """It has a name, a pillar, a cost, options and a `run`, and says what it produces below its own prefix."""
-    from raikit.plugins import _contract_problem
+    from raikit.plugins.discovery import _contract_problem
 
     if problem := _contract_problem(check):
         raise Broken(problem)

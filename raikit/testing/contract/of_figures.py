@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from raikit.errors import nearest
-from raikit.results import Figure
+from raikit.run.results import Figure
 from raikit.testing.contract.bench import Bench
 from raikit.testing.contract.verdict import Broken, NotApplicable
 

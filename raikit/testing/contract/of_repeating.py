@@ -6,9 +6,9 @@ import math
 import random
 import sys
 
-from raikit import process_state
 from raikit.check import Check, CheckContext
-from raikit.results import CheckResult, Comparison, Metric
+from raikit.process import state as process_state
+from raikit.run.results import CheckResult, Comparison, Metric
 from raikit.testing.contract.bench import SEED, Bench, Trial
 from raikit.testing.contract.verdict import Broken, NotApplicable, first_few
 from raikit.testing.run import execute
@@ -70,9 +70,9 @@ def _difference(first: Trial, second: Trial) -> str | None:
 
 def compares(bench: Bench) -> str:
     """Asked to compare a run with itself, it finds for each metric that nothing got worse, or says why it cannot tell."""
-    from raikit.record import Gate, Record
-    from raikit.regressions import Margin, Margins
-    from raikit.runs import Run
+    from raikit.gate.regressions import Margin, Margins
+    from raikit.run.directory import Run
+    from raikit.run.record import Gate, Record
 
     if bench.check.compare is None:
         raise NotApplicable("it has no `compare`: the harness compares its intervals")

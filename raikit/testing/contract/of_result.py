@@ -9,7 +9,7 @@ from collections import Counter
 from raikit import address
 from raikit.address import Pattern
 from raikit.errors import RaikitError, nearest
-from raikit.results import CheckResult, Metric
+from raikit.run.results import CheckResult, Metric
 from raikit.testing.contract.bench import Bench
 from raikit.testing.contract.verdict import Broken, NotApplicable
 

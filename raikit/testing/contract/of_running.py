@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
-from raikit import process_state
 from raikit.check import Check, CheckContext, Task
+from raikit.process import state as process_state
 from raikit.testing.contract.bench import SEED, Bench, Case, Trial
 from raikit.testing.contract.verdict import Broken, NotApplicable, first_few
 from raikit.testing.data import GROUP

@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raikit.children import end, ending, python
 from raikit.errors import ConfigError, RaikitError
+from raikit.process.children import end, ending, python
 from raikit.testing.contract.hang import home_of, where_it_hung
 from raikit.testing.contract.subject import path_or_name, subject_of
 from raikit.testing.contract.verdict import Conformity
@@ -173,7 +173,7 @@ def _tried(plugin: str, seconds: float, data: str | None, done: int, trace: Any)
 
 
 def _data_of(path: Path) -> Dataset:
-    from raikit.audit import dataset
+    from raikit.audit.conductor import dataset
     from raikit.config.load import load
 
     config = load(path)

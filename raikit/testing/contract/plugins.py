@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from raikit.errors import nearest
-from raikit.plugins import _incompatibility
+from raikit.plugins.discovery import _incompatibility
 from raikit.testing.contract.subject import Subject
 from raikit.testing.contract.verdict import Broken, Case, NotApplicable, first_few, rule_of
 

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from raikit.record import CheckRecord, DataRecord, Gate, InputRecord, PluginRecord, Provenance, Record, Rule, Summary
-from raikit.results import Column, Figure, Finding, Metric, Table
+from raikit.run.record import (
+    CheckRecord,
+    DataRecord,
+    Gate,
+    InputRecord,
+    PluginRecord,
+    Provenance,
+    Record,
+    Rule,
+    Summary,
+)
+from raikit.run.results import Column, Figure, Finding, Metric, Table
 
 _HOSTILE = (
     "<script>alert(1)</script>", "]]></style></script><!--", '" onmouseover="alert(1)', "{{ 7*7 }}{% raw %}",

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raikit import process_state
 from raikit.files import sha256, write_text
-from raikit.record import Record
-from raikit.runs import RECORD
+from raikit.process import state as process_state
+from raikit.run.directory import RECORD
+from raikit.run.record import Record
 from raikit.testing.contract import records
 from raikit.testing.contract.verdict import Broken, Case, first_few, rule_of
 

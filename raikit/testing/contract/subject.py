@@ -11,7 +11,7 @@ from typing import Any
 
 from raikit.check import Check
 from raikit.errors import ConfigError, nearest
-from raikit.plugins import GROUP, _import_file, distribution, installed
+from raikit.plugins.discovery import GROUP, _import_file, distribution, installed
 
 _HOOKS = ("raikit_checks", "raikit_model_loaders", "raikit_report_formats")
 

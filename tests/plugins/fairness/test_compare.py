@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from raikit import ConfigError, Margin, Margins, Record
-from raikit.record import CheckRecord, DataRecord, Gate
-from raikit.runs import Run
+from raikit.run.directory import Run
+from raikit.run.record import CheckRecord, DataRecord, Gate
 from raikit.testing import result_of, table_context
 from raikit_fairness.check import Groups
 

@@ -13,9 +13,9 @@ from torch import nn
 from torch.nn import functional
 
 import raikit
+from raikit.audit.runner import unmet
 from raikit.data.batch import Batch
 from raikit.models.base import Model
-from raikit.runner import unmet
 from raikit.testing import result_of, table_context
 from raikit_fairness.reweighting import Reweighting
 

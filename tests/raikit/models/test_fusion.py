@@ -13,11 +13,11 @@ from opacus import GradSampleModule
 from opacus.validators import ModuleValidator
 from transformers import AutoConfig, AutoModel
 
+from raikit.config.training import FusionTraining
 from raikit.data.batch import Batch
 from raikit.errors import ModelError
 from raikit.models.fusion import FusionModel
 from raikit.models.network import FusionConfig, FusionNet
-from raikit.models.settings import FusionTraining
 from raikit.models.training import initial, train_fusion
 
 TASKS = ["binary", "multiclass", "regression"]
@@ -209,5 +209,5 @@ def test_modality_dropout_hides_inputs_in_training_only(make):
 
 
 def test_the_interface_imports_no_torch():
-    code = "import sys, raikit.models.base, raikit.models.settings; sys.exit('torch' in sys.modules)"
+    code = "import sys, raikit.models.base, raikit.config.training; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

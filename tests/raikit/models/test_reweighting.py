@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import raikit
+from raikit.config.training import FusionTraining
 from raikit.errors import ConfigError, ModelError
 from raikit.models.fusion import FusionModel
 from raikit.models.reweighting import independent
 from raikit.models.rows import gather
-from raikit.models.settings import FusionTraining
 from raikit.models.trainer import fit
 from raikit.models.training import initial, train_fusion, validated
 

@@ -1,0 +1,182 @@
+"""Policies that cannot be met are refused as early as it can be known: before data is read, before a model is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from raikit.address import Address, Pattern, parse, quote
+from raikit.audit.selection import Planned, known_names
+from raikit.errors import ConfigError, listed, nearest
+from raikit.gate.rules import may_measure
+from raikit.plugins.discovery import failed
+
+if TYPE_CHECKING:
+    from raikit.config.load import LoadedConfig
+    from raikit.config.schema import GateConfig
+    from raikit.data.dataset import Dataset
+    from raikit.plugins.discovery import Registry
+    from raikit.run.record import Record
+
+Key = Sequence[str | int]
+
+
+def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[Planned], registry: Registry) -> None:
+    """Stop before data is read if the policy names what no selected check can produce, or a check that nobody brings.
+
+    Where a plugin failed to load nobody can tell what it would have produced: its rules are `missing` later on.
+
+    Raises
+    ------
+    ConfigError
+        With the nearest address or name.
+    """
+    if any(failed(registry.plugins)):
+        return
+    running = [item for item in planned if item.status is None]
+    reachable = [pattern for item in running for pattern in _produced(item)]
+    gate = config.audit.gate
+    named: list[tuple[str, int, str]] = [("rules", number, rule.metric) for number, rule in enumerate(gate.rules)]
+    named += [("regressions", number, rule.metric) for number, rule in enumerate(gate.regressions)]
+    for key, number, metric in named:
+        at = ("gate", key, number, "metric")
+        wanted = Pattern(metric)
+        sources = _sources(running, wanted)
+        _refuse_strange_column(config, metric, at, sources)
+        if sources:
+            continue
+        elsewhere = [item for item in planned if any(wanted.overlaps(pattern) for pattern in _produced(item))]
+        if elsewhere:
+            raise config.error(
+                at, f"{metric!r} comes from {elsewhere[0].name}, which does not run ({elsewhere[0].reason})."
+            )
+        raise config.error(
+            at,
+            f"no selected check produces {metric!r}.{nearest(metric.split('[')[0].split('(')[0], reachable)}",
+        )
+    for number, item in enumerate(config.audit.gate.required):
+        if item.check not in known_names(registry):
+            hint = nearest(item.check, known_names(registry))
+            raise config.error(
+                ("gate", "required", number),
+                f"no check or pillar is called {item.check!r}.{hint} Known: {listed(known_names(registry), 20)}.",
+            )
+
+
+def _produced(item: Planned) -> Sequence[str]:
+    produces = item.entry.check.produces
+    return produces if isinstance(produces, list | tuple) else ()  # one that breaks the contract may hold anything
+
+
+def _is_open_ended(item: Planned) -> bool:
+    """Whether a check does not list its metrics by name."""
+    return not _produced(item) or f"{item.entry.check.prefix()}.*" in _produced(item)
+
+
+def _sources(running: Sequence[Planned], wanted: Pattern) -> list[Planned]:
+    """The checks that could measure what a rule names."""
+    return [
+        item
+        for item in running
+        if any(wanted.overlaps(pattern) for pattern in _produced(item) or [f"{item.entry.check.prefix()}.*"])
+    ]
+
+
+def _has_own_columns(item: Planned, wanted: Pattern) -> bool:
+    """Whether the brackets of its addresses may hold other columns than the sensitive ones."""
+    return _is_open_ended(item) or any("[" in pattern and wanted.overlaps(pattern) for pattern in _produced(item))
+
+
+def _parts_of(config: LoadedConfig, metric: str, at: Key) -> Address | None:
+    """What stands in the brackets of a rule; None where there are none, or a ``*`` stands for some of it."""
+    head, _, brackets = metric.partition("[")
+    if not brackets or "*" in brackets:
+        return None
+    try:
+        return parse(f"{head.replace('*', 'x')}[{brackets}")
+    except ConfigError as error:
+        raise config.error(at, str(error)) from None
+
+
+def _refuse_strange_column(
+    config: LoadedConfig, metric: str, at: Key, sources: Sequence[Planned]
+) -> None:
+    """A column in brackets is a sensitive one, unless the check that measures it brings columns of its own."""
+    parts = _parts_of(config, metric, at)
+    known = [feature.column for feature in config.audit.data.sensitive]
+    foreign = not sources or any(_has_own_columns(item, Pattern(metric)) for item in sources)
+    for column in parts.over if parts else ():
+        if column not in known and ((hint := nearest(column, known)) or not foreign):
+            there = f" data.sensitive names {listed(known)}." if known else " data.sensitive names none."
+            raise config.error(at, f"{column!r} in {metric!r} is no sensitive column.{hint}{there}")
+
+
+def refuse_absent_groups(config: LoadedConfig, planned: Sequence[Planned], data: Dataset) -> None:
+    """Stop before anything is trained if a rule names a group that the audited rows do not have.
+
+    Raises
+    ------
+    ConfigError
+        With the nearest value and those that are there.
+    """
+    for number, rule in enumerate(config.audit.gate.rules):
+        at = ("gate", "rules", number, "metric")
+        parts, wanted = _parts_of(config, rule.metric, at), Pattern(rule.metric)
+        sources = _sources([item for item in planned if item.status is None], wanted)
+        if parts is None or not sources or any(_has_own_columns(item, wanted) for item in sources):
+            continue
+        split = parts.args.get("split", data.audited_split)
+        rows = data.roles.iloc[data.positions(split)]
+        for column, value in parts.group.items():
+            if column not in data.sensitive:
+                continue
+            there = rows[column].unique().tolist()
+            known = [item for item in there if isinstance(item, str)]
+            if value not in known and not (value is None and len(known) < len(there)):
+                raise config.error(
+                    at,
+                    f"no row of the split {split!r} has {column} {quote(value) if value is not None else 'missing'}, "
+                    f"which {rule.metric!r} names.{nearest(value or '', known)} Values there: {listed(known, 20)}.",
+                )
+
+
+def refuse_unmeasured(policy: GateConfig, record: Record, error: Callable[[Key, str], ConfigError]) -> None:
+    """Stop if a policy for a finished run names what the run has not measured and no check of it could have.
+
+    What belongs to a check that crashed or was skipped is `missing` later on, and where a plugin failed to load
+    nobody can tell what it would have measured.
+
+    Parameters
+    ----------
+    error : callable
+        ``error(key, problem)`` makes the `ConfigError`.
+
+    Raises
+    ------
+    ConfigError
+        With the nearest address that the run has.
+    """
+    if any(failed(record.plugins)):
+        return
+    addresses = [str(metric.id) for _, metric in record.metrics()]
+    measured = {address.split("[")[0].split("(")[0] for address in addresses}
+    for number, rule in enumerate(policy.rules):
+        wanted = Pattern(rule.metric)
+        if any(map(wanted.matches, addresses)):
+            continue
+        silent = [check for check in record.checks if check.status != "ok" or not check.metrics]
+        if any(may_measure(check, wanted) for check in silent):
+            continue
+        produced = {pattern for check in record.checks for pattern in check.produces if wanted.overlaps(pattern)}
+        if not any(map(wanted.overlaps, measured)) and produced:
+            continue  # the check that could have measured it had nothing to say
+        known = measured if wanted.is_bare else {*addresses, *measured}
+        raise error(("rules", number, "metric"), f"the run has no {rule.metric!r}.{nearest(rule.metric, known)}")
+    checks = {name for check in record.checks for name in (check.name, check.pillar)}
+    for number, item in enumerate(policy.required):
+        if item.check not in checks:
+            raise error(
+                ("required", number),
+                f"no check or pillar is called {item.check!r}.{nearest(item.check, checks)} "
+                f"Known: {listed(checks, 20)}.",
+            )

@@ -1,0 +1,174 @@
+import sys
+import warnings
+
+import pandas as pd
+import pytest
+
+from raikit import Artifact, Check, CheckResult, Metric, Requires
+from raikit.audit.runner import seed_of
+from raikit.run.directory import RunDirectory
+
+
+def check(body, name="mine.it", **attributes):
+    return type("It", (Check,), {"name": name, "pillar": "mine", "run": body, **attributes})
+
+
+def one(ctx, name="rows"):
+    return CheckResult(metrics=[Metric.exact(name, ctx.predictions.size())])
+
+
+class Draws(Check):
+    """Draws a number."""
+
+    name, pillar = "draws.it", "draws"
+
+    def run(self, ctx):
+        return CheckResult(metrics=[Metric.exact("draw", float(ctx.rng.random()))])
+
+
+def leave(self, ctx):
+    sys.exit(7)
+
+
+def divide(self, ctx):
+    return 1 / 0
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (divide, "ZeroDivisionError"),
+        (leave, "SystemExit: 7"),
+        (lambda self, ctx: {"accuracy": 1}, "returned dict, not a CheckResult"),
+        (lambda self, ctx: CheckResult(metrics=[Metric.exact("x", 1), Metric.exact("x", 2)]), "measured mine.x twice"),
+        (lambda self, ctx: CheckResult(metrics=[Metric.exact("x y", 1)]), "no metric name"),
+        (
+            lambda self, ctx: CheckResult(metrics=[Metric.exact("x", 1, over=["a"], group={"a": "\ud800"})]),
+            "cannot be written as JSON",
+        ),
+        (
+            lambda self, ctx: CheckResult(metrics=[Metric("x", 2.0, low=0.1, high=0.3, n=9, method="m")]),
+            "Metric is not valid: metric 'x': the value 2.0 is outside 0.1 … 0.3",
+        ),
+        (lambda self, ctx: CheckResult(metrics=[{"name": "x"}]), "CheckResult is not valid: metrics.0: metric 'x': an"),
+        (lambda self, ctx: CheckResult(artifacts=[Artifact(path="../../secret")]), "no file in the check's workdir"),
+    ],
+)
+def test_a_check_that_crashes_or_returns_nonsense_is_an_error_and_the_others_finish(run_checks, body, says):
+    bad, draws = run_checks(check(body), Draws)
+    alone = run_checks(Draws, fresh=True)[0]
+    assert bad.status == "error"
+    assert says in bad.reason
+    assert bad.metrics == []
+    assert "pydantic.dev" not in bad.reason + (bad.traceback or "")
+    assert "third-party" in bad.help
+    assert draws.metrics == alone.metrics
+
+
+def test_a_metric_that_was_broken_after_it_was_made_is_found(run_checks):
+    def body(self, ctx):
+        metric = Metric.exact("x", 1)
+        metric.low = None
+        return CheckResult(metrics=[metric])
+
+    assert "needs low" in run_checks(check(body))[0].reason
+
+
+def test_two_checks_may_not_measure_the_same_address(run_checks):
+    first, second = run_checks(check(lambda self, ctx: one(ctx)), check(lambda self, ctx: one(ctx), name="mine.other"))
+    assert (first.status, second.status) == ("ok", "error")
+    assert "another check has measured" in second.reason
+
+
+def test_a_requirement_that_is_not_met_is_the_reason_for_skipping(run_checks):
+    record = run_checks(check(divide, requires=Requires(columns={"sensitive"})))[0]
+    assert (record.status, record.reason) == ("skipped", "the data has no sensitive")
+    record = run_checks(check(divide, name="mine.b", requires=Requires(capabilities={"gradients"})), resume=True)[0]
+    assert (record.status, record.reason) == ("skipped", "the model gives no gradients")
+
+
+def test_the_frame_that_a_check_spoils_is_its_own(run_checks):
+    def spoil(self, ctx):
+        frame = ctx.predictions.frame()
+        frame["target"] = 99
+        return one(ctx)
+
+    def look(self, ctx):
+        return CheckResult(metrics=[Metric.exact("sum", int(ctx.predictions.frame()["target"].sum()))])
+
+    assert run_checks(check(spoil), check(look, name="other.it"))[1].metrics[0].value == 1
+
+
+def test_what_a_check_prints_warns_and_logs_is_taken_into_its_record(run_checks, capsys):
+    def noisy(self, ctx):
+        print("hello \x1b[31m")
+        warnings.warn("careful", stacklevel=1)
+        ctx.log.warning("logged")
+        return one(ctx)
+
+    record = run_checks(check(noisy))[0]
+    assert "hello" in record.output
+    assert "logged" in record.output
+    assert "\x1b" not in record.output
+    assert record.warnings == ["UserWarning: careful"]
+    assert capsys.readouterr().out == ""
+
+
+def test_an_address_that_was_not_declared_is_said(run_checks):
+    record = run_checks(check(lambda self, ctx: one(ctx), produces=["mine.other"]))[0]
+    assert "mine.rows is not among the addresses it says it produces" in record.warnings
+
+
+def test_seeds_depend_on_the_run_and_the_check_and_not_on_the_order(run_checks):
+    assert seed_of(1, "a.b") == seed_of(1, "a.b")
+    assert len({seed_of(1, "a.b"), seed_of(2, "a.b"), seed_of(1, "a.c")}) == 3
+
+
+def test_a_finished_check_is_not_run_again(run_checks):
+    ran = []
+
+    def body(self, ctx):
+        ran.append(1)
+        return one(ctx)
+
+    first = run_checks(check(body))[0]
+    again = run_checks(check(body), resume=True)[0]
+    assert len(ran) == 1
+    assert again == first
+
+
+def test_a_check_that_killed_the_process_twice_is_not_run_a_third_time(run_checks, tmp_path):
+    for resume in (False, True):  # what is left of a process that was killed while the check ran
+        run = RunDirectory(tmp_path / "run", resume)
+        run.open()
+        assert run.started("mine.it")
+        run.close()
+    record = run_checks(check(lambda self, ctx: CheckResult()), resume=True)[0]
+    assert record.status == "error"
+    assert "ended the whole process twice" in record.reason
+
+
+def test_a_check_that_a_person_interrupted_is_run_again_however_often(run_checks):
+    def interrupted(self, ctx):
+        raise KeyboardInterrupt
+
+    for resume in (False, True, True):
+        with pytest.raises(KeyboardInterrupt):
+            run_checks(check(interrupted), resume=resume)
+    assert run_checks(check(lambda self, ctx: CheckResult()), resume=True)[0].status == "ok"
+
+
+def test_artifacts_are_kept_in_the_run(run_checks, tmp_path):
+    def body(self, ctx):
+        (ctx.workdir / "a.csv").write_text("x")
+        return CheckResult(artifacts=[Artifact(path="a.csv", title="A")])
+
+    record = run_checks(check(body), table=pd.DataFrame({"target": [0], "prediction": [0]}))[0]
+    assert record.artifacts[0].path == "artifacts/mine.it/a.csv"
+    assert (tmp_path / "run" / record.artifacts[0].path).read_text() == "x"
+
+
+def test_what_a_check_says_of_itself_has_no_marks_of_its_references(run_checks):
+    said = check(lambda self, ctx: one(ctx), __doc__="Counts rows.\n\n    One by one [1]_, as in [2]_.\n\n    More.\n    ")
+    record = run_checks(said)[0]
+    assert (record.title, record.description) == ("Counts rows.", "One by one, as in.")

@@ -1,0 +1,175 @@
+"""Regressions: one family of tests, decided on bounds, failing closed; a check that cannot compare is compared by intervals."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from raikit.config.schema import GateConfig
+from raikit.gate import regressions
+from raikit.gate import rules as gate
+from raikit.run.directory import Run
+from raikit.run.record import CheckRecord, Gate, Record
+from raikit.run.results import Comparison, Metric
+
+
+def run(*metrics, check="mine.it"):
+    for metric in metrics:
+        metric.id = metric.address("mine")
+    record = CheckRecord(name=check, pillar="mine", plugin="third", status="ok", metrics=list(metrics))
+    return Run(Path("nowhere"), Record(name="m", verdict="pass", gate=Gate(verdict="pass"), checks=[record]))
+
+
+def metric(value, half=0.01, name="accuracy", direction="higher", **more):
+    return Metric(name, value, low=value - half, high=value + half, n=1000, method="m", level=0.95, direction=direction, **more)
+
+
+def policy(**more):
+    return GateConfig.model_validate({"regressions": [{"metric": "mine.*", "margin": 0.02}], **more})
+
+
+def one(candidate, baseline, checks=None, **more):
+    (row,) = regressions.judge(policy(**more), candidate, baseline, checks or {})
+    return row
+
+
+@pytest.mark.parametrize(
+    ("now", "status"),
+    [(0.90, "pass"), (0.95, "pass"), (0.80, "fail"), (0.875, "inconclusive")],
+)
+def test_by_intervals_only_a_sure_loss_fails_and_only_a_sure_stay_passes(now, status):
+    row = one(run(metric(now, 0.005)), run(metric(0.9, 0.005)))
+    assert row.status == status
+    assert (row.kind, row.limit, row.baseline, row.unit) == ("regression", 0.02, 0.9, None)
+    assert row.value == pytest.approx(0.9 - now)
+    assert row.reason.endswith(f"; itself it went from 0.9 to {now:g}")
+
+
+def test_lower_may_be_better():
+    assert one(run(metric(0.3, direction="lower")), run(metric(0.1, direction="lower"))).status == "fail"
+    assert one(run(metric(0.1, direction="lower")), run(metric(0.3, direction="lower"))).status == "pass"
+
+
+def test_many_regressions_are_one_family():
+    names = [f"m{at}" for at in range(10)]
+    before = run(*(metric(0.9, 0.012, name) for name in names))
+    after = run(*(metric(0.9 if name != "m0" else 0.862, 0.012, name) for name in names))
+    alone = regressions.judge(policy(), run(metric(0.862, 0.012, "m0")), run(metric(0.9, 0.012, "m0")), {})
+    together = {row.metric: row for row in regressions.judge(policy(), after, before, {})}
+    assert alone[0].status == "fail"
+    assert together["mine.m0"].status == "inconclusive"
+    assert "by Holm over 10 regressions" in together["mine.m0"].reason
+
+
+def test_a_metric_that_is_absent_or_undefined_on_one_side_is_missing():
+    here, there = run(metric(0.9)), run(metric(0.9, name="other"))
+    rows = {row.metric: row for row in regressions.judge(policy(), here, there, {})}
+    assert {row.status for row in rows.values()} == {"missing"}
+    assert rows["mine.accuracy"].reason == "the baseline has not measured it"
+    assert rows["mine.other"].reason == "the candidate has not measured it"
+    undefined = run(Metric.undefined("accuracy", "no rows", direction="higher"))
+    assert one(undefined, run(metric(0.9))).reason == "undefined in the candidate: no rows"
+
+
+def test_what_has_no_direction_cannot_get_worse():
+    row = one(run(metric(0.9, direction=None)), run(metric(0.9, direction=None)))
+    assert (row.status, row.reason) == ("missing", "nothing that it matches has a better direction")
+
+
+def test_a_pattern_that_neither_run_measured_is_missing():
+    config = GateConfig.model_validate({"regressions": [{"metric": "other.*"}]})
+    assert regressions.judge(config, run(metric(0.9)), run(metric(0.9)), {})[0].reason == "neither run has measured it"
+
+
+def test_the_first_run_is_told_and_not_failed():
+    rows = regressions.judge(policy(), run(metric(0.9)), None, {})
+    judged = gate.judge(policy(), run(metric(0.9)).record.checks, regressions=rows)
+    assert (rows[0].status, judged.exit_code, judged.verdict) == ("missing", 0, "warn")
+    assert "there is no baseline yet" in judged.warnings[0]
+
+
+class Comparing:
+    """A check that compares for itself."""
+
+    name = "mine.it"
+
+    def __init__(self, answer):
+        self.answer, self.asked = answer, None
+
+    def compare(self, candidate, baseline, margins):
+        self.asked = margins
+        return self.answer(margins) if callable(self.answer) else self.answer
+
+
+def test_a_check_that_can_compare_is_asked_with_its_margins():
+    said = Comparison(metric="mine.accuracy", value=0.1, low=0.05, high=0.2, p_value=1e-6, paired=True, method="by rows",
+                      loser="sex=F against sex=M", n=77)
+    check = Comparing([said])
+    row = one(run(metric(0.9)), run(metric(0.9)), {"mine.it": check})
+    assert (row.status, row.paired, row.loser, row.n) == ("fail", True, "sex=F against sex=M", 77)
+    assert row.reason.startswith("sex=F against sex=M: worse by 0.1, surely by more than 0.02")
+    assert check.asked.of == {"mine.accuracy": regressions.Margin(0.02, "moved")}
+
+
+def test_a_check_that_crashes_while_comparing_fails_closed():
+    def crash(margins):
+        raise ZeroDivisionError("oh")
+
+    row = one(run(metric(0.9)), run(metric(0.9)), {"mine.it": Comparing(crash)})
+    assert (row.status, row.reason) == ("missing", "mine.it crashed while comparing: ZeroDivisionError: oh")
+    assert gate.judge(policy(), run(metric(0.9)).record.checks, regressions=[row]).exit_code == 3
+
+
+def test_what_a_check_does_not_compare_is_compared_by_intervals():
+    row = one(run(metric(0.8)), run(metric(0.9)), {"mine.it": Comparing([])})
+    assert (row.status, row.paired) == ("fail", False)
+    assert "MOVER on both intervals" in row.reason
+
+
+def test_two_margins_for_one_metric_are_two_tests():
+    config = GateConfig.model_validate({"regressions": [{"metric": "mine.accuracy", "margin": margin} for margin in (0.02, 0.2)]})
+    rows = regressions.judge(config, run(metric(0.8)), run(metric(0.9)), {})
+    assert [(row.limit, row.status) for row in rows] == [(0.02, "fail"), (0.2, "pass")]
+
+
+def test_on_request_the_estimate_decides():
+    assert one(run(metric(0.87)), run(metric(0.9)), decide_on="estimate").status == "fail"
+
+
+RULE = {"rules": [{"metric": "mine.accuracy", "min": 0.95}]}
+
+
+def waived(until, today=date(2026, 6, 1)):
+    config = GateConfig.model_validate({**RULE, "waivers": [
+        {"metric": "mine.accuracy", "reason": "known", "who": "Ann", "until": until}]})
+    return gate.judge(config, run(metric(0.9)).record.checks, today=today)
+
+
+def test_a_waiver_holds_to_its_last_day_and_no_longer():
+    held = waived("2026-06-01")
+    assert (held.rules[0].status, held.exit_code) == ("waived", 0)
+    assert held.rules[0].reason.startswith("waived until 2026-06-01 by Ann: known; ")
+    ended = waived("2026-05-31")
+    assert (ended.rules[0].status, ended.exit_code) == ("fail", 1)
+    assert ended.rules[0].reason.startswith("the waiver of Ann ended on 2026-05-31; ")
+
+
+def test_a_waiver_that_nothing_needs_is_a_warning():
+    config = GateConfig.model_validate({"rules": [{"metric": "mine.accuracy", "min": 0.5}], "waivers": [
+        {"metric": "mine.accuracy", "reason": "r", "who": "w", "until": "2030-01-01"}]})
+    judged = gate.judge(config, run(metric(0.9)).record.checks)
+    assert judged.warnings == ["the waiver for mine.accuracy is not needed: nothing that it names is broken"]
+
+
+def test_a_rule_of_another_confidence_stretches_the_interval():
+    config = GateConfig.model_validate({"rules": [{"metric": "mine.accuracy", "min": 0.888, "confidence": 0.999}]})
+    row = gate.judge(config, run(metric(0.9, 0.01)).record.checks).rules[0]
+    assert (row.status, row.level) == ("inconclusive", 0.999)
+    assert row.low == pytest.approx(0.9 - 0.01 * 3.2905 / 1.96, abs=1e-5)
+
+
+def test_a_rule_may_be_decided_on_the_estimate():
+    config = GateConfig.model_validate({"rules": [{"metric": "mine.accuracy", "min": 0.895}], "decide_on": "estimate"})
+    assert gate.judge(config, run(metric(0.9, 0.01)).record.checks).rules[0].status == "pass"

@@ -1,0 +1,260 @@
+import pytest
+
+from raikit.config.schema import GateConfig
+from raikit.format import brief
+from raikit.gate.rules import judge
+from raikit.run.record import CheckRecord, PluginRecord
+from raikit.run.results import JudgedOver, Metric
+
+
+def metric(low, high, name="gap", **fields):
+    return Metric(
+        name,
+        (low + high) / 2,
+        low=low,
+        high=high,
+        n=100,
+        level=0.95,
+        method="m",
+        id=f"a.{name}[g]",
+        over=["g"],
+        **fields,
+    )
+
+
+def measured(*metrics, status="ok", name="a.check", **fields):
+    return CheckRecord(
+        name=name, pillar="a", plugin="raikit", plugin_version="1.2", status=status, metrics=list(metrics), **fields
+    )
+
+
+def policy(*rules, **fields):
+    return GateConfig.model_validate({"rules": list(rules), **fields})
+
+
+AT_MOST = {"metric": "a.gap", "max": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("rule", "low", "high", "status"),
+    [
+        (AT_MOST, 0.02, 0.1, "pass"),
+        (AT_MOST, 0.02, 0.1001, "inconclusive"),
+        (AT_MOST, 0.1, 0.3, "inconclusive"),
+        (AT_MOST, 0.1001, 0.3, "fail"),
+        ({"metric": "a.gap", "min": 0.8}, 0.8, 0.9, "pass"),
+        ({"metric": "a.gap", "min": 0.8}, 0.7, 0.9, "inconclusive"),
+        ({"metric": "a.gap", "min": 0.8}, 0.7, 0.79, "fail"),
+    ],
+)
+def test_a_rule_is_judged_on_the_whole_interval(rule, low, high, status):
+    gate = judge(policy(rule), [measured(metric(low, high))])
+    assert [row.status for row in gate.rules] == [status]
+    assert gate.exit_code == {"pass": 0, "inconclusive": 0, "fail": 1}[status]
+    assert gate.verdict == {"pass": "pass", "inconclusive": "warn", "fail": "fail"}[status]
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "verdict"),
+    [("pass", 0, "pass"), ("warn", 0, "warn"), ("fail", 1, "fail"), ("stop", 4, "inconclusive")],
+)
+def test_what_an_open_rule_means_is_the_policys_choice(asked, code, verdict):
+    gate = judge(policy(AT_MOST, on_inconclusive=asked), [measured(metric(0.05, 0.2))])
+    assert (gate.exit_code, gate.verdict) == (code, verdict)
+    assert gate.rules[0].status == "inconclusive"
+
+
+def test_a_broken_rule_that_only_warns_does_not_fail_the_build():
+    gate = judge(policy({**AT_MOST, "severity": "warn"}), [measured(metric(0.2, 0.3))])
+    assert (gate.rules[0].status, gate.exit_code, gate.verdict) == ("fail", 0, "warn")
+
+
+def test_small_groups_may_prove_a_gap_but_a_pass_is_judged_without_them():
+    judged = JudgedOver(value=0.05, low=0.02, high=0.08, left_out=["tiny"])
+    passed = judge(policy(AT_MOST), [measured(metric(0.03, 0.6, judged=judged))]).rules[0]
+    assert passed.status == "pass"
+    assert (passed.value, passed.high) == (0.05, 0.08)
+    assert "tiny" in passed.reason
+    assert "over all groups" in passed.reason
+    assert judge(policy(AT_MOST), [measured(metric(0.15, 0.6, judged=judged))]).rules[0].status == "fail"
+
+
+def test_no_gap_passes_on_small_groups_alone():
+    judged = JudgedOver(
+        value=None, low=None, high=None, left_out=["a", "b"], reason="fewer than two groups have 30 rows"
+    )
+    row = judge(policy(AT_MOST), [measured(metric(0.0, 0.05, judged=judged))]).rules[0]
+    assert row.status == "inconclusive"
+    assert "fewer than two groups have 30 rows" in row.reason
+    assert judge(policy(AT_MOST), [measured(metric(0.2, 0.3, judged=judged))]).rules[0].status == "fail"
+
+
+def test_the_end_that_proves_a_breach_is_the_one_over_all_groups():
+    judged = JudgedOver(value=0.15, low=0.11, high=0.3, left_out=["tiny"])
+    assert judge(policy(AT_MOST), [measured(metric(0.09, 0.6, judged=judged))]).rules[0].status == "inconclusive"
+
+
+@pytest.mark.parametrize("flag", ["few_clusters", "unreliable"])
+@pytest.mark.parametrize("ends", [(0.0, 0.01), (0.5, 0.6)])
+def test_an_interval_whose_level_does_not_hold_never_decides(flag, ends):
+    assert judge(policy(AT_MOST), [measured(metric(*ends, flags=[flag]))]).rules[0].status == "inconclusive"
+
+
+def test_a_pattern_has_a_row_for_each_address_it_matches():
+    gate = judge(policy({"metric": "a.*", "max": 0.1}), [measured(metric(0, 0.05), metric(0.2, 0.3, name="other"))])
+    assert {row.metric: row.status for row in gate.rules} == {"a.gap[g]": "pass", "a.other[g]": "fail"}
+    assert len({row.id for row in gate.rules}) == 2
+
+
+@pytest.mark.parametrize(
+    ("checks", "says"),
+    [
+        ([measured(status="error", reason="ZeroDivisionError: x")], "a.check crashed (ZeroDivisionError: x)"),
+        ([measured(status="skipped", reason="no column")], "a.check was skipped (no column)"),
+        ([measured(Metric.undefined("gap", "no positives in F", id="a.gap[g]"))], "undefined: no positives in F"),
+        ([measured()], "no check measured it"),
+    ],
+)
+def test_nothing_passes_by_absence(checks, says):
+    gate = judge(policy(AT_MOST), checks)
+    assert gate.rules[0].status == "missing"
+    assert says in gate.rules[0].reason
+    assert gate.exit_code == 3
+    assert gate.verdict == "error"
+
+
+def test_a_proven_breach_is_not_hidden_behind_a_crash():
+    gate = judge(policy(AT_MOST), [measured(metric(0.2, 0.3)), measured(name="b.check", status="error", reason="x")])
+    assert gate.exit_code == 1
+
+
+def test_a_crash_is_not_hidden_behind_open_rules():
+    checks = [measured(metric(0.05, 0.3)), measured(name="b.check", status="error", reason="x")]
+    assert judge(policy(AT_MOST, on_inconclusive="stop"), checks).exit_code == 3
+    allowed = judge(policy(AT_MOST, allow_errors=["b.check"]), checks)
+    assert (allowed.exit_code, allowed.verdict) == (0, "warn")
+    assert "b.check" in allowed.warnings[0]
+
+
+def test_a_plugin_that_failed_to_load_counts_as_a_crash():
+    broken = PluginRecord(name="x", distribution="x", status="error", reason="import failed")
+    assert judge(policy(), [measured(metric(0, 1))], [broken]).exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("required", "status", "says"),
+    [
+        ("a.check", "pass", "ran (raikit 1.2)"),
+        ({"check": "a.check", "version": ">=1.2,<2"}, "pass", "ran"),
+        ({"check": "a.check", "version": ">=2"}, "missing", "does not fit >=2"),
+        ("b.other", "missing", "no installed plugin brings it"),
+        ("c.skipped", "missing", "was skipped (why)"),
+    ],
+)
+def test_a_required_check_must_have_run_in_a_version_that_fits(required, status, says):
+    checks = [measured(metric(0, 1)), measured(name="c.skipped", status="skipped", reason="why")]
+    gate = judge(policy(required=[required]), checks)
+    assert (gate.rules[0].kind, gate.rules[0].status) == ("required", status)
+    assert says in gate.rules[0].reason
+    assert gate.exit_code == (0 if status == "pass" else 3)
+
+
+def test_nothing_that_ran_is_exit_five():
+    assert (
+        judge(
+            policy(), [measured(status="skipped", reason="x"), measured(name="b.c", status="deselected", reason="y")]
+        ).exit_code
+        == 5
+    )
+    assert judge(policy(), [measured(status="error", reason="x")]).exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("beside", "audited", "times"),
+    [
+        ([], 0, 1),  # all that is known
+        ([], 1000, 10),  # nothing but groups: each is part of what was audited
+        ([{"n": 300, "group": {"g": "y"}}], 1000, 10),
+        ([{"n": 400}], 1000, 4),  # the check looked at a sample
+        ([{"n": 5000, "method": "exact"}], 1000, 10),  # a count is no estimate from rows
+        ([{"n": 9000, "args": {"split": "train"}}], 1000, 10),
+    ],
+)
+def test_the_rows_that_would_settle_a_rule_on_a_group_are_those_of_the_whole(beside, audited, times):
+    group = metric(0.02, 0.12, name="gap", group={"g": "x"})
+    others = [Metric("b", 0.5, **({"low": 0.5, "high": 0.5, "method": "m", "over": ["g"]} | more)) for more in beside]
+    alone = judge(policy(AT_MOST), [measured(group)]).rules[0].rows_needed
+    needed = judge(policy(AT_MOST), [measured(group, *others)], audited=audited).rules[0].rows_needed
+    assert needed == pytest.approx(alone * times, rel=0.5)  # one significant digit
+
+
+def test_what_small_groups_prove_beyond_the_judged_value_can_be_planned():
+    judged = JudgedOver(value=0.05, low=0.02, high=0.14, left_out=["tiny"])
+    row = judge(policy(AT_MOST), [measured(metric(0.08, 0.6, judged=judged))]).rules[0]
+    assert (row.status, row.rows_needed) == ("inconclusive", None)
+
+
+@pytest.mark.parametrize(("unit", "limit", "warned"), [("rate", 10, 1), ("points", -5, 1), ("points", 1, 0), ("s", 10, 0)])
+def test_a_limit_in_percent_on_a_share_is_warned_of(unit, limit, warned):
+    two = [metric(0.2, 0.3, unit=unit), metric(0.1, 0.3, name="gap2", unit=unit)]
+    gate = judge(policy({"metric": "a.gap*", "max" if limit > 0 else "min": limit}), [measured(*two)])
+    assert len(gate.warnings) == warned
+    if warned:
+        assert (gate.exit_code, gate.verdict) == (0, "warn")
+        assert f"limit {limit} on a quantity" in gate.warnings[0]
+        assert f"{limit / 100:g} for {limit} %" in gate.warnings[0]
+
+
+def test_numbers_in_sentences_are_plain():
+    large = metric(-1083.2, 999.97, name="gap")
+    row = judge(policy({"metric": "a.gap", "max": 1_000_000}), [measured(large)]).rules[0]
+    assert row.sentence == "a.gap[g] is at most 1,000,000"
+    assert row.reason == "the whole interval [-1,083, 1,000] is at most 1,000,000"
+    assert row.id == "a.gap max=1000000 :: a.gap[g]"
+
+
+def test_groups_that_were_left_out_do_not_run_together():
+    judged = JudgedOver(value=0.05, low=0.02, high=0.08, left_out=["age=[-inf, 33)", "region=a,b"])
+    row = judge(policy(AT_MOST), [measured(metric(0.03, 0.6, judged=judged))]).rules[0]
+    assert "judged without age=[-inf, 33); region=a,b; over all groups" in row.reason
+
+
+def test_only_a_check_that_could_have_measured_it_is_blamed():
+    others = [
+        measured(status="skipped", reason="no numbers", name="a.other", produces=["a.error"]),
+        measured(status="error", reason="x", name="a.check", produces=["a.gap"]),
+    ]
+    assert judge(policy(AT_MOST), others).rules[0].reason == "no measurement: a.check crashed (x)"
+
+
+def test_an_open_rule_says_how_many_rows_would_settle_it():
+    row = judge(policy(AT_MOST), [measured(metric(0.02, 0.12))]).rules[0]
+    assert row.rows_needed is not None
+    assert row.rows_needed > 100
+    at_the_limit = judge(policy({"metric": "a.gap", "max": 0.07}), [measured(metric(0.02, 0.12))]).rules[0]
+    assert at_the_limit.rows_needed is None
+
+
+def test_an_open_rule_on_a_gap_of_rates_is_planned_from_the_counts_of_its_groups():
+    counted = metric(0.02, 0.12, profile=[(430, 500), (405, 500)]).model_copy(update={"n": 4000})
+    row = judge(policy(AT_MOST), [measured(counted)], audited=4000).rules[0]
+    assert row.rows_low <= row.rows_needed <= row.rows_high
+    assert row.rows_low >= 4000
+    assert 0 <= row.rows_assume < 0.05  # two groups' estimates spread further than what they estimate
+    assert row.rows_told() == (
+        f"about {row.rows_needed:,} rows in all would decide ({row.rows_low:,} to {row.rows_high:,}, "
+        f"if it is {brief(row.rows_assume)} in truth)"
+    )
+    assert row == judge(policy(AT_MOST), [measured(counted)], audited=4000).rules[0]
+
+
+def test_a_limit_that_no_number_of_rows_would_settle_is_said_to_be_one():
+    row = judge(policy(AT_MOST), [measured(metric(0.05, 0.148))]).rules[0]
+    assert row.rows_needed is None
+    assert "no practical number of rows would settle it" in row.reason
+    assert row.rows_told() == ""
+
+
+def test_more_rows_are_no_answer_to_too_few_clusters():
+    row = judge(policy(AT_MOST), [measured(metric(0.02, 0.12, flags=["few_clusters"]))]).rules[0]
+    assert (row.status, row.rows_needed, row.reason) == ("inconclusive", None, "too few clusters for a valid interval")

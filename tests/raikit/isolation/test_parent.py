@@ -1,0 +1,195 @@
+"""The child process of a distribution, without an audit around it."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from raikit.isolation.parent import Child
+
+MODULE = '''
+import raikit
+
+raikit_api = 1
+
+
+class Told(raikit.Check):
+    """What its options ask for."""
+
+    name = "told.once"
+    pillar = "told"
+
+    class Options(raikit.CheckOptions):
+        do: str = "pass"
+
+    def run(self, ctx):
+        names = {"ctx": ctx}
+        exec(self.options.do, names)
+        return raikit.CheckResult(metrics=[raikit.Metric.exact("value", names.get("value", 0))])
+
+
+@raikit.hookimpl
+def raikit_checks():
+    return [Told]
+'''
+
+
+@pytest.fixture
+def ask(tmp_path, monkeypatch):
+    """Run the check in one child with a script; a folder, predictions and a table are there."""
+    info = tmp_path / "site" / "raikit_told-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: raikit-told\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[raikit]\ntold = raikit_told\n")
+    (tmp_path / "site" / "raikit_told.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    rows = pd.DataFrame({"id": range(20), "sex": ["F", "M"] * 10, "y": [0, 1, 1, 0] * 5, "p": np.linspace(0, 1, 20)})
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    scored = rows.rename(columns={"y": "target", "p": "score"}).assign(split="test", prediction=(rows.p > 0.5).astype(int))
+    scored.to_parquet(tmp_path / "predictions.parquet")
+    facts = {"task": "binary", "classes": [0, 1], "positive": 1, "sensitive": ["sex"], "cluster": [], "weight": None,
+             "confidence": 0.95, "split": "test", "has_model": False}  # fmt: skip
+    config = {
+        "name": "told",
+        "data": {"path": "rows.csv", "id": "id", "target": "y", "sensitive": ["sex"]},
+        "model": {"load": {"kind": "predictions", "score": "p"}},
+    }
+    setting = {"distribution": "raikit-told", "context": facts, "config": config, "folder": str(tmp_path), "run": str(tmp_path)}
+    child = Child(setting, timeout=20)
+
+    def ask(do, progress=lambda done, total: None, seed=1):
+        job = {"check": "told.once", "seed": seed, "options": {"do": do}, "workdir": str(tmp_path),
+               "predictions": str(tmp_path / "predictions.parquet")}  # fmt: skip
+        return child.run(job, progress)
+
+    ask.child = child
+    yield ask
+    child.close()
+
+
+def value(answer):
+    assert answer.error is None, answer
+    return json.loads(answer.result)["metrics"][0]["value"]
+
+
+def test_context_data_and_predictions_are_those_of_the_audit(ask):
+    assert value(ask("value = ctx.predictions.size()")) == 20
+    assert value(ask("value = ctx.data.size('test') + len(ctx.data.frame(['sex']))")) == 40
+    assert value(ask("value = int(ctx.model is None and ctx.sensitive == ('sex',) and ctx.positive == 1)")) == 1
+    assert value(ask("value = ctx.seed", seed=77)) == 77
+
+
+def test_one_process_serves_all_checks_and_a_new_one_comes_after_it_died(ask):
+    pids = [value(ask("import os; value = os.getpid()")) for _ in range(2)]
+    assert pids[0] == pids[1] != os.getpid()
+    assert ask("import os; os._exit(9)").error == "it ended the process that it ran in (exit code 9)"
+    assert value(ask("import os; value = os.getpid()")) != pids[0]
+
+
+def test_progress_arrives(ask):
+    seen = []
+    ask("ctx.progress(1, 2); ctx.progress(2, 2)", lambda *step: seen.append(step))
+    assert seen == [(1, 2), (2, 2)]
+
+
+def test_output_belongs_to_the_check_that_wrote_it(ask):
+    assert "first" in ask("print('first'); import os; os.write(1, b'below')").output
+    assert ask("pass").output == ""
+    assert "last words" in ask("import os; os.write(2, b'last words'); os._exit(1)").output
+
+
+def test_a_result_too_large_for_a_report_is_refused(ask):
+    answer = ask("value = 0; import raikit.audit.runner; raikit.audit.runner.MOST_RESULT = 10")
+    assert "write large things to ctx.workdir" in answer.error
+
+
+def test_standard_input_is_empty(ask):
+    assert value(ask("import sys; value = len(sys.stdin.read())")) == 0
+
+
+def test_the_environment_is_the_parents(ask, monkeypatch):
+    monkeypatch.setenv("RAIKIT_TEST", "7")
+    assert value(ask("import os; value = int(os.environ['RAIKIT_TEST'])")) == 7
+    assert value(ask("import os; value = int('PYTHONPATH' in os.environ)")) == int("PYTHONPATH" in os.environ)
+    assert json.loads(json.dumps(sys.path)) == sys.path
+
+
+def test_what_a_child_has_started_ends_with_it(ask, tmp_path):
+    ask(f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(p.pid))")  # fmt: skip
+    ask.child.close()
+    assert not _lives_after_a_while(int((tmp_path / "pid").read_text()))
+
+
+def _lives_after_a_while(pid):
+    for _ in range(100):
+        if not _lives(pid):
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _lives(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{pid}/stat") if sys.platform == "linux" else open(os.devnull) as stream:
+        return ") Z " not in stream.read()  # a zombie waits for somebody to ask for it
+
+
+def test_a_child_ends_when_its_parent_is_gone_with_all_that_it_has_started(ask, tmp_path, monkeypatch):
+    ask(f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(p.pid))")  # fmt: skip
+    process = ask.child._process
+    process.stdin.close()  # what the end of the parent does
+    assert process.wait(20) == -signal.SIGKILL
+    assert not _lives_after_a_while(int((tmp_path / "pid").read_text()))
+
+
+def test_a_copy_that_a_check_has_forked_answers_for_nobody(ask):
+    assert value(ask("import os, time; value = 1\nif not os.fork(): time.sleep(0.3)")) == 1
+    assert value(ask("import time; time.sleep(1); value = 2")) == 2
+
+
+def test_whatever_a_check_does_to_its_streams_the_next_one_has_some(ask):
+    ask("import os, sys; sys.stdout.close(); os.close(1); os.close(2)")
+    assert "heard" in ask("print('heard')").output
+
+
+@pytest.mark.parametrize("what", ["KeyboardInterrupt()", "GeneratorExit()", "__import__('asyncio').CancelledError()"])
+def test_what_is_no_exception_of_the_usual_kind_is_an_error_like_any(ask, what):
+    assert what.split("(")[0].split(".")[-1].strip("'") in ask(f"raise {what}").error or "CancelledError" in what
+    assert value(ask("value = 3")) == 3
+
+
+def test_an_error_that_cannot_be_written_is_named(ask):
+    answer = ask("class Odd(Exception):\n    def __str__(self): raise TypeError\nraise Odd()")
+    assert answer.error == "Odd (which cannot even be written)"
+
+
+def test_progress_may_be_told_from_many_threads(ask):
+    seen = []
+    do = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "with ThreadPoolExecutor(8) as pool: list(pool.map(lambda at: ctx.progress(at, 500), range(500)))"
+    )
+    assert ask(do, lambda *step: seen.append(step)).error is None
+    assert sorted(seen) == [(at, 500) for at in range(500)]
+
+
+def test_a_file_beside_the_configuration_does_not_stand_before_the_standard_library(ask, tmp_path, monkeypatch):
+    (tmp_path / "random.py").write_text("raise SystemExit('the wrong one')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert value(ask("import random; value = random.randint(2, 2)")) == 2
+
+
+def test_a_child_may_clean_up_when_it_is_no_longer_needed(ask, tmp_path):
+    ask(f"import atexit; atexit.register(lambda: open({str(tmp_path / 'clean')!r}, 'w').close())")
+    ask.child.close(5.0)
+    assert (tmp_path / "clean").exists()

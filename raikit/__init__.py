@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 # public name -> module that defines it; `import raikit` itself costs nothing
 _PUBLIC = {
+    "Arrays": "arrays",
     "Artifact": "run.results",
     "Audio": "data.batch",
     "Batch": "data.batch",
@@ -24,9 +25,10 @@ _PUBLIC = {
     "Dataset": "data.dataset",
     "Figure": "run.results",
     "Finding": "run.results",
+    "Groups": "arrays",
     "JudgedOver": "run.results",
-    "Margin": "gate.regressions",
-    "Margins": "gate.regressions",
+    "Margin": "run.margins",
+    "Margins": "run.margins",
     "Metric": "run.results",
     "Model": "models.base",
     "ModelError": "errors",
@@ -38,13 +40,15 @@ _PUBLIC = {
     "Requires": "check",
     "Rule": "run.record",
     "RunError": "errors",
-    "RunView": "run.directory",
+    "RunView": "run.reader",
     "SkipCheck": "errors",
     "Table": "run.results",
     "address": None,
+    "arrays": None,
     "fit": "models.trainer",
+    "format": None,
     "hookimpl": "hookspecs",
-    "load_run": "run.directory",
+    "load_run": "run.reader",
     "pair_rows": "run.pairing",
     "reweighing": "models.reweighting",
     "stats": None,
@@ -55,8 +59,12 @@ __all__ = sorted(["__version__", *_PUBLIC])
 
 if TYPE_CHECKING:
     from raikit import address as address
+    from raikit import arrays as arrays
+    from raikit import format as format
     from raikit import stats as stats
     from raikit import testing as testing
+    from raikit.arrays import Arrays as Arrays
+    from raikit.arrays import Groups as Groups
     from raikit.check import Check as Check
     from raikit.check import CheckContext as CheckContext
     from raikit.check import CheckOptions as CheckOptions
@@ -72,16 +80,16 @@ if TYPE_CHECKING:
     from raikit.errors import RaikitError as RaikitError
     from raikit.errors import RunError as RunError
     from raikit.errors import SkipCheck as SkipCheck
-    from raikit.gate.regressions import Margin as Margin
-    from raikit.gate.regressions import Margins as Margins
     from raikit.hookspecs import hookimpl as hookimpl
     from raikit.models.base import Model as Model
     from raikit.models.reweighting import reweighing as reweighing
     from raikit.models.trainer import fit as fit
-    from raikit.run.directory import RunView as RunView
-    from raikit.run.directory import load_run as load_run
+    from raikit.run.margins import Margin as Margin
+    from raikit.run.margins import Margins as Margins
     from raikit.run.pairing import pair_rows as pair_rows
     from raikit.run.predictions import Predictions as Predictions
+    from raikit.run.reader import RunView as RunView
+    from raikit.run.reader import load_run as load_run
     from raikit.run.record import CheckRecord as CheckRecord
     from raikit.run.record import Record as Record
     from raikit.run.record import Rule as Rule

@@ -17,12 +17,12 @@ from raikit.run.results import CheckResult, Comparison, Metric
 if TYPE_CHECKING:
     import numpy as np
 
+    from raikit.arrays import Arrays
+    from raikit.config.types import Task
     from raikit.data.dataset import Dataset
     from raikit.models.base import Model
-    from raikit.run.directory import RunView
     from raikit.run.predictions import Predictions
-
-Task = Literal["binary", "multiclass", "multilabel", "regression"]
+    from raikit.run.reader import RunView
 
 
 class CheckOptions(BaseModel):
@@ -112,6 +112,33 @@ class CheckContext:
     confidence: float = 0.95
     progress: Callable[[int, int], None] = lambda done, total: None
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("raikit.check"))
+
+    def arrays(self, split: str | None = None, *, sensitive: bool = False) -> Arrays:
+        """Read the scored cases of a split as arrays: truth, prediction, scores, weight and clusters.
+
+        Parameters
+        ----------
+        split : str, optional
+            Absent: the audited split.
+        sensitive : bool
+            Whether to read the groups of the sensitive columns too.
+
+        Raises
+        ------
+        DataError
+            If a label is none of the classes.
+        """
+        from raikit.arrays import read_arrays
+
+        return read_arrays(
+            self.predictions,
+            self.task,
+            self.classes,
+            sensitive=self.sensitive if sensitive else (),
+            cluster=self.cluster,
+            weight=self.weight,
+            split=split,
+        )
 
     @property
     def rng(self) -> np.random.Generator:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 if TYPE_CHECKING:
-    from raikit.run.directory import Run
+    from raikit.run.reader import Run
     from raikit.run.record import CheckRecord, Record, Rule
 
 _TOLD_WORKERS = "raikit_audit"
@@ -144,7 +144,7 @@ class AuditFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """One item for each rule, and for each crash that no rule tells of."""
-        from raikit.run.directory import load_run
+        from raikit.run.reader import load_run
 
         audited = self.config.stash[_AUDITED]
         seen: Counter[str] = Counter()
@@ -229,12 +229,12 @@ def _rule(rule: Rule, on_inconclusive: str, report: str) -> _Case:
 
 def _measured(rule: Rule) -> str:
     """``0.334 [0.245, 0.418]: ``, or nothing where nothing was measured."""
-    from raikit.format import brief
+    from raikit.format import significant
 
     if rule.value is None or rule.low is None or rule.high is None:
         return ""
     level = f" at {rule.level:g} confidence" if rule.level is not None else ""
-    return f"{brief(rule.value)} [{brief(rule.low)}, {brief(rule.high)}]{level}: "
+    return f"{significant(rule.value)} [{significant(rule.low)}, {significant(rule.high)}]{level}: "
 
 
 def _needed(rule: Rule) -> str:
@@ -263,7 +263,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     audited = terminalreporter.config.stash.get(_AUDITED, None)
     if audited is None:
         return
-    from raikit.run.directory import load_run
+    from raikit.run.reader import load_run
 
     folder = Path(audited.folder)
     record = load_run(folder).record

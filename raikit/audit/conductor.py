@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,31 +18,29 @@ from raikit.console import Console
 from raikit.errors import ConfigError, RaikitError, RunError, listed, nearest, place_of, raised
 from raikit.files import canonical, sha256_text, write_text
 from raikit.gate import rules as gate
-from raikit.plugins.discovery import FIRST_PARTY, Registry, discover
+from raikit.models.opening import MODEL_FOLDER, open_dataset, open_model, set_threads
+from raikit.plugins.discovery import discover
+from raikit.plugins.registry import Registry
 from raikit.run import summary
 from raikit.run.directory import (
     PREDICTIONS,
     RECORD,
-    Run,
     RunDirectory,
     compare_states,
     default_place,
-    load_run,
     newest_place,
 )
-from raikit.run.record import CheckRecord, Gate, Provenance, Record, Rule
+from raikit.run.reader import Run, load_run
+from raikit.run.record import FIRST_PARTY, CheckRecord, Gate, Provenance, Record, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from raikit.check import CheckContext
-    from raikit.config.schema import AuditConfig
     from raikit.data.dataset import Dataset
-    from raikit.data.roles import Error
     from raikit.isolation.parent import Children
-    from raikit.models.base import Model, ModelLoader
+    from raikit.models.base import Model
 
-MODEL = "model"
 HISTORY = "history.json"
 
 
@@ -163,26 +160,9 @@ def open_data(plan: Plan) -> Dataset:
         raise plan.config.error(("data", "target"), "several targets at once are not audited yet; name one column.")
     if plan.config.audit.model.is_table:
         _refuse_bad_table(plan.config)
-    data = dataset(plan.config.audit, plan.config.folder, plan.config.error)
+    data = open_dataset(plan.config.audit, plan.config.folder, plan.config.error)
     refuse_absent_groups(plan.config, plan.checks, data)
     return data
-
-
-def dataset(config: AuditConfig, folder: Path, error: Error) -> Dataset:
-    """The data of a configuration; the same in every process that opens it."""
-    from raikit.data.dataset import Dataset
-    from raikit.models.table import PredictionsSpec
-
-    load = config.model.load
-    return Dataset.open(
-        config.data,
-        folder,
-        error=error,
-        seed=config.seed,
-        trains=config.model.train is not None,
-        needs_inputs=not config.model.is_table,
-        extra_columns=PredictionsSpec.model_validate(load.model_dump()).columns if load and config.model.is_table else (),
-    )
 
 
 def _refuse_bad_table(config: LoadedConfig) -> None:
@@ -351,21 +331,10 @@ def obtain_model(planned: Plan, data: Dataset, run: RunDirectory, console: Conso
     """Train the model, take the one that an interrupted run has trained, or load what the configuration names."""
     config = planned.config.audit
     set_threads(config.threads)
-    kept = run.folder / MODEL
+    kept = run.folder / MODEL_FOLDER
     if config.model.train is not None and not kept.is_dir():
         train(planned, data, run.work / "training", kept, console)
-    return loaded_model(config, data, run.folder, planned.config.folder, planned.registry.loaders)
-
-
-def loaded_model(
-    config: AuditConfig, data: Dataset, run: Path, folder: Path, known: Mapping[str, ModelLoader]
-) -> Model:
-    """The model that this audit has trained, or that its configuration names."""
-    from raikit.models import loaders
-
-    if config.model.load is not None:
-        return loaders.load(config.model.load.model_dump(), data, known, folder)
-    return loaders.load_fusion({"kind": "fusion", "path": str(run / MODEL)}, data)
+    return open_model(config, data, run.folder, planned.config.folder, planned.registry.loaders)
 
 
 def train(planned: Plan, data: Dataset, workdir: Path, target: Path, console: Console) -> None:
@@ -386,18 +355,8 @@ def train(planned: Plan, data: Dataset, workdir: Path, target: Path, console: Co
     finished.rename(target)
 
 
-def set_threads(threads: int | None) -> None:
-    """One thread unless the configuration or OMP_NUM_THREADS says otherwise: small models are slower with two."""
-    if threads is not None:
-        import os
-
-        os.environ["OMP_NUM_THREADS"] = str(threads)
-        if "torch" in sys.modules:
-            sys.modules["torch"].set_num_threads(threads)
-
-
 def _describe(model: Model, run: RunDirectory) -> dict[str, Any]:
-    history = run.folder / MODEL / HISTORY
+    history = run.folder / MODEL_FOLDER / HISTORY
     described = model.describe()
     return described | ({"history": json.loads(history.read_text(encoding="utf-8"))} if history.is_file() else {})
 

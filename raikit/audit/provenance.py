@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from raikit.audit.selection import Planned
     from raikit.config.load import LoadedConfig
     from raikit.data.dataset import Dataset
-    from raikit.plugins.discovery import Registry
+    from raikit.plugins.registry import Registry
 
 _LIBRARIES = (
     "raikit",

@@ -9,13 +9,13 @@ from raikit.address import Address, Pattern, parse, quote
 from raikit.audit.selection import Planned, known_names
 from raikit.errors import ConfigError, listed, nearest
 from raikit.gate.rules import may_measure
-from raikit.plugins.discovery import failed
+from raikit.run.record import failed_plugins
 
 if TYPE_CHECKING:
     from raikit.config.load import LoadedConfig
     from raikit.config.schema import GateConfig
     from raikit.data.dataset import Dataset
-    from raikit.plugins.discovery import Registry
+    from raikit.plugins.registry import Registry
     from raikit.run.record import Record
 
 Key = Sequence[str | int]
@@ -31,7 +31,7 @@ def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[Planned], r
     ConfigError
         With the nearest address or name.
     """
-    if any(failed(registry.plugins)):
+    if any(failed_plugins(registry.plugins)):
         return
     running = [item for item in planned if item.status is None]
     reachable = [pattern for item in running for pattern in _produced(item)]
@@ -156,7 +156,7 @@ def refuse_unmeasured(policy: GateConfig, record: Record, error: Callable[[Key, 
     ConfigError
         With the nearest address that the run has.
     """
-    if any(failed(record.plugins)):
+    if any(failed_plugins(record.plugins)):
         return
     addresses = [str(metric.id) for _, metric in record.metrics()]
     measured = {address.split("[")[0].split("(")[0] for address in addresses}

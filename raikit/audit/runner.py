@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.address import Pattern
 from raikit.console import clean
-from raikit.errors import PluginError, RaikitError, SkipCheck, raised
-from raikit.isolation.parent import Answer
-from raikit.plugins.discovery import FIRST_PARTY, LOCAL
-from raikit.process.guard import MOST_OUTPUT, MOST_RESULT, Sink, captured
+from raikit.errors import PluginError, RaikitError, SkipCheck
+from raikit.isolation.answer import Answer, encode_result, error_text, traceback_text
+from raikit.process.guard import MOST_OUTPUT, Sink, captured
 from raikit.run.predictions import Predictions
-from raikit.run.record import CheckRecord
+from raikit.run.record import FIRST_PARTY, LOCAL, CheckRecord
 from raikit.run.results import Artifact, CheckResult, Metric
 
 if TYPE_CHECKING:
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     from raikit.check import Check, CheckContext
     from raikit.isolation.parent import Child
     from raikit.run.directory import RunDirectory
-
-_ADVERTISEMENT = re.compile(r"\n *For further information visit https://errors\.pydantic\.dev\S*")
 
 
 def seed_of(run_seed: int, check: str) -> int:
@@ -152,7 +148,7 @@ class Runner:
             self._accept(item, record, CheckResult.model_validate_json(answer.result or ""))
         except (RaikitError, ValueError, OSError) as error:
             record.status = "error"
-            record.reason = clean(answer.error or explained(error))[:2000]
+            record.reason = clean(answer.error or error_text(error))[:2000]
             record.traceback = clean(answer.traceback or "")[-MOST_OUTPUT:] or None
             record.help = _way_out(item, record.reason)
 
@@ -172,13 +168,13 @@ class Runner:
         stream, answer = Sink(), Answer()
         with captured(record.seed or 0, stream, terminal=self.apart is None) as said:
             try:
-                answer.result = encoded(item.entry.check(item.options).run(ctx))
+                answer.result = encode_result(item.entry.check(item.options).run(ctx))
             except SkipCheck as skip:
                 answer.skipped = (skip.reason, skip.help)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
-                answer.error, answer.traceback = explained(error), traceback_of()
+                answer.error, answer.traceback = error_text(error), traceback_text()
         if os.getpid() != self._process:
             os._exit(0)  # a copy that the check has forked and not ended
         answer.warnings, answer.output = said, str(stream.text)
@@ -252,51 +248,6 @@ class Runner:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
         return artifact.model_copy(update={"path": kept})
-
-
-def explained(error: BaseException) -> str:
-    """An error in a line; of pydantic's reports only what is wrong, not the values nor where to read more."""
-    from pydantic import ValidationError
-
-    if not isinstance(error, ValidationError):
-        return raised(error)
-    problems = error.errors(include_url=False, include_input=False, include_context=False)
-    said = [
-        ": ".join(part for part in (".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) if part)
-        for one in problems
-    ]
-    return f"{error.title} is not valid: {'; '.join(said)}"
-
-
-def traceback_of() -> str:
-    """The traceback of the error that is being handled, without pydantic's advertisement."""
-    return _ADVERTISEMENT.sub("", traceback.format_exc(limit=-20))
-
-
-def encoded(result: Any) -> str:
-    """What a check returned, as JSON.
-
-    Raises
-    ------
-    PluginError
-        If it is no `CheckResult`, holds what no JSON can hold, or is larger than a report can be.
-    """
-    from pydantic_core import PydanticSerializationError
-
-    if not isinstance(result, CheckResult):
-        raise PluginError(f"run returned {type(result).__name__}, not a CheckResult")
-    # whatever was changed after construction is checked again, here, where the traceback is the author's
-    result = CheckResult.model_validate(result.model_dump())
-    try:
-        text: str = result.model_dump_json()
-    except PydanticSerializationError as error:
-        raise PluginError(f"its result cannot be written as JSON: {error}") from None
-    if len(text) > MOST_RESULT:
-        raise PluginError(
-            f"its result takes {len(text) >> 20:,} MB; {MOST_RESULT >> 20} MB are kept: write large things to ctx.workdir "
-            "and return them as artifacts"
-        )
-    return text
 
 
 def _declares(produces: Sequence[str], address: str) -> bool:

@@ -10,13 +10,14 @@ from pydantic import ValidationError
 
 from raikit.config.load import explain
 from raikit.errors import ConfigError, listed, nearest, raised
-from raikit.plugins.discovery import CheckEntry, failed, stand_in
+from raikit.plugins.registry import CheckEntry, stand_in
+from raikit.run.record import failed_plugins
 from raikit.run.results import CheckStatus
 
 if TYPE_CHECKING:
     from raikit.check import CheckOptions
     from raikit.config.load import LoadedConfig
-    from raikit.plugins.discovery import Registry
+    from raikit.plugins.registry import Registry
     from raikit.run.record import PluginRecord
 
 PILLARS = ("performance", "fairness", "explainability", "privacy", "robustness", "efficiency", "data")
@@ -52,7 +53,7 @@ def plan(
     ConfigError
         For an unknown check, pillar or option, with the nearest name.
     """
-    lost = list(failed(registry.plugins))
+    lost = list(failed_plugins(registry.plugins))
     for names, where in ((select, "--select"), (exclude, "--exclude")):
         for name in names if not lost else ():
             _known(name, registry, where)

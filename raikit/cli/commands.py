@@ -13,6 +13,7 @@ from raikit.cli.show import show_gate, show_outcome
 from raikit.console import Console
 from raikit.errors import ConfigError, RunError, listed
 from raikit.files import write_text
+from raikit.models.opening import set_threads
 from raikit.run.directory import default_place
 
 
@@ -62,7 +63,7 @@ def train(request: stages.Request) -> int:
     target = request.out or Path("models") / default_place(planned.config.audit.name).name
     if target.exists() and any(target.iterdir()):
         raise RunError(f"{target} is not empty; choose another --out.")
-    stages.set_threads(planned.config.audit.threads)
+    set_threads(planned.config.audit.threads)
     data = stages.open_data(planned)
     workdir = target.with_name(f".{target.name}.training")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +103,7 @@ def gate(folder: Path, policy: Path | None, baseline: Path | None = None, no_bas
     """``raikit gate``: gate.json beside an untouched audit.json."""
     from raikit.gate.rules import judge
     from raikit.run import manifest
-    from raikit.run.directory import load_run
+    from raikit.run.reader import load_run
 
     _intact(folder)
     run = load_run(folder)
@@ -224,7 +225,7 @@ def report(folder: Path, formats: list[str] | None) -> int:
     from raikit.isolation.parent import Children
     from raikit.plugins.discovery import discover
     from raikit.run import manifest
-    from raikit.run.directory import load_run
+    from raikit.run.reader import load_run
 
     console = Console()
     record = load_run(folder).record

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from raikit.check import CheckOptions
-    from raikit.plugins.discovery import CheckEntry, Registry
+    from raikit.plugins.registry import CheckEntry, Registry
     from raikit.run.record import PluginRecord
 
 # constraints of pydantic's fields as a person writes them
@@ -85,7 +85,8 @@ def _point(plugin: PluginRecord) -> EntryPoint | None:
 def info(name: str) -> int:
     """A check, all of a pillar, or a plugin or file with all that it brings: what each is, needs, measures and can be asked."""
     from raikit.config.schema import PluginsConfig
-    from raikit.plugins.discovery import LOCAL, discover, failed
+    from raikit.plugins.discovery import discover
+    from raikit.run.record import LOCAL, failed_plugins
     from raikit.testing.contract.subject import existing, path_or_name
 
     written = path_or_name(name)
@@ -94,7 +95,7 @@ def info(name: str) -> int:
     checks = [entry for entry in registry.checks.values() if name in (entry.name, entry.check.pillar)]
     if not plugins and not checks:
         known = [*registry.pillars, *registry.checks, *(plugin.name for plugin in registry.plugins)]
-        lost = "".join(f" {plugin.name} could not be loaded: {plugin.reason}." for plugin in failed(registry.plugins))
+        lost = "".join(f" {plugin.name} could not be loaded: {plugin.reason}." for plugin in failed_plugins(registry.plugins))
         raise ConfigError(f"no check, pillar or plugin is called {name!r}.{nearest(name, known)}{lost}")
     for plugin in plugins:
         (_describe_file if plugin.distribution == LOCAL else _describe_plugin)(plugin)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from raikit.data.batch import Modality
+from raikit.config.types import Modality
 from raikit.process.children import TIMEOUT
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raikit.check import Task
 from raikit.config.schema import DataConfig
+from raikit.config.types import Task
 from raikit.data import splits
 from raikit.data.batch import Batch
 from raikit.data.cache import MediaCache

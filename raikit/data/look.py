@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from raikit.data.batch import Modality
+from raikit.config.types import Modality
 from raikit.data.media import DECODERS, LOOKS, MediaError, locate
 from raikit.data.tables import Rows
 from raikit.errors import DataError

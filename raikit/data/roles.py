@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raikit.check import Task
 from raikit.config.schema import DataConfig
-from raikit.data.batch import Modality
+from raikit.config.types import Modality, Task
 from raikit.data.groups import as_text
 from raikit.data.tables import Rows, shown
 from raikit.errors import DataError, RaikitError, listed, nearest

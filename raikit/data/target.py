@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from raikit.address import text
-from raikit.check import Task
 from raikit.config.schema import DataConfig
+from raikit.config.types import Task
 from raikit.data.groups import as_text
 from raikit.data.roles import Error, targets_of, task_of
 from raikit.data.tables import Rows, as_label, shown

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.errors import ConfigError, RunError, listed
 from raikit.files import canonical, sha256, sha256_text, write_text
-from raikit.run.directory import Run, load_run
+from raikit.run.reader import Run, load_run
 from raikit.run.record import Record
 
 if TYPE_CHECKING:

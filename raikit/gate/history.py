@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raikit.errors import RunError, listed
-from raikit.format import brief, exact
-from raikit.run.directory import RECORD, Run, load_run
+from raikit.format import as_given, significant
+from raikit.run.directory import RECORD
+from raikit.run.reader import Run, load_run
 from raikit.run.record import Record, Rule
 
 if TYPE_CHECKING:
@@ -132,17 +133,17 @@ def draw(series: Series) -> list[str]:
         if point.value is None or point.low is None or point.high is None:
             lines.append(f"{head}  {' '.join(point.reason.split())}")  # a plugin's words begin no line of their own
             continue
-        told = f"{brief(point.value)} [{brief(point.low)}, {brief(point.high)}]"
+        told = f"{significant(point.value)} [{significant(point.low)}, {significant(point.high)}]"
         note = "  other data than before" if point.other_data else ""
         drawn = strip(point, [rule.limit for rule in series.limits if rule.limit is not None], low, high)
         lines.append(f"{head}  {drawn}  {told:<24} {point.status:<12}{note}".rstrip())
     if any(point.value is not None for point in series.points):
-        lines.append(f"  {'':<16}  {'':<{wide}}  {brief(low):<{STRIP // 2}}{brief(high):>{STRIP - STRIP // 2}}")
+        lines.append(f"  {'':<16}  {'':<{wide}}  {significant(low):<{STRIP // 2}}{significant(high):>{STRIP - STRIP // 2}}")
     return lines
 
 
 def _limit_words(rule: Rule) -> str:
-    words = f"{'at most' if rule.bound == 'max' else 'at least'} {exact(rule.limit or 0.0)}"
+    words = f"{'at most' if rule.bound == 'max' else 'at least'} {as_given(rule.limit or 0.0)}"
     return words + (" (warning only)" if rule.severity == "warn" else "")
 
 
@@ -266,7 +267,8 @@ def as_yaml(proposals: Sequence[Proposal], newest: Run) -> str:
     lines = [f"# From {runs}, the newest {newest.folder.name}. Rules that are not here stay as they are.", "gate:", "  rules:"]
     for proposal in proposals:
         word, extreme = ("max", "highest") if proposal.rule.max is not None else ("min", "lowest")
-        lines.append(f"    # {word} was {exact(_limit(proposal.rule))}; {extreme} end of an interval: {brief(proposal.end, 4)}")
+        limit, end = as_given(_limit(proposal.rule)), significant(proposal.end, 4)
+        lines.append(f"    # {word} was {limit}; {extreme} end of an interval: {end}")
         keys = proposal.tighter.model_dump(mode="json", exclude_defaults=True)
         flow = yaml.safe_dump([keys], default_flow_style=None, sort_keys=False, allow_unicode=True, width=10_000)
         lines.append(f"    {flow.strip()}")

@@ -5,56 +5,33 @@ A check that has `compare` says how much worse its metrics are; for any other th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from raikit.address import Pattern
 from raikit.errors import ConfigError
-from raikit.format import brief
+from raikit.format import significant
+from raikit.run.margins import Margin, Margins
 from raikit.run.record import Rule
 from raikit.run.results import Comparison, Metric
 
 if TYPE_CHECKING:
-    from raikit.check import Check
     from raikit.config.schema import GateConfig, RegressionConfig
-    from raikit.isolation.parent import Comparing
-    from raikit.run.directory import Run
+    from raikit.run.reader import Run, RunView
 
 DEFAULT_PATTERN, DEFAULT_MARGIN = "fairness.*_difference", 0.02
 
 
-@dataclass(frozen=True)
-class Margin:
-    """What a metric may lose.
+class Comparer(Protocol):
+    """A check, here or in another process, as far as comparing two runs needs it; `compare` may be absent."""
 
-    Parameters
-    ----------
-    margin : float
-    test : {"moved", "gap"}
-        Of disparities: whether some group lost more than the margin and is behind, or whether the gap itself grew.
-    """
+    @property
+    def name(self) -> str:
+        """Return the name of the check."""
 
-    margin: float
-    test: Literal["moved", "gap"] = "moved"
-
-
-@dataclass(frozen=True)
-class Margins:
-    """What a check is asked to compare.
-
-    Parameters
-    ----------
-    of : mapping of address to Margin
-        Metrics that both runs have.
-    if_rows_differ : {"overlap", "refuse", "unpaired"}
-    error : float
-        One-sided level of each test.
-    """
-
-    of: Mapping[str, Margin]
-    if_rows_differ: Literal["overlap", "refuse", "unpaired"] = "overlap"
-    error: float = 0.05
+    @property
+    def compare(self) -> Callable[[RunView, RunView, Any], list[Comparison]] | None:
+        """Return the function that compares two runs, None if the check has none."""
 
 
 def with_default(policy: GateConfig) -> GateConfig:
@@ -68,7 +45,7 @@ def with_default(policy: GateConfig) -> GateConfig:
     )
 
 
-def judge(policy: GateConfig, candidate: Run, baseline: Run | None, checks: Mapping[str, Check | Comparing]) -> list[Rule]:
+def judge(policy: GateConfig, candidate: Run, baseline: Run | None, checks: Mapping[str, Comparer]) -> list[Rule]:
     """Rows of all regression rules.
 
     Parameters
@@ -157,7 +134,7 @@ _Test = tuple[str, Margin]  # an address and what it may lose
 
 
 def _compared(
-    tests: Iterable[_Test], policy: GateConfig, candidate: Run, baseline: Run, checks: Mapping[str, Check | Comparing]
+    tests: Iterable[_Test], policy: GateConfig, candidate: Run, baseline: Run, checks: Mapping[str, Comparer]
 ) -> dict[_Test, Comparison | str]:
     """Each test done by the check that measured it, else from the two intervals; or why that failed."""
     owner = {str(metric.id): check.name for check, metric in candidate.record.metrics()}
@@ -176,7 +153,7 @@ def _compared(
     return found
 
 
-def _by_check(check: Check | Comparing | None, candidate: Run, baseline: Run, margins: Margins) -> dict[str, Comparison] | str:
+def _by_check(check: Comparer | None, candidate: Run, baseline: Run, margins: Margins) -> dict[str, Comparison] | str:
     """What a check's own `compare` says, by address; a sentence if it crashes."""
     from raikit.errors import PluginError, RaikitError, raised
 
@@ -246,22 +223,22 @@ def _settle(row: Rule, item: Comparison, p: float, family: int, policy: GateConf
     row.level, row.loser = 1 - policy.regression_error, item.loser
     who = f"{item.loser}: " if item.loser else ""
     how = f"{'paired' if item.paired else 'unpaired'}, {item.method}"
-    margin, value = brief(row.limit or 0.0), brief(item.value or 0.0)
-    tested = f"p {brief(p)} by Holm over {family} regressions" if family > 1 else f"p {brief(p)}"
+    margin, value = significant(row.limit or 0.0), significant(item.value or 0.0)
+    tested = f"p {significant(p)} by Holm over {family} regressions" if family > 1 else f"p {significant(p)}"
     if policy.decide_on == "estimate":
         row.status = "fail" if (item.value or 0.0) > (row.limit or 0.0) else "pass"
         row.reason = f"{who}worse by {value}, on the estimate alone ({how})"
     elif p <= policy.regression_error:
         row.status, row.reason = "fail", f"{who}worse by {value}, surely by more than {margin} ({tested}; {how})"
     elif item.high is not None and item.high <= (row.limit or 0.0):
-        row.status, row.reason = "pass", f"worse by at most {brief(item.high)} ({how})"
+        row.status, row.reason = "pass", f"worse by at most {significant(item.high)} ({how})"
     else:
         could = item.minimum_detectable
-        shown = f"; these data could have shown a worsening of {brief(could)}" if could is not None else ""
+        shown = f"; these data could have shown a worsening of {significant(could)}" if could is not None else ""
         row.status = "inconclusive"
         row.reason = f"no worsening by more than {margin} is established ({tested}; {how}){shown}"
     if item.reason:
         row.reason += f"; {item.reason}"
     if new is not None and new.value is not None and row.baseline is not None:
         # a gap that closes is told as one: whoever lost was ahead
-        row.reason += f"; itself it went from {brief(row.baseline)} to {brief(new.value)}"
+        row.reason += f"; itself it went from {significant(row.baseline)} to {significant(new.value)}"

@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from raikit.address import Pattern
-from raikit.format import brief, exact
+from raikit.format import as_given, significant
 from raikit.run.record import CheckRecord, Gate, PluginRecord, Rule, RuleStatus, Verdict
 from raikit.run.results import Metric
 
@@ -100,7 +100,7 @@ def _limit(rule: RuleConfig) -> float:
 
 
 def _sentence(rule: RuleConfig, metric: str) -> str:
-    return f"{metric} is at {'most' if rule.max is not None else 'least'} {exact(_limit(rule))}"
+    return f"{metric} is at {'most' if rule.max is not None else 'least'} {as_given(_limit(rule))}"
 
 
 def _identity(rule: RuleConfig, metric: str) -> str:
@@ -211,7 +211,7 @@ def _ends(metric: Metric, has_maximum: bool) -> tuple[Interval, str]:
     judged = metric.judged
     if judged is None:
         return Interval(metric.value, metric.low, metric.high), ""
-    note = f"over all groups it is {brief(metric.value)} [{brief(metric.low)}, {brief(metric.high)}]"
+    note = f"over all groups it is {significant(metric.value)} [{significant(metric.low)}, {significant(metric.high)}]"
     if judged.value is None or judged.low is None or judged.high is None:
         return Interval(metric.value, metric.low, metric.high), f"{judged.reason}; {note}"
     note = f"judged without {'; '.join(judged.left_out)}; {note}"
@@ -221,7 +221,7 @@ def _ends(metric: Metric, has_maximum: bool) -> tuple[Interval, str]:
 
 
 def _decide(interval: Interval, limit: float, has_maximum: bool, metric: Metric) -> tuple[RuleStatus, str]:
-    shown = f"[{brief(interval.low, 4)}, {brief(interval.high, 4)}]"
+    shown = f"[{significant(interval.low, 4)}, {significant(interval.high, 4)}]"
     for flag, why in _NEVER_DECIDES.items():
         if flag in metric.flags:
             return "inconclusive", why
@@ -230,12 +230,12 @@ def _decide(interval: Interval, limit: float, has_maximum: bool, metric: Metric)
     word = "at most" if has_maximum else "at least"
     if broken:  # first: a small group may prove a gap that the large ones, on which a pass is judged, do not show
         end, side = ("low", "above") if has_maximum else ("high", "below")
-        return "fail", f"even the {end} end of {shown} is {side} {exact(limit)}"
+        return "fail", f"even the {end} end of {shown} is {side} {as_given(limit)}"
     if holds and metric.judged is not None and metric.judged.value is None:
         return "inconclusive", "no pass without groups that are large enough"
     if holds:
-        return "pass", f"the whole interval {shown} is {word} {exact(limit)}"
-    return "inconclusive", f"the interval {shown} holds the limit {exact(limit)}"
+        return "pass", f"the whole interval {shown} is {word} {as_given(limit)}"
+    return "inconclusive", f"the interval {shown} holds the limit {as_given(limit)}"
 
 
 def _plan(row: Rule, interval: Interval, metric: Metric, whole: int) -> None:
@@ -281,8 +281,8 @@ def _wrong_scales(rows: Sequence[Rule]) -> list[str]:
     """Limits written in percent for what is a share: they hold, or are broken, whatever is measured."""
     return list(
         dict.fromkeys(
-            f"{row.pattern}: limit {exact(row.limit)} on a quantity between {'0' if row.unit == 'rate' else '-1'} and 1; "
-            f"shares are written {exact(row.limit / 100)} for {exact(row.limit)} %"
+            f"{row.pattern}: limit {as_given(row.limit)} on a quantity between {'0' if row.unit == 'rate' else '-1'} and 1; "
+            f"shares are written {as_given(row.limit / 100)} for {as_given(row.limit)} %"
             for row in rows
             if row.unit in ("rate", "points") and row.limit is not None and abs(row.limit) > 1
         )
@@ -333,7 +333,7 @@ def with_crashed_formats(gate: Gate, crashed: Mapping[str, str]) -> Gate:
 def _exit_code(
     policy: GateConfig, rows: Sequence[Rule], checks: Sequence[CheckRecord], plugins: Iterable[PluginRecord]
 ) -> int:
-    from raikit.plugins.discovery import failed
+    from raikit.run.record import failed_plugins
 
     def has(status: str) -> bool:
         return any(row.status == status and row.severity == "fail" for row in rows)
@@ -341,7 +341,7 @@ def _exit_code(
     crashed = [check for check in checks if check.status == "error" and check.name not in policy.allow_errors]
     if has("fail") or (policy.on_inconclusive == "fail" and has("inconclusive")):
         return FAILED
-    if crashed or has("missing") or any(failed(plugins)):
+    if crashed or has("missing") or any(failed_plugins(plugins)):
         return CRASHED
     if policy.on_inconclusive == "stop" and has("inconclusive"):
         return INSUFFICIENT

@@ -16,21 +16,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from raikit.errors import PluginError, place_of
-from raikit.isolation.worker import END_OF_OUTPUT, WHERE
-from raikit.plugins.discovery import FIRST_PARTY
+from raikit.isolation.answer import END_OF_OUTPUT, STACK_SIGNAL, Answer
 from raikit.process.children import TIMEOUT, end, ending, python
 from raikit.process.guard import MOST_RESULT, Clipped
+from raikit.run.record import FIRST_PARTY
 
 if TYPE_CHECKING:
     from raikit.check import Check
-    from raikit.gate.regressions import Margins
-    from raikit.run.directory import RunView
+    from raikit.run.margins import Margins
+    from raikit.run.reader import RunView
     from raikit.run.record import Record
     from raikit.run.results import Comparison
 
@@ -42,18 +42,6 @@ _CHUNK = 1 << 16
 
 class ChildError(PluginError):
     """The child process is gone, or had to be ended."""
-
-
-@dataclass
-class Answer:
-    """What came back: an encoded result, why and with what help it was skipped, or what went wrong."""
-
-    result: str | None = None
-    error: str | None = None
-    skipped: tuple[str, str] | None = None
-    traceback: str | None = None
-    warnings: list[str] = field(default_factory=list)
-    output: str = ""
 
 
 class Child:
@@ -122,7 +110,7 @@ class Child:
     def _show_where_it_is(self) -> None:
         """Have the child write its stack into its output, as far as it still can."""
         if self._process is not None:
-            self._process.send_signal(WHERE)
+            self._process.send_signal(STACK_SIGNAL)
             time.sleep(_STACK)
 
     def _start(self) -> Connection:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from raikit.errors import SkipCheck
+from raikit.isolation.answer import END_OF_OUTPUT, STACK_SIGNAL, encode_result, error_text, traceback_text
 from raikit.process.guard import captured
 
 if TYPE_CHECKING:
@@ -27,20 +28,18 @@ if TYPE_CHECKING:
     from raikit.config.schema import AuditConfig
     from raikit.data.dataset import Dataset
     from raikit.models.base import Model, ModelLoader
-    from raikit.plugins.discovery import Registry
-    from raikit.run.directory import RunView
+    from raikit.plugins.registry import Registry
+    from raikit.run.reader import RunView
     from raikit.run.record import Record
 
-WHERE = signal.SIGUSR1  # makes the child write its stack
 _GRACE = 5.0
-END_OF_OUTPUT = b"\x00raikit: end of output\x00"
 
 
 def main() -> None:
     """Answer one job after the other until the parent closes the connection."""
     _end_with_the_parent()
     faulthandler.enable()
-    faulthandler.register(WHERE, all_threads=False)
+    faulthandler.register(STACK_SIGNAL, all_threads=False)
     connection = Connection(int(sys.argv[1]))
     setting: dict[str, Any] = json.loads(connection.recv_bytes())
     sys.path[:] = setting["path"]
@@ -100,8 +99,6 @@ class _Worker:
 
     def answer(self, job: Mapping[str, Any]) -> dict[str, Any]:
         """What a check returned, or what went wrong, with its warnings."""
-        from raikit.audit.runner import explained, traceback_of
-
         answer: dict[str, Any] = {}
         with captured(job["seed"], sys.stdout) as said:
             try:
@@ -109,12 +106,11 @@ class _Worker:
             except SkipCheck as skip:
                 answer["skipped"] = (skip.reason, skip.help)
             except BaseException as error:
-                answer["error"], answer["traceback"] = explained(error), traceback_of()
+                answer["error"], answer["traceback"] = error_text(error), traceback_text()
         return answer | {"warnings": said}
 
     def _done(self, job: Mapping[str, Any]) -> str:
         """What a job asks for, as JSON: a check's result or comparisons, the files of a report, or nothing of a listener."""
-        from raikit.audit.runner import encoded
         from raikit.errors import PluginError
 
         registry = self._brought()
@@ -129,7 +125,7 @@ class _Worker:
             raise PluginError(f"{self._setting['distribution']} does not bring {job['check']} in a process of its own")
         check = registry.checks[job["check"]].check
         made = check(check.Options.model_validate(job["options"]))
-        return _compared(made, job["compare"]) if "compare" in job else encoded(made.run(self._context(job)))
+        return _compared(made, job["compare"]) if "compare" in job else encode_result(made.run(self._context(job)))
 
     def _brought(self) -> Registry:
         from raikit.plugins.discovery import registry_of
@@ -181,24 +177,24 @@ class _Worker:
 
     def _data(self) -> Dataset:
         if "data" not in self._opened:
-            from raikit.audit.conductor import dataset
             from raikit.errors import ConfigError
+            from raikit.models.opening import open_dataset
 
             def error(key: Any, problem: str) -> ConfigError:
                 return ConfigError(f"{'.'.join(map(str, key))}: {problem}")
 
-            self._opened["data"] = dataset(self._config(), Path(self._setting["folder"]), error)
+            self._opened["data"] = open_dataset(self._config(), Path(self._setting["folder"]), error)
         found: Dataset = self._opened["data"]
         return found
 
     def _model(self) -> Model:
         if "model" not in self._opened:
-            from raikit.audit.conductor import loaded_model, set_threads
+            from raikit.models.opening import open_model, set_threads
 
             config = self._config()
             set_threads(config.threads)
             run, folder = Path(self._setting["run"]), Path(self._setting["folder"])
-            self._opened["model"] = loaded_model(config, self._data(), run, folder, self._loaders(config))
+            self._opened["model"] = open_model(config, self._data(), run, folder, self._loaders(config))
         found: Model = self._opened["model"]
         return found
 
@@ -220,7 +216,7 @@ def _told(job: Mapping[str, Any]) -> dict[str, Any]:
 
 def _compared(check: Check, asked: Mapping[str, Any]) -> str:
     """What `compare` of a check says of two runs, as JSON."""
-    from raikit.gate.regressions import Margin, Margins
+    from raikit.run.margins import Margin, Margins
 
     assert check.compare is not None
     margins = {**asked["margins"], "of": {address: Margin(**margin) for address, margin in asked["margins"]["of"].items()}}
@@ -229,7 +225,7 @@ def _compared(check: Check, asked: Mapping[str, Any]) -> str:
 
 
 def _run(view: Mapping[str, Any]) -> RunView:
-    from raikit.run.directory import RunView
+    from raikit.run.reader import RunView
 
     return RunView(Path(view["folder"]), _record(view["record"]), view["is_file"], view["counts"])
 

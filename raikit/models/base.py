@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from raikit.data.batch import Batch, Modality
+    from raikit.config.types import Modality
+    from raikit.data.batch import Batch
     from raikit.data.dataset import Dataset
 
 Capability = Literal["labels", "scores", "gradients", "embeddings", "trainable"]

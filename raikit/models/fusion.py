@@ -23,7 +23,8 @@ from raikit.models.preprocessing import Preprocessing
 from raikit.run.results import plain
 
 if TYPE_CHECKING:
-    from raikit.data.batch import Batch, Modality
+    from raikit.config.types import Modality
+    from raikit.data.batch import Batch
 
 _ROWS_AT_ONCE = 256
 _SIDE_FILE = "raikit.json"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.errors import ModelError, RaikitError
 from raikit.files import atomic
+from raikit.models.decisions import decide
 from raikit.models.table import TableModel
 
 if TYPE_CHECKING:
@@ -107,20 +108,3 @@ def _checked(scores: np.ndarray, ids: Any, data: Dataset) -> np.ndarray:
         row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
         raise ModelError(f"the model gave a score that is no number for the row with id {ids[row]!r}.")
     return scores
-
-
-def decide(scores: np.ndarray, task: str, classes: Any, threshold: float) -> dict[str, Any]:
-    """Columns ``prediction`` and ``score…`` of an array of scores, shape (n, k).
-
-    Ties of the largest score go to the class that comes first.
-    """
-    import numpy as np
-
-    if task == "regression":
-        return {"prediction": scores[:, 0]}
-    labels = np.asarray(classes, dtype=object)
-    if task == "binary":
-        positive = scores[:, 1] >= threshold
-        return {"prediction": labels[positive.astype(int)].tolist(), "score": scores[:, 1]}
-    columns: dict[str, Any] = {"prediction": labels[scores.argmax(axis=1)].tolist()}
-    return columns | {f"score.{label}": scores[:, index] for index, label in enumerate(classes)}

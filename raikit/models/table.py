@@ -59,7 +59,7 @@ class TableModel(Model):
         """
         import pandas as pd
 
-        from raikit.models.scoring import decide
+        from raikit.models.decisions import decide
 
         spec, table = self.spec, data.extra
         found: dict[str, Any] = {}

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import copy
 import importlib.util
 import os
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from raikit.deprecation import noted
-from raikit.errors import ConfigError, PluginError, nearest, raised
+from raikit.errors import ConfigError, nearest, raised
+from raikit.plugins.contract import contract_problem, incompatibility
+from raikit.plugins.registry import CheckEntry, Registry, stand_in
 from raikit.process.guard import preserved
+from raikit.run.record import FIRST_PARTY, LOCAL, PluginRecord
 
 if TYPE_CHECKING:
-    import pluggy
 
-    from raikit.check import Check
     from raikit.config.schema import PluginsConfig
-    from raikit.isolation.parent import Children
-    from raikit.models.base import ModelLoader
-    from raikit.run.record import PluginRecord, Record
 
 GROUP = "raikit"
-FIRST_PARTY = "raikit"
-LOCAL = "local"
 DISABLE = "RAIKIT_DISABLE_PLUGINS"
 
-_CHECK_NAME = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+")
 
 
 def installed() -> list[EntryPoint]:
@@ -54,84 +48,6 @@ def distribution(point: EntryPoint) -> str:
 def version(point: EntryPoint) -> str:
     """Version of that distribution."""
     return (point.dist.version if point.dist else None) or ""
-
-
-@dataclass(frozen=True)
-class CheckEntry:
-    """A check with who brought it; `problem` says why it may not run."""
-
-    check: type[Check]
-    plugin: str
-    plugin_version: str = ""
-    problem: str | None = None
-    warnings: Sequence[str] = ()
-
-    @property
-    def name(self) -> str:
-        return self.check.name
-
-
-@dataclass
-class Registry:
-    """What all plugins bring, and what became of each of them."""
-
-    checks: dict[str, CheckEntry] = field(default_factory=dict)
-    loaders: dict[str, ModelLoader] = field(default_factory=dict)
-    formats: dict[str, Callable[..., Any]] = field(default_factory=dict)
-    owners: dict[str, str] = field(default_factory=dict)  # of formats: distributions
-    plugins: list[PluginRecord] = field(default_factory=list)
-    broken: list[CheckEntry] = field(default_factory=list)
-    _managers: list[tuple[PluginRecord, pluggy.PluginManager]] = field(default_factory=list)
-
-    @property
-    def pillars(self) -> list[str]:
-        """Pillars in the order in which their first checks were found."""
-        return list(dict.fromkeys(entry.check.pillar for entry in self.checks.values()))
-
-    def notify(self, hook: str, children: Children | None = None, **arguments: Any) -> list[str]:
-        """Call a listener hook of every plugin, others' in their children, each with a copy: no listener changes anything.
-
-        Returns
-        -------
-        list of str
-            A complaint for each that raised.
-        """
-        complaints = []
-        for record, manager in self._managers:
-            if hook not in record.hooks:
-                continue
-            try:
-                with preserved():
-                    if children is not None and record.distribution != FIRST_PARTY:
-                        told = {key: value.model_dump(mode="json") for key, value in arguments.items() if key != "run"}
-                        children.notify(hook, record.distribution, arguments["run"], told)
-                    else:
-                        getattr(manager.hook, hook)(**copy.deepcopy(arguments))
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                complaints.append(f"{record.distribution}: {hook} raised {raised(error)}")
-        return complaints
-
-    def write(self, name: str, record: Record, folder: Path, children: Children | None = None) -> list[Path]:
-        """Write a report format, others' in their children.
-
-        Raises
-        ------
-        PluginError
-            If it does not return a list of the files that it wrote into the folder.
-        """
-        owner = self.owners.get(name, FIRST_PARTY)
-        with preserved():
-            if children is not None and owner != FIRST_PARTY:
-                written = children.write(name, owner, record, folder)
-            else:
-                written = self.formats[name](record, folder)
-        if not isinstance(written, list) or not all(isinstance(path, Path) for path in written):
-            raise PluginError("it must return a list of the paths (pathlib.Path) that it wrote")
-        if stray := [path for path in written if not path.is_file() or not path.resolve().is_relative_to(folder.resolve())]:
-            raise PluginError(f"it says that it wrote {stray[0]}, which is no file in {folder}")
-        return written
 
 
 def discover(config: PluginsConfig | None = None, folder: Path | None = None) -> Registry:
@@ -251,7 +167,7 @@ def _load_entry_point(registry: Registry, point: EntryPoint, refusal: tuple[str,
     try:
         with preserved():
             plugin = point.load()
-            problem = _incompatibility(plugin)
+            problem = incompatibility(plugin)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -268,19 +184,6 @@ def _way_out(record: PluginRecord, error: BaseException) -> str:
     missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
     what = f"install {missing}" if missing else f"report it to the authors of {record.distribution}"
     return f"{what}, or leave it out with --disable {record.name}"
-
-
-def _incompatibility(plugin: Any) -> str | None:
-    from raikit.hookspecs import API_VERSION
-
-    declared = getattr(plugin, "raikit_api", None)
-    if not isinstance(declared, int) or isinstance(declared, bool):
-        return f"says no `raikit_api`; add `raikit_api = {API_VERSION}` to the plugin module"
-    if declared > API_VERSION:
-        return f"is written for plugin API {declared}; this raikit speaks {API_VERSION}: upgrade raikit"
-    if declared < 1:
-        return f"is written for plugin API {declared}, which is retired; this raikit speaks {API_VERSION}"
-    return None
 
 
 def _collect(registry: Registry, record: PluginRecord, plugin: Any) -> None:
@@ -324,7 +227,7 @@ def _add_named(known: dict[str, Any], new: Mapping[str, Any], record: PluginReco
 
 
 def _add_check(registry: Registry, record: PluginRecord, check: Any) -> None:
-    problem = _contract_problem(check)
+    problem = contract_problem(check)
     name = vars(check).get("name", getattr(check, "name", None)) if isinstance(check, type) else None
     if problem and not isinstance(name, str):
         record.status, record.reason = "error", problem
@@ -345,48 +248,6 @@ def _add_check(registry: Registry, record: PluginRecord, check: Any) -> None:
         )
     else:
         registry.checks[check.name] = entry
-
-
-def stand_in(name: str, title: str = "Not run") -> type[Check]:
-    """A class in the place of one that cannot be used, so that its row in the record has a name; nothing of it ever runs."""
-    from raikit.check import Check
-
-    return cast("type[Check]", type("StandIn", (Check,), {"name": name, "pillar": name.split(".")[0], "__doc__": title}))
-
-
-def _contract_problem(check: Any) -> str | None:
-    """What is wrong with a check class, in one sentence; None if it keeps the contract."""
-    try:
-        return _broken_promise(check)
-    except Exception as error:
-        return f"{getattr(check, '__name__', 'a check')} cannot be looked at: {raised(error)}"
-
-
-def _broken_promise(check: Any) -> str | None:
-    from raikit.check import Check, CheckOptions, Requires
-
-    if not (isinstance(check, type) and issubclass(check, Check)):
-        return f"raikit_checks gave {check!r}, which is no subclass of raikit.Check"
-    name = getattr(check, "name", None)
-    if not isinstance(name, str):
-        return f"{check.__name__} has no `name`"
-    if not _CHECK_NAME.fullmatch(name):
-        return f"the name {name!r} must look like 'pillar.what_it_checks' in lower case"
-    if not isinstance(getattr(check, "pillar", None), str) or not check.pillar:
-        return f"{name} has no `pillar`"
-    if check.cost not in ("quick", "slow"):
-        return f"{name}: cost is 'quick' or 'slow', not {check.cost!r}"
-    if not (isinstance(check.Options, type) and issubclass(check.Options, CheckOptions)):
-        return f"{name}: Options must be a subclass of raikit.CheckOptions"
-    if getattr(check.run, "__isabstractmethod__", False):
-        return f"{name} has no `run`"
-    if not isinstance(check.requires, Requires):
-        return f"{name}: `requires` is raikit.Requires(…), not {type(check.requires).__name__}"
-    if not isinstance(check.produces, list | tuple):
-        given = "one text" if isinstance(check.produces, str) else type(check.produces).__name__
-        return f"{name}: `produces` is a list of address patterns, not {given}"
-    stray = [pattern for pattern in check.produces if not str(pattern).startswith(f"{check.prefix()}.")]
-    return f"{name} says it produces {stray[0]!r}, but it owns only {check.prefix()}.*" if stray else None
 
 
 def _load_local(registry: Registry, path: Path, written: str, refusal: tuple[str, str] | None = None) -> None:
@@ -452,8 +313,3 @@ def _settle_ownership(registry: Registry, config: PluginsConfig) -> None:
             f"or say plugins.replaces: {{{prefix}: {entry.plugin}}}"
         )
         registry.checks[name] = replace(entry, problem=problem)
-
-
-def failed(plugins: Iterable[PluginRecord]) -> Iterator[PluginRecord]:
-    """Plugins whose loss counts as a crash."""
-    return (plugin for plugin in plugins if plugin.status in ("error", "incompatible", "ambiguous"))

@@ -6,23 +6,17 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raikit.errors import RunError
 from raikit.files import write_text
 from raikit.run import manifest
-from raikit.run.record import CheckRecord, Record
-from raikit.run.results import SCHEMA_VERSION
+from raikit.run.record import CheckRecord
 
 if TYPE_CHECKING:
-    import pandas as pd
     from filelock import BaseFileLock
 
-    from raikit.run.predictions import Predictions
 
 RECORD = "audit.json"
 PREDICTIONS = "predictions.parquet"
@@ -200,103 +194,3 @@ def _short(value: Any) -> str:
         return f"{len(value)} {'entry' if len(value) == 1 else 'entries'}" if value else "none"
     text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-# --- reading ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run as pandas frames; no plugin is needed to read it.
-
-    Examples
-    --------
-    ``load_run("runs/triage").metrics.query("name == 'equalized_odds_difference'")``
-    """
-
-    folder: Path
-    record: Record
-    is_file: bool = False  # a baseline in a single file has no rows
-    counts: Sequence[Mapping[str, Any]] = ()  # of such a file: rows of every group, target and prediction; none suppressed
-
-    @cached_property
-    def predictions(self) -> Predictions:
-        """The scored rows."""
-        from raikit.run.predictions import Predictions
-
-        return Predictions(self.folder / PREDICTIONS, self.record.data.audited_split)
-
-    @cached_property
-    def metrics(self) -> pd.DataFrame:
-        """One row per metric: its fields, with the check and pillar that measured it."""
-        import pandas as pd
-
-        rows = [
-            {"check": check.name, "pillar": check.pillar, **metric.model_dump()}
-            for check, metric in self.record.metrics()
-        ]
-        return pd.DataFrame(rows)
-
-    @cached_property
-    def checks(self) -> pd.DataFrame:
-        """One row per check: status, reason, seconds, plugin."""
-        import pandas as pd
-
-        keep = ("name", "pillar", "plugin", "plugin_version", "status", "reason", "seconds", "cost")
-        return pd.DataFrame([{field: getattr(check, field) for field in keep} for check in self.record.checks])
-
-    @cached_property
-    def rules(self) -> pd.DataFrame:
-        """One row per gate rule and matched address."""
-        import pandas as pd
-
-        return pd.DataFrame([rule.model_dump() for rule in self.record.gate.rules])
-
-    @cached_property
-    def findings(self) -> pd.DataFrame:
-        """One row per finding."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            [
-                {"check": check.name, **finding.model_dump()}
-                for check in self.record.checks
-                for finding in check.findings
-            ]
-        )
-
-
-RunView = Run
-
-
-def load_run(path: str | Path) -> Run:
-    """Read the record of a finished run.
-
-    Parameters
-    ----------
-    path : str or Path
-        A run directory, or its ``audit.json``.
-
-    Raises
-    ------
-    RunError
-        If there is no record, it is none of raikit's, or its schema is of another major version.
-    """
-    folder = Path(path)
-    if folder.name == RECORD:
-        folder = folder.parent
-    try:
-        content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(f"{folder}: there is no {RECORD}, so this is no run of raikit.") from None
-    except OSError as error:
-        raise RunError(f"{folder / RECORD}: {error.strerror or error}.") from None
-    except ValueError:
-        content = None
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if version not in (None, SCHEMA_VERSION):
-        raise RunError(f"{folder / RECORD}: schema version {version!r}; this raikit reads {SCHEMA_VERSION!r}.")
-    try:
-        return Run(folder, Record.model_validate(content if version else None))
-    except ValueError:
-        raise RunError(f"{folder / RECORD}: this is no record of an audit, or it was changed.") from None

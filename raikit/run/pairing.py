@@ -10,8 +10,8 @@ from raikit.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from raikit.gate.regressions import Margins
-    from raikit.run.directory import Run
+    from raikit.run.margins import Margins
+    from raikit.run.reader import Run
 
 
 @dataclass(frozen=True)

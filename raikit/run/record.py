@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 from pydantic import Field
 
-from raikit.format import brief
+from raikit.format import significant
 from raikit.run.results import (
     SCHEMA_VERSION,
     Artifact,
@@ -83,7 +83,7 @@ class Rule(Model):
     rows_assume: Number = None
     waiver: dict[str, Value] | None = None
 
-    def rows_told(self, assumed: Callable[[float], str] = brief) -> str:
+    def rows_told(self, assumed: Callable[[float], str] = significant) -> str:
         """How much data would decide, with its range and what it takes for true; empty where no number is known."""
         if self.status != "inconclusive" or self.rows_needed is None:
             return ""
@@ -156,6 +156,15 @@ class PluginRecord(Model):
     hooks: list[str] = Field(default_factory=list)
     checks: list[str] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)  # what it uses that is deprecated, as far as loading it showed
+
+
+FIRST_PARTY = "raikit"  # the distribution of raikit's own plugins
+LOCAL = "local"  # stands for a distribution where checks are files beside audit.yaml
+
+
+def failed_plugins(plugins: Iterable[PluginRecord]) -> Iterator[PluginRecord]:
+    """Iterate over the plugins whose loss counts as a crash."""
+    return (plugin for plugin in plugins if plugin.status in ("error", "incompatible", "ambiguous"))
 
 
 class Provenance(Model):

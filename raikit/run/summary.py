@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from raikit.format import brief
-from raikit.plugins.discovery import failed
-from raikit.run.record import Record, Rule, Summary
+from raikit.format import significant
+from raikit.run.record import Record, Rule, Summary, failed_plugins
 from raikit.run.results import Finding
 
 _SPELT = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -101,7 +100,7 @@ def sentences(record: Record) -> list[str]:
         chosen.append(f"{plural(undecided, 'rule').capitalize()} cannot be decided with this much data.")
     if crashed := [check.name for check in record.checks if check.status == "error"]:
         chosen.append(f"{plural(len(crashed), 'check').capitalize()} crashed: {', '.join(crashed)}.")
-    for plugin in failed(record.plugins):
+    for plugin in failed_plugins(record.plugins):
         chosen.append(f"The plugin {plugin.name} of {plugin.distribution} could not be loaded: {plugin.reason}.")
     return chosen
 
@@ -172,7 +171,7 @@ def written(value: float | None, unit: str | None) -> str:
         return "undefined"
     percent = f"{100 * value:,.1f}".removesuffix(".0")
     return {"rate": f"{percent} %", "points": f"{percent} points", "ratio": f"{value:.2f}"}.get(
-        unit or "", brief(value)
+        unit or "", significant(value)
     )
 
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from raikit.check import Task
-from raikit.data.batch import Modality
+from raikit.config.types import Modality, Task
 from raikit.errors import nearest
 
 if TYPE_CHECKING:

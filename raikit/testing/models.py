@@ -109,7 +109,7 @@ def drawn(data: Dataset, seed: int = 0) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    from raikit.models.scoring import decide
+    from raikit.models.decisions import decide
 
     rng = np.random.default_rng([seed, 1789])
     first = _in_first_group(data)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
-from raikit.check import Check, CheckContext, CheckOptions, Task
+from raikit.check import Check, CheckContext, CheckOptions
+from raikit.config.types import Task
 from raikit.errors import PluginError
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def execute(
     """Run checks one after the other in a run of their own in `folder`; the one place here that knows the runner."""
     from raikit.audit.runner import Runner
     from raikit.audit.selection import Planned
-    from raikit.plugins.discovery import CheckEntry
+    from raikit.plugins.registry import CheckEntry
     from raikit.run.directory import RunDirectory
 
     if capabilities is None:
@@ -176,9 +177,9 @@ def options_of(check: type[Check], options: Mapping[str, Any] | None) -> CheckOp
         If the class breaks the contract.
     """
     from raikit.config.load import explain
-    from raikit.plugins.discovery import _contract_problem
+    from raikit.plugins.contract import contract_problem
 
-    if problem := _contract_problem(check):
+    if problem := contract_problem(check):
         raise PluginError(f"{problem}.")
     try:
         return check.Options.model_validate(dict(options or {}))

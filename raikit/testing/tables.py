@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raikit.check import Check, CheckContext, Task
+from raikit.check import Check, CheckContext
+from raikit.config.types import Task
 from raikit.run.predictions import Predictions
 from raikit.run.results import CheckResult
 

@@ -11,8 +11,8 @@ import jinja2
 from markupsafe import Markup
 
 import raikit
+from raikit import format as fmt
 from raikit_reports import figures, page, texts
-from raikit_reports import formatting as fmt
 from raikit_reports.files import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"

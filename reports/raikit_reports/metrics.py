@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import raikit
-from raikit_reports import formatting as fmt
+from raikit import format as fmt
 from raikit_reports.rules import RuleRow, label
 from raikit_reports.texts import words
 from raikit_reports.verdicts import Verdict

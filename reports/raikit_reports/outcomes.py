@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import raikit
-from raikit_reports import formatting as fmt
+from raikit import format as fmt
 from raikit_reports.rules import RuleRow, rule_rows, whom
 from raikit_reports.texts import flat, sentence
 
@@ -137,7 +137,7 @@ def line(parts: list[str], limit: int = 1000) -> str:
 def confidence(record: raikit.Record) -> str:
     """How sure the verdict is, for a reader who sees nothing else."""
     return (
-        f"Intervals are at {fmt.share(record.confidence)} unless a rule says otherwise. A rule is broken only if its "
+        f"Intervals are at {fmt.confidence(record.confidence)} unless a rule says otherwise. A rule is broken only if its "
         "whole interval is beyond the limit, it holds only if all of it keeps to the limit; else it is inconclusive. "
         "A regression is proven by its p-value, corrected for the number of regressions."
     )

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import raikit
+from raikit import format as fmt
 from raikit_reports import figures as drawing
-from raikit_reports import formatting as fmt
 from raikit_reports import tables, verdicts
 from raikit_reports.metrics import MetricTable, metric_table
 from raikit_reports.rules import RuleRow, Wrong, label, rule_rows, tally, wrong_rows
@@ -154,7 +154,7 @@ def build(record: raikit.Record) -> Page:
         unchecked=unchecked(record),
         model={key: value for key, value in record.model.items() if key != "history" or training is None},
         training=training,
-        level=fmt.share(record.confidence),
+        level=fmt.confidence(record.confidence),
         specs=builder.specs,
     )
 
@@ -309,9 +309,9 @@ def _ground(finding: raikit.Finding, rows: list[RuleRow], measured: list[raikit.
     metric = next((metric for metric in measured if metric.id == judged), measured[0] if measured else None)
     if metric is not None:
         kind = "simultaneous interval" if metric.simultaneous else "interval"
-        how = f"{fmt.share(metric.level or level)} {kind}" if metric.low != metric.high else ""
+        how = f"{fmt.confidence(metric.level or level)} {kind}" if metric.low != metric.high else ""
         method = metric.method if how else ""
-        parts = ["" if finding.certainty else how, method, fmt.rows_and_clusters(metric.n, metric.n_clusters)]
+        parts = ["" if finding.certainty else how, method, fmt.sample_size(metric.n, metric.n_clusters)]
         yield sentence("; ".join(part for part in parts if part))
         if metric.minimum_detectable is not None:
             smallest = fmt.measure(metric.minimum_detectable, unit=metric.unit)

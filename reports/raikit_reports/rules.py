@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import raikit
-from raikit_reports import formatting as fmt
+from raikit import format as fmt
 from raikit_reports import strips, verdicts
 from raikit_reports.texts import sentence, words
 from raikit_reports.verdicts import Verdict
@@ -71,7 +71,7 @@ def _row(rule: raikit.Rule, metric: raikit.Metric | None) -> RuleRow:
         decision=_decision(rule),
         needed=rows_needed_text(rule, unit),
         against=_against(rule, unit),
-        rows=fmt.rows_and_clusters(rule.n, rule.n_clusters),
+        rows=fmt.sample_size(rule.n, rule.n_clusters),
         waiver=_waiver(rule),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import raikit
-from raikit_reports import formatting as fmt
+from raikit import format as fmt
 from raikit_reports.texts import words
 
 ROWS_SHOWN = 500
@@ -93,7 +93,7 @@ def _cell(table: raikit.Table, row: list[Any], place: int, ends: dict[str, tuple
     low, high = (row[end] for end in ends.get(column.name, (place, place)))
     if column.name not in ends or low is None or high is None:
         return Cell(text)
-    return Cell(text, f"{fmt.cell(low, column.format).removesuffix(fmt.PERCENT)} to {fmt.cell(high, column.format)}")
+    return Cell(text, f"{fmt.cell(low, column.format).removesuffix('%')} to {fmt.cell(high, column.format)}")
 
 
 def _scalar(value: Any) -> Any:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 import raikit
-from raikit_reports import formatting as fmt
+from raikit import format as fmt
 from raikit_reports import verdicts
 from raikit_reports.texts import words
 from raikit_reports.verdicts import Verdict

@@ -2,7 +2,8 @@
 
 import pytest
 
-from raikit.plugins.discovery import FIRST_PARTY, discover, distribution, installed
+from raikit.plugins.discovery import discover, distribution, installed
+from raikit.run.record import FIRST_PARTY
 from raikit.testing import check_conformance
 from raikit.testing.contract import checks, plugins
 from raikit.testing.contract.subject import subject_of

@@ -11,7 +11,7 @@ import pytest
 
 from raikit.audit.runner import Runner
 from raikit.audit.selection import Planned
-from raikit.plugins.discovery import CheckEntry
+from raikit.plugins.registry import CheckEntry
 from raikit.run.directory import RunDirectory
 from raikit.testing import table_context
 

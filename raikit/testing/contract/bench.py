@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raikit.check import Check, CheckContext, Task
+from raikit.check import Check, CheckContext
+from raikit.config.types import Task
 from raikit.errors import RaikitError
 from raikit.process import state as process_state
 from raikit.run.results import CheckResult, Metric

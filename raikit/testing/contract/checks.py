@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 def cases(check: type[Check], data: Dataset | None = None) -> Iterator[verdict.Case]:
     """Every rule that is to be held against a check, tried on `data` too if there are any."""
-    from raikit.plugins.discovery import _contract_problem
+    from raikit.plugins.contract import contract_problem
 
     name = getattr(check, "name", check.__name__)
-    problem = _contract_problem(check)
+    problem = contract_problem(check)
     yield from ((name, rule, check) for rule in WRITTEN)
     if problem is not None:
         yield from ((name, rule.untried("it breaks the contract"), None) for rule in TRIED)

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Iterable
 from typing import get_args
 
-from raikit.check import Check, Task
-from raikit.data.batch import Modality
+from raikit.check import Check
+from raikit.config.types import Modality, Task
 from raikit.data.splits import ORDER
 from raikit.errors import nearest
 from raikit.models.base import Capability
@@ -20,9 +20,9 @@ _MISTYPED = 0.8  # likeness from which a column of the user's is rather a role w
 
 def contract(check: type[Check]) -> None:
     """It has a name, a pillar, a cost, options and a `run`, and says what it produces below its own prefix."""
-    from raikit.plugins.discovery import _contract_problem
+    from raikit.plugins.contract import contract_problem
 
-    if problem := _contract_problem(check):
+    if problem := contract_problem(check):
         raise Broken(problem)
 
 

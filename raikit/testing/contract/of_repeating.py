@@ -70,8 +70,8 @@ def _difference(first: Trial, second: Trial) -> str | None:
 
 def compares(bench: Bench) -> str:
     """Asked to compare a run with itself, it finds for each metric that nothing got worse, or says why it cannot tell."""
-    from raikit.gate.regressions import Margin, Margins
-    from raikit.run.directory import Run
+    from raikit.run.margins import Margin, Margins
+    from raikit.run.reader import Run
     from raikit.run.record import Gate, Record
 
     if bench.check.compare is None:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
-from raikit.check import Check, CheckContext, Task
+from raikit.check import Check, CheckContext
+from raikit.config.types import Task
 from raikit.process import state as process_state
 from raikit.testing.contract.bench import SEED, Bench, Case, Trial
 from raikit.testing.contract.verdict import Broken, NotApplicable, first_few

@@ -173,11 +173,11 @@ def _tried(plugin: str, seconds: float, data: str | None, done: int, trace: Any)
 
 
 def _data_of(path: Path) -> Dataset:
-    from raikit.audit.conductor import dataset
     from raikit.config.load import load
+    from raikit.models.opening import open_dataset
 
     config = load(path)
-    return dataset(config.audit, config.folder, config.error)
+    return open_dataset(config.audit, config.folder, config.error)
 
 
 def main(descriptor: str, written: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from raikit.errors import nearest
-from raikit.plugins.discovery import _incompatibility
+from raikit.plugins.contract import incompatibility
 from raikit.testing.contract.subject import Subject
 from raikit.testing.contract.verdict import Broken, Case, NotApplicable, first_few, rule_of
 
@@ -82,7 +82,7 @@ def imports(subject: Subject) -> str | None:
 def api(subject: Subject) -> str:
     """It says for which version of the plugin API it was written, and that is spoken here."""
     _refuse_without_hooks(subject)
-    if problem := _incompatibility(subject.plugin):
+    if problem := incompatibility(subject.plugin):
         raise Broken(f"it {problem}")
     return f"raikit_api = {subject.plugin.raikit_api}"
 

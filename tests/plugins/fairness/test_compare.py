@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from raikit import ConfigError, Margin, Margins, Record
-from raikit.run.directory import Run
+from raikit.run.reader import Run
 from raikit.run.record import CheckRecord, DataRecord, Gate
 from raikit.testing import result_of, table_context
 from raikit_fairness.check import Groups

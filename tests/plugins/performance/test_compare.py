@@ -8,7 +8,7 @@ import pytest
 from scipy import stats as sp
 
 from raikit import Margin, Margins, Metric, Record
-from raikit.run.directory import Run
+from raikit.run.reader import Run
 from raikit.run.record import CheckRecord, DataRecord, Gate
 from raikit_performance.classification import Classification
 from raikit_performance.regression import Regression

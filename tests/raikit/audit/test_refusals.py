@@ -8,7 +8,7 @@ from raikit.config.load import load
 from raikit.config.schema import GateConfig
 from raikit.data.dataset import Dataset
 from raikit.errors import ConfigError
-from raikit.plugins.discovery import CheckEntry, Registry
+from raikit.plugins.registry import CheckEntry, Registry
 from raikit.run.record import CheckRecord, Gate, PluginRecord, Record
 from raikit.run.results import Metric
 

@@ -5,7 +5,7 @@ from raikit import Check, CheckOptions, CheckResult
 from raikit.audit.selection import plan
 from raikit.config.load import load
 from raikit.errors import ConfigError
-from raikit.plugins.discovery import CheckEntry, Registry
+from raikit.plugins.registry import CheckEntry, Registry
 
 
 class Groups(Check):

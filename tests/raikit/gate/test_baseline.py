@@ -8,7 +8,7 @@ import pytest
 
 from raikit.errors import ConfigError
 from raikit.gate import baseline
-from raikit.run.directory import Run
+from raikit.run.reader import Run
 from raikit.run.record import DataRecord, Gate, Record
 
 

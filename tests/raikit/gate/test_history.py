@@ -14,7 +14,7 @@ from raikit.config.schema import GateConfig
 from raikit.errors import RunError
 from raikit.gate import history
 from raikit.gate.rules import judge
-from raikit.run.directory import Run
+from raikit.run.reader import Run
 from raikit.run.record import CheckRecord, DataRecord, Gate, Provenance, Record
 from raikit.run.results import Metric
 

@@ -10,7 +10,7 @@ import pytest
 from raikit.config.schema import GateConfig
 from raikit.gate import regressions
 from raikit.gate import rules as gate
-from raikit.run.directory import Run
+from raikit.run.reader import Run
 from raikit.run.record import CheckRecord, Gate, Record
 from raikit.run.results import Comparison, Metric
 

@@ -1,7 +1,7 @@
 import pytest
 
 from raikit.config.schema import GateConfig
-from raikit.format import brief
+from raikit.format import significant
 from raikit.gate.rules import judge
 from raikit.run.record import CheckRecord, PluginRecord
 from raikit.run.results import JudgedOver, Metric
@@ -243,7 +243,7 @@ def test_an_open_rule_on_a_gap_of_rates_is_planned_from_the_counts_of_its_groups
     assert 0 <= row.rows_assume < 0.05  # two groups' estimates spread further than what they estimate
     assert row.rows_told() == (
         f"about {row.rows_needed:,} rows in all would decide ({row.rows_low:,} to {row.rows_high:,}, "
-        f"if it is {brief(row.rows_assume)} in truth)"
+        f"if it is {significant(row.rows_assume)} in truth)"
     )
     assert row == judge(policy(AT_MOST), [measured(counted)], audited=4000).rules[0]
 

@@ -104,7 +104,7 @@ def test_output_belongs_to_the_check_that_wrote_it(ask):
 
 
 def test_a_result_too_large_for_a_report_is_refused(ask):
-    answer = ask("value = 0; import raikit.audit.runner; raikit.audit.runner.MOST_RESULT = 10")
+    answer = ask("value = 0; import raikit.isolation.answer; raikit.isolation.answer.MOST_RESULT = 10")
     assert "write large things to ctx.workdir" in answer.error
 
 

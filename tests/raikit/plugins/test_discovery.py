@@ -2,7 +2,8 @@ import pytest
 
 from raikit.config.schema import PluginsConfig
 from raikit.errors import ConfigError
-from raikit.plugins.discovery import discover, failed, installed
+from raikit.plugins.discovery import discover, installed
+from raikit.run.record import failed_plugins
 
 GOOD = """
     import raikit
@@ -63,7 +64,7 @@ def test_a_bad_plugin_is_named_and_never_stops_the_others(install, source, statu
     registry = discover()
     assert record(registry, "bad").status == status
     assert says in record(registry, "bad").reason
-    assert record(registry, "bad") in list(failed(registry.plugins))
+    assert record(registry, "bad") in list(failed_plugins(registry.plugins))
     assert "other.rows" in registry.checks
     assert {"performance", "fairness", "explainability", "privacy"} <= {
         plugin.name for plugin in registry.plugins if plugin.status == "ok"
@@ -96,7 +97,7 @@ def test_two_distributions_with_one_entry_point_name_are_both_left_out_until_one
     chosen = discover(PluginsConfig(use={"same": "raikit-b"}))
     assert "bb.rows" in chosen.checks
     assert "aa.rows" not in chosen.checks
-    assert not list(failed(chosen.plugins))
+    assert not list(failed_plugins(chosen.plugins))
 
 
 def test_nobody_may_emit_another_ones_ids_unless_the_configuration_says_so(install):
@@ -114,7 +115,7 @@ def test_a_disabled_plugin_is_listed_and_not_imported(install):
     install("raikit-mine", {"mine": "mine_plugin"}, {"mine_plugin": "raise SystemExit"})
     registry = discover(PluginsConfig(disable=["mine"]))
     assert record(registry, "mine").status == "disabled"
-    assert not list(failed(registry.plugins))
+    assert not list(failed_plugins(registry.plugins))
     with pytest.raises(ConfigError, match="Did you mean 'mine'"):
         discover(PluginsConfig(disable=["mines"]))
 
@@ -132,7 +133,7 @@ def test_every_check_of_a_local_file_is_collected_without_a_hook(tmp_path):
 def test_a_local_file_that_fails_to_import_counts_as_a_crash(tmp_path):
     (tmp_path / "checks.py").write_text("1 / 0")
     registry = discover(PluginsConfig(local=["checks.py"]), tmp_path)
-    assert "ZeroDivisionError" in next(failed(registry.plugins)).reason
+    assert "ZeroDivisionError" in next(failed_plugins(registry.plugins)).reason
 
 
 def test_a_listener_that_raises_is_reported_and_changes_nothing(install):

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from raikit.errors import RunError
-from raikit.run.directory import compare_states, load_run, newest_place
+from raikit.run.directory import compare_states, newest_place
+from raikit.run.reader import load_run
 
 BEFORE = {"config": {"seed": 1, "gate": {"rules": [{"metric": "a.b", "max": 0.1}]}, "checks": None}, "data": {"print": "x"}}
 

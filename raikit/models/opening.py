@@ -1,0 +1,51 @@
+"""Open what a configuration names, in raikit's own process and in every child alike: the data, then the model."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raikit.data.dataset import Dataset
+from raikit.models import loaders
+from raikit.models.table import PredictionsSpec
+
+if TYPE_CHECKING:
+    from raikit.config.schema import AuditConfig
+    from raikit.data.roles import Error
+    from raikit.models.base import Model, ModelLoader
+
+MODEL_FOLDER = "model"  # of a run: the model that the audit has trained
+
+
+def open_dataset(config: AuditConfig, folder: Path, error: Error) -> Dataset:
+    """Open the data of a configuration; the same in every process that opens it."""
+    load = config.model.load
+    return Dataset.open(
+        config.data,
+        folder,
+        error=error,
+        seed=config.seed,
+        trains=config.model.train is not None,
+        needs_inputs=not config.model.is_table,
+        extra_columns=PredictionsSpec.model_validate(load.model_dump()).columns if load and config.model.is_table else (),
+    )
+
+
+def open_model(
+    config: AuditConfig, data: Dataset, run: Path, folder: Path, known: Mapping[str, ModelLoader]
+) -> Model:
+    """Open the model that this audit has trained, or that its configuration names."""
+    if config.model.load is not None:
+        return loaders.load(config.model.load.model_dump(), data, known, folder)
+    return loaders.load_fusion({"kind": "fusion", "path": str(run / MODEL_FOLDER)}, data)
+
+
+def set_threads(threads: int | None) -> None:
+    """Set the number of threads; without one OMP_NUM_THREADS decides, because small models are slower with two."""
+    if threads is not None:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(threads)

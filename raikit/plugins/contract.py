@@ -1,0 +1,56 @@
+"""What a plugin and a check class must be; each problem is one sentence for the row of the plugin or the check."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from raikit.check import Check, CheckOptions, Requires
+from raikit.errors import raised
+from raikit.hookspecs import API_VERSION
+
+_CHECK_NAME = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+")
+
+
+def incompatibility(plugin: Any) -> str | None:
+    declared = getattr(plugin, "raikit_api", None)
+    if not isinstance(declared, int) or isinstance(declared, bool):
+        return f"says no `raikit_api`; add `raikit_api = {API_VERSION}` to the plugin module"
+    if declared > API_VERSION:
+        return f"is written for plugin API {declared}; this raikit speaks {API_VERSION}: upgrade raikit"
+    if declared < 1:
+        return f"is written for plugin API {declared}, which is retired; this raikit speaks {API_VERSION}"
+    return None
+
+
+def contract_problem(check: Any) -> str | None:
+    """What is wrong with a check class, in one sentence; None if it keeps the contract."""
+    try:
+        return _validate_check_class(check)
+    except Exception as error:
+        return f"{getattr(check, '__name__', 'a check')} cannot be looked at: {raised(error)}"
+
+
+def _validate_check_class(check: Any) -> str | None:
+    if not (isinstance(check, type) and issubclass(check, Check)):
+        return f"raikit_checks gave {check!r}, which is no subclass of raikit.Check"
+    name = getattr(check, "name", None)
+    if not isinstance(name, str):
+        return f"{check.__name__} has no `name`"
+    if not _CHECK_NAME.fullmatch(name):
+        return f"the name {name!r} must look like 'pillar.what_it_checks' in lower case"
+    if not isinstance(getattr(check, "pillar", None), str) or not check.pillar:
+        return f"{name} has no `pillar`"
+    if check.cost not in ("quick", "slow"):
+        return f"{name}: cost is 'quick' or 'slow', not {check.cost!r}"
+    if not (isinstance(check.Options, type) and issubclass(check.Options, CheckOptions)):
+        return f"{name}: Options must be a subclass of raikit.CheckOptions"
+    if getattr(check.run, "__isabstractmethod__", False):
+        return f"{name} has no `run`"
+    if not isinstance(check.requires, Requires):
+        return f"{name}: `requires` is raikit.Requires(…), not {type(check.requires).__name__}"
+    if not isinstance(check.produces, list | tuple):
+        given = "one text" if isinstance(check.produces, str) else type(check.produces).__name__
+        return f"{name}: `produces` is a list of address patterns, not {given}"
+    stray = [pattern for pattern in check.produces if not str(pattern).startswith(f"{check.prefix()}.")]
+    return f"{name} says it produces {stray[0]!r}, but it owns only {check.prefix()}.*" if stray else None

@@ -3,8 +3,8 @@
     address = prefix "." name [ "(" key "=" value {"," …} ")" ] [ "[" column [ "=" value ] {"," …} "]" ]
 
 ``fairness.selection_rate[sex=F,race=B]`` is one group, ``fairness.equalized_odds_difference[sex]`` a disparity over a
-feature. A value stands bare unless that would be ambiguous; then it is a JSON string. `parse` and `format` are inverse
-to each other; nothing else in raikit takes an address apart, because the record holds the parts.
+feature. A value is written bare unless that would be ambiguous; then it is a JSON string. `parse` and `format` are inverses.
+Nothing else in raikit takes an address apart, because the record holds the parts.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Address:
 
 
 def text(value: Scalar) -> str:
-    """Write a scalar as an address has it: integers without ``.0``, booleans as ``true`` and ``false``.
+    """Write a scalar as it stands in an address: integers without ``.0``, booleans as ``true`` and ``false``.
 
     Examples
     --------
@@ -66,12 +66,12 @@ def text(value: Scalar) -> str:
 
 
 def quote(value: str) -> str:
-    """Write a name or value bare where that is unambiguous, else as the shortest JSON string.
+    r"""Write a name or value bare where that is unambiguous, else as the shortest JSON string.
 
     Examples
     --------
     >>> print(quote("F"), quote("a,b"), quote("null"), quote("2*3"))
-    F "a,b" "null" "2\\u002a3"
+    F "a,b" "null" "2\u002a3"
     """
     if value and value != "null" and value.strip(" ") == value and not _NEEDS_QUOTES.search(value):
         return value
@@ -107,7 +107,7 @@ def format(
     Raises
     ------
     ConfigError
-        If `name` is no dotted name or `group` fixes a column that is not in `over`.
+        If `name` is not a dotted name, or `group` fixes a column that is not in `over`.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def format(
     'fairness.true_positive_rate(class=cat)[sex=null]'
     """
     if not _HEAD.fullmatch(name):
-        raise ConfigError(f"{name!r} is no metric name: it must look like 'pillar.metric'.")
+        raise ConfigError(f"{name!r} is not a metric name: it must look like 'pillar.metric'.")
     group = group or {}
     if stray := [column for column in group if column not in over]:
         raise ConfigError(f"{name}: the group fixes {stray[0]!r}, which is not among its columns ({', '.join(over)}).")
@@ -149,7 +149,7 @@ def parse(address: str) -> Address:
 
 
 class _Parser:
-    """Recursive descent over the grammar at the top of this module."""
+    """A recursive descent parser of the grammar at the top of this module."""
 
     def __init__(self, source: str) -> None:
         self.source, self.at = source, 0
@@ -176,17 +176,17 @@ class _Parser:
     def items(self, opening: str, closing: str) -> list[tuple[str, object]]:
         if not self.take(opening):
             return []
-        found: dict[str, object] = {}
+        items: dict[str, object] = {}
         while True:
             key, _ = self.token()
-            if key in found:
-                raise self.error(f"each name once ({key!r} stands twice)")
-            found[key] = _ABSENT
+            if key in items:
+                raise self.error(f"each name once ({key!r} is a duplicate)")
+            items[key] = _ABSENT
             if self.take("="):
                 value, quoted = self.token()
-                found[key] = None if value == "null" and not quoted else value
+                items[key] = None if value == "null" and not quoted else value
             if self.take(closing):
-                return list(found.items())
+                return list(items.items())
             if not self.take(","):
                 raise self.error(f"',' or {closing!r}")
 
@@ -237,13 +237,13 @@ class Pattern:
         self._regex = re.compile(body + (r"(?:\(.*\))?(?:\[.*\])?" if self.is_bare else ""), re.DOTALL)
 
     def matches(self, address: str) -> bool:
-        """Whether the whole of `address` fits this pattern."""
+        """Return whether the whole of `address` fits this pattern."""
         return self._regex.fullmatch(address) is not None
 
     def overlaps(self, produced: str) -> bool:
-        """Whether some address could fit both this pattern and `produced`, a pattern that a check declares.
+        """Return whether some address could fit both this pattern and `produced`, a pattern that a check declares.
 
-        Compared by name alone, since which columns and groups exist is known only when data has been read.
+        Names alone are compared, because columns and groups are known only after data has been read.
         """
         return _intersect(re.split(r"[\[(]", self.pattern, maxsplit=1)[0], re.split(r"[\[(]", produced, maxsplit=1)[0])
 
@@ -252,7 +252,7 @@ class Pattern:
 
 
 def _intersect(left: str, right: str) -> bool:
-    """Whether two patterns with ``*`` have a string in common (dynamic programming over both at once)."""
+    """Return whether two patterns with ``*`` match a common string, by a walk over both at once."""
     reachable = {(0, 0)}
     seen: set[tuple[int, int]] = set()
     while reachable:

@@ -1,4 +1,4 @@
-"""The contract of a check: what it is called, what it needs, what it may be asked, and what it is given."""
+"""The contract of a check: its name, its requirements and options, and the context that it gets."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 class CheckOptions(BaseModel):
-    """Base of a check's options; describe every field, the description is its documentation."""
+    """Base of a check's options. Describe every field: the description is its documentation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True)
 class Requires:
-    """What must be there for a check to run; what is not there is the reason why it is skipped.
+    """What a check needs to run. What is missing becomes the reason why the check is skipped.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ class Requires:
     splits : set of str
         Splits that must hold rows.
     min_rows : int
-        Fewest rows in the audited split.
+        Fewest cases in the audited split.
 
     Raises
     ------
     PluginError
-        If one of the sets is a text.
+        If one of the sets is a string.
     """
 
     columns: frozenset[str] | set[str] = frozenset()
@@ -65,22 +65,22 @@ class Requires:
 
     def __post_init__(self) -> None:
         for name in ("columns", "capabilities", "modalities", "tasks", "splits"):
-            asked = getattr(self, name)
-            if isinstance(asked, str):  # a text is a set of its letters, none of which anything has
-                raise PluginError(f"Requires: {name} is a set, {{{asked!r}}}, not the text {asked!r}.")
-            object.__setattr__(self, name, frozenset(asked))
+            value = getattr(self, name)
+            if isinstance(value, str):  # as a set, a string would be its letters
+                raise PluginError(f"Requires: {name} is a set, {{{value!r}}}, not the string {value!r}.")
+            object.__setattr__(self, name, frozenset(value))
 
 
 @dataclass(frozen=True)
 class CheckContext:
-    """What a check may look at; read-only.
+    """What a check may read of an audit.
 
     Attributes
     ----------
     data : Dataset
         ``.batches(split, size)`` and ``.frame(columns, split)``. None only in a test that gave none.
     predictions : Predictions
-        Scored rows: columns on demand, and cells counted by DuckDB.
+        Scored cases: columns on demand, and counts of cells by DuckDB. `arrays` reads them as NumPy arrays.
     model : Model or None
         None with ``kind: predictions``.
     classes : list
@@ -91,9 +91,9 @@ class CheckContext:
         Columns of the predictions with that role, in the order of the configuration.
     weight : str or None
     rng : numpy.random.Generator
-        From the run's seed and the check's name, so that order, selection and resume change no number.
+        Seeded by the run's seed and the check's name, so that order, selection and resume change no number.
     workdir : Path
-        A folder of this check's own; kept over ``--resume``, its artifacts kept in the run.
+        A folder of this check alone. It survives ``--resume``, and its artifacts are copied to the run.
     progress : callable
         ``progress(done, total)``.
     """
@@ -142,50 +142,21 @@ class CheckContext:
 
     @property
     def rng(self) -> np.random.Generator:
-        """A generator that starts at this check's seed each time it is asked for."""
+        """Return a new generator that starts at this check's seed."""
         import numpy as np
 
         return np.random.default_rng(self.seed)
 
     @property
     def trainer(self) -> Callable[..., Any]:
-        """`raikit.fit`: the one training loop, for fine-tuning and shadow models."""
+        """Return `raikit.fit`, the training loop, for fine-tuning and shadow models."""
         from raikit.models.trainer import fit
 
         return fit
 
 
-@dataclass(frozen=True)
-class Deferred:
-    """Given in the place of a context's data or model: opened when a check first asks for it."""
-
-    make: Callable[[], Any]
-
-
-class _OnDemand:
-    """An attribute of `CheckContext` that may be given as `Deferred`."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __get__(self, context: CheckContext | None, owner: type) -> Any:
-        if context is None:  # asked of the class, as whoever documents or inspects it does
-            return self
-        value = vars(context)[self._name]
-        if isinstance(value, Deferred):
-            value = vars(context)[self._name] = value.make()
-        return value
-
-    def __set__(self, context: CheckContext, value: Any) -> None:
-        vars(context)[self._name] = value
-
-
-for _name in ("data", "model"):  # after the dataclass was made, which would take it for a default
-    setattr(CheckContext, _name, _OnDemand(_name))
-
-
 class Check(ABC):
-    """One examination of a model. Subclass it, name it, and return a `CheckResult` from `run`.
+    """One examination of a model: subclass it, name it, and return a `CheckResult` from `run`.
 
     The first part of `name` owns the metric ids: a check called ``fairness.groups`` emits ``fairness.*``.
 
@@ -194,13 +165,13 @@ class Check(ABC):
     name : str
         Dotted, unique in a run.
     pillar : str
-        A plain string; a plugin may bring its own.
+        A plain string; a plugin may use its own.
     cost : {"quick", "slow"}
         Slow checks run only when asked for by name or with ``--all``.
     requires : Requires
     produces : list of str
-        Address patterns of the metrics that may come out, so that a typing mistake in a rule is found before data is
-        read. Columns in brackets are sensitive ones; a check with columns of its own says so: ``mine.rate[*]``.
+        Address patterns of the metrics that `run` may return, so that a typing mistake in a rule is found before data
+        is read. Columns in brackets are sensitive ones; a check with other columns declares ``mine.rate[*]``.
     """
 
     name: ClassVar[str]
@@ -210,22 +181,22 @@ class Check(ABC):
     produces: ClassVar[Sequence[str]] = ()
 
     class Options(CheckOptions):
-        """No options."""
+        """The options of this check; none by default."""
 
     def __init__(self, options: CheckOptions | None = None) -> None:
         self.options: Any = options if options is not None else self.Options()
 
     @abstractmethod
     def run(self, ctx: CheckContext) -> CheckResult:
-        """Examine the model; raise whatever goes wrong, the audit goes on."""
+        """Examine the model. An exception is recorded as this check's error, and the audit goes on."""
 
     def address(self, metric: Metric) -> str:
-        """The id that `metric` will have in the record, for findings that rest on it."""
+        """Return the id that `metric` will have in the record, for findings that rest on it."""
         return metric.address(self.prefix())
 
     @classmethod
     def prefix(cls) -> str:
-        """The first part of the check's name, which its metric ids begin with."""
+        """Return the first part of the check's name, with which its metric ids begin."""
         return cls.name.split(".", 1)[0]
 
     compare: Callable[[RunView, RunView, Any], list[Comparison]] | None = None

@@ -1,4 +1,4 @@
-"""What a person sees while it runs: results on stdout, progress on stderr, a live bar on a terminal, plain lines in CI."""
+"""Write for a person: results on stdout, progress on stderr, a live bar on a terminal, plain lines in CI."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ _LINE_EVERY = 15.0
 
 
 def clean(text: str) -> str:
-    """Take out what could steer a terminal: control characters, overrides of the writing direction,
-    halves of surrogate pairs, which no file can hold."""
+    """Replace characters that could steer a terminal.
+
+    These are control characters, overrides of the writing direction, and lone surrogates, which no file can hold.
+    """
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class Console:
-    """Writes for a person; `quiet` keeps progress to itself."""
+    """The output of a command; `quiet` leaves progress out."""
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
@@ -28,19 +30,19 @@ class Console:
         self.live = self._err.isatty() and not quiet
 
     def say(self, text: str) -> None:
-        """A line of progress, on stderr."""
+        """Write a line of progress to stderr."""
         if not self.quiet:
             self._err.write(clean(text) + "\n")
             self._err.flush()
 
     def result(self, text: str = "") -> None:
-        """A line of the result, on stdout."""
+        """Write a line of the result to stdout."""
         sys.stdout.write(clean(text) + "\n")
         sys.stdout.flush()
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[..., None]]:
-        """Give ``step(done, total, note="")`` that draws a bar, or says a line now and then."""
+        """Yield ``step(done, total, note="")``, which draws a bar or writes a line now and then."""
         if self.live:
             with _bar(label, self._err) as step:
                 yield step

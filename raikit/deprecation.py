@@ -1,8 +1,8 @@
-"""What is public goes slowly: deprecated in one minor version, it works with a warning for at least two before it is gone.
+"""Deprecate public names: each works with a warning for at least two minor versions before it is removed.
 
-Every deprecation is made by `deprecated`, which refuses a shorter time. A function or class takes it as a decorator, anything
-else calls `Deprecation.warn` where it is used, and a hook hands it to pluggy (``warn_on_impl``, ``warn_on_impl_args``). A
-warning that a check causes stands in the check's row of the report.
+`deprecated` makes every deprecation and refuses a shorter time. It decorates a function or a class. Anything else calls
+`Deprecation.warn` where it is used, and a hook passes it to pluggy (``warn_on_impl``, ``warn_on_impl_args``). A warning that
+a check causes appears in the check's row of the report.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _R = TypeVar("_R")
 
 
 class RaikitDeprecationWarning(DeprecationWarning):
-    """Something public of raikit that is still there but will go; the message says when, and what to use instead."""
+    """Warning that a public name of raikit will be removed; the message says when, and what to use instead."""
 
 
 @dataclass(frozen=True)
 class Deprecation:
-    """One thing that will go; made by `deprecated`.
+    """One deprecated name; `deprecated` makes it.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Deprecation:
     Examples
     --------
     >>> Deprecation("raikit.old", "0.3", "0.5", "use raikit.new").message
-    'raikit.old is deprecated since raikit 0.3 and will be gone in 0.5; use raikit.new'
+    'raikit.old is deprecated since raikit 0.3 and will be removed in 0.5; use raikit.new'
     """
 
     name: str
@@ -50,20 +50,20 @@ class Deprecation:
 
     @property
     def message(self) -> str:
-        """One sentence: what, since when, until when, and the way out."""
-        return f"{self.name} is deprecated since raikit {self.since} and will be gone in {self.removed_in}; {self.instead}"
+        """Return one sentence: what, since when, until when, and what to do."""
+        return f"{self.name} is deprecated since raikit {self.since} and will be removed in {self.removed_in}; {self.instead}"
 
     @property
     def warning(self) -> RaikitDeprecationWarning:
-        """The warning itself, for ``hookspec(warn_on_impl=…)``."""
+        """Return the warning itself, for ``hookspec(warn_on_impl=…)``."""
         return RaikitDeprecationWarning(self.message)
 
     def warn(self, stacklevel: int = 1) -> None:
-        """Warn whoever uses it; `stacklevel` 1 blames the caller of the function that calls this."""
+        """Warn; with `stacklevel` 1 the warning points at the caller of the function that calls this."""
         warnings.warn(self.warning, stacklevel=stacklevel + 2)
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
-        """Make a function warn each time that it is called; of a class decorate ``__init__``."""
+        """Return a function that warns on each call; of a class, decorate ``__init__``."""
 
         @functools.wraps(function)
         def warned(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -74,11 +74,11 @@ class Deprecation:
 
 
 DEPRECATIONS: list[Deprecation] = []
-"""All that the modules imported so far have deprecated."""
+"""Deprecations of all modules that were imported so far."""
 
 
 def deprecated(name: str, *, since: str, removed_in: str, instead: str) -> Deprecation:
-    """Say that something public will go.
+    """Declare that a public name will be removed.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def deprecated(name: str, *, since: str, removed_in: str, instead: str) -> Depre
     since : str
         The version that warns first.
     removed_in : str
-        The version that has it no more: at least two minor versions later, or a later major one.
+        The first version without it: at least two minor versions later, or a later major one.
     instead : str
         What to do, as the end of a sentence.
 
@@ -101,20 +101,20 @@ def deprecated(name: str, *, since: str, removed_in: str, instead: str) -> Depre
     first, last = Version(since), Version(removed_in)
     earliest = f"{first.major}.{first.minor + FEWEST_MINORS}"
     if last.major <= first.major and last < Version(earliest):
-        raise ValueError(f"{name}: deprecated in {since} it may go in {earliest} at the earliest, not in {removed_in}")
+        raise ValueError(f"{name}: deprecated in {since} it may be removed in {earliest} at the earliest, not in {removed_in}")
     deprecation = Deprecation(name, since, removed_in, instead)
     DEPRECATIONS.append(deprecation)
     return deprecation
 
 
 @contextmanager
-def noted(said: list[str]) -> Iterator[None]:
-    """Put deprecation warnings of raikit, which Python hides by default, into `said`; let any other warning through."""
+def collect_warnings(messages: list[str]) -> Iterator[None]:
+    """Append deprecation warnings of raikit, which Python hides by default, to `messages`; let other warnings through."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RaikitDeprecationWarning)
         yield
     for item in caught:
         if issubclass(item.category, RaikitDeprecationWarning):
-            said.append(f"{item.category.__name__}: {item.message}")
+            messages.append(f"{item.category.__name__}: {item.message}")
         else:
             warnings.warn_explicit(item.message, item.category, item.filename, item.lineno, source=item.source)

@@ -1,4 +1,4 @@
-"""The errors a person meets: one sentence that says where, what, and the way out."""
+"""The errors that a person meets: one sentence that says what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from pathlib import Path
 
 
 class RaikitError(Exception):
-    """Anything raikit itself refuses; the command line prints it without a traceback and exits with `exit_code`."""
+    """Base of what raikit itself refuses; the command line prints it without a traceback and exits with `exit_code`."""
 
     exit_code = 2
 
 
 class ConfigError(RaikitError):
-    """audit.yaml (or an option on the command line) says something that cannot be done."""
+    """A fault in audit.yaml or in an option on the command line."""
 
 
 class DataError(RaikitError):
-    """The table or its media cannot be used as configured."""
+    """A table or media file that cannot be used as configured."""
 
 
 class ModelError(RaikitError):
-    """The model cannot be loaded, trained or asked."""
+    """A model that cannot be loaded, trained or scored."""
 
 
 class PluginError(RaikitError):
-    """A plugin or check breaks the contract of `raikit.hookspecs`."""
+    """A plugin or check that breaks the contract of `raikit.hookspecs`."""
 
 
-class SkipCheck(Exception):  # no error: an answer
-    """Raised by ``Check.run`` to say that there is nothing to measure here: the row is `skipped`, with the reason.
+class SkipCheck(Exception):  # an answer, not an error
+    """Answer of ``Check.run`` that there is nothing to measure: the check is `skipped`, with the reason.
 
-    What `Requires` can say belongs there.
+    Conditions that `Requires` can express belong there.
 
     Parameters
     ----------
     reason : str
-        Why, as half a sentence: ``"no row has a date"``.
+        Why, as half a sentence: ``"no case has a date"``.
     help : str
-        What would let it run.
+        What would let the check run.
     """
 
     def __init__(self, reason: str, help: str = "") -> None:
@@ -49,11 +49,11 @@ class SkipCheck(Exception):  # no error: an answer
 
 
 class RunError(RaikitError):
-    """A run directory cannot be written, resumed, read or trusted."""
+    """A run directory that cannot be written, resumed, read or trusted."""
 
 
 def raised(error: BaseException) -> str:
-    """An exception of somebody else in a line: its class and what it says, if it can; a `PluginError` has said all itself.
+    """Return a foreign exception as one line: its class and its message; of a `PluginError` the message alone.
 
     Examples
     --------
@@ -65,11 +65,11 @@ def raised(error: BaseException) -> str:
     try:
         return f"{type(error).__name__}: {error}"
     except Exception:
-        return f"{type(error).__name__} (which cannot even be written)"
+        return f"{type(error).__name__} (its message cannot be written)"
 
 
 def place_of(traceback_text: str | None) -> str:
-    """Where an error came from, for a line on the terminal: the last frame that is not raikit's; empty if not known.
+    """Return the last frame of a traceback outside raikit, for a line on the terminal; empty if there is none.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one, and hashing them."""
+"""Write files so that a reader never sees half of one, and hash them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from raikit.errors import RunError
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path` to write to; it is renamed when the block ends, removed if it raises.
+    """Yield a temporary name beside `path` to write to; rename it when the block ends, remove it if the block raises.
 
     Raises
     ------
@@ -36,23 +36,23 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write UTF-8 text with a temporary name and a rename."""
+    """Write UTF-8 text under a temporary name, then rename it."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
     return path
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces to spare: equal values have equal text."""
+    """Return JSON with sorted keys and no superfluous spaces, so that equal values have equal text."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, read in blocks."""
+    """Return the SHA-256 of a file, read in blocks."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sha256_text(text: str) -> str:
-    """SHA-256 of a text's UTF-8 bytes."""
+    """Return the SHA-256 of a text's UTF-8 bytes."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -30,8 +30,9 @@ from raikit.run.directory import (
     default_place,
     newest_place,
 )
+from raikit.run.owners import FIRST_PARTY
 from raikit.run.reader import Run, load_run
-from raikit.run.record import FIRST_PARTY, CheckRecord, Gate, Provenance, Record, Rule
+from raikit.run.record import CheckRecord, Gate, Provenance, Record, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -314,7 +315,7 @@ def _regressions(
     able: dict[str, Any] = {item.name: item.entry.check(item.options) for item in planned.checks if item.status is None}
     if children is not None:
         owner = {item.name: item.entry.plugin for item in planned.checks}
-        able = {name: children.comparing(check, owner[name]) for name, check in able.items()}
+        able = {name: children.comparer(check, owner[name]) for name, check in able.items()}
     return regressions.judge(policy, candidate, planned.baseline, able)
 
 

@@ -18,8 +18,9 @@ from raikit.console import clean
 from raikit.errors import PluginError, RaikitError, SkipCheck
 from raikit.isolation.answer import Answer, encode_result, error_text, traceback_text
 from raikit.process.guard import MOST_OUTPUT, Sink, captured
+from raikit.run.owners import FIRST_PARTY, LOCAL
 from raikit.run.predictions import Predictions
-from raikit.run.record import FIRST_PARTY, LOCAL, CheckRecord
+from raikit.run.record import CheckRecord
 from raikit.run.results import Artifact, CheckResult, Metric
 
 if TYPE_CHECKING:

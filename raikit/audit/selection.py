@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from raikit.config.load import explain
 from raikit.errors import ConfigError, listed, nearest, raised
-from raikit.plugins.registry import CheckEntry, stand_in
+from raikit.plugins.registry import CheckEntry, placeholder_check
 from raikit.run.record import failed_plugins
 from raikit.run.results import CheckStatus
 
@@ -73,7 +73,7 @@ def _not_loaded(name: str, lost: Sequence[PluginRecord]) -> Planned:
     """A row for a check that somebody asked for and that nobody brings, while plugins could not be loaded."""
     why = "; ".join(f"{plugin.name} of {plugin.distribution}: {plugin.reason}" for plugin in lost)
     return Planned(
-        CheckEntry(stand_in(name, "Not loaded"), lost[0].distribution, lost[0].version),
+        CheckEntry(placeholder_check(name, "Not loaded"), lost[0].distribution, lost[0].version),
         status="not_loaded",
         reason=f"no check or pillar of this name was loaded, but not every plugin could be ({why})",
         help="repair that plugin, or correct the name",

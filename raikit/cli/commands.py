@@ -148,7 +148,7 @@ def _checks_of(record: Any, children: Any) -> dict[str, Any]:
             kind = installed[check.name].check
             try:
                 made = kind(kind.Options.model_validate(check.options))
-                found[check.name] = children.comparing(made, installed[check.name].plugin)
+                found[check.name] = children.comparer(made, installed[check.name].plugin)
             except ValidationError:
                 continue  # options of another version
     return found

@@ -26,7 +26,7 @@ _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "at lea
 
 def list_installed() -> int:
     """Entry points as their metadata has them; no plugin is imported."""
-    from raikit.plugins.discovery import distribution, installed, version
+    from raikit.plugins.entry_points import distribution, installed, version
 
     rows = [(point.name, distribution(point), version(point), point.value) for point in installed()]
     _columns([("plugin", "distribution", "version", "module"), *rows])
@@ -77,7 +77,7 @@ def _loaded(plugin: PluginRecord) -> Any:
 
 
 def _point(plugin: PluginRecord) -> EntryPoint | None:
-    from raikit.plugins.discovery import distribution, installed
+    from raikit.plugins.entry_points import distribution, installed
 
     return next((p for p in installed() if (p.name, distribution(p)) == (plugin.name, plugin.distribution)), None)
 
@@ -86,7 +86,8 @@ def info(name: str) -> int:
     """A check, all of a pillar, or a plugin or file with all that it brings: what each is, needs, measures and can be asked."""
     from raikit.config.schema import PluginsConfig
     from raikit.plugins.discovery import discover
-    from raikit.run.record import LOCAL, failed_plugins
+    from raikit.run.owners import LOCAL
+    from raikit.run.record import failed_plugins
     from raikit.testing.contract.subject import existing, path_or_name
 
     written = path_or_name(name)

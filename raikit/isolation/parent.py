@@ -1,19 +1,17 @@
-"""Checks of other distributions run in a child process: a hang, an ``os._exit`` or a segfault costs that check only.
+"""Run foreign code in child processes: a hang, an ``os._exit`` or a segfault costs one check only.
 
-One child for each distribution, started when the first of its checks runs and again after it died. `raikit.isolation.worker` is
-what runs in it. The child gets predictions in a copy of its own, the model and the data are opened there when a check
-asks for them, and only JSON comes back.
+Each distribution has one child, which starts when the first of its checks runs and again after it died. The child runs
+`raikit.isolation.worker`. It gets its own copy of the predictions and opens the model and the data when a check asks for
+them. Only JSON comes back.
 """
 
 from __future__ import annotations
 
-import codecs
 import json
 import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,10 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from raikit.errors import PluginError, place_of
-from raikit.isolation.answer import END_OF_OUTPUT, STACK_SIGNAL, Answer
+from raikit.isolation.answer import STACK_SIGNAL, Answer
+from raikit.isolation.output import LAST_WORDS, ChildOutput
 from raikit.process.children import TIMEOUT, end, ending, python
-from raikit.process.guard import MOST_RESULT, Clipped
-from raikit.run.record import FIRST_PARTY
+from raikit.process.guard import MOST_RESULT
+from raikit.run.owners import FIRST_PARTY
 
 if TYPE_CHECKING:
     from raikit.check import Check
@@ -34,14 +33,12 @@ if TYPE_CHECKING:
     from raikit.run.record import Record
     from raikit.run.results import Comparison
 
-_PATIENCE = 2.0  # seconds in which a child may remove what it has left in temporary folders
-_STACK = 0.3  # seconds for a child to write where it is
-_LAST_WORDS = 2.0  # seconds for output that a child has written to arrive
-_CHUNK = 1 << 16
+_GRACE = 2.0  # seconds in which a child may remove its temporary files
+_STACK_DELAY = 0.3  # seconds for a child to write its stack
 
 
 class ChildError(PluginError):
-    """The child process is gone, or had to be ended."""
+    """A child process that ended, or had to be terminated."""
 
 
 class Child:
@@ -50,7 +47,7 @@ class Child:
     Parameters
     ----------
     setting : mapping
-        What `raikit.isolation.worker` needs to make contexts: ``distribution``, ``context``, ``config``, ``folder``, ``run``.
+        What `raikit.isolation.worker` needs to build contexts: ``distribution``, ``context``, ``config``, ``folder``, ``run``.
     timeout : float
         Seconds that a check may take.
     """
@@ -59,31 +56,31 @@ class Child:
         self._setting, self._timeout = setting, timeout
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
-        self._output = _Output()
+        self._output = ChildOutput()
         self._number = 0
 
     def run(self, job: Mapping[str, Any], progress: Callable[[int, int], None] = lambda done, total: None) -> Answer:
-        """Do one job; whatever happens to the child is in the answer."""
+        """Run one job and return its answer, which says so if the child died."""
         self._output.clear()
         self._number += 1
         try:
-            told = self._ask({"seed": 0, **job, "number": self._number}, progress)
+            reply = self._ask({"seed": 0, **job, "number": self._number}, progress)
         except ChildError as error:
             self.close()
             return Answer(error=str(error), output=self._output.text())
         except BaseException:
-            self.close()  # interrupted: nothing of it lives on
+            self.close()  # interrupted: leave no process behind
             raise
-        self._output.complete.wait(_LAST_WORDS)
-        return Answer(**told, output=self._output.text())
+        self._output.complete.wait(LAST_WORDS)
+        return Answer(**reply, output=self._output.text())
 
-    def answered(self, job: Mapping[str, Any]) -> Any:
-        """What a job gave, read from its JSON.
+    def run_json(self, job: Mapping[str, Any]) -> Any:
+        """Run one job and return its result, parsed from JSON.
 
         Raises
         ------
         PluginError
-            With what went wrong in the child, and where.
+            If the job failed; says what went wrong in the child, and where.
         """
         answer = self.run(job)
         if answer.error is not None:
@@ -97,21 +94,21 @@ class Child:
             connection.send_bytes(json.dumps(job).encode())
             while True:
                 if not connection.poll(max(until - time.monotonic(), 0)):
-                    self._show_where_it_is()
-                    raise ChildError(f"it did not finish within {self._timeout:,g} seconds, so its process was ended")
-                told: dict[str, Any] = json.loads(connection.recv_bytes(2 * MOST_RESULT))
-                if "progress" in told:
-                    progress(*told["progress"])
-                elif told.pop("number", None) == self._number:  # else of a copy that an earlier check has forked
-                    return told
+                    self._dump_stack()
+                    raise ChildError(f"it did not finish within {self._timeout:,g} seconds, so its process was terminated")
+                message: dict[str, Any] = json.loads(connection.recv_bytes(2 * MOST_RESULT))
+                if "progress" in message:
+                    progress(*message["progress"])
+                elif message.pop("number", None) == self._number:  # another number comes from a process that a check forked
+                    return message
         except (EOFError, OSError, ValueError):
-            raise ChildError(f"it ended the process that it ran in ({self._how_it_ended()})") from None
+            raise ChildError(f"it ended the process that it ran in ({self._ending()})") from None
 
-    def _show_where_it_is(self) -> None:
-        """Have the child write its stack into its output, as far as it still can."""
+    def _dump_stack(self) -> None:
+        """Make the child write its stack into its output, if it still can."""
         if self._process is not None:
             self._process.send_signal(STACK_SIGNAL)
-            time.sleep(_STACK)
+            time.sleep(_STACK_DELAY)
 
     def _start(self) -> Connection:
         ours, theirs = socket.socketpair()
@@ -128,33 +125,33 @@ class Child:
         )
         return self._connection
 
-    def _how_it_ended(self) -> str:
+    def _ending(self) -> str:
         assert self._process is not None
         try:
-            return ending(self._process.wait(_LAST_WORDS))
+            return ending(self._process.wait(LAST_WORDS))
         except subprocess.TimeoutExpired:
             return "it closed its connection"
 
-    def close(self, patience: float = 0.0) -> None:
-        """End the process with all that it has started; after some seconds in which it may clean up."""
+    def close(self, grace: float = 0.0) -> None:
+        """Terminate the process and its descendants, after a grace period in seconds."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
         if self._process is not None:
             if self._process.stdin is not None:
                 self._process.stdin.close()
-            end(self._process, patience)
+            end(self._process, grace)
             self._output.join()
             self._process = None
 
 
 class Children:
-    """The processes of all distributions that take part, each started when it is needed; all end with the ``with`` block.
+    """The processes of all distributions, each started when it is needed; all end with the ``with`` block.
 
     Parameters
     ----------
     setting : mapping
-        As for `Child`, without the distribution; empty if nothing but comparisons is asked for.
+        As for `Child`, without the distribution; empty if only comparisons run.
     timeout : float
     """
 
@@ -163,44 +160,44 @@ class Children:
         self._children: dict[str, Child] = {}
 
     def of(self, distribution: str) -> Child:
-        """The child of a distribution."""
+        """Return the child of a distribution."""
         if distribution not in self._children:
             self._children[distribution] = Child({**self._setting, "distribution": distribution}, self._timeout)
         return self._children[distribution]
 
-    def comparing(self, check: Check, distribution: str) -> Check | Comparing:
-        """A check that compares two runs in the process where it belongs."""
+    def comparer(self, check: Check, distribution: str) -> Check | RemoteComparer:
+        """Return a check that compares two runs in the process of its distribution."""
         if distribution == FIRST_PARTY or check.compare is None:
             return check
-        return Comparing(check.name, check.options.model_dump(mode="json"), self.of(distribution))
+        return RemoteComparer(check.name, check.options.model_dump(mode="json"), self.of(distribution))
 
     def write(self, name: str, distribution: str, record: Record, folder: Path) -> list[Path]:
-        """Have a report format of a distribution write its files."""
+        """Write a report format in the process of its distribution."""
         job = {"format": name, "record": record.model_dump(mode="json"), "folder": str(folder.resolve())}
-        return [Path(path) for path in self.of(distribution).answered(job)]
+        return [Path(path) for path in self.of(distribution).run_json(job)]
 
-    def notify(self, hook: str, distribution: str, run: Path, told: Mapping[str, Any]) -> None:
-        """Have a listener of a distribution told; it gets a copy."""
-        self.of(distribution).answered({"hook": hook, "run": str(run.resolve()), **told})
+    def notify(self, hook: str, distribution: str, run: Path, payload: Mapping[str, Any]) -> None:
+        """Call a listener hook in the process of its distribution, with a copy of the payload."""
+        self.of(distribution).run_json({"hook": hook, "run": str(run.resolve()), **payload})
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         for child in self._children.values():
-            child.close(_PATIENCE)
+            child.close(_GRACE)
 
 
 @dataclass(frozen=True)
-class Comparing:
-    """What the regression gate needs of a check: its name, and `compare`, here in another process."""
+class RemoteComparer:
+    """A check whose `compare` runs in another process."""
 
     name: str
     options: Mapping[str, Any]
     child: Child
 
     def compare(self, candidate: RunView, baseline: RunView, margins: Margins) -> list[Comparison]:
-        """As `raikit.Check.compare`."""
+        """Compare two runs as `raikit.Check.compare` does."""
         from dataclasses import asdict
 
         from raikit.run.results import Comparison
@@ -210,7 +207,7 @@ class Comparing:
             "options": dict(self.options),
             "compare": {"candidate": _view(candidate), "baseline": _view(baseline), "margins": asdict(margins)},
         }
-        return [Comparison.model_validate(item) for item in self.child.answered(job)]
+        return [Comparison.model_validate(item) for item in self.child.run_json(job)]
 
 
 def _view(run: RunView) -> dict[str, Any]:
@@ -220,55 +217,3 @@ def _view(run: RunView) -> dict[str, Any]:
         "is_file": run.is_file,
         "counts": [dict(cell) for cell in run.counts],
     }
-
-
-class _Output:
-    """Reads all that a child prints, so that it never waits, and keeps the beginning and the end."""
-
-    def __init__(self) -> None:
-        self.complete = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-        self.clear()
-
-    def clear(self) -> None:
-        """Begin anew, for the next check."""
-        with self._lock:
-            self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-            self._kept, self._pending = Clipped(), b""
-            self.complete.clear()
-
-    def text(self) -> str:
-        """What was kept so far."""
-        with self._lock:
-            self._keep(len(self._pending))
-            return str(self._kept)
-
-    def read_from(self, process: subprocess.Popen[bytes]) -> None:
-        """Read in a thread until the process and all that it has started have closed their output."""
-        self._thread = threading.Thread(target=self._drain, args=(process.stdout,), daemon=True)
-        self._thread.start()
-
-    def join(self) -> None:
-        """Wait for the last words of a process that has ended."""
-        if self._thread is not None:
-            self._thread.join(_LAST_WORDS)
-            self._thread = None
-
-    def _drain(self, stream: Any) -> None:
-        with stream:
-            while chunk := stream.read1(_CHUNK):
-                with self._lock:
-                    self._pending += chunk
-                    before, end, after = self._pending.partition(END_OF_OUTPUT)
-                    if end:
-                        self._keep(len(before))
-                        self._pending = after
-                        self.complete.set()
-                    else:  # the end may be on its way in two pieces
-                        self._keep(len(before) - len(END_OF_OUTPUT))
-
-    def _keep(self, size: int) -> None:
-        if size > 0:
-            self._kept.add(self._decoder.decode(self._pending[:size]))
-            self._pending = self._pending[size:]

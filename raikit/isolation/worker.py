@@ -1,6 +1,6 @@
-"""The child process in which the checks of one distribution run: started by `raikit.isolation`, told what to run, gone after.
+"""The child process of one distribution: run its checks, formats and listeners on request.
 
-What comes in and goes out is JSON, never pickled objects: nothing that a plugin made is trusted to be what it says.
+JSON comes in and goes out, never pickled objects: what a plugin returns is not trusted.
 """
 
 from __future__ import annotations
@@ -19,24 +19,30 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from raikit.errors import SkipCheck
+from raikit.config.schema import AuditConfig
+from raikit.errors import ConfigError, PluginError, SkipCheck
 from raikit.isolation.answer import END_OF_OUTPUT, STACK_SIGNAL, encode_result, error_text, traceback_text
+from raikit.isolation.context import Deferred, LazyContext
+from raikit.models.loaders import LOADERS
+from raikit.models.opening import open_dataset, open_model, set_threads
+from raikit.plugins.discovery import discover, discover_one
 from raikit.process.guard import captured
+from raikit.run.margins import Margin, Margins
+from raikit.run.predictions import Predictions
+from raikit.run.reader import RunView
+from raikit.run.record import CheckRecord, Record
 
 if TYPE_CHECKING:
     from raikit.check import Check, CheckContext
-    from raikit.config.schema import AuditConfig
     from raikit.data.dataset import Dataset
     from raikit.models.base import Model, ModelLoader
     from raikit.plugins.registry import Registry
-    from raikit.run.reader import RunView
-    from raikit.run.record import Record
 
 _GRACE = 5.0
 
 
 def main() -> None:
-    """Answer one job after the other until the parent closes the connection."""
+    """Answer jobs until the parent closes the connection."""
     _end_with_the_parent()
     faulthandler.enable()
     faulthandler.register(STACK_SIGNAL, all_threads=False)
@@ -54,7 +60,7 @@ def main() -> None:
         _open_streams(output)
         answer = worker.answer(job)
         if os.getpid() != process:
-            os._exit(0)  # a copy that the check has forked and not ended; only one may answer
+            os._exit(0)  # a fork that the check left behind; only the original may answer
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
         os.write(output, END_OF_OUTPUT)
@@ -62,7 +68,7 @@ def main() -> None:
 
 
 def _open_streams(output: int) -> None:
-    """Standard output and error as they were, whatever a check has made of them."""
+    """Reopen standard output and error, whatever the last check did to them."""
     for number in (1, 2):
         os.dup2(output, number)
     sys.stdout = open(os.dup(output), "w", buffering=1, encoding="utf-8", errors="replace")  # noqa: SIM115
@@ -70,21 +76,21 @@ def _open_streams(output: int) -> None:
 
 
 def _end_with_the_parent() -> None:
-    """Standard input stays open as long as the parent lives; checks get an empty one."""
+    """Watch standard input, which closes when the parent dies, and give checks an empty one."""
     alive = os.dup(0)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
 
     def wait() -> None:
         os.read(alive, 1)
-        time.sleep(_GRACE)  # in which the parent may have ended it in peace
-        os.killpg(0, signal.SIGKILL)  # with all that it has started
+        time.sleep(_GRACE)  # the parent may be about to end this process itself
+        os.killpg(0, signal.SIGKILL)  # with all descendants
 
     threading.Thread(target=wait, daemon=True).start()
 
 
 class _Worker:
-    """Runs checks with what they ask for opened when they ask."""
+    """The jobs of one distribution; data and model are opened when a check first asks for them."""
 
     def __init__(self, connection: Connection, setting: Mapping[str, Any]) -> None:
         self._connection, self._sending = connection, threading.Lock()
@@ -93,60 +99,54 @@ class _Worker:
         self._registry: Registry | None = None
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Send to the parent; a check may tell of its progress from several threads."""
+        """Send a message to the parent; a check may report progress from several threads."""
         with self._sending:
             self._connection.send_bytes(json.dumps(message).encode())
 
     def answer(self, job: Mapping[str, Any]) -> dict[str, Any]:
-        """What a check returned, or what went wrong, with its warnings."""
+        """Run a job and return its result or what went wrong, with its warnings."""
         answer: dict[str, Any] = {}
-        with captured(job["seed"], sys.stdout) as said:
+        with captured(job["seed"], sys.stdout) as messages:
             try:
-                answer["result"] = self._done(job)
+                answer["result"] = self._run_job(job)
             except SkipCheck as skip:
                 answer["skipped"] = (skip.reason, skip.help)
             except BaseException as error:
                 answer["error"], answer["traceback"] = error_text(error), traceback_text()
-        return answer | {"warnings": said}
+        return answer | {"warnings": messages}
 
-    def _done(self, job: Mapping[str, Any]) -> str:
-        """What a job asks for, as JSON: a check's result or comparisons, the files of a report, or nothing of a listener."""
-        from raikit.errors import PluginError
-
-        registry = self._brought()
+    def _run_job(self, job: Mapping[str, Any]) -> str:
+        """Return the result of a job as JSON: a check's result, comparisons, the files of a report, or null for a listener."""
+        registry = self._own_plugins()
         if "format" in job:
             return json.dumps([str(path) for path in registry.write(job["format"], _record(job["record"]), Path(job["folder"]))])
         if "hook" in job:
-            arguments = {"run": Path(job["run"]), **_told(job)}
-            if complaints := registry.notify(job["hook"], **arguments):
-                raise PluginError("; ".join(complaints))
+            arguments = {"run": Path(job["run"]), **_payload(job)}
+            if problems := registry.notify(job["hook"], **arguments):
+                raise PluginError("; ".join(problems))
             return "null"
         if job["check"] not in registry.checks:
-            raise PluginError(f"{self._setting['distribution']} does not bring {job['check']} in a process of its own")
+            raise PluginError(f"{self._setting['distribution']} does not provide {job['check']} in its own process")
         check = registry.checks[job["check"]].check
-        made = check(check.Options.model_validate(job["options"]))
-        return _compared(made, job["compare"]) if "compare" in job else encode_result(made.run(self._context(job)))
+        instance = check(check.Options.model_validate(job["options"]))
+        return _compare(instance, job["compare"]) if "compare" in job else encode_result(instance.run(self._context(job)))
 
-    def _brought(self) -> Registry:
-        from raikit.plugins.discovery import registry_of
+    def _own_plugins(self) -> Registry:
 
         if self._registry is None:
             plugins, folder = None, None
             if "config" in self._setting:
                 plugins, folder = self._config().plugins, Path(self._setting["folder"])
-            self._registry = registry_of(self._setting["distribution"], plugins, folder)
+            self._registry = discover_one(self._setting["distribution"], plugins, folder)
         return self._registry
 
     def _context(self, job: Mapping[str, Any]) -> CheckContext:
-        from raikit.check import CheckContext, Deferred
-        from raikit.run.predictions import Predictions
-
         facts = self._setting["context"]
-        return CheckContext(
+        return LazyContext(
             task=facts["task"],
             predictions=Predictions(Path(job["predictions"]), facts["split"]),
-            data=cast(Any, Deferred(self._data)),
-            model=cast(Any, Deferred(self._model)) if facts["has_model"] else None,
+            data=Deferred(self._data),
+            model=Deferred(self._model) if facts["has_model"] else None,
             classes=tuple(facts["classes"]),
             positive=facts["positive"],
             sensitive=tuple(facts["sensitive"]),
@@ -160,10 +160,7 @@ class _Worker:
         )
 
     def _loaders(self, config: AuditConfig) -> Mapping[str, ModelLoader]:
-        """raikit's own, and only if another is asked for those that plugins bring."""
-        from raikit.models.loaders import LOADERS
-        from raikit.plugins.discovery import discover
-
+        """Return raikit's own loaders, and those of plugins only if the configuration needs one."""
         kind = config.model.load.kind if config.model.load else "fusion"
         return LOADERS if kind in LOADERS else discover(config.plugins, Path(self._setting["folder"])).loaders
 
@@ -171,61 +168,44 @@ class _Worker:
         self.send({"progress": [int(done), int(total)]})
 
     def _config(self) -> AuditConfig:
-        from raikit.config.schema import AuditConfig
-
         return AuditConfig.model_validate(self._setting["config"])
 
     def _data(self) -> Dataset:
         if "data" not in self._opened:
-            from raikit.errors import ConfigError
-            from raikit.models.opening import open_dataset
-
             def error(key: Any, problem: str) -> ConfigError:
                 return ConfigError(f"{'.'.join(map(str, key))}: {problem}")
 
             self._opened["data"] = open_dataset(self._config(), Path(self._setting["folder"]), error)
-        found: Dataset = self._opened["data"]
-        return found
+        return cast("Dataset", self._opened["data"])
 
     def _model(self) -> Model:
         if "model" not in self._opened:
-            from raikit.models.opening import open_model, set_threads
-
             config = self._config()
             set_threads(config.threads)
             run, folder = Path(self._setting["run"]), Path(self._setting["folder"])
             self._opened["model"] = open_model(config, self._data(), run, folder, self._loaders(config))
-        found: Model = self._opened["model"]
-        return found
+        return cast("Model", self._opened["model"])
 
 
 def _record(content: Mapping[str, Any]) -> Record:
-    from raikit.run.record import Record
-
     return Record.model_validate(content)
 
 
-def _told(job: Mapping[str, Any]) -> dict[str, Any]:
-    """What a listener is told of, made anew: whatever it does to it changes nothing."""
-    from raikit.run.record import CheckRecord
-
+def _payload(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a listener as a copy, so that the listener changes nothing."""
     if "record" in job:
         return {"record": _record(job["record"])}
     return {"result": CheckRecord.model_validate(job["result"])}
 
 
-def _compared(check: Check, asked: Mapping[str, Any]) -> str:
-    """What `compare` of a check says of two runs, as JSON."""
-    from raikit.run.margins import Margin, Margins
-
+def _compare(check: Check, request: Mapping[str, Any]) -> str:
+    """Return the comparisons of two runs by a check, as JSON."""
     assert check.compare is not None
-    margins = {**asked["margins"], "of": {address: Margin(**margin) for address, margin in asked["margins"]["of"].items()}}
-    found = check.compare(_run(asked["candidate"]), _run(asked["baseline"]), Margins(**margins))
-    return json.dumps([comparison.model_dump(mode="json") for comparison in found])
+    margins = {**request["margins"], "of": {address: Margin(**margin) for address, margin in request["margins"]["of"].items()}}
+    comparisons = check.compare(_run(request["candidate"]), _run(request["baseline"]), Margins(**margins))
+    return json.dumps([comparison.model_dump(mode="json") for comparison in comparisons])
 
 
 def _run(view: Mapping[str, Any]) -> RunView:
-    from raikit.run.reader import RunView
-
     return RunView(Path(view["folder"]), _record(view["record"]), view["is_file"], view["counts"])
 

@@ -1,4 +1,4 @@
-"""What a plugin and a check class must be; each problem is one sentence for the row of the plugin or the check."""
+"""Validate plugins and check classes; each problem is one sentence for the row of the plugin or the check."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ _CHECK_NAME = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+")
 
 
 def incompatibility(plugin: Any) -> str | None:
+    """Return why a plugin cannot work with this version of the plugin API; None if it can."""
     declared = getattr(plugin, "raikit_api", None)
     if not isinstance(declared, int) or isinstance(declared, bool):
-        return f"says no `raikit_api`; add `raikit_api = {API_VERSION}` to the plugin module"
+        return f"states no `raikit_api`; add `raikit_api = {API_VERSION}` to the plugin module"
     if declared > API_VERSION:
-        return f"is written for plugin API {declared}; this raikit speaks {API_VERSION}: upgrade raikit"
+        return f"is written for plugin API {declared}; this version supports plugin API {API_VERSION}: upgrade raikit"
     if declared < 1:
-        return f"is written for plugin API {declared}, which is retired; this raikit speaks {API_VERSION}"
+        return f"is written for plugin API {declared}, which is retired; this version supports plugin API {API_VERSION}"
     return None
 
 
 def contract_problem(check: Any) -> str | None:
-    """What is wrong with a check class, in one sentence; None if it keeps the contract."""
+    """Return what is wrong with a check class, in one sentence; None if it keeps the contract."""
     try:
         return _validate_check_class(check)
     except Exception as error:
-        return f"{getattr(check, '__name__', 'a check')} cannot be looked at: {raised(error)}"
+        return f"{getattr(check, '__name__', 'a check')} cannot be inspected: {raised(error)}"
 
 
 def _validate_check_class(check: Any) -> str | None:
     if not (isinstance(check, type) and issubclass(check, Check)):
-        return f"raikit_checks gave {check!r}, which is no subclass of raikit.Check"
+        return f"raikit_checks returned {check!r}, which is not a subclass of raikit.Check"
     name = getattr(check, "name", None)
     if not isinstance(name, str):
         return f"{check.__name__} has no `name`"
@@ -50,7 +51,7 @@ def _validate_check_class(check: Any) -> str | None:
     if not isinstance(check.requires, Requires):
         return f"{name}: `requires` is raikit.Requires(…), not {type(check.requires).__name__}"
     if not isinstance(check.produces, list | tuple):
-        given = "one text" if isinstance(check.produces, str) else type(check.produces).__name__
-        return f"{name}: `produces` is a list of address patterns, not {given}"
+        kind = "a single string" if isinstance(check.produces, str) else type(check.produces).__name__
+        return f"{name}: `produces` is a list of address patterns, not {kind}"
     stray = [pattern for pattern in check.produces if not str(pattern).startswith(f"{check.prefix()}.")]
-    return f"{name} says it produces {stray[0]!r}, but it owns only {check.prefix()}.*" if stray else None
+    return f"{name} declares in `produces` {stray[0]!r}, but it owns only {check.prefix()}.*" if stray else None

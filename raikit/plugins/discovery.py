@@ -1,4 +1,4 @@
-"""Finding plugins: entry points of the group ``raikit`` and local files, each loaded on its own so that none stops another."""
+"""Find plugins: entry points of the group ``raikit`` and local files, each loaded on its own so that none stops another."""
 
 from __future__ import annotations
 
@@ -10,44 +10,28 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from raikit.deprecation import noted
+from raikit import hookspecs
+from raikit.check import Check
+from raikit.config.schema import PluginsConfig
+from raikit.deprecation import collect_warnings
 from raikit.errors import ConfigError, nearest, raised
+from raikit.models.loaders import LOADERS
 from raikit.plugins.contract import contract_problem, incompatibility
-from raikit.plugins.registry import CheckEntry, Registry, stand_in
+from raikit.plugins.entry_points import distribution, installed, version
+from raikit.plugins.probe import find_fatal_imports
+from raikit.plugins.registry import CheckEntry, Registry, placeholder_check
 from raikit.process.guard import preserved
-from raikit.run.record import FIRST_PARTY, LOCAL, PluginRecord
+from raikit.run.owners import FIRST_PARTY, LOCAL
+from raikit.run.record import PluginRecord
 
-if TYPE_CHECKING:
+DISABLE = "RAIKIT_DISABLE_PLUGINS"  # an environment variable: names, separated by commas
 
-    from raikit.config.schema import PluginsConfig
-
-GROUP = "raikit"
-DISABLE = "RAIKIT_DISABLE_PLUGINS"
-
-
-
-def installed() -> list[EntryPoint]:
-    """Entry points of every installed distribution, from metadata alone: nothing is imported.
-
-    A distribution that two folders of ``sys.path`` hold (an editable install beside a wheel) counts once.
-    """
-    unique = {(point.name, distribution(point), point.value): point for point in entry_points(group=GROUP)}
-    return sorted(unique.values(), key=lambda point: (distribution(point) != FIRST_PARTY, point.name))
-
-
-def distribution(point: EntryPoint) -> str:
-    """Name of the distribution that an entry point belongs to."""
-    return (point.dist.name if point.dist else None) or "unknown"  # a broken uninstall leaves metadata without a name
-
-
-def version(point: EntryPoint) -> str:
-    """Version of that distribution."""
-    return (point.dist.version if point.dist else None) or ""
+Refusal = tuple[str, str]  # a status of `PluginRecord`, and the reason
 
 
 def discover(config: PluginsConfig | None = None, folder: Path | None = None) -> Registry:
@@ -63,102 +47,94 @@ def discover(config: PluginsConfig | None = None, folder: Path | None = None) ->
     Raises
     ------
     ConfigError
-        Only for what audit.yaml itself says wrongly (a local file that is not there, an unknown name to disable).
+        Only for mistakes in audit.yaml itself: a local file that does not exist, an unknown name to disable.
     """
-    from raikit.config.schema import PluginsConfig
-
     config = config or PluginsConfig()
     registry = Registry()
-    found = installed()
-    _check_names(config, found)
-    _load_own_loaders(registry)
-    by_name: dict[str, list[EntryPoint]] = defaultdict(list)
-    for point in found:
-        by_name[point.name].append(point)
-    refused = [(point, _refusal(name, point, points, config)) for name, points in by_name.items() for point in points]
-    local = {written: (folder or Path.cwd()) / written for written in config.local}
-    foreign = [point.value for point, refusal in refused if refusal is None and distribution(point) != FIRST_PARTY]
-    hopeless = _hopeless([*foreign, *(str(path) for path in local.values() if path.is_file())])
-    for point, refusal in refused:
+    points = installed()
+    _validate_disabled_names(config, points)
+    registry.loaders.update(LOADERS)
+    refusals = [(point, _refusal(point, _namesakes(point, points), config)) for point in _grouped_by_name(points)]
+    local = {name: (folder or Path.cwd()) / name for name in config.local}
+    foreign = [point.value for point, refusal in refusals if refusal is None and distribution(point) != FIRST_PARTY]
+    fatal = _refuse_fatal_imports([*foreign, *(str(path) for path in local.values() if path.is_file())])
+    for point, refusal in refusals:
         with _deprecations_of_the_next(registry):
-            _load_entry_point(registry, point, refusal or hopeless.get(point.value))
-    for written, path in local.items():
+            _load_entry_point(registry, point, refusal or fatal.get(point.value))
+    for name, path in local.items():
         with _deprecations_of_the_next(registry):
-            _load_local(registry, path, written, hopeless.get(str(path)))
+            _load_local(registry, path, name, fatal.get(str(path)))
     _settle_ownership(registry, config)
     return registry
 
 
+def _grouped_by_name(points: Sequence[EntryPoint]) -> list[EntryPoint]:
+    """Return entry points with those of one name side by side, in the order of each name's first."""
+    return [point for name in dict.fromkeys(point.name for point in points) for point in points if point.name == name]
+
+
+def _namesakes(point: EntryPoint, points: Sequence[EntryPoint]) -> list[EntryPoint]:
+    return [other for other in points if other.name == point.name]
+
+
 @contextmanager
 def _deprecations_of_the_next(registry: Registry) -> Iterator[None]:
-    """What loading a plugin warns of stands in its record, and in the rows of its checks."""
-    said: list[str] = []
-    with noted(said):
+    """Put deprecation warnings of a plugin's import into its record, and so into the rows of its checks."""
+    messages: list[str] = []
+    with collect_warnings(messages):
         yield
-    registry.plugins[-1].warnings.extend(said)
+    registry.plugins[-1].warnings.extend(messages)
 
 
-def registry_of(owner: str, config: PluginsConfig | None = None, folder: Path | None = None) -> Registry:
-    """What one distribution (or the local files) brings, loaded without any other."""
-    from raikit.config.schema import PluginsConfig
-
+def discover_one(owner: str, config: PluginsConfig | None = None, folder: Path | None = None) -> Registry:
+    """Load the plugins of one distribution, or the local files, and no others."""
     registry, config = Registry(), config or PluginsConfig()
-    for written in config.local if owner == LOCAL else ():
-        _load_local(registry, (folder or Path.cwd()) / written, written)
+    for name in config.local if owner == LOCAL else ():
+        _load_local(registry, (folder or Path.cwd()) / name, name)
     for point in installed():
         if distribution(point) == owner:
-            _load_entry_point(registry, point, _refusal(point.name, point, [point], config))
+            _load_entry_point(registry, point, _refusal(point, [point], config))
     return registry
 
 
-def _check_names(config: PluginsConfig, found: list[EntryPoint]) -> None:
-    known = {point.name for point in found} | {distribution(point) for point in found}
+def _validate_disabled_names(config: PluginsConfig, points: Sequence[EntryPoint]) -> None:
+    known = {point.name for point in points} | {distribution(point) for point in points}
     for name in config.disable:
         if name not in known:
             raise ConfigError(f"plugins.disable, --disable: no plugin is called {name!r}.{nearest(name, known)}")
 
 
-def _load_own_loaders(registry: Registry) -> None:
-    from raikit.models.loaders import LOADERS
-
-    registry.loaders.update(LOADERS)
-
-
-def _disabled_here() -> set[str]:
-    """Names in the environment variable; one that is not installed is no error there, since it is set for many projects."""
+def _disabled_by_environment() -> set[str]:
+    """Return the names in the environment variable; it serves many projects, so an unknown name is no error."""
     return {name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip()}
 
 
-def _refusal(name: str, point: EntryPoint, points: list[EntryPoint], config: PluginsConfig) -> tuple[str, str] | None:
-    """Status and reason if this entry point must not be imported."""
-    owner = distribution(point)
+def _refusal(point: EntryPoint, namesakes: Sequence[EntryPoint], config: PluginsConfig) -> Refusal | None:
+    """Return the status and the reason if this entry point must not be imported."""
+    name, owner = point.name, distribution(point)
     if name in config.disable or owner in config.disable:
         return "disabled", "disabled by plugins.disable or --disable"
-    if {name, owner} & _disabled_here():
+    if {name, owner} & _disabled_by_environment():
         return "disabled", f"disabled by the environment variable {DISABLE}"
     chosen = config.use.get(name)
-    if len(points) > 1 and chosen is None:
-        owners = " and ".join(sorted(distribution(other) for other in points))
-        return "ambiguous", f"{owners} both call an entry point {name!r}; choose one with plugins.use: {{{name}: …}}"
+    if len(namesakes) > 1 and chosen is None:
+        owners = " and ".join(sorted(distribution(other) for other in namesakes))
+        return "ambiguous", f"{owners} both have an entry point {name!r}; choose one with plugins.use: {{{name}: …}}"
     if chosen is not None and chosen != owner:
         return "disabled", f"plugins.use takes {name!r} from {chosen}"
     return None
 
 
-def _hopeless(modules: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Modules and files of others whose import would end this process."""
-    from raikit.plugins.probe import hopeless
-
-    problems = hopeless(list(dict.fromkeys(modules))) if modules else {}
+def _refuse_fatal_imports(modules: Sequence[str]) -> dict[str, Refusal]:
+    """Return a refusal for each foreign module and file whose import would end this process."""
+    problems = find_fatal_imports(list(dict.fromkeys(modules))) if modules else {}
     return {
         module: ("error", f"{problem}; update or remove it, or leave it out with --disable")
         for module, problem in problems.items()
     }
 
 
-def _load_entry_point(registry: Registry, point: EntryPoint, refusal: tuple[str, str] | None) -> None:
-    from raikit.run.record import PluginRecord
-
+def _load_entry_point(registry: Registry, point: EntryPoint, refusal: Refusal | None) -> None:
     record = PluginRecord(name=point.name, distribution=distribution(point), version=version(point))
     registry.plugins.append(record)
     if refusal:
@@ -171,7 +147,7 @@ def _load_entry_point(registry: Registry, point: EntryPoint, refusal: tuple[str,
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        record.status, record.reason = "error", f"import failed: {raised(error)}; {_way_out(record, error)}"
+        record.status, record.reason = "error", f"import failed: {raised(error)}; {_remedy(record, error)}"
         return
     if problem:
         record.status, record.reason = "incompatible", problem
@@ -180,17 +156,16 @@ def _load_entry_point(registry: Registry, point: EntryPoint, refusal: tuple[str,
         _collect(registry, record, plugin)
 
 
-def _way_out(record: PluginRecord, error: BaseException) -> str:
+def _remedy(record: PluginRecord, error: BaseException) -> str:
+    """Return what a person can do about a plugin that cannot be imported."""
     missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
     what = f"install {missing}" if missing else f"report it to the authors of {record.distribution}"
     return f"{what}, or leave it out with --disable {record.name}"
 
 
 def _collect(registry: Registry, record: PluginRecord, plugin: Any) -> None:
-    """Ask one plugin for what it brings, through a manager of its own so that what it breaks is only itself."""
+    """Ask one plugin what it provides, through a manager of its own, so that a fault stays within the plugin."""
     import pluggy
-
-    from raikit import hookspecs
 
     manager = pluggy.PluginManager("raikit")
     manager.add_hookspecs(hookspecs)
@@ -221,7 +196,7 @@ def _merged(answers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def _add_named(known: dict[str, Any], new: Mapping[str, Any], record: PluginRecord, what: str) -> None:
     for name, value in new.items():
         if name in known:
-            record.status, record.reason = "error", f"brings a {what} {name!r}, which another plugin has already"
+            record.status, record.reason = "error", f"provides a {what} {name!r}, which another plugin provides already"
         else:
             known[name] = value
 
@@ -233,7 +208,7 @@ def _add_check(registry: Registry, record: PluginRecord, check: Any) -> None:
         record.status, record.reason = "error", problem
         return
     if problem:
-        check = stand_in(str(name))
+        check = placeholder_check(str(name))
     entry = CheckEntry(check, record.distribution, record.version, problem, record.warnings)
     record.checks.append(check.name)
     if check.name in registry.checks:
@@ -250,14 +225,11 @@ def _add_check(registry: Registry, record: PluginRecord, check: Any) -> None:
         registry.checks[check.name] = entry
 
 
-def _load_local(registry: Registry, path: Path, written: str, refusal: tuple[str, str] | None = None) -> None:
+def _load_local(registry: Registry, path: Path, name: str, refusal: Refusal | None = None) -> None:
     """Collect every `Check` subclass defined in a file, as pytest does with conftest.py."""
-    from raikit.check import Check
-    from raikit.run.record import PluginRecord
-
     if not path.is_file():
-        raise ConfigError(f"plugins.local: there is no file {written!r} beside the configuration.")
-    record = PluginRecord(name=written, distribution=LOCAL, status="local")
+        raise ConfigError(f"plugins.local: there is no file {name!r} beside the configuration.")
+    record = PluginRecord(name=name, distribution=LOCAL, status="local")
     registry.plugins.append(record)
     if refusal:
         record.status, record.reason = refusal  # type: ignore[assignment]
@@ -281,7 +253,7 @@ def _import_file(path: Path) -> ModuleType:
     name = "raikit_local_" + re.sub(r"\W", "_", str(path.resolve()))
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{path.name} is no Python file")
+        raise ImportError(f"{path.name} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -293,7 +265,7 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _settle_ownership(registry: Registry, config: PluginsConfig) -> None:
-    """The first part of a check's name owns its metric ids: two distributions may not share one unless told who has it."""
+    """Give each prefix of metric ids to one distribution; `plugins.replaces` decides where two claim it."""
     owners: dict[str, set[str]] = defaultdict(set)
     for entry in registry.checks.values():
         owners[entry.check.prefix()].add(entry.plugin)

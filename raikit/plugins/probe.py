@@ -1,6 +1,6 @@
-"""Importing plugins of others in a child process first: one that ends or blocks the process must not do so to an audit.
+"""Import foreign plugins in a child process first, and find those that end or block it.
 
-``os._exit(0)`` while a plugin is imported would be a build that is green because nothing ran.
+``os._exit(0)`` during the import of a plugin would otherwise be a green build in which nothing ran.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from raikit.process.children import end, ending, python
 
 TIMEOUT = 60.0  # seconds for one module and what it imports
 
-# Says by a byte on the given descriptor that a plugin was imported and asked what it brings, or raised: what it raised is for
-# the real import to tell.
+# Writes a byte to the given descriptor after each plugin that was imported and asked what it provides, or that raised: the real
+# import reports what it raised.
 _PROGRAM = """
 import importlib, json, os, runpy, sys
 done, api, places = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
@@ -42,32 +42,37 @@ os._exit(0)
 """
 
 
-def hopeless(values: Sequence[str]) -> dict[str, str]:
-    """Plugins that end or block the process when they are imported or asked what they bring, each with what happened.
+def find_fatal_imports(values: Sequence[str]) -> dict[str, str]:
+    """Find plugins that end or block the process when they are imported or asked what they provide.
 
     Parameters
     ----------
     values : sequence of str
         Values of entry points, ``module`` or ``module:object``, and files, which end in ``.py``.
 
+    Returns
+    -------
+    dict of str to str
+        What happened, for each value that is fatal.
+
     Examples
     --------
-    >>> hopeless(["json"])
+    >>> find_fatal_imports(["json"])
     {}
     """
     problems: dict[str, str] = {}
-    left = list(values)
-    while left:
-        survived, how = _import(left)
-        if survived == len(left):
+    remaining = list(values)
+    while remaining:
+        survived, problem = _import(remaining)
+        if survived == len(remaining):
             break
-        problems[left[survived]] = how
-        left = left[survived + 1 :]
+        problems[remaining[survived]] = problem
+        remaining = remaining[survived + 1 :]
     return problems
 
 
 def _import(values: Sequence[str]) -> tuple[int, str]:
-    """How many were imported one after the other, and how the process ended."""
+    """Import plugins one after the other; return how many survived, and how the process ended."""
     reading, writing = os.pipe()
     process = subprocess.Popen(  # noqa: S603  # this very interpreter
         python(_PROGRAM, str(writing), str(API_VERSION), json.dumps(sys.path), *values),

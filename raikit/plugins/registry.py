@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from raikit.check import Check
 from raikit.errors import PluginError, raised
 from raikit.process.guard import preserved
-from raikit.run.record import FIRST_PARTY, PluginRecord
+from raikit.run.owners import FIRST_PARTY
+from raikit.run.record import PluginRecord
 
 if TYPE_CHECKING:
     import pluggy
@@ -26,20 +27,18 @@ class PluginProcesses(Protocol):
     def write(self, name: str, distribution: str, record: Record, folder: Path) -> list[Path]:
         """Write a report format."""
 
-    def notify(self, hook: str, distribution: str, run: Path, told: Mapping[str, Any]) -> None:
+    def notify(self, hook: str, distribution: str, run: Path, payload: Mapping[str, Any]) -> None:
         """Call a listener hook."""
 
 
-def stand_in(name: str, title: str = "Not run") -> type[Check]:
-    """A class in the place of one that cannot be used, so that its row in the record has a name; nothing of it ever runs."""
-    from raikit.check import Check
-
-    return cast("type[Check]", type("StandIn", (Check,), {"name": name, "pillar": name.split(".")[0], "__doc__": title}))
+def placeholder_check(name: str, title: str = "Not run") -> type[Check]:
+    """Return a check class that only lends its name to a row of the record, where the real class cannot be used."""
+    return cast("type[Check]", type("PlaceholderCheck", (Check,), {"name": name, "pillar": name.split(".")[0], "__doc__": title}))
 
 
 @dataclass(frozen=True)
 class CheckEntry:
-    """A check with who brought it; `problem` says why it may not run."""
+    """A check with the distribution that provides it; `problem` says why it may not run."""
 
     check: type[Check]
     plugin: str
@@ -49,12 +48,13 @@ class CheckEntry:
 
     @property
     def name(self) -> str:
+        """Return the name of the check."""
         return self.check.name
 
 
 @dataclass
 class Registry:
-    """What all plugins bring, and what became of each of them."""
+    """What all plugins provide, and what became of each plugin."""
 
     checks: dict[str, CheckEntry] = field(default_factory=dict)
     loaders: dict[str, ModelLoader] = field(default_factory=dict)
@@ -66,50 +66,52 @@ class Registry:
 
     @property
     def pillars(self) -> list[str]:
-        """Pillars in the order in which their first checks were found."""
+        """Return the pillars in the order in which their first checks were found."""
         return list(dict.fromkeys(entry.check.pillar for entry in self.checks.values()))
 
-    def notify(self, hook: str, children: PluginProcesses | None = None, **arguments: Any) -> list[str]:
-        """Call a listener hook of every plugin, others' in their children, each with a copy: no listener changes anything.
+    def notify(self, hook: str, processes: PluginProcesses | None = None, **arguments: Any) -> list[str]:
+        """Call a listener hook of every plugin, each with a copy, so that no listener changes the audit.
+
+        Listeners of other distributions run in the child processes, if there are any.
 
         Returns
         -------
         list of str
-            A complaint for each that raised.
+            One message for each listener that raised.
         """
-        complaints = []
+        problems = []
         for record, manager in self._managers:
             if hook not in record.hooks:
                 continue
             try:
                 with preserved():
-                    if children is not None and record.distribution != FIRST_PARTY:
-                        told = {key: value.model_dump(mode="json") for key, value in arguments.items() if key != "run"}
-                        children.notify(hook, record.distribution, arguments["run"], told)
+                    if processes is not None and record.distribution != FIRST_PARTY:
+                        payload = {key: value.model_dump(mode="json") for key, value in arguments.items() if key != "run"}
+                        processes.notify(hook, record.distribution, arguments["run"], payload)
                     else:
                         getattr(manager.hook, hook)(**copy.deepcopy(arguments))
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
-                complaints.append(f"{record.distribution}: {hook} raised {raised(error)}")
-        return complaints
+                problems.append(f"{record.distribution}: {hook} raised {raised(error)}")
+        return problems
 
-    def write(self, name: str, record: Record, folder: Path, children: PluginProcesses | None = None) -> list[Path]:
-        """Write a report format, others' in their children.
+    def write(self, name: str, record: Record, folder: Path, processes: PluginProcesses | None = None) -> list[Path]:
+        """Write a report format; formats of other distributions run in the child processes, if there are any.
 
         Raises
         ------
         PluginError
-            If it does not return a list of the files that it wrote into the folder.
+            If the format does not return a list of the files that it wrote into the folder.
         """
         owner = self.owners.get(name, FIRST_PARTY)
         with preserved():
-            if children is not None and owner != FIRST_PARTY:
-                written = children.write(name, owner, record, folder)
+            if processes is not None and owner != FIRST_PARTY:
+                written = processes.write(name, owner, record, folder)
             else:
                 written = self.formats[name](record, folder)
         if not isinstance(written, list) or not all(isinstance(path, Path) for path in written):
             raise PluginError("it must return a list of the paths (pathlib.Path) that it wrote")
         if stray := [path for path in written if not path.is_file() or not path.resolve().is_relative_to(folder.resolve())]:
-            raise PluginError(f"it says that it wrote {stray[0]}, which is no file in {folder}")
+            raise PluginError(f"it returned {stray[0]}, which is not a file in {folder}")
         return written

@@ -1,4 +1,4 @@
-"""Starting and ending child processes of this interpreter."""
+"""Start and terminate child processes of this interpreter."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-TIMEOUT = 600.0  # seconds that a child may take for one check, unless the configuration says another number
+TIMEOUT = 600.0  # seconds that a child may take for one check; plugins.timeout overrides it
 
 
 def python(program: str, *arguments: str) -> list[str]:
-    """A command that runs a program with this interpreter, in which raikit is found where this process found it.
+    """Return a command that runs a program with this interpreter and imports raikit from where this process did.
 
-    The import path of this process is set by the program itself, when it has what it needs: a ``random.py`` beside somebody's
-    configuration must not stand before the standard library's.
+    The program itself sets the import path of this process, once it has imported what it needs. A ``random.py`` beside a
+    configuration must not shadow the standard library's.
     """
-    found = f"import sys; sys.path.append({str(Path(__file__).parents[2])!r})\n"
-    return [sys.executable, "-P", "-c", found + program, *arguments]
+    prologue = f"import sys; sys.path.append({str(Path(__file__).parents[2])!r})\n"
+    return [sys.executable, "-P", "-c", prologue + program, *arguments]
 
 
 def ending(code: int) -> str:
-    """How a process ended, from its return code.
+    """Return how a process ended, from its return code.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def ending(code: int) -> str:
 
 
 def end(process: subprocess.Popen[bytes], patience: float = 0.0) -> None:
-    """End a process that leads a session of its own, with all that it has started; after some seconds in which it may go itself."""
+    """Terminate a process and its process group, after a grace period in seconds."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(patience)
     with contextlib.suppress(ProcessLookupError, PermissionError):

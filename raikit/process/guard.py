@@ -1,6 +1,6 @@
-"""What a check shares with all others, and must find and leave as it was: seeds, threads, environment, folder, streams.
+"""Run foreign code so that it cannot disturb what runs after it: output captured, generators seeded, state restored.
 
-Whoever changes such a thing is told; whoever comes after finds it put back, so that no number depends on its neighbours.
+What the code changed of the process is restored and reported, so that no number depends on the checks before it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ MOST_OUTPUT = 20_000  # characters of what a check printed that are kept, half f
 MOST_RESULT = 64 << 20  # bytes of a result as JSON
 _MOST_WARNINGS = 20
 _HALF = MOST_OUTPUT // 2
-# Put back without a word: using a global generator is no fault, and many a library sets such things when it is imported.
-_IN_SILENCE = {
+# Restored without a warning: using a global generator is no fault, and libraries set the others when they are imported.
+_RESTORED_SILENTLY = {
     "sys.stdin",
     "the generator of random", "the generator of numpy.random", "the generator of torch", "warnings.filters", "sys.path",
     "sys.excepthook", "the locale",
@@ -36,26 +36,26 @@ _IN_SILENCE = {
 
 
 class Clipped:
-    """Keeps the beginning and the end of a text, however long it gets."""
+    """The beginning and the end of a text of any length."""
 
     def __init__(self) -> None:
-        self._head, self._tail, self._later, self._waiting, self._dropped = "", "", list[str](), 0, 0
+        self._head, self._tail, self._pieces, self._pieces_length, self._dropped = "", "", list[str](), 0, 0
 
     def add(self, text: str) -> None:
-        """Append."""
+        """Append a piece of the text."""
         room = _HALF - len(self._head)
         self._head += text[:room] if room > 0 else ""
         if rest := text[max(room, 0) :]:
-            self._later.append(rest)
-            self._waiting += len(rest)
-        if self._waiting > 8 * _HALF:
+            self._pieces.append(rest)
+            self._pieces_length += len(rest)
+        if self._pieces_length > 8 * _HALF:
             self._cut()
 
     def _cut(self) -> None:
-        whole = "".join([self._tail, *self._later])
+        whole = "".join([self._tail, *self._pieces])
         self._tail = whole[-_HALF:]
         self._dropped += len(whole) - len(self._tail)
-        self._later, self._waiting = [], 0
+        self._pieces, self._pieces_length = [], 0
 
     def __str__(self) -> str:
         self._cut()
@@ -64,40 +64,42 @@ class Clipped:
 
 
 class Sink(io.StringIO):
-    """A text stream into a `Clipped`."""
+    """A text stream that keeps a `Clipped` text."""
 
     def __init__(self) -> None:
         super().__init__()
         self.text = Clipped()
 
     def write(self, text: str) -> int:
+        """Append to the text."""
         self.text.add(text)
         return len(text)
 
     def close(self) -> None:
-        """Stay open: a check that closes what it prints to would silence what comes after it."""
+        """Stay open: a check that closes its output must not silence what is printed after it."""
 
 
 @contextmanager
 def captured(seed: int, stream: TextIO, terminal: bool = False) -> Iterator[list[str]]:
-    """Send what is printed and logged to `stream`, collect warnings, seed the global generators, put back what changed.
+    """Capture prints, logs and warnings, seed the global generators, and restore what the block changed.
 
     Parameters
     ----------
     seed : int
     stream : text stream
+        Where prints and logs go.
     terminal : bool
         Whether ``breakpoint()`` may talk to the terminal of this process.
 
     Yields
     ------
     list of str
-        Filled when it is left: each warning once, and what the code changed that it shares with others.
+        Filled when the block ends: each warning once, and what the code changed of the process.
     """
-    said: list[str] = []
+    messages: list[str] = []
     handler = logging.StreamHandler(stream)
     root = logging.getLogger()
-    before, hook = process_state.of_process(), sys.breakpointhook
+    before, hook = process_state.read_state(), sys.breakpointhook
     root.addHandler(handler)
     sys.breakpointhook = _debug if terminal else _no_terminal
     caught: list[warnings.WarningMessage] = []
@@ -106,18 +108,18 @@ def captured(seed: int, stream: TextIO, terminal: bool = False) -> Iterator[list
             warnings.catch_warnings(record=True) as caught, redirect_stdout(stream), redirect_stderr(stream), seeded(seed, before)
         ):  # fmt: skip
             warnings.simplefilter("default")
-            yield said  # filters are put back in silence: many a library sets some when it is first imported
+            yield messages  # filters are restored silently: libraries set some when they are first imported
     finally:
         root.removeHandler(handler)
         sys.breakpointhook = hook
         texts = dict.fromkeys(clean(f"{item.category.__name__}: {item.message}")[:500] for item in caught)
-        said += list(texts)[:_MOST_WARNINGS]
-        if changed := [name for name in process_state.restore(before) if name not in _IN_SILENCE]:
-            said.append(clean(f"it changed {', '.join(changed)} and left it so; what was there before has been put back"))
+        messages += list(texts)[:_MOST_WARNINGS]
+        if changed := [name for name in process_state.restore(before) if name not in _RESTORED_SILENTLY]:
+            messages.append(clean(f"it changed {', '.join(changed)} and did not restore it; raikit has"))
 
 
 def _debug(*_: Any, **__: Any) -> None:
-    """Let the debugger talk to the terminal although the check's own output is captured."""
+    """Start the debugger on the real terminal, although the check's output is captured."""
     import pdb
 
     pdb.Pdb(stdin=sys.__stdin__, stdout=sys.__stdout__, nosigint=True).set_trace(sys._getframe(1))
@@ -129,10 +131,10 @@ def _no_terminal(*_: Any, **__: Any) -> None:
 
 @contextmanager
 def preserved() -> Iterator[None]:
-    """Put back what foreign code changes that others share, such as a plugin while it is imported."""
+    """Restore what foreign code changes of the process, such as a plugin while it is imported."""
     raw = io.BytesIO()
-    stream = io.TextIOWrapper(raw, encoding="utf-8", errors="replace", write_through=True)  # its own, whatever becomes of it
-    with process_state.kept() as before, open(os.devnull, encoding="utf-8") as nothing:
+    stream = io.TextIOWrapper(raw, encoding="utf-8", errors="replace", write_through=True)
+    with process_state.preserved_state() as before, open(os.devnull, encoding="utf-8") as nothing:
         sys.stdin = nothing
         try:
             with redirect_stdout(stream), warnings.catch_warnings(), _watched_imports(None, before):
@@ -150,10 +152,10 @@ _SEEDERS: dict[str, Callable[[Any, int], object]] = {
 
 @contextmanager
 def seeded(seed: int, before: process_state.State) -> Iterator[None]:
-    """Seed the global generators; of libraries that are not there yet, as soon as they are imported.
+    """Seed the global generators, those of libraries that are not yet imported as soon as they are.
 
-    Else a number would depend on whether another check had imported the library before. What such a library has set by
-    itself is added to `before`, to be put back.
+    Otherwise a number would depend on whether another check had imported the library before. What such a library sets
+    by itself is added to `before`, to be restored.
     """
     random.seed(seed)
     for name, seed_it in _SEEDERS.items():
@@ -165,26 +167,27 @@ def seeded(seed: int, before: process_state.State) -> Iterator[None]:
 
 @contextmanager
 def _watched_imports(seed: int | None, before: process_state.State) -> Iterator[None]:
-    later = _SeedOnImport(seed, before)
-    sys.meta_path.insert(0, later)
+    finder = _SeedOnImport(seed, before)
+    sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
-        if later in sys.meta_path:
-            sys.meta_path.remove(later)
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
 
 
 class _SeedOnImport(MetaPathFinder):
-    """Lets the others find a module, and seeds it when it has been run."""
+    """An import hook that seeds a library right after its import."""
 
     def __init__(self, seed: int | None, before: process_state.State) -> None:
         self._seed, self._before = seed, before
         self._looking = False
 
     def find_spec(self, name: str, path: object, target: object = None) -> ModuleSpec | None:
+        """Find the module through the other finders, and seed it once it has run."""
         if name not in _SEEDERS or self._looking:
             return None
-        self._looking = True  # asking the others comes back here
+        self._looking = True  # the search below comes back here
         try:
             spec = importlib.util.find_spec(name)
         finally:
@@ -195,7 +198,7 @@ class _SeedOnImport(MetaPathFinder):
 
         def run_and_seed(module: ModuleType) -> None:
             run(module)
-            self._before |= {key: value for key, value in process_state.of_process().items() if key not in self._before}
+            self._before |= {key: value for key, value in process_state.read_state().items() if key not in self._before}
             if self._seed is not None:
                 _SEEDERS[name](module, self._seed)
 

@@ -1,4 +1,4 @@
-"""What belongs to the whole process and not to the code that happens to run in it: read, compared, put back."""
+"""The global state of the process (environment, seeds, signals, threads …): read it, compare it, restore it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _environment(value: dict[str, str]) -> None:
 def _folder() -> str | None:
     try:
         return os.getcwd()
-    except OSError:  # it was removed
+    except OSError:  # the folder was removed
         return None
 
 
@@ -57,12 +57,12 @@ def _set_handlers(value: dict[int, Any]) -> None:
                 signal.signal(number, handler)
 
 
-def _no_alarm(was_set: bool) -> None:
+def _clear_alarm(was_set: bool) -> None:
     if not was_set:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-_OF_PYTHON: dict[str, _Accessors] = {
+_PYTHON: dict[str, _Accessors] = {
     "the environment": (lambda: dict(os.environ), _environment),
     "the working directory": (_folder, os.chdir),
     "warnings.filters": (lambda: list(warnings.filters), _filters),
@@ -70,7 +70,7 @@ _OF_PYTHON: dict[str, _Accessors] = {
     "sys.excepthook": (lambda: sys.excepthook, _hook),
     "sys.stdin": (lambda: sys.stdin, lambda value: setattr(sys, "stdin", value)),
     "signal handlers": (_handlers, _set_handlers),
-    "the alarm": (lambda: signal.getitimer(signal.ITIMER_REAL)[0] > 0, _no_alarm),
+    "the alarm": (lambda: signal.getitimer(signal.ITIMER_REAL)[0] > 0, _clear_alarm),
     "the recursion limit": (sys.getrecursionlimit, sys.setrecursionlimit),
     "the locale": (lambda: locale.setlocale(locale.LC_ALL), lambda value: locale.setlocale(locale.LC_ALL, value)),
     "logging's root level": (lambda: logging.root.level, logging.root.setLevel),
@@ -79,11 +79,11 @@ _OF_PYTHON: dict[str, _Accessors] = {
 }
 
 
-def _of_numpy(numpy: Any) -> dict[str, _Accessors]:
+def _numpy_accessors(numpy: Any) -> dict[str, _Accessors]:
     def read() -> tuple[Any, ...]:
         state = numpy.random.get_state(legacy=False)
         if state["bit_generator"] != "MT19937":
-            return (state["bit_generator"],)  # somebody's own, which has another kind of state
+            return (state["bit_generator"],)  # another generator, whose state has another form
         keys = tuple(state["state"]["key"].tolist())
         return ("MT19937", keys, state["state"]["pos"], state["has_gauss"], state["gauss"])
 
@@ -100,7 +100,7 @@ def _of_numpy(numpy: Any) -> dict[str, _Accessors]:
     }
 
 
-def _of_torch(torch: Any) -> dict[str, _Accessors]:
+def _torch_accessors(torch: Any) -> dict[str, _Accessors]:
     return {
         "the generator of torch": (
             lambda: tuple(torch.get_rng_state().tolist()),
@@ -114,25 +114,25 @@ def _of_torch(torch: Any) -> dict[str, _Accessors]:
     }
 
 
-_OF_LIBRARIES = {"numpy": (_of_numpy, "random"), "torch": (_of_torch, "get_rng_state")}
+_LIBRARIES = {"numpy": (_numpy_accessors, "random"), "torch": (_torch_accessors, "get_rng_state")}
 
 
 def _accessors() -> dict[str, _Accessors]:
-    """All that there is; of a library that nobody has imported (to its end) there is nothing to be told."""
-    found = dict(_OF_PYTHON)
-    for name, (of_library, last) in _OF_LIBRARIES.items():
+    """Return the accessors of all state there is; a library that is not fully imported has none."""
+    accessors = dict(_PYTHON)
+    for name, (library_accessors, last) in _LIBRARIES.items():
         if hasattr(library := sys.modules.get(name), last):
-            found |= of_library(library)
-    return found
+            accessors |= library_accessors(library)
+    return accessors
 
 
-def of_process() -> State:
-    """Everything global that code must leave as it was, by what it is called."""
+def read_state() -> State:
+    """Read the global state that code must leave as it was, by name."""
     return {name: read() for name, (read, _) in _accessors().items()}
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """What is called differently in two states; what is in only one of them does not count."""
+    """Return the names of what differs between two states; what only one of them has does not count."""
     return [name for name in before if name in after and before[name] != after[name] and _matters(name, before, after)]
 
 
@@ -141,13 +141,13 @@ def _matters(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> 
 
 
 def changed_variables(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """Environment variables that differ."""
+    """Return the environment variables that differ."""
     return sorted({name for name, _ in before.items() ^ after.items()} - _SET_BY_IMPORTS)
 
 
 def restore(before: Mapping[str, Any]) -> list[str]:
-    """Put everything back; what had changed, the environment with its variables."""
-    now, accessors = of_process(), _accessors()
+    """Restore a state; return what had changed, with the variables of the environment."""
+    now, accessors = read_state(), _accessors()
     changed = changes(before, now)
     for name in before:
         if name in now and before[name] != now[name]:
@@ -157,9 +157,9 @@ def restore(before: Mapping[str, Any]) -> list[str]:
 
 
 @contextmanager
-def kept() -> Iterator[State]:
-    """Leave the process as it was, whatever the block does."""
-    before = of_process()
+def preserved_state() -> Iterator[State]:
+    """Restore the state of the process after the block, and yield it."""
+    before = read_state()
     try:
         yield before
     finally:

@@ -158,10 +158,6 @@ class PluginRecord(Model):
     warnings: list[str] = Field(default_factory=list)  # what it uses that is deprecated, as far as loading it showed
 
 
-FIRST_PARTY = "raikit"  # the distribution of raikit's own plugins
-LOCAL = "local"  # stands for a distribution where checks are files beside audit.yaml
-
-
 def failed_plugins(plugins: Iterable[PluginRecord]) -> Iterator[PluginRecord]:
     """Iterate over the plugins whose loss counts as a crash."""
     return (plugin for plugin in plugins if plugin.status in ("error", "incompatible", "ambiguous"))

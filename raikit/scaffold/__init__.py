@@ -79,7 +79,7 @@ def names_of(name: str) -> Names:
 
 def _refuse_taken(names: Names) -> None:
     """Two plugins of one name are both left out of an audit, so a name that is taken is of no use to anybody."""
-    from raikit.plugins.discovery import distribution, installed
+    from raikit.plugins.entry_points import distribution, installed
 
     for point in installed():
         owner = distribution(point)

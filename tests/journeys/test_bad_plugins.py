@@ -80,7 +80,7 @@ AT_IMPORT = {
     "segfaults at import": ("import ctypes; ctypes.string_at(0)", "error", "loading it ended the process (SIGSEGV)"),
     "lacks a dependency at import": ("import nowhere_to_be_found", "error", "No module named 'nowhere_to_be_found'"),
     "is of an older API": ("raikit_api = 0", "incompatible", "plugin API 0, which is retired"),
-    "is of a newer API": ("raikit_api = 99", "incompatible", "plugin API 99; this raikit speaks 1"),
+    "is of a newer API": ("raikit_api = 99", "incompatible", "plugin API 99; this version supports plugin API 1"),
     "misspells a hook": (
         HEAD.replace("def raikit_checks", "def raikit_cheks").replace("{body}", "pass"), "error", "raikit_cheks"),
 }  # fmt: skip

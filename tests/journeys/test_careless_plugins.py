@@ -163,7 +163,7 @@ IMPORTS = {
     "import asyncio; raise asyncio.CancelledError": "CancelledError",
     "def __getattr__(name): raise KeyError(name)": "KeyError",
     "input()": "EOFError",
-    "class Odd(Exception):\n    def __str__(self): raise TypeError\nraise Odd": "Odd (which cannot even be written)",
+    "class Odd(Exception):\n    def __str__(self): raise TypeError\nraise Odd": "Odd (its message cannot be written)",
 }
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from raikit.plugins.discovery import discover, distribution, installed
-from raikit.run.record import FIRST_PARTY
+from raikit.plugins.discovery import discover
+from raikit.plugins.entry_points import distribution, installed
+from raikit.run.owners import FIRST_PARTY
 from raikit.testing import check_conformance
 from raikit.testing.contract import checks, plugins
 from raikit.testing.contract.subject import subject_of

@@ -59,7 +59,7 @@ def test_a_branch_that_is_deprecated_blames_the_caller_too():
         if steps is not None:
             old().warn()
 
-    with pytest.warns(raikit.RaikitDeprecationWarning, match=r"gone in 9\.3") as caught:
+    with pytest.warns(raikit.RaikitDeprecationWarning, match=r"removed in 9\.3") as caught:
         fit(steps=3)
     assert caught[0].filename == __file__
 

@@ -316,12 +316,12 @@ def _watched(check: type[Check], trial: Trial) -> Iterator[None]:
 
     def run(self: Check, ctx: CheckContext) -> Any:
         trial.entered = True
-        before, given = process_state.of_process(), lent.fingerprints(ctx)
+        before, given = process_state.read_state(), lent.fingerprints(ctx)
         try:
             trial.returned = original(self, ctx)
             return trial.returned
         finally:
-            trial.changed = process_state.changes(before, process_state.of_process())
+            trial.changed = process_state.changes(before, process_state.read_state())
             trial.touched = process_state.changes(given, lent.fingerprints(ctx))
             process_state.restore(before)
 

@@ -6,7 +6,7 @@ import importlib.util
 import re
 from pathlib import Path
 
-from raikit.plugins.discovery import distribution, installed
+from raikit.plugins.entry_points import distribution, installed
 
 _FRAME = re.compile(r'^  File "(.+)", line (\d+) in (.+)$', re.MULTILINE)
 

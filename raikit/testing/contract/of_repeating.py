@@ -76,7 +76,7 @@ def compares(bench: Bench) -> str:
 
     if bench.check.compare is None:
         raise NotApplicable("it has no `compare`: the harness compares its intervals")
-    with bench.context(bench.ran()[0].case) as (ctx, folder), process_state.kept():
+    with bench.context(bench.ran()[0].case) as (ctx, folder), process_state.preserved_state():
         measured = execute([(bench.check, bench.options)], ctx, folder / "run", SEED, bench.capabilities(ctx))[0]
         asked = {str(one.id): Margin(0.02) for one in measured.metrics if one.direction and one.value is not None}
         assert ctx.data is not None

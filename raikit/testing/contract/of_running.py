@@ -63,7 +63,7 @@ def _hint(trials: Sequence[Trial]) -> str:
 def requires(bench: Bench) -> str:
     """It is skipped without what it requires, and runs with exactly that: no model, column or split beyond."""
     check, first = bench.check, bench.ran()[0]
-    with bench.context(first.case) as (ctx, folder), process_state.kept():
+    with bench.context(first.case) as (ctx, folder), process_state.preserved_state():
         for number, (what, without, capabilities) in enumerate(_without(check, ctx, bench)):
             record = execute([(check, bench.options)], without, folder / f"without-{number}", SEED, capabilities)[0]
             if record.status != "skipped" or not record.reason:

@@ -92,13 +92,13 @@ def _written(made: Format, record: Record, folder: Path) -> tuple[list[str], lis
     Broken
         If it raised, or if what it says is not what it wrote.
     """
-    there, process = set(_files(folder.parent)), process_state.of_process()
+    there, process = set(_files(folder.parent)), process_state.read_state()
     try:
         said = made.write(record, folder)
     except (Exception, SystemExit) as error:
         raise Broken(f"it raised {type(error).__name__}: {error}") from None
     finally:
-        changed = process_state.changes(process, process_state.of_process())
+        changed = process_state.changes(process, process_state.read_state())
         process_state.restore(process)
     if not isinstance(said, list) or not all(isinstance(path, Path) for path in said):
         raise Broken(f"it returned {type(said).__name__}; the list of the files (Path) that it wrote is right")

@@ -11,7 +11,8 @@ from typing import Any
 
 from raikit.check import Check
 from raikit.errors import ConfigError, nearest
-from raikit.plugins.discovery import GROUP, _import_file, distribution, installed
+from raikit.plugins.discovery import _import_file
+from raikit.plugins.entry_points import GROUP, distribution, installed
 
 _HOOKS = ("raikit_checks", "raikit_model_loaders", "raikit_report_formats")
 
@@ -137,7 +138,7 @@ def _checks(brought: Iterable[Any]) -> list[type[Check]]:
     checks = list(brought)
     for check in checks:
         if not (isinstance(check, type) and issubclass(check, Check)):
-            raise TypeError(f"raikit_checks gave {check!r}, which is no subclass of raikit.Check")
+            raise TypeError(f"raikit_checks returned {check!r}, which is not a subclass of raikit.Check")
     return checks
 
 

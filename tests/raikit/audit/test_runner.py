@@ -41,7 +41,7 @@ def divide(self, ctx):
         (leave, "SystemExit: 7"),
         (lambda self, ctx: {"accuracy": 1}, "returned dict, not a CheckResult"),
         (lambda self, ctx: CheckResult(metrics=[Metric.exact("x", 1), Metric.exact("x", 2)]), "measured mine.x twice"),
-        (lambda self, ctx: CheckResult(metrics=[Metric.exact("x y", 1)]), "no metric name"),
+        (lambda self, ctx: CheckResult(metrics=[Metric.exact("x y", 1)]), "not a metric name"),
         (
             lambda self, ctx: CheckResult(metrics=[Metric.exact("x", 1, over=["a"], group={"a": "\ud800"})]),
             "cannot be written as JSON",

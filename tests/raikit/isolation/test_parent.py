@@ -170,7 +170,7 @@ def test_what_is_no_exception_of_the_usual_kind_is_an_error_like_any(ask, what):
 
 def test_an_error_that_cannot_be_written_is_named(ask):
     answer = ask("class Odd(Exception):\n    def __str__(self): raise TypeError\nraise Odd()")
-    assert answer.error == "Odd (which cannot even be written)"
+    assert answer.error == "Odd (its message cannot be written)"
 
 
 def test_progress_may_be_told_from_many_threads(ask):

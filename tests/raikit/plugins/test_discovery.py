@@ -2,7 +2,8 @@ import pytest
 
 from raikit.config.schema import PluginsConfig
 from raikit.errors import ConfigError
-from raikit.plugins.discovery import discover, installed
+from raikit.plugins.discovery import discover
+from raikit.plugins.entry_points import installed
 from raikit.run.record import failed_plugins
 
 GOOD = """
@@ -49,13 +50,13 @@ def test_listing_reads_metadata_and_imports_nothing(install):
     [
         ("import no_such_module", "error", "No module named 'no_such_module'"),
         ("raise SystemExit(3)", "error", "SystemExit: 3"),
-        ("x = 1", "incompatible", "says no `raikit_api`"),
+        ("x = 1", "incompatible", "states no `raikit_api`"),
         ("raikit_api = 99", "incompatible", "upgrade raikit"),
         ("raikit_api = 0", "incompatible", "retired"),
         (good().replace("def raikit_checks()", "def raikit_cheks()"), "error", "raikit_cheks"),
         (good().replace("def raikit_checks()", "def raikit_checks(unknown)"), "error", "unknown"),
         (good().replace("return [Rows]", "return [1 / 0]"), "error", "ZeroDivisionError"),
-        (good().replace("return [Rows]", "return [int]"), "error", "no subclass of raikit.Check"),
+        (good().replace("return [Rows]", "return [int]"), "error", "not a subclass of raikit.Check"),
     ],
 )
 def test_a_bad_plugin_is_named_and_never_stops_the_others(install, source, status, says):
@@ -77,7 +78,7 @@ def test_a_bad_plugin_is_named_and_never_stops_the_others(install, source, statu
         ('name = "mine.rows"', 'name = "Rows"', "must look like"),
         ('pillar = "mine"', 'pillar = ""', "no `pillar`"),
         ('produces = ["mine.rows"]', 'produces = ["fairness.rows"]', "owns only mine.*"),
-        ('produces = ["mine.rows"]', 'produces = "mine.rows"', "not one text"),
+        ('produces = ["mine.rows"]', 'produces = "mine.rows"', "not a single string"),
         ('produces = ["mine.rows"]', 'cost = "cheap"', "cost is"),
     ],
 )

@@ -1,4 +1,4 @@
-from raikit.plugins.probe import hopeless
+from raikit.plugins.probe import find_fatal_imports
 
 
 def test_modules_that_end_or_survive_the_process_are_told_apart(tmp_path, monkeypatch):
@@ -13,7 +13,7 @@ def test_modules_that_end_or_survive_the_process_are_told_apart(tmp_path, monkey
     for name, text in modules.items():
         (tmp_path / f"probed_{name}.py").write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert hopeless([f"probed_{name}" for name in modules]) == {
+    assert find_fatal_imports([f"probed_{name}" for name in modules]) == {
         "probed_gone": "loading it ended the process (exit code 3)",
         "probed_crashes": "loading it ended the process (SIGSEGV)",
     }
@@ -23,4 +23,4 @@ def test_one_that_never_ends_is_given_up(tmp_path, monkeypatch):
     (tmp_path / "probed_hangs.py").write_text("import time; time.sleep(1000)")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr("raikit.plugins.probe.TIMEOUT", 1.0)
-    assert hopeless(["json", "probed_hangs", "csv"]) == {"probed_hangs": "loading it did not finish within 1 seconds"}
+    assert find_fatal_imports(["json", "probed_hangs", "csv"]) == {"probed_hangs": "loading it did not finish within 1 seconds"}

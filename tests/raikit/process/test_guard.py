@@ -71,7 +71,7 @@ assert torch.get_num_threads() == threads and torch.get_default_dtype() == torch
 print(said[-1])
 """
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert "it changed torch's threads, torch's default dtype and left it so" in told
+    assert "it changed torch's threads, torch's default dtype and did not restore it" in told
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_what_is_changed_is_put_back_and_named(change, named):
     before = dict(os.environ), os.getcwd(), torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
     with captured(0, io.StringIO()) as said:
         change()
-    assert said == [f"it changed {named} and left it so; what was there before has been put back"]
+    assert said == [f"it changed {named} and did not restore it; raikit has"]
     after = dict(os.environ), os.getcwd(), torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
     assert before == after
 

@@ -88,10 +88,10 @@ def test_a_thing_that_is_no_plugin_is_refused():
     [
         ("import raikit\n", "import raikit\nimport not_installed_anywhere\n", "loads", "No module named 'not_installed_anywhere'"),
         ("import raikit\n", "import raikit\nraise SystemExit(3)\n", "loads", "SystemExit: 3"),
-        ("return [Rows]", "return [int]", "loads", "no subclass of raikit.Check"),
+        ("return [Rows]", "return [int]", "loads", "not a subclass of raikit.Check"),
         ("import raikit\n", "import raikit\nimport altair\n", "imports", "importing it imports altair"),
         ("return [Rows]", "import altair\n    return [Rows]", "imports", "importing it imports altair"),
-        ("raikit_api = 1", "", "api", "says no `raikit_api`"),
+        ("raikit_api = 1", "", "api", "states no `raikit_api`"),
         ("raikit_api = 1", "raikit_api = 99", "api", "upgrade raikit"),
         ("raikit_checks()", "raikit_cheks()", "hooks", "Did you mean 'raikit_checks'"),
         ("@raikit.hookimpl\n", "", "hooks", "raikit_checks is not marked with @raikit.hookimpl"),

@@ -17,7 +17,7 @@ from raikit.data import splits
 from raikit.data.batch import Batch
 from raikit.data.cache import MediaCache
 from raikit.data.groups import group_of
-from raikit.data.look import SKIP_HINT, cells_of, fingerprint_of_media, unusable
+from raikit.data.media_columns import SKIP_HINT, cells_of, fingerprint_of_media, unusable
 from raikit.data.media import MediaError
 from raikit.data.roles import (
     Error,

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from raikit.errors import ModelError
-from raikit.models import prepare
+from raikit.models import features
 from raikit.models.base import Model
 from raikit.models.network import FusionConfig, FusionNet
 from raikit.models.preprocessing import Preprocessing
@@ -110,15 +110,15 @@ class FusionModel(Model):
             return self.preprocessing.encode(name, batch.inputs[name])
         values = batch.inputs.get(name) or [None] * len(batch)
         if modality == "text":
-            return prepare.word_ids(values, config.words, config.vocabulary)
+            return features.word_ids(values, config.words, config.vocabulary)
         # Rows of one file share one decoded object: each is prepared once.
         objects = {id(value): value for value in values}
         place = {key: index for index, key in enumerate(objects)}
         media = list(objects.values())
         if modality == "image":
-            prepared = prepare.pixels(media, config.image_size)
+            prepared = features.pixels(media, config.image_size)
         else:
-            prepared = prepare.spectrograms(media, config.sample_rate, config.mels, config.frames, config.hop)
+            prepared = features.spectrograms(media, config.sample_rate, config.mels, config.frames, config.hop)
         return prepared[[place[id(value)] for value in values]]
 
     def encode(self, batch: Batch) -> dict[str, Tensor]:
@@ -140,7 +140,7 @@ class FusionModel(Model):
         """The words of each text input, in the order of its encoding; the rest of that axis is padding."""
         texts = {name: batch.inputs.get(name) or [None] * len(batch)
                  for name, modality in self.modalities.items() if modality == "text"}
-        return {name: [prepare.split_words(text, self.net.config.words) for text in values]
+        return {name: [features.split_words(text, self.net.config.words) for text in values]
                 for name, values in texts.items()}
 
     def columns(self, name: str) -> list[str]:

@@ -31,7 +31,7 @@ class FusionConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
     dropout : float
         Share of the features of pictures and sounds that is dropped in training.
     image_size, words, vocabulary, sample_rate, mels, frames, hop : int
-        What `raikit.models.prepare` makes of raw inputs.
+        What `raikit.models.features` makes of raw inputs.
     """
 
     model_type = "raikit-fusion"

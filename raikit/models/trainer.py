@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from raikit.errors import ModelError
 from raikit.models.checkpoint import Checkpoint
 from raikit.models.history import Epoch, History
-from raikit.models.rows import FloatArray, Indices, Rows, gather, in_order
+from raikit.models.prepared import FloatArray, Indices, Rows, gather, in_order
 
 if TYPE_CHECKING:
     from raikit.data.dataset import Dataset

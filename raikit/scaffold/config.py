@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from raikit.data.propose import Proposal, propose
+from raikit.data.guess import Proposal, propose
 from raikit.files import write_text
 
 _CLASSIFICATION_RULES = """\

@@ -14,7 +14,7 @@ from raikit.config.training import FusionTraining
 from raikit.errors import ConfigError, ModelError
 from raikit.models.fusion import FusionModel
 from raikit.models.reweighting import independent
-from raikit.models.rows import gather
+from raikit.models.prepared import gather
 from raikit.models.trainer import fit
 from raikit.models.training import initial, train_fusion, validated
 

@@ -13,7 +13,7 @@ from opacus.optimizers import DPOptimizer
 from raikit.config.training import FusionTraining
 from raikit.errors import ConfigError, ModelError
 from raikit.models.history import Epoch, History
-from raikit.models.rows import gather
+from raikit.models.prepared import gather
 from raikit.models.trainer import fit, one_cycle
 from raikit.models.training import initial, train_fusion, validated
 

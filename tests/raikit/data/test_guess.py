@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from raikit.data.propose import propose
+from raikit.data.guess import propose
 from raikit.errors import DataError
 
 ROWS = 60

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
 from raikit.data.batch import Audio
-from raikit.models import prepare
+from raikit.models import features
 
 RATE = 22_050
 
@@ -20,11 +20,11 @@ def tone(frequency=440.0, rate=RATE, seconds=0.6, level=0.5):
 
 
 def spectrogram(sound):
-    return prepare.spectrograms([sound], rate=RATE, mels=40, frames=64, hop=384)[0, 0]
+    return features.spectrograms([sound], rate=RATE, mels=40, frames=64, hop=384)[0, 0]
 
 
 def test_words_fall_into_the_same_buckets_on_every_machine():
-    assert prepare.word_ids(["Künstler am Werk", None, ""], 4, 4096).tolist() == [
+    assert features.word_ids(["Künstler am Werk", None, ""], 4, 4096).tolist() == [
         [1829, 2512, 2900, 0],
         [0, 0, 0, 0],
         [0, 0, 0, 0],
@@ -32,21 +32,21 @@ def test_words_fall_into_the_same_buckets_on_every_machine():
 
 
 def test_characters_of_scripts_without_spaces_are_words_of_their_own():
-    assert prepare.split_words("自転車 に乗る人", 10) == ["自", "転", "車", "に", "乗", "る", "人"]
+    assert features.split_words("自転車 に乗る人", 10) == ["自", "転", "車", "に", "乗", "る", "人"]
 
 
 @given(st.text(max_size=60), st.integers(1, 8))
 def test_any_text_gives_ids_within_the_vocabulary(text, limit):
-    ids = prepare.word_ids([text], limit, 50)
+    ids = features.word_ids([text], limit, 50)
     assert ids.shape == (1, limit)
     assert ids.min() >= 0
     assert ids.max() < 50
-    assert (ids > 0).sum() == len(prepare.split_words(text, limit))
+    assert (ids > 0).sum() == len(features.split_words(text, limit))
 
 
 def test_pictures_of_any_size_become_one_size_and_a_missing_one_is_mid_grey():
     white, black = np.full((72, 30, 3), 255, np.uint8), np.zeros((5, 7, 3), np.uint8)
-    made = prepare.pixels([white, black, None], 48)
+    made = features.pixels([white, black, None], 48)
     assert made.shape == (3, 3, 48, 48)
     assert made.dtype == np.float32
     assert [made[row].min() for row in range(3)] == [1, -1, 0]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from raikit.address import text
 from raikit.data.groups import edges_of
-from raikit.data.look import cells_of
+from raikit.data.media_columns import cells_of
 from raikit.data.media import LOOKS, MediaError
 from raikit.data.roles import task_of
 from raikit.data.splits import SPELLINGS, TEST, TRAIN

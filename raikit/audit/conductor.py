@@ -156,9 +156,6 @@ def refuse_unknown_formats(registry: Registry, formats: Sequence[str], by_option
 
 def open_data(plan: Plan) -> Dataset:
     """Open the table with the roles that the configuration gives its columns."""
-    asked = plan.config.audit.data
-    if isinstance(asked.target, list) or asked.task == "multilabel":
-        raise plan.config.error(("data", "target"), "several targets at once are not audited yet; name one column.")
     if plan.config.audit.model.is_table:
         _refuse_bad_table(plan.config)
     data = open_dataset(plan.config.audit, plan.config.folder, plan.config.error)

@@ -1,13 +1,12 @@
-"""A batch of rows as a model gets it: decoded media, text and columns, by input name."""
+"""A batch of cases as a model gets it: decoded media, text and columns, by input name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 
 class Audio(NamedTuple):
@@ -19,7 +18,7 @@ class Audio(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of a dataset.
+    """Some cases of a dataset.
 
     Attributes
     ----------
@@ -28,8 +27,9 @@ class Batch:
         text: ``list[str | None]``; image: list of uint8 arrays of shape (height, width, 3) or None, sizes may differ;
         audio: ``list[Audio | None]``; tabular: a pandas DataFrame of n rows. None is a missing input.
     target : ndarray, shape (n,), or None
-        Index into the classes (int64), or float64 for regression.
+        Position in the classes (int64), or float64 for regression.
     weight : ndarray, shape (n,), or None
+        Sampling weights.
     """
 
     ids: Sequence[Any]

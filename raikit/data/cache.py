@@ -1,4 +1,4 @@
-"""Decoded media by where they came from, the least recently used thrown out first."""
+"""A cache of decoded media that drops the least recently used first."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any
 
 from raikit.data.media import DECODERS
 
-MOST_BYTES = 256_000_000
+MAX_BYTES = 256_000_000
 
 
 class MediaCache:
-    """Decodes a picture or sound once, as long as it is among the last ones used: rows that share it share the array.
+    """Cache of decoded pictures and sounds, so that cases with the same file share one array.
 
-    The arrays are read-only, because whoever wrote into one would write into other rows.
+    The arrays are read-only, because a change to one would change other cases.
 
     Parameters
     ----------
     folder : Path
-        Where paths are looked up.
-    most_bytes : int
-        Kept at most, decoded.
+        The folder that paths are relative to.
+    max_bytes : int
+        Size of the decoded media that are kept at most.
     """
 
-    def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
-        self.folder, self.most_bytes, self.bytes = folder, most_bytes, 0
-        self._held: OrderedDict[tuple[str, str | bytes], Any] = OrderedDict()
+    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
+        self.folder, self.max_bytes, self.bytes = folder, max_bytes, 0
+        self._media: OrderedDict[tuple[str, str | bytes], Any] = OrderedDict()
 
     def get(self, modality: str, source: str | bytes) -> Any:
-        """The decoded medium.
+        """Return the decoded medium.
 
         Raises
         ------
@@ -37,20 +37,20 @@ class MediaCache:
             If it cannot be used.
         """
         key = (modality, source)
-        if key in self._held:
-            self._held.move_to_end(key)
-            return self._held[key]
+        if key in self._media:
+            self._media.move_to_end(key)
+            return self._media[key]
         value = DECODERS[modality](source, self.folder)
         array = _array(value)
         array.flags.writeable = False
-        self._held[key] = value
+        self._media[key] = value
         self.bytes += array.nbytes
-        while self.bytes > self.most_bytes and len(self._held) > 1:
-            self.bytes -= _array(self._held.popitem(last=False)[1]).nbytes
+        while self.bytes > self.max_bytes and len(self._media) > 1:
+            self.bytes -= _array(self._media.popitem(last=False)[1]).nbytes
         return value
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return MediaCache, (self.folder, self.most_bytes)  # another process decodes for itself
+        return MediaCache, (self.folder, self.max_bytes)  # another process decodes for itself
 
 
 def _array(value: Any) -> Any:

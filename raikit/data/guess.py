@@ -1,4 +1,4 @@
-"""What a table's columns probably are: for ``raikit init``. Guesses by name and content, to be read through by a person."""
+"""A guess at the roles of a table's columns, by name and content, for a person to check: used by ``raikit init``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Any
 import pandas as pd
 
 from raikit.address import text
-from raikit.data.groups import edges_of
-from raikit.data.media_columns import cells_of
-from raikit.data.media import LOOKS, MediaError
-from raikit.data.roles import task_of
+from raikit.data.cells import as_label
+from raikit.data.groups import bin_edges
+from raikit.data.media import HEADER_CHECKS, MediaError
+from raikit.data.media_columns import media_cells
 from raikit.data.splits import SPELLINGS, TEST, TRAIN
-from raikit.data.tables import as_label, read_table
+from raikit.data.tables import read_table
+from raikit.data.target import infer_task
 from raikit.errors import DataError
 
 _TARGETS = ("target", "label", "y", "y_true", "truth", "outcome", "class", "actual")
@@ -38,12 +39,12 @@ _MEDIA = {
     "audio": (".wav", ".flac", ".ogg", ".mp3"),
 }
 _UNNAMED = re.compile(r"\s*|Unnamed: \d+|__index_level_\d+__")
-_MOST_GROUPS = 20
+_MAX_GROUPS = 20
 
 
 @dataclass
-class Proposal:
-    """Roles of columns; what nothing is known about is left out or a tabular input."""
+class RoleGuess:
+    """Guessed roles of columns; a column without a recognised role is left out or is a tabular input."""
 
     columns: list[str]
     id: str | None = None
@@ -62,21 +63,22 @@ class Proposal:
 
     @property
     def has_predictions(self) -> bool:
+        """Whether the table holds predictions, so that no model is needed."""
         return self.prediction is not None or (self.score is not None and self.task == "binary")
 
 
-def propose(path: Path) -> Proposal:
-    """Read a table and guess.
+def guess_roles(path: Path) -> RoleGuess:
+    """Read a table and guess the roles of its columns.
 
     Raises
     ------
     DataError
-        If it is no table, or no column could be the target.
+        If the file is not a table, or no column could be the target.
     """
     table = read_table(path)
-    found = Proposal(columns=list(table.columns))
-    # a column without a name is what writers of CSV make of row numbers
-    left = [column for column in found.columns if not _UNNAMED.fullmatch(column)]
+    guess = RoleGuess(columns=list(table.columns))
+    # A column without a name holds the row numbers that some writers of CSV add.
+    left = [column for column in guess.columns if not _UNNAMED.fullmatch(column)]
 
     def take(names: tuple[str, ...], fits: Callable[[pd.Series[Any]], bool] = lambda values: True) -> str | None:
         lowered = {column.lower(): column for column in reversed(left)}
@@ -85,56 +87,57 @@ def propose(path: Path) -> Proposal:
             left.remove(column)
         return column
 
-    found.target = take(_TARGETS)
-    found.split, found.weight = take(_SPLITS, _is_split), take(_WEIGHTS, _is_weight)
-    if found.target is None:
-        guesses = [column for column in left if column.lower() not in _PREDICTIONS]
-        found.target = _two_valued(table, guesses)
-    if found.target is None:
+    guess.target = take(_TARGETS)
+    guess.split, guess.weight = take(_SPLITS, _is_split), take(_WEIGHTS, _is_weight)
+    if guess.target is None:
+        candidates = [column for column in left if column.lower() not in _PREDICTIONS]
+        guess.target = _last_two_valued(table, candidates)
+    if guess.target is None:
         raise DataError(
             f"{path.name}: which column is the target? None is called {', '.join(_TARGETS[:3])} or has two values; "
             "write audit.yaml by hand, or rename the column."
         )
-    target = table[found.target]
-    found.score = take((*_SCORES, *_scores_of(found.target)), _is_probability)
-    found.prediction = take(_PREDICTIONS, lambda values: _predicts(values, target))
-    left = [column for column in left if column != found.target]
-    found.task = task_of(target)
-    found.positive = _positive(table[found.target]) if found.task == "binary" else None
+    target = table[guess.target]
+    guess.score = take((*_SCORES, *_score_names(guess.target)), _is_probability)
+    guess.prediction = take(_PREDICTIONS, lambda values: _is_prediction(values, target))
+    left = [column for column in left if column != guess.target]
+    guess.task = infer_task(target)
+    guess.positive = _guess_positive(target) if guess.task == "binary" else None
     for column in left:
-        _place(found, table[column], column)
-    return found
+        _add_role(guess, table[column], column)
+    return guess
 
 
-def _scores_of(target: str) -> list[str]:
-    """What people call the score of a target: ``p_urgent``, ``urgent_prob``."""
+def _score_names(target: str) -> list[str]:
+    """Return usual names for the score of a target: ``p_urgent``, ``urgent_prob``."""
     name = target.lower()
     return [f"{word}_{name}" for word in _SCORES] + [f"{name}_{word}" for word in _SCORES]
 
 
-def _place(found: Proposal, values: pd.Series[Any], column: str) -> None:
+def _add_role(guess: RoleGuess, values: pd.Series[Any], column: str) -> None:
+    """Guess the role of one column and add it to `guess`."""
     numeric = pd.api.types.is_numeric_dtype(values)
-    medium = None if numeric else _medium(values)
-    distinct = _distinct(values)
-    if medium is not None:
-        found.media[column] = medium
+    modality = None if numeric else _media_modality(values)
+    distinct = _count_distinct(values)
+    if modality is not None:
+        guess.media[column] = modality
     elif distinct is None:
-        return  # lists, bytes of no known medium: no role that a person would not have to think about
-    elif found.id is None and _IDS.search(column) and distinct == len(values) and not values.isna().any():
-        found.id = column
+        return  # lists, or bytes in an unknown format: only a person can decide
+    elif guess.id is None and _IDS.search(column) and distinct == len(values) and not values.isna().any():
+        guess.id = column
     elif _CLUSTERS.search(column) and 1 < distinct < len(values):
-        found.cluster.append(column)
-    elif _is_sensitive(found, column) and distinct > 1 and (numeric or distinct <= _MOST_GROUPS):
-        found.sensitive.append((column, edges_of(values, 4) if numeric and distinct > _MOST_GROUPS else None))
+        guess.cluster.append(column)
+    elif _is_sensitive(guess, column) and distinct > 1 and (numeric or distinct <= _MAX_GROUPS):
+        guess.sensitive.append((column, bin_edges(values, 4) if numeric and distinct > _MAX_GROUPS else None))
     elif not numeric and values.dropna().astype(str).str.count(" ").mean() >= 1:
-        found.text.append(column)
-    elif not _IDS.search(column) and (numeric or distinct <= _MOST_GROUPS):
-        found.tabular.append(column)
+        guess.text.append(column)
+    elif not _IDS.search(column) and (numeric or distinct <= _MAX_GROUPS):
+        guess.tabular.append(column)
 
 
-def _medium(values: pd.Series[Any]) -> str | None:
-    """What the first cells hold: names of files, or the files themselves."""
-    sample = [cell for cell in cells_of(values.dropna().head(50)) if cell is not None]
+def _media_modality(values: pd.Series[Any]) -> str | None:
+    """Return the modality of the media that the first cells name or contain, or None."""
+    sample = [cell for cell in media_cells(values.dropna().head(50)) if cell is not None]
     for modality, suffixes in _MEDIA.items():
         if sample and all(_is_medium(cell, modality, suffixes) for cell in sample):
             return modality
@@ -145,23 +148,23 @@ def _is_medium(cell: str | bytes, modality: str, suffixes: tuple[str, ...]) -> b
     if isinstance(cell, str):
         return cell.lower().endswith(suffixes)
     try:
-        LOOKS[modality](cell, None)
+        HEADER_CHECKS[modality](cell, None)
     except MediaError:
         return False
     return True
 
 
-def _distinct(values: pd.Series[Any]) -> int | None:
-    """How many different values there are; None if they are no plain ones."""
+def _count_distinct(values: pd.Series[Any]) -> int | None:
+    """Count the different values; None if they are bytes, lists or mappings."""
     if any(isinstance(value, bytes | list | dict) or hasattr(value, "__array__") for value in values.dropna().head(50)):
         return None
     return int(values.nunique())
 
 
-def _is_sensitive(found: Proposal, column: str) -> bool:
-    """By its name; of names that differ by upper and lower case only the first."""
-    named = {name.lower() for name, _ in found.sensitive} | {name.lower() for name in found.cluster}
-    return _SENSITIVE.search(column) is not None and column.lower() not in named
+def _is_sensitive(guess: RoleGuess, column: str) -> bool:
+    """Whether the name is that of a sensitive feature; of names that differ only in case, the first one counts."""
+    others = {name.lower() for name, _ in guess.sensitive} | {name.lower() for name in guess.cluster}
+    return _SENSITIVE.search(column) is not None and column.lower() not in others
 
 
 def _is_split(values: pd.Series[Any]) -> bool:
@@ -175,20 +178,20 @@ def _is_weight(values: pd.Series[Any]) -> bool:
     )
 
 
-def _predicts(values: pd.Series[Any], target: pd.Series[Any]) -> bool:
-    """Whether the values could be decisions about the target: among its classes, or numbers like it."""
-    if task_of(target) == "regression":
+def _is_prediction(values: pd.Series[Any], target: pd.Series[Any]) -> bool:
+    """Whether the values could be predictions of the target: its classes, or numbers for a regression."""
+    if infer_task(target) == "regression":
         return bool(pd.api.types.is_numeric_dtype(values)) and not values.isna().any()
     known = {text(as_label(label)) for label in target.unique()}
     return not values.isna().any() and {text(as_label(value)) for value in values.unique()} <= known
 
 
-def _two_valued(table: pd.DataFrame, columns: list[str]) -> str | None:
-    """The last column with two values that is no sensitive one: where tables usually hold the target."""
+def _last_two_valued(table: pd.DataFrame, columns: list[str]) -> str | None:
+    """Return the last column with two values that is not sensitive; many tables hold the target there."""
     fitting = [
         column
         for column in columns
-        if _distinct(table[column]) == 2 and not table[column].isna().any() and not _SENSITIVE.search(column)
+        if _count_distinct(table[column]) == 2 and not table[column].isna().any() and not _SENSITIVE.search(column)
     ]
     return fitting[-1] if fitting else None
 
@@ -197,8 +200,8 @@ def _is_probability(values: pd.Series[Any]) -> bool:
     return bool(pd.api.types.is_numeric_dtype(values) and values.between(0, 1).all())
 
 
-def _positive(target: pd.Series[Any]) -> object:
-    """None for 0/1, where 1 is understood; else the rarer value, which is usually the one that is looked for."""
+def _guess_positive(target: pd.Series[Any]) -> object:
+    """Return the rarer value, which is usually the one of interest; None for 0 and 1, where 1 is the default."""
     labels = sorted(as_label(value) for value in target.unique())
     if {text(label) for label in labels} in ({"0", "1"}, {"false", "true"}):
         return None

@@ -1,4 +1,4 @@
-"""Pictures and sounds, decoded within limits: a file may be a bomb, lie elsewhere, or be no picture at all."""
+"""Pictures and sounds, decoded within limits: a file may be a decompression bomb, lie outside the folder, or be damaged."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from raikit.errors import DataError
 if TYPE_CHECKING:
     from PIL import Image
 
-MOST_PIXELS = 64_000_000
-MOST_SECONDS = 600
-MOST_SAMPLES = 192_000 * MOST_SECONDS  # of all channels together
-MOST_BYTES = 256_000_000
+MAX_PIXELS = 64_000_000
+MAX_SECONDS = 600
+MAX_SAMPLES = 192_000 * MAX_SECONDS  # of all channels together
+MAX_BYTES = 256_000_000
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:")
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
-# What a cell may hold: a path, bytes, or what the `datasets` library writes: {bytes, path}.
+# What a cell may hold: a path, bytes, or the mapping {bytes, path} that the `datasets` library writes.
 Source = str | bytes | Path | Mapping[str, Any]
 
 
 class MediaError(DataError):
-    """A picture or sound that cannot be used; it says why, and the caller says which row it belongs to."""
+    """A picture or sound that cannot be used; says why, and the caller adds which row it belongs to."""
 
 
 def decode_image(source: Source, folder: Path | None = None) -> np.ndarray:
-    """Decode a picture: upright, its first frame, transparency on white.
+    """Decode a picture: upright, first frame only, transparency on white.
 
     Parameters
     ----------
@@ -51,14 +51,14 @@ def decode_image(source: Source, folder: Path | None = None) -> np.ndarray:
     Raises
     ------
     MediaError
-        If there is no such file, it is none of PNG, JPEG, WebP, GIF, BMP and TIFF, is damaged, or has more than 64
-        million pixels (which is found before they are decoded).
+        If the file does not exist, is damaged, is not PNG, JPEG, WebP, GIF, BMP or TIFF, or has more than 64 million
+        pixels (found before they are decoded).
     """
     from PIL import ImageOps
 
-    with _opened_image(source, folder) as picture:
+    with _open_image(source, folder) as picture:
         upright = ImageOps.exif_transpose(picture)
-        if upright.mode.startswith("I;16"):  # Pillow would clip what is brighter than 255
+        if upright.mode.startswith("I;16"):  # Pillow would clip values above 255
             levels = np.asarray(upright) >> 8
             return np.repeat(levels.astype(np.uint8)[:, :, None], 3, axis=2)
         if upright.has_transparency_data:
@@ -68,7 +68,7 @@ def decode_image(source: Source, folder: Path | None = None) -> np.ndarray:
 
 
 def decode_audio(source: Source, folder: Path | None = None) -> Audio:
-    """Decode a sound to one channel, the mean of those that there are.
+    """Decode a sound to one channel, the mean of all channels.
 
     Parameters
     ----------
@@ -78,59 +78,63 @@ def decode_audio(source: Source, folder: Path | None = None) -> Audio:
     Raises
     ------
     MediaError
-        If there is no such file, libsndfile cannot read it, it is empty, longer than ten minutes, or holds samples that
-        are no numbers.
+        If the file does not exist, cannot be read by libsndfile, is empty, is longer than ten minutes, or holds NaN or
+        infinite samples.
     """
-    with _opened_sound(source, folder) as sound:
-        parts = [
+    with _open_sound(source, folder) as sound:
+        blocks = [
             block.mean(axis=1)
             for block in sound.blocks(
-                1 << 16, dtype="float32", always_2d=True, frames=MOST_SECONDS * sound.samplerate + 1
+                1 << 16, dtype="float32", always_2d=True, frames=MAX_SECONDS * sound.samplerate + 1
             )
         ]
         rate = int(sound.samplerate)
-    samples = np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
-    # the header of a compressed file may understate its length
-    if len(samples) > MOST_SECONDS * rate:
-        raise MediaError(f"it is longer than {MOST_SECONDS // 60} minutes")
+    samples = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
+    # The header of a compressed file may understate its length.
+    if len(samples) > MAX_SECONDS * rate:
+        raise MediaError(f"it is longer than {MAX_SECONDS // 60} minutes")
     if not len(samples):
-        raise MediaError("not a readable sound (there is nothing in it)")
+        raise MediaError("not a readable sound (it is empty)")
     if not np.isfinite(samples).all():
-        raise MediaError("not a readable sound (samples that are no numbers)")
+        raise MediaError("not a readable sound (some samples are NaN or infinite)")
     return Audio(np.clip(samples, -1, 1, out=samples), rate)
 
 
-def look_at_image(source: Source, folder: Path | None = None) -> None:
-    """Raise what `decode_image` would, as far as the header tells."""
-    with _opened_image(source, folder):
+def check_image_header(source: Source, folder: Path | None = None) -> None:
+    """Raise `MediaError` if the header shows that `decode_image` would."""
+    with _open_image(source, folder):
         pass
 
 
-def look_at_audio(source: Source, folder: Path | None = None) -> None:
-    """Raise what `decode_audio` would, as far as the header tells."""
-    with _opened_sound(source, folder):
+def check_audio_header(source: Source, folder: Path | None = None) -> None:
+    """Raise `MediaError` if the header shows that `decode_audio` would."""
+    with _open_sound(source, folder):
         pass
 
 
 DECODERS: Mapping[str, Callable[[Source, Path | None], Any]] = {"image": decode_image, "audio": decode_audio}
-LOOKS: Mapping[str, Callable[[Source, Path | None], None]] = {"image": look_at_image, "audio": look_at_audio}
+HEADER_CHECKS: Mapping[str, Callable[[Source, Path | None], None]] = {
+    "image": check_image_header,
+    "audio": check_audio_header,
+}
 
 
-# --- where it is ------------------------------------------------------------------------------------------------
+# --- finding the file -------------------------------------------------------------------------------------------
 
 
 def locate(written: str, folder: Path) -> Path:
-    """The file that a path in a table names.
+    """Return the path of the file that a cell names.
+
+    A table may come from anybody, so it must not name files outside its own folder.
 
     Raises
     ------
     MediaError
-        If it is absolute, has ``..`` in it, goes through a link below `folder`, or is no file. A table may come from
-        anybody, and must not read whatever else is on the machine.
+        If the path is absolute, contains ``..``, goes through a link below `folder`, or does not name a file.
     """
     if "://" in written:
         raise MediaError("it is a web address; only files in the data's folder are read")
-    # as Windows reads it too, so that a table means the same everywhere
+    # Windows separators and drives count too, so that a table means the same everywhere.
     if _ABSOLUTE.match(written) or "\x00" in written or ".." in re.split(r"[/\\]", written):
         raise MediaError("the path leads out of the data's folder")
     path, mode = os.fspath(folder), 0
@@ -143,78 +147,79 @@ def locate(written: str, folder: Path) -> Path:
     except OSError:
         raise MediaError("there is no such file in the data's folder") from None
     if not stat.S_ISREG(mode):
-        raise MediaError("the path names no file")
+        raise MediaError("the path does not name a file")
     return Path(path)
 
 
-def _stream(source: Source, folder: Path | None) -> io.BufferedReader | io.BytesIO:
-    """The file or the bytes, opened for reading and not too large."""
+def _open_stream(source: Source, folder: Path | None) -> io.BufferedReader | io.BytesIO:
+    """Open a file or bytes for reading, within the size limit."""
     if isinstance(source, Mapping):
         source = source.get("bytes") or source.get("path") or ""
     if isinstance(source, str):
         source = Path(source) if folder is None else locate(source, folder)
     if isinstance(source, bytes):
-        size, stream = len(source), io.BytesIO(source)
-        return stream if size <= MOST_BYTES else _too_large(size)
+        _check_size(len(source))
+        return io.BytesIO(source)
     if not isinstance(source, Path):
         raise MediaError(f"the cell holds a {type(source).__name__}, neither a path nor bytes")
     try:
-        size = source.stat().st_size
-        return source.open("rb") if size <= MOST_BYTES else _too_large(size)
+        _check_size(source.stat().st_size)
+        return source.open("rb")
     except OSError as error:
         raise MediaError(f"the file cannot be read ({error.strerror or 'input/output error'})") from None
 
 
-def _too_large(size: int) -> Any:
-    raise MediaError(f"it has {size:,} bytes, more than {MOST_BYTES:,}")
+def _check_size(size: int) -> None:
+    if size > MAX_BYTES:
+        raise MediaError(f"it has {size:,} bytes, more than {MAX_BYTES:,}")
 
 
-# --- what it is -------------------------------------------------------------------------------------------------
+# --- opening the file -------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def _opened_image(source: Source, folder: Path | None) -> Iterator[Image.Image]:
+def _open_image(source: Source, folder: Path | None) -> Iterator[Image.Image]:
     from PIL import Image, UnidentifiedImageError
 
-    with _stream(source, folder) as stream, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of bombs at a limit of its own, and of odd palettes
+    with _open_stream(source, folder) as stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow has its own limit for bombs, and warns of odd palettes
         try:
             with Image.open(stream, formats=_FORMATS) as picture:
-                if picture.width * picture.height > MOST_PIXELS:
-                    raise MediaError(f"{picture.width:,} × {picture.height:,} pixels are more than {MOST_PIXELS:,}")
+                if picture.width * picture.height > MAX_PIXELS:
+                    raise MediaError(f"{picture.width:,} × {picture.height:,} pixels are more than {MAX_PIXELS:,}")
                 yield picture
         except MediaError:
             raise
         except UnidentifiedImageError:
-            raise MediaError("not a readable picture (none of PNG, JPEG, WebP, GIF, BMP, TIFF)") from None
+            raise MediaError("not a readable picture (not PNG, JPEG, WebP, GIF, BMP or TIFF)") from None
         except Image.DecompressionBombError:
-            raise MediaError(f"it has more than {MOST_PIXELS:,} pixels") from None
+            raise MediaError(f"it has more than {MAX_PIXELS:,} pixels") from None
         except Exception as error:  # decoders raise SyntaxError, struct.error, zlib.error, MemoryError …
-            raise MediaError(f"not a readable picture ({_what(error)})") from None
+            raise MediaError(f"not a readable picture ({_defect(error)})") from None
 
 
 @contextmanager
-def _opened_sound(source: Source, folder: Path | None) -> Iterator[Any]:
+def _open_sound(source: Source, folder: Path | None) -> Iterator[Any]:
     import soundfile
 
-    with _stream(source, folder) as stream:
+    with _open_stream(source, folder) as stream:
         try:
             with soundfile.SoundFile(stream) as sound:
-                if sound.frames > MOST_SECONDS * sound.samplerate or sound.frames * sound.channels > MOST_SAMPLES:
-                    raise MediaError(f"it is longer than {MOST_SECONDS // 60} minutes")
+                if sound.frames > MAX_SECONDS * sound.samplerate or sound.frames * sound.channels > MAX_SAMPLES:
+                    raise MediaError(f"it is longer than {MAX_SECONDS // 60} minutes")
                 yield sound
         except MediaError:
             raise
-        except Exception as error:  # libsndfile's own, and what a broken header makes of Python
-            raise MediaError(f"not a readable sound ({_what(error)})") from None
+        except Exception as error:  # errors of libsndfile, and of Python where a header is broken
+            raise MediaError(f"not a readable sound ({_defect(error)})") from None
 
 
-def _what(error: Exception) -> str:
-    """A word for what a decoder says; its own sentence may quote the file."""
-    said = str(error).lower()
-    if "truncated" in said or isinstance(error, EOFError):
+def _defect(error: Exception) -> str:
+    """Return a word for a decoder's error; its own message may quote the file."""
+    message = str(error).lower()
+    if "truncated" in message or isinstance(error, EOFError):
         return "truncated"
-    return "of no known format" if "format not recognised" in said else "damaged"
+    return "unknown format" if "format not recognised" in message else "damaged"
 
 
 def _on_white(rgba: Image.Image) -> Image.Image:

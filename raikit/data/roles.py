@@ -1,8 +1,8 @@
-"""Which column plays which role: names looked up under the key that gives them; ids, clusters, weights checked."""
+"""Roles of columns: resolve the names in audit.yaml, and read ids, clusters and weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,100 +11,105 @@ import numpy as np
 import pandas as pd
 
 from raikit.config.schema import DataConfig
-from raikit.config.types import Modality, Task
+from raikit.config.types import Error, Key, Modality
+from raikit.data.cells import RowNames, shown
 from raikit.data.groups import as_text
-from raikit.data.tables import Rows, shown
-from raikit.errors import DataError, RaikitError, listed, nearest
+from raikit.errors import DataError, listed, nearest
 from raikit.run.predictions import RESERVED
-
-Key = Sequence[str | int]
-Error = Callable[[Key, str], RaikitError]
-
-_MOST_INTEGER_CLASSES = 20
 
 
 @dataclass(frozen=True)
 class Input:
-    """An input of the model: where its values stand in the table."""
+    """An input of the model, and the columns of the table that hold it."""
 
     name: str
     modality: Modality
     columns: tuple[str, ...]
 
 
-def inputs_of(config: DataConfig) -> dict[str, Input]:
-    """The inputs with the columns that they read; one without `column` is called like its column."""
+def list_inputs(config: DataConfig) -> dict[str, Input]:
+    """Return the inputs by name; one without `column` reads the column of its own name."""
     return {
         name: Input(name, item.modality, tuple(item.columns) if item.columns else (item.column or name,))
         for name, item in config.inputs.items()
     }
 
 
-def targets_of(config: DataConfig) -> list[str]:
-    """The target columns: one, or several if multilabel."""
-    return [config.target] if isinstance(config.target, str) else list(config.target)
+def media_columns(inputs: Mapping[str, Input]) -> dict[str, Modality]:
+    """Return the columns of pictures and sounds."""
+    return {item.columns[0]: item.modality for item in inputs.values() if item.modality in ("image", "audio")}
 
 
-def task_of(values: pd.Series[Any]) -> Task:
-    """Two values are binary; text or at most 20 different integers multiclass; other numbers regression.
-
-    Examples
-    --------
-    >>> task_of(pd.Series(["a", "b", "c"])), task_of(pd.Series([0.5, 1.5, 2.5]))
-    ('multiclass', 'regression')
-    """
-    distinct = values.dropna().unique()
-    if len(distinct) <= 2:
-        return "binary"
-    if not pd.api.types.is_numeric_dtype(values):
-        return "multiclass"
-    if len(distinct) > _MOST_INTEGER_CLASSES:
-        return "regression"
-    return "multiclass" if all(float(value).is_integer() for value in distinct) else "regression"
-
-
-def columns_of(config: DataConfig, extra: Sequence[str], there: Sequence[str], file: str, error: Error) -> list[str]:
-    """Every column that is to be read, each looked up under the key that names it.
-
-    Parameters
-    ----------
-    extra : sequence of str
-        Columns of predictions.
-    there : sequence of str
-        Columns of the file.
+def target_column(config: DataConfig, error: Error) -> str:
+    """Return the target column.
 
     Raises
     ------
     ConfigError
-        A column that is not there, with the nearest; a target among the inputs or the sensitive columns; a name that
-        predictions.parquet needs for something else.
+        If the configuration asks for several targets.
     """
-    named = list(_named(config, extra))
-    for key, column in named:
-        if column not in there:
-            hint = nearest(column, there)
-            raise error(key, f"no column {column!r} in {file}.{hint} Columns there: {listed(there, 30)}.")
-    for item in inputs_of(config).values():
-        if leaked := [column for column in item.columns if column in targets_of(config)]:
-            raise error(("data", "inputs", item.name), f"{leaked[0]!r} is the target, which a model must not see.")
+    if not isinstance(config.target, str) or config.task == "multilabel":
+        raise error(("data", "target"), "several targets at once are not supported yet; name one column.")
+    return config.target
+
+
+def find_table(config: DataConfig, folder: Path, error: Error) -> Path:
+    """Return the path of the table; a missing file is a mistake in audit.yaml, so the error names its line."""
+    path = folder / config.path
+    if path.is_dir():
+        raise error(("data", "path"), f"{path} is a folder; name one file.")
+    if not path.is_file():
+        raise error(("data", "path"), f"there is no file {path.name} in {path.parent}.")
+    return path
+
+
+def resolve_columns(
+    config: DataConfig, extra: Sequence[str], available: Sequence[str], file: str, error: Error
+) -> list[str]:
+    """Return every column that must be read, after checking that its role is possible.
+
+    Parameters
+    ----------
+    config : DataConfig
+    extra : sequence of str
+        Columns of predictions.
+    available : sequence of str
+        Columns of the file.
+    file : str
+        Name of the file, for messages.
+    error : callable
+        Makes the error that names a key.
+
+    Raises
+    ------
+    ConfigError
+        If a column does not exist (the nearest is shown), the target is among the inputs or the sensitive columns, or
+        a name is reserved in predictions.parquet.
+    """
+    target = target_column(config, error)
+    by_key = list(_columns_by_key(config, target, extra))
+    for key, column in by_key:
+        if column not in available:
+            hint = nearest(column, available)
+            raise error(key, f"no column {column!r} in {file}.{hint} Columns there: {listed(available, 30)}.")
+    for item in list_inputs(config).values():
+        if target in item.columns:
+            raise error(("data", "inputs", item.name), f"{target!r} is the target, which a model must not see.")
     for index, feature in enumerate(config.sensitive):
-        if feature.column in targets_of(config):
-            raise error(
-                ("data", "sensitive", index),
-                f"{feature.column!r} is the target; name the columns that say whom a row is about, and leave it out.",
-            )
-    _refuse_reserved(config, error)
-    _refuse_two_shapes(config, error)
-    return list(dict.fromkeys(column for _, column in named))
+        if feature.column == target:
+            raise error(("data", "sensitive", index), f"{target!r} is the target; remove it from the sensitive columns.")
+    _check_reserved_names(config, error)
+    _check_one_form(config, error)
+    return list(dict.fromkeys(column for _, column in by_key))
 
 
-def _named(config: DataConfig, extra: Sequence[str]) -> Iterator[tuple[Key, str]]:
-    """Every column with the key under which audit.yaml names it."""
+def _columns_by_key(config: DataConfig, target: str, extra: Sequence[str]) -> Iterator[tuple[Key, str]]:
+    """Yield every column with the key under which audit.yaml names it."""
     if config.id:
         yield ("data", "id"), config.id
-    for item in inputs_of(config).values():
+    for item in list_inputs(config).values():
         yield from ((("data", "inputs", item.name), column) for column in item.columns)
-    yield from ((("data", "target"), column) for column in targets_of(config))
+    yield ("data", "target"), target
     yield from ((("data", "sensitive", index), feature.column) for index, feature in enumerate(config.sensitive))
     yield from ((("data", "cluster"), column) for column in config.cluster)
     if config.weight:
@@ -115,57 +120,55 @@ def _named(config: DataConfig, extra: Sequence[str]) -> Iterator[tuple[Key, str]
     yield from ((("model", "load"), column) for column in extra)
 
 
-def _kept(config: DataConfig) -> Iterator[tuple[str, str]]:
-    """The columns that predictions.parquet takes over under their own names, with their keys."""
+def _copied_columns(config: DataConfig) -> Iterator[tuple[str, str]]:
+    """Yield the columns that predictions.parquet copies under their own names, each with its role."""
     yield from (("sensitive", feature.column) for feature in config.sensitive)
     yield from (("cluster", column) for column in config.cluster)
     if config.weight:
         yield "weight", config.weight
 
 
-def _refuse_reserved(config: DataConfig, error: Error) -> None:
-    for role, column in _kept(config):
-        # DuckDB does not tell upper from lower case
-        lower = column.lower()
+def _check_reserved_names(config: DataConfig, error: Error) -> None:
+    for role, column in _copied_columns(config):
         if role == "cluster" and column == "id" == config.id:
             continue
+        lower = column.lower()  # DuckDB does not distinguish upper and lower case
         if lower in RESERVED or lower.startswith(("score.", "prediction.", "target.")):
             raise error(
                 ("data", role),
-                f"predictions.parquet has a column of its own called {lower!r}; rename {column!r} in the table.",
+                f"predictions.parquet has its own column {lower!r}; rename {column!r} in the table.",
             )
 
 
-def _refuse_two_shapes(config: DataConfig, error: Error) -> None:
-    """A column has one shape in predictions.parquet: text, bins, or a weight."""
+def _check_one_form(config: DataConfig, error: Error) -> None:
+    """Raise if a column would have two forms in predictions.parquet: text, bins, or a weight."""
     binned = {feature.column for feature in config.sensitive if feature.bins or feature.quantiles}
     for column in config.cluster:
         if column in binned:
             raise error(
                 ("data", "cluster"),
-                f"{column!r} is binned under data.sensitive, and a cluster needs its "
-                "values; copy the column under another name.",
+                f"{column!r} is binned under data.sensitive, and a cluster needs its values; copy the column under "
+                "another name.",
             )
-    others = {column for role, column in _kept(config) if role != "weight"}
+    others = {column for role, column in _copied_columns(config) if role != "weight"}
     if config.weight in others:
         raise error(("data", "weight"), f"{config.weight!r} has another role too; copy the column under another name.")
     spellings: dict[str, str] = {}
-    for role, column in _kept(config):
+    for role, column in _copied_columns(config):
         if spellings.setdefault(column.lower(), column) != column:
             raise error(
                 ("data", role),
-                f"{column!r} and {spellings[column.lower()]!r} differ only by upper and lower "
-                "case; rename one of them.",
+                f"{column!r} and {spellings[column.lower()]!r} differ only in upper and lower case; rename one of them.",
             )
 
 
-def ids_of(table: pd.DataFrame, column: str | None, file: str) -> pd.Series[Any]:
-    """The row ids, named ``id``: integers or text, unique; row numbers from 0 where no column is named.
+def read_ids(table: pd.DataFrame, column: str | None, file: str) -> pd.Series[Any]:
+    """Return the ids, named ``id``: unique integers or text; row numbers from 0 if no column is named.
 
     Raises
     ------
     DataError
-        A missing id (its row is named) or one that stands twice (with both rows).
+        If an id is missing (its row is named) or is a duplicate (both rows are named).
     """
     if column is None:
         return pd.Series(np.arange(len(table)), name="id")
@@ -177,48 +180,32 @@ def ids_of(table: pd.DataFrame, column: str | None, file: str) -> pd.Series[Any]
     if (repeated := values.duplicated().to_numpy()).any():
         second = int(repeated.argmax())
         value = values.iloc[second]
-        first = int((values == value).to_numpy().argmax())
+        same = (values == value).to_numpy()
         raise DataError(
-            f"{file}: data.id ({column}) must be unique; {shown(value)} stands {int((values == value).sum())} "
-            f"times, first in the rows {first + 1} and {second + 1}."
+            f"{file}: data.id ({column}) must be unique; {shown(value)} occurs {int(same.sum())} times, first in rows "
+            f"{int(same.argmax()) + 1} and {second + 1}."
         )
     return values.rename("id")
 
 
-def clusters_of(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, pd.Series[Any]]:
-    """The cluster columns as text; null where there is no value, which makes the row a cluster of its own."""
+def read_clusters(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, pd.Series[Any]]:
+    """Return the cluster columns as text; null is a case that shares its cluster with no other."""
     return {column: as_text(table[column], column) for column in columns}
 
 
-def weights_of(table: pd.DataFrame, column: str, rows: Rows) -> pd.Series[Any]:
-    """Sampling weights, float64.
+def read_weights(table: pd.DataFrame, column: str, rows: RowNames) -> pd.Series[Any]:
+    """Return the sampling weights as float64, each at least 0.
 
     Raises
     ------
     DataError
-        One that is missing, negative or no finite number (its row is named), or if all are zero.
+        If a weight is missing, negative or infinite (its row is named), or if all are zero.
     """
     values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     if (bad := np.flatnonzero(~np.isfinite(values))).size:
-        raise DataError(f"{rows.at(int(bad[0]))}: data.weight ({column}) is no finite number.")
+        raise DataError(f"{rows.at(int(bad[0]))}: data.weight ({column}) is not a finite number.")
     if (bad := np.flatnonzero(values < 0)).size:
         raise DataError(f"{rows.at(int(bad[0]))}: data.weight ({column}) is negative.")
     if not values.any():
         raise DataError(f"{rows.file}: every data.weight ({column}) is zero.")
     return pd.Series(values, name=column)
-
-
-def path_of(config: DataConfig, folder: Path, error: Error) -> Path:
-    """Where the table is; a missing file is a mistake in audit.yaml, so its line is named."""
-    path = folder / config.path
-    if not path.is_file():
-        problem = (
-            f"{path} is a folder; name one file" if path.is_dir() else f"there is no file {path.name} in {path.parent}"
-        )
-        raise error(("data", "path"), f"{problem}.")
-    return path
-
-
-def media_columns(inputs: Mapping[str, Input]) -> dict[str, Modality]:
-    """Columns of pictures and sounds."""
-    return {item.columns[0]: item.modality for item in inputs.values() if item.modality in ("image", "audio")}

@@ -1,4 +1,4 @@
-"""Train, validation and test: from a column, or drawn whole clusters together so that nothing leaks."""
+"""Train, validation and test: read from a column, or drawn with whole clusters so that nothing leaks."""
 
 from __future__ import annotations
 
@@ -10,32 +10,35 @@ import numpy as np
 import pandas as pd
 
 from raikit.config.schema import SplitConfig
-from raikit.data.roles import Error
-from raikit.data.tables import Rows, shown
+from raikit.config.types import Error
+from raikit.data.cells import RowNames, shown
 from raikit.errors import DataError, listed
+from raikit.format import as_given
 
 TRAIN, VALIDATION, TEST = ORDER = ("train", "validation", "test")
 SPELLINGS = {name: name for name in ORDER} | {"val": VALIDATION, "valid": VALIDATION, "dev": VALIDATION}
 _DEFAULT_VALIDATION = 0.1
 _DRAWS = 20
-_MANY_UNITS = 10_000  # so many that one draw is as good as another
+_MANY_UNITS = 10_000  # beyond this, one draw is as good as another
 
 Codes = np.ndarray  # int64, shape (n,)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What the rows are wanted for, and what the drawing goes by.
+class SplitDesign:
+    """The purpose of the splits, and what a random split respects.
 
     Attributes
     ----------
     trains : bool
-        Whether a model is trained: then there must be rows to train on, and some are kept for validation.
+        Whether a model is trained. Then there must be train cases, and some are set aside for validation.
     only_test : bool
-        Whether the predictions stand in the table: then only test rows are of interest.
+        Whether the table holds the predictions, so that only test cases matter.
     strata : ndarray of int64, shape (n,)
-        Rows of one number should be alike in every part.
-    clusters : mapping of name to Series of text
+        Every split should have about the same proportion of each stratum.
+    clusters : mapping of column to Series of text
+        Whole clusters of one column go to the same split.
+    seed : int
     """
 
     trains: bool
@@ -45,10 +48,10 @@ class Plan:
     seed: int
 
 
-def assign(
-    config: SplitConfig | None, table: pd.DataFrame, rows: Rows, plan: Plan, error: Error
+def assign_splits(
+    config: SplitConfig | None, table: pd.DataFrame, rows: RowNames, design: SplitDesign, error: Error
 ) -> tuple[np.ndarray, list[str]]:
-    """The split of each row, and what there is to say about it.
+    """Return the split of each case, and notes for the record.
 
     Returns
     -------
@@ -60,43 +63,44 @@ def assign(
     Raises
     ------
     ConfigError
-        No split is named where one is needed, a name in the split column is unknown, or a needed split has no rows.
+        If a split is needed and none is configured, if the split column holds an unknown name, or if a split that is
+        needed is empty.
     DataError
-        A row without a split; it is named.
+        If a row has no split; the row is named.
     """
     column = config.column if config else None
     notes: list[str] = []
     if column is not None:
-        split = _named(table[column], rows, error)
-    elif config is None or config.test is None or plan.only_test:
-        if plan.trains:
+        split = _read_splits(table[column], rows, error)
+    elif config is None or config.test is None or design.only_test:
+        if design.trains:
             raise error(
                 ("data", "split"),
-                "a model that is trained is judged on rows that it has not seen: name a "
-                "split column, or say {validation: 0.1, test: 0.2}.",
+                "a model must be tested on cases that it was not trained on; name a split column, or write "
+                "{validation: 0.1, test: 0.2}.",
             )
         if config is not None:
-            notes.append("The table holds the predictions, so nothing was drawn: every row is audited.")
+            notes.append("The table holds the predictions, so no split was drawn: all cases are audited.")
         split = np.full(len(table), TEST, dtype=object)
     else:
         split = np.full(len(table), TRAIN, dtype=object)
-        split[_drawn(split == TRAIN, config.test, plan, config, 0)] = TEST
-    if share := _validation_share(config, split, plan):
-        split[_drawn(split == TRAIN, share, plan, config, 1)] = VALIDATION
-        notes += _of_validation(config, split, plan)
-    if column is None and TRAIN in split and len(plan.clusters) > 1:
-        kept, *others = _kept_apart_first(config, list(plan.clusters))
+        split[_draw_cases(split == TRAIN, config.test, design, config, 0)] = TEST
+    if share := _validation_share(config, split, design):
+        split[_draw_cases(split == TRAIN, share, design, config, 1)] = VALIDATION
+        notes += _validation_notes(config, split, design)
+    if column is None and TRAIN in split and len(design.clusters) > 1:
+        separated, *others = _separated_column_first(config, list(design.clusters))
         notes.append(
-            f"Splits were drawn so that all rows of one {kept} are in one of them; rows of one "
-            f"{' or '.join(others)} may be in several."
+            f"All cases of one {separated} are in the same split; cases of one {' or '.join(others)} may be in several "
+            "splits."
         )
-    for name in (TRAIN, TEST) if plan.trains else (TEST,):
+    for name in (TRAIN, TEST) if design.trains else (TEST,):
         if name not in split:
-            raise error(("data", "split"), f"no row of {rows.file} is in the split {name!r}.")
+            raise error(("data", "split"), f"no row of {rows.file} is in the {name} split.")
     return split, notes
 
 
-def _named(values: pd.Series[Any], rows: Rows, error: Error) -> np.ndarray:
+def _read_splits(values: pd.Series[Any], rows: RowNames, error: Error) -> np.ndarray:
     codes, distinct = pd.factorize(values)
     if (codes < 0).any():
         raise DataError(f"{rows.at(int((codes < 0).argmax()))}: data.split ({values.name}) is missing.")
@@ -104,80 +108,82 @@ def _named(values: pd.Series[Any], rows: Rows, error: Error) -> np.ndarray:
     if unknown := [shown(value) for value, name in zip(distinct, names, strict=True) if name is None]:
         raise error(
             ("data", "split"),
-            f"{values.name!r} holds {listed(unknown, 5)}; a split is called "
-            "train, validation (or val, valid, dev) or test.",
+            f"{values.name!r} holds {listed(unknown, 5)}; valid names are train, validation (or val, valid, dev) and "
+            "test.",
         )
     return np.array(names, dtype=object)[codes]
 
 
-def _validation_share(config: SplitConfig | None, split: np.ndarray, plan: Plan) -> float:
-    """How much of train becomes validation: nothing if there is some already, or if nobody needs it."""
-    if plan.only_test or VALIDATION in split or TRAIN not in split:
+def _validation_share(config: SplitConfig | None, split: np.ndarray, design: SplitDesign) -> float:
+    """Return the share of the train cases that becomes validation; 0 if there is a validation split or none is needed."""
+    if design.only_test or VALIDATION in split or TRAIN not in split:
         return 0.0
-    asked: float | None = config.validation if config else None
-    if asked is None:
-        return _DEFAULT_VALIDATION if plan.trains else 0.0
-    # beside a fraction for test both are of all rows; beside a column it can only be of train
-    return min(1.0, asked / (1 - config.test)) if config and config.test else float(asked)
+    configured: float | None = config.validation if config else None
+    if configured is None:
+        return _DEFAULT_VALIDATION if design.trains else 0.0
+    # With a fraction for test, both are shares of all cases; with a split column it is a share of the train cases.
+    return min(1.0, configured / (1 - config.test)) if config and config.test else float(configured)
 
 
-def _of_validation(config: SplitConfig | None, split: np.ndarray, plan: Plan) -> list[str]:
+def _validation_notes(config: SplitConfig | None, split: np.ndarray, design: SplitDesign) -> list[str]:
     if VALIDATION not in split:
-        return ["All rows to train on belong to one cluster, so none could be kept for validation."]
+        return ["All train cases belong to one cluster, so no validation split could be made."]
     if config and config.validation is not None:
         return []
-    whole = _kept_apart_first(config, list(plan.clusters))
+    clusters = _separated_column_first(config, list(design.clusters))
     return [
-        f"No validation rows were named, so about {_DEFAULT_VALIDATION:.0%} of train was taken for it"
-        + (f", each {whole[0]} whole." if whole else ".")
+        f"No validation split was configured, so about {as_given(_DEFAULT_VALIDATION * 100)}% of the train cases were set aside"
+        + (f", all cases of one {clusters[0]} together." if clusters else ".")
     ]
 
 
-def _kept_apart_first(config: SplitConfig | None, clusters: Sequence[str]) -> list[str]:
-    """The cluster columns, the one that is kept apart first."""
+def _separated_column_first(config: SplitConfig | None, clusters: Sequence[str]) -> list[str]:
+    """Return the cluster columns, first the one whose clusters are never divided between splits."""
     first = config.by if config and config.by else (clusters[0] if clusters else None)
     return [name for name in clusters if name == first] + [name for name in clusters if name != first]
 
 
-def _drawn(among: np.ndarray, fraction: float, plan: Plan, config: SplitConfig | None, stage: int) -> np.ndarray:
-    """Positions of about `fraction` of the rows in `among`, whole clusters together."""
-    positions = np.flatnonzero(among)
-    order = _kept_apart_first(config, list(plan.clusters))
-    units = _units(plan.clusters[order[0]].iloc[positions]) if order else np.arange(len(positions))
-    rng = np.random.default_rng([plan.seed, 7001, stage])
-    drawn: np.ndarray = positions[draw(units, plan.strata[positions], fraction, rng)]
-    return drawn
+def _draw_cases(
+    candidates: np.ndarray, fraction: float, design: SplitDesign, config: SplitConfig | None, stage: int
+) -> np.ndarray:
+    """Return the positions of about `fraction` of the candidates (a mask), whole clusters together."""
+    positions = np.flatnonzero(candidates)
+    order = _separated_column_first(config, list(design.clusters))
+    units = _unit_codes(design.clusters[order[0]].iloc[positions]) if order else np.arange(len(positions))
+    rng = np.random.default_rng([design.seed, 7001, stage])
+    selected: np.ndarray = positions[draw_units(units, design.strata[positions], fraction, rng)]
+    return selected
 
 
-def _units(cluster: pd.Series[Any]) -> Codes:
-    """Numbers of what is kept together; a row without a cluster stands alone."""
+def _unit_codes(cluster: pd.Series[Any]) -> Codes:
+    """Return the unit of each case, numbered from 0; a case without a cluster is a unit of its own."""
     codes, known = pd.factorize(cluster)
     missing = codes < 0
     alone = len(known) + np.cumsum(missing) - 1
     return np.asarray(pd.factorize(np.where(missing, alone, codes))[0], dtype=np.int64)
 
 
-def draw(units: Codes, strata: Codes, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw about a fraction of the rows, whole units together, each stratum in about the same proportion.
+def draw_units(units: Codes, strata: Codes, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """Draw about a fraction of the cases, in whole units and with about the same proportion of each stratum.
 
     Parameters
     ----------
     units : ndarray of int64, shape (n,)
-        Rows of one number stay together; numbered from 0 without gaps.
+        Unit of each case, numbered from 0 without gaps.
     strata : ndarray of int64, shape (n,)
     fraction : float, in (0, 1)
 
     Returns
     -------
     ndarray of bool, shape (n,)
-        At least one unit is drawn and one is left, unless there is only one, which is left.
+        At least one unit is drawn and one is left; a single unit is left.
 
     Notes
     -----
-    Systematic sampling: units are put in order of their mean stratum and size, ties at random, and every 1/fraction-th
-    is drawn from a random start, so that single rows are within one of the fraction in each stratum. Where a few
-    thousand units differ in size, the best of 20 draws is kept, by how far the counts of the strata are from the
-    fraction. A unit that is much larger than what is wanted is not drawn while there are others.
+    This is systematic sampling. Units are sorted by mean stratum and size, with ties in random order. From a random
+    start, every 1/fraction-th unit is drawn, so that single cases are within one of the fraction in each stratum. Where
+    units differ in size, the best of 20 draws is kept, judged by how far the counts of the strata are from the fraction.
+    A unit much larger than the fraction is not drawn while there are others.
     """
     sizes = np.bincount(units)
     mean = np.bincount(units, weights=strata) / sizes
@@ -186,7 +192,7 @@ def draw(units: Codes, strata: Codes, fraction: float, rng: np.random.Generator)
         return np.zeros(len(units), dtype=bool)
     if not len(small):
         small = np.array([int(sizes.argmin())])
-    # what the units that are too large leave to the others
+    # Units that are too large are never drawn, so the others are drawn more often.
     rate = min(1.0, fraction * len(units) / sizes[small].sum())
     want = fraction * np.bincount(strata)
     best, least = np.zeros(len(units), dtype=bool), np.inf
@@ -206,27 +212,25 @@ def draw(units: Codes, strata: Codes, fraction: float, rng: np.random.Generator)
     return best
 
 
-def strata_of(numbers: np.ndarray, classes: int) -> Codes:
-    """What a draw is stratified by: the class, the combination of labels, or the tenth that a number is in."""
-    if numbers.ndim == 2:
-        return np.asarray(np.unique(numbers, axis=0, return_inverse=True)[1], dtype=np.int64).reshape(-1)
+def stratify(numbers: np.ndarray, classes: int) -> Codes:
+    """Return the stratum of each case: its class, or the tenth of the distribution that its number is in."""
     if classes:
         return numbers.astype(np.int64)
     tenths = np.quantile(numbers, np.arange(1, 10) / 10)
     return np.searchsorted(tenths, numbers, side="right").astype(np.int64)
 
 
-def overlap(split: np.ndarray, clusters: Mapping[str, pd.Series[Any]]) -> dict[str, str]:
-    """For each cluster column that is not apart, how many of its values have rows both in train and in test.
+def describe_overlap(split: np.ndarray, clusters: Mapping[str, pd.Series[Any]]) -> dict[str, str]:
+    """Say for each cluster column how many of its values occur in both train and test, if any do.
 
     Examples
     --------
-    >>> overlap(np.array(["train", "test", "test"]), {"speaker": pd.Series(["a", "a", "b"])})
+    >>> describe_overlap(np.array(["train", "test", "test"]), {"speaker": pd.Series(["a", "a", "b"])})
     {'speaker': '1 of 2 values are in both train and test'}
     """
-    said = {}
+    overlap = {}
     for name, values in clusters.items():
         train, test = (set(values[split == part].dropna().unique()) for part in (TRAIN, TEST))
         if both := train & test:
-            said[name] = f"{len(both):,} of {len(train | test):,} values are in both train and test"
-    return said
+            overlap[name] = f"{len(both):,} of {len(train | test):,} values are in both train and test"
+    return overlap

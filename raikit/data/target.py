@@ -1,4 +1,4 @@
-"""The target: which task it is, its classes in order, and each row's label and number."""
+"""The target: its task, its classes in order, and the label and number of each case."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import pandas as pd
 
 from raikit.address import text
 from raikit.config.schema import DataConfig
-from raikit.config.types import Task
+from raikit.config.types import Error, Task
+from raikit.data.cells import RowNames, as_label, shown
 from raikit.data.groups import as_text
-from raikit.data.roles import Error, targets_of, task_of
-from raikit.data.tables import Rows, as_label, shown
+from raikit.data.roles import target_column
 from raikit.errors import DataError, listed
 
-_MOST_CLASSES = 1000
+_MAX_CLASSES = 1000
+_MAX_INTEGER_CLASSES = 20
 
 
 @dataclass(frozen=True)
@@ -26,138 +27,138 @@ class Target:
 
     Attributes
     ----------
-    task : str
+    task : {"binary", "multiclass", "regression"}
     classes : tuple
-        Labels in the order of a model's scores (binary: negative, positive); the columns if multilabel; empty for
-        regression.
+        Labels in the order of a model's scores (binary: negative, positive); empty for regression.
     positive : label or None
         Of a binary target.
-    labels : DataFrame
-        ``target``, or ``target.L`` for each L of a multilabel target: labels, or float64 for regression.
-    numbers : ndarray, shape (n,) or (n, k) if multilabel
-        Index into the classes (int64), 0 or 1 for each label, or the number itself (float64).
+    labels : Series, shape (n,)
+        Label of each case; for regression float64.
+    numbers : ndarray, shape (n,)
+        Position in the classes (int64); for regression the value itself (float64).
     """
 
     task: Task
     classes: tuple[Any, ...]
     positive: Any
-    labels: pd.DataFrame
+    labels: pd.Series[Any]
     numbers: np.ndarray
 
 
-def target_of(table: pd.DataFrame, config: DataConfig, rows: Rows, error: Error) -> Target:
-    """Read the target.
+def infer_task(values: pd.Series[Any]) -> Task:
+    """Return the task of a target.
+
+    Two values are binary; text or at most 20 different integers are multiclass; other numbers are regression.
+
+    Examples
+    --------
+    >>> infer_task(pd.Series(["a", "b", "c"])), infer_task(pd.Series([0.5, 1.5, 2.5]))
+    ('multiclass', 'regression')
+    """
+    distinct = values.dropna().unique()
+    if len(distinct) <= 2:
+        return "binary"
+    if not pd.api.types.is_numeric_dtype(values):
+        return "multiclass"
+    if len(distinct) > _MAX_INTEGER_CLASSES:
+        return "regression"
+    return "multiclass" if all(float(value).is_integer() for value in distinct) else "regression"
+
+
+def read_target(table: pd.DataFrame, config: DataConfig, rows: RowNames, error: Error) -> Target:
+    """Read the target column.
 
     Raises
     ------
     ConfigError
-        If task, positive class and values do not go together; says what would.
+        If task, positive class and values contradict each other; says what would fit.
     DataError
-        A missing value, or an infinite one in a regression (the row is named); one class only.
+        If a value is missing, or infinite in a regression (the row is named), or if there is only one class.
     """
-    for column in targets_of(config):
-        if (missing := table[column].isna().to_numpy()).any():
-            raise DataError(f"{rows.at(int(missing.argmax()))}: data.target ({column}) is missing.")
-    if not isinstance(config.target, str) or config.task == "multilabel":
-        return _multilabel(table, config, rows, error)
-    values = table[config.target]
-    task = config.task or task_of(values)
-    return _regression(values, rows, error) if task == "regression" else _classes(values, task, config, rows, error)
+    column = target_column(config, error)
+    values = table[column]
+    if (missing := values.isna().to_numpy()).any():
+        raise DataError(f"{rows.at(int(missing.argmax()))}: data.target ({column}) is missing.")
+    task = config.task or infer_task(values)
+    if task == "regression":
+        return _read_numbers(values, rows, error)
+    return _read_classes(values, task, config, rows, error)
 
 
-def _regression(values: pd.Series[Any], rows: Rows, error: Error) -> Target:
+def _read_numbers(values: pd.Series[Any], rows: RowNames, error: Error) -> Target:
     if not pd.api.types.is_numeric_dtype(values):
         raise error(("data", "task"), f"regression needs numbers, and {values.name!r} holds text.")
     numbers = values.to_numpy(dtype=np.float64)
     if (bad := np.flatnonzero(~np.isfinite(numbers))).size:
         raise DataError(f"{rows.at(int(bad[0]))}: data.target ({values.name}) is infinite.")
-    return Target("regression", (), None, pd.DataFrame({"target": numbers}), numbers)
+    return Target("regression", (), None, pd.Series(numbers), numbers)
 
 
-def _classes(values: pd.Series[Any], task: Task, config: DataConfig, rows: Rows, error: Error) -> Target:
-    codes, labels = _labels(values)
+def _read_classes(values: pd.Series[Any], task: Task, config: DataConfig, rows: RowNames, error: Error) -> Target:
+    codes, labels = _factorize(values)
     if len(labels) == 1:
         raise DataError(
-            f"{rows.file}: data.target ({values.name}) has one class, {shown(labels[0])}; there is "
-            "nothing to tell apart."
+            f"{rows.file}: data.target ({values.name}) has only one class, {shown(labels[0])}; two or more are needed."
         )
-    if len(labels) > _MOST_CLASSES:
+    if len(labels) > _MAX_CLASSES:
         raise error(
             ("data", "target"),
-            f"{values.name!r} has {len(labels):,} different values, and more than "
-            f"{_MOST_CLASSES:,} classes are not supported; is it the target?",
+            f"{values.name!r} has {len(labels):,} different values, and at most {_MAX_CLASSES:,} classes are "
+            "supported; is it the target?",
         )
     positive = None
     if task == "binary":
         if len(labels) > 2:
-            many = f"{len(labels):,} values ({_written(labels)})"
-            raise error(("data", "task"), f"binary, but the target {values.name!r} has {many}.")
-        positive = _positive(labels, config, error)
+            many = f"{len(labels):,} values ({_listed_labels(labels)})"
+            raise error(("data", "task"), f"the task is binary, but the target {values.name!r} has {many}.")
+        positive = _positive_class(labels, config, error)
     elif config.positive is not None:
         raise error(
             ("data", "positive"),
-            f"only a binary target has a positive class; {values.name!r} is {task}, its values are {_written(labels)}.",
+            f"only a binary target has a positive class; {values.name!r} is {task}, with the values "
+            f"{_listed_labels(labels)}.",
         )
-    # binary: [negative, positive], whatever the alphabet says
+    # Binary classes are (negative, positive), whatever their alphabetical order.
     order = sorted(range(len(labels)), key=lambda at: (task == "binary" and labels[at] == positive, labels[at]))
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
+    position = np.empty(len(order), dtype=np.int64)
+    position[order] = np.arange(len(order))
     classes = tuple(labels[index] for index in order)
-    numbers = place[codes]
-    return Target(task, classes, positive, pd.DataFrame({"target": _column(classes, numbers)}), numbers)
+    numbers = position[codes]
+    return Target(task, classes, positive, pd.Series(_label_column(classes, numbers)), numbers)
 
 
-def _column(classes: Sequence[Any], numbers: np.ndarray) -> Any:
-    """Each row's label, in the type that Parquet gives back."""
+def _label_column(classes: Sequence[Any], numbers: np.ndarray) -> Any:
+    """Return the label of each case, in the type that Parquet gives back."""
     if isinstance(classes[0], str):
         return pd.array(np.array(classes, dtype=object)[numbers], dtype="str")
     return np.array(classes)[numbers]
 
 
-def _labels(values: pd.Series[Any]) -> tuple[np.ndarray, list[Any]]:
-    """Each row's code and what it stands for: booleans, whole numbers, numbers or text."""
+def _factorize(values: pd.Series[Any]) -> tuple[np.ndarray, list[Any]]:
+    """Return a code for each case and the labels they stand for: booleans, integers, floats or text."""
     plain = pd.api.types.is_numeric_dtype(values) or all(isinstance(value, bool) for value in values.unique())
     codes, distinct = pd.factorize(values if plain else as_text(values, str(values.name)))
     return np.asarray(codes), [as_label(value) for value in distinct]
 
 
-def _positive(labels: Sequence[Any], config: DataConfig, error: Error) -> Any:
+def _positive_class(labels: Sequence[Any], config: DataConfig, error: Error) -> Any:
     if config.positive is None:
-        if set(labels) == {0, 1}:  # False and True among them
+        if set(labels) == {0, 1}:  # this includes False and True
             return next(label for label in labels if label == 1)
         first, second = sorted(labels)
         raise error(
             ("data", "positive"),
-            f"the target {config.target!r} is {shown(first)} or {shown(second)}; say "
-            f"which is the positive class: `positive: {text(first)}` or "
-            f"`positive: {text(second)}`.",
+            f"the target {config.target!r} is {shown(first)} or {shown(second)}; name the positive class: "
+            f"`positive: {text(first)}` or `positive: {text(second)}`.",
         )
     for label in labels:
         if label == config.positive or text(label) == text(config.positive):
             return label
     raise error(
         ("data", "positive"),
-        f"{shown(config.positive)} is no value of {config.target!r}, whose values are {_written(labels)}.",
+        f"{shown(config.positive)} is not a value of {config.target!r}; its values are {_listed_labels(labels)}.",
     )
 
 
-def _written(labels: Sequence[Any]) -> str:
+def _listed_labels(labels: Sequence[Any]) -> str:
     return listed((text(label) for label in labels), 10)
-
-
-def _multilabel(table: pd.DataFrame, config: DataConfig, rows: Rows, error: Error) -> Target:
-    columns = targets_of(config)
-    if config.task not in (None, "multilabel"):
-        raise error(("data", "task"), f"{config.task}, but data.target names several columns, which is multilabel.")
-    if isinstance(config.target, str):
-        raise error(("data", "target"), f"multilabel needs a list of columns, such as [{config.target}, …].")
-    if config.positive is not None:
-        raise error(("data", "positive"), "only a binary target has a positive class; in a multilabel one it is 1.")
-    found = {}
-    for column in columns:
-        values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        if (bad := np.flatnonzero((values != 0) & (values != 1))).size:
-            raise DataError(f"{rows.at(int(bad[0]))}: data.target ({column}) is neither 0 nor 1.")
-        found[column] = values.astype(np.int64)
-    labels = pd.DataFrame({f"target.{column}": values for column, values in found.items()})
-    return Target("multilabel", tuple(columns), None, labels, np.stack(list(found.values()), axis=1))

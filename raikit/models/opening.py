@@ -14,7 +14,7 @@ from raikit.models.table import PredictionsSpec
 
 if TYPE_CHECKING:
     from raikit.config.schema import AuditConfig
-    from raikit.data.roles import Error
+    from raikit.config.types import Error
     from raikit.models.base import Model, ModelLoader
 
 MODEL_FOLDER = "model"  # of a run: the model that the audit has trained

@@ -1,3 +1,5 @@
+"""Tests of `raikit.data.dataset`, and of `raikit.data.assembly` and `raikit.data.media_columns` behind it."""
+
 from __future__ import annotations
 
 import hashlib
@@ -73,11 +75,9 @@ def test_rows_of_other_splits_are_kept_as_far_as_they_have_predictions(opened, t
     assert data.extra.index.equals(data.roles.index)
 
 
-def test_labels_of_a_multilabel_target_have_a_column_each(opened, table):
-    data = opened(table(cat=np.arange(40) % 2, dog=np.arange(40) // 20), target=["cat", "dog"])
-    assert [name for name in data.roles if name.startswith("target")] == ["target.cat", "target.dog"]
-    (batch,) = data.batches("test", 100)
-    assert batch.target.shape == (40, 2)
+def test_several_targets_are_refused_before_the_table_is_looked_for(opened, table):
+    with pytest.raises(ConfigError, match=r"data\.target: several targets at once are not supported yet"):
+        opened(table(), target=["cat", "dog"], path="nowhere.csv")
 
 
 def test_the_description_is_what_the_record_needs(opened, table, tmp_path):
@@ -91,14 +91,14 @@ def test_the_description_is_what_the_record_needs(opened, table, tmp_path):
         credits=["me"],
         limits=["little"],
     )
-    said = data.describe()
-    assert (said.source, said.task, said.task_guessed, said.target) == ("cases.parquet", "binary", True, "y")
-    assert said.fingerprint == hashlib.sha256((tmp_path / "cases.parquet").read_bytes()).hexdigest()
-    assert said.splits == {"train": 24, "test": 16}
-    assert said.clusters == {"home": 8}, "of the audited split"
-    assert said.overlap == {"home": "8 of 10 values are in both train and test"}
-    assert (said.classes, said.positive, said.credits, said.limits) == ([0, 1], 1, ["me"], ["little"])
-    assert [item.model_dump() for item in said.inputs] == [{"name": "facts", "modality": "tabular", "columns": ["sex"]}]
+    record = data.describe()
+    assert (record.source, record.task, record.task_guessed, record.target) == ("cases.parquet", "binary", True, "y")
+    assert record.fingerprint == hashlib.sha256((tmp_path / "cases.parquet").read_bytes()).hexdigest()
+    assert record.splits == {"train": 24, "test": 16}
+    assert record.clusters == {"home": 8}, "of the audited split"
+    assert record.overlap == {"home": "8 of 10 values are in both train and test"}
+    assert (record.classes, record.positive, record.credits, record.limits) == ([0, 1], 1, ["me"], ["little"])
+    assert [item.model_dump() for item in record.inputs] == [{"name": "facts", "modality": "tabular", "columns": ["sex"]}]
 
 
 @pytest.mark.parametrize(
@@ -107,19 +107,19 @@ def test_the_description_is_what_the_record_needs(opened, table, tmp_path):
         (
             {"sex": "F"},
             {"sensitive": ["sex"]},
-            r"data\.sensitive: every sensitive column is constant in the split 'test' \(sex\)",
+            r"data\.sensitive: every sensitive column is constant in the test split \(sex\)",
         ),
         (
             {"part": ["test"] * 20 + ["train"] * 20, "y": [1] * 20 + [0, 1] * 10},
             {"split": "part"},
-            r"data\.target: every row of the split 'test' is 1",
+            r"data\.target: every row of the test split is 1",
         ),
         (
             {"part": ["test"] * 20 + ["train"] * 20, "w": [0.0] * 20 + [1.0] * 20},
             {"split": "part", "weight": "w"},
-            r"every data\.weight \(w\) in the split 'test' is zero",
+            r"every data\.weight \(w\) in the test split is zero",
         ),
-        ({}, {"needs_inputs": True}, r"data\.inputs: a model needs something to look at"),
+        ({}, {"needs_inputs": True}, r"data\.inputs: a model needs at least one input"),
         (
             {"part": ["train"] * 20 + ["test"] * 20, "y": [1] * 20 + [0, 1] * 10},
             {
@@ -128,7 +128,7 @@ def test_the_description_is_what_the_record_needs(opened, table, tmp_path):
                 "needs_inputs": True,
                 "inputs": {"facts": {"modality": "tabular", "columns": ["sex"]}},
             },
-            r"data\.target: every row of the split 'train' is 1",
+            r"data\.target: every row of the train split is 1",
         ),
         ({}, {"path": "nowhere.csv"}, r"data\.path: there is no file nowhere\.csv in "),
         ({}, {"path": "."}, r"data\.path: .* is a folder"),
@@ -238,7 +238,7 @@ def test_a_dataset_can_be_sent_to_another_process(opened, media):
 
 @pytest.mark.parametrize(
     ("path", "says"),
-    [("nope.png", "no such file"), ("../a.png", "leads out"), ("/etc/passwd", "leads out"), ("text.png", "none of")],
+    [("nope.png", "no such file"), ("../a.png", "leads out"), ("/etc/passwd", "leads out"), ("text.png", "not PNG")],
 )
 def test_a_path_that_leads_nowhere_is_found_before_anything_is_trained(opened, media, write, path, says):
     write("text.png", "no picture")
@@ -254,15 +254,15 @@ def test_a_column_of_numbers_is_no_column_of_media(opened, media):
 
 
 def test_the_fingerprint_of_media_follows_their_content_and_not_their_time(opened, media, write, png):
-    def found():
+    def fingerprint():
         return opened(cases(), needs_inputs=True, inputs=media).media_fingerprint
 
-    before = found()
+    before = fingerprint()
     assert len(before) == 64
     write("a.png", png((255, 0, 0)))
-    assert found() == before
+    assert fingerprint() == before
     write("a.png", png((254, 0, 0)))
-    assert found() != before
+    assert fingerprint() != before
 
 
 def test_a_table_that_names_no_media_has_no_fingerprint_of_them(opened, table):

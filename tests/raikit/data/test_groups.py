@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raikit.config.schema import SensitiveConfig
-from raikit.data.groups import as_text, binned, edges_of, group_of
+from raikit.data.groups import as_text, bin_edges, bin_numbers, read_groups
 from raikit.errors import ConfigError, DataError
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
 edges = st.lists(st.integers(-1000, 1000), min_size=1, max_size=6, unique=True).map(sorted)
 
 
-def said(values):
+def as_list(values):
     return [None if pd.isna(value) else value for value in values]
 
 
 @given(st.lists(st.none() | numbers, max_size=30), edges)
 def test_a_number_lies_in_the_bin_that_it_is_said_to_lie_in(values, edges):
-    for value, label in zip(values, said(binned(pd.Series(values, dtype="float64"), edges)), strict=True):
+    for value, label in zip(values, as_list(bin_numbers(pd.Series(values, dtype="float64"), edges)), strict=True):
         if value is None:
             assert label is None
         else:
@@ -35,22 +35,22 @@ def test_a_number_lies_in_the_bin_that_it_is_said_to_lie_in(values, edges):
 
 @given(st.lists(numbers, min_size=1, max_size=60), st.integers(2, 6))
 def test_edges_rise_and_the_outer_bins_are_not_empty(values, parts):
-    found = edges_of(pd.Series(values), parts)
-    assert 1 <= len(found) < parts
-    assert found == sorted(set(found))
-    assert len(set(values)) == 1 or min(values) < found[0] <= found[-1] <= max(values)
+    edges = bin_edges(pd.Series(values), parts)
+    assert 1 <= len(edges) < parts
+    assert edges == sorted(set(edges))
+    assert len(set(values)) == 1 or min(values) < edges[0] <= edges[-1] <= max(values)
 
 
 def test_where_most_numbers_are_the_lowest_the_others_are_a_bin():
-    assert edges_of(pd.Series([0.0] * 9 + [7.5, 9.0]), 4) == [7.5]
-    assert edges_of(pd.Series([float("nan")]), 4) == [0.0]
-    assert edges_of(pd.Series([103, 104, 105]), 2) == [104.0], "rounded further, it would be below all of them"
+    assert bin_edges(pd.Series([0.0] * 9 + [7.5, 9.0]), 4) == [7.5]
+    assert bin_edges(pd.Series([float("nan")]), 4) == [0.0]
+    assert bin_edges(pd.Series([103, 104, 105]), 2) == [104.0], "rounded further, it would be below all of them"
 
 
 def test_quantiles_part_rows_about_equally_at_round_edges():
     ages = pd.Series(np.arange(18, 98))
-    assert edges_of(ages, 4) == [38.0, 58.0, 77.0]
-    counts = binned(ages, edges_of(ages, 4)).value_counts()
+    assert bin_edges(ages, 4) == [38.0, 58.0, 77.0]
+    counts = bin_numbers(ages, bin_edges(ages, 4)).value_counts()
     assert counts.max() - counts.min() <= 2
 
 
@@ -70,7 +70,7 @@ def test_quantiles_part_rows_about_equally_at_round_edges():
 )
 def test_values_are_written_as_addresses_have_them(values, written):
     text = as_text(values, "column")
-    assert said(text) == written
+    assert as_list(text) == written
     assert isinstance(text.dtype, pd.StringDtype)
 
 
@@ -82,21 +82,21 @@ def test_bytes_and_lists_are_no_groups(values):
 
 def test_a_missing_value_is_a_group_of_its_own_and_counts(error):
     values = pd.Series(["a", "b", None])
-    assert said(group_of(values, SensitiveConfig(column="g"), 3, error)) == ["a", "b", None]
+    assert as_list(read_groups(values, SensitiveConfig(column="g"), 3, error)) == ["a", "b", None]
     with pytest.raises(ConfigError, match=r"data\.sensitive: 'g' has 3 groups, more than data\.max_groups \(2\)"):
-        group_of(values, SensitiveConfig(column="g"), 2, error)
+        read_groups(values, SensitiveConfig(column="g"), 2, error)
 
 
 def test_many_numbers_need_bins_and_the_proposal_can_be_used(error):
     values = pd.Series(np.arange(21))
     with pytest.raises(ConfigError, match=r"data\.sensitive: 'age' has 21 different numbers; put them in") as caught:
-        group_of(values, SensitiveConfig(column="age"), 500, error)
+        read_groups(values, SensitiveConfig(column="age"), 500, error)
     proposal = [float(edge) for edge in re.search(r"bins: \[(.+?)\]", str(caught.value))[1].split(", ")]
-    assert group_of(values, SensitiveConfig(column="age", bins=proposal), 500, error).nunique() == 4
-    assert group_of(values[:20], SensitiveConfig(column="age"), 500, error).nunique() == 20
+    assert read_groups(values, SensitiveConfig(column="age", bins=proposal), 500, error).nunique() == 4
+    assert read_groups(values[:20], SensitiveConfig(column="age"), 500, error).nunique() == 20
 
 
 @pytest.mark.parametrize(("values", "kind"), [(["a", "b"], "text"), ([True, False], "true and false")])
-def test_only_numbers_can_be_binned(error, values, kind):
+def test_only_numbers_can_be_bin_numbers(error, values, kind):
     with pytest.raises(ConfigError, match=f"'g' holds {kind}, and only numbers can be put in bins"):
-        group_of(pd.Series(values), SensitiveConfig(column="g", bins=[1]), 500, error)
+        read_groups(pd.Series(values), SensitiveConfig(column="g", bins=[1]), 500, error)

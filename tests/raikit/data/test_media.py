@@ -1,3 +1,5 @@
+"""Tests of `raikit.data.media`, and of the cache of decoded media in `raikit.data.cache`."""
+
 from __future__ import annotations
 
 import io
@@ -11,7 +13,7 @@ from PIL import Image
 
 from raikit.data import media
 from raikit.data.cache import MediaCache
-from raikit.data.media import MediaError, decode_audio, decode_image, locate, look_at_audio, look_at_image
+from raikit.data.media import MediaError, check_audio_header, check_image_header, decode_audio, decode_image, locate
 
 
 def saved(picture, kind="PNG", **options):
@@ -82,7 +84,7 @@ def bomb(width, height):
 @pytest.mark.parametrize(
     ("size", "says"), [((8001, 8000), "8,001 × 8,000 pixels are more than 64,000,000"), ((60_000, 60_000), "pixels")]
 )
-@pytest.mark.parametrize("read", [decode_image, look_at_image])
+@pytest.mark.parametrize("read", [decode_image, check_image_header])
 def test_a_bomb_is_refused_by_its_header(read, size, says):
     with pytest.raises(MediaError, match=says):
         read(bomb(*size))
@@ -91,20 +93,20 @@ def test_a_bomb_is_refused_by_its_header(read, size, says):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "none of PNG"),
-        (b"GIF?not at all", "none of PNG"),
-        (b"%PDF-1.4", "none of PNG"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "none of PNG"),
+        (b"", "not PNG"),
+        (b"GIF?not at all", "not PNG"),
+        (b"%PDF-1.4", "not PNG"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not PNG"),
     ],
 )
 def test_what_is_no_picture_says_so(content, says):
     with pytest.raises(MediaError, match=says):
-        look_at_image(content)
+        check_image_header(content)
 
 
 def test_a_picture_that_ends_early_is_truncated(png):
     whole = saved(Image.effect_noise((64, 64), 50), "PNG")
-    look_at_image(whole[: len(whole) // 2])
+    check_image_header(whole[: len(whole) // 2])
     with pytest.raises(MediaError, match=r"not a readable picture \(truncated\)"):
         decode_image(whole[: len(whole) // 2])
 
@@ -144,14 +146,14 @@ def test_samples_beyond_full_scale_are_clipped(wav):
 
 @pytest.mark.parametrize(
     ("samples", "says"),
-    [([], "nothing in it"), ([0.0, np.nan], "samples that are no numbers"), ([np.inf], "samples that are no numbers")],
+    [([], "it is empty"), ([0.0, np.nan], "samples are NaN or infinite"), ([np.inf], "samples are NaN or infinite")],
 )
 def test_a_sound_without_usable_samples_says_so(wav, samples, says):
     with pytest.raises(MediaError, match=says):
         decode_audio(wav(samples))
 
 
-@pytest.mark.parametrize("read", [decode_audio, look_at_audio])
+@pytest.mark.parametrize("read", [decode_audio, check_audio_header])
 def test_a_sound_longer_than_ten_minutes_is_refused_by_its_header(wav, read):
     long = wav(np.zeros(601 * 100), rate=100, subtype="PCM_U8")
     with pytest.raises(MediaError, match="longer than 10 minutes"):
@@ -159,8 +161,8 @@ def test_a_sound_longer_than_ten_minutes_is_refused_by_its_header(wav, read):
 
 
 def test_what_is_no_sound_says_so():
-    with pytest.raises(MediaError, match=r"not a readable sound \(of no known format\)"):
-        look_at_audio(b"not a sound at all")
+    with pytest.raises(MediaError, match=r"not a readable sound \(unknown format\)"):
+        check_audio_header(b"not a sound at all")
 
 
 # --- where they lie ---------------------------------------------------------------------------------------------
@@ -201,9 +203,9 @@ def test_a_trusted_path_needs_no_folder(png, write):
         ("dangling.png", "goes through a link"),
         ("nowhere.png", "no such file"),
         ("x" * 5000, "no such file"),
-        ("inside", "names no file"),
-        (".", "names no file"),
-        ("pipe", "names no file"),
+        ("inside", "does not name a file"),
+        (".", "does not name a file"),
+        ("pipe", "does not name a file"),
     ],
 )
 def test_a_path_that_must_not_be_followed_is_refused(tmp_path, png, written, says):
@@ -232,7 +234,7 @@ def test_the_data_folder_itself_may_be_reached_through_a_link(tmp_path, png):
 
 def test_a_file_that_is_too_large_is_not_read(png, write, tmp_path, monkeypatch):
     write("a.png", png())
-    monkeypatch.setattr(media, "MOST_BYTES", 10)
+    monkeypatch.setattr(media, "MAX_BYTES", 10)
     for cell in ("a.png", png()):
         with pytest.raises(MediaError, match="bytes, more than 10"):
             decode_image(cell, tmp_path)
@@ -261,7 +263,7 @@ def test_what_is_asked_for_again_is_the_same_array_and_cannot_be_written(png, wa
 def test_the_least_recently_used_goes_first_when_memory_is_spent(png, write, tmp_path):
     for name in "abc":
         write(f"{name}.png", png(size=(10, 10)))
-    cache = MediaCache(tmp_path, most_bytes=650)  # two pictures of 300 bytes
+    cache = MediaCache(tmp_path, max_bytes=650)  # two pictures of 300 bytes
     a, b = cache.get("image", "a.png"), cache.get("image", "b.png")
     assert cache.get("image", "a.png") is a
     cache.get("image", "c.png")

@@ -4,17 +4,17 @@ import pandas as pd
 import pytest
 
 from raikit.config.schema import DataConfig
-from raikit.data.roles import columns_of, ids_of, inputs_of
+from raikit.data.roles import list_inputs, read_ids, resolve_columns
 from raikit.errors import ConfigError, DataError
 
-THERE = ["case", "photo", "age", "Age", "sex", "y", "site", "w", "score", "score.a", "Split", "id", "half"]
+AVAILABLE = ["case", "photo", "age", "Age", "sex", "y", "site", "w", "score", "score.a", "Split", "id", "half"]
 
 
 @pytest.fixture
 def columns(error):
     def columns(extra=(), **roles):
         config = DataConfig.model_validate({"path": "a.csv", "target": "y", **roles})
-        return columns_of(config, extra, THERE, "a.csv", error)
+        return resolve_columns(config, extra, AVAILABLE, "a.csv", error)
 
     return columns
 
@@ -45,7 +45,7 @@ def test_an_input_reads_its_columns_or_the_one_of_its_name():
             },
         }
     )
-    assert [item.columns for item in inputs_of(config).values()] == [("photo",), ("wav",), ("a", "b")]
+    assert [item.columns for item in list_inputs(config).values()] == [("photo",), ("wav",), ("a", "b")]
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,11 @@ def test_a_misspelt_column_is_named_under_its_key_with_the_nearest(columns, role
 @pytest.mark.parametrize(
     ("roles", "says"),
     [
-        ({"sensitive": ["score"]}, r"data\.sensitive: .* its own called 'score'; rename 'score'"),
+        ({"sensitive": ["score"]}, r"data\.sensitive: .* its own column 'score'; rename 'score'"),
         ({"cluster": ["score.a"]}, r"data\.cluster: .*rename 'score\.a'"),
-        ({"weight": "Split"}, r"data\.weight: .* its own called 'split'; rename 'Split'"),
+        ({"weight": "Split"}, r"data\.weight: .* its own column 'split'; rename 'Split'"),
         ({"cluster": ["id"]}, r"data\.cluster: .*rename 'id'"),
-        ({"sensitive": ["age", "Age"]}, r"data\.sensitive: 'Age' and 'age' differ only by upper and lower case"),
+        ({"sensitive": ["age", "Age"]}, r"data\.sensitive: 'Age' and 'age' differ only in upper and lower case"),
         ({"sensitive": [{"column": "age", "quantiles": 3}], "cluster": ["age"]}, r"data\.cluster: 'age' is binned"),
         ({"sensitive": ["w"], "weight": "w"}, r"data\.weight: 'w' has another role too"),
         ({"inputs": {"facts": {"modality": "tabular", "columns": ["age", "y"]}}}, r"inputs\.facts: 'y' is the target"),
@@ -92,33 +92,33 @@ def test_the_id_itself_may_be_a_cluster(columns):
 
 
 def test_without_an_id_rows_are_numbered_from_0():
-    assert ids_of(pd.DataFrame({"a": [5, 6]}), None, "a.csv").tolist() == [0, 1]
+    assert read_ids(pd.DataFrame({"a": [5, 6]}), None, "a.csv").tolist() == [0, 1]
 
 
 def test_ids_are_integers_or_text():
     table = pd.DataFrame({"n": [3, 1], "f": [1.0, 2.5], "t": ["a", "b"]})
-    assert [ids_of(table, column, "a.csv").tolist() for column in table] == [[3, 1], ["1", "2.5"], ["a", "b"]]
+    assert [read_ids(table, column, "a.csv").tolist() for column in table] == [[3, 1], ["1", "2.5"], ["a", "b"]]
 
 
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        (["a", "b", "a"], r"a\.csv: data\.id \(case\) must be unique; 'a' stands 2 times, first in the rows 1 and 3"),
-        ([7, 8, 8], r"8 stands 2 times, first in the rows 2 and 3"),
+        (["a", "b", "a"], r"a\.csv: data\.id \(case\) must be unique; 'a' occurs 2 times, first in rows 1 and 3"),
+        ([7, 8, 8], r"8 occurs 2 times, first in rows 2 and 3"),
         (["a", None, "b"], r"a\.csv, row 2: data\.id \(case\) is missing"),
     ],
 )
 def test_an_id_that_identifies_nothing_is_named(values, says):
     with pytest.raises(DataError, match=says):
-        ids_of(pd.DataFrame({"case": values}), "case", "a.csv")
+        read_ids(pd.DataFrame({"case": values}), "case", "a.csv")
 
 
 @pytest.mark.parametrize(
     ("weights", "says"),
     [
         ([1.0, -1.0], r"cases\.parquet, row 2 \(id 1\): data\.weight \(w\) is negative"),
-        ([None, 1.0], r"row 1 \(id 0\): data\.weight \(w\) is no finite number"),
-        ([1.0, float("inf")], r"row 2 \(id 1\): data\.weight \(w\) is no finite number"),
+        ([None, 1.0], r"row 1 \(id 0\): data\.weight \(w\) is not a finite number"),
+        ([1.0, float("inf")], r"row 2 \(id 1\): data\.weight \(w\) is not a finite number"),
         ([0.0, 0.0], r"every data\.weight \(w\) is zero"),
     ],
 )

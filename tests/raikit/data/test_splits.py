@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raikit.config.schema import SplitConfig
-from raikit.data.splits import Plan, assign, draw, overlap, strata_of
-from raikit.data.tables import Rows
+from raikit.data.cells import RowNames
+from raikit.data.splits import SplitDesign, assign_splits, describe_overlap, draw_units, stratify
 from raikit.errors import ConfigError, DataError
 
 
@@ -18,9 +18,9 @@ def error(key, problem):
 
 def split_of(config, table=None, *, rows=200, trains=True, only_test=False, clusters=None, seed=0, notes=False):
     table = table if table is not None else pd.DataFrame({"n": range(rows)})
-    plan = Plan(trains, only_test, np.arange(len(table)) % 2, clusters or {}, seed)
-    split, said = assign(config, table, Rows("a.csv", list(range(len(table)))), plan, error)
-    return (split, said) if notes else split
+    design = SplitDesign(trains, only_test, np.arange(len(table)) % 2, clusters or {}, seed)
+    split, sentences = assign_splits(config, table, RowNames("a.csv", list(range(len(table)))), design, error)
+    return (split, sentences) if notes else split
 
 
 def text(values):
@@ -49,7 +49,7 @@ def test_no_cluster_is_ever_in_two_splits(seed, clusters, test, validation, shap
 def test_single_rows_are_drawn_within_one_of_the_fraction_in_each_class(seed, rows, fraction, classes):
     rng = np.random.default_rng(seed)
     strata = rng.integers(0, classes, rows)
-    drawn = draw(np.arange(rows), strata, fraction, rng)
+    drawn = draw_units(np.arange(rows), strata, fraction, rng)
     assert abs(drawn.sum() - fraction * rows) <= 1
     for name in range(classes):
         assert abs(drawn[strata == name].sum() - fraction * (strata == name).sum()) <= 2
@@ -61,7 +61,7 @@ def test_whole_clusters_come_as_near_to_the_fraction_of_each_class_as_they_can()
     strata = (rng.random(40) < 0.3)[units].astype(int)
     off = []
     for seed in range(30):
-        drawn = strata[draw(units, strata, 0.2, np.random.default_rng(seed))]
+        drawn = strata[draw_units(units, strata, 0.2, np.random.default_rng(seed))]
         off.append(np.abs(np.bincount(drawn, minlength=2) - 0.2 * np.bincount(strata)).sum() / 1500)
     assert np.mean(off) < 0.04  # 0.07 with the first draw that comes instead of the best of 20
 
@@ -69,27 +69,27 @@ def test_whole_clusters_come_as_near_to_the_fraction_of_each_class_as_they_can()
 def test_a_cluster_that_is_half_of_the_table_is_left_in_train():
     units = np.array([0] * 100 + list(range(1, 101)))
     for seed in range(20):
-        drawn = draw(units, np.zeros(200, dtype=int), 0.2, np.random.default_rng(seed))
+        drawn = draw_units(units, np.zeros(200, dtype=int), 0.2, np.random.default_rng(seed))
         assert not drawn[:100].any()
         assert drawn.sum() == 40
 
 
 def test_every_row_has_its_chance_to_be_drawn():
     rows = np.arange(50)
-    counts = sum(draw(rows, rows % 3, 0.2, np.random.default_rng(seed)).astype(int) for seed in range(500))
+    counts = sum(draw_units(rows, rows % 3, 0.2, np.random.default_rng(seed)).astype(int) for seed in range(500))
     assert 60 < counts.min() <= counts.max() < 140  # 100 expected, standard deviation 9
 
 
 def test_rows_that_stand_together_may_be_drawn_together():
     rows = np.arange(50)
-    both = sum(draw(rows, rows * 0, 0.2, np.random.default_rng(seed))[[0, 1]].all() for seed in range(500))
+    both = sum(draw_units(rows, rows * 0, 0.2, np.random.default_rng(seed))[[0, 1]].all() for seed in range(500))
     assert 5 < both < 40  # 18 expected
 
 
 def test_something_is_always_left():
     for seed in range(20):
-        assert draw(np.arange(2), np.zeros(2, dtype=int), 0.99, np.random.default_rng(seed)).sum() == 1
-    assert not draw(np.zeros(5, dtype=int), np.zeros(5, dtype=int), 0.5, np.random.default_rng(0)).any()
+        assert draw_units(np.arange(2), np.zeros(2, dtype=int), 0.99, np.random.default_rng(seed)).sum() == 1
+    assert not draw_units(np.zeros(5, dtype=int), np.zeros(5, dtype=int), 0.5, np.random.default_rng(0)).any()
 
 
 def test_rows_without_a_cluster_are_drawn_on_their_own():
@@ -118,54 +118,54 @@ def test_a_split_column_is_taken_as_it_is_in_any_usual_spelling():
 def test_without_validation_a_tenth_of_train_is_taken_whole_and_only_if_a_model_is_trained():
     table = pd.DataFrame({"part": ["train"] * 300 + ["test"] * 100})
     units = text([str(row // 5) for row in range(400)])
-    split, said = split_of(SplitConfig(column="part"), table, clusters={"home": units}, notes=True)
+    split, sentences = split_of(SplitConfig(column="part"), table, clusters={"home": units}, notes=True)
     assert (split[300:] == "test").all()
     assert (split == "validation").sum() == 30
     assert pd.Series(split).groupby(units.to_numpy()).nunique().max() == 1
-    assert said == ["No validation rows were named, so about 10% of train was taken for it, each home whole."]
+    assert sentences == ["No validation split was configured, so about 10% of the train cases were set aside, all cases of one home together."]
     assert set(split_of(SplitConfig(column="part"), table, trains=False)) == {"train", "test"}
     assert set(split_of(SplitConfig(column="part", validation=0), table)) == {"train", "test"}
 
 
 def test_one_cluster_of_train_is_not_cut_for_validation():
     table = pd.DataFrame({"part": ["train"] * 5 + ["test"] * 5})
-    split, said = split_of(SplitConfig(column="part"), table, clusters={"home": text(list("aaaaabcdef"))}, notes=True)
+    split, sentences = split_of(SplitConfig(column="part"), table, clusters={"home": text(list("aaaaabcdef"))}, notes=True)
     assert set(split) == {"train", "test"}
-    assert "one cluster" in said[0]
+    assert "one cluster" in sentences[0]
 
 
 def test_of_crossed_clusters_the_first_or_the_named_one_is_kept_apart_and_the_others_are_told():
     rng = np.random.default_rng(0)
     clusters = {name: text(rng.integers(0, 20, 400).astype(str)) for name in ("picture", "speaker")}
     for by in (None, "speaker"):
-        split, said = split_of(SplitConfig(test=0.2, by=by), rows=400, clusters=clusters, notes=True)
+        split, sentences = split_of(SplitConfig(test=0.2, by=by), rows=400, clusters=clusters, notes=True)
         apart = by or "picture"
         assert pd.Series(split).groupby(clusters[apart].to_numpy()).nunique().max() == 1
-        assert any(f"all rows of one {apart} are in one" in sentence for sentence in said)
+        assert any(f"All cases of one {apart} are in the same split" in sentence for sentence in sentences)
         other = "picture" if by else "speaker"
-        assert set(overlap(split, clusters)) == {other}
+        assert set(describe_overlap(split, clusters)) == {other}
 
 
 def test_overlap_counts_values_and_leaves_missing_ones_out():
     split = np.array(["train", "train", "test", "test", "validation"])
     clusters = {"speaker": text(["a", "b", "a", None, "c"]), "picture": text(["p", "q", "r", "s", "r"])}
-    assert overlap(split, clusters) == {"speaker": "1 of 2 values are in both train and test"}
+    assert describe_overlap(split, clusters) == {"speaker": "1 of 2 values are in both train and test"}
 
 
 def test_predictions_need_no_drawing():
     assert set(split_of(None, trains=False, only_test=True)) == {"test"}
-    split, said = split_of(SplitConfig(test=0.2), trains=False, only_test=True, notes=True)
+    split, sentences = split_of(SplitConfig(test=0.2), trains=False, only_test=True, notes=True)
     assert set(split) == {"test"}
-    assert "every row is audited" in said[0]
+    assert "all cases are audited" in sentences[0]
     assert set(split_of(None, trains=False)) == {"test"}
 
 
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        (["train", "holdout", "test"], r"data\.split: 'part' holds 'holdout'; a split is called train, validation"),
-        (["train", "val", "val"], r"data\.split: no row of a\.csv is in the split 'test'"),
-        (["test", "test", "val"], r"data\.split: no row of a\.csv is in the split 'train'"),
+        (["train", "holdout", "test"], r"data\.split: 'part' holds 'holdout'; valid names are train, validation"),
+        (["train", "val", "val"], r"data\.split: no row of a\.csv is in the test split"),
+        (["test", "test", "val"], r"data\.split: no row of a\.csv is in the train split"),
     ],
 )
 def test_a_split_column_that_cannot_be_used_is_named(values, says):
@@ -179,11 +179,10 @@ def test_a_row_without_a_split_is_named():
 
 
 def test_training_without_a_split_is_refused_with_a_proposal():
-    with pytest.raises(ConfigError, match=r"data\.split: .*say \{validation: 0\.1, test: 0\.2\}"):
+    with pytest.raises(ConfigError, match=r"data\.split: .*write \{validation: 0\.1, test: 0\.2\}"):
         split_of(None)
 
 
-def test_strata_are_classes_combinations_of_labels_or_tenths():
-    assert strata_of(np.array([0, 2, 1]), 3).tolist() == [0, 2, 1]
-    assert strata_of(np.array([[0, 1], [1, 0], [0, 1]]), 2).tolist() == [0, 1, 0]
-    assert np.bincount(strata_of(np.arange(100.0), 0)).tolist() == [10] * 10
+def test_strata_are_classes_or_tenths():
+    assert stratify(np.array([0, 2, 1]), 3).tolist() == [0, 2, 1]
+    assert np.bincount(stratify(np.arange(100.0), 0)).tolist() == [10] * 10

@@ -86,11 +86,11 @@ def test_what_is_written_can_be_opened_and_is_commented(tmp_path, predictions):
         frame["pred"], frame["score"] = frame["label"], rng.random(ROWS)
     (tmp_path / "tables").mkdir()
     frame.to_csv(tmp_path / "tables" / "people.csv", index=False)
-    said = write_config(tmp_path / "tables" / "people.csv", tmp_path / "audit.yaml")
+    summary = write_config(tmp_path / "tables" / "people.csv", tmp_path / "audit.yaml")
     audit, data = opened(tmp_path / "audit.yaml")
     assert audit.data.path == "tables/people.csv"
     assert (data.sensitive, data.cluster, data.positive) == (["sex", "age"], ["patient"], "yes")
-    assert "Target label (binary)" in said
+    assert "Target: label (binary)" in summary
     if predictions:
         assert audit.model.load.kind == "predictions"
         assert list(data.extra) == ["pred", "score"]

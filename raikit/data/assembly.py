@@ -1,0 +1,197 @@
+"""From a table and its configuration to cases with roles: labels, splits, groups, clusters and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from raikit.config.schema import DataConfig
+from raikit.config.types import Error
+from raikit.data import splits
+from raikit.data.cells import RowNames, shown
+from raikit.data.groups import read_groups
+from raikit.data.media_columns import find_unusable, media_cells
+from raikit.data.roles import list_inputs, media_columns, read_clusters, read_ids, read_weights
+from raikit.data.target import Target, read_target
+from raikit.errors import DataError, listed
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What the cases are needed for.
+
+    Attributes
+    ----------
+    trains : bool
+        Whether a model is trained. Then there must be train cases, and some are set aside for validation.
+    needs_inputs : bool
+        Whether a model is asked. If not, the table holds the predictions, and media are not read.
+    predictions : sequence of str
+        Columns that hold the predictions.
+    """
+
+    trains: bool = False
+    needs_inputs: bool = True
+    predictions: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Cases:
+    """The cases that an audit uses, and their roles.
+
+    Attributes
+    ----------
+    table : DataFrame, n rows
+        The columns as they were read.
+    roles : DataFrame, n rows
+        As `raikit.Dataset.roles`.
+    target : Target
+        Of all rows of the file.
+    rows : ndarray of int64, shape (n,)
+        Position of each case among the rows of the file.
+    skipped : list of (id, reason)
+        Rows left out because a picture or sound cannot be used.
+    overlap : mapping
+        As `raikit.Dataset.overlap`.
+    notes : list of str
+        Sentences for the record.
+    """
+
+    table: pd.DataFrame
+    roles: pd.DataFrame
+    target: Target
+    rows: np.ndarray
+    skipped: list[tuple[Any, str]]
+    overlap: Mapping[str, str]
+    notes: list[str]
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The target as a model has it, shape (n,)."""
+        numbers: np.ndarray = self.target.numbers[self.rows]
+        return numbers
+
+
+def assemble(
+    table: pd.DataFrame, config: DataConfig, path: Path, purpose: Purpose, *, seed: int, error: Error
+) -> Cases:
+    """Give the columns of a table their roles, and leave out the rows that cannot be used.
+
+    Every row gets its roles first, so that leaving rows out changes nothing about the others.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Its media columns are replaced by paths and bytes.
+    config : DataConfig
+    path : Path
+        Of the table; media are looked up in its folder, and messages use its name.
+    purpose : Purpose
+    seed : int
+        Splits are drawn from it.
+    error : callable
+        Makes the error that names a key.
+
+    Raises
+    ------
+    ConfigError
+        If a column cannot have its role.
+    DataError
+        If a row cannot be used; it is named.
+    """
+    ids = read_ids(table, config.id, path.name)
+    rows = RowNames(path.name, ids.tolist())
+    target = read_target(table, config, rows, error)
+    unusable = _read_media(table, config, path, rows, purpose)
+    roles, notes = _read_roles(table, config, ids, rows, target, purpose, seed, error)
+    keep = np.ones(len(roles), dtype=bool)
+    keep[list(unusable)] = False
+    if not purpose.needs_inputs:
+        # Thresholds and attacks are fitted on other splits, as far as the table holds predictions for them.
+        audited = (roles["split"] == splits.TEST).to_numpy()
+        keep &= audited | table[list(purpose.predictions)].notna().all(axis=1).to_numpy()
+    positions = np.flatnonzero(keep)
+    roles = roles.iloc[positions].reset_index(drop=True)
+    cases = Cases(
+        table=table.iloc[positions].reset_index(drop=True),
+        roles=roles,
+        target=target,
+        rows=positions,
+        skipped=[(rows.ids[position], reason) for position, reason in unusable.items()],
+        overlap=splits.describe_overlap(roles["split"].to_numpy(), {name: roles[name] for name in config.cluster}),
+        notes=notes,
+    )
+    for split in (splits.TRAIN, splits.TEST) if purpose.trains else (splits.TEST,):
+        _check_split(cases, split, path, error)
+    _check_audited(cases, config, path, error)
+    return cases
+
+
+def _read_media(
+    table: pd.DataFrame, config: DataConfig, path: Path, rows: RowNames, purpose: Purpose
+) -> dict[int, str]:
+    """Replace the media cells by paths and bytes, and return the rows that cannot be used with their reasons."""
+    media = media_columns(list_inputs(config))
+    for column in media:
+        table[column] = pd.Series(media_cells(table[column]), dtype=object, index=table.index)
+    return find_unusable(table, media, path.parent, rows, config.on_bad_media) if purpose.needs_inputs else {}
+
+
+def _read_roles(
+    table: pd.DataFrame,
+    config: DataConfig,
+    ids: pd.Series[Any],
+    rows: RowNames,
+    target: Target,
+    purpose: Purpose,
+    seed: int,
+    error: Error,
+) -> tuple[pd.DataFrame, list[str]]:
+    clusters = read_clusters(table, config.cluster)
+    groups = {
+        feature.column: read_groups(
+            table[feature.column], feature, config.max_groups, error, ("data", "sensitive", index)
+        )
+        for index, feature in enumerate(config.sensitive)
+    }
+    weight = {config.weight: read_weights(table, config.weight, rows)} if config.weight else {}
+    design = splits.SplitDesign(
+        trains=purpose.trains,
+        only_test=not purpose.needs_inputs,
+        strata=splits.stratify(target.numbers, len(target.classes)),
+        clusters=clusters,
+        seed=seed,
+    )
+    split, notes = splits.assign_splits(config.split, table, rows, design, error)
+    columns = {"id": ids, "split": pd.Series(pd.array(split, dtype="str")), "target": target.labels}
+    columns |= {name: values for name, values in (groups | clusters | weight).items() if name != "id"}
+    return pd.DataFrame(columns), notes
+
+
+def _check_split(cases: Cases, split: str, path: Path, error: Error) -> None:
+    """Raise if a split is empty or has only one class, because no number would mean anything."""
+    numbers = cases.numbers[(cases.roles["split"] == split).to_numpy()]
+    if not numbers.size:
+        raise DataError(f"{path.name}: no row of the {split} split has media that can be read.")
+    if cases.target.task != "regression" and (numbers == numbers[0]).all():
+        label = shown(cases.target.classes[int(numbers[0])])
+        raise error(("data", "target"), f"every row of the {split} split is {label}; two or more classes are needed.")
+
+
+def _check_audited(cases: Cases, config: DataConfig, path: Path, error: Error) -> None:
+    """Raise if the audited cases have no weight, or no groups to compare."""
+    audited = cases.roles[(cases.roles["split"] == splits.TEST).to_numpy()]
+    if config.weight and not audited[config.weight].any():
+        raise DataError(f"{path.name}: every data.weight ({config.weight}) in the {splits.TEST} split is zero.")
+    sensitive = [feature.column for feature in config.sensitive]
+    if sensitive and all(audited[name].nunique(dropna=False) < 2 for name in sensitive):
+        raise error(
+            ("data", "sensitive"),
+            f"every sensitive column is constant in the {splits.TEST} split ({listed(sensitive)}), so there are no "
+            "groups to compare.",
+        )

@@ -1,0 +1,73 @@
+"""Cells and rows of a table as messages name them, and a cell's value as a plain Python scalar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from raikit.address import text
+
+_MAX_LENGTH = 60  # characters of a cell that a message shows
+
+
+@dataclass(frozen=True)
+class RowNames:
+    """Names of the rows of a table, for messages.
+
+    Attributes
+    ----------
+    file : str
+        Name of the table's file.
+    ids : sequence
+        One id per row.
+    """
+
+    file: str
+    ids: Sequence[Any]
+
+    def at(self, position: int) -> str:
+        """Return the name of the row at `position`; see `row_name`."""
+        return row_name(self.file, position, self.ids)
+
+
+def row_name(file: str, position: int, ids: Sequence[Any] | pd.Series[Any]) -> str:
+    """Name a row by its number and its id, never by its contents.
+
+    Rows are numbered from 1; the header is not counted.
+
+    Examples
+    --------
+    >>> row_name("cases.parquet", 1, ["c-1", "c-2"])
+    "cases.parquet, row 2 (id 'c-2')"
+    """
+    value = ids[position] if isinstance(ids, Sequence) else ids.iloc[position]
+    return f"{file}, row {position + 1} (id {shown(value)})"
+
+
+def shown(value: Any) -> str:
+    """Write a cell's value for a message: on one line, at most 60 characters, text in quotation marks.
+
+    Examples
+    --------
+    >>> print(shown("c-1"), shown(2.0), shown(True))
+    'c-1' 2 true
+    """
+    value = as_label(value)
+    written = " ".join(text(value).split())
+    written = written if len(written) <= _MAX_LENGTH else written[: _MAX_LENGTH - 3] + "..."
+    return repr(written) if isinstance(value, str) else written
+
+
+def as_label(value: Any) -> Any:
+    """Convert a cell to a plain Python scalar; a whole float becomes an integer.
+
+    Examples
+    --------
+    >>> as_label(2.0), as_label("a"), as_label(0.5)
+    (2, 'a', 0.5)
+    """
+    value = value.item() if hasattr(value, "item") else value
+    return int(value) if isinstance(value, float) and value.is_integer() else value

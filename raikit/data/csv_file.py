@@ -1,0 +1,98 @@
+"""Tables in CSV: read as text first, then typed, so that no code loses a zero and no date changes."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raikit.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BLOCK = 32 << 20  # bytes that Arrow parses at once; a single row must fit
+
+
+def read_header(path: Path) -> tuple[list[str], str]:
+    """Return the column names and the delimiter: a tab in .tsv, else the most frequent of ``,``, ``;`` and tab."""
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        line = next((line for line in stream if line.strip("\r\n")), "")
+        unquoted = re.sub(r'"[^"]*"', "", line)
+        delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=unquoted.count)
+        # A quoted name may hold a line break, so the header may continue on the next line.
+        rows = csv.reader(_prepend(line, stream), delimiter=delimiter)
+        return next(rows), delimiter
+
+
+def _prepend(line: str, stream: Iterator[str]) -> Iterator[str]:
+    yield line
+    yield from stream
+
+
+def read_csv(path: Path, columns: list[str]) -> pa.Table:
+    """Read columns as text, then infer their types; Arrow's own inference parses dates and drops leading zeros."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow
+
+    names, delimiter = read_header(path)
+    convert = arrow.ConvertOptions(
+        include_columns=columns,
+        column_types={name: pa.string() for name in names},
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=True,
+    )
+    parse = arrow.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    read = arrow.ReadOptions(block_size=_BLOCK)
+    try:
+        table = arrow.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
+    except pa.ArrowInvalid as error:
+        if "UTF8" in str(error):
+            raise DataError(f"{path.name} is not UTF-8; save it as UTF-8.") from None
+        raise _malformed_row(path, names, delimiter) from None
+    return pa.table({name: _infer_type(table.column(name)) for name in columns})
+
+
+def _malformed_row(path: Path, names: list[str], delimiter: str) -> DataError:
+    """Return the error that names the first row with too many or too few cells; slow, but only on failure."""
+    with path.open(encoding="utf-8-sig", newline="", errors="replace") as stream:
+        rows = csv.reader(stream, delimiter=delimiter)
+        line = 1
+        try:
+            for row in rows:
+                if row and len(row) != len(names):
+                    cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
+                    return DataError(
+                        f"{path.name}, line {line}: {cells} where the header has {len(names)}; put a cell that "
+                        "contains the delimiter or a line break in quotation marks."
+                    )
+                line = rows.line_num + 1
+        except csv.Error:
+            pass
+    return DataError(f"{path.name}, line {line}: this row cannot be read; a quotation mark may not be closed.")
+
+
+def _infer_type(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Convert text to booleans, integers or floats where every cell is one and the conversion loses nothing."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if column.null_count == len(column):
+        return column
+    stripped = pc.utf8_trim_whitespace(column)
+    if pc.all(pc.is_in(pc.utf8_lower(stripped), pa.array(["true", "false"]))).as_py():
+        return pc.equal(pc.utf8_lower(stripped), "true")
+    is_number = pc.match_substring_regex(stripped, r"^[+-]?(\d|\.\d)")
+    # Leading zeros make a code, and so do more digits than an integer can hold.
+    is_code = pc.match_substring_regex(stripped, r"^[+-]?(0\d|\d{19,}$)")
+    if not pc.any(is_number).as_py() or pc.any(is_code).as_py():
+        return column
+    for kind in (pa.int64(), pa.float64()):
+        try:
+            return pc.cast(stripped, kind)
+        except pa.ArrowInvalid:
+            continue
+    return column

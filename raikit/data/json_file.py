@@ -1,0 +1,62 @@
+"""Tables in JSON: one object per line, or one array of objects."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raikit.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BLOCK = 32 << 20  # bytes that Arrow parses at once; a single row must fit
+
+
+def read_json(path: Path) -> pa.Table:
+    """Read all columns; text that looks like a date stays text."""
+    import pyarrow as pa
+    from pyarrow import json as arrow
+
+    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    if content.lstrip().startswith(b"["):
+        rows = json.loads(content)
+        if not all(isinstance(row, dict) for row in rows):
+            raise DataError(f"{path.name} must be an array of objects, or one object per line.")
+        return _call_arrow(path, lambda: pa.Table.from_pylist(rows, _schema_of_all(rows)))
+    read = arrow.ReadOptions(block_size=_BLOCK)
+    table = _call_arrow(path, lambda: arrow.read_json(io.BytesIO(content), read_options=read))
+    dates = [field.name for field in table.schema if pa.types.is_temporal(field.type)]
+    if not dates:
+        return table
+    parse = arrow.ParseOptions(explicit_schema=pa.schema([(name, pa.string()) for name in dates]))
+    order = table.column_names
+    return arrow.read_json(io.BytesIO(content), read_options=read, parse_options=parse).select(order)
+
+
+def _schema_of_all(rows: list[dict[str, Any]]) -> pa.Schema:
+    """Return the fields of all objects; Arrow would take those of the first one only."""
+    import pyarrow as pa
+
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.schema([pa.field(name, pa.array([row.get(name) for row in rows]).type) for name in names])
+
+
+def _call_arrow(path: Path, read: Callable[[], pa.Table]) -> pa.Table:
+    """Call one of Arrow's readers, and name the column or line that it cannot read."""
+    import pyarrow as pa
+
+    try:
+        return read()
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        mixed = re.search(r"Column\(/(.+?)\) changed from (\w+) to (\w+)", str(error))
+        if mixed:
+            kinds = f"{mixed[2]} and {mixed[3]}"
+            raise DataError(f"{path.name}: column {mixed[1]!r} mixes {kinds}; use one type.") from None
+        row = re.search(r"in row (\d+)", str(error))
+        where = f", line {int(row[1]) + 1}" if row else ""
+        raise DataError(f"{path.name}{where}: this is not a valid JSON object.") from None

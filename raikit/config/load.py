@@ -1,4 +1,4 @@
-"""From a file and ``--set`` options to a validated `AuditConfig`; every mistake is one sentence with its line."""
+"""Read audit.yaml and ``--set`` options into a validated `AuditConfig`; errors name the file, the line and the key."""
 
 from __future__ import annotations
 
@@ -7,43 +7,54 @@ import typing
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
 from raikit.config.schema import AuditConfig, GateConfig, TrainConfig
 from raikit.config.training import FusionTraining
-from raikit.config.yamlfile import Document, Key, parse_value, read
+from raikit.config.types import Key
+from raikit.config.yamlfile import Document, parse_value, read
 from raikit.errors import ConfigError, listed, nearest
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A configuration with where it came from: `folder` is what its paths are relative to."""
+    """A validated configuration and the file it came from."""
 
     audit: AuditConfig
     document: Document
 
     @property
     def folder(self) -> Path:
+        """The folder that paths in the configuration are relative to."""
         return self.document.path.resolve().parent
 
     def error(self, key: Sequence[str | int], problem: str) -> ConfigError:
-        """A `ConfigError` that begins with the file, the line and the key."""
+        """Return a `ConfigError` that begins with the file, the line and the key."""
         return ConfigError(f"{self.document.where(tuple(key))}: {problem}")
 
 
 def load(path: Path, sets: Iterable[str] = ()) -> LoadedConfig:
-    """Read audit.yaml, put the ``KEY=VALUE`` of `sets` over it, and validate.
+    """Read audit.yaml, apply ``KEY=VALUE`` settings on top of it, and validate.
+
+    Parameters
+    ----------
+    path : Path
+    sets : iterable of str
+        Values of ``--set``.
 
     Raises
     ------
     ConfigError
-        Names the file, the line, the key and, for an unknown key, the nearest valid one.
+        If anything is wrong; names the file, the line, the key and, for an unknown key, the nearest valid one.
     """
     document = read(path)
-    for item in sets:
-        _put(document, item)
+    for setting in sets:
+        _apply_setting(document, setting)
     try:
         audit = AuditConfig.model_validate(document.data)
     except ValidationError as error:
@@ -51,12 +62,12 @@ def load(path: Path, sets: Iterable[str] = ()) -> LoadedConfig:
     if audit.model.train is not None:
         _check_training(audit, audit.model.train, document)
     if audit.gate.policy is not None:
-        audit = audit.model_copy(update={"gate": _policy(audit.gate.policy, document)})
+        audit = audit.model_copy(update={"gate": _load_policy(audit.gate.policy, document)})
     return LoadedConfig(audit, document)
 
 
-def _policy(name: str, document: Document) -> GateConfig:
-    """The section `gate`, from a file of its own that somebody else may own."""
+def _load_policy(name: str, document: Document) -> GateConfig:
+    """Read the `gate` section from a file of its own, which somebody else may own."""
     path = document.path.resolve().parent / name
     if not path.is_file():
         raise ConfigError(f"{document.where(('gate', 'policy'))}: there is no file {name!r} beside {document.path.name}.")
@@ -64,16 +75,16 @@ def _policy(name: str, document: Document) -> GateConfig:
 
 
 def read_policy(path: Path) -> tuple[GateConfig, Document, Key]:
-    """Read a file that holds a gate section, as the whole of it or under ``gate:``; with where its keys stand."""
+    """Read a policy file: a `gate` section, alone or under ``gate:``; also return the document and the section's key."""
     document = read(path)
-    at: Key = ("gate",) if "gate" in document.data else ()
+    section: Key = ("gate",) if "gate" in document.data else ()
     try:
         policy = GateConfig.model_validate(document.data.get("gate", document.data))
     except ValidationError as error:
-        raise explain(error, GateConfig, document, at) from None
+        raise explain(error, GateConfig, document, section) from None
     if policy.policy is not None:
-        raise ConfigError(f"{document.where((*at, 'policy'))}: a policy file names no other one.")
-    return policy, document, at
+        raise ConfigError(f"{document.where((*section, 'policy'))}: a policy file must not name another one; remove this key.")
+    return policy, document, section
 
 
 def _check_training(audit: AuditConfig, train: TrainConfig, document: Document) -> None:
@@ -88,38 +99,60 @@ def _check_training(audit: AuditConfig, train: TrainConfig, document: Document) 
             raise ConfigError(f"{where}: {column!r} is not among data.sensitive.{nearest(column, sensitive)}")
 
 
-def _put(document: Document, item: str) -> None:
-    """Apply one ``--set KEY=VALUE``; below ``checks`` the rest of the key is one name (checks have dots in theirs)."""
-    dotted, equals, written = item.partition("=")
+def _apply_setting(document: Document, setting: str) -> None:
+    """Apply one ``--set KEY=VALUE``; below ``checks`` the rest of the key is one name, because check names contain dots."""
+    dotted, equals, written = setting.partition("=")
     if not equals or not dotted:
-        raise ConfigError(f"--set {item!r}: write KEY=VALUE, such as seed=3 or checks.fairness.intersections=1.")
+        raise ConfigError(f"--set {setting!r}: write KEY=VALUE, such as seed=3 or checks.fairness.intersections=1.")
     *parents, last = dotted.split(".", 1) if dotted.startswith("checks.") else dotted.split(".")
-    at = document.data
+    section = document.data
     for part in parents:
-        below = at.setdefault(part, {})
+        below = section.setdefault(part, {})
         if not isinstance(below, dict):
-            raise ConfigError(f"--set {item!r}: {part!r} is not a mapping in {document.path.name}.")
-        at = below
-    at[last] = parse_value(written)
+            raise ConfigError(f"--set {setting!r}: {part!r} is not a mapping in {document.path.name}.")
+        section = below
+    section[last] = parse_value(written)
 
 
 def explain(error: ValidationError, model: type[BaseModel], document: Document, at: Key = ()) -> ConfigError:
-    """Turn pydantic's first complaint into one sentence; `at` is where in the document `model` stands."""
-    # a misspelt required key is both unknown and missing: say which word was wrong
-    first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
+    """Turn the most telling of pydantic's errors into one sentence.
+
+    Parameters
+    ----------
+    error : ValidationError
+    model : type
+        What was validated.
+    document : Document
+    at : tuple
+        The key of the document under which `model` was read.
+    """
+    first = most_telling(error)
     loc = tuple(part for part in first["loc"] if isinstance(part, int) or not _is_union_tag(str(part)))
-    where = document.where((*at, *loc))
+    key = (*at, *loc)
     if first["type"] == "extra_forbidden":
-        known = fields_at(model, loc[:-1])
-        hint = nearest(str(loc[-1]), known)
-        return ConfigError(f"{where}: there is no such key.{hint} Keys here: {listed(known)}.")
+        valid = fields_at(model, loc[:-1])
+        parent = f" in {'.'.join(map(str, key[:-1]))}" if key[:-1] else ""
+        hint = nearest(str(key[-1]), valid)
+        return ConfigError(f"{document.place(key)}: unknown key {key[-1]!r}{parent}.{hint} Valid keys: {listed(valid)}.")
     if first["type"] == "missing":
-        return ConfigError(f"{where}: this key is required.")
-    message = str(first["msg"]).removeprefix("Value error, ")
-    given = first.get("input")
-    shown = f", not {given!r}" if isinstance(given, str | int | float | bool) and len(str(given)) < 60 else ""
-    shown = "" if first["type"] == "value_error" else shown
-    return ConfigError(f"{where}: {message[0].lower()}{message[1:]}{shown}.")
+        return ConfigError(f"{document.where(key)} is required.")
+    return ConfigError(f"{document.where(key)}: {problem_text(first)}.")
+
+
+def most_telling(error: ValidationError) -> ErrorDetails:
+    """Return the first unknown key, else the first error: a misspelt required key is both unknown and missing."""
+    return min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
+
+
+def problem_text(error: ErrorDetails) -> str:
+    """Write one of pydantic's errors as the end of a sentence: ``must be greater than 0, not -1``."""
+    message = str(error["msg"]).removeprefix("Value error, ")
+    message = f"must be {message.removeprefix('Input should be ')}" if message.startswith("Input should be ") else message
+    message = message[0].lower() + message[1:]
+    value = error.get("input")
+    if error["type"] == "value_error" or not isinstance(value, str | int | float | bool) or len(str(value)) >= 60:
+        return message
+    return f"{message}, not {value!r}"
 
 
 def _is_union_tag(part: str) -> bool:
@@ -127,7 +160,7 @@ def _is_union_tag(part: str) -> bool:
 
 
 def fields_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
-    """Names of the fields of the model that stands at `loc` below `model`."""
+    """Return the names of the fields of the nested model at `loc` in `model`."""
     current: Any = model
     for part in loc:
         annotation: Any = None
@@ -137,7 +170,7 @@ def fields_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
         else:
             arguments = typing.get_args(current)
             annotation = arguments[-1] if arguments else None
-        current = _unwrapped(annotation)
+        current = _unwrap(annotation)
         if current is None:
             return []
     if isinstance(current, type) and issubclass(current, BaseModel):
@@ -145,12 +178,12 @@ def fields_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
     return []
 
 
-def _unwrapped(annotation: Any) -> Any:
-    """The model (or container) inside ``X | None`` and ``Annotated[X, …]``."""
+def _unwrap(annotation: Any) -> Any:
+    """Return the model (or container) inside ``X | None`` and ``Annotated[X, …]``."""
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
-        return _unwrapped(typing.get_args(annotation)[0])
+        return _unwrap(typing.get_args(annotation)[0])
     if origin in (typing.Union, types.UnionType):
         inner = [item for item in typing.get_args(annotation) if item is not type(None)]
-        return _unwrapped(inner[0]) if inner else None
+        return _unwrap(inner[0]) if inner else None
     return annotation

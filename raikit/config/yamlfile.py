@@ -1,4 +1,4 @@
-"""YAML that knows on which line each key stands. Safe loader only."""
+"""YAML files with the line of every key; read by the safe loader only."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from typing import Any
 
 import yaml
 
+from raikit.config.types import Key
 from raikit.errors import ConfigError
 
-_MOST_BYTES = 1_000_000
-_MOST_NODES = 100_000
-
-Key = tuple[str | int, ...]
+_MAX_BYTES = 1_000_000
+_MAX_NODES = 100_000
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads ``no``, ``on`` and ``y`` as booleans; a class called "no" must stay text."""
+    """A safe loader that reads only true and false as booleans, because a class called "no" must stay text."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -32,19 +31,23 @@ for _letter, _word in (("t", "true"), ("f", "false"), ("T", "True"), ("F", "Fals
 
 @dataclass
 class Document:
-    """A parsed file: plain Python data, and the line (from 1) of every key."""
+    """A parsed file: its data, and the line (from 1) of every key."""
 
     path: Path
     data: dict[str, Any]
     lines: dict[Key, int] = field(default_factory=dict)
 
     def where(self, key: Key) -> str:
-        """``audit.yaml, line 9: data.sensitive`` for the deepest part of `key` that the file has."""
+        """Return ``audit.yaml, line 9: data.sensitive``."""
         dotted = ".".join(str(part) for part in key)
+        return f"{self.place(key)}: {dotted}" if dotted else self.place(key)
+
+    def place(self, key: Key) -> str:
+        """Return ``audit.yaml, line 9``, the line of the deepest part of `key` that the file contains."""
         for length in range(len(key), 0, -1):
             if (line := self.lines.get(key[:length])) is not None:
-                return f"{self.path.name}, line {line}: {dotted}"
-        return f"{self.path.name}: {dotted}" if dotted else self.path.name
+                return f"{self.path.name}, line {line}"
+        return self.path.name
 
 
 def read(path: Path) -> Document:
@@ -53,28 +56,28 @@ def read(path: Path) -> Document:
     Raises
     ------
     ConfigError
-        If the file is missing, is no YAML, is no mapping, or has a key twice; with the line.
+        If the file is missing, is not YAML, is not a mapping, or has a duplicate key; names the line.
     """
     try:
         source = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}.") from None
-    if len(source) > _MOST_BYTES:
-        raise ConfigError(f"{path.name} has {len(source):,} bytes; a configuration has at most {_MOST_BYTES:,}.")
+    if len(source) > _MAX_BYTES:
+        raise ConfigError(f"{path.name} has {len(source):,} bytes; at most {_MAX_BYTES:,} are read.")
     loader = _Loader(source)
     try:
         node = loader.get_single_node()
         document = Document(path, {})
         if node is None:
-            raise ConfigError(f"{path.name} is empty; `raikit init DATA` writes one to start from.")
-        data = _Walk(loader, document).value(node, ())
+            raise ConfigError(f"{path.name} is empty; write one with `raikit init DATA`.")
+        data = _Builder(loader, document).value(node, ())
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "this is no YAML"
+        problem = getattr(error, "problem", None) or "this is not YAML"
         raise ConfigError(f"{path.name}{line}: {problem}.") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path.name}: it is not UTF-8 ({error.reason} at byte {error.start}).") from None
+        raise ConfigError(f"{path.name} is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8.") from None
     finally:
         loader.dispose()
     if not isinstance(data, dict):
@@ -83,16 +86,17 @@ def read(path: Path) -> Document:
     return document
 
 
-class _Walk:
-    """Build values from nodes, noting lines; counts nodes so that aliases cannot explode."""
+class _Builder:
+    """Builder of values from YAML nodes; it notes their lines, and counts nodes so that aliases cannot explode."""
 
     def __init__(self, loader: _Loader, document: Document) -> None:
         self.loader, self.document, self.nodes = loader, document, 0
 
     def value(self, node: yaml.Node, key: Key) -> Any:
+        """Build the value at `key`."""
         self.nodes += 1
-        if self.nodes > _MOST_NODES:
-            raise ConfigError(f"{self.document.path.name}: more than {_MOST_NODES:,} values, aliases included.")
+        if self.nodes > _MAX_NODES:
+            raise ConfigError(f"{self.document.path.name} has more than {_MAX_NODES:,} values, aliases included; shorten it.")
         self.document.lines.setdefault(key, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, key)
@@ -103,22 +107,23 @@ class _Walk:
         except ValueError as error:
             raise ConfigError(f"{self.document.where(key)}: {error}.") from None
         if isinstance(value, str) and not value.isascii() and _SURROGATE.search(value):
-            raise ConfigError(f"{self.document.where(key)}: half of a surrogate pair is no character; write it whole.")
+            raise ConfigError(f"{self.document.where(key)}: half of a surrogate pair is not a character; write both halves.")
         return value
 
     def mapping(self, node: yaml.MappingNode, key: Key) -> dict[Any, Any]:
-        built: dict[Any, Any] = {}
+        """Build the mapping at `key`."""
+        mapping: dict[Any, Any] = {}
         for name_node, value_node in node.value:
             name = self.value(name_node, (*key, "?"))
             self.document.lines.pop((*key, "?"), None)
             line = name_node.start_mark.line + 1
             if isinstance(name, dict | list):
-                raise ConfigError(f"{self.document.path.name}, line {line}: a key must be a name.")
-            if name in built:
-                raise ConfigError(f"{self.document.path.name}, line {line}: the key {name!r} stands twice.")
+                raise ConfigError(f"{self.document.path.name}, line {line}: a key must be text.")
+            if name in mapping:
+                raise ConfigError(f"{self.document.path.name}, line {line}: duplicate key {name!r}; remove one.")
             self.document.lines[(*key, str(name))] = line
-            built[name] = self.value(value_node, (*key, str(name)))
-        return built
+            mapping[name] = self.value(value_node, (*key, str(name)))
+        return mapping
 
 
 def parse_value(written: str) -> Any:

@@ -1,4 +1,4 @@
-"""From a dataset and the settings in audit.yaml to a trained fusion model."""
+"""Build and train a fusion model from a dataset and the settings in audit.yaml."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
+from raikit.config.load import most_telling, problem_text
 from raikit.config.training import FusionTraining
 from raikit.errors import ConfigError, ModelError, listed, nearest
 from raikit.models.fusion import FusionModel
@@ -21,7 +22,7 @@ from raikit.models.trainer import fit
 if TYPE_CHECKING:
     from raikit.data.dataset import Dataset
 
-_OF_THE_LOOP = {"epochs", "batch_size", "learning_rate", "weight_decay", "patience"}
+_LOOP_SETTINGS = {"epochs", "batch_size", "learning_rate", "weight_decay", "patience"}
 
 
 def train_fusion(
@@ -31,7 +32,7 @@ def train_fusion(
     workdir: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[FusionModel, History]:
-    """Make a fusion model for the inputs of `data` and train it: ``model.train: {kind: fusion, epochs: 6}``.
+    """Build a fusion model for the inputs of `data` and train it: ``model.train: {kind: fusion, epochs: 6}``.
 
     Parameters
     ----------
@@ -39,34 +40,38 @@ def train_fusion(
     settings : mapping
         Fields of `FusionTraining`; `kind` is ignored.
     seed : int
-        Weights and training follow from it.
+        Determines the initial weights and the training.
     workdir : Path, optional
-        Keeps a checkpoint after each epoch, and is gone on from.
+        Holds a checkpoint after each epoch; an interrupted training resumes from it.
     progress : callable
         ``progress(done, total)``, in steps.
+
+    Returns
+    -------
+    FusionModel, History
 
     Raises
     ------
     ConfigError
-        If a setting is unknown or out of range, or `reweight` names what is no sensitive column.
+        If a setting is unknown or out of range, or `reweight` names a column that is not sensitive.
     ModelError
-        If `data` has no inputs, no train rows, or a task that the model cannot do.
+        If `data` has no inputs or no train cases.
     """
-    chosen = validated(settings)
-    _refuse_unknown_groups(data, chosen.reweight)
-    model = initial(data, chosen, seed)
+    valid = validate_settings(settings)
+    _check_reweight(data, valid.reweight)
+    model = build_model(data, valid, seed)
     history = fit(
-        model, data, **chosen.model_dump(include=_OF_THE_LOOP), seed=seed, workdir=workdir, progress=progress,
-        row_weight=reweighing(data, chosen.reweight) if chosen.reweight else None,
+        model, data, **valid.model_dump(include=_LOOP_SETTINGS), seed=seed, workdir=workdir, progress=progress,
+        row_weight=reweighing(data, valid.reweight) if valid.reweight else None,
     )
-    model.training = {**chosen.model_dump(include=_OF_THE_LOOP | {"reweight"}), "seed": seed}
+    model.training = {**valid.model_dump(include=_LOOP_SETTINGS | {"reweight"}), "seed": seed}
     return model, history
 
 
-def _refuse_unknown_groups(data: Dataset, columns: Sequence[str]) -> None:
-    """``reweight`` needs classes, and groups: binned where `data.sensitive` bins."""
+def _check_reweight(data: Dataset, columns: Sequence[str]) -> None:
+    """Raise if the target has no classes, or a column has no groups because it is not sensitive."""
     if columns and data.task == "regression":
-        raise ConfigError("model.train.reweight: it needs a target that has classes; this one is a number.")
+        raise ConfigError("model.train.reweight: the target must have classes; remove this key for a regression.")
     for column in columns:
         if column not in data.sensitive:
             known = f"Columns there: {listed(data.sensitive)}." if data.sensitive else "There are none."
@@ -74,43 +79,40 @@ def _refuse_unknown_groups(data: Dataset, columns: Sequence[str]) -> None:
             raise ConfigError(f"model.train.reweight: {column!r} is not among data.sensitive.{hint} {known}")
 
 
-def validated(settings: Mapping[str, Any]) -> FusionTraining:
-    """Check settings; a mistake names the key and the nearest one that exists."""
+def validate_settings(settings: Mapping[str, Any]) -> FusionTraining:
+    """Validate settings; an error names the key and, if it is unknown, the nearest valid one."""
     try:
         return FusionTraining.model_validate({key: value for key, value in settings.items() if key != "kind"})
     except ValidationError as error:
-        first = error.errors()[0]
+        first = most_telling(error)
         key = str(first["loc"][0])
         if first["type"] == "extra_forbidden":
-            problem = f"there is no such setting.{nearest(key, FusionTraining.model_fields)}"
-        else:
-            problem = f"{first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}."
-        raise ConfigError(f"model.train.{key}: {problem}") from None
+            hint = nearest(key, FusionTraining.model_fields)
+            raise ConfigError(f"unknown key {key!r} in model.train.{hint}") from None
+        raise ConfigError(f"model.train.{key}: {problem_text(first)}.") from None
 
 
-def initial(data: Dataset, settings: FusionTraining, seed: int = 0) -> FusionModel:
-    """The model before training: preprocessing fitted on the train rows, weights newly drawn."""
+def build_model(data: Dataset, settings: FusionTraining, seed: int = 0) -> FusionModel:
+    """Build a model with random weights, and fit its preprocessing on the train cases."""
     if not data.inputs:
-        raise ModelError("data.inputs is empty: a model to be trained needs something to look at.")
-    if "self" in data.inputs:  # a module is called with its inputs by name
+        raise ModelError("data.inputs is empty; name at least one input to train on.")
+    if "self" in data.inputs:  # a module is called with its inputs as keyword arguments
         raise ModelError("data.inputs: an input of the fusion model cannot be called 'self'; rename it.")
-    if data.task == "multilabel":
-        raise ModelError("The fusion model does binary, multiclass and regression targets, not multilabel.")
-    preprocessing = _fitted(data)
+    preprocessing = _fit_preprocessing(data)
     sources = [
         {"name": name, "modality": source.modality}
         | ({"columns": len(preprocessing.columns(name))} if source.modality == "tabular" else {})
         for name, source in data.inputs.items()
     ]
     config = FusionConfig(
-        sources=sources, outputs=len(data.classes) or 1, **settings.model_dump(exclude=_OF_THE_LOOP | {"reweight"}),
+        sources=sources, outputs=len(data.classes) or 1, **settings.model_dump(exclude=_LOOP_SETTINGS | {"reweight"}),
     )
     return FusionModel.initial(config, preprocessing, list(data.classes), seed)
 
 
-def _fitted(data: Dataset) -> Preprocessing:
+def _fit_preprocessing(data: Dataset) -> Preprocessing:
     if not data.size("train"):
-        raise ModelError("The train split has no rows, so there is nothing to train on.")
+        raise ModelError("the train split has no cases, so no model can be trained.")
     tables = {name: data.frame(list(source.columns), "train")
               for name, source in data.inputs.items() if source.modality == "tabular"}
     if data.task != "regression":

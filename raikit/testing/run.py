@@ -193,6 +193,9 @@ class _Options:
     def __init__(self, check: str) -> None:
         self.check = check
 
+    def place(self, key: Sequence[str | int]) -> str:
+        return f"{self.check}, options"
+
     def where(self, key: Sequence[str | int]) -> str:
         return f"{self.check}, options{''.join(f'.{part}' for part in key)}"
 

@@ -73,7 +73,7 @@ def test_judging_again_under_another_policy_leaves_the_record_alone(raikit, audi
         said = raikit("gate", "run", "--policy", "policy.yaml", code=2).err
         assert f"policy.yaml, line 2: gate.rules.0.metric: the run has no {wrong!r}. Did you mean {near!r}?" in said
     (tmp_path / "policy.yaml").write_text("rules: [{metric: performance.accuracy, min: .nan}]\n")
-    assert "line 1: rules.0.min: input should be" in raikit("gate", "run", "--policy", "policy.yaml", code=2).err
+    assert "line 1: rules.0.min: must be" in raikit("gate", "run", "--policy", "policy.yaml", code=2).err
 
 
 def test_a_limit_in_percent_is_warned_of_wherever_the_verdict_is_read(raikit, audit_yaml, tmp_path):
@@ -217,8 +217,8 @@ BAD = [
         "audit.yaml, line 7: data.sensitive.0: no column 'sexx' in people.csv. Did you mean 'sex'?",
     ),
     ({"data": {"sensitive": ["constant"]}}, "every sensitive column is constant"),
-    ({"data": {"id": "twice"}}, "data.id (twice) must be unique; 'c' stands 600 times"),
-    ({"data": {"target": "constant"}}, "has one class"),
+    ({"data": {"id": "twice"}}, "data.id (twice) must be unique; 'c' occurs 600 times"),
+    ({"data": {"target": "constant"}}, "has only one class"),
     ({"data": {"weight": "negative"}}, "row 1 (id 'c0'): data.weight (negative) is negative"),
     ({"model": {"load": {"kind": "predictions", "score": "holes"}}}, "row 3 (id 'c2'): holes is no number"),
     ({"model": {"load": {"kind": "predictions", "score": "large"}}}, "is no probability"),
@@ -229,7 +229,7 @@ BAD = [
     ),
     (
         {"model": {"load": {"kind": "predictions", "scor": "p"}}},
-        "model.load.scor: there is no such key. Did you mean 'score'?",
+        "unknown key 'scor' in model.load. Did you mean 'score'?",
     ),
     (
         {"gate": {"rules": [{"metric": "fairness.equalised_odds_difference", "max": 0.1}]}},

@@ -44,9 +44,9 @@ def test_output_and_artifacts_are_kept(tmp_path):
 
 def test_options_are_validated_with_the_name_of_the_option():
     assert run_check(Rows, {"times": 2}).metrics[0].value == 2 * run_check(Rows).metrics[0].value
-    with pytest.raises(ConfigError, match=r"^mine\.rows, options\.tiems: there is no such key\. Did you mean 'times'"):
+    with pytest.raises(ConfigError, match=r"^mine\.rows, options: unknown key 'tiems'\. Did you mean 'times'"):
         run_check(Rows, {"tiems": 2})
-    with pytest.raises(ConfigError, match=r"options\.times: input should be greater"):
+    with pytest.raises(ConfigError, match=r"options\.times: must be greater"):
         run_check(Rows, {"times": 0})
 
 

@@ -1,4 +1,4 @@
-"""The model interface: anything that turns a batch of inputs into scores, with declared capabilities."""
+"""The model interface: anything that computes scores from a batch of inputs, with declared capabilities."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 Capability = Literal["labels", "scores", "gradients", "embeddings", "trainable"]
 
-# loader(spec, data): `spec` is the `model.load` mapping of audit.yaml with `path` resolved, `data` gives the classes,
-# the task and the inputs; what the loader does not know in `spec` is an error that names the key.
+# loader(spec, data): `spec` is the `model.load` mapping of audit.yaml with `path` resolved; `data` knows the classes, the
+# task and the inputs. A key of `spec` that the loader does not know is an error that names the key.
 ModelLoader = Callable[[Mapping[str, Any], "Dataset"], "Model"]
 
 
@@ -35,11 +35,11 @@ class Model(ABC):
     classes : sequence
         Labels in the order of the columns of `scores`; empty for regression.
     modalities : mapping of input name to modality
-        The inputs this model reads. Encoded tensors are keyed by these input names, so that a model may have two
-        inputs of one modality.
+        The inputs that the model reads. Encoded tensors are keyed by these names, because a model may have two inputs
+        of one modality.
     training : mapping
-        How it was trained, as `raikit.fit` takes it (``epochs``, ``batch_size``, ``learning_rate``, ``weight_decay``,
-        ``patience``, ``seed``), and ``reweight``; empty if that is not known.
+        The settings of its training, as `raikit.fit` takes them (``epochs``, ``batch_size``, ``learning_rate``,
+        ``weight_decay``, ``patience``, ``seed``), and ``reweight``; empty if they are not known.
     """
 
     kind: str = "model"
@@ -50,57 +50,57 @@ class Model(ABC):
 
     @abstractmethod
     def scores(self, batch: Batch) -> np.ndarray:
-        """Probabilities of the classes, shape (n, k); for regression the predicted value, shape (n, 1)."""
+        """Compute the probabilities of the classes, shape (n, k); for regression the predicted values, shape (n, 1)."""
 
     # --- capability "gradients" ---------------------------------------------------------------------------------
 
     @property
     def module(self) -> torch.nn.Module:
-        """The network; called with the tensors of `prepare` it returns logits (n, k)."""
+        """The network; called with the tensors of `prepare` by name, it returns logits of shape (n, k)."""
         raise self._lacks("gradients")
 
     def prepare(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """Tensors of the raw inputs, first axis n: token ids, pixels, spectrograms, columns."""
+        """Convert the raw inputs to tensors with first axis n: token ids, pixels, spectrograms, columns."""
         raise self._lacks("gradients")
 
     def encode(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """What attributions are taken on, by input name: token embeddings, pixels, spectrogram, columns.
+        """Compute the tensors that attributions refer to, by input name: token embeddings, pixels, spectrogram, columns.
 
-        A missing input is all zeros, so the zero tensor is the natural baseline: "nothing was seen".
+        A missing input is all zeros, so zero is the natural baseline of an attribution.
         """
         raise self._lacks("gradients")
 
     def forward(self, encoded: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Logits, shape (n, k), of encoded inputs; differentiable."""
+        """Compute logits of shape (n, k) from encoded inputs; differentiable."""
         raise self._lacks("gradients")
 
     def loss(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Loss of each row, shape (n,): cross-entropy, or squared error on the standardised target."""
+        """Compute the loss of each case, shape (n,): cross-entropy, or squared error on the standardised target."""
         raise self._lacks("gradients")
 
     # --- capability "embeddings" --------------------------------------------------------------------------------
 
     def embeddings(self, batch: Batch) -> np.ndarray:
-        """The representation of each row that the head decides on, shape (n, d)."""
+        """Compute the representation of each case before the last layer, shape (n, d)."""
         raise self._lacks("embeddings")
 
     # --- capability "trainable" ---------------------------------------------------------------------------------
 
     def copy(self) -> Self:
-        """An independent copy with the same weights."""
+        """Return an independent copy with the same weights."""
         raise self._lacks("trainable")
 
     def fresh(self, seed: int = 0) -> Self:
-        """A copy with the weights from before any row was seen (initialisation, or pretrained encoders)."""
+        """Return a copy with the weights from before training (random, or pretrained encoders)."""
         raise self._lacks("trainable")
 
     def save(self, folder: Path) -> None:
-        """Write the model so that the loader of its kind reads it back."""
+        """Write the model so that the loader of its kind can read it."""
         raise self._lacks("trainable")
 
     def describe(self) -> dict[str, Any]:
-        """Facts for the record: kind, number of parameters, where it came from."""
+        """Return facts for the record: kind, number of parameters, origin."""
         return {"kind": self.kind, "capabilities": sorted(self.capabilities)}
 
     def _lacks(self, capability: str) -> ModelError:
-        return ModelError(f"A model of kind {self.kind!r} has no {capability}; a check asks for them in `requires`.")
+        return ModelError(f"a model of kind {self.kind!r} has no {capability}; a check must name the capability in `requires`.")

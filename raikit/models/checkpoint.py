@@ -1,4 +1,4 @@
-"""Where a training stands after its last finished epoch, on disk if there is a folder for it."""
+"""The state of a training after its last complete epoch, on disk if there is a folder for it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from raikit.models.history import History
 
 
 class Checkpoint:
-    """Weights, optimizer and history; no generator, because every epoch makes its own from the seed.
+    """Weights, optimizer and history of a training; no generator, because every epoch seeds its own.
 
     Parameters
     ----------
     folder : Path or None
-        None keeps nothing but the best weights, in memory.
+        None keeps only the best weights, in memory.
     settings : mapping
-        What must be the same for a training to be gone on with. With ``patience`` the best weights are kept too.
+        What must be equal to resume a training. With ``patience`` the best weights are kept too.
     """
 
     def __init__(self, folder: Path | None, settings: Mapping[str, Any]) -> None:
@@ -33,24 +33,24 @@ class Checkpoint:
         self.ended = False
 
     def restore(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> History | None:
-        """Put back what was saved; None if nothing was."""
+        """Restore what was saved and return the history; None if nothing was saved."""
         if self._path is None or not self._path.exists():
             return None
         try:
             saved = torch.load(self._path, weights_only=True)
             for key, value in self._settings.items():
                 if (was := saved["settings"].get(key)) != value:
-                    raise ModelError(f"{self._path} is of another training: {key} was {was!r} and is {value!r}. "
-                                     "Delete it, or train as before.")
+                    raise ModelError(f"{self._path} belongs to another training: {key} was {was!r} and is {value!r}. "
+                                     "Delete the file, or train as before.")
             module.load_state_dict(saved["module"])
             optimizer.load_state_dict(saved["optimizer"])
         except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
-            raise ModelError(f"{self._path} cannot be gone on from ({error}); delete it to train anew.") from error
+            raise ModelError(f"{self._path} cannot be resumed ({error}); delete it to start again.") from error
         self._best, self.ended = saved["best"], saved["ended"]
         return History.from_dict(saved["history"])
 
     def save(self, module: nn.Module, optimizer: torch.optim.Optimizer, history: History, *, ended: bool) -> None:
-        """Keep the state at the end of an epoch."""
+        """Save the state at the end of an epoch."""
         self.ended = ended
         if self._settings.get("patience") is not None and history.best == len(history.epochs):
             self._best = copy.deepcopy(module.state_dict())
@@ -63,5 +63,6 @@ class Checkpoint:
             }, temporary)
 
     def restore_best(self, module: nn.Module) -> None:
+        """Restore the weights of the best epoch, if they were kept."""
         if self._best is not None:
             module.load_state_dict(self._best)

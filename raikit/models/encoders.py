@@ -1,8 +1,8 @@
-"""Small encoders, one for each modality, trained from scratch. Each makes one token of shape (n, width) of an input.
+"""Small encoders, one for each modality, trained from scratch. Each turns an input into a token of shape (n, width).
 
-Every layer is one whose per-sample gradients Opacus knows (no BatchNorm, no bare parameter), and none looks for "is
-exactly zero": a missing input is all zeros and goes the same way as any other, so that the network is continuous
-there and an attribution from the zero baseline adds up.
+Opacus knows the per-sample gradients of every layer (there is no BatchNorm and no bare parameter). No layer treats an
+input of exactly zero differently. A missing input is all zeros, so the network is continuous there, and an attribution
+from the zero baseline adds up.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ from typing import Any
 
 from torch import Tensor, nn
 
-# The first normalisation of an encoder sees a nearly constant picture when the input is faint. A generous epsilon keeps
-# the step from "nothing" to "something" a slope that Integrated Gradients can follow, rather than a cliff.
+# A faint input is nearly constant at the first normalisation of an encoder. A large epsilon makes the change from
+# nothing to a faint input a slope that Integrated Gradients can follow, not a step.
 _EPSILON = 1e-2
 
 
 class Encoder(nn.Module):
-    """`embed` turns a prepared tensor into what attributions are taken on; calling it turns that into a token."""
+    """An encoder of one input: `embed` computes what attributions refer to, a call turns that into a token."""
 
     def embed(self, prepared: Tensor) -> Tensor:
+        """Compute the tensor that attributions refer to; by default the prepared tensor itself."""
         return prepared
 
 
 class TextEncoder(Encoder):
-    """Hashed words, embedded; then the strongest answer of each three-word detector."""
+    """Embedded hashed words, then the maximum of each three-word detector over the text."""
 
     def __init__(self, vocabulary: int, width: int) -> None:
         super().__init__()
@@ -36,26 +37,28 @@ class TextEncoder(Encoder):
         self.out = nn.Linear(width, width)
 
     def embed(self, prepared: Tensor) -> Tensor:
+        """Look up the embeddings of words, shape (n, words, width / 2)."""
         embedded: Tensor = self.embedding(prepared)
         return embedded
 
     def forward(self, embedded: Tensor) -> Tensor:
-        found = self.activation(self.detectors(embedded.transpose(1, 2)))
-        token: Tensor = self.out(found.amax(dim=2))
+        """Compute the token, shape (n, width)."""
+        detected = self.activation(self.detectors(embedded.transpose(1, 2)))
+        token: Tensor = self.out(detected.amax(dim=2))
         return token
 
 
 class GridEncoder(Encoder):
-    """A picture or a spectrogram: a patch stem (four times faster than strided convolutions), then convolutions.
+    """Patches of a picture or a spectrogram, then convolutions; four times faster than strided convolutions alone.
 
-    Dropout before the last layer is what makes it carry over to pictures and voices that it has not met.
+    Dropout before the last layer makes it generalise to new pictures and voices.
     """
 
     def __init__(self, channels: int, size: tuple[int, int], width: int, dropout: float) -> None:
         super().__init__()
         half, full = width // 2, width
         self.layers = nn.Sequential(
-            # A convolution of 4 × 4 pixels by steps of 4, written as what it is: several times faster with one channel.
+            # Equal to a convolution of 4 × 4 pixels with stride 4, and several times faster with one channel.
             nn.PixelUnshuffle(4), nn.Conv2d(16 * channels, half, kernel_size=1), nn.GELU(), _norm(half),
             nn.Conv2d(half, full, kernel_size=3, stride=2, padding=1), nn.GELU(), _norm(full),
             nn.Conv2d(full, full, kernel_size=3, stride=2, padding=1), nn.GELU(), _norm(full),
@@ -65,18 +68,20 @@ class GridEncoder(Encoder):
         self.out = nn.Linear(full * height * breadth, width)
 
     def forward(self, grid: Tensor) -> Tensor:
+        """Compute the token, shape (n, width)."""
         token: Tensor = self.out(self.layers(grid))
         return token
 
 
 class TableEncoder(Encoder):
-    """Standardised numbers and one-hot labels through one hidden layer."""
+    """One hidden layer over standardised numbers and one-hot labels."""
 
     def __init__(self, columns: int, width: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(columns, width), nn.GELU(), nn.Linear(width, width))
 
     def forward(self, columns: Tensor) -> Tensor:
+        """Compute the token, shape (n, width)."""
         token: Tensor = self.layers(columns)
         return token
 
@@ -86,7 +91,7 @@ def _norm(channels: int) -> nn.GroupNorm:
 
 
 def build(source: Mapping[str, Any], config: Any) -> Encoder:
-    """The encoder for one entry of `FusionConfig.sources`."""
+    """Build the encoder for one entry of `FusionConfig.sources`."""
     makers: dict[str, Callable[[], Encoder]] = {
         "text": lambda: TextEncoder(config.vocabulary, config.width),
         "image": lambda: GridEncoder(3, (config.image_size, config.image_size), config.width, config.dropout),

@@ -1,7 +1,7 @@
-"""From raw inputs to arrays of one size, by rules that are fixed in advance: nothing here is learnt from data.
+"""Arrays of one size from raw inputs, by fixed rules: nothing here is fitted on data.
 
-In each of them zero means "nothing was seen": no word, mid-grey, silence. A missing input is all zeros, which is
-therefore also the natural baseline of an attribution.
+In each array zero means no signal: no word, mid-grey, silence. A missing input is all zeros, which is therefore the
+natural baseline of an attribution.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 
-# One word, or one character of a script that puts no spaces between words.
+# One word, or one character of a script without spaces between words.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:['’][^\W_]+)*")
 _FFT = 512
-_DYNAMIC_RANGE = 60.0  # dB below the loudest point at which a spectrogram counts as silent
+_DYNAMIC_RANGE = 60.0  # in dB; this far below the loudest point, a spectrogram is silent
 
 
 def split_words(text: str | None, limit: int) -> list[str]:
-    """The first `limit` words in lower case, as the model reads them.
+    """Return the first `limit` words in lower case, as the model reads them.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def word_ids(texts: Sequence[str | None], limit: int, buckets: int) -> npt.NDArr
 
 
 def pixels(images: Sequence[npt.NDArray[np.uint8] | None], size: int) -> Floats:
-    """Pictures resized to `size` × `size`, from -1 (black) to 1 (white); a missing one is 0.
+    """Resize pictures to `size` × `size`, with values from -1 (black) to 1 (white); a missing one is 0.
 
     Returns
     -------
@@ -76,9 +76,9 @@ def pixels(images: Sequence[npt.NDArray[np.uint8] | None], size: int) -> Floats:
 
 
 def spectrograms(sounds: Sequence[Audio | None], rate: int, mels: int, frames: int, hop: int) -> Floats:
-    """Log-mel spectrograms from 0 (silent) to 3 (the clip's loudest point); a missing sound is 0.
+    """Compute log-mel spectrograms from 0 (silent) to 3 (the loudest point of the clip); a missing sound is 0.
 
-    The level of a recording is normalised away, because each clip is measured against its own loudest point.
+    Each clip is scaled to its own loudest point, so the level of a recording does not matter.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def spectrograms(sounds: Sequence[Audio | None], rate: int, mels: int, frames: i
         if sound is None:
             continue
         samples = resample(sound, rate)[: starts[-1] + _FFT]
-        # Frames are centred, so that the first one does not miss the onset.
+        # Frames are centred, so that the first one includes the onset.
         padded = np.zeros(starts[-1] + _FFT, dtype=np.float32)
         centred = samples[: len(padded) - _FFT // 2]
         padded[_FFT // 2 : _FFT // 2 + len(centred)] = centred
@@ -102,7 +102,7 @@ def spectrograms(sounds: Sequence[Audio | None], rate: int, mels: int, frames: i
 
 
 def resample(sound: Audio, rate: int) -> Floats:
-    """The samples at `rate` hertz."""
+    """Return the samples at a rate in Hz."""
     if sound.rate == rate or len(sound.samples) == 0:
         return sound.samples
     from scipy.signal import resample_poly
@@ -114,7 +114,7 @@ def resample(sound: Audio, rate: int) -> Floats:
 
 def _log_level(energy: Floats) -> Floats:
     peak = float(energy.max(initial=0.0))
-    if peak <= 1e-10:  # digital silence has no level to normalise
+    if peak <= 1e-10:  # digital silence has no level to scale to
         return np.zeros_like(energy)
     decibels = 10 * np.log10(np.maximum(energy / peak, 10 ** (-_DYNAMIC_RANGE / 10)))
     levels: Floats = ((decibels + _DYNAMIC_RANGE) / 20).astype(np.float32)
@@ -123,12 +123,12 @@ def _log_level(energy: Floats) -> Floats:
 
 @functools.cache
 def _analysis(rate: int, mels: int) -> tuple[Floats, Floats]:
-    """The window, and triangular filters equally spaced in mel, shape (mels, bins)."""
+    """Return the window, and triangular filters that are equally spaced in mel, shape (mels, bins)."""
     window = np.hanning(_FFT + 1)[:-1].astype(np.float32)
     bins = np.fft.rfftfreq(_FFT, 1 / rate)
     top = 2595 * np.log10(1 + rate / 2 / 700)
     edges = 700 * (10 ** (np.linspace(0, top, mels + 2) / 2595) - 1)
-    # Low filters can be narrower than one bin: widen them so that none is empty.
+    # Low filters can be narrower than one bin; widen them so that none is empty.
     width = np.maximum(np.diff(edges), bins[1])
     centres = edges[1:-1, None]
     rising = 1 - (centres - bins) / width[:-1, None]

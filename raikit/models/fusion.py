@@ -1,11 +1,11 @@
-"""The model that raikit trains, behind the interface that every model has."""
+"""The model that raikit trains, with the interface of every model."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from raikit.config.types import Modality
     from raikit.data.batch import Batch
 
-_ROWS_AT_ONCE = 256
-_SIDE_FILE = "raikit.json"
+_CASES_AT_ONCE = 256
+_SIDE_FILE = "raikit.json"  # beside the weights
 
 
 class FusionModel(Model):
-    """A `FusionNet` with the preprocessing that its training rows gave it.
+    """A `FusionNet` with the preprocessing that was fitted on its training cases.
 
     Parameters
     ----------
@@ -40,11 +40,11 @@ class FusionModel(Model):
     classes : sequence
         Labels in the order of the scores; empty for regression.
     training : mapping
-        How it was trained; empty if it was not.
+        Settings of its training; empty if it is not trained.
 
     See Also
     --------
-    raikit.models.training.train_fusion : makes and trains one from a dataset.
+    raikit.models.training.train_fusion : Build and train a model from a dataset.
     """
 
     kind = "fusion"
@@ -64,7 +64,7 @@ class FusionModel(Model):
 
     @classmethod
     def initial(cls, config: FusionConfig, preprocessing: Preprocessing, classes: Sequence[Any], seed: int = 0) -> Self:
-        """A model whose weights have seen no row."""
+        """Return a model with random weights."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return cls(FusionNet(config), preprocessing, classes)
@@ -72,34 +72,38 @@ class FusionModel(Model):
     # --- scores -------------------------------------------------------------------------------------------------
 
     def scores(self, batch: Batch) -> npt.NDArray[np.float64]:
+        """Compute the probabilities of the classes, shape (n, k), or the predicted values, shape (n, 1)."""
         if not len(batch):
             return np.zeros((0, self.net.config.outputs))
-        logits = self._in_parts(self.prepare(batch), self.net.classify)
+        logits = self._apply(self.prepare(batch), self.net.classify)
         if self.classes:
             return logits.double().softmax(dim=1).numpy()
         return logits.double().numpy() * self.preprocessing.target_scale + self.preprocessing.target_mean
 
     def embeddings(self, batch: Batch) -> npt.NDArray[np.float32]:
+        """Compute the representation of each case before the last layer, shape (n, 2 * width)."""
         if not len(batch):
             return np.zeros((0, 2 * self.net.config.width), dtype=np.float32)
-        return self._in_parts(self.prepare(batch), self.net.fuse).numpy()
+        return self._apply(self.prepare(batch), self.net.fuse).numpy()
 
-    def _in_parts(self, prepared: Mapping[str, Tensor], function: Any) -> Tensor:
-        rows = len(next(iter(prepared.values())))
+    def _apply(self, prepared: Mapping[str, Tensor], function: Callable[[dict[str, Tensor]], Tensor]) -> Tensor:
+        """Apply a method of the network to embedded inputs, some cases at a time to save memory."""
+        cases = len(next(iter(prepared.values())))
         with torch.inference_mode():
             return torch.cat([
-                function(self.net.embed({name: tensor[at : at + _ROWS_AT_ONCE] for name, tensor in prepared.items()}))
-                for at in range(0, rows, _ROWS_AT_ONCE)
+                function(self.net.embed({name: tensor[at : at + _CASES_AT_ONCE] for name, tensor in prepared.items()}))
+                for at in range(0, cases, _CASES_AT_ONCE)
             ])
 
     # --- gradients ----------------------------------------------------------------------------------------------
 
     @property
     def module(self) -> FusionNet:
+        """The network."""
         return self.net
 
     def prepare(self, batch: Batch) -> dict[str, Tensor]:
-        """Tensors of the raw inputs; an input that the batch does not have is missing in every row."""
+        """Convert the raw inputs to tensors; an input that the batch lacks is missing in every case."""
         return {name: torch.from_numpy(self._prepare(name, batch)) for name in self.modalities}
 
     def _prepare(self, name: str, batch: Batch) -> npt.NDArray[Any]:
@@ -111,53 +115,58 @@ class FusionModel(Model):
         values = batch.inputs.get(name) or [None] * len(batch)
         if modality == "text":
             return features.word_ids(values, config.words, config.vocabulary)
-        # Rows of one file share one decoded object: each is prepared once.
+        # Cases of one file share one decoded object; each object is prepared once.
         objects = {id(value): value for value in values}
-        place = {key: index for index, key in enumerate(objects)}
+        positions = {key: index for index, key in enumerate(objects)}
         media = list(objects.values())
         if modality == "image":
             prepared = features.pixels(media, config.image_size)
         else:
             prepared = features.spectrograms(media, config.sample_rate, config.mels, config.frames, config.hop)
-        return prepared[[place[id(value)] for value in values]]
+        return prepared[[positions[id(value)] for value in values]]
 
     def encode(self, batch: Batch) -> dict[str, Tensor]:
+        """Compute the tensors that attributions refer to, by input name."""
         with torch.no_grad():
             encoded: dict[str, Tensor] = self.net.embed(self.prepare(batch))
         return encoded
 
     def forward(self, encoded: Mapping[str, Tensor]) -> Tensor:
+        """Compute logits of shape (n, k) from encoded inputs."""
         logits: Tensor = self.net.classify(encoded)
         return logits
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Compute the loss of each case: cross-entropy, or squared error on the standardised target."""
         if self.classes:
             return functional.cross_entropy(logits, target, reduction="none")
-        wanted = (target - self.preprocessing.target_mean) / self.preprocessing.target_scale
-        return functional.mse_loss(logits[:, 0], wanted.to(logits.dtype), reduction="none")
+        standardised = (target - self.preprocessing.target_mean) / self.preprocessing.target_scale
+        return functional.mse_loss(logits[:, 0], standardised.to(logits.dtype), reduction="none")
 
     def tokens(self, batch: Batch) -> dict[str, list[list[str]]]:
-        """The words of each text input, in the order of its encoding; the rest of that axis is padding."""
+        """Return the words of each text input in the order of its encoding; the rest of that axis is padding."""
         texts = {name: batch.inputs.get(name) or [None] * len(batch)
                  for name, modality in self.modalities.items() if modality == "text"}
         return {name: [features.split_words(text, self.net.config.words) for text in values]
                 for name, values in texts.items()}
 
     def columns(self, name: str) -> list[str]:
-        """Names of the columns of the encoding of a tabular input."""
+        """Return the names of the encoded columns of a tabular input."""
         return self.preprocessing.columns(name)
 
     # --- training and storage -----------------------------------------------------------------------------------
 
     def copy(self) -> Self:
+        """Return an independent copy with the same weights."""
         return type(self)(copy.deepcopy(self.net), self.preprocessing, self.classes, self.training)
 
     def fresh(self, seed: int = 0) -> Self:
-        """Newly drawn weights. The preprocessing stays, and has seen the rows that it was fitted on."""
+        """Return a copy with random weights; the preprocessing, fitted on training cases, is kept."""
         return self.initial(copy.deepcopy(self.net.config), self.preprocessing, self.classes, seed)
 
     def save(self, folder: Path) -> None:
-        with _quiet():
+        """Write the weights, the preprocessing and the settings of the training to a folder."""
+        with _no_progress_bars():
             self.net.save_pretrained(folder)
         side = {"classes": plain(self.classes), "preprocessing": self.preprocessing.to_dict(),
                 "training": plain(self.training)}
@@ -165,23 +174,24 @@ class FusionModel(Model):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote; safetensors and JSON, nothing that could run.
+        """Read what `save` wrote: safetensors and JSON, which cannot run code.
 
         Raises
         ------
         ModelError
-            If the folder holds no such model.
+            If the folder does not hold such a model.
         """
         folder = Path(folder)
         try:
             side = json.loads((folder / _SIDE_FILE).read_text(encoding="utf-8"))
-            with _quiet():
+            with _no_progress_bars():
                 net = FusionNet.from_pretrained(folder, local_files_only=True, use_safetensors=True)
             return cls(net, Preprocessing.from_dict(side["preprocessing"]), side["classes"], side.get("training"))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"{folder} holds no fusion model that raikit saved: {error}") from error
+            raise ModelError(f"{folder} does not hold a fusion model saved by raikit: {error}") from error
 
     def describe(self) -> dict[str, Any]:
+        """Return facts for the record."""
         return {
             **super().describe(),
             "parameters": sum(parameter.numel() for parameter in self.net.parameters()),
@@ -193,8 +203,8 @@ class FusionModel(Model):
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars of transformers for files that are read in milliseconds."""
+def _no_progress_bars() -> Iterator[None]:
+    """Turn off the progress bars of transformers, because the files are read in milliseconds."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

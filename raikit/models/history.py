@@ -1,18 +1,17 @@
-"""What happened in a training: one row for each epoch, to be stored and drawn as curves."""
+"""The course of a training: one row for each epoch, stored and drawn as curves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the training rows; what could not be measured (no validation rows) is None."""
+    """One pass over the training cases; None is a value that could not be measured (no validation cases)."""
 
     epoch: int
     steps: int
@@ -23,15 +22,15 @@ class Epoch:
 
 @dataclass(frozen=True)
 class History:
-    """A training, epoch by epoch.
+    """The course of a training, epoch by epoch.
 
     Attributes
     ----------
     metric : str
-        What `validation_metric` is: ``accuracy``, or ``r2`` for regression.
+        The quantity in `validation_metric`: ``accuracy``, or ``r2`` for regression.
     epochs : list of Epoch
     kept : int
-        The epoch whose weights the model has: the best by validation loss with `patience`, else the last.
+        The epoch whose weights the model has: with `patience` that of the least validation loss, else the last.
     """
 
     metric: str
@@ -40,19 +39,19 @@ class History:
 
     @property
     def best(self) -> int:
-        """The epoch of the least validation loss; the last one without validation rows."""
+        """The epoch of the least validation loss; without validation cases the last one."""
         measured = [epoch for epoch in self.epochs if epoch.validation_loss is not None]
         return min(measured, key=lambda epoch: epoch.validation_loss or 0.0).epoch if measured else len(self.epochs)
 
     def frame(self) -> pd.DataFrame:
-        """One row for each epoch."""
-        import pandas as pd
-
+        """Return a table with one row for each epoch."""
         return pd.DataFrame([asdict(epoch) for epoch in self.epochs])
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the history as plain values."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Build a history from what `to_dict` returned."""
         return cls(data["metric"], [Epoch(**epoch) for epoch in data["epochs"]], data["kept"])

@@ -60,10 +60,10 @@ def load_torch(spec: Mapping[str, Any], data: Dataset) -> Model:
     if isinstance(made, Model):
         _agree(made, data)
         return made
-    from raikit.models.torch_module import TorchModel, put_weights
+    from raikit.models.torch_module import TorchModel, load_weights
 
     if settings.weights:
-        put_weights(made, Path(settings.weights))
+        load_weights(made, Path(settings.weights))
     return TorchModel(made, data)
 
 

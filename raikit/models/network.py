@@ -1,4 +1,4 @@
-"""The network that raikit trains: an encoder for each input, pairwise fusion, one head. A Hugging Face model."""
+"""The network that raikit trains, a Hugging Face model: an encoder for each input, pairwise fusion, one head."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class FusionConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
     Parameters
     ----------
     sources : sequence of mapping
-        One for each input, in order: ``{"name": "photo", "modality": "image"}``; tabular ones also say how many encoded
-        ``columns`` they have.
+        One for each input, in order: ``{"name": "photo", "modality": "image"}``; a tabular one also has the number of
+        encoded ``columns``.
     outputs : int
-        Logits: the number of classes, or 1 for regression.
+        Number of logits: the number of classes, or 1 for regression.
     width : int
-        Length of the token that stands for an input.
+        Length of the token that represents an input.
     modality_dropout : float
-        Chance that an input of a row is hidden in training.
+        Probability that an input of a case is hidden in training.
     dropout : float
         Share of the features of pictures and sounds that is dropped in training.
     image_size, words, vocabulary, sample_rate, mels, frames, hop : int
-        What `raikit.models.features` makes of raw inputs.
+        Sizes of the features of `raikit.models.features`.
     """
 
     model_type = "raikit-fusion"
@@ -67,14 +67,14 @@ class FusionConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         super().__init__(**kwargs)
 
 
-_HEADS = 8  # parts of a token that are compared with another's
+_HEADS = 8  # parts of a token that are compared separately
 
 
 class Fusion(nn.Module):
-    """Tokens and how well every two of them agree, through one hidden layer.
+    """One hidden layer over the tokens and the agreement of every two of them.
 
-    Agreement is the inner product of two tokens, by parts (as attention has heads): it is what lets the network say "these
-    two match". A sum of tokens cannot; whatever comes after it has to relearn every pair.
+    Agreement is the inner product of two tokens, part by part, like the heads of attention. It lets the network learn
+    that two inputs match. From a sum of tokens, later layers would have to learn every pair separately.
     """
 
     def __init__(self, inputs: int, width: int) -> None:
@@ -86,6 +86,7 @@ class Fusion(nn.Module):
         self.activation = nn.GELU()
 
     def forward(self, tokens: Sequence[Tensor]) -> Tensor:
+        """Compute the embedding of each case, shape (n, 2 * width)."""
         normed = [norm(token) for norm, token in zip(self.norms, tokens, strict=True)]
         agreement = [(normed[i] * normed[j]).unflatten(1, (_HEADS, -1)).sum(dim=2) * self.scale for i, j in self.pairs]
         fused: Tensor = self.activation(self.hidden(torch.cat([*normed, *agreement], dim=1)))
@@ -93,9 +94,9 @@ class Fusion(nn.Module):
 
 
 class FusionNet(PreTrainedModel):  # type: ignore[no-untyped-call]
-    """Logits from the tensors of `FusionModel.prepare`, by input name.
+    """The network from the tensors of `FusionModel.prepare`, by input name, to logits.
 
-    ``net(**prepared)`` is ``net.classify(net.embed(prepared))``; attributions are taken on what `embed` returns.
+    ``net(**prepared)`` is ``net.classify(net.embed(prepared))``; attributions refer to what `embed` returns.
     """
 
     config: FusionConfig
@@ -105,45 +106,46 @@ class FusionNet(PreTrainedModel):  # type: ignore[no-untyped-call]
 
     def __init__(self, config: FusionConfig) -> None:
         super().__init__(config)
-        # A list, not a mapping: input names are the user's and may be no names of modules ("a.b", "keys").
+        # A list, not a mapping: users choose input names, and some are not valid module names ("a.b", "keys").
         self.encoders = nn.ModuleList(encoders.build(source, config) for source in config.sources)
         self.fusion = Fusion(len(config.sources), config.width)
         self.head = nn.Linear(2 * config.width, config.outputs)
         self.post_init()  # type: ignore[no-untyped-call]
 
     def by_name(self) -> list[tuple[str, encoders.Encoder]]:
-        """The encoder of each input, in order."""
+        """Return the name and the encoder of each input, in order."""
         names = [source["name"] for source in self.config.sources]
         return list(zip(names, cast("list[encoders.Encoder]", list(self.encoders)), strict=True))
 
     def forward(self, /, **prepared: Tensor) -> Tensor:
+        """Compute logits, shape (n, outputs); in training, with modality dropout."""
         encoded = self.embed(prepared)
         return self.classify(self.hide(encoded) if self.training else encoded)
 
     def embed(self, prepared: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Words become embeddings; pixels, spectrograms and columns stay."""
+        """Replace words by their embeddings; pixels, spectrograms and columns stay."""
         return {name: encoder.embed(prepared[name]) for name, encoder in self.by_name()}
 
     def hide(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Modality dropout: each input of each row is, now and then, as if it were missing."""
-        chance = self.config.modality_dropout
-        if not chance:
+        """Apply modality dropout: hide each input of each case at random, as if it were missing."""
+        probability = self.config.modality_dropout
+        if not probability:
             return dict(encoded)
-        return {name: tensor * torch.empty(len(tensor), *[1] * (tensor.ndim - 1)).bernoulli_(1 - chance)
+        return {name: tensor * torch.empty(len(tensor), *[1] * (tensor.ndim - 1)).bernoulli_(1 - probability)
                 for name, tensor in encoded.items()}
 
     def fuse(self, encoded: Mapping[str, Tensor]) -> Tensor:
-        """The embedding of each row, shape (n, 2 * width): what the head decides on."""
+        """Compute the embedding of each case, shape (n, 2 * width), on which the head decides."""
         fused: Tensor = self.fusion([encoder(encoded[name]) for name, encoder in self.by_name()])
         return fused
 
     def classify(self, encoded: Mapping[str, Tensor]) -> Tensor:
-        """Logits, shape (n, outputs)."""
+        """Compute logits, shape (n, outputs), from embedded inputs."""
         logits: Tensor = self.head(self.fuse(encoded))
         return logits
 
     def _init_weights(self, module: nn.Module) -> None:
-        # transformers would draw every layer with one small deviation, at which convolutions this shallow do not train
+        # The default of transformers has a small deviation, with which such shallow convolutions do not train.
         if callable(reset := getattr(module, "reset_parameters", None)):
             reset()
 

@@ -1,4 +1,4 @@
-"""The rows of one split as tensors: prepared once and kept where they fit, else prepared again for each batch."""
+"""The cases of a split as tensors: prepared once and kept if they fit in memory, else prepared again for each batch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -18,58 +19,60 @@ if TYPE_CHECKING:
 Indices = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
-_MOST_BYTES = 1_500_000_000
-_ROWS_AT_ONCE = 256
+_MAX_BYTES = 1_500_000_000
+_CASES_AT_ONCE = 256
 
 
-class Part(NamedTuple):
-    """Some rows: the module's inputs, the target, and the weights (None: all alike)."""
+class TensorBatch(NamedTuple):
+    """Some cases: the inputs of the module, the target, and the weights (None: all equal)."""
 
     inputs: dict[str, Tensor]
     target: Tensor
     weight: Tensor | None
 
 
-class Rows(Protocol):
-    """Rows of a split, by position."""
+class PreparedCases(Protocol):
+    """The cases of a split, accessed by position."""
 
     def __len__(self) -> int: ...
 
-    def take(self, indices: Indices) -> Part: ...
+    def take(self, indices: Indices) -> TensorBatch:
+        """Return the cases at these positions, in this order."""
+        ...
 
 
-def gather(
-    model: Model, data: Dataset, split: str, most_bytes: int = _MOST_BYTES, row_weight: FloatArray | None = None
-) -> Rows:
-    """Prepare the rows of `split`; kept in memory if they need at most `most_bytes`.
+def prepare_cases(
+    model: Model, data: Dataset, split: str, max_bytes: int = _MAX_BYTES, row_weight: FloatArray | None = None
+) -> PreparedCases:
+    """Prepare the cases of a split; they are kept in memory if they need at most `max_bytes`.
 
     Raises
     ------
     ValueError
-        If `row_weight` has not one finite weight of at least 0 for each row.
+        If `row_weight` does not hold one finite weight of at least 0 for each case.
     """
-    more = None if row_weight is None else _checked(row_weight, data.size(split))
-    shared = _shared_media(data, split)
     size = data.size(split)
+    factor = None if row_weight is None else _check_weight(row_weight, size)
+    shared = _shared_files(data, split)
     sample = model.prepare(next(iter(data.batches(split, min(size, 8)))))
     needed = sum(
         tensor[0].numel() * tensor.element_size() * (int(shared[name].max()) + 1 if name in shared else size)
         for name, tensor in sample.items()
     )
-    return _Kept(model, data, split, shared, more) if needed <= most_bytes else _Streamed(model, data, split, more)
+    if needed <= max_bytes:
+        return _InMemory(model, data, split, shared, factor)
+    return _Streamed(model, data, split, factor)
 
 
-def in_order(rows: Rows, size: int = _ROWS_AT_ONCE) -> Iterator[Part]:
-    """All rows, a part at a time."""
-    for start in range(0, len(rows), size):
-        yield rows.take(np.arange(start, min(start + size, len(rows))))
+def in_order(cases: PreparedCases, size: int = _CASES_AT_ONCE) -> Iterator[TensorBatch]:
+    """Yield all cases in batches, in their order."""
+    for start in range(0, len(cases), size):
+        yield cases.take(np.arange(start, min(start + size, len(cases))))
 
 
-def _shared_media(data: Dataset, split: str) -> dict[str, Indices]:
-    """For each input of media, which file a row holds, as a number: rows of one file share one tensor."""
-    import pandas as pd
-
-    media = {name: source.columns[0] for name, source in data.inputs.items() if source.modality in {"image", "audio"}}
+def _shared_files(data: Dataset, split: str) -> dict[str, Indices]:
+    """Return the number of each case's file, for each input of media: cases of one file share one tensor."""
+    media = {name: item.columns[0] for name, item in data.inputs.items() if item.modality in {"image", "audio"}}
     if not media:
         return {}
     frame = data.frame(list(dict.fromkeys(media.values())), split)
@@ -77,21 +80,21 @@ def _shared_media(data: Dataset, split: str) -> dict[str, Indices]:
             for name, column in media.items()}
 
 
-class _Kept:
-    """Every row's tensors in memory, each media file once."""
+class _InMemory:
+    """Tensors of every case, with each media file only once."""
 
     def __init__(
-        self, model: Model, data: Dataset, split: str, shared: Mapping[str, Indices], more: Tensor | None = None
+        self, model: Model, data: Dataset, split: str, shared: Mapping[str, Indices], factor: Tensor | None = None
     ) -> None:
         tensors: dict[str, list[Tensor]] = {}
         targets: list[Tensor] = []
         weights: list[Tensor] = []
         highest = dict.fromkeys(shared, -1)
         start = 0
-        for batch in data.batches(split, _ROWS_AT_ONCE):
+        for batch in data.batches(split, _CASES_AT_ONCE):
             for name, tensor in model.prepare(batch).items():
                 if name in shared:
-                    # Files are numbered as they appear: one not seen before has a number above all that were.
+                    # Files are numbered in the order in which they appear, so a new one has a higher number than all before.
                     numbers, first = np.unique(shared[name][start : start + len(batch)], return_index=True)
                     tensor = tensor[torch.from_numpy(first[numbers > highest[name]])]
                     highest[name] = max(highest[name], int(numbers[-1]))
@@ -103,50 +106,50 @@ class _Kept:
         self._tensors = {name: torch.cat(parts) for name, parts in tensors.items()}
         self._shared = {name: torch.from_numpy(numbers) for name, numbers in shared.items()}
         self._target = torch.cat(targets)
-        self._weight = _product(torch.cat(weights) if weights else None, more)
+        self._weight = _product(torch.cat(weights) if weights else None, factor)
 
     def __len__(self) -> int:
         return len(self._target)
 
-    def take(self, indices: Indices) -> Part:
+    def take(self, indices: Indices) -> TensorBatch:
         at = torch.as_tensor(indices, dtype=torch.int64)
         inputs = {name: tensor[self._shared[name][at] if name in self._shared else at]
                   for name, tensor in self._tensors.items()}
-        return Part(inputs, self._target[at], None if self._weight is None else self._weight[at])
+        return TensorBatch(inputs, self._target[at], None if self._weight is None else self._weight[at])
 
 
 class _Streamed:
-    """Rows are read and prepared each time they are asked for."""
+    """Cases that are read and prepared each time they are needed."""
 
-    def __init__(self, model: Model, data: Dataset, split: str, more: Tensor | None = None) -> None:
-        self._model, self._data, self._split, self._more = model, data, split, more
-        self._nothing = self._part(next(iter(data.batches(split, 1))), slice(0))
+    def __init__(self, model: Model, data: Dataset, split: str, factor: Tensor | None = None) -> None:
+        self._model, self._data, self._split, self._factor = model, data, split, factor
+        self._empty = self._tensors(next(iter(data.batches(split, 1))), slice(0))
 
     def __len__(self) -> int:
         return self._data.size(self._split)
 
-    def take(self, indices: Indices) -> Part:
+    def take(self, indices: Indices) -> TensorBatch:
         if not len(indices):
-            return self._nothing
-        part = self._part(next(iter(self._data.batches(self._split, len(indices), indices=indices))), slice(None))
-        more = None if self._more is None else self._more[torch.as_tensor(indices, dtype=torch.int64)]
-        return part._replace(weight=_product(part.weight, more))
+            return self._empty
+        batch = self._tensors(next(iter(self._data.batches(self._split, len(indices), indices=indices))), slice(None))
+        factor = None if self._factor is None else self._factor[torch.as_tensor(indices, dtype=torch.int64)]
+        return batch._replace(weight=_product(batch.weight, factor))
 
-    def _part(self, batch: Batch, rows: slice) -> Part:
+    def _tensors(self, batch: Batch, rows: slice) -> TensorBatch:
         inputs = {name: tensor[rows] for name, tensor in self._model.prepare(batch).items()}
         weight = None if batch.weight is None else torch.tensor(batch.weight, dtype=torch.float32)[rows]
-        return Part(inputs, _target(batch)[rows], weight)
+        return TensorBatch(inputs, _target(batch)[rows], weight)
 
 
-def _checked(row_weight: FloatArray, size: int) -> Tensor:
+def _check_weight(row_weight: FloatArray, size: int) -> Tensor:
     weight = np.asarray(row_weight, dtype=np.float64)
     if weight.shape != (size,) or not np.isfinite(weight).all() or (weight < 0).any():
-        raise ValueError(f"row_weight needs a finite weight of at least 0 for each of {size:,} rows")
+        raise ValueError(f"row_weight must hold a finite weight of at least 0 for each of {size:,} cases")
     return torch.tensor(weight, dtype=torch.float32)
 
 
 def _product(first: Tensor | None, second: Tensor | None) -> Tensor | None:
-    """Weights of both, where None is 1."""
+    """Multiply weights; None means that all are 1."""
     if first is None or second is None:
         return second if first is None else first
     return first * second
@@ -154,5 +157,5 @@ def _product(first: Tensor | None, second: Tensor | None) -> Tensor | None:
 
 def _target(batch: Batch) -> Tensor:
     if batch.target is None:
-        raise ValueError("rows without a target cannot be trained on")
+        raise ValueError("cases without a target cannot be used for training")
     return torch.tensor(batch.target)

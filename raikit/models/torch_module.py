@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.nn import functional
 
 from raikit.errors import ModelError
 from raikit.models.base import Model
 
 if TYPE_CHECKING:
-    import numpy as np
-    import torch
-
-    from raikit.data.batch import Batch
+    from raikit.data.batch import Audio, Batch
     from raikit.data.dataset import Dataset
 
 
-def put_weights(module: torch.nn.Module, path: Path) -> None:
-    """Read weights from safetensors, or from a .pt file that holds tensors and nothing that runs."""
-    import torch
+def load_weights(module: torch.nn.Module, path: Path) -> None:
+    """Load weights from safetensors, or from a .pt file of tensors; neither can run code.
 
+    Raises
+    ------
+    ModelError
+        If the file does not exist, is of another kind, or does not fit the module.
+    """
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -36,25 +43,26 @@ def put_weights(module: torch.nn.Module, path: Path) -> None:
 
 
 class TorchModel(Model):
-    """Calls ``module(**inputs)`` with a tensor (or list) of each input, by name, and reads logits from it.
+    """A wrapper that calls ``module(**inputs)`` with a tensor (or list) for each input, and takes the result as logits.
 
-    Inputs: tabular: float32 (n, c), missing values as 0; image: float32 (n, 3, h, w) in [0, 1], resized to
-    ``module.image_size`` (h, w) if the module has that, else all pictures must be of one size; audio: float32 (n, t),
-    padded with zeros; text: a list of n strings, which the module turns into numbers itself. A missing picture or sound
-    is all zeros, a missing text is "".
+    The inputs, by modality:
 
-    The module returns logits of shape (n, k), (n, 1) or (n,) for a binary target, or values for regression. Its inputs
-    can be attributed on (capability ``gradients``) when none of them is text.
+    - tabular: float32, shape (n, c), missing values are 0;
+    - image: float32, shape (n, 3, h, w), in [0, 1]; resized to ``module.image_size`` (h, w) if the module has that
+      attribute, else all pictures must be of one size; a missing picture is all zeros;
+    - audio: float32, shape (n, t), padded with zeros; a missing sound is all zeros;
+    - text: a list of n strings, which the module converts itself; a missing text is "".
+
+    The module returns logits of shape (n, k), (n, 1) or (n,) for a binary target, or values for regression. If no input
+    is text, the model has the capability ``gradients``.
     """
 
     kind = "torch"
 
     def __init__(self, module: torch.nn.Module, data: Dataset) -> None:
-        import torch
-
         if not isinstance(module, torch.nn.Module):
             raise ModelError(
-                f"model.load.path: it gave a {type(module).__name__}, not a torch.nn.Module or raikit.Model."
+                f"model.load.path: the function returned a {type(module).__name__}, not a torch.nn.Module or raikit.Model."
             )
         self._module, self.task, self.classes = module.eval(), data.task, data.classes
         self.modalities = {name: item.modality for name, item in data.inputs.items()}
@@ -63,24 +71,26 @@ class TorchModel(Model):
 
     @property
     def module(self) -> torch.nn.Module:
+        """The wrapped module."""
         return self._module
 
     def prepare(self, batch: Batch) -> dict[str, Any]:
+        """Convert the raw inputs to tensors; texts stay lists of strings."""
         size = getattr(self._module, "image_size", None)
-        makers = {"tabular": _table, "audio": _waveforms, "text": _texts}
+        converters: dict[str, Callable[[Any], Any]] = {"tabular": _table, "audio": _waveforms, "text": _texts}
         return {
-            name: _pictures(batch.inputs[name], size) if modality == "image" else makers[modality](batch.inputs[name])
+            name: _pictures(batch.inputs[name], size) if modality == "image" else converters[modality](batch.inputs[name])
             for name, modality in self.modalities.items()
         }
 
     def encode(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return the prepared tensors, which attributions refer to."""
         if "gradients" not in self.capabilities:
             raise self._lacks("gradients")
         return self.prepare(batch)
 
     def forward(self, encoded: Mapping[str, Any]) -> torch.Tensor:
-        import torch
-
+        """Compute logits of shape (n, k) from prepared inputs."""
         logits: torch.Tensor = self._module(**encoded)
         if logits.ndim == 1:
             logits = logits[:, None]
@@ -89,15 +99,13 @@ class TorchModel(Model):
         return logits
 
     def loss(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        from torch.nn import functional
-
+        """Compute the loss of each case: cross-entropy, or squared error."""
         if self.task == "regression":
             return (logits[:, 0] - target.to(logits.dtype)) ** 2
         return functional.cross_entropy(logits, target, reduction="none")
 
     def scores(self, batch: Batch) -> np.ndarray:
-        import torch
-
+        """Compute the probabilities of the classes, shape (n, k), or the predicted values, shape (n, 1)."""
         self._module.eval()
         with torch.inference_mode():
             logits = self.forward(self.prepare(batch)).double()
@@ -105,51 +113,44 @@ class TorchModel(Model):
         return scores
 
     def copy(self) -> Self:
-        import copy
-
-        made = copy.copy(self)
-        made._module = copy.deepcopy(self._module)
-        return made
+        """Return an independent copy with the same weights."""
+        copied = copy.copy(self)
+        copied._module = copy.deepcopy(self._module)
+        return copied
 
     def describe(self) -> dict[str, Any]:
+        """Return facts for the record."""
         count = sum(parameter.numel() for parameter in self._module.parameters())
         return {**super().describe(), "module": type(self._module).__name__, "parameters": count}
 
 
-def _table(frame: Any) -> torch.Tensor:
-    import torch
-
+def _table(frame: pd.DataFrame) -> torch.Tensor:
     return torch.tensor(frame.astype("float32").fillna(0.0).to_numpy())
 
 
-def _texts(values: Any) -> list[str]:
+def _texts(values: Sequence[str | None]) -> list[str]:
     return ["" if value is None else value for value in values]
 
 
-def _waveforms(values: Any) -> torch.Tensor:
-    import torch
-
+def _waveforms(values: Sequence[Audio | None]) -> torch.Tensor:
     longest = max((len(value.samples) for value in values if value is not None), default=1)
-    made = torch.zeros(len(values), longest)
+    padded = torch.zeros(len(values), longest)
     for row, value in enumerate(values):
         if value is not None:
-            made[row, : len(value.samples)] = torch.as_tensor(value.samples)
-    return made
+            padded[row, : len(value.samples)] = torch.as_tensor(value.samples)
+    return padded
 
 
-def _pictures(values: Any, size: tuple[int, int] | None) -> torch.Tensor:
-    import torch
-    from torch.nn import functional
-
+def _pictures(values: Sequence[np.ndarray | None], size: tuple[int, int] | None) -> torch.Tensor:
     sizes = {value.shape[:2] for value in values if value is not None}
     if size is None and len(sizes) > 1:
-        raise ModelError("the pictures differ in size; give the module an attribute `image_size = (height, width)`.")
+        raise ModelError("the pictures differ in size; set the attribute `image_size = (height, width)` of the module.")
     height, width = size or next(iter(sizes), (1, 1))
-    made = torch.zeros(len(values), 3, height, width)
+    resized = torch.zeros(len(values), 3, height, width)
     for row, value in enumerate(values):
         if value is not None:
             picture = torch.as_tensor(value.copy()).permute(2, 0, 1).float()[None] / 255
             if picture.shape[2:] != (height, width):
                 picture = functional.interpolate(picture, (height, width), mode="bilinear", antialias=True)
-            made[row] = picture[0]
-    return made
+            resized[row] = picture[0]
+    return resized

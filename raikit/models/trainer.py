@@ -1,4 +1,4 @@
-"""The one training loop: for the audited model, for differentially private fine-tuning, and for shadow models."""
+"""The only training loop: for the audited model, for differentially private fine-tuning, and for shadow models."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from torch import Tensor, nn
 from raikit.errors import ModelError
 from raikit.models.checkpoint import Checkpoint
 from raikit.models.history import Epoch, History
-from raikit.models.prepared import FloatArray, Indices, Rows, gather, in_order
+from raikit.models.prepared import FloatArray, Indices, PreparedCases, in_order, prepare_cases
 
 if TYPE_CHECKING:
     from raikit.data.dataset import Dataset
     from raikit.models.base import Model
 
-# step(module, optimizer, inputs, target, weight) -> mean loss of the rows, for the curve
+# step(module, optimizer, inputs, target, weight) -> mean loss of the cases, for the curve
 Step = Callable[[nn.Module, torch.optim.Optimizer, dict[str, Tensor], Tensor, Tensor | None], float]
-# sampler(epoch, rng) -> the rows of each step; a step may have none
+# sampler(epoch, rng) -> positions of the cases of each step; a step may be empty
 Sampler = Callable[[int, np.random.Generator], Iterable[Indices]]
-# callback(history, module), after each epoch; a true answer ends the training
+# callback(history, module), after each epoch; a true result ends the training
 Callback = Callable[[History, nn.Module], object]
 
 
@@ -50,40 +50,40 @@ def fit(
     callbacks: Sequence[Callback] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> History:
-    """Train `model` in place on the train rows of `data`, from the weights that it has.
+    """Train `model` in place on the train cases of `data`, starting from its current weights.
 
     Parameters
     ----------
     model : Model
         With the capability "trainable".
     data : Dataset
-        Its train rows are learnt from, its validation rows (if any) watched.
+        The model learns from its train cases; the validation cases (if any) are only evaluated.
     epochs, batch_size : int
     learning_rate : float
         Peak of the one-cycle schedule. An `optimizer` of your own keeps its own rate.
     weight_decay : float
-        AdamW's.
+        Weight decay of AdamW.
     seed : int
-        Each epoch draws from generators of its own, made of `seed` and its number.
+        Each epoch draws from its own generators, which are seeded by `seed` and the number of the epoch.
     patience : int, optional
-        Stop after so many epochs without a better validation loss and keep the best weights. Absent: every epoch runs
+        Stop after this many epochs without a better validation loss, and keep the best weights. Absent: every epoch runs
         and the last weights are kept.
     workdir : Path, optional
-        A checkpoint is kept there after each epoch; if it holds one of the same training, that goes on, with the same
-        result as if it had never stopped.
-    row_weight : ndarray, shape (train rows,), optional
-        Weights of the train rows, in the order of ``data.batches("train", …)``, multiplied with `data.weight` if there is
-        one. Their scale changes nothing. Validation rows keep their own.
+        Holds a checkpoint after each epoch. A checkpoint of the same training is resumed, with the same result as
+        without an interruption.
+    row_weight : ndarray, shape (train cases,), optional
+        Weights of the train cases, in the order of ``data.batches("train", …)``, multiplied by `data.weight` if there is
+        one. Their scale does not matter. Validation cases keep their own weights.
     step : callable, optional
-        ``step(module, optimizer, inputs, target, weight) -> loss``: one update, in place of the usual one. Random
-        numbers drawn from torch's global generator are seeded here: noise that must be secret needs a generator of its
-        own.
+        ``step(module, optimizer, inputs, target, weight) -> loss``: one update, instead of the usual one. Torch's global
+        generator is seeded during a step, so noise that must be secret needs its own generator.
     sampler : callable, optional
-        ``sampler(epoch, rng)``: the row positions of each step of an epoch, in place of a shuffle. A step may be empty.
+        ``sampler(epoch, rng)``: positions of the cases of each step of an epoch, instead of a shuffle. A step may be
+        empty.
     optimizer, module : optional
-        Used in place of AdamW and ``model.module``: a wrapper of it, that shares its parameters.
+        Used instead of AdamW and ``model.module``; the module is a wrapper that shares the parameters.
     callbacks : sequence of callable
-        ``callback(history, module)`` after each epoch; a true answer ends the training.
+        ``callback(history, module)`` after each epoch; a true result ends the training.
     progress : callable
         ``progress(done, total)``, in steps.
 
@@ -94,22 +94,22 @@ def fit(
     Raises
     ------
     ModelError
-        If there is nothing to train on, the loss is no number, or `workdir` holds another training.
+        If there are no train cases, the loss is NaN or infinite, or `workdir` holds another training.
     """
     if not data.size("train"):
-        raise ModelError("The train split has no rows, so there is nothing to train on.")
-    rows = gather(model, data, "train", row_weight=row_weight)
-    watched = gather(model, data, "validation") if data.size("validation") else None
+        raise ModelError("the train split has no cases, so no model can be trained.")
+    cases = prepare_cases(model, data, "train", row_weight=row_weight)
+    validation = prepare_cases(model, data, "validation") if data.size("validation") else None
     module = module if module is not None else model.module
     scheduled = optimizer is None
     optimizer = optimizer or torch.optim.AdamW(
         module.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True
     )
     step = step or plain_step(model)
-    sampler = sampler or shuffle(len(rows), batch_size)
+    sampler = sampler or shuffle(len(cases), batch_size)
 
     settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
-                "weight_decay": weight_decay, "seed": seed, "patience": patience, "rows": len(rows),
+                "weight_decay": weight_decay, "seed": seed, "patience": patience, "rows": len(cases),
                 "row_weight": _digest(row_weight)}
     checkpoint = Checkpoint(workdir, settings)
     history = checkpoint.restore(model.module, optimizer) or History("accuracy" if model.classes else "r2")
@@ -124,17 +124,17 @@ def fit(
             for done, indices in enumerate(batches):
                 if scheduled:
                     set_rate(optimizer, learning_rate * one_cycle((number + done / len(batches)) / epochs))
-                part = rows.take(indices)
-                loss = step(module, optimizer, part.inputs, part.target, part.weight)
+                batch = cases.take(indices)
+                loss = step(module, optimizer, batch.inputs, batch.target, batch.weight)
                 if len(indices):
                     loss_sum, seen = loss_sum + loss * len(indices), seen + len(indices)
                 progress(number * len(batches) + done + 1, epochs * len(batches))
         if not math.isfinite(loss_sum):
-            raise ModelError(f"The training loss is no number in epoch {number + 1}; try a lower learning_rate.")
+            raise ModelError(f"the training loss is NaN or infinite in epoch {number + 1}; try a lower learning_rate.")
         train_loss = loss_sum / seen if seen else None
-        history.epochs.append(Epoch(number + 1, len(batches), train_loss, *evaluate(model, watched)))
-        answers = [bool(callback(history, module)) for callback in callbacks]
-        ended = any(answers) or (patience is not None and len(history.epochs) - history.best >= patience)
+        history.epochs.append(Epoch(number + 1, len(batches), train_loss, *evaluate(model, validation)))
+        stops = [bool(callback(history, module)) for callback in callbacks]
+        ended = any(stops) or (patience is not None and len(history.epochs) - history.best >= patience)
         checkpoint.save(model.module, optimizer, history, ended=ended)
 
     module.eval()
@@ -146,12 +146,12 @@ def fit(
 
 
 def _digest(weight: FloatArray | None) -> str | None:
-    """What tells one training from another that weighs its rows differently."""
+    """Return a hash of the weights, by which a checkpoint recognises its training."""
     return None if weight is None else hashlib.sha256(np.ascontiguousarray(weight, dtype=np.float64).tobytes()).hexdigest()
 
 
 def plain_step(model: Model) -> Step:
-    """The usual update: the weighted mean loss of the rows, one step down its gradient."""
+    """Return the usual update: one step down the gradient of the weighted mean loss."""
 
     def step(module: nn.Module, optimizer: torch.optim.Optimizer, inputs: dict[str, Tensor], target: Tensor,
              weight: Tensor | None) -> float:
@@ -167,7 +167,7 @@ def plain_step(model: Model) -> Step:
 
 
 def shuffle(rows: int, batch_size: int) -> Sampler:
-    """Every row once in an epoch, in random order."""
+    """Return a sampler of every case once per epoch, in random order."""
 
     def sampler(epoch: int, rng: np.random.Generator) -> list[Indices]:
         order = rng.permutation(rows)
@@ -177,9 +177,18 @@ def shuffle(rows: int, batch_size: int) -> Sampler:
 
 
 def one_cycle(progress: float) -> float:
-    """The share of the peak learning rate at `progress` in [0, 1]: up along a cosine for 30 %, then down to nothing.
+    """Compute the learning rate as a share of its peak.
 
-    Smith and Topin, "Super-Convergence", 2018; a function of progress alone, so that there is no state to restore.
+    It rises from 1/25 along a cosine for the first 30% of the training, then falls to 0 along another. It depends on
+    the progress alone, so that a checkpoint has no state of it to restore.
+
+    Parameters
+    ----------
+    progress : float, in [0, 1]
+
+    References
+    ----------
+    .. [1] Smith and Topin, "Super-convergence: very fast training of neural networks using large learning rates", 2018.
     """
     low, peak_at = 1 / 25, 0.3
     if progress < peak_at:
@@ -188,26 +197,27 @@ def one_cycle(progress: float) -> float:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of all parameters."""
     for group in optimizer.param_groups:
         group["lr"] = rate
 
 
 def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
-    """Mean of `values`; weights of any scale."""
+    """Compute the mean of `values`, shape (n,); the scale of the weights does not matter."""
     return values.mean() if weight is None else (values * weight).sum() / weight.sum()
 
 
-def evaluate(model: Model, rows: Rows | None) -> tuple[float | None, float | None]:
-    """Loss, and accuracy or R² with weights, of `rows`; None where there are none."""
-    if rows is None:
+def evaluate(model: Model, cases: PreparedCases | None) -> tuple[float | None, float | None]:
+    """Compute the weighted loss, and the weighted accuracy or R²; both are None without cases."""
+    if cases is None:
         return None, None
     model.module.eval()
     logits, targets, weights = [], [], []
     with torch.inference_mode():
-        for part in in_order(rows):
-            logits.append(model.module(**part.inputs))
-            targets.append(part.target)
-            weights.append(part.weight if part.weight is not None else torch.ones(len(part.target)))
+        for batch in in_order(cases):
+            logits.append(model.module(**batch.inputs))
+            targets.append(batch.target)
+            weights.append(batch.weight if batch.weight is not None else torch.ones(len(batch.target)))
         logit, target, weight = torch.cat(logits), torch.cat(targets), torch.cat(weights)
         losses = model.loss(logit, target)
         loss = weighted_mean(losses, weight).item()
@@ -217,7 +227,7 @@ def evaluate(model: Model, rows: Rows | None) -> tuple[float | None, float | Non
 
 
 def _variance(model: Model, logit: Tensor, target: Tensor, weight: Tensor) -> float:
-    """Variance of the target z on the scale that the model trains on, from its losses z^2 and (z - 1)^2."""
+    """Compute the variance of the target z, on the scale of the loss, from the losses z² and (z - 1)²."""
     zero = weighted_mean(model.loss(torch.zeros_like(logit), target), weight).item()
     one = weighted_mean(model.loss(torch.ones_like(logit), target), weight).item()
     mean = (zero - one + 1) / 2
@@ -226,7 +236,7 @@ def _variance(model: Model, logit: Tensor, target: Tensor, weight: Tensor) -> fl
 
 @contextlib.contextmanager
 def _seeded(seed: int, epoch: int) -> Iterator[None]:
-    """Torch's generator from `seed` and `epoch` inside, untouched outside."""
+    """Seed torch's generator inside the block, and restore it afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(np.random.SeedSequence([seed, epoch, 1]).generate_state(1, np.uint64)[0] >> 1))
         yield

@@ -18,14 +18,14 @@ from raikit.data.batch import Batch
 from raikit.errors import ModelError
 from raikit.models.fusion import FusionModel
 from raikit.models.network import FusionConfig, FusionNet
-from raikit.models.training import initial, train_fusion
+from raikit.models.training import build_model, train_fusion
 
 TASKS = ["binary", "multiclass", "regression"]
 SMALL = {"width": 16, "image_size": 16, "frames": 16, "hop": 256, "vocabulary": 64, "words": 4}
 
 
 def untrained(data, **settings):
-    return initial(data, FusionTraining(**(SMALL | settings)), seed=3)
+    return build_model(data, FusionTraining(**(SMALL | settings)), seed=3)
 
 
 def first(data, rows=12):
@@ -82,7 +82,7 @@ def test_hugging_face_reads_it_by_its_auto_classes(make, tmp_path):
 
 
 def test_a_folder_without_a_model_is_an_error_that_names_it(tmp_path):
-    with pytest.raises(ModelError, match="holds no fusion model"):
+    with pytest.raises(ModelError, match="does not hold a fusion model"):
         FusionModel.load(tmp_path)
 
 
@@ -152,7 +152,7 @@ def test_a_copy_is_independent_and_fresh_has_seen_no_row(trained):
         next(copied.module.parameters()).add_(1)
     assert not torch.equal(next(copied.module.parameters()), next(model.module.parameters()))
     assert all(torch.equal(a, b) for a, b in zip(fresh.module.parameters(), again.module.parameters(), strict=True))
-    expected = initial(data, FusionTraining(**SMALL), seed=5).module.state_dict()
+    expected = build_model(data, FusionTraining(**SMALL), seed=5).module.state_dict()
     assert all(torch.equal(weight, expected[name]) for name, weight in fresh.module.state_dict().items())
 
 

@@ -224,7 +224,7 @@ def test_weights_are_read_as_tensors_and_nothing_else(data, module, tmp_path):
         ({"kind": "torch", "path": "json:nothing"}, "json has no 'nothing'"),
         ({"kind": "torch", "path": "just a name"}, "must be module:function"),
         ({"kind": "torch", "path": "json:dumps"}, "json:dumps raised TypeError|not a torch"),
-        ({"kind": "torch", "path": "os:getcwd"}, "gave a str, not a torch.nn.Module"),
+        ({"kind": "torch", "path": "os:getcwd"}, "returned a str, not a torch.nn.Module"),
         ({"kind": "torch"}, r"model\.load\.path: this setting is required"),
         (
             {"kind": "torch", "path": "os:getcwd", "weihgts": "x"},

@@ -13,10 +13,10 @@ import raikit
 from raikit.config.training import FusionTraining
 from raikit.errors import ConfigError, ModelError
 from raikit.models.fusion import FusionModel
-from raikit.models.reweighting import independent
-from raikit.models.prepared import gather
+from raikit.models.prepared import prepare_cases
+from raikit.models.reweighting import independence_weights
 from raikit.models.trainer import fit
-from raikit.models.training import initial, train_fusion, validated
+from raikit.models.training import build_model, train_fusion, validate_settings
 
 SMALL = {"epochs": 1, "width": 16, "image_size": 16, "frames": 16, "hop": 256, "vocabulary": 64, "words": 4}
 
@@ -47,7 +47,7 @@ def test_weighted_so_group_and_target_are_independent_and_shares_stay(rows, grou
     rng = np.random.default_rng(seed)
     g, y = rng.integers(0, groups, rows), rng.integers(0, 3, rows)
     w = rng.uniform(0.5, 2, rows) if weighted else np.ones(rows)
-    found = independent(g, y, w if weighted else None)
+    found = independence_weights(g, y, w if weighted else None)
     joint = pd.crosstab(g, y, values=w, aggfunc="sum", normalize="all").fillna(0)
     for group, target, weight in zip(g, y, found, strict=True):
         expected = joint.loc[group].sum() * joint[target].sum() / joint.loc[group, target]
@@ -68,11 +68,11 @@ def test_a_missing_value_is_a_group_and_columns_are_crossed(grouped):
     assert found[(one & (train["target"] == 1)).to_numpy()][0] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("most_bytes", [1 << 30, 0])
-def test_the_trainer_multiplies_them_with_the_weights_of_the_data(grouped, most_bytes):
+@pytest.mark.parametrize("max_bytes", [1 << 30, 0])
+def test_the_trainer_multiplies_them_with_the_weights_of_the_data(grouped, max_bytes):
     data = grouped("w")
     more = raikit.reweighing(data, ["sex"])
-    rows = gather(initial(data, FusionTraining(**SMALL)), data, "train", most_bytes, row_weight=more)
+    rows = prepare_cases(build_model(data, FusionTraining(**SMALL)), data, "train", max_bytes, row_weight=more)
     own = data.table.loc[data.table["split"] == "train", "w"].to_numpy()
     for at in ([5, 0, 5, 80], []):
         np.testing.assert_allclose(rows.take(np.array(at, dtype=np.int64)).weight, (own * more)[at], rtol=1e-6)
@@ -85,13 +85,13 @@ def test_a_row_of_weight_three_teaches_as_three_rows_do(grouped):
     weight = np.where(data.table.loc[train, "sex"] == "F", 3.0, 1.0)
 
     def taught(some, row_weight=None):
-        model = initial(some, FusionTraining(**SMALL, dropout=0, modality_dropout=0), 1)
+        model = build_model(some, FusionTraining(**SMALL, dropout=0, modality_dropout=0), 1)
         model.preprocessing = preprocessing  # means and scales are fitted on rows, not on weights
         step = torch.optim.SGD(model.module.parameters(), lr=1.0)
         fit(model, some, epochs=1, batch_size=1000, optimizer=step, row_weight=row_weight)
         return weights(model)
 
-    preprocessing = initial(data, FusionTraining(**SMALL), 1).preprocessing
+    preprocessing = build_model(data, FusionTraining(**SMALL), 1).preprocessing
     torch.testing.assert_close(taught(data, weight), taught(thrice), atol=1e-5, rtol=1e-4)
     assert (taught(data) - taught(thrice)).abs().max() > 1e-3
 
@@ -99,22 +99,22 @@ def test_a_row_of_weight_three_teaches_as_three_rows_do(grouped):
 def test_weights_that_are_none_are_refused(grouped):
     data = grouped()
     for bad in (np.ones(3), np.full(150, np.nan), -np.ones(150)):
-        with pytest.raises(ValueError, match="each of 150 rows"):
-            fit(initial(data, FusionTraining(**SMALL)), data, epochs=1, row_weight=bad)
+        with pytest.raises(ValueError, match="each of 150 cases"):
+            fit(build_model(data, FusionTraining(**SMALL)), data, epochs=1, row_weight=bad)
 
 
 def test_a_checkpoint_of_other_weights_is_refused(grouped, tmp_path):
     data = grouped()
-    fit(initial(data, FusionTraining(**SMALL)), data, epochs=1, workdir=tmp_path)
+    fit(build_model(data, FusionTraining(**SMALL)), data, epochs=1, workdir=tmp_path)
     with pytest.raises(ModelError, match="row_weight was None"):
-        fit(initial(data, FusionTraining(**SMALL)), data, epochs=1, workdir=tmp_path, row_weight=np.ones(150))
+        fit(build_model(data, FusionTraining(**SMALL)), data, epochs=1, workdir=tmp_path, row_weight=np.ones(150))
 
 
 def test_the_option_trains_on_reweighed_rows_and_is_remembered(grouped, tmp_path):
     data = grouped()
     plain, _ = train_fusion(data, SMALL)
     model, _ = train_fusion(data, SMALL | {"reweight": "sex"})
-    by_hand = initial(data, FusionTraining(**SMALL))
+    by_hand = build_model(data, FusionTraining(**SMALL))
     fit(by_hand, data, epochs=1, row_weight=raikit.reweighing(data, ["sex"]))
     assert torch.equal(weights(model), weights(by_hand))
     assert not torch.equal(weights(model), weights(plain))
@@ -136,9 +136,9 @@ def test_another_column_is_refused_with_the_nearest(grouped):
     with pytest.raises(ConfigError, match="There are none"):
         train_fusion(data, SMALL | {"reweight": ["sex"]})
     with pytest.raises(ConfigError, match=r"model\.train\.reweight"):
-        validated({"reweight": 3})
+        validate_settings({"reweight": 3})
 
 
 def test_a_number_has_no_classes_to_be_made_independent_of(grouped):
-    with pytest.raises(ConfigError, match="needs a target that has classes"):
+    with pytest.raises(ConfigError, match="the target must have classes"):
         train_fusion(grouped(task="regression"), SMALL | {"reweight": ["sex"]})

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Column = Callable[["np.random.Generator", int], Any] | Sequence[Any]  # f(rng, rows), or a value for each row
 GROUP = "group"
 SPLITS = ("train", "test", "validation")
-_TASKS = ("binary", "multiclass", "multilabel", "regression")
+_TASKS = ("binary", "multiclass", "regression")
 _LEVELS_OF_A_NUMBER = 4  # how finely text, pictures and sounds tell a regression target
 _TELLING = (0.9, 0.75)  # how often an input tells the truth about the first group, and about the others
 _MISSING = 0.1
@@ -46,7 +46,7 @@ def dataset(
 
     Parameters
     ----------
-    task : {"binary", "multiclass", "multilabel", "regression"}
+    task : {"binary", "multiclass", "regression"}
     modalities : sequence of {"tabular", "text", "image", "audio"}
         One input each, called like its modality. Pictures and sounds are encoded bytes in the table's cells.
     rows : int
@@ -119,7 +119,7 @@ class Made:
     @property
     def levels(self) -> int:
         """How many different things the inputs can say about the target."""
-        return {"binary": 2, "multiclass": self.classes, "multilabel": 4, "regression": _LEVELS_OF_A_NUMBER}[self.task]
+        return {"binary": 2, "multiclass": self.classes, "regression": _LEVELS_OF_A_NUMBER}[self.task]
 
     @property
     def fewest(self) -> int:
@@ -174,7 +174,7 @@ class Made:
             "id": "id",
             "split": "split",
             "task": self.task,
-            "target": ["first", "second"] if self.task == "multilabel" else "target",
+            "target": "target",
             "positive": 1 if self.task == "binary" else None,
             "inputs": {name: {"modality": name} | ({"columns": list(_TABULAR)} if name == "tabular" else {})
                        for name in self.modalities},
@@ -206,8 +206,6 @@ class Made:
 
         if self.task == "regression":
             return {"target": level + rng.normal(0, 0.3, len(level))}
-        if self.task == "multilabel":
-            return {"first": level // 2, "second": level % 2}
         if self.task == "binary":
             return {"target": level}
         return {"target": np.array([chr(ord("a") + place) for place in range(self.levels)])[level]}

@@ -6,8 +6,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raikit.errors import ModelError
-
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -29,7 +27,7 @@ def model(data: Dataset, *, seed: int = 0) -> Model:
     Parameters
     ----------
     data : Dataset
-        Of any task but multilabel, with any inputs.
+        Of any task, with any inputs.
     seed : int
         Weights and training follow from it.
 
@@ -41,7 +39,7 @@ def model(data: Dataset, *, seed: int = 0) -> Model:
     Raises
     ------
     ModelError
-        If `data` has no inputs, no train rows, or a multilabel target.
+        If `data` has no inputs or no train cases.
 
     Examples
     --------
@@ -76,11 +74,6 @@ def predictions(data: Dataset, model: Model | None = None, *, folder: Path, seed
     -------
     Predictions
 
-    Raises
-    ------
-    ModelError
-        If `data` has a multilabel target, which is not audited yet.
-
     Examples
     --------
     >>> import tempfile
@@ -93,8 +86,6 @@ def predictions(data: Dataset, model: Model | None = None, *, folder: Path, seed
     from raikit.run.directory import PREDICTIONS
     from raikit.run.predictions import Predictions
 
-    if data.task == "multilabel":
-        raise ModelError("multilabel targets are not audited yet, so there are no predictions of one.")
     path = Path(folder) / PREDICTIONS
     path.parent.mkdir(parents=True, exist_ok=True)
     if model is not None:

@@ -348,11 +348,6 @@ def test_data_that_are_given_and_break_a_check_are_named():
     assert failed["runs"].startswith("on the data given: TypeError")
 
 
-def test_multilabel_data_are_no_data_to_try_a_check_on(good):
-    untried = by_rule(held(cases(good, dataset("multilabel"))), "not applicable")
-    assert "multilabel targets are not audited yet" in untried["runs"]
-
-
 def test_a_check_that_asks_a_model_is_tried_on_every_kind_of_input(worse):
     seen = set()
 

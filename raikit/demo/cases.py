@@ -1,39 +1,37 @@
-"""The table: which picture is shown, what is asked, how and by whom."""
+"""The table of cases: the picture that is shown, the query, how it is made and by which voice."""
 
 from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+import pandas as pd
 
 from raikit.demo.people import LANGUAGES, TONES, Activity
 from raikit.demo.pictures import Picture
 from raikit.demo.speech import ACCENTS, SEX, VOICES, Phrase
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-# The share of each tone's drawings that training may see. A stated choice: "collected in one country, from
-# yellow-to-medium drawings". Everything else is tested; two tones and seven accents are absent from training.
+# The share of each tone's drawings that is for training, a stated choice: "collected in one country, from
+# yellow-to-medium drawings". Everything else is for test; two tones and seven accents are absent from training.
 TRAINING_SHARE = {"yellow": 0.6, "light": 0.6, "medium-light": 0.6, "medium": 0.15, "medium-dark": 0.0, "dark": 0.0}
 TRAINING_ACCENTS = ("US",)
 TRAINING_VOICES = 4  # of each sex
-VALIDATION_SHARE = 0.1  # of the training pictures, whole ones
+VALIDATION_SHARE = 0.1  # of the training pictures
 
 NO_TEXT = 0.3
-MUTE = 0.3  # of the rows that have text: a row with neither would have no answer
+MUTE = 0.3  # of the cases with text; a case with neither text nor speech would have no query
 LANGUAGES_UP_TO = (0.7, 0.8, 0.9, 1.0)  # English 0.7, each other language 0.1
 SAME_KIND = 0.7  # of the wrong queries
 
-Drawn = TypeVar("Drawn")
+Choice = TypeVar("Choice")
 
 
 @dataclass(frozen=True)
-class Part:
-    """What one split is drawn from."""
+class SplitSource:
+    """The pictures, voices and accents that the cases of one split are drawn from."""
 
     split: str
     pictures: Sequence[Picture]
@@ -42,49 +40,51 @@ class Part:
     rows: int
 
 
-def parts(pictures: Sequence[Picture], rows: tuple[int, int], rng: np.random.Generator) -> list[Part]:
-    """Divide pictures and voices among train, validation and test; `rows` are train's and test's, nearly."""
-    training, tested = _divide(pictures, rng)
+def divide(pictures: Sequence[Picture], rows: tuple[int, int], rng: np.random.Generator) -> list[SplitSource]:
+    """Divide pictures and voices among train, validation and test; `rows` are the cases of train and test, nearly."""
+    training, test = _divide_pictures(pictures, rng)
     training = [training[index] for index in rng.permutation(len(training))]
-    held = round(VALIDATION_SHARE * len(training))
-    heard = [str(voice) for sex in VOICES.values() for voice in rng.permutation(sex)[:TRAINING_VOICES]]
-    unheard = [voice for voice in SEX if voice not in heard]
-    each = rows[0] / (len(training) - held)
+    validation = round(VALIDATION_SHARE * len(training))
+    training_voices = [str(voice) for sex in VOICES.values() for voice in rng.permutation(sex)[:TRAINING_VOICES]]
+    test_voices = [voice for voice in SEX if voice not in training_voices]
+    per_picture = rows[0] / (len(training) - validation)
     return [
-        Part("train", training[held:], heard, TRAINING_ACCENTS, rows[0]),
-        Part("validation", training[:held], heard, TRAINING_ACCENTS, round(each * held)),
-        Part("test", tested, unheard, tuple(ACCENTS), rows[1]),
+        SplitSource("train", training[validation:], training_voices, TRAINING_ACCENTS, rows[0]),
+        SplitSource(
+            "validation", training[:validation], training_voices, TRAINING_ACCENTS, round(per_picture * validation)
+        ),
+        SplitSource("test", test, test_voices, tuple(ACCENTS), rows[1]),
     ]
 
 
-def _divide(pictures: Sequence[Picture], rng: np.random.Generator) -> tuple[list[Picture], list[Picture]]:
+def _divide_pictures(pictures: Sequence[Picture], rng: np.random.Generator) -> tuple[list[Picture], list[Picture]]:
+    """Return the pictures for training and for test."""
     training: list[Picture] = []
-    tested: list[Picture] = []
+    test: list[Picture] = []
     for tone in TONES:
-        drawn = [picture for picture in pictures if picture.tone == tone]
-        order = rng.permutation(len(drawn))
-        seen = round(TRAINING_SHARE[tone] * len(drawn))
-        training += [drawn[index] for index in order[:seen]]
-        tested += [drawn[index] for index in order[seen:]]
-    return training, tested
+        of_tone = [picture for picture in pictures if picture.tone == tone]
+        order = rng.permutation(len(of_tone))
+        count = round(TRAINING_SHARE[tone] * len(of_tone))
+        training += [of_tone[index] for index in order[:count]]
+        test += [of_tone[index] for index in order[count:]]
+    return training, test
 
 
-def table(parts: Sequence[Part], activities: Sequence[Activity], rng: np.random.Generator,
-          ) -> tuple[pd.DataFrame, list[Phrase]]:
-    """All rows, and every phrase that is spoken in them.
+def make_table(
+    sources: Sequence[SplitSource], activities: Sequence[Activity], rng: np.random.Generator
+) -> tuple[pd.DataFrame, list[Phrase]]:
+    """Make all cases; return the table and every phrase that is spoken.
 
-    Every picture of a part stands in equally many rows, in half of them with the right query.
+    Every picture of a split occurs equally often, in half of its cases with the right query.
     """
-    import pandas as pd
-
     rows: list[dict[str, Any]] = []
     phrases: list[Phrase] = []
-    for part in parts:
-        for picture in part.pictures:
-            for _ in range(max(1, round(part.rows / len(part.pictures) / 2))):
-                for asked in (picture.activity, _wrong(picture.activity, activities, rng)):
-                    phrase = Phrase.of(asked, _one(part.voices, rng), _one(part.accents, rng))
-                    row = _row(part.split, picture, asked, phrase, rng)
+    for source in sources:
+        for picture in source.pictures:
+            for _ in range(max(1, round(source.rows / len(source.pictures) / 2))):
+                for asked in (picture.activity, _wrong_activity(picture.activity, activities, rng)):
+                    phrase = Phrase.of(asked, _choose(source.voices, rng), _choose(source.accents, rng))
+                    row = _make_row(source.split, picture, asked, phrase, rng)
                     rows.append(row)
                     if row["audio"] is not None:
                         phrases.append(phrase)
@@ -93,17 +93,20 @@ def table(parts: Sequence[Part], activities: Sequence[Activity], rng: np.random.
     return frame, phrases
 
 
-def _wrong(right: Activity, activities: Sequence[Activity], rng: np.random.Generator) -> Activity:
-    same = rng.random() < SAME_KIND
-    return _one([other for other in activities if other is not right and (other.kind == right.kind) == same], rng)
+def _wrong_activity(right: Activity, activities: Sequence[Activity], rng: np.random.Generator) -> Activity:
+    same_kind = rng.random() < SAME_KIND
+    candidates = [other for other in activities if other is not right and (other.kind == right.kind) == same_kind]
+    return _choose(candidates, rng)
 
 
-def _one(choices: Sequence[Drawn], rng: np.random.Generator) -> Drawn:
-    """As `rng.choice`, which makes an array of the choices each time."""
+def _choose(choices: Sequence[Choice], rng: np.random.Generator) -> Choice:
+    """Choose one at random; `rng.choice` would convert the choices to an array each time."""
     return choices[int(rng.integers(len(choices)))]
 
 
-def _row(split: str, picture: Picture, asked: Activity, phrase: Phrase, rng: np.random.Generator) -> dict[str, Any]:
+def _make_row(
+    split: str, picture: Picture, asked: Activity, phrase: Phrase, rng: np.random.Generator
+) -> dict[str, Any]:
     language = LANGUAGES[bisect(LANGUAGES_UP_TO, rng.random())]
     typed = rng.random() >= NO_TEXT
     spoken = not typed or rng.random() >= MUTE

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 GENDERS = ("person", "woman", "man")
-# Unicode's modifiers; "yellow" is the drawing without one.
+# The modifiers of Unicode; "yellow" is the drawing without one.
 TONES = {"yellow": "", "light": "\U0001f3fb", "medium-light": "\U0001f3fc", "medium": "\U0001f3fd",
          "medium-dark": "\U0001f3fe", "dark": "\U0001f3ff"}
 LANGUAGES = ("en", "es", "fr", "de")
 
-# Left out of 63: frowning and pouting (nearly one picture), standing, wearing turban, with veil, in tuxedo.
+# Of 63, six are left out: frowning and pouting (nearly the same picture), standing, turban, veil, tuxedo.
 KINDS = {
     "role": (
         "artist", "astronaut", "construction_worker", "cook", "factory_worker", "farmer", "firefighter", "guard",
@@ -44,7 +44,7 @@ _SIGNS = {"person": "", "woman": "\u2640", "man": "\u2642"}
 
 @dataclass(frozen=True)
 class Activity:
-    """Something a person can be seen as or doing.
+    """A role or an activity of a person.
 
     Attributes
     ----------
@@ -60,39 +60,40 @@ class Activity:
 
     @property
     def slug(self) -> str:
-        """Fit for a file name."""
+        """The key in lower case, for file names."""
         return self.key.lower()
 
     @cached_property
     def spoken(self) -> str:
+        """The English name, as it is spoken."""
         return self.names["en"].lower()
 
     def sequence(self, gender: str, tone: str) -> str:
-        """The emoji of this activity for a depicted gender and a skin tone."""
-        if self.emoji.startswith(_PEOPLE["person"] + _JOINER):  # an occupation: a person and a thing
+        """Return the emoji of this activity for a depicted gender and a skin tone."""
+        if self.emoji.startswith(_PEOPLE["person"] + _JOINER):  # an occupation: a person and an object
             return _PEOPLE[gender] + TONES[tone] + self.emoji[1:]
         sign = f"{_JOINER}{_SIGNS[gender]}{_EMOJI_STYLE}" if _SIGNS[gender] else ""
         return self.emoji + TONES[tone] + sign
 
 
 def activities() -> list[Activity]:
-    """All activities, in the order of `KINDS`."""
+    """Return all activities, in the order of `KINDS`."""
     import emoji
 
     for language in LANGUAGES:
         emoji.config.load_language(language)
     kinds = {f":{key}:": kind for kind, keys in KINDS.items() for key in keys}
-    found = {
+    by_name = {
         entry["en"]: Activity(entry["en"].strip(":"), kinds[entry["en"]], sequence,
                               {language: readable(entry[language]) for language in LANGUAGES})
         for sequence, entry in emoji.EMOJI_DATA.items()
         if entry["en"] in kinds and entry["status"] == emoji.STATUS["fully_qualified"]
     }
-    return [found[name] for name in kinds]
+    return [by_name[name] for name in kinds]
 
 
 def readable(name: str) -> str:
-    """An emoji's short name as a person would type it.
+    """Write the short name of an emoji as a person would type it.
 
     Examples
     --------
@@ -103,12 +104,12 @@ def readable(name: str) -> str:
 
 
 def unicode_version(sequence: str) -> float:
-    """The version of Unicode's emoji that brought this sequence."""
+    """Return the version of Unicode Emoji that introduced this sequence."""
     import emoji
 
     return float(emoji.EMOJI_DATA[sequence]["E"])
 
 
 def looks() -> Iterator[tuple[str, str]]:
-    """Every depicted gender with every skin tone."""
+    """Return every depicted gender with every skin tone."""
     return ((gender, tone) for gender in GENDERS for tone in TONES)

@@ -1,4 +1,4 @@
-"""Spoken names: espeak-ng through its C interface, 8 English accents × 20 voices, a millisecond or two a phrase."""
+"""Spoken names: espeak-ng through its C interface, with 8 English accents × 20 voices, in 1 to 2 ms per phrase."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ ACCENTS = {
     "Scotland": "gmw/en-GB-scotland", "West Midlands": "gmw/en-GB-x-gbcwmd", "Lancaster": "gmw/en-GB-x-gbclan",
     "Caribbean": "gmw/en-029",
 }
-# Voices that declare a sex, speak at one speed, and whose samples are the same in every process: f2, f3, f5, Alicia,
-# Demonic, sandro, victor, whisper and whisperf are not; Andrea, anika, Andy and m8 are slower or faster.
+# Voices that declare a sex, speak at the same speed, and have the same samples in every process. The samples of f2, f3,
+# f5, Alicia, Demonic, sandro, victor, whisper and whisperf differ; Andrea, anika, Andy and m8 are slower or faster.
 VOICES = {
     "female": ("f1", "f4", "Annie", "belinda", "linda", "steph", "steph2", "steph3", "aunty", "grandma"),
     "male": ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "Denis", "Hugo", "travis"),
@@ -31,7 +31,7 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 @dataclass(frozen=True, order=True)
 class Phrase:
-    """A name, spoken by a voice in an accent."""
+    """A name that is spoken by a voice in an accent."""
 
     slug: str
     spoken: str
@@ -40,16 +40,17 @@ class Phrase:
 
     @classmethod
     def of(cls, activity: Activity, voice: str, accent: str) -> Phrase:
+        """Return the phrase for the name of an activity."""
         return cls(activity.slug, activity.spoken, voice, accent)
 
     @property
     def path(self) -> str:
-        """Relative to the data's folder."""
+        """Path of the WAV file, relative to the folder of the data."""
         return f"speech/{self.slug}-{self.accent.lower().replace(' ', '-')}-{self.voice}.wav"
 
 
 class Synthesiser:
-    """espeak-ng, which is one per process and not safe for threads."""
+    """The speech synthesiser espeak-ng; there is one per process, and it is not thread-safe."""
 
     def __init__(self) -> None:
         import espeakng_loader
@@ -60,7 +61,7 @@ class Synthesiser:
         if self.rate <= 0:
             raise ConfigError("espeak-ng did not start; try `pip install --force-reinstall espeakng-loader`.")
         self._parts: list[bytes] = []
-        self._callback = _Callback(self._receive)  # kept: C holds no reference to it
+        self._callback = _Callback(self._receive)  # C holds no reference to it
         self._espeak.espeak_SetSynthCallback(self._callback)
 
     def _receive(self, samples: ctypes._Pointer[ctypes.c_short], count: int, _events: int) -> int:
@@ -69,10 +70,10 @@ class Synthesiser:
         return 0
 
     def say(self, phrase: Phrase) -> bytes:
-        """16-bit samples of a phrase."""
+        """Return the 16-bit samples of a phrase."""
         voice = f"{ACCENTS[phrase.accent]}+{phrase.voice}"
         if self._espeak.espeak_SetVoiceByName(voice.encode()) != 0:
-            raise ConfigError(f"espeak-ng has no voice {voice!r}; the demo was made with espeakng-loader 0.2.4.")
+            raise ConfigError(f"espeak-ng has no voice {voice!r}; install espeakng-loader 0.2.4.")
         self._parts.clear()
         text = phrase.spoken.encode() + b"\0"
         self._espeak.espeak_Synth(text, len(text), 0, 0, 0, _UTF8, None, None)
@@ -81,8 +82,8 @@ class Synthesiser:
 
 
 def write(phrases: Sequence[Phrase], folder: Path, progress: Callable[[int], None]) -> None:
-    """Write each phrase once as a WAV file."""
-    # In a fixed order: a few of espeak-ng's samples depend on what it said before.
+    """Write each phrase once as a WAV file; call ``progress(number)`` after each."""
+    # The order is fixed, because a few samples of espeak-ng depend on the phrase before.
     synthesiser = Synthesiser()
     for number, phrase in enumerate(sorted(set(phrases))):
         samples = synthesiser.say(phrase)

@@ -1,4 +1,4 @@
-"""The demo's data are what their design says: balanced, split by a stated rule, and the same for the same seed."""
+"""Tests of `raikit.demo`: the data follow their design, are split by a stated rule, and depend on the seed alone."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ PICTURES = pictures.all_pictures(ACTIVITIES)
 
 def drawn(seed=0, rows=(8000, 20_000)):
     rng = np.random.default_rng(seed)
-    parts = cases.parts(PICTURES, rows, rng)
-    return parts, *cases.table(parts, ACTIVITIES, rng)
+    sources = cases.divide(PICTURES, rows, rng)
+    return sources, *cases.make_table(sources, ACTIVITIES, rng)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""audit.yaml: what is audited, on which data, by which checks, under which policy.
+"""The configuration, audit.yaml: which model is audited, on which data, by which checks, under which policy.
 
-It must not look at data, models or plugins; it validates words and says on which line they are wrong.
+This room must not read data, models or plugins; it validates keys and values and names the line of a mistake.
 """

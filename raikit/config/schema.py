@@ -11,7 +11,7 @@ from raikit.config.types import Modality
 from raikit.process.children import TIMEOUT
 
 
-class Section(BaseModel):
+class ConfigSection(BaseModel):
     """A mapping in audit.yaml; unknown keys are errors, and so are NaN and infinite numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -24,7 +24,7 @@ def _as_list(value: Any) -> Any:
 Names = Annotated[list[str], BeforeValidator(_as_list)]  # one name may be written without brackets
 
 
-class InputConfig(Section):
+class InputConfig(ConfigSection):
     """One input of the model: a column of text, a column of media (paths or bytes), or several tabular columns."""
 
     modality: Modality = Field(description="text, image, audio or tabular")
@@ -40,7 +40,7 @@ class InputConfig(Section):
         return self
 
 
-class SensitiveConfig(Section):
+class SensitiveConfig(ConfigSection):
     """A sensitive feature; many different numbers must be binned."""
 
     column: str
@@ -56,7 +56,7 @@ class SensitiveConfig(Section):
         return self
 
 
-class SplitConfig(Section):
+class SplitConfig(ConfigSection):
     """The train, validation and test splits: a column, or fractions that are drawn with whole clusters."""
 
     column: str | None = None
@@ -86,7 +86,7 @@ def _as_features(value: Any) -> Any:
     return value
 
 
-class DataConfig(Section):
+class DataConfig(ConfigSection):
     """The table and the roles of its columns."""
 
     path: str = Field(description="CSV, Parquet or JSON Lines; relative to audit.yaml.")
@@ -139,7 +139,7 @@ class TrainConfig(BaseModel):
     kind: Literal["fusion"] = "fusion"
 
 
-class ModelConfig(Section):
+class ModelConfig(ConfigSection):
     """The model: trained by raikit, or loaded."""
 
     train: TrainConfig | None = None
@@ -157,7 +157,7 @@ class ModelConfig(Section):
         return self.load is not None and self.load.kind == "predictions"
 
 
-class RuleConfig(Section):
+class RuleConfig(ConfigSection):
     """A limit that the whole confidence interval of a metric must keep."""
 
     metric: str = Field(description="An address or a pattern with *.")
@@ -177,7 +177,7 @@ class RuleConfig(Section):
         return self
 
 
-class RegressionConfig(Section):
+class RegressionConfig(ConfigSection):
     """A metric that must not get worse than in the baseline by more than a margin."""
 
     metric: str = Field(description="An address or a pattern with *.")
@@ -191,7 +191,7 @@ class RegressionConfig(Section):
     reason: str = Field("", description="Why the margin is what it is; printed in the report.")
 
 
-class WaiverConfig(Section):
+class WaiverConfig(ConfigSection):
     """An exception to a rule until a date, with the person responsible."""
 
     metric: str = Field(description="An address or a pattern with *.")
@@ -200,7 +200,7 @@ class WaiverConfig(Section):
     until: date = Field(description="The last day of the exception: 2026-12-31.")
 
 
-class RequiredConfig(Section):
+class RequiredConfig(ConfigSection):
     """A check that must have run."""
 
     check: str
@@ -214,7 +214,7 @@ def _required(value: Any) -> Any:
     return value
 
 
-class GateConfig(Section):
+class GateConfig(ConfigSection):
     """The policy: rules, regressions, waivers and required checks."""
 
     policy: str | None = Field(None, description="A YAML file that holds this section, instead of the other keys.")
@@ -242,7 +242,7 @@ class GateConfig(Section):
         return self
 
 
-class PluginsConfig(Section):
+class PluginsConfig(ConfigSection):
     """Which plugins are used."""
 
     local: Names = Field(default_factory=list, description="Python files with checks that are not packaged.")
@@ -252,7 +252,7 @@ class PluginsConfig(Section):
     timeout: float = Field(TIMEOUT, gt=0, description="Seconds that a check of another distribution may run.")
 
 
-class AuditConfig(Section):
+class AuditConfig(ConfigSection):
     """audit.yaml."""
 
     name: str = Field(min_length=1, max_length=200, description="Name of the model.")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from raikit.config.schema import Names, Section
+from raikit.config.schema import ConfigSection, Names
 
 
-class FusionTraining(Section):
+class FusionTraining(ConfigSection):
     """Settings of the fusion model and its training, with defaults that suit small data."""
 
     epochs: int = Field(10, ge=1, le=10_000, description="Passes over the training cases.")

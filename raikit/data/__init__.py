@@ -1,4 +1,4 @@
 """Tables, media, splits and roles: from a path in the configuration to a `Dataset` whose columns have a meaning.
 
-It must not know of models, checks or results.
+This room must not know models, checks or policies.
 """

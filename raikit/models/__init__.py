@@ -1,4 +1,4 @@
 """Models that are loaded or trained, and their scores: from a `Dataset` to predictions.parquet.
 
-It must not know which checks examine a model, nor what a policy asks of it.
+This room must not know which checks examine a model, nor what a policy requires of it.
 """

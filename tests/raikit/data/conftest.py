@@ -58,8 +58,8 @@ def table():
     """Rows of two classes and two sexes, with whatever columns a test adds or replaces."""
 
     def table(rows=40, **columns):
-        given = {"y": np.arange(rows) % 2, "sex": np.where(np.arange(rows) % 3, "F", "M")}
-        return pd.DataFrame({**given, **columns})
+        defaults = {"y": np.arange(rows) % 2, "sex": np.where(np.arange(rows) % 3, "F", "M")}
+        return pd.DataFrame({**defaults, **columns})
 
     return table
 

@@ -46,11 +46,11 @@ def test_any_text_gives_ids_within_the_vocabulary(text, limit):
 
 def test_pictures_of_any_size_become_one_size_and_a_missing_one_is_mid_grey():
     white, black = np.full((72, 30, 3), 255, np.uint8), np.zeros((5, 7, 3), np.uint8)
-    made = features.pixels([white, black, None], 48)
-    assert made.shape == (3, 3, 48, 48)
-    assert made.dtype == np.float32
-    assert [made[row].min() for row in range(3)] == [1, -1, 0]
-    assert [made[row].max() for row in range(3)] == [1, -1, 0]
+    resized = features.pixels([white, black, None], 48)
+    assert resized.shape == (3, 3, 48, 48)
+    assert resized.dtype == np.float32
+    assert [resized[row].min() for row in range(3)] == [1, -1, 0]
+    assert [resized[row].max() for row in range(3)] == [1, -1, 0]
 
 
 def test_a_tone_lands_in_the_filter_of_its_pitch():

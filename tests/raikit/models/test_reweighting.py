@@ -47,25 +47,25 @@ def test_weighted_so_group_and_target_are_independent_and_shares_stay(rows, grou
     rng = np.random.default_rng(seed)
     g, y = rng.integers(0, groups, rows), rng.integers(0, 3, rows)
     w = rng.uniform(0.5, 2, rows) if weighted else np.ones(rows)
-    found = independence_weights(g, y, w if weighted else None)
+    factors = independence_weights(g, y, w if weighted else None)
     joint = pd.crosstab(g, y, values=w, aggfunc="sum", normalize="all").fillna(0)
-    for group, target, weight in zip(g, y, found, strict=True):
+    for group, target, weight in zip(g, y, factors, strict=True):
         expected = joint.loc[group].sum() * joint[target].sum() / joint.loc[group, target]
         assert weight == pytest.approx(expected)
     if (joint > 0).all(axis=None):
-        after = pd.crosstab(g, y, values=w * found, aggfunc="sum", normalize="all")
+        after = pd.crosstab(g, y, values=w * factors, aggfunc="sum", normalize="all")
         np.testing.assert_allclose(after, np.outer(joint.sum(axis=1), joint.sum()), atol=1e-12)
 
 
 def test_a_missing_value_is_a_group_and_columns_are_crossed(grouped):
     data = grouped()
-    found = raikit.reweighing(data, ["sex", "race"])
+    factors = raikit.reweighing(data, ["sex", "race"])
     train = data.table[data.table["split"] == "train"]
     cell = train.groupby(["sex", "race", "target"], dropna=False).ngroup()
-    assert pd.Series(found).groupby(cell.to_numpy()).nunique().max() == 1
+    assert pd.Series(factors).groupby(cell.to_numpy()).nunique().max() == 1
     one = (train["sex"] == "F") & train["race"].isna()
     expected = one.mean() * (train["target"] == 1).mean() / (one & (train["target"] == 1)).mean()
-    assert found[(one & (train["target"] == 1)).to_numpy()][0] == pytest.approx(expected)
+    assert factors[(one & (train["target"] == 1)).to_numpy()][0] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("max_bytes", [1 << 30, 0])

@@ -10,6 +10,6 @@ raikit_api = 1
 @raikit.hookimpl
 def raikit_checks() -> list[type[raikit.Check]]:
     """The checks of this pillar."""
-    from raikit_explain.check import Attributions
+    from raikit_explain.checks import Attributions
 
     return [Attributions]

@@ -14,11 +14,11 @@ from raikit_privacy.words import number
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from raikit_privacy.budget import Budget
-    from raikit_privacy.costs import Estimates, Pairs
-    from raikit_privacy.dpsgd import Recipe
-    from raikit_privacy.rows import Feature, IntArray
-    from raikit_privacy.training import TestRows
+    from raikit_privacy.estimates.budget import Budget
+    from raikit_privacy.estimates.costs import Estimates, Pairs
+    from raikit_privacy.estimates.dpsgd import Recipe
+    from raikit_privacy.estimates.features import Feature, IntArray
+    from raikit_privacy.estimates.training import TestRows
 
 SUBJECT = "dp_model"
 
@@ -89,9 +89,9 @@ class PrivateFineTuning(raikit.Check):
             return values
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
-        from raikit_privacy import findings
-        from raikit_privacy.dpsgd import objections
-        from raikit_privacy.training import TestRows, beginning, fingerprint
+        from raikit_privacy.estimates.dpsgd import objections
+        from raikit_privacy.estimates.training import TestRows, beginning, fingerprint
+        from raikit_privacy.report import finetuning as findings
 
         assert ctx.model is not None
         if problems := objections(beginning(ctx.model, ctx.seed).module):
@@ -160,8 +160,8 @@ class Trials:
     delta: float = field(init=False)
 
     def __post_init__(self) -> None:
-        from raikit_privacy.budget import default_delta
-        from raikit_privacy.dpsgd import Recipe
+        from raikit_privacy.estimates.budget import default_delta
+        from raikit_privacy.estimates.dpsgd import Recipe
 
         assert self.ctx.data is not None
         rows = self.ctx.data.size("train")
@@ -173,8 +173,8 @@ class Trials:
 
     def one(self, target: float) -> Outcome:
         """Plan, train, account and test for one budget."""
-        from raikit_privacy.budget import plan
-        from raikit_privacy.training import beginning, train_private
+        from raikit_privacy.estimates.budget import plan
+        from raikit_privacy.estimates.training import beginning, train_private
 
         ctx, done = self.ctx, sorted(self.options.epsilons).index(target)
         assert ctx.model is not None
@@ -191,7 +191,7 @@ class Trials:
         return Outcome(budget, steps, spent, self.tested.pairs(ctx, right), twin)
 
     def _twin(self) -> Any:
-        from raikit_privacy.training import beginning, train_private
+        from raikit_privacy.estimates.training import beginning, train_private
 
         assert self.ctx.model is not None
         if self._twin_right is None:
@@ -211,8 +211,8 @@ class Reported:
     """Metrics, findings and figures of one private training."""
 
     def __init__(self, check: PrivateFineTuning, ctx: raikit.CheckContext, trials: Trials, outcome: Outcome) -> None:
-        from raikit_privacy import costs
-        from raikit_privacy.budget import most_true_positives
+        from raikit_privacy.estimates import costs
+        from raikit_privacy.estimates.budget import most_true_positives
 
         self.check, self.ctx, self.outcome, self.trials = check, ctx, outcome, trials
         self.target = number(outcome.budget.target)
@@ -243,13 +243,13 @@ class Reported:
         return [self.epsilon, delta, noise, self.ceiling, self.accuracy, self.cost, *twin, *groups, *self.gaps]
 
     def findings(self) -> list[raikit.Finding]:
-        from raikit_privacy import findings
+        from raikit_privacy.report import finetuning as findings
 
         return findings.of_training(self)
 
     def figures(self) -> list[raikit.Figure]:
-        from raikit_privacy import figures
-        from raikit_privacy.budget import spent_by_epoch
+        from raikit_privacy.estimates.budget import spent_by_epoch
+        from raikit_privacy.report import figures
 
         curve = figures.spending(self.outcome.budget, spent_by_epoch(self.outcome.budget, self.trials.recipe.steps_per_epoch))
         return [curve, *(figures.accuracy_by_group(self, feature) for feature in self.features)]
@@ -282,7 +282,7 @@ class Reported:
 
     def _gap(self, feature: Feature) -> raikit.Metric:
         """The largest difference of two groups' costs, over all groups and, where that differs, over those large enough."""
-        from raikit_privacy.costs import cost_gap
+        from raikit_privacy.estimates.costs import cost_gap
 
         pairs = self.outcome.pairs
         fields: dict[str, Any] = {"args": self._args(), "over": [feature.column], "direction": "lower", "unit": "points",
@@ -307,7 +307,7 @@ class Reported:
         return int((clusters >= raikit.stats.MIN_CLUSTERS).sum()) < 2
 
     def _judged(self, feature: Feature, small: list[str]) -> dict[str, Any]:
-        from raikit_privacy.costs import cost_gap
+        from raikit_privacy.estimates.costs import cost_gap
 
         reason = f"groups with fewer than {self.trials.options.min_group} rows never decide"
         try:
@@ -319,7 +319,7 @@ class Reported:
 
 def settings_table(trials: Trials, outcomes: Sequence[Outcome]) -> raikit.Table:
     """How each private model was trained, in full."""
-    from raikit_privacy.budget import NAMES
+    from raikit_privacy.estimates.budget import NAMES
 
     recipe = trials.recipe
     rows = [[

@@ -9,14 +9,14 @@ import numpy as np
 from pydantic import Field, field_validator
 
 import raikit
-from raikit_privacy.rows import clusters_of, features_of, positions, score_columns
+from raikit_privacy.estimates.features import clusters_of, features_of, positions, score_columns
 from raikit_privacy.words import number
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from raikit_privacy.membership import Losses
-    from raikit_privacy.rows import Feature, FloatArray
+    from raikit_privacy.estimates.features import Feature, FloatArray
+    from raikit_privacy.estimates.membership import Losses
 
 NonMembers = Literal["validation", "test"]
 
@@ -60,7 +60,8 @@ class MembershipInference(raikit.Check):
             return values
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
-        from raikit_privacy import figures, membership
+        from raikit_privacy.estimates import membership
+        from raikit_privacy.report import figures
 
         chosen = self._non_members(ctx)
         if isinstance(chosen, str) and chosen not in ("validation", "test"):
@@ -94,12 +95,12 @@ class MembershipInference(raikit.Check):
         ])
 
     def _area(self, rows: Attacked, ctx: raikit.CheckContext) -> raikit.Metric:
-        from raikit_privacy.membership import area
+        from raikit_privacy.estimates.membership import area
 
         return _of_interval("membership_auc", area(rows.losses, ctx.confidence), len(rows.losses.loss), ctx.confidence)
 
     def _rate(self, rows: Attacked, fpr: float, ctx: raikit.CheckContext) -> raikit.Metric:
-        from raikit_privacy.membership import true_positives_at
+        from raikit_privacy.estimates.membership import true_positives_at
 
         found = true_positives_at(rows.losses, fpr, ctx.confidence)
         fields: dict[str, Any] = {"args": {"fpr": number(fpr)}, "direction": "lower", "unit": "rate"}
@@ -111,7 +112,7 @@ class MembershipInference(raikit.Check):
         )
 
     def _advantage(self, rows: Attacked, ctx: raikit.CheckContext) -> raikit.Metric:
-        from raikit_privacy.membership import advantage
+        from raikit_privacy.estimates.membership import advantage
 
         try:
             found = advantage(rows.losses, ctx.confidence, ctx.rng)
@@ -121,7 +122,7 @@ class MembershipInference(raikit.Check):
 
     def _groups(self, rows: Attacked, feature: Feature, ctx: raikit.CheckContext) -> list[raikit.Metric]:
         """The area of each group against its own non-members, all groups of a feature at once (Sidak)."""
-        from raikit_privacy.membership import area
+        from raikit_privacy.estimates.membership import area
 
         parts = [rows.losses.of(feature.code == index) for index in range(feature.k)]
         enough = [min(part.members, part.others) >= self.options.min_group for part in parts]
@@ -143,7 +144,7 @@ class MembershipInference(raikit.Check):
         self, rows: Attacked, area: raikit.Metric, rates: list[raikit.Metric], groups: list[raikit.Metric],
         ctx: raikit.CheckContext,
     ) -> list[raikit.Finding]:
-        from raikit_privacy import exposure
+        from raikit_privacy.report import membership as exposure
 
         said = [exposure.area_finding(self, rows, area, ctx), *(exposure.rate_finding(self, rows, rate, ctx) for rate in rates)]
         return [*said, *exposure.group_findings(self, area, groups, ctx), *exposure.caveats(rows, ctx)]
@@ -176,7 +177,7 @@ class Attacked:
         """Read both splits; what is not needed is not read."""
         import pandas as pd
 
-        from raikit_privacy.membership import Losses
+        from raikit_privacy.estimates.membership import Losses
 
         scores = [] if ctx.task == "regression" else score_columns(ctx)
         columns = list(dict.fromkeys(["target", "prediction", *scores, *ctx.sensitive, *ctx.cluster]))
@@ -189,7 +190,7 @@ class Attacked:
 
     def distances(self) -> list[tuple[str, float]]:
         """How far members and non-members differ in each column, the farthest first."""
-        from raikit_privacy.membership import distances
+        from raikit_privacy.estimates.membership import distances
 
         compared = [*([self.target] if self.target is not None else []), *self.features]
         return sorted(((f.column, distances(f, self.losses.member)) for f in compared), key=lambda item: -item[1])
@@ -207,7 +208,7 @@ class Attacked:
 
 
 def _losses(frame: pd.DataFrame, scores: list[str], ctx: raikit.CheckContext) -> tuple[FloatArray, str]:
-    from raikit_privacy.membership import binary_cross_entropy, cross_entropy
+    from raikit_privacy.estimates.membership import binary_cross_entropy, cross_entropy
 
     if ctx.task == "regression":
         return (frame["target"].to_numpy(dtype=float) - frame["prediction"].to_numpy(dtype=float)) ** 2, "squared error"

@@ -14,8 +14,8 @@ from sklearn.metrics import roc_auc_score
 
 from raikit.address import Pattern
 from raikit.testing import result_of, table_context
-from raikit_privacy import training
-from raikit_privacy.dpsgd import Recipe
+from raikit_privacy.estimates import training
+from raikit_privacy.estimates.dpsgd import Recipe
 from raikit_privacy.finetuning import PrivateFineTuning
 from raikit_privacy.inference import MembershipInference
 

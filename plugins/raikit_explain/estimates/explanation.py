@@ -12,8 +12,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from raikit_explain import shares
-from raikit_explain.attributions import Floats, Indices, Integrated, Score, evaluate, integrated_gradients, scorer
+from raikit_explain.estimates import shares
+from raikit_explain.estimates.attributions import (
+    Floats,
+    Indices,
+    Integrated,
+    Score,
+    evaluate,
+    integrated_gradients,
+    scorer,
+)
 
 if TYPE_CHECKING:
     import raikit
@@ -29,7 +37,7 @@ class Settings:
     Attributes
     ----------
     tolerance, most_steps, floor
-        See `raikit_explain.attributions.integrated_gradients`.
+        See `raikit_explain.estimates.attributions.integrated_gradients`.
     scale : float
         Regression: the target's units per unit of the model's output; else 1.
     unit : str

@@ -14,9 +14,9 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from raikit.testing import result_of
-from raikit_explain import pictures
-from raikit_explain.canvas import WIDTH, Canvas, shortened, width_of
-from raikit_explain.check import Attributions
+from raikit_explain.checks import Attributions
+from raikit_explain.report import pictures
+from raikit_explain.report.canvas import WIDTH, Canvas, shortened, width_of
 from raikit_explain.words import points, signed
 
 grids = arrays.arrays(np.float64, st.tuples(st.integers(2, 20), st.integers(2, 20)), elements=st.floats(-5, 5))

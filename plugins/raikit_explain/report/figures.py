@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import raikit
-from raikit_explain.canvas import SMALL, WIDTH, Canvas, shortened
-from raikit_explain.measures import Measures
+from raikit_explain.estimates.measures import Measures
+from raikit_explain.report.canvas import SMALL, WIDTH, Canvas, shortened
 from raikit_explain.words import listed, percent
 
 _NAME, _BARS, _END, _VALUE = 84.0, 168.0, 318.0, 352.0

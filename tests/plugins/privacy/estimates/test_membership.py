@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from raikit_privacy import membership
-from raikit_privacy.membership import Losses
+from raikit_privacy.estimates import membership
+from raikit_privacy.estimates.membership import Losses
 
 
 def world(members, others, shift, rng, ties=False):

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 import raikit
-from raikit_explain import pictures
-from raikit_explain.canvas import SMALL, TEXT, WIDTH, Canvas, shortened, width_of
+from raikit_explain.report import pictures
+from raikit_explain.report.canvas import SMALL, TEXT, WIDTH, Canvas, shortened, width_of
 from raikit_explain.words import signed
 
 if TYPE_CHECKING:
-    from raikit_explain.explain import Shown
+    from raikit_explain.estimates.explanation import Shown
 
 Array = npt.NDArray[Any]
 _LEFT = 94.0  # where inputs begin; their names stand before

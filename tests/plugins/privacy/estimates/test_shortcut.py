@@ -11,8 +11,8 @@ from raikit.models.fusion import FusionModel
 from raikit.models.network import FusionConfig
 from raikit.models.preprocessing import Preprocessing
 from raikit.testing import table_context
-from raikit_privacy import dpsgd, shortcut, training
-from raikit_privacy.dpsgd import Recipe
+from raikit_privacy.estimates import dpsgd, shortcut, training
+from raikit_privacy.estimates.dpsgd import Recipe
 
 RECIPE = Recipe(300, 2, 75, 32, 1.0, 0.3)
 

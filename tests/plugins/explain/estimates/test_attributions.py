@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from raikit_explain.attributions import decision, integrated_gradients, relative_error, rows_at_once, scorer
+from raikit_explain.estimates.attributions import decision, integrated_gradients, relative_error, rows_at_once, scorer
 
-from .conftest import MemoryData, bent, random_inputs
+from ..conftest import MemoryData, bent, random_inputs
 
 
 def _encoded(model, rows=12, missing=0.2, seed=0):

@@ -11,9 +11,9 @@ import raikit
 from raikit_privacy.words import number, percent
 
 if TYPE_CHECKING:
-    from raikit_privacy.budget import Budget
+    from raikit_privacy.estimates.budget import Budget
+    from raikit_privacy.estimates.features import Feature, FloatArray
     from raikit_privacy.finetuning import Reported
-    from raikit_privacy.rows import Feature, FloatArray
 
 _MOST_POINTS = 200
 
@@ -38,7 +38,7 @@ def spending(budget: Budget, spent: Iterable[tuple[int, float]]) -> raikit.Figur
 
 def accuracy_by_group(report: Reported, feature: Feature) -> raikit.Figure:
     """Accuracy of the audited and the private model in each group, the costliest group first."""
-    from raikit_privacy import costs
+    from raikit_privacy.estimates import costs
 
     pairs, found = report.outcome.pairs, report.by_group[feature.column]
     both = [("audited", costs.accuracies(pairs, pairs.open, feature, report.level)),

@@ -9,8 +9,8 @@ import numpy as np
 
 import raikit
 from raikit import stats
-from raikit_explain.attributions import Floats
-from raikit_explain.measures import Measures
+from raikit_explain.estimates.attributions import Floats
+from raikit_explain.estimates.measures import Measures
 from raikit_explain.words import percent, points
 
 AGREE = 0.10  # shares that differ by less than ten points say the same thing

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 import raikit
 from raikit import stats
-from raikit_explain.attributions import Floats
-from raikit_explain.explain import Explained
-from raikit_explain.sampling import Sample
-from raikit_explain.shares import MOST_INPUTS, shares
+from raikit_explain.estimates.attributions import Floats
+from raikit_explain.estimates.explanation import Explained
+from raikit_explain.estimates.sampling import Sample
+from raikit_explain.estimates.shares import MOST_INPUTS, shares
 
 Mask = npt.NDArray[np.bool_]
 NO_ROW = "no explained row has this input"

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from raikit_explain.attributions import Floats, Score, evaluate
+from raikit_explain.estimates.attributions import Floats, Score, evaluate
 
 MOST_INPUTS = 8  # beyond this, 2^m passes cost more than the integration itself
 

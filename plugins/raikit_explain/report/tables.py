@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 import raikit
-from raikit_explain.measures import Mask, Measures
+from raikit_explain.estimates.measures import Mask, Measures
 
 _MOST_CLASSES = 12
 

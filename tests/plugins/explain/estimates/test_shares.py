@@ -9,10 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raikit_explain.attributions import evaluate, scorer
-from raikit_explain.shares import coalitions, shapley, shares, without_each
+from raikit_explain.estimates.attributions import evaluate, scorer
+from raikit_explain.estimates.shares import coalitions, shapley, shares, without_each
 
-from .conftest import MemoryData, random_inputs
+from ..conftest import MemoryData, random_inputs
 
 games = st.integers(1, 4).flatmap(
     lambda players: st.lists(st.floats(-5, 5), min_size=2**players, max_size=2**players))

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from raikit_privacy import dpsgd
-from raikit_privacy.costs import Pairs
-from raikit_privacy.rows import clusters_of, features_of, finest, positions
+from raikit_privacy.estimates import dpsgd
+from raikit_privacy.estimates.costs import Pairs
+from raikit_privacy.estimates.features import clusters_of, features_of, finest, positions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     import raikit
-    from raikit_privacy.dpsgd import Recipe
-    from raikit_privacy.rows import BoolArray, Feature, IntArray
+    from raikit_privacy.estimates.dpsgd import Recipe
+    from raikit_privacy.estimates.features import BoolArray, Feature, IntArray
 
 
 def beginning(model: raikit.Model, seed: int) -> raikit.Model:
@@ -64,7 +64,7 @@ def train_private(
 @contextlib.contextmanager
 def _quickly(ctx: raikit.CheckContext, model: raikit.Model, recipe: Recipe) -> Iterator[raikit.Model]:
     """The model with only its trained layers in the loop, if the others can be taken out; as it was afterwards."""
-    from raikit_privacy.shortcut import behind_untrained
+    from raikit_privacy.estimates.shortcut import behind_untrained
 
     assert ctx.data is not None
     dpsgd.keep_as_drawn(model.module, recipe.layers)

@@ -10,8 +10,8 @@ from opacus.accountants import PRVAccountant, RDPAccountant
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from raikit_privacy import budget
-from raikit_privacy.budget import Budget
+from raikit_privacy.estimates import budget
+from raikit_privacy.estimates.budget import Budget
 
 
 @pytest.mark.parametrize(("name", "made"), [("rdp", RDPAccountant), ("prv", PRVAccountant)])

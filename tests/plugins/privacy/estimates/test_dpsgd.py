@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from raikit_privacy import dpsgd
-from raikit_privacy.dpsgd import PrivateTraining, Recipe
+from raikit_privacy.estimates import dpsgd
+from raikit_privacy.estimates.dpsgd import PrivateTraining, Recipe
 
 
 def recipe(**changes):

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import raikit
-from raikit_privacy.budget import NAMES
-from raikit_privacy.costs import Pairs, costs
-from raikit_privacy.rows import largest_clusters
+from raikit_privacy.estimates.budget import NAMES
+from raikit_privacy.estimates.costs import Pairs, costs
+from raikit_privacy.estimates.features import largest_clusters
 from raikit_privacy.words import ground, percent, points, signed, span
 
 if TYPE_CHECKING:
+    from raikit_privacy.estimates.features import Feature
     from raikit_privacy.finetuning import Reported, Trials
-    from raikit_privacy.rows import Feature
 
 
 def scope(ctx: raikit.CheckContext, trials: Trials) -> list[raikit.Finding]:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from raikit import stats
-from raikit_privacy.rows import Feature
+from raikit_privacy.estimates.features import Feature
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from raikit_privacy.rows import BoolArray, FloatArray, IntArray
+    from raikit_privacy.estimates.features import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)

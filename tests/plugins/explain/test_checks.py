@@ -13,7 +13,7 @@ import torch
 import raikit
 from raikit import address
 from raikit.testing import result_of
-from raikit_explain.check import Attributions
+from raikit_explain.checks import Attributions
 
 from .conftest import bent
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from raikit import stats
-from raikit_privacy.rows import Feature, finest
+from raikit_privacy.estimates.features import Feature, finest
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from raikit_privacy.rows import BoolArray, FloatArray, IntArray
+    from raikit_privacy.estimates.features import BoolArray, FloatArray, IntArray
 
 LEAST_FALSE_POSITIVES = 3  # below so many expected ones, a rate at that false positive rate has no meaning
 

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from raikit.testing import table_context
-from raikit_explain.sampling import allocate, cluster_codes, draw, pick, with_outcome
+from raikit_explain.estimates.sampling import allocate, cluster_codes, draw, pick, with_outcome
 
 
 def _context(rows=2000, seed=0, **roles):

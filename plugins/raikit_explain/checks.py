@@ -11,7 +11,7 @@ import raikit
 if TYPE_CHECKING:
     import pandas as pd
 
-    from raikit_explain.explain import Explained, Settings
+    from raikit_explain.estimates.explanation import Explained, Settings
 
 
 class Attributions(raikit.Check):
@@ -65,7 +65,8 @@ class Attributions(raikit.Check):
         max_steps: int = Field(256, ge=16, le=4096, description="Most steps of an integral; it starts with 16.")
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
-        from raikit_explain import explain, figures, findings, measures, sampling, tables
+        from raikit_explain.estimates import explanation, measures, sampling
+        from raikit_explain.report import figures, findings, tables
 
         if ctx.model is None or ctx.data is None:
             raise ValueError("there are no inputs to explain decisions by; the check needs a model and its data")
@@ -73,11 +74,11 @@ class Attributions(raikit.Check):
         frame = sampling.with_outcome(ctx)
         sample = sampling.draw(frame, ctx, self.options.rows, ctx.rng)
         shown = sampling.pick(frame, ctx, self.options.examples)
-        settings = explain.Settings(self.options.tolerance, self.options.max_steps)
+        settings = explanation.Settings(self.options.tolerance, self.options.max_steps)
         if regression:
-            settings = explain.regression_settings(ctx, sample.frame, settings)
+            settings = explanation.regression_settings(ctx, sample.frame, settings)
         total = len(sample.frame) + len(shown)
-        explained = explain.explain(ctx, sample.frame, settings, progress=lambda done: ctx.progress(done, total))
+        explained = explanation.explain(ctx, sample.frame, settings, progress=lambda done: ctx.progress(done, total))
         found = measures.measure(sample, explained, level=ctx.confidence, tolerance=settings.tolerance,
                                  regression=regression)
         facts = findings.Facts(found, self.address, settings.tolerance, regression, settings.unit)
@@ -94,11 +95,12 @@ class Attributions(raikit.Check):
         self, ctx: raikit.CheckContext, shown: pd.DataFrame, settings: Settings, before: int, total: int
     ) -> list[raikit.Figure]:
         """Explain and draw the shown rows."""
-        from raikit_explain import examples, explain
+        from raikit_explain.estimates import explanation
+        from raikit_explain.report import examples
 
         if not len(shown) or ctx.model is None:
             return []
-        explained = explain.explain(ctx, shown, settings, keep=True,
+        explained = explanation.explain(ctx, shown, settings, keep=True,
                                     progress=lambda done: ctx.progress(before + done, total))
         return [
             examples.figure(

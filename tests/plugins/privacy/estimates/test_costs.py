@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from raikit_privacy import costs
-from raikit_privacy.costs import Pairs
-from raikit_privacy.rows import clusters_of, features_of, finest
+from raikit_privacy.estimates import costs
+from raikit_privacy.estimates.costs import Pairs
+from raikit_privacy.estimates.features import clusters_of, features_of, finest
 
 
 def answers(n, rng, open_rate=0.9, private_rate=0.8):

@@ -1,0 +1,1 @@
+"""What the checks measure: attributions, shares and intervals, as arrays. Knows nothing of sentences, tables and figures."""

@@ -1,0 +1,1 @@
+"""Findings, tables and figures, written from the estimates. Measures nothing itself."""

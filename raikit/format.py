@@ -11,6 +11,7 @@ import datetime
 import math
 import re
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 MINUS = "\u2212"
 _MONTHS = (
@@ -266,6 +267,37 @@ def confidence_interval(
     """
     kind = f"{'simultaneous ' if simultaneous else ''}{confidence(level) + ' ' if level is not None else ''}CI"
     return f"{kind} {interval(low, high, unit, value=value)}"
+
+
+class Estimate(Protocol):
+    """What `metric_interval` reads of a `raikit.Metric`."""
+
+    @property
+    def value(self) -> float | None: ...
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+    @property
+    def level(self) -> float | None: ...
+    @property
+    def unit(self) -> str | None: ...
+    @property
+    def simultaneous(self) -> bool: ...
+
+
+def metric_interval(metric: Estimate) -> str:
+    """Write the interval of a metric, with its own unit, level and decimals.
+
+    Examples
+    --------
+    >>> from raikit import Metric
+    >>> metric_interval(Metric("recall", 0.87, low=0.85, high=0.891, level=0.95, n=900, method="Wilson", unit="rate"))
+    '95% CI 85.0 to 89.1%'
+    """
+    return confidence_interval(
+        metric.low, metric.high, metric.unit, level=metric.level, value=metric.value, simultaneous=metric.simultaneous
+    )
 
 
 def p_value(value: float | None) -> str:

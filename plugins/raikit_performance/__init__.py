@@ -1,4 +1,7 @@
-"""How good is it: utility and calibration."""
+"""Predictive performance and calibration.
+
+`checks` declares the checks and imports nothing heavy; each of the other modules computes one topic and writes it up.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,7 @@ raikit_api = 1
 
 @raikit.hookimpl
 def raikit_checks() -> Iterable[type[raikit.Check]]:
-    """Bring the checks of this pillar."""
-    from raikit_performance.calibration import Calibration
-    from raikit_performance.classification import Classification
-    from raikit_performance.confusion import ConfusionMatrix
-    from raikit_performance.regression import Regression
+    """Return the checks of the pillar "performance"."""
+    from raikit_performance.checks import Calibration, Classification, ConfusionMatrix, Regression
 
     return [Classification, ConfusionMatrix, Calibration, Regression]

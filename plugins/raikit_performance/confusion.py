@@ -1,105 +1,112 @@
-"""What is taken for what."""
+"""Which classes are confused with which."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 import raikit
-from raikit_performance.rows import Rows, rows_of
+from raikit.arrays import IntArray
+from raikit.format import metric_interval, percent, sample_size
 from raikit_performance.shares import Shares, metric_of_share, shares
-from raikit_performance.words import ground, percent, span
 
-if TYPE_CHECKING:
-    from raikit_performance.rows import IntArray
-
-_MOST_CLASSES = 20  # beyond this a matrix can be neither drawn nor read; the largest confusions are listed
+_MOST_CLASSES = 20  # beyond this a matrix cannot be drawn or read; the largest confusions are listed
 _MOST_CELLS = 200
 
 
-class ConfusionMatrix(raikit.Check):
-    """Which class is taken for which, as a share of the rows that truly are of a class."""
-
-    name = "performance.confusion_matrix"
-    pillar = "performance"
-    requires = raikit.Requires(
-        columns={"target", "prediction"}, capabilities={"labels"}, tasks={"binary", "multiclass"}
-    )
-    produces: ClassVar[Sequence[str]] = ["performance.confusion_matrix"]
-
-    def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
-        import numpy as np
-
-        rows = rows_of(ctx)
-        k = len(rows.classes)
-        counts = np.bincount(rows.truth * k + rows.prediction, minlength=k * k).reshape(k, k)
-        found = {at: shares(rows.prediction == at, rows.truth, k, rows) for at in range(k) if counts[:, at].any()}
-        metrics = _confusions(counts, found, rows)
-        figures = [_heat_map(counts, found, rows)] if k <= _MOST_CLASSES else []
-        return raikit.CheckResult(metrics=metrics, findings=self._finding(metrics, ctx), figures=figures,
-                                  tables=[_table(counts, rows)])
-
-    def _finding(self, metrics: list[raikit.Metric], ctx: raikit.CheckContext) -> list[raikit.Finding]:
-        confused = [metric for metric in metrics if metric.value]
-        if not confused:
-            return []
-        worst = max(confused, key=lambda metric: metric.low or 0.0)
-        sentence = (f"The most frequent confusion: {percent(worst.value or 0.0)} of rows of class "
-                    f"{worst.args['target']} are taken for {worst.args['predicted']} ({span(worst)}; "
-                    f"{ground(worst, ctx.cluster)}).")
-        return [raikit.Finding(sentence=sentence, what="Rows taken for another class", certainty=span(worst),
-                               who=f"class {worst.args['target']}", metrics=[self.address(worst)],
-                               figures=["confusion_matrix"] if len(ctx.classes) <= _MOST_CLASSES else [])]
+def confusion_counts(cases: raikit.Arrays) -> IntArray:
+    """Count cases by true class (rows) and predicted class (columns), shape (k, k), unweighted."""
+    k = len(cases.classes)
+    return np.asarray(np.bincount(cases.truth * k + cases.prediction, minlength=k * k).reshape(k, k))
 
 
-def _confusions(counts: IntArray, found: dict[int, Shares], rows: Rows) -> list[raikit.Metric]:
-    """Metrics off the diagonal (on it stands the recall, which has its own name); the most frequent if too many."""
-    import numpy as np
+def prediction_shares(cases: raikit.Arrays, counts: IntArray, level: float) -> dict[int, Shares]:
+    """Compute, for each class that is ever predicted, how often it is predicted for cases of each true class."""
+    k = len(cases.classes)
+    return {at: shares(cases.prediction == at, cases.truth, k, cases, level) for at in range(k) if counts[:, at].any()}
 
+
+def confusion_metrics(counts: IntArray, predicted: Mapping[int, Shares], classes: Sequence[Any]) -> list[raikit.Metric]:
+    """Return the cells off the diagonal, only the most frequent ones if there are many; the diagonal is the recall."""
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
-    small = len(rows.classes) <= _MOST_CLASSES
+    small = len(classes) <= _MOST_CLASSES
     order = np.argsort(-wrong, axis=None, kind="stable")[: None if small else _MOST_CELLS]
     metrics = []
-    for truth, predicted in zip(*np.unravel_index(order, wrong.shape), strict=True):
-        if truth == predicted or not counts[truth].any() or predicted not in found:
+    for truth, prediction in zip(*np.unravel_index(order, wrong.shape), strict=True):
+        if truth == prediction or not counts[truth].any() or prediction not in predicted:
             continue
-        args = {"predicted": rows.classes[predicted], "target": rows.classes[truth]}
-        metrics.append(metric_of_share("confusion_matrix", found[predicted], int(truth), rows, "", args=args,
-                                       direction="lower"))
+        args = {"predicted": classes[prediction], "target": classes[truth]}
+        metrics.append(
+            metric_of_share("confusion_matrix", predicted[prediction], int(truth), "", args=args, direction="lower"))
     return metrics
 
 
-def _table(counts: IntArray, rows: Rows) -> raikit.Table:
-    import numpy as np
+def worst_confusion_finding(
+    metrics: Sequence[raikit.Metric], cluster_names: Sequence[str], figure: raikit.Figure | None,
+    address: Callable[[raikit.Metric], str],
+) -> raikit.Finding | None:
+    """Name the most frequent confusion; None if no case is predicted wrong."""
+    confused = [metric for metric in metrics if metric.value]
+    if not confused:
+        return None
+    worst = max(confused, key=lambda metric: metric.low or 0.0)
+    return raikit.Finding(
+        sentence=f"The most frequent confusion: {percent(worst.value or 0.0)} of cases of class {worst.args['target']} "
+                 f"are predicted {worst.args['predicted']} ({metric_interval(worst)}; "
+                 f"{sample_size(worst.n, worst.n_clusters, cluster_names)}).",
+        what="Cases predicted as another class", certainty=metric_interval(worst), who=f"class {worst.args['target']}",
+        metrics=[address(worst)], figures=[figure.id] if figure else [],
+    )
 
+
+def confusion_table(counts: IntArray, classes: Sequence[Any]) -> raikit.Table:
+    """Return the cells of the matrix as rows, the most frequent confusions first."""
     truth, predicted = np.nonzero(counts)
     order = np.argsort(-counts[truth, predicted] + counts.sum() * (truth == predicted), kind="stable")[:_MOST_CELLS]
     body: list[list[Any]] = [
-        [str(rows.classes[t]), str(rows.classes[p]), int(counts[t, p]), float(counts[t, p] / counts[t].sum())]
+        [str(classes[t]), str(classes[p]), int(counts[t, p]), float(counts[t, p] / counts[t].sum())]
         for t, p in zip(truth[order], predicted[order], strict=True)
     ]
     columns = [
         raikit.Column(name="target", title="Truth"), raikit.Column(name="predicted", title="Predicted"),
-        raikit.Column(name="rows", title="Rows", format="integer"),
-        raikit.Column(name="share", title="Share of rows of that truth (unweighted)", format="percent"),
+        raikit.Column(name="rows", title="Cases", format="integer"),
+        raikit.Column(name="share", title="Share of cases of that true class (unweighted)", format="percent"),
     ]
-    return raikit.Table(id="confusion_matrix", title="Truth and prediction, wrong ones first", columns=columns,
+    return raikit.Table(id="confusion_matrix", title="True and predicted class, confusions first", columns=columns,
                         rows=body)
 
 
-def _heat_map(counts: IntArray, found: dict[int, Shares], rows: Rows) -> raikit.Figure:
-    import numpy as np
-
-    names = [str(label) for label in rows.classes]
+def heat_map(counts: IntArray, predicted: Mapping[int, Shares], classes: Sequence[Any]) -> raikit.Figure | None:
+    """Draw the matrix in percent of each true class; None if there are too many classes to read it."""
+    if len(classes) > _MOST_CLASSES:
+        return None
+    names = [str(label) for label in classes]
     data: list[dict[str, Any]] = []
     for t, p in np.ndindex(*counts.shape):
         if not counts[t].any():
             continue
-        share = float(found[p].value[t]) if p in found else 0.0
+        share = float(predicted[p].value[t]) if p in predicted else 0.0
         data.append({"truth": names[t], "predicted": names[p], "rows": int(counts[t, p]), "share": share,
                      "number": f"{share * 100:.0f}", "right": bool(t == p)})
-    spec = {
+    return raikit.Figure(
+        id="confusion_matrix", title="Confusion matrix", subtitle="Percent of the cases of each true class",
+        alt=_description(data), spec=_heat_map_spec(names), data=data,
+    )
+
+
+def _description(cells: Sequence[Mapping[str, Any]]) -> str:
+    confusions = [cell for cell in cells if not cell["right"] and cell["rows"]]
+    worst = max(confusions, key=lambda cell: cell["share"], default=None)
+    return "Confusion matrix in percent of the cases of each true class. " + (
+        f"The most frequent confusion is {worst['truth']} predicted as {worst['predicted']}, {percent(worst['share'])}."
+        if worst else "No case is predicted as another class.")
+
+
+def _heat_map_spec(names: Sequence[str]) -> dict[str, Any]:
+    return {
         "height": {"step": 30},
         "encoding": {
             "x": {"field": "predicted", "type": "nominal", "sort": names, "title": "predicted",
@@ -117,10 +124,3 @@ def _heat_map(counts: IntArray, found: dict[int, Shares], rows: Rows) -> raikit.
                                     "value": "var(--ink)"}}},
         ],
     }
-    wrong = [row for row in data if not row["right"] and row["rows"]]
-    worst = max(wrong, key=lambda row: row["share"], default=None)
-    alt = "Confusion matrix in percent of the rows of each true class. " + (
-        f"The most frequent confusion is {worst['truth']} taken for {worst['predicted']}, {worst['number']} percent."
-        if worst else "No row is taken for another class.")
-    return raikit.Figure(id="confusion_matrix", title="What is taken for what", alt=alt, spec=spec, data=data,
-                         subtitle="Percent of the rows of each true class")

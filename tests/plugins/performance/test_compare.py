@@ -10,8 +10,7 @@ from scipy import stats as sp
 from raikit import Margin, Margins, Metric, Record
 from raikit.run.reader import Run
 from raikit.run.record import CheckRecord, DataRecord, Gate
-from raikit_performance.classification import Classification
-from raikit_performance.regression import Regression
+from raikit_performance.checks import Classification, Regression
 
 
 def as_run(folder, frame, name="accuracy", task="binary", direction="higher"):
@@ -40,19 +39,19 @@ def table(n=2000, seed=0):
 def test_accuracy_is_compared_as_a_paired_t_test_would(tmp_path):
     before, rng = table(), np.random.default_rng(1)
     after = before.assign(prediction=np.where(rng.random(2000) < 0.04, 1 - before.target, before.prediction))
-    found = compared(tmp_path, before, after.sample(frac=1, random_state=0))
+    comparison = compared(tmp_path, before, after.sample(frac=1, random_state=0))
     worse = (after.prediction != after.target).astype(float) - (before.prediction != before.target)
     oracle = sp.ttest_1samp(worse, 0.0, alternative="greater")
-    assert found.value == pytest.approx(worse.mean())
-    assert found.p_value == pytest.approx(oracle.pvalue, rel=0.2)
-    assert (found.paired, found.n) == (True, 2000)
-    assert found.low < found.value < found.high
+    assert comparison.value == pytest.approx(worse.mean())
+    assert comparison.p_value == pytest.approx(oracle.pvalue, rel=0.2)
+    assert (comparison.paired, comparison.n) == (True, 2000)
+    assert comparison.low < comparison.value < comparison.high
 
 
 def test_a_model_that_says_the_same_is_not_proven_to_be_the_same_to_the_last_row(tmp_path):
-    found = compared(tmp_path, table(), table())
-    assert (found.value, found.p_value) == (0, 0.5)
-    assert 0 < found.high < 0.005
+    comparison = compared(tmp_path, table(), table())
+    assert (comparison.value, comparison.p_value) == (0, 0.5)
+    assert 0 < comparison.high < 0.005
 
 
 def test_rows_of_one_home_count_as_one(tmp_path):
@@ -71,11 +70,11 @@ def test_losses_of_scores_and_errors_of_numbers(tmp_path):
     after = before.assign(score=np.clip(before.score + rng.normal(0, 0.2, 2000), 0, 1))
     brier = [((frame.score - frame.target) ** 2).mean() for frame in (before, after)]
     (tmp_path / "a").mkdir()
-    found = compared(tmp_path / "a", before, after, name="brier_score", direction="lower")
-    assert found.value == pytest.approx(brier[1] - brier[0])
+    comparison = compared(tmp_path / "a", before, after, name="brier_score", direction="lower")
+    assert comparison.value == pytest.approx(brier[1] - brier[0])
     (tmp_path / "b").mkdir()
     y = rng.normal(size=500)
     numbers = pd.DataFrame({"id": np.arange(500), "target": y, "prediction": y + rng.normal(0, 1e-9, 500)})
     off = numbers.assign(prediction=numbers.prediction + 1e-9)
-    found = compared(tmp_path / "b", numbers, off, Regression, "mean_absolute_error", task="regression", direction="lower")
-    assert found.p_value < 1e-6
+    comparison = compared(tmp_path / "b", numbers, off, Regression, "mean_absolute_error", task="regression", direction="lower")
+    assert comparison.p_value < 1e-6

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from raikit.testing import result_of, table_context
-from raikit_performance.regression import Regression
+from raikit_performance.checks import Regression
 
 
 def measured(table, **roles):
@@ -25,7 +25,7 @@ def test_values_equal_scikit_learn(n, seed, weighted, scale):
     truth, prediction = rng.normal(size=(2, n)) * scale
     weight = rng.integers(1, 4, n).astype(float)
     keep = {"sample_weight": weight if weighted else None}
-    found, _ = measured(pd.DataFrame({"target": truth, "prediction": prediction, "w": weight}),
+    metrics, _ = measured(pd.DataFrame({"target": truth, "prediction": prediction, "w": weight}),
                         weight="w" if weighted else None)
     expected = {
         "mean_absolute_error": sk.mean_absolute_error(truth, prediction, **keep),
@@ -34,8 +34,8 @@ def test_values_equal_scikit_learn(n, seed, weighted, scale):
         "mean_signed_error": np.average(prediction - truth, weights=keep["sample_weight"]),
     }
     for name, value in expected.items():
-        assert found[name].value == pytest.approx(value, rel=1e-9, abs=1e-12 * scale)
-        assert found[name].low <= found[name].value <= found[name].high
+        assert metrics[name].value == pytest.approx(value, rel=1e-9, abs=1e-12 * scale)
+        assert metrics[name].low <= metrics[name].value <= metrics[name].high
 
 
 def test_copies_within_a_cluster_do_not_narrow_an_interval():
@@ -50,16 +50,16 @@ def test_copies_within_a_cluster_do_not_narrow_an_interval():
 
 
 def test_perfect_predictions_are_marked_unreliable_rather_than_certain():
-    found, _ = measured(pd.DataFrame({"target": [1.0, 2.0, 5.0], "prediction": [1.0, 2.0, 5.0]}))
+    metrics, _ = measured(pd.DataFrame({"target": [1.0, 2.0, 5.0], "prediction": [1.0, 2.0, 5.0]}))
     for name in ("mean_absolute_error", "root_mean_squared_error", "r2"):
-        assert "unreliable" in found[name].flags
-        assert found[name].low < found[name].high
+        assert "unreliable" in metrics[name].flags
+        assert metrics[name].low < metrics[name].high
 
 
 def test_r2_of_a_constant_target_is_undefined():
-    found, _ = measured(pd.DataFrame({"target": [2.0, 2.0, 2.0], "prediction": [1.0, 2.0, 4.0]}))
-    assert found["r2"].value is None
-    assert found["r2"].reason == "the target is the same in every row"
+    metrics, _ = measured(pd.DataFrame({"target": [2.0, 2.0, 2.0], "prediction": [1.0, 2.0, 4.0]}))
+    assert metrics["r2"].value is None
+    assert metrics["r2"].reason == "the target is the same in every case"
 
 
 def test_a_bias_beyond_its_interval_is_said():

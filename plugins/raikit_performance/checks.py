@@ -1,0 +1,144 @@
+"""The checks of the pillar "performance": what they require, produce and compose. Estimation is imported when they run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pydantic import Field
+
+import raikit
+
+
+class Classification(raikit.Check):
+    """Accuracy, and precision, recall and F1 of every class.
+
+    Definitions are scikit-learn's, except that a measure with an empty denominator is undefined rather than 0 and
+    left out of averages, which then name it. Limits of shares are exact; F1 is an increasing function of the share of
+    cases of either kind that are both (Jaccard), so its limits are exact too. Averages over classes take theirs from
+    the classes' own (MOVER).
+    """
+
+    name = "performance.classification"
+    pillar = "performance"
+    requires = raikit.Requires(columns={"target", "prediction"}, capabilities={"labels"}, tasks={"binary", "multiclass"})
+    produces: ClassVar[Sequence[str]] = (
+        "performance.accuracy", "performance.balanced_accuracy", "performance.precision", "performance.recall",
+        "performance.f1", "performance.support", "performance.roc_auc", "performance.average_precision",
+        "performance.log_loss", "performance.brier_score",
+    )
+
+    def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
+        """Measure decisions, and scores where there are any."""
+        from raikit_performance import classification, scores
+
+        cases = ctx.arrays()
+        metrics = [
+            *classification.label_metrics(cases, ctx.confidence),
+            *scores.score_metrics(cases, ctx.confidence),
+        ]
+        return raikit.CheckResult(
+            metrics=metrics,
+            findings=[classification.accuracy_finding(metrics, cases.cluster_names, self.address)],
+            tables=[classification.class_table(metrics, cases.classes)],
+        )
+
+    def compare(
+        self, candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins
+    ) -> list[raikit.Comparison]:
+        """Compare means over cases, paired where both runs hold the same cases."""
+        from raikit_performance.compare import compare
+
+        return compare(candidate, baseline, margins)
+
+
+class ConfusionMatrix(raikit.Check):
+    """Which class is predicted for cases of another one, as a share of the cases that truly are of a class."""
+
+    name = "performance.confusion_matrix"
+    pillar = "performance"
+    requires = raikit.Requires(columns={"target", "prediction"}, capabilities={"labels"}, tasks={"binary", "multiclass"})
+    produces: ClassVar[Sequence[str]] = ("performance.confusion_matrix",)
+
+    def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
+        """Count predictions by true class and measure the share of each confusion."""
+        from raikit_performance import confusion
+
+        cases = ctx.arrays()
+        counts = confusion.confusion_counts(cases)
+        shares = confusion.prediction_shares(cases, counts, ctx.confidence)
+        metrics = confusion.confusion_metrics(counts, shares, cases.classes)
+        figure = confusion.heat_map(counts, shares, cases.classes)
+        finding = confusion.worst_confusion_finding(metrics, cases.cluster_names, figure, self.address)
+        return raikit.CheckResult(
+            metrics=metrics,
+            findings=[finding] if finding else [],
+            figures=[figure] if figure else [],
+            tables=[confusion.confusion_table(counts, cases.classes)],
+        )
+
+
+class Calibration(raikit.Check):
+    """Reliability curve and expected calibration error.
+
+    Binary: the score of the positive class against how often it is true. Multiclass: the largest score against how
+    often that class is true (confidence calibration). Bins hold equally many cases. The plain error is above 0 even for
+    a calibrated model, because it adds up absolute deviations; its lower end takes that away, and `method` says how
+    much a calibrated model would show.
+    """
+
+    name = "performance.calibration"
+    pillar = "performance"
+    requires = raikit.Requires(columns={"target", "score"}, capabilities={"scores"}, tasks={"binary", "multiclass"})
+    produces: ClassVar[Sequence[str]] = ("performance.expected_calibration_error",)
+
+    class Options(raikit.CheckOptions):
+        """Options of ``performance.calibration``."""
+
+        bins: int = Field(10, ge=2, le=100, description="Bins of the reliability curve, equally many cases in each.")
+
+    def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
+        """Measure how far mean scores are from how often they come true."""
+        from raikit_performance import calibration
+
+        cases = ctx.arrays()
+        if cases.scores is None:
+            raise ValueError("Calibration needs a probability for every class, and a column of scores is absent.")
+        curve = calibration.reliability_curve(cases, self.options.bins, ctx.confidence)
+        error = calibration.calibration_error(curve, cases, ctx.confidence, ctx.rng)
+        return raikit.CheckResult(
+            metrics=[error],
+            findings=[calibration.calibration_finding(error, curve, self.address)],
+            tables=[calibration.reliability_table(curve)],
+            figures=[calibration.reliability_figure(curve, error, ctx.classes)],
+        )
+
+
+class Regression(raikit.Check):
+    """Errors of numeric predictions: absolute, squared, signed (prediction minus truth), and the variance explained."""
+
+    name = "performance.regression"
+    pillar = "performance"
+    requires = raikit.Requires(columns={"target", "prediction"}, tasks={"regression"})
+    produces: ClassVar[Sequence[str]] = (
+        "performance.mean_absolute_error", "performance.root_mean_squared_error", "performance.r2",
+        "performance.mean_signed_error",
+    )
+
+    def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
+        """Measure the errors."""
+        from raikit_performance import regression
+
+        cases = ctx.arrays()
+        metrics = regression.error_metrics(cases, ctx.confidence)
+        return raikit.CheckResult(
+            metrics=metrics, findings=[regression.error_finding(metrics, cases.cluster_names, self.address)]
+        )
+
+    def compare(
+        self, candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins
+    ) -> list[raikit.Comparison]:
+        """Compare means over cases, paired where both runs hold the same cases."""
+        from raikit_performance.compare import compare
+
+        return compare(candidate, baseline, margins)

@@ -1,0 +1,80 @@
+"""Intervals of smooth statistics from the influence of each case (the infinitesimal jackknife)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+import raikit
+from raikit import stats
+from raikit.arrays import FloatArray
+
+WAYS = {0: "", 1: "one-way cluster ", 2: "two-way cluster "}  # how many cluster columns the variance respects
+
+
+@dataclass(frozen=True)
+class InfluenceInterval:
+    """Standard error and degrees of freedom of a statistic, with what describes them.
+
+    Parameters
+    ----------
+    variance : float
+    units : int
+        Clusters, or the given number of independent cases without cluster columns.
+    df : int
+    method : str
+    n_clusters : int or None
+    flags : tuple of str
+    """
+
+    variance: float
+    units: int
+    df: int
+    method: str
+    n_clusters: int | None
+    flags: tuple[str, ...]
+
+    def half_width(self, level: float) -> float:
+        """Return half the width of the t interval at `level`."""
+        return float(-float(stdtrit(self.df, (1 - level) / 2)) * self.variance**0.5)
+
+    def widest(self, value: float, low: float, high: float, n: int) -> stats.Interval:
+        """Return the widest interval there can be, for cases that do not vary; flagged as unreliable."""
+        method = f"none (no variation for {self.method})"
+        return stats.Interval(value, low, high, method, n, self.n_clusters, (*self.flags, "unreliable"))
+
+    def interval(self, value: float, low: float, high: float, n: int) -> stats.Interval:
+        """Return an interval with these ends."""
+        return stats.Interval(value, low, high, self.method, n, self.n_clusters, self.flags)
+
+
+def influence_interval(
+    value: float, influence: FloatArray, cases: raikit.Arrays, *, scale: str = "", units: int | None = None
+) -> InfluenceInterval:
+    """Estimate the variance of a statistic from the influence of each case on it, cluster-robust.
+
+    Parameters
+    ----------
+    value : float
+    influence : ndarray, shape (n,)
+        Contribution of each case; they sum to 0.
+    cases : Arrays
+    scale : str
+        Named in the method: ``logit``.
+    units : int, optional
+        Independent units where there are no cluster columns; absent: the cases.
+    """
+    one, size, group = np.array([value]), np.array([float(len(cases))]), np.zeros(len(cases), dtype=np.int64)
+    cov = stats.influence_covariance(one, influence, group, cases.clusters, size, size)
+    clusters = int(cov.n_clusters[0])
+    if cases.clusters or units is None:
+        units = clusters
+    df = max(units - 1, 1)
+    return InfluenceInterval(
+        variance=float(cov.M[0, 0]), units=units, df=df,
+        method=f"influence, {f'{scale}, ' if scale else ''}{WAYS[cov.ways]}t (df {df})",
+        n_clusters=clusters if cases.clusters else None,
+        flags=("few_clusters",) if cases.clusters and units < stats.MIN_CLUSTERS else (),
+    )

@@ -1,21 +1,20 @@
-"""What does it remember: differentially private fine-tuning, and whether a row's loss betrays its membership."""
+"""Privacy: differentially private fine-tuning, and membership inference on the audited model.
+
+`checks` declares the checks and imports nothing heavy; `estimates` measures; `report` writes findings, tables and figures.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import raikit
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 raikit_api = 1
 
 
 @raikit.hookimpl
 def raikit_checks() -> Iterable[type[raikit.Check]]:
-    """The checks of the pillar "privacy"."""
-    from raikit_privacy.finetuning import PrivateFineTuning
-    from raikit_privacy.inference import MembershipInference
+    """Return the checks of the pillar "privacy"."""
+    from raikit_privacy.checks import MembershipInference, PrivateFineTuning
 
     return [PrivateFineTuning, MembershipInference]

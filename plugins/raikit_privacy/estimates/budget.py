@@ -1,7 +1,6 @@
-"""What a differentially private training may spend, and what it has spent.
+"""Privacy budgets: the noise that a target needs, the epsilon that steps spend, and the bound on attacks that follows.
 
-The neighbouring relation is "one row added or removed"; sampling is Poisson. Opacus does the accounting; here is chosen
-how much noise a target needs, and what the spent budget promises against an attacker.
+The neighbouring relation is "one case added or removed"; sampling is Poisson. Opacus does the accounting.
 """
 
 from __future__ import annotations
@@ -19,23 +18,23 @@ Accountant = Literal["prv", "rdp"]
 NAMES = {"prv": "PRV (Gopi et al. 2021)", "rdp": "RDP (Mironov 2017)"}
 TOLERANCE = 0.005  # share of the target that may stay unspent
 
-# Outside these PRV's mesh needs gigabytes, or its Fourier transform loses delta in rounding; RDP has no such limits.
-_MOST_EPSILON, _MOST_STEPS, _LEAST_DELTA = 50.0, 200_000, 1e-10
-_MOST_NOISE = 1e6
+# Outside these limits PRV's mesh needs gigabytes, or its Fourier transform loses delta in rounding. RDP has no limits.
+_PRV_MAX_EPSILON, _PRV_MAX_STEPS, _PRV_MIN_DELTA = 50.0, 200_000, 1e-10
+_MAX_NOISE = 1e6
 _FAILURES = (ArithmeticError, MemoryError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True)
 class Budget:
-    """A target and the noise that keeps it.
+    """A target and the noise that keeps within it.
 
     Parameters
     ----------
     target, delta : float
     sample_rate : float
-        Probability with which each row is in a step.
+        Probability with which each case is in a step.
     steps : int
-        Steps that the noise was chosen for.
+        Steps for which the noise was chosen.
     noise_multiplier : float
         Standard deviation of the noise over the clipping norm.
     accountant : {"prv", "rdp"}
@@ -49,38 +48,38 @@ class Budget:
     accountant: Accountant
 
     def spent(self, steps: int, delta: float | None = None) -> float:
-        """Epsilon after `steps` noisy steps at `delta` (absent: the budget's own)."""
+        """Compute epsilon after `steps` noisy steps at `delta` (absent: the budget's own)."""
         if not steps:
             return 0.0
         return epsilon(self.noise_multiplier, self.sample_rate, steps, delta or self.delta, self.accountant)
 
 
-def default_delta(rows: int) -> float:
-    """The smaller of 1e-5 and a tenth of one over the number of rows."""
-    return min(1e-5, 1 / (10 * rows))
+def default_delta(n: int) -> float:
+    """Return the smaller of 1e-5 and a tenth of one over the number of cases."""
+    return min(1e-5, 1 / (10 * n))
 
 
 @functools.lru_cache(maxsize=256)
 def epsilon(noise_multiplier: float, sample_rate: float, steps: int, delta: float, accountant: Accountant) -> float:
-    """Epsilon of `steps` Poisson-subsampled Gaussian mechanisms: an upper bound, by Opacus's accountant."""
+    """Compute an upper bound on epsilon of `steps` Poisson-subsampled Gaussian mechanisms, by Opacus's accountant."""
     from opacus.accountants import create_accountant
 
-    counter = create_accountant(mechanism=accountant)
-    counter.history = [(noise_multiplier, sample_rate, steps)]
+    opacus_accountant = create_accountant(mechanism=accountant)
+    opacus_accountant.history = [(noise_multiplier, sample_rate, steps)]
     with _without_advice():
-        return float(counter.get_epsilon(delta=delta))
+        return float(opacus_accountant.get_epsilon(delta=delta))
 
 
 @contextlib.contextmanager
 def _without_advice() -> Iterator[None]:
-    """RDP's hint that other orders might give a smaller epsilon: it is a bound with those that it has."""
+    """Silence RDP's advice that other orders might give a smaller epsilon: with its own orders it is a bound already."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Optimal order is", category=UserWarning)
         yield
 
 
 def plan(target: float, delta: float, sample_rate: float, steps: int, accountant: Accountant = "prv") -> Budget:
-    """Find the least noise with which `steps` steps keep within (`target`, `delta`).
+    """Find the smallest noise with which `steps` steps keep within (`target`, `delta`).
 
     Parameters
     ----------
@@ -88,7 +87,7 @@ def plan(target: float, delta: float, sample_rate: float, steps: int, accountant
     sample_rate : float, in (0, 1]
     steps : int, >= 1
     accountant : {"prv", "rdp"}
-        PRV is the tighter one. RDP takes its place where PRV is not to be trusted, and the result says so.
+        PRV is tighter. RDP replaces it where PRV is not numerically safe, and the result names the one that was used.
 
     Returns
     -------
@@ -98,7 +97,7 @@ def plan(target: float, delta: float, sample_rate: float, steps: int, accountant
     Raises
     ------
     ValueError
-        If no noise is enough.
+        If no amount of noise is enough.
 
     References
     ----------
@@ -107,83 +106,85 @@ def plan(target: float, delta: float, sample_rate: float, steps: int, accountant
     .. [3] Gopi, Lee and Wutschitz, "Numerical Composition of Differential Privacy", NeurIPS 2021.
     """
     guess = max(0.5, sample_rate * math.sqrt(2 * steps * math.log(1 / delta)) / target)
-    loose = Budget(target, delta, sample_rate, steps, guess, "rdp")
+    start = Budget(target, delta, sample_rate, steps, guess, "rdp")
     if accountant == "rdp" or not prv_is_safe(target, delta, sample_rate, steps):
-        return _least_noise(loose, TOLERANCE)
-    start = _least_noise(loose, 10 * TOLERANCE)
+        return _smallest_noise(start, TOLERANCE)
+    rough = _smallest_noise(start, 10 * TOLERANCE)
     try:
-        return _least_noise(replace(start, accountant="prv", noise_multiplier=0.95 * start.noise_multiplier), TOLERANCE,
-                            most=start.noise_multiplier)
+        tighter = replace(rough, accountant="prv", noise_multiplier=0.95 * rough.noise_multiplier)
+        return _smallest_noise(tighter, TOLERANCE, most=rough.noise_multiplier)
     except _FAILURES:
-        return _least_noise(start, TOLERANCE)
+        return _smallest_noise(rough, TOLERANCE)
 
 
 def prv_is_safe(target: float, delta: float, sample_rate: float, steps: int) -> bool:
-    """Whether the PRV accountant's mesh fits in memory and its rounding stays below delta."""
-    return target <= _MOST_EPSILON and steps <= _MOST_STEPS and delta >= _LEAST_DELTA and sample_rate < 1
+    """Return whether the PRV accountant's mesh fits in memory and its rounding errors stay below delta."""
+    return target <= _PRV_MAX_EPSILON and steps <= _PRV_MAX_STEPS and delta >= _PRV_MIN_DELTA and sample_rate < 1
 
 
-def _least_noise(budget: Budget, tolerance: float, most: float = _MOST_NOISE) -> Budget:
-    """Search from the budget's noise by regula falsi on log noise and log epsilon; never above the target.
+def _smallest_noise(budget: Budget, tolerance: float, most: float = _MAX_NOISE) -> Budget:
+    """Search from the budget's noise by regula falsi on log noise and log epsilon; epsilon never exceeds the target.
 
     Raises
     ------
     ValueError
         If `most` noise is not enough, or the accountant gives no positive number.
     """
+
     def spent_with(noise: float) -> float:
-        found = replace(budget, noise_multiplier=noise).spent(budget.steps)
-        if not 0 < found < math.inf:
-            raise ValueError(f"the {budget.accountant} accountant gave {found} for a noise multiplier of {noise:.3g}")
-        return found
+        spent = replace(budget, noise_multiplier=noise).spent(budget.steps)
+        if not 0 < spent < math.inf:
+            raise ValueError(f"The {budget.accountant} accountant gave {spent} for a noise multiplier of {noise:.3g}.")
+        return spent
 
     enough = budget.noise_multiplier
     spent = spent_with(enough)
     while spent > budget.target:
         if enough >= most:
-            raise ValueError(f"no noise is enough for epsilon {budget.target:g}: the privacy budget is too low")
+            raise ValueError(f"No amount of noise is enough for epsilon {budget.target:g}: the privacy budget is too low.")
         enough = min(1.4 * enough, most)
         spent = spent_with(enough)
-    little, above = enough, spent
-    while above <= budget.target:
-        enough, spent = little, above
+    too_little, excess = enough, spent
+    while excess <= budget.target:
+        enough, spent = too_little, excess
         if spent >= budget.target * (1 - tolerance):
             return replace(budget, noise_multiplier=enough)
-        little /= 1.2
-        above = spent_with(little)
-    return replace(budget, noise_multiplier=_between(spent_with, (little, above), (enough, spent), budget.target, tolerance))
+        too_little /= 1.2
+        excess = spent_with(too_little)
+    noise = _regula_falsi(spent_with, (too_little, excess), (enough, spent), budget.target, tolerance)
+    return replace(budget, noise_multiplier=noise)
 
 
-def _between(
-    spent_with: Callable[[float], float], little: tuple[float, float], enough: tuple[float, float], target: float,
+def _regula_falsi(
+    spent_with: Callable[[float], float], too_little: tuple[float, float], enough: tuple[float, float], target: float,
     tolerance: float,
 ) -> float:
-    """The noise between two, of which the first spends more than the target and the second at most it."""
+    """Return a noise between two (noise, epsilon) pairs: the first spends more than the target, the second does not."""
     aim = math.log(target * (1 - tolerance / 2))
     for _ in range(20):
         if enough[1] >= target * (1 - tolerance):
             break
-        share = (math.log(little[1]) - aim) / (math.log(little[1]) - math.log(enough[1]))
-        noise = math.exp(math.log(little[0]) + share * (math.log(enough[0]) - math.log(little[0])))
-        found = spent_with(noise)
-        little, enough = (little, (noise, found)) if found <= target else ((noise, found), enough)
+        share = (math.log(too_little[1]) - aim) / (math.log(too_little[1]) - math.log(enough[1]))
+        noise = math.exp(math.log(too_little[0]) + share * (math.log(enough[0]) - math.log(too_little[0])))
+        spent = spent_with(noise)
+        too_little, enough = (too_little, (noise, spent)) if spent <= target else ((noise, spent), enough)
     return enough[0]
 
 
 def spent_by_epoch(budget: Budget, steps_per_epoch: int, most: int = 5) -> Iterator[tuple[int, float]]:
-    """Epoch and epsilon so far, for at most about `most` epochs evenly apart, the last among them."""
+    """Yield epoch and epsilon so far, for about `most` epochs at most, evenly spaced, the last one included."""
     epochs = budget.steps // steps_per_epoch
-    apart = max(1, math.ceil(epochs / most))
-    for epoch in sorted({*range(apart, epochs + 1, apart), epochs}):
+    interval = max(1, math.ceil(epochs / most))
+    for epoch in sorted({*range(interval, epochs + 1, interval), epochs}):
         yield epoch, budget.spent(epoch * steps_per_epoch)
 
 
-def most_true_positives(budget: Budget, steps: int, false_positives: float) -> float:
-    """The highest true positive rate that any membership attack can have at a false positive rate.
+def true_positive_rate_bound(budget: Budget, steps: int, false_positives: float) -> float:
+    """Compute the highest true positive rate that any membership attack can have at a false positive rate.
 
-    Every (epsilon, delta) that the training keeps bounds it by ``exp(epsilon) fpr + delta`` and by
-    ``1 - exp(-epsilon) (1 - delta - fpr)`` [1]_; the least over several delta is given. Because delta = 0.1 with a
-    small epsilon is among them, this is far below what the budget's own delta would allow.
+    Every (epsilon, delta) that the training satisfies bounds it by ``exp(epsilon) fpr + delta`` and by
+    ``1 - exp(-epsilon) (1 - delta - fpr)`` [1]_; the smallest bound over several delta is returned. Because delta = 0.1
+    with a small epsilon is among them, it is far below the bound at the budget's own delta.
 
     References
     ----------

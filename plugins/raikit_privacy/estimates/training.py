@@ -1,4 +1,4 @@
-"""The second model: trained privately beside the audited one, asked about test rows, and thrown away."""
+"""The private model: trained beside the audited one, compared with it on the same cases, and discarded."""
 
 from __future__ import annotations
 
@@ -6,52 +6,48 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from raikit_privacy.estimates import dpsgd
-from raikit_privacy.estimates.costs import Pairs
-from raikit_privacy.estimates.features import clusters_of, features_of, finest, positions
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pandas as pd
-
-    import raikit
-    from raikit_privacy.estimates.dpsgd import Recipe
-    from raikit_privacy.estimates.features import BoolArray, Feature, IntArray
+import raikit
+from raikit.arrays import BoolArray, IntArray, class_positions, cluster_codes
+from raikit_privacy.estimates import frozen_layers
+from raikit_privacy.estimates.costs import PairedCorrectness
+from raikit_privacy.estimates.dpsgd import PrivateTraining, Recipe, freeze_feature_layers
+from raikit_privacy.estimates.features import Feature, features_of, sampling_units
 
 
-def beginning(model: raikit.Model, seed: int) -> raikit.Model:
-    """What private training starts from: a fusion model with newly drawn weights, any other as it was given."""
+def initial_model(model: raikit.Model, seed: int) -> raikit.Model:
+    """Return the model that private training starts from: new weights for a fusion model, else a copy of the given ones."""
     return model.fresh(seed) if model.kind == "fusion" else model.copy()
 
 
-def fingerprint(model: raikit.Model) -> str:
-    """SHA-256 of a model's weights and buffers."""
-    found = hashlib.sha256()
+def weights_digest(model: raikit.Model) -> str:
+    """Return the SHA-256 of a model's weights and buffers."""
+    digest = hashlib.sha256()
     for name, tensor in sorted(model.module.state_dict().items()):
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(tensor.detach().cpu().contiguous().view(-1).numpy().tobytes())
-    return found.hexdigest()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def train_private(
     ctx: raikit.CheckContext, model: raikit.Model, recipe: Recipe, noise_multiplier: float, workdir: Path,
     progress: Callable[[int, int], None],
 ) -> int:
-    """Train `model` in place with DP-SGD; every epoch runs and the last weights stay. Returns the noisy steps made.
+    """Train `model` in place with DP-SGD and return the number of noisy steps.
 
-    No epoch is chosen by a validation score: validation rows that came from the same people as train rows would make that
-    choice one more look at the data, and the accountant does not know of it.
+    Every epoch runs and the last weights are kept. An epoch chosen by its validation score would look at the data once
+    more, without the accountant knowing of it, where validation cases come from the same people as training cases.
     """
-    with _quickly(ctx, model, recipe) as quick:
-        training = dpsgd.PrivateTraining(quick, recipe, noise_multiplier)
+    with _frozen_layers_cached(ctx, model, recipe) as trained:
+        training = PrivateTraining(trained, recipe, noise_multiplier)
         try:
             ctx.trainer(
-                quick, ctx.data, epochs=recipe.epochs, batch_size=recipe.batch_size, seed=ctx.seed, patience=None,
+                trained, ctx.data, epochs=recipe.epochs, batch_size=recipe.batch_size, seed=ctx.seed, patience=None,
                 workdir=workdir, step=training.step, sampler=training.sampler, optimizer=training.optimizer,
                 module=training.module, progress=progress,
             )
@@ -62,78 +58,79 @@ def train_private(
 
 
 @contextlib.contextmanager
-def _quickly(ctx: raikit.CheckContext, model: raikit.Model, recipe: Recipe) -> Iterator[raikit.Model]:
-    """The model with only its trained layers in the loop, if the others can be taken out; as it was afterwards."""
-    from raikit_privacy.estimates.shortcut import behind_untrained
-
+def _frozen_layers_cached(ctx: raikit.CheckContext, model: raikit.Model, recipe: Recipe) -> Iterator[raikit.Model]:
+    """Give the model without its frozen layers, if they can be taken out, and restore it afterwards."""
     assert ctx.data is not None
-    dpsgd.keep_as_drawn(model.module, recipe.layers)
-    quick = behind_untrained(model, next(iter(ctx.data.batches("train", 2))))
+    freeze_feature_layers(model.module, recipe.layers)
+    cache = frozen_layers.cache_frozen_layers(model, next(iter(ctx.data.batches("train", 2))))
     try:
-        yield quick or model
+        yield cache or model
     finally:
-        if quick is not None:
-            quick.restore()
+        if cache is not None:
+            cache.restore()
 
 
 @dataclass(frozen=True)
-class TestRows:
-    """The rows that models are compared on: all of the audited split, or whole clusters of it.
+class ComparisonCases:
+    """The cases on which models are compared: all of the audited split, or whole clusters of it.
 
     Parameters
     ----------
     frame : DataFrame
         Their rows of the predictions.
-    at : ndarray of int
+    positions : ndarray of int
         Their positions in the split of the dataset.
     available : int
-        Rows in the split.
+        Cases in the split.
     """
 
     frame: pd.DataFrame
-    at: IntArray
+    positions: IntArray
     available: int
 
     @classmethod
-    def drawn(cls, ctx: raikit.CheckContext, most: int) -> TestRows:
-        """Whole clusters (of the finest column) at random until `most` rows are reached."""
+    def sample(cls, ctx: raikit.CheckContext, most: int) -> ComparisonCases:
+        """Draw whole clusters (of the finest column) at random until `most` cases are reached."""
         columns = ["id", "target", "prediction", *ctx.sensitive, *ctx.cluster, *([ctx.weight] if ctx.weight else [])]
         frame = ctx.predictions.frame(list(dict.fromkeys(columns)))
-        kept = np.flatnonzero(some_clusters(finest(clusters_of(frame, ctx.cluster), len(frame)), most, ctx.rng))
-        frame, available = frame.iloc[kept].reset_index(drop=True), len(frame)
+        available = len(frame)
+        units = sampling_units(cluster_codes(frame, ctx.cluster)[0], available)
+        frame = frame.iloc[np.flatnonzero(sample_clusters(units, most, ctx.rng))].reset_index(drop=True)
         assert ctx.data is not None
-        place = {name: at for at, name in enumerate(ctx.data.frame(["id"], ctx.predictions.split)["id"])}
-        return cls(frame, np.array([place[name] for name in frame["id"]], dtype=np.int64), available)
+        position = {name: at for at, name in enumerate(ctx.data.frame(["id"], ctx.predictions.split)["id"])}
+        return cls(frame, np.array([position[name] for name in frame["id"]], dtype=np.int64), available)
 
-    def right(self, ctx: raikit.CheckContext, model: raikit.Model) -> BoolArray:
-        """Whether `model` decides each row as its target says."""
+    def correct(self, ctx: raikit.CheckContext, model: raikit.Model) -> BoolArray:
+        """Score the cases with `model` and return where it decides as the target says."""
         assert ctx.data is not None
-        truth = positions(self.frame["target"], ctx.classes)
-        found: list[Any] = []
-        for batch in ctx.data.batches(ctx.predictions.split, 256, indices=self.at):
+        decisions: list[Any] = []
+        for batch in ctx.data.batches(ctx.predictions.split, 256, indices=self.positions):
             scores = model.scores(batch)
-            found.append(scores[:, 1] >= 0.5 if ctx.task == "binary" else scores.argmax(axis=1))
-        return np.asarray(np.concatenate(found).astype(np.int64) == truth)
+            decisions.append(scores[:, 1] >= 0.5 if ctx.task == "binary" else scores.argmax(axis=1))
+        return np.asarray(np.concatenate(decisions).astype(np.int64) == class_positions(self.frame["target"], ctx.classes))
 
-    def pairs(self, ctx: raikit.CheckContext, private: BoolArray, open_: BoolArray | None = None) -> Pairs:
-        """Both models' answers; without `open_` the audited model's, from its predictions."""
-        truth, decided = (positions(self.frame[column], ctx.classes) for column in ("target", "prediction"))
+    def pairs(
+        self, ctx: raikit.CheckContext, private: BoolArray, reference: BoolArray | None = None
+    ) -> PairedCorrectness:
+        """Pair the private model with a reference; absent, with the audited model by its predictions."""
+        if reference is None:
+            truth, decided = (class_positions(self.frame[column], ctx.classes) for column in ("target", "prediction"))
+            reference = np.asarray(truth == decided)
         weight = self.frame[ctx.weight].to_numpy(dtype=float) if ctx.weight else None
-        return Pairs(np.asarray(truth == decided) if open_ is None else open_, private, weight,
-                     clusters_of(self.frame, ctx.cluster))
+        return PairedCorrectness(reference, private, weight, cluster_codes(self.frame, ctx.cluster)[0])
 
     def features(self, ctx: raikit.CheckContext) -> list[Feature]:
-        """The groups of each sensitive column that is not constant here."""
+        """Return the groups of each sensitive column that is not constant here."""
         return [feature for feature in features_of(self.frame, ctx.sensitive) if feature.k > 1]
 
-    def commonest(self, ctx: raikit.CheckContext) -> BoolArray:
-        """Whether answering the commonest class of these rows, always, would be right."""
-        truth = positions(self.frame["target"], ctx.classes)
+    def majority_correct(self, ctx: raikit.CheckContext) -> BoolArray:
+        """Return where always predicting the most frequent class of these cases would be right."""
+        truth = class_positions(self.frame["target"], ctx.classes)
         return np.asarray(truth == np.bincount(truth).argmax())
 
 
-def some_clusters(codes: IntArray, most: int, rng: np.random.Generator) -> BoolArray:
-    """Rows of randomly ordered clusters, as many whole ones as have at most `most` rows together; at least one."""
+def sample_clusters(codes: IntArray, most: int, rng: np.random.Generator) -> BoolArray:
+    """Draw as many whole clusters as have at most `most` cases together, at least one; true for their cases."""
     if len(codes) <= most:
         return np.ones(len(codes), dtype=bool)
     labels, place, sizes = np.unique(codes, return_inverse=True, return_counts=True)

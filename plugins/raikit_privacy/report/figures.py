@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 import raikit
-from raikit_privacy.words import number, percent
-
-if TYPE_CHECKING:
-    from raikit_privacy.estimates.budget import Budget
-    from raikit_privacy.estimates.features import Feature, FloatArray
-    from raikit_privacy.finetuning import Reported
+from raikit.arrays import FloatArray
+from raikit.format import confidence, number, percent
+from raikit_privacy.estimates import membership
+from raikit_privacy.estimates.arguments import as_argument
+from raikit_privacy.estimates.attack import AttackResult
+from raikit_privacy.estimates.budget import Budget, spent_by_epoch
+from raikit_privacy.estimates.costs import accuracies
+from raikit_privacy.estimates.features import Feature
+from raikit_privacy.estimates.training_report import TrainingReport
 
 _MOST_POINTS = 200
 
 
+def training_figures(report: TrainingReport) -> list[raikit.Figure]:
+    """Return the budget spent over epochs, and the accuracies of both models for each feature."""
+    budget = report.outcome.budget
+    curve = spending(budget, spent_by_epoch(budget, report.trials.recipe.steps_per_epoch))
+    return [curve, *(accuracy_by_group(report, feature) for feature in report.features)]
+
+
+def attack_figures(result: AttackResult) -> list[raikit.Figure]:
+    """Return the ROC curve of the attack, and the areas of groups if there are at least two."""
+    curve = roc(*membership.roc(result.cases.losses), result.area)
+    groups = area_by_group(result.groups, result.level)
+    return [curve, *([groups] if groups else [])]
+
+
+def _label(group: object) -> str:
+    return "(missing)" if group is None else str(group)
+
+
 def spending(budget: Budget, spent: Iterable[tuple[int, float]]) -> raikit.Figure:
-    """Epsilon after each epoch, below its target."""
+    """Draw epsilon after each epoch, below its target."""
     data: list[dict[str, Any]] = [{"epoch": 0, "epsilon": 0.0}, *({"epoch": epoch, "epsilon": eps} for epoch, eps in spent)]
-    target, last = number(budget.target), data[-1]
+    target, last = as_argument(budget.target), data[-1]
     line = {"mark": {"type": "line", "point": True, "color": "var(--ink)"}, "encoding": {
         "x": {"field": "epoch", "type": "quantitative", "title": "epochs", "axis": {"format": "d", "tickMinStep": 1}},
         "y": {"field": "epsilon", "type": "quantitative", "title": "ε spent"},
@@ -36,34 +57,33 @@ def spending(budget: Budget, spent: Iterable[tuple[int, float]]) -> raikit.Figur
     )
 
 
-def accuracy_by_group(report: Reported, feature: Feature) -> raikit.Figure:
-    """Accuracy of the audited and the private model in each group, the costliest group first."""
-    from raikit_privacy.estimates import costs
-
-    pairs, found = report.outcome.pairs, report.by_group[feature.column]
-    both = [("audited", costs.accuracies(pairs, pairs.open, feature, report.level)),
-            ("private", costs.accuracies(pairs, pairs.private, feature, report.level))]
-    order = [int(i) for i in np.argsort(-np.nan_to_num(found.value, nan=-2.0), kind="stable") if found.n[i]]
+def accuracy_by_group(report: TrainingReport, feature: Feature) -> raikit.Figure:
+    """Draw the accuracy of the audited and the private model in each group, the group with the highest cost first."""
+    pairs, costs = report.outcome.pairs, report.by_group[feature.column]
+    audited = accuracies(pairs, pairs.reference, feature, report.level)
+    private = accuracies(pairs, pairs.private, feature, report.level)
+    order = [int(i) for i in np.argsort(-np.nan_to_num(costs.value, nan=-2.0), kind="stable") if costs.n[i]]
     data = [
-        {"group": feature.groups[i] if feature.groups[i] is not None else "(missing)", "model": name,
-         "accuracy": float(model.value[i]), "low": float(model.low[i]), "high": float(model.high[i]), "rows": int(found.n[i])}
-        for i in order for name, model in both
+        {"group": _label(feature.groups[i]), "model": name, "accuracy": float(model.value[i]), "low": float(model.low[i]),
+         "high": float(model.high[i]), "rows": int(costs.n[i])}
+        for i in order for name, model in (("audited", audited), ("private", private))
     ]
-    names = [str(row["group"]) for row in data[::2]]
-    first, last = order[0], order[-1]
+
+    def change(group: int) -> str:
+        before, after = (percent(float(model.value[group])) for model in (audited, private))
+        return f"{feature.text(group)} ({before} to {after})"
+
     return raikit.Figure(
         id=f"accuracy-{report.target}-{feature.column}",
         title=f"Accuracy with and without privacy, by {feature.column.replace('_', ' ')}",
-        subtitle=f"ring: audited model, disc: private at ε = {report.target}; {report.level * 100:g} % simultaneous "
-                 "intervals",
-        alt=f"Accuracy of both models for each {feature.column}. Privacy costs most for {feature.name(first)} "
-            f"({percent(both[0][1].value[first])} to {percent(both[1][1].value[first])}) and least for "
-            f"{feature.name(last)} ({percent(both[0][1].value[last])} to {percent(both[1][1].value[last])}).",
-        spec=_two_models(names), data=data,
+        subtitle=f"ring: audited model, disc: private at ε = {report.target}; simultaneous {confidence(report.level)} CI",
+        alt=f"Accuracy of both models for each {feature.column}. Privacy costs most for {change(order[0])} and least for "
+            f"{change(order[-1])}.",
+        spec=_two_models_spec([str(row["group"]) for row in data[::2]]), data=data,
     )
 
 
-def _two_models(names: list[str]) -> dict[str, Any]:
+def _two_models_spec(names: Sequence[str]) -> dict[str, Any]:
     across = {"y": {"field": "group", "type": "nominal", "sort": names, "title": None},
               "yOffset": {"field": "model", "sort": ["audited", "private"], "scale": {"paddingInner": 0.5}}}
     tone = {"field": "model", "type": "nominal", "legend": None,
@@ -81,52 +101,60 @@ def _two_models(names: list[str]) -> dict[str, Any]:
 
 
 def roc(false: FloatArray, true: FloatArray, area: raikit.Metric) -> raikit.Figure:
-    """True against false positive rate on logarithmic axes, where a low false positive rate can be seen."""
-    keep = np.unique(np.concatenate([np.linspace(0, len(false) - 1, _MOST_POINTS).astype(int),
-                                     np.searchsorted(false, np.geomspace(1e-3, 1, 60)).clip(max=len(false) - 1)]))
-    shown = [i for i in keep if false[i] > 0 and true[i] > 0]
+    """Draw the ROC curve on logarithmic axes, which show low false positive rates."""
+    positions = np.unique(np.concatenate([np.linspace(0, len(false) - 1, _MOST_POINTS).astype(int),
+                                          np.searchsorted(false, np.geomspace(1e-3, 1, 60)).clip(max=len(false) - 1)]))
+    shown = [i for i in positions if false[i] > 0 and true[i] > 0]
     data = [{"false_positive_rate": float(false[i]), "true_positive_rate": float(true[i])} for i in shown]
-    least = min([1e-2, *(min(row.values()) for row in data)])
+    value, low, high = (number(end or 0.0, 3) for end in (area.value, area.low, area.high))
+    return raikit.Figure(
+        id="roc", title="How well the loss separates members from non-members",
+        subtitle="every threshold of the loss; logarithmic axes; dashed: guessing",
+        alt="ROC curve of the loss-threshold attack on logarithmic axes, beside the diagonal of guessing. The area "
+            f"under it is {value} ({low} to {high}); 0.5 is guessing.",
+        spec=_roc_spec(min([1e-2, *(min(row.values()) for row in data)])), data=data,
+    )
+
+
+def _roc_spec(least: float) -> dict[str, Any]:
     scale = {"type": "log", "domain": [least, 1], "nice": False}
     axis = {"format": "~%", "values": [0.001, 0.01, 0.1, 1]}
     curve = {"mark": {"type": "line", "interpolate": "step-after", "color": "var(--ink)"}, "encoding": {
         "x": {"field": "false_positive_rate", "type": "quantitative", "scale": scale, "axis": axis,
-              "title": "non-members taken for members"},
-        "y": {"field": "true_positive_rate", "type": "quantitative", "scale": scale, "axis": axis, "title": "members recognised"},
+              "title": "false positive rate"},
+        "y": {"field": "true_positive_rate", "type": "quantitative", "scale": scale, "axis": axis,
+              "title": "true positive rate"},
     }}
     chance = {"mark": {"type": "rule", "strokeDash": [4, 4], "color": "var(--ink-2)"}, "encoding": {
         "x": {"datum": least}, "x2": {"datum": 1}, "y": {"datum": least}, "y2": {"datum": 1}}}
-    value = area.value or 0.0
-    return raikit.Figure(
-        id="roc", title="How well a row's loss tells whether it was trained on",
-        subtitle="every threshold of the loss; logarithmic axes; dashed: guessing",
-        alt="ROC curve of the loss-threshold attack on logarithmic axes, beside the diagonal of guessing. The area "
-            f"under it is {value:.3f} ({area.low or 0:.3f} to {area.high or 0:.3f}); 0.5 is guessing.",
-        spec={"height": 300, "layer": [chance, curve]}, data=data,
-    )
+    return {"height": 300, "layer": [chance, curve]}
 
 
-def area_by_group(metrics: list[raikit.Metric], level: float) -> raikit.Figure | None:
-    """Area under the ROC curve of each group with its interval, the most exposed first; None without two groups."""
-    known = sorted((m for m in metrics if m.value is not None), key=lambda m: -(m.value or 0.0))
-    if len(known) < 2:
+def area_by_group(metrics: Sequence[raikit.Metric], level: float) -> raikit.Figure | None:
+    """Draw the area under the ROC curve of each group, the most exposed first; None with fewer than two groups."""
+    defined = sorted((metric for metric in metrics if metric.value is not None), key=lambda metric: -(metric.value or 0.0))
+    if len(defined) < 2:
         return None
-    rows = [(" ".join(f"{column}: {'(missing)' if value is None else value}" for column, value in (m.group or {}).items()), m)
-            for m in known]
-    data = [{"group": name, "area": m.value, "low": m.low, "high": m.high, "rows": m.n} for name, m in rows]
-    y = {"field": "group", "type": "nominal", "sort": [name for name, _ in rows], "title": None, "axis": {"labelLimit": 200}}
-    scale = {"zero": False, "nice": True}
+    names = [" ".join(f"{column}: {_label(value)}" for column, value in (metric.group or {}).items()) for metric in defined]
+    data = [{"group": name, "area": metric.value, "low": metric.low, "high": metric.high, "rows": metric.n}
+            for name, metric in zip(names, defined, strict=True)]
+    first, last = (number(metric.value or 0.0, 3) for metric in (defined[0], defined[-1]))
     return raikit.Figure(
-        id="exposure", title="Who is recognised as trained on, by group",
-        subtitle=f"area under the ROC curve; {level * 100:g} % intervals, simultaneous within a feature; dashed: "
-                 "guessing",
-        alt=f"Area under the ROC curve of the attack for {len(rows)} groups, from {rows[0][0]} "
-            f"({known[0].value or 0:.3f}) down to {rows[-1][0]} ({known[-1].value or 0:.3f}); 0.5 is guessing.",
-        spec={"height": {"step": 26}, "layer": [
-            {"mark": {"type": "rule", "strokeDash": [4, 4], "color": "var(--ink-2)"}, "encoding": {"x": {"datum": 0.5}}},
-            {"mark": "rule", "encoding": {"y": y, "x": {"field": "low", "type": "quantitative", "scale": scale, "title": None},
-                                          "x2": {"field": "high"}}},
-            {"mark": {"type": "point", "filled": True}, "encoding": {
-                "y": y, "x": {"field": "area", "type": "quantitative", "scale": scale}}},
-        ]}, data=data,
+        id="exposure", title="Which groups are recognised as members",
+        subtitle=f"area under the ROC curve; {confidence(level)} CI, simultaneous within a feature; dashed: guessing",
+        alt=f"Area under the ROC curve of the attack for {len(names)} groups, from {names[0]} ({first}) down to {names[-1]} "
+            f"({last}); 0.5 is guessing.",
+        spec=_area_spec(names), data=data,
     )
+
+
+def _area_spec(names: Sequence[str]) -> dict[str, Any]:
+    y = {"field": "group", "type": "nominal", "sort": names, "title": None, "axis": {"labelLimit": 200}}
+    scale = {"zero": False, "nice": True}
+    return {"height": {"step": 26}, "layer": [
+        {"mark": {"type": "rule", "strokeDash": [4, 4], "color": "var(--ink-2)"}, "encoding": {"x": {"datum": 0.5}}},
+        {"mark": "rule", "encoding": {"y": y, "x": {"field": "low", "type": "quantitative", "scale": scale, "title": None},
+                                      "x2": {"field": "high"}}},
+        {"mark": {"type": "point", "filled": True}, "encoding": {
+            "y": y, "x": {"field": "area", "type": "quantitative", "scale": scale}}},
+    ]}

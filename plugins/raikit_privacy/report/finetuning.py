@@ -1,158 +1,197 @@
-"""Findings of ``privacy.dp_finetuning``: what epsilon covers, what it costs, and whom."""
+"""Findings and the table of ``privacy.dp_finetuning``: what epsilon covers, what privacy costs, and whom."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
 import raikit
+from raikit.format import (
+    confidence,
+    confidence_interval,
+    count,
+    interval,
+    joined,
+    metric_interval,
+    percent,
+    points,
+    sample_size,
+)
 from raikit_privacy.estimates.budget import NAMES
-from raikit_privacy.estimates.costs import Pairs, costs
-from raikit_privacy.estimates.features import largest_clusters
-from raikit_privacy.words import ground, percent, points, signed, span
-
-if TYPE_CHECKING:
-    from raikit_privacy.estimates.features import Feature
-    from raikit_privacy.finetuning import Reported, Trials
+from raikit_privacy.estimates.costs import PairedCorrectness, costs
+from raikit_privacy.estimates.features import Feature, largest_clusters
+from raikit_privacy.estimates.training_report import TrainingReport
+from raikit_privacy.estimates.trials import Outcome, Trials
 
 
-def scope(ctx: raikit.CheckContext, trials: Trials) -> list[raikit.Finding]:
-    """What epsilon is about: where the weights came from, one row, and a seed that is known."""
-    assert ctx.model is not None
-    said = [_start(ctx), *_one_row(ctx)]
-    said.append(raikit.Finding(
-        sentence="Noise and sampling were drawn from the run's seed: this is a measurement, not a release. The "
-                 "private model was thrown away; one that is released must draw its noise from the operating system.",
+def untrainable_finding(reason: str, addresses: list[str]) -> raikit.Finding:
+    """Say why no private model was trained, and what would help."""
+    return raikit.Finding(
+        sentence=f"No private model was trained. {reason}. Replace those layers (BatchNorm by GroupNorm; "
+                 "opacus.validators.ModuleValidator.fix does it) and train the model again.",
+        severity="note", what="differentially private training", metrics=addresses,
+    )
+
+
+def scope_findings(ctx: raikit.CheckContext, trials: Trials) -> list[raikit.Finding]:
+    """Say what epsilon covers: the weights, single cases, and a seed that is known."""
+    findings = [_weights_finding(ctx), *_unit_of_privacy_findings(ctx)]
+    findings.append(raikit.Finding(
+        sentence="Noise and sampling were drawn from the run's seed: this is a measurement, not a release. The private "
+                 "model was discarded. A model that is released must draw its noise from the operating system.",
         what="seeded noise", certainty="by construction",
     ))
-    if trials.tested.available > len(trials.tested.frame):
-        said.append(raikit.Finding(
-            sentence=f"Models were compared on {len(trials.tested.frame):,} of {trials.tested.available:,} test rows, "
-                     "whole clusters drawn at random (test_rows asks for more).", what="rows compared",
+    compared = len(trials.cases.frame)
+    if trials.cases.available > compared:
+        findings.append(raikit.Finding(
+            sentence=f"Models were compared on {count(compared)} of {count(trials.cases.available)} test cases, whole "
+                     "clusters drawn at random. Raise test_rows to compare more.", what="cases compared",
         ))
-    return said
+    return findings
 
 
-def _start(ctx: raikit.CheckContext) -> raikit.Finding:
+def _weights_finding(ctx: raikit.CheckContext) -> raikit.Finding:
     assert ctx.model is not None
     if ctx.model.kind != "fusion":
         return raikit.Finding(
-            sentence="epsilon covers this fine-tuning only; whether the given weights had seen these rows is unknown.",
+            sentence="ε covers this fine-tuning only. Whether the given weights were trained on these cases is unknown.",
             severity="warn", what="scope of epsilon", certainty="unknown",
         )
     return raikit.Finding(
-        sentence="epsilon covers the training of the weights, from newly drawn ones that had seen no row. Outside it are "
-                 "the scaling of columns, which was fitted on the train rows, the number of train rows, which is taken as "
-                 "public, and options of this check if they were chosen by trying them on these rows.",
+        sentence="ε covers the training of the weights, from newly drawn ones that had seen no case. It does not cover the "
+                 "scaling of columns, which was fitted on the training cases, nor their number, which is taken as public. "
+                 "Nor does it cover options of this check that were chosen by trying them on these cases.",
         what="scope of epsilon", certainty="by construction",
     )
 
 
-def _one_row(ctx: raikit.CheckContext) -> list[raikit.Finding]:
-    largest = {column: rows for column, rows in largest_clusters(ctx, "train").items() if rows > 1}
+def _unit_of_privacy_findings(ctx: raikit.CheckContext) -> list[raikit.Finding]:
+    largest = {column: n for column, n in largest_clusters(ctx, "train").items() if n > 1}
     if not largest:
         return []
-    said = " and ".join(f"one {column} is in up to {rows:,}" for column, rows in largest.items())
+    clusters = joined([f"one {column} appears in up to {count(n)}" for column, n in largest.items()])
     return [raikit.Finding(
-        sentence=f"epsilon protects one row, not all rows of a cluster: among the train rows {said}. Whoever is in k "
-                 "rows has k times epsilon, and a larger delta.",
+        sentence=f"ε protects single cases, not all cases of a cluster: among the training cases, {clusters}. For a cluster "
+                 "of k cases, ε is k times as large and δ is larger too.",
         severity="warn", what="unit of privacy", certainty="by construction",
     )]
 
 
-def of_training(report: Reported) -> list[raikit.Finding]:
-    """What one budget buys and costs."""
-    return [_cost(report), *_twin(report), *_chance(report), _promise(report), *_groups(report)]
+def training_findings(report: TrainingReport) -> list[raikit.Finding]:
+    """Say what one budget costs, what it guarantees, and which groups pay."""
+    return [_cost_finding(report), *_twin_findings(report), *_chance_findings(report), _bound_finding(report),
+            *_group_findings(report)]
 
 
-def _cost(report: Reported) -> raikit.Finding:
+def _cost_finding(report: TrainingReport) -> raikit.Finding:
     cost, accuracy, budget = report.cost, report.accuracy, report.outcome.budget
-    address = report.check.address
-    direction = "costs" if (cost.value or 0) >= 0 else "gains"
+    effect = "costs" if (cost.value or 0) >= 0 else "gains"
     return raikit.Finding(
-        sentence=f"Trained to ε = {report.outcome.epsilon:.2f} at δ = {budget.delta:.2g} (target {report.target:g}, "
-                 f"accountant {NAMES[budget.accountant]}), a model is right in {percent(accuracy.value or 0)} of rows; "
-                 f"the audited one is in {percent(float(report.audited.value[0]))} of the same rows. Privacy "
-                 f"{direction} {signed(abs(cost.value or 0))} points ({span(cost, report.level)}; "
-                 f"{ground(cost, report.ctx.cluster)}).",
-        severity="note", what="accuracy with and without privacy", who="everyone", certainty=span(cost, report.level),
-        metrics=[address(cost), address(accuracy), address(report.epsilon)],
+        sentence=f"A model trained to ε = {report.outcome.epsilon:.2f} at δ = {budget.delta:.2g} (target {report.target:g}, "
+                 f"accountant {NAMES[budget.accountant]}) is right in {percent(accuracy.value or 0)} of cases; the audited "
+                 f"one is right in {percent(float(report.audited.value[0]))} of the same cases. Privacy {effect} "
+                 f"{points(abs(cost.value or 0))} ({_evidence(report, cost)}).",
+        severity="note", what="accuracy with and without privacy", who="everyone", certainty=metric_interval(cost),
+        metrics=[report.address(metric) for metric in (cost, accuracy, report.epsilon)],
         figures=[f"spending-{report.target}"],
     )
 
 
-def _twin(report: Reported) -> list[raikit.Finding]:
+def _evidence(report: TrainingReport, metric: raikit.Metric) -> str:
+    return f"{metric_interval(metric)}; {sample_size(metric.n, metric.n_clusters, report.cluster_names)}"
+
+
+def _twin_findings(report: TrainingReport) -> list[raikit.Finding]:
     if report.twin is None:
         return []
-    twin = report.twin
     return [raikit.Finding(
-        sentence=f"Against a model trained alike but without noise the cost is {signed(twin.value or 0)} points "
-                 f"({span(twin, report.level)}; {ground(twin, report.ctx.cluster)}); the rest comes of clipping, of fewer "
-                 "steps and of layers that were not trained.",
-        what="cost of the noise alone", metrics=[report.check.address(twin)],
+        sentence=f"Compared with a model trained in the same way but without noise, privacy costs "
+                 f"{points(report.twin.value or 0)} ({_evidence(report, report.twin)}). The rest of the cost is due to "
+                 "clipping, fewer steps and layers that were not trained.",
+        what="cost of the noise alone", metrics=[report.address(report.twin)],
     )]
 
 
-def _chance(report: Reported) -> list[raikit.Finding]:
-    """Whether the private model has learnt anything: its accuracy against always answering the commonest class."""
-    pairs, always = report.outcome.pairs, report.trials.tested.commonest(report.ctx)
-    found = costs(Pairs(pairs.private, always, pairs.weight, pairs.clusters), None, report.level)
-    if found.low[0] > 0:
+def _chance_findings(report: TrainingReport) -> list[raikit.Finding]:
+    """Say so if the private model is not shown to be better than always predicting the most frequent class."""
+    pairs, majority = report.outcome.pairs, report.trials.cases.majority_correct(report.ctx)
+    gain = costs(PairedCorrectness(pairs.private, majority, pairs.weight, pairs.clusters), None, report.level)
+    value, low, high = (float(end[0]) for end in (gain.value, gain.low, gain.high))
+    if low > 0:
         return []
+    ci = confidence_interval(low, high, "points", level=report.level, value=value)
+    n, n_clusters = report.accuracy.n, report.accuracy.n_clusters
     return [raikit.Finding(
-        sentence=f"At ε = {report.target:g} the private model is not established to be better than always answering "
-                 f"the commonest class of these rows, which is right in {percent(float(np.mean(always)))} of them "
-                 f"(difference {points(found.value[0])}, {report.level * 100:g} % interval {signed(found.low[0])} to "
-                 f"{signed(found.high[0])}; {ground(report.accuracy, report.ctx.cluster)}).",
-        severity="note", what="whether the private model is of use", metrics=[report.check.address(report.accuracy)],
+        sentence=f"At ε = {report.target:g} the private model is not shown to be better than always predicting the most "
+                 f"frequent class, which is right in {percent(float(np.mean(majority)))} of these cases (difference "
+                 f"{points(value)}, {ci}; {sample_size(n, n_clusters, report.cluster_names)}).",
+        severity="note", what="usefulness of the private model", metrics=[report.address(report.accuracy)],
     )]
 
 
-def _promise(report: Reported) -> raikit.Finding:
-    ceiling = report.ceiling.value or 0.0
+def _bound_finding(report: TrainingReport) -> raikit.Finding:
     return raikit.Finding(
-        sentence=f"What ε = {report.outcome.epsilon:.2f} promises: no attack of any kind that takes 1 % of non-members "
-                 f"for members recognises more than {percent(ceiling)} of the rows that the private model was trained "
-                 "on.",
+        sentence=f"ε = {report.outcome.epsilon:.2f} bounds every membership attack: no attack of any kind with a false "
+                 f"positive rate of {percent(0.01)} recognises more than {percent(report.bound.value or 0.0)} of the private "
+                 "model's training cases.",
         what="bound on membership inference", certainty="proved, from the accountant",
-        metrics=[report.check.address(report.ceiling)],
+        metrics=[report.address(report.bound)],
     )
 
 
-def _groups(report: Reported) -> list[raikit.Finding]:
-    """Features whose groups pay differently beyond doubt, one by one; in one sentence those for which that is open."""
-    known = [(feature, gap) for feature, gap in zip(report.features, report.gaps, strict=True) if gap.value is not None]
-    settled = [(gap.low or 0) > 0 and "few_clusters" not in gap.flags for _, gap in known]
-    unsettled = [pair for pair, beyond_doubt in zip(known, settled, strict=True) if not beyond_doubt]
-    said = [_unequal(report, *pair) for pair, beyond_doubt in zip(known, settled, strict=True) if beyond_doubt]
-    return [*said, *([_not_established(report, unsettled)] if unsettled else [])]
+def _group_findings(report: TrainingReport) -> list[raikit.Finding]:
+    """Return one finding for each feature whose groups certainly pay differently, and one for all others together."""
+    gaps = [(feature, gap) for feature, gap in zip(report.features, report.gaps, strict=True) if gap.value is not None]
+    certain = [(gap.low or 0) > 0 and "few_clusters" not in gap.flags for _, gap in gaps]
+    unequal = [_unequal_finding(report, *pair) for pair, shown in zip(gaps, certain, strict=True) if shown]
+    undecided = [pair for pair, shown in zip(gaps, certain, strict=True) if not shown]
+    return [*unequal, *([_undecided_finding(report, undecided)] if undecided else [])]
 
 
-def _unequal(report: Reported, feature: Feature, gap: raikit.Metric) -> raikit.Finding:
-    found = report.by_group[feature.column]
-    value = np.where(found.n > 0, found.value, np.nan)
+def _unequal_finding(report: TrainingReport, feature: Feature, gap: raikit.Metric) -> raikit.Finding:
+    costs = report.by_group[feature.column]
+    value = np.where(costs.n > 0, costs.value, np.nan)
     most, least = int(np.nanargmax(value)), int(np.nanargmin(value))
     return raikit.Finding(
-        sentence=f"Privacy at ε = {report.target:g} costs rows with {feature.name(most)} {signed(value[most])} points of "
-                 f"accuracy and rows with {feature.name(least)} {signed(value[least])}: {signed(gap.value or 0)} points apart "
-                 f"({span(gap, report.level)}; {ground(gap, report.ctx.cluster)}).",
-        severity="warn", what="cost of privacy, by group", who=feature.name(most), certainty=span(gap, report.level),
-        metrics=[report.check.address(gap)], figures=[f"accuracy-{report.target}-{feature.column}"],
+        sentence=f"Privacy at ε = {report.target:g} costs {feature.text(most)} {points(float(value[most]))} of accuracy and "
+                 f"{feature.text(least)} {points(float(value[least]))}: a difference of {points(gap.value or 0)} "
+                 f"({_evidence(report, gap)}).",
+        severity="warn", what="cost of privacy, by group", who=feature.text(most), certainty=metric_interval(gap),
+        metrics=[report.address(gap)], figures=[f"accuracy-{report.target}-{feature.column}"],
         group={feature.column: feature.groups[most]},
     )
 
 
-def _not_established(report: Reported, unsettled: list[tuple[Feature, raikit.Metric]]) -> raikit.Finding:
-    each = "; ".join(
-        f"{feature.column} {signed(gap.value or 0)} points apart, {signed(gap.low or 0)} to {signed(gap.high or 0)}"
+def _undecided_finding(report: TrainingReport, undecided: Sequence[tuple[Feature, raikit.Metric]]) -> raikit.Finding:
+    gaps = "; ".join(
+        f"{feature.column} {points(gap.value or 0)}, {interval(gap.low, gap.high, gap.unit, value=gap.value)}"
         + (f" (fewer than two groups have {raikit.stats.MIN_CLUSTERS} clusters)" if "few_clusters" in gap.flags else "")
-        for feature, gap in unsettled
+        for feature, gap in undecided
     )
     return raikit.Finding(
-        sentence=f"That privacy at ε = {report.target:g} costs some groups more than others is not established for {each} "
-                 f"({report.level * 100:g} % simultaneous intervals; {report.cost.n:,} rows).",
-        what="cost of privacy, by group", certainty="not established",
-        metrics=[report.check.address(gap) for _, gap in unsettled],
-        figures=[f"accuracy-{report.target}-{feature.column}" for feature, _ in unsettled],
+        sentence=f"Privacy at ε = {report.target:g} is not shown to cost some groups more than others. Largest differences: "
+                 f"{gaps} (simultaneous {confidence(report.level)} CI; {sample_size(report.cost.n)}).",
+        what="cost of privacy, by group", certainty="not shown",
+        metrics=[report.address(gap) for _, gap in undecided],
+        figures=[f"accuracy-{report.target}-{feature.column}" for feature, _ in undecided],
+    )
+
+
+def settings_table(trials: Trials, outcomes: Sequence[Outcome]) -> raikit.Table:
+    """Return how each private model was trained, one row per budget."""
+    recipe = trials.recipe
+    rows = [[
+        outcome.budget.target, outcome.epsilon, outcome.budget.delta, NAMES[outcome.budget.accountant],
+        outcome.budget.noise_multiplier, recipe.max_grad_norm, recipe.sample_rate, outcome.steps, recipe.learning_rate,
+    ] for outcome in outcomes]
+    titles = [("target", "Target ε", "number"), ("epsilon", "Spent ε", "number"), ("delta", "δ", "number"),
+              ("accountant", "Accountant", "text"), ("noise", "Noise multiplier", "number"), ("clip", "Clipping norm", "number"),
+              ("rate", "Sampling rate", "number"), ("steps", "Steps", "integer"), ("learning_rate", "Learning rate", "number")]
+    return raikit.Table(
+        id="training", title="Settings of private training", rows=rows,
+        columns=[raikit.Column(name=name, title=title, format=form) for name, title, form in titles],
+        note=f"{count(recipe.rows)} training cases; {recipe.epochs} epochs of {recipe.steps_per_epoch} steps; Poisson sampling; "
+             f"SGD with momentum; layers: {recipe.layers}; sampling weights not used in training. Every epoch was run and the "
+             "last weights were kept; no epoch was chosen by its validation score.",
     )

@@ -1,96 +1,117 @@
-"""Findings of ``privacy.membership_inference``: what the attack recognises, whom, and what else it might be."""
+"""Findings and the table of ``privacy.membership_inference``: what the attack recognises, whom, and other explanations."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import raikit
-from raikit_privacy.words import ground, percent
+from raikit.format import confidence_interval, count, group_text, metric_interval, percent, sample_size
+from raikit_privacy.estimates.attack import AttackedCases, AttackResult
 
-if TYPE_CHECKING:
-    from raikit_privacy.inference import Attacked
-
-
-def _between(metric: raikit.Metric, level: float, scale: float = 1.0, form: str = ".3f") -> str:
-    low, high = (metric.low or 0.0) * scale, (metric.high or 0.0) * scale
-    return f"{level * 100:g} % {'simultaneous ' if metric.simultaneous else ''}interval {low:{form}} to {high:{form}}"
+_FAR = 0.1  # total variation distance from which members and non-members count as two populations
 
 
-def area_finding(check: raikit.Check, rows: Attacked, area: raikit.Metric, ctx: raikit.CheckContext) -> raikit.Finding:
-    value, between = area.value or 0.0, _between(area, ctx.confidence, 100, ".1f")
+def findings(result: AttackResult) -> list[raikit.Finding]:
+    """Say whom the attack recognises, and what else could explain it."""
+    return [_area_finding(result), *(_rate_finding(result, rate) for rate in result.rates), *_group_findings(result),
+            *_caveats(result.cases)]
+
+
+def _area_interval(area: raikit.Metric, level: float) -> str:
+    """Write the interval of an area in percent, as sentences write the area itself."""
+    return confidence_interval(area.low, area.high, "rate", level=level, value=area.value, simultaneous=area.simultaneous)
+
+
+def _sample(result: AttackResult, metric: raikit.Metric) -> str:
+    """Write the numbers of members and non-members, and of clusters if there are any."""
+    losses = result.cases.losses
+    members = f"{count(losses.members)} members, {count(losses.non_members)} non-members from {result.cases.split}"
+    clusters = sample_size(None, metric.n_clusters, result.cases.cluster_names)
+    return f"{members}; {clusters}" if clusters else members
+
+
+def _area_finding(result: AttackResult) -> raikit.Finding:
+    area = result.area
+    ci = _area_interval(area, result.level)
     if (area.low or 0) > 0.5:
-        said = "The loss tells members from non-members better than guessing"
+        verdict = "The loss separates members from non-members better than guessing"
     elif (area.high or 1) < 0.5:
-        said = "Members have a higher loss than non-members, which memory cannot explain: they are of two populations"
+        verdict = "Members have a higher loss than non-members; they come from two populations, because memory lowers a loss"
     else:
-        said = "That the loss tells members from non-members is not established"
+        verdict = "The loss is not shown to separate members from non-members"
     return raikit.Finding(
-        sentence=f"{said}: of a row that was trained on and one that was not, the first has the lower {rows.kind} in "
-                 f"{percent(value)} of pairs, where guessing gives 50 % ({between}; {rows.losses.members:,} members, "
-                 f"{rows.losses.others:,} non-members from {rows.split}{_clusters(area, ctx)}).",
-        what="membership inference", who="everyone", certainty=between, metrics=[check.address(area)], figures=["roc"],
+        sentence=f"{verdict}. Of one training case and one other case, the training case has the lower {result.cases.kind} "
+                 f"in {percent(area.value or 0.0)} of pairs, where guessing gives {percent(0.5)} ({ci}; "
+                 f"{_sample(result, area)}).",
+        what="membership inference", who="everyone", certainty=ci, metrics=[result.address(area)], figures=["roc"],
     )
 
 
-def rate_finding(check: raikit.Check, rows: Attacked, rate: raikit.Metric, ctx: raikit.CheckContext) -> raikit.Finding:
-    fpr = float(rate.args["fpr"] or 0)
+def _rate_finding(result: AttackResult, rate: raikit.Metric) -> raikit.Finding:
+    fpr = percent(float(rate.args["fpr"] or 0))
     if rate.value is None:
-        return raikit.Finding(sentence=f"How many members are recognised almost surely is not known: {rate.reason}.",
-                              what="membership inference", certainty="not measured", metrics=[check.address(rate)])
-    between = _between(rate, ctx.confidence, 100, ".1f")
+        return raikit.Finding(sentence=f"How many members are recognised with near certainty is not measured: {rate.reason}.",
+                              what="membership inference", certainty="not measured", metrics=[result.address(rate)])
     return raikit.Finding(
-        sentence=f"At a threshold that takes {percent(fpr)} of non-members for members, {percent(rate.value)} of "
-                 f"members are recognised, where guessing gives {percent(fpr)} ({between}; {rows.losses.members:,} "
-                 f"members, {rows.losses.others:,} non-members{_clusters(rate, ctx)}).",
-        what="membership inference at few false alarms", certainty=between, metrics=[check.address(rate)], figures=["roc"],
+        sentence=f"At a false positive rate of {fpr}, {percent(rate.value)} of members are recognised, where guessing gives "
+                 f"{fpr} ({metric_interval(rate)}; {_sample(result, rate)}).",
+        what="membership inference at a low false positive rate", certainty=metric_interval(rate),
+        metrics=[result.address(rate)], figures=["roc"],
     )
 
 
-def group_findings(
-    check: raikit.Check, area: raikit.Metric, groups: list[raikit.Metric], ctx: raikit.CheckContext
-) -> list[raikit.Finding]:
-    """Groups whose whole interval lies above the estimate for everyone."""
-    exposed = [m for m in groups if m.value is not None and (m.low or 0.0) > (area.high or 1.0)]
-    return [
-        raikit.Finding(
-            sentence=f"Members with {_named(metric)} are recognised more often than members at large: in "
-                     f"{percent(metric.value or 0)} of pairs ({_between(metric, ctx.confidence, 100, '.1f')}; "
-                     f"{ground(metric, ctx.cluster)}), against {percent(area.value or 0)} "
-                     f"({_between(area, ctx.confidence, 100, '.1f')}).",
-            severity="warn", what="membership inference, by group", who=_named(metric), group=metric.group,
-            certainty=_between(metric, ctx.confidence, 100, ".1f"), metrics=[check.address(metric)], figures=["exposure"],
-        )
-        for metric in sorted(exposed, key=lambda m: -(m.low or 0.0))
-    ]
+def _group_findings(result: AttackResult) -> list[raikit.Finding]:
+    """Name groups whose whole interval lies above that of everyone, the most exposed first."""
+    limit = result.area.high or 1.0
+    exposed = [metric for metric in result.groups if metric.value is not None and (metric.low or 0.0) > limit]
+    return [_group_finding(result, metric) for metric in sorted(exposed, key=lambda metric: -(metric.low or 0.0))]
 
 
-def _named(metric: raikit.Metric) -> str:
-    return ", ".join(f"{column}={'null' if value is None else value}" for column, value in (metric.group or {}).items())
+def _group_finding(result: AttackResult, metric: raikit.Metric) -> raikit.Finding:
+    area, group = result.area, group_text(metric.over, metric.group)
+    ci = _area_interval(metric, result.level)
+    return raikit.Finding(
+        sentence=f"Members with {group} are recognised more often than members overall: in {percent(metric.value or 0)} of "
+                 f"pairs ({ci}; {sample_size(metric.n, metric.n_clusters, result.cases.cluster_names)}), against "
+                 f"{percent(area.value or 0)} ({_area_interval(area, result.level)}).",
+        severity="warn", what="membership inference, by group", who=group, group=metric.group, certainty=ci,
+        metrics=[result.address(metric)], figures=["exposure"],
+    )
 
 
-def _clusters(metric: raikit.Metric, ctx: raikit.CheckContext) -> str:
-    return "" if metric.n_clusters is None else f"; {metric.n_clusters:,} clusters ({' and '.join(ctx.cluster)})"
-
-
-def caveats(rows: Attacked, ctx: raikit.CheckContext) -> list[raikit.Finding]:
-    """What would make the numbers say something else than memory."""
-    said = ("An attacker who trains models of the same kind may recognise more: this attack uses nothing but the "
-            "loss, and what it finds is a lower bound.")
-    if rows.split == "validation":
-        said += (" If the model was chosen by its validation loss (early stopping), validation rows have a lower loss "
-                 "for it, and memory is underestimated.")
-    found = [raikit.Finding(sentence=said, what="membership inference", certainty="by construction")]
-    if rows.split == "test":
-        found.append(raikit.Finding(
-            sentence="Non-members are test rows. If they come from other people than train rows, the attack tells the "
-                     "populations apart, and that is not "
-                     "memory.", severity="warn", what="population of the non-members"))
-    far = [(column, distance) for column, distance in rows.distances() if distance > 0.1]
-    if far:
-        named = ", ".join(f"{column} ({percent(distance)} of rows would have to differ)" for column, distance in far)
-        found.append(raikit.Finding(
-            sentence=f"Members and non-members differ in {named}; {rows.losses.members:,} members, "
-                     f"{rows.losses.others:,} non-members. A part of what the attack finds may be that difference and "
-                     "not memory.",
+def _caveats(cases: AttackedCases) -> list[raikit.Finding]:
+    """Say what other explanations the numbers have than memory."""
+    sentence = ("An attacker who trains models of the same kind may recognise more: this attack uses nothing but the loss, and "
+                "what it finds is a lower bound.")
+    if cases.split == "validation":
+        sentence += (" If the model was chosen by its validation loss (early stopping), its loss on validation cases is lower, "
+                     "and memorisation is underestimated.")
+    findings = [raikit.Finding(sentence=sentence, what="membership inference", certainty="by construction")]
+    if cases.split == "test":
+        findings.append(raikit.Finding(
+            sentence="Non-members are test cases. If they come from other people than training cases, the attack separates the "
+                     "populations, and that is not memory.",
             severity="warn", what="population of the non-members"))
-    return found
+    return [*findings, *_population_findings(cases)]
+
+
+def _population_findings(cases: AttackedCases) -> list[raikit.Finding]:
+    far = [(column, distance) for column, distance in cases.distances() if distance > _FAR]
+    if not far:
+        return []
+    columns = ", ".join(f"{column} ({percent(distance)} of cases would have to differ)" for column, distance in far)
+    return [raikit.Finding(
+        sentence=f"Members and non-members differ in {columns}; {count(cases.losses.members)} members, "
+                 f"{count(cases.losses.non_members)} non-members. A part of what the attack finds may be that difference and not "
+                 "memory.",
+        severity="warn", what="population of the non-members")]
+
+
+def population_table(cases: AttackedCases) -> raikit.Table:
+    """Return how much non-members differ from members, one row per column."""
+    return raikit.Table(
+        id="population", title="How much members and non-members differ",
+        columns=[raikit.Column(name="column", title="Column"),
+                 raikit.Column(name="distance", title="Share of cases that would have to differ", format="percent")],
+        rows=[[column, distance] for column, distance in cases.distances()],
+        note=f"{count(cases.losses.members)} members (train) and {count(cases.losses.non_members)} non-members ({cases.split}). "
+             "Total variation distance of the groups' shares; with few cases it is above 0 by chance.",
+    )

@@ -14,10 +14,9 @@ from sklearn.metrics import roc_auc_score
 
 from raikit.address import Pattern
 from raikit.testing import result_of, table_context
+from raikit_privacy.checks import MembershipInference, PrivateFineTuning
 from raikit_privacy.estimates import training
 from raikit_privacy.estimates.dpsgd import Recipe
-from raikit_privacy.finetuning import PrivateFineTuning
-from raikit_privacy.inference import MembershipInference
 
 QUICK = {"epochs": 4, "batch_size": 60, "physical_batch_size": 32, "learning_rate": 0.3,
          "accountant": "rdp"}
@@ -52,43 +51,43 @@ def test_private_training_spends_no_more_than_its_target_and_leaves_the_audited_
     model = tiny.Model()
     before = copy.deepcopy(model.module.state_dict())
     result = result_of(PrivateFineTuning, audited(model), epsilons=[2, 8], **QUICK)
-    found = by_id(result)
+    metrics = by_id(result)
     for target in (2, 8):
-        assert 0.95 * target < found[f"privacy.epsilon(target={target})"].value <= target
-        assert found[f"privacy.epsilon(target={target})"].subject == "dp_model"
-        assert found[f"privacy.delta(target={target})"].value == 1e-5
-    assert found["privacy.noise_multiplier(target=2)"].value > found["privacy.noise_multiplier(target=8)"].value
+        assert 0.95 * target < metrics[f"privacy.epsilon(target={target})"].value <= target
+        assert metrics[f"privacy.epsilon(target={target})"].subject == "dp_model"
+        assert metrics[f"privacy.delta(target={target})"].value == 1e-5
+    assert metrics["privacy.noise_multiplier(target=2)"].value > metrics["privacy.noise_multiplier(target=8)"].value
     assert all(torch.equal(before[name], tensor) for name, tensor in model.module.state_dict().items())
     assert not model.module.training
 
 
 def test_costs_are_the_audited_models_accuracy_minus_the_private_ones(private, tiny, data):
-    found = by_id(private)
+    metrics = by_id(private)
     scored = tiny.predictions(tiny.Model(), data).query("split == 'test'")
     right = scored["target"] == scored["prediction"]
-    accuracy, cost = found["privacy.accuracy(target=8)"], found["privacy.accuracy_cost(target=8)"]
+    accuracy, cost = metrics["privacy.accuracy(target=8)"], metrics["privacy.accuracy_cost(target=8)"]
     assert cost.value == pytest.approx(right.mean() - accuracy.value)
     assert cost.low < cost.value < cost.high
     assert (cost.n, cost.n_clusters) == (200, scored["person"].nunique())
-    groups = [found[f"privacy.accuracy_cost(target=8)[sex={sex}]"] for sex in "FM"]
+    groups = [metrics[f"privacy.accuracy_cost(target=8)[sex={sex}]"] for sex in "FM"]
     shares = [(scored["sex"] == sex).mean() for sex in "FM"]
     assert np.dot([metric.value for metric in groups], shares) == pytest.approx(cost.value)
-    gap = found["privacy.accuracy_cost_difference(target=8)[sex]"]
+    gap = metrics["privacy.accuracy_cost_difference(target=8)[sex]"]
     assert gap.value == pytest.approx(abs(groups[0].value - groups[1].value))
     assert all(metric.simultaneous for metric in [*groups, gap])
 
 
 def test_what_can_be_learnt_privately_is_learnt(audited):
-    found = by_id(result_of(PrivateFineTuning, audited(), **(QUICK | {"epochs": 12})))
-    assert found["privacy.accuracy(target=8)"].value > 0.75
+    metrics = by_id(result_of(PrivateFineTuning, audited(), **(QUICK | {"epochs": 12})))
+    assert metrics["privacy.accuracy(target=8)"].value > 0.75
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(audited, tiny):
     def weights(seed):
         ctx, model = audited(seed=seed), tiny.Model().fresh(1)
-        made = training.train_private(ctx, model, Recipe(300, 2, 60, 32, 1.0, 0.3), 1.0, ctx.workdir, lambda *_: None)
-        assert made == 10
-        return training.fingerprint(model)
+        steps = training.train_private(ctx, model, Recipe(300, 2, 60, 32, 1.0, 0.3), 1.0, ctx.workdir, lambda *_: None)
+        assert steps == 10
+        return training.weights_digest(model)
 
     assert weights(1) == weights(1) != weights(2)
 
@@ -112,27 +111,27 @@ def test_an_interrupted_private_training_goes_on_to_the_same_result(audited, pri
     assert all(metric == whole[name] for name, metric in resumed.items())
 
 
-def test_test_rows_are_whole_clusters(audited):
+def test_compared_cases_are_whole_clusters(audited):
     ctx = audited()
-    tested = training.TestRows.drawn(ctx, 60)
+    cases = training.ComparisonCases.sample(ctx, 60)
     everyone = ctx.predictions.frame(["person"])["person"].value_counts()
-    assert 30 <= len(tested.frame) <= 60
-    assert all(everyone[person] == count for person, count in tested.frame["person"].value_counts().items())
+    assert 30 <= len(cases.frame) <= 60
+    assert all(everyone[person] == count for person, count in cases.frame["person"].value_counts().items())
 
 
 def test_a_loaded_model_starts_from_what_was_given_and_says_what_epsilon_leaves_open(audited, tiny):
     loaded = tiny.Model(kind="torch")
-    assert training.fingerprint(training.beginning(loaded, 5)) == training.fingerprint(loaded)
+    assert training.weights_digest(training.initial_model(loaded, 5)) == training.weights_digest(loaded)
     result = result_of(PrivateFineTuning, audited(loaded), **QUICK)
     assert result.findings[0].sentence == (
-        "epsilon covers this fine-tuning only; whether the given weights had seen these rows is unknown.")
+        "ε covers this fine-tuning only. Whether the given weights were trained on these cases is unknown.")
 
 
 def test_a_fusion_model_starts_from_weights_that_saw_no_row(tiny):
     trained = tiny.Model()
     with torch.no_grad():
         trained.module.last.weight += 1
-    assert training.fingerprint(training.beginning(trained, 5)) == training.fingerprint(tiny.Model().fresh(5))
+    assert training.weights_digest(training.initial_model(trained, 5)) == training.weights_digest(tiny.Model().fresh(5))
 
 
 def test_a_model_that_mixes_rows_is_not_measured_and_the_reason_is_readable(audited, tiny):
@@ -145,7 +144,7 @@ def test_a_model_that_mixes_rows_is_not_measured_and_the_reason_is_readable(audi
 
 
 def test_a_training_that_touched_the_audited_model_is_an_error(audited, monkeypatch):
-    monkeypatch.setattr(training, "beginning", lambda model, seed: model)
+    monkeypatch.setattr(training, "initial_model", lambda model, seed: model)
     with pytest.raises(RuntimeError, match="changed the audited model"):
         result_of(PrivateFineTuning, audited(), **QUICK)
 
@@ -153,13 +152,13 @@ def test_a_training_that_touched_the_audited_model_is_an_error(audited, monkeypa
 def test_the_twin_differs_by_noise_alone(private):
     twin = by_id(private)["privacy.accuracy_cost(target=8,to=twin)"]
     assert twin.low <= twin.value <= twin.high
-    assert any("alike but without noise" in finding.sentence for finding in private.findings)
+    assert any("in the same way but without noise" in finding.sentence for finding in private.findings)
 
 
 def test_findings_say_one_row_seeded_noise_and_what_is_promised(private):
-    said = " ".join(finding.sentence for finding in private.findings)
-    for needed in ("one person is in up to", "a measurement, not a release", "no attack of any kind", "newly drawn"):
-        assert needed in said
+    text = " ".join(finding.sentence for finding in private.findings)
+    for needed in ("one person appears in up to", "a measurement, not a release", "no attack of any kind", "newly drawn"):
+        assert needed in text
 
 
 @pytest.mark.parametrize("check", [PrivateFineTuning, MembershipInference])
@@ -194,18 +193,18 @@ def remembered(rows=400, remembers=True, seed=0):
 
 def test_a_model_that_knows_its_rows_by_heart_is_found_out():
     result = result_of(MembershipInference, table_context(remembered(800), sensitive=("sex",)))
-    found = by_id(result)
-    assert found["privacy.membership_auc"].value == 1.0
-    assert found["privacy.membership_tpr_at_fpr(fpr=0.01)"].value == 1.0
-    assert found["privacy.membership_auc[sex=F]"].low > 0.9
+    metrics = by_id(result)
+    assert metrics["privacy.membership_auc"].value == 1.0
+    assert metrics["privacy.membership_tpr_at_fpr(fpr=0.01)"].value == 1.0
+    assert metrics["privacy.membership_auc[sex=F]"].low > 0.9
     assert "better than guessing" in result.findings[0].sentence
 
 
 def test_a_model_that_remembers_nothing_is_not_accused():
     claims = 0
     for seed in range(30):
-        found = by_id(result_of(MembershipInference, table_context(remembered(300, False, seed))))
-        claims += not found["privacy.membership_auc"].low <= 0.5 <= found["privacy.membership_auc"].high
+        metrics = by_id(result_of(MembershipInference, table_context(remembered(300, False, seed))))
+        claims += not metrics["privacy.membership_auc"].low <= 0.5 <= metrics["privacy.membership_auc"].high
     assert claims <= 5
 
 
@@ -213,9 +212,9 @@ def test_area_equals_scikit_learn_on_the_losses():
     table = remembered(remembers=False)
     table["score"] = np.where(table["split"] == "train", 0.7 * table["score"] + 0.3 * table["target"], table["score"])
     loss = -np.log(np.where(table["target"] == 1, table["score"], 1 - table["score"]))
-    found = by_id(result_of(MembershipInference, table_context(table)))["privacy.membership_auc"]
-    assert found.value == pytest.approx(roc_auc_score(table["split"] == "train", -loss))
-    assert found.n == len(table)
+    area = by_id(result_of(MembershipInference, table_context(table)))["privacy.membership_auc"]
+    assert area.value == pytest.approx(roc_auc_score(table["split"] == "train", -loss))
+    assert area.n == len(table)
 
 
 def test_validation_rows_are_the_non_members_although_there_are_test_rows(audited):
@@ -234,8 +233,8 @@ def test_test_rows_take_their_place_only_with_a_warning():
 def test_members_that_are_other_people_than_non_members_are_named():
     table = remembered(remembers=False)
     table["sex"] = np.where(table["split"] == "train", "F", table["sex"])
-    said = [finding.sentence for finding in result_of(MembershipInference, table_context(table, sensitive=("sex",))).findings]
-    assert any("differ in sex" in sentence and "not memory" in sentence for sentence in said)
+    sentences = [finding.sentence for finding in result_of(MembershipInference, table_context(table, sensitive=("sex",))).findings]
+    assert any("differ in sex" in sentence and "not memory" in sentence for sentence in sentences)
 
 
 def test_no_non_members_is_undefined_with_the_reason():
@@ -259,8 +258,8 @@ def test_regression_and_labels_alone_have_losses_too():
     assert by_id(result_of(MembershipInference, table_context(table)))["privacy.membership_auc"].value > 0.6
     table["target"] = rng.normal(size=400)
     table["prediction"] = table["target"] + rng.normal(size=400) * np.where(table["split"] == "train", 0.1, 1)
-    found = by_id(result_of(MembershipInference, table_context(table, task="regression")))["privacy.membership_auc"]
-    assert found.low > 0.7
+    area = by_id(result_of(MembershipInference, table_context(table, task="regression")))["privacy.membership_auc"]
+    assert area.low > 0.7
 
 
 def test_several_classes_use_the_probability_of_the_true_one():
@@ -269,11 +268,11 @@ def test_several_classes_use_the_probability_of_the_true_one():
     table = pd.DataFrame({"split": np.where(np.arange(300) < 200, "train", "validation"), "target": rng.choice(list("abc"), 300),
                           "prediction": np.array(list("abc"))[scores.argmax(1)]} | {f"score.{c}": scores[:, i] for i, c in enumerate("abc")})
     loss = -np.log([row[f"score.{row['target']}"] for _, row in table.iterrows()])
-    found = by_id(result_of(MembershipInference, table_context(table, task="multiclass")))["privacy.membership_auc"]
-    assert found.value == pytest.approx(roc_auc_score(table["split"] == "train", -loss))
+    area = by_id(result_of(MembershipInference, table_context(table, task="multiclass")))["privacy.membership_auc"]
+    assert area.value == pytest.approx(roc_auc_score(table["split"] == "train", -loss))
 
 
 def test_importing_the_plugin_and_its_checks_imports_nothing_heavy():
     code = ("import sys, raikit_privacy; [c.Options() for c in raikit_privacy.raikit_checks()]; "
-            "print([m for m in ('torch', 'opacus', 'scipy', 'sklearn') if m in sys.modules])")
+            "print([m for m in ('numpy', 'pandas', 'torch', 'opacus', 'scipy', 'sklearn') if m in sys.modules])")
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -26,9 +26,9 @@ def test_epsilon_is_what_opacus_counts_step_by_step(name, made):
     (0.5, 0.02, 60, "prv"), (8, 0.12, 80, "prv"), (1, 0.02, 200, "rdp"), (8, 0.1, 30, "rdp"),
 ])
 def test_the_noise_for_a_target_never_exceeds_it_and_wastes_little(target, rate, steps, name):
-    found = budget.plan(target, 1e-5, rate, steps, name)
-    counter = {"prv": PRVAccountant, "rdp": RDPAccountant}[found.accountant]()
-    counter.history = [(found.noise_multiplier, rate, steps)]
+    planned = budget.plan(target, 1e-5, rate, steps, name)
+    counter = {"prv": PRVAccountant, "rdp": RDPAccountant}[planned.accountant]()
+    counter.history = [(planned.noise_multiplier, rate, steps)]
     spent = counter.get_epsilon(delta=1e-5)
     assert spent <= target
     assert spent >= 0.98 * target
@@ -43,9 +43,9 @@ def test_prv_needs_less_noise_than_rdp():
 @pytest.mark.parametrize("case", [(8, 1e-5, 1.0), (8, 1e-12, 0.1), (80, 1e-5, 0.1)])
 def test_where_prv_is_not_safe_rdp_takes_its_place_and_says_so(case):
     target, delta, rate = case
-    found = budget.plan(target, delta, rate, 20, "prv")
-    assert found.accountant == "rdp"
-    assert found.spent(20) <= target
+    planned = budget.plan(target, delta, rate, 20, "prv")
+    assert planned.accountant == "rdp"
+    assert planned.spent(20) <= target
 
 
 def test_a_failing_prv_accountant_is_replaced(monkeypatch):
@@ -76,22 +76,22 @@ def test_the_promise_against_attackers_holds_for_the_best_attack_and_is_near_it(
     sigma, steps = 3.0, 4
     spent = Budget(8, 1e-5, 1.0, steps, sigma, "rdp")
     best = norm.cdf(norm.ppf(0.01) + math.sqrt(steps) / sigma)     # Neyman and Pearson: nobody does better
-    promise = budget.most_true_positives(spent, steps, 0.01)
+    promise = budget.true_positive_rate_bound(spent, steps, 0.01)
     assert best <= promise <= best + 0.2
 
 
 def test_the_promise_is_below_one_and_falls_with_the_budget():
-    promises = [budget.most_true_positives(budget.plan(target, 1e-5, 0.1, 40), 40, 0.01) for target in (1, 8)]
+    promises = [budget.true_positive_rate_bound(budget.plan(target, 1e-5, 0.1, 40), 40, 0.01) for target in (1, 8)]
     assert 0.01 < promises[0] < 0.1 < promises[1] < 1
 
 
 def test_a_budget_is_spent_step_by_step_and_the_last_epoch_is_shown():
-    found = budget.plan(3, 1e-5, 0.1, 70, "rdp")
-    epochs, spent = zip(*budget.spent_by_epoch(found, 10, most=3), strict=True)
+    planned = budget.plan(3, 1e-5, 0.1, 70, "rdp")
+    epochs, spent = zip(*budget.spent_by_epoch(planned, 10, most=3), strict=True)
     assert epochs == (3, 6, 7)
     assert np.all(np.diff(spent) > 0)
-    assert spent[-1] == pytest.approx(found.spent(70))
-    assert found.spent(0) == 0
+    assert spent[-1] == pytest.approx(planned.spent(70))
+    assert planned.spent(0) == 0
 
 
 def test_delta_is_the_smaller_of_two():

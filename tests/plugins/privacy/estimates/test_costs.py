@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from raikit_privacy.estimates import costs
-from raikit_privacy.estimates.costs import Pairs
-from raikit_privacy.estimates.features import clusters_of, features_of, finest
+from raikit_privacy.estimates.costs import PairedCorrectness
+from raikit_privacy.estimates.features import features_of
 
 
 def answers(n, rng, open_rate=0.9, private_rate=0.8):
@@ -22,20 +22,20 @@ def test_costs_equal_pandas(tmp_path):
     first, second = answers(500, rng)
     frame = pd.DataFrame({"sex": rng.choice(["F", "M", None], 500), "cost": first.astype(int) - second})
     [feature] = features_of(frame, ["sex"])
-    found = costs.costs(Pairs(first, second), feature, 0.95)
+    cost = costs.costs(PairedCorrectness(first, second), feature, 0.95)
     expected = frame.groupby("sex", dropna=False)["cost"].agg(["mean", "size"])
     assert feature.groups == ["F", "M", None]
-    assert found.value == pytest.approx(expected["mean"].to_numpy())
-    assert found.n.tolist() == expected["size"].tolist()
-    assert np.all((found.low < found.value) & (found.value < found.high))
+    assert cost.value == pytest.approx(expected["mean"].to_numpy())
+    assert cost.n.tolist() == expected["size"].tolist()
+    assert np.all((cost.low < cost.value) & (cost.value < cost.high))
 
 
 def test_weighted_costs_are_weighted_means():
     rng = np.random.default_rng(1)
     first, second = answers(200, rng)
     weight = rng.uniform(0.2, 3, 200)
-    found = costs.costs(Pairs(first, second, weight), None, 0.95)
-    assert found.value[0] == pytest.approx(np.average(first.astype(float) - second, weights=weight))
+    cost = costs.costs(PairedCorrectness(first, second, weight), None, 0.95)
+    assert cost.value[0] == pytest.approx(np.average(first.astype(float) - second, weights=weight))
 
 
 def simulate(runs, n, clusters, seed):
@@ -45,9 +45,9 @@ def simulate(runs, n, clusters, seed):
         person = np.repeat(np.arange(n // clusters), clusters)
         easy = rng.normal(size=n // clusters)[person] if clusters > 1 else rng.normal(size=n)
         first, second = (easy + rng.normal(size=n) > -1.5 for _ in range(2))
-        found = costs.costs(Pairs(first, second, None, [person] if clusters > 1 else []), None, 0.95)
-        missed += not found.low[0] <= 0 <= found.high[0]
-        widths.append(found.high[0] - found.low[0])
+        cost = costs.costs(PairedCorrectness(first, second, None, [person] if clusters > 1 else []), None, 0.95)
+        missed += not cost.low[0] <= 0 <= cost.high[0]
+        widths.append(cost.high[0] - cost.low[0])
     return missed / runs, np.mean(widths)
 
 
@@ -63,18 +63,18 @@ def test_the_interval_of_a_cost_holds_its_level_with_clusters():
 
 def test_models_that_always_agree_are_not_known_to_agree_everywhere():
     right = np.arange(40) < 36
-    found = costs.costs(Pairs(right, right), None, 0.95)
-    assert found.value[0] == 0
-    assert found.high[0] > 0.02
-    assert found.low[0] < -0.02
+    cost = costs.costs(PairedCorrectness(right, right), None, 0.95)
+    assert cost.value[0] == 0
+    assert cost.high[0] > 0.02
+    assert cost.low[0] < -0.02
 
 
 def test_pairs_of_rows_without_a_cluster_stay_paired():
     """A muted row (code -1) is one row answered twice, not two rows."""
     rng = np.random.default_rng(4)
     first, second = answers(400, rng)
-    alone = costs.costs(Pairs(first, second, None, [np.full(400, -1)]), None, 0.95)
-    free = costs.costs(Pairs(first, second), None, 0.95)
+    alone = costs.costs(PairedCorrectness(first, second, None, [np.full(400, -1)]), None, 0.95)
+    free = costs.costs(PairedCorrectness(first, second), None, 0.95)
     assert alone.high[0] - alone.low[0] == pytest.approx(free.high[0] - free.low[0], rel=0.1)
 
 
@@ -84,8 +84,8 @@ def test_the_gap_of_costs_is_the_largest_difference_and_seldom_claims_what_is_no
     for run in range(100):
         first, second = answers(400, rng)
         [feature] = features_of(pd.DataFrame({"g": rng.choice(list("abcd"), 400)}), ["g"])
-        gap, kept = costs.cost_gap(Pairs(first, second), feature, 0.95, np.random.default_rng(run))
-        each = costs.costs(Pairs(first, second), feature, 0.95).value
+        gap, kept = costs.cost_gap(PairedCorrectness(first, second), feature, 0.95, np.random.default_rng(run))
+        each = costs.costs(PairedCorrectness(first, second), feature, 0.95).value
         assert gap.value == pytest.approx(each.max() - each.min())
         claimed += gap.low > 0
     assert claimed / 100 <= 0.08
@@ -97,7 +97,7 @@ def test_a_real_gap_of_costs_is_found():
     [feature] = features_of(pd.DataFrame({"g": np.repeat(["a", "b"], 600)}), ["g"])
     first = rng.random(1200) < 0.95
     second = first & (rng.random(1200) < np.where(feature.code == 0, 0.95, 0.75))
-    gap, _ = costs.cost_gap(Pairs(first, second), feature, 0.95, rng)
+    gap, _ = costs.cost_gap(PairedCorrectness(first, second), feature, 0.95, rng)
     assert gap.low > 0.1
 
 
@@ -107,7 +107,7 @@ def test_a_group_of_five_on_which_models_agree_proves_no_gap():
     [feature] = features_of(pd.DataFrame({"g": code}), ["g"])
     first = np.ones(2005, dtype=bool)
     second = np.where(code == "tiny", True, rng.random(2005) < 0.9)
-    gap, _ = costs.cost_gap(Pairs(first, second), feature, 0.95, rng)
+    gap, _ = costs.cost_gap(PairedCorrectness(first, second), feature, 0.95, rng)
     assert gap.value == pytest.approx(1 - second[:2000].mean())
     assert gap.low == 0
 
@@ -116,12 +116,4 @@ def test_a_gap_needs_two_groups_large_enough():
     [feature] = features_of(pd.DataFrame({"g": ["a"] * 50 + ["b"] * 3}), ["g"])
     right = np.ones(53, dtype=bool)
     with pytest.raises(ValueError, match="two groups"):
-        costs.cost_gap(Pairs(right, right), feature, 0.95, np.random.default_rng(0), at_least=30)
-
-
-def test_clusters_of_null_stand_alone_and_the_finest_decides_what_is_drawn_together():
-    frame = pd.DataFrame({"speaker": ["s", None, "s", None], "picture": list("abcc")})
-    speaker, picture = clusters_of(frame, ["speaker", "picture"])
-    assert speaker.tolist() == [0, -1, 0, -1]
-    assert finest([speaker, picture], 4).tolist() == [0, 1, 2, 2]
-    assert len(set(finest([speaker], 4))) == 3
+        costs.cost_gap(PairedCorrectness(right, right), feature, 0.95, np.random.default_rng(0), at_least=30)

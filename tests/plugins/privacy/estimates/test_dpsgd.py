@@ -33,9 +33,9 @@ def clipped_sum(model, inputs, target, norm, trained):
         module = copy.deepcopy(model.module).requires_grad_(True)
         part = {name: tensor[row : row + 1] for name, tensor in inputs.items()}
         model.loss(module(**part), target[row : row + 1]).sum().backward()
-        found = {name: parameter.grad for name, parameter in module.named_parameters() if name in trained}
-        length = float(torch.sqrt(sum((grad**2).sum() for grad in found.values())))
-        for name, grad in found.items():
+        gradients = {name: parameter.grad for name, parameter in module.named_parameters() if name in trained}
+        length = float(torch.sqrt(sum((grad**2).sum() for grad in gradients.values())))
+        for name, grad in gradients.items():
             total[name] = total.get(name, 0) + grad * min(1.0, norm / (length + 1e-6))
     return total
 
@@ -73,12 +73,12 @@ def test_no_row_moves_the_sum_by_more_than_the_clipping_norm(model, layers):
 def test_without_noise_and_clipping_a_step_is_the_plain_one_over_the_expected_rows(model, layers):
     inputs, target = rows_of()
     plain, settings = model.copy(), recipe(max_grad_norm=1e6, layers=layers)
-    dpsgd.keep_as_drawn(plain.module, layers)
+    dpsgd.freeze_feature_layers(plain.module, layers)
     plain.loss(plain.module(**inputs), target).sum().backward()
     with torch.no_grad():
         for parameter in plain.module.parameters():
             if parameter.requires_grad:
-                parameter -= settings.rate_at(0) * parameter.grad / 20
+                parameter -= settings.learning_rate_at(0) * parameter.grad / 20
     training = PrivateTraining(model, settings, noise_multiplier=0.0)
     training.step(training.module, training.optimizer, inputs, target, None)
     training.finish()
@@ -154,7 +154,7 @@ def test_poisson_sampling_takes_each_row_by_itself():
     settings = recipe(rows=400, batch_size=100)
     sizes, taken = [], np.zeros(400)
     for epoch in range(300):
-        for rows in dpsgd.poisson(settings, np.random.default_rng(epoch)):
+        for rows in dpsgd.poisson_batches(settings, np.random.default_rng(epoch)):
             sizes.append(len(rows))
             taken[rows] += 1
     assert settings.steps_per_epoch == 4
@@ -166,17 +166,17 @@ def test_poisson_sampling_takes_each_row_by_itself():
 def test_batches_larger_than_the_data_take_every_row_always():
     settings = recipe(rows=10, batch_size=50)
     assert (settings.sample_rate, settings.steps_per_epoch) == (1.0, 1)
-    assert [len(rows) for rows in dpsgd.poisson(settings, np.random.default_rng(0))] == [10]
+    assert [len(rows) for rows in dpsgd.poisson_batches(settings, np.random.default_rng(0))] == [10]
 
 
 def test_what_opacus_cannot_train_is_named(tiny):
-    assert dpsgd.objections(tiny.Model().module) == []
+    assert dpsgd.opacus_problems(tiny.Model().module) == []
     module = tiny.Model(norm=nn.BatchNorm1d).module
-    [said] = dpsgd.objections(module)
-    assert "BatchNorm" in said
-    assert "\n" not in said
+    [problem] = dpsgd.opacus_problems(module)
+    assert "BatchNorm" in problem
+    assert "\n" not in problem
     module.norm.requires_grad_(False)
-    assert "mixes the rows" in dpsgd.objections(module)[0]               # Opacus would let it pass
+    assert "mixes the cases" in dpsgd.opacus_problems(module)[0]               # Opacus would let it pass
 
 
 @pytest.mark.parametrize("layers", ["all", "dense"])

@@ -29,7 +29,7 @@ def test_area_equals_scikit_learn(seed, shift, ties):
 def test_rate_at_few_false_positives_equals_scikit_learn(seed, fpr, ties):
     losses = world(200, 310, 0.5, np.random.default_rng(seed), ties)
     false, true, _ = roc_curve(losses.member, -losses.loss, drop_intermediate=False)
-    assert membership.true_positives_at(losses, fpr, 0.95).value == pytest.approx(true[false <= fpr].max())
+    assert membership.true_positive_rate_at(losses, fpr, 0.95).value == pytest.approx(true[false <= fpr].max())
 
 
 def test_the_curve_equals_scikit_learn():
@@ -44,15 +44,15 @@ def test_rate_at_few_false_positives_by_brute_force():
     losses = world(60, 40, 1.0, np.random.default_rng(1))
     inside, outside = losses.loss[losses.member], losses.loss[~losses.member]
     best = max(np.mean(inside < t) for t in losses.loss if np.mean(outside < t) <= 0.1)
-    assert membership.true_positives_at(losses, 0.1, 0.95).value == pytest.approx(best)
+    assert membership.true_positive_rate_at(losses, 0.1, 0.95).value == pytest.approx(best)
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.5, 2.0])
 def test_the_interval_of_that_rate_covers_the_truth(shift):
     truth, rng, missed = norm.cdf(norm.ppf(0.02) + shift), np.random.default_rng(2), 0
     for _ in range(300):
-        found = membership.true_positives_at(world(400, 500, shift, rng), 0.02, 0.95)
-        missed += not found.low <= truth <= found.high
+        rate = membership.true_positive_rate_at(world(400, 500, shift, rng), 0.02, 0.95)
+        missed += not rate.low <= truth <= rate.high
     assert missed / 300 <= 0.05
 
 
@@ -64,43 +64,43 @@ def test_the_interval_of_that_rate_covers_the_truth_with_clusters():
         person = np.repeat(np.arange(60), 20)
         member = person < 30
         loss = np.sqrt(0.9) * rng.normal(size=60)[person] + np.sqrt(0.1) * rng.normal(size=1200) - member
-        clustered = membership.true_positives_at(Losses(member, loss, [person]), 0.05, 0.95)
-        by_rows = membership.true_positives_at(Losses(member, loss), 0.05, 0.95)
+        clustered = membership.true_positive_rate_at(Losses(member, loss, [person]), 0.05, 0.95)
+        by_rows = membership.true_positive_rate_at(Losses(member, loss), 0.05, 0.95)
         missed += not clustered.low <= truth <= clustered.high
         missed_by_rows += not by_rows.low <= truth <= by_rows.high
     assert missed / 200 <= 0.06
     assert missed_by_rows / 200 > 0.1                                    # what clusters are there for
 
 
-def test_too_few_non_members_are_said_to_be_too_few():
-    found = membership.true_positives_at(world(500, 299, 1, np.random.default_rng(4)), 0.01, 0.95)
-    assert found.value is None
-    assert "300" in found.reason
-    assert membership.true_positives_at(world(500, 300, 1, np.random.default_rng(4)), 0.01, 0.95).value is not None
+def test_too_few_non_members_are_named_as_the_reason():
+    rate = membership.true_positive_rate_at(world(500, 299, 1, np.random.default_rng(4)), 0.01, 0.95)
+    assert rate.value is None
+    assert "300" in rate.reason
+    assert membership.true_positive_rate_at(world(500, 300, 1, np.random.default_rng(4)), 0.01, 0.95).value is not None
 
 
 def test_advantage_is_zero_where_nothing_is_remembered_and_holds_its_level():
     rng, missed = np.random.default_rng(5), 0
     for _ in range(200):
-        found = membership.advantage(world(300, 200, 0, rng), 0.95, rng)
-        missed += not found.low <= 0 <= found.high
+        advantage = membership.advantage(world(300, 200, 0, rng), 0.95, rng)
+        missed += not advantage.low <= 0 <= advantage.high
     assert missed / 200 <= 0.075
 
 
 def test_advantage_of_a_threshold_at_the_mean_is_what_it_must_be():
-    found = membership.advantage(world(40_000, 40_000, 1.0, np.random.default_rng(6)), 0.95, np.random.default_rng(6))
-    assert found.value == pytest.approx(0.5 - norm.cdf(-1), abs=0.01)      # threshold -1: TPR 0.5, FPR Phi(-1)
-    assert found.low < 0.5 - norm.cdf(-1) < found.high
+    advantage = membership.advantage(world(40_000, 40_000, 1.0, np.random.default_rng(6)), 0.95, np.random.default_rng(6))
+    assert advantage.value == pytest.approx(0.5 - norm.cdf(-1), abs=0.01)      # threshold -1: TPR 0.5, FPR Phi(-1)
+    assert advantage.low < 0.5 - norm.cdf(-1) < advantage.high
 
 
 def test_no_row_is_judged_by_a_threshold_that_it_helped_to_set():
     losses = world(9, 7, 1.0, np.random.default_rng(8))
     half = membership._halves(losses, np.random.default_rng(3))
-    accused = np.array([loss <= losses.loss[losses.member & (half != side)].mean()
+    flagged = np.array([loss <= losses.loss[losses.member & (half != side)].mean()
                         for loss, side in zip(losses.loss, half, strict=True)])
-    assert not np.array_equal(accused, losses.loss <= losses.loss[losses.member].mean())
-    found = membership.advantage(losses, 0.95, np.random.default_rng(3))
-    assert found.value == pytest.approx(accused[losses.member].mean() - accused[~losses.member].mean())
+    assert not np.array_equal(flagged, losses.loss <= losses.loss[losses.member].mean())
+    advantage = membership.advantage(losses, 0.95, np.random.default_rng(3))
+    assert advantage.value == pytest.approx(flagged[losses.member].mean() - flagged[~losses.member].mean())
 
 
 def test_the_halves_of_the_advantage_keep_clusters_whole():
@@ -111,8 +111,8 @@ def test_the_halves_of_the_advantage_keep_clusters_whole():
 
 
 def test_cross_entropy_keeps_its_digits_near_one():
-    found = membership.binary_cross_entropy(np.array([1e-18, 0.25, 0.0]), np.array([False, True, True]))
-    assert found[0] == pytest.approx(1e-18, rel=1e-6)
-    assert found[1] == pytest.approx(np.log(4))
-    assert np.isfinite(found).all()
+    loss = membership.binary_cross_entropy(np.array([1e-18, 0.25, 0.0]), np.array([False, True, True]))
+    assert loss[0] == pytest.approx(1e-18, rel=1e-6)
+    assert loss[1] == pytest.approx(np.log(4))
+    assert np.isfinite(loss).all()
     assert membership.cross_entropy([[0.5, 0.25, 0.25]], np.array([1]))[0] == pytest.approx(np.log(4))

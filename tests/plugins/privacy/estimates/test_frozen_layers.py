@@ -1,4 +1,4 @@
-"""Training behind untrained layers: the same weights as with them in the loop."""
+"""Training on cached outputs of frozen layers gives the same weights as with the layers in the loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from raikit.models.fusion import FusionModel
 from raikit.models.network import FusionConfig
 from raikit.models.preprocessing import Preprocessing
 from raikit.testing import table_context
-from raikit_privacy.estimates import dpsgd, shortcut, training
+from raikit_privacy.estimates import dpsgd, frozen_layers, training
 from raikit_privacy.estimates.dpsgd import Recipe
 
 RECIPE = Recipe(300, 2, 75, 32, 1.0, 0.3)
@@ -31,7 +31,7 @@ def trained(ctx, model, name):
 
 def test_the_weights_are_those_of_a_training_with_every_layer_in_the_loop(ctx, tiny, monkeypatch):
     quick = trained(ctx, tiny.Model(tiny.Net(conv=True)), "quick")
-    monkeypatch.setattr(shortcut, "behind_untrained", lambda model, batch: None)
+    monkeypatch.setattr(frozen_layers, "cache_frozen_layers", lambda model, batch: None)
     slow = trained(ctx, tiny.Model(tiny.Net(conv=True)), "slow")
     assert list(quick) == list(slow)
     assert all(torch.allclose(quick[name], slow[name], atol=1e-6) for name in slow)
@@ -51,7 +51,7 @@ def test_afterwards_the_network_is_whole_again(ctx, tiny):
     model = tiny.Model(tiny.Net(conv=True))
     conv = model.module.conv
     scores = model.scores(next(ctx.data.batches("test", 5)))
-    quick = shortcut.behind_untrained(_frozen(model), next(ctx.data.batches("train", 2)))
+    quick = frozen_layers.cache_frozen_layers(_frozen(model), next(ctx.data.batches("train", 2)))
     assert quick is not None
     assert model.module.conv is not conv
     quick.restore()
@@ -72,12 +72,12 @@ def test_a_layer_that_is_gone_through_twice_stays_in_the_loop(ctx, tiny):
     model.module.conv = Twice(model.module.conv)
     model.module.conv.gain = nn.Parameter(torch.ones(1))      # something trained, so that the inner layer is the part
     _frozen(model)
-    assert shortcut.behind_untrained(model, next(ctx.data.batches("train", 2))) is None
+    assert frozen_layers.cache_frozen_layers(model, next(ctx.data.batches("train", 2))) is None
     assert isinstance(model.module.conv.layer, nn.Sequential)
 
 
 def test_a_model_without_convolutions_has_nothing_to_take_out(ctx, tiny):
-    assert shortcut.behind_untrained(_frozen(tiny.Model()), next(ctx.data.batches("train", 2))) is None
+    assert frozen_layers.cache_frozen_layers(_frozen(tiny.Model()), next(ctx.data.batches("train", 2))) is None
 
 
 def test_the_fusion_model_trains_behind_its_convolutions(data, ctx):
@@ -93,5 +93,5 @@ def test_the_fusion_model_trains_behind_its_convolutions(data, ctx):
 
 
 def _frozen(model):
-    dpsgd.keep_as_drawn(model.module, "dense")
+    dpsgd.freeze_feature_layers(model.module, "dense")
     return model

@@ -1,0 +1,197 @@
+"""The checks of the pillar "privacy": what they require, produce and compose. Estimation is imported when they run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+import raikit
+
+
+class PrivateFineTuning(raikit.Check):
+    """Trains a second model with differential privacy and measures what that costs, overall and for each group.
+
+    DP-SGD (Opacus) from weights that have seen no case: Poisson sampling, clipping of each case's gradient, Gaussian noise.
+    The accountant counts the steps that were made. The audited model is not changed. Accuracy is compared on the same
+    cases, and the costs of groups with one another. The guarantee is for one case added or removed.
+
+    Notes
+    -----
+    Noise and sampling follow from the run's seed. That makes a measurement that can be repeated, not a model that may be
+    released, so the private model is discarded. The losses of its training are not reported: epsilon does not cover them.
+
+    References
+    ----------
+    .. [1] Abadi et al., "Deep Learning with Differential Privacy", CCS 2016.
+    .. [2] Bagdasaryan, Poursaeed and Shmatikov, "Differential Privacy Has Disparate Impact on Model Accuracy", NeurIPS 2019.
+    """
+
+    name = "privacy.dp_finetuning"
+    pillar = "privacy"
+    cost = "quick"
+    requires = raikit.Requires(
+        columns={"target", "prediction"}, capabilities={"labels", "scores", "gradients", "trainable"},
+        tasks={"binary", "multiclass"}, splits={"train"}, min_rows=20,
+    )
+    produces = (
+        "privacy.epsilon", "privacy.delta", "privacy.noise_multiplier", "privacy.membership_tpr_ceiling",
+        "privacy.accuracy", "privacy.accuracy_cost", "privacy.accuracy_cost_difference",
+    )
+
+    class Options(raikit.CheckOptions):
+        """Options of ``privacy.dp_finetuning``."""
+
+        epsilons: tuple[float, ...] = Field((8.0,), min_length=1, description="Budgets; one model is trained for each.")
+        delta: float | None = Field(
+            None, gt=0, lt=1,
+            description="Absent: the smaller of 1e-5 and a tenth of one over the number of training cases.",
+        )
+        epochs: int = Field(16, ge=1, le=10_000, description="Expected passes over the training cases.")
+        batch_size: int | None = Field(
+            None, ge=1,
+            description="Expected cases of a step; large batches reduce the effect of noise. Absent: a quarter of the "
+            "training cases.",
+        )
+        physical_batch_size: int = Field(
+            256, ge=1,
+            description="Cases that go through the network at once: fewer need less memory and change numbers by rounding "
+            "only.",
+        )
+        max_grad_norm: float = Field(1.0, gt=0, description="Length to which each case's gradient is clipped.")
+        learning_rate: float = Field(
+            2.0, gt=0, description="Peak learning rate; high, because a gradient is at most as long as the clipping norm."
+        )
+        layers: Literal["dense", "all"] = Field(
+            "dense",
+            description="Which layers are trained. dense: convolutions and embeddings keep their initial weights; with few "
+            "cases that is more accurate and far faster.",
+        )
+        accountant: Literal["prv", "rdp"] = Field(
+            "prv", description="PRV is tighter; RDP replaces it where PRV is not numerically safe."
+        )
+        twin: bool = Field(
+            False,
+            description="Also train a model in the same way but without noise, which separates the cost of noise from that "
+            "of the rest of the recipe.",
+        )
+        test_rows: int = Field(
+            4000, ge=20, description="Most cases on which models are compared: whole clusters, drawn at random."
+        )
+        min_group: int = Field(30, ge=1, description="Groups with fewer cases are shown and flagged, but never judged.")
+
+        @field_validator("epsilons")
+        @classmethod
+        def _are_budgets(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+            if len(set(values)) != len(values) or not all(0 < value < float("inf") for value in values):
+                raise ValueError("each epsilon must be above 0, and none may be a duplicate")
+            return values
+
+    def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
+        """Train one private model for each budget and compare it with the audited one.
+
+        Raises
+        ------
+        RuntimeError
+            If the training changed the audited model.
+        """
+        from raikit_privacy.estimates import dpsgd, training
+        from raikit_privacy.estimates.training_report import TrainingReport
+        from raikit_privacy.estimates.trials import Trials
+        from raikit_privacy.report import figures, finetuning
+
+        assert ctx.model is not None
+        if problems := dpsgd.opacus_problems(training.initial_model(ctx.model, ctx.seed).module):
+            return self._untrainable(problems)
+        digest = training.weights_digest(ctx.model)
+        trials = Trials(self.options, ctx, training.ComparisonCases.sample(ctx, self.options.test_rows))
+        outcomes = [trials.run(target) for target in sorted(self.options.epsilons)]
+        if training.weights_digest(ctx.model) != digest:
+            raise RuntimeError("Private training changed the audited model; no later measurement of it can be trusted.")
+        reports = [TrainingReport(ctx, trials, outcome, self.address) for outcome in outcomes]
+        return raikit.CheckResult(
+            metrics=[metric for report in reports for metric in report.metrics],
+            findings=[
+                *finetuning.scope_findings(ctx, trials),
+                *(finding for report in reports for finding in finetuning.training_findings(report)),
+            ],
+            figures=[figure for report in reports for figure in figures.training_figures(report)],
+            tables=[finetuning.settings_table(trials, outcomes)],
+        )
+
+    def _untrainable(self, problems: Sequence[str]) -> raikit.CheckResult:
+        """Return undefined metrics for a model that cannot be trained privately, and a remedy."""
+        from raikit_privacy.estimates.training_report import undefined_metrics
+        from raikit_privacy.report.finetuning import untrainable_finding
+
+        reason = f"Opacus cannot train this model: {'; '.join(problems)}"
+        metrics = undefined_metrics(self.options.epsilons, reason)
+        finding = untrainable_finding(reason, [self.address(metric) for metric in metrics])
+        return raikit.CheckResult(metrics=metrics, findings=[finding])
+
+
+class MembershipInference(raikit.Check):
+    """Tries to tell training cases from other cases by the audited model's loss, which is lower where it memorised.
+
+    The loss-threshold attack is the weakest that anyone with labels and scores can mount. What it finds is a lower bound
+    on the leakage, and finding nothing proves nothing. Non-members are validation cases unless the options say otherwise:
+    test cases may come from other people than training cases, and an attack that separates populations does not measure
+    memorisation.
+
+    References
+    ----------
+    .. [1] Yeom et al., "Privacy Risk in Machine Learning: Analyzing the Connection to Overfitting", CSF 2018.
+    .. [2] Carlini et al., "Membership Inference Attacks From First Principles", IEEE S&P 2022.
+    """
+
+    name = "privacy.membership_inference"
+    pillar = "privacy"
+    cost = "quick"
+    requires = raikit.Requires(columns={"target", "prediction"}, tasks={"binary", "multiclass", "regression"}, splits={"train"})
+    produces = ("privacy.membership_auc", "privacy.membership_tpr_at_fpr", "privacy.membership_advantage")
+
+    class Options(raikit.CheckOptions):
+        """Options of ``privacy.membership_inference``."""
+
+        non_members: Literal["auto", "validation", "test"] = Field(
+            "auto", description="Split that was not trained on. auto: validation, and test only where there is none."
+        )
+        false_positive_rates: tuple[float, ...] = Field(
+            (0.01,), description="False positive rates at which the true positive rate is measured."
+        )
+        min_group: int = Field(
+            30, ge=2, description="Fewest members and fewest non-members of a group that is measured by itself."
+        )
+
+        @field_validator("false_positive_rates")
+        @classmethod
+        def _are_rates(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+            if len(set(values)) != len(values) or not all(0 < value < 1 for value in values):
+                raise ValueError("each must lie between 0 and 1, and none may be a duplicate")
+            return values
+
+    def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
+        """Try the attack on everyone and on each group."""
+        from raikit_privacy.estimates.attack import AttackedCases, attack, undefined_metrics
+        from raikit_privacy.report import figures, membership
+
+        split = self._non_member_split(ctx)
+        if split is None:
+            splits = " or ".join(self._candidate_splits())
+            reason = f"there are no cases in {splits} that were not trained on"
+            return raikit.CheckResult(metrics=undefined_metrics(self.options.false_positive_rates, reason))
+        cases = AttackedCases.read(ctx, split)
+        result = attack(ctx, cases, self.options.false_positive_rates, self.options.min_group, self.address)
+        return raikit.CheckResult(
+            metrics=result.metrics, figures=figures.attack_figures(result), findings=membership.findings(result),
+            tables=[membership.population_table(cases)],
+        )
+
+    def _candidate_splits(self) -> tuple[str, ...]:
+        chosen = self.options.non_members
+        return ("validation", "test") if chosen == "auto" else (chosen,)
+
+    def _non_member_split(self, ctx: raikit.CheckContext) -> str | None:
+        """Return the first candidate split that has cases; None if there is none."""
+        return next((split for split in self._candidate_splits() if ctx.predictions.size(split)), None)

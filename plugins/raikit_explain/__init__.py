@@ -1,4 +1,7 @@
-"""Why does it decide so: what each decision rests on, and whether two ways of asking give one answer."""
+"""Explainability: which inputs decisions rest on, and whether two ways of measuring that agree.
+
+`checks` declares the check and imports nothing heavy; `estimates` measures; `report` writes findings, tables and figures.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ raikit_api = 1
 
 @raikit.hookimpl
 def raikit_checks() -> list[type[raikit.Check]]:
-    """The checks of this pillar."""
+    """Return the checks of the pillar "explainability"."""
     from raikit_explain.checks import Attributions
 
     return [Attributions]

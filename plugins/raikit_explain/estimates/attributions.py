@@ -1,4 +1,4 @@
-"""Integrated Gradients on all inputs of a model at once, with as many steps as each row needs."""
+"""Integrated Gradients on all inputs of a model together, with as many steps as each case needs."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from raikit.arrays import FloatArray, IntArray
+
 if TYPE_CHECKING:
     import raikit
 
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 Score = Callable[..., Tensor]
 
 FIRST_STEPS = 16
-_CELLS_AT_ONCE = 2_000_000
-_PASSES_AT_ONCE = 128  # larger batches leave the cache and are slower, not faster
+_MAX_CELLS = 2_000_000
+_MAX_PASSES = 128  # larger batches do not fit in the cache and are slower
 
 
 def decision(logits: Tensor, decided: Tensor, scale: float = 1.0) -> Tensor:
-    """The quantity that is explained: what the model says for the class it decided, as log-odds.
+    """Compute the quantity that is explained: the log-odds of the decided class.
 
     Parameters
     ----------
     logits : Tensor, shape (n, k)
     decided : Tensor of int, shape (n,)
-        Class of each row; ignored if k is 1.
+        Class of each case; ignored if k is 1.
     scale : float
         Regression (k is 1): the target's units per unit of the output.
 
     Returns
     -------
     Tensor, shape (n,)
-        With two classes the decided class's logit less the other's, with more less the log-sum-exp of the others, so
-        that adding a constant to every logit changes nothing. Regression: the predicted value, but for a constant.
+        With two classes, the decided class's logit minus the other's; with more, minus the log-sum-exp of the others.
+        Adding a constant to every logit changes nothing. Regression: the predicted value, up to a constant.
     """
     if logits.shape[1] == 1:
         return logits[:, 0] * scale
@@ -47,65 +47,65 @@ def decision(logits: Tensor, decided: Tensor, scale: float = 1.0) -> Tensor:
 
 
 def scorer(model: raikit.Model, names: list[str], scale: float = 1.0) -> Score:
-    """``score(*tensors, decided)``: the decision of rows whose inputs come in the order of `names`."""
+    """Return ``score(*tensors, decided)``, which computes decisions from inputs in the order of `names`."""
 
     def score(*arguments: Tensor) -> Tensor:
         *tensors, decided = arguments
         value = decision(model.forward(dict(zip(names, tensors, strict=True))), decided, scale)
-        # An input that the model never reads has no gradient at all, which autograd refuses; this makes it zero.
+        # Autograd fails on an input that the model never reads, because it has no gradient; this makes it zero.
         return value + sum(0.0 * tensor.flatten(1).sum(dim=1) for tensor in tensors)
 
     return score
 
 
-def evaluate(score: Score, encoded: Mapping[str, Tensor], decided: Tensor) -> Floats:
-    """Decisions of all rows, no gradients kept, shape (n,)."""
+def evaluate(score: Score, encoded: Mapping[str, Tensor], decided: Tensor) -> FloatArray:
+    """Compute the decisions of all cases without gradients, shape (n,)."""
     with torch.no_grad():
         parts = [score(*(tensor[part] for tensor in encoded.values()), decided[part]).double().cpu().numpy()
-                 for part in slices(len(decided), rows_at_once(encoded))]
+                 for part in slices(len(decided), batch_size(encoded))]
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
-def rows_at_once(encoded: Mapping[str, Tensor]) -> int:
-    """How many rows go through the model together, so that they fit in memory and in the cache."""
+def batch_size(encoded: Mapping[str, Tensor]) -> int:
+    """Return how many cases go through the model together, so that they fit in memory and in the cache."""
     cells = sum(tensor[0].numel() for tensor in encoded.values() if len(tensor))
-    return int(np.clip(_CELLS_AT_ONCE // max(cells, 1), 1, _PASSES_AT_ONCE))
+    return int(np.clip(_MAX_CELLS // max(cells, 1), 1, _MAX_PASSES))
 
 
-def slices(rows: int, size: int) -> Iterator[slice]:
-    """Consecutive parts of at most `size` rows."""
-    for start in range(0, rows, size):
-        yield slice(start, min(start + size, rows))
+def slices(n: int, size: int) -> Iterator[slice]:
+    """Yield consecutive parts of at most `size` cases."""
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
 
 
 @dataclass(frozen=True)
-class Integrated:
-    """Integrated Gradients of n rows.
+class IntegratedGradients:
+    """Integrated Gradients of n cases.
 
     Attributes
     ----------
     attributions : mapping of input name to ndarray, shape (n, …)
         Same shapes as the encoded inputs.
     change : ndarray, shape (n,)
-        Decision of the row less the decision where nothing is seen: what the attributions should add up to.
+        Decision of the case minus the decision without any input: what the attributions should add up to.
     error : ndarray, shape (n,)
-        Share of the change by which they do not, from 0 to 1 (`relative_error`).
+        Share of the change by which the attributions miss it, from 0 to 1 (`relative_error`).
     steps : ndarray of int, shape (n,)
     """
 
     attributions: dict[str, npt.NDArray[np.float32]]
-    change: Floats
-    error: Floats
-    steps: Indices
+    change: FloatArray
+    error: FloatArray
+    steps: IntArray
 
-    def totals(self) -> Floats:
-        """The sum over each input, shape (n, inputs)."""
+    def totals(self) -> FloatArray:
+        """Sum the attributions over each input, shape (n, inputs)."""
         return np.stack([values.reshape(len(values), -1).sum(axis=1, dtype=np.float64)
                          for values in self.attributions.values()], axis=1)
 
 
-def relative_error(total: Floats, change: Floats, floor: float) -> Floats:
-    """``|total - change| / max(|change|, floor)``, at most 1, so that one row cannot carry a mean; NaN counts as 1."""
+def relative_error(total: FloatArray, change: FloatArray, floor: float) -> FloatArray:
+    """Compute ``|total - change| / max(|change|, floor)``, at most 1, so that no case dominates a mean; NaN counts as 1."""
     with np.errstate(invalid="ignore"):
         error = np.abs(total - change) / np.maximum(np.abs(change), floor)
     return np.nan_to_num(np.minimum(error, 1.0), nan=1.0)
@@ -113,8 +113,8 @@ def relative_error(total: Floats, change: Floats, floor: float) -> Floats:
 
 def integrated_gradients(
     score: Score, encoded: Mapping[str, Tensor], decided: Tensor, *, tolerance: float, most_steps: int, floor: float,
-) -> Integrated:
-    """Attribute the decisions to the encoded inputs jointly; the baseline is "nothing was seen": all zeros.
+) -> IntegratedGradients:
+    """Attribute the decisions to the encoded inputs jointly; the baseline is all zeros, an absent input.
 
     Parameters
     ----------
@@ -123,31 +123,31 @@ def integrated_gradients(
     encoded : mapping of input name to Tensor, shape (n, …)
     decided : Tensor of int, shape (n,)
     tolerance : float
-        Rows whose `relative_error` is above it are integrated again with twice the steps, up to `most_steps`.
+        Cases whose `relative_error` is above it are integrated again with twice the steps, up to `most_steps`.
     floor : float
         See `relative_error`.
 
     Returns
     -------
-    Integrated
+    IntegratedGradients
 
     Notes
     -----
     Captum's Integrated Gradients [1]_ with Gauss-Legendre nodes. All inputs move from zero to their values together,
-    so that what two inputs do only jointly is divided between them.
+    so that the effect of an interaction is divided between its inputs.
 
     References
     ----------
     .. [1] Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks", ICML 2017.
     """
-    rows = len(decided)
-    nothing = {name: torch.zeros_like(tensor) for name, tensor in encoded.items()}
-    change = evaluate(score, encoded, decided) - evaluate(score, nothing, decided)
-    best = Integrated({name: np.zeros(tuple(tensor.shape), np.float32) for name, tensor in encoded.items()},
-                      change, np.full(rows, np.inf), np.zeros(rows, np.int64))
-    pending, steps = np.arange(rows), min(FIRST_STEPS, most_steps)
+    n = len(decided)
+    absent = {name: torch.zeros_like(tensor) for name, tensor in encoded.items()}
+    change = evaluate(score, encoded, decided) - evaluate(score, absent, decided)
+    best = IntegratedGradients({name: np.zeros(tuple(tensor.shape), np.float32) for name, tensor in encoded.items()},
+                      change, np.full(n, np.inf), np.zeros(n, np.int64))
+    pending, steps = np.arange(n), min(FIRST_STEPS, most_steps)
     while len(pending):
-        for part in slices(len(pending), rows_at_once(encoded)):
+        for part in slices(len(pending), batch_size(encoded)):
             _improve(best, pending[part], score, encoded, decided, steps, floor)
         pending = pending[best.error[pending] > tolerance]
         if 2 * steps > most_steps:
@@ -157,19 +157,20 @@ def integrated_gradients(
 
 
 def _improve(
-    best: Integrated, rows: Indices, score: Score, encoded: Mapping[str, Tensor], decided: Tensor, steps: int,
+    best: IntegratedGradients, cases: IntArray, score: Score, encoded: Mapping[str, Tensor], decided: Tensor, steps: int,
     floor: float,
 ) -> None:
-    """Integrate `rows` with `steps` steps and keep what adds up better than before."""
-    at = torch.from_numpy(rows).to(decided.device)
-    found = _captum(score, [tensor[at] for tensor in encoded.values()], decided[at], steps, rows_at_once(encoded))
-    total = sum((values.reshape(len(rows), -1).sum(axis=1, dtype=np.float64) for values in found), np.zeros(len(rows)))
-    error = relative_error(total, best.change[rows], floor)
-    better = error < best.error[rows]
-    kept = rows[better]
-    best.error[kept], best.steps[rows] = error[better], steps
-    for name, values in zip(encoded, found, strict=True):
-        best.attributions[name][kept] = values[better]
+    """Integrate `cases` with `steps` steps and keep the results with a smaller error than before."""
+    at = torch.from_numpy(cases).to(decided.device)
+    attributions = _captum(score, [tensor[at] for tensor in encoded.values()], decided[at], steps, batch_size(encoded))
+    total = sum((values.reshape(len(cases), -1).sum(axis=1, dtype=np.float64) for values in attributions),
+                np.zeros(len(cases)))
+    error = relative_error(total, best.change[cases], floor)
+    better = error < best.error[cases]
+    improved = cases[better]
+    best.error[improved], best.steps[cases] = error[better], steps
+    for name, values in zip(encoded, attributions, strict=True):
+        best.attributions[name][improved] = values[better]
 
 
 def _captum(
@@ -179,6 +180,6 @@ def _captum(
 
     method: Any = IntegratedGradients(score)
     inputs = tuple(tensor.detach().clone() for tensor in tensors)
-    found = method.attribute(inputs, additional_forward_args=(decided,), n_steps=steps,
-                             internal_batch_size=max(passes, len(decided)))
-    return [values.detach().float().cpu().numpy() for values in found]
+    attributions = method.attribute(inputs, additional_forward_args=(decided,), n_steps=steps,
+                                    internal_batch_size=max(passes, len(decided)))
+    return [values.detach().float().cpu().numpy() for values in attributions]

@@ -1,10 +1,10 @@
-"""From chosen rows to everything that is known about their decisions; row by row, nothing averaged yet."""
+"""Explain the decisions of chosen cases, one by one; nothing is averaged here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,27 +12,24 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+import raikit
+from raikit.arrays import BoolArray, FloatArray, IntArray
 from raikit_explain.estimates import shares
 from raikit_explain.estimates.attributions import (
-    Floats,
-    Indices,
-    Integrated,
+    IntegratedGradients,
     Score,
     evaluate,
     integrated_gradients,
     scorer,
 )
 
-if TYPE_CHECKING:
-    import raikit
-
-_ROWS_READ = 64
+_BATCH_SIZE = 64
 _FLOOR_LOG_ODDS = 0.1
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How rows are explained.
+    """How decisions are explained.
 
     Attributes
     ----------
@@ -52,38 +49,39 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Explained:
-    """What is known about n decisions over m inputs.
+class Explanations:
+    """Explanations of n decisions over m inputs.
 
     Attributes
     ----------
     inputs : list of str
     present : ndarray of bool, shape (n, m)
-        Whether the row has the input.
+        Whether the case has the input.
     gradients : ndarray, shape (n, m)
         Attributions summed over each input.
     shapley : ndarray, shape (n, m), or None
         None if there are too many inputs for every combination.
     removal : ndarray, shape (n, m)
-        By how much the probability of the decided class falls without the input; for regression by how much the
-        value changes, either way.
+        Fall of the probability of the decided class without the input; for regression the absolute change of the value.
     change, error, steps : ndarray, shape (n,)
-        See `Integrated`.
+        See `IntegratedGradients`.
+    examples : list of ExampleInputs
+        What a figure of each case needs; empty unless it was asked for.
     """
 
     inputs: list[str]
-    present: npt.NDArray[np.bool_]
-    gradients: Floats
-    shapley: Floats | None
-    removal: Floats
-    change: Floats
-    error: Floats
-    steps: Indices
-    shown: list[Shown] = field(default_factory=list)
+    present: BoolArray
+    gradients: FloatArray
+    shapley: FloatArray | None
+    removal: FloatArray
+    change: FloatArray
+    error: FloatArray
+    steps: IntArray
+    examples: list[ExampleInputs] = field(default_factory=list)
 
-    def frame(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """One line a row, as evidence."""
-        columns: dict[str, Any] = {"id": rows["id"].to_numpy(), "change": self.change, "error": self.error,
+    def frame(self, cases: pd.DataFrame) -> pd.DataFrame:
+        """Return one row per case, the evidence behind every mean."""
+        columns: dict[str, Any] = {"id": cases["id"].to_numpy(), "change": self.change, "error": self.error,
                                    "steps": self.steps}
         for index, name in enumerate(self.inputs):
             columns[f"gradients.{name}"] = self.gradients[:, index]
@@ -94,8 +92,8 @@ class Explained:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One row with its raw inputs, its encoded ones and their attributions, for a picture."""
+class ExampleInputs:
+    """One case with its raw inputs, its encoded ones and their attributions, for a figure."""
 
     batch: raikit.Batch
     encoded: dict[str, npt.NDArray[np.float32]]
@@ -103,44 +101,56 @@ class Shown:
 
 
 def explain(
-    ctx: raikit.CheckContext, rows: pd.DataFrame, settings: Settings, *, keep: bool = False,
+    ctx: raikit.CheckContext, cases: pd.DataFrame, settings: Settings, *, keep_inputs: bool = False,
     progress: Callable[[int], None] = lambda done: None,
-) -> Explained:
-    """Explain the decisions of `rows` (``id`` and ``prediction``); `keep` what a picture of them needs.
+) -> Explanations:
+    """Explain the decisions of some cases.
 
     Parameters
     ----------
+    ctx : CheckContext
+    cases : DataFrame
+        With ``id`` and ``prediction``.
+    settings : Settings
+    keep_inputs : bool
+        Whether to keep what a figure of each case needs.
     progress : callable
-        Called with the number of rows that are done.
+        Called with the number of cases that are done.
     """
     assert ctx.model is not None
     parts, done = [], 0
-    for batch, part in batches(ctx, rows):
+    for batch, part in batches(ctx, cases):
         encoded = {name: tensor.detach() for name, tensor in ctx.model.encode(batch).items()}
         decided = torch.from_numpy(decided_classes(ctx, part["prediction"])).to(next(iter(encoded.values())).device)
-        parts.append(_explained(ctx, batch, encoded, decided, settings, keep))
+        parts.append(_explain_batch(ctx, batch, encoded, decided, settings, keep_inputs))
         done += len(part)
         progress(done)
-    return _joined(parts)
+    return _concatenate(parts)
 
 
-def batches(ctx: raikit.CheckContext, rows: pd.DataFrame) -> Iterator[tuple[raikit.Batch, pd.DataFrame]]:
-    """Batches that hold `rows` in their order, each with its part of `rows`."""
+def batches(ctx: raikit.CheckContext, cases: pd.DataFrame) -> Iterator[tuple[raikit.Batch, pd.DataFrame]]:
+    """Yield batches of the inputs of `cases` in their order, each with its part of `cases`.
+
+    Raises
+    ------
+    ValueError
+        If a case is not in the data.
+    """
     assert ctx.data is not None
     split = ctx.predictions.split
     roles = ctx.data.roles
     ids = pd.Index(roles.loc[roles["split"] == split, "id"])
-    positions = ids.get_indexer(pd.Index(rows["id"]))
+    positions = ids.get_indexer(pd.Index(cases["id"]))
     if (positions < 0).any():
-        raise ValueError(f"{int((positions < 0).sum())} scored rows are not in the data's split {split!r}")
+        raise ValueError(f"{int((positions < 0).sum())} scored cases are not in the split {split!r} of the data.")
     start = 0
-    for batch in ctx.data.batches(split, _ROWS_READ, indices=positions):
-        yield batch, rows.iloc[start : start + len(batch)]
+    for batch in ctx.data.batches(split, _BATCH_SIZE, indices=positions):
+        yield batch, cases.iloc[start : start + len(batch)]
         start += len(batch)
 
 
-def decided_classes(ctx: raikit.CheckContext, predictions: pd.Series[Any]) -> Indices:
-    """Columns of the logits that the decisions stand for; zeros for regression."""
+def decided_classes(ctx: raikit.CheckContext, predictions: pd.Series[Any]) -> IntArray:
+    """Return the column of the logits of each decision; zeros for regression."""
     assert ctx.model is not None
     if ctx.task == "regression":
         return np.zeros(len(predictions), dtype=np.int64)
@@ -148,11 +158,11 @@ def decided_classes(ctx: raikit.CheckContext, predictions: pd.Series[Any]) -> In
     return np.array([place[str(label)] for label in predictions], dtype=np.int64)
 
 
-def regression_settings(ctx: raikit.CheckContext, rows: pd.DataFrame, settings: Settings) -> Settings:
-    """Put a regression's output into the target's units, where the prediction is a straight line of it."""
+def regression_settings(ctx: raikit.CheckContext, cases: pd.DataFrame, settings: Settings) -> Settings:
+    """Return settings in the target's units where the prediction is linear in the model's output, else in the output's."""
     assert ctx.model is not None
-    spread = float(rows["prediction"].std()) or 1.0
-    batch, part = next(batches(ctx, rows))
+    spread = float(cases["prediction"].std()) or 1.0
+    batch, part = next(batches(ctx, cases))
     encoded = ctx.model.encode(batch)
     score = scorer(ctx.model, list(encoded))
     outputs = evaluate(score, encoded, torch.zeros(len(part), dtype=torch.int64))
@@ -166,64 +176,67 @@ def regression_settings(ctx: raikit.CheckContext, rows: pd.DataFrame, settings: 
                     "units of the model's output")
 
 
-def _explained(
+def _explain_batch(
     ctx: raikit.CheckContext, batch: raikit.Batch, encoded: dict[str, Tensor], decided: Tensor, settings: Settings,
-    keep: bool,
-) -> Explained:
+    keep_inputs: bool,
+) -> Explanations:
     assert ctx.model is not None
     names = list(encoded)
     score = scorer(ctx.model, names, settings.scale)
-    found = integrated_gradients(score, encoded, decided, tolerance=settings.tolerance,
-                                 most_steps=settings.most_steps, floor=settings.floor)
+    gradients = integrated_gradients(score, encoded, decided, tolerance=settings.tolerance,
+                                     most_steps=settings.most_steps, floor=settings.floor)
     present = np.stack([tensor.flatten(1).ne(0).any(dim=1).cpu().numpy() for tensor in encoded.values()], axis=1)
     values, removal = _by_removal(ctx.task, score, encoded, decided)
-    return Explained(names, present, found.totals(), values, removal, found.change, found.error, found.steps,
-                     _kept(batch, encoded, found) if keep else [])
+    return Explanations(
+        names, present, gradients.totals(), values, removal, gradients.change, gradients.error, gradients.steps,
+        _example_inputs(batch, encoded, gradients) if keep_inputs else [],
+    )
 
 
 def _by_removal(
     task: str, score: Score, encoded: dict[str, Tensor], decided: Tensor
-) -> tuple[Floats | None, Floats]:
-    """Shapley values, and what changes when one input is taken away."""
-    if len(encoded) <= shares.MOST_INPUTS:
-        every = shares.coalitions(score, encoded, decided)
-        last = every.shape[1] - 1
-        whole, lacking = every[:, last], every[:, [last - (1 << index) for index in range(len(encoded))]]
-        values = shares.shapley(every)
+) -> tuple[FloatArray | None, FloatArray]:
+    """Compute Shapley values, and the effect of removing each input."""
+    if len(encoded) <= shares.MAX_INPUTS:
+        values_of_subsets = shares.coalitions(score, encoded, decided)
+        last = values_of_subsets.shape[1] - 1
+        complete = values_of_subsets[:, last]
+        reduced = values_of_subsets[:, [last - (1 << index) for index in range(len(encoded))]]
+        values = shares.shapley(values_of_subsets)
     else:
-        whole, lacking = evaluate(score, encoded, decided), shares.without_each(score, encoded, decided)
+        complete, reduced = evaluate(score, encoded, decided), shares.leave_one_out(score, encoded, decided)
         values = None
     if task == "regression":
-        return values, np.abs(whole[:, None] - lacking)
-    return values, _probability(whole)[:, None] - _probability(lacking)
+        return values, np.abs(complete[:, None] - reduced)
+    return values, _probability(complete)[:, None] - _probability(reduced)
 
 
-def _probability(log_odds: Floats) -> Floats:
+def _probability(log_odds: FloatArray) -> FloatArray:
     return 0.5 * (1 + np.tanh(log_odds / 2))
 
 
-def _kept(batch: raikit.Batch, encoded: dict[str, Tensor], found: Integrated) -> list[Shown]:
-    import dataclasses
-
-    kept = []
+def _example_inputs(
+    batch: raikit.Batch, encoded: dict[str, Tensor], gradients: IntegratedGradients
+) -> list[ExampleInputs]:
+    examples = []
     for row in range(len(batch)):
         inputs = {name: values.iloc[[row]] if isinstance(values, pd.DataFrame) else [values[row]]
                   for name, values in batch.inputs.items()}
-        kept.append(Shown(
-            dataclasses.replace(batch, ids=[batch.ids[row]], inputs=inputs, target=None, weight=None),
+        examples.append(ExampleInputs(
+            replace(batch, ids=[batch.ids[row]], inputs=inputs, target=None, weight=None),
             {name: tensor[row].float().cpu().numpy() for name, tensor in encoded.items()},
-            {name: values[row] for name, values in found.attributions.items()},
+            {name: values[row] for name, values in gradients.attributions.items()},
         ))
-    return kept
+    return examples
 
 
-def _joined(parts: list[Explained]) -> Explained:
+def _concatenate(parts: list[Explanations]) -> Explanations:
     def joined(name: str) -> Any:
         return np.concatenate([getattr(part, name) for part in parts])
 
-    return Explained(
+    return Explanations(
         parts[0].inputs, joined("present"), joined("gradients"),
         None if parts[0].shapley is None else joined("shapley"),
         joined("removal"), joined("change"), joined("error"), joined("steps"),
-        [shown for part in parts for shown in part.shown],
+        [example for part in parts for example in part.examples],
     )

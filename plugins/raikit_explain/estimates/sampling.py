@@ -1,48 +1,47 @@
-"""Which rows are explained: a stratified sample to measure on, and a few that are shown."""
+"""Which cases are explained: a stratified sample to measure on, and a few examples to draw."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-if TYPE_CHECKING:
-    import raikit
+import raikit
+from raikit.arrays import MAX_CLUSTER_COLUMNS, FloatArray, IntArray, cluster_codes, score_columns
 
-Positions = npt.NDArray[np.int64]
-_LEAST = 4  # rows of a stratum, if it has so many
+_MIN_STRATUM = 4  # cases drawn from a stratum, if it has as many
+_MAX_CANDIDATES = 2000  # examples are chosen among the first of each ranking
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows drawn from the audited split.
+    """Cases drawn from the audited split.
 
     Attributes
     ----------
     frame : DataFrame
         Their predictions, with ``right`` (bool; for regression whether the error is below the median).
     weight : ndarray, shape (n,), or None
-        Rows each stands for, times its sampling weight; None if all stand for equally many.
+        Cases that each represents, times its sampling weight; None if all represent equally many.
     clusters : list of ndarray of int
     population : int
-        Rows of the split.
+        Cases of the split.
     """
 
     frame: pd.DataFrame
-    weight: npt.NDArray[np.float64] | None
-    clusters: list[npt.NDArray[np.int64]]
+    weight: FloatArray | None
+    clusters: list[IntArray]
     population: int
 
 
 def with_outcome(ctx: raikit.CheckContext) -> pd.DataFrame:
-    """The predictions of the audited split with ``right``, ``sure`` and ``margin``.
+    """Return the predictions of the audited split with ``right``, ``sure`` and ``margin``.
 
-    ``sure`` is the probability of the decided class, ``margin`` how far the decision was from being another one;
-    for regression both follow the absolute error.
+    ``sure`` is the probability of the decided class, ``margin`` the distance to another decision. For regression both
+    follow from the absolute error.
     """
     frame = ctx.predictions.frame()
     if ctx.task == "regression":
@@ -52,118 +51,122 @@ def with_outcome(ctx: raikit.CheckContext) -> pd.DataFrame:
     if ctx.task == "binary":
         positive = frame["prediction"].astype(str) == str(ctx.positive)
         score = frame["score"]
-        threshold = _between(score[~positive].max(), score[positive].min())
+        threshold = _threshold(score[~positive].max(), score[positive].min())
         return frame.assign(sure=score.where(positive, 1 - score), margin=(score - threshold).abs())
-    scores = np.sort(frame[[f"score.{label}" for label in ctx.classes]].to_numpy(dtype=float), axis=1)
+    scores = np.sort(frame[score_columns(ctx.task, ctx.classes, frame.columns)].to_numpy(dtype=float), axis=1)
     return frame.assign(sure=scores[:, -1], margin=scores[:, -1] - scores[:, -2])
 
 
-def _between(below: float, above: float) -> float:
-    """The threshold lies between the highest score decided against and the lowest decided for."""
-    known = [value for value in (below, above) if value == value]
-    return float(np.mean(known)) if known else 0.5
+def _threshold(below: float, above: float) -> float:
+    """Estimate the threshold from the highest score decided against and the lowest decided for; either may be NaN."""
+    ends = [value for value in (below, above) if value == value]
+    return float(np.mean(ends)) if ends else 0.5
 
 
 def draw(frame: pd.DataFrame, ctx: raikit.CheckContext, rows: int, rng: np.random.Generator) -> Sample:
-    """Draw `rows` rows, at least a few of each kind: decided class by right or wrong; regression: fourth of the values.
+    """Draw `rows` cases, at least a few of each stratum: decided class by right or wrong; for regression quarters.
 
-    The means are of the whole split: a row is weighted by how many of its kind it stands for.
+    Weights make means those of the whole split: a case counts as the number of cases of its stratum that it represents.
     """
     if rows >= len(frame):
-        taken, stands_for = np.arange(len(frame)), np.ones(len(frame))
+        positions, weight = np.arange(len(frame)), np.ones(len(frame))
     else:
-        taken, stands_for = _stratified(_strata(frame, ctx, rows), rows, rng)
-    kept = frame.iloc[taken].reset_index(drop=True)
+        positions, weight = _draw_from_strata(_strata(frame, ctx, rows), rows, rng)
+    sample = frame.iloc[positions].reset_index(drop=True)
     if ctx.weight:
-        stands_for = stands_for * kept[ctx.weight].to_numpy(dtype=float)
-    even = bool(np.allclose(stands_for, stands_for[0])) if len(kept) else True
-    clusters = [cluster_codes(kept[column]) for column in ctx.cluster[:2]]
-    return Sample(kept, None if even else stands_for, clusters, len(frame))
+        weight = weight * sample[ctx.weight].to_numpy(dtype=float)
+    even = bool(np.allclose(weight, weight[0])) if len(sample) else True
+    clusters, _ = cluster_codes(sample, ctx.cluster[:MAX_CLUSTER_COLUMNS])
+    return Sample(sample, None if even else weight, [separate_missing(codes) for codes in clusters], len(frame))
 
 
-def _strata(frame: pd.DataFrame, ctx: raikit.CheckContext, rows: int) -> Positions:
+def _strata(frame: pd.DataFrame, ctx: raikit.CheckContext, rows: int) -> IntArray:
+    """Code the stratum of each case; strata are merged if `rows` cases cannot represent them all."""
     if ctx.task == "regression":
-        kinds = pd.qcut(frame["prediction"].rank(method="first"), min(4, len(frame)), labels=False)
+        strata = pd.qcut(frame["prediction"].rank(method="first"), min(4, len(frame)), labels=False)
     else:
-        kinds = frame["prediction"].astype(str) + frame["right"].map({True: " right", False: " wrong"})
-        if kinds.nunique() * _LEAST > rows:
-            kinds = frame["right"]
-    return np.asarray(pd.factorize(kinds)[0], dtype=np.int64)
+        strata = frame["prediction"].astype(str) + frame["right"].map({True: " right", False: " wrong"})
+        if strata.nunique() * _MIN_STRATUM > rows:
+            strata = frame["right"]
+    return np.asarray(pd.factorize(strata)[0], dtype=np.int64)
 
 
-def _stratified(strata: Positions, rows: int, rng: np.random.Generator) -> tuple[Positions, npt.NDArray[np.float64]]:
+def _draw_from_strata(strata: IntArray, rows: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
+    """Draw positions, and return with each the number of cases that it represents."""
     sizes = np.bincount(strata)
     quota = allocate(sizes, rows)
-    taken = np.concatenate([np.sort(rng.permutation(np.flatnonzero(strata == kind))[: quota[kind]])
-                            for kind in range(len(sizes))])
-    return taken, (sizes / quota)[strata[taken]]
+    positions = np.concatenate([np.sort(rng.permutation(np.flatnonzero(strata == stratum))[: quota[stratum]])
+                                for stratum in range(len(sizes))])
+    return positions, (sizes / quota)[strata[positions]]
 
 
-def allocate(sizes: Positions, rows: int) -> Positions:
-    """Divide `rows` over strata in proportion to their sizes, but give each a few.
+def allocate(sizes: IntArray, rows: int) -> IntArray:
+    """Divide `rows` among strata in proportion to their sizes, but give each a few.
 
     Examples
     --------
     >>> allocate(np.array([900, 95, 5]), 100).tolist()
     [84, 12, 4]
     """
-    least = np.minimum(sizes, min(_LEAST, max(rows // len(sizes), 1)))
-    rest = sizes - least
-    exact = max(rows - int(least.sum()), 0) * rest / max(int(rest.sum()), 1)
-    quota = least + np.floor(exact).astype(np.int64)
-    open_rows = max(rows - int(quota.sum()), 0)
-    quota[np.argsort(-(exact - np.floor(exact)), kind="stable")[:open_rows]] += 1
+    minimum = np.minimum(sizes, min(_MIN_STRATUM, max(rows // len(sizes), 1)))
+    rest = sizes - minimum
+    exact = max(rows - int(minimum.sum()), 0) * rest / max(int(rest.sum()), 1)
+    quota = minimum + np.floor(exact).astype(np.int64)
+    remaining = max(rows - int(quota.sum()), 0)
+    quota[np.argsort(-(exact - np.floor(exact)), kind="stable")[:remaining]] += 1
     return np.asarray(np.minimum(quota, sizes))
 
 
-def cluster_codes(values: pd.Series[Any]) -> npt.NDArray[np.int64]:
-    """Numbers of clusters; a row without one is a cluster of its own."""
-    codes = np.asarray(pd.factorize(values)[0], dtype=np.int64)
+def separate_missing(codes: IntArray) -> IntArray:
+    """Give every case without a cluster (-1) a cluster of its own."""
+    codes = codes.copy()
     missing = codes < 0
     codes[missing] = codes.max(initial=-1) + 1 + np.arange(int(missing.sum()))
     return codes
 
 
-def pick(frame: pd.DataFrame, ctx: raikit.CheckContext, count: int) -> pd.DataFrame:
-    """Rows to be shown: the surest wrong, the surest right, the nearest to another decision; ``kind`` says which.
+def choose_examples(frame: pd.DataFrame, ctx: raikit.CheckContext, count: int) -> pd.DataFrame:
+    """Choose examples: the surest wrong, the surest right and those nearest to another decision, as ``kind`` says.
 
-    Of the sure ones one of each decided class in turn; no two rows of one cluster, if that can be.
+    Among the sure ones the decided classes take turns. No two examples share a cluster, where possible.
     """
     used: set[tuple[str, Any]] = set()
     parts = []
-    for number, (kind, ranked) in enumerate(_ranked(frame, ctx.task)):
-        wanted = (count + 2 - number) // 3
-        chosen = _apart(ranked, ctx.cluster, wanted, used)
-        parts.append(chosen.assign(kind=kind))
-    shown = pd.concat(parts)
-    return shown[~shown["id"].duplicated()].reset_index(drop=True)
+    for number, (kind, ranking) in enumerate(_rankings(frame, ctx.task)):
+        examples = _first_of_other_clusters(ranking, ctx.cluster, (count + 2 - number) // 3, used)
+        parts.append(examples.assign(kind=kind))
+    chosen = pd.concat(parts)
+    return chosen[~chosen["id"].duplicated()].reset_index(drop=True)
 
 
-def _ranked(frame: pd.DataFrame, task: str) -> list[tuple[str, pd.DataFrame]]:
+def _rankings(frame: pd.DataFrame, task: str) -> list[tuple[str, pd.DataFrame]]:
+    """Return the cases in the order of each kind of example."""
     near = frame.sort_values("margin", kind="stable")
     if task == "regression":
-        ranked = frame.sort_values("sure", kind="stable")
-        return [("Largest error", ranked[::-1]), ("Smallest error", ranked), ("Median error", near)]
+        by_error = frame.sort_values("sure", kind="stable")
+        return [("Largest error", by_error[::-1]), ("Smallest error", by_error), ("Median error", near)]
 
-    def by_class(rows: pd.DataFrame) -> pd.DataFrame:
-        rows = rows.sort_values("sure", ascending=False, kind="stable")
-        turn = rows.groupby("prediction", sort=False).cumcount()
-        return rows.assign(turn=turn).sort_values(["turn", "sure"], ascending=[True, False], kind="stable")
+    def by_class(cases: pd.DataFrame) -> pd.DataFrame:
+        cases = cases.sort_values("sure", ascending=False, kind="stable")
+        turn = cases.groupby("prediction", sort=False).cumcount()
+        return cases.assign(turn=turn).sort_values(["turn", "sure"], ascending=[True, False], kind="stable")
 
     return [("Sure and wrong", by_class(frame[~frame["right"]])),
             ("Sure and right", by_class(frame[frame["right"]])), ("Nearly undecided", near)]
 
 
-def _apart(ranked: pd.DataFrame, clusters: Sequence[str], wanted: int, used: set[tuple[str, Any]]) -> pd.DataFrame:
-    """The first `wanted` rows that share no cluster with those chosen before; if there are too few, any."""
+def _first_of_other_clusters(
+    ranking: pd.DataFrame, clusters: Sequence[str], count: int, used: set[tuple[str, Any]]
+) -> pd.DataFrame:
+    """Return the first `count` cases without a cluster in `used`, to which theirs are added; if too few, the first ones."""
     chosen: list[int] = []
-    head = ranked.head(2000)
-    for position, row in enumerate(head[list(clusters)].itertuples(index=False, name=None)):
-        if len(chosen) == wanted:
+    head = ranking.head(_MAX_CANDIDATES)
+    for position, names in enumerate(head[list(clusters)].itertuples(index=False, name=None)):
+        if len(chosen) == count:
             break
-        own = {(column, value) for column, value in zip(clusters, row, strict=True) if not pd.isna(value)}
+        own = {(column, value) for column, value in zip(clusters, names, strict=True) if not pd.isna(value)}
         if not own & used:
             chosen.append(position)
             used |= own
-    chosen += [position for position in range(len(head)) if position not in chosen][: wanted - len(chosen)]
+    chosen += [position for position in range(len(head)) if position not in chosen][: count - len(chosen)]
     return head.iloc[chosen]

@@ -1,4 +1,4 @@
-"""What each input as a whole contributes: by leaving inputs out, in every combination."""
+"""Contribution of each input as a whole, by leaving inputs out in every combination."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from raikit_explain.estimates.attributions import Floats, Score, evaluate
+from raikit.arrays import FloatArray
+from raikit_explain.estimates.attributions import Score, evaluate
 
-MOST_INPUTS = 8  # beyond this, 2^m passes cost more than the integration itself
+MAX_INPUTS = 8  # with more, 2^m passes cost more than the integration itself
 
 
-def coalitions(score: Score, encoded: Mapping[str, Tensor], decided: Tensor) -> Floats:
-    """Decisions with every subset of the inputs present and the others absent.
+def coalitions(score: Score, encoded: Mapping[str, Tensor], decided: Tensor) -> FloatArray:
+    """Compute decisions with every subset of the inputs present and the others absent.
 
     Returns
     -------
@@ -25,10 +26,10 @@ def coalitions(score: Score, encoded: Mapping[str, Tensor], decided: Tensor) -> 
     return np.stack([evaluate(score, _only(encoded, subset), decided) for subset in range(2 ** len(encoded))], axis=1)
 
 
-def without_each(score: Score, encoded: Mapping[str, Tensor], decided: Tensor) -> Floats:
-    """Decisions with one input absent, shape (n, m)."""
-    everything = 2 ** len(encoded) - 1
-    return np.stack([evaluate(score, _only(encoded, everything - (1 << index)), decided)
+def leave_one_out(score: Score, encoded: Mapping[str, Tensor], decided: Tensor) -> FloatArray:
+    """Compute decisions with one input absent, shape (n, m)."""
+    all_inputs = 2 ** len(encoded) - 1
+    return np.stack([evaluate(score, _only(encoded, all_inputs - (1 << index)), decided)
                      for index in range(len(encoded))], axis=1)
 
 
@@ -37,8 +38,8 @@ def _only(encoded: Mapping[str, Tensor], subset: int) -> dict[str, Tensor]:
             for index, (name, tensor) in enumerate(encoded.items())}
 
 
-def shapley(values: Floats) -> Floats:
-    """Exact Shapley values of the players of a game [1]_.
+def shapley(values: FloatArray) -> FloatArray:
+    """Compute exact Shapley values of the players of a game [1]_.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def shapley(values: Floats) -> Floats:
     Returns
     -------
     ndarray, shape (n, m)
-        Each player's gain, averaged over all orders in which the players may come; they add up to
+        Each player's gain, averaged over all orders in which players may join; they add up to
         ``values[:, -1] - values[:, 0]``.
 
     References
@@ -63,21 +64,21 @@ def shapley(values: Floats) -> Floats:
     players = int(values.shape[1]).bit_length() - 1
     subsets = np.arange(values.shape[1])
     sizes = np.array([int(subset).bit_count() for subset in subsets])
-    found = np.zeros((len(values), players))
+    gains = np.zeros((len(values), players))
     for player in range(players):
         absent = subsets[(subsets >> player & 1) == 0]
         weight = np.array([factorial(size) * factorial(players - size - 1) for size in sizes[absent]])
-        found[:, player] = (values[:, absent | 1 << player] - values[:, absent]) @ weight / factorial(players)
-    return found
+        gains[:, player] = (values[:, absent | 1 << player] - values[:, absent]) @ weight / factorial(players)
+    return gains
 
 
-def shares(contributions: Floats) -> Floats:
-    """Each input's share of what moved the decision: ``|c_i| / sum |c_j|``; NaN where nothing moved it.
+def shares(contributions: FloatArray) -> FloatArray:
+    """Compute each input's share of the change of a decision: ``|c_i| / sum |c_j|``; NaN where all are 0.
 
     Parameters
     ----------
     contributions : ndarray, shape (n, m)
-        Signed; they may pull against each other.
+        Signed; they may have opposite signs.
 
     Examples
     --------

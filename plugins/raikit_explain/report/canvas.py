@@ -1,4 +1,4 @@
-"""A drawing in Vega-Lite: marks at places, 400 units wide. Layers are made of marks that look alike."""
+"""A drawing in Vega-Lite, 400 units wide: marks at positions, in one layer for each style."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _ORDER = ("rect", "image", "rule", "text")
 
 
 def width_of(text: str, size: float = TEXT) -> float:
-    """About how wide a text is; a character of an East Asian script is a square."""
+    """Estimate the width of a text; a character of an East Asian script is as wide as high."""
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     return size * (0.58 * (len(text) - wide) + 1.05 * wide)
 
 
 def shortened(text: str, room: float, size: float = TEXT) -> str:
-    """The text, or as much of it as there is room for."""
+    """Return the text, cut to its room."""
     if width_of(text, size) <= room:
         return text
     while text and width_of(text + "…", size) > room:
@@ -29,50 +29,50 @@ def shortened(text: str, room: float, size: float = TEXT) -> str:
 
 
 class Canvas:
-    """Collects marks, in units from the upper left corner, and gives a spec."""
+    """Collects marks, in units from the upper left corner, and returns a spec."""
 
     def __init__(self) -> None:
         self._layers: dict[str, list[dict[str, Any]]] = {}
 
     def text(self, x: float, y: float, text: str, *, size: float = TEXT, align: str = "left",
              colour: str = "var(--ink)", weight: int = 400) -> None:
-        """One line of text; `y` is its middle."""
+        """Add one line of text; `y` is its middle."""
         self._add({"type": "text", "align": align, "baseline": "middle", "fontSize": size, "fontWeight": weight,
                    "color": colour}, {"x": x, "y": y, "text": text})
 
     def box(self, x: float, y: float, width: float, height: float, *, fill: str | None = None,
             dashed: bool = False, radius: float = 0) -> None:
-        """A filled rectangle, or an outlined one."""
-        look: dict[str, Any] = {"type": "rect", "cornerRadius": radius, "fill": fill or "transparent"}
+        """Add a rectangle, filled or outlined."""
+        style: dict[str, Any] = {"type": "rect", "cornerRadius": radius, "fill": fill or "transparent"}
         if dashed:
-            look |= {"stroke": "var(--ink)", "strokeWidth": 1, "strokeDash": [2, 2]}
-        self._add(look, {"x": x, "y": y, "x2": x + width, "y2": y + height})
+            style |= {"stroke": "var(--ink)", "strokeWidth": 1, "strokeDash": [2, 2]}
+        self._add(style, {"x": x, "y": y, "x2": x + width, "y2": y + height})
 
     def line(self, x: float, y: float, x2: float, y2: float, *, colour: str = "var(--ink)", thick: float = 1.0,
              dashed: bool = False) -> None:
-        """A straight line."""
+        """Add a straight line."""
         self._add({"type": "rule", "color": colour, "strokeWidth": thick, "strokeCap": "butt" if dashed else "square",
                    "strokeDash": [2, 2] if dashed else [1, 0]}, {"x": x, "y": y, "x2": x2, "y2": y2})
 
     def image(self, x: float, y: float, width: float, height: float, picture: bytes, media_type: str) -> None:
-        """A picture, stretched to its place."""
+        """Add a picture, stretched to the given size."""
         url = f"data:{media_type};base64,{base64.b64encode(picture).decode()}"
         self._add({"type": "image", "url": url, "width": width, "height": height, "align": "left", "baseline": "top",
                    "aspect": False}, {"x": x, "y": y})
 
     def spec(self, height: float) -> dict[str, Any]:
-        """The Vega-Lite spec: boxes lie under pictures, pictures under lines, lines under text."""
-        looks = [(json.loads(look), values) for look, values in self._layers.items()]
-        looks.sort(key=lambda layer: _ORDER.index(layer[0]["type"]))
+        """Return the Vega-Lite spec: boxes lie under pictures, pictures under lines, lines under text."""
+        layers = [(json.loads(style), values) for style, values in self._layers.items()]
+        layers.sort(key=lambda layer: _ORDER.index(layer[0]["type"]))
         return {"width": WIDTH, "height": height, "view": {"stroke": None},
-                "layer": [self._layer(look, values, height) for look, values in looks]}
+                "layer": [self._layer(style, values, height) for style, values in layers]}
 
-    def _add(self, look: dict[str, Any], place: dict[str, Any]) -> None:
-        self._layers.setdefault(json.dumps(look | {"tooltip": None}), []).append(
-            {key: round(value, 2) if isinstance(value, float) else value for key, value in place.items()})
+    def _add(self, style: dict[str, Any], position: dict[str, Any]) -> None:
+        self._layers.setdefault(json.dumps(style | {"tooltip": None}), []).append(
+            {key: round(value, 2) if isinstance(value, float) else value for key, value in position.items()})
 
     @staticmethod
-    def _layer(look: dict[str, Any], values: list[dict[str, Any]], height: float) -> dict[str, Any]:
+    def _layer(style: dict[str, Any], values: list[dict[str, Any]], height: float) -> dict[str, Any]:
         encoding: dict[str, Any] = {
             "x": {"field": "x", "type": "quantitative", "axis": None, "scale": {"domain": [0, WIDTH], "nice": False}},
             "y": {"field": "y", "type": "quantitative", "axis": None,
@@ -82,4 +82,4 @@ class Canvas:
             encoding |= {"x2": {"field": "x2"}, "y2": {"field": "y2"}}
         if "text" in values[0]:
             encoding["text"] = {"field": "text", "type": "nominal"}
-        return {"data": {"values": values}, "mark": look, "encoding": encoding}
+        return {"data": {"values": values}, "mark": style, "encoding": encoding}

@@ -1,24 +1,22 @@
-"""One decision, drawn: each input with what in it pulled towards the decision and what pulled against it."""
+"""One decision as a figure: each input with its parts that count towards the decision and against it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import raikit
+from raikit.format import number, percent, scalar
+from raikit_explain.estimates.explanation import ExampleInputs
 from raikit_explain.report import pictures
 from raikit_explain.report.canvas import SMALL, TEXT, WIDTH, Canvas, shortened, width_of
-from raikit_explain.words import signed
-
-if TYPE_CHECKING:
-    from raikit_explain.estimates.explanation import Shown
 
 Array = npt.NDArray[Any]
-_LEFT = 94.0  # where inputs begin; their names stand before
+_LEFT = 94.0  # where inputs begin, right of their names
 _ROOM = WIDTH - _LEFT
 _PICTURE = 150.0
 _STRETCHES = 8
@@ -29,7 +27,7 @@ _GRID = 8
 
 @dataclass(frozen=True)
 class Piece:
-    """One input of the row: where it is drawn, what it is, and what each part of it did."""
+    """One input of the case: where it is drawn, its value, and the attributions of its parts."""
 
     name: str
     top: float
@@ -42,7 +40,7 @@ class Piece:
 
 @dataclass
 class Drawing:
-    """What is being drawn: the canvas, how far down it is filled, and the numbers it shows."""
+    """A figure in progress: the canvas, how far down it is filled, and the numbers it shows."""
 
     strongest: float
     canvas: Canvas = field(default_factory=Canvas)
@@ -50,88 +48,104 @@ class Drawing:
     numbers: list[dict[str, Any]] = field(default_factory=list)
 
     def note(self, name: str, part: str, value: float) -> None:
+        """Add a number to the data of the figure."""
         self.numbers.append({"input": name, "part": part, "towards": round(float(value), 4)})
 
 
 def figure(
-    number: int, row: Mapping[str, Any], shown: Shown, model: raikit.Model, *, unit: str, change: float, error: float,
-    tolerance: float,
+    position: int, case: Mapping[str, Any], inputs: ExampleInputs, model: raikit.Model, *, unit: str, change: float,
+    error: float, tolerance: float,
 ) -> raikit.Figure:
-    """Draw one row.
+    """Draw one case.
 
     Parameters
     ----------
-    row : mapping
-        ``id``, ``kind``, ``prediction``, ``target`` and ``sure`` of the row.
+    position : int
+        Of the example, from 1.
+    case : mapping
+        ``id``, ``kind``, ``prediction``, ``target``, ``right`` and ``sure`` of the case.
+    inputs : ExampleInputs
+    model : Model
     unit : str
         Of the attributions.
     change, error : float
-        What the attributions should add up to, and the share of it by which they do not.
+        What the attributions should add up to, and the share of it by which they miss it.
+    tolerance : float
+        Error from which the figure warns.
     """
-    totals = {name: float(values.sum(dtype=np.float64)) for name, values in shown.attributions.items()}
+    totals = {name: float(values.sum(dtype=np.float64)) for name, values in inputs.attributions.items()}
     drawing = Drawing(max([abs(total) for total in totals.values()] + [1e-9]))
     for name, total in totals.items():
-        _input(drawing, name, total, shown, model)
-    title, decision = _title(row, bool(model.classes))
-    against = "an empty row" if len(totals) > 1 else "an empty input"
-    doubt = "" if error <= tolerance else f" The parts miss {100 * error:.0f} % of the change: read with care."
+        _draw_input(drawing, name, total, inputs, model)
+    title, decision = _title(case, bool(model.classes))
+    baseline = "no inputs at all" if len(totals) > 1 else "an empty input"
+    warning = "" if error <= tolerance else f" The parts miss {percent(error)} of the change: read with care."
     return raikit.Figure(
-        id=f"example-{number}", title=title,
-        subtitle=f"Row {row['id']}. {decision} In {unit}, together {signed(change)} against {against}. "
-                 f"Filled or solid: towards the decision; dashed: against it.{doubt}",
+        id=f"example-{position}", title=title,
+        subtitle=f"Case {case['id']}. {decision}In {unit}, together {_signed(change)} compared with {baseline}. "
+                 f"Filled or solid: towards the decision; dashed: against it.{warning}",
         alt=_alt(title, totals, unit), spec=drawing.canvas.spec(round(drawing.y)), data=drawing.numbers,
     )
 
 
-def _title(row: Mapping[str, Any], classes: bool) -> tuple[str, str]:
-    kind = row["kind"]
+def _signed(value: float) -> str:
+    """Write an attribution with its sign: two decimals, one from 10 on, none from 100 on."""
+    size = abs(value)
+    return number(value, 2 if size < 9.995 else 1 if size < 99.95 else 0, signed=True)
+
+
+def _title(case: Mapping[str, Any], classes: bool) -> tuple[str, str]:
+    """Return the title, and a sentence on the decision."""
+    kind = case["kind"]
     if not classes:
-        return f"{kind}: {row['prediction']:.4g} predicted, {row['target']:.4g} is true", ""
-    right = "which is right" if row["right"] else f"truth is {row['target']}"
-    return f"{kind}: decided {row['prediction']}, {right}", f"Probability of the decision {row['sure']:.2f}."
+        predicted, true = (scalar(float(case[column])) for column in ("prediction", "target"))
+        return f"{kind}: {predicted} predicted, {true} is true", ""
+    verdict = "which is right" if case["right"] else f"truth is {case['target']}"
+    return f"{kind}: decided {case['prediction']}, {verdict}", f"Probability of the decision {percent(float(case['sure']))}. "
 
 
 def _alt(title: str, totals: Mapping[str, float], unit: str) -> str:
     ranked = sorted(totals.items(), key=lambda item: -abs(item[1]))
-    parts = ", ".join(f"{name} {signed(total)}" for name, total in ranked)
-    return f"{title}. What each input adds towards the decision, in {unit}: {parts}."
+    parts = ", ".join(f"{name} {_signed(total)}" for name, total in ranked)
+    return f"{title}. Contribution of each input towards the decision, in {unit}: {parts}."
 
 
-def _input(drawing: Drawing, name: str, total: float, shown: Shown, model: raikit.Model) -> None:
-    """One input under the other: its name and total on the left, its parts on the right."""
+def _draw_input(drawing: Drawing, name: str, total: float, inputs: ExampleInputs, model: raikit.Model) -> None:
+    """Draw an input below the previous one: its name and total on the left, its parts on the right."""
     top = drawing.y
-    encoded, attribution = shown.encoded[name], shown.attributions[name]
+    encoded, attribution = inputs.encoded[name], inputs.attributions[name]
     canvas = drawing.canvas
     canvas.text(0, top + 10, shortened(name, _LEFT - 8), weight=600)
     drawing.note(name, "all of it", total)
     if not np.any(encoded):
-        canvas.text(_LEFT, top + 10, "not there", colour="var(--ink-2)")
+        canvas.text(_LEFT, top + 10, "missing", colour="var(--ink-2)")
         drawing.y = top + 34
         return
-    canvas.text(0, top + 28, signed(total))
+    canvas.text(0, top + 28, _signed(total))
     drawing.y = top + 34
     modality = model.modalities.get(name, "tabular")
-    piece = Piece(name, top, shown.batch.inputs.get(name), encoded, attribution, shown.batch, model)
-    bottom = {"image": _picture, "text": _text, "audio": _sound, "tabular": _table}[modality](drawing, piece)
+    piece = Piece(name, top, inputs.batch.inputs.get(name), encoded, attribution, inputs.batch, model)
+    bottom = {"image": _draw_image, "text": _draw_text, "audio": _draw_sound, "tabular": _draw_columns}[modality](drawing, piece)
     drawing.y = max(drawing.y, bottom) + 14
 
 
-def _picture(drawing: Drawing, piece: Piece) -> float:
+def _draw_image(drawing: Drawing, piece: Piece) -> float:
+    """Draw the picture, faded where it hardly matters, with frames around its strongest cells."""
     plane, top = pictures.plane(piece.attribution), piece.top
     if plane is None or piece.raw is None or piece.raw[0] is None:
-        return _undrawn(drawing, top)
+        return _draw_nothing(drawing, top)
     grid = pictures.cells(plane, _GRID, _GRID)
     file, aspect = pictures.faded(piece.raw[0], grid)
     width, height = (_PICTURE, _PICTURE * aspect) if aspect <= 1 else (_PICTURE / aspect, _PICTURE)
     drawing.canvas.box(_LEFT - 0.5, top - 0.5, width + 1, height + 1, fill="var(--line)")
     drawing.canvas.image(_LEFT, top, width, height, file, "image/jpeg")
-    _frames(drawing, piece.name, grid, (_LEFT, top, width, height), "#15191e")  # ink on the picture's own white
+    _draw_frames(drawing, piece.name, grid, (_LEFT, top, width, height), "#15191e")  # ink on the picture's own white
     return top + height
 
 
-def _frames(drawing: Drawing, name: str, grid: pictures.Grid, place: tuple[float, float, float, float], ink: str,
+def _draw_frames(drawing: Drawing, name: str, grid: pictures.Grid, place: tuple[float, float, float, float], ink: str,
             upside_down: bool = False) -> None:
-    """Frame the strongest cells and list them."""
+    """Frame the strongest cells and note their attributions."""
     x, y, width, height = place
     framed = pictures.strongest(grid)
     for row, column in zip(*np.nonzero(framed), strict=True):
@@ -143,21 +157,21 @@ def _frames(drawing: Drawing, name: str, grid: pictures.Grid, place: tuple[float
                             colour=ink, thick=1.6, dashed=edge.against)
 
 
-def _text(drawing: Drawing, piece: Piece) -> float:
-    """Words in order, toned by their weight, the number under each."""
+def _draw_text(drawing: Drawing, piece: Piece) -> float:
+    """Draw the words in order, shaded by attribution, with the number under each."""
     weights = piece.attribution.reshape(len(piece.attribution), -1).sum(axis=1)
     words = _words(piece)
     x, y = _LEFT, piece.top
     for word, value in zip(words[:_WORDS], weights, strict=False):
         drawing.note(piece.name, word, float(value))
-        written, number = shortened(word, _ROOM - 14), signed(float(value))
-        width = max(width_of(written), width_of(number, SMALL)) + 12
+        label, value_text = shortened(word, _ROOM - 14), _signed(float(value))
+        width = max(width_of(label), width_of(value_text, SMALL)) + 12
         if x + width > WIDTH and x > _LEFT:
             x, y = _LEFT, y + 42
         fill, ink = _tone(float(value), drawing.strongest)
         drawing.canvas.box(x, y, width, 38, fill=fill, dashed=fill is None and value < 0, radius=3)
-        drawing.canvas.text(x + width / 2, y + 12, written, align="center", colour=ink)
-        drawing.canvas.text(x + width / 2, y + 28, number, align="center", colour=ink, size=SMALL)
+        drawing.canvas.text(x + width / 2, y + 12, label, align="center", colour=ink)
+        drawing.canvas.text(x + width / 2, y + 28, value_text, align="center", colour=ink, size=SMALL)
         x += width + 4
     if len(words) > _WORDS:
         drawing.canvas.text(_LEFT, y + 50, f"and {len(words) - _WORDS} more", colour="var(--ink-2)")
@@ -166,7 +180,7 @@ def _text(drawing: Drawing, piece: Piece) -> float:
 
 
 def _tone(value: float, strongest: float) -> tuple[str | None, str]:
-    """Fill and ink of a word: the stronger the tone, the more it pulled; none if it pulled against, or hardly."""
+    """Return fill and ink of a word: darker for stronger attributions, no fill for weak and negative ones."""
     share = value / strongest
     if share >= 0.3:
         return "var(--q5)", "var(--paper)"
@@ -176,7 +190,7 @@ def _tone(value: float, strongest: float) -> tuple[str | None, str]:
 
 
 def _words(piece: Piece) -> list[str]:
-    """What stands at each place of the encoding; numbered if the model does not say."""
+    """Return the words of the encoding; numbered tokens if the model does not give them."""
     tokens = getattr(piece.model, "tokens", None)
     if callable(tokens):
         return [str(word) for word in tokens(piece.batch)[piece.name][0]]
@@ -184,28 +198,28 @@ def _words(piece: Piece) -> list[str]:
     return [f"token {position + 1}" for position in range(filled)]
 
 
-def _sound(drawing: Drawing, piece: Piece) -> float:
-    """The spectrogram (or the wave), and below it how much each stretch of time pulled."""
+def _draw_sound(drawing: Drawing, piece: Piece) -> float:
+    """Draw the spectrogram (or the wave), and below it the attribution of each stretch of time."""
     encoded, attribution = piece.encoded.astype(np.float64), piece.attribution.astype(np.float64)
     if encoded.ndim == 3:  # channels of a spectrogram
         encoded, attribution = encoded.sum(axis=0), attribution.sum(axis=0)
     place = (_LEFT, piece.top, _ROOM, 64.0)
     if encoded.ndim == 1:
-        _wave(drawing, piece.top, place[3], encoded)
+        _draw_wave(drawing, piece.top, place[3], encoded)
         attribution = attribution[None, :]
     elif encoded.ndim == 2:
         grid = pictures.cells(attribution, 5, 2 * _STRETCHES)
         file = pictures.spectrogram(encoded, grid, (128, 2 * int(_ROOM)))
         drawing.canvas.image(*place, file, "image/png")
-        _frames(drawing, piece.name, grid, place, "var(--ink)", upside_down=True)
+        _draw_frames(drawing, piece.name, grid, place, "var(--ink)", upside_down=True)
     else:
-        return _undrawn(drawing, piece.top)
+        return _draw_nothing(drawing, piece.top)
     along = pictures.cells(attribution.sum(axis=0)[None, :], 1, _STRETCHES)[0]
-    return _stretches(drawing, piece.name, piece.top + place[3] + 4, along)
+    return _draw_stretches(drawing, piece.name, piece.top + place[3] + 4, along)
 
 
-def _wave(drawing: Drawing, top: float, height: float, samples: Array) -> None:
-    """Highest and lowest sample of every two units of width."""
+def _draw_wave(drawing: Drawing, top: float, height: float, samples: Array) -> None:
+    """Draw the highest and the lowest sample of every two units of width."""
     parts = np.array_split(samples, int(_ROOM // 2))
     loudest = float(np.abs(samples).max()) or 1.0
     for index, part in enumerate(part for part in parts if len(part)):
@@ -214,8 +228,8 @@ def _wave(drawing: Drawing, top: float, height: float, samples: Array) -> None:
                             colour="var(--q4)")
 
 
-def _stretches(drawing: Drawing, name: str, top: float, values: Array) -> float:
-    """Bars up for towards, dashed bars down for against, the number under each."""
+def _draw_stretches(drawing: Drawing, name: str, top: float, values: Array) -> float:
+    """Draw bars: up for towards, dashed and down for against, with the number under each."""
     tallest = 26.0
     unit = tallest / max(float(np.abs(values).max()), 1e-12)
     above = float(np.clip(values.max(), 0, None)) * unit
@@ -228,23 +242,23 @@ def _stretches(drawing: Drawing, name: str, top: float, values: Array) -> float:
             drawing.canvas.box(x, zero - size, step - 6, size, fill="var(--q5)")
         else:
             drawing.canvas.box(x, zero, step - 6, size, dashed=True)
-        drawing.canvas.text(_LEFT + (index + 0.5) * step, zero + below + 12, signed(float(value)), align="center",
+        drawing.canvas.text(_LEFT + (index + 0.5) * step, zero + below + 12, _signed(float(value)), align="center",
                             size=SMALL, colour="var(--ink-2)")
     drawing.canvas.line(_LEFT, zero, WIDTH, zero, colour="var(--rule)")
     return zero + below + 18
 
 
-def _table(drawing: Drawing, piece: Piece) -> float:
-    """The columns that pulled most: bars to the right towards, dashed bars to the left against."""
+def _draw_columns(drawing: Drawing, piece: Piece) -> float:
+    """Draw the strongest columns: bars to the right for towards, dashed bars to the left for against."""
     values, top = piece.attribution.reshape(-1), piece.top
     labels = _labels(piece, len(values))
     order = [index for index in np.argsort(-np.abs(values), kind="stable") if abs(values[index]) > 1e-9]
     for index in order:
         drawing.note(piece.name, labels[index], float(values[index]))
     middle, half = 312.0, 44.0
-    kept = order[:_COLUMNS]
-    unit = half / max(abs(float(values[kept[0]])), 1e-12) if kept else 0.0
-    for place, index in enumerate(kept):
+    strongest = order[:_COLUMNS]
+    unit = half / max(abs(float(values[strongest[0]])), 1e-12) if strongest else 0.0
+    for place, index in enumerate(strongest):
         y, value = top + 22 * place, float(values[index])
         drawing.canvas.text(_LEFT, y + 10, shortened(labels[index], middle - half - _LEFT - 8))
         size = abs(value) * unit
@@ -252,17 +266,17 @@ def _table(drawing: Drawing, piece: Piece) -> float:
             drawing.canvas.box(middle, y + 3, size, 14, fill="var(--q5)")
         else:
             drawing.canvas.box(middle - size, y + 3, size, 14, dashed=True)
-        drawing.canvas.text(WIDTH, y + 10, signed(value), align="right", size=SMALL)
-    if kept:
-        drawing.canvas.line(middle, top, middle, top + 22 * len(kept), colour="var(--rule)")
-    if len(order) > len(kept):
-        drawing.canvas.text(_LEFT, top + 22 * len(kept) + 10, f"and {len(order) - len(kept)} weaker",
+        drawing.canvas.text(WIDTH, y + 10, _signed(value), align="right", size=SMALL)
+    if strongest:
+        drawing.canvas.line(middle, top, middle, top + 22 * len(strongest), colour="var(--rule)")
+    if len(order) > len(strongest):
+        drawing.canvas.text(_LEFT, top + 22 * len(strongest) + 10, f"and {len(order) - len(strongest)} weaker",
                             colour="var(--ink-2)", size=SMALL)
-    return top + 22 * (len(kept) + (len(order) > len(kept)))
+    return top + 22 * (len(strongest) + (len(order) > len(strongest)))
 
 
 def _labels(piece: Piece, count: int) -> list[str]:
-    """Names of the encoded columns, with the row's value where a column is one of the table's own."""
+    """Return the names of the encoded columns, with the value where a column is one of the table's own."""
     columns, raw = getattr(piece.model, "columns", None), piece.raw
     names = [str(label) for label in columns(piece.name)] if callable(columns) else []
     if len(names) != count:
@@ -278,6 +292,7 @@ def _value(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
 
 
-def _undrawn(drawing: Drawing, top: float) -> float:
-    drawing.canvas.text(_LEFT, top + 10, "the model's encoding of it cannot be drawn", colour="var(--ink-2)", size=TEXT)
+def _draw_nothing(drawing: Drawing, top: float) -> float:
+    """Say that the input cannot be drawn."""
+    drawing.canvas.text(_LEFT, top + 10, "the model's encoding cannot be drawn", colour="var(--ink-2)", size=TEXT)
     return top + 20

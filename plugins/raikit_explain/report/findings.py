@@ -1,225 +1,232 @@
-"""Sentences: what decisions rest on, whether two ways of asking agree, whether the attributions add up."""
+"""Sentences: which inputs decisions rest on, whether two methods agree, and whether attributions add up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 import raikit
 from raikit import stats
-from raikit_explain.estimates.attributions import Floats
+from raikit.format import confidence, confidence_interval, count, percent, points, sample_size, significant
 from raikit_explain.estimates.measures import Measures
-from raikit_explain.words import percent, points
 
-AGREE = 0.10  # shares that differ by less than ten points say the same thing
-HARDLY = 0.05
-_VIOLATIONS = 0.05
-
-Address = Callable[[raikit.Metric], str]
+AGREEMENT_MARGIN = 0.10  # two methods agree where their shares differ by at most 10 percentage points
+NEGLIGIBLE_SHARE = 0.05
+_MAX_VIOLATION_RATE = 0.05
+_SEVERITIES = ("fail", "warn", "note")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What sentences are made of, besides the measures."""
+    """What sentences are made of.
+
+    Parameters
+    ----------
+    measures : Measures
+    address : callable
+        Returns the address of a metric.
+    tolerance : float
+    regression : bool
+    target_unit : str
+    """
 
     measures: Measures
-    address: Address
+    address: Callable[[raikit.Metric], str]
     tolerance: float
     regression: bool
     target_unit: str
 
-    @property
-    def sure(self) -> str:
-        return f"{100 * self.measures.level:g} %"
+    def interval(self, estimate: raikit.Metric | stats.Interval, unit: str | None = "rate") -> str:
+        """Write the interval of an estimate with the level of the measures."""
+        return confidence_interval(
+            estimate.low, estimate.high, unit, level=self.measures.level, value=estimate.value)
 
-    def data(self, n: int, n_clusters: int | None) -> str:
-        """From how many rows, out of how many that were explained, drawn from how many."""
+    def sample(self, n: int, n_clusters: int | None) -> str:
+        """Write how many of the explained cases an estimate rests on, and from how many they were drawn."""
         population, explained = self.measures.sample.population, len(self.measures.sample.frame)
-        drawn = f"{n:,} rows" if n == explained else f"{n:,} of {explained:,} rows"
-        drawn += f", drawn from {population:,}" if explained < population else ""
-        return drawn + (f", {n_clusters:,} clusters" if n_clusters else "")
+        cases = sample_size(n) if n == explained else f"{count(n)} of {sample_size(explained)}"
+        drawn = f", drawn from {count(population)}" if explained < population else ""
+        clusters = f", {sample_size(None, n_clusters)}" if n_clusters else ""
+        return cases + drawn + clusters
 
 
 def findings(facts: Facts) -> list[raikit.Finding]:
-    """All findings, those that warn first."""
-    found = [_completeness(facts), *_rests_on(facts), *_agreement(facts), *_hardly(facts), *_removal(facts)]
-    order = {"fail": 0, "warn": 1, "note": 2}
-    return sorted(found, key=lambda finding: order[finding.severity])
+    """Return all findings, those that warn first."""
+    found = [
+        _completeness_finding(facts), *_largest_share_findings(facts), *_agreement_findings(facts),
+        *_negligible_findings(facts), *_removal_findings(facts),
+    ]
+    return sorted(found, key=lambda finding: _SEVERITIES.index(finding.severity))
 
 
-def _completeness(facts: Facts) -> raikit.Finding:
+def _completeness_finding(facts: Facts) -> raikit.Finding:
     mean = facts.measures.of("completeness_error")
     rate = facts.measures.of("completeness_violation_rate")
-    error = facts.measures.explained.error
-    above = int((error > facts.tolerance).sum())
-    steps = int(facts.measures.explained.steps.max())
+    error = facts.measures.explanations.error
+    violations = f"{count(int((error > facts.tolerance).sum()))} of {sample_size(len(error))}"
+    average = percent(round(mean.value or 0.0, 4))  # without the digits of errors that hardly differ from 0
     metrics = [facts.address(mean), facts.address(rate)]
-    certainty = (f"{facts.sure} interval of the share of such rows {_range(rate)}; mean error {_percent_of(mean)}; "
-                 f"at most {steps} steps; {facts.data(len(error), rate.n_clusters)}.")
-    if (rate.value or 0.0) > _VIOLATIONS:
+    certainty = (f"share of cases above the tolerance: {facts.interval(rate)}; mean error {average}; at most "
+                 f"{int(facts.measures.explanations.steps.max())} steps; {facts.sample(len(error), rate.n_clusters)}")
+    if (rate.value or 0.0) > _MAX_VIOLATION_RATE:
         return raikit.Finding(
-            sentence=f"The attributions of {above} of {len(error)} rows miss the change that they explain by more than "
-                     f"{percent(facts.tolerance)} ({_range(rate)} of all rows): what is said below of single parts of "
-                     "an input must not be relied on.",
+            sentence=f"Attributions miss the change that they explain by more than {percent(facts.tolerance)} in {violations} "
+                     f"({facts.interval(rate)} of all cases). Do not rely on attributions of single parts of an input.",
             severity="warn", what="completeness of the attributions", certainty=certainty, metrics=metrics)
     return raikit.Finding(
-        sentence=f"Attributions add up to the change that they explain: they miss it by {_percent_of(mean)} on "
-                 f"average, and by more than {percent(facts.tolerance)} in {above} of {len(error)} rows.",
+        sentence=f"Attributions add up to the change that they explain: they miss it by {average} on average, and by "
+                 f"more than {percent(facts.tolerance)} in {violations}.",
         what="completeness of the attributions", certainty=certainty, metrics=metrics)
 
 
-def _rests_on(facts: Facts) -> list[raikit.Finding]:
-    """Which input decisions rest on most; undecided if the first two cannot be told apart."""
+def _largest_share_findings(facts: Facts) -> list[raikit.Finding]:
+    """Name the input that decisions rest on most, or the first two if they cannot be told apart."""
     measures = facts.measures
-    ranked = _ranked(measures)
-    if len(ranked) < 2:
+    ranking = _ranking(measures)
+    if len(ranking) < 2:
         return []
-    first, second = ranked[0], ranked[1]
-    top, next_ = (measures.of("modality_share", input=name) for name in (first, second))
-    lead = _difference(measures, measures.by_gradients, first, second)
-    # the two were picked because they are largest: every pair could have been
-    level = 1 - (1 - measures.level) / (len(ranked) * (len(ranked) - 1) / 2)
-    settled = lead is not None and (found := measures.mean(lead, level=level)) is not None and found.low > 0
-    if settled:
-        sentence = (f"Decisions rest most on the input {first}: it carries {_percent_of(top)} of what moves them, "
-                    f"{second} {_percent_of(next_)}.")
+    first, second = ranking[0], ranking[1]
+    largest, next_ = (measures.of("modality_share", input=name) for name in (first, second))
+    if _leads(measures, first, second, len(ranking)):
+        sentence = (f"Decisions rest most on the input {first}: its share of the decision is {_percent(largest)}, that of "
+                    f"{second} {_percent(next_)}")
     else:
-        sentence = (f"{first} and {second} carry most of what moves the decisions ({_percent_of(top)} and "
-                    f"{_percent_of(next_)}); which of them more, these rows do not tell.")
-    sentence = sentence.removesuffix(".") + _other_first(measures, first) + "."
+        sentence = (f"{first} and {second} have the largest shares of the decisions ({_percent(largest)} and "
+                    f"{_percent(next_)}); the sample is too small to rank them")
     return [raikit.Finding(
-        sentence=sentence, what="share of the decision", who=first, figures=["shares"],
-        certainty=f"{facts.sure} intervals {_range(top)} and {_range(next_)}; Integrated Gradients; "
-                  f"{facts.data(top.n or 0, top.n_clusters)}.",
-        metrics=[facts.address(top), facts.address(next_)])]
+        sentence=f"{sentence}{_other_ranking(measures, first)}.", what="share of the decision", who=first, figures=["shares"],
+        certainty=f"{facts.interval(largest)}, and {facts.interval(next_)}; Integrated Gradients; "
+                  f"{facts.sample(largest.n or 0, largest.n_clusters)}",
+        metrics=[facts.address(largest), facts.address(next_)])]
 
 
-def _other_first(measures: Measures, first: str) -> str:
-    """What comes first by leaving inputs out, if that is another input."""
-    values = {name: measures.of("modality_shapley", input=name) for name in measures.explained.inputs}
-    known = {name: metric for name, metric in values.items() if metric.value is not None}
-    if not known:
+def _leads(measures: Measures, first: str, second: str, inputs: int) -> bool:
+    """Return whether the first input certainly has a larger share than the second."""
+    positions = [measures.explanations.inputs.index(name) for name in (first, second)]
+    lead = measures.by_gradients[:, positions[0]] - measures.by_gradients[:, positions[1]]
+    # The two were picked because they are the largest, and every pair could have been (Bonferroni).
+    level = 1 - (1 - measures.level) / (inputs * (inputs - 1) / 2)
+    interval = measures.mean(lead, level=level) if np.isfinite(lead).any() else None
+    return interval is not None and interval.low > 0
+
+
+def _other_ranking(measures: Measures, first: str) -> str:
+    """Name the input that comes first by leaving inputs out, if that is another one."""
+    metrics = {name: measures.of("modality_shapley", input=name) for name in measures.explanations.inputs}
+    defined = {name: metric for name, metric in metrics.items() if metric.value is not None}
+    if not defined:
         return ""
-    other = max(known, key=lambda name: known[name].value or 0.0)
-    return "" if other == first else f"; by leaving inputs out {other} comes first ({_percent_of(known[other])})"
+    other = max(defined, key=lambda name: defined[name].value or 0.0)
+    return "" if other == first else f"; by leaving inputs out {other} comes first ({_percent(defined[other])})"
 
 
-def _agreement(facts: Facts) -> list[raikit.Finding]:
-    """Whether gradients and leaving out agree within ten points, for all inputs at once."""
-    measures = facts.measures
-    if measures.by_removal is None or len(_ranked(measures)) < 2:
+def _agreement_findings(facts: Facts) -> list[raikit.Finding]:
+    """Say whether gradients and leaving out agree within the margin, for all inputs at once."""
+    names = _ranking(facts.measures)
+    if facts.measures.by_removal is None or len(names) < 2:
         return []
-    names = _ranked(measures)
+    differences = _paired_differences(facts.measures, names)
+    apart = [name for name, difference in differences.items()
+             if difference.low > AGREEMENT_MARGIN or difference.high < -AGREEMENT_MARGIN]
+    if apart:
+        return [_disagreement_finding(facts, name, differences[name], len(names)) for name in apart]
+    if not differences:
+        return []
+    widest = max(max(abs(difference.low), abs(difference.high)) for difference in differences.values())
+    sentence = (
+        f"Gradients and leaving inputs out agree: their shares differ by at most {points(widest)} for every input."
+        if widest <= AGREEMENT_MARGIN else
+        f"The sample is too small to tell whether gradients and leaving inputs out agree within {points(AGREEMENT_MARGIN)} "
+        f"for every input; {_largest_difference(facts.measures, differences)}"
+    )
+    n = facts.measures.count(facts.measures.by_gradients[:, 0])
+    return [raikit.Finding(
+        sentence=sentence, what="agreement of two explanations", figures=["shares"], metrics=_both_shares(facts, names),
+        certainty=f"simultaneous {confidence(facts.measures.level)} CI (Bonferroni over {len(names)} inputs) of the paired "
+                  f"differences; {facts.sample(n, None)}")]
+
+
+def _paired_differences(measures: Measures, names: list[str]) -> dict[str, stats.Interval]:
+    """Estimate the difference of both shares of each input, simultaneously (Bonferroni); unreliable ones are left out."""
+    assert measures.by_removal is not None
     level = 1 - (1 - measures.level) / len(names)
     differences: dict[str, stats.Interval] = {}
     for name in names:
-        index = measures.explained.inputs.index(name)
-        found = measures.mean(measures.by_gradients[:, index] - measures.by_removal[:, index], level=level,
-                              bounds=(-1.0, 1.0))
-        if found is not None and "unreliable" not in found.flags:
-            differences[name] = found
-    apart = [name for name, found in differences.items() if found.low > AGREE or found.high < -AGREE]
-    if apart:
-        return [_disagreement(facts, name, differences[name], len(names)) for name in apart]
-    if not differences:
-        return []
-    widest = max(max(abs(found.low), abs(found.high)) for found in differences.values())
-    sentence = (
-        f"Gradients and leaving inputs out say the same: their shares differ by {points(widest)} at most, for every input."
-        if widest <= AGREE else
-        f"Whether gradients and leaving inputs out agree within {points(AGREE)} for every input, these rows do not tell; "
-        + _furthest(measures, differences)
-    )
-    return [raikit.Finding(
-        sentence=sentence,
-        what="agreement of two explanations", figures=["shares"], metrics=_both(facts, names),
-        certainty=f"{facts.sure} simultaneous intervals (Bonferroni over {len(names)} inputs) of the paired "
-                  f"differences; {facts.data(measures.count(measures.by_gradients[:, 0]), None)}.")]
+        index = measures.explanations.inputs.index(name)
+        difference = measures.mean(
+            measures.by_gradients[:, index] - measures.by_removal[:, index], level=level, bounds=(-1.0, 1.0))
+        if difference is not None and "unreliable" not in difference.flags:
+            differences[name] = difference
+    return differences
 
 
-def _furthest(measures: Measures, differences: dict[str, stats.Interval]) -> str:
+def _largest_difference(measures: Measures, differences: Mapping[str, stats.Interval]) -> str:
     name = max(differences, key=lambda name: abs(differences[name].value))
-    one, other = measures.of("modality_share", input=name), measures.of("modality_shapley", input=name)
-    return f"they differ most about {name}, {_percent_of(one)} against {_percent_of(other)}."
+    gradients, removal = (measures.of(metric, input=name) for metric in ("modality_share", "modality_shapley"))
+    return f"the difference is largest for {name}, {_percent(gradients)} against {_percent(removal)}."
 
 
-def _disagreement(facts: Facts, name: str, found: stats.Interval, family: int) -> raikit.Finding:
-    measures = facts.measures
-    one, other = measures.of("modality_share", input=name), measures.of("modality_shapley", input=name)
+def _disagreement_finding(facts: Facts, name: str, difference: stats.Interval, inputs: int) -> raikit.Finding:
+    gradients, removal = (facts.measures.of(metric, input=name) for metric in ("modality_share", "modality_shapley"))
+    ci = confidence_interval(difference.low, difference.high, "points", level=facts.measures.level, value=difference.value,
+                             simultaneous=True)
     return raikit.Finding(
-        sentence=f"Gradients and leaving inputs out disagree about {name}: it carries {_percent_of(one)} of the "
-                 f"decision by the first, {_percent_of(other)} by the second.",
+        sentence=f"Gradients and leaving inputs out disagree about {name}: its share of the decision is {_percent(gradients)} "
+                 f"by gradients and {_percent(removal)} by leaving out.",
         severity="warn", what="agreement of two explanations", who=name, figures=["shares"],
-        metrics=_both(facts, [name]),
-        certainty=f"{facts.sure} simultaneous interval (Bonferroni over {family} inputs) of the paired difference "
-                  f"{points(found.low)} to {points(found.high)}; {facts.data(one.n or 0, found.n_clusters)}.")
+        metrics=_both_shares(facts, [name]),
+        certainty=f"{ci} (Bonferroni over {inputs} inputs) of the paired difference; "
+                  f"{facts.sample(gradients.n or 0, difference.n_clusters)}")
 
 
-def _hardly(facts: Facts) -> list[raikit.Finding]:
-    """Inputs that carry next to nothing where they are there."""
+def _negligible_findings(facts: Facts) -> list[raikit.Finding]:
+    """Name inputs with a negligible share in the cases that have them."""
     measures = facts.measures
-    found = []
-    for name in _ranked(measures):
-        index = measures.explained.inputs.index(name)
-        rows = measures.explained.present[:, index]
-        interval = measures.mean(measures.by_gradients[:, index], rows=rows, bounds=(0.0, 1.0))
-        if interval is None or "unreliable" in interval.flags or interval.high > HARDLY:
+    negligible = []
+    for name in _ranking(measures):
+        index = measures.explanations.inputs.index(name)
+        present = measures.explanations.present[:, index]
+        share = measures.mean(measures.by_gradients[:, index], cases=present, bounds=(0.0, 1.0))
+        if share is None or "unreliable" in share.flags or share.high > NEGLIGIBLE_SHARE:
             continue
-        metric = measures.of("modality_share", input=name)
-        found.append(raikit.Finding(
-            sentence=f"The input {name} hardly matters: in rows that have it, it carries {percent(interval.value)} of "
-                     "what moves the decision.",
-            what="share of the decision", who=name, figures=["shares"], metrics=[facts.address(metric)],
-            certainty=f"{facts.sure} interval {percent(interval.low)} to {percent(interval.high)}; "
-                      f"{facts.data(int(rows.sum()), interval.n_clusters)}."))
-    return found
+        negligible.append(raikit.Finding(
+            sentence=f"The input {name} hardly matters: in cases that have it, its share of the decision is "
+                     f"{percent(share.value)}.",
+            what="share of the decision", who=name, figures=["shares"],
+            metrics=[facts.address(measures.of("modality_share", input=name))],
+            certainty=f"{facts.interval(share)}; {facts.sample(int(present.sum()), share.n_clusters)}"))
+    return negligible
 
 
-def _removal(facts: Facts) -> list[raikit.Finding]:
-    """The input whose loss costs the decision most."""
-    measures = facts.measures
-    metrics = [metric for metric in measures.metrics if metric.name == "modality_removal" and metric.value is not None]
+def _removal_findings(facts: Facts) -> list[raikit.Finding]:
+    """Name the input whose removal changes the decision most."""
+    metrics = [metric for metric in facts.measures.metrics if metric.name == "modality_removal" and metric.value is not None]
     if not metrics:
         return []
-    worst = max(metrics, key=lambda metric: metric.value or 0.0)
-    name, value, low, high = worst.args["input"], worst.value or 0.0, worst.low or 0.0, worst.high or 0.0
-    if facts.regression:
-        cost = f"the predicted value changes by {value:.3g} {facts.target_unit}"
-        ends = f"{low:.3g} to {high:.3g}"
-    else:
-        cost = f"the probability of what is decided falls by {points(value)}"
-        ends = f"{points(low)} to {points(high)}"
-    more = ", more than without any other" if len(metrics) > 1 else ""
+    largest = max(metrics, key=lambda metric: metric.value or 0.0)
+    name, value = str(largest.args["input"]), largest.value or 0.0
+    effect = (f"the predicted value changes by {significant(value)} {facts.target_unit}" if facts.regression
+              else f"the probability of the decided class falls by {points(value)}")
+    others = ", more than without any other input" if len(metrics) > 1 else ""
     return [raikit.Finding(
-        sentence=f"Without the input {name} {cost} on average{more}.",
-        what="removal of an input", who=str(name), metrics=[facts.address(worst)],
-        certainty=f"{facts.sure} interval {ends}; of rows that have the input: "
-                  f"{facts.data(worst.n or 0, worst.n_clusters)}.")]
+        sentence=f"Without the input {name}, {effect} on average{others}.",
+        what="removal of an input", who=name, metrics=[facts.address(largest)],
+        certainty=f"{facts.interval(largest, largest.unit)}; cases that have the input: "
+                  f"{facts.sample(largest.n or 0, largest.n_clusters)}")]
 
 
-def _ranked(measures: Measures) -> list[str]:
-    """Inputs by their gradient share, the largest first; those without one are left out."""
-    values = {name: measures.of("modality_share", input=name).value for name in measures.explained.inputs}
-    known = [name for name, value in values.items() if value is not None]
-    return sorted(known, key=lambda name: -(values[name] or 0.0))
+def _ranking(measures: Measures) -> list[str]:
+    """Return the inputs that have a gradient share, the largest share first."""
+    values = {name: measures.of("modality_share", input=name).value for name in measures.explanations.inputs}
+    return sorted((name for name, value in values.items() if value is not None), key=lambda name: -(values[name] or 0.0))
 
 
-def _difference(measures: Measures, by_row: Floats, first: str, second: str) -> Floats | None:
-    inputs = measures.explained.inputs
-    difference = by_row[:, inputs.index(first)] - by_row[:, inputs.index(second)]
-    return difference if np.isfinite(difference).any() else None
-
-
-def _both(facts: Facts, names: list[str]) -> list[str]:
+def _both_shares(facts: Facts, names: list[str]) -> list[str]:
     return [facts.address(facts.measures.of(metric, input=name))
             for name in names for metric in ("modality_share", "modality_shapley")]
 
 
-def _percent_of(metric: raikit.Metric) -> str:
+def _percent(metric: raikit.Metric) -> str:
     return percent(metric.value or 0.0)
-
-
-def _range(metric: raikit.Metric) -> str:
-    return f"{percent(metric.low or 0.0)} to {percent(metric.high or 0.0)}"

@@ -1,4 +1,4 @@
-"""Pictures and spectrograms in which what mattered keeps its strength and the rest fades."""
+"""Pictures and spectrograms in which cells with strong attributions keep their colours and the rest fades."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
+
+from raikit.arrays import BoolArray
 
 Grid = npt.NDArray[np.float64]
-_MOST_FRAMED = 10
-_INK = (73, 84, 97)  # a tone that reads on white paper and on black
+_MAX_FRAMED = 10
+_INK = (73, 84, 97)  # readable on white and on black
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A side of a framed cell, in parts of the picture from 0 to 1; `against` the decision is drawn dashed."""
+    """A side of a framed cell, in parts of the picture from 0 to 1; dashed if `against` the decision."""
 
     x: float
     y: float
@@ -26,9 +29,9 @@ class Edge:
 
 
 def plane(attribution: npt.NDArray[Any]) -> Grid | None:
-    """Attributions of a picture or spectrogram as a plane, summed over channels; None if it is no plane.
+    """Return attributions of a picture or spectrogram as a plane, summed over channels; None if they form no plane.
 
-    A sequence of square number (patch embeddings, with or without a leading class token) is laid out as a square.
+    A sequence of square length (patch embeddings, with or without a leading class token) is laid out as a square.
     """
     values = np.asarray(attribution, dtype=np.float64)
     if values.ndim == 3:
@@ -44,26 +47,26 @@ def plane(attribution: npt.NDArray[Any]) -> Grid | None:
 
 
 def cells(values: Grid, rows: int, columns: int) -> Grid:
-    """Sums over a grid of cells; they add up to the sum of `values`."""
+    """Sum over a grid of cells; the sums add up to the sum of `values`."""
     rows, columns = min(rows, values.shape[0]), min(columns, values.shape[1])
     down = np.linspace(0, values.shape[0], rows + 1).round().astype(int)[:-1]
     across = np.linspace(0, values.shape[1], columns + 1).round().astype(int)[:-1]
     return np.asarray(np.add.reduceat(np.add.reduceat(values, down, axis=0), across, axis=1))
 
 
-def strongest(grid: Grid) -> npt.NDArray[np.bool_]:
-    """The fewest cells that hold half of all attribution, at most ten."""
+def strongest(grid: Grid) -> BoolArray:
+    """Return the fewest cells that hold half of all attribution, at most ten."""
     size = np.abs(grid).ravel()
     framed = np.zeros(size.shape, dtype=bool)
     if size.sum() > 0:
         order = np.argsort(-size, kind="stable")
         enough = int(np.searchsorted(np.cumsum(size[order]), size.sum() / 2)) + 1
-        framed[order[: min(enough, _MOST_FRAMED)]] = True
+        framed[order[: min(enough, _MAX_FRAMED)]] = True
     return framed.reshape(grid.shape)
 
 
-def outline(grid: Grid, framed: npt.NDArray[np.bool_]) -> list[Edge]:
-    """Frames around the framed cells; neighbours that pull the same way share one frame."""
+def outline(grid: Grid, framed: BoolArray) -> list[Edge]:
+    """Return frames around cells; neighbours of equal sign share one frame."""
     rows, columns = grid.shape
     kind = np.pad(np.where(framed, np.where(grid < 0, -1, 1), 0), 1)
     edges = []
@@ -79,9 +82,7 @@ def outline(grid: Grid, framed: npt.NDArray[np.bool_]) -> list[Edge]:
 
 
 def strength(grid: Grid, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """How much each pixel mattered, from 0 to 1, without steps between the cells."""
-    from PIL import Image
-
+    """Return the strength of attribution at each pixel, from 0 to 1, interpolated between cells."""
     size = np.abs(grid)
     top = np.quantile(size, 0.9) or size.max() or 1.0
     level = np.sqrt(np.clip(size / top, 0, 1)).astype(np.float32)
@@ -89,15 +90,13 @@ def strength(grid: Grid, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
 
 
 def faded(picture: npt.NDArray[np.uint8], grid: Grid, longest: int = 300) -> tuple[bytes, float]:
-    """A JPEG in which the cells that mattered keep their colours and the rest turns to a pale grey.
+    """Return a JPEG in which cells with strong attributions keep their colours and the rest turns pale grey.
 
     Returns
     -------
     bytes, float
         The file, and height over width.
     """
-    from PIL import Image
-
     height, width = picture.shape[:2]
     scale = longest / max(height, width)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
@@ -106,15 +105,13 @@ def faded(picture: npt.NDArray[np.uint8], grid: Grid, longest: int = 300) -> tup
     pale = 255 - 0.22 * (255 - grey)
     keep = strength(grid, pixels.shape[:2])[:, :, None]
     mixed = (keep * pixels + (1 - keep) * pale).clip(0, 255).astype(np.uint8)
-    written = io.BytesIO()
-    Image.fromarray(mixed).save(written, "JPEG", quality=88, subsampling=0)
-    return written.getvalue(), size[1] / size[0]
+    file = io.BytesIO()
+    Image.fromarray(mixed).save(file, "JPEG", quality=88, subsampling=0)
+    return file.getvalue(), size[1] / size[0]
 
 
 def spectrogram(levels: Grid, grid: Grid, shape: tuple[int, int]) -> bytes:
-    """A PNG of one tone on nothing: loud is opaque, and what did not matter is faint. Low pitch at the bottom."""
-    from PIL import Image
-
+    """Return a PNG of one colour: loud is opaque, weak attributions are faint; low frequencies are at the bottom."""
     low, high = float(levels.min()), float(levels.max())
     loud = ((levels - low) / (high - low or 1.0)).astype(np.float32)
     loud = np.asarray(Image.fromarray(loud).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)).clip(0, 1)
@@ -122,6 +119,6 @@ def spectrogram(levels: Grid, grid: Grid, shape: tuple[int, int]) -> bytes:
     pixels = np.empty((*shape, 4), dtype=np.uint8)
     pixels[..., :3] = _INK
     pixels[..., 3] = np.rint(255 * alpha[::-1])
-    written = io.BytesIO()
-    Image.fromarray(pixels).save(written, "PNG", optimize=True)
-    return written.getvalue()
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", optimize=True)
+    return file.getvalue()

@@ -1,4 +1,4 @@
-"""Tables: the shares by outcome, and what the numbers of each input are."""
+"""The table of shares by outcome."""
 
 from __future__ import annotations
 
@@ -7,33 +7,35 @@ from collections.abc import Iterator
 import numpy as np
 
 import raikit
-from raikit_explain.estimates.measures import Mask, Measures
+from raikit.arrays import BoolArray
+from raikit.format import confidence
+from raikit_explain.estimates.measures import Measures
 
-_MOST_CLASSES = 12
+_MAX_CLASSES = 12
 
 
 def outcome_table(measures: Measures, regression: bool) -> raikit.Table | None:
-    """The gradient share of each input among rows of one kind: decided class, right, wrong."""
+    """Return the gradient share of each input among cases of one outcome: decided class, right, wrong."""
     rows = []
-    for kind, mask in _kinds(measures, regression):
-        for index, name in enumerate(measures.explained.inputs):
+    for outcome, cases in _outcomes(measures, regression):
+        for index, name in enumerate(measures.explanations.inputs):
             values = measures.by_gradients[:, index]
-            found = measures.mean(values, rows=mask, bounds=(0.0, 1.0))
-            if found is not None:
-                rows.append([kind, name, measures.count(values, mask), found.value, found.low, found.high])
-    if len(measures.explained.inputs) < 2 or not rows:
+            mean = measures.mean(values, cases=cases, bounds=(0.0, 1.0))
+            if mean is not None:
+                rows.append([outcome, name, measures.count(values, cases), mean.value, mean.low, mean.high])
+    if len(measures.explanations.inputs) < 2 or not rows:
         return None
     columns = [raikit.Column(name=name, title=title, format=form) for name, title, form in (
-        ("kind", "Rows that are", "text"), ("input", "Input", "text"), ("n", "Rows", "integer"),
+        ("kind", "Outcome", "text"), ("input", "Input", "text"), ("n", "Cases", "integer"),
         ("share", "Share of the decision", "percent"), ("low", "Lower", "percent"), ("high", "Upper", "percent"))]
     return raikit.Table(
         id="by_outcome", title="Share of the decision by outcome", columns=columns, rows=rows,
-        note=f"Integrated Gradients; t intervals at {100 * measures.level:g} %, each by itself, not corrected for "
-             "their number. An input that a row does not have counts as 0.",
+        note=f"Integrated Gradients; {confidence(measures.level)} t intervals, each by itself, not corrected for their number. "
+             "An input that a case does not have counts as 0.",
     )
 
 
-def _kinds(measures: Measures, regression: bool) -> Iterator[tuple[str, Mask]]:
+def _outcomes(measures: Measures, regression: bool) -> Iterator[tuple[str, BoolArray]]:
     frame = measures.sample.frame
     right = frame["right"].to_numpy(dtype=bool)
     if regression:
@@ -44,6 +46,6 @@ def _kinds(measures: Measures, regression: bool) -> Iterator[tuple[str, Mask]]:
     yield "wrong", ~right
     predictions = frame["prediction"].astype(str).to_numpy()
     classes = np.unique(predictions)
-    if len(classes) <= _MOST_CLASSES:
+    if len(classes) <= _MAX_CLASSES:
         for label in classes:
             yield f"decided {label}", predictions == label

@@ -44,27 +44,27 @@ class TinyModel(raikit.Model):
 
     @staticmethod
     def _image(values):
-        made = torch.zeros(len(values), 3, 16, 16)
+        encoded = torch.zeros(len(values), 3, 16, 16)
         for row, value in enumerate(values):
             if value is not None:
-                made[row] = torch.as_tensor(value.copy()).permute(2, 0, 1).float() / 127.5 - 1
-        return made
+                encoded[row] = torch.as_tensor(value.copy()).permute(2, 0, 1).float() / 127.5 - 1
+        return encoded
 
     @staticmethod
     def _text(values):
-        made = torch.zeros(len(values), 6, 4)
+        encoded = torch.zeros(len(values), 6, 4)
         for row, text in enumerate(values):
             for place, word in enumerate(text.split() if text else []):
-                made[row, place] = torch.sin(torch.arange(1.0, 5.0) * (1 + WORDS.index(word)))
-        return made
+                encoded[row, place] = torch.sin(torch.arange(1.0, 5.0) * (1 + WORDS.index(word)))
+        return encoded
 
     @staticmethod
     def _audio(values):
-        made = torch.zeros(len(values), 1, 8, 16)
+        encoded = torch.zeros(len(values), 1, 8, 16)
         for row, value in enumerate(values):
             if value is not None:
-                made[row, 0] = torch.as_tensor(value.samples.reshape(8, 16))
-        return made
+                encoded[row, 0] = torch.as_tensor(value.samples.reshape(8, 16))
+        return encoded
 
     @staticmethod
     def _tabular(frame):
@@ -115,9 +115,9 @@ def bent(encoded: Mapping[str, torch.Tensor], outputs: int = 2, seed: int = 0) -
 
 @functools.cache
 def _weights(sizes: tuple[int, ...], outputs: int, seed: int) -> list[torch.Tensor]:
-    made = torch.Generator().manual_seed(seed)
-    return [*(torch.randn(size, 8, generator=made) / size**0.5 for size in sizes),
-            torch.randn(8, outputs, generator=made)]
+    generator = torch.Generator().manual_seed(seed)
+    return [*(torch.randn(size, 8, generator=generator) / size**0.5 for size in sizes),
+            torch.randn(8, outputs, generator=generator)]
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from raikit_explain.checks import Attributions
 from .conftest import bent
 
 
-def _value(result, metric, **args):
-    return next(found for found in result.metrics if found.name == metric and found.args == args)
+def _value(result, name, **args):
+    return next(metric for metric in result.metrics if metric.name == name and metric.args == args)
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def test_every_metric_was_announced_and_has_its_value_within_its_interval(result
 
 
 def test_shares_of_all_inputs_add_up_to_one(result):
-    for metric in ("modality_share", "modality_shapley"):
-        assert sum(found.value for found in result.metrics if found.name == metric) == pytest.approx(1)
+    for name in ("modality_share", "modality_shapley"):
+        assert sum(metric.value for metric in result.metrics if metric.name == name) == pytest.approx(1)
 
 
 def test_the_evidence_gives_the_shares_again(tiny_model, make_context):
@@ -56,8 +56,8 @@ def test_the_evidence_gives_the_shares_again(tiny_model, make_context):
 
 
 def test_the_same_seed_gives_the_same_record(tiny_model, make_context):
-    made = [result_of(Attributions, make_context(tiny_model(), rows=60), rows=16, examples=3).model_dump_json() for _ in range(2)]
-    assert made[0] == made[1]
+    results = [result_of(Attributions, make_context(tiny_model(), rows=60), rows=16, examples=3).model_dump_json() for _ in range(2)]
+    assert results[0] == results[1]
 
 
 def test_removing_an_input_costs_what_it_costs(tiny_model, make_context):
@@ -100,20 +100,20 @@ def test_the_input_that_decides_is_named_with_interval_and_rows(tiny_model, make
     sentences = [finding.sentence for finding in result.findings]
     assert any(sentence.startswith("Decisions rest most on the input facts") for sentence in sentences)
     assert any(sentence.startswith("The input note hardly matters") for sentence in sentences)
-    assert any("say the same" in sentence for sentence in sentences)
+    assert any("leaving inputs out agree" in sentence for sentence in sentences)
     known = {metric.id for metric in result.metrics}
     figures = {figure.id for figure in result.figures}
     for finding in result.findings:
         assert set(finding.metrics) <= known
         assert set(finding.figures) <= figures
-        assert "60 rows" in finding.certainty
+        assert "60 cases" in finding.certainty
 
 
 def test_equal_inputs_are_not_ranked(tiny_model, make_context):
     model = tiny_model({"left": "tabular", "right": "tabular"}, logits=lambda encoded: bent(
         {"a": encoded["left"]}, seed=1) + bent({"a": encoded["right"]}, seed=1))
     result = result_of(Attributions, make_context(model, rows=60), rows=60, examples=0)
-    assert any("these rows do not tell" in finding.sentence for finding in result.findings)
+    assert any("too small to rank them" in finding.sentence for finding in result.findings)
 
 
 def test_two_inputs_of_one_modality_are_told_apart(tiny_model, make_context):
@@ -129,8 +129,15 @@ def test_an_input_that_no_row_has_is_undefined_and_the_rest_is_measured(tiny_mod
     ctx.data._inputs["voice"] = [None] * 30
     result = result_of(Attributions, ctx, rows=30)
     for metric in ("modality_share", "modality_shapley", "modality_removal"):
-        assert _value(result, metric, input="voice").reason == "no explained row has this input"
+        assert _value(result, metric, input="voice").reason == "no explained case has this input"
     assert _value(result, "modality_share", input="facts").value > 0
+
+
+def test_many_inputs_have_shares_by_gradients_alone(tiny_model, make_context):
+    model = tiny_model({f"part{number}": "tabular" for number in range(9)})
+    result = result_of(Attributions, make_context(model, rows=20), rows=20, examples=0)
+    assert "too many combinations" in _value(result, "modality_shapley", input="part0").reason
+    assert "there are too many inputs" in result.figures[0].alt
 
 
 def test_one_input_has_nothing_to_divide(tiny_model, make_context):
@@ -165,8 +172,8 @@ def test_a_regression_is_explained_in_the_targets_units(tiny_model, make_context
 def test_importing_the_plugin_imports_nothing_heavy():
     heavy = "torch", "numpy", "pandas", "captum", "matplotlib"
     code = f"import sys, raikit_explain; raikit_explain.raikit_checks(); print([m for m in {heavy} if m in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_inputs_of_a_person_stand_in_no_sentence_metric_or_table(tiny_model, make_context):
@@ -174,10 +181,10 @@ def test_inputs_of_a_person_stand_in_no_sentence_metric_or_table(tiny_model, mak
     model = tiny_model()
     ctx = make_context(model, rows=30, inputs=inputs)
     result = result_of(Attributions, ctx, rows=30)
-    told = " ".join([
+    text = " ".join([
         *(finding.model_dump_json() for finding in result.findings), *(metric.model_dump_json() for metric in result.metrics),
         *(table.model_dump_json() for table in result.tables), *(figure.alt + figure.title for figure in result.figures),
     ])
     for word in ("alpha", "beta", "gamma", "delta", "epsilon"):
-        assert word not in told
+        assert word not in text
     assert isinstance(result, raikit.CheckResult)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from raikit_explain.estimates.attributions import decision, integrated_gradients, relative_error, rows_at_once, scorer
+from raikit_explain.estimates.attributions import batch_size, decision, integrated_gradients, relative_error, scorer
 
 from ..conftest import MemoryData, bent, random_inputs
 
@@ -34,15 +34,15 @@ def test_a_linear_model_gives_weight_times_input_and_adds_up_exactly(tiny_model)
     model = tiny_model(logits=logits)
     encoded = _encoded(model)
     decided = torch.tensor([0, 1] * 6)
-    found = _integrated(scorer(model, list(encoded)), encoded, decided)
+    integrated = _integrated(scorer(model, list(encoded)), encoded, decided)
 
     sign = np.where(decided.numpy() == 1, 1.0, -1.0)
     for name, tensor in encoded.items():
         expected = (tensor.flatten(1) * weights[name]).numpy() * sign[:, None]
-        np.testing.assert_allclose(found.attributions[name].reshape(12, -1), expected, rtol=1e-3, atol=1e-4)
-    assert found.error.max() < 1e-4
-    np.testing.assert_allclose(found.totals().sum(axis=1), found.change, rtol=1e-3, atol=1e-3)
-    assert (found.steps == 16).all(), "a straight line needs no more than the first steps"
+        np.testing.assert_allclose(integrated.attributions[name].reshape(12, -1), expected, rtol=1e-3, atol=1e-4)
+    assert integrated.error.max() < 1e-4
+    np.testing.assert_allclose(integrated.totals().sum(axis=1), integrated.change, rtol=1e-3, atol=1e-3)
+    assert (integrated.steps == 16).all(), "a straight line needs no more than the first steps"
 
 
 @pytest.mark.parametrize("outputs", [1, 2, 4])
@@ -51,7 +51,7 @@ def test_integrated_gradients_are_the_integral_of_the_gradient_along_the_way(tin
     encoded = _encoded(model, rows=3)
     decided = torch.tensor([0, outputs - 1, outputs // 2]) % outputs
     score = scorer(model, list(encoded))
-    found = _integrated(score, encoded, decided, tolerance=1e-6)
+    integrated = _integrated(score, encoded, decided, tolerance=1e-6)
 
     brute = {name: torch.zeros_like(tensor) for name, tensor in encoded.items()}
     steps = 400
@@ -61,26 +61,26 @@ def test_integrated_gradients_are_the_integral_of_the_gradient_along_the_way(tin
         for name, gradient in zip(encoded, gradients, strict=True):
             brute[name] += gradient * encoded[name] / steps
     for name in encoded:
-        np.testing.assert_allclose(found.attributions[name], brute[name].numpy(), atol=2e-3)
+        np.testing.assert_allclose(integrated.attributions[name], brute[name].numpy(), atol=2e-3)
 
 
 def test_what_two_inputs_do_only_together_is_divided_between_them(tiny_model):
     model = tiny_model({"left": "tabular", "right": "tabular"}, logits=lambda encoded: torch.stack(
         [torch.zeros(len(encoded["left"])), encoded["left"][:, 0] * encoded["right"][:, 0]], dim=1))
     encoded = _encoded(model)
-    found = _integrated(scorer(model, list(encoded)), encoded, torch.ones(12, dtype=torch.int64))
+    integrated = _integrated(scorer(model, list(encoded)), encoded, torch.ones(12, dtype=torch.int64))
 
     product = (encoded["left"][:, 0] * encoded["right"][:, 0]).numpy()
-    np.testing.assert_allclose(found.totals(), np.stack([product / 2, product / 2], axis=1), atol=1e-4)
+    np.testing.assert_allclose(integrated.totals(), np.stack([product / 2, product / 2], axis=1), atol=1e-4)
 
 
 def test_an_input_that_the_model_does_not_read_gets_nothing(tiny_model):
     model = tiny_model(logits=lambda encoded: bent({"facts": encoded["facts"]}))
     encoded = _encoded(model)
-    found = _integrated(scorer(model, list(encoded)), encoded, torch.zeros(12, dtype=torch.int64))
+    integrated = _integrated(scorer(model, list(encoded)), encoded, torch.zeros(12, dtype=torch.int64))
 
-    assert np.abs(found.totals()[:, :3]).max() == 0
-    assert np.abs(found.totals()[:, 3]).min() > 0
+    assert np.abs(integrated.totals()[:, :3]).max() == 0
+    assert np.abs(integrated.totals()[:, 3]).min() > 0
 
 
 def test_hard_rows_get_more_steps_and_easy_rows_do_not(tiny_model):
@@ -91,11 +91,11 @@ def test_hard_rows_get_more_steps_and_easy_rows_do_not(tiny_model):
 
     model = tiny_model({"facts": "tabular"}, logits=logits)
     encoded = {"facts": torch.tensor([[1.0, 1.0], [1.0, -1.0]])}
-    found = _integrated(scorer(model, ["facts"]), encoded, torch.tensor([1, 1]), tolerance=1e-3)
+    integrated = _integrated(scorer(model, ["facts"]), encoded, torch.tensor([1, 1]), tolerance=1e-3)
 
-    assert found.steps[0] > 16
-    assert found.steps[1] == 16
-    assert found.error.max() <= 1e-3
+    assert integrated.steps[0] > 16
+    assert integrated.steps[1] == 16
+    assert integrated.error.max() <= 1e-3
 
 
 def test_rows_that_do_not_add_up_say_so(tiny_model):
@@ -104,16 +104,16 @@ def test_rows_that_do_not_add_up_say_so(tiny_model):
         return torch.stack([torch.zeros_like(x), x + 5.0 * (x > 0.37).float()], dim=1)
 
     model = tiny_model({"facts": "tabular"}, logits=jump)
-    found = _integrated(scorer(model, ["facts"]), {"facts": torch.ones(2, 2)}, torch.tensor([1, 1]), most_steps=64)
+    integrated = _integrated(scorer(model, ["facts"]), {"facts": torch.ones(2, 2)}, torch.tensor([1, 1]), most_steps=64)
 
-    np.testing.assert_allclose(found.change, 6.0)
-    np.testing.assert_allclose(found.error, 5 / 6, rtol=1e-4)
-    assert (found.steps == 64).all()
+    np.testing.assert_allclose(integrated.change, 6.0)
+    np.testing.assert_allclose(integrated.error, 5 / 6, rtol=1e-4)
+    assert (integrated.steps == 64).all()
 
 
-def test_the_error_is_a_share_and_what_is_no_number_counts_as_all_of_it():
-    found = relative_error(np.array([1.0, 0.01, np.nan, 90.0]), np.array([2.0, 0.0, 1.0, 1.0]), floor=0.1)
-    np.testing.assert_allclose(found, [0.5, 0.1, 1.0, 1.0])
+def test_the_error_is_a_share_and_what_is_nan_counts_as_all_of_it():
+    error = relative_error(np.array([1.0, 0.01, np.nan, 90.0]), np.array([2.0, 0.0, 1.0, 1.0]), floor=0.1)
+    np.testing.assert_allclose(error, [0.5, 0.1, 1.0, 1.0])
 
 
 def test_a_constant_added_to_every_logit_changes_no_decision():
@@ -125,5 +125,5 @@ def test_a_constant_added_to_every_logit_changes_no_decision():
 
 
 def test_large_inputs_go_through_in_smaller_parts():
-    assert rows_at_once({"a": torch.zeros(4, 10)}) == 128
-    assert rows_at_once({"a": torch.zeros(4, 3, 512, 512)}) == 2
+    assert batch_size({"a": torch.zeros(4, 10)}) == 128
+    assert batch_size({"a": torch.zeros(4, 3, 512, 512)}) == 2

@@ -1,4 +1,4 @@
-"""Which rows are explained, and that the means stand for all of them."""
+"""Which cases are explained, and that the means are those of all of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from raikit.testing import table_context
-from raikit_explain.estimates.sampling import allocate, cluster_codes, draw, pick, with_outcome
+from raikit_explain.estimates.sampling import allocate, choose_examples, draw, separate_missing, with_outcome
 
 
 def _context(rows=2000, seed=0, **roles):
@@ -63,7 +63,7 @@ def test_the_same_seed_draws_the_same_rows_and_another_seed_others():
 
 
 def test_a_row_without_a_cluster_is_one_of_its_own():
-    codes = cluster_codes(pd.Series(["a", None, "a", "b", None]))
+    codes = separate_missing(np.array([0, -1, 0, 1, -1]))
     assert codes[0] == codes[2]
     assert len(set(codes.tolist())) == 4
 
@@ -71,7 +71,7 @@ def test_a_row_without_a_cluster_is_one_of_its_own():
 def test_examples_are_the_surest_and_those_nearest_to_the_threshold():
     ctx = _context()
     frame = with_outcome(ctx)
-    shown = pick(frame, ctx, 6)
+    shown = choose_examples(frame, ctx, 6)
     assert shown["kind"].tolist() == ["Sure and wrong"] * 2 + ["Sure and right"] * 2 + ["Nearly undecided"] * 2
     wrong = frame[~frame["right"]]
     for label in (0, 1):
@@ -82,6 +82,6 @@ def test_examples_are_the_surest_and_those_nearest_to_the_threshold():
 
 def test_examples_share_no_cluster_where_that_can_be():
     ctx = _context(cluster=["patient"])
-    shown = pick(with_outcome(ctx), ctx, 12)
+    shown = choose_examples(with_outcome(ctx), ctx, 12)
     assert len(shown) == 12
     assert shown["patient"].is_unique

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raikit_explain.estimates.attributions import evaluate, scorer
-from raikit_explain.estimates.shares import coalitions, shapley, shares, without_each
+from raikit_explain.estimates.shares import coalitions, leave_one_out, shapley, shares
 
 from ..conftest import MemoryData, random_inputs
 
@@ -48,14 +48,14 @@ def test_coalitions_leave_out_what_their_number_says(tiny_model):
     score, ones = scorer(model, ["left", "right"]), torch.ones(5, dtype=torch.int64)
     left, right = encoded["left"].sum(dim=1).numpy(), 100 * encoded["right"].sum(dim=1).numpy()
 
-    every = coalitions(score, encoded, ones)
-    np.testing.assert_allclose(every, np.stack([0 * left, left, right, left + right], axis=1), rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(without_each(score, encoded, ones), np.stack([right, left], axis=1), rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(every[:, -1], evaluate(score, encoded, ones))
+    values = coalitions(score, encoded, ones)
+    np.testing.assert_allclose(values, np.stack([0 * left, left, right, left + right], axis=1), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(leave_one_out(score, encoded, ones), np.stack([right, left], axis=1), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(values[:, -1], evaluate(score, encoded, ones))
 
 
 @given(st.lists(st.lists(st.floats(-9, 9), min_size=3, max_size=3), min_size=1, max_size=5))
 def test_shares_add_up_to_one_or_are_undefined(rows):
-    found = shares(np.array(rows))
-    assert np.all(np.isnan(found).all(axis=1) | np.isclose(found.sum(axis=1), 1))
-    assert np.nanmin(np.append(found, 0)) >= 0
+    by_input = shares(np.array(rows))
+    assert np.all(np.isnan(by_input).all(axis=1) | np.isclose(by_input.sum(axis=1), 1))
+    assert np.nanmin(np.append(by_input, 0)) >= 0

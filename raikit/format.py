@@ -273,17 +273,28 @@ class Estimate(Protocol):
     """What `metric_interval` reads of a `raikit.Metric`."""
 
     @property
-    def value(self) -> float | None: ...
+    def value(self) -> float | None:
+        """The estimate; None if undefined."""
+
     @property
-    def low(self) -> float | None: ...
+    def low(self) -> float | None:
+        """Lower end of its interval."""
+
     @property
-    def high(self) -> float | None: ...
+    def high(self) -> float | None:
+        """Upper end of its interval."""
+
     @property
-    def level(self) -> float | None: ...
+    def level(self) -> float | None:
+        """Level of the interval; None for the run's."""
+
     @property
-    def unit(self) -> str | None: ...
+    def unit(self) -> str | None:
+        """As `raikit.Metric.unit`."""
+
     @property
-    def simultaneous(self) -> bool: ...
+    def simultaneous(self) -> bool:
+        """Whether the level holds for a family of intervals."""
 
 
 def metric_interval(metric: Estimate) -> str:

@@ -73,7 +73,7 @@ def _comparison(
         metric=address, value=value, low=value - reach, high=value + reach, p_value=float(stdtr(df, (margin - value) / se)),
         margin=margin, paired=True, n=n, reason=cases.note or None,
         minimum_detectable=margin + (float(stdtrit(df, level)) + _POWER_QUANTILE) * se,
-        method=f"mean of the rows' differences, {WAYS[cov.ways]}t (df {df})",
+        method=f"mean of the cases' differences, {WAYS[cov.ways]}t (df {df})",
     )
 
 

@@ -88,7 +88,7 @@ def _share(
         return raikit.Metric.undefined(metric, NO_CASE, args=args)
     interval = measures.mean(by_case[:, index], bounds=(0.0, 1.0))
     return metric_of(metric, interval, measures.count(by_case[:, index]), "no input changed any decision",
-                     args=args, unit="rate", way=f"mean over rows of |input| / sum |inputs|, {way}")
+                     args=args, unit="rate", way=f"mean over cases of |input| / sum |inputs|, {way}")
 
 
 def _removal(measures: Measures, name: str, index: int, regression: bool) -> raikit.Metric:
@@ -97,7 +97,7 @@ def _removal(measures: Measures, name: str, index: int, regression: bool) -> rai
     interval = measures.mean(values, cases=present, bounds=(0.0, np.inf) if regression else (-1.0, 1.0))
     way = ("mean absolute change of the value" if regression else "mean fall of the decided class's probability")
     return metric_of("modality_removal", interval, measures.count(values, present), NO_CASE, args={"input": name},
-                     unit=None if regression else "points", way=f"{way} without the input, rows that have it")
+                     unit=None if regression else "points", way=f"{way} without the input, cases that have it")
 
 
 def _completeness(measures: Measures, tolerance: float) -> list[raikit.Metric]:
@@ -115,7 +115,7 @@ def _completeness(measures: Measures, tolerance: float) -> list[raikit.Metric]:
         high=float(violations.high[0]),
         n=len(error), n_clusters=int(covariance.n_clusters[0]) if covariance.ways else None,
         effective_n=float(violations.n_effective[0]), flags=flags, direction="lower", unit="rate",
-        method=f"rows whose completeness error is above {tolerance:g};{violations.method}",
+        method=f"cases whose completeness error is above {tolerance:g};{violations.method}",
     )
     return [mean, rate]
 

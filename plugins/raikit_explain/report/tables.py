@@ -39,8 +39,8 @@ def _outcomes(measures: Measures, regression: bool) -> Iterator[tuple[str, BoolA
     frame = measures.sample.frame
     right = frame["right"].to_numpy(dtype=bool)
     if regression:
-        yield "nearer to the truth than most", right
-        yield "further from it", ~right
+        yield "error up to the median", right
+        yield "error above the median", ~right
         return
     yield "right", right
     yield "wrong", ~right

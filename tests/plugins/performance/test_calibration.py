@@ -27,7 +27,7 @@ def test_a_calibrated_model_is_not_called_miscalibrated_and_a_bad_one_is():
     assert "not debiased" in error.method
 
 
-def test_calibration_of_clustered_rows_is_no_surer_than_their_clusters():
+def test_calibration_of_clustered_cases_is_no_surer_than_their_clusters():
     rng = np.random.default_rng(9)
     score = rng.random(60)
     truth = (rng.random(60) < score).astype(int)

@@ -35,7 +35,7 @@ def test_score_measures_equal_scikit_learn_wherever_it_defines_them(drawn):
 
 
 @pytest.mark.parametrize("ties", [False, True])
-def test_the_influence_of_a_row_is_the_derivative_of_average_precision_influence(ties):
+def test_the_influence_of_a_case_is_the_derivative_of_average_precision_influence(ties):
     rng = np.random.default_rng(6)
     truth, score, weight = rng.random(60) < 0.4, rng.random(60), rng.random(60) + 0.5
     score = np.round(score, 1) if ties else score

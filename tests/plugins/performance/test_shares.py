@@ -27,7 +27,7 @@ def test_the_scale_of_weights_changes_nothing():
         assert again[name].n == metric.n
 
 
-def test_rows_copied_within_a_cluster_do_not_narrow_an_interval():
+def test_cases_copied_within_a_cluster_do_not_narrow_an_interval():
     rng = np.random.default_rng(4)
     truth, scores = scored(rng, 120, 3, noise=3.0)
     single = table_of(truth, scores.argmax(1), scores)
@@ -44,7 +44,7 @@ def test_rows_copied_within_a_cluster_do_not_narrow_an_interval():
         assert right.n_clusters == 120
 
 
-def test_rows_without_a_cluster_are_counted_as_none():
+def test_cases_without_a_cluster_are_counted_as_none():
     rng = np.random.default_rng(6)
     truth, scores = scored(rng, 600, 2)
     voice = np.array([str(v) for v in np.arange(600) % 30], dtype=object)

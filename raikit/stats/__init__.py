@@ -52,12 +52,12 @@ if TYPE_CHECKING:
     from raikit.stats.rates import clopper_pearson as clopper_pearson
     from raikit.stats.rates import effective_counts as effective_counts
     from raikit.stats.rates import simultaneous_rates as simultaneous_rates
-    from raikit.stats.regression import Moved as Moved
-    from raikit.stats.regression import gap_moved as gap_moved
-    from raikit.stats.regression import moved as moved
-    from raikit.stats.regression import mover_difference as mover_difference
-    from raikit.stats.regression import paired_covariance as paired_covariance
-    from raikit.stats.regression import unpaired_covariance as unpaired_covariance
+    from raikit.stats.noninferiority import Moved as Moved
+    from raikit.stats.noninferiority import gap_moved as gap_moved
+    from raikit.stats.noninferiority import moved as moved
+    from raikit.stats.noninferiority import mover_difference as mover_difference
+    from raikit.stats.noninferiority import paired_covariance as paired_covariance
+    from raikit.stats.noninferiority import unpaired_covariance as unpaired_covariance
     from raikit.stats.search import Certificate as Certificate
     from raikit.stats.search import Flagged as Flagged
     from raikit.stats.search import certificate as certificate
@@ -80,7 +80,7 @@ _HOMES = {
     "multiplicity": "benjamini_hochberg holm",
     "planning": "RowsNeeded rows_needed rows_to_settle",
     "rates": "RateIntervals clopper_pearson effective_counts simultaneous_rates",
-    "regression": "Moved gap_moved moved mover_difference paired_covariance unpaired_covariance",
+    "noninferiority": "Moved gap_moved moved mover_difference paired_covariance unpaired_covariance",
     "search": "Certificate Flagged certificate excess_p worse_than_rest",
     "subgroups": "Subgroups subgroup_rates",
 }

@@ -1,8 +1,36 @@
-"""The statistics of raikit, all of them: intervals and tests that hold their level.
+"""Intervals and tests for audits: one place for all statistical procedures.
 
-Every procedure returns a `method` fit for a table cell, draws only from the `numpy.random.Generator` it is given, and
-has its level simulated in ``benchmarks/simulate_intervals.py``. Names are imported on first use: importing this package
-costs neither numpy nor scipy.
+=================== =================================================================================
+module              what is in it
+=================== =================================================================================
+`rates`             one group's rate: exact limits, effective counts of weighted cases
+`gaps`              gaps, odds gaps and ratios over groups of independent cases
+`clusters`          the same for cases that share clusters
+`covariance`        the cluster-robust covariance of the groups' estimates
+`means`             intervals of means
+`areas`             area under the ROC curve, average precision
+`bootstrap`         intervals of smooth statistics without a formula
+`calibration`       expected calibration error
+`mover`             limits of a difference or a ratio from the limits of its parts
+`noninferiority`    whether a group got worse since a baseline
+`gap_growth`        whether the gap itself grew since a baseline
+`paired`            the joint covariance of a baseline's and a candidate's rates
+`subgroups`         rates of many overlapping groups
+`search`            which of many groups are worse than the rest, and a bound for all of them
+`planning`          how many cases would settle a rule
+`multiplicity`      Holm, Benjamini-Hochberg
+`permutation`       permutation p-value of "no difference"
+=================== =================================================================================
+
+Below them: `families` (which contrasts are tested together), `maxt` (simultaneous critical values), `quantities` (limits
+from a cluster covariance), `two_models` (rates of a baseline and a candidate side by side), `interval`, `quantiles`,
+`validation` and `constants`.
+
+Every result has a `method` for a table cell, and random numbers come only from the `numpy.random.Generator` that the
+caller gives. ``benchmarks/simulate_*.py`` simulate error rates for independent, unweighted cases and for clusters of
+similar size. With very uneven clusters, or weights that are related to the outcome, intervals can be too narrow.
+
+Names are imported on first use, so that importing this package costs neither numpy nor scipy.
 """
 
 from __future__ import annotations
@@ -10,7 +38,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from raikit.deprecation import deprecated
+
 if TYPE_CHECKING:
+    from raikit.stats.areas import auc_influence as auc_influence
+    from raikit.stats.areas import auc_interval as auc_interval
+    from raikit.stats.areas import average_precision_influence as average_precision_influence
+    from raikit.stats.bootstrap import bootstrap_interval as bootstrap_interval
     from raikit.stats.calibration import CalibrationError as CalibrationError
     from raikit.stats.calibration import calibration_error as calibration_error
     from raikit.stats.calibration import equal_bins as equal_bins
@@ -21,11 +55,12 @@ if TYPE_CHECKING:
     from raikit.stats.clusters import clustered_odds_gap as clustered_odds_gap
     from raikit.stats.clusters import clustered_rate_interval as clustered_rate_interval
     from raikit.stats.clusters import clustered_ratio as clustered_ratio
-    from raikit.stats.clusters import joined as joined
+    from raikit.stats.clusters import join_contrasts as join_contrasts
     from raikit.stats.covariance import MIN_CLUSTERS as MIN_CLUSTERS
     from raikit.stats.covariance import CovarianceResult as CovarianceResult
     from raikit.stats.covariance import influence_covariance as influence_covariance
     from raikit.stats.covariance import rate_covariance as rate_covariance
+    from raikit.stats.gap_growth import gap_increase_test as gap_increase_test
     from raikit.stats.gaps import Contrasts as Contrasts
     from raikit.stats.gaps import Gap as Gap
     from raikit.stats.gaps import gap as gap
@@ -35,16 +70,16 @@ if TYPE_CHECKING:
     from raikit.stats.gaps import permutation_p as permutation_p
     from raikit.stats.gaps import ratio as ratio
     from raikit.stats.interval import Interval as Interval
-    from raikit.stats.means import auc_influence as auc_influence
-    from raikit.stats.means import auc_interval as auc_interval
-    from raikit.stats.means import average_precision_influence as average_precision_influence
-    from raikit.stats.means import bootstrap_interval as bootstrap_interval
     from raikit.stats.means import mean_interval as mean_interval
     from raikit.stats.mover import difference_limits as difference_limits
     from raikit.stats.mover import difference_of_estimates as difference_of_estimates
     from raikit.stats.mover import ratio_limits as ratio_limits
     from raikit.stats.multiplicity import benjamini_hochberg as benjamini_hochberg
     from raikit.stats.multiplicity import holm as holm
+    from raikit.stats.noninferiority import mover_difference as mover_difference
+    from raikit.stats.noninferiority import worsening_test as worsening_test
+    from raikit.stats.paired import paired_covariance as paired_covariance
+    from raikit.stats.paired import unpaired_covariance as unpaired_covariance
     from raikit.stats.planning import RowsNeeded as RowsNeeded
     from raikit.stats.planning import rows_needed as rows_needed
     from raikit.stats.planning import rows_to_settle as rows_to_settle
@@ -52,46 +87,61 @@ if TYPE_CHECKING:
     from raikit.stats.rates import clopper_pearson as clopper_pearson
     from raikit.stats.rates import effective_counts as effective_counts
     from raikit.stats.rates import simultaneous_rates as simultaneous_rates
-    from raikit.stats.noninferiority import Moved as Moved
-    from raikit.stats.noninferiority import gap_moved as gap_moved
-    from raikit.stats.noninferiority import moved as moved
-    from raikit.stats.noninferiority import mover_difference as mover_difference
-    from raikit.stats.noninferiority import paired_covariance as paired_covariance
-    from raikit.stats.noninferiority import unpaired_covariance as unpaired_covariance
     from raikit.stats.search import Certificate as Certificate
-    from raikit.stats.search import Flagged as Flagged
+    from raikit.stats.search import FlaggedGroups as FlaggedGroups
     from raikit.stats.search import certificate as certificate
     from raikit.stats.search import excess_p as excess_p
     from raikit.stats.search import worse_than_rest as worse_than_rest
     from raikit.stats.subgroups import Subgroups as Subgroups
     from raikit.stats.subgroups import subgroup_rates as subgroup_rates
+    from raikit.stats.two_models import WorseningResult as WorseningResult
 
-_HOMES = {
+_MODULE_NAMES = {
+    "areas": "auc_influence auc_interval average_precision_influence",
+    "bootstrap": "bootstrap_interval",
     "calibration": "CalibrationError calibration_error equal_bins",
     "clusters": (
         "ClusteredRates clustered_difference clustered_gap clustered_group_vs_rest clustered_odds_gap "
-        "clustered_rate_interval clustered_ratio joined"
+        "clustered_rate_interval clustered_ratio join_contrasts"
     ),
     "covariance": "MIN_CLUSTERS CovarianceResult influence_covariance rate_covariance",
+    "gap_growth": "gap_increase_test",
     "gaps": "Contrasts Gap gap group_vs_rest minimum_detectable odds_gap permutation_p ratio",
     "interval": "Interval",
-    "means": "auc_influence auc_interval average_precision_influence bootstrap_interval mean_interval",
+    "means": "mean_interval",
     "mover": "difference_limits difference_of_estimates ratio_limits",
     "multiplicity": "benjamini_hochberg holm",
+    "noninferiority": "mover_difference worsening_test",
+    "paired": "paired_covariance unpaired_covariance",
     "planning": "RowsNeeded rows_needed rows_to_settle",
     "rates": "RateIntervals clopper_pearson effective_counts simultaneous_rates",
-    "noninferiority": "Moved gap_moved moved mover_difference paired_covariance unpaired_covariance",
-    "search": "Certificate Flagged certificate excess_p worse_than_rest",
+    "search": "Certificate FlaggedGroups certificate excess_p worse_than_rest",
     "subgroups": "Subgroups subgroup_rates",
+    "two_models": "WorseningResult",
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
-__all__ = sorted(_HOME)
+_MODULE_OF = {name: module for module, names in _MODULE_NAMES.items() for name in names.split()}
+__all__ = sorted(_MODULE_OF)
+
+_RENAMED = {
+    "Flagged": "FlaggedGroups",
+    "Moved": "WorseningResult",
+    "gap_moved": "gap_increase_test",
+    "joined": "join_contrasts",
+    "moved": "worsening_test",
+}
+_DEPRECATIONS = {
+    old: deprecated(f"raikit.stats.{old}", since="0.2", removed_in="0.4", instead=f"use raikit.stats.{new}")
+    for old, new in _RENAMED.items()
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name in _RENAMED:
+        _DEPRECATIONS[name].warn()
+        return __getattr__(_RENAMED[name])
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
 

@@ -1,9 +1,9 @@
-"""Disparities over groups of independent rows: gaps, odds gaps, ratios, each group against the rest.
+"""Disparities over groups of independent cases: gaps, odds gaps, ratios, each group against the rest.
 
-The two ends of a gap's interval need different multiplicity. Below: any of the pairs may be the one that looks large by
-chance, so the lower end is simultaneous (max-t with two-step selection, `raikit.stats.maxt`). Above: only the truly
-extreme pair must be covered, so the largest pointwise limit will do (intersection-union). Every bootstrap of a max-min
-gap fails where groups are alike and none is used here.
+The two ends of a gap's interval need different corrections. The lower end is simultaneous (max-t with two-step
+selection, `raikit.stats.maxt`), because any pair may look large by chance. The upper end is the largest pointwise limit
+(intersection-union), because only the truly extreme pair has to be covered. No bootstrap is used: every bootstrap of a
+largest difference that was tried fails where groups are alike.
 """
 
 from __future__ import annotations
@@ -13,25 +13,23 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import ndtr
 
-from raikit.stats._types import FloatArray, IntArray, counts, tail_of
-from raikit.stats.maxt import (
-    Critical,
-    Errors,
-    Family,
-    Noise,
-    groups_and_rests,
-    pairs_and_rests,
-    simultaneous_critical,
-    two_step,
-)
+from raikit.stats._types import FloatArray, IntArray, Noise
+from raikit.stats.constants import DRAWS, POWER_QUANTILE
+from raikit.stats.families import Family, groups_and_rests, pairs_and_rests
+from raikit.stats.maxt import Critical, Errors, simultaneous_critical, two_step
 from raikit.stats.mover import difference_limits, ratio_limits
 from raikit.stats.multiplicity import holm
 from raikit.stats.permutation import permutation_p_strata
-from raikit.stats.rates import limits_at
+from raikit.stats.quantiles import tail_of
+from raikit.stats.rates import agresti_caffo_variance, limits_at
+from raikit.stats.validation import validate_counts
 
 Strata = Sequence[tuple[ArrayLike, ArrayLike]]
 GAP_METHOD = "max-t, MOVER, exact limits"
+_MOST_CASES = 1_000_000_000  # NumPy does not draw without replacement from more.
+_LARGE = 200  # Expected events from which p-values use a normal limit.
 
 
 @dataclass(frozen=True)
@@ -41,16 +39,16 @@ class Gap:
     Parameters
     ----------
     value : float
-        Largest minus smallest rate (Fairlearn's number), or smallest over largest for a ratio. It is biased away
-        from "no disparity": show it, decide on the interval.
+        Largest minus smallest rate (Fairlearn's number), or smallest divided by largest for a ratio. It is biased away
+        from "no disparity": report it, but decide on the interval.
     low, high : float
-        Interval of the true disparity, in [0, 1].
+        Interval of the true disparity. In [0, 1] for rates, in [0, inf) for means.
     p_value : float or None
-        Of "all groups have the same rate", against any difference; None where the limits alone compare.
+        Of "all groups have the same rate", against any difference; None where only limits are computed.
     critical : float
         Critical value behind the simultaneous end, in standard errors.
     minimum_detectable : float or None
-        Disparity that would be detected with 80 % power, see `minimum_detectable`.
+        Disparity that would be detected with 80% power, see `minimum_detectable`.
     worst, best : int
         Index of the group with the lowest and with the highest rate.
     method : str
@@ -74,24 +72,24 @@ def gap(
     x: ArrayLike,
     n: ArrayLike,
     level: float = 0.95,
-    draws: int = 20_000,
+    draws: int = DRAWS,
     *,
     rng: np.random.Generator,
     normals: Noise | None = None,
 ) -> Gap:
-    """Largest difference of rates over k groups.
+    """Estimate the largest difference between the rates of k groups.
 
     Parameters
     ----------
     x, n : array_like, shape (k,)
-        Successes and trials per group, n > 0: groups without trials have no rate and are left out by the caller.
-        Real numbers are accepted (weighted rows, see `raikit.stats.effective_counts`).
+        Successes and trials per group, n > 0. Leave out groups without trials, which have no rate. Real numbers are
+        accepted (weighted cases, see `raikit.stats.effective_counts`).
     level : float, in (0, 1)
     draws : int
         At least 20,000: with 1,000 the realised level moves by a point.
     rng : numpy.random.Generator
     normals : ndarray of float32, shape (k, draws), optional
-        Standard normal draws, where several quantities of the same groups share them; absent: drawn.
+        Standard normal draws that several quantities of the same groups share. By default they are drawn.
 
     Returns
     -------
@@ -105,9 +103,18 @@ def gap(
     Notes
     -----
     Lower end: max-t over all ordered pairs and each group against the pooled rest, Agresti-Caffo standard errors,
-    Romano-Shaikh-Wolf selection. Upper end: the largest pointwise limit. Both by MOVER on one-sided Clopper-Pearson
-    limits. Simulated at nominal 2.5 % (benchmarks/simulate_intervals.py, 42 scenarios of 500 runs): either end missed
-    in at most 3.2 % (standard error 0.8); two of the highest for the lower end, run again 4,000 times: 1.9 and 2.2 %.
+    selection by Romano, Shaikh and Wolf [1]_. Upper end: the largest pointwise limit. Both by MOVER [2]_ on one-sided
+    Clopper-Pearson limits.
+
+    Simulated for independent, unweighted cases at a nominal 2.5% (benchmarks/simulate_intervals.py, 42 scenarios of 500
+    runs): either end missed in at most 3.2% (standard error 0.8). Two of the highest for the lower end, run again 4,000
+    times: 1.9 and 2.2%. With weights that are related to the outcome, intervals are too narrow.
+
+    References
+    ----------
+    .. [1] Romano, Shaikh and Wolf, "A practical two-step method for testing moment inequalities", Econometrica 2014.
+    .. [2] Zou and Donner, "Construction of confidence limits about effect measures: a general approach", Statistics in
+       Medicine 2008.
     """
     return odds_gap([(x, n)], level, draws, rng=rng, normals=normals)
 
@@ -115,20 +122,22 @@ def gap(
 def odds_gap(
     strata: Strata,
     level: float = 0.95,
-    draws: int = 20_000,
+    draws: int = DRAWS,
     *,
     rng: np.random.Generator,
     normals: Noise | None = None,
     p_value: float | None = None,
 ) -> Gap:
-    """Largest difference of rates in any stratum: the equalized odds difference, for rows with y = 1 and y = 0.
+    """Estimate the largest difference between rates in any stratum.
+
+    With the cases of y = 1 and of y = 0 as strata, this is the equalized odds difference.
 
     Parameters
     ----------
     strata : sequence of (x, n)
-        Successes and trials per group, one pair of arrays per stratum; strata may hold different groups.
+        Successes and trials per group, one pair of arrays per stratum; strata may have different groups.
     level, draws, rng, normals
-        As in `gap`; one row of `normals` for each entry. All strata together are one family.
+        As in `gap`, with one row of `normals` for each entry. All strata together are one family.
     p_value : float, optional
         Of "all groups have the same rate in every stratum", if it is known.
 
@@ -136,12 +145,16 @@ def odds_gap(
     -------
     Gap
         `worst` and `best` index the groups of stratum `stratum`.
+
+    Raises
+    ------
+    ValueError
+        As `gap`, for any stratum, and if there is no stratum.
     """
     table = _Table.of(strata)
     alpha = tail_of(level)
     rates = table.x / table.n
-    smoothed = (table.x + 1) / (table.n + 2)
-    variance = smoothed * (1 - smoothed) / (table.n + 2)
+    variance = agresti_caffo_variance(table.x, table.n)
     family = pairs_and_rests(table.n, table.stratum)
     critical = _independent_critical(family, rates, variance, alpha, draws, rng, normals)
     low, high = _difference_ends(table, family, alpha, critical.value)
@@ -166,26 +179,26 @@ def ratio(
     x: ArrayLike,
     n: ArrayLike,
     level: float = 0.95,
-    draws: int = 20_000,
+    draws: int = DRAWS,
     *,
     rng: np.random.Generator,
     normals: Noise | None = None,
     p_value: float | None = None,
 ) -> Gap:
-    """Smallest rate over largest rate of k groups (demographic parity ratio, impact ratio).
+    """Estimate the smallest rate divided by the largest of k groups (demographic parity ratio, impact ratio).
 
     Parameters
     ----------
     x, n, level, draws, rng, normals
         As in `gap`.
     p_value : float, optional
-        That of `gap` on the same counts, if it is known: both ask whether all groups have the same rate.
+        That of `gap` on the same counts, if it is known: the null hypothesis is the same.
 
     Returns
     -------
     Gap
         The ends swap roles: the upper end is simultaneous, the lower pointwise. `low` is 0 if the lowest group has
-        no success. `minimum_detectable` is the largest ratio (below 1) that would be detected with 80 % power.
+        no success. `minimum_detectable` is the largest ratio (below 1) that would be detected with 80% power.
 
     Raises
     ------
@@ -194,8 +207,13 @@ def ratio(
 
     Notes
     -----
-    The critical value comes from log rates of ``(x + 0.5) / (n + 1)``, the limits from MOVER-R on one-sided
-    Clopper-Pearson limits.
+    The critical value comes from the logarithms of ``(x + 0.5) / (n + 1)``, the limits from MOVER-R [1]_ on one-sided
+    Clopper-Pearson limits. Simulated like `gap`.
+
+    References
+    ----------
+    .. [1] Donner and Zou, "Closed-form confidence intervals for functions of the normal mean and standard deviation",
+       Statistical Methods in Medical Research 2012.
     """
     table = _Table.of([(x, n)])
     if not np.any(table.x > 0):
@@ -224,12 +242,12 @@ def ratio(
 
 @dataclass(frozen=True)
 class Contrasts:
-    """Each group against the pooled rest.
+    """Differences of estimates with their limits, such as each group against the pooled rest.
 
     Parameters
     ----------
     value, low, high : ndarray, shape (k,)
-        Rate of the group minus the pooled rate of all others, with limits simultaneous over the k groups.
+        Rate of each group minus the pooled rate of all others, with limits simultaneous over the k groups.
     p_value, p_adjusted : ndarray, shape (k,)
         Of "no difference", unadjusted and by Holm.
     critical : float
@@ -249,12 +267,12 @@ def group_vs_rest(
     x: ArrayLike,
     n: ArrayLike,
     level: float = 0.95,
-    draws: int = 20_000,
+    draws: int = DRAWS,
     *,
     rng: np.random.Generator,
     normals: Noise | None = None,
 ) -> Contrasts:
-    """Difference of every group's rate to the pooled rate of all other groups, simultaneous over the groups.
+    """Compare the rate of each group with the pooled rate of all others, simultaneously over the groups.
 
     Parameters
     ----------
@@ -264,17 +282,23 @@ def group_vs_rest(
     Returns
     -------
     Contrasts
-        p-values are exact (doubled hypergeometric tail), or normal where counts are large or not whole numbers.
+        p-values are exact for independent cases (doubled hypergeometric tail), or normal where counts are large or not
+        whole numbers.
+
+    Raises
+    ------
+    ValueError
+        As `gap`.
     """
-    events, trials = counts(x, n)
-    smoothed = (events + 1) / (trials + 2)
+    events, trials = validate_counts(x, n)
     family = groups_and_rests(trials)
-    variance = smoothed * (1 - smoothed) / (trials + 2)
+    variance = agresti_caffo_variance(events, trials)
     se = family.standard_errors(family.extend_covariance(np.diag(variance)))
     critical = simultaneous_critical(family, Errors.independent(variance, draws, rng, normals), se, level)
-    everyone, total = np.append(events, events.sum() - events), np.append(trials, trials.sum() - trials)
-    rates = everyone / total
-    low, high = limits_at(everyone, total, _tail(critical))
+    # The groups, then their rests.
+    successes, total = np.append(events, events.sum() - events), np.append(trials, trials.sum() - trials)
+    rates = successes / total
+    low, high = limits_at(successes, total, float(ndtr(-critical)))
     i, j = family.plus, family.minus
     lows, highs = difference_limits(rates[i], low[i], high[i], rates[j], low[j], high[j])
     p = _two_group_p(events, trials, (rates[i] - rates[j]) / se)
@@ -282,14 +306,29 @@ def group_vs_rest(
     return Contrasts(rates[i] - rates[j], lows, highs, p, holm(p), critical, method)
 
 
-def permutation_p(x: ArrayLike, n: ArrayLike, draws: int = 20_000, *, rng: np.random.Generator) -> float:
-    """Exact-level p-value of "all groups have the same rate" (see `raikit.stats.permutation`).
+def permutation_p(x: ArrayLike, n: ArrayLike, draws: int = DRAWS, *, rng: np.random.Generator) -> float:
+    """Compute a permutation p-value of "all groups have the same rate".
 
     Parameters
     ----------
     x, n : array_like of whole numbers, shape (k,)
+        Successes and trials per group.
     draws : int
     rng : numpy.random.Generator
+
+    Returns
+    -------
+    float, in (0, 1]
+
+    Raises
+    ------
+    ValueError
+        As `gap`, and if counts are not whole numbers.
+
+    Notes
+    -----
+    The level is exact for independent, unweighted cases, whose outcomes can be exchanged between groups; see
+    `raikit.stats.permutation`.
     """
     table = _Table.of([(x, n)])
     if not table.whole:
@@ -298,9 +337,9 @@ def permutation_p(x: ArrayLike, n: ArrayLike, draws: int = 20_000, *, rng: np.ra
 
 
 def minimum_detectable(
-    x: ArrayLike, n: ArrayLike, level: float = 0.95, draws: int = 20_000, *, rng: np.random.Generator
+    x: ArrayLike, n: ArrayLike, level: float = 0.95, draws: int = DRAWS, *, rng: np.random.Generator
 ) -> float:
-    """Gap that would be found with 80 % power in groups of these sizes, whichever group stands off.
+    """Compute the gap that would be detected with 80% power in groups of these sizes, whichever group differs.
 
     Parameters
     ----------
@@ -311,11 +350,16 @@ def minimum_detectable(
     -------
     float, in (0, 1]
 
+    Raises
+    ------
+    ValueError
+        As `gap`.
+
     Notes
     -----
-    Alternative: one group differs from all others, which are alike at the pooled rate. Its most precise contrast
-    must exceed the critical value (without selection, simulated for these sizes); normal approximation. The
-    least favourable group sets the number, so a tiny group makes it large.
+    A normal approximation. The alternative: one group differs from all others, which have the pooled rate. Its most
+    precise contrast must exceed the critical value without selection. The least favourable group sets the number, so a
+    tiny group makes it large.
     """
     table = _Table.of([(x, n)])
     family = pairs_and_rests(table.n, table.stratum)
@@ -337,7 +381,7 @@ class _Table:
     def of(cls, strata: Strata) -> _Table:
         if not strata:
             raise ValueError("no stratum to compare groups in")
-        checked = [counts(x, n) for x, n in strata]
+        checked = [validate_counts(x, n) for x, n in strata]
         return cls(
             np.concatenate([x for x, _ in checked]),
             np.concatenate([n for _, n in checked]),
@@ -350,7 +394,7 @@ class _Table:
 
     @property
     def large(self) -> bool:
-        """Whether every group would have enough successes and failures at the common rate for a normal limit."""
+        """Whether every group would have enough successes and failures at the common rate for a normal p-value."""
         common = self.pooled()
         return bool(np.min(self.n * np.minimum(common, 1 - common)) >= _LARGE)
 
@@ -361,13 +405,13 @@ class _Table:
         return index - int(np.searchsorted(self.stratum, self.stratum[index]))
 
     def with_rests(self, family: Family) -> tuple[FloatArray, FloatArray]:
-        """Counts of the groups, then of the pooled rests."""
+        """Return the counts of the groups, then of the pooled rests."""
         of = family.rest_of
         x, n = (np.bincount(self.stratum, v)[self.stratum[of]] - v[of] for v in (self.x, self.n))
         return np.append(self.x, np.clip(x, 0, n)), np.append(self.n, n)
 
     def pooled(self) -> FloatArray:
-        """Common rate of each group's stratum, never 0 or 1."""
+        """Return the common rate of each group's stratum, never 0 or 1."""
         x, n = np.bincount(self.stratum, self.x), np.bincount(self.stratum, self.n)
         return np.asarray(((x + 1) / (n + 2))[self.stratum])
 
@@ -390,24 +434,24 @@ def _independent_critical(
 def _any_difference_p(
     table: _Table, family: Family, estimates: FloatArray, critical: Critical, rng: np.random.Generator
 ) -> float:
-    """Permutation where rows can be exchanged; where counts are large or effective numbers, the draws' max-t."""
-    if table.whole and not table.large and table.n.sum() < _MOST_ROWS:
-        # a p-value stands beside the interval, which decides: an eighth of the draws tells 1 in 2,500
+    """Return a permutation p-value; where counts are large, or effective numbers, one of the draws' max-t."""
+    if table.whole and not table.large and table.n.sum() < _MOST_CASES:
+        # The interval decides; the p-value stands beside it. An eighth of the draws resolves 1 in 2,500.
         return permutation_p_strata(table.as_strata(), max(critical.maxima.draws // 8, 1_000), rng)
     return max_t_p(family, family.extend(estimates), critical)
 
 
 def max_t_p(family: Family, extended: FloatArray, critical: Critical) -> float:
-    """p-value of "all contrasts are 0" by max-t, from the draws of a critical value."""
-    tail = critical.maxima
-    return tail.p_value(float(np.max((extended[family.plus] - extended[family.minus]) / tail.se)))
+    """Return the max-t p-value of "all contrasts are 0", from the draws of a critical value."""
+    maxima = critical.maxima
+    return maxima.p_value(float(np.max((extended[family.plus] - extended[family.minus]) / maxima.se)))
 
 
 def _difference_ends(table: _Table, family: Family, alpha: float, critical: float) -> tuple[float, float]:
     x, n = table.with_rests(family)
     rates = x / n
     i, j, pairs = family.plus, family.minus, family.pairs
-    low, high = limits_at(x, n, _tail(critical))
+    low, high = limits_at(x, n, float(ndtr(-critical)))
     lows, _ = difference_limits(rates[i], low[i], high[i], rates[j], low[j], high[j])
     low, high = limits_at(x, n, alpha)
     i, j = i[pairs], j[pairs]
@@ -419,7 +463,7 @@ def _ratio_ends(table: _Table, family: Family, alpha: float, critical: float) ->
     x, n = table.with_rests(family)
     rates = x / n
     i, j, pairs = family.plus, family.minus, family.pairs
-    low, high = limits_at(x, n, _tail(critical))
+    low, high = limits_at(x, n, float(ndtr(-critical)))
     _, highs = ratio_limits(rates[i], low[i], high[i], rates[j], low[j], high[j])
     low, high = limits_at(x, n, alpha)
     i, j = i[pairs], j[pairs]
@@ -427,38 +471,21 @@ def _ratio_ends(table: _Table, family: Family, alpha: float, critical: float) ->
     return max(0.0, float(lows.min())), min(1.0, float(highs.min()))
 
 
-def _tail(critical: float) -> float:
-    from scipy.special import ndtr
-
-    return float(ndtr(-critical))
-
-
-_MOST_ROWS = 1_000_000_000  # from which on NumPy does not draw without replacement
-_LARGE = 200  # expected events from which on p-values are normal
-_POWER = 0.8416212335729143  # normal quantile of 80 % power
-
-
 def _detectable(family: Family, table: _Table, full: float) -> float:
     pooled = table.pooled()
-    return min(1.0, (full + _POWER) * _least_favourable_se(family, pooled * (1 - pooled) / table.n))
+    return min(1.0, (full + POWER_QUANTILE) * _least_favourable_se(family, pooled * (1 - pooled) / table.n))
 
 
 def _detectable_ratio(family: Family, table: _Table, full: float) -> float:
     pooled = table.pooled()
-    return float(np.exp(-(full + _POWER) * _least_favourable_se(family, (1 - pooled) / (pooled * table.n))))
+    return float(np.exp(-(full + POWER_QUANTILE) * _least_favourable_se(family, (1 - pooled) / (pooled * table.n))))
 
 
 def _least_favourable_se(family: Family, variance: FloatArray) -> float:
-    """Largest over groups of the smallest standard error of any contrast of that group."""
-    se = family.standard_errors(family.extend_covariance(np.diag(variance)))
-    smallest = np.full(len(variance) + len(family.rest_of), np.inf)
-    np.minimum.at(smallest, family.plus, se)
-    return float(smallest[: len(variance)].max())
+    return family.least_favourable(family.standard_errors(family.extend_covariance(np.diag(variance))))
 
 
 def _two_group_p(x: FloatArray, n: FloatArray, z: FloatArray) -> FloatArray:
-    from scipy.special import ndtr
-
     p = np.asarray(2 * ndtr(-np.abs(z)))
     common = x.sum() / n.sum()
     exact = n * min(common, 1 - common) < _LARGE / 4

@@ -1,8 +1,7 @@
-"""The engine of every gap: one-sided max-t over a family of contrasts, with two-step selection.
+"""One-sided max-t limits over a family of contrasts, with two-step selection: the engine of every gap.
 
-A *family* lists differences between quantities of one stratum (the rows a rate is taken over): every ordered pair of
-groups and, with more than two groups, each group against the pooled rest in both directions. The largest true
-difference is what we call the gap, so a lower limit of the largest difference is a lower limit of the gap.
+`Errors` draws the errors of groups jointly, `Maxima` finds the largest standardised contrast of every draw, and
+`two_step` chooses the critical value. `raikit.stats.families` says which contrasts there are.
 
 References
 ----------
@@ -18,95 +17,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from raikit.stats._types import AnyArray, BoolArray, FloatArray, IntArray
+from raikit.stats._types import AnyArray, FloatArray, IntArray, Noise
+from raikit.stats.constants import EXCEEDANCES, TINY
+from raikit.stats.families import Family, two_sided
+from raikit.stats.quantiles import upper_quantile
 
-Noise = NDArray[np.float32]
-_BLOCK = 1 << 17  # elements of a block of draws x contrasts: half a MB, stays in the cache
-_MANY = 200  # contrasts from which on it pays to choose pairs in each draw
+_BLOCK = 1 << 17  # Elements of a block of draws x contrasts: half a MB, which stays in the cache.
+_MANY = 200  # Number of contrasts from which choosing pairs in each draw is quicker than evaluating all.
 _ROUNDS = 12
-_ENOUGH = 400  # exceedances after which a large p-value is known well enough
-
-
-@dataclass(frozen=True)
-class Family:
-    """Contrasts between quantities: the k groups, then the pooled rest of each group in `rest_of`.
-
-    Parameters
-    ----------
-    sizes : ndarray, shape (k,)
-        Weights with which groups are pooled to a rest.
-    strata : ndarray of int, shape (k,)
-    rest_of : ndarray of int, shape (r,)
-    plus, minus : ndarray of int, shape (c,)
-        Contrast i is quantity ``plus[i]`` minus quantity ``minus[i]``.
-    """
-
-    sizes: FloatArray
-    strata: IntArray
-    rest_of: IntArray
-    plus: IntArray
-    minus: IntArray
-
-    @property
-    def pairs(self) -> BoolArray:
-        """Which contrasts are between two groups (no rest)."""
-        k = len(self.sizes)
-        return np.asarray((self.plus < k) & (self.minus < k))
-
-    def extend(self, values: AnyArray) -> AnyArray:
-        """Append the rests' pooled values: shape (k, ...) to (k + r, ...)."""
-        if not len(self.rest_of):
-            return values
-        return np.concatenate([values, self._pooling.astype(values.dtype) @ values])
-
-    @cached_property
-    def _pooling(self) -> FloatArray:
-        """What each group counts for in each rest, shape (r, k); no differences of large numbers, as a total less one."""
-        others = self.strata[self.rest_of][:, None] == self.strata
-        others[np.arange(len(self.rest_of)), self.rest_of] = False
-        counted = np.where(others, self.sizes, 0.0)
-        return np.asarray(counted / np.maximum(counted.sum(axis=1, keepdims=True), 1e-300))
-
-    def extend_covariance(self, covariance: FloatArray) -> FloatArray:
-        """Covariance of groups and rests, shape (k + r, k + r)."""
-        return np.asarray(self.extend(self.extend(covariance).T).T)
-
-    def standard_errors(self, extended: FloatArray) -> FloatArray:
-        """Standard error of each contrast from the covariance of groups and rests; never exactly 0."""
-        variance = np.diag(extended)
-        squares = variance[self.plus] + variance[self.minus] - 2 * extended[self.plus, self.minus]
-        return np.sqrt(np.maximum(squares, max(1e-18 * float(variance.max(initial=0.0)), 1e-300)))
-
-
-def pairs_and_rests(sizes: FloatArray, strata: IntArray) -> Family:
-    """Build the family of all ordered pairs within each stratum and, where it has over two groups, all rests."""
-    k = len(sizes)
-    first, second = np.nonzero((strata[:, None] == strata) & ~np.eye(k, dtype=bool))
-    members = np.sum(strata[:, None] == strata, axis=1)
-    rest_of = np.flatnonzero(members > 2)
-    rest = k + np.arange(len(rest_of))
-    plus = np.concatenate([first, rest_of, rest])
-    minus = np.concatenate([second, rest, rest_of])
-    return Family(sizes, strata, rest_of, plus, minus)
-
-
-def groups_and_rests(sizes: FloatArray) -> Family:
-    """Build the family of each group minus its pooled rest."""
-    k = len(sizes)
-    return Family(sizes, np.zeros(k, dtype=np.int64), np.arange(k), np.arange(k), k + np.arange(k))
-
-
-def two_sided(family: Family) -> Family:
-    """Add every contrast in the other direction."""
-    plus, minus = np.append(family.plus, family.minus), np.append(family.minus, family.plus)
-    return Family(family.sizes, family.strata, family.rest_of, plus, minus)
 
 
 @dataclass(frozen=True)
 class Errors:
-    """Joint draws of the errors of k groups; rests are pooled only for the draws that are looked at.
+    """Joint draws of the errors of k groups; rests are pooled only for the draws that are evaluated.
 
     Parameters
     ----------
@@ -142,20 +66,20 @@ class Errors:
         return cls(_divided(normals, df, rng), np.maximum(deviation, max(1e-9 * float(deviation.max(initial=0.0)), 1e-150)))
 
     def at(self, family: Family, draws: AnyArray | slice = slice(None)) -> Noise:
-        """Errors of groups and rests in some of the draws, shape (k + r, chosen)."""
+        """Return the errors of groups and rests in some of the draws, shape (k + r, number of draws)."""
         chosen = np.ascontiguousarray(self.base[:, draws])
         if self.deviation is not None:
             chosen = chosen * self.deviation.astype(np.float32)[:, None]
         return np.asarray(family.extend(chosen))
 
     def bound(self, family: Family) -> Noise | None:
-        """Upper bound of each draw's largest standardised contrast, without looking at contrasts; None if unknown.
+        """Return an upper bound of each draw's largest standardised contrast; None if groups are not independent.
 
         Notes
         -----
-        A standardised difference of independent errors is ``cos(t) g - sin(t) h`` of the standardised ones, at most
-        ``hypot(g, h)`` (Cauchy-Schwarz). Of a pair only the positive part of ``(g_i, -g_j)`` counts. A rest's own
-        standardised error is the stratum's weighted sum without one group, so at most a sum of two parts.
+        The standardised difference of independent errors is ``cos(t) g - sin(t) h`` of the standardised errors g and h,
+        which is at most ``hypot(g, h)`` (Cauchy-Schwarz). Of a pair only the positive part of ``(g_i, -g_j)`` matters.
+        The standardised error of a rest is the weighted sum of its stratum without one group: at most two parts.
         """
         if self.deviation is None:
             return None
@@ -181,9 +105,9 @@ def _divided(noise: Noise, df: float, rng: np.random.Generator) -> Noise:
 
 
 def _rest_bound(g: Noise, share: FloatArray, largest: Noise) -> Noise:
-    """Upper bound over groups of the standardised error of everybody else; exact for a group that outweighs them."""
+    """Return an upper bound over groups of the rest's standardised error; exact for a group that outweighs its rest."""
     total = float(share @ share)
-    others = np.sqrt(np.maximum(total - share**2, 1e-300))
+    others = np.sqrt(np.maximum(total - share**2, TINY))
     together = np.abs(share.astype(np.float32) @ g)
     heavy = share**2 > total / 2
     bound = np.zeros_like(together)
@@ -199,7 +123,7 @@ def _rest_bound(g: Noise, share: FloatArray, largest: Noise) -> Noise:
 
 
 def maxima(noise: Noise, plus: IntArray, minus: IntArray, se: FloatArray, shift: FloatArray) -> Noise:
-    """Largest of ``(noise[plus] - noise[minus]) / se + shift`` in each draw, in blocks of bounded memory."""
+    """Return the largest of ``(noise[plus] - noise[minus]) / se + shift`` in each draw, in blocks of bounded memory."""
     draws = noise.shape[1]
     best = np.full(draws, -np.inf, dtype=np.float32)
     scale = (1 / se).astype(np.float32)[:, None]
@@ -221,7 +145,7 @@ def maxima(noise: Noise, plus: IntArray, minus: IntArray, se: FloatArray, shift:
 
 @dataclass(frozen=True)
 class _Block:
-    """Some draws: errors of groups and rests; where pairs are chosen, the groups' standardised errors and outermost ones."""
+    """Errors of groups and rests in some draws; where pairs are chosen, also standardised errors and outermost groups."""
 
     noise: Noise
     standard: Noise | None = None
@@ -229,7 +153,7 @@ class _Block:
 
 
 class Maxima:
-    """Largest standardised contrast of every draw, evaluated only where an upper bound leaves it open.
+    """Largest standardised contrasts of the draws, evaluated only where an upper bound does not decide.
 
     Parameters
     ----------
@@ -241,44 +165,45 @@ class Maxima:
 
     def __init__(self, family: Family, errors: Errors, se: FloatArray) -> None:
         self.family, self.errors, self.se = family, errors, se
-        self.none, self.pairs = np.zeros(len(se)), int(family.pairs.sum())
+        self.no_shift, self.pairs = np.zeros(len(se)), int(family.pairs.sum())
         bound = errors.bound(family)
         self.exact = bound is None
-        self.bound = maxima(errors.at(family), family.plus, family.minus, se, self.none) if bound is None else bound
+        self.bound = maxima(errors.at(family), family.plus, family.minus, se, self.no_shift) if bound is None else bound
         self._order: IntArray | None = None
         self._blocks: dict[tuple[int, int], _Block] = {}
 
     @property
     def draws(self) -> int:
+        """Number of draws."""
         return len(self.bound)
 
     @property
     def order(self) -> IntArray:
-        """Draws from the largest bound on."""
+        """Draws by descending bound."""
         if self._order is None:
             self._order = np.argsort(-self.bound)
         return self._order
 
     def quantile(self, level: float, shift: FloatArray) -> float:
-        """Quantile of ``max_c [Z_c + shift_c]``, where some contrast has no shift."""
+        """Return a quantile of ``max_c [Z_c + shift_c]``, where some contrast has no shift and no shift is positive."""
         order = self.order
-        above = len(order) - int(np.ceil(level * len(order))) + 1  # the quantile is this many-th largest
-        # The contrast that set the candidate has no shift, so the quantile is above 0; what cannot reach 0 is left out.
+        above = len(order) - int(np.ceil(level * len(order))) + 1  # rank of the quantile from the top
+        # The contrast without a shift keeps the quantile above 0, so contrasts that cannot reach 0 are left out.
         live = np.flatnonzero(shift > -float(self.bound[order[0]]))
-        found: list[AnyArray] = []
+        largest: list[AnyArray] = []
         step, start, value = max(2 * above, 256), 0, -np.inf
         while start < len(order) and self.bound[order[start]] > value:
-            if (start, step) not in self._blocks:  # rounds of a two-step procedure look at the same draws
+            if (start, step) not in self._blocks:  # The rounds of a two-step procedure share their draws.
                 self._blocks[start, step] = self._block(order[start : start + step])
-            found.append(self._largest(self._blocks[start, step], live, shift))
+            largest.append(self._largest(self._blocks[start, step], live, shift))
             start += step
-            seen = np.concatenate(found)
+            seen = np.concatenate(largest)
             if len(seen) >= above:
                 value = float(np.partition(seen, len(seen) - above)[len(seen) - above])
         return value
 
     def p_value(self, observed: float) -> float:
-        """Share of draws that reach `observed`, counted until 400 have (Besag and Clifford 1991)."""
+        """Return the share of draws that reach `observed`, counted until 400 have (Besag and Clifford 1991)."""
         exceeded, step = 0, 1_000
         every = np.arange(len(self.se))
         for start in range(0, self.draws, step):
@@ -286,8 +211,8 @@ class Maxima:
             if self.exact:
                 exceeded += len(open_)
             elif len(open_):
-                exceeded += int(np.sum(self._largest(self._block(open_), every, self.none) >= observed))
-            if exceeded >= _ENOUGH:
+                exceeded += int(np.sum(self._largest(self._block(open_), every, self.no_shift) >= observed))
+            if exceeded >= EXCEEDANCES:
                 return exceeded / min(start + step, self.draws)
         return (1 + exceeded) / (1 + self.draws)
 
@@ -300,14 +225,14 @@ class Maxima:
         return _Block(noise, g, [(members, _outermost(g, members), _outermost(-g, members)) for members in strata])
 
     def _largest(self, block: _Block, live: IntArray, shift: FloatArray) -> AnyArray:
-        if block.outer and (found := self._largest_far_out(block, shift)) is not None:
-            return found
+        if block.outer and (largest := self._largest_far_out(block, shift)) is not None:
+            return largest
         return maxima(block.noise, self.family.plus[live], self.family.minus[live], self.se[live], shift[live])
 
     def _largest_far_out(self, block: _Block, shift: FloatArray) -> AnyArray | None:
-        """Look at few pairs: only groups far out in a draw can make its largest difference (no shift is above 0).
+        """Evaluate few pairs: only groups far out in a draw can form its largest difference, as no shift is positive.
 
-        None where that leaves too many for the search to pay, since selection has taken the outermost ones out.
+        None where selection has shifted the outermost pairs, so that too many pairs remain for this to be quicker.
         """
         family, noise, g = self.family, block.noise, block.standard
         assert g is not None
@@ -324,12 +249,12 @@ class Maxima:
             draw, i, j = chosen
             if len(draw):
                 starts = np.flatnonzero(np.diff(draw, prepend=-1))
-                found = np.maximum.reduceat(self._values(noise, draw, i, j, shift), starts)
-                best[draw[starts]] = np.maximum(best[draw[starts]], found)
+                largest = np.maximum.reduceat(self._values(noise, draw, i, j, shift), starts)
+                best[draw[starts]] = np.maximum(best[draw[starts]], largest)
         return best
 
     def _values(self, noise: Noise, draw: IntArray, i: IntArray, j: IntArray, shift: FloatArray) -> AnyArray:
-        """Shifted standardised contrasts of groups i and j, one for each of `draw`; of a group with itself, none."""
+        """Return the shifted standardised contrasts of groups i and j, one per draw; -inf where i equals j."""
         at = self._pair[i, j]
         value = (noise[i, draw] - noise[j, draw]) * self._scale[at] + shift.astype(np.float32)[at]
         return np.where(i == j, np.float32(-np.inf), value)
@@ -340,19 +265,19 @@ class Maxima:
 
     @cached_property
     def _pair(self) -> IntArray:
-        """Which contrast is group i minus group j."""
+        """Position of the contrast of group i minus group j, shape (k, k)."""
         k, pairs = len(self.family.sizes), np.flatnonzero(self.family.pairs)
-        found = np.zeros((k, k), dtype=np.int64)
-        found[self.family.plus[pairs], self.family.minus[pairs]] = pairs
-        return found
+        position = np.zeros((k, k), dtype=np.int64)
+        position[self.family.plus[pairs], self.family.minus[pairs]] = pairs
+        return position
 
 
-_PAYS = 0.05  # share of all pairs up to which choosing them is quicker than looking at all
-_OUTER = 3  # groups on either side of a draw whose differences are tried first
+_PAYS = 0.05  # Share of all pairs up to which choosing them is quicker than evaluating all.
+_OUTER = 3  # Groups on either side of a draw whose differences are tried first.
 
 
 def _outermost(g: Noise, members: IntArray) -> list[IntArray]:
-    """In each draw the groups with the largest values, from the largest on."""
+    """Return the groups with the largest values in each draw, in descending order."""
     standard, few = g[members], min(_OUTER, len(members))
     if few < len(members):
         chosen = np.argpartition(-standard, few - 1, axis=0)[:few]
@@ -365,13 +290,13 @@ def _outermost(g: Noise, members: IntArray) -> list[IntArray]:
 def _far_out(
     g: Noise, members: IntArray, known: Noise, up: Noise, down: Noise
 ) -> tuple[IntArray, IntArray, IntArray] | None:
-    """Draws, in order, with the pairs (i, j) of a stratum that may hold a larger difference than the known one.
+    """Return the pairs (i, j) of a stratum that may have a larger difference than the known one, with their draws.
 
-    By Cauchy-Schwarz a pair's is at most the length of the positive part of ``(g_i, -g_j)``, so each of the two has to be
-    far enough out for the outermost partner (`up` above, `down` below) to lift it over `known`.
+    By Cauchy-Schwarz the difference of a pair is at most the length of the positive part of ``(g_i, -g_j)``. Each of the
+    two groups therefore has to be far enough out to exceed `known` with the outermost partner (`up` above, `down` below).
     """
     standard, draws = g[members], np.arange(g.shape[1])
-    # where the partner alone reaches the known value, nobody is ruled out
+    # Where the outermost partner alone reaches the known value, no group is ruled out.
     at_least = [
         np.where(side >= known, -np.inf, np.sqrt(np.maximum(known**2 - side**2, 0)))
         for side in (np.maximum(down, 0), np.maximum(up, 0))
@@ -396,9 +321,9 @@ class Critical:
     Parameters
     ----------
     value : float
-        After selection: what the lower end uses.
+        After selection; for the lower end.
     full : float
-        Without selection: what a test of "any difference" has to exceed; for minimum detectable gaps.
+        Without selection: what a test of "any difference" has to exceed. For minimum detectable gaps.
     maxima : Maxima
     """
 
@@ -410,7 +335,7 @@ class Critical:
 def two_step(
     family: Family, estimates: FloatArray, se: FloatArray, errors: Errors, alpha: float, df: float = np.inf
 ) -> Critical:
-    """Critical value of the lower limit of the largest contrast.
+    """Compute the critical value of the lower limit of the largest contrast.
 
     Parameters
     ----------
@@ -421,9 +346,9 @@ def two_step(
         Of the groups, drawn jointly.
     alpha : float
         Error probability of the lower end. A tenth of it is spent on finding contrasts that are surely not the
-        largest; these then count for less.
+        largest; their draws are shifted down.
     df : float
-        Degrees of freedom of the draws.
+        Degrees of freedom of the draws; infinite for normal ones.
 
     Returns
     -------
@@ -432,14 +357,15 @@ def two_step(
     Notes
     -----
     For a candidate gap d the critical value is the 1 - alpha + beta quantile of
-    ``max_c [Z_c + min((est_c - d) / se_c + z, 0)]`` with z the upper beta / c point; d starts below every candidate
-    that could survive and is raised to ``max_c (est_c - c(d) se_c)`` until it stays [1]_.
-    """
-    from scipy.special import ndtri, stdtrit
+    ``max_c [Z_c + min((est_c - d) / se_c + z, 0)]`` with z the upper beta / c quantile. d starts at the limit without
+    selection and is raised to ``max_c (est_c - c(d) se_c)`` until it no longer changes [1]_.
 
+    References
+    ----------
+    .. [1] Romano, Shaikh and Wolf, "A practical two-step method for testing moment inequalities", Econometrica 2014.
+    """
     beta = alpha / 10
-    first_step = beta / len(se)
-    z = -float(stdtrit(df, first_step)) if np.isfinite(df) else -float(ndtri(first_step))
+    z = float(upper_quantile(beta / len(se), df))
     tail = Maxima(family, errors, se)
     full = critical = tail.quantile(1 - alpha + beta, np.zeros(len(se)))
     for _ in range(_ROUNDS):
@@ -451,5 +377,5 @@ def two_step(
 
 
 def simultaneous_critical(family: Family, errors: Errors, se: FloatArray, level: float) -> float:
-    """Two-sided max-t critical value: the `level` quantile of the largest absolute standardised error."""
+    """Compute the two-sided max-t critical value: the `level` quantile of the largest absolute standardised error."""
     return Maxima(two_sided(family), errors, np.append(se, se)).quantile(level, np.zeros(2 * len(se)))

@@ -1,4 +1,4 @@
-"""Limits of a difference or ratio from the limits of its two parts (MOVER)."""
+"""Limits of a difference or ratio from the limits of its two parts: MOVER, the method of variance estimates recovery."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def difference_limits(
     u2: ArrayLike,
     correlation: ArrayLike = 0.0,
 ) -> tuple[FloatArray, FloatArray]:
-    """Limits of ``p1 - p2``.
+    """Compute limits of ``p1 - p2``.
 
     Parameters
     ----------
     p1, l1, u1, p2, l2, u2 : array_like
-        Estimates with their own lower and upper limits at the level wanted for the difference; they broadcast.
+        Estimates with their lower and upper limits, at the level of the difference; they broadcast.
     correlation : array_like, in [-1, 1]
-        Correlation of the two estimates; 0 for separate groups.
+        Correlation of the two estimates; 0 for groups without common cases or clusters.
 
     Returns
     -------
@@ -57,12 +57,12 @@ def ratio_limits(
     u2: ArrayLike,
     correlation: ArrayLike = 0.0,
 ) -> tuple[FloatArray, FloatArray]:
-    """Limits of ``p1 / p2`` for quantities that cannot be negative (MOVER-R).
+    """Compute limits of ``p1 / p2``, for quantities that cannot be negative (MOVER-R).
 
     Parameters
     ----------
     p1, l1, u1, p2, l2, u2 : array_like, >= 0
-        Estimates with their own limits; they broadcast.
+        Estimates with their limits; they broadcast.
     correlation : array_like, in [-1, 1]
 
     Returns
@@ -73,8 +73,8 @@ def ratio_limits(
     References
     ----------
     .. [1] Donner and Zou, "Closed-form confidence intervals for functions of the normal mean and standard
-       deviation", Statistical Methods in Medical Research 2012, eq. 2.4. Written here with the square root
-       moved to the other side of the fraction, which stays finite at ``u2 = 2 p2``.
+       deviation", Statistical Methods in Medical Research 2012, eq. 2.4, with the square root moved
+       to the other side of the fraction, which stays finite at ``u2 = 2 p2``.
 
     Examples
     --------
@@ -104,6 +104,16 @@ def difference_of_estimates(
     u2: ArrayLike,
     correlation: ArrayLike = 0.0,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Difference ``p1 - p2`` of any two estimates with intervals: value, low, high (see `difference_limits`)."""
+    """Compute the difference ``p1 - p2`` of any two estimates with intervals, and its limits.
+
+    Parameters
+    ----------
+    p1, l1, u1, p2, l2, u2, correlation : array_like
+        As in `difference_limits`.
+
+    Returns
+    -------
+    (value, low, high) : ndarrays of the broadcast shape
+    """
     low, high = difference_limits(p1, l1, u1, p2, l2, u2, correlation)
     return np.asarray(p1, dtype=float) - np.asarray(p2, dtype=float), low, high

@@ -1,4 +1,4 @@
-"""Adjusted p-values for many tests: Holm (family-wise error), Benjamini-Hochberg (false discovery rate)."""
+"""Adjusted p-values of many tests: Holm (family-wise error rate), Benjamini-Hochberg (false discovery rate)."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from raikit.stats._types import FloatArray
 
 
 def holm(p: ArrayLike) -> FloatArray:
-    """Holm's step-down adjusted p-values, valid under any dependence.
+    """Adjust p-values by Holm's step-down procedure, which is valid under any dependence.
 
     Parameters
     ----------
     p : array_like, shape (m,)
-        Unadjusted p-values in [0, 1]; NaN (a test that could not be made) stays NaN and is not counted.
+        p-values in [0, 1]; NaN (a test that could not be done) stays NaN and does not count.
 
     Returns
     -------
     ndarray, shape (m,)
+
+    Raises
+    ------
+    ValueError
+        If a p-value is outside [0, 1].
 
     References
     ----------
@@ -35,16 +40,21 @@ def holm(p: ArrayLike) -> FloatArray:
 
 
 def benjamini_hochberg(p: ArrayLike) -> FloatArray:
-    """Benjamini-Hochberg adjusted p-values (false discovery rate; independent or positively dependent tests).
+    """Adjust p-values by Benjamini and Hochberg, for independent or positively dependent tests.
 
     Parameters
     ----------
     p : array_like, shape (m,)
-        Unadjusted p-values in [0, 1]; NaN stays NaN and is not counted.
+        p-values in [0, 1]; NaN stays NaN and does not count.
 
     Returns
     -------
     ndarray, shape (m,)
+
+    Raises
+    ------
+    ValueError
+        If a p-value is outside [0, 1].
 
     References
     ----------

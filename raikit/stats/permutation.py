@@ -7,37 +7,36 @@ from collections.abc import Sequence
 import numpy as np
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray
+from raikit.stats.constants import EXCEEDANCES, TINY
 
 _BLOCK = 1_000
-_ENOUGH = 400  # exceedances after which a large p-value is known well enough
-_TIES = 1 - 1e-9
+_TIES = 1 - 1e-9  # Factor below which a statistic is smaller than the observed one beyond rounding.
 
 
 def permutation_p_strata(
     strata: Sequence[tuple[FloatArray, FloatArray]], draws: int, rng: np.random.Generator
 ) -> float:
-    """Monte-Carlo p-value of "no difference in any stratum", exact in level.
+    """Compute a Monte-Carlo p-value of "no difference in any stratum".
 
     Parameters
     ----------
     strata : sequence of (x, n)
         Whole counts per group.
     draws : int
-        Permutations. Sampling stops early at 400 exceedances (Besag and Clifford), where p is then known to a
-        relative standard error of 5 %.
+        Permutations. Sampling stops early at 400 exceedances [2]_, where p is known to a relative standard error of 5%.
     rng : numpy.random.Generator
 
     Returns
     -------
     float, in (0, 1]
-        ``(1 + exceedances) / (1 + draws)``, or ``400 / draws used`` after an early stop; where it is smaller than any
-        draws could tell, Chernoff's bound of the same probability, which errs on the safe side.
+        ``(1 + exceedances) / (1 + draws)``, or ``400 / draws used`` after an early stop. Where p is smaller than
+        the draws can resolve, Chernoff's upper bound of it [3]_.
 
     Notes
     -----
-    Exchanging rows within a stratum makes the successes of the groups multivariate hypergeometric. Statistic: the
-    largest ``|p_i - p_j| / sqrt(p (1 - p) (1 / n_i + 1 / n_j))`` over pairs and strata. Valid for "no difference"
-    only; it cannot be inverted to an interval.
+    Exchanging cases within a stratum makes the successes of the groups multivariate hypergeometric. The statistic is the
+    largest ``|p_i - p_j| / sqrt(p (1 - p) (1 / n_i + 1 / n_j))`` over pairs and strata. The level is exact [1]_ for
+    independent, unweighted cases and the hypothesis "no difference"; the test cannot be inverted to an interval.
 
     References
     ----------
@@ -51,35 +50,38 @@ def permutation_p_strata(
     if not whole:
         return 1.0
     observed = max(float(_largest(x[None], n)[0]) for x, n in whole) * _TIES
-    if (surely := _at_most(whole, observed)) < 1 / (1 + draws):
-        return surely
+    if (bound := _chernoff_bound(whole, observed)) < 1 / (1 + draws):
+        return bound
     exceeded = 0
     for start in range(0, draws, _BLOCK):
         size = min(_BLOCK, draws - start)
         above = np.zeros(size, dtype=bool)
         for x, n in whole:
             above |= _exceeds(_shuffled(x, n, size, rng), n, observed)
-        if exceeded + above.sum() >= _ENOUGH:
-            used = start + int(np.searchsorted(np.cumsum(above), _ENOUGH - exceeded)) + 1
-            return _ENOUGH / used
+        if exceeded + above.sum() >= EXCEEDANCES:
+            used = start + int(np.searchsorted(np.cumsum(above), EXCEEDANCES - exceeded)) + 1
+            return EXCEEDANCES / used
         exceeded += int(above.sum())
     return (1 + exceeded) / (1 + draws)
 
 
-def _at_most(strata: Sequence[tuple[IntArray, IntArray]], observed: float) -> float:
-    """Upper bound of the p-value: some group must be ``observed / sqrt(2)`` standard deviations off the common rate."""
+def _chernoff_bound(strata: Sequence[tuple[IntArray, IntArray]], observed: float) -> float:
+    """Return an upper bound of the p-value.
+
+    To reach the statistic, some group must be ``observed / sqrt(2)`` standard deviations off the common rate.
+    """
     total = 0.0
     for x, n in strata:
         p = x.sum() / n.sum()
         reach = observed * np.sqrt(p * (1 - p) / (2 * n))
         for rate in (p, 1 - p):
             total += float(np.sum(np.where(rate + reach <= 1, np.exp(-n * _divergence(rate + reach, rate)), 0.0)))
-    return min(max(total, 1e-300), 1.0)
+    return min(max(total, TINY), 1.0)
 
 
 def _divergence(q: FloatArray, p: float) -> FloatArray:
-    """Kullback-Leibler divergence of a coin with rate q from one with rate p."""
-    inside = np.clip(q, 1e-300, 1 - 1e-16)
+    """Return the Kullback-Leibler divergence of a Bernoulli distribution with rate q from one with rate p."""
+    inside = np.clip(q, TINY, 1 - 1e-16)
     return np.asarray(inside * np.log(inside / p) + (1 - inside) * np.log((1 - inside) / (1 - p)))
 
 
@@ -94,7 +96,7 @@ def _scores(x: IntArray, n: IntArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _largest(x: IntArray, n: IntArray) -> FloatArray:
-    """Largest pooled-variance |t| over pairs for each row of counts, shape (draws, k) to (draws,)."""
+    """Return the largest pooled-variance |t| over pairs; counts have shape (draws, k), the result (draws,)."""
     deviation, variance = _scores(x, n)
     best = np.zeros(len(x))
     for i in range(len(n) - 1):
@@ -104,11 +106,11 @@ def _largest(x: IntArray, n: IntArray) -> FloatArray:
 
 
 def _exceeds(x: IntArray, n: IntArray, observed: float) -> BoolArray:
-    """Whether the statistic reaches `observed`; pairs are looked at only where Cauchy-Schwarz leaves it open."""
+    """Return whether the statistic reaches `observed`; pairs are evaluated only where Cauchy-Schwarz does not decide."""
     deviation, variance = _scores(x, n)
     standard = deviation / np.sqrt(variance)
     bound = np.hypot(np.maximum(standard.max(axis=1), 0), np.maximum(-standard.min(axis=1), 0))
-    undecided = np.flatnonzero(bound >= observed * (1 - 1e-9))
+    undecided = np.flatnonzero(bound >= observed * _TIES)
     result = np.zeros(len(x), dtype=bool)
     if len(undecided):
         result[undecided] = _largest(x[undecided], n) >= observed

@@ -1,4 +1,4 @@
-"""How many rows would settle a question."""
+"""How many cases would settle whether an estimate keeps a limit."""
 
 from __future__ import annotations
 
@@ -8,40 +8,53 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from raikit.stats._types import BoolArray, FloatArray, IntArray, counts, tail_of
-from raikit.stats.maxt import Errors, pairs_and_rests, two_step
+from raikit.stats._types import BoolArray, FloatArray, IntArray
+from raikit.stats.constants import POWER_QUANTILE
+from raikit.stats.families import pairs_and_rests
+from raikit.stats.maxt import Errors, two_step
+from raikit.stats.quantiles import tail_of, upper_quantile
+from raikit.stats.rates import agresti_caffo_variance
+from raikit.stats.validation import validate_counts
 
-UNCERTAINTY = 4  # a number of rows from a pilot is right within this factor in most cases: print a range
-_POWER = 0.8416212335729143  # normal quantile of 80 % power
+UNCERTAINTY = 4  # Factor within which a number of cases planned from a pilot is right in most cases. Print a range.
 _LARGEST = 10_000_000
-_DRAWS = 2_000  # of "would it be settled?"; the answer has one digit
-_STEPS = 48  # sizes tried between the pilot's and ten million rows
+_POWER = 0.8
+_SIMULATIONS = 2_000  # Simulated data sets per size; the answer has one significant digit.
+_DRAWS = 5_000  # Draws behind each critical value.
+_STEPS = 48  # Sizes tried between the pilot's and ten million cases.
 
 
 def rows_needed(value: float, low: float, high: float, n: float, limit: float, level: float = 0.95) -> RowsNeeded:
-    """Rows with which "value <= limit" (or ">=") would be settled with 80 % power, if the value is what it seems.
+    """Compute the number of cases that would settle "value <= limit" (or ">=") with 80% power.
+
+    The estimate is assumed to be the true value.
 
     Parameters
     ----------
     value, low, high : float
-        The estimate and its interval from n rows.
+        The estimate and its interval from n cases.
     n : float, > 0
     limit : float
-        The rule's threshold.
+        The threshold of the rule.
     level : float, in (0, 1)
         Level of the interval.
 
     Returns
     -------
     RowsNeeded
-        `rows` is never below n while the interval contains `limit`; None if `limit` lies within one standard error of the
-        value or more than ten million rows would be needed: "cannot be settled at a practical size".
+        `rows` is at least n while the interval contains `limit`. It is None ("cannot be settled at a practical size") if
+        `limit` lies within one standard error of the value, or more than ten million cases would be needed.
+
+    Raises
+    ------
+    ValueError
+        If n is not positive, the value lies outside its interval, or `level` is outside (0, 1).
 
     Notes
     -----
-    ``n ((h + 0.84 se) / |value - limit|)^2`` with h the distance from the value to the end of the interval that has
-    to clear the limit, and se the distance to the farther end over the normal quantile. Rough: a factor of 2 even
-    if the value is the truth. For a gap of rates use `rows_to_settle`.
+    ``n ((h + 0.84 se) / |value - limit|)^2``, where h is the distance from the value to the end of the interval that has
+    to clear the limit, and se the distance to the farther end divided by the normal quantile. A normal approximation,
+    off by up to a factor of 2 even if the value is the truth. For a gap of rates use `rows_to_settle`.
 
     Examples
     --------
@@ -50,25 +63,23 @@ def rows_needed(value: float, low: float, high: float, n: float, limit: float, l
     >>> rows_needed(0.09, 0.0, 0.17, 1000, limit=0.10).rows is None
     True
     """
-    from scipy.special import ndtri
-
     if not (n > 0 and low <= value <= high):
         raise ValueError("needs n > 0 and low <= value <= high")
     if not all(map(math.isfinite, (value, low, high, limit))):
         return RowsNeeded(None, None, None, value)
     if not low <= limit <= high:
         return RowsNeeded(math.ceil(n), math.ceil(n), math.ceil(n), value)
-    z = -float(ndtri(tail_of(level)))
+    z = float(upper_quantile(tail_of(level)))
     h = high - value if value < limit else value - low
     se = max(high - value, value - low) / z
     if abs(value - limit) <= se or value == limit:
         return RowsNeeded(None, None, None, value)
-    rows = n * ((h + _POWER * se) / (value - limit)) ** 2
+    rows = n * ((h + POWER_QUANTILE * se) / (value - limit)) ** 2
     return _rounded(rows if rows <= _LARGEST else None, n, value)
 
 
 def _rounded(rows: float | None, floor: float, assumed: float, known: bool = False) -> RowsNeeded:
-    """One digit (two of what is known) and a range, none of it below `floor`."""
+    """Round to one significant digit (two if the profile is known) and add a range; nothing falls below `floor`."""
     if rows is None:
         return RowsNeeded(None, None, None, assumed)
     factor = 2 if known else UNCERTAINTY
@@ -77,7 +88,7 @@ def _rounded(rows: float | None, floor: float, assumed: float, known: bool = Fal
 
 
 def _rounded_at_least(rows: float, floor: float, digits: int = 1) -> int:
-    """Round to so many significant digits, upwards where rounding would fall below `floor`."""
+    """Round to `digits` significant digits, upwards where rounding would fall below `floor`."""
     unit = 10 ** max(math.floor(math.log10(max(rows, 1))) - digits + 1, 0)
     rounded = round(rows / unit) * unit
     return int(rounded if rounded >= floor else math.ceil(floor / unit) * unit)
@@ -85,17 +96,16 @@ def _rounded_at_least(rows: float, floor: float, digits: int = 1) -> int:
 
 @dataclass(frozen=True)
 class RowsNeeded:
-    """Rows in all that would settle a rule, with 80 % power.
+    """Total number of cases that would settle a rule with 80% power.
 
     Parameters
     ----------
     rows : int or None
-        One significant digit, two from a profile that is known; None: cannot be settled at a practical size.
+        One significant digit, or two if the rates are known. None: cannot be settled at a practical size.
     low, high : int or None
-        Range in which the number may well lie: `rows` itself within a factor of `UNCERTAINTY` from a pilot, of 2 from a
-        profile that is known.
+        Plausible range: a factor of 4 either way if planned from a pilot, of 2 if the rates are known.
     assumed : float
-        The value that was taken for true. Print it with the number.
+        The value that was assumed to be true. Print it with the number.
     """
 
     rows: int | None
@@ -114,39 +124,44 @@ def rows_to_settle(
     known: bool = False,
     whole: float | None = None,
 ) -> RowsNeeded:
-    """Rows with which a rule on a gap of rates would be settled, by simulating "settled?" at growing sizes.
+    """Estimate the number of cases that would settle a rule on a gap of rates, by simulation at growing sizes.
 
     Parameters
     ----------
     x, n : array_like, shape (k,)
-        Successes and trials per group; larger samples are thought to have the same shares of groups.
+        Successes and trials per group; larger samples are assumed to have the same shares of groups.
     limit : float
         The rule is "gap <= limit".
     level : float, in (0, 1)
     rng : numpy.random.Generator
     known : bool
-        The rates are what is to be assumed ("if the gap is really .05"), not what a pilot happened to show: they are
-        not shrunk, and no estimate is too close to the limit.
+        Whether the rates are an assumption ("if the gap is really 0.05") instead of a pilot's estimates. Known rates are
+        not shrunk, and no gap is too close to the limit.
     whole : float, optional
-        Rows among which the trials were found, if not all are trials (a rate of positives): the answer counts those.
+        Number of cases from which the trials come, if not all are trials (a rate of positives). The answer counts those.
 
     Returns
     -------
     RowsNeeded
 
+    Raises
+    ------
+    ValueError
+        As `gap`.
+
     Notes
     -----
-    Estimated rates spread further than true ones, so they are shrunk to their inverse-variance mean by
-    ``sqrt(max(0, 1 - (k - 1) / Q))`` (James and Stein's factor on the scale of the spread). A limit within one
-    standard error of the estimated gap cannot be settled at a practical size: any number would be noise.
+    Estimated rates spread further than true ones. They are shrunk to their inverse-variance mean by
+    ``sqrt(max(0, 1 - (k - 1) / Q))``, James and Stein's factor [1]_ on the scale of the spread, where Q is the sum of
+    squared standardised deviations from that mean. A limit within one standard error of the estimated gap cannot be
+    settled at a practical size: any number would be noise.
 
     References
     ----------
     .. [1] James and Stein, "Estimation with quadratic loss", Berkeley Symposium 1961.
     """
-    events, trials = counts(x, n)
-    smoothed = (events + 1) / (trials + 2)
-    variance = smoothed * (1 - smoothed) / (trials + 2)
+    events, trials = validate_counts(x, n)
+    variance = agresti_caffo_variance(events, trials)
     rates = events / trials
     profile = rates if known else _shrunk(rates, variance)
     assumed, top, bottom = float(np.ptp(profile)), int(np.argmax(rates)), int(np.argmin(rates))
@@ -168,10 +183,10 @@ def _shrunk(rates: FloatArray, variance: FloatArray) -> FloatArray:
 def _smallest_settling(
     profile: FloatArray, variance: FloatArray, n: float, limit: float, alpha: float, rng: np.random.Generator
 ) -> float | None:
-    """Smallest size in a geometric ladder at which 80 % of draws are settled, on a straight line between steps."""
+    """Return the smallest size at which 80% of simulated data sets are settled, interpolated on a geometric grid."""
     family = pairs_and_rests(1 / variance, np.zeros(len(profile), dtype=np.int64))
-    noise = rng.standard_normal((len(profile), _DRAWS))
-    errors = Errors.independent(variance, 5_000, rng)
+    noise = rng.standard_normal((len(profile), _SIMULATIONS))
+    errors = Errors.independent(variance, _DRAWS, rng)
     previous, before = 0.0, 1.0
     for rows in np.geomspace(1.0, max(_LARGEST / n, 2.0), _STEPS):
         scaled = variance / rows
@@ -181,8 +196,8 @@ def _smallest_settling(
         critical = two_step(family, extended[family.plus] - extended[family.minus], se, shrunk, alpha).value
         seen = family.extend(profile[:, None] + np.sqrt(scaled)[:, None] * noise)
         share = _settled(seen, family.plus, family.minus, se, family.pairs, limit, critical, alpha)
-        if share >= 0.8:
-            part = (0.8 - previous) / (share - previous) if previous > 0 else 1.0
+        if share >= _POWER:
+            part = (_POWER - previous) / (share - previous) if previous > 0 else 1.0
             return float(n * before * (rows / before) ** part)
         previous, before = share, float(rows)
     return None
@@ -192,10 +207,8 @@ def _settled(
     seen: FloatArray, plus: IntArray, minus: IntArray, se: FloatArray, pairs: BoolArray, limit: float,
     critical: float, alpha: float,
 ) -> float:  # fmt: skip
-    """Share of draws in which one end of the interval clears the limit."""
-    from scipy.special import ndtri
-
+    """Return the share of simulated data sets in which one end of the interval clears the limit."""
     differences = seen[plus] - seen[minus]
     low = np.max(differences - critical * se[:, None], axis=0)
-    high = np.max((differences + float(-ndtri(alpha)) * se[:, None])[pairs], axis=0)
+    high = np.max((differences + float(upper_quantile(alpha)) * se[:, None])[pairs], axis=0)
     return float(np.mean((low > limit) | (high <= limit)))

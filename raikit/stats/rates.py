@@ -1,4 +1,4 @@
-"""Rates of groups: exact limits, weights, and limits that hold for all groups at once."""
+"""Rates of groups: exact limits, effective counts of weighted cases, and limits simultaneous over all groups."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import betainccinv, betaincinv
 
-from raikit.stats._types import FloatArray, tail_of
+from raikit.stats._types import FloatArray
+from raikit.stats.constants import TINY
+from raikit.stats.quantiles import tail_of
 
 
 def clopper_pearson(
     x: ArrayLike, n: ArrayLike, level: float = 0.95, sided: Literal["two", "lower", "upper"] = "two"
 ) -> tuple[FloatArray, FloatArray]:
-    """Exact limits of a binomial rate.
+    """Compute exact limits of a binomial rate (Clopper-Pearson).
 
     Parameters
     ----------
@@ -22,17 +25,22 @@ def clopper_pearson(
         Successes and trials; they broadcast. Real numbers are accepted (see `effective_counts`).
     level : float, in (0, 1)
     sided : {"two", "lower", "upper"}
-        ``"lower"``: all of the error on the lower limit and `high` = 1; ``"upper"``: `low` = 0.
+        ``"lower"``: all of the error is on the lower limit, and `high` is 1; ``"upper"``: `low` is 0.
 
     Returns
     -------
-    (low, high) : ndarrays
-        NaN where n is 0: the rate is undefined. Never [0, 0]: 0 of 5 gives [0, 0.52].
+    (low, high) : ndarrays of the broadcast shape, in [0, 1]
+        NaN where n is 0: the rate is undefined. 0 of 5 gives [0, 0.52], not [0, 0].
 
     Raises
     ------
     ValueError
         If x is outside [0, n] or `level` outside (0, 1).
+
+    Notes
+    -----
+    The coverage is at least `level` for independent, unweighted cases [1]_. With effective counts it is approximate, and
+    too low where weights are related to the outcome.
 
     References
     ----------
@@ -55,22 +63,38 @@ def clopper_pearson(
 
 
 def limits_at(x: ArrayLike, n: ArrayLike, tail: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Clopper-Pearson limits that each err with probability `tail` (which broadcasts with x and n)."""
-    from scipy.special import betainccinv, betaincinv
-
+    """Compute Clopper-Pearson limits that each err with probability `tail`, which broadcasts with x and n."""
     events, trials, tail = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (x, n, tail)))
     if np.any((events < 0) | (events > trials * (1 + 1e-12))):
         raise ValueError("x must lie between 0 and n")
     failures = np.maximum(trials - events, 0.0)
     with np.errstate(invalid="ignore"):
-        low = np.where(events > 0, betaincinv(np.maximum(events, 1e-300), failures + 1, tail), 0.0)
-        high = np.where(failures > 0, betainccinv(events + 1, np.maximum(failures, 1e-300), tail), 1.0)
+        low = np.where(events > 0, betaincinv(np.maximum(events, TINY), failures + 1, tail), 0.0)
+        high = np.where(failures > 0, betainccinv(events + 1, np.maximum(failures, TINY), tail), 1.0)
     undefined = ~(trials > 0)
     return np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)
 
 
+def agresti_caffo_variance(x: ArrayLike, n: ArrayLike) -> FloatArray:
+    """Compute the variance of a rate after adding one success and one failure, which is never 0.
+
+    References
+    ----------
+    .. [1] Agresti and Caffo, "Simple and effective confidence intervals for proportions and differences of proportions
+       result from adding two successes and two failures", The American Statistician 2000.
+
+    Examples
+    --------
+    >>> round(float(agresti_caffo_variance(0, 10)), 4)
+    0.0064
+    """
+    events, trials = np.asarray(x, dtype=float), np.asarray(n, dtype=float)
+    smoothed = (events + 1) / (trials + 2)
+    return np.asarray(smoothed * (1 - smoothed) / (trials + 2))
+
+
 def effective_counts(sum_w_x: ArrayLike, sum_w: ArrayLike, sum_w2: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Successes and trials that carry as much information as weighted rows do (Kish), for exact limits.
+    """Compute successes and trials that are as informative as weighted cases (Kish), for exact limits.
 
     Parameters
     ----------
@@ -81,8 +105,13 @@ def effective_counts(sum_w_x: ArrayLike, sum_w: ArrayLike, sum_w2: ArrayLike) ->
 
     Returns
     -------
-    (x, n) : ndarrays
+    (x, n) : ndarrays of the broadcast shape
         ``n = (sum w)^2 / sum w^2`` and ``x = rate * n``; both 0 where there is no weight.
+
+    Notes
+    -----
+    Kish's number supposes that weights are unrelated to the outcome. Where successes weigh more than failures, intervals
+    at this sample size are too narrow.
 
     References
     ----------
@@ -90,7 +119,7 @@ def effective_counts(sum_w_x: ArrayLike, sum_w: ArrayLike, sum_w2: ArrayLike) ->
 
     Examples
     --------
-    >>> x, n = effective_counts(3.0, 10.0, 10.0)      # ten rows of weight 1
+    >>> x, n = effective_counts(3.0, 10.0, 10.0)      # ten cases of weight 1
     >>> float(x), float(n)
     (3.0, 10.0)
     """
@@ -103,14 +132,14 @@ def effective_counts(sum_w_x: ArrayLike, sum_w: ArrayLike, sum_w2: ArrayLike) ->
 
 @dataclass(frozen=True)
 class RateIntervals:
-    """Rates of k groups with two intervals each: one for reading a group alone, one that holds for all at once.
+    """Rates of k groups, each with a pointwise interval and with one that is simultaneous over the groups.
 
     Parameters
     ----------
     value, low, high : ndarray, shape (k,)
         Rates and *simultaneous* limits.
     low_pointwise, high_pointwise : ndarray, shape (k,)
-        Limits of each group by itself.
+        Limits of each group alone.
     method : str
     """
 
@@ -123,13 +152,22 @@ class RateIntervals:
 
 
 def simultaneous_rates(x: ArrayLike, n: ArrayLike, level: float = 0.95) -> RateIntervals:
-    """Exact intervals of the rates of k separate groups, each alone and all at once (Sidak).
+    """Compute exact intervals of the rates of k separate groups, each alone and simultaneously (Sidak).
 
     Parameters
     ----------
     x, n : array_like, shape (k,)
         Successes and trials; a group with n = 0 is undefined (NaN) and not counted in k.
     level : float, in (0, 1)
+
+    Returns
+    -------
+    RateIntervals
+
+    Raises
+    ------
+    ValueError
+        If some x is outside [0, n] or `level` outside (0, 1).
 
     References
     ----------

@@ -1,8 +1,8 @@
-"""Which of many overlapping groups are worse than the rest, and a certificate that none is worse by more than so much.
+"""Search over many overlapping groups: which are worse than the rest, and a bound on how much worse any is.
 
-Two questions, two kinds of error. *Which groups* is answered at a false-discovery rate: of the groups that are flagged,
-so few are flagged wrongly. *None is worse* is a confidence limit of the largest excess over all rows. Both follow
-Cherian and Candes [1]_, with limits that hold for small groups in the place of their bootstrap's normal ones.
+Two questions with two kinds of error. `worse_than_rest` flags groups at a false-discovery rate: the expected share of
+wrongly flagged groups among the flagged ones. `certificate` gives confidence limits of the largest excess over all cases.
+Both follow Cherian and Candes [1]_, with limits for small groups in place of their bootstrap's normal ones.
 
 References
 ----------
@@ -16,30 +16,33 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.special import ndtr, ndtri, stdtrit
 
-from raikit.stats._types import BoolArray, FloatArray, tail_of
+from raikit.stats._types import BoolArray, FloatArray
+from raikit.stats.constants import DRAW_BLOCK, DRAWS
+from raikit.stats.covariance import cluster_prefix
 from raikit.stats.mover import difference_limits
 from raikit.stats.multiplicity import benjamini_hochberg
+from raikit.stats.quantiles import tail_of
 from raikit.stats.rates import limits_at
 from raikit.stats.subgroups import Subgroups
 
 Dependence = Literal["positive", "any"]
-_LARGEST_Z = 8.0  # p-values below 6e-16 are written as that
+_LARGEST_Z = 8.0  # The smallest p-value is 6e-16.
 _HALVINGS = 30
-_BLOCK = 2_000  # draws at a time
 
 
 @dataclass(frozen=True)
-class Flagged:
-    """Groups worse than the rest of the rows by more than a tolerance.
+class FlaggedGroups:
+    """Result of `worse_than_rest`, for N groups.
 
     Parameters
     ----------
     value : ndarray, shape (N,)
         Rate of the group minus rate of the rest.
     low, high : ndarray, shape (N,)
-        Limits of `value`, fit for reading the flagged groups: over many audits, the share of limits of flagged groups
-        that miss on one side is at most the false-discovery rate. A group is flagged just if `low` is over the
+        Limits of `value`, adjusted for the selection of flagged groups: the expected share of flagged groups whose limit
+        misses on one side is at most the false-discovery rate. A group is flagged if and only if `low` is above the
         tolerance.
     p_value, p_adjusted : ndarray, shape (N,)
         Of "worse by no more than the tolerance".
@@ -58,34 +61,41 @@ class Flagged:
 
 def worse_than_rest(
     groups: Subgroups, tolerance: float = 0.0, fdr: float = 0.05, dependence: Dependence = "positive"
-) -> Flagged:
-    """Flag the groups whose rate is higher than that of the rest by more than a tolerance.
+) -> FlaggedGroups:
+    """Flag the groups whose rate exceeds that of all other cases by more than a tolerance.
 
     Parameters
     ----------
     groups : Subgroups
-        Of something bad that happens to rows; leave groups with few clusters out with `groups.subset`.
+        Rates of something harmful. Leave groups with few clusters out with `groups.subset`.
     tolerance : float, >= 0
     fdr : float, in (0, 1)
         Expected share of wrongly flagged groups among the flagged ones (0 where none is flagged).
     dependence : {"positive", "any"}
-        Benjamini-Hochberg, or Benjamini-Yekutieli, which holds whatever the tests have to do with each other and
-        costs a factor of about ``log N``.
+        Benjamini-Hochberg, or Benjamini-Yekutieli, which is valid under any dependence of the tests and costs a factor of
+        about ``log N``.
 
     Returns
     -------
-    Flagged
+    FlaggedGroups
+
+    Raises
+    ------
+    ValueError
+        If `fdr` is outside (0, 1).
 
     Notes
     -----
-    A p-value is the smallest error probability at which the lower limit of the difference is over the tolerance. The
-    limit is MOVER's on one-sided Clopper-Pearson limits of group and rest, which are separate rows; with clusters, on
-    limits at the effective sample size and t, with the correlation of the two.
+    A p-value is the smallest error probability at which the lower limit of the difference is above the tolerance. The
+    limit is MOVER's on one-sided Clopper-Pearson limits of the group and its rest, which share no cases. With clusters, the
+    limits are at the effective sample size and t, with the correlation of the two.
 
-    Benjamini-Hochberg is proven for tests that depend on each other positively [1]_, as those of nested and overlapping
-    groups do. Groups that share no row depend on each other negatively, weakly where there are more than two of a
-    feature, and there its error is bounded by a constant factor [2]_. ``benchmarks/simulate_search.py`` looks at the
-    mixture that intersections make. The limits are Benjamini and Yekutieli's for selected parameters [3]_.
+    Benjamini and Hochberg's procedure is proved for tests that depend on each other positively [1]_, as those of nested
+    and overlapping groups do. Groups without common cases depend on each other negatively, and weakly if a feature has
+    more than two values; there the error is bounded by a constant factor [2]_. No theorem covers the mixture that
+    intersections make. ``benchmarks/simulate_search.py`` simulates it, for independent cases and for clusters of similar
+    size; with clusters of very uneven size the rate is not kept. The limits are Benjamini and Yekutieli's for selected
+    parameters [3]_.
 
     References
     ----------
@@ -104,12 +114,12 @@ def worse_than_rest(
     tail = fdr / factor * max(int(flagged.sum()), 1) / max(len(p), 1)
     low, high = _difference_limits(groups, np.full(len(p), tail))
     name = "Benjamini-Yekutieli" if dependence == "any" else "Benjamini-Hochberg"
-    method = f"{name}, {_LIMITS[groups.ways]}"
-    return Flagged(groups.difference, low, high, p, adjusted, np.asarray(flagged), method)
+    method = f"{name}, {_limits_name(groups.ways)}"
+    return FlaggedGroups(groups.difference, low, high, p, adjusted, np.asarray(flagged), method)
 
 
 def excess_p(groups: Subgroups, tolerance: float = 0.0) -> FloatArray:
-    """One-sided p-values of "the group's rate is above that of the rest by no more than `tolerance`".
+    """Compute one-sided p-values of "the group's rate exceeds that of the rest by no more than `tolerance`".
 
     Parameters
     ----------
@@ -119,21 +129,20 @@ def excess_p(groups: Subgroups, tolerance: float = 0.0) -> FloatArray:
     Returns
     -------
     ndarray, shape (N,)
-        1 where it would be over one half, at least 6e-16.
+        At least 6e-16; 1 where it would be above one half.
 
     Notes
     -----
-    The lower limit falls as its error probability does, so the probability at which it meets the tolerance is found by
-    halving (see `worse_than_rest`).
+    The lower limit decreases with its error probability, so bisection finds the probability at which it equals the
+    tolerance (see `worse_than_rest`).
     """
-    from scipy.special import ndtr
-
     p = np.ones(len(groups))
     open_ = np.flatnonzero(groups.difference > tolerance)
     if not len(open_):
         return p
     part = groups.subset(open_)
-    above, below = np.zeros(len(part)), np.full(len(part), _LARGEST_Z)  # limits over the tolerance, and not over it
+    # At `above` standard errors the limit is above the tolerance, at `below` it is not.
+    above, below = np.zeros(len(part)), np.full(len(part), _LARGEST_Z)
     for _ in range(_HALVINGS):
         middle = (above + below) / 2
         over = _difference_limits(part, ndtr(-middle))[0] > tolerance
@@ -144,23 +153,23 @@ def excess_p(groups: Subgroups, tolerance: float = 0.0) -> FloatArray:
 
 @dataclass(frozen=True)
 class Certificate:
-    """How much worse than all rows together each group is, and a bound for all of them.
+    """Excess of each of N groups over all cases together, and a bound for all groups.
 
     Parameters
     ----------
     value : ndarray, shape (N,)
-        Rate of the group minus rate of all rows.
+        Rate of the group minus rate of all cases.
     low, high : ndarray, shape (N,)
-        Limits that hold for every group at once.
+        Simultaneous limits of all groups.
     low_pointwise, high_pointwise : ndarray, shape (N,)
-        Limits of each group by itself.
+        Limits of each group alone.
     worst : int
         The group with the largest value.
     floor, bound : float
         Limits of the largest true value over all groups: some group is worse by at least `floor`, none by more than
         `bound`.
     critical : float
-        Behind `low` and `high`, in standard errors.
+        Critical value of `low` and `high`, in standard errors.
     method : str
     """
 
@@ -177,16 +186,16 @@ class Certificate:
 
 
 def certificate(
-    groups: Subgroups, level: float = 0.95, draws: int = 20_000, *, rng: np.random.Generator
+    groups: Subgroups, level: float = 0.95, draws: int = DRAWS, *, rng: np.random.Generator
 ) -> Certificate:
-    """Bound by how much any group is worse than all rows together.
+    """Compute a bound on how much worse any group is than all cases together.
 
     Parameters
     ----------
     groups : Subgroups
-        At least one; leave groups with few clusters out with `groups.subset`.
+        At least one group. Leave groups with few clusters out with `groups.subset`.
     level : float, in (0, 1)
-        Of two-sided limits: `bound` alone, and `floor` alone, err in at most half of ``1 - level``.
+        Level of two-sided limits. The nominal error of `bound` alone, and of `floor` alone, is half of ``1 - level``.
     draws : int
         At least 20,000 where a tail decides.
     rng : numpy.random.Generator
@@ -198,26 +207,25 @@ def certificate(
     Raises
     ------
     ValueError
-        If there is no group.
+        If there is no group, or `level` is outside (0, 1).
 
     Notes
     -----
-    A group differs from all rows by ``(1 - share)`` times its difference to the rest, whose limits are those of
-    `worse_than_rest`; shares of rows are taken as they are. Limits of every group at once come from the largest absolute
-    standardised error in Gaussian draws with the joint covariance of all groups (max-t) [1]_; each group takes that
-    error probability to its own exact limits.
+    A group's difference to all cases is ``(1 - share)`` times its difference to the rest, whose limits are those of
+    `worse_than_rest`; shares are treated as known. The critical value of the simultaneous limits is a quantile of the
+    largest absolute standardised error, in Gaussian draws with the joint covariance of all groups (max-t) [1]_. Each
+    group's exact limits are taken at that error probability.
 
-    The bound needs no such correction: that *none* is worse by more than X is wrong only if the limit of the truly
-    worst group is, whichever group that is, so the largest pointwise limit will do (intersection-union). The floor does
-    need it: any group may look worst by chance.
+    The bound is the largest pointwise limit (intersection-union): "no group is worse by more than X" is wrong only if the
+    limit of the truly worst group is. The floor is simultaneous, because any group may look worst by chance.
+
+    Simulated like `worse_than_rest`.
 
     References
     ----------
     .. [1] Chernozhukov, Chetverikov and Kato, "Gaussian approximations and multiplier bootstrap for maxima of sums of
        high-dimensional random vectors", Annals of Statistics 2013.
     """
-    from scipy.special import ndtr
-
     if not len(groups):
         raise ValueError("no group to look at")
     critical = _largest_error(groups.joint, level, draws, rng)
@@ -228,19 +236,16 @@ def certificate(
     )
     value = outside * groups.difference
     worst, floor, bound = int(np.argmax(value)), float(low.max()), float(high_one.max())
-    method = f"max-t over {len(groups)} groups below, pointwise above; {_LIMITS[groups.ways]}"
+    method = f"max-t over {len(groups)} groups below, pointwise above; {_limits_name(groups.ways)}"
     return Certificate(value, low, high, low_one, high_one, worst, floor, bound, critical, method)
 
 
-_LIMITS = {
-    0: "MOVER, exact limits",
-    1: "one-way cluster MOVER, exact limits at effective n",
-    2: "two-way cluster MOVER, exact limits at effective n",
-}
+def _limits_name(ways: int) -> str:
+    return f"{cluster_prefix(ways)}MOVER, exact limits" + (" at effective n" if ways else "")
 
 
 def _difference_limits(groups: Subgroups, tail: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Limits of the differences to the rests that each err with probability `tail` on either side."""
+    """Compute limits of the differences to the rests, each with error probability `tail`."""
     (l1, u1), (l2, u2) = (
         _rate_limits(rate, n, tail, groups)
         for rate, n in ((groups.rates, groups.n_effective), (groups.rests, groups.rest_effective))
@@ -251,22 +256,20 @@ def _difference_limits(groups: Subgroups, tail: FloatArray) -> tuple[FloatArray,
 def _rate_limits(
     rate: FloatArray, n: FloatArray, tail: FloatArray, groups: Subgroups
 ) -> tuple[FloatArray, FloatArray]:
-    """Clopper-Pearson limits; with clusters at a sample size shrunk by (normal / t quantile)^2 (Korn and Graubard)."""
-    from scipy.special import ndtri, stdtrit
-
+    """Compute Clopper-Pearson limits, with clusters at a sample size shrunk by (normal / t quantile)^2 (Korn-Graubard)."""
     if groups.ways:
         n = n * (ndtri(tail) / stdtrit(groups.df, tail)) ** 2
     return limits_at(rate * n, n, tail)
 
 
 def _largest_error(joint: FloatArray, level: float, draws: int, rng: np.random.Generator) -> float:
-    """Quantile of the largest absolute error of correlated standard normal variables."""
+    """Return a quantile of the largest absolute value of correlated standard normal variables."""
     values, vectors = np.linalg.eigh(joint)
-    kept = values > 1e-7 * values[-1]
-    root = (vectors[:, kept] * np.sqrt(values[kept])).astype(np.float32)
+    positive = values > 1e-7 * values[-1]
+    root = (vectors[:, positive] * np.sqrt(values[positive])).astype(np.float32)
     largest = np.empty(draws, dtype=np.float32)
-    for start in range(0, draws, _BLOCK):
-        size = min(_BLOCK, draws - start)
+    for start in range(0, draws, DRAW_BLOCK):
+        size = min(DRAW_BLOCK, draws - start)
         noise = root @ rng.standard_normal((root.shape[1], size), dtype=np.float32)
         largest[start : start + size] = np.maximum(noise.max(axis=0), -noise.min(axis=0))
     return float(np.quantile(largest, level, method="higher"))

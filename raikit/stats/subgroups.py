@@ -1,8 +1,8 @@
-"""Rates of many overlapping groups, each beside the rate of all other rows, and the joint uncertainty of them all.
+"""Rates of many overlapping groups, each beside the rate of all other cases, and their joint covariance.
 
-Groups of a search share rows: ``sex=F`` holds ``sex=F, age=old``. They are unions of *base cells* (the finest groups,
-which share none), so whatever is summed once within base cells, or within clusters and base cells, gives the exact
-covariance of every group with every other.
+Groups of a search share cases: "sex: F" contains "sex: F, age: old". All are unions of *base cells*, the finest groups,
+which share none. Sums within base cells, or within clusters and base cells, therefore give the exact covariance estimate
+of every group with every other.
 """
 
 from __future__ import annotations
@@ -13,37 +13,41 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import csr_array, diags_array, vstack
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray
-from raikit.stats.covariance import MIN_CLUSTERS, _correction, _crossed, _effective, cluster_codes
+from raikit.stats.constants import TINY
+from raikit.stats.covariance import MIN_CLUSTERS, cluster_codes, cluster_correction, crossed_codes, effective_size
+from raikit.stats.rates import agresti_caffo_variance
+from raikit.stats.validation import case_weights
 
-_DENSE = 30_000_000  # elements of a matrix of units x groups up to which its square is taken densely
+_DENSE = 30_000_000  # Largest number of elements of a matrix of units x groups that is multiplied densely.
 
 
 @dataclass(frozen=True)
 class Subgroups:
-    """Rates of N groups that may overlap, each with the rate of the rest of the rows.
+    """Rates of N groups that may overlap, each with the rate of all other cases.
 
     Parameters
     ----------
     rates, rests : ndarray, shape (N,)
-        Of the group, and of all rows outside it.
+        Rate of the group, and of all cases outside it.
     shares : ndarray, shape (N,)
-        Of the group in all rows, by weight; strictly between 0 and 1.
+        Share of the group in all cases, by weight; strictly between 0 and 1.
     overall : float
-        Rate of all rows: ``shares * rates + (1 - shares) * rests``.
+        Rate of all cases: ``shares * rates + (1 - shares) * rests``.
     n_rows : ndarray of int, shape (N,)
-        Rows in the group.
+        Cases in the group.
     n_effective, rest_effective : ndarray, shape (N,)
-        Independent rows of equal weight that would be as informative.
+        Number of independent cases of equal weight that would be as informative, in the group and outside it.
     correlation : ndarray, shape (N,)
-        Of `rates` and `rests` with each other: 0 unless clusters reach into both.
+        Correlation of `rates` with `rests`: 0 unless clusters have cases in both.
     n_clusters : ndarray of int, shape (N,)
-        Clusters of the group or of its rest, whichever has fewer; rows without cluster columns.
+        Clusters of the group or of its rest, whichever has fewer. Without cluster columns, cases.
     joint : ndarray, shape (N, N)
         Correlation matrix of the differences ``rates - rests``.
     ways : int
-        Cluster columns used: 0 (rows), 1 or 2.
+        Number of cluster columns used: 0 (independent cases), 1 or 2.
     """
 
     rates: FloatArray
@@ -68,14 +72,14 @@ class Subgroups:
 
     @property
     def df(self) -> FloatArray:
-        """Degrees of freedom of each group's limits: its clusters less one; infinite for independent rows."""
+        """Degrees of freedom of each group's limits: its clusters minus one; infinite for independent cases."""
         if not self.ways:
             return np.full(len(self), np.inf)
         return np.maximum(self.n_clusters - 1, 1).astype(float)
 
     @property
     def few_clusters(self) -> BoolArray:
-        """Groups that have, or whose rest has, fewer than 8 clusters: no limit holds, and they are not to be judged."""
+        """Which groups, or their rests, have fewer than 8 clusters. Their limits are unreliable: judge none of them."""
         return np.asarray((self.ways > 0) & (self.n_clusters < MIN_CLUSTERS))
 
     def subset(self, index: ArrayLike) -> Subgroups:
@@ -97,22 +101,22 @@ def subgroup_rates(
     squares: ArrayLike | None = None,
     counts: ArrayLike | None = None,
 ) -> Subgroups:
-    """Rates of overlapping groups against the rest of the rows, with their joint covariance.
+    """Compute the rates of overlapping groups and of all other cases, with their joint covariance.
 
     Parameters
     ----------
     events : array_like of bool, shape (n,)
-        Whether what is counted happened, in each row of the denominator (leave other rows out).
+        Whether the event occurred, for each case of the denominator. Leave other cases out.
     cell : array_like of int, shape (n,)
-        Base cell of each row, from 0 to m - 1; no two base cells share a row.
+        Base cell of each case, from 0 to m - 1.
     members : array_like of bool, shape (N, m)
         Which base cells make up each group.
     clusters : sequence of array_like of int, each shape (n,)
-        No column (rows are independent), one or two. A negative number: the row shares no cluster with another.
+        No column (independent cases), one or two. A negative number marks a case that shares no cluster.
     weight : array_like, shape (n,), optional
         Sampling weights, >= 0; their scale does not matter.
     squares, counts : array_like, shape (n,), optional
-        If entries are cells of alike rows: sums of squared weights and numbers of rows (`weight` are sums of weights).
+        If entries are cells of alike cases: sums of squared weights and numbers of cases (`weight` holds sums of weights).
 
     Returns
     -------
@@ -121,15 +125,16 @@ def subgroup_rates(
     Raises
     ------
     ValueError
-        If a group has no row with a weight or no row is left outside it, or lengths differ.
+        If a group or its rest has no case with a weight, lengths differ, there are over two cluster columns, or a weight
+        is negative.
 
     Notes
     -----
-    The contribution of row i to the difference of group g is ``w_i (x_i - p_g) / W_g`` inside and
-    ``-w_i (x_i - q_g) / (W - W_g)`` outside. Independent rows: products of contributions are summed over rows, exactly,
-    because all rows of one base cell and outcome contribute alike. Clustered rows: contributions are summed within
-    clusters first, two columns by ``V_1 + V_2 - V_12`` [1]_, as in `raikit.stats.rate_covariance`; no variance is
-    allowed below that of independent rows. It is the covariance that a Gaussian multiplier bootstrap draws from [2]_.
+    The contribution of case i to the difference of group g is ``w_i (x_i - p_g) / W_g`` inside and
+    ``-w_i (x_i - q_g) / (W - W_g)`` outside. For independent cases, products of contributions are summed over cases; all
+    cases of one base cell and outcome contribute alike, so this is fast. For clustered cases, contributions are first
+    summed within clusters, with two columns as ``V_1 + V_2 - V_12`` [1]_, as in `raikit.stats.rate_covariance`. No variance
+    is below that of independent cases. A Gaussian multiplier bootstrap draws from the same covariance [2]_.
 
     References
     ----------
@@ -139,46 +144,55 @@ def subgroup_rates(
 
     Examples
     --------
-    >>> found = subgroup_rates([1, 0, 0, 0, 1, 1], [0, 0, 1, 1, 2, 2], [[1, 0, 0], [1, 1, 0]])
-    >>> found.rates.tolist(), found.rests.tolist()
+    >>> groups = subgroup_rates([1, 0, 0, 0, 1, 1], [0, 0, 1, 1, 2, 2], [[1, 0, 0], [1, 1, 0]])
+    >>> groups.rates.tolist(), groups.rests.tolist()
     ([0.5, 0.25], [0.5, 1.0])
     """
-    rows = _Rows.of(events, cell, members, clusters, weight, squares, counts)
-    sums = _Sums.of(rows)
-    matrix, own, rest = _moments(rows.separate(np.ones(len(rows.cell), dtype=bool)), rows.members, sums)
+    cases = _Cases.of(events, cell, members, clusters, weight, squares, counts)
+    sums = _Sums.of(cases)
+    matrix, own, rest = _moments(cases.separate(np.ones(len(cases.cell), dtype=bool)), cases.members, sums)
     floor = np.diag(matrix).copy(), own, rest
-    found = np.array([sums.n, sums.n_rest])
-    if rows.clusters:
-        matrix, own, rest, found = _clustered(rows, sums)
-    apart, own, rest = (np.maximum(part, least) for part, least in zip((np.diag(matrix), own, rest), floor, strict=True))
-    sizes = [
-        _effective(rate, variance, least, kish, units, True)
-        for rate, variance, least, kish, units in (
-            (sums.p, own, floor[1], sums.kish, found[0]),
-            (sums.q, rest, floor[2], sums.kish_rest, found[1]),
-        )
-    ]
-    covariance = (own + rest - apart) / 2 if rows.clusters else np.zeros(len(own))
-    correlation = np.clip(covariance / np.sqrt(np.maximum(own * rest, 1e-300)), -1.0, 1.0)
-    smoothed = _agresti_caffo(sums.p, sizes[0]) + _agresti_caffo(sums.q, sizes[1])
+    numbers = np.array([sums.n, sums.n_rest])
+    if cases.clusters:
+        matrix, own, rest, numbers = _clustered(cases, sums)
+    difference, own, rest = (
+        np.maximum(part, least) for part, least in zip((np.diag(matrix), own, rest), floor, strict=True)
+    )
+    inside = effective_size(sums.p, own, floor[1], sums.kish, numbers[0], proportion=True)
+    outside = effective_size(sums.q, rest, floor[2], sums.kish_rest, numbers[1], proportion=True)
+    covariance = (own + rest - difference) / 2 if cases.clusters else np.zeros(len(own))
+    smoothed = agresti_caffo_variance(sums.p * inside, inside) + agresti_caffo_variance(sums.q * outside, outside)
     return Subgroups(
-        sums.p, sums.q, sums.w / sums.total, sums.overall, sums.n, sizes[0], sizes[1], correlation, found.min(axis=0),
-        _correlations(matrix, np.maximum(apart, smoothed)), len(rows.clusters),
-    )  # fmt: skip
+        rates=sums.p,
+        rests=sums.q,
+        shares=sums.w / sums.total,
+        overall=sums.overall,
+        n_rows=sums.n,
+        n_effective=inside,
+        rest_effective=outside,
+        correlation=np.clip(covariance / np.sqrt(np.maximum(own * rest, TINY)), -1.0, 1.0),
+        n_clusters=numbers.min(axis=0),
+        joint=_correlations(matrix, np.maximum(difference, smoothed)),
+        ways=len(cases.clusters),
+    )
 
 
 @dataclass(frozen=True)
 class _Units:
-    """What adds its own square to the variance: clusters, or rows by themselves. Matrices are units x base cells."""
+    """Independent units that add their squares to the variance: clusters, or single cases.
+
+    `events` and `trials` are matrices of units x base cells. The first `clusters` units are clusters, the others stand for
+    cases that share none.
+    """
 
     events: Any
     trials: Any
-    named: int = 0  # the first so many are clusters; the others stand for rows that share none
+    clusters: int = 0
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """The rows of the denominator, or cells of alike rows."""
+class _Cases:
+    """Cases of the denominator, or cells of alike cases, with their base cells and weights."""
 
     events: FloatArray
     cell: IntArray
@@ -192,13 +206,9 @@ class _Rows:
     def of(
         cls, events: ArrayLike, cell: ArrayLike, members: ArrayLike, clusters: Sequence[ArrayLike],
         weight: ArrayLike | None, squares: ArrayLike | None, counts: ArrayLike | None,
-    ) -> _Rows:  # fmt: skip
-        from scipy.sparse import csr_array
-
+    ) -> _Cases:  # fmt: skip
         x, code = np.asarray(events, dtype=bool).astype(float), np.asarray(cell, dtype=np.int64)
-        n = np.ones(len(x)) if counts is None else np.asarray(counts, dtype=float)
-        w = n if weight is None else np.asarray(weight, dtype=float)
-        w2 = (w**2 if weight is not None else w) if squares is None else np.asarray(squares, dtype=float)
+        w, w2, n = case_weights(len(x), weight, squares, counts)
         columns = [np.asarray(column) for column in clusters]
         if len(columns) > 2:
             raise ValueError(f"at most two cluster columns, not {len(columns)}")
@@ -215,21 +225,17 @@ class _Rows:
         return np.bincount(self.cell, values, minlength=self.members.shape[1]).astype(float)
 
     def separate(self, which: BoolArray) -> _Units:
-        """Rows as units of their own: those of one base cell and outcome are alike, so one row stands for them all."""
-        from scipy.sparse import csr_array
-
+        """Return single cases as units; one unit stands for all cases of a base cell and outcome, which are alike."""
         m = self.members.shape[1]
         kind = 2 * self.cell[which] + self.events[which].astype(np.int64)
         size = np.sqrt(np.bincount(kind, self.w2[which], minlength=2 * m))
-        there = np.flatnonzero(size > 0)
-        at = np.arange(len(there)), there // 2
-        shape = len(there), m
-        return _Units(csr_array((size[there] * (there % 2), at), shape=shape), csr_array((size[there], at), shape=shape))
+        kinds = np.flatnonzero(size > 0)
+        at = np.arange(len(kinds)), kinds // 2
+        shape = len(kinds), m
+        return _Units(csr_array((size[kinds] * (kinds % 2), at), shape=shape), csr_array((size[kinds], at), shape=shape))
 
     def together(self, code: IntArray) -> _Units:
-        """Clusters as units, then the rows that share none."""
-        from scipy.sparse import csr_array, vstack
-
+        """Return clusters as units, then the cases that share none."""
         shared = code >= 0
         shape = int(code.max(initial=-1)) + 1, self.members.shape[1]
         at = code[shared], self.cell[shared]
@@ -254,9 +260,9 @@ class _Sums:
     overall: float
 
     @classmethod
-    def of(cls, rows: _Rows) -> _Sums:
-        parts = [rows.sums(part) for part in (rows.w * rows.events, rows.w, rows.w2, rows.n)]
-        x, w, w2, n = (rows.members @ part for part in parts)
+    def of(cls, cases: _Cases) -> _Sums:
+        parts = [cases.sums(part) for part in (cases.w * cases.events, cases.w, cases.w2, cases.n)]
+        x, w, w2, n = (cases.members @ part for part in parts)
         x_rest, w_rest, w2_rest, n_rest = (part.sum() - inside for part, inside in zip(parts, (x, w, w2, n), strict=True))
         if np.any(n < 0.5) or np.any(n_rest < 0.5):
             raise ValueError("a group without rows, or one that leaves none outside it, cannot be compared: leave it out")
@@ -268,19 +274,17 @@ class _Sums:
 
 
 def _snapped(rate: FloatArray) -> FloatArray:
-    """Rates of exactly 0 and 1 where sums of weights were taken off each other."""
+    """Return rates with exact 0 and 1, which differences of sums of weights may miss by rounding."""
     near = np.rint(rate)
     return np.asarray(np.where(np.abs(rate - near) < 1e-12, near, rate))
 
 
 def _moments(units: _Units, members: Any, sums: _Sums) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Covariance matrix of the differences, variances of the rates and of the rests' rates.
+    """Return the covariance matrix of the differences, and the variances of the groups' and of the rests' rates.
 
-    A unit contributes to a difference what it has inside the group, which is sparse, and what it has outside: its whole,
-    a matrix of rank two, less what it has inside.
+    A unit's contribution to a difference is that of its cases inside the group, which is sparse, and of those outside.
+    The latter is the contribution of all its cases, a matrix of rank two, minus that of the cases inside.
     """
-    from scipy.sparse import diags_array
-
     events, trials = units.events @ members.T, units.trials @ members.T
     own = events @ diags_array(1 / sums.w) - trials @ diags_array(sums.p / sums.w)
     shifted = events @ diags_array(1 / sums.w_rest) - trials @ diags_array(sums.q / sums.w_rest)
@@ -294,43 +298,43 @@ def _moments(units: _Units, members: Any, sums: _Sums) -> tuple[FloatArray, Floa
     return matrix, _column_squares(own), np.where(rest * sums.kish_rest < 1e-12, 0.0, rest)
 
 
-def _clustered(rows: _Rows, sums: _Sums) -> tuple[FloatArray, FloatArray, FloatArray, IntArray]:
-    """As `_moments`, over one or two cluster columns, and the clusters of groups and rests, of the column with fewer."""
+def _clustered(cases: _Cases, sums: _Sums) -> tuple[FloatArray, FloatArray, FloatArray, IntArray]:
+    """Return `_moments` over one or two cluster columns, and the clusters of groups and rests, of the column with fewer."""
     matrix: FloatArray = np.zeros((len(sums.p), len(sums.p)))
     own, rest = np.zeros(len(sums.p)), np.zeros(len(sums.p))
     fewest = np.full((2, len(sums.p)), np.iinfo(np.int64).max)
-    for code in rows.clusters:
-        units = rows.together(code)
-        found = _clusters_in(units, rows, code < 0)
-        factor, fewest = _correction(found.min(axis=0)), np.minimum(fewest, found)
-        parts = _moments(units, rows.members, sums)
+    for code in cases.clusters:
+        units = cases.together(code)
+        numbers = _cluster_numbers(units, cases, code < 0)
+        factor, fewest = cluster_correction(numbers.min(axis=0)), np.minimum(fewest, numbers)
+        parts = _moments(units, cases.members, sums)
         matrix += parts[0] * np.outer(factor, factor)
         own, rest = own + parts[1] * factor**2, rest + parts[2] * factor**2
-    if len(rows.clusters) == 2:
-        both = _moments(rows.together(_crossed(*rows.clusters)), rows.members, sums)
+    if len(cases.clusters) == 2:
+        both = _moments(cases.together(crossed_codes(*cases.clusters)), cases.members, sums)
         matrix, own, rest = matrix - both[0], own - both[1], rest - both[2]
     return matrix, own, rest, fewest
 
 
-def _clusters_in(units: _Units, rows: _Rows, alone: BoolArray) -> IntArray:
-    """Clusters in each group and in its rest, shape (2, N); where there are none, rows that share none."""
-    trials = units.trials[: units.named]
-    inside = (trials @ rows.members.T).tocoo()
-    groups = rows.members.shape[0]
+def _cluster_numbers(units: _Units, cases: _Cases, alone: BoolArray) -> IntArray:
+    """Return the clusters in each group and in its rest, shape (2, N); without clusters, the cases that share none."""
+    trials = units.trials[: units.clusters]
+    within = (trials @ cases.members.T).tocoo()
+    groups = cases.members.shape[0]
     whole = np.asarray(trials.sum(axis=1))
-    only = inside.data >= whole[inside.row] * (1 - 1e-9)
-    single = rows.sums(rows.n * alone)
-    single_in = rows.members @ single
-    found = np.bincount(inside.col, minlength=groups)
-    outside = units.named - np.bincount(inside.col[only], minlength=groups)
-    found = np.where(found > 0, found, single_in)
-    outside = np.where(outside > 0, outside, single.sum() - single_in)
-    counted: IntArray = np.rint(np.array([found, outside])).astype(np.int64)
-    return counted
+    only_within = within.data >= whole[within.row] * (1 - 1e-9)
+    single = cases.sums(cases.n * alone)
+    single_inside = cases.members @ single
+    inside = np.bincount(within.col, minlength=groups)
+    outside = units.clusters - np.bincount(within.col[only_within], minlength=groups)
+    inside = np.where(inside > 0, inside, single_inside)
+    outside = np.where(outside > 0, outside, single.sum() - single_inside)
+    numbers: IntArray = np.rint(np.array([inside, outside])).astype(np.int64)
+    return numbers
 
 
 def _square(matrix: Any) -> FloatArray:
-    """``matrix' matrix``, densely where that is quicker."""
+    """Return ``matrix' matrix``, computed densely where that is quicker."""
     units, groups = matrix.shape
     if units * groups <= _DENSE and matrix.nnz > 0.02 * units * groups:
         dense = matrix.toarray()
@@ -343,14 +347,9 @@ def _column_squares(matrix: Any) -> FloatArray:
     return squares
 
 
-def _agresti_caffo(rate: FloatArray, n: FloatArray) -> FloatArray:
-    smoothed = (rate * n + 1) / (n + 2)
-    return np.asarray(smoothed * (1 - smoothed) / (n + 2))
-
-
 def _correlations(matrix: FloatArray, variance: FloatArray) -> FloatArray:
-    """Correlations at variances that are at least those of the matrix, so that no group is taken for certain."""
+    """Return correlations at variances of at least those of the matrix, so that no estimate counts as certain."""
     scale = 1 / np.sqrt(variance)
-    found = matrix * np.outer(scale, scale)
-    np.fill_diagonal(found, 1.0)
-    return np.asarray((found + found.T) / 2)
+    correlations = matrix * np.outer(scale, scale)
+    np.fill_diagonal(correlations, 1.0)
+    return np.asarray((correlations + correlations.T) / 2)

@@ -1,0 +1,111 @@
+"""Families of contrasts: which differences between groups are tested together.
+
+A family lists differences between quantities of one stratum (the cases over which a rate is taken): every ordered pair of
+groups and, with more than two groups, each group against the pooled rest in both directions. The gap is the largest true
+difference, so a lower limit of the largest difference is a lower limit of the gap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from raikit.stats._types import AnyArray, BoolArray, FloatArray, IntArray
+from raikit.stats.constants import TINY
+
+
+@dataclass(frozen=True)
+class Family:
+    """Contrasts between quantities: the k groups, then the pooled rest of each group in `rest_of`.
+
+    Parameters
+    ----------
+    sizes : ndarray, shape (k,)
+        Weights with which groups are pooled into a rest.
+    strata : ndarray of int, shape (k,)
+    rest_of : ndarray of int, shape (r,)
+    plus, minus : ndarray of int, shape (c,)
+        Contrast i is quantity ``plus[i]`` minus quantity ``minus[i]``.
+    """
+
+    sizes: FloatArray
+    strata: IntArray
+    rest_of: IntArray
+    plus: IntArray
+    minus: IntArray
+
+    @property
+    def pairs(self) -> BoolArray:
+        """Which contrasts are between two groups, neither of them a rest; shape (c,)."""
+        k = len(self.sizes)
+        return np.asarray((self.plus < k) & (self.minus < k))
+
+    def extend(self, values: AnyArray) -> AnyArray:
+        """Append the pooled values of the rests: shape (k, ...) becomes (k + r, ...)."""
+        if not len(self.rest_of):
+            return values
+        return np.concatenate([values, self._pooling.astype(values.dtype) @ values])
+
+    @cached_property
+    def _pooling(self) -> FloatArray:
+        """Share of each group in each rest, shape (r, k).
+
+        Rests are summed directly: a total minus one group would be a difference of large numbers.
+        """
+        sizes = np.where(self.others, self.sizes, 0.0)
+        return np.asarray(sizes / np.maximum(sizes.sum(axis=1, keepdims=True), TINY))
+
+    @property
+    def others(self) -> BoolArray:
+        """Which groups make up each rest, shape (r, k)."""
+        others = self.strata[self.rest_of][:, None] == self.strata
+        others[np.arange(len(self.rest_of)), self.rest_of] = False
+        return np.asarray(others)
+
+    def extend_covariance(self, covariance: FloatArray) -> FloatArray:
+        """Return the covariance of groups and rests, shape (k + r, k + r)."""
+        return np.asarray(self.extend(self.extend(covariance).T).T)
+
+    def least_favourable(self, values: FloatArray) -> float:
+        """Return the largest over groups of the smallest value of any contrast that begins with the group.
+
+        Parameters
+        ----------
+        values : ndarray, shape (c,)
+            One per contrast, such as standard errors.
+        """
+        smallest = np.full(len(self.sizes) + len(self.rest_of), np.inf)
+        np.minimum.at(smallest, self.plus, values)
+        return float(smallest[: len(self.sizes)].max())
+
+    def standard_errors(self, extended: FloatArray) -> FloatArray:
+        """Return the standard error of each contrast, never 0, from the covariance of groups and rests."""
+        variance = np.diag(extended)
+        squares = variance[self.plus] + variance[self.minus] - 2 * extended[self.plus, self.minus]
+        return np.sqrt(np.maximum(squares, max(1e-18 * float(variance.max(initial=0.0)), TINY)))
+
+
+def pairs_and_rests(sizes: FloatArray, strata: IntArray) -> Family:
+    """Build the family of all ordered pairs within each stratum and, where it has over two groups, all rests."""
+    k = len(sizes)
+    first, second = np.nonzero((strata[:, None] == strata) & ~np.eye(k, dtype=bool))
+    members = np.sum(strata[:, None] == strata, axis=1)
+    rest_of = np.flatnonzero(members > 2)
+    rest = k + np.arange(len(rest_of))
+    plus = np.concatenate([first, rest_of, rest])
+    minus = np.concatenate([second, rest, rest_of])
+    return Family(sizes, strata, rest_of, plus, minus)
+
+
+def groups_and_rests(sizes: FloatArray) -> Family:
+    """Build the family of each group minus its pooled rest."""
+    k = len(sizes)
+    return Family(sizes, np.zeros(k, dtype=np.int64), np.arange(k), np.arange(k), k + np.arange(k))
+
+
+def two_sided(family: Family) -> Family:
+    """Add every contrast in the other direction."""
+    plus, minus = np.append(family.plus, family.minus), np.append(family.minus, family.plus)
+    return Family(family.sizes, family.strata, family.rest_of, plus, minus)

@@ -24,12 +24,12 @@ from scipy.special import ndtr
 from raikit.stats import (
     CovarianceResult,
     gap,
-    gap_moved,
+    gap_increase_test,
     holm,
-    moved,
     paired_covariance,
     rows_to_settle,
     unpaired_covariance,
+    worsening_test,
 )
 
 Floats = NDArray[np.float64]
@@ -77,7 +77,7 @@ def one_cell(
     for _ in range(runs):
         cells = tables(p, q, sizes, CHURN, rng)
         cov = covariance(cells, paired)
-        compare = moved if test == "moved" else gap_moved
+        compare = worsening_test if test == "moved" else gap_increase_test
         found = compare(cov, margin, higher_is_better=True, rng=rng)
         ours += found.p_value <= alpha
         naive += naive_moved(cov, margin)
@@ -196,8 +196,8 @@ def ten_rules(n: int, margin: float, name: str, rng: np.random.Generator) -> tup
         if (cell.sum(axis=2) == 0).any():
             continue
         strata = np.repeat([0, 1], k)
-        parts = moved(odds, margin, higher_is_better=[True, False], strata=strata, rng=rng)
-        found += [parts.p_value, moved(selection, margin, higher_is_better=True, rng=rng).p_value]
+        parts = worsening_test(odds, margin, higher_is_better=[True, False], strata=strata, rng=rng)
+        found += [parts.p_value, worsening_test(selection, margin, higher_is_better=True, rng=rng).p_value]
         worst = [np.max([np.ptp(model[strata == s]) for s in (0, 1)]) for model in np.split(odds.rates, 2)]
         simple = simple or naive_moved(selection, margin) or worst[1] - worst[0] > margin
     return found, simple
@@ -214,7 +214,7 @@ def clusters(runs: int, long: bool, rng: np.random.Generator) -> None:
                 a, b, group, given = clustered_rows(k, voices, rng)
                 for taken in (given[:columns], []):
                     cov = paired_covariance(a, b, np.ones(len(a)), group, taken, groups=k)
-                    failed = moved(cov, higher_is_better=True, rng=rng).p_value <= 0.05
+                    failed = worsening_test(cov, higher_is_better=True, rng=rng).p_value <= 0.05
                     ours, rowwise = (ours + failed, rowwise) if taken else (ours, rowwise + failed)
             name = f"moved: group 0 behind, nothing changed, {voices} voices, {columns} column(s)"
             print(f"{name:62}{k:>4}{percent(ours / runs, runs):>14}{percent(rowwise / runs, runs):>30}", flush=True)
@@ -237,7 +237,7 @@ def cluster_gap(runs: int, long: bool, rng: np.random.Generator) -> None:
             for _ in range(runs):
                 a, b, group, given = clustered_rows(6, 96, rng, before, after)
                 cov = paired_covariance(a, b, np.ones(len(a)), group, given[:columns], groups=6)
-                ours += gap_moved(cov, higher_is_better=True, rng=rng).p_value <= 0.05
+                ours += gap_increase_test(cov, higher_is_better=True, rng=rng).p_value <= 0.05
                 naive += naive_moved(cov, 0.0)
             shown = "".join(f"{percent(found / runs, runs):>14}" for found in (ours, naive))
             print(f"{f'gap: {name}, {columns} column(s)':62}{6:>4}{shown}", flush=True)
@@ -256,10 +256,10 @@ def weights(runs: int, long: bool, rng: np.random.Generator) -> None:
                     # heavier rows are those on which the models are right less often: weights are not ignorable
                     w = np.exp(rng.normal(0, spread, len(a)) - 0.5 * (a + b))
                     cov = paired_covariance(a, b, w, group, given[:columns], groups=k)
-                    ours += moved(cov, higher_is_better=True, rng=rng).p_value <= 0.05
+                    ours += worsening_test(cov, higher_is_better=True, rng=rng).p_value <= 0.05
                     naive += naive_moved(cov, 0.0)
                     even = paired_covariance(a, b, np.ones(len(a)), group, given[:columns], groups=k)
-                    plain += moved(even, higher_is_better=True, rng=rng).p_value <= 0.05
+                    plain += worsening_test(even, higher_is_better=True, rng=rng).p_value <= 0.05
                 name = f"moved: group 0 behind, weights spread {spread}, {columns} cluster column(s)"
                 shown = [percent(found / runs, runs) for found in (ours, plain, naive)]
                 print(f"{name:62}{k:>4}{shown[0]:>14}{shown[1]:>20}{shown[2]:>14}", flush=True)

@@ -143,7 +143,7 @@ def _one(address: str, metric: raikit.Metric, pair: Pair, margins: raikit.Margin
         return raikit.Comparison(metric=address, margin=margin.margin, paired=pair.paired, n=n, reason=why, **empty)
     rng = np.random.default_rng([settings.seed, zlib.crc32(address.encode())])
     better = [stratum.higher_is_better for stratum in strata]
-    test = stats.moved if margin.test == "moved" else stats.gap_moved
+    test = stats.worsening_test if margin.test == "moved" else stats.gap_increase_test
     direction = better[0] if len(better) == 1 else better
     found, ends = (
         test(cov, margin.margin, higher_is_better=direction, strata=which, level=level, draws=settings.draws, rng=rng)

@@ -361,7 +361,7 @@ class Clustered(Estimates):
         others = [int(at) for at in np.flatnonzero(keep) if at != reference]
         level = 1 - (1 - settings.level) / max(len(others), 1)
         found = [stats.clustered_difference(self.cov.subset([at, reference]), level) for at in others]
-        return stats.joined(found, f"Bonferroni over {len(others)} groups")
+        return stats.join_contrasts(found, f"Bonferroni over {len(others)} groups")
 
     def complement(self) -> Clustered:
         """Share of the rows in the denominator that the rate does not count."""

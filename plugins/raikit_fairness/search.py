@@ -15,7 +15,7 @@ from raikit_fairness.estimates import Draws
 from raikit_fairness.subgroups import HARMS, Candidates, Harm, candidates, rates_of
 
 if TYPE_CHECKING:
-    from raikit.stats import Certificate, Flagged, Subgroups
+    from raikit.stats import Certificate, FlaggedGroups, Subgroups
 
 Measure = Literal["accuracy", "false_negative_rate", "false_positive_rate", "selection_rate", "precision"]
 _ANY_NUMBER = 1 << 60
@@ -151,7 +151,7 @@ class Searched:
     candidates : Candidates
         The groups that were looked at.
     groups : Subgroups
-    flagged : Flagged
+    flagged : FlaggedGroups
     certificate : Certificate
         None, as the two before, if there was no group to look at.
     few_clusters : int
@@ -162,7 +162,7 @@ class Searched:
     cells: Cells
     candidates: Candidates
     groups: Subgroups | None = None
-    flagged: Flagged | None = None
+    flagged: FlaggedGroups | None = None
     certificate: Certificate | None = None
     few_clusters: int = 0
 

@@ -99,7 +99,7 @@ class Smooth(Clustered):
             side = replace(self.feature, groups=[(None,), ("rest",)], code=(code[inside] != at).astype(np.int64))
             cov = _covariance(cells, side, self.functional, self.kind, unseen)[0]
             found.append(stats.clustered_difference(cov, level))
-        return stats.joined(found, f"Bonferroni over {len(kept)} groups")
+        return stats.join_contrasts(found, f"Bonferroni over {len(kept)} groups")
 
 
 def smooth(cells: Cells, feature: Feature, functional: Functional, kind: Kind, key: str) -> Smooth:

@@ -1,3 +1,5 @@
+"""Groups of cases that share clusters: `covariance`, `clusters` and `quantities`."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,3 +1,5 @@
+"""Disparities over groups of independent cases: `gaps`, `permutation`, `families` and `maxt`."""
+
 import itertools
 from math import comb, prod
 
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 from scipy.stats import studentized_range
 
 from raikit.stats import gap, group_vs_rest, minimum_detectable, odds_gap, permutation_p, ratio
-from raikit.stats.maxt import Errors, Family, Maxima, maxima, pairs_and_rests, simultaneous_critical, two_step
+from raikit.stats.families import Family, pairs_and_rests
+from raikit.stats.maxt import Errors, Maxima, maxima, simultaneous_critical, two_step
 
 DRAWS = 2_000  # where the test is not about a tail
 

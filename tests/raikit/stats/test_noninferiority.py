@@ -1,3 +1,5 @@
+"""The comparison of two models: `noninferiority`, `gap_growth`, `paired` and `two_models`."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,12 +7,12 @@ from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
 from raikit.stats import (
-    gap_moved,
-    moved,
+    gap_increase_test,
     mover_difference,
     paired_covariance,
     rate_covariance,
     unpaired_covariance,
+    worsening_test,
 )
 
 
@@ -31,7 +33,7 @@ def of_tables(cells):
 
 
 def drawn(a, b, n, rng, churn=0.05):
-    """Tables of groups with rates a and b, that disagree on 5 % of the rows by chance and on what moved."""
+    """Tables of groups with rates a and b, that disagree on 5 % of the rows by chance and on what changed."""
     cells = []
     for p, q in zip(a, b, strict=True):
         down, up = max(p - q, 0) + churn / 2, max(q - p, 0) + churn / 2
@@ -113,7 +115,7 @@ def test_weights_have_no_scale_and_undefined_groups_no_rate():
     cov = paired_covariance(a, b, np.ones(600), group, groups=4)
     assert np.isnan(cov.rates[[3, 7]]).all()
     with pytest.raises(ValueError, match="no rate"):
-        moved(cov, higher_is_better=True, rng=rng)
+        worsening_test(cov, higher_is_better=True, rng=rng)
 
 
 def test_counts_alone_know_nothing_of_each_other():
@@ -127,13 +129,13 @@ def test_counts_alone_know_nothing_of_each_other():
         unpaired_covariance(([8, 11], [10, 10]), ([8, 8], [10, 10]))
 
 
-# -- moved
+# -- worsening_test
 
 
 def test_two_groups_in_closed_form(rng):
     cells = [[1150, 40, 40, 270], [1000, 100, 45, 355]]  # the second loses and is behind
     cov = of_tables(cells)
-    found = moved(cov, 0.01, higher_is_better=True, rng=rng, draws=100_000)
+    found = worsening_test(cov, 0.01, higher_is_better=True, rng=rng, draws=100_000)
     p = (np.array(cells) + 0.5) / 1502
     d, b = cov.rates[2:] - cov.rates[:2], cov.rates[2:]
     v = (p[:, 1] + p[:, 2] - (p[:, 1] - p[:, 2]) ** 2) / 1502
@@ -150,15 +152,15 @@ def test_two_groups_in_closed_form(rng):
 
 def test_an_improvement_that_overtakes_is_not_a_regression(rng):
     closed = of_tables([[760, 40, 40, 160], [660, 40, 140, 160]])
-    assert moved(closed, higher_is_better=True, rng=rng).p_value > 0.2
+    assert worsening_test(closed, higher_is_better=True, rng=rng).p_value > 0.2
     better = of_tables([[700, 10, 140, 150], [700, 10, 140, 150]])
-    found = moved(better, 0.02, higher_is_better=True, rng=rng)
+    found = worsening_test(better, 0.02, higher_is_better=True, rng=rng)
     assert found.p_value > 0.5
     assert found.high < 0.05
 
 
 def test_the_same_model_twice_neither_fails_nor_hides(rng):
-    found = moved(of_tables([[800, 0, 0, 200]] * 3), 0.02, higher_is_better=True, rng=rng)
+    found = worsening_test(of_tables([[800, 0, 0, 200]] * 3), 0.02, higher_is_better=True, rng=rng)
     assert found.value == 0
     assert found.p_value > 0.5
     assert found.low < 0 < found.high < 0.02
@@ -169,9 +171,9 @@ def test_the_same_model_twice_neither_fails_nor_hides(rng):
 def test_direction_is_a_mirror(seed):
     rng = np.random.default_rng(seed)
     cells = rng.multinomial(400, [0.6, 0.1, 0.1, 0.2], size=3)
-    up = moved(of_tables(cells), higher_is_better=True, rng=np.random.default_rng(1), draws=4_000)
+    up = worsening_test(of_tables(cells), higher_is_better=True, rng=np.random.default_rng(1), draws=4_000)
     # counting failures in the place of successes turns every cell around
-    down = moved(of_tables(cells[:, ::-1]), higher_is_better=False, rng=np.random.default_rng(1), draws=4_000)
+    down = worsening_test(of_tables(cells[:, ::-1]), higher_is_better=False, rng=np.random.default_rng(1), draws=4_000)
     if up.p_value < 0.3:  # further down two contrasts may tie
         assert (up.loser, up.against, up.value) == (down.loser, down.against, pytest.approx(down.value))
     assert up.p_value == pytest.approx(down.p_value, rel=0.5, abs=0.05)
@@ -180,14 +182,14 @@ def test_direction_is_a_mirror(seed):
 
 def test_a_larger_margin_is_harder_to_exceed(rng):
     cov = drawn([0.8, 0.8, 0.7], [0.8, 0.8, 0.62], 2000, rng)
-    p = [moved(cov, m, higher_is_better=True, rng=np.random.default_rng(2)).p_value for m in (0, 0.02, 0.05, 0.1)]
+    p = [worsening_test(cov, m, higher_is_better=True, rng=np.random.default_rng(2)).p_value for m in (0, 0.02, 0.05, 0.1)]
     assert p == sorted(p)
     assert p[0] < 1e-4
     assert p[-1] > 0.5
 
 
 def test_p_goes_beyond_what_draws_can_count(rng):
-    found = moved(drawn([0.8, 0.7], [0.8, 0.5], 2000, rng), higher_is_better=True, rng=rng)
+    found = worsening_test(drawn([0.8, 0.7], [0.8, 0.5], 2000, rng), higher_is_better=True, rng=rng)
     assert 0 <= found.p_value < 1e-8
 
 
@@ -196,22 +198,22 @@ def test_strata_have_their_own_direction_and_are_not_compared(rng):
     fpr = [[80, 20, 20, 880], [80, 20, 120, 780]]
     both = of_tables([*tpr, *fpr])
     strata = np.array([0, 0, 1, 1])
-    found = moved(both, higher_is_better=[True, False], strata=strata, rng=rng)
+    found = worsening_test(both, higher_is_better=[True, False], strata=strata, rng=rng)
     assert (found.stratum, found.against) in {(0, 0), (1, 2)}
     assert found.p_value < 0.001
-    only = moved(of_tables([tpr[0], tpr[0], *fpr]), higher_is_better=[True, False], strata=strata, rng=rng)
+    only = worsening_test(of_tables([tpr[0], tpr[0], *fpr]), higher_is_better=[True, False], strata=strata, rng=rng)
     assert (only.loser, only.against, only.stratum) == (3, 2, 1)
-    wrong = moved(of_tables([tpr[0], tpr[0], *fpr]), higher_is_better=[True, True], strata=strata, rng=rng)
+    wrong = worsening_test(of_tables([tpr[0], tpr[0], *fpr]), higher_is_better=[True, True], strata=strata, rng=rng)
     assert wrong.loser == 2
     with pytest.raises(ValueError, match="directions"):
-        moved(both, higher_is_better=[True], strata=strata, rng=rng)
+        worsening_test(both, higher_is_better=[True], strata=strata, rng=rng)
     with pytest.raises(ValueError, match="fewer than two groups"):
-        moved(both, higher_is_better=True, strata=[0, 0, 0, 1], rng=rng)
+        worsening_test(both, higher_is_better=True, strata=[0, 0, 0, 1], rng=rng)
 
 
 def test_the_rest_can_be_the_other_side(rng):
     alike, fallen = [1620, 54, 54, 372], [1440, 234, 54, 372]  # the rest is known better than any one of the others
-    found = moved(of_tables([alike] * 11 + [fallen]), higher_is_better=True, rng=rng)
+    found = worsening_test(of_tables([alike] * 11 + [fallen]), higher_is_better=True, rng=rng)
     assert (found.loser, found.against) == (11, -1)
     assert found.p_value < 0.005
 
@@ -222,11 +224,11 @@ def test_groups_with_few_clusters_do_not_decide(rng):
     a = (rng.random(n) < 0.8).astype(int)
     b = np.where((group == 2) & (rng.random(n) < 0.4), 0, a)
     voice = np.where(group == 2, rng.integers(0, 5, n), 10 + rng.integers(0, 60, n))
-    found = moved(paired_covariance(a, b, np.ones(n), group, [voice]), higher_is_better=True, rng=rng)
+    found = worsening_test(paired_covariance(a, b, np.ones(n), group, [voice]), higher_is_better=True, rng=rng)
     assert found.loser != 2
     assert found.p_value > 0.05
     nobody = paired_covariance(a, b, np.ones(n), group, [rng.integers(0, 6, n)])
-    for test in (moved, gap_moved):
+    for test in (worsening_test, gap_increase_test):
         found = test(nobody, higher_is_better=True, rng=rng)
         assert found.p_value == 1
         assert "not tested" in found.method
@@ -235,7 +237,7 @@ def test_groups_with_few_clusters_do_not_decide(rng):
 def test_means_without_any_noise(rng):
     error, group = rng.random(300), rng.integers(0, 2, 300)
     cov = paired_covariance(error, error + 0.5 * (group == 1), np.ones(300), group)
-    found = moved(cov, 0.1, higher_is_better=False, rng=rng)
+    found = worsening_test(cov, 0.1, higher_is_better=False, rng=rng)
     assert found.value == pytest.approx(0.5)
     assert found.p_value < 1e-6
 
@@ -252,7 +254,7 @@ def test_means_without_any_noise(rng):
 def test_false_alarms_stay_at_the_level(a, b, margin, rng):
     runs = 300
     failures = sum(
-        moved(drawn(a, b, 800, rng), margin, higher_is_better=True, rng=rng, draws=4_000).p_value <= 0.05
+        worsening_test(drawn(a, b, 800, rng), margin, higher_is_better=True, rng=rng, draws=4_000).p_value <= 0.05
         for _ in range(runs)
     )
     assert at_most(failures, runs, 0.06)
@@ -267,22 +269,22 @@ def test_false_alarms_stay_at_the_level(a, b, margin, rng):
     ],
 )
 def test_what_ten_rules_catch(a, b, n, least, rng):
-    caught = sum(moved(drawn(a, b, n, rng), higher_is_better=True, rng=rng).p_value <= 0.005 for _ in range(100))
+    caught = sum(worsening_test(drawn(a, b, n, rng), higher_is_better=True, rng=rng).p_value <= 0.005 for _ in range(100))
     assert at_most(100 - caught, 100, 1 - least)
 
 
 def test_the_minimum_detectable_is_found_four_times_in_five(rng):
-    d = moved(drawn([0.8, 0.8], [0.8, 0.8], 2000, rng), higher_is_better=True, rng=rng).minimum_detectable
-    found = [moved(drawn([0.8, 0.8], [0.8, 0.8 - d], 2000, rng), higher_is_better=True, rng=rng) for _ in range(200)]
+    d = worsening_test(drawn([0.8, 0.8], [0.8, 0.8], 2000, rng), higher_is_better=True, rng=rng).minimum_detectable
+    found = [worsening_test(drawn([0.8, 0.8], [0.8, 0.8 - d], 2000, rng), higher_is_better=True, rng=rng) for _ in range(200)]
     assert 0.7 < np.mean([f.p_value <= 0.05 for f in found]) < 0.97
 
 
-# -- gap_moved
+# -- gap_increase_test
 
 
 def test_two_groups_of_an_old_gap_are_a_z_test(rng):
     cov = drawn([0.8, 0.6], [0.8, 0.56], 1500, rng)
-    found = gap_moved(cov, 0.01, rng=rng)
+    found = gap_increase_test(cov, 0.01, rng=rng)
     signs = np.array([-1, 1, 1, -1])
     se = np.sqrt(signs @ cov.M @ signs)
     assert found.value == pytest.approx(np.ptp(cov.rates[2:]) - np.ptp(cov.rates[:2]))
@@ -304,21 +306,21 @@ def test_two_groups_of_an_old_gap_are_a_z_test(rng):
 def test_equal_gaps_are_no_grown_gap(a, b, margin, rng):
     runs, failures = 120, 0
     for _ in range(runs):
-        found = gap_moved(drawn(a, b, 1500, rng), margin, rng=rng, draws=4_000)
+        found = gap_increase_test(drawn(a, b, 1500, rng), margin, rng=rng, draws=4_000)
         failures += found.p_value <= 0.05
         assert found.low <= found.value + 1e-9
     assert at_most(failures, runs, 0.06)
 
 
 def test_many_groups_and_clusters_take_the_provable_test(rng):
-    found = gap_moved(drawn([0.8] * 11 + [0.6], [0.8] * 11 + [0.5], 1500, rng), rng=rng)
+    found = gap_increase_test(drawn([0.8] * 11 + [0.6], [0.8] * 11 + [0.5], 1500, rng), rng=rng)
     assert "two-step" in found.method
     assert "Bonferroni" in found.method
     assert found.p_value < 0.01
     assert found.low < 0.1 < found.high
     a, b, group, _ = rows()
     cov = paired_covariance(a, b, np.ones(600), group, [rng.integers(0, 40, 600)])
-    assert "two-step" in gap_moved(cov, rng=rng).method
+    assert "two-step" in gap_increase_test(cov, rng=rng).method
 
 
 # -- two intervals

@@ -1,3 +1,5 @@
+"""Search over overlapping groups: `subgroups` and `search`."""
+
 import itertools
 from dataclasses import fields, replace
 

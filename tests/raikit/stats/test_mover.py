@@ -1,17 +1,13 @@
-"""MOVER, multiplicity and planning: the small procedures on top of others."""
-
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy.stats import false_discovery_control
 
-from raikit.stats import benjamini_hochberg, difference_limits, difference_of_estimates, holm, ratio_limits
+from raikit.stats import difference_limits, difference_of_estimates, ratio_limits
 
 rate = st.floats(0.01, 0.95)
 share = st.floats(0.05, 0.9)
 correlation = st.floats(-0.9, 0.9)
-p_values = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 
 
 @st.composite
@@ -44,25 +40,3 @@ def test_a_ratio_over_a_count_of_zero_has_no_upper_end_and_a_lower_one():
     assert high == np.inf
     assert low == pytest.approx(np.sqrt(0.3 * 0.7) / 0.2)
     assert ratio_limits(0.0, 0.0, 0.2, 0.5, 0.3, 0.7)[0] == 0
-
-
-@given(st.lists(st.floats(0, 0.06), min_size=1, max_size=5))
-def test_holm_rejects_exactly_what_the_step_down_procedure_rejects(p):
-    alpha, m = 0.05, len(p)
-    rejected = set()
-    for step, i in enumerate(np.argsort(p, kind="stable")):
-        if p[i] * (m - step) > alpha:
-            break
-        rejected.add(int(i))
-    assert set(np.flatnonzero(holm(p) <= alpha)) == rejected
-
-
-@given(p_values)
-def test_benjamini_hochberg_equals_scipys(p):
-    assert benjamini_hochberg(p) == pytest.approx(false_discovery_control(p))
-
-
-def test_a_test_that_could_not_be_made_does_not_count():
-    adjusted = holm([0.01, np.nan, 0.2])
-    assert adjusted[0] == pytest.approx(0.02)
-    assert np.isnan(adjusted[1])

@@ -1,9 +1,10 @@
-"""How `assess(path)` grows with the rows of a Parquet file: time and memory, all count-based metrics with intervals.
+"""Show how the time and memory of `assess(path)` grow with the rows of a Parquet file.
 
     OMP_WAIT_POLICY=passive OMP_NUM_THREADS=2 python benchmarks/assess_file.py [--rows 10000000] [--scores]
 
-The file is written in pieces to a temporary folder (or `--folder`), then assessed at a tenth of the rows and whole, each in
-a process of its own, so that its peak memory is its own. Three sensitive features, 60 intersections of all three.
+All count-based metrics are computed with intervals, for three sensitive features and their 60 intersections. One file has a
+tenth of the rows, the other all. Each is written in pieces to a temporary folder (or `--folder`) and assessed in a process
+of its own, which gives its peak memory.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ start = time.perf_counter()
 from raikit_fairness import assess
 path, scores = sys.argv[1], sys.argv[2] or None
 begun = time.perf_counter()
-found = assess(path, sensitive_features=["sex", "race", "age"], scores=scores, prediction="prediction", intersections=3)
-print(json.dumps({"seconds": time.perf_counter() - begun, "imports": begun - start, "values": len(found.by_group),
-                  "disparities": len(found.disparities), "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}))
+result = assess(path, sensitive_features=["sex", "race", "age"], scores=scores, prediction="prediction", intersections=3)
+print(json.dumps({"seconds": time.perf_counter() - begun, "imports": begun - start, "values": len(result.by_group),
+                  "disparities": len(result.disparities), "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}))
 """
 
 
@@ -49,15 +50,15 @@ def write(path: Path, rows: int) -> None:
     writer.close()
 
 
-def measured(path: Path, scores: str) -> dict[str, float]:
-    """Assess a file in a process of its own."""
-    done = subprocess.run([sys.executable, "-c", _CHILD, str(path), scores], check=True, capture_output=True, text=True)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+def measure(path: Path, scores: str) -> dict[str, float]:
+    """Assess a file in a process of its own, and return its time, memory and number of values."""
+    child = subprocess.run([sys.executable, "-c", _CHILD, str(path), scores], check=True, capture_output=True, text=True)
+    costs: dict[str, float] = json.loads(child.stdout)
+    return costs
 
 
 def main() -> None:
-    """Write both files, assess them, print how time and memory grow."""
+    """Write both files, assess them, and print how time and memory grow."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--scores", action="store_true", help="areas, losses and calibration as well")
@@ -69,13 +70,13 @@ def main() -> None:
             path = Path(folder) / "cases.parquet"
             write(path, rows)
             size = path.stat().st_size / 2**20
-            found = measured(path, "p" if options.scores else "")
-            print(f"{rows:>13,} rows ({size:,.0f} MB): {found['seconds']:6.2f} s and {found['imports']:.2f} s of imports, peak "
-                  f"{found['peak']:.2f} GB; {found['values']:,.0f} values, {found['disparities']:,.0f} disparities")
+            costs = measure(path, "p" if options.scores else "")
+            print(f"{rows:>13,} rows ({size:,.0f} MB): {costs['seconds']:6.2f} s and {costs['imports']:.2f} s of imports, peak "
+                  f"{costs['peak']:.2f} GB; {costs['values']:,.0f} values, {costs['disparities']:,.0f} disparities")
             if before:
-                print(f"{'':13} ten times the rows: {found['seconds'] / before['seconds']:.1f} times the time, "
-                      f"{found['peak'] / before['peak']:.2f} times the memory")
-            before = found
+                print(f"{'':13} ten times the rows: {costs['seconds'] / before['seconds']:.1f} times the time, "
+                      f"{costs['peak'] / before['peak']:.2f} times the memory")
+            before = costs
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How fast groups are measured: `raikit_fairness.assess` beside Fairlearn's MetricFrame, in one process.
+"""Compare the speed of `raikit_fairness.assess` with that of Fairlearn's MetricFrame, in one process.
 
     OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1 python benchmarks/fairness_speed.py [--rows 100000] [--boot 3]
 
-Three sensitive features of strings (3 x 4 x 5 = 60 intersections), five metrics. Fairlearn's bootstrap repeats the whole
-table in every replicate, so a few are timed and the time of 2,000 is their number times it; ours is timed whole.
+There are three sensitive features of strings (3 x 4 x 5 = 60 intersections) and five metrics. Fairlearn's bootstrap repeats
+the whole table in every replicate, so a few replicates are timed and extrapolated to 2,000. raikit is timed in full.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ METRICS: dict[str, Any] = {
 
 
 def table(rows: int, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Groups of unequal size and rate."""
+    """Draw a table of groups with unequal sizes and rates."""
     rng = np.random.default_rng(seed)
     sizes = {"sex": 3, "race": 4, "age": 5}
     frame = pd.DataFrame(
@@ -46,25 +46,25 @@ def table(rows: int, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray, np.ndarra
 
 
 def seconds(run: Callable[[], Any], repeats: int) -> tuple[float, Any]:
-    """Median time of `run` and its last answer."""
+    """Return the median time of `run` and its last result."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
-        answer = run()
+        result = run()
         times.append(time.perf_counter() - start)
-    return median(times), answer
+    return median(times), result
 
 
-def ours(frame: pd.DataFrame, y: np.ndarray, yhat: np.ndarray) -> dict[str, np.ndarray]:
-    """Point values of every intersection, from strings."""
+def raikit_values(frame: pd.DataFrame, y: np.ndarray, yhat: np.ndarray) -> dict[str, np.ndarray]:
+    """Compute point values of every intersection, from strings."""
     scope = Scope(list(frame), [], [], len(frame.columns), 500)
     source = from_arrays(pd.DataFrame({"truth": y, "prediction": yhat}), {c: frame[c] for c in frame}, None, scope, None, 0.5)
-    found, _ = rates.of_class(source.cells, source.cells.features[-1], 1)
-    return {name: found[name].value for name in METRICS}
+    values, _ = rates.of_class(source.cells, source.cells.features[-1], 1)
+    return {name: values[name].value for name in METRICS}
 
 
-def bare(frame: pd.DataFrame, y: np.ndarray, yhat: np.ndarray) -> np.ndarray:
-    """The least that any program has to do: number the strings and count the cells."""
+def minimum(frame: pd.DataFrame, y: np.ndarray, yhat: np.ndarray) -> np.ndarray:
+    """Do the least that any program has to do: factorise the strings and count the cells."""
     code = np.zeros(len(y), dtype=np.int64)
     for column in frame:
         codes, names = pd.factorize(frame[column])
@@ -84,8 +84,8 @@ def main() -> None:
     print(f"{options.rows:,} rows, 60 intersections of three columns of strings, {len(METRICS)} metrics, one process\n")
 
     theirs, by_group = seconds(lambda: fl.MetricFrame(metrics=METRICS, **frames).by_group, 1)
-    point, values = seconds(lambda: ours(frame, y, yhat), 9)
-    least, _ = seconds(lambda: bare(frame, y, yhat), 9)
+    point, values = seconds(lambda: raikit_values(frame, y, yhat), 9)
+    least, _ = seconds(lambda: minimum(frame, y, yhat), 9)
     aequitas = _aequitas(frame, y, yhat)
     print(f"point values    Fairlearn {theirs:8.2f} s   raikit {point * 1e3:7.1f} ms   {theirs / point:10,.0f} times faster")
     if aequitas is not None:
@@ -99,11 +99,11 @@ def main() -> None:
     boot = (time.perf_counter() - start - theirs) / options.boot * 2_000
     names = list(METRICS)
     crossed = pd.Series(frame.agg(" / ".join, axis=1), name="group")
-    only, found = seconds(lambda: assess(y, yhat, sensitive_features=crossed, metrics=names), 5)
+    only, crossed_result = seconds(lambda: assess(y, yhat, sensitive_features=crossed, metrics=names), 5)
     every, _ = seconds(lambda: assess(y, yhat, sensitive_features=frame, metrics=names, intersections=3), 3)
     print(f"all intervals   Fairlearn {boot:8,.0f} s (n_boot=2000, from {options.boot} timed replicates)")
-    print(f"                raikit    {only:8.3f} s (60 intersections: {len(found.by_group)} values, "
-          f"{len(found.disparities)} disparities with p-values)   {boot / only:10,.0f} times faster")
+    print(f"                raikit    {only:8.3f} s (60 intersections: {len(crossed_result.by_group)} values, "
+          f"{len(crossed_result.disparities)} disparities with p-values)   {boot / only:10,.0f} times faster")
     print(f"                raikit    {every:8.3f} s (and the three features and their pairs)   {boot / every:10,.0f} times faster")
 
 

@@ -1,8 +1,8 @@
-"""What plugins cost: listing fifty of them, and the child process in which those of another distribution run.
+"""Measure what plugins cost: listing fifty of them, and running checks of another distribution in a child process.
 
     python benchmarks/plugin_cost.py        # a minute
 
-Both sides of each figure run in turn, in one run of this script; medians of pairs, and the least and largest.
+Both sides of each figure run in turn. The figures are medians of paired differences, with their range.
 """
 
 from __future__ import annotations
@@ -56,25 +56,25 @@ def install(site: Path, name: str, checks: int = 1) -> None:
 
 
 def seconds(command: Sequence[str], environment: dict[str, str], folder: Path) -> float:
-    """Wall time of a whole process."""
-    begun = time.perf_counter()
+    """Return the wall time of a process."""
+    start = time.perf_counter()
     subprocess.run(command, env=environment, cwd=folder, check=True, capture_output=True)
-    return time.perf_counter() - begun
+    return time.perf_counter() - start
 
 
-def paired(first: Callable[[int], float], second: Callable[[int], float], runs: int) -> list[float]:
-    """Differences of two times, measured in turn."""
+def paired_differences(first: Callable[[int], float], second: Callable[[int], float], runs: int) -> list[float]:
+    """Return the differences of two times, measured in turn."""
     return [first(number) - second(number) for number in range(runs)]
 
 
-def told(name: str, values: Sequence[float], limit: float) -> None:
+def print_figure(name: str, values: Sequence[float], limit: float) -> None:
     """Print a figure in milliseconds."""
     low, middle, high = (1000 * value for value in (min(values), statistics.median(values), max(values)))
-    print(f"{name:66}{middle:>8.0f} ms  ({low:.0f} to {high:.0f}); asked for: under {1000 * limit:.0f}", flush=True)
+    print(f"{name:66}{middle:>8.0f} ms  ({low:.0f} to {high:.0f}); goal: under {1000 * limit:.0f}", flush=True)
 
 
 def main() -> None:
-    """Measure both."""
+    """Measure both costs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=9)
     runs = parser.parse_args().runs
@@ -88,12 +88,12 @@ def main() -> None:
         path = {
             site: {**base, "PYTHONPATH": os.pathsep.join([str(site), *filter(None, sys.path)])} for site in (many, one)
         }
-        listing = paired(
+        listing = paired_differences(
             lambda _: seconds([sys.executable, "-m", "raikit", "plugins"], path[many], folder),
             lambda _: seconds([sys.executable, "-c", METADATA], path[many], folder),
             runs,
         )
-        told("raikit plugins with 50 more plugins, beyond reading their metadata", listing, 0.1)
+        print_figure("raikit plugins with 50 more plugins, beyond reading their metadata", listing, 0.1)
         rows = "\n".join(
             f"{number},{'FM'[number % 2]},{number % 3 == 0:d},{(number * 7) % 100 / 100}" for number in range(2000)
         )
@@ -108,8 +108,8 @@ def main() -> None:
             command = [sys.executable, "-m", "raikit", "audit", "audit.yaml", "--isolation", isolation, "--out", out]
             return seconds(command, path[one], folder)
 
-        apart = paired(lambda number: audit(number, "process"), lambda number: audit(number, "none"), runs)
-        told("the child process of a distribution with two checks without a model", apart, 1.5)
+        apart = paired_differences(lambda number: audit(number, "process"), lambda number: audit(number, "none"), runs)
+        print_figure("the child process of a distribution with two checks without a model", apart, 1.5)
 
 
 if __name__ == "__main__":

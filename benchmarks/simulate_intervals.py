@@ -1,13 +1,14 @@
-"""Do the intervals of `raikit.stats` hold their level? Simulated, with the naive bootstrap beside them.
+"""Simulate whether the intervals of `raikit.stats` keep their level, with the naive bootstrap beside them.
 
     python benchmarks/simulate_intervals.py            # ten to fifteen minutes
     python benchmarks/simulate_intervals.py --long     # 3,000 runs, more scenarios: overnight
 
-Nominal: each end misses in at most 2.5 % of the runs, both together in 5 %. "naive" is the percentile bootstrap of the
-max-min gap on the same tables, which is what Fairlearn's `ci_quantiles` give (`--fairlearn` shows both on one table).
-Every column is a percentage of runs; its Monte-Carlo standard error stands beside it. Widths are relative to the interval
-of an oracle that knows which two groups are furthest apart. One group's interval needs no simulation: its coverage is
-summed over all outcomes.
+Nominal: each end misses in at most 2.5% of the runs, both together in 5%. "naive" is the percentile bootstrap of the largest
+difference on the same tables, which Fairlearn's `ci_quantiles` give (`--fairlearn` shows both on one table). Every column is
+a percentage of runs with its Monte-Carlo standard error. Widths are relative to the interval of an oracle that knows which
+two groups are furthest apart. One group's interval needs no simulation: its coverage is summed over all outcomes.
+
+Cases are independent and unweighted, or lie in clusters of similar size.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ Ints = NDArray[np.int64]
 
 
 def naive_lower_end(x: Ints, n: Ints, rng: np.random.Generator, draws: int = 1_000) -> float:
-    """Lower end of the percentile bootstrap of the max-min gap."""
+    """Return the lower end of the percentile bootstrap of the largest difference."""
     rates = rng.binomial(n, x / n, size=(draws, len(n))) / n
     return float(np.quantile(np.ptp(rates, axis=1), 0.025))
 
 
 def percent(misses: int, runs: int) -> str:
-    """Share with its standard error, in per cent."""
+    """Return a share with its standard error, in percent."""
     p = misses / runs
     return f"{100 * p:5.1f} ±{100 * np.sqrt(max(p * (1 - p), 0.25 / runs) / runs):3.1f}"
 
@@ -58,11 +59,12 @@ class Scenario:
 
     @property
     def true_gap(self) -> float:
+        """Largest difference of the true rates in any stratum."""
         return max(float(np.ptp(p)) for p in self.rates)
 
 
 def one_sample_scenarios(long: bool) -> Iterator[Scenario]:
-    """Yield sections of the grid: all equal, one group off, linear, half and half; equal and unequal sizes; odds."""
+    """Yield scenarios: all equal, one group off, linear, half and half; equal and unequal sizes; odds."""
     for k in (2, 5, 10, 30, 60) if long else (2, 5, 10, 30):
         for size in (30, 200, 2000) if long else (30, 2000):
             for p in (0.02, 0.1, 0.3, 0.9) if long else (0.05, 0.3):
@@ -89,7 +91,7 @@ def one_sample_scenarios(long: bool) -> Iterator[Scenario]:
 def one_sample(runs: int, long: bool, seed: int) -> None:
     """Print how often either end of a gap's and a ratio's interval misses."""
     rng = np.random.default_rng(seed)
-    print(f"\nIndependent rows, {runs} runs: per cent of runs in which the end misses (nominal 2.5 each, p 5.0)")
+    print(f"\nIndependent cases, {runs} runs: percent of runs in which the end misses (nominal 2.5 each, p 5.0)")
     heads = ("gap low", "gap high", "ratio low", "ratio high", "p <= .05", "any group v rest", "naive low")
     print(f"{'scenario':38}" + "".join(f"{head:>17}" for head in heads))
     for scenario in one_sample_scenarios(long):
@@ -97,9 +99,9 @@ def one_sample(runs: int, long: bool, seed: int) -> None:
         misses, worst = np.zeros(len(heads), dtype=int), scenario.rates[0]
         for _ in range(runs):
             tables = [(rng.binomial(n, p), n) for p, n in zip(scenario.rates, scenario.sizes, strict=True)]
-            found = gap(*tables[0], rng=rng) if single else odds_gap(tables, rng=rng)
+            estimate = gap(*tables[0], rng=rng) if single else odds_gap(tables, rng=rng)
             naive = max(naive_lower_end(x, n, rng) for x, n in tables)
-            misses += [found.low > truth, found.high < truth, 0, 0, found.p_value <= 0.05, 0, naive > truth]
+            misses += [estimate.low > truth, estimate.high < truth, 0, 0, estimate.p_value <= 0.05, 0, naive > truth]
             if single and tables[0][0].any():
                 parity, true_ratio = ratio(*tables[0], rng=rng), float(worst.min() / worst.max())
                 misses[2:4] += [parity.low > true_ratio, parity.high < true_ratio]
@@ -115,15 +117,15 @@ def one_sample(runs: int, long: bool, seed: int) -> None:
 
 
 def one_group() -> None:
-    """Print the least coverage of one group's interval, exact: summed over all outcomes."""
+    """Print the lowest coverage of one group's interval, summed over all outcomes."""
     from scipy.stats import binom
 
-    print("\nOne group's rate (Clopper-Pearson): least coverage over rates 0.02 to 0.9, exact (nominal 95 %)")
+    print("\nOne group's rate (Clopper-Pearson): lowest coverage over rates 0.02 to 0.9, exact (nominal 95%)")
     for n in (5, 30, 200, 2_000, 10_000):
         x = np.arange(n + 1)
         low, high = clopper_pearson(x, np.full(n + 1, n))
         covered = [binom.pmf(x[(low <= p) & (p <= high)], n, p).sum() for p in np.linspace(0.02, 0.9, 177)]
-        print(f"{n:>8,} rows {100 * min(covered):10.2f} %")
+        print(f"{n:>8,} rows {100 * min(covered):10.2f}%")
 
 
 def widths(runs: int, seed: int) -> None:
@@ -136,30 +138,30 @@ def widths(runs: int, seed: int) -> None:
         ours, oracle, missed = 0.0, 0.0, 0
         for _ in range(runs):
             x = rng.binomial(n, rates)
-            found = gap(x, n, rng=rng)
+            estimate = gap(x, n, rng=rng)
             low, high = clopper_pearson(x[:2], n[:2])
             known = difference_limits(x[0] / n[0], low[0], high[0], x[1] / n[1], low[1], high[1])
-            ours, oracle = ours + found.high - found.low, oracle + float(known[1] - max(known[0], 0.0))
-            missed += not found.low <= off <= found.high
+            ours, oracle = ours + estimate.high - estimate.low, oracle + float(known[1] - max(known[0], 0.0))
+            missed += not estimate.low <= off <= estimate.high
         print(f"{k:>4} groups, one off by {off:.2f} {ours / oracle:10.2f}   misses {percent(missed, runs)}")
 
 
 def beside_fairlearn() -> None:
-    """Print the ends that Fairlearn's bootstrap and the naive one give on one table, to show that they are one method."""
+    """Print the intervals of Fairlearn's bootstrap and of the naive one on one table, to show that they agree."""
     import warnings
 
     from fairlearn import metrics as fl
 
     rng = np.random.default_rng(0)
-    group, said = np.repeat(np.arange(5), 200), rng.binomial(1, 0.3, 1000)
+    group, predicted = np.repeat(np.arange(5), 200), rng.binomial(1, 0.3, 1000)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         frame = fl.MetricFrame(
-            metrics=fl.selection_rate, y_true=said, y_pred=said, sensitive_features=group, n_boot=400,
+            metrics=fl.selection_rate, y_true=predicted, y_pred=predicted, sensitive_features=group, n_boot=400,
             ci_quantiles=[0.025, 0.975], random_state=0,
         )
         low, high = frame.difference_ci()
-    x, n = np.bincount(group, said), np.bincount(group)
+    x, n = np.bincount(group, predicted), np.bincount(group)
     drawn = np.ptp(rng.binomial(n, x / n, size=(4_000, 5)) / n, axis=1)
     print(f"\nOne table, five equal groups of 200: Fairlearn's interval of the gap [{low:.3f}, {high:.3f}], naive "
           f"[{np.quantile(drawn, 0.025):.3f}, {np.quantile(drawn, 0.975):.3f}], ours "
@@ -168,7 +170,7 @@ def beside_fairlearn() -> None:
 
 @dataclass
 class Design:
-    """Rows = a quarter of the cells of pictures x voices, with logit-normal effects of both."""
+    """Cases are a quarter of the cells of pictures x voices, with logit-normal effects of both."""
 
     name: str
     lives_on: str
@@ -181,7 +183,7 @@ class Design:
     shift: float = 0.0  # of group 0, on the logit scale
 
     def table(self, rng: np.random.Generator) -> tuple[Ints, Ints, list[Ints]]:
-        """Outcome, group and the two cluster columns of one data set."""
+        """Draw the outcome, the group and the two cluster columns of one data set."""
         cell = rng.choice(self.pictures * self.voices, size=self.pictures * self.voices // 4, replace=False)
         picture, voice = cell // self.voices, cell % self.voices
         home = {"picture": picture, "voice": voice, "rows": rng.permutation(len(cell))}[self.lives_on]
@@ -193,7 +195,7 @@ class Design:
         return (rng.random(len(cell)) < 1 / (1 + np.exp(-logit))).astype(np.int64), group, [picture, voice]
 
     def truth(self) -> float:
-        """Gap of the marginal rates, by integration over the effects."""
+        """Return the gap of the marginal rates, integrated over the effects."""
         z = np.random.default_rng(0).normal(0, np.hypot(self.picture_sd, self.voice_sd), 1_000_000)
         base = np.log(self.rate / (1 - self.rate))
         return float(np.mean(1 / (1 + np.exp(-base - self.shift - z)) - 1 / (1 + np.exp(-base - z))))
@@ -215,9 +217,9 @@ DESIGNS = [
 
 
 def clustered(runs: int, seed: int) -> None:
-    """Print how often either end misses for row-wise, one-way and two-way intervals of the same tables."""
+    """Print how often either end misses for row-wise, one-way and two-way intervals on the same tables."""
     rng = np.random.default_rng(seed)
-    print(f"\nClustered rows, {runs} runs: per cent of runs in which the end misses (nominal 2.5 each)")
+    print(f"\nClustered cases, {runs} runs: percent of runs in which the end misses (nominal 2.5 each)")
     heads = ("row-wise low", "picture low", "voice low", "two-way low", "two-way high", "ratio high")
     print(f"{'groups live on; k; effects':38}" + "".join(f"{head:>17}" for head in heads))
     for design in DESIGNS:
@@ -227,15 +229,15 @@ def clustered(runs: int, seed: int) -> None:
             ends: list[float] = []
             for chosen in ([], columns[:1], columns[1:], columns):
                 cov = rate_covariance(y, np.ones(len(y)), group, chosen)
-                found = clustered_gap(cov, rng=rng)
-                ends.append(found.low)
+                estimate = clustered_gap(cov, rng=rng)
+                ends.append(estimate.low)
             parity = clustered_ratio(cov, rng=rng).high < 1 if not design.shift else False
-            misses += [*(low > truth for low in ends), found.high < truth, parity]
+            misses += [*(low > truth for low in ends), estimate.high < truth, parity]
         print(f"{design.name:38}" + "".join(f"{percent(m, runs):>17}" for m in misses), flush=True)
 
 
 def main() -> None:
-    """Read the options, run both parts."""
+    """Read the options and run the parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--long", action="store_true", help="3,000 runs per scenario and the full grid")
     parser.add_argument("--runs", type=int, help="runs per scenario")

@@ -1,10 +1,10 @@
-"""Do the intervals of metrics that are no plain rate hold their level? Whole assessments of simulated tables.
+"""Simulate whether the intervals of metrics that are no plain rate keep their level, by whole assessments.
 
     python benchmarks/simulate_metrics.py [--runs 200] [--long]
 
-All groups are alike, so a gap's lower end above 0 (nominal 2.5 %) and a comparison with the rest that excludes 0 in any
-group (nominal 5 %) are false alarms. "group" is how often one group's own interval misses the true value (nominal 5 %),
-which comes from a million rows of the same kind. Rows in clusters share a random effect.
+All groups are alike. A gap's lower end above 0 (nominal 2.5%) and a comparison with the rest that excludes 0 in any group
+(nominal 5%) are therefore false alarms. "group" is how often one group's own interval misses the true value (nominal 5%),
+which comes from a million cases of the same kind. Cases of a cluster share a random effect.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ERRORS = ["mean_absolute_error", "root_mean_squared_error", "mean_signed_error"]
 
 @dataclass(frozen=True)
 class Design:
-    """Groups of alike rows: scores are logit-normal around the truth."""
+    """Groups that are all alike: scores are logit-normal around the truth."""
 
     name: str
     sizes: tuple[int, ...]
@@ -35,20 +35,20 @@ class Design:
     numeric: bool = False
 
     def rows(self, rng: np.random.Generator, sizes: tuple[int, ...] | None = None) -> pd.DataFrame:
-        """One table; a given `sizes` overrides the design's."""
+        """Draw one table; `sizes` overrides the design's."""
         sizes = sizes or self.sizes
         group = np.repeat(np.arange(len(sizes)), sizes)
         n = len(group)
         home = rng.integers(0, max(n // 5, 1), n) if self.clusters else np.arange(n)
-        if self.clusters:  # every cluster lies in one group
+        if self.clusters:  # Every cluster lies in one group.
             home = home * len(sizes) + group
         effect = rng.normal(0, 0.7, int(home.max()) + 1)[home] if self.clusters else np.zeros(n)
         if self.numeric:
             y = rng.normal(size=n)
-            return pd.DataFrame({"group": group, "y": y, "said": y + effect + rng.lognormal(0, 0.8, n) - 1.4, "home": home})
+            return pd.DataFrame({"group": group, "y": y, "output": y + effect + rng.lognormal(0, 0.8, n) - 1.4, "home": home})
         y = (rng.random(n) < self.base).astype(int)
         score = 1 / (1 + np.exp(-(self.apart * (2 * y - 1) / 2 + effect + rng.normal(0, 1, n))))
-        return pd.DataFrame({"group": group, "y": y, "said": score, "home": home})
+        return pd.DataFrame({"group": group, "y": y, "output": score, "home": home})
 
 
 DESIGNS = [
@@ -64,14 +64,14 @@ DESIGNS = [
 ]
 
 
-def measured(rows: pd.DataFrame, design: Design, *, clustered: bool, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both tables of an assessment."""
+def assess_design(rows: pd.DataFrame, design: Design, *, clustered: bool, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the tables of groups and of disparities of an assessment."""
     more = {"clusters": rows.home.to_numpy()} if clustered else {}
     if design.numeric:
-        found = assess(rows.y, rows.said, sensitive_features=rows.group, metrics=ERRORS, seed=seed, **more)
+        assessment = assess(rows.y, rows.output, sensitive_features=rows.group, metrics=ERRORS, seed=seed, **more)
     else:
-        found = assess(rows.y, sensitive_features=rows.group, scores=rows.said, metrics=METRICS, seed=seed, **more)
-    return found.by_group, found.disparities
+        assessment = assess(rows.y, sensitive_features=rows.group, scores=rows.output, metrics=METRICS, seed=seed, **more)
+    return assessment.by_group, assessment.disparities
 
 
 def simulate(design: Design, runs: int, seed: int) -> None:
@@ -79,12 +79,12 @@ def simulate(design: Design, runs: int, seed: int) -> None:
     names = ERRORS if design.numeric else METRICS
     rng = np.random.default_rng(seed)
     many = design.rows(rng, (500_000, 500_000))
-    truth = measured(many, design, clustered=False, seed=0)[0].groupby("metric").value.mean()
-    truth["expected_calibration_error"] = np.nan  # of ten bins of a group's own, not of the model
+    truth = assess_design(many, design, clustered=False, seed=0)[0].groupby("metric").value.mean()
+    truth["expected_calibration_error"] = np.nan  # The bins are each group's own, so there is no common true value.
     count = {name: np.zeros(3, dtype=int) for name in names}
     defined = dict.fromkeys(names, 0)
     for run in range(runs):
-        own, gaps = measured(design.rows(rng), design, clustered=bool(design.clusters), seed=run)
+        own, gaps = assess_design(design.rows(rng), design, clustered=bool(design.clusters), seed=run)
         for name in names:
             group = own[(own.metric == name) & own.value.notna()]
             gap = gaps[(gaps.metric == f"{name}_difference") & (gaps.group == "")]
@@ -92,7 +92,7 @@ def simulate(design: Design, runs: int, seed: int) -> None:
             defined[name] += len(group)
             count[name] += [int((gap.low > 0).any()), int(((rest.low > 0) | (rest.high < 0)).any()),
                             int(((group.low > truth[name]) | (group.high < truth[name])).sum())]
-    print(f"\n{design.name}, {runs} runs: per cent (standard error {100 * np.sqrt(0.025 * 0.975 / runs):.1f} at 2.5 %)")
+    print(f"\n{design.name}, {runs} runs: percent (standard error {100 * np.sqrt(0.025 * 0.975 / runs):.1f} at 2.5%)")
     for name in names:
         gap, rest, group = count[name]
         alone = "    -" if name == "expected_calibration_error" else f"{100 * group / max(defined[name], 1):5.1f}"
@@ -100,7 +100,7 @@ def simulate(design: Design, runs: int, seed: int) -> None:
 
 
 def main() -> None:
-    """Read the options, go through the designs."""
+    """Read the options and simulate the designs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, help="runs per design")
     parser.add_argument("--long", action="store_true", help="2,000 runs per design: hours")

@@ -1,13 +1,14 @@
-"""Does the search over groups keep its false-discovery rate, and does the certificate hold? Simulated.
+"""Simulate whether the search over groups keeps its false-discovery rate, and the certificate its level.
 
     python benchmarks/simulate_search.py            # two to five minutes
     python benchmarks/simulate_search.py --long     # 4,000 runs of each scenario: an hour or two
 
-Rows have four features of 2, 3, 4 and 2 values; every group of up to three features (where the name says 11 groups: of
-one) with at least 30 rows is searched. Beside the search stands a naive one: every group tested against the rest by a
-normal test at 5 %, rows taken as independent. Beside the certificate stands the naive upper limit of the group that
-looks worst. Nominal: of the flagged groups 5 % are flagged wrongly; the bound fails in at most 2.5 %, limits of all
-groups at once in 5 %. "found": of the groups that are worse. "worst is", "bound", "by max-t": medians, in points.
+Cases have four features of 2, 3, 4 and 2 values. Every group of up to three features (of one, where the name says 11 groups)
+with at least 30 cases is searched. Beside the search stands a naive one: every group tested against the rest by a normal
+test at 5%, as if cases were independent. Beside the certificate stands the naive upper limit of the group that looks worst.
+
+Nominal: 5% of the flagged groups are flagged wrongly; the bound fails in at most 2.5%, the simultaneous limits in 5%.
+"found" is the share of worse groups that are flagged. "worst is", "bound" and "by max-t" are medians in percentage points.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ DRAWS = 4_000
 
 
 def groups_of(depth: int) -> NDArray[np.bool_]:
-    """Members of every group of up to `depth` features among the crossings of all."""
+    """Return the members of every group of up to `depth` features, among the crossings of all features."""
     return np.array([
         np.all(CELLS[:, columns] == values, axis=1)
         for size in range(1, depth + 1) for columns in itertools.combinations(range(len(LEVELS)), size)
@@ -43,7 +44,7 @@ MEMBERS = {depth: groups_of(depth) for depth in (1, 3)}
 
 
 def where(**values: int) -> Floats:
-    """1 in the crossings with these values of features a, b, c, d."""
+    """Return 1 for the crossings with these values of features a, b, c, d, else 0."""
     return np.all([CELLS[:, "abcd".index(name)] == value for name, value in values.items()], axis=0).astype(float)
 
 
@@ -56,10 +57,10 @@ class Scenario:
     base: float
     shift: Floats = field(default_factory=lambda: np.zeros(len(CELLS)))
     tolerance: float = 0.0
-    speakers: int = 0  # 0: independent rows
+    speakers: int = 0  # 0: independent cases
     sd: float = 1.0
     pictures: int = 0  # a second, crossed column
-    by_speaker: str = "abcd"  # features that all rows of a speaker share
+    by_speaker: str = "abcd"  # features that all cases of a speaker share
     weighted: bool = False
     depth: int = 3
 
@@ -69,7 +70,7 @@ class Scenario:
         return MEMBERS[self.depth]
 
     def rates(self) -> Floats:
-        """True rate of each crossing, over speakers and pictures."""
+        """Return the true rate of each crossing, averaged over speakers and pictures."""
         if not self.speakers:
             return self.base + self.shift
         z = np.random.default_rng(0).normal(size=200_000) * self.sd * (np.sqrt(1.25) if self.pictures else 1)
@@ -77,7 +78,7 @@ class Scenario:
         return np.array([np.mean(expit(logit(self.base) + kind + z)) for kind in kinds])[at]
 
     def truth(self) -> tuple[Floats, Floats]:
-        """True excess of every group over its rest and over all rows."""
+        """Return the true excess of every group over its rest and over all cases."""
         rates = self.rates()
         inside, overall = self.members @ CHANCE, float(CHANCE @ rates)
         group = self.members @ (CHANCE * rates) / inside
@@ -85,14 +86,14 @@ class Scenario:
         return np.round(group - rest, 12), group - overall
 
     def draw(self, rng: np.random.Generator) -> tuple[stats.Subgroups, NDArray[np.bool_], Floats, Floats]:
-        """Draw one data set: what is known of the groups, which were searched, and counts per crossing."""
+        """Draw one data set; return the groups, which of them were searched, and counts per crossing."""
         if self.speakers or self.weighted:
             return self._rows(rng)
         n = rng.multinomial(self.rows, CHANCE)
         x = rng.binomial(n, self.rates())
-        kept = self.members @ n >= 30
+        searched = self.members @ n >= 30
         codes = np.tile([1, 0], len(CELLS)), np.repeat(np.arange(len(CELLS)), 2)
-        return stats.subgroup_rates(*codes, self.members[kept], counts=np.column_stack([x, n - x]).ravel()), kept, x, n
+        return stats.subgroup_rates(*codes, self.members[searched], counts=np.column_stack([x, n - x]).ravel()), searched, x, n
 
     def _rows(self, rng: np.random.Generator) -> tuple[stats.Subgroups, NDArray[np.bool_], Floats, Floats]:
         feature = np.column_stack([rng.choice(k, self.rows, p=p) for k, p in zip(LEVELS, SHARES, strict=True)])
@@ -111,23 +112,25 @@ class Scenario:
         rate = expit(logit(self.base) + self.shift[cell] + effect) if self.speakers else self.rates()[cell]
         events = rng.random(self.rows) < rate
         n, x = (np.bincount(cell, part, minlength=len(CELLS)) for part in (None, events))
-        kept = self.members @ n >= 30
+        searched = self.members @ n >= 30
         weight = rng.exponential(size=self.rows) + 0.1 if self.weighted else None
-        found = stats.subgroup_rates(events, cell, self.members[kept], clusters, weight)
-        kept[kept] = ~found.few_clusters
-        return found.subset(~found.few_clusters), kept, x.astype(float), n
+        groups = stats.subgroup_rates(events, cell, self.members[searched], clusters, weight)
+        searched[searched] = ~groups.few_clusters
+        return groups.subset(~groups.few_clusters), searched, x.astype(float), n
 
 
 def logit(p: float) -> float:
+    """Return the log odds of p."""
     return float(np.log(p / (1 - p)))
 
 
 def expit(z: Floats) -> Floats:
+    """Return the inverse of `logit`."""
     return np.asarray(1 / (1 + np.exp(-z)))
 
 
 def scenarios() -> list[Scenario]:
-    """The grid."""
+    """Return the scenarios."""
     pair, small = where(a=1, b=2), where(c=3, d=1, a=1)
     a, c, d = where(a=1), where(c=3), where(d=1)
     return [
@@ -153,7 +156,7 @@ def scenarios() -> list[Scenario]:
 
 
 def naive_search(x: Floats, n: Floats, members: NDArray[np.bool_], tolerance: float) -> tuple[NDArray[np.bool_], float]:
-    """Flag by normal tests one by one, and the upper limit of the group that looks worst."""
+    """Return the groups flagged by normal tests, and the upper limit of the group that looks worst."""
     inside_x, inside = members @ x, members @ n
     p, q = inside_x / inside, (x.sum() - inside_x) / np.maximum(n.sum() - inside, 1)
     se = np.sqrt(p * (1 - p) / inside + q * (1 - q) / np.maximum(n.sum() - inside, 1))
@@ -164,35 +167,35 @@ def naive_search(x: Floats, n: Floats, members: NDArray[np.bool_], tolerance: fl
 
 
 def percent(values: list[float]) -> str:
-    """Mean with its standard error, in per cent."""
-    found = 100 * np.array(values)
-    return f"{found.mean():5.1f} ±{max(found.std(), 50 / len(found)) / np.sqrt(len(found)):3.1f}"
+    """Return the mean with its standard error, in percent."""
+    shares = 100 * np.array(values)
+    return f"{shares.mean():5.1f} ±{max(shares.std(), 50 / len(shares)) / np.sqrt(len(shares)):3.1f}"
 
 
 def simulate(scenario: Scenario, runs: int, seed: int) -> str:
-    """One line of the table."""
+    """Return one line of the table."""
     rng = np.random.default_rng(seed)
     rest, overall = scenario.truth()
     names = ("groups", "fdr", "any", "naive fdr", "power", "miss", "joint", "naive miss", "bound", "band", "truth")
     seen: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(runs):
-        groups, kept, x, n = scenario.draw(rng)
-        worse, excess = rest[kept] > scenario.tolerance, overall[kept]
+        groups, searched, x, n = scenario.draw(rng)
+        worse, excess = rest[searched] > scenario.tolerance, overall[searched]
         flagged = stats.worse_than_rest(groups, scenario.tolerance).flagged
-        naive, limit = naive_search(x, n, scenario.members[kept], scenario.tolerance)
-        found = stats.certificate(groups, 0.95, DRAWS, rng=rng)
+        naive, limit = naive_search(x, n, scenario.members[searched], scenario.tolerance)
+        certificate = stats.certificate(groups, 0.95, DRAWS, rng=rng)
         values = (
             len(groups), np.sum(flagged & ~worse) / max(flagged.sum(), 1), not worse.any() and flagged.any(),
             np.sum(naive & ~worse) / max(naive.sum(), 1), np.sum(flagged & worse) / max(worse.sum(), 1),
-            found.bound < excess.max(), np.any((found.low > excess) | (found.high < excess)), limit < excess.max(),
-            found.bound, found.high.max(), excess.max(),
+            certificate.bound < excess.max(), np.any((certificate.low > excess) | (certificate.high < excess)),
+            limit < excess.max(),
+            certificate.bound, certificate.high.max(), excess.max(),
         )  # fmt: skip
         for name, value in zip(names, values, strict=True):
             seen[name].append(float(value))
     cells = [percent(seen[name]) for name in ("fdr", "naive fdr", "power", "miss", "joint", "naive miss")]
     sizes = [f"{100 * float(np.median(seen[name])):5.1f}" for name in ("truth", "bound", "band")]
     return f"{scenario.name:42}{np.mean(seen['groups']):5.0f}" + "".join(f"{cell:>13}" for cell in [*cells, *sizes])
-
 
 
 def main() -> None:
@@ -204,7 +207,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="scenarios whose name holds this")
     options = parser.parse_args()
     runs, start = 4_000 if options.long else options.runs, time.perf_counter()
-    print(f"{runs} runs of each scenario; per cent, ± Monte-Carlo standard error")
+    print(f"{runs} runs of each scenario; percent, ± Monte-Carlo standard error")
     heads = ("FDR", "naive FDR", "found", "bound fails", "limits fail", "naive fails", "worst is", "bound", "by max-t")
     print(f"{'scenario':42}{'N':>5}" + "".join(f"{head:>13}" for head in heads))
     for scenario in scenarios():

@@ -140,7 +140,7 @@ def _truth_and_weight(y: ArrayLike, weight: ArrayLike | None) -> tuple[FloatArra
         raise ValueError("y must hold 0 and 1 only")
     w = np.ones(len(truth)) if weight is None else np.asarray(weight, dtype=float)
     if not (np.any(w[truth == 1] > 0) and np.any(w[truth == 0] > 0)):
-        raise ValueError("one class has no rows, so the area under the ROC curve is undefined")
+        raise ValueError("one class has no cases, so the area under the ROC curve is undefined")
     return truth, w
 
 

@@ -126,7 +126,7 @@ class _Sampler:
         whole = np.ones(int(rows or 0))
         units = [unit_codes(c) for c in clusters]
         if len(units) > 2 or any(len(u) != len(whole) for u in units):
-            raise ValueError("at most two cluster columns, each with one entry per row")
+            raise ValueError("at most two cluster columns, each with one entry per case")
         return cls(whole, units or [np.arange(len(whole))], cells=False)
 
     @property

@@ -320,7 +320,7 @@ def _method(cov: CovarianceResult, df: int) -> str:
 
 def _validate(cov: CovarianceResult, strata: ArrayLike) -> None:
     if np.any(np.isnan(cov.rates)):
-        raise ValueError("a group without rows in the denominator has no rate: leave it out with `subset`")
+        raise ValueError("a group without cases in the denominator has no rate: leave it out with `subset`")
     labels = np.asarray(strata)
     if labels.shape != cov.rates.shape:
         raise ValueError("strata must have one entry per rate")

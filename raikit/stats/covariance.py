@@ -147,7 +147,7 @@ def rate_covariance(
     w, w2, rows = case_weights(len(num), weight, squares, counts)
     columns = [np.asarray(c) for c in clusters]
     if any(len(v) != len(num) for v in (den, code, w, w2, rows, *columns)):
-        raise ValueError("numerator, denominator, group, weight and clusters must have one entry per row")
+        raise ValueError("numerator, denominator, group, weight and clusters must have one entry per case")
     if np.any(w < 0):
         raise ValueError("weights must not be negative")
     k = groups if groups is not None else int(code.max(initial=-1)) + 1

@@ -332,7 +332,7 @@ def permutation_p(x: ArrayLike, n: ArrayLike, draws: int = DRAWS, *, rng: np.ran
     """
     table = _Table.of([(x, n)])
     if not table.whole:
-        raise ValueError("a permutation needs whole counts; weighted rows cannot be exchanged")
+        raise ValueError("a permutation needs whole counts; weighted cases cannot be exchanged")
     return permutation_p_strata(table.as_strata(), draws, rng)
 
 

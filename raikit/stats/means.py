@@ -52,7 +52,7 @@ def mean_interval(
     ones, one_group = np.ones(len(data)), np.zeros(len(data), dtype=np.int64)
     cov = rate_covariance(data, ones, one_group, clusters, weight, groups=1, proportion=False)
     if not cov.n_rows[0]:
-        raise ValueError("no rows, so there is no mean")
+        raise ValueError("no cases, so there is no mean")
     return _t_interval(cov, level, bounds)
 
 

@@ -69,7 +69,7 @@ def paired_covariance(
     code = np.asarray(group).astype(np.int64)
     columns = [np.asarray(c) for c in clusters]
     if any(len(v) != len(a) for v in (b, den, code, *columns)):
-        raise ValueError("events, denominator, group and clusters must have one entry per row")
+        raise ValueError("events, denominator, group and clusters must have one entry per case")
     w, w2, rows = case_weights(len(a), weight, squares, counts)
     k = groups if groups is not None else int(code.max(initial=-1)) + 1
     keep = (code >= 0) & (w > 0) & ((den != 0) | (a != 0) | (b != 0))

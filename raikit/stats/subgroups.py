@@ -213,7 +213,7 @@ class _Cases:
         if len(columns) > 2:
             raise ValueError(f"at most two cluster columns, not {len(columns)}")
         if any(len(part) != len(x) for part in (code, n, w, w2, *columns)):
-            raise ValueError("events, cell, weight and clusters must have one entry per row")
+            raise ValueError("events, cell, weight and clusters must have one entry per case")
         if np.any(w < 0):
             raise ValueError("weights must not be negative")
         keep = w > 0
@@ -265,7 +265,7 @@ class _Sums:
         x, w, w2, n = (cases.members @ part for part in parts)
         x_rest, w_rest, w2_rest, n_rest = (part.sum() - inside for part, inside in zip(parts, (x, w, w2, n), strict=True))
         if np.any(n < 0.5) or np.any(n_rest < 0.5):
-            raise ValueError("a group without rows, or one that leaves none outside it, cannot be compared: leave it out")
+            raise ValueError("a group without cases, or one that leaves none outside it, cannot be compared: leave it out")
         total = float(parts[1].sum())
         return cls(
             _snapped(x / w), _snapped(x_rest / w_rest), w, w_rest, np.rint(n).astype(np.int64),

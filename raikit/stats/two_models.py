@@ -113,7 +113,7 @@ class TwoModels:
         """
         k = len(cov.rates) // 2
         if np.any(np.isnan(cov.rates)):
-            raise ValueError("a group without rows in the denominator has no rate: leave it out of both models")
+            raise ValueError("a group without cases in the denominator has no rate: leave it out of both models")
         stratum = np.zeros(k, dtype=np.int64) if strata is None else np.asarray(strata).astype(np.int64)
         if stratum.shape != (k,) or len(cov.rates) % 2:
             raise ValueError("strata must have one entry per group, and the covariance two rates per group")

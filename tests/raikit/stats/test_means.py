@@ -23,7 +23,7 @@ def test_what_does_not_vary_is_as_wide_as_can_be():
     for found in (mean_interval([1, 1, 1], bounds=(0, 1)), mean_interval([0.3], bounds=(0, 1))):
         assert (found.low, found.high) == (0, 1)
         assert "unreliable" in found.flags
-    with pytest.raises(ValueError, match="no rows"):
+    with pytest.raises(ValueError, match="no cases"):
         mean_interval([])
 
 

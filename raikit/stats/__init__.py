@@ -26,7 +26,7 @@ Below them: `families` (which contrasts are tested together), `maxt` (simultaneo
 from a cluster covariance), `two_models` (rates of a baseline and a candidate side by side), `interval`, `quantiles`,
 `validation` and `constants`.
 
-Every result has a `method` for a table cell, and random numbers come only from the `numpy.random.Generator` that the
+Intervals and test results have a `method` for a table cell. Random numbers come only from the `numpy.random.Generator` that the
 caller gives. ``benchmarks/simulate_*.py`` simulate error rates for independent, unweighted cases and for clusters of
 similar size. With very uneven clusters, or weights that are related to the outcome, intervals can be too narrow.
 

@@ -18,7 +18,8 @@ from raikit.console import Console
 from raikit.errors import ConfigError, RaikitError, RunError, listed, nearest, place_of, raised
 from raikit.files import canonical, sha256_text, write_text
 from raikit.gate import rules as gate
-from raikit.models.opening import MODEL_FOLDER, open_dataset, open_model, set_threads
+from raikit.models.loaders import TABLE_KIND
+from raikit.models.opening import MODEL_FOLDER, open_dataset, open_source, set_threads
 from raikit.plugins.discovery import discover
 from raikit.plugins.registry import Registry
 from raikit.run import summary
@@ -40,9 +41,10 @@ if TYPE_CHECKING:
     from raikit.check import CheckContext
     from raikit.data.dataset import Dataset
     from raikit.isolation.parent import Children
-    from raikit.models.base import Model
+    from raikit.models.scoring import PredictionSource
 
 HISTORY = "history.json"
+SCORED = "scored.json"
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,11 @@ def prepare(request: Request) -> Plan:
     config, baseline = _with_baseline(request, config)
     refuse_unreachable_rules(config, checks, registry)
     load_kind = config.audit.model.load.kind if config.audit.model.load else None
-    if load_kind is not None and load_kind not in registry.loaders:
-        hint = nearest(load_kind, registry.loaders)
+    kinds = [*registry.loaders, TABLE_KIND]
+    if load_kind is not None and load_kind not in kinds:
+        hint = nearest(load_kind, kinds)
         raise config.error(
-            ("model", "load", "kind"), f"no loader is called {load_kind!r}.{hint} Known: {listed(registry.loaders)}."
+            ("model", "load", "kind"), f"no loader is called {load_kind!r}.{hint} Known: {listed(kinds)}."
         )
     formats = list(request.formats if request.formats is not None else config.audit.formats)
     refuse_unknown_formats(registry, formats, request.formats is not None)
@@ -324,14 +327,14 @@ def _announce(data: Dataset, console: Console) -> None:
 # --- model ------------------------------------------------------------------------------------------------------
 
 
-def obtain_model(planned: Plan, data: Dataset, run: RunDirectory, console: Console) -> Model:
+def obtain_model(planned: Plan, data: Dataset, run: RunDirectory, console: Console) -> PredictionSource:
     """Train the model, take the one that an interrupted run has trained, or load what the configuration names."""
     config = planned.config.audit
     set_threads(config.threads)
     kept = run.folder / MODEL_FOLDER
     if config.model.train is not None and not kept.is_dir():
         train(planned, data, run.work / "training", kept, console)
-    return open_model(config, data, run.folder, planned.config.folder, planned.registry.loaders)
+    return open_source(config, data, run.folder, planned.config.folder, planned.registry.loaders)
 
 
 def train(planned: Plan, data: Dataset, workdir: Path, target: Path, console: Console) -> None:
@@ -352,7 +355,7 @@ def train(planned: Plan, data: Dataset, workdir: Path, target: Path, console: Co
     finished.rename(target)
 
 
-def _describe(model: Model, run: RunDirectory) -> dict[str, Any]:
+def _describe(model: PredictionSource, run: RunDirectory) -> dict[str, Any]:
     history = run.folder / MODEL_FOLDER / HISTORY
     described = model.describe()
     return described | ({"history": json.loads(history.read_text(encoding="utf-8"))} if history.is_file() else {})
@@ -361,19 +364,15 @@ def _describe(model: Model, run: RunDirectory) -> dict[str, Any]:
 # --- scoring and checks -----------------------------------------------------------------------------------------
 
 
-def _score(planned: Plan, model: Model, data: Dataset, run: RunDirectory, console: Console) -> int:
+def _score(planned: Plan, model: PredictionSource, data: Dataset, run: RunDirectory, console: Console) -> int:
     from raikit.models.scoring import score
-    from raikit.models.table import TableModel
 
-    path = run.folder / PREDICTIONS
-    if not path.exists():
+    finished = run.work / SCORED  # an interrupted run has scored all if this is there
+    if not finished.exists():
         with console.progress("scoring") as step:
-            score(model, data, path, progress=step)
-    if isinstance(model, TableModel):
-        return 0
-    import pyarrow.parquet as pq
-
-    return int(pq.read_metadata(path).num_rows)
+            rows = score(model, data, run.folder / PREDICTIONS, progress=step)
+        write_text(finished, json.dumps({"rows": rows}))
+    return int(json.loads(finished.read_text(encoding="utf-8"))["rows"])
 
 
 def _examine(
@@ -428,17 +427,16 @@ def _children(planned: Plan, given: CheckContext, run: RunDirectory) -> Children
     return Children(setting, config.plugins.timeout)
 
 
-def context(planned: Plan, model: Model, data: Dataset, run: RunDirectory) -> CheckContext:
+def context(planned: Plan, model: PredictionSource, data: Dataset, run: RunDirectory) -> CheckContext:
     """What every check is given."""
     from raikit.check import CheckContext
-    from raikit.models.table import TableModel
     from raikit.run.predictions import Predictions
 
     return CheckContext(
         task=data.task,
         predictions=Predictions(run.folder / PREDICTIONS, data.audited_split),
         data=data,
-        model=None if isinstance(model, TableModel) else model,
+        model=model.model,
         classes=tuple(data.classes),
         positive=data.positive,
         sensitive=tuple(data.sensitive),

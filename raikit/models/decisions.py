@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+DECISION_THRESHOLD = 0.5  # unless a table of predictions sets its own
 
-def decide(scores: npt.NDArray[np.float64], task: str, classes: Any, threshold: float) -> dict[str, Any]:
-    """Columns ``prediction`` and ``score…`` of an array of scores, shape (n, k).
 
-    Ties of the largest score go to the class that comes first.
+def decide(
+    scores: npt.NDArray[np.float64], task: str, classes: Sequence[Any], threshold: float = DECISION_THRESHOLD
+) -> dict[str, Any]:
+    """Return the columns ``prediction`` and ``score…`` for an array of scores.
+
+    Parameters
+    ----------
+    scores : ndarray of float64, shape (n, k)
+        Probabilities of the classes; for regression the predicted value, with k = 1.
+    task : str
+    classes : sequence
+        Labels in the order of the columns; empty for regression.
+    threshold : float
+        Binary targets only: the positive class is predicted from this probability on. With more classes the largest score
+        decides, and the first of equal ones.
     """
     if task == "regression":
         return {"prediction": scores[:, 0]}

@@ -1,4 +1,7 @@
-"""The model loaders that raikit brings: fusion, torch, sklearn, predictions."""
+"""The model loaders of raikit itself: fusion, torch, sklearn.
+
+A table of predictions (``kind: predictions``) is not a model and has no loader; see `raikit.models.table`.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,13 @@ class FunctionSpec(BaseModel):
 
 
 def load_fusion(spec: Mapping[str, Any], data: Dataset) -> Model:
-    """Load a fusion model that raikit has trained."""
+    """Load a fusion model that raikit has trained.
+
+    Raises
+    ------
+    ModelError
+        If the folder holds no fusion model, or one that does not fit the data.
+    """
     from raikit.models.fusion import FusionModel
 
     settings = FusionSpec.model_validate(dict(spec))
@@ -49,26 +58,38 @@ def load_fusion(spec: Mapping[str, Any], data: Dataset) -> Model:
     if not (folder / "config.json").is_file():
         raise ModelError(f"model.load.path: {folder} holds no fusion model (there is no config.json in it).")
     model = FusionModel.load(folder)
-    _agree(model, data)
+    _refuse_other_data(model, data)
     return model
 
 
 def load_torch(spec: Mapping[str, Any], data: Dataset) -> Model:
-    """Call ``module:function`` for a `torch.nn.Module` (or a `raikit.Model`) and put weights into it."""
+    """Call ``module:function`` for a `torch.nn.Module` (or a `raikit.Model`) and load weights into it.
+
+    Raises
+    ------
+    ModelError
+        If the function cannot be called, or what it returns cannot be used with the data.
+    """
     settings = FunctionSpec.model_validate(dict(spec))
-    made = _call(settings.path, data)
-    if isinstance(made, Model):
-        _agree(made, data)
-        return made
+    model = _call(settings.path, data)
+    if isinstance(model, Model):
+        _refuse_other_data(model, data)
+        return model
     from raikit.models.torch_module import TorchModel, load_weights
 
     if settings.weights:
-        load_weights(made, Path(settings.weights))
-    return TorchModel(made, data)
+        load_weights(model, Path(settings.weights))
+    return TorchModel(model, data)
 
 
 def load_sklearn(spec: Mapping[str, Any], data: Dataset) -> Model:
-    """Take a fitted estimator from ``module:function``, or from a pickle if the user says that it may run code."""
+    """Load a fitted estimator from ``module:function``, or from a pickle if the user allows that it runs code.
+
+    Raises
+    ------
+    ModelError
+        If a pickle is not allowed or cannot be read, or the function cannot be called.
+    """
     from raikit.models.sklearn_estimator import SklearnModel
 
     settings = FunctionSpec.model_validate(dict(spec))
@@ -88,37 +109,38 @@ def load_sklearn(spec: Mapping[str, Any], data: Dataset) -> Model:
     return SklearnModel(estimator, data)
 
 
-def load_predictions(spec: Mapping[str, Any], data: Dataset) -> Model:
-    """The table holds the predictions."""
-    from raikit.models.table import load_predictions as load
-
-    return load(spec, data)
-
-
 LOADERS: dict[str, ModelLoader] = {
     "fusion": load_fusion,
     "torch": load_torch,
     "sklearn": load_sklearn,
-    "predictions": load_predictions,
 }
+TABLE_KIND = "predictions"  # a plugin may not give a loader this name
 
 
 def load(spec: Mapping[str, Any], data: Dataset, loaders: Mapping[str, ModelLoader], folder: Path) -> Model:
     """Load the model that ``model.load`` names.
 
+    Parameters
+    ----------
+    spec : mapping
+        The section ``model.load``; `kind` names the loader.
+    data : Dataset
+    loaders : mapping of str to ModelLoader
+    folder : Path
+        Where audit.yaml lies; paths are relative to it, and modules there can be imported.
+
     Raises
     ------
     ConfigError
-        An unknown setting.
+        If the loader does not know a setting, or needs one that is absent.
     ModelError
-        What the loader could not do.
+        If the loader raises.
     """
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+    make_importable(folder)
     try:
-        return loaders[str(spec["kind"])](resolved(spec, folder), data)
+        return loaders[str(spec["kind"])](with_absolute_paths(spec, folder), data)
     except ValidationError as error:
-        # a misspelt required setting is both unknown and missing: say which word was wrong
+        # A misspelt required setting is both unknown and missing; name the word that is wrong.
         first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"model.load.{key}: {_sentence(first)}.") from None
@@ -130,7 +152,13 @@ def load(spec: Mapping[str, Any], data: Dataset, loaders: Mapping[str, ModelLoad
         ) from error
 
 
-def _sentence(error: Any) -> str:
+def make_importable(folder: Path) -> None:
+    """Put `folder` first on the import path."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return "the loader knows no such setting"
     if error["type"] == "missing":
@@ -138,14 +166,14 @@ def _sentence(error: Any) -> str:
     return str(error["msg"])
 
 
-def resolved(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The spec with the paths of files made absolute; ``module:function`` is left as it is."""
-    made = dict(spec)
-    for key in ("path", "weights"):
-        value = made.get(key)
-        if isinstance(value, str) and not _is_function(value):
-            made[key] = str((folder / value).resolve())
-    return made
+def with_absolute_paths(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return `spec` with the paths of files made absolute; ``module:function`` is left as it is."""
+    paths = {
+        key: str((folder / spec[key]).resolve())
+        for key in ("path", "weights")
+        if isinstance(spec.get(key), str) and not _is_function(spec[key])
+    }
+    return {**spec, **paths}
 
 
 def _is_function(path: str) -> bool:
@@ -169,11 +197,11 @@ def _call(path: str, data: Dataset) -> Any:
         raise ModelError(f"model.load.path: {path} raised {type(error).__name__}: {error}.") from error
 
 
-def _agree(model: Model, data: Dataset) -> None:
-    """A model that was made for other classes or inputs would give numbers that mean nothing."""
+def _refuse_other_data(model: Model, data: Dataset) -> None:
+    """Raise if the model was made for other classes or inputs: its scores would mean nothing."""
     if list(model.classes) != list(data.classes):
         raise ModelError(f"the model's classes are {listed(model.classes)}; the data's are {listed(data.classes)}.")
-    there = {name: item.modality for name, item in data.inputs.items()}
+    modalities = {name: item.modality for name, item in data.inputs.items()}
     for name, modality in model.modalities.items():
-        if there.get(name) != modality:
+        if modalities.get(name) != modality:
             raise ModelError(f"the model reads an input {name!r} ({modality}), which data.inputs does not have.")

@@ -1,4 +1,4 @@
-"""Open what a configuration names, in raikit's own process and in every child alike: the data, then the model."""
+"""Open what a configuration names, alike in raikit's own process and in every child: the data, then the model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from raikit.data.dataset import Dataset
 from raikit.models import loaders
-from raikit.models.table import PredictionsSpec
+from raikit.models.scoring import ModelScorer, PredictionSource
+from raikit.models.table import PredictionsSpec, open_table
 
 if TYPE_CHECKING:
     from raikit.config.schema import AuditConfig
@@ -21,7 +22,7 @@ MODEL_FOLDER = "model"  # of a run: the model that the audit has trained
 
 
 def open_dataset(config: AuditConfig, folder: Path, error: Error) -> Dataset:
-    """Open the data of a configuration; the same in every process that opens it."""
+    """Open the data of a configuration that lies in `folder`; `error` makes the errors that name a key of it."""
     load = config.model.load
     return Dataset.open(
         config.data,
@@ -37,14 +38,27 @@ def open_dataset(config: AuditConfig, folder: Path, error: Error) -> Dataset:
 def open_model(
     config: AuditConfig, data: Dataset, run: Path, folder: Path, known: Mapping[str, ModelLoader]
 ) -> Model:
-    """Open the model that this audit has trained, or that its configuration names."""
+    """Open the model that this audit has trained into `run`, or that its configuration names."""
     if config.model.load is not None:
         return loaders.load(config.model.load.model_dump(), data, known, folder)
     return loaders.load_fusion({"kind": "fusion", "path": str(run / MODEL_FOLDER)}, data)
 
 
+def open_source(
+    config: AuditConfig, data: Dataset, run: Path, folder: Path, known: Mapping[str, ModelLoader]
+) -> PredictionSource:
+    """Open what the predictions come from: the table itself if the configuration says so, else the model."""
+    if config.model.load is not None and config.model.is_table:
+        loaders.make_importable(folder)  # local checks may import what lies there when they run
+        return open_table(config.model.load.model_dump(), data)
+    return ModelScorer(open_model(config, data, run, folder, known))
+
+
 def set_threads(threads: int | None) -> None:
-    """Set the number of threads; without one OMP_NUM_THREADS decides, because small models are slower with two."""
+    """Set the number of threads.
+
+    None leaves it to OMP_NUM_THREADS, which the command line sets to 1: small models are slower with two.
+    """
     if threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)
         if "torch" in sys.modules:

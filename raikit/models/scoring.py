@@ -1,110 +1,131 @@
-"""Scoring: every row of every split once, kept as Parquet; or taken from the table where it holds predictions."""
+"""Score every case of every split once, and keep the predictions as Parquet."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pandas as pd
 
 from raikit.errors import ModelError, RaikitError
 from raikit.files import atomic
 from raikit.models.decisions import decide
-from raikit.models.table import TableModel
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     from raikit.data.batch import Batch
     from raikit.data.dataset import Dataset
     from raikit.models.base import Model
 
 BATCH = 256
 
+Progress = Callable[[int, int], None]
 
-def score(
-    model: Model,
-    data: Dataset,
-    path: Path,
-    *,
-    threshold: float = 0.5,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> int:
+
+class PredictionSource(Protocol):
+    """Where an audit's predictions come from: a model that scores the cases, or a table that already holds them."""
+
+    @property
+    def model(self) -> Model | None:
+        """Return the model that checks may call, None if there is only a table."""
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Return what checks may require of the source."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return facts for the record."""
+
+    def predict(self, data: Dataset, progress: Progress) -> pd.DataFrame:
+        """Return the rows of ``predictions.parquet``: the roles of every case, then its prediction and scores."""
+
+
+def score(source: PredictionSource, data: Dataset, path: Path, *, progress: Progress = lambda done, total: None) -> int:
     """Write ``predictions.parquet``.
-
-    Parameters
-    ----------
-    threshold : float
-        Binary: the positive class is decided from this probability on.
 
     Returns
     -------
     int
-        Rows scored by the model; 0 if the table held the predictions.
+        Number of cases that a model scored; 0 if the table held the predictions.
 
     Raises
     ------
     ModelError
-        If the model gives scores of another shape, or NaN; names the row.
+        If the model raises, or gives scores of another shape or NaN; names the case.
+    DataError
+        If the table's predictions cannot be used; names the row.
     """
-    scored = 0
-    if isinstance(model, TableModel):
-        frame = data.roles.join(model.columns_for(data))
-    else:
-        frame = _score_all(model, data, threshold, progress)
-        scored = len(frame)
+    predictions = source.predict(data, progress)
     with atomic(path) as temporary:
-        frame.to_parquet(temporary, index=False)
-    return scored
+        predictions.to_parquet(temporary, index=False)
+    return len(predictions) if source.model is not None else 0
 
 
-def _score_all(model: Model, data: Dataset, threshold: float, progress: Callable[[int, int], None]) -> pd.DataFrame:
-    import numpy as np
-    import pandas as pd
+@dataclass(frozen=True)
+class ModelScorer:
+    """Predictions of a model, made in batches."""
 
-    total, done = sum(data.splits.values()), 0
-    ids: list[Any] = []
-    parts: list[np.ndarray] = []
-    for split in data.splits:
-        for batch in data.batches(split, BATCH):
-            parts.append(_checked(_asked(model, batch), batch.ids, data))
-            ids.extend(batch.ids)
-            done += len(batch)
-            progress(done, total)
-    scores = np.concatenate(parts) if parts else np.empty((0, max(len(data.classes), 1)))
-    decided = pd.DataFrame(decide(scores, data.task, data.classes, threshold), index=pd.Index(ids, name="id"))
-    roles = data.roles.set_index("id", drop=False)
-    roles.index.name = None
-    # rows whose media could not be read were skipped, so they are in no prediction
-    kept = roles.loc[decided.index]
-    leading = kept[["id", "split", "target"]]
-    rest = kept.drop(columns=["id", "split", "target"])
-    return pd.concat([leading, decided, rest], axis=1).reset_index(drop=True)
+    model: Model
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Return the model's capabilities."""
+        return self.model.capabilities
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the model says of itself."""
+        return self.model.describe()
+
+    def predict(self, data: Dataset, progress: Progress) -> pd.DataFrame:
+        """Score every case of `data` once.
+
+        Raises
+        ------
+        ModelError
+            If the model raises, or gives scores of another shape or NaN; names the case.
+        """
+        total = sum(data.splits.values())
+        ids: list[Any] = []
+        parts: list[np.ndarray] = []
+        for split in data.splits:
+            for batch in data.batches(split, BATCH):
+                parts.append(_validate_scores(_scores_of(self.model, batch), batch.ids, data))
+                ids.extend(batch.ids)
+                progress(len(ids), total)
+        scores = np.concatenate(parts) if parts else np.empty((0, max(len(data.classes), 1)))
+        decisions = pd.DataFrame(decide(scores, data.task, data.classes), index=pd.Index(ids, name="id"))
+        roles = data.roles.set_index("id", drop=False)
+        roles.index.name = None
+        # Cases whose media could not be read were skipped, so they have roles but no prediction.
+        scored = roles.loc[decisions.index]
+        leading = scored[["id", "split", "target"]]
+        rest = scored.drop(columns=["id", "split", "target"])
+        return pd.concat([leading, decisions, rest], axis=1).reset_index(drop=True)
 
 
-def _asked(model: Model, batch: Batch) -> np.ndarray:
-    """Scores of a batch; whatever the model raises is told as the model's."""
+def _scores_of(model: Model, batch: Batch) -> np.ndarray:
+    """Return the scores of a batch; whatever the model raises is reported as the model's error."""
     try:
         return model.scores(batch)
     except RaikitError:
         raise
     except Exception as error:
         raise ModelError(
-            f"the model ({model.kind}) raised {type(error).__name__} for the rows from id {batch.ids[0]!r} on: {error}; "
+            f"the model ({model.kind}) raised {type(error).__name__} for the cases from id {batch.ids[0]!r} on: {error}; "
             "raikit --debug shows where."
         ) from error
 
 
-def _checked(scores: np.ndarray, ids: Any, data: Dataset) -> np.ndarray:
-    import numpy as np
-
+def _validate_scores(scores: np.ndarray, ids: Sequence[Any], data: Dataset) -> np.ndarray:
     width = 1 if data.task == "regression" else len(data.classes)
     scores = np.asarray(scores, dtype=np.float64)
     if scores.shape != (len(ids), width):
         raise ModelError(
-            f"the model gave scores of shape {scores.shape} for {len(ids)} rows; {(len(ids), width)} is right."
+            f"the model returned scores of shape {scores.shape} for {len(ids)} cases; expected {(len(ids), width)}."
         )
     if not np.isfinite(scores).all():
-        row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
-        raise ModelError(f"the model gave a score that is no number for the row with id {ids[row]!r}.")
+        position = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
+        raise ModelError(f"the model returned a score that is NaN or infinite for the case with id {ids[position]!r}.")
     return scores

@@ -1,21 +1,24 @@
-"""``kind: predictions``: the table already holds what a model said."""
+"""``kind: predictions``: the data's table already holds a model's predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
+from raikit.address import text
 from raikit.errors import DataError
-from raikit.models.base import Model
+from raikit.models.decisions import DECISION_THRESHOLD, decide
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
-    from raikit.data.batch import Batch
     from raikit.data.dataset import Dataset
+
+_SUM_TOLERANCE = 1e-3  # scores in tables are often rounded to three decimals
+_UNKNOWN = object()
 
 
 class PredictionsSpec(BaseModel):
@@ -27,7 +30,9 @@ class PredictionsSpec(BaseModel):
     prediction: str | None = Field(None, description="Column of decisions; absent: from the score and `threshold`.")
     score: str | None = Field(None, description="Column with the probability of the positive class (binary).")
     scores: dict[str, str] | None = Field(None, description="Class to column of its probability (multiclass).")
-    threshold: float = Field(0.5, ge=0, le=1, description="Decides for the positive class from this score on.")
+    threshold: float = Field(
+        DECISION_THRESHOLD, ge=0, le=1, description="Decides for the positive class from this score on."
+    )
 
     @property
     def columns(self) -> list[str]:
@@ -35,53 +40,62 @@ class PredictionsSpec(BaseModel):
         return [name for name in (self.prediction, self.score, *(self.scores or {}).values()) if name]
 
 
-class TableModel(Model):
-    """Predictions that were made elsewhere. It cannot be asked anything new."""
+@dataclass(frozen=True)
+class PredictionsTable:
+    """Predictions that were made elsewhere and stand in the data's table. Nothing new can be scored."""
 
-    kind = "predictions"
+    spec: PredictionsSpec
 
-    def __init__(self, spec: PredictionsSpec, data: Dataset) -> None:
-        self.spec = spec
-        self.classes = data.classes
-        has_scores = spec.score is not None or spec.scores is not None
-        self.capabilities = frozenset({"labels"} | ({"scores"} if has_scores else set()))
+    @property
+    def model(self) -> None:
+        """None: there is no model to call."""
+        return None
 
-    def scores(self, batch: Batch) -> np.ndarray:
-        raise self._lacks("scores of new rows")
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Return ``labels``, and ``scores`` if the table has a column of them."""
+        has_scores = self.spec.score is not None or self.spec.scores is not None
+        return frozenset({"labels", "scores"} if has_scores else {"labels"})
 
-    def columns_for(self, data: Dataset) -> pd.DataFrame:
-        """``prediction`` and ``score…`` of every row, checked.
+    def describe(self) -> dict[str, Any]:
+        """Return facts for the record."""
+        return {"kind": "predictions", "capabilities": sorted(self.capabilities)}
+
+    def predict(self, data: Dataset, progress: Callable[[int, int], None] = lambda done, total: None) -> pd.DataFrame:
+        """Return the roles of every case with the table's ``prediction`` and ``score…``.
 
         Raises
         ------
         DataError
-            A NaN, a score that is no probability, or a prediction outside the classes; names the row.
+            If a value is NaN, a score is not a probability, or a prediction is none of the classes; names the row.
         """
-        import pandas as pd
+        return data.roles.join(self._columns(data))
 
-        from raikit.models.decisions import decide
-
+    def _columns(self, data: Dataset) -> pd.DataFrame:
         spec, table = self.spec, data.extra
-        found: dict[str, Any] = {}
+        columns: dict[str, Any] = {}
         if data.task == "regression":
             return pd.DataFrame({"prediction": _numbers(table, str(spec.prediction), data)}, index=table.index)
         if spec.score is not None:
             score = _numbers(table, spec.score, data, probability=True)
-            import numpy as np
-
-            found = decide(np.stack([1 - score, score], axis=1), "binary", data.classes, spec.threshold)
-            found["score"] = score
+            columns = decide(np.stack([1 - score, score], axis=1), "binary", data.classes, spec.threshold)
+            columns["score"] = score
         elif spec.scores is not None:
-            found = decide(_distribution(table, spec.scores, data), "multiclass", data.classes, spec.threshold)
+            columns = decide(_distribution(table, spec.scores, data), "multiclass", data.classes, spec.threshold)
         if spec.prediction is not None:
-            found = {"prediction": _labels(table, spec.prediction, data)} | {
-                k: v for k, v in found.items() if k != "prediction"
-            }
-        return pd.DataFrame(found, index=table.index)
+            columns.pop("prediction", None)
+            columns = {"prediction": _labels(table, spec.prediction, data), **columns}
+        return pd.DataFrame(columns, index=table.index)
 
 
-def load_predictions(spec: Any, data: Dataset) -> TableModel:
-    """Loader of ``kind: predictions``."""
+def open_table(spec: Mapping[str, Any], data: Dataset) -> PredictionsTable:
+    """Return the predictions that `spec`, the ``model.load`` of a configuration, finds in the table of `data`.
+
+    Raises
+    ------
+    DataError
+        If `spec` names no column, or columns that do not suit the task.
+    """
     settings = PredictionsSpec.model_validate(dict(spec))
     if data.task == "binary" and settings.score is None and settings.prediction is None:
         raise DataError("model.load: name the column of the `prediction`, of the `score`, or of both.")
@@ -91,29 +105,23 @@ def load_predictions(spec: Any, data: Dataset) -> TableModel:
         raise DataError("model.load.score: with more than two classes give `scores`, a mapping of class to column.")
     if data.task == "regression" and settings.prediction is None:
         raise DataError("model.load: name the column of the `prediction`.")
-    return TableModel(settings, data)
+    return PredictionsTable(settings)
 
 
 def _numbers(table: pd.DataFrame, column: str, data: Dataset, probability: bool = False) -> np.ndarray:
-    import numpy as np
-    import pandas as pd
-
     values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     if (bad := np.flatnonzero(~np.isfinite(values))).size:
-        raise DataError(f"{data.where(int(bad[0]))}: {column} is no number.")
+        raise DataError(f"{data.where(int(bad[0]))}: {column} is not a finite number.")
     if probability and (bad := np.flatnonzero((values < 0) | (values > 1))).size:
         raise DataError(
-            f"{data.where(int(bad[0]))}: {column} is {values[bad[0]]:g}, which is no probability; "
+            f"{data.where(int(bad[0]))}: {column} is {values[bad[0]]:g}, which is not a probability; "
             "rescale it to 0 … 1, or leave `score` out and give the `prediction`."
         )
     return values
 
 
-def _distribution(table: pd.DataFrame, columns: dict[str, str], data: Dataset) -> np.ndarray:
-    import numpy as np
-
-    from raikit.address import text
-
+def _distribution(table: pd.DataFrame, columns: Mapping[str, str], data: Dataset) -> np.ndarray:
+    """Return the probabilities of the classes, shape (n, k), in the order of the data's classes."""
     named = {text(label): label for label in data.classes}
     if set(columns) != set(named):
         odd = sorted(set(columns) ^ set(named))[0]
@@ -121,15 +129,13 @@ def _distribution(table: pd.DataFrame, columns: dict[str, str], data: Dataset) -
             f"model.load.scores: the classes are {', '.join(sorted(named))}; {odd!r} is in only one of the two."
         )
     scores = np.stack([_numbers(table, columns[name], data, probability=True) for name in named], axis=1)
-    if (bad := np.flatnonzero(np.abs(scores.sum(axis=1) - 1) > 1e-3)).size:
+    if (bad := np.flatnonzero(np.abs(scores.sum(axis=1) - 1) > _SUM_TOLERANCE)).size:
         raise DataError(f"{data.where(int(bad[0]))}: the scores add up to {scores[bad[0]].sum():g}, not to 1.")
     return scores
 
 
 def _labels(table: pd.DataFrame, column: str, data: Dataset) -> Sequence[Any]:
-    """Decisions as the classes' own values: 1.0, "1" and True all mean the class 1 if there is one."""
-    from raikit.address import text
-
+    """Return decisions as the classes' own values: 1.0, "1" and True all mean the class 1 if there is one."""
     named = {text(label): label for label in data.classes}
     named |= {{"1": "true", "0": "false"}.get(name, name): label for name, label in named.items()}
     named |= {text(label): label for label in data.classes}
@@ -144,6 +150,3 @@ def _labels(table: pd.DataFrame, column: str, data: Dataset) -> Sequence[Any]:
             f"classes {', '.join(text(label) for label in data.classes)}."
         )
     return [known[code] for code in codes]
-
-
-_UNKNOWN = object()

@@ -20,7 +20,7 @@ from raikit.check import Check
 from raikit.config.schema import PluginsConfig
 from raikit.deprecation import collect_warnings
 from raikit.errors import ConfigError, nearest, raised
-from raikit.models.loaders import LOADERS
+from raikit.models.loaders import LOADERS, TABLE_KIND
 from raikit.plugins.contract import contract_problem, incompatibility
 from raikit.plugins.entry_points import distribution, installed, version
 from raikit.plugins.probe import find_fatal_imports
@@ -184,7 +184,7 @@ def _collect(registry: Registry, record: PluginRecord, plugin: Any) -> None:
     registry._managers.append((record, manager))
     for check in checks:
         _add_check(registry, record, check)
-    _add_named(registry.loaders, loaders, record, "model loader")
+    _add_named(registry.loaders, loaders, record, "model loader", reserved=TABLE_KIND)
     _add_named(registry.formats, formats, record, "report format")
     registry.owners.update({name: record.distribution for name, value in formats.items() if registry.formats[name] is value})
 
@@ -193,9 +193,11 @@ def _merged(answers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {name: value for answer in answers for name, value in answer.items()}
 
 
-def _add_named(known: dict[str, Any], new: Mapping[str, Any], record: PluginRecord, what: str) -> None:
+def _add_named(
+    known: dict[str, Any], new: Mapping[str, Any], record: PluginRecord, what: str, reserved: str = ""
+) -> None:
     for name, value in new.items():
-        if name in known:
+        if name in known or name == reserved:
             record.status, record.reason = "error", f"provides a {what} {name!r}, which another plugin provides already"
         else:
             known[name] = value

@@ -82,14 +82,14 @@ def predictions(data: Dataset, model: Model | None = None, *, folder: Path, seed
     ...     predictions(dataset(), folder=Path(folder)).columns
     ['id', 'split', 'target', 'group', 'prediction', 'score']
     """
-    from raikit.models.scoring import score
+    from raikit.models.scoring import ModelScorer, score
     from raikit.run.directory import PREDICTIONS
     from raikit.run.predictions import Predictions
 
     path = Path(folder) / PREDICTIONS
     path.parent.mkdir(parents=True, exist_ok=True)
     if model is not None:
-        score(model, data, path)
+        score(ModelScorer(model), data, path)
     else:
         drawn(data, seed).to_parquet(path, index=False)
     return Predictions(path, data.audited_split)
@@ -116,7 +116,7 @@ def drawn(data: Dataset, seed: int = 0) -> pd.DataFrame:
     logits[np.arange(len(truth)), truth] += skill
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     scores = odds / odds.sum(axis=1, keepdims=True)
-    columns: dict[str, Any] = decide(scores, data.task, data.classes, 0.5)
+    columns: dict[str, Any] = decide(scores, data.task, data.classes)
     return data.roles.join(pd.DataFrame(columns))
 
 

@@ -220,8 +220,8 @@ BAD = [
     ({"data": {"id": "twice"}}, "data.id (twice) must be unique; 'c' occurs 600 times"),
     ({"data": {"target": "constant"}}, "has only one class"),
     ({"data": {"weight": "negative"}}, "row 1 (id 'c0'): data.weight (negative) is negative"),
-    ({"model": {"load": {"kind": "predictions", "score": "holes"}}}, "row 3 (id 'c2'): holes is no number"),
-    ({"model": {"load": {"kind": "predictions", "score": "large"}}}, "is no probability"),
+    ({"model": {"load": {"kind": "predictions", "score": "holes"}}}, "row 3 (id 'c2'): holes is not a finite number"),
+    ({"model": {"load": {"kind": "predictions", "score": "large"}}}, "is not a probability"),
     ({"model": {"load": {"kind": "predictions", "prediction": "sex"}}}, "which is none of the classes 0, 1"),
     (
         {"model": {"load": {"kind": "predictons"}}},

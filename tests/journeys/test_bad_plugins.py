@@ -376,5 +376,5 @@ def build():
         data={"inputs": {"p": {"modality": "tabular", "columns": ["p"]}}},
     )
     ran = raikit("audit", config, "--out", "run", code=2)
-    assert "the model (sklearn) raised ArithmeticError for the rows from id 'c0' on: no such thing" in ran.said
+    assert "the model (sklearn) raised ArithmeticError for the cases from id 'c0' on: no such thing" in ran.said
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""A small multimodal dataset in memory, with the methods of `raikit.data.dataset.Dataset`."""
+"""A small multimodal dataset in memory with the methods of `raikit.data.dataset.Dataset`, and a table of two numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import pandas as pd
 import pytest
 import torch
 
+from raikit.config.schema import DataConfig
 from raikit.data.batch import Audio, Batch
+from raikit.data.dataset import Dataset
+from raikit.errors import ConfigError
+from raikit.models.scoring import ModelScorer, score
 
 MEDIA = {"image": 6, "audio": 5}
 WORDS = ["red", "green", "blue", "grün", "azul"]
@@ -113,3 +117,58 @@ def data():
 @pytest.fixture(autouse=True)
 def one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def numbers(tmp_path):
+    """Write a table of two numbers and open it: the target follows the first; p, yhat and named scores hold predictions."""
+
+    def numbers(task="binary", extra=(), rows=60, **changes):
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(rows, 2))
+        y = {
+            "binary": (x[:, 0] > 0).astype(int),
+            "multiclass": np.array(["a", "b", "c"])[np.digitize(x[:, 0], [-0.5, 0.5])],
+            "regression": 3 * x[:, 0] + 1,
+        }[task]
+        p = np.round(1 / (1 + np.exp(-4 * x[:, 0])), 6)
+        table = pd.DataFrame(
+            {"x0": x[:, 0], "x1": x[:, 1], "y": y, "p": p, "yhat": y, "pa": 0.5, "pb": 0.25, "pc": 0.25}
+        )
+        for name, value in changes.items():
+            table[name] = value
+        table.to_csv(tmp_path / "t.csv", index=False)
+        config = DataConfig.model_validate(
+            {
+                "path": "t.csv",
+                "target": "y",
+                "task": task,
+                "inputs": {"facts": {"modality": "tabular", "columns": ["x0", "x1"]}},
+            }
+        )
+        return Dataset.open(config, tmp_path, error=lambda key, problem: ConfigError(problem), extra_columns=extra)
+
+    return numbers
+
+
+@pytest.fixture
+def predictions(tmp_path):
+    """Score a model and read what was written."""
+
+    def predictions(model, dataset):
+        score(ModelScorer(model), dataset, tmp_path / "predictions.parquet")
+        return pd.read_parquet(tmp_path / "predictions.parquet")
+
+    return predictions
+
+
+@pytest.fixture
+def module(tmp_path):
+    """Write a module beside audit.yaml under a name of its own (Python caches modules by name)."""
+
+    def module(source):
+        name = f"model_{abs(hash((str(tmp_path), source)))}"
+        (tmp_path / f"{name}.py").write_text(source)
+        return name
+
+    return module

@@ -1,0 +1,71 @@
+"""A table of predictions: columns become decisions and scores, and what cannot be one is refused with its row."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from raikit.errors import DataError
+from raikit.models.scoring import score
+from raikit.models.table import open_table
+
+
+def written(spec, dataset, tmp_path):
+    assert score(open_table(spec, dataset), dataset, tmp_path / "predictions.parquet") == 0
+    return pd.read_parquet(tmp_path / "predictions.parquet")
+
+
+def test_a_score_decides_at_the_threshold(numbers, tmp_path):
+    dataset = numbers(extra=["p"])
+    frame = written({"kind": "predictions", "score": "p", "threshold": 0.7}, dataset, tmp_path)
+    assert (frame["prediction"] == (frame["score"] >= 0.7)).all()
+    assert list(frame.columns) == ["id", "split", "target", "prediction", "score"] or {"prediction", "score"} <= set(
+        frame.columns
+    )
+
+
+def test_scores_of_classes_are_taken_by_name(numbers, tmp_path):
+    dataset = numbers("multiclass", extra=["pa", "pb", "pc"])
+    spec = {"kind": "predictions", "scores": {"a": "pa", "b": "pb", "c": "pc"}}
+    frame = written(spec, dataset, tmp_path)
+    assert set(frame["prediction"]) == {"a"}
+    assert frame["score.a"].eq(0.5).all()
+
+
+@pytest.mark.parametrize("values", [[0.0, 1.0], ["0", "1"], [False, True]])
+def test_decisions_are_read_however_they_are_written(numbers, tmp_path, values):
+    truth = numbers(extra=["yhat"]).roles["target"]
+    dataset = numbers(extra=["yhat"], yhat=[values[label] for label in truth])
+    frame = written({"kind": "predictions", "prediction": "yhat"}, dataset, tmp_path)
+    assert (frame["prediction"] == frame["target"]).all()
+    assert "score" not in frame
+
+
+@pytest.mark.parametrize(
+    ("task", "spec", "changes", "says"),
+    [
+        ("binary", {"score": "p"}, {"p": [0.5, np.nan] * 30}, r"row 2 \(id 1\): p is not a finite number"),
+        ("binary", {"score": "p"}, {"p": [0.5, 1.5] * 30}, r"row 2 \(id 1\): p is 1\.5, which is not a probability"),
+        (
+            "binary",
+            {"prediction": "yhat"},
+            {"yhat": [0, 7] * 30},
+            r"row 2 \(id 1\): yhat is '7', which is none of the classes 0, 1",
+        ),
+        ("binary", {}, {}, "name the column of the `prediction`, of the `score`"),
+        ("multiclass", {"score": "p"}, {}, "name the column of the `prediction`, or `scores`"),
+        ("multiclass", {"scores": {"a": "pa", "b": "pb"}}, {}, "'c' is in only one of the two"),
+        (
+            "multiclass",
+            {"scores": {"a": "pa", "b": "pb", "c": "pc"}},
+            {"pa": 0.9},
+            r"row 1 \(id 0\): the scores add up to 1\.4",
+        ),
+        ("regression", {"prediction": "yhat"}, {"yhat": [1.0, np.inf] * 30}, r"row 2 \(id 1\): yhat is not a finite number"),
+        ("regression", {}, {}, "name the column of the `prediction`"),
+    ],
+)
+def test_predictions_that_mean_nothing_name_the_row(numbers, tmp_path, task, spec, changes, says):
+    columns = [name for value in spec.values() for name in (value.values() if isinstance(value, dict) else [value])]
+    dataset = numbers(task, extra=columns, **changes)
+    with pytest.raises(DataError, match=says):
+        written({"kind": "predictions", **spec}, dataset, tmp_path)

@@ -1,12 +1,13 @@
 """``pytest --raikit audit.yaml``: an audit among the tests, one test for each rule of its gate.
 
-pytest loads this module wherever raikit is installed, so it imports nothing of raikit before an audit is asked for. The
-audit runs once, at the start of the session: in the only process, or, under pytest-xdist, in the controller, which tells
-its workers where the run is.
+pytest loads this module wherever raikit is installed, so it imports nothing of raikit before an audit is requested. The
+audit runs once, at the start of the session: in the only process or, under pytest-xdist, in the controller, which passes
+the path of the run to its workers.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -17,16 +18,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 if TYPE_CHECKING:
+    from raikit.audit.conductor import Outcome
     from raikit.run.reader import Run
     from raikit.run.record import CheckRecord, Record, Rule
 
-_TOLD_WORKERS = "raikit_audit"
+_WORKER_KEY = "raikit_audit"
 _LOST_PLUGIN = ("error", "incompatible", "ambiguous")
 
 
 @dataclass(frozen=True)
-class _Audited:
-    """What the session's audit left; of plain types only, since workers are told of it over a wire."""
+class _SessionAudit:
+    """The finished audit of the session, in plain types that can be sent to workers."""
 
     config: str
     folder: str
@@ -36,58 +38,58 @@ class _Audited:
 
 @dataclass(frozen=True)
 class _Case:
-    """A test: it passed, failed with a text, or was skipped with a reason."""
+    """The outcome of a test, with why it failed or was skipped."""
 
     name: str
     outcome: Literal["pass", "fail", "skip"] = "pass"
     text: str = ""
 
 
-_AUDITED = pytest.StashKey[_Audited]()
+_AUDIT_KEY = pytest.StashKey[_SessionAudit]()
 
 
 # --- options ----------------------------------------------------------------------------------------------------
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Four options; without ``--raikit`` none of this module does anything."""
+    """Add the options; without ``--raikit`` this module does nothing."""
     group = parser.getgroup("raikit", "audits of trained models (raikit)")
     group.addoption("--raikit", metavar="CONFIG", help="Run the audit of this audit.yaml: one test per rule of its gate.")
-    group.addoption("--raikit-baseline", metavar="RUN|FILE", help="What must not have got worse since.")
-    group.addoption("--raikit-no-baseline", action="store_true", help="This is the first run: regressions are not judged.")
+    group.addoption("--raikit-baseline", metavar="RUN|FILE", help="The run to compare with for regressions.")
+    group.addoption("--raikit-no-baseline", action="store_true", help="This is the first run: do not judge regressions.")
     group.addoption("--raikit-out", metavar="DIR", help="The run directory; absent: runs/NAME-TIME.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Collect audit.yaml beside whatever else is collected."""
+    """Collect audit.yaml beside the other tests."""
     path = _config_path(config)
     if path is None:
         for option in ("--raikit-baseline", "--raikit-no-baseline", "--raikit-out"):
             if config.getoption(option):
                 raise pytest.UsageError(f"{option} needs --raikit audit.yaml.")
-    elif str(path) not in config.args:  # a worker of pytest-xdist gets them from the controller
+    elif str(path) not in config.args:  # A worker of pytest-xdist gets them from the controller.
         config.args.append(str(path))
 
 
 def _config_path(config: pytest.Config) -> Path | None:
-    asked = config.getoption("--raikit")
-    return None if asked is None else Path(os.path.abspath(config.invocation_params.dir / asked))
+    path = config.getoption("--raikit")
+    return None if path is None else Path(os.path.abspath(config.invocation_params.dir / path))
 
 
 # --- the audit, once --------------------------------------------------------------------------------------------
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Run the audit, or hear from the controller where it is; nothing is captured yet, so its progress is seen."""
+    """Run the audit, or take it from the controller; nothing is captured yet, so its progress is shown."""
     config = session.config
     path = _config_path(config)
     if path is None:
         return
-    told = getattr(config, "workerinput", {}).get(_TOLD_WORKERS)
-    config.stash[_AUDITED] = _Audited(**told) if told else _session_audit(config, path)
+    session_audit = getattr(config, "workerinput", {}).get(_WORKER_KEY)
+    config.stash[_AUDIT_KEY] = _SessionAudit(**session_audit) if session_audit else _run_session_audit(config, path)
 
 
-def _session_audit(config: pytest.Config, path: Path) -> _Audited:
+def _run_session_audit(config: pytest.Config, path: Path) -> _SessionAudit:
     from raikit.errors import RaikitError
 
     baseline, out = config.getoption("--raikit-baseline"), config.getoption("--raikit-out")
@@ -98,16 +100,23 @@ def _session_audit(config: pytest.Config, path: Path) -> _Audited:
     except RaikitError as error:
         raise pytest.UsageError(f"raikit: {_plain(str(error))}") from None
     folder = str(Path(outcome.folder).resolve())
-    return _Audited(str(path), folder, outcome.exit_code, list(outcome.warnings))
+    return _SessionAudit(str(path), folder, outcome.exit_code, list(outcome.warnings))
 
 
 def _run(
-    config: str | Path, *, baseline: Any = None, out: Any = None, no_baseline: bool = False, sets: Sequence[str] = ()
-) -> Any:
-    # As `raikit audit` does: idle OpenMP threads that spin make small models ten times slower.
+    config: str | Path,
+    *,
+    baseline: str | Path | None = None,
+    out: str | Path | None = None,
+    no_baseline: bool = False,
+    sets: Sequence[str] = (),
+) -> Outcome:
+    """Run an audit as the command line does."""
+    # Idle OpenMP threads that spin make small models ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from raikit.audit.conductor import Request, audit
+    from raikit.audit.conductor import audit
+    from raikit.audit.plan import Request
     from raikit.console import Console
 
     request = Request(
@@ -122,19 +131,19 @@ def _run(
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker of pytest-xdist where the run is."""
-    audited = node.config.stash.get(_AUDITED, None)
-    if audited is not None:
-        node.workerinput[_TOLD_WORKERS] = asdict(audited)
+    """Pass the finished audit to a worker of pytest-xdist."""
+    session_audit = node.config.stash.get(_AUDIT_KEY, None)
+    if session_audit is not None:
+        node.workerinput[_WORKER_KEY] = asdict(session_audit)
 
 
 # --- tests ------------------------------------------------------------------------------------------------------
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """The audit's own configuration is a file of tests."""
-    audited = parent.config.stash.get(_AUDITED, None)
-    if audited is None or str(file_path) != audited.config:
+    """Collect the audit's own configuration as a file of tests."""
+    session_audit = parent.config.stash.get(_AUDIT_KEY, None)
+    if session_audit is None or str(file_path) != session_audit.config:
         return None
     return AuditFile.from_parent(parent, path=file_path)
 
@@ -143,12 +152,12 @@ class AuditFile(pytest.File):
     """An audit.yaml whose audit has run."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        """One item for each rule, and for each crash that no rule tells of."""
+        """Yield one item for each rule, and one for each crash that no rule reports."""
         from raikit.run.reader import load_run
 
-        audited = self.config.stash[_AUDITED]
+        session_audit = self.config.stash[_AUDIT_KEY]
         seen: Counter[str] = Counter()
-        for case in _cases(load_run(audited.folder).record, audited):
+        for case in _cases(load_run(session_audit.folder).record, session_audit):
             seen[case.name] += 1
             name = case.name if seen[case.name] == 1 else f"{case.name} #{seen[case.name]}"
             item: RuleItem = RuleItem.from_parent(self, name=name, case=case)
@@ -158,37 +167,37 @@ class AuditFile(pytest.File):
 
 
 class RuleItem(pytest.Item):
-    """A rule, judged."""
+    """The test of one judged rule."""
 
     def __init__(self, *, case: _Case, **rest: Any) -> None:
         super().__init__(**rest)
         self.case = case
 
     def runtest(self) -> None:
-        """Say what the gate has said."""
+        """Fail if the rule failed."""
         if self.case.outcome == "fail":
             raise _Failed(self.case.text)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *rest: Any, **more: Any) -> Any:
-        """A sentence: there is no line of code to point at."""
+        """Return a sentence, because there is no line of code to show."""
         if isinstance(excinfo.value, _Failed):
             return str(excinfo.value)
         return super().repr_failure(excinfo, *rest, **more)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """The file, and the rule in words; not the bare name, whose dots pytest would take for those of a class."""
+        """Return the file and the rule in words; pytest would read the dots of a bare name as those of a class."""
         return self.path, 0, f"{self.path.name}: {self.name}"
 
 
 class _Failed(Exception):
-    """Carries a failed rule's text to its report."""
+    """A failed rule, with its text."""
 
 
-def _cases(record: Record, audited: _Audited) -> list[_Case]:
-    """All tests of an audit; some test fails if and only if the audit's exit code is not 0."""
+def _cases(record: Record, session_audit: _SessionAudit) -> list[_Case]:
+    """Return all tests of an audit; some test fails if and only if the audit's exit code is not 0."""
     policy = _policy(record)
     on_inconclusive, allowed = policy.get("on_inconclusive", "warn"), policy.get("allow_errors", [])
-    report = f"Run: {audited.folder}"
+    report = f"Run: {session_audit.folder}"
     cases = [_rule(rule, on_inconclusive, report) for rule in record.gate.rules]
     cases += [_crash(check, check.name in allowed, report) for check in record.checks if check.status == "error"]
     cases += [
@@ -196,80 +205,80 @@ def _cases(record: Record, audited: _Audited) -> list[_Case]:
         for plugin in record.plugins
         if plugin.status in _LOST_PLUGIN
     ]
-    unexplained = audited.exit_code != 0 and all(case.outcome != "fail" for case in cases)
-    if unexplained:  # nothing ran, or a report could not be written
-        why = "; ".join(audited.complaints) or record.summary.answer or f"exit code {audited.exit_code}"
+    unexplained = session_audit.exit_code != 0 and all(case.outcome != "fail" for case in cases)
+    if unexplained:  # No check ran, or a report could not be written.
+        why = "; ".join(session_audit.complaints) or record.summary.answer or f"exit code {session_audit.exit_code}"
         cases.append(_Case("the audit is complete", "fail", f"{_plain(why)}\n{report}"))
     return cases or [_Case("the audit is complete")]
 
 
 def _policy(record: Record) -> dict[str, Any]:
-    import json
-
     policy: dict[str, Any] = json.loads(record.provenance.config or "{}").get("gate", {})
     return policy
 
 
 def _rule(rule: Rule, on_inconclusive: str, report: str) -> _Case:
-    """What a rule's status means to pytest: a warning is no failure, and what is undecided is skipped unless it stops."""
-    name, said = _plain(rule.sentence), _plain(f"{_measured(rule)}{rule.reason}")
+    """Return a rule as a test: warnings are skipped, and so are undecided rules unless the policy stops on them."""
+    from raikit.format import sample_size
+
+    name, text = _plain(rule.sentence), _plain(f"{_measured(rule)}{rule.reason}")
     if rule.status == "pass":
         return _Case(name)
     if rule.status == "waived":
-        return _Case(name, "skip", said)
+        return _Case(name, "skip", text)
     if rule.status == "inconclusive":
-        said = f"inconclusive: {said}{_needed(rule)}"
+        text = f"inconclusive: {text}{_needed(rule)}"
         if rule.severity == "warn" or on_inconclusive not in ("fail", "stop"):
-            return _Case(name, "skip", said)
+            return _Case(name, "skip", text)
     elif rule.severity == "warn":
-        return _Case(name, "skip", f"warning only: {said}")
-    rows = f"From {rule.n:,} rows.\n" if rule.n else ""
-    return _Case(name, "fail", f"{said}\nRule: {name}\n{rows}{report}")
+        return _Case(name, "skip", f"warning only: {text}")
+    sample = f"From {sample_size(rule.n)}.\n" if rule.n else ""
+    return _Case(name, "fail", f"{text}\nRule: {name}\n{sample}{report}")
 
 
 def _measured(rule: Rule) -> str:
-    """``0.334 [0.245, 0.418]: ``, or nothing where nothing was measured."""
-    from raikit.format import significant
+    """Return ``33.4% (95% CI 24.5 to 41.8%): ``, empty if nothing was measured."""
+    from raikit.format import confidence_interval, measure
 
     if rule.value is None or rule.low is None or rule.high is None:
         return ""
-    level = f" at {rule.level:g} confidence" if rule.level is not None else ""
-    return f"{significant(rule.value)} [{significant(rule.low)}, {significant(rule.high)}]{level}: "
+    ends = confidence_interval(rule.low, rule.high, rule.unit, level=rule.level, value=rule.value)
+    return f"{measure(rule.value, rule.low, rule.high, rule.unit)} ({ends}): "
 
 
 def _needed(rule: Rule) -> str:
-    return f"; {told}" if (told := rule.rows_told()) else ""
+    return f"; {text}" if (text := rule.rows_told()) else ""
 
 
 def _crash(check: CheckRecord, allowed: bool, report: str) -> _Case:
-    said = _plain(f"{check.name} crashed: {check.reason}")
+    text = _plain(f"{check.name} crashed: {check.reason}")
     if allowed:
-        return _Case(f"{check.name} runs", "skip", f"{said}; gate.allow_errors lets that pass")
-    return _Case(f"{check.name} runs", "fail", f"{said}\n{report}")
+        return _Case(f"{check.name} runs", "skip", f"{text}; gate.allow_errors allows that")
+    return _Case(f"{check.name} runs", "fail", f"{text}\n{report}")
 
 
 def _plain(text: str) -> str:
-    """One line without control characters: group names come from data."""
+    """Return the text as one line without control characters; group names come from data."""
     from raikit.console import clean
 
     return clean(" ".join(text.split()))
 
 
-# --- what stands below the dots ---------------------------------------------------------------------------------
+# --- the summary below the dots ---------------------------------------------------------------------------------
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The answer, what was not decided (which pytest by itself counts only as skipped), and where the report is."""
-    audited = terminalreporter.config.stash.get(_AUDITED, None)
-    if audited is None:
+    """Print the answer, what was skipped with its reason, and where the report is."""
+    session_audit = terminalreporter.config.stash.get(_AUDIT_KEY, None)
+    if session_audit is None:
         return
     from raikit.run.reader import load_run
 
-    folder = Path(audited.folder)
+    folder = Path(session_audit.folder)
     record = load_run(folder).record
     terminalreporter.section("raikit")
     terminalreporter.line(_plain(f"{record.summary.question}  {record.summary.answer}"))
-    for case in _cases(record, audited):
+    for case in _cases(record, session_audit):
         if case.outcome == "skip":
             terminalreporter.line(f"  {case.name}: {case.text}")
     for warning in record.gate.warnings:
@@ -285,10 +294,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def audit(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
     """Run audits and assert on what they measured.
 
-    ``audit(config, *, baseline=None, sets=(), out=None)`` runs the audit of an audit.yaml and gives what
-    `raikit.load_run` gives: `metrics`, `rules`, `checks` and `findings` as frames, and the `record`. Without `baseline`
-    regressions are not judged; `sets` are the ``KEY=VALUE`` of ``--set``; without `out` the run is in a temporary folder.
-    A broken rule raises nothing: assert on ``run.record.verdict``.
+    ``audit(config, *, baseline=None, sets=(), out=None)`` runs the audit of an audit.yaml and returns what
+    `raikit.load_run` returns: `metrics`, `rules`, `checks` and `findings` as frames, and the `record`. Without `baseline`
+    regressions are not judged. `sets` are the ``KEY=VALUE`` of ``--set``. Without `out` the run is in a temporary folder.
+    A broken rule does not raise: assert on ``run.record.verdict``.
 
     Examples
     --------

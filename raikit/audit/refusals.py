@@ -1,14 +1,19 @@
-"""Policies that cannot be met are refused as early as it can be known: before data is read, before a model is trained."""
+"""Refuse what cannot work as early as it can be known: before data is read, or before a model is trained."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from raikit.address import Address, Pattern, parse, quote
-from raikit.audit.selection import Planned, known_names
+from raikit.audit.selection import PlannedCheck, known_names
+from raikit.config.load import explain
 from raikit.errors import ConfigError, listed, nearest
 from raikit.gate.rules import may_measure
+from raikit.models.loaders import TABLE_KIND
+from raikit.models.table import PredictionsSpec
 from raikit.run.record import failed_plugins
 
 if TYPE_CHECKING:
@@ -21,10 +26,56 @@ if TYPE_CHECKING:
 Key = Sequence[str | int]
 
 
-def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[Planned], registry: Registry) -> None:
-    """Stop before data is read if the policy names what no selected check can produce, or a check that nobody brings.
+def refuse_unknown_loader(config: LoadedConfig, registry: Registry) -> None:
+    """Raise if no loader has the name that ``model.load.kind`` gives.
 
-    Where a plugin failed to load nobody can tell what it would have produced: its rules are `missing` later on.
+    Raises
+    ------
+    ConfigError
+        With the nearest name.
+    """
+    load, kinds = config.audit.model.load, [*registry.loaders, TABLE_KIND]
+    if load is not None and load.kind not in kinds:
+        raise config.error(
+            ("model", "load", "kind"),
+            f"no loader is called {load.kind!r}.{nearest(load.kind, kinds)} Known: {listed(kinds)}.",
+        )
+
+
+def refuse_unknown_formats(registry: Registry, formats: Sequence[str], *, by_option: bool) -> None:
+    """Raise if no plugin provides a report format, or if ``--formats`` names none.
+
+    Raises
+    ------
+    ConfigError
+        With the nearest name.
+    """
+    where = "--formats" if by_option else "formats"
+    if by_option and not formats:
+        raise ConfigError(f"--formats: name at least one of {listed(registry.formats)}.")
+    for name in formats:
+        if name not in registry.formats:
+            raise ConfigError(
+                f"{where}: no report format is called {name!r}.{nearest(name, registry.formats)} "
+                f"Known: {listed(registry.formats)}."
+            )
+
+
+def refuse_invalid_table(config: LoadedConfig) -> None:
+    """Raise if ``kind: predictions`` has settings that a table of predictions cannot have."""
+    model = config.audit.model
+    if model.load is None or not model.is_table:
+        return
+    try:
+        PredictionsSpec.model_validate(model.load.model_dump())
+    except ValidationError as error:
+        raise explain(error, PredictionsSpec, config.document, ("model", "load")) from None
+
+
+def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[PlannedCheck], registry: Registry) -> None:
+    """Raise if the policy names what no selected check can produce, or a check that no plugin provides.
+
+    If a plugin failed to load, nobody knows what it would have produced; its rules are `missing` later on.
 
     Raises
     ------
@@ -42,7 +93,7 @@ def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[Planned], r
         at = ("gate", key, number, "metric")
         wanted = Pattern(metric)
         sources = _sources(running, wanted)
-        _refuse_strange_column(config, metric, at, sources)
+        _refuse_unknown_column(config, metric, at, sources)
         if sources:
             continue
         elsewhere = [item for item in planned if any(wanted.overlaps(pattern) for pattern in _produced(item))]
@@ -63,18 +114,18 @@ def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[Planned], r
             )
 
 
-def _produced(item: Planned) -> Sequence[str]:
+def _produced(item: PlannedCheck) -> Sequence[str]:
     produces = item.entry.check.produces
-    return produces if isinstance(produces, list | tuple) else ()  # one that breaks the contract may hold anything
+    return produces if isinstance(produces, list | tuple) else ()  # a broken check may hold anything here
 
 
-def _is_open_ended(item: Planned) -> bool:
-    """Whether a check does not list its metrics by name."""
+def _is_open_ended(item: PlannedCheck) -> bool:
+    """Return whether a check does not list its metrics by name."""
     return not _produced(item) or f"{item.entry.check.prefix()}.*" in _produced(item)
 
 
-def _sources(running: Sequence[Planned], wanted: Pattern) -> list[Planned]:
-    """The checks that could measure what a rule names."""
+def _sources(running: Sequence[PlannedCheck], wanted: Pattern) -> list[PlannedCheck]:
+    """Return the checks that could measure what a rule names."""
     return [
         item
         for item in running
@@ -82,13 +133,13 @@ def _sources(running: Sequence[Planned], wanted: Pattern) -> list[Planned]:
     ]
 
 
-def _has_own_columns(item: Planned, wanted: Pattern) -> bool:
-    """Whether the brackets of its addresses may hold other columns than the sensitive ones."""
+def _has_own_columns(item: PlannedCheck, wanted: Pattern) -> bool:
+    """Return whether the brackets of its addresses may hold other columns than the sensitive ones."""
     return _is_open_ended(item) or any("[" in pattern and wanted.overlaps(pattern) for pattern in _produced(item))
 
 
-def _parts_of(config: LoadedConfig, metric: str, at: Key) -> Address | None:
-    """What stands in the brackets of a rule; None where there are none, or a ``*`` stands for some of it."""
+def _parse_brackets(config: LoadedConfig, metric: str, at: Key) -> Address | None:
+    """Return what the brackets of a rule name; None if it has none, or a ``*`` in them."""
     head, _, brackets = metric.partition("[")
     if not brackets or "*" in brackets:
         return None
@@ -98,58 +149,58 @@ def _parts_of(config: LoadedConfig, metric: str, at: Key) -> Address | None:
         raise config.error(at, str(error)) from None
 
 
-def _refuse_strange_column(
-    config: LoadedConfig, metric: str, at: Key, sources: Sequence[Planned]
+def _refuse_unknown_column(
+    config: LoadedConfig, metric: str, at: Key, sources: Sequence[PlannedCheck]
 ) -> None:
-    """A column in brackets is a sensitive one, unless the check that measures it brings columns of its own."""
-    parts = _parts_of(config, metric, at)
+    """Raise if a column in brackets is not sensitive, unless the check that measures the metric has columns of its own."""
+    parts = _parse_brackets(config, metric, at)
     known = [feature.column for feature in config.audit.data.sensitive]
     foreign = not sources or any(_has_own_columns(item, Pattern(metric)) for item in sources)
     for column in parts.over if parts else ():
         if column not in known and ((hint := nearest(column, known)) or not foreign):
-            there = f" data.sensitive names {listed(known)}." if known else " data.sensitive names none."
-            raise config.error(at, f"{column!r} in {metric!r} is no sensitive column.{hint}{there}")
+            sensitive = f" data.sensitive names {listed(known)}." if known else " data.sensitive names none."
+            raise config.error(at, f"{column!r} in {metric!r} is not a sensitive column.{hint}{sensitive}")
 
 
-def refuse_absent_groups(config: LoadedConfig, planned: Sequence[Planned], data: Dataset) -> None:
-    """Stop before anything is trained if a rule names a group that the audited rows do not have.
+def refuse_absent_groups(config: LoadedConfig, planned: Sequence[PlannedCheck], data: Dataset) -> None:
+    """Raise if a rule names a group that no audited case belongs to.
 
     Raises
     ------
     ConfigError
-        With the nearest value and those that are there.
+        With the nearest value and the values of the column.
     """
     for number, rule in enumerate(config.audit.gate.rules):
         at = ("gate", "rules", number, "metric")
-        parts, wanted = _parts_of(config, rule.metric, at), Pattern(rule.metric)
+        parts, wanted = _parse_brackets(config, rule.metric, at), Pattern(rule.metric)
         sources = _sources([item for item in planned if item.status is None], wanted)
         if parts is None or not sources or any(_has_own_columns(item, wanted) for item in sources):
             continue
         split = parts.args.get("split", data.audited_split)
-        rows = data.roles.iloc[data.positions(split)]
+        cases = data.roles.iloc[data.positions(split)]
         for column, value in parts.group.items():
             if column not in data.sensitive:
                 continue
-            there = rows[column].unique().tolist()
-            known = [item for item in there if isinstance(item, str)]
-            if value not in known and not (value is None and len(known) < len(there)):
+            values = cases[column].unique().tolist()
+            known = [item for item in values if isinstance(item, str)]
+            if value not in known and not (value is None and len(known) < len(values)):
                 raise config.error(
                     at,
-                    f"no row of the split {split!r} has {column} {quote(value) if value is not None else 'missing'}, "
-                    f"which {rule.metric!r} names.{nearest(value or '', known)} Values there: {listed(known, 20)}.",
+                    f"no case of the split {split!r} has {column} {quote(value) if value is not None else 'missing'}, "
+                    f"which {rule.metric!r} names.{nearest(value or '', known)} Values: {listed(known, 20)}.",
                 )
 
 
 def refuse_unmeasured(policy: GateConfig, record: Record, error: Callable[[Key, str], ConfigError]) -> None:
-    """Stop if a policy for a finished run names what the run has not measured and no check of it could have.
+    """Raise if a policy for a finished run names what none of its checks measured or could have measured.
 
-    What belongs to a check that crashed or was skipped is `missing` later on, and where a plugin failed to load
-    nobody can tell what it would have measured.
+    What a check that crashed or was skipped would have measured is `missing` later on. If a plugin failed to load, nobody
+    knows what it would have measured.
 
     Parameters
     ----------
     error : callable
-        ``error(key, problem)`` makes the `ConfigError`.
+        ``error(key, problem)`` returns the `ConfigError`.
 
     Raises
     ------
@@ -169,7 +220,7 @@ def refuse_unmeasured(policy: GateConfig, record: Record, error: Callable[[Key, 
             continue
         produced = {pattern for check in record.checks for pattern in check.produces if wanted.overlaps(pattern)}
         if not any(map(wanted.overlaps, measured)) and produced:
-            continue  # the check that could have measured it had nothing to say
+            continue  # the check that could have measured it had nothing to measure
         known = measured if wanted.is_bare else {*addresses, *measured}
         raise error(("rules", number, "metric"), f"the run has no {rule.metric!r}.{nearest(rule.metric, known)}")
     checks = {name for check in record.checks for name in (check.name, check.pillar)}

@@ -1,8 +1,9 @@
-"""Running checks: each on its own, captured, timed and kept, so that none can spoil another or vanish in silence."""
+"""Run checks one by one: each is captured, timed and kept, so that none can affect another or vanish silently."""
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import logging
 import os
 import re
@@ -11,12 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from raikit.address import Pattern
+from raikit.audit.requirements import unmet_requirement
 from raikit.console import clean
 from raikit.errors import PluginError, RaikitError, SkipCheck
-from raikit.isolation.answer import Answer, encode_result, error_text, traceback_text
+from raikit.isolation.answer import Answer, decode_result, encode_result, error_text, traceback_text
 from raikit.process.guard import MOST_OUTPUT, Sink, captured
 from raikit.run.owners import FIRST_PARTY, LOCAL
 from raikit.run.predictions import Predictions
@@ -24,101 +26,73 @@ from raikit.run.record import CheckRecord
 from raikit.run.results import Artifact, CheckResult, Metric
 
 if TYPE_CHECKING:
-    from raikit.audit.selection import Planned
+    from contextlib import AbstractContextManager
+
+    from raikit.audit.selection import PlannedCheck
     from raikit.check import Check, CheckContext
     from raikit.isolation.parent import Child
     from raikit.run.directory import RunDirectory
 
+Progress = Callable[[int, int], None]
+_Stamp = tuple[int, int, int]
+
 
 def seed_of(run_seed: int, check: str) -> int:
-    """The seed of one check, from the run's seed and its name: order, selection and resume change no number."""
+    """Return the seed of one check. It depends on the run's seed and the name only, not on order, selection or resume."""
     return int.from_bytes(hashlib.sha256(f"{run_seed}:{check}".encode()).digest()[:4], "big")
-
-
-def unmet(check: type[Check], ctx: CheckContext, capabilities: frozenset[str]) -> tuple[str, str] | None:
-    """The first requirement that is not met: the reason, and what would help."""
-    needs, columns = check.requires, ctx.predictions.columns
-    there = {
-        "target": "target" in columns,
-        "prediction": "prediction" in columns,
-        "sensitive": bool(ctx.sensitive),
-        "cluster": bool(ctx.cluster),
-        "weight": ctx.weight is not None,
-        "score": any(column == "score" or column.startswith("score.") for column in columns),
-    }
-    modalities = {item.modality for item in ctx.data.inputs.values()} if ctx.data is not None else set()
-    read = set(ctx.data.table) if ctx.data is not None else set()
-    if needs.tasks and ctx.task not in needs.tasks:
-        return (
-            f"it measures {' and '.join(sorted(needs.tasks))} targets; this one is {ctx.task}",
-            "nothing: it does not apply",
-        )
-    if lacking := sorted(role for role in needs.columns if not there.get(role, role in columns or role in read)):
-        if lacking[0] in there:
-            return f"the data has no {lacking[0]}", f"name a column as data.{lacking[0]}"
-        return f"no column {lacking[0]!r} was read", f"if the table has it, data.keep: [{lacking[0]}] lets checks look at it"
-    if lacking := sorted(needs.capabilities - capabilities):
-        return f"the model gives no {lacking[0]}", "a model with that capability (train: {kind: fusion} has them all)"
-    if lacking := sorted(needs.modalities - modalities):
-        return f"the model has no {lacking[0]} input", f"an input with modality: {lacking[0]}"
-    if lacking := sorted(split for split in needs.splits if not ctx.predictions.size(split)):
-        return f"there are no rows in the split {lacking[0]!r}", f"rows of {lacking[0]} in data.split"
-    if (rows := ctx.predictions.size()) < needs.min_rows:
-        return f"it needs {needs.min_rows:,} rows; there are {rows:,}", f"{needs.min_rows - rows:,} more rows"
-    return None
 
 
 @dataclass
 class Runner:
-    """Runs planned checks in order and gives their records.
+    """Runs planned checks in order and returns their records.
 
     Parameters
     ----------
     run : RunDirectory
     context : CheckContext
-        What every check is given; seed, workdir and progress are each check's own.
+        What every check is given; seed, workdir and progress are replaced by each check's own.
     capabilities : frozenset
-        The audited model's.
+        Those of the audited model, or of a table of predictions.
     seed : int
         The run's.
     announce : callable
-        Given a check's name, a context manager that yields its ``progress(done, total)``.
-    finished : callable
-        Given the record of each check that was tried.
-    apart : callable, optional
-        Given a distribution, the child process for its checks; absent: everything runs in this process.
+        ``announce(name)`` returns a context manager that yields the check's ``progress(done, total)``.
+    finish : callable
+        Called with the record of each check that was tried.
+    child_of : callable, optional
+        ``child_of(distribution)`` returns the child process for its checks. Absent: everything runs in this process.
     """
 
     run: RunDirectory
     context: CheckContext
     capabilities: frozenset[str]
     seed: int
-    announce: Callable[[str], Any]
-    finished: Callable[[CheckRecord], None] = lambda record: None
-    apart: Callable[[str], Child] | None = None
-    _ids: set[str] = field(default_factory=set)
-    _copied: tuple[int, int, int] | None = None
+    announce: Callable[[str], AbstractContextManager[Progress]]
+    finish: Callable[[CheckRecord], None] = lambda record: None
+    child_of: Callable[[str], Child] | None = None
+    _addresses: set[str] = field(default_factory=set)
+    _copy_stamp: _Stamp | None = None
     _process: int = field(default_factory=os.getpid)
     _declared: dict[str, Sequence[str]] = field(default_factory=dict)
 
-    def run_all(self, planned: Sequence[Planned]) -> list[CheckRecord]:
-        """Run what will run; every planned check has a record."""
+    def run_all(self, planned: Sequence[PlannedCheck]) -> list[CheckRecord]:
+        """Run the checks that are to run, and return a record for every planned one."""
         self._declared = {item.name: item.entry.check.produces for item in planned if item.entry.problem is None}
-        return [self._one(item) for item in planned]
+        return [self._record_of(item) for item in planned]
 
-    def _one(self, item: Planned) -> CheckRecord:
-        kept = self.run.kept(item.name) if item.status is None else None
-        if kept is not None:
-            self._ids.update(str(metric.id) for metric in kept.metrics)
-            return kept
+    def _record_of(self, item: PlannedCheck) -> CheckRecord:
+        finished = self.run.kept(item.name) if item.status is None else None
+        if finished is not None:
+            self._addresses.update(str(metric.id) for metric in finished.metrics)
+            return finished
         record = describe(item, self.seed)
         if item.status is not None:
             if item.status in ("error", "not_loaded"):
-                self.finished(record)
+                self.finish(record)
             return record
-        if (lack := unmet(item.entry.check, self.context, self.capabilities)) is not None:
-            record.status, (record.reason, record.help) = "skipped", lack
-        elif not self._is_apart(item) and not self.run.started(item.name):
+        if (unmet := unmet_requirement(item.entry.check, self.context, self.capabilities)) is not None:
+            record.status, (record.reason, record.help) = "skipped", unmet
+        elif not self._runs_in_child(item) and not self.run.started(item.name):
             record.status = "error"
             record.reason = "it ended the whole process twice, so it was not run a third time"
             record.help = f"report it to the authors of {item.entry.plugin}; leave it out with --exclude {item.name}"
@@ -126,50 +100,54 @@ class Runner:
             try:
                 self._execute(item, record)
             except KeyboardInterrupt:
-                self.run.interrupted(item.name)  # it was a person, not the check
+                self.run.interrupted(item.name)  # A person ended it, not the check.
                 raise
         self.run.keep(record)
-        self.finished(record)
+        self.finish(record)
         return record
 
-    def _execute(self, item: Planned, record: CheckRecord) -> None:
-        begun = time.perf_counter()
+    def _execute(self, item: PlannedCheck, record: CheckRecord) -> None:
+        start = time.perf_counter()
         with self.announce(item.name) as progress:
-            answer = self._apart(item, record, progress) if self._is_apart(item) else self._here(item, record, progress)
-        record.warnings = list(dict.fromkeys([*record.warnings, *answer.warnings]))  # a child imports the plugin once more
+            run = self._run_in_child if self._runs_in_child(item) else self._run_here
+            answer, result = run(item, record, progress)
+        # A child imports the plugin again, so a warning may come twice.
+        record.warnings = list(dict.fromkeys([*record.warnings, *answer.warnings]))
         record.output = clean(answer.output)
-        record.seconds = round(time.perf_counter() - begun, 3)
+        record.seconds = round(time.perf_counter() - start, 3)
         if answer.skipped is not None:
             record.status, (record.reason, record.help) = "skipped", answer.skipped
             return
         try:
             if answer.error is not None:
                 raise PluginError(answer.error)
-            self._untouched(item)
-            self._accept(item, record, CheckResult.model_validate_json(answer.result or ""))
+            self._refuse_written_predictions(item)
+            self._accept(item, record, result or decode_result(answer.result))
         except (RaikitError, ValueError, OSError) as error:
             record.status = "error"
             record.reason = clean(answer.error or error_text(error))[:2000]
             record.traceback = clean(answer.traceback or "")[-MOST_OUTPUT:] or None
-            record.help = _way_out(item, record.reason)
+            record.help = _remedy(item, record.reason)
 
-    def _is_apart(self, item: Planned) -> bool:
-        return self.apart is not None and item.entry.plugin != FIRST_PARTY
+    def _runs_in_child(self, item: PlannedCheck) -> bool:
+        return self.child_of is not None and item.entry.plugin != FIRST_PARTY
 
-    def _here(self, item: Planned, record: CheckRecord, progress: Callable[[int, int], None]) -> Answer:
-        """Run a check in this process."""
+    def _run_here(
+        self, item: PlannedCheck, record: CheckRecord, progress: Progress
+    ) -> tuple[Answer, CheckResult | None]:
+        """Run a check in this process; its result is validated where the traceback is the author's."""
         ctx = replace(
             self.context,
-            predictions=self._shared(item),
+            predictions=self._predictions_for(item),
             seed=record.seed or 0,
             workdir=self.run.workdir(item.name),
             progress=progress,
             log=logging.getLogger(f"raikit.check.{item.name}"),
         )
-        stream, answer = Sink(), Answer()
-        with captured(record.seed or 0, stream, terminal=self.apart is None) as said:
+        stream, answer, result = Sink(), Answer(), None
+        with captured(record.seed or 0, stream, terminal=self.child_of is None) as warned:
             try:
-                answer.result = encode_result(item.entry.check(item.options).run(ctx))
+                result = decode_result(encode_result(item.entry.check(item.options).run(ctx)))
             except SkipCheck as skip:
                 answer.skipped = (skip.reason, skip.help)
             except KeyboardInterrupt:
@@ -177,65 +155,69 @@ class Runner:
             except BaseException as error:
                 answer.error, answer.traceback = error_text(error), traceback_text()
         if os.getpid() != self._process:
-            os._exit(0)  # a copy that the check has forked and not ended
-        answer.warnings, answer.output = said, str(stream.text)
-        return answer
+            os._exit(0)  # This is a copy that the check has forked and not ended.
+        answer.warnings, answer.output = warned, str(stream.text)
+        return answer, result
 
-    def _apart(self, item: Planned, record: CheckRecord, progress: Callable[[int, int], None]) -> Answer:
-        """Run a check in the child process of its distribution."""
-        assert self.apart is not None
+    def _run_in_child(
+        self, item: PlannedCheck, record: CheckRecord, progress: Progress
+    ) -> tuple[Answer, CheckResult | None]:
+        """Run a check in the child process of its distribution; its result is not trusted, so it is not validated yet."""
+        assert self.child_of is not None
         job = {
             "check": item.name,
             "seed": record.seed or 0,
             "options": record.options,
             "workdir": str(self.run.workdir(item.name).resolve()),
-            "predictions": str(self._shared(item).path.resolve()),
+            "predictions": str(self._predictions_for(item).path.resolve()),
         }
-        return self.apart(item.entry.plugin).run(job, progress)
+        return self.child_of(item.entry.plugin).run(job, progress), None
 
-    def _shared(self, item: Planned) -> Predictions:
-        """The predictions; those who are not raikit's own get a copy, which they cannot spoil for others."""
+    @property
+    def _copy(self) -> Path:
+        return self.run.work / "predictions-copy.parquet"
+
+    def _predictions_for(self, item: PlannedCheck) -> Predictions:
+        """Return the predictions; checks of other distributions get a copy, so that they cannot change the original."""
         own = self.context.predictions
         if item.entry.plugin == FIRST_PARTY:
             return own
-        copy = self.run.work / "predictions-copy.parquet"
-        if self._copied is None or signature(copy) != self._copied:
-            copy.unlink(missing_ok=True)
-            shutil.copyfile(own.path, copy)
-            self._copied = signature(copy)
-        return Predictions(copy, own.split)
+        if self._copy_stamp is None or _stamp(self._copy) != self._copy_stamp:
+            self._copy.unlink(missing_ok=True)
+            shutil.copyfile(own.path, self._copy)
+            self._copy_stamp = _stamp(self._copy)
+        return Predictions(self._copy, own.split)
 
-    def _untouched(self, item: Planned) -> None:
-        """Refuse what was measured by a check that wrote into the predictions; the next one gets a new copy."""
-        copy = self.run.work / "predictions-copy.parquet"
-        if item.entry.plugin == FIRST_PARTY or signature(copy) == self._copied:
+    def _refuse_written_predictions(self, item: PlannedCheck) -> None:
+        """Raise if the check wrote into the predictions; the next check gets a new copy."""
+        if item.entry.plugin == FIRST_PARTY or _stamp(self._copy) == self._copy_stamp:
             return
         raise PluginError("it wrote into the predictions, which are shared; work on frames that ctx.predictions gives")
 
-    def _accept(self, item: Planned, record: CheckRecord, result: CheckResult) -> None:
-        """Take over what a check returned, or refuse all of it: ids owned and unique, findings on what exists."""
+    def _accept(self, item: PlannedCheck, record: CheckRecord, result: CheckResult) -> None:
+        """Put a result into the record; raise if an address is not the check's to measure, or an artifact is missing."""
         check = item.entry.check
         new: set[str] = set()
         for metric in result.metrics:
-            self._name(metric, check, new)
+            self._set_address(metric, check, new)
             if metric.level is None and metric.method != "exact" and metric.value is not None:
                 metric.level = self.context.confidence
         undeclared = [name for name in sorted(new) if not _declares(check.produces, name)]
         for name in undeclared:
             if owner := next((other for other, produces in self._declared.items() if _declares(produces, name)), None):
-                raise PluginError(f"it measured {name}, which is {owner}'s to measure")
+                raise PluginError(f"it measured {name}, which {owner} declares in `produces`")
         if undeclared and check.produces:
-            record.warnings.append(f"{undeclared[0]} is not among the addresses it says it produces")
+            record.warnings.append(f"it measured {undeclared[0]}, which it does not declare in `produces`")
         artifacts = [self._keep_artifact(item.name, artifact) for artifact in result.artifacts]
-        self._ids |= new
+        self._addresses |= new
         record.metrics, record.findings = result.metrics, result.findings
         record.tables, record.figures, record.artifacts = result.tables, result.figures, artifacts
 
-    def _name(self, metric: Metric, check: type[Check], new: set[str]) -> None:
+    def _set_address(self, metric: Metric, check: type[Check], new: set[str]) -> None:
         metric.id = metric.address(check.prefix())
         if metric.id in new:
             raise PluginError(f"it measured {metric.id} twice")
-        if metric.id in self._ids:
+        if metric.id in self._addresses:
             raise PluginError(f"it measured {metric.id}, which another check has measured already")
         new.add(metric.id)
 
@@ -243,29 +225,29 @@ class Runner:
         workdir = self.run.workdir(name).resolve()
         source = (workdir / artifact.path).resolve()
         if not source.is_relative_to(workdir) or not source.is_file():
-            raise PluginError(f"the artifact {artifact.path!r} is no file in the check's workdir")
-        kept = f"artifacts/{name}/{source.relative_to(workdir).as_posix()}"
-        target = self.run.folder / kept
+            raise PluginError(f"the artifact {artifact.path!r} is not a file in the check's workdir")
+        path = f"artifacts/{name}/{source.relative_to(workdir).as_posix()}"
+        target = self.run.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
-        return artifact.model_copy(update={"path": kept})
+        return artifact.model_copy(update={"path": path})
 
 
 def _declares(produces: Sequence[str], address: str) -> bool:
     return any(Pattern(pattern).matches(address) for pattern in produces)
 
 
-def signature(path: Path) -> tuple[int, int, int] | None:
-    """Tells whether a file was written to, replaced or removed."""
+def _stamp(path: Path) -> _Stamp | None:
+    """Return what changes when a file is written to or replaced; None if there is no file."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _way_out(item: Planned, reason: str) -> str:
-    """What a person can do about a check that failed, and whom to tell."""
+def _remedy(item: PlannedCheck, reason: str) -> str:
+    """Return what a person can do about a check that failed, and who should know."""
     plugin, leave = item.entry.plugin, f"leave it out with --exclude {item.name}"
     missing = re.match(r"ModuleNotFoundError: No module named '([^']+)'", reason)
     if missing:
@@ -274,8 +256,8 @@ def _way_out(item: Planned, reason: str) -> str:
     return f"the other checks are not affected; report it to {whom}, or {leave}"
 
 
-def describe(item: Planned, run_seed: int) -> CheckRecord:
-    """The record of a check before it runs."""
+def describe(item: PlannedCheck, run_seed: int) -> CheckRecord:
+    """Return the record of a check before it runs."""
     check = item.entry.check
     doc = (check.__doc__ or "").strip().split("\n\n")
     return CheckRecord(
@@ -297,9 +279,7 @@ def describe(item: Planned, run_seed: int) -> CheckRecord:
 
 
 def _paragraph(doc: Sequence[str]) -> str:
-    """The second paragraph of a docstring, without the marks of its references and of code."""
-    import inspect
-
+    """Return the second paragraph of a docstring, without the marks of references and code."""
     if len(doc) < 2 or "----" in doc[1]:
         return ""
     return re.sub(r"\s*\[\w+\]_|``", "", inspect.cleandoc("\n\n" + doc[1]).strip().replace("\n", " "))

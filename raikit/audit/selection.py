@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from raikit.plugins.registry import Registry
     from raikit.run.record import PluginRecord
 
+_CheckSettings = Mapping[str, "dict[str, Any] | bool"]  # the section `checks`, by the name of a check or pillar
+
 PILLARS = ("performance", "fairness", "explainability", "privacy", "robustness", "efficiency", "data")
 
 
 @dataclass(frozen=True)
-class Planned:
-    """A check of this audit; `status` and `reason` are set if it will not run."""
+class PlannedCheck:
+    """A check of this audit; `status`, `reason` and `help` are set if it will not run."""
 
     entry: CheckEntry
     options: CheckOptions | None = None
@@ -35,18 +37,19 @@ class Planned:
 
     @property
     def name(self) -> str:
+        """Name of the check."""
         return self.entry.name
 
 
-def plan(
+def select_checks(
     config: LoadedConfig,
     registry: Registry,
     *,
     select: Sequence[str] = (),
     exclude: Sequence[str] = (),
     everything: bool = False,
-) -> list[Planned]:
-    """Decide about every known check, in the order of the pillars.
+) -> list[PlannedCheck]:
+    """Decide for every known check whether it runs, in the order of the pillars.
 
     Raises
     ------
@@ -54,53 +57,53 @@ def plan(
         For an unknown check, pillar or option, with the nearest name.
     """
     lost = list(failed_plugins(registry.plugins))
-    for names, where in ((select, "--select"), (exclude, "--exclude")):
+    for names, option in ((select, "--select"), (exclude, "--exclude")):
         for name in names if not lost else ():
-            _known(name, registry, where)
-    wanted = {} if config.audit.checks is None else _requests(config, registry, bool(lost))
+            _refuse_unknown_name(name, registry, option)
+    settings = None if config.audit.checks is None else _check_settings(config, registry, bool(lost))
     planned = [
-        _decide(entry, wanted if config.audit.checks is not None else None, config, select, exclude, everything)
+        _decide(entry, settings, config, select, exclude, everything)
         for entry in sorted(registry.checks.values(), key=_order)
     ]
-    planned += [Planned(entry, status="error", reason=entry.problem) for entry in registry.broken]
-    _refuse_stray_options(config, wanted, planned, registry)
-    asked = [*select, *(str(key) for key, value in (config.audit.checks or {}).items() if value is not False)]
-    unknown = dict.fromkeys(name for name in asked if _name_and_option(name, registry)[0] is None)
+    planned += [PlannedCheck(entry, status="error", reason=entry.problem) for entry in registry.broken]
+    _refuse_stray_options(config, settings or {}, planned, registry)
+    named = [*select, *(str(key) for key, value in (config.audit.checks or {}).items() if value is not False)]
+    unknown = dict.fromkeys(name for name in named if _name_and_option(name, registry)[0] is None)
     return planned + [_not_loaded(name, lost) for name in unknown]
 
 
-def _not_loaded(name: str, lost: Sequence[PluginRecord]) -> Planned:
-    """A row for a check that somebody asked for and that nobody brings, while plugins could not be loaded."""
+def _not_loaded(name: str, lost: Sequence[PluginRecord]) -> PlannedCheck:
+    """Return a row for a check that was asked for by name and that may belong to a plugin that could not be loaded."""
     why = "; ".join(f"{plugin.name} of {plugin.distribution}: {plugin.reason}" for plugin in lost)
-    return Planned(
+    return PlannedCheck(
         CheckEntry(placeholder_check(name, "Not loaded"), lost[0].distribution, lost[0].version),
         status="not_loaded",
-        reason=f"no check or pillar of this name was loaded, but not every plugin could be ({why})",
+        reason=f"no check or pillar of this name was loaded, and some plugins could not be loaded ({why})",
         help="repair that plugin, or correct the name",
     )
 
 
-def _order(entry: CheckEntry) -> tuple[int, str, int]:
+def _order(entry: CheckEntry) -> tuple[int, str]:
     pillar = entry.check.pillar
-    return (PILLARS.index(pillar) if pillar in PILLARS else len(PILLARS), pillar, 0)
+    return (PILLARS.index(pillar) if pillar in PILLARS else len(PILLARS), pillar)
 
 
 def known_names(registry: Registry) -> list[str]:
-    """Pillars and checks, the names that a configuration may use."""
+    """Return the names of pillars and checks, which a configuration may use."""
     return [*registry.pillars, *registry.checks]
 
 
-def _known(name: str, registry: Registry, where: str) -> None:
+def _refuse_unknown_name(name: str, registry: Registry, option: str) -> None:
     if name not in known_names(registry):
         raise ConfigError(
-            f"{where}: no check or pillar is called {name!r}.{nearest(name, known_names(registry))} "
+            f"{option}: no check or pillar is called {name!r}.{nearest(name, known_names(registry))} "
             f"Known: {listed(known_names(registry), 20)}."
         )
 
 
-def _requests(config: LoadedConfig, registry: Registry, some_lost: bool) -> dict[str, dict[str, Any] | bool]:
-    """The ``checks`` section by name; ``fairness.intersections: 3`` is the option `intersections` of ``fairness``."""
-    asked: dict[str, dict[str, Any] | bool] = {}
+def _check_settings(config: LoadedConfig, registry: Registry, some_lost: bool) -> _CheckSettings:
+    """Return the ``checks`` section by name; ``fairness.intersections: 3`` is the option `intersections` of ``fairness``."""
+    settings: dict[str, dict[str, Any] | bool] = {}
     for key, value in (config.audit.checks or {}).items():
         name, option = _name_and_option(str(key), registry)
         if name is None and some_lost:
@@ -117,13 +120,17 @@ def _requests(config: LoadedConfig, registry: Registry, some_lost: bool) -> dict
             value = {}
         if not isinstance(value, bool | Mapping):
             raise config.error(("checks", str(key)), f"give options as a mapping, true or false, not {value!r}.")
-        before = asked.get(name)
-        asked[name] = (
-            value
-            if isinstance(value, bool) and not option
-            else {**(before if isinstance(before, dict) else {}), **(value if isinstance(value, Mapping) else {})}
-        )
-    return asked
+        if isinstance(value, bool):
+            settings[name] = value
+        else:
+            settings[name] = {**_options_in(settings, name), **value}
+    return settings
+
+
+def _options_in(settings: _CheckSettings, name: str) -> Mapping[str, Any]:
+    """Return the options that a check or pillar has in the ``checks`` section; none if it is only switched on or off."""
+    options = settings.get(name)
+    return options if isinstance(options, Mapping) else {}
 
 
 def _name_and_option(key: str, registry: Registry) -> tuple[str | None, str | None]:
@@ -135,80 +142,72 @@ def _name_and_option(key: str, registry: Registry) -> tuple[str | None, str | No
 
 def _decide(
     entry: CheckEntry,
-    wanted: dict[str, dict[str, Any] | bool] | None,
+    settings: _CheckSettings | None,
     config: LoadedConfig,
     select: Sequence[str],
     exclude: Sequence[str],
     everything: bool,
-) -> Planned:
+) -> PlannedCheck:
     name, pillar = entry.name, entry.check.pillar
-    planned = Planned(entry)
+    planned = PlannedCheck(entry)
     if entry.problem:
         return replace(planned, status="error", reason=entry.problem)
     if name in exclude or pillar in exclude:
         return replace(planned, status="deselected", reason="left out by --exclude")
-    by_name = name in select or (wanted is not None and wanted.get(name) not in (None, False))
+    by_name = name in select or (settings is not None and settings.get(name) not in (None, False))
     if select and name not in select and pillar not in select:
         return replace(planned, status="deselected", reason="not named by --select")
-    if wanted is not None and wanted.get(name) is False and name not in select:
+    if settings is not None and settings.get(name) is False and name not in select:
         return replace(planned, status="deselected", reason="left out by checks in the configuration")
-    if wanted and not select and name not in wanted and wanted.get(pillar) in (None, False):
+    if settings and not select and name not in settings and settings.get(pillar) in (None, False):
         return replace(planned, status="deselected", reason="not named by checks in the configuration")
     if entry.check.cost == "slow" and not by_name and not everything:
         return replace(
             planned,
             status="skipped",
-            reason="slow: ask for it by name or with --all",
+            reason="slow: name it, or use --all",
             help=f"--select {name}, or --all",
         )
-    return _with_options(planned, by_name, wanted or {}, config)
+    return _with_options(planned, by_name, settings or {}, config)
 
 
 def _with_options(
-    planned: Planned, by_name: bool, wanted: Mapping[str, dict[str, Any] | bool], config: LoadedConfig
-) -> Planned:
-    """The check with its options; nobody else's audit stops because of those of a check that nobody has asked for by name."""
+    planned: PlannedCheck, by_name: bool, settings: _CheckSettings, config: LoadedConfig
+) -> PlannedCheck:
+    """Return the check with its options; wrong options stop the audit only if the check or its pillar was asked for."""
     entry = planned.entry
     try:
-        options = _options(entry, wanted, config)
-        if options is not None:
-            options.model_dump(mode="json")
+        options = _options(entry, settings, config)
+        options.model_dump(mode="json")
     except ConfigError as error:
-        if by_name or isinstance(wanted.get(entry.check.pillar), dict):
+        if by_name or isinstance(settings.get(entry.check.pillar), Mapping):
             raise
         return replace(
-            planned, status="skipped", reason=f"it must be told its options ({error})", help=f"checks: {{{entry.name}: {{…}}}}"
+            planned, status="skipped", reason=f"it needs options ({error})", help=f"checks: {{{entry.name}: {{…}}}}"
         )
     except Exception as error:
-        return replace(planned, status="error", reason=f"its options cannot be made or written down: {raised(error)}")
+        return replace(planned, status="error", reason=f"its options cannot be created or written as JSON: {raised(error)}")
     return replace(planned, options=options)
 
 
-def _options(
-    entry: CheckEntry, wanted: Mapping[str, dict[str, Any] | bool], config: LoadedConfig
-) -> CheckOptions | None:
-    """Options of the pillar that this check has, then the check's own over them, validated."""
+def _options(entry: CheckEntry, settings: _CheckSettings, config: LoadedConfig) -> CheckOptions:
+    """Return the validated options: those of the pillar that this check has, then the check's own over them."""
     model = entry.check.Options
-    if entry.problem:
-        return None
-    pillar, own = wanted.get(entry.check.pillar), wanted.get(entry.name)
-    given = {
-        key: value for key, value in (pillar if isinstance(pillar, dict) else {}).items() if key in model.model_fields
-    }
-    given |= own if isinstance(own, dict) else {}
+    of_pillar, own = _options_in(settings, entry.check.pillar), _options_in(settings, entry.name)
+    values = {key: value for key, value in of_pillar.items() if key in model.model_fields} | dict(own)
     try:
-        return model.model_validate(given)
+        return model.model_validate(values)
     except ValidationError as error:
-        at = entry.name if isinstance(own, dict) and own else entry.check.pillar
+        at = entry.name if own else entry.check.pillar
         raise explain(error, model, config.document, ("checks", at)) from None
 
 
 def _refuse_stray_options(
-    config: LoadedConfig, wanted: Mapping[str, dict[str, Any] | bool], planned: Sequence[Planned], registry: Registry
+    config: LoadedConfig, settings: _CheckSettings, planned: Sequence[PlannedCheck], registry: Registry
 ) -> None:
-    """An option under a pillar that none of its checks has is a typing mistake."""
-    for name, options in wanted.items():
-        if name not in registry.pillars or not isinstance(options, dict):
+    """Raise if a pillar has an option that none of its checks has: a misspelling."""
+    for name in settings:
+        if name not in registry.pillars:
             continue
         known = {
             field
@@ -216,7 +215,7 @@ def _refuse_stray_options(
             if item.entry.check.pillar == name
             for field in item.entry.check.Options.model_fields
         }
-        for option in options:
+        for option in _options_in(settings, name):
             if option not in known:
                 raise config.error(
                     ("checks", name, option),

@@ -7,17 +7,21 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from raikit.errors import RaikitError
 
 INTERRUPTED, UNUSABLE, CRASHED = 130, 2, 3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code; the console script's entry.
+    """Run a command and return its exit code.
 
-    Errors that raikit knows are one sentence on stderr. What it does not know is its own bug: exit 3 with a traceback,
-    never 1, because 1 says that the gate has failed.
+    Errors of raikit are one sentence on stderr. Any other exception is a bug of raikit: exit 3 with a traceback, never 1,
+    because 1 says that the gate failed.
     """
-    # Idle OpenMP threads that spin make small models ten times slower; both are read when torch is imported.
+    # Idle OpenMP threads that spin make small models ten times slower. Both are read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -32,12 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _exit_code(app.main(args=arguments, standalone_mode=False, prog_name="raikit"))
     except RaikitError as error:
-        return _say(error, debug, error.exit_code)
+        return _report_error(error, debug)
     except click.ClickException as error:
         error.show(file=sys.stderr)
         return UNUSABLE
     except (KeyboardInterrupt, click.Abort) as error:
-        sys.stderr.write(f"\nInterrupted{_way_on(error)}.\n")
+        sys.stderr.write(f"\nInterrupted{_resume_hint(error)}.\n")
         return INTERRUPTED
     except BrokenPipeError:
         return 0
@@ -47,18 +51,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return CRASHED
 
 
-def _way_on(error: BaseException) -> str:
-    """What the interrupted command says of going on; click puts an error of its own around it."""
+def _resume_hint(error: BaseException) -> str:
+    """Return how the interrupted command can be resumed; click wraps the error that says it."""
     from raikit.console import clean
 
-    said = str(error.__cause__ or error)
-    return f"; {clean(said)}" if said else ""
+    hint = str(error.__cause__ or error)
+    return f"; {clean(hint)}" if hint else ""
 
 
 def run() -> None:
-    """Console script.
+    """Run the console script.
 
-    Nothing that a plugin has left for the end of the process (a hook of ``atexit``, a thread) may change the exit code.
+    The process ends at once, so that what a plugin left for its end (an ``atexit`` hook, a thread) cannot change the exit
+    code.
     """
     code = main()
     for stream in (sys.stdout, sys.stderr):
@@ -71,10 +76,10 @@ def _exit_code(result: object) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _say(error: Exception, debug: bool, code: int) -> int:
+def _report_error(error: RaikitError, debug: bool) -> int:
     from raikit.console import clean
 
     if debug:
         traceback.print_exc()
     sys.stderr.write(f"raikit: {clean(str(error))}\n")
-    return code
+    return error.exit_code

@@ -1,4 +1,4 @@
-"""The commands and their options; each hands over to a function that imports what it needs."""
+"""The commands and their options; each calls a function that imports what it needs."""
 
 from __future__ import annotations
 
@@ -12,34 +12,35 @@ _Command = Callable[..., Any]
 
 EXIT_CODES = (
     "Exit codes: 0 passed, 1 the gate failed, 2 unusable input, 3 something crashed or is missing, 4 not enough data "
-    "(if the policy stops on that), 5 nothing ran, 130 interrupted."
+    "(if the policy stops on that), 5 no check ran, 130 interrupted."
 )
 _PATH = click.Path(path_type=Path)
 
 
 class _InOrder(click.Group):
-    """Lists commands in the order of a person's way through them, not of the alphabet."""
+    """A group that lists its commands in the order of their definition, not of the alphabet."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands in the order of their definition."""
         return list(self.commands)
 
 
 def _sets(command: _Command) -> _Command:
     return click.option(
-        "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Put over the configuration; may be repeated."
+        "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Replace a value of the configuration; may be repeated."
     )(command)
 
 
 def _seed(command: _Command) -> _Command:
-    return click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Put over the configuration's seed.")(command)
+    return click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Replace the configuration's seed.")(command)
 
 
 def _formats(command: _Command) -> _Command:
     return click.option("--formats", metavar="html,json,md,junit,sarif,comment", callback=_list, help="Reports to write.")(command)
 
 
-def _list(context: click.Context, parameter: click.Parameter, written: str | None) -> list[str] | None:
-    return None if written is None else [name.strip() for name in written.split(",") if name.strip()]
+def _list(context: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
+    return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
 
 
 @click.group(cls=_InOrder, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
@@ -54,9 +55,9 @@ def app(debug: bool) -> None:
     "--out", type=_PATH, default=Path("raikit-demo"), show_default=True, help="Where data, audit.yaml and the run go."
 )
 @_seed
-@click.option("--resume", is_flag=True, help="Go on with an interrupted demo.")
+@click.option("--resume", is_flag=True, help="Resume an interrupted demo.")
 def demo(out: Path, seed: int | None, resume: bool) -> int:
-    """Do the whole thing on real pictures, words and voices that packages ship."""
+    """Build a small data set of real pictures, words and voices, and audit a model of it."""
     from raikit.cli import commands
 
     return commands.demo(out, seed or 0, resume)
@@ -75,25 +76,25 @@ def init(data: Path, out: Path) -> int:
 @app.command()
 @click.argument("config", type=_PATH)
 @click.option("--out", type=_PATH, help="The run directory; absent: runs/NAME-TIME.")
-@click.option("--baseline", type=_PATH, metavar="RUN|FILE", help="What must not have got worse since.")
-@click.option("--no-baseline", is_flag=True, help="This is the first run: regressions are not judged.")
-@click.option("--select", multiple=True, metavar="NAME", help="Only this check or pillar; may be repeated.")
-@click.option("--exclude", multiple=True, metavar="NAME", help="Not this check or pillar; may be repeated.")
-@click.option("--all", "everything", is_flag=True, help="Slow checks too.")
+@click.option("--baseline", type=_PATH, metavar="RUN|FILE", help="The run to compare with for regressions.")
+@click.option("--no-baseline", is_flag=True, help="This is the first run: do not judge regressions.")
+@click.option("--select", multiple=True, metavar="NAME", help="Run only this check or pillar; may be repeated.")
+@click.option("--exclude", multiple=True, metavar="NAME", help="Leave out this check or pillar; may be repeated.")
+@click.option("--all", "everything", is_flag=True, help="Run slow checks too.")
 @click.option("--disable", multiple=True, metavar="PLUGIN", help="Do not load this plugin; may be repeated.")
 @click.option("--isolation", type=click.Choice(["process", "none"]), default="process", show_default=True,
-              help="Whether checks of other distributions run in processes of their own; none is for a debugger.")
+              help="Run checks of other distributions in their own processes; none is for debugging.")
 @_sets
 @_formats
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-@click.option("--dry-run", is_flag=True, help="Say what would run, and stop.")
+@click.option("--resume", is_flag=True, help="Resume the run in --out.")
+@click.option("--dry-run", is_flag=True, help="Print what would run, and stop.")
 @_seed
-def audit(dry_run: bool, **asked: Any) -> int:
-    """Train or load the model, score it, run every check, judge, and write the report."""
-    from raikit.audit.conductor import Request
+def audit(dry_run: bool, **options: Any) -> int:
+    """Train or load the model, score the data, run every check, judge, and write the report."""
+    from raikit.audit.plan import Request
     from raikit.cli import commands
 
-    request = Request(**asked)
+    request = Request(**options)
     return commands.dry_run(request) if dry_run else commands.audit(request)
 
 
@@ -102,19 +103,19 @@ def audit(dry_run: bool, **asked: Any) -> int:
 @click.option("--out", type=_PATH, help="The model's folder; absent: models/NAME-TIME.")
 @_sets
 @_seed
-def train(**asked: Any) -> int:
-    """Only train the model and save it."""
-    from raikit.audit.conductor import Request
+def train(**options: Any) -> int:
+    """Train the model and save it, without an audit."""
+    from raikit.audit.plan import Request
     from raikit.cli import commands
 
-    return commands.train(Request(**asked))
+    return commands.train(Request(**options))
 
 
 @app.command()
 @click.argument("run", type=_PATH)
-@click.option("--policy", type=_PATH, help="A YAML file with rules; absent: the run's own.")
-@click.option("--baseline", type=_PATH, metavar="RUN|FILE", help="What must not have got worse since.")
-@click.option("--no-baseline", is_flag=True, help="Regressions are not judged.")
+@click.option("--policy", type=_PATH, help="A YAML file with rules; absent: those of the run.")
+@click.option("--baseline", type=_PATH, metavar="RUN|FILE", help="The run to compare with for regressions.")
+@click.option("--no-baseline", is_flag=True, help="Do not judge regressions.")
 def gate(run: Path, policy: Path | None, baseline: Path | None, no_baseline: bool) -> int:
     """Judge a stored run again."""
     from raikit.cli import commands
@@ -125,10 +126,10 @@ def gate(run: Path, policy: Path | None, baseline: Path | None, no_baseline: boo
 @app.command()
 @click.argument("before", type=_PATH)
 @click.argument("after", type=_PATH)
-@click.option("--metric", "patterns", multiple=True, metavar="PATTERN", help="Only these addresses; may be repeated.")
-@click.option("--out", type=_PATH, help="A folder for the comparison as report.html and report.md.")
+@click.option("--metric", "patterns", multiple=True, metavar="PATTERN", help="Compare only these addresses; may be repeated.")
+@click.option("--out", type=_PATH, help="A folder for report.html and report.md of the comparison.")
 def compare(before: Path, after: Path, patterns: tuple[str, ...], out: Path | None) -> int:
-    """Say what changed from one run to another, with its uncertainty; judges nothing."""
+    """Show what changed from one run to another, with its uncertainty; judge nothing."""
     from raikit.cli import commands
 
     return commands.compare(before, after, list(patterns), out)
@@ -136,15 +137,15 @@ def compare(before: Path, after: Path, patterns: tuple[str, ...], out: Path | No
 
 @app.group(cls=_InOrder)
 def baseline() -> None:
-    """One small file to compare with: committed, reviewed as a diff, without inputs and without rows."""
+    """Keep a baseline as one small file that can be committed and reviewed, without inputs and rows."""
 
 
 @baseline.command("save")
 @click.argument("run", type=_PATH)
 @click.argument("file", type=_PATH)
-@click.option("--suppress", type=click.IntRange(0), default=0, help="Leave out counts of fewer rows.")
+@click.option("--suppress", type=click.IntRange(0), default=0, help="Leave out counts of fewer cases.")
 def baseline_save(run: Path, file: Path, suppress: int) -> int:
-    """Write a run's measurements and counts to a file."""
+    """Write the measurements and counts of a run to a file."""
     from raikit.cli import commands
 
     return commands.save_baseline(run, file, suppress)
@@ -153,9 +154,9 @@ def baseline_save(run: Path, file: Path, suppress: int) -> int:
 @baseline.command("accept")
 @click.argument("run", type=_PATH)
 @click.argument("file", type=_PATH)
-@click.option("--reason", required=True, help="Why this run is what later ones are held against; kept in the file.")
+@click.option("--reason", required=True, help="Why this run is the baseline now; kept in the file.")
 def baseline_accept(run: Path, file: Path, reason: str) -> int:
-    """Move a baseline file forward to a run, after review."""
+    """Replace the run of a baseline file, after review."""
     from raikit.cli import commands
 
     return commands.accept_baseline(run, file, reason)
@@ -174,7 +175,7 @@ def report(run: Path, formats: list[str] | None) -> int:
 @app.command()
 @click.argument("run", type=_PATH)
 def verify(run: Path) -> int:
-    """Check every file of a run against its manifest: 0 if all are as they were written, else 1."""
+    """Compare every file of a run with its manifest: 0 if all are as they were written, else 1."""
     from raikit.cli import commands
 
     return commands.verify(run)
@@ -183,16 +184,16 @@ def verify(run: Path) -> int:
 @app.group(cls=_InOrder, invoke_without_command=True)
 @click.pass_context
 def plugins(context: click.Context) -> int:
-    """What is installed; without a command: list."""
+    """Show, create and test plugins; without a command: list."""
     from raikit.cli import plugin_commands
 
     return plugin_commands.list_installed() if context.invoked_subcommand is None else 0
 
 
 @plugins.command("list")
-@click.option("--load", is_flag=True, help="Import them: API version, hooks, checks, errors.")
+@click.option("--load", is_flag=True, help="Import them, and show API version, hooks, checks and errors.")
 def plugins_list(load: bool) -> int:
-    """List installed plugins, from metadata alone unless --load."""
+    """List installed plugins, from their metadata only unless --load."""
     from raikit.cli import plugin_commands
 
     return plugin_commands.list_loaded() if load else plugin_commands.list_installed()
@@ -201,7 +202,7 @@ def plugins_list(load: bool) -> int:
 @plugins.command("info")
 @click.argument("name", metavar="PATH|NAME")
 def plugins_info(name: str) -> int:
-    """Describe a check, a pillar, a plugin or a file of checks: what it needs, measures and can be asked."""
+    """Describe a check, a pillar, a plugin or a file of checks: requirements, metrics and options."""
     from raikit.cli import plugin_commands
 
     return plugin_commands.info(name)
@@ -210,11 +211,11 @@ def plugins_info(name: str) -> int:
 @plugins.command("new")
 @click.argument("name")
 @click.option(
-    "--kind", type=click.Choice(["check", "report", "model"]), default="check", show_default=True, help="What it brings."
+    "--kind", type=click.Choice(["check", "report", "model"]), default="check", show_default=True, help="What it provides."
 )
 @click.option("--out", type=_PATH, metavar="DIR", help="The folder to write; absent: NAME, here.")
 def plugins_new(name: str, kind: str, out: Path | None) -> int:
-    """Write a package of your own that works: a check (or what --kind says), its tests and an example."""
+    """Write a working package of your own: a check (or what --kind says), its tests and an example."""
     from raikit.cli.new import new
 
     return new(name, kind, out)
@@ -222,14 +223,14 @@ def plugins_new(name: str, kind: str, out: Path | None) -> int:
 
 @plugins.command("check")
 @click.argument("plugin", metavar="PATH|NAME", required=False)
-@click.option("--rules", is_flag=True, help="Say what the rules are, and stop.")
+@click.option("--rules", is_flag=True, help="Print the rules, and stop.")
 @click.option(
     "--timeout", type=click.FloatRange(min=0, min_open=True), default=60, show_default=True, metavar="SECONDS",
-    help="How long a rule may take.",
+    help="Time limit of a rule.",
 )  # fmt: skip
-@click.option("--data", type=_PATH, metavar="CONFIG", help="An audit.yaml on whose data checks are tried, too.")
+@click.option("--data", type=_PATH, metavar="CONFIG", help="An audit.yaml on whose data checks are tested, too.")
 def plugins_check(plugin: str | None, rules: bool, timeout: float, data: Path | None) -> int:
-    """Try whether a plugin keeps the contract: a file of checks, or an entry point's name. 0 if it does, else 1."""
+    """Test a plugin, or a file of checks, against the plugin contract: 0 if it conforms, else 1."""
     from raikit.cli import plugin_commands
 
     if rules:
@@ -249,9 +250,9 @@ def schema() -> int:
 
 @app.command()
 @click.argument("runs", type=_PATH, nargs=-1, required=True)
-@click.option("--ratchet", is_flag=True, help="Print the tighter rules that the newest runs keep, as YAML.")
+@click.option("--ratchet", is_flag=True, help="Print tighter rules that the newest runs keep, as YAML.")
 def history(runs: tuple[Path, ...], ratchet: bool) -> int:
-    """Draw each gated metric over runs (or all runs of a folder), oldest first, with its interval and limit."""
+    """Draw each metric with a rule over runs (or all runs of a folder), oldest first."""
     from raikit.cli import commands
 
     return commands.history(runs, ratchet)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from raikit.config.schema import AuditConfig
+from raikit.config.training import FusionTraining
 from raikit.errors import raised
 from raikit.plugins.discovery import discover
 
 if TYPE_CHECKING:
     from raikit.check import CheckOptions
+    from raikit.plugins.registry import Registry
 
 
 def options_schema(options: type[CheckOptions]) -> dict[str, Any]:
-    """The schema of a check's options; anything goes where a plugin's types have none."""
+    """Return the schema of a check's options; one that allows anything if the types of a plugin have none."""
     try:
         return options.model_json_schema()
     except Exception as error:
@@ -21,9 +23,7 @@ def options_schema(options: type[CheckOptions]) -> dict[str, Any]:
 
 
 def audit_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) for editors; options of checks stand under ``checks``."""
-    from raikit.config.training import FusionTraining
-
+    """Return the JSON Schema (2020-12) of audit.yaml, with the options of every installed check under ``checks``."""
     registry = discover()
     schema = AuditConfig.model_json_schema()
     named = {
@@ -55,9 +55,10 @@ def audit_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "raikit audit.yaml", **schema}
 
 
-def _options(registry: Any, pillar: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _options(registry: Registry, pillar: str) -> dict[str, Any]:
+    """Return the properties of all options that the checks of a pillar have."""
+    properties: dict[str, Any] = {}
     for entry in registry.checks.values():
         if entry.problem is None and entry.check.pillar == pillar:
-            found |= options_schema(entry.check.Options).get("properties", {})
-    return found
+            properties |= options_schema(entry.check.Options).get("properties", {})
+    return properties

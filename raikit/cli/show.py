@@ -1,21 +1,46 @@
-"""An audit's outcome on the terminal: verdict, findings, rules, where the report is."""
+"""Plans and outcomes on the terminal: what would run, the verdict, findings, rules, where the report is."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from raikit.audit.conductor import Outcome
+from raikit.audit.plan import Plan
 from raikit.console import Console
+from raikit.data.dataset import Dataset
+from raikit.errors import listed
+from raikit.format import as_given, confidence_interval, count, measure
 from raikit.run.record import Record, Rule
-from raikit.run.summary import findings, sort_rules
+from raikit.run.summary import answer, findings, sort_rules
 
 _WORDS = {"pass": "pass", "fail": "FAIL", "inconclusive": "open", "missing": "MISSING", "waived": "waived"}
 _MOST_RULES = 20
 _MOST_CHANGES = 25
 
 
+def show_plan(plan: Plan, data: Dataset, console: Console) -> None:
+    """Print what an audit would do."""
+    model = plan.settings.model
+    kind = f"train {model.train.kind}" if model.train else f"load {model.load.kind if model.load else '?'}"
+    splits = ", ".join(f"{count(size)} {name}" for name, size in data.splits.items())
+    console.result(f"data    {data.path.name}: {splits}")
+    guessed = " (guessed)" if data.task_guessed else ""
+    console.result(f"task    {data.task}{guessed}, classes {listed(data.classes) or 'none'}")
+    console.result(f"model   {kind}")
+    for item in plan.checks:
+        status = "would run" if item.status is None else f"{item.status} ({item.reason})"
+        console.result(f"check   {item.name}: {status}")
+    for rule in plan.settings.gate.rules:
+        bound = f"max {as_given(rule.max)}" if rule.max is not None else f"min {as_given(rule.min or 0.0)}"
+        console.result(f"rule    {rule.metric} {bound}")
+    for plugin in plan.registry.plugins:
+        if plugin.status not in ("ok", "local"):
+            console.result(f"plugin  {plugin.name} of {plugin.distribution}: {plugin.status} ({plugin.reason})")
+
+
 def show_outcome(outcome: Outcome, console: Console) -> None:
-    """Print what a person should know first."""
+    """Print the answer, the rules and the checks of an audit, and where its report is."""
     record = outcome.record
     console.result()
     console.result(_one_line(f"{record.summary.question}  {record.summary.answer}"))
@@ -31,37 +56,38 @@ def show_outcome(outcome: Outcome, console: Console) -> None:
 
 def show_gate(record: Record, console: Console) -> None:
     """Print the rules of a run that was judged again."""
-    from raikit.run.summary import answer
-
     console.result(answer(record))
     _rules(record, console)
 
 
 def show_changes(new: Record, old: Record, rows: Sequence[Rule], console: Console) -> None:
-    """Print how much better or worse metrics are, proven changes first, then the largest."""
-    changed = sorted((row for row in rows if row.value is not None), key=_surest)
+    """Print how much better or worse metrics are: proven changes first, then the largest."""
+    changed = sorted((row for row in rows if row.value is not None), key=_by_evidence)
     for record, word in ((old, "from"), (new, "to")):
         run = record.provenance
         console.result(f"{word:<5} {record.name} {run.started} (run {run.run_id})")
     console.result()
     for row in changed[:_MOST_CHANGES]:
-        value, low, high = row.value or 0.0, row.low or 0.0, row.high or 0.0
+        low, high = row.low or 0.0, row.high or 0.0
         word = "worse" if low > 0 else "better" if high < 0 else "even"
         who = f"; {row.loser}" if row.loser and word == "worse" else ""
-        how = "same rows" if row.paired else "unpaired"
-        console.result(f"  {word:<7} {row.metric}: by {value:+,.3f} [{low:+,.3f}, {high:+,.3f}] ({how}{who})")
+        how = "same cases" if row.paired else "unpaired"
+        by = measure(row.value, low, high, row.unit, signed=True)
+        ends = confidence_interval(low, high, row.unit, level=row.level, value=row.value)
+        console.result(f"  {word:<7} {row.metric}: by {by} ({ends}; {how}{who})")
     if len(changed) > _MOST_CHANGES:
         console.result(f"  … and {len(changed) - _MOST_CHANGES} more; --metric PATTERN chooses")
     absent = sum(row.value is None for row in rows)
     if absent:
         console.result(f"  {absent} metrics are in one of the runs only, or undefined in one")
-    console.result("Positive is worse. Intervals are each by itself: of twenty, one is off by chance.")
+    console.result("Positive is worse. Each interval stands alone: about one in twenty misses by chance.")
 
 
-def _surest(row: Rule) -> tuple[float, float]:
+def _by_evidence(row: Rule) -> tuple[float, float]:
+    """Return a sort key: changes whose interval excludes 0 first, then the largest."""
     value, low, high = row.value or 0.0, row.low or 0.0, row.high or 0.0
-    sure = low if low > 0 else -high if high < 0 else 0.0
-    return -sure, -abs(value)
+    proven = low if low > 0 else -high if high < 0 else 0.0
+    return -proven, -abs(value)
 
 
 def _rules(record: Record, console: Console) -> None:
@@ -69,7 +95,7 @@ def _rules(record: Record, console: Console) -> None:
     if rules:
         console.result()
     for rule in rules[:_MOST_RULES]:
-        console.result(f"  {_WORDS[rule.status]:<8} {_one_line(_about(rule))}")
+        console.result(f"  {_WORDS[rule.status]:<8} {_one_line(_rule_text(rule))}")
     if len(rules) > _MOST_RULES:
         console.result(f"  … and {len(rules) - _MOST_RULES} more in the report")
     for warning in record.gate.warnings:
@@ -77,11 +103,11 @@ def _rules(record: Record, console: Console) -> None:
 
 
 def _one_line(text: str) -> str:
-    """What a plugin or the data put into a reason must not begin a line: a build service reads lines as commands."""
+    """Join a text from a plugin or the data into one line, because build services read lines as commands."""
     return " ".join(text.split())
 
 
-def _about(rule: Rule) -> str:
+def _rule_text(rule: Rule) -> str:
     word = " (warning only)" if rule.severity == "warn" and rule.status != "pass" else ""
     if rule.value is None or rule.low is None or rule.high is None:
         return f"{rule.sentence}{word}: {rule.reason}"
@@ -90,15 +116,15 @@ def _about(rule: Rule) -> str:
         who += f"; {rule.reason.removeprefix(f'{rule.loser}: ')}"
     elif rule.waiver:
         who += f"; {rule.reason.split('; ')[0]}"
-    needed = f"; {told}" if (told := rule.rows_told()) else ""
-    return f"{rule.sentence}{word}: {rule.value:,.3f} [{rule.low:,.3f}, {rule.high:,.3f}]{who}{needed}"
+    needed = f"; {text}" if (text := rule.rows_told()) else ""
+    value = measure(rule.value, rule.low, rule.high, rule.unit)
+    ends = confidence_interval(rule.low, rule.high, rule.unit, level=rule.level, value=rule.value)
+    return f"{rule.sentence}{word}: {value} ({ends}){who}{needed}"
 
 
 def _tally(record: Record, console: Console) -> None:
-    by_status: dict[str, int] = {}
-    for check in record.checks:
-        by_status[check.status] = by_status.get(check.status, 0) + 1
+    by_status = Counter(check.status for check in record.checks)
     notes = sum(finding.severity == "note" for finding in findings(record))
-    counted = ", ".join(f"{count} {status}" for status, count in sorted(by_status.items()))
+    counted = ", ".join(f"{number} {status}" for status, number in sorted(by_status.items()))
     console.result()
     console.result(f"Checks: {counted}; {len(findings(record))} findings ({notes} of them notes)")

@@ -60,8 +60,6 @@ def encode_result(result: Any) -> str:
 
     if not isinstance(result, CheckResult):
         raise PluginError(f"run returned {type(result).__name__}, not a CheckResult")
-    # validate again what was changed after construction, here, where the traceback is the author's
-    result = CheckResult.model_validate(result.model_dump())
     try:
         text: str = result.model_dump_json()
     except PydanticSerializationError as error:
@@ -72,3 +70,14 @@ def encode_result(result: Any) -> str:
             "and return them as artifacts"
         )
     return text
+
+
+def decode_result(text: str | None) -> CheckResult:
+    """Read a result from its JSON and validate it; what was changed after construction is validated with the rest.
+
+    Raises
+    ------
+    ValidationError
+        If it is not a valid result.
+    """
+    return CheckResult.model_validate_json(text or "")

@@ -21,7 +21,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from raikit.config.schema import AuditConfig
 from raikit.errors import ConfigError, PluginError, SkipCheck
-from raikit.isolation.answer import END_OF_OUTPUT, STACK_SIGNAL, encode_result, error_text, traceback_text
+from raikit.isolation.answer import (
+    END_OF_OUTPUT,
+    STACK_SIGNAL,
+    decode_result,
+    encode_result,
+    error_text,
+    traceback_text,
+)
 from raikit.isolation.context import Deferred, LazyContext
 from raikit.models.loaders import LOADERS
 from raikit.models.opening import open_dataset, open_model, set_threads
@@ -129,7 +136,11 @@ class _Worker:
             raise PluginError(f"{self._setting['distribution']} does not provide {job['check']} in its own process")
         check = registry.checks[job["check"]].check
         instance = check(check.Options.model_validate(job["options"]))
-        return _compare(instance, job["compare"]) if "compare" in job else encode_result(instance.run(self._context(job)))
+        if "compare" in job:
+            return _compare(instance, job["compare"])
+        encoded = encode_result(instance.run(self._context(job)))
+        decode_result(encoded)  # The parent validates it too, but here the traceback is the author's.
+        return encoded
 
     def _own_plugins(self) -> Registry:
 

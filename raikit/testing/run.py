@@ -145,7 +145,7 @@ def execute(
 ) -> list[CheckRecord]:
     """Run checks one after the other in a run of their own in `folder`; the one place here that knows the runner."""
     from raikit.audit.runner import Runner
-    from raikit.audit.selection import Planned
+    from raikit.audit.selection import PlannedCheck
     from raikit.plugins.registry import CheckEntry
     from raikit.run.directory import RunDirectory
 
@@ -154,7 +154,7 @@ def execute(
     run = RunDirectory(folder)
     run.open()
     try:
-        planned = [Planned(CheckEntry(check, "local"), options) for check, options in checks]
+        planned = [PlannedCheck(CheckEntry(check, "local"), options) for check, options in checks]
         return Runner(run, ctx, capabilities, seed, _no_progress).run_all(planned)
     finally:
         run.close()

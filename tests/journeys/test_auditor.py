@@ -237,7 +237,7 @@ BAD = [
     ),
     (
         {"gate": {"rules": [{"metric": "fairness.selection_rate[sex=Female]", "max": 0.1}]}},
-        "no row of the split 'test' has sex Female, which 'fairness.selection_rate[sex=Female]' names. Values there: F, M.",
+        "no case of the split 'test' has sex Female, which 'fairness.selection_rate[sex=Female]' names. Values: F, M.",
     ),
     ({"gate": {"required": ["fairness.grups"]}}, "no check or pillar is called 'fairness.grups'. Did you mean"),
     ({"formats": ["pdf"]}, "formats: no report format is called 'pdf'"),
@@ -318,11 +318,11 @@ def test_who_interrupts_is_told_how_to_go_on(raikit, audit_yaml, tmp_path, out):
     (tmp_path / "stop").touch()
     config = audit_yaml(checks=["stopped", "performance.classification"], plugins={"local": ["checks.py"]})
     said = raikit("audit", config, *out, "--isolation", "none", code=130).err
-    folder = said.rsplit("Interrupted; the same command goes on with --resume --out ", 1)[1].strip().removesuffix(".")
+    folder = said.rsplit("Interrupted; resume with the same command and --resume --out ", 1)[1].strip().removesuffix(".")
     assert (tmp_path / folder / ".work").is_dir()
     if not out:
         refused = raikit("audit", config, "--resume", code=2).err
-        assert f"--resume: say by --out which run it goes on with; the newest of people is {folder}." in refused
+        assert f"--resume: name the run to resume with --out; the newest of people is {folder}." in refused
     (tmp_path / "stop").unlink()
     resumed = raikit("audit", config, "--resume", "--out", folder, code=0).err
     assert "Checks: 2, of which 1 had finished before" in resumed
@@ -341,7 +341,7 @@ def test_an_interrupted_audit_leaves_no_process_behind_and_goes_on(raikit, audit
             time.sleep(0.05)
         pid = int((tmp_path / "pid").read_text())
         audit.send_signal(signal.SIGINT)
-        assert "Interrupted; the same command goes on with --resume --out run" in audit.communicate(timeout=60)[1]
+        assert "Interrupted; resume with the same command and --resume --out run" in audit.communicate(timeout=60)[1]
         assert audit.returncode == 130
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
@@ -352,10 +352,10 @@ def test_an_interrupted_audit_leaves_no_process_behind_and_goes_on(raikit, audit
 
 def test_resuming_what_is_not_there_starts_and_says_so(raikit, audit_yaml, tmp_path):
     config = audit_yaml()
-    assert "--out which run it goes on with; runs holds none of people" in raikit("audit", config, "--resume", code=2).err
+    assert "name the run to resume with --out; runs holds none of people" in raikit("audit", config, "--resume", code=2).err
     assert not (tmp_path / "runs").exists()
     said = raikit("audit", config, "--resume", "--out", "run", code=0).err
-    assert "run holds nothing to go on with; this is a new run" in said
+    assert "run holds nothing to resume; this is a new run" in said
 
 
 def test_resuming_a_finished_run_changes_nothing_and_another_configuration_is_refused(raikit, audit_yaml, tmp_path):

@@ -123,9 +123,9 @@ def test_a_class_that_breaks_the_contract_is_its_own_row_and_stops_nobody(attrib
 
 
 OPTIONS = {
-    "call: __import__('collections.abc').abc.Callable = print": ("error", "its options cannot be made or written down"),
-    "column: str": ("skipped", "it must be told its options"),
-    "thing: object = object()": ("error", "its options cannot be made or written down"),
+    "call: __import__('collections.abc').abc.Callable = print": ("error", "its options cannot be created or written as JSON"),
+    "column: str": ("skipped", "it needs options"),
+    "thing: object = object()": ("error", "its options cannot be created or written as JSON"),
     "x: int = __import__('pydantic').Field(default_factory=lambda: {}['nothing'])": ("error", "its options cannot be made"),
 }
 

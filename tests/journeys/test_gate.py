@@ -163,7 +163,7 @@ def test_two_runs_are_compared_for_people(raikit, repository, tmp_path):
     raikit("audit", config, "--out", "b", code=0)
     ran = raikit("compare", "a", "b", "--out", "c", code=0)
     assert "worse   fairness.equal_opportunity_difference[group]: by +" in ran.out
-    assert "same rows; group=b against" in ran.out
+    assert "same cases; group=b against" in ran.out
     assert "worse than in the baseline" in (tmp_path / "c" / "report.md").read_text()
     assert "<!doctype html>" in (tmp_path / "c" / "report.html").read_text()
     assert "no metric that both runs have" in raikit("compare", "a", "b", "--metric", "nothing.*", code=2).err

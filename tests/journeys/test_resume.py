@@ -142,7 +142,8 @@ def test_a_check_that_kills_its_process_is_an_error_at_once_where_it_has_one_of_
 
 
 def test_every_row_is_scored_once_whatever_the_number_of_checks(trained, tmp_path, monkeypatch):
-    from raikit.audit.conductor import Request, audit
+    from raikit.audit.conductor import audit
+    from raikit.audit.plan import Request
     from raikit.console import Console
     from raikit.models.fusion import FusionModel
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from raikit.audit.runner import Runner
-from raikit.audit.selection import Planned
+from raikit.audit.selection import PlannedCheck
 from raikit.plugins.registry import CheckEntry
 from raikit.run.directory import RunDirectory
 from raikit.testing import table_context
@@ -49,7 +49,7 @@ def run_checks(tmp_path):
         run = RunDirectory(folder, resume)
         run.open()
         runner = Runner(run, table_context(table, folder=tmp_path / "context", **roles), frozenset({"labels"}), 0, _quiet)
-        planned = [Planned(CheckEntry(check, "third-party", "1.0"), check.Options()) for check in checks]
+        planned = [PlannedCheck(CheckEntry(check, "third-party", "1.0"), check.Options()) for check in checks]
         try:
             return runner.run_all(planned)
         finally:
@@ -68,7 +68,8 @@ def raikit_run(tmp_path):
     """Audit a small table of predictions into a folder: ``raikit_run(folder)``."""
     import numpy as np
 
-    from raikit.audit.conductor import Request, audit
+    from raikit.audit.conductor import audit
+    from raikit.audit.plan import Request
     from raikit.console import Console
 
     def raikit_run(folder):

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 import raikit
-from raikit.audit.runner import unmet
+from raikit.audit.requirements import unmet_requirement
 from raikit.data.batch import Batch
 from raikit.models.base import Model
 from raikit.testing import result_of, table_context
@@ -212,5 +212,5 @@ def test_an_unknown_column_is_named(audited):
 
 
 def test_a_table_of_predictions_is_skipped_with_the_reason(audited):
-    assert unmet(Reweighting, audited(), frozenset({"labels", "scores"}))[0] == "the model gives no trainable"
+    assert unmet_requirement(Reweighting, audited(), frozenset({"labels", "scores"}))[0] == "the model does not provide trainable"
     assert Reweighting.cost == "slow"

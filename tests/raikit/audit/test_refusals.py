@@ -3,7 +3,7 @@ import pytest
 
 from raikit import Check, CheckResult
 from raikit.audit.refusals import refuse_absent_groups, refuse_unmeasured, refuse_unreachable_rules
-from raikit.audit.selection import plan
+from raikit.audit.selection import select_checks
 from raikit.config.load import load
 from raikit.config.schema import GateConfig
 from raikit.data.dataset import Dataset
@@ -70,7 +70,7 @@ def config(tmp_path):
 
 
 def early(loaded, *plugins):
-    refuse_unreachable_rules(loaded, plan(loaded, registry()), registry(*plugins))
+    refuse_unreachable_rules(loaded, select_checks(loaded, registry()), registry(*plugins))
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def early(loaded, *plugins):
             r"line 4: gate\.rules\.0\.metric: no selected check produces .* Did you mean 'fairness.selection_rate'\?",
         ),
         ("'fairness.*_rate[sx=F]'", r"line 4: gate\.rules\.0\.metric: 'sx' in .* Did you mean 'sex'\?"),
-        ("'fairness.selection_rate[gender]'", r"'gender' in .* is no sensitive column\. data\.sensitive names sex\."),
-        ("'regions.total[gender]'", "'gender' in .* is no sensitive column"),
+        ("'fairness.selection_rate[gender]'", r"'gender' in .* is not a sensitive column\. data\.sensitive names sex\."),
+        ("'regions.total[gender]'", "'gender' in .* is not a sensitive column"),
         ("'fairness.selection_rate[sex=F'", r"line 4: gate\.rules\.0\.metric: .*expected ',' or '\]'"),
         ("fairness.worst_group", r"comes from fairness\.search, which does not run \(slow"),
     ],
@@ -117,13 +117,13 @@ def test_a_required_check_that_nobody_brings_stops_unless_a_plugin_failed_to_loa
 
 def late(loaded):
     data = Dataset.open(loaded.audit.data, loaded.folder, error=loaded.error, needs_inputs=False, extra_columns=["p"])
-    refuse_absent_groups(loaded, plan(loaded, registry()), data)
+    refuse_absent_groups(loaded, select_checks(loaded, registry()), data)
 
 
 @pytest.mark.parametrize(
     ("rule", "says"),
     [
-        ("'fairness.selection_rate[sex=Fe]'", r"line 4: .* split 'test' has sex Fe, .* Did you mean 'F'\? Values there: F, M"),
+        ("'fairness.selection_rate[sex=Fe]'", r"line 4: .* split 'test' has sex Fe, .* Did you mean 'F'\? Values: F, M"),
         ("'fairness.selection_rate[sex=X]'", "split 'test' has sex X"),
         ("'fairness.*_difference(to=rest)[sex=Female]'", "has sex Female"),
     ],

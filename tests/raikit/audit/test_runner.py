@@ -51,7 +51,7 @@ def divide(self, ctx):
             "Metric is not valid: metric 'x': the value 2.0 is outside 0.1 … 0.3",
         ),
         (lambda self, ctx: CheckResult(metrics=[{"name": "x"}]), "CheckResult is not valid: metrics.0: metric 'x': an"),
-        (lambda self, ctx: CheckResult(artifacts=[Artifact(path="../../secret")]), "no file in the check's workdir"),
+        (lambda self, ctx: CheckResult(artifacts=[Artifact(path="../../secret")]), "not a file in the check's workdir"),
     ],
 )
 def test_a_check_that_crashes_or_returns_nonsense_is_an_error_and_the_others_finish(run_checks, body, says):
@@ -84,7 +84,7 @@ def test_a_requirement_that_is_not_met_is_the_reason_for_skipping(run_checks):
     record = run_checks(check(divide, requires=Requires(columns={"sensitive"})))[0]
     assert (record.status, record.reason) == ("skipped", "the data has no sensitive")
     record = run_checks(check(divide, name="mine.b", requires=Requires(capabilities={"gradients"})), resume=True)[0]
-    assert (record.status, record.reason) == ("skipped", "the model gives no gradients")
+    assert (record.status, record.reason) == ("skipped", "the model does not provide gradients")
 
 
 def test_the_frame_that_a_check_spoils_is_its_own(run_checks):
@@ -116,7 +116,7 @@ def test_what_a_check_prints_warns_and_logs_is_taken_into_its_record(run_checks,
 
 def test_an_address_that_was_not_declared_is_said(run_checks):
     record = run_checks(check(lambda self, ctx: one(ctx), produces=["mine.other"]))[0]
-    assert "mine.rows is not among the addresses it says it produces" in record.warnings
+    assert "it measured mine.rows, which it does not declare in `produces`" in record.warnings
 
 
 def test_seeds_depend_on_the_run_and_the_check_and_not_on_the_order(run_checks):

@@ -2,7 +2,7 @@ import pytest
 from pydantic import Field
 
 from raikit import Check, CheckOptions, CheckResult
-from raikit.audit.selection import plan
+from raikit.audit.selection import select_checks
 from raikit.config.load import load
 from raikit.errors import ConfigError
 from raikit.plugins.registry import CheckEntry, Registry
@@ -51,7 +51,7 @@ REGISTRY = Registry(checks={check.name: CheckEntry(check, "raikit") for check in
 
 
 def planned(config, **options):
-    return {item.name: item for item in plan(config, REGISTRY, **options)}
+    return {item.name: item for item in select_checks(config, REGISTRY, **options)}
 
 
 def running(config, **options):
@@ -83,7 +83,7 @@ def test_a_check_that_does_not_run_has_its_reason(config):
     items = planned(config())
     assert (items["fairness.search"].status, items["fairness.search"].reason) == (
         "skipped",
-        "slow: ask for it by name or with --all",
+        "slow: name it, or use --all",
     )
     assert planned(config(), exclude=["fairness"])["fairness.groups"].reason == "left out by --exclude"
     assert (
@@ -127,10 +127,10 @@ def test_options_of_a_pillar_go_to_its_checks_and_a_checks_own_win(config):
 )
 def test_a_typing_mistake_in_checks_is_found(config, checks, says):
     with pytest.raises(ConfigError, match=says):
-        plan(config(checks), REGISTRY)
+        select_checks(config(checks), REGISTRY)
 
 
 @pytest.mark.parametrize("option", ["select", "exclude"])
 def test_an_unknown_name_on_the_command_line_is_found(config, option):
     with pytest.raises(ConfigError, match=f"--{option}: no check or pillar is called 'fair.ess'"):
-        plan(config(), REGISTRY, **{option: ["fair.ess"]})
+        select_checks(config(), REGISTRY, **{option: ["fair.ess"]})

@@ -1,0 +1,107 @@
+"""Run the checks of a plan: their context, the processes of other distributions, and what a person sees meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+from raikit.audit.runner import Runner
+from raikit.check import CheckContext
+from raikit.errors import place_of
+from raikit.isolation.parent import Children
+from raikit.run.directory import PREDICTIONS
+from raikit.run.predictions import Predictions
+from raikit.run.results import plain
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from raikit.audit.plan import Plan
+    from raikit.console import Console
+    from raikit.data.dataset import Dataset
+    from raikit.models.scoring import PredictionSource
+    from raikit.run.directory import RunDirectory
+    from raikit.run.record import CheckRecord
+
+
+def make_context(plan: Plan, source: PredictionSource, data: Dataset, run: RunDirectory) -> CheckContext:
+    """Return what every check is given."""
+    return CheckContext(
+        task=data.task,
+        predictions=Predictions(run.folder / PREDICTIONS, data.audited_split),
+        data=data,
+        model=source.model,
+        classes=tuple(data.classes),
+        positive=data.positive,
+        sensitive=tuple(data.sensitive),
+        cluster=tuple(data.cluster),
+        weight=data.weight,
+        seed=plan.seed,
+        workdir=run.work,
+        confidence=plan.settings.confidence,
+    )
+
+
+def child_processes(plan: Plan, context: CheckContext, run: RunDirectory) -> AbstractContextManager[Children | None]:
+    """Return the processes in which plugins of other distributions run; None if they run in this process."""
+    if plan.request.isolation == "none":
+        return nullcontext()
+    facts = {name: plain(getattr(context, name)) for name in ("task", "classes", "positive", "sensitive", "cluster", "weight")}
+    setting = {
+        "context": {
+            **facts,
+            "confidence": context.confidence,
+            "split": context.predictions.split,
+            "has_model": context.model is not None,
+        },
+        "config": plan.settings.model_dump(mode="json"),
+        "folder": str(plan.config.folder),
+        "run": str(run.folder.resolve()),
+    }
+    return Children(setting, plan.settings.plugins.timeout)
+
+
+def run_checks(
+    plan: Plan,
+    context: CheckContext,
+    capabilities: frozenset[str],
+    children: Children | None,
+    run: RunDirectory,
+    console: Console,
+) -> list[CheckRecord]:
+    """Run the planned checks in order and return a record for each, also for those that do not run."""
+    display = _Display(plan, children, run, console)
+    child_of = children.of if children is not None else None
+    runner = Runner(run, context, capabilities, plan.seed, display.announce, display.finish, child_of)
+    return runner.run_all(plan.checks)
+
+
+class _Display:
+    """Shows the progress of checks to a person, and tells listeners of each that ended."""
+
+    def __init__(self, plan: Plan, children: Children | None, run: RunDirectory, console: Console) -> None:
+        self._registry, self._children, self._run, self._console = plan.registry, children, run, console
+        names = [item.name for item in plan.checks if item.status is None]
+        self._labels = {name: f"[{number}/{len(names)}] {name}" for number, name in enumerate(names, 1)}
+        self._announced: set[str] = set()
+        finished = sum(run.kept(name) is not None for name in names)
+        console.say(f"Checks: {len(names)}" + (f", of which {finished} had finished before" if finished else ""))
+
+    @contextmanager
+    def announce(self, name: str) -> Iterator[Callable[..., None]]:
+        """Show that a check starts, and yield its ``progress(done, total)``."""
+        self._announced.add(name)
+        self._console.say(f"  {self._labels[name]}")
+        with self._console.progress(name) as step:
+            yield step
+
+    def finish(self, record: CheckRecord) -> None:
+        """Show why a check has no result, and call the listeners."""
+        if record.status != "ok":
+            head = "      " if record.name in self._announced else f"  {self._labels.get(record.name, record.name)}:"
+            self._console.say(f"{head} {record.status}: {record.reason}{place_of(record.traceback)}")
+        for complaint in self._registry.notify(
+            "raikit_check_finished", self._children, result=record, run=self._run.folder
+        ):
+            self._console.say(f"        {complaint}")

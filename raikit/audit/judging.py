@@ -1,0 +1,170 @@
+"""Judge what was measured: by the gate of an audit, of a stored run again, or of one run against another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from raikit.audit.refusals import refuse_unmeasured
+from raikit.config.load import read_policy
+from raikit.config.schema import GateConfig
+from raikit.errors import ConfigError, RunError, listed
+from raikit.files import write_text
+from raikit.gate import regressions, rules
+from raikit.gate.baseline import open_baseline, policy_and_baseline, refuse_another_task
+from raikit.isolation.parent import Children
+from raikit.plugins.discovery import discover
+from raikit.run import manifest, summary
+from raikit.run.reader import RunView, load_run
+from raikit.run.record import Measurements
+
+if TYPE_CHECKING:
+    from raikit.audit.plan import Plan
+    from raikit.gate.regressions import Comparer
+    from raikit.run.reader import Run
+    from raikit.run.record import CheckRecord, DataRecord, Gate, Record, Rule
+
+JUDGED_AGAIN = "gate.json"
+
+
+def judge_audit(
+    plan: Plan, folder: Path, data: DataRecord, checks: list[CheckRecord], children: Children | None
+) -> Gate:
+    """Judge the checks of an audit, whose run directory is `folder`, by the rules and regressions of its policy."""
+    policy = plan.settings.gate
+    worse: list[Rule] = []
+    if policy.regressions:
+        candidate = RunView(folder, Measurements(name=plan.settings.name, checks=checks, data=data))
+        worse = regressions.judge(policy, candidate, plan.baseline, _planned_comparers(plan, children))
+    return rules.judge(policy, checks, plan.registry.plugins, _audited_cases(data), regressions=worse)
+
+
+def judge_run(folder: Path, policy: Path | None, baseline: Path | None, no_baseline: bool) -> Record:
+    """Judge a stored run again, by its own policy or that of a file, and write ``gate.json`` beside its record.
+
+    Returns
+    -------
+    Record
+        That of the run with the new verdict; ``audit.json`` is not touched.
+
+    Raises
+    ------
+    RunError
+        If the run is not as it was written.
+    ConfigError
+        If the policy cannot be applied to this run.
+    """
+    if problems := manifest.verify(folder):
+        raise RunError(f"{folder} is not as it was written: {listed(problems)}.")
+    run = load_run(folder)
+    record = run.record
+    applied, before = policy_and_baseline(
+        _policy_of(record) if policy is None else _policy_for(record, policy),
+        baseline,
+        no_baseline,
+        lambda problem: ConfigError(f"gate.regressions: {problem}"),
+    )
+    if before is not None:
+        refuse_another_task(record.data, before.record.data)
+    worse = _judge_regressions(applied, run, before)
+    verdict = rules.judge(applied, record.checks, record.plugins, _audited_cases(record.data), regressions=worse)
+    written = write_text(folder / JUDGED_AGAIN, verdict.model_dump_json(indent=1) + "\n")
+    manifest.update(folder, [written])
+    return record.model_copy(update={"gate": verdict, "verdict": verdict.verdict})
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """How much worse or better each metric is in one run than in another."""
+
+    baseline: Record
+    candidate: Record
+    policy: GateConfig
+    rules: list[Rule]
+
+    def record(self) -> Record:
+        """Return the candidate's record with the comparison as its gate, for reports."""
+        gate = rules.judge(self.policy, self.candidate.checks, self.candidate.plugins, regressions=self.rules)
+        record = self.candidate.model_copy(update={"gate": gate, "verdict": gate.verdict})
+        record.summary = summary.compose(record)
+        return record
+
+
+def compare_runs(before: Path, after: Path, patterns: Sequence[str]) -> RunComparison:
+    """Compare every metric of two runs that has a better direction; nothing is judged.
+
+    Parameters
+    ----------
+    before, after : Path
+        Runs, or files that ``raikit baseline save`` wrote.
+    patterns : sequence of str
+        Of addresses; empty for all.
+
+    Raises
+    ------
+    ConfigError
+        If the runs cannot be compared, or no metric of both matches.
+    """
+    old, new = open_baseline(before), open_baseline(after)
+    refuse_another_task(new.record.data, old.record.data)
+    wanted = [{"metric": pattern, "margin": 0.0, "severity": "warn"} for pattern in patterns or ["*"]]
+    policy = GateConfig.model_validate({"regressions": wanted})
+    rows = _judge_regressions(policy, new, old)
+    if not any(row.value is not None for row in rows):
+        raise ConfigError(f"no metric that both runs have matches {', '.join(patterns) or '*'}.")
+    return RunComparison(old.record, new.record, policy, rows)
+
+
+def _policy_of(record: Record) -> GateConfig:
+    """Return the policy that a run was judged by."""
+    return GateConfig.model_validate(json.loads(record.provenance.config).get("gate", {}))
+
+
+def _policy_for(record: Record, path: Path) -> GateConfig:
+    """Read a policy file, and raise if it names what the run has not measured."""
+    policy, document, at = read_policy(path)
+    refuse_unmeasured(policy, record, lambda key, problem: ConfigError(f"{document.where((*at, *key))}: {problem}"))
+    return policy
+
+
+def _judge_regressions(policy: GateConfig, run: Run, baseline: Run | None) -> list[Rule]:
+    """Compare a stored run with a baseline by the installed checks, with the options that they had."""
+    if not policy.regressions:
+        return []
+    with Children({}) as children:
+        return regressions.judge(policy, run, baseline, _installed_comparers(run.record, children))
+
+
+def _planned_comparers(plan: Plan, children: Children | None) -> dict[str, Comparer]:
+    """Return the checks of an audit that ran, each where it can compare runs."""
+    comparers: dict[str, Comparer] = {}
+    for item in plan.checks:
+        if item.status is None:
+            check = item.entry.check(item.options)
+            comparers[item.name] = check if children is None else children.comparer(check, item.entry.plugin)
+    return comparers
+
+
+def _installed_comparers(record: Record, children: Children) -> dict[str, Comparer]:
+    """Return the installed checks that made a record; metrics of others are compared by their intervals."""
+    installed = discover().checks
+    comparers: dict[str, Comparer] = {}
+    for check in record.checks:
+        if check.name not in installed:
+            continue
+        entry = installed[check.name]
+        try:
+            options = entry.check.Options.model_validate(check.options)
+        except ValidationError:
+            continue  # The options are those of another version.
+        comparers[check.name] = children.comparer(entry.check(options), entry.plugin)
+    return comparers
+
+
+def _audited_cases(data: DataRecord) -> int:
+    return data.splits.get(data.audited_split, 0)

@@ -1,0 +1,84 @@
+"""Open what an audit works on: the data, the model (trained first if the plan says so), the predictions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raikit.audit.refusals import refuse_absent_groups
+from raikit.files import write_text
+from raikit.models.opening import MODEL_FOLDER, open_dataset, open_source, set_threads
+from raikit.models.scoring import PredictionSource, score
+from raikit.run.directory import PREDICTIONS
+
+if TYPE_CHECKING:
+    from raikit.audit.plan import Plan
+    from raikit.console import Console
+    from raikit.data.dataset import Dataset
+    from raikit.run.directory import RunDirectory
+
+HISTORY = "history.json"
+_SCORED = "scored.json"
+
+
+def open_data(plan: Plan) -> Dataset:
+    """Open the table with the roles that the configuration gives its columns.
+
+    Raises
+    ------
+    DataError
+        If the table or its media cannot be used.
+    ConfigError
+        If a column is missing, or a rule names a group that no audited case belongs to.
+    """
+    data = open_dataset(plan.settings, plan.config.folder, plan.config.error)
+    refuse_absent_groups(plan.config, plan.checks, data)
+    return data
+
+
+def open_predictions(plan: Plan, data: Dataset, run: RunDirectory, console: Console) -> PredictionSource:
+    """Train the model unless an interrupted run has, or load what the configuration names."""
+    settings = plan.settings
+    set_threads(settings.threads)
+    trained = run.folder / MODEL_FOLDER
+    if settings.model.train is not None and not trained.is_dir():
+        train_model(plan, data, run.work / "training", trained, console)
+    return open_source(settings, data, run.folder, plan.config.folder, plan.registry.loaders)
+
+
+def train_model(plan: Plan, data: Dataset, workdir: Path, target: Path, console: Console) -> None:
+    """Train a fusion model and rename it to `target` when it is complete; resumes from `workdir`."""
+    from raikit.models.training import train_fusion
+
+    train = plan.settings.model.train
+    assert train is not None
+    workdir.mkdir(parents=True, exist_ok=True)
+    console.say(f"Training a fusion model on {data.size('train'):,} cases")
+    with console.progress("training") as step:
+        model, history = train_fusion(
+            data, train.model_dump(exclude={"kind"}), seed=plan.seed, workdir=workdir, progress=step
+        )
+    complete = workdir / "finished"
+    model.save(complete)
+    write_text(complete / HISTORY, json.dumps(history.to_dict(), indent=1))
+    complete.rename(target)
+
+
+def score_cases(source: PredictionSource, data: Dataset, run: RunDirectory, console: Console) -> int:
+    """Write ``predictions.parquet`` unless an interrupted run has; return the number of cases that the model scored."""
+    journal = run.work / _SCORED
+    if journal.exists():
+        return int(json.loads(journal.read_text(encoding="utf-8"))["cases"])
+    with console.progress("scoring") as step:
+        cases = score(source, data, run.folder / PREDICTIONS, progress=step)
+    write_text(journal, json.dumps({"cases": cases}))
+    return cases
+
+
+def describe_model(source: PredictionSource, run: RunDirectory) -> dict[str, Any]:
+    """Return what the record says of the model, with the history of its training if this run has trained it."""
+    history = run.folder / MODEL_FOLDER / HISTORY
+    return source.describe() | (
+        {"history": json.loads(history.read_text(encoding="utf-8"))} if history.is_file() else {}
+    )

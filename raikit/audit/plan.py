@@ -1,0 +1,144 @@
+"""From a request to a validated plan: the configuration, the plugins, the checks that run and the report formats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from raikit.audit import refusals
+from raikit.audit.selection import PlannedCheck, select_checks
+from raikit.config.load import LoadedConfig, load
+from raikit.config.schema import AuditConfig
+from raikit.errors import ConfigError
+from raikit.gate.baseline import policy_and_baseline
+from raikit.plugins.discovery import discover
+from raikit.plugins.registry import Registry
+from raikit.run.directory import default_place, newest_place
+from raikit.run.reader import Run
+
+
+@dataclass(frozen=True)
+class Request:
+    """What ``raikit audit`` or ``raikit train`` was called with.
+
+    Attributes
+    ----------
+    config : Path
+        audit.yaml.
+    out : Path or None
+        The run directory, or the folder of a model.
+    select, exclude : sequence of str
+        Names of checks and pillars.
+    everything : bool
+        Whether slow checks run without being named.
+    sets : sequence of str
+        ``KEY=VALUE`` that replace values of the configuration.
+    formats : sequence of str or None
+        Report formats; None: those of the configuration.
+    resume : bool
+    seed : int or None
+        Replaces that of the configuration.
+    baseline : Path or None
+        A run, or a file that ``raikit baseline save`` wrote.
+    no_baseline : bool
+        Whether regressions are not judged.
+    disable : sequence of str
+        Plugins that are not loaded.
+    isolation : {"process", "none"}
+        Whether checks of other distributions run in processes of their own.
+    """
+
+    config: Path
+    out: Path | None = None
+    select: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    everything: bool = False
+    sets: Sequence[str] = ()
+    formats: Sequence[str] | None = None
+    resume: bool = False
+    seed: int | None = None
+    baseline: Path | None = None
+    no_baseline: bool = False
+    disable: Sequence[str] = ()
+    isolation: Literal["process", "none"] = "process"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A validated audit plan. Data has not been read yet."""
+
+    request: Request
+    config: LoadedConfig
+    registry: Registry
+    checks: list[PlannedCheck]
+    formats: list[str]
+    baseline: Run | None = None
+
+    @property
+    def settings(self) -> AuditConfig:
+        """The configuration's values, with the options of the command line over them."""
+        return self.config.audit
+
+    @property
+    def seed(self) -> int:
+        """The seed that those of training and of every check follow from."""
+        return self.settings.seed
+
+
+def make_plan(request: Request) -> Plan:
+    """Read the configuration, find plugins, and decide what runs.
+
+    Raises
+    ------
+    ConfigError
+        If anything is wrong that can be known before data is read.
+    """
+    config = _load_config(request)
+    registry = discover(config.audit.plugins, config.folder)
+    checks = select_checks(
+        config, registry, select=request.select, exclude=request.exclude, everything=request.everything
+    )
+    config, baseline = _open_baseline(request, config)
+    refusals.refuse_unreachable_rules(config, checks, registry)
+    refusals.refuse_unknown_loader(config, registry)
+    formats = list(request.formats if request.formats is not None else config.audit.formats)
+    refusals.refuse_unknown_formats(registry, formats, by_option=request.formats is not None)
+    refusals.refuse_invalid_table(config)
+    return Plan(request, config, registry, checks, formats, baseline)
+
+
+def run_folder(request: Request, name: str) -> Path:
+    """Return where the run of an audit called `name` goes.
+
+    Raises
+    ------
+    ConfigError
+        If the run to resume is not named; says which is the newest.
+    """
+    if request.out is None and request.resume:
+        newest = newest_place(name)
+        hint = f"the newest of {name} is {newest}" if newest else f"runs holds none of {name}"
+        raise ConfigError(f"--resume: name the run to resume with --out; {hint}.")
+    return request.out or default_place(name)
+
+
+def _load_config(request: Request) -> LoadedConfig:
+    """Return the configuration with ``--set``, ``--seed`` and ``--disable`` over it."""
+    seed = [f"seed={request.seed}"] if request.seed is not None else []
+    config = load(request.config, [*request.sets, *seed])
+    plugins = config.audit.plugins
+    plugins = plugins.model_copy(update={"disable": [*plugins.disable, *request.disable]})
+    return replace(config, audit=config.audit.model_copy(update={"plugins": plugins}))
+
+
+def _open_baseline(request: Request, config: LoadedConfig) -> tuple[LoadedConfig, Run | None]:
+    """Return the configuration with the policy that applies, and the verified baseline."""
+    policy, baseline = policy_and_baseline(
+        config.audit.gate,
+        request.baseline,
+        request.no_baseline,
+        lambda problem: config.error(("gate", "regressions"), problem),
+    )
+    return replace(config, audit=config.audit.model_copy(update={"gate": policy})), baseline

@@ -1,0 +1,117 @@
+"""Write the record and every report format, and tell listeners that the run has finished."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raikit.audit.refusals import refuse_unknown_formats
+from raikit.errors import RunError, listed, raised
+from raikit.files import write_text
+from raikit.gate import rules as gate
+from raikit.isolation.parent import Children
+from raikit.plugins.discovery import discover
+from raikit.run import manifest, summary
+from raikit.run.directory import RECORD
+from raikit.run.owners import FIRST_PARTY
+from raikit.run.reader import load_run
+
+if TYPE_CHECKING:
+    from raikit.audit.plan import Plan
+    from raikit.console import Console
+    from raikit.plugins.registry import Registry
+    from raikit.run.directory import RunDirectory
+    from raikit.run.record import Record
+
+_DEFAULT_FORMATS = ["html", "json", "md"]  # of a record whose configuration does not name any
+
+
+def publish(plan: Plan, record: Record, run: RunDirectory, children: Children | None, console: Console) -> list[str]:
+    """Write the record and every format, and call the listeners; return a complaint for each that failed."""
+    _write_record(record, run)
+    console.say("Reports: " + ", ".join(plan.formats))
+    _, crashed = write_reports(plan.registry, plan.formats, record, run.folder, children)
+    if crashed:  # This is known only when all were tried, so the record and the other formats are written again.
+        record.gate = gate.with_crashed_formats(record.gate, crashed)
+        record.verdict = record.gate.verdict
+        _write_record(record, run)
+        others = [name for name in plan.formats if name not in crashed]
+        write_reports(plan.registry, others, record, run.folder, children)
+    complaints = [
+        *crashed.values(),
+        *plan.registry.notify("raikit_run_finished", children, record=record, run=run.folder),
+    ]
+    for complaint in complaints:
+        console.say(f"  {complaint}")
+    return complaints
+
+
+def _write_record(record: Record, run: RunDirectory) -> None:
+    record.summary = summary.compose(record)
+    write_text(run.folder / RECORD, record.model_dump_json(indent=1))
+
+
+def write_reports(
+    registry: Registry, formats: Sequence[str], record: Record, folder: Path, children: Children | None = None
+) -> tuple[list[Path], dict[str, str]]:
+    """Write each format; one that fails does not stop the others.
+
+    Returns
+    -------
+    written : list of Path
+    crashed : dict of str to str
+        A complaint by the name of each format that failed, which counts as a crash.
+
+    Raises
+    ------
+    RunError
+        If a format of raikit itself cannot write its files.
+    """
+    written: list[Path] = []
+    crashed: dict[str, str] = {}
+    for name in formats:
+        try:
+            written += registry.write(name, record, folder, children)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            if isinstance(error, RunError) and registry.owners.get(name, FIRST_PARTY) == FIRST_PARTY:
+                raise
+            crashed[name] = f"the report format {name!r} crashed: {raised(error)}"
+    return written, crashed
+
+
+def rewrite_reports(folder: Path, formats: Sequence[str] | None) -> tuple[list[Path], list[str]]:
+    """Write the reports of a stored run again, from its record, which is not touched.
+
+    Parameters
+    ----------
+    folder : Path
+    formats : sequence of str or None
+        None: those of the run's configuration.
+
+    Returns
+    -------
+    written : list of Path
+    complaints : list of str
+        One for each format that crashed.
+
+    Raises
+    ------
+    RunError
+        If there is no run, or its record was changed.
+    """
+    record = load_run(folder).record
+    changed = [problem for problem in manifest.verify(folder) if problem.startswith((RECORD, manifest.NAME))]
+    if changed:
+        raise RunError(f"{folder} is not as it was written: {listed(changed)}.")
+    registry = discover()
+    own = json.loads(record.provenance.config).get("formats", _DEFAULT_FORMATS)
+    names = own if formats is None else formats
+    refuse_unknown_formats(registry, names, by_option=formats is not None)
+    with Children({}) as children:
+        written, crashed = write_reports(registry, names, record, folder, children)
+    manifest.update(folder, [path for path in written if path.name != RECORD])
+    return written, list(crashed.values())

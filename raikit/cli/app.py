@@ -47,7 +47,7 @@ def _list(context: click.Context, parameter: click.Parameter, value: str | None)
 @click.version_option(package_name="raikit", message="raikit %(version)s")
 @click.option("--debug", is_flag=True, help="Add a traceback to errors.")
 def app(debug: bool) -> None:
-    """pytest for trained models: audits in which every number carries its uncertainty."""
+    """Audit trained models, as pytest tests code; every number carries its uncertainty."""
 
 
 @app.command()

@@ -1,8 +1,10 @@
-"""``raikit plugins``: from metadata alone, or with everything imported."""
+"""``raikit plugins``: list, describe and test plugins. Listing reads metadata alone and imports nothing heavy."""
 
 from __future__ import annotations
 
 import inspect
+import sys
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,22 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.console import Console
 from raikit.errors import ConfigError, nearest, raised
+from raikit.format import sample_size
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from pydantic.fields import FieldInfo
 
-    from raikit.check import CheckOptions
+    from raikit.check import CheckOptions, Requires
     from raikit.plugins.registry import CheckEntry, Registry
     from raikit.run.record import PluginRecord
 
-# constraints of pydantic's fields as a person writes them
+# Constraints of pydantic's fields as a person writes them.
 _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "at least", "max_length": "at most", "multiple_of": "times"}
 
 
 def list_installed() -> int:
-    """Entry points as their metadata has them; no plugin is imported."""
+    """Print the entry points from their metadata; no plugin is imported."""
     from raikit.plugins.entry_points import distribution, installed, version
 
     rows = [(point.name, distribution(point), version(point), point.value) for point in installed()]
@@ -34,7 +37,7 @@ def list_installed() -> int:
 
 
 def list_loaded() -> int:
-    """Import every plugin: API version, hooks, checks, and what is wrong with it."""
+    """Import every plugin, and print its API version, hooks, checks and problems."""
     from raikit.plugins.discovery import discover
 
     registry = discover()
@@ -47,68 +50,66 @@ def list_loaded() -> int:
     for plugin, line in zip(registry.plugins, lines, strict=True):
         Console().result(line)
         for name in plugin.checks:
-            Console().result(f"    {_line(registry, name, plugin)}")
+            Console().result(f"    {_check_line(registry, name, plugin)}")
         if plugin.reason:
             Console().result(f"    {plugin.reason}")
     return 0
 
 
-def _line(registry: Registry, name: str, plugin: PluginRecord) -> str:
-    """A check in a line: its name and cost, or what keeps it from running."""
+def _check_line(registry: Registry, name: str, plugin: PluginRecord) -> str:
+    """Return the name and the cost of a check, or its name and why it cannot run."""
     entries = [*registry.checks.values(), *registry.broken]
     entry = next(entry for entry in entries if (entry.name, entry.plugin) == (name, plugin.distribution))
     return f"{name}: {entry.problem}" if entry.problem else f"{name} ({entry.check.cost})"
 
 
 def _api(plugin: PluginRecord) -> str:
-    """The version of the plugin API that a loaded plugin says; a dash where nothing was loaded or it says none."""
+    """Return the plugin API version that a loaded plugin declares, a dash if there is none."""
     return str(getattr(_loaded(plugin), "raikit_api", "-"))
 
 
 def _loaded(plugin: PluginRecord) -> Any:
-    """What a plugin's entry point gave; None if it was not imported."""
-    import sys
-
-    point = _point(plugin)
-    module = sys.modules.get(point.module) if point else None
-    for attribute in point.attr.split(".") if point and point.attr and module else ():
-        module = getattr(module, attribute, None)
-    return module
+    """Return the object of a plugin's entry point, None if it was not imported."""
+    point = _entry_point(plugin)
+    loaded: Any = sys.modules.get(point.module) if point else None
+    for attribute in point.attr.split(".") if point and point.attr and loaded else ():
+        loaded = getattr(loaded, attribute, None)
+    return loaded
 
 
-def _point(plugin: PluginRecord) -> EntryPoint | None:
+def _entry_point(plugin: PluginRecord) -> EntryPoint | None:
     from raikit.plugins.entry_points import distribution, installed
 
     return next((p for p in installed() if (p.name, distribution(p)) == (plugin.name, plugin.distribution)), None)
 
 
 def info(name: str) -> int:
-    """A check, all of a pillar, or a plugin or file with all that it brings: what each is, needs, measures and can be asked."""
+    """Describe a check, the checks of a pillar, or a plugin or file with all that it provides."""
     from raikit.config.schema import PluginsConfig
     from raikit.plugins.discovery import discover
     from raikit.run.owners import LOCAL
     from raikit.run.record import failed_plugins
     from raikit.testing.contract.subject import existing, path_or_name
 
-    written = path_or_name(name)
-    registry = discover(PluginsConfig(local=[str(existing(written))]) if isinstance(written, Path) else None)
+    target = path_or_name(name)
+    registry = discover(PluginsConfig(local=[str(existing(target))]) if isinstance(target, Path) else None)
     plugins = [plugin for plugin in registry.plugins if name in (plugin.name, plugin.distribution)]
     checks = [entry for entry in registry.checks.values() if name in (entry.name, entry.check.pillar)]
     if not plugins and not checks:
         known = [*registry.pillars, *registry.checks, *(plugin.name for plugin in registry.plugins)]
-        lost = "".join(f" {plugin.name} could not be loaded: {plugin.reason}." for plugin in failed_plugins(registry.plugins))
-        raise ConfigError(f"no check, pillar or plugin is called {name!r}.{nearest(name, known)}{lost}")
+        failed = "".join(f" {plugin.name} could not be loaded: {plugin.reason}." for plugin in failed_plugins(registry.plugins))
+        raise ConfigError(f"no check, pillar or plugin is called {name!r}.{nearest(name, known)}{failed}")
     for plugin in plugins:
         (_describe_file if plugin.distribution == LOCAL else _describe_plugin)(plugin)
-        brought = [registry.checks[check] for check in plugin.checks if check in registry.checks]
-        checks += [entry for entry in brought if entry.plugin == plugin.distribution and entry not in checks]
+        provided = [registry.checks[check] for check in plugin.checks if check in registry.checks]
+        checks += [entry for entry in provided if entry.plugin == plugin.distribution and entry not in checks]
     for entry in checks:
         _describe(entry)
     return 0
 
 
 def _describe_plugin(plugin: PluginRecord) -> None:
-    say, loaded, point = Console().result, _loaded(plugin), _point(plugin)
+    say, loaded, point = Console().result, _loaded(plugin), _entry_point(plugin)
     say(f"{plugin.name}  ({plugin.distribution} {plugin.version}, module {point.value if point else '-'}, {plugin.status})")
     if plugin.reason:
         say(plugin.reason)
@@ -118,9 +119,9 @@ def _describe_plugin(plugin: PluginRecord) -> None:
     _row("hooks", ", ".join(plugin.hooks) or "none")
     _row("checks", ", ".join(plugin.checks) or "none")
     if plugin.status == "ok":
-        for hook, what in (("raikit_report_formats", "format"), ("raikit_model_loaders", "loader")):
-            for name, function in _brought(loaded, hook).items():
-                _row(what, f"{name}  {_first_line(function)}".rstrip())
+        for hook, heading in (("raikit_report_formats", "format"), ("raikit_model_loaders", "loader")):
+            for name, function in _provided(loaded, hook).items():
+                _row(heading, f"{name}  {_first_line(function)}".rstrip())
     say()
 
 
@@ -133,7 +134,8 @@ def _describe_file(plugin: PluginRecord) -> None:
     say()
 
 
-def _brought(plugin: Any, hook: str) -> Mapping[str, Any]:
+def _provided(plugin: Any, hook: str) -> Mapping[str, Any]:
+    """Return what a hook of a plugin provides, by name."""
     function = getattr(plugin, hook, None)
     return function() if callable(function) else {}
 
@@ -156,14 +158,15 @@ def _describe(entry: CheckEntry) -> None:
     say()
 
 
-def _needs(requires: Any) -> str:
+def _needs(requires: Requires) -> str:
+    """Return what a check requires, in one line."""
     sets = {name: sorted(value) for name, value in vars(requires).items() if isinstance(value, set | frozenset) and value}
-    said = [f"{name}: {' '.join(value)}" for name, value in sets.items()]
-    return ", ".join([*said, f"at least {requires.min_rows:,} rows"] if requires.min_rows > 1 else said)
+    parts = [f"{name}: {' '.join(value)}" for name, value in sets.items()]
+    return ", ".join([*parts, f"at least {sample_size(requires.min_rows)}"] if requires.min_rows > 1 else parts)
 
 
 def _type(field: FieldInfo) -> str:
-    """The type as the class has it written: ``Literal['auto', 'test']``, ``tuple[float, ...]``, ``int | None``."""
+    """Return the type as it is written in the class: ``Literal['auto', 'test']``, ``tuple[float, ...]``, ``int | None``."""
     return inspect.formatannotation(field.annotation)
 
 
@@ -172,12 +175,12 @@ def _default(field: FieldInfo) -> str:
         return "(required)"
     try:
         return repr(field.get_default(call_default_factory=True))
-    except Exception as error:  # a factory is the plugin's code
-        return f"(cannot be made: {raised(error)})"
+    except Exception as error:  # A default factory is code of the plugin.
+        return f"(cannot be created: {raised(error)})"
 
 
 def _bounds(options: type[CheckOptions], name: str) -> str:
-    """What the field allows, after its description: `` (≥ 1, ≤ 5)``."""
+    """Return what the field allows, to follow its description: `` (≥ 1, ≤ 5)``."""
     bounds = [
         f"{sign}\N{NO-BREAK SPACE}{getattr(item, key)}"
         for item in options.model_fields[name].metadata
@@ -188,9 +191,7 @@ def _bounds(options: type[CheckOptions], name: str) -> str:
 
 
 def _row(head: str, text: str) -> None:
-    """A fact under its heading, wrapped."""
-    import textwrap
-
+    """Print a fact under its heading, wrapped."""
     hang = " " * 10
     lines = textwrap.wrap(text, 100, break_long_words=False, break_on_hyphens=False, subsequent_indent=hang, initial_indent=hang)
     Console().result(f"{head:<10}{''.join(lines[:1])[10:]}".rstrip())
@@ -198,31 +199,31 @@ def _row(head: str, text: str) -> None:
         Console().result(line)
 
 
-def check(written: str, seconds: float, data: Path | None = None) -> int:
-    """Try every rule of the contract on a plugin: a row each as it comes, and 1 if a rule is broken."""
+def check(plugin: str, seconds: float, data: Path | None = None) -> int:
+    """Test a plugin against every rule of the contract, print each result at once, and return 1 if a rule is broken."""
     from raikit.testing.contract.outside import Examination
     from raikit.testing.contract.verdict import Layout
 
     say, count = Console().result, Counter[str]()
-    examination = Examination(written, seconds, data)
-    for one in examination:
+    examination = Examination(plugin, seconds, data)
+    for result in examination:
         layout = Layout.of(examination.planned)
         if not count:
             say(layout.head)
-        say(layout.row(one))
-        count[one.status] += 1
-    kept, broken, untried = count["ok"], count["failed"], count["not applicable"]
-    say(f"{count.total()} rules tried: {kept} kept, {broken} broken, {untried} not applicable.")
+        say(layout.row(result))
+        count[result.status] += 1
+    ok, broken, skipped = count["ok"], count["failed"], count["not applicable"]
+    say(f"{count.total()} rules tested: {ok} hold, {broken} broken, {skipped} not applicable.")
     return 1 if broken else 0
 
 
 def rules() -> int:
-    """What a plugin, a check, a report format and a model loader are held to, a sentence each."""
+    """Print the rules for plugins, checks, report formats and model loaders, a sentence each."""
     from raikit.testing.contract import rules
 
-    for whose, held in rules().items():
-        Console().result(f"{whose}:")
-        for rule in held:
+    for subject, its_rules in rules().items():
+        Console().result(f"{subject}:")
+        for rule in its_rules:
             Console().result(f"  {rule.name:<15} {rule.sentence}")
     return 0
 

@@ -79,7 +79,7 @@ def test_a_check_is_described_by_its_name_its_pillar_and_its_plugin(mine, said, 
     out = said("info", name)
     assert "mine.rows  (raikit-mine 1.0, rowing, quick)" in out
     assert "All of them." in out
-    assert "needs     columns: target, at least 3 rows" in out
+    assert "needs     columns: target, at least 3 cases" in out
     assert "measures  mine.rows" in out
     assert "option    times: int | None = 1" in out
     assert "How often each is counted. (≥\N{NO-BREAK SPACE}1, ≤\N{NO-BREAK SPACE}9)" in out
@@ -130,7 +130,7 @@ def test_the_contract_is_checked_from_outside_with_a_table_and_an_exit_code(said
     out = said("check", path)
     assert out.splitlines()[0].split() == ["rule", "check", "status", "reason"]
     assert "deterministic   mine.rows  ok" in out
-    assert "28 rules tried: 24 kept, 0 broken, 4 not applicable." in out
+    assert "28 rules tested: 24 hold, 0 broken, 4 not applicable." in out
     path.write_text(GOOD.replace('produces = ["mine.rows"]', "produces = []"))
     out = said("check", path, code=1)
     assert "produces        mine.rows  failed          it says nothing; write produces" in out

@@ -1,4 +1,4 @@
-"""Run checks one by one: each is captured, timed and kept, so that none can affect another or vanish silently."""
+"""Run checks one by one: each is captured, timed and kept, so that none affects another or disappears silently."""
 
 from __future__ import annotations
 

@@ -56,11 +56,11 @@ def select_checks(
     ConfigError
         For an unknown check, pillar or option, with the nearest name.
     """
-    lost = list(failed_plugins(registry.plugins))
+    failed = list(failed_plugins(registry.plugins))
     for names, option in ((select, "--select"), (exclude, "--exclude")):
-        for name in names if not lost else ():
+        for name in names if not failed else ():
             _refuse_unknown_name(name, registry, option)
-    settings = None if config.audit.checks is None else _check_settings(config, registry, bool(lost))
+    settings = None if config.audit.checks is None else _check_settings(config, registry, bool(failed))
     planned = [
         _decide(entry, settings, config, select, exclude, everything)
         for entry in sorted(registry.checks.values(), key=_order)
@@ -69,14 +69,14 @@ def select_checks(
     _refuse_stray_options(config, settings or {}, planned, registry)
     named = [*select, *(str(key) for key, value in (config.audit.checks or {}).items() if value is not False)]
     unknown = dict.fromkeys(name for name in named if _name_and_option(name, registry)[0] is None)
-    return planned + [_not_loaded(name, lost) for name in unknown]
+    return planned + [_not_loaded(name, failed) for name in unknown]
 
 
-def _not_loaded(name: str, lost: Sequence[PluginRecord]) -> PlannedCheck:
+def _not_loaded(name: str, failed: Sequence[PluginRecord]) -> PlannedCheck:
     """Return a row for a check that was asked for by name and that may belong to a plugin that could not be loaded."""
-    why = "; ".join(f"{plugin.name} of {plugin.distribution}: {plugin.reason}" for plugin in lost)
+    why = "; ".join(f"{plugin.name} of {plugin.distribution}: {plugin.reason}" for plugin in failed)
     return PlannedCheck(
-        CheckEntry(placeholder_check(name, "Not loaded"), lost[0].distribution, lost[0].version),
+        CheckEntry(placeholder_check(name, "Not loaded"), failed[0].distribution, failed[0].version),
         status="not_loaded",
         reason=f"no check or pillar of this name was loaded, and some plugins could not be loaded ({why})",
         help="repair that plugin, or correct the name",
@@ -101,12 +101,12 @@ def _refuse_unknown_name(name: str, registry: Registry, option: str) -> None:
         )
 
 
-def _check_settings(config: LoadedConfig, registry: Registry, some_lost: bool) -> _CheckSettings:
+def _check_settings(config: LoadedConfig, registry: Registry, some_failed: bool) -> _CheckSettings:
     """Return the ``checks`` section by name; ``fairness.intersections: 3`` is the option `intersections` of ``fairness``."""
     settings: dict[str, dict[str, Any] | bool] = {}
     for key, value in (config.audit.checks or {}).items():
         name, option = _name_and_option(str(key), registry)
-        if name is None and some_lost:
+        if name is None and some_failed:
             continue
         if name is None:
             hint = nearest(str(key), known_names(registry))

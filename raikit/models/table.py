@@ -48,7 +48,7 @@ class PredictionsTable:
 
     @property
     def model(self) -> None:
-        """None: there is no model to call."""
+        """Return None, because there is no model to call."""
         return None
 
     @property

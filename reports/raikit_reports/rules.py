@@ -78,7 +78,7 @@ def _row(rule: raikit.Rule, metric: raikit.Metric | None) -> RuleRow:
 
 def label(metric: raikit.Metric) -> str:
     """A metric's name for people: ``Equalized odds difference, sex``."""
-    arguments = ", ".join(f"{key} = {fmt.scalar_text(value)}" for key, value in metric.args.items())
+    arguments = ", ".join(f"{key} = {fmt.scalar(value)}" for key, value in metric.args.items())
     place = fmt.group_text(metric.over, metric.group)
     return words(metric.name) + (f" ({arguments})" if arguments else "") + (f", {place}" if place else "")
 

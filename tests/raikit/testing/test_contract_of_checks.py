@@ -177,7 +177,7 @@ BAD = {
     "no small data": ({"run": then(wants_many_rows)}, "tiny", "too few rows"),
     "no constant model": ({"run": then(wants_two_answers)}, "one_answer", "one answer only"),
     "a mapping": ({"run": then(after=lambda found, ctx: found.model_dump())}, "result", "returned dict, not a CheckResult"),
-    "no artifact": ({"run": then(after=plus(artifacts=[Artifact(path="a.csv")]))}, "result", "no file in the check's workdir"),
+    "no artifact": ({"run": then(after=plus(artifacts=[Artifact(path="a.csv")]))}, "result", "not a file in the check's workdir"),
     "an address twice": ({"run": then(after=plus(Metric.exact("noise", 1)))}, "ids", "mine.noise stands 2 times"),
     "no address": ({"run": then(after=plus(Metric.exact("a b", 1)))}, "ids", "'a b'"),
     "an undeclared address": ({"run": then(after=plus(Metric.exact("other", 1)))}, "declared", "mine.other"),

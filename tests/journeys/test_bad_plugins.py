@@ -58,7 +58,7 @@ IN_RUN = {
     "returns the wrong type": ("return 3", "error", "run returned int, not a CheckResult", "--exclude odd.one"),
     "measures another's metric": (
         'result = raikit.CheckResult(metrics=[raikit.Metric.exact("ends", 1)])',
-        "error", "it measured odd.ends, which is odd.two's to measure", "report it"),
+        "error", "it measured odd.ends, which odd.two declares in `produces`", "report it"),
     "prints a gigabyte": ('[print("x" * 1_000_000) for _ in range(1000)]', "ok", "", ""),
     "writes into the predictions": (
         'ctx.predictions.frame().assign(score=0.0).to_parquet(ctx.predictions.path)',

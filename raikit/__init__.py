@@ -29,6 +29,7 @@ _PUBLIC = {
     "JudgedOver": "run.results",
     "Margin": "run.margins",
     "Margins": "run.margins",
+    "Measurements": "run.record",
     "Metric": "run.results",
     "Model": "models.base",
     "ModelError": "errors",
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     from raikit.run.reader import RunView as RunView
     from raikit.run.reader import load_run as load_run
     from raikit.run.record import CheckRecord as CheckRecord
+    from raikit.run.record import Measurements as Measurements
     from raikit.run.record import Record as Record
     from raikit.run.record import Rule as Rule
     from raikit.run.results import Artifact as Artifact

@@ -12,7 +12,7 @@ _Command = Callable[..., Any]
 
 EXIT_CODES = (
     "Exit codes: 0 passed, 1 the gate failed, 2 unusable input, 3 something crashed or is missing, 4 not enough data "
-    "(if the policy stops on that), 5 no check ran, 130 interrupted."
+    "(if the policy stops on that), 5 nothing ran, 130 interrupted."
 )
 _PATH = click.Path(path_type=Path)
 

@@ -20,8 +20,9 @@ import pandas as pd
 from fairlearn import metrics as fl
 from sklearn import metrics as sk
 
-from raikit_fairness import assess, rates
-from raikit_fairness.arrays import Scope, from_arrays
+from raikit_fairness import assess
+from raikit_fairness.estimates import rates
+from raikit_fairness.estimates.sources import Scope, from_arrays
 
 METRICS: dict[str, Any] = {
     "selection_rate": fl.selection_rate,

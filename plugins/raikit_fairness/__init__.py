@@ -31,12 +31,12 @@ def __getattr__(name: str) -> Any:
 @raikit.hookimpl
 def raikit_checks() -> Iterable[type[raikit.Check]]:
     """Bring the checks of this pillar."""
-    from raikit_fairness.check import Groups
-    from raikit_fairness.impact import ImpactRatios
-    from raikit_fairness.mitigation import Mitigation
-    from raikit_fairness.reweighting import Reweighting
-    from raikit_fairness.search import Search
-    from raikit_fairness.thresholds import Thresholds
+    from raikit_fairness.checks.groups import Groups
+    from raikit_fairness.checks.impact import ImpactRatios
+    from raikit_fairness.checks.mitigation import Mitigation
+    from raikit_fairness.checks.reweighting import Reweighting
+    from raikit_fairness.checks.search import Search
+    from raikit_fairness.checks.thresholds import Thresholds
 
     return [
         Groups,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import raikit
 from raikit_fairness import measures, notebook
-from raikit_fairness.arrays import Columns, Scope, Source, from_arrays, from_file
-from raikit_fairness.estimates import Correction, Settings
-from raikit_fairness.study import Study
-from raikit_fairness.views import views_of
+from raikit_fairness.estimates.evaluation import Study
+from raikit_fairness.estimates.group_estimates import Correction, Settings
+from raikit_fairness.estimates.sources import Columns, Scope, Source, from_arrays, from_file
+from raikit_fairness.estimates.task_metrics import views_of
 
 if TYPE_CHECKING:
     import pandas as pd

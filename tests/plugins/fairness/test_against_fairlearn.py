@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from raikit.testing import result_of, table_context
-from raikit_fairness.cells import count_cells, read_rows
-from raikit_fairness.check import Groups
-from raikit_fairness.estimates import Draws, Settings
-from raikit_fairness.groups import by_group, counts
-from raikit_fairness.views import estimate, views_of
+from raikit_fairness.checks.groups import Groups
+from raikit_fairness.estimates.case_counts import count_cells, read_rows
+from raikit_fairness.estimates.group_estimates import Draws, Settings
+from raikit_fairness.estimates.group_metrics import by_group, counts
+from raikit_fairness.estimates.task_metrics import estimate, views_of
 
 BY_GROUP = {
     "count": fl.count,

@@ -16,7 +16,7 @@ from sklearn import metrics as sk
 import raikit
 from raikit.testing import result_of, table_context
 from raikit_fairness import assess
-from raikit_fairness.check import Groups
+from raikit_fairness.checks.groups import Groups
 
 
 def people(n=600, seed=0):
@@ -80,7 +80,7 @@ def test_a_file_gives_what_its_arrays_give(tmp_path, suffix):
 
 
 def test_scores_in_bins_are_off_by_less_than_they_say(tmp_path, monkeypatch):
-    from raikit_fairness import arrays
+    from raikit_fairness.estimates import sources as arrays
 
     monkeypatch.setattr(arrays, "_EXACT_ROWS", 1_000)
     rng = np.random.default_rng(0)

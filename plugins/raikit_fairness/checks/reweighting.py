@@ -1,43 +1,35 @@
-"""The check ``fairness.reweighting``: what training on rows weighed so that group and target are independent changes."""
+"""The check ``fairness.reweighting``: what training changes if cases are weighted so that group and target are independent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 import raikit
 from raikit_fairness.checks.options import GapOptions
-from raikit_fairness.estimates.case_counts import read_rows
-from raikit_fairness.estimates.group_estimates import Draws
-from raikit_fairness.estimates.tradeoff import CRITERIA, Decided, costs_by_group, costs_of, furthest, gaps_of, trade
-from raikit_fairness.report import tradeoff as trade_report
-from raikit_fairness.report.tradeoff import Wording
 
 if TYPE_CHECKING:
-    from raikit_fairness.estimates.case_counts import Cells, Feature, FloatArray
-    from raikit_fairness.estimates.group_estimates import Settings
-    from raikit_fairness.estimates.tradeoff import Criterion, Pair, Trade
+    from raikit.arrays import FloatArray
+    from raikit_fairness.estimates.tradeoff import Tradeoff
+    from raikit_fairness.settings import IntervalSettings
 
-WORDING = Wording(
-    "Training on reweighed rows", "What does training on reweighed rows change?", ("reweighted", "reweighting"),
-    ("narrows", "widens", "narrows", "costs"),
-)
-_OF_THE_LOOP = ("epochs", "batch_size", "learning_rate", "weight_decay", "patience")
+METRIC_NAMES = "reweighted", "reweighting"
+_TRAINER_SETTINGS = ("epochs", "batch_size", "learning_rate", "weight_decay", "patience")
+_BATCH = 256
 
 
 class Reweighting(raikit.Check):
-    """Trains the model once more, on rows weighed so that group and target are independent, and compares before and after.
+    """Trains the model once more, on cases weighted so that group and target are independent, and compares both.
 
-    Each train row weighs P(group) P(target) / P(group, target). The second model begins with the same weights that had seen no
-    row, has the same settings and meets the rows in the same order; the audited model is not touched. If the audited model was
-    trained on reweighed rows itself, the second one is trained without, and takes its place as "before".
+    Each training case weighs P(group) P(target) / P(group, target). The second model starts from the same untrained weights,
+    has the same settings and sees the cases in the same order; the audited model is not touched. If the audited model was
+    trained on reweighted cases itself, the second one is trained without, and takes its place as "before".
 
     Notes
     -----
-    One training of each kind is compared: intervals cover the choice of test rows, not that of the seed.
+    One training of each kind is compared: intervals cover the choice of test cases, not that of the seed.
 
     References
     ----------
@@ -51,130 +43,174 @@ class Reweighting(raikit.Check):
     requires = raikit.Requires(
         columns={"target", "prediction", "sensitive"}, capabilities={"labels", "scores", "trainable"}, tasks={"binary"},
         splits={"train", "validation"},
-    )
+    )  # fmt: skip
     produces: ClassVar[Sequence[str]] = [
-        f"fairness.{name}" for name in ("reweighted_difference", "reweighted_accuracy", "reweighting_gain", "reweighting_cost")
+        f"fairness.{name}"
+        for name in ("reweighted_difference", "reweighted_accuracy", "reweighting_gain", "reweighting_cost")
     ]
 
     class Options(GapOptions):
+        """Options of the check."""
+
         reweight: list[str] = Field(
-            default_factory=list, description="Sensitive columns, crossed, that the target is made independent of; absent: all.")
+            default_factory=list,
+            description="Sensitive columns, crossed, that the target is made independent of; absent: all.",
+        )
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
+        """Train the second model, and compare its decisions with the audited ones."""
         options = self.options
         assert ctx.model is not None and ctx.data is not None
         for column in options.reweight:
             if column not in ctx.sensitive:
-                raise raikit.ConfigError(f"checks.fairness.reweighting.reweight: {column!r} is none of the sensitive columns "
-                                         f"({', '.join(ctx.sensitive)}).")
-        if not set(_OF_THE_LOOP) <= set(ctx.model.training):
-            return self._impossible()
-        settings = options.settings(ctx)
-        done = list(ctx.model.training.get("reweight") or [])
-        columns = done or options.reweight or list(ctx.sensitive)
+                raise raikit.ConfigError(
+                    f"checks.fairness.reweighting.reweight: {column!r} is none of the sensitive columns "
+                    f"({', '.join(ctx.sensitive)})."
+                )
+        training = ctx.model.training
+        if not set(_TRAINER_SETTINGS) <= set(training):
+            return self._not_measured()
+        audited_columns = list(training.get("reweight") or [])  # empty: the audited model was trained without weights
+        columns = audited_columns or options.reweight or list(ctx.sensitive)
         weight = raikit.reweighing(ctx.data, columns)
-        other = _trained(ctx, ctx.model.training, None if done else weight)
-        trades = _compared(ctx, _answers(ctx, other), bool(done), settings, options.max_groups)
-        subject = "model" if done else "reweighted"
-        own = {at: gaps_of(one, WORDING.names, settings, subject) for at, one in enumerate(trades)}
-        first = {one.feature.columns: one for one in reversed(trades)}  # accuracy is the same whatever is to be alike
-        costs = costs_of(trades[0], WORDING.names, settings, {"subject": subject})
-        by_group = [metric for one in trades if first[one.feature.columns] is one
-                    for metric in costs_by_group(one, WORDING.names, settings, {"subject": subject})]
-        picture = trade_report.figure(trades, WORDING, settings)
+        other = _decisions(ctx, _train(ctx, training, None if audited_columns else weight))
+        tradeoffs = _compare(ctx, other, bool(audited_columns), options.settings(ctx), options.max_groups)
+        return self._result(ctx, tradeoffs, weight, columns, bool(audited_columns))
+
+    def _result(
+        self,
+        ctx: raikit.CheckContext,
+        tradeoffs: Sequence[Tradeoff],
+        weight: FloatArray,
+        columns: Sequence[str],
+        audited_is_reweighted: bool,
+    ) -> raikit.CheckResult:
+        from raikit_fairness.estimates.tradeoff import cost_metrics, cost_metrics_by_group, gap_metrics
+        from raikit_fairness.report.tradeoff import Wording, tradeoff_figure, tradeoff_findings, tradeoff_table
+
+        assert ctx.model is not None
+        settings = self.options.settings(ctx)
+        wording = Wording(
+            "Training on reweighted cases", "What does training on reweighted cases change?", METRIC_NAMES,
+            "narrows", "widens", "costs",
+        )  # fmt: skip
+        subject = "model" if audited_is_reweighted else "reweighted"
+        place = {"subject": subject}
+        gaps = {
+            number: gap_metrics(tradeoff, METRIC_NAMES, settings, subject) for number, tradeoff in enumerate(tradeoffs)
+        }
+        costs = cost_metrics(tradeoffs[0], METRIC_NAMES, settings, place)
+        # Accuracy does not depend on the criterion, so each feature's costs are taken from its first one.
+        first = {tradeoff.feature.columns: tradeoff for tradeoff in reversed(tradeoffs)}
+        by_group = [
+            metric
+            for tradeoff in tradeoffs
+            if first[tradeoff.feature.columns] is tradeoff
+            for metric in cost_metrics_by_group(tradeoff, METRIC_NAMES, settings, place)
+        ]
+        findings = tradeoff_findings(tradeoffs, wording, settings, self.address, gaps, ctx.cluster)
+        note = _table_note(ctx.model.training, columns, audited_is_reweighted)
+        figure = tradeoff_figure(tradeoffs, wording, settings)
         return raikit.CheckResult(
-            metrics=[*(metric for several in own.values() for metric in several), *costs, *by_group],
-            findings=[*trade_report.findings(trades, WORDING, settings, self.address, own, ctx.cluster),
-                      self._weights(weight, columns, costs, done)],
-            tables=[trade_report.table(trades, WORDING, _note(ctx.model.training, columns, bool(done)))],
-            figures=[picture] if picture else [],
+            metrics=[*(metric for several in gaps.values() for metric in several), *costs, *by_group],
+            findings=[*findings, self._weight_finding(weight, columns, costs, audited_is_reweighted)],
+            tables=[tradeoff_table(tradeoffs, wording, note)],
+            figures=[figure] if figure else [],
         )
 
-    def _weights(
-        self, weight: FloatArray, columns: Sequence[str], costs: list[raikit.Metric], done: Sequence[str]
+    def _weight_finding(
+        self, weight: FloatArray, columns: Sequence[str], costs: list[raikit.Metric], audited_is_reweighted: bool
     ) -> raikit.Finding:
-        """How far from independent group and target were."""
-        over = " and ".join(columns)
+        """Report how far from independent group and target were."""
         low, high = float(weight.min()), float(weight.max())
-        even = ": they were all but independent before, so there was little to even out" if high < 1.1 and low > 0.9 else ""
-        which = "The audited model was trained with them; the one that it is compared with was not." if done else \
-            "The audited model was trained without them."
+        close = low > 0.9 and high < 1.1
+        little = ": they were almost independent before, so there was little to correct" if close else ""
+        with_weights = (
+            "The audited model was trained with these weights; the one that it is compared with was not."
+            if audited_is_reweighted
+            else "The audited model was trained without these weights."
+        )
         return raikit.Finding(
-            sentence=f"To make the target independent of {over}, {len(weight):,} train rows weigh {low:.2f} to {high:.2f}{even}. "
-                     f"{which}",
-            what="weights of train rows", certainty="by construction", metrics=[self.address(metric) for metric in costs],
+            sentence=f"To make the target independent of {' and '.join(columns)}, {len(weight):,} training cases weigh "
+            f"{low:.2f} to {high:.2f}{little}. {with_weights}",
+            what="weights of training cases",
+            certainty="by construction",
+            metrics=[self.address(metric) for metric in costs],
         )
 
-    def _impossible(self) -> raikit.CheckResult:
-        reason = "how the audited model was trained is not known, so no second model can be trained alike"
-        metrics = [raikit.Metric.undefined(name, reason, subject="reweighted", direction=direction)
-                   for name, direction in (("reweighted_accuracy", "higher"), ("reweighting_cost", "lower"))]
-        return raikit.CheckResult(metrics=metrics, findings=[raikit.Finding(
-            sentence=f"No second model was trained: {reason}. A model that raikit trains (model.train) knows.",
-            what="training on reweighed rows", certainty="not measured", metrics=[self.address(metric) for metric in metrics],
-        )])
+    def _not_measured(self) -> raikit.CheckResult:
+        reason = "how the audited model was trained is not known, so no second model can be trained in the same way"
+        metrics = [
+            raikit.Metric.undefined(name, reason, subject="reweighted", direction=direction)
+            for name, direction in (("reweighted_accuracy", "higher"), ("reweighting_cost", "lower"))
+        ]
+        finding = raikit.Finding(
+            sentence=f"No second model was trained: {reason}. It is known of a model that raikit trains (model.train).",
+            what="training on reweighted cases",
+            certainty="not measured",
+            metrics=[self.address(metric) for metric in metrics],
+        )
+        return raikit.CheckResult(metrics=metrics, findings=[finding])
 
 
-def _trained(ctx: raikit.CheckContext, training: Mapping[str, Any], weight: FloatArray | None) -> raikit.Model:
-    """A second model, from the weights that the audited one began with."""
+def _train(ctx: raikit.CheckContext, training: Mapping[str, Any], weight: FloatArray | None) -> raikit.Model:
+    """Train a second model from the untrained weights of the audited one."""
     assert ctx.model is not None
     seed = int(training.get("seed", 0))
     model = ctx.model.fresh(seed)
-    ctx.trainer(model, ctx.data, **{key: training[key] for key in _OF_THE_LOOP}, seed=seed, row_weight=weight,
-                workdir=ctx.workdir, progress=ctx.progress)
+    settings = {key: training[key] for key in _TRAINER_SETTINGS}
+    ctx.trainer(
+        model, ctx.data, **settings, seed=seed, row_weight=weight, workdir=ctx.workdir, progress=ctx.progress
+    )  # fmt: skip
     return model
 
 
-def _answers(ctx: raikit.CheckContext, model: raikit.Model) -> FloatArray:
-    """Its decision about each test row, in the order of the predictions."""
+def _decisions(ctx: raikit.CheckContext, model: raikit.Model) -> FloatArray:
+    """Return the model's decision about each test case, in the order of the predictions."""
     import numpy as np
 
     assert ctx.data is not None
-    split = ctx.predictions.split
+    positive = list(ctx.classes).index(ctx.positive)
     decided: dict[Any, bool] = {}
-    for batch in ctx.data.batches(split, 256):
-        scores = model.scores(batch)[:, list(ctx.classes).index(ctx.positive)]
+    for batch in ctx.data.batches(ctx.predictions.split, _BATCH):
+        scores = model.scores(batch)[:, positive]
         decided.update(zip(batch.ids, (scores >= 0.5).tolist(), strict=True))
-    return np.array([float(decided[name]) for name in ctx.predictions.frame(["id"])["id"]])
+    return np.array([float(decided[id]) for id in ctx.predictions.frame(["id"])["id"]])
 
 
-def _compared(
-    ctx: raikit.CheckContext, other: FloatArray, audited_is_after: bool, settings: Settings, max_groups: int
-) -> list[Trade]:
-    test = read_rows(ctx, 1, max_groups)
-    known = read_rows(replace(ctx, predictions=raikit.Predictions(ctx.predictions.path, "validation")), 1, max_groups)
+def _compare(
+    ctx: raikit.CheckContext, other: FloatArray, audited_is_after: bool, settings: IntervalSettings, max_groups: int
+) -> list[Tradeoff]:
+    """Compare both models for every feature and criterion; the pair of groups is fixed on validation cases."""
+    from raikit_fairness.estimates.case_counts import read_cases
+    from raikit_fairness.estimates.group_estimates import Draws
+    from raikit_fairness.estimates.tradeoff import CRITERIA, AlternativeDecisions, compare_decisions, furthest_pair
+
+    test = read_cases(ctx, 1, max_groups)
+    validation = read_cases(ctx, 1, max_groups, split="validation")
     positive = list(ctx.classes).index(ctx.positive)
     audited = (test.prediction == positive).astype(float)
-    rows = Decided(test, positive, *((other, audited) if audited_is_after else (audited, other)))
-    return [
-        trade(rows, feature, criterion, _pair(known, test, at, criterion, positive, settings), settings,
-              Draws(ctx.seed, feature.columns, settings.draws))
-        for at, feature in enumerate(test.features) if feature.k > 1 for criterion in CRITERIA.values()
-    ]
+    before, after = (other, audited) if audited_is_after else (audited, other)
+    decisions = AlternativeDecisions(test, positive, before, after)
+    tradeoffs = []
+    for feature, validation_feature in zip(test.features, validation.features, strict=True):
+        if feature.k < 2:
+            continue
+        aligned = validation_feature.renumbered(feature.groups)
+        for criterion in CRITERIA.values():
+            pair = furthest_pair(validation, positive, aligned, criterion, settings.min_group)
+            draws = Draws(ctx.seed, feature.columns, settings.draws)
+            tradeoffs.append(compare_decisions(decisions, feature, criterion, pair, settings, draws))
+    return tradeoffs
 
 
-def _pair(known: Cells, test: Cells, at: int, criterion: Criterion, positive: int, settings: Settings) -> Pair | None:
-    """The two groups furthest apart on validation rows, as the test rows number them."""
-    decided = (known.prediction == positive).astype(float)
-    learnt = numbered_as(known.features[at], test.features[at])
-    return furthest(Decided(known, positive, decided, decided), learnt, criterion, decided, settings.min_group)
-
-
-def numbered_as(feature: Feature, other: Feature) -> Feature:
-    """A feature of some rows with the groups, and their numbers, that it has among others; -1: not there."""
-    import numpy as np
-
-    place = {group: number for number, group in enumerate(other.groups)}
-    code = np.array([place.get(group, -1) for group in feature.groups], dtype=np.int64)[feature.code]
-    return replace(feature, groups=other.groups, code=code)
-
-
-def _note(training: Mapping[str, Any], columns: Sequence[str], done: bool) -> str:
-    which = ("for this comparison", "the audited model")[:: 1 if done else -1]
+def _table_note(training: Mapping[str, Any], columns: Sequence[str], audited_is_reweighted: bool) -> str:
+    models = "for this comparison", "the audited model"
+    before, after = models if audited_is_reweighted else models[::-1]
     return (
-        f"Rows weigh P(group) P(target) / P(group, target) over {' and '.join(columns)} (Kamiran and Calders 2012). Before: "
-        f"trained without these weights, {which[0]}; after: with them, {which[1]}. Both had at most {training['epochs']} epochs, "
-        "the same settings, the same first weights and the same order of rows. Gaps: the largest difference over all groups, "
-        "its interval simultaneous. Gained and lost: paired on test rows, the two groups fixed on validation rows. Intervals "
-        "cover the choice of test rows, not of the seed: another seed gives another pair of models."
+        f"Cases weigh P(group) P(target) / P(group, target) over {' and '.join(columns)} (Kamiran and Calders 2012). Before: "
+        f"trained without these weights, {before}; after: with them, {after}. Both had at most {training['epochs']} epochs, "
+        "the same settings, the same first weights and the same order of cases. Gaps: the largest difference over all groups, "
+        "its CI simultaneous. Gains and losses: paired on test cases, the two groups fixed on validation cases. Intervals "
+        "cover the choice of test cases, not of the seed: another seed gives another pair of models."
     )

@@ -1,30 +1,37 @@
-"""The ways to look at a task: which metrics a binary, multiclass or numeric target has in groups, and their estimates."""
+"""Which metrics a binary, multiclass or numeric target has in groups, and their estimates."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from raikit_fairness import measures as m
-from raikit_fairness.estimates import influence as smooth
-from raikit_fairness.estimates import rates
-from raikit_fairness.estimates.calibration import calibrated
-from raikit_fairness.estimates.influence import Kind
+import numpy as np
 
-if TYPE_CHECKING:
-    from raikit_fairness.estimates.case_counts import Cells, Feature
-    from raikit_fairness.estimates.group_estimates import Draws, Estimates
-    from raikit_fairness.estimates.rates import Odds
-    from raikit_fairness.measures import Measure
+from raikit.arrays import FloatArray
+from raikit_fairness import measures
+from raikit_fairness.estimates import functionals, rates
+from raikit_fairness.estimates.calibration import estimate_calibration
+from raikit_fairness.estimates.case_counts import Cells
+from raikit_fairness.estimates.features import Feature
+from raikit_fairness.estimates.functionals import CaseValues, Functional
+from raikit_fairness.estimates.group_estimates import Draws, Estimates
+from raikit_fairness.estimates.influence import FunctionalTraits, estimate_functional
+from raikit_fairness.estimates.rates import OddsEstimates
+from raikit_fairness.estimates.variance_floors import (
+    auc_variance_floor,
+    mean_variance_floor,
+    recall_variance_floor,
+)
+from raikit_fairness.measures import Measure
 
-
-_MOST_NATS = 36.1  # of a probability kept 2.2e-16 away from 0
+_LARGEST_LOG_LOSS = 36.1  # nats, of a probability kept 2.2e-16 away from 0
+_Estimators = dict[str, Callable[[], Estimates]]
 
 
 @dataclass(frozen=True)
-class View:
-    """One way to look at truth and prediction.
+class TargetView:
+    """One way to look at truth and prediction, such as one class against the others.
 
     Parameters
     ----------
@@ -35,9 +42,9 @@ class View:
         Arguments of the addresses.
     positive : object
         Label of the class that counts as positive.
-    at : int
-        Its position.
-    spoken : bool
+    position : int
+        Position of that class.
+    reported : bool
         Whether findings and figures are made.
     """
 
@@ -45,150 +52,173 @@ class View:
     classes: int = 0
     args: dict[str, Any] = field(default_factory=dict)
     positive: Any = None
-    at: int = 0
-    spoken: bool = True
-
-    def quiet(self) -> View:
-        """The same without findings and figures."""
-        return replace(self, spoken=False)
+    position: int = 0
+    reported: bool = True
 
 
-def views_of(task: str, classes: Sequence[Any], positive: Any) -> list[View]:
-    """The views of a task; for several classes, all of them together and then each against the others."""
+def target_views(task: str, classes: Sequence[Any], positive: Any) -> list[TargetView]:
+    """Return the views of a task; for several classes, all of them together and then each against the others."""
     labels = list(classes)
     if task == "regression":
-        return [View("regression")]
+        return [TargetView("regression")]
     if task == "binary":
-        return [View("binary", 2, {}, positive, labels.index(positive))]
-    each = [View("one_class", len(labels), {"class": label}, label, at, spoken=False) for at, label in enumerate(labels)]
-    return [View("multiclass", len(labels)), *each]
+        return [TargetView("binary", 2, {}, positive, labels.index(positive))]
+    each = [
+        TargetView("one_class", len(labels), {"class": label}, label, position, reported=False)
+        for position, label in enumerate(labels)
+    ]
+    return [TargetView("multiclass", len(labels)), *each]
 
 
 @dataclass(frozen=True)
-class Estimated:
-    """What a view found in the groups of a feature.
+class ViewEstimates:
+    """Estimates of one view in the groups of a feature.
 
     Parameters
     ----------
     measures : list of Measure
-    found : dict of name to Estimates
-    odds : Odds or None
+    by_name : dict of str to Estimates
+        By the name of the measure.
+    odds : OddsEstimates or None
     """
 
     measures: list[Measure]
-    found: dict[str, Estimates]
-    odds: Odds | None = None
+    by_name: dict[str, Estimates]
+    odds: OddsEstimates | None = None
 
 
-def estimate(
-    view: View, cells: Cells, feature: Feature, scored: tuple[Cells, Feature] | None, draws: Draws, *, full: bool,
-    wanted: Collection[str] | None = None,
-) -> Estimated:
+def estimate_view(
+    view: TargetView,
+    cells: Cells,
+    feature: Feature,
+    scored: tuple[Cells, Feature] | None,
+    draws: Draws,
+    *,
+    full: bool,
+    names: Collection[str] | None = None,
+) -> ViewEstimates:
     """Estimate every metric of a view in the groups of a feature.
 
     Parameters
     ----------
-    view : View
+    view : TargetView
     cells, feature : Cells, Feature
         Counted.
     scored : (Cells, Feature) or None
-        Rows with their scores, and the same feature there.
+        Cases with their scores, and the same feature there.
     draws : Draws
     full : bool
         Whether to go beyond rates.
-    wanted : collection of str, optional
+    names : collection of str, optional
         Names of metrics; absent: all.
     """
-    measures, odds = list(_measures(view, full, scored is not None)), None
-    if wanted is not None:
-        measures = [measure for measure in measures if measure.name in wanted]
-    ways: dict[str, Callable[[], Estimates]] = {}
-    found: dict[str, Estimates] = {}
+    selected = [
+        measure for measure in _measures(view, full, scored is not None) if names is None or measure.name in names
+    ]  # fmt: skip
+    odds = None
+    estimates: dict[str, Estimates] = {}
     if view.kind == "regression":
-        ways = _regression(cells, feature)
+        estimators = _error_estimators(cells, feature)
     elif view.kind == "multiclass":
-        ways = {"accuracy": lambda: rates.accuracy(cells, feature), **_of_predictions(view, cells, feature)}
+        estimators = {"accuracy": lambda: rates.accuracy(cells, feature), **_label_estimators(view, cells, feature)}
     else:
-        found, odds = rates.of_class(cells, feature, view.at)
-        ways = _of_predictions(view, cells, feature)
+        estimates, odds = rates.class_rates(cells, feature, view.position)
+        estimators = _label_estimators(view, cells, feature)
     if scored is not None and view.kind != "regression":
-        ways |= _of_scores(view, *scored, draws)
-    found |= {measure.name: ways[measure.name]() for measure in measures if measure.name in ways}
-    return Estimated(measures, found, odds)
+        estimators |= _score_estimators(view, *scored, draws)
+    estimates |= {measure.name: estimators[measure.name]() for measure in selected if measure.name in estimators}
+    return ViewEstimates(selected, estimates, odds)
 
 
-def _measures(view: View, full: bool, scored: bool) -> tuple[Measure, ...]:
-    every: dict[str, tuple[tuple[Measure, ...], ...]] = {
-        "regression": (m.REGRESSION, m.REGRESSION, ()),
-        "multiclass": ((m.ACCURACY,), m.MULTICLASS, m.MULTICLASS_SCORES),
-        "binary": (m.RATES, m.BINARY, m.BINARY_SCORES),
-        "one_class": (m.ONE_CLASS[:-1], m.ONE_CLASS, m.ONE_CLASS_SCORES),
+def _measures(view: TargetView, full: bool, scored: bool) -> tuple[Measure, ...]:
+    by_kind: dict[str, tuple[tuple[Measure, ...], ...]] = {
+        "regression": (measures.REGRESSION, measures.REGRESSION, ()),
+        "multiclass": ((measures.ACCURACY,), measures.MULTICLASS, measures.MULTICLASS_SCORES),
+        "binary": (measures.RATES, measures.BINARY, measures.BINARY_SCORES),
+        "one_class": (measures.ONE_CLASS[:-1], measures.ONE_CLASS, measures.ONE_CLASS_SCORES),
     }
-    plain, more, by_score = every[view.kind]
-    return (*more, *(by_score if scored else ())) if full else plain
+    basic, every, of_scores = by_kind[view.kind]
+    return (*every, *(of_scores if scored else ())) if full else basic
 
 
-def _of_predictions(view: View, cells: Cells, feature: Feature) -> dict[str, Callable[[], Estimates]]:
-    key = f"class {view.at} " if view.kind == "one_class" else ""
-    scarce = smooth.rarest_class(view.classes) if view.kind == "multiclass" else smooth.scarcer_class(view.at)
-    f1, kind = (
-        (smooth.macro_f1(view.classes), Kind()) if view.kind == "multiclass" else
-        (smooth.f1(view.at), Kind(support=smooth.rows_in_f1(view.at)))
-    )
-    balanced = smooth.balanced_accuracy(view.classes)
-    each = Kind(support=scarce, unseen=smooth.one_more_of_each_class(view.classes))
+def _label_estimators(view: TargetView, cells: Cells, feature: Feature) -> _Estimators:
+    """Return the metrics of predicted labels that are not plain rates."""
+    multiclass = view.kind == "multiclass"
+    key = f"class {view.position} " if view.kind == "one_class" else ""
+    if multiclass:
+        f1, f1_traits = functionals.macro_f1(view.classes), FunctionalTraits()
+        support = functionals.rarest_class_size(view.classes)
+    else:
+        f1, f1_traits = functionals.f1(view.position), FunctionalTraits(support=functionals.f1_support(view.position))
+        support = functionals.scarcer_class_size(view.position)
+    balanced = functionals.balanced_accuracy(view.classes)
+    balanced_traits = FunctionalTraits(support=support, variance_floor=recall_variance_floor(view.classes))
     return {
-        "balanced_accuracy": lambda: smooth.smooth(cells, feature, balanced, each, "balanced_accuracy"),
-        "f1": lambda: smooth.smooth(cells, feature, f1, kind, f"{key}f1"),
+        "balanced_accuracy": lambda: estimate_functional(cells, feature, balanced, balanced_traits, "balanced_accuracy"),
+        "f1": lambda: estimate_functional(cells, feature, f1, f1_traits, f"{key}f1"),
     }
 
 
-def _of_scores(view: View, rows: Cells, feature: Feature, draws: Draws) -> dict[str, Callable[[], Estimates]]:
-    several = view.kind == "multiclass"
-    key, score = f"class {view.at} ", smooth.class_score(view.at)
-    auc = smooth.macro_roc_auc(view.classes) if several else smooth.roc_auc(view.at)
-    pairs = Kind() if several else Kind(support=smooth.scarcer_class(view.at), unseen=smooth.one_more_pair(view.at))
-    ap, hits = smooth.average_precision(view.at), Kind(support=smooth.rows_of_class(view.at))
-    squares = Kind("positive", (0.0, 2.0)) if several else Kind()
+def _score_estimators(view: TargetView, cells: Cells, feature: Feature, draws: Draws) -> _Estimators:
+    position, multiclass = view.position, view.kind == "multiclass"
+    if multiclass:
+        auc, auc_traits = functionals.macro_roc_auc(view.classes), FunctionalTraits()
+    else:
+        auc = functionals.roc_auc(position)
+        support = functionals.scarcer_class_size(position)
+        auc_traits = FunctionalTraits(support=support, variance_floor=auc_variance_floor(position))
+    precision_traits = FunctionalTraits(support=functionals.class_size(position))
+    brier_traits = FunctionalTraits("positive", (0.0, 2.0)) if multiclass else FunctionalTraits()
 
-    def of(functional: Any, kind: Kind, name: str) -> Callable[[], Estimates]:
-        return lambda: smooth.smooth(rows, feature, functional, kind, f"{key}{name}")
+    def estimator(functional: Functional, traits: FunctionalTraits, name: str) -> Callable[[], Estimates]:
+        return lambda: estimate_functional(cells, feature, functional, traits, f"class {position} {name}")
 
-    def mean(values: Any, kind: Kind, name: str) -> Callable[[], Estimates]:
-        return of(smooth.mean(values), replace(kind, linear=True, unseen=smooth.one_more_row(values)), name)
+    def mean(values: CaseValues, traits: FunctionalTraits, name: str) -> Callable[[], Estimates]:
+        return estimator(functionals.mean(values), _mean_traits(traits, values), name)
 
     return {
-        "roc_auc": of(auc, pairs, "roc_auc"),
-        "average_precision": of(ap, hits, "average_precision"),
-        "mean_score": mean(score, Kind(), "mean_score"),
-        "log_loss": mean(smooth.log_losses, Kind("positive", (0.0, _MOST_NATS)), "log_loss"),
-        "brier_score": mean(smooth.squared_distances, squares, "brier_score"),
-        "expected_calibration_error": lambda: calibrated(rows, feature, view.at, draws),
+        "roc_auc": estimator(auc, auc_traits, "roc_auc"),
+        "average_precision": estimator(functionals.average_precision(position), precision_traits, "average_precision"),
+        "mean_score": mean(functionals.class_score(position), FunctionalTraits(), "mean_score"),
+        "log_loss": mean(functionals.log_losses, FunctionalTraits("positive", (0.0, _LARGEST_LOG_LOSS)), "log_loss"),
+        "brier_score": mean(functionals.squared_distances, brier_traits, "brier_score"),
+        "expected_calibration_error": lambda: estimate_calibration(cells, feature, position, draws),
     }
 
 
-def _regression(rows: Cells, feature: Feature) -> dict[str, Callable[[], Estimates]]:
-    """Means of the absolute error, its root mean square, of the error (prediction minus truth), and of the prediction."""
-    import numpy as np
+def _mean_traits(traits: FunctionalTraits, values: CaseValues) -> FunctionalTraits:
+    return replace(traits, linear=True, variance_floor=mean_variance_floor(values))
 
-    reach = float(np.ptp(np.concatenate([rows.prediction, rows.truth]))) if len(rows) else 0.0
-    span = (float(rows.prediction.min(initial=np.inf)), float(rows.prediction.max(initial=-np.inf)))
-    positive, signed, plain = Kind("positive", (0.0, reach)), Kind("real", (-reach, reach)), Kind("real", span)
 
-    def error(part: Cells) -> Any:
-        return part.prediction - part.truth
+def _error_estimators(cells: Cells, feature: Feature) -> _Estimators:
+    """Return the metrics of a numeric target; an error is prediction minus truth."""
+    reach = float(np.ptp(np.concatenate([cells.prediction, cells.truth]))) if len(cells) else 0.0
+    span = (float(cells.prediction.min(initial=np.inf)), float(cells.prediction.max(initial=-np.inf)))
 
-    def mean(values: Any, kind: Kind, name: str) -> Callable[[], Estimates]:
-        kind = replace(kind, linear=True, unseen=smooth.one_more_row(values))
-        return lambda: smooth.smooth(rows, feature, smooth.mean(values), kind, name)
+    def error(part: Cells) -> FloatArray:
+        difference: FloatArray = part.prediction - part.truth
+        return difference
 
-    def squares(part: Cells) -> Any:
+    def squared_error(part: Cells) -> FloatArray:
         return error(part) ** 2
 
-    root = replace(positive, unseen=smooth.one_more_row(squares, root=True))
+    def absolute_error(part: Cells) -> FloatArray:
+        return np.abs(error(part))
+
+    def prediction(part: Cells) -> FloatArray:
+        predicted: FloatArray = part.prediction
+        return predicted
+
+    def mean(values: CaseValues, traits: FunctionalTraits, name: str) -> Callable[[], Estimates]:
+        traits = _mean_traits(traits, values)
+        return lambda: estimate_functional(cells, feature, functionals.mean(values), traits, name)
+
+    positive = FunctionalTraits("positive", (0.0, reach))
+    root = functionals.root_mean(squared_error)
+    root_traits = replace(positive, variance_floor=mean_variance_floor(squared_error, root=True))
     return {
-        "mean_absolute_error": mean(lambda part: np.abs(error(part)), positive, "mean_absolute_error"),
-        "root_mean_squared_error": lambda: smooth.smooth(rows, feature, smooth.root_mean(squares), root, "rmse"),
-        "mean_signed_error": mean(error, signed, "mean_signed_error"),
-        "mean_prediction": mean(lambda part: part.prediction, plain, "mean_prediction"),
+        "mean_absolute_error": mean(absolute_error, positive, "mean_absolute_error"),
+        "root_mean_squared_error": lambda: estimate_functional(cells, feature, root, root_traits, "rmse"),
+        "mean_signed_error": mean(error, FunctionalTraits("real", (-reach, reach)), "mean_signed_error"),
+        "mean_prediction": mean(prediction, FunctionalTraits("real", span), "mean_prediction"),
     }

@@ -1,29 +1,40 @@
-"""Fairlearn's ThresholdOptimizer on scores that exist already: fitted on some rows, asked for its chances on others."""
+"""Fairlearn's ThresholdOptimizer on scores that exist already."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from raikit_fairness.estimates.case_counts import FloatArray, IntArray
+from raikit.arrays import FloatArray, IntArray
+from raikit.format import percent
 
 
-def fitted(scores: FloatArray, truth: IntArray, code: IntArray, constraint: str, objective: str, grid_size: int) -> Any:
+def fit_thresholds(
+    scores: FloatArray, truth: IntArray, code: IntArray, constraint: str, objective: str, grid_size: int
+) -> Any:
     """Fit group-specific (and, where needed, randomised) thresholds.
 
     Parameters
     ----------
-    truth : ndarray of {0, 1}
-    code : ndarray of int
-        Group of each row; every group has both classes.
+    scores : ndarray, shape (n,)
+    truth : ndarray of {0, 1}, shape (n,)
+    code : ndarray of int, shape (n,)
+        Group of each case; every group has both classes.
+    constraint, objective : str
+        As Fairlearn names them.
+    grid_size : int
+
+    Returns
+    -------
+    fairlearn.postprocessing.ThresholdOptimizer
+        Fitted.
     """
     from fairlearn.postprocessing import ThresholdOptimizer
     from sklearn.base import BaseEstimator, ClassifierMixin
 
-    class Given(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-        """Gives back the scores that it is asked with."""
+    class ScoreEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+        """Returns the scores that it receives."""
 
-        def fit(self, X: Any, y: Any = None) -> Given:
+        def fit(self, X: Any, y: Any = None) -> ScoreEstimator:
             return self
 
         def predict(self, X: Any) -> Any:
@@ -32,30 +43,32 @@ def fitted(scores: FloatArray, truth: IntArray, code: IntArray, constraint: str,
         def __sklearn_is_fitted__(self) -> bool:
             return True
 
-    made = ThresholdOptimizer(estimator=Given(), constraints=constraint, objective=objective, grid_size=grid_size, prefit=True,
-                              predict_method="predict")
-    return made.fit(scores[:, None], truth, sensitive_features=code)
+    optimizer = ThresholdOptimizer(
+        estimator=ScoreEstimator(), constraints=constraint, objective=objective, grid_size=grid_size, prefit=True,
+        predict_method="predict",
+    )  # fmt: skip
+    return optimizer.fit(scores[:, None], truth, sensitive_features=code)
 
 
-def chances(made: Any, scores: FloatArray, code: IntArray) -> FloatArray:
-    """Probability that each row is decided positive: what its randomised decision is on average."""
-    found: FloatArray = made._pmf_predict(scores[:, None], sensitive_features=code)[:, 1]
-    return found
+def decision_probabilities(optimizer: Any, scores: FloatArray, code: IntArray) -> FloatArray:
+    """Return the probability that each case is decided positively: the expectation of its randomised decision."""
+    probabilities: FloatArray = optimizer._pmf_predict(scores[:, None], sensitive_features=code)[:, 1]
+    return probabilities
 
 
-def rule(made: Any, group: int) -> str:
-    """The decision rule of one group in words: ``score > 0.43``, or two of them with their chances."""
-    own = made.interpolated_thresholder_.interpolation_dict[group]
-    parts = [(float(own[f"p{at}"]), _operation(own[f"operation{at}"])) for at in (0, 1)]
-    said = " or ".join(f"{test} ({chance * 100:.0f} %)" if chance < 1 else test for chance, test in parts if chance > 0)
-    ignored = float(own.get("p_ignore", 0))
+def describe_rule(optimizer: Any, group: int) -> str:
+    """Return a group's decision rule in words: ``score > 0.43``, or two of them with their probabilities."""
+    rule = optimizer.interpolated_thresholder_.interpolation_dict[group]
+    parts = [(float(rule[f"p{number}"]), _describe_test(rule[f"operation{number}"])) for number in (0, 1)]
+    tests = " or ".join(f"{test} ({percent(p)})" if p < 1 else test for p, test in parts if p > 0)
+    ignored = float(rule.get("p_ignore", 0))
     if not ignored > 0:
-        return said
-    drawn = float(own["prediction_constant"])
-    return f"{said}; in {ignored * 100:.0f} % of cases by a draw that is positive in {drawn * 100:.0f} %"
+        return tests
+    positive = float(rule["prediction_constant"])
+    return f"{tests}; in {percent(ignored)} of cases a random draw that is positive in {percent(positive)}"
 
 
-def _operation(operation: Any) -> str:
+def _describe_test(operation: Any) -> str:
     threshold, above = float(operation.threshold), operation.operator == ">"
     if abs(threshold) == float("inf"):
         return "always" if (threshold < 0) == above else "never"

@@ -1,285 +1,278 @@
-"""What a search found, in sentences, two tables and a figure."""
+"""Findings, tables and the figure of the search over all groups."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 import raikit
-from raikit_fairness.report import figures as drawing
-from raikit_fairness.report.findings import _plural
+from raikit.arrays import IntArray
+from raikit.format import as_given, confidence, count, percent, points, sample_size
+from raikit_fairness.estimates.subgroup_search import (
+    SearchResult,
+    cluster_counts,
+    containing_groups,
+    distinct_flagged,
+    flagged_by_lower_limit,
+)
+from raikit_fairness.report.columns import table_columns
+from raikit_fairness.report.group_findings import plural
+from raikit_fairness.report.layers import (
+    ALIKE,
+    WORSE,
+    interval_lines,
+    reference_line,
+    text_at_end,
+    unique_labels,
+)
+from raikit_fairness.report.layers import points as point_layer
 
-if TYPE_CHECKING:
-    from raikit_fairness.checks.search import Searched
-    from raikit_fairness.estimates.case_counts import IntArray
-
-_MOST_DOTS, _MOST_ROWS, _MOST_SENTENCES = 15, 200, 3
+_MOST_DOTS, _MOST_ROWS, _MOST_FINDINGS = 15, 200, 3
+_MOST_LETTERS = 80
 _SIZES = (100, 300, 1_000, 3_000)
 
 
-def findings(found: Searched, cited: Sequence[str]) -> list[raikit.Finding]:
-    """Say which groups are flagged, the clearest first, and what the certificate says of all."""
-    scope = found.scope
-    if found.certificate is None or found.flagged is None:
-        why = f"{found.left_out:,} groups have fewer than {scope.min_group} rows or too few clusters"
-        return [raikit.Finding(sentence=f"No group could be searched for rows that {scope.doing}: {why}.", what=scope.title,
-                               metrics=list(cited))]
-    told = _apart(found)[:_MOST_SENTENCES]
-    said = [_flagged(found, at, cited, with_count=number == 0) for number, at in enumerate(told)]
-    return [*said, _certificate(found, cited, none_flagged=not said)]
+def search_findings(result: SearchResult, cited: Sequence[str]) -> list[raikit.Finding]:
+    """Return the flagged groups, the clearest first, and what the certificate says of all groups."""
+    settings = result.settings
+    if result.certificate is None or result.flagged is None:
+        reason = f"{count(result.left_out)} groups have fewer than {settings.min_group} cases or too few clusters"
+        sentence = f"No group could be searched for cases that {settings.verb}: {reason}."
+        return [raikit.Finding(sentence=sentence, what=settings.title, metrics=list(cited))]
+    groups = distinct_flagged(result)[:_MOST_FINDINGS]
+    flagged = [_flagged_finding(result, group, cited, with_count=rank == 0) for rank, group in enumerate(groups)]
+    return [*flagged, _certificate_finding(result, cited, none_flagged=not flagged)]
 
 
-def _flagged(found: Searched, at: int, cited: Sequence[str], *, with_count: bool) -> raikit.Finding:
-    assert found.flagged is not None and found.groups is not None
-    scope, name, result = found.scope, found.candidates.name(at), found.flagged
-    points = f"{result.value[at] * 100:.3g} points"
-    rates = f"{found.groups.rates[at] * 100:.1f} % against {found.groups.rests[at] * 100:.1f} %"
-    sure = f"at least {result.low[at] * 100:.3g} points"
-    rows = ", ".join([f"{found.groups.n_rows[at]:,} rows", *(
-        f"{count:,} {_plural(column)}" for column, count in _clusters(found, at))])
-    count = f"; {_count(found)}" if with_count else ""
+def _flagged_finding(result: SearchResult, group: int, cited: Sequence[str], *, with_count: bool) -> raikit.Finding:
+    assert result.flagged is not None and result.groups is not None
+    settings, name, flagged, groups = result.settings, result.candidates.name(group), result.flagged, result.groups
+    rates = f"{percent(groups.rates[group])} against {percent(groups.rests[group])}"
+    at_least = f"at least {points(flagged.low[group])}"
+    clusters = [f"{count(n)} {plural(column)}" for column, n in cluster_counts(result, group)]
+    evidence = ", ".join([sample_size(int(groups.n_rows[group])), *clusters])
+    total = f"; {_flagged_count(result)}" if with_count else ""
     return raikit.Finding(
-        sentence=f"Rows with {name} {scope.doing} {points} more often than the rest ({rates}; {sure}; {rows}){count}.",
-        severity="warn", what=scope.title, who=name, certainty=f"{sure}, p adjusted {result.p_adjusted[at]:.2g}",
-        group=found.candidates.group(at), metrics=list(cited), figures=[_figure_id(found)],
+        sentence=f"Cases with {name} {settings.verb} {points(flagged.value[group])} more often than the rest ({rates}; "
+        f"{at_least}; {evidence}){total}.",
+        severity="warn",
+        what=settings.title,
+        who=name,
+        certainty=f"{at_least}, p adjusted {flagged.p_adjusted[group]:.2g}",
+        group=result.candidates.group(group),
+        metrics=list(cited),
+        figures=[_figure_id(result)],
     )
 
 
-def _count(found: Searched) -> str:
-    assert found.flagged is not None
-    scope, flagged = found.scope, int(found.flagged.flagged.sum())
-    are = "is" if flagged == 1 else "are"
-    worse = f" as worse by more than {scope.tolerance * 100:g} points" if scope.tolerance else ""
-    return (f"{flagged or 'none'} of {len(found.candidates):,} groups {are} flagged{worse}, at a false-discovery rate of "
-            f"{scope.fdr * 100:g} %")
+def _flagged_count(result: SearchResult) -> str:
+    assert result.flagged is not None
+    settings, flagged = result.settings, int(result.flagged.flagged.sum())
+    verb = "is" if flagged == 1 else "are"
+    worse = f" as worse by more than {_as_points(settings.tolerance)}" if settings.tolerance else ""
+    return (
+        f"{flagged or 'none'} of {count(len(result.candidates))} groups {verb} flagged{worse}, at a false-discovery rate of "
+        f"{percent(settings.fdr)}"
+    )
 
 
-def _certificate(found: Searched, cited: Sequence[str], *, none_flagged: bool) -> raikit.Finding:
-    assert found.certificate is not None and found.groups is not None
-    scope, bounded = found.scope, found.certificate
-    level, bound = f"{scope.level * 100:g} % confidence", f"{max(bounded.bound, 0.0) * 100:.3g} points"
-    groups = "the one group" if len(found.candidates) == 1 else f"any of these {len(found.candidates):,} groups"
-    tolerance = f", in {found.certified:,} of them at most {scope.tolerance * 100:g} points" if scope.tolerance else ""
-    setting = int(bounded.high_pointwise.argmax())
-    parts = [
-        f"With {level} rows in {groups} {scope.doing} at most {bound} more often than all rows together{tolerance}",
-        f"the limit is set by {found.candidates.name(setting)} ({found.groups.n_rows[setting]:,} rows)",
-    ]
-    sentence = "; ".join(parts) + "."
+def _as_points(setting: float) -> str:
+    """Write a setting, which is exact, in percentage points."""
+    return f"{as_given(round(setting * 100, 10))} percentage points"
+
+
+def _certificate_finding(result: SearchResult, cited: Sequence[str], *, none_flagged: bool) -> raikit.Finding:
+    assert result.certificate is not None and result.groups is not None
+    settings, certificate, searched = result.settings, result.certificate, len(result.candidates)
+    level = f"{confidence(settings.level)} confidence"
+    groups = "the one group" if searched == 1 else f"any of these {count(searched)} groups"
+    tolerance = ""
+    if settings.tolerance:
+        tolerance = f", in {count(result.certified)} of them at most {_as_points(settings.tolerance)}"
+    limiting = int(certificate.high_pointwise.argmax())
+    sentence = (
+        f"With {level} cases in {groups} {settings.verb} at most {points(max(certificate.bound, 0.0))} more often than all "
+        f"cases together{tolerance}; the limit is set by {result.candidates.name(limiting)} "
+        f"({sample_size(int(result.groups.n_rows[limiting]))})."
+    )
     if none_flagged:
-        told = _count(found)
-        sentence = f"{told[0].upper()}{told[1:]}. {sentence}"
-    if left_out := _left_out(found):
-        sentence += f" Not looked at: {left_out}."
-    return raikit.Finding(sentence=sentence, severity="note", what=scope.title, who="every group", certainty=level,
-                          metrics=list(cited), figures=[_figure_id(found)])
+        sentence = f"{_capitalised(_flagged_count(result))}. {sentence}"
+    if reasons := _left_out(result):
+        sentence += f" Not searched: {reasons}."
+    return raikit.Finding(
+        sentence=sentence, severity="note", what=settings.title, who="every group", certainty=level,
+        metrics=list(cited), figures=[_figure_id(result)],
+    )  # fmt: skip
 
 
-def _left_out(found: Searched) -> str:
-    """Groups that were not looked at, and why."""
-    scope, groups = found.scope, found.candidates
+def _left_out(result: SearchResult) -> str:
+    """Write which groups were not searched, and why."""
+    settings, candidates = result.settings, result.candidates
     parts = []
-    if groups.small:
-        parts.append(f"{_groups(groups.small)} under {scope.min_group} rows")
-    if found.few_clusters:
-        parts.append(f"{_groups(found.few_clusters)} with too few clusters, inside or outside it")
-    if groups.beyond:
-        parts.append(f"combinations of {groups.depth + 1} or more features (of {groups.depth + 1} there are {groups.beyond:,} "
-                     f"groups, over the {scope.most:,} of max_searched)")
+    if candidates.small:
+        parts.append(f"{_groups(candidates.small)} under {settings.min_group} cases")
+    if result.few_clusters:
+        parts.append(f"{_groups(result.few_clusters)} with too few clusters, inside or outside it")
+    if candidates.beyond:
+        more = candidates.depth + 1
+        parts.append(
+            f"combinations of {more} or more features (of {more} there are {count(candidates.beyond)} groups, over the "
+            f"{count(settings.max_searched)} of max_searched)"
+        )
     return "; ".join(parts)
 
 
 def _groups(number: int) -> str:
-    return f"{number:,} group{'' if number == 1 else 's'}"
+    return f"{count(number)} group{'' if number == 1 else 's'}"
 
 
-def _worst_first(found: Searched) -> list[int]:
-    """Flagged groups, by the lower limit of the difference: the most that is sure."""
-    import numpy as np
-
-    assert found.flagged is not None
-    flagged = np.flatnonzero(found.flagged.flagged)
-    ranked: list[int] = flagged[np.argsort(-found.flagged.low[flagged], kind="stable")].tolist()
-    return ranked
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
-def _shared(found: Searched, flagged: Sequence[int]) -> Any:
-    """Rows that two flagged groups have in common, shape (flagged, flagged); on the diagonal their sizes."""
-    import numpy as np
-
-    members = found.candidates.members[list(flagged)].astype(float)
-    rows = np.bincount(found.candidates.cell, found.cells.n, minlength=members.shape[1])
-    return (members * rows) @ members.T
-
-
-def _apart(found: Searched) -> list[int]:
-    """Flagged groups, the clearest first, without those that share most of the rows of the smaller with one before.
-
-    What holds a worse group looks worse for its sake, and of the parts of a worse group the smallest look worst by
-    chance. So groups are ranked by how far they are over the tolerance in their own uncertainty, and each tells for its
-    like.
-    """
-    assert found.flagged is not None
-    result = found.flagged
-    clear = (result.value - found.scope.tolerance) / (result.value - result.low)
-    flagged = sorted(_worst_first(found), key=lambda at: -float(clear[at]))
-    shared = _shared(found, flagged)
-    told: list[int] = []
-    for row in range(len(flagged)):
-        if all(shared[row, other] <= min(shared[row, row], shared[other, other]) / 2 for other in told):
-            told.append(row)
-    return [flagged[row] for row in told]
-
-
-def _containing(found: Searched) -> dict[int, int | None]:
-    """For each flagged group the largest flagged group that holds all of its rows."""
-    assert found.groups is not None
-    flagged, rows = _worst_first(found), found.groups.n_rows
-    shared = _shared(found, flagged)
-    result: dict[int, int | None] = {}
-    for row, at in enumerate(flagged):
-        wider = [other for column, other in enumerate(flagged) if other != at and shared[row, column] >= shared[row, row] - 0.5]
-        result[at] = max(wider, key=lambda other: int(rows[other])) if wider else None
-    return result
-
-
-def _clusters(found: Searched, at: int) -> list[tuple[str, int]]:
-    """Clusters of a group, by column; rows that share none are no cluster."""
-    import numpy as np
-
-    inside = found.candidates.members[at][found.candidates.cell]
-    return [(column, len(np.unique(codes[inside & (codes >= 0)])))
-            for column, codes in zip(found.cells.cluster_names, found.cells.clusters, strict=True)]
+def _uncapitalised(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 # --- tables -----------------------------------------------------------------------------------------------------
 
 
-def tables(found: Searched) -> list[raikit.Table]:
-    """The flagged groups, and how much any group of at least so many rows may be worse."""
-    if found.certificate is None:
+def search_tables(result: SearchResult) -> list[raikit.Table]:
+    """Return the flagged groups, and how much worse any group of at least some size may be."""
+    if result.certificate is None:
         return []
-    flagged = [_flagged_table(found)] if found.flagged is not None and found.flagged.flagged.any() else []
-    return [*flagged, _bounds_table(found)]
+    flagged = [_flagged_table(result)] if result.flagged is not None and result.flagged.flagged.any() else []
+    return [*flagged, _certificate_table(result)]
 
 
-def _flagged_table(found: Searched) -> raikit.Table:
-    assert found.flagged is not None and found.groups is not None
-    scope, result, groups = found.scope, found.flagged, found.groups
-    order, within = _worst_first(found), _containing(found)
-    titles = [("group", "Group", "text"), ("value", scope.title, "percent"), ("rest", "The rest", "percent"),
-              ("difference", "Difference, points", "number"), ("low", "low", "number"), ("high", "high", "number"),
-              ("rows", "Rows", "integer"), ("clusters", "Clusters", "integer"), ("p", "p", "p"),
-              ("p_adjusted", "p, adjusted", "p"), ("within", "Part of the flagged", "text")]
+def _flagged_table(result: SearchResult) -> raikit.Table:
+    assert result.flagged is not None and result.groups is not None
+    settings, flagged, groups = result.settings, result.flagged, result.groups
+    ranked, containing = flagged_by_lower_limit(result), containing_groups(result)
+    columns = table_columns([
+        ("group", "Group", "text"), ("value", settings.title, "percent"), ("rest", "The rest", "percent"),
+        ("difference", "Difference, points", "number"), ("low", "low", "number"), ("high", "high", "number"),
+        ("rows", "Cases", "integer"), ("clusters", "Clusters", "integer"), ("p", "p", "p"),
+        ("p_adjusted", "p, adjusted", "p"), ("within", "Part of the flagged", "text"),
+    ])  # fmt: skip
     rows: list[list[Any]] = []
-    for at in order[:_MOST_ROWS]:
-        wider = within[at]
-        clusters = min((count for _, count in _clusters(found, at)), default=None)
-        points = [100 * float(part[at]) for part in (result.value, result.low, result.high)]
-        rows.append([found.candidates.name(at), groups.rates[at], groups.rests[at], *points, int(groups.n_rows[at]), clusters,
-                     result.p_value[at], result.p_adjusted[at], None if wider is None else found.candidates.name(wider)])
-    more = f" {len(order) - len(rows):,} more are flagged." if len(order) > len(rows) else ""
-    columns = [raikit.Column.model_validate({"name": name, "title": title, "format": format})
-               for name, title, format in titles]
-    note = (f"{_count(found)[0].upper()}{_count(found)[1:]}.{more} {result.method}. Limits are adjusted for having been "
-            f"selected; a group is flagged if the lower one is over {scope.tolerance * 100:g} points.")
-    return raikit.Table(id=f"flagged-{scope.harm.measure}", title=f"Groups flagged: {_lower(scope.title)}", columns=columns,
-                        rows=rows, note=note)
+    for group in ranked[:_MOST_ROWS]:
+        wider = containing[group]
+        clusters = min((n for _, n in cluster_counts(result, group)), default=None)
+        difference = [100 * float(part[group]) for part in (flagged.value, flagged.low, flagged.high)]
+        rows.append([
+            result.candidates.name(group), groups.rates[group], groups.rests[group], *difference,
+            int(groups.n_rows[group]), clusters, flagged.p_value[group], flagged.p_adjusted[group],
+            None if wider is None else result.candidates.name(wider),
+        ])  # fmt: skip
+    more = f" {count(len(ranked) - len(rows))} more are flagged." if len(ranked) > len(rows) else ""
+    return raikit.Table(
+        id=f"flagged-{settings.harm.measure}",
+        title=f"Groups flagged: {_uncapitalised(settings.title)}",
+        columns=columns,
+        rows=rows,
+        note=f"{_capitalised(_flagged_count(result))}.{more} {flagged.method}. Limits are adjusted for the selection of "
+        f"groups; a group is flagged if the lower limit is above {_as_points(settings.tolerance)}.",
+    )
 
 
-def _bounds_table(found: Searched) -> raikit.Table:
-    """The certificate over all groups, and over those of at least 100, 300 … rows, which is tighter."""
-    import numpy as np
-
-    assert found.certificate is not None and found.groups is not None
-    bounded, n, scope = found.certificate, found.groups.n_rows, found.scope
-    columns = [
-        raikit.Column(name="least", title="Groups of at least so many rows", format="integer"),
-        raikit.Column(name="groups", title="Groups", format="integer"),
-        raikit.Column(name="worst", title="Worst, points above all rows", format="number"),
-        raikit.Column(name="bound", title="None is worse by more than", format="number"),
-        raikit.Column(name="set_by", title="Set by", format="text"),
-    ]
+def _certificate_table(result: SearchResult) -> raikit.Table:
+    """Return the certificate over all groups, and the tighter ones over those of at least 100, 300 … cases."""
+    assert result.certificate is not None and result.groups is not None
+    certificate, n, settings = result.certificate, result.groups.n_rows, result.settings
+    columns = table_columns([
+        ("least", "Groups of at least so many cases", "integer"), ("groups", "Groups", "integer"),
+        ("worst", "Worst, points above all cases", "number"), ("bound", "None is worse by more than", "number"),
+        ("set_by", "Set by", "text"),
+    ])  # fmt: skip
     rows: list[list[Any]] = []
-    for least in (scope.min_group, *(size for size in _SIZES if size > scope.min_group)):
+    for least in (settings.min_group, *(size for size in _SIZES if size > settings.min_group)):
         kept = np.flatnonzero(n >= least)
         if len(kept):
-            setting = int(kept[np.argmax(bounded.high_pointwise[kept])])
-            points = [100 * float(part) for part in (bounded.value[kept].max(), bounded.high_pointwise[setting])]
-            rows.append([least, len(kept), *points, found.candidates.name(setting)])
-    left_out = _left_out(found)
-    note = (f"Each line by itself holds with {scope.level * 100:g} % confidence. {bounded.method}."
-            + (f" Not looked at: {left_out}." if left_out else "")
-            + (f" {found.candidates.repeated:,} groups with the same rows as a simpler one were looked at once."
-               if found.candidates.repeated else ""))
-    return raikit.Table(id=f"certificate-{scope.harm.measure}", title=f"Certificate: {_lower(scope.title)}",
-                        columns=columns, rows=rows, note=note)
-
-
-def _lower(title: str) -> str:
-    return title[:1].lower() + title[1:]
+            limiting = int(kept[np.argmax(certificate.high_pointwise[kept])])
+            worst, bound = certificate.value[kept].max(), certificate.high_pointwise[limiting]
+            name = result.candidates.name(limiting)
+            rows.append([least, len(kept), 100 * float(worst), 100 * float(bound), name])
+    left_out, repeated = _left_out(result), result.candidates.repeated
+    return raikit.Table(
+        id=f"certificate-{settings.harm.measure}",
+        title=f"Certificate: {_uncapitalised(settings.title)}",
+        columns=columns,
+        rows=rows,
+        note=f"Each line by itself holds with {confidence(settings.level)} confidence. {certificate.method}."
+        + (f" Not searched: {left_out}." if left_out else "")
+        + (f" {count(repeated)} groups with the same cases as a simpler one were searched once." if repeated else ""),
+    )
 
 
 # --- the figure -------------------------------------------------------------------------------------------------
 
 
-def figures(found: Searched) -> list[raikit.Figure]:
-    """The worst groups against all rows together, with the certificate."""
-    if found.certificate is None or found.flagged is None:
+def search_figures(result: SearchResult) -> list[raikit.Figure]:
+    """Draw the worst groups against all cases together, with the certificate."""
+    if result.certificate is None or result.flagged is None or result.groups is None:
         return []
-    bounded, scope = found.certificate, found.scope
-    order = _drawn(found)
-    names = drawing._unlike([found.candidates.name(int(at))[:80] for at in order])
-    data = [_dot(found, int(at), name) for at, name in zip(order, names, strict=True)]
-    y = {"field": "label", "type": "nominal", "sort": names, "title": None, "axis": {"labelLimit": 320}}
-    x = {"field": "value", "type": "quantitative", "title": None, "axis": {"format": "+.0%", "tickCount": 5},
-         "scale": {"zero": True, "nice": True}}
-    layers: list[dict[str, Any]] = [
-        _line(0.0, "var(--rule)", [4, 4]), _line(bounded.bound, "var(--ink-2)", [1, 3]),
-        drawing._interval(x, y, "true"),
-        drawing._points(x, y, drawing.ALIKE, shape="circle", filled=True),
-        drawing._points(x, y, drawing.WORSE, shape="triangle-up", filled=True, size=110),
-        {"mark": {"type": "text", "align": "left", "dx": 10, "baseline": "middle", "fill": "var(--ink-2)"},
-         "encoding": {"x": {"value": "width"}, "y": y, "text": {"field": "shown", "type": "nominal"}}},
+    certificate, settings, searched = result.certificate, result.settings, len(result.candidates)
+    groups = [int(group) for group in _drawn_groups(result)]
+    labels = unique_labels([result.candidates.name(group)[:_MOST_LETTERS] for group in groups])
+    data = [_dot(result, group, label) for group, label in zip(groups, labels, strict=True)]
+    drawn = f"the {len(data)} worst of" if len(data) < searched else "all"
+    worst = "; ".join(f"{row['label']} {points(row['value'], signed=True)}" for row in data[:6])
+    level = confidence(settings.level)
+    return [
+        raikit.Figure(
+            id=_figure_id(result),
+            title=f"{settings.title}: {drawn} {count(searched)} groups",
+            subtitle=f"Difference to all cases together (dashed, {percent(result.groups.overall)}); {level} CIs of each group "
+            "by itself; triangle: flagged; dotted: no group is worse by more",
+            alt=f"{settings.title}, difference to all cases, from the worst: {worst}. With {level} confidence no group is "
+            f"worse by more than {points(certificate.bound)}.",
+            spec=_figure_spec(labels, certificate.bound),
+            data=data,
+        )
     ]
-    of = f"the {len(data)} worst of" if len(data) < len(found.candidates) else "all"
-    said = "; ".join(f"{row['label']} {row['value'] * 100:+.1f} points" for row in data[:6])
-    return [raikit.Figure(
-        id=_figure_id(found), title=f"{scope.title}: {of} {len(found.candidates):,} groups",
-        subtitle=f"Difference to all rows together (dashed, {found.groups.overall * 100:.1f} %); "  # type: ignore[union-attr]
-                 f"{scope.level * 100:g} % intervals of each group by itself; triangle: flagged; dotted: no group is worse by "
-                 "more",
-        alt=f"{scope.title}, difference to all rows, from the worst: {said}. With "
-            f"{scope.level * 100:g} % confidence no group is worse by more than {bounded.bound * 100:.1f} points.",
-        spec={"height": {"step": 26}, "layer": layers}, data=data,
-    )]
 
 
-def _drawn(found: Searched) -> IntArray:
-    """Groups to draw: flagged ones first, by what is sure; then by value."""
-    import numpy as np
+def _figure_spec(labels: list[str], bound: float) -> dict[str, Any]:
+    y = {"field": "label", "type": "nominal", "sort": labels, "title": None, "axis": {"labelLimit": 320}}
+    x = {
+        "field": "value", "type": "quantitative", "title": None, "axis": {"format": "+.0%", "tickCount": 5},
+        "scale": {"zero": True, "nice": True},
+    }  # fmt: skip
+    layers = [
+        reference_line(0.0),
+        reference_line(bound, "var(--ink-2)", (1, 3)),
+        interval_lines(x, y, "true"),
+        point_layer(x, y, ALIKE, shape="circle", filled=True),
+        point_layer(x, y, WORSE, shape="triangle-up", filled=True, size=110),
+        text_at_end(y),
+    ]
+    return {"height": {"step": 26}, "layer": layers}
 
-    assert found.certificate is not None and found.flagged is not None
-    chosen = np.lexsort((-found.certificate.low_pointwise, ~found.flagged.flagged))[:_MOST_DOTS]
-    drawn: IntArray = chosen[np.argsort(-found.certificate.value[chosen], kind="stable")]
+
+def _drawn_groups(result: SearchResult) -> IntArray:
+    """Return the groups to draw: flagged ones first, by the lower limit; then ordered by value."""
+    assert result.certificate is not None and result.flagged is not None
+    chosen = np.lexsort((-result.certificate.low_pointwise, ~result.flagged.flagged))[:_MOST_DOTS]
+    drawn: IntArray = chosen[np.argsort(-result.certificate.value[chosen], kind="stable")]
     return drawn
 
 
-def _dot(found: Searched, at: int, label: str) -> dict[str, Any]:
-    assert found.certificate is not None and found.flagged is not None and found.groups is not None
-    bounded = found.certificate
+def _dot(result: SearchResult, group: int, label: str) -> dict[str, Any]:
+    assert result.certificate is not None and result.flagged is not None and result.groups is not None
+    certificate, n = result.certificate, int(result.groups.n_rows[group])
     return {
-        "label": label, "mark": drawing.WORSE if found.flagged.flagged[at] else drawing.ALIKE,
-        "rows": int(found.groups.n_rows[at]), "value": float(bounded.value[at]), "low": float(bounded.low_pointwise[at]),
-        "high": float(bounded.high_pointwise[at]),
-        "shown": f"{found.groups.rates[at] * 100:.1f} % of {found.groups.n_rows[at]:,}",
+        "label": label,
+        "mark": WORSE if result.flagged.flagged[group] else ALIKE,
+        "rows": n,
+        "value": float(certificate.value[group]),
+        "low": float(certificate.low_pointwise[group]),
+        "high": float(certificate.high_pointwise[group]),
+        "shown": f"{percent(result.groups.rates[group])} of {count(n)}",
     }
 
 
-def _line(at: float, colour: str, dash: list[int]) -> dict[str, Any]:
-    return {"mark": {"type": "rule", "strokeDash": dash, "stroke": colour, "strokeWidth": 1.5},
-            "encoding": {"x": {"datum": at, "type": "quantitative"}}}
-
-
-def _figure_id(found: Searched) -> str:
-    return f"search-{found.scope.harm.measure}"
+def _figure_id(result: SearchResult) -> str:
+    return f"search-{result.settings.harm.measure}"

@@ -1,242 +1,383 @@
-"""Scores and thresholds drawn: histograms and ROC by group, and what every threshold would do. Vega-Lite as data."""
+"""Figures of scores and thresholds: histograms and ROC by group, and the effect of every threshold. Vega-Lite as data."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 import raikit
-
-if TYPE_CHECKING:
-    from raikit_fairness.estimates.case_counts import BoolArray, Cells, Feature
-    from raikit_fairness.estimates.group_estimates import Settings
-    from raikit_fairness.estimates.threshold_sweep import Curves, Grid, Point
+from raikit.arrays import BoolArray
+from raikit.format import confidence, percent, points
+from raikit_fairness.estimates.case_counts import Cells
+from raikit_fairness.estimates.features import Feature
+from raikit_fairness.estimates.threshold_sweep import SWEPT, FeatureSweep, Grid, SweepPoint
 
 MOST_PANELS = 12
 _BINS = 20
-_CURVE = 40  # points of a drawn ROC curve
+_CURVE_POINTS = 40  # of a drawn ROC curve
 _BAND = (0.0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-_SIDE = 108  # of a small panel
+_PANEL_SIDE = 108
 _SIDES = ("rate by group", "largest gap")
-_NUMBER = "format(datum.value, '.1%')"
 _RULE = {"type": "rule", "strokeDash": [4, 4], "stroke": "var(--rule)", "strokeWidth": 1.5, "tooltip": None}
+_HEADER = {
+    "labelAngle": 0, "labelOrient": "top", "labelAnchor": "start", "labelFontSize": 12.5, "labelPadding": 0,
+    "labelBaseline": "bottom",
+}  # fmt: skip
 
 
-def shown(feature: Feature, cells: Cells) -> list[int]:
-    """The groups that are drawn: all, or the largest, in their order."""
-    import numpy as np
+def threshold_figures(swept: FeatureSweep, label: Any) -> list[raikit.Figure]:
+    """Return what each threshold would do, ROC and histograms; `label` is the positive class."""
+    return [_explorer(swept), _roc(swept), _histograms(swept, label)]
 
+
+def _drawn_groups(feature: Feature, cells: Cells) -> list[int]:
+    """Return the groups that are drawn: all, or the largest, in their order."""
     sizes = np.bincount(feature.code, cells.n, minlength=feature.k)
     return sorted(np.argsort(-sizes, kind="stable")[:MOST_PANELS].tolist())
 
 
-def label(feature: Feature, at: int) -> str:
-    """A group's name over its panel."""
-    value = feature.groups[at][0]
+def _label(feature: Feature, group: int) -> str:
+    """Return a group's name over its panel."""
+    value = feature.groups[group][0]
     return "(missing)" if value is None else value[:24] or "“”"
 
 
-def _left_out(feature: Feature, groups: Sequence[int]) -> str:
+def _omitted(feature: Feature, groups: Sequence[int]) -> str:
     return f"; the {len(groups)} largest of {feature.k} groups" if len(groups) < feature.k else ""
 
 
 def _panels(feature: Feature, groups: Sequence[int], height: int, layers: list[dict[str, Any]]) -> dict[str, Any]:
-    """A small panel for each group, three in a row."""
-    names = [label(feature, at) for at in groups]
+    """Return a small panel for each group, three in a row."""
+    names = [_label(feature, group) for group in groups]
+    header = {"labelFontSize": 12.5}
     return {
-        "facet": {"field": "group", "type": "nominal", "title": None, "sort": names, "header": {"labelFontSize": 12.5}},
-        "columns": 3, "spacing": {"row": 14, "column": 18}, "spec": {"width": _SIDE, "height": height, "layer": layers},
-    }
+        "facet": {"field": "group", "type": "nominal", "title": None, "sort": names, "header": header},
+        "columns": 3, "spacing": {"row": 14, "column": 18},
+        "spec": {"width": _PANEL_SIDE, "height": height, "layer": layers},
+    }  # fmt: skip
 
 
-def histograms(id: str, rows: Cells, feature: Feature, truth: BoolArray, threshold: float | None, positive: Any) -> raikit.Figure:
-    """Scores of each group: rows of the positive class upwards, of the other downwards, as shares of the group."""
-    import numpy as np
+# --- histograms -------------------------------------------------------------------------------------------------
 
-    assert rows.scores is not None
-    groups = shown(feature, rows)
-    place = np.minimum((rows.scores * _BINS).astype(int), _BINS - 1)
+
+def _histograms(swept: FeatureSweep, positive: Any) -> raikit.Figure:
+    """Draw the scores of each group as shares of it: positive cases upwards, the others downwards."""
+    grid, cases, feature = swept.grid, swept.cases, swept.case_feature
+    truth = cases.truth == grid.positive
+    threshold = None if grid.current is None else float(grid.thresholds[grid.current])
+    groups = _drawn_groups(feature, cases)
+    means = "; ".join(
+        f"{_label(feature, group)}: {_mean_scores(cases, feature.code == group, truth)}" for group in groups[:8]
+    )
+    current = "" if threshold is None else f"; dashed line: decided {positive} from {threshold:.3g} on"
+    return raikit.Figure(
+        id=f"scores-{swept.number}",
+        title=f"Scores, by {feature.title}",
+        spec=_panels(feature, groups, 80, _histogram_layers(threshold)),
+        data=_histogram_data(cases, feature, groups, truth, positive),
+        alt=f"Histograms of the score by {feature.title}. Mean score of cases that are {positive} and are not: {means}.",
+        subtitle=f"Share of a group's cases; upwards (a stronger tone): is {positive}, downwards: is not{current}"
+        + _omitted(feature, groups),
+    )
+
+
+def _histogram_data(
+    cases: Cells, feature: Feature, groups: Sequence[int], truth: BoolArray, positive: Any
+) -> list[dict[str, Any]]:
+    assert cases.scores is not None
+    place = np.minimum((cases.scores * _BINS).astype(int), _BINS - 1)
     data: list[dict[str, Any]] = []
-    for at in groups:
-        inside = feature.code == at
-        total = float(rows.w[inside].sum()) or 1.0
+    for group in groups:
+        members = feature.code == group
+        total = float(cases.w[members].sum()) or 1.0
         for side, sign in ((True, 1), (False, -1)):
-            share = np.bincount(place[inside & (truth == side)], rows.w[inside & (truth == side)], minlength=_BINS) / total
-            data += [{"group": label(feature, at), "from": number / _BINS, "to": (number + 1) / _BINS,
-                      "truth": f"is {positive}" if side else f"is not {positive}", "share": round(float(part) * sign, 5)}
-                     for number, part in enumerate(share) if part]
-    x = {"field": "from", "type": "quantitative", "title": None, "scale": {"domain": [0, 1]},
-         "axis": {"values": [0, 0.5, 1], "grid": False, "format": ".1f"}}
-    y = {"field": "share", "type": "quantitative", "title": None,
-         "axis": {"tickCount": 3, "labelExpr": "format(abs(datum.value), '.0%')"}}
+            inside = members & (truth == side)
+            shares = np.bincount(place[inside], cases.w[inside], minlength=_BINS) / total
+            name = f"is {positive}" if side else f"is not {positive}"
+            data += [
+                {
+                    "group": _label(feature, group), "from": bin / _BINS, "to": (bin + 1) / _BINS, "truth": name,
+                    "share": round(float(share) * sign, 5),
+                }
+                for bin, share in enumerate(shares)
+                if share
+            ]  # fmt: skip
+    return data
+
+
+def _histogram_layers(threshold: float | None) -> list[dict[str, Any]]:
+    x = {
+        "field": "from", "type": "quantitative", "title": None, "scale": {"domain": [0, 1]},
+        "axis": {"values": [0, 0.5, 1], "grid": False, "format": ".1f"},
+    }  # fmt: skip
+    y = {
+        "field": "share", "type": "quantitative", "title": None,
+        "axis": {"tickCount": 3, "labelExpr": "format(abs(datum.value), '.0%')"},
+    }  # fmt: skip
     layers: list[dict[str, Any]] = [
-        {"transform": [{"filter": f"datum.share {sign} 0"}], "mark": {"type": "rect", "fill": f"var(--q{tone})", "stroke": None},
-         "encoding": {"x": x, "x2": {"field": "to"}, "y": y, "y2": {"datum": 0}}}
+        {
+            "transform": [{"filter": f"datum.share {sign} 0"}],
+            "mark": {"type": "rect", "fill": f"var(--q{tone})", "stroke": None},
+            "encoding": {"x": x, "x2": {"field": "to"}, "y": y, "y2": {"datum": 0}},
+        }
         for sign, tone in ((">", 5), ("<", 3))
     ]
-    layers.append({"mark": {"type": "rule", "stroke": "var(--rule)", "strokeWidth": 1}, "encoding": {
-        "y": {"datum": 0, "type": "quantitative"}}})
+    zero = {"type": "rule", "stroke": "var(--rule)", "strokeWidth": 1}
+    layers.append({"mark": zero, "encoding": {"y": {"datum": 0, "type": "quantitative"}}})
     if threshold is not None:
         layers.append({"mark": _RULE, "encoding": {"x": {"datum": threshold, "type": "quantitative"}}})
-    said = "; ".join(f"{label(feature, at)}: {_mean(rows, feature.code == at, truth)}" for at in groups[:8])
+    return layers
+
+
+def _mean_scores(cases: Cells, members: BoolArray, truth: BoolArray) -> str:
+    """Write the mean score of positive and of other cases."""
+    assert cases.scores is not None
+    means = []
+    for side in (members & truth, members & ~truth):
+        total = float(cases.w[side].sum())
+        means.append(f"{float(cases.w[side] @ cases.scores[side]) / total:.2f}" if total > 0 else "no cases")
+    return " and ".join(means)
+
+
+# --- ROC --------------------------------------------------------------------------------------------------------
+
+
+def _roc(swept: FeatureSweep) -> raikit.Figure:
+    """Draw the ROC of each group with its pointwise band, over that of all cases; the disc is the current decision."""
+    feature, limits = swept.case_feature, swept.limits
+    drawn = _drawn_groups(feature, swept.cases)
+    groups = [group for group in drawn if limits.defined(group)]
+    at_five = "; ".join(f"{_label(feature, group)} {percent(limits.tpr_at(0.05, group)[0])}" for group in groups[:8])
+    current = "" if swept.grid.current is None else "; disc: as decided now"
     return raikit.Figure(
-        id=id, title=f"Scores, by {feature.title}", spec=_panels(feature, groups, 80, layers),
-        data=data, alt=f"Histograms of the score by {feature.title}. Mean score of rows that are {positive} and are not: {said}.",
-        subtitle=f"Share of a group's rows; upwards (a stronger tone): is {positive}, downwards: is not"
-                 + ("" if threshold is None else f"; dashed line: decided {positive} from {threshold:.3g} on")
-                 + _left_out(feature, groups),
+        id=f"roc-{swept.number}",
+        title=f"ROC, by {feature.title}",
+        spec=_panels(feature, groups, _PANEL_SIDE, _roc_layers()),
+        data=_roc_data(swept, groups),
+        alt=f"ROC curves by {feature.title}. True positive rate where the false positive rate is 5%: {at_five}.",
+        subtitle=f"True positive rate by false positive rate (a stretched axis); band: {confidence(swept.settings.level)} at "
+        f"each false positive rate; dashed: all cases{current}" + _omitted(feature, drawn),
     )
 
 
-def _mean(rows: Cells, inside: BoolArray, truth: BoolArray) -> str:
-    assert rows.scores is not None
-    parts = []
-    for side in (inside & truth, inside & ~truth):
-        total = float(rows.w[side].sum())
-        parts.append(f"{float(rows.w[side] @ rows.scores[side]) / total:.2f}" if total > 0 else "no rows")
-    return " and ".join(parts)
-
-
-def roc(id: str, rows: Cells, feature: Feature, truth: BoolArray, curves: Curves, grid: Grid, settings: Settings) -> raikit.Figure:
-    """ROC of each group with its pointwise band, over that of all rows; the disc is the present decision."""
-    import numpy as np
-
-    groups = [at for at in shown(feature, rows) if curves.defined(at)]
-    everyone = _curve(rows, np.ones(len(rows), dtype=bool), truth)
+def _roc_data(swept: FeatureSweep, groups: Sequence[int]) -> list[dict[str, Any]]:
+    cases, feature, limits, current = swept.cases, swept.case_feature, swept.limits, swept.grid.current
+    truth = cases.truth == swept.grid.positive
+    everyone = roc_curve(cases, np.ones(len(cases), dtype=bool), truth)
     data: list[dict[str, Any]] = []
-    for at in groups:
-        name = label(feature, at)
+    for group in groups:
+        name = _label(feature, group)
+        own = roc_curve(cases, feature.code == group, truth)
         data += [{"group": name, "what": "all", "fpr": x, "tpr": y} for x, y in everyone]
-        data += [{"group": name, "what": "own", "fpr": x, "tpr": y} for x, y in _curve(rows, feature.code == at, truth)]
+        data += [{"group": name, "what": "own", "fpr": x, "tpr": y} for x, y in own]
         for fpr in _BAND:
-            _, low, high = curves.tpr_at(fpr, at)
+            _, low, high = limits.tpr_at(fpr, group)
             data.append({"group": name, "what": "band", "fpr": fpr, "low": round(low, 4), "high": round(high, 4)})
-        if grid.current is not None:
-            data.append({"group": name, "what": "now", "fpr": round(float(curves.x[grid.current, at]), 4),
-                         "tpr": round(float(curves.y[grid.current, at]), 4)})
-    # what matters happens where few are wrongly called positive, so that end of the axis is stretched
-    x = {"field": "fpr", "type": "quantitative", "title": None, "scale": {"domain": [0, 1], "type": "sqrt"},
-         "axis": {"values": [0.05, 0.25, 1], "format": ".0%", "labelOverlap": False}}
-    y = {"field": "tpr", "type": "quantitative", "title": None, "axis": {"values": [0, 0.5, 1], "format": ".0%"},
-         "scale": {"domain": [0, 1]}}
-    order = {"field": "fpr", "type": "quantitative"}
-    layers: list[dict[str, Any]] = [
-        {"transform": [{"filter": "datum.what === 'band'"}], "mark": {"type": "area", "fill": "var(--q2)", "interpolate": "linear"},
-         "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}}},
-        {"transform": [{"filter": "datum.what === 'all'"}], "mark": {"type": "line", "stroke": "var(--q4)", "strokeWidth": 1,
-                                                                      "strokeDash": [4, 3]},
-         "encoding": {"x": x, "y": y, "order": order}},
-        {"transform": [{"filter": "datum.what === 'own'"}], "mark": {"type": "line", "stroke": "var(--ink)", "strokeWidth": 2},
-         "encoding": {"x": x, "y": y, "order": order}},
-        {"transform": [{"filter": "datum.what === 'now'"}],
-         "mark": {"type": "point", "filled": True, "fill": "var(--ink)", "stroke": "var(--paper)", "strokeWidth": 1.5, "size": 75,
-                  "opacity": 1},
-         "encoding": {"x": x, "y": y}},
+        if current is not None:
+            x, y = (round(float(side[current, group]), 4) for side in (limits.x, limits.y))
+            data.append({"group": name, "what": "now", "fpr": x, "tpr": y})
+    return data
+
+
+def _roc_layers() -> list[dict[str, Any]]:
+    # Small false positive rates matter most, so that end of the axis is stretched.
+    x = {
+        "field": "fpr", "type": "quantitative", "title": None, "scale": {"domain": [0, 1], "type": "sqrt"},
+        "axis": {"values": [0.05, 0.25, 1], "format": ".0%", "labelOverlap": False},
+    }  # fmt: skip
+    y = {
+        "field": "tpr", "type": "quantitative", "title": None, "axis": {"values": [0, 0.5, 1], "format": ".0%"},
+        "scale": {"domain": [0, 1]},
+    }  # fmt: skip
+    curve = {"x": x, "y": y, "order": {"field": "fpr", "type": "quantitative"}}
+    disc = {
+        "type": "point", "filled": True, "fill": "var(--ink)", "stroke": "var(--paper)", "strokeWidth": 1.5, "size": 75,
+        "opacity": 1,
+    }  # fmt: skip
+    return [
+        {
+            "transform": [{"filter": "datum.what === 'band'"}],
+            "mark": {"type": "area", "fill": "var(--q2)", "interpolate": "linear"},
+            "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+        },
+        {
+            "transform": [{"filter": "datum.what === 'all'"}],
+            "mark": {"type": "line", "stroke": "var(--q4)", "strokeWidth": 1, "strokeDash": [4, 3]},
+            "encoding": curve,
+        },
+        {
+            "transform": [{"filter": "datum.what === 'own'"}],
+            "mark": {"type": "line", "stroke": "var(--ink)", "strokeWidth": 2},
+            "encoding": curve,
+        },
+        {"transform": [{"filter": "datum.what === 'now'"}], "mark": disc, "encoding": {"x": x, "y": y}},
     ]
-    at_five = "; ".join(f"{label(feature, at)} {curves.tpr_at(0.05, at)[0] * 100:.0f} %" for at in groups[:8])
-    return raikit.Figure(
-        id=id, title=f"ROC, by {feature.title}", spec=_panels(feature, groups, _SIDE, layers),
-        data=data, alt=f"ROC curves by {feature.title}. True positive rate where the false positive rate is 5 %: {at_five}.",
-        subtitle=f"True positive rate by false positive rate (a stretched axis); band: {settings.level * 100:g} % at each false "
-                 "positive rate; dashed: all rows" + ("" if grid.current is None else "; disc: as decided now")
-                 + _left_out(feature, shown(feature, rows)),
-    )
 
 
-def _curve(rows: Cells, inside: BoolArray, truth: BoolArray) -> list[tuple[float, float]]:
-    """A ROC curve of weighted rows, thinned to points about equally far from each other along it."""
-    import numpy as np
+def roc_curve(cases: Cells, members: BoolArray, truth: BoolArray) -> list[tuple[float, float]]:
+    """Return the ROC curve of weighted cases, thinned to points that are about equally far apart along it.
 
-    assert rows.scores is not None
-    levels, place = np.unique(-rows.scores[inside], return_inverse=True)
-    w, y = rows.w[inside], truth[inside]
+    Parameters
+    ----------
+    cases : Cells
+        Single cases with scores.
+    members, truth : ndarray of bool
+        Cases to draw, and positive cases.
+
+    Returns
+    -------
+    list of (float, float)
+        False and true positive rates.
+    """
+    assert cases.scores is not None
+    levels, place = np.unique(-cases.scores[members], return_inverse=True)
+    w, y = cases.w[members], truth[members]
     tpr, fpr = (np.cumsum(np.bincount(place, w * side, minlength=len(levels))) for side in (y, ~y))
     tpr, fpr = np.r_[0.0, tpr / max(tpr[-1], 1e-12)], np.r_[0.0, fpr / max(fpr[-1], 1e-12)]
-    along = np.floor((tpr + np.sqrt(fpr)) / 2 * _CURVE)
-    kept = np.flatnonzero(np.r_[True, np.diff(along) > 0, True][: len(along)] | (np.arange(len(along)) == len(along) - 1))
-    return [(round(float(fpr[at]), 4), round(float(tpr[at]), 4)) for at in kept]
+    along = np.floor((tpr + np.sqrt(fpr)) / 2 * _CURVE_POINTS)
+    is_last = np.arange(len(along)) == len(along) - 1
+    kept = np.flatnonzero(np.r_[True, np.diff(along) > 0, True][: len(along)] | is_last)
+    return [(round(float(fpr[point]), 4), round(float(tpr[point]), 4)) for point in kept]
 
 
-def explorer(id: str, grid: Grid, feature: Feature, points: Sequence[Point], settings: Settings) -> raikit.Figure:
-    """Left each group's rate, right the largest gap with its band, by the share of all rows that a threshold selects.
+# --- what each threshold would do -------------------------------------------------------------------------------
 
-    Where pointed at, all panels mark the same threshold.
+
+def _explorer(swept: FeatureSweep) -> raikit.Figure:
+    """Draw each group's rate (left) and the largest gap with its band (right), by the share that a threshold selects.
+
+    Pointing at a threshold marks it in all panels.
     """
-    from raikit_fairness.estimates.threshold_sweep import SWEPT
-
-    groups = shown(feature, grid.cells)
+    grid, feature = swept.grid, swept.feature
+    groups = _drawn_groups(feature, grid.cells)
     share = [round(value, 4) for value in grid.share]
-    data: list[dict[str, Any]] = []
-    for point in points:
-        if point.at is None:
-            continue
-        place = {"measure": SWEPT[point.measure], "selected": share[point.at],
-                 "threshold": float(f"{grid.thresholds[point.at]:.3g}")}
-        value, limits = point.found.value, point.found.intervals(settings.level)
-        data += [{**place, "side": _SIDES[0], "group": label(feature, at), "value": round(float(value[at]), 4),
-                  "low": round(float(limits.low[at]), 4), "high": round(float(limits.high[at]), 4)}
-                 for at in groups if value[at] == value[at]]
-        if point.gap is not None:
-            data.append({**place, "side": _SIDES[1], "group": "all groups", "value": round(point.gap.value, 4),
-                         "low": round(min(point.gap.low, point.gap.value), 4), "high": round(point.gap.high, 4)})
-    judged = {row["measure"] for row in data if row["side"] == _SIDES[1]}
-    data += [{"measure": words, "side": _SIDES[1], "group": "all groups", "value": None} for words in SWEPT.values()
-             if words not in judged]
+    current = "" if grid.current is None else "; dashed line: as decided now"
     return raikit.Figure(
-        id=id, title=f"What each threshold would do, by {feature.title}", spec=_explorer(grid, share), data=data,
-        subtitle="By the share of all rows that a threshold decides positively. Left: a line for each group; right: the largest "
-                 f"gap between groups, {settings.level * 100:g} % simultaneous"
-                 + ("" if grid.current is None else "; dashed line: as decided now") + _left_out(feature, groups),
-        alt=f"Rates of the groups of {feature.title} and their largest gap at {len(share)} thresholds. " + _told(grid, points),
+        id=f"thresholds-{swept.number}",
+        title=f"What each threshold would do, by {feature.title}",
+        spec=_explorer_spec(grid, share),
+        data=_explorer_data(swept, groups, share),
+        subtitle="By the share of all cases that a threshold decides positively. Left: a line for each group; right: the "
+        f"largest gap between groups, {confidence(swept.settings.level)} simultaneous{current}" + _omitted(feature, groups),
+        alt=f"Rates of the groups of {feature.title} and their largest gap at {len(share)} thresholds. "
+        + _describe_current(swept),
     )
 
 
-def _explorer(grid: Grid, share: Sequence[float]) -> dict[str, Any]:
-    from raikit_fairness.estimates.threshold_sweep import SWEPT
-
-    x = {"field": "selected", "type": "quantitative", "title": None, "scale": {"domain": [0, 1]},
-         "axis": {"values": [0, 0.5, 1], "format": ".0%"}}
-    y = {"field": "value", "type": "quantitative", "title": None, "axis": {"format": ".0%", "tickCount": 3}}
-    pointed, gaps = {"filter": {"param": "at", "empty": False}}, {"filter": f"datum.side === '{_SIDES[1]}'"}
-    layers: list[dict[str, Any]] = [
-        {"transform": [gaps, {"filter": "isValid(datum.value)"}], "mark": {"type": "area", "fill": "var(--q2)", "tooltip": None},
-         "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}}},
-        {"mark": {"type": "line", "stroke": "var(--ink)", "strokeWidth": 1.25, "tooltip": None},
-         "encoding": {"x": x, "y": y, "detail": {"field": "group", "type": "nominal"}}},
-        {"transform": [{"filter": "!isValid(datum.value)"}],
-         "mark": {"type": "text", "fill": "var(--ink-2)", "fontSize": 12.5, "align": "center"},
-         "encoding": {"x": {"value": 75}, "y": {"value": 40}, "text": {"value": "cannot be judged"}}},
-        # one invisible mark at each threshold is what pointing finds; without pointing, the layers below draw nothing
-        {"params": [{"name": "at", "select": {"type": "point", "on": "pointerover", "nearest": True, "fields": ["selected"],
-                                              "clear": "pointerout"}}],
-         "transform": [{"aggregate": [{"op": "max", "field": "value", "as": "value"}],
-                        "groupby": ["measure", "side", "selected", "threshold"]}],
-         "mark": {"type": "point", "opacity": 0},
-         "encoding": {"x": x, "y": y, "tooltip": [
-             {"field": "threshold", "type": "quantitative"},
-             {"field": "selected", "type": "quantitative", "format": ".1%", "title": "decided positive"}]}},
-        {"transform": [pointed], "mark": {"type": "point", "filled": True, "size": 30, "fill": "var(--ink)"},
-         "encoding": {"x": x, "y": y}},
-        {"transform": [pointed, gaps, {"calculate": _NUMBER, "as": "said"}],
-         "mark": {"type": "text", "fontSize": 12.5, "align": "right", "tooltip": None},
-         "encoding": {"x": {"value": 148}, "y": {"value": 9}, "text": {"field": "said", "type": "nominal"}}},
+def _explorer_data(swept: FeatureSweep, groups: Sequence[int], share: Sequence[float]) -> list[dict[str, Any]]:
+    data: list[dict[str, Any]] = []
+    for point in swept.points:
+        if point.threshold is not None:
+            data += _point_data(point, swept, groups, share[point.threshold])
+    judged = {row["measure"] for row in data if row["side"] == _SIDES[1]}
+    data += [
+        {"measure": words, "side": _SIDES[1], "group": "all groups", "value": None}
+        for words in SWEPT.values()
+        if words not in judged
     ]
+    return data
+
+
+def _point_data(
+    point: SweepPoint, swept: FeatureSweep, groups: Sequence[int], selected: float
+) -> list[dict[str, Any]]:  # fmt: skip
+    threshold = float(f"{swept.grid.thresholds[point.threshold]:.3g}")
+    place = {"measure": SWEPT[point.measure], "selected": selected, "threshold": threshold}
+    value, limits = point.rates.value, point.rates.intervals(swept.settings.level)
+    data = [
+        {
+            **place, "side": _SIDES[0], "group": _label(swept.feature, group), "value": round(float(value[group]), 4),
+            "low": round(float(limits.low[group]), 4), "high": round(float(limits.high[group]), 4),
+        }
+        for group in groups
+        if not np.isnan(value[group])
+    ]  # fmt: skip
+    if point.gap is not None:
+        low, middle, high = min(point.gap.low, point.gap.value), point.gap.value, point.gap.high
+        data.append({
+            **place, "side": _SIDES[1], "group": "all groups", "value": round(middle, 4), "low": round(low, 4),
+            "high": round(high, 4),
+        })  # fmt: skip
+    return data
+
+
+def _explorer_spec(grid: Grid, share: Sequence[float]) -> dict[str, Any]:
+    x = {
+        "field": "selected", "type": "quantitative", "title": None, "scale": {"domain": [0, 1]},
+        "axis": {"values": [0, 0.5, 1], "format": ".0%"},
+    }  # fmt: skip
+    y = {"field": "value", "type": "quantitative", "title": None, "axis": {"format": ".0%", "tickCount": 3}}
+    layers = _rate_layers(x, y) + _pointing_layers(x, y)
     if grid.current is not None:
-        layers.insert(1, {"mark": _RULE, "encoding": {"x": {"datum": share[grid.current], "type": "quantitative"}}})
-    header = {"labelAngle": 0, "labelOrient": "top", "labelAnchor": "start", "labelFontSize": 12.5, "labelPadding": 0,
-              "labelBaseline": "bottom"}
+        current = {"x": {"datum": share[grid.current], "type": "quantitative"}}
+        layers.insert(1, {"mark": _RULE, "encoding": current})
+    row = {"field": "measure", "type": "nominal", "title": None, "sort": list(SWEPT.values()), "header": _HEADER}
+    column = {"field": "side", "type": "nominal", "title": None, "sort": list(_SIDES)}
     return {
-        "facet": {"row": {"field": "measure", "type": "nominal", "title": None, "sort": list(SWEPT.values()), "header": header},
-                  "column": {"field": "side", "type": "nominal", "title": None, "sort": list(_SIDES)}},
+        "facet": {"row": row, "column": column},
         "spec": {"width": 150, "height": 80, "layer": layers}, "resolve": {"scale": {"y": "independent"}},
         "spacing": {"row": 12, "column": 24},
-    }
+    }  # fmt: skip
 
 
-def _told(grid: Grid, points: Sequence[Point]) -> str:
-    from raikit_fairness.estimates.threshold_sweep import SWEPT
+_ONLY_GAPS = {"filter": f"datum.side === '{_SIDES[1]}'"}
 
-    now = [point for point in points if point.at == grid.current and point.gap is not None]
-    said = "; ".join(f"{SWEPT[point.measure]} {point.gap.value * 100:.1f} points" for point in now if point.gap)
-    return f"Gaps as decided now: {said}." if said else "No gap can be judged."
 
+def _rate_layers(x: dict[str, Any], y: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "transform": [_ONLY_GAPS, {"filter": "isValid(datum.value)"}],
+            "mark": {"type": "area", "fill": "var(--q2)", "tooltip": None},
+            "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+        },
+        {
+            "mark": {"type": "line", "stroke": "var(--ink)", "strokeWidth": 1.25, "tooltip": None},
+            "encoding": {"x": x, "y": y, "detail": {"field": "group", "type": "nominal"}},
+        },
+        {
+            "transform": [{"filter": "!isValid(datum.value)"}],
+            "mark": {"type": "text", "fill": "var(--ink-2)", "fontSize": 12.5, "align": "center"},
+            "encoding": {"x": {"value": 75}, "y": {"value": 40}, "text": {"value": "cannot be judged"}},
+        },
+    ]
+
+
+def _pointing_layers(x: dict[str, Any], y: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the layers that mark the threshold pointed at; a static drawing shows none of them."""
+    pointed = {"filter": {"param": "at", "empty": False}}
+    select = {"type": "point", "on": "pointerover", "nearest": True, "fields": ["selected"], "clear": "pointerout"}
+    largest = {
+        "aggregate": [{"op": "max", "field": "value", "as": "value"}],
+        "groupby": ["measure", "side", "selected", "threshold"],
+    }  # fmt: skip
+    tooltip = [
+        {"field": "threshold", "type": "quantitative"},
+        {"field": "selected", "type": "quantitative", "format": ".1%", "title": "decided positive"},
+    ]
+    return [
+        # One invisible mark for each threshold is what the pointer selects.
+        {
+            "params": [{"name": "at", "select": select}],
+            "transform": [largest],
+            "mark": {"type": "point", "opacity": 0},
+            "encoding": {"x": x, "y": y, "tooltip": tooltip},
+        },
+        {
+            "transform": [pointed],
+            "mark": {"type": "point", "filled": True, "size": 30, "fill": "var(--ink)"},
+            "encoding": {"x": x, "y": y},
+        },
+        {
+            "transform": [pointed, _ONLY_GAPS, {"calculate": "format(datum.value, '.1%')", "as": "shown"}],
+            "mark": {"type": "text", "fontSize": 12.5, "align": "right", "tooltip": None},
+            "encoding": {"x": {"value": 148}, "y": {"value": 9}, "text": {"field": "shown", "type": "nominal"}},
+        },
+    ]
+
+
+def _describe_current(swept: FeatureSweep) -> str:
+    gaps = [(point, point.gap) for point in swept.current_points if point.gap is not None]
+    text = "; ".join(f"{SWEPT[point.measure]} {points(gap.value)}" for point, gap in gaps)
+    return f"Gaps as decided now: {text}." if text else "No gap can be judged."

@@ -14,10 +14,11 @@ from sklearn import metrics as sk
 
 from raikit.testing import result_of, table_context
 from raikit_fairness.checks.groups import Groups
-from raikit_fairness.estimates.case_counts import count_cells, read_rows
-from raikit_fairness.estimates.group_estimates import Draws, Settings
-from raikit_fairness.estimates.group_metrics import by_group, counts
-from raikit_fairness.estimates.task_metrics import estimate, views_of
+from raikit_fairness.estimates.case_counts import count_cells, read_cases
+from raikit_fairness.estimates.group_estimates import Draws
+from raikit_fairness.estimates.group_metrics import count_metrics, metrics_by_group
+from raikit_fairness.estimates.task_metrics import estimate_view, target_views
+from raikit_fairness.settings import IntervalSettings
 
 BY_GROUP = {
     "count": fl.count,
@@ -85,14 +86,14 @@ def numbers_by_group(table, sensitive):
     """The part of the check before groups are compared, which is what takes its time."""
     ctx = table_context(table, sensitive=sensitive, weight="w" if "w" in table else None, classes=[0, 1])
     cells = count_cells(ctx, intersections=2, max_groups=500)
-    rows = read_rows(ctx, intersections=2, max_groups=500)
-    view = views_of("binary", [0, 1], 1)[0]
+    rows = read_cases(ctx, intersections=2, max_groups=500)
+    view = target_views("binary", [0, 1], 1)[0]
     for at, feature in enumerate(cells.features):
-        yield from counts(cells, feature, {})
+        yield from count_metrics(cells, feature, {})
         scored = (rows, rows.features[at]) if "score" in table else None
-        found = estimate(view, cells, feature, scored, Draws(0, feature.columns, 1000), full=True)
-        for measure in found.measures:
-            yield from by_group(measure, found.found[measure.name], feature, {}, 1, Settings(0.95, 1000, 30))
+        estimates = estimate_view(view, cells, feature, scored, Draws(0, feature.columns, 1000), full=True)
+        for measure in estimates.measures:
+            yield from metrics_by_group(measure, estimates.by_name[measure.name], feature, {}, 1, IntervalSettings(0.95, 1000, 30))
 
 
 def place(metric):
@@ -168,10 +169,10 @@ def test_where_fairlearn_says_zero_for_a_group_without_positives_ours_is_undefin
                           "prediction": [1, 1, 0, 0] * 2 + [0] * 4})
     assert fl.equal_opportunity_difference(table.target, table.prediction, sensitive_features=table.sex) == 1.0
     found, _ = measured(table)
-    assert found["fairness.true_positive_rate[sex=c]"].reason == "no row has target 1 in sex=c"
+    assert found["fairness.true_positive_rate[sex=c]"].reason == "no case has target 1 in sex: c"
     gap = found["fairness.equal_opportunity_difference[sex]"]
     assert gap.value == 0.0
-    assert gap.excluded == ["sex=c"]
+    assert gap.excluded == ["sex: c"]
 
 
 @given(tables(), st.integers(3, 4))

@@ -80,9 +80,9 @@ def test_a_file_gives_what_its_arrays_give(tmp_path, suffix):
 
 
 def test_scores_in_bins_are_off_by_less_than_they_say(tmp_path, monkeypatch):
-    from raikit_fairness.estimates import sources as arrays
+    from raikit_fairness.estimates import file_source
 
-    monkeypatch.setattr(arrays, "_EXACT_ROWS", 1_000)
+    monkeypatch.setattr(file_source, "_EXACT_CASES", 1_000)
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"sex": rng.choice(["F", "M"], 20_000), "target": rng.integers(0, 2, 20_000)})
     frame["p"] = np.clip(rng.normal(0.4 + 0.2 * frame.target, 0.2), 0, 1)
@@ -172,10 +172,10 @@ def test_errors_of_numbers_by_group():
     ("changes", "says"),
     [
         ({"y_pred": [1, 0]}, "y_prediction has 2 rows; y_true has 4"),
-        ({"scores": [0.1, np.nan, 0.2, 0.3]}, "scores: row 1 is no number"),
+        ({"scores": [0.1, np.nan, 0.2, 0.3]}, "scores: row 1 is NaN or infinite"),
         ({"sample_weight": [1, -1, 1, 1]}, "sample_weight: row 1 is negative"),
         ({"sample_weight": [0, 0, 0, 0]}, "every weight is zero"),
-        ({"sample_weight": [1, np.inf, 1, 1]}, "sample_weight: row 1 is no number"),
+        ({"sample_weight": [1, np.inf, 1, 1]}, "sample_weight: row 1 is NaN or infinite"),
         ({"y_true": ["n", "y", "n", "y"], "y_pred": ["n", "y", "n", "y"]}, "positive: name the positive class"),
         ({"y_true": [1, None, 0, 1]}, "y_true: row 1 is missing"),
         ({"positive": 7}, "positive: 7 is none of the labels 0, 1"),
@@ -212,11 +212,11 @@ def test_a_column_that_a_file_lacks_is_named(tmp_path, columns, says):
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("y", [[0, 0, 0, 0, 0], [1, 1, 1, 1, 1], [1, 0, 1, 0, 0]])
-def test_hopeless_data_are_undefined_with_a_reason_and_no_warning(y):
+def test_degenerate_data_are_undefined_with_a_reason_and_no_warning(y):
     found = assess(y, [0, 0, 1, 0, 0], sensitive_features=["a", "a", "b", "b", "c"], scores=[0.1, 0.2, 0.9, 0.3, 0.5])
     undefined = found.by_group[found.by_group.value.isna()]
     assert len(undefined)
-    assert undefined.reason.str.contains("in sensitive_feature=").all()
+    assert undefined.reason.str.contains("in sensitive_feature: ").all()
     kept = found.by_group[found.by_group.value.notna()]
     assert (kept.low <= kept.value).all()
 

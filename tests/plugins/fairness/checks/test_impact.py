@@ -37,7 +37,7 @@ def test_unknown_categories_are_counted_and_left_out():
     assert found["fairness.unknown_category[sex]"].value == 30
     assert found["fairness.impact_ratio[sex=F]"].value == pytest.approx(0.8)
     assert "fairness.impact_ratio[sex=null]" not in found
-    assert "30 rows have no known category" in result.tables[0].note
+    assert "30 cases have no known category" in result.tables[0].note
 
 
 def test_a_category_of_less_than_two_percent_is_shown_and_marked():
@@ -45,7 +45,7 @@ def test_a_category_of_less_than_two_percent_is_shown_and_marked():
     assert found["fairness.impact_ratio[sex=X]"].flags == ["small_share"]
     assert found["fairness.impact_ratio[sex=F]"].flags == []
     assert "X *" in [row[0] for row in result.tables[0].rows][-1]
-    assert "sex=F" in result.findings[0].sentence, "a marked category is no finding"
+    assert "sex: F" in result.findings[0].sentence, "a marked category is no finding"
 
 
 def test_the_scoring_rate_is_the_share_above_the_sample_median():

@@ -11,9 +11,8 @@ from sklearn.metrics import accuracy_score
 from raikit.address import Pattern
 from raikit.testing import result_of, table_context
 from raikit_fairness.checks.mitigation import Mitigation
-from raikit_fairness.estimates import paired_changes as paired
-from raikit_fairness.estimates import threshold_optimizer as optimizer
-from raikit_fairness.estimates.case_counts import read_rows
+from raikit_fairness.estimates import paired_changes, threshold_optimizer
+from raikit_fairness.estimates.case_counts import read_cases
 
 CONSTRAINTS = ["demographic_parity", "true_positive_rate_parity", "equalized_odds"]
 
@@ -39,9 +38,9 @@ def chances(table, constraint):
     """The expected decision of test rows, by Fairlearn alone."""
     known, test = (table[table["split"] == split] for split in ("validation", "test"))
     code = {"F": 0, "M": 1}
-    made = optimizer.fitted(known["score"].to_numpy(), known["target"].to_numpy(), known["sex"].map(code).to_numpy(), constraint,
+    made = threshold_optimizer.fit_thresholds(known["score"].to_numpy(), known["target"].to_numpy(), known["sex"].map(code).to_numpy(), constraint,
                             "accuracy_score", 1000)
-    return test, made, optimizer.chances(made, test["score"].to_numpy(), test["sex"].map(code).to_numpy())
+    return test, made, threshold_optimizer.decision_probabilities(made, test["score"].to_numpy(), test["sex"].map(code).to_numpy())
 
 
 def mean(values, weight):
@@ -96,10 +95,10 @@ def test_what_is_bought_is_established_and_said():
     assert gain.low > 0.2
     assert cost.low < cost.value < cost.high
     sentence = result.findings[0].sentence
-    assert "would narrow the gap in selection rate between sex=" in sentence
+    assert "would narrow the gap in selection rate between sex: " in sentence
     assert result.findings[0].certainty == "established"
     assert set(result.findings[0].metrics) <= set(found)
-    assert [row[2] for row in result.tables[1].rows] == ["sex=F", "sex=M"]
+    assert [row[2] for row in result.tables[1].rows] == ["sex: F", "sex: M"]
 
 
 def test_where_there_is_nothing_to_gain_nothing_is_claimed():
@@ -148,11 +147,11 @@ def test_a_group_that_validation_rows_do_not_know_takes_no_part_and_is_named():
     table.loc[(table["sex"] == "Y") & (table["split"] == "validation"), "target"] = 1
     found, result = mitigated(table, options={"constraints": ["equalized_odds"]})
     metric = found["fairness.mitigated_difference(constraint=equalized_odds)[sex]"]
-    assert metric.excluded == ["sex=X", "sex=Y"]
+    assert metric.excluded == ["sex: X", "sex: Y"]
     assert "fairness.mitigation_cost(constraint=equalized_odds)[sex=X]" not in found
     said = result.findings[0].sentence
-    assert "no validation row is of them" in said
-    assert "every validation row of theirs has target 1" in said
+    assert "the validation split has no case of them" in said
+    assert "every validation case of theirs has target 1" in said
     rows = table[(table["split"] == "test") & table["sex"].isin(["F", "M"])]
     assert found["fairness.mitigation_cost(constraint=equalized_odds)[sex]"].n == len(rows)
 
@@ -162,8 +161,8 @@ def test_fewer_than_two_known_groups_are_undefined_with_the_reason():
     table.loc[table["split"] == "validation", "sex"] = "F"
     found, result = mitigated(table.assign(one="a"), ["sex", "one"])
     reason = found["fairness.mitigation_gain(constraint=equalized_odds)[sex]"].reason
-    assert reason == "thresholds can be fitted for fewer than two groups of sex: no validation row is of them"
-    assert "cannot be told" in result.findings[0].sentence
+    assert reason == "thresholds can be fitted for fewer than two groups of sex: the validation split has no case of them"
+    assert "was not measured" in result.findings[0].sentence
     assert found["fairness.mitigation_gain(constraint=equalized_odds)[one]"].reason == "one has one group only"
     assert all(metric.value is None for metric in found.values())
 
@@ -172,7 +171,7 @@ def test_a_missing_value_is_a_group_with_thresholds_of_its_own():
     table = scored()
     table.loc[table.index % 5 == 0, "sex"] = None
     _, result = mitigated(table, options={"constraints": ["demographic_parity"]})
-    assert [row[2] for row in result.tables[1].rows] == ["sex=F", "sex=M", "sex missing"]
+    assert [row[2] for row in result.tables[1].rows] == ["sex: F", "sex: M", "sex: missing"]
 
 
 @pytest.mark.parametrize("turned", [0.0, 0.25])
@@ -185,8 +184,8 @@ def test_a_changed_gap_is_covered_also_where_the_difference_turns_round(turned):
         u = rng.random(n)
         before, after = u < np.where(first, 0.7, 0.5), u < np.where(first, 0.5 - turned, 0.5)
         table = pd.DataFrame({"g": np.where(first, "a", "b"), "target": 1, "prediction": before.astype(int), "score": 0.5})
-        cells = read_rows(table_context(table, sensitive=["g"], classes=[0, 1]), 1, 10)
-        change = paired.gap_change(cells, before.astype(float), after.astype(float), np.ones(n, bool), (first, ~first), 0.9)
+        cells = read_cases(table_context(table, sensitive=["g"], classes=[0, 1]), 1, 10)
+        change = paired_changes.gap_change(cells, before.astype(float), after.astype(float), np.ones(n, bool), (first, ~first), 0.9)
         assert change.low <= change.value <= change.high
         outside += not change.low <= truth <= change.high
     assert outside <= 30
@@ -194,12 +193,12 @@ def test_a_changed_gap_is_covered_also_where_the_difference_turns_round(turned):
 
 def test_models_that_agree_on_few_rows_are_not_known_to_be_alike():
     table = pd.DataFrame({"g": ["a"] * 6 + ["b"] * 6, "target": 1, "prediction": [0, 1] * 6, "score": 0.5})
-    cells = read_rows(table_context(table, sensitive=["g"], classes=[0, 1]), 1, 10)
+    cells = read_cases(table_context(table, sensitive=["g"], classes=[0, 1]), 1, 10)
     same = cells.prediction.astype(float)
-    change = paired.gap_change(cells, same, same, np.ones(12, bool), (np.arange(12) < 6, np.arange(12) >= 6), 0.95)
+    change = paired_changes.gap_change(cells, same, same, np.ones(12, bool), (np.arange(12) < 6, np.arange(12) >= 6), 0.95)
     assert change.value == 0
     assert change.low < -0.3 < 0.3 < change.high
-    cost = paired.mean_change(cells, same - same, np.ones(12, bool), 0.95)
+    cost = paired_changes.mean_change(cells, same - same, np.ones(12, bool), 0.95)
     assert cost.low < -0.1 < 0.1 < cost.high
 
 

@@ -159,8 +159,8 @@ def test_what_reweighing_can_even_out_it_does_and_that_is_established(compared):
     assert found[GAIN].low > 0.02
     assert found[GAIN].subject == "reweighted"
     sentence = compared.findings[0].sentence
-    assert "Training on reweighed rows narrows the gap in selection rate between sex=" in sentence
-    assert "train rows weigh 0." in compared.findings[-1].sentence
+    assert "Training on reweighted cases narrows the gap in selection rate between sex: " in sentence
+    assert "training cases weigh 0." in compared.findings[-1].sentence
     assert {"fairness.reweighting_cost[sex=F]", "fairness.reweighting_cost[sex=M]", "fairness.reweighting_cost[race=p]"} <= set(found)
 
 
@@ -170,7 +170,7 @@ def test_a_model_trained_on_reweighed_rows_is_the_after_of_the_same_comparison(a
     for name, metric in other.items():
         assert found[name].value == pytest.approx(metric.value), name
     assert found[GAIN].subject == "model"
-    assert "trained with them" in result.findings[-1].sentence
+    assert "trained with these weights" in result.findings[-1].sentence
 
 
 def test_the_audited_model_is_left_alone(audited):

@@ -16,7 +16,7 @@ from raikit.address import Pattern
 from raikit.testing import result_of, table_context
 from raikit_fairness.checks.search import Search
 from raikit_fairness.estimates.case_counts import count_cells
-from raikit_fairness.estimates.subgroups import candidates
+from raikit_fairness.estimates.subgroups import find_candidates
 
 FEATURES = ["sex", "age", "race"]
 
@@ -55,7 +55,7 @@ def test_the_groups_are_those_of_a_loop_over_combinations(seed, depth, min_group
     if missing:
         table.loc[::5, "race"] = None
     cells = count_cells(table_context(table, sensitive=FEATURES, classes=[0, 1]), 1, 100)
-    found = candidates(cells, cells.features, depth, min_group, 10_000)
+    found = find_candidates(cells, cells.features, depth, min_group, 10_000)
     groups = loop(table, FEATURES, depth, min_group)
     assert len(found) == len(groups)
     expected = {tuple(group.items()) for group in groups.values()}
@@ -74,10 +74,10 @@ def test_a_planted_group_is_found_and_told_with_what_it_rests_on():
     mine, wrong = (table.sex == "F") & (table.age == "old"), table.target != table.prediction
     points = 100 * (wrong[mine].mean() - wrong[~mine].mean())
     assert first.sentence.startswith(
-        f"Rows with sex=F, age=old are predicted wrong {points:.3g} points more often than the rest "
-        f"({wrong[mine].mean() * 100:.1f} % against {wrong[~mine].mean() * 100:.1f} %; at least ")
+        f"Cases with sex: F, age: old are predicted wrong {points:.1f} percentage points more often than the rest "
+        f"({wrong[mine].mean() * 100:.1f}% against {wrong[~mine].mean() * 100:.1f}%; at least ")
     flagged, searched = (found[f"fairness.groups_{name}(measure=accuracy)"] for name in ("flagged", "searched"))
-    assert f"; {mine.sum():,} rows); {flagged.value:g} of {searched.value:g} groups are flagged" in first.sentence
+    assert f"; {mine.sum():,} cases); {flagged.value:g} of {searched.value:g} groups are flagged" in first.sentence
     assert searched.value == len(loop(table, FEATURES, 3, 30))
     assert [finding.group for finding in result.findings if finding.severity == "warn"] == [first.group] * 2  # both measures
     assert set(first.metrics) == {f"fairness.{name}(measure=accuracy)" for name in ("groups_flagged", "worst_group_excess")}
@@ -94,7 +94,7 @@ def test_numbers_are_those_of_raikit_stats_on_the_rows():
     bounded = stats.certificate(known, rng=np.random.default_rng(1))
     flagged = next(made for made in result.tables if made.id == "flagged-accuracy")
     names = [column.name for column in flagged.columns]
-    expected = {", ".join(f"{key}={value}" for key, value in group.items()): at for at, group in enumerate(groups.values())}
+    expected = {", ".join(f"{key}: {value}" for key, value in group.items()): at for at, group in enumerate(groups.values())}
     assert {row[0] for row in flagged.rows} == {name for name, at in expected.items() if oracle.flagged[at]}
     for row in flagged.rows:
         at, cells = expected[row[0]], dict(zip(names, row, strict=True))
@@ -134,9 +134,9 @@ def test_what_is_not_flagged_is_said_with_what_is_certain():
     excess = found["fairness.worst_group_excess(measure=accuracy)"]
     searched = found["fairness.groups_searched(measure=accuracy)"].value
     sentence = result.findings[0].sentence
-    assert sentence.startswith(f"None of {searched:g} groups are flagged as worse by more than 5 points, at a "
-                               f"false-discovery rate of 5 %. With 95 % confidence rows in any of these {searched:g} groups are "
-                               f"predicted wrong at most {excess.high * 100:.3g} points more often than all rows together, in ")
+    assert sentence.startswith(f"None of {searched:g} groups are flagged as worse by more than 5 percentage points, at a "
+                               f"false-discovery rate of 5.0%. With 95% confidence cases in any of these {searched:g} groups are "
+                               f"predicted wrong at most {excess.high * 100:.1f} percentage points more often than all cases together, in ")
     assert found["fairness.groups_flagged(measure=accuracy)"].value == 0
 
 
@@ -146,7 +146,7 @@ def test_the_certificate_of_larger_groups_is_tighter_and_each_line_names_the_gro
     assert [row[0] for row in table.rows] == [30, 100, 300, 1000]
     assert [row[1] for row in table.rows] == sorted((row[1] for row in table.rows), reverse=True)
     assert [row[3] for row in table.rows] == sorted((row[3] for row in table.rows), reverse=True)
-    assert all("=" in row[4] for row in table.rows)
+    assert all(": " in row[4] for row in table.rows)
 
 
 @pytest.mark.parametrize(("measure", "event", "among"), [
@@ -181,7 +181,7 @@ def test_small_groups_are_counted_and_not_looked_at():
     found, result = audit(table, ["race"], options={"measures": ["accuracy"], "depth": 1})
     assert found["fairness.groups_searched(measure=accuracy)"].value == 3
     assert found["fairness.groups_not_searched(measure=accuracy)"].value == 1
-    assert result.findings[-1].sentence.endswith("Not looked at: 1 group under 30 rows.")
+    assert result.findings[-1].sentence.endswith("Not searched: 1 group under 30 cases.")
     assert "rare" not in json.dumps([made.model_dump() for made in result.tables])
 
 
@@ -189,9 +189,9 @@ def test_where_no_group_is_large_enough_metrics_are_undefined_with_the_reason():
     found, result = audit(people(40), options={"min_group": 500})
     assert found["fairness.groups_searched(measure=accuracy)"].value == 0
     for name in ("groups_flagged", "groups_certified", "worst_group_excess"):
-        assert found[f"fairness.{name}(measure=accuracy)"].reason == "no group has 500 rows"
+        assert found[f"fairness.{name}(measure=accuracy)"].reason == "no group has 500 cases"
     assert result.findings[0].severity == "note"
-    assert result.findings[0].sentence.startswith("No group could be searched for rows that are predicted wrong: ")
+    assert result.findings[0].sentence.startswith("No group could be searched for cases that are predicted wrong: ")
 
 
 def test_a_measure_without_rows_is_undefined_and_the_others_are_not():
@@ -208,7 +208,7 @@ def test_groups_of_the_same_rows_are_looked_at_once_under_the_simpler_name():
     name = "fairness.groups_searched(measure=accuracy)"
     assert once[name].value == twice[name].value
     assert result.findings[0].group == {"sex": "F"}
-    assert "looked at once" in result.tables[1].note
+    assert "were searched once" in result.tables[1].note
 
 
 def test_combinations_beyond_the_limit_are_left_out_and_counted():
@@ -227,9 +227,9 @@ def test_a_part_of_a_flagged_group_is_marked_and_not_told():
     assert [finding.group for finding in result.findings if finding.severity == "warn"] == [{"sex": "F"}]
     rows = next(made for made in result.tables if made.id == "flagged-accuracy").rows
     within = {row[0]: row[-1] for row in rows}
-    assert within.pop("sex=F") is None
+    assert within.pop("sex: F") is None
     assert len(within) > 5
-    assert {wider for name, wider in within.items() if "sex=F" in name} == {"sex=F"}
+    assert {wider for name, wider in within.items() if "sex: F" in name} == {"sex: F"}
 
 
 def test_two_worse_groups_are_both_told():
@@ -267,7 +267,7 @@ def test_clusters_are_counted_and_groups_of_few_are_not_looked_at():
     assert found["fairness.groups_not_searched(measure=accuracy)"].value == 1
     assert ", 15 speakers)" in result.findings[0].sentence
     assert result.findings[0].group == {"accent": "1"}
-    assert result.findings[-1].sentence.endswith("Not looked at: 1 group with too few clusters, inside or outside it.")
+    assert result.findings[-1].sentence.endswith("Not searched: 1 group with too few clusters, inside or outside it.")
     assert found["fairness.worst_group_excess(measure=accuracy)"].n_clusters == 15
 
 
@@ -311,7 +311,7 @@ def test_the_figure_draws_the_worst_groups_and_marks_the_flagged():
     _, result = audit(people(worse="sex == 'F' and age == 'old'"), options={"measures": ["accuracy"]})
     figure = result.figures[0]
     marks = {row["label"]: row["mark"] for row in figure.data}
-    assert marks["sex=F, age=old"] == "worse"
+    assert marks["sex: F, age: old"] == "worse"
     assert [row["value"] for row in figure.data] == sorted((row["value"] for row in figure.data), reverse=True)
     assert all(row["low"] < row["value"] < row["high"] for row in figure.data)
 

@@ -13,16 +13,17 @@ from raikit.address import Pattern
 from raikit.testing import result_of, table_context
 from raikit_fairness.checks.groups import Groups
 from raikit_fairness.checks.thresholds import Thresholds
-from raikit_fairness.estimates import threshold_sweep as sweep
-from raikit_fairness.estimates.case_counts import read_rows
-from raikit_fairness.estimates.group_estimates import Draws, Settings
+from raikit_fairness.estimates import threshold_sweep
+from raikit_fairness.estimates.case_counts import read_cases
+from raikit_fairness.estimates.group_estimates import Draws
 from raikit_fairness.report import threshold_figures
+from raikit_fairness.settings import IntervalSettings
 
 ORACLE = {
     "selection_rate": fl.selection_rate, "true_positive_rate": fl.true_positive_rate,
     "false_positive_rate": fl.false_positive_rate, "accuracy": accuracy_score,
 }
-SETTINGS = Settings(0.95, 2000, 30)
+SETTINGS = IntervalSettings(0.95, 2000, 30)
 
 
 def scored(n=900, shift=0.0, seed=0, threshold=0.5, noise=1.0):
@@ -37,11 +38,11 @@ def scored(n=900, shift=0.0, seed=0, threshold=0.5, noise=1.0):
 
 def swept(table, thresholds=11, settings=SETTINGS, **roles):
     ctx = table_context(table, sensitive=["sex", "race"], classes=[0, 1], **roles)
-    rows = read_rows(ctx, 1, 500)
-    grid = sweep.grid(rows, 1, thresholds)
+    rows = read_cases(ctx, 1, 500)
+    grid = threshold_sweep.build_grid(rows, 1, thresholds)
     feature = grid.cells.features[0]
     draws = Draws(0, feature.columns, settings.draws)
-    return grid, feature, list(sweep.sweep(grid, feature, settings, draws, range(len(grid.thresholds)))), draws
+    return grid, feature, list(threshold_sweep.sweep(grid, feature, settings, draws, range(len(grid.thresholds)))), draws
 
 
 @pytest.mark.parametrize("weight", [None, "w"])
@@ -54,8 +55,8 @@ def test_rates_of_groups_at_every_threshold_are_fairlearns(weight, cluster):
         for at, (sex,) in enumerate(feature.groups):
             rows = table[table["sex"] == sex]
             keep = {"sample_weight": rows["w"]} if weight else {}
-            decided = (rows["score"] >= grid.thresholds[point.at]).astype(int)
-            assert point.found.value[at] == pytest.approx(ORACLE[point.measure](rows["target"], decided, **keep))
+            decided = (rows["score"] >= grid.thresholds[point.threshold]).astype(int)
+            assert point.rates.value[at] == pytest.approx(ORACLE[point.measure](rows["target"], decided, **keep))
 
 
 def test_without_clusters_alike_rows_are_counted_together_and_with_them_none_is_lost():
@@ -86,7 +87,7 @@ def test_decisions_that_no_threshold_gives_have_none():
     result = result_of(Thresholds, table_context(table, sensitive=["sex"], classes=[0, 1]), draws=1000)
     assert "no single threshold" in result.metrics[0].reason
     assert not any(row[2] for row in result.tables[0].rows)
-    assert sweep.current(np.array([0.2, 0.7]), np.array([True, True])) is None
+    assert threshold_sweep.current_threshold(np.array([0.2, 0.7]), np.array([True, True])) is None
 
 
 def test_gaps_at_the_present_threshold_are_those_of_the_groups_check():
@@ -112,7 +113,7 @@ def test_rows_of_shared_clusters_make_gaps_less_certain():
     table["prediction"] = (table["score"] >= 0.5).astype(int)
     plain, clustered = swept(table)[2], swept(table, cluster=["person"])[2]
     wider = [two.gap.high - two.gap.low > one.gap.high - one.gap.low for one, two in zip(plain, clustered, strict=True)
-             if one.gap and two.gap and 0.1 < two.found.overall < 0.9]
+             if one.gap and two.gap and 0.1 < two.rates.overall < 0.9]
     assert np.mean(wider) > 0.8
 
 
@@ -124,7 +125,7 @@ def test_a_threshold_that_closes_a_gap_at_no_loss_is_found_and_named():
     table = pd.DataFrame({"sex": sex, "target": y, "score": score, "prediction": (score >= 0.5).astype(int)})
     result = result_of(Thresholds, table_context(table, sensitive=["sex"], classes=[0, 1]), draws=2000)
     sentence = result.findings[0].sentence
-    assert "would bring the largest gap in true positive rate over sex from 100.0 points" in sentence
+    assert "would bring the largest gap in true positive rate over sex from 100.0 percentage points" in sentence
     assert result.findings[0].certainty.startswith("established")
 
 
@@ -132,15 +133,15 @@ def test_groups_that_are_alike_are_not_told_to_be_better_off_elsewhere():
     claims = 0
     for seed in range(20):
         grid, feature, points, draws = swept(scored(600, 0.0, seed))
-        claims += bool(sweep.better(grid, feature, points, SETTINGS, draws, 1.0))
+        claims += bool(threshold_sweep.find_improvements(grid, feature, points, SETTINGS, draws, 1.0))
     assert claims <= 2
 
 
 def test_a_loss_of_accuracy_that_is_not_bearable_is_no_offer():
     table = scored(3000, 2.0)
     grid, feature, points, draws = swept(table)
-    everything = sweep.better(grid, feature, points, SETTINGS, draws, 1.0)
-    bearable = sweep.better(grid, feature, points, SETTINGS, draws, 0.02)
+    everything = threshold_sweep.find_improvements(grid, feature, points, SETTINGS, draws, 1.0)
+    bearable = threshold_sweep.find_improvements(grid, feature, points, SETTINGS, draws, 0.02)
     assert len(bearable) < len(everything)
     assert all(one.loss.high <= 0.02 for one in bearable)
     assert all(one.then.high < one.now.low for one in everything)
@@ -156,7 +157,7 @@ def test_true_positive_rates_at_a_false_positive_rate_are_covered():
         table = pd.DataFrame({"sex": rng.choice(["F", "M"], 500), "race": "a", "target": y, "score": score,
                               "prediction": (score >= 0.5).astype(int)})
         points = swept(table, 21)[2]
-        value, low, high = sweep.Curves.of(points, 0.95).tpr_at(0.1, 0)
+        value, low, high = threshold_sweep.RocLimits.from_points(points, 0.95).tpr_at(0.1, 0)
         assert low <= value <= high
         missed += not low <= truth <= high
     assert missed <= 5
@@ -164,8 +165,8 @@ def test_true_positive_rates_at_a_false_positive_rate_are_covered():
 
 def test_the_drawn_roc_lies_on_scikit_learns():
     table = scored(500)
-    rows = read_rows(table_context(table, sensitive=["sex"], classes=[0, 1]), 1, 500)
-    curve = threshold_figures._curve(rows, np.ones(500, dtype=bool), rows.truth == 1)
+    rows = read_cases(table_context(table, sensitive=["sex"], classes=[0, 1]), 1, 500)
+    curve = threshold_figures.roc_curve(rows, np.ones(500, dtype=bool), rows.truth == 1)
     fpr, tpr, _ = roc_curve(table["target"], table["score"], drop_intermediate=False)
     known = set(zip(fpr.round(4), tpr.round(4), strict=True))
     assert set(curve) <= known
@@ -178,7 +179,7 @@ def test_a_group_with_one_class_has_no_roc_and_says_so():
     table.loc[:40, "target"] = 0
     result = result_of(Thresholds, table_context(table, sensitive=["sex"], classes=[0, 1]), draws=1000)
     found = {metric.id: metric for metric in result.metrics}
-    assert found["fairness.tpr_at_fpr(fpr=0.05)[sex=X]"].reason == "a class is missing in sex=X"
+    assert found["fairness.tpr_at_fpr(fpr=0.05)[sex=X]"].reason == "a class is missing in sex: X"
     assert found["fairness.tpr_at_fpr(fpr=0.05)[sex=F]"].value is not None
 
 

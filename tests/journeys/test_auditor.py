@@ -25,7 +25,7 @@ def test_from_a_csv_to_a_report_in_two_commands(raikit, tmp_path):
     assert {"audit.json", "report.html", "report.md", "predictions.parquet", "manifest.json"} == {
         item.name for item in (tmp_path / "run").iterdir()
     }
-    assert "sex=F" in done.out
+    assert "sex: F" in done.out
     raikit("verify", "run", code=0)
 
 

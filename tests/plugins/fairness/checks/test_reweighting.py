@@ -1,4 +1,4 @@
-"""A second model, trained alike but on reweighed rows, beside the audited one: a model of a few weights, in seconds."""
+"""`checks.reweighting` on a linear model: a second training on reweighted cases is compared with the audited one."""
 
 from __future__ import annotations
 
@@ -118,8 +118,8 @@ def audited(tmp_path_factory):
         parts = []
         for split in ("train", "validation", "test"):
             score = np.concatenate([model.scores(batch)[:, 1] for batch in data.batches(split, 256)])
-            kept = data.table.iloc[data.positions(split)]
-            parts.append(kept.assign(score=score, prediction=(score >= 0.5).astype(int)))
+            cases = data.table.iloc[data.positions(split)]
+            parts.append(cases.assign(score=score, prediction=(score >= 0.5).astype(int)))
         return table_context(pd.concat(parts), model=model, data=data, classes=[0, 1], folder=tmp_path_factory.mktemp("audit"),
                        **{"sensitive": ("sex", "race"), **roles})
 
@@ -145,31 +145,31 @@ def test_before_and_after_are_two_trainings_that_differ_by_the_weights_alone(aud
     female, y = (test["sex"] == "F").to_numpy(), test["target"].to_numpy()
     before = test["prediction"].to_numpy()
     gaps = [abs(decided[female].mean() - decided[~female].mean()) for decided in (before, after)]
-    found = by_id(compared)
-    assert found["fairness.reweighted_difference(constraint=demographic_parity)[sex]"].value == pytest.approx(gaps[1])
-    assert found[GAIN].value == pytest.approx(gaps[0] - gaps[1])
-    assert found["fairness.reweighting_cost"].value == pytest.approx((y == before).mean() - (y == after).mean())
-    assert found["fairness.reweighted_accuracy"].value == pytest.approx((y == after).mean())
+    metrics = by_id(compared)
+    assert metrics["fairness.reweighted_difference(constraint=demographic_parity)[sex]"].value == pytest.approx(gaps[1])
+    assert metrics[GAIN].value == pytest.approx(gaps[0] - gaps[1])
+    assert metrics["fairness.reweighting_cost"].value == pytest.approx((y == before).mean() - (y == after).mean())
+    assert metrics["fairness.reweighted_accuracy"].value == pytest.approx((y == after).mean())
     row = dict(zip([column.name for column in compared.tables[0].columns], compared.tables[0].rows[0], strict=True))
     assert (row["before"], row["after"]) == (pytest.approx(gaps[0]), pytest.approx(gaps[1]))
 
 
 def test_what_reweighing_can_even_out_it_does_and_that_is_established(compared):
-    found = by_id(compared)
-    assert found[GAIN].low > 0.02
-    assert found[GAIN].subject == "reweighted"
+    metrics = by_id(compared)
+    assert metrics[GAIN].low > 0.02
+    assert metrics[GAIN].subject == "reweighted"
     sentence = compared.findings[0].sentence
     assert "Training on reweighted cases narrows the gap in selection rate between sex: " in sentence
     assert "training cases weigh 0." in compared.findings[-1].sentence
-    assert {"fairness.reweighting_cost[sex=F]", "fairness.reweighting_cost[sex=M]", "fairness.reweighting_cost[race=p]"} <= set(found)
+    assert {"fairness.reweighting_cost[sex=F]", "fairness.reweighting_cost[sex=M]", "fairness.reweighting_cost[race=p]"} <= set(metrics)
 
 
 def test_a_model_trained_on_reweighed_rows_is_the_after_of_the_same_comparison(audited, compared):
     result = result_of(Reweighting, audited(reweight=["sex"]), draws=2000)
-    found, other = by_id(result), by_id(compared)
+    metrics, other = by_id(result), by_id(compared)
     for name, metric in other.items():
-        assert found[name].value == pytest.approx(metric.value), name
-    assert found[GAIN].subject == "model"
+        assert metrics[name].value == pytest.approx(metric.value), name
+    assert metrics[GAIN].subject == "model"
     assert "trained with these weights" in result.findings[-1].sentence
 
 
@@ -194,9 +194,9 @@ def test_an_interrupted_run_goes_on_to_the_same_result(audited, compared):
 
 
 def test_clusters_are_respected(audited, compared):
-    found = by_id(result_of(Reweighting, audited(cluster=["person"]), reweight=["sex"], draws=2000))
-    assert found[GAIN].n_clusters == 50
-    assert found[GAIN].value == pytest.approx(by_id(compared)[GAIN].value)
+    metrics = by_id(result_of(Reweighting, audited(cluster=["person"]), reweight=["sex"], draws=2000))
+    assert metrics[GAIN].n_clusters == 50
+    assert metrics[GAIN].value == pytest.approx(by_id(compared)[GAIN].value)
 
 
 def test_without_a_known_training_no_second_one_is_made(audited):

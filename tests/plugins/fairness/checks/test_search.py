@@ -1,4 +1,4 @@
-"""The search over combinations of features: which groups it looks at, what it flags, and what it says."""
+"""`checks.search`, with `estimates.subgroups` and `report.search`: groups searched, groups flagged, and the findings."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def people(n=4000, seed=0, wrong=0.15, worse=None, by=0.2):
 
 def loop(table, sensitive, depth, min_group):
     """Every group by the definition: rows of equal values, each set of rows once."""
-    found = {}
+    groups = {}
     for size in range(1, depth + 1):
         for columns in itertools.combinations(sensitive, size):
             for values, rows in table.groupby(list(columns), dropna=False):
                 if min_group <= len(rows) < len(table):
-                    found.setdefault(frozenset(rows.index), dict(zip(columns, values, strict=True)))
-    return found
+                    groups.setdefault(frozenset(rows.index), dict(zip(columns, values, strict=True)))
+    return groups
 
 
 @settings(max_examples=20, deadline=None)
@@ -55,18 +55,18 @@ def test_the_groups_are_those_of_a_loop_over_combinations(seed, depth, min_group
     if missing:
         table.loc[::5, "race"] = None
     cells = count_cells(table_context(table, sensitive=FEATURES, classes=[0, 1]), 1, 100)
-    found = find_candidates(cells, cells.features, depth, min_group, 10_000)
+    candidates = find_candidates(cells, cells.features, depth, min_group, 10_000)
     groups = loop(table, FEATURES, depth, min_group)
-    assert len(found) == len(groups)
+    assert len(candidates) == len(groups)
     expected = {tuple(group.items()) for group in groups.values()}
-    assert {tuple(found.group(at).items()) for at in range(len(found))} == {
+    assert {tuple(candidates.group(at).items()) for at in range(len(candidates))} == {
         tuple((column, None if value != value else value) for column, value in group) for group in expected}
-    rows = np.bincount(found.cell, cells.n)
-    assert sorted((found.members @ rows).tolist()) == sorted(len(group) for group in groups)
+    rows = np.bincount(candidates.cell, cells.n)
+    assert sorted((candidates.members @ rows).tolist()) == sorted(len(group) for group in groups)
 
 
 def test_a_planted_group_is_found_and_told_with_what_it_rests_on():
-    found, result = audit(people(worse="sex == 'F' and age == 'old'"))
+    metrics, result = audit(people(worse="sex == 'F' and age == 'old'"))
     first = result.findings[0]
     assert first.severity == "warn"
     assert first.group == {"sex": "F", "age": "old"}
@@ -76,7 +76,7 @@ def test_a_planted_group_is_found_and_told_with_what_it_rests_on():
     assert first.sentence.startswith(
         f"Cases with sex: F, age: old are predicted wrong {points:.1f} percentage points more often than the rest "
         f"({wrong[mine].mean() * 100:.1f}% against {wrong[~mine].mean() * 100:.1f}%; at least ")
-    flagged, searched = (found[f"fairness.groups_{name}(measure=accuracy)"] for name in ("flagged", "searched"))
+    flagged, searched = (metrics[f"fairness.groups_{name}(measure=accuracy)"] for name in ("flagged", "searched"))
     assert f"; {mine.sum():,} cases); {flagged.value:g} of {searched.value:g} groups are flagged" in first.sentence
     assert searched.value == len(loop(table, FEATURES, 3, 30))
     assert [finding.group for finding in result.findings if finding.severity == "warn"] == [first.group] * 2  # both measures
@@ -86,13 +86,13 @@ def test_a_planted_group_is_found_and_told_with_what_it_rests_on():
 
 def test_numbers_are_those_of_raikit_stats_on_the_rows():
     table = people(1500, worse="sex == 'F' and age == 'old'")
-    found, result = audit(table, options={"measures": ["accuracy"], "tolerance": 0.02, "draws": 20_000})
+    metrics, result = audit(table, options={"measures": ["accuracy"], "tolerance": 0.02, "draws": 20_000})
     groups = loop(table, FEATURES, 3, 30)
     members = np.array([[at in rows for at in range(len(table))] for rows in groups])
     known = stats.subgroup_rates(table.target != table.prediction, np.arange(len(table)), members)
     oracle = stats.worse_than_rest(known, 0.02)
     bounded = stats.certificate(known, rng=np.random.default_rng(1))
-    flagged = next(made for made in result.tables if made.id == "flagged-accuracy")
+    flagged = next(table for table in result.tables if table.id == "flagged-accuracy")
     names = [column.name for column in flagged.columns]
     expected = {", ".join(f"{key}: {value}" for key, value in group.items()): at for at, group in enumerate(groups.values())}
     assert {row[0] for row in flagged.rows} == {name for name, at in expected.items() if oracle.flagged[at]}
@@ -103,11 +103,11 @@ def test_numbers_are_those_of_raikit_stats_on_the_rows():
                             ("rows", known.n_rows)):  # fmt: skip
             assert cells[name] == pytest.approx(value[at], rel=1e-6), name
     assert [row[4] for row in flagged.rows] == sorted((row[4] for row in flagged.rows), reverse=True)
-    excess = found["fairness.worst_group_excess(measure=accuracy)"]
+    excess = metrics["fairness.worst_group_excess(measure=accuracy)"]
     assert excess.value == pytest.approx(bounded.value.max())
     assert excess.high == pytest.approx(bounded.bound)
     assert excess.low == pytest.approx(bounded.floor, abs=0.004)
-    certified = found["fairness.groups_certified(measure=accuracy)"].value
+    certified = metrics["fairness.groups_certified(measure=accuracy)"].value
     assert abs(certified - np.sum(bounded.high <= 0.02)) <= 2
 
 
@@ -115,8 +115,8 @@ def test_when_all_are_alike_the_search_seldom_flags_and_tests_one_by_one_mostly_
     alarms = {"search": 0, "one by one": 0}
     for seed in range(40):
         table = people(800, seed)
-        found, _ = audit(table, options={"measures": ["accuracy"], "tolerance": 0.0})
-        alarms["search"] += found["fairness.groups_flagged(measure=accuracy)"].value > 0
+        metrics, _ = audit(table, options={"measures": ["accuracy"], "tolerance": 0.0})
+        alarms["search"] += metrics["fairness.groups_flagged(measure=accuracy)"].value > 0
         wrong = (table.target != table.prediction).to_numpy()
         groups = loop(table, FEATURES, 3, 30)
         members = np.zeros((len(groups), 800), dtype=bool)
@@ -129,20 +129,20 @@ def test_when_all_are_alike_the_search_seldom_flags_and_tests_one_by_one_mostly_
 
 
 def test_what_is_not_flagged_is_said_with_what_is_certain():
-    found, result = audit(people(), options={"measures": ["accuracy"]})
+    metrics, result = audit(people(), options={"measures": ["accuracy"]})
     assert [finding.severity for finding in result.findings] == ["note"]
-    excess = found["fairness.worst_group_excess(measure=accuracy)"]
-    searched = found["fairness.groups_searched(measure=accuracy)"].value
+    excess = metrics["fairness.worst_group_excess(measure=accuracy)"]
+    searched = metrics["fairness.groups_searched(measure=accuracy)"].value
     sentence = result.findings[0].sentence
     assert sentence.startswith(f"None of {searched:g} groups are flagged as worse by more than 5 percentage points, at a "
                                f"false-discovery rate of 5.0%. With 95% confidence cases in any of these {searched:g} groups are "
                                f"predicted wrong at most {excess.high * 100:.1f} percentage points more often than all cases together, in ")
-    assert found["fairness.groups_flagged(measure=accuracy)"].value == 0
+    assert metrics["fairness.groups_flagged(measure=accuracy)"].value == 0
 
 
 def test_the_certificate_of_larger_groups_is_tighter_and_each_line_names_the_group_that_sets_it():
     _, result = audit(people(), options={"measures": ["accuracy"]})
-    table = next(made for made in result.tables if made.id == "certificate-accuracy")
+    table = next(table for table in result.tables if table.id == "certificate-accuracy")
     assert [row[0] for row in table.rows] == [30, 100, 300, 1000]
     assert [row[1] for row in table.rows] == sorted((row[1] for row in table.rows), reverse=True)
     assert [row[3] for row in table.rows] == sorted((row[3] for row in table.rows), reverse=True)
@@ -156,13 +156,13 @@ def test_the_certificate_of_larger_groups_is_tighter_and_each_line_names_the_gro
 ])  # fmt: skip
 def test_every_measure_counts_what_it_says_among_the_rows_it_says(measure, event, among):
     table = people(2000)
-    found, _ = audit(table, options={"measures": [measure]})
+    metrics, _ = audit(table, options={"measures": [measure]})
     part = table[table.eval(among)]
     bad = part.eval(event)
-    excess = found[f"fairness.worst_group_excess(measure={measure})"]
+    excess = metrics[f"fairness.worst_group_excess(measure={measure})"]
     worst = max(bad[list(rows)].mean() - bad.mean() for rows in loop(part, FEATURES, 3, 30))
     assert excess.value == pytest.approx(worst)
-    assert found[f"fairness.groups_searched(measure={measure})"].n == len(part)
+    assert metrics[f"fairness.groups_searched(measure={measure})"].n == len(part)
 
 
 def test_two_classes_are_searched_by_errors_and_misses_and_several_by_errors():
@@ -178,27 +178,27 @@ def test_small_groups_are_counted_and_not_looked_at():
     table = people(1000)
     table.loc[:9, "race"] = "rare"
     table.loc[:9, "prediction"] = 1 - table.target[:10]
-    found, result = audit(table, ["race"], options={"measures": ["accuracy"], "depth": 1})
-    assert found["fairness.groups_searched(measure=accuracy)"].value == 3
-    assert found["fairness.groups_not_searched(measure=accuracy)"].value == 1
+    metrics, result = audit(table, ["race"], options={"measures": ["accuracy"], "depth": 1})
+    assert metrics["fairness.groups_searched(measure=accuracy)"].value == 3
+    assert metrics["fairness.groups_not_searched(measure=accuracy)"].value == 1
     assert result.findings[-1].sentence.endswith("Not searched: 1 group under 30 cases.")
-    assert "rare" not in json.dumps([made.model_dump() for made in result.tables])
+    assert "rare" not in json.dumps([table.model_dump() for table in result.tables])
 
 
 def test_where_no_group_is_large_enough_metrics_are_undefined_with_the_reason():
-    found, result = audit(people(40), options={"min_group": 500})
-    assert found["fairness.groups_searched(measure=accuracy)"].value == 0
+    metrics, result = audit(people(40), options={"min_group": 500})
+    assert metrics["fairness.groups_searched(measure=accuracy)"].value == 0
     for name in ("groups_flagged", "groups_certified", "worst_group_excess"):
-        assert found[f"fairness.{name}(measure=accuracy)"].reason == "no group has 500 cases"
+        assert metrics[f"fairness.{name}(measure=accuracy)"].reason == "no group has 500 cases"
     assert result.findings[0].severity == "note"
     assert result.findings[0].sentence.startswith("No group could be searched for cases that are predicted wrong: ")
 
 
 def test_a_measure_without_rows_is_undefined_and_the_others_are_not():
     table = people(500).assign(prediction=0)
-    found, _ = audit(table, options={"measures": ["accuracy", "precision"]})
-    assert found["fairness.worst_group_excess(measure=precision)"].value is None
-    assert found["fairness.worst_group_excess(measure=accuracy)"].value is not None
+    metrics, _ = audit(table, options={"measures": ["accuracy", "precision"]})
+    assert metrics["fairness.worst_group_excess(measure=precision)"].value is None
+    assert metrics["fairness.worst_group_excess(measure=accuracy)"].value is not None
 
 
 def test_groups_of_the_same_rows_are_looked_at_once_under_the_simpler_name():
@@ -213,8 +213,8 @@ def test_groups_of_the_same_rows_are_looked_at_once_under_the_simpler_name():
 
 def test_combinations_beyond_the_limit_are_left_out_and_counted():
     table = people(2000)
-    found, result = audit(table, options={"max_searched": 30, "measures": ["accuracy"]})
-    assert found["fairness.groups_searched(measure=accuracy)"].value == len(loop(table, FEATURES, 2, 30)) == 29
+    metrics, result = audit(table, options={"max_searched": 30, "measures": ["accuracy"]})
+    assert metrics["fairness.groups_searched(measure=accuracy)"].value == len(loop(table, FEATURES, 2, 30)) == 29
     beyond = len(loop(table, FEATURES, 3, 30)) - 29
     assert result.findings[-1].sentence.endswith(
         f"combinations of 3 or more features (of 3 there are {beyond} groups, over the 30 of max_searched).")
@@ -225,7 +225,7 @@ def test_combinations_beyond_the_limit_are_left_out_and_counted():
 def test_a_part_of_a_flagged_group_is_marked_and_not_told():
     _, result = audit(people(worse="sex == 'F'", by=0.3), options={"measures": ["accuracy"]})
     assert [finding.group for finding in result.findings if finding.severity == "warn"] == [{"sex": "F"}]
-    rows = next(made for made in result.tables if made.id == "flagged-accuracy").rows
+    rows = next(table for table in result.tables if table.id == "flagged-accuracy").rows
     within = {row[0]: row[-1] for row in rows}
     assert within.pop("sex: F") is None
     assert len(within) > 5
@@ -235,9 +235,9 @@ def test_a_part_of_a_flagged_group_is_marked_and_not_told():
 def test_two_worse_groups_are_both_told():
     table = people(4000, worse="(sex == 'F' and age == 'old') or race == 'C'", by=0.25)
     _, result = audit(table, options={"measures": ["accuracy"]})
-    told = [finding.group for finding in result.findings if finding.severity == "warn"]
-    assert {"sex": "F", "age": "old"} in told
-    assert {"race": "C"} in told
+    groups = [finding.group for finding in result.findings if finding.severity == "warn"]
+    assert {"sex": "F", "age": "old"} in groups
+    assert {"race": "C"} in groups
 
 
 def clustered(seed, speakers=60, each=20, effect=2.0):
@@ -253,8 +253,8 @@ def test_rows_of_shared_clusters_give_false_alarms_only_if_taken_for_independent
     alarms = {(): 0, ("speaker",): 0}
     for seed in range(10):
         for cluster in alarms:
-            found, _ = audit(clustered(seed), ["accent"], cluster=cluster, options={"tolerance": 0, "measures": ["accuracy"]})
-            alarms[cluster] += found["fairness.groups_flagged(measure=accuracy)"].value > 0
+            metrics, _ = audit(clustered(seed), ["accent"], cluster=cluster, options={"tolerance": 0, "measures": ["accuracy"]})
+            alarms[cluster] += metrics["fairness.groups_flagged(measure=accuracy)"].value > 0
     assert alarms[()] >= 5
     assert alarms["speaker",] <= 2
 
@@ -263,12 +263,12 @@ def test_clusters_are_counted_and_groups_of_few_are_not_looked_at():
     table = clustered(0, effect=0.0)
     table.loc[table.speaker.isin(["0", "4", "8"]), "accent"] = "#rare"  # before the others in order
     table.loc[table.accent == "1", "prediction"] = 0
-    found, result = audit(table, ["accent"], cluster=["speaker"], options={"measures": ["accuracy"]})
-    assert found["fairness.groups_not_searched(measure=accuracy)"].value == 1
+    metrics, result = audit(table, ["accent"], cluster=["speaker"], options={"measures": ["accuracy"]})
+    assert metrics["fairness.groups_not_searched(measure=accuracy)"].value == 1
     assert ", 15 speakers)" in result.findings[0].sentence
     assert result.findings[0].group == {"accent": "1"}
     assert result.findings[-1].sentence.endswith("Not searched: 1 group with too few clusters, inside or outside it.")
-    assert found["fairness.worst_group_excess(measure=accuracy)"].n_clusters == 15
+    assert metrics["fairness.worst_group_excess(measure=accuracy)"].n_clusters == 15
 
 
 def test_weights_count_and_their_scale_does_not():
@@ -283,8 +283,8 @@ def test_weights_count_and_their_scale_does_not():
     assert one[excess].effective_n < one[excess].n
     assert one[excess].value != pytest.approx(plain[excess].value, rel=1e-3)
     heavy = table.assign(w=np.where(table.sex == "F", table.w, 0.0))
-    found, _ = audit(heavy, ["sex", "age"], weight="w")
-    assert found["fairness.groups_searched(measure=accuracy)"].n == (table.sex == "F").sum()
+    metrics, _ = audit(heavy, ["sex", "age"], weight="w")
+    assert metrics["fairness.groups_searched(measure=accuracy)"].n == (table.sex == "F").sum()
 
 
 def test_hostile_names_are_kept_as_they_are():
@@ -295,10 +295,10 @@ def test_hostile_names_are_kept_as_they_are():
                           "target": 1, "prediction": (rng.random(960) > 0.1).astype(int)})
     worse = table[column] == "{positive}"
     table.loc[worse, "prediction"] = 0
-    found, result = audit(table, [column, "coin"], options={"measures": ["accuracy", "selection_rate"]})
-    assert found["fairness.groups_searched(measure=accuracy)"].value == 12 + 2 + 24
+    metrics, result = audit(table, [column, "coin"], options={"measures": ["accuracy", "selection_rate"]})
+    assert metrics["fairness.groups_searched(measure=accuracy)"].value == 12 + 2 + 24
     assert result.findings[0].group == {column: "{positive}"}
-    for id in found:
+    for id in metrics:
         address.parse(id)
         assert any(Pattern(pattern).matches(id) for pattern in Search.produces)
     for figure in result.figures:
@@ -321,7 +321,7 @@ def test_the_order_of_features_and_other_measures_change_no_number():
     one, _ = audit(table)
     other, _ = audit(table, FEATURES[::-1], options={"measures": ["precision", "accuracy"]})
     for name in ("groups_searched", "groups_flagged", "worst_group_excess"):
-        mine, theirs = (found[f"fairness.{name}(measure=accuracy)"] for found in (one, other))
+        mine, theirs = (metrics[f"fairness.{name}(measure=accuracy)"] for metrics in (one, other))
         assert (mine.value, mine.high) == pytest.approx((theirs.value, theirs.high))
 
 

@@ -1,4 +1,4 @@
-"""Rates and gaps at every threshold are Fairlearn's, and nothing is claimed of another threshold that intervals do not say."""
+"""`checks.thresholds`, with `estimates.threshold_sweep`: rates are Fairlearn's, and no improvement is claimed without proof."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def test_without_clusters_alike_rows_are_counted_together_and_with_them_none_is_
 def test_the_present_threshold_is_read_off_scores_and_decisions(threshold):
     table = scored(threshold=threshold)
     result = result_of(Thresholds, table_context(table, sensitive=["sex"], classes=[0, 1]), draws=1000)
-    found = next(metric for metric in result.metrics if metric.name == "decision_threshold")
-    assert found.value == table.loc[table["prediction"] == 1, "score"].min()
+    metrics = next(metric for metric in result.metrics if metric.name == "decision_threshold")
+    assert metrics.value == table.loc[table["prediction"] == 1, "score"].min()
     row = next(row for row in result.tables[0].rows if row[2] == "now")
     assert row[5] == 0
     assert row[3] == pytest.approx(table["prediction"].mean())
@@ -178,9 +178,9 @@ def test_a_group_with_one_class_has_no_roc_and_says_so():
     table.loc[:40, "sex"] = "X"
     table.loc[:40, "target"] = 0
     result = result_of(Thresholds, table_context(table, sensitive=["sex"], classes=[0, 1]), draws=1000)
-    found = {metric.id: metric for metric in result.metrics}
-    assert found["fairness.tpr_at_fpr(fpr=0.05)[sex=X]"].reason == "a class is missing in sex: X"
-    assert found["fairness.tpr_at_fpr(fpr=0.05)[sex=F]"].value is not None
+    metrics = {metric.id: metric for metric in result.metrics}
+    assert metrics["fairness.tpr_at_fpr(fpr=0.05)[sex=X]"].reason == "a class is missing in sex: X"
+    assert metrics["fairness.tpr_at_fpr(fpr=0.05)[sex=F]"].value is not None
 
 
 def test_figures_are_drawn_and_addresses_are_declared():

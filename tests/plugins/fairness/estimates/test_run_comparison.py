@@ -53,25 +53,25 @@ def compared(tmp_path, before, after, name=TPR, margin=0.0, test="moved", if_row
 def test_the_group_that_lost_is_named_and_how_much(tmp_path):
     before = table()
     after = changed(before, "F", 0.1)
-    found = compared(tmp_path, before, after)
+    comparison = compared(tmp_path, before, after)
     rate = {who: frame[frame.target == 1].groupby("sex").prediction.mean() for who, frame in (("b", before), ("a", after))}
     lost = (rate["b"] - rate["a"])["F"]
-    assert found.paired
-    assert found.p_value < 0.001
-    assert found.loser.startswith("sex: F against ")
-    assert found.value == pytest.approx(lost, abs=0.02)
-    assert found.low > 0.03
+    assert comparison.paired
+    assert comparison.p_value < 0.001
+    assert comparison.loser.startswith("sex: F against ")
+    assert comparison.value == pytest.approx(lost, abs=0.02)
+    assert comparison.low > 0.03
 
 
 @pytest.mark.parametrize(("share", "margin", "proven"), [(0.1, 0.02, True), (0.1, 0.2, False), (0.0, 0.0, False)])
 def test_what_stays_within_the_margin_is_no_regression(tmp_path, share, margin, proven):
-    found = compared(tmp_path, table(), changed(table(), "F", share), margin=margin)
-    assert (found.p_value < 0.05) == proven
+    comparison = compared(tmp_path, table(), changed(table(), "F", share), margin=margin)
+    assert (comparison.p_value < 0.05) == proven
 
 
 def test_a_closed_gap_is_no_regression(tmp_path):
-    found = compared(tmp_path, changed(table(), "F", 0.15), table())
-    assert found.p_value > 0.05
+    comparison = compared(tmp_path, changed(table(), "F", 0.15), table())
+    assert comparison.p_value > 0.05
 
 
 def test_more_false_positives_are_a_loss_in_odds_and_in_their_own_rate(tmp_path):
@@ -105,8 +105,8 @@ def test_rows_with_another_truth_are_other_data(tmp_path):
 
 def test_small_groups_do_not_take_part(tmp_path):
     before = pd.concat([table(), table(20, 3).assign(sex="tiny", id=lambda t: t.id + 10**6)], ignore_index=True)
-    found = compared(tmp_path, before, changed(before, "tiny", 1.0))
-    assert found.p_value > 0.05
+    comparison = compared(tmp_path, before, changed(before, "tiny", 1.0))
+    assert comparison.p_value > 0.05
 
 
 def test_clusters_widen_what_rows_alone_would_prove(tmp_path):

@@ -412,7 +412,7 @@ def group_text(over: Sequence[str] | None, group: Mapping[str, object] | None) -
     """
     if group:
         return ", ".join(
-            f"{column}: {'missing' if value is None else _quoted(_as_stored(value))}" for column, value in group.items()
+            f"{column}: {'missing' if value is None else _quoted(as_stored(value))}" for column, value in group.items()
         )
     return " and ".join(over or ())
 
@@ -422,6 +422,12 @@ def _quoted(value: str) -> str:
     return f"“{value}”" if not value.strip() or (re.search("[,;:=]", value) and not _BIN.fullmatch(value)) else value
 
 
-def _as_stored(value: object) -> str:
-    """Write a group's value as it stands in the data: 1900 is a name here, not a quantity."""
+def as_stored(value: object) -> str:
+    """Write a group's value or a metric's argument as it stands in the data: 1900 is a name here, not a quantity.
+
+    Examples
+    --------
+    >>> as_stored(1900), as_stored(True), as_stored(0.5)
+    ('1900', 'true', '0.5')
+    """
     return str(value).lower() if isinstance(value, bool) else str(value)

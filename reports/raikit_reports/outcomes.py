@@ -41,7 +41,7 @@ class Told:
 
     @property
     def measured(self) -> str:
-        """``Measured 16.0 points (11.3 to 20.7), at most 10 points``; empty where nothing was measured."""
+        """``Measured 16.0 pp (11.3 to 20.7), at most 10 pp``; empty where nothing was measured."""
         if self.row.rule.value is None:
             return ""
         interval = f" ({self.row.interval})" if self.row.interval not in ("", "–") else ""

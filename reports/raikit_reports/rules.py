@@ -78,7 +78,7 @@ def _row(rule: raikit.Rule, metric: raikit.Metric | None) -> RuleRow:
 
 def label(metric: raikit.Metric) -> str:
     """A metric's name for people: ``Equalized odds difference, sex``."""
-    arguments = ", ".join(f"{key} = {fmt.scalar_text(value)}" for key, value in metric.args.items())
+    arguments = ", ".join(f"{key} = {fmt.as_stored(value)}" for key, value in metric.args.items())
     place = fmt.group_text(metric.over, metric.group)
     return words(metric.name) + (f" ({arguments})" if arguments else "") + (f", {place}" if place else "")
 
@@ -106,7 +106,7 @@ def _interval(rule: raikit.Rule, unit: str | None, signed: bool) -> str:
 
 
 def limit_text(rule: raikit.Rule, unit: str | None) -> str:
-    """The limit in words: ``at most 10 points``."""
+    """The limit in words: ``at most 10 pp``."""
     if rule.limit is None:
         return ""
     bound = "at least" if rule.bound == "min" else "at most"

@@ -12,7 +12,7 @@ from raikit_reports.texts import words
 from raikit_reports.verdicts import Verdict
 
 GROUPS_SHOWN = 24
-_PLAIN = {"Too few rows", "Too few clusters"}
+_SMALL = {"small_group": "Too few cases", "few_clusters": "Too few clusters"}  # reasons by the flag of a group's metric
 
 
 @dataclass(frozen=True)
@@ -121,20 +121,26 @@ def _groups(record: raikit.Record) -> tuple[list[tuple[str, list[str], int]], li
     """Groups too small to be judged and groups whose metric is undefined, by the reason."""
     small: dict[str, dict[str, None]] = defaultdict(dict)
     undefined: dict[str, dict[str, None]] = defaultdict(dict)
-    for _, metric in record.metrics():
-        if metric.judged is not None:
-            small[metric.judged.reason or "Too few rows"].update(dict.fromkeys(metric.judged.left_out))
+    explained = set()
+    for check, metric in record.metrics():
+        if metric.judged is not None and metric.judged.left_out:
+            small[metric.judged.reason or "Too few cases"].update(dict.fromkeys(metric.judged.left_out))
+            explained.add(_columns(check, metric))
+    for check, metric in record.metrics():
         place = fmt.group_text(metric.over, metric.group)
         if metric.value is None:
             name = words(metric.name) + (f", {place}" if place else "")
             undefined[metric.reason or "Undefined"].setdefault(name)
-        elif metric.group and {"small_group", "few_clusters"} & set(metric.flags):
-            reason = "Too few rows" if "small_group" in metric.flags else "Too few clusters"
-            small[reason].setdefault(place)
-    known = {name for reason, names in small.items() if reason not in _PLAIN for name in names}
-    for reason in _PLAIN & set(small):  # said better by the gap that left them out
-        small[reason] = {name: None for name in small[reason] if name not in known}
+        elif metric.group and _columns(check, metric) not in explained:  # else a gap over these columns names the group
+            reason = next((_SMALL[flag] for flag in _SMALL if flag in metric.flags), None)
+            if reason is not None:
+                small[reason].setdefault(place)
     return _capped(small), _capped(undefined)
+
+
+def _columns(check: raikit.CheckRecord, metric: raikit.Metric) -> tuple[str, frozenset[str]]:
+    """Return the check and the columns over which it compares groups."""
+    return check.name, frozenset(metric.over or ())
 
 
 def _capped(groups: dict[str, dict[str, None]]) -> list[tuple[str, list[str], int]]:

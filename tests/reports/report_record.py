@@ -234,7 +234,7 @@ def fairness() -> CheckRecord:
         adjustment="Holm",
         minimum_detectable=0.052,
         judged=JudgedOver(
-            value=0.147, low=0.11, high=0.19, left_out=["skin_tone = not declared"], reason="Fewer than 30 rows"
+            value=0.147, low=0.11, high=0.19, left_out=["skin_tone: not declared"], reason="Fewer than 30 rows"
         ),
     )
     moved = metric(

@@ -50,7 +50,7 @@ def test_the_tenth_says_how_many_more():
 def test_each_kind_of_trouble_has_its_annotation(record):
     text = "\n".join(github.commands(record))
     for part in (
-        "::error title=Fail%3A Gap over skin tones at most 10 points::Measured 16.0 points (11.3 to 20.7)",
+        "::error title=Fail%3A Gap over skin tones at most 10 points::Measured 16.0 pp (11.3 to 20.7)",
         "::error title=Not measured%3A Mean corruption error",
         "::error title=Crashed%3A robustness.corruptions::",
         "::warning title=Inconclusive%3A Gap over skin tone and sex",

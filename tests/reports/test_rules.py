@@ -6,7 +6,7 @@ import pytest
 from report_record import make_record, metric
 
 from raikit.run.record import CheckRecord, Gate, Record, Rule
-from raikit_reports.rules import rule_rows, wrong_rows
+from raikit_reports.rules import label, rule_rows, wrong_rows
 
 
 def one(rule: Rule, **fields) -> Record:
@@ -33,7 +33,7 @@ def rule(**fields) -> Rule:
 
 
 def test_a_sentence_that_repeats_the_address_is_put_in_words():
-    assert rule_rows(one(rule()))[0].title == "Equalized odds difference, sex: at most 10 points"
+    assert rule_rows(one(rule()))[0].title == "Equalized odds difference, sex: at most 10 pp"
     assert rule_rows(one(rule(sentence="No gap between the sexes")))[0].title == "No gap between the sexes"
 
 
@@ -67,3 +67,8 @@ def test_what_is_wrong_is_told_in_the_words_of_the_finding():
     assert wrong[0].what == "Urgent cases are missed 2.9 times as often" or wrong[1].what.startswith("Urgent cases")
     assert {item.settled for item in wrong} == {"Settled", "Not settled"}
     assert all(item.who for item in wrong)
+
+
+def test_a_label_names_arguments_and_groups_as_they_are_stored():
+    rest = metric("fairness", "selection_rate_difference", 0.1, 0.1, 90, args={"to": "rest"}, over=["born"], group={"born": 1900})
+    assert label(rest) == "Selection rate difference (to = rest), born: 1900"

@@ -30,5 +30,12 @@ def test_what_has_a_row_is_not_repeated_among_what_lies_beyond_reach():
 
 def test_small_and_undefined_groups_are_named(record):
     found = unchecked(record)
-    assert found.left_out == [("Fewer than 30 rows", ["skin_tone = not declared"], 0)]
-    assert ("no row of the group is positive", ["True positive rate, ward missing"], 0) in found.undefined
+    assert found.left_out == [("Fewer than 30 rows", ["skin_tone: not declared"], 0)]
+    assert ("no row of the group is positive", ["True positive rate, ward: missing"], 0) in found.undefined
+
+
+def test_a_small_group_is_named_without_a_gap_that_left_it_out():
+    record = make_record()
+    for _, metric in record.metrics():
+        metric.judged = None
+    assert unchecked(record).left_out == [("Too few cases", ["skin_tone: not declared"], 0)]

@@ -31,8 +31,8 @@ from raikit.run.directory import (
     newest_place,
 )
 from raikit.run.owners import FIRST_PARTY
-from raikit.run.reader import Run, load_run
-from raikit.run.record import CheckRecord, Gate, Provenance, Record, Rule
+from raikit.run.reader import Run, RunView, load_run
+from raikit.run.record import CheckRecord, Measurements, Provenance, Record, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,8 +196,7 @@ def audit(request: Request, console: Console) -> Outcome:
     from raikit.gate.baseline import identity, refuse_another_task
 
     if planned.baseline is not None:
-        draft = Record(name=planned.config.audit.name, verdict="pass", gate=Gate(verdict="pass"), data=data.describe())
-        refuse_another_task(Run(run.folder, draft), planned.baseline)
+        refuse_another_task(data.describe(), planned.baseline.record.data)
     state = fingerprints(planned.config, planned.registry, data, planned.checks, planned.formats)
     if request.baseline is not None:
         state["baseline"] = {"sha256": identity(request.baseline)}
@@ -307,8 +306,8 @@ def _regressions(
     policy = planned.config.audit.gate
     if not policy.regressions:
         return []
-    draft = Record(name=planned.config.audit.name, verdict="pass", checks=checks, gate=Gate(verdict="pass"), data=data.describe())
-    candidate = Run(run.folder, draft)
+    measured = Measurements(name=planned.config.audit.name, checks=checks, data=data.describe())
+    candidate = RunView(run.folder, measured)
     able: dict[str, Any] = {item.name: item.entry.check(item.options) for item in planned.checks if item.status is None}
     if children is not None:
         owner = {item.name: item.entry.plugin for item in planned.checks}

@@ -131,7 +131,7 @@ def _regressions(run: Any, policy: Any, baseline: Path | None, no_baseline: bool
     if not policy.regressions:
         return policy, []
     if before is not None:
-        refuse_another_task(run, before)
+        refuse_another_task(run.record.data, before.record.data)
     with Children({}) as children:
         return policy, regressions.judge(policy, run, before, _checks_of(run.record, children))
 
@@ -167,7 +167,7 @@ def compare(before: Path, after: Path, patterns: list[str], out: Path | None) ->
     from raikit.run.summary import compose
 
     old, new = open_baseline(before), open_baseline(after)
-    refuse_another_task(new, old)
+    refuse_another_task(new.record.data, old.record.data)
     asked = [{"metric": pattern, "margin": 0.0, "severity": "warn"} for pattern in patterns or ["*"]]
     policy = GateConfig.model_validate({"regressions": asked})
     with Children({}) as children:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from raikit.errors import ConfigError, RunError, listed
 from raikit.files import canonical, sha256, sha256_text, write_text
 from raikit.run.reader import Run, load_run
-from raikit.run.record import Record
+from raikit.run.record import DataRecord, Record
 
 if TYPE_CHECKING:
     from raikit.config.schema import GateConfig
@@ -79,17 +79,16 @@ def identity(path: Path) -> str:
     return sha256(path if path.is_file() else path / manifest.NAME)
 
 
-def refuse_another_task(candidate: Run, baseline: Run) -> None:
-    """Two runs can be compared if they answer the same question about the same labels.
+def refuse_another_task(candidate: DataRecord, baseline: DataRecord) -> None:
+    """Raise if the data of two runs ask different questions, or have other labels.
 
     Raises
     ------
     ConfigError
         Names what differs.
     """
-    new, old = candidate.record.data, baseline.record.data
     for name in ("task", "classes", "positive"):
-        mine, theirs = getattr(new, name), getattr(old, name)
+        mine, theirs = getattr(candidate, name), getattr(baseline, name)
         if mine != theirs:
             raise ConfigError(f"baseline: {name} {theirs!r} there, {mine!r} in the candidate; they cannot be compared.")
 
@@ -134,7 +133,7 @@ def accept(run: Path, target: Path, reason: str) -> Path:
     if not target.exists():
         raise ConfigError(f"baseline {target}: there is no such file; `raikit baseline save` writes the first.")
     before = _content(target)
-    refuse_another_task(open_baseline(run), _from_file(target))
+    refuse_another_task(open_baseline(run).record.data, _from_file(target).record.data)
     return save(run, target, suppress=int(before["suppressed_below"]), reason=reason, history=list(before["accepted"]))
 
 

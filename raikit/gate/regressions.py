@@ -17,7 +17,7 @@ from raikit.run.results import Comparison, Metric
 
 if TYPE_CHECKING:
     from raikit.config.schema import GateConfig, RegressionConfig
-    from raikit.run.reader import Run, RunView
+    from raikit.run.reader import RunView
 
 DEFAULT_PATTERN, DEFAULT_MARGIN = "fairness.*_difference", 0.02
 
@@ -45,14 +45,15 @@ def with_default(policy: GateConfig) -> GateConfig:
     )
 
 
-def judge(policy: GateConfig, candidate: Run, baseline: Run | None, checks: Mapping[str, Comparer]) -> list[Rule]:
+def judge(policy: GateConfig, candidate: RunView, baseline: RunView | None, checks: Mapping[str, Comparer]) -> list[Rule]:
     """Rows of all regression rules.
 
     Parameters
     ----------
     policy : GateConfig
-    candidate : Run
-    baseline : Run or None
+    candidate : RunView
+        It need not have been judged yet.
+    baseline : RunView or None
         None: this is the first run, and every regression is `missing` with that reason.
     checks : mapping of name to Check
         Those that can compare runs.
@@ -84,12 +85,12 @@ def judge(policy: GateConfig, candidate: Run, baseline: Run | None, checks: Mapp
     return rows
 
 
-def _directed(run: Run) -> dict[str, Metric]:
+def _directed(run: RunView) -> dict[str, Metric]:
     """Metrics that can get worse."""
     return {str(metric.id): metric for _, metric in run.record.metrics() if metric.direction is not None}
 
 
-def _nothing(rule: RegressionConfig, candidate: Run, baseline: Run) -> str:
+def _nothing(rule: RegressionConfig, candidate: RunView, baseline: RunView) -> str:
     every = (str(metric.id) for run in (candidate, baseline) for _, metric in run.record.metrics())
     if any(map(Pattern(rule.metric).matches, every)):
         return "nothing that it matches has a better direction"
@@ -134,7 +135,7 @@ _Test = tuple[str, Margin]  # an address and what it may lose
 
 
 def _compared(
-    tests: Iterable[_Test], policy: GateConfig, candidate: Run, baseline: Run, checks: Mapping[str, Comparer]
+    tests: Iterable[_Test], policy: GateConfig, candidate: RunView, baseline: RunView, checks: Mapping[str, Comparer]
 ) -> dict[_Test, Comparison | str]:
     """Each test done by the check that measured it, else from the two intervals; or why that failed."""
     owner = {str(metric.id): check.name for check, metric in candidate.record.metrics()}
@@ -153,7 +154,7 @@ def _compared(
     return found
 
 
-def _by_check(check: Comparer | None, candidate: Run, baseline: Run, margins: Margins) -> dict[str, Comparison] | str:
+def _by_check(check: Comparer | None, candidate: RunView, baseline: RunView, margins: Margins) -> dict[str, Comparison] | str:
     """What a check's own `compare` says, by address; a sentence if it crashes."""
     from raikit.errors import PluginError, RaikitError, raised
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from raikit.run.margins import Margins
-    from raikit.run.reader import Run
+    from raikit.run.reader import RunView
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Pair:
     note: str = ""
 
 
-def pair_rows(candidate: Run, baseline: Run, margins: Margins) -> Pair:
+def pair_rows(candidate: RunView, baseline: RunView, margins: Margins) -> Pair:
     """Match rows by id, by the policy for rows that are in one run only.
 
     Raises

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.errors import RunError
 from raikit.run.directory import PREDICTIONS, RECORD
-from raikit.run.record import Record
+from raikit.run.record import Measurements, Record
 from raikit.run.results import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -21,18 +21,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Run:
-    """A finished run as pandas frames; no plugin is needed to read it.
+class RunView:
+    """A run as `Check.compare` gets it, which may not have been judged yet.
 
-    Examples
-    --------
-    ``load_run("runs/triage").metrics.query("name == 'equalized_odds_difference'")``
+    Attributes
+    ----------
+    folder : Path
+        Holds ``predictions.parquet``.
+    record : Measurements
+        The `Record` of a finished run. While an audit compares itself with a baseline, its `verdict` and `gate` are None.
+    is_file : bool
+        Whether this is a baseline in a single file, which has no rows.
+    counts : sequence of mapping
+        Of such a file: rows of every group, target and prediction. Empty if some are suppressed.
     """
 
     folder: Path
-    record: Record
-    is_file: bool = False  # a baseline in a single file has no rows
-    counts: Sequence[Mapping[str, Any]] = ()  # of such a file: rows of every group, target and prediction; none suppressed
+    record: Measurements
+    is_file: bool = False
+    counts: Sequence[Mapping[str, Any]] = ()
 
     @cached_property
     def predictions(self) -> Predictions:
@@ -62,10 +69,11 @@ class Run:
 
     @cached_property
     def rules(self) -> pd.DataFrame:
-        """One row per gate rule and matched address."""
+        """One row per gate rule and matched address; empty before the run is judged."""
         import pandas as pd
 
-        return pd.DataFrame([rule.model_dump() for rule in self.record.gate.rules])
+        gate = self.record.gate
+        return pd.DataFrame([rule.model_dump() for rule in gate.rules] if gate else [])
 
     @cached_property
     def findings(self) -> pd.DataFrame:
@@ -81,7 +89,16 @@ class Run:
         )
 
 
-RunView = Run
+@dataclass(frozen=True)
+class Run(RunView):
+    """A finished run as pandas frames; no plugin is needed to read it.
+
+    Examples
+    --------
+    ``load_run("runs/triage").metrics.query("name == 'equalized_odds_difference'")``
+    """
+
+    record: Record
 
 
 def load_run(path: str | Path) -> Run:

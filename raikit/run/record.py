@@ -179,14 +179,14 @@ class Provenance(Model):
     rows_scored: int = 0
 
 
-class Record(Model):
-    """The whole audit."""
+class Measurements(Model):
+    """What an audit measured, whether or not it has been judged: `verdict` and `gate` are None before the gate has run."""
 
     schema_version: str = SCHEMA_VERSION
     name: str
-    verdict: Verdict
+    verdict: Verdict | None = None
     checks: list[CheckRecord] = Field(default_factory=list)
-    gate: Gate
+    gate: Gate | None = None
     summary: Summary = Field(default_factory=Summary)
     data: DataRecord = Field(default_factory=DataRecord)
     model: dict[str, Any] = Field(default_factory=dict)
@@ -197,11 +197,18 @@ class Record(Model):
     provenance: Provenance = Field(default_factory=Provenance)
 
     def metrics(self) -> Iterator[tuple[CheckRecord, Metric]]:
-        """Every metric with the check that measured it."""
+        """Iterate over all metrics, each with the check that measured it."""
         for check in self.checks:
             for metric in check.metrics:
                 yield check, metric
 
     def find(self, address: str) -> Metric | None:
-        """The metric at `address`, None if no check measured it."""
+        """Return the metric at `address`, None if no check measured it."""
         return next((metric for _, metric in self.metrics() if metric.id == address), None)
+
+
+class Record(Measurements):
+    """The whole audit, judged."""
+
+    verdict: Verdict
+    gate: Gate

@@ -142,14 +142,14 @@ def percent(share: float, *, signed: bool = False) -> str:
 
 
 def points(difference: float, *, signed: bool = False, short: bool = False) -> str:
-    """Write a difference of shares; `short` is for tables, axes and annotations.
+    """Write a difference of shares that has no interval; `short` is for tables, axes and annotations.
 
     Examples
     --------
     >>> points(-0.012), points(0.08, short=True), points(0.01)
     ('−1.2 percentage points', '8.0 pp', '1.0 percentage points')
     """
-    return number(difference * 100, _share_decimals(difference), signed=signed) + (" pp" if short else " percentage points")
+    return number(difference * 100, _share_decimals(difference), signed=signed) + suffix("points", short=short)
 
 
 def _share_decimals(share: float) -> int:
@@ -210,14 +210,16 @@ def moment(text: str) -> str:
     return f"{day}, {when:%H:%M}{zone}"
 
 
-def suffix(unit: str | None) -> str:
-    """Return what follows a number of this unit, including the space.
+def suffix(unit: str | None, *, short: bool = True) -> str:
+    """Return what follows a number of this unit, including the space; without `short`, "pp" is spelled out.
 
     Examples
     --------
-    >>> suffix("rate"), suffix("points"), suffix("ms"), suffix("ratio")
-    ('%', ' pp', ' ms', '')
+    >>> suffix("rate"), suffix("points"), suffix("points", short=False), suffix("ms"), suffix("ratio")
+    ('%', ' pp', ' percentage points', ' ms', '')
     """
+    if unit == "points" and not short:
+        return " percentage points"
     if unit in _SHARES:
         return _SHARES[unit]
     return f" {unit}" if unit and unit != "ratio" else ""
@@ -230,6 +232,7 @@ def measure(
     unit: str | None = None,
     *,
     signed: bool = False,
+    short: bool = True,
     reason: str | None = None,
 ) -> str:
     """Write a value in its unit, with the decimals that its interval justifies.
@@ -242,6 +245,8 @@ def measure(
         As `raikit.Metric.unit`.
     signed : bool
         Whether a positive value gets a plus sign.
+    short : bool
+        Whether to write "pp", for tables and annotations, or "percentage points", for sentences.
     reason : str, optional
         Why there is no value.
 
@@ -251,13 +256,15 @@ def measure(
     '19.9%'
     >>> measure(0.061, 0.028, 0.094, "points", signed=True)
     '+6.1 pp'
+    >>> measure(0.061, 0.028, 0.094, "points", short=False)
+    '6.1 percentage points'
     >>> measure(None, reason="no case is positive")
     'undefined: no case is positive'
     """
     if value is None:
         return f"undefined: {reason}" if reason else "undefined"
     scale = 100 if unit in _SHARES else 1
-    return number(value * scale, decimals(value, low, high, unit), signed=signed) + suffix(unit)
+    return number(value * scale, decimals(value, low, high, unit), signed=signed) + suffix(unit, short=short)
 
 
 def interval(

@@ -27,8 +27,8 @@ from raikit.run.directory import (
     RECORD,
     RunDirectory,
     compare_states,
-    default_place,
-    newest_place,
+    default_folder,
+    newest_folder,
 )
 from raikit.run.owners import FIRST_PARTY
 from raikit.run.reader import Run, RunView, load_run
@@ -204,7 +204,7 @@ def audit(request: Request, console: Console) -> Outcome:
         return _finished(run, state)
     run.open()
     try:
-        run.agree(state)
+        run.check_state(state)
         return _run(planned, run, data, state, console, begun)
     except RaikitError:
         run.discard()
@@ -217,10 +217,10 @@ def audit(request: Request, console: Console) -> Outcome:
 
 def _place(request: Request, name: str) -> Path:
     if request.out is None and request.resume:
-        newest = newest_place(name)
+        newest = newest_folder(name)
         hint = f"the newest of {name} is {newest}" if newest else f"runs holds none of {name}"
         raise ConfigError(f"--resume: say by --out which run it goes on with; {hint}.")
-    return request.out or default_place(name)
+    return request.out or default_folder(name)
 
 
 def _finished(run: RunDirectory, state: dict[str, Any]) -> Outcome:
@@ -383,7 +383,7 @@ def _examine(
 
     names = [item.name for item in planned.checks if item.status is None]
     place = {name: f"[{number}/{len(names)}] {name}" for number, name in enumerate(names, 1)}
-    kept = sum(run.kept(name) is not None for name in names)
+    kept = sum(run.load_check(name) is not None for name in names)
     console.say(f"Checks: {len(names)}" + (f", of which {kept} had finished before" if kept else ""))
     begun: set[str] = set()
 

@@ -14,7 +14,7 @@ from raikit.console import Console
 from raikit.errors import ConfigError, RunError, listed
 from raikit.files import write_text
 from raikit.models.opening import set_threads
-from raikit.run.directory import default_place
+from raikit.run.directory import default_folder
 
 
 def audit(request: stages.Request) -> int:
@@ -60,7 +60,7 @@ def train(request: stages.Request) -> int:
     planned = stages.prepare(request)
     if planned.config.audit.model.train is None:
         raise planned.config.error(("model",), "it says `load`; there is nothing to train.")
-    target = request.out or Path("models") / default_place(planned.config.audit.name).name
+    target = request.out or Path("models") / default_folder(planned.config.audit.name).name
     if target.exists() and any(target.iterdir()):
         raise RunError(f"{target} is not empty; choose another --out.")
     set_threads(planned.config.audit.threads)

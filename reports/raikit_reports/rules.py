@@ -139,7 +139,7 @@ def _decision(rule: raikit.Rule) -> str:
 
 def rows_needed_text(rule: raikit.Rule, unit: str | None) -> str:
     """How much data would decide an inconclusive rule."""
-    told = rule.rows_told(lambda assumed: fmt.measure(assumed, unit=unit))
+    told = rule.describe_needed_data(lambda assumed: fmt.measure(assumed, unit=unit))
     return f"{sentence(told)}" if told else ""
 
 

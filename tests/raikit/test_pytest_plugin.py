@@ -68,7 +68,7 @@ def test_every_rule_is_a_test_and_says_what_the_gate_said(project):
     text = ran.stdout.str()
     assert f"{broken.value:.3g} [" in text and broken.reason in text and broken.sentence in text
     assert "Traceback" not in text and "pytest_plugin.py" not in text
-    assert "inconclusive: " in text and "rows in all would decide (" in text
+    assert "inconclusive: " in text and "cases in all would decide (" in text
     assert late.reason.startswith("waived until 2999-12-31 by Ada: a fix is under way") and late.reason in text
     assert run.record.summary.answer in text and str(pytester.path / "run" / "audit.json") in text
     assert "[1/2] performance.classification" in ran.stderr.str()

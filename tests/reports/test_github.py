@@ -54,7 +54,7 @@ def test_each_kind_of_trouble_has_its_annotation(record):
         "::error title=Not measured%3A Mean corruption error",
         "::error title=Crashed%3A robustness.corruptions::",
         "::warning title=Inconclusive%3A Gap over skin tone and sex",
-        "About 24,000 rows in all would decide.",
+        "About 24,000 cases in all would decide.",
     ):
         assert part in text
     assert "Balanced accuracy" not in text  # it holds

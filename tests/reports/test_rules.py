@@ -58,7 +58,7 @@ def test_a_required_check_has_no_number():
 
 def test_undecided_rules_say_how_much_data_would_decide():
     row = rule_rows(one(rule(status="inconclusive", rows_needed=24000)))[0]
-    assert row.needed == "About 24,000 rows in all would decide."
+    assert row.needed == "About 24,000 cases in all would decide."
 
 
 def test_what_is_wrong_is_told_in_the_words_of_the_finding():

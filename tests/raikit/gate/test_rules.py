@@ -241,9 +241,9 @@ def test_an_open_rule_on_a_gap_of_rates_is_planned_from_the_counts_of_its_groups
     assert row.rows_low <= row.rows_needed <= row.rows_high
     assert row.rows_low >= 4000
     assert 0 <= row.rows_assume < 0.05  # two groups' estimates spread further than what they estimate
-    assert row.rows_told() == (
-        f"about {row.rows_needed:,} rows in all would decide ({row.rows_low:,} to {row.rows_high:,}, "
-        f"if it is {significant(row.rows_assume)} in truth)"
+    assert row.describe_needed_data() == (
+        f"about {row.rows_needed:,} cases in all would decide ({row.rows_low:,} to {row.rows_high:,}, "
+        f"if the true value is {significant(row.rows_assume)})"
     )
     assert row == judge(policy(AT_MOST), [measured(counted)], audited=4000).rules[0]
 
@@ -252,7 +252,7 @@ def test_a_limit_that_no_number_of_rows_would_settle_is_said_to_be_one():
     row = judge(policy(AT_MOST), [measured(metric(0.05, 0.148))]).rules[0]
     assert row.rows_needed is None
     assert "no practical number of rows would settle it" in row.reason
-    assert row.rows_told() == ""
+    assert row.describe_needed_data() == ""
 
 
 def test_more_rows_are_no_answer_to_too_few_clusters():

@@ -17,7 +17,7 @@ from raikit.config.load import LoadedConfig, load
 from raikit.console import Console
 from raikit.errors import ConfigError, RaikitError, RunError, listed, nearest, place_of, raised
 from raikit.files import canonical, sha256_text, write_text
-from raikit.gate import rules as gate
+from raikit.gate import verdict as gate
 from raikit.models.opening import MODEL_FOLDER, open_dataset, open_model, set_threads
 from raikit.plugins.discovery import discover
 from raikit.plugins.registry import Registry

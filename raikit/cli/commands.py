@@ -101,7 +101,7 @@ def init(data: Path, out: Path) -> int:
 
 def gate(folder: Path, policy: Path | None, baseline: Path | None = None, no_baseline: bool = False) -> int:
     """``raikit gate``: gate.json beside an untouched audit.json."""
-    from raikit.gate.rules import judge
+    from raikit.gate.verdict import judge
     from raikit.run import manifest
     from raikit.run.reader import load_run
 
@@ -160,7 +160,7 @@ def compare(before: Path, after: Path, patterns: list[str], out: Path | None) ->
     from raikit.cli.show import show_changes
     from raikit.config.schema import GateConfig
     from raikit.gate import regressions
-    from raikit.gate import rules as gate
+    from raikit.gate import verdict as gate
     from raikit.gate.baseline import open_baseline, refuse_another_task
     from raikit.isolation.parent import Children
     from raikit.plugins.discovery import discover

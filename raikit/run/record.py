@@ -17,8 +17,8 @@ from raikit.run.results import (
     Figure,
     Finding,
     Metric,
-    RecordModel,
     Number,
+    RecordModel,
     Table,
     Value,
 )

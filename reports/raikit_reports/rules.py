@@ -115,7 +115,7 @@ def limit_text(rule: raikit.Rule, unit: str | None) -> str:
 
 # The gate repeats its raw numbers ("the whole interval [0.1132, 0.2071] is above 0.1; judged without …"). They stand
 # in the row already, in their unit, so only what comes after them is kept.
-_NUMBERS = re.compile(r"^[a-z ]*\[[^\]]*\] (?:is (?:at most|at least|above|below)|holds the limit) \S+?(?:; |$)")
+_NUMBERS = re.compile(r"^[a-z ]*\[[^\]]*\] (?:is (?:at most|at least|above|below)|contains the limit) \S+?(?:; |$)")
 
 
 def _decision(rule: raikit.Rule) -> str:

@@ -1,7 +1,7 @@
 import pytest
 
 from raikit.config.schema import GateConfig
-from raikit.gate.rules import judge
+from raikit.gate.verdict import judge
 from raikit.run.record import CheckRecord, DataRecord, Gate, Record, Rule
 from raikit.run.results import Finding, Metric
 from raikit.run.summary import compose, sort_rules
@@ -97,7 +97,7 @@ def test_what_would_change_the_answer_names_the_way():
     made = record(
         rule("fail", value=0.16, unit="points"),
         rule("inconclusive", value=0.11, rows_needed=3000),
-        rule("inconclusive", reason="the interval [0.05, 0.12] holds the limit 0.1; no practical number of rows would settle it"),
+        rule("inconclusive", reason="the interval [0.05, 0.12] contains the limit 0.1; no practical number of cases would decide it"),
         rule("missing", None, reason="no measurement: a.check crashed (x)"),
         rule("missing", None, kind="required", reason="a.check was skipped (y)"),
         verdict="fail",
@@ -105,7 +105,7 @@ def test_what_would_change_the_answer_names_the_way():
     first, second, third, *rest = made.summary.what_would_change
     assert "must fall from 16 pp to 10 pp" in first
     assert "about 3,000 cases in all would decide" in second
-    assert third.endswith(": no practical number of rows would settle it.")
+    assert third.endswith(": no practical number of cases would decide it.")
     assert rest == ["a.gap must be measured: a.check crashed (x).", "a.gap must have run: a.check was skipped (y)."]
 
 

@@ -19,7 +19,7 @@ raikit_api = 1
 # The formats are imported when one is written: jinja2 and vl_convert cost more than most commands take.
 def write_html(record: raikit.Record, folder: Path) -> list[Path]:
     """Write ``report.html``: one file that opens offline and asks the network for nothing."""
-    from raikit_reports.html import write
+    from raikit_reports.page.html import write
 
     return write(record, folder)
 

@@ -203,7 +203,7 @@ def test_models_that_agree_on_few_rows_are_not_known_to_be_alike():
 
 
 def test_it_is_drawn_and_addresses_are_declared():
-    from raikit_reports.figures import render, safe_spec
+    from raikit_reports.page.figures import render, safe_spec
 
     found, result = mitigated(scored(500))
     assert render(safe_spec(result.figures[0]), "x").svg is not None

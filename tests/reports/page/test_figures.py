@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raikit.run.results import Figure
-from raikit_reports import figures
+from raikit_reports.page import figures
 
 BAR = {"mark": "bar", "encoding": {"y": {"field": "a", "type": "nominal"}, "x": {"field": "b", "type": "quantitative"}}}
 ROWS = [{"a": "one", "b": 1}, {"a": "two", "b": 2}]

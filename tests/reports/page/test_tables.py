@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from raikit.run.results import Column, Figure, Table
-from raikit_reports import tables
+from raikit_reports.page import tables
 
 
 def table(names: dict[str, str], rows: list[list]) -> Table:

@@ -12,8 +12,9 @@ from markupsafe import Markup
 
 import raikit
 from raikit import format as fmt
-from raikit_reports import figures, page, texts
+from raikit_reports import texts
 from raikit_reports.files import write_text
+from raikit_reports.page import figures, layout
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -25,7 +26,7 @@ def write(record: raikit.Record, folder: Path) -> list[Path]:
 
 def render(record: raikit.Record) -> str:
     """The whole page as text; the same record gives the same text."""
-    view = page.build(record)
+    view = layout.build(record)
     style = _asset("report.css") + _paper(record)
     script = _asset("report.js")
     runtime = figures.runtime() if view.specs else ""
@@ -92,7 +93,7 @@ def _environment(words: texts.Texts) -> jinja2.Environment:
         "cell": fmt.cell,
         "moment": fmt.moment,
         "seconds": fmt.seconds,
-        "facts": page.facts,
+        "facts": layout.facts,
         "scalar": fmt.scalar,
     }
     environment.filters.update(filters)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import raikit
 from raikit import format as fmt
-from raikit_reports import figures as drawing
-from raikit_reports import tables, verdicts
-from raikit_reports.metrics import MetricTable, metric_table
+from raikit_reports import verdicts
+from raikit_reports.page import figures as drawing
+from raikit_reports.page import tables
+from raikit_reports.page.metrics import MetricTable, metric_table
+from raikit_reports.page.tables import TableView
+from raikit_reports.page.training import curves
 from raikit_reports.rules import RuleRow, Wrong, label, rule_rows, tally, wrong_rows
-from raikit_reports.tables import TableView
 from raikit_reports.texts import flat, sentence, words
-from raikit_reports.training import curves
 from raikit_reports.unchecked import Unchecked, unchecked
 from raikit_reports.verdicts import Verdict
 

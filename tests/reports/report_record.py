@@ -336,7 +336,7 @@ def fairness() -> CheckRecord:
                 severity="fail",
                 what="The gap between wards grew",
                 who="Night shift",
-                certainty="paired on the same rows",
+                certainty="paired on the same cases",
                 metrics=[moved.id],
                 figures=["heat"],
             ),

@@ -137,5 +137,5 @@ def test_a_stdout_that_knows_only_ascii_is_enough(record, monkeypatch):
 
     narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", narrow)
-    github.tell(record, {"GITHUB_ACTIONS": "true"})
+    github.publish(record, {"GITHUB_ACTIONS": "true"})
     assert narrow.buffer.getvalue().startswith(b"::error title=")

@@ -6,7 +6,7 @@ import pytest
 from report_record import make_record, metric
 
 from raikit.run.record import CheckRecord, Gate, Record, Rule
-from raikit_reports.rules import label, rule_rows, wrong_rows
+from raikit_reports.rules import label, problems, rule_rows
 
 
 def one(rule: Rule, **fields) -> Record:
@@ -63,9 +63,9 @@ def test_undecided_rules_say_how_much_data_would_decide():
 
 def test_what_is_wrong_is_told_in_the_words_of_the_finding():
     record = make_record()
-    wrong = wrong_rows(record, rule_rows(record))
+    wrong = problems(record, rule_rows(record))
     assert wrong[0].what == "Urgent cases are missed 2.9 times as often" or wrong[1].what.startswith("Urgent cases")
-    assert {item.settled for item in wrong} == {"Settled", "Not settled"}
+    assert {item.certainty for item in wrong} == {"Sure", "Undecided"}
     assert all(item.who for item in wrong)
 
 

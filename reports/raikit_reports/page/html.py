@@ -1,4 +1,4 @@
-"""``report.html``: one file, offline, under a Content-Security-Policy that names every script and style by its hash."""
+"""``report.html``: one offline file with a Content-Security-Policy that allows each script and style by its hash."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 import raikit
 from raikit import format as fmt
+from raikit.files import write_text
 from raikit_reports import texts
-from raikit_reports.files import write_text
 from raikit_reports.page import figures, layout
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -25,7 +25,7 @@ def write(record: raikit.Record, folder: Path) -> list[Path]:
 
 
 def render(record: raikit.Record) -> str:
-    """The whole page as text; the same record gives the same text."""
+    """Return the whole page as text, which depends on the record alone."""
     view = layout.build(record)
     style = _asset("report.css") + _paper(record)
     script = _asset("report.js")
@@ -39,7 +39,7 @@ def render(record: raikit.Record) -> str:
             page=view,
             record=record,
             policy=policy,
-            style=Markup(style),  # noqa: S704 - ours, but for the strings that css_string has written
+            style=Markup(style),  # noqa: S704 - ours, except for the strings escaped by css_string
             script=Markup(script),  # noqa: S704 - ours
             runtime=Markup(runtime),  # noqa: S704 - vl_convert's
             specs=texts.script_json(view.specs),
@@ -54,7 +54,7 @@ def _asset(name: str) -> str:
 
 
 def _paper(record: raikit.Record) -> str:
-    """What stands at the foot of every printed page."""
+    """Return the style of the foot of every printed page."""
     run = f"{record.name} · run {record.provenance.run_id}" if record.provenance.run_id else record.name
     return f"@page {{ @bottom-left {{ content: {texts.css_string(run)} }} }}\n"
 

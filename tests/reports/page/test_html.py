@@ -161,8 +161,8 @@ def test_every_status_has_its_word(reader):
         "Left out",
         "Missing",
         "Incompatible",
-        "Settled",
-        "Not settled",
+        "Sure",
+        "Undecided",
     ):
         assert word in shown, word
 

@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 _BROKEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]|[\u202a-\u202e\u2066-\u2069]"
 )
-_PERCENT = re.compile("(?<=[0-9]) %")
+_BEFORE_UNIT = re.compile(r"(?<=[0-9]) (?=%|pp\b)")
 _CODE = re.compile("`([^`]{1,120})`")
 LONG = 400
 WHOLE = 100_000
@@ -97,7 +97,7 @@ class Texts:
 
     def say(self, text: object, limit: int = LONG) -> Markup:
         """Write a text of the record: its direction isolated, `code` marked, and cut at `limit` characters."""
-        written = _PERCENT.sub("\u202f%", clean(text))  # a line must not begin with a percent sign
+        written = _BEFORE_UNIT.sub("\u202f", clean(text))  # a line must not begin with a unit
         if not written.strip():
             return Markup('<span class="quiet">(empty)</span>')
         if len(written) <= limit:

@@ -238,7 +238,7 @@ def _measured(rule: Rule) -> str:
 
 
 def _needed(rule: Rule) -> str:
-    return f"; {told}" if (told := rule.rows_told()) else ""
+    return f"; {told}" if (told := rule.describe_needed_data()) else ""
 
 
 def _crash(check: CheckRecord, allowed: bool, report: str) -> _Case:

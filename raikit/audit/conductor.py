@@ -17,7 +17,7 @@ from raikit.config.load import LoadedConfig, load
 from raikit.console import Console
 from raikit.errors import ConfigError, RaikitError, RunError, listed, nearest, place_of, raised
 from raikit.files import canonical, sha256_text, write_text
-from raikit.gate import rules as gate
+from raikit.gate import verdict as gate
 from raikit.models.opening import MODEL_FOLDER, open_dataset, open_model, set_threads
 from raikit.plugins.discovery import discover
 from raikit.plugins.registry import Registry
@@ -27,12 +27,12 @@ from raikit.run.directory import (
     RECORD,
     RunDirectory,
     compare_states,
-    default_place,
-    newest_place,
+    default_folder,
+    newest_folder,
 )
 from raikit.run.owners import FIRST_PARTY
-from raikit.run.reader import Run, load_run
-from raikit.run.record import CheckRecord, Gate, Provenance, Record, Rule
+from raikit.run.reader import Run, RunView, load_run
+from raikit.run.record import CheckRecord, Measurements, Provenance, Record, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,8 +196,7 @@ def audit(request: Request, console: Console) -> Outcome:
     from raikit.gate.baseline import identity, refuse_another_task
 
     if planned.baseline is not None:
-        draft = Record(name=planned.config.audit.name, verdict="pass", gate=Gate(verdict="pass"), data=data.describe())
-        refuse_another_task(Run(run.folder, draft), planned.baseline)
+        refuse_another_task(data.describe(), planned.baseline.record.data)
     state = fingerprints(planned.config, planned.registry, data, planned.checks, planned.formats)
     if request.baseline is not None:
         state["baseline"] = {"sha256": identity(request.baseline)}
@@ -205,7 +204,7 @@ def audit(request: Request, console: Console) -> Outcome:
         return _finished(run, state)
     run.open()
     try:
-        run.agree(state)
+        run.check_state(state)
         return _run(planned, run, data, state, console, begun)
     except RaikitError:
         run.discard()
@@ -218,10 +217,10 @@ def audit(request: Request, console: Console) -> Outcome:
 
 def _place(request: Request, name: str) -> Path:
     if request.out is None and request.resume:
-        newest = newest_place(name)
+        newest = newest_folder(name)
         hint = f"the newest of {name} is {newest}" if newest else f"runs holds none of {name}"
         raise ConfigError(f"--resume: say by --out which run it goes on with; {hint}.")
-    return request.out or default_place(name)
+    return request.out or default_folder(name)
 
 
 def _finished(run: RunDirectory, state: dict[str, Any]) -> Outcome:
@@ -307,8 +306,8 @@ def _regressions(
     policy = planned.config.audit.gate
     if not policy.regressions:
         return []
-    draft = Record(name=planned.config.audit.name, verdict="pass", checks=checks, gate=Gate(verdict="pass"), data=data.describe())
-    candidate = Run(run.folder, draft)
+    measured = Measurements(name=planned.config.audit.name, checks=checks, data=data.describe())
+    candidate = RunView(run.folder, measured)
     able: dict[str, Any] = {item.name: item.entry.check(item.options) for item in planned.checks if item.status is None}
     if children is not None:
         owner = {item.name: item.entry.plugin for item in planned.checks}
@@ -384,7 +383,7 @@ def _examine(
 
     names = [item.name for item in planned.checks if item.status is None]
     place = {name: f"[{number}/{len(names)}] {name}" for number, name in enumerate(names, 1)}
-    kept = sum(run.kept(name) is not None for name in names)
+    kept = sum(run.load_check(name) is not None for name in names)
     console.say(f"Checks: {len(names)}" + (f", of which {kept} had finished before" if kept else ""))
     begun: set[str] = set()
 

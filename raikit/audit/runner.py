@@ -107,7 +107,7 @@ class Runner:
         return [self._one(item) for item in planned]
 
     def _one(self, item: Planned) -> CheckRecord:
-        kept = self.run.kept(item.name) if item.status is None else None
+        kept = self.run.load_check(item.name) if item.status is None else None
         if kept is not None:
             self._ids.update(str(metric.id) for metric in kept.metrics)
             return kept
@@ -118,7 +118,7 @@ class Runner:
             return record
         if (lack := unmet(item.entry.check, self.context, self.capabilities)) is not None:
             record.status, (record.reason, record.help) = "skipped", lack
-        elif not self._is_apart(item) and not self.run.started(item.name):
+        elif not self._is_apart(item) and not self.run.record_start(item.name):
             record.status = "error"
             record.reason = "it ended the whole process twice, so it was not run a third time"
             record.help = f"report it to the authors of {item.entry.plugin}; leave it out with --exclude {item.name}"
@@ -126,9 +126,9 @@ class Runner:
             try:
                 self._execute(item, record)
             except KeyboardInterrupt:
-                self.run.interrupted(item.name)  # it was a person, not the check
+                self.run.undo_start(item.name)  # it was a person, not the check
                 raise
-        self.run.keep(record)
+        self.run.save_check(record)
         self.finished(record)
         return record
 

@@ -14,7 +14,7 @@ from raikit.console import Console
 from raikit.errors import ConfigError, RunError, listed
 from raikit.files import write_text
 from raikit.models.opening import set_threads
-from raikit.run.directory import default_place
+from raikit.run.directory import default_folder
 
 
 def audit(request: stages.Request) -> int:
@@ -60,7 +60,7 @@ def train(request: stages.Request) -> int:
     planned = stages.prepare(request)
     if planned.config.audit.model.train is None:
         raise planned.config.error(("model",), "it says `load`; there is nothing to train.")
-    target = request.out or Path("models") / default_place(planned.config.audit.name).name
+    target = request.out or Path("models") / default_folder(planned.config.audit.name).name
     if target.exists() and any(target.iterdir()):
         raise RunError(f"{target} is not empty; choose another --out.")
     set_threads(planned.config.audit.threads)
@@ -101,7 +101,7 @@ def init(data: Path, out: Path) -> int:
 
 def gate(folder: Path, policy: Path | None, baseline: Path | None = None, no_baseline: bool = False) -> int:
     """``raikit gate``: gate.json beside an untouched audit.json."""
-    from raikit.gate.rules import judge
+    from raikit.gate.verdict import judge
     from raikit.run import manifest
     from raikit.run.reader import load_run
 
@@ -131,7 +131,7 @@ def _regressions(run: Any, policy: Any, baseline: Path | None, no_baseline: bool
     if not policy.regressions:
         return policy, []
     if before is not None:
-        refuse_another_task(run, before)
+        refuse_another_task(run.record.data, before.record.data)
     with Children({}) as children:
         return policy, regressions.judge(policy, run, before, _checks_of(run.record, children))
 
@@ -160,14 +160,14 @@ def compare(before: Path, after: Path, patterns: list[str], out: Path | None) ->
     from raikit.cli.show import show_changes
     from raikit.config.schema import GateConfig
     from raikit.gate import regressions
-    from raikit.gate import rules as gate
+    from raikit.gate import verdict as gate
     from raikit.gate.baseline import open_baseline, refuse_another_task
     from raikit.isolation.parent import Children
     from raikit.plugins.discovery import discover
     from raikit.run.summary import compose
 
     old, new = open_baseline(before), open_baseline(after)
-    refuse_another_task(new, old)
+    refuse_another_task(new.record.data, old.record.data)
     asked = [{"metric": pattern, "margin": 0.0, "severity": "warn"} for pattern in patterns or ["*"]]
     policy = GateConfig.model_validate({"regressions": asked})
     with Children({}) as children:

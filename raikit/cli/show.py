@@ -90,7 +90,7 @@ def _about(rule: Rule) -> str:
         who += f"; {rule.reason.removeprefix(f'{rule.loser}: ')}"
     elif rule.waiver:
         who += f"; {rule.reason.split('; ')[0]}"
-    needed = f"; {told}" if (told := rule.rows_told()) else ""
+    needed = f"; {told}" if (told := rule.describe_needed_data()) else ""
     return f"{rule.sentence}{word}: {rule.value:,.3f} [{rule.low:,.3f}, {rule.high:,.3f}]{who}{needed}"
 
 

@@ -30,7 +30,7 @@ from raikit.process.guard import captured
 from raikit.run.margins import Margin, Margins
 from raikit.run.predictions import Predictions
 from raikit.run.reader import RunView
-from raikit.run.record import CheckRecord, Record
+from raikit.run.record import CheckRecord, Measurements, Record
 
 if TYPE_CHECKING:
     from raikit.check import Check, CheckContext
@@ -207,5 +207,5 @@ def _compare(check: Check, request: Mapping[str, Any]) -> str:
 
 
 def _run(view: Mapping[str, Any]) -> RunView:
-    return RunView(Path(view["folder"]), _record(view["record"]), view["is_file"], view["counts"])
+    return RunView(Path(view["folder"]), Measurements.model_validate(view["record"]), view["is_file"], view["counts"])
 

@@ -71,8 +71,8 @@ def _difference(first: Trial, second: Trial) -> str | None:
 def compares(bench: Bench) -> str:
     """Asked to compare a run with itself, it finds for each metric that nothing got worse, or says why it cannot tell."""
     from raikit.run.margins import Margin, Margins
-    from raikit.run.reader import Run
-    from raikit.run.record import Gate, Record
+    from raikit.run.reader import RunView
+    from raikit.run.record import Measurements
 
     if bench.check.compare is None:
         raise NotApplicable("it has no `compare`: the harness compares its intervals")
@@ -80,8 +80,7 @@ def compares(bench: Bench) -> str:
         measured = execute([(bench.check, bench.options)], ctx, folder / "run", SEED, bench.capabilities(ctx))[0]
         asked = {str(one.id): Margin(0.02) for one in measured.metrics if one.direction and one.value is not None}
         assert ctx.data is not None
-        record = Record(name="run", verdict="pass", checks=[measured], gate=Gate(verdict="pass"), data=ctx.data.describe())
-        run = Run(folder / "context", record)
+        run = RunView(folder / "context", Measurements(name="run", checks=[measured], data=ctx.data.describe()))
         try:
             found = bench.check(bench.options).compare(run, run, Margins(asked))  # type: ignore[misc]
         except Exception as error:

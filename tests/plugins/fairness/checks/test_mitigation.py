@@ -174,7 +174,7 @@ def test_a_missing_value_is_a_group_with_thresholds_of_its_own():
 
 
 def test_it_is_drawn_and_addresses_are_declared():
-    from raikit_reports.figures import render, safe_spec
+    from raikit_reports.page.figures import render, safe_spec
 
     metrics, result = mitigated(scored(500))
     assert render(safe_spec(result.figures[0]), "x").svg is not None

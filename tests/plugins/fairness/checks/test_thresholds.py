@@ -184,7 +184,7 @@ def test_a_group_with_one_class_has_no_roc_and_says_so():
 
 
 def test_figures_are_drawn_and_addresses_are_declared():
-    from raikit_reports.figures import render, safe_spec
+    from raikit_reports.page.figures import render, safe_spec
 
     table = scored(400)
     table.loc[:5, "sex"] = None

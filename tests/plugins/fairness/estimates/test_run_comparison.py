@@ -86,20 +86,20 @@ def test_other_rows_are_compared_on_the_overlap_or_unpaired_or_refused(tmp_path)
     some = after[after.id >= 2000]
     overlap = compared(tmp_path / "a", before, some) if (tmp_path / "a").mkdir() is None else None
     assert overlap.paired
-    assert overlap.reason == "on the overlap: 6,000 rows are in both runs, of 8,000 in the baseline and 6,000 in the candidate"
+    assert overlap.reason == "on the shared cases: 6,000 cases in both runs, of 8,000 in the baseline and 6,000 in the candidate"
     (tmp_path / "b").mkdir()
     unpaired = compared(tmp_path / "b", before, some, if_rows_differ="unpaired")
     assert not unpaired.paired
     assert unpaired.p_value > overlap.p_value
     (tmp_path / "c").mkdir()
-    with pytest.raises(ConfigError, match="if_rows_differ says to refuse"):
+    with pytest.raises(ConfigError, match="if_rows_differ refuses that"):
         compared(tmp_path / "c", before, some, if_rows_differ="refuse")
 
 
 def test_rows_with_another_truth_are_other_data(tmp_path):
     after = table()
     after.loc[5, "target"] = 1 - after.loc[5, "target"]
-    with pytest.raises(ConfigError, match="the row 5 has another target"):
+    with pytest.raises(ConfigError, match="case 5 has another target"):
         compared(tmp_path, table(), after)
 
 

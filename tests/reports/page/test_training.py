@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from report_record import make_record
 
-from raikit_reports.figures import render as render_figure
-from raikit_reports.figures import safe_spec
-from raikit_reports.html import render
-from raikit_reports.training import curves
+from raikit_reports.page.figures import render as render_figure
+from raikit_reports.page.figures import safe_spec
+from raikit_reports.page.html import render
+from raikit_reports.page.training import curves
 
 HISTORY = {
     "metric": "accuracy",

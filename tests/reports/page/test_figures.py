@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raikit.run.results import Figure
-from raikit_reports import figures
+from raikit_reports.page import figures
 
 BAR = {"mark": "bar", "encoding": {"y": {"field": "a", "type": "nominal"}, "x": {"field": "b", "type": "quantitative"}}}
 ROWS = [{"a": "one", "b": 1}, {"a": "two", "b": 2}]
@@ -75,7 +75,7 @@ def test_of_an_svg_only_what_draws_is_kept():
         '<image xlink:href="https://example.org/x.png"/><image href="data:image/svg+xml;base64,AAAA"/>'
         '<image xlink:href="data:image/png;base64,AAAA"/></svg>'
     )
-    svg = figures.sanitised(text, "f1-").svg
+    svg = figures.sanitize(text, "f1-").svg
     assert not any(
         word in svg for word in ("script", "style", "onload", "onclick", "example.org", "foreign", "<a", "svg+xml")
     )
@@ -86,7 +86,7 @@ def test_of_an_svg_only_what_draws_is_kept():
 
 def test_a_document_type_is_refused():
     with pytest.raises(ValueError, match="document type"):
-        figures.sanitised('<!DOCTYPE svg [<!ENTITY a "b">]><svg/>', "f-")
+        figures.sanitize('<!DOCTYPE svg [<!ENTITY a "b">]><svg/>', "f-")
 
 
 def test_the_runtime_cannot_end_its_own_script():

@@ -1,4 +1,4 @@
-"""``report.html``: one file, offline, under a Content-Security-Policy that names every script and style by its hash."""
+"""``report.html``: one offline file with a Content-Security-Policy that allows each script and style by its hash."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from markupsafe import Markup
 
 import raikit
 from raikit import format as fmt
-from raikit_reports import figures, page, texts
-from raikit_reports.files import write_text
+from raikit.files import write_text
+from raikit_reports import texts
+from raikit_reports.page import figures, layout
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -24,8 +25,8 @@ def write(record: raikit.Record, folder: Path) -> list[Path]:
 
 
 def render(record: raikit.Record) -> str:
-    """The whole page as text; the same record gives the same text."""
-    view = page.build(record)
+    """Return the whole page as text, which depends on the record alone."""
+    view = layout.build(record)
     style = _asset("report.css") + _paper(record)
     script = _asset("report.js")
     runtime = figures.runtime() if view.specs else ""
@@ -38,7 +39,7 @@ def render(record: raikit.Record) -> str:
             page=view,
             record=record,
             policy=policy,
-            style=Markup(style),  # noqa: S704 - ours, but for the strings that css_string has written
+            style=Markup(style),  # noqa: S704 - ours, except for the strings escaped by css_string
             script=Markup(script),  # noqa: S704 - ours
             runtime=Markup(runtime),  # noqa: S704 - vl_convert's
             specs=texts.script_json(view.specs),
@@ -53,7 +54,7 @@ def _asset(name: str) -> str:
 
 
 def _paper(record: raikit.Record) -> str:
-    """What stands at the foot of every printed page."""
+    """Return the style of the foot of every printed page."""
     run = f"{record.name} · run {record.provenance.run_id}" if record.provenance.run_id else record.name
     return f"@page {{ @bottom-left {{ content: {texts.css_string(run)} }} }}\n"
 
@@ -92,7 +93,7 @@ def _environment(words: texts.Texts) -> jinja2.Environment:
         "cell": fmt.cell,
         "moment": fmt.moment,
         "seconds": fmt.seconds,
-        "facts": page.facts,
+        "facts": layout.facts,
         "scalar": fmt.scalar,
     }
     environment.filters.update(filters)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from raikit.run.record import CheckRecord
 from raikit.run.results import JudgedOver, Metric
-from raikit_reports.metrics import metric_table
+from raikit_reports.page.metrics import metric_table
 
 
 def test_groups_that_hold_commas_do_not_run_together():

@@ -13,8 +13,8 @@ from report_record import HOSTILE, make_record, metric
 
 from raikit.run.record import CheckRecord, Gate, Record, Rule
 from raikit.run.results import CheckResult, Finding
-from raikit_reports import page as pages
-from raikit_reports.html import TEMPLATES, render
+from raikit_reports.page import layout
+from raikit_reports.page.html import TEMPLATES, render
 
 VOID = {"meta", "link", "br", "img", "input", "wbr", "hr"}
 
@@ -161,19 +161,19 @@ def test_every_status_has_its_word(reader):
         "Left out",
         "Missing",
         "Incompatible",
-        "Settled",
-        "Not settled",
+        "Sure",
+        "Undecided",
     ):
         assert word in shown, word
 
 
 def test_rules_stand_worst_first(record):
-    ranks = [row.verdict.rank for row in pages.build(record).rules]
+    ranks = [row.verdict.rank for row in layout.build(record).rules]
     assert ranks == sorted(ranks)
 
 
 def test_foreign_and_local_checks_stand_apart_and_say_whose_they_are(record):
-    view = pages.build(record)
+    view = layout.build(record)
     assert [section.title for section in view.pillars] == ["Performance", "Fairness", "Explanations", "Privacy"]
     assert [section.title for section in view.others] == ["raikit-acme", "Checks of this repository"]
     assert "raikit-acme 0.3.1" in view.others[0].origin

@@ -1,4 +1,4 @@
-"""Tables as the page sets them: cells written, numbers to the right, the ends of an interval under their value."""
+"""Tables as the page shows them: numbers are aligned to the right, and an interval is under its value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS_SHOWN = 24
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell's text, and the interval that stands under it."""
+    """The text of a cell, and the interval under it."""
 
     text: str
     interval: str = ""
@@ -24,7 +24,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class TableView:
-    """A table ready to be placed; `left_out` rows stand in `audit.json` only."""
+    """A table ready for the page; `left_out` is the number of rows that only `audit.json` has."""
 
     title: str
     heads: list[str]
@@ -35,7 +35,7 @@ class TableView:
 
 
 def view(table: raikit.Table) -> TableView:
-    """Write a table; columns `x`, `x_low` and `x_high` become one, and so do `x`, `low` and `high` side by side."""
+    """Prepare a table; columns `x`, `x_low` and `x_high` become one, and so do adjacent `x`, `low` and `high`."""
     ends = _ends(table)
     hidden = {place for pair in ends.values() for place in pair}
     shown = [place for place in range(len(table.columns)) if place not in hidden][:COLUMNS_SHOWN]
@@ -50,7 +50,7 @@ def view(table: raikit.Table) -> TableView:
 
 
 def numbers(figure: raikit.Figure) -> TableView | None:
-    """The rows behind a figure."""
+    """Return the data of a figure as a table, None without data."""
     if not figure.data:
         return None
     keys = itertools.chain.from_iterable(row.keys() for row in figure.data[:ROWS_SHOWN])
@@ -66,7 +66,7 @@ def numbers(figure: raikit.Figure) -> TableView | None:
 
 
 def _ends(table: raikit.Table) -> dict[str, tuple[int, int]]:
-    """Where the ends of each column's interval stand, by the column's name."""
+    """Return the positions of the columns with the ends of each column's interval, by its name."""
     names = [column.name for column in table.columns]
     places = {name: place for place, name in enumerate(names)}
     ends = {

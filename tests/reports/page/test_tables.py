@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from raikit.run.results import Column, Figure, Table
-from raikit_reports import tables
+from raikit_reports.page import tables
 
 
 def table(names: dict[str, str], rows: list[list]) -> Table:
@@ -18,7 +18,7 @@ def test_the_ends_of_an_interval_stand_under_their_value():
     assert shown.right == [False, True, True]
     assert shown.rows[0] == [
         tables.Cell("a"),
-        tables.Cell("50.0\u202f%", "41.0 to 59.0\u202f%"),
+        tables.Cell("50.0%", "41.0 to 59.0%"),
         tables.Cell("1,200"),
     ]
     assert shown.rows[1][1] == tables.Cell("–")

@@ -1,4 +1,4 @@
-"""How the audited model was trained, drawn from the history that its record keeps."""
+"""Learning curves of the audited model, drawn from the history in its record."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ _LOSS = {"train_loss": "train", "validation_loss": "validation"}
 
 
 def curves(model: dict[str, Any]) -> raikit.Figure | None:
-    """Loss and metric by epoch; None if the record holds no history of that shape.
+    """Draw loss and metric by epoch; return None if the record has no valid history.
 
     Parameters
     ----------
     model : dict
-        `Record.model`; ``history`` is what `raikit.models.history.History.to_dict` gives.
+        `Record.model`; ``history`` is the result of `raikit.models.history.History.to_dict`.
     """
     history = model.get("history")
-    epochs = history.get("epochs") if isinstance(history, dict) else None
+    if not isinstance(history, dict):
+        return None
+    epochs = history.get("epochs")
     if not isinstance(epochs, list) or not all(isinstance(epoch, dict) for epoch in epochs):
         return None
     metric = str(history.get("metric", "metric"))

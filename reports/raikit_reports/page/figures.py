@@ -1,7 +1,7 @@
-"""Figures: a Vega-Lite spec becomes a static drawing that stands in the page, and a safe spec for the interactive one.
+"""Figures: a Vega-Lite spec becomes a static drawing in the page, and a safe spec for the interactive one.
 
-A spec comes from a plugin, so it is treated like any text from outside: nothing in it may fetch, link or configure the
-page, and of the drawing only known shapes and attributes are kept.
+A spec comes from a plugin and is treated as hostile: nothing in it may fetch, link or configure the page, and only known
+shapes and attributes of the drawing are kept.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from markupsafe import Markup, escape
 import raikit
 from raikit_reports.texts import clean
 
-WIDTH = 400  # units across; the page sets it as one column, on a phone and on a desk
-INTERACTIVE_ROWS = 5000  # beyond this many rows the drawing alone stands in the page
+WIDTH = 400  # units across; one column of the page, on phones and desktops
+INTERACTIVE_ROWS = 5000  # with more rows the figure is a static drawing only
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 CONFIG: dict[str, Any] = {
@@ -87,17 +87,17 @@ CONFIG: dict[str, Any] = {
 
 _COMPOSED = {"facet", "repeat", "concat", "hconcat", "vconcat"}
 _FACETS = {"row", "column", "facet"}
-# `usermeta` would configure the embedding, `href` makes links, `url` fetches, `bind` puts inputs into the page.
+# `usermeta` configures the embedding, `href` makes links, `url` fetches, `bind` adds inputs to the page.
 _DROPPED = {"usermeta", "href", "$schema", "bind"}
 
 
 def safe_spec(figure: raikit.Figure) -> dict[str, Any]:
-    """The figure's spec with its data inside, our configuration beneath its own, and nothing that fetches."""
-    spec: dict[str, Any] = _without_addresses(figure.spec or {})
+    """Return a figure's spec with its data, on top of our configuration, without anything that fetches."""
+    spec: dict[str, Any] = _strip_addresses(figure.spec or {})
     own = spec.pop("config", None)
     spec["$schema"] = "https://vega.github.io/schema/vega-lite/v6.json"
-    spec["data"] = {"name": "table", "values": _cleaned(figure.data)}
-    spec["config"] = _merged(CONFIG, own if isinstance(own, dict) else {})
+    spec["data"] = {"name": "table", "values": _clean_strings(figure.data)}
+    spec["config"] = _merge(CONFIG, own if isinstance(own, dict) else {})
     encoding = spec.get("encoding")
     faceted = isinstance(encoding, dict) and _FACETS & set(encoding)
     if not faceted and not _COMPOSED & set(spec):
@@ -109,37 +109,37 @@ def safe_spec(figure: raikit.Figure) -> dict[str, Any]:
     return spec
 
 
-def _cleaned(node: Any) -> Any:
-    """All strings of the data, names of fields too, fit to be drawn; the spec is cleaned alike, so they meet."""
+def _clean_strings(node: Any) -> Any:
+    """Clean all strings and field names of the data, as in the spec, so that both match."""
     if isinstance(node, str):
         return clean(node)
     if isinstance(node, list):
-        return [_cleaned(item) for item in node]
+        return [_clean_strings(item) for item in node]
     if isinstance(node, dict):
-        return {clean(key): _cleaned(value) for key, value in node.items()}
+        return {clean(key): _clean_strings(value) for key, value in node.items()}
     return node
 
 
-def _without_addresses(node: Any) -> Any:
+def _strip_addresses(node: Any) -> Any:
     if isinstance(node, str):
         return clean(node)
     if isinstance(node, list):
-        return [_without_addresses(item) for item in node]
+        return [_strip_addresses(item) for item in node]
     if not isinstance(node, dict):
         return node
-    kept = {}
+    allowed = {}
     for key, value in node.items():
         if key in _DROPPED or (key == "url" and isinstance(value, str) and not value.startswith("data:image/")):
             continue
-        kept[clean(key)] = _without_addresses(value)
-    return kept
+        allowed[clean(key)] = _strip_addresses(value)
+    return allowed
 
 
-def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+def _merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in own.items():
         below = merged.get(key)
-        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+        merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return merged
 
 
@@ -147,7 +147,7 @@ def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 class Drawing:
     """A drawing ready for the page, or the reason why there is none.
 
-    `vega` is the compiled spec: compiled here, once, it draws in the page as it was drawn for it.
+    `vega` is the compiled spec, from which the page draws the interactive figure just like the static one.
     """
 
     svg: Markup | None
@@ -157,20 +157,20 @@ class Drawing:
 
 
 def render(spec: dict[str, Any], prefix: str) -> Drawing:
-    """Draw a safe spec as SVG; a spec that cannot be drawn costs only its own place."""
+    """Draw a safe spec as SVG; if that fails, return the reason."""
     import vl_convert
 
     try:
         vega = vl_convert.vegalite_to_vega(spec)
-        drawn = sanitised(vl_convert.vega_to_svg(vega, allowed_base_urls=[]), prefix)
-        return replace(drawn, vega=vega)
+        drawing = sanitize(vl_convert.vega_to_svg(vega, allowed_base_urls=[]), prefix)
+        return replace(drawing, vega=vega)
     except (ValueError, TypeError, ElementTree.ParseError) as error:
         lines = [line for line in str(error).splitlines() if line.strip() and not line.lstrip().startswith("at ")]
         return Drawing(None, reason=clean(lines[-1] if lines else error)[:300])
-    except BaseException as error:  # a panic of the renderer is no Exception
+    except BaseException as error:  # a panic of the renderer is not an Exception
         if type(error).__name__ != "PanicException":
             raise
-        return Drawing(None, reason="the renderer gave up on this spec")
+        return Drawing(None, reason="the renderer failed on this spec")
 
 
 _ELEMENTS = {
@@ -204,11 +204,11 @@ _LOCAL = re.compile(r"url\(#([\w.-]+)\)")
 _PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]+")
 
 
-def sanitised(text: str, prefix: str) -> Drawing:
-    """Keep of an SVG what draws; ids get `prefix`, so that two drawings on a page do not share a clip path."""
+def sanitize(text: str, prefix: str) -> Drawing:
+    """Keep the known shapes and attributes of an SVG; prefix ids, so that drawings on a page do not share clip paths."""
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise ValueError("the drawing declares a document type")
-    root = ElementTree.fromstring(text)  # noqa: S314 - without a document type there is nothing to expand
+    root = ElementTree.fromstring(text)  # noqa: S314 - without a document type there is no entity to expand
     parts: list[str] = []
     _write(root, prefix, parts)
     box = (root.get("viewBox") or f"0 0 {WIDTH} {WIDTH}").split()
@@ -237,7 +237,7 @@ def _write(element: ElementTree.Element, prefix: str, parts: list[str]) -> None:
 
 
 def _invisible(element: ElementTree.Element, name: str) -> bool:
-    """Whether an element only takes up room: empty paths, hidden parts, backgrounds without paint."""
+    """Return whether an element draws nothing: empty paths, hidden parts, backgrounds without paint."""
     if element.get("display") == "none" or (name == "path" and not element.get("d")):
         return True
     if name == "text" and element.get("opacity") == "0":
@@ -246,22 +246,22 @@ def _invisible(element: ElementTree.Element, name: str) -> bool:
 
 
 def _attributes(element: ElementTree.Element, name: str, prefix: str) -> list[tuple[str, str]]:
-    kept = []
+    allowed = []
     for qualified, value in element.attrib.items():
         key = _local(qualified)
         if key == "href" and name == "image" and _PICTURE.fullmatch(value):
-            kept.append(("href", value))
+            allowed.append(("href", value))
         elif key not in _ATTRIBUTES:
             continue
         elif key == "id":
-            kept.append(("id", prefix + re.sub(r"[^\w.-]", "", value)))
+            allowed.append(("id", prefix + re.sub(r"[^\w.-]", "", value)))
         elif "url(" in value.lower():
             local = _LOCAL.fullmatch(value.strip())
             if local:
-                kept.append((key, f"url(#{prefix}{local[1]})"))
+                allowed.append((key, f"url(#{prefix}{local[1]})"))
         else:
-            kept.append((key, clean(value)))
-    return kept
+            allowed.append((key, clean(value)))
+    return allowed
 
 
 def _local(name: Any) -> str:
@@ -270,7 +270,7 @@ def _local(name: Any) -> str:
 
 @functools.cache
 def runtime() -> str:
-    """The Vega runtime as one classic script: a function around it, because it is written as a module."""
+    """Return the Vega runtime as a classic script: in a function, because it was written as a module."""
     import vl_convert
 
     bundle: str = (

@@ -1,4 +1,4 @@
-"""All metrics of a check as one table: the judged ones first, then gaps, then the groups, each from the worst on."""
+"""All metrics of a check in one table: judged ones first, then gaps, then groups, the worst first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FLAGS = {
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One metric, ready to be placed."""
+    """A metric ready for the page."""
 
     name: str
     address: str
@@ -37,7 +37,7 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class MetricTable:
-    """The rows that the page shows, how many there are, and which columns are needed."""
+    """The rows on the page, the total number of metrics, and which optional columns are needed."""
 
     rows: list[MetricRow]
     total: int
@@ -46,12 +46,12 @@ class MetricTable:
 
     @property
     def left_out(self) -> int:
-        """How many rows only `audit.json` has."""
+        """The number of rows that only `audit.json` has."""
         return self.total - len(self.rows)
 
 
 def metric_table(check: raikit.CheckRecord, rules: dict[str, list[RuleRow]]) -> MetricTable:
-    """Sort and write the metrics of `check`; `rules` holds the policy's rows by address."""
+    """Sort and prepare the metrics of `check`; `rules` are the rules of the policy by address."""
     ordered = sorted(check.metrics, key=lambda metric: _order(metric, rules))
     rows = [_row(metric, rules.get(metric.id or "", [])) for metric in ordered[:SHOWN]]
     return MetricTable(
@@ -69,7 +69,7 @@ def _order(metric: raikit.Metric, rules: dict[str, list[RuleRow]]) -> tuple[int,
     if metric.value is None:
         return rank, kind, 1, metric.name, 0.0
     worst_first = -metric.value if metric.direction == "lower" or (not metric.group and metric.over) else metric.value
-    # Gaps stand by size across names, groups under the name of their metric.
+    # Gaps are sorted by size across metrics, groups within their metric.
     return rank, kind, 0, metric.name if kind or not metric.over else "", worst_first
 
 
@@ -106,7 +106,7 @@ def _notes(metric: raikit.Metric) -> list[str]:
     elif metric.p_value is not None:
         notes.append(f"p {fmt.p_value(metric.p_value)}")
     if metric.minimum_detectable is not None:
-        notes.append(f"could show {fmt.measure(metric.minimum_detectable, unit=metric.unit)} or more")
+        notes.append(f"would detect {fmt.measure(metric.minimum_detectable, unit=metric.unit)} or more (80% power)")
     return notes
 
 

@@ -1,4 +1,4 @@
-"""The record arranged as the page shows it. Templates only place what stands here; they compute nothing."""
+"""The record arranged as the page shows it. Templates place these values and compute nothing."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import raikit
 from raikit import format as fmt
-from raikit_reports import figures as drawing
-from raikit_reports import tables, verdicts
-from raikit_reports.metrics import MetricTable, metric_table
-from raikit_reports.rules import RuleRow, Wrong, label, rule_rows, tally, wrong_rows
-from raikit_reports.tables import TableView
+from raikit_reports import verdicts
+from raikit_reports.page import figures as drawing
+from raikit_reports.page import tables
+from raikit_reports.page.metrics import MetricTable, metric_table
+from raikit_reports.page.tables import TableView
+from raikit_reports.page.training import curves
+from raikit_reports.rules import Problem, RuleRow, label, problems, rule_rows, tally
 from raikit_reports.texts import flat, sentence, words
-from raikit_reports.training import curves
 from raikit_reports.unchecked import Unchecked, unchecked
 from raikit_reports.verdicts import Verdict
 
@@ -33,7 +34,7 @@ PILLARS = {
     "efficiency": ("Efficiency", "What does it cost to run?"),
     "data": ("Data quality", "Can the data carry the conclusions?"),
 }
-# Anchors that the page has of its own.
+# Anchors of the page itself.
 TAKEN = {
     "main", "contents", "summary", "policy", "others", "unchecked", "data", "provenance", "accountability",
     "texts", "specs", "vega", "tip",
@@ -42,7 +43,7 @@ TAKEN = {
 
 @dataclass(frozen=True)
 class Gauge:
-    """The number beside a finding: value, limit, interval, and a strip where a rule covers it."""
+    """The number beside a finding: value, limit, interval, and a drawing if a rule covers it."""
 
     value: str
     limit: str
@@ -52,10 +53,12 @@ class Gauge:
 
 @dataclass(frozen=True)
 class FindingRow:
+    """A finding with its verdict, its evidence and its figures."""
+
     finding: raikit.Finding
     verdict: Verdict
     check: raikit.CheckRecord
-    ground: list[str]
+    evidence: list[str]
     addresses: list[str]
     gauge: Gauge | None
     figures: list[str]
@@ -63,7 +66,7 @@ class FindingRow:
 
 @dataclass(frozen=True)
 class FigureView:
-    """A figure with its anchor, its drawing and its numbers."""
+    """A figure with its anchor, its drawing and its data."""
 
     anchor: str
     figure: raikit.Figure
@@ -74,7 +77,7 @@ class FigureView:
 
 @dataclass(frozen=True)
 class CheckView:
-    """What one check leaves in a section."""
+    """The results of a check in a section."""
 
     check: raikit.CheckRecord
     title: str
@@ -86,7 +89,7 @@ class CheckView:
 
 @dataclass(frozen=True)
 class Section:
-    """A pillar, or all that one foreign plugin brought."""
+    """A pillar, or everything from a plugin of others."""
 
     anchor: str
     title: str
@@ -101,7 +104,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """Everything that the templates place."""
+    """Everything that the templates show."""
 
     record: raikit.Record
     title: str
@@ -111,8 +114,8 @@ class Page:
     reply: str
     rules: list[RuleRow]
     tally: list[tuple[Verdict, int, str]]
-    wrong: list[Wrong]
-    wrong_left: int
+    problems: list[Problem]
+    more_problems: int
     near: list[RuleRow]
     changes: list[str]
     sentences: list[str]
@@ -130,7 +133,7 @@ def build(record: raikit.Record) -> Page:
     """Arrange the whole record."""
     answer, short, fallback = verdicts.answer(record)
     rows = rule_rows(record)
-    wrong = wrong_rows(record, rows)
+    worst = problems(record, rows)
     bad = sum(row.verdict in (verdicts.FAIL, verdicts.WARN, verdicts.OPEN) for row in rows)
     builder = _Sections(record, rows)
     pillars, others, training = builder.pillars(), builder.others(), builder.training()
@@ -143,9 +146,9 @@ def build(record: raikit.Record) -> Page:
         reply=record.summary.answer or fallback,
         rules=rows,
         tally=tally(rows),
-        wrong=wrong,
-        wrong_left=bad - len(wrong),
-        near=[row for row in rows if row.strip][:3] if not wrong else [],
+        problems=worst,
+        more_problems=bad - len(worst),
+        near=[row for row in rows if row.strip][:3] if not worst else [],
         changes=[_in_words(text, record) for text in record.summary.what_would_change],
         sentences=[_in_words(text, record) for text in record.summary.sentences],
         pillars=pillars,
@@ -160,13 +163,13 @@ def build(record: raikit.Record) -> Page:
 
 
 def _findings_tally(sections: list[Section]) -> list[tuple[Verdict, int, str]]:
-    """How many findings of other plugins got which verdict: most of theirs stand under no rule."""
+    """Count the findings of other plugins by verdict, because few of them are covered by a rule."""
     counted = Counter(row.verdict for section in sections for row in section.findings)
     return [(verdict, counted[verdict], verdict.word) for verdict in sorted(counted, key=lambda verdict: verdict.rank)]
 
 
 def _in_words(text: str, record: raikit.Record) -> str:
-    """Put a metric's name in the place of its address, where the record knows the address."""
+    """Replace the addresses of metrics by their names."""
     for rule in sorted(record.gate.rules, key=lambda rule: -len(rule.metric)):
         metric = record.find(rule.metric) if rule.metric in text else None
         if metric is not None:
@@ -175,7 +178,7 @@ def _in_words(text: str, record: raikit.Record) -> str:
 
 
 class _Sections:
-    """Builds the sections; hands out anchors and collects the specs on the way."""
+    """Builder of the sections, which assigns anchors and collects the specs of figures."""
 
     def __init__(self, record: raikit.Record, rows: list[RuleRow]) -> None:
         self.record = record
@@ -188,14 +191,15 @@ class _Sections:
         self._anchors = set(TAKEN)
 
     def pillars(self) -> list[Section]:
+        """Return a section for each pillar of raikit's own checks."""
         own = [check for check in self.record.checks if check.plugin == "raikit" and check.status == "ok"]
-        found = list(dict.fromkeys(check.pillar for check in own))
-        order = [pillar for pillar in PILLARS if pillar in found] + [
-            pillar for pillar in found if pillar not in PILLARS
-        ]
+        measured = list(dict.fromkeys(check.pillar for check in own))
+        order = [pillar for pillar in PILLARS if pillar in measured]
+        order += [pillar for pillar in measured if pillar not in PILLARS]
         return [self._section([check for check in own if check.pillar == pillar], pillar) for pillar in order]
 
     def others(self) -> list[Section]:
+        """Return a section for each plugin of others."""
         foreign = [check for check in self.record.checks if check.plugin != "raikit" and check.status == "ok"]
         sections = []
         for plugin in dict.fromkeys(check.plugin for check in foreign):
@@ -205,7 +209,7 @@ class _Sections:
         return sections
 
     def training(self) -> FigureView | None:
-        """Learning curves of a model that was trained for this audit."""
+        """Return the learning curves of a model that was trained for this audit."""
         figure = curves(self.record.model)
         return None if figure is None else self._figure(figure)
 
@@ -243,13 +247,13 @@ class _Sections:
             (row for address in finding.metrics for row in self.rules.get(address, ())),
             key=lambda row: row.verdict.rank,
         )
-        found = (self.metrics.get(address) for address in finding.metrics)
-        measured = [metric for metric in found if metric is not None]
+        known = (self.metrics.get(address) for address in finding.metrics)
+        measured = [metric for metric in known if metric is not None]
         return FindingRow(
             finding=finding,
             verdict=verdicts.of_finding(finding, [row.rule for row in rows]),
             check=check,
-            ground=list(_ground(finding, rows, measured, self.record.confidence)),
+            evidence=list(_evidence(finding, rows, measured, self.record.confidence)),
             addresses=finding.metrics[:3],
             gauge=_gauge(rows, measured),
             figures=[view.anchor for name in finding.figures for view in figures if view.figure.id == name],
@@ -289,7 +293,7 @@ class _Sections:
 
 
 def _size(width: float) -> str:
-    """The class of a drawing that needs more than one column; letters stay about as large in all of them."""
+    """Return the class of a drawing that needs more than one column, so that letters have about the same size in all."""
     if width <= 1.4 * drawing.WIDTH:
         return ""
     return "wide" if width <= 2 * drawing.WIDTH else "wide wider"
@@ -297,15 +301,15 @@ def _size(width: float) -> str:
 
 def _origin(plugin: str, version: str) -> str:
     if plugin == "local":
-        return "A check of the audited repository itself (plugins.local in audit.yaml). It is no part of raikit."
-    return f"From the package {plugin} {version}".rstrip() + ", which is no part of raikit and was not reviewed by it."
+        return "A check of the audited repository itself (plugins.local in audit.yaml). It is not part of raikit."
+    return f"From the package {plugin} {version}".rstrip() + ", which is not part of raikit and was not reviewed by it."
 
 
-def _ground(finding: raikit.Finding, rows: list[RuleRow], measured: list[raikit.Metric], level: float) -> Iterator[str]:
-    """What a finding rests on, as sentences."""
+def _evidence(finding: raikit.Finding, rows: list[RuleRow], measured: list[raikit.Metric], level: float) -> Iterator[str]:
+    """Yield the evidence for a finding, as sentences."""
     if finding.certainty:
         yield sentence(finding.certainty)
-    judged = rows[0].rule.metric if rows else None  # the number beside it is that of the first rule
+    judged = rows[0].rule.metric if rows else None  # the number beside the finding is that of the first rule
     metric = next((metric for metric in measured if metric.id == judged), measured[0] if measured else None)
     if metric is not None:
         kind = "simultaneous interval" if metric.simultaneous else "interval"
@@ -315,7 +319,7 @@ def _ground(finding: raikit.Finding, rows: list[RuleRow], measured: list[raikit.
         yield sentence("; ".join(part for part in parts if part))
         if metric.minimum_detectable is not None:
             smallest = fmt.measure(metric.minimum_detectable, unit=metric.unit)
-            yield f"Smallest gap that these data could show: {smallest}."
+            yield f"A gap of {smallest} would have been detected (80% power)."
     needed = next((row.needed for row in rows if row.needed), "")
     if needed:
         yield needed
@@ -339,7 +343,7 @@ def _gauge(rows: list[RuleRow], measured: list[raikit.Metric]) -> Gauge | None:
 
 
 def facts(values: dict[str, Any]) -> Iterable[tuple[str, str]]:
-    """A mapping of unknown keys as rows of a list of facts; nested ones are written out flat."""
+    """Yield the entries of a mapping as names and texts; nested mappings become one text."""
     for key, value in values.items():
         if isinstance(value, dict):
             text = ", ".join(f"{name}: {fmt.scalar(item)}" for name, item in value.items())

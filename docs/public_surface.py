@@ -254,6 +254,8 @@ SECTIONS = {
     "raikit": lambda: module_lines("raikit"),
     "raikit.testing": lambda: module_lines("raikit.testing"),
     "raikit.stats": lambda: module_lines("raikit.stats"),
+    "raikit.arrays": lambda: module_lines("raikit.arrays"),
+    "raikit.format": lambda: module_lines("raikit.format"),
     "raikit.address": lambda: module_lines("raikit.address"),
     "audit.yaml": config_lines,
     "audit.json": record_lines,

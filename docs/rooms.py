@@ -24,6 +24,7 @@ PUBLIC = {"address", "arrays", "format", "hookspecs", "stats", "testing"}  # a t
 # Sizes in the picture, in pixels.
 WIDTH, LEFT, TOP, GAP, PADDING = 960, 190, 62, 10, 12
 LINE, ROW_OF_ONE, ROW_OF_MANY = 17, 48, 34
+CAPTION = "Blue border: public under its own name. The package raikit re-exports the public names of the others."
 _PLUGIN_RULES = ["use public names,", "never each other;", "raikit finds them", "by entry points"]
 
 
@@ -67,7 +68,8 @@ def limit(room: str) -> str:
 
 def picture() -> str:
     """Return the SVG: one row for each layer, arrows in the only direction that an import may take."""
-    shapes, y = [], TOP
+    shapes: list[str] = []
+    y = TOP
     for rooms in layers():
         height = ROW_OF_ONE if len(rooms) == 1 else ROW_OF_MANY
         width = (WIDTH - LEFT - 20 - GAP * (len(rooms) - 1)) / len(rooms)
@@ -77,12 +79,11 @@ def picture() -> str:
     shapes += [*_plugins(y - GAP - TOP), *_arrow(y - GAP)]
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 12}" width="{WIDTH}" role="img" '
-            'font-family="system-ui, sans-serif" font-size="13">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 12}" width="{WIDTH}" role="img">',
             "<title>The rooms of raikit: each may import those below it, never those above</title>",
             f'<rect width="{WIDTH}" height="{y + 12}" fill="#ffffff"/>',
             _text(LEFT, 26, "raikit: a room may import the rooms below it, never those above or beside it", bold=True),
-            _text(LEFT, 46, "Blue border: public under its own name. The package `raikit` re-exports what is public of the others.", color="#555555"),
+            _text(LEFT, 46, CAPTION, color="#555555"),
             *shapes,
             "</svg>",
             "",
@@ -116,13 +117,16 @@ def _arrow(bottom: float) -> Iterator[str]:
     yield f'<path d="M {x - 6} {bottom - 10} L {x} {bottom} L {x + 6} {bottom - 10} Z" fill="#555555"/>'
     yield (
         f'<text x="{x - 6}" y="{(TOP + bottom) / 2:.0f}" transform="rotate(-90 {x - 6} {(TOP + bottom) / 2:.0f})" '
-        'text-anchor="middle" fill="#555555">may import</text>'
+        'text-anchor="middle" font-family="system-ui, sans-serif" font-size="13" fill="#555555">may import</text>'
     )
 
 
-def _text(x: float, y: float, text: str, *, bold: bool = False, color: str = "#111111", anchor: str = "start", size: int = 13) -> str:
-    weight = ' font-weight="600"' if bold else ""
-    return f'<text x="{x:.1f}" y="{y}" font-size="{size}" fill="{color}" text-anchor="{anchor}"{weight}>{escape(text)}</text>'
+def _text(
+    x: float, y: float, text: str, *, bold: bool = False, color: str = "#111111", anchor: str = "start", size: int = 13
+) -> str:
+    place = f'x="{x:.1f}" y="{y}" text-anchor="{anchor}"'
+    font = f'font-family="system-ui, sans-serif" font-size="{size}"' + (' font-weight="600"' if bold else "")
+    return f'<text {place} {font} fill="{color}">{escape(text)}</text>'
 
 
 # --- the page -----------------------------------------------------------------------------------------------------

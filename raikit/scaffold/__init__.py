@@ -52,7 +52,7 @@ class Names:
 
 
 def names_of(name: str) -> Names:
-    """What a plugin called `name` is called everywhere; a leading ``raikit-`` is not doubled.
+    """Return the names of a plugin called `name`; a leading ``raikit-`` is not doubled.
 
     Raises
     ------

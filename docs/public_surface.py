@@ -181,7 +181,8 @@ def record_lines() -> Iterator[Line]:
     yield "schema_version", f'= "{results.SCHEMA_VERSION}"'
     for name, kind in vars(record).items():
         if inspect.isclass(kind) and issubclass(kind, BaseModel) and kind.__module__ == record.__name__:
-            fields = fields_of(kind) if name not in raikit.__all__ else ()
+            listed = name in raikit.__all__ or issubclass(raikit.Record, kind)  # there, or as attributes of `raikit.Record`
+            fields = () if listed else fields_of(kind)
             yield from ((f"{name}.{field}", f": {type_}") for field, type_, _ in fields)
 
 

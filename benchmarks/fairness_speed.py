@@ -20,8 +20,10 @@ import pandas as pd
 from fairlearn import metrics as fl
 from sklearn import metrics as sk
 
-from raikit_fairness import assess, rates
-from raikit_fairness.arrays import Scope, from_arrays
+from raikit_fairness import assess
+from raikit_fairness.estimates import rates
+from raikit_fairness.estimates.array_source import source_from_arrays
+from raikit_fairness.estimates.sources import GroupingColumns
 
 METRICS: dict[str, Any] = {
     "selection_rate": fl.selection_rate,
@@ -57,9 +59,10 @@ def seconds(run: Callable[[], Any], repeats: int) -> tuple[float, Any]:
 
 def raikit_values(frame: pd.DataFrame, y: np.ndarray, yhat: np.ndarray) -> dict[str, np.ndarray]:
     """Compute point values of every intersection, from strings."""
-    scope = Scope(list(frame), [], [], len(frame.columns), 500)
-    source = from_arrays(pd.DataFrame({"truth": y, "prediction": yhat}), {c: frame[c] for c in frame}, None, scope, None, 0.5)
-    values, _ = rates.of_class(source.cells, source.cells.features[-1], 1)
+    grouping = GroupingColumns(list(frame), [], [], len(frame.columns), 500)
+    cases = pd.DataFrame({"truth": y, "prediction": yhat})
+    source = source_from_arrays(cases, {c: frame[c] for c in frame}, None, grouping, None, 0.5)
+    values, _ = rates.class_rates(source.cells, source.cells.features[-1], 1)
     return {name: values[name].value for name in METRICS}
 
 

@@ -13,6 +13,7 @@ paths and hashes are ignored. The raikit that is audited is the one that Python 
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -25,9 +26,12 @@ import pandas as pd
 COMPARED = ("audit.json", "baseline.json", "*.outcome.json")
 IGNORED = {"accepted", "command", "config", "config_path", "fingerprint", "media_fingerprint", "platform", "plugin_version",
            "run_id", "seconds", "sha256", "started", "version", "versions"}
-WORDS = {"adjustment", "alt", "certainty", "credits", "description", "help", "image", "limits", "loser", "method", "note", "notes",
-         "origin", "output", "preprocessing", "reason", "sentence", "spec", "subtitle", "summary", "title", "traceback", "warnings",
-         "what", "who"}
+PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s?%")
+WORDS = {
+    "adjustment", "alt", "certainty", "credits", "description", "help", "image", "intended_use", "limits", "loser",
+    "method", "note", "notes", "origin", "output", "preprocessing", "reason", "sentence", "spec", "subtitle",
+    "summary", "title", "traceback", "warnings", "what", "who",
+}  # fmt: skip
 CELLS = {"counts", "data", "excluded", "left_out", "rows"}  # lists of these names: tables, data of figures, labels of groups
 
 MODELS = '''
@@ -187,8 +191,10 @@ class Comparison:
                 where = f"{at}[{number}][{column}]"
                 if not all(cell is None or isinstance(cell, str) for cell in pair):
                     self.values(*pair, where)
-                elif (usual := self.texts.setdefault((at, column, pair[0]), pair[1])) != pair[1]:
-                    self.values(usual, pair[1], f"{where}, where {pair[0]!r} becomes two texts")
+                elif (texts := without_equal_percents(*pair)) and (
+                    usual := self.texts.setdefault((at, column, texts[0]), texts[1])
+                ) != texts[1]:
+                    self.values(usual, texts[1], f"{where}, where {texts[0]!r} becomes two texts")
                 else:
                     self.values(*pair, where, "title")
 
@@ -198,6 +204,18 @@ def by_name(items: list[Any]) -> dict[Any, Any]:
     names = [item.get("id") or item.get("name") if isinstance(item, dict) else None for item in items]
     unique = len(set(names) - {None}) == len(items)
     return dict(zip(names if unique else range(len(items)), items, strict=True))
+
+
+def without_equal_percents(before: str | None, after: str | None) -> tuple[str | None, str | None]:
+    """Leave percentages out of two texts, if those of one are the other's to fewer decimals."""
+    shares = [PERCENT.findall(text or "") for text in (before, after)]
+    if len(shares[0]) != len(shares[1]):
+        return before, after
+    for pair in zip(*shares, strict=True):
+        coarser = min(len(share.partition(".")[2]) for share in pair)
+        if abs(float(pair[0]) - float(pair[1])) > 0.5 * 10**-coarser + 1e-9:
+            return before, after
+    return (before and PERCENT.sub("%", before)), (after and PERCENT.sub("%", after))
 
 
 def compare(before: Path, after: Path, words: bool) -> bool:

@@ -1,4 +1,4 @@
-"""How the documentation is built: ``./dev docs``, or ``sphinx-build -W -n docs build/docs``. Nothing is fetched from a network."""
+"""Configuration of Sphinx for ``./dev docs``, or ``sphinx-build -W -n docs build/docs``. The build needs no network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from public_surface import fields_of
 
-for name in raikit.__all__:  # before autodoc does: it imports as a type checker sees things, which pydantic cannot bear
+# autodoc sets TYPE_CHECKING when it imports, and pydantic fails on the circular imports that this causes. Import first.
+for name in raikit.__all__:
     getattr(raikit, name)
 
 project = "raikit"
@@ -35,7 +36,7 @@ extensions = [
 ]
 root_doc = "index"
 exclude_patterns = ["examples/**", "_build"]
-# README is for who looks at the repository; it links to these pages, and index.md stands in its place here.
+# README is for readers of the repository and links to these pages. Here index.md replaces it.
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
@@ -44,7 +45,7 @@ default_role = "autolink"  # `Metric.exact` in a docstring is a link where there
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
-# types that are shown by their name, as the author wrote it, and not as all that they stand for
+# Show these aliases by name, not by what they stand for.
 _ARRAYS = "ArrayLike FloatArray IntArray BoolArray Noise Strata Statistic Scale Dependence"
 _OTHERS = "Number Count Value Plugin ModelLoader Task"
 autodoc_type_aliases = {name: name for name in f"{_ARRAYS} {_OTHERS}".split()}
@@ -52,8 +53,7 @@ autodoc_default_options = {"exclude-members": "model_config, model_post_init, Op
 autosummary_generate = False
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
-# Types in signatures and words in backticks are links where this project has something of that name: there is no inventory
-# of other libraries without a network.
+# Types and words in backticks become links only to names of this project, because inventories of other libraries need a network.
 nitpick_ignore_regex = [("py:(class|obj)", ".*")]
 
 # --- how it looks ------------------------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ html_title = "raikit"
 html_static_path = ["_static"]
 html_css_files = ["raikit.css"]
 html_show_sourcelink = False
-html_sidebars = {"tutorial/**": []}  # one page: nothing to navigate
+html_sidebars = {"tutorial/**": []}  # the tutorial is one page, so there is nothing to navigate
 html_theme_options = {
     "logo": {"text": "raikit"},
     "navbar_align": "left",
@@ -75,19 +75,19 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-copybutton_prompt_text = "$ "  # what is copied from a console is what one types
+copybutton_prompt_text = "$ "  # copy only what a reader would type
 copybutton_only_copy_prompt_lines = True
 
 
 def short_signature(app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None) -> Any:
-    """Of a record's type no signature of twenty-five fields, which stand in the table below it; aliases within types by name."""
+    """Shorten signatures: a record's fields are in the table below it, and type aliases are shown by name."""
     if what == "class" and isinstance(obj, type) and issubclass(obj, BaseModel):
         return ("(name, value=None, **fields)" if obj is raikit.Metric else "(**fields)"), None
     return tuple(text and re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", text) for text in (signature, returns))
 
 
 def table_of_fields(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Every field of a record's type with its type and default, below what its docstring says."""
+    """Append a table of a record's fields, with types and defaults, to its docstring."""
     if what == "class" and isinstance(obj, type) and issubclass(obj, BaseModel) and obj.model_fields:
         lines += ["", ".. list-table::", "   :header-rows: 1", "   :widths: 24 52 24", ""]
         lines += ["   * - field", "     - type", "     - default"]
@@ -97,6 +97,6 @@ def table_of_fields(app: Any, what: str, name: str, obj: Any, options: Any, line
 
 
 def setup(app: Any) -> None:
-    """Called by Sphinx."""
+    """Connect the hooks of this file to Sphinx."""
     app.connect("autodoc-process-signature", short_signature)
     app.connect("autodoc-process-docstring", table_of_fields, priority=900)  # after numpydoc

@@ -1,7 +1,7 @@
-"""Writes down everything public: ``./dev surface`` after a change, ``./dev surface --release`` when a version is released.
+"""List everything public: ``./dev surface`` after a change, ``./dev surface --release`` when a version is released.
 
-Every line of ``reference/public-surface.txt`` is a name, two spaces, and what it is. A test compares the file with the code, and
-what differs from ``reference/public-surface-released.txt`` (the surface that users have) with CHANGELOG.md.
+Every line of ``reference/public-surface.txt`` is a name, two spaces, and its kind or type. One test compares the file with the
+code. Another looks in CHANGELOG.md for what differs from ``reference/public-surface-released.txt``, the last release.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ ROOT = Path(__file__).resolve().parents[1]
 CURRENT = ROOT / "docs" / "reference" / "public-surface.txt"
 RELEASED = ROOT / "docs" / "reference" / "public-surface-released.txt"
 
-Line = tuple[str, str]  # a name, and what it is
+Line = tuple[str, str]  # a name, and its kind or type
 
 # --- Python -------------------------------------------------------------------------------------------------------
 
 
 def type_text(annotation: Any) -> str:
-    """A type as its author wrote it: without modules, and without the validators that pydantic keeps beside it."""
+    """Return a type as its author wrote it, without modules and without pydantic's validators."""
     if isinstance(annotation, typing.ForwardRef):
         annotation = annotation.__forward_arg__
     if isinstance(annotation, str):
@@ -54,7 +54,7 @@ def type_text(annotation: Any) -> str:
 
 
 def signature_text(function: Any) -> str:
-    """Parameters, their types and defaults; the receiver of a method is left out."""
+    """Return parameters with types and defaults, without the receiver of a method."""
     shown, by_name_only = [], False
     signature = inspect.signature(function)
     for parameter in signature.parameters.values():
@@ -72,14 +72,14 @@ def signature_text(function: Any) -> str:
 
 
 def default_text(value: Any) -> str:
-    """A default, without the address in memory that a function's or an object's has."""
+    """Return a default without addresses in memory."""
     if inspect.isfunction(value) or inspect.isclass(value):
         return value.__name__
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def fields_of(model: type[BaseModel]) -> Iterator[tuple[str, str, str]]:
-    """Name, type and default of each field of a pydantic model; the default is empty if it must be given."""
+    """Yield name, type and default of each field of a pydantic model; a required field has an empty default."""
     for name, field in model.model_fields.items():
         default = field.get_default(call_default_factory=True)
         if isinstance(default, BaseModel):
@@ -90,7 +90,7 @@ def fields_of(model: type[BaseModel]) -> Iterator[tuple[str, str, str]]:
 
 
 def class_lines(name: str, kind: type) -> Iterator[Line]:
-    """A class and its public attributes, those that it has from raikit's own bases too."""
+    """Yield a class and its public attributes, inherited ones of raikit's classes included."""
     bases = [base for base in kind.__mro__ if base.__module__.startswith("raikit")]
     yield name, f"class({', '.join(base.__name__ for base in kind.__bases__ if base is not object)})"
     seen: dict[str, str] = {}
@@ -114,16 +114,16 @@ _NONE = object()
 
 
 def default_of(kind: type, attribute: str) -> Any:
-    """What an attribute is if nobody says; `_NONE` if somebody must, or if it is made for each object."""
+    """Return the default of an attribute; `_NONE` if it is required or made for each object."""
     if dataclasses.is_dataclass(kind):
         by_name = {field.name: field.default for field in dataclasses.fields(kind)}
-        if attribute in by_name:  # not the class's own attribute: that may be a descriptor
+        if attribute in by_name:  # the class attribute may be a descriptor, so ask the field
             return _NONE if by_name[attribute] is dataclasses.MISSING else by_name[attribute]
-    return _NONE if issubclass(kind, tuple) else vars(kind).get(attribute, _NONE)  # a named tuple keeps getters there
+    return _NONE if issubclass(kind, tuple) else vars(kind).get(attribute, _NONE)  # a named tuple keeps getters in its attributes
 
 
 def attribute_text(value: Any) -> str:
-    """What a class offers under one name."""
+    """Describe one attribute of a class."""
     if isinstance(value, property | cached_property):
         getter = value.fget if isinstance(value, property) else value.func
         return f": {type_text(inspect.signature(getter).return_annotation)}  (read only)"
@@ -135,7 +135,7 @@ def attribute_text(value: Any) -> str:
 
 
 def public_names(module: Any) -> list[str]:
-    """``__all__``, or what a module defines itself without an underscore."""
+    """Return ``__all__``, or else the names without an underscore that a module defines itself."""
     if hasattr(module, "__all__"):
         return sorted(module.__all__)
     return sorted(
@@ -146,7 +146,7 @@ def public_names(module: Any) -> list[str]:
 
 
 def module_lines(module_name: str) -> Iterator[Line]:
-    """Everything that a module says is public."""
+    """Yield everything public of a module."""
     module = importlib.import_module(module_name)
     for name in public_names(module):
         value, full = getattr(module, name), f"{module_name}.{name}"
@@ -164,7 +164,7 @@ def module_lines(module_name: str) -> Iterator[Line]:
 
 
 def hook_lines() -> Iterator[Line]:
-    """The hooks with the version of the contract they belong to."""
+    """Yield the hooks, and the version of their contract."""
     from raikit import hookspecs
 
     yield "raikit_api", f"= {hookspecs.API_VERSION}"
@@ -174,19 +174,20 @@ def hook_lines() -> Iterator[Line]:
 
 
 def record_lines() -> Iterator[Line]:
-    """The parts of audit.json that are no names of `raikit` themselves."""
+    """Yield the parts of audit.json that are not names of `raikit`."""
     import raikit
     from raikit.run import record, results
 
     yield "schema_version", f'= "{results.SCHEMA_VERSION}"'
     for name, kind in vars(record).items():
         if inspect.isclass(kind) and issubclass(kind, BaseModel) and kind.__module__ == record.__name__:
-            fields = fields_of(kind) if name not in raikit.__all__ else ()
+            listed = name in raikit.__all__ or issubclass(raikit.Record, kind)  # there, or as attributes of `raikit.Record`
+            fields = () if listed else fields_of(kind)
             yield from ((f"{name}.{field}", f": {type_}") for field, type_, _ in fields)
 
 
 def config_lines() -> Iterator[Line]:
-    """The keys of audit.yaml."""
+    """Yield the keys of audit.yaml."""
     from raikit.config.schema import AuditConfig
 
     def walk(model: type[BaseModel], prefix: str, seen: tuple[type, ...]) -> Iterator[Line]:
@@ -208,7 +209,7 @@ def _models_in(annotation: Any, dot: str = ".") -> Iterator[tuple[type[BaseModel
 
 
 def command_lines() -> Iterator[Line]:
-    """Commands, their arguments and options."""
+    """Yield commands, their arguments and options."""
     from raikit.cli.app import app
 
     def walk(command: click.Command, name: str) -> Iterator[Line]:
@@ -226,22 +227,22 @@ def command_lines() -> Iterator[Line]:
 
 
 def exit_code_lines() -> Iterator[Line]:
-    """What an audit exits with."""
+    """Yield the exit codes of an audit."""
     from raikit.cli.app import EXIT_CODES
 
-    found = re.findall(r"(\d+) ([^,(.]+(?:\([^)]*\))?)", EXIT_CODES)
-    yield from ((f"exit {code}", meaning.strip()) for code, meaning in found)
+    codes = re.findall(r"(\d+) ([^,(.]+(?:\([^)]*\))?)", EXIT_CODES)
+    yield from ((f"exit {code}", meaning.strip()) for code, meaning in codes)
 
 
 def environment_lines() -> Iterator[Line]:
-    """Environment variables that the source reads by a literal name."""
+    """Yield the environment variables that the source reads by a literal name."""
     sources = [path.read_text("utf-8") for folder in ("raikit", "reports") for path in (ROOT / folder).rglob("*.py")]
     names = re.findall(r"[\"'](RAIKIT_[A-Z_]+|GITHUB_ACTIONS|GITHUB_STEP_SUMMARY)[\"']", "\n".join(sources))
     yield from ((name, "environment variable") for name in sorted(set(names)))
 
 
 def pytest_lines() -> Iterator[Line]:
-    """Options and fixtures that raikit gives to pytest."""
+    """Yield the options and fixtures that raikit adds to pytest."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for module in project["entry-points"]["pytest11"].values():
         source = inspect.getsource(importlib.import_module(module))
@@ -254,6 +255,8 @@ SECTIONS = {
     "raikit": lambda: module_lines("raikit"),
     "raikit.testing": lambda: module_lines("raikit.testing"),
     "raikit.stats": lambda: module_lines("raikit.stats"),
+    "raikit.arrays": lambda: module_lines("raikit.arrays"),
+    "raikit.format": lambda: module_lines("raikit.format"),
     "raikit.address": lambda: module_lines("raikit.address"),
     "audit.yaml": config_lines,
     "audit.json": record_lines,
@@ -265,23 +268,23 @@ SECTIONS = {
 
 
 def surface() -> str:
-    """The whole surface as the file has it."""
+    """Return the text of the file: every section with its lines."""
     from raikit import __version__
 
-    written = [f"# Everything public in raikit {__version__}: name, two spaces, what it is. Written by ./dev surface."]
+    lines_of_file = [f"# Everything public in raikit {__version__}: name, two spaces, kind or type. Written by ./dev surface."]
     for section, lines in SECTIONS.items():
-        written += ["", f"[{section}]", *(f"{name}  {what}" for name, what in lines())]
-    return "\n".join(written) + "\n"
+        lines_of_file += ["", f"[{section}]", *(f"{name}  {what}" for name, what in lines())]
+    return "\n".join(lines_of_file) + "\n"
 
 
 def entries(text: str) -> dict[str, str]:
-    """A surface file by name."""
+    """Return the lines of a surface file by name."""
     lines = (line for line in text.splitlines() if line and not line.startswith(("#", "[")))
     return dict(line.split("  ", 1) for line in lines)
 
 
 def changed(released: str, current: str) -> list[str]:
-    """Names that were added, taken away or are something else now; what is below an added or removed name is left out."""
+    """Return names that were added, removed or changed, without the attributes of added or removed names."""
     before, after = entries(released), entries(current)
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     whole = {name for name in names if name not in before or name not in after}
@@ -293,11 +296,11 @@ def _parents(name: str) -> list[str]:
 
 
 def unannounced(names: list[str], changelog: str) -> list[str]:
-    """Those names that the section of CHANGELOG.md for what is unreleased does not have in backticks."""
+    """Return the names that the unreleased section of CHANGELOG.md does not have in backticks."""
     section = re.search(r"^## [^\n]*unreleased.*?(?=^## |\Z)", changelog, re.DOTALL | re.MULTILINE | re.IGNORECASE)
     spans = re.findall(r"`([^`\n]+)`", section[0]) if section else []
-    said = {re.sub(r"( [A-Z][A-Z|.]*)+$", "", span) for span in spans}  # `raikit plugins new NAME` names a command
-    return [name for name in names if name not in said]
+    announced = {re.sub(r"( [A-Z][A-Z|.]*)+$", "", span) for span in spans}  # `raikit plugins new NAME` names a command
+    return [name for name in names if name not in announced]
 
 
 if __name__ == "__main__":

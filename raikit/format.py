@@ -1,8 +1,8 @@
-"""Write numbers, intervals and groups for people: one quantity reads the same in every sentence, table and format.
+"""Write numbers, intervals and groups for people, so that a quantity reads the same in every sentence, table and format.
 
-A measured value and its interval share their decimals. Shares have one decimal, and two significant digits below 1%; more
-only where the interval is so narrow that its ends would read alike. Other numbers show two significant digits of the
-interval's width, because more would claim a precision that the data do not have.
+A value and its interval have the same number of decimals. Shares have one decimal, and two significant digits below 1%.
+They have more only if the interval is so narrow that its ends would otherwise look equal. Other numbers show two
+significant digits of the interval's width: more would claim a precision that the data do not have.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _BIN = re.compile(r"\[\S+, \S+\)")
 _SHARES = {"rate": "%", "points": " pp"}  # units that are shown times 100, with what follows the number
 _MOST_DECIMALS = 6
-_NARROW = 0.2  # percentage points: ends of a narrower interval read alike with one decimal
+_NARROW = 0.2  # percentage points; with one decimal, the ends of a narrower interval would look equal
+_NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
 def number(value: float, decimals: int, *, signed: bool = False) -> str:
-    """Write `value` with so many decimals, grouped by threes; `signed` puts a plus before what is positive.
+    """Write `value` with `decimals` decimals and thousands separators; `signed` adds a plus sign to positive numbers.
 
     Examples
     --------
@@ -36,7 +37,7 @@ def number(value: float, decimals: int, *, signed: bool = False) -> str:
     '+0.2'
     """
     magnitude = abs(value)
-    if magnitude > 1e300:  # in percent it would be no number at all
+    if magnitude > 1e300:  # times 100 it would overflow
         text = "more than 10³⁰⁰"
     elif magnitude and (magnitude >= 1e15 or magnitude < 0.5 * 10**-6):
         mantissa, exponent = f"{magnitude:.1e}".split("e")
@@ -44,12 +45,12 @@ def number(value: float, decimals: int, *, signed: bool = False) -> str:
     else:
         text = f"{magnitude:,.{decimals}f}"
     if not any(digit in text for digit in "123456789"):
-        return text  # a zero has no sign, even if rounding made it
+        return text  # zero has no sign, even if it is the result of rounding
     return (MINUS if value < 0 else "+" if signed else "") + text
 
 
 def count(value: int | None) -> str:
-    """Write a number of rows, clusters or parameters.
+    """Write a number of cases, clusters or parameters.
 
     Examples
     --------
@@ -60,10 +61,15 @@ def count(value: int | None) -> str:
 
 
 def decimals(value: float | None, low: float | None, high: float | None, unit: str | None) -> int:
-    """Return how many decimals a value and its interval deserve, in the unit in which they are shown.
+    """Return the number of decimals for a value and its interval, in the unit in which they are shown.
 
-    Without an interval (``low`` equal to ``high``, or None) the value is exact and keeps what it has, up to three
-    significant digits.
+    Without an interval (`low` equal to `high`, or None) the value is exact and is shown with up to three significant
+    digits.
+
+    Examples
+    --------
+    >>> decimals(0.16, 0.113, 0.207, "points"), decimals(3.14159, None, None, "ms")
+    (1, 2)
     """
     scale = 100 if unit in _SHARES else 1
     shown = abs(value or 0.0) * scale
@@ -80,26 +86,41 @@ def decimals(value: float | None, low: float | None, high: float | None, unit: s
 
 
 def _significant_decimals(value: float, digits: int) -> int:
-    """Return how many decimals show so many digits of a number, without zeros at the end."""
+    """Return the number of decimals that shows `digits` significant digits of `value`, without trailing zeros."""
     places = min(max(digits - 1 - math.floor(math.log10(abs(value))), 0), _MOST_DECIMALS) if value else 0
     while places and round(value, places) == round(value, places - 1):
         places -= 1
     return places
 
 
-def significant(value: float, digits: int = 3) -> str:
-    """Write a measurement with so many significant digits, and never round away what stands before the point.
+def significant(value: float, digits: int = 3, *, signed: bool = False) -> str:
+    """Write a measurement with `digits` significant digits, and all digits before the decimal point.
 
     Examples
     --------
     >>> significant(0.123456), significant(-1083.2), significant(1000), significant(999.96, 4)
     ('0.123', '-1,083', '1,000', '1,000')
     """
-    return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{float(f'{value:.{digits}g}'):,.15g}"
+    text = f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{float(f'{value:.{digits}g}'):,.15g}"
+    return f"+{text}" if signed and value > 0 and text != "0" else text
+
+
+def estimate(value: float, low: float, high: float, digits: int = 3, *, signed: bool = False) -> str:
+    """Write a value and its interval as raw numbers, as limits in a policy are written: a share as 0.16, not 16%.
+
+    Use `measure` and `interval` where the unit is shown.
+
+    Examples
+    --------
+    >>> estimate(0.16, 0.1132, 0.2071), estimate(0.076, -0.004, 0.156, signed=True)
+    ('0.16 [0.113, 0.207]', '+0.076 [-0.004, +0.156]')
+    """
+    written, first, last = (significant(number, digits, signed=signed) for number in (value, low, high))
+    return f"{written} [{first}, {last}]"
 
 
 def as_given(value: float) -> str:
-    """Write a limit or a setting as a person would have written it.
+    """Write a limit or a setting as a person would write it.
 
     Examples
     --------
@@ -110,7 +131,7 @@ def as_given(value: float) -> str:
 
 
 def percent(share: float, *, signed: bool = False) -> str:
-    """Write a share between 0 and 1 that stands without an interval: one decimal, two significant digits below 1%.
+    """Write a share between 0 and 1 that has no interval: one decimal, two significant digits below 1%.
 
     Examples
     --------
@@ -121,19 +142,42 @@ def percent(share: float, *, signed: bool = False) -> str:
 
 
 def points(difference: float, *, signed: bool = False, short: bool = False) -> str:
-    """Write a difference of shares; `short` is for tables and axes.
+    """Write a difference of shares that has no interval; `short` is for tables, axes and annotations.
 
     Examples
     --------
     >>> points(-0.012), points(0.08, short=True), points(0.01)
     ('−1.2 percentage points', '8.0 pp', '1.0 percentage points')
     """
-    return number(difference * 100, _share_decimals(difference), signed=signed) + (" pp" if short else " percentage points")
+    return number(difference * 100, _share_decimals(difference), signed=signed) + suffix("points", short=short)
 
 
 def _share_decimals(share: float) -> int:
     shown = abs(share) * 100
     return max(1, _significant_decimals(shown, 2)) if 0 < shown < 1 else 1
+
+
+def in_words(number: int) -> str:
+    """Write a number up to twelve as a word.
+
+    Examples
+    --------
+    >>> in_words(0), in_words(12), in_words(1300)
+    ('no', 'twelve', '1,300')
+    """
+    return _NUMBER_WORDS[number] if number < len(_NUMBER_WORDS) else count(number)
+
+
+def counted(number: int, noun: str, plural: str | None = None, *, words: bool = False) -> str:
+    """Write a number of things, with the noun in the singular or plural; `words` writes small numbers as words.
+
+    Examples
+    --------
+    >>> counted(1, "case"), counted(1200, "case"), counted(2, "entry", "entries"), counted(2, "rule", words=True)
+    ('1 case', '1,200 cases', '2 entries', 'two rules')
+    """
+    written = in_words(number) if words else count(number)
+    return f"{written} {noun if number == 1 else plural or noun + 's'}"
 
 
 def joined(names: Sequence[str]) -> str:
@@ -148,7 +192,7 @@ def joined(names: Sequence[str]) -> str:
 
 
 def moment(text: str) -> str:
-    """Write an ISO time for people; what is none stays as it is.
+    """Write an ISO time for people; return any other text unchanged.
 
     Examples
     --------
@@ -166,14 +210,16 @@ def moment(text: str) -> str:
     return f"{day}, {when:%H:%M}{zone}"
 
 
-def suffix(unit: str | None) -> str:
-    """Return what stands after a number of this unit, its space included.
+def suffix(unit: str | None, *, short: bool = True) -> str:
+    """Return what follows a number of this unit, including the space; without `short`, "pp" is spelled out.
 
     Examples
     --------
-    >>> suffix("rate"), suffix("points"), suffix("ms"), suffix("ratio")
-    ('%', ' pp', ' ms', '')
+    >>> suffix("rate"), suffix("points"), suffix("points", short=False), suffix("ms"), suffix("ratio")
+    ('%', ' pp', ' percentage points', ' ms', '')
     """
+    if unit == "points" and not short:
+        return " percentage points"
     if unit in _SHARES:
         return _SHARES[unit]
     return f" {unit}" if unit and unit != "ratio" else ""
@@ -186,9 +232,23 @@ def measure(
     unit: str | None = None,
     *,
     signed: bool = False,
+    short: bool = True,
     reason: str | None = None,
 ) -> str:
-    """Write a value in its unit, with the decimals that its interval allows.
+    """Write a value in its unit, with the decimals that its interval justifies.
+
+    Parameters
+    ----------
+    value, low, high : float, optional
+        In the metric's own unit: a share is between 0 and 1.
+    unit : str, optional
+        As `raikit.Metric.unit`.
+    signed : bool
+        Whether a positive value gets a plus sign.
+    short : bool
+        Whether to write "pp", for tables and annotations, or "percentage points", for sentences.
+    reason : str, optional
+        Why there is no value.
 
     Examples
     --------
@@ -196,13 +256,15 @@ def measure(
     '19.9%'
     >>> measure(0.061, 0.028, 0.094, "points", signed=True)
     '+6.1 pp'
+    >>> measure(0.061, 0.028, 0.094, "points", short=False)
+    '6.1 percentage points'
     >>> measure(None, reason="no case is positive")
     'undefined: no case is positive'
     """
     if value is None:
         return f"undefined: {reason}" if reason else "undefined"
     scale = 100 if unit in _SHARES else 1
-    return number(value * scale, decimals(value, low, high, unit), signed=signed) + suffix(unit)
+    return number(value * scale, decimals(value, low, high, unit), signed=signed) + suffix(unit, short=short)
 
 
 def interval(
@@ -214,9 +276,19 @@ def interval(
     signed: bool = False,
     bare: bool = False,
 ) -> str:
-    """Write both ends of an interval, the unit once.
+    """Write both ends of an interval, with the unit once.
 
-    `bare` leaves out a unit that is a word and stands beside the interval.
+    Parameters
+    ----------
+    low, high : float or None
+    unit : str, optional
+        As `raikit.Metric.unit`.
+    value : float, optional
+        The value beside it, for equal decimals.
+    signed : bool
+        Whether positive ends get a plus sign.
+    bare : bool
+        Whether to leave out a unit other than %, because it is written beside the interval.
 
     Examples
     --------
@@ -244,7 +316,7 @@ def confidence_interval(
     value: float | None = None,
     simultaneous: bool = False,
 ) -> str:
-    """Write an interval with its level, as evidence lines and tables have it.
+    """Write an interval with its level, as in evidence lines and tables.
 
     Parameters
     ----------
@@ -252,11 +324,11 @@ def confidence_interval(
     unit : str, optional
         As `raikit.Metric.unit`.
     level : float or None
-        None: the level is not known and is left out.
+        None if the level is unknown; it is then left out.
     value : float, optional
-        The value that stands beside it, for equal decimals.
+        The value beside it, for equal decimals.
     simultaneous : bool
-        Whether the level holds for all intervals of the family together.
+        Whether the level holds for all intervals of a family together.
 
     Examples
     --------
@@ -340,7 +412,7 @@ def confidence(level: float) -> str:
 
 
 def scalar(value: object) -> str:
-    """Write a cell whose kind nobody declared.
+    """Write a value of unknown kind.
 
     Examples
     --------
@@ -361,7 +433,13 @@ def scalar(value: object) -> str:
 
 
 def cell(value: object, kind: str) -> str:
-    """Write a cell of a table by its column's ``format``: text, integer, number, percent or p."""
+    """Write a cell of a table by the `raikit.Column.format` of its column: text, integer, number, percent or p.
+
+    Examples
+    --------
+    >>> cell(0.25, "percent"), cell(12000, "integer"), cell(0.00002, "p"), cell(None, "number")
+    ('25.0%', '12,000', '< 0.001', '–')
+    """
     if value is None or isinstance(value, str | bool) or not isinstance(value, int | float):
         return scalar(value)
     if kind == "p":
@@ -390,7 +468,7 @@ def seconds(value: float) -> str:
 
 
 def sample_size(n: int | None, clusters: int | None = None, cluster_names: Sequence[str] = ()) -> str:
-    """Write how much data stands behind a value.
+    """Write the number of cases and clusters behind a value.
 
     Examples
     --------
@@ -398,12 +476,12 @@ def sample_size(n: int | None, clusters: int | None = None, cluster_names: Seque
     ('1,000 cases, 126 clusters', '1 case', '1,200 cases, 40 clusters (speaker)', '')
     """
     parts = [(n, "case"), (clusters, "cluster")]
-    written = ", ".join(f"{count(many)} {noun}{'' if many == 1 else 's'}" for many, noun in parts if many is not None)
+    written = ", ".join(counted(number, noun) for number, noun in parts if number is not None)
     return f"{written} ({joined(cluster_names)})" if clusters is not None and cluster_names else written
 
 
 def group_text(over: Sequence[str] | None, group: Mapping[str, object] | None) -> str:
-    """Write the group of an address; a value that holds a separator is quoted.
+    """Write the group of an address, or its columns; quote a value that contains a separator.
 
     Examples
     --------
@@ -412,16 +490,22 @@ def group_text(over: Sequence[str] | None, group: Mapping[str, object] | None) -
     """
     if group:
         return ", ".join(
-            f"{column}: {'missing' if value is None else _quoted(_as_stored(value))}" for column, value in group.items()
+            f"{column}: {'missing' if value is None else _quoted(as_stored(value))}" for column, value in group.items()
         )
     return " and ".join(over or ())
 
 
 def _quoted(value: str) -> str:
-    """Put a value that could be read as more than one, or as none, in quotation marks; a bin has brackets already."""
+    """Quote a value that is empty or could be read as more than one; a bin has brackets already."""
     return f"“{value}”" if not value.strip() or (re.search("[,;:=]", value) and not _BIN.fullmatch(value)) else value
 
 
-def _as_stored(value: object) -> str:
-    """Write a group's value as it stands in the data: 1900 is a name here, not a quantity."""
+def as_stored(value: object) -> str:
+    """Write a group's value or a metric's argument as it is in the data: 1900 is a name here, not a quantity.
+
+    Examples
+    --------
+    >>> as_stored(1900), as_stored(True), as_stored(0.5)
+    ('1900', 'true', '0.5')
+    """
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -247,7 +247,7 @@ def _measured(rule: Rule) -> str:
 
 
 def _needed(rule: Rule) -> str:
-    return f"; {text}" if (text := rule.rows_told()) else ""
+    return f"; {text}" if (text := rule.describe_needed_data()) else ""
 
 
 def _crash(check: CheckRecord, allowed: bool, report: str) -> _Case:

@@ -1,6 +1,6 @@
-"""For whom is it worse.
+"""The fairness pillar: which groups the model is worse for.
 
-The checks of the pillar, and `assess`: the same measurements in one line on arrays or a file.
+It brings the checks of the pillar, and `assess`: the same measurements in one call, on arrays or a file.
 """
 
 from __future__ import annotations
@@ -23,26 +23,19 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    home = import_module("raikit_fairness.assessment")
-    globals().update({one: getattr(home, one) for one in __all__})
+    module = import_module("raikit_fairness.assessment")
+    globals().update({public: getattr(module, public) for public in __all__})
     return globals()[name]
 
 
 @raikit.hookimpl
 def raikit_checks() -> Iterable[type[raikit.Check]]:
-    """Bring the checks of this pillar."""
-    from raikit_fairness.check import Groups
-    from raikit_fairness.impact import ImpactRatios
-    from raikit_fairness.mitigation import Mitigation
-    from raikit_fairness.reweighting import Reweighting
-    from raikit_fairness.search import Search
-    from raikit_fairness.thresholds import Thresholds
+    """Return the checks of this pillar."""
+    from raikit_fairness.checks.groups import Groups
+    from raikit_fairness.checks.impact import ImpactRatios
+    from raikit_fairness.checks.mitigation import Mitigation
+    from raikit_fairness.checks.reweighting import Reweighting
+    from raikit_fairness.checks.search import Search
+    from raikit_fairness.checks.thresholds import Thresholds
 
-    return [
-        Groups,
-        ImpactRatios,
-        Thresholds,
-        Mitigation,
-        Reweighting,
-        Search,
-    ]
+    return [Groups, ImpactRatios, Thresholds, Mitigation, Reweighting, Search]

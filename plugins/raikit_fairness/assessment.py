@@ -1,29 +1,39 @@
-"""Group fairness in one line, on arrays or a file."""
+"""Group fairness in one call, on arrays or a file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
 
 import raikit
 from raikit_fairness import measures, notebook
-from raikit_fairness.arrays import Columns, Scope, Source, from_arrays, from_file
-from raikit_fairness.estimates import Correction, Settings
-from raikit_fairness.study import Study
-from raikit_fairness.views import views_of
+from raikit_fairness.estimates.array_source import source_from_arrays
+from raikit_fairness.estimates.evaluation import GroupEvaluation
+from raikit_fairness.estimates.file_source import FileColumns, source_from_file
+from raikit_fairness.estimates.sources import GroupingColumns, Source
+from raikit_fairness.estimates.task_metrics import target_views
+from raikit_fairness.settings import Correction, IntervalSettings
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from numpy.typing import ArrayLike
-
-_DRAWS = 20_000  # a tail decides; fewer move the level by a point
+_FEWEST_DRAWS = 20_000  # Simultaneous limits depend on a tail; with fewer draws their level is off by a point.
+_GROUP_COLUMNS = (
+    "feature", "group", "metric", "value", "low", "high", "n", "n_clusters", "effective_n", "flags", "reason", "method",
+)  # fmt: skip
+_DISPARITY_COLUMNS = (
+    "feature", "metric", "group", "value", "low", "high", "n", "p_value", "p_adjusted", "adjustment",
+    "minimum_detectable", "excluded", "flags", "reason", "method",
+)  # fmt: skip
+_OF_SCORES = {measure.name for measure in (*measures.BINARY_SCORES, *measures.MULTICLASS_SCORES)}
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """What was measured, as tidy tables; a notebook draws it.
+    """Metrics by group and disparities as tidy tables. A notebook draws it.
 
     Parameters
     ----------
@@ -33,11 +43,12 @@ class Assessment:
     disparities : DataFrame
         One row per disparity (``group`` is empty) and per comparison of a group with the rest or a reference:
         ``feature``, ``metric``, ``group``, ``value``, ``low``, ``high``, ``n``, ``p_value``, ``p_adjusted``,
-        ``adjustment``, ``minimum_detectable`` (the gap that these data could have shown with 80 % power), ``excluded``
+        ``adjustment``, ``minimum_detectable`` (the gap that would have been detected with 80% power), ``excluded``
         (groups in which it is undefined), ``flags``, ``reason``, ``method``.
     metrics : list of Metric
         The same as an audit records them.
     confidence : float
+        Level of the intervals.
     """
 
     by_group: pd.DataFrame
@@ -46,12 +57,12 @@ class Assessment:
     confidence: float
 
     def __repr__(self) -> str:
-        """Both tables, the largest proven gaps first."""
-        return notebook.as_text(self)
+        """Return both tables, the surest gaps first."""
+        return notebook.as_text(self.by_group, self.disparities, self.confidence)
 
     def _repr_html_(self) -> str:
-        """Dots with intervals, and the gaps."""
-        return notebook.as_html(self)
+        """Return a drawing of the groups, and the gaps as a table."""
+        return notebook.as_html(self.by_group, self.disparities, self.confidence)
 
 
 def assess(
@@ -78,27 +89,27 @@ def assess(
     target: str = "target",
     prediction: str | None = None,
 ) -> Assessment:
-    """Measure group fairness with honest uncertainty.
+    r"""Measure group fairness, with an interval for every number.
 
     Parameters
     ----------
     y_true : array_like, shape (n,), or path
-        Labels or numbers; or a Parquet or CSV file of any size, whose cells DuckDB counts out of core. With a file every
-        other array is given by its column's name.
+        Labels or numbers; or a Parquet or CSV file of any size, which DuckDB counts out of core. With a file, every other
+        array is given by its column's name.
     y_pred : array_like, shape (n,), optional
-        Predictions; absent: scores of at least `threshold`.
+        Predictions; absent: positive where the score is at least `threshold`.
     sensitive_features : array_like, Series, DataFrame, mapping of name to array, or (a file) list of columns
         One or several columns; missing values are a group of their own.
     scores : array_like, shape (n,) or (n, k), or column, optional
         Probability of the positive class, or of every class in sorted order. Adds areas, losses and calibration.
     sample_weight : array_like, shape (n,), or column, optional
-        Sampling weights: their scale changes nothing.
+        Sampling weights. Their scale does not matter.
     clusters : as `sensitive_features`, optional
-        Rows that share a value are not independent; two columns are crossed, of more the two
-        coarsest are used. A missing value shares none.
+        Cases that share a value are not independent. Two columns are crossed; of more, the two coarsest are used. A case
+        with a missing value shares a cluster with no other.
     confidence : float, in (0.5, 1)
     replicates : int
-        Random draws behind simultaneous limits. At least 20,000 are made, because a tail decides: fewer move the level.
+        Random draws behind simultaneous limits. At least 20,000 are made, because these limits depend on a tail.
     seed : int
     control_features : as `sensitive_features`, optional
         Groups are also compared within each of their values (conditional parity).
@@ -112,11 +123,11 @@ def assess(
     simultaneous : bool
         Whether groups' own intervals hold for all groups of a feature at once (Sidak), or each by itself.
     correction : {"holm", "benjamini-hochberg"}
-        Of p-values over features and intersections.
+        Correction of p-values over features and intersections.
     intersections : int
         Most features crossed with each other. Intersections get all metrics only if `metrics` names them; else rates.
     min_group : int
-        Groups with fewer rows are shown and flagged.
+        Groups with fewer cases are shown and flagged.
     max_groups : int
     target, prediction : str
         With a file: columns of truth and prediction (absent: from scores and `threshold`).
@@ -128,35 +139,51 @@ def assess(
     Raises
     ------
     raikit.DataError, raikit.ConfigError
-        Lengths that differ, missing labels, scores or weights that are no numbers or negative, more groups than
-        `max_groups`, an unknown column or metric; one sentence that names it.
+        If lengths differ, labels are missing, scores or weights are invalid, there are more groups than `max_groups`, or a
+        column or metric is unknown. The message names it.
 
     Examples
     --------
-    >>> found = assess([1, 0, 1, 1, 0, 0], [1, 0, 0, 1, 1, 0], sensitive_features=["a", "a", "a", "b", "b", "b"])
-    >>> found.by_group.query("metric == 'selection_rate'")[["group", "value", "n"]].to_string(index=False)
-    'group    value  n\\n    a 0.333333  3\\n    b 0.666667  3'
+    >>> result = assess([1, 0, 1, 1, 0, 0], [1, 0, 0, 1, 1, 0], sensitive_features=["a", "a", "a", "b", "b", "b"])
+    >>> result.by_group.query("metric == 'selection_rate'")[["group", "value", "n"]].to_string(index=False)
+    'group    value  n\n    a 0.333333  3\n    b 0.666667  3'
     """
+    _check_options(metrics, confidence)
+    if isinstance(y_true, str | Path):
+        sensitive, control, cluster = map(_names, (sensitive_features, control_features, clusters))
+        grouping = GroupingColumns(sensitive, control, cluster, intersections, max_groups)
+        file_columns = FileColumns(target, prediction, scores, sample_weight, threshold)
+        source = source_from_file(Path(y_true), file_columns, grouping, positive)
+    else:
+        source = _source_in_memory(
+            {"truth": y_true, "prediction": y_pred, "weight": sample_weight},
+            {"sensitive_features": sensitive_features, "control_features": control_features, "clusters": clusters},
+            scores, (intersections, max_groups), positive, threshold,
+        )  # fmt: skip
+    _check_reference(reference or {}, source)
+    settings = IntervalSettings(confidence, max(replicates, _FEWEST_DRAWS), min_group, simultaneous, correction)
+    references = {column: str(value) for column, value in (reference or {}).items()}
+    evaluation = GroupEvaluation(settings, seed, references, metrics)
+    views = target_views(source.task, source.classes, source.positive)
+    evaluation.run(source.cells, source.scored, views, full=metrics is not None)
+    return _assessment(evaluation, source, confidence)
+
+
+def _check_options(metrics: Sequence[str] | None, confidence: float) -> None:
     known = {measure.name for measure in measures.EVERY}
     for name in metrics or ():
         if name not in known:
             raise raikit.ConfigError(f"metrics: no metric is called {name!r}; known: {', '.join(sorted(known))}.")
     if not 0.5 < confidence < 1:
         raise raikit.ConfigError(f"confidence must lie between 0.5 and 1, not {confidence}.")
-    if isinstance(y_true, str | Path):
-        scope = Scope(_names(sensitive_features), _names(control_features), _names(clusters), intersections, max_groups)
-        source = from_file(Path(y_true), Columns(target, prediction, scores, sample_weight, threshold), scope, positive)
-    else:
-        source = _in_memory(y_true, y_pred, scores, sample_weight, (sensitive_features, control_features, clusters),
-                            (intersections, max_groups), positive, threshold)
-    for column in reference or ():
-        columns = {name for feature in source.cells.features for name in feature.columns}
+
+
+def _check_reference(reference: Mapping[str, str], source: Source) -> None:
+    columns = {name for feature in source.cells.features for name in feature.columns}
+    for column in reference:
         if column not in columns:
-            raise raikit.ConfigError(f"reference: {column!r} is none of the sensitive columns ({', '.join(sorted(columns))}).")
-    settings = Settings(confidence, max(replicates, _DRAWS), min_group, simultaneous, correction)
-    study = Study(settings, seed, {column: str(value) for column, value in (reference or {}).items()}, metrics)
-    study.run(source.cells, source.rows, views_of(source.task, source.classes, source.positive), full=metrics is not None)
-    return _assessment(study, source, confidence)
+            names = ", ".join(sorted(columns))
+            raise raikit.ConfigError(f"reference: {column!r} is none of the sensitive columns ({names}).")
 
 
 def _names(columns: Any) -> list[str]:
@@ -165,86 +192,82 @@ def _names(columns: Any) -> list[str]:
     return [columns] if isinstance(columns, str) else [str(name) for name in columns]
 
 
-def _in_memory(
-    y_true: Any, y_pred: Any, scores: Any, sample_weight: Any, grouped: tuple[Any, Any, Any], scope: tuple[int, int],
-    positive: Any, threshold: float,
-) -> Source:
-    import numpy as np
-    import pandas as pd
-
-    frame = {"truth": y_true, "prediction": y_pred, "weight": sample_weight}
-    columns = {name: pd.Series(np.asarray(values)) for name, values in frame.items() if values is not None}
-    n = len(columns["truth"])
-    roles = [_columns(values, role) for values, role in zip(grouped, ("sensitive_features", "control_features", "clusters"),
-                                                           strict=True)]
-    given = {**{f"y_{name}": values for name, values in columns.items()},
-             **{name: values for role in roles for name, values in role.items()}}
+def _source_in_memory(
+    cases: Mapping[str, Any], roles: Mapping[str, Any], scores: Any, limits: tuple[int, int], positive: Any,
+    threshold: float,
+) -> Source:  # fmt: skip
+    """Count arrays; `cases` are truth, prediction and weight, `roles` the columns that group cases."""
+    columns = {name: pd.Series(np.asarray(values)) for name, values in cases.items() if values is not None}
+    by_role = {role: _columns(values, role) for role, values in roles.items()}
+    arrays: dict[str, Any] = {f"y_{name}": values for name, values in columns.items()}
+    for role in by_role.values():
+        arrays |= role
     if scores is not None:
-        scores = np.asarray(scores, dtype=float)
-        given["scores"] = scores
-    for name, values in given.items():
+        arrays["scores"] = scores = np.asarray(scores, dtype=float)
+    n = len(columns["truth"])
+    for name, values in arrays.items():
         if len(values) != n:
             raise raikit.DataError(f"{name} has {len(values):,} rows; y_true has {n:,}.")
     if not n:
         raise raikit.DataError("y_true has no rows.")
-    every = {name: values for role in roles for name, values in role.items()}
-    if len(every) < sum(map(len, roles)):
-        names = [name for role in roles for name in role]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise raikit.ConfigError(f"{twice!r} names two columns among sensitive, control and cluster ones; rename one.")
-    where = Scope(list(roles[0]), list(roles[1]), list(roles[2]), *scope)
-    return from_arrays(pd.DataFrame(columns), every, scores, where, positive, threshold)
+    names = [name for role in by_role.values() for name in role]
+    for name in names:
+        if names.count(name) > 1:
+            raise raikit.ConfigError(
+                f"{name!r} names two columns among sensitive, control and cluster ones; rename one."
+            )
+    sensitive, control, cluster = (list(role) for role in by_role.values())
+    grouping = GroupingColumns(sensitive, control, cluster, *limits)
+    grouped = {name: values for role in by_role.values() for name, values in role.items()}
+    return source_from_arrays(pd.DataFrame(columns), grouped, scores, grouping, positive, threshold)
 
 
 def _columns(values: Any, role: str) -> dict[str, pd.Series[Any]]:
-    """Columns by name, whatever holds them."""
-    import numpy as np
-    import pandas as pd
-
+    """Return columns by name, whatever holds them."""
     if values is None:
         return {}
-    single = role.removesuffix("s")
+    singular = role.removesuffix("s")
     if isinstance(values, pd.DataFrame) and not values.columns.is_unique:
-        raise raikit.ConfigError(f"{role}: two columns are called {values.columns[values.columns.duplicated()][0]!r}.")
+        repeated = values.columns[values.columns.duplicated()][0]
+        raise raikit.ConfigError(f"{role}: two columns are called {repeated!r}.")
     if isinstance(values, pd.DataFrame | Mapping):
         return {str(name): pd.Series(column).reset_index(drop=True) for name, column in values.items()}
     if isinstance(values, pd.Series):
-        return {str(values.name) if values.name is not None else single: values.reset_index(drop=True)}
+        return {str(values.name) if values.name is not None else singular: values.reset_index(drop=True)}
     array = np.asarray(values)
     if array.ndim == 2:
-        return {f"{single}_{at}": pd.Series(array[:, at]) for at in range(array.shape[1])}
-    return {single: pd.Series(array)}
+        return {f"{singular}_{number}": pd.Series(array[:, number]) for number in range(array.shape[1])}
+    return {singular: pd.Series(array)}
 
 
-def _assessment(study: Study, source: Source, confidence: float) -> Assessment:
-    own = [metric for metric in study.metrics if metric.group is not None and "to" not in metric.args]
-    compared = [*(one.metric for one in study.disparities), *(metric for metric in study.metrics if "to" in metric.args)]
+def _assessment(evaluation: GroupEvaluation, source: Source, confidence: float) -> Assessment:
+    by_group = [metric for metric in evaluation.metrics if metric.group is not None and "to" not in metric.args]
+    contrasts = [metric for metric in evaluation.metrics if "to" in metric.args]
+    disparities = [disparity.metric for disparity in evaluation.disparities]
     return Assessment(
-        _frame(own, ("feature", "group", "metric", "value", "low", "high", "n", "n_clusters", "effective_n", "flags",
-                     "reason", "method"), source),
-        _frame(compared, ("feature", "metric", "group", "value", "low", "high", "n", "p_value", "p_adjusted", "adjustment",
-                          "minimum_detectable", "excluded", "flags", "reason", "method"), source),
-        study.every, confidence,
+        _frame(by_group, _GROUP_COLUMNS, source),
+        _frame([*disparities, *contrasts], _DISPARITY_COLUMNS, source),
+        evaluation.all_metrics,
+        confidence,
     )
 
 
-def _frame(found: Sequence[raikit.Metric], columns: Sequence[str], source: Source) -> pd.DataFrame:
-    import pandas as pd
+def _frame(metrics: Sequence[raikit.Metric], columns: Sequence[str], source: Source) -> pd.DataFrame:
+    return pd.DataFrame({column: [_cell(metric, column, source.note) for metric in metrics] for column in columns})
 
-    of_scores = {measure.name for measure in (*measures.BINARY_SCORES, *measures.MULTICLASS_SCORES)}
 
-    def cell(metric: raikit.Metric, column: str) -> Any:
-        if column == "feature":
-            return " and ".join(metric.over or ())
-        if column == "group":
-            return ", ".join("missing" if value is None else value for value in (metric.group or {}).values())
-        if column == "metric":
-            args = ", ".join(f"{key}={value}" for key, value in metric.args.items())
-            return f"{metric.name}({args})" if args else metric.name
-        if column in ("flags", "excluded"):
-            return ", ".join(getattr(metric, column))
-        if column == "method" and source.note and metric.name.removesuffix("_difference").removesuffix("_ratio") in of_scores:
-            return f"{metric.method}; {source.note}"
-        return getattr(metric, column)
-
-    return pd.DataFrame({column: [cell(metric, column) for metric in found] for column in columns})
+def _cell(metric: raikit.Metric, column: str, note: str) -> Any:
+    """Return a metric's cell in a column; `note` says how far metrics of binned scores may be off."""
+    if column == "feature":
+        return " and ".join(metric.over or ())
+    if column == "group":
+        return ", ".join("missing" if value is None else str(value) for value in (metric.group or {}).values())
+    if column == "metric":
+        args = ", ".join(f"{key}={value}" for key, value in metric.args.items())
+        return f"{metric.name}({args})" if args else metric.name
+    if column in ("flags", "excluded"):
+        return ", ".join(getattr(metric, column))
+    base = metric.name.removesuffix("_difference").removesuffix("_ratio")
+    if column == "method" and note and base in _OF_SCORES:
+        return f"{metric.method}; {note}"
+    return getattr(metric, column)

@@ -1,4 +1,4 @@
-"""The metrics by group and what their disparities are called: Fairlearn's and scikit-learn's names."""
+"""The metrics by group and the names of their disparities, as Fairlearn and scikit-learn name them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Measure:
     rest : bool
         Whether each group is compared with the rest and with a reference.
     empty : str
-        Why a group has no value, before its name.
+        Why a group has no value, to be followed by its name.
     unit : str or None
     about_model : bool
-        Whether the gap is one of the model (else of the data, and has no direction).
+        Whether the gap is one of the model; else it is one of the data, and has no direction.
     args : mapping
         Arguments of its addresses.
     """
@@ -34,18 +34,18 @@ class Measure:
     difference: str | None
     ratio: str | None
     rest: bool = True
-    empty: str = "no rows"
+    empty: str = "no cases"
     unit: str | None = "rate"
     about_model: bool = True
     args: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def _measure(name: str, direction: Literal["lower", "higher"] | None, *, ratio: bool = True, **more: Any) -> Measure:
-    """A metric whose disparities are named after it."""
+    """Return a metric whose disparities are named after it."""
     return Measure(name, direction, f"{name}_difference", f"{name}_ratio" if ratio else None, **more)
 
 
-_NO_POSITIVE, _NO_NEGATIVE = "no row has target {positive}", "every row has target {positive}"
+_NO_POSITIVE, _NO_NEGATIVE = "no case has target {positive}", "every case has target {positive}"
 
 BASE_RATE = _measure("base_rate", None, rest=False, about_model=False)
 SELECTION_RATE = Measure("selection_rate", None, "demographic_parity_difference", "demographic_parity_ratio")
@@ -53,11 +53,11 @@ ACCURACY = _measure("accuracy", "higher")
 TPR = Measure("true_positive_rate", "higher", "equal_opportunity_difference", "equal_opportunity_ratio",
               empty=_NO_POSITIVE)
 FPR = _measure("false_positive_rate", "lower", empty=_NO_NEGATIVE)
-# its difference is that of the true positive rate, and so is its distance to the rest but for the sign
+# Its difference is that of the true positive rate, and its distance to the rest differs in the sign only.
 FNR = Measure("false_negative_rate", "lower", None, "false_negative_rate_ratio", rest=False, empty=_NO_POSITIVE)
-PRECISION = _measure("precision", "higher", empty="no row is predicted {positive}")  # its gap is predictive parity's
+PRECISION = _measure("precision", "higher", empty="no case is predicted {positive}")  # its difference is predictive parity
 BALANCED_ACCURACY = _measure("balanced_accuracy", "higher", empty="a class is missing")
-F1 = _measure("f1", "higher", empty="no row has target {positive} or is predicted so")
+F1 = _measure("f1", "higher", empty="no case has target {positive} or is predicted so")
 
 ROC_AUC = _measure("roc_auc", "higher", empty="a class is missing", unit=None)
 AVERAGE_PRECISION = _measure("average_precision", "higher", empty=_NO_POSITIVE, unit=None)
@@ -87,11 +87,11 @@ EVERY = (*BINARY, *BINARY_SCORES, *REGRESSION)
 ODDS = ("equalized_odds_difference", "equalized_odds_ratio")
 
 
-def names(measures: Sequence[Measure]) -> list[str]:
-    """Every metric name that `measures` can give, and the patterns of comparisons with the rest or a reference."""
-    found = [measure.name for measure in measures]
+def metric_names(measures: Sequence[Measure]) -> list[str]:
+    """Return every metric name that `measures` can give, and the patterns of comparisons with the rest or a reference."""
+    names = [measure.name for measure in measures]
     for measure in measures:
-        found += [name for name in (measure.difference, measure.ratio) if name]
+        names += [name for name in (measure.difference, measure.ratio) if name]
         if measure.rest:
-            found.append(f"{measure.name}_difference(*to=*)[*]")
-    return list(dict.fromkeys(found))
+            names.append(f"{measure.name}_difference(*to=*)[*]")
+    return list(dict.fromkeys(names))

@@ -1,68 +1,76 @@
-"""An assessment as a notebook or a terminal shows it."""
+"""The tables of an assessment as a notebook or a terminal shows them."""
 
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
-    from raikit_fairness.assessment import Assessment
+from raikit.format import confidence
 
 _SHOWN = ("selection_rate", "true_positive_rate", "false_positive_rate", "accuracy", "mean_absolute_error", "roc_auc")
-_MOST_DOTS = 24
-_COLUMNS = ["feature", "metric", "value", "low", "high", "p_adjusted", "minimum_detectable"]
+_MOST_DOTS, _MOST_GAPS, _MOST_GROUPS = 24, 12, 30
+_GAP_COLUMNS = ["feature", "metric", "value", "low", "high", "p_adjusted", "minimum_detectable"]
+_GROUP_COLUMNS = ["group", "metric", "value", "low", "high", "n"]
 
 
-def as_text(found: Assessment) -> str:
-    """The gaps, the surest first, then the groups of the single features."""
-    gaps = _gaps(found)
-    head = f"{found.confidence * 100:g} % intervals of gaps are simultaneous over all pairs of groups"
-    single = found.by_group[~found.by_group.feature.str.contains(" and ") & found.by_group.metric.isin(_SHOWN)]
-    return (f"{head}\n{gaps[_COLUMNS].head(12).to_string(index=False, float_format='%.3f', na_rep='')}\n\n"
-            f"{single[['group', 'metric', 'value', 'low', 'high', 'n']].head(30).to_string(index=False, float_format='%.3f')}")
+def as_text(by_group: pd.DataFrame, disparities: pd.DataFrame, level: float) -> str:
+    """Return the gaps, the surest first, then the groups of the single features."""
+    title = f"{confidence(level)} CIs of gaps are simultaneous over all pairs of groups"
+    gaps = _gaps(disparities).to_string(index=False, float_format="%.3f", na_rep="")
+    single = _single_features(by_group[by_group.metric.isin(_SHOWN)])
+    groups = single[_GROUP_COLUMNS].head(_MOST_GROUPS).to_string(index=False, float_format="%.3f")
+    return f"{title}\n{gaps}\n\n{groups}"
 
 
-def as_html(found: Assessment) -> str:
-    """Dots with their intervals as a drawing, and the gaps as a table."""
-    drawn = "".join(_drawing(found, metric) for metric in _SHOWN)
-    gaps = _gaps(found)[_COLUMNS].head(12)
-    table = gaps.to_html(index=False, float_format="%.3f", na_rep="", border=0, escape=True)
-    note = escape(f"{found.confidence * 100:g} % intervals; gaps are simultaneous over all pairs of groups, groups each by "
-                  "itself; a gap with low > 0 is real.")
-    return f'<div style="display:flex;flex-wrap:wrap;gap:1.5em">{drawn}</div>{table}<p>{note}</p>'
+def as_html(by_group: pd.DataFrame, disparities: pd.DataFrame, level: float) -> str:
+    """Return a drawing of values with their intervals, and the gaps as a table."""
+    drawings = "".join(_drawing(by_group, metric) for metric in _SHOWN)
+    table = _gaps(disparities).to_html(index=False, float_format="{:.3f}".format, na_rep="", border=0, escape=True)
+    note = (
+        f"{confidence(level)} CIs. Those of gaps are simultaneous over all pairs of groups, those of groups hold for each "
+        "group by itself. A gap is established if low is above 0."
+    )
+    return f'<div style="display:flex;flex-wrap:wrap;gap:1.5em">{drawings}</div>{table}<p>{escape(note)}</p>'
 
 
-def _gaps(found: Assessment) -> pd.DataFrame:
-    gaps = found.disparities[(found.disparities.group == "") & ~found.disparities.metric.str.contains("_ratio")]
-    return gaps.sort_values("low", ascending=False, kind="stable")
+def _gaps(disparities: pd.DataFrame) -> pd.DataFrame:
+    gaps = disparities[(disparities.group == "") & ~disparities.metric.str.contains("_ratio")]
+    return gaps.sort_values("low", ascending=False, kind="stable")[_GAP_COLUMNS].head(_MOST_GAPS)
 
 
-def _drawing(found: Assessment, metric: str) -> str:
-    rows = found.by_group[(found.by_group.metric == metric) & found.by_group.value.notna()]
-    rows = rows[~rows.feature.str.contains(" and ")]
+def _single_features(by_group: pd.DataFrame) -> pd.DataFrame:
+    return by_group[~by_group.feature.str.contains(" and ")]
+
+
+def _drawing(by_group: pd.DataFrame, metric: str) -> str:
+    rows = _single_features(by_group[(by_group.metric == metric) & by_group.value.notna()])
     if rows.empty:
         return ""
     try:
         import vl_convert
-    except ImportError:  # the tables alone say it too
+    except ImportError:  # the table says the same
         return ""
-    spec = _spec(metric, rows.nlargest(_MOST_DOTS, "n"))
+    spec = _dot_plot(metric, rows.nlargest(_MOST_DOTS, "n"))
     return str(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]))
 
 
-def _spec(metric: str, rows: pd.DataFrame) -> dict[str, Any]:
-    data = [{"label": f"{row.feature} · {row.group}"[:60], "value": row.value, "low": row.low, "high": row.high}
-            for row in rows.itertuples()]
+def _dot_plot(metric: str, rows: pd.DataFrame) -> dict[str, Any]:
+    columns = zip(rows.feature, rows.group, rows.value, rows.low, rows.high, strict=True)
+    data: list[dict[str, Any]] = [
+        {"label": f"{feature} · {group}"[:60], "value": value, "low": low, "high": high}
+        for feature, group, value, low, high in columns
+    ]
     y = {"field": "label", "type": "nominal", "sort": [row["label"] for row in data], "title": None}
     x = {"field": "value", "type": "quantitative", "title": None, "scale": {"zero": False}}
+    interval = {
+        "mark": {"type": "rule", "strokeWidth": 2},
+        "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}},
+    }
+    value = {"mark": {"type": "point", "filled": True, "size": 70, "color": "black"}, "encoding": {"y": y, "x": x}}
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json", "data": {"values": data}, "width": 260,
         "title": {"text": metric.replace("_", " "), "anchor": "start"}, "config": {"view": {"stroke": None}},
-        "layer": [
-            {"mark": {"type": "rule", "strokeWidth": 2},
-             "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}}},
-            {"mark": {"type": "point", "filled": True, "size": 70, "color": "black"}, "encoding": {"y": y, "x": x}},
-        ],
-    }
+        "layer": [interval, value],
+    }  # fmt: skip

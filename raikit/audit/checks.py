@@ -85,7 +85,7 @@ class _Display:
         names = [item.name for item in plan.checks if item.status is None]
         self._labels = {name: f"[{number}/{len(names)}] {name}" for number, name in enumerate(names, 1)}
         self._announced: set[str] = set()
-        finished = sum(run.kept(name) is not None for name in names)
+        finished = sum(run.load_check(name) is not None for name in names)
         console.say(f"Checks: {len(names)}" + (f", of which {finished} had finished before" if finished else ""))
 
     @contextmanager

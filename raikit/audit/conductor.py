@@ -60,7 +60,7 @@ def audit(request: Request, console: Console) -> Outcome:
         return _finished(run, state)
     run.open()
     try:
-        run.agree(state)
+        run.check_state(state)
         return _run(plan, run, data, state, console, start)
     except RaikitError:
         run.discard()

@@ -15,8 +15,9 @@ from raikit.config.load import read_policy
 from raikit.config.schema import GateConfig
 from raikit.errors import ConfigError, RunError, listed
 from raikit.files import write_text
-from raikit.gate import regressions, rules
+from raikit.gate import regressions
 from raikit.gate.baseline import open_baseline, policy_and_baseline, refuse_another_task
+from raikit.gate.verdict import judge
 from raikit.isolation.parent import Children
 from raikit.plugins.discovery import discover
 from raikit.run import manifest, summary
@@ -41,7 +42,7 @@ def judge_audit(
     if policy.regressions:
         candidate = RunView(folder, Measurements(name=plan.settings.name, checks=checks, data=data))
         worse = regressions.judge(policy, candidate, plan.baseline, _planned_comparers(plan, children))
-    return rules.judge(policy, checks, plan.registry.plugins, _audited_cases(data), regressions=worse)
+    return judge(policy, checks, plan.registry.plugins, _audited_cases(data), regressions=worse)
 
 
 def judge_run(folder: Path, policy: Path | None, baseline: Path | None, no_baseline: bool) -> Record:
@@ -72,7 +73,7 @@ def judge_run(folder: Path, policy: Path | None, baseline: Path | None, no_basel
     if before is not None:
         refuse_another_task(record.data, before.record.data)
     worse = _judge_regressions(applied, run, before)
-    verdict = rules.judge(applied, record.checks, record.plugins, _audited_cases(record.data), regressions=worse)
+    verdict = judge(applied, record.checks, record.plugins, _audited_cases(record.data), regressions=worse)
     written = write_text(folder / JUDGED_AGAIN, verdict.model_dump_json(indent=1) + "\n")
     manifest.update(folder, [written])
     return record.model_copy(update={"gate": verdict, "verdict": verdict.verdict})
@@ -89,7 +90,7 @@ class RunComparison:
 
     def record(self) -> Record:
         """Return the candidate's record with the comparison as its gate, for reports."""
-        gate = rules.judge(self.policy, self.candidate.checks, self.candidate.plugins, regressions=self.rules)
+        gate = judge(self.policy, self.candidate.checks, self.candidate.plugins, regressions=self.rules)
         record = self.candidate.model_copy(update={"gate": gate, "verdict": gate.verdict})
         record.summary = summary.compose(record)
         return record

@@ -15,7 +15,7 @@ from raikit.errors import ConfigError
 from raikit.gate.baseline import policy_and_baseline
 from raikit.plugins.discovery import discover
 from raikit.plugins.registry import Registry
-from raikit.run.directory import default_place, newest_place
+from raikit.run.directory import default_folder, newest_folder
 from raikit.run.reader import Run
 
 
@@ -118,10 +118,10 @@ def run_folder(request: Request, name: str) -> Path:
         If the run to resume is not named; says which is the newest.
     """
     if request.out is None and request.resume:
-        newest = newest_place(name)
+        newest = newest_folder(name)
         hint = f"the newest of {name} is {newest}" if newest else f"runs holds none of {name}"
         raise ConfigError(f"--resume: name the run to resume with --out; {hint}.")
-    return request.out or default_place(name)
+    return request.out or default_folder(name)
 
 
 def _load_config(request: Request) -> LoadedConfig:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from raikit.audit.refusals import refuse_unknown_formats
 from raikit.errors import RunError, listed, raised
 from raikit.files import write_text
-from raikit.gate import rules as gate
+from raikit.gate.verdict import with_crashed_formats
 from raikit.isolation.parent import Children
 from raikit.plugins.discovery import discover
 from raikit.run import manifest, summary
@@ -34,7 +34,7 @@ def publish(plan: Plan, record: Record, run: RunDirectory, children: Children | 
     console.say("Reports: " + ", ".join(plan.formats))
     _, crashed = write_reports(plan.registry, plan.formats, record, run.folder, children)
     if crashed:  # This is known only when all were tried, so the record and the other formats are written again.
-        record.gate = gate.with_crashed_formats(record.gate, crashed)
+        record.gate = with_crashed_formats(record.gate, crashed)
         record.verdict = record.gate.verdict
         _write_record(record, run)
         others = [name for name in plan.formats if name not in crashed]

@@ -81,7 +81,7 @@ class Runner:
         return [self._record_of(item) for item in planned]
 
     def _record_of(self, item: PlannedCheck) -> CheckRecord:
-        finished = self.run.kept(item.name) if item.status is None else None
+        finished = self.run.load_check(item.name) if item.status is None else None
         if finished is not None:
             self._addresses.update(str(metric.id) for metric in finished.metrics)
             return finished
@@ -92,7 +92,7 @@ class Runner:
             return record
         if (unmet := unmet_requirement(item.entry.check, self.context, self.capabilities)) is not None:
             record.status, (record.reason, record.help) = "skipped", unmet
-        elif not self._runs_in_child(item) and not self.run.started(item.name):
+        elif not self._runs_in_child(item) and not self.run.record_start(item.name):
             record.status = "error"
             record.reason = "it ended the whole process twice, so it was not run a third time"
             record.help = f"report it to the authors of {item.entry.plugin}; leave it out with --exclude {item.name}"
@@ -100,9 +100,9 @@ class Runner:
             try:
                 self._execute(item, record)
             except KeyboardInterrupt:
-                self.run.interrupted(item.name)  # A person ended it, not the check.
+                self.run.undo_start(item.name)  # A person ended it, not the check.
                 raise
-        self.run.keep(record)
+        self.run.save_check(record)
         self.finish(record)
         return record
 

@@ -1,4 +1,7 @@
-"""The command line. Nothing heavy is imported before the command that needs it."""
+"""The command line: arguments in, exit codes out.
+
+It must not plan or judge, nor import anything heavy before the command that needs it.
+"""
 
 from __future__ import annotations
 

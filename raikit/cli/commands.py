@@ -21,7 +21,7 @@ from raikit.gate import history as over_time
 from raikit.models.opening import set_threads
 from raikit.plugins.discovery import discover
 from raikit.run import manifest
-from raikit.run.directory import default_place
+from raikit.run.directory import default_folder
 
 
 def audit(request: Request) -> int:
@@ -45,7 +45,7 @@ def train(request: Request) -> int:
     plan = make_plan(request)
     if plan.settings.model.train is None:
         raise plan.config.error(("model",), "it says `load`; there is nothing to train.")
-    target = request.out or Path("models") / default_place(plan.settings.name).name
+    target = request.out or Path("models") / default_folder(plan.settings.name).name
     if target.exists() and any(target.iterdir()):
         raise RunError(f"{target} is not empty; choose another --out.")
     set_threads(plan.settings.threads)

@@ -1,4 +1,4 @@
-"""The verdict: rules and regressions judged on intervals, waivers, baselines, and how both went over time.
+"""The verdict: rules and regressions judged on intervals, waivers, baselines, and the history of several runs.
 
-It must not know a pillar, nor run a check: it reads records, and compares through `Check.compare`.
+This room must not know a pillar, nor run a check: it reads records, and compares runs through `Check.compare`.
 """

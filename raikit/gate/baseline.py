@@ -1,4 +1,4 @@
-"""Baselines: a run directory, or one small file that can be committed and reviewed, without inputs and without rows."""
+"""Baselines: a run directory, or a small file without inputs and cases that can be committed and reviewed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.errors import ConfigError, RunError, listed
 from raikit.files import canonical, sha256, sha256_text, write_text
+from raikit.gate.regressions import with_default
+from raikit.run import manifest
 from raikit.run.reader import Run, load_run
 from raikit.run.record import DataRecord, Record
 
@@ -24,12 +26,10 @@ def open_baseline(path: Path) -> Run:
     Raises
     ------
     ConfigError
-        If there is none, it is of another schema, or it is not as it was written.
+        If it does not exist, has another schema, or was changed after it was written.
     """
-    from raikit.run import manifest
-
     if not path.exists():
-        raise ConfigError(f"baseline {path}: there is no such run or file.")
+        raise ConfigError(f"baseline {path}: no such run or file.")
     if path.is_file() and path.name != "audit.json":
         return _from_file(path)
     folder = path.parent if path.is_file() else path
@@ -39,14 +39,14 @@ def open_baseline(path: Path) -> Run:
     except RunError as error:
         raise ConfigError(f"baseline {path}: {error}") from None
     if problems:
-        raise ConfigError(f"baseline {path}: it is not as it was written: {listed(problems)}.")
+        raise ConfigError(f"baseline {path}: it was changed after it was written: {listed(problems)}.")
     return run
 
 
 def policy_and_baseline(
     policy: GateConfig, baseline: Path | None, no_baseline: bool, error: Callable[[str], ConfigError]
 ) -> tuple[GateConfig, Run | None]:
-    """What ``--baseline`` and ``--no-baseline`` make of a policy: the policy that is judged, and the run it is held against.
+    """Return the policy and the baseline that ``--baseline`` and ``--no-baseline`` result in.
 
     Parameters
     ----------
@@ -54,65 +54,71 @@ def policy_and_baseline(
     baseline : Path or None
     no_baseline : bool
     error : callable
-        Makes the error that tells where the policy says `regressions`.
+        Creates an error that names the place of `regressions` in the policy.
+
+    Returns
+    -------
+    tuple of GateConfig and (Run or None)
+        The policy, with default regressions if it has none, and the opened baseline.
 
     Raises
     ------
     ConfigError
-        If both are given, or neither although something must not regress: a baseline is never forgotten in silence.
+        If both are given, or none although the policy has regressions: a baseline is never forgotten silently.
     """
-    from raikit.gate.regressions import with_default
-
     if baseline is not None and no_baseline:
         raise ConfigError("--baseline and --no-baseline exclude each other.")
     if baseline is not None:
         return with_default(policy), open_baseline(baseline)
     if policy.regressions and not no_baseline:
-        raise error("they need what to compare with: --baseline RUN or FILE, or --no-baseline if this is the first run.")
+        raise error("they need a baseline: give --baseline RUN or FILE, or --no-baseline if this is the first run.")
     return policy, None
 
 
 def identity(path: Path) -> str:
-    """SHA-256 that tells this baseline from any other."""
-    from raikit.run import manifest
-
+    """Return a SHA-256 that identifies a baseline."""
     return sha256(path if path.is_file() else path / manifest.NAME)
 
 
 def refuse_another_task(candidate: DataRecord, baseline: DataRecord) -> None:
-    """Raise if the data of two runs ask different questions, or have other labels.
+    """Raise an error if two runs have different tasks or labels.
 
     Raises
     ------
     ConfigError
-        Names what differs.
+        If they differ; the message names how.
     """
     for name in ("task", "classes", "positive"):
         mine, theirs = getattr(candidate, name), getattr(baseline, name)
         if mine != theirs:
-            raise ConfigError(f"baseline: {name} {theirs!r} there, {mine!r} in the candidate; they cannot be compared.")
+            raise ConfigError(f"baseline: {name} is {theirs!r} there and {mine!r} in the candidate; they cannot be compared.")
 
 
 # --- one file ---------------------------------------------------------------------------------------------------
 
 
 def save(run: Path, target: Path, *, suppress: int = 0, reason: str = "", history: list[Any] | None = None) -> Path:
-    """Write what a later run needs to be compared with this one: measurements, counts, fingerprints, versions.
+    """Write what later runs are compared with: measurements, counts, fingerprints and versions.
 
     Parameters
     ----------
     run : Path
-        A finished run; verified first.
+        A finished run. It is verified first.
     target : Path
     suppress : int
-        Counts of fewer rows are left out (and said to be).
+        Counts below this number of cases are left out; the file records the number.
     reason : str
-        Why this run is the baseline now.
+        Why this run becomes the baseline.
     history : list, optional
-        Entries of the file that it takes the place of.
+        Entries of the file that is replaced.
+
+    Raises
+    ------
+    ConfigError
+        If the run was changed, or `target` exists and no `history` is given.
     """
     if history is None and target.exists():
-        raise ConfigError(f"{target} is there already; `raikit baseline accept` moves it forward and keeps its history.")
+        raise ConfigError(f"{target} already exists; `raikit baseline accept` updates it and keeps its history.")
     opened = open_baseline(run)
     content = {
         "raikit_baseline": VERSION,
@@ -127,27 +133,27 @@ def save(run: Path, target: Path, *, suppress: int = 0, reason: str = "", histor
 
 
 def accept(run: Path, target: Path, reason: str) -> Path:
-    """Move a baseline file forward to a run, after review; who accepted what and why stays in the file."""
+    """Replace a baseline file by a reviewed run; the file keeps the history of accepted runs and reasons."""
     if not reason.strip():
-        raise ConfigError("--reason: say why this run is what later ones are held against.")
+        raise ConfigError("--reason: say why later runs are to be compared with this one.")
     if not target.exists():
-        raise ConfigError(f"baseline {target}: there is no such file; `raikit baseline save` writes the first.")
+        raise ConfigError(f"baseline {target}: no such file; create it with `raikit baseline save`.")
     before = _content(target)
     refuse_another_task(open_baseline(run).record.data, _from_file(target).record.data)
     return save(run, target, suppress=int(before["suppressed_below"]), reason=reason, history=list(before["accepted"]))
 
 
 def _slim(record: Record) -> dict[str, Any]:
-    """The record without rows, findings, figures and tables."""
+    """Return the record without findings, figures, tables and profiles."""
     checks = []
     for check in record.checks:
-        kept = check.model_dump(mode="json", include={
+        content = check.model_dump(mode="json", include={
             "name", "pillar", "plugin", "plugin_version", "status", "reason", "options", "seed", "metrics"})
-        kept["metrics"] = [{key: value for key, value in metric.items() if key != "profile" and not _is_default(value)}
-                           for metric in kept["metrics"]]  # no counts but those that `suppress` has gone over
-        checks.append(kept)
-    keep = {"schema_version", "name", "verdict", "data", "confidence"}
-    slim = record.model_dump(mode="json", include=keep)
+        content["metrics"] = [{key: value for key, value in metric.items() if key != "profile" and not _is_default(value)}
+                           for metric in content["metrics"]]  # profiles are counts that `suppress` would not reach
+        checks.append(content)
+    fields = {"schema_version", "name", "verdict", "data", "confidence"}
+    slim = record.model_dump(mode="json", include=fields)
     versions = record.provenance.model_dump(mode="json", include={"run_id", "started", "seed", "versions"})
     return {**slim, "checks": checks, "gate": {"verdict": record.gate.verdict}, "provenance": versions}
 
@@ -157,7 +163,7 @@ def _is_default(value: Any) -> bool:
 
 
 def _counts(run: Run, suppress: int) -> list[dict[str, Any]]:
-    """Rows of every group, label and decision; nothing for numeric targets."""
+    """Count the cases of every combination of group, target and prediction; return nothing for numeric targets."""
     data = run.record.data
     if data.task == "regression":
         return []
@@ -173,13 +179,14 @@ def _content(path: Path) -> Mapping[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise ConfigError(f"baseline {path}: it is no file that `raikit baseline save` wrote.") from None
+        raise ConfigError(f"baseline {path}: it was not written by `raikit baseline save`.") from None
     if not isinstance(content, dict) or "raikit_baseline" not in content:
-        raise ConfigError(f"baseline {path}: it is no file that `raikit baseline save` wrote.")
+        raise ConfigError(f"baseline {path}: it was not written by `raikit baseline save`.")
     if content["raikit_baseline"] != VERSION:
-        raise ConfigError(f"baseline {path}: its version is {content['raikit_baseline']!r}; this raikit reads {VERSION}.")
+        version = content["raikit_baseline"]
+        raise ConfigError(f"baseline {path}: its version is {version!r}; this version of raikit reads {VERSION}.")
     if sha256_text(canonical({key: value for key, value in content.items() if key != "sha256"})) != content.get("sha256"):
-        raise ConfigError(f"baseline {path}: it was changed after it was written; `raikit baseline save` writes it anew.")
+        raise ConfigError(f"baseline {path}: it was changed after it was written; create it again with `raikit baseline save`.")
     return content
 
 

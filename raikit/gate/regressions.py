@@ -1,6 +1,6 @@
-"""Regressions against a baseline: every one is a test, all of a gate are one family, and no pillar is known here.
+"""Regressions against a baseline: each is a test, and all tests of a gate are one family. It knows no pillar.
 
-A check that has `compare` says how much worse its metrics are; for any other the two intervals are compared, unpaired.
+A check with `compare` estimates how much worse its metrics became; for other checks the two intervals are compared, unpaired.
 """
 
 from __future__ import annotations
@@ -9,21 +9,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from raikit.address import Pattern
-from raikit.errors import ConfigError
-from raikit.format import significant
+from raikit.config.schema import RegressionConfig
+from raikit.errors import ConfigError, PluginError, RaikitError, raised
+from raikit.format import p_value, significant
 from raikit.run.margins import Margin, Margins
 from raikit.run.record import Rule
 from raikit.run.results import Comparison, Metric
 
 if TYPE_CHECKING:
-    from raikit.config.schema import GateConfig, RegressionConfig
+    from raikit.config.schema import GateConfig
     from raikit.run.reader import RunView
 
 DEFAULT_PATTERN, DEFAULT_MARGIN = "fairness.*_difference", 0.02
 
 
 class Comparer(Protocol):
-    """A check, here or in another process, as far as comparing two runs needs it; `compare` may be absent."""
+    """What is needed of a check, in this or another process, to compare two runs."""
 
     @property
     def name(self) -> str:
@@ -31,13 +32,11 @@ class Comparer(Protocol):
 
     @property
     def compare(self) -> Callable[[RunView, RunView, Any], list[Comparison]] | None:
-        """Return the function that compares two runs, None if the check has none."""
+        """Return the function that compares two runs, None if there is none."""
 
 
 def with_default(policy: GateConfig) -> GateConfig:
-    """The policy that a baseline is given to without saying what must not regress."""
-    from raikit.config.schema import RegressionConfig
-
+    """Add the default regression to a policy that has none."""
     if policy.regressions:
         return policy
     return policy.model_copy(
@@ -46,58 +45,64 @@ def with_default(policy: GateConfig) -> GateConfig:
 
 
 def judge(policy: GateConfig, candidate: RunView, baseline: RunView | None, checks: Mapping[str, Comparer]) -> list[Rule]:
-    """Rows of all regression rules.
+    """Judge all regressions of a policy.
 
     Parameters
     ----------
     policy : GateConfig
     candidate : RunView
-        It need not have been judged yet.
+        It need not be judged yet.
     baseline : RunView or None
-        None: this is the first run, and every regression is `missing` with that reason.
-    checks : mapping of name to Check
-        Those that can compare runs.
+        If None, this is the first run, and every regression is ``missing`` with that reason.
+    checks : mapping of str to Comparer
+        Checks that can compare runs, by name.
 
     Returns
     -------
     list of Rule
-        One per rule and matched address.
+        One per configured regression and matched address.
+
+    Raises
+    ------
+    ConfigError
+        If the policy asks for something that these runs cannot give.
     """
     if baseline is None:
-        first = [_row(rule, rule.metric, None, None, reason="no baseline: this is the first run") for rule in policy.regressions]
-        return [row.model_copy(update={"severity": "warn"}) for row in first]
+        why = "no baseline: this is the first run"
+        first = [_unjudged(config, config.metric, None, None, reason=why) for config in policy.regressions]
+        return [rule.model_copy(update={"severity": "warn"}) for rule in first]
     if baseline.is_file and policy.if_rows_differ == "refuse":
-        raise ConfigError("gate.if_rows_differ: refuse needs a run as the baseline: a file holds no rows to tell.")
+        raise ConfigError("gate.if_rows_differ: refuse needs a run as the baseline, because a file has no cases.")
     now, before = _directed(candidate), _directed(baseline)
-    rows: list[Rule] = []
+    rules: list[Rule] = []
     tests: list[_Test | None] = []
-    for rule in policy.regressions:
-        matched = [address for address in {**now, **before} if Pattern(rule.metric).matches(address)]
+    for config in policy.regressions:
+        matched = [address for address in {**now, **before} if Pattern(config.metric).matches(address)]
         if not matched:
-            rows.append(_row(rule, rule.metric, None, None, reason=_nothing(rule, candidate, baseline)))
+            rules.append(_unjudged(config, config.metric, None, None, reason=_why_no_match(config, candidate, baseline)))
             tests.append(None)
         for address in matched:
-            rows.append(_row(rule, address, now.get(address), before.get(address)))
-            rows[-1].reason = _absent(now.get(address), before.get(address))
-            tests.append(None if rows[-1].reason else (address, Margin(rule.margin, rule.test)))
-    found = _compared(dict.fromkeys(test for test in tests if test), policy, candidate, baseline, checks)
-    _decide(rows, [found.get(test) if test else None for test in tests], policy, now)
-    return rows
+            new, old = now.get(address), before.get(address)
+            rules.append(_unjudged(config, address, new, old, reason=_why_not_comparable(new, old)))
+            tests.append(None if rules[-1].reason else (address, Margin(config.margin, config.test)))
+    comparisons = _compare(dict.fromkeys(test for test in tests if test), policy, candidate, baseline, checks)
+    _decide_family(rules, [comparisons.get(test) if test else None for test in tests], policy, now)
+    return rules
 
 
 def _directed(run: RunView) -> dict[str, Metric]:
-    """Metrics that can get worse."""
+    """Return the metrics that can get worse, by address."""
     return {str(metric.id): metric for _, metric in run.record.metrics() if metric.direction is not None}
 
 
-def _nothing(rule: RegressionConfig, candidate: RunView, baseline: RunView) -> str:
-    every = (str(metric.id) for run in (candidate, baseline) for _, metric in run.record.metrics())
-    if any(map(Pattern(rule.metric).matches, every)):
-        return "nothing that it matches has a better direction"
+def _why_no_match(config: RegressionConfig, candidate: RunView, baseline: RunView) -> str:
+    addresses = (str(metric.id) for run in (candidate, baseline) for _, metric in run.record.metrics())
+    if any(map(Pattern(config.metric).matches, addresses)):
+        return "of the metrics that it matches, none has a direction that is better"
     return "neither run has measured it"
 
 
-def _absent(new: Metric | None, old: Metric | None) -> str:
+def _why_not_comparable(new: Metric | None, old: Metric | None) -> str:
     if new is None or old is None:
         return f"the {'candidate' if new is None else 'baseline'} has not measured it"
     for name, metric in (("candidate", new), ("baseline", old)):
@@ -106,17 +111,18 @@ def _absent(new: Metric | None, old: Metric | None) -> str:
     return ""
 
 
-def _row(rule: RegressionConfig, address: str, new: Metric | None, old: Metric | None, reason: str = "") -> Rule:
-    name = rule.id or f"{rule.metric} margin={rule.margin:g}"
+def _unjudged(config: RegressionConfig, address: str, new: Metric | None, old: Metric | None, reason: str) -> Rule:
+    """Return a regression on an address, before it is judged."""
+    name = config.id or f"{config.metric} margin={config.margin:g}"
     return Rule(
-        id=name if address == rule.metric else f"{name} :: {address}",
-        sentence=f"{address} is worse than in the baseline by at most {rule.margin:g}",
+        id=name if address == config.metric else f"{name} :: {address}",
+        sentence=f"{address} is worse than in the baseline by at most {config.margin:g}",
         metric=address,
-        pattern=rule.metric,
+        pattern=config.metric,
         kind="regression",
-        limit=rule.margin,
+        limit=config.margin,
         bound="max",
-        severity=rule.severity,
+        severity=config.severity,
         baseline=old.value if old is not None else None,
         unit=_unit(new),
         n=new.n if new is not None else None,
@@ -127,37 +133,39 @@ def _row(rule: RegressionConfig, address: str, new: Metric | None, old: Metric |
 
 
 def _unit(metric: Metric | None) -> str | None:
-    """Of a loss: a difference of two rates is told in points."""
+    """Return the unit of a loss: a difference of two rates is in percentage points."""
     return None if metric is None else "points" if metric.unit == "rate" else metric.unit
 
 
-_Test = tuple[str, Margin]  # an address and what it may lose
+_Test = tuple[str, Margin]  # the address of a metric, and how much worse it may become
 
 
-def _compared(
+def _compare(
     tests: Iterable[_Test], policy: GateConfig, candidate: RunView, baseline: RunView, checks: Mapping[str, Comparer]
 ) -> dict[_Test, Comparison | str]:
-    """Each test done by the check that measured it, else from the two intervals; or why that failed."""
+    """Compare the runs by the check that measured a metric, else by the two intervals; return a reason if that failed."""
     owner = {str(metric.id): check.name for check, metric in candidate.record.metrics()}
     now, before = _directed(candidate), _directed(baseline)
-    asked: dict[tuple[str, Margin], list[str]] = {}
+    by_check: dict[tuple[str, Margin], list[str]] = {}
     for address, margin in tests:
-        asked.setdefault((owner[address], margin), []).append(address)
-    found: dict[_Test, Comparison | str] = {}
-    for (name, margin), addresses in asked.items():
+        by_check.setdefault((owner[address], margin), []).append(address)
+    comparisons: dict[_Test, Comparison | str] = {}
+    for (name, margin), addresses in by_check.items():
         margins = Margins(dict.fromkeys(addresses, margin), policy.if_rows_differ, policy.regression_error)
-        done = _by_check(checks.get(name), candidate, baseline, margins)
+        result = _compare_by_check(checks.get(name), candidate, baseline, margins)
         for address in addresses:
-            found[address, margin] = (
-                done if isinstance(done, str) else done.get(address) or by_intervals(now[address], before[address], margin.margin)
+            comparisons[address, margin] = (
+                result
+                if isinstance(result, str)
+                else result.get(address) or compare_intervals(now[address], before[address], margin.margin)
             )
-    return found
+    return comparisons
 
 
-def _by_check(check: Comparer | None, candidate: RunView, baseline: RunView, margins: Margins) -> dict[str, Comparison] | str:
-    """What a check's own `compare` says, by address; a sentence if it crashes."""
-    from raikit.errors import PluginError, RaikitError, raised
-
+def _compare_by_check(
+    check: Comparer | None, candidate: RunView, baseline: RunView, margins: Margins
+) -> dict[str, Comparison] | str:
+    """Return the comparisons of a check by address, or a sentence if it crashed."""
     compare: Any = getattr(check, "compare", None)
     if check is None or compare is None:
         return {}
@@ -167,12 +175,12 @@ def _by_check(check: Comparer | None, candidate: RunView, baseline: RunView, mar
         raise
     except BaseException as error:
         if isinstance(error, RaikitError) and not isinstance(error, PluginError):
-            raise  # the policy asks for what these runs cannot give
+            raise  # the policy asks for something that these runs cannot give
         return f"{check.name} crashed while comparing: {raised(error)}"
 
 
-def by_intervals(new: Metric, old: Metric, margin: float) -> Comparison:
-    """Compare two runs by nothing but the two intervals of a metric, as if their rows were unrelated.
+def compare_intervals(new: Metric, old: Metric, margin: float) -> Comparison:
+    """Compare two runs by the two intervals of a metric alone, as if their cases were independent.
 
     References
     ----------
@@ -186,7 +194,7 @@ def by_intervals(new: Metric, old: Metric, margin: float) -> Comparison:
     value, low, high, p = mover_difference(
         a, a_low, a_high, b, b_low, b_high, margin, higher_is_better=new.direction == "higher", level=new.level or 0.95
     )
-    # one-sided ends become those of a two-sided interval, which people read
+    # People expect a two-sided interval, so the one-sided ends are stretched.
     level = new.level or 0.95
     stretch = float(ndtri((1 + level) / 2) / ndtri(level))
     low, high = value - stretch * (value - low), value + stretch * (high - value)
@@ -200,46 +208,47 @@ def _ends(metric: Metric) -> tuple[float, float, float]:
     return float(metric.value or 0.0), float(metric.low or 0.0), float(metric.high or 0.0)
 
 
-def _decide(
-    rows: Sequence[Rule], found: Sequence[Comparison | str | None], policy: GateConfig, now: Mapping[str, Metric]
+def _decide_family(
+    rules: Sequence[Rule], comparisons: Sequence[Comparison | str | None], policy: GateConfig, now: Mapping[str, Metric]
 ) -> None:
-    """Fail what is proven by Holm over all regressions of the gate; pass what surely kept the margin."""
+    """Decide all regressions of the gate together, with p-values adjusted by Holm's method."""
     from raikit.stats import holm
 
     tested: list[tuple[Rule, Comparison, float]] = []
-    for row, item in zip(rows, found, strict=True):
-        if isinstance(item, str):
-            row.reason = item
-        elif item is not None and item.p_value is None:
-            row.reason = item.reason or "it could not be compared"
-        elif item is not None:
-            tested.append((row, item, item.p_value or 0.0))
+    for rule, comparison in zip(rules, comparisons, strict=True):
+        if isinstance(comparison, str):
+            rule.reason = comparison
+        elif comparison is not None and comparison.p_value is None:
+            rule.reason = comparison.reason or "it could not be compared"
+        elif comparison is not None:
+            tested.append((rule, comparison, comparison.p_value or 0.0))
     adjusted = holm([p for _, _, p in tested]).tolist() if tested else []
-    for (row, item, _), p in zip(tested, adjusted, strict=True):
-        _settle(row, item, p, len(tested), policy, now.get(row.metric))
+    for (rule, comparison, _), p in zip(tested, adjusted, strict=True):
+        _decide(rule, comparison, p, len(tested), policy, now.get(rule.metric))
 
 
-def _settle(row: Rule, item: Comparison, p: float, family: int, policy: GateConfig, new: Metric | None) -> None:
-    row.value, row.low, row.high, row.paired, row.n = item.value, item.low, item.high, item.paired, item.n or row.n
-    row.level, row.loser = 1 - policy.regression_error, item.loser
-    who = f"{item.loser}: " if item.loser else ""
-    how = f"{'paired' if item.paired else 'unpaired'}, {item.method}"
-    margin, value = significant(row.limit or 0.0), significant(item.value or 0.0)
-    tested = f"p {significant(p)} by Holm over {family} regressions" if family > 1 else f"p {significant(p)}"
+def _decide(rule: Rule, comparison: Comparison, p: float, family: int, policy: GateConfig, new: Metric | None) -> None:
+    """Fail a rule whose regression is proven, pass one that surely kept the margin; write the reason."""
+    rule.value, rule.low, rule.high, rule.paired = comparison.value, comparison.low, comparison.high, comparison.paired
+    rule.n, rule.level, rule.loser = comparison.n or rule.n, 1 - policy.regression_error, comparison.loser
+    loser = f"{comparison.loser}: " if comparison.loser else ""
+    method = f"{'paired' if comparison.paired else 'unpaired'}, {comparison.method}"
+    margin, value = significant(rule.limit or 0.0), significant(comparison.value or 0.0)
+    test = f"p {p_value(p)} by Holm's method over {family} regressions" if family > 1 else f"p {p_value(p)}"
     if policy.decide_on == "estimate":
-        row.status = "fail" if (item.value or 0.0) > (row.limit or 0.0) else "pass"
-        row.reason = f"{who}worse by {value}, on the estimate alone ({how})"
+        rule.status = "fail" if (comparison.value or 0.0) > (rule.limit or 0.0) else "pass"
+        rule.reason = f"{loser}worse by {value}, on the estimate alone ({method})"
     elif p <= policy.regression_error:
-        row.status, row.reason = "fail", f"{who}worse by {value}, surely by more than {margin} ({tested}; {how})"
-    elif item.high is not None and item.high <= (row.limit or 0.0):
-        row.status, row.reason = "pass", f"worse by at most {significant(item.high)} ({how})"
+        rule.status, rule.reason = "fail", f"{loser}worse by {value}, surely by more than {margin} ({test}; {method})"
+    elif comparison.high is not None and comparison.high <= (rule.limit or 0.0):
+        rule.status, rule.reason = "pass", f"worse by at most {significant(comparison.high)} ({method})"
     else:
-        could = item.minimum_detectable
-        shown = f"; these data could have shown a worsening of {significant(could)}" if could is not None else ""
-        row.status = "inconclusive"
-        row.reason = f"no worsening by more than {margin} is established ({tested}; {how}){shown}"
-    if item.reason:
-        row.reason += f"; {item.reason}"
-    if new is not None and new.value is not None and row.baseline is not None:
-        # a gap that closes is told as one: whoever lost was ahead
-        row.reason += f"; itself it went from {significant(row.baseline)} to {significant(new.value)}"
+        smallest = comparison.minimum_detectable
+        power = f"; one of {significant(smallest)} would have been detected (80% power)" if smallest is not None else ""
+        rule.status = "inconclusive"
+        rule.reason = f"no worsening by more than {margin} is shown ({test}; {method}){power}"
+    if comparison.reason:
+        rule.reason += f"; {comparison.reason}"
+    if new is not None and new.value is not None and rule.baseline is not None:
+        # If the group that lost was ahead, the gap narrowed: the metric itself shows that.
+        rule.reason += f"; the metric went from {significant(rule.baseline)} to {significant(new.value)}"

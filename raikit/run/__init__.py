@@ -1,4 +1,4 @@
-"""The record of an audit and its folder: results, predictions, manifest, summary, and the way back from disk.
+"""The record of an audit and its folder: results, predictions, manifest, summary, and how to read them back.
 
-It must not know how a number was measured or judged: no data, no model, no check, no policy.
+This room must not know how a number was measured or judged: no data, model, check or policy.
 """

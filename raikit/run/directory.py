@@ -1,4 +1,4 @@
-"""The run directory: made, locked, resumed and sealed here; read back with `load_run`."""
+"""The run directory while an audit writes it: created, locked, resumed and sealed. `load_run` reads it back."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.errors import RunError
 from raikit.files import write_text
+from raikit.format import counted
 from raikit.run import manifest
 from raikit.run.record import CheckRecord
 
@@ -24,15 +25,15 @@ _STATE = "state.json"
 _CRASHES_ALLOWED = 2
 
 
-def default_place(name: str) -> Path:
-    """``runs/NAME-TIME``, with what a file name should not hold taken out of the name."""
+def default_folder(name: str) -> Path:
+    """Return ``runs/NAME-TIME``, without characters of the name that do not belong in a file name."""
     return Path("runs") / f"{_slug(name)}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def newest_place(name: str) -> Path | None:
-    """The newest of the folders that `default_place` has given, None if there is none."""
-    known = re.compile(re.escape(_slug(name)) + r"-\d{8}-\d{6}")
-    return max((path for path in Path("runs").glob("*") if known.fullmatch(path.name) and path.is_dir()), default=None)
+def newest_folder(name: str) -> Path | None:
+    """Return the newest folder that `default_folder` named, None if there is none."""
+    pattern = re.compile(re.escape(_slug(name)) + r"-\d{8}-\d{6}")
+    return max((path for path in Path("runs").glob("*") if pattern.fullmatch(path.name) and path.is_dir()), default=None)
 
 
 def _slug(name: str) -> str:
@@ -40,13 +41,13 @@ def _slug(name: str) -> str:
 
 
 class RunDirectory:
-    """A run that is being made. What is in progress lies in ``.work``, which is removed when the run is sealed.
+    """The folder of a run in progress. Temporary state is in ``.work``, which is removed when the run is sealed.
 
     Parameters
     ----------
     folder : Path
     resume : bool
-        Go on with what is there; without it the folder must be empty or absent.
+        Whether to continue the run in the folder; otherwise the folder must be empty or absent.
 
     Raises
     ------
@@ -64,17 +65,17 @@ class RunDirectory:
         except OSError as error:
             raise RunError(f"--out {folder}: {error.strerror or error}.") from None
         if not self.is_new and not resume:
-            raise RunError(f"{folder} is not empty; choose another --out, or go on with it by --resume.")
+            raise RunError(f"{folder} is not empty; choose another --out, or continue the run with --resume.")
         if not self.is_new and not self.work.is_dir() and not (folder / manifest.NAME).is_file():
-            raise RunError(f"{folder} holds no run that could be resumed; choose an empty --out.")
+            raise RunError(f"{folder} contains no run to resume; choose an empty --out.")
 
     @property
     def is_finished(self) -> bool:
-        """Whether the record and the manifest are there."""
+        """Whether the run has been sealed."""
         return (self.folder / manifest.NAME).is_file()
 
     def open(self) -> None:
-        """Make the folders and lock them against a second process."""
+        """Create the folders and lock them against other processes."""
         from filelock import FileLock, Timeout
 
         try:
@@ -83,19 +84,19 @@ class RunDirectory:
             self._lock.acquire(timeout=0)
         except Timeout:
             self._lock = None
-            raise RunError(f"{self.folder} is in use by another raikit.") from None
+            raise RunError(f"{self.folder} is in use by another raikit process.") from None
         except OSError as error:
             self.discard()
             raise RunError(f"cannot write to {self.folder}: {error.strerror or error}.") from None
 
     def close(self) -> None:
-        """Let go of the lock; what is there stays for ``--resume``."""
+        """Release the lock; the folder stays for ``--resume``."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
 
     def discard(self) -> None:
-        """Leave nothing half-written behind a new run that could not be done; one that was resumed is left as it is."""
+        """Remove what a failed new run has written; leave a resumed run as it is."""
         self.close()
         if not self.is_new or not self.folder.is_dir():
             return
@@ -109,13 +110,13 @@ class RunDirectory:
 
     # --- state and journal --------------------------------------------------------------------------------------
 
-    def agree(self, state: dict[str, Any]) -> None:
-        """Note what this run is of; on resume the same must still be true.
+    def check_state(self, state: dict[str, Any]) -> None:
+        """Store the state that the run depends on; on resume, compare it with the stored one.
 
         Raises
         ------
         RunError
-            Names what differs.
+            If the states differ.
         """
         path = self.work / _STATE
         if path.exists():
@@ -124,46 +125,46 @@ class RunDirectory:
         else:
             write_text(path, json.dumps(state, indent=1, sort_keys=True))
 
-    def started(self, check: str) -> bool:
-        """Note that a check begins; False if it has killed the process twice and must not run again."""
+    def record_start(self, check: str) -> bool:
+        """Record that a check starts; return False if it ended the process twice before and must not run again."""
         path = self.work / "checks" / f"{check}.started"
-        times = len(path.read_text().splitlines()) if path.exists() else 0
-        if times >= _CRASHES_ALLOWED:
+        starts = len(path.read_text().splitlines()) if path.exists() else 0
+        if starts >= _CRASHES_ALLOWED:
             return False
         with path.open("a", encoding="utf-8") as stream:
             stream.write(time.strftime("%Y-%m-%dT%H:%M:%S\n"))
         return True
 
-    def interrupted(self, check: str) -> None:
-        """Take the last note back that a check began: a person ended the process, not the check."""
+    def undo_start(self, check: str) -> None:
+        """Remove the last start of a check: a person ended the process, not the check."""
         path = self.work / "checks" / f"{check}.started"
         if path.exists():
             path.write_text("".join(f"{line}\n" for line in path.read_text().splitlines()[:-1]))
 
-    def keep(self, check: CheckRecord) -> None:
-        """Keep a finished check, so that a resumed run does not run it again."""
+    def save_check(self, check: CheckRecord) -> None:
+        """Save a finished check, so that a resumed run does not run it again."""
         write_text(self.work / "checks" / f"{check.name}.json", check.model_dump_json())
 
-    def kept(self, check: str) -> CheckRecord | None:
-        """A check that an interrupted run has finished."""
+    def load_check(self, check: str) -> CheckRecord | None:
+        """Load a check that an interrupted run finished, None if it did not finish it."""
         path = self.work / "checks" / f"{check}.json"
         return CheckRecord.model_validate_json(path.read_bytes()) if path.exists() else None
 
     def workdir(self, check: str) -> Path:
-        """A folder of a check's own; its artifacts are taken from there."""
+        """Create and return the folder of a check, where its artifacts are found."""
         path = self.work / "scratch" / check
         path.mkdir(parents=True, exist_ok=True)
         return path
 
     def seal(self, facts: dict[str, Any]) -> None:
-        """Write the manifest, then remove what was in progress: a run is finished when its manifest is there."""
-        manifest.write(self.folder, facts, leaving_out=self.work)
+        """Write the manifest, then remove the temporary state: a run is finished when its manifest exists."""
+        manifest.write(self.folder, facts, exclude=self.work)
         self.close()
         shutil.rmtree(self.work)
 
 
 def compare_states(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
-    """Raise `RunError` naming the first thing in which an interrupted run and this one differ."""
+    """Raise `RunError` with the first difference between an interrupted run and this one."""
     for key in sorted(before.keys() | now.keys()):
         old, new = before.get(key), now.get(key)
         if old == new:
@@ -176,21 +177,21 @@ def compare_states(before: dict[str, Any], now: dict[str, Any], folder: Path) ->
 
 
 def _first_difference(key: str, old: Any, new: Any) -> tuple[str, Any, Any]:
-    """Go down to the first value that differs, in mappings by key and in lists of one length by place."""
+    """Descend to the first value that differs: by key in mappings, by position in lists of equal length."""
     if isinstance(old, dict) and isinstance(new, dict):
         part: Any = next(name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name))
         return _first_difference(f"{key}.{part}", old.get(part), new.get(part))
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        part = next(at for at, pair in enumerate(zip(old, new, strict=True)) if pair[0] != pair[1])
+        part = next(index for index, pair in enumerate(zip(old, new, strict=True)) if pair[0] != pair[1])
         return _first_difference(f"{key}.{part}", old[part], new[part])
     return key, old, new
 
 
 def _short(value: Any) -> str:
-    """A value in a few words: none, how many entries it has, or a text cut at 60 characters."""
+    """Write a value in a few words: none, its number of entries, or its text cut at 60 characters."""
     if value is None:
         return "none"
     if isinstance(value, dict | list):
-        return f"{len(value)} {'entry' if len(value) == 1 else 'entries'}" if value else "none"
+        return counted(len(value), "entry", "entries") if value else "none"
     text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
     return text if len(text) <= 60 else text[:57] + "..."

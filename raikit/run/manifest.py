@@ -1,4 +1,4 @@
-"""manifest.json: the SHA-256 of every file of a run and of its own rest, and what `raikit verify` makes of it."""
+"""manifest.json: the SHA-256 of every file of a run and of the manifest itself. `raikit verify` checks them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from raikit.files import canonical, sha256, sha256_text, write_text
 NAME = "manifest.json"
 
 
-def write(folder: Path, facts: dict[str, Any], leaving_out: Path) -> None:
-    """Hash every file below `folder` but not below `leaving_out`, and write the manifest with `facts` (versions, seeds …).
+def write(folder: Path, facts: dict[str, Any], exclude: Path) -> None:
+    """Hash every file in `folder` except those in `exclude`, and write the manifest with `facts` (versions, seeds …).
 
-    Empty folders, which no manifest names, are removed.
+    Empty folders are removed, because a manifest names files only.
     """
     for path in _empty_folders(folder):
-        if not path.is_relative_to(leaving_out):
+        if not path.is_relative_to(exclude):
             path.rmdir()
-    kept = [path for path in _files(folder) if not path.is_relative_to(leaving_out)]
-    files = {path.relative_to(folder).as_posix(): sha256(path) for path in kept}
+    included = [path for path in _files(folder) if not path.is_relative_to(exclude)]
+    files = {path.relative_to(folder).as_posix(): sha256(path) for path in included}
     write_text(folder / NAME, _text({**facts, "files": files}))
 
 
 def update(folder: Path, written: Iterable[Path]) -> None:
-    """Take files that a later command wrote into the manifest; every other entry stays as it was."""
+    """Add or update the entries of files that a later command wrote; leave all others unchanged."""
     content = read(folder)
     for path in written:
         content["files"][path.relative_to(folder).as_posix()] = sha256(path)
@@ -40,7 +40,7 @@ def read(folder: Path) -> dict[str, Any]:
     Raises
     ------
     RunError
-        If `folder` is no finished run.
+        If `folder` is not a finished run.
     """
     path = folder / NAME
     try:
@@ -49,9 +49,9 @@ def read(folder: Path) -> dict[str, Any]:
         if not isinstance(content["files"], dict):
             raise TypeError
     except FileNotFoundError:
-        raise RunError(f"{folder}: there is no {NAME}, so this is no finished run of raikit.") from None
+        raise RunError(f"{folder}: there is no {NAME}, so this is not a finished run of raikit.") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise RunError(f"{path}: this is no manifest of raikit.") from None
+        raise RunError(f"{path}: this is not a manifest of raikit.") from None
     return content
 
 
@@ -61,42 +61,42 @@ def verify(folder: Path) -> list[str]:
     Returns
     -------
     list of str
-        One sentence for each file that changed, is missing or was added, or each added folder; empty if all is as it was
-        written.
+        One sentence for each file that was changed, removed or added, and for each added folder; empty if nothing
+        differs.
     """
     content = read(folder)
     problems = []
     if (folder / NAME).read_bytes() != _text(content).encode():
         problems.append(f"{NAME} was changed")
-    there = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
+    files = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
     for name, digest in sorted(content["files"].items()):
-        if name not in there:
+        if name not in files:
             problems.append(f"{name} is missing")
-        elif there[name].is_symlink():
+        elif files[name].is_symlink():
             problems.append(f"{name} was changed into a link")
-        elif sha256(there[name]) != digest:
+        elif sha256(files[name]) != digest:
             problems.append(f"{name} was changed")
-    problems += [f"{name} was added" for name in sorted(there.keys() - content["files"].keys())]
+    problems += [f"{name} was added" for name in sorted(files.keys() - content["files"].keys())]
     problems += [f"the empty folder {path.relative_to(folder).as_posix()} was added" for path in _empty_folders(folder)]
     return problems
 
 
 def _empty_folders(folder: Path) -> list[Path]:
-    """Folders that hold no file, those inside before those around them."""
-    held = {parent for path in _files(folder) for parent in path.parents}
+    """Return the folders without any file, inner folders before outer ones."""
+    occupied = {parent for path in _files(folder) for parent in path.parents}
     folders = (path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())
-    return sorted((path for path in folders if path not in held), reverse=True)
+    return sorted((path for path in folders if path not in occupied), reverse=True)
 
 
 def _files(folder: Path) -> list[Path]:
-    """Everything that is no folder, links and hidden files included, except the manifest itself."""
+    """Return all files except the manifest, including links and hidden files."""
     return sorted(
         path for path in folder.rglob("*") if (path.is_symlink() or not path.is_dir()) and path != folder / NAME
     )
 
 
 def _text(content: dict[str, Any]) -> str:
-    """The manifest's only valid bytes: canonical, with the hash of its rest, so that any change shows."""
+    """Return the only valid text of a manifest: canonical, with a hash of its content, so that any change is detected."""
     body = json.dumps(
         {**content, "manifest": sha256_text(canonical(content))}, sort_keys=True, indent=1, ensure_ascii=False
     )

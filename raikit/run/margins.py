@@ -1,4 +1,4 @@
-"""What metrics may lose from one run to the next: the question that `Check.compare` answers."""
+"""How much worse metrics may become from one run to the next: the question that `Check.compare` answers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Margin:
-    """What a metric may lose.
+    """How much worse a metric may become.
 
     Parameters
     ----------
     margin : float
+        In the unit of the metric.
     test : {"moved", "gap"}
-        Of disparities: whether some group lost more than the margin and is behind, or whether the gap itself grew.
+        For disparities: ``moved`` tests whether a disadvantaged group lost more than the margin, ``gap`` whether the gap
+        itself grew.
     """
 
     margin: float
@@ -24,15 +26,16 @@ class Margin:
 
 @dataclass(frozen=True)
 class Margins:
-    """What a check is asked to compare.
+    """The metrics that a check compares, with their margins.
 
     Parameters
     ----------
     of : mapping of address to Margin
-        Metrics that both runs have.
+        Metrics of both runs, by address.
     if_rows_differ : {"overlap", "refuse", "unpaired"}
+        What to do if the runs have different cases: compare the shared ones, raise an error, or compare unpaired.
     error : float
-        One-sided level of each test.
+        One-sided significance level of each test.
     """
 
     of: Mapping[str, Margin]

@@ -1,23 +1,22 @@
-"""The scored rows: one Parquet file, read by column or counted by DuckDB, never copied whole unless asked for."""
+"""Scored cases in a Parquet file, read by column or counted by DuckDB, so that tables larger than memory work."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from raikit.errors import DataError, nearest
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-# Columns of predictions.parquet that are not the user's own; `score.CLASS`, `target.L`, `prediction.L` follow them.
+# Columns of predictions.parquet that do not come from the user's table; `score.CLASS`, `target.L`, `prediction.L` follow them.
 RESERVED = ("id", "split", "target", "prediction", "score")
 
 
 class Predictions:
-    """Rows of every split with truth, prediction, score and the sensitive, cluster and weight columns.
+    """Cases of every split with target, prediction, score and the sensitive, cluster and weight columns.
 
     Parameters
     ----------
@@ -45,28 +44,28 @@ class Predictions:
         return dict(zip(counted["split"], counted["n"].astype(int), strict=True))
 
     def size(self, split: str | None = None) -> int:
-        """Rows in a split."""
+        """Return the number of cases in a split."""
         return self._sizes.get(split or self.split, 0)
 
     @property
     def splits(self) -> list[str]:
-        """Splits that hold rows."""
+        """Splits that have cases."""
         return sorted(self._sizes)
 
     def frame(self, columns: Sequence[str] | None = None, split: str | None = None) -> pd.DataFrame:
-        """Read columns of one split into a new frame, rows in the order of the file.
+        """Read columns of one split into a new frame, in the order of the file.
 
         Parameters
         ----------
         columns : sequence of str, optional
-            Absent: all of them.
+            By default all.
         split : str, optional
-            Absent: the audited one; ``"*"``: all, with the column ``split``.
+            By default the audited one; ``"*"`` reads all, with the column ``split``.
 
         Raises
         ------
         DataError
-            If a column is not there, with the nearest name.
+            If a column does not exist; the message suggests the nearest name.
         """
         import pyarrow.parquet as pq
 
@@ -77,7 +76,7 @@ class Predictions:
         return frame[wanted]
 
     def cells(self, by: Sequence[str], split: str | None = None, weight: str | None = None) -> pd.DataFrame:
-        """Count the rows of every combination of `by`, out of core.
+        """Count the cases of every combination of `by`, out of core.
 
         Parameters
         ----------
@@ -89,16 +88,16 @@ class Predictions:
         Returns
         -------
         DataFrame
-            The columns of `by`, then ``n`` (rows) and, with `weight`, ``w`` (sum of weights) and ``w2`` (sum of their
-            squares); ordered by the columns, nulls last. Where a column of `by` has such a name already, underscores
-            are appended to the count's: by position, the counts are always the last columns.
+            The columns of `by`, then ``n`` (number of cases) and, with `weight`, ``w`` (sum of weights) and ``w2`` (sum of
+            squared weights); sorted by `by`, nulls last. If a column of `by` has such a name, underscores are appended
+            to the name of the count: the counts are always the last columns.
         """
         self._check([*by, *([weight] if weight else [])])
         names = ", ".join(_quoted(column) for column in by)
         n, w, w2 = (_unlike(name, by) for name in ("n", "w", "w2"))
         sums = f", sum({_quoted(weight)}) AS {w}, sum({_quoted(weight)} * {_quoted(weight)}) AS {w2}" if weight else ""
         where = "" if split == "*" else "WHERE split = $split"
-        # names are quoted identifiers of columns that were just checked; values travel as parameters
+        # The names are quoted and have been checked against the columns; values are passed as parameters.
         query = f"SELECT {names}, count(*) AS {n}{sums} FROM rows {where} GROUP BY {names} ORDER BY {names} NULLS LAST"  # noqa: S608
         return self._sql(query, None if split == "*" else {"split": split or self.split})
 
@@ -120,7 +119,7 @@ class Predictions:
 
 
 def _unlike(name: str, taken: Sequence[str]) -> str:
-    """`name`, with underscores if a column is called so (DuckDB does not tell capitals apart)."""
+    """Append underscores to `name` until no column has it (DuckDB ignores case)."""
     lowered = {column.lower() for column in taken}
     while name in lowered:
         name += "_"

@@ -1,4 +1,4 @@
-"""Finished runs, read back as pandas frames: no plugin is needed for it."""
+"""Finished runs, read back as pandas frames without any plugin."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from raikit.errors import RunError
 from raikit.run.directory import PREDICTIONS, RECORD
+from raikit.run.predictions import Predictions
 from raikit.run.record import Measurements, Record
 from raikit.run.results import SCHEMA_VERSION
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from raikit.run.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -43,16 +41,12 @@ class RunView:
 
     @cached_property
     def predictions(self) -> Predictions:
-        """The scored rows."""
-        from raikit.run.predictions import Predictions
-
+        """The scored cases."""
         return Predictions(self.folder / PREDICTIONS, self.record.data.audited_split)
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """One row per metric: its fields, with the check and pillar that measured it."""
-        import pandas as pd
-
         rows = [
             {"check": check.name, "pillar": check.pillar, **metric.model_dump()}
             for check, metric in self.record.metrics()
@@ -62,24 +56,18 @@ class RunView:
     @cached_property
     def checks(self) -> pd.DataFrame:
         """One row per check: status, reason, seconds, plugin."""
-        import pandas as pd
-
         keep = ("name", "pillar", "plugin", "plugin_version", "status", "reason", "seconds", "cost")
         return pd.DataFrame([{field: getattr(check, field) for field in keep} for check in self.record.checks])
 
     @cached_property
     def rules(self) -> pd.DataFrame:
         """One row per gate rule and matched address; empty before the run is judged."""
-        import pandas as pd
-
         gate = self.record.gate
         return pd.DataFrame([rule.model_dump() for rule in gate.rules] if gate else [])
 
     @cached_property
     def findings(self) -> pd.DataFrame:
         """One row per finding."""
-        import pandas as pd
-
         return pd.DataFrame(
             [
                 {"check": check.name, **finding.model_dump()}
@@ -91,7 +79,7 @@ class RunView:
 
 @dataclass(frozen=True)
 class Run(RunView):
-    """A finished run as pandas frames; no plugin is needed to read it.
+    """A finished run as pandas frames.
 
     Examples
     --------
@@ -112,7 +100,7 @@ def load_run(path: str | Path) -> Run:
     Raises
     ------
     RunError
-        If there is no record, it is none of raikit's, or its schema is of another major version.
+        If there is no record, it is not one of raikit, or its schema has another major version.
     """
     folder = Path(path)
     if folder.name == RECORD:
@@ -120,15 +108,15 @@ def load_run(path: str | Path) -> Run:
     try:
         content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RunError(f"{folder}: there is no {RECORD}, so this is no run of raikit.") from None
+        raise RunError(f"{folder}: there is no {RECORD}, so this is not a run of raikit.") from None
     except OSError as error:
         raise RunError(f"{folder / RECORD}: {error.strerror or error}.") from None
     except ValueError:
         content = None
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version not in (None, SCHEMA_VERSION):
-        raise RunError(f"{folder / RECORD}: schema version {version!r}; this raikit reads {SCHEMA_VERSION!r}.")
+        raise RunError(f"{folder / RECORD}: schema version {version!r}; this version of raikit reads {SCHEMA_VERSION!r}.")
     try:
         return Run(folder, Record.model_validate(content if version else None))
     except ValueError:
-        raise RunError(f"{folder / RECORD}: this is no record of an audit, or it was changed.") from None
+        raise RunError(f"{folder / RECORD}: this is not a record of an audit, or it was changed.") from None

@@ -1,4 +1,4 @@
-"""The record of an audit: `audit.json`, the one thing that every report, gate and reader goes by. Schema version 1."""
+"""The record of an audit, `audit.json`: the only source of every report, gate and reader. Schema version 1."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from raikit.format import significant
+from raikit.deprecation import deprecated
+from raikit.format import counted, significant
 from raikit.run.results import (
     SCHEMA_VERSION,
     Artifact,
@@ -16,8 +17,8 @@ from raikit.run.results import (
     Figure,
     Finding,
     Metric,
-    Model,
     Number,
+    RecordModel,
     Table,
     Value,
 )
@@ -26,8 +27,8 @@ Verdict = Literal["pass", "warn", "fail", "inconclusive", "error"]
 RuleStatus = Literal["pass", "fail", "inconclusive", "waived", "missing"]
 
 
-class CheckRecord(Model):
-    """One check of the run: what it found, or why it did not."""
+class CheckRecord(RecordModel):
+    """One check of the run: its results, or why there are none."""
 
     name: str
     pillar: str
@@ -53,8 +54,8 @@ class CheckRecord(Model):
     artifacts: list[Artifact] = Field(default_factory=list)
 
 
-class Rule(Model):
-    """One gate rule held against one address (or against nothing, when nothing matched)."""
+class Rule(RecordModel):
+    """A gate rule judged on one metric, or without a metric if nothing matched."""
 
     id: str
     sentence: str
@@ -83,18 +84,34 @@ class Rule(Model):
     rows_assume: Number = None
     waiver: dict[str, Value] | None = None
 
-    def rows_told(self, assumed: Callable[[float], str] = significant) -> str:
-        """How much data would decide, with its range and what it takes for true; empty where no number is known."""
+    def describe_needed_data(self, write: Callable[[float], str] = significant) -> str:
+        """Describe how much data would decide the rule.
+
+        Parameters
+        ----------
+        write : callable
+            Writes the assumed true value for people.
+
+        Returns
+        -------
+        str
+            The number of cases, its range and the assumed true value; empty if no number is known.
+        """
         if self.status != "inconclusive" or self.rows_needed is None:
             return ""
-        told = f"about {self.rows_needed:,} rows in all would decide"
+        needed = f"about {counted(self.rows_needed, 'case')} in all would decide"
         if self.rows_low is None or self.rows_high is None or self.rows_assume is None:
-            return told
-        return f"{told} ({self.rows_low:,} to {self.rows_high:,}, if it is {assumed(self.rows_assume)} in truth)"
+            return needed
+        return f"{needed} ({self.rows_low:,} to {self.rows_high:,}, if the true value is {write(self.rows_assume)})"
+
+    @deprecated("raikit.Rule.rows_told", since="0.2", removed_in="0.4", instead="use raikit.Rule.describe_needed_data")
+    def rows_told(self, assumed: Callable[[float], str] = significant) -> str:
+        """Call `describe_needed_data`."""
+        return self.describe_needed_data(assumed)
 
 
-class Gate(Model):
-    """All rules and what follows from them."""
+class Gate(RecordModel):
+    """All judged rules, with the verdict and the exit code that follow."""
 
     verdict: Verdict
     rules: list[Rule] = Field(default_factory=list)
@@ -102,8 +119,8 @@ class Gate(Model):
     exit_code: int = 0
 
 
-class Summary(Model):
-    """The answer in words, composed once so that every format says the same."""
+class Summary(RecordModel):
+    """The answer in words, composed once for all formats."""
 
     question: str = ""
     answer: str = ""
@@ -112,7 +129,7 @@ class Summary(Model):
     what_would_change: list[str] = Field(default_factory=list)
 
 
-class InputRecord(Model):
+class InputRecord(RecordModel):
     """An input of the model."""
 
     name: str
@@ -120,7 +137,7 @@ class InputRecord(Model):
     columns: list[str] = Field(default_factory=list)
 
 
-class DataRecord(Model):
+class DataRecord(RecordModel):
     """The data that was audited."""
 
     source: str = ""
@@ -145,8 +162,8 @@ class DataRecord(Model):
     notes: list[str] = Field(default_factory=list)
 
 
-class PluginRecord(Model):
-    """A distribution's entry point: loaded, or why not."""
+class PluginRecord(RecordModel):
+    """An entry point of a distribution, and whether it could be loaded."""
 
     name: str
     distribution: str
@@ -155,7 +172,7 @@ class PluginRecord(Model):
     reason: str | None = None
     hooks: list[str] = Field(default_factory=list)
     checks: list[str] = Field(default_factory=list)
-    warnings: list[str] = Field(default_factory=list)  # what it uses that is deprecated, as far as loading it showed
+    warnings: list[str] = Field(default_factory=list)  # deprecated features used while it was loaded
 
 
 def failed_plugins(plugins: Iterable[PluginRecord]) -> Iterator[PluginRecord]:
@@ -163,8 +180,8 @@ def failed_plugins(plugins: Iterable[PluginRecord]) -> Iterator[PluginRecord]:
     return (plugin for plugin in plugins if plugin.status in ("error", "incompatible", "ambiguous"))
 
 
-class Provenance(Model):
-    """What it takes to tell two runs apart or to do one again."""
+class Provenance(RecordModel):
+    """What identifies a run and is needed to repeat it."""
 
     run_id: str = ""
     started: str = ""
@@ -179,7 +196,7 @@ class Provenance(Model):
     rows_scored: int = 0
 
 
-class Measurements(Model):
+class Measurements(RecordModel):
     """What an audit measured, whether or not it has been judged: `verdict` and `gate` are None before the gate has run."""
 
     schema_version: str = SCHEMA_VERSION

@@ -1,7 +1,7 @@
-"""What a check returns: metrics, findings, tables, figures and artifacts. This is the record's schema, version 1.
+"""What a check returns: metrics, findings, tables, figures and artifacts. This is schema version 1 of the record.
 
-Everything here is data: serialisable, validated when it is made, and enough to draw a report when the plugin that
-made it is gone. Readers ignore fields that they do not know.
+All of it is data: serialisable, validated on creation, and sufficient to draw a report without the plugin that created
+it. Readers ignore unknown fields.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
+import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from raikit import address
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SCHEMA_VERSION = "1"
 
@@ -26,7 +24,7 @@ CheckStatus = Literal["ok", "skipped", "error", "not_loaded", "deselected", "mis
 
 
 def plain(value: Any) -> Any:
-    """Turn NumPy and pandas scalars into Python's, NaN, infinities and NaT into None, anything else into text."""
+    """Convert a value for JSON: NumPy and pandas scalars to Python's, NaN, infinities and NaT to None, others to text."""
     if value is None or isinstance(value, str | bool | int):
         return value
     if hasattr(value, "item") and getattr(value, "shape", ()) == ():
@@ -50,25 +48,25 @@ Count = Annotated[int | None, BeforeValidator(plain)]
 Value = Annotated[str | int | float | bool | None, BeforeValidator(plain)]
 
 
-class Model(BaseModel):
-    """Base of everything in the record."""
+class RecordModel(BaseModel):
+    """Base class of everything in the record."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
 
-class Metric(Model):
-    """One number with its uncertainty, or the reason why there is none.
+class Metric(RecordModel):
+    """A number with its uncertainty, or the reason why there is none.
 
     Parameters
     ----------
     name : str
-        Name without its prefix: ``selection_rate``. The harness composes `id` from the check's first part and these.
+        Name without its prefix: ``selection_rate``. The harness composes `id` from the check's prefix and the parts below.
     value : float or None
-        None (or NaN) is undefined and needs a `reason`.
+        None (or NaN) means undefined and needs a `reason`.
     low, high : float
-        Ends of the interval at `level` (absent: the run's). What is not an estimate has both equal to the value: `Metric.exact`.
+        Ends of the interval at `level` (by default the run's). Both equal the value if it is not an estimate: `Metric.exact`.
     n : int
-        Rows behind the value: for a rate, its denominator.
+        Cases behind the value: for a rate, its denominator.
     method : str
         How the interval was obtained, fit for a table cell: ``Clopper-Pearson``.
     args : mapping
@@ -83,14 +81,14 @@ class Metric(Model):
         ``rate`` (a share between 0 and 1, shown in percent), ``points`` (a difference of rates), ``ratio``, or the
         target's own unit.
     profile : sequence of (float, float), optional
-        Of a largest difference of rates: successes and trials of each group that is judged. From them the gate simulates
-        how many rows would settle a rule.
+        For a largest difference of rates: successes and trials of each judged group. The gate simulates from them how
+        many cases would decide a rule.
 
     Raises
     ------
     ValueError
-        If a value lacks its interval, `n` or `method`, if an undefined one lacks its reason, if the ends are crossed,
-        or if the value lies outside them.
+        If a value has no interval, `n` or `method`, if an undefined one has no reason, if `low` is above `high`,
+        or if the value lies outside the interval.
 
     Examples
     --------
@@ -129,7 +127,7 @@ class Metric(Model):
         super().__init__(name=name, value=value, **fields)
 
     @model_validator(mode="after")
-    def _is_honest(self) -> Self:
+    def _validate_interval(self) -> Self:
         if self.value is None:
             if not self.reason:
                 raise ValueError(f"metric {self.name!r}: an undefined value needs reason='…'")
@@ -138,42 +136,42 @@ class Metric(Model):
         if self.level is not None and not 0 < self.level < 1:
             raise ValueError(f"metric {self.name!r}: level {self.level} is not between 0 and 1")
         if self.n is not None and self.n < 0:
-            raise ValueError(f"metric {self.name!r}: n is {self.n}; a number of rows is not negative")
+            raise ValueError(f"metric {self.name!r}: n is {self.n}; a number of cases cannot be negative")
         if self.profile is not None:
-            possible = all(n > 0 and 0 <= x <= n * (1 + 1e-9) for x, n in self.profile)  # sums of weights are rounded
+            possible = all(n > 0 and 0 <= x <= n * (1 + 1e-9) for x, n in self.profile)  # sums of weights have rounding errors
             if len(self.profile) < 2 or not possible:
                 raise ValueError(f"metric {self.name!r}: profile is (successes, trials) of two groups or more")
         lacking = [field for field in ("low", "high", "n", "method") if getattr(self, field) is None]
         if lacking:
             raise ValueError(
-                f"metric {self.name!r}: a value needs {', '.join(lacking)}; for what is not an estimate use "
-                "Metric.exact(name, value), without a valid interval give the widest one and flags=['unreliable']"
+                f"metric {self.name!r}: a value needs {', '.join(lacking)}; if it is not an estimate, use "
+                "Metric.exact(name, value); if no interval is valid, give the widest one and flags=['unreliable']"
             )
         assert self.low is not None and self.high is not None
         if self.low > self.high:
             raise ValueError(f"metric {self.name!r}: low {self.low} is above high {self.high}")
         nearest = min(max(self.value, self.low), self.high)
-        if not math.isclose(self.value, nearest, rel_tol=1e-9, abs_tol=1e-12):  # rounding may move an end past it
+        if not math.isclose(self.value, nearest, rel_tol=1e-9, abs_tol=1e-12):  # rounding may move an end past the value
             raise ValueError(f"metric {self.name!r}: the value {self.value} is outside {self.low} … {self.high}")
         return self
 
     @classmethod
     def exact(cls, name: str, value: float, *, n: int = 1, **fields: Any) -> Metric:
-        """Make a metric of what is no estimate: a count, an epsilon, a number of parameters."""
+        """Create a metric that is not an estimate: a count, an epsilon, a number of parameters."""
         return cls(name, value, low=value, high=value, n=n, method="exact", **fields)
 
     @classmethod
     def undefined(cls, name: str, reason: str, **fields: Any) -> Metric:
-        """Make a metric that has no value, with the reason."""
+        """Create a metric without a value, with the reason."""
         return cls(name, None, reason=reason, **fields)
 
     def address(self, prefix: str) -> str:
-        """Compose this metric's id under the given first part."""
+        """Compose the metric's address from a prefix and its own parts."""
         return address.format(f"{prefix}.{self.name}", args=self.args, over=self.over or (), group=self.group or None)
 
 
-class JudgedOver(Model):
-    """The same quantity over the groups that are large enough to be judged, where that differs from `Metric.value`."""
+class JudgedOver(RecordModel):
+    """The same quantity over the groups that are large enough to be judged, if it differs from `Metric.value`."""
 
     value: Number
     low: Number
@@ -182,18 +180,18 @@ class JudgedOver(Model):
     reason: str = ""
 
 
-class Finding(Model):
-    """A sentence that a person should read, with the addresses it rests on.
+class Finding(RecordModel):
+    """A sentence that a person should read, with the addresses that support it.
 
     Parameters
     ----------
     sentence : str
-        Who, how much, compared with whom, how sure, from how much data. No adjectives.
+        Who, how much, compared with whom, how certain, from how much data. No adjectives.
     severity : {"fail", "warn", "note"}
     what, who, certainty : str
-        The same in parts, for tables: what is measured, for whom, how sure.
+        The same in parts, for tables: what is measured, for whom, how certain.
     metrics : list of str
-        Addresses (`Check.address` makes them).
+        Addresses (`Check.address` composes them).
     figures : list of str
         Ids of figures of the same check.
     """
@@ -208,15 +206,15 @@ class Finding(Model):
     group: dict[str, Value] | None = None
 
 
-class Column(Model):
-    """A column of a table: its heading and how its cells are written."""
+class Column(RecordModel):
+    """A column of a table: its heading and the format of its cells."""
 
     name: str
     title: str
     format: Literal["text", "integer", "number", "percent", "p"] = "text"
 
 
-class Table(Model):
+class Table(RecordModel):
     """Rows of scalars under typed columns.
 
     Examples
@@ -232,7 +230,7 @@ class Table(Model):
     note: str = ""
 
     @model_validator(mode="after")
-    def _is_rectangular(self) -> Self:
+    def _validate_rows(self) -> Self:
         for number, row in enumerate(self.rows, 1):
             if len(row) != len(self.columns):
                 raise ValueError(f"table {self.id!r}: row {number} has {len(row)} cells, not {len(self.columns)}")
@@ -248,7 +246,7 @@ class Table(Model):
         titles: Mapping[str, str] | None = None,
         note: str = "",
     ) -> Table:
-        """Make a table of a data frame; `formats` and `titles` by column, the index is left out."""
+        """Create a table from a data frame without its index; `formats` and `titles` are keyed by column."""
         formats, titles = formats or {}, titles or {}
         columns = [
             Column.model_validate(
@@ -264,20 +262,20 @@ class Table(Model):
         return cls(id=id, title=title, columns=columns, rows=rows, note=note)
 
 
-class Figure(Model):
-    """A Vega-Lite spec with its data, or a picture.
+class Figure(RecordModel):
+    """A Vega-Lite spec with its data, or an image.
 
     Parameters
     ----------
     id, title : str
         `id` is unique within the check.
     alt : str
-        What the figure says, for who cannot see it; required.
+        What the figure shows, for people who cannot see it; required.
     spec : dict, optional
-        Vega-Lite 6 without ``data``: `data` is put in as ``{"values": data}`` under the name ``table``. Colours by role:
+        Vega-Lite 6 without ``data``: the report adds `data` as ``{"values": data}`` named ``table``. Colours by role:
         ``var(--ink)``, ``var(--ink-2)``, ``var(--rule)``, ``var(--q1)`` … ``var(--q5)`` (a quantity's ramp).
     data : list of dict
-        Rows that the spec draws and that "Show numbers" lists.
+        Rows drawn by the spec and listed under "Show numbers".
     image : str, optional
         ``data:image/png;base64,…`` (`Figure.png`).
     """
@@ -291,29 +289,29 @@ class Figure(Model):
     image: str | None = Field(None, pattern=r"^data:image/(png|jpeg);base64,[A-Za-z0-9+/=]+$")
 
     @model_validator(mode="after")
-    def _shows_something(self) -> Self:
+    def _validate_content(self) -> Self:
         if (self.spec is None) == (self.image is None):
-            raise ValueError(f"figure {self.id!r}: give either a Vega-Lite spec or an image")
+            raise ValueError(f"figure {self.id!r}: give a Vega-Lite spec or an image, and not both")
         return self
 
     @classmethod
     def png(cls, id: str, title: str, alt: str, image: bytes, **fields: Any) -> Figure:
-        """Make a figure of the bytes of a PNG file."""
+        """Create a figure from the bytes of a PNG file."""
         return cls(
             id=id, title=title, alt=alt, image="data:image/png;base64," + base64.b64encode(image).decode(), **fields
         )
 
 
-class Artifact(Model):
-    """A file that a check leaves in the run; `path` is relative to `CheckContext.workdir`."""
+class Artifact(RecordModel):
+    """A file that a check adds to the run; `path` is relative to `CheckContext.workdir`."""
 
     path: str
     title: str = ""
     media_type: str = "application/octet-stream"
 
 
-class CheckResult(Model):
-    """All that a check found."""
+class CheckResult(RecordModel):
+    """Everything that a check returns."""
 
     metrics: list[Metric] = Field(default_factory=list)
     findings: list[Finding] = Field(default_factory=list)
@@ -322,25 +320,25 @@ class CheckResult(Model):
     artifacts: list[Artifact] = Field(default_factory=list)
 
 
-class Comparison(Model):
+class Comparison(RecordModel):
     """How much worse one metric is in a candidate than in a baseline.
 
     Parameters
     ----------
     metric : str
-        Its address.
+        The address of the metric.
     value, low, high : float
         How much worse, in the metric's unit: positive is worse.
     p_value : float or None
-        Of "not worse by more than `margin`", one-sided.
+        One-sided, of the hypothesis that the metric is worse by at most `margin`.
     paired : bool
-        Whether the same rows were compared.
+        Whether the same cases were compared.
     loser : str or None
-        The group that lost, in words.
+        The group that became worse off, in words.
     minimum_detectable : float or None
-        Smallest worsening that these data could have shown with 80 % power.
+        Smallest worsening that would have been detected with 80% power.
     reason : str or None
-        What the report should add, or why there is no comparison (then `p_value` is None).
+        A note for the report, or why there is no comparison (then `p_value` is None).
     """
 
     metric: str
@@ -357,10 +355,10 @@ class Comparison(Model):
     reason: str | None = None
 
     @model_validator(mode="after")
-    def _is_a_probability(self) -> Self:
+    def _validate_p_value(self) -> Self:
         if self.p_value is not None:
             clipped = min(max(self.p_value, 0.0), 1.0)
-            if abs(clipped - self.p_value) > 1e-9:  # more than a sum of rounded numbers is off by
+            if abs(clipped - self.p_value) > 1e-9:  # more than the rounding error of a sum
                 raise ValueError(f"comparison of {self.metric}: p_value {self.p_value} is not between 0 and 1")
             self.p_value = clipped
         return self

@@ -1,44 +1,33 @@
-"""The answer in words, composed once from the record so that every format says the same."""
+"""The answer in words, composed once from the record for all formats."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 
-from raikit.format import significant
+from raikit import format as fmt
 from raikit.run.record import Record, Rule, Summary, failed_plugins
 from raikit.run.results import Finding
 
-_SPELT = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _MOST_SENTENCES = 3
 _SEVERITIES = {"fail": 0, "warn": 1, "note": 2}
 
 
 def compose(record: Record) -> Summary:
-    """Compose the summary of a record whose checks and gate are final."""
+    """Compose the summary of a record, whose checks and gate must be final."""
     return Summary(
         question=f"May {record.name} be released?",
         answer=answer(record),
         sentences=sentences(record),
         not_measured=not_measured(record),
         what_would_change=[
-            _way_out(rule) for rule in record.gate.rules if rule.status in ("fail", "inconclusive", "missing")
+            _remedy(rule) for rule in record.gate.rules if rule.status in ("fail", "inconclusive", "missing")
         ],
     )
 
 
-def spelt(number: int) -> str:
-    """Numbers up to twelve as words."""
-    return _SPELT[number] if number < len(_SPELT) else f"{number:,}"
-
-
-def plural(number: int, one: str, many: str | None = None) -> str:
-    """``one rule``, ``two rules``."""
-    return f"{spelt(number)} {one if number == 1 else many or one + 's'}"
-
-
 def answer(record: Record) -> str:
-    """The verdict in the words of the gate; never "safe", "fair" or "compliant"."""
+    """Return the verdict in words; never "safe", "fair" or "compliant", which no measurement shows."""
     rules = record.gate.rules
     count = Counter(rule.status for rule in rules)
     if record.gate.exit_code == 5:
@@ -48,106 +37,103 @@ def answer(record: Record) -> str:
     if record.verdict == "fail":
         broken = sum(rule.status == "fail" and rule.severity == "fail" for rule in rules)
         if not broken:
-            undecided = plural(count["inconclusive"], "rule").capitalize()
+            undecided = fmt.counted(count["inconclusive"], "rule", words=True).capitalize()
             return f"No. {undecided} could not be decided, and the policy counts that as a failure."
-        beside = f", and {spelt(count['missing'])} could not be judged" if count["missing"] else ""
-        return f"No. {_share(broken, len(rules))} {'is' if broken == 1 else 'are'} broken{beside}."
+        missing = f", and {fmt.in_words(count['missing'])} could not be judged" if count["missing"] else ""
+        return f"No. {_share(broken, len(rules))} {'is' if broken == 1 else 'are'} broken{missing}."
     if record.verdict == "inconclusive":
-        return f"Not decided. {plural(count['inconclusive'], 'rule').capitalize()} {_need(count['inconclusive'])} more data."
+        undecided = fmt.counted(count["inconclusive"], "rule", words=True).capitalize()
+        return f"Not decided. {undecided} {'needs' if count['inconclusive'] == 1 else 'need'} more data."
     if not rules:
         return "Measured, not judged. The policy has no rules."
     if record.verdict == "warn":
-        return f"Yes, with {plural(len(_warnings(record)), 'warning')}."
+        return f"Yes, with {fmt.counted(_n_warnings(record), 'warning', words=True)}."
     if waived := count["waived"]:
-        kept = len(rules) - waived
-        held = f"{_share(kept, len(rules))} {'holds' if kept == 1 else 'hold'}, " if kept else ""
-        told = f"{held}{plural(waived, 'broken rule')} {'is' if waived == 1 else 'are'} waived."
-        return f"Yes, by waiver. {told[0].upper()}{told[1:]}"
+        passed = len(rules) - waived
+        holding = f"{_share(passed, len(rules))} {'holds' if passed == 1 else 'hold'}, " if passed else ""
+        text = f"{holding}{fmt.counted(waived, 'broken rule', words=True)} {'is' if waived == 1 else 'are'} waived."
+        return f"Yes, by waiver. {text[0].upper()}{text[1:]}"
     return f"Yes. {_share(len(rules), len(rules))} {'holds' if len(rules) == 1 else 'hold'}."
 
 
 def _share(number: int, total: int) -> str:
-    """``Two of three rules``, ``Both rules``, ``The one rule``."""
+    """Write ``Two of three rules``, ``Both rules`` or ``The one rule``."""
     if number < total:
-        return f"{spelt(number).capitalize()} of {plural(total, 'rule')}"
-    return {1: "The one rule", 2: "Both rules"}.get(total, f"All {spelt(total)} rules")
+        return f"{fmt.in_words(number).capitalize()} of {fmt.counted(total, 'rule', words=True)}"
+    return {1: "The one rule", 2: "Both rules"}.get(total, f"All {fmt.in_words(total)} rules")
 
 
-def _need(number: int) -> str:
-    return "needs" if number == 1 else "need"
-
-
-def _warnings(record: Record) -> list[str]:
-    rows = [rule.sentence for rule in record.gate.rules if rule.status in ("fail", "missing", "inconclusive")]
-    return rows + record.gate.warnings
+def _n_warnings(record: Record) -> int:
+    bad = sum(rule.status in ("fail", "missing", "inconclusive") for rule in record.gate.rules)
+    return bad + len(record.gate.warnings)
 
 
 def findings(record: Record) -> list[Finding]:
-    """All findings, worst first, in the order of the checks where they are equally bad."""
-    every = [finding for check in record.checks for finding in check.findings]
-    return sorted(every, key=lambda finding: _SEVERITIES[finding.severity])
+    """Return all findings, worst first; findings of equal severity keep the order of their checks."""
+    unsorted = (finding for check in record.checks for finding in check.findings)
+    return sorted(unsorted, key=lambda finding: _SEVERITIES[finding.severity])
 
 
 def sentences(record: Record) -> list[str]:
-    """What to know in at most three sentences: findings behind broken rules first, then the worst others."""
+    """Select the most important sentences: at most three findings, those behind broken rules first, then what is missing."""
     broken = {rule.metric for rule in record.gate.rules if rule.status == "fail"}
     ordered = sorted(findings(record), key=lambda finding: not broken.intersection(finding.metrics))
-    weighty = [finding for finding in ordered if finding.severity != "note"]
+    important = [finding for finding in ordered if finding.severity != "note"]
     chosen = _regressions(record)
-    chosen += [finding.sentence for finding in _apart(weighty or ordered)[: _MOST_SENTENCES - len(chosen)]]
+    chosen += [finding.sentence for finding in _without_nested(important or ordered)[: _MOST_SENTENCES - len(chosen)]]
     undecided = sum(rule.status == "inconclusive" for rule in record.gate.rules)
     if undecided and record.verdict != "inconclusive":
-        chosen.append(f"{plural(undecided, 'rule').capitalize()} cannot be decided with this much data.")
+        chosen.append(f"{fmt.counted(undecided, 'rule', words=True).capitalize()} cannot be decided with this much data.")
     if crashed := [check.name for check in record.checks if check.status == "error"]:
-        chosen.append(f"{plural(len(crashed), 'check').capitalize()} crashed: {', '.join(crashed)}.")
+        chosen.append(f"{fmt.counted(len(crashed), 'check', words=True).capitalize()} crashed: {', '.join(crashed)}.")
     for plugin in failed_plugins(record.plugins):
         chosen.append(f"The plugin {plugin.name} of {plugin.distribution} could not be loaded: {plugin.reason}.")
     return chosen
 
 
 def _regressions(record: Record) -> list[str]:
-    """What got worse since the baseline beyond doubt, at most two sentences."""
-    proven = [rule for rule in sort_rules(record.gate.rules) if rule.kind == "regression" and rule.status == "fail"]
-    said: list[str] = []
-    for rule in proven[:2]:
-        who = f"{rule.loser}; " if rule.loser else ""
-        much, low, high = (written(end, rule.unit) for end in (rule.value, rule.low, rule.high))
-        more = f"; {spelt(len(proven) - 2)} more regressed" if len(said) == 1 and len(proven) > 2 else ""
-        said.append(f"{rule.metric} is worse than in the baseline by {much} ({who}interval {low} to {high}){more}.")
-    return said
+    """Describe what surely got worse since the baseline, in at most two sentences."""
+    failed = [rule for rule in sort_rules(record.gate.rules) if rule.kind == "regression" and rule.status == "fail"]
+    texts: list[str] = []
+    for rule in failed[:2]:
+        loser = f"{rule.loser}; " if rule.loser else ""
+        loss = fmt.measure(rule.value, rule.low, rule.high, rule.unit, short=False)
+        ends = fmt.interval(rule.low, rule.high, rule.unit, value=rule.value, bare=True)
+        more = f"; {fmt.in_words(len(failed) - 2)} more regressed" if len(texts) == 1 and len(failed) > 2 else ""
+        texts.append(f"{rule.metric} is worse than in the baseline by {loss} ({loser}interval {ends}){more}.")
+    return texts
 
 
-def _apart(ordered: Sequence[Finding]) -> list[Finding]:
-    """Findings without those over an intersection of a feature that an earlier one is already over."""
-    kept: list[Finding] = []
+def _without_nested(ordered: Sequence[Finding]) -> list[Finding]:
+    """Drop findings over an intersection of columns that includes the columns of an earlier finding."""
+    selected: list[Finding] = []
     for finding in ordered:
         columns = set(finding.group or ())
-        if not any(before.group and set(before.group) < columns for before in kept):
-            kept.append(finding)
-    return kept
+        if not any(before.group and set(before.group) < columns for before in selected):
+            selected.append(finding)
+    return selected
 
 
 def not_measured(record: Record) -> list[str]:
-    """What no check reached, crashes first, then what the data's owner declares."""
+    """List what was not measured, crashes first, then the limits that the owner of the data declares."""
     order = ("error", "missing", "not_loaded", "skipped", "deselected")
-    silent = sorted(
-        (check for check in record.checks if check.status in order), key=lambda check: order.index(check.status)
-    )
+    silent = [check for status in order for check in record.checks if check.status == status]
     words = {"error": "the check crashed", "skipped": "skipped", "deselected": "left out"}
-    said = [f"{check.name}: {words.get(check.status, check.status)} ({check.reason})." for check in silent]
-    said += [
+    texts = [f"{check.name}: {words.get(check.status, check.status)} ({check.reason})." for check in silent]
+    texts += [
         f"Plugin {plugin.name} of {plugin.distribution}: not loaded ({plugin.reason})."
         for plugin in record.plugins
         if plugin.status not in ("ok", "local")
     ]
-    return said + list(record.data.limits)
+    return texts + list(record.data.limits)
 
 
-def _way_out(rule: Rule) -> str:
+def _remedy(rule: Rule) -> str:
+    """Describe what would make a rule pass or decide it."""
     if rule.status == "missing":
         must = "have run" if rule.kind == "required" else "be measured"
         return f"{rule.metric} must {must}: {rule.reason.removeprefix('no measurement: ')}."
-    value, limit = written(rule.value, rule.unit), written(rule.limit, rule.unit)
+    value, limit = _measure(rule, rule.value), fmt.measure(rule.limit, unit=rule.unit)
     if rule.kind == "regression":
         if rule.status == "fail":
             return f"{rule.metric} must not be worse than in the baseline by more than {limit}; it is by {value}."
@@ -158,25 +144,20 @@ def _way_out(rule: Rule) -> str:
         if end is None or rule.low == rule.high:
             return f"{rule.metric} must {'fall' if fall else 'rise'} from {value} to {limit}."
         side, must = ("upper", "fall to") if fall else ("lower", "reach")
-        return f"The {side} end of {rule.metric}, now {written(end, rule.unit)}, must {must} {limit}."
-    # the interval in raw numbers comes first in the reason, where there is one; here they stand in their unit
+        return f"The {side} end of {rule.metric}, now {_measure(rule, end)}, must {must} {limit}."
+    # The reason may begin with the interval in raw numbers; this sentence has them in their unit.
     why = rule.reason.partition("; ")[2] if rule.reason.startswith("the interval [") else rule.reason
-    settled = rule.rows_told(lambda assumed: written(assumed, rule.unit)) or why
-    return f"{rule.metric} is {value}, its limit {limit}: {settled}."
+    needed = rule.describe_needed_data(lambda assumed: fmt.measure(assumed, rule.low, rule.high, rule.unit)) or why
+    return f"{rule.metric} is {value}, its limit {limit}: {needed}."
 
 
-def written(value: float | None, unit: str | None) -> str:
-    """A number as people say it: a rate in percent, a difference of rates in points."""
-    if value is None:
-        return "undefined"
-    percent = f"{100 * value:,.1f}".removesuffix(".0")
-    return {"rate": f"{percent} %", "points": f"{percent} points", "ratio": f"{value:.2f}"}.get(
-        unit or "", significant(value)
-    )
+def _measure(rule: Rule, value: float | None) -> str:
+    """Write a value in the rule's unit, with the decimals that its interval justifies."""
+    return fmt.measure(value, rule.low, rule.high, rule.unit)
 
 
 def sort_rules(rules: Sequence[Rule]) -> list[Rule]:
-    """Worst first: fail, warn, inconclusive, not measured, waived, pass; inside a verdict the nearest to its limit first."""
+    """Sort rules worst first: fail, warn, inconclusive, missing, waived, pass; then by the distance to their limit."""
     order = {"fail": 0, "inconclusive": 2, "missing": 3, "waived": 4, "pass": 5}
 
     def key(rule: Rule) -> tuple[int, float]:

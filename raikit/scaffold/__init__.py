@@ -1,7 +1,7 @@
-"""``raikit plugins new``: a package of one's own that works as it is written.
+"""New packages and configurations for ``raikit plugins new`` and ``raikit init``, which work as they are written.
 
-The templates beside this file are packages that could be installed as they are, under a name that is nobody's; writing
-one is copying it and putting another name in. So they are linted and read like any code.
+It must not run an audit or import a plugin. The templates beside this file are packages that could be installed as they are,
+under a placeholder name: to write a package is to copy them and replace the name. So they are linted and read like any code.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Names:
 
 
 def names_of(name: str) -> Names:
-    """What a plugin called `name` is called everywhere; a leading ``raikit-`` is not doubled.
+    """Return the names of a plugin called `name`; a leading ``raikit-`` is not doubled.
 
     Raises
     ------

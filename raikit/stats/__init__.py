@@ -30,7 +30,8 @@ Intervals and test results have a `method` for a table cell. Random numbers come
 caller gives. ``benchmarks/simulate_*.py`` simulate error rates for independent, unweighted cases and for clusters of
 similar size. With very uneven clusters, or weights that are related to the outcome, intervals can be too narrow.
 
-Names are imported on first use, so that importing this package costs neither numpy nor scipy.
+It must not know of audits, checks or data sets: arrays go in, and intervals come out. Names are imported on first use, so
+that importing this package costs neither numpy nor scipy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every output format that raikit brings, for people and for build servers. A plugin like any other."""
+"""The output formats of raikit, for people and for build servers. This is a plugin like any other."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 raikit_api = 1
 
 
-# The formats are imported when one is written: jinja2 and vl_convert cost more than most commands take.
+# A format is imported when it is written, because jinja2 and vl_convert take longer to import than most commands run.
 def write_html(record: raikit.Record, folder: Path) -> list[Path]:
-    """Write ``report.html``: one file that opens offline and asks the network for nothing."""
-    from raikit_reports.html import write
+    """Write ``report.html``: one file that opens offline and requests nothing from the network."""
+    from raikit_reports.page.html import write
 
     return write(record, folder)
 
@@ -32,8 +32,8 @@ def write_md(record: raikit.Record, folder: Path) -> list[Path]:
 
 
 def write_json(record: raikit.Record, folder: Path) -> list[Path]:
-    """See to it that ``audit.json`` is there; a record that is there is evidence and is never written again."""
-    from raikit_reports.files import write_text
+    """Write ``audit.json`` if it does not exist; an existing record is evidence and is never overwritten."""
+    from raikit.files import write_text
 
     path = folder / "audit.json"
     if not path.exists():
@@ -49,14 +49,14 @@ def write_junit(record: raikit.Record, folder: Path) -> list[Path]:
 
 
 def write_sarif(record: raikit.Record, folder: Path) -> list[Path]:
-    """Write ``results.sarif``: what to act on, for code scanning."""
+    """Write ``results.sarif``: the problems to act on, for code scanning."""
     from raikit_reports.sarif import write
 
     return write(record, folder)
 
 
 def write_comment(record: raikit.Record, folder: Path) -> list[Path]:
-    """Write ``comment.md``: what a pull request has to know."""
+    """Write ``comment.md``: a short report for a pull request."""
     from raikit_reports.comment import write
 
     return write(record, folder)
@@ -64,7 +64,7 @@ def write_comment(record: raikit.Record, folder: Path) -> list[Path]:
 
 @raikit.hookimpl
 def raikit_report_formats() -> Mapping[str, Writer]:
-    """The writers by the name that ``--formats`` says."""
+    """Return the writers, by their name in ``--formats``."""
     return {
         "html": write_html,
         "json": write_json,
@@ -77,8 +77,8 @@ def raikit_report_formats() -> Mapping[str, Writer]:
 
 @raikit.hookimpl
 def raikit_run_finished(record: raikit.Record) -> None:
-    """Annotate the step of a GitHub workflow and append to its summary; elsewhere do nothing."""
+    """Annotate the step of a GitHub workflow and append to its summary; do nothing elsewhere."""
     if "GITHUB_ACTIONS" in os.environ or "GITHUB_STEP_SUMMARY" in os.environ:
-        from raikit_reports.github import tell
+        from raikit_reports.github import publish
 
-        tell(record, os.environ)
+        publish(record, os.environ)

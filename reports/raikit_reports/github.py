@@ -1,4 +1,4 @@
-"""On GitHub: annotations of the step, and its summary page."""
+"""GitHub Actions: annotations of the workflow step, and its summary page."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ from pathlib import Path
 
 import raikit
 from raikit_reports import markdown, verdicts
-from raikit_reports.outcomes import crashes, line, told
+from raikit_reports.outcomes import crashes, one_line, rule_outcomes
 from raikit_reports.rules import rule_rows
 from raikit_reports.texts import clean, flat
 
-SHOWN = 10  # of each kind in a step; GitHub drops the rest without a word
-SUMMARY_BYTES = 1024 * 1024 - 1024  # 1 MiB for everything that a step writes; what is over is not shown at all
+SHOWN = 10  # of each kind in a step; GitHub drops the rest silently
+SUMMARY_BYTES = 1024 * 1024 - 1024  # 1 MiB for everything that a step writes; GitHub shows nothing of a longer summary
 
 
-def tell(record: raikit.Record, environment: Mapping[str, str]) -> None:
-    """Tell GitHub what the environment says it listens to."""
+def publish(record: raikit.Record, environment: Mapping[str, str]) -> None:
+    """Print annotations and append the summary, as far as the environment variables ask for them."""
     if environment.get("GITHUB_ACTIONS") == "true":
-        _say(commands(record))
+        _print(commands(record))
     if place := environment.get("GITHUB_STEP_SUMMARY"):
         append_summary(record, Path(place))
 
 
-def _say(lines: Iterable[str]) -> None:
+def _print(lines: Iterable[str]) -> None:
     encoding = sys.stdout.encoding or "utf-8"
-    for text in lines:  # a runner's stdout may know no more than ASCII
+    for text in lines:  # the stdout of a runner may support ASCII only
         sys.stdout.write(text.encode(encoding, "replace").decode(encoding) + "\n")
     sys.stdout.flush()
 
 
 def commands(record: raikit.Record) -> list[str]:
-    """Workflow commands: errors for what stops the build, warnings for what is undecided or only warns.
+    r"""Return workflow commands: errors for what stops the build, warnings for what is undecided or only warns.
 
     Examples
     --------
-    >>> command("error", "a: b, c", "100 %\\nof it")
-    '::error title=a%3A b%2C c::100 %25%0Aof it'
+    >>> command("error", "a: b, c", "100%\nof it")
+    '::error title=a%3A b%2C c::100%25%0Aof it'
     """
     errors, warnings = [], []
-    for item in told(record):
-        text = line(item.facts())
+    for item in rule_outcomes(record):
+        text = one_line(item.facts())
         title = f"{item.row.verdict.word}: {item.row.title}"
         if item.outcome in ("fail", "crash"):
             errors.append((title, text))
@@ -55,16 +55,16 @@ def commands(record: raikit.Record) -> list[str]:
     return [*_capped("error", errors), *_capped("warning", warnings)]
 
 
-def _capped(kind: str, found: list[tuple[str, str]]) -> list[str]:
-    if len(found) <= SHOWN:
-        return [command(kind, title, text) for title, text in found]
-    shown = [command(kind, title, text) for title, text in found[: SHOWN - 1]]
-    left = len(found) - len(shown)
-    return [*shown, command(kind, f"{left} more", f"{left} more of this kind stand in the report of the run.")]
+def _capped(kind: str, annotations: list[tuple[str, str]]) -> list[str]:
+    if len(annotations) <= SHOWN:
+        return [command(kind, title, text) for title, text in annotations]
+    shown = [command(kind, title, text) for title, text in annotations[: SHOWN - 1]]
+    left = len(annotations) - len(shown)
+    return [*shown, command(kind, f"{left} more", f"{left} more of this kind are in the report of the run.")]
 
 
 def command(kind: str, title: str, text: str) -> str:
-    """Write a workflow command: one line, whatever the texts hold."""
+    """Write a workflow command in one line, whatever the texts contain."""
     return f"::{kind} title={_escape(flat(title, 200), property=True)}::{_escape(clean(text))}"
 
 
@@ -77,7 +77,7 @@ def _escape(text: str, *, property: bool = False) -> str:
 
 
 def append_summary(record: raikit.Record, path: Path) -> None:
-    """Append the report to the step's summary, as much of it as fits beside what stands there."""
+    """Append as much of the report to the step's summary as fits after what is there."""
     taken = path.stat().st_size if path.exists() else 0
     text = summary(record, SUMMARY_BYTES - taken)
     with path.open("a", encoding="utf-8", newline="\n") as file:
@@ -85,33 +85,33 @@ def append_summary(record: raikit.Record, path: Path) -> None:
 
 
 def summary(record: raikit.Record, budget: int = SUMMARY_BYTES) -> str:
-    """The verdict, the table, and then what else fits into so many bytes.
+    """Write the verdict, the table of rules, and as much of the rest as fits into `budget` bytes.
 
-    Rows come before prose; what does not fit is cut between two rows or two parts, and a sentence says so.
+    The table comes before prose. It is cut between two rows or two parts, and a sentence says so.
     """
     answer, _, fallback = verdicts.answer(record)
     rows = rule_rows(record)
-    said = markdown.escape(record.summary.answer or fallback)
-    head = f"### {markdown.MARKS[answer.icon]} {markdown.escape(record.name)}: {said}\n\n"
+    text = markdown.escape(record.summary.answer or fallback)
+    head = f"### {markdown.MARKS[answer.icon]} {markdown.escape(record.name)}: {text}\n\n"
     lines = [f"{text}\n" for text in markdown.rule_table(rows)]
     sentences = " ".join(markdown.escape(text, 400) for text in record.summary.sentences)
     rest = [f"{text}\n\n" for text in (sentences, *markdown.details(record, rows)) if text]
-    kept = _fitting([head, *lines, "\n", *rest], budget - 100)  # 100 for the sentence
-    if len(kept) == 2 + len(lines) + len(rest):
-        return "".join(kept)
-    left = len(rows) - max(len(kept) - 3, 0)  # the head, the table's head and its rule
+    parts = _fitting([head, *lines, "\n", *rest], budget - 100)  # 100 bytes for the sentence below
+    if len(parts) == 2 + len(lines) + len(rest):
+        return "".join(parts)
+    left = len(rows) - max(len(parts) - 3, 0)  # the heading, the head of the table and its rule
     what = f"{left} more rules" if left > 0 else "The rest"
-    note = f"\n{what} did not fit here and stand{'s' if left <= 0 else ''} in report.html.\n"
-    text = "".join(kept) + note
+    note = f"\n{what} did not fit here and {'is' if left <= 0 else 'are'} in report.html.\n"
+    text = "".join(parts) + note
     return text if len(text.encode()) <= budget else ""
 
 
 def _fitting(parts: list[str], budget: int) -> list[str]:
-    """The parts before the first that goes beyond the budget."""
-    kept, size = [], 0
+    """Return the parts before the first one that exceeds the budget."""
+    fitting, size = [], 0
     for part in parts:
         size += len(part.encode())
         if size > budget:
             break
-        kept.append(part)
-    return kept
+        fitting.append(part)
+    return fitting

@@ -1,7 +1,7 @@
-"""``junit.xml``: one test case for each rule and check, for the build servers that show tests.
+"""``junit.xml``: one test case for each rule and check, for build servers that show tests.
 
-Red (`failure`, `error`) exactly where the gate counted it: a report whose tests are red belongs to an exit code that is
-not 0, and the other way round. What did not decide is `skipped`, with the reason.
+A test case is red (`failure`, `error`) exactly if the gate counted it, so that tests are red if and only if the exit code
+is not 0. Whatever did not decide is `skipped`, with the reason.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Literal
 from xml.etree import ElementTree as ET
 
 import raikit
-from raikit_reports.files import write_text
-from raikit_reports.outcomes import Crash, Outcome, Told, crashes, in_policy_order, line
+from raikit.files import write_text
+from raikit_reports.outcomes import Crash, Outcome, RuleOutcome, crashes, in_policy_order, one_line
 from raikit_reports.texts import clean, flat
 
 NAME_LONG = 500
@@ -34,7 +34,7 @@ _WORDS: dict[Outcome, str] = {
 
 @dataclass(frozen=True)
 class Case:
-    """A test case; without a `tag` it passed."""
+    """A test case, which passed if it has no `tag`."""
 
     suite: str
     place: str
@@ -51,18 +51,18 @@ def write(record: raikit.Record, folder: Path) -> list[Path]:
 
 
 def render(record: raikit.Record) -> str:
-    """The whole file as text."""
-    found = list(cases(record))
-    root = ET.Element("testsuites", {"name": flat(f"raikit {record.name}"), **_counts(found)})
+    """Return the whole file as text."""
+    all_cases = list(cases(record))
+    root = ET.Element("testsuites", {"name": flat(f"raikit {record.name}"), **_counts(all_cases)})
     for name in ("rules", "regressions", "required", "checks"):
-        if inside := [case for case in found if case.suite == name]:
+        if inside := [case for case in all_cases if case.suite == name]:
             _suite(root, name, inside, record)
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
 def cases(record: raikit.Record) -> Iterator[Case]:
-    """All test cases: rules in the order of the policy, then checks, then plugins that were lost."""
+    """Yield all test cases: rules in the order of the policy, then checks, then plugins that were lost."""
     lost = list(crashes(record))
     crashed = {crash.name: crash for crash in lost if crash.kind == "check"}
     rules = [_rule(item) for item in in_policy_order(record)]
@@ -71,12 +71,12 @@ def cases(record: raikit.Record) -> Iterator[Case]:
     yield from rules
     yield from checks
     if record.gate.exit_code and not any(case.tag in ("failure", "error") for case in [*rules, *checks]):
-        # nothing ran, or the gate knew a reason that no row tells: green would be a lie
+        # Nothing ran, or the gate had a reason that no test case shows: green would be wrong.
         why = record.summary.answer or "The gate did not pass."
         yield Case("checks", "raikit", "The gate passed", "error", why, "\n".join(record.gate.warnings))
 
 
-def _rule(item: Told) -> Case:
+def _rule(item: RuleOutcome) -> Case:
     rule, tag = item.row.rule, _TAGS.get(item.outcome)
     return Case(
         suite=_SUITES[rule.kind],
@@ -88,12 +88,12 @@ def _rule(item: Told) -> Case:
     )
 
 
-def _message(item: Told) -> str:
-    """The one line that a server shows in its list: why, for whom, how much."""
+def _message(item: RuleOutcome) -> str:
+    """Return the line that a build server shows in its list: why, for whom, how much."""
     if item.outcome == "waived":
         return item.row.waiver or "Waived."
     measured = f"{item.measured}." if item.measured else ""
-    return _WORDS[item.outcome] + line([measured, item.row.decision, item.row.needed, item.place])
+    return _WORDS[item.outcome] + one_line([measured, item.row.decision, item.row.needed, item.place])
 
 
 def _check(check: raikit.CheckRecord, crash: Crash | None) -> Case:
@@ -125,7 +125,7 @@ def _suite(root: ET.Element, name: str, inside: list[Case], record: raikit.Recor
 
 
 def _testcase(suite: ET.Element, case: Case, seen: Counter[tuple[str, str]]) -> None:
-    """Add one case; servers take two cases of one name for one, so a repeated name is numbered."""
+    """Add a test case; repeated names are numbered, because servers merge cases of the same name."""
     place, name = flat(case.place, NAME_LONG) or "raikit", flat(case.name, NAME_LONG) or "(empty)"
     seen[place, name] += 1
     number = f" #{seen[place, name]}" if seen[place, name] > 1 else ""
@@ -137,10 +137,10 @@ def _testcase(suite: ET.Element, case: Case, seen: Counter[tuple[str, str]]) -> 
         if text:
             ET.SubElement(element, "system-out").text = text
         return
-    told_by = ET.SubElement(element, case.tag, {"message": flat(case.message, 1000)})
+    outcome = ET.SubElement(element, case.tag, {"message": flat(case.message, 1000)})
     if case.tag != "skipped":
-        told_by.set("type", {"failure": "rule", "error": "crash"}[case.tag])
-    told_by.text = text
+        outcome.set("type", {"failure": "rule", "error": "crash"}[case.tag])
+    outcome.text = text
 
 
 def _counts(inside: list[Case]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""``report.md``: the verdict, the rules, the findings and what was not checked, short enough for a pull request."""
+"""``report.md``: the verdict, the rules, the findings and what was not checked, for a pull request or a terminal."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import raikit
+from raikit.files import write_text
 from raikit_reports import verdicts
-from raikit_reports.files import write_text
 from raikit_reports.rules import RuleRow, rule_rows, tally
 from raikit_reports.texts import flat, sentence
 from raikit_reports.unchecked import unchecked
@@ -18,7 +18,7 @@ FINDINGS_SHOWN = 20
 RULES_SHOWN = 60
 MARKS = {"fail": "🛑", "warn": "⚠️", "open": "❔", "none": "➖", "waived": "⏸️", "pass": "✅", "note": "ℹ️", "crash": "💥"}
 
-# What Markdown or HTML could take for a command inside a line; @ and # because a forge links them.
+# Characters with a meaning in Markdown or HTML inside a line; @ and # become links on GitHub.
 _ENTITIES = {char: f"&#{ord(char)};" for char in "|@#$`"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 _INLINE = re.compile(r"[\\*_\[\]~]|[|@#$`<>&]")
 _LINK = re.compile(r"(?i)(?<=http)(s?):(?=//)|(?<=www)\.")  # bare addresses become links
@@ -30,7 +30,7 @@ def write(record: raikit.Record, folder: Path) -> list[Path]:
 
 
 def render(record: raikit.Record) -> str:
-    """The whole report as text."""
+    """Return the whole report as text."""
     answer, _, fallback = verdicts.answer(record)
     rows = rule_rows(record)
     parts = [
@@ -46,7 +46,7 @@ def render(record: raikit.Record) -> str:
 
 
 def details(record: raikit.Record, rows: list[RuleRow]) -> list[str]:
-    """What follows the table: warnings, findings, what was not checked, the way out."""
+    """Return the parts after the table: warnings, findings, what was not checked, and remedies."""
     return [
         "\n".join(f"- {MARKS['warn']} {escape(warning, 240)}" for warning in record.gate.warnings),
         "\n".join(_findings(record, rows)),
@@ -57,11 +57,11 @@ def details(record: raikit.Record, rows: list[RuleRow]) -> list[str]:
 
 
 def escape(text: object, limit: int = 160) -> str:
-    """Write any text so that Markdown shows it and does nothing else.
+    r"""Write any text so that Markdown shows it and does nothing else.
 
     Examples
     --------
-    >>> escape("<b>a|b</b>\\n# x")
+    >>> escape("<b>a|b</b>\n# x")
     '&lt;b&gt;a&#124;b&lt;/b&gt; &#35; x'
     """
     line = flat(text, limit)
@@ -73,7 +73,7 @@ def escape(text: object, limit: int = 160) -> str:
 
 
 def _at_start(match: re.Match[str]) -> str:
-    """A dash would begin a list and a number with a stop a numbered one."""
+    """Escape what would begin a list: a dash, or a number with a full stop."""
     if match[1].isdigit():
         follows = match.string[match.end() + 1 : match.end() + 2]
         return match[1] + "&#8203;" if follows in {"", " "} else match[1]
@@ -81,9 +81,9 @@ def _at_start(match: re.Match[str]) -> str:
 
 
 def rule_table(rows: list[RuleRow]) -> Iterator[str]:
-    """The rules as lines of a table."""
+    """Yield the rules as lines of a table."""
     if not rows:
-        yield "The policy states no rule, so this report describes and does not judge."
+        yield "The policy has no rules, so this report describes and does not judge."
         return
     yield "| Verdict | Rule | Measured | Interval | Decision |"
     yield "|---|---|---|---|---|"
@@ -100,15 +100,15 @@ def rule_table(rows: list[RuleRow]) -> Iterator[str]:
 
 
 def more(number: int, what: str) -> str:
-    """Say how many were left out; nothing if none were."""
-    return f"{number} more {what} stand in report.html." if number > 0 else ""
+    """Say how many were left out; return nothing if none were."""
+    return f"{number} more {what} are in report.html." if number > 0 else ""
 
 
 def _findings(record: raikit.Record, rows: list[RuleRow]) -> Iterator[str]:
     judged: dict[str, list[raikit.Rule]] = {}
     for row in rows:
         judged.setdefault(row.rule.metric, []).append(row.rule)
-    found = [
+    findings = [
         (
             verdicts.of_finding(finding, [rule for name in finding.metrics for rule in judged.get(name, ())]),
             finding,
@@ -117,23 +117,23 @@ def _findings(record: raikit.Record, rows: list[RuleRow]) -> Iterator[str]:
         for check in record.checks
         for finding in check.findings
     ]
-    found.sort(key=lambda item: item[0].rank)
-    if found:
+    findings.sort(key=lambda item: item[0].rank)
+    if findings:
         yield "## Findings\n"
-    for verdict, finding, check in found[:FINDINGS_SHOWN]:
+    for verdict, finding, check in findings[:FINDINGS_SHOWN]:
         yield f"- {mark(verdict)}: {escape(finding.sentence, 400)} <sub>{escape(check.name)}</sub>"
-    if left_out := more(len(found) - FINDINGS_SHOWN, "findings"):
+    if left_out := more(len(findings) - FINDINGS_SHOWN, "findings"):
         yield f"\n{left_out}"
 
 
 def _not_checked(record: raikit.Record) -> Iterator[str]:
-    gaps = unchecked(record)
-    if gaps.gaps or gaps.beyond:
+    lists = unchecked(record)
+    if lists.missing or lists.limits:
         yield "## Not checked\n"
-    for gap in gaps.gaps:
-        why = escape(sentence(gap.why), 240)
-        yield f"- {mark(gap.verdict)}: {escape(gap.title)} ({escape(gap.source)}). {why} {gap.follows}"
-    for text in gaps.beyond:
+    for item in lists.missing:
+        why = escape(sentence(item.why), 240)
+        yield f"- {mark(item.verdict)}: {escape(item.title)} ({escape(item.source)}). {why} {item.consequence}"
+    for text in lists.limits:
         yield f"- {MARKS['none']} {escape(text, 240)}"
 
 
@@ -149,9 +149,9 @@ def _foot(record: raikit.Record) -> str:
         f"exit code {record.gate.exit_code}",
     ]
     where = ", ".join(fact for fact in facts if fact)
-    return f"<sub>{where}. Figures, intervals and methods stand in report.html.</sub>"
+    return f"<sub>{where}. Figures, intervals and methods are in report.html.</sub>"
 
 
 def mark(verdict: Verdict) -> str:
-    """A verdict with its shape: ``🛑 Fail``."""
+    """Write a verdict with its symbol: ``🛑 Fail``."""
     return f"{MARKS[verdict.icon]} {verdict.word}"

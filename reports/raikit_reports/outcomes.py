@@ -1,7 +1,7 @@
-"""What a rule or a crash means to a machine, which knows only red, yellow and green.
+"""What a rule or a crash means to a build server, which knows only red, yellow and green.
 
-The gate has the last word: what it did not count (a broken rule of severity `warn`, an undecided one, a crash that
-`gate.allow_errors` lets pass) must not turn a build red that `raikit` let pass with exit code 0.
+The gate decides: what it did not count (a broken rule of severity `warn`, an undecided rule, a crash in
+`gate.allow_errors`) must not turn a build red that `raikit` let pass with exit code 0.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Literal
 
 import raikit
 from raikit import format as fmt
-from raikit_reports.rules import RuleRow, rule_rows, whom
+from raikit_reports.rules import RuleRow, affected_groups, rule_rows
 from raikit_reports.texts import flat, sentence
 
-# "fail" and "crash" are red; "open" (undecided) and "warn" ask for a person; "accepted" is undecided under
+# "fail" and "crash" are red; "open" (undecided) and "warn" need a person; "accepted" is undecided under
 # `on_inconclusive: pass`.
 Outcome = Literal["fail", "crash", "warn", "open", "accepted", "waived", "pass"]
 
@@ -25,15 +25,15 @@ LOST_PLUGIN = ("error", "incompatible", "ambiguous")
 
 @dataclass(frozen=True)
 class Policy:
-    """The part of the policy that says what stops a build."""
+    """The part of the policy that decides what stops a build."""
 
     on_inconclusive: str = "warn"
     allow_errors: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
-class Told:
-    """A rule with its words, what it means to a machine, and whom it concerns."""
+class RuleOutcome:
+    """A rule in words, its meaning for a build server, and the affected group."""
 
     row: RuleRow
     outcome: Outcome
@@ -41,7 +41,7 @@ class Told:
 
     @property
     def measured(self) -> str:
-        """``Measured 16.0 points (11.3 to 20.7), at most 10 points``; empty where nothing was measured."""
+        """Value, interval and limit, as in ``Measured 16.0 pp (11.3 to 20.7), at most 10 pp``; empty if not measured."""
         if self.row.rule.value is None:
             return ""
         interval = f" ({self.row.interval})" if self.row.interval not in ("", "–") else ""
@@ -49,13 +49,13 @@ class Told:
 
     @property
     def place(self) -> str:
-        """Whom it concerns, as a sentence."""
+        """The affected group, as a sentence."""
         return sentence(self.who if self.who.startswith("Over ") else f"Who: {self.who}") if self.who else ""
 
     def facts(self) -> list[str]:
-        """Everything that a reader needs to believe it, one fact an item."""
+        """Return the facts that support the outcome, each as a sentence."""
         row = self.row
-        said = [
+        facts = [
             f"{self.measured}." if self.measured else "",
             f"{row.against[:1].upper()}{row.against[1:]}." if row.against else "",
             row.decision,
@@ -64,12 +64,12 @@ class Told:
             self.place,
             f"From {row.rows}." if row.rows else "",
         ]
-        return [fact for fact in said if fact]
+        return [fact for fact in facts if fact]
 
 
 @dataclass(frozen=True)
 class Crash:
-    """A check that crashed or a plugin that could not be loaded; `allowed` if the policy lets it pass."""
+    """A check that crashed or a plugin that could not be loaded; `allowed` if the policy tolerates it."""
 
     name: str
     kind: Literal["check", "plugin"]
@@ -79,7 +79,7 @@ class Crash:
 
 
 def policy_of(record: raikit.Record) -> Policy:
-    """Read the policy out of the record's configuration; where that cannot be read, out of what the gate did."""
+    """Read the policy from the record's configuration; if it cannot be read, infer it from the exit code."""
     try:
         gate = json.loads(record.provenance.config)["gate"]
         return Policy(str(gate.get("on_inconclusive", "warn")), frozenset(map(str, gate.get("allow_errors", ()))))
@@ -90,7 +90,7 @@ def policy_of(record: raikit.Record) -> Policy:
 
 
 def of_rule(rule: raikit.Rule, policy: Policy) -> Outcome:
-    """What one rule means under a policy."""
+    """Return what a rule means under a policy."""
     if rule.status == "pass" or rule.status == "waived":
         return rule.status
     if rule.severity == "warn":
@@ -101,23 +101,23 @@ def of_rule(rule: raikit.Rule, policy: Policy) -> Outcome:
     return "fail" if rule.status == "fail" else "crash"
 
 
-def told(record: raikit.Record) -> list[Told]:
-    """All rules, worst first."""
-    policy, places = policy_of(record), whom(record)
+def rule_outcomes(record: raikit.Record) -> list[RuleOutcome]:
+    """Return the outcomes of all rules, worst first."""
+    policy, groups = policy_of(record), affected_groups(record)
     return [
-        Told(row, of_rule(row.rule, policy), row.rule.loser or places.get(row.rule.metric, ""))
+        RuleOutcome(row, of_rule(row.rule, policy), row.rule.loser or groups.get(row.rule.metric, ""))
         for row in rule_rows(record)
     ]
 
 
-def in_policy_order(record: raikit.Record) -> list[Told]:
-    """All rules as the policy has them: an order that no measurement changes."""
+def in_policy_order(record: raikit.Record) -> list[RuleOutcome]:
+    """Return the outcomes in the order of the policy, which does not depend on measurements."""
     order = {id(rule): place for place, rule in enumerate(record.gate.rules)}
-    return sorted(told(record), key=lambda item: order[id(item.row.rule)])
+    return sorted(rule_outcomes(record), key=lambda item: order[id(item.row.rule)])
 
 
 def crashes(record: raikit.Record) -> Iterator[Crash]:
-    """Checks that crashed and plugins that were lost."""
+    """Yield the checks that crashed and the plugins that could not be loaded."""
     allowed = policy_of(record).allow_errors
     for check in record.checks:
         if check.status == "error":
@@ -126,18 +126,18 @@ def crashes(record: raikit.Record) -> Iterator[Crash]:
     for plugin in record.plugins:
         if plugin.status in LOST_PLUGIN:
             why = plugin.reason or plugin.status
-            yield Crash(plugin.name, "plugin", f"The plugin {plugin.name} of {plugin.distribution} is lost: {why}")
+            yield Crash(plugin.name, "plugin", f"The plugin {plugin.name} of {plugin.distribution} could not be loaded: {why}")
 
 
-def line(parts: list[str], limit: int = 1000) -> str:
-    """Facts as one line."""
+def one_line(parts: list[str], limit: int = 1000) -> str:
+    """Join facts in one line."""
     return flat(" ".join(parts), limit)
 
 
-def confidence(record: raikit.Record) -> str:
-    """How sure the verdict is, for a reader who sees nothing else."""
+def certainty_note(record: raikit.Record) -> str:
+    """Explain how sure the verdict is, for readers who see nothing else."""
     return (
-        f"Intervals are at {fmt.confidence(record.confidence)} unless a rule says otherwise. A rule is broken only if its "
-        "whole interval is beyond the limit, it holds only if all of it keeps to the limit; else it is inconclusive. "
-        "A regression is proven by its p-value, corrected for the number of regressions."
+        f"Confidence intervals have level {fmt.confidence(record.confidence)} unless a rule has its own. A rule is broken if its "
+        "whole interval is beyond the limit, and holds if the whole interval is within it. Otherwise it is inconclusive. "
+        "A regression is proven by its p-value, adjusted for the number of regressions."
     )

@@ -1,4 +1,4 @@
-"""The policy's rules arranged for reading: worst first, each with its words, its strip and its measurement."""
+"""The rules of the policy arranged for reading: worst first, each in words with its drawing and measurement."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from raikit_reports.verdicts import Verdict
 
 @dataclass(frozen=True)
 class RuleRow:
-    """One rule as every format shows it."""
+    """A rule as all formats show it."""
 
     rule: raikit.Rule
     verdict: Verdict
@@ -34,24 +34,24 @@ class RuleRow:
 
 
 @dataclass(frozen=True)
-class Wrong:
+class Problem:
     """A row of the first screen: what is wrong, for whom, how sure."""
 
     row: RuleRow
     what: str
     detail: str
     who: str
-    settled: str
-    sure: str
+    certainty: str
+    evidence: str
 
 
 def unit_of(rule: raikit.Rule, metric: raikit.Metric | None) -> str | None:
-    """The rule's unit, or its metric's where the gate did not copy it."""
+    """Return the unit of a rule, else that of its metric."""
     return rule.unit or (metric.unit if metric else None)
 
 
 def rule_rows(record: raikit.Record) -> list[RuleRow]:
-    """All rules, worst first; inside a verdict the one nearest its limit first."""
+    """Return all rules, worst first, then by the relative distance to their limit."""
     metrics = {metric.id: metric for _, metric in record.metrics()}
     rows = [_row(rule, metrics.get(rule.metric)) for rule in record.gate.rules]
     return sorted(rows, key=lambda row: (row.verdict.rank, _distance(row.rule)))
@@ -69,7 +69,7 @@ def _row(rule: raikit.Rule, metric: raikit.Metric | None) -> RuleRow:
         limit=limit_text(rule, unit),
         strip=strips.draw(rule.value, rule.low, rule.high, rule.limit, rule.bound or "max"),
         decision=_decision(rule),
-        needed=rows_needed_text(rule, unit),
+        needed=needed_data(rule, unit),
         against=_against(rule, unit),
         rows=fmt.sample_size(rule.n, rule.n_clusters),
         waiver=_waiver(rule),
@@ -77,14 +77,14 @@ def _row(rule: raikit.Rule, metric: raikit.Metric | None) -> RuleRow:
 
 
 def label(metric: raikit.Metric) -> str:
-    """A metric's name for people: ``Equalized odds difference, sex``."""
-    arguments = ", ".join(f"{key} = {fmt.scalar(value)}" for key, value in metric.args.items())
+    """Write a metric's name for people: ``Equalized odds difference, sex``."""
+    arguments = ", ".join(f"{key} = {fmt.as_stored(value)}" for key, value in metric.args.items())
     place = fmt.group_text(metric.over, metric.group)
     return words(metric.name) + (f" ({arguments})" if arguments else "") + (f", {place}" if place else "")
 
 
 def _title(rule: raikit.Rule, metric: raikit.Metric | None, unit: str | None) -> str:
-    """The gate's sentence; where that only repeats the address, the metric's name in words."""
+    """Return the gate's sentence, with the metric's name in words instead of its address."""
     if metric is None or rule.kind == "required" or not rule.sentence.startswith(rule.metric):
         return rule.sentence
     growth = "may get worse by " if rule.kind == "regression" else ""
@@ -106,47 +106,46 @@ def _interval(rule: raikit.Rule, unit: str | None, signed: bool) -> str:
 
 
 def limit_text(rule: raikit.Rule, unit: str | None) -> str:
-    """The limit in words: ``at most 10 points``."""
+    """Write the limit in words: ``at most 10 pp``."""
     if rule.limit is None:
         return ""
     bound = "at least" if rule.bound == "min" else "at most"
     return f"{bound} {fmt.measure(rule.limit, unit=unit, signed=rule.kind == 'regression')}"
 
 
-# The gate repeats its raw numbers ("the whole interval [0.1132, 0.2071] is above 0.1; judged without …"). They stand
-# in the row already, in their unit, so only what comes after them is kept.
-_NUMBERS = re.compile(r"^[a-z ]*\[[^\]]*\] (?:is (?:at most|at least|above|below)|holds the limit) \S+?(?:; |$)")
+# The reason of the gate may begin with raw numbers ("the whole interval [0.1132, 0.2071] is above 0.1; judged without …").
+# The row shows them in their unit, so only the rest is kept.
+_NUMBERS = re.compile(r"^[a-z ]*\[[^\]]*\] (?:is (?:at most|at least|above|below)|contains the limit) \S+?(?:; |$)")
 
 
 def _decision(rule: raikit.Rule) -> str:
     reason = rule.reason
-    if rule.status == "waived" and rule.waiver:  # the gate repeats the waiver, which has a sentence of its own
+    if rule.status == "waived" and rule.waiver:  # the waiver has a sentence of its own
         until, who, why = (rule.waiver.get(key) for key in ("until", "who", "reason"))
         reason = reason.removeprefix(f"waived until {until} by {who}: {why}; ")
-    known = _NUMBERS.match(reason)
-    rest = sentence(reason[known.end() :] if known else reason)
-    if rest and not known:
+    numbers = _NUMBERS.match(reason)
+    rest = sentence(reason[numbers.end() :] if numbers else reason)
+    if rest and not numbers:
         return rest
     if rule.status == "inconclusive":
-        said = "The interval lies on both sides of the limit."
+        text = "The interval contains the limit."
     elif rule.status == "missing":
-        said = "No check gave it a measurement."
+        text = "No check measured it."
     else:
         what = "The value" if rule.low is not None and rule.low == rule.high else "The whole interval"
-        said = f"{what} {'keeps to the limit' if rule.status == 'pass' else 'is beyond the limit'}."
-    return f"{said} {rest}".strip()
+        text = f"{what} is {'within' if rule.status == 'pass' else 'beyond'} the limit."
+    return f"{text} {rest}".strip()
 
 
-def rows_needed_text(rule: raikit.Rule, unit: str | None) -> str:
-    """How much data would decide an inconclusive rule."""
-    told = rule.rows_told(lambda assumed: fmt.measure(assumed, unit=unit))
-    return f"{sentence(told)}" if told else ""
+def needed_data(rule: raikit.Rule, unit: str | None) -> str:
+    """Describe how much data would decide an inconclusive rule."""
+    return sentence(rule.describe_needed_data(lambda assumed: fmt.measure(assumed, unit=unit)))
 
 
 def _against(rule: raikit.Rule, unit: str | None) -> str:
     if rule.kind != "regression":
         return ""
-    paired = {True: "on the same rows", False: "unpaired", None: ""}[rule.paired]
+    paired = {True: "on the same cases", False: "unpaired", None: ""}[rule.paired]
     baseline = "" if rule.baseline is None else f"baseline {fmt.measure(rule.baseline, rule.low, rule.high, unit)}"
     return ", ".join(part for part in (baseline, paired) if part) or "against the baseline"
 
@@ -154,12 +153,12 @@ def _against(rule: raikit.Rule, unit: str | None) -> str:
 def _waiver(rule: raikit.Rule) -> str:
     if rule.status != "waived" or not rule.waiver:
         return ""
-    known = {key: fmt.scalar(value) for key, value in rule.waiver.items() if value is not None}
-    by, until = known.pop("who", "") or known.pop("by", ""), known.pop("until", "")
-    why = known.pop("reason", "")
-    said = "Waived" + (f" by {by}" if by else "") + (f" until {fmt.moment(until)}" if until else "")
-    rest = "; ".join(f"{words(key)}: {value}" for key, value in known.items())
-    return sentence(said + (f": {why}" if why else "")) + (f" {sentence(rest)}" if rest else "")
+    fields = {key: fmt.scalar(value) for key, value in rule.waiver.items() if value is not None}
+    by, until = fields.pop("who", "") or fields.pop("by", ""), fields.pop("until", "")
+    why = fields.pop("reason", "")
+    text = "Waived" + (f" by {by}" if by else "") + (f" until {fmt.moment(until)}" if until else "")
+    rest = "; ".join(f"{words(key)}: {value}" for key, value in fields.items())
+    return sentence(text + (f": {why}" if why else "")) + (f" {sentence(rest)}" if rest else "")
 
 
 def _distance(rule: raikit.Rule) -> float:
@@ -169,7 +168,7 @@ def _distance(rule: raikit.Rule) -> float:
 
 
 def tally(rows: Iterable[RuleRow]) -> list[tuple[Verdict, int, str]]:
-    """How many rules got which verdict, worst first."""
+    """Count the rules by verdict, worst first."""
     counted = Counter(row.verdict for row in rows)
     return [
         (verdict, counted[verdict], verdicts.TALLY[verdict])
@@ -177,49 +176,52 @@ def tally(rows: Iterable[RuleRow]) -> list[tuple[Verdict, int, str]]:
     ]
 
 
-def wrong_rows(record: raikit.Record, rows: list[RuleRow], limit: int = 4) -> list[Wrong]:
-    """The rules that are broken or undecided, told in the words of the findings that rest on them."""
-    told: dict[str, raikit.Finding] = {}
-    for check in record.checks:
-        for finding in check.findings:
-            for address in finding.metrics:
-                told.setdefault(address, finding)
+def problems(record: raikit.Record, rows: list[RuleRow], limit: int = 4) -> list[Problem]:
+    """Return the broken or undecided rules, in the words of the findings about them."""
+    findings = _findings_by_address(record)
     bad = [row for row in rows if row.verdict in (verdicts.FAIL, verdicts.WARN, verdicts.OPEN)]
-    places = whom(record)
-    return [_wrong(row, told.get(row.rule.metric), places) for row in bad[:limit]]
+    groups = affected_groups(record)
+    return [_problem(row, findings.get(row.rule.metric), groups) for row in bad[:limit]]
 
 
-def whom(record: raikit.Record) -> dict[str, str]:
-    """Whom each address concerns, in the words of a finding that rests on it, else its groups; absent: all rows."""
-    found = {
-        metric.id: place if metric.group else f"Over {place}"
+def affected_groups(record: raikit.Record) -> dict[str, str]:
+    """Return the affected group by address: in the words of a finding about it, else its groups; none is all cases."""
+    groups = {
+        metric.id: group if metric.group else f"Over {group}"
         for _, metric in record.metrics()
-        if metric.id and (place := fmt.group_text(metric.over, metric.group))
+        if metric.id and (group := fmt.group_text(metric.over, metric.group))
     }
-    said: dict[str, str] = {}
+    findings = _findings_by_address(record)
+    return groups | {address: finding.who for address, finding in findings.items() if finding.who}
+
+
+def _findings_by_address(record: raikit.Record) -> dict[str, raikit.Finding]:
+    """Return the first finding about each address."""
+    findings: dict[str, raikit.Finding] = {}
     for check in record.checks:
         for finding in check.findings:
             for address in finding.metrics:
-                said.setdefault(address, finding.who)  # the first that rests on it tells it
-    return found | {address: who for address, who in said.items() if who}
+                findings.setdefault(address, finding)
+    return findings
 
 
-def _wrong(row: RuleRow, finding: raikit.Finding | None, places: dict[str, str]) -> Wrong:
+def _problem(row: RuleRow, finding: raikit.Finding | None, groups: dict[str, str]) -> Problem:
     what = finding.what if finding and finding.what and row.rule.kind != "regression" else ""
     numbers = f"{row.measured}, {row.limit}" if row.limit else row.measured
-    return Wrong(
+    return Problem(
         row=row,
         what=what or row.title,
         detail=f"{numbers}; {row.against}" if row.against else numbers,
-        who=row.rule.loser or places.get(row.rule.metric, "All rows"),
-        settled="Not settled" if row.verdict is verdicts.OPEN else "Settled",
-        sure=_sure(row),
+        who=row.rule.loser or groups.get(row.rule.metric, "All cases"),
+        certainty="Undecided" if row.verdict is verdicts.OPEN else "Sure",
+        evidence=_evidence(row),
     )
 
 
-def _sure(row: RuleRow) -> str:
+def _evidence(row: RuleRow) -> str:
     if row.strip is None or row.strip.low is None:
         return row.decision
     if row.verdict is verdicts.OPEN:
-        return f"{row.interval} lies on both sides. {row.needed}".strip()
-    return f"All of {row.interval} is beyond {row.limit.removeprefix('at most ').removeprefix('at least ')}"
+        return f"{row.interval} contains the limit. {row.needed}".strip()
+    side, limit = ("below", "at least ") if row.rule.bound == "min" else ("above", "at most ")
+    return f"{row.interval}, all {side} {row.limit.removeprefix(limit)}"

@@ -1,8 +1,7 @@
-"""``results.sarif``: SARIF 2.1.0, for code scanning and whatever else collects findings of tools.
+"""``results.sarif``: SARIF 2.1.0, for code scanning and other tools that collect findings.
 
-A result is what a person should act on: broken, undecided, waived and unmeasured rules, crashes, and warnings that no
-rule covers. What identifies a result (rule id, fingerprint) holds no number, so that the same problem is the same alert
-in the next run.
+A result is something to act on: broken, undecided, waived and unmeasured rules, crashes, and warnings that no rule covers.
+The identity of a result (rule id, fingerprint) has no number, so that the same problem is the same alert in the next run.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from typing import Any
 from urllib.parse import quote
 
 import raikit
-from raikit_reports.files import write_text
-from raikit_reports.outcomes import Crash, Outcome, Told, crashes, in_policy_order
+from raikit.files import write_text
+from raikit_reports.outcomes import Crash, Outcome, RuleOutcome, crashes, in_policy_order
 from raikit_reports.texts import clean, flat, sentence
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 NOTHING_RAN = 5
-RESULTS_SHOWN = 5000  # code scanning shows no more of them
+RESULTS_SHOWN = 5000  # code scanning shows at most these
 TEXT_LONG = 2000
 
 _LEVELS: dict[Outcome, str] = {
@@ -44,16 +43,16 @@ def write(record: raikit.Record, folder: Path) -> list[Path]:
 
 
 def log(record: raikit.Record) -> Json:
-    """The whole file as a JSON object."""
+    """Return the whole file as a JSON object."""
     rules = in_policy_order(record)
-    broken = list(crashes(record))
-    results = [*_rules(rules), *_crashes(broken), *_findings(record)]
+    lost = list(crashes(record))
+    results = [*_rules(rules), *_crashes(lost), *_findings(record)]
     results.sort(key=lambda result: ("error", "warning", "note").index(result["level"]))
     _place(results, record.provenance.config_path)
     run = {
         "tool": {"driver": _driver(record, rules, results)},
         "automationDetails": {"id": f"raikit/{_id(record.name)}/{_id(record.provenance.run_id)}"},
-        "invocations": [_invocation(record, broken, len(results))],
+        "invocations": [_invocation(record, lost, len(results))],
         "columnKind": "unicodeCodePoints",
         "results": results[:RESULTS_SHOWN],
     }
@@ -73,7 +72,7 @@ def message(text: object) -> Json:
 
 
 def rule_id(rule: raikit.Rule) -> str:
-    """A stable id that people can read: the kind and the metric's name, without groups, arguments and limits.
+    """Return a stable, readable id: the kind and the metric's name, without groups, arguments and limits.
 
     Examples
     --------
@@ -94,8 +93,8 @@ def _id(text: str) -> str:
     return re.sub(r"[^\w.*-]+", "_", flat(text, 200)) or "_"
 
 
-def _rules(rules: list[Told]) -> Iterator[Json]:
-    """Rules that do not hold. Those that do are numbered with them, so that a verdict changes no fingerprint."""
+def _rules(rules: list[RuleOutcome]) -> Iterator[Json]:
+    """Yield the rules that do not pass. All are numbered, so that a verdict does not change a fingerprint."""
     for item, identity in zip(rules, _numbered([_identity(item) for item in rules]), strict=True):
         if item.outcome == "pass":
             continue
@@ -110,12 +109,12 @@ def _rules(rules: list[Told]) -> Iterator[Json]:
         yield result
 
 
-def _identity(item: Told) -> str:
+def _identity(item: RuleOutcome) -> str:
     return " | ".join([item.row.rule.kind, item.row.rule.pattern, item.row.rule.metric])
 
 
 def _numbered(names: list[str]) -> list[str]:
-    """Names made unique: the second of a kind is the second in every run."""
+    """Make names unique by numbers that are the same in every run."""
     seen: Counter[str] = Counter()
     unique = []
     for name in names:
@@ -129,26 +128,26 @@ def _numbers(rule: raikit.Rule) -> Json:
     return {name: value for name in names if (value := getattr(rule, name)) is not None}
 
 
-def _crashes(broken: list[Crash]) -> Iterator[Json]:
-    identities = _numbered([f"{crash.kind} | {crash.name}" for crash in broken])
-    for crash, identity in zip(broken, identities, strict=True):
+def _crashes(lost: list[Crash]) -> Iterator[Json]:
+    identities = _numbered([f"{crash.kind} | {crash.name}" for crash in lost])
+    for crash, identity in zip(lost, identities, strict=True):
         level = "warning" if crash.allowed else "error"
         yield _result(f"raikit/{crash.kind}/{_id(crash.name)}", level, sentence(crash.sentence), identity)
 
 
 def _findings(record: raikit.Record) -> Iterator[Json]:
-    """Warnings of checks; a note where a rule judges the same address and so has told it already."""
+    """Yield the warnings of checks, as notes where a rule on the same address is a result already."""
     judged = {rule.metric for rule in record.gate.rules}
-    found = [(check, finding) for check in record.checks for finding in check.findings if finding.severity != "note"]
-    identities = _numbered([f"finding | {check.name} | {_about(finding)}" for check, finding in found])
-    for (check, finding), identity in zip(found, identities, strict=True):
+    warnings = [(check, finding) for check in record.checks for finding in check.findings if finding.severity != "note"]
+    identities = _numbered([f"finding | {check.name} | {_about(finding)}" for check, finding in warnings])
+    for (check, finding), identity in zip(warnings, identities, strict=True):
         level = "note" if judged.intersection(finding.metrics) else "warning"
         id, address = f"raikit/finding/{_id(check.name)}", "".join(finding.metrics[:1])
         yield _result(id, level, finding.sentence, identity, address)
 
 
 def _about(finding: raikit.Finding) -> str:
-    """What a finding is about: anything but its sentence, which holds numbers."""
+    """Identify a finding by anything but its sentence, which contains numbers."""
     about = finding.metrics or [finding.what, finding.who]
     return " | ".join([*about, json.dumps(finding.group, sort_keys=True) if finding.group else ""])
 
@@ -156,8 +155,8 @@ def _about(finding: raikit.Finding) -> str:
 def _result(id: str, level: str, text: str, identity: str, address: str = "") -> Json:
     """Write a result.
 
-    Code scanning knows one fingerprint only, a line's hash. Without it, it takes the line that the result points at,
-    which here is the same for all of them.
+    Code scanning uses one fingerprint only, the hash of a line. Without it, it takes the line that the result refers to,
+    which is the same for all results here.
     """
     digest = hashlib.sha256(clean(f"{id} {identity}").encode()).hexdigest()
     return {
@@ -170,7 +169,7 @@ def _result(id: str, level: str, text: str, identity: str, address: str = "") ->
 
 
 def _place(results: list[Json], config: str) -> None:
-    """Say where each result is: in the configuration, which is all that a pull request can change about a rule."""
+    """Set the place of all results to the configuration, where a pull request can change a rule."""
     path = clean(config).replace("\\", "/").lstrip("/") or "audit.yaml"
     for result in results:
         result["locations"][0]["physicalLocation"] = {
@@ -179,11 +178,11 @@ def _place(results: list[Json], config: str) -> None:
         }
 
 
-_KINDS = {"check": "A check crashed", "plugin": "A plugin was lost", "finding": "A check warns"}
+_KINDS = {"check": "A check crashed", "plugin": "A plugin could not be loaded", "finding": "A check warns"}
 
 
-def _driver(record: raikit.Record, rules: list[Told], results: list[Json]) -> Json:
-    """The tool, with every rule of the policy, those that hold included, and every id that a result names."""
+def _driver(record: raikit.Record, rules: list[RuleOutcome], results: list[Json]) -> Json:
+    """Describe the tool, all rules of the policy, and all ids of results."""
     described: dict[str, Json] = {}
     for item in rules:
         rule, id = item.row.rule, rule_id(item.row.rule)
@@ -212,16 +211,16 @@ def _descriptor(id: str, name: str, text: str, level: str) -> Json:
     }
 
 
-def _invocation(record: raikit.Record, broken: list[Crash], results: int) -> Json:
+def _invocation(record: raikit.Record, lost: list[Crash], results: int) -> Json:
     notifications = [
-        {"level": "warning" if crash.allowed else "error", "message": message(crash.sentence)} for crash in broken
+        {"level": "warning" if crash.allowed else "error", "message": message(crash.sentence)} for crash in lost
     ]
     notifications += [{"level": "warning", "message": message(warning)} for warning in record.gate.warnings]
     if results > RESULTS_SHOWN:
-        text = f"{results - RESULTS_SHOWN} more results stand in the record; the worst are here."
+        text = f"{results - RESULTS_SHOWN} more results are in the record; these are the worst."
         notifications.append({"level": "warning", "message": message(text)})
     return {
-        "executionSuccessful": all(crash.allowed for crash in broken) and record.gate.exit_code != NOTHING_RAN,
+        "executionSuccessful": all(crash.allowed for crash in lost) and record.gate.exit_code != NOTHING_RAN,
         "exitCode": record.gate.exit_code,
         "exitCodeDescription": flat(record.summary.answer, 400),
         "toolExecutionNotifications": notifications,

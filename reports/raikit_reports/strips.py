@@ -1,6 +1,6 @@
-"""The geometry of an interval drawn about its limit: the limit in the middle, right of it a breach.
+"""Geometry of an interval drawn around its limit: the limit is in the middle, and a breach is to its right.
 
-Every rule gets a scale of its own, so that one line runs through the table and the eye reads verdicts, not axes.
+Every rule has its own scale, so that the limits form one line through the table and people compare verdicts, not axes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ WIDTH, MIDDLE, REACH = 220, 110, 98
 
 @dataclass(frozen=True)
 class Strip:
-    """Places on a drawing of `WIDTH` units; `low` and `high` are None where there is no interval."""
+    """Positions on a drawing of `WIDTH` units; `low` and `high` are None without an interval."""
 
     at: int
     low: int | None = None
@@ -22,7 +22,7 @@ class Strip:
 def draw(
     value: float | None, low: float | None, high: float | None, limit: float | None, bound: str | None
 ) -> Strip | None:
-    """Place a value and its interval about `limit`; None if there is nothing to place.
+    """Return the positions of a value and its interval around `limit`, None without a value or limit.
 
     Examples
     --------
@@ -37,9 +37,9 @@ def draw(
     farthest = max(abs(distance) for distance in away)
     if farthest == 0:
         return Strip(MIDDLE)
-    # The way from the limit to nothing gives the scale, as long as the interval neither leaves the strip nor vanishes.
+    # The distance from zero to the limit sets the scale, unless the interval would leave the drawing or vanish.
     span = min(max(abs(limit), 1.12 * farthest), 4 * farthest)
-    places = [round(MIDDLE + REACH * distance / span) for distance in away]
+    positions = [round(MIDDLE + REACH * distance / span) for distance in away]
     if low is None or high is None or low == high:
-        return Strip(places[0])
-    return Strip(places[0], min(places[1:]), max(places[1:]))
+        return Strip(positions[0])
+    return Strip(positions[0], min(positions[1:]), max(positions[1:]))

@@ -1,7 +1,7 @@
-"""Texts out of the record. All of them are hostile: names of columns, groups, plugins, whole sentences.
+"""Texts from the record. Treat all of them as hostile: names of columns, groups and plugins, and whole sentences.
 
-Escaping is Jinja's work (autoescape). Here is what escaping does not do: characters that break a file or turn a line
-round, texts that are too long to stand where they are, and the few places that are no HTML (a style sheet, a script).
+Jinja escapes HTML (autoescape). This module handles the rest: characters that break a file or reverse a line, texts that
+are too long for their place, and the few places that are not HTML (a style sheet, a script).
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-# Controls, lone surrogates and noncharacters: none can stand in an HTML or XML file. Overrides and isolates reorder
-# what stands after them and may end the isolation of `bdi`; marks (U+200E, U+200F) belong to honest Arabic and Hebrew.
+# Controls, lone surrogates and noncharacters are not allowed in HTML and XML files. Overrides and isolates reorder the text
+# after them and may end the isolation of `bdi`. Marks (U+200E, U+200F) are needed in Arabic and Hebrew.
 _BROKEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]|[\u202a-\u202e\u2066-\u2069]"
 )
-_PERCENT = re.compile("(?<=[0-9]) %")
+_BEFORE_UNIT = re.compile(r"(?<=[0-9]) (?=%|pp\b)")
 _CODE = re.compile("`([^`]{1,120})`")
 LONG = 400
 WHOLE = 100_000
 
 
 def clean(text: object) -> str:
-    """Make any object a text that can be written to a file and reads in the order in which it is stored."""
+    """Convert an object to a text that can be written to a file and is read in the order in which it is stored."""
     return _BROKEN.sub("\ufffd", str(text).replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def flat(text: object, limit: int = 160) -> str:
-    """Make a text fit for an attribute or a title: one line of at most `limit` characters.
+    r"""Convert an object to one line of at most `limit` characters, for an attribute or a title.
 
     Examples
     --------
-    >>> flat("a\\u202e\\nb"), flat("x" * 9, 5)
+    >>> flat("a\u202e\nb"), flat("x" * 9, 5)
     ('a� b', 'xxxx…')
     """
     line = " ".join(clean(text).split())
@@ -42,7 +42,7 @@ def flat(text: object, limit: int = 160) -> str:
 
 
 def sentence(text: str) -> str:
-    """Begin a text with a capital, unless that would change a name, and end it with a stop, unless it has one.
+    """Begin a text with a capital, unless it begins with an identifier, and end it with a full stop.
 
     Examples
     --------
@@ -56,18 +56,18 @@ def sentence(text: str) -> str:
 
 
 def words(name: object) -> str:
-    """Make a metric's name readable: ``equalized_odds_difference`` becomes ``Equalized odds difference``."""
+    """Write an identifier for people: ``equalized_odds_difference`` becomes ``Equalized odds difference``."""
     text = clean(name).replace("_", " ").strip()
     return text[:1].upper() + text[1:]
 
 
 def css_string(text: object) -> str:
-    """Write `text` as a CSS string in which nothing but letters and digits stands as it is.
+    r"""Write `text` as a CSS string in which everything but letters, digits, spaces, dots and dashes is escaped.
 
     Examples
     --------
     >>> css_string('a"</style>')
-    '"a\\\\22 \\\\3c \\\\2f style\\\\3e "'
+    '"a\\22 \\3c \\2f style\\3e "'
     """
     escaped = (
         char if char.isascii() and (char.isalnum() or char in " .-") else f"\\{ord(char):x} " for char in flat(text)
@@ -76,7 +76,7 @@ def css_string(text: object) -> str:
 
 
 def script_json(value: Any) -> Markup:
-    """Write `value` as JSON that cannot end the script element it stands in."""
+    """Write `value` as JSON that cannot end the script element around it."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     for char in "<>&":
         text = text.replace(char, f"\\u{ord(char):04x}")
@@ -84,20 +84,20 @@ def script_json(value: Any) -> Markup:
 
 
 def breakable(text: object) -> Markup:
-    """Write a metric address so that it can break where its parts meet."""
+    """Write a metric's address so that lines can break between its parts."""
     pieces = re.split(r"(?<=[._,/])|(?=[\[(])", flat(text, LONG))
     return Markup("<bdi>{}</bdi>").format(Markup("<wbr>").join(pieces))
 
 
 @dataclass
 class Texts:
-    """The page's texts; those cut short are kept, to be shown whole at the end of the page."""
+    """The texts of a page; those cut short are collected, to be shown in full at the end of the page."""
 
     whole: list[str] = field(default_factory=list)
 
     def say(self, text: object, limit: int = LONG) -> Markup:
-        """Write a text of the record: isolated, so that its direction ends with it, `code` marked, cut at `limit`."""
-        written = _PERCENT.sub("\u202f%", clean(text))  # a percent sign begins no line
+        """Write a text of the record: its direction isolated, `code` marked, and cut at `limit` characters."""
+        written = _BEFORE_UNIT.sub("\u202f", clean(text))  # a line must not begin with a unit
         if not written.strip():
             return Markup('<span class="quiet">(empty)</span>')
         if len(written) <= limit:
@@ -110,7 +110,7 @@ class Texts:
         )
 
     def brief(self, text: object) -> Markup:
-        """Write a name that stands in a row or a heading."""
+        """Write a name for a row or a heading."""
         return self.say(text, 120)
 
 

@@ -1,4 +1,4 @@
-"""The words, shapes and order of verdicts: colour never stands alone, and the worst always stands first."""
+"""Words, shapes and order of verdicts: colour is never the only sign, and the worst verdict comes first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import raikit
 
 @dataclass(frozen=True)
 class Verdict:
-    """A judgement as people see it: `tone` names its colour, `icon` its shape, `rank` its place (worst is 0)."""
+    """A verdict as people see it: `tone` is its colour, `icon` its shape, `rank` its place in the order (0 is the worst)."""
 
     word: str
     tone: str
@@ -47,7 +47,7 @@ PLUGINS = {
 
 CANNOT_SAY = Verdict("Cannot say", "fail", "crash", 0)
 
-# The whole audit: tone, icon, the side column's few words, and the answer if the record brings none.
+# Of the whole audit: the verdict, the words in the side column, and the answer if the record has none.
 ANSWERS = {
     "pass": (Verdict("Yes", "pass", "pass", 6), "the gate passed", "Yes. All rules hold."),
     "warn": (Verdict("Yes", "fail", "warn", 1), "with warnings", "Yes, with warnings."),
@@ -65,20 +65,20 @@ NOT_JUDGED = (Verdict("Measured", "none", "note", 5), "not judged", "Measured, n
 
 
 def answer(record: raikit.Record) -> tuple[Verdict, str, str]:
-    """The audit's verdict, the side column's words, and an answer if the record brings none; no rules, no verdict."""
+    """Return the verdict of the audit, the words in the side column, and an answer in case the record has none."""
     if record.verdict in ("pass", "warn") and not record.gate.rules:
         return NOT_JUDGED
     return ANSWERS[record.verdict]
 
 
 def of_rule(rule: raikit.Rule) -> Verdict:
-    """What the gate said, where a broken rule of severity ``warn`` is a warning."""
+    """Return the verdict of a rule; a broken rule of severity ``warn`` is a warning."""
     verdict = _RULES[rule.status]
     return WARN if verdict is FAIL and rule.severity == "warn" else verdict
 
 
 def of_finding(finding: raikit.Finding, rules: list[raikit.Rule]) -> Verdict:
-    """The worst verdict of the rules it touches; without a rule only the plugin's own warning, never a red fail."""
+    """Return the worst verdict of the rules about a finding; without rules it is a warning at most."""
     if rules:
         return min((of_rule(rule) for rule in rules), key=lambda verdict: verdict.rank)
     return NOTE if finding.severity == "note" else WARN

@@ -25,7 +25,7 @@ def test_from_a_csv_to_a_report_in_two_commands(raikit, tmp_path):
     assert {"audit.json", "report.html", "report.md", "predictions.parquet", "manifest.json"} == {
         item.name for item in (tmp_path / "run").iterdir()
     }
-    assert "sex=F" in done.out
+    assert "sex: F" in done.out
     raikit("verify", "run", code=0)
 
 
@@ -79,7 +79,7 @@ def test_judging_again_under_another_policy_leaves_the_record_alone(raikit, audi
 def test_a_limit_in_percent_is_warned_of_wherever_the_verdict_is_read(raikit, audit_yaml, tmp_path):
     gate = {"rules": [{"metric": "fairness.equal_opportunity_difference[sex]", "max": 10}]}
     done = raikit("audit", audit_yaml(gate=gate, formats=["html", "md", "json"]), "--out", "run", code=0)
-    said = "limit 10 on a quantity between -1 and 1; shares are written 0.1 for 10 %"
+    said = "limit 10 on a quantity between -1 and 1; write 0.1 for 10%"
     assert record(tmp_path / "run")["verdict"] == "warn"
     assert said in done.out
     assert said in raikit("gate", "run", code=0).out

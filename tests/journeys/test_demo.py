@@ -55,7 +55,7 @@ def test_intervals_of_rows_alone_would_be_far_too_narrow_here(demo):
     """Thousands of rows hold twelve voices: what a group of three voices says is no more than three voices say."""
     from raikit import load_run
     from raikit.testing import result_of, table_context
-    from raikit_fairness.check import Groups
+    from raikit_fairness.checks.groups import Groups
 
     table = load_run(demo[0] / "run").predictions.frame()
     widths = []

@@ -94,7 +94,7 @@ def test_a_baseline_may_be_one_committed_file(raikit, repository, tmp_path):
     assert "(group=c against" in lost.out, "the counts in the file tell who lost"
     assert "unpaired" in lost.out
     said = raikit("audit", config, "--out", "z", "--baseline", "baseline.json", "--set", "gate.if_rows_differ=refuse", code=2)
-    assert "a file holds no rows to tell" in said.err
+    assert "a file has no cases" in said.err
     (tmp_path / "baseline.json").write_text((tmp_path / "baseline.json").read_text().replace("0.8", "0.9"))
     assert "it was changed after it was written" in raikit(
         "audit", config, "--out", "z", "--baseline", "baseline.json", code=2).err
@@ -114,7 +114,7 @@ def test_a_tampered_or_foreign_baseline_is_refused_before_anything_runs(raikit, 
     labels = table().assign(y=lambda t: t.y + 1, yhat=lambda t: t.yhat + 1)
     labels.to_csv(tmp_path / "d.csv", index=False)
     other = raikit("audit", config, "--out", "next", "--baseline", "good", "--set", "data.positive=2", code=2)
-    assert "classes [0, 1] there, [1, 2] in the candidate; they cannot be compared" in other.err
+    assert "classes is [0, 1] there and [1, 2] in the candidate; they cannot be compared" in other.err
     assert not (tmp_path / "next").exists()
 
 

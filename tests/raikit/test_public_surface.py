@@ -43,8 +43,9 @@ def test_what_differs_from_the_last_release_stands_in_the_changelog():
 
 def test_nothing_public_is_without_a_page():
     pages = "\n".join(path.read_text("utf-8") for path in (ROOT / "docs" / "reference" / "api").glob("*.rst"))
-    names = [name for name in raikit.__all__ if name not in ("__version__", "address", "stats", "testing")]
-    names += [*raikit.stats.__all__, *raikit.testing.__all__, *public.public_names(raikit.address)]
+    modules = {"address", "arrays", "format", "stats", "testing"}
+    names = [name for name in raikit.__all__ if name not in {"__version__", *modules}]
+    names += [name for module in modules for name in public.public_names(getattr(raikit, module))]
     assert not [name for name in names if f":: {name}\n" not in pages]
 
 
@@ -90,7 +91,7 @@ def test_the_surface_does_not_depend_on_what_was_imported_before():
 
 @pytest.mark.parametrize(
     "name",
-    ["raikit_checks", "raikit.Metric.low", "raikit.stats.gap", "raikit.address.parse", "gate.rules[].max", "schema_version",
+    ["raikit_checks", "raikit.Metric.low", "raikit.stats.gap", "raikit.arrays.read_arrays", "raikit.format.percent", "raikit.address.parse", "gate.rules[].max", "schema_version",
      "raikit audit --baseline", "exit 3", "RAIKIT_REPORT_URL", "pytest --raikit", "audit"],
 )  # fmt: skip
 def test_each_kind_of_promise_is_listed(name):

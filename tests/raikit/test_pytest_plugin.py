@@ -68,7 +68,7 @@ def test_every_rule_is_a_test_and_says_what_the_gate_said(project):
     text = ran.stdout.str()
     assert f"{broken.value:.3g} [" in text and broken.reason in text and broken.sentence in text
     assert "Traceback" not in text and "pytest_plugin.py" not in text
-    assert "inconclusive: " in text and "rows in all would decide (" in text
+    assert "inconclusive: " in text and "cases in all would decide (" in text
     assert late.reason.startswith("waived until 2999-12-31 by Ada: a fix is under way") and late.reason in text
     assert run.record.summary.answer in text and str(pytester.path / "run" / "audit.json") in text
     assert "[1/2] performance.classification" in ran.stderr.str()
@@ -86,7 +86,7 @@ def test_one_rule_is_chosen_by_name_and_an_audit_alone_by_its_file(project):
 def test_what_is_undecided_fails_if_the_policy_stops_on_it(project, policy):
     ran = project(OPEN, on_inconclusive=policy).runpytest_subprocess("--raikit", "audit.yaml")
     ran.assert_outcomes(failed=1)
-    ran.stdout.fnmatch_lines(["inconclusive: 0.972 * holds the limit 0.95*"])
+    ran.stdout.fnmatch_lines(["inconclusive: 0.972 * contains the limit 0.95*"])
 
 
 def test_a_crashed_check_and_a_rule_that_it_leaves_unmeasured_fail(project):

@@ -19,6 +19,6 @@ def record():
 
 @pytest.fixture(scope="session")
 def page(record):
-    from raikit_reports.html import render
+    from raikit_reports.page.html import render
 
     return render(record)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from report_record import HOSTILE
 
 from raikit.config.schema import GateConfig
-from raikit.gate.rules import _exit_code
+from raikit.gate.exit_code import exit_code
 from raikit.run.record import CheckRecord, Gate, PluginRecord, Provenance, Record, Rule, Summary
 from raikit.run.results import Finding
 
@@ -58,7 +58,7 @@ def records(draw) -> Record:
     policy = GateConfig().model_copy(update=told)
     rows, ran = draw(st.lists(rules(), max_size=6)), draw(st.lists(checks(), max_size=4))
     lost = draw(st.lists(plugins(), max_size=3))
-    gate = Gate(verdict="pass", rules=rows, exit_code=_exit_code(policy, rows, ran, lost))
+    gate = Gate(verdict="pass", rules=rows, exit_code=exit_code(policy, rows, ran, lost))
     gate.warnings = draw(st.lists(TEXTS, max_size=2))
     return Record(
         name=draw(TEXTS), verdict=draw(st.sampled_from(["pass", "warn", "fail", "inconclusive", "error"])),

@@ -234,7 +234,7 @@ def fairness() -> CheckRecord:
         adjustment="Holm",
         minimum_detectable=0.052,
         judged=JudgedOver(
-            value=0.147, low=0.11, high=0.19, left_out=["skin_tone = not declared"], reason="Fewer than 30 rows"
+            value=0.147, low=0.11, high=0.19, left_out=["skin_tone: not declared"], reason="Fewer than 30 rows"
         ),
     )
     moved = metric(
@@ -336,7 +336,7 @@ def fairness() -> CheckRecord:
                 severity="fail",
                 what="The gap between wards grew",
                 who="Night shift",
-                certainty="paired on the same rows",
+                certainty="paired on the same cases",
                 metrics=[moved.id],
                 figures=["heat"],
             ),

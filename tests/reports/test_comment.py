@@ -43,11 +43,11 @@ def test_it_says_what_regressed_by_how_much_and_how_sure(record):
     text = comment.render(record, "a/report.html")
     assert text.splitlines()[2] == "**🛑 triage-model 2.1.0: No. Two of ten rules are broken.**"
     worse = next(line for line in text.splitlines() if "Gap over wards" in line)
-    for part in ("+6.1 points (+2.8 to +9.4)", "Baseline 7.8 points, on the same rows", "Night shift", "4,191 rows"):
+    for part in ("+6.1 pp (+2.8 to +9.4)", "Baseline 7.8 pp, on the same cases", "Night shift", "4,191 cases"):
         assert part in worse
     assert text.index("Worse than the baseline") < text.index("**Broken**") < text.index("**Not decided**")
     assert "🛑 2 fail · ⚠️ 1 warn · ❔ 1 inconclusive" in text
-    assert "How sure: Intervals are at 95" in text
+    assert "How sure: Confidence intervals have level 95" in text
     assert text.endswith("Report: a/report.html\n")
 
 
@@ -71,7 +71,7 @@ def test_a_thousand_broken_rules_stay_a_comment():
     record.checks *= 300
     text = comment.render(record)
     assert len(text) < comment.LONGEST
-    assert re.search(r"\d+ more stand in the report", text)
+    assert re.search(r"\d+ more are in the report", text)
     assert "Report: " in text
 
 

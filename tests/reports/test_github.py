@@ -50,11 +50,11 @@ def test_the_tenth_says_how_many_more():
 def test_each_kind_of_trouble_has_its_annotation(record):
     text = "\n".join(github.commands(record))
     for part in (
-        "::error title=Fail%3A Gap over skin tones at most 10 points::Measured 16.0 points (11.3 to 20.7)",
+        "::error title=Fail%3A Gap over skin tones at most 10 points::Measured 16.0 pp (11.3 to 20.7)",
         "::error title=Not measured%3A Mean corruption error",
         "::error title=Crashed%3A robustness.corruptions::",
         "::warning title=Inconclusive%3A Gap over skin tone and sex",
-        "About 24,000 rows in all would decide.",
+        "About 24,000 cases in all would decide.",
     ):
         assert part in text
     assert "Balanced accuracy" not in text  # it holds
@@ -137,5 +137,5 @@ def test_a_stdout_that_knows_only_ascii_is_enough(record, monkeypatch):
 
     narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", narrow)
-    github.tell(record, {"GITHUB_ACTIONS": "true"})
+    github.publish(record, {"GITHUB_ACTIONS": "true"})
     assert narrow.buffer.getvalue().startswith(b"::error title=")

@@ -68,14 +68,14 @@ def test_the_policy_says_which_status_is_red(status, policy, severity, tag):
 
 def test_a_failure_says_how_much_for_whom_and_why(record):
     told = case(record, "Gap over skin tones at most 10 points").find("failure")
-    for part in ("16.0 points", "11.3 to 20.7", "The whole interval breaks it", "People with dark skin"):
+    for part in ("16.0 pp", "11.3 to 20.7", "The whole interval breaks it", "People with dark skin"):
         assert part in told.get("message")
     assert "fairness.equalized_odds_difference[skin_tone]" in told.text
 
 
 def test_a_regression_has_its_own_suite_and_tells_the_baseline(record):
     (found,) = suites(record)["regressions"]
-    assert "Baseline 7.8 points, on the same rows." in found.find("failure").text
+    assert "Baseline 7.8 pp, on the same cases." in found.find("failure").text
 
 
 def test_a_waiver_is_named(record):

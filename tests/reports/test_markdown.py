@@ -45,4 +45,4 @@ def test_it_fits_a_pull_request_comment():
     record.checks[1].findings *= 500
     text = render(record)
     assert len(text.encode()) < 64_000
-    assert "more rules stand in report.html" in text
+    assert "more rules are in report.html" in text

@@ -60,12 +60,3 @@ def test_a_record_that_is_there_is_never_written_again(record, tmp_path):
 def test_the_record_comes_back_from_json_as_it_was(storable, tmp_path):
     raikit_reports.write_json(storable, tmp_path)
     assert raikit.Record.model_validate_json((tmp_path / "audit.json").read_text()) == storable
-
-
-def test_half_a_file_is_never_left(tmp_path, monkeypatch):
-    from raikit_reports import files
-
-    monkeypatch.setattr(files.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk")))
-    with pytest.raises(OSError, match="disk"):
-        files.write_text(tmp_path / "a", "text")
-    assert list(tmp_path.iterdir()) == []

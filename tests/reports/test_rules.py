@@ -6,7 +6,7 @@ import pytest
 from report_record import make_record, metric
 
 from raikit.run.record import CheckRecord, Gate, Record, Rule
-from raikit_reports.rules import rule_rows, wrong_rows
+from raikit_reports.rules import label, problems, rule_rows
 
 
 def one(rule: Rule, **fields) -> Record:
@@ -33,7 +33,7 @@ def rule(**fields) -> Rule:
 
 
 def test_a_sentence_that_repeats_the_address_is_put_in_words():
-    assert rule_rows(one(rule()))[0].title == "Equalized odds difference, sex: at most 10 points"
+    assert rule_rows(one(rule()))[0].title == "Equalized odds difference, sex: at most 10 pp"
     assert rule_rows(one(rule(sentence="No gap between the sexes")))[0].title == "No gap between the sexes"
 
 
@@ -58,12 +58,17 @@ def test_a_required_check_has_no_number():
 
 def test_undecided_rules_say_how_much_data_would_decide():
     row = rule_rows(one(rule(status="inconclusive", rows_needed=24000)))[0]
-    assert row.needed == "About 24,000 rows in all would decide."
+    assert row.needed == "About 24,000 cases in all would decide."
 
 
 def test_what_is_wrong_is_told_in_the_words_of_the_finding():
     record = make_record()
-    wrong = wrong_rows(record, rule_rows(record))
+    wrong = problems(record, rule_rows(record))
     assert wrong[0].what == "Urgent cases are missed 2.9 times as often" or wrong[1].what.startswith("Urgent cases")
-    assert {item.settled for item in wrong} == {"Settled", "Not settled"}
+    assert {item.certainty for item in wrong} == {"Sure", "Undecided"}
     assert all(item.who for item in wrong)
+
+
+def test_a_label_names_arguments_and_groups_as_they_are_stored():
+    rest = metric("fairness", "selection_rate_difference", 0.1, 0.1, 90, args={"to": "rest"}, over=["born"], group={"born": 1900})
+    assert label(rest) == "Selection rate difference (to = rest), born: 1900"

@@ -1,4 +1,4 @@
-"""Every value is Fairlearn's wherever Fairlearn is defined; where it says 0 for undefined, ours is undefined."""
+"""`estimates` and `checks.groups`: every value is Fairlearn's wherever Fairlearn is defined; where it says 0 for undefined, ours is undefined."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from raikit.testing import result_of, table_context
-from raikit_fairness.cells import count_cells, read_rows
-from raikit_fairness.check import Groups
-from raikit_fairness.estimates import Draws, Settings
-from raikit_fairness.groups import by_group, counts
-from raikit_fairness.views import estimate, views_of
+from raikit_fairness.checks.groups import Groups
+from raikit_fairness.estimates.case_counts import count_cells, read_cases
+from raikit_fairness.estimates.group_estimates import Draws
+from raikit_fairness.estimates.group_metrics import count_metrics, metrics_by_group
+from raikit_fairness.estimates.task_metrics import estimate_view, target_views
+from raikit_fairness.settings import IntervalSettings
 
 BY_GROUP = {
     "count": fl.count,
@@ -85,14 +86,14 @@ def numbers_by_group(table, sensitive):
     """The part of the check before groups are compared, which is what takes its time."""
     ctx = table_context(table, sensitive=sensitive, weight="w" if "w" in table else None, classes=[0, 1])
     cells = count_cells(ctx, intersections=2, max_groups=500)
-    rows = read_rows(ctx, intersections=2, max_groups=500)
-    view = views_of("binary", [0, 1], 1)[0]
+    rows = read_cases(ctx, intersections=2, max_groups=500)
+    view = target_views("binary", [0, 1], 1)[0]
     for at, feature in enumerate(cells.features):
-        yield from counts(cells, feature, {})
+        yield from count_metrics(cells, feature, {})
         scored = (rows, rows.features[at]) if "score" in table else None
-        found = estimate(view, cells, feature, scored, Draws(0, feature.columns, 1000), full=True)
-        for measure in found.measures:
-            yield from by_group(measure, found.found[measure.name], feature, {}, 1, Settings(0.95, 1000, 30))
+        estimates = estimate_view(view, cells, feature, scored, Draws(0, feature.columns, 1000), full=True)
+        for measure in estimates.measures:
+            yield from metrics_by_group(measure, estimates.by_name[measure.name], feature, {}, 1, IntervalSettings(0.95, 1000, 30))
 
 
 def place(metric):
@@ -113,19 +114,19 @@ def test_numbers_by_group_equal_fairlearn_and_scikit_learn_wherever_they_are_def
                     assert metric.reason
                     continue
                 keep = {} if weight is None or name == "count" else {"sample_weight": weight}
-                said = rows.score if name in SCORED else rows.prediction
-                assert metric.value == pytest.approx(oracle(rows.target, said, **keep), abs=1e-12, rel=1e-12)
+                output = rows.score if name in SCORED else rows.prediction
+                assert metric.value == pytest.approx(oracle(rows.target, output, **keep), abs=1e-12, rel=1e-12)
                 assert metric.low <= metric.value <= metric.high
 
 
 @given(tables())
 @settings(max_examples=12)
 def test_disparities_equal_fairlearn_wherever_every_group_is_defined(table):
-    found, _ = measured(table)
+    metrics, _ = measured(table)
     keep = {"sensitive_features": table.sex, "sample_weight": table.get("w")}
     grouped = table.groupby("sex")
     for name, (oracle, rates) in DISPARITIES.items():
-        metric = found[f"fairness.{name}[sex]"]
+        metric = metrics[f"fairness.{name}[sex]"]
         whole = all(NEEDS.get(rate, lambda y, p: True)(rows.target, rows.prediction)
                     for rate in rates for _, rows in grouped)
         if grouped.ngroups < 2:
@@ -145,14 +146,14 @@ def test_disparities_equal_fairlearn_wherever_every_group_is_defined(table):
 @given(tables())
 @settings(max_examples=12)
 def test_other_disparities_are_the_largest_difference_and_smallest_ratio_of_defined_groups(table):
-    found, _ = measured(table)
+    metrics, _ = measured(table)
     by_name = {}
-    for metric in found.values():
+    for metric in metrics.values():
         if metric.group and metric.value is not None and not metric.args:
             by_name.setdefault(metric.name, []).append(metric.value)
     for name in ("accuracy", "precision", "base_rate", "false_positive_rate"):
         values = by_name.get(name, [])
-        difference, ratio = found[f"fairness.{name}_difference[sex]"], found[f"fairness.{name}_ratio[sex]"]
+        difference, ratio = metrics[f"fairness.{name}_difference[sex]"], metrics[f"fairness.{name}_ratio[sex]"]
         if len(values) < 2:
             assert difference.value is ratio.value is None
             continue
@@ -167,11 +168,11 @@ def test_where_fairlearn_says_zero_for_a_group_without_positives_ours_is_undefin
     table = pd.DataFrame({"sex": ["a"] * 4 + ["b"] * 4 + ["c"] * 4, "target": [1, 1, 0, 0] * 2 + [0] * 4,
                           "prediction": [1, 1, 0, 0] * 2 + [0] * 4})
     assert fl.equal_opportunity_difference(table.target, table.prediction, sensitive_features=table.sex) == 1.0
-    found, _ = measured(table)
-    assert found["fairness.true_positive_rate[sex=c]"].reason == "no row has target 1 in sex=c"
-    gap = found["fairness.equal_opportunity_difference[sex]"]
+    metrics, _ = measured(table)
+    assert metrics["fairness.true_positive_rate[sex=c]"].reason == "no case has target 1 in sex: c"
+    gap = metrics["fairness.equal_opportunity_difference[sex]"]
     assert gap.value == 0.0
-    assert gap.excluded == ["sex=c"]
+    assert gap.excluded == ["sex: c"]
 
 
 @given(tables(), st.integers(3, 4))
@@ -179,12 +180,12 @@ def test_where_fairlearn_says_zero_for_a_group_without_positives_ours_is_undefin
 def test_one_class_against_the_rest_equals_fairlearn_on_the_recoded_table(table, k):
     rng = np.random.default_rng(len(table))
     table = table.assign(target=rng.integers(0, k, len(table)), prediction=rng.integers(0, k, len(table)))
-    found, _ = measured(table, task="multiclass", classes=list(range(k)))
-    ours = {place(metric): metric for metric in found.values()}
+    metrics, _ = measured(table, task="multiclass", classes=list(range(k)))
+    ours = {place(metric): metric for metric in metrics.values()}
     for group, rows in table.groupby("sex"):
         accuracy = sk.accuracy_score(rows.target, rows.prediction, sample_weight=rows.get("w"))
         assert ours["accuracy", ("sex",), (group,), ()].value == pytest.approx(accuracy, abs=1e-12)
-    for metric in found.values():
+    for metric in metrics.values():
         if metric.name == "true_positive_rate" and metric.value is not None:
             label = metric.args["class"]
             rows = table[table.sex == metric.group["sex"]]
@@ -198,8 +199,8 @@ def test_one_class_against_the_rest_equals_fairlearn_on_the_recoded_table(table,
 def test_errors_of_numeric_targets_equal_a_metric_frame(table):
     rng = np.random.default_rng(len(table))
     table = table.assign(target=rng.normal(size=len(table)), prediction=rng.normal(size=len(table)))
-    found, _ = measured(table, task="regression")
-    ours = {place(metric): metric for metric in found.values()}
+    metrics, _ = measured(table, task="regression")
+    ours = {place(metric): metric for metric in metrics.values()}
     values = []
     for group, rows in table.groupby("sex"):
         metric = ours["mean_absolute_error", ("sex",), (group,), ()]
@@ -208,5 +209,5 @@ def test_errors_of_numeric_targets_equal_a_metric_frame(table):
         assert metric.low <= metric.value <= metric.high
         assert metric.low < metric.high
     if len(values) > 1:
-        gap = found["fairness.mean_absolute_error_difference[sex]"]
+        gap = metrics["fairness.mean_absolute_error_difference[sex]"]
         assert gap.value == pytest.approx(max(values) - min(values), abs=1e-12)

@@ -1,4 +1,4 @@
-"""One line on arrays or a file gives what an audit gives, and says in a sentence what it cannot use."""
+"""`assess` on arrays or a file gives what an audit gives, and its errors name what it cannot use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sklearn import metrics as sk
 import raikit
 from raikit.testing import result_of, table_context
 from raikit_fairness import assess
-from raikit_fairness.check import Groups
+from raikit_fairness.checks.groups import Groups
 
 
 def people(n=600, seed=0):
@@ -28,19 +28,19 @@ def people(n=600, seed=0):
     return frame
 
 
-def value(found, metric, group, feature="sex", column="value"):
-    rows = found.by_group.query("metric == @metric and group == @group and feature == @feature")
+def value(assessment, metric, group, feature="sex", column="value"):
+    rows = assessment.by_group.query("metric == @metric and group == @group and feature == @feature")
     return rows[column].item()
 
 
 def test_values_are_fairlearns_and_every_one_has_an_interval():
     frame = people()
-    found = assess(frame.y, frame.yhat, sensitive_features=frame.sex, scores=frame.p)
+    assessment = assess(frame.y, frame.yhat, sensitive_features=frame.sex, scores=frame.p)
     expected = fl.MetricFrame(metrics=fl.selection_rate, y_true=frame.y, y_pred=frame.yhat, sensitive_features=frame.sex)
-    assert value(found, "selection_rate", "F") == pytest.approx(expected.by_group["F"], abs=1e-12)
+    assert value(assessment, "selection_rate", "F") == pytest.approx(expected.by_group["F"], abs=1e-12)
     rows = frame[frame.sex == "F"]
-    assert value(found, "roc_auc", "F") == pytest.approx(sk.roc_auc_score(rows.y, rows.p), abs=1e-12)
-    for table in (found.by_group, found.disparities):
+    assert value(assessment, "roc_auc", "F") == pytest.approx(sk.roc_auc_score(rows.y, rows.p), abs=1e-12)
+    for table in (assessment.by_group, assessment.disparities):
         defined = table[table.value.notna()]
         assert (defined.low <= defined.value).all()
         assert (defined.value <= defined.high).all()
@@ -50,15 +50,15 @@ def test_values_are_fairlearns_and_every_one_has_an_interval():
 
 def test_a_notebook_and_an_audit_measure_the_same():
     frame = people()
-    found = {metric.address("fairness"): metric for metric in
+    assessment = {metric.address("fairness"): metric for metric in
              assess(frame.y, frame.yhat, sensitive_features=frame[["sex", "race"]], scores=frame.p, seed=3).metrics}
     table = frame.rename(columns={"y": "target", "yhat": "prediction", "p": "score"})
     ctx = table_context(table, sensitive=["sex", "race"], classes=[0, 1], seed=3)
     audited = {metric.address("fairness"): metric for metric in result_of(Groups, ctx).metrics}
-    assert found.keys() == audited.keys()
+    assert assessment.keys() == audited.keys()
     for id, metric in audited.items():
         for field in ("value", "low", "high", "p_value"):
-            mine, theirs = getattr(found[id], field), getattr(metric, field)
+            mine, theirs = getattr(assessment[id], field), getattr(metric, field)
             assert (mine is None) == (theirs is None), id
             assert mine is None or mine == pytest.approx(theirs, rel=1e-9, abs=1e-12), (id, field)
 
@@ -80,19 +80,19 @@ def test_a_file_gives_what_its_arrays_give(tmp_path, suffix):
 
 
 def test_scores_in_bins_are_off_by_less_than_they_say(tmp_path, monkeypatch):
-    from raikit_fairness import arrays
+    from raikit_fairness.estimates import file_source
 
-    monkeypatch.setattr(arrays, "_EXACT_ROWS", 1_000)
+    monkeypatch.setattr(file_source, "_EXACT_CASES", 1_000)
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"sex": rng.choice(["F", "M"], 20_000), "target": rng.integers(0, 2, 20_000)})
     frame["p"] = np.clip(rng.normal(0.4 + 0.2 * frame.target, 0.2), 0, 1)
     frame.to_parquet(tmp_path / "x.parquet")
-    found = assess(tmp_path / "x.parquet", sensitive_features=["sex"], scores="p")
-    row = found.by_group.query("metric == 'roc_auc' and group == 'F'").iloc[0]
-    said = float(row.method.split("off by at most ")[1])
+    assessment = assess(tmp_path / "x.parquet", sensitive_features=["sex"], scores="p")
+    row = assessment.by_group.query("metric == 'roc_auc' and group == 'F'").iloc[0]
+    largest_error = float(row.method.split("off by at most ")[1])
     group = frame[frame.sex == "F"]
-    assert 0 < abs(row.value - sk.roc_auc_score(group.target, group.p)) <= said < 0.001
-    assert value(found, "mean_score", "F") == pytest.approx(group.p.mean(), abs=1e-12)
+    assert 0 < abs(row.value - sk.roc_auc_score(group.target, group.p)) <= largest_error < 0.001
+    assert value(assessment, "mean_score", "F") == pytest.approx(group.p.mean(), abs=1e-12)
 
 
 @given(st.integers(0, 10_000), st.booleans(), st.booleans())
@@ -117,9 +117,9 @@ def test_conditional_parity_compares_within_each_control_group():
     dept = rng.choice(["hard", "easy"], 4_000)
     sex = np.where(rng.random(4_000) < np.where(dept == "hard", 0.8, 0.2), "F", "M")  # Simpson's: women apply to the hard
     yhat = rng.random(4_000) < np.where(dept == "hard", 0.2, 0.6)
-    found = assess(yhat, yhat, sensitive_features=pd.Series(sex, name="sex"), control_features=pd.Series(dept, name="dept"),
+    assessment = assess(yhat, yhat, sensitive_features=pd.Series(sex, name="sex"), control_features=pd.Series(dept, name="dept"),
                    metrics=["selection_rate"])
-    gaps = found.disparities[found.disparities.group == ""].set_index("metric")
+    gaps = assessment.disparities[assessment.disparities.group == ""].set_index("metric")
     assert gaps.low["demographic_parity_difference"] > 0.1
     for level in ("easy", "hard"):
         assert gaps.low[f"demographic_parity_difference(given=dept={level})"] == 0
@@ -127,9 +127,9 @@ def test_conditional_parity_compares_within_each_control_group():
 
 def test_groups_are_compared_with_a_named_reference():
     frame = people()
-    found = assess(frame.y, frame.yhat, sensitive_features=frame.race.rename("race"), reference={"race": "a"},
+    assessment = assess(frame.y, frame.yhat, sensitive_features=frame.race.rename("race"), reference={"race": "a"},
                    metrics=["accuracy"])
-    rows = found.disparities.query("metric == 'accuracy_difference(to=a)'")
+    rows = assessment.disparities.query("metric == 'accuracy_difference(to=a)'")
     right = (frame.y == frame.yhat).groupby(frame.race.fillna("missing")).mean()
     assert dict(zip(rows.group, rows.value, strict=True)) == pytest.approx(
         {group: right[group] - right["a"] for group in ("=", "b,c", "missing")})
@@ -142,7 +142,7 @@ def test_macro_and_one_against_rest_for_several_classes():
     scores = rng.dirichlet(np.ones(3), 400) + 2 * np.eye(3)[np.searchsorted(["cat", "dog", "eel"], yhat)]
     scores /= scores.sum(axis=1, keepdims=True)
     sex = rng.choice(["F", "M"], 400)
-    found = assess(y, yhat, sensitive_features=sex, scores=scores)
+    assessment = assess(y, yhat, sensitive_features=sex, scores=scores)
     rows = sex == "F"
     for metric, expected in {
         "f1(average=macro)": sk.f1_score(y[rows], yhat[rows], average="macro"),
@@ -151,31 +151,31 @@ def test_macro_and_one_against_rest_for_several_classes():
         "log_loss": sk.log_loss(y[rows], scores[rows], labels=["cat", "dog", "eel"]),
         "precision(class=dog)": sk.precision_score(y[rows] == "dog", yhat[rows] == "dog"),
     }.items():
-        assert value(found, metric, "F", "sensitive_feature") == pytest.approx(expected, abs=1e-12)
+        assert value(assessment, metric, "F", "sensitive_feature") == pytest.approx(expected, abs=1e-12)
 
 
 def test_errors_of_numbers_by_group():
     rng = np.random.default_rng(0)
     y, sex = rng.normal(size=300), rng.choice(["F", "M"], 300)
     yhat = y + rng.normal(size=300)
-    found = assess(y, yhat, sensitive_features=sex)
+    assessment = assess(y, yhat, sensitive_features=sex)
     rows = sex == "F"
     for metric, expected in {
         "mean_absolute_error": sk.mean_absolute_error(y[rows], yhat[rows]),
         "root_mean_squared_error": sk.root_mean_squared_error(y[rows], yhat[rows]),
         "mean_signed_error": np.mean(yhat[rows] - y[rows]),
     }.items():
-        assert value(found, metric, "F", "sensitive_feature") == pytest.approx(expected, abs=1e-12)
+        assert value(assessment, metric, "F", "sensitive_feature") == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
         ({"y_pred": [1, 0]}, "y_prediction has 2 rows; y_true has 4"),
-        ({"scores": [0.1, np.nan, 0.2, 0.3]}, "scores: row 1 is no number"),
+        ({"scores": [0.1, np.nan, 0.2, 0.3]}, "scores: row 1 is NaN or infinite"),
         ({"sample_weight": [1, -1, 1, 1]}, "sample_weight: row 1 is negative"),
         ({"sample_weight": [0, 0, 0, 0]}, "every weight is zero"),
-        ({"sample_weight": [1, np.inf, 1, 1]}, "sample_weight: row 1 is no number"),
+        ({"sample_weight": [1, np.inf, 1, 1]}, "sample_weight: row 1 is NaN or infinite"),
         ({"y_true": ["n", "y", "n", "y"], "y_pred": ["n", "y", "n", "y"]}, "positive: name the positive class"),
         ({"y_true": [1, None, 0, 1]}, "y_true: row 1 is missing"),
         ({"positive": 7}, "positive: 7 is none of the labels 0, 1"),
@@ -212,24 +212,24 @@ def test_a_column_that_a_file_lacks_is_named(tmp_path, columns, says):
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("y", [[0, 0, 0, 0, 0], [1, 1, 1, 1, 1], [1, 0, 1, 0, 0]])
-def test_hopeless_data_are_undefined_with_a_reason_and_no_warning(y):
-    found = assess(y, [0, 0, 1, 0, 0], sensitive_features=["a", "a", "b", "b", "c"], scores=[0.1, 0.2, 0.9, 0.3, 0.5])
-    undefined = found.by_group[found.by_group.value.isna()]
+def test_degenerate_data_are_undefined_with_a_reason_and_no_warning(y):
+    assessment = assess(y, [0, 0, 1, 0, 0], sensitive_features=["a", "a", "b", "b", "c"], scores=[0.1, 0.2, 0.9, 0.3, 0.5])
+    undefined = assessment.by_group[assessment.by_group.value.isna()]
     assert len(undefined)
-    assert undefined.reason.str.contains("in sensitive_feature=").all()
-    kept = found.by_group[found.by_group.value.notna()]
-    assert (kept.low <= kept.value).all()
+    assert undefined.reason.str.contains("in sensitive_feature: ").all()
+    defined = assessment.by_group[assessment.by_group.value.notna()]
+    assert (defined.low <= defined.value).all()
 
 
 def test_an_assessment_draws_itself_and_escapes_what_it_shows():
     frame = people()
     hostile = frame.sex.replace("F", "<script>x</script>").rename("<b>sex")
-    found = assess(frame.y, frame.yhat, sensitive_features=hostile)
-    html = found._repr_html_()
+    assessment = assess(frame.y, frame.yhat, sensitive_features=hostile)
+    html = assessment._repr_html_()
     assert "<svg" in html
     assert "<script>x" not in html
     assert "<b>sex" not in html
-    assert "demographic_parity_difference" in repr(found)
+    assert "demographic_parity_difference" in repr(assessment)
 
 
 def test_importing_the_plugin_for_the_notebook_costs_nothing_heavy():
@@ -242,31 +242,31 @@ def test_scores_of_both_classes_stand_in_the_order_of_the_labels(positive):
     rng = np.random.default_rng(0)
     y, sex = rng.choice(["a", "b"], 300), rng.choice(["F", "M"], 300)
     of_b = np.clip(rng.normal(0.4 + 0.2 * (y == "b"), 0.2), 0, 1)
-    found = assess(y, sensitive_features=sex, scores=np.column_stack([1 - of_b, of_b]), positive=positive)
+    assessment = assess(y, sensitive_features=sex, scores=np.column_stack([1 - of_b, of_b]), positive=positive)
     score = of_b if positive == "b" else 1 - of_b
     rows = sex == "F"
     feature = "sensitive_feature"
-    assert value(found, "roc_auc", "F", feature) == pytest.approx(sk.roc_auc_score(y[rows] == positive, score[rows]))
-    assert value(found, "brier_score", "F", feature) == pytest.approx(sk.brier_score_loss(y[rows] == positive, score[rows]))
+    assert value(assessment, "roc_auc", "F", feature) == pytest.approx(sk.roc_auc_score(y[rows] == positive, score[rows]))
+    assert value(assessment, "brier_score", "F", feature) == pytest.approx(sk.brier_score_loss(y[rows] == positive, score[rows]))
     expected = sk.recall_score(y[rows] == positive, score[rows] >= 0.5)
-    assert value(found, "true_positive_rate", "F", feature) == pytest.approx(expected)
+    assert value(assessment, "true_positive_rate", "F", feature) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("kind", [int, bool, float, object, "Int64", "boolean"])
 def test_labels_of_any_kind_mean_the_same(kind):
     frame = people(200)
-    given = frame.y.astype(bool).astype(object) if kind is object else frame.y.astype(kind)
-    found = assess(given, frame.yhat, sensitive_features=frame.sex, metrics=["true_positive_rate"])
+    labels = frame.y.astype(bool).astype(object) if kind is object else frame.y.astype(kind)
+    assessment = assess(labels, frame.yhat, sensitive_features=frame.sex, metrics=["true_positive_rate"])
     expected = fl.true_positive_rate(frame.y[frame.sex == "F"], frame.yhat[frame.sex == "F"])
-    assert value(found, "true_positive_rate", "F") == pytest.approx(expected)
+    assert value(assessment, "true_positive_rate", "F") == pytest.approx(expected)
 
 
 def test_many_columns_of_many_groups_are_counted_each_for_itself():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({f"c{at}": rng.integers(0, 400, 3_000).astype(str) for at in range(8)})
     y = rng.integers(0, 2, 3_000)
-    found = assess(y, y, sensitive_features=frame, intersections=1, metrics=["selection_rate"])
-    counted = found.by_group[found.by_group.metric == "count"].set_index(["feature", "group"]).value
+    assessment = assess(y, y, sensitive_features=frame, intersections=1, metrics=["selection_rate"])
+    counted = assessment.by_group[assessment.by_group.metric == "count"].set_index(["feature", "group"]).value
     for column in frame:
         assert counted[column].to_dict() == frame[column].value_counts().to_dict()
 
@@ -287,8 +287,8 @@ def alarms(table, metric, runs):
 
 
 def _alarm(arguments, metric, run):
-    found = assess(**arguments, metrics=[metric], seed=run).disparities
-    return bool((found[found.metric == f"{metric}_difference"].low > 0).any())
+    assessment = assess(**arguments, metrics=[metric], seed=run).disparities
+    return bool((assessment[assessment.metric == f"{metric}_difference"].low > 0).any())
 
 
 def test_a_scarce_class_that_is_all_right_proves_no_gap():

@@ -141,7 +141,7 @@ def test_a_check_that_killed_the_process_twice_is_not_run_a_third_time(run_check
     for resume in (False, True):  # what is left of a process that was killed while the check ran
         run = RunDirectory(tmp_path / "run", resume)
         run.open()
-        assert run.started("mine.it")
+        assert run.record_start("mine.it")
         run.close()
     record = run_checks(check(lambda self, ctx: CheckResult()), resume=True)[0]
     assert record.status == "error"

@@ -20,16 +20,16 @@ def test_a_run_is_verified_before_it_is_a_baseline(finished):
     assert baseline.open_baseline(finished).record.name == "people"
     with (finished / "report.md").open("a") as stream:
         stream.write("x")
-    with pytest.raises(ConfigError, match=r"it is not as it was written: report\.md was changed"):
+    with pytest.raises(ConfigError, match=r"it was changed after it was written: report\.md was changed"):
         baseline.open_baseline(finished)
 
 
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("no json", "no file that `raikit baseline save` wrote"),
-        ("[]", "no file that `raikit baseline save` wrote"),
-        ('{"raikit_baseline": 9}', "its version is 9; this raikit reads 1"),
+        ("no json", "it was not written by `raikit baseline save`"),
+        ("[]", "it was not written by `raikit baseline save`"),
+        ('{"raikit_baseline": 9}', "its version is 9; this version of raikit reads 1"),
         ('{"raikit_baseline": 1, "record": {}, "sha256": "0"}', "it was changed after it was written"),
     ],
 )
@@ -66,11 +66,11 @@ def test_accepting_keeps_who_was_accepted_before_and_why(finished, tmp_path):
     baseline.accept(finished, path, "retrained, reviewed by Ann")
     content = json.loads(path.read_text())
     assert [entry["reason"] for entry in content["accepted"]] == ["first", "retrained, reviewed by Ann"]
-    with pytest.raises(ConfigError, match="is there already; `raikit baseline accept` moves it forward"):
+    with pytest.raises(ConfigError, match="already exists; `raikit baseline accept` updates it"):
         baseline.save(finished, path)
     with pytest.raises(ConfigError, match="--reason: say why"):
         baseline.accept(finished, path, "  ")
-    with pytest.raises(ConfigError, match="there is no such file; `raikit baseline save` writes the first"):
+    with pytest.raises(ConfigError, match="no such file; create it with `raikit baseline save`"):
         baseline.accept(finished, tmp_path / "other.json", "reviewed")
     assert content["suppressed_below"] == 5
 
@@ -78,9 +78,9 @@ def test_accepting_keeps_who_was_accepted_before_and_why(finished, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"task": "multiclass"}, "task 'binary' there, 'multiclass' in the candidate"),
-        ({"classes": [0, 2]}, r"classes \[0, 1\] there, \[0, 2\] in the candidate"),
-        ({"positive": 0}, "positive 1 there, 0 in the candidate"),
+        ({"task": "multiclass"}, "task is 'binary' there and 'multiclass' in the candidate"),
+        ({"classes": [0, 2]}, r"classes is \[0, 1\] there and \[0, 2\] in the candidate"),
+        ({"positive": 0}, "positive is 1 there and 0 in the candidate"),
     ],
 )
 def test_runs_that_answer_different_questions_are_not_compared(changes, says):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from raikit.config.schema import GateConfig
 from raikit.errors import RunError
 from raikit.gate import history
-from raikit.gate.rules import judge
+from raikit.gate.verdict import judge
 from raikit.run.reader import Run
 from raikit.run.record import CheckRecord, DataRecord, Gate, Provenance, Record
 from raikit.run.results import Metric
@@ -63,7 +63,7 @@ def test_runs_are_read_from_a_folder_in_the_order_in_which_they_started(made, tm
 
 def test_what_has_no_history_is_refused_in_a_sentence(made, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RunError, match=r"empty: neither a run of raikit nor a folder that holds runs\.$"):
+    with pytest.raises(RunError, match=r"empty: neither a run of raikit nor a folder of runs\.$"):
         history.open_runs([tmp_path / "empty"])
     with pytest.raises(RunError, match="there is no audit.json"):
         history.open_runs([tmp_path / "absent"])

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from raikit.errors import RunError
-from raikit.run.directory import compare_states, newest_place
+from raikit.run.directory import compare_states, newest_folder
 from raikit.run.reader import load_run
 
 BEFORE = {"config": {"seed": 1, "gate": {"rules": [{"metric": "a.b", "max": 0.1}]}, "checks": None}, "data": {"print": "x"}}
@@ -30,10 +30,10 @@ def test_what_differs_from_the_interrupted_run_is_named_to_the_key(change, says)
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("{", "this is no record of an audit, or it was changed"),
-        ("[]", "this is no record of an audit, or it was changed"),
-        ('{"name": "m", "verdict": "pass", "gate": {"verdict": "pass"}}', "this is no record of an audit"),
-        ('{"schema_version": "1", "name": 3}', "this is no record of an audit, or it was changed"),
+        ("{", "this is not a record of an audit, or it was changed"),
+        ("[]", "this is not a record of an audit, or it was changed"),
+        ('{"name": "m", "verdict": "pass", "gate": {"verdict": "pass"}}', "this is not a record of an audit"),
+        ('{"schema_version": "1", "name": 3}', "this is not a record of an audit, or it was changed"),
         ('{"schema_version": "9"}', "schema version '9'"),
     ],
 )
@@ -46,7 +46,7 @@ def test_what_is_no_record_is_said_in_a_sentence(tmp_path, content, says):
 
 def test_the_newest_run_of_a_name_is_found_among_others(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert newest_place("my model") is None
+    assert newest_folder("my model") is None
     for name in ("my-model-20260101-000000", "my-model-20260301-000000", "my-model-two-20270101-000000", "my-model-notes"):
         (tmp_path / "runs" / name).mkdir(parents=True)
-    assert newest_place("my model") == Path("runs/my-model-20260301-000000")
+    assert newest_folder("my model") == Path("runs/my-model-20260301-000000")

@@ -9,7 +9,7 @@ def run(tmp_path):
     (tmp_path / "artifacts").mkdir()
     (tmp_path / "audit.json").write_text("{}")
     (tmp_path / "artifacts" / "a.bin").write_bytes(b"\x00\x01")
-    manifest.write(tmp_path, {"seed": 1}, leaving_out=tmp_path / ".work")
+    manifest.write(tmp_path, {"seed": 1}, exclude=tmp_path / ".work")
     return tmp_path
 
 
@@ -54,7 +54,7 @@ def test_an_empty_folder_shows_and_none_is_sealed_in(run):
     (run / "artifacts" / "more").mkdir()
     assert manifest.verify(run) == ["the empty folder artifacts/more was added"]
     (run / "artifacts" / "more" / "still").mkdir()
-    manifest.write(run, {}, leaving_out=run / ".work")
+    manifest.write(run, {}, exclude=run / ".work")
     assert manifest.verify(run) == []
     assert not (run / "artifacts" / "more").exists()
 
@@ -67,5 +67,5 @@ def test_updating_one_file_does_not_launder_another(run):
 
 
 def test_what_is_no_run_is_said_so(tmp_path):
-    with pytest.raises(RunError, match="no finished run"):
+    with pytest.raises(RunError, match="not a finished run"):
         manifest.verify(tmp_path)

@@ -62,7 +62,7 @@ def test_plain_turns_what_json_has_not_into_null():
 def test_a_figure_needs_words_for_who_cannot_see_it():
     with pytest.raises(ValidationError, match="alt"):
         Figure(id="f", title="t", alt="", spec={"mark": "bar"})
-    with pytest.raises(ValidationError, match="either"):
+    with pytest.raises(ValidationError, match="not both"):
         Figure(id="f", title="t", alt="a")
     with pytest.raises(ValidationError, match="image"):
         Figure(id="f", title="t", alt="a", image="https://example.org/a.png")

@@ -1,10 +1,10 @@
 import pytest
 
 from raikit.config.schema import GateConfig
-from raikit.gate.rules import judge
+from raikit.gate.verdict import judge
 from raikit.run.record import CheckRecord, DataRecord, Gate, Record, Rule
 from raikit.run.results import Finding, Metric
-from raikit.run.summary import compose, sort_rules, spelt
+from raikit.run.summary import compose, sort_rules
 
 
 def record(*rows, checks=(), **gate):
@@ -97,25 +97,25 @@ def test_what_would_change_the_answer_names_the_way():
     made = record(
         rule("fail", value=0.16, unit="points"),
         rule("inconclusive", value=0.11, rows_needed=3000),
-        rule("inconclusive", reason="the interval [0.05, 0.12] holds the limit 0.1; no practical number of rows would settle it"),
+        rule("inconclusive", reason="the interval [0.05, 0.12] contains the limit 0.1; no practical number of cases would decide it"),
         rule("missing", None, reason="no measurement: a.check crashed (x)"),
         rule("missing", None, kind="required", reason="a.check was skipped (y)"),
         verdict="fail",
     )
     first, second, third, *rest = made.summary.what_would_change
-    assert "must fall from 16 points to 10 points" in first
-    assert "about 3,000 rows in all would decide" in second
-    assert third.endswith(": no practical number of rows would settle it.")
+    assert "must fall from 16 pp to 10 pp" in first
+    assert "about 3,000 cases in all would decide" in second
+    assert third.endswith(": no practical number of cases would decide it.")
     assert rest == ["a.gap must be measured: a.check crashed (x).", "a.gap must have run: a.check was skipped (y)."]
 
 
 @pytest.mark.parametrize(
     ("broken", "says"),
     [
-        (rule("fail", low=0.12, high=0.21, unit="points"), "The upper end of a.gap, now 21 points, must fall to 10 points."),
+        (rule("fail", low=0.12, high=0.21, unit="points"), "The upper end of a.gap, now 21.0 pp, must fall to 10 pp."),
         (
             rule("fail", 0.77, 0.8, low=0.74, high=0.79, unit="rate").model_copy(update={"bound": "min"}),
-            "The lower end of a.gap, now 74 %, must reach 80 %.",
+            "The lower end of a.gap, now 74.0%, must reach 80%.",
         ),
         (rule("fail", 1083.2, 1000, low=1083.2, high=1083.2), "a.gap must fall from 1,083 to 1,000."),
     ],
@@ -142,4 +142,3 @@ def test_the_gate_and_the_summary_agree_on_a_real_judgement():
     gate = judge(GateConfig.model_validate({"rules": [{"metric": "a.gap", "max": 0.1}]}), checks)
     made = Record(name="m", verdict=gate.verdict, gate=gate, checks=checks)
     assert compose(made).answer == "No. The one rule is broken."
-    assert [spelt(number) for number in (0, 12, 1300)] == ["no", "twelve", "1,300"]

@@ -1,0 +1,76 @@
+"""The check ``fairness.impact_ratios``: impact ratios as New York City's Local Law 144 asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+import raikit
+from raikit_fairness.settings import IntervalSettings
+
+if TYPE_CHECKING:
+    from raikit_fairness.estimates.impact_ratios import ImpactRatioEstimates
+
+_DRAWS = 20_000
+
+
+class ImpactRatios(raikit.Check):
+    """Selection and scoring rates by category and their ratio to the highest category's (Local Law 144).
+
+    The scoring rate is the share of a category that scores above the sample median. Cases whose category is unknown are
+    counted and left out. Categories with less than 2% of the data are shown and marked, and the rule lets an auditor leave
+    them out of the ratio. There is a table for every sensitive feature and every intersection.
+
+    References
+    ----------
+    .. [1] New York City Department of Consumer and Worker Protection, Rules of the City of New York, title 6, chapter 5,
+       subchapter T, section 5-301 (bias audit), 2023.
+    """
+
+    name = "fairness.impact_ratios"
+    pillar = "fairness"
+    requires = raikit.Requires(columns={"prediction", "sensitive"}, capabilities={"labels"}, tasks={"binary"})
+    produces: ClassVar[Sequence[str]] = ["fairness.impact_ratio", "fairness.scoring_rate", "fairness.unknown_category"]
+
+    class Options(raikit.CheckOptions):
+        """Options of the check."""
+
+        intersections: int = Field(2, ge=1, le=3, description="Most sensitive features crossed with each other.")
+        max_groups: int = Field(500, ge=2, description="More categories of one feature or intersection stop the check.")
+        marked_below: float = Field(0.02, ge=0, lt=1, description="Share of the data under which a category is marked.")
+
+    def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
+        """Estimate the ratios of every feature and intersection."""
+        from raikit_fairness.estimates.case_counts import count_cells, has_scores, read_cases
+        from raikit_fairness.estimates.impact_ratios import (
+            above_median,
+            estimate_impact_ratios,
+            has_category,
+            impact_metrics,
+        )
+        from raikit_fairness.report.impact import impact_findings, impact_table
+
+        options, settings = self.options, IntervalSettings(ctx.confidence, _DRAWS, min_group=1)
+        result = raikit.CheckResult()
+        estimates: list[ImpactRatioEstimates] = []
+        cells = count_cells(ctx, options.intersections, options.max_groups)
+        rates = [("selection_rate", cells, cells.prediction == list(ctx.classes).index(ctx.positive))]
+        if has_scores(ctx):
+            cases = read_cases(ctx, options.intersections, options.max_groups)
+            rates.append(("scoring_rate", cases, above_median(cases)))
+        for number, feature in enumerate(cells.features):
+            of_feature = [
+                estimate_impact_ratios(name, source, source.features[number], event, settings)
+                for name, source, event in rates
+            ]
+            estimates += of_feature
+            result.metrics += impact_metrics(of_feature, settings, options.marked_below)
+            unknown = int(cells.n[~has_category(feature)].sum())
+            result.metrics.append(raikit.Metric.exact(
+                "unknown_category", unknown, n=int(cells.n.sum()), unit="rows", over=list(feature.columns)
+            ))  # fmt: skip
+            result.tables.append(impact_table(number, feature, of_feature, unknown, settings, options.marked_below))
+        result.findings = impact_findings(estimates, result.metrics, self.address)
+        return result

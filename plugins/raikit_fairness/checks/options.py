@@ -1,0 +1,21 @@
+"""The options that every check of gaps between groups has."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+import raikit
+from raikit_fairness.settings import IntervalSettings
+
+
+class GapOptions(raikit.CheckOptions):
+    """How groups are read and how the intervals of their gaps are computed."""
+
+    min_group: int = Field(30, ge=1, description="Groups with fewer cases are shown, marked, and never decide.")
+    max_groups: int = Field(500, ge=2, description="More groups of one feature stop the check.")
+    confidence: float | None = Field(None, gt=0.5, lt=1, description="Level of the intervals; absent: the run's.")
+    draws: int = Field(20_000, ge=1_000, description="Draws behind simultaneous limits; fewer are imprecise.")
+
+    def settings(self, ctx: raikit.CheckContext) -> IntervalSettings:
+        """Return the settings of intervals, at the run's level if the options name none."""
+        return IntervalSettings(self.confidence or ctx.confidence, self.draws, self.min_group)

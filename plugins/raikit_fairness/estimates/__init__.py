@@ -1,0 +1,1 @@
+"""Rates, disparities and their intervals in groups, computed with NumPy. Nothing here writes sentences or draws figures."""

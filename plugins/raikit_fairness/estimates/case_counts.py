@@ -1,0 +1,181 @@
+"""The audited cases, counted in cells of equal truth, prediction and groups; single cases where scores are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import raikit
+from raikit.arrays import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    class_positions,
+    cluster_codes,
+    group_codes,
+    score_columns,
+)
+from raikit_fairness.estimates.features import Feature, build_features, cross
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Truth and prediction of m cells of like cases, or of m single cases.
+
+    Parameters
+    ----------
+    truth, prediction : ndarray, shape (m,)
+        Positions in the classes; the numbers themselves for regression.
+    n : ndarray of int, shape (m,)
+        Cases of each cell.
+    w, w2 : ndarray, shape (m,)
+        Sums of weights and of squared weights.
+    clusters : list of ndarray of int, each of shape (m,)
+        At most two columns. -1 shares a cluster with no other case.
+    cluster_names : list of str
+    weighted : bool
+        Whether cases have sampling weights.
+    features : list of Feature
+    control : Feature or None
+        The feature within whose groups the others are compared (conditional parity).
+    scores : ndarray, shape (m,) or (m, k), or None
+        Probability of the positive class, or of every class.
+    ranks : ndarray of int, shaped as `scores`
+        Dense ranks of the scores, so that sorting is done once for all groups.
+    """
+
+    truth: Any
+    prediction: Any
+    n: IntArray
+    w: FloatArray
+    w2: FloatArray
+    clusters: list[IntArray]
+    cluster_names: list[str]
+    weighted: bool
+    features: list[Feature] = field(default_factory=list)
+    control: Feature | None = None
+    scores: FloatArray | None = None
+    ranks: IntArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.n)
+
+    def within_control(self, group: int) -> Cells:
+        """Return the cells of one control group, with the features among them."""
+        assert self.control is not None
+        cells = self.control.code == group
+        return replace(self.take(cells), features=[feature.within(cells) for feature in self.features])
+
+    def take(self, cells: IntArray | BoolArray) -> Cells:
+        """Return the cells at a mask or at positions, without features."""
+        return replace(
+            self,
+            truth=self.truth[cells],
+            prediction=self.prediction[cells],
+            n=self.n[cells],
+            w=self.w[cells],
+            w2=self.w2[cells],
+            clusters=[codes[cells] for codes in self.clusters],
+            features=[],
+            control=None,
+            scores=None if self.scores is None else self.scores[cells],
+            ranks=None if self.ranks is None else self.ranks[cells],
+        )
+
+
+def has_scores(ctx: raikit.CheckContext) -> bool:
+    """Return whether the predictions hold the probability of every class."""
+    return bool(score_columns(ctx.task, ctx.classes, ctx.predictions.columns))
+
+
+def count_cells(ctx: raikit.CheckContext, intersections: int, max_groups: int, control: Sequence[str] = ()) -> Cells:
+    """Count the audited split out of core, and code its groups.
+
+    For regression it returns single cases, because no two errors are alike.
+
+    Parameters
+    ----------
+    ctx : CheckContext
+    intersections : int
+        Most sensitive columns in one intersection.
+    max_groups : int
+    control : sequence of str
+        Sensitive columns to compare within, not over.
+
+    Raises
+    ------
+    DataError
+        If a feature or intersection has more than `max_groups` groups; names it.
+    """
+    if ctx.task == "regression":
+        return read_cases(ctx, intersections, max_groups, control)
+    columns = list(dict.fromkeys([*ctx.sensitive, "target", "prediction", *ctx.cluster]))
+    frame = ctx.predictions.cells(columns, weight=ctx.weight)
+    # The counts are read by position, because a sensitive column may be called n.
+    counts = [frame.iloc[:, position].to_numpy() for position in range(len(columns), frame.shape[1])]
+    n = counts[0].astype(np.int64)
+    w, w2 = (part.astype(float) for part in (counts[1:] if ctx.weight else (n, n)))
+    return _cells(ctx, frame, (n, w, w2), intersections, max_groups, control)
+
+
+def read_cases(
+    ctx: raikit.CheckContext,
+    intersections: int,
+    max_groups: int,
+    control: Sequence[str] = (),
+    split: str | None = None,
+) -> Cells:
+    """Read the cases of a split (absent: the audited one) with their scores, coded as `count_cells` does."""
+    scored = score_columns(ctx.task, ctx.classes, ctx.predictions.columns)
+    columns = [*ctx.sensitive, "target", "prediction", *ctx.cluster, *([ctx.weight] if ctx.weight else []), *scored]
+    frame = ctx.predictions.frame(list(dict.fromkeys(columns)), split)
+    n = np.ones(len(frame), dtype=np.int64)
+    w = frame[ctx.weight].to_numpy(dtype=float) if ctx.weight else np.ones(len(frame))
+    return _cells(ctx, frame, (n, w, w**2), intersections, max_groups, control)
+
+
+def _cells(
+    ctx: raikit.CheckContext,
+    frame: pd.DataFrame,
+    counts: tuple[IntArray, FloatArray, FloatArray],
+    intersections: int,
+    max_groups: int,
+    control: Sequence[str],
+) -> Cells:
+    numeric = ctx.task == "regression"
+    truth, prediction = (
+        frame[column].to_numpy(dtype=float) if numeric else class_positions(frame[column], ctx.classes)
+        for column in ("target", "prediction")
+    )
+    clusters, cluster_names = cluster_codes(frame, ctx.cluster)
+    coded = {column: group_codes(frame[column]) for column in ctx.sensitive}
+    controls = [coded.pop(column) for column in control]
+    scored = score_columns(ctx.task, ctx.classes, frame.columns)
+    scores = frame[scored].to_numpy(dtype=float) if scored else None
+    if scores is not None and ctx.task == "binary":
+        scores = scores[:, 0]
+    return Cells(
+        truth,
+        prediction,
+        *counts,
+        clusters,
+        cluster_names,
+        ctx.weight is not None,
+        build_features(coded, intersections, max_groups),
+        cross(tuple(control), controls, max_groups) if controls else None,
+        scores,
+        dense_ranks(scores),
+    )
+
+
+def dense_ranks(scores: FloatArray | None) -> IntArray | None:
+    """Return dense ranks of the scores, column by column; ties are equal."""
+    if scores is None:
+        return None
+    if scores.ndim == 1:
+        return np.asarray(np.unique(scores, return_inverse=True)[1], dtype=np.int64).reshape(-1)
+    return np.column_stack([np.unique(column, return_inverse=True)[1] for column in scores.T]).astype(np.int64)

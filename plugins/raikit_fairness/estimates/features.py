@@ -1,0 +1,141 @@
+"""Sensitive features and their intersections, coded as integers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+
+import raikit
+from raikit.arrays import BoolArray, Groups, IntArray
+from raikit.format import group_text
+
+_LARGEST_CODE = 1 << 62  # a product of group counts beyond it does not fit into int64
+_LARGEST_TABLE = 1 << 20  # up to so many combinations, a table of counts is faster than sorting
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One sensitive feature, or an intersection of several, with the groups that occur.
+
+    Parameters
+    ----------
+    columns : tuple of str
+    groups : list of tuple of str or None
+        Values in the order of `columns`; None is missing.
+    code : ndarray of int, shape (m,)
+        Group of each cell or case; -1 belongs to none.
+    """
+
+    columns: tuple[str, ...]
+    groups: list[tuple[str | None, ...]]
+    code: IntArray
+
+    @property
+    def k(self) -> int:
+        """Return the number of groups."""
+        return len(self.groups)
+
+    @property
+    def title(self) -> str:
+        """Return the columns as people read them, such as ``sex and race``."""
+        return " and ".join(self.columns)
+
+    @cached_property
+    def members(self) -> list[IntArray]:
+        """Return the positions of the cells or cases of each group."""
+        if self.k <= 2:
+            return [np.flatnonzero(self.code == group) for group in range(self.k)]
+        order = np.argsort(self.code, kind="stable")
+        starts = np.searchsorted(self.code[order], np.arange(self.k + 1))
+        return [order[starts[group] : starts[group + 1]] for group in range(self.k)]
+
+    def within(self, cells: BoolArray) -> Feature:
+        """Return the same feature among some of the cells, with the groups that occur there."""
+        present, code = np.unique(self.code[cells], return_inverse=True)
+        groups = [self.groups[group] for group in present.tolist()]
+        return Feature(self.columns, groups, code.reshape(-1).astype(np.int64))
+
+    def renumbered(self, groups: list[tuple[str | None, ...]]) -> Feature:
+        """Return the same feature with other groups, in their order; a cell of a group that is not among them gets -1."""
+        position = {group: index for index, group in enumerate(groups)}
+        code = np.array([position.get(group, -1) for group in self.groups], dtype=np.int64)[self.code]
+        return Feature(self.columns, groups, code)
+
+    def group(self, group: int) -> dict[str, str | None]:
+        """Return a group as an address has it."""
+        return dict(zip(self.columns, self.groups[group], strict=True))
+
+    def name(self, group: int) -> str:
+        """Return a group as people read it, such as ``sex: F, race: missing``."""
+        return group_text(self.columns, self.group(group))
+
+    def condition(self, group: int) -> str:
+        """Return a group as the argument ``given`` of an address has it, such as ``dept=A``."""
+        parts = zip(self.columns, self.groups[group], strict=True)
+        return ", ".join(f"{column} missing" if value is None else f"{column}={_quoted(value)}" for column, value in parts)
+
+
+def _quoted(value: str) -> str:
+    """Put a value in quotation marks if it could be misread; a bin such as ``[20, 30)`` needs none."""
+    ambiguous = not value or value != value.strip() or ("," in value and value[0] not in "[(") or "=" in value
+    return f"“{value}”" if ambiguous else value
+
+
+def build_features(coded: Mapping[str, Groups], intersections: int, max_groups: int) -> list[Feature]:
+    """Return every single feature, then every intersection of two, of three and so on.
+
+    Parameters
+    ----------
+    coded : mapping of column to Groups
+    intersections : int
+        Most columns in one intersection.
+    max_groups : int
+
+    Raises
+    ------
+    DataError
+        If a feature or intersection has more than `max_groups` groups.
+    """
+    crossings = [columns for size in range(1, intersections + 1) for columns in combinations(coded, size)]
+    return [cross(columns, [coded[column] for column in columns], max_groups) for columns in crossings]
+
+
+def cross(columns: tuple[str, ...], parts: Sequence[Groups], max_groups: int) -> Feature:
+    """Cross columns and return the feature of the groups that occur.
+
+    Raises
+    ------
+    DataError
+        If more than `max_groups` groups occur, or the possible combinations cannot be numbered.
+    """
+    size = int(np.prod([float(len(part.names)) for part in parts]))
+    if size >= _LARGEST_CODE:
+        raise raikit.DataError(f"{' and '.join(columns)} cannot be crossed: that would be over 10^18 groups.")
+    code = np.zeros(len(parts[0].codes), dtype=np.int64)
+    for part in parts:
+        code = code * len(part.names) + part.codes
+    if size <= _LARGEST_TABLE:
+        occurs = np.bincount(code, minlength=size) > 0
+        numbers, code = np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[code]
+    else:
+        numbers, code = np.unique(code, return_inverse=True)
+    if len(numbers) > max_groups:
+        raise raikit.DataError(
+            f"{' and '.join(columns)} has {len(numbers)} groups, over the {max_groups} of max_groups: "
+            "bin its values, or lower intersections."
+        )
+    groups = [_values(number, parts) for number in numbers.tolist()]
+    return Feature(columns, groups, code.reshape(-1).astype(np.int64))
+
+
+def _values(number: int, parts: Sequence[Groups]) -> tuple[str | None, ...]:
+    """Return the value of each column behind the number of a combination."""
+    values: list[str | None] = []
+    for part in reversed(parts):
+        number, position = divmod(number, len(part.names))
+        values.insert(0, part.names[position])
+    return tuple(values)

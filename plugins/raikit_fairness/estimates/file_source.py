@@ -1,0 +1,174 @@
+"""A source of cells from a Parquet or CSV file of any size, which DuckDB counts out of core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import raikit
+from raikit.arrays import FloatArray, cluster_codes, group_codes
+from raikit_fairness.estimates.case_counts import Cells, dense_ranks
+from raikit_fairness.estimates.sources import GroupingColumns, Source, check_weights, infer_task, label_positions
+
+_EXACT_CASES = 10_000_000  # scores of more cases are counted in bins
+_BINS = 1_000
+_KEY = "by."  # begins the names of grouping columns in a table of counts
+
+
+@dataclass(frozen=True)
+class FileColumns:
+    """Columns of a file, by role.
+
+    Parameters
+    ----------
+    target : str
+    prediction, score, weight : str or None
+    threshold : float
+        Without predictions: a case with this score or a higher one is predicted positive.
+    """
+
+    target: str
+    prediction: str | None
+    score: str | None
+    weight: str | None
+    threshold: float
+
+
+def source_from_file(path: Path, columns: FileColumns, grouping: GroupingColumns, positive: Any) -> Source:
+    """Count the cases of a file. Only distinct combinations come into memory; with exact scores, the scores too.
+
+    Raises
+    ------
+    DataError
+        If there is no such file or column, a case has no label, or a score or weight is invalid.
+    ConfigError
+        If the target is numeric, or the positive class is not named.
+    """
+    table = _Table(path)
+    roles = (columns.target, columns.prediction, columns.score, columns.weight)
+    grouped = [*grouping.sensitive, *grouping.control, *grouping.clusters]
+    table.check_columns([*grouped, *(name for name in roles if name)])
+    by = list(dict.fromkeys(grouped))
+    if columns.prediction:
+        prediction, parameters = _quoted(columns.prediction), []
+    else:
+        prediction, parameters = f"CAST({_quoted(str(columns.score))} >= ? AS INTEGER)", [columns.threshold]
+    expressions = {"truth": _quoted(columns.target), "prediction": prediction}
+    frame = table.count(by, expressions, columns.weight, parameters)
+    for name, column in (("truth", columns.target), ("prediction", columns.prediction or columns.score)):
+        if frame[name].isna().any():
+            raise raikit.DataError(f"{path.name}: a row has no {column!r}.")
+    task, classes = infer_task(frame, positive)
+    if task == "regression":
+        raise raikit.ConfigError(
+            f"{path.name}: {columns.target!r} is a numeric target; read its columns and give arrays."
+        )
+    cells = _cells(frame, classes, columns, grouping)
+    if columns.score is None or task != "binary":
+        return Source(task, classes, classes[-1], cells, None)
+    binned = int(cells.n.sum()) > _EXACT_CASES
+    scored = _scored_cells(table, by, expressions, columns, parameters, classes, grouping, binned)
+    note = f"{_BINS:,} score bins, areas off by at most {_largest_area_error(scored):.1g}" if binned else ""
+    return Source(task, classes, classes[-1], cells, scored, note)
+
+
+def _scored_cells(
+    table: _Table, by: Sequence[str], expressions: Mapping[str, str], columns: FileColumns, parameters: Sequence[Any],
+    classes: list[Any], grouping: GroupingColumns, binned: bool,
+) -> Cells:  # fmt: skip
+    """Count the cells of equal scores, or of one bin of scores."""
+    score = _quoted(str(columns.score))
+    place = f"least(CAST(floor({score} * {_BINS}) AS INTEGER), {_BINS - 1})" if binned else score
+    average = {"score": f"avg({score})"}
+    frame = table.count(by, {**expressions, "place": place}, columns.weight, parameters, average)
+    if not ((frame["score"] >= 0) & (frame["score"] <= 1)).all():
+        raise raikit.DataError(f"{table.path.name}: {columns.score!r} holds values that are no probability (0 … 1).")
+    return _cells(frame, classes, columns, grouping, frame["score"].to_numpy(dtype=float))
+
+
+def _largest_area_error(cells: Cells) -> float:
+    """Return half of the share of pairs of a positive and a negative case that share a bin: an area's largest error."""
+    assert cells.scores is not None
+    place = np.minimum((cells.scores * _BINS).astype(np.int64), _BINS - 1)
+    positive, negative = (
+        np.bincount(place, cells.w * side, minlength=_BINS) for side in (cells.truth == 1, cells.truth != 1)
+    )
+    return float(positive @ negative / (2 * positive.sum() * negative.sum()))
+
+
+def _cells(
+    frame: pd.DataFrame, classes: list[Any], columns: FileColumns, grouping: GroupingColumns,
+    scores: FloatArray | None = None,
+) -> Cells:  # fmt: skip
+    n = frame["n"].to_numpy(dtype=np.int64)
+    w, w2 = (frame[name].to_numpy(dtype=float) if columns.weight else n.astype(float) for name in ("w", "w2"))
+    check_weights(w)
+    if columns.weight and (frame["least"] < 0).any():
+        raise raikit.DataError(f"{columns.weight!r} holds a negative weight.")
+    if columns.weight and frame["absent"].any():
+        raise raikit.DataError(f"{columns.weight!r} holds rows without a weight.")
+    names = (*grouping.sensitive, *grouping.control)
+    coded = {name: group_codes(frame[_KEY + name]) for name in dict.fromkeys(names)}
+    clusters, cluster_names = cluster_codes(frame, [_KEY + name for name in grouping.clusters])
+    return Cells(
+        label_positions(frame["truth"], classes), label_positions(frame["prediction"], classes), n, w, w2, clusters,
+        [name.removeprefix(_KEY) for name in cluster_names], columns.weight is not None, *grouping.features(coded),
+        scores, dense_ranks(scores),
+    )  # fmt: skip
+
+
+class _Table:
+    """A Parquet or CSV file that DuckDB reads."""
+
+    def __init__(self, path: Path) -> None:
+        import duckdb
+
+        if not path.is_file():
+            raise raikit.DataError(f"{path}: no such file.")
+        self.path = path
+        self._connection = duckdb.connect(config={"threads": "2"})
+        read = "read_csv" if path.suffix.lower() in (".csv", ".tsv", ".txt") else "read_parquet"
+        try:
+            self._rows = self._connection.sql(f"SELECT * FROM {read}(?)", params=[str(path)])  # noqa: S608
+        except duckdb.Error:
+            raise raikit.DataError(f"{path.name} is no Parquet or CSV file.") from None
+        self._connection.register("cases", self._rows)
+
+    def check_columns(self, columns: Sequence[str]) -> None:
+        """Raise DataError if a column is not there."""
+        present = list(self._rows.columns)
+        for column in columns:
+            if column not in present:
+                raise raikit.DataError(
+                    f"no column {column!r} in {self.path.name}; its columns are {', '.join(present)}."
+                )
+
+    def count(
+        self,
+        by: Sequence[str],
+        expressions: Mapping[str, str],
+        weight: str | None,
+        parameters: Sequence[Any],
+        aggregates: Mapping[str, str] | None = None,
+    ) -> pd.DataFrame:
+        """Count the combinations of columns (as text) and named expressions, with sums of weights if there are any."""
+        keys = {f"{_KEY}{name}": f"CAST({_quoted(name)} AS VARCHAR)" for name in by} | dict(expressions)
+        sums = {"n": "count(*)", **(aggregates or {})}
+        if weight:
+            w = _quoted(weight)
+            sums |= {"w": f"sum({w})", "w2": f"sum({w} * {w})", "least": f"min({w})", "absent": f"count(*) - count({w})"}
+        selected = ", ".join(f"{expression} AS {_quoted(name)}" for name, expression in {**keys, **sums}.items())
+        order = ", ".join(str(number + 1) for number in range(len(keys)))
+        # Names are quoted identifiers of columns that were just checked; values travel as parameters.
+        query = f"SELECT {selected} FROM cases GROUP BY {order} ORDER BY {order}"  # noqa: S608
+        frame: pd.DataFrame = self._connection.execute(query, list(parameters)).df()
+        return frame
+
+
+def _quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'

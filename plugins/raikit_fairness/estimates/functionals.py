@@ -1,0 +1,194 @@
+"""Metrics that are not plain rates (areas, losses, F1 …), each with the influence of every case on it.
+
+A *functional* maps cases to a value and to each case's influence: its weight times the derivative of the value by that
+weight. A value that is undefined is NaN, with influences of 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from raikit import stats
+from raikit.arrays import FloatArray, IntArray
+from raikit_fairness.estimates.case_counts import Cells
+
+Functional = Callable[[Cells], tuple[float, FloatArray]]
+CaseValues = Callable[[Cells], FloatArray]
+Support = Callable[[Cells], int]
+
+
+# --- of predictions ---------------------------------------------------------------------------------------------
+
+
+def balanced_accuracy(classes: int) -> Functional:
+    """Return the mean of the classes' recalls; undefined where a class is missing."""
+
+    def functional(cells: Cells) -> tuple[float, FloatArray]:
+        total = np.bincount(cells.truth, cells.w, minlength=classes)
+        if not (total > 0).all():
+            return float("nan"), np.zeros(len(cells))
+        hit = cells.truth == cells.prediction
+        recall = np.bincount(cells.truth, cells.w * hit, minlength=classes) / total
+        return float(recall.mean()), cells.w * (hit - recall[cells.truth]) / (classes * total[cells.truth])
+
+    return functional
+
+
+def f1(positive: int) -> Functional:
+    """Return F1 of one class, ``2 TP / (2 TP + FP + FN)``; undefined where all three are 0."""
+
+    def functional(cells: Cells) -> tuple[float, FloatArray]:
+        return _f1(cells, positive)
+
+    return functional
+
+
+def _f1(cells: Cells, positive: int) -> tuple[float, FloatArray]:
+    y, yhat = (cells.truth == positive).astype(float), (cells.prediction == positive).astype(float)
+    total = float(cells.w @ (y + yhat))
+    if not total > 0:
+        return float("nan"), np.zeros(len(cells))
+    value = 2 * float(cells.w @ (y * yhat)) / total
+    return value, cells.w * (2 * y * yhat - value * (y + yhat)) / total
+
+
+def macro_f1(classes: int) -> Functional:
+    """Return the unweighted mean of F1 over the classes that occur in a group, in truth or prediction."""
+
+    def functional(cells: Cells) -> tuple[float, FloatArray]:
+        return _mean_of_defined([_f1(cells, position) for position in range(classes)], len(cells))
+
+    return functional
+
+
+def _mean_of_defined(parts: list[tuple[float, FloatArray]], size: int) -> tuple[float, FloatArray]:
+    defined = [(value, influence) for value, influence in parts if not np.isnan(value)]
+    if not defined:
+        return float("nan"), np.zeros(size)
+    value = sum(value for value, _ in defined) / len(defined)
+    influence: FloatArray = sum((part for _, part in defined), np.zeros(size)) / len(defined)
+    return value, influence
+
+
+# --- of scores --------------------------------------------------------------------------------------------------
+
+
+def _score(cells: Cells, positive: int) -> FloatArray:
+    assert cells.scores is not None
+    return cells.scores if cells.scores.ndim == 1 else cells.scores[:, positive]
+
+
+def _rank(cells: Cells, positive: int) -> IntArray:
+    assert cells.ranks is not None
+    return cells.ranks if cells.ranks.ndim == 1 else cells.ranks[:, positive]
+
+
+def roc_auc(positive: int) -> Functional:
+    """Return the area under the ROC curve of one class against the others; undefined where either is missing."""
+
+    def functional(cells: Cells) -> tuple[float, FloatArray]:
+        return _roc_auc(cells, positive)
+
+    return functional
+
+
+def _roc_auc(cells: Cells, positive: int) -> tuple[float, FloatArray]:
+    truth = cells.truth == positive
+    if truth.all() or not truth.any():
+        return float("nan"), np.zeros(len(cells))
+    return stats.auc_influence(truth, _rank(cells, positive), cells.w)
+
+
+def macro_roc_auc(classes: int) -> Functional:
+    """Return the unweighted mean of the areas of every class that a group has cases with and without."""
+
+    def functional(cells: Cells) -> tuple[float, FloatArray]:
+        return _mean_of_defined([_roc_auc(cells, position) for position in range(classes)], len(cells))
+
+    return functional
+
+
+def average_precision(positive: int) -> Functional:
+    """Return the average precision of one class; undefined where no case has it."""
+
+    def functional(cells: Cells) -> tuple[float, FloatArray]:
+        truth = cells.truth == positive
+        if not truth.any():
+            return float("nan"), np.zeros(len(cells))
+        return stats.average_precision_influence(truth, _rank(cells, positive), cells.w)
+
+    return functional
+
+
+def mean(values: CaseValues) -> Functional:
+    """Return the weighted mean of one number per case."""
+
+    def functional(cells: Cells) -> tuple[float, FloatArray]:
+        v, total = values(cells), float(cells.w.sum())
+        value = float(cells.w @ v) / total
+        return value, cells.w * (v - value) / total
+
+    return functional
+
+
+def root_mean(values: CaseValues) -> Functional:
+    """Return the square root of a weighted mean."""
+
+    def functional(cells: Cells) -> tuple[float, FloatArray]:
+        value, influence = mean(values)(cells)
+        root = max(value, 0.0) ** 0.5
+        return root, influence / (2 * root) if root > 0 else influence * 0
+
+    return functional
+
+
+# --- one number per case ----------------------------------------------------------------------------------------
+
+
+def log_losses(cells: Cells) -> FloatArray:
+    """Return minus the logarithm of the true class's probability, kept 2.2e-16 away from 0 and 1 as scikit-learn does."""
+    tiny = np.finfo(float).eps
+    assert cells.scores is not None
+    if cells.scores.ndim == 1:
+        p = np.clip(cells.scores, tiny, 1 - tiny)
+        return np.asarray(-np.log(np.where(cells.truth == 1, p, 1 - p)))
+    p = cells.scores[np.arange(len(cells)), cells.truth]
+    return np.asarray(-np.log(np.clip(p, tiny, 1 - tiny)))
+
+
+def squared_distances(cells: Cells) -> FloatArray:
+    """Return the squared distance of the probabilities to the truth; binary: of the positive one alone."""
+    assert cells.scores is not None
+    if cells.scores.ndim == 1:
+        return np.asarray((cells.scores - (cells.truth == 1)) ** 2)
+    return np.asarray(((cells.scores - np.eye(cells.scores.shape[1])[cells.truth]) ** 2).sum(axis=1))
+
+
+def class_score(positive: int) -> CaseValues:
+    """Return a function that gives each case's score of one class."""
+    return lambda cells: _score(cells, positive)
+
+
+# --- the cases that a value rests on ----------------------------------------------------------------------------
+
+
+def scarcer_class_size(positive: int) -> Support:
+    """Count the cases with or without a class, whichever are fewer."""
+    return lambda cells: int(min(cells.n[cells.truth == positive].sum(), cells.n[cells.truth != positive].sum()))
+
+
+def class_size(positive: int) -> Support:
+    """Count the cases that have a class."""
+    return lambda cells: int(cells.n[cells.truth == positive].sum())
+
+
+def rarest_class_size(classes: int) -> Support:
+    """Count the cases of the class that has the fewest."""
+    return lambda cells: int(np.bincount(cells.truth, cells.n, minlength=classes).min())
+
+
+def f1_support(positive: int) -> Support:
+    """Count half of the cases that F1 depends on: F1 of few cases moves by up to twice the steps of a share."""
+    return lambda cells: int(cells.n[(cells.truth == positive) | (cells.prediction == positive)].sum() + 1) // 2

@@ -1,0 +1,319 @@
+"""Estimates of one measure in every group that can be compared, from counts or from clustered cases."""
+
+from __future__ import annotations
+
+import zlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+
+from raikit import stats
+from raikit.arrays import BoolArray, FloatArray, IntArray
+from raikit.stats import Contrasts, CovarianceResult, Gap
+from raikit_fairness.settings import IntervalSettings
+
+
+class Draws:
+    """Random numbers for the quantities of one feature. None depends on which other quantities are computed.
+
+    Parameters
+    ----------
+    seed : int
+    columns : tuple of str
+        Columns of the feature.
+    draws : int
+    """
+
+    def __init__(self, seed: int, columns: tuple[str, ...], draws: int) -> None:
+        self.seed, self.columns, self.draws = seed, columns, draws
+        self._normals: npt.NDArray[np.float32] | None = None
+
+    def rng(self, *key: object) -> np.random.Generator:
+        """Return the generator that belongs to one quantity."""
+        return np.random.default_rng([self.seed, zlib.crc32(repr((*key, self.columns)).encode())])
+
+    def normals(self, keep: BoolArray) -> npt.NDArray[np.float32]:
+        """Return standard normal draws of the groups in `keep`, shape (kept, draws), the same for every quantity."""
+        if self._normals is None or len(self._normals) < len(keep):  # a longer array begins with the same draws
+            self._normals = self.rng("normals").standard_normal((len(keep), self.draws), dtype=np.float32)
+        normals = self._normals[: len(keep)]
+        return normals if keep.all() else normals[keep]
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Intervals of each group by itself.
+
+    Parameters
+    ----------
+    low, high, effective_n : ndarray, shape (k,)
+    method : str
+    unreliable : ndarray of bool, shape (k,)
+        Groups whose data do not vary, so that no interval is valid.
+    """
+
+    low: FloatArray
+    high: FloatArray
+    effective_n: FloatArray
+    method: str
+    unreliable: BoolArray
+
+
+class Estimates(ABC):
+    """A rate or mean of k groups.
+
+    Attributes
+    ----------
+    n : ndarray of int, shape (k,)
+        Cases in the denominator.
+    """
+
+    n: IntArray
+
+    @property
+    @abstractmethod
+    def value(self) -> FloatArray:
+        """Return rates or means, shape (k,); NaN where the denominator is empty."""
+
+    @property
+    @abstractmethod
+    def overall(self) -> float:
+        """Return the value of all groups together."""
+
+    @property
+    def n_clusters(self) -> IntArray | None:
+        """Return the clusters of each group, by the column that has fewer; None without cluster columns."""
+        return None
+
+    @property
+    def defined(self) -> BoolArray:
+        """Return which groups have a value."""
+        return np.asarray(~np.isnan(self.value))
+
+    @property
+    def few_clusters(self) -> BoolArray:
+        """Return which groups have too few clusters for an interval to hold its level."""
+        return np.zeros(len(self.n), dtype=bool) if self.n_clusters is None else self.n_clusters < stats.MIN_CLUSTERS
+
+    @property
+    def support(self) -> IntArray:
+        """Return the cases that each group's value rests on: those of the scarcer class, where it needs both."""
+        return self.n
+
+    def judged(self, settings: IntervalSettings) -> BoolArray:
+        """Return which groups are large enough to decide whether a limit is kept."""
+        return np.asarray(self.defined & (self.support >= settings.min_group) & ~self.few_clusters)
+
+    @abstractmethod
+    def intervals(self, level: float) -> Intervals:
+        """Compute the interval of each group by itself."""
+
+    @abstractmethod
+    def gap(self, keep: BoolArray, settings: IntervalSettings, draws: Draws) -> Gap:
+        """Compute the largest difference over the groups in `keep`; `worst` and `best` are positions among them."""
+
+    @abstractmethod
+    def ratio(self, keep: BoolArray, settings: IntervalSettings, draws: Draws, p_value: float | None = None) -> Gap:
+        """Compute smallest over largest of the groups in `keep`; `p_value` is that of their gap, if known."""
+
+    @abstractmethod
+    def versus_rest(self, keep: BoolArray, settings: IntervalSettings, draws: Draws) -> Contrasts:
+        """Compare each group in `keep` with all others in it together."""
+
+    @abstractmethod
+    def versus(self, reference: int, keep: BoolArray, settings: IntervalSettings) -> Contrasts:
+        """Compare each other group in `keep` with the reference, simultaneously by Bonferroni."""
+
+
+@dataclass(frozen=True)
+class CountedRates(Estimates):
+    """Rates of independent cases.
+
+    Parameters
+    ----------
+    n : ndarray of int, shape (k,)
+    events, w, w2 : ndarray, shape (k,)
+        Over the cases of the denominator: weight of those counted, sum of weights, sum of squared weights. Without
+        weights these are numbers of cases.
+    weighted : bool
+    key : str
+        Name of the quantity; its random numbers depend on it.
+    """
+
+    n: IntArray
+    events: FloatArray
+    w: FloatArray
+    w2: FloatArray
+    weighted: bool
+    key: str = ""
+
+    @property
+    def value(self) -> FloatArray:
+        """Return the rates, shape (k,)."""
+        rates: FloatArray = np.divide(self.events, self.w, out=np.full(len(self.w), np.nan), where=self.w > 0)
+        return rates
+
+    @property
+    def overall(self) -> float:
+        """Return the rate of all groups together."""
+        return float(self.events.sum() / self.w.sum()) if self.w.sum() > 0 else float("nan")
+
+    def counts(self, keep: BoolArray) -> tuple[FloatArray, FloatArray]:
+        """Return successes and trials; with weights, as many as carry the same information (Kish)."""
+        if not self.weighted:
+            return self.events[keep], self.w[keep]
+        return stats.effective_counts(self.events[keep], self.w[keep], self.w2[keep])
+
+    def intervals(self, level: float) -> Intervals:
+        """Compute Clopper-Pearson intervals."""
+        events, trials = self.counts(np.ones(len(self.n), dtype=bool))
+        low, high = stats.clopper_pearson(events, trials, level)
+        method = "Clopper-Pearson" + (" at Kish's effective n" if self.weighted else "")
+        return Intervals(low, high, trials, method, np.zeros(len(trials), dtype=bool))
+
+    def gap(self, keep: BoolArray, settings: IntervalSettings, draws: Draws) -> Gap:
+        """Compute the largest difference of rates."""
+        rng, normals = draws.rng(self.key, "gap"), draws.normals(keep)
+        return stats.gap(*self.counts(keep), settings.level, settings.draws, rng=rng, normals=normals)
+
+    def ratio(self, keep: BoolArray, settings: IntervalSettings, draws: Draws, p_value: float | None = None) -> Gap:
+        """Compute the smallest rate over the largest."""
+        rng, normals = draws.rng(self.key, "gap"), draws.normals(keep)
+        counts = self.counts(keep)
+        return stats.ratio(*counts, settings.level, settings.draws, rng=rng, normals=normals, p_value=p_value)
+
+    def versus_rest(self, keep: BoolArray, settings: IntervalSettings, draws: Draws) -> Contrasts:
+        """Compare each group with the pooled rest."""
+        rng, normals = draws.rng(self.key, "rest"), draws.normals(keep)
+        contrasts = stats.group_vs_rest(*self.counts(keep), settings.level, settings.draws, rng=rng, normals=normals)
+        return self._weighted_rest(contrasts, keep) if self.weighted else contrasts
+
+    def versus(self, reference: int, keep: BoolArray, settings: IntervalSettings) -> Contrasts:
+        """Compare each group with the reference."""
+        others = keep.copy()
+        others[reference] = False
+        tail = (1 - settings.level) / 2 / max(int(others.sum()), 1)
+        events, trials = self.counts(np.ones(len(keep), dtype=bool))
+        low, high = stats.clopper_pearson(events, trials, 1 - 2 * tail)
+        p = self.value
+        value = p[others] - p[reference]
+        lows, highs = stats.difference_limits(
+            p[others], low[others], high[others], p[reference], low[reference], high[reference]
+        )
+        variance = _smoothed_variance(events, trials)
+        p_value = 2 * ndtr(-np.abs(value) / np.sqrt(variance[others] + variance[reference]))
+        method = f"MOVER, exact limits, Bonferroni over {int(others.sum())} groups; p normal, Holm"
+        return stats.Contrasts(value, lows, highs, p_value, stats.holm(p_value), float("nan"), method)
+
+    def _weighted_rest(self, contrasts: Contrasts, keep: BoolArray) -> Contrasts:
+        """Replace contrasts by those whose rest is pooled by weight, not by effective numbers of cases."""
+        tail = float(ndtr(-contrasts.critical))
+        sides = []
+        for rest in (False, True):
+            sums = [part[keep].sum() - part[keep] if rest else part[keep] for part in (self.events, self.w, self.w2)]
+            events, trials = stats.effective_counts(np.clip(sums[0], 0, None), sums[1], sums[2])
+            limits = stats.clopper_pearson(events, trials, 1 - 2 * tail)
+            sides.append((events / trials, *limits, _smoothed_variance(events, trials)))
+        (p, p_low, p_high, p_variance), (q, q_low, q_high, q_variance) = sides
+        low, high = stats.difference_limits(p, p_low, p_high, q, q_low, q_high)
+        p_value = 2 * ndtr(-np.abs(p - q) / np.sqrt(p_variance + q_variance))
+        method = "max-t, MOVER, exact limits at Kish's effective n; p normal, Holm"
+        adjusted = stats.holm(p_value)
+        return replace(
+            contrasts, value=p - q, low=low, high=high, p_value=p_value, p_adjusted=adjusted, method=method
+        )
+
+    def complement(self) -> CountedRates:
+        """Return the share of the denominator's cases that the rate does not count."""
+        return replace(self, events=np.clip(self.w - self.events, 0, None), key=f"1 - {self.key}")
+
+
+def _smoothed_variance(events: FloatArray, trials: FloatArray) -> FloatArray:
+    """Return the variance of rates with one more success and one more failure, so that none is 0."""
+    smoothed = (events + 1) / (trials + 2)
+    variance: FloatArray = smoothed * (1 - smoothed) / (trials + 2)
+    return variance
+
+
+@dataclass(frozen=True)
+class ClusteredEstimates(Estimates):
+    """Rates or means of cases that share clusters, or means of independent cases.
+
+    Parameters
+    ----------
+    cov : CovarianceResult
+    n : ndarray of int, shape (k,)
+    everyone : float
+        Value of all groups together.
+    bounds : (float, float)
+        Smallest and largest possible value.
+    key : str
+        Name of the quantity; its random numbers depend on it.
+    """
+
+    cov: CovarianceResult
+    n: IntArray
+    everyone: float
+    bounds: tuple[float, float] = (0.0, 1.0)
+    key: str = ""
+
+    @property
+    def overall(self) -> float:
+        """Return the value of all groups together."""
+        return self.everyone
+
+    @property
+    def value(self) -> FloatArray:
+        """Return the values, shape (k,)."""
+        return self.cov.rates
+
+    @property
+    def n_clusters(self) -> IntArray | None:
+        """Return the clusters of each group; None without cluster columns."""
+        return self.cov.n_clusters if self.cov.ways else None
+
+    @property
+    def few_clusters(self) -> BoolArray:
+        """Return which groups, or their parts, have too few clusters."""
+        return self.cov.few_clusters if self.cov.ways else super().few_clusters
+
+    def intervals(self, level: float) -> Intervals:
+        """Compute the interval of each group, as wide as its bounds where nothing varies."""
+        result = stats.clustered_rate_interval(self.cov, level)
+        low, high = (np.clip(end, *self.bounds) for end in (result.low, result.high))
+        constant = self.defined & (np.diag(self.cov.M) <= 0) & (not self.cov.proportion)
+        low, high = np.where(constant, self.bounds[0], low), np.where(constant, self.bounds[1], high)
+        return Intervals(low, high, result.n_effective, result.method, np.asarray(constant, dtype=bool))
+
+    def gap(self, keep: BoolArray, settings: IntervalSettings, draws: Draws) -> Gap:
+        """Compute the largest difference."""
+        rng = draws.rng(self.key, "gap")
+        return stats.clustered_gap(self.cov.subset(keep), settings.level, settings.draws, rng=rng)
+
+    def ratio(self, keep: BoolArray, settings: IntervalSettings, draws: Draws, p_value: float | None = None) -> Gap:
+        """Compute the smallest value over the largest."""
+        rng = draws.rng(self.key, "ratio")
+        return stats.clustered_ratio(self.cov.subset(keep), settings.level, settings.draws, rng=rng)
+
+    def versus_rest(self, keep: BoolArray, settings: IntervalSettings, draws: Draws) -> Contrasts:
+        """Compare each group with the pooled rest."""
+        rng = draws.rng(self.key, "rest")
+        return stats.clustered_group_vs_rest(self.cov.subset(keep), settings.level, settings.draws, rng=rng)
+
+    def versus(self, reference: int, keep: BoolArray, settings: IntervalSettings) -> Contrasts:
+        """Compare each group with the reference."""
+        others = [int(group) for group in np.flatnonzero(keep) if group != reference]
+        level = 1 - (1 - settings.level) / max(len(others), 1)
+        differences = [stats.clustered_difference(self.cov.subset([group, reference]), level) for group in others]
+        return stats.join_contrasts(differences, f"Bonferroni over {len(others)} groups")
+
+    def complement(self) -> ClusteredEstimates:
+        """Return the share of the denominator's cases that the rate does not count."""
+        cov = replace(self.cov, rates=1 - self.cov.rates)
+        return replace(self, cov=cov, everyone=1 - self.everyone, key=f"1 - {self.key}")
+
+
+Rates = CountedRates | ClusteredEstimates

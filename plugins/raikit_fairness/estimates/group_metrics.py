@@ -1,0 +1,70 @@
+"""Metrics of the record for every group by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import raikit
+from raikit_fairness.estimates.case_counts import Cells
+from raikit_fairness.estimates.features import Feature
+from raikit_fairness.estimates.group_estimates import Estimates, Intervals
+from raikit_fairness.measures import Measure
+from raikit_fairness.settings import IntervalSettings
+
+
+def count_metrics(cells: Cells, feature: Feature, args: dict[str, Any]) -> list[raikit.Metric]:
+    """Return the number of cases of each group."""
+    n = np.bincount(feature.code, cells.n, minlength=feature.k)
+    return [
+        raikit.Metric.exact(
+            "count", int(n[group]), n=int(n[group]), unit="rows", args=args,
+            over=list(feature.columns), group=feature.group(group),
+        )
+        for group in range(feature.k)
+    ]  # fmt: skip
+
+
+def metrics_by_group(
+    measure: Measure, estimates: Estimates, feature: Feature, args: dict[str, Any], positive: Any,
+    settings: IntervalSettings,
+) -> list[raikit.Metric]:  # fmt: skip
+    """Return one measure in each group; undefined where the denominator is empty, with the reason."""
+    value, defined = estimates.value, estimates.defined
+    n_defined = int(defined.sum())
+    limits = estimates.intervals(settings.group_level(n_defined))
+    sidak = settings.simultaneous and n_defined > 1
+    method = limits.method + (f", Sidak over {n_defined} groups" if sidak else "")
+    metrics = []
+    for group in range(feature.k):
+        n = int(estimates.n[group])
+        place: dict[str, Any] = {
+            "args": {**measure.args, **args}, "over": list(feature.columns), "group": feature.group(group),
+            "direction": measure.direction, "unit": measure.unit,
+        }  # fmt: skip
+        if not defined[group]:
+            empty = not estimates.support[group]
+            reason = measure.empty.format(positive=positive) if empty else "every case has weight 0"
+            metrics.append(raikit.Metric.undefined(measure.name, f"{reason} in {feature.name(group)}", n=n, **place))
+            continue
+        effective = float(limits.effective_n[group])
+        metrics.append(raikit.Metric(
+            measure.name, float(value[group]), level=settings.level, n=n,
+            low=min(float(limits.low[group]), float(value[group])),
+            high=max(float(limits.high[group]), float(value[group])),
+            n_clusters=None if estimates.n_clusters is None else int(estimates.n_clusters[group]), method=method,
+            simultaneous=settings.simultaneous, effective_n=effective if abs(effective - n) > 1e-9 * effective else None,
+            flags=group_flags(estimates, limits, group, settings), **place,
+        ))  # fmt: skip
+    return metrics
+
+
+def group_flags(estimates: Estimates, limits: Intervals, group: int, settings: IntervalSettings) -> list[str]:
+    """Return why a group's value may not decide: ``small_group``, ``few_clusters``, ``unreliable``."""
+    flags = {
+        "small_group": estimates.support[group] < settings.min_group,
+        "few_clusters": estimates.few_clusters[group],
+        "unreliable": limits.unreliable[group],
+    }
+    return [flag for flag, raised in flags.items() if raised]

@@ -1,0 +1,1 @@
+"""Findings, tables and figures made from the estimates. Nothing here computes an estimate."""

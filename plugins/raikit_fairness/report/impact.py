@@ -1,0 +1,98 @@
+"""Tables and the finding about impact ratios."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import raikit
+from raikit.format import confidence, confidence_interval, count, group_text, percent, sample_size
+from raikit_fairness.estimates.features import Feature
+from raikit_fairness.estimates.impact_ratios import ImpactRatioEstimates
+from raikit_fairness.report.columns import ColumnSpec, table_columns
+from raikit_fairness.settings import IntervalSettings
+
+_FOUR_FIFTHS = 0.8
+
+
+def impact_table(
+    number: int, feature: Feature, estimates: Sequence[ImpactRatioEstimates], unknown: int, settings: IntervalSettings,
+    marked_below: float,
+) -> raikit.Table:  # fmt: skip
+    """Return one row per category of a feature; `unknown` counts the cases without a known category."""
+    specs: list[ColumnSpec] = [
+        ("category", "Category", "text"), ("rows", "Cases", "integer"), ("share", "Share", "percent"),
+    ]  # fmt: skip
+    for ratios in estimates:
+        title = ratios.name.replace("_", " ").capitalize()
+        specs += [
+            (ratios.name, title, "percent"), (f"{ratios.name}_ratio", f"{title}, impact ratio", "number"),
+            (f"{ratios.name}_ratio_low", "low", "number"), (f"{ratios.name}_ratio_high", "high", "number"),
+        ]  # fmt: skip
+    first = estimates[0]
+    rows = []
+    for group in range(first.feature.k):
+        marked = first.share[group] < marked_below
+        name = first.feature.name(group) + " *" * bool(marked)
+        row: list[Any] = [name, int(first.rate.n[group]), float(first.share[group])]
+        for ratios in estimates:
+            values = (ratios.rate.value[group], ratios.value[group], ratios.low[group], ratios.high[group])
+            row += [None if np.isnan(value) else float(value) for value in values]
+        rows.append(row)
+    mark = ""
+    if any(share < marked_below for share in first.share):
+        mark = f" * under {percent(marked_below)} of the data: shown, and may be left out of the ratio."
+    return raikit.Table(
+        id=f"impact-{number}",
+        title=f"Impact ratios by {feature.title}",
+        columns=table_columns(specs),
+        rows=rows,
+        note=f"{confidence(settings.level)} CIs of each ratio by itself. {count(unknown)} cases have no known category and "
+        f"are left out.{mark}",
+    )
+
+
+def impact_findings(
+    estimates: Sequence[ImpactRatioEstimates], metrics: Sequence[raikit.Metric], address: Callable[[raikit.Metric], str]
+) -> list[raikit.Finding]:
+    """Return one finding: the category that is surest to lie below four fifths, else the lowest; never a marked one."""
+    judged = [
+        metric
+        for metric in metrics
+        if metric.name == "impact_ratio" and metric.value is not None and not metric.flags and not metric.args
+    ]
+    if not judged:
+        return []
+    upper_limits = {
+        (ratios.feature.columns, ratios.feature.groups[group]): float(ratios.simultaneous_high[group])
+        for ratios in estimates
+        if ratios.name == "selection_rate"
+        for group in range(ratios.feature.k)
+    }
+
+    def upper_limit(metric: raikit.Metric) -> float:
+        group = tuple(None if value is None else str(value) for value in (metric.group or {}).values())
+        return upper_limits[tuple(metric.over or ()), group]
+
+    proven = [metric for metric in judged if upper_limit(metric) < _FOUR_FIFTHS]
+    lowest = min(proven, key=upper_limit) if proven else min(judged, key=lambda metric: metric.value or 0.0)
+    who = group_text(lowest.over, lowest.group)
+    interval = confidence_interval(lowest.low, lowest.high, "ratio", level=lowest.level, value=lowest.value)
+    evidence = f"({interval}; {sample_size(lowest.n)})"
+    if proven:
+        more = f" So are {len(proven) - 1} more." if len(proven) > 1 else ""
+        sentence = (
+            f"The impact ratio of {who} is {lowest.value:.2f} {evidence}, surely below four fifths, even among "
+            f"{len(judged)} categories.{more}"
+        )
+    else:
+        below = "not below four fifths" if (lowest.low or 0.0) >= _FOUR_FIFTHS else "not surely below four fifths"
+        sentence = f"The lowest impact ratio is {lowest.value:.2f}, of {who} {evidence}: it is {below}."
+    return [
+        raikit.Finding(
+            sentence=sentence, severity="warn" if proven else "note", what="Impact ratio", who=who, group=lowest.group,
+            certainty=interval, metrics=[address(lowest)],
+        )
+    ]  # fmt: skip

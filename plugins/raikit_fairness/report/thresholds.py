@@ -1,0 +1,123 @@
+"""The table and the findings about decision thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import raikit
+from raikit.format import as_given, confidence, interval, points, sample_size
+from raikit.stats import Gap
+from raikit_fairness.estimates.features import Feature
+from raikit_fairness.estimates.threshold_sweep import SWEPT, FeatureSweep, Grid, Improvement
+from raikit_fairness.report.columns import ColumnSpec, table_columns
+from raikit_fairness.settings import IntervalSettings
+
+
+def threshold_rows(swept: FeatureSweep) -> list[list[Any]]:
+    """Return one row of the table for each threshold of a feature."""
+    grid, share = swept.grid, swept.grid.share
+    rows = []
+    for position, threshold in enumerate(grid.thresholds.tolist()):
+        gaps = [point.gap for point in swept.points if point.threshold == position]
+        gap_cells = [cell for gap in gaps for cell in _gap_cells(gap)]
+        loss = grid.loss(position, swept.settings.level)
+        now = "now" if position == grid.current else None
+        rows.append([
+            swept.feature.title, threshold, now, share[position], grid.accuracy(position),
+            loss.value, loss.low, loss.high, *gap_cells,
+        ])  # fmt: skip
+    return rows
+
+
+def _gap_cells(gap: Gap | None) -> list[float | None]:
+    return [None] * 3 if gap is None else [gap.value, min(gap.low, gap.value), gap.high]
+
+
+def threshold_table(rows: list[list[Any]], grid: Grid, settings: IntervalSettings) -> raikit.Table:
+    """Return the table of all features' thresholds."""
+    specs: list[ColumnSpec] = [
+        ("feature", "Over", "text"), ("threshold", "Threshold", "number"), ("now", "", "text"),
+        ("selected", "Decided positive", "percent"), ("accuracy", "Accuracy", "percent"),
+        ("loss", "Accuracy lost", "percent"), ("loss_low", "low", "percent"), ("loss_high", "high", "percent"),
+    ]  # fmt: skip
+    for measure, words in SWEPT.items():
+        specs += [
+            (measure, f"Gap in {words}", "percent"), (f"{measure}_low", "low", "percent"),
+            (f"{measure}_high", "high", "percent"),
+        ]  # fmt: skip
+    current = "; no single threshold gives those decisions." if grid.current is None else (
+        ", whose threshold is the row marked “now”."
+    )  # fmt: skip
+    return raikit.Table(
+        id="thresholds",
+        title="Gaps at every threshold",
+        columns=table_columns(specs),
+        rows=rows,
+        note=f"A gap is the largest difference over groups with at least {settings.min_group} cases in the denominator and "
+        f"enough clusters. {confidence(settings.level)} CIs of each threshold by itself; they are wide where all clustered "
+        "cases of a group are decided alike, which hides how they vary. Accuracy lost: against the decisions as they are, "
+        f"paired on cases{current}",
+    )
+
+
+def threshold_findings(swept: Sequence[FeatureSweep], max_loss: float) -> list[raikit.Finding]:
+    """Return the surest improvement of each feature; then one note on all features without any."""
+    findings = []
+    without: list[tuple[FeatureSweep, str]] = []
+    for one in swept:
+        gaps = [point.gap for point in one.current_points if point.gap]
+        if not gaps:
+            without.append((one, "fewer than two groups can be judged"))
+        elif not any(gap.low > 0 for gap in gaps):
+            without.append((one, "no gap is established as it is"))
+        elif improvements := one.improvements(max_loss):
+            surest = max(improvements, key=lambda improvement: improvement.now.low - improvement.then.high)
+            findings.append(_improvement_finding(one, surest))
+        else:
+            without.append((one, ""))
+    return findings + _no_improvement_finding(without, max_loss)
+
+
+def _improvement_finding(swept: FeatureSweep, improvement: Improvement) -> raikit.Finding:
+    grid, feature, loss = swept.grid, swept.feature, improvement.loss
+    now, then = (_points_with_interval(gap.value, gap.low, gap.high) for gap in (improvement.now, improvement.then))
+    return raikit.Finding(
+        sentence=f"Deciding from a score of {grid.thresholds[improvement.threshold]:.3g} on would bring the largest gap in "
+        f"{SWEPT[improvement.measure]} over {feature.title} from {now} to {then}, at a loss of accuracy of "
+        f"{_points_with_interval(loss.value, loss.low, loss.high)} ({confidence(swept.settings.level)} CIs that hold for all "
+        f"{len(grid.thresholds)} thresholds and {len(SWEPT)} gaps at once; {sample_size(loss.n)}).",
+        severity="note",
+        what=f"threshold and gaps over {feature.title}",
+        who=feature.title,
+        certainty="established, simultaneous over thresholds",
+        figures=[f"thresholds-{swept.number}"],
+    )
+
+
+def _points_with_interval(value: float, low: float, high: float) -> str:
+    return f"{points(value)} ({interval(low, high, 'points', value=value)})"
+
+
+def _no_improvement_finding(without: Sequence[tuple[FeatureSweep, str]], max_loss: float) -> list[raikit.Finding]:
+    """Return one note on the features without an established improvement, each with the reason if there is one."""
+    if not without:
+        return []
+    swept = without[0][0]
+    features = ", ".join(_with_reason(one.feature, reason) for one, reason in without)
+    loss = f"{as_given(round(max_loss * 100, 10))} percentage point{'' if max_loss == 0.01 else 's'}"
+    return [
+        raikit.Finding(
+            sentence=f"No other single threshold surely brings groups closer at a loss of at most {loss} of accuracy: "
+            f"{features} ({len(swept.grid.thresholds)} thresholds, {len(SWEPT)} gaps; {confidence(swept.settings.level)} CIs "
+            "that hold for all at once).",
+            severity="note",
+            what="thresholds and gaps",
+            certainty="not established",
+            figures=[f"thresholds-{one.number}" for one, _ in without],
+        )
+    ]
+
+
+def _with_reason(feature: Feature, reason: str) -> str:
+    return f"{feature.title} ({reason})" if reason else feature.title

@@ -1,0 +1,81 @@
+"""The measures that the check of groups reports, with their words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from raikit.arrays import BoolArray
+from raikit_fairness import measures
+from raikit_fairness.estimates.case_counts import Cells
+from raikit_fairness.measures import Measure
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A measure that is reported and drawn.
+
+    Parameters
+    ----------
+    measure : Measure
+    difference, ratio : str
+        Names of its disparities, under which it is a finding.
+    judged_by : str
+        Measure whose comparison with the rest says which groups are worse.
+    verb, short, title : str
+        What happens to cases; the measure in a sentence, and as a heading.
+    in_heat_maps : bool
+    """
+
+    measure: Measure
+    difference: str
+    ratio: str | None
+    judged_by: str
+    verb: str
+    short: str
+    title: str
+    in_heat_maps: bool = False
+
+    def denominator(self, cells: Cells, positive: int) -> BoolArray:
+        """Return the cells that the measure is taken over."""
+        if self.measure is measures.FNR:
+            positives: BoolArray = cells.truth == positive
+            return positives
+        if self.measure is measures.FPR:
+            negatives: BoolArray = cells.truth != positive
+            return negatives
+        return cells.n > 0
+
+
+TOPICS = {
+    "binary": [
+        Topic(
+            measures.FNR, "equal_opportunity_difference", "false_negative_rate_ratio", "true_positive_rate",
+            "are missed", "the rate missed", "Missed", in_heat_maps=True,
+        ),
+        Topic(
+            measures.FPR, "false_positive_rate_difference", "false_positive_rate_ratio", "false_positive_rate",
+            "are wrongly called “{positive}”", "the false positive rate", "False positive rate",
+        ),
+        Topic(
+            measures.SELECTION_RATE, "demographic_parity_difference", "demographic_parity_ratio", "selection_rate",
+            "are predicted “{positive}”", "the selection rate", "Selection rate",
+        ),
+    ],
+    "multiclass": [
+        Topic(
+            measures.ACCURACY, "accuracy_difference", "accuracy_ratio", "accuracy",
+            "are predicted right", "the accuracy", "Accuracy", in_heat_maps=True,
+        ),
+    ],
+    "regression": [
+        Topic(
+            measures.MAE, "mean_absolute_error_difference", "mean_absolute_error_ratio", "mean_absolute_error",
+            "have mean absolute errors", "the mean absolute error", "Mean absolute error", in_heat_maps=True,
+        ),
+    ],
+}  # fmt: skip
+TABLE_MEASURES = {
+    "binary": ["selection_rate", "true_positive_rate", "false_positive_rate"],
+    "multiclass": ["accuracy"],
+    "regression": [measure.name for measure in measures.REGRESSION],
+}

@@ -1,0 +1,261 @@
+"""The table, the figure and the findings about alternative decisions: gaps narrowed, accuracy lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import raikit
+from raikit.format import confidence, confidence_interval, count, interval, number, percent, points
+from raikit.stats import MIN_CLUSTERS
+from raikit_fairness.estimates.paired_changes import Change
+from raikit_fairness.estimates.tradeoff import STRATA, Tradeoff
+from raikit_fairness.report.columns import ColumnSpec, table_columns
+from raikit_fairness.report.layers import reference_line
+from raikit_fairness.settings import IntervalSettings
+
+_SIDES = ("Gap narrowed, pp", "Accuracy lost, pp")
+_MOST_NAMES = 6
+_CITED = ("_gain", "_cost", "_difference")
+
+
+@dataclass(frozen=True)
+class Wording:
+    """Words for the alternative decisions.
+
+    Parameters
+    ----------
+    action : str
+        Begins a sentence: ``Group-specific thresholds (…)``.
+    title : str
+        Of the table and the figure.
+    names : (str, str)
+        First words of its metrics: ``mitigated`` and ``mitigation``.
+    narrow, widen, cost : str
+        Verbs after `action`.
+    """
+
+    action: str
+    title: str
+    names: tuple[str, str]
+    narrow: str = "would narrow"
+    widen: str = "would widen"
+    cost: str = "would cost"
+
+
+def tradeoff_table(tradeoffs: Sequence[Tradeoff], wording: Wording, note: str) -> raikit.Table:
+    """Return gap before and after, gain, accuracy before and after, and cost; each with its interval."""
+    specs: list[ColumnSpec] = [
+        ("feature", "Over", "text"), ("constraint", "What is to be equal", "text"), ("groups", "Groups", "integer"),
+        ("rows", "Test cases", "integer"), *_with_limits("before", "Gap before"), *_with_limits("after", "Gap after"),
+        ("pair", "Two groups fixed on validation", "text"), *_with_limits("gain", "Gap between them narrowed"),
+        ("accuracy_before", "Accuracy before", "percent"), ("accuracy_after", "Accuracy after", "percent"),
+        *_with_limits("cost", "Accuracy lost"), ("reason", "Why not", "text"),
+    ]  # fmt: skip
+    gains = [tradeoff.gain for tradeoff in tradeoffs if tradeoff.gain]
+    methods = "; ".join(dict.fromkeys(gain.method for gain in gains if gain.method))
+    return raikit.Table(
+        id="bought",
+        title=wording.title,
+        columns=table_columns(specs),
+        rows=[_row(tradeoff) for tradeoff in tradeoffs],
+        note=f"{note} Gains and losses: {methods}." if methods else note,
+    )
+
+
+def _with_limits(name: str, title: str) -> list[ColumnSpec]:
+    ends = (("", ""), ("_low", ", low"), ("_high", ", high"))
+    return [(name + end, title + words, "percent") for end, words in ends]
+
+
+def _row(tradeoff: Tradeoff) -> list[Any]:
+    before, after, gain, cost = tradeoff.before.metric, tradeoff.after.metric, tradeoff.gain, tradeoff.cost
+    gain_cells = [gain.value, gain.low, gain.high] if gain else [None] * 3
+    return [
+        tradeoff.feature.title, tradeoff.criterion.name, tradeoff.feature.k, cost.n, before.value, before.low,
+        before.high, after.value, after.low, after.high, _pair(tradeoff), *gain_cells, tradeoff.accuracy_before.value,
+        tradeoff.accuracy.value, cost.value, cost.low, cost.high, None if gain else tradeoff.reason,
+    ]  # fmt: skip
+
+
+def _pair(tradeoff: Tradeoff) -> str:
+    pair, feature = tradeoff.pair, tradeoff.feature
+    if pair is None:
+        return ""
+    rate = f" ({STRATA[pair.stratum].rate})" if len(tradeoff.criterion.strata) > 1 else ""
+    return f"{feature.name(pair.higher)} and {feature.name(pair.lower)}{rate}"
+
+
+# --- the figure -------------------------------------------------------------------------------------------------
+
+
+def tradeoff_figure(
+    tradeoffs: Sequence[Tradeoff], wording: Wording, settings: IntervalSettings
+) -> raikit.Figure | None:  # fmt: skip
+    """Draw gain and cost side by side, a row for each feature and criterion, about the dashed line of no change."""
+    data: list[dict[str, Any]] = [
+        {
+            "feature": tradeoff.feature.title, "label": tradeoff.criterion.words, "side": side,
+            "value": change.value * 100, "low": change.low * 100, "high": change.high * 100, "rows": change.n,
+            "doubt": not change.established,
+        }
+        for tradeoff in tradeoffs
+        for side, change in zip(_SIDES, (tradeoff.gain, tradeoff.cost), strict=True)
+        if change is not None
+    ]  # fmt: skip
+    if not data:
+        return None
+    sure = [
+        f"{row['feature']}, {row['label']}: {row['side'].lower()} {number(row['value'], 1)}"
+        for row in data
+        if not row["doubt"]
+    ]
+    result = f"Sure: {'; '.join(sure[:8])}." if sure else "No change is sure."
+    return raikit.Figure(
+        id="bought",
+        title=wording.title,
+        spec=_figure_spec(list(dict.fromkeys(row["feature"] for row in data))),
+        data=data,
+        subtitle=f"{confidence(settings.level)} CIs, paired on test cases; full disc: sure; ring: not established",
+        alt=f"{wording.title}: for each feature the gap narrowed and the accuracy lost. {result}",
+    )
+
+
+def _figure_spec(features: list[Any]) -> dict[str, Any]:
+    x = {"field": "value", "type": "quantitative", "title": None}
+    y = {"field": "label", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 170}}
+    disc: dict[str, Any] = {"type": "point", "filled": True, "size": 60, "opacity": 1, "fill": "var(--ink)"}
+    ring = {**disc, "fill": "var(--paper)", "stroke": "var(--ink)"}
+    layers: list[dict[str, Any]] = [
+        reference_line(0),
+        {
+            "mark": {"type": "rule", "stroke": "var(--ink)", "strokeWidth": 2},
+            "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}, "y": y},
+        },
+        {"transform": [{"filter": "datum.doubt"}], "mark": ring, "encoding": {"x": x, "y": y}},
+        {"transform": [{"filter": "!datum.doubt"}], "mark": disc, "encoding": {"x": x, "y": y}},
+    ]
+    header = {
+        "labelAngle": 0, "labelAlign": "left", "labelOrient": "top", "labelAnchor": "start", "labelPadding": 0,
+        "labelBaseline": "bottom",
+    }  # fmt: skip
+    row = {"field": "feature", "title": None, "sort": features, "header": header}
+    return {
+        "facet": {"row": row, "column": {"field": "side", "title": None, "sort": list(_SIDES)}},
+        "spec": {"width": 130, "height": {"step": 22}, "layer": layers},
+        "spacing": {"row": 10, "column": 16},
+    }
+
+
+# --- the findings -----------------------------------------------------------------------------------------------
+
+
+def tradeoff_findings(
+    tradeoffs: Sequence[Tradeoff],
+    wording: Wording,
+    settings: IntervalSettings,
+    address: Callable[[raikit.Metric], str],
+    metrics: Mapping[int, Sequence[raikit.Metric]],
+    clusters: Sequence[str],
+) -> list[raikit.Finding]:
+    """Return one finding for each feature: what is established, or that nothing is.
+
+    Parameters
+    ----------
+    tradeoffs : sequence of Tradeoff
+    wording : Wording
+    settings : IntervalSettings
+    address : callable
+        From a metric to its address.
+    metrics : mapping of int to sequence of Metric
+        Of each tradeoff, by its position.
+    clusters : sequence of str
+        Cluster columns.
+    """
+    findings = []
+    for feature in dict.fromkeys(tradeoff.feature.title for tradeoff in tradeoffs):
+        numbers = [number for number, tradeoff in enumerate(tradeoffs) if tradeoff.feature.title == feature]
+        of_feature = [tradeoffs[number] for number in numbers]
+        sure = [tradeoff for tradeoff in of_feature if tradeoff.gain is not None and tradeoff.gain.established]
+        sentences = [_established_sentence(tradeoff, wording, settings, clusters) for tradeoff in sure]
+        sentences = sentences or [_not_established_sentence(of_feature, wording, settings)]
+        if unfit := of_feature[0].unfit:
+            sentences.append(f"Nothing is known for {_listed(list(unfit))}: {_reasons(unfit)}.")
+        cited = [metric for number in numbers for metric in metrics[number]]
+        findings.append(raikit.Finding(
+            sentence=" ".join(sentences), severity="note", what=wording.title.rstrip("?"), who=feature,
+            certainty="established" if sure else "not established", figures=["bought"],
+            metrics=[address(metric) for metric in cited if metric.name.endswith(_CITED) and not metric.group],
+        ))  # fmt: skip
+    return findings
+
+
+def _established_sentence(
+    tradeoff: Tradeoff, wording: Wording, settings: IntervalSettings, clusters: Sequence[str]
+) -> str:
+    pair, gain = tradeoff.pair, tradeoff.gain
+    assert pair is not None and gain is not None
+    verb = wording.narrow if gain.value > 0 else wording.widen
+    low, high = sorted((abs(gain.low), abs(gain.high)))
+    gain_interval = confidence_interval(low, high, "points", level=settings.level, value=gain.value)
+    feature = tradeoff.feature
+    return (
+        f"{wording.action}{_purpose(tradeoff, wording)} {verb} the gap in {STRATA[pair.stratum].rate} between "
+        f"{feature.name(pair.higher)} and {feature.name(pair.lower)} by {points(abs(gain.value))} ({gain_interval}; "
+        f"{_evidence(gain, clusters)}) and {wording.cost} {_write_change(tradeoff.cost)} of accuracy; the largest gap over "
+        f"all {feature.k} groups {_from_to(tradeoff)}."
+    )
+
+
+def _purpose(tradeoff: Tradeoff, wording: Wording) -> str:
+    return f", to make the {tradeoff.criterion.words} equal," if wording.names[0] == "mitigated" else ""
+
+
+def _from_to(tradeoff: Tradeoff) -> str:
+    before, after = (
+        "undefined"
+        if metric.value is None
+        else f"{percent(metric.value)} ({interval(metric.low, metric.high, 'rate', value=metric.value)})"
+        for metric in (tradeoff.before.metric, tradeoff.after.metric)
+    )
+    return f"goes from {before} to {after}"
+
+
+def _write_change(change: Change) -> str:
+    return f"{points(change.value)} ({interval(change.low, change.high, 'points', value=change.value)})"
+
+
+def _evidence(change: Change, clusters: Sequence[str]) -> str:
+    cases = f"{count(change.n)} test cases"
+    if change.n_clusters is None or not clusters:
+        return cases
+    return f"{cases}, {count(change.n_clusters)} clusters in the smaller group"
+
+
+def _not_established_sentence(tradeoffs: Sequence[Tradeoff], wording: Wording, settings: IntervalSettings) -> str:
+    costs = {_write_change(tradeoff.cost) for tradeoff in tradeoffs}
+    each = "; ".join(_gain_and_cost(tradeoff, with_cost=len(costs) > 1) for tradeoff in tradeoffs)
+    lost = f"; accuracy lost {costs.pop()}" if len(costs) == 1 else ""
+    return (
+        f"It is not established that {wording.action[0].lower()}{wording.action[1:]} {wording.narrow} a gap over "
+        f"{tradeoffs[0].feature.title} (gap narrowed with {confidence(settings.level)} CI: {each}{lost})."
+    )
+
+
+def _gain_and_cost(tradeoff: Tradeoff, *, with_cost: bool) -> str:
+    words, gain = tradeoff.criterion.words, tradeoff.gain
+    if gain is None:
+        return f"{words}: {tradeoff.reason}"
+    cost = f", for {_write_change(tradeoff.cost)} of accuracy" if with_cost else ""
+    few = f" (fewer than {MIN_CLUSTERS} clusters)" if gain.few_clusters else ""
+    return f"{words} {_write_change(gain)}{cost}{few}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more
+
+
+def _reasons(unfit: Mapping[str, str]) -> str:
+    return "; ".join(dict.fromkeys(unfit.values()))

@@ -116,7 +116,7 @@ def _rule_text(rule: Rule) -> str:
         who += f"; {rule.reason.removeprefix(f'{rule.loser}: ')}"
     elif rule.waiver:
         who += f"; {rule.reason.split('; ')[0]}"
-    needed = f"; {text}" if (text := rule.rows_told()) else ""
+    needed = f"; {text}" if (text := rule.describe_needed_data()) else ""
     value = measure(rule.value, rule.low, rule.high, rule.unit)
     ends = confidence_interval(rule.low, rule.high, rule.unit, level=rule.level, value=rule.value)
     return f"{rule.sentence}{word}: {value} ({ends}){who}{needed}"

@@ -55,8 +55,8 @@ def raikit_check_finished(result, run):
     [
         ("os._exit(0)", "it ended the process that it ran in (exit code 0)"),
         ("return 'report.txt'", "it must return a list of the paths"),
-        ("return [folder / 'nothing']", "which is no file in"),
-        ("return [folder.parent / 'audit.yaml']", "which is no file in"),
+        ("return [folder / 'nothing']", "which is not a file in"),
+        ("return [folder.parent / 'audit.yaml']", "which is not a file in"),
     ],
 )
 def test_a_format_that_does_not_do_what_it_should_is_a_crash(body, said, raikit, audit_yaml, install, tmp_path):  # noqa: F811
@@ -105,7 +105,7 @@ CLASSES = {
     "produces = None": "`produces` is a list of address patterns",
     'requires = {"columns": ["target"]}': "`requires` is raikit.Requires(…), not dict",
     "Options = 3": "Options must be a subclass",
-    "prefix = classmethod(lambda cls: 1 / 0)": "cannot be looked at: ZeroDivisionError",
+    "prefix = classmethod(lambda cls: 1 / 0)": "cannot be inspected: ZeroDivisionError",
 }
 
 
@@ -126,7 +126,7 @@ OPTIONS = {
     "call: __import__('collections.abc').abc.Callable = print": ("error", "its options cannot be created or written as JSON"),
     "column: str": ("skipped", "it needs options"),
     "thing: object = object()": ("error", "its options cannot be created or written as JSON"),
-    "x: int = __import__('pydantic').Field(default_factory=lambda: {}['nothing'])": ("error", "its options cannot be made"),
+    "x: int = __import__('pydantic').Field(default_factory=lambda: {}['nothing'])": ("error", "its options cannot be created or written as JSON"),
 }
 
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import raikit
+from raikit.format import confidence_interval, measure
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.long
@@ -66,7 +67,9 @@ def test_every_rule_is_a_test_and_says_what_the_gate_said(project):
     broken, late = (run.rules.query("status == @status").iloc[0] for status in ("fail", "waived"))
     assert ran.ret == 1
     text = ran.stdout.str()
-    assert f"{broken.value:.3g} [" in text and broken.reason in text and broken.sentence in text
+    shown = measure(broken.value, broken.low, broken.high, broken.unit)
+    ends = confidence_interval(broken.low, broken.high, broken.unit, level=broken.level, value=broken.value)
+    assert f"{shown} ({ends}): " in text and broken.reason in text and broken.sentence in text
     assert "Traceback" not in text and "pytest_plugin.py" not in text
     assert "inconclusive: " in text and "cases in all would decide (" in text
     assert late.reason.startswith("waived until 2999-12-31 by Ada: a fix is under way") and late.reason in text
@@ -86,7 +89,7 @@ def test_one_rule_is_chosen_by_name_and_an_audit_alone_by_its_file(project):
 def test_what_is_undecided_fails_if_the_policy_stops_on_it(project, policy):
     ran = project(OPEN, on_inconclusive=policy).runpytest_subprocess("--raikit", "audit.yaml")
     ran.assert_outcomes(failed=1)
-    ran.stdout.fnmatch_lines(["inconclusive: 0.972 * contains the limit 0.95*"])
+    ran.stdout.fnmatch_lines(["inconclusive: 97.2% (95% CI 94.1 to 99.0%): * contains the limit 0.95*"])
 
 
 def test_a_crashed_check_and_a_rule_that_it_leaves_unmeasured_fail(project):

@@ -201,8 +201,8 @@ def _row(head: str, text: str) -> None:
 
 def check(plugin: str, seconds: float, data: Path | None = None) -> int:
     """Test a plugin against every rule of the contract, print each result at once, and return 1 if a rule is broken."""
-    from raikit.testing.contract.outside import Examination
-    from raikit.testing.contract.verdict import Layout
+    from raikit.testing.contract.isolated import Examination
+    from raikit.testing.contract.rule import Layout
 
     say, count = Console().result, Counter[str]()
     examination = Examination(plugin, seconds, data)

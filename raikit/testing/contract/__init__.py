@@ -8,14 +8,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from raikit.check import Check
-from raikit.testing.contract.verdict import Conformity as Conformity
-from raikit.testing.contract.verdict import held as held
-from raikit.testing.contract.verdict import table as table
+from raikit.testing.contract.rule import Conformity as Conformity
+from raikit.testing.contract.rule import held as held
+from raikit.testing.contract.rule import table as table
 
 if TYPE_CHECKING:
     from raikit.data.dataset import Dataset
+    from raikit.testing.contract.rule import Case, Rule
     from raikit.testing.contract.subject import Subject
-    from raikit.testing.contract.verdict import Case, Rule
 
 __all__ = ["Conformity", "check_conformance", "conformance", "held", "table"]
 
@@ -63,27 +63,27 @@ def conformance(plugin: Plugin, *, data: Dataset | None = None) -> list[Conformi
 
 def cases(subject: Subject, data: Dataset | None = None) -> Iterator[Case]:
     """Every rule that is to be held against a plugin and against all that it brings."""
-    from raikit.testing.contract import checks, loaders, plugins, reports
+    from raikit.testing.contract import check_rules, format_rules, loader_rules, plugin_rules
 
-    yield from plugins.cases(subject)
+    yield from plugin_rules.cases(subject)
     for check in subject.checks:
-        yield from checks.cases(check, data)
+        yield from check_rules.cases(check, data)
     for name, writer in subject.formats.items():
-        yield from reports.cases(name, writer)
+        yield from format_rules.cases(name, writer)
     for name, loader in subject.loaders.items():
-        yield from loaders.cases(name, loader)
+        yield from loader_rules.cases(name, loader)
 
 
 def rules() -> dict[str, list[Rule]]:
     """Every rule with its sentence, by what it is held against."""
-    from raikit.testing.contract import checks, loaders, plugins, reports
-    from raikit.testing.contract.verdict import rule_of
+    from raikit.testing.contract import check_rules, format_rules, loader_rules, plugin_rules
+    from raikit.testing.contract.rule import rule_of
 
     return {
-        "a plugin": list(map(rule_of, plugins.RULES)),
-        "a check": [*checks.WRITTEN, *checks.TRIED],
-        "a report format": list(map(rule_of, reports.RULES)),
-        "a model loader": list(map(rule_of, loaders.RULES)),
+        "a plugin": list(map(rule_of, plugin_rules.RULES)),
+        "a check": [*check_rules.WRITTEN, *check_rules.TRIED],
+        "a report format": list(map(rule_of, format_rules.RULES)),
+        "a model loader": list(map(rule_of, loader_rules.RULES)),
     }
 
 

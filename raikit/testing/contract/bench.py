@@ -16,8 +16,8 @@ from raikit.config.types import Task
 from raikit.errors import RaikitError
 from raikit.process import state as process_state
 from raikit.run.results import CheckResult, Metric
-from raikit.testing.contract import lent
-from raikit.testing.contract.verdict import NotApplicable
+from raikit.testing.contract import shared_inputs
+from raikit.testing.contract.rule import NotApplicable
 from raikit.testing.data import Made
 from raikit.testing.run import capabilities_of_table, execute, needs_model, own_columns, suitable_model, wanted
 
@@ -316,13 +316,13 @@ def _watched(check: type[Check], trial: Trial) -> Iterator[None]:
 
     def run(self: Check, ctx: CheckContext) -> Any:
         trial.entered = True
-        before, given = process_state.read_state(), lent.fingerprints(ctx)
+        before, given = process_state.read_state(), shared_inputs.fingerprints(ctx)
         try:
             trial.returned = original(self, ctx)
             return trial.returned
         finally:
             trial.changed = process_state.changes(before, process_state.read_state())
-            trial.touched = process_state.changes(given, lent.fingerprints(ctx))
+            trial.touched = process_state.changes(given, shared_inputs.fingerprints(ctx))
             process_state.restore(before)
 
     check.run = run  # type: ignore[method-assign]

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from raikit.cli import main
-from raikit.testing.contract.outside import Examination
+from raikit.testing.contract.isolated import Examination
 
 GOOD = '''
 import raikit

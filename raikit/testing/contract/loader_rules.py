@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raikit.models.base import Model
-from raikit.testing.contract.verdict import Broken, Case, NotApplicable, rule_of
+from raikit.testing.contract.rule import Broken, Case, NotApplicable, rule_of
 
 _STRAY = "no_such_key"
 

@@ -10,7 +10,7 @@ from typing import Any
 from raikit.errors import nearest
 from raikit.run.results import Figure
 from raikit.testing.contract.bench import Bench
-from raikit.testing.contract.verdict import Broken, NotApplicable
+from raikit.testing.contract.rule import Broken, NotApplicable
 
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _MARKS = (

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from raikit.errors import ConfigError, RaikitError
 from raikit.process.children import end, ending, python
 from raikit.testing.contract.hang import home_of, where_it_hung
+from raikit.testing.contract.rule import Conformity
 from raikit.testing.contract.subject import path_or_name, subject_of
-from raikit.testing.contract.verdict import Conformity
 
 if TYPE_CHECKING:
     from raikit.data.dataset import Dataset

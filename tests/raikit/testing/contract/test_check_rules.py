@@ -23,8 +23,8 @@ from raikit import (
 )
 from raikit.testing import check_conformance, conformance, dataset
 from raikit.testing.contract import rules
-from raikit.testing.contract.checks import TRIED, WRITTEN, cases
-from raikit.testing.contract.verdict import held
+from raikit.testing.contract.check_rules import TRIED, WRITTEN, cases
+from raikit.testing.contract.rule import held
 
 EVERY = {rule.name for rule in (*WRITTEN, *TRIED)}
 
@@ -169,7 +169,7 @@ BAD = {
     "nothing declared": ({"produces": ()}, "produces", 'produces = ["mine.…"]'),
     "a capability that nothing has": ({"requires": Requires(capabilities={"gradient"})}, "required_names", "'gradients'"),
     "a role that nothing has": ({"requires": Requires(columns={"sensitve"})}, "required_names", "'sensitive'"),
-    "raising": ({"run": raises}, "runs", "on binary data: KeyError: 'lost' (test_contract_of_checks.py, line"),
+    "raising": ({"run": raises}, "runs", "on binary data: KeyError: 'lost' (test_check_rules.py, line"),
     "a hidden column": ({"run": then(needs_a_group)}, "requires", "IndexError"),
     "a hidden split": ({"run": then(needs_train)}, "requires", "no train rows"),
     "no group of one class": ({"run": then(divides_by_a_spread)}, "small_groups", "ZeroDivisionError"),
@@ -321,7 +321,7 @@ def test_where_what_was_made_up_is_not_what_a_check_expects_its_author_is_asked_
     assert by_rule(found, "failed") == {}
     untried = by_rule(found, "not applicable")
     assert {rule.name for rule in TRIED} == set(untried)
-    assert untried["runs"].startswith("on binary data: TypeError: 'int' object is not subscriptable (test_contract_of_checks.py, line")
+    assert untried["runs"].startswith("on binary data: TypeError: 'int' object is not subscriptable (test_check_rules.py, line")
     assert untried["runs"].endswith("give data that have what it looks for: conformance(…, data=…), or --data audit.yaml")
 
 

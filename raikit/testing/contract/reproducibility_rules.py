@@ -10,7 +10,7 @@ from raikit.check import Check, CheckContext
 from raikit.process import state as process_state
 from raikit.run.results import CheckResult, Comparison, Metric
 from raikit.testing.contract.bench import SEED, Bench, Trial
-from raikit.testing.contract.verdict import Broken, NotApplicable, first_few
+from raikit.testing.contract.rule import Broken, NotApplicable, first_few
 from raikit.testing.run import execute
 
 

@@ -13,8 +13,8 @@ from raikit.files import sha256, write_text
 from raikit.process import state as process_state
 from raikit.run.directory import RECORD
 from raikit.run.record import Record
-from raikit.testing.contract import records
-from raikit.testing.contract.verdict import Broken, Case, first_few, rule_of
+from raikit.testing.contract import sample_records
+from raikit.testing.contract.rule import Broken, Case, first_few, rule_of
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ def cases(name: str, writer: Callable[..., Any]) -> Iterator[Case]:
 
 def files(made: Format) -> str:
     """It says which files it wrote: they are in the run's folder, and there are no others."""
-    with _run(records.ordinary()) as (record, folder):
+    with _run(sample_records.ordinary()) as (record, folder):
         return first_few(_written(made, record, folder)[0])
 
 
 def any_record(made: Format) -> None:
     """It can write any record: one with nothing in it, and one whose every text is somebody's attack."""
-    for what, record in (("a record with nothing in it", records.bare()), ("a record full of hostile text", records.hostile())):
+    for what, record in (("a record with nothing in it", sample_records.bare()), ("a record full of hostile text", sample_records.hostile())):
         with _run(record) as (_, folder):
             try:
                 _written(made, record, folder)
@@ -48,7 +48,7 @@ def any_record(made: Format) -> None:
 
 def evidence(made: Format) -> None:
     """What an audit left, audit.json before all, is as it was."""
-    with _run(records.ordinary()) as (record, folder):
+    with _run(sample_records.ordinary()) as (record, folder):
         before, content = {path: sha256(path) for path in _files(folder)}, record.model_dump_json()
         _written(made, record, folder)
         if spoiled := [path.name for path in before if not path.is_file() or sha256(path) != before[path]]:
@@ -59,7 +59,7 @@ def evidence(made: Format) -> None:
 
 def repeatable(made: Format) -> None:
     """Written again from the same record, as `raikit report` does, it is the same."""
-    with _run(records.ordinary()) as (record, folder):
+    with _run(sample_records.ordinary()) as (record, folder):
         first, again = ({name: (folder / name).read_bytes() for name in _written(made, record, folder)[0]} for _ in range(2))
         if different := [name for name in first if again.get(name) != first[name]]:
             raise Broken(f"{different[0]} is different the second time")
@@ -67,7 +67,7 @@ def repeatable(made: Format) -> None:
 
 def global_state(made: Format) -> None:
     """Nothing that belongs to the whole process is different afterwards."""
-    with _run(records.ordinary()) as (record, folder):
+    with _run(sample_records.ordinary()) as (record, folder):
         _written(made, record, folder)  # the first time it may import libraries, which set what they like
         if changed := _written(made, record, folder)[1]:
             raise Broken(f"it changed {first_few(changed)}")

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from raikit.check import Check
-from raikit.testing.contract import of_class, of_figures, of_repeating, of_result, of_running, verdict
+from raikit.testing.contract import class_rules, execution_rules, figure_rules, reproducibility_rules, result_rules
 from raikit.testing.contract.bench import Bench
-from raikit.testing.contract.verdict import Rule, rule_of
+from raikit.testing.contract.rule import Case, Rule, rule_of
 
 if TYPE_CHECKING:
     from raikit.data.dataset import Dataset
 
 
-def cases(check: type[Check], data: Dataset | None = None) -> Iterator[verdict.Case]:
+def cases(check: type[Check], data: Dataset | None = None) -> Iterator[Case]:
     """Every rule that is to be held against a check, tried on `data` too if there are any."""
     from raikit.plugins.contract import contract_problem
 
@@ -33,13 +33,13 @@ def cases(check: type[Check], data: Dataset | None = None) -> Iterator[verdict.C
 
 
 _WRITTEN: tuple[Callable[[Any], str | None], ...] = (
-    of_class.contract, of_class.docstring, of_class.options, of_class.produces, of_class.required_names,
+    class_rules.contract, class_rules.docstring, class_rules.options, class_rules.produces, class_rules.required_names,
 )  # fmt: skip
 _TRIED: tuple[Callable[[Any], str | None], ...] = (
-    of_running.runs, of_running.requires, of_running.small_groups, of_running.missing, of_running.tiny, of_running.one_answer,
-    of_result.result, of_result.ids, of_result.declared, of_result.intervals, of_result.clusters, of_result.findings,
-    of_figures.figures,
-    of_repeating.deterministic, of_repeating.order, of_repeating.compares, of_repeating.read_only, of_repeating.global_state,
+    execution_rules.runs, execution_rules.requires, execution_rules.small_groups, execution_rules.missing, execution_rules.tiny, execution_rules.one_answer,
+    result_rules.result, result_rules.ids, result_rules.declared, result_rules.intervals, result_rules.clusters, result_rules.findings,
+    figure_rules.figures,
+    reproducibility_rules.deterministic, reproducibility_rules.order, reproducibility_rules.compares, reproducibility_rules.read_only, reproducibility_rules.global_state,
 )  # fmt: skip
 WRITTEN: tuple[Rule, ...] = tuple(map(rule_of, _WRITTEN))
 TRIED: tuple[Rule, ...] = tuple(map(rule_of, _TRIED))

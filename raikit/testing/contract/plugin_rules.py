@@ -13,8 +13,8 @@ from typing import Any
 
 from raikit.errors import nearest
 from raikit.plugins.contract import incompatibility
+from raikit.testing.contract.rule import Broken, Case, NotApplicable, first_few, rule_of
 from raikit.testing.contract.subject import Subject
-from raikit.testing.contract.verdict import Broken, Case, NotApplicable, first_few, rule_of
 
 HEAVY = (
     "torch", "transformers", "sklearn", "captum", "opacus", "fairlearn", "matplotlib", "altair", "plotly", "seaborn", "datasets",

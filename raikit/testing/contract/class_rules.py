@@ -11,7 +11,7 @@ from raikit.config.types import Modality, Task
 from raikit.data.splits import ORDER
 from raikit.errors import nearest
 from raikit.models.base import Capability
-from raikit.testing.contract.verdict import Broken, first_few
+from raikit.testing.contract.rule import Broken, first_few
 from raikit.testing.run import ROLES, own_columns
 
 _LONGEST_TITLE = 120

@@ -11,7 +11,7 @@ from raikit.address import Pattern
 from raikit.errors import RaikitError, nearest
 from raikit.run.results import CheckResult, Metric
 from raikit.testing.contract.bench import Bench
-from raikit.testing.contract.verdict import Broken, NotApplicable
+from raikit.testing.contract.rule import Broken, NotApplicable
 
 _OF_ROWS = Metric.model_fields["subject"].default
 _FLAG = re.compile(r"[a-z][a-z0-9_]*")

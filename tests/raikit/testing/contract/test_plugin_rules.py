@@ -8,9 +8,9 @@ from pydantic import BaseModel
 
 from raikit.errors import ConfigError
 from raikit.testing import check_conformance, conformance
-from raikit.testing.contract import loaders, plugins, reports
+from raikit.testing.contract import format_rules, loader_rules, plugin_rules
+from raikit.testing.contract.rule import held
 from raikit.testing.contract.subject import subject_of
-from raikit.testing.contract.verdict import held
 
 CHECK = '''
 import raikit
@@ -105,7 +105,7 @@ def test_a_plugin_that_is_bad_in_one_way_breaks_that_rule_and_no_other(install, 
     if rule == "hooks" and not says:
         source, says = PLUGIN + "\n@raikit.hookimpl\ndef raikit_run_finished(report): pass\n", "report"
     install("raikit-mine", {"mine": "mine_plugin"}, {"mine_plugin": source, "altair": ""})
-    found = failed(held(plugins.cases(subject_of("mine"))))
+    found = failed(held(plugin_rules.cases(subject_of("mine"))))
     assert set(found) == {rule}, found
     assert says in found[rule]
 
@@ -172,8 +172,8 @@ def moves(record, folder):
     ],
 )  # fmt: skip
 def test_a_format_that_is_bad_in_one_way_breaks_that_rule_and_no_other(writer, rule, says):
-    assert failed(held(reports.cases("short", write))) == {}
-    found = failed(held(reports.cases("short", writer)))
+    assert failed(held(format_rules.cases("short", write))) == {}
+    found = failed(held(format_rules.cases("short", writer)))
     assert set(found) == {rule}, found
     assert says in found[rule]
 
@@ -189,7 +189,7 @@ def test_a_format_that_is_bad_in_one_way_breaks_that_rule_and_no_other(writer, r
     ],
 )
 def test_a_format_that_does_not_say_what_it_wrote_fails_wherever_it_is_tried(writer, says):
-    assert says in failed(held(reports.cases("short", writer)))["files"]
+    assert says in failed(held(format_rules.cases("short", writer)))["files"]
 
 
 # --- model loaders ----------------------------------------------------------------------------------------------
@@ -213,8 +213,8 @@ def tables(spec, data):
     ],
 )
 def test_a_loader_that_is_bad_in_one_way_breaks_that_rule_and_no_other(loader, rule, says):
-    assert failed(held(loaders.cases("mine", tables))) == {}
-    found = failed(held(loaders.cases("mine", loader)))
+    assert failed(held(loader_rules.cases("mine", tables))) == {}
+    found = failed(held(loader_rules.cases("mine", loader)))
     assert set(found) == {rule}, found
     assert says in found[rule]
 
@@ -233,7 +233,7 @@ class Settings(BaseModel):
     ],
 )
 def test_what_a_loader_asks_for_is_said_in_a_sentence(loader, says):
-    loads = next(one for one in held(loaders.cases("mine", loader)) if one.rule == "loads")
+    loads = next(one for one in held(loader_rules.cases("mine", loader)) if one.rule == "loads")
     assert loads.status == "not applicable"
     assert loads.reason.startswith(f"the kit does not know what to load: {says}")
     assert "pydantic" not in loads.reason
@@ -243,7 +243,7 @@ def test_raikits_own_loaders_are_held_to_the_same_rules():
     from raikit.models.loaders import LOADERS
 
     for name, loader in LOADERS.items():
-        found = held(loaders.cases(name, loader))
+        found = held(loader_rules.cases(name, loader))
         assert failed(found) == {}
         assert {one.rule: one.status for one in found} == {"keys": "ok", "loads": "not applicable"}
 

@@ -10,7 +10,7 @@ from raikit.check import Check, CheckContext
 from raikit.config.types import Task
 from raikit.process import state as process_state
 from raikit.testing.contract.bench import SEED, Bench, Case, Trial
-from raikit.testing.contract.verdict import Broken, NotApplicable, first_few
+from raikit.testing.contract.rule import Broken, NotApplicable, first_few
 from raikit.testing.data import GROUP
 from raikit.testing.run import execute, needs_model, wanted
 

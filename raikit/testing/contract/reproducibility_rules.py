@@ -1,4 +1,4 @@
-"""The rules for a check that are about doing it again, and about what it leaves behind."""
+"""The rules for a check about running it again and about its side effects."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import sys
 
 from raikit.check import Check, CheckContext
 from raikit.process import state as process_state
+from raikit.run.margins import Margin, Margins
+from raikit.run.reader import RunView
+from raikit.run.record import Measurements
 from raikit.run.results import CheckResult, Comparison, Metric
 from raikit.testing.contract.bench import SEED, Bench, Trial
 from raikit.testing.contract.rule import Broken, NotApplicable, first_few
@@ -15,35 +18,36 @@ from raikit.testing.run import execute
 
 
 def deterministic(bench: Bench) -> None:
-    """Under the same seed it finds the same."""
-    if different := _difference(*bench.twice()):
-        raise Broken(f"{different}; draw from ctx.rng, which starts anew from the check's seed")
+    """Give the same result under the same seed."""
+    if difference := _difference(*bench.twice()):
+        raise Broken(f"{difference}; draw from ctx.rng, which starts at the check's seed")
 
 
 def order(bench: Bench) -> None:
-    """What it finds does not depend on which checks ran before it, nor on anybody's random numbers."""
-    first, again = bench.twice()
-    if _difference(first, again):
-        raise NotApplicable("it finds something else every time")
-    _stir()
-    if different := _difference(first, bench.try_again(first.case, before=[Neighbour])):
-        raise Broken(f"after another check {different}")
+    """Depend neither on the checks that ran before, nor on the random numbers that they drew."""
+    first, second = bench.twice()
+    if _difference(first, second):
+        raise NotApplicable("its result is different each time")
+    _advance_generators()
+    if difference := _difference(first, bench.try_again(first.scenario, before=[Neighbour])):
+        raise Broken(f"after another check, {difference}")
 
 
 class Neighbour(Check):
-    """Runs before the one that is examined, and leaves what a check may leave."""
+    """A check that runs before the tested one and leaves behind what a check may leave."""
 
     name = "neighbour.check"
     pillar = "neighbour"
 
     def run(self, ctx: CheckContext) -> CheckResult:
+        """Write a file and draw random numbers."""
         (ctx.workdir / "left behind.txt").write_text("by another check", encoding="utf-8")
-        _stir()
+        _advance_generators()
         return CheckResult(metrics=[Metric.exact("rows", ctx.predictions.size())])
 
 
-def _stir() -> None:
-    """Move every global generator on, as another check may."""
+def _advance_generators() -> None:
+    """Put every global generator into another state, as another check may."""
     random.seed(20_000)
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed(20_001)
@@ -52,11 +56,11 @@ def _stir() -> None:
 
 
 def _difference(first: Trial, second: Trial) -> str | None:
-    """The first thing that was found differently."""
-    if first.found == second.found:
+    """Name the first difference between two trials."""
+    if first.outcome == second.outcome:
         return None
     if first.record.status != second.record.status:
-        return f"it was {first.record.status} and is {second.record.status}: {second.record.reason}"
+        return f"the status was {first.record.status} and is {second.record.status}: {second.record.reason}"
     values = {metric.id: metric for metric in second.record.metrics}
     for metric in first.record.metrics:
         other = values.get(metric.id)
@@ -64,49 +68,46 @@ def _difference(first: Trial, second: Trial) -> str | None:
             return f"{metric.id} is no longer measured"
         if other != metric:
             return f"{metric.id} was {metric.value} [{metric.low}, {metric.high}] and is {other.value} [{other.low}, {other.high}]"
-    parts = [name for name in first.found if first.found[name] != second.found[name]]
+    parts = [name for name in first.outcome if first.outcome[name] != second.outcome[name]]
     return f"its {parts[0]} are not the same"
 
 
 def compares(bench: Bench) -> str:
-    """Asked to compare a run with itself, it finds for each metric that nothing got worse, or says why it cannot tell."""
-    from raikit.run.margins import Margin, Margins
-    from raikit.run.reader import RunView
-    from raikit.run.record import Measurements
-
+    """Report no change, or a reason, when `compare` gets the same run twice."""
     if bench.check.compare is None:
-        raise NotApplicable("it has no `compare`: the harness compares its intervals")
-    with bench.context(bench.ran()[0].case) as (ctx, folder), process_state.preserved_state():
+        raise NotApplicable("it has no `compare`: raikit compares its intervals")
+    with bench.context(bench.completed()[0].scenario) as (ctx, folder), process_state.preserved_state():
         measured = execute([(bench.check, bench.options)], ctx, folder / "run", SEED, bench.capabilities(ctx))[0]
-        asked = {str(one.id): Margin(0.02) for one in measured.metrics if one.direction and one.value is not None}
+        margins = {str(metric.id): Margin(0.02) for metric in measured.metrics if metric.direction and metric.value is not None}
         assert ctx.data is not None
         run = RunView(folder / "context", Measurements(name="run", checks=[measured], data=ctx.data.describe()))
         try:
-            found = bench.check(bench.options).compare(run, run, Margins(asked))  # type: ignore[misc]
+            comparisons = bench.check(bench.options).compare(run, run, Margins(margins))  # type: ignore[misc]
         except Exception as error:
             raise Broken(f"it raised {type(error).__name__}: {error}") from None
-    if not isinstance(found, list) or not all(isinstance(one, Comparison) for one in found):
-        raise Broken(f"it returned {type(found).__name__}; a list of Comparison is right")
-    for one in found:
-        if one.metric not in asked:
-            raise Broken(f"it compared {one.metric}, for which nobody asked")
-        if one.value is None and not (one.reason or "").strip():
-            raise Broken(f"{one.metric} has neither a value nor a reason")
-        if one.value is not None and not math.isclose(one.value, 0, abs_tol=1e-9):
-            raise Broken(f"{one.metric} is said to be {one.value} worse in the same run")
-    return f"{len(found)} of {len(asked)} metrics that have a direction"
+    if not isinstance(comparisons, list) or not all(isinstance(item, Comparison) for item in comparisons):
+        raise Broken(f"it returned {type(comparisons).__name__}; return a list of Comparison")
+    for comparison in comparisons:
+        if comparison.metric not in margins:
+            raise Broken(f"it compared {comparison.metric}, which has no margin")
+        if comparison.value is None and not (comparison.reason or "").strip():
+            raise Broken(f"{comparison.metric} has neither a value nor a reason")
+        if comparison.value is not None and not math.isclose(comparison.value, 0, abs_tol=1e-9):
+            raise Broken(f"{comparison.metric} is reported as {comparison.value} worse in the same run")
+    return f"{len(comparisons)} of {len(margins)} metrics that have a direction"
 
 
 def read_only(bench: Bench) -> None:
-    """The predictions, the data and the model are as they were."""
-    for trial in bench.everywhere():
-        if trial.touched:
-            raise Broken(f"on {trial.case.name} it changed {first_few(trial.touched)}, which other checks are given too")
+    """Leave the predictions, the data and the model unchanged."""
+    for trial in bench.all_completed():
+        if trial.changed_inputs:
+            raise Broken(f"on {trial.scenario.name} it changed {first_few(trial.changed_inputs)}, which other checks use too")
 
 
 def global_state(bench: Bench) -> None:
-    """Nothing that belongs to the whole process is different afterwards."""
-    _, again = bench.twice()  # the first time it may have imported libraries, which set what they like
-    if again.changed:
-        advice = "; draw from ctx.rng" if any("generator" in name for name in again.changed) else ""
-        raise Broken(f"it changed {first_few(again.changed)}{advice}")
+    """Leave the global state of the process unchanged."""
+    # In the first trial it may have imported libraries, which may set global state.
+    _, second = bench.twice()
+    if second.changed_state:
+        advice = "; draw from ctx.rng" if any("generator" in name for name in second.changed_state) else ""
+        raise Broken(f"it changed {first_few(second.changed_state)}{advice}")

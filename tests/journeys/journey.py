@@ -1,4 +1,4 @@
-"""Data and records for journeys."""
+"""Data, and what a run directory holds, for journeys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 
 def people(rows=600, seed=0):
-    """Predictions that miss women more often than men; two more features that mean nothing."""
+    """Make predictions that miss women more often than men; race is unrelated to the errors."""
     rng = np.random.default_rng(seed)
     sex, race = rng.choice(["F", "M"], rows), rng.choice(["A", "B", "C"], rows)
     y = (rng.random(rows) < 0.5).astype(int)
@@ -18,11 +18,21 @@ def people(rows=600, seed=0):
     return pd.DataFrame({"case": [f"c{i}" for i in range(rows)], "sex": sex, "race": race, "y": y, "p": p.round(4)})
 
 
-def record(folder: Path) -> dict:
-    """The record of a run."""
-    return json.loads((folder / "audit.json").read_text(encoding="utf-8"))
+def record(run: Path) -> dict:
+    """Read the record of a run."""
+    return json.loads((run / "audit.json").read_text(encoding="utf-8"))
 
 
-def numbers(folder: Path) -> dict:
-    """What must not change: every metric of every check."""
-    return {metric["id"]: metric for check in record(folder)["checks"] for metric in check["metrics"]}
+def numbers(run: Path) -> dict:
+    """Return every metric of every check, by its address."""
+    return {metric["id"]: metric for check in record(run)["checks"] for metric in check["metrics"]}
+
+
+def check_row(run: Path, name: str) -> dict:
+    """Return the row of a check in the record."""
+    return next(check for check in record(run)["checks"] if check["name"] == name)
+
+
+def plugin_row(run: Path, name: str) -> dict:
+    """Return the row of a plugin in the record."""
+    return next(plugin for plugin in record(run)["plugins"] if plugin["name"] == name)

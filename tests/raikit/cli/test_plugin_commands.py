@@ -60,11 +60,8 @@ def said(capsys):
     return said
 
 
-def test_listing_loaded_plugins_says_version_hooks_checks_and_what_is_wrong(mine, install, said, tmp_path):
-    bad = tmp_path / "site" / "raikit_bad-2.0.dist-info"
-    bad.mkdir()
-    (bad / "METADATA").write_text("Metadata-Version: 2.1\nName: raikit-bad\nVersion: 2.0\n")
-    (bad / "entry_points.txt").write_text("[raikit]\nbad = no_such_module\n")
+def test_listing_loaded_plugins_says_version_hooks_checks_and_what_is_wrong(mine, write_distribution, said, tmp_path):
+    write_distribution(tmp_path / "site", "raikit-bad", {"bad": "no_such_module"}, version="2.0")
     lines = said("list", "--load").splitlines()
     at = next(place for place, line in enumerate(lines) if line.startswith("mine "))
     assert lines[at].split() == ["mine", "raikit-mine", "1.0", "1", "ok", "raikit_checks,", "raikit_report_formats"]

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
@@ -37,6 +36,20 @@ def files(folder):
 
 def project(folder):
     return tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+@pytest.fixture
+def installed(tmp_path, write_distribution):
+    """Install a package: ``installed(folder)`` returns the folder for ``sys.path`` that holds it."""
+
+    def installed(folder):
+        metadata, site = project(folder), tmp_path / f"site-{folder.name}"
+        write_distribution(site, metadata["name"], metadata["entry-points"]["raikit"], version=metadata["version"])
+        for package in (folder / "src").iterdir():
+            (site / package.name).symlink_to(package, target_is_directory=True)
+        return site
+
+    return installed
 
 
 @pytest.mark.parametrize(
@@ -132,33 +145,20 @@ def test_it_is_linted_and_formatted_whatever_its_name(kind, name, tmp_path):
 
 
 @pytest.mark.long
-def test_it_passes_its_own_tests(kind, tmp_path):
+def test_it_passes_its_own_tests(kind, installed, tmp_path):
     folder = write_package("my-thing", kind, tmp_path / "x")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(installed(folder, tmp_path)), *sys.path])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(installed(folder)), *sys.path])}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_two_packages_can_be_tested_in_one_call(tmp_path):
+def test_two_packages_can_be_tested_in_one_call(installed, tmp_path):
     """Both have a ``test_example.py``."""
     folders = [write_package(name, "check", tmp_path / name) for name in ("one", "two")]
-    sites = [str(installed(folder, tmp_path / f"site-{folder.name}")) for folder in folders]
+    sites = [str(installed(folder)) for folder in folders]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--collect-only", "one", "two"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sites, *sys.path])}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("test_example.py::") == 2
-
-
-def installed(folder: Path, tmp_path: Path) -> Path:
-    """A folder for ``sys.path`` that holds what installing the package would put there."""
-    found, site = project(folder), tmp_path / "site"
-    info = site / f"{found['name'].replace('-', '_')}-{found['version']}.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {found['name']}\nVersion: {found['version']}\n")
-    lines = [f"{name} = {module}" for name, module in found["entry-points"]["raikit"].items()]
-    (info / "entry_points.txt").write_text("\n".join(["[raikit]", *lines, ""]))
-    for package in (folder / "src").iterdir():
-        (site / package.name).symlink_to(package, target_is_directory=True)
-    return site

@@ -7,14 +7,14 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
-import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))  # helpers of these tests
 
-from journey import people
+from journey import write_audit_yaml
 
 
 @dataclass(frozen=True)
@@ -62,28 +62,8 @@ def raikit(tmp_path, monkeypatch, capfd):
 
 @pytest.fixture
 def audit_yaml(tmp_path):
-    """Write a table and an audit.yaml beside it; keyword arguments replace parts of the configuration."""
-
-    def audit_yaml(
-        table=None, *, checks=("performance.classification", "fairness.groups"), folder=tmp_path, **over
-    ) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        (people() if table is None else table).to_csv(folder / "people.csv", index=False)
-        config = {
-            "name": "people",
-            "data": {"path": "people.csv", "id": "case", "target": "y", "sensitive": ["sex", "race"]},
-            "model": {"load": {"kind": "predictions", "score": "p"}},
-            "formats": ["json"],
-        }
-        if checks is not None:
-            config["checks"] = {name: {} for name in checks}
-        for key, value in over.items():
-            config[key] = {**config[key], **value} if key == "data" else value
-        path = folder / "audit.yaml"
-        path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
-        return path
-
-    return audit_yaml
+    """Write a table and an audit.yaml beside it, ``audit_yaml(table, checks=…, gate=…)``; see `write_audit_yaml`."""
+    return partial(write_audit_yaml, tmp_path)
 
 
 @pytest.fixture

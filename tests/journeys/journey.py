@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
 
 def people(rows=600, seed=0):
@@ -16,6 +17,27 @@ def people(rows=600, seed=0):
     y = (rng.random(rows) < 0.5).astype(int)
     p = np.clip(0.2 + 0.6 * y + rng.normal(0, 0.15, rows) - 0.35 * ((sex == "F") & (y == 1)), 0, 1)
     return pd.DataFrame({"case": [f"c{i}" for i in range(rows)], "sex": sex, "race": race, "y": y, "p": p.round(4)})
+
+
+def write_audit_yaml(
+    folder: Path, table=None, *, checks=("performance.classification", "fairness.groups"), **sections
+) -> Path:
+    """Write ``people.csv`` and ``audit.yaml``; each further argument is a section, and adds to `data` or replaces others."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (people() if table is None else table).to_csv(folder / "people.csv", index=False)
+    config = {
+        "name": "people",
+        "data": {"path": "people.csv", "id": "case", "target": "y", "sensitive": ["sex", "race"]},
+        "model": {"load": {"kind": "predictions", "score": "p"}},
+        "formats": ["json"],
+    }
+    if checks is not None:
+        config["checks"] = {name: {} for name in checks}
+    for key, value in sections.items():
+        config[key] = {**config[key], **value} if key == "data" else value
+    path = folder / "audit.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return path
 
 
 def record(run: Path) -> dict:

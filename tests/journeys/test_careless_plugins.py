@@ -7,6 +7,12 @@ from odd_plugin import SELECT, WITHOUT, odd_plugin
 GOOD = odd_plugin()
 
 
+@pytest.fixture
+def config(audit_yaml):
+    """An audit.yaml that selects no check by itself, and writes the record alone."""
+    return audit_yaml(checks=None, plugins={"timeout": 120})
+
+
 @pytest.mark.parametrize(
     "hook",
     [

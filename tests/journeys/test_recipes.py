@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from journey import people
+from journey import people, write_audit_yaml
 
 ROOT = Path(__file__).parents[2]
 RULES = [{"metric": "performance.accuracy", "min": 0.5}]
@@ -61,27 +62,38 @@ class Repository:
         table.to_csv(self.folder / "people.csv", index=False)
 
 
-@pytest.fixture
-def repository(audit_yaml, raikit, tmp_path):
-    """A checkout with audit.yaml, its table, and the baseline that docs/ci.md describes."""
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    for name in ("pip", "gh"):
-        (tools / name).write_text(f'#!/bin/bash\necho "$*" >> {tools}/{name}.calls\n')
-    (tools / "raikit").write_text(f'#!/bin/bash\nexec {sys.executable} -m raikit "$@"\n')
-    for tool in tools.iterdir():
-        tool.chmod(0o755)
-    folder = tmp_path / "repository"
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory):
+    """A folder with audit.yaml, its table, and the baseline that docs/ci.md describes; made once and copied."""
+    place = tmp_path_factory.mktemp("committed")
     regressions = [{"metric": "fairness.equal_opportunity_difference[sex]", "margin": 0.02}]
-    audit_yaml(folder=folder, gate={"rules": RULES, "regressions": regressions})
-    checkout = Repository(folder, tools)
+    write_audit_yaml(place / "repository", gate={"rules": RULES, "regressions": regressions})
+    checkout = Repository(place / "repository", write_tools(place / "tools"))
     commands = re.search(r"```console\n(.*?)```", (ROOT / "docs" / "ci.md").read_text(), re.DOTALL)[1]
     lines = [line.removeprefix("$ ").split(" # ")[0] for line in commands.splitlines() if "raikit" in line]
     assert len(lines) == 2
     for line in lines:
         code, output = checkout.run(line)
         assert code == 0, output
-    return checkout
+    return checkout.folder
+
+
+@pytest.fixture
+def repository(committed, tmp_path):
+    """A checkout of its own for each test."""
+    folder = shutil.copytree(committed, tmp_path / "repository")
+    return Repository(folder, write_tools(tmp_path / "tools"))
+
+
+def write_tools(folder):
+    """Write commands ``pip`` and ``gh`` that record their arguments, and ``raikit`` of this interpreter."""
+    folder.mkdir()
+    for name in ("pip", "gh"):
+        (folder / name).write_text(f'#!/bin/bash\necho "$*" >> {folder}/{name}.calls\n')
+    (folder / "raikit").write_text(f'#!/bin/bash\nexec {sys.executable} -m raikit "$@"\n')
+    for tool in folder.iterdir():
+        tool.chmod(0o755)
+    return folder
 
 
 def github_step(repository, step, values, **environment):

@@ -70,6 +70,13 @@ def trained(audit_yaml, tmp_path):
     )
 
 
+@pytest.fixture
+def scored(audit_yaml, tmp_path):
+    """A configuration with predictions and the same local checks: nothing is trained."""
+    (tmp_path / "checks.py").write_text(COUNTING)
+    return audit_yaml(checks=["performance.classification", "counts", "kills"], plugins={"local": ["checks.py"]})
+
+
 def comparable(folder):
     """The record without times and the run's id."""
     content = record(folder)
@@ -121,21 +128,21 @@ def test_killed_in_training_and_again_while_scoring_the_result_is_the_same(train
     assert finish(trained, run, "--resume")[0] == 0
 
 
-def test_a_check_that_kills_the_process_twice_is_an_error_and_finished_ones_are_not_run_again(trained, tmp_path):
+def test_a_check_that_kills_the_process_twice_is_an_error_and_finished_ones_are_not_run_again(scored, tmp_path):
     (tmp_path / "kill").touch()
     run, together = tmp_path / "run", ("--isolation", "none")
-    assert finish(trained, run, *together)[0] == -signal.SIGKILL
-    assert finish(trained, run, "--resume", *together)[0] == -signal.SIGKILL
-    code, _ = finish(trained, run, "--resume", *together)
+    assert finish(scored, run, *together)[0] == -signal.SIGKILL
+    assert finish(scored, run, "--resume", *together)[0] == -signal.SIGKILL
+    code, _ = finish(scored, run, "--resume", *together)
     assert code == 3
     killed = check_row(run, "kills.it")
     assert (killed["status"], "twice" in killed["reason"]) == ("error", True)
     assert (tmp_path / "ran").read_text() == "x"
 
 
-def test_a_check_that_kills_its_process_is_an_error_at_once_where_it_has_one_of_its_own(trained, tmp_path):
+def test_a_check_that_kills_its_process_is_an_error_at_once_where_it_has_one_of_its_own(scored, tmp_path):
     (tmp_path / "kill").touch()
-    assert finish(trained, tmp_path / "run")[0] == 3
+    assert finish(scored, tmp_path / "run")[0] == 3
     killed = check_row(tmp_path / "run", "kills.it")
     assert (killed["status"], "SIGKILL" in killed["reason"]) == ("error", True)
     assert (tmp_path / "ran").read_text() == "x"

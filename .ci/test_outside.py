@@ -1,4 +1,4 @@
-"""One audit with plugins from outside; `.ci/outside` runs this where a wheel of raikit is installed and nothing else is."""
+"""One audit with all plugins from outside; `.ci/outside` runs it where only a wheel of raikit is installed."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def command(*arguments):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """A table of words and numbers that tell the target, and what is to be audited."""
+    """A table of words and numbers that predict the target, and an audit.yaml."""
     site = tmp_path_factory.mktemp("site")
     rng = random.Random(0)
     rows = ["case,split,site,note,pulse,urgent"]
@@ -80,7 +80,7 @@ def record(run):
     return raikit.load_run(run).record
 
 
-def test_it_is_the_wheel_that_is_tested():
+def test_the_wheel_is_tested():
     assert not Path(raikit.__file__).is_relative_to(SOURCE)
 
 
@@ -91,16 +91,16 @@ def test_every_package_is_listed():
         assert distribution in line.replace("_", "-")
 
 
-def test_every_check_ran_and_is_its_distribution_s(record):
-    found = {check.name: check for check in record.checks if check.status != "deselected"}
-    assert {name: check.status for name, check in found.items()} == dict.fromkeys(CHECKS, "ok")
-    assert {name: check.plugin.replace("_", "-") for name, check in found.items()} == CHECKS
+def test_every_check_ran_under_the_name_of_its_distribution(record):
+    ran = {check.name: check for check in record.checks if check.status != "deselected"}
+    assert {name: check.status for name, check in ran.items()} == dict.fromkeys(CHECKS, "ok")
+    assert {name: check.plugin.replace("_", "-") for name, check in ran.items()} == CHECKS
     assert {plugin.status for plugin in record.plugins} == {"ok"}
 
 
-def test_the_gate_judged_their_metrics(record):
-    judged = {rule.metric: rule.status for rule in record.gate.rules}
-    assert judged == {
+def test_the_rules_on_their_metrics_hold(record):
+    statuses = {rule.metric: rule.status for rule in record.gate.rules}
+    assert statuses == {
         "ten_lines.calibration_in_the_large": "pass",
         "fresh_check.selective_risk": "pass",
         "saliency.flipped(input=note)": "pass",
@@ -108,21 +108,21 @@ def test_the_gate_judged_their_metrics(record):
     }
 
 
-def test_both_formats_were_written_and_the_manifest_knows_them(run, record):
+def test_both_formats_were_written_and_are_in_the_manifest(run, record):
     assert json.loads((run / "badge.json").read_text("utf-8"))["message"] == "passed, 4 of 4 rules"
     assert (run / "badge.svg").read_text("utf-8").startswith("<svg")
     assert len((run / "fresh_report.csv").read_text("utf-8").splitlines()) == 1 + len(list(record.metrics()))
     assert command("verify", run).returncode == 0
 
 
-def test_what_they_found_stands_in_the_report(run):
+def test_their_results_are_in_the_report(run):
     page = (run / "report.html").read_text("utf-8")
-    for said in ("ten_lines.promise", "the most of 2 inputs", "Risk at each coverage"):
-        assert said in page
+    for text in ("ten_lines.promise", "the most of 2 inputs", "Risk at each coverage"):
+        assert text in page
 
 
 def test_a_rule_on_their_metric_can_fail_the_build(site, run):
     policy = site / "strict.yaml"
     policy.write_text("rules: [{metric: fresh_check.coverage, max: 0}]\n", encoding="utf-8")
-    judged = command("gate", run, "--policy", policy)
-    assert judged.returncode == 1, judged.stdout + judged.stderr
+    ran = command("gate", run, "--policy", policy)
+    assert ran.returncode == 1, ran.stdout + ran.stderr

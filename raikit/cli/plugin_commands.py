@@ -201,15 +201,15 @@ def _row(head: str, text: str) -> None:
 
 def check(plugin: str, seconds: float, data: Path | None = None) -> int:
     """Test a plugin against every rule of the contract, print each result at once, and return 1 if a rule is broken."""
-    from raikit.testing.contract.outside import Examination
-    from raikit.testing.contract.verdict import Layout
+    from raikit.testing.contract.isolated import IsolatedConformance
+    from raikit.testing.contract.outcome_table import TableLayout
 
     say, count = Console().result, Counter[str]()
-    examination = Examination(plugin, seconds, data)
+    examination = IsolatedConformance(plugin, seconds, data)
     for result in examination:
-        layout = Layout.of(examination.planned)
+        layout = TableLayout.fit(examination.planned)
         if not count:
-            say(layout.head)
+            say(layout.header)
         say(layout.row(result))
         count[result.status] += 1
     ok, broken, skipped = count["ok"], count["failed"], count["not applicable"]

@@ -1,7 +1,7 @@
-"""New packages and configurations for ``raikit plugins new`` and ``raikit init``, which work as they are written.
+"""New packages for ``raikit plugins new`` and configurations for ``raikit init``, which work as they are written.
 
-It must not run an audit or import a plugin. The templates beside this file are packages that could be installed as they are,
-under a placeholder name: to write a package is to copy them and replace the name. So they are linted and read like any code.
+It must not run an audit or import a plugin. The templates beside this file are complete packages under a placeholder name,
+so that they are linted and tested like any code. Writing a package copies a template and replaces the name.
 """
 
 from __future__ import annotations
@@ -14,50 +14,50 @@ from pathlib import Path
 from raikit.errors import ConfigError
 from raikit.files import write_text
 
-# what a plugin of each kind brings, in words
+# What a plugin of each kind provides, in words.
 KINDS = {"check": "a check", "report": "a report format", "model": "a model loader"}
 
 _TEMPLATES = Path(__file__).parent
 _NAME = re.compile(r"[A-Za-z]([A-Za-z0-9._-]*[A-Za-z0-9])?")
-_LONGEST = 40  # so that a line with the name in it stays within what formatters allow
-_RESERVED = {"robustness", "efficiency", "data"}  # pillars of raikit that are still to come own their metric ids too
+_LONGEST = 40  # letters, so that formatters accept every line with the name
+_RESERVED = {"robustness", "efficiency", "data"}  # pillars that raikit will provide later
 
 
 @dataclass(frozen=True)
 class Names:
-    """How a plugin is called, in the four places that have their own rules.
+    """The forms of a plugin's name.
 
     Parameters
     ----------
     plugin : str
-        Of the entry point, the pillar, the first part of metric ids, the format or the loader: ``my_check``.
+        Name of the entry point, the pillar, the first part of metric ids, the format or the loader: ``my_check``.
     """
 
     plugin: str
 
     @property
     def package(self) -> str:
-        """What is imported: ``raikit_my_check``."""
+        """Name of the package to import: ``raikit_my_check``."""
         return f"raikit_{self.plugin}"
 
     @property
     def distribution(self) -> str:
-        """What is installed: ``raikit-my-check``."""
+        """Name of the distribution to install: ``raikit-my-check``."""
         return self.package.replace("_", "-")
 
-    def put_in(self, text: str) -> str:
-        """Replace the template's name."""
-        text = text.replace("raikit-plugin-name", self.distribution).replace("plugin_name", self.plugin)
+    def fill(self, template: str) -> str:
+        """Replace the placeholders of a template."""
+        text = template.replace("raikit-plugin-name", self.distribution).replace("plugin_name", self.plugin)
         return text.replace("THE_YEAR", str(datetime.datetime.now(datetime.UTC).year))
 
 
 def names_of(name: str) -> Names:
-    """Return the names of a plugin called `name`; a leading ``raikit-`` is not doubled.
+    """Return the forms of a plugin's name; a leading ``raikit-`` is not doubled.
 
     Raises
     ------
     ConfigError
-        If it can be no distribution's name, or is an installed plugin's.
+        If `name` is not a valid name of a distribution, or is taken by an installed plugin.
 
     Examples
     --------
@@ -67,8 +67,8 @@ def names_of(name: str) -> Names:
     bare = re.sub(r"^raikit[-_.]+", "", name, flags=re.IGNORECASE)
     if not _NAME.fullmatch(bare):
         raise ConfigError(
-            f"{name!r} cannot be a package's name: it begins with a letter, ends with a letter or digit and holds only "
-            "those and - _ . (such as 'my-check')."
+            f"{name!r} cannot be a package's name: a name begins with a letter, ends with a letter or digit, and contains "
+            "only letters, digits, - _ and . (such as 'my-check')."
         )
     names = Names(re.sub(r"[-_.]+", "_", bare).lower())
     if len(names.plugin) > _LONGEST:
@@ -78,7 +78,7 @@ def names_of(name: str) -> Names:
 
 
 def _refuse_taken(names: Names) -> None:
-    """Two plugins of one name are both left out of an audit, so a name that is taken is of no use to anybody."""
+    """Refuse a name that is taken, because an audit leaves out both of two plugins with the same name."""
     from raikit.plugins.entry_points import distribution, installed
 
     for point in installed():
@@ -87,7 +87,7 @@ def _refuse_taken(names: Names) -> None:
         if names.plugin == point.name or names.distribution == normal or names.package == point.module.split(".")[0]:
             raise ConfigError(f"{names.plugin!r} is the name of a plugin that {owner} has installed; choose another.")
     if names.plugin in {*_RESERVED, "raikit"}:
-        raise ConfigError(f"{names.plugin!r} is a name that raikit keeps for itself; choose another.")
+        raise ConfigError(f"{names.plugin!r} is a name that raikit reserves; choose another.")
 
 
 def write_package(name: str, kind: str = "check", out: Path | None = None) -> Path:
@@ -96,10 +96,10 @@ def write_package(name: str, kind: str = "check", out: Path | None = None) -> Pa
     Parameters
     ----------
     name : str
-        Of the distribution, with or without ``raikit-``.
+        Name of the distribution, with or without ``raikit-``.
     kind : {"check", "report", "model"}
     out : Path, optional
-        The folder to write; absent: `name`, here.
+        The folder to write; absent: `name` in the working directory.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def write_package(name: str, kind: str = "check", out: Path | None = None) -> Pa
     Raises
     ------
     ConfigError
-        If the name or the kind cannot be, or if the folder is there already and holds something.
+        If the name or the kind is not valid, or if the folder exists and is not empty.
     """
     if kind not in KINDS:
         raise ConfigError(f"--kind is {', '.join(KINDS)}, not {kind!r}.")
@@ -117,17 +117,17 @@ def write_package(name: str, kind: str = "check", out: Path | None = None) -> Pa
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise ConfigError(f"{folder} exists already; choose another name or --out.")
     for path, text in _files(kind):
-        write_text(folder / names.put_in(path), names.put_in(text))
+        write_text(folder / names.fill(path), names.fill(text))
     return folder
 
 
 def _files(kind: str) -> list[tuple[str, str]]:
-    """Relative paths and texts of a kind's template; ``dot-`` stands for a dot that packagers would stumble over."""
-    found = []
+    """Read the template of a kind: relative paths and texts; ``dot-`` stands for a leading dot, which build tools skip."""
+    files = []
     for root in (_TEMPLATES / "common", _TEMPLATES / kind):
         for path in sorted(root.rglob("*")):
-            place = path.relative_to(root)
-            # what tools leave is no template: pip compiles what it installs, linters keep caches
-            if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in place.parts):
-                found.append((place.as_posix().replace("dot-", "."), path.read_text(encoding="utf-8")))
-    return found
+            relative = path.relative_to(root)
+            # pip compiles what it installs, and linters write caches; neither belongs to a template.
+            if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in relative.parts):
+                files.append((relative.as_posix().replace("dot-", "."), path.read_text(encoding="utf-8")))
+    return files

@@ -1,7 +1,7 @@
-"""For tests of plugins: small data and models made in memory, checks run as an audit runs them, and the conformance test.
+"""Tests of plugins: small data and models made in memory, checks run as in an audit, and the conformance test.
 
-Everything public is here and is imported when it is first asked for, as in `raikit` itself. pytest finds the fixtures
-``raikit_data``, ``raikit_run_check`` and ``raikit_context`` by themselves wherever raikit is installed.
+Everything public is imported when it is first used, as in `raikit` itself. pytest finds the fixtures ``raikit_data``,
+``raikit_run_check`` and ``raikit_context`` wherever raikit is installed. This room must not know `raikit.cli`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-# public name -> module that defines it
+# Public name: module that defines it.
 _PUBLIC = {
     "Conformity": "contract",
     "assert_error": "assertions",

@@ -1,4 +1,4 @@
-"""Assertions on what a check found; when one fails it says what there is instead."""
+"""Assertions on the record of a check; one that fails shows what the record holds instead."""
 
 from __future__ import annotations
 
@@ -16,108 +16,142 @@ _SHOWN = 5
 
 
 def assert_ok(record: CheckRecord) -> None:
-    """Assert that the check ran; else say why not, with its traceback and what it printed."""
+    """Assert that the check ran without an error.
+
+    Parameters
+    ----------
+    record : CheckRecord
+
+    Raises
+    ------
+    AssertionError
+        With the status, the reason, the traceback and what the check printed.
+    """
     __tracebackhide__ = True
-    _require(record.status == "ok", lambda: _what_happened(record))
+    _require(record.status == "ok", lambda: _describe(record))
 
 
 def assert_skipped(record: CheckRecord, match: str = "") -> None:
-    """Assert that a requirement was not met.
+    """Assert that the check was skipped, because a requirement was not met.
 
     Parameters
     ----------
+    record : CheckRecord
     match : str
-        A regular expression that the reason must hold.
+        A regular expression that must match somewhere in the reason.
     """
     __tracebackhide__ = True
-    _require(record.status == "skipped", lambda: f"{record.name} was not skipped. {_what_happened(record)}")
-    _require(_holds(record, match), lambda: f"{record.name} was skipped for another reason: {_unlike(record, match)}")
+    _require(record.status == "skipped", lambda: f"{record.name} was not skipped. {_describe(record)}")
+    _require(_matches(record, match), lambda: f"{record.name} was skipped for a different reason: {_mismatch(record, match)}")
 
 
 def assert_error(record: CheckRecord, match: str = "") -> None:
-    """Assert that the check raised, or returned what the harness refuses.
+    """Assert that the check raised an exception, or returned a result that raikit refuses.
 
     Parameters
     ----------
+    record : CheckRecord
     match : str
-        A regular expression that the reason (``ValueError: no rows``) must hold.
+        A regular expression that must match somewhere in the reason, such as ``ValueError: no rows``.
     """
     __tracebackhide__ = True
-    _require(record.status == "error", lambda: f"{record.name} is no error. {_what_happened(record)}")
-    _require(_holds(record, match), lambda: f"{record.name} is another error: {_unlike(record, match)}")
+    _require(record.status == "error", lambda: f"{record.name} is not an error. {_describe(record)}")
+    _require(_matches(record, match), lambda: f"{record.name} is a different error: {_mismatch(record, match)}")
 
 
 def assert_metric(
     record: CheckRecord, address: str, value: float | None = None, *, abs: float = 1e-9, rel: float = 1e-9
 ) -> Metric:
-    """Assert that a metric was measured, and what it is.
+    """Assert that a metric was measured and, if given, that it has this value.
 
     Parameters
     ----------
+    record : CheckRecord
     address : str
-        The whole address: ``mine.rate[group=F]``.
+        The full address: ``mine.rate[group=F]``.
     value : float, optional
-        Absent: only that it is there (it may be undefined, then `Metric.reason` says why).
+        Absent: the metric only has to exist. It may be undefined; `Metric.reason` then says why.
     abs, rel : float
-        How far the value may be off: the larger of the two counts.
+        Absolute and relative tolerance; the larger one applies.
 
     Returns
     -------
     Metric
         For assertions on its interval, `n`, flags …
+
+    Raises
+    ------
+    AssertionError
+        With the most similar addresses, or with the value that was measured.
     """
     __tracebackhide__ = True
     assert_ok(record)
-    found = next((metric for metric in record.metrics if metric.id == address), None)
-    if found is None:
-        raise AssertionError(f"{record.name} measured no {address}. {_nearest(address, record)}")
-    if value is not None and found.value is None:
-        raise AssertionError(f"{address} is undefined ({found.reason}), not {value}")
-    if value is not None and found.value is not None and not math.isclose(found.value, value, rel_tol=rel, abs_tol=abs):
-        off = max(abs, rel * math.fabs(value))
-        raise AssertionError(f"{address} is {found.value!r} [{found.low}, {found.high}], not {value!r} within {off:g}")
-    return found
+    metric = next((metric for metric in record.metrics if metric.id == address), None)
+    if metric is None:
+        raise AssertionError(f"{record.name} did not measure {address}. {_nearest(address, record)}")
+    if value is not None and metric.value is None:
+        raise AssertionError(f"{address} is undefined ({metric.reason}), not {value}")
+    if value is not None and metric.value is not None and not math.isclose(metric.value, value, rel_tol=rel, abs_tol=abs):
+        tolerance = max(abs, rel * math.fabs(value))
+        raise AssertionError(f"{address} is {metric.value!r} [{metric.low}, {metric.high}], not {value!r} within {tolerance:g}")
+    return metric
 
 
 def assert_finding(record: CheckRecord, match: str) -> Finding:
-    """Assert that a finding's sentence holds the regular expression `match`; gives the first that does."""
+    """Assert that the sentence of a finding matches, and return the first finding that does.
+
+    Parameters
+    ----------
+    record : CheckRecord
+    match : str
+        A regular expression that must match somewhere in the sentence.
+
+    Returns
+    -------
+    Finding
+
+    Raises
+    ------
+    AssertionError
+        With all findings of the check.
+    """
     __tracebackhide__ = True
     assert_ok(record)
-    found = next((finding for finding in record.findings if re.search(match, finding.sentence)), None)
-    if found is None:
-        said = "".join(f"\n  {finding.severity}: {finding.sentence}" for finding in record.findings) or " none."
-        raise AssertionError(f"no finding of {record.name} matches {match!r}. There are:{said}")
-    return found
+    matching = next((finding for finding in record.findings if re.search(match, finding.sentence)), None)
+    if matching is None:
+        listed = "".join(f"\n  {finding.severity}: {finding.sentence}" for finding in record.findings) or " none."
+        raise AssertionError(f"no finding of {record.name} matches {match!r}. Its findings:{listed}")
+    return matching
 
 
 def _require(holds: bool, message: Callable[[], str]) -> None:
-    """Raise by hand: a bare ``assert`` would have pytest add a comparison to a message that says it all."""
+    """Raise an AssertionError with a complete message; pytest would add a comparison to a bare ``assert``."""
     __tracebackhide__ = True
     if not holds:
         raise AssertionError(message())
 
 
-def _holds(record: CheckRecord, match: str) -> bool:
+def _matches(record: CheckRecord, match: str) -> bool:
     return re.search(match, record.reason or "") is not None
 
 
-def _unlike(record: CheckRecord, match: str) -> str:
-    said = f"{record.reason!r} does not match {match!r}"
-    return f"{said}\n--- traceback ---\n{record.traceback.rstrip()}" if record.traceback else said
+def _mismatch(record: CheckRecord, match: str) -> str:
+    mismatch = f"{record.reason!r} does not match {match!r}"
+    return f"{mismatch}\n--- traceback ---\n{record.traceback.rstrip()}" if record.traceback else mismatch
 
 
-def _what_happened(record: CheckRecord) -> str:
-    said = f"{record.name} is {record.status}" + (f": {record.reason}" if record.reason else "")
-    for title, text in (("traceback", record.traceback), ("it printed", record.output)):
+def _describe(record: CheckRecord) -> str:
+    description = f"{record.name} is {record.status}" + (f": {record.reason}" if record.reason else "")
+    for title, text in (("traceback", record.traceback), ("output", record.output)):
         if text:
-            said += f"\n--- {title} ---\n{text.rstrip()}"
-    return said
+            description += f"\n--- {title} ---\n{text.rstrip()}"
+    return description
 
 
 def _nearest(address: str, record: CheckRecord) -> str:
-    """The addresses that look most like the one that is not there."""
-    there = [str(metric.id) for metric in record.metrics]
-    if not there:
+    """List the most similar addresses that were measured."""
+    measured = [str(metric.id) for metric in record.metrics]
+    if not measured:
         return "It measured nothing."
-    near = difflib.get_close_matches(address, there, n=_SHOWN, cutoff=0.3) or there[:_SHOWN]
-    return f"Nearest of the {len(there)} there: {', '.join(near)}."
+    near = difflib.get_close_matches(address, measured, n=_SHOWN, cutoff=0.3) or measured[:_SHOWN]
+    return f"Most similar of {len(measured)} measured: {', '.join(near)}."

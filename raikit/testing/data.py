@@ -1,4 +1,4 @@
-"""Data sets for tests, made in memory within milliseconds: every task, every kind of input, every role."""
+"""Data sets for tests, made in memory within milliseconds: every task, every modality, every role."""
 
 from __future__ import annotations
 
@@ -7,26 +7,25 @@ import wave
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import pandas as pd
+
+from raikit.config.schema import DataConfig
 from raikit.config.types import Modality, Task
+from raikit.data.dataset import Dataset
 from raikit.errors import nearest
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
-    from raikit.data.dataset import Dataset
-
-Column = Callable[["np.random.Generator", int], Any] | Sequence[Any]  # f(rng, rows), or a value for each row
+Column = Callable[[np.random.Generator, int], Any] | Sequence[Any]  # f(rng, rows), or a value for each case
 GROUP = "group"
 SPLITS = ("train", "test", "validation")
 _TASKS = ("binary", "multiclass", "regression")
-_LEVELS_OF_A_NUMBER = 4  # how finely text, pictures and sounds tell a regression target
-_TELLING = (0.9, 0.75)  # how often an input tells the truth about the first group, and about the others
+_REGRESSION_LEVELS = 4  # how many values of a regression target the inputs can distinguish
+_RELIABILITY = (0.9, 0.75)  # how often an input tells the truth about the first group, and about the others
 _MISSING = 0.1
 _PIXELS, _RATE, _SAMPLES = 16, 4000, 512
-_VARIANTS = 4  # different pictures and sounds of each level
+_VARIANTS = 4  # different images and sounds of each level
 
 
 def dataset(
@@ -48,34 +47,34 @@ def dataset(
     ----------
     task : {"binary", "multiclass", "regression"}
     modalities : sequence of {"tabular", "text", "image", "audio"}
-        One input each, called like its modality. Pictures and sounds are encoded bytes in the table's cells.
+        One input each, named like its modality. Images and audio are encoded bytes in the cells of the table.
     rows : int
-        Of all splits together: about half are train, a third test, the rest validation.
+        Number of cases in all splits together: about half are train, a third test, the rest validation.
     groups : sequence of str
-        Values of the one sensitive column, ``group``; empty: there is no sensitive column.
+        Values of the sensitive column ``group``; empty: there is no sensitive column.
     classes : int
-        Of a multiclass target.
+        Number of classes of a multiclass target, 3 to 26.
     clusters, weights : bool
-        Whether there is a column ``cluster`` (four rows each) and one ``weight`` (between 0.5 and 2).
+        Whether there is a column ``cluster`` (four cases each) and a column ``weight`` (between 0.5 and 2).
     missing : bool
         Whether about a tenth of the groups and of the inputs are missing.
     columns : mapping of str to callable or sequence, optional
-        Further columns, which a check reads by ``ctx.data.frame([name])`` as those that ``data.keep`` names: a value for
-        each row, or ``f(rng, rows)`` that gives them; `rng` is a `numpy.random.Generator`.
+        Further columns, which a check reads with ``ctx.data.frame([name])`` like those in ``data.keep``: a value for each
+        case, or a function ``f(rng, rows)`` that returns them; `rng` is a `numpy.random.Generator`.
     seed : int
-        The same arguments give the same rows.
+        The same arguments give the same data.
 
     Returns
     -------
     Dataset
-        The label can be learnt from each of the inputs, more reliably for the first group than for the others, and is less
-        often positive in the others: there is something to find.
+        The target can be learnt from each input, more reliably for the first group than for the others. It is less often
+        positive in the others, so that checks have something to find.
 
     Raises
     ------
     ValueError
-        For an unknown task or modality, if `rows` are too few for every group and class in every split, or for a further
-        column whose name is taken or that has not one value for each row.
+        If a task or modality is unknown, if `rows` is too small for every group and class in every split, or if a further
+        column has a name that is taken or not one value for each case.
 
     Examples
     --------
@@ -86,13 +85,13 @@ def dataset(
     >>> bool(data.frame(["opened"], "test")["opened"].between(0, 23).all())
     True
     """
-    made = Made(task, tuple(modalities), rows, tuple(groups), classes, clusters, weights, missing, columns or {}, seed)
-    return made.dataset(made.table())
+    spec = DatasetSpec(task, tuple(modalities), rows, tuple(groups), classes, clusters, weights, missing, columns or {}, seed)
+    return spec.dataset(spec.table())
 
 
 @dataclass(frozen=True)
-class Made:
-    """A data set that is being made: its table first, so that a test may change cells before the columns get their roles."""
+class DatasetSpec:
+    """The arguments of `dataset`; table and data set are made apart, so that cells can be edited in between."""
 
     task: Task = "binary"
     modalities: tuple[Modality, ...] = ("tabular",)
@@ -112,63 +111,55 @@ class Made:
             if modality not in _INPUTS:
                 raise ValueError(f"modalities: {modality!r} is none of {', '.join(_INPUTS)}.{nearest(modality, _INPUTS)}")
         if self.task == "multiclass" and not 3 <= self.classes <= 26:
-            raise ValueError(f"classes: a multiclass target has 3 to 26 of them here, not {self.classes}")
+            raise ValueError(f"classes: a multiclass target has 3 to 26 classes here, not {self.classes}")
         if self.rows < self.fewest:
             raise ValueError(f"rows: {self.rows} are too few; {self.fewest} hold every group and class in every split")
 
     @property
     def levels(self) -> int:
-        """How many different things the inputs can say about the target."""
-        return {"binary": 2, "multiclass": self.classes, "regression": _LEVELS_OF_A_NUMBER}[self.task]
+        """How many values of the target the inputs can distinguish."""
+        return {"binary": 2, "multiclass": self.classes, "regression": _REGRESSION_LEVELS}[self.task]
 
     @property
     def fewest(self) -> int:
-        """Rows that hold every group with every level in every split."""
+        """The fewest rows that hold every group with every level in every split."""
         return len(SPLITS) * self.levels * max(len(self.groups), 1)
 
     def table(self) -> pd.DataFrame:
-        """Ids, split, target, the columns with a role, and the inputs."""
-        import numpy as np
-        import pandas as pd
-
+        """Make the table: ids, split, target, the columns with a role, and the inputs."""
         rng = np.random.default_rng([self.seed, 4711])
         split, group, level = self._design(rng)
         table = pd.DataFrame({"id": [f"r{number}" for number in range(self.rows)], "split": np.array(SPLITS)[split]})
         table = table.assign(**self._target(level, rng))
-        told = self._told(level, group, rng)
+        signal = self._signal(level, group, rng)
         if self.groups:
             table[GROUP] = pd.Series(np.array(self.groups, dtype=object)[group], dtype="str")
         if self.clusters:
-            # within a split, so that nothing leaks from one to another
+            # A cluster lies within a split, so that nothing leaks from one split to another.
             nth = pd.Series(split).groupby(split).cumcount().to_numpy() // 4
             table["cluster"] = [f"{name[:2]}{number}" for name, number in zip(table["split"], nth, strict=True)]
         if self.weights:
             table["weight"] = rng.uniform(0.5, 2.0, self.rows)
         for modality in self.modalities:
-            table = table.assign(**_INPUTS[modality](told(), rng))
+            table = table.assign(**_INPUTS[modality](signal(), rng))
         if self.missing:
             for column in [*([GROUP] if self.groups else []), *self._input_columns()]:
                 table[column] = table[column].where(rng.random(self.rows) >= _MISSING)
         return self._with_columns(table)
 
     def _with_columns(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Add the further columns, each from a generator of its own, so that no other column is different for it."""
-        import numpy as np
-
-        for name, given in self.columns.items():
+        """Add the further columns, each from a generator of its own, so that they change no other column."""
+        for name, column in self.columns.items():
             if name in table:
                 raise ValueError(f"columns: the data already have a column {name!r}")
-            values = given(np.random.default_rng([self.seed, *name.encode()]), self.rows) if callable(given) else given
+            values = column(np.random.default_rng([self.seed, *name.encode()]), self.rows) if callable(column) else column
             if len(values) != self.rows:
                 raise ValueError(f"columns: {name!r} has {len(values)} values for {self.rows} rows")
             table[name] = values
         return table
 
     def dataset(self, table: pd.DataFrame) -> Dataset:
-        """Give the table's columns their roles."""
-        from raikit.config.schema import DataConfig
-        from raikit.data.dataset import Dataset
-
+        """Make a data set of the table."""
         config = DataConfig.model_validate({
             "path": "(made for a test)",
             "id": "id",
@@ -189,66 +180,58 @@ class Made:
         return [column for name in self.modalities for column in (_TABULAR if name == "tabular" else (name,))]
 
     def _design(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Split, group and level of each row: the first rows hold every combination, the others are drawn, all shuffled."""
-        import numpy as np
-
-        drawn, many = self.rows - self.fewest, max(len(self.groups), 1)
+        """Draw split, group and level of each case; every combination occurs at least once, and the order is shuffled."""
+        drawn, group_count = self.rows - self.fewest, max(len(self.groups), 1)
         split = np.array([0, 1, 0, 2, 0, 1])[np.arange(drawn) % 6]
-        group = rng.integers(0, many, drawn)
+        group = rng.integers(0, group_count, drawn)
         level = rng.integers(0, self.levels, drawn)
-        level[(group > 0) & (rng.random(drawn) < 0.25)] = 0  # the first group is better off
-        crossed = np.indices((len(SPLITS), many, self.levels)).reshape(3, -1)
+        level[(group > 0) & (rng.random(drawn) < 0.25)] = 0  # The first group has more positives.
+        crossed = np.indices((len(SPLITS), group_count, self.levels)).reshape(3, -1)
         columns = np.concatenate([crossed, np.stack([split, group, level])], axis=1)[:, rng.permutation(self.rows)]
         return columns[0], columns[1], columns[2]
 
     def _target(self, level: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
-        import numpy as np
-
         if self.task == "regression":
             return {"target": level + rng.normal(0, 0.3, len(level))}
         if self.task == "binary":
             return {"target": level}
         return {"target": np.array([chr(ord("a") + place) for place in range(self.levels)])[level]}
 
-    def _told(self, level: np.ndarray, group: np.ndarray, rng: np.random.Generator) -> Callable[[], np.ndarray]:
-        """What an input says the level is: mostly the truth."""
-        import numpy as np
+    def _signal(self, level: np.ndarray, group: np.ndarray, rng: np.random.Generator) -> Callable[[], np.ndarray]:
+        """Return a function that draws what one input shows: mostly the true level, sometimes another."""
 
-        def told() -> np.ndarray:
-            truthful = rng.random(len(level)) < np.where(group == 0, *_TELLING)
-            said: np.ndarray = np.where(truthful, level, rng.integers(0, self.levels, len(level)))
-            return said
+        def signal() -> np.ndarray:
+            truthful = rng.random(len(level)) < np.where(group == 0, *_RELIABILITY)
+            shown: np.ndarray = np.where(truthful, level, rng.integers(0, self.levels, len(level)))
+            return shown
 
-        return told
+        return signal
 
 
-# --- inputs: from what is to be told to columns of the table ----------------------------------------------------
+# --- inputs: from the level that they show to columns of the table ----------------------------------------------
 
 _TABULAR = ("measure", "kind")
 _WORDS = ("north", "south", "east", "west", "up", "down", "left", "right")
 
 
-def _tabular(told: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
-    import numpy as np
-    import pandas as pd
-
-    kinds = np.array([f"kind {level}" for level in range(int(told.max(initial=0)) + 1)])[told]
-    return {"measure": told + rng.normal(0, 0.4, len(told)), "kind": pd.Series(kinds, dtype="str")}
+def _tabular(shown: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+    kinds = np.array([f"kind {level}" for level in range(int(shown.max(initial=0)) + 1)])[shown]
+    return {"measure": shown + rng.normal(0, 0.4, len(shown)), "kind": pd.Series(kinds, dtype="str")}
 
 
-def _text(told: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
-    noise = rng.integers(0, len(_WORDS), (len(told), 3))
-    return {"text": [f"{_WORDS[a]} level{level} {_WORDS[b]} {_WORDS[c]}" for level, (a, b, c) in zip(told, noise, strict=True)]}
+def _text(shown: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+    noise = rng.integers(0, len(_WORDS), (len(shown), 3))
+    return {"text": [f"{_WORDS[a]} level{level} {_WORDS[b]} {_WORDS[c]}" for level, (a, b, c) in zip(shown, noise, strict=True)]}
 
 
-def _image(told: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
-    variant = rng.integers(0, _VARIANTS, len(told))
-    return {"image": [_picture(int(level), int(which)) for level, which in zip(told, variant, strict=True)]}
+def _image(shown: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+    variant = rng.integers(0, _VARIANTS, len(shown))
+    return {"image": [_png(int(level), int(which)) for level, which in zip(shown, variant, strict=True)]}
 
 
-def _audio(told: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
-    variant = rng.integers(0, _VARIANTS, len(told))
-    return {"audio": [_sound(int(level), int(which)) for level, which in zip(told, variant, strict=True)]}
+def _audio(shown: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+    variant = rng.integers(0, _VARIANTS, len(shown))
+    return {"audio": [_wav(int(level), int(which)) for level, which in zip(shown, variant, strict=True)]}
 
 
 _INPUTS: dict[str, Callable[[np.ndarray, np.random.Generator], dict[str, Any]]] = {
@@ -257,9 +240,8 @@ _INPUTS: dict[str, Callable[[np.ndarray, np.random.Generator], dict[str, Any]]] 
 
 
 @lru_cache(maxsize=256)
-def _picture(level: int, variant: int) -> bytes:
-    """A PNG with a bright square whose place tells the level."""
-    import numpy as np
+def _png(level: int, variant: int) -> bytes:
+    """Encode a PNG with a bright square whose position shows the level."""
     from PIL import Image
 
     pixels = np.random.default_rng([level, variant]).integers(0, 80, (_PIXELS, _PIXELS, 3), dtype=np.uint8)
@@ -271,10 +253,8 @@ def _picture(level: int, variant: int) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _sound(level: int, variant: int) -> bytes:
-    """A WAV whose pitch tells the level."""
-    import numpy as np
-
+def _wav(level: int, variant: int) -> bytes:
+    """Encode a WAV whose pitch shows the level."""
     noise = np.random.default_rng([level, variant]).normal(0, 0.05, _SAMPLES)
     tone = 0.6 * np.sin(2 * np.pi * 220 * 1.3**level * np.arange(_SAMPLES) / _RATE) + noise
     stream = io.BytesIO()

@@ -1,6 +1,6 @@
 """pytest fixtures for tests of plugins; pytest finds them wherever raikit is installed.
 
-pytest loads this module in every session, so it imports nothing of raikit before a fixture is asked for.
+pytest loads this module in every session, so it imports nothing of raikit before a fixture is used.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def raikit_data() -> Callable[..., Dataset]:
 
 @pytest.fixture
 def raikit_run_check(tmp_path: Path) -> Callable[..., CheckRecord]:
-    """Run a check as an audit does: ``raikit_run_check(MyCheck, {"bins": 5})``; see `raikit.testing.run_check`.
+    """Run a check as in an audit: ``raikit_run_check(MyCheck, {"bins": 5})``; see `raikit.testing.run_check`.
 
-    What it writes is below ``tmp_path``.
+    Its files are written below ``tmp_path``.
     """
     from raikit.testing import run_check
 
@@ -39,7 +39,7 @@ def raikit_run_check(tmp_path: Path) -> Callable[..., CheckRecord]:
 
 @pytest.fixture
 def raikit_context(tmp_path: Path) -> Callable[..., CheckContext]:
-    """Make what a check is given: ``raikit_context(MyCheck)``; see `raikit.testing.context`."""
+    """Make the context of a check: ``raikit_context(MyCheck)``; see `raikit.testing.context`."""
     from raikit.testing import context
 
     return partial(context, folder=tmp_path)

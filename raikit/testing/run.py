@@ -1,4 +1,4 @@
-"""Running a check as an audit runs it, on data made for it."""
+"""Run a check as in an audit, on data that meet its requirements."""
 
 from __future__ import annotations
 
@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
+from raikit.audit.runner import Runner, seed_of
+from raikit.audit.selection import PlannedCheck
 from raikit.check import Check, CheckContext, CheckOptions
+from raikit.config.load import explain
 from raikit.config.types import Task
 from raikit.errors import PluginError
+from raikit.plugins.contract import contract_problem
+from raikit.plugins.registry import CheckEntry
+from raikit.run.directory import RunDirectory
+from raikit.testing.data import DatasetSpec
+from raikit.testing.models import model as train_model
+from raikit.testing.models import predictions
 
 if TYPE_CHECKING:
     from raikit.config.yamlfile import Document
@@ -21,7 +30,7 @@ if TYPE_CHECKING:
     from raikit.run.record import CheckRecord
 
 ROLES = ("target", "prediction", "sensitive", "cluster", "weight", "score")
-_FROM_A_TABLE = frozenset({"labels", "scores"})  # what predictions without a model can do
+_TABLE_CAPABILITIES = frozenset({"labels", "scores"})  # of predictions without a model
 _AUDITED: tuple[Task, ...] = ("binary", "multiclass", "regression")
 
 
@@ -34,19 +43,28 @@ def context(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> CheckContext:
-    """Make what ``run`` of a check is given, to call the check's parts by themselves.
+    """Make the context of a check, to call its functions one by one.
 
     Parameters
     ----------
     check : Check class
-        Its requirements say what is made where something is absent; its seed and workdir are its own, as in an audit.
+        Its requirements determine the data and the model that are made if absent. Seed and workdir follow from its name, as
+        in an audit.
     data : Dataset, optional
-        Absent: one that meets ``check.requires``.
+        Absent: data that meet ``check.requires``.
     model : Model, optional
-        Absent: a tiny one if the check requires a capability beyond labels and scores, else none, and the predictions are
+        Absent: a tiny one if the check requires a capability beyond labels and scores; otherwise none, and predictions are
         drawn.
     folder : Path, optional
-        Where predictions and workdir go; absent: a new temporary folder, which stays.
+        Folder of the predictions and of the workdir; absent: a new temporary folder, which is not removed.
+    seed : int
+        Seed of the run; the check's own follows from it and from its name.
+    confidence : float
+        Level of the intervals, between 0 and 1.
+
+    Returns
+    -------
+    CheckContext
 
     Examples
     --------
@@ -58,9 +76,6 @@ def context(
     >>> ctx.task, ctx.sensitive, ctx.predictions.size() > 0
     ('multiclass', ('group',), True)
     """
-    from raikit.audit.runner import seed_of
-    from raikit.testing.models import predictions
-
     data = data if data is not None else suitable(check)
     model = model if model is not None else suitable_model(check, data)
     folder = Path(folder) if folder is not None else Path(tempfile.mkdtemp(prefix="raikit-"))
@@ -92,33 +107,34 @@ def run_check(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> CheckRecord:
-    """Run a check as an audit runs it: requirements looked at, output captured, the result validated, ids composed.
+    """Run a check as in an audit: requirements tested, output captured, the result validated, ids composed.
 
     Parameters
     ----------
     check : Check class
     options : mapping, optional
-        What ``checks: {NAME: …}`` of audit.yaml would say.
+        As under ``checks: {NAME: …}`` in audit.yaml.
     data, model : optional
         As for `raikit.testing.context`.
     folder : Path, optional
-        The run is made in a new folder below it; artifacts are under the ``artifacts`` there. Absent: a temporary folder,
-        removed when the check has run.
+        The run is written into a new folder below this one, with artifacts under ``artifacts``. Absent: a temporary folder,
+        which is removed after the run.
     seed : int
-        The run's; the check's own follows from it and from its name.
+        Seed of the run; the check's own follows from it and from its name.
     confidence : float
+        Level of the intervals, between 0 and 1.
 
     Returns
     -------
     CheckRecord
-        What ``audit.json`` would hold. What the check raises is in it, with the traceback; nothing is raised for it.
+        As in ``audit.json``. An exception of the check is recorded with its traceback, not raised.
 
     Raises
     ------
     ConfigError
-        For an unknown option or a value that it cannot have.
+        If an option is unknown or has an invalid value.
     PluginError
-        If the class breaks the contract before it could run: no name, no pillar …
+        If the class breaks the contract: no name, no pillar …
 
     Examples
     --------
@@ -143,12 +159,7 @@ def execute(
     seed: int,
     capabilities: frozenset[str] | None = None,
 ) -> list[CheckRecord]:
-    """Run checks one after the other in a run of their own in `folder`; the one place here that knows the runner."""
-    from raikit.audit.runner import Runner
-    from raikit.audit.selection import PlannedCheck
-    from raikit.plugins.registry import CheckEntry
-    from raikit.run.directory import RunDirectory
-
+    """Run checks one after the other in a new run in `folder`; nothing else in this room knows the runner."""
     if capabilities is None:
         capabilities = ctx.model.capabilities if ctx.model is not None else capabilities_of_table(ctx)
     run = RunDirectory(folder)
@@ -161,24 +172,21 @@ def execute(
 
 
 def capabilities_of_table(ctx: CheckContext) -> frozenset[str]:
-    """What predictions alone can do: labels, and scores if there are any."""
+    """Return the capabilities of predictions alone: labels, and scores if they have any."""
     scored = any(column == "score" or column.startswith("score.") for column in ctx.predictions.columns)
-    return _FROM_A_TABLE if scored else frozenset({"labels"})
+    return _TABLE_CAPABILITIES if scored else frozenset({"labels"})
 
 
 def options_of(check: type[Check], options: Mapping[str, Any] | None) -> CheckOptions:
-    """A check's options, validated, after the class itself.
+    """Validate the class of a check, then its options.
 
     Raises
     ------
     ConfigError
-        Names the option, and the nearest that there is.
+        If an option is unknown or invalid; names the option and the most similar one.
     PluginError
         If the class breaks the contract.
     """
-    from raikit.config.load import explain
-    from raikit.plugins.contract import contract_problem
-
     if problem := contract_problem(check):
         raise PluginError(f"{problem}.")
     try:
@@ -188,7 +196,7 @@ def options_of(check: type[Check], options: Mapping[str, Any] | None) -> CheckOp
 
 
 class _Options:
-    """Says where a wrong option stands, as a configuration file would by its line."""
+    """The options as a document, so that an error names the option as it would name a line of audit.yaml."""
 
     def __init__(self, check: str) -> None:
         self.check = check
@@ -197,56 +205,53 @@ class _Options:
         return f"{self.check}, options"
 
     def where(self, key: Sequence[str | int]) -> str:
+        """Return the place of an option, for an error."""
         return f"{self.check}, options{''.join(f'.{part}' for part in key)}"
 
 
-# --- what a check asks for --------------------------------------------------------------------------------------
+# --- what a check requires --------------------------------------------------------------------------------------
 
 
 def needs_model(check: type[Check]) -> bool:
-    """Whether predictions alone would not do."""
-    return bool(set(check.requires.capabilities) - _FROM_A_TABLE)
+    """Return whether the check needs a model, because predictions alone do not have its capabilities."""
+    return bool(set(check.requires.capabilities) - _TABLE_CAPABILITIES)
 
 
 def suitable(check: type[Check], task: Task | None = None, **changes: Any) -> Dataset:
-    """Data that meet ``check.requires``, as far as data can."""
-    from raikit.testing.data import Made
-
-    made = Made(**(wanted(check, task) | changes))
-    return made.dataset(made.table())
+    """Make data that meet ``check.requires``, as far as data can."""
+    spec = DatasetSpec(**(data_requirements(check, task) | changes))
+    return spec.dataset(spec.table())
 
 
-def wanted(check: type[Check], task: Task | None = None) -> dict[str, Any]:
-    """What to make of data so that a check's requirements are met."""
+def data_requirements(check: type[Check], task: Task | None = None) -> dict[str, Any]:
+    """Return the arguments of `DatasetSpec` with which data meet a check's requirements."""
     needs = check.requires
     if task is None:
         task = next((one for one in _AUDITED if not needs.tasks or one in needs.tasks), "binary")
     return {
         "task": task,
         "modalities": tuple(sorted(needs.modalities)) or ("tabular",),
-        "rows": max(200, 4 * needs.min_rows),  # a third of them are audited
+        "rows": max(200, 4 * needs.min_rows),  # a third are audited
         "clusters": "cluster" in needs.columns,
         "weights": "weight" in needs.columns,
     }
 
 
 def own_columns(check: type[Check]) -> list[str]:
-    """Columns that a check requires and that are no roles: the user's own."""
+    """Return the columns that a check requires and that are not roles: columns of the user's own."""
     return sorted(set(check.requires.columns) - set(ROLES))
 
 
 def suitable_model(check: type[Check], data: Dataset) -> Model | None:
-    """A tiny model if the check requires more than predictions."""
-    from raikit.testing.models import model
-
-    return model(data) if needs_model(check) else None
+    """Train a tiny model if the check requires more than predictions."""
+    return train_model(data) if needs_model(check) else None
 
 
 @contextmanager
 def _folder(folder: Path | None) -> Iterator[Path]:
     if folder is None:
-        with tempfile.TemporaryDirectory(prefix="raikit-", ignore_cleanup_errors=True) as made:
-            yield Path(made)
+        with tempfile.TemporaryDirectory(prefix="raikit-", ignore_cleanup_errors=True) as temporary:
+            yield Path(temporary)
     else:
         Path(folder).mkdir(parents=True, exist_ok=True)
         yield Path(tempfile.mkdtemp(prefix="run-", dir=folder))

@@ -1,4 +1,4 @@
-"""Exact numbers: a check on a table of predictions that the test wrote by hand, without an audit around it."""
+"""A check on a table of predictions that the test wrote by hand, so that exact values are known."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from raikit.check import Check, CheckContext
 from raikit.config.types import Task
 from raikit.run.predictions import Predictions
 from raikit.run.results import CheckResult
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from raikit.data.dataset import Dataset
     from raikit.models.base import Model
 
@@ -34,15 +34,33 @@ def table_context(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> CheckContext:
-    """Make the context that a check is given from a table of predictions, where a test knows every row.
+    """Make the context of a check from a table of predictions.
 
     Parameters
     ----------
     table : DataFrame
-        Columns of ``predictions.parquet``: ``target``, ``prediction``, ``score`` … and those with a role; ``id`` and
-        ``split`` are added where absent.
+        Columns of ``predictions.parquet``: ``target``, ``prediction``, ``score`` … and those with a role. ``id`` and
+        ``split`` are added if absent.
+    task : {"binary", "multiclass", "regression"}
+    sensitive, cluster : sequence of str
+        Columns with that role.
+    weight : str, optional
+        The column of sampling weights.
+    classes : sequence, optional
+        Absent: the labels of the target, sorted, the positive one last.
+    positive : label
+        The positive class of a binary target.
+    model, data : optional
+        As a check finds them in ``ctx.model`` and ``ctx.data``.
     folder : Path, optional
-        Where the Parquet file and the check's `workdir` go; absent: a new temporary folder.
+        Folder of the Parquet file and of the check's `workdir`; absent: a new temporary folder.
+    seed : int
+    confidence : float
+        Level of the intervals, between 0 and 1.
+
+    Returns
+    -------
+    CheckContext
 
     See Also
     --------
@@ -86,9 +104,20 @@ def table_context(
 
 
 def result_of(check: type[Check], ctx: CheckContext, **options: Any) -> CheckResult:
-    """What a check finds in a context: options validated, ids composed, the result serialised and read back.
+    """Run a check in a context: options validated, ids composed, the result serialised and read back.
 
-    What it raises is raised; `raikit.testing.run_check` makes a record of it, as an audit does.
+    An exception of the check is raised; `raikit.testing.run_check` records it, as an audit does.
+
+    Parameters
+    ----------
+    check : Check class
+    ctx : CheckContext
+    **options
+        Options of the check.
+
+    Returns
+    -------
+    CheckResult
 
     Raises
     ------

@@ -1,19 +1,20 @@
-"""The command line as a person uses it: its own process, its own folder, what it prints and how it exits."""
+"""The command line as people use it: in a folder of its own, with what it prints and how it exits."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
-import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))  # helpers of these tests
 
-from journey import people
+from journey import write_audit_yaml
 
 
 @dataclass(frozen=True)
@@ -25,18 +26,19 @@ class Ran:
     err: str
 
     @property
-    def said(self) -> str:
+    def printed(self) -> str:
+        """Both streams."""
         return self.out + self.err
 
 
 @pytest.fixture
 def raikit(tmp_path, monkeypatch, capfd):
-    """Run ``raikit …`` in an empty folder: in this process, or with `environment` in one of its own."""
+    """Run ``raikit …`` in an empty folder: in this process, or in one of its own with `environment`."""
 
     def raikit(*arguments, code=None, **environment) -> Ran:
         ran = _apart(arguments, environment) if environment else _here(arguments)
         if code is not None:
-            assert ran.code == code, f"exit {ran.code}, not {code}:\n{ran.said}"
+            assert ran.code == code, f"exit {ran.code}, not {code}:\n{ran.printed}"
         return ran
 
     def _here(arguments) -> Ran:
@@ -60,25 +62,37 @@ def raikit(tmp_path, monkeypatch, capfd):
 
 @pytest.fixture
 def audit_yaml(tmp_path):
-    """Write a table and an audit.yaml beside it; keyword arguments are put over the configuration."""
+    """Write a table and an audit.yaml beside it, ``audit_yaml(table, checks=…, gate=…)``; see `write_audit_yaml`."""
+    return partial(write_audit_yaml, tmp_path)
 
-    def audit_yaml(
-        table=None, *, checks=("performance.classification", "fairness.groups"), folder=tmp_path, **over
-    ) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        (people() if table is None else table).to_csv(folder / "people.csv", index=False)
-        config = {
-            "name": "people",
-            "data": {"path": "people.csv", "id": "case", "target": "y", "sensitive": ["sex", "race"]},
-            "model": {"load": {"kind": "predictions", "score": "p"}},
-            "formats": ["json"],
-        }
-        if checks is not None:
-            config["checks"] = {name: {} for name in checks}
-        for key, value in over.items():
-            config[key] = {**config[key], **value} if key == "data" else value
-        path = folder / "audit.yaml"
-        path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
-        return path
 
-    return audit_yaml
+@pytest.fixture
+def config(audit_yaml):
+    """An audit.yaml that selects no check by itself."""
+    return audit_yaml(checks=None, plugins={"timeout": 120}, formats=["json", "html", "junit"])
+
+
+@pytest.fixture
+def install(tmp_path, write_distribution):
+    """Install a distribution of one module, ``install(source)``; returns the environment of commands that see it."""
+
+    def install(source, name="raikit-odd", point="odd", version="1.0"):
+        module = name.replace("-", "_")
+        write_distribution(tmp_path / "site", name, {point: module}, {module: source}, version)
+        return {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), *sys.path])}
+
+    return install
+
+
+@pytest.fixture
+def install_package(tmp_path, write_distribution):
+    """Install a package that ``raikit plugins new`` wrote, ``install_package(folder)``; as `install`."""
+
+    def install_package(folder):
+        project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+        write_distribution(
+            tmp_path / "site", project["name"], project["entry-points"]["raikit"], version=project["version"]
+        )
+        return {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(folder / "src"), *sys.path])}
+
+    return install_package

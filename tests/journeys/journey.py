@@ -1,4 +1,4 @@
-"""Data and records for journeys."""
+"""Data, and what a run directory holds, for journeys."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
 
 def people(rows=600, seed=0):
-    """Predictions that miss women more often than men; two more features that mean nothing."""
+    """Make predictions that miss women more often than men; race is unrelated to the errors."""
     rng = np.random.default_rng(seed)
     sex, race = rng.choice(["F", "M"], rows), rng.choice(["A", "B", "C"], rows)
     y = (rng.random(rows) < 0.5).astype(int)
@@ -18,11 +19,42 @@ def people(rows=600, seed=0):
     return pd.DataFrame({"case": [f"c{i}" for i in range(rows)], "sex": sex, "race": race, "y": y, "p": p.round(4)})
 
 
-def record(folder: Path) -> dict:
-    """The record of a run."""
-    return json.loads((folder / "audit.json").read_text(encoding="utf-8"))
+def write_audit_yaml(
+    folder: Path, table=None, *, checks=("performance.classification", "fairness.groups"), **sections
+) -> Path:
+    """Write ``people.csv`` and ``audit.yaml``; each further argument is a section, and adds to `data` or replaces others."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (people() if table is None else table).to_csv(folder / "people.csv", index=False)
+    config = {
+        "name": "people",
+        "data": {"path": "people.csv", "id": "case", "target": "y", "sensitive": ["sex", "race"]},
+        "model": {"load": {"kind": "predictions", "score": "p"}},
+        "formats": ["json"],
+    }
+    if checks is not None:
+        config["checks"] = {name: {} for name in checks}
+    for key, value in sections.items():
+        config[key] = {**config[key], **value} if key == "data" else value
+    path = folder / "audit.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return path
 
 
-def numbers(folder: Path) -> dict:
-    """What must not change: every metric of every check."""
-    return {metric["id"]: metric for check in record(folder)["checks"] for metric in check["metrics"]}
+def record(run: Path) -> dict:
+    """Read the record of a run."""
+    return json.loads((run / "audit.json").read_text(encoding="utf-8"))
+
+
+def numbers(run: Path) -> dict:
+    """Return every metric of every check, by its address."""
+    return {metric["id"]: metric for check in record(run)["checks"] for metric in check["metrics"]}
+
+
+def check_row(run: Path, name: str) -> dict:
+    """Return the row of a check in the record."""
+    return next(check for check in record(run)["checks"] if check["name"] == name)
+
+
+def plugin_row(run: Path, name: str) -> dict:
+    """Return the row of a plugin in the record."""
+    return next(plugin for plugin in record(run)["plugins"] if plugin["name"] == name)

@@ -1,4 +1,4 @@
-"""The auditor: a table of predictions, a policy, a verdict and evidence."""
+"""The auditor: from a table of predictions and a policy to a verdict and its evidence."""
 
 import json
 import os
@@ -70,8 +70,8 @@ def test_judging_again_under_another_policy_leaves_the_record_alone(raikit, audi
     assert "Did you mean 'max'" in raikit("gate", "run", "--policy", "policy.yaml", code=2).err
     for wrong, near in (("performance.acuracy", "performance.accuracy"), ("fairness.accuracy[sex=Fe]", "fairness.accuracy[sex=F]")):
         (tmp_path / "policy.yaml").write_text(f"gate:\n  rules: [{{metric: '{wrong}', min: 0.5}}]\n")
-        said = raikit("gate", "run", "--policy", "policy.yaml", code=2).err
-        assert f"policy.yaml, line 2: gate.rules.0.metric: the run has no {wrong!r}. Did you mean {near!r}?" in said
+        error = raikit("gate", "run", "--policy", "policy.yaml", code=2).err
+        assert f"policy.yaml, line 2: gate.rules.0.metric: the run has no {wrong!r}. Did you mean {near!r}?" in error
     (tmp_path / "policy.yaml").write_text("rules: [{metric: performance.accuracy, min: .nan}]\n")
     assert "line 1: rules.0.min: must be" in raikit("gate", "run", "--policy", "policy.yaml", code=2).err
 
@@ -79,10 +79,10 @@ def test_judging_again_under_another_policy_leaves_the_record_alone(raikit, audi
 def test_a_limit_in_percent_is_warned_of_wherever_the_verdict_is_read(raikit, audit_yaml, tmp_path):
     gate = {"rules": [{"metric": "fairness.equal_opportunity_difference[sex]", "max": 10}]}
     done = raikit("audit", audit_yaml(gate=gate, formats=["html", "md", "json"]), "--out", "run", code=0)
-    said = "limit 10 on a quantity between -1 and 1; write 0.1 for 10%"
+    warning = "limit 10 on a quantity between -1 and 1; write 0.1 for 10%"
     assert record(tmp_path / "run")["verdict"] == "warn"
-    assert said in done.out
-    assert said in raikit("gate", "run", code=0).out
+    assert warning in done.out
+    assert warning in raikit("gate", "run", code=0).out
     assert "limit 10 on a quantity" in (tmp_path / "run" / "report.md").read_text()
     assert "limit 10 on a quantity" in (tmp_path / "run" / "report.html").read_text()
 
@@ -169,9 +169,9 @@ def test_dry_run_says_what_would_run_and_writes_nothing(raikit, audit_yaml, tmp_
     before = None
     config = audit_yaml(gate=RULES[0])
     before = sorted(item.name for item in tmp_path.iterdir())
-    said = raikit("audit", config, "--dry-run", "--exclude", "fairness", code=0).out
-    assert "performance.classification: would run" in said
-    assert "fairness.groups: deselected (left out by --exclude)" in said
+    printed = raikit("audit", config, "--dry-run", "--exclude", "fairness", code=0).out
+    assert "performance.classification: would run" in printed
+    assert "fairness.groups: deselected (left out by --exclude)" in printed
     assert sorted(item.name for item in tmp_path.iterdir()) == before
 
 
@@ -245,12 +245,12 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("change", "says"), BAD)
-def test_bad_input_is_one_clear_sentence_exit_two_and_nothing_half_written(raikit, audit_yaml, tmp_path, change, says):
+@pytest.mark.parametrize(("change", "message"), BAD)
+def test_bad_input_is_one_clear_sentence_exit_two_and_nothing_half_written(raikit, audit_yaml, tmp_path, change, message):
     table = people().assign(constant=1, twice="c", negative=-1.0, large=7.0)
     table["holes"] = table["p"].where(table.index != 2)
     ran = raikit("audit", audit_yaml(table, **change), "--out", "run", code=2)
-    assert says in ran.err
+    assert message in ran.err
     assert "Traceback" not in ran.err
     assert not (tmp_path / "run").exists()
 
@@ -317,8 +317,8 @@ def test_who_interrupts_is_told_how_to_go_on(raikit, audit_yaml, tmp_path, out):
     (tmp_path / "checks.py").write_text(STOPPED)
     (tmp_path / "stop").touch()
     config = audit_yaml(checks=["stopped", "performance.classification"], plugins={"local": ["checks.py"]})
-    said = raikit("audit", config, *out, "--isolation", "none", code=130).err
-    folder = said.rsplit("Interrupted; resume with the same command and --resume --out ", 1)[1].strip().removesuffix(".")
+    printed = raikit("audit", config, *out, "--isolation", "none", code=130).err
+    folder = printed.rsplit("Interrupted; resume with the same command and --resume --out ", 1)[1].strip().removesuffix(".")
     assert (tmp_path / folder / ".work").is_dir()
     if not out:
         refused = raikit("audit", config, "--resume", code=2).err
@@ -329,13 +329,20 @@ def test_who_interrupts_is_told_how_to_go_on(raikit, audit_yaml, tmp_path, out):
     assert "new run" not in resumed
 
 
+def heed_interrupts():
+    """Undo what a background job of a shell inherits: it ignores SIGINT."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_an_interrupted_audit_leaves_no_process_behind_and_goes_on(raikit, audit_yaml, tmp_path):
     (tmp_path / "checks.py").write_text(STOPPED.replace("raise KeyboardInterrupt", WAITS))
     (tmp_path / "stop").touch()
     config = audit_yaml(checks=["stopped", "performance.classification"], plugins={"local": ["checks.py"]})
     command = [sys.executable, "-m", "raikit", "audit", str(config), "--out", "run"]
-    for options in ([], ["--resume"], ["--resume"]):  # a person is not the check: it is no crash, however often
-        audit = subprocess.Popen([*command, *options], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    for options in ([], ["--resume"], ["--resume"]):  # An interrupt is not a crash of the check, however often.
+        audit = subprocess.Popen(
+            [*command, *options], cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+        )
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
             assert audit.poll() is None
             time.sleep(0.05)
@@ -354,8 +361,8 @@ def test_resuming_what_is_not_there_starts_and_says_so(raikit, audit_yaml, tmp_p
     config = audit_yaml()
     assert "name the run to resume with --out; runs holds none of people" in raikit("audit", config, "--resume", code=2).err
     assert not (tmp_path / "runs").exists()
-    said = raikit("audit", config, "--resume", "--out", "run", code=0).err
-    assert "run holds nothing to resume; this is a new run" in said
+    printed = raikit("audit", config, "--resume", "--out", "run", code=0).err
+    assert "run holds nothing to resume; this is a new run" in printed
 
 
 def test_resuming_a_finished_run_changes_nothing_and_another_configuration_is_refused(raikit, audit_yaml, tmp_path):

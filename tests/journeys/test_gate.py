@@ -1,4 +1,4 @@
-"""A build that fails on real regressions and only on those, as a CI engineer runs it."""
+"""The CI engineer: a build fails on real regressions, and only on those."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def table(seed=7, rows=6000):
 
 
 def retrained(frame, seed):
-    """Another seed of the same model: one decision in twenty is drawn again."""
+    """Imitate a model trained with another seed: one decision in twenty is drawn again."""
     rng = np.random.default_rng(seed)
     again = (rng.random(len(frame)) < np.where(frame.y == 1, 0.8, 0.1)).astype(int)
     return frame.assign(yhat=np.where(rng.random(len(frame)) < 0.05, again, frame.yhat))
@@ -30,7 +30,7 @@ def retrained(frame, seed):
 
 @pytest.fixture
 def repository(tmp_path):
-    """A policy, and the baseline's table; ``repository(gate=…)`` writes audit.yaml."""
+    """A table of predictions; ``repository(gate=…)`` writes an audit.yaml beside it."""
     table().to_csv(tmp_path / "d.csv", index=False)
 
     def write(gate=RULES, **more):
@@ -93,8 +93,8 @@ def test_a_baseline_may_be_one_committed_file(raikit, repository, tmp_path):
     lost = raikit("audit", config, "--out", "lost", "--baseline", "baseline.json", code=1)
     assert "(group: c against" in lost.out, "the counts in the file tell who lost"
     assert "unpaired" in lost.out
-    said = raikit("audit", config, "--out", "z", "--baseline", "baseline.json", "--set", "gate.if_rows_differ=refuse", code=2)
-    assert "a file has no cases" in said.err
+    refused = raikit("audit", config, "--out", "z", "--baseline", "baseline.json", "--set", "gate.if_rows_differ=refuse", code=2)
+    assert "a file has no cases" in refused.err
     (tmp_path / "baseline.json").write_text((tmp_path / "baseline.json").read_text().replace("0.8", "0.9"))
     assert "it was changed after it was written" in raikit(
         "audit", config, "--out", "z", "--baseline", "baseline.json", code=2).err
@@ -109,8 +109,8 @@ def test_a_tampered_or_foreign_baseline_is_refused_before_anything_runs(raikit, 
         stream.write(" ")
     assert "audit.json was changed" in raikit("audit", config, "--out", "next", "--baseline", "base", code=2).err
     assert "baseline nowhere" in raikit("audit", config, "--out", "next", "--baseline", "nowhere", code=2).err
-    said = raikit("audit", config, "--out", "next", "--baseline", "base", "--no-baseline", code=2).err
-    assert "exclude each other" in said
+    refused = raikit("audit", config, "--out", "next", "--baseline", "base", "--no-baseline", code=2).err
+    assert "exclude each other" in refused
     labels = table().assign(y=lambda t: t.y + 1, yhat=lambda t: t.yhat + 1)
     labels.to_csv(tmp_path / "d.csv", index=False)
     other = raikit("audit", config, "--out", "next", "--baseline", "good", "--set", "data.positive=2", code=2)
@@ -130,16 +130,16 @@ def test_a_policy_may_stand_in_a_file_of_its_own(raikit, repository, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("waiver", "says"),
+    ("waiver", "key"),
     [
         ({"metric": "performance.accuracy", "reason": "r", "who": "w", "until": "soon"}, "until"),
         ({"metric": "performance.accuracy", "reason": "", "who": "w", "until": "2030-01-01"}, "reason"),
         ({"metric": "performance.accuracy", "reason": "r", "until": "2030-01-01"}, "who"),
     ],
 )
-def test_a_malformed_waiver_is_no_waiver(raikit, repository, waiver, says):
+def test_a_malformed_waiver_is_no_waiver(raikit, repository, waiver, key):
     config = repository(gate={"rules": [{"metric": "performance.accuracy", "min": 0.99}], "waivers": [waiver]})
-    assert f"gate.waivers.0.{says}" in raikit("audit", config, "--out", "r", code=2).err
+    assert f"gate.waivers.0.{key}" in raikit("audit", config, "--out", "r", code=2).err
 
 
 def test_a_waived_rule_passes_until_its_day(raikit, repository, tmp_path):
@@ -173,7 +173,7 @@ def test_every_machine_format_of_one_audit(raikit, repository, tmp_path):
     config = repository()
     raikit("audit", config, "--out", "base", "--no-baseline", code=0)
     raikit("audit", config, "--out", "next", "--baseline", "base", "--formats", "json,md,junit,sarif,comment", code=0)
-    made = {path.name for path in (tmp_path / "next").iterdir()}
-    assert {"audit.json", "report.md", "junit.xml", "results.sarif", "comment.md"} <= made
+    written = {path.name for path in (tmp_path / "next").iterdir()}
+    assert {"audit.json", "report.md", "junit.xml", "results.sarif", "comment.md"} <= written
     assert record(tmp_path / "next")["provenance"]["config_path"] == "audit.yaml"
     raikit("verify", "next", code=0)

@@ -1,9 +1,10 @@
-"""The recipes of docs/ci.md and action.yml: their shell lines, run in a repository with what the service would set."""
+"""The recipes of docs/ci.md and action.yml: their shell commands, run in a repository with the variables of the CI service."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from journey import people
+from journey import people, write_audit_yaml
 
 ROOT = Path(__file__).parents[2]
 RULES = [{"metric": "performance.accuracy", "min": 0.5}]
@@ -28,20 +29,20 @@ pytestmark = pytest.mark.long
 
 
 def recipe(name):
-    """The file that docs/ci.md shows under this name."""
+    """Read the file that docs/ci.md shows under this name."""
     text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
     return yaml.safe_load(re.search(rf"<!-- recipe: {re.escape(name)} -->\n```yaml\n(.*?)\n```", text, re.DOTALL)[1])
 
 
 @dataclass
 class Repository:
-    """A checkout on a runner whose pip and gh only write down what they were asked for."""
+    """A checkout on a runner whose pip and gh only record their arguments."""
 
     folder: Path
     tools: Path
 
     def run(self, script, shell=("bash", "-eo", "pipefail"), **environment):
-        """Exit code and output of a step."""
+        """Run a step; return its exit code and its output."""
         path = f"{self.tools}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
             [*shell, "-c", script], cwd=self.folder, env={**os.environ, "PATH": path, **environment},
@@ -49,39 +50,50 @@ class Repository:
         )  # fmt: skip
         return done.returncode, done.stdout + done.stderr
 
-    def asked(self, tool):
-        """What pip or gh was called with."""
+    def calls(self, tool):
+        """Return the arguments of each call of pip or gh."""
         path = self.tools / f"{tool}.calls"
         return path.read_text().splitlines() if path.exists() else []
 
     def worsen(self):
-        """Another model: a quarter of the women is missed on top."""
+        """Replace the predictions by those of a model that misses a further quarter of the women."""
         table = people()
         table.loc[(table.sex == "F") & (table.y == 1) & (table.index % 2 == 0), "p"] = 0.01
         table.to_csv(self.folder / "people.csv", index=False)
 
 
-@pytest.fixture
-def repository(audit_yaml, raikit, tmp_path):
-    """audit.yaml, its table, and the baseline that docs/ci.md tells to make."""
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    for name in ("pip", "gh"):
-        (tools / name).write_text(f'#!/bin/bash\necho "$*" >> {tools}/{name}.calls\n')
-    (tools / "raikit").write_text(f'#!/bin/bash\nexec {sys.executable} -m raikit "$@"\n')
-    for tool in tools.iterdir():
-        tool.chmod(0o755)
-    folder = tmp_path / "repository"
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory):
+    """A folder with audit.yaml, its table, and the baseline that docs/ci.md describes; made once and copied."""
+    place = tmp_path_factory.mktemp("committed")
     regressions = [{"metric": "fairness.equal_opportunity_difference[sex]", "margin": 0.02}]
-    audit_yaml(folder=folder, gate={"rules": RULES, "regressions": regressions})
-    made = Repository(folder, tools)
+    write_audit_yaml(place / "repository", gate={"rules": RULES, "regressions": regressions})
+    checkout = Repository(place / "repository", write_tools(place / "tools"))
     commands = re.search(r"```console\n(.*?)```", (ROOT / "docs" / "ci.md").read_text(), re.DOTALL)[1]
     lines = [line.removeprefix("$ ").split(" # ")[0] for line in commands.splitlines() if "raikit" in line]
     assert len(lines) == 2
     for line in lines:
-        code, said = made.run(line)
-        assert code == 0, said
-    return made
+        code, output = checkout.run(line)
+        assert code == 0, output
+    return checkout.folder
+
+
+@pytest.fixture
+def repository(committed, tmp_path):
+    """A checkout of its own for each test."""
+    folder = shutil.copytree(committed, tmp_path / "repository")
+    return Repository(folder, write_tools(tmp_path / "tools"))
+
+
+def write_tools(folder):
+    """Write commands ``pip`` and ``gh`` that record their arguments, and ``raikit`` of this interpreter."""
+    folder.mkdir()
+    for name in ("pip", "gh"):
+        (folder / name).write_text(f'#!/bin/bash\necho "$*" >> {folder}/{name}.calls\n')
+    (folder / "raikit").write_text(f'#!/bin/bash\nexec {sys.executable} -m raikit "$@"\n')
+    for tool in folder.iterdir():
+        tool.chmod(0o755)
+    return folder
 
 
 def github_step(repository, step, values, **environment):
@@ -89,7 +101,7 @@ def github_step(repository, step, values, **environment):
     assert "${{" not in step["run"], "an expression in a script would be run as shell"
 
     def fill(text):
-        return re.sub(r"\$\{\{\s*(.*?)\s*\}\}", lambda found: values[found[1]], str(text))
+        return re.sub(r"\$\{\{\s*(.*?)\s*\}\}", lambda match: values[match[1]], str(text))
 
     named = {key: fill(value) for key, value in step.get("env", {}).items()}
     shell = ("bash", "-eo", "pipefail") if step.get("shell") == "bash" else ("bash", "-e")
@@ -98,9 +110,9 @@ def github_step(repository, step, values, **environment):
 
 @pytest.fixture
 def github(repository):
-    """Where a runner listens."""
-    at = {name: str(repository.folder.parent / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
-    return {"GITHUB_ACTIONS": "true", **at}
+    """The variables of a GitHub runner, with the files that it reads."""
+    files = {name: str(repository.folder.parent / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+    return {"GITHUB_ACTIONS": "true", **files}
 
 
 def steps(workflow):
@@ -112,22 +124,22 @@ def test_the_github_workflow_passes_or_fails_and_comments(repository, github, is
     workflow = recipe(".github/workflows/audit.yml")
     if is_worse:
         repository.worsen()
-    found = steps(workflow)
-    assert list(found) == ["Install", "Audit", "Comment"]
-    github_step(repository, found["Install"], PULL_REQUEST, **workflow["env"])
-    assert repository.asked("pip") == ["install raikit==0.1.0"]
-    code, said = github_step(repository, found["Audit"], PULL_REQUEST, **github)
-    assert code == int(is_worse), said
-    assert "May people be released?" in said and ("::error" in said) == is_worse
+    named_steps = steps(workflow)
+    assert list(named_steps) == ["Install", "Audit", "Comment"]
+    github_step(repository, named_steps["Install"], PULL_REQUEST, **workflow["env"])
+    assert repository.calls("pip") == ["install raikit==0.1.0"]
+    code, output = github_step(repository, named_steps["Audit"], PULL_REQUEST, **github)
+    assert code == int(is_worse), output
+    assert "May people be released?" in output and ("::error" in output) == is_worse
     run = repository.folder / "raikit-run"
     uploads = [step["with"] for step in workflow["jobs"]["audit"]["steps"] if "upload" in step.get("uses", "")]
     assert [repository.folder / item.get("path", item.get("sarif_file")) for item in uploads] == [run, run / "results.sarif"]
     assert (run / "results.sarif").is_file() and (run / "report.html").is_file()
     assert "https://github.example/team/model/actions/runs/17" in (run / "comment.md").read_text()
     assert Path(github["GITHUB_STEP_SUMMARY"]).read_text()
-    assert github_step(repository, found["Comment"], PULL_REQUEST)[0] == 0
-    (asked,) = repository.asked("gh")
-    assert asked == "pr comment 3 --edit-last --create-if-none --body-file raikit-run/comment.md"
+    assert github_step(repository, named_steps["Comment"], PULL_REQUEST)[0] == 0
+    (call,) = repository.calls("gh")
+    assert call == "pr comment 3 --edit-last --create-if-none --body-file raikit-run/comment.md"
 
 
 def test_the_workflow_may_only_read_but_for_what_it_writes():
@@ -142,9 +154,9 @@ def test_the_workflow_may_only_read_but_for_what_it_writes():
 def test_the_gitlab_job_keeps_tests_and_report(repository):
     job = recipe(".gitlab-ci.yml")["audit"]
     repository.worsen()
-    code, said = repository.run("\n".join(job["script"]), GITLAB_CI="true", CI="true", RAIKIT=job["variables"]["RAIKIT"])
-    assert code == 1, said
-    assert repository.asked("pip") == ["install raikit==0.1.0"]
+    code, output = repository.run("\n".join(job["script"]), GITLAB_CI="true", CI="true", RAIKIT=job["variables"]["RAIKIT"])
+    assert code == 1, output
+    assert repository.calls("pip") == ["install raikit==0.1.0"]
     reported = repository.folder / job["artifacts"]["reports"]["junit"]
     assert reported.is_relative_to(repository.folder / job["artifacts"]["paths"][0])
     root = ElementTree.parse(reported).getroot()
@@ -156,42 +168,42 @@ def action():
     return yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 
 
-def act(repository, github, **given):
-    """Use the action: exit code, what was said, and its outputs."""
+def act(repository, github, **chosen):
+    """Use the action; return its exit code, its output and its outputs for other steps."""
     described = action()
-    inputs = {name: entry["default"] for name, entry in described["inputs"].items()} | given
+    inputs = {name: entry["default"] for name, entry in described["inputs"].items()} | chosen
     values = PULL_REQUEST | {f"inputs.{name}": value for name, value in inputs.items()}
     install, audit = (step for step in described["runs"]["steps"] if "run" in step)
     assert github_step(repository, install, values)[0] == 0
-    code, said = github_step(repository, audit, values, **github)
+    code, output = github_step(repository, audit, values, **github)
     outputs = dict(line.split("=", 1) for line in Path(github["GITHUB_OUTPUT"]).read_text().splitlines())
-    return code, said, outputs
+    return code, output, outputs
 
 
 def test_the_action_passes_on_options_and_gives_outputs(repository, github):
-    code, said, outputs = act(repository, github, baseline="baseline.json", args="--set seed=4  --exclude privacy")
-    assert code == 0, said
+    code, output, outputs = act(repository, github, baseline="baseline.json", args="--set seed=4  --exclude privacy")
+    assert code == 0, output
     assert outputs == {"exit-code": "0", "report": "raikit-run/report.html"}
     assert '"seed": 4' in (repository.folder / "raikit-run" / "audit.json").read_text()
-    assert repository.asked("pip") == ["install /the/action"]
+    assert repository.calls("pip") == ["install /the/action"]
 
 
-def test_the_action_fails_as_the_audit_does_and_runs_nothing_that_an_input_says(repository, github):
+def test_the_action_fails_as_the_audit_does_and_runs_no_code_from_an_input(repository, github):
     repository.worsen()
-    code, said, outputs = act(repository, github, baseline="baseline.json", version="0.1.0", out="a b")
-    assert (code, outputs) == (1, {"exit-code": "1", "report": "a b/report.html"}), said
-    assert repository.asked("pip") == ["install raikit==0.1.0"]
-    code, said, outputs = act(repository, github, config="$(touch hit).yaml", args="; touch hit")
-    assert code == 2 and outputs["exit-code"] == "2", said
+    code, output, outputs = act(repository, github, baseline="baseline.json", version="0.1.0", out="a b")
+    assert (code, outputs) == (1, {"exit-code": "1", "report": "a b/report.html"}), output
+    assert repository.calls("pip") == ["install raikit==0.1.0"]
+    code, output, outputs = act(repository, github, config="$(touch hit).yaml", args="; touch hit")
+    assert code == 2 and outputs["exit-code"] == "2", output
     assert not (repository.folder / "hit").exists()
 
 
 def test_the_action_without_a_baseline_is_a_first_run(repository, github):
-    code, said, _ = act(repository, github, formats="json")
-    assert code == 0 and "there is no baseline yet" in said
+    code, output, _ = act(repository, github, formats="json")
+    assert code == 0 and "there is no baseline yet" in output
 
 
-def test_what_the_docs_say_of_the_action_is_what_it_takes():
+def test_the_docs_list_the_inputs_and_outputs_of_the_action():
     described, used = action(), recipe("action")
     step = next(step for step in used["jobs"]["audit"]["steps"] if "with" in step and "raikit@" in step["uses"])
     assert set(step["with"]) <= set(described["inputs"])

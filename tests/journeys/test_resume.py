@@ -1,4 +1,4 @@
-"""``kill -9`` at any moment, then ``--resume``: the record is that of a run that was never interrupted."""
+"""After ``kill -9`` and ``--resume``, the record is that of an uninterrupted run."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from journey import record
+from journey import check_row, record
 
 pytestmark = pytest.mark.long
 
@@ -18,7 +18,7 @@ COUNTING = '''
 import os, pathlib, raikit
 
 class Counts(raikit.Check):
-    """Leaves a mark each time it runs."""
+    """Writes a letter each time it runs."""
     name, pillar = "counts.runs", "counts"
     def run(self, ctx):
         with open(pathlib.Path(__file__).with_name("ran"), "a") as stream:
@@ -53,7 +53,7 @@ def notes(rows=400, seed=0):
 
 @pytest.fixture
 def trained(audit_yaml, tmp_path):
-    """A configuration that trains; two local checks, of which one can end the process."""
+    """A configuration that trains a model, with two local checks; one of them can kill the process."""
     (tmp_path / "checks.py").write_text(COUNTING)
     data = {
         "id": None,
@@ -68,6 +68,13 @@ def trained(audit_yaml, tmp_path):
         model={"train": {"kind": "fusion", "epochs": 4, "width": 16}},
         plugins={"local": ["checks.py"]},
     )
+
+
+@pytest.fixture
+def scored(audit_yaml, tmp_path):
+    """A configuration with predictions and the same local checks: nothing is trained."""
+    (tmp_path / "checks.py").write_text(COUNTING)
+    return audit_yaml(checks=["performance.classification", "counts", "kills"], plugins={"local": ["checks.py"]})
 
 
 def comparable(folder):
@@ -121,22 +128,22 @@ def test_killed_in_training_and_again_while_scoring_the_result_is_the_same(train
     assert finish(trained, run, "--resume")[0] == 0
 
 
-def test_a_check_that_kills_the_process_twice_is_an_error_and_finished_ones_are_not_run_again(trained, tmp_path):
+def test_a_check_that_kills_the_process_twice_is_an_error_and_finished_ones_are_not_run_again(scored, tmp_path):
     (tmp_path / "kill").touch()
     run, together = tmp_path / "run", ("--isolation", "none")
-    assert finish(trained, run, *together)[0] == -signal.SIGKILL
-    assert finish(trained, run, "--resume", *together)[0] == -signal.SIGKILL
-    code, _ = finish(trained, run, "--resume", *together)
+    assert finish(scored, run, *together)[0] == -signal.SIGKILL
+    assert finish(scored, run, "--resume", *together)[0] == -signal.SIGKILL
+    code, _ = finish(scored, run, "--resume", *together)
     assert code == 3
-    killed = next(check for check in record(run)["checks"] if check["name"] == "kills.it")
+    killed = check_row(run, "kills.it")
     assert (killed["status"], "twice" in killed["reason"]) == ("error", True)
     assert (tmp_path / "ran").read_text() == "x"
 
 
-def test_a_check_that_kills_its_process_is_an_error_at_once_where_it_has_one_of_its_own(trained, tmp_path):
+def test_a_check_that_kills_its_process_is_an_error_at_once_where_it_has_one_of_its_own(scored, tmp_path):
     (tmp_path / "kill").touch()
-    assert finish(trained, tmp_path / "run")[0] == 3
-    killed = next(check for check in record(tmp_path / "run")["checks"] if check["name"] == "kills.it")
+    assert finish(scored, tmp_path / "run")[0] == 3
+    killed = check_row(tmp_path / "run", "kills.it")
     assert (killed["status"], "SIGKILL" in killed["reason"]) == ("error", True)
     assert (tmp_path / "ran").read_text() == "x"
 
@@ -165,7 +172,7 @@ def test_a_trained_model_is_loaded_by_another_audit_and_gives_the_same_scores(tr
     (tmp_path / "loaded.yaml").write_text(yaml.safe_dump(config))
     raikit("audit", trained, "--out", "a", code=0)
     raikit("audit", "loaded.yaml", "--out", "b", code=0)
-    # without training no rows are kept for validation, so the order of the splits is another
+    # Without training there is no validation split, so the order of the cases is different.
     one, other = (
         pd.read_parquet(tmp_path / name / "predictions.parquet").set_index("id").sort_index() for name in "ab"
     )

@@ -1,4 +1,4 @@
-"""Commands that only look around must not wait for libraries that only an audit needs."""
+"""Start-up: commands that do not audit must not import libraries that only an audit needs."""
 
 import subprocess
 import sys

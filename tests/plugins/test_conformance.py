@@ -6,9 +6,9 @@ from raikit.plugins.discovery import discover
 from raikit.plugins.entry_points import distribution, installed
 from raikit.run.owners import FIRST_PARTY
 from raikit.testing import check_conformance
-from raikit.testing.contract import checks, plugins
+from raikit.testing.contract import check_rules, plugin_rules
+from raikit.testing.contract.rule import run_rules
 from raikit.testing.contract.subject import subject_of
-from raikit.testing.contract.verdict import held
 
 DRAWS_NOTHING = {"fairness.impact_ratios", "performance.classification", "performance.regression"}
 TRAINS = {"fairness.reweighting", "privacy.dp_finetuning"}
@@ -24,20 +24,20 @@ def name_of(check):
     "check", [pytest.param(c, marks=pytest.mark.long) if c.name in TRAINS else c for c in CHECKS], ids=name_of
 )
 def test_a_first_party_check_keeps_every_rule_and_each_is_tried(check):
-    found = held(checks.cases(check))
+    found = run_rules(check_rules.planned(check))
     assert [one for one in found if one.status == "failed"] == []
     untried = {one.rule: one.reason for one in found if one.status == "not applicable"}
-    expected = {"one_answer": "it asks the model itself"} if check.name in ASKS_THE_MODEL else {}
+    expected = {"one_answer": "it queries the model itself"} if check.name in ASKS_THE_MODEL else {}
     if check.name in DRAWS_NOTHING:
         expected["figures"] = "it makes no figures"
     if check.compare is None:
-        expected["compares"] = "it has no `compare`: the harness compares its intervals"
+        expected["compares"] = "it has no `compare`: raikit compares its intervals"
     assert untried == expected
 
 
 @pytest.mark.parametrize("name", [point.name for point in installed() if distribution(point) == FIRST_PARTY])
 def test_a_first_party_plugin_as_a_whole_keeps_every_rule(name):
-    assert {one.rule: one.status for one in held(plugins.cases(subject_of(name)))} == dict.fromkeys(
+    assert {one.rule: one.status for one in run_rules(plugin_rules.planned(subject_of(name)))} == dict.fromkeys(
         ["loads", "imports", "api", "hooks", "names"], "ok"
     )
 

@@ -1,9 +1,8 @@
-"""Distributions that are really installed (metadata and modules on sys.path), and the smallest run around a check."""
+"""Installed distributions (metadata and modules on sys.path), and the smallest run around a check."""
 
 from __future__ import annotations
 
 import sys
-import textwrap
 from contextlib import contextmanager
 
 import pandas as pd
@@ -17,7 +16,7 @@ from raikit.testing import table_context
 
 
 @pytest.fixture
-def install(tmp_path, monkeypatch):
+def install(tmp_path, monkeypatch, write_distribution):
     """Install a distribution: ``install("raikit-x", {"x": "x_module"}, {"x_module": "source"})``."""
     site = tmp_path / "site"
     site.mkdir()
@@ -25,14 +24,8 @@ def install(tmp_path, monkeypatch):
     modules: list[str] = []
 
     def install(distribution: str, points: dict[str, str], sources: dict[str, str], version: str = "1.0") -> None:
-        info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-        lines = "\n".join(f"{name} = {module}" for name, module in points.items())
-        (info / "entry_points.txt").write_text(f"[raikit]\n{lines}\n")
-        for name, source in sources.items():
-            (site / f"{name}.py").write_text(textwrap.dedent(source))
-            modules.append(name)
+        write_distribution(site, distribution, points, sources, version)
+        modules.extend(sources)
 
     yield install
     for name in modules:

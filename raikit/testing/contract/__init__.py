@@ -1,4 +1,9 @@
-"""The conformance test: whether a plugin keeps the contract, tried on real data rather than believed."""
+"""The conformance test: tries every rule of the plugin contract on a plugin, with real data.
+
+The modules named ``*_rules`` hold the rules. Each rule is a function whose docstring is the rule, addressed to the author of
+the plugin. `subject` finds what is tested, `bench` runs a check on many data sets, and `isolated` does all of it in another
+process, for the command line.
+"""
 
 from __future__ import annotations
 
@@ -8,42 +13,39 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from raikit.check import Check
-from raikit.testing.contract.verdict import Conformity as Conformity
-from raikit.testing.contract.verdict import held as held
-from raikit.testing.contract.verdict import table as table
+from raikit.testing.contract.rule import Conformity, PlannedRule, Rule, rule_of, run_rules
 
 if TYPE_CHECKING:
     from raikit.data.dataset import Dataset
     from raikit.testing.contract.subject import Subject
-    from raikit.testing.contract.verdict import Case, Rule
 
-__all__ = ["Conformity", "check_conformance", "conformance", "held", "table"]
+__all__ = ["Conformity", "check_conformance", "conformance", "planned_rules", "rules", "run_rules"]
 
 Plugin = type[Check] | ModuleType | str | Path
 
 
 def conformance(plugin: Plugin, *, data: Dataset | None = None) -> list[Conformity]:
-    """Try every rule of the contract on a plugin and all that it brings.
+    """Try every rule of the contract on a plugin and on each check, report format and model loader that it provides.
 
     Parameters
     ----------
     plugin : Check class, module, str or Path
-        A check by itself; a plugin's module; the name of an installed entry point or distribution; or a file of checks, as
+        A single check; the module of a plugin; the name of an installed entry point or distribution; or a file of checks, as
         ``plugins: {local: [checks.py]}`` names it.
     data : Dataset, optional
-        Checks are tried on these, too, and first: give data that they can measure where those that the kit makes have
-        nothing for them.
+        Checks are tried on these data first, and then on generated data. Give data that a check can measure if the generated
+        data hold nothing for it.
 
     Returns
     -------
     list of Conformity
-        One for each rule and each check, report format and model loader; ``not applicable`` where a rule says nothing about
-        it or could not be tried, with the reason.
+        One for each rule and each check, report format and model loader. Where a rule does not apply or could not be tried,
+        the status is ``not applicable`` and the reason says why.
 
     Raises
     ------
     ConfigError
-        If nothing of that name is installed, or there is no such file.
+        If no plugin of that name is installed, or the file does not exist.
 
     Examples
     --------
@@ -53,42 +55,41 @@ def conformance(plugin: Plugin, *, data: Dataset | None = None) -> list[Conformi
     ...     name, pillar, produces = "mine.rows", "mine", ["mine.rows"]
     ...     def run(self, ctx):
     ...         return CheckResult(metrics=[Metric.exact("rows", ctx.predictions.size())])
-    >>> [found.rule for found in conformance(Rows) if found.status == "failed"]
+    >>> [outcome.rule for outcome in conformance(Rows) if outcome.status == "failed"]
     []
     """
     from raikit.testing.contract.subject import subject_of
 
-    return held(cases(subject_of(plugin), data))
+    return run_rules(planned_rules(subject_of(plugin), data))
 
 
-def cases(subject: Subject, data: Dataset | None = None) -> Iterator[Case]:
-    """Every rule that is to be held against a plugin and against all that it brings."""
-    from raikit.testing.contract import checks, loaders, plugins, reports
+def planned_rules(subject: Subject, data: Dataset | None = None) -> Iterator[PlannedRule]:
+    """Yield every rule for a plugin and for everything that it provides."""
+    from raikit.testing.contract import check_rules, format_rules, loader_rules, plugin_rules
 
-    yield from plugins.cases(subject)
+    yield from plugin_rules.planned(subject)
     for check in subject.checks:
-        yield from checks.cases(check, data)
+        yield from check_rules.planned(check, data)
     for name, writer in subject.formats.items():
-        yield from reports.cases(name, writer)
+        yield from format_rules.planned(name, writer)
     for name, loader in subject.loaders.items():
-        yield from loaders.cases(name, loader)
+        yield from loader_rules.planned(name, loader)
 
 
 def rules() -> dict[str, list[Rule]]:
-    """Every rule with its sentence, by what it is held against."""
-    from raikit.testing.contract import checks, loaders, plugins, reports
-    from raikit.testing.contract.verdict import rule_of
+    """Return every rule with its sentence, grouped by what it applies to."""
+    from raikit.testing.contract import check_rules, format_rules, loader_rules, plugin_rules
 
     return {
-        "a plugin": list(map(rule_of, plugins.RULES)),
-        "a check": [*checks.WRITTEN, *checks.TRIED],
-        "a report format": list(map(rule_of, reports.RULES)),
-        "a model loader": list(map(rule_of, loaders.RULES)),
+        "a plugin": list(map(rule_of, plugin_rules.RULES)),
+        "a check": [*check_rules.CLASS_RULES, *check_rules.RUN_RULES],
+        "a report format": list(map(rule_of, format_rules.RULES)),
+        "a model loader": list(map(rule_of, loader_rules.RULES)),
     }
 
 
 def check_conformance(plugin: Plugin, *, data: Dataset | None = None) -> None:
-    """Assert that a plugin keeps the contract: the one line of a plugin's own tests.
+    """Assert that a plugin keeps the contract: the one line that every plugin's own tests need.
 
     Parameters
     ----------
@@ -100,11 +101,12 @@ def check_conformance(plugin: Plugin, *, data: Dataset | None = None) -> None:
     Raises
     ------
     AssertionError
-        With the table of what failed, and why.
+        If a rule is broken; the message is a table of the broken rules with their reasons.
     """
+    from raikit.testing.contract.outcome_table import format_table
+
     __tracebackhide__ = True
-    failed = [found for found in conformance(plugin, data=data) if found.status == "failed"]
+    failed = [outcome for outcome in conformance(plugin, data=data) if outcome.status == "failed"]
     if failed:
         rules = "1 rule of the contract is" if len(failed) == 1 else f"{len(failed)} rules of the contract are"
-        raise AssertionError(f"{rules} broken:\n{table(failed)}")
-
+        raise AssertionError(f"{rules} broken:\n{format_table(failed)}")

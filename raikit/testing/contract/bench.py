@@ -1,4 +1,4 @@
-"""Where a check is tried: data for each case, and what became of the check there."""
+"""Run a check on many data sets: the scenarios, and what the check did in each."""
 
 from __future__ import annotations
 
@@ -11,19 +11,28 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from raikit.check import Check, CheckContext
 from raikit.config.types import Task
 from raikit.errors import RaikitError
 from raikit.process import state as process_state
 from raikit.run.results import CheckResult, Metric
-from raikit.testing.contract import lent
-from raikit.testing.contract.verdict import NotApplicable
-from raikit.testing.data import Made
-from raikit.testing.run import capabilities_of_table, execute, needs_model, own_columns, suitable_model, wanted
+from raikit.testing.contract import shared_inputs
+from raikit.testing.contract.rule import NotApplicable
+from raikit.testing.data import DatasetSpec
+from raikit.testing.models import model as train_model
+from raikit.testing.run import (
+    capabilities_of_table,
+    context,
+    data_requirements,
+    execute,
+    needs_model,
+    own_columns,
+    suitable_model,
+)
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from raikit.data.dataset import Dataset
     from raikit.models.base import Model
     from raikit.run.record import CheckRecord
@@ -32,27 +41,27 @@ SEED = 7
 _AUDITED: tuple[Task, ...] = ("binary", "multiclass", "regression")
 _OTHER_INPUTS = (("text",), ("image",), ("audio",), ("audio", "image", "tabular", "text"))
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
-_NOTHING = object()
+_NOT_RETURNED = object()
 
 
 @dataclass(frozen=True)
-class Case:
+class Scenario:
     """Data that a check is tried on.
 
     Attributes
     ----------
     name : str
-        In words, after "on".
+        In words that can follow "on".
     changes : mapping
-        What is different from the plain data that meet the check's requirements (`raikit.testing.data.Made`).
+        Fields of `raikit.testing.data.DatasetSpec` that differ from plain data that meet the check's requirements.
     edit : callable, optional
         Changes the table before its columns get their roles.
     bare : bool
-        Nothing is there that the check does not require.
+        The data hold nothing that the check does not require.
     constant : bool
-        The predictions are the same for every row.
+        The predictions are the same for every case.
     data : Dataset, optional
-        The plugin's author gave it; absent: it is made.
+        Data of the plugin's author; if absent, data are generated.
     """
 
     name: str
@@ -65,238 +74,237 @@ class Case:
 
 @dataclass
 class Trial:
-    """A check that was tried: its record, what its `run` returned, and what it left behind.
+    """One run of a check in a scenario: its record, what `run` returned, and its side effects.
 
     Attributes
     ----------
     returned : object
-        As it came out of `run`, before the harness looked at it.
-    clusters : bool
-        Whether there are rows that share clusters.
+        What `run` returned, before it was validated.
+    has_clusters : bool
+        Whether cases share clusters.
     entered : bool
-        Whether `run` was called: the requirements are met.
-    changed : list of str
-        What of the process is different.
-    touched : list of str
-        What of the predictions, data and model is different.
+        Whether `run` was called, so that the requirements are met.
+    changed_state : list of str
+        Parts of the process's global state that the check changed.
+    changed_inputs : list of str
+        Parts of the predictions, the data and the model that the check changed.
     home : Path or None
         The folder of the check's own code.
-    files : mapping
-        Artifacts by name, with their content.
+    files : mapping of str to bytes
+        Content of the artifacts, by path.
     """
 
-    case: Case
+    scenario: Scenario
     record: CheckRecord
-    returned: Any = _NOTHING
-    clusters: bool = False
+    returned: Any = _NOT_RETURNED
+    has_clusters: bool = False
     entered: bool = False
-    changed: list[str] = field(default_factory=list)
-    touched: list[str] = field(default_factory=list)
+    changed_state: list[str] = field(default_factory=list)
+    changed_inputs: list[str] = field(default_factory=list)
     home: Path | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def has_returned(self) -> bool:
-        """Whether `run` came to its end."""
-        return self.returned is not _NOTHING
+        """Whether `run` returned."""
+        return self.returned is not _NOT_RETURNED
 
     @property
     def result(self) -> CheckResult | None:
-        """What was returned, if it is a result at all."""
+        """The result; None if `run` returned something else."""
         return self.returned if isinstance(self.returned, CheckResult) else None
 
     @property
-    def found(self) -> dict[str, Any]:
-        """All that must be the same when it is done again."""
-        kept = self.record.model_dump(include={"status", "reason", "metrics", "findings", "tables", "figures", "artifacts"})
-        return kept | {"files": self.files}
+    def outcome(self) -> dict[str, Any]:
+        """Everything that must be the same when the check runs again."""
+        fields = {"status", "reason", "metrics", "findings", "tables", "figures", "artifacts"}
+        return self.record.model_dump(include=fields) | {"files": self.files}
 
-    def complaint(self) -> str:
-        """Why it crashed, and where in the plugin."""
+    def failure(self) -> str:
+        """Write why the check crashed, and where in the plugin."""
         frames = _FRAME.findall(self.record.traceback or "")
         own = [frame for frame in frames if self.home and Path(frame[0]).is_relative_to(self.home)] or frames
         where = f" ({Path(own[-1][0]).name}, line {own[-1][1]}, in {own[-1][2]})" if own else ""
-        return f"on {self.case.name}: {self.record.reason}{where}"
+        return f"on {self.scenario.name}: {self.record.reason}{where}"
 
 
 class Bench:
-    """One check with all that it is tried on; every case is tried once, when it is first asked for.
+    """One check and all its trials; each scenario is run once, when a rule first needs it.
 
     Parameters
     ----------
     check : Check class
     data : Dataset, optional
-        One more ordinary case, the first; the user's own columns are drawn from it in the others.
+        Data of the plugin's author: the first ordinary scenario. The user's own columns are drawn from them in the others.
     options : CheckOptions, optional
         Absent: the defaults.
     """
 
     def __init__(self, check: type[Check], data: Dataset | None = None, options: Any = None) -> None:
         self.check = check
-        self.given = data
+        self.author_data = data
         self.options = options if options is not None else check.Options()
         self._trials: dict[str, Trial] = {}
-        self._again: Trial | None = None
-        self._material: dict[str, tuple[Dataset, Model | None]] = {}
+        self._second: Trial | None = None
+        self._inputs: dict[str, tuple[Dataset, Model | None]] = {}
 
-    # --- cases --------------------------------------------------------------------------------------------------
+    # --- scenarios ----------------------------------------------------------------------------------------------
 
-    def ordinary(self) -> list[Case]:
-        """Every task it measures, and every kind of input if it asks a model."""
+    def ordinary(self) -> list[Scenario]:
+        """Return one scenario for each task that the check supports, and for each modality if it queries a model."""
         tasks = [task for task in _AUDITED if not self.check.requires.tasks or task in self.check.requires.tasks]
         if not tasks:
-            asked = ", ".join(sorted(self.check.requires.tasks))
-            raise NotApplicable(f"it measures {asked} targets only, which are not audited yet")
-        cases = [Case("the data given", {"task": self.given.task}, data=self.given)] if self.given is not None else []
-        cases += [Case(f"{task} data", {"task": task}) for task in tasks]
+            required = ", ".join(sorted(self.check.requires.tasks))
+            raise NotApplicable(f"it supports {required} targets only, which raikit does not audit yet")
+        scenarios = []
+        if self.author_data is not None:
+            scenarios.append(Scenario("the author's data", {"task": self.author_data.task}, data=self.author_data))
+        scenarios += [Scenario(f"{task} data", {"task": task}) for task in tasks]
         shared = {"clusters": True, "weights": True}
-        cases += [Case(f"{task} data with clusters and weights", {"task": task, **shared})
-                  for task in (tasks[:1] if needs_model(self.check) else tasks)]
+        scenarios += [Scenario(f"{task} data with clusters and weights", {"task": task, **shared})
+                      for task in (tasks[:1] if needs_model(self.check) else tasks)]
         if needs_model(self.check) and not self.check.requires.modalities:
-            cases += [Case(f"{' and '.join(names)} inputs", {"task": tasks[0], "modalities": names, "rows": 120})
-                      for names in _OTHER_INPUTS]
-        return cases
+            scenarios += [Scenario(f"{' and '.join(names)} inputs", {"task": tasks[0], "modalities": names, "rows": 120})
+                          for names in _OTHER_INPUTS]
+        return scenarios
 
     # --- trials -------------------------------------------------------------------------------------------------
 
-    def try_on(self, case: Case) -> Trial:
-        """The check on a case; tried once."""
-        if case.name not in self._trials:
-            self._trials[case.name] = self.try_again(case)
-        return self._trials[case.name]
+    def try_on(self, scenario: Scenario) -> Trial:
+        """Run the check in a scenario, or return the trial if it ran there before."""
+        if scenario.name not in self._trials:
+            self._trials[scenario.name] = self.try_again(scenario)
+        return self._trials[scenario.name]
 
     def twice(self) -> tuple[Trial, Trial]:
-        """The first case that came to an end, and the same once more."""
-        first = self.ran()[0]
-        if self._again is None:
-            self._again = self.try_again(first.case)
-        return first, self._again
+        """Return the first completed trial and a second one in the same scenario."""
+        first = self.completed()[0]
+        if self._second is None:
+            self._second = self.try_again(first.scenario)
+        return first, self._second
 
-    def try_again(self, case: Case, before: Sequence[type[Check]] = ()) -> Trial:
-        """The check on a case, anew, after the checks `before` in the same run."""
-        with self.context(case) as (ctx, folder), ExitStack() as watching:
-            trial = Trial(case, None, clusters=bool(ctx.cluster), home=_home(self.check))  # type: ignore[arg-type]
-            watching.enter_context(_watched(self.check, trial))
+    def try_again(self, scenario: Scenario, before: Sequence[type[Check]] = ()) -> Trial:
+        """Run the check in a scenario, after the checks `before` in the same run."""
+        with self.context(scenario) as (ctx, folder), ExitStack() as stack:
+            trial = Trial(scenario, None, has_clusters=bool(ctx.cluster), home=_home(self.check))  # type: ignore[arg-type]
+            stack.enter_context(_observed(self.check, trial))
             planned = [*((other, other.Options()) for other in before), (self.check, self.options)]
             trial.record = execute(planned, ctx, folder / "run", SEED, self.capabilities(ctx))[-1]
             trial.files = {item.path: (folder / "run" / item.path).read_bytes() for item in trial.record.artifacts}
-        if trial.touched:
-            del self._material[case.name]  # spoiled
+        if trial.changed_inputs:
+            del self._inputs[scenario.name]  # The next trial needs unchanged ones.
         return trial
 
-    def ran(self) -> list[Trial]:
-        """Trials that came to an end, ordinary ones first; at least one.
+    def completed(self) -> list[Trial]:
+        """Return the ordinary trials in which `run` returned; at least one.
 
         Raises
         ------
         NotApplicable
             If there is none, with the reason.
         """
-        ordinary = [self.try_on(case) for case in self.ordinary()]
-        done = [trial for trial in ordinary if trial.has_returned]
-        if done:
-            return done
+        ordinary = [self.try_on(scenario) for scenario in self.ordinary()]
+        completed = [trial for trial in ordinary if trial.has_returned]
+        if completed:
+            return completed
         skipped = [trial for trial in ordinary if trial.record.status == "skipped"]
         raise NotApplicable(f"it cannot be tried: {skipped[0].record.reason}" if skipped else "it does not run on ordinary data")
 
-    def everywhere(self) -> list[Trial]:
-        """All trials so far that came to an end."""
-        self.ran()
+    def all_completed(self) -> list[Trial]:
+        """Return all trials so far in which `run` returned."""
+        self.completed()
         return [trial for trial in self._trials.values() if trial.has_returned]
 
     def results(self) -> list[tuple[Trial, CheckResult]]:
-        """All results so far.
+        """Return all results so far, each with its trial.
 
         Raises
         ------
         NotApplicable
             If there is none.
         """
-        found = [(trial, trial.result) for trial in self.everywhere() if trial.result is not None]
-        if not found:
-            raise NotApplicable("it returns no result that could be looked at")
-        return found
+        results = [(trial, trial.result) for trial in self.all_completed() if trial.result is not None]
+        if not results:
+            raise NotApplicable("it returned no result that could be tested")
+        return results
 
     def addresses(self, result: CheckResult) -> Iterator[tuple[Metric, str | None]]:
-        """Each metric with its address, None if it has none that is well formed."""
+        """Yield each metric with its address, or None if that would not be well formed."""
         for metric in result.metrics:
             try:
                 yield metric, metric.address(self.check.prefix())
             except (RaikitError, TypeError, ValueError, AttributeError):
                 yield metric, None
 
-    # --- what it is given ---------------------------------------------------------------------------------------
+    # --- inputs of the check ------------------------------------------------------------------------------------
 
     @property
-    def guessed(self) -> list[str]:
-        """Columns of the user's own of which nobody has said what they hold, so that the kit makes something up."""
-        there = set(self.given.table) if self.given is not None else set()
-        return [column for column in own_columns(self.check) if column not in there]
+    def invented_columns(self) -> list[str]:
+        """Required columns of the user's own that the author's data do not hold, so that their values are invented."""
+        known = set(self.author_data.table) if self.author_data is not None else set()
+        return [column for column in own_columns(self.check) if column not in known]
 
-    def made(self, changes: Mapping[str, Any]) -> Made:
-        """Data that meet the requirements but for `changes`; columns of the user's own as in the data given."""
+    def spec(self, changes: Mapping[str, Any]) -> DatasetSpec:
+        """Specify data that meet the requirements but for `changes`; the user's own columns are as in the author's data."""
         columns = {name: self._column(name) for name in own_columns(self.check)}
-        return Made(**(wanted(self.check) | {"columns": columns} | dict(changes)))
+        return DatasetSpec(**(data_requirements(self.check) | {"columns": columns} | dict(changes)))
 
     def _column(self, name: str) -> Callable[[Any, int], Any]:
-        if self.given is None or name in self.guessed:
+        if self.author_data is None or name in self.invented_columns:
             return lambda rng, rows: rng.integers(0, 10, rows)
-        cells = self.given.table[name]
+        cells = self.author_data.table[name]
         return lambda rng, rows: cells.iloc[rng.integers(0, len(cells), rows)].to_numpy()
 
     @contextmanager
-    def context(self, case: Case) -> Iterator[tuple[CheckContext, Path]]:
-        """What the check is given on a case, in a folder that is removed afterwards."""
-        from raikit.testing.run import context
-
-        data, model = self._made(case)
-        with tempfile.TemporaryDirectory(prefix="raikit-", ignore_cleanup_errors=True) as made:
-            folder = Path(made)
+    def context(self, scenario: Scenario) -> Iterator[tuple[CheckContext, Path]]:
+        """Make the check's context in a scenario, and a folder that is removed afterwards."""
+        data, model = self._scenario_inputs(scenario)
+        with tempfile.TemporaryDirectory(prefix="raikit-", ignore_cleanup_errors=True) as temporary:
+            folder = Path(temporary)
             ctx = context(self.check, data=data, model=model, folder=folder / "context", seed=SEED)
-            if case.bare or case.constant:
-                self._rewrite(ctx, case)
+            if scenario.bare or scenario.constant:
+                self._rewrite_predictions(ctx, scenario)
                 ctx = replace(ctx, predictions=type(ctx.predictions)(ctx.predictions.path, ctx.predictions.split))
             yield ctx, folder
 
     def capabilities(self, ctx: CheckContext) -> frozenset[str]:
-        """What there is to be asked: the model's, or what predictions alone can do."""
+        """Return the capabilities of the model, or those of predictions alone."""
         return ctx.model.capabilities if ctx.model is not None else capabilities_of_table(ctx)
 
-    def _made(self, case: Case) -> tuple[Dataset, Model | None]:
-        """Data and model of a case; made once, and again if the check has spoiled them."""
-        if case.name not in self._material:
-            self._material[case.name] = self._make(case)
-        return self._material[case.name]
+    def _scenario_inputs(self, scenario: Scenario) -> tuple[Dataset, Model | None]:
+        """Return data and model of a scenario, made once, and again if the check changed them."""
+        if scenario.name not in self._inputs:
+            self._inputs[scenario.name] = self._make_inputs(scenario)
+        return self._inputs[scenario.name]
 
-    def _make(self, case: Case) -> tuple[Dataset, Model | None]:
-        from raikit.testing.models import model
-
-        if case.data is not None:
-            if case.data.task not in _AUDITED:
-                raise NotApplicable(f"{case.data.task} targets are not audited yet, so it cannot be tried on the data given")
-            return case.data, suitable_model(self.check, case.data)
-        made = self.made(case.changes)
-        table = made.table()
-        if case.edit is not None:
-            table = case.edit(table)
+    def _make_inputs(self, scenario: Scenario) -> tuple[Dataset, Model | None]:
+        if scenario.data is not None:
+            task = scenario.data.task
+            if task not in _AUDITED:
+                raise NotApplicable(f"raikit does not audit {task} targets yet, so the check cannot be tried on the author's data")
+            return scenario.data, suitable_model(self.check, scenario.data)
+        spec = self.spec(scenario.changes)
+        table = spec.table()
+        if scenario.edit is not None:
+            table = scenario.edit(table)
         try:
-            data = made.dataset(table)
-            learnt = model(data) if needs_model(self.check) else None
-            if case.bare:
-                there = {"test", *self.check.requires.splits}
-                data = made.dataset(table[table["split"].isin(there)].reset_index(drop=True))
+            data = spec.dataset(table)
+            model = train_model(data) if needs_model(self.check) else None
+            if scenario.bare:
+                splits = {"test", *self.check.requires.splits}
+                data = spec.dataset(table[table["split"].isin(splits)].reset_index(drop=True))
         except RaikitError as error:
-            raise NotApplicable(f"no audit gets as far as that: {error}") from None
-        return data, learnt
+            raise NotApplicable(f"an audit would stop before the check: {error}") from None
+        return data, model
 
-    def _rewrite(self, ctx: CheckContext, case: Case) -> None:
-        """Take out of the predictions what is not required, or make them all the same."""
+    def _rewrite_predictions(self, ctx: CheckContext, scenario: Scenario) -> None:
+        """Drop scores that are not required, or make all predictions the same."""
         frame = ctx.predictions.frame(split="*")
         scores = [column for column in map(str, frame) if column == "score" or column.startswith("score.")]
         needs = self.check.requires
-        if case.bare and ctx.model is None and not ({"score"} & set(needs.columns) or {"scores"} & set(needs.capabilities)):
+        if scenario.bare and ctx.model is None and not ({"score"} & set(needs.columns) or {"scores"} & set(needs.capabilities)):
             frame = frame.drop(columns=scores)
-        if case.constant:
+        if scenario.constant:
             for column in ("prediction", *scores):
                 frame[column] = frame[column].iloc[0]
         frame.to_parquet(ctx.predictions.path, index=False)
@@ -310,20 +318,20 @@ def _home(check: type[Check]) -> Path | None:
 
 
 @contextmanager
-def _watched(check: type[Check], trial: Trial) -> Iterator[None]:
-    """Look over the shoulder of a check's `run`; afterwards the process is as it was before."""
+def _observed(check: type[Check], trial: Trial) -> Iterator[None]:
+    """Note in `trial` what the check's `run` returns and changes; restore the global state of the process."""
     original, own = check.run, "run" in vars(check)
 
     def run(self: Check, ctx: CheckContext) -> Any:
         trial.entered = True
-        before, given = process_state.read_state(), lent.fingerprints(ctx)
+        state, inputs = process_state.read_state(), shared_inputs.fingerprints(ctx)
         try:
             trial.returned = original(self, ctx)
             return trial.returned
         finally:
-            trial.changed = process_state.changes(before, process_state.read_state())
-            trial.touched = process_state.changes(given, lent.fingerprints(ctx))
-            process_state.restore(before)
+            trial.changed_state = process_state.changes(state, process_state.read_state())
+            trial.changed_inputs = process_state.changes(inputs, shared_inputs.fingerprints(ctx))
+            process_state.restore(state)
 
     check.run = run  # type: ignore[method-assign]
     try:

@@ -1,4 +1,4 @@
-"""Where a plugin hung: the last of its own lines in what faulthandler wrote."""
+"""Find where a plugin hung: its innermost own line in the stacks that faulthandler wrote."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from raikit.plugins.entry_points import distribution, installed
 _FRAME = re.compile(r'^  File "(.+)", line (\d+) in (.+)$', re.MULTILINE)
 
 
-def where_it_hung(trace: str, home: Path | None) -> str:
-    """The innermost frame of the plugin, of whichever thread; empty if there is none.
+def hang_location(trace: str, home: Path | None) -> str:
+    r"""Return the innermost frame of the plugin, in any thread, in brackets; empty if there is none.
 
     Examples
     --------
-    >>> where_it_hung('Thread 0x1 (most recent call first):\\n  File "/a/checks.py", line 7 in run', Path("/a/checks.py"))
+    >>> hang_location('Thread 0x1 (most recent call first):\n  File "/a/checks.py", line 7 in run', Path("/a/checks.py"))
     ' (checks.py, line 7, in run)'
     """
     for path, line, function in _FRAME.findall(trace):
@@ -25,8 +25,8 @@ def where_it_hung(trace: str, home: Path | None) -> str:
     return ""
 
 
-def home_of(plugin: str | Path) -> Path | None:
-    """The file or folder of a plugin's code, found without importing it; None if it cannot be found."""
+def code_location(plugin: str | Path) -> Path | None:
+    """Find the file or folder of a plugin's code without importing it; None if it cannot be found."""
     if isinstance(plugin, Path):
         return plugin.resolve()
     module = next((point.module for point in installed() if plugin in (point.name, distribution(point))), "")

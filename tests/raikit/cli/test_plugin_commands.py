@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from raikit.cli import main
-from raikit.testing.contract.outside import Examination
+from raikit.testing.contract.isolated import IsolatedConformance
 
 GOOD = '''
 import raikit
@@ -60,11 +60,8 @@ def said(capsys):
     return said
 
 
-def test_listing_loaded_plugins_says_version_hooks_checks_and_what_is_wrong(mine, install, said, tmp_path):
-    bad = tmp_path / "site" / "raikit_bad-2.0.dist-info"
-    bad.mkdir()
-    (bad / "METADATA").write_text("Metadata-Version: 2.1\nName: raikit-bad\nVersion: 2.0\n")
-    (bad / "entry_points.txt").write_text("[raikit]\nbad = no_such_module\n")
+def test_listing_loaded_plugins_says_version_hooks_checks_and_what_is_wrong(mine, write_distribution, said, tmp_path):
+    write_distribution(tmp_path / "site", "raikit-bad", {"bad": "no_such_module"}, version="2.0")
     lines = said("list", "--load").splitlines()
     at = next(place for place, line in enumerate(lines) if line.startswith("mine "))
     assert lines[at].split() == ["mine", "raikit-mine", "1.0", "1", "ok", "raikit_checks,", "raikit_report_formats"]
@@ -112,7 +109,7 @@ def test_checks_are_tried_on_the_data_of_a_configuration(said, tmp_path):
         "model: {load: {kind: predictions, score: score}}\n"
     )
     out = said("check", path, "--data", config)
-    assert re.search(r"runs +mine.rows +ok +on the data given, binary data, ", out)
+    assert re.search(r"runs +mine.rows +ok +on the author's data, binary data, ", out)
     config.write_text(config.read_text().replace("cases.csv", "no.csv"))
     assert "no.csv" in said("check", path, "--data", config, code=2)
     assert "nowhere.yaml" in said("check", path, "--data", "nowhere.yaml", code=2)
@@ -133,14 +130,14 @@ def test_the_contract_is_checked_from_outside_with_a_table_and_an_exit_code(said
     assert "28 rules tested: 24 hold, 0 broken, 4 not applicable." in out
     path.write_text(GOOD.replace('produces = ["mine.rows"]', "produces = []"))
     out = said("check", path, code=1)
-    assert "produces        mine.rows  failed          it says nothing; write produces" in out
+    assert "produces        mine.rows  failed          `produces` is empty; write produces" in out
     assert "1 broken" in out
 
 
 def test_the_rules_are_said_in_a_sentence_each(said):
     out = said("check", "--rules")
     assert "a check:\n" in out
-    assert "  deterministic   Under the same seed it finds the same.\n" in out
+    assert "  deterministic   Give the same result under the same seed.\n" in out
     assert "a model loader:\n  keys " in out
     assert "Name a file of checks" in said("check", code=2)
 
@@ -153,7 +150,7 @@ def test_a_plugin_that_cannot_be_imported_is_a_broken_rule(said, install):
 @pytest.mark.parametrize(
     ("where", "what", "row"),
     [
-        ("import raikit\n", "import os, raikit\nos._exit(0)\n", "checks.py  failed          it ended the whole process with the exit code 0"),
+        ("import raikit\n", "import os, raikit\nos._exit(0)\n", "checks.py  failed          it ended the whole process with exit code 0"),
         ("    def run(self, ctx):\n", "    def run(self, ctx):\n        import os; os._exit(0)\n", "mine.rows  failed          it ended the whole"),
         ("    def run(self, ctx):\n", "    def run(self, ctx):\n        import os; os.kill(os.getpid(), 11)\n", "killed the whole process (SIGSEGV)"),
     ],
@@ -167,16 +164,16 @@ def test_a_plugin_that_ends_the_process_has_broken_the_rule_that_was_tried(said,
 def test_a_plugin_that_hangs_as_it_is_imported_has_broken_the_rule_that_was_tried(tmp_path):
     path = tmp_path / "checks.py"
     path.write_text("import time\ntime.sleep(600)\n")
-    (found,) = Examination(str(path), seconds=5)
+    (found,) = IsolatedConformance(str(path), seconds=5)
     assert (found.rule, found.status) == ("loads", "failed")
-    assert found.reason == "it took more than 5 seconds (checks.py, line 2, in <module>); --timeout gives it more"
+    assert found.reason == "it took more than 5 seconds (checks.py, line 2, in <module>); --timeout raises the limit"
 
 
 @pytest.mark.parametrize(
     ("what", "says"),
     [
         ("import time; time.sleep(600)", "it took more than 10 seconds (checks.py, line 34, in run)"),
-        ("import os; os._exit(3)", "it ended the whole process with the exit code 3"),
+        ("import os; os._exit(3)", "it ended the whole process with exit code 3"),
     ],
 )
 def test_a_check_that_hangs_or_exits_costs_its_own_rows_and_the_others_are_tried(tmp_path, what, says):
@@ -184,12 +181,12 @@ def test_a_check_that_hangs_or_exits_costs_its_own_rows_and_the_others_are_tried
     bad = GOOD.replace('name = "mine.rows"', 'name = "mine.lost"').replace("ctx):", f"ctx):\n        {what}")
     good = GOOD.replace('name = "mine.rows"', 'name = "mine.others"')
     path.write_text(GOOD + bad.replace("Rows", "Lost") + good.replace("Rows", "Others"))
-    found = list(Examination(str(path), seconds=10))
+    found = list(IsolatedConformance(str(path), seconds=10))
     (failed,) = [one for one in found if one.status == "failed"]
     assert (failed.check, failed.rule) == ("mine.lost", "runs")
     assert says in failed.reason
     after = [one for one in found if one.check == "mine.lost"][-1]
-    assert (after.status, after.reason) == ("not applicable", "not tried any more: see runs")
+    assert (after.status, after.reason) == ("not applicable", "not tried: see runs")
     of_each = {name: [(one.rule, one.status) for one in found if one.check == name] for name in ("mine.rows", "mine.others")}
     assert of_each["mine.rows"] == of_each["mine.others"]
     assert [one.rule for one in found if one.check == "mine.lost"] == [rule for rule, _ in of_each["mine.rows"]]

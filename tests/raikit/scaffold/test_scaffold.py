@@ -1,4 +1,4 @@
-"""A package that `raikit plugins new` writes works as it is written, whatever it is called."""
+"""A package that `raikit plugins new` writes works as it is written, under any name (raikit.scaffold)."""
 
 import datetime
 import os
@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
@@ -16,7 +15,7 @@ from raikit.errors import ConfigError
 from raikit.scaffold import KINDS, names_of, write_package
 
 LONGEST = "a" * 40
-BRINGS = {
+PROVIDES = {
     "check": {"selective.py", "test_selective.py"},
     "report": {"metrics_csv.py", "test_metrics_csv.py"},
     "model": {"linear.py", "test_linear.py", "weights.json"},
@@ -39,6 +38,20 @@ def project(folder):
     return tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
 
 
+@pytest.fixture
+def installed(tmp_path, write_distribution):
+    """Install a package: ``installed(folder)`` returns the folder for ``sys.path`` that holds it."""
+
+    def installed(folder):
+        metadata, site = project(folder), tmp_path / f"site-{folder.name}"
+        write_distribution(site, metadata["name"], metadata["entry-points"]["raikit"], version=metadata["version"])
+        for package in (folder / "src").iterdir():
+            (site / package.name).symlink_to(package, target_is_directory=True)
+        return site
+
+    return installed
+
+
 @pytest.mark.parametrize(
     ("name", "distribution", "package", "plugin"),
     [
@@ -56,7 +69,7 @@ def test_a_name_is_put_in_the_four_forms_that_are_needed(name, distribution, pac
 
 
 @pytest.mark.parametrize("name", ["", "-x", "x-", "3d", "a b", "a/b", "../x", "ümlaut", "raikit-", "raikit-3d", "a\n", ".."])
-def test_what_can_be_no_package_s_name_is_refused_and_nothing_is_written(name, tmp_path, monkeypatch):
+def test_an_invalid_name_is_refused_and_nothing_is_written(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="begins with a letter"):
         write_package(name)
@@ -69,9 +82,9 @@ def test_what_can_be_no_package_s_name_is_refused_and_nothing_is_written(name, t
         ("fairness", "a plugin that raikit has installed"),
         ("raikit-fairness", "a plugin that raikit has installed"),
         ("explain", "a plugin that raikit has installed"),  # raikit_explain is its module
-        ("robustness", "keeps for itself"),
-        ("raikit", "keeps for itself"),
-        ("raikit-raikit", "keeps for itself"),
+        ("robustness", "reserves"),
+        ("raikit", "reserves"),
+        ("raikit-raikit", "reserves"),
         (LONGEST + "a", "at most 40"),
     ],
 )
@@ -80,7 +93,7 @@ def test_a_name_that_is_taken_or_too_long_is_refused(name, says):
         names_of(name)
 
 
-def test_the_name_of_another_one_s_plugin_is_refused(install):
+def test_the_name_of_an_installed_plugin_is_refused(install):
     install("raikit-theirs", {"mine": "their_module"}, {"their_module": "raise SystemExit('imported')"})
     for name in ("mine", "theirs"):
         with pytest.raises(ConfigError, match="raikit-theirs has installed"):
@@ -104,7 +117,7 @@ def test_an_unknown_kind_is_refused(tmp_path):
 
 def test_every_file_is_there_and_no_placeholder_is_left(kind, tmp_path):
     folder = write_package("my-thing", kind, tmp_path / "x")
-    assert {path.name for path in files(folder)} == COMMON | BRINGS[kind]
+    assert {path.name for path in files(folder)} == COMMON | PROVIDES[kind]
     assert (folder / "src" / "raikit_my_thing" / "__init__.py").is_file()
     assert (folder / ".github" / "workflows" / "test.yml").is_file()
     for path in files(folder):
@@ -113,13 +126,13 @@ def test_every_file_is_there_and_no_placeholder_is_left(kind, tmp_path):
     assert f"Copyright (c) {year} the authors" in (folder / "LICENSE").read_text("utf-8")
 
 
-def test_it_asks_for_this_raikit_and_says_where_the_plugin_is(kind, tmp_path):
-    found = project(write_package("my-thing", kind, tmp_path / "x"))
-    assert found["name"] == "raikit-my-thing"
-    assert found["entry-points"] == {"raikit": {"my_thing": "raikit_my_thing"}}
-    [needed] = map(Requirement, found["dependencies"])
-    assert needed.name == "raikit"
-    assert needed.specifier.contains(raikit.__version__)
+def test_it_requires_this_version_and_has_an_entry_point(kind, tmp_path):
+    metadata = project(write_package("my-thing", kind, tmp_path / "x"))
+    assert metadata["name"] == "raikit-my-thing"
+    assert metadata["entry-points"] == {"raikit": {"my_thing": "raikit_my_thing"}}
+    [requirement] = map(Requirement, metadata["dependencies"])
+    assert requirement.name == "raikit"
+    assert requirement.specifier.contains(raikit.__version__)
 
 
 @pytest.mark.parametrize("name", ["a", "my-thing", LONGEST])
@@ -132,33 +145,20 @@ def test_it_is_linted_and_formatted_whatever_its_name(kind, name, tmp_path):
 
 
 @pytest.mark.long
-def test_it_passes_its_own_tests(kind, tmp_path):
+def test_it_passes_its_own_tests(kind, installed, tmp_path):
     folder = write_package("my-thing", kind, tmp_path / "x")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(installed(folder, tmp_path)), *sys.path])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(installed(folder)), *sys.path])}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_two_packages_can_be_tested_in_one_call(tmp_path):
+def test_two_packages_can_be_tested_in_one_call(installed, tmp_path):
     """Both have a ``test_example.py``."""
     folders = [write_package(name, "check", tmp_path / name) for name in ("one", "two")]
-    sites = [str(installed(folder, tmp_path / f"site-{folder.name}")) for folder in folders]
+    sites = [str(installed(folder)) for folder in folders]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--collect-only", "one", "two"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sites, *sys.path])}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("test_example.py::") == 2
-
-
-def installed(folder: Path, tmp_path: Path) -> Path:
-    """A folder for ``sys.path`` that holds what installing the package would put there."""
-    found, site = project(folder), tmp_path / "site"
-    info = site / f"{found['name'].replace('-', '_')}-{found['version']}.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {found['name']}\nVersion: {found['version']}\n")
-    lines = [f"{name} = {module}" for name, module in found["entry-points"]["raikit"].items()]
-    (info / "entry_points.txt").write_text("\n".join(["[raikit]", *lines, ""]))
-    for package in (folder / "src").iterdir():
-        (site / package.name).symlink_to(package, target_is_directory=True)
-    return site

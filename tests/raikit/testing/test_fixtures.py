@@ -1,4 +1,4 @@
-"""The fixtures as pytest finds them: through an entry point of an installed distribution, in a session of its own."""
+"""The fixtures as pytest finds them: through an entry point, in a session of its own (raikit.testing.fixtures)."""
 
 import os
 import subprocess
@@ -27,12 +27,10 @@ def test_all(raikit_data, raikit_run_check, raikit_context, tmp_path):
 
 
 @pytest.fixture
-def entry_point(tmp_path):
-    """As raikit's own metadata have it, under the same name, so that it is loaded once."""
-    info = tmp_path / "site" / "raikit_testing_only-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: raikit-testing-only\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[pytest11]\nraikit_testing = raikit.testing.fixtures\n")
+def entry_point(tmp_path, write_distribution):
+    """The entry point of raikit's own metadata, under the same name, so that pytest loads it once."""
+    points = {"raikit_testing": "raikit.testing.fixtures"}
+    write_distribution(tmp_path / "site", "raikit-testing-only", points, group="pytest11")
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), *sys.path])}
 
 

@@ -1,4 +1,4 @@
-"""The example as a person runs it: needs the package installed (pip install -e .)."""
+"""The example on the command line; needs the package installed (pip install -e .)."""
 
 import subprocess
 import sys

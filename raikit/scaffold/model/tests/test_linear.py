@@ -1,4 +1,4 @@
-"""The loader on small data sets that raikit.testing makes in memory."""
+"""The loader on small data sets made in memory by raikit.testing."""
 
 import json
 
@@ -24,7 +24,7 @@ def data(request, raikit_data):
 
 @pytest.fixture
 def weights(data):
-    """Weights for the numbers among the columns of the data."""
+    """Weights for the numeric columns of the data."""
     [table] = data.inputs.values()
     [batch] = data.batches("test", data.size("test"))
     numbers = batch.inputs[table.name].select_dtypes("number").columns
@@ -67,7 +67,7 @@ def test_scores_are_a_softmax_of_a_linear_function(data, weights, load_json):
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "says"),
+    ("key", "value", "message"),
     [
         ("columns", ["no_such"], "'no_such'"),
         ("classes", ["a", "b"], "the model's classes are a, b"),
@@ -75,16 +75,16 @@ def test_scores_are_a_softmax_of_a_linear_function(data, weights, load_json):
         ("intercepts", "none", "intercepts"),
     ],
 )
-def test_a_file_that_does_not_fit_is_refused(weights, load_json, key, value, says):
+def test_a_file_that_does_not_fit_is_refused(weights, load_json, key, value, message):
     weights[key] = value
     if key in ("columns", "classes"):
         columns, classes = len(weights["columns"]), len(weights["classes"])
         weights["weights"] = [[1.0] * columns] * classes
         weights["intercepts"] = [0.0] * classes
-    with pytest.raises(raikit.ModelError, match=says):
+    with pytest.raises(raikit.ModelError, match=message):
         load_json(weights)
 
 
-def test_a_file_that_is_not_there_is_named(data, tmp_path):
+def test_a_missing_file_is_named(data, tmp_path):
     with pytest.raises(raikit.ModelError, match=r"absent\.json"):
         load({"kind": KIND, "path": tmp_path / "absent.json"}, data)

@@ -1,4 +1,4 @@
-"""The format, written from a record that is made here."""
+"""The format, written from a small record."""
 
 import csv
 

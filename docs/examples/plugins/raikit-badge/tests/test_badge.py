@@ -30,9 +30,9 @@ def test_every_verdict_has_a_badge(verdict, tmp_path):
     assert sorted(tmp_path.iterdir()) == sorted([svg, shield])
     texts = [text.text for text in ElementTree.parse(svg).iter(f"{SPACE}text")]
     assert texts == ["audit", f"{WORDS[verdict][0]}, 1 of 1 rules"]
-    said = json.loads(shield.read_text("utf-8"))
-    assert (said["schemaVersion"], said["message"]) == (1, texts[1])
-    assert said["isError"] == (verdict == "error")
+    content = json.loads(shield.read_text("utf-8"))
+    assert (content["schemaVersion"], content["message"]) == (1, texts[1])
+    assert content["isError"] == (verdict == "error")
 
 
 def test_it_counts_the_rules_that_hold():

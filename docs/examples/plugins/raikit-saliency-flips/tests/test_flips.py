@@ -1,4 +1,4 @@
-"""The step against a model whose gradient is known, and the check on every modality."""
+"""The step on a model whose gradient is known, and the check on every modality."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ MODALITIES = ["tabular", "text", "image", "audio"]
 
 
 class Linear(raikit.Model):
-    """Logits 0 and w · x + b: how far a row is from the other side is known."""
+    """Logits 0 and w · x + b: the distance to the decision boundary is known."""
 
     capabilities = frozenset({"labels", "scores", "gradients"})
     classes = (0, 1)
@@ -48,23 +48,23 @@ def test_the_plugin_keeps_the_contract():
     check_conformance(raikit_saliency_flips)
 
 
-def test_what_flips_is_what_is_nearer_to_the_border_than_the_step():
+def test_decisions_flip_that_are_closer_to_the_boundary_than_the_step():
     rng = np.random.default_rng(0)
     x, w, b = rng.normal(size=(200, 3)), np.array([1.0, -2.0, 0.5]), 0.3
     batch = raikit.Batch(ids=range(200), inputs={"x": x})
-    found = flips(Linear(w, b), batch, within=0.2)["x"]
+    flipped = flips(Linear(w, b), batch, within=0.2)["x"]
     distance = np.abs(x @ w + b) / np.linalg.norm(w)
     expected = distance < 0.2 * np.linalg.norm(x, axis=1)
     assert 0 < expected.sum() < 200
-    assert found.tolist() == expected.tolist()
+    assert flipped.tolist() == expected.tolist()
 
 
 def test_a_missing_input_is_not_counted():
     x = np.array([[0.0, 0.0], [1.0, 0.0]])
     batch = raikit.Batch(ids=[0, 1], inputs={"x": x})
-    found = flips(Linear(np.array([1.0, 0.0]), -0.9), batch, within=0.5)["x"]
-    assert np.isnan(found[0])
-    assert found[1] == 1
+    flipped = flips(Linear(np.array([1.0, 0.0]), -0.9), batch, within=0.5)["x"]
+    assert np.isnan(flipped[0])
+    assert flipped[1] == 1
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
@@ -84,7 +84,7 @@ def test_a_step_of_no_length_flips_nothing(raikit_data, raikit_run_check):
     assert_metric(record, "saliency.flipped(input=tabular)", 0)
 
 
-def test_a_model_without_gradients_is_not_asked(raikit_data, raikit_run_check):
+def test_without_gradients_the_check_is_skipped(raikit_data, raikit_run_check):
     class Plain(raikit.Model):
         capabilities = frozenset({"labels", "scores"})
         classes = (0, 1)
@@ -96,6 +96,6 @@ def test_a_model_without_gradients_is_not_asked(raikit_data, raikit_run_check):
     assert_skipped(record, "gradients")
 
 
-def test_numbers_have_no_decision_to_flip(raikit_data, raikit_run_check):
+def test_regression_has_no_decision_to_flip(raikit_data, raikit_run_check):
     record = raikit_run_check(Flips, data=raikit_data("regression"))
     assert_skipped(record, "regression")

@@ -11,7 +11,7 @@ def test_the_plugin_keeps_the_contract():
     check_conformance(raikit_ten_lines)
 
 
-def test_it_is_the_mean_score_less_the_share_of_positive_rows(
+def test_it_is_the_mean_score_minus_the_share_of_positive_cases(
     raikit_data, raikit_context, raikit_run_check
 ):
     data = raikit_data("binary")
@@ -29,6 +29,6 @@ def test_clusters_and_weights_count(raikit_data, raikit_run_check, role):
     assert ("cluster" in metric.method) == (role == "clusters")
 
 
-def test_three_classes_have_no_one_score(raikit_data, raikit_run_check):
+def test_multiclass_targets_have_no_single_score(raikit_data, raikit_run_check):
     record = raikit_run_check(Promise, data=raikit_data("multiclass"))
     assert_skipped(record, "multiclass")

@@ -1,4 +1,4 @@
-"""A plugin of raikit: how often a model is wrong where it is sure."""
+"""A plugin for raikit: error rate of confident decisions."""
 
 import raikit
 
@@ -7,7 +7,7 @@ raikit_api = 1
 
 @raikit.hookimpl
 def raikit_checks():
-    """The checks of this package; imported only when raikit asks for them."""
+    """Return the checks of this package; they are imported only when raikit needs them."""
     from raikit_plugin_name.selective import SelectiveRisk
 
     return [SelectiveRisk]

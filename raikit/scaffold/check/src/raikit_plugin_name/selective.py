@@ -1,23 +1,22 @@
-"""How often a model is wrong where it is sure: selective prediction."""
+"""Error rate of confident decisions: selective prediction."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import raikit
 from pydantic import Field
-
-if TYPE_CHECKING:
-    import pandas as pd
+from raikit.format import confidence, confidence_interval, percent, sample_size
 
 
 class SelectiveRisk(raikit.Check):
-    """How often the model is wrong on the rows that it is sure of.
+    """Error rate of the decisions that the model is confident of.
 
-    A row is accepted if the score of what was decided reaches the threshold. Coverage
-    is the share of rows that are accepted; the selective risk is the share of accepted
-    rows that were decided wrongly. A model whose scores mean something is wrong less
-    often the fewer rows it has to decide.
+    A case is accepted if the score of the decision reaches the threshold. Coverage is
+    the share of accepted cases; selective risk is the share of accepted cases that
+    were decided wrongly. If the scores are informative, the risk falls as coverage
+    falls.
 
     References
     ----------
@@ -38,48 +37,50 @@ class SelectiveRisk(raikit.Check):
     ]
 
     class Options(raikit.CheckOptions):
-        """What audit.yaml may say under the name of the check."""
+        """Options under the name of the check in audit.yaml."""
 
         threshold: float = Field(
             0.8,
             ge=0,
             le=1,
-            description="Score of the decision from which a row counts.",
+            description="Lowest score at which a decision is accepted.",
         )
         points: int = Field(
             10,
             ge=2,
             le=100,
-            description="Points of the curve, evenly spread in coverage.",
+            description="Number of points of the curve, evenly spaced in coverage.",
         )
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
-        """Measure; what it means for a release is for the rules in audit.yaml."""
-        rows = decisions(ctx)
-        accepted = rows["score"] >= self.options.threshold
-        sure = rows[accepted]
-        coverage = share("coverage", accepted, rows, ctx, direction="higher")
-        risk = share("selective_risk", sure["wrong"], sure, ctx, direction="lower")
-        curve = risk_by_coverage(rows, ctx, self.options.points)
+        """Measure coverage and risk; the rules in audit.yaml judge them."""
+        cases = ctx.arrays()
+        if cases.weight is not None:
+            cases = cases.take(cases.weight > 0)
+        score = decision_scores(cases)
+        accepted = score >= self.options.threshold
+        coverage = share("coverage", accepted, cases, ctx, direction="higher")
+        risk = selective_risk(cases.take(accepted), ctx, direction="lower")
+        curve = risk_by_coverage(cases, score, ctx, self.options.points)
         return raikit.CheckResult(
             metrics=[coverage, risk],
             findings=self.findings(coverage, risk),
-            tables=[table(curve)],
+            tables=[table(curve, ctx.confidence)],
             figures=[figure(curve, ctx)],
         )
 
     def findings(
         self, coverage: raikit.Metric, risk: raikit.Metric
     ) -> list[raikit.Finding]:
-        """One sentence: who, how much, how sure, from how much data."""
+        """Report the risk in one sentence, with its interval and the number of cases."""
         score = f"a score of at least {self.options.threshold:g}"
         if risk.value is None:
-            sentence = f"No decision has {score}: the model is never that sure."
+            sentence = f"No decision has {score}: the model is never that confident."
         else:
+            interval = confidence_interval(risk.low, risk.high, "rate", level=None)
             sentence = (
-                f"Decisions with {score} are wrong in {risk.value:.1%} of rows "
-                f"(interval {risk.low:.1%} to {risk.high:.1%}; {risk.n:,} rows, "
-                f"{coverage.value:.1%} of all)."
+                f"{percent(risk.value)} of decisions with {score} are wrong ({interval}; "
+                f"{sample_size(risk.n)}, {percent(coverage.value)} of all)."
             )
         addresses = [self.address(risk), self.address(coverage)]
         return [
@@ -89,76 +90,59 @@ class SelectiveRisk(raikit.Check):
         ]
 
 
-def decisions(ctx: raikit.CheckContext) -> pd.DataFrame:
-    """Read the audited rows, with the score of what was decided and whether it is wrong.
+def decision_scores(cases: raikit.Arrays) -> np.ndarray:
+    """Return the score of each decision, shape (n,): of the class that was predicted."""
+    return cases.scores[np.arange(len(cases)), cases.prediction]
 
-    Returns
-    -------
-    DataFrame
-        ``score`` (float), ``wrong`` (bool), then the cluster columns and the weight.
-    """
-    import numpy as np
-    import pandas as pd
 
-    roles = [*ctx.cluster, *([ctx.weight] if ctx.weight else [])]
-    binary = ctx.task == "binary"
-    scores = ["score"] if binary else [f"score.{label}" for label in ctx.classes]
-    rows = ctx.predictions.frame(["target", "prediction", *scores, *roles])
-    table = rows[scores].to_numpy()
-    if binary:  # of two classes only the positive one has a column
-        table = np.hstack([1 - table, table])
-    decided = pd.Index(list(ctx.classes)).get_indexer(rows["prediction"])
-    rows = rows[roles].assign(
-        score=table[np.arange(len(rows)), decided],
-        wrong=rows["prediction"] != rows["target"],
-    )
-    return rows[rows[ctx.weight] > 0] if ctx.weight else rows
+def selective_risk(
+    cases: raikit.Arrays, ctx: raikit.CheckContext, **fields: Any
+) -> raikit.Metric:
+    """Measure the share of wrong decisions among accepted cases."""
+    wrong = cases.prediction != cases.truth
+    return share("selective_risk", wrong, cases, ctx, **fields)
 
 
 def share(
     name: str,
-    events: pd.Series,
-    rows: pd.DataFrame,
+    events: np.ndarray,
+    cases: raikit.Arrays,
     ctx: raikit.CheckContext,
     **fields: Any,
 ) -> raikit.Metric:
-    """Measure the share of rows with an event, with an interval that holds its level.
+    """Measure the share of cases with an event, with its confidence interval.
 
-    Exact for rows that are independent and count alike; else a t interval over the
-    clusters that `audit.yaml` names, with its weights.
+    The interval is exact for independent cases that count alike, else a t interval
+    over clusters, with weights.
     """
-    import pandas as pd
-
-    if rows.empty:
-        return raikit.Metric.undefined(name, "no decision is that sure", **fields)
-    fields = {"unit": "rate", "n": len(rows), **fields}
-    if not ctx.cluster and not ctx.weight:
+    if not len(cases):
+        return raikit.Metric.undefined(name, "no decision is that confident", **fields)
+    fields = {"unit": "rate", "n": len(cases), **fields}
+    if not cases.clusters and cases.weight is None:
         hits = int(events.sum())
-        low, high = raikit.stats.clopper_pearson(hits, len(rows), ctx.confidence)
+        low, high = raikit.stats.clopper_pearson(hits, len(cases), ctx.confidence)
         fields |= {"low": low, "high": high, "method": "Clopper-Pearson"}
-        return raikit.Metric(name, hits / len(rows), **fields)
-    clusters = [pd.factorize(rows[column])[0] for column in ctx.cluster[:2]]
-    weight = rows[ctx.weight] if ctx.weight else None
-    found = raikit.stats.mean_interval(
-        events, weight, clusters, level=ctx.confidence, bounds=(0, 1)
+        return raikit.Metric(name, hits / len(cases), **fields)
+    interval = raikit.stats.mean_interval(
+        events, cases.weight, cases.clusters, ctx.confidence, bounds=(0, 1)
     )
-    return raikit.Metric(name, **(vars(found) | fields))
+    return raikit.Metric(name, **(vars(interval) | fields))
 
 
 def risk_by_coverage(
-    rows: pd.DataFrame, ctx: raikit.CheckContext, points: int
+    cases: raikit.Arrays, score: np.ndarray, ctx: raikit.CheckContext, points: int
 ) -> list[dict[str, Any]]:
-    """Accept fewer and fewer rows, the surest last, and measure the risk of the rest."""
+    """Measure the risk of ever fewer cases, those with the lowest scores left out."""
     curve = []
-    for at in range(points):
-        threshold = rows["score"].quantile(at / points)
-        sure = rows[rows["score"] >= threshold]
-        risk = share("selective_risk", sure["wrong"], sure, ctx)
+    for step in range(points):
+        threshold = float(np.quantile(score, step / points))
+        accepted = score >= threshold
+        risk = selective_risk(cases.take(accepted), ctx)
         curve.append(
             {
-                "threshold": float(threshold),
-                "coverage": len(sure) / len(rows),
-                "rows": len(sure),
+                "threshold": threshold,
+                "coverage": float(accepted.mean()),
+                "cases": risk.n,
                 "risk": risk.value,
                 "low": risk.low,
                 "high": risk.high,
@@ -167,39 +151,39 @@ def risk_by_coverage(
     return curve
 
 
-def table(curve: list[dict[str, Any]]) -> raikit.Table:
-    """The curve in numbers."""
+def table(curve: list[dict[str, Any]], level: float) -> raikit.Table:
+    """Return the curve as a table."""
     columns = [
         raikit.Column(name="threshold", title="Score from", format="number"),
         raikit.Column(name="coverage", title="Coverage", format="percent"),
-        raikit.Column(name="rows", title="Rows", format="integer"),
+        raikit.Column(name="cases", title="Cases", format="integer"),
         raikit.Column(name="risk", title="Selective risk", format="percent"),
-        raikit.Column(name="low", title="low", format="percent"),
-        raikit.Column(name="high", title="high", format="percent"),
+        raikit.Column(name="low", title="Low", format="percent"),
+        raikit.Column(name="high", title="High", format="percent"),
     ]
     return raikit.Table(
         id="risk_by_coverage",
         title="Risk at each coverage",
         columns=columns,
         rows=[[point[column.name] for column in columns] for point in curve],
-        note="Each interval by itself.",
+        note=f"{confidence(level)} confidence intervals, unadjusted.",
     )
 
 
 def figure(curve: list[dict[str, Any]], ctx: raikit.CheckContext) -> raikit.Figure:
-    """Draw the curve: a Vega-Lite spec, with colours by their role in the report."""
+    """Draw the curve; the colours are named by their role in the report."""
     axis = {"format": "%", "tickCount": 5}
     x = {
         "field": "coverage",
         "type": "quantitative",
-        "title": "coverage: rows that are accepted",
+        "title": "coverage: share of cases accepted",
         "axis": axis,
         "scale": {"domain": [0, 1]},
     }
     y = {
         "field": "risk",
         "type": "quantitative",
-        "title": "risk: accepted rows that are wrong",
+        "title": "risk: share of accepted cases decided wrongly",
         "axis": axis,
     }
     band = {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}}
@@ -217,14 +201,15 @@ def figure(curve: list[dict[str, Any]], ctx: raikit.CheckContext) -> raikit.Figu
             },
         ],
     }
-    every, surest = curve[0], curve[-1]
+    all_cases, most_confident = curve[0], curve[-1]
     return raikit.Figure(
         id="risk_by_coverage",
-        title="The fewer rows it has to decide, the less often it is wrong?",
-        subtitle=f"{ctx.confidence:.0%} intervals, each by itself",
+        title="Error rate when only the most confident decisions count",
+        subtitle=f"{confidence(ctx.confidence)} confidence intervals, unadjusted",
         alt=(
-            f"Risk by coverage: {every['risk']:.1%} at {every['coverage']:.0%}, "
-            f"{surest['risk']:.1%} at {surest['coverage']:.0%}."
+            f"Risk by coverage: {percent(all_cases['risk'])} at "
+            f"{percent(all_cases['coverage'])}, {percent(most_confident['risk'])} at "
+            f"{percent(most_confident['coverage'])}."
         ),
         spec=spec,
         data=curve,

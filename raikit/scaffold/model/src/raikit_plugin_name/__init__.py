@@ -1,4 +1,4 @@
-"""A plugin of raikit: linear models from a JSON file."""
+"""A plugin for raikit: linear models from a JSON file."""
 
 import raikit
 
@@ -6,7 +6,7 @@ raikit_api = 1
 
 
 def load(spec, data):
-    """Load the model; what it takes is imported only when audit.yaml asks for it."""
+    """Load the model; its module is imported only when audit.yaml needs it."""
     from raikit_plugin_name.linear import load
 
     return load(spec, data)
@@ -14,5 +14,5 @@ def load(spec, data):
 
 @raikit.hookimpl
 def raikit_model_loaders():
-    """The loaders of this package, by the name that ``model.load.kind`` says."""
+    """Return the loaders of this package, by their names in ``model.load.kind``."""
     return {"plugin_name": load}

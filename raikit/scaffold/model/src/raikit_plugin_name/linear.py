@@ -1,20 +1,19 @@
-"""A linear model of the columns of a table, read from a JSON file that holds no code."""
+"""A linear model of the columns of a table, read from a JSON file without code."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import raikit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-if TYPE_CHECKING:
-    import numpy as np
-
 
 class Settings(BaseModel):
-    """What audit.yaml may say under ``model.load``."""
+    """Settings under ``model.load`` in audit.yaml."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -23,7 +22,7 @@ class Settings(BaseModel):
 
 
 class Weights(BaseModel):
-    """What the file holds: for each class an intercept and a weight of each column."""
+    """Content of the file: for each class, an intercept and a weight for each column."""
 
     columns: list[str] = Field(min_length=1)
     classes: list[str | int] = Field(min_length=2)
@@ -38,31 +37,29 @@ class LinearModel(raikit.Model):
     ----------
     weights : Weights
     data : raikit.Dataset
-        Says which inputs hold the columns, and the order of the classes.
+        Determines which inputs hold the columns, and the order of the classes.
 
     Raises
     ------
     raikit.ModelError
-        If the data have other classes, or no such columns.
+        If the data have other classes, or lack a column.
     """
 
     kind = "plugin_name"
     capabilities = frozenset({"labels", "scores"})
 
     def __init__(self, weights: Weights, data: raikit.Dataset) -> None:
-        import numpy as np
-
         tables = {
             name: list(item.columns)
             for name, item in data.inputs.items()
             if item.modality == "tabular"
         }
-        there = [column for columns in tables.values() for column in columns]
+        available = [column for columns in tables.values() for column in columns]
         for column in weights.columns:
-            if column not in there:
+            if column not in available:
                 raise raikit.ModelError(
                     f"the model reads the column {column!r}; "
-                    f"data.inputs has {', '.join(there) or 'no tabular input'}."
+                    f"data.inputs has {', '.join(available) or 'no tabular input'}."
                 )
         if sorted(map(str, weights.classes)) != sorted(map(str, data.classes)):
             raise raikit.ModelError(
@@ -78,10 +75,7 @@ class LinearModel(raikit.Model):
         self.modalities = dict.fromkeys(tables, "tabular")
 
     def scores(self, batch: raikit.Batch) -> np.ndarray:
-        """Probability of each class, shape (n, k)."""
-        import numpy as np
-        import pandas as pd
-
+        """Return the probability of each class, shape (n, k)."""
         table = pd.concat([batch.inputs[name] for name in self.modalities], axis=1)
         x = table[self.columns].to_numpy(dtype=float)
         logits = np.nan_to_num(x) @ self.coefficients + self.intercepts
@@ -89,24 +83,24 @@ class LinearModel(raikit.Model):
         return odds / odds.sum(axis=1, keepdims=True)
 
     def describe(self) -> dict[str, Any]:
-        """Facts for the record."""
+        """Return facts about the model for the record."""
         parameters = self.coefficients.size + self.intercepts.size
         return {**super().describe(), "parameters": parameters, "columns": self.columns}
 
 
 def load(spec: Mapping[str, Any], data: raikit.Dataset) -> LinearModel:
-    """Load the model that ``model.load`` names.
+    """Load a model as ``model.load`` describes.
 
     Parameters
     ----------
     spec : mapping
-        ``kind`` and ``path``, which is absolute by now.
+        ``kind`` and ``path``; the path is already absolute.
     data : raikit.Dataset
 
     Raises
     ------
     raikit.ModelError
-        If there is no such file, or if it holds no model for these data.
+        If the file does not exist, or does not hold a model for these data.
     """
     path = Settings.model_validate(dict(spec)).path
     try:
@@ -120,14 +114,14 @@ def load(spec: Mapping[str, Any], data: raikit.Dataset) -> LinearModel:
             f"model.load.path: {path.name}: {key}: {first['msg']}."
         ) from None
     shape = {len(weights.columns)}, len(weights.classes), len(weights.classes)
-    given = (
+    actual = (
         set(map(len, weights.weights)),
         len(weights.weights),
         len(weights.intercepts),
     )
-    if given != shape:
+    if actual != shape:
         raise raikit.ModelError(
-            f"model.load.path: {path.name}: each class needs an intercept and a weight of "
-            "each column."
+            f"model.load.path: {path.name}: each class needs an intercept and a weight "
+            "for each column."
         )
     return LinearModel(weights, data)

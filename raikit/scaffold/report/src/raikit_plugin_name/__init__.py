@@ -1,4 +1,4 @@
-"""A plugin of raikit: every metric of an audit as a row of a CSV file."""
+"""A plugin for raikit: every metric of an audit as a row of a CSV file."""
 
 import raikit
 
@@ -6,7 +6,7 @@ raikit_api = 1
 
 
 def write(record, folder):
-    """Write the format; what it takes is imported only when it is asked for."""
+    """Write the format; its module is imported only when it is needed."""
     from raikit_plugin_name.metrics_csv import write
 
     return write(record, folder)
@@ -14,5 +14,5 @@ def write(record, folder):
 
 @raikit.hookimpl
 def raikit_report_formats():
-    """The writers of this package, by the name that ``--formats`` says."""
+    """Return the report formats of this package, by their names in ``--formats``."""
     return {"plugin_name": write}

@@ -31,19 +31,19 @@ def write(record: raikit.Record, folder: Path) -> list[Path]:
     Parameters
     ----------
     record : raikit.Record
-        The whole audit. A report is written from it alone: the model, the data and the
-        plugins that measured may be gone.
+        The complete audit. A report uses it alone, because the model, the data and the
+        plugins may be gone.
     folder : Path
         The run directory.
 
     Returns
     -------
     list of Path
-        The files that were written; the manifest of the run hashes them.
+        The files that were written; the manifest of the run holds their hashes.
     """
     path = folder / "plugin_name.csv"
-    partial = path.with_suffix(".partial")  # nobody ever reads half of it
-    # what UTF-8 cannot hold (half a surrogate pair) becomes a question mark
+    partial = path.with_suffix(".partial")  # a reader never sees half a file
+    # Characters that UTF-8 cannot hold (lone surrogates) become question marks.
     with partial.open("w", encoding="utf-8", errors="replace", newline="") as stream:
         table = csv.DictWriter(stream, COLUMNS)
         table.writeheader()
@@ -53,7 +53,7 @@ def write(record: raikit.Record, folder: Path) -> list[Path]:
 
 
 def rows(record: raikit.Record) -> list[dict[str, object]]:
-    """One row for each metric, in the order of the record; what is undefined is empty."""
+    """Make a row of each metric, in the order of the record; undefined values are empty."""
     return [
         {
             "metric": metric.id,
@@ -62,17 +62,17 @@ def rows(record: raikit.Record) -> list[dict[str, object]]:
             "high": metric.high,
             "level": metric.level,
             "n": metric.n,
-            "method": inert(metric.method),
-            "reason": inert(metric.reason),
+            "method": safe_text(metric.method),
+            "reason": safe_text(metric.reason),
             "check": check.name,
-            "plugin": inert(check.plugin),
-            "plugin_version": inert(check.plugin_version),
+            "plugin": safe_text(check.plugin),
+            "plugin_version": safe_text(check.plugin_version),
         }
         for check, metric in record.metrics()
     ]
 
 
-def inert(text: str | None) -> str:
-    """Text that no spreadsheet takes for a formula, whoever wrote it."""
+def safe_text(text: str | None) -> str:
+    """Quote text that a spreadsheet would run as a formula."""
     text = text or ""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

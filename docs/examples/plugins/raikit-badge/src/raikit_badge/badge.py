@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import raikit
 
-# verdict: what the badge says, shields.io's name of its colour, and that colour
+# Verdict: text of the badge, shields.io's name of its colour, and the colour itself.
 WORDS = {
     "pass": ("passed", "brightgreen", "#2e7d32"),
     "warn": ("passed with warnings", "yellow", "#8d6e00"),
@@ -20,7 +20,7 @@ WORDS = {
     "error": ("crashed", "lightgrey", "#555555"),
 }
 LABEL = "audit"
-_WIDTH_OF_A_LETTER = 6.6  # about, at 11 px; textLength fits the text to it
+_LETTER_WIDTH = 6.6  # pixels, about, at 11 px; textLength fits the text to it
 
 SVG = """\
 <svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="20" role="img">
@@ -41,36 +41,36 @@ def write(record: raikit.Record, folder: Path) -> list[Path]:
     Returns
     -------
     list of Path
-        The files that were written; the manifest of the run hashes them.
+        The files that were written; the manifest of the run holds their hashes.
     """
-    said = message(record)
+    text = message(record)
     _, name, colour = WORDS[record.verdict]
     shield = {
         "schemaVersion": 1,
         "label": LABEL,
-        "message": said,
+        "message": text,
         "color": name,
         "isError": record.verdict == "error",
     }
-    title = f"{record.name}: {record.summary.answer or said}"
+    title = f"{record.name}: {record.summary.answer or text}"
     return [
-        _write(folder / "badge.svg", draw(LABEL, said, colour, title)),
+        _write(folder / "badge.svg", draw(LABEL, text, colour, title)),
         _write(folder / "badge.json", json.dumps(shield, indent=1) + "\n"),
     ]
 
 
 def message(record: raikit.Record) -> str:
-    """What the badge says: the verdict, and how many of the rules hold."""
+    """Return the text of the badge: the verdict, and how many of the rules hold."""
     word = WORDS[record.verdict][0]
     rules = record.gate.rules
-    held = sum(rule.status in ("pass", "waived") for rule in rules)
-    return f"{word}, {held} of {len(rules)} rules" if rules else f"{word}, no rules"
+    holding = sum(rule.status in ("pass", "waived") for rule in rules)
+    return f"{word}, {holding} of {len(rules)} rules" if rules else f"{word}, no rules"
 
 
 def draw(label: str, message: str, colour: str, title: str) -> str:
-    """Draw the badge; whatever the texts hold, they stay text."""
+    """Draw the badge; markup in the texts stays text."""
     label_length, message_length = (
-        round(len(text) * _WIDTH_OF_A_LETTER) for text in (label, message)
+        round(len(text) * _LETTER_WIDTH) for text in (label, message)
     )
     left = label_length + 12
     return SVG.format(
@@ -80,19 +80,19 @@ def draw(label: str, message: str, colour: str, title: str) -> str:
         colour=colour,
         label_length=label_length,
         message_length=message_length,
-        label=inert(label),
-        message=inert(message),
-        title=inert(title),
+        label=escaped(label),
+        message=escaped(message),
+        title=escaped(title),
     )
 
 
-def inert(text: str) -> str:
-    """Text that stays text, without the characters that no XML can hold."""
+def escaped(text: str) -> str:
+    """Escape markup, and replace the characters that XML cannot hold."""
     return escape("".join(letter if letter.isprintable() else " " for letter in text))
 
 
 def _write(path: Path, text: str) -> Path:
-    partial = path.with_name(f".{path.name}.partial")  # nobody ever reads half of it
+    partial = path.with_name(f".{path.name}.partial")  # a reader never sees half a file
     partial.write_text(text, encoding="utf-8", newline="\n")
     os.replace(partial, path)
     return path

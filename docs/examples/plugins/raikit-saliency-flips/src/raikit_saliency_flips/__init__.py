@@ -1,4 +1,4 @@
-"""A plugin of raikit: how often one small step along the gradient flips a decision."""
+"""A plugin for raikit: how often one small step along the gradient flips a decision."""
 
 import raikit
 
@@ -7,7 +7,7 @@ raikit_api = 1
 
 @raikit.hookimpl
 def raikit_checks():
-    """The checks of this package; imported only when raikit asks for them."""
+    """Return the checks of this package; they are imported only when raikit needs them."""
     from raikit_saliency_flips.flips import Flips
 
     return [Flips]

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+import pandas as pd
 import raikit
 from pydantic import Field
+from raikit.format import confidence, confidence_interval, percent, sample_size
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
     import torch
 
-_ROWS_AT_ONCE = 64
+_BATCH_SIZE = 64
 
 
 class Flips(raikit.Check):
     """How often a decision flips when one input moves a little along its gradient.
 
-    Each input by itself, in rows drawn at random: one step, as long as a given part of
-    the input's own norm, in the direction in which the lead of the decision over the
-    next class falls fastest; then the model decides again. A flip is a fact. Where one
-    step flips nothing a longer search still might, so the share is the least there is.
+    In cases drawn at random, each input takes one step while the others stay. The step
+    goes in the direction that reduces the margin over the next class fastest; its
+    length is a share of the input's own norm. Then the model decides again. A longer
+    search could flip more decisions, so the share is a lower bound.
 
-    Works on whatever `Model.encode` gives: pixels, token embeddings, spectrograms,
-    columns. A row in which the input is missing is not counted.
+    Works on every output of `Model.encode`: pixels, token embeddings, spectrograms,
+    columns. A case in which the input is missing is not counted.
 
     References
     ----------
@@ -42,23 +43,23 @@ class Flips(raikit.Check):
     produces: ClassVar = ["saliency.flipped"]
 
     class Options(raikit.CheckOptions):
-        """What audit.yaml may say under the name of the check."""
+        """Options under the name of the check in audit.yaml."""
 
         within: float = Field(
             0.05,
             ge=0,
             le=1,
-            description="Length of the step, as a part of the input's norm.",
+            description="Length of the step, as a share of the input's norm.",
         )
-        rows: int = Field(256, ge=1, description="Rows that are drawn.")
+        rows: int = Field(256, ge=1, description="Number of cases that are drawn.")
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
-        """Draw rows, take one step in each input of each, count what flipped."""
+        """Draw cases, take one step in each input of each, count the flips."""
         ids, flipped = self.measure(ctx)
-        roles = [*ctx.cluster, *([ctx.weight] if ctx.weight else [])]
-        known = ctx.predictions.frame(["id", *roles]).set_index("id").loc[ids]
+        order = pd.Index(ctx.predictions.frame(["id"])["id"])
+        cases = ctx.arrays().take(order.get_indexer(ids))
         metrics = [
-            share(values, known, ctx, args={"input": name})
+            share(values, cases, ctx, args={"input": name})
             for name, values in flipped.items()
         ]
         return raikit.CheckResult(
@@ -70,14 +71,12 @@ class Flips(raikit.Check):
     def measure(
         self, ctx: raikit.CheckContext
     ) -> tuple[list[Any], dict[str, np.ndarray]]:
-        """Ids of the drawn rows, and for each input 1 (flipped), 0 or NaN (missing)."""
-        import numpy as np
-
+        """Return the drawn ids, and for each input 1 (flipped), 0 or NaN (missing)."""
         split = ctx.predictions.split
         drawn = ctx.rng.permutation(ctx.data.size(split))[: self.options.rows]
         ids: list[Any] = []
         parts: list[dict[str, np.ndarray]] = []
-        for batch in ctx.data.batches(split, _ROWS_AT_ONCE, np.sort(drawn)):
+        for batch in ctx.data.batches(split, _BATCH_SIZE, np.sort(drawn)):
             parts.append(flips(ctx.model, batch, self.options.within))
             ids.extend(batch.ids)
             ctx.progress(len(ids), len(drawn))
@@ -86,16 +85,17 @@ class Flips(raikit.Check):
         }
 
     def findings(self, metrics: list[raikit.Metric]) -> list[raikit.Finding]:
-        """The input whose steps flip most."""
-        known = [metric for metric in metrics if metric.value is not None]
-        if not known:
+        """Report the input whose steps flip most decisions."""
+        defined = [metric for metric in metrics if metric.value is not None]
+        if not defined:
             return []
-        worst = max(known, key=lambda metric: metric.low)
+        worst = max(defined, key=lambda metric: metric.low)
+        interval = confidence_interval(worst.low, worst.high, "rate", level=None)
         sentence = (
-            f"A step of {self.options.within:.1%} of its norm in {worst.args['input']} "
-            f"flips {worst.value:.1%} of decisions (interval {worst.low:.1%} to "
-            f"{worst.high:.1%}; {worst.n:,} rows)"
-            + (f", the most of {len(known)} inputs." if len(known) > 1 else ".")
+            f"A step of {percent(self.options.within)} of the norm of "
+            f"{worst.args['input']} flips {percent(worst.value)} of decisions"
+            + (f", the most of {len(defined)} inputs" if len(defined) > 1 else "")
+            + f" ({interval}; {sample_size(worst.n)})."
         )
         return [
             raikit.Finding(
@@ -107,7 +107,7 @@ class Flips(raikit.Check):
 def flips(
     model: raikit.Model, batch: raikit.Batch, within: float
 ) -> dict[str, np.ndarray]:
-    """Take the step in each input by itself, and see what the model decides then.
+    """Take the step in each input separately, and let the model decide again.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def flips(
         With the capability ``gradients``.
     batch : raikit.Batch
     within : float, >= 0
-        Length of the step over the norm of the input.
+        Length of the step, as a share of the norm of the input.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def flips(
     gradients = torch.autograd.grad(
         (first - second).sum(), list(encoded.values()), allow_unused=True
     )
-    found = {}
+    flips_by_input = {}
     for (name, tensor), gradient in zip(encoded.items(), gradients, strict=True):
         is_text = model.modalities[name] == "text"
         with torch.no_grad():
@@ -143,15 +143,15 @@ def flips(
                 model.forward({**encoded, name: moved}).argmax(1) != decided
             ).double()
             flipped[norms(tensor).flatten() == 0] = torch.nan
-        found[name] = flipped.numpy()
-    return found
+        flips_by_input[name] = flipped.numpy()
+    return flips_by_input
 
 
 def step(
     tensor: torch.Tensor, gradient: torch.Tensor | None, within: float, *, padded: bool
 ) -> torch.Tensor:
-    """Move against the gradient; where a text ends there is nothing that could move."""
-    if gradient is None:  # the model does not look at this input
+    """Move against the gradient, but not beyond the end of a text."""
+    if gradient is None:  # The model ignores this input.
         return tensor
     if padded:
         gradient = gradient * (tensor != 0).any(dim=-1, keepdim=True)
@@ -160,7 +160,7 @@ def step(
 
 
 def norms(tensor: torch.Tensor) -> torch.Tensor:
-    """Euclidean norm of each row, shape (n, 1, …)."""
+    """Return the Euclidean norm of each case, shape (n, 1, …)."""
     import torch
 
     axes = tuple(range(1, tensor.ndim))
@@ -168,37 +168,37 @@ def norms(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def share(
-    flipped: np.ndarray, rows: pd.DataFrame, ctx: raikit.CheckContext, **fields: Any
+    flipped: np.ndarray, cases: raikit.Arrays, ctx: raikit.CheckContext, **fields: Any
 ) -> raikit.Metric:
-    """Measure how often it flipped: exact, or over the clusters and weights there are."""
-    import numpy as np
+    """Measure the share of decisions that flip.
 
-    there = ~np.isnan(flipped)
-    events, rows = flipped[there], rows[there]
-    if ctx.weight:
-        events, rows = events[rows[ctx.weight] > 0], rows[rows[ctx.weight] > 0]
-    if not len(rows):
+    The interval is exact for independent cases that count alike, else a t interval
+    over clusters, with weights.
+    """
+    counted = ~np.isnan(flipped)
+    if cases.weight is not None:
+        counted &= cases.weight > 0
+    flipped, cases = flipped[counted], cases.take(counted)
+    if not len(cases):
         return raikit.Metric.undefined(
-            "flipped", "it is missing in every row", **fields
+            "flipped", "it is missing in every case", **fields
         )
-    fields |= {"n": len(rows), "unit": "rate", "direction": "lower"}
-    if not ctx.cluster and not ctx.weight:
-        hits = int(events.sum())
-        low, high = raikit.stats.clopper_pearson(hits, len(rows), ctx.confidence)
+    fields |= {"n": len(cases), "unit": "rate", "direction": "lower"}
+    if not cases.clusters and cases.weight is None:
+        hits = int(flipped.sum())
+        low, high = raikit.stats.clopper_pearson(hits, len(cases), ctx.confidence)
         fields |= {"low": low, "high": high, "method": "Clopper-Pearson"}
-        return raikit.Metric("flipped", hits / len(rows), **fields)
-    clusters = [rows[column].factorize()[0] for column in ctx.cluster[:2]]
-    weight = rows[ctx.weight] if ctx.weight else None
-    found = raikit.stats.mean_interval(
-        events, weight, clusters, ctx.confidence, bounds=(0, 1)
+        return raikit.Metric("flipped", hits / len(cases), **fields)
+    interval = raikit.stats.mean_interval(
+        flipped, cases.weight, cases.clusters, ctx.confidence, bounds=(0, 1)
     )
-    return raikit.Metric("flipped", **(vars(found) | fields))
+    return raikit.Metric("flipped", **(vars(interval) | fields))
 
 
 def figure(
     metrics: list[raikit.Metric], within: float, ctx: raikit.CheckContext
 ) -> raikit.Figure:
-    """Draw each input with its interval."""
+    """Draw the share of each input with its interval."""
     data = [
         {
             "input": metric.args["input"],
@@ -224,12 +224,12 @@ def figure(
             },
         ],
     }
-    told = ", ".join(f"{row['input']} {row['flipped']:.1%}" for row in data)
+    shares = ", ".join(f"{row['input']} {percent(row['flipped'])}" for row in data)
     return raikit.Figure(
         id="flipped",
-        title=f"What a step of {within:.1%} of an input's norm flips",
-        subtitle=f"{ctx.confidence:.0%} intervals, each by itself",
-        alt=f"Decisions that flip, by input: {told or 'none is there'}.",
+        title=f"Decisions flipped by a step of {percent(within)} of the input's norm",
+        subtitle=f"{confidence(ctx.confidence)} confidence intervals, unadjusted",
+        alt=f"Decisions that flip, by input: {shares or 'none'}.",
         spec=spec,
         data=data,
     )

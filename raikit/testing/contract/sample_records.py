@@ -1,8 +1,8 @@
-"""Records that a report format must be able to write: an ordinary one, one with nothing in it, and somebody's attack."""
+"""Records that every report format must be able to write: an ordinary one, an empty one and a hostile one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
 
 from raikit.run.record import (
     CheckRecord,
@@ -25,12 +25,12 @@ _HOSTILE = (
 
 
 def ordinary() -> Record:
-    """A record as an audit leaves it, with one of everything."""
+    """Return a record as an audit writes it, with one of everything."""
     return _record("triage", ["F", "M"], "A sentence.")
 
 
 def hostile() -> Record:
-    """The same with every text chosen by somebody who wants to break the report."""
+    """Return the same record with texts that attack a report in every field."""
     texts = _Texts()
     record = _record(texts(), [texts(), texts(), texts()], texts())
     for check in record.checks:
@@ -49,36 +49,32 @@ def hostile() -> Record:
 
 
 def bare() -> Record:
-    """Nothing ran, nothing was judged."""
+    """Return the record of an audit in which no check ran and no rule was evaluated."""
     return Record(name="nothing", verdict="error", gate=Gate(verdict="error", exit_code=5))
 
 
 class _Texts:
-    """The hostile texts, one after the other, again and again."""
+    """An endless cycle of hostile texts; each call returns the next one."""
 
     def __init__(self) -> None:
-        self._texts = self._around()
-
-    def _around(self) -> Iterator[str]:
-        while True:
-            yield from _HOSTILE
+        self._texts = itertools.cycle(_HOSTILE)
 
     def __call__(self) -> str:
         return next(self._texts)
 
 
-def _record(name: str, groups: list[str], said: str) -> Record:
-    checks = [_measured(groups, said), *_failed()]
+def _record(name: str, groups: list[str], text: str) -> Record:
+    checks = [_measured(groups, text), *_failed()]
     metric = checks[0].metrics[0]
     rule = Rule(
         id="rule-1", sentence=f"{metric.id} is at most 0.1", metric=str(metric.id), limit=0.1, bound="max", value=metric.value,
         low=metric.low, high=metric.high, n=metric.n, unit="rate", check="mine.rates", status="fail", reason="it is higher",
     )  # fmt: skip
-    unsure = rule.model_copy(update={"id": "rule-2", "status": "inconclusive", "rows_needed": 4000, "severity": "warn"})
-    lost = rule.model_copy(update={"id": "rule-3", "status": "missing", "value": None, "low": None, "high": None, "n": None})
+    undecided = rule.model_copy(update={"id": "rule-2", "status": "inconclusive", "rows_needed": 4000, "severity": "warn"})
+    missing = rule.model_copy(update={"id": "rule-3", "status": "missing", "value": None, "low": None, "high": None, "n": None})
     return Record(
-        name=name, verdict="fail", checks=checks, gate=Gate(verdict="fail", rules=[rule, unsure, lost], exit_code=1),
-        summary=Summary(question="Is it fair?", answer="No.", sentences=[said or "-"]),
+        name=name, verdict="fail", checks=checks, gate=Gate(verdict="fail", rules=[rule, undecided, missing], exit_code=1),
+        summary=Summary(question="Is it fair?", answer="No.", sentences=[text or "-"]),
         data=DataRecord(
             source="cases.csv", fingerprint="0" * 64, task="binary", target="urgent", classes=[0, 1], positive=1,
             inputs=[InputRecord(name="note", modality="text", columns=["note"])], sensitive=["group"], splits={"test": 200},
@@ -88,7 +84,7 @@ def _record(name: str, groups: list[str], said: str) -> Record:
     )  # fmt: skip
 
 
-def _measured(groups: list[str], said: str) -> CheckRecord:
+def _measured(groups: list[str], text: str) -> CheckRecord:
     metrics = [
         Metric("rate", 0.3, low=0.2, high=0.4, n=100, method="Clopper-Pearson", over=["group"], group={"group": group}, unit="rate")
         for group in dict.fromkeys(groups)
@@ -101,15 +97,15 @@ def _measured(groups: list[str], said: str) -> CheckRecord:
     return CheckRecord(
         name="mine.rates", pillar="mine", title="Rates by group.", plugin="raikit-mine", plugin_version="1.0", status="ok",
         seconds=0.1, metrics=metrics,
-        findings=[Finding(sentence=said or "-", severity="warn", metrics=[str(metrics[0].id)], figures=["rates"])],
-        tables=[Table(id="t", title=said, columns=[Column(name="g", title=said)], rows=[[group] for group in groups], note=said)],
-        figures=[Figure(id="rates", title=said, alt=said or "-", spec={"mark": "bar", "encoding": axes}, data=data)],
+        findings=[Finding(sentence=text or "-", severity="warn", metrics=[str(metrics[0].id)], figures=["rates"])],
+        tables=[Table(id="t", title=text, columns=[Column(name="g", title=text)], rows=[[group] for group in groups], note=text)],
+        figures=[Figure(id="rates", title=text, alt=text or "-", spec={"mark": "bar", "encoding": axes}, data=data)],
     )  # fmt: skip
 
 
 def _failed() -> list[CheckRecord]:
-    whose = {"pillar": "mine", "plugin": "raikit-mine"}
+    shared = {"pillar": "mine", "plugin": "raikit-mine"}
     return [
-        CheckRecord(name="mine.crashed", **whose, status="error", reason="ValueError: no", traceback="Traceback: …"),
-        CheckRecord(name="mine.skipped", **whose, status="skipped", reason="the data has no weight"),
+        CheckRecord(name="mine.crashed", **shared, status="error", reason="ValueError: no", traceback="Traceback: …"),
+        CheckRecord(name="mine.skipped", **shared, status="skipped", reason="the data has no weight"),
     ]

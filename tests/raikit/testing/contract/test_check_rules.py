@@ -1,3 +1,5 @@
+"""The rules for a check: class_rules, execution_rules, result_rules, figure_rules and reproducibility_rules."""
+
 import os
 import random
 import sys
@@ -23,14 +25,14 @@ from raikit import (
 )
 from raikit.testing import check_conformance, conformance, dataset
 from raikit.testing.contract import rules
-from raikit.testing.contract.checks import TRIED, WRITTEN, cases
-from raikit.testing.contract.verdict import held
+from raikit.testing.contract.check_rules import CLASS_RULES, RUN_RULES, planned
+from raikit.testing.contract.rule import run_rules
 
-EVERY = {rule.name for rule in (*WRITTEN, *TRIED)}
+EVERY = {rule.name for rule in (*CLASS_RULES, *RUN_RULES)}
 
 
 def tried(check):
-    return held(cases(check))
+    return run_rules(planned(check))
 
 
 def by_rule(found, status):
@@ -169,7 +171,7 @@ BAD = {
     "nothing declared": ({"produces": ()}, "produces", 'produces = ["mine.…"]'),
     "a capability that nothing has": ({"requires": Requires(capabilities={"gradient"})}, "required_names", "'gradients'"),
     "a role that nothing has": ({"requires": Requires(columns={"sensitve"})}, "required_names", "'sensitive'"),
-    "raising": ({"run": raises}, "runs", "on binary data: KeyError: 'lost' (test_contract_of_checks.py, line"),
+    "raising": ({"run": raises}, "runs", "on binary data: KeyError: 'lost' (test_check_rules.py, line"),
     "a hidden column": ({"run": then(needs_a_group)}, "requires", "IndexError"),
     "a hidden split": ({"run": then(needs_train)}, "requires", "no train rows"),
     "no group of one class": ({"run": then(divides_by_a_spread)}, "small_groups", "ZeroDivisionError"),
@@ -178,27 +180,27 @@ BAD = {
     "no constant model": ({"run": then(wants_two_answers)}, "one_answer", "one answer only"),
     "a mapping": ({"run": then(after=lambda found, ctx: found.model_dump())}, "result", "returned dict, not a CheckResult"),
     "no artifact": ({"run": then(after=plus(artifacts=[Artifact(path="a.csv")]))}, "result", "not a file in the check's workdir"),
-    "an address twice": ({"run": then(after=plus(Metric.exact("noise", 1)))}, "ids", "mine.noise stands 2 times"),
+    "an address twice": ({"run": then(after=plus(Metric.exact("noise", 1)))}, "ids", "mine.noise is a duplicate: 2 metrics"),
     "no address": ({"run": then(after=plus(Metric.exact("a b", 1)))}, "ids", "'a b'"),
     "an undeclared address": ({"run": then(after=plus(Metric.exact("other", 1)))}, "declared", "mine.other"),
-    "no width": ({"run": then(after=plus(NO_WIDTH))}, "intervals", "an interval of no width by guess"),
-    "no rows": ({"run": then(after=plus(NO_ROWS))}, "intervals", "from 0 rows"),
-    "no reason": ({"run": then(after=plus(NO_REASON))}, "intervals", "undefined for no reason"),
+    "no width": ({"run": then(after=plus(NO_WIDTH))}, "intervals", "an interval of zero width by guess"),
+    "no rows": ({"run": then(after=plus(NO_ROWS))}, "intervals", "from 0 cases"),
+    "no reason": ({"run": then(after=plus(NO_REASON))}, "intervals", "undefined without a reason"),
     "a flag that is no word": ({"run": then(after=plus(ODD_FLAG))}, "intervals", "Not good!"),
-    "a finding on nothing": (
+    "a finding on an unknown metric": (
         {"run": then(after=plus(findings=[Finding(sentence="It is so.", metrics=["mine.rates"])]))}, "findings", "Did you mean 'mine.rate'"),
     "a finding that points at nothing": (
         {"run": then(after=plus(findings=[Finding(sentence="It is so.", figures=["f"])]))}, "findings", "figure 'f'"),
-    "clusters that nobody counts": ({"run": then(after=plus(NO_CLUSTERS))}, "clusters", "rate takes rows for independent that share clusters (guess)"),
-    "a mark that there is not": ({"run": then(after=plus(figures=[figure("bra")]))}, "figures", "no mark is called 'bra'. Did you mean 'bar'?"),
+    "clusters that nobody counts": ({"run": then(after=plus(NO_CLUSTERS))}, "clusters", "rate treats cases of one cluster as independent (guess)"),
+    "a mark that there is not": ({"run": then(after=plus(figures=[figure("bra")]))}, "figures", "unknown mark 'bra'. Did you mean 'bar'?"),
     "a figure of nothing": ({"run": then(after=plus(figures=[figure("bar", layers=[])]))}, "figures", "the figure 'f' cannot be drawn: "),
     "a picture that is none": (
         {"run": then(after=plus(figures=[Figure.png("f", "F", "A picture.", b"no picture")]))}, "figures", "cannot identify image"),
-    "nothing but reasons": ({"run": lambda self, ctx: CheckResult(metrics=[UNDEFINED])}, "runs", "(it says: too few rows); give data that it can"),
-    "no metric at all": ({"run": lambda self, ctx: CheckResult()}, "runs", "it measured nothing on any data that the kit makes; give data"),
-    "skipping itself everywhere": ({"run": skips}, "runs", "(it says: nothing to see)"),
-    "two tables of one name": ({"run": then(after=plus(tables=[TABLE, TABLE]))}, "findings", "two tables are called 't'"),
-    "comparing what nobody asked for": ({"compare": lambda self, a, b, margins: [WORSE]}, "compares", "for which nobody asked"),
+    "nothing but reasons": ({"run": lambda self, ctx: CheckResult(metrics=[UNDEFINED])}, "runs", "(its reason: too few rows); provide data that it can"),
+    "no metric at all": ({"run": lambda self, ctx: CheckResult()}, "runs", "it measured nothing on any generated data; provide data"),
+    "skipping itself everywhere": ({"run": skips}, "runs", "(its reason: nothing to see)"),
+    "two tables of one name": ({"run": then(after=plus(tables=[TABLE, TABLE]))}, "findings", "two tables have the id 't'"),
+    "comparing what nobody asked for": ({"compare": lambda self, a, b, margins: [WORSE]}, "compares", "mine.other, which has no margin"),
     "comparing in words": ({"compare": lambda self, a, b, margins: "no worse"}, "compares", "returned str"),
     "comparing with a crash": ({"compare": lambda self, a, b, margins: 1 / 0}, "compares", "ZeroDivisionError"),
     "seeing what is not there": (
@@ -267,8 +269,8 @@ def test_a_check_of_a_target_that_is_not_audited_cannot_be_tried(worse):
     found = tried(worse(requires=Requires(tasks={"multilabel"})))
     assert by_rule(found, "failed") == {}
     untried = by_rule(found, "not applicable")
-    assert set(untried) == {rule.name for rule in TRIED}
-    assert "not audited yet" in untried["runs"]
+    assert set(untried) == {rule.name for rule in RUN_RULES}
+    assert "which raikit does not audit yet" in untried["runs"]
 
 
 # --- columns of the user's own, and data that the author gives --------------------------------------------------
@@ -313,24 +315,24 @@ def test_a_column_of_the_users_own_is_made_up_and_that_is_said():
     found = {one.rule: one for one in tried(ByHour)}
     assert {rule for rule, one in found.items() if one.status == "failed"} == set()
     assert found["runs"].status == "ok"
-    assert found["runs"].reason.endswith("the column 'opened' was made up by the kit, of numbers from 0 to 9")
+    assert found["runs"].reason.endswith("The column 'opened' was filled with random numbers from 0 to 9")
 
 
 def test_where_what_was_made_up_is_not_what_a_check_expects_its_author_is_asked_for_data():
     found = tried(ByTime)
     assert by_rule(found, "failed") == {}
     untried = by_rule(found, "not applicable")
-    assert {rule.name for rule in TRIED} == set(untried)
-    assert untried["runs"].startswith("on binary data: TypeError: 'int' object is not subscriptable (test_contract_of_checks.py, line")
-    assert untried["runs"].endswith("give data that have what it looks for: conformance(…, data=…), or --data audit.yaml")
+    assert {rule.name for rule in RUN_RULES} == set(untried)
+    assert untried["runs"].startswith("on binary data: TypeError: 'int' object is not subscriptable (test_check_rules.py, line")
+    assert untried["runs"].endswith("provide data that hold what it expects: conformance(…, data=…), or --data audit.yaml")
 
 
 def test_data_that_the_author_gives_come_first_and_say_what_the_column_holds():
     times = dataset(columns={"opened": lambda rng, rows: [f"{hour:02}:30" for hour in rng.integers(0, 24, rows)]})
-    found = {one.rule: one for one in held(cases(ByTime, times))}
+    found = {one.rule: one for one in run_rules(planned(ByTime, times))}
     assert {rule: one.reason for rule, one in found.items() if one.status == "failed"} == {}
     assert found["runs"].reason == (
-        "on the data given, binary data, multiclass data, regression data, binary data with clusters and weights, "
+        "on the author's data, binary data, multiclass data, regression data, binary data with clusters and weights, "
         "multiclass data with clusters and weights, regression data with clusters and weights"
     )
     assert [rule for rule, one in found.items() if one.status == "not applicable"] == ["figures", "compares"]
@@ -343,9 +345,9 @@ def test_a_check_that_measures_nothing_on_data_that_are_made_keeps_the_contract_
 
 
 def test_data_that_are_given_and_break_a_check_are_named():
-    failed = by_rule(held(cases(ByTime, dataset(columns={"opened": list(range(200))}))), "failed")
+    failed = by_rule(run_rules(planned(ByTime, dataset(columns={"opened": list(range(200))}))), "failed")
     assert set(failed) == {"runs"}
-    assert failed["runs"].startswith("on the data given: TypeError")
+    assert failed["runs"].startswith("on the author's data: TypeError")
 
 
 def test_a_check_that_asks_a_model_is_tried_on_every_kind_of_input(worse):
@@ -359,7 +361,7 @@ def test_a_check_that_asks_a_model_is_tried_on_every_kind_of_input(worse):
     found = tried(worse(run=run, requires=Requires(capabilities={"embeddings"})))
     assert by_rule(found, "failed") == {}
     assert seen == {"text", "image", "audio", "tabular"}
-    assert by_rule(found, "not applicable") == {"figures": "it makes no figures", "one_answer": "it asks the model itself"}
+    assert by_rule(found, "not applicable") == {"figures": "it makes no figures", "one_answer": "it queries the model itself"}
 
 
 def test_the_assertion_shows_the_table_of_what_failed(worse):

@@ -9,12 +9,14 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from raikit import address
+
+if TYPE_CHECKING:  # Loading a plugin must not load pandas.
+    import pandas as pd
 
 SCHEMA_VERSION = "1"
 

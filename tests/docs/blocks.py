@@ -1,14 +1,14 @@
-"""Code blocks of a page, and a place to run them in: what a reader would copy, in the order in which they would copy it.
+"""The code blocks of a page, run as a reader would copy them, in the order of the page.
 
-A comment before a block says what it needs:
+A comment before a block states what it needs:
 
     <!-- run: people -->           functions of `places` that prepare the folder, by name
     <!-- file: checks.py -->       the block is this file, which later blocks use
-    <!-- exit: 1 -->               the exit code of the last command (0 if it does not say so)
-    <!-- not run: reason -->       why it is only looked at
+    <!-- exit: 1 -->               the exit code of the last command; 0 without this comment
+    <!-- not run: reason -->       why the block does not run
 
-A block without a comment is run by its language; one that is neither run nor says why fails the test. A library such as Sybil
-would find the blocks, but has no word for what this is for: that no block may be silently left out.
+The language of a block decides how it runs. A block that neither runs nor states why fails the test. Libraries such as Sybil
+find blocks too, but cannot require that none is left out.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SECONDS = 300
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block with what the comments before it say."""
+    """A fenced block of a page, with the comments before it."""
 
     page: Path
     line: int
@@ -50,24 +50,24 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """Fenced blocks of a page; Sphinx's own (``{toctree}``) are none."""
-    found, notes = [], {}
+    """Return the fenced blocks of a page, without those of Sphinx such as ``{toctree}``."""
+    fenced, notes = [], {}
     for token in MarkdownIt("commonmark").parse(page.read_text(encoding="utf-8")):
         if token.type == "html_block":
             notes |= dict(_NOTE.findall(token.content))
         elif token.type == "fence":
             language = token.info.split()[0] if token.info.split() else ""
             if not language.startswith("{"):
-                found.append(Block(page, token.map[0] + 1, language, token.content, notes))
+                fenced.append(Block(page, token.map[0] + 1, language, token.content, notes))
             notes = {}
         elif token.nesting >= 0 and token.type not in ("inline", "list_item_open"):
             notes = {}
-    return found
+    return fenced
 
 
 @dataclass
 class Site:
-    """Where a page's blocks are run, one after the other."""
+    """A folder in which the blocks of a page run one after the other."""
 
     folder: Path
     environment: dict[str, str]
@@ -79,9 +79,9 @@ class Site:
         self.cwd = self.folder
 
     def run(self, block: Block) -> None:
-        """Run a block, or fail with where it stands and what went wrong."""
+        """Run a block; the error names its page and line."""
         if "not run" in block.notes:
-            assert len(block.notes["not run"]) > 10, f"{block.where}: say why it is not run"
+            assert len(block.notes["not run"]) > 10, f"{block.where}: state why it is not run"
             return
         for name in re.split(r"[,\s]+", block.notes.get("run", "")):
             if name and name not in self.prepared:
@@ -91,7 +91,7 @@ class Site:
         if "file" in block.notes:
             self._write(block)
         elif how is None:
-            raise AssertionError(f"{block.where}: nobody runs {block.language!r}; say <!-- not run: why -->")
+            raise AssertionError(f"{block.where}: blocks of the language {block.language!r} are not run; write <!-- not run: why -->")
         if how is not None:
             how(block)
 
@@ -108,26 +108,26 @@ class Site:
 
     def _console(self, block: Block) -> None:
         commands = re.findall(r"^\$ (.*(?:\\\n.*)*)\n((?:(?!\$ ).*\n)*)", block.text, re.MULTILINE)
-        assert commands, f"{block.where}: a console block has lines that begin with '$ '"
+        assert commands, f"{block.where}: a console block needs lines that begin with '$ '"
         for number, (command, expected) in enumerate(commands, 1):
             code = int(block.notes.get("exit", 0)) if number == len(commands) else 0
             self._command(block, command, expected, code)
 
     def _command(self, block: Block, command: str, expected: str, code: int) -> None:
-        if moved := re.fullmatch(r"cd (\S+)", command):
-            self.cwd = (self.cwd / moved[1]).resolve()
-            assert self.cwd.is_dir(), f"{block.where}: there is no folder {moved[1]}"
+        if change := re.fullmatch(r"cd (\S+)", command):
+            self.cwd = (self.cwd / change[1]).resolve()
+            assert self.cwd.is_dir(), f"{block.where}: there is no folder {change[1]}"
             return
         done = subprocess.run(
             ["bash", "-c", command], cwd=self.cwd, env=self.environment, capture_output=True, text=True, timeout=SECONDS
         )
-        said = f"{block.where}: $ {command}\nexit {done.returncode}, not {code}\n{done.stdout}\n{done.stderr}"
-        assert done.returncode == code, said
+        message = f"{block.where}: $ {command}\nexit {done.returncode}, not {code}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == code, message
         if expected.strip() and not doctest.OutputChecker().check_output(expected, done.stdout, _LIKE):
-            raise AssertionError(f"{block.where}: $ {command}\nsays\n{done.stdout}\nnot\n{expected}")
+            raise AssertionError(f"{block.where}: $ {command}\nprinted\n{done.stdout}\nnot\n{expected}")
 
     def _yaml(self, block: Block) -> None:
-        """A whole audit.yaml or some of its sections, put over a whole one: read by the loader that an audit uses."""
+        """Load a complete audit.yaml, or some of its sections within a complete one."""
         from raikit.config.load import load
         from raikit.config.schema import AuditConfig
 
@@ -135,7 +135,7 @@ class Site:
         known = isinstance(written, dict) and set(written) <= set(AuditConfig.model_fields)
         if not known and "file" in block.notes:
             return
-        assert known, f"{block.where}: this is no part of audit.yaml; say <!-- not run: why -->"
+        assert known, f"{block.where}: this is not a part of audit.yaml; write <!-- not run: why -->"
         path = self.folder / "a-block.yaml"
         path.write_text(yaml.safe_dump({**places.WHOLE, **written}, allow_unicode=True), encoding="utf-8")
         load(path)
@@ -149,7 +149,7 @@ class Site:
 
 @contextmanager
 def _in(folder: Path) -> Iterator[None]:
-    """Work in a folder as a script there does: its modules can be imported, and are forgotten afterwards."""
+    """Change into a folder and import its modules, as a script there would; undo both afterwards."""
     before, path = Path.cwd(), list(sys.path)
     os.chdir(folder)
     sys.path.insert(0, str(folder))
@@ -164,7 +164,7 @@ def _in(folder: Path) -> Iterator[None]:
 
 
 def site(folder: Path) -> Site:
-    """An empty folder in which ``raikit``, ``python`` and ``pytest`` are those of this test."""
+    """Make an empty folder; its ``raikit``, ``python``, ``pytest`` and ``pip`` are those of this interpreter."""
     tools = folder / "tools"
     tools.mkdir(parents=True)
     for name, command in {"raikit": "-m raikit", "python": "", "pytest": "-m pytest", "pip": "-m pip"}.items():

@@ -1,4 +1,4 @@
-"""Helpers of these tests are imported by name."""
+"""Put the helpers of these tests, `blocks` and `places`, on the import path."""
 
 import sys
 from pathlib import Path

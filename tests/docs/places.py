@@ -1,4 +1,4 @@
-"""What must be there before a block can run: the people, tables and folders that a reader brings, by the name in its comment."""
+"""What a reader has before a block can run: tables, folders and environments, by the names in the blocks' comments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-# What a block that shows some sections of audit.yaml is put over.
+# A complete audit.yaml, for blocks that show some of its sections.
 WHOLE = {
     "name": "model",
     "data": {"path": "people.csv", "target": "y", "sensitive": ["sex"]},
@@ -17,7 +17,7 @@ WHOLE = {
 
 
 def people(site):
-    """A table of predictions, people.csv, and an audit.yaml with rules that it keeps."""
+    """Write people.csv, a table of predictions, and an audit.yaml with rules that hold."""
     rng = np.random.default_rng(0)
     rows = 800
     sex, race = rng.choice(["F", "M"], rows), rng.choice(["A", "B", "C"], rows)
@@ -40,7 +40,7 @@ def people(site):
 
 
 def cases(site):
-    """The cases of README: cases.csv and cases.parquet, with columns of people who come more than once."""
+    """Write the data of README, cases.csv and cases.parquet; some patients have several cases."""
     rng = np.random.default_rng(1)
     rows = 600
     urgent = (rng.random(rows) < 0.4).astype(int)
@@ -61,24 +61,24 @@ def cases(site):
 
 
 def arrays(site):
-    """What somebody in a notebook has: labels, decisions, scores and a frame of people."""
+    """Return the variables of a notebook: labels, decisions, scores and a frame of people."""
     cases(site)
     table = pd.read_parquet(site.folder / "cases.parquet")
     return {"people": table[["sex", "race"]], "y_true": table["y"], "y_pred": table["yhat"], "p": table["p"]}
 
 
 def own_tests(site):
-    """A test of the reader's own."""
+    """Write a test of the reader's own."""
     (site.folder / "test_own.py").write_text("def test_own():\n    pass\n")
 
 
 def repository(site):
-    """A checkout, for ``git add``."""
+    """Make a repository, for ``git add``."""
     subprocess.run(["git", "init", "--quiet"], cwd=site.folder, check=True)
 
 
 def environment(site):
-    """An environment of the reader's own, in which raikit is installed: what it installs stays in it."""
+    """Make a virtual environment with raikit, so that what a block installs does not leave it."""
     import sys
     import sysconfig
 

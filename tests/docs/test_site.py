@@ -1,4 +1,4 @@
-"""The site can be built, and what README links to is there."""
+"""The site can be built, and the links of README and CONTRIBUTING lead to files."""
 
 import re
 import subprocess
@@ -20,11 +20,11 @@ def test_the_site_is_built_without_a_warning_or_a_network(tmp_path):
     assert {"index.html", "tutorial/first-check.html", "reference/cli.html", "reference/public.html"} <= pages
     assert "run_check" in (tmp_path / "html" / "reference" / "api" / "testing.html").read_text(encoding="utf-8")
     loaded = re.findall(r"<(?:script|link|img)\b[^>]*(?:src|href)=\"(https?:[^\"]+)", (tmp_path / "html" / "index.html").read_text("utf-8"))
-    assert not loaded, "a page must be whole without a network"
+    assert not loaded, "a page must be complete without a network"
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
-def test_what_the_first_pages_link_to_is_there(page):
+def test_the_links_of_the_first_pages_lead_to_files(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
     assert not [target for target in targets if not (ROOT / target).exists()]

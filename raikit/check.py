@@ -1,4 +1,8 @@
-"""The contract of a check: its name, its requirements and options, and the context that it gets."""
+"""The contract of a check: its name, its requirements and options, and the context that it gets.
+
+A check may import what ``docs/reference/public.md`` lists: the names of `raikit`, and `raikit.stats`, `raikit.arrays`,
+`raikit.format`, `raikit.address` and `raikit.testing`. Anything else of raikit may change in any version.
+"""
 
 from __future__ import annotations
 

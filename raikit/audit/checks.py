@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from raikit.audit.runner import Runner
+from raikit.audit.check_runner import Runner
 from raikit.check import CheckContext
 from raikit.errors import place_of
 from raikit.isolation.parent import Children

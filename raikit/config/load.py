@@ -1,4 +1,8 @@
-"""Read audit.yaml and ``--set`` options into a validated `AuditConfig`; errors name the file, the line and the key."""
+"""Read audit.yaml and ``--set`` options into a validated `AuditConfig`; errors name the file, the line and the key.
+
+The keys are in `raikit.config.schema`; `raikit.config.yamlfile` knows the line of each. Options of checks are validated by
+`raikit.audit.selection`, once the checks are known.
+"""
 
 from __future__ import annotations
 

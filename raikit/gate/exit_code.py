@@ -1,4 +1,8 @@
-"""The exit code of an audit, decided from its rules, checks and plugins."""
+"""The exit code of an audit, decided from its rules, checks and plugins.
+
+A report format that crashes later makes it 3 (`raikit.gate.verdict.with_crashed_formats`). `raikit.cli` ends with 2 on errors
+of the user, with 3 on a bug of raikit, and with 130 when interrupted.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,6 @@ from raikit.run.record import CheckRecord, PluginRecord, Rule, failed_plugins
 if TYPE_CHECKING:
     from raikit.config.schema import GateConfig
 
-# The command line itself ends with 2 on errors of the user, and with 130 when interrupted.
 PASSED, FAILED, CRASHED, INSUFFICIENT, NOTHING_RAN = 0, 1, 3, 4, 5
 
 

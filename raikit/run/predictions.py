@@ -1,4 +1,7 @@
-"""Scored cases in a Parquet file, read by column or counted by DuckDB, so that tables larger than memory work."""
+"""Scored cases in a Parquet file, read by column or counted by DuckDB, so that tables larger than memory work.
+
+The file is written by `raikit.models.scoring`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Rates of groups: exact limits, effective counts of weighted cases, and limits simultaneous over all groups."""
+"""Rates of groups: exact limits, effective counts of weighted cases, and limits simultaneous over all groups.
+
+Limits for clustered cases are in `raikit.stats.clusters`.
+"""
 
 from __future__ import annotations
 

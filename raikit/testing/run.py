@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
-from raikit.audit.runner import Runner, seed_of
+from raikit.audit.check_runner import Runner, seed_of
 from raikit.audit.selection import PlannedCheck
 from raikit.check import Check, CheckContext, CheckOptions
 from raikit.config.load import explain

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pandas as pd
 import pytest
 
-from raikit.audit.runner import Runner
+from raikit.audit.check_runner import Runner
 from raikit.audit.selection import PlannedCheck
 from raikit.plugins.registry import CheckEntry
 from raikit.run.directory import RunDirectory

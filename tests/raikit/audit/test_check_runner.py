@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from raikit import Artifact, Check, CheckResult, Metric, Requires
-from raikit.audit.runner import seed_of
+from raikit.audit.check_runner import seed_of
 from raikit.run.directory import RunDirectory
 
 

@@ -1,4 +1,7 @@
-"""Run checks one by one: each is captured, timed and kept, so that none affects another or disappears silently."""
+"""Run checks one by one: each is captured, timed and kept, so that none affects another or disappears silently.
+
+The story of a whole audit is in `raikit.audit.conductor`.
+"""
 
 from __future__ import annotations
 

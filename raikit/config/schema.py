@@ -228,7 +228,8 @@ class GateConfig(ConfigSection):
         "interval", description="estimate: decide on the value alone, so that chance decides close cases."
     )
     regression_error: float = Field(
-        0.05, gt=0, lt=0.5, description="Nominal bound on the probability that any regression fails although nothing got worse (Holm)."
+        0.05, gt=0, lt=0.5, description="Nominal bound on the probability "
+                                        "that any regression fails although nothing got worse (Holm)."
     )
     if_rows_differ: Literal["overlap", "refuse", "unpaired"] = Field(
         "overlap", description="If the cases differ from the baseline's: compare the common ones, refuse, or compare unpaired."

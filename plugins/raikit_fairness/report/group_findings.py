@@ -31,7 +31,7 @@ class Subject:
     verb : str
         What happens to cases, to follow the group: ``are missed``.
     short : str
-        ``the rate missed``.
+        ``the false negative rate``.
     figure : str or None
         Id of the figure that shows it.
     counted : ndarray of bool

@@ -210,7 +210,7 @@ def test_a_real_gap_is_told_with_both_ends_and_no_gap_with_what_could_have_been_
     assert first.figures[0] in {figure.id for figure in result.figures}
     assert result.findings[-1].severity == "note"
     assert result.findings[-1].sentence.startswith("No gap is established over coin; one of ")
-    assert " percentage points in the rate missed" in result.findings[-1].sentence
+    assert " percentage points in the false negative rate" in result.findings[-1].sentence
     assert result.findings[-1].sentence.endswith(" would have been detected (80% power).")
 
 

@@ -107,7 +107,7 @@ def format(
     Raises
     ------
     ConfigError
-        If `name` is not a dotted name, or `group` fixes a column that is not in `over`.
+        If `name` is not a dotted name, or `group` names a column that is not in `over`.
 
     Examples
     --------
@@ -118,7 +118,7 @@ def format(
         raise ConfigError(f"{name!r} is not a metric name: it must look like 'pillar.metric'.")
     group = group or {}
     if stray := [column for column in group if column not in over]:
-        raise ConfigError(f"{name}: the group fixes {stray[0]!r}, which is not among its columns ({', '.join(over)}).")
+        raise ConfigError(f"{name}: the group names column {stray[0]!r}, which is not among its columns ({', '.join(over)}).")
     written = name
     if args:
         written += "(" + ",".join(f"{quote(key)}={_value(args[key])}" for key in sorted(args)) + ")"

@@ -117,7 +117,7 @@ def read_arrays(
     Raises
     ------
     DataError
-        If a column is not there, or a label is none of the classes.
+        If a column is not there, or a label is not among the classes.
     """
     scored = score_columns(task, classes, predictions.columns)
     wanted = ["target", "prediction", *scored, *sensitive, *cluster, *([weight] if weight else [])]
@@ -179,7 +179,7 @@ def class_positions(labels: pd.Series[Any], classes: Sequence[Any]) -> IntArray:
     Raises
     ------
     DataError
-        If a label is none of the classes; names the label and the column.
+        If a label is not among the classes; names the label and the column.
 
     Examples
     --------
@@ -189,7 +189,7 @@ def class_positions(labels: pd.Series[Any], classes: Sequence[Any]) -> IntArray:
     positions = pd.Index(list(classes)).get_indexer(pd.Index(labels))
     if (positions < 0).any():
         stray = labels.iloc[int(np.flatnonzero(positions < 0)[0])]
-        raise DataError(f"{stray!r} in column {labels.name!r} is none of the classes {list(classes)!r}.")
+        raise DataError(f"{stray!r} in column {labels.name!r} is not among the classes {list(classes)!r}.")
     return np.asarray(positions, dtype=np.int64)
 
 

@@ -71,7 +71,7 @@ class Requires:
         for name in ("columns", "capabilities", "modalities", "tasks", "splits"):
             value = getattr(self, name)
             if isinstance(value, str):  # as a set, a string would be its letters
-                raise PluginError(f"Requires: {name} is a set, {{{value!r}}}, not the string {value!r}.")
+                raise PluginError(f"Requires.{name} must be a set such as {{{value!r}}}, not the string {value!r}.")
             object.__setattr__(self, name, frozenset(value))
 
 
@@ -130,7 +130,7 @@ class CheckContext:
         Raises
         ------
         DataError
-            If a label is none of the classes.
+            If a label is not among the classes.
         """
         from raikit.arrays import read_arrays
 

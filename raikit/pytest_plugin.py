@@ -94,7 +94,7 @@ def _run_session_audit(config: pytest.Config, path: Path) -> _SessionAudit:
 
     baseline, out = config.getoption("--raikit-baseline"), config.getoption("--raikit-out")
     if baseline and config.getoption("--raikit-no-baseline"):
-        raise pytest.UsageError("--raikit-baseline and --raikit-no-baseline exclude each other.")
+        raise pytest.UsageError("use either --raikit-baseline or --raikit-no-baseline, not both.")
     try:
         outcome = _run(path, baseline=baseline, out=out, no_baseline=config.getoption("--raikit-no-baseline"))
     except RaikitError as error:

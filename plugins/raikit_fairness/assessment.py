@@ -183,7 +183,7 @@ def _check_reference(reference: Mapping[str, str], source: Source) -> None:
     for column in reference:
         if column not in columns:
             names = ", ".join(sorted(columns))
-            raise raikit.ConfigError(f"reference: {column!r} is none of the sensitive columns ({names}).")
+            raise raikit.ConfigError(f"reference: {column!r} is not among the sensitive columns ({names}).")
 
 
 def _names(columns: Any) -> list[str]:

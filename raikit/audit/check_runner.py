@@ -195,7 +195,7 @@ class Runner:
         """Raise if the check wrote into the predictions; the next check gets a new copy."""
         if item.entry.plugin == FIRST_PARTY or _stamp(self._copy) == self._copy_stamp:
             return
-        raise PluginError("it wrote into the predictions, which are shared; work on frames that ctx.predictions gives")
+        raise PluginError("it modified the shared predictions; modify copies from ctx.predictions instead")
 
     def _accept(self, item: PlannedCheck, record: CheckRecord, result: CheckResult) -> None:
         """Put a result into the record; raise if an address is not the check's to measure, or an artifact is missing."""
@@ -208,7 +208,7 @@ class Runner:
         undeclared = [name for name in sorted(new) if not _declares(check.produces, name)]
         for name in undeclared:
             if owner := next((other for other, produces in self._declared.items() if _declares(produces, name)), None):
-                raise PluginError(f"it measured {name}, which {owner} declares in `produces`")
+                raise PluginError(f"it returned metric {name}, which belongs to {owner} (`produces`)")
         if undeclared and check.produces:
             record.warnings.append(f"it measured {undeclared[0]}, which it does not declare in `produces`")
         artifacts = [self._keep_artifact(item.name, artifact) for artifact in result.artifacts]

@@ -117,7 +117,7 @@ def compare_runs(before: Path, after: Path, patterns: Sequence[str]) -> RunCompa
     policy = GateConfig.model_validate({"regressions": wanted})
     rows = _judge_regressions(policy, new, old)
     if not any(row.value is not None for row in rows):
-        raise ConfigError(f"no metric that both runs have matches {', '.join(patterns) or '*'}.")
+        raise ConfigError(f"no metric common to both runs matches {', '.join(patterns) or '*'}.")
     return RunComparison(old.record, new.record, policy, rows)
 
 

@@ -69,7 +69,7 @@ def read(path: Path) -> Document:
         node = loader.get_single_node()
         document = Document(path, {})
         if node is None:
-            raise ConfigError(f"{path.name} is empty; write one with `raikit init DATA`.")
+            raise ConfigError(f"{path.name} is empty; create it with `raikit init DATA`.")
         data = _Builder(loader, document).value(node, ())
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -107,7 +107,7 @@ class _Builder:
         except ValueError as error:
             raise ConfigError(f"{self.document.where(key)}: {error}.") from None
         if isinstance(value, str) and not value.isascii() and _SURROGATE.search(value):
-            raise ConfigError(f"{self.document.where(key)}: half of a surrogate pair is not a character; write both halves.")
+            raise ConfigError(f"{self.document.where(key)}: unpaired surrogate; write the character itself.")
         return value
 
     def mapping(self, node: yaml.MappingNode, key: Key) -> dict[Any, Any]:

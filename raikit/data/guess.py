@@ -94,8 +94,8 @@ def guess_roles(path: Path) -> RoleGuess:
         guess.target = _last_two_valued(table, candidates)
     if guess.target is None:
         raise DataError(
-            f"{path.name}: which column is the target? None is called {', '.join(_TARGETS[:3])} or has two values; "
-            "write audit.yaml by hand, or rename the column."
+            f"{path.name}: cannot guess the target: no column is called {', '.join(_TARGETS[:2])} or {_TARGETS[2]}, and none "
+            "has two values; write audit.yaml by hand, or rename the column."
         )
     target = table[guess.target]
     guess.score = take((*_SCORES, *_score_names(guess.target)), _is_probability)

@@ -152,7 +152,7 @@ def _check_one_form(config: DataConfig, error: Error) -> None:
             )
     others = {column for role, column in _copied_columns(config) if role != "weight"}
     if config.weight in others:
-        raise error(("data", "weight"), f"{config.weight!r} has another role too; copy the column under another name.")
+        raise error(("data", "weight"), f"{config.weight!r} is already used in another role; copy the column under another name.")
     spellings: dict[str, str] = {}
     for role, column in _copied_columns(config):
         if spellings.setdefault(column.lower(), column) != column:

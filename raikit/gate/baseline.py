@@ -67,7 +67,7 @@ def policy_and_baseline(
         If both are given, or none although the policy has regressions: a baseline is never forgotten silently.
     """
     if baseline is not None and no_baseline:
-        raise ConfigError("--baseline and --no-baseline exclude each other.")
+        raise ConfigError("use either --baseline or --no-baseline, not both.")
     if baseline is not None:
         return with_default(policy), open_baseline(baseline)
     if policy.regressions and not no_baseline:
@@ -88,10 +88,12 @@ def refuse_another_task(candidate: DataRecord, baseline: DataRecord) -> None:
     ConfigError
         If they differ; the message names how.
     """
-    for name in ("task", "classes", "positive"):
-        mine, theirs = getattr(candidate, name), getattr(baseline, name)
+    for field, name in (("task", "task"), ("classes", "classes"), ("positive", "positive class")):
+        mine, theirs = getattr(candidate, field), getattr(baseline, field)
         if mine != theirs:
-            raise ConfigError(f"baseline: {name} is {theirs!r} there and {mine!r} in the candidate; they cannot be compared.")
+            raise ConfigError(
+                f"the baseline has {name} {theirs!r}, the candidate has {mine!r}; use runs with the same {name}."
+            )
 
 
 # --- one file ---------------------------------------------------------------------------------------------------
@@ -135,7 +137,7 @@ def save(run: Path, target: Path, *, suppress: int = 0, reason: str = "", histor
 def accept(run: Path, target: Path, reason: str) -> Path:
     """Replace a baseline file by a reviewed run; the file keeps the history of accepted runs and reasons."""
     if not reason.strip():
-        raise ConfigError("--reason: say why later runs are to be compared with this one.")
+        raise ConfigError("--reason: state why this run becomes the baseline.")
     if not target.exists():
         raise ConfigError(f"baseline {target}: no such file; create it with `raikit baseline save`.")
     before = _content(target)

@@ -18,7 +18,7 @@ def judge_required(required: RequiredConfig, checks: Sequence[CheckRecord]) -> R
     """Judge whether a required check, or a check of a required pillar, has run in a suitable version."""
     rule = Rule(
         id=f"required {required.check}",
-        sentence=f"{required.check} has run",
+        sentence=f"Required check: {required.check}",
         metric=required.check,
         pattern=required.check,
         kind="required",

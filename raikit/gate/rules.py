@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from raikit.address import Pattern
-from raikit.format import as_given, estimate, significant
+from raikit.format import as_given, confidence, estimate, significant
 from raikit.run.record import CheckRecord, Rule, RuleStatus
 from raikit.run.results import Metric
 
@@ -135,8 +135,8 @@ def _judge_metric(
     interval, note = _deciding_interval(metric, has_maximum)
     if config.confidence is not None and metric.level is not None:
         interval, rule.level = _at_level(interval, metric.level, config.confidence), config.confidence
-        stretched = f"interval stretched from {metric.level:g} to {config.confidence:g} confidence"
-        note = f"{note}; {stretched}" if note else stretched
+        rescaled = f"{confidence(metric.level)} CI rescaled to {confidence(config.confidence)}"
+        note = f"{note}; {rescaled}" if note else rescaled
     rule.value, rule.low, rule.high = interval.value, interval.low, interval.high
     if decide_on == "estimate":
         holds = interval.value <= limit if has_maximum else interval.value >= limit

@@ -133,7 +133,10 @@ class _Worker:
                 raise PluginError("; ".join(problems))
             return "null"
         if job["check"] not in registry.checks:
-            raise PluginError(f"{self._setting['distribution']} does not provide {job['check']} in its own process")
+            raise PluginError(
+                f"{self._setting['distribution']} does not provide check {job['check']} in its isolated process; "
+                "define it at module level, or run with --isolation none"
+            )
         check = registry.checks[job["check"]].check
         instance = check(check.Options.model_validate(job["options"]))
         if "compare" in job:

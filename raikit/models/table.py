@@ -67,7 +67,7 @@ class PredictionsTable:
         Raises
         ------
         DataError
-            If a value is NaN, a score is not a probability, or a prediction is none of the classes; names the row.
+            If a value is NaN, a score is not a probability, or a prediction is not among the classes; names the row.
         """
         return data.roles.join(self._columns(data))
 
@@ -125,9 +125,8 @@ def _distribution(table: pd.DataFrame, columns: Mapping[str, str], data: Dataset
     named = {text(label): label for label in data.classes}
     if set(columns) != set(named):
         odd = sorted(set(columns) ^ set(named))[0]
-        raise DataError(
-            f"model.load.scores: the classes are {', '.join(sorted(named))}; {odd!r} is in only one of the two."
-        )
+        problem = f"{odd!r} is missing" if odd in named else f"{odd!r} is not a class"
+        raise DataError(f"model.load.scores: {problem}; the classes are {', '.join(sorted(named))}.")
     scores = np.stack([_numbers(table, columns[name], data, probability=True) for name in named], axis=1)
     if (bad := np.flatnonzero(np.abs(scores.sum(axis=1) - 1) > _SUM_TOLERANCE)).size:
         raise DataError(f"{data.where(int(bad[0]))}: the scores add up to {scores[bad[0]].sum():g}, not to 1.")
@@ -146,7 +145,7 @@ def _labels(table: pd.DataFrame, column: str, data: Dataset) -> Sequence[Any]:
     if _UNKNOWN in known:
         position = int((codes == known.index(_UNKNOWN)).argmax())
         raise DataError(
-            f"{data.where(position)}: {column} is {str(values[known.index(_UNKNOWN)])!r}, which is none of the "
+            f"{data.where(position)}: {column} is {str(values[known.index(_UNKNOWN)])!r}, which is not among the "
             f"classes {', '.join(text(label) for label in data.classes)}."
         )
     return [known[code] for code in codes]

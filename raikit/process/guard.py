@@ -126,7 +126,7 @@ def _debug(*_: Any, **__: Any) -> None:
 
 
 def _no_terminal(*_: Any, **__: Any) -> None:
-    raise PluginError("breakpoint() has no terminal here; --isolation none runs checks where it has one")
+    raise PluginError("breakpoint() needs a terminal; run with --isolation none")
 
 
 @contextmanager

@@ -146,7 +146,7 @@ def changed_variables(before: Mapping[str, str], after: Mapping[str, str]) -> li
 
 
 def restore(before: Mapping[str, Any]) -> list[str]:
-    """Restore a state; return what had changed, with the variables of the environment."""
+    """Restore a state and return the names of the parts that had changed, with the variables of the environment."""
     now, accessors = read_state(), _accessors()
     changed = changes(before, now)
     for name in before:

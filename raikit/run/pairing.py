@@ -62,5 +62,5 @@ def pair_rows(candidate: RunView, baseline: RunView, margins: Margins) -> Paired
     targets = (old["target"], new["target"]) if same_type else (old["target"].astype(str), new["target"].astype(str))
     if (differs := (targets[0] != targets[1]).to_numpy()).any():
         first = old["id"].tolist()[int(differs.argmax())]
-        raise ConfigError(f"baseline: case {first!r} has another target there; runs on different data cannot be compared.")
+        raise ConfigError(f"case {first!r} has a different target in the baseline; runs on different data cannot be compared.")
     return PairedCases(old, new, True, "" if same_cases else f"on the shared cases: {overlap}")

@@ -72,7 +72,7 @@ def names_of(name: str) -> Names:
         )
     names = Names(re.sub(r"[-_.]+", "_", bare).lower())
     if len(names.plugin) > _LONGEST:
-        raise ConfigError(f"{name!r} has {len(names.plugin)} letters; a plugin's name has at most {_LONGEST}.")
+        raise ConfigError(f"{name!r} has {len(names.plugin)} characters; a plugin's name has at most {_LONGEST}.")
     _refuse_taken(names)
     return names
 
@@ -111,8 +111,8 @@ def write_package(name: str, kind: str = "check", out: Path | None = None) -> Pa
     ConfigError
         If the name or the kind is not valid, or if the folder exists and is not empty.
     """
-    if kind not in KINDS:
-        raise ConfigError(f"--kind is {', '.join(KINDS)}, not {kind!r}.")
+    if kind not in (kinds := list(KINDS)):
+        raise ConfigError(f"--kind must be {', '.join(kinds[:-1])} or {kinds[-1]}; got {kind!r}.")
     names, folder = names_of(name), out or Path(name)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise ConfigError(f"{folder} exists already; choose another name or --out.")

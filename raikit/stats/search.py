@@ -137,17 +137,17 @@ def excess_p(groups: Subgroups, tolerance: float = 0.0) -> FloatArray:
     tolerance (see `worse_than_rest`).
     """
     p = np.ones(len(groups))
-    open_ = np.flatnonzero(groups.difference > tolerance)
-    if not len(open_):
+    candidates = np.flatnonzero(groups.difference > tolerance)
+    if not len(candidates):
         return p
-    part = groups.subset(open_)
-    # At `above` standard errors the limit is above the tolerance, at `below` it is not.
-    above, below = np.zeros(len(part)), np.full(len(part), _LARGEST_Z)
+    searched = groups.subset(candidates)
+    # The limit exceeds the tolerance at z_low but not at z_high.
+    z_low, z_high = np.zeros(len(searched)), np.full(len(searched), _LARGEST_Z)
     for _ in range(_HALVINGS):
-        middle = (above + below) / 2
-        over = _difference_limits(part, ndtr(-middle))[0] > tolerance
-        above, below = np.where(over, middle, above), np.where(over, below, middle)
-    p[open_] = np.where(above > 0, ndtr(-above), 1.0)
+        middle = (z_low + z_high) / 2
+        exceeds = _difference_limits(searched, ndtr(-middle))[0] > tolerance
+        z_low, z_high = np.where(exceeds, middle, z_low), np.where(exceeds, z_high, middle)
+    p[candidates] = np.where(z_low > 0, ndtr(-z_low), 1.0)
     return p
 
 

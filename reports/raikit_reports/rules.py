@@ -63,17 +63,22 @@ def _row(rule: raikit.Rule, metric: raikit.Metric | None) -> RuleRow:
         rule=rule,
         verdict=verdicts.of_rule(rule),
         title=_title(rule, metric, unit),
-        address="" if metric is None and rule.sentence.startswith(rule.metric) else rule.metric,
+        address="" if metric is None and _names_metric(rule) else rule.metric,
         measured=_measured(rule, unit, signed),
         interval=_interval(rule, unit, signed),
         limit=limit_text(rule, unit),
         strip=strips.draw(rule.value, rule.low, rule.high, rule.limit, rule.bound or "max"),
         decision=_decision(rule),
         needed=needed_data(rule, unit),
-        against=_against(rule, unit),
+        against=_against(rule, metric.unit if metric else unit),
         rows=fmt.sample_size(rule.n, rule.n_clusters),
         waiver=_waiver(rule),
     )
+
+
+def _names_metric(rule: raikit.Rule) -> bool:
+    """Return whether the sentence of a rule names its metric or required check already."""
+    return rule.kind == "required" or rule.sentence.startswith(rule.metric)
 
 
 def label(metric: raikit.Metric) -> str:
@@ -110,7 +115,7 @@ def limit_text(rule: raikit.Rule, unit: str | None) -> str:
     if rule.limit is None:
         return ""
     bound = "at least" if rule.bound == "min" else "at most"
-    return f"{bound} {fmt.measure(rule.limit, unit=unit, signed=rule.kind == 'regression')}"
+    return f"{bound} {fmt.measure(rule.limit, unit=unit)}"
 
 
 # The reason of the gate may begin with raw numbers ("the whole interval [0.1132, 0.2071] is above 0.1; judged without …").
@@ -143,6 +148,7 @@ def needed_data(rule: raikit.Rule, unit: str | None) -> str:
 
 
 def _against(rule: raikit.Rule, unit: str | None) -> str:
+    """Write what a regression was compared with; `unit` is the metric's own, not that of the difference."""
     if rule.kind != "regression":
         return ""
     paired = {True: "on the same cases", False: "unpaired", None: ""}[rule.paired]

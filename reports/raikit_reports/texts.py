@@ -20,6 +20,7 @@ _BROKEN = re.compile(
 )
 _BEFORE_UNIT = re.compile(r"(?<=[0-9]) (?=%|pp\b)")
 _CODE = re.compile("`([^`]{1,120})`")
+_ACRONYMS = {"roc": "ROC", "auc": "AUC", "tpr": "TPR", "fpr": "FPR", "f1": "F1", "r2": "R²"}
 LONG = 400
 WHOLE = 100_000
 
@@ -56,8 +57,15 @@ def sentence(text: str) -> str:
 
 
 def words(name: object) -> str:
-    """Write an identifier for people: ``equalized_odds_difference`` becomes ``Equalized odds difference``."""
+    """Write an identifier for people, with acronyms as they are usually written.
+
+    Examples
+    --------
+    >>> words("equalized_odds_difference"), words("roc_auc"), words("membership_tpr_at_fpr")
+    ('Equalized odds difference', 'ROC AUC', 'Membership TPR at FPR')
+    """
     text = clean(name).replace("_", " ").strip()
+    text = " ".join(_ACRONYMS.get(word, word) for word in text.split(" "))
     return text[:1].upper() + text[1:]
 
 

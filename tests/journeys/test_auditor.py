@@ -222,7 +222,7 @@ BAD = [
     ({"data": {"weight": "negative"}}, "row 1 (id 'c0'): data.weight (negative) is negative"),
     ({"model": {"load": {"kind": "predictions", "score": "holes"}}}, "row 3 (id 'c2'): holes is not a finite number"),
     ({"model": {"load": {"kind": "predictions", "score": "large"}}}, "is not a probability"),
-    ({"model": {"load": {"kind": "predictions", "prediction": "sex"}}}, "which is none of the classes 0, 1"),
+    ({"model": {"load": {"kind": "predictions", "prediction": "sex"}}}, "which is not among the classes 0, 1"),
     (
         {"model": {"load": {"kind": "predictons"}}},
         "model.load.kind: no loader is called 'predictons'. Did you mean 'predictions'?",

@@ -19,11 +19,11 @@ IN_RUN = {
     "returns the wrong type": ("return 3", "error", "run returned int, not a CheckResult", "--exclude odd.one"),
     "measures another's metric": (
         'result = raikit.CheckResult(metrics=[raikit.Metric.exact("ends", 1)])',
-        "error", "it measured odd.ends, which odd.two declares in `produces`", "report it"),
+        "error", "it returned metric odd.ends, which belongs to odd.two (`produces`)", "report it"),
     "prints a gigabyte": ('[print("x" * 1_000_000) for _ in range(1000)]', "ok", "", ""),
     "writes into the predictions": (
         'ctx.predictions.frame().assign(score=0.0).to_parquet(ctx.predictions.path)',
-        "error", "it wrote into the predictions", "report it"),
+        "error", "it modified the shared predictions", "report it"),
     "changes global state": (GLOBAL_STATE.strip(), "ok", "it changed the environment (ODD), the working directory, torch's threads, torch's default dtype and", ""),
     "prints": ('import os; print("hello"); os.write(2, b"from below"); import logging; logging.warning("logged")', "ok", "", ""),
     "hangs": ("import time; time.sleep(1000)", "error", "did not finish within 8 seconds", "--exclude odd.one"),

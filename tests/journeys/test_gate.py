@@ -110,11 +110,11 @@ def test_a_tampered_or_foreign_baseline_is_refused_before_anything_runs(raikit, 
     assert "audit.json was changed" in raikit("audit", config, "--out", "next", "--baseline", "base", code=2).err
     assert "baseline nowhere" in raikit("audit", config, "--out", "next", "--baseline", "nowhere", code=2).err
     refused = raikit("audit", config, "--out", "next", "--baseline", "base", "--no-baseline", code=2).err
-    assert "exclude each other" in refused
+    assert "use either --baseline or --no-baseline, not both" in refused
     labels = table().assign(y=lambda t: t.y + 1, yhat=lambda t: t.yhat + 1)
     labels.to_csv(tmp_path / "d.csv", index=False)
     other = raikit("audit", config, "--out", "next", "--baseline", "good", "--set", "data.positive=2", code=2)
-    assert "classes is [0, 1] there and [1, 2] in the candidate; they cannot be compared" in other.err
+    assert "the baseline has classes [0, 1], the candidate has [1, 2]; use runs with the same classes" in other.err
     assert not (tmp_path / "next").exists()
 
 
@@ -166,7 +166,7 @@ def test_two_runs_are_compared_for_people(raikit, repository, tmp_path):
     assert "same cases; group: b against" in ran.out
     assert "worse than in the baseline" in (tmp_path / "c" / "report.md").read_text()
     assert "<!doctype html>" in (tmp_path / "c" / "report.html").read_text()
-    assert "no metric that both runs have" in raikit("compare", "a", "b", "--metric", "nothing.*", code=2).err
+    assert "no metric common to both runs matches nothing" in raikit("compare", "a", "b", "--metric", "nothing.*", code=2).err
 
 
 def test_every_machine_format_of_one_audit(raikit, repository, tmp_path):

@@ -11,5 +11,5 @@ def test_what_is_required_may_be_any_collection_of_names():
 
 @pytest.mark.parametrize("name", ["columns", "capabilities", "modalities", "tasks", "splits"])
 def test_a_string_in_place_of_a_set_is_refused_when_the_class_is_made(name):
-    with pytest.raises(PluginError, match=f"{name} is a set, {{'scores'}}, not the string"):
+    with pytest.raises(PluginError, match=rf"Requires\.{name} must be a set such as {{'scores'}}, not the string 'scores'"):
         Requires(**{name: "scores"})

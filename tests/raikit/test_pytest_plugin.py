@@ -118,7 +118,7 @@ def test_a_warning_is_no_failure_and_without_rules_the_audit_itself_is_the_test(
         (["--raikit-out", "run"], "ERROR: --raikit-out needs --raikit audit.yaml."),
         (
             ["--raikit", "audit.yaml", "--raikit-baseline", "a", "--raikit-no-baseline"],
-            "ERROR: --raikit-baseline and --raikit-no-baseline exclude each other.",
+            "ERROR: use either --raikit-baseline or --raikit-no-baseline, not both.",
         ),
     ],
 )

@@ -52,7 +52,7 @@ def test_the_decision_says_what_the_row_does_not(reason, decision):
 
 
 def test_a_required_check_has_no_number():
-    row = rule_rows(one(Rule(id="q", sentence="privacy has run", metric="privacy", kind="required", status="pass")))[0]
+    row = rule_rows(one(Rule(id="q", sentence="Required check: privacy", metric="privacy", kind="required", status="pass")))[0]
     assert (row.measured, row.interval, row.limit, row.strip) == ("ran", "", "", None)
 
 
@@ -72,3 +72,21 @@ def test_what_is_wrong_is_told_in_the_words_of_the_finding():
 def test_a_label_names_arguments_and_groups_as_they_are_stored():
     rest = metric("fairness", "selection_rate_difference", 0.1, 0.1, 90, args={"to": "rest"}, over=["born"], group={"born": 1900})
     assert label(rest) == "Selection rate difference (to = rest), born: 1900"
+
+
+def test_the_baseline_of_a_rate_is_in_percent_and_the_loss_in_points():
+    accuracy = metric("performance", "accuracy", 0.832, 0.01, 4000)
+    loss = rule(
+        kind="regression", metric=accuracy.id, sentence=f"{accuracy.id} is worse than in the baseline by at most 0.02",
+        value=0.031, low=0.021, high=0.041, limit=0.02, baseline=0.863, paired=True,
+    )  # fmt: skip
+    record = one(loss)
+    record.checks[0].metrics.append(accuracy)
+    row = rule_rows(record)[0]
+    assert row.title == "Accuracy: may get worse by at most 2 pp"
+    assert (row.measured, row.against) == ("+3.1 pp", "baseline 86.3%, on the same cases")
+
+
+def test_a_required_check_is_named_once():
+    required = Rule(id="q", sentence="Required check: a.b", metric="a.b", kind="required", status="pass")
+    assert (rule_rows(one(required))[0].title, rule_rows(one(required))[0].address) == ("Required check: a.b", "")

@@ -88,4 +88,4 @@ def _check_columns(columns: Sequence[str], sensitive: Sequence[str]) -> None:
     for column in columns:
         if column not in sensitive:
             known = ", ".join(sensitive)
-            raise raikit.ConfigError(f"checks.fairness: {column!r} is none of the sensitive columns ({known}).")
+            raise raikit.ConfigError(f"checks.fairness: {column!r} is not among the sensitive columns ({known}).")

@@ -64,7 +64,7 @@ class Reweighting(raikit.Check):
         for column in options.reweight:
             if column not in ctx.sensitive:
                 raise raikit.ConfigError(
-                    f"checks.fairness.reweighting.reweight: {column!r} is none of the sensitive columns "
+                    f"checks.fairness.reweighting.reweight: {column!r} is not among the sensitive columns "
                     f"({', '.join(ctx.sensitive)})."
                 )
         training = ctx.model.training

@@ -61,7 +61,7 @@ class Search(raikit.Check):
         draws: int = Field(20_000, ge=1_000, description="Draws behind simultaneous limits; fewer are imprecise.")
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
-        """Search by every measure."""
+        """Search the groups for each measure and return the metrics, findings, tables and figures."""
         from raikit_fairness.estimates.case_counts import count_cells
         from raikit_fairness.estimates.subgroup_search import SearchSettings, search_metrics, search_subgroups
         from raikit_fairness.estimates.subgroups import HARMS

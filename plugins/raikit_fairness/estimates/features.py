@@ -74,7 +74,7 @@ class Feature:
         return group_text(self.columns, self.group(group))
 
     def condition(self, group: int) -> str:
-        """Return a group as the argument ``given`` of an address has it, such as ``dept=A``."""
+        """Return the group as the value of `given` in a metric address, such as ``dept=A``."""
         parts = zip(self.columns, self.groups[group], strict=True)
         return ", ".join(f"{column} missing" if value is None else f"{column}={_quoted(value)}" for column, value in parts)
 

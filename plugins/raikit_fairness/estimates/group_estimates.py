@@ -209,21 +209,25 @@ class CountedRates(Estimates):
         return stats.Contrasts(value, lows, highs, p_value, stats.holm(p_value), float("nan"), method)
 
     def _weighted_rest(self, contrasts: Contrasts, keep: BoolArray) -> Contrasts:
-        """Replace contrasts by those whose rest is pooled by weight, not by effective numbers of cases."""
+        """Return contrasts with the rest pooled by weight instead of effective sample size."""
         tail = float(ndtr(-contrasts.critical))
-        sides = []
-        for rest in (False, True):
-            sums = [part[keep].sum() - part[keep] if rest else part[keep] for part in (self.events, self.w, self.w2)]
+        estimates = []
+        for is_rest in (False, True):
+            sums = [
+                values[keep].sum() - values[keep] if is_rest else values[keep]
+                for values in (self.events, self.w, self.w2)
+            ]
             events, trials = stats.effective_counts(np.clip(sums[0], 0, None), sums[1], sums[2])
             limits = stats.clopper_pearson(events, trials, 1 - 2 * tail)
-            sides.append((events / trials, *limits, _smoothed_variance(events, trials)))
-        (p, p_low, p_high, p_variance), (q, q_low, q_high, q_variance) = sides
-        low, high = stats.difference_limits(p, p_low, p_high, q, q_low, q_high)
-        p_value = 2 * ndtr(-np.abs(p - q) / np.sqrt(p_variance + q_variance))
+            estimates.append((events / trials, *limits, _smoothed_variance(events, trials)))
+        (group, group_low, group_high, group_variance), (rest, rest_low, rest_high, rest_variance) = estimates
+        low, high = stats.difference_limits(group, group_low, group_high, rest, rest_low, rest_high)
+        difference = group - rest
+        p_value = 2 * ndtr(-np.abs(difference) / np.sqrt(group_variance + rest_variance))
         method = "max-t, MOVER, exact limits at Kish's effective n; p normal, Holm"
         adjusted = stats.holm(p_value)
         return replace(
-            contrasts, value=p - q, low=low, high=high, p_value=p_value, p_adjusted=adjusted, method=method
+            contrasts, value=difference, low=low, high=high, p_value=p_value, p_adjusted=adjusted, method=method
         )
 
     def complement(self) -> CountedRates:

@@ -129,7 +129,7 @@ def _negative_first(labels: list[Any], positive: Any) -> list[Any]:
             raise raikit.ConfigError(f"positive: name the positive class; the labels are {names}.")
         return labels
     if positive not in labels:
-        raise raikit.ConfigError(f"positive: {positive!r} is none of the labels {', '.join(map(repr, labels))}.")
+        raise raikit.ConfigError(f"positive: {positive!r} is not among the labels {', '.join(map(repr, labels))}.")
     others = [label for label in labels if label != positive]
     return [*(others or [f"not {positive}"]), positive]
 

@@ -11,7 +11,7 @@ from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.group_estimates import Estimates
 from raikit_fairness.measures import Measure
 from raikit_fairness.report.layers import (
-    ALIKE,
+    NOT_SURELY_WORSE,
     SMALL,
     UNDEFINED,
     WORSE,
@@ -46,7 +46,7 @@ def mark_groups(
         elif not judged[position]:
             marks.append(SMALL)
         else:
-            marks.append(WORSE if contrast and _is_worse(contrast, measure) else ALIKE)
+            marks.append(WORSE if contrast and _is_worse(contrast, measure) else NOT_SURELY_WORSE)
     return marks
 
 
@@ -69,7 +69,7 @@ def dot_plot(
         reference_line(estimates.overall),
         interval_lines(x, y, f"datum.mark !== '{SMALL}'"),
         interval_lines(x, y, f"datum.mark === '{SMALL}'", strokeDash=[3, 3]),
-        points(x, y, ALIKE, shape="circle", filled=True),
+        points(x, y, NOT_SURELY_WORSE, shape="circle", filled=True),
         points(x, y, WORSE, shape="triangle-up", filled=True, size=110),
         points(x, y, SMALL, shape="circle", filled=False, fill="var(--paper)", strokeWidth=1.5),
         text_at_end(y),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-WORSE, ALIKE, SMALL, UNDEFINED = "worse", "no worse", "too small to judge", "undefined"
+WORSE, NOT_SURELY_WORSE, SMALL, UNDEFINED = "worse", "not surely worse", "too small to judge", "undefined"
 
 
 def reference_line(value: float, stroke: str = "var(--rule)", dash: Sequence[int] = (4, 4)) -> dict[str, Any]:

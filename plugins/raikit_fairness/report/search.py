@@ -20,7 +20,7 @@ from raikit_fairness.estimates.subgroup_search import (
 from raikit_fairness.report.columns import table_columns
 from raikit_fairness.report.group_findings import plural
 from raikit_fairness.report.layers import (
-    ALIKE,
+    NOT_SURELY_WORSE,
     WORSE,
     interval_lines,
     reference_line,
@@ -245,7 +245,7 @@ def _figure_spec(labels: list[str], bound: float) -> dict[str, Any]:
         reference_line(0.0),
         reference_line(bound, "var(--ink-2)", (1, 3)),
         interval_lines(x, y, "true"),
-        point_layer(x, y, ALIKE, shape="circle", filled=True),
+        point_layer(x, y, NOT_SURELY_WORSE, shape="circle", filled=True),
         point_layer(x, y, WORSE, shape="triangle-up", filled=True, size=110),
         text_at_end(y),
     ]
@@ -265,7 +265,7 @@ def _dot(result: SearchResult, group: int, label: str) -> dict[str, Any]:
     certificate, n = result.certificate, int(result.groups.n_rows[group])
     return {
         "label": label,
-        "mark": WORSE if result.flagged.flagged[group] else ALIKE,
+        "mark": WORSE if result.flagged.flagged[group] else NOT_SURELY_WORSE,
         "rows": n,
         "value": float(certificate.value[group]),
         "low": float(certificate.low_pointwise[group]),

@@ -71,7 +71,7 @@ def test_a_good_file_is_read(write):
             "train: {kind: fusion, reweight: sexx}",
             r"line 8: model\.train\.reweight: 'sexx' is not among data\.sensitive\. Did you mean 'sex'\?",
         ),
-        ("name: m", 'name: "a\\ud800"', r"line 1: name: half of a surrogate pair is not a character"),
+        ("name: m", 'name: "a\\ud800"', r"line 1: name: unpaired surrogate; write the character itself"),
         ("name: m", "name: m\nname: n", r"line 2: duplicate key 'name'; remove one"),
         ("name: m", "nam: m", r"audit\.yaml, line 1: unknown key 'nam'\. Did you mean 'name'\?"),
         ("name: m", "name: [", r"audit\.yaml, line"),

@@ -100,5 +100,5 @@ def test_names_that_differ_by_case_only_are_guessed_once(guess_of):
 
 
 def test_without_anything_like_a_target_it_says_so(guess_of):
-    with pytest.raises(DataError, match=r"cases\.parquet: which column is the target\?"):
+    with pytest.raises(DataError, match=r"cases\.parquet: cannot guess the target: no column is called"):
         guess_of(n=range(ROWS), sex=mixed("F", "M"))

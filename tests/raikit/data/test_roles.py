@@ -77,7 +77,7 @@ def test_a_misspelt_column_is_named_under_its_key_with_the_nearest(columns, role
         ({"cluster": ["id"]}, r"data\.cluster: .*rename 'id'"),
         ({"sensitive": ["age", "Age"]}, r"data\.sensitive: 'Age' and 'age' differ only in upper and lower case"),
         ({"sensitive": [{"column": "age", "quantiles": 3}], "cluster": ["age"]}, r"data\.cluster: 'age' is binned"),
-        ({"sensitive": ["w"], "weight": "w"}, r"data\.weight: 'w' has another role too"),
+        ({"sensitive": ["w"], "weight": "w"}, r"data\.weight: 'w' is already used in another role"),
         ({"inputs": {"facts": {"modality": "tabular", "columns": ["age", "y"]}}}, r"inputs\.facts: 'y' is the target"),
         ({"sensitive": ["age", "y"]}, r"data\.sensitive\.1: 'y' is the target"),
     ],

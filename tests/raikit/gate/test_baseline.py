@@ -68,7 +68,7 @@ def test_accepting_keeps_who_was_accepted_before_and_why(finished, tmp_path):
     assert [entry["reason"] for entry in content["accepted"]] == ["first", "retrained, reviewed by Ann"]
     with pytest.raises(ConfigError, match="already exists; `raikit baseline accept` updates it"):
         baseline.save(finished, path)
-    with pytest.raises(ConfigError, match="--reason: say why"):
+    with pytest.raises(ConfigError, match="--reason: state why"):
         baseline.accept(finished, path, "  ")
     with pytest.raises(ConfigError, match="no such file; create it with `raikit baseline save`"):
         baseline.accept(finished, tmp_path / "other.json", "reviewed")
@@ -78,9 +78,9 @@ def test_accepting_keeps_who_was_accepted_before_and_why(finished, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"task": "multiclass"}, "task is 'binary' there and 'multiclass' in the candidate"),
-        ({"classes": [0, 2]}, r"classes is \[0, 1\] there and \[0, 2\] in the candidate"),
-        ({"positive": 0}, "positive is 1 there and 0 in the candidate"),
+        ({"task": "multiclass"}, "has task 'binary', the candidate has 'multiclass'; use runs with the same task"),
+        ({"classes": [0, 2]}, r"has classes \[0, 1\], the candidate has \[0, 2\]; use runs with the same classes"),
+        ({"positive": 0}, "has positive class 1, the candidate has 0; use runs with the same positive class"),
     ],
 )
 def test_runs_that_answer_different_questions_are_not_compared(changes, says):

@@ -23,4 +23,5 @@ def test_a_required_check_must_have_run_in_a_version_that_fits(required, status,
     gate = judge(policy(required=[required]), checks)
     assert (gate.rules[0].kind, gate.rules[0].status) == ("required", status)
     assert says in gate.rules[0].reason
+    assert gate.rules[0].sentence == f"Required check: {gate.rules[0].metric}"
     assert gate.exit_code == (0 if status == "pass" else 3)

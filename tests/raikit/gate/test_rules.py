@@ -180,6 +180,7 @@ def test_a_rule_of_another_confidence_stretches_the_interval():
     row = judge(config, [measured(metric(0.89, 0.91))]).rules[0]
     assert (row.status, row.level) == ("inconclusive", 0.999)
     assert row.low == pytest.approx(0.9 - 0.01 * 3.2905 / 1.96, abs=1e-5)
+    assert "95% CI rescaled to 99.9%" in row.reason
 
 
 def test_a_rule_may_be_decided_on_the_estimate():

@@ -111,7 +111,7 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path):
 
 
 def test_an_unknown_kind_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="check, report, model"):
+    with pytest.raises(ConfigError, match="--kind must be check, report or model; got 'pillar'"):
         write_package("my-check", "pillar", tmp_path / "x")
 
 

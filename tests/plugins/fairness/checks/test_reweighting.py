@@ -207,7 +207,7 @@ def test_without_a_known_training_no_second_one_is_made(audited):
 
 
 def test_an_unknown_column_is_named(audited):
-    with pytest.raises(raikit.ConfigError, match=r"'age' is none of the sensitive columns \(sex, race\)"):
+    with pytest.raises(raikit.ConfigError, match=r"'age' is not among the sensitive columns \(sex, race\)"):
         result_of(Reweighting, audited(), reweight=["age"])
 
 

@@ -99,7 +99,7 @@ def test_other_rows_are_compared_on_the_overlap_or_unpaired_or_refused(tmp_path)
 def test_rows_with_another_truth_are_other_data(tmp_path):
     after = table()
     after.loc[5, "target"] = 1 - after.loc[5, "target"]
-    with pytest.raises(ConfigError, match="case 5 has another target"):
+    with pytest.raises(ConfigError, match="case 5 has a different target in the baseline"):
         compared(tmp_path, table(), after)
 
 

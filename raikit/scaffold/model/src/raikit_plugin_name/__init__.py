@@ -6,7 +6,7 @@ raikit_api = 1
 
 
 def load(spec, data):
-    """Load the model; its module is imported only when audit.yaml needs it."""
+    """Load a linear model. The import is delayed until a configuration uses this loader."""
     from raikit_plugin_name.linear import load
 
     return load(spec, data)

@@ -134,8 +134,8 @@ class _Worker:
             return "null"
         if job["check"] not in registry.checks:
             raise PluginError(
-                f"{self._setting['distribution']} does not provide check {job['check']} in its isolated process; "
-                "define it at module level, or run with --isolation none"
+                f"{self._setting['distribution']} does not provide check {job['check']} in its child process; "
+                "a plugin must provide the same checks on every import"
             )
         check = registry.checks[job["check"]].check
         instance = check(check.Options.model_validate(job["options"]))

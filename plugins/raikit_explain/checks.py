@@ -12,7 +12,7 @@ import raikit
 if TYPE_CHECKING:
     import pandas as pd
 
-    from raikit_explain.estimates.explanation import Explanations, Settings
+    from raikit_explain.estimates.explanation import Explanations, ExplanationSettings
 
 
 class Attributions(raikit.Check):
@@ -86,7 +86,7 @@ class Attributions(raikit.Check):
         frame = sampling.with_outcome(ctx)
         sample = sampling.draw(frame, ctx, self.options.rows, ctx.rng)
         examples = sampling.choose_examples(frame, ctx, self.options.examples)
-        settings = explanation.Settings(self.options.tolerance, self.options.max_steps)
+        settings = explanation.ExplanationSettings(self.options.tolerance, self.options.max_steps)
         if regression:
             settings = explanation.regression_settings(ctx, sample.frame, settings)
         done, total = len(sample.frame), len(sample.frame) + len(examples)
@@ -106,7 +106,7 @@ class Attributions(raikit.Check):
         )
 
     def _example_figures(
-        self, ctx: raikit.CheckContext, cases: pd.DataFrame, settings: Settings, progress: Callable[[int], None]
+        self, ctx: raikit.CheckContext, cases: pd.DataFrame, settings: ExplanationSettings, progress: Callable[[int], None]
     ) -> list[raikit.Figure]:
         """Explain and draw the examples."""
         from raikit_explain.estimates import explanation

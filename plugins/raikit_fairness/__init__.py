@@ -31,11 +31,11 @@ def __getattr__(name: str) -> Any:
 @raikit.hookimpl
 def raikit_checks() -> Iterable[type[raikit.Check]]:
     """Return the checks of this pillar."""
-    from raikit_fairness.checks.groups import Groups
+    from raikit_fairness.checks.groups import GroupMetrics
     from raikit_fairness.checks.impact import ImpactRatios
     from raikit_fairness.checks.mitigation import Mitigation
     from raikit_fairness.checks.reweighting import Reweighting
     from raikit_fairness.checks.search import Search
     from raikit_fairness.checks.thresholds import Thresholds
 
-    return [Groups, ImpactRatios, Thresholds, Mitigation, Reweighting, Search]
+    return [GroupMetrics, ImpactRatios, Thresholds, Mitigation, Reweighting, Search]

@@ -55,12 +55,12 @@ def test_intervals_of_rows_alone_would_be_far_too_narrow_here(demo):
     """Thousands of cases share twelve voices, and a group of three voices holds no more evidence than three voices."""
     from raikit import load_run
     from raikit.testing import result_of, table_context
-    from raikit_fairness.checks.groups import Groups
+    from raikit_fairness.checks.groups import GroupMetrics
 
     table = load_run(demo[0] / "run").predictions.frame()
     widths = []
     for cluster in ((), ("picture", "speaker")):
-        result = result_of(Groups, table_context(table, sensitive=["accent"], cluster=cluster, classes=[0, 1]), draws=1000)
+        result = result_of(GroupMetrics, table_context(table, sensitive=["accent"], cluster=cluster, classes=[0, 1]), draws=1000)
         rate = [metric for metric in result.metrics if metric.name == "selection_rate" and metric.group["accent"]]
         widths.append(sum(metric.high - metric.low for metric in rate))
     assert widths[1] > 1.15 * widths[0]

@@ -28,7 +28,7 @@ _FLOOR_LOG_ODDS = 0.1
 
 
 @dataclass(frozen=True)
-class Settings:
+class ExplanationSettings:
     """How decisions are explained.
 
     Attributes
@@ -101,7 +101,7 @@ class ExampleInputs:
 
 
 def explain(
-    ctx: raikit.CheckContext, cases: pd.DataFrame, settings: Settings, *, keep_inputs: bool = False,
+    ctx: raikit.CheckContext, cases: pd.DataFrame, settings: ExplanationSettings, *, keep_inputs: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Explanations:
     """Explain the decisions of some cases.
@@ -111,7 +111,7 @@ def explain(
     ctx : CheckContext
     cases : DataFrame
         With ``id`` and ``prediction``.
-    settings : Settings
+    settings : ExplanationSettings
     keep_inputs : bool
         Whether to keep what a figure of each case needs.
     progress : callable
@@ -158,7 +158,7 @@ def decided_classes(ctx: raikit.CheckContext, predictions: pd.Series[Any]) -> In
     return np.array([place[str(label)] for label in predictions], dtype=np.int64)
 
 
-def regression_settings(ctx: raikit.CheckContext, cases: pd.DataFrame, settings: Settings) -> Settings:
+def regression_settings(ctx: raikit.CheckContext, cases: pd.DataFrame, settings: ExplanationSettings) -> ExplanationSettings:
     """Return settings in the target's units where the prediction is linear in the model's output, else in the output's."""
     assert ctx.model is not None
     spread = float(cases["prediction"].std()) or 1.0
@@ -171,13 +171,13 @@ def regression_settings(ctx: raikit.CheckContext, cases: pd.DataFrame, settings:
     if np.ptp(outputs) > 0:
         slope, start = np.polyfit(outputs, values, 1)
         if np.allclose(slope * outputs + start, values, atol=1e-3 * spread):
-            return Settings(settings.tolerance, settings.most_steps, floor, float(slope), "units of the target")
-    return Settings(settings.tolerance, settings.most_steps, 0.1 * float(np.std(outputs)) or 1e-6, 1.0,
+            return ExplanationSettings(settings.tolerance, settings.most_steps, floor, float(slope), "units of the target")
+    return ExplanationSettings(settings.tolerance, settings.most_steps, 0.1 * float(np.std(outputs)) or 1e-6, 1.0,
                     "units of the model's output")
 
 
 def _explain_batch(
-    ctx: raikit.CheckContext, batch: raikit.Batch, encoded: dict[str, Tensor], decided: Tensor, settings: Settings,
+    ctx: raikit.CheckContext, batch: raikit.Batch, encoded: dict[str, Tensor], decided: Tensor, settings: ExplanationSettings,
     keep_inputs: bool,
 ) -> Explanations:
     assert ctx.model is not None

@@ -39,7 +39,7 @@ class Piece:
 
 
 @dataclass
-class Drawing:
+class ExampleDrawing:
     """A figure in progress: the canvas, how far down it is filled, and the numbers it shows."""
 
     strongest: float
@@ -74,7 +74,7 @@ def figure(
         Error from which the figure warns.
     """
     totals = {name: float(values.sum(dtype=np.float64)) for name, values in inputs.attributions.items()}
-    drawing = Drawing(max([abs(total) for total in totals.values()] + [1e-9]))
+    drawing = ExampleDrawing(max([abs(total) for total in totals.values()] + [1e-9]))
     for name, total in totals.items():
         _draw_input(drawing, name, total, inputs, model)
     title, decision = _title(case, bool(model.classes))
@@ -110,7 +110,7 @@ def _alt(title: str, totals: Mapping[str, float], unit: str) -> str:
     return f"{title}. Contribution of each input towards the decision, in {unit}: {parts}."
 
 
-def _draw_input(drawing: Drawing, name: str, total: float, inputs: ExampleInputs, model: raikit.Model) -> None:
+def _draw_input(drawing: ExampleDrawing, name: str, total: float, inputs: ExampleInputs, model: raikit.Model) -> None:
     """Draw an input below the previous one: its name and total on the left, its parts on the right."""
     top = drawing.y
     encoded, attribution = inputs.encoded[name], inputs.attributions[name]
@@ -129,7 +129,7 @@ def _draw_input(drawing: Drawing, name: str, total: float, inputs: ExampleInputs
     drawing.y = max(drawing.y, bottom) + 14
 
 
-def _draw_image(drawing: Drawing, piece: Piece) -> float:
+def _draw_image(drawing: ExampleDrawing, piece: Piece) -> float:
     """Draw the picture, faded where it hardly matters, with frames around its strongest cells."""
     plane, top = pictures.plane(piece.attribution), piece.top
     if plane is None or piece.raw is None or piece.raw[0] is None:
@@ -143,7 +143,7 @@ def _draw_image(drawing: Drawing, piece: Piece) -> float:
     return top + height
 
 
-def _draw_frames(drawing: Drawing, name: str, grid: pictures.Grid, place: tuple[float, float, float, float], ink: str,
+def _draw_frames(drawing: ExampleDrawing, name: str, grid: pictures.Grid, place: tuple[float, float, float, float], ink: str,
             upside_down: bool = False) -> None:
     """Frame the strongest cells and note their attributions."""
     x, y, width, height = place
@@ -157,7 +157,7 @@ def _draw_frames(drawing: Drawing, name: str, grid: pictures.Grid, place: tuple[
                             colour=ink, thick=1.6, dashed=edge.against)
 
 
-def _draw_text(drawing: Drawing, piece: Piece) -> float:
+def _draw_text(drawing: ExampleDrawing, piece: Piece) -> float:
     """Draw the words in order, shaded by attribution, with the number under each."""
     weights = piece.attribution.reshape(len(piece.attribution), -1).sum(axis=1)
     words = _words(piece)
@@ -198,7 +198,7 @@ def _words(piece: Piece) -> list[str]:
     return [f"token {position + 1}" for position in range(filled)]
 
 
-def _draw_sound(drawing: Drawing, piece: Piece) -> float:
+def _draw_sound(drawing: ExampleDrawing, piece: Piece) -> float:
     """Draw the spectrogram (or the wave), and below it the attribution of each stretch of time."""
     encoded, attribution = piece.encoded.astype(np.float64), piece.attribution.astype(np.float64)
     if encoded.ndim == 3:  # channels of a spectrogram
@@ -218,7 +218,7 @@ def _draw_sound(drawing: Drawing, piece: Piece) -> float:
     return _draw_stretches(drawing, piece.name, piece.top + place[3] + 4, along)
 
 
-def _draw_wave(drawing: Drawing, top: float, height: float, samples: Array) -> None:
+def _draw_wave(drawing: ExampleDrawing, top: float, height: float, samples: Array) -> None:
     """Draw the highest and the lowest sample of every two units of width."""
     parts = np.array_split(samples, int(_ROOM // 2))
     loudest = float(np.abs(samples).max()) or 1.0
@@ -228,7 +228,7 @@ def _draw_wave(drawing: Drawing, top: float, height: float, samples: Array) -> N
                             colour="var(--q4)")
 
 
-def _draw_stretches(drawing: Drawing, name: str, top: float, values: Array) -> float:
+def _draw_stretches(drawing: ExampleDrawing, name: str, top: float, values: Array) -> float:
     """Draw bars: up for towards, dashed and down for against, with the number under each."""
     tallest = 26.0
     unit = tallest / max(float(np.abs(values).max()), 1e-12)
@@ -248,7 +248,7 @@ def _draw_stretches(drawing: Drawing, name: str, top: float, values: Array) -> f
     return zero + below + 18
 
 
-def _draw_columns(drawing: Drawing, piece: Piece) -> float:
+def _draw_columns(drawing: ExampleDrawing, piece: Piece) -> float:
     """Draw the strongest columns: bars to the right for towards, dashed bars to the left for against."""
     values, top = piece.attribution.reshape(-1), piece.top
     labels = _labels(piece, len(values))
@@ -292,7 +292,7 @@ def _value(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
 
 
-def _draw_nothing(drawing: Drawing, top: float) -> float:
+def _draw_nothing(drawing: ExampleDrawing, top: float) -> float:
     """Say that the input cannot be drawn."""
     drawing.canvas.text(_LEFT, top + 10, "the model's encoding cannot be drawn", colour="var(--ink-2)", size=TEXT)
     return top + 20

@@ -14,7 +14,7 @@ from raikit_fairness.checks.options import GapOptions
 from raikit_fairness.settings import Correction
 
 
-class Groups(raikit.Check):
+class GroupMetrics(raikit.Check):
     """Rates of every group of every sensitive feature and their intersections, and the disparities between groups.
 
     Definitions are Fairlearn's; a rate with an empty denominator is undefined and says so. A group's own interval is

@@ -49,7 +49,7 @@ def source_from_file(path: Path, columns: FileColumns, grouping: GroupingColumns
     ConfigError
         If the target is numeric, or the positive class is not named.
     """
-    table = _Table(path)
+    table = _CaseTable(path)
     roles = (columns.target, columns.prediction, columns.score, columns.weight)
     grouped = [*grouping.sensitive, *grouping.control, *grouping.clusters]
     table.check_columns([*grouped, *(name for name in roles if name)])
@@ -78,7 +78,7 @@ def source_from_file(path: Path, columns: FileColumns, grouping: GroupingColumns
 
 
 def _scored_cells(
-    table: _Table, by: Sequence[str], expressions: Mapping[str, str], columns: FileColumns, parameters: Sequence[Any],
+    table: _CaseTable, by: Sequence[str], expressions: Mapping[str, str], columns: FileColumns, parameters: Sequence[Any],
     classes: list[Any], grouping: GroupingColumns, binned: bool,
 ) -> Cells:  # fmt: skip
     """Count the cells of equal scores, or of one bin of scores."""
@@ -122,7 +122,7 @@ def _cells(
     )  # fmt: skip
 
 
-class _Table:
+class _CaseTable:
     """A Parquet or CSV file that DuckDB reads."""
 
     def __init__(self, path: Path) -> None:

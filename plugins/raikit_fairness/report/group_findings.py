@@ -19,7 +19,7 @@ from raikit_fairness.settings import IntervalSettings
 
 
 @dataclass(frozen=True)
-class Subject:
+class FindingSubject:
     """A metric that findings are about.
 
     Parameters
@@ -57,7 +57,7 @@ class Subject:
 
 
 def group_findings(
-    subjects: Mapping[tuple[str, ...], Sequence[Subject]], cells: Cells, settings: IntervalSettings
+    subjects: Mapping[tuple[str, ...], Sequence[FindingSubject]], cells: Cells, settings: IntervalSettings
 ) -> list[raikit.Finding]:
     """Return one finding per feature and metric with an established gap, the surest first; else a note per feature."""
     ranked: list[tuple[float, raikit.Finding]] = []
@@ -75,7 +75,7 @@ def group_findings(
 
 
 def _gap_finding(
-    subject: Subject, gap: Gap, feature: Feature, cells: Cells, settings: IntervalSettings
+    subject: FindingSubject, gap: Gap, feature: Feature, cells: Cells, settings: IntervalSettings
 ) -> raikit.Finding:  # fmt: skip
     value = subject.estimates.value
     ends = sorted((subject.difference.worst, subject.difference.best), key=lambda group: float(value[group]))
@@ -104,7 +104,7 @@ def _gap_finding(
     )
 
 
-def _established_ratio(subject: Subject, ends: Sequence[int]) -> Gap | None:
+def _established_ratio(subject: FindingSubject, ends: Sequence[int]) -> Gap | None:
     """Return the ratio of the same two groups if it is established too; else the difference is reported."""
     if subject.ratio is None or subject.lower_is_worse:
         return None
@@ -127,7 +127,7 @@ def _write(value: float, mean: bool) -> str:
     return significant(value, 4) if mean else percent(value)
 
 
-def _evidence(subject: Subject, feature: Feature, cells: Cells, groups: tuple[int, int]) -> str:
+def _evidence(subject: FindingSubject, feature: Feature, cells: Cells, groups: tuple[int, int]) -> str:
     """Write the number of cases and clusters behind both groups."""
     n = joined([count(int(subject.estimates.n[group])) for group in groups])
     parts = [f"{n} cases"]
@@ -143,7 +143,7 @@ def plural(name: str) -> str:
     return f"{name}s" if name.isalpha() and name.isascii() and not name.endswith("s") else f"of {name}"
 
 
-def _no_gap_finding(subjects: Sequence[Subject], feature: Feature, settings: IntervalSettings) -> raikit.Finding:
+def _no_gap_finding(subjects: Sequence[FindingSubject], feature: Feature, settings: IntervalSettings) -> raikit.Finding:
     judged = [(subject, gap) for subject in subjects if (gap := subject.difference.gap)]
     if judged:
         detectable = [

@@ -12,7 +12,7 @@ from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.group_estimates import Estimates
 from raikit_fairness.estimates.task_metrics import TargetView
 from raikit_fairness.report.group_figures import dot_plot, heat_map, mark_groups
-from raikit_fairness.report.group_findings import Subject, group_findings
+from raikit_fairness.report.group_findings import FindingSubject, group_findings
 from raikit_fairness.report.group_tables import disparity_table, group_table
 from raikit_fairness.report.topics import TABLE_MEASURES, TOPICS, Topic
 from raikit_fairness.settings import IntervalSettings
@@ -41,7 +41,7 @@ class ReportedEvaluation(GroupEvaluation):
         super().__init__(settings, seed, reference)
         self.address = address
         self.figures: list[raikit.Figure] = []
-        self.subjects: dict[tuple[str, ...], list[Subject]] = {}
+        self.subjects: dict[tuple[str, ...], list[FindingSubject]] = {}
 
     def result(self, task: str, cells: Cells) -> raikit.CheckResult:
         """Return the result of the check."""
@@ -73,7 +73,7 @@ class ReportedEvaluation(GroupEvaluation):
                 self.figures.append(figure)
             difference, ratio = disparities[topic.difference], disparities.get(topic.ratio or "")
             cited = [self.address(disparity.metric) for disparity in (difference, ratio) if disparity is not None]
-            self.subjects.setdefault(feature.columns, []).append(Subject(
+            self.subjects.setdefault(feature.columns, []).append(FindingSubject(
                 estimates=of_measure, difference=difference, ratio=ratio, short=topic.short,
                 verb=topic.verb.format(positive=view.positive), figure=figure.id if figure else None,
                 counted=topic.denominator(cells, view.position), cited=cited, mean=measure.unit != "rate",

@@ -14,7 +14,7 @@ from raikit import stats
 from raikit.arrays import FloatArray, class_positions, cluster_codes, score_columns
 from raikit_privacy.estimates import membership
 from raikit_privacy.estimates.arguments import as_argument
-from raikit_privacy.estimates.features import Feature, features_of
+from raikit_privacy.estimates.features import SensitiveFeature, features_of
 from raikit_privacy.estimates.membership import Losses
 
 
@@ -25,8 +25,8 @@ class AttackedCases:
     Parameters
     ----------
     losses : Losses
-    features : list of Feature
-    target : Feature or None
+    features : list of SensitiveFeature
+    target : SensitiveFeature or None
         Classes as groups, for the comparison of members with non-members; None for regression.
     split : str
         The non-members'.
@@ -37,8 +37,8 @@ class AttackedCases:
     """
 
     losses: Losses
-    features: list[Feature]
-    target: Feature | None
+    features: list[SensitiveFeature]
+    target: SensitiveFeature | None
     split: str
     kind: str
     cluster_names: list[str]
@@ -154,7 +154,7 @@ def _advantage(losses: Losses, level: float, rng: np.random.Generator) -> raikit
     return _metric("membership_advantage", interval, len(losses), level, unit="points")
 
 
-def _group_areas(losses: Losses, feature: Feature, min_group: int, level: float) -> list[raikit.Metric]:
+def _group_areas(losses: Losses, feature: SensitiveFeature, min_group: int, level: float) -> list[raikit.Metric]:
     """Return the area of each group against its own non-members, simultaneous over the feature's groups (Sidak)."""
     parts = [losses.take(feature.code == index) for index in range(feature.k)]
     large = [min(part.members, part.non_members) >= min_group for part in parts]

@@ -10,7 +10,7 @@ import numpy as np
 
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
-from raikit_privacy.estimates.features import Feature
+from raikit_privacy.estimates.features import SensitiveFeature
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -62,7 +62,7 @@ class GroupEstimates:
     method: str
 
 
-def accuracies(pairs: PairedCorrectness, right: BoolArray, feature: Feature | None, level: float) -> GroupEstimates:
+def accuracies(pairs: PairedCorrectness, right: BoolArray, feature: SensitiveFeature | None, level: float) -> GroupEstimates:
     """Compute accuracy, with exact limits at the effective sample size; simultaneous over the groups of a feature."""
     code, k = _groups(feature, len(right))
     cov = pairs.covariance(right, code, k, proportion=True)
@@ -70,7 +70,7 @@ def accuracies(pairs: PairedCorrectness, right: BoolArray, feature: Feature | No
     return _estimates(rates.value, rates.low, rates.high, cov, code, rates.method)
 
 
-def costs(pairs: PairedCorrectness, feature: Feature | None, level: float) -> GroupEstimates:
+def costs(pairs: PairedCorrectness, feature: SensitiveFeature | None, level: float) -> GroupEstimates:
     """Compute accuracy without privacy minus accuracy with it, paired on cases; simultaneous over groups of a feature.
 
     Notes
@@ -117,7 +117,7 @@ def difference_covariance(pairs: PairedCorrectness, code: IntArray, k: int) -> s
 
 
 def cost_gap(
-    pairs: PairedCorrectness, feature: Feature, level: float, rng: np.random.Generator, at_least: int = 1
+    pairs: PairedCorrectness, feature: SensitiveFeature, level: float, rng: np.random.Generator, at_least: int = 1
 ) -> tuple[stats.Gap, IntArray]:
     """Compute the largest difference between costs of groups with at least `at_least` cases, and name those groups.
 
@@ -138,7 +138,7 @@ def cost_gap(
     return replace(gap, high=min(gap.high, 2.0)), groups
 
 
-def _groups(feature: Feature | None, n: int) -> tuple[IntArray, int]:
+def _groups(feature: SensitiveFeature | None, n: int) -> tuple[IntArray, int]:
     return (np.zeros(n, dtype=np.int64), 1) if feature is None else (feature.code, feature.k)
 
 

@@ -14,7 +14,7 @@ from raikit.format import group_text
 
 
 @dataclass(frozen=True)
-class Feature:
+class SensitiveFeature:
     """The groups of one sensitive column.
 
     Parameters
@@ -45,10 +45,10 @@ class Feature:
         return group_text([self.column], {self.column: self.groups[index]})
 
 
-def features_of(frame: pd.DataFrame, columns: Sequence[str]) -> list[Feature]:
+def features_of(frame: pd.DataFrame, columns: Sequence[str]) -> list[SensitiveFeature]:
     """Return the groups of each sensitive column."""
     coded = [(column, group_codes(frame[column])) for column in columns]
-    return [Feature(column, groups.names, groups.codes) for column, groups in coded]
+    return [SensitiveFeature(column, groups.names, groups.codes) for column, groups in coded]
 
 
 def sampling_units(clusters: Sequence[IntArray], n: int) -> IntArray:

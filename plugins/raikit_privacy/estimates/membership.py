@@ -15,7 +15,7 @@ from scipy.special import ndtri, stdtrit
 
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
-from raikit_privacy.estimates.features import Feature, sampling_units
+from raikit_privacy.estimates.features import SensitiveFeature, sampling_units
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -234,7 +234,7 @@ def _halves(losses: Losses, rng: np.random.Generator) -> BoolArray:
     return np.asarray(chosen[place])
 
 
-def total_variation(feature: Feature, member: BoolArray) -> float:
+def total_variation(feature: SensitiveFeature, member: BoolArray) -> float:
     """Compute the total variation distance between the groups of members and of non-members, from 0 to 1."""
     shares = [np.bincount(feature.code[side], minlength=feature.k) / max(int(side.sum()), 1) for side in (member, ~member)]
     return float(np.abs(shares[0] - shares[1]).sum() / 2)

@@ -17,7 +17,7 @@ from raikit.arrays import BoolArray, IntArray, class_positions, cluster_codes
 from raikit_privacy.estimates import frozen_layers
 from raikit_privacy.estimates.costs import PairedCorrectness
 from raikit_privacy.estimates.dpsgd import PrivateTraining, Recipe, freeze_feature_layers
-from raikit_privacy.estimates.features import Feature, features_of, sampling_units
+from raikit_privacy.estimates.features import SensitiveFeature, features_of, sampling_units
 
 
 def initial_model(model: raikit.Model, seed: int) -> raikit.Model:
@@ -119,7 +119,7 @@ class ComparisonCases:
         weight = self.frame[ctx.weight].to_numpy(dtype=float) if ctx.weight else None
         return PairedCorrectness(reference, private, weight, cluster_codes(self.frame, ctx.cluster)[0])
 
-    def features(self, ctx: raikit.CheckContext) -> list[Feature]:
+    def features(self, ctx: raikit.CheckContext) -> list[SensitiveFeature]:
         """Return the groups of each sensitive column that is not constant here."""
         return [feature for feature in features_of(self.frame, ctx.sensitive) if feature.k > 1]
 

@@ -12,8 +12,8 @@ from raikit.arrays import IntArray, cluster_codes
 from raikit_privacy.estimates.arguments import as_argument
 from raikit_privacy.estimates.budget import true_positive_rate_bound
 from raikit_privacy.estimates.costs import GroupEstimates, accuracies, cost_gap, costs
-from raikit_privacy.estimates.features import Feature
-from raikit_privacy.estimates.trials import Outcome, Trials
+from raikit_privacy.estimates.features import SensitiveFeature
+from raikit_privacy.estimates.trials import TrialOutcome, Trials
 
 SUBJECT = "dp_model"
 
@@ -25,13 +25,13 @@ class TrainingReport:
     ----------
     ctx : CheckContext
     trials : Trials
-    outcome : Outcome
+    outcome : TrialOutcome
     address : callable
         Returns the address of a metric.
     """
 
     def __init__(
-        self, ctx: raikit.CheckContext, trials: Trials, outcome: Outcome, address: Callable[[raikit.Metric], str]
+        self, ctx: raikit.CheckContext, trials: Trials, outcome: TrialOutcome, address: Callable[[raikit.Metric], str]
     ) -> None:
         self.ctx, self.trials, self.outcome, self.address = ctx, trials, outcome, address
         self.target, self.level = as_argument(outcome.budget.target), ctx.confidence
@@ -73,7 +73,7 @@ class TrainingReport:
     ) -> raikit.Metric:
         return self._metric(name, estimates, 0, args=self._args(**args), direction=direction)
 
-    def _group_costs(self, feature: Feature) -> list[raikit.Metric]:
+    def _group_costs(self, feature: SensitiveFeature) -> list[raikit.Metric]:
         return [
             self._metric("accuracy_cost", self.by_group[feature.column], index, args=self._args(), direction="lower",
                          over=[feature.column], group={feature.column: feature.groups[index]}, simultaneous=True)
@@ -92,7 +92,7 @@ class TrainingReport:
             flags=flags, subject=SUBJECT, unit="rate" if name == "accuracy" else "points", **fields,
         )
 
-    def _gap(self, feature: Feature) -> raikit.Metric:
+    def _gap(self, feature: SensitiveFeature) -> raikit.Metric:
         """Return the largest difference of two groups' costs; `judged` is over the groups that are large enough."""
         fields: dict[str, Any] = {"args": self._args(), "over": [feature.column], "direction": "lower", "unit": "points",
                                   "subject": SUBJECT}
@@ -112,7 +112,7 @@ class TrainingReport:
             judged=self._judged(feature, small) if small else None, **fields,
         )
 
-    def _judged(self, feature: Feature, small: list[str]) -> dict[str, Any]:
+    def _judged(self, feature: SensitiveFeature, small: list[str]) -> dict[str, Any]:
         """Return the gap over groups that are large enough, as `raikit.JudgedOver` has it."""
         smallest = self.trials.options.min_group
         reason = f"groups with fewer than {smallest} cases are not judged"

@@ -16,7 +16,7 @@ from raikit_privacy.estimates.dpsgd import Recipe
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrialOutcome:
     """One private training.
 
     Parameters
@@ -60,7 +60,7 @@ class Trials:
         )
         self._twin_correct: BoolArray | None = None
 
-    def run(self, target: float) -> Outcome:
+    def run(self, target: float) -> TrialOutcome:
         """Plan, train, account and compare for one budget.
 
         Raises
@@ -76,7 +76,7 @@ class Trials:
             raise RuntimeError(f"{steps} steps were made and epsilon is {epsilon:.4f}, above its target of {target:g}.")
         correct = self.cases.correct(self.ctx, model)
         twin = self.cases.pairs(self.ctx, correct, self._correct_without_noise()) if self.options.twin else None
-        return Outcome(budget, steps, epsilon, self.cases.pairs(self.ctx, correct), twin)
+        return TrialOutcome(budget, steps, epsilon, self.cases.pairs(self.ctx, correct), twin)
 
     def _train(self, noise_multiplier: float, name: str, part: int) -> tuple[raikit.Model, int]:
         """Train a model from its initial weights; return it with the number of steps."""

@@ -15,7 +15,7 @@ from raikit_privacy.estimates.arguments import as_argument
 from raikit_privacy.estimates.attack import AttackResult
 from raikit_privacy.estimates.budget import Budget, spent_by_epoch
 from raikit_privacy.estimates.costs import accuracies
-from raikit_privacy.estimates.features import Feature
+from raikit_privacy.estimates.features import SensitiveFeature
 from raikit_privacy.estimates.training_report import TrainingReport
 
 _MOST_POINTS = 200
@@ -57,7 +57,7 @@ def spending(budget: Budget, spent: Iterable[tuple[int, float]]) -> raikit.Figur
     )
 
 
-def accuracy_by_group(report: TrainingReport, feature: Feature) -> raikit.Figure:
+def accuracy_by_group(report: TrainingReport, feature: SensitiveFeature) -> raikit.Figure:
     """Draw the accuracy of the audited and the private model in each group, the group with the highest cost first."""
     pairs, costs = report.outcome.pairs, report.by_group[feature.column]
     audited = accuracies(pairs, pairs.reference, feature, report.level)

@@ -20,9 +20,9 @@ from raikit.format import (
 )
 from raikit_privacy.estimates.budget import NAMES
 from raikit_privacy.estimates.costs import PairedCorrectness, costs
-from raikit_privacy.estimates.features import Feature, largest_clusters
+from raikit_privacy.estimates.features import SensitiveFeature, largest_clusters
 from raikit_privacy.estimates.training_report import TrainingReport
-from raikit_privacy.estimates.trials import Outcome, Trials
+from raikit_privacy.estimates.trials import TrialOutcome, Trials
 
 
 def untrainable_finding(reason: str, addresses: list[str]) -> raikit.Finding:
@@ -149,7 +149,7 @@ def _group_findings(report: TrainingReport) -> list[raikit.Finding]:
     return [*unequal, *([_undecided_finding(report, undecided)] if undecided else [])]
 
 
-def _unequal_finding(report: TrainingReport, feature: Feature, gap: raikit.Metric) -> raikit.Finding:
+def _unequal_finding(report: TrainingReport, feature: SensitiveFeature, gap: raikit.Metric) -> raikit.Finding:
     costs = report.by_group[feature.column]
     value = np.where(costs.n > 0, costs.value, np.nan)
     most, least = int(np.nanargmax(value)), int(np.nanargmin(value))
@@ -163,7 +163,7 @@ def _unequal_finding(report: TrainingReport, feature: Feature, gap: raikit.Metri
     )
 
 
-def _undecided_finding(report: TrainingReport, undecided: Sequence[tuple[Feature, raikit.Metric]]) -> raikit.Finding:
+def _undecided_finding(report: TrainingReport, undecided: Sequence[tuple[SensitiveFeature, raikit.Metric]]) -> raikit.Finding:
     gaps = "; ".join(
         f"{feature.column} {points(gap.value or 0)}, {interval(gap.low, gap.high, gap.unit, value=gap.value)}"
         + (f" (fewer than two groups have {raikit.stats.MIN_CLUSTERS} clusters)" if "few_clusters" in gap.flags else "")
@@ -178,7 +178,7 @@ def _undecided_finding(report: TrainingReport, undecided: Sequence[tuple[Feature
     )
 
 
-def settings_table(trials: Trials, outcomes: Sequence[Outcome]) -> raikit.Table:
+def settings_table(trials: Trials, outcomes: Sequence[TrialOutcome]) -> raikit.Table:
     """Return how each private model was trained, one row per budget."""
     recipe = trials.recipe
     rows = [[

@@ -13,11 +13,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from raikit.check import Check
-from raikit.testing.contract.rule import Conformity, PlannedRule, Rule, rule_of, run_rules
+from raikit.testing.contract.rule import Conformity, ContractRule, PlannedRule, rule_of, run_rules
 
 if TYPE_CHECKING:
     from raikit.data.dataset import Dataset
-    from raikit.testing.contract.subject import Subject
+    from raikit.testing.contract.subject import ConformanceTarget
 
 __all__ = ["Conformity", "check_conformance", "conformance", "planned_rules", "rules", "run_rules"]
 
@@ -63,7 +63,7 @@ def conformance(plugin: Plugin, *, data: Dataset | None = None) -> list[Conformi
     return run_rules(planned_rules(subject_of(plugin), data))
 
 
-def planned_rules(subject: Subject, data: Dataset | None = None) -> Iterator[PlannedRule]:
+def planned_rules(subject: ConformanceTarget, data: Dataset | None = None) -> Iterator[PlannedRule]:
     """Yield every rule for a plugin and for everything that it provides."""
     from raikit.testing.contract import check_rules, format_rules, loader_rules, plugin_rules
 
@@ -76,7 +76,7 @@ def planned_rules(subject: Subject, data: Dataset | None = None) -> Iterator[Pla
         yield from loader_rules.planned(name, loader)
 
 
-def rules() -> dict[str, list[Rule]]:
+def rules() -> dict[str, list[ContractRule]]:
     """Return every rule with its sentence, grouped by what it applies to."""
     from raikit.testing.contract import check_rules, format_rules, loader_rules, plugin_rules
 

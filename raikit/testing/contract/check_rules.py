@@ -9,7 +9,7 @@ from raikit.check import Check
 from raikit.plugins.contract import contract_problem
 from raikit.testing.contract import class_rules, execution_rules, figure_rules, reproducibility_rules, result_rules
 from raikit.testing.contract.bench import Bench
-from raikit.testing.contract.rule import PlannedRule, Rule, rule_of
+from raikit.testing.contract.rule import ContractRule, PlannedRule, rule_of
 
 if TYPE_CHECKING:
     from raikit.data.dataset import Dataset
@@ -41,8 +41,8 @@ _RUN_RULES: tuple[Callable[[Any], str | None], ...] = (
     reproducibility_rules.read_only,
     reproducibility_rules.global_state,
 )
-CLASS_RULES: tuple[Rule, ...] = tuple(map(rule_of, _CLASS_RULES))  # They take the class.
-RUN_RULES: tuple[Rule, ...] = tuple(map(rule_of, _RUN_RULES))  # They take a `Bench`, on which the check runs.
+CLASS_RULES: tuple[ContractRule, ...] = tuple(map(rule_of, _CLASS_RULES))  # They take the class.
+RUN_RULES: tuple[ContractRule, ...] = tuple(map(rule_of, _RUN_RULES))  # They take a `Bench`, on which the check runs.
 
 
 def planned(check: type[Check], data: Dataset | None = None) -> Iterator[PlannedRule]:

@@ -17,7 +17,7 @@ from raikit import hookspecs
 from raikit.errors import nearest
 from raikit.plugins.contract import incompatibility
 from raikit.testing.contract.rule import Broken, NotApplicable, PlannedRule, first_few, rule_of
-from raikit.testing.contract.subject import Subject
+from raikit.testing.contract.subject import ConformanceTarget
 
 HEAVY = (
     "torch", "transformers", "sklearn", "captum", "opacus", "fairlearn", "matplotlib", "altair", "plotly", "seaborn", "datasets",
@@ -47,13 +47,13 @@ sys.__stdout__.write("\\n" + json.dumps([library for library in libraries if lib
 """
 
 
-def planned(subject: Subject) -> Iterator[PlannedRule]:
+def planned(subject: ConformanceTarget) -> Iterator[PlannedRule]:
     """Yield every rule for a plugin; of a single check only the import is tried."""
     rules = RULES if subject.plugin is not None or subject.problem else (imports,)
     yield from (PlannedRule(subject.name, rule_of(rule), subject) for rule in rules)
 
 
-def loads(subject: Subject) -> str:
+def loads(subject: ConformanceTarget) -> str:
     """Provide a module that can be imported, with hooks that return checks, report formats and model loaders."""
     if subject.problem:
         raise Broken(subject.problem)
@@ -64,7 +64,7 @@ def loads(subject: Subject) -> str:
     return ", ".join(provided) or "listeners only"
 
 
-def imports(subject: Subject) -> str | None:
+def imports(subject: ConformanceTarget) -> str | None:
     """Load no heavy library on import or in a hook, because every command would wait for it."""
     if subject.problem or not subject.source:
         raise NotApplicable("it could not be imported" if subject.problem else "it is not in a file that could be imported")
@@ -82,7 +82,7 @@ def imports(subject: Subject) -> str | None:
     return f"imports {first_few(loaded)}" if loaded else None
 
 
-def api(subject: Subject) -> str:
+def api(subject: ConformanceTarget) -> str:
     """State the version of the plugin API that the plugin is written for; raikit must support it."""
     _refuse_without_hooks(subject)
     if problem := incompatibility(subject.plugin):
@@ -90,7 +90,7 @@ def api(subject: Subject) -> str:
     return f"raikit_api = {subject.plugin.raikit_api}"
 
 
-def hooks(subject: Subject) -> str:
+def hooks(subject: ConformanceTarget) -> str:
     """Name and mark the hooks as their specification does."""
     _refuse_without_hooks(subject)
     known = [name for name, value in vars(hookspecs).items() if hasattr(value, "raikit_spec")]
@@ -109,7 +109,7 @@ def hooks(subject: Subject) -> str:
     return first_few((caller.name for caller in manager.get_hookcallers(subject.plugin) or []), 5)
 
 
-def names(subject: Subject) -> None:
+def names(subject: ConformanceTarget) -> None:
     """Give each check a unique name."""
     _refuse_broken(subject)
     counted = Counter(str(getattr(check, "name", check.__name__)) for check in subject.checks)
@@ -117,14 +117,14 @@ def names(subject: Subject) -> None:
         raise Broken(f"two checks have the name {duplicates[0]!r}")
 
 
-def _refuse_without_hooks(subject: Subject) -> None:
+def _refuse_without_hooks(subject: ConformanceTarget) -> None:
     if not subject.is_package:
         raise NotApplicable("a local file needs no hooks: raikit collects its checks")
     if subject.plugin is None:
         raise NotApplicable("it could not be imported")
 
 
-def _refuse_broken(subject: Subject) -> None:
+def _refuse_broken(subject: ConformanceTarget) -> None:
     if subject.problem:
         raise NotApplicable("it could not be loaded")
 

@@ -38,7 +38,7 @@ class NotApplicable(Exception):
 
 
 @dataclass(frozen=True)
-class Rule:
+class ContractRule:
     """A rule: its name, its sentence, and the function that tries it.
 
     The function takes what is tested. It raises `Broken` or `NotApplicable`, and may return a remark.
@@ -59,7 +59,7 @@ class Rule:
         except Exception as error:  # A plugin may break in ways that the rule did not foresee.
             return Conformity(owner, self.name, "failed", f"trying it raised {type(error).__name__}: {error}")
 
-    def disabled(self, reason: str) -> Rule:
+    def disabled(self, reason: str) -> ContractRule:
         """Return the same rule as one that cannot be tried, for this reason."""
 
         def function(target: Any) -> str | None:
@@ -72,7 +72,7 @@ class PlannedRule(NamedTuple):
     """A rule that is to be tried: the name to report it under, the rule, and the argument of its function."""
 
     owner: str
-    rule: Rule
+    rule: ContractRule
     target: Any
 
     def check(self) -> Conformity:
@@ -80,10 +80,10 @@ class PlannedRule(NamedTuple):
         return self.rule.check(self.owner, self.target)
 
 
-def rule_of(function: Callable[[Any], str | None]) -> Rule:
+def rule_of(function: Callable[[Any], str | None]) -> ContractRule:
     """Make a rule of a function: its name, and the first line of its docstring, which addresses the plugin's author."""
     sentence = inspect.cleandoc(function.__doc__ or "").split("\n", 1)[0]
-    return Rule(function.__name__, sentence, function)
+    return ContractRule(function.__name__, sentence, function)
 
 
 def run_rules(planned: Iterable[PlannedRule]) -> list[Conformity]:

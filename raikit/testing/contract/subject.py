@@ -18,7 +18,7 @@ _HOOKS = ("raikit_checks", "raikit_model_loaders", "raikit_report_formats")
 
 
 @dataclass
-class Subject:
+class ConformanceTarget:
     """A plugin under test, as far as it could be loaded.
 
     Attributes
@@ -45,7 +45,7 @@ class Subject:
     loaders: dict[str, Callable[..., Any]] = field(default_factory=dict)
 
 
-def subject_of(plugin: type[Check] | ModuleType | str | Path) -> Subject:
+def subject_of(plugin: type[Check] | ModuleType | str | Path) -> ConformanceTarget:
     """Find and load a plugin.
 
     Raises
@@ -56,7 +56,7 @@ def subject_of(plugin: type[Check] | ModuleType | str | Path) -> Subject:
         If `plugin` is none of the four kinds.
     """
     if isinstance(plugin, type):
-        return Subject(getattr(plugin, "name", plugin.__name__), None, _class_source(plugin), checks=[plugin])
+        return ConformanceTarget(getattr(plugin, "name", plugin.__name__), None, _class_source(plugin), checks=[plugin])
     if isinstance(plugin, ModuleType):
         return _from_module(plugin)
     if isinstance(plugin, Path):
@@ -71,7 +71,7 @@ def path_or_name(argument: str) -> str | Path:
     return Path(argument) if argument.endswith(".py") or "/" in argument or "\\" in argument else argument
 
 
-def _from_name(name: str) -> Subject:
+def _from_name(name: str) -> ConformanceTarget:
     points = [point for point in installed() if name in (point.name, distribution(point))]
     if not points:
         names = {name for point in installed() for name in (point.name, distribution(point))}
@@ -85,7 +85,7 @@ def _from_name(name: str) -> Subject:
         owners = " and ".join(sorted(distribution(point) for point in points))
         raise ConfigError(f"{owners} both have an entry point {name!r}; uninstall one, or name the distribution.")
     point = points[0]
-    subject = Subject(point.name, source=f"module:{point.module}", is_package=True)
+    subject = ConformanceTarget(point.name, source=f"module:{point.module}", is_package=True)
     return _load(subject, point.load)
 
 
@@ -103,18 +103,18 @@ def existing(path: Path) -> Path:
     return path
 
 
-def _from_file(path: Path) -> Subject:
-    subject = Subject(existing(path).name, source=f"file:{path.resolve()}")
+def _from_file(path: Path) -> ConformanceTarget:
+    subject = ConformanceTarget(existing(path).name, source=f"file:{path.resolve()}")
     return _load(subject, lambda: _import_file(path))
 
 
-def _from_module(module: ModuleType) -> Subject:
+def _from_module(module: ModuleType) -> ConformanceTarget:
     is_package = hasattr(module, "raikit_api") or any(hasattr(module, hook) for hook in _HOOKS)
-    subject = Subject(module.__name__, source=f"module:{module.__name__}", is_package=is_package)
+    subject = ConformanceTarget(module.__name__, source=f"module:{module.__name__}", is_package=is_package)
     return _load(subject, lambda: module)
 
 
-def _load(subject: Subject, load: Callable[[], Any]) -> Subject:
+def _load(subject: ConformanceTarget, load: Callable[[], Any]) -> ConformanceTarget:
     """Import the plugin and call its hooks; whatever is raised becomes its `problem`."""
     try:
         subject.plugin = load()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from raikit.testing import result_of, table_context
-from raikit_fairness.checks.groups import Groups
+from raikit_fairness.checks.groups import GroupMetrics
 from raikit_fairness.estimates.case_counts import count_cells, read_cases
 from raikit_fairness.estimates.group_estimates import Draws
 from raikit_fairness.estimates.group_metrics import count_metrics, metrics_by_group
@@ -78,7 +78,7 @@ def tables(draw):
 
 def measured(table, sensitive=("sex",), **roles):
     roles = {"weight": "w" if "w" in table else None, "classes": [0, 1], **roles}
-    result = result_of(Groups, table_context(table, sensitive=sensitive, **roles), draws=1000)
+    result = result_of(GroupMetrics, table_context(table, sensitive=sensitive, **roles), draws=1000)
     return {metric.id: metric for metric in result.metrics}, result
 
 

@@ -16,7 +16,7 @@ from sklearn import metrics as sk
 import raikit
 from raikit.testing import result_of, table_context
 from raikit_fairness import assess
-from raikit_fairness.checks.groups import Groups
+from raikit_fairness.checks.groups import GroupMetrics
 
 
 def people(n=600, seed=0):
@@ -54,7 +54,7 @@ def test_a_notebook_and_an_audit_measure_the_same():
              assess(frame.y, frame.yhat, sensitive_features=frame[["sex", "race"]], scores=frame.p, seed=3).metrics}
     table = frame.rename(columns={"y": "target", "yhat": "prediction", "p": "score"})
     ctx = table_context(table, sensitive=["sex", "race"], classes=[0, 1], seed=3)
-    audited = {metric.address("fairness"): metric for metric in result_of(Groups, ctx).metrics}
+    audited = {metric.address("fairness"): metric for metric in result_of(GroupMetrics, ctx).metrics}
     assert assessment.keys() == audited.keys()
     for id, metric in audited.items():
         for field in ("value", "low", "high", "p_value"):

@@ -14,7 +14,7 @@ from raikit import address, stats
 from raikit.address import Pattern
 from raikit.errors import ConfigError
 from raikit.testing import result_of, table_context
-from raikit_fairness.checks.groups import Groups
+from raikit_fairness.checks.groups import GroupMetrics
 from raikit_fairness.estimates.case_counts import count_cells
 from raikit_fairness.estimates.disparities import GapEstimator, odds_disparities
 from raikit_fairness.estimates.group_estimates import Draws
@@ -24,7 +24,7 @@ from raikit_fairness.settings import IntervalSettings
 
 def audit(table, sensitive=("sex",), *, options=None, **roles):
     roles = {"classes": [0, 1], **roles}
-    result = result_of(Groups, table_context(table, sensitive=sensitive, **roles), **{"draws": 2000, **(options or {})})
+    result = result_of(GroupMetrics, table_context(table, sensitive=sensitive, **roles), **{"draws": 2000, **(options or {})})
     return {metric.id: metric for metric in result.metrics}, result
 
 
@@ -185,8 +185,8 @@ def test_one_quantity_has_one_id():
                  "true_positive_rate_ratio", "false_negative_rate_difference"):
         assert f"fairness.{twin}[sex]" not in metrics
     for id in metrics:
-        assert any(Pattern(pattern).matches(id) for pattern in Groups.produces), id
-    assert all("*" not in pattern.split("(")[0].removeprefix("fairness.") for pattern in Groups.produces)
+        assert any(Pattern(pattern).matches(id) for pattern in GroupMetrics.produces), id
+    assert all("*" not in pattern.split("(")[0].removeprefix("fairness.") for pattern in GroupMetrics.produces)
 
 
 def test_p_values_are_adjusted_over_features_and_intersections():

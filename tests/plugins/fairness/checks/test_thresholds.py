@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, roc_curve
 
 from raikit.address import Pattern
 from raikit.testing import result_of, table_context
-from raikit_fairness.checks.groups import Groups
+from raikit_fairness.checks.groups import GroupMetrics
 from raikit_fairness.checks.thresholds import Thresholds
 from raikit_fairness.estimates import threshold_sweep
 from raikit_fairness.estimates.case_counts import read_cases
@@ -94,7 +94,7 @@ def test_gaps_at_the_present_threshold_are_those_of_the_groups_check():
     table = scored(1500, 1.0)
     ctx = table_context(table, sensitive=["sex"], classes=[0, 1])
     result = result_of(Thresholds, ctx, draws=20_000)
-    groups = {metric.id: metric for metric in result_of(Groups, ctx, draws=20_000).metrics}
+    groups = {metric.id: metric for metric in result_of(GroupMetrics, ctx, draws=20_000).metrics}
     row = next(row for row in result.tables[0].rows if row[2] == "now")
     for at, name in enumerate(("demographic_parity", "equal_opportunity", "false_positive_rate", "accuracy")):
         gap = groups[f"fairness.{name}_difference[sex]"]

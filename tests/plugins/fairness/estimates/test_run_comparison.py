@@ -10,7 +10,7 @@ from raikit import ConfigError, Margin, Margins, Record, stats
 from raikit.run.reader import Run
 from raikit.run.record import CheckRecord, DataRecord, Gate
 from raikit.testing import result_of, table_context
-from raikit_fairness.checks.groups import Groups
+from raikit_fairness.checks.groups import GroupMetrics
 from raikit_fairness.estimates.run_comparison import covariance_of_counts
 
 TPR, FPR, ODDS = "equal_opportunity_difference", "false_positive_rate_difference", "equalized_odds_difference"
@@ -34,7 +34,7 @@ def changed(frame, group, share, *, truth=1, to=0, seed=1):
 def as_run(frame, folder, **roles):
     folder.mkdir()
     roles = {"sensitive": ["sex"], "classes": [0, 1], **roles}
-    result = result_of(Groups, table_context(frame, folder=folder, **roles), draws=1000)
+    result = result_of(GroupMetrics, table_context(frame, folder=folder, **roles), draws=1000)
     for metric in result.metrics:
         metric.id = metric.address("fairness")
     data = DataRecord(task="binary", classes=[0, 1], positive=1, sensitive=roles["sensitive"],
@@ -47,7 +47,7 @@ def compared(tmp_path, before, after, name=TPR, margin=0.0, test="moved", if_row
     old, new = as_run(before, tmp_path / "old", **roles), as_run(after, tmp_path / "new", **roles)
     address = f"fairness.{name}[sex]"
     margins = Margins({address: Margin(margin, test)}, if_rows_differ)
-    return next(iter(Groups(Groups.Options(draws=4000)).compare(new, old, margins)), None)
+    return next(iter(GroupMetrics(GroupMetrics.Options(draws=4000)).compare(new, old, margins)), None)
 
 
 def test_the_group_that_lost_is_named_and_how_much(tmp_path):

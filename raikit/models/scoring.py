@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from raikit.errors import ModelError, RaikitError
-from raikit.files import atomic
 from raikit.models.decisions import decide
+from raikit.run.predictions import write_predictions
 
 if TYPE_CHECKING:
     from raikit.data.batch import Batch
@@ -58,8 +58,7 @@ def score(source: PredictionSource, data: Dataset, path: Path, *, progress: Prog
         If the table's predictions cannot be used; names the row.
     """
     predictions = source.predict(data, progress)
-    with atomic(path) as temporary:
-        predictions.to_parquet(temporary, index=False)
+    write_predictions(predictions, path)
     return len(predictions) if source.model is not None else 0
 
 

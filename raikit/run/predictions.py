@@ -1,6 +1,6 @@
-"""Scored cases in a Parquet file, read by column or counted by DuckDB, so that tables larger than memory work.
+"""Scored cases in predictions.parquet: written once, read by column or counted by DuckDB, larger than memory if need be.
 
-The file is written by `raikit.models.scoring`.
+`raikit.models.scoring` makes the scores.
 """
 
 from __future__ import annotations
@@ -13,9 +13,16 @@ from typing import Any
 import pandas as pd
 
 from raikit.errors import DataError, nearest
+from raikit.files import atomic
 
 # Columns of predictions.parquet that do not come from the user's table; `score.CLASS`, `target.L`, `prediction.L` follow them.
 RESERVED = ("id", "split", "target", "prediction", "score")
+
+
+def write_predictions(predictions: pd.DataFrame, path: Path) -> None:
+    """Write the cases of every split, in the columns that `Predictions` reads, under a temporary name first."""
+    with atomic(path) as temporary:
+        predictions.to_parquet(temporary, index=False)
 
 
 class Predictions:

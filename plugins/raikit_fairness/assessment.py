@@ -127,7 +127,7 @@ def assess(
     intersections : int
         Most features crossed with each other. Intersections get all metrics only if `metrics` names them; else rates.
     min_group : int
-        Groups with fewer cases are shown and flagged.
+        Groups with fewer cases are shown and flagged. They may prove a gap; whether a limit is kept is judged without them.
     max_groups : int
     target, prediction : str
         With a file: columns of truth and prediction (absent: from scores and `threshold`).

@@ -19,7 +19,8 @@ class IntervalSettings:
     draws : int
         Random draws behind simultaneous limits.
     min_group : int
-        Fewest cases in the denominator with which a group is judged.
+        Fewest cases in the denominator with which a group counts when a limit is shown to be kept. Smaller groups may still
+        prove a gap.
     simultaneous : bool
         Whether the groups' own intervals hold for all groups of a feature at once (Sidak), or each by itself.
     correction : {"holm", "benjamini-hochberg"}

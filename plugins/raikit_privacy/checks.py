@@ -79,7 +79,9 @@ class PrivateFineTuning(raikit.Check):
         test_rows: int = Field(
             4000, ge=20, description="Most cases on which models are compared: whole clusters, drawn at random."
         )
-        min_group: int = Field(30, ge=1, description="Groups with fewer cases are shown and flagged, but never judged.")
+        min_group: int = Field(
+            30, ge=1, description="Groups with fewer cases are marked. They may prove a gap; a pass is judged without them."
+        )
 
         @field_validator("epsilons")
         @classmethod

@@ -205,7 +205,7 @@ def _decide(
 
 def _add_needed_data(rule: Rule, interval: DecidingInterval, metric: Metric, total: int) -> None:
     """Add the number of cases that would decide a rule: simulated from the groups' counts if known, else by a formula."""
-    from raikit.stats import rows_needed, rows_to_settle
+    from raikit.stats.planning import MOST_CASES, rows_needed, rows_to_settle
 
     if not total or rule.level is None or rule.limit is None:
         return
@@ -219,7 +219,9 @@ def _add_needed_data(rule: Rule, interval: DecidingInterval, metric: Metric, tot
     rule.rows_needed, rule.rows_low, rule.rows_high = needed.rows, needed.low, needed.high
     rule.rows_assume = None if needed.rows is None else needed.assumed
     if needed.rows is None:
-        rule.reason += "; no practical number of cases would decide it, because the limit is too close"
+        rule.reason += (
+            f"; more than {MOST_CASES:,} cases would be needed if the true value is {significant(needed.assumed)}"
+        )
 
 
 def _generator(address: str) -> np.random.Generator:

@@ -100,9 +100,11 @@ class Rule(RecordModel):
         if self.status != "inconclusive" or self.rows_needed is None:
             return ""
         needed = f"about {counted(self.rows_needed, 'case')} in all would decide"
-        if self.rows_low is None or self.rows_high is None or self.rows_assume is None:
+        if self.rows_low is None or self.rows_assume is None:
             return needed
-        return f"{needed} ({self.rows_low:,} to {self.rows_high:,}, if the true value is {write(self.rows_assume)})"
+        # Without an upper end, the true value may be the limit itself.
+        span = f"{self.rows_low:,} or more" if self.rows_high is None else f"{self.rows_low:,} to {self.rows_high:,}"
+        return f"{needed} ({span}, if the true value is {write(self.rows_assume)})"
 
     @deprecated("raikit.Rule.rows_told", since="0.2", removed_in="0.4", instead="use raikit.Rule.describe_needed_data")
     def rows_told(self, assumed: Callable[[float], str] = significant) -> str:

@@ -17,7 +17,7 @@ from raikit.stats.rates import agresti_caffo_variance
 from raikit.stats.validation import validate_counts
 
 UNCERTAINTY = 4  # Factor within which a number of cases planned from a pilot is right in most cases. Print a range.
-_LARGEST = 10_000_000
+MOST_CASES = 10_000_000  # Larger numbers are not planned for.
 _POWER = 0.8
 _SIMULATIONS = 2_000  # Simulated data sets per size; the answer has one significant digit.
 _DRAWS = 5_000  # Draws behind each critical value.
@@ -42,8 +42,8 @@ def rows_needed(value: float, low: float, high: float, n: float, limit: float, l
     Returns
     -------
     RowsNeeded
-        `rows` is at least n while the interval contains `limit`. It is None ("cannot be settled at a practical size") if
-        `limit` lies within one standard error of the value, or more than ten million cases would be needed.
+        `rows` is at least n while the interval contains `limit`, and None if more than ten million cases would be needed.
+        If `limit` lies within one standard error of the value, `high` is None: the true value may be the limit itself.
 
     Raises
     ------
@@ -60,8 +60,8 @@ def rows_needed(value: float, low: float, high: float, n: float, limit: float, l
     --------
     >>> rows_needed(0.05, 0.0, 0.13, 1000, limit=0.10)
     RowsNeeded(rows=5000, low=1000, high=20000, assumed=0.05)
-    >>> rows_needed(0.09, 0.0, 0.17, 1000, limit=0.10).rows is None
-    True
+    >>> rows_needed(0.09, 0.05, 0.13, 1000, limit=0.10)
+    RowsNeeded(rows=30000, low=8000, high=None, assumed=0.09)
     """
     if not (n > 0 and low <= value <= high):
         raise ValueError("needs n > 0 and low <= value <= high")
@@ -72,19 +72,24 @@ def rows_needed(value: float, low: float, high: float, n: float, limit: float, l
     z = float(upper_quantile(tail_of(level)))
     h = high - value if value < limit else value - low
     se = max(high - value, value - low) / z
-    if abs(value - limit) <= se or value == limit:
-        return RowsNeeded(None, None, None, value)
-    rows = n * ((h + POWER_QUANTILE * se) / (value - limit)) ** 2
-    return _rounded(rows if rows <= _LARGEST else None, n, value)
+    with np.errstate(divide="ignore"):
+        rows = n * float(np.divide(h + POWER_QUANTILE * se, abs(value - limit))) ** 2
+    return _rounded(rows if rows <= MOST_CASES else None, n, value, bounded=abs(value - limit) > se)
 
 
-def _rounded(rows: float | None, floor: float, assumed: float, known: bool = False) -> RowsNeeded:
-    """Round to one significant digit (two if the profile is known) and add a range; nothing falls below `floor`."""
+def _rounded(
+    rows: float | None, floor: float, assumed: float, *, known: bool = False, bounded: bool = True
+) -> RowsNeeded:
+    """Round to one significant digit (two if the profile is known) and add a range; nothing falls below `floor`.
+
+    A range that is not `bounded` has no upper end.
+    """
     if rows is None:
         return RowsNeeded(None, None, None, assumed)
     factor = 2 if known else UNCERTAINTY
     low, high = (_rounded_at_least(max(end, floor), floor) for end in (rows / factor, rows * factor))
-    return RowsNeeded(_rounded_at_least(max(rows, floor), floor, 2 if known else 1), low, high, assumed)
+    rounded = _rounded_at_least(max(rows, floor), floor, 2 if known else 1)
+    return RowsNeeded(rounded, low, high if bounded else None, assumed)
 
 
 def _rounded_at_least(rows: float, floor: float, digits: int = 1) -> int:
@@ -101,9 +106,10 @@ class RowsNeeded:
     Parameters
     ----------
     rows : int or None
-        One significant digit, or two if the rates are known. None: cannot be settled at a practical size.
+        One significant digit, or two if the rates are known. None: more than ten million.
     low, high : int or None
-        Plausible range: a factor of 4 either way if planned from a pilot, of 2 if the rates are known.
+        Plausible range: a factor of 4 either way if planned from a pilot, of 2 if the rates are known. `high` alone is None
+        if the pilot's value is within one standard error of the limit. The number then has no known upper bound.
     assumed : float
         The value that was assumed to be true. Print it with the number.
     """
@@ -153,8 +159,8 @@ def rows_to_settle(
     -----
     Estimated rates spread further than true ones. They are shrunk to their inverse-variance mean by
     ``sqrt(max(0, 1 - (k - 1) / Q))``, James and Stein's factor [1]_ on the scale of the spread, where Q is the sum of
-    squared standardised deviations from that mean. A limit within one standard error of the estimated gap cannot be
-    settled at a practical size: any number would be noise.
+    squared standardised deviations from that mean. If the limit lies within one standard error of the estimated gap, the
+    true gap may be the limit itself, and the range of the answer has no upper end.
 
     References
     ----------
@@ -166,11 +172,10 @@ def rows_to_settle(
     profile = rates if known else _shrunk(rates, variance)
     assumed, top, bottom = float(np.ptp(profile)), int(np.argmax(rates)), int(np.argmin(rates))
     near = float(np.sqrt(variance[top] + variance[bottom]))
-    if not known and abs(float(np.ptp(rates)) - limit) <= near:
-        return RowsNeeded(None, None, None, assumed)
+    bounded = known or abs(float(np.ptp(rates)) - limit) > near
     whole = float(trials.sum()) if whole is None else whole
     rows = _smallest_settling(profile, variance, whole, limit, tail_of(level), rng)
-    return _rounded(rows, 1 if known else whole, assumed, known)
+    return _rounded(rows, 1 if known else whole, assumed, known=known, bounded=bounded)
 
 
 def _shrunk(rates: FloatArray, variance: FloatArray) -> FloatArray:
@@ -188,7 +193,7 @@ def _smallest_settling(
     noise = rng.standard_normal((len(profile), _SIMULATIONS))
     errors = Errors.independent(variance, _DRAWS, rng)
     previous, before = 0.0, 1.0
-    for rows in np.geomspace(1.0, max(_LARGEST / n, 2.0), _STEPS):
+    for rows in np.geomspace(1.0, max(MOST_CASES / n, 2.0), _STEPS):
         scaled = variance / rows
         se = family.standard_errors(family.extend_covariance(np.diag(scaled)))
         extended = family.extend(profile)

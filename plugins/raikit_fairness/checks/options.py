@@ -11,7 +11,9 @@ from raikit_fairness.settings import IntervalSettings
 class GapOptions(raikit.CheckOptions):
     """How groups are read and how the intervals of their gaps are computed."""
 
-    min_group: int = Field(30, ge=1, description="Groups with fewer cases are shown, marked, and never decide.")
+    min_group: int = Field(
+        30, ge=1, description="Groups with fewer cases are marked. They may prove a gap; a pass is judged without them."
+    )
     max_groups: int = Field(500, ge=2, description="More groups of one feature stop the check.")
     confidence: float | None = Field(None, gt=0.5, lt=1, description="Level of the intervals; absent: the run's.")
     draws: int = Field(20_000, ge=1_000, description="Draws behind simultaneous limits; fewer are imprecise.")

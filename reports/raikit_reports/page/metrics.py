@@ -13,8 +13,8 @@ from raikit_reports.verdicts import Verdict
 SHOWN = 300
 
 FLAGS = {
-    "small_group": "small group, never judged",
-    "few_clusters": "few clusters, never judged",
+    "small_group": "small group",
+    "few_clusters": "too few clusters to decide",
     "unreliable": "no valid interval",
     "one_sided": "one-sided",
 }

@@ -106,7 +106,7 @@ def test_the_rows_that_would_settle_a_rule_on_a_group_are_those_of_the_whole(bes
 def test_what_small_groups_prove_beyond_the_judged_value_can_be_planned():
     judged = JudgedOver(value=0.05, low=0.02, high=0.14, left_out=["tiny"])
     row = judge(policy(AT_MOST), [measured(metric(0.08, 0.6, judged=judged))]).rules[0]
-    assert (row.status, row.rows_needed) == ("inconclusive", None)
+    assert (row.status, row.rows_needed, row.rows_high) == ("inconclusive", 2000, None)
 
 
 @pytest.mark.parametrize(("unit", "limit", "warned"), [("rate", 10, 1), ("points", -5, 1), ("points", 1, 0), ("s", 10, 0)])
@@ -150,6 +150,13 @@ def test_an_open_rule_says_how_many_rows_would_settle_it():
     assert at_the_limit.rows_needed is None
 
 
+def test_a_limit_that_eight_times_the_rows_would_settle_is_not_called_hopeless():
+    gap = metric(0.085, 0.131).model_copy(update={"n": 4000})
+    row = judge(policy({"metric": "a.gap", "max": 0.1197}), [measured(gap)]).rules[0]
+    assert (row.status, row.rows_needed, row.rows_high) == ("inconclusive", 30_000, None)
+    assert "(8,000 or more, if the true value is 0.108)" in row.describe_needed_data()
+
+
 def test_an_open_rule_on_a_gap_of_rates_is_planned_from_the_counts_of_its_groups():
     counted = metric(0.02, 0.12, profile=[(430, 500), (405, 500)]).model_copy(update={"n": 4000})
     row = judge(policy(AT_MOST), [measured(counted)], audited=4000).rules[0]
@@ -165,9 +172,14 @@ def test_an_open_rule_on_a_gap_of_rates_is_planned_from_the_counts_of_its_groups
 
 def test_a_limit_that_no_number_of_rows_would_settle_is_said_to_be_one():
     row = judge(policy(AT_MOST), [measured(metric(0.05, 0.148))]).rules[0]
-    assert row.rows_needed is None
-    assert "no practical number of cases would decide it" in row.reason
-    assert row.describe_needed_data() == ""
+    assert (row.rows_needed, row.rows_high) == (500_000, None)  # within one standard error of the limit
+    assert row.describe_needed_data() == (
+        "about 500,000 cases in all would decide (100,000 or more, if the true value is 0.099)"
+    )
+    beyond = judge(policy(AT_MOST), [measured(metric(0.0520001, 0.148))]).rules[0]
+    assert beyond.rows_needed is None
+    assert "more than 10,000,000 cases would be needed if the true value is 0.1" in beyond.reason
+    assert beyond.describe_needed_data() == ""
 
 
 def test_more_rows_are_no_answer_to_too_few_clusters():

@@ -97,7 +97,7 @@ def test_what_would_change_the_answer_names_the_way():
     made = record(
         rule("fail", value=0.16, unit="points"),
         rule("inconclusive", value=0.11, rows_needed=3000),
-        rule("inconclusive", reason="the interval [0.05, 0.12] contains the limit 0.1; no practical number of cases would decide it"),
+        rule("inconclusive", reason="the interval [0.05, 0.12] contains the limit 0.1; more than 10,000,000 cases would be needed if the true value is 0.0999"),
         rule("missing", None, reason="no measurement: a.check crashed (x)"),
         rule("missing", None, kind="required", reason="a.check was skipped (y)"),
         verdict="fail",
@@ -105,7 +105,7 @@ def test_what_would_change_the_answer_names_the_way():
     first, second, third, *rest = made.summary.what_would_change
     assert "must fall from 16 pp to 10 pp" in first
     assert "about 3,000 cases in all would decide" in second
-    assert third.endswith(": no practical number of cases would decide it.")
+    assert third.endswith(": more than 10,000,000 cases would be needed if the true value is 0.0999.")
     assert rest == ["a.gap must be measured: a.check crashed (x).", "a.gap must have run: a.check was skipped (y)."]
 
 

@@ -85,6 +85,8 @@ class Metric(RecordModel):
     profile : sequence of (float, float), optional
         For a largest difference of rates: successes and trials of each judged group. The gate simulates from them how
         many cases would decide a rule.
+    pair : sequence of str, optional
+        For a gap or ratio: the groups with the lowest and the highest value, in words.
 
     Raises
     ------
@@ -124,6 +126,7 @@ class Metric(RecordModel):
     subject: str = "model"
     judged: JudgedOver | None = None
     profile: list[tuple[float, float]] | None = None
+    pair: list[str] = Field(default_factory=list)
 
     def __init__(self, name: str = "", value: Any = None, **fields: Any) -> None:
         super().__init__(name=name, value=value, **fields)
@@ -179,6 +182,7 @@ class JudgedOver(RecordModel):
     low: Number
     high: Number
     left_out: list[str] = Field(default_factory=list)
+    pair: list[str] = Field(default_factory=list)
     reason: str = ""
 
 
@@ -193,9 +197,13 @@ class Finding(RecordModel):
     what, who, certainty : str
         The same in parts, for tables: what is measured, for whom, how certain.
     metrics : list of str
-        Addresses (`Check.address` composes them).
+        Addresses (`Check.address` composes them), first that of the number in the sentence.
     figures : list of str
         Ids of figures of the same check.
+    value, low, high : float, optional
+        The number in the sentence with its interval, if it is not that of the first metric: a gap over fewer groups.
+    scope : str
+        What that number is over: ``groups with at least 30 cases``.
     """
 
     sentence: str = Field(min_length=1)
@@ -206,6 +214,10 @@ class Finding(RecordModel):
     metrics: list[str] = Field(default_factory=list)
     figures: list[str] = Field(default_factory=list)
     group: dict[str, Value] | None = None
+    value: Number = None
+    low: Number = None
+    high: Number = None
+    scope: str = ""
 
 
 class Column(RecordModel):

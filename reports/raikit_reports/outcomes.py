@@ -105,7 +105,7 @@ def rule_outcomes(record: raikit.Record) -> list[RuleOutcome]:
     """Return the outcomes of all rules, worst first."""
     policy, groups = policy_of(record), affected_groups(record)
     return [
-        RuleOutcome(row, of_rule(row.rule, policy), row.rule.loser or groups.get(row.rule.metric, ""))
+        RuleOutcome(row, of_rule(row.rule, policy), groups.get(row.rule.id, ""))
         for row in rule_rows(record)
     ]
 

@@ -184,21 +184,31 @@ def tally(rows: Iterable[RuleRow]) -> list[tuple[Verdict, int, str]]:
 
 def problems(record: raikit.Record, rows: list[RuleRow], limit: int = 4) -> list[Problem]:
     """Return the broken or undecided rules, in the words of the findings about them."""
-    findings = _findings_by_address(record)
+    findings, groups = _findings_by_address(record), affected_groups(record)
     bad = [row for row in rows if row.verdict in (verdicts.FAIL, verdicts.WARN, verdicts.OPEN)]
-    groups = affected_groups(record)
     return [_problem(row, findings.get(row.rule.metric), groups) for row in bad[:limit]]
 
 
 def affected_groups(record: raikit.Record) -> dict[str, str]:
-    """Return the affected group by address: in the words of a finding about it, else its groups; none is all cases."""
-    groups = {
-        metric.id: group if metric.group else f"Over {group}"
-        for _, metric in record.metrics()
-        if metric.id and (group := fmt.group_text(metric.over, metric.group))
-    }
-    findings = _findings_by_address(record)
-    return groups | {address: finding.who for address, finding in findings.items() if finding.who}
+    """Return whom each rule is about, by its id: the group that lost, the pair of groups with the gap, or the groups."""
+    metrics, findings = {metric.id: metric for _, metric in record.metrics()}, _findings_by_address(record)
+    who = {}
+    for rule in record.gate.rules:
+        metric = metrics.get(rule.metric)
+        text = rule.loser or (_affected_pair(rule, metric, findings.get(rule.metric)) if metric else "")
+        if text:
+            who[rule.id] = text
+    return who
+
+
+def _affected_pair(rule: raikit.Rule, metric: raikit.Metric, finding: raikit.Finding | None) -> str:
+    """Return the groups of a rule in the words of a finding, if that is about the number on which the rule was judged."""
+    if finding is not None and finding.who and finding.value in (None, rule.value):
+        return finding.who
+    judged = metric.judged
+    pair = judged.pair if judged is not None and rule.value == judged.value else metric.pair
+    over = fmt.group_text(metric.over, metric.group)
+    return " and ".join(pair) or (over if metric.group or not over else f"Over {over}")
 
 
 def _findings_by_address(record: raikit.Record) -> dict[str, raikit.Finding]:
@@ -218,7 +228,7 @@ def _problem(row: RuleRow, finding: raikit.Finding | None, groups: dict[str, str
         row=row,
         what=what or row.title,
         detail=f"{numbers}; {row.against}" if row.against else numbers,
-        who=row.rule.loser or groups.get(row.rule.metric, "All cases"),
+        who=groups.get(row.rule.id, "All cases"),
         certainty="Undecided" if row.verdict is verdicts.OPEN else "Sure",
         evidence=_evidence(row),
     )

@@ -6,7 +6,8 @@ import pytest
 from report_record import make_record, metric
 
 from raikit.run.record import CheckRecord, Gate, Record, Rule
-from raikit_reports.rules import label, problems, rule_rows
+from raikit.run.results import Finding, JudgedOver
+from raikit_reports.rules import affected_groups, label, problems, rule_rows
 
 
 def one(rule: Rule, **fields) -> Record:
@@ -90,3 +91,18 @@ def test_the_baseline_of_a_rate_is_in_percent_and_the_loss_in_points():
 def test_a_required_check_is_named_once():
     required = Rule(id="q", sentence="Required check: a.b", metric="a.b", kind="required", status="pass")
     assert (rule_rows(one(required))[0].title, rule_rows(one(required))[0].address) == ("Required check: a.b", "")
+
+
+def test_whom_a_gap_is_about_are_the_groups_of_the_number_that_was_judged():
+    judged = JudgedOver(value=0.12, low=0.05, high=0.19, left_out=["sex: x"], pair=["sex: F", "sex: M"])
+    gap = metric("fairness", "equalized_odds_difference", 0.45, 0.1, 1000, over=["sex"], unit="points",
+                 judged=judged, pair=["sex: x", "sex: M"])
+    finding = Finding(sentence="F and M.", who="sex: F against sex: M", metrics=[gap.id], value=0.12, low=0.05, high=0.19)
+
+    def who(value):
+        record = one(rule(value=value))
+        record.checks[0] = record.checks[0].model_copy(update={"metrics": [gap], "findings": [finding]})
+        return affected_groups(record)["r"]
+
+    assert who(0.45) == "sex: x and sex: M"
+    assert who(0.12) == "sex: F against sex: M"

@@ -194,12 +194,21 @@ def estimate_disparity(
         method=gap.method, simultaneous=True, p_value=gap.p_value, flags=_flags(spec, judged_gap, judged, settings),
         minimum_detectable=(judged_gap or gap).minimum_detectable, n_clusters=_fewest_clusters(spec.strata),
         judged=None if all_judged else _judged_part(judged_gap, defined, judged, feature, settings),
-        profile=_profile(spec, judged_gap, judged), **place,
+        profile=_profile(spec, judged_gap, judged), pair=_pair(feature, gap, defined), **place,
     )  # fmt: skip
     if judged_gap is None:
         return Disparity(metric, feature)
-    groups = _positions(judged[judged_gap.stratum] if len(judged) > 1 else judged[0])
-    return Disparity(metric, feature, judged_gap, groups[judged_gap.worst], groups[judged_gap.best])
+    return Disparity(metric, feature, judged_gap, *_ends(judged_gap, judged))
+
+
+def _ends(gap: Gap, masks: Sequence[BoolArray]) -> tuple[int, int]:
+    """Return the groups with the lowest and the highest value, by their positions in the feature."""
+    groups = _positions(masks[gap.stratum] if len(masks) > 1 else masks[0])
+    return groups[gap.worst], groups[gap.best]
+
+
+def _pair(feature: Feature, gap: Gap, masks: Sequence[BoolArray]) -> list[str]:
+    return [feature.name(group) for group in _ends(gap, masks)]
 
 
 def _profile(spec: DisparitySpec, gap: Gap | None, judged: Sequence[BoolArray]) -> list[tuple[float, float]] | None:
@@ -272,7 +281,7 @@ def _judged_part(
         return {"value": None, "low": None, "high": None, "left_out": left_out, "reason": reason}
     return {
         "value": gap.value, "low": min(gap.low, gap.value), "high": max(gap.high, gap.value), "left_out": left_out,
-        "reason": f"Under {settings.min_group} cases in the denominator, or too few clusters",
+        "pair": _pair(feature, gap, judged), "reason": f"Under {settings.min_group} cases in the denominator, or too few clusters",
     }  # fmt: skip
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 import raikit
 from raikit.arrays import BoolArray
-from raikit.format import confidence, confidence_interval, count, joined, number, percent, points, significant
+from raikit.format import confidence, confidence_interval, count, joined, percent, points, significant
 from raikit.stats import Gap
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.disparities import Disparity
@@ -26,8 +27,8 @@ class FindingSubject:
     ----------
     estimates : Estimates
         Of what happens to a group's cases.
-    difference, ratio : Disparity
-        `difference` may be that of the complement: the same gap between the same groups.
+    difference : Disparity
+        It may be that of the complement: the same gap between the same groups.
     verb : str
         What happens to cases, to follow the group: ``are missed``.
     short : str
@@ -37,7 +38,7 @@ class FindingSubject:
     counted : ndarray of bool
         Cells in the denominator.
     cited : sequence of str
-        Addresses.
+        Addresses, first that of the difference.
     mean : bool
         Whether it is a mean in the target's own unit, not a rate.
     lower_is_worse : bool
@@ -46,7 +47,6 @@ class FindingSubject:
 
     estimates: Estimates
     difference: Disparity
-    ratio: Disparity | None
     verb: str
     short: str
     figure: str | None
@@ -82,16 +82,12 @@ def _gap_finding(
     first, second = ends if subject.lower_is_worse else ends[::-1]
     who, other = feature.name(first), feature.name(second)
     shown = " against ".join(_write(float(value[group]), subject.mean) for group in (first, second))
-    ratio = _established_ratio(subject, ends)
-    if ratio:
-        certainty = f"{confidence(settings.level)} CI of the ratio {_inverse_interval(ratio)}"
-        comparison = f"{number(1 / ratio.value, 1)} times " + ("those of" if subject.mean else "as often as")
-    else:
-        unit = None if subject.mean else "points"
-        certainty = confidence_interval(gap.low, gap.high, unit, level=settings.level)
-        comparison = "higher than" if subject.mean else f"{'less' if subject.lower_is_worse else 'more'} often than"
-        shown += f", a gap of {significant(gap.value) if subject.mean else points(gap.value)}"
+    unit = None if subject.mean else "points"
+    certainty = confidence_interval(gap.low, gap.high, unit, level=settings.level)
+    comparison = "larger than those of" if subject.mean else f"{'less' if subject.lower_is_worse else 'more'} often than"
+    shown += f", a gap of {significant(gap.value) if subject.mean else points(gap.value)}"
     evidence = _evidence(subject, feature, cells, (first, second))
+    partial = subject.difference.metric.judged is not None
     return raikit.Finding(
         sentence=f"Cases with {who} {subject.verb} {comparison} {other} ({shown}; {certainty}; {evidence}).",
         severity="warn",
@@ -101,26 +97,16 @@ def _gap_finding(
         metrics=list(subject.cited),
         figures=[subject.figure] if subject.figure else [],
         group=feature.group(first),
+        # The metric is over all groups. This sentence is about those large enough to be judged.
+        **_partial_gap(gap, subject, settings) if partial else {},
     )
 
 
-def _established_ratio(subject: FindingSubject, ends: Sequence[int]) -> Gap | None:
-    """Return the ratio of the same two groups if it is established too; else the difference is reported."""
-    if subject.ratio is None or subject.lower_is_worse:
-        return None
-    ratio = subject.ratio.gap
-    same = {subject.ratio.worst, subject.ratio.best} == set(ends)
-    return ratio if ratio is not None and same and ratio.value > 0 and ratio.high < 1 else None
-
-
-def _inverse_interval(ratio: Gap) -> str:
-    """Write the interval of the larger over the smaller value."""
-    low = 1 / ratio.high
-    # An end above 1 must not be written as 1.
-    decimals = next((digits for digits in (1, 2, 3) if round(low, digits) > 1), 4)
-    if ratio.low <= 0:
-        return f"at least {number(low, decimals)}"
-    return f"{number(low, decimals)} to {number(1 / ratio.low, 1)}"
+def _partial_gap(gap: Gap, subject: FindingSubject, settings: IntervalSettings) -> dict[str, Any]:
+    """Return the gap over the judged groups, labelled as one."""
+    clusters = " and enough clusters" if subject.estimates.n_clusters is not None else ""
+    return {"value": gap.value, "low": min(gap.low, gap.value), "high": max(gap.high, gap.value),
+            "scope": f"groups with at least {settings.min_group} cases{clusters}"}  # fmt: skip
 
 
 def _write(value: float, mean: bool) -> str:

@@ -74,7 +74,7 @@ class ReportedEvaluation(GroupEvaluation):
             difference, ratio = disparities[topic.difference], disparities.get(topic.ratio or "")
             cited = [self.address(disparity.metric) for disparity in (difference, ratio) if disparity is not None]
             self.subjects.setdefault(feature.columns, []).append(FindingSubject(
-                estimates=of_measure, difference=difference, ratio=ratio, short=topic.short,
+                estimates=of_measure, difference=difference, short=topic.short,
                 verb=topic.verb.format(positive=view.positive), figure=figure.id if figure else None,
                 counted=topic.denominator(cells, view.position), cited=cited, mean=measure.unit != "rate",
                 lower_is_worse=measure.direction == "higher",

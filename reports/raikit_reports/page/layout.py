@@ -43,12 +43,13 @@ TAKEN = {
 
 @dataclass(frozen=True)
 class Gauge:
-    """The number beside a finding: value, limit, interval, and a drawing if a rule covers it."""
+    """The number beside a finding: value, what it is over, limit, interval, and a drawing if a rule covers it."""
 
     value: str
     limit: str
     interval: str
     row: RuleRow | None
+    scope: str = ""
 
 
 @dataclass(frozen=True)
@@ -255,7 +256,7 @@ class _Sections:
             check=check,
             evidence=list(_evidence(finding, rows, measured, self.record.confidence)),
             addresses=finding.metrics[:3],
-            gauge=_gauge(rows, measured),
+            gauge=_gauge(finding, rows, measured),
             figures=[view.anchor for name in finding.figures for view in figures if view.figure.id == name],
         )
 
@@ -309,8 +310,7 @@ def _evidence(finding: raikit.Finding, rows: list[RuleRow], measured: list[raiki
     """Yield the evidence for a finding, as sentences."""
     if finding.certainty:
         yield sentence(finding.certainty)
-    judged = rows[0].rule.metric if rows else None  # the number beside the finding is that of the first rule
-    metric = next((metric for metric in measured if metric.id == judged), measured[0] if measured else None)
+    metric = measured[0] if measured else None
     if metric is not None:
         kind = "simultaneous interval" if metric.simultaneous else "interval"
         how = f"{fmt.confidence(metric.level or level)} {kind}" if metric.low != metric.high else ""
@@ -320,6 +320,10 @@ def _evidence(finding: raikit.Finding, rows: list[RuleRow], measured: list[raiki
         if metric.minimum_detectable is not None:
             smallest = fmt.measure(metric.minimum_detectable, unit=metric.unit)
             yield f"A gap of {smallest} would have been detected (80% power)."
+    for row in rows:
+        if not _same_number(finding, row, metric):
+            everyone = " over all groups" if metric and finding.scope and row.rule.metric == metric.id else ""
+            yield f"A rule is on another number: {row.title}; measured{everyone}: {row.measured} ({row.interval})."
     needed = next((row.needed for row in rows if row.needed), "")
     if needed:
         yield needed
@@ -330,16 +334,29 @@ def _evidence(finding: raikit.Finding, rows: list[RuleRow], measured: list[raiki
         yield "No rule covers this."
 
 
-def _gauge(rows: list[RuleRow], measured: list[raikit.Metric]) -> Gauge | None:
-    if rows:
-        row = rows[0]
-        return Gauge(row.measured, row.limit, row.interval if row.interval != "not measured" else "", row)
-    if not measured or measured[0].value is None:
+def _gauge(finding: raikit.Finding, rows: list[RuleRow], measured: list[raikit.Metric]) -> Gauge | None:
+    """Return the number in the finding's sentence, with the drawing of a rule if the rule is on that number."""
+    metric = measured[0] if measured else None
+    row = next((row for row in rows if _same_number(finding, row, metric)), None)
+    if row is not None:
+        return Gauge(row.measured, row.limit, row.interval if row.interval != "not measured" else "", row, finding.scope)
+    if finding.value is not None:
+        value, low, high, method = finding.value, finding.low, finding.high, None
+    elif metric is not None and metric.value is not None:
+        value, low, high, method = metric.value, metric.low, metric.high, metric.method
+    else:
         return None
-    metric = measured[0]
-    value = fmt.measure(metric.value, metric.low, metric.high, metric.unit)
-    spread = fmt.interval(metric.low, metric.high, metric.unit, value=metric.value)
-    return Gauge(value, "", "" if metric.method == "exact" else spread, None)
+    unit = metric.unit if metric else None
+    spread = "" if method == "exact" else fmt.interval(low, high, unit, value=value)
+    return Gauge(fmt.measure(value, low, high, unit), "", spread, None, finding.scope)
+
+
+def _same_number(finding: raikit.Finding, row: RuleRow, metric: raikit.Metric | None) -> bool:
+    """Return whether a rule was judged on the number that the finding is about."""
+    if metric is None or row.rule.metric != metric.id or row.rule.kind == "regression":
+        return False
+    value = metric.value if finding.value is None else finding.value
+    return value == row.rule.value
 
 
 def facts(values: dict[str, Any]) -> Iterable[tuple[str, str]]:

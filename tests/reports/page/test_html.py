@@ -243,13 +243,24 @@ def test_what_a_finding_rests_on_is_told_of_the_number_that_stands_beside_it():
     rate = metric("a", "rate", 0.2, 0.05, 659, unit="rate", method="Clopper-Pearson")
     gap = metric("a", "gap", 0.146, 0.06, 3970, unit="points", method="max-t")
     rule = Rule(id="r", sentence="s", metric=gap.id, limit=0.1, bound="max", status="fail", value=0.146, low=0.086, high=0.206)
-    finding = Finding(sentence="It is.", severity="fail", metrics=[rate.id, gap.id])
-    check = CheckRecord(name="a.b", pillar="a", plugin="x", status="ok", metrics=[rate, gap], findings=[finding])
-    record = Record(name="m", verdict="fail", checks=[check], gate=Gate(verdict="fail", rules=[rule]))
-    text = " ".join(Reader(render(record)).text)
-    card = text[text.index("It is.") :][:400]
-    assert "max-t" in card and "3,970" in card
-    assert "Clopper-Pearson" not in card.split("All numbers")[0]
+
+    def card(finding):
+        check = CheckRecord(name="a.b", pillar="a", plugin="x", status="ok", metrics=[rate, gap], findings=[finding])
+        record = Record(name="m", verdict="fail", checks=[check], gate=Gate(verdict="fail", rules=[rule]))
+        text = " ".join(" ".join(Reader(render(record)).text).split())
+        return text[text.index("It is.") :].split("All numbers")[0]
+
+    covered = card(Finding(sentence="It is.", severity="fail", metrics=[gap.id, rate.id]))
+    assert "max-t" in covered and "3,970" in covered
+    assert "Clopper-Pearson" not in covered
+    assert "another number" not in covered
+    beside = card(Finding(sentence="It is.", severity="fail", metrics=[rate.id, gap.id]))
+    assert "Clopper-Pearson" in beside
+    assert "A rule is on another number: s; measured: 14.6 pp (8.6 to 20.6)." in beside
+    partial = card(Finding(sentence="It is.", severity="fail", metrics=[gap.id], value=0.05, low=0.01, high=0.12,
+                           scope="groups with at least 30 cases"))
+    assert "5.0 pp over groups with at least 30 cases" in partial
+    assert "measured over all groups: 14.6 pp (8.6 to 20.6)." in partial
 
 
 def test_what_a_check_printed_stands_with_how_it_was_measured():

@@ -202,8 +202,9 @@ class Finding(RecordModel):
         Ids of figures of the same check.
     value, low, high : float, optional
         The number in the sentence with its interval, if it is not that of the first metric: a gap over fewer groups.
+        `high` is None for a lower limit.
     scope : str
-        What that number is over: ``groups with at least 30 cases``.
+        What that number is about, as a label: ``over groups with at least 30 cases``.
     """
 
     sentence: str = Field(min_length=1)

@@ -106,7 +106,7 @@ def _partial_gap(gap: Gap, subject: FindingSubject, settings: IntervalSettings) 
     """Return the gap over the judged groups, labelled as one."""
     clusters = " and enough clusters" if subject.estimates.n_clusters is not None else ""
     return {"value": gap.value, "low": min(gap.low, gap.value), "high": max(gap.high, gap.value),
-            "scope": f"groups with at least {settings.min_group} cases{clusters}"}  # fmt: skip
+            "scope": f"over groups with at least {settings.min_group} cases{clusters}"}  # fmt: skip
 
 
 def _write(value: float, mean: bool) -> str:
@@ -151,6 +151,18 @@ def _no_gap_finding(subjects: Sequence[FindingSubject], feature: Feature, settin
         severity="note",
         what="Gaps over " + feature.title,
         who=feature.title,
-        certainty=f"{confidence(settings.level)} CIs include 0",
+        certainty=f"{confidence(settings.level)} CIs include 0" if judged else "",
         metrics=[address for subject in subjects for address in subject.cited],
+        **_number_without_finding(subjects[0], settings),
     )
+
+
+def _number_without_finding(subject: FindingSubject, settings: IntervalSettings) -> dict[str, Any]:
+    """Return the gap beside a sentence that finds none, if the metric is over other groups than the sentence."""
+    metric, gap = subject.difference.metric, subject.difference.gap
+    if metric.value is None or metric.judged is None:
+        return {}
+    if gap is not None:
+        return _partial_gap(gap, subject, settings)
+    scope = "over all groups, too few of which can be judged"
+    return {"value": metric.value, "low": metric.low, "high": metric.high, "scope": scope}

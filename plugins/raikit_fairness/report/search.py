@@ -64,6 +64,10 @@ def _flagged_finding(result: SearchResult, group: int, cited: Sequence[str], *, 
         group=result.candidates.group(group),
         metrics=list(cited),
         figures=[_figure_id(result)],
+        # The metric is the largest excess of any group over all cases; this sentence compares one group with the rest.
+        value=flagged.value[group],
+        low=flagged.low[group],
+        scope=f"{name} against the rest",
     )
 
 

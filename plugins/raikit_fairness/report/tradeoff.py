@@ -17,7 +17,7 @@ from raikit_fairness.settings import IntervalSettings
 
 _SIDES = ("Gap narrowed, pp", "Accuracy lost, pp")
 _MOST_NAMES = 6
-_CITED = ("_gain", "_cost", "_difference")
+_CITED = ("_gain", "_cost", "_difference")  # in the order of the sentences, which begin with the gain
 
 
 @dataclass(frozen=True)
@@ -182,11 +182,12 @@ def tradeoff_findings(
         sentences = sentences or [_not_established_sentence(of_feature, wording, settings)]
         if unfit := of_feature[0].unfit:
             sentences.append(f"Nothing is known for {_listed(list(unfit))}: {_reasons(unfit)}.")
-        cited = [metric for number in numbers for metric in metrics[number]]
+        own = [metric for number in sorted(numbers, key=lambda at: tradeoffs[at] not in sure) for metric in metrics[number]]
+        cited = [metric for kind in _CITED for metric in own if metric.name.endswith(kind) and not metric.group]
         findings.append(raikit.Finding(
             sentence=" ".join(sentences), severity="note", what=wording.title.rstrip("?"), who=feature,
             certainty="established" if sure else "not established", figures=["bought"],
-            metrics=[address(metric) for metric in cited if metric.name.endswith(_CITED) and not metric.group],
+            metrics=[address(metric) for metric in cited],
         ))  # fmt: skip
     return findings
 

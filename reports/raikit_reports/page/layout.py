@@ -347,7 +347,10 @@ def _gauge(finding: raikit.Finding, rows: list[RuleRow], measured: list[raikit.M
     else:
         return None
     unit = metric.unit if metric else None
-    spread = "" if method == "exact" else fmt.interval(low, high, unit, value=value)
+    if high is None and low is not None:  # a one-sided limit
+        spread = f"at least {fmt.measure(low, low, value, unit)}"
+    else:
+        spread = "" if method == "exact" else fmt.interval(low, high, unit, value=value)
     return Gauge(fmt.measure(value, low, high, unit), "", spread, None, finding.scope)
 
 

@@ -258,7 +258,7 @@ def test_what_a_finding_rests_on_is_told_of_the_number_that_stands_beside_it():
     assert "Clopper-Pearson" in beside
     assert "A rule is on another number: s; measured: 14.6 pp (8.6 to 20.6)." in beside
     partial = card(Finding(sentence="It is.", severity="fail", metrics=[gap.id], value=0.05, low=0.01, high=0.12,
-                           scope="groups with at least 30 cases"))
+                           scope="over groups with at least 30 cases"))
     assert "5.0 pp over groups with at least 30 cases" in partial
     assert "measured over all groups: 14.6 pp (8.6 to 20.6)." in partial
 

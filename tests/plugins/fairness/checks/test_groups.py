@@ -420,4 +420,4 @@ def test_a_finding_over_the_large_groups_carries_their_gap_and_says_so():
     assert (metric.pair, metric.judged.pair) == (["sex: N", "sex: M"], ["sex: F", "sex: M"])
     assert "a gap of 30.0 percentage points" in finding.sentence
     assert (finding.value, finding.low, finding.high) == (metric.judged.value, metric.judged.low, metric.judged.high)
-    assert finding.scope == "groups with at least 30 cases"
+    assert finding.scope == "over groups with at least 30 cases"

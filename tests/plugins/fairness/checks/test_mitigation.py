@@ -97,6 +97,7 @@ def test_what_is_bought_is_established_and_said():
     assert "would narrow the gap in selection rate between sex: " in sentence
     assert result.findings[0].certainty == "established"
     assert set(result.findings[0].metrics) <= set(metrics)
+    assert "_gain" in result.findings[0].metrics[0]  # the number in the sentence
     assert [row[2] for row in result.tables[1].rows] == ["sex: F", "sex: M"]
 
 

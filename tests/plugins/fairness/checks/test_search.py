@@ -68,6 +68,9 @@ def test_the_groups_are_those_of_a_loop_over_combinations(seed, depth, min_group
 def test_a_planted_group_is_found_and_told_with_what_it_rests_on():
     metrics, result = audit(people(worse="sex == 'F' and age == 'old'"))
     first = result.findings[0]
+    assert f"{100 * first.value:.1f} percentage points more often than the rest" in first.sentence
+    assert f"at least {100 * first.low:.1f} percentage points" in first.sentence
+    assert first.scope.endswith(" against the rest")
     assert first.severity == "warn"
     assert first.group == {"sex": "F", "age": "old"}
     table = people(worse="sex == 'F' and age == 'old'")

@@ -27,6 +27,8 @@ _PUBLIC = {
     "Finding": "run.results",
     "Groups": "arrays",
     "JudgedOver": "run.results",
+    "Levels": "run.levels",
+    "Limits": "run.results",
     "Margin": "run.margins",
     "Margins": "run.margins",
     "Measurements": "run.record",
@@ -85,6 +87,7 @@ if TYPE_CHECKING:
     from raikit.models.base import Model as Model
     from raikit.models.reweighting import reweighing as reweighing
     from raikit.models.trainer import fit as fit
+    from raikit.run.levels import Levels as Levels
     from raikit.run.margins import Margin as Margin
     from raikit.run.margins import Margins as Margins
     from raikit.run.pairing import pair_rows as pair_rows
@@ -102,6 +105,7 @@ if TYPE_CHECKING:
     from raikit.run.results import Figure as Figure
     from raikit.run.results import Finding as Finding
     from raikit.run.results import JudgedOver as JudgedOver
+    from raikit.run.results import Limits as Limits
     from raikit.run.results import Metric as Metric
     from raikit.run.results import Table as Table
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 
 from raikit.errors import PluginError
+from raikit.run.levels import Levels
 from raikit.run.results import CheckResult, Comparison, Metric
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ class CheckContext:
         Seeded by the run's seed and the check's name, so that order, selection and resume change no number.
     workdir : Path
         A folder of this check alone. It survives ``--resume``, and its artifacts are copied to the run.
+    levels : Levels
+        The further levels at which the gate may need intervals: ``ctx.levels.measure(metric, lambda level: (low, high))``.
     progress : callable
         ``progress(done, total)``.
     """
@@ -116,6 +119,7 @@ class CheckContext:
     confidence: float = 0.95
     progress: Callable[[int, int], None] = lambda done, total: None
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("raikit.check"))
+    levels: Levels = Levels()
 
     def arrays(self, split: str | None = None, *, sensitive: bool = False) -> Arrays:
         """Read the scored cases of a split as arrays: truth, prediction, scores, weight and clusters.

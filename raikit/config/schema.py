@@ -10,6 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from raikit.config.types import Modality
 from raikit.process.children import TIMEOUT
 
+REGRESSION_ERROR = 0.05
+
 
 class ConfigSection(BaseModel):
     """A mapping in audit.yaml; unknown keys are errors, and so are NaN and infinite numbers."""
@@ -227,13 +229,23 @@ class GateConfig(ConfigSection):
     decide_on: Literal["interval", "estimate"] = Field(
         "interval", description="estimate: decide on the value alone, so that chance decides close cases."
     )
-    regression_error: float = Field(
-        0.05, gt=0, lt=0.5, description="Nominal bound on the probability "
-                                        "that any regression fails although nothing got worse (Holm)."
+    error_rate: Literal["build", "rule"] = Field(
+        "build", description="build: all rules and regressions that can fail the build share one error probability (Holm); "
+                             "rule: each rule has its own, and regressions share one."
+    )
+    regression_error: float | None = Field(
+        None, gt=0, lt=0.5, description="Nominal bound on the probability that a build fails although nothing is broken; "
+                                        "default: 1 - confidence, and 0.05 for regressions with error_rate: rule."
     )
     if_rows_differ: Literal["overlap", "refuse", "unpaired"] = Field(
         "overlap", description="If the cases differ from the baseline's: compare the common ones, refuse, or compare unpaired."
     )
+
+    def family_error(self, confidence: float) -> float:
+        """Return the error probability that a family of rules or regressions shares, for a run at this confidence."""
+        if self.regression_error is not None:
+            return self.regression_error
+        return round(1 - confidence, 12) if self.error_rate == "build" else REGRESSION_ERROR
 
     @model_validator(mode="after")
     def _policy_alone(self) -> Self:

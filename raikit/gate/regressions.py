@@ -151,7 +151,7 @@ def _compare(
         by_check.setdefault((owner[address], margin), []).append(address)
     comparisons: dict[_Test, Comparison | str] = {}
     for (name, margin), addresses in by_check.items():
-        margins = Margins(dict.fromkeys(addresses, margin), policy.if_rows_differ, policy.regression_error)
+        margins = Margins(dict.fromkeys(addresses, margin), policy.if_rows_differ, policy.family_error(0.95))
         result = _compare_by_check(checks.get(name), candidate, baseline, margins)
         for address in addresses:
             comparisons[address, margin] = (
@@ -230,7 +230,7 @@ def _decide_family(
 def _decide(rule: Rule, comparison: Comparison, p: float, family: int, policy: GateConfig, new: Metric | None) -> None:
     """Fail a rule whose regression is proven, pass one that surely kept the margin; write the reason."""
     rule.value, rule.low, rule.high, rule.paired = comparison.value, comparison.low, comparison.high, comparison.paired
-    rule.n, rule.level, rule.loser = comparison.n or rule.n, 1 - policy.regression_error, comparison.loser
+    rule.n, rule.level, rule.loser = comparison.n or rule.n, 1 - policy.family_error(0.95), comparison.loser
     loser = f"{comparison.loser}: " if comparison.loser else ""
     method = f"{'paired' if comparison.paired else 'unpaired'}, {comparison.method}"
     margin, value = significant(rule.limit or 0.0), significant(comparison.value or 0.0)
@@ -238,7 +238,7 @@ def _decide(rule: Rule, comparison: Comparison, p: float, family: int, policy: G
     if policy.decide_on == "estimate":
         rule.status = "fail" if (comparison.value or 0.0) > (rule.limit or 0.0) else "pass"
         rule.reason = f"{loser}worse by {value}, on the estimate alone ({method})"
-    elif p <= policy.regression_error:
+    elif p <= policy.family_error(0.95):
         rule.status, rule.reason = "fail", f"{loser}worse by {value}, surely by more than {margin} ({test}; {method})"
     elif comparison.high is not None and comparison.high <= (rule.limit or 0.0):
         rule.status, rule.reason = "pass", f"worse by at most {significant(comparison.high)} ({method})"

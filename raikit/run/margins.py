@@ -35,7 +35,8 @@ class Margins:
     if_rows_differ : {"overlap", "refuse", "unpaired"}
         What to do if the runs have different cases: compare the shared ones, raise an error, or compare unpaired.
     error : float
-        One-sided significance level of each test.
+        Error of the interval that `Comparison` reports, half of it at either end; the p-value does not depend on it. Also
+        the one-sided significance level for which `Comparison.minimum_detectable` is computed.
     """
 
     of: Mapping[str, Margin]

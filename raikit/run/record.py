@@ -55,7 +55,12 @@ class CheckRecord(RecordModel):
 
 
 class Rule(RecordModel):
-    """A gate rule judged on one metric, or without a metric if nothing matched."""
+    """A gate rule judged on one metric, or without a metric if nothing matched.
+
+    `low`, `high` and `level` are those of the interval that decided. `p_value` is an upper bound: the smallest measured
+    one-sided error at which the whole interval is beyond the limit, or the p-value of a regression's test. `not_judged` names
+    the groups about which the rule says nothing.
+    """
 
     id: str
     sentence: str
@@ -73,6 +78,7 @@ class Rule(RecordModel):
     n_clusters: Count = None
     unit: str | None = None
     check: str | None = None
+    p_value: Number = None
     baseline: Number = None
     paired: bool | None = None
     loser: str | None = None
@@ -83,6 +89,7 @@ class Rule(RecordModel):
     rows_high: Count = None
     rows_assume: Number = None
     waiver: dict[str, Value] | None = None
+    not_judged: list[str] = Field(default_factory=list)
 
     def describe_needed_data(self, write: Callable[[float], str] = significant) -> str:
         """Describe how much data would decide the rule.
@@ -112,13 +119,35 @@ class Rule(RecordModel):
         return self.describe_needed_data(assumed)
 
 
+class RuleFamily(RecordModel):
+    """All rules and regressions that can fail a build, judged together by Holm's method.
+
+    Parameters
+    ----------
+    size : int
+        Number of tests.
+    error : float
+        Bound on the probability that the build fails although nothing is broken.
+    level : float
+        Two-sided level of the interval that must be beyond a limit for the rule to fail.
+    """
+
+    size: int
+    error: float
+    level: float
+
+
 class Gate(RecordModel):
-    """All judged rules, with the verdict and the exit code that follow."""
+    """All judged rules, with the verdict and the exit code that follow.
+
+    `family` is None if no rule can fail by chance, or if each rule has its own error rate (``gate.error_rate: rule``).
+    """
 
     verdict: Verdict
     rules: list[Rule] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
     exit_code: int = 0
+    family: RuleFamily | None = None
 
 
 class Summary(RecordModel):

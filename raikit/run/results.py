@@ -87,6 +87,12 @@ class Metric(RecordModel):
         many cases would decide a rule.
     pair : sequence of str, optional
         For a gap or ratio: the groups with the lowest and the highest value, in words.
+    limits : sequence of Limits, optional
+        The interval measured at further levels, which the gate may need (`raikit.Levels.measure` fills it in).
+    excluded : sequence of str, optional
+        Groups or classes in which the quantity is not defined, so that `value` says nothing about them.
+    excluded_reason : str, optional
+        Why it is not defined there: ``no case has target 1``.
 
     Raises
     ------
@@ -123,8 +129,10 @@ class Metric(RecordModel):
     minimum_detectable: Number = None
     effective_n: Number = None
     excluded: list[str] = Field(default_factory=list)
+    excluded_reason: str = ""
     subject: str = "model"
     judged: JudgedOver | None = None
+    limits: list[Limits] = Field(default_factory=list)
     profile: list[tuple[float, float]] | None = None
     pair: list[str] = Field(default_factory=list)
 
@@ -184,6 +192,26 @@ class JudgedOver(RecordModel):
     left_out: list[str] = Field(default_factory=list)
     pair: list[str] = Field(default_factory=list)
     reason: str = ""
+
+
+class Limits(RecordModel):
+    """The ends of a metric's interval at another level than `Metric.level`, measured there and never rescaled.
+
+    Parameters
+    ----------
+    level : float
+        Two-sided: each end misses with probability ``(1 - level) / 2``.
+    low, high : float or None
+        None (or infinite) where the data do not bound that side at this level.
+    judged_low, judged_high : float, optional
+        The same of `Metric.judged`, where it has a value.
+    """
+
+    level: float = Field(gt=0, lt=1)
+    low: Number
+    high: Number
+    judged_low: Number = None
+    judged_high: Number = None
 
 
 class Finding(RecordModel):
@@ -343,7 +371,10 @@ class Comparison(RecordModel):
     metric : str
         The address of the metric.
     value, low, high : float
-        How much worse, in the metric's unit: positive is worse.
+        How much worse, in the metric's unit: positive is worse. The interval is two-sided at the level ``1 - margins.error``
+        of the `Margins` that `compare` was given. The gate compares again with a smaller error where many rules are judged
+        together, so that the interval in a report is the one that decided: `low` is above `margin` if and only if `p_value`
+        is below half of that error.
     p_value : float or None
         One-sided, of the hypothesis that the metric is worse by at most `margin`.
     paired : bool

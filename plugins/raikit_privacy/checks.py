@@ -98,17 +98,19 @@ class PrivateFineTuning(raikit.Check):
         RuntimeError
             If the training changed the audited model.
         """
-        from raikit_privacy.estimates import dpsgd, training
+        from raikit_privacy.estimates import training
+        from raikit_privacy.estimates.clipping import NotPrivateError
         from raikit_privacy.estimates.training_report import TrainingReport
         from raikit_privacy.estimates.trials import Trials
         from raikit_privacy.report import figures, finetuning
 
         assert ctx.model is not None
-        if problems := dpsgd.opacus_problems(training.initial_model(ctx.model, ctx.seed).module):
-            return self._untrainable(problems)
         digest = training.weights_digest(ctx.model)
         trials = Trials(self.options, ctx, training.ComparisonCases.sample(ctx, self.options.test_rows))
-        outcomes = [trials.run(target) for target in sorted(self.options.epsilons)]
+        try:
+            outcomes = [trials.run(target) for target in sorted(self.options.epsilons)]
+        except NotPrivateError as error:
+            return self._untrainable(error.problems)
         if training.weights_digest(ctx.model) != digest:
             raise RuntimeError("Private training changed the audited model; no later measurement of it can be trusted.")
         reports = [TrainingReport(ctx, trials, outcome, self.address) for outcome in outcomes]
@@ -127,7 +129,7 @@ class PrivateFineTuning(raikit.Check):
         from raikit_privacy.estimates.training_report import undefined_metrics
         from raikit_privacy.report.finetuning import untrainable_finding
 
-        reason = f"Opacus cannot train this model: {'; '.join(problems)}"
+        reason = f"The guarantee would not hold for this model: {'; '.join(problems)}"
         metrics = undefined_metrics(self.options.epsilons, reason)
         finding = untrainable_finding(reason, [self.address(metric) for metric in metrics])
         return raikit.CheckResult(metrics=metrics, findings=[finding])

@@ -1,26 +1,26 @@
-"""DP-SGD with Opacus in raikit's training loop: Poisson sampling, clipping of each case's gradient, noise, step counts."""
+"""DP-SGD in raikit's training loop: Poisson sampling, clipping of each case's gradient, noise, step counts."""
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from raikit.arrays import IntArray
+from raikit_privacy.estimates import preflight
+from raikit_privacy.estimates.clipping import Clipping, Layers, make_clipper, padded_embeddings, trained_parameters
 
 if TYPE_CHECKING:
-    from opacus.optimizers import DPOptimizer
+    from opacus.optimizers import DPOptimizerFastGradientClipping
 
     import raikit
 
-Layers = Literal["dense", "all"]
-
+_FEATURE_LAYERS = (nn.modules.conv._ConvNd, nn.Embedding, nn.EmbeddingBag, nn.GroupNorm)
 _MOMENTUM = 0.9
 _STEPS = "steps_made"  # kept with the optimizer, so that a resumed training continues the count
 
@@ -81,27 +81,6 @@ class Recipe:
         return self.learning_rate * (1 + math.cos(math.pi * (step - warmup) / max(1, self.steps - warmup))) / 2
 
 
-def opacus_problems(module: nn.Module) -> list[str]:
-    """List what keeps Opacus from clipping the gradient of each case, in readable clauses; empty if nothing does."""
-    from opacus.validators import ModuleValidator
-
-    was_training = module.training
-    module.train()
-    try:
-        errors = [str(error) for error in ModuleValidator.validate(module, strict=False)]
-        buffers = [
-            f"layer {name or 'itself'} ({type(part).__name__}) has trainable weights and buffers, which are not private"
-            for name, part in module.named_modules()
-            if any(p.requires_grad for p in part.parameters(recurse=False)) and any(True for _ in part.buffers(recurse=False))
-        ]
-        # Opacus examines trainable layers only, but a frozen one still mixes the cases of a step.
-        mixing = [f"layer {name} ({type(part).__name__}) mixes the cases of a step, frozen or not"
-                  for name, part in module.named_modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
-    finally:
-        module.train(was_training)
-    return list(dict.fromkeys(" ".join(error.split()) for error in errors)) or mixing or buffers
-
-
 class PrivateTraining:
     """Step, sampler, optimizer and module with which `raikit.fit` trains a model privately.
 
@@ -111,6 +90,8 @@ class PrivateTraining:
         Trained in place: a copy, never the audited one.
     recipe : Recipe
     noise_multiplier : float
+    clipping : {"shortcut", "one by one"}
+        How the gradient of each case is clipped; `raikit_privacy.estimates.preflight` finds out which way is right.
 
     Notes
     -----
@@ -118,24 +99,20 @@ class PrivateTraining:
     case is noise alone and is counted like any other. A batch larger than `physical_batch_size` is processed in parts, whose
     clipped gradients are summed before noise is added once.
 
-    Dense layers alone are clipped without forming the gradient of each case: one backward pass gives the norms, a second one
-    uses the loss in which each case is multiplied by its clipping factor [1]_. With all layers, Opacus computes the gradient
-    of each case.
-
-    References
-    ----------
-    .. [1] Li, Tramèr, Liang and Hashimoto, "Large Language Models Can Be Strong Differentially Private Learners", ICLR
-       2022, section 4 (ghost clipping).
+    A shortcut is compared with one autograd call per case again in steps 0, 1, 3, 7, 15 …, because what a network does may
+    depend on its weights and on the cases.
     """
 
-    def __init__(self, model: raikit.Model, recipe: Recipe, noise_multiplier: float) -> None:
+    def __init__(
+        self, model: raikit.Model, recipe: Recipe, noise_multiplier: float, clipping: Clipping = "shortcut"
+    ) -> None:
         self.model, self.recipe = model, recipe
         module = model.module
         module.train()
         freeze_feature_layers(module, recipe.layers)
-        self.padding = _padding_rows(module)
-        self.ghost = recipe.layers == "dense"
-        self.module = _wrapped(module, recipe)
+        self.clipping = clipping
+        self.clipper = make_clipper(model, recipe.layers, recipe.max_grad_norm, clipping)
+        self.module = self.clipper.module
         self.optimizer = _optimizer(module, recipe, noise_multiplier)
 
     @property
@@ -154,72 +131,50 @@ class PrivateTraining:
         """Make one step and return its mean loss.
 
         `weight` is not used: dividing by a sum of weights would make a case's gradient depend on the others in the step.
+
+        Raises
+        ------
+        NotPrivateError
+            If a gradient cannot be clipped, or a shortcut no longer agrees with one autograd call per case.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate_at(self.steps_made)
-        self.optimizer.zero_grad()
-        if not len(target):
-            self._set_zero_gradients()
-            self.optimizer.step()
-            self._reset_padding()
-            return 0.0
         size, loss = self.recipe.physical_batch_size, 0.0
-        starts = range(0, len(target), size)
+        starts = range(0, max(1, len(target)), size)
         for start in starts:
             part = slice(start, start + size)
             self.optimizer.signal_skip_step(do_skip=start != starts[-1])
-            loss += self._accumulate({name: tensor[part] for name, tensor in inputs.items()}, target[part])
+            self.optimizer.zero_grad()
+            loss += self._accumulate({name: tensor[part] for name, tensor in inputs.items()}, target[part], first=not start)
+            # After the last part, Opacus adds noise and changes the weights.
+            self.optimizer.step()
         self._reset_padding()
-        return loss / len(target)
+        return loss / max(1, len(target))
 
-    def _accumulate(self, inputs: dict[str, Tensor], target: Tensor) -> float:
-        """Clip and sum the gradients of one part; after the last part, Opacus adds noise and changes the weights."""
-        self.optimizer.zero_grad()
-        losses = self.model.loss(self.module(**inputs), target)
-        with warnings.catch_warnings():
-            # Opacus needs gradients of outputs only, so the input of the first layer may have none.
-            warnings.filterwarnings("ignore", message="Full backward hook is firing")
-            losses.sum().backward(retain_graph=self.ghost)  # type: ignore[no-untyped-call]
-            if self.ghost:
-                self._clip_by_factor(losses)
-        for parameter, row in self.padding:
-            parameter.grad_sample[:, row] = 0.0  # type: ignore[attr-defined]
-        self.optimizer.step()
-        return float(losses.sum().item())
-
-    def _clip_by_factor(self, losses: Tensor) -> None:
-        """Repeat the backward pass with each case's loss multiplied by its clipping factor."""
-        factor = self.module.get_clipping_coef().detach()
-        self.optimizer.zero_grad()
-        self.module.disable_hooks()
-        (factor * losses).sum().backward()
-        self.module.enable_hooks()
-        for parameter in self.optimizer.params:
-            if parameter.grad is None:  # no case of this part reaches the layer
-                parameter.grad = torch.zeros_like(parameter)
-
-    def _set_zero_gradients(self) -> None:
-        """Give every parameter the gradient of no cases."""
-        for parameter in self.optimizer.params:
-            if self.ghost:
-                parameter.grad = torch.zeros_like(parameter)
-            else:
-                parameter.grad_sample = torch.zeros((0, *parameter.shape), dtype=parameter.dtype)
+    def _accumulate(self, inputs: dict[str, Tensor], target: Tensor, first: bool) -> float:
+        """Set the gradients to the clipped sum of one part, and return the sum of its losses."""
+        if not len(target):
+            sums, loss = [torch.zeros_like(parameter) for parameter in self.clipper.parameters], 0.0
+        else:
+            if first and self.clipping == "shortcut" and not self.steps_made & (self.steps_made + 1):
+                preflight.verify(self.model, self.clipper, inputs, target, seed=self.steps_made)
+            clipped = self.clipper.clip(inputs, target)
+            sums, loss = clipped.sums, float(clipped.losses.sum())
+        for parameter, total in zip(self.clipper.parameters, sums, strict=True):
+            parameter.grad = total
+        return loss
 
     def _reset_padding(self) -> None:
         """Set the embedding of "no word" back to zero, without its noise; this uses no data and spends no budget."""
         with torch.no_grad():
-            for parameter, row in self.padding:
-                parameter[row] = 0.0
+            for part in padded_embeddings(self.model.module):
+                part.weight[part.padding_idx] = 0.0
 
     def finish(self) -> None:
         """Remove Opacus's hooks and gradients from the model, and leave it in evaluation mode."""
-        self.module.remove_hooks()
+        self.clipper.close()
         for parameter in self.model.module.parameters():
             parameter.grad = None
-            for name in ("grad_sample", "summed_grad", "_norm_sample"):
-                if hasattr(parameter, name):
-                    setattr(parameter, name, None)
         self.model.module.eval()
 
 
@@ -233,34 +188,44 @@ def freeze_feature_layers(module: nn.Module, layers: Layers) -> None:
     """Freeze convolutions, embeddings and the normalisation between them, if `layers` is ``dense``.
 
     Without training they give usable features [1]_, cost neither noise nor clipping, and need no backward pass. The choice is
-    made before any case is seen. Nothing is frozen where no linear layer would be left to train.
+    made before any case is seen. Parameters that a network holds beside its layers (class tokens, position embeddings) are
+    embeddings too. Nothing is frozen where no linear layer would be left to train.
+
+    Layers that change their input in place return a new tensor from now on: Opacus cannot follow a change of a layer's output.
 
     References
     ----------
     .. [1] Tramèr and Boneh, "Differentially Private Learning Needs Better Features (or Much More Data)", ICLR 2021.
     """
-    kinds = (nn.modules.conv._ConvNd, nn.Embedding, nn.EmbeddingBag, nn.GroupNorm)
+    for part in module.modules():
+        if getattr(part, "inplace", False) is True:
+            part.inplace = False  # type: ignore[assignment]
     if layers == "all" or not any(isinstance(part, nn.Linear) for part in module.modules()):
         return
     for part in module.modules():
-        if isinstance(part, kinds):
+        if isinstance(part, _FEATURE_LAYERS) or _holds_layers(part):
             for parameter in part.parameters(recurse=False):
                 parameter.requires_grad_(False)
 
 
+def _holds_layers(part: nn.Module) -> bool:
+    """Return whether a module is a network of layers rather than a layer of torch that happens to have parts."""
+    return any(True for _ in part.children()) and not type(part).__module__.startswith("torch.")
+
+
 def _momentum(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Return SGD with momentum; Adam would scale up the noise of every weight whose gradient is small."""
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.SGD(trained, lr=recipe.learning_rate, momentum=_MOMENTUM)
+    optimizer = torch.optim.SGD(trained_parameters(module), lr=recipe.learning_rate, momentum=_MOMENTUM)
     for group in optimizer.param_groups:
         group[_STEPS] = 0
     return optimizer
 
 
-def _optimizer(module: nn.Module, recipe: Recipe, noise_multiplier: float) -> DPOptimizer:
-    from opacus.optimizers import DPOptimizer, DPOptimizerFastGradientClipping
+def _optimizer(module: nn.Module, recipe: Recipe, noise_multiplier: float) -> DPOptimizerFastGradientClipping:
+    from opacus.optimizers import DPOptimizerFastGradientClipping
 
-    optimizer = (DPOptimizerFastGradientClipping if recipe.layers == "dense" else DPOptimizer)(
+    # This optimizer takes gradients that are clipped and summed already; Opacus adds the noise and divides.
+    optimizer = DPOptimizerFastGradientClipping(
         _momentum(module, recipe), noise_multiplier=noise_multiplier, max_grad_norm=recipe.max_grad_norm,
         expected_batch_size=recipe.expected_batch_size, loss_reduction="mean",
     )
@@ -271,19 +236,3 @@ def _optimizer(module: nn.Module, recipe: Recipe, noise_multiplier: float) -> DP
 def _count_step(optimizer: Any) -> None:
     for group in optimizer.param_groups:
         group[_STEPS] += 1
-
-
-def _wrapped(module: nn.Module, recipe: Recipe) -> Any:
-    from opacus.grad_sample import GradSampleModule, GradSampleModuleFastGradientClipping
-
-    if recipe.layers == "all":
-        return GradSampleModule(module, loss_reduction="sum")
-    return GradSampleModuleFastGradientClipping(module, loss_reduction="sum", max_grad_norm=recipe.max_grad_norm)
-
-
-def _padding_rows(module: nn.Module) -> list[tuple[Tensor, int]]:
-    """Return the embeddings of "no word" that are trained: autograd gives them no gradient, but Opacus would."""
-    return [
-        (part.weight, part.padding_idx) for part in module.modules()
-        if isinstance(part, nn.Embedding) and part.padding_idx is not None and part.weight.requires_grad
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,13 +25,27 @@ def cache_frozen_layers(model: raikit.Model, batch: Batch) -> FrozenLayerCache |
     model : Model
         Changed in place until `FrozenLayerCache.restore`.
     batch : Batch
-        A few cases, used to test that each of those layers is called once and gives one output per case.
+        A few cases, used to test that each of those layers is called once, before any trained one, and gives one output per
+        case, and that the network behind them computes the same.
     """
+    expected = _logits(model, batch)
     cache = FrozenLayerCache(model)
-    if cache.layers and cache.works_on(batch):
-        return cache
+    with contextlib.suppress(Exception):  # a network may use a layer in ways that a cached output cannot stand for
+        cache.drop_unusable(batch)
+        if cache.layers and torch.allclose(_logits(cache, batch), expected, rtol=1e-4, atol=1e-5):
+            return cache
     cache.restore()
     return None
+
+
+def _logits(model: raikit.Model, batch: Batch) -> Tensor:
+    """Compute the logits of a few cases in evaluation mode."""
+    was_training = model.module.training
+    model.module.eval()
+    with torch.no_grad():
+        logits: Tensor = model.module(**model.prepare(batch))
+    model.module.train(was_training)
+    return logits
 
 
 class FrozenLayerCache(raikit.Model):
@@ -76,14 +91,20 @@ class FrozenLayerCache(raikit.Model):
         net.train(was_training)
         return tensors | {_OUTPUT.format(at): layer.output for at, layer in enumerate(layers)}
 
-    def works_on(self, batch: Batch) -> bool:
-        """Return whether each layer is called once and gives a tensor with one entry per case."""
-        tensors = self.prepare(batch)
-        once = all(
-            layer.calls == 1 and isinstance(layer.output, Tensor) and len(layer.output) == len(batch)
-            for layer in self._net.layers
-        )
-        return once and not set(tensors) & {name for name in self.modalities if name.startswith(_PREFIX)}
+    def drop_unusable(self, batch: Batch) -> None:
+        """Put back the layers that are not called once, do not give one output per case, or come after a trained layer."""
+        tensors, net = self.inner.prepare(batch), self.inner.module
+        was_training = net.training
+        net.eval()
+        net(**tensors)
+        net.train(was_training)
+        clash = bool(set(self.modalities) & {_OUTPUT.format(at) for at in range(len(self.layers))})
+        usable = [entry for entry in self.layers if entry[2].is_usable(len(batch)) and not clash]
+        for parent, name, layer in self.layers:
+            if not any(layer is other for _, _, other in usable):
+                parent._modules[name] = layer.original
+        self.layers[:] = usable
+        self._net.layers[:] = [layer for _, _, layer in usable]
 
     def restore(self) -> None:
         """Put the layers back where they were."""
@@ -92,7 +113,10 @@ class FrozenLayerCache(raikit.Model):
 
 
 class _CachedLayer(nn.Module):
-    """Takes the place of a frozen layer: returns its cached output, or calls it and keeps the output."""
+    """Takes the place of a frozen layer: returns its cached output, or calls it and keeps the output.
+
+    What else a network reads from the layer (``weight.dtype``, ``stride``) is the layer's own.
+    """
 
     def __init__(self, original: nn.Module) -> None:
         super().__init__()
@@ -100,15 +124,29 @@ class _CachedLayer(nn.Module):
         self.cached: Tensor | None = None
         self.output: Any = None
         self.calls = 0
+        self.after_trained = False
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.__dict__["_aside"][0], name)
 
     @property
     def original(self) -> nn.Module:
-        return self._aside[0]
+        layer: nn.Module = self._aside[0]
+        return layer
 
-    def forward(self, *inputs: Any) -> Any:
+    def is_usable(self, cases: int) -> bool:
+        """Return whether one cached output per case can stand for the layer in the call that was made last."""
+        return self.calls == 1 and not self.after_trained and isinstance(self.output, Tensor) and len(self.output) == cases
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
         if self.cached is not None:
             return self.cached
-        self.output, self.calls = self.original(*inputs), self.calls + 1
+        # Gradients flow through what comes after a trained layer, and its outputs change with the weights.
+        self.after_trained |= any(isinstance(given, Tensor) and given.requires_grad for given in (*inputs, *named.values()))
+        self.output, self.calls = self.original(*inputs, **named), self.calls + 1
         return self.output
 
 

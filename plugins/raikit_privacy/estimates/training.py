@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 import raikit
 from raikit.arrays import BoolArray, IntArray, class_positions, cluster_codes
-from raikit_privacy.estimates import frozen_layers
+from raikit_privacy.estimates import frozen_layers, preflight
 from raikit_privacy.estimates.costs import PairedCorrectness
 from raikit_privacy.estimates.dpsgd import PrivateTraining, Recipe, freeze_feature_layers
 from raikit_privacy.estimates.features import SensitiveFeature, features_of, sampling_units
+from raikit_privacy.estimates.preflight import CASES, Cases
 
 
 def initial_model(model: raikit.Model, seed: int) -> raikit.Model:
@@ -34,17 +36,41 @@ def weights_digest(model: raikit.Model) -> str:
     return digest.hexdigest()
 
 
+@dataclass(frozen=True)
+class TrainedPrivately:
+    """What a private training did.
+
+    Parameters
+    ----------
+    steps : int
+        Noisy steps that were made.
+    no_shortcut : str
+        Why each case went through the network by itself; empty if Opacus's shortcut was right.
+    """
+
+    steps: int
+    no_shortcut: str
+
+
 def train_private(
     ctx: raikit.CheckContext, model: raikit.Model, recipe: Recipe, noise_multiplier: float, workdir: Path,
     progress: Callable[[int, int], None],
-) -> int:
-    """Train `model` in place with DP-SGD and return the number of noisy steps.
+) -> TrainedPrivately:
+    """Train `model` in place with DP-SGD.
 
     Every epoch runs and the last weights are kept. An epoch chosen by its validation score would look at the data once
     more, without the accountant knowing of it, where validation cases come from the same people as training cases.
+
+    Raises
+    ------
+    NotPrivateError
+        If the guarantee would not hold for this model: see `raikit_privacy.estimates.preflight`.
     """
     with _frozen_layers_cached(ctx, model, recipe) as trained:
-        training = PrivateTraining(trained, recipe, noise_multiplier)
+        trained.module.train()
+        clipping, reason = preflight.choose_clipping(
+            trained, recipe.layers, recipe.max_grad_norm, *preflight_cases(ctx, trained, recipe.physical_batch_size))
+        training = PrivateTraining(trained, recipe, noise_multiplier, clipping)
         try:
             ctx.trainer(
                 trained, ctx.data, epochs=recipe.epochs, batch_size=recipe.batch_size, seed=ctx.seed, patience=None,
@@ -54,7 +80,7 @@ def train_private(
         finally:
             training.finish()
     model.module.eval()
-    return training.steps_made
+    return TrainedPrivately(training.steps_made, reason)
 
 
 @contextlib.contextmanager
@@ -68,6 +94,28 @@ def _frozen_layers_cached(ctx: raikit.CheckContext, model: raikit.Model, recipe:
     finally:
         if cache is not None:
             cache.restore()
+
+
+def preflight_cases(ctx: raikit.CheckContext, model: raikit.Model, most: int) -> tuple[list[Cases], Cases]:
+    """Prepare some training cases alone, and the same ones together with others, at most `most`.
+
+    The emptiest and the fullest of the cases drawn are among those that are prepared alone: a missing text or picture is
+    where networks differ.
+    """
+    assert ctx.data is not None
+    drawn = np.random.default_rng(ctx.seed).permutation(ctx.data.size("train"))[: max(2, most)]
+    together = _prepared(ctx, model, drawn)
+    filled = sum(torch.count_nonzero(tensor.reshape(len(drawn), -1), dim=1) for tensor in together.inputs.values())
+    assert isinstance(filled, torch.Tensor)
+    order = list(dict.fromkeys([int(filled.argmin()), int(filled.argmax()), *range(len(drawn))]))
+    together = Cases({name: tensor[order] for name, tensor in together.inputs.items()}, together.target[order])
+    return [_prepared(ctx, model, drawn[[at]]) for at in order[:CASES]], together
+
+
+def _prepared(ctx: raikit.CheckContext, model: raikit.Model, positions: IntArray) -> Cases:
+    assert ctx.data is not None
+    batch = next(iter(ctx.data.batches("train", len(positions), indices=positions)))
+    return Cases(model.prepare(batch), torch.tensor(batch.target))
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ class TrialOutcome:
         With the audited model.
     twin : PairedCorrectness or None
         With a model that was trained alike but without noise.
+    no_shortcut : str
+        Why each case went through the network by itself; empty if Opacus's shortcut was right.
     """
 
     budget: Budget
@@ -37,6 +39,7 @@ class TrialOutcome:
     epsilon: float
     pairs: PairedCorrectness
     twin: PairedCorrectness | None
+    no_shortcut: str = ""
 
 
 class Trials:
@@ -70,16 +73,19 @@ class Trials:
         """
         part = sorted(self.options.epsilons).index(target)
         budget = plan(target, self.delta, self.recipe.sample_rate, self.recipe.steps, self.options.accountant)
-        model, steps = self._train(budget.noise_multiplier, f"epsilon-{as_argument(target)}", part)
-        epsilon = budget.spent(steps)
+        model, trained = self._train(budget.noise_multiplier, f"epsilon-{as_argument(target)}", part)
+        epsilon = budget.spent(trained.steps)
         if not epsilon <= target:
-            raise RuntimeError(f"{steps} steps were made and epsilon is {epsilon:.4f}, above its target of {target:g}.")
+            raise RuntimeError(f"{trained.steps} steps were made and epsilon is {epsilon:.4f}, above its target of {target:g}.")
         correct = self.cases.correct(self.ctx, model)
         twin = self.cases.pairs(self.ctx, correct, self._correct_without_noise()) if self.options.twin else None
-        return TrialOutcome(budget, steps, epsilon, self.cases.pairs(self.ctx, correct), twin)
+        pairs = self.cases.pairs(self.ctx, correct)
+        return TrialOutcome(budget, trained.steps, epsilon, pairs, twin, trained.no_shortcut)
 
-    def _train(self, noise_multiplier: float, name: str, part: int) -> tuple[raikit.Model, int]:
-        """Train a model from its initial weights; return it with the number of steps."""
+    def _train(
+        self, noise_multiplier: float, name: str, part: int
+    ) -> tuple[raikit.Model, training.TrainedPrivately]:
+        """Train a model from its initial weights; return it with what the training did."""
         assert self.ctx.model is not None
         model = training.initial_model(self.ctx.model, self.ctx.seed)
         folder = self.ctx.workdir / name

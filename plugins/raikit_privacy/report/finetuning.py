@@ -28,8 +28,8 @@ from raikit_privacy.estimates.trials import TrialOutcome, Trials
 def untrainable_finding(reason: str, addresses: list[str]) -> raikit.Finding:
     """Say why no private model was trained, and what would help."""
     return raikit.Finding(
-        sentence=f"No private model was trained. {reason}. Replace those layers (BatchNorm by GroupNorm; "
-                 "opacus.validators.ModuleValidator.fix does it) and train the model again.",
+        sentence=f"No private model was trained. {reason}. Change the model so that it computes each case by itself, and train "
+                 "it again. BatchNorm becomes GroupNorm; opacus.validators.ModuleValidator.fix does it.",
         severity="note", what="differentially private training", metrics=addresses,
     )
 
@@ -193,5 +193,13 @@ def settings_table(trials: Trials, outcomes: Sequence[TrialOutcome]) -> raikit.T
         columns=[raikit.Column(name=name, title=title, format=form) for name, title, form in titles],
         note=f"{count(recipe.rows)} training cases; {recipe.epochs} epochs of {recipe.steps_per_epoch} steps; Poisson sampling; "
              f"SGD with momentum; layers: {recipe.layers}; sampling weights not used in training. Every epoch was run and the "
-             "last weights were kept; no epoch was chosen by its validation score.",
+             f"last weights were kept; no epoch was chosen by its validation score. {_clipping_note(outcomes)}",
     )
+
+
+def _clipping_note(outcomes: Sequence[TrialOutcome]) -> str:
+    reasons = list(dict.fromkeys(outcome.no_shortcut for outcome in outcomes if outcome.no_shortcut))
+    if not reasons:
+        return "Clipping was compared with one gradient per case, before and during training; they agree up to rounding."
+    return ("The gradient of each case was computed by itself, which is slower. Opacus's shortcut is not right for this model: "
+            f"{'; '.join(reasons)}.")

@@ -85,8 +85,8 @@ def test_what_can_be_learnt_privately_is_learnt(audited):
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(audited, tiny):
     def weights(seed):
         ctx, model = audited(seed=seed), tiny.Model().fresh(1)
-        steps = training.train_private(ctx, model, Recipe(300, 2, 60, 32, 1.0, 0.3), 1.0, ctx.workdir, lambda *_: None)
-        assert steps == 10
+        trained = training.train_private(ctx, model, Recipe(300, 2, 60, 32, 1.0, 0.3), 1.0, ctx.workdir, lambda *_: None)
+        assert (trained.steps, trained.no_shortcut) == (10, "")
         return training.weights_digest(model)
 
     assert weights(1) == weights(1) != weights(2)
@@ -141,6 +141,43 @@ def test_a_model_that_mixes_rows_is_not_measured_and_the_reason_is_readable(audi
     assert metric.value is None
     assert "BatchNorm" in metric.reason
     assert "GroupNorm" in result.findings[0].sentence
+
+
+def test_a_network_whose_cases_see_each_other_is_not_measured(audited, tiny):
+    class Centred(tiny.Net):
+        def forward(self, columns, note):
+            return super().forward(columns - columns.mean(0), note)
+
+    result = result_of(PrivateFineTuning, audited(tiny.Model(Centred(), kind="torch")), **QUICK)
+    metric = by_id(result)["privacy.epsilon(target=8)"]
+    assert metric.value is None
+    assert "depends on the other cases of its step" in metric.reason
+    assert "privacy.membership_tpr_ceiling(target=8)" not in by_id(result)
+
+
+def test_a_model_that_prepares_cases_together_is_not_measured(audited, tiny):
+    class Scaled(tiny.Model):
+        def prepare(self, batch):
+            tensors = super().prepare(batch)
+            return tensors | {"columns": tensors["columns"] / tensors["columns"].abs().amax()}
+
+        def copy(self):
+            return Scaled(copy.deepcopy(self.net), self.kind)
+
+    result = result_of(PrivateFineTuning, audited(Scaled(kind="torch")), **QUICK)
+    assert "depends on the other cases of its step" in by_id(result)["privacy.epsilon(target=8)"].reason
+
+
+def test_a_network_that_opacus_cannot_follow_is_trained_case_by_case_and_the_table_says_so(audited, tiny, private):
+    class InPlace(tiny.Net):
+        def forward(self, columns, note):
+            hidden = torch.cat([columns, self.words(note).mean(dim=1)], dim=1)
+            return self.last(self.first(hidden).relu_())
+
+    result = result_of(PrivateFineTuning, audited(tiny.Model(InPlace(), kind="torch")), **QUICK)
+    assert by_id(result)["privacy.accuracy(target=8)"].value > 0.5
+    assert "computed by itself, which is slower" in result.tables[0].note
+    assert "agree up to rounding" in private.tables[0].note
 
 
 def test_a_training_that_touched_the_audited_model_is_an_error(audited, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -44,7 +46,8 @@ def test_untrained_layers_are_not_asked_in_the_loop(ctx, tiny, monkeypatch):
     model.module.conv[0].register_forward_hook(lambda layer, inputs, output: rows.append(len(output)))
     trained(ctx, model, "counted")
     everyone = ctx.data.size("train") + ctx.data.size("validation")
-    assert everyone <= sum(rows) <= everyone + 2 + 8 + 8      # the trial, and the samples that show what fits in memory
+    looked_at = 3 * 2 + 8 + RECIPE.physical_batch_size        # whether layers can be taken out, and whether clipping is right
+    assert everyone <= sum(rows) <= everyone + looked_at + 8 + 8      # the samples that show what fits in memory
 
 
 def test_afterwards_the_network_is_whole_again(ctx, tiny):
@@ -70,7 +73,7 @@ def test_a_layer_that_is_gone_through_twice_stays_in_the_loop(ctx, tiny):
 
     model = tiny.Model(tiny.Net(conv=True))
     model.module.conv = Twice(model.module.conv)
-    model.module.conv.gain = nn.Parameter(torch.ones(1))      # something trained, so that the inner layer is the part
+    model.module.conv.gain = nn.Linear(1, 1)      # something trained, so that the inner layer is the part
     _frozen(model)
     assert frozen_layers.cache_frozen_layers(model, next(ctx.data.batches("train", 2))) is None
     assert isinstance(model.module.conv.layer, nn.Sequential)
@@ -95,3 +98,32 @@ def test_the_fusion_model_trains_behind_its_convolutions(data, ctx):
 def _frozen(model):
     dpsgd.freeze_feature_layers(model.module, "dense")
     return model
+
+
+class Behind(nn.Module):
+    """A convolution that comes after a trained layer, and one that comes before; its weight is read too."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(20, 3)
+        self.before, self.first = nn.Conv1d(1, 2, 2), nn.Linear(2, 5)
+        self.behind, self.last = nn.Conv1d(1, 2, 2), nn.Linear(8, 2)
+
+    def forward(self, columns, note):
+        hidden = self.before(columns[:, None].to(self.before.weight.dtype)).flatten(1)
+        return self.last(torch.tanh(self.behind(torch.tanh(self.first(hidden))[:, None]).flatten(1)))
+
+
+def test_a_layer_behind_a_trained_one_stays_in_the_loop_and_the_others_attributes_can_be_read(ctx, tiny, monkeypatch):
+    """Taken out, it would give what it gave for the first weights, and pass no gradient on."""
+    torch.manual_seed(0)
+    net = Behind()
+    model = _frozen(tiny.Model(copy.deepcopy(net)))
+    quick = frozen_layers.cache_frozen_layers(model, next(ctx.data.batches("train", 2)))
+    assert [name for _, name, _ in quick.layers] == ["before"]
+    quick.restore()
+    cached = trained(ctx, tiny.Model(copy.deepcopy(net)), "cached")
+    monkeypatch.setattr(frozen_layers, "cache_frozen_layers", lambda model, batch: None)
+    whole = trained(ctx, tiny.Model(copy.deepcopy(net)), "whole")
+    assert all(torch.allclose(cached[name], whole[name], atol=1e-6) for name in whole)
+    assert not torch.allclose(whole["first.weight"], net.first.weight, atol=0.01)

@@ -1,0 +1,72 @@
+"""Random numbers that are the same for every case, so that a case alone can be compared with the same case among others."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+# Arguments with which attention and RReLU draw nothing.
+_SWITCHES = {"dropout_p": 0.0, "training": False}
+_ONES = ("bernoulli", "geometric")
+_DROPOUTS = ("native_dropout", "_fused_dropout")
+
+
+@contextlib.contextmanager
+def same_draws(seed: int) -> Iterator[None]:
+    """Draw the same number for all cases inside the block, and leave all generators as they were.
+
+    Torch's draws become constants: dropout keeps everything, uniform and normal draws are one number that follows from
+    `seed`, permutations are reversals, so that cases that are mixed by a permutation do change places. Python's and NumPy's
+    global generators start from `seed`.
+
+    Parameters
+    ----------
+    seed : int
+        Another seed shows another path of a network that branches on what it draws.
+    """
+    python, numpy = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    try:
+        with torch.random.fork_rng(devices=[]), _ConstantDraws((0.25 + seed * 0.618034) % 1):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+class _ConstantDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Replaces what random operations return by constants."""
+
+    def __init__(self, level: float) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.level = level
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if torch.Tag.nondeterministic_seeded not in func.tags:
+            return func(*args, **kwargs)
+        name = func._schema.name.removeprefix("aten::")
+        if name in _DROPOUTS:
+            return args[0].clone(), torch.ones_like(args[0], dtype=torch.bool)
+        names = [argument.name for argument in func._schema.arguments]
+        if switches := _SWITCHES.keys() & set(names):
+            given = dict(zip(names, args, strict=False)) | kwargs | {name: _SWITCHES[name] for name in switches}
+            return func(**given)
+        return self._constant(name, func(*args, **kwargs))
+
+    def _constant(self, name: str, drawn: Any) -> Any:
+        if not isinstance(drawn, Tensor):
+            return drawn
+        if name == "randperm":
+            return drawn.copy_(torch.arange(len(drawn) - 1, -1, -1))
+        if name.startswith(_ONES):
+            return drawn.fill_(1)
+        return drawn.fill_(self.level if drawn.is_floating_point() else int(drawn.min()) if drawn.numel() else 0)

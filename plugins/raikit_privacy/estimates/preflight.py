@@ -1,0 +1,278 @@
+"""Compare clipping with one autograd call per case, before and during private training.
+
+The guarantee rests on two facts: a case's gradient does not depend on the other cases of its step, and what is added to the
+sum for a case is as long as the clipping norm at most. Both are measured here on some of the training cases, up to rounding
+(a share of 1e-4 in single precision). What a network does on other cases only, or less than that, is not seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from raikit.format import percent
+from raikit_privacy.estimates.clipping import (
+    ClippedSum,
+    Clipping,
+    GhostClipping,
+    Layers,
+    NotPrivateError,
+    OneByOne,
+    StoredGradients,
+    case_losses,
+    clip_factors,
+    gradients_of,
+    make_clipper,
+    trained_parameters,
+)
+from raikit_privacy.estimates.draws import same_draws
+
+if TYPE_CHECKING:
+    import raikit
+
+CASES = 8  # cases that are compared one by one
+_SEEDS = (0, 1)  # two paths of a network that branches on what it draws
+
+
+class Cases(NamedTuple):
+    """Prepared inputs and targets."""
+
+    inputs: dict[str, Tensor]
+    target: Tensor
+
+    def rows(self, part: slice) -> Cases:
+        """Return some of the cases."""
+        return Cases({name: tensor[part] for name, tensor in self.inputs.items()}, self.target[part])
+
+    def alone(self) -> list[Cases]:
+        """Return each case by itself."""
+        return [self.rows(slice(at, at + 1)) for at in range(len(self.target))]
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """Cases that went through the network alone: losses, norms by parameter, sums of gradients, and of clipped ones."""
+
+    losses: Tensor
+    norms: Tensor
+    sums: list[Tensor]
+    clipped: list[Tensor]
+
+
+def choose_clipping(
+    model: raikit.Model, layers: Layers, max_grad_norm: float, alone: Sequence[Cases], together: Cases
+) -> tuple[Clipping, str]:
+    """Return how to clip the gradients of `model`, and what is wrong with Opacus's shortcut, if anything.
+
+    Parameters
+    ----------
+    model : Model
+        In training mode; what is not trained is frozen.
+    layers : {"dense", "all"}
+    max_grad_norm : float
+    alone : sequence of Cases
+        Cases that were prepared alone.
+    together : Cases
+        The same cases in the same order, prepared together with more cases, as in a step.
+
+    Raises
+    ------
+    NotPrivateError
+        If cases see each other, or the model keeps a state of the cases that it has seen: no clipping helps.
+    """
+    if not trained_parameters(model.module):
+        raise NotPrivateError("the model has no trainable weights")
+    _check_layers(model.module)
+    _check_buffers(model.module, alone[0])
+    for seed in _SEEDS:
+        reference = _reference(model, model.module, max_grad_norm, alone, seed)
+        _check_cases_are_apart(model, model.module, reference, alone, together, seed)
+    clipper = None
+    try:
+        clipper = make_clipper(model, layers, max_grad_norm, "shortcut")
+        for seed in _SEEDS:
+            verify(model, clipper, *together, seed=seed, alone=alone)
+    except NotPrivateError as error:
+        return "one by one", str(error)
+    except Exception as error:  # Opacus fails in many ways on layers that it does not know
+        return "one by one", _line(error)
+    finally:
+        if clipper is not None:
+            clipper.close()
+    return "shortcut", ""
+
+
+def verify(
+    model: raikit.Model, clipper: OneByOne | GhostClipping | StoredGradients, inputs: dict[str, Tensor], target: Tensor, *,
+    seed: int, alone: Sequence[Cases] | None = None,
+) -> None:
+    """Compare what `clipper` gives for cases of a step with one autograd call per case.
+
+    Raises
+    ------
+    NotPrivateError
+        If they disagree by more than rounding; says in which parameter.
+    """
+    together = Cases(inputs, target)
+    few = together.rows(slice(CASES))
+    alone = few.alone() if alone is None else alone
+    with clipper.paused():
+        reference = _reference(model, clipper.module, clipper.max_grad_norm, alone, seed)
+        _check_cases_are_apart(model, clipper.module, reference, alone, together, seed)
+    names = _parameter_names(model.module)
+    with _buffers_kept(model.module), same_draws(seed):
+        part = clipper.clip(*few)
+    _check_norms(names, reference, part, clipper.max_grad_norm)
+    lengths = reference.norms.norm(dim=1).clamp(max=clipper.max_grad_norm)
+    _check_sums("the clipped sum", names, part.sums, reference.clipped, lengths)
+    if len(target) > len(few.target):
+        with _buffers_kept(model.module), same_draws(seed):
+            _check_norms(names, reference, clipper.clip(*together), clipper.max_grad_norm)
+
+
+def _reference(
+    model: raikit.Model, module: nn.Module, max_grad_norm: float, alone: Sequence[Cases], seed: int
+) -> _Reference:
+    parameters = trained_parameters(module)
+    losses, norms = [], []
+    sums, clipped = ([torch.zeros_like(parameter) for parameter in parameters] for _ in range(2))
+    for case in alone:
+        loss, gradients = _case_alone(model, module, parameters, case, seed)
+        norms.append(torch.stack([gradient.norm() for gradient in gradients]))
+        factor = clip_factors(norms[-1][None], max_grad_norm)
+        for total, short, gradient in zip(sums, clipped, gradients, strict=True):
+            total += gradient
+            short += factor * gradient
+        losses.append(loss)
+    return _Reference(torch.cat(losses), torch.stack(norms), sums, clipped)
+
+
+def _case_alone(
+    model: raikit.Model, module: nn.Module, parameters: list[nn.Parameter], case: Cases, seed: int
+) -> tuple[Tensor, list[Tensor]]:
+    """Return loss and gradients of a case that goes through the network alone."""
+    try:
+        with _buffers_kept(module), same_draws(seed):
+            loss = case_losses(model, module, *case)
+            return loss.detach(), gradients_of(loss, parameters)
+    except NotPrivateError:
+        raise
+    except Exception as error:
+        raise NotPrivateError(f"one case alone cannot go through the model ({_line(error)})") from error
+
+
+def _check_cases_are_apart(
+    model: raikit.Model, module: nn.Module, reference: _Reference, alone: Sequence[Cases], together: Cases, seed: int
+) -> None:
+    """Raise if a case's loss or gradient is another one among other cases than alone, or a second time than the first."""
+    parameters = trained_parameters(module)
+    again, _ = _case_alone(model, module, parameters, alone[-1], seed)
+    if not _agree(again, reference.losses[-1:]):
+        raise NotPrivateError("the same case has another loss when it goes through the model again: the model keeps a state of "
+                              "the cases that it has seen, or draws random numbers that are not torch's")
+    with _buffers_kept(module), same_draws(seed):
+        every = case_losses(model, module, *together)[: len(alone)].detach()
+        losses = case_losses(model, module, *together.rows(slice(len(alone))))
+        sums = gradients_of(losses, parameters)
+    for found in (losses.detach(), every):
+        if not _agree(found, reference.losses):
+            layer = _first_layer_that_mixes(module, alone, together.rows(slice(len(alone))), seed)
+            raise NotPrivateError(f"the loss of a case depends on the other cases of its step{layer}")
+    _check_sums("the gradient of a case depends on the other cases of its step: the sum", _parameter_names(model.module), sums,
+                reference.sums, reference.norms.norm(dim=1))
+
+
+def _check_norms(names: list[str], reference: _Reference, clipped: ClippedSum, max_grad_norm: float) -> None:
+    found, expected = clipped.norms[: len(reference.norms)], reference.norms
+    length = expected.norm(dim=1, keepdim=True).clamp(min=max_grad_norm)
+    excess = ((found - expected).abs() / length).amax(dim=0)
+    if not bool((excess <= _tolerance(expected)).all()):
+        raise NotPrivateError(f"the length of a case's gradient is wrong in parameter {names[int(excess.argmax())]}")
+
+
+def _check_sums(what: str, names: list[str], found: list[Tensor], expected: list[Tensor], lengths: Tensor) -> None:
+    """Raise if a sum over cases is off by more than rounding, as a share of the cases' lengths together."""
+    off = torch.stack([(one - other).norm() for one, other in zip(found, expected, strict=True)])
+    share = off / lengths.sum().clamp(min=torch.finfo(off.dtype).tiny)
+    if not bool((share <= _tolerance(off)).all()):
+        raise NotPrivateError(f"{what} is off by {percent(float(share.norm()))}, most in parameter {names[int(share.argmax())]}")
+
+
+def _check_layers(module: nn.Module) -> None:
+    """Raise if a layer computes over the cases of a step, frozen or not."""
+    mixing = [f"layer {name} ({type(part).__name__}) mixes the cases of a step, frozen or not"
+              for name, part in module.named_modules() if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.training]
+    if mixing:
+        raise NotPrivateError(*mixing)
+
+
+def _check_buffers(module: nn.Module, case: Cases) -> None:
+    """Raise if a buffer changes when a case goes through: it would carry that case, or their number, to all others."""
+    before = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    changed: list[str] = []
+    with _buffers_kept(module), same_draws(0), torch.no_grad(), contextlib.suppress(Exception):  # which is reported later
+        module(**case.inputs)
+        changed = [name for name, buffer in module.named_buffers() if not torch.equal(buffer, before.get(name, buffer))]
+    if changed:
+        raise NotPrivateError(f"buffer {changed[0]} changes when a case goes through the model, and no noise is added to it")
+
+
+def _first_layer_that_mixes(module: nn.Module, alone: Sequence[Cases], together: Cases, seed: int) -> str:
+    """Return a clause that names the first layer, in the order of calls, whose output depends on the other cases."""
+    def outputs(cases: Cases) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        hooks = [part.register_forward_hook(lambda part, inputs, output, name=name: found.setdefault(name, output))
+                 for name, part in module.named_modules() if name]
+        try:
+            with _buffers_kept(module), same_draws(seed), torch.no_grad():
+                module(**cases.inputs)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return {name: output for name, output in found.items() if isinstance(output, Tensor) and output.ndim}
+
+    among, by_itself = outputs(together), [outputs(case) for case in alone]
+    for name, output in among.items():
+        rows = [other[name] for other in by_itself if name in other]
+        if len(rows) != len(output) or any(row.shape != output[:1].shape for row in rows):
+            continue
+        if not _agree(output, torch.cat(rows)):
+            return f", from layer {name} ({type(module.get_submodule(name)).__name__}) on"
+    return ""
+
+
+@contextlib.contextmanager
+def _buffers_kept(module: nn.Module) -> Iterator[None]:
+    """Put back every buffer as it was before the block."""
+    kept = [(part, name, buffer, buffer.clone()) for part in module.modules()
+            for name, buffer in part._buffers.items() if buffer is not None]
+    try:
+        yield
+    finally:
+        for part, name, buffer, values in kept:
+            part._buffers[name] = buffer.copy_(values)
+
+
+def _agree(one: Tensor, other: Tensor) -> bool:
+    return bool(((one - other).abs() <= _tolerance(other) * other.abs().clamp(min=1)).all())
+
+
+def _tolerance(tensor: Tensor) -> float:
+    """Return the relative difference that rounding may make: about 1e-4 in single precision."""
+    eps = float(torch.finfo(tensor.dtype).eps)
+    return min(1000 * eps, math.sqrt(eps))
+
+
+def _parameter_names(module: nn.Module) -> list[str]:
+    return [name for name, parameter in module.named_parameters() if parameter.requires_grad]
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:120]}" if text else type(error).__name__

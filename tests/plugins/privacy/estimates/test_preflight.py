@@ -1,0 +1,235 @@
+"""What would make the guarantee false is refused; what only Opacus's shortcuts get wrong is trained in another way.
+
+The oracle is one autograd call for each case. On each network that passes, no case moves the clipped sum by more than C.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from raikit_privacy.estimates import dpsgd, preflight
+from raikit_privacy.estimates.clipping import NotPrivateError
+from raikit_privacy.estimates.dpsgd import PrivateTraining, Recipe, freeze_feature_layers
+from raikit_privacy.estimates.draws import same_draws
+from raikit_privacy.estimates.preflight import Cases, choose_clipping
+
+_spec = importlib.util.spec_from_file_location("networks", Path(__file__).with_name("networks.py"))
+networks = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(networks)
+
+C, ROWS = 0.3, 20
+
+
+class Wrapped:
+    """As much of a model as private training asks for."""
+
+    def __init__(self, module, reduction="none"):
+        self.module, self.reduction = module, reduction
+
+    def loss(self, logits, target):
+        return functional.cross_entropy(logits, target, reduction=self.reduction)
+
+
+def prepared(name, layers, **options):
+    """The model, ready to be trained, and its cases."""
+    torch.manual_seed(1)
+    model = Wrapped(getattr(networks, name)(), **options)
+    model.module.train()
+    freeze_feature_layers(model.module, layers)
+    return model, Cases({"x": torch.randn(ROWS, networks.COLUMNS)}, torch.randint(0, 2, (ROWS,)))
+
+
+def chosen(model, cases, layers):
+    return choose_clipping(model, layers, C, cases.rows(slice(8)).alone(), cases)
+
+
+def clipped_sum(model, layers, clipping, cases, keep=None):
+    """The sum of clipped gradients of one step, by way of the optimizer, in parts of 6 cases."""
+    own = Wrapped(copy.deepcopy(model.module))
+    training = PrivateTraining(own, Recipe(ROWS, 1, ROWS, 6, C, 0.0, layers), 0.0, clipping)
+    keep = torch.arange(ROWS) if keep is None else keep
+    with same_draws(3):
+        training.step(training.module, training.optimizer, {"x": cases.inputs["x"][keep]}, cases.target[keep], None)
+    return torch.cat([parameter.grad.flatten() for parameter in own.module.parameters() if parameter.requires_grad]) * ROWS
+
+
+def oracle(model, cases):
+    """Autograd, one case after the other."""
+    parameters = [parameter for parameter in model.module.parameters() if parameter.requires_grad]
+    total = torch.zeros(sum(parameter.numel() for parameter in parameters))
+    for case in cases.alone():
+        module = copy.deepcopy(model.module)
+        with same_draws(3):
+            functional.cross_entropy(module(**case.inputs), case.target).backward()
+        gradient = torch.cat([(torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.to_dense()).flatten()
+                              for parameter in module.parameters() if parameter.requires_grad])
+        total += gradient * min(1.0, C / (float(gradient.norm()) + 1e-6))
+    return total
+
+
+@pytest.mark.parametrize("layers", ["dense", "all"])
+@pytest.mark.parametrize(("name", "problem"), [
+    ("Centred", "the loss of a case depends on the other cases of its step, from layer first"),
+    ("FunctionalBatchNorm", "depends on the other cases of its step"),
+    ("LayerBatchNorm", "layer norm .BatchNorm1d. mixes the cases"),
+    ("MixedUp", "depends on the other cases"),
+    ("MixedUpSometimes", "depends on the other cases"),
+    ("MixedInLargeSteps", "depends on the other cases"),
+    ("AttendsToOtherCases", "depends on the other cases of its step, from layer"),
+    ("MixedGradients", "the gradient of a case depends on the other cases .* most in parameter first.weight"),
+    ("RunningMean", "buffer seen changes when a case goes through"),
+    ("SpectralNormed", "buffer first.parametrizations.weight.0._u changes"),
+    ("Remembering", "the same case has another loss"),
+])
+def test_cases_that_see_each_other_are_refused(name, problem, layers):
+    model, cases = prepared(name, layers)
+    with pytest.raises(NotPrivateError, match=problem):
+        chosen(model, cases, layers)
+
+
+EXPECTED = [  # the way of clipping with dense layers, and with all
+    ("Plain", "shortcut", "shortcut"),
+    ("FunctionalWeight", "one by one", "one by one"),
+    ("SkippedLayer", "shortcut", "shortcut"),
+    ("Bag", "shortcut", "one by one"),
+    ("SparseEmbedding", "shortcut", "shortcut"),
+    ("TiedLayers", "one by one", "shortcut"),
+    ("LayerUsedTwice", "one by one", "shortcut"),
+    ("ParameterOfTheModel", "shortcut", "one by one"),
+    ("InPlaceFunction", "one by one", "one by one"),
+    ("InPlaceLayer", "shortcut", "shortcut"),
+    ("Attention", "one by one", "one by one"),
+    ("Recurrent", "one by one", "one by one"),
+    ("RoutedCases", "one by one", "one by one"),
+    ("FoldedCases", "one by one", "one by one"),
+    ("SharedPositions", "shortcut", "one by one"),
+    ("WeightNormed", "shortcut", "shortcut"),
+    ("Dropout", "shortcut", "shortcut"),
+    ("RandomNoise", "shortcut", "shortcut"),
+    ("DropPath", "shortcut", "shortcut"),
+]
+
+
+@pytest.mark.parametrize(("name", "layers", "clipping"), [
+    (name, layers, way) for name, *ways in EXPECTED for layers, way in zip(("dense", "all"), ways, strict=True)
+])
+def test_the_clipped_sum_is_autograds_and_no_case_moves_it_by_more_than_the_norm(name, layers, clipping):
+    model, cases = prepared(name, layers)
+    way, reason = chosen(model, cases, layers)
+    assert (way, bool(reason)) == (clipping, clipping == "one by one")
+    whole = clipped_sum(model, layers, way, cases)
+    assert float((whole - oracle(model, cases)).norm() / whole.norm()) < 1e-5
+    moved = [float((whole - clipped_sum(model, layers, way, cases, torch.arange(ROWS) != left_out)).norm()) for left_out in (0, 7, 19)]
+    assert max(moved) <= C * 1.0001
+    assert max(moved) > 0.5 * C
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_a_loss_over_the_step_is_refused(reduction):
+    model, cases = prepared("Plain", "dense", reduction=reduction)
+    with pytest.raises(NotPrivateError, match="not one number per case"):
+        chosen(model, cases, "dense")
+
+
+def test_a_loss_that_depends_on_the_size_of_the_step_is_refused():
+    model, cases = prepared("Plain", "dense")
+    model.loss = lambda logits, target: functional.cross_entropy(logits, target, reduction="none") / len(target)
+    with pytest.raises(NotPrivateError, match="the loss of a case depends on the other cases"):
+        chosen(model, cases, "dense")
+
+
+@pytest.mark.parametrize("layers", ["dense", "all"])
+def test_a_gradient_that_is_not_finite_is_refused_wherever_it_turns_up(layers):
+    """The root of a sum of squares has no gradient at zero: a case without content is enough."""
+    class Root(networks.Plain):
+        def hidden(self, x):
+            return super().hidden(self.first.bias.new_ones(()) * x) / (1 + (x * self.first.weight[0]).sum(1, keepdim=True).abs().sqrt())
+
+    torch.manual_seed(0)
+    model, (inputs, target) = Wrapped(Root()), prepared("Plain", layers)[1]
+    training = PrivateTraining(model, Recipe(ROWS, 1, ROWS, ROWS, C, 0.1, layers), 1.0, "one by one")
+    training.step(training.module, training.optimizer, inputs, target, None)
+    inputs["x"][11] = 0.0
+    before = copy.deepcopy(model.module.state_dict())
+    with pytest.raises(NotPrivateError, match="NaN or infinite"):
+        training.step(training.module, training.optimizer, inputs, target, None)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.module.state_dict().items())
+
+
+def test_a_model_that_goes_wrong_during_training_is_refused_then():
+    class Later(networks.Plain):
+        mixes = False
+
+        def forward(self, x):
+            return super().forward(x - x.mean(0) if self.mixes else x)
+
+    torch.manual_seed(0)
+    model, (inputs, target) = Wrapped(Later()), prepared("Plain", "dense")[1]
+    training = PrivateTraining(model, Recipe(ROWS, 9, ROWS, ROWS, C, 0.1), 1.0)
+    for step in range(3):
+        training.step(training.module, training.optimizer, inputs, target, None)
+        assert training.steps_made == step + 1
+    model.module.mixes = True
+    with pytest.raises(NotPrivateError, match="depends on the other cases"):
+        training.step(training.module, training.optimizer, inputs, target, None)
+
+
+@pytest.mark.parametrize("layers", ["dense", "all"])
+def test_looking_changes_nothing(layers, monkeypatch):
+    """Neither random numbers nor buffers nor weights: the training is the same with the comparison and without."""
+    weights = []
+    for compared in (True, False):
+        if not compared:
+            monkeypatch.setattr(preflight, "verify", lambda *_, **__: None)
+        model, (inputs, target) = prepared("Dropout", layers)
+        torch.manual_seed(5)
+        training = PrivateTraining(model, Recipe(ROWS, 5, ROWS, 7, C, 0.1, layers), 1.0)
+        for _ in range(5):
+            training.step(training.module, training.optimizer, inputs, target, None)
+        weights.append(torch.cat([parameter.flatten() for parameter in model.module.parameters()]))
+    assert torch.equal(*weights)
+    assert weights[0].isfinite().all()
+
+
+def test_batch_norm_that_the_network_keeps_in_evaluation_mode_is_no_objection():
+    class Kept(networks.LayerBatchNorm):
+        def train(self, mode=True):
+            super().train(mode)
+            self.norm.eval()
+            return self
+
+    torch.manual_seed(0)
+    model, cases = Wrapped(Kept().train()), prepared("Plain", "dense")[1]
+    assert chosen(model, cases, "dense") == ("shortcut", "")
+
+
+def test_all_draws_are_the_same_for_every_case_and_generators_stay():
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    with same_draws(1):
+        x = torch.randn(5, 4)
+        for drawn in (torch.rand(5, 4), x, nn.Dropout(0.3)(torch.ones(5, 4)), torch.bernoulli(torch.full((5, 4), 0.3)),
+                      functional.rrelu(-torch.ones(5, 4), training=True), torch.randint(0, 9, (5, 4)),
+                      functional.gumbel_softmax(torch.zeros(5, 4))):
+            assert torch.equal(drawn, drawn[:1].expand(5, 4))
+        assert torch.equal(torch.randperm(4), torch.tensor([3, 2, 1, 0]))
+    assert torch.equal(state, torch.get_rng_state())
+    with same_draws(2):
+        assert not torch.equal(torch.rand(5, 4), torch.rand(5, 4) * 0 + x[0, 0])
+
+
+def test_frozen_layers_are_those_without_a_linear_rule():
+    """Class tokens and position embeddings are features; a layer of torch that has parts, like attention, is trained."""
+    attention, token = networks.Attention(), networks.ParameterOfTheModel()
+    for module in (attention, token):
+        dpsgd.freeze_feature_layers(module, "dense")
+    assert attention.attention.in_proj_weight.requires_grad
+    assert not token.token.requires_grad
+    assert token.first.weight.requires_grad

@@ -87,7 +87,7 @@ def calibration_error(curve: Curve, cases: raikit.Arrays, level: float, rng: np.
         method=f"{error.bins} bins of equal size, not debiased (a calibrated model would show "
                f"{float(error.spread.mean()):.3f}), lower end free of that bias"
                + (f", cluster t (df {error.df})" if cases.clusters else ""),
-        flags=few_clusters_flag(n_clusters), direction="lower", unit="points",
+        flags=few_clusters_flag(cases), direction="lower", unit="points",
     )
 
 

@@ -31,7 +31,7 @@ class InfluenceInterval:
 
     variance: float
     units: int
-    df: int
+    df: float
     method: str
     n_clusters: int | None
     flags: tuple[str, ...]
@@ -67,14 +67,14 @@ def influence_interval(
         Independent units where there are no cluster columns; absent: the cases.
     """
     one, size, group = np.array([value]), np.array([float(len(cases))]), np.zeros(len(cases), dtype=np.int64)
-    cov = stats.influence_covariance(one, influence, group, cases.clusters, size, size)
+    cov = stats.influence_covariance(one, influence, group, cases.clusters, size, size, weight=cases.weight)
     clusters = int(cov.n_clusters[0])
     if cases.clusters or units is None:
         units = clusters
-    df = max(units - 1, 1)
+    df = float(cov.df[0]) if cases.clusters else max(min(units - 1, float(cov.df[0])), 1)
     return InfluenceInterval(
         variance=float(cov.M[0, 0]), units=units, df=df,
-        method=f"influence, {f'{scale}, ' if scale else ''}{WAYS[cov.ways]}t (df {df})",
+        method=f"influence, {f'{scale}, ' if scale else ''}{WAYS[cov.ways]}t (df {df:.3g})",
         n_clusters=clusters if cases.clusters else None,
-        flags=("few_clusters",) if cases.clusters and units < stats.MIN_CLUSTERS else (),
+        flags=("few_clusters",) if cov.few_clusters[0] else (),
     )

@@ -162,18 +162,23 @@ def metric_of_average(
     return raikit.Metric(
         name, value, low=low, high=high, level=shares.level, n=len(cases), n_clusters=n_clusters,
         method=f"MOVER over {len(defined)} classes, {shares.method}", excluded=list(excluded),
-        flags=few_clusters_flag(n_clusters), **{"unit": "rate", **fields},
+        flags=few_clusters_flag(cases), **{"unit": "rate", **fields},
     )
 
 
 def min_clusters(cases: raikit.Arrays) -> int | None:
-    """Return the number of clusters of the cluster column that has fewest; None without cluster columns."""
-    return min((len(np.unique(column[column >= 0])) or len(column) for column in cases.clusters), default=None)
+    """Return the number of clusters of the cluster column that has fewest; None without cluster columns.
+
+    A case without a cluster counts as one.
+    """
+    return min((len(np.unique(column[column >= 0])) + int(np.sum(column < 0)) for column in cases.clusters), default=None)
 
 
-def few_clusters_flag(n_clusters: int | None) -> list[str]:
-    """Return the flag of a metric that rests on too few clusters, if it does."""
-    return ["few_clusters"] if n_clusters is not None and n_clusters < stats.MIN_CLUSTERS else []
+def few_clusters_flag(cases: raikit.Arrays) -> list[str]:
+    """Return the flag of a metric that rests on too few effective clusters, if it does."""
+    ones = np.ones(len(cases))
+    cov = stats.rate_covariance(ones, ones, np.zeros(len(cases), dtype=np.int64), cases.clusters, cases.weight, 1)
+    return ["few_clusters"] if cov.few_clusters[0] else []
 
 
 def metric_of_interval(

@@ -7,6 +7,7 @@ module              what is in it
 `gaps`              gaps, odds gaps and ratios over groups of independent cases
 `clusters`          the same for cases that share clusters
 `covariance`        the cluster-robust covariance of the groups' estimates
+`jackknife`         variances by leaving out one cluster, or one case
 `means`             intervals of means
 `areas`             area under the ROC curve, average precision
 `bootstrap`         intervals of smooth statistics without a formula
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from raikit.stats.clusters import clustered_ratio as clustered_ratio
     from raikit.stats.clusters import join_contrasts as join_contrasts
     from raikit.stats.covariance import MIN_CLUSTERS as MIN_CLUSTERS
+    from raikit.stats.covariance import MIN_EFFECTIVE_CLUSTERS as MIN_EFFECTIVE_CLUSTERS
     from raikit.stats.covariance import CovarianceResult as CovarianceResult
     from raikit.stats.covariance import influence_covariance as influence_covariance
     from raikit.stats.covariance import rate_covariance as rate_covariance
@@ -105,7 +107,7 @@ _MODULE_NAMES = {
         "ClusteredRates clustered_difference clustered_gap clustered_group_vs_rest clustered_odds_gap "
         "clustered_rate_interval clustered_ratio join_contrasts"
     ),
-    "covariance": "MIN_CLUSTERS CovarianceResult influence_covariance rate_covariance",
+    "covariance": "MIN_CLUSTERS MIN_EFFECTIVE_CLUSTERS CovarianceResult influence_covariance rate_covariance",
     "gap_growth": "gap_increase_test",
     "gaps": "Contrasts Gap gap group_vs_rest minimum_detectable odds_gap permutation_p ratio",
     "interval": "Interval",

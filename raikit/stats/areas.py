@@ -55,17 +55,18 @@ def auc_interval(
     truth, w = _truth_and_weight(y, weight)
     value, influence, n = _auc(truth, np.asarray(score), w)
     cov = influence_covariance(
-        np.array([value]), influence, np.zeros(len(truth), dtype=np.int64), clusters, np.array([n]), np.array([n])
-    )
+        np.array([value]), influence, np.zeros(len(truth), dtype=np.int64), clusters, np.array([n]), np.array([n]),
+        weight=w, part=truth.astype(np.int64),
+    )  # fmt: skip
     if min(value, 1 - value) < 1e-12:
         return _perfect_auc(value, truth, clusters, cov, level)
     tail = tail_of(level)
-    df = max(int(cov.n_clusters[0]) - 1, 1)
+    df = float(cov.df[0])
     q = float(upper_quantile(tail, df if clusters else np.inf))
-    variance = float(cov.M[0, 0]) if clusters else _delong(influence, truth)
+    variance = float(cov.M[0, 0])
     center, half = np.log(value / (1 - value)), q * np.sqrt(variance) / (value * (1 - value))
     low, high = (float(1 / (1 + np.exp(-(center + s * half)))) for s in (-1, 1))
-    method = f"DeLong, logit, {cluster_prefix(cov.ways)}t (df {df})" if clusters else "DeLong, logit"
+    method = f"DeLong, logit, {cluster_prefix(cov.ways)}t (df {df:.3g})" if clusters else "DeLong, logit"
     if not variance > 0 or (clusters and cluster_flags(cov)[-1:] == ("unreliable",)):
         return Interval(value, 0.0, 1.0, method, n, cluster_number(cov), ("unreliable",))
     return Interval(value, low, high, method, n, cluster_number(cov), cluster_flags(cov))
@@ -161,14 +162,6 @@ def _levels(score: AnyArray) -> tuple[IntArray, int]:
         return np.asarray(score, dtype=np.int64), int(score.max(initial=-1)) + 1
     levels, place = np.unique(score, return_inverse=True)
     return place.reshape(-1), len(levels)
-
-
-def _delong(influence: FloatArray, truth: FloatArray) -> float:
-    total = 0.0
-    for side in (truth == 1, truth == 0):
-        m = int(side.sum())
-        total += float(np.sum(influence[side] ** 2)) * m / max(m - 1, 1)
-    return total
 
 
 def _perfect_auc(

@@ -39,7 +39,7 @@ class CalibrationError:
     value: float
     spread: FloatArray
     se: float
-    df: int
+    df: float
     n_clusters: int | None
     bins: int
 
@@ -129,7 +129,7 @@ def calibration_error(
     floor = agresti_caffo_variance(rates.rates * rates.n_effective, rates.n_effective)
     M = error.M + np.diag(np.maximum(floor - np.diag(error.M), 0))
     share = error.sizes / error.sizes.sum()
-    df = error.df if columns else _NO_CLUSTERS_DF
+    df = error.common_df if columns else _NO_CLUSTERS_DF
     values, vectors = np.linalg.eigh(M)
     noise = (vectors * np.sqrt(np.maximum(values, 0))) @ rng.standard_normal((k, draws))
     if columns:

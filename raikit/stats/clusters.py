@@ -1,8 +1,8 @@
 """Rates, gaps and ratios of groups whose cases share clusters (a picture asked about twice, a voice heard often).
 
 Intervals that ignore the clusters give many false alarms (benchmarks/simulate_intervals.py). Everything here follows from
-the covariance of `raikit.stats.rate_covariance` and t draws, with one cluster column or two crossed ones. The level was
-simulated with clusters of similar size; with very uneven ones (one cluster holds a third of a group) it is not kept.
+the covariance of `raikit.stats.rate_covariance`, with one cluster column or two crossed ones. Degrees of freedom come from
+the effective number of clusters, which is small where a few clusters hold most of a group.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from numpy.typing import ArrayLike
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray
 from raikit.stats.constants import DRAWS, POWER_QUANTILE
-from raikit.stats.covariance import CovarianceResult, cluster_prefix
+from raikit.stats.covariance import MIN_EFFECTIVE_CLUSTERS, CovarianceResult, cluster_prefix
 from raikit.stats.families import Family, groups_and_rests, pairs_and_rests
-from raikit.stats.gaps import Contrasts, Gap, max_t_p
-from raikit.stats.maxt import Errors, simultaneous_critical, two_step
+from raikit.stats.gaps import Contrasts, Gap
+from raikit.stats.maxt import Errors, simultaneous_critical, two_step_t
 from raikit.stats.multiplicity import holm
-from raikit.stats.quantiles import tail_of, upper_quantile, upper_tail
+from raikit.stats.quantiles import as_normal, as_t, tail_of, upper_quantile, upper_tail
 from raikit.stats.quantities import Quantities, difference_of, limits_of, ratio_of
 from raikit.stats.validation import TOO_FEW_GROUPS, comparable
 
@@ -35,7 +35,7 @@ class ClusteredRates:
     n_effective : ndarray, shape (k,)
         Number of independent cases that would be as informative.
     few_clusters : ndarray of bool, shape (k,)
-        Whether the group has fewer than 8 clusters, so that its interval may be shown but should decide nothing.
+        Whether the group has fewer than 4 effective clusters, so that its interval may be shown but should decide nothing.
     method : str
     """
 
@@ -72,8 +72,9 @@ def clustered_rate_interval(
     Notes
     -----
     Proportions: Clopper-Pearson at the effective sample size, shrunk by (normal / t quantile)^2 [1]_. A rate of 0 keeps
-    the number of clusters as its sample size, so that the interval is not [0, 0]. Means: t with the number of clusters
-    minus 1 degrees of freedom.
+    the effective number of clusters as its sample size, so that the interval is not [0, 0]. With clusters, the variance
+    is that of one more cluster like the one that moves the estimate most, and the degrees of freedom are those of the
+    clusters that hold the rarer outcome (for means: of the squared contributions), minus one.
 
     References
     ----------
@@ -82,8 +83,7 @@ def clustered_rate_interval(
     """
     k = int(np.sum(~np.isnan(cov.rates))) if simultaneous else 1
     tail = tail_of(level ** (1 / max(k, 1)))
-    df = np.maximum(cov.n_clusters - 1, 1)
-    low, high = limits_of(Quantities.of(cov), upper_quantile(tail, df), df)
+    low, high = _pointwise_limits(cov, tail)
     kind = {"proportion": "Korn-Graubard exact limits", "positive": "t limits of the logarithm", "real": "t limits"}[
         cov.scale
     ]
@@ -114,12 +114,11 @@ def clustered_gap(cov: CovarianceResult, level: float = 0.95, draws: int = DRAWS
 
     Notes
     -----
-    As `raikit.stats.gap`, with two changes. Draws are multivariate t from the cluster covariance. The lower end uses only
-    groups with at least 8 clusters (if there are two), because the covariance of the others is unreliable; the value and
-    the upper end use all groups. Limits of proportions are exact at the effective sample size, and combined by MOVER with
-    the correlation of the two rates; means use t limits.
-
-    Simulated with clusters of similar size, one-way and two-way (benchmarks/simulate_intervals.py).
+    As `raikit.stats.gap`, with three changes. Draws have the cluster covariance. Each difference has t limits, with the
+    smaller effective number of clusters of its two sides minus one degrees of freedom. The lower end uses only groups with
+    at least 4 effective clusters (if there are two), because the variances of the others are unreliable; the value and
+    the upper end use all groups. Without clusters, limits of proportions are exact at the effective sample size, and
+    combined by MOVER.
     """
     return clustered_odds_gap(cov, np.zeros(len(cov.rates), dtype=np.int64), level, draws, rng=rng)
 
@@ -152,12 +151,13 @@ def clustered_odds_gap(
     labels = np.asarray(strata)
     end = _SimultaneousEnd.of(cov, labels, tail_of(level), draws, rng)
     every = pairs_and_rests(cov.sizes, labels)
-    quantities, pairs = Quantities.of(cov, every), every.pairs
+    quantities, pairs = _for_differences(cov, every), every.pairs
     i, j = every.plus[pairs], every.minus[pairs]
     differences = cov.rates[i] - cov.rates[j]
-    df = _pair_df(cov, i, j)
+    df = quantities.contrast_df(i, j)
     highs = difference_of(quantities, i, j, upper_quantile(end.alpha, df), df)[1]
-    lows = difference_of(end.quantities, end.family.plus, end.family.minus, end.critical, end.df)[0]
+    own = _for_differences(end.cov, end.family)
+    lows = difference_of(own, end.family.plus, end.family.minus, as_t(end.critical, end.df), end.df)[0]
     widest = int(np.argmax(differences))
     ceiling = 1.0 if cov.proportion else np.inf
     return Gap(
@@ -166,10 +166,10 @@ def clustered_odds_gap(
         high=min(ceiling, float(highs.max())),
         p_value=end.p_value,
         critical=end.critical,
-        minimum_detectable=min(ceiling, (end.full + POWER_QUANTILE) * end.least_favourable_se),
+        minimum_detectable=min(ceiling, end.least_favourable),
         worst=int(j[widest]),
         best=int(i[widest]),
-        method=_method(cov, end.df),
+        method=_method(cov),
         stratum=int(labels[i[widest]]),
     )
 
@@ -202,19 +202,20 @@ def clustered_ratio(
     end = _SimultaneousEnd.of(cov, strata, alpha, draws, rng, log=True)
     every = pairs_and_rests(cov.sizes, strata)
     i, j = every.plus[every.pairs], every.minus[every.pairs]
-    df = _pair_df(cov, i, j)
-    lows = ratio_of(Quantities.of(cov, every), i, j, upper_quantile(alpha, df), df)[0]
-    highs = ratio_of(end.quantities, end.family.plus, end.family.minus, end.critical, end.df)[1]
+    quantities, own = Quantities.of(cov, every), Quantities.of(end.cov, end.family)
+    df = quantities.contrast_df(i, j)
+    lows = ratio_of(quantities, i, j, upper_quantile(alpha, df), df)[0]
+    highs = ratio_of(own, end.family.plus, end.family.minus, as_t(end.critical, end.df), end.df)[1]
     return Gap(
         value=float(cov.rates.min() / cov.rates.max()),
         low=max(0.0, float(np.nanmin(lows))),
         high=min(1.0, float(np.nanmin(highs))),
         p_value=end.p_value,
         critical=end.critical,
-        minimum_detectable=float(np.exp(-(end.full + POWER_QUANTILE) * end.least_favourable_se)),
+        minimum_detectable=float(np.exp(-end.least_favourable)),
         worst=int(np.argmin(cov.rates)),
         best=int(np.argmax(cov.rates)),
-        method=_method(cov, end.df) + ", log rates, MOVER-R",
+        method=_method(cov) + ", log rates, MOVER-R",
     )
 
 
@@ -231,8 +232,8 @@ def clustered_group_vs_rest(
     Returns
     -------
     Contrasts
-        p-values from t with the group's clusters minus one degrees of freedom, adjusted by Holm. A group with few
-        clusters is widened by its own degrees of freedom and does not widen the others.
+        p-values from t with the effective number of clusters of the group (or of the rest, if fewer) minus one degrees of
+        freedom, adjusted by Holm. A group with few clusters does not widen the others.
 
     Raises
     ------
@@ -241,15 +242,15 @@ def clustered_group_vs_rest(
     """
     _validate(cov, np.zeros(len(cov.rates)))
     family = groups_and_rests(cov.sizes)
-    quantities = Quantities.of(cov, family)
+    quantities = _for_differences(cov, family)
     se = family.standard_errors(quantities.covariance)
     critical = simultaneous_critical(family, _errors(cov, cov.M, draws, rng), se, level)
     i, j = family.plus, family.minus
-    df = np.minimum(np.maximum(cov.n_clusters - 1, 1), cov.df)
-    low, high = difference_of(quantities, i, j, upper_quantile(upper_tail(critical, cov.df), df), df)
+    df = quantities.contrast_df(i, j)
+    low, high = difference_of(quantities, i, j, as_t(critical, df), df)
     value = quantities.rates[i] - quantities.rates[j]
     p = 2 * upper_tail(np.abs(value) / se, df)
-    return Contrasts(value, low, high, p, holm(p), critical, _method(cov, cov.df) + "; Holm")
+    return Contrasts(value, low, high, p, holm(p), critical, _method(cov) + "; Holm")
 
 
 def clustered_difference(cov: CovarianceResult, level: float = 0.95) -> Contrasts:
@@ -264,7 +265,8 @@ def clustered_difference(cov: CovarianceResult, level: float = 0.95) -> Contrast
     Returns
     -------
     Contrasts
-        Arrays of length 1. Limits by MOVER; p from t with the fewest clusters minus one degrees of freedom.
+        Arrays of length 1. t limits with clusters, else by MOVER; p from t with the fewest effective clusters minus one degrees
+        of freedom.
 
     Raises
     ------
@@ -273,14 +275,15 @@ def clustered_difference(cov: CovarianceResult, level: float = 0.95) -> Contrast
     """
     _validate(cov, np.zeros(len(cov.rates)))
     i, j = np.array([0]), np.array([1])
-    df = np.maximum(np.min(cov.n_clusters, keepdims=True) - 1, 1)
+    quantities = _for_differences(cov)
+    df = quantities.contrast_df(i, j)
     critical = upper_quantile(tail_of(level), df)
-    low, high = difference_of(Quantities.of(cov), i, j, critical, df)
+    low, high = difference_of(quantities, i, j, critical, df)
     value = cov.rates[:1] - cov.rates[1:]
     variance = cov.M[0, 0] + cov.M[1, 1] - 2 * cov.M[0, 1]
     p = 2 * upper_tail(np.abs(value) / np.sqrt(max(variance, 1e-18)), df)
     limits = {"proportion": "exact limits at effective n", "positive": "limits of the logarithm", "real": "t limits"}
-    return Contrasts(value, low, high, p, p, float(critical[0]), f"{_prefix(cov)}MOVER, {limits[cov.scale]}")
+    return Contrasts(value, low, high, p, p, float(critical[0]), f"{_prefix(cov)}MOVER, {limits[quantities.scale]}")
 
 
 def join_contrasts(parts: Sequence[Contrasts], correction: str) -> Contrasts:
@@ -309,13 +312,32 @@ def _prefix(cov: CovarianceResult) -> str:
     return cluster_prefix(cov.ways) or "row "
 
 
-def _pair_df(cov: CovarianceResult, i: IntArray, j: IntArray) -> IntArray:
-    """Return the degrees of freedom of each pair: the fewer clusters of the two groups, minus one."""
-    return np.asarray(np.maximum(np.minimum(cov.n_clusters[i], cov.n_clusters[j]) - 1, 1))
+def _pointwise_limits(cov: CovarianceResult, tail: float) -> tuple[FloatArray, FloatArray]:
+    """Return the limits of each rate or mean by itself; with clusters, allowing for one that was not seen."""
+    quantities, df = Quantities.of(cov), cov.df
+    if cov.ways and cov.proportion:
+        df = np.maximum(np.minimum(cov.effective_clusters, cov.supporting) - 1, 1.0)
+        df = np.where(cov.supporting > 0, df, cov.df)
+        quantities = quantities.widen(cov.one_more)
+    return limits_of(quantities, upper_quantile(tail, df), df)
 
 
-def _method(cov: CovarianceResult, df: int) -> str:
-    return f"{_prefix(cov)}max-t, t draws (df {df})" + (", exact limits at effective n" if cov.proportion else "")
+def _for_differences(cov: CovarianceResult, family: Family | None = None) -> Quantities:
+    """Return quantities whose differences have t limits where cases share clusters.
+
+    Exact limits at effective sample sizes are too narrow for differences of rare rates of clustered cases.
+    """
+    quantities = Quantities.of(cov, family)
+    return quantities.symmetric if cov.ways and cov.proportion else quantities
+
+
+def _method(cov: CovarianceResult) -> str:
+    fewest = f" (df from {cov.df.min():.3g})"
+    return f"{_prefix(cov)}max-t, t limits{fewest}" if cov.ways else _independent_method(cov)
+
+
+def _independent_method(cov: CovarianceResult) -> str:
+    return f"{_prefix(cov)}max-t" + (", exact limits at effective n" if cov.proportion else ", t limits")
 
 
 def _validate(cov: CovarianceResult, strata: ArrayLike) -> None:
@@ -335,13 +357,13 @@ class _SimultaneousEnd:
     `critical` is the critical value after selection, `full` without.
     """
 
+    cov: CovarianceResult
     family: Family
-    quantities: Quantities
     se: FloatArray
+    df: FloatArray
     critical: float
     full: float
     p_value: float
-    df: int
     alpha: float
 
     @classmethod
@@ -362,26 +384,29 @@ class _SimultaneousEnd:
         values, covariance = _logarithms(cov) if log else (cov.rates, cov.M)
         extended = family.extend(values)
         se = family.standard_errors(family.extend_covariance(covariance))
+        df = Quantities.of(cov, family).contrast_df(family.plus, family.minus)
         errors = _errors(cov, covariance, draws, rng)
-        critical = two_step(family, extended[family.plus] - extended[family.minus], se, errors, alpha, cov.df)
-        p = max_t_p(family, extended, critical)
-        return cls(family, Quantities.of(cov, family), se, critical.value, critical.full, p, cov.df, alpha)
+        differences = extended[family.plus] - extended[family.minus]
+        critical = two_step_t(family, differences, se, errors, alpha, df)
+        p = critical.maxima.p_value(float(np.max(as_normal(differences / se, df))))
+        return cls(cov, family, se, df, critical.value, critical.full, p, alpha)
 
     @property
-    def least_favourable_se(self) -> float:
-        return self.family.least_favourable(self.se)
+    def least_favourable(self) -> float:
+        """Difference that would be detected with 80% power in the least favourable group."""
+        return self.family.least_favourable((as_t(self.full, self.df) + POWER_QUANTILE) * self.se)
 
 
 def _errors(cov: CovarianceResult, covariance: FloatArray, draws: int, rng: np.random.Generator) -> Errors:
     """Draw the groups' errors; without clusters the groups are independent."""
     if cov.ways:
-        return Errors.gaussian(covariance, draws, rng, cov.df)
-    return Errors.independent(np.diag(covariance), draws, rng, df=cov.df)
+        return Errors.gaussian(covariance, draws, rng)
+    return Errors.independent(np.diag(covariance), draws, rng)
 
 
 def _deciding(cov: CovarianceResult, strata: IntArray) -> BoolArray:
-    """Return the entries with at least 8 clusters in strata that have two of them; all entries if there are none."""
-    enough = comparable(~cov.few_clusters, strata)
+    """Return the entries with at least 4 effective clusters in strata that have two of them; all if there are none."""
+    enough = comparable(cov.effective_clusters >= MIN_EFFECTIVE_CLUSTERS, strata)
     return enough if enough.any() else np.ones(len(strata), dtype=bool)
 
 

@@ -8,14 +8,18 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import csr_array
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray
+from raikit.stats.jackknife import Contributions, LeaveOneOut, leave_one_out, worst_of
 from raikit.stats.rates import agresti_caffo_variance
 from raikit.stats.validation import case_weights
 
 Scale = Literal["proportion", "positive", "real"]
-MIN_CLUSTERS = 8  # The covariance was not simulated with fewer clusters in a group.
+MIN_EFFECTIVE_CLUSTERS = 4
+"""Effective clusters that a group needs for its interval to decide; with fewer, no level was kept in simulations."""
+MIN_EFFECTIVE_CASES = 5
+"""Effective cases (or clusters) of the rarer outcome that a weighted (or clustered) rate needs for its interval to decide."""
+MIN_CLUSTERS = 8  # For procedures that count clusters instead of their effective number.
 
 
 @dataclass(frozen=True)
@@ -28,20 +32,27 @@ class CovarianceResult:
         NaN where a group has no case in the denominator.
     M : ndarray, shape (k, k)
         Covariance of the rates: positive semi-definite, diagonal at least `vrow`.
-    df : int
-        Degrees of freedom: the fewest clusters (of any column) in any group that has at least 8, minus one. If no two
-        groups have 8, over all groups.
     n_clusters : ndarray of int, shape (k,)
-        Clusters of each group, of the column that has fewer. Without clusters, cases.
+        Clusters of each group, of the column that has fewer. A case without a cluster counts as one. Without clusters, cases.
     vrow : ndarray, shape (k,)
         Variance of each rate if cases were independent.
     n_rows : ndarray, shape (k,)
         Cases in the denominator (Kish's effective number if weighted).
     n_effective : ndarray, shape (k,)
         Number of independent cases that would be as informative: rate (1 - rate) / variance, at most `n_rows`. Where a
-        rate of exactly 0 or 1 hides its variance, the number of clusters. For means: ``n_rows * vrow / M_ii``.
+        rate of exactly 0 or 1 hides its variance, the effective number of clusters. For means: ``n_rows * vrow / M_ii``.
     sizes : ndarray, shape (k,)
         Sum of weight times denominator, by which groups are pooled.
+    concentration : ndarray, shape (k, k)
+        Sum over clusters of the product of their shares of two groups' weights (the larger of the columns). Without
+        clusters, over cases.
+    one_more : ndarray, shape (k,)
+        Square of the largest move that one cluster makes towards more of the rarer outcome (for means: upwards).
+    supporting : ndarray, shape (k,)
+        Effective number of clusters (without clusters: cases) that hold the rarer outcome. For means, of contributions.
+    few_events : ndarray of bool, shape (k,)
+        Rates of weighted or clustered cases of which fewer than 5 effective cases or clusters hold the rarer outcome: how
+        often it truly occurs cannot be known, because those that were not seen may weigh more.
     scale : {"proportion", "positive", "real"}
         Which limits apply: exact limits of a proportion at the effective sample size (a rate, or any quantity between 0
         and 1), symmetric limits of the logarithm (errors and losses), or symmetric limits.
@@ -51,12 +62,15 @@ class CovarianceResult:
 
     rates: FloatArray
     M: FloatArray
-    df: int
     n_clusters: IntArray
     vrow: FloatArray
     n_rows: FloatArray
     n_effective: FloatArray
     sizes: FloatArray
+    concentration: FloatArray
+    one_more: FloatArray
+    supporting: FloatArray
+    few_events: BoolArray
     scale: Scale
     ways: int
 
@@ -66,20 +80,44 @@ class CovarianceResult:
         return self.scale == "proportion"
 
     @property
+    def effective_clusters(self) -> FloatArray:
+        """Effective number of clusters of each group, 1 / sum of squared shares; without clusters, of cases (Kish)."""
+        return effective_number(np.diag(self.concentration))
+
+    @property
+    def df(self) -> FloatArray:
+        """Degrees of freedom of each group's variance: its effective number of clusters minus one, at least 1."""
+        return np.maximum(self.effective_clusters - 1, 1.0)
+
+    @property
+    def common_df(self) -> float:
+        """Degrees of freedom of draws for all groups: the fewest of any that may decide, if there are two of those."""
+        enough = self.df[~self.few_clusters]
+        return float((enough if len(enough) > 1 else self.df).min(initial=1e9))
+
+    @property
     def few_clusters(self) -> BoolArray:
-        """Which groups have fewer than 8 clusters. They are shown and flagged, but decide nothing."""
-        return np.asarray(self.n_clusters < MIN_CLUSTERS)
+        """Which groups have fewer than 4 effective clusters. They are shown and flagged, but decide nothing."""
+        if not self.ways:
+            return np.zeros(len(self.rates), dtype=bool)
+        return np.asarray(self.effective_clusters < MIN_EFFECTIVE_CLUSTERS)
 
     def subset(self, index: ArrayLike) -> CovarianceResult:
         """Keep the groups at `index` (positions or a mask), in that order."""
         keep = np.arange(len(self.rates))[np.asarray(index)]
-        names = ("rates", "n_clusters", "vrow", "n_rows", "n_effective", "sizes")
+        square = np.ix_(keep, keep)
         return replace(
             self,
-            **{name: getattr(self, name)[keep] for name in names},
-            M=self.M[np.ix_(keep, keep)],
-            df=degrees_of_freedom(self.n_clusters[keep]),
+            **{name: getattr(self, name)[keep] for name in PER_GROUP},
+            M=self.M[square],
+            concentration=self.concentration[square],
         )
+
+
+PER_GROUP = (
+    "rates", "n_clusters", "vrow", "n_rows", "n_effective", "sizes", "one_more", "supporting", "few_events",
+)  # fmt: skip
+"""Names of the arrays of `CovarianceResult` with one entry per group."""
 
 
 def rate_covariance(
@@ -129,19 +167,17 @@ def rate_covariance(
 
     Notes
     -----
-    With residuals ``r = w (num - rate den) / sum(w den)`` summed within clusters, each column gives
-    ``V = sum_c S_c S_c' G / (G - 1)`` (G clusters of each group), and two columns ``M = V_1 + V_2 - V_12``, with V_12 of
-    their intersection [1]_ [2]_. The diagonal is never below the variance of independent cases, for proportions Agresti
-    and Caffo's. Negative eigenvalues are set to 0.
-
-    Limits and tests built on this covariance were simulated with clusters of similar size
-    (benchmarks/simulate_intervals.py). With clusters of very uneven size the variance is too small, and they err more
-    often than stated. So it is with weights that are related to the outcome.
+    Contributions ``w (num - rate den) / sum(w den)`` are summed within the clusters of each group, and divided by one minus
+    the cluster's share of the group, which is the move when the cluster is left out [1]_. Two columns give
+    ``M = V_1 + V_2 - V_12``, with V_12 of their intersection [2]_; no group and no difference of two groups has less
+    variance than by either column alone. The diagonal is never below the variance of independent cases, for proportions
+    Agresti and Caffo's. Negative eigenvalues are set to 0. Without clusters, each case is left out; with equal weights
+    that is the usual variance.
 
     References
     ----------
-    .. [1] Cameron, Gelbach and Miller, "Robust inference with multiway clustering", JBES 2011, section 2.
-    .. [2] MacKinnon, Nielsen and Webb, "Cluster-robust jackknife and bootstrap inference", 2024.
+    .. [1] MacKinnon, Nielsen and Webb, "Cluster-robust jackknife and bootstrap inference", 2024.
+    .. [2] Cameron, Gelbach and Miller, "Robust inference with multiway clustering", JBES 2011, section 2.
     """
     num, den, code = np.asarray(numerator, dtype=float), np.asarray(denominator, dtype=float), np.asarray(group)
     w, w2, rows = case_weights(len(num), weight, squares, counts)
@@ -162,16 +198,11 @@ def rate_covariance(
         if proportion is None:
             proportion = bool(np.all((den == 1) & ((num == 0) | (num == 1))))
         scale = "proportion" if proportion else "real"
-    return influence_covariance(
-        rates,
-        w * unit,
-        code,
-        [c[keep] for c in columns],
-        np.nan_to_num(n_rows),
-        total,
-        scale=scale,
-        squares=w2 * unit**2,
-        counts=rows,
+    rare = np.where(rates[code] <= 0.5, num, den - num)
+    outcomes = (w * rare, w2 * rare**2) if scale == "proportion" else None
+    cases = _Cases(code, code, w * unit, w2 * unit**2, rows, (w * den, w2 * den**2), outcomes)
+    return _covariance(
+        rates, cases, [c[keep] for c in columns], np.nan_to_num(n_rows), total, scale, weighted=_weights_vary(w, w2, rows)
     )
 
 
@@ -188,6 +219,9 @@ def influence_covariance(
     counts: FloatArray | None = None,
     still: FloatArray | None = None,
     extra: FloatArray | None = None,
+    weight: FloatArray | None = None,
+    weight_squares: FloatArray | None = None,
+    part: IntArray | None = None,
 ) -> CovarianceResult:
     """Compute the covariance of estimates that are sums of the cases' contributions to first order.
 
@@ -209,6 +243,11 @@ def influence_covariance(
         area of 1 under the ROC curve rests on as many disjoint pairs as the scarcer class has cases.)
     extra : ndarray, shape (k,), optional
         Variance to add to each estimate, for values that did not occur in the sample.
+    weight, weight_squares : ndarray, shape (n,), optional
+        Weight of each entry in the denominator, and the sum of the squared weights of its cases. By default cases weigh alike.
+    part : ndarray of int, shape (n,), optional
+        Which denominator of its group an entry belongs to, where there are several: the class, for an area under the ROC
+        curve. Shares of clusters are taken within each part.
 
     Returns
     -------
@@ -219,69 +258,100 @@ def influence_covariance(
     ValueError
         If there are over two cluster columns.
     """
-    k = len(rates)
-    columns = [cluster_codes(c) for c in clusters]
+    ones = np.ones(len(influence))
+    number = ones if counts is None else counts
+    w = number if weight is None else weight
+    w2 = (number if weight is None else w**2) if weight_squares is None else weight_squares
+    code = group if part is None else group + len(rates) * part
+    cases = _Cases(group, code, influence, influence**2 if squares is None else squares, number, (w, w2), None)
+    return _covariance(rates, cases, clusters, n_rows, sizes, scale, still=still, extra=extra)
+
+
+@dataclass(frozen=True)
+class _Cases:
+    """Contributions of entries with the weights behind them: (sum, sum of squares) in the denominator and of the rarer outcome."""
+
+    group: IntArray
+    part: IntArray
+    influence: FloatArray
+    squares: FloatArray
+    counts: FloatArray
+    weight: tuple[FloatArray, FloatArray]
+    rare: tuple[FloatArray, FloatArray] | None
+
+    @property
+    def contributions(self) -> Contributions:
+        total = np.bincount(self.part, self.weight[0])[self.part]
+        share, share_squares = self.weight[0] / total, self.weight[1] / total**2
+        support = (self.squares, self.squares**2 / self.counts) if self.rare is None else self.rare
+        return Contributions(
+            self.group, self.part, self.influence, self.squares, share, share_squares, *support, self.counts
+        )
+
+
+def _covariance(
+    rates: FloatArray,
+    cases: _Cases,
+    clusters: Sequence[ArrayLike],
+    n_rows: FloatArray,
+    sizes: FloatArray,
+    scale: Scale,
+    *,
+    still: FloatArray | None = None,
+    extra: FloatArray | None = None,
+    weighted: bool = False,
+) -> CovarianceResult:
+    columns, proportion, outcomes = [cluster_codes(c) for c in clusters], scale == "proportion", cases.rare is not None
     if len(columns) > 2:
         raise ValueError(f"at most two cluster columns, not {len(columns)}")
-    entries = _Entries(
-        influence,
-        influence**2 if squares is None else squares,
-        np.ones(len(influence)) if counts is None else counts,
-        group,
-        k,
-    )
-    vrow, rows = entries.sums(entries.squares), entries.sums(entries.counts).astype(np.int64)
-    if not columns:
-        n_clusters = rows
-        M = np.diag(vrow * cluster_correction(n_clusters) ** 2)
-    else:
-        products, numbers = zip(*(entries.products(c) for c in columns), strict=True)
-        M, n_clusters = sum(products), np.min(numbers, axis=0)
-        if len(columns) == 2:
-            M = M - entries.products(crossed_codes(*columns), correct=False)[0]
-    if extra is not None:
-        M = M + np.diag(np.nan_to_num(extra))
+    upward = np.where(rates <= 0.5, 1.0, -1.0) if outcomes else np.ones(len(rates))
+    entries = cases.contributions
+    rows = leave_one_out(entries, np.full(len(entries.group), -1), len(rates), upward)
+    vrow = np.diag(rows.covariance)
+    units = _by_cluster(entries, columns, upward, outcomes) if columns else rows
+    M = units.covariance + np.diag(np.zeros(len(rates)) if extra is None else np.nan_to_num(extra))
     variance = np.maximum(np.diag(M), vrow)
-    proportion = scale == "proportion"
-    hidden = n_clusters if still is None else np.minimum(n_clusters, still)
+    effective = effective_number(np.diag(units.concentration))
+    hidden = effective if still is None else np.minimum(effective, still)
     n_effective = effective_size(rates, variance, vrow, n_rows, hidden, proportion)
     if proportion:
         variance = np.fmax(variance, agresti_caffo_variance(rates * n_effective, n_effective))
     M = M + np.diag(np.nan_to_num(variance) - np.diag(M))
-    M = clip_eigenvalues((M + M.T) / 2)
-    ways, df = len(columns), degrees_of_freedom(n_clusters)
-    return CovarianceResult(rates, M, df, n_clusters, vrow, n_rows, n_effective, sizes, scale, ways)
+    few_events = (units.supporting < MIN_EFFECTIVE_CASES) & (outcomes and (weighted or bool(columns)))
+    return CovarianceResult(
+        rates, clip_eigenvalues((M + M.T) / 2), units.number, vrow, n_rows, n_effective, sizes,
+        units.concentration, units.one_more, units.supporting, few_events, scale, len(columns),
+    )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Entries:
-    """Contributions of cases, or of cells of alike cases, to the estimates of k groups."""
+def _by_cluster(
+    entries: Contributions, columns: Sequence[IntArray], upward: FloatArray, outcomes: bool
+) -> LeaveOneOut:
+    """Leave out the clusters of one column or of two."""
+    k = len(upward)
+    ways = [leave_one_out(*entries.within_clusters(column, outcomes), k, upward) for column in columns]
+    if len(ways) == 1:
+        return ways[0]
+    both = leave_one_out(*entries.within_clusters(crossed_codes(*columns), outcomes), k, upward).covariance
+    first, second = (way.covariance for way in ways)
+    return worst_of(ways, largest_variances([first + second - both, first, second]))
 
-    influence: FloatArray
-    squares: FloatArray
-    counts: FloatArray
-    group: IntArray
-    k: int
 
-    def sums(self, values: FloatArray) -> FloatArray:
-        return _sums(self.group, values, self.k)
+def largest_variances(candidates: Sequence[FloatArray]) -> FloatArray:
+    """Combine covariance matrices: the largest variance of each estimate, and of each difference of two."""
+    each = np.max([np.diag(M) for M in candidates], axis=0)
+    differences = np.max([np.diag(M)[:, None] + np.diag(M) - 2 * M for M in candidates], axis=0)
+    return np.asarray((each[:, None] + each - differences) / 2)
 
-    def products(self, cluster: IntArray, correct: bool = True) -> tuple[FloatArray, IntArray]:
-        """Return ``sum_c S_c S_c'`` of the contributions summed within clusters, and the number of clusters per group.
 
-        Cases that share no cluster (a negative number) add their own squares. They do not count as clusters, except in
-        a group that has no others.
-        """
-        shared = cluster >= 0
-        shape = int(cluster.max(initial=-1)) + 1, self.k
-        sums = csr_array((self.influence[shared], (cluster[shared], self.group[shared])), shape=shape)
-        sums.sum_duplicates()
-        clusters = np.bincount(sums.indices, minlength=self.k)
-        rows = _sums(self.group[~shared], self.counts[~shared], self.k).astype(np.int64)
-        clusters = np.where(clusters > 0, clusters, rows)
-        factor = cluster_correction(clusters) if correct else np.ones(self.k)
-        alone = np.diag(_sums(self.group[~shared], self.squares[~shared], self.k))
-        return (np.asarray((sums.T @ sums).toarray()) + alone) * np.outer(factor, factor), clusters
+def _weights_vary(w: FloatArray, w2: FloatArray, counts: FloatArray) -> bool:
+    mean = w / counts
+    return bool(np.ptp(mean) > 1e-9 * mean.max() or np.any(w2 > w * mean * (1 + 1e-9))) if len(w) else False
+
+
+def effective_number(concentration: FloatArray) -> FloatArray:
+    """Return one over the sum of squared shares; 0 where there are none."""
+    return np.divide(1.0, concentration, out=np.zeros(len(concentration)), where=concentration > 0)
 
 
 def cluster_codes(cluster: ArrayLike) -> IntArray:
@@ -317,12 +387,6 @@ def crossed_codes(first: IntArray, second: IntArray) -> IntArray:
     return cluster_codes(np.where((first < 0) | (second < 0), -1, both))
 
 
-def degrees_of_freedom(n_clusters: IntArray) -> int:
-    """Return the fewest clusters minus one, at least 1, over the groups with at least 8 if there are two of them."""
-    enough = n_clusters[n_clusters >= MIN_CLUSTERS]
-    return max(int((enough if len(enough) > 1 else n_clusters).min(initial=1 << 30)) - 1, 1)
-
-
 def _sums(code: IntArray, values: FloatArray, k: int) -> FloatArray:
     return np.bincount(code, values, minlength=k).astype(np.float64)
 
@@ -342,14 +406,14 @@ def effective_size(
     variance: FloatArray,
     vrow: FloatArray,
     n_rows: FloatArray,
-    n_clusters: IntArray,
+    n_units: FloatArray | IntArray,
     proportion: bool,
 ) -> FloatArray:
     """Return `CovarianceResult.n_effective`; all arrays have shape (k,)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         n = rates * (1 - rates) / variance if proportion else n_rows * vrow / variance
     # A rate of 0 or 1 hides its variance, whatever has been added to it.
-    n = np.where((variance > 0) & (n > 0), np.minimum(n, n_rows), np.minimum(n_clusters, n_rows))
+    n = np.where((variance > 0) & (n > 0), np.minimum(n, n_rows), np.minimum(n_units, n_rows))
     return np.asarray(np.nan_to_num(n))
 
 

@@ -22,7 +22,7 @@ class Interval:
     n_clusters : int, optional
         Fewest clusters of any cluster column.
     flags : tuple of str
-        ``"few_clusters"``: fewer than 8 clusters. ``"no_variation"``: the data do not vary, so they do not show how far
+        ``"few_clusters"``: fewer than 4 effective clusters. ``"no_variation"``: the data do not vary, so they do not show how far
         off the estimate may be. ``"unreliable"``: decide nothing on this interval.
     """
 

@@ -21,7 +21,7 @@ import numpy as np
 from raikit.stats._types import AnyArray, FloatArray, IntArray, Noise
 from raikit.stats.constants import EXCEEDANCES, TINY
 from raikit.stats.families import Family, two_sided
-from raikit.stats.quantiles import upper_quantile
+from raikit.stats.quantiles import as_normal, as_t, upper_quantile
 
 _BLOCK = 1 << 17  # Elements of a block of draws x contrasts: half a MB, which stays in the cache.
 _MANY = 200  # Number of contrasts from which choosing pairs in each draw is quicker than evaluating all.
@@ -330,6 +330,43 @@ class Critical:
     value: float
     full: float
     maxima: Maxima = field(compare=False, repr=False)
+
+
+def two_step_t(
+    family: Family, estimates: FloatArray, se: FloatArray, errors: Errors, alpha: float, df: FloatArray
+) -> Critical:
+    """Compute the critical value of the lower limit of the largest contrast, where each has its own degrees of freedom.
+
+    Parameters
+    ----------
+    family, estimates, se, alpha
+        As in `two_step`.
+    errors : Errors
+        Normal draws.
+    df : ndarray, shape (c,)
+        Degrees of freedom of each contrast's standard error.
+
+    Returns
+    -------
+    Critical
+        Normal quantiles; contrast c takes that of t with the same tail probability, ``as_t(value, df[c])``.
+
+    Notes
+    -----
+    As `two_step`, on the normal scale: t statistics are replaced by the normal values of equal tail probability, so that a
+    contrast with few degrees of freedom widens no other. A statistic below 0 shrinks, so that selection is cautious.
+    """
+    beta = alpha / 10
+    z = float(upper_quantile(beta / len(se)))
+    tail = Maxima(family, errors, se)
+    full = critical = tail.quantile(1 - alpha + beta, np.zeros(len(se)))
+    for _ in range(_ROUNDS):
+        candidate = np.max(estimates - as_t(critical, df) * se)
+        distance = as_normal((estimates - candidate) / se, df)
+        previous, critical = critical, tail.quantile(1 - alpha + beta, np.minimum(distance + z, 0))
+        if previous - critical < 1e-3:
+            break
+    return Critical(critical, full, tail)
 
 
 def two_step(

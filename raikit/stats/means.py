@@ -27,7 +27,7 @@ def mean_interval(
     weight : array_like, shape (n,), optional
         Sampling weights.
     clusters : sequence of array_like of int, each shape (n,)
-        No column, one or two. Degrees of freedom are the clusters (of the column with fewer) minus one.
+        No column, one or two. Degrees of freedom are the clusters (their effective number, of the column with fewer) minus one.
     level : float, in (0, 1)
     bounds : (float, float)
         Range of possible means; the interval is cut to it.
@@ -36,7 +36,7 @@ def mean_interval(
     -------
     Interval
         Where the data show no spread (one case, one cluster, or all values alike) the ends are the bounds and the flag is
-        ``unreliable``. The flag ``few_clusters`` marks fewer than 8.
+        ``unreliable``. The flag ``few_clusters`` marks fewer than 4 effective clusters.
 
     Raises
     ------
@@ -57,8 +57,8 @@ def mean_interval(
 
 
 def _t_interval(cov: CovarianceResult, level: float, bounds: tuple[float, float]) -> Interval:
-    value, n, df = float(cov.rates[0]), float(cov.n_rows[0]), max(int(cov.n_clusters[0]) - 1, 1)
-    method, flags = f"{cluster_prefix(cov.ways)}t (df {df})", cluster_flags(cov)
+    value, n, df = float(cov.rates[0]), float(cov.n_rows[0]), float(cov.df[0])
+    method, flags = f"{cluster_prefix(cov.ways)}t (df {df:.3g})", cluster_flags(cov)
     half = float(upper_quantile(tail_of(level), df)) * float(np.sqrt(cov.M[0, 0]))
     if "unreliable" in flags or half <= 1e-12 * abs(value):
         return without_variation(value, bounds, method, n, cluster_number(cov), flags)

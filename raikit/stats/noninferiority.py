@@ -76,7 +76,7 @@ def worsening_test(
     violates whichever of the two conditions makes the statistic larger (the least favourable assignment, sought by
     coordinate ascent). At a tenth of the level, contrasts that surely do not matter are left out [1]_.
 
-    With clusters the draws are multivariate t, and groups with fewer than 8 clusters do not decide.
+    With clusters the draws are multivariate t, and groups with fewer than 4 effective clusters do not decide.
 
     The level was simulated for independent cases, and for clusters of similar size with and without weights
     (benchmarks/simulate_gate.py). Where one cluster holds much of a group, or where weights are strongly related to the

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 from raikit.stats._types import FloatArray, IntArray
 from raikit.stats.constants import TINY
 from raikit.stats.covariance import (
+    PER_GROUP,
     CovarianceResult,
     clip_eigenvalues,
-    degrees_of_freedom,
     influence_covariance,
     rate_covariance,
 )
@@ -158,13 +158,12 @@ def unpaired_covariance(
     first, second = (v if isinstance(v, CovarianceResult) else _of_counts(*v) for v in (a, b))
     if len(first.rates) != len(second.rates):
         raise ValueError("both models need the same groups")
-    names = ("rates", "n_clusters", "vrow", "n_rows", "n_effective", "sizes")
-    parts: dict[str, Any] = {name: np.append(getattr(first, name), getattr(second, name)) for name in names}
+    parts: dict[str, Any] = {name: np.append(getattr(first, name), getattr(second, name)) for name in PER_GROUP}
     k = len(first.rates)
-    M = np.zeros((2 * k, 2 * k))
-    M[:k, :k], M[k:, k:] = first.M, second.M
-    df = degrees_of_freedom(parts["n_clusters"])
-    return replace(first, M=M, df=df, ways=max(first.ways, second.ways), **parts)
+    for name in ("M", "concentration"):
+        parts[name] = np.zeros((2 * k, 2 * k))
+        parts[name][:k, :k], parts[name][k:, k:] = getattr(first, name), getattr(second, name)
+    return replace(first, ways=max(first.ways, second.ways), **parts)
 
 
 def _of_counts(x: ArrayLike, n: ArrayLike) -> CovarianceResult:

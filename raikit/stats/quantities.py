@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,7 +10,7 @@ from scipy.special import ndtri
 
 from raikit.stats._types import FloatArray, IntArray
 from raikit.stats.constants import TINY
-from raikit.stats.covariance import CovarianceResult, Scale
+from raikit.stats.covariance import CovarianceResult, Scale, effective_number
 from raikit.stats.families import Family
 from raikit.stats.mover import difference_limits, ratio_limits
 from raikit.stats.quantiles import upper_tail
@@ -25,19 +25,22 @@ class Quantities:
     ----------
     rates, n_effective : ndarray, shape (k + r,)
     covariance : ndarray, shape (k + r, k + r)
+    df : ndarray, shape (k + r,)
+        Degrees of freedom of each variance.
     scale : {"proportion", "positive", "real"}
     """
 
     rates: FloatArray
     covariance: FloatArray
     n_effective: FloatArray
+    df: FloatArray
     scale: Scale
 
     @classmethod
     def of(cls, cov: CovarianceResult, family: Family | None = None) -> Quantities:
         """Pool the rests of a family and derive their effective sizes from their variances."""
         if family is None or not len(family.rest_of):
-            return cls(cov.rates, cov.M, cov.n_effective, cov.scale)
+            return cls(cov.rates, cov.M, cov.n_effective, cov.df, cov.scale)
         rates, covariance = family.extend(cov.rates), family.extend_covariance(cov.M)
         k = len(cov.rates)
         others = family.others
@@ -45,7 +48,25 @@ class Quantities:
         with np.errstate(divide="ignore", invalid="ignore"):
             n = np.where((p > 0) & (p < 1), p * (1 - p) / variance, np.max(others * cov.n_effective, axis=1))
         n = np.minimum(n, others @ cov.n_rows)
-        return cls(rates, covariance, np.append(cov.n_effective, n), cov.scale)
+        units = effective_number(np.diag(family.extend_covariance(cov.concentration)))
+        return cls(rates, covariance, np.append(cov.n_effective, n), np.maximum(units - 1, 1.0), cov.scale)
+
+    @property
+    def symmetric(self) -> Quantities:
+        """The same with symmetric limits."""
+        return replace(self, scale="real")
+
+    def widen(self, more: FloatArray) -> Quantities:
+        """Add variance to each group; proportions keep at most as much information as they had."""
+        variance = np.diag(self.covariance) + more
+        with np.errstate(divide="ignore", invalid="ignore"):
+            n = self.rates * (1 - self.rates) / variance
+        n = np.where((n > 0) & (self.scale == "proportion"), np.fmin(n, self.n_effective), self.n_effective)
+        return replace(self, covariance=self.covariance + np.diag(np.nan_to_num(more)), n_effective=n)
+
+    def contrast_df(self, i: IntArray, j: IntArray) -> FloatArray:
+        """Return the degrees of freedom of the differences of quantities i and j: the fewer of the two."""
+        return np.minimum(self.df[i], self.df[j])
 
 
 def limits_of(
@@ -71,7 +92,7 @@ def limits_of(
 
 
 def _mover_arguments(
-    q: Quantities, i: IntArray, j: IntArray, critical: FloatArray | float, df: IntArray | int
+    q: Quantities, i: IntArray, j: IntArray, critical: FloatArray | float, df: FloatArray | float
 ) -> tuple[FloatArray, ...]:
     """Return the arguments of MOVER for contrasts (i, j): estimates, limits, correlation."""
     if np.ndim(critical) == 0:
@@ -86,14 +107,14 @@ def _mover_arguments(
 
 
 def difference_of(
-    q: Quantities, i: IntArray, j: IntArray, critical: FloatArray | float, df: IntArray | int
+    q: Quantities, i: IntArray, j: IntArray, critical: FloatArray | float, df: FloatArray | float
 ) -> tuple[FloatArray, FloatArray]:
     """Compute the limits of quantities i minus quantities j, by MOVER."""
     return difference_limits(*_mover_arguments(q, i, j, critical, df))
 
 
 def ratio_of(
-    q: Quantities, i: IntArray, j: IntArray, critical: FloatArray | float, df: IntArray | int
+    q: Quantities, i: IntArray, j: IntArray, critical: FloatArray | float, df: FloatArray | float
 ) -> tuple[FloatArray, FloatArray]:
     """Compute the limits of quantities i divided by quantities j, by MOVER-R."""
     p1, l1, u1, p2, l2, u2, r = _mover_arguments(q, i, j, critical, df)

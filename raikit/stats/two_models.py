@@ -20,7 +20,7 @@ EXCEEDANCES = 800
 SELECTION_SHARE = 0.1
 """Share of the level that the first step spends on finding contrasts that surely do not matter."""
 
-NOT_TESTED = "not tested: under 8 clusters in every pair"
+NOT_TESTED = "not tested: too few clusters in every pair"
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class TwoModels:
     @property
     def df(self) -> float:
         """Degrees of freedom of the draws; infinite for independent cases."""
-        return float(self.cov.df) if self.cov.ways else np.inf
+        return self.cov.common_df if self.cov.ways else np.inf
 
     @property
     def deciding(self) -> BoolArray:
@@ -209,5 +209,5 @@ class TwoModels:
     def method(self, procedure: str) -> str:
         """Return the method's name as a record has it."""
         paired = "paired" if np.any(self.cov.M[: self.k, self.k :]) else "unpaired"
-        draws = f", t draws (df {self.cov.df})" if self.cov.ways else ""
+        draws = f", t draws (df {self.cov.common_df:.3g})" if self.cov.ways else ""
         return f"{paired} {cluster_prefix(self.cov.ways)}{procedure}{draws}"

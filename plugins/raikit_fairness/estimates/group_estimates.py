@@ -96,7 +96,8 @@ class Estimates(ABC):
     @property
     def few_clusters(self) -> BoolArray:
         """Return which groups have too few clusters for an interval to hold its level."""
-        return np.zeros(len(self.n), dtype=bool) if self.n_clusters is None else self.n_clusters < stats.MIN_CLUSTERS
+        few = np.zeros(len(self.n), dtype=bool)
+        return few if self.n_clusters is None else self.n_clusters < stats.MIN_EFFECTIVE_CLUSTERS
 
     @property
     def support(self) -> IntArray:
@@ -282,7 +283,7 @@ class ClusteredEstimates(Estimates):
     @property
     def few_clusters(self) -> BoolArray:
         """Return which groups, or their parts, have too few clusters."""
-        return self.cov.few_clusters if self.cov.ways else super().few_clusters
+        return self.cov.few_clusters
 
     def intervals(self, level: float) -> Intervals:
         """Compute the interval of each group, as wide as its bounds where nothing varies."""

@@ -140,6 +140,6 @@ def _covariance(
     cov = stats.influence_covariance(
         value, influence[inside], code, [codes[inside] for codes in cells.clusters], ceiling, total,
         scale=traits.scale, squares=(influence[inside] / w) ** 2 * w2, counts=cells.n[inside].astype(float),
-        still=support.astype(float), extra=extra,
+        still=support.astype(float), extra=extra, weight=w, weight_squares=w2,
     )  # fmt: skip
     return cov, support

@@ -44,13 +44,13 @@ def test_cases_copied_within_a_cluster_do_not_narrow_an_interval():
         assert right.n_clusters == 120
 
 
-def test_cases_without_a_cluster_are_counted_as_none():
+def test_a_case_without_a_cluster_counts_as_one():
     rng = np.random.default_rng(6)
     truth, scores = scored(rng, 600, 2)
     voice = np.array([str(v) for v in np.arange(600) % 30], dtype=object)
     voice[::7] = None
     metrics = measured(Classification, table_of(truth, scores.argmax(1), scores, v=voice), 2, cluster=("v",))
-    assert metrics["performance.accuracy"].n_clusters == 30
+    assert metrics["performance.accuracy"].n_clusters == 30 + 86
 
 
 def test_two_crossed_cluster_columns_widen_what_one_leaves_narrow():

@@ -24,42 +24,50 @@ def rng():
     return np.random.default_rng(11)
 
 
-def slow_products(influence, group, cluster, k, correct=True):
-    """Sum of outer products of per-cluster sums, one loop per thing."""
-    total = np.zeros((k, k))
-    for c in set(cluster):
-        s = np.array([influence[(cluster == c) & (group == g)].sum() for g in range(k)])
-        total += np.outer(s, s)
+def left_out(numerator, denominator, weight, group, cluster, k):
+    """Covariance from the rates without each cluster, computed anew, one loop per thing."""
+
+    def rates(keep):
+        return [
+            np.sum((weight * numerator)[keep & (group == g)]) / np.sum((weight * denominator)[keep & (group == g)])
+            for g in range(k)
+        ]
+
+    every = np.array(rates(np.ones(len(group), dtype=bool)))
+    moves = np.array([rates(cluster != c) - every for c in set(cluster)])
     found = np.array([len(set(cluster[group == g])) for g in range(k)])
-    factor = np.sqrt(found / (found - 1)) if correct else np.ones(k)
-    return total * np.outer(factor, factor)
+    factor = np.sqrt((found - 1) / found)
+    return every, moves.T @ moves * np.outer(factor, factor)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.booleans())
-def test_the_covariance_is_the_one_of_a_loop_over_clusters(seed, two_way):
+def test_the_covariance_is_that_of_the_rates_without_each_cluster(seed, two_way):
     rng = np.random.default_rng(seed)
     n, k = 120, 3
     numerator, denominator, weight = rng.normal(size=n) + 2, rng.integers(1, 4, n), rng.random(n) + 0.5
     group, first, second = rng.integers(0, k, n), rng.integers(0, 20, n), rng.integers(0, 15, n)
     columns = [first, second] if two_way else [first]
     cov = rate_covariance(numerator, denominator, group, columns, weight)
-    influence, rates = np.zeros(n), np.zeros(k)
-    for g in range(k):
-        own = group == g
-        bottom = np.sum(weight[own] * denominator[own])
-        rates[g] = np.sum(weight[own] * numerator[own]) / bottom
-        influence[own] = weight[own] * (numerator[own] - rates[g] * denominator[own]) / bottom
-    expected = sum(slow_products(influence, group, c, k) for c in columns)
+    table = numerator, denominator, weight, group
+    rates, rows = left_out(*table, np.arange(n), k)
+    ways = [left_out(*table, c, k)[1] for c in columns]
     if two_way:
-        expected = expected - slow_products(influence, group, first * 100 + second, k, correct=False)
-    rows = np.array([np.sum(influence[group == g] ** 2) for g in range(k)])
-    expected[np.diag_indices(k)] = np.maximum(np.diag(expected), rows)
+        ways.append(sum(ways) - left_out(*table, first * 100 + second, k)[1])
     assert cov.rates == pytest.approx(rates)
-    assert cov.vrow == pytest.approx(rows)
-    if np.linalg.eigvalsh(expected).min() >= 0:
+    assert cov.vrow == pytest.approx(np.diag(rows), rel=0.05)  # single cases count with their mean share
+    for expected in ways:  # no variance is below that of any way of counting, of a rate or of a difference
+        assert np.all(np.diag(cov.M) >= np.diag(expected) - 1e-12)
+        assert np.all(differences(cov.M) >= differences(expected) - 1e-9)
+    if not two_way:
+        expected[np.diag_indices(k)] = np.maximum(np.diag(expected), cov.vrow)
         np.testing.assert_allclose(cov.M, expected, atol=1e-12)
     assert np.linalg.eigvalsh(cov.M).min() > -1e-12
+
+
+def differences(M):
+    """Variances of all differences of two estimates."""
+    return np.diag(M)[:, None] + np.diag(M) - 2 * M
 
 
 def test_rows_told_three_times_are_as_informative_as_once(rng):
@@ -103,23 +111,25 @@ def test_a_mean_gets_the_t_interval_of_its_cluster_means():
 
 def test_a_group_with_few_clusters_is_flagged_and_does_not_decide(rng):
     group = np.repeat([0, 1, 2], [400, 400, 40])
-    cluster = np.concatenate([np.arange(400) // 10, 40 + np.arange(400) // 10, 80 + np.arange(40) // 10])
+    cluster = np.concatenate([np.arange(400) // 10, 40 + np.arange(400) // 10, 80 + np.maximum(np.arange(40) - 20, 0)])
     y = np.concatenate([rng.integers(0, 2, 800), np.ones(40)])
     cov = rate_covariance(y, np.ones(840), group, [cluster])
     found, without = (clustered_gap(c, rng=np.random.default_rng(1)) for c in (cov, cov.subset(~cov.few_clusters)))
     assert cov.few_clusters.tolist() == [False, False, True]
-    assert cov.df == 39
+    assert cov.n_clusters.tolist() == [40, 40, 20]  # one of the 20 holds half of the third group
+    assert cov.df == pytest.approx([39, 39, 40**2 / (21**2 + 19) - 1])
     assert found.best == 2
     assert (found.low, found.critical, found.p_value) == (without.low, without.critical, without.p_value)
     assert found.high > without.high + 0.3
 
 
 def test_a_covariance_that_two_ways_make_impossible_is_mended():
+    """Two clusters a way, each in a quarter of the cases of a group, give a matrix with a negative eigenvalue."""
     numerator = np.array([1, 0, 0, 1, 0, 1, 1, 0, 1.0, 0, 0, 1])
     group, first, second = np.arange(12) % 3, np.arange(12) // 6, np.arange(12) % 2
-    influence = (numerator - np.array([0.5, 0.25, 0.75])[group]) / 4
-    raw = sum(slow_products(influence, group, c, 3) for c in (first, second))
-    raw = raw - slow_products(influence, group, 10 * first + second, 3, correct=False)
+    ones, ways = np.ones(12), [first, second, 10 * first + second]
+    one, other, both = (left_out(numerator, ones, ones, group, c, 3)[1] for c in ways)
+    raw = one + other - both
     cov = rate_covariance(numerator, np.ones(12), group, [first, second], proportion=False)
     raw[np.diag_indices(3)] = np.maximum(np.diag(raw), cov.vrow)
     assert np.linalg.eigvalsh(raw).min() < -1e-6
@@ -216,20 +226,20 @@ def test_where_rows_share_voices_only_the_clustered_gap_holds_its_level(rng):
     assert joint <= runs * 0.05 + 3 * np.sqrt(runs * 0.05)
 
 
-def test_rows_without_a_cluster_stand_alone_and_are_not_counted_as_clusters():
+def test_a_row_without_a_cluster_is_its_own_cluster():
     rng = np.random.default_rng(5)
     group, cluster = rng.integers(0, 2, 400), rng.integers(0, 9, 400)
     y = rng.random(400) < np.linspace(0.1, 0.9, 9)[cluster]  # clusters differ, so that no floor hides their variance
     alone = rng.random(400) < 0.3
     found = rate_covariance(y, np.ones(400), group, [np.where(alone, -1, cluster)])
-    np.testing.assert_array_equal(found.n_clusters, [9, 9])
-    assert found.df == 8
+    units = np.where(alone, 100 + np.arange(400), cluster)
+    given = rate_covariance(y, np.ones(400), group, [units])
+    for name in ("M", "n_clusters", "concentration", "one_more", "supporting", "df"):
+        np.testing.assert_allclose(getattr(found, name), getattr(given, name), rtol=1e-9, atol=1e-15)
     for g in (0, 1):
-        rows = group == g
-        residual = (y - y[rows].mean()) / rows.sum()
-        units = np.where(alone, 100 + np.arange(400), cluster)
-        sums = np.array([residual[rows & (units == unit)].sum() for unit in np.unique(units[rows])])
-        assert found.M[g, g] == pytest.approx((sums**2).sum() * 9 / 8)
+        held = np.unique(units[group == g], return_counts=True)[1] / np.sum(group == g)
+        assert found.n_clusters[g] == len(held)
+        assert found.effective_clusters[g] == pytest.approx(1 / np.sum(held**2))
     only_alone = rate_covariance(y, np.ones(400), group, [np.full(400, -1)])
     np.testing.assert_array_equal(only_alone.n_clusters, np.bincount(group))
 

@@ -1,0 +1,208 @@
+"""Variances of estimates by leaving one unit out: a cluster, or a case that shares none.
+
+An estimate of a group is a sum of contributions. Without a unit that holds the share h of the group's weight, it moves by
+the unit's summed contribution divided by ``1 - h``. The squares of these moves estimate the variance [1]_ [2]_. They see
+what plain sums of squares hide: a large unit pulls the estimate towards itself, so that its own residual is small.
+
+References
+----------
+.. [1] Bell and McCaffrey, "Bias reduction in standard errors for linear regression with multi-stage samples", Survey
+   Methodology 2002.
+.. [2] MacKinnon, Nielsen and Webb, "Cluster-robust jackknife and bootstrap inference", 2024.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from raikit.stats._types import AnyArray, BoolArray, FloatArray, IntArray
+
+_WHOLE = 1e-9  # A unit that holds all but this share of a group cannot be left out.
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """Contributions of n entries to the estimates of k groups. An entry is a case, a cell of alike cases or a cluster.
+
+    Parameters
+    ----------
+    group, part : ndarray of int, shape (n,)
+        Group of each entry, and the denominator that it belongs to: that of a group, or of one of a group's classes.
+    influence, squares : ndarray, shape (n,)
+        Sum of the contributions of the entry's units, and sum of their squares.
+    share, share_squares : ndarray, shape (n,)
+        The same of their shares of the part's weight.
+    support, support_squares : ndarray, shape (n,)
+        The same of the weight of the rarer outcome; where there are no outcomes, of the squared contributions.
+    counts : ndarray, shape (n,)
+        Units of each entry.
+    """
+
+    group: IntArray
+    part: IntArray
+    influence: FloatArray
+    squares: FloatArray
+    share: FloatArray
+    share_squares: FloatArray
+    support: FloatArray
+    support_squares: FloatArray
+    counts: FloatArray
+
+    def take(self, keep: AnyArray) -> Contributions:
+        """Keep the entries at a mask or at positions."""
+        return Contributions(*(getattr(self, column.name)[keep] for column in fields(self)))
+
+    def within_clusters(self, cluster: IntArray, outcomes: bool) -> tuple[Contributions, IntArray]:
+        """Make one entry of each cluster's cases in each part; a case without a cluster (a negative number) remains.
+
+        Parameters
+        ----------
+        cluster : ndarray of int, shape (n,)
+        outcomes : bool
+            Whether `support` is the weight of the rarer outcome, which adds up, or squared contributions.
+
+        Returns
+        -------
+        (entries, cluster) : Contributions and ndarray of int
+        """
+        shared = cluster >= 0
+        inside, alone = self.take(shared), self.take(~shared)
+        parts = int(self.part.max(initial=0)) + 1
+        key, sums = _sums_by_key(cluster[shared] * parts + inside.part, inside.influence, inside.share, inside.support)
+        influence, share = sums[0], sums[1]
+        support = sums[2] if outcomes else influence**2
+        part = key % parts
+        group = np.zeros(parts, dtype=np.int64)
+        group[self.part] = self.group
+        together = Contributions(
+            group[part], part, influence, influence**2, share, share**2, support, support**2, np.ones(len(key))
+        )
+        joined = (np.append(getattr(together, c.name), getattr(alone, c.name)) for c in fields(self))
+        return Contributions(*joined), np.append(key // parts, cluster[~shared])
+
+
+@dataclass(frozen=True)
+class LeaveOneOut:
+    """What leaving out each unit shows about the estimates of k groups.
+
+    Parameters
+    ----------
+    covariance : ndarray, shape (k, k)
+    number : ndarray of int, shape (k,)
+        Units of each group.
+    concentration : ndarray, shape (k, k)
+        Sum over units of the product of their shares in two groups. The diagonal is 1 / (effective number of units).
+    one_more : ndarray, shape (k,)
+        Square of the largest move of one unit towards more of the rarer outcome.
+    supporting : ndarray, shape (k,)
+        Effective number of units that hold the rarer outcome, ``(sum s)^2 / sum s^2``.
+    """
+
+    covariance: FloatArray
+    number: IntArray
+    concentration: FloatArray
+    one_more: FloatArray
+    supporting: FloatArray
+
+
+def leave_one_out(entries: Contributions, cluster: IntArray, k: int, upward: FloatArray) -> LeaveOneOut:
+    """Estimate the covariance of k groups by leaving out each unit.
+
+    Parameters
+    ----------
+    entries : Contributions
+        One entry of each cluster in each part.
+    cluster : ndarray of int, shape (n,)
+        Cluster of each entry; negative for entries that share none.
+    k : int
+    upward : ndarray, shape (k,)
+        1 where the rarer outcome raises the estimate, else -1.
+
+    Notes
+    -----
+    The sum of squares is multiplied by (G - 1) / G for G units, so that equal units give the usual variance. Of cases that
+    share no cluster, each counts with their mean share (by weight), so that cells of alike cases give what the cases give.
+    """
+    number = _sums(entries.part, entries.counts, int(entries.part.max(initial=0)) + 1)[entries.part]
+    shared, alone = cluster >= 0, cluster < 0
+    left = 1 - np.where(shared, entries.share, _mean_share(entries, alone)[entries.part])
+    scale = np.sqrt(np.maximum(number - 1, 1) / number) / np.where(left > _WHOLE, left, 1.0)
+    moves = _table(cluster[shared], entries.group[shared], (scale * entries.influence)[shared], k)
+    units = np.bincount(moves.indices, minlength=k) + _sums(entries.group[alone], entries.counts[alone], k)
+    largest = np.zeros(k)
+    np.maximum.at(largest, moves.indices, upward[moves.indices] * moves.data)
+    each = upward[entries.group] * scale * entries.influence / entries.counts
+    np.maximum.at(largest, entries.group[alone], each[alone])
+    own = _sums(entries.group[alone], (entries.squares * scale**2)[alone], k)
+    support = _sums(entries.group, entries.support, k)
+    return LeaveOneOut(
+        _gram(moves) + np.diag(own),
+        units.astype(np.int64),
+        _concentration(entries, cluster, k),
+        largest**2,
+        _ratio(support**2, _sums(entries.group, entries.support_squares, k)),
+    )
+
+
+def worst_of(ways: Sequence[LeaveOneOut], covariance: FloatArray) -> LeaveOneOut:
+    """Combine cluster columns: the fewest units, the largest shares and moves."""
+    return LeaveOneOut(
+        covariance,
+        np.min([way.number for way in ways], axis=0),
+        np.max([way.concentration for way in ways], axis=0),
+        np.max([way.one_more for way in ways], axis=0),
+        np.min([way.supporting for way in ways], axis=0),
+    )
+
+
+def _concentration(entries: Contributions, cluster: IntArray, k: int) -> FloatArray:
+    """Return `LeaveOneOut.concentration`; of a group with several parts, that of the most concentrated part."""
+    shared, alone = cluster >= 0, cluster < 0
+    parts = int(entries.part.max(initial=0)) + 1
+    own = np.diag(_sums(entries.part[alone], entries.share_squares[alone], parts))
+    products = _gram(_table(cluster[shared], entries.part[shared], entries.share[shared], parts)) + own
+    group = np.zeros(parts, dtype=np.int64)
+    group[entries.part] = entries.group
+    found = np.zeros((k, k))
+    np.maximum.at(found, np.ix_(group, group), products)
+    return found
+
+
+def _mean_share(entries: Contributions, alone: BoolArray) -> FloatArray:
+    """Return the mean share, by weight, of the cases of each part that share no cluster."""
+    parts = int(entries.part.max(initial=0)) + 1
+    squares, shares = (_sums(entries.part[alone], v[alone], parts) for v in (entries.share_squares, entries.share))
+    return _ratio(squares, shares)
+
+
+def _table(row: IntArray, column: IntArray, values: FloatArray, columns: int) -> csr_array:
+    table = csr_array((values, (row, column)), shape=(int(row.max(initial=-1)) + 1, columns))
+    table.sum_duplicates()
+    return table
+
+
+def _gram(table: csr_array) -> FloatArray:
+    return np.asarray((table.T @ table).toarray())
+
+
+def _sums_by_key(key: IntArray, *values: FloatArray) -> tuple[IntArray, list[FloatArray]]:
+    """Return the keys that occur, in ascending order, and the sums of values by key."""
+    size = int(key.max(initial=-1)) + 1
+    if size <= max(4 * len(key), 1 << 16):
+        found = np.flatnonzero(np.bincount(key, minlength=size))
+        return found, [_sums(key, value, size)[found] for value in values]
+    found, place = np.unique(key, return_inverse=True)
+    return found, [_sums(place, value, len(found)) for value in values]
+
+
+def _sums(code: IntArray, values: FloatArray, k: int) -> FloatArray:
+    return np.bincount(code, values, minlength=k).astype(np.float64)
+
+
+def _ratio(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Return a / b, and 0 where b is 0."""
+    return np.asarray(np.divide(a, b, out=np.zeros(len(b)), where=b > 0))

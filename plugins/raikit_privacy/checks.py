@@ -65,11 +65,13 @@ class PrivateFineTuning(raikit.Check):
         )
         layers: Literal["dense", "all"] = Field(
             "dense",
-            description="Which layers are trained. dense: convolutions and embeddings keep their initial weights; with few "
-            "cases that is more accurate and far faster.",
+            description="Which layers are trained. dense: convolutions, embeddings, class tokens and position embeddings keep "
+            "their initial weights; with few cases that is more accurate and far faster.",
         )
-        accountant: Literal["prv", "rdp"] = Field(
-            "prv", description="PRV is tighter; RDP replaces it where PRV is not numerically safe."
+        accountant: Literal["pld", "prv", "rdp"] = Field(
+            "pld",
+            description="PLD is the tightest. Where every case is in every step, the exact ε of the Gaussian mechanism is used; "
+            "where an accountant is not numerically safe, RDP.",
         )
         twin: bool = Field(
             False,

@@ -72,7 +72,7 @@ class _LossDistribution:
 
     @property
     def losses(self) -> Floats:
-        return self.width * np.arange(self.first, self.first + len(self.probability))
+        return np.asarray(self.width * np.arange(self.first, self.first + len(self.probability)), dtype=np.float64)
 
     def epsilon(self, delta: float) -> float:
         """Return the smallest epsilon for which delta is enough: the zero of ``sum p (1 - exp(epsilon - loss)) - delta``."""
@@ -92,7 +92,7 @@ class _LossDistribution:
 def _one_step(noise: float, rate: float) -> tuple[_LossDistribution, _LossDistribution]:
     """Return the loss distributions of one step when a case is removed, and when it is added."""
     def loss(outcome: Floats) -> Floats:
-        return np.asarray(np.logaddexp(math.log1p(-rate), math.log(rate) + (2 * outcome - 1) / (2 * noise**2)))
+        return np.logaddexp(math.log1p(-rate), math.log(rate) + (2 * outcome - 1) / (2 * noise**2))
 
     outcomes = np.linspace(-8 * noise, 1 + 8 * noise, 4001)
     density = np.exp(-((outcomes - rate) ** 2) / (2 * noise**2))

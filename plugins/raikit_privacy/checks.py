@@ -19,6 +19,11 @@ class PrivateFineTuning(raikit.Check):
 
     Notes
     -----
+    Before it trains, and now and then while it does, the check compares clipping with one gradient per case on some of the
+    training cases: lengths, clipped sum, and whether a case is the same alone and among others. Models whose cases see each
+    other are refused. Models that Opacus's shortcuts get wrong are trained one case at a time, which is slower. A dependence
+    that shows in none of the cases compared, or below rounding (1e-4 in single precision), is not found.
+
     Noise and sampling follow from the run's seed. That makes a measurement that can be repeated, not a model that may be
     released, so the private model is discarded. The losses of its training are not reported: epsilon does not cover them.
 
@@ -65,11 +70,13 @@ class PrivateFineTuning(raikit.Check):
         )
         layers: Literal["dense", "all"] = Field(
             "dense",
-            description="Which layers are trained. dense: convolutions and embeddings keep their initial weights; with few "
-            "cases that is more accurate and far faster.",
+            description="Which layers are trained. dense: convolutions, embeddings, class tokens and position embeddings keep "
+            "their initial weights; with few cases that is more accurate and far faster.",
         )
-        accountant: Literal["prv", "rdp"] = Field(
-            "prv", description="PRV is tighter; RDP replaces it where PRV is not numerically safe."
+        accountant: Literal["pld", "prv", "rdp"] = Field(
+            "pld",
+            description="PLD is the tightest. Where every case is in every step, the exact ε of the Gaussian mechanism is used; "
+            "where an accountant is not numerically safe, RDP.",
         )
         twin: bool = Field(
             False,

@@ -120,7 +120,7 @@ class SpectralNormed(Plain):
 
 class FunctionalWeight(Plain):
     def forward(self, x):
-        return super().forward(x) + self.last(torch.tanh(functional.linear(x, self.first.weight)))
+        return super().forward(x) + functional.linear(torch.tanh(functional.linear(x, self.first.weight)), self.last.weight)
 
 
 class SkippedLayer(Plain):

@@ -26,11 +26,14 @@ _PUBLIC = {
     "Figure": "run.results",
     "Finding": "run.results",
     "Groups": "arrays",
+    "Ingredient": "run.results",
+    "Ingredients": "run.results",
     "JudgedOver": "run.results",
     "Levels": "run.levels",
     "Limits": "run.results",
     "Margin": "run.margins",
     "Margins": "run.margins",
+    "MatchedCases": "run.pairing",
     "Measurements": "run.record",
     "Metric": "run.results",
     "Model": "models.base",
@@ -52,6 +55,7 @@ _PUBLIC = {
     "format": None,
     "hookimpl": "hookspecs",
     "load_run": "run.reader",
+    "match_rows": "run.pairing",
     "pair_rows": "run.pairing",
     "reweighing": "models.reweighting",
     "stats": None,
@@ -90,6 +94,8 @@ if TYPE_CHECKING:
     from raikit.run.levels import Levels as Levels
     from raikit.run.margins import Margin as Margin
     from raikit.run.margins import Margins as Margins
+    from raikit.run.pairing import MatchedCases as MatchedCases
+    from raikit.run.pairing import match_rows as match_rows
     from raikit.run.pairing import pair_rows as pair_rows
     from raikit.run.predictions import Predictions as Predictions
     from raikit.run.reader import RunView as RunView
@@ -104,6 +110,8 @@ if TYPE_CHECKING:
     from raikit.run.results import Comparison as Comparison
     from raikit.run.results import Figure as Figure
     from raikit.run.results import Finding as Finding
+    from raikit.run.results import Ingredient as Ingredient
+    from raikit.run.results import Ingredients as Ingredients
     from raikit.run.results import JudgedOver as JudgedOver
     from raikit.run.results import Limits as Limits
     from raikit.run.results import Metric as Metric

@@ -122,6 +122,33 @@ def read_arrays(
     scored = score_columns(task, classes, predictions.columns)
     wanted = ["target", "prediction", *scored, *sensitive, *cluster, *([weight] if weight else [])]
     frame = predictions.frame(list(dict.fromkeys(wanted)), split)
+    return arrays_from_frame(frame, task, classes, sensitive=sensitive, cluster=cluster, weight=weight)
+
+
+def arrays_from_frame(
+    frame: pd.DataFrame,
+    task: str,
+    classes: Sequence[Any],
+    *,
+    sensitive: Sequence[str] = (),
+    cluster: Sequence[str] = (),
+    weight: str | None = None,
+) -> Arrays:
+    """Code cases that have been read, such as those of two runs one after the other.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns of ``predictions.parquet``.
+    task, classes, sensitive, cluster, weight
+        As in `read_arrays`.
+
+    Raises
+    ------
+    DataError
+        If a label is not among the classes.
+    """
+    scored = score_columns(task, classes, frame.columns)
     clusters, names = cluster_codes(frame, cluster)
     numeric = task == "regression"
     truth, prediction = (

@@ -87,8 +87,15 @@ def calibration_error(curve: Curve, cases: raikit.Arrays, level: float, rng: np.
         method=f"{error.bins} bins of equal size, not debiased (a calibrated model would show "
                f"{float(error.spread.mean()):.3f}), lower end free of that bias"
                + (f", cluster t (df {error.df})" if cases.clusters else ""),
-        flags=few_clusters_flag(cases), direction="lower", unit="points",
+        flags=few_clusters_flag(cases), direction="lower", unit="points", ingredients=[_ingredients(error, cases)],
     )
+
+
+def _ingredients(error: stats.CalibrationError, cases: raikit.Arrays) -> raikit.Ingredients:
+    """Return the errors of the bins, from which the calibration error is compared with that of another run."""
+    df = 0.0 if few_clusters_flag(cases) else error.df
+    bins = raikit.Ingredient(value=error.value, variance=error.se**2, df=df, n=len(cases), bins=error.bin_errors)
+    return raikit.Ingredients(higher_is_better=False, estimates=[bins])
 
 
 def calibration_finding(

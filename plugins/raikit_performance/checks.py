@@ -31,12 +31,14 @@ class Classification(raikit.Check):
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         """Measure decisions, and scores where there are any."""
         from raikit_performance import classification, scores
+        from raikit_performance.influences import add_ingredients
 
         cases = ctx.arrays()
         metrics = [
             *classification.label_metrics(cases, ctx.confidence),
             *scores.score_metrics(cases, ctx.confidence),
         ]
+        add_ingredients(metrics, cases)
         return raikit.CheckResult(
             metrics=metrics,
             findings=[classification.accuracy_finding(metrics, cases.cluster_names, self.address)],
@@ -128,9 +130,10 @@ class Regression(raikit.Check):
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         """Measure the errors."""
         from raikit_performance import regression
+        from raikit_performance.influences import add_ingredients
 
         cases = ctx.arrays()
-        metrics = regression.error_metrics(cases, ctx.confidence)
+        metrics = add_ingredients(regression.error_metrics(cases, ctx.confidence), cases)
         return raikit.CheckResult(
             metrics=metrics, findings=[regression.error_finding(metrics, cases.cluster_names, self.address)]
         )

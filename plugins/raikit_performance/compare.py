@@ -1,107 +1,90 @@
-"""How much worse a mean over cases became, on the same cases where both runs hold them."""
+"""How much worse each metric became, from the cases of both runs: those that both have count as the same.
+
+What is compared without cases (a baseline file, a calibration error) the harness compares from the ingredients in the records.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr, stdtrit
 
 import raikit
 from raikit import stats
-from raikit.arrays import FloatArray, IntArray, cluster_codes
-from raikit_performance.intervals import WAYS
+from raikit.arrays import IntArray, arrays_from_frame
+from raikit_performance.influences import COMPARABLE, Influence, influence_of, value_estimate
 
-_POWER_QUANTILE = 0.8416  # normal quantile of 80%
+_LEAST_DF = 3.0  # with fewer degrees of freedom (four clusters) no test was shown to keep its level
 
 
 def compare(candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins) -> list[raikit.Comparison]:
-    """Compare metrics that are means of one number per case, paired; the harness compares the rest.
-
-    Notes
-    -----
-    The difference of two means over the same cases is the mean of the cases' differences: a t interval, cluster-robust.
-    """
-    metrics = {
-        str(metric.id): metric.name for _, metric in candidate.record.metrics()
-        if str(metric.id) in margins.of and metric.name in LOSSES and not metric.args
-    }
+    """Compare metrics on the cases of both runs; runs without common cases are left to the harness."""
+    metrics = [
+        metric for _, metric in candidate.record.metrics()
+        if str(metric.id) in margins.of and metric.direction is not None and metric.name in COMPARABLE
+    ]  # fmt: skip
     if not metrics or baseline.is_file:
         return []
-    pair = raikit.pair_rows(candidate, baseline, margins)
-    if not pair.paired:
+    matched = raikit.match_rows(candidate, baseline, margins)
+    if not matched.shared:
         return []
-    data = candidate.record.data
-    # The first two cluster columns, in the order of the configuration.
-    clusters, _ = cluster_codes(pair.candidate, list(data.cluster)[:2])
-    cases = _PairedCases(clusters, pair.candidate[data.weight].to_numpy(dtype=float) if data.weight else None, pair.note)
-    comparisons = []
-    for address, name in metrics.items():
-        before, after = (LOSSES[name](frame, list(data.classes)) for frame in (pair.baseline, pair.candidate))
-        if before is not None and after is not None:
-            largest = 1.0 if name == "accuracy" else None
-            comparisons.append(_comparison(address, after - before, cases, margins, largest))
-    return comparisons
+    designs = [_both_runs(matched, candidate.record)]
+    if not matched.same_cases:
+        designs.append(_both_runs(matched.only_shared(), candidate.record))
+    compared = [_compare_metric(metric, designs, margins) for metric in metrics]
+    return [comparison for comparison in compared if comparison is not None]
 
 
 @dataclass(frozen=True)
-class _PairedCases:
-    """What all comparisons of two runs have in common: clusters, weight and a note on the pairing."""
+class _BothRuns:
+    """Cases of the baseline and of the candidate, coded alike."""
 
-    clusters: Sequence[IntArray]
-    weight: FloatArray | None
-    note: str
+    matched: raikit.MatchedCases
+    arrays: tuple[raikit.Arrays, raikit.Arrays]
 
 
-def _comparison(
-    address: str, increase: FloatArray, cases: _PairedCases, margins: raikit.Margins, largest: float | None
-) -> raikit.Comparison:
-    """Test whether the mean loss increased by more than the margin; `largest` is the largest difference of a case."""
-    margin, level, n = margins.of[address].margin, 1 - margins.error, len(increase)
-    cov = stats.rate_covariance(increase, np.ones(n), np.zeros(n, dtype=np.int64), cases.clusters, cases.weight, 1,
-                                scale="real")
-    value, df = float(cov.rates[0]), max(int(cov.n_clusters[0]) - 1, 1)
-    if largest is None:
-        largest = float(abs(increase).max(initial=0.0))
-    # Cases that all agree may hide one that does not: add the variance of one more case with the largest difference.
-    se = (float(cov.M[0, 0]) + (largest / n) ** 2) ** 0.5 or 1e-150
-    reach = -float(stdtrit(df, (1 - level) / 2)) * se
-    return raikit.Comparison(
-        metric=address, value=value, low=value - reach, high=value + reach, p_value=float(stdtr(df, (margin - value) / se)),
-        margin=margin, paired=True, n=n, reason=cases.note or None,
-        minimum_detectable=margin + (float(stdtrit(df, level)) + _POWER_QUANTILE) * se,
-        method=f"mean of the cases' differences, {WAYS[cov.ways]}t (df {df})",
+def _both_runs(matched: raikit.MatchedCases, measured: raikit.Measurements) -> _BothRuns:
+    first, data = len(matched.baseline), measured.data
+    both = pd.concat([matched.baseline, matched.candidate], ignore_index=True)
+    arrays = arrays_from_frame(both, data.task, data.classes, cluster=data.cluster, weight=data.weight)
+    return _BothRuns(matched, (arrays.take(np.arange(first)), arrays.take(np.arange(first, len(both)))))
+
+
+def _compare_metric(
+    metric: raikit.Metric, designs: list[_BothRuns], margins: raikit.Margins
+) -> raikit.Comparison | None:  # fmt: skip
+    """Test one metric by the design with the smaller variance: all cases, or the shared ones alone."""
+    losses = [(runs, loss) for runs in designs if (loss := _loss(metric, runs)) is not None]
+    if not losses:
+        return None
+    runs, loss = min(losses, key=lambda each: float(each[1].covariance[0, 0]))
+    address, margin, n = str(metric.id), margins.of[str(metric.id)].margin, len(runs.arrays[1])
+    note = runs.matched.note or None
+    if loss.df[0] < _LEAST_DF:
+        few = "too few clusters, or cases that differ, to decide: four are needed"
+        empty = dict.fromkeys(("value", "low", "high"))
+        return raikit.Comparison(metric=address, p_value=1.0, margin=margin, paired=True, n=n, reason=few, **empty)
+    change = stats.estimate_change(
+        loss, loss, margin, higher_is_better=metric.direction == "higher", level=1 - margins.error / 2, loss=loss
     )
+    return raikit.Comparison(
+        metric=address, value=change.value, low=change.low, high=change.high, p_value=change.p_value, margin=margin,
+        paired=True, n=n, reason=note, minimum_detectable=change.minimum_detectable,
+        method=f"difference of both runs, {change.method}",
+    )  # fmt: skip
 
 
-def _wrong(frame: pd.DataFrame, classes: Sequence[Any]) -> FloatArray:
-    return np.asarray(frame["target"] != frame["prediction"], dtype=float)
-
-
-def _squared_error_of_score(frame: pd.DataFrame, classes: Sequence[Any]) -> FloatArray | None:
-    if "score" not in frame:
+def _loss(metric: raikit.Metric, runs: _BothRuns) -> stats.RunEstimates | None:
+    """Return how much the metric changed, with its variance; None where it is undefined in a run."""
+    influences = [influence_of(metric, cases) for cases in runs.arrays]
+    if influences[0] is None or influences[1] is None:
         return None
-    positive = (frame["target"] == classes[-1]).to_numpy(dtype=float)
-    return np.asarray((frame["score"].to_numpy(dtype=float) - positive) ** 2)
+    pairs = list(zip(influences, runs.arrays, runs.matched.units, strict=True))
+    estimates = [value_estimate(influence, cases) for influence, cases, _ in pairs if influence is not None]
+    parts = [_case_influences(influence, cases, unit) for influence, cases, unit in pairs if influence is not None]
+    return stats.shared_loss(estimates[0], estimates[1], parts[0], parts[1])
 
 
-def _log_loss(frame: pd.DataFrame, classes: Sequence[Any]) -> FloatArray | None:
-    if "score" not in frame:
-        return None
-    tiny = np.finfo(float).eps
-    p = np.clip(frame["score"].to_numpy(dtype=float), tiny, 1 - tiny)
-    return np.asarray(-np.log(np.where((frame["target"] == classes[-1]).to_numpy(), p, 1 - p)))
-
-
-def _absolute_error(frame: pd.DataFrame, classes: Sequence[Any]) -> FloatArray:
-    return np.asarray(np.abs(frame["prediction"].to_numpy(dtype=float) - frame["target"].to_numpy(dtype=float)))
-
-
-# Loss of each case, by metric. Accuracy is turned into a loss, so that higher is worse for all of them.
-LOSSES: Mapping[str, Callable[[pd.DataFrame, Sequence[Any]], FloatArray | None]] = {
-    "accuracy": _wrong, "brier_score": _squared_error_of_score, "log_loss": _log_loss,
-    "mean_absolute_error": _absolute_error,
-}
+def _case_influences(influence: Influence, cases: raikit.Arrays, unit: IntArray) -> stats.CaseInfluences:
+    return stats.CaseInfluences(influence.of_entry, np.zeros(len(cases), dtype=np.int64), unit, cases.clusters)

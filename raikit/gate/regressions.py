@@ -1,6 +1,7 @@
 """Regressions against a baseline: each is a test, and all tests of a gate are one family. It knows no pillar.
 
-A check with `compare` estimates how much worse its metrics became; for other checks the two intervals are compared, unpaired.
+A check with `compare` estimates how much worse its metrics became; what it leaves out is compared from the two records
+(`raikit.gate.comparing`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from raikit.address import Pattern
 from raikit.config.schema import RegressionConfig
 from raikit.errors import ConfigError, PluginError, RaikitError, raised
 from raikit.format import p_value, significant
+from raikit.gate.comparing import compare_records
 from raikit.run.margins import Margin, Margins
 from raikit.run.record import Rule
 from raikit.run.results import Comparison, Metric
@@ -143,7 +145,7 @@ _Test = tuple[str, Margin]  # the address of a metric, and how much worse it may
 def _compare(
     tests: Iterable[_Test], policy: GateConfig, candidate: RunView, baseline: RunView, checks: Mapping[str, Comparer]
 ) -> dict[_Test, Comparison | str]:
-    """Compare the runs by the check that measured a metric, else by the two intervals; return a reason if that failed."""
+    """Compare the runs by the check that measured a metric, else by their records; return a reason if that failed."""
     owner = {str(metric.id): check.name for check, metric in candidate.record.metrics()}
     now, before = _directed(candidate), _directed(baseline)
     by_check: dict[tuple[str, Margin], list[str]] = {}
@@ -157,7 +159,7 @@ def _compare(
             comparisons[address, margin] = (
                 result
                 if isinstance(result, str)
-                else result.get(address) or compare_intervals(now[address], before[address], margin.margin)
+                else result.get(address) or compare_records(now[address], before[address], margin, margins.error)
             )
     return comparisons
 
@@ -177,35 +179,6 @@ def _compare_by_check(
         if isinstance(error, RaikitError) and not isinstance(error, PluginError):
             raise  # the policy asks for something that these runs cannot give
         return f"{check.name} crashed while comparing: {raised(error)}"
-
-
-def compare_intervals(new: Metric, old: Metric, margin: float) -> Comparison:
-    """Compare two runs by the two intervals of a metric alone, as if their cases were independent.
-
-    References
-    ----------
-    .. [1] Zou and Donner, "Construction of confidence limits about effect measures", Statistics in Medicine 2008.
-    """
-    from scipy.special import ndtri
-
-    from raikit.stats import mover_difference
-
-    (a, a_low, a_high), (b, b_low, b_high) = _ends(old), _ends(new)
-    value, low, high, p = mover_difference(
-        a, a_low, a_high, b, b_low, b_high, margin, higher_is_better=new.direction == "higher", level=new.level or 0.95
-    )
-    # People expect a two-sided interval, so the one-sided ends are stretched.
-    level = new.level or 0.95
-    stretch = float(ndtri((1 + level) / 2) / ndtri(level))
-    low, high = value - stretch * (value - low), value + stretch * (high - value)
-    return Comparison(
-        metric=str(new.id), value=value, low=low, high=high, p_value=p, margin=margin, n=new.n,
-        method="MOVER on both intervals",
-    )  # fmt: skip
-
-
-def _ends(metric: Metric) -> tuple[float, float, float]:
-    return float(metric.value or 0.0), float(metric.low or 0.0), float(metric.high or 0.0)
 
 
 def _decide_family(

@@ -85,6 +85,9 @@ class Metric(RecordModel):
     profile : sequence of (float, float), optional
         For a largest difference of rates: successes and trials of each judged group. The gate simulates from them how
         many cases would decide a rule.
+    ingredients : sequence of Ingredients, optional
+        What a later run on other cases is compared with, one entry per part of the metric. Without them two runs on different
+        cases are compared by their intervals alone, which finds large changes only.
     pair : sequence of str, optional
         For a gap or ratio: the groups with the lowest and the highest value, in words.
     limits : sequence of Limits, optional
@@ -134,6 +137,7 @@ class Metric(RecordModel):
     judged: JudgedOver | None = None
     limits: list[Limits] = Field(default_factory=list)
     profile: list[tuple[float, float]] | None = None
+    ingredients: list[Ingredients] = Field(default_factory=list)
     pair: list[str] = Field(default_factory=list)
 
     def __init__(self, name: str = "", value: Any = None, **fields: Any) -> None:
@@ -212,6 +216,51 @@ class Limits(RecordModel):
     high: Number
     judged_low: Number = None
     judged_high: Number = None
+
+
+class Ingredients(RecordModel):
+    """Estimates behind a metric, from which it is compared between runs: one for a single value, one per group for a gap.
+
+    Parameters
+    ----------
+    name : str
+        The quantity that groups are compared in, such as ``precision``; empty for a single value.
+    higher_is_better : bool
+        Direction of the estimates, which for a gap is not that of the metric.
+    estimates : sequence of Ingredient
+    """
+
+    name: str = ""
+    higher_is_better: bool
+    estimates: list[Ingredient]
+
+
+class Ingredient(RecordModel):
+    """One estimate with its uncertainty.
+
+    Parameters
+    ----------
+    group : str
+        The group in words; empty for a single value.
+    value, variance : float
+        The variance respects clusters and weights.
+    df : float
+        Degrees of freedom of the variance. Below 3 nothing can be decided.
+    n : int
+        Cases that the estimate rests on.
+    covariance : sequence of float, optional
+        With each of the preceding estimates, where groups share clusters.
+    bins : sequence of (float, float, float), optional
+        Of a calibration error, which is biased: signed error, variance and weight of each bin.
+    """
+
+    group: str = ""
+    value: float
+    variance: float = Field(ge=0)
+    df: float = Field(ge=0)
+    n: int = Field(ge=0)
+    covariance: list[float] = Field(default_factory=list)
+    bins: list[tuple[float, float, float]] = Field(default_factory=list)
 
 
 class Finding(RecordModel):

@@ -15,6 +15,8 @@ module              what is in it
 `mover`             limits of a difference or a ratio from the limits of its parts
 `noninferiority`    whether a group got worse since a baseline
 `gap_growth`        whether the gap itself grew since a baseline
+`changes`           the same for any metric, from estimates and variances; cases may differ
+`calibration_growth` how much a calibration error grew since a baseline
 `paired`            the joint covariance of a baseline's and a candidate's rates
 `subgroups`         rates of many overlapping groups
 `search`            which of many groups are worse than the rest, and a bound for all of them
@@ -50,6 +52,16 @@ if TYPE_CHECKING:
     from raikit.stats.calibration import CalibrationError as CalibrationError
     from raikit.stats.calibration import calibration_error as calibration_error
     from raikit.stats.calibration import equal_bins as equal_bins
+    from raikit.stats.calibration_growth import BinErrors as BinErrors
+    from raikit.stats.calibration_growth import calibration_change as calibration_change
+    from raikit.stats.changes import CaseInfluences as CaseInfluences
+    from raikit.stats.changes import EstimatedChange as EstimatedChange
+    from raikit.stats.changes import RunEstimates as RunEstimates
+    from raikit.stats.changes import estimate_change as estimate_change
+    from raikit.stats.changes import gap_change as gap_change
+    from raikit.stats.changes import gap_widening as gap_widening
+    from raikit.stats.changes import influence_estimates as influence_estimates
+    from raikit.stats.changes import shared_loss as shared_loss
     from raikit.stats.clusters import ClusteredRates as ClusteredRates
     from raikit.stats.clusters import clustered_difference as clustered_difference
     from raikit.stats.clusters import clustered_gap as clustered_gap
@@ -103,6 +115,10 @@ _MODULE_NAMES = {
     "areas": "auc_influence auc_interval average_precision_influence",
     "bootstrap": "bootstrap_interval",
     "calibration": "CalibrationError calibration_error equal_bins",
+    "calibration_growth": "BinErrors calibration_change",
+    "changes": (
+        "CaseInfluences EstimatedChange RunEstimates estimate_change gap_change gap_widening influence_estimates shared_loss"
+    ),
     "clusters": (
         "ClusteredRates clustered_difference clustered_gap clustered_group_vs_rest clustered_odds_gap "
         "clustered_rate_interval clustered_ratio join_contrasts"

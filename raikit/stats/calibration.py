@@ -34,6 +34,8 @@ class CalibrationError:
     n_clusters : int or None
         Fewest clusters of any bin.
     bins : int
+    bin_errors : list of (float, float, float)
+        Signed error, variance and weight of each bin, for `raikit.stats.calibration_change`.
     """
 
     value: float
@@ -42,6 +44,7 @@ class CalibrationError:
     df: float
     n_clusters: int | None
     bins: int
+    bin_errors: list[tuple[float, float, float]]
 
     def limits(self, tail: float) -> tuple[float, float]:
         """Compute limits that each err with probability about `tail`.
@@ -142,4 +145,5 @@ def calibration_error(
         df=df,
         n_clusters=int(error.n_clusters.min()) if columns else None,
         bins=k,
+        bin_errors=list(zip(error.rates.tolist(), np.diag(M).tolist(), share.tolist(), strict=True)),
     )

@@ -7,6 +7,7 @@ common; `cross` says what the estimates of both runs have in common. Rates on th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from scipy.special import ndtr
 
 from raikit.stats._types import FloatArray, IntArray
 from raikit.stats.constants import POWER_QUANTILE, TINY
+from raikit.stats.covariance import Scale, influence_covariance
 from raikit.stats.quantiles import upper_quantile, upper_tail
 from raikit.stats.two_models import SELECTION_SHARE
 
@@ -22,7 +24,7 @@ _NORMAL_DF = 1e9  # degrees of freedom beyond which t is taken for normal
 
 
 @dataclass(frozen=True)
-class Estimates:
+class RunEstimates:
     """Estimates of k groups in one run.
 
     Parameters
@@ -38,7 +40,7 @@ class Estimates:
     df: FloatArray
 
     @classmethod
-    def independent(cls, value: ArrayLike, variance: ArrayLike, df: ArrayLike) -> Estimates:
+    def independent(cls, value: ArrayLike, variance: ArrayLike, df: ArrayLike) -> RunEstimates:
         """Return estimates that have no cases in common."""
         return cls(np.array(value, dtype=float), np.diag(np.array(variance, dtype=float)), np.array(df, dtype=float))
 
@@ -47,13 +49,13 @@ class Estimates:
         """Whether no two groups' estimates are correlated."""
         return bool(np.count_nonzero(self.covariance) <= np.count_nonzero(np.diag(self.covariance)))
 
-    def oriented(self, higher_is_better: bool) -> Estimates:
+    def oriented(self, higher_is_better: bool) -> RunEstimates:
         """Return the estimates with the sign at which larger is worse."""
         return replace(self, value=-self.value) if higher_is_better else self
 
 
 @dataclass(frozen=True)
-class Change:
+class EstimatedChange:
     """How much worse a metric became, with one-sided limits that belong to the test.
 
     Parameters
@@ -81,20 +83,20 @@ class Change:
 
 
 def estimate_change(
-    before: Estimates,
-    after: Estimates,
+    before: RunEstimates,
+    after: RunEstimates,
     margin: float = 0.0,
     *,
     higher_is_better: bool,
     level: float = 0.95,
     cross: FloatArray | None = None,
-    loss: Estimates | None = None,
-) -> Change:
+    loss: RunEstimates | None = None,
+) -> EstimatedChange:
     """Test whether a single metric became worse by more than a margin, by Welch's t.
 
     Parameters
     ----------
-    before, after : Estimates
+    before, after : RunEstimates
         Of one group.
     margin : float
     higher_is_better : bool
@@ -102,34 +104,34 @@ def estimate_change(
         One-sided: 1 - alpha.
     cross : ndarray, shape (1, 1), optional
         Covariance of both runs' estimates; without it they have no cases in common.
-    loss : Estimates, optional
+    loss : RunEstimates, optional
         The difference `after` minus `before` with its own variance, where cases in common give a better one.
     """
     lost = _loss(before, after, higher_is_better, cross, loss)
     value, df = float(lost.value[0]), float(lost.df[0])
     se = max(float(lost.covariance[0, 0]) ** 0.5, TINY)
     reach = float(_quantile(1 - level, df)) * se
-    return Change(
+    return EstimatedChange(
         value, value - reach, value + reach, float(_tail((value - margin) / se, df)),
         margin + reach + POWER_QUANTILE * se, f"{_method(df)}",
     )  # fmt: skip
 
 
 def gap_change(
-    before: Estimates,
-    after: Estimates,
+    before: RunEstimates,
+    after: RunEstimates,
     margin: float = 0.0,
     *,
     higher_is_better: bool,
     level: float = 0.95,
     cross: FloatArray | None = None,
-    loss: Estimates | None = None,
-) -> Change:
+    loss: RunEstimates | None = None,
+) -> EstimatedChange:
     """Test whether some group lost more than a margin against another one, and is behind it now.
 
     Parameters
     ----------
-    before, after : Estimates
+    before, after : RunEstimates
         Of the same k groups, two or more.
     margin, higher_is_better, level, cross, loss
         As in `estimate_change`.
@@ -155,7 +157,7 @@ def gap_change(
     proven = np.where(behind > 0, low, np.minimum(np.minimum(low, behind), 0.0))
     best = int(np.argmax(proven))
     high = _upper_limit(losses, deficits, margin, alpha)
-    return Change(
+    return EstimatedChange(
         value=min(float(losses.value[best]), high), low=float(proven[best]), high=high, p_value=float(p.min()),
         minimum_detectable=_detectable(losses, deficits, margin, each, each_deficit),
         method=f"{_method(float(losses.df.min()))} of loss and deficit, {pairs.name}",
@@ -163,15 +165,15 @@ def gap_change(
     )  # fmt: skip
 
 
-def gap_growth(
-    before: Estimates,
-    after: Estimates,
+def gap_widening(
+    before: RunEstimates,
+    after: RunEstimates,
     margin: float = 0.0,
     *,
     higher_is_better: bool,
     level: float = 0.95,
     cross: FloatArray | None = None,
-) -> Change:
+) -> EstimatedChange:
     """Test whether the gap itself (the largest difference between two groups) grew by more than a margin.
 
     Parameters
@@ -200,7 +202,7 @@ def gap_growth(
     growth = float(b.value.max() - a.value.max())
     at = int(np.argmax(a.value)), widest
     detectable = margin + float((_quantile(each, df[at]) + POWER_QUANTILE) * se[at])
-    return Change(
+    return EstimatedChange(
         growth, min(low, growth), max(high, growth), p, detectable,
         f"{_method(float(df.min()))} of the gaps' difference (Bonferroni over {len(plus)} pairs)",
         int(plus[widest]), int(minus[widest]),
@@ -267,7 +269,7 @@ class _Contrasts:
     df: FloatArray
 
     @classmethod
-    def of(cls, estimates: Estimates, plus: IntArray, minus: IntArray) -> _Contrasts:
+    def of(cls, estimates: RunEstimates, plus: IntArray, minus: IntArray) -> _Contrasts:
         v, M = np.diag(estimates.covariance), estimates.covariance
         variance = np.maximum(v[plus] + v[minus] - 2 * M[plus, minus], TINY)
         return cls(estimates.value[plus] - estimates.value[minus], variance,
@@ -288,14 +290,14 @@ class _Contrasts:
 
 
 def _loss(
-    before: Estimates, after: Estimates, higher_is_better: bool, cross: FloatArray | None, loss: Estimates | None
-) -> Estimates:
+    before: RunEstimates, after: RunEstimates, higher_is_better: bool, cross: FloatArray | None, loss: RunEstimates | None
+) -> RunEstimates:
     """Return how much worse each group became, with its variance; larger is worse."""
     if loss is not None:
         return loss.oriented(higher_is_better)
     shared = np.zeros_like(after.covariance) if cross is None else cross + cross.T
     df = _welch(np.diag(before.covariance), before.df, np.diag(after.covariance), after.df)
-    change = Estimates(after.value - before.value, before.covariance + after.covariance - shared, df)
+    change = RunEstimates(after.value - before.value, before.covariance + after.covariance - shared, df)
     return change.oriented(higher_is_better)
 
 
@@ -348,3 +350,114 @@ def _tail(t: ArrayLike, df: ArrayLike) -> FloatArray:
 
 def _method(df: float) -> str:
     return "Welch t" if df >= 1000 else f"Welch t (df {df:.0f})"
+
+
+# --- from the influence of each case ----------------------------------------------------------------------------
+
+
+def influence_estimates(
+    value: FloatArray,
+    influence: FloatArray,
+    group: IntArray,
+    clusters: Sequence[ArrayLike],
+    n_rows: FloatArray,
+    *,
+    largest: FloatArray,
+    scale: Scale = "real",
+    squares: FloatArray | None = None,
+    counts: FloatArray | None = None,
+) -> RunEstimates:
+    """Return estimates with the covariance that the influences of their cases give.
+
+    Parameters
+    ----------
+    value, n_rows : ndarray, shape (k,)
+    influence : ndarray, shape (n,)
+        Contribution of each case to the estimate of its own group; contributions sum to 0 in each group.
+    group, clusters, scale, squares, counts
+        As in `raikit.stats.influence_covariance`.
+    largest : ndarray, shape (k,)
+        Largest contribution that one more case could make to each group's estimate. Its square is added to the variance:
+        cases that all agree may hide one that does not.
+
+    Notes
+    -----
+    Degrees of freedom come from the squared contributions, ``(sum f^2)^2 / sum f^4 - 1``, and from the clusters if those are
+    fewer: few cases with large contributions make a variance that is little known.
+    """
+    k = len(value)
+    cov = influence_covariance(
+        value, influence, group, clusters, n_rows, n_rows, scale=scale, squares=squares, counts=counts
+    )  # fmt: skip
+    squared = influence**2 if squares is None else squares
+    second, fourth = (
+        np.bincount(group, part, minlength=k) for part in (squared, squared**2 / (1.0 if counts is None else counts))
+    )
+    df = np.maximum(np.divide(second**2, fourth, out=np.full(k, _NORMAL_DF), where=fourth > 0) - 1, 0.0)
+    if cov.ways:
+        df = np.minimum(df, np.where(cov.few_clusters, 0.0, cov.df))
+    return RunEstimates(value, cov.M + np.diag(largest**2), df)
+
+
+@dataclass(frozen=True)
+class CaseInfluences:
+    """Influence of each case of one run on the estimate of its group.
+
+    Parameters
+    ----------
+    influence : ndarray, shape (n,)
+    group : ndarray of int, shape (n,)
+        Negative: none.
+    unit : ndarray of int, shape (n,)
+        The case, from 0: the same number in both runs is the same case.
+    clusters : sequence of ndarray of int, each of shape (n,)
+        The same number in both runs is the same cluster.
+    """
+
+    influence: FloatArray
+    group: IntArray
+    unit: IntArray
+    clusters: Sequence[IntArray]
+
+
+def shared_loss(before: RunEstimates, after: RunEstimates, first: CaseInfluences, second: CaseInfluences) -> RunEstimates:
+    """Return how much estimates changed, ``after - before``, with a variance that knows which cases both runs share.
+
+    Parameters
+    ----------
+    before, after : RunEstimates
+        Of the same k groups.
+    first, second : CaseInfluences
+        Of all their cases.
+
+    Notes
+    -----
+    The contributions of a case to both estimates are subtracted before they are squared, so ``var(b - a) = var(a) + var(b) -
+    2 cov(a, b)`` with the covariance of the shared cases. Where every case is shared, one more case with the largest difference
+    is added to the variance. Else what `before` and `after` have beyond the squared contributions stays.
+    """
+    k = len(before.value)
+    cases = [(each.influence[keep], each.group[keep], each.unit[keep], [c[keep] for c in each.clusters])
+             for each in (first, second) for keep in (each.group >= 0,)]
+    group = np.concatenate([group for _, group, _, _ in cases])
+    unit = np.concatenate([unit for _, _, unit, _ in cases])
+    # A case whose group differs between the runs counts as two.
+    _, place, row = np.unique(unit * k + group, return_index=True, return_inverse=True)
+    row = row.reshape(-1)
+    signed = np.concatenate([-cases[0][0], cases[1][0]])
+    clusters = [np.concatenate(both)[place] for both in zip(*(columns for *_, columns in cases), strict=True)]
+    change, sizes = np.bincount(row, signed), np.bincount(group[place], minlength=k).astype(float)
+    where = group[place]
+    relative = float(np.max(np.abs(change) * sizes[where], initial=0.0))
+    largest = relative / np.maximum(sizes, 1)
+    if len(place) * 2 == len(unit):
+        return influence_estimates(after.value - before.value, change, where, clusters, sizes, largest=largest)
+    estimate = influence_estimates(after.value - before.value, change, where, clusters, sizes, largest=np.zeros(k))
+    separate = [
+        influence_estimates(run.value, part, code, columns, sizes, largest=np.zeros(k))
+        for run, (part, code, _, columns) in zip((before, after), cases, strict=True)
+    ]
+    floors = sum(np.diag(run.covariance) - np.diag(raw.covariance) for run, raw in zip((before, after), separate, strict=True))
+    welch = _welch(np.diag(before.covariance), before.df, np.diag(after.covariance), after.df)
+    df = np.minimum(estimate.df, welch)
+    return RunEstimates(estimate.value, estimate.covariance + np.diag(np.maximum(floors, 0.0)), df)

@@ -17,7 +17,7 @@ from raikit.stats.calibration import CalibrationError
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.functionals import class_score
-from raikit_fairness.estimates.group_estimates import Draws, Estimates, Intervals
+from raikit_fairness.estimates.group_estimates import Draws, Estimates, Intervals, Uncertainty
 from raikit_fairness.settings import IntervalSettings
 
 _BINS = 10
@@ -77,6 +77,17 @@ class CalibrationEstimates(Estimates):
         low, high = self._limits((1 - level) / 2)
         method = f"{_BINS} bins of equal size, lower end free of the bias"
         return Intervals(low, high, self.n.astype(float), method, np.zeros(len(self.n), dtype=bool))
+
+    def uncertainty(self) -> Uncertainty:
+        """Return the variances of the signed sums; `bins` has what a comparison needs."""
+        known = [(0.0, 0.0) if error is None else (error.se**2, float(error.df)) for error in self.errors]
+        variance, df = np.array(known).T
+        return Uncertainty(variance, np.where(self.few_clusters, 0.0, df))
+
+    def bins(self, group: int) -> list[tuple[float, float, float]]:
+        """Return signed error, variance and weight of each bin."""
+        error = self.errors[group]
+        return [] if error is None else error.bin_errors
 
     def gap(self, keep: BoolArray, settings: IntervalSettings, draws: Draws) -> Gap:
         """Compute the largest difference of limits."""

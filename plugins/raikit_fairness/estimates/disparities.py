@@ -15,6 +15,7 @@ from raikit.stats import Contrasts, Gap
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.group_estimates import CountedRates, Draws, Estimates
 from raikit_fairness.estimates.group_metrics import group_flags
+from raikit_fairness.estimates.ingredients import gap_ingredients
 from raikit_fairness.estimates.rates import OddsEstimates
 from raikit_fairness.measures import ODDS, Measure
 from raikit_fairness.settings import Correction, IntervalSettings
@@ -221,6 +222,16 @@ def _profile(spec: DisparitySpec, gap: Gap | None, judged: Sequence[BoolArray]) 
         return None
     events, trials = rates.counts(judged[stratum])
     return [(float(x), float(n)) for x, n in zip(events, trials, strict=True)]
+
+
+def _ingredients(spec: DisparitySpec, feature: Feature, judged: Sequence[BoolArray]) -> list[raikit.Ingredients]:
+    """Return the judged groups of each rate, from which a difference is compared with that of another run."""
+    if spec.kind != "difference" or any(mask.sum() < 2 for mask in judged):
+        return []
+    return [
+        gap_ingredients(label, stratum, feature, _positions(mask))
+        for label, stratum, mask in zip(spec.labels, spec.strata, judged, strict=True)
+    ]
 
 
 def _positions(mask: BoolArray) -> list[int]:

@@ -62,6 +62,22 @@ class Intervals:
     unreliable: BoolArray
 
 
+@dataclass(frozen=True)
+class Uncertainty:
+    """Variances of k groups' estimates with their degrees of freedom.
+
+    Parameters
+    ----------
+    variance, df : ndarray, shape (k,)
+    covariance : ndarray, shape (k, k), or None
+        Where groups may share clusters.
+    """
+
+    variance: FloatArray
+    df: FloatArray
+    covariance: FloatArray | None = None
+
+
 class Estimates(ABC):
     """A rate or mean of k groups.
 
@@ -111,6 +127,14 @@ class Estimates(ABC):
     @abstractmethod
     def intervals(self, level: float) -> Intervals:
         """Compute the interval of each group by itself."""
+
+    @abstractmethod
+    def uncertainty(self) -> Uncertainty:
+        """Return what a later run is compared with."""
+
+    def bins(self, group: int) -> list[tuple[float, float, float]]:
+        """Return signed error, variance and weight of each bin, of a calibration error."""
+        return []
 
     @abstractmethod
     def gap(self, keep: BoolArray, settings: IntervalSettings, draws: Draws) -> Gap:
@@ -174,6 +198,12 @@ class CountedRates(Estimates):
         low, high = stats.clopper_pearson(events, trials, level)
         method = "Clopper-Pearson" + (" at Kish's effective n" if self.weighted else "")
         return Intervals(low, high, trials, method, np.zeros(len(trials), dtype=bool))
+
+    def uncertainty(self) -> Uncertainty:
+        """Return the variances with two more successes and two more failures, so that none is 0."""
+        events, trials = self.counts(np.ones(len(self.n), dtype=bool))
+        smoothed = (events + 2) / (trials + 4)
+        return Uncertainty(smoothed * (1 - smoothed) / np.maximum(trials, 1), np.maximum(trials - 1, 0))
 
     def gap(self, keep: BoolArray, settings: IntervalSettings, draws: Draws) -> Gap:
         """Compute the largest difference of rates."""
@@ -292,6 +322,12 @@ class ClusteredEstimates(Estimates):
         constant = self.defined & (np.diag(self.cov.M) <= 0) & (not self.cov.proportion)
         low, high = np.where(constant, self.bounds[0], low), np.where(constant, self.bounds[1], high)
         return Intervals(low, high, result.n_effective, result.method, np.asarray(constant, dtype=bool))
+
+    def uncertainty(self) -> Uncertainty:
+        """Return the covariance; of independent cases, degrees of freedom are those that a value rests on."""
+        df = np.broadcast_to(np.asarray(self.cov.df, dtype=float), self.n.shape) if self.cov.ways else self.support - 1.0
+        few, M = self.few_clusters | ~self.defined, np.nan_to_num(self.cov.M)
+        return Uncertainty(np.diag(M), np.where(few, 0.0, np.maximum(df, 0.0)), M if self.cov.ways else None)
 
     def gap(self, keep: BoolArray, settings: IntervalSettings, draws: Draws) -> Gap:
         """Compute the largest difference."""

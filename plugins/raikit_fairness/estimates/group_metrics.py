@@ -10,6 +10,7 @@ import raikit
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.group_estimates import Estimates, Intervals
+from raikit_fairness.estimates.ingredients import value_ingredients
 from raikit_fairness.measures import Measure
 from raikit_fairness.settings import IntervalSettings
 
@@ -36,7 +37,7 @@ def metrics_by_group(
     limits = estimates.intervals(settings.group_level(n_defined))
     sidak = settings.simultaneous and n_defined > 1
     method = limits.method + (f", Sidak over {n_defined} groups" if sidak else "")
-    metrics = []
+    metrics, uncertainty = [], estimates.uncertainty()
     for group in range(feature.k):
         n = int(estimates.n[group])
         place: dict[str, Any] = {
@@ -55,7 +56,8 @@ def metrics_by_group(
             high=max(float(limits.high[group]), float(value[group])),
             n_clusters=None if estimates.n_clusters is None else int(estimates.n_clusters[group]), method=method,
             simultaneous=settings.simultaneous, effective_n=effective if abs(effective - n) > 1e-9 * effective else None,
-            flags=group_flags(estimates, limits, group, settings), **place,
+            flags=group_flags(estimates, limits, group, settings),
+            ingredients=value_ingredients(measure.name, estimates, uncertainty, group) if measure.direction else [], **place,
         ))  # fmt: skip
     return metrics
 

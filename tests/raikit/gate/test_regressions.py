@@ -54,8 +54,8 @@ def test_lower_may_be_better():
 def test_many_regressions_are_one_family():
     names = [f"m{at}" for at in range(10)]
     before = run(*(metric(0.9, 0.012, name) for name in names))
-    after = run(*(metric(0.9 if name != "m0" else 0.862, 0.012, name) for name in names))
-    alone = regressions.judge(policy(), run(metric(0.862, 0.012, "m0")), run(metric(0.9, 0.012, "m0")), {})
+    after = run(*(metric(0.9 if name != "m0" else 0.85, 0.012, name) for name in names))
+    alone = regressions.judge(policy(), run(metric(0.85, 0.012, "m0")), run(metric(0.9, 0.012, "m0")), {})
     together = {row.metric: row for row in regressions.judge(policy(), after, before, {})}
     assert alone[0].status == "fail"
     assert together["mine.m0"].status == "inconclusive"
@@ -124,7 +124,7 @@ def test_a_check_that_crashes_while_comparing_fails_closed():
 def test_what_a_check_does_not_compare_is_compared_by_intervals():
     row = one(run(metric(0.8)), run(metric(0.9)), {"mine.it": Comparing([])})
     assert (row.status, row.paired) == ("fail", False)
-    assert "MOVER on both intervals" in row.reason
+    assert "both intervals" in row.reason
 
 
 def test_two_margins_for_one_metric_are_two_tests():

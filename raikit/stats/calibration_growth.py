@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import gammaincc, gammainccinv
 
 from raikit.stats._types import FloatArray
-from raikit.stats.changes import Change, ordered_pairs
+from raikit.stats.changes import EstimatedChange, ordered_pairs
 from raikit.stats.constants import POWER_QUANTILE, TINY
 from raikit.stats.quantiles import upper_quantile
 
@@ -57,7 +57,7 @@ class BinErrors:
 
 def calibration_change(
     before: Sequence[BinErrors], after: Sequence[BinErrors], margin: float = 0.0, *, level: float = 0.95
-) -> Change:
+) -> EstimatedChange:
     """Test whether a calibration error, or the gap between groups, became worse by more than a margin.
 
     Parameters
@@ -82,15 +82,15 @@ def calibration_change(
     return _gap_change(before, after, margin, 1 - level)
 
 
-def _single_change(before: BinErrors, after: BinErrors, margin: float, alpha: float) -> Change:
+def _single_change(before: BinErrors, after: BinErrors, margin: float, alpha: float) -> EstimatedChange:
     value, df = np.array([after.value - before.value]), min(before.df, after.df)
     up, down = _Excess(after.folded + before.signed, df), _Excess(before.folded + after.signed, df)
     low, high = (float(end[0]) for end in (value - up.quantile(alpha), value + down.quantile(alpha)))
     detectable = margin + float(up.quantile(alpha)[0]) + POWER_QUANTILE * float((before.signed + after.signed)[1]) ** 0.5
-    return Change(float(value[0]), low, high, float(up.tail(value - margin)[0]), detectable, _METHOD)
+    return EstimatedChange(float(value[0]), low, high, float(up.tail(value - margin)[0]), detectable, _METHOD)
 
 
-def _gap_change(before: Sequence[BinErrors], after: Sequence[BinErrors], margin: float, alpha: float) -> Change:
+def _gap_change(before: Sequence[BinErrors], after: Sequence[BinErrors], margin: float, alpha: float) -> EstimatedChange:
     plus, minus = ordered_pairs(len(after))
     a, b = (np.array([bins.value for bins in run]) for run in (before, after))
     folded_a, folded_b = (np.array([bins.folded for bins in run]) for run in (before, after))
@@ -106,7 +106,7 @@ def _gap_change(before: Sequence[BinErrors], after: Sequence[BinErrors], margin:
     p = np.maximum(up.tail(loss - margin), behind.tail(deficit))
     best = int(np.argmax(low))
     noise = POWER_QUANTILE * np.sqrt(signed_a[plus] + signed_a[minus] + signed_b[plus] + signed_b[minus])[:, 1]
-    return Change(
+    return EstimatedChange(
         value=float(loss[best]), low=float(low[best]), high=float((loss + down.quantile(alpha)).max()),
         p_value=min(1.0, len(plus) * float(p.min())),
         minimum_detectable=margin + float((up.quantile(each) + noise).max()),

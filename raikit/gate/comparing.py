@@ -1,0 +1,158 @@
+"""Compare one metric of two runs from their records alone: by stored ingredients, else by the two intervals.
+
+Checks compare cases (`Check.compare`). This is for what they do not compare: runs without common cases, baseline files, and
+checks that cannot compare at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from raikit.errors import listed
+from raikit.run.results import Comparison, Ingredients, Metric
+
+if TYPE_CHECKING:
+    from raikit.run.margins import Margin
+    from raikit.stats import BinErrors, EstimatedChange, RunEstimates
+
+_LEAST_DF = 3.0  # with fewer degrees of freedom (four clusters) no test was shown to keep its level
+_WEAK = "only the two intervals are known, so losses stay undecided unless they are large"
+
+
+def compare_records(new: Metric, old: Metric, margin: Margin, error: float) -> Comparison:
+    """Test whether a metric became worse by more than a margin.
+
+    Parameters
+    ----------
+    new, old : Metric
+        Of the candidate and of the baseline, both with a value.
+    margin : Margin
+    error : float
+        Of the reported interval, half of it at either end.
+
+    Returns
+    -------
+    Comparison
+        Without a p-value, and with a reason, if nothing can be tested.
+    """
+    if new.ingredients and len(new.ingredients) == len(old.ingredients):
+        return _compare_ingredients(new, old, margin, error)
+    if few := {"few_clusters", "unreliable"} & {*new.flags, *old.flags}:
+        return _undecided(new, margin.margin, f"too little to decide: {listed(sorted(few))}")
+    return compare_intervals(new, old, margin.margin, error)
+
+
+# --- from ingredients -------------------------------------------------------------------------------------------
+
+
+def _compare_ingredients(new: Metric, old: Metric, margin: Margin, error: float) -> Comparison:
+    """Test every part of a metric (the two rates of equalized odds), Bonferroni over the parts."""
+    parts = len(new.ingredients)
+    tested: list[tuple[EstimatedChange, list[str]]] = []
+    for before, after in zip(old.ingredients, new.ingredients, strict=True):
+        groups = [group for group in _decidable(after) if group in _decidable(before)]
+        if len(groups) < (2 if after.name else 1):
+            return _undecided(new, margin.margin, _too_few(before, after))
+        tested.append((_test(before, after, groups, margin, 1 - error / parts / 2), groups))
+    change, groups = max(tested, key=lambda each: each[0].low)
+    high = max(each.high for each, _ in tested)
+    return Comparison(
+        metric=str(new.id), value=min(change.value, high), low=change.low, high=high,
+        p_value=min(1.0, parts * min(each.p_value for each, _ in tested)), margin=margin.margin, n=new.n,
+        loser=name_pair(change, groups), method=change.method,
+        minimum_detectable=max(each.minimum_detectable for each, _ in tested),
+    )  # fmt: skip
+
+
+def name_pair(change: EstimatedChange, groups: Sequence[str]) -> str | None:
+    """Return who lost against whom, in words; None for a single value."""
+    if change.loser is None or change.against is None:
+        return None
+    return f"{groups[change.loser]} against {groups[change.against]}"
+
+
+def _decidable(part: Ingredients) -> list[str]:
+    return [each.group for each in part.estimates if each.df >= _LEAST_DF]
+
+
+def _too_few(before: Ingredients, after: Ingredients) -> str:
+    if all(each.df >= _LEAST_DF for part in (before, after) for each in part.estimates):
+        return "fewer than two groups are recorded as large enough in both runs"
+    return "too few clusters or cases to decide: four are needed"
+
+
+def _undecided(new: Metric, margin: float, reason: str) -> Comparison:
+    """Return a comparison that neither passes nor fails."""
+    empty = dict.fromkeys(("value", "low", "high"))
+    return Comparison(metric=str(new.id), p_value=1.0, margin=margin, n=new.n, reason=reason, method="not tested", **empty)
+
+
+def _test(before: Ingredients, after: Ingredients, groups: Sequence[str], margin: Margin, level: float) -> EstimatedChange:
+    from raikit import stats
+
+    if all(each.bins for part in (before, after) for each in part.estimates):
+        return stats.calibration_change(_bin_errors(before, groups), _bin_errors(after, groups), margin.margin, level=level)
+    fields: dict[str, Any] = {"higher_is_better": after.higher_is_better, "level": level}
+    runs = _estimates(before, groups), _estimates(after, groups)
+    if len(groups) == 1:
+        return stats.estimate_change(*runs, margin.margin, **fields)
+    return (stats.gap_change if margin.test == "moved" else stats.gap_widening)(*runs, margin.margin, **fields)
+
+
+def _estimates(part: Ingredients, groups: Sequence[str]) -> RunEstimates:
+    import numpy as np
+
+    from raikit.stats import RunEstimates
+
+    covariance = np.diag([each.variance for each in part.estimates])
+    for row, each in enumerate(part.estimates):
+        covariance[row, : len(each.covariance)] = covariance[: len(each.covariance), row] = each.covariance
+    place = {each.group: row for row, each in enumerate(part.estimates)}
+    kept = [place[group] for group in groups]
+    value, df = (np.array([getattr(part.estimates[row], name) for row in kept]) for name in ("value", "df"))
+    return RunEstimates(value, covariance[np.ix_(kept, kept)], df)
+
+
+def _bin_errors(part: Ingredients, groups: Sequence[str]) -> list[BinErrors]:
+    import numpy as np
+
+    from raikit.stats import BinErrors
+
+    known = {each.group: each for each in part.estimates}
+    return [BinErrors(*np.array(known[group].bins).T, df=known[group].df) for group in groups]
+
+
+# --- from intervals ---------------------------------------------------------------------------------------------
+
+
+def compare_intervals(new: Metric, old: Metric, margin: float, error: float) -> Comparison:
+    """Compare two runs by the two intervals of a metric alone: a loss is shown only where they are apart.
+
+    Where an error below that of the intervals is asked for, they have to be further apart: each side is taken as wide as its
+    wider half and normal, and both may be in error together (Bonferroni).
+    """
+    from scipy.special import ndtr, ndtri
+
+    (a, a_low, a_high), (b, b_low, b_high) = _ends(old, new.direction), _ends(new, new.direction)
+    value, level = b - a, min(new.level or 0.95, old.level or 0.95)
+    reach = max(b - b_low, b_high - b) + max(a - a_low, a_high - a)
+    one = float(ndtri((1 + level) / 2))
+    widened = max(-float(ndtri(error / 4)) / one, 1.0)
+    low = min(b_low - a_high, value - (widened * reach if widened > 1 else 0.0))
+    high = max(b_high - a_low, value + (widened * reach if widened > 1 else 0.0))
+    p = 1.0
+    if b_low - a_high > margin:
+        widths = max((value - margin) / reach, 1.0) if reach > 0 else math.inf
+        p = min(2 * float(ndtr(-widths * one)), 1 - level)
+    return Comparison(
+        metric=str(new.id), value=value, low=low, high=high, p_value=p, margin=margin, n=new.n,
+        method="both intervals", reason=None if low > margin or high <= margin else _WEAK,
+    )  # fmt: skip
+
+
+def _ends(metric: Metric, direction: str | None) -> tuple[float, float, float]:
+    """Return value and ends with the sign at which larger is worse."""
+    value, low, high = float(metric.value or 0.0), float(metric.low or 0.0), float(metric.high or 0.0)
+    return (-value, -high, -low) if direction == "higher" else (value, low, high)

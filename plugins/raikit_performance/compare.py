@@ -19,7 +19,7 @@ _LEAST_DF = 3.0  # with fewer degrees of freedom (four clusters) no test was sho
 
 
 def compare(candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins) -> list[raikit.Comparison]:
-    """Compare metrics on the cases of both runs; runs without common cases are left to the harness."""
+    """Compare metrics on the cases of both runs; baseline files, which have none, are left to the harness."""
     metrics = [
         metric for _, metric in candidate.record.metrics()
         if str(metric.id) in margins.of and metric.direction is not None and metric.name in COMPARABLE
@@ -27,10 +27,8 @@ def compare(candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit
     if not metrics or baseline.is_file:
         return []
     matched = raikit.match_rows(candidate, baseline, margins)
-    if not matched.shared:
-        return []
     designs = [_both_runs(matched, candidate.record)]
-    if not matched.same_cases:
+    if matched.shared and not matched.same_cases:
         designs.append(_both_runs(matched.only_shared(), candidate.record))
     compared = [_compare_metric(metric, designs, margins) for metric in metrics]
     return [comparison for comparison in compared if comparison is not None]
@@ -70,7 +68,7 @@ def _compare_metric(
     )
     return raikit.Comparison(
         metric=address, value=change.value, low=change.low, high=change.high, p_value=change.p_value, margin=margin,
-        paired=True, n=n, reason=note, minimum_detectable=change.minimum_detectable,
+        paired=runs.matched.shared > 0, n=n, reason=note, minimum_detectable=change.minimum_detectable,
         method=f"difference of both runs, {change.method}",
     )  # fmt: skip
 

@@ -434,7 +434,8 @@ def shared_loss(before: RunEstimates, after: RunEstimates, first: CaseInfluences
     -----
     The contributions of a case to both estimates are subtracted before they are squared, so ``var(b - a) = var(a) + var(b) -
     2 cov(a, b)`` with the covariance of the shared cases. Where every case is shared, one more case with the largest difference
-    is added to the variance. Else what `before` and `after` have beyond the squared contributions stays.
+    is added to the variance (with the largest contribution, where most cases show no difference). Else what `before` and
+    `after` have beyond the squared contributions stays.
     """
     k = len(before.value)
     cases = [(each.influence[keep], each.group[keep], each.unit[keep], [c[keep] for c in each.clusters])
@@ -448,7 +449,8 @@ def shared_loss(before: RunEstimates, after: RunEstimates, first: CaseInfluences
     clusters = [np.concatenate(both)[place] for both in zip(*(columns for *_, columns in cases), strict=True)]
     change, sizes = np.bincount(row, signed), np.bincount(group[place], minlength=k).astype(float)
     where = group[place]
-    relative = float(np.max(np.abs(change) * sizes[where], initial=0.0))
+    seen = change if np.count_nonzero(change) * 2 > len(change) else signed  # decisions that agree hide one that does not
+    relative = float(np.max(np.abs(seen) * sizes[where if seen is change else group], initial=0.0))
     largest = relative / np.maximum(sizes, 1)
     if len(place) * 2 == len(unit):
         return influence_estimates(after.value - before.value, change, where, clusters, sizes, largest=largest)

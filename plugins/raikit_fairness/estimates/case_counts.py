@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -119,7 +119,7 @@ def count_cells(ctx: raikit.CheckContext, intersections: int, max_groups: int, c
     counts = [frame.iloc[:, position].to_numpy() for position in range(len(columns), frame.shape[1])]
     n = counts[0].astype(np.int64)
     w, w2 = (part.astype(float) for part in (counts[1:] if ctx.weight else (n, n)))
-    return _cells(ctx, frame, (n, w, w2), intersections, max_groups, control)
+    return cells_of_frame(ctx, frame, (n, w, w2), intersections, max_groups, control)
 
 
 def read_cases(
@@ -135,17 +135,42 @@ def read_cases(
     frame = ctx.predictions.frame(list(dict.fromkeys(columns)), split)
     n = np.ones(len(frame), dtype=np.int64)
     w = frame[ctx.weight].to_numpy(dtype=float) if ctx.weight else np.ones(len(frame))
-    return _cells(ctx, frame, (n, w, w**2), intersections, max_groups, control)
+    return cells_of_frame(ctx, frame, (n, w, w**2), intersections, max_groups, control)
 
 
-def _cells(
-    ctx: raikit.CheckContext,
+class Roles(Protocol):
+    """Task and roles of columns, as a check's context and a record's data have them."""
+
+    @property
+    def task(self) -> str:
+        """Return the task."""
+
+    @property
+    def classes(self) -> Sequence[Any]:
+        """Return the labels."""
+
+    @property
+    def sensitive(self) -> Sequence[str]:
+        """Return the sensitive columns."""
+
+    @property
+    def cluster(self) -> Sequence[str]:
+        """Return the cluster columns."""
+
+    @property
+    def weight(self) -> str | None:
+        """Return the column of sampling weights."""
+
+
+def cells_of_frame(
+    ctx: Roles,
     frame: pd.DataFrame,
     counts: tuple[IntArray, FloatArray, FloatArray],
     intersections: int,
     max_groups: int,
     control: Sequence[str],
 ) -> Cells:
+    """Code a frame with the columns of ``predictions.parquet``; `counts` are cases, weights and squared weights of its rows."""
     numeric = ctx.task == "regression"
     truth, prediction = (
         frame[column].to_numpy(dtype=float) if numeric else class_positions(frame[column], ctx.classes)

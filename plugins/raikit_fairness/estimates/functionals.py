@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from raikit import stats
-from raikit.arrays import FloatArray, IntArray
+from raikit.arrays import BoolArray, FloatArray, IntArray
 from raikit_fairness.estimates.case_counts import Cells
 
 Functional = Callable[[Cells], tuple[float, FloatArray]]
@@ -70,6 +70,32 @@ def _mean_of_defined(parts: list[tuple[float, FloatArray]], size: int) -> tuple[
     value = sum(value for value, _ in defined) / len(defined)
     influence: FloatArray = sum((part for _, part in defined), np.zeros(size)) / len(defined)
     return value, influence
+
+
+def rate_functional(name: str, positive: int) -> Functional:
+    """Return a rate of one class against the others by its name; undefined where its denominator is empty."""
+
+    def functional(cells: Cells) -> tuple[float, FloatArray]:
+        event, inside = _RATES[name](cells.truth == positive, cells.prediction == positive, cells.truth == cells.prediction)
+        w = cells.w * inside
+        total = float(w.sum())
+        if not total > 0:
+            return float("nan"), np.zeros(len(cells))
+        value = float(w @ event) / total
+        return value, w * (event - value) / total
+
+    return functional
+
+
+_RATES: dict[str, Callable[[BoolArray, BoolArray, BoolArray], tuple[BoolArray, BoolArray]]] = {
+    "base_rate": lambda y, yhat, right: (y, np.ones_like(y)),
+    "selection_rate": lambda y, yhat, right: (yhat, np.ones_like(y)),
+    "accuracy": lambda y, yhat, right: (right, np.ones_like(y)),
+    "true_positive_rate": lambda y, yhat, right: (yhat, y),
+    "false_positive_rate": lambda y, yhat, right: (yhat, ~y),
+    "false_negative_rate": lambda y, yhat, right: (~yhat, y),
+    "precision": lambda y, yhat, right: (y, yhat),
+}
 
 
 # --- of scores --------------------------------------------------------------------------------------------------

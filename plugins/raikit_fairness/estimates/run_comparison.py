@@ -20,6 +20,8 @@ from raikit.arrays import BoolArray, FloatArray, IntArray, class_positions, clus
 from raikit.stats import CovarianceResult
 from raikit_fairness import measures
 from raikit_fairness.estimates.features import Feature, cross
+from raikit_fairness.estimates.metric_comparison import MetricComparison, can_compare
+from raikit_fairness.settings import IntervalSettings
 
 _MOST_GROUPS = 100_000
 
@@ -104,27 +106,45 @@ def compare_runs(
 ) -> list[raikit.Comparison]:
     """Compare the disparities that `margins` names; the harness compares those that need more than cases."""
     named = {str(metric.id): metric for _, metric in candidate.record.metrics() if str(metric.id) in margins.of}
-    comparable = {address: metric for address, metric in named.items() if _is_comparable(metric)}
-    data = candidate.record.data
-    if not comparable or (baseline.is_file and (data.cluster or data.weight or not baseline.counts)):
-        return []  # a baseline file's counts hold neither clusters nor weights
-    cases = _run_cases(candidate, baseline, margins)
-    return [
-        _compare_disparity(address, metric, cases, margins, min_group, draws, seed)
-        for address, metric in comparable.items()
+    rates = {address: metric for address, metric in named.items() if _is_comparable(metric)}
+    data, compared = candidate.record.data, []
+    if baseline.is_file:
+        if not rates or data.cluster or data.weight or not baseline.counts:
+            return []  # a baseline file's counts hold neither clusters nor weights; the harness has the ingredients
+        cases = _counted_cases(candidate, baseline)
+    else:
+        others = {address: metric for address, metric in named.items() if can_compare(metric)}
+        if not others:
+            return []
+        matched = raikit.match_rows(candidate, baseline, margins)
+        if matched.shared and not matched.same_cases:
+            rates = {}  # only some cases match: none is thrown away
+        compared = _compare_others({address: others[address] for address in others if address not in rates},
+                                   matched, candidate, margins, IntervalSettings(0.95, draws, min_group))
+        cases = _matched_cases(candidate, matched)
+    return compared + [
+        _compare_disparity(address, metric, cases, margins, min_group, draws, seed) for address, metric in rates.items()
     ]
+
+
+def _compare_others(
+    metrics: dict[str, raikit.Metric], matched: raikit.MatchedCases, candidate: raikit.RunView, margins: raikit.Margins,
+    settings: IntervalSettings,
+) -> list[raikit.Comparison]:  # fmt: skip
+    """Compare what is no plain rate, and everything where only some cases match."""
+    if not metrics:
+        return []
+    comparison = MetricComparison(matched, candidate, margins, settings)
+    return [comparison.compare(address, metric) for address, metric in metrics.items()]
 
 
 def _is_comparable(metric: raikit.Metric) -> bool:
     return metric.name in STRATA and metric.group is None and not {"to", "given"} & set(metric.args)
 
 
-def _run_cases(candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins) -> RunCases:
-    if baseline.is_file:
-        return _counted_cases(candidate, baseline)
-    data, pair = candidate.record.data, raikit.pair_rows(candidate, baseline, margins)
-    frames = pair.baseline, pair.candidate
-    return RunCases(frames, pair.paired, list(data.classes), list(data.cluster), data.weight, pair.note)
+def _matched_cases(candidate: raikit.RunView, matched: raikit.MatchedCases) -> RunCases:
+    data, frames = candidate.record.data, (matched.baseline, matched.candidate)
+    return RunCases(frames, matched.same_cases, list(data.classes), list(data.cluster), data.weight, matched.note)
 
 
 def _counted_cases(candidate: raikit.RunView, baseline: raikit.RunView) -> RunCases:

@@ -86,7 +86,7 @@ def test_other_rows_are_compared_on_the_overlap_or_unpaired_or_refused(tmp_path)
     some = after[after.id >= 2000]
     overlap = compared(tmp_path / "a", before, some) if (tmp_path / "a").mkdir() is None else None
     assert overlap.paired
-    assert overlap.reason == "on the shared cases: 6,000 cases in both runs, of 8,000 in the baseline and 6,000 in the candidate"
+    assert overlap.reason == "on the shared cases alone: 6,000 cases in both runs, of 8,000 in the baseline and 6,000 in the candidate"
     (tmp_path / "b").mkdir()
     unpaired = compared(tmp_path / "b", before, some, if_rows_differ="unpaired")
     assert not unpaired.paired

@@ -195,7 +195,8 @@ def estimate_disparity(
         method=gap.method, simultaneous=True, p_value=gap.p_value, flags=_flags(spec, judged_gap, judged, settings),
         minimum_detectable=(judged_gap or gap).minimum_detectable, n_clusters=_fewest_clusters(spec.strata),
         judged=None if all_judged else _judged_part(judged_gap, defined, judged, feature, settings),
-        profile=_profile(spec, judged_gap, judged), pair=_pair(feature, gap, defined), **place,
+        profile=_profile(spec, judged_gap, judged), ingredients=_ingredients(spec, feature, judged),
+        pair=_pair(feature, gap, defined), **place,
     )  # fmt: skip
     if judged_gap is None:
         return Disparity(metric, feature)

@@ -40,8 +40,8 @@ def higher_is_better(name: str) -> bool:
     return name not in _LOWER_IS_BETTER
 
 
-def _ingredient(estimates: Estimates, uncertainty: Uncertainty, group: int, **fields: object) -> raikit.Ingredient:
+def _ingredient(estimates: Estimates, uncertainty: Uncertainty, at: int, **fields: object) -> raikit.Ingredient:
     return raikit.Ingredient.model_validate({
-        "value": float(estimates.value[group]), "variance": max(float(uncertainty.variance[group]), 0.0), "df": float(uncertainty.df[group]),
-        "n": int(estimates.n[group]), "bins": estimates.bins(group), **fields,
+        "value": float(estimates.value[at]), "variance": max(float(uncertainty.variance[at]), 0.0), "df": float(uncertainty.df[at]),
+        "n": int(estimates.n[at]), "bins": estimates.bins(at), **fields,
     })  # fmt: skip

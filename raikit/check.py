@@ -119,7 +119,7 @@ class CheckContext:
     confidence: float = 0.95
     progress: Callable[[int, int], None] = lambda done, total: None
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("raikit.check"))
-    levels: Levels = Levels()
+    levels: Levels = field(default_factory=Levels)
 
     def arrays(self, split: str | None = None, *, sensitive: bool = False) -> Arrays:
         """Read the scored cases of a split as arrays: truth, prediction, scores, weight and clusters.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -92,8 +93,10 @@ class Attributions(raikit.Check):
         done, total = len(sample.frame), len(sample.frame) + len(examples)
         explanations = explanation.explain(
             ctx, sample.frame, settings, progress=lambda done: ctx.progress(done, total))
-        measured = measures.measure(
-            sample, explanations, level=ctx.confidence, tolerance=settings.tolerance, regression=regression)
+        measure = partial(
+            measures.measure, sample, explanations, tolerance=settings.tolerance, regression=regression)
+        measured = measure(level=ctx.confidence)
+        ctx.levels.measure_all(measured.metrics, lambda level: measure(level=level).metrics)
         facts = findings.Facts(measured, self.address, settings.tolerance, regression, settings.unit)
         share_figure = figures.share_figure(measured)
         outcome_table = tables.outcome_table(measured, regression)

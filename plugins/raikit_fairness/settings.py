@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
+
+import raikit
 
 Correction = Literal["holm", "benjamini-hochberg"]
 
@@ -25,6 +27,8 @@ class IntervalSettings:
         Whether the groups' own intervals hold for all groups of a feature at once (Sidak), or each by itself.
     correction : {"holm", "benjamini-hochberg"}
         Correction of p-values over the features of a disparity.
+    levels : Levels
+        Further levels at which the gate may need intervals.
     """
 
     level: float
@@ -32,6 +36,11 @@ class IntervalSettings:
     min_group: int
     simultaneous: bool = False
     correction: Correction = "holm"
+    levels: raikit.Levels = field(default_factory=raikit.Levels)
+
+    def at(self, level: float) -> IntervalSettings:
+        """Return the same settings at another level."""
+        return replace(self, level=level)
 
     def group_level(self, n_groups: int) -> float:
         """Return the level of one group's own interval, where `n_groups` groups have one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 from pydantic import Field
@@ -35,8 +36,9 @@ class Classification(raikit.Check):
 
         cases = ctx.arrays()
         metrics = [
-            *classification.label_metrics(cases, ctx.confidence),
-            *scores.score_metrics(cases, ctx.confidence),
+            metric
+            for measure in (classification.label_metrics, scores.score_metrics)
+            for metric in ctx.levels.measure_all(measure(cases, ctx.confidence), partial(measure, cases))
         ]
         add_ingredients(metrics, cases)
         return raikit.CheckResult(
@@ -69,7 +71,12 @@ class ConfusionMatrix(raikit.Check):
         cases = ctx.arrays()
         counts = confusion.confusion_counts(cases)
         shares = confusion.prediction_shares(cases, counts, ctx.confidence)
-        metrics = confusion.confusion_metrics(counts, shares, cases.classes)
+        metrics = ctx.levels.measure_all(
+            confusion.confusion_metrics(counts, shares, cases.classes),
+            lambda level: confusion.confusion_metrics(
+                counts, confusion.prediction_shares(cases, counts, level), cases.classes
+            ),
+        )
         figure = confusion.heat_map(counts, shares, cases.classes)
         finding = confusion.worst_confusion_finding(metrics, cases.cluster_names, figure, self.address)
         return raikit.CheckResult(
@@ -107,7 +114,10 @@ class Calibration(raikit.Check):
         if cases.scores is None:
             raise ValueError("Calibration needs a probability for every class, and a column of scores is absent.")
         curve = calibration.reliability_curve(cases, self.options.bins, ctx.confidence)
-        error = calibration.calibration_error(curve, cases, ctx.confidence, ctx.rng)
+        error = ctx.levels.measure_all(
+            [calibration.calibration_error(curve, cases, ctx.confidence, ctx.rng)],
+            lambda level: [calibration.calibration_error(curve, cases, level, ctx.rng)],
+        )[0]
         return raikit.CheckResult(
             metrics=[error],
             findings=[calibration.calibration_finding(error, curve, self.address)],
@@ -133,7 +143,10 @@ class Regression(raikit.Check):
         from raikit_performance.influences import add_ingredients
 
         cases = ctx.arrays()
-        metrics = add_ingredients(regression.error_metrics(cases, ctx.confidence), cases)
+        metrics = ctx.levels.measure_all(
+            regression.error_metrics(cases, ctx.confidence), lambda level: regression.error_metrics(cases, level)
+        )
+        add_ingredients(metrics, cases)
         return raikit.CheckResult(
             metrics=metrics, findings=[regression.error_finding(metrics, cases.cluster_names, self.address)]
         )

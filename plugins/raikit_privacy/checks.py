@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -121,8 +122,16 @@ class PrivateFineTuning(raikit.Check):
         if training.weights_digest(ctx.model) != digest:
             raise RuntimeError("Private training changed the audited model; no later measurement of it can be trusted.")
         reports = [TrainingReport(ctx, trials, outcome, self.address) for outcome in outcomes]
+        metrics = ctx.levels.measure_all(
+            [metric for report in reports for metric in report.metrics],
+            lambda level: [
+                metric
+                for outcome in outcomes
+                for metric in TrainingReport(replace(ctx, confidence=level), trials, outcome, self.address).metrics
+            ],
+        )
         return raikit.CheckResult(
-            metrics=[metric for report in reports for metric in report.metrics],
+            metrics=metrics,
             findings=[
                 *finetuning.scope_findings(ctx, trials),
                 *(finding for report in reports for finding in finetuning.training_findings(report)),
@@ -193,9 +202,13 @@ class MembershipInference(raikit.Check):
             reason = f"there are no cases in {splits} that were not trained on"
             return raikit.CheckResult(metrics=undefined_metrics(self.options.false_positive_rates, reason))
         cases = AttackedCases.read(ctx, split)
-        result = attack(ctx, cases, self.options.false_positive_rates, self.options.min_group, self.address)
+        options = self.options.false_positive_rates, self.options.min_group, self.address
+        result = attack(ctx, cases, *options)
+        metrics = ctx.levels.measure_all(
+            result.metrics, lambda level: attack(replace(ctx, confidence=level), cases, *options).metrics
+        )
         return raikit.CheckResult(
-            metrics=result.metrics, figures=figures.attack_figures(result), findings=membership.findings(result),
+            metrics=metrics, figures=figures.attack_figures(result), findings=membership.findings(result),
             tables=[membership.population_table(cases)],
         )
 

@@ -144,6 +144,7 @@ class Runner:
             predictions=self._predictions_for(item),
             seed=record.seed or 0,
             workdir=self.run.workdir(item.name),
+            levels=self.context.levels.of(item.entry.check.prefix()),
             progress=progress,
             log=logging.getLogger(f"raikit.check.{item.name}"),
         )

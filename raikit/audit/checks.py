@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from raikit.audit.check_runner import Runner
 from raikit.check import CheckContext
 from raikit.errors import place_of
+from raikit.gate.family import levels_of
 from raikit.isolation.parent import Children
 from raikit.run.directory import PREDICTIONS
 from raikit.run.predictions import Predictions
@@ -40,6 +42,7 @@ def make_context(plan: Plan, source: PredictionSource, data: Dataset, run: RunDi
         seed=plan.seed,
         workdir=run.work,
         confidence=plan.settings.confidence,
+        levels=levels_of(plan.settings.gate, plan.settings.confidence),
     )
 
 
@@ -52,6 +55,7 @@ def child_processes(plan: Plan, context: CheckContext, run: RunDirectory) -> Abs
         "context": {
             **facts,
             "confidence": context.confidence,
+            "requests": [asdict(request) for request in context.levels.requests],
             "split": context.predictions.split,
             "has_model": context.model is not None,
         },

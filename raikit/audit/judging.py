@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +28,6 @@ from raikit.run.record import Measurements
 if TYPE_CHECKING:
     from raikit.audit.plan import Plan
     from raikit.gate.regressions import Comparer
-    from raikit.run.reader import Run
     from raikit.run.record import CheckRecord, DataRecord, Gate, Record, Rule
 
 JUDGED_AGAIN = "gate.json"
@@ -38,11 +38,12 @@ def judge_audit(
 ) -> Gate:
     """Judge the checks of an audit, whose run directory is `folder`, by the rules and regressions of its policy."""
     policy = plan.settings.gate
-    worse: list[Rule] = []
+    confidence, compared = plan.settings.confidence, None
     if policy.regressions:
-        candidate = RunView(folder, Measurements(name=plan.settings.name, checks=checks, data=data))
-        worse = regressions.judge(policy, candidate, plan.baseline, _planned_comparers(plan, children))
-    return judge(policy, checks, plan.registry.plugins, _audited_cases(data), regressions=worse)
+        candidate = RunView(folder, Measurements(name=plan.settings.name, checks=checks, data=data, confidence=confidence))
+        comparers = _planned_comparers(plan, children)
+        compared = regressions.compare(policy, candidate, plan.baseline, comparers, confidence)
+    return judge(policy, checks, plan.registry.plugins, _audited_cases(data), compared, confidence=confidence)
 
 
 def judge_run(folder: Path, policy: Path | None, baseline: Path | None, no_baseline: bool) -> Record:
@@ -72,8 +73,11 @@ def judge_run(folder: Path, policy: Path | None, baseline: Path | None, no_basel
     )
     if before is not None:
         refuse_another_task(record.data, before.record.data)
-    worse = _judge_regressions(applied, run, before)
-    verdict = judge(applied, record.checks, record.plugins, _audited_cases(record.data), regressions=worse)
+    with _comparers(applied, record) as comparers:
+        compared = regressions.compare(applied, run, before, comparers, record.confidence)
+        verdict = judge(
+            applied, record.checks, record.plugins, _audited_cases(record.data), compared, confidence=record.confidence
+        )
     written = write_text(folder / JUDGED_AGAIN, verdict.model_dump_json(indent=1) + "\n")
     manifest.update(folder, [written])
     return record.model_copy(update={"gate": verdict, "verdict": verdict.verdict})
@@ -85,13 +89,16 @@ class RunComparison:
 
     baseline: Record
     candidate: Record
-    policy: GateConfig
-    rules: list[Rule]
+    gate: Gate
+
+    @property
+    def rules(self) -> list[Rule]:
+        """Return a rule for each metric that was compared."""
+        return self.gate.rules
 
     def record(self) -> Record:
         """Return the candidate's record with the comparison as its gate, for reports."""
-        gate = judge(self.policy, self.candidate.checks, self.candidate.plugins, regressions=self.rules)
-        record = self.candidate.model_copy(update={"gate": gate, "verdict": gate.verdict})
+        record = self.candidate.model_copy(update={"gate": self.gate, "verdict": self.gate.verdict})
         record.summary = summary.compose(record)
         return record
 
@@ -115,10 +122,13 @@ def compare_runs(before: Path, after: Path, patterns: Sequence[str]) -> RunCompa
     refuse_another_task(new.record.data, old.record.data)
     wanted = [{"metric": pattern, "margin": 0.0, "severity": "warn"} for pattern in patterns or ["*"]]
     policy = GateConfig.model_validate({"regressions": wanted})
-    rows = _judge_regressions(policy, new, old)
-    if not any(row.value is not None for row in rows):
+    candidate = new.record
+    with _comparers(policy, candidate) as comparers:
+        compared = regressions.compare(policy, new, old, comparers, candidate.confidence)
+        gate = judge(policy, candidate.checks, candidate.plugins, regressions=compared, confidence=candidate.confidence)
+    if not any(row.value is not None for row in gate.rules):
         raise ConfigError(f"no metric common to both runs matches {', '.join(patterns) or '*'}.")
-    return RunComparison(old.record, new.record, policy, rows)
+    return RunComparison(old.record, candidate, gate)
 
 
 def _policy_of(record: Record) -> GateConfig:
@@ -133,12 +143,14 @@ def _policy_for(record: Record, path: Path) -> GateConfig:
     return policy
 
 
-def _judge_regressions(policy: GateConfig, run: Run, baseline: Run | None) -> list[Rule]:
-    """Compare a stored run with a baseline by the installed checks, with the options that they had."""
+@contextmanager
+def _comparers(policy: GateConfig, record: Record) -> Iterator[Mapping[str, Comparer]]:
+    """Yield the installed checks that can compare a stored run, with the options that they had; none without regressions."""
     if not policy.regressions:
-        return []
+        yield {}
+        return
     with Children({}) as children:
-        return regressions.judge(policy, run, baseline, _installed_comparers(run.record, children))
+        yield _installed_comparers(record, children)
 
 
 def _planned_comparers(plan: Plan, children: Children | None) -> dict[str, Comparer]:

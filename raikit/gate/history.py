@@ -228,7 +228,7 @@ def _tighter(rule: RuleConfig, records: Sequence[Record]) -> TighterRule | None:
 
 def _judged(rule: RuleConfig, record: Record) -> list[Rule]:
     """Judge a rule as the gate does, without waivers."""
-    return judge_rule(rule, record.checks, audited=0, decide_on="interval")
+    return judge_rule(rule, record.checks, audited=0, decide_on="interval", confidence=record.confidence)
 
 
 def rounded_down(distance: float) -> float:

@@ -6,14 +6,16 @@ A check with `compare` estimates how much worse its metrics became; what it leav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from raikit.address import Pattern
 from raikit.config.schema import RegressionConfig
 from raikit.errors import ConfigError, PluginError, RaikitError, raised
-from raikit.format import p_value, significant
 from raikit.gate.comparing import compare_records
+from raikit.gate.family import ROUNDING
+from raikit.gate.regression_claim import RegressionClaim, Test, not_compared
 from raikit.run.margins import Margin, Margins
 from raikit.run.record import Rule
 from raikit.run.results import Comparison, Metric
@@ -46,8 +48,10 @@ def with_default(policy: GateConfig) -> GateConfig:
     )
 
 
-def judge(policy: GateConfig, candidate: RunView, baseline: RunView | None, checks: Mapping[str, Comparer]) -> list[Rule]:
-    """Judge all regressions of a policy.
+def compare(
+    policy: GateConfig, candidate: RunView, baseline: RunView | None, checks: Mapping[str, Comparer], confidence: float = 0.95
+) -> Regressions:
+    """Compare two runs as the regressions of a policy ask; the gate decides what that proves, together with its rules.
 
     Parameters
     ----------
@@ -58,11 +62,13 @@ def judge(policy: GateConfig, candidate: RunView, baseline: RunView | None, chec
         If None, this is the first run, and every regression is ``missing`` with that reason.
     checks : mapping of str to Comparer
         Checks that can compare runs, by name.
+    confidence : float
+        The level of the run.
 
     Returns
     -------
-    list of Rule
-        One per configured regression and matched address.
+    Regressions
+        One rule per configured regression and matched address, and the claims among them that are still to be decided.
 
     Raises
     ------
@@ -72,24 +78,47 @@ def judge(policy: GateConfig, candidate: RunView, baseline: RunView | None, chec
     if baseline is None:
         why = "no baseline: this is the first run"
         first = [_unjudged(config, config.metric, None, None, reason=why) for config in policy.regressions]
-        return [rule.model_copy(update={"severity": "warn"}) for rule in first]
+        return Regressions([rule.model_copy(update={"severity": "warn"}) for rule in first])
     if baseline.is_file and policy.if_rows_differ == "refuse":
         raise ConfigError("gate.if_rows_differ: refuse needs a run as the baseline, because a file has no cases.")
     now, before = _directed(candidate), _directed(baseline)
+    comparing = RunPair(policy, candidate, baseline, checks)
     rules: list[Rule] = []
-    tests: list[_Test | None] = []
+    tests: list[tuple[Rule, Test]] = []
     for config in policy.regressions:
         matched = [address for address in {**now, **before} if Pattern(config.metric).matches(address)]
         if not matched:
             rules.append(_unjudged(config, config.metric, None, None, reason=_why_no_match(config, candidate, baseline)))
-            tests.append(None)
         for address in matched:
             new, old = now.get(address), before.get(address)
             rules.append(_unjudged(config, address, new, old, reason=_why_not_comparable(new, old)))
-            tests.append(None if rules[-1].reason else (address, Margin(config.margin, config.test)))
-    comparisons = _compare(dict.fromkeys(test for test in tests if test), policy, candidate, baseline, checks)
-    _decide_family(rules, [comparisons.get(test) if test else None for test in tests], policy, now)
-    return rules
+            if not rules[-1].reason:
+                tests.append((rules[-1], (address, Margin(config.margin, config.test))))
+    error = policy.family_error(confidence)
+    comparisons = comparing.compare_first(dict.fromkeys(test for _, test in tests), error)
+    claims = []
+    for rule, test in tests:
+        comparison = comparisons[test]
+        if isinstance(comparison, str):
+            rule.reason = comparison
+        elif comparison.p_value is None:
+            rule.reason = comparison.reason or "it could not be compared"
+        else:
+            left_out = not_compared(now[rule.metric], candidate, baseline)
+            claims.append(RegressionClaim(rule, comparison, error, comparing, test, now[rule.metric], left_out))
+    if policy.decide_on == "estimate":
+        for claim in claims:
+            claim.decide_on_estimate()
+        claims = []
+    return Regressions(rules, claims)
+
+
+@dataclass(frozen=True)
+class Regressions:
+    """Rules of a policy's regressions, and the claims among them that the gate still has to decide."""
+
+    rules: list[Rule] = field(default_factory=list)
+    claims: list[RegressionClaim] = field(default_factory=list)
 
 
 def _directed(run: RunView) -> dict[str, Metric]:
@@ -139,29 +168,66 @@ def _unit(metric: Metric | None) -> str | None:
     return None if metric is None else "points" if metric.unit == "rate" else metric.unit
 
 
-_Test = tuple[str, Margin]  # the address of a metric, and how much worse it may become
+@dataclass
+class RunPair:
+    """Two runs, and how they are compared.
+
+    Those that may fail are compared again at the level that decides, all at once: it is the same for them.
+    """
+
+    policy: GateConfig
+    candidate: RunView
+    baseline: RunView
+    checks: Mapping[str, Comparer]
+    _suspects: list[Test] = field(default_factory=list)
+    _again: dict[float, dict[Test, Comparison | str]] = field(default_factory=dict)
+
+    def compare_first(self, tests: Iterable[Test], error: float) -> dict[Test, Comparison | str]:
+        """Compare all metrics, and remember which of them may fail at this error."""
+        comparisons = self.compare(tests, error)
+        self._suspects = [test for test, one in comparisons.items() if not isinstance(one, str) and _is_small(one, error)]
+        return comparisons
+
+    def compare_again(self, test: Test, error: float) -> Comparison | str:
+        """Return a comparison whose interval errs with half of `error` at either end."""
+        if error not in self._again:
+            self._again[error] = self.compare(self._suspects, error)
+        return self._again[error][test]
+
+    def compare(self, tests: Iterable[Test], error: float) -> dict[Test, Comparison | str]:
+        """Compare the runs by the check that measured a metric, else by the two intervals.
+
+        Parameters
+        ----------
+        tests : iterable of (address, Margin)
+        error : float
+            Of the intervals, half of it at either end.
+
+        Returns
+        -------
+        dict of test to Comparison or str
+            A reason where a check crashed.
+        """
+        owner = {str(metric.id): check.name for check, metric in self.candidate.record.metrics()}
+        now, before = _directed(self.candidate), _directed(self.baseline)
+        by_check: dict[tuple[str, Margin], list[str]] = {}
+        for address, margin in tests:
+            by_check.setdefault((owner[address], margin), []).append(address)
+        comparisons: dict[Test, Comparison | str] = {}
+        for (name, margin), addresses in by_check.items():
+            margins = Margins(dict.fromkeys(addresses, margin), self.policy.if_rows_differ, error)
+            result = _compare_by_check(self.checks.get(name), self.candidate, self.baseline, margins)
+            for address in addresses:
+                comparisons[address, margin] = (
+                    result
+                    if isinstance(result, str)
+                    else result.get(address) or compare_records(now[address], before[address], margin, error)
+                )
+        return comparisons
 
 
-def _compare(
-    tests: Iterable[_Test], policy: GateConfig, candidate: RunView, baseline: RunView, checks: Mapping[str, Comparer]
-) -> dict[_Test, Comparison | str]:
-    """Compare the runs by the check that measured a metric, else by their records; return a reason if that failed."""
-    owner = {str(metric.id): check.name for check, metric in candidate.record.metrics()}
-    now, before = _directed(candidate), _directed(baseline)
-    by_check: dict[tuple[str, Margin], list[str]] = {}
-    for address, margin in tests:
-        by_check.setdefault((owner[address], margin), []).append(address)
-    comparisons: dict[_Test, Comparison | str] = {}
-    for (name, margin), addresses in by_check.items():
-        margins = Margins(dict.fromkeys(addresses, margin), policy.if_rows_differ, policy.family_error(0.95))
-        result = _compare_by_check(checks.get(name), candidate, baseline, margins)
-        for address in addresses:
-            comparisons[address, margin] = (
-                result
-                if isinstance(result, str)
-                else result.get(address) or compare_records(now[address], before[address], margin, margins.error)
-            )
-    return comparisons
+def _is_small(comparison: Comparison, error: float) -> bool:
+    return comparison.p_value is not None and comparison.p_value <= error + ROUNDING
 
 
 def _compare_by_check(
@@ -179,49 +245,3 @@ def _compare_by_check(
         if isinstance(error, RaikitError) and not isinstance(error, PluginError):
             raise  # the policy asks for something that these runs cannot give
         return f"{check.name} crashed while comparing: {raised(error)}"
-
-
-def _decide_family(
-    rules: Sequence[Rule], comparisons: Sequence[Comparison | str | None], policy: GateConfig, now: Mapping[str, Metric]
-) -> None:
-    """Decide all regressions of the gate together, with p-values adjusted by Holm's method."""
-    from raikit.stats import holm
-
-    tested: list[tuple[Rule, Comparison, float]] = []
-    for rule, comparison in zip(rules, comparisons, strict=True):
-        if isinstance(comparison, str):
-            rule.reason = comparison
-        elif comparison is not None and comparison.p_value is None:
-            rule.reason = comparison.reason or "it could not be compared"
-        elif comparison is not None:
-            tested.append((rule, comparison, comparison.p_value or 0.0))
-    adjusted = holm([p for _, _, p in tested]).tolist() if tested else []
-    for (rule, comparison, _), p in zip(tested, adjusted, strict=True):
-        _decide(rule, comparison, p, len(tested), policy, now.get(rule.metric))
-
-
-def _decide(rule: Rule, comparison: Comparison, p: float, family: int, policy: GateConfig, new: Metric | None) -> None:
-    """Fail a rule whose regression is proven, pass one that surely kept the margin; write the reason."""
-    rule.value, rule.low, rule.high, rule.paired = comparison.value, comparison.low, comparison.high, comparison.paired
-    rule.n, rule.level, rule.loser = comparison.n or rule.n, 1 - policy.family_error(0.95), comparison.loser
-    loser = f"{comparison.loser}: " if comparison.loser else ""
-    method = f"{'paired' if comparison.paired else 'unpaired'}, {comparison.method}"
-    margin, value = significant(rule.limit or 0.0), significant(comparison.value or 0.0)
-    test = f"p {p_value(p)} by Holm's method over {family} regressions" if family > 1 else f"p {p_value(p)}"
-    if policy.decide_on == "estimate":
-        rule.status = "fail" if (comparison.value or 0.0) > (rule.limit or 0.0) else "pass"
-        rule.reason = f"{loser}worse by {value}, on the estimate alone ({method})"
-    elif p <= policy.family_error(0.95):
-        rule.status, rule.reason = "fail", f"{loser}worse by {value}, surely by more than {margin} ({test}; {method})"
-    elif comparison.high is not None and comparison.high <= (rule.limit or 0.0):
-        rule.status, rule.reason = "pass", f"worse by at most {significant(comparison.high)} ({method})"
-    else:
-        smallest = comparison.minimum_detectable
-        power = f"; one of {significant(smallest)} would have been detected (80% power)" if smallest is not None else ""
-        rule.status = "inconclusive"
-        rule.reason = f"no worsening by more than {margin} is shown ({test}; {method}){power}"
-    if comparison.reason:
-        rule.reason += f"; {comparison.reason}"
-    if new is not None and new.value is not None and rule.baseline is not None:
-        # If the group that lost was ahead, the gap narrowed: the metric itself shows that.
-        rule.reason += f"; the metric went from {significant(rule.baseline)} to {significant(new.value)}"

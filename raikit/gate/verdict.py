@@ -7,10 +7,13 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from raikit.gate.exit_code import CRASHED, FAILED, INSUFFICIENT, NOTHING_RAN, exit_code
+from raikit.gate.family import Claim, decide_alone, decide_together
+from raikit.gate.regressions import Regressions
 from raikit.gate.required import judge_required
-from raikit.gate.rules import judge_rule, scale_warnings
+from raikit.gate.rule_claim import RuleClaim, undefined_groups
+from raikit.gate.rules import match_rule, scale_warnings
 from raikit.gate.waivers import apply_waivers
-from raikit.run.record import CheckRecord, Gate, PluginRecord, Rule, Verdict
+from raikit.run.record import CheckRecord, Gate, PluginRecord, Rule, RuleFamily, Verdict
 
 if TYPE_CHECKING:
     from raikit.config.schema import GateConfig
@@ -23,8 +26,9 @@ def judge(
     checks: Sequence[CheckRecord],
     plugins: Sequence[PluginRecord] = (),
     audited: int = 0,
-    regressions: Sequence[Rule] = (),
+    regressions: Regressions | None = None,
     today: date | None = None,
+    confidence: float = 0.95,
 ) -> Gate:
     """Judge the measurements of an audit by its policy.
 
@@ -36,27 +40,70 @@ def judge(
         Those that failed to load count as crashes.
     audited : int
         Number of audited cases, from which the number of cases that would decide a rule is computed.
-    regressions : sequence of Rule
-        The judged regressions (`raikit.gate.regressions.judge`).
+    regressions : Regressions, optional
+        What a comparison with the baseline found (`raikit.gate.regressions.compare`).
     today : date, optional
         The date on which waivers are applied; by default today.
+    confidence : float
+        The level of the run.
 
     Returns
     -------
     Gate
         One rule per configured rule and matched address, the verdict and the exit code.
     """
-    rules = [judged for rule in policy.rules for judged in judge_rule(rule, checks, audited, policy.decide_on)]
-    warnings = [*scale_warnings(rules), *_allowed_crashes(policy, checks)]
-    rules += regressions
+    compared = regressions or Regressions()
+    rules, claims = _match_rules(policy, checks, audited, confidence)
+    family = _decide(policy, claims, compared, confidence)
+    warnings = [*scale_warnings(rules), *_silent_rules(rules, checks, compared), *_allowed_crashes(policy, checks)]
+    rules += compared.rules
     if policy.decide_on == "estimate" and rules:
         warnings.append("decided on estimates, as the policy asks: by chance some rules fail and some pass")
     warnings += apply_waivers(rules, policy.waivers, today or date.today())
-    if any(rule.status == "missing" and rule.severity == "warn" for rule in regressions):
+    if any(rule.status == "missing" and rule.severity == "warn" for rule in compared.rules):
         warnings.append("regressions were not judged: there is no baseline yet")
     rules += [judge_required(required, checks) for required in policy.required]
     code = exit_code(policy, rules, checks, plugins)
-    return Gate(verdict=_verdict(code, policy, rules, warnings), rules=rules, warnings=warnings, exit_code=code)
+    return Gate(
+        verdict=_verdict(code, policy, rules, warnings), rules=rules, warnings=warnings, exit_code=code, family=family
+    )
+
+
+def _match_rules(
+    policy: GateConfig, checks: Sequence[CheckRecord], audited: int, confidence: float
+) -> tuple[list[Rule], list[RuleClaim]]:
+    matched = [match_rule(rule, checks, audited, policy.decide_on, confidence) for rule in policy.rules]
+    return [rule for rules, _ in matched for rule in rules], [claim for _, claims in matched for claim in claims]
+
+
+def _decide(
+    policy: GateConfig, claims: Sequence[RuleClaim], compared: Regressions, confidence: float
+) -> RuleFamily | None:
+    """Decide all claims in place; return the family of those that can fail the build.
+
+    What only warns has no part in it: it must not make proof harder for what fails a build.
+    """
+    error = policy.family_error(confidence)
+    if policy.error_rate == "rule":
+        decide_alone(claims)
+        decide_together(compared.claims, error)
+        return None
+    everything: list[Claim] = [*claims, *compared.claims]
+    family = decide_together([claim for claim in everything if claim.rule.severity == "fail"], error)
+    decide_alone([claim for claim in claims if claim.rule.severity == "warn"])
+    decide_together([claim for claim in compared.claims if claim.rule.severity == "warn"], error)
+    return family
+
+
+def _silent_rules(rules: Sequence[Rule], checks: Sequence[CheckRecord], compared: Regressions) -> list[str]:
+    """Warn of groups in which a judged metric is not defined or was not compared: its rule says nothing about them."""
+    undefined = {
+        str(metric.id): undefined_groups(metric)
+        for check in checks for metric in check.metrics if metric.excluded and metric.value is not None
+    }  # fmt: skip
+    warnings = [f"{rule.metric}: {undefined[rule.metric]}" for rule in rules if rule.metric in undefined]
+    warnings += [f"{claim.rule.metric}: {claim.left_out.reason}" for claim in compared.claims if claim.left_out.reason]
+    return list(dict.fromkeys(warnings))
 
 
 def _allowed_crashes(policy: GateConfig, checks: Sequence[CheckRecord]) -> list[str]:

@@ -34,6 +34,7 @@ from raikit.models.loaders import LOADERS
 from raikit.models.opening import open_dataset, open_model, set_threads
 from raikit.plugins.discovery import discover, discover_one
 from raikit.process.guard import captured
+from raikit.run.levels import LevelRequest, Levels
 from raikit.run.margins import Margin, Margins
 from raikit.run.predictions import Predictions
 from raikit.run.reader import RunView
@@ -169,6 +170,11 @@ class _Worker:
             seed=job["seed"],
             workdir=Path(job["workdir"]),
             confidence=facts["confidence"],
+            levels=Levels(
+                [LevelRequest(**{**request, "errors": tuple(request["errors"])}) for request in facts["requests"]],
+                facts["confidence"],
+                job["check"].split(".", 1)[0],
+            ),
             progress=self._progress,
             log=logging.getLogger(f"raikit.check.{job['check']}"),
         )

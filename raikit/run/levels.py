@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Literal
 
 from raikit.address import Pattern
 from raikit.run.results import Limits, Metric
 
-Ends = Callable[[float], Sequence[float | None]]
-"""From a two-sided level to ``(low, high)``, or to ``(low, high, judged_low, judged_high)`` where groups are judged."""
+Ends = Callable[[float], Sequence[float | None] | None]
+"""From a two-sided level to ``(low, high)``, or to ``(low, high, judged_low, judged_high)`` where groups are judged; None if
+the metric cannot be measured at that level."""
 
 
 @dataclass(frozen=True)
@@ -88,47 +91,48 @@ class Levels:
         >>> levels.measure(metric, lambda level: (0.2 - 0.1 * level, 0.2 + 0.2 * level)).limits[0].level
         0.9
         """
-        if metric.value is None or metric.method == "exact":
+        if not self.requests or metric.value is None or metric.method == "exact":
             return metric
         address = metric.address(self.prefix)
         for request in self.requests:
-            if Pattern(request.pattern).matches(address):
+            if _pattern(request.pattern).matches(address):
                 self._measure_for(request, metric, ends)
         metric.limits.sort(key=lambda limits: limits.level)
         return metric
 
-    def measure_all(self, at: Callable[[float], Iterable[Metric]]) -> list[Metric]:
-        """Compute metrics at the run's level, and the intervals of those that need it at further levels.
+    def measure_all(self, metrics: Sequence[Metric], at: Callable[[float], Iterable[Metric]]) -> list[Metric]:
+        """Add to metrics their intervals at the levels that the gate may need, by computing all of them there.
 
         Parameters
         ----------
+        metrics : sequence of Metric
+            At the run's level; changed in place.
         at : callable
-            From a level to all metrics with their intervals at that level. It must use the same random numbers every time.
+            From a level to the same metrics with their intervals at that level. It is called only for levels that some
+            metric needs, and must use the same random numbers every time.
 
         Returns
         -------
         list of Metric
-            At the run's level, with `Metric.limits`.
+            The same metrics.
         """
-        metrics = list(at(self.confidence))
         known: dict[float, dict[str, Metric]] = {}
 
-        def ends(metric: Metric) -> Ends:
-            def at_level(level: float) -> Sequence[float | None]:
-                if level not in known:
-                    known[level] = {other.address(self.prefix): other for other in at(level)}
-                other = known[level][metric.address(self.prefix)]
-                judged = (other.judged.low, other.judged.high) if other.judged is not None else ()
-                return other.low, other.high, *judged
+        def at_level(level: float, metric: Metric) -> Sequence[float | None] | None:
+            if level not in known:
+                known[level] = {other.address(self.prefix): other for other in at(level)}
+            other = known[level].get(metric.address(self.prefix))
+            if other is None or not _is_same_measurement(metric, other, level):
+                return None
+            judged = (other.judged.low, other.judged.high) if other.judged is not None else ()
+            return other.low, other.high, *judged
 
-            return at_level
-
-        return [self.measure(metric, ends(metric)) for metric in metrics]
+        return [self.measure(metric, partial(at_level, metric=metric)) for metric in metrics]
 
     def _measure_for(self, request: LevelRequest, metric: Metric, ends: Ends) -> None:
         own = request.confidence or metric.level or self.confidence
         base = self._at(own, metric, ends)
-        if not request.is_broken(base.low, base.high):
+        if base is None or not request.is_broken(base.low, base.high):
             return
         # Bisect for the smallest error at which the interval is beyond the limit; intervals are nested.
         errors = [error for error in request.errors if error < (1 - own) / 2 - 1e-12]
@@ -136,10 +140,12 @@ class Levels:
         while last - first > 1:
             middle = (first + last) // 2
             limits = self._at(1 - 2 * errors[middle], metric, ends)
+            if limits is None:
+                return
             first, last = (middle, last) if request.is_broken(limits.low, limits.high) else (first, middle)
 
-    def _at(self, level: float, metric: Metric, ends: Ends) -> Limits:
-        """Return the limits at a level, measured if they are not known."""
+    def _at(self, level: float, metric: Metric, ends: Ends) -> Limits | None:
+        """Return the limits at a level, measured if they are not known; None if they cannot be."""
         own = metric.level or self.confidence
         assert metric.low is not None and metric.high is not None and metric.value is not None
         if same_level(level, own):
@@ -147,7 +153,10 @@ class Levels:
         known = next((limits for limits in metric.limits if same_level(limits.level, level)), None)
         if known is not None:
             return known
-        low, high, *judged = ends(level)
+        measured = ends(level)
+        if measured is None:
+            return None
+        low, high, *judged = measured
         limits = Limits(level=level, low=_least(low, metric.value), high=_most(high, metric.value))
         if judged and metric.judged is not None and metric.judged.value is not None:
             limits.judged_low = _least(judged[0], metric.judged.value)
@@ -156,9 +165,23 @@ class Levels:
         return limits
 
 
+_pattern = lru_cache(Pattern)  # A policy has few, and an audit many metrics.
+
+
 def same_level(first: float, second: float) -> bool:
     """Return whether two levels are the same but for rounding."""
     return abs(first - second) < 1e-9
+
+
+def _is_same_measurement(metric: Metric, other: Metric, level: float) -> bool:
+    """Return whether a metric that was computed again is the same quantity at another level.
+
+    A check that gives the same interval at every level ignores the level that it is asked for.
+    """
+    if other.value is None or metric.value is None or not math.isclose(metric.value, other.value, rel_tol=1e-9, abs_tol=1e-12):
+        return False
+    at_level = other.level is None or same_level(other.level, level)
+    return at_level and (metric.low == metric.high or (metric.low, metric.high) != (other.low, other.high))
 
 
 def _least(end: float | None, value: float) -> float | None:

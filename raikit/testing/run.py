@@ -14,8 +14,10 @@ from raikit.audit.check_runner import Runner, seed_of
 from raikit.audit.selection import PlannedCheck
 from raikit.check import Check, CheckContext, CheckOptions
 from raikit.config.load import explain
+from raikit.config.schema import GateConfig
 from raikit.config.types import Task
 from raikit.errors import PluginError
+from raikit.gate.family import levels_of
 from raikit.plugins.contract import contract_problem
 from raikit.plugins.registry import CheckEntry
 from raikit.run.directory import RunDirectory
@@ -42,6 +44,7 @@ def context(
     folder: Path | None = None,
     seed: int = 0,
     confidence: float = 0.95,
+    rules: Sequence[Mapping[str, Any]] = (),
 ) -> CheckContext:
     """Make the context of a check, to call its functions one by one.
 
@@ -61,6 +64,8 @@ def context(
         Seed of the run; the check's own follows from it and from its name.
     confidence : float
         Level of the intervals, between 0 and 1.
+    rules : sequence of mapping
+        Rules of a gate, as under ``gate: {rules: …}`` in audit.yaml, for whose levels the check measures.
 
     Returns
     -------
@@ -94,6 +99,7 @@ def context(
         seed=seed_of(seed, check.name),
         workdir=workdir,
         confidence=confidence,
+        levels=levels_of(GateConfig.model_validate({"rules": list(rules)}), confidence).of(check.prefix()),
     )
 
 
@@ -106,6 +112,7 @@ def run_check(
     folder: Path | None = None,
     seed: int = 0,
     confidence: float = 0.95,
+    rules: Sequence[Mapping[str, Any]] = (),
 ) -> CheckRecord:
     """Run a check as in an audit: requirements tested, output captured, the result validated, ids composed.
 
@@ -123,6 +130,8 @@ def run_check(
         Seed of the run; the check's own follows from it and from its name.
     confidence : float
         Level of the intervals, between 0 and 1.
+    rules : sequence of mapping
+        Rules of a gate, as under ``gate: {rules: …}`` in audit.yaml, for whose levels the check measures.
 
     Returns
     -------
@@ -148,7 +157,7 @@ def run_check(
     """
     validated = options_of(check, options)
     with _folder(folder) as place:
-        ctx = context(check, data=data, model=model, folder=place / "context", seed=seed, confidence=confidence)
+        ctx = context(check, data=data, model=model, folder=place / "context", seed=seed, confidence=confidence, rules=rules)
         return execute([(check, validated)], ctx, place / "run", seed)[0]
 
 

@@ -52,7 +52,7 @@ class ImpactRatios(raikit.Check):
         )
         from raikit_fairness.report.impact import impact_findings, impact_table
 
-        options, settings = self.options, IntervalSettings(ctx.confidence, _DRAWS, min_group=1)
+        options, settings = self.options, IntervalSettings(ctx.confidence, _DRAWS, min_group=1, levels=ctx.levels)
         result = raikit.CheckResult()
         estimates: list[ImpactRatioEstimates] = []
         cells = count_cells(ctx, options.intersections, options.max_groups)

@@ -20,4 +20,4 @@ class GapOptions(raikit.CheckOptions):
 
     def settings(self, ctx: raikit.CheckContext) -> IntervalSettings:
         """Return the settings of intervals, at the run's level if the options name none."""
-        return IntervalSettings(self.confidence or ctx.confidence, self.draws, self.min_group)
+        return IntervalSettings(self.confidence or ctx.confidence, self.draws, self.min_group, levels=ctx.levels)

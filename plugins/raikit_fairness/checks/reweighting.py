@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -74,18 +74,20 @@ class Reweighting(raikit.Check):
         columns = audited_columns or options.reweight or list(ctx.sensitive)
         weight = raikit.reweighing(ctx.data, columns)
         other = _decisions(ctx, _train(ctx, training, None if audited_columns else weight))
-        tradeoffs = _compare(ctx, other, bool(audited_columns), options.settings(ctx), options.max_groups)
-        return self._result(ctx, tradeoffs, weight, columns, bool(audited_columns))
+
+        def tradeoffs_at(settings: IntervalSettings) -> list[Tradeoff]:
+            return _compare(ctx, other, bool(audited_columns), settings, options.max_groups)
+
+        return self._result(ctx, tradeoffs_at, weight, columns, bool(audited_columns))
 
     def _result(
         self,
         ctx: raikit.CheckContext,
-        tradeoffs: Sequence[Tradeoff],
+        tradeoffs_at: Callable[[IntervalSettings], list[Tradeoff]],
         weight: FloatArray,
         columns: Sequence[str],
         audited_is_reweighted: bool,
     ) -> raikit.CheckResult:
-        from raikit_fairness.estimates.tradeoff import cost_metrics, cost_metrics_by_group, gap_metrics
         from raikit_fairness.report.tradeoff import Wording, tradeoff_figure, tradeoff_findings, tradeoff_table
 
         assert ctx.model is not None
@@ -95,24 +97,19 @@ class Reweighting(raikit.Check):
             "narrows", "widens", "costs",
         )  # fmt: skip
         subject = "model" if audited_is_reweighted else "reweighted"
-        place = {"subject": subject}
-        gaps = {
-            number: gap_metrics(tradeoff, METRIC_NAMES, settings, subject) for number, tradeoff in enumerate(tradeoffs)
-        }
-        costs = cost_metrics(tradeoffs[0], METRIC_NAMES, settings, place)
-        # Accuracy does not depend on the criterion, so each feature's costs are taken from its first one.
-        first = {tradeoff.feature.columns: tradeoff for tradeoff in reversed(tradeoffs)}
-        by_group = [
-            metric
-            for tradeoff in tradeoffs
-            if first[tradeoff.feature.columns] is tradeoff
-            for metric in cost_metrics_by_group(tradeoff, METRIC_NAMES, settings, place)
-        ]
+        tradeoffs = tradeoffs_at(settings)
+        gaps, costs, by_group = _metrics(tradeoffs, settings, subject)
+
+        def metrics_at(level: float) -> list[raikit.Metric]:
+            there = settings.at(level)
+            return _flat(*_metrics(tradeoffs_at(there), there, subject))
+
+        metrics = ctx.levels.measure_all(_flat(gaps, costs, by_group), metrics_at)
         findings = tradeoff_findings(tradeoffs, wording, settings, self.address, gaps, ctx.cluster)
         note = _table_note(ctx.model.training, columns, audited_is_reweighted)
         figure = tradeoff_figure(tradeoffs, wording, settings)
         return raikit.CheckResult(
-            metrics=[*(metric for several in gaps.values() for metric in several), *costs, *by_group],
+            metrics=metrics,
             findings=[*findings, self._weight_finding(weight, columns, costs, audited_is_reweighted)],
             tables=[tradeoff_table(tradeoffs, wording, note)],
             figures=[figure] if figure else [],
@@ -151,6 +148,32 @@ class Reweighting(raikit.Check):
             metrics=[self.address(metric) for metric in metrics],
         )
         return raikit.CheckResult(metrics=metrics, findings=[finding])
+
+
+_Gaps = dict[int, list[raikit.Metric]]
+
+
+def _metrics(
+    tradeoffs: Sequence[Tradeoff], settings: IntervalSettings, subject: str
+) -> tuple[_Gaps, list[raikit.Metric], list[raikit.Metric]]:
+    """Return the metrics of gaps by trade-off, those of costs, and costs by group."""
+    from raikit_fairness.estimates.tradeoff import cost_metrics, cost_metrics_by_group, gap_metrics
+
+    place = {"subject": subject}
+    gaps = {number: gap_metrics(tradeoff, METRIC_NAMES, settings, subject) for number, tradeoff in enumerate(tradeoffs)}
+    # Accuracy does not depend on the criterion, so each feature's costs are taken from its first one.
+    first = {tradeoff.feature.columns: tradeoff for tradeoff in reversed(tradeoffs)}
+    by_group = [
+        metric
+        for tradeoff in tradeoffs
+        if first[tradeoff.feature.columns] is tradeoff
+        for metric in cost_metrics_by_group(tradeoff, METRIC_NAMES, settings, place)
+    ]
+    return gaps, cost_metrics(tradeoffs[0], METRIC_NAMES, settings, place), by_group
+
+
+def _flat(gaps: _Gaps, costs: list[raikit.Metric], by_group: list[raikit.Metric]) -> list[raikit.Metric]:
+    return [*(metric for several in gaps.values() for metric in several), *costs, *by_group]
 
 
 def _train(ctx: raikit.CheckContext, training: Mapping[str, Any], weight: FloatArray | None) -> raikit.Model:

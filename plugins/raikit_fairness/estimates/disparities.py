@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from raikit_fairness.estimates.group_estimates import CountedRates, Draws, Estim
 from raikit_fairness.estimates.group_metrics import group_flags
 from raikit_fairness.estimates.ingredients import gap_ingredients
 from raikit_fairness.estimates.rates import OddsEstimates
-from raikit_fairness.measures import ODDS, Measure
+from raikit_fairness.measures import FPR, ODDS, TPR, Measure
 from raikit_fairness.settings import Correction, IntervalSettings
 
 _MOST_NAMES = 5  # groups that a reason names
@@ -58,19 +59,22 @@ class DisparitySpec:
     labels : sequence of str
         Names of the strata in reasons.
     compute : callable
-        From the groups to keep in each stratum to a `Gap`.
+        From the groups to keep in each stratum, at the level of the estimator, to a `Gap`.
     unit : str or None
     directed : bool
         Whether a smaller difference (a larger ratio) is better.
+    empty : sequence of str
+        Why a group has no value, for each stratum.
     """
 
     name: str
     kind: Literal["difference", "ratio"]
     strata: Sequence[Estimates]
     labels: Sequence[str]
-    compute: Callable[[list[BoolArray]], Gap]
+    compute: Callable[[list[BoolArray], GapEstimator], Gap]
     unit: str | None
     directed: bool
+    empty: Sequence[str]
 
 
 class GapEstimator:
@@ -79,6 +83,12 @@ class GapEstimator:
     def __init__(self, settings: IntervalSettings, draws: Draws) -> None:
         self.settings, self.draws = settings, draws
         self._known: dict[tuple[str, int, bytes, float], Gap] = {}
+
+    def at(self, level: float) -> GapEstimator:
+        """Return an estimator at another level that has the same random numbers and knows the same gaps."""
+        other = GapEstimator(self.settings.at(level), self.draws)
+        other._known = self._known
+        return other
 
     def gap(self, estimates: Estimates, keep: BoolArray) -> Gap:
         """Return the largest difference over the groups in `keep`."""
@@ -99,35 +109,40 @@ class GapEstimator:
 
 
 def measure_disparities(
-    measure: Measure, estimates: Estimates, feature: Feature, args: dict[str, Any], gaps: GapEstimator
+    measure: Measure, estimates: Estimates, feature: Feature, args: dict[str, Any], gaps: GapEstimator, positive: Any
 ) -> list[Disparity]:
     """Return difference and ratio of one measure, as far as they have names of their own."""
     specs = []
-    labels = [measure.name]
+    labels, empty = [measure.name], [measure.empty.format(positive=positive)]
     if measure.difference:
         unit = "points" if measure.unit == "rate" else measure.unit
         specs.append(DisparitySpec(
-            measure.difference, "difference", [estimates], labels, lambda keep: gaps.gap(estimates, keep[0]), unit,
-            measure.about_model,
+            measure.difference, "difference", [estimates], labels, lambda keep, gaps: gaps.gap(estimates, keep[0]),
+            unit, measure.about_model, empty,
         ))  # fmt: skip
     if measure.ratio:
         specs.append(DisparitySpec(
-            measure.ratio, "ratio", [estimates], labels, lambda keep: gaps.ratio(estimates, keep[0]), "ratio",
-            measure.about_model,
+            measure.ratio, "ratio", [estimates], labels, lambda keep, gaps: gaps.ratio(estimates, keep[0]),
+            "ratio", measure.about_model, empty,
         ))  # fmt: skip
-    return [estimate_disparity(spec, feature, {**measure.args, **args}, gaps.settings) for spec in specs]
+    return [estimate_disparity(spec, feature, {**measure.args, **args}, gaps) for spec in specs]
 
 
 def odds_disparities(
-    odds: OddsEstimates, feature: Feature, args: dict[str, Any], gaps: GapEstimator
+    odds: OddsEstimates, feature: Feature, args: dict[str, Any], gaps: GapEstimator, positive: Any
 ) -> list[Disparity]:  # fmt: skip
     """Return equalized odds: the larger difference and the smaller ratio of true and of false positive rates."""
     strata, labels = [odds.tpr, odds.fpr], ["true_positive_rate", "false_positive_rate"]
+    empty = [measure.empty.format(positive=positive) for measure in (TPR, FPR)]
     specs = [
-        DisparitySpec(ODDS[0], "difference", strata, labels, lambda keep: _odds_gap(odds, keep, gaps), "points", True),
-        DisparitySpec(ODDS[1], "ratio", strata, labels, lambda keep: _odds_ratio(odds, keep, gaps), "ratio", True),
+        DisparitySpec(
+            ODDS[0], "difference", strata, labels, lambda keep, gaps: _odds_gap(odds, keep, gaps), "points", True, empty
+        ),
+        DisparitySpec(
+            ODDS[1], "ratio", strata, labels, lambda keep, gaps: _odds_ratio(odds, keep, gaps), "ratio", True, empty
+        ),
     ]
-    return [estimate_disparity(spec, feature, args, gaps.settings) for spec in specs]
+    return [estimate_disparity(spec, feature, args, gaps) for spec in specs]
 
 
 def _odds_gap(odds: OddsEstimates, keep: list[BoolArray], gaps: GapEstimator) -> Gap:
@@ -172,23 +187,23 @@ def _odds_ratio(odds: OddsEstimates, keep: list[BoolArray], gaps: GapEstimator) 
 
 
 def estimate_disparity(
-    spec: DisparitySpec, feature: Feature, args: dict[str, Any], settings: IntervalSettings
+    spec: DisparitySpec, feature: Feature, args: dict[str, Any], gaps: GapEstimator
 ) -> Disparity:  # fmt: skip
     """Estimate one disparity over every group in which it is defined and, where that differs, over those judged."""
     direction = {"difference": "lower", "ratio": "higher"}[spec.kind] if spec.directed else None
     place: dict[str, Any] = {
         "args": args, "over": list(feature.columns), "unit": spec.unit, "direction": direction,
-        "excluded": _undefined_groups(spec, feature),
+        "excluded": _undefined_groups(spec, feature), "excluded_reason": _reasons_without_value(spec),
     }  # fmt: skip
-    defined = [stratum.defined for stratum in spec.strata]
+    settings, defined = gaps.settings, [stratum.defined for stratum in spec.strata]
     if reason := _undefined_reason(spec, feature, defined):
         return Disparity(raikit.Metric.undefined(spec.name, reason, **place), feature)
     judged = [stratum.judged(settings) for stratum in spec.strata]
-    gap = spec.compute(defined)
+    gap = spec.compute(defined, gaps)
     all_judged = all((a == b).all() for a, b in zip(defined, judged, strict=True))
     judged_gap = gap if all_judged else None
     if not all_judged and not _undefined_reason(spec, feature, judged):
-        judged_gap = spec.compute(judged)
+        judged_gap = spec.compute(judged, gaps)
     metric = raikit.Metric(
         spec.name, gap.value, low=min(gap.low, gap.value), high=max(gap.high, gap.value), level=settings.level,
         n=int(sum(stratum.n[kept].sum() for stratum, kept in zip(spec.strata, defined, strict=True))),
@@ -198,6 +213,14 @@ def estimate_disparity(
         profile=_profile(spec, judged_gap, judged), ingredients=_ingredients(spec, feature, judged),
         pair=_pair(feature, gap, defined), **place,
     )  # fmt: skip
+
+    def ends_at(level: float) -> list[float]:
+        there = gaps.at(level)
+        gap_there = spec.compute(defined, there)
+        judged_there = gap_there if all_judged or judged_gap is None else spec.compute(judged, there)
+        return [gap_there.low, gap_there.high, judged_there.low, judged_there.high]
+
+    settings.levels.measure(metric, ends_at)
     if judged_gap is None:
         return Disparity(metric, feature)
     return Disparity(metric, feature, judged_gap, *_ends(judged_gap, judged))
@@ -242,6 +265,13 @@ def _positions(mask: BoolArray) -> list[int]:
 def _undefined_groups(spec: DisparitySpec, feature: Feature) -> list[str]:
     groups = [group for stratum in spec.strata for group in _positions(~stratum.defined)]
     return [feature.name(group) for group in dict.fromkeys(groups)]
+
+
+def _reasons_without_value(spec: DisparitySpec) -> str:
+    """Return why groups have no value in some stratum; empty if all have one."""
+    return " or ".join(
+        dict.fromkeys(why for why, stratum in zip(spec.empty, spec.strata, strict=True) if not stratum.defined.all())
+    )
 
 
 def _undefined_reason(spec: DisparitySpec, feature: Feature, masks: Sequence[BoolArray]) -> str:
@@ -303,9 +333,12 @@ def rest_contrasts(
     """Return each group minus all others together, intervals simultaneous over the groups."""
     if not measure.rest or estimates.defined.sum() < 2:
         return []
-    contrasts = estimates.versus_rest(estimates.defined, gaps.settings, gaps.draws)
+    @cache
+    def contrasts_at(level: float) -> Contrasts:
+        return estimates.versus_rest(estimates.defined, gaps.settings.at(level), gaps.draws)
+
     groups = _positions(estimates.defined)
-    return _contrast_metrics(measure, estimates, feature, {**args, "to": "rest"}, groups, contrasts, gaps.settings)
+    return _contrast_metrics(measure, estimates, feature, {**args, "to": "rest"}, groups, contrasts_at, gaps.settings)
 
 
 def reference_contrasts(
@@ -316,21 +349,29 @@ def reference_contrasts(
     groups = [group for group in _positions(estimates.defined) if group != reference]
     if not measure.rest or not groups or not estimates.defined[reference]:
         return []
-    contrasts = estimates.versus(reference, estimates.defined, settings)
+    @cache
+    def contrasts_at(level: float) -> Contrasts:
+        return estimates.versus(reference, estimates.defined, settings.at(level))
+
     to = ", ".join("missing" if value is None else value for value in feature.groups[reference])
-    return _contrast_metrics(measure, estimates, feature, {**args, "to": to}, groups, contrasts, settings)
+    return _contrast_metrics(measure, estimates, feature, {**args, "to": to}, groups, contrasts_at, settings)
 
 
 def _contrast_metrics(
     measure: Measure, estimates: Estimates, feature: Feature, args: dict[str, Any], groups: Sequence[int],
-    contrasts: Contrasts, settings: IntervalSettings,
+    contrasts_at: Callable[[float], Contrasts], settings: IntervalSettings,
 ) -> list[raikit.Metric]:  # fmt: skip
-    limits = estimates.intervals(settings.level)
+    limits, contrasts = estimates.intervals(settings.level), contrasts_at(settings.level)
     metrics = []
+
+    def ends_at(level: float, row: int) -> tuple[float, float]:
+        there = contrasts_at(level)
+        return float(there.low[row]), float(there.high[row])
+
     for row, group in enumerate(groups):
         value, p_value = float(contrasts.value[row]), float(contrasts.p_value[row])
         tested = not np.isnan(p_value)
-        metrics.append(raikit.Metric(
+        metric = raikit.Metric(
             f"{measure.name}_difference", value, low=min(float(contrasts.low[row]), value),
             high=max(float(contrasts.high[row]), value), level=settings.level, n=int(estimates.n[group]),
             n_clusters=None if estimates.n_clusters is None else int(estimates.n_clusters[group]),
@@ -340,7 +381,8 @@ def _contrast_metrics(
             flags=group_flags(estimates, limits, group, settings), over=list(feature.columns),
             group=feature.group(group), args={**measure.args, **args},
             unit="points" if measure.unit == "rate" else measure.unit,
-        ))  # fmt: skip
+        )  # fmt: skip
+        metrics.append(settings.levels.measure(metric, partial(ends_at, row=row)))
     return metrics
 
 

@@ -124,10 +124,10 @@ class GroupEvaluation:
             self.metrics += contrasts[measure.name]
             if reference is not None:
                 self.metrics += reference_contrasts(measure, estimates, feature, args, reference, self.settings)
-            for disparity in measure_disparities(measure, estimates, feature, args, gaps):
+            for disparity in measure_disparities(measure, estimates, feature, args, gaps, view.positive):
                 disparities[disparity.metric.name] = disparity
         if view_estimates.odds is not None and (self.names is None or set(self.names) >= _ODDS_RATES):
-            for disparity in odds_disparities(view_estimates.odds, feature, args, gaps):
+            for disparity in odds_disparities(view_estimates.odds, feature, args, gaps, view.positive):
                 disparities[disparity.metric.name] = disparity
         self.disparities += disparities.values()
         if view.reported:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,14 @@ def metrics_by_group(
     sidak = settings.simultaneous and n_defined > 1
     method = limits.method + (f", Sidak over {n_defined} groups" if sidak else "")
     metrics, uncertainty = [], estimates.uncertainty()
+
+    @cache
+    def limits_at(level: float) -> Intervals:
+        return estimates.intervals(settings.at(level).group_level(n_defined))
+
+    def ends_at(level: float, group: int) -> tuple[float, float]:
+        return float(limits_at(level).low[group]), float(limits_at(level).high[group])
+
     for group in range(feature.k):
         n = int(estimates.n[group])
         place: dict[str, Any] = {
@@ -50,7 +59,7 @@ def metrics_by_group(
             metrics.append(raikit.Metric.undefined(measure.name, f"{reason} in {feature.name(group)}", n=n, **place))
             continue
         effective = float(limits.effective_n[group])
-        metrics.append(raikit.Metric(
+        metric = raikit.Metric(
             measure.name, float(value[group]), level=settings.level, n=n,
             low=min(float(limits.low[group]), float(value[group])),
             high=max(float(limits.high[group]), float(value[group])),
@@ -58,7 +67,8 @@ def metrics_by_group(
             simultaneous=settings.simultaneous, effective_n=effective if abs(effective - n) > 1e-9 * effective else None,
             flags=group_flags(estimates, limits, group, settings),
             ingredients=value_ingredients(measure.name, estimates, uncertainty, group) if measure.direction else [], **place,
-        ))  # fmt: skip
+        )  # fmt: skip
+        metrics.append(settings.levels.measure(metric, partial(ends_at, group=group)))
     return metrics
 
 

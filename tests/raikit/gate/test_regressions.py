@@ -29,8 +29,14 @@ def policy(**more):
     return GateConfig.model_validate({"regressions": [{"metric": "mine.*", "margin": 0.02}], **more})
 
 
+def judged(config, candidate, baseline, checks=None):
+    compared = regressions.compare(config, candidate, baseline, checks or {})
+    judge(config, candidate.record.checks, regressions=compared)
+    return compared.rules
+
+
 def one(candidate, baseline, checks=None, **more):
-    (row,) = regressions.judge(policy(**more), candidate, baseline, checks or {})
+    (row,) = judged(policy(**more), candidate, baseline, checks)
     return row
 
 
@@ -55,16 +61,16 @@ def test_many_regressions_are_one_family():
     names = [f"m{at}" for at in range(10)]
     before = run(*(metric(0.9, 0.012, name) for name in names))
     after = run(*(metric(0.9 if name != "m0" else 0.85, 0.012, name) for name in names))
-    alone = regressions.judge(policy(), run(metric(0.85, 0.012, "m0")), run(metric(0.9, 0.012, "m0")), {})
-    together = {row.metric: row for row in regressions.judge(policy(), after, before, {})}
+    alone = judged(policy(), run(metric(0.85, 0.012, "m0")), run(metric(0.9, 0.012, "m0")))
+    together = {row.metric: row for row in judged(policy(), after, before)}
     assert alone[0].status == "fail"
     assert together["mine.m0"].status == "inconclusive"
-    assert "by Holm's method over 10 regressions" in together["mine.m0"].reason
+    assert "10 rules and regressions judged together" in together["mine.m0"].reason
 
 
 def test_a_metric_that_is_absent_or_undefined_on_one_side_is_missing():
     here, there = run(metric(0.9)), run(metric(0.9, name="other"))
-    rows = {row.metric: row for row in regressions.judge(policy(), here, there, {})}
+    rows = {row.metric: row for row in judged(policy(), here, there)}
     assert {row.status for row in rows.values()} == {"missing"}
     assert rows["mine.accuracy"].reason == "the baseline has not measured it"
     assert rows["mine.other"].reason == "the candidate has not measured it"
@@ -79,14 +85,14 @@ def test_what_has_no_direction_cannot_get_worse():
 
 def test_a_pattern_that_neither_run_measured_is_missing():
     config = GateConfig.model_validate({"regressions": [{"metric": "other.*"}]})
-    assert regressions.judge(config, run(metric(0.9)), run(metric(0.9)), {})[0].reason == "neither run has measured it"
+    assert judged(config, run(metric(0.9)), run(metric(0.9)))[0].reason == "neither run has measured it"
 
 
 def test_the_first_run_is_told_and_not_failed():
-    rows = regressions.judge(policy(), run(metric(0.9)), None, {})
-    judged = judge(policy(), run(metric(0.9)).record.checks, regressions=rows)
-    assert (rows[0].status, judged.exit_code, judged.verdict) == ("missing", 0, "warn")
-    assert "there is no baseline yet" in judged.warnings[0]
+    compared = regressions.compare(policy(), run(metric(0.9)), None, {})
+    gate = judge(policy(), run(metric(0.9)).record.checks, regressions=compared)
+    assert (gate.rules[0].status, gate.exit_code, gate.verdict) == ("missing", 0, "warn")
+    assert "there is no baseline yet" in gate.warnings[0]
 
 
 class Comparing:
@@ -116,9 +122,10 @@ def test_a_check_that_crashes_while_comparing_fails_closed():
     def crash(margins):
         raise ZeroDivisionError("oh")
 
-    row = one(run(metric(0.9)), run(metric(0.9)), {"mine.it": Comparing(crash)})
-    assert (row.status, row.reason) == ("missing", "mine.it crashed while comparing: ZeroDivisionError: oh")
-    assert judge(policy(), run(metric(0.9)).record.checks, regressions=[row]).exit_code == 3
+    compared = regressions.compare(policy(), run(metric(0.9)), run(metric(0.9)), {"mine.it": Comparing(crash)})
+    gate = judge(policy(), run(metric(0.9)).record.checks, regressions=compared)
+    assert (gate.rules[0].status, gate.exit_code) == ("missing", 3)
+    assert gate.rules[0].reason == "mine.it crashed while comparing: ZeroDivisionError: oh"
 
 
 def test_what_a_check_does_not_compare_is_compared_by_intervals():
@@ -129,7 +136,7 @@ def test_what_a_check_does_not_compare_is_compared_by_intervals():
 
 def test_two_margins_for_one_metric_are_two_tests():
     config = GateConfig.model_validate({"regressions": [{"metric": "mine.accuracy", "margin": margin} for margin in (0.02, 0.2)]})
-    rows = regressions.judge(config, run(metric(0.8)), run(metric(0.9)), {})
+    rows = judged(config, run(metric(0.8)), run(metric(0.9)))
     assert [(row.limit, row.status) for row in rows] == [(0.02, "fail"), (0.2, "pass")]
 
 

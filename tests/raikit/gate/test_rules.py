@@ -8,7 +8,7 @@ from gate_builders import AT_MOST, measured, metric, policy
 from raikit.config.schema import GateConfig
 from raikit.format import significant
 from raikit.gate.verdict import judge
-from raikit.run.results import JudgedOver, Metric
+from raikit.run.results import JudgedOver, Limits, Metric
 
 
 @pytest.mark.parametrize(
@@ -187,12 +187,31 @@ def test_more_rows_are_no_answer_to_too_few_clusters():
     assert (row.status, row.rows_needed, row.reason) == ("inconclusive", None, "too few clusters for a valid interval")
 
 
-def test_a_rule_of_another_confidence_stretches_the_interval():
-    config = GateConfig.model_validate({"rules": [{"metric": "a.gap", "min": 0.888, "confidence": 0.999}]})
-    row = judge(config, [measured(metric(0.89, 0.91))]).rules[0]
-    assert (row.status, row.level) == ("inconclusive", 0.999)
-    assert row.low == pytest.approx(0.9 - 0.01 * 3.2905 / 1.96, abs=1e-5)
-    assert "95% CI rescaled to 99.9%" in row.reason
+AT_999 = GateConfig.model_validate({"rules": [{"metric": "a.gap", "min": 0.888, "confidence": 0.999}]})
+
+
+def test_a_rule_of_another_confidence_is_decided_on_the_interval_measured_there():
+    limits = [Limits(level=0.999, low=0.8, high=0.95)]
+    row = judge(AT_999, [measured(metric(0.89, 0.91, limits=limits))]).rules[0]
+    assert (row.status, row.level, row.low, row.high) == ("inconclusive", 0.999, 0.8, 0.95)
+    narrow = [Limits(level=0.999, low=0.889, high=0.95)]
+    assert judge(AT_999, [measured(metric(0.89, 0.91, limits=narrow))]).rules[0].status == "pass"
+
+
+def test_a_rule_whose_level_was_not_measured_is_undecided_and_says_what_to_do():
+    row = judge(AT_999, [measured(metric(0.89, 0.91))]).rules[0]
+    assert (row.status, row.low, row.high, row.level) == ("inconclusive", None, None, None)
+    assert "not measured at 99.9%, the level of this rule; run the audit again with this policy" in row.reason
+
+
+def test_a_gap_that_a_small_group_proves_neither_passes_nor_fails_where_its_measured_interval_does_not():
+    """Stretched about the judged value, the end that the small group proves would rise from 0.12 to 0.145."""
+    config = GateConfig.model_validate({"rules": [{"metric": "a.gap", "max": 0.1, "confidence": 0.99}]})
+    judged = JudgedOver(value=0.04, low=0.0, high=0.08, left_out=["tiny"])
+    limits = [Limits(level=0.99, low=0.07, high=0.7, judged_low=0.0, judged_high=0.105)]
+    row = judge(config, [measured(metric(0.12, 0.6, judged=judged, limits=limits))]).rules[0]
+    assert (row.status, row.low, row.high) == ("inconclusive", 0.0, 0.105)
+    assert judge(policy(AT_MOST), [measured(metric(0.12, 0.6, judged=judged, limits=limits))]).rules[0].status == "fail"
 
 
 def test_a_rule_may_be_decided_on_the_estimate():

@@ -323,7 +323,7 @@ def test_the_ends_of_an_odds_gap_are_groups_of_the_stratum_that_has_it(cluster):
     cells = count_cells(ctx, 1, 10)
     feature = cells.features[0]
     odds = class_rates(cells, feature, 1)[1]
-    gap = odds_disparities(odds, feature, {}, GapEstimator(IntervalSettings(0.95, 2000, 30), Draws(0, ("sex",), 2000)))[0]
+    gap = odds_disparities(odds, feature, {}, GapEstimator(IntervalSettings(0.95, 2000, 30), Draws(0, ("sex",), 2000)), 1)[0]
     assert feature.name(gap.best) == "sex: M"
     assert gap.worst != gap.best
 

@@ -1,0 +1,172 @@
+"""A regression on one metric: what its test proves, and the decision once the error that it may make is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from raikit.format import group_text, joined, p_value, significant
+from raikit.gate.family import ROUNDING
+from raikit.run.margins import Margin
+from raikit.run.reader import RunView
+from raikit.run.record import Rule
+from raikit.run.results import Comparison, Metric
+
+Test = tuple[str, Margin]
+"""The address of a metric, and how much worse it may become."""
+
+
+class Comparing(Protocol):
+    """Compares two runs again, with the interval at another error."""
+
+    def compare_again(self, test: Test, error: float) -> Comparison | str:
+        """Return a comparison whose interval errs with half of `error` at either end, or why there is none."""
+
+
+@dataclass
+class RegressionClaim:
+    """A regression that could be tested, see `raikit.gate.family.Claim`.
+
+    Parameters
+    ----------
+    rule : Rule
+        Not yet judged.
+    comparison : Comparison
+        With its interval at the error that `own_error` names, half of it at either end.
+    own_error : float
+        Error probability of the family.
+    comparing : Comparing
+        Compares again, for the interval at a corrected level.
+    test : (address, Margin)
+    new : Metric
+        Of the candidate.
+    left_out : NotCompared
+    """
+
+    rule: Rule
+    comparison: Comparison
+    own_error: float
+    comparing: Comparing
+    test: Test
+    new: Metric
+    left_out: NotCompared
+    p_value: float | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.p_value = self.rule.p_value = self.comparison.p_value
+        self.rule.paired, self.rule.loser = self.comparison.paired, self.comparison.loser
+        self.rule.n, self.rule.value = self.comparison.n or self.rule.n, self.comparison.value
+        self.rule.not_judged = list(self.left_out.groups)
+        self._show(self.comparison, 1 - self.own_error)
+
+    def decide(self, error: float, size: int) -> None:
+        """Fail a regression that is proven, pass one that surely kept the margin; write the reason."""
+        assert self.p_value is not None
+        rule, margin = self.rule, significant(self._margin)
+        is_proven = self.p_value <= error + ROUNDING
+        if self.p_value <= self.own_error + ROUNDING:
+            is_proven = self._show_deciding(error, is_proven)
+        test = f"p {p_value(self.p_value)}"
+        if size > 1:
+            test += f"; {size} rules and regressions judged together need at most {p_value(error)}"
+        if is_proven:
+            rule.status = "fail"
+            rule.reason = f"{self._loser}worse by {self._value}, surely by more than {margin} ({test}; {self._method})"
+        elif rule.high is not None and rule.high <= self._margin:
+            rule.status = "pass"
+            rule.reason = f"worse by at most {significant(rule.high)} ({self._method})"
+        else:
+            rule.status = "inconclusive"
+            rule.reason = f"no worsening by more than {margin} is shown ({test}; {self._method}){self._power}"
+        self._note()
+
+    def decide_on_estimate(self) -> None:
+        """Decide on the value alone, as the policy asks."""
+        self.rule.status = "fail" if (self.comparison.value or 0.0) > self._margin else "pass"
+        self.rule.reason = f"{self._loser}worse by {self._value}, on the estimate alone ({self._method})"
+        self._note()
+
+    @property
+    def _margin(self) -> float:
+        return self.rule.limit or 0.0
+
+    @property
+    def _value(self) -> str:
+        return significant(self.comparison.value or 0.0)
+
+    @property
+    def _loser(self) -> str:
+        return f"{self.comparison.loser}: " if self.comparison.loser else ""
+
+    @property
+    def _method(self) -> str:
+        return f"{'paired' if self.comparison.paired else 'unpaired'}, {self.comparison.method}"
+
+    @property
+    def _power(self) -> str:
+        smallest = self.comparison.minimum_detectable
+        if smallest is None:
+            return ""
+        return f"; judged alone, one of {significant(smallest)} would have been detected (80% power)"
+
+    def _show_deciding(self, error: float, is_proven: bool) -> bool:
+        """Show the interval at the level that decides, and return whether the regression is proven by test and interval."""
+        again = self.comparing.compare_again(self.test, 2 * error)
+        if isinstance(again, str) or again.low is None or again.high is None:
+            self.rule.low = self.rule.high = self.rule.level = None  # no interval at that level
+            return is_proven
+        self._show(again, 1 - 2 * error)
+        if is_proven:
+            return again.low > self._margin
+        # The test does not exclude the margin at this level, so neither may the interval.
+        self.rule.low = min(again.low, self._margin)
+        return False
+
+    def _show(self, comparison: Comparison, level: float) -> None:
+        self.rule.low, self.rule.high, self.rule.level = comparison.low, comparison.high, level
+
+    def _note(self) -> None:
+        """Add what the check says, what happened to the metric itself, and the groups that were not compared."""
+        rule, new = self.rule, self.new
+        if self.comparison.reason:
+            rule.reason += f"; {self.comparison.reason}"
+        if new.value is not None and rule.baseline is not None:
+            # If the group that lost was ahead, the gap narrowed: the metric itself shows that.
+            rule.reason += f"; the metric went from {significant(rule.baseline)} to {significant(new.value)}"
+        if self.left_out.reason:
+            rule.reason += f"; {self.left_out.reason}"
+
+
+@dataclass(frozen=True)
+class NotCompared:
+    """Groups about which a comparison says nothing, and a sentence about them."""
+
+    groups: tuple[str, ...] = ()
+    reason: str = ""
+
+
+def not_compared(metric: Metric, candidate: RunView, baseline: RunView) -> NotCompared:
+    """Return the groups of a metric that only one run holds, or in which it is not defined in one of them."""
+    new, old = (_groups(metric, run) for run in (candidate, baseline))
+    parts = [(new - old, "only in the candidate"), (old - new, "only in the baseline")]
+    for name, run in (("candidate", candidate), ("baseline", baseline)):
+        measured = run.record.find(str(metric.id))
+        parts.append((set(measured.excluded) if measured else set(), f"not defined in the {name}"))
+    said = [f"{joined(sorted(groups))} {'is' if len(groups) == 1 else 'are'} {where}" for groups, where in parts if groups]
+    names = tuple(dict.fromkeys(group for groups, _ in parts for group in sorted(groups)))
+    return NotCompared(names, f"{', '.join(said)}, so this regression says nothing about {_them(names)}" if said else "")
+
+
+def _them(names: tuple[str, ...]) -> str:
+    return "it" if len(names) == 1 else "them"
+
+
+def _groups(metric: Metric, run: RunView) -> set[str]:
+    """Return the groups over which a metric is taken, in words, that a run holds; a gap names only their columns."""
+    if metric.over is None or metric.group:
+        return set()
+    return {
+        group_text(other.over, other.group)
+        for _, other in run.record.metrics()
+        if other.group and other.over == metric.over and other.value is not None
+    }

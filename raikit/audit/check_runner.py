@@ -23,6 +23,7 @@ from raikit.console import clean
 from raikit.errors import PluginError, RaikitError, SkipCheck
 from raikit.isolation.answer import Answer, decode_result, encode_result, error_text, traceback_text
 from raikit.process.guard import MOST_OUTPUT, Sink, captured
+from raikit.run.levels import Levels
 from raikit.run.owners import FIRST_PARTY, LOCAL
 from raikit.run.predictions import Predictions
 from raikit.run.record import CheckRecord
@@ -126,25 +127,44 @@ class Runner:
                 raise PluginError(answer.error)
             self._refuse_written_predictions(item)
             self._accept(item, record, result or decode_result(answer.result))
+            self._measure_further_levels(item, record)
         except (RaikitError, ValueError, OSError) as error:
             record.status = "error"
             record.reason = clean(answer.error or error_text(error))[:2000]
             record.traceback = clean(answer.traceback or "")[-MOST_OUTPUT:] or None
             record.help = _remedy(item, record.reason)
 
+    def _measure_further_levels(self, item: PlannedCheck, record: CheckRecord) -> None:
+        """Run a quick check again at levels that the gate needs and that it has not measured itself."""
+        check, problems = item.entry.check, []
+
+        def at(level: float) -> list[Metric]:
+            run = self._run_in_child if self._runs_in_child(item) else self._run_here
+            answer, result = run(item, record, lambda done, total: None, level)
+            if answer.error is not None or answer.skipped is not None:
+                problems.append(answer.error or "it was skipped")
+                return []
+            return (result or decode_result(answer.result)).metrics
+
+        if check.cost == "quick":
+            self.context.levels.of(check.prefix()).measure_all(record.metrics, at)
+        if problems:
+            record.warnings.append(f"it could not be run again at another level: {problems[0][:200]}")
+
     def _runs_in_child(self, item: PlannedCheck) -> bool:
         return self.child_of is not None and item.entry.plugin != FIRST_PARTY
 
     def _run_here(
-        self, item: PlannedCheck, record: CheckRecord, progress: Progress
+        self, item: PlannedCheck, record: CheckRecord, progress: Progress, level: float | None = None
     ) -> tuple[Answer, CheckResult | None]:
-        """Run a check in this process; its result is validated where the traceback is the author's."""
+        """Run a check in this process, at the run's level or `level`; a result is validated where the traceback is the author's."""
         ctx = replace(
             self.context,
             predictions=self._predictions_for(item),
             seed=record.seed or 0,
             workdir=self.run.workdir(item.name),
-            levels=self.context.levels.of(item.entry.check.prefix()),
+            confidence=level or self.context.confidence,
+            levels=Levels() if level else self.context.levels.of(item.entry.check.prefix()),
             progress=progress,
             log=logging.getLogger(f"raikit.check.{item.name}"),
         )
@@ -164,7 +184,7 @@ class Runner:
         return answer, result
 
     def _run_in_child(
-        self, item: PlannedCheck, record: CheckRecord, progress: Progress
+        self, item: PlannedCheck, record: CheckRecord, progress: Progress, level: float | None = None
     ) -> tuple[Answer, CheckResult | None]:
         """Run a check in the child process of its distribution; its result is not trusted, so it is not validated yet."""
         assert self.child_of is not None
@@ -174,6 +194,7 @@ class Runner:
             "options": record.options,
             "workdir": str(self.run.workdir(item.name).resolve()),
             "predictions": str(self._predictions_for(item).path.resolve()),
+            "level": level,
         }
         return self.child_of(item.entry.plugin).run(job, progress), None
 

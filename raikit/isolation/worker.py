@@ -169,12 +169,8 @@ class _Worker:
             weight=facts["weight"],
             seed=job["seed"],
             workdir=Path(job["workdir"]),
-            confidence=facts["confidence"],
-            levels=Levels(
-                [LevelRequest(**{**request, "errors": tuple(request["errors"])}) for request in facts["requests"]],
-                facts["confidence"],
-                job["check"].split(".", 1)[0],
-            ),
+            confidence=job.get("level") or facts["confidence"],
+            levels=Levels() if job.get("level") else _levels(facts).of(job["check"].split(".", 1)[0]),
             progress=self._progress,
             log=logging.getLogger(f"raikit.check.{job['check']}"),
         )
@@ -205,6 +201,11 @@ class _Worker:
             run, folder = Path(self._setting["run"]), Path(self._setting["folder"])
             self._opened["model"] = open_model(config, self._data(), run, folder, self._loaders(config))
         return cast("Model", self._opened["model"])
+
+
+def _levels(facts: Mapping[str, Any]) -> Levels:
+    requests = [LevelRequest(**{**request, "errors": tuple(request["errors"])}) for request in facts.get("requests", [])]
+    return Levels(requests, facts["confidence"])
 
 
 def _record(content: Mapping[str, Any]) -> Record:

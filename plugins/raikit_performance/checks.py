@@ -15,9 +15,10 @@ class Classification(raikit.Check):
     """Accuracy, and precision, recall and F1 of every class.
 
     Definitions are scikit-learn's, except that a measure with an empty denominator is undefined rather than 0 and
-    left out of averages, which then name it. Limits of shares are exact; F1 is an increasing function of the share of
-    cases of either kind that are both (Jaccard), so its limits are exact too. Averages over classes take theirs from
-    the classes' own (MOVER).
+    left out of averages, which then name it; their interval allows for any value of that class. Limits of shares are
+    exact; F1 is an increasing function of the share of cases of either kind that are both (Jaccard), so its limits are
+    exact too. Plain averages over classes keep the outer ends of two intervals: MOVER over the classes' limits, and exact
+    limits at the average's effective size. Weighted averages count the class shares as estimated.
     """
 
     name = "performance.classification"

@@ -10,7 +10,8 @@ import numpy as np
 import raikit
 from raikit.arrays import FloatArray
 from raikit.format import metric_interval, percent, sample_size
-from raikit_performance.shares import Shares, metric_of_average, metric_of_share, shares
+from raikit_performance.averages import Measure, metric_of_average
+from raikit_performance.shares import Shares, metric_of_share, shares
 
 _BY_CLASS = ("precision", "recall", "f1")
 
@@ -34,19 +35,14 @@ def label_metrics(cases: raikit.Arrays, level: float) -> list[raikit.Metric]:
 
 def _averages(cases: raikit.Arrays, by_class: dict[str, Shares]) -> list[raikit.Metric]:
     """Return balanced accuracy, and macro and weighted averages of precision and F1."""
-    k = len(cases.classes)
-    even = np.ones(k)
-    support = np.bincount(cases.truth, cases.weight, minlength=k).astype(float)
-    excluded = {
-        name: [str(cases.classes[int(at)]) for at in np.flatnonzero(np.isnan(by_class[name].value))] for name in _BY_CLASS
-    }
+    measures: tuple[Measure, ...] = ("precision", "f1")
     balanced = metric_of_average(
-        "balanced_accuracy", by_class["recall"], even, cases, excluded=excluded["recall"], direction="higher"
+        "recall", by_class["recall"], cases, weighted=False, name="balanced_accuracy", direction="higher"
     )
     return [balanced, *(
-        metric_of_average(name, by_class[name], weight, cases, excluded=excluded[name], args={"average": kind},
+        metric_of_average(measure, by_class[measure], cases, weighted=kind == "weighted", args={"average": kind},
                           direction="higher")
-        for name in ("precision", "f1") for kind, weight in (("macro", even), ("weighted", support))
+        for measure in measures for kind in ("macro", "weighted")
     )]
 
 

@@ -11,8 +11,9 @@ from scipy.special import expit, logit
 import raikit
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray
+from raikit_performance.averages import allow_for_empty, average_limits, mover_average, outer_method
 from raikit_performance.intervals import influence_interval
-from raikit_performance.shares import average, correlations, metric_of_interval, min_clusters
+from raikit_performance.shares import correlations, metric_of_interval, min_clusters
 
 _LOG_LOSS_LIMIT = 36.043653389117154  # scores are kept 2.2e-16 away from 0 and 1, as scikit-learn does
 
@@ -78,17 +79,22 @@ def _class_area(
 def _macro_area(name: str, areas: dict[int, _Area], cases: raikit.Arrays, level: float) -> raikit.Metric:
     """Average the areas of all classes that have one."""
     k, intervals = len(areas), [interval for interval, _ in areas.values()]
-    influence = np.concatenate([part for _, part in areas.values()])
-    units = [np.tile(column, k) for column in (cases.clusters or [np.arange(len(cases))])]
+    parts = [influence for _, influence in areas.values()]
     value, low, high = (np.array([getattr(interval, end) for interval in intervals]) for end in ("value", "low", "high"))
     group, sizes = np.repeat(np.arange(k), len(cases)), np.full(k, float(len(cases)))
-    covariance = stats.influence_covariance(value, influence, group, units, sizes, sizes).M
+    units = [np.tile(column, k) for column in (cases.clusters or [np.arange(len(cases))])]
+    covariance = stats.influence_covariance(value, np.concatenate(parts), group, units, sizes, sizes).M
     hidden = np.minimum(value, 1 - value) < 1e-12
-    center, down, up = average(value, low, high, correlations(covariance, hidden), np.ones(k))
+    outer = mover_average(value, low, high, correlations(covariance, hidden))
+    center = float(value.mean())
+    inner = average_limits(center, np.mean(parts, axis=0), cases, level)
+    share = k / len(cases.classes)
+    down, up = allow_for_empty(min(outer[0], inner[0]), max(outer[1], inner[1]), share)
     return raikit.Metric(
         name, center, low=down, high=up, level=level, n=len(cases), n_clusters=min_clusters(cases),
-        flags=sorted({flag for interval in intervals for flag in interval.flags} - {"no_variation"}),
-        method=f"MOVER over {k} classes against the rest, {intervals[0].method}",
+        flags=[*sorted({flag for interval in intervals for flag in interval.flags} - {"no_variation"}),
+               *(["empty_class"] if share < 1 else [])],
+        method=outer_method(k, f"each against the rest, {intervals[0].method}", inner[2]),
         excluded=[str(label) for at, label in enumerate(cases.classes) if at not in areas], direction="higher",
     )
 

@@ -1,9 +1,9 @@
-"""Shares of cases and averages of them, each with an interval that respects clusters and weights."""
+"""Shares of cases, each with an interval that respects clusters and weights."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -109,32 +109,6 @@ def correlations(covariance: FloatArray, hidden: BoolArray) -> FloatArray:
     return np.asarray(np.where(hidden[:, None] | hidden, 1.0, visible))
 
 
-def average(
-    value: FloatArray, low: FloatArray, high: FloatArray, correlation: FloatArray, weight: FloatArray
-) -> tuple[float, float, float]:
-    """Compute a weighted average of k estimates, with limits from theirs (MOVER for sums, Zou and Donner 2008).
-
-    Parameters
-    ----------
-    value, low, high : ndarray, shape (k,)
-    correlation : ndarray, shape (k, k)
-        Of the estimates. The diagonal counts as 1.
-    weight : ndarray, shape (k,)
-        Non-negative; scaled to sum to 1, and taken as known.
-
-    Returns
-    -------
-    (value, low, high)
-    """
-    share = weight / weight.sum()
-    together = correlation.copy()
-    np.fill_diagonal(together, 1.0)
-    down, up = share * (value - low), share * (high - value)
-    center = float(share @ value)
-    reach = [float(np.sqrt(max(part @ together @ part, 0.0))) for part in (down, up)]
-    return center, max(center - reach[0], float(low.min())), min(center + reach[1], float(high.max()))
-
-
 def metric_of_share(name: str, shares: Shares, at: int, reason: str, **fields: Any) -> raikit.Metric:
     """Return entry `at` as a metric, or as undefined with `reason`."""
     value = float(shares.value[at])
@@ -146,23 +120,6 @@ def metric_of_share(name: str, shares: Shares, at: int, reason: str, **fields: A
         n_clusters=None if shares.n_clusters is None else int(shares.n_clusters[at]),
         effective_n=None if shares.n_effective is None else float(shares.n_effective[at]),
         flags=["few_clusters"] if shares.few_clusters[at] else [], **{"unit": "rate", **fields},
-    )
-
-
-def metric_of_average(
-    name: str, shares: Shares, weight: FloatArray, cases: raikit.Arrays, *, excluded: Sequence[str] = (), **fields: Any
-) -> raikit.Metric:
-    """Return the average over the classes in which `shares` is defined, as a metric."""
-    defined = np.flatnonzero(~np.isnan(shares.value) & (weight > 0))
-    if not len(defined):
-        return raikit.Metric.undefined(name, "undefined in every class", **fields)
-    parts = (shares.value[defined], shares.low[defined], shares.high[defined])
-    value, low, high = average(*parts, shares.correlation[np.ix_(defined, defined)], weight[defined])
-    n_clusters = None if shares.n_clusters is None else min_clusters(cases)
-    return raikit.Metric(
-        name, value, low=low, high=high, level=shares.level, n=len(cases), n_clusters=n_clusters,
-        method=f"MOVER over {len(defined)} classes, {shares.method}", excluded=list(excluded),
-        flags=few_clusters_flag(cases), **{"unit": "rate", **fields},
     )
 
 

@@ -17,6 +17,7 @@ FLAGS = {
     "few_clusters": "too few clusters to decide",
     "unreliable": "no valid interval",
     "one_sided": "one-sided",
+    "empty_class": "interval allows for any value of an empty class",
 }
 
 

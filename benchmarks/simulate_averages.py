@@ -1,0 +1,174 @@
+"""Simulate how often intervals of averages over classes miss: macro and weighted precision and F1, balanced accuracy, areas.
+
+    python benchmarks/simulate_averages.py [--runs 400] [--only "near perfect"]
+
+Confusion matrices with a known truth: rare classes, classes that are hardly ever predicted, nearly perfect ones. Nominal: 5%,
+half at each end. "low" is how often the low end lies above the truth, "high" how often the high end lies below, "width" the
+mean width relative to 3.92 standard deviations of the estimate. "weights" samples wrong predictions a fifth as often and weighs
+them five times. "clusters" draws 60 clusters whose cases are right or wrong together; "Zipf" gives them uneven sizes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+import raikit
+from raikit_performance.classification import label_metrics
+from raikit_performance.scores import score_metrics
+
+FloatArray = np.ndarray
+
+
+@dataclass(frozen=True)
+class Design:
+    """A population of true and predicted classes, and how cases are drawn from it.
+
+    Parameters
+    ----------
+    name : str
+    prevalence, recall : sequence of float
+        Of each class.
+    even : bool
+        Whether errors go to all other classes alike, or by their prevalence.
+    sizes : tuple of int
+        Cases of a sample.
+    draw : {"cases", "weights", "clusters", "Zipf"}
+    """
+
+    name: str
+    prevalence: tuple[float, ...]
+    recall: tuple[float, ...]
+    even: bool = True
+    sizes: tuple[int, ...] = (100, 300, 1_000)
+    draw: str = "cases"
+
+    @property
+    def matrix(self) -> FloatArray:
+        """Return the shares of true (rows) and predicted (columns) classes, shape (k, k)."""
+        k, share = len(self.prevalence), np.array(self.prevalence) / sum(self.prevalence)
+        others = np.tile(np.ones(k) if self.even else share, (k, 1))
+        np.fill_diagonal(others, 0)
+        recall = np.array(self.recall)
+        return share[:, None] * ((1 - recall)[:, None] * others / others.sum(axis=1, keepdims=True) + np.diag(recall))
+
+
+def _same(value: float, k: int) -> tuple[float, ...]:
+    return (value,) * k
+
+
+_HALVES = (16, 8, 4, 2, 1), (0.9, 0.8, 0.6, 0.4, 0.3)
+_RARE = (50, 30, 15, 3, 1, 1), (0.9, 0.85, 0.7, 0.2, 0.1, 0.05)
+DESIGNS = [
+    Design("3 even classes", _same(1, 3), _same(0.7, 3)),
+    Design("2 classes, rare .05", (95, 5), (0.97, 0.5)),
+    Design("2 classes, rare .02", (98, 2), (0.995, 0.6), sizes=(300, 1_000)),
+    Design("5 classes, each half of the last", *_HALVES, False),
+    Design("5 such classes, 97% right", (16, 8, 4, 2, 1), _same(0.97, 5), False),
+    Design("10 even classes", _same(1, 10), _same(0.6, 10)),
+    Design("10 classes, Zipf", tuple(1 / rank for rank in range(1, 11)), tuple(np.linspace(0.95, 0.3, 10)), False),
+    Design("6 classes, rarely predicted", *_RARE, False),
+    Design("3 classes, one hardly ever predicted", (60, 38, 2), (0.9, 0.8, 0.02)),
+    Design("4 classes, near perfect", _same(1, 4), _same(0.995, 4)),
+    Design("20 classes, near perfect", _same(1, 20), _same(0.99, 20)),
+    Design("10 classes, near zero", _same(1, 10), _same(0.01, 10)),
+    Design("3 even classes, weights", _same(1, 3), _same(0.7, 3), draw="weights", sizes=(300, 1_000)),
+    Design("5 classes, each half of the last, weights", *_HALVES, False, (300, 1_000), "weights"),
+    Design("3 even classes, clusters", _same(1, 3), _same(0.7, 3), draw="clusters", sizes=(600,)),
+    Design("5 classes, each half of the last, clusters", *_HALVES, False, (600,), "clusters"),
+    Design("4 classes, near perfect, clusters", _same(1, 4), _same(0.97, 4), draw="clusters", sizes=(600,)),
+    Design("3 even classes, Zipf", _same(1, 3), _same(0.7, 3), draw="Zipf", sizes=(600,)),
+    Design("10 classes, Zipf", _same(1, 10), _same(0.6, 10), draw="Zipf", sizes=(600,)),
+]
+
+
+def true_values(matrix: FloatArray) -> dict[str, float]:
+    """Return the averages of a population."""
+    hits, truth, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    f1, precision = 2 * hits / (truth + predicted), hits / predicted
+    return {
+        "balanced_accuracy": float((hits / truth).mean()),
+        "precision(average=macro)": float(precision.mean()), "precision(average=weighted)": float(truth @ precision),
+        "f1(average=macro)": float(f1.mean()), "f1(average=weighted)": float(truth @ f1),
+    }  # fmt: skip
+
+
+def draw_cases(design: Design, n: int, rng: np.random.Generator) -> raikit.Arrays:
+    """Draw one sample."""
+    matrix = design.matrix
+    k = len(matrix)
+    classes, weight, clusters = list(range(k)), None, []
+    if design.draw == "weights":
+        weights = np.where(np.eye(k, dtype=bool), 1.0, 5.0)
+        matrix = matrix / weights / (matrix / weights).sum()
+    truth, prediction = np.divmod(rng.choice(k * k, n, p=matrix.ravel()), k)
+    if design.draw == "weights":
+        weight = weights[truth, prediction]
+    if design.draw in ("clusters", "Zipf"):
+        share = np.ones(60) if design.draw == "clusters" else 1 / np.arange(1, 61)
+        home = rng.choice(60, n, p=share / share.sum())
+        clusters = [home]
+        # A third of the cases repeat the first case of their cluster, so that the population stays what it is.
+        first = np.full(60, -1)
+        first[home[::-1]] = np.arange(n)[::-1]
+        repeat = rng.random(n) < 0.33
+        truth, prediction = (np.where(repeat, part[first[home]], part) for part in (truth, prediction))
+    names = ["home"] * len(clusters)
+    return raikit.Arrays(truth, prediction, weight=weight, clusters=clusters, cluster_names=names, classes=classes)
+
+
+def scored_cases(rng: np.random.Generator, n: int, share: FloatArray, apart: float) -> raikit.Arrays:
+    """Draw cases with a probability of every class."""
+    k = len(share)
+    truth = rng.choice(k, n, p=share / share.sum())
+    logits = rng.normal(size=(n, k)) + apart * np.eye(k)[truth]
+    scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return raikit.Arrays(truth, scores.argmax(1), scores=scores, classes=list(range(k)))
+
+
+def tally(samples: Iterable[list[raikit.Metric]], truth: dict[str, float]) -> Iterator[str]:
+    """Yield one line about each metric in `truth`."""
+    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in truth}
+    for metrics in samples:
+        for metric in metrics:
+            average = metric.args.get("average")
+            name = f"{metric.name}(average={average})" if average else metric.name
+            if name in found and "class" not in metric.args and metric.value is not None and "unreliable" not in metric.flags:
+                found[name].append((metric.value, metric.low or 0.0, metric.high or 0.0))
+    for name, rows in found.items():
+        value, low, high = np.array(rows).T
+        under, over = 100 * np.mean(low > truth[name]), 100 * np.mean(high < truth[name])
+        width = np.mean(high - low) / max(3.92 * value.std(), 1e-12)
+        error = 100 * np.sqrt(0.05 * 0.95 / len(rows))
+        yield f"   {name:28} low {under:5.1f}   high {over:5.1f}   both {under + over:5.1f} (SE {error:.1f})   width {width:.2f}"
+
+
+def main() -> None:
+    """Read the options and simulate the designs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=400, help="runs per design and size (400)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="designs whose name contains this")
+    options = parser.parse_args()
+    print("Percent of intervals that miss; nominal: 5 in all, 2.5 at each end")
+    for design in DESIGNS:
+        for n in design.sizes:
+            name, rng = f"{design.name}, {n:,} cases", np.random.default_rng(options.seed)
+            if options.only in name:
+                samples = (label_metrics(draw_cases(design, n, rng), 0.95) for _ in range(options.runs))
+                print(f"\n{name}", *tally(samples, true_values(design.matrix)), sep="\n", flush=True)
+    for share, apart, n in ((np.ones(4), 1.0, 200), (np.array([8, 4, 2, 1]), 1.5, 200), (np.ones(8), 4.0, 300)):
+        name, rng = f"areas of {len(share)} classes, {apart} apart, {n:,} cases", np.random.default_rng(options.seed)
+        if options.only in name:
+            population = score_metrics(scored_cases(rng, 300_000, share, apart), 0.95)
+            wanted = ("roc_auc", "average_precision")
+            truth = {metric.name: metric.value or 0.0 for metric in population if metric.name in wanted and not metric.args}
+            samples = (score_metrics(scored_cases(rng, n, share, apart), 0.95) for _ in range(options.runs))
+            print(f"\n{name}", *tally(samples, truth), sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""Averages over classes, each with an interval that holds for empty, rare and nearly perfect classes.
+
+Plain ("macro") averages: two intervals are computed, and the outer ends are kept. MOVER over the classes' exact limits holds
+where classes are rare; exact limits at the effective size of the whole average hold where classes are nearly perfect. Each fails
+where the other holds (benchmarks/simulate_averages.py). Weighted averages need the latter only: a rare class has a small weight.
+
+An *empty* class has no case in the denominator of its measure. It is left out of the value, as in scikit-learn, but the interval
+allows for every value that the class may have, from 0 to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+import raikit
+from raikit import stats
+from raikit.arrays import BoolArray, FloatArray
+from raikit_performance.shares import Shares, few_clusters_flag, min_clusters
+
+Measure = Literal["precision", "recall", "f1"]
+
+
+@dataclass(frozen=True)
+class ConfusionAverage:
+    """An average over classes as a function of the confusion matrix.
+
+    Parameters
+    ----------
+    value : float
+        Over the classes that are not empty.
+    effect : ndarray, shape (k, k)
+        How fast the value changes with the share of cases of each true class (rows) and predicted class (columns).
+    unseen : float
+        Largest effect among the cells without a case.
+    share : float
+        Weight of the classes that are not empty, 1 if none is.
+    """
+
+    value: float
+    effect: FloatArray
+    unseen: float
+    share: float
+
+
+def confusion_average(matrix: FloatArray, measure: Measure, weighted: bool) -> ConfusionAverage:
+    """Compute a macro or weighted average of a measure, with its derivatives by the cells of the confusion matrix.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (k, k)
+        Sums of weights by true class (rows) and predicted class (columns).
+    measure : {"precision", "recall", "f1"}
+        Every one is ``c M_tt / (a M_t. + b M_.t)``.
+    weighted : bool
+        Whether classes count by their number of cases, which is estimated too, or equally.
+
+    References
+    ----------
+    .. [1] Takahashi, Yamamoto, Kuchiba and Koyama, "Confidence interval for micro-averaged F1 and macro-averaged F1 scores",
+       Applied Intelligence 2022.
+    """
+    shares = matrix / matrix.sum()
+    rows, columns = (1, 0) if measure == "recall" else (0, 1) if measure == "precision" else (1, 1)
+    truth = shares.sum(axis=1)
+    denominator = rows * truth + columns * shares.sum(axis=0)
+    defined = denominator > 0
+    ratio = np.divide((rows + columns) * np.diag(shares), denominator, out=np.zeros(len(truth)), where=defined)
+    weight = np.where(defined, truth if weighted else 1 / len(truth), 0.0)
+    share = float(weight.sum())
+    if not share > 0:
+        return ConfusionAverage(float("nan"), np.zeros_like(shares), 0.0, 0.0)
+    value = float(weight @ ratio) / share
+    slope = np.divide(weight / share, denominator, out=np.zeros(len(truth)), where=defined)
+    loss = slope * ratio
+    effect = np.diag((rows + columns) * slope) - rows * loss[:, None] - columns * loss
+    if weighted:
+        effect += (np.where(defined, ratio - value, 0.0) / share)[:, None]
+    possible = (shares == 0) & ((rows * defined)[:, None] | (columns * defined)).astype(bool)
+    return ConfusionAverage(value, effect, float(np.abs(effect[possible]).max(initial=0.0)), min(share, 1.0))
+
+
+def metric_of_average(
+    measure: Measure, by_class: Shares, cases: raikit.Arrays, *, weighted: bool, name: str | None = None, **fields: Any
+) -> raikit.Metric:
+    """Return the average of a measure over classes as a metric.
+
+    Parameters
+    ----------
+    measure : {"precision", "recall", "f1"}
+    by_class : Shares
+        The measure of each class.
+    cases : Arrays
+    weighted : bool
+        Whether classes count by their number of cases, or equally.
+    name : str, optional
+        Name of the metric; absent: that of the measure.
+    """
+    k, weight = len(cases.classes), np.ones(len(cases)) if cases.weight is None else cases.weight
+    counts = np.bincount(cases.truth * k + cases.prediction, weight, minlength=k * k)
+    matrix = counts.reshape(k, k).astype(np.float64)
+    average = confusion_average(matrix, measure, weighted)
+    if not average.share > 0:
+        return raikit.Metric.undefined(name or measure, "undefined in every class", **fields)
+    influence = weight * average.effect[cases.truth, cases.prediction] / weight.sum()
+    # A class that is predicted rarely and always right hides what its first error would cost.
+    hidden = average.unseen if weighted and measure == "precision" else 0.0
+    low, high, method = average_limits(average.value, influence, cases, by_class.level, hidden=hidden)
+    defined = ~np.isnan(by_class.value)
+    if not weighted:
+        pair = (by_class.value[defined], by_class.low[defined], by_class.high[defined])
+        outer = mover_average(*pair, by_class.correlation[np.ix_(defined, defined)])
+        low, high, method = min(low, outer[0]), max(high, outer[1]), outer_method(int(defined.sum()), by_class.method, method)
+    return _metric(name or measure, (average.value, low, high), average.share, defined, by_class, cases, method, **fields)
+
+
+def average_limits(
+    value: float, influence: FloatArray, cases: raikit.Arrays, level: float, *, hidden: float = 0.0
+) -> tuple[float, float, str]:
+    """Compute exact limits of an average at its effective size, the number of cases of a share with the same variance.
+
+    Parameters
+    ----------
+    value : float
+        Between 0 and 1.
+    influence : ndarray, shape (n,)
+    cases : Arrays
+    level : float
+    hidden : float
+        Effect of a case of a kind that the sample does not show; the variance of one such case is added.
+    """
+    n = len(influence)
+    size, one_group = np.array([float(n)]), np.zeros(n, dtype=np.int64)
+    units = float(min([n, *((len(np.unique(column[column >= 0])) or n) for column in cases.clusters)]))
+    # An average may be far more precise than a share of as many cases, so its effective number has no ceiling.
+    cov = stats.influence_covariance(
+        np.array([value]), influence, one_group, cases.clusters, np.array([1e15]), size, scale="proportion",
+        still=np.array([units]), extra=np.array([(hidden / units) ** 2]),
+    )
+    limits = stats.clustered_rate_interval(cov, level)
+    return float(limits.low[0]), float(limits.high[0]), f"influence, {limits.method.removeprefix('row ')}"
+
+
+def mover_average(
+    value: FloatArray, low: FloatArray, high: FloatArray, correlation: FloatArray
+) -> tuple[float, float]:
+    """Compute limits of the plain average of k estimates from theirs (MOVER for sums, Zou and Donner 2008).
+
+    Parameters
+    ----------
+    value, low, high : ndarray, shape (k,)
+    correlation : ndarray, shape (k, k)
+        Of the estimates. The diagonal counts as 1.
+
+    Returns
+    -------
+    (low, high)
+    """
+    together = correlation.copy()
+    np.fill_diagonal(together, 1.0)
+    center = float(value.mean())
+    down, up = (_root_of_square(part, together) / len(value) for part in (value - low, high - value))
+    return max(center - down, float(low.min())), min(center + up, float(high.max()))
+
+
+def _root_of_square(part: FloatArray, together: FloatArray) -> float:
+    return float(np.sqrt(max(float(part @ together @ part), 0.0)))
+
+
+def outer_method(classes: int, of_class: str, of_average: str) -> str:
+    """Return the method of an interval that keeps the outer ends of both."""
+    return f"MOVER over {classes} classes, {of_class}; not narrower than {of_average}"
+
+
+def allow_for_empty(low: float, high: float, share: float) -> tuple[float, float]:
+    """Widen limits of an average over a share of the classes by what the empty ones may have, 0 to 1."""
+    return low * share, min(high * share + 1 - share, 1.0)
+
+
+def _metric(
+    name: str, estimate: tuple[float, float, float], share: float, defined: BoolArray, by_class: Shares,
+    cases: raikit.Arrays, method: str, **fields: Any,
+) -> raikit.Metric:
+    value, low, high = estimate
+    low, high = allow_for_empty(low, high, share)
+    n_clusters = None if by_class.n_clusters is None else min_clusters(cases)
+    return raikit.Metric(
+        name, value, low=min(low, value), high=max(high, value), level=by_class.level, n=len(cases), n_clusters=n_clusters,
+        method=method, excluded=empty_names(cases.classes, defined),
+        flags=[*few_clusters_flag(cases), *(["empty_class"] if share < 1 - 1e-12 else [])], **{"unit": "rate", **fields},
+    )
+
+
+def empty_names(classes: Sequence[Any], defined: BoolArray) -> list[str]:
+    """Return the names of the empty classes."""
+    return [str(classes[int(at)]) for at in np.flatnonzero(~defined)]

@@ -130,16 +130,22 @@ def average_limits(
     cases : Arrays
     level : float
     hidden : float
-        Effect of a case of a kind that the sample does not show; the variance of one such case is added.
+        Effect of a case of a kind that the sample does not show. The variance of one such case is added, if cases are
+        independent.
     """
     n = len(influence)
     size, one_group = np.array([float(n)]), np.zeros(n, dtype=np.int64)
-    units = float(min([n, *((len(np.unique(column[column >= 0])) or n) for column in cases.clusters)]))
-    # An average may be far more precise than a share of as many cases, so its effective number has no ceiling.
-    cov = stats.influence_covariance(
-        np.array([value]), influence, one_group, cases.clusters, np.array([1e15]), size, scale="proportion",
-        still=np.array([units]), extra=np.array([(hidden / units) ** 2]),
-    )
+
+    def covariance(extra: float) -> stats.CovarianceResult:
+        # An average may be far more precise than a share of as many cases, so its effective number has no ceiling.
+        return stats.influence_covariance(
+            np.array([value]), influence, one_group, cases.clusters, np.array([1e15]), size, scale="proportion",
+            extra=np.array([extra]), weight=cases.weight,
+        )
+
+    cov = covariance(0.0)
+    if hidden > 0 and not cov.ways:  # With clusters, the limits allow for one more already.
+        cov = covariance((hidden / max(float(cov.effective_clusters[0]), 1.0)) ** 2)
     limits = stats.clustered_rate_interval(cov, level)
     return float(limits.low[0]), float(limits.high[0]), f"influence, {limits.method.removeprefix('row ')}"
 

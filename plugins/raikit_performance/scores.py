@@ -83,7 +83,8 @@ def _macro_area(name: str, areas: dict[int, _Area], cases: raikit.Arrays, level:
     value, low, high = (np.array([getattr(interval, end) for interval in intervals]) for end in ("value", "low", "high"))
     group, sizes = np.repeat(np.arange(k), len(cases)), np.full(k, float(len(cases)))
     units = [np.tile(column, k) for column in (cases.clusters or [np.arange(len(cases))])]
-    covariance = stats.influence_covariance(value, np.concatenate(parts), group, units, sizes, sizes).M
+    weight = None if cases.weight is None else np.tile(cases.weight, k)
+    covariance = stats.influence_covariance(value, np.concatenate(parts), group, units, sizes, sizes, weight=weight).M
     hidden = np.minimum(value, 1 - value) < 1e-12
     outer = mover_average(value, low, high, correlations(covariance, hidden))
     center = float(value.mean())

@@ -170,6 +170,7 @@ class Metric(RecordModel):
         nearest = min(max(self.value, self.low), self.high)
         if not math.isclose(self.value, nearest, rel_tol=1e-9, abs_tol=1e-12):  # rounding may move an end past the value
             raise ValueError(f"metric {self.name!r}: the value {self.value} is outside {self.low} … {self.high}")
+        self.low, self.high = min(self.low, self.value), max(self.high, self.value)
         return self
 
     @classmethod

@@ -298,13 +298,16 @@ class AveragePrecision:
         hits, everything, as_hit, as_case = self.before[number]
         shares, precision = self._shares(piece, hits, everything)
         # A case changes the precision at every threshold at or below its own score, so its effects are summed over those.
+        # The terms are added in an order in which they cancel exactly where every precision is 1.
         derivative = piece.up_to(shares)
-        derivative += as_hit - self.value
+        derivative += as_hit
+        shares *= precision
+        precision -= self.value
         derivative += precision
         derivative *= piece.truth
-        shares *= precision
-        derivative -= piece.up_to(shares)
-        derivative -= as_case
+        effect = piece.up_to(shares)
+        effect += as_case
+        derivative -= effect
         derivative *= piece.w
         derivative /= self.positive
         return np.asarray(derivative)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from raikit.stats._types import AnyArray, FloatArray, IntArray
+from raikit.stats._types import AnyArray, BoolArray, FloatArray, IntArray
 from raikit.stats.covariance import CovarianceResult, cluster_prefix, influence_covariance, unit_codes
 from raikit.stats.interval import Interval, cluster_flags, cluster_number
 from raikit.stats.quantiles import tail_of, upper_quantile
@@ -28,7 +31,7 @@ def auc_interval(
     ----------
     y : array_like of {0, 1}, shape (n,)
     score : array_like, shape (n,)
-        Ties count half. Whole numbers are taken as ranks from 0, which saves sorting them.
+        Ties count half. Ascending scores are not sorted again.
     weight : array_like, shape (n,), optional
     clusters : sequence of array_like of int, each shape (n,)
         No column, one or two.
@@ -53,7 +56,8 @@ def auc_interval(
        columns, the components are summed as by Cameron, Gelbach and Miller.
     """
     truth, w = _truth_and_weight(y, weight)
-    value, influence, n = _auc(truth, np.asarray(score), w)
+    value, influence = _whole(RocArea.of, truth, np.asarray(score), w)
+    n = float(w.sum() ** 2 / (w**2).sum())
     cov = influence_covariance(
         np.array([value]), influence, np.zeros(len(truth), dtype=np.int64), clusters, np.array([n]), np.array([n]),
         weight=w, part=truth.astype(np.int64),
@@ -93,8 +97,7 @@ def auc_influence(y: ArrayLike, score: ArrayLike, weight: ArrayLike | None = Non
         As `auc_interval`.
     """
     truth, w = _truth_and_weight(y, weight)
-    value, influence, _ = _auc(truth, np.asarray(score), w)
-    return value, influence
+    return _whole(RocArea.of, truth, np.asarray(score), w)
 
 
 def average_precision_influence(
@@ -118,56 +121,222 @@ def average_precision_influence(
     ``AP = sum_i w_i y_i P(s_i) / sum_i w_i y_i`` with P the precision among cases scored at least s_i. A case changes it
     in two ways: as one of the positives that are averaged, and as part of the precision at lower thresholds.
     """
-    truth, scores = np.asarray(y, dtype=float), np.asarray(score)
-    w = np.ones(len(scores)) if weight is None else np.asarray(weight, dtype=float)
-    upwards, k = _levels(scores)
-    place = k - 1 - upwards
-    positives = np.bincount(place, w * truth, minlength=k)
-    hits, above = np.cumsum(positives), np.cumsum(np.bincount(place, w, minlength=k))
-    total = hits[-1]
-    precision = np.divide(hits, above, out=np.zeros(k), where=above > 0)
-    value = min(float(positives @ precision / total), 1.0)
-    # A case changes the precision at every threshold at or below its own score, so its effects are summed over those.
-    shares = np.divide(positives, above, out=np.zeros(k), where=above > 0)
-    as_hit = np.cumsum(shares[::-1])[::-1]
-    as_case = np.cumsum((shares * precision)[::-1])[::-1]
-    derivative = truth * (precision[place] - value + as_hit[place]) - as_case[place]
-    return value, np.asarray(w * derivative / total)
+    return _whole(AveragePrecision.of, np.asarray(y) == 1, np.asarray(score), weight)
 
 
-def _truth_and_weight(y: ArrayLike, weight: ArrayLike | None) -> tuple[FloatArray, FloatArray]:
-    truth = np.asarray(y, dtype=float)
-    if not np.all((truth == 0) | (truth == 1)):
+def _truth_and_weight(y: ArrayLike, weight: ArrayLike | None) -> tuple[BoolArray, FloatArray]:
+    truth = np.asarray(y)
+    if truth.dtype != bool and not np.all((truth == 0) | (truth == 1)):
         raise ValueError("y must hold 0 and 1 only")
-    w = np.ones(len(truth)) if weight is None else np.asarray(weight, dtype=float)
-    if not (np.any(w[truth == 1] > 0) and np.any(w[truth == 0] > 0)):
-        raise ValueError("one class has no cases, so the area under the ROC curve is undefined")
-    return truth, w
+    return truth == 1, np.ones(len(truth)) if weight is None else np.asarray(weight, dtype=float)
 
 
-def _auc(truth: FloatArray, score: FloatArray, w: FloatArray) -> tuple[float, FloatArray, float]:
-    place, levels = _levels(score)
-    positive, negative = (np.bincount(place, w * side, minlength=levels) for side in (truth, 1 - truth))
-    w1, w0 = positive.sum(), negative.sum()
-    below = (np.cumsum(negative) - negative / 2) / w0  # share of negatives below a score; ties count half
-    above = 1 - (np.cumsum(positive) - positive / 2) / w1
-    value = float(positive @ below / w1)
-    influence = np.where(truth == 1, w * (below[place] - value) / w1, w * (above[place] - value) / w0)
-    return value, influence, float(w.sum() ** 2 / (w**2).sum())
+@dataclass(frozen=True)
+class ScoredPiece:
+    """Cases in ascending order of their scores. Areas are computed piece by piece, because small arrays stay in the cache.
+
+    Parameters
+    ----------
+    truth : ndarray of bool, shape (n,)
+    score : ndarray, shape (n,)
+        Scores or ranks; equal ones must not be in different pieces.
+    w : ndarray, shape (n,)
+        Weights. Numbers of cases may be integers, which are summed faster.
+    """
+
+    truth: BoolArray
+    score: AnyArray
+    w: AnyArray
+
+    @cached_property
+    def hit(self) -> AnyArray:
+        """Return the weight of each positive case, else 0."""
+        return self.w * self.truth
+
+    @cached_property
+    def _ties(self) -> tuple[IntArray, IntArray, IntArray] | None:
+        """Return the tied cases, and the first and last case of the same score; None if no scores are equal."""
+        steps = self.score[1:] != self.score[:-1]
+        if steps.all():
+            return None
+        starts = np.concatenate([[0], np.flatnonzero(steps) + 1])
+        sizes = np.diff(starts, append=len(self.score))
+        starts, sizes = starts[sizes > 1], sizes[sizes > 1]
+        first = np.repeat(starts, sizes)
+        offset = np.arange(len(first)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        return first + offset, first, np.repeat(starts + sizes - 1, sizes)
+
+    def up_to(self, values: AnyArray) -> AnyArray:
+        """Sum values over the cases that score at most as high as each."""
+        sums = np.cumsum(values)
+        if self._ties is not None:
+            tied, _, last = self._ties
+            sums[tied] = sums[last]
+        return sums
+
+    def below(self, values: AnyArray) -> AnyArray:
+        """Sum values over the cases that score lower than each."""
+        sums = np.cumsum(values)
+        sums -= values
+        if self._ties is not None:
+            tied, first, _ = self._ties
+            sums[tied] = sums[first]
+        return sums
+
+    def midpoint(self, values: AnyArray) -> AnyArray:
+        """Sum values over the cases that score lower than each; ties, and itself, count half."""
+        if self._ties is not None:
+            return (self.up_to(values) + self.below(values)) / 2
+        return np.cumsum(values) - values / 2
 
 
-def _levels(score: AnyArray) -> tuple[IntArray, int]:
-    """Return the rank of each score, from 0, and an upper bound of the number of ranks."""
-    if score.dtype.kind in "iu" and score.min(initial=0) >= 0 and score.max(initial=0) < 1 << 27:
-        return np.asarray(score, dtype=np.int64), int(score.max(initial=-1)) + 1
-    levels, place = np.unique(score, return_inverse=True)
-    return place.reshape(-1), len(levels)
+@dataclass(frozen=True)
+class RocArea:
+    """Area under the ROC curve of cases in pieces.
+
+    Parameters
+    ----------
+    value : float
+    positive, negative : float
+        Weight of each class.
+    before : list of (float, float)
+        Weight of positives and negatives in the pieces before each.
+    """
+
+    value: float
+    positive: float
+    negative: float
+    before: list[tuple[Any, Any]]
+
+    @classmethod
+    def of(cls, pieces: Sequence[ScoredPiece]) -> RocArea:
+        """Compute the area of pieces in ascending order of their scores.
+
+        Raises
+        ------
+        ValueError
+            If a class has no weight.
+        """
+        positive = negative = pairs = 0
+        before = []
+        for piece in pieces:
+            before.append((positive, negative))
+            hit, total = piece.hit.sum(), piece.w.sum()
+            if hit > 0:
+                pairs += piece.hit @ piece.midpoint(piece.w - piece.hit) + negative * hit
+            positive, negative = positive + hit, negative + (total - hit)
+        if not (positive > 0 and negative > 0):
+            raise ValueError("one class has no cases, so the area under the ROC curve is undefined")
+        return cls(float(pairs) / float(negative) / float(positive), float(positive), float(negative), before)
+
+    def influence(self, number: int, piece: ScoredPiece) -> FloatArray:
+        """Return the influence of the cases of a piece, by its number."""
+        positive, negative = self.before[number]
+        below = piece.midpoint(piece.w - piece.hit)
+        below += negative
+        below /= self.negative
+        below -= self.value
+        below /= self.positive
+        above = piece.midpoint(piece.hit)
+        above += positive
+        above /= -self.positive
+        above += 1
+        above -= self.value
+        above /= self.negative
+        below *= piece.hit
+        above *= piece.w - piece.hit
+        below += above
+        return np.asarray(below)
+
+
+@dataclass(frozen=True)
+class AveragePrecision:
+    """Average precision of cases in pieces.
+
+    Parameters
+    ----------
+    value, positive : float
+        Value, and weight of the positives.
+    before : list of tuple of 4 floats
+        Of the pieces before each: weight of positives and of all cases, and the sums over positives of 1 and of the precision,
+        each divided by the weight at or above the score.
+    total : float
+        Weight of all cases.
+    """
+
+    value: float
+    positive: float
+    total: float
+    before: list[tuple[Any, Any, float, float]]
+
+    @classmethod
+    def of(cls, pieces: Sequence[ScoredPiece]) -> AveragePrecision:
+        """Compute the average precision of pieces in ascending order of their scores; a positive case must have weight."""
+        weights = [(piece.hit.sum(), piece.w.sum()) for piece in pieces]
+        positive, total = (sum(part) for part in zip(*weights, strict=True))
+        hits = everything = 0
+        as_hit = as_case = value = 0.0
+        area = cls(float("nan"), float(positive), float(total), [])
+        for piece, (piece_hits, weight) in zip(pieces, weights, strict=True):
+            area.before.append((hits, everything, as_hit, as_case))
+            shares, precision = area._shares(piece, hits, everything)
+            value += float(piece.hit @ precision)
+            as_hit, as_case = as_hit + float(shares.sum()), as_case + float(shares @ precision)
+            hits, everything = hits + piece_hits, everything + weight
+        return replace(area, value=min(value / area.positive, 1.0))
+
+    def _shares(self, piece: ScoredPiece, hits: Any, everything: Any) -> tuple[FloatArray, FloatArray]:
+        """Return each positive's weight over the weight at or above its score, and the precision there."""
+        above, precision = self.total - everything - piece.below(piece.w), self.positive - hits - piece.below(piece.hit)
+        # No weight is left above the last case that has one; what would be divided by it is 0.
+        above = np.where(above > 0, above, 1)
+        precision /= above
+        return piece.hit / above, precision
+
+    def influence(self, number: int, piece: ScoredPiece) -> FloatArray:
+        """Return the influence of the cases of a piece, by its number."""
+        hits, everything, as_hit, as_case = self.before[number]
+        shares, precision = self._shares(piece, hits, everything)
+        # A case changes the precision at every threshold at or below its own score, so its effects are summed over those.
+        # The terms are added in an order in which they cancel exactly where every precision is 1.
+        derivative = piece.up_to(shares)
+        derivative += as_hit
+        shares *= precision
+        precision -= self.value
+        derivative += precision
+        derivative *= piece.truth
+        effect = piece.up_to(shares)
+        effect += as_case
+        derivative -= effect
+        derivative *= piece.w
+        derivative /= self.positive
+        return np.asarray(derivative)
+
+
+def _whole(
+    area: Callable[[Sequence[ScoredPiece]], RocArea | AveragePrecision],
+    truth: BoolArray,
+    score: AnyArray,
+    weight: ArrayLike | None,
+) -> tuple[float, FloatArray]:
+    """Compute an area of cases in any order, and their influences."""
+    w = np.ones(len(truth)) if weight is None else np.asarray(weight)
+    if bool(np.all(score[1:] >= score[:-1])):
+        piece = ScoredPiece(truth, score, w)
+        computed = area([piece])
+        return computed.value, computed.influence(0, piece)
+    order = np.argsort(score, kind="stable")
+    piece = ScoredPiece(truth[order], score[order], w[order])
+    computed = area([piece])
+    influence = np.empty(len(truth))
+    influence[order] = computed.influence(0, piece)
+    return computed.value, influence
 
 
 def _perfect_auc(
-    value: float, truth: FloatArray, clusters: Sequence[ArrayLike], cov: CovarianceResult, level: float
+    value: float, truth: BoolArray, clusters: Sequence[ArrayLike], cov: CovarianceResult, level: float
 ) -> Interval:
-    pairs = min(int(np.sum(truth == 1)), int(np.sum(truth == 0)))
+    pairs = min(int(truth.sum()), int((~truth).sum()))
     if clusters:  # A pair is a positive and a negative from different clusters, and each cluster is used once.
         pairs = min([pairs, *((int(unit_codes(c).max(initial=-1)) + 1) // 2 for c in clusters)])
     limit = tail_of(level) ** (1 / pairs) if pairs else 0.0

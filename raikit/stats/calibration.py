@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from raikit.stats._types import FloatArray, IntArray
 from raikit.stats.constants import DRAWS
-from raikit.stats.covariance import rate_covariance
+from raikit.stats.covariance import CovarianceResult, influence_covariance, rate_covariance
 from raikit.stats.quantiles import upper_quantile
 from raikit.stats.rates import agresti_caffo_variance
 
@@ -128,22 +128,76 @@ def calibration_error(
     k, ones = int(place.max()) + 1, np.ones(len(place))
     error = rate_covariance(occurred - p, ones, place, columns, w, k, scale="real")
     rates = rate_covariance(occurred, ones, place, columns, w, k, scale="proportion")
+    return _summed_error(error, rates, rng, draws)
+
+
+@dataclass(frozen=True)
+class BinSums:
+    """Sums over the cases of each bin, or of each cluster's cases in each bin.
+
+    Parameters
+    ----------
+    bin : ndarray of int, shape (n,)
+        From 0; every bin occurs.
+    clusters : list of ndarray of int, each shape (n,)
+        At most two columns; negative for cases that share no cluster.
+    misses, hits : tuple of ndarray, each shape (n,)
+        Number of cases without and with the event, sums of their weights and of the squared weights.
+    errors : tuple of ndarray, each shape (n,)
+        Sum of weight times error (event minus score), of squared weight times error, of squared weight times squared error.
+    """
+
+    bin: IntArray
+    clusters: Sequence[IntArray]
+    misses: tuple[FloatArray, FloatArray, FloatArray]
+    hits: tuple[FloatArray, FloatArray, FloatArray]
+    errors: tuple[FloatArray, FloatArray, FloatArray]
+
+
+def summed_calibration_error(sums: BinSums, *, rng: np.random.Generator, draws: int = DRAWS) -> CalibrationError:
+    """Estimate the expected calibration error as `calibration_error` does, from sums over cases."""
+    k = int(sums.bin.max()) + 1
+    n, w, w2 = (miss + hit for miss, hit in zip(sums.misses, sums.hits, strict=True))
+    total = np.bincount(sums.bin, w, minlength=k).astype(float)
+    mean = np.bincount(sums.bin, sums.errors[0], minlength=k) / total
+    of_bin, scale = mean[sums.bin], total[sums.bin]
+    error = influence_covariance(
+        mean, (sums.errors[0] - of_bin * w) / scale, sums.bin, sums.clusters,
+        total**2 / np.bincount(sums.bin, w2, minlength=k), total,
+        squares=np.maximum(sums.errors[2] - 2 * of_bin * sums.errors[1] + of_bin**2 * w2, 0) / scale**2, counts=n,
+        weight=w, weight_squares=w2,
+    )  # fmt: skip
+    outcome = np.repeat([0.0, 1.0], len(sums.bin))
+    counts, weight, squares = (np.concatenate(parts) for parts in zip(sums.misses, sums.hits, strict=True))
+    keep = counts > 0
+    rates = rate_covariance(
+        outcome[keep], np.ones(int(keep.sum())), np.tile(sums.bin, 2)[keep], [np.tile(c, 2)[keep] for c in sums.clusters],
+        weight[keep], k, scale="proportion", squares=squares[keep], counts=counts[keep],
+    )  # fmt: skip
+    return _summed_error(error, rates, rng, draws)
+
+
+def _summed_error(
+    error: CovarianceResult, rates: CovarianceResult, rng: np.random.Generator, draws: int
+) -> CalibrationError:
+    """Return the sum of the bins' absolute errors; `rates` are the bins' shares of hits."""
+    clustered, k = error.ways > 0, len(error.rates)
     # A bin in which every case is a hit has an error, too.
     floor = agresti_caffo_variance(rates.rates * rates.n_effective, rates.n_effective)
     M = error.M + np.diag(np.maximum(floor - np.diag(error.M), 0))
     share = error.sizes / error.sizes.sum()
-    df = error.common_df if columns else _NO_CLUSTERS_DF
+    df = error.common_df if clustered else _NO_CLUSTERS_DF
     values, vectors = np.linalg.eigh(M)
     noise = (vectors * np.sqrt(np.maximum(values, 0))) @ rng.standard_normal((k, draws))
-    if columns:
+    if clustered:
         noise /= np.sqrt(rng.chisquare(df, draws) / df)
-    variance = share @ np.abs(M) @ share if columns else share**2 @ np.diag(M)
+    variance = share @ np.abs(M) @ share if clustered else share**2 @ np.diag(M)
     return CalibrationError(
         value=float(share @ np.abs(error.rates)),
         spread=np.sort(share @ np.abs(noise)),
         se=float(np.sqrt(variance)),
         df=df,
-        n_clusters=int(error.n_clusters.min()) if columns else None,
+        n_clusters=int(error.n_clusters.min()) if clustered else None,
         bins=k,
         bin_errors=list(zip(error.rates.tolist(), np.diag(M).tolist(), share.tolist(), strict=True)),
     )

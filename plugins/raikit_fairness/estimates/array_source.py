@@ -10,7 +10,7 @@ import pandas as pd
 
 import raikit
 from raikit.arrays import FloatArray, Groups, IntArray, cluster_codes, group_codes
-from raikit_fairness.estimates.case_counts import Cells, dense_ranks
+from raikit_fairness.estimates.case_counts import Cells, dense_ranks, taken
 from raikit_fairness.estimates.sources import (
     GroupingColumns,
     Source,
@@ -49,7 +49,7 @@ def source_from_arrays(
     task, classes = infer_task(frame, positive)
     scores = _class_scores(scores, task, classes)
     weighted = "weight" in frame
-    weight = frame["weight"].to_numpy(dtype=float) if weighted else np.ones(len(frame))
+    weight = frame["weight"].to_numpy(dtype=float) if weighted else np.broadcast_to(1.0, len(frame))
     check_weights(weight)
     truth, prediction = _truth_and_prediction(frame, task, classes, scores, threshold)
     coded = {name: group_codes(columns[name]) for name in (*grouping.sensitive, *grouping.control)}
@@ -57,17 +57,22 @@ def source_from_arrays(
         pd.DataFrame({name: columns[name] for name in grouping.clusters}), grouping.clusters
     )
     single = task == "regression" or bool(clusters)
-    cases = None
-    if single or scores is not None:
-        cases = Cells(
-            truth, prediction, np.ones(len(truth), dtype=np.int64), weight, weight**2, clusters, cluster_names, weighted,
-            *grouping.features(coded), scores, dense_ranks(scores),
-        )  # fmt: skip
-    if single:
-        assert cases is not None
-        return Source(task, classes, classes[-1] if classes else None, cases, cases if scores is not None else None)
-    cells = _count(truth, prediction, weight if weighted else None, coded, len(classes), grouping)
-    return Source(task, classes, classes[-1], cells, cases)
+    cells = None
+    if not single:
+        cells = _count(truth, prediction, weight if weighted else None, coded, len(classes), grouping)
+        if scores is None:
+            return Source(task, classes, classes[-1], cells, None)
+    if scores is not None and scores.ndim == 1:  # sorted before groups are crossed, so that no group is sorted again
+        order = np.argsort(scores, kind="stable")
+        truth, prediction, scores, weight = truth[order], prediction[order], scores[order], taken(weight, order)
+        coded = {name: Groups(groups.codes[order], groups.names) for name, groups in coded.items()}
+        clusters = [codes[order] for codes in clusters]
+    cases = Cells(
+        truth, prediction, np.broadcast_to(1, len(truth)), weight, weight**2 if weighted else weight, clusters,
+        cluster_names, weighted, *grouping.features(coded), scores, dense_ranks(scores),
+    )  # fmt: skip
+    positive = classes[-1] if classes else None
+    return Source(task, classes, positive, cells or cases, cases if scores is not None else None)
 
 
 def _class_scores(scores: FloatArray | None, task: str, classes: list[Any]) -> FloatArray | None:

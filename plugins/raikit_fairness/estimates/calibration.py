@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
 from raikit.stats import Contrasts, Gap
-from raikit.stats.calibration import CalibrationError
+from raikit.stats.calibration import BinSums, CalibrationError, summed_calibration_error
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.functionals import class_score
 from raikit_fairness.estimates.group_estimates import Draws, Estimates, Intervals, Uncertainty
+from raikit_fairness.estimates.grouped_cells import Part, UnitSums, group_cells
 from raikit_fairness.settings import IntervalSettings
 
 _BINS = 10
@@ -117,14 +117,13 @@ class CalibrationEstimates(Estimates):
 
     def versus_rest(self, keep: BoolArray, settings: IntervalSettings, draws: Draws) -> Contrasts:
         """Compare each group with the rest, which is estimated anew."""
-        kept = np.flatnonzero(keep)
-        code = self.feature.code
+        kept: list[int] = np.flatnonzero(keep).tolist()
+        grouped = group_cells(self.cells, self.feature)
         rests = [
             _error(
-                self.cells,
-                np.flatnonzero(np.isin(code, kept) & (code != group)),
+                grouped.rest(group, kept),
                 self.positive,
-                draws.rng("calibration", "rest", int(group), self.positive),
+                draws.rng("calibration", "rest", group, self.positive),
             )
             for group in kept
         ]
@@ -158,20 +157,63 @@ def _off_diagonal(matrix: FloatArray, filler: float = float("-inf")) -> FloatArr
 
 def estimate_calibration(cells: Cells, feature: Feature, positive: int, draws: Draws) -> CalibrationEstimates:
     """Estimate the calibration error in every group of a feature."""
+    grouped = group_cells(cells, feature)
     errors = [
-        _error(cells, members, positive, draws.rng("calibration", group, positive))
-        if cells.w[members].sum() > 0
-        else None
-        for group, members in enumerate(feature.members)
+        _error(group, positive, draws.rng("calibration", number, positive)) if len(group.cells) else None
+        for number, group in enumerate(grouped.groups)
     ]
-    n = np.array([int(cells.n[members].sum()) for members in feature.members], dtype=np.int64)
-    everyone = _error(cells, np.arange(len(cells)), positive, draws.rng("calibration", "all", positive))
+    n = np.bincount(feature.code + 1, cells.n, minlength=feature.k + 1)[1:].astype(np.int64)
+    everyone = _error(grouped.everyone, positive, draws.rng("calibration", "all", positive))
     return CalibrationEstimates(errors, n, everyone, cells, feature, positive, draws)
 
 
-def _error(cells: Cells, members: IntArray, positive: int, rng: np.random.Generator) -> CalibrationError:
-    part = cells.take(members[cells.w[members] > 0])
-    score = class_score(positive)(part)
-    bins = stats.equal_bins(score, _BINS)
-    weight = part.w if part.weighted else None
-    return stats.calibration_error(part.truth == positive, score, bins, weight, part.clusters, rng=rng, draws=_BIAS_DRAWS)
+def _error(part: Part, positive: int, rng: np.random.Generator) -> CalibrationError:
+    """Estimate the error of cells in ascending order of their scores, over bins of `raikit.stats.equal_bins`."""
+    score = class_score(positive)(part.cells)
+    starts = _bin_starts(part, score)
+    units = part.cells.units
+    k = 1 if units is None else units.k
+    bins = np.arange(len(starts))
+    columns = [] if units is None else [np.tile(column, len(bins)) for column in units.clusters]
+    sums = UnitSums([np.repeat(bins, k), *columns], len(score))
+    for where in part.slices:
+        inside = np.append(where.start, starts[(starts > where.start) & (starts < where.stop)]) - where.start
+        bin_numbers = int(np.searchsorted(starts, where.start, side="right")) - 1 + np.arange(len(inside))
+        hit = part.cells.truth[where] == positive
+        products = _products(part, where, hit, hit - score[where])
+        if units is None:
+            sums.add(bin_numbers, *(np.add.reduceat(values, inside) for values in products))
+        else:
+            sizes = np.diff(inside, append=where.stop - where.start)
+            sums.add(np.repeat(bin_numbers * k, sizes) + units.code[where], *products)
+    (place, *clusters), totals = sums.result()
+    return summed_calibration_error(_bin_sums(place, clusters, totals), rng=rng, draws=_BIAS_DRAWS)
+
+
+def _bin_starts(part: Part, score: FloatArray) -> IntArray:
+    """Return where bins of equally many cells begin, for ascending scores."""
+    sizes = np.cumsum([part.size(where) for where in part.slices])
+    at = np.ceil(sizes[-1] * (np.arange(1, _BINS) / _BINS) - 1).astype(np.int64)
+    edges = np.unique([score[part.position(int(position), sizes)] for position in np.maximum(at, 0)])
+    ends = np.searchsorted(score, edges, side="right")
+    return np.concatenate([[0], ends[ends <= part.position(int(sizes[-1]) - 1, sizes)]])
+
+
+def _products(part: Part, where: slice, hit: BoolArray, error: FloatArray) -> list[FloatArray]:
+    """Return what `_bin_sums` needs to know of each cell in a piece."""
+    w = part.w(where)
+    weighted_error = w * error
+    products = [w, w * hit, weighted_error, weighted_error * error]
+    if part.cells.weighted:
+        n, w2 = part.n(where), part.w2(where)
+        products = [n, n * hit, *products[:-1], w2, w2 * hit, w2 * error, w2 * error**2]
+    return products
+
+
+def _bin_sums(place: IntArray, clusters: Sequence[IntArray], totals: Sequence[FloatArray]) -> BinSums:
+    if len(totals) == 4:  # without weights, all three kinds of sums are numbers of cases
+        n, hits, errors, squares = totals
+        return BinSums(place, clusters, (n - hits,) * 3, (hits,) * 3, (errors, errors, squares))
+    n, n_hits, w, w_hits, w_errors, w2, w2_hits, w2_errors, w2_squares = totals
+    misses, hit_sums = (n - n_hits, w - w_hits, w2 - w2_hits), (n_hits, w_hits, w2_hits)
+    return BinSums(place, clusters, misses, hit_sums, (w_errors, w2_errors, w2_squares))

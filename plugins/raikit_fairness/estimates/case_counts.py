@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,8 @@ from raikit.arrays import (
     score_columns,
 )
 from raikit_fairness.estimates.features import Feature, build_features, cross
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Cells:
         Probability of the positive class, or of every class.
     ranks : ndarray of int, shaped as `scores`
         Dense ranks of the scores, so that sorting is done once for all groups.
+    units : Units or None
+        Numbers of the combinations of the cluster columns, where they were made.
     """
 
     truth: Any
@@ -60,6 +64,8 @@ class Cells:
     control: Feature | None = None
     scores: FloatArray | None = None
     ranks: IntArray | None = None
+    units: Units | None = None
+    computed: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.n)
@@ -70,21 +76,86 @@ class Cells:
         cells = self.control.code == group
         return replace(self.take(cells), features=[feature.within(cells) for feature in self.features])
 
-    def take(self, cells: IntArray | BoolArray) -> Cells:
-        """Return the cells at a mask or at positions, without features."""
+    def once(self, key: Any, compute: Callable[[Cells], T]) -> T:
+        """Return what `compute` makes of these cells; it is computed once for each `key`."""
+        if key not in self.computed:
+            self.computed[key] = compute(self)
+        value: T = self.computed[key]
+        return value
+
+    def take(self, cells: IntArray | BoolArray | slice) -> Cells:
+        """Return the cells at a mask, at positions or in a slice (as views), without features."""
+        w = taken(self.w, cells)
         return replace(
             self,
             truth=self.truth[cells],
             prediction=self.prediction[cells],
-            n=self.n[cells],
-            w=self.w[cells],
-            w2=self.w2[cells],
+            n=taken(self.n, cells),
+            w=w,
+            w2=w if not self.weighted else taken(self.w2, cells),
             clusters=[codes[cells] for codes in self.clusters],
             features=[],
             control=None,
             scores=None if self.scores is None else self.scores[cells],
             ranks=None if self.ranks is None else self.ranks[cells],
+            units=None if self.units is None else self.units.take(cells),
         )
+
+    def masked(self, cells: BoolArray) -> Cells:
+        """Return all cells, of which only those at a mask have cases and weights; the others count for nothing."""
+        w = self.w * cells
+        return replace(
+            self, n=self.n * cells, w=w, w2=w if not self.weighted else self.w2 * cells, features=[], control=None
+        )
+
+
+@dataclass(frozen=True)
+class Units:
+    """The combinations of the cluster columns that occur.
+
+    Parameters
+    ----------
+    code : ndarray of int, shape (m,)
+        Unit of each cell.
+    clusters : list of ndarray of int, each of shape (units,)
+        Cluster of each unit in each column; -1 shares none.
+    """
+
+    code: IntArray
+    clusters: list[IntArray]
+
+    @property
+    def k(self) -> int:
+        """Return the number of units."""
+        return len(self.clusters[0])
+
+    def take(self, cells: IntArray | BoolArray | slice) -> Units:
+        """Return the units of the cells at a mask, at positions or in a slice."""
+        return Units(self.code[cells], self.clusters)
+
+
+def cluster_units(clusters: Sequence[IntArray]) -> Units | None:
+    """Assign numbers to the combinations of one or two cluster columns; a case without a cluster has its own. None: no column."""
+    if not clusters:
+        return None
+    sizes = [int(codes.max(initial=-1)) + 1 for codes in clusters]
+    alone = np.any([codes < 0 for codes in clusters], axis=0)
+    if len(clusters) == 1:
+        units, code = [np.arange(sizes[0])], clusters[0]
+    else:
+        pairs, code = np.unique(clusters[0] * sizes[1] + clusters[1], return_inverse=True)
+        units, code = [pairs // max(sizes[1], 1), pairs % max(sizes[1], 1)], code.reshape(-1)
+    if alone.any():
+        code = np.where(alone, len(units[0]) + np.cumsum(alone) - 1, code)
+        units = [np.append(column, codes[alone]) for column, codes in zip(units, clusters, strict=True)]
+    return Units(code, units)
+
+
+def taken(values: Any, cells: IntArray | BoolArray | slice) -> Any:
+    """Return entries of an array; of one that repeats a single number (weights of 1), without copying it."""
+    if values.strides != (0,) or isinstance(cells, slice):
+        return values[cells]
+    return values[: int(cells.sum()) if cells.dtype == bool else len(cells)]
 
 
 def has_scores(ctx: raikit.CheckContext) -> bool:
@@ -133,9 +204,9 @@ def read_cases(
     scored = score_columns(ctx.task, ctx.classes, ctx.predictions.columns)
     columns = [*ctx.sensitive, "target", "prediction", *ctx.cluster, *([ctx.weight] if ctx.weight else []), *scored]
     frame = ctx.predictions.frame(list(dict.fromkeys(columns)), split)
-    n = np.ones(len(frame), dtype=np.int64)
-    w = frame[ctx.weight].to_numpy(dtype=float) if ctx.weight else np.ones(len(frame))
-    return cells_of_frame(ctx, frame, (n, w, w**2), intersections, max_groups, control)
+    n, ones = np.broadcast_to(1, len(frame)), np.broadcast_to(1.0, len(frame))
+    w = frame[ctx.weight].to_numpy(dtype=float) if ctx.weight else ones
+    return cells_of_frame(ctx, frame, (n, w, w**2 if ctx.weight else ones), intersections, max_groups, control)
 
 
 class Roles(Protocol):
@@ -201,6 +272,13 @@ def dense_ranks(scores: FloatArray | None) -> IntArray | None:
     """Return dense ranks of the scores, column by column; ties are equal."""
     if scores is None:
         return None
-    if scores.ndim == 1:
-        return np.asarray(np.unique(scores, return_inverse=True)[1], dtype=np.int64).reshape(-1)
-    return np.column_stack([np.unique(column, return_inverse=True)[1] for column in scores.T]).astype(np.int64)
+    if scores.ndim > 1:
+        return np.column_stack([np.unique(column, return_inverse=True)[1] for column in scores.T]).astype(np.int64)
+    if ascends(scores):
+        return np.concatenate([[0], np.cumsum(scores[1:] != scores[:-1])])[: len(scores)]
+    return np.asarray(np.unique(scores, return_inverse=True)[1], dtype=np.int64).reshape(-1)
+
+
+def ascends(values: FloatArray | IntArray) -> bool:
+    """Return whether values are sorted."""
+    return bool((values[1:] >= values[:-1]).all())

@@ -7,11 +7,14 @@ weight. A value that is undefined is NaN, with influences of 0.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
+from raikit.stats.areas import AveragePrecision, RocArea
 from raikit_fairness.estimates.case_counts import Cells
 
 Functional = Callable[[Cells], tuple[float, FloatArray]]
@@ -22,7 +25,24 @@ Support = Callable[[Cells], int]
 # --- of predictions ---------------------------------------------------------------------------------------------
 
 
-def balanced_accuracy(classes: int) -> Functional:
+@dataclass(frozen=True)
+class LabelFunctional:
+    """A functional of truths and predictions alone, so that a group's cases may be given in one cell for each pair of them.
+
+    Parameters
+    ----------
+    compute : callable
+    """
+
+    compute: Functional
+
+    def __call__(self, cells: Cells) -> tuple[float, FloatArray]:
+        """Return the value and each cell's influence."""
+        return self.compute(cells)
+
+
+@cache
+def balanced_accuracy(classes: int) -> LabelFunctional:
     """Return the mean of the classes' recalls; undefined where a class is missing."""
 
     def functional(cells: Cells) -> tuple[float, FloatArray]:
@@ -33,16 +53,17 @@ def balanced_accuracy(classes: int) -> Functional:
         recall = np.bincount(cells.truth, cells.w * hit, minlength=classes) / total
         return float(recall.mean()), cells.w * (hit - recall[cells.truth]) / (classes * total[cells.truth])
 
-    return functional
+    return LabelFunctional(functional)
 
 
-def f1(positive: int) -> Functional:
+@cache
+def f1(positive: int) -> LabelFunctional:
     """Return F1 of one class, ``2 TP / (2 TP + FP + FN)``; undefined where all three are 0."""
 
     def functional(cells: Cells) -> tuple[float, FloatArray]:
         return _f1(cells, positive)
 
-    return functional
+    return LabelFunctional(functional)
 
 
 def _f1(cells: Cells, positive: int) -> tuple[float, FloatArray]:
@@ -54,13 +75,14 @@ def _f1(cells: Cells, positive: int) -> tuple[float, FloatArray]:
     return value, cells.w * (2 * y * yhat - value * (y + yhat)) / total
 
 
-def macro_f1(classes: int) -> Functional:
+@cache
+def macro_f1(classes: int) -> LabelFunctional:
     """Return the unweighted mean of F1 over the classes that occur in a group, in truth or prediction."""
 
     def functional(cells: Cells) -> tuple[float, FloatArray]:
         return _mean_of_defined([_f1(cells, position) for position in range(classes)], len(cells))
 
-    return functional
+    return LabelFunctional(functional)
 
 
 def _mean_of_defined(parts: list[tuple[float, FloatArray]], size: int) -> tuple[float, FloatArray]:
@@ -72,7 +94,8 @@ def _mean_of_defined(parts: list[tuple[float, FloatArray]], size: int) -> tuple[
     return value, influence
 
 
-def rate_functional(name: str, positive: int) -> Functional:
+@cache
+def rate_functional(name: str, positive: int) -> LabelFunctional:
     """Return a rate of one class against the others by its name; undefined where its denominator is empty."""
 
     def functional(cells: Cells) -> tuple[float, FloatArray]:
@@ -84,7 +107,7 @@ def rate_functional(name: str, positive: int) -> Functional:
         value = float(w @ event) / total
         return value, w * (event - value) / total
 
-    return functional
+    return LabelFunctional(functional)
 
 
 _RATES: dict[str, Callable[[BoolArray, BoolArray, BoolArray], tuple[BoolArray, BoolArray]]] = {
@@ -111,43 +134,57 @@ def _rank(cells: Cells, positive: int) -> IntArray:
     return cells.ranks if cells.ranks.ndim == 1 else cells.ranks[:, positive]
 
 
-def roc_auc(positive: int) -> Functional:
+@dataclass(frozen=True)
+class AreaFunctional:
+    """An area of one class against the others, which can also be computed from pieces of cells in the order of their scores.
+
+    Parameters
+    ----------
+    area : type
+    positive : int
+    both : bool
+        Whether it is undefined where every case has the class; it always is where none has.
+    """
+
+    area: type[RocArea] | type[AveragePrecision]
+    positive: int
+    both: bool
+
+    def __call__(self, cells: Cells) -> tuple[float, FloatArray]:
+        """Return the value and each case's influence."""
+        truth = cells.truth == self.positive
+        if not self.defined(cells):
+            return float("nan"), np.zeros(len(cells))
+        compute = stats.auc_influence if self.area is RocArea else stats.average_precision_influence
+        return compute(truth, _rank(cells, self.positive), cells.w)
+
+    def defined(self, cells: Cells) -> bool:
+        """Return whether cells have a value."""
+        of_class = float((cells.truth == self.positive) @ cells.w)
+        return of_class > 0 and not (self.both and of_class >= float(cells.w.sum()))
+
+
+def roc_auc(positive: int) -> AreaFunctional:
     """Return the area under the ROC curve of one class against the others; undefined where either is missing."""
-
-    def functional(cells: Cells) -> tuple[float, FloatArray]:
-        return _roc_auc(cells, positive)
-
-    return functional
+    return AreaFunctional(RocArea, positive, both=True)
 
 
-def _roc_auc(cells: Cells, positive: int) -> tuple[float, FloatArray]:
-    truth = cells.truth == positive
-    if truth.all() or not truth.any():
-        return float("nan"), np.zeros(len(cells))
-    return stats.auc_influence(truth, _rank(cells, positive), cells.w)
-
-
+@cache
 def macro_roc_auc(classes: int) -> Functional:
     """Return the unweighted mean of the areas of every class that a group has cases with and without."""
 
     def functional(cells: Cells) -> tuple[float, FloatArray]:
-        return _mean_of_defined([_roc_auc(cells, position) for position in range(classes)], len(cells))
+        return _mean_of_defined([roc_auc(position)(cells) for position in range(classes)], len(cells))
 
     return functional
 
 
-def average_precision(positive: int) -> Functional:
+def average_precision(positive: int) -> AreaFunctional:
     """Return the average precision of one class; undefined where no case has it."""
-
-    def functional(cells: Cells) -> tuple[float, FloatArray]:
-        truth = cells.truth == positive
-        if not truth.any():
-            return float("nan"), np.zeros(len(cells))
-        return stats.average_precision_influence(truth, _rank(cells, positive), cells.w)
-
-    return functional
+    return AreaFunctional(AveragePrecision, positive, both=False)
 
 
+@cache
 def mean(values: CaseValues) -> Functional:
     """Return the weighted mean of one number per case."""
 
@@ -159,6 +196,7 @@ def mean(values: CaseValues) -> Functional:
     return functional
 
 
+@cache
 def root_mean(values: CaseValues) -> Functional:
     """Return the square root of a weighted mean."""
 
@@ -192,6 +230,7 @@ def squared_distances(cells: Cells) -> FloatArray:
     return np.asarray(((cells.scores - np.eye(cells.scores.shape[1])[cells.truth]) ** 2).sum(axis=1))
 
 
+@cache
 def class_score(positive: int) -> CaseValues:
     """Return a function that gives each case's score of one class."""
     return lambda cells: _score(cells, positive)
@@ -202,12 +241,17 @@ def class_score(positive: int) -> CaseValues:
 
 def scarcer_class_size(positive: int) -> Support:
     """Count the cases with or without a class, whichever are fewer."""
-    return lambda cells: int(min(cells.n[cells.truth == positive].sum(), cells.n[cells.truth != positive].sum()))
+
+    def support(cells: Cells) -> int:
+        of_class = number_of_cases(cells, cells.truth == positive)
+        return min(of_class, int(cells.n.sum()) - of_class)
+
+    return support
 
 
 def class_size(positive: int) -> Support:
     """Count the cases that have a class."""
-    return lambda cells: int(cells.n[cells.truth == positive].sum())
+    return lambda cells: number_of_cases(cells, cells.truth == positive)
 
 
 def rarest_class_size(classes: int) -> Support:
@@ -217,4 +261,9 @@ def rarest_class_size(classes: int) -> Support:
 
 def f1_support(positive: int) -> Support:
     """Count half of the cases that F1 depends on: F1 of few cases moves by up to twice the steps of a share."""
-    return lambda cells: int(cells.n[(cells.truth == positive) | (cells.prediction == positive)].sum() + 1) // 2
+    return lambda cells: (number_of_cases(cells, (cells.truth == positive) | (cells.prediction == positive)) + 1) // 2
+
+
+def number_of_cases(cells: Cells, which: BoolArray) -> int:
+    """Count the cases of some cells."""
+    return int((cells.n * which).sum())

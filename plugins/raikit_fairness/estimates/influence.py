@@ -1,22 +1,26 @@
 """Estimates of functionals in groups, with the covariance that the influences of their cases give.
 
-Influences are summed within groups and clusters (`raikit.stats.influence_covariance`).
+Influences are summed within groups and clusters before their covariance is taken (`raikit.stats.influence_covariance`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
 from raikit.stats import Contrasts, CovarianceResult
+from raikit.stats.areas import ScoredPiece
 from raikit.stats.covariance import Scale
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
-from raikit_fairness.estimates.functionals import Functional, Support
+from raikit_fairness.estimates.functionals import AreaFunctional, Functional, LabelFunctional, Support
 from raikit_fairness.estimates.group_estimates import ClusteredEstimates, Draws, Intervals
+from raikit_fairness.estimates.grouped_cells import Part, UnitSums, group_cells
 from raikit_fairness.estimates.variance_floors import GroupVariance, VarianceFloor
 from raikit_fairness.settings import IntervalSettings
 
@@ -84,17 +88,17 @@ class FunctionalEstimates(ClusteredEstimates):
         """Compare each group with all others in `keep`; unless the functional is linear, the rest is estimated anew."""
         if self.traits.linear:
             return super().versus_rest(keep, settings, draws)
-        kept = np.flatnonzero(keep)
+        kept: list[int] = np.flatnonzero(keep).tolist()
         level = 1 - (1 - settings.level) / len(kept)
-        code = self.feature.code
-        inside = np.isin(code, kept) if len(kept) < self.feature.k else code >= 0
-        cells = self.cells.take(inside)
-        floor = self.traits.variance_floor(cells) if self.traits.variance_floor else None
+        grouped = group_cells(self.cells, self.feature)
+        floor = _floor(self.traits, grouped.cells, grouped.among(kept))
         differences = []
         for group in kept:
-            sides = replace(self.feature, groups=[(None,), ("rest",)], code=(code[inside] != group).astype(np.int64))
-            cov = _covariance(cells, sides, self.functional, self.traits, floor)[0]
-            differences.append(stats.clustered_difference(cov, level))
+            sides = [
+                _GroupSums.of(part, self.functional, self.traits, floor)
+                for part in (grouped.groups[group], grouped.rest(group, kept))
+            ]
+            differences.append(stats.clustered_difference(_covariance(sides, self.traits), level))
         return stats.join_contrasts(differences, f"Bonferroni over {len(kept)} groups")
 
 
@@ -102,44 +106,159 @@ def estimate_functional(
     cells: Cells, feature: Feature, functional: Functional, traits: FunctionalTraits, key: str
 ) -> FunctionalEstimates:
     """Estimate a functional in every group of a feature; `key` names the quantity for its random numbers."""
-    positive = cells.w > 0
-    if not positive.all():
-        cells, feature = cells.take(positive), replace(feature, code=feature.code[positive])
-    floor = traits.variance_floor(cells) if traits.variance_floor else None
-    cov, support = _covariance(cells, feature, functional, traits, floor)
-    n = np.array([int(cells.n[members].sum()) for members in feature.members], dtype=np.int64)
-    total, squares = (np.array([part[members].sum() for members in feature.members]) for part in (cells.w, cells.w2))
-    kish = np.divide(total**2, squares, out=np.zeros(feature.k), where=squares > 0)
+    grouped = group_cells(cells, feature)
+    everyone = grouped.cells
+    floor = _floor(traits, everyone)
+    groups = [_GroupSums.of(part, functional, traits, floor) for part in grouped.groups]
+    n, support = (np.array(part, dtype=np.int64) for part in zip(*((g.n, g.support) for g in groups), strict=True))
     return FunctionalEstimates(
-        cov, n, functional(cells)[0], traits.bounds, key,
-        cells=cells, feature=feature, functional=functional, traits=traits, support_n=support, kish=kish,
+        _covariance(groups, traits), n, everyone.once(functional, lambda all_cells: functional(all_cells)[0]),
+        traits.bounds, key, cells=cells, feature=feature, functional=functional, traits=traits, support_n=support,
+        kish=np.array([group.kish for group in groups]),
     )  # fmt: skip
 
 
-def _covariance(
-    cells: Cells, feature: Feature, functional: Functional, traits: FunctionalTraits, floor: GroupVariance | None
-) -> tuple[CovarianceResult, IntArray]:
-    """Return the covariance of the groups' values, and the cases that each value rests on."""
-    k = feature.k
-    value, influence, support = np.full(k, np.nan), np.zeros(len(cells)), np.zeros(k, dtype=np.int64)
-    extra = np.zeros(k)
-    for group, members in enumerate(feature.members):
-        if len(members):
-            part = cells.take(members)
-            value[group], influence[members] = functional(part)
-            support[group] = traits.support(part) if traits.support else int(part.n.sum())
-            if floor is not None and not np.isnan(value[group]):
-                extra[group] = floor(part, float(value[group]))
-    inside = (feature.code >= 0) & ~np.isnan(value)[feature.code]
-    code, w, w2 = feature.code[inside], cells.w[inside], cells.w2[inside]
-    total, squares = (np.bincount(code, part, minlength=k).astype(float, copy=False) for part in (w, w2))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        kish: FloatArray = np.nan_to_num(total**2 / squares)
+def _floor(traits: FunctionalTraits, cells: Cells, among: BoolArray | None = None) -> GroupVariance | None:
+    """Return the variance floor that all cells give, or those at `among`."""
+    if traits.variance_floor is None:
+        return None
+    if among is None or among.all():
+        return cells.once(traits.variance_floor, traits.variance_floor)
+    return traits.variance_floor(cells.take(among))
+
+
+@dataclass(frozen=True)
+class _GroupSums:
+    """The value of a functional in one group, and the influences of its cases summed by unit.
+
+    Parameters
+    ----------
+    value : float
+    n, support : int
+        Cases, and those that the value rests on.
+    weight, kish, extra : float
+        Sum of weights, effective number of cases, and variance to add.
+    clusters : list of ndarray of int, each of shape (units,)
+    sums : list of 5 ndarray, each of shape (units,)
+        Number of cases, weight, squared weight, influence and squared influence of each unit.
+    """
+
+    value: float
+    n: int
+    support: int
+    weight: float
+    kish: float
+    extra: float
+    clusters: list[IntArray]
+    sums: list[FloatArray]
+
+    @classmethod
+    def of(cls, part: Part, functional: Functional, traits: FunctionalTraits, floor: GroupVariance | None) -> _GroupSums:
+        """Evaluate a functional in one group, or in all others."""
+        n, weight, squares = int(part.summary.n.sum()), float(part.summary.w.sum()), float(part.summary.w2.sum())
+        support = (traits.support(part.summary) if traits.support else n) if weight > 0 else 0
+        units = part.cells.units
+        sums = UnitSums(units.clusters if units is not None else [], len(part.cells))
+        value = _evaluate(part, functional, sums) if weight > 0 else float("nan")
+        if np.isnan(value):
+            nothing = np.zeros(0)
+            columns = [column[:0] for column in part.cells.clusters]
+            return cls(value, n, support, 0.0, 0.0, 0.0, columns, [nothing] * 5)
+        extra = floor(part.summary, value) if floor is not None else 0.0
+        clusters, totals = sums.result()
+        if not part.cells.weighted:  # the weights are numbers of cases
+            totals = [totals[0], *totals[:1] * 2, *totals[1:]]
+        return cls(value, n, support, weight, weight**2 / squares, extra, clusters, totals)
+
+
+def _evaluate(part: Part, functional: Functional, sums: UnitSums) -> float:
+    """Return the value of a functional, and add the influences of the cases and their squares to `sums`."""
+    if isinstance(functional, LabelFunctional):
+        return _evaluate_labels(part, functional, sums)
+    if isinstance(functional, AreaFunctional) and part.cells.ranks is not None and part.cells.ranks.ndim == 1:
+        return _evaluate_area(part, functional, sums)
+    cells = part.whole()
+    value, influence = functional(cells)
+    if not np.isnan(value):
+        squares = _squares(influence, cells.w, cells.w2 if cells.weighted else None)
+        sums.add(part.units(slice(None)), *part.weights(slice(None)), influence, squares)
+    return value
+
+
+def _evaluate_area(part: Part, functional: AreaFunctional, sums: UnitSums) -> float:
+    if not functional.defined(part.summary):
+        return float("nan")
+    pieces = _ScoredPieces(part, functional.positive)
+    area = functional.area.of(pieces)
+    for number, where in enumerate(part.slices):
+        piece = pieces[number]
+        influence = area.influence(number, piece)
+        squares = _squares(influence, piece.w, part.w2(where) if part.cells.weighted else None)
+        sums.add(part.units(where), *part.weights(where), influence, squares)
+    return area.value
+
+
+def _evaluate_labels(part: Part, functional: LabelFunctional, sums: UnitSums) -> float:
+    """Compute the influences of each pair of truth and prediction once."""
+    summary = part.summary
+    value, influence = functional(summary)
+    if np.isnan(value):
+        return value
+    derivative = influence / summary.w
+    if part.cells.units is None:
+        weights = [summary.n, summary.w, summary.w2] if part.cells.weighted else [summary.n]
+        sums.add(None, *weights, influence, derivative**2 * summary.w2)
+        return value
+    classes = 1 + int(max(summary.truth.max(), summary.prediction.max()))
+    by_label = np.zeros((classes, classes))
+    by_label[summary.truth, summary.prediction] = derivative
+    for where in part.slices:
+        w, w2 = part.w(where), part.w2(where)
+        # A label that does not occur in the part has no weight there either.
+        truth, prediction = (np.minimum(labels[where], classes - 1) for labels in (part.cells.truth, part.cells.prediction))
+        each = by_label[truth, prediction]
+        sums.add(part.units(where), *part.weights(where), each * w, each**2 * w2)
+    return value
+
+
+class _ScoredPieces(Sequence[ScoredPiece]):
+    """The pieces of a part, made when they are needed."""
+
+    def __init__(self, part: Part, positive: int) -> None:
+        self.part, self.positive = part, positive
+
+    def __len__(self) -> int:
+        return len(self.part.slices)
+
+    def __getitem__(self, number: Any) -> Any:
+        where, cells = self.part.slices[number], self.part.cells
+        assert cells.ranks is not None
+        return ScoredPiece(cells.truth[where] == self.positive, cells.ranks[where], self.part.w(where))
+
+
+def _squares(influence: FloatArray, w: FloatArray, w2: FloatArray | None) -> FloatArray:
+    """Return the sum of the squared influences of each cell's cases; cells that count for nothing have none."""
+    squares = influence**2
+    weight = np.where(w > 0, w, 1)
+    squares /= weight
+    if w2 is not None:
+        squares *= w2
+        squares /= weight
+    return squares
+
+
+def _covariance(groups: Sequence[_GroupSums], traits: FunctionalTraits) -> CovarianceResult:
+    """Return the joint covariance of groups' values."""
+    value, weight, kish, extra, support = (
+        np.array([float(getattr(group, name)) for group in groups])
+        for name in ("value", "weight", "kish", "extra", "support")
+    )
+    code = np.repeat(np.arange(len(groups)), [len(group.sums[0]) for group in groups])
+    clusters = [np.concatenate(columns) for columns in zip(*(group.clusters for group in groups), strict=True)]
+    counts, w, w2, influence, squares = (np.concatenate(part) for part in zip(*(group.sums for group in groups), strict=True))
     # A bounded mean may be far more precise than a share of as many cases, so its effective number has no ceiling.
-    ceiling: FloatArray = np.full(k, 1e15) if traits.scale == "proportion" else kish
-    cov = stats.influence_covariance(
-        value, influence[inside], code, [codes[inside] for codes in cells.clusters], ceiling, total,
-        scale=traits.scale, squares=(influence[inside] / w) ** 2 * w2, counts=cells.n[inside].astype(float),
-        still=support.astype(float), extra=extra, weight=w, weight_squares=w2,
+    ceiling: FloatArray = np.full(len(groups), 1e15) if traits.scale == "proportion" else np.where(weight > 0, kish, 0)
+    return stats.influence_covariance(
+        value, influence, code, clusters, ceiling, weight, scale=traits.scale, squares=squares, counts=counts,
+        still=support, extra=extra, weight=w, weight_squares=w2,
     )  # fmt: skip
-    return cov, support

@@ -16,6 +16,7 @@ from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.functionals import CaseValues, Functional
 from raikit_fairness.estimates.group_estimates import Draws, Estimates
+from raikit_fairness.estimates.grouped_cells import merge_like_cells
 from raikit_fairness.estimates.influence import FunctionalTraits, estimate_functional
 from raikit_fairness.estimates.rates import OddsEstimates
 from raikit_fairness.estimates.variance_floors import (
@@ -115,6 +116,7 @@ def estimate_view(
     selected = [
         measure for measure in _measures(view, full, scored is not None) if names is None or measure.name in names
     ]  # fmt: skip
+    cells, feature = merge_like_cells(cells, feature)
     odds = None
     estimates: dict[str, Estimates] = {}
     if view.kind == "regression":

@@ -1,22 +1,25 @@
 """Variance to add to a group's estimate for outcomes that the group has not shown.
 
 A group whose rare class is all right by chance, or that holds no large loss, underestimates its own variance. A *variance
-floor* maps all cases to a function that maps one group's cases and value to the variance to add.
+floor* maps all cases to a function that maps one group and its value to the variance to add. The group is given in one cell
+for each truth and prediction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
 from raikit_fairness.estimates.case_counts import Cells
-from raikit_fairness.estimates.functionals import CaseValues, roc_auc
+from raikit_fairness.estimates.functionals import CaseValues, number_of_cases, roc_auc
 
 GroupVariance = Callable[[Cells, float], float]
 VarianceFloor = Callable[[Cells], GroupVariance]
 
 
+@cache
 def mean_variance_floor(values: CaseValues, root: bool = False) -> VarianceFloor:
     """Return the variance of one more case, as far off the group's mean as any case of any group is.
 
@@ -42,6 +45,7 @@ def mean_variance_floor(values: CaseValues, root: bool = False) -> VarianceFloor
     return floor
 
 
+@cache
 def recall_variance_floor(classes: int) -> VarianceFloor:
     """Return what one more hit and one more miss (Agresti and Caffo) add to the variance of each class's recall."""
 
@@ -61,6 +65,7 @@ def recall_variance_floor(classes: int) -> VarianceFloor:
     return floor
 
 
+@cache
 def auc_variance_floor(positive: int) -> VarianceFloor:
     """Return the variance of one more case of each class, ranked as badly as any case of any group is."""
 
@@ -72,7 +77,8 @@ def auc_variance_floor(positive: int) -> VarianceFloor:
             worst.append(float(np.max(-influence[side] / everyone.w[side], initial=0.0)) * total)
 
         def variance(group: Cells, value: float) -> float:
-            sizes = float(group.n[group.truth == positive].sum()), float(group.n[group.truth != positive].sum())
+            of_class = number_of_cases(group, group.truth == positive)
+            sizes = of_class, int(group.n.sum()) - of_class
             return sum((loss / size) ** 2 for loss, size in zip(worst, sizes, strict=True))
 
         return variance

@@ -68,7 +68,7 @@ class RegressionClaim:
             is_proven = self._show_deciding(error, is_proven)
         test = f"p {p_value(self.p_value)}"
         if size > 1:
-            test += f"; {size} rules and regressions judged together need at most {p_value(error)}"
+            test += f", needs {p_value(error)} because {size} rules and regressions are judged together"
         if is_proven:
             rule.status = "fail"
             rule.reason = f"{self._loser}worse by {self._value}, surely by more than {margin} ({test}; {self._method})"

@@ -129,7 +129,7 @@ class RuleClaim:
         self._show(shown.whole, shown)
         rule.reason = (
             f"the interval {shown.whole} contains the limit {limit}{self._correction(shown, size)}; "
-            f"alone, at {own}, the rule would fail"
+            f"the rule alone would fail at {own}"
         )
         self._note()
         add_needed_data(rule, self._known(shown), self.metric, self.total)
@@ -137,7 +137,7 @@ class RuleClaim:
     def _correction(self, shown: MeasuredLevel, size: int) -> str:
         if size == 1 or shown is self.own or shown.level is None:
             return ""
-        return f" at {confidence(shown.level)}, the level for {size} rules and regressions judged together"
+        return f"; at {confidence(shown.level)}, because {size} rules and regressions are judged together"
 
     def _show(self, interval: DecidingInterval, at: MeasuredLevel) -> None:
         self.rule.value, self.rule.level = interval.value, at.level

@@ -65,7 +65,7 @@ def test_many_regressions_are_one_family():
     together = {row.metric: row for row in judged(policy(), after, before)}
     assert alone[0].status == "fail"
     assert together["mine.m0"].status == "inconclusive"
-    assert "10 rules and regressions judged together" in together["mine.m0"].reason
+    assert "10 rules and regressions are judged together" in together["mine.m0"].reason
 
 
 def test_a_metric_that_is_absent_or_undefined_on_one_side_is_missing():

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from raikit.deprecation import deprecated
-from raikit.format import confidence, counted, percent, significant
+from raikit.format import confidence, counted, significant
 from raikit.run.results import (
     SCHEMA_VERSION,
     Artifact,
@@ -138,7 +138,7 @@ class RuleFamily(RecordModel):
 
     def describe(self) -> str:
         """Describe how many rules were judged together, and at which level."""
-        fails = f"by chance in at most {percent(self.error)} of builds"
+        fails = f"by chance in at most {confidence(self.error)} of builds"
         if self.size == 1:
             return f"One rule or regression can fail this build, {fails}."
         return (

@@ -281,6 +281,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for case in _cases(record, session_audit):
         if case.outcome == "skip":
             terminalreporter.line(f"  {case.name}: {case.text}")
+    if record.gate.family is not None:
+        terminalreporter.line(f"  {record.gate.family.describe()}")
     for warning in record.gate.warnings:
         terminalreporter.line(_plain(f"  warning: {warning}"))
     report = folder / "report.html"

@@ -125,7 +125,9 @@ def compare_runs(before: Path, after: Path, patterns: Sequence[str]) -> RunCompa
     candidate = new.record
     with _comparers(policy, candidate) as comparers:
         compared = regressions.compare(policy, new, old, comparers, candidate.confidence)
-        gate = judge(policy, candidate.checks, candidate.plugins, regressions=compared, confidence=candidate.confidence)
+        for claim in compared.claims:  # each interval stands alone, with half of the error at either end
+            claim.decide(claim.own_error / 2, 1)
+        gate = judge(policy, candidate.checks, candidate.plugins, regressions=regressions.Regressions(compared.rules))
     if not any(row.value is not None for row in gate.rules):
         raise ConfigError(f"no metric common to both runs matches {', '.join(patterns) or '*'}.")
     return RunComparison(old.record, candidate, gate)

@@ -98,6 +98,8 @@ def _rules(record: Record, console: Console) -> None:
         console.result(f"  {_WORDS[rule.status]:<8} {_one_line(_rule_text(rule))}")
     if len(rules) > _MOST_RULES:
         console.result(f"  … and {len(rules) - _MOST_RULES} more in the report")
+    if record.gate.family is not None and record.gate.family.size > 1:
+        console.result(f"  {record.gate.family.describe()}")
     for warning in record.gate.warnings:
         console.result(f"  warning: {_one_line(warning)}")
 

@@ -66,9 +66,13 @@ class RegressionClaim:
         is_proven = self.p_value <= error + ROUNDING
         if self.p_value <= self.own_error + ROUNDING:
             is_proven = self._show_deciding(error, is_proven)
+        if not is_proven and rule.low is not None:
+            # A test may ask for more than a loss: that the group is behind now. What it does not exclude at this level, the
+            # interval may not exclude either.
+            rule.low = min(rule.low, self._margin)
         test = f"p {p_value(self.p_value)}"
         if size > 1:
-            test += f"; {size} rules and regressions judged together need at most {p_value(error)}"
+            test += f", needs {p_value(error)} because {size} rules and regressions are judged together"
         if is_proven:
             rule.status = "fail"
             rule.reason = f"{self._loser}worse by {self._value}, surely by more than {margin} ({test}; {self._method})"
@@ -116,11 +120,7 @@ class RegressionClaim:
             self.rule.low = self.rule.high = self.rule.level = None  # no interval at that level
             return is_proven
         self._show(again, 1 - 2 * error)
-        if is_proven:
-            return again.low > self._margin
-        # The test does not exclude the margin at this level, so neither may the interval.
-        self.rule.low = min(again.low, self._margin)
-        return False
+        return is_proven and again.low > self._margin
 
     def _show(self, comparison: Comparison, level: float) -> None:
         self.rule.low, self.rule.high, self.rule.level = comparison.low, comparison.high, level

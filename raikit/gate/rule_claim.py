@@ -33,7 +33,7 @@ class RuleClaim:
     own : MeasuredLevel
         The intervals at the rule's own level.
     levels : list of MeasuredLevel
-        All that may prove a breach: the own one and stricter ones, the least strict first.
+        All that were measured, the least strict first.
     """
 
     rule: Rule
@@ -43,9 +43,12 @@ class RuleClaim:
     levels: list[MeasuredLevel]
     p_value: float | None = None
     own_error: float = field(init=False)
+    looser: list[MeasuredLevel] = field(init=False)
 
     def __post_init__(self) -> None:
         self.own_error = self.own.error
+        self.looser = [one for one in self.levels if one.error > self.own_error + ROUNDING]
+        self.levels = [one for one in self.levels if one.error <= self.own_error + ROUNDING]
         if self.own.level is not None:
             self.rule.p_value = self.p_value = self._p_value()
 
@@ -67,6 +70,9 @@ class RuleClaim:
         judged = self.own.judged
         if self._is_beyond(self.own):
             self._fail(self.own, 1)
+        elif broken := next((one for one in self.looser if self._is_beyond(one)), None):
+            # Small groups may prove a breach at a lower confidence. A pass at a higher one would contradict it.
+            self._leave_open_between(broken)
         elif judged is not None and judged.keeps(limit, self._bound):
             self._show(judged, self.own)
             rule.status = "pass"
@@ -129,15 +135,27 @@ class RuleClaim:
         self._show(shown.whole, shown)
         rule.reason = (
             f"the interval {shown.whole} contains the limit {limit}{self._correction(shown, size)}; "
-            f"alone, at {own}, the rule would fail"
+            f"the rule alone would fail at {own}"
         )
         self._note()
         add_needed_data(rule, self._known(shown), self.metric, self.total)
 
+    def _leave_open_between(self, broken: MeasuredLevel) -> None:
+        """Leave undecided what is beyond the limit at a less strict level than the rule's own."""
+        rule, limit, shown = self.rule, as_given(self._limit), self.own.whole
+        self._show(shown, self.own)
+        rule.status = "inconclusive"
+        rule.reason = (
+            f"the interval {shown} contains the limit {limit}; at {confidence(broken.level or 0.0)} all of {broken.whole} "
+            "would break it"
+        )
+        self._note()
+        add_needed_data(rule, self._known(self.own), self.metric, self.total)
+
     def _correction(self, shown: MeasuredLevel, size: int) -> str:
         if size == 1 or shown is self.own or shown.level is None:
             return ""
-        return f" at {confidence(shown.level)}, the level for {size} rules and regressions judged together"
+        return f"; at {confidence(shown.level)}, because {size} rules and regressions are judged together"
 
     def _show(self, interval: DecidingInterval, at: MeasuredLevel) -> None:
         self.rule.value, self.rule.level = interval.value, at.level
@@ -201,7 +219,7 @@ def claim_or_decide(
         rule.status, rule.low, rule.high, rule.level = "inconclusive", None, None, None
         rule.reason = f"it was not measured at {confidence(wanted)}, the level of this rule; {_REMEDY}"
     else:
-        claim = RuleClaim(rule, metric, total, own, [one for one in levels if one.error <= own.error + ROUNDING])
+        claim = RuleClaim(rule, metric, total, own, levels)
         if claim.p_value is not None:
             return claim
         claim.decide_at_own_level()

@@ -90,6 +90,8 @@ def _decide(
         return None
     everything: list[Claim] = [*claims, *compared.claims]
     family = decide_together([claim for claim in everything if claim.rule.severity == "fail"], error)
+    if family is not None:  # with few rules, the run's own level is the stricter one
+        family.level = max(family.level, confidence)
     decide_alone([claim for claim in claims if claim.rule.severity == "warn"])
     decide_together([claim for claim in compared.claims if claim.rule.severity == "warn"], error)
     return family

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from raikit.deprecation import deprecated
-from raikit.format import counted, significant
+from raikit.format import confidence, counted, significant
 from raikit.run.results import (
     SCHEMA_VERSION,
     Artifact,
@@ -129,12 +129,22 @@ class RuleFamily(RecordModel):
     error : float
         Bound on the probability that the build fails although nothing is broken.
     level : float
-        Two-sided level of the interval that must be beyond a limit for the rule to fail.
+        Two-sided level of the interval that must be beyond a limit for a rule to fail; at least that of the run.
     """
 
     size: int
     error: float
     level: float
+
+    def describe(self) -> str:
+        """Describe how many rules were judged together, and at which level."""
+        fails = f"by chance in at most {confidence(self.error)} of builds"
+        if self.size == 1:
+            return f"One rule or regression can fail this build, {fails}."
+        return (
+            f"{self.size} rules and regressions can fail this build, together {fails}. "
+            f"A rule fails if its whole {confidence(self.level)} interval is beyond the limit."
+        )
 
 
 class Gate(RecordModel):

@@ -72,8 +72,8 @@ def rows_needed(value: float, low: float, high: float, n: float, limit: float, l
     z = float(upper_quantile(tail_of(level)))
     h = high - value if value < limit else value - low
     se = max(high - value, value - low) / z
-    with np.errstate(divide="ignore"):
-        rows = n * float(np.divide(h + POWER_QUANTILE * se, abs(value - limit))) ** 2
+    with np.errstate(divide="ignore", over="ignore"):
+        rows = n * float(np.square(np.divide(h + POWER_QUANTILE * se, abs(value - limit))))
     return _rounded(rows if rows <= MOST_CASES else None, n, value, bounded=abs(value - limit) > se)
 
 

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 
 import raikit
 from raikit.files import write_text
-from raikit_reports.outcomes import Crash, Outcome, RuleOutcome, crashes, in_policy_order, one_line
+from raikit_reports.outcomes import Crash, Outcome, RuleOutcome, crashes, family_note, in_policy_order, one_line
 from raikit_reports.texts import clean, flat
 
 NAME_LONG = 500
@@ -56,7 +56,7 @@ def render(record: raikit.Record) -> str:
     root = ET.Element("testsuites", {"name": flat(f"raikit {record.name}"), **_counts(all_cases)})
     for name in ("rules", "regressions", "required", "checks"):
         if inside := [case for case in all_cases if case.suite == name]:
-            _suite(root, name, inside, record)
+            _suite(root, name, inside, record, first=len(root) == 0)
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
@@ -112,13 +112,14 @@ def _plugin(crash: Crash) -> Case:
     return Case("checks", "plugins", crash.name, "error", crash.sentence)
 
 
-def _suite(root: ET.Element, name: str, inside: list[Case], record: raikit.Record) -> None:
+def _suite(root: ET.Element, name: str, inside: list[Case], record: raikit.Record, first: bool) -> None:
     started = re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", record.provenance.started)
     suite = ET.SubElement(root, "testsuite", {"name": name, **_counts(inside)})
     if started:
         suite.set("timestamp", started[0])
-    if name == "rules" and record.gate.warnings:
-        ET.SubElement(suite, "system-out").text = clean("\n".join(record.gate.warnings))[:TEXT_LONG]
+    notes = [note for note in (family_note(record), *record.gate.warnings) if note]
+    if first and notes:
+        ET.SubElement(suite, "system-out").text = clean("\n".join(notes))[:TEXT_LONG]
     seen: Counter[tuple[str, str]] = Counter()
     for case in inside:
         _testcase(suite, case, seen)

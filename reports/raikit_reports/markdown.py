@@ -9,6 +9,7 @@ from pathlib import Path
 import raikit
 from raikit.files import write_text
 from raikit_reports import verdicts
+from raikit_reports.outcomes import family_note
 from raikit_reports.rules import RuleRow, rule_rows, tally
 from raikit_reports.texts import flat, sentence
 from raikit_reports.unchecked import unchecked
@@ -48,7 +49,8 @@ def render(record: raikit.Record) -> str:
 def details(record: raikit.Record, rows: list[RuleRow]) -> list[str]:
     """Return the parts after the table: warnings, findings, what was not checked, and remedies."""
     return [
-        "\n".join(f"- {MARKS['warn']} {escape(warning, 240)}" for warning in record.gate.warnings),
+        escape(family_note(record), 400) if record.gate.family is not None else "",
+        "\n".join(f"- {MARKS['warn']} {escape(warning, 400)}" for warning in record.gate.warnings),
         "\n".join(_findings(record, rows)),
         "\n".join(_not_checked(record)),
         _listed("What would change the answer", record.summary.what_would_change),

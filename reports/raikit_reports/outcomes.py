@@ -136,8 +136,13 @@ def one_line(parts: list[str], limit: int = 1000) -> str:
 
 def certainty_note(record: raikit.Record) -> str:
     """Explain how sure the verdict is, for readers who see nothing else."""
-    return (
-        f"Confidence intervals have level {fmt.confidence(record.confidence)} unless a rule has its own. A rule is broken if its "
-        "whole interval is beyond the limit, and holds if the whole interval is within it. Otherwise it is inconclusive. "
-        "A regression is proven by its p-value, adjusted for the number of regressions."
+    text = (
+        f"Confidence intervals have level {fmt.confidence(record.confidence)} unless another one is named. A rule is broken if its "
+        "whole interval is beyond the limit, and holds if the whole interval is within it. Otherwise it is inconclusive."
     )
+    return f"{text} {family_note(record)}".strip()
+
+
+def family_note(record: raikit.Record) -> str:
+    """Say how many rules are judged together and at which level; empty if none can fail by chance."""
+    return record.gate.family.describe() if record.gate.family is not None else ""

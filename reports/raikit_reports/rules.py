@@ -53,11 +53,11 @@ def unit_of(rule: raikit.Rule, metric: raikit.Metric | None) -> str | None:
 def rule_rows(record: raikit.Record) -> list[RuleRow]:
     """Return all rules, worst first, then by the relative distance to their limit."""
     metrics = {metric.id: metric for _, metric in record.metrics()}
-    rows = [_row(rule, metrics.get(rule.metric)) for rule in record.gate.rules]
+    rows = [_row(rule, metrics.get(rule.metric), record.confidence) for rule in record.gate.rules]
     return sorted(rows, key=lambda row: (row.verdict.rank, _distance(row.rule)))
 
 
-def _row(rule: raikit.Rule, metric: raikit.Metric | None) -> RuleRow:
+def _row(rule: raikit.Rule, metric: raikit.Metric | None, confidence: float) -> RuleRow:
     unit, signed = unit_of(rule, metric), rule.kind == "regression"
     return RuleRow(
         rule=rule,
@@ -65,7 +65,7 @@ def _row(rule: raikit.Rule, metric: raikit.Metric | None) -> RuleRow:
         title=_title(rule, metric, unit),
         address="" if metric is None and _names_metric(rule) else rule.metric,
         measured=_measured(rule, unit, signed),
-        interval=_interval(rule, unit, signed),
+        interval=_interval(rule, unit, signed) + _level(rule, confidence),
         limit=limit_text(rule, unit),
         strip=strips.draw(rule.value, rule.low, rule.high, rule.limit, rule.bound or "max"),
         decision=_decision(rule),
@@ -108,6 +108,13 @@ def _interval(rule: raikit.Rule, unit: str | None, signed: bool) -> str:
     if rule.value is None:
         return "not measured"
     return fmt.interval(rule.low, rule.high, unit, value=rule.value, signed=signed, bare=True)
+
+
+def _level(rule: raikit.Rule, confidence: float) -> str:
+    """Write the level of a rule's interval where it is not the run's."""
+    if rule.level is None or rule.low is None or rule.low == rule.high or abs(rule.level - confidence) < 1e-9:
+        return ""
+    return f", {fmt.confidence(rule.level)} CI"
 
 
 def limit_text(rule: raikit.Rule, unit: str | None) -> str:
@@ -238,6 +245,7 @@ def _evidence(row: RuleRow) -> str:
     if row.strip is None or row.strip.low is None:
         return row.decision
     if row.verdict is verdicts.OPEN:
-        return f"{row.interval} contains the limit. {row.needed}".strip()
+        between = "," if row.interval.endswith(" CI") else ""
+        return f"{row.interval}{between} contains the limit. {row.needed}".strip()
     side, limit = ("below", "at least ") if row.rule.bound == "min" else ("above", "at most ")
     return f"{row.interval}, all {side} {row.limit.removeprefix(limit)}"

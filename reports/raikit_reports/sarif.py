@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import raikit
 from raikit.files import write_text
-from raikit_reports.outcomes import Crash, Outcome, RuleOutcome, crashes, in_policy_order
+from raikit_reports.outcomes import Crash, Outcome, RuleOutcome, crashes, family_note, in_policy_order
 from raikit_reports.texts import clean, flat, sentence
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -216,6 +216,8 @@ def _invocation(record: raikit.Record, lost: list[Crash], results: int) -> Json:
         {"level": "warning" if crash.allowed else "error", "message": message(crash.sentence)} for crash in lost
     ]
     notifications += [{"level": "warning", "message": message(warning)} for warning in record.gate.warnings]
+    if record.gate.family is not None:
+        notifications.append({"level": "note", "message": message(family_note(record))})
     if results > RESULTS_SHOWN:
         text = f"{results - RESULTS_SHOWN} more results are in the record; these are the worst."
         notifications.append({"level": "warning", "message": message(text)})

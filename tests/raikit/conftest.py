@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from raikit.audit.check_runner import Runner
 from raikit.audit.selection import PlannedCheck
+from raikit.config.schema import GateConfig
+from raikit.gate.family import levels_of
 from raikit.plugins.registry import CheckEntry
 from raikit.run.directory import RunDirectory
 from raikit.testing import table_context
@@ -36,12 +39,14 @@ def install(tmp_path, monkeypatch, write_distribution):
 def run_checks(tmp_path):
     """Run check classes one after the other in one run, as the audit does."""
 
-    def run_checks(*checks, table=None, resume=False, fresh=False, **roles):
+    def run_checks(*checks, table=None, resume=False, fresh=False, rules=(), **roles):
         folder = tmp_path / ("fresh" if fresh else "run")
         table = table if table is not None else pd.DataFrame({"target": [0, 1], "prediction": [0, 1]})
         run = RunDirectory(folder, resume)
         run.open()
-        runner = Runner(run, table_context(table, folder=tmp_path / "context", **roles), frozenset({"labels"}), 0, _quiet)
+        levels = levels_of(GateConfig.model_validate({"rules": list(rules)}), 0.95)
+        context = replace(table_context(table, folder=tmp_path / "context", **roles), levels=levels)
+        runner = Runner(run, context, frozenset({"labels"}), 0, _quiet)
         planned = [PlannedCheck(CheckEntry(check, "third-party", "1.0"), check.Options()) for check in checks]
         try:
             return runner.run_all(planned)

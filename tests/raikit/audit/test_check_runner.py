@@ -172,3 +172,61 @@ def test_what_a_check_says_of_itself_has_no_marks_of_its_references(run_checks):
     said = check(lambda self, ctx: one(ctx), __doc__="Counts rows.\n\n    One by one [1]_, as in [2]_.\n\n    More.\n    ")
     record = run_checks(said)[0]
     assert (record.title, record.description) == ("Counts rows.", "One by one, as in.")
+
+
+AT_99 = [{"metric": "mine.rate", "min": 0.1, "confidence": 0.99}]
+
+
+def rate(ctx, half=None, value=0.5):
+    half = 0.4 * ctx.confidence if half is None else half
+    return CheckResult(metrics=[Metric("rate", value, low=value - half, high=value + half, n=9, method="m")])
+
+
+def test_a_quick_check_is_run_again_at_the_level_that_a_rule_needs(run_checks):
+    (metric,) = run_checks(check(lambda self, ctx: rate(ctx)), rules=AT_99)[0].metrics
+    assert metric.level == 0.95
+    assert [(limits.level, limits.low) for limits in metric.limits] == [(0.99, pytest.approx(0.5 - 0.4 * 0.99))]
+
+
+def test_a_check_is_run_once_where_no_rule_needs_another_level(run_checks):
+    ran = []
+
+    def body(self, ctx):
+        ran.append(ctx.confidence)
+        return rate(ctx)
+
+    run_checks(check(body), rules=[{"metric": "mine.rate", "min": 0.1}, {"metric": "other.*", "min": 0.1, "confidence": 0.99}])
+    assert ran == [0.95]
+
+
+def test_a_slow_check_is_not_run_again(run_checks):
+    assert run_checks(check(lambda self, ctx: rate(ctx), cost="slow"), rules=AT_99)[0].metrics[0].limits == []
+
+
+def test_what_ignores_the_level_or_is_random_is_not_taken_for_a_measurement_there(run_checks):
+    constant = run_checks(check(lambda self, ctx: rate(ctx, half=0.1)), rules=AT_99)[0]
+    assert (constant.status, constant.metrics[0].limits) == ("ok", [])
+    other = run_checks(check(lambda self, ctx: rate(ctx, value=ctx.confidence / 2)), rules=AT_99, fresh=True)[0]
+    assert (other.status, other.metrics[0].limits) == ("ok", [])
+
+
+def test_a_check_that_crashes_at_another_level_keeps_its_results(run_checks):
+    def body(self, ctx):
+        return rate(ctx) if ctx.confidence == 0.95 else 1 / 0
+
+    record = run_checks(check(body), rules=AT_99)[0]
+    assert (record.status, record.metrics[0].limits) == ("ok", [])
+    assert "it could not be run again at another level: ZeroDivisionError" in record.warnings[0]
+
+
+def test_a_check_that_measures_at_levels_itself_is_not_run_again(run_checks):
+    ran = []
+
+    def body(self, ctx):
+        ran.append(ctx.confidence)
+        result = rate(ctx)
+        ctx.levels.measure(result.metrics[0], lambda level: (0.5 - 0.45 * level, 0.5 + 0.45 * level))
+        return result
+
+    (metric,) = run_checks(check(body), rules=AT_99)[0].metrics
+    assert (ran, metric.limits[0].low) == ([0.95], pytest.approx(0.5 - 0.45 * 0.99))

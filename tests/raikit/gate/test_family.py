@@ -78,7 +78,7 @@ def test_what_would_fail_alone_but_not_in_the_family_says_so():
     assert row.status == "inconclusive"
     assert row.low <= 0.1
     assert row.level > 0.99
-    assert "the level for 20 rules and regressions judged together; alone, at 95%, the rule would fail" in row.reason
+    assert "because 20 rules and regressions are judged together; the rule alone would fail at 95%" in row.reason
     assert audit([0.145], GateConfig.model_validate({"rules": rules(1)})).rules[0].status == "fail"
     assert audit([0.2, *[0.05] * 19], config).rules[0].status == "fail"
 

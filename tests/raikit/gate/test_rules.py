@@ -210,7 +210,7 @@ def test_a_gap_that_a_small_group_proves_neither_passes_nor_fails_where_its_meas
     judged = JudgedOver(value=0.04, low=0.0, high=0.08, left_out=["tiny"])
     limits = [Limits(level=0.99, low=0.07, high=0.7, judged_low=0.0, judged_high=0.105)]
     row = judge(config, [measured(metric(0.12, 0.6, judged=judged, limits=limits))]).rules[0]
-    assert (row.status, row.low, row.high) == ("inconclusive", 0.0, 0.105)
+    assert (row.status, row.low, row.high) == ("inconclusive", 0.07, 0.7)
     assert judge(policy(AT_MOST), [measured(metric(0.12, 0.6, judged=judged, limits=limits))]).rules[0].status == "fail"
 
 

@@ -176,11 +176,12 @@ def _compare_disparity(
         judged.cov, margin.margin, higher_is_better=directions[0] if len(directions) == 1 else directions,
         strata=judged.strata, level=1 - margins.error / 2, draws=draws, rng=rng,
     )  # fmt: skip
-    sides = (result.loser, result.against)
+    # The widest pair of a gap that grew need not be the one that lost.
+    sides = (result.loser, result.against) if margin.test == "moved" else ()
     return raikit.Comparison(
         metric=address, value=min(result.value, result.high), low=result.low, high=result.high, p_value=result.p_value,
         margin=margin.margin, paired=cases.paired, method=result.method, n=judged.n,
-        loser=" against ".join("the rest" if group < 0 else judged.names[group] for group in sides),
+        loser=" against ".join("the rest" if group < 0 else judged.names[group] for group in sides) or None,
         minimum_detectable=result.minimum_detectable, reason=cases.note or None,
     )  # fmt: skip
 

@@ -33,7 +33,7 @@ from raikit_fairness.estimates.task_metrics import estimate_view, target_views
 from raikit_fairness.settings import IntervalSettings
 from raikit_performance import compare as performance
 from raikit_performance.calibration import calibration_error, reliability_curve
-from raikit_performance.influences import add_ingredients
+from raikit_performance.influences import add_ingredients, influence_of
 
 GAPS = ["precision", "f1", "balanced_accuracy", "roc_auc", "average_precision", "brier_score", "log_loss",
         "expected_calibration_error"]  # fmt: skip
@@ -127,9 +127,12 @@ def values(frame: pd.DataFrame, population: Population) -> dict[str, raikit.Metr
     args: dict[str, dict[str, Any]] = {"precision": {"average": "macro"}, "f1": {"average": "weighted"}}
     higher = {name: name not in (*ERRORS, "log_loss") for name in names}
     metrics = [
-        raikit.Metric(name, 0.5, low=0.5, high=0.5, n=1, method="m", direction="higher" if higher[name] else "lower", id=name,
-                      args=args.get(name, {})) for name in names
-    ]  # fmt: skip
+        raikit.Metric.undefined(name, "r", direction="higher" if higher[name] else "lower", id=name, args=args.get(name, {}))
+        for name in names
+    ]
+    for metric in metrics:
+        influence = influence_of(metric, cases)
+        metric.value = None if influence is None else influence.value
     add_ingredients(metrics, cases)
     if not population.numeric:
         metrics.append(calibration_error(reliability_curve(cases, 10, 0.95), cases, 0.95, np.random.default_rng(0)))

@@ -68,19 +68,28 @@ def show_changes(new: Record, old: Record, rows: Sequence[Rule], console: Consol
         console.result(f"{word:<5} {record.name} {run.started} (run {run.run_id})")
     console.result()
     for row in changed[:_MOST_CHANGES]:
-        low, high = row.low or 0.0, row.high or 0.0
-        word = "worse" if low > 0 else "better" if high < 0 else "even"
+        word = "worse" if (row.low or 0.0) > 0 else "better" if (row.high or 0.0) < 0 else "even"
         who = f"; {row.loser}" if row.loser and word == "worse" else ""
         how = "same cases" if row.paired else "unpaired"
-        by = measure(row.value, low, high, row.unit, signed=True)
-        ends = confidence_interval(low, high, row.unit, level=row.level, value=row.value)
-        console.result(f"  {word:<7} {row.metric}: by {by} ({ends}; {how}{who})")
+        by = measure(row.value, row.low, row.high, row.unit, signed=True)
+        ends = "no interval" if row.low is None or row.high is None else confidence_interval(
+            row.low, row.high, row.unit, level=row.level, value=row.value)
+        console.result(f"  {word:<7} {row.metric}: by {by} ({ends}; {how}{who}{_went(row, new)})")
     if len(changed) > _MOST_CHANGES:
         console.result(f"  … and {len(changed) - _MOST_CHANGES} more; --metric PATTERN chooses")
     absent = sum(row.value is None for row in rows)
     if absent:
-        console.result(f"  {absent} metrics are in one of the runs only, or undefined in one")
+        console.result(f"  {absent} metrics could not be compared: in one of the runs only, undefined, or too few cases or clusters")
     console.result("Positive is worse. Each interval stands alone: about one in twenty misses by chance.")
+
+
+def _went(row: Rule, new: Record) -> str:
+    """Return from where to where the metric itself went, where the change is that of two of its groups."""
+    now = new.find(row.metric)
+    if row.pair_of_loss is None or now is None or now.value is None or row.baseline is None:
+        return ""
+    before, after = (measure(value, unit=now.unit) for value in (row.baseline, now.value))
+    return f"; the difference itself went from {before} to {after}"
 
 
 def _by_evidence(row: Rule) -> tuple[float, float]:
@@ -113,9 +122,9 @@ def _rule_text(rule: Rule) -> str:
     word = " (warning only)" if rule.severity == "warn" and rule.status != "pass" else ""
     if rule.value is None or rule.low is None or rule.high is None:
         return f"{rule.sentence}{word}: {rule.reason}"
-    who = f" ({rule.loser})" if rule.loser and rule.status == "fail" else ""
+    who = ""
     if rule.kind == "regression" and rule.status != "pass":
-        who += f"; {rule.reason.removeprefix(f'{rule.loser}: ')}"
+        who = f"; {rule.reason}"
     elif rule.waiver:
         who += f"; {rule.reason.split('; ')[0]}"
     needed = f"; {text}" if (text := rule.describe_needed_data()) else ""

@@ -61,12 +61,12 @@ def _compare_ingredients(new: Metric, old: Metric, margin: Margin, error: float)
     return Comparison(
         metric=str(new.id), value=min(change.value, high), low=change.low, high=high,
         p_value=min(1.0, parts * min(each.p_value for each, _ in tested)), margin=margin.margin, n=new.n,
-        loser=name_pair(change, groups), method=change.method,
+        loser=_name_pair(change, groups) if margin.test == "moved" else None, method=change.method,
         minimum_detectable=max(each.minimum_detectable for each, _ in tested),
     )  # fmt: skip
 
 
-def name_pair(change: EstimatedChange, groups: Sequence[str]) -> str | None:
+def _name_pair(change: EstimatedChange, groups: Sequence[str]) -> str | None:
     """Return who lost against whom, in words; None for a single value."""
     if change.loser is None or change.against is None:
         return None

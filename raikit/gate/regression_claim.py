@@ -75,7 +75,7 @@ class RegressionClaim:
             test += f", needs {p_value(error)} because {size} rules and regressions are judged together"
         if is_proven:
             rule.status = "fail"
-            rule.reason = f"{self._loser}worse by {self._value}, surely by more than {margin} ({test}; {self._method})"
+            rule.reason = f"{self._loss}, surely by more than {margin} ({test}; {self._method})"
         elif rule.high is not None and rule.high <= self._margin:
             rule.status = "pass"
             rule.reason = f"worse by at most {significant(rule.high)} ({self._method})"
@@ -87,7 +87,7 @@ class RegressionClaim:
     def decide_on_estimate(self) -> None:
         """Decide on the value alone, as the policy asks."""
         self.rule.status = "fail" if (self.comparison.value or 0.0) > self._margin else "pass"
-        self.rule.reason = f"{self._loser}worse by {self._value}, on the estimate alone ({self._method})"
+        self.rule.reason = f"{self._loss}, on the estimate alone ({self._method})"
         self._note()
 
     @property
@@ -95,12 +95,10 @@ class RegressionClaim:
         return self.rule.limit or 0.0
 
     @property
-    def _value(self) -> str:
-        return significant(self.comparison.value or 0.0)
-
-    @property
-    def _loser(self) -> str:
-        return f"{self.comparison.loser}: " if self.comparison.loser else ""
+    def _loss(self) -> str:
+        """Who lost how much against whom; of a metric that compares no groups, how much worse it is."""
+        value, pair = significant(self.comparison.value or 0.0), self.rule.pair_of_loss
+        return f"{pair[0]} lost {value} against {pair[1]}" if pair else f"worse by {value}"
 
     @property
     def _method(self) -> str:
@@ -131,8 +129,9 @@ class RegressionClaim:
         if self.comparison.reason:
             rule.reason += f"; {self.comparison.reason}"
         if new.value is not None and rule.baseline is not None:
-            # If the group that lost was ahead, the gap narrowed: the metric itself shows that.
-            rule.reason += f"; the metric went from {significant(rule.baseline)} to {significant(new.value)}"
+            # If the group that lost was ahead of the widest gap's, the gap may have narrowed: the metric itself shows that.
+            itself = " itself" if rule.pair_of_loss else ""
+            rule.reason += f"; the metric{itself} went from {significant(rule.baseline)} to {significant(new.value)}"
         if self.left_out.reason:
             rule.reason += f"; {self.left_out.reason}"
 

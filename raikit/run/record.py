@@ -91,6 +91,12 @@ class Rule(RecordModel):
     waiver: dict[str, Value] | None = None
     not_judged: list[str] = Field(default_factory=list)
 
+    @property
+    def pair_of_loss(self) -> tuple[str, str] | None:
+        """The group that lost and the one it lost against, of a regression that compares groups."""
+        lost, separator, against = (self.loser or "").partition(" against ")
+        return (lost, against) if separator else None
+
     def describe_needed_data(self, write: Callable[[float], str] = significant) -> str:
         """Describe how much data would decide the rule.
 

@@ -96,11 +96,17 @@ def _regressions(record: Record) -> list[str]:
     failed = [rule for rule in sort_rules(record.gate.rules) if rule.kind == "regression" and rule.status == "fail"]
     texts: list[str] = []
     for rule in failed[:2]:
-        loser = f"{rule.loser}; " if rule.loser else ""
         loss = fmt.measure(rule.value, rule.low, rule.high, rule.unit, short=False)
         ends = fmt.interval(rule.low, rule.high, rule.unit, value=rule.value, bare=True)
         more = f"; {fmt.in_words(len(failed) - 2)} more regressed" if len(texts) == 1 and len(failed) > 2 else ""
-        texts.append(f"{rule.metric} is worse than in the baseline by {loss} ({loser}interval {ends}){more}.")
+        pair, now = rule.pair_of_loss, record.find(rule.metric)
+        what = f"{pair[0]} lost {loss} against {pair[1]} since the baseline in {rule.metric}" if pair else (
+            f"{rule.metric} is worse than in the baseline by {loss}")
+        itself = ""
+        if pair and now is not None and now.value is not None and rule.baseline is not None:
+            from_to = (fmt.measure(value, unit=now.unit, short=False) for value in (rule.baseline, now.value))
+            itself = f"; the difference itself went from {' to '.join(from_to)}"
+        texts.append(f"{what} (interval {ends}{itself}){more}.")
     return texts
 
 

@@ -1,7 +1,7 @@
 """How much worse estimates became from one run to the next, from each group's estimate, variance and degrees of freedom.
 
 Any smooth metric enters: precision, F1, areas, losses, errors. The runs may hold different cases, the same cases, or some in
-common; `cross` says what the estimates of both runs have in common. Rates on the same cases have a test with more power
+common (`shared_loss`). Rates on the same cases have a test with more power
 (`raikit.stats.noninferiority`).
 """
 
@@ -89,7 +89,6 @@ def estimate_change(
     *,
     higher_is_better: bool,
     level: float = 0.95,
-    cross: FloatArray | None = None,
     loss: RunEstimates | None = None,
 ) -> EstimatedChange:
     """Test whether a single metric became worse by more than a margin, by Welch's t.
@@ -102,12 +101,10 @@ def estimate_change(
     higher_is_better : bool
     level : float, in (0.5, 1)
         One-sided: 1 - alpha.
-    cross : ndarray, shape (1, 1), optional
-        Covariance of both runs' estimates; without it they have no cases in common.
     loss : RunEstimates, optional
-        The difference `after` minus `before` with its own variance, where cases in common give a better one.
+        The difference `after` minus `before` with its own variance, where the runs share cases (`shared_loss`).
     """
-    lost = _loss(before, after, higher_is_better, cross, loss)
+    lost = _loss(before, after, higher_is_better, loss)
     value, df = float(lost.value[0]), float(lost.df[0])
     se = max(float(lost.covariance[0, 0]) ** 0.5, TINY)
     reach = float(_quantile(1 - level, df)) * se
@@ -124,7 +121,6 @@ def gap_change(
     *,
     higher_is_better: bool,
     level: float = 0.95,
-    cross: FloatArray | None = None,
     loss: RunEstimates | None = None,
 ) -> EstimatedChange:
     """Test whether some group lost more than a margin against another one, and is behind it now.
@@ -133,7 +129,7 @@ def gap_change(
     ----------
     before, after : RunEstimates
         Of the same k groups, two or more.
-    margin, higher_is_better, level, cross, loss
+    margin, higher_is_better, level, loss
         As in `estimate_change`.
 
     Notes
@@ -146,7 +142,7 @@ def gap_change(
     benchmarks/simulate_comparisons.py prints what was simulated: independent cases, clusters of even and uneven size, and
     weights related to the outcome.
     """
-    lost, now = _loss(before, after, higher_is_better, cross, loss), after.oriented(higher_is_better)
+    lost, now = _loss(before, after, higher_is_better, loss), after.oriented(higher_is_better)
     plus, minus = ordered_pairs(len(now.value))
     losses, deficits = _Contrasts.of(lost, plus, minus), _Contrasts.of(now, plus, minus)
     pairs, alpha = _Pairs(len(now.value), lost.uncorrelated and now.uncorrelated), 1 - level
@@ -172,13 +168,13 @@ def gap_widening(
     *,
     higher_is_better: bool,
     level: float = 0.95,
-    cross: FloatArray | None = None,
+    loss: RunEstimates | None = None,
 ) -> EstimatedChange:
     """Test whether the gap itself (the largest difference between two groups) grew by more than a margin.
 
     Parameters
     ----------
-    before, after, margin, higher_is_better, level, cross
+    before, after, margin, higher_is_better, level, loss
         As in `gap_change`.
 
     Notes
@@ -190,10 +186,13 @@ def gap_widening(
     first, second = before.oriented(higher_is_better), after.oriented(higher_is_better)
     plus, minus = ordered_pairs(len(first.value))
     a, b = _Contrasts.of(first, plus, minus), _Contrasts.of(second, plus, minus)
-    shared = 0.0 if cross is None else _between(cross, plus, minus)
+    lost = _loss(before, after, higher_is_better, loss)
+    shared = _between((before.covariance + after.covariance - lost.covariance) / 2, plus, minus)
     value = b.value - a.value[:, None]  # pairs of the baseline by pairs of the candidate
     se = np.sqrt(np.maximum(b.variance + a.variance[:, None] - 2 * shared, TINY))
+    change = _Contrasts.of(lost, plus, minus)
     df = np.minimum(a.df[:, None], b.df)
+    df = df if loss is None else np.minimum(df, change.df)  # of the variance that is left once shared cases cancel
     each = (1 - level) / len(plus)
     p = min(1.0, len(plus) * float(_tail((value - margin) / se, df).min(axis=1).max()))
     low = float((value - _quantile(each, df) * se).max(axis=1).min())
@@ -290,14 +289,13 @@ class _Contrasts:
 
 
 def _loss(
-    before: RunEstimates, after: RunEstimates, higher_is_better: bool, cross: FloatArray | None, loss: RunEstimates | None
+    before: RunEstimates, after: RunEstimates, higher_is_better: bool, loss: RunEstimates | None
 ) -> RunEstimates:
     """Return how much worse each group became, with its variance; larger is worse."""
     if loss is not None:
         return loss.oriented(higher_is_better)
-    shared = np.zeros_like(after.covariance) if cross is None else cross + cross.T
     df = _welch(np.diag(before.covariance), before.df, np.diag(after.covariance), after.df)
-    change = RunEstimates(after.value - before.value, before.covariance + after.covariance - shared, df)
+    change = RunEstimates(after.value - before.value, before.covariance + after.covariance, df)
     return change.oriented(higher_is_better)
 
 
@@ -382,20 +380,14 @@ def influence_estimates(
 
     Notes
     -----
-    Degrees of freedom come from the squared contributions, ``(sum f^2)^2 / sum f^4 - 1``, and from the clusters if those are
-    fewer: few cases with large contributions make a variance that is little known.
+    Degrees of freedom come from the squared contributions of cases or clusters, ``(sum f^2)^2 / sum f^4 - 1``, and from the
+    effective number of clusters if that is smaller: a few large contributions make a variance that is little known.
     """
-    k = len(value)
     cov = influence_covariance(
         value, influence, group, clusters, n_rows, n_rows, scale=scale, squares=squares, counts=counts
     )  # fmt: skip
-    squared = influence**2 if squares is None else squares
-    second, fourth = (
-        np.bincount(group, part, minlength=k) for part in (squared, squared**2 / (1.0 if counts is None else counts))
-    )
-    df = np.maximum(np.divide(second**2, fourth, out=np.full(k, _NORMAL_DF), where=fourth > 0) - 1, 0.0)
-    if cov.ways:
-        df = np.minimum(df, np.where(cov.few_clusters, 0.0, cov.df))
+    known = np.where(np.diag(cov.M) > 0, np.maximum(cov.supporting - 1, 0.0), _NORMAL_DF)
+    df = np.where(cov.few_clusters, 0.0, np.minimum(known, cov.df) if cov.ways else known)
     return RunEstimates(value, cov.M + np.diag(largest**2), df)
 
 

@@ -95,7 +95,7 @@ def gap_increase_test(
     loser, against = int(increase.plus[widest]), int(increase.minus[widest])
     if len(increase.b) <= MOST_PAIRS:
         ends = f"lower limit from the test{', upper two-step' if calibrated else ''}"
-        low, high = increase.lower_limit(test, alpha), -decrease.lower_limit(decrease.intersection_union_p, alpha)
+        low, high = increase.lower_limit(test, alpha, margin), -decrease.lower_limit(decrease.intersection_union_p, alpha)
     else:
         ends, low, high = "Bonferroni limits", increase.bonferroni_limit(alpha), -decrease.bonferroni_limit(alpha)
     procedure = f"{'calibrated' if calibrated else 'two-step'} test of the gaps' difference, {ends}"
@@ -164,15 +164,21 @@ class _GapIncreaseTest:
         """Return the t ratio of ``b_c - a_at - margin`` for all c, shape (c,)."""
         return np.asarray((self.b - self.a[at] - margin) / self.se(at))
 
-    def lower_limit(self, test: Callable[[float, float], float], alpha: float) -> float:
-        """Return the largest margin that the test rejects, by bisection to a thousandth of the range."""
+    def lower_limit(self, test: Callable[[float, float], float], alpha: float, margin: float | None = None) -> float:
+        """Return the largest margin that the test rejects, by bisection to a thousandth of the range.
+
+        With a `margin`, the limit is above it if and only if the test rejects that margin.
+        """
         value = float(self.b.max() - self.a.max())
         reach = 12 * float(max(self.se(at)[at] for at in (int(np.argmax(self.a)), int(np.argmax(self.b)))))
         below, above = value - reach, value
+        rejected = margin is not None and margin < value and test(margin, alpha) <= alpha
+        if margin is not None and below < margin < above:
+            below, above = (margin, above) if rejected else (below, margin)
         for _ in range(10):
             middle = (below + above) / 2
             below, above = (middle, above) if test(middle, alpha) <= alpha else (below, middle)
-        return below
+        return (below + above) / 2 if rejected else below
 
     def bonferroni_limit(self, alpha: float) -> float:
         """Return a lower limit without draws: for every pair of the baseline, the best of the candidate's pairs."""

@@ -24,6 +24,7 @@ from raikit.stats.two_models import (
     EXCEEDANCES,
     NOT_TESTED,
     SELECTION_SHARE,
+    ContrastEstimates,
     ErrorDraws,
     TwoModels,
     WorseningResult,
@@ -96,19 +97,41 @@ def worsening_test(
     critical = two_step(family, loss.value, loss.se, errors.difference, alpha, part.df)
     t_loss, t_deficit = (loss.value - margin) / loss.se, deficit.value / deficit.se
     test = _IntersectionUnionTest(family, t_loss, t_deficit, loss.se, deficit.se, errors, part.df)
-    strongest = int(np.argmax(test.t))
-    low = float(np.max(loss.value - critical.value * loss.se))
+    p_value = test.p_value(alpha)
+    reach = _critical_of_test(float(test.t.max()), len(test.t), p_value, alpha, critical.value, part.df)
+    proven = _lower_limits(loss, deficit, reach)
+    best = int(np.argmax(proven))
     return WorseningResult(
-        value=float(loss.value[strongest]),
-        low=models.clipped(low),
+        value=float(loss.value[best]),
+        low=models.clipped(float(proven[best])),
         high=models.clipped(_upper_limit(models, margin, alpha)),
-        p_value=test.p_value(alpha),
-        loser=part.group_of(int(family.plus[strongest])),
-        against=part.group_of(int(family.minus[strongest])),
+        p_value=p_value,
+        loser=part.group_of(int(family.plus[best])),
+        against=part.group_of(int(family.minus[best])),
         minimum_detectable=_minimum_detectable(part, margin, critical.full),
         method=part.method("max-t of loss and deficit, two-step selection"),
-        stratum=part.stratum_of(int(family.plus[strongest])),
+        stratum=part.stratum_of(int(family.plus[best])),
     )
+
+
+def _critical_of_test(t: float, contrasts: int, p: float, alpha: float, simultaneous: float, df: float) -> float:
+    """Return a critical value that the statistic `t` reaches if and only if its p-value is at most `alpha`.
+
+    It is the simultaneous critical value of the losses, unless that contradicts the p-value. Then it is scaled from `t` as
+    Bonferroni's critical value changes between `p` and `alpha`.
+    """
+    if t <= 0 or p >= 0.5:
+        return max(simultaneous, t)
+    scaled = t * float(upper_quantile(alpha / contrasts, df) / upper_quantile(p / contrasts, df))
+    if p <= alpha:
+        return simultaneous if 0 < simultaneous < t else scaled
+    return max(simultaneous, scaled)
+
+
+def _lower_limits(loss: ContrastEstimates, deficit: ContrastEstimates, critical: float) -> FloatArray:
+    """Return a lower limit of each contrast's loss; without a proven deficit it proves none, and stays at or below 0."""
+    low, behind = loss.value - critical * loss.se, deficit.value - critical * deficit.se
+    return np.asarray(np.where(behind >= 0, low, np.minimum(np.minimum(low, behind), 0.0)))
 
 
 def _untested_result(models: TwoModels, margin: float) -> WorseningResult:

@@ -33,13 +33,14 @@ class WorseningResult:
         `worsening_test`: how much the loser lost against the other side since the baseline, positive if it got worse.
         `gap_increase_test`: gap of the candidate minus gap of the baseline.
     low : float
-        One-sided lower limit of the largest loss at the test's level, simultaneous over all contrasts.
+        One-sided lower limit of the largest loss of a group that is behind, at the test's level, simultaneous over all
+        contrasts. It exceeds the margin if and only if the test rejects at that level.
     high : float
         One-sided upper limit of the largest loss of a group that may be behind, at the test's level, pointwise.
     p_value : float, in [0, 1]
         Smallest alpha at which the test rejects. It can be adjusted by Holm together with other tests.
     loser, against : int
-        Groups of the contrast with the strongest evidence; `against` is -1 for the pooled rest.
+        Groups of the contrast whose loss has the largest lower limit; `against` is -1 for the pooled rest.
     minimum_detectable : float
         Smallest worsening that these data would have shown with 80% power.
     method : str

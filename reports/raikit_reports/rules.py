@@ -70,7 +70,7 @@ def _row(rule: raikit.Rule, metric: raikit.Metric | None, confidence: float) -> 
         strip=strips.draw(rule.value, rule.low, rule.high, rule.limit, rule.bound or "max"),
         decision=_decision(rule),
         needed=needed_data(rule, unit),
-        against=_against(rule, metric.unit if metric else unit),
+        against=_against(rule, metric, unit),
         rows=fmt.sample_size(rule.n, rule.n_clusters),
         waiver=_waiver(rule),
     )
@@ -154,13 +154,18 @@ def needed_data(rule: raikit.Rule, unit: str | None) -> str:
     return sentence(rule.describe_needed_data(lambda assumed: fmt.measure(assumed, unit=unit)))
 
 
-def _against(rule: raikit.Rule, unit: str | None) -> str:
-    """Write what a regression was compared with; `unit` is the metric's own, not that of the difference."""
+def _against(rule: raikit.Rule, metric: raikit.Metric | None, unit: str | None) -> str:
+    """Write what a regression is about: whose loss against whom, and from where to where the metric itself went."""
     if rule.kind != "regression":
         return ""
-    paired = {True: "on the same cases", False: "unpaired", None: ""}[rule.paired]
-    baseline = "" if rule.baseline is None else f"baseline {fmt.measure(rule.baseline, rule.low, rule.high, unit)}"
-    return ", ".join(part for part in (baseline, paired) if part) or "against the baseline"
+    own = metric.unit if metric else unit  # the metric's own unit, not that of the difference
+    pair, paired = rule.pair_of_loss, {True: "on the same cases", False: "unpaired", None: ""}[rule.paired]
+    who = f"loss of {pair[0]} against {pair[1]} since the baseline" if pair else ""
+    went = "" if rule.baseline is None else f"baseline {fmt.measure(rule.baseline, rule.low, rule.high, own)}"
+    if went and metric is not None and metric.value is not None:
+        ends = (fmt.measure(value, rule.low, rule.high, own) for value in (rule.baseline, metric.value))
+        went = f"the metric{' itself' if pair else ''} went from {' to '.join(ends)}"
+    return ", ".join(part for part in (who, went, paired) if part) or "against the baseline"
 
 
 def _waiver(rule: raikit.Rule) -> str:

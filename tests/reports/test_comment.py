@@ -43,7 +43,7 @@ def test_it_says_what_regressed_by_how_much_and_how_sure(record):
     text = comment.render(record, "a/report.html")
     assert text.splitlines()[2] == "**🛑 triage-model 2.1.0: No. Two of ten rules are broken.**"
     worse = next(line for line in text.splitlines() if "Gap over wards" in line)
-    for part in ("+6.1 pp (+2.8 to +9.4)", "Baseline 7.8 pp, on the same cases", "Night shift", "4,191 cases"):
+    for part in ("+6.1 pp (+2.8 to +9.4)", "The metric went from 7.8 pp to 13.9 pp, on the same cases", "Night shift", "4,191 cases"):
         assert part in worse
     assert text.index("Worse than the baseline") < text.index("**Broken**") < text.index("**Not decided**")
     assert "🛑 2 fail · ⚠️ 1 warn · ❔ 1 inconclusive" in text

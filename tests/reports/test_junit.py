@@ -75,7 +75,7 @@ def test_a_failure_says_how_much_for_whom_and_why(record):
 
 def test_a_regression_has_its_own_suite_and_tells_the_baseline(record):
     (found,) = suites(record)["regressions"]
-    assert "Baseline 7.8 pp, on the same cases." in found.find("failure").text
+    assert "The metric went from 7.8 pp to 13.9 pp, on the same cases." in found.find("failure").text
 
 
 def test_a_waiver_is_named(record):

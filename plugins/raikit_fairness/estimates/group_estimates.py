@@ -325,8 +325,8 @@ class ClusteredEstimates(Estimates):
 
     def uncertainty(self) -> Uncertainty:
         """Return the covariance; of independent cases, degrees of freedom are those that a value rests on."""
-        df = np.broadcast_to(np.asarray(self.cov.df, dtype=float), self.n.shape) if self.cov.ways else self.support - 1.0
-        few, M = self.few_clusters | ~self.defined, np.nan_to_num(self.cov.M)
+        df = np.minimum(self.cov.df, self.cov.supporting - 1) if self.cov.ways else self.support - 1.0
+        few, M = self.few_clusters | self.cov.few_events | ~self.defined, np.nan_to_num(self.cov.M)
         return Uncertainty(np.diag(M), np.where(few, 0.0, np.maximum(df, 0.0)), M if self.cov.ways else None)
 
     def gap(self, keep: BoolArray, settings: IntervalSettings, draws: Draws) -> Gap:

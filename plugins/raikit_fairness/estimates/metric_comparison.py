@@ -107,7 +107,8 @@ class MetricComparison:
         return raikit.Comparison(
             metric=address, value=min(best.value, high), low=best.low, high=high, margin=margin.margin,
             p_value=min(1.0, len(parts) * min(change.p_value for change in changes)), paired=matched.shared > 0,
-            method=best.method, n=design[at].n, loser=design[at].loser(best), reason=matched.note or None,
+            method=best.method, n=design[at].n, loser=design[at].loser(best) if margin.test == "moved" else None,
+            reason=matched.note or None,
             minimum_detectable=max(change.minimum_detectable for change in changes),
         )  # fmt: skip
 

@@ -172,22 +172,17 @@ def _compare_disparity(
     rng = np.random.default_rng([seed, zlib.crc32(address.encode())])
     directions = [stratum.higher_is_better for stratum in strata]
     test = stats.worsening_test if margin.test == "moved" else stats.gap_increase_test
-    result, two_sided = (
-        test(
-            judged.cov, margin.margin, higher_is_better=directions[0] if len(directions) == 1 else directions,
-            strata=judged.strata, level=level, draws=draws, rng=rng,
-        )
-        # The first level decides; the second gives the ends of a two-sided interval.
-        for level in (1 - margins.error, 1 - margins.error / 2)
+    result = test(
+        judged.cov, margin.margin, higher_is_better=directions[0] if len(directions) == 1 else directions,
+        strata=judged.strata, level=1 - margins.error / 2, draws=draws, rng=rng,
     )  # fmt: skip
-    loser = getattr(result, "loser", None)
-    if loser is not None:
-        sides = (loser, result.against)
-        loser = " against ".join("the rest" if group < 0 else judged.names[group] for group in sides)
+    # The widest pair of a gap that grew need not be the one that lost.
+    sides = (result.loser, result.against) if margin.test == "moved" else ()
     return raikit.Comparison(
-        metric=address, value=result.value, low=min(two_sided.low, result.value), high=max(two_sided.high, result.value),
-        p_value=result.p_value, margin=margin.margin, paired=cases.paired, method=result.method, n=judged.n,
-        loser=loser, minimum_detectable=result.minimum_detectable, reason=cases.note or None,
+        metric=address, value=min(result.value, result.high), low=result.low, high=result.high, p_value=result.p_value,
+        margin=margin.margin, paired=cases.paired, method=result.method, n=judged.n,
+        loser=" against ".join("the rest" if group < 0 else judged.names[group] for group in sides) or None,
+        minimum_detectable=result.minimum_detectable, reason=cases.note or None,
     )  # fmt: skip
 
 

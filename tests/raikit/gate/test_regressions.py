@@ -116,7 +116,8 @@ def test_a_check_that_can_compare_is_asked_with_its_margins():
     check = Comparing([said])
     row = one(run(metric(0.9)), run(metric(0.9)), {"mine.it": check})
     assert (row.status, row.paired, row.loser, row.n) == ("fail", True, "sex=F against sex=M", 77)
-    assert row.reason.startswith("sex=F against sex=M: worse by 0.1, surely by more than 0.02")
+    assert row.reason.startswith("sex=F lost 0.1 against sex=M, surely by more than 0.02")
+    assert row.reason.endswith("the metric itself went from 0.9 to 0.9")
     assert check.asked.of == {"mine.accuracy": regressions.Margin(0.02, "moved")}
 
 

@@ -123,8 +123,41 @@ def test_clusters_widen_what_rows_alone_would_prove(tmp_path):
     assert rows.p_value < 0.001 < 0.02 < homes.p_value
 
 
-def test_what_is_no_rate_of_groups_is_left_to_the_harness(tmp_path):
-    assert compared(tmp_path, table(), table(), "precision_difference") is None
+def test_a_calibration_error_is_left_to_the_harness(tmp_path):
+    score = np.random.default_rng(0).random(8000)
+    assert compared(tmp_path, table().assign(score=score), table().assign(score=score), "expected_calibration_error_difference") is None
+
+
+def test_precision_on_the_same_cases_names_who_lost(tmp_path):
+    before = table()
+    after = changed(before, "F", 0.1, truth=0, to=1)
+    comparison = compared(tmp_path, before, after, "precision_difference")
+    value = {frame is after: frame[frame.prediction == 1].groupby("sex").target.mean() for frame in (before, after)}
+    lost = value[False] - value[True]
+    assert comparison.loser.startswith("sex: F against")
+    assert comparison.value == pytest.approx(lost["F"] - lost[comparison.loser[-1]])
+    assert comparison.paired
+    assert 0 < comparison.low < comparison.value < comparison.high
+
+
+@pytest.mark.parametrize("name", [TPR, ODDS, "f1_difference"])
+def test_few_shared_cases_throw_no_others_away(tmp_path, name):
+    before, after = table(), changed(table(seed=5), "F", 0.15, seed=6).assign(id=lambda t: t.id + 7960)
+    after.loc[after.id < 8000, "target"] = before.loc[before.id >= 7960, "target"].to_numpy()
+    comparison = compared(tmp_path, before, after, name)
+    assert comparison.reason == "40 cases in both runs, of 8,000 in the baseline and 8,000 in the candidate"
+    assert comparison.n > 3000
+    assert comparison.p_value < 0.01
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.05, 0.2])
+@pytest.mark.parametrize("name", [TPR, ODDS, "precision_difference", "f1_difference"])
+@pytest.mark.parametrize("test", ["moved", "gap"])
+def test_the_interval_is_beyond_the_margin_exactly_where_the_test_rejects(tmp_path, name, margin, test):
+    before, after = table(2000), changed(table(2000), "F", 0.15)
+    comparison = compared(tmp_path, before, after, name, margin, test)
+    assert (comparison.low > margin) == (comparison.p_value <= 0.025)
+    assert comparison.low <= comparison.value <= comparison.high
 
 
 def test_counts_of_both_decisions_say_what_rows_say(tmp_path):

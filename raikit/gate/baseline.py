@@ -108,7 +108,8 @@ def save(run: Path, target: Path, *, suppress: int = 0, reason: str = "", histor
         A finished run. It is verified first.
     target : Path
     suppress : int
-        Counts below this number of cases are left out; the file records the number.
+        Counts and groups below this number of cases are left out of what later runs are compared with; the file records the
+        number.
     reason : str
         Why this run becomes the baseline.
     history : list, optional
@@ -126,7 +127,7 @@ def save(run: Path, target: Path, *, suppress: int = 0, reason: str = "", histor
         "raikit_baseline": VERSION,
         "accepted": [*(history or []), {"run": opened.record.provenance.run_id, "started": opened.record.provenance.started,
                                         "reason": reason}],
-        "record": _slim(opened.record),
+        "record": _slim(opened.record, suppress),
         "suppressed_below": suppress,
         "counts": _counts(opened, suppress),
     }
@@ -145,19 +146,36 @@ def accept(run: Path, target: Path, reason: str) -> Path:
     return save(run, target, suppress=int(before["suppressed_below"]), reason=reason, history=list(before["accepted"]))
 
 
-def _slim(record: Record) -> dict[str, Any]:
-    """Return the record without findings, figures, tables and profiles."""
+def _slim(record: Record, suppress: int) -> dict[str, Any]:
+    """Return the record without findings, figures, tables, profiles and the ingredients of small groups."""
     checks = []
     for check in record.checks:
         content = check.model_dump(mode="json", include={
             "name", "pillar", "plugin", "plugin_version", "status", "reason", "options", "seed", "metrics"})
-        content["metrics"] = [{key: value for key, value in metric.items() if key != "profile" and not _is_default(value)}
-                           for metric in content["metrics"]]  # profiles are counts that `suppress` would not reach
+        content["metrics"] = [{key: value for key, value in _suppressed(metric, suppress).items() if not _is_default(value)}
+                           for metric in content["metrics"]]
         checks.append(content)
     fields = {"schema_version", "name", "verdict", "data", "confidence"}
     slim = record.model_dump(mode="json", include=fields)
     versions = record.provenance.model_dump(mode="json", include={"run_id", "started", "seed", "versions"})
     return {**slim, "checks": checks, "gate": {"verdict": record.gate.verdict}, "provenance": versions}
+
+
+def _suppressed(metric: dict[str, Any], suppress: int) -> dict[str, Any]:
+    """Leave out a metric's profile, which holds counts, and the ingredients of groups with fewer cases than `suppress`."""
+    parts = []
+    for part in metric["ingredients"]:
+        kept = [place for place, each in enumerate(part["estimates"]) if each["n"] >= suppress]
+        estimates = [_without_others(part["estimates"][place], kept) for place in kept]
+        parts.append({**part, "estimates": estimates})
+    return {**metric, "profile": None, "ingredients": parts}
+
+
+def _without_others(estimate: dict[str, Any], kept: list[int]) -> dict[str, Any]:
+    """Return an estimate with its covariances with the kept ones alone."""
+    shared = estimate["covariance"]
+    short = {"covariance": [shared[place] for place in kept if place < len(shared)]}
+    return {key: value for key, value in {**estimate, **short}.items() if not _is_default(value)}
 
 
 def _is_default(value: Any) -> bool:

@@ -79,7 +79,7 @@ def _decidable(part: Ingredients) -> list[str]:
 
 def _too_few(before: Ingredients, after: Ingredients) -> str:
     if all(each.df >= _LEAST_DF for part in (before, after) for each in part.estimates):
-        return "fewer than two groups are recorded as large enough in both runs"
+        return "fewer than two groups are recorded in both runs: the others are too small, or suppressed in the baseline file"
     return "too few clusters or cases to decide: four are needed"
 
 
@@ -120,8 +120,11 @@ def _bin_errors(part: Ingredients, groups: Sequence[str]) -> list[BinErrors]:
 
     from raikit.stats import BinErrors
 
-    known = {each.group: each for each in part.estimates}
-    return [BinErrors(*np.array(known[group].bins).T, df=known[group].df) for group in groups]
+    runs = []
+    for each in (each for group in groups for each in part.estimates if each.group == group):
+        error, variance, weight = np.array(each.bins).T
+        runs.append(BinErrors(error, variance, weight, each.df))
+    return runs
 
 
 # --- from intervals ---------------------------------------------------------------------------------------------
@@ -139,9 +142,9 @@ def compare_intervals(new: Metric, old: Metric, margin: float, error: float) -> 
     value, level = b - a, min(new.level or 0.95, old.level or 0.95)
     reach = max(b - b_low, b_high - b) + max(a - a_low, a_high - a)
     one = float(ndtri((1 + level) / 2))
-    widened = max(-float(ndtri(error / 4)) / one, 1.0)
-    low = min(b_low - a_high, value - (widened * reach if widened > 1 else 0.0))
-    high = max(b_high - a_low, value + (widened * reach if widened > 1 else 0.0))
+    widened = -float(ndtri(error / 4)) / one
+    beyond = widened * reach if widened > 1 + 1e-9 else 0.0
+    low, high = min(b_low - a_high, value - beyond), max(b_high - a_low, value + beyond)
     p = 1.0
     if b_low - a_high > margin:
         widths = max((value - margin) / reach, 1.0) if reach > 0 else math.inf

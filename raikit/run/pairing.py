@@ -69,9 +69,9 @@ class MatchedCases:
         first, second = (pd.Series(np.arange(len(unit)), index=unit) for unit in self.units)
         common = first.index.intersection(second.index, sort=False)
         unit = common.to_numpy(dtype=np.int64)
-        frames = (frame.iloc[place.loc[common]].reset_index(drop=True)
-                  for frame, place in ((self.baseline, first), (self.candidate, second)))
-        return MatchedCases(*frames, (unit, unit), self.shared, f"on the shared cases alone: {self.note}")
+        old = self.baseline.iloc[first.loc[common]].reset_index(drop=True)
+        new = self.candidate.iloc[second.loc[common]].reset_index(drop=True)
+        return MatchedCases(old, new, (unit, unit), self.shared, f"on the shared cases alone: {self.note}")
 
 
 def match_rows(candidate: RunView, baseline: RunView, margins: Margins) -> MatchedCases:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -228,13 +229,17 @@ class _Pairs:
 
     def tail(self, alpha: float) -> float:
         """Return the level of each pair at which the family has level `alpha`; the inverse of `p_value`."""
-        if not self.uncorrelated:
-            return alpha / (self.k * (self.k - 1))
-        low, high = 0.0, 40.0
-        for _ in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if float(range_tail(np.array([middle]), self.k)[0]) > alpha else (low, middle)
-        return float(upper_tail(low))
+        return _tukey_tail(alpha, self.k) if self.uncorrelated else alpha / (self.k * (self.k - 1))
+
+
+@lru_cache(maxsize=256)
+def _tukey_tail(alpha: float, k: int) -> float:
+    """Return the one-sided tail probability of each of k groups' pairs at which the studentised range has tail `alpha`."""
+    low, high = 0.0, 40.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if float(range_tail(np.array([middle]), k)[0]) > alpha else (low, middle)
+    return float(upper_tail(low))
 
 
 def range_tail(z: FloatArray, k: int) -> FloatArray:
@@ -439,7 +444,8 @@ def shared_loss(before: RunEstimates, after: RunEstimates, first: CaseInfluences
     row = row.reshape(-1)
     signed = np.concatenate([-cases[0][0], cases[1][0]])
     clusters = [np.concatenate(both)[place] for both in zip(*(columns for *_, columns in cases), strict=True)]
-    change, sizes = np.bincount(row, signed), np.bincount(group[place], minlength=k).astype(float)
+    change: FloatArray = np.bincount(row, signed).astype(float)
+    sizes: FloatArray = np.bincount(group[place], minlength=k).astype(float)
     where = group[place]
     seen = change if np.count_nonzero(change) * 2 > len(change) else signed  # decisions that agree hide one that does not
     relative = float(np.max(np.abs(seen) * sizes[where if seen is change else group], initial=0.0))

@@ -55,6 +55,14 @@ def test_a_file_holds_measurements_and_counts_and_no_rows(finished, tmp_path):
     assert path.read_bytes() == baseline.save(finished, tmp_path / "again.json").read_bytes(), "a diff shows what changed"
 
 
+def test_small_groups_are_no_ingredients_on_request(finished, tmp_path):
+    def sizes(**more):
+        record = baseline.open_baseline(baseline.save(finished, tmp_path / f"{len(more)}.json", **more)).record
+        return [each.n for _, metric in record.metrics() for part in metric.ingredients for each in part.estimates]
+
+    assert min(sizes()) < 120 <= min(sizes(suppress=120))
+
+
 def test_small_counts_are_left_out_on_request(finished, tmp_path):
     content = json.loads(baseline.save(finished, tmp_path / "b.json", suppress=40).read_text())
     assert content["suppressed_below"] == 40

@@ -15,8 +15,9 @@ class PrivateFineTuning(raikit.Check):
     """Trains a second model with differential privacy and measures what that costs, overall and for each group.
 
     DP-SGD (Opacus) from weights that have seen no case: Poisson sampling, clipping of each case's gradient, Gaussian noise.
-    The accountant counts the steps that were made. The audited model is not changed. Accuracy is compared on the same
-    cases, and the costs of groups with one another. The guarantee is for one case added or removed.
+    If it is not known what the initial weights have seen, nothing is trained and nothing is claimed. The accountant counts
+    the steps that were made. The audited model is not changed. Accuracy is compared on the same cases, and the costs of
+    groups with one another. The guarantee is for one case added or removed, and for the weights alone.
 
     Notes
     -----
@@ -26,7 +27,8 @@ class PrivateFineTuning(raikit.Check):
     that shows in none of the cases compared, or below rounding (1e-4 in single precision), is not found.
 
     Noise and sampling follow from the run's seed. That makes a measurement that can be repeated, not a model that may be
-    released, so the private model is discarded. The losses of its training are not reported: epsilon does not cover them.
+    released, so the private model is discarded. The losses of its training are not recorded: epsilon does not cover them.
+    An interrupted run keeps checkpoints, in a folder with a notice that they are not private, until it is resumed.
 
     References
     ----------
@@ -84,6 +86,16 @@ class PrivateFineTuning(raikit.Check):
             description="Also train a model in the same way but without noise, which separates the cost of noise from that "
             "of the rest of the recipe.",
         )
+        repeats: int = Field(
+            1, ge=1, le=100,
+            description="Private trainings for each budget, each with other initial weights, sampling and noise: 1, or at least "
+            "3. From 3 on, intervals cover the randomness of training; they are wide below 5.",
+        )
+        public_weights: str | None = Field(
+            None, min_length=3,
+            description="The public data that the initial weights come from, if the model starts from pretrained ones and none "
+            "of the training cases was among those data. The report names it as a condition of every guarantee.",
+        )
         test_rows: int = Field(
             4000, ge=20, description="Most cases on which models are compared: whole clusters, drawn at random."
         )
@@ -98,8 +110,15 @@ class PrivateFineTuning(raikit.Check):
                 raise ValueError("each epsilon must be above 0, and none may be a duplicate")
             return values
 
+        @field_validator("repeats")
+        @classmethod
+        def _shows_randomness(cls, value: int) -> int:
+            if value == 2:
+                raise ValueError("must be 1, or at least 3: two trainings do not show how much trainings differ")
+            return value
+
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
-        """Train one private model for each budget and compare it with the audited one.
+        """Train private models for each budget and compare it with the audited one.
 
         Raises
         ------
@@ -108,17 +127,23 @@ class PrivateFineTuning(raikit.Check):
         """
         from raikit_privacy.estimates import training
         from raikit_privacy.estimates.clipping import NotPrivateError
+        from raikit_privacy.estimates.starting_weights import examine_starting_weights
         from raikit_privacy.estimates.training_report import TrainingReport
         from raikit_privacy.estimates.trials import Trials
-        from raikit_privacy.report import figures, finetuning
+        from raikit_privacy.report import figures, finetuning, scope
 
         assert ctx.model is not None
+        start = examine_starting_weights(ctx, self.options.public_weights)
+        if start.problem is not None:
+            return self._unknown_start(start.problem)
         digest = training.weights_digest(ctx.model)
-        trials = Trials(self.options, ctx, training.ComparisonCases.sample(ctx, self.options.test_rows))
+        trials = Trials(self.options, ctx, training.ComparisonCases.sample(ctx, self.options.test_rows), start)
         try:
             outcomes = [trials.run(target) for target in sorted(self.options.epsilons)]
         except NotPrivateError as error:
+            trials.discard()
             return self._untrainable(error.problems)
+        trials.discard()
         if training.weights_digest(ctx.model) != digest:
             raise RuntimeError("Private training changed the audited model; no later measurement of it can be trusted.")
         reports = [TrainingReport(ctx, trials, outcome, self.address) for outcome in outcomes]
@@ -133,12 +158,21 @@ class PrivateFineTuning(raikit.Check):
         return raikit.CheckResult(
             metrics=metrics,
             findings=[
-                *finetuning.scope_findings(ctx, trials),
+                *scope.scope_findings(ctx, trials),
                 *(finding for report in reports for finding in finetuning.training_findings(report)),
             ],
             figures=[figure for report in reports for figure in figures.training_figures(report)],
-            tables=[finetuning.settings_table(trials, outcomes)],
+            tables=[finetuning.settings_table(trials, outcomes), scope.uncovered_table(ctx, trials)],
         )
+
+    def _unknown_start(self, problem: str) -> raikit.CheckResult:
+        """Return undefined metrics for a model whose initial weights may have seen the training cases."""
+        from raikit_privacy.estimates.training_report import undefined_metrics
+        from raikit_privacy.report.finetuning import unknown_start_finding
+
+        metrics = undefined_metrics(self.options.epsilons, problem)
+        finding = unknown_start_finding(problem, [self.address(metric) for metric in metrics])
+        return raikit.CheckResult(metrics=metrics, findings=[finding])
 
     def _untrainable(self, problems: Sequence[str]) -> raikit.CheckResult:
         """Return undefined metrics for a model that cannot be trained privately, and a remedy."""

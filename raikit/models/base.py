@@ -91,8 +91,20 @@ class Model(ABC):
         raise self._lacks("trainable")
 
     def fresh(self, seed: int = 0) -> Self:
-        """Return a copy with the weights from before training (random, or pretrained encoders)."""
+        """Return a copy with the weights from before training: drawn from `seed`, or pretrained on other data.
+
+        Private training starts from them, and only a weight that changes with the seed (or is 0 or 1) is taken to have seen
+        no case. Return no weights of the trained model.
+        """
         raise self._lacks("trainable")
+
+    def fitted(self) -> Mapping[str, str] | None:
+        """Return what `prepare` and `scores` learnt from the training cases, other than weights, by where it is used.
+
+        For example ``{"form.age": "mean and standard deviation"}``, and an empty mapping if nothing was learnt. None means
+        that it is not known. Private training does not cover it, and the report lists it.
+        """
+        return None
 
     def save(self, folder: Path) -> None:
         """Write the model so that the loader of its kind can read it."""

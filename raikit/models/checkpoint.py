@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,15 @@ from torch import nn
 from raikit.errors import ModelError
 from raikit.files import atomic
 from raikit.models.history import History
+
+
+def digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Return a hash of tensors by name, type, shape and content."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        total.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()[:16]
 
 
 class Checkpoint:
@@ -38,16 +48,21 @@ class Checkpoint:
             return None
         try:
             saved = torch.load(self._path, weights_only=True)
-            for key, value in self._settings.items():
-                if (was := saved["settings"].get(key)) != value:
-                    raise ModelError(f"{self._path} belongs to another training: {key} was {was!r} and is {value!r}. "
-                                     "Delete the file, or train as before.")
+            self._refuse_other_settings(saved["settings"])
             module.load_state_dict(saved["module"])
             optimizer.load_state_dict(saved["optimizer"])
         except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
             raise ModelError(f"{self._path} cannot be resumed ({error}); delete it to start again.") from error
         self._best, self.ended = saved["best"], saved["ended"]
         return History.from_dict(saved["history"])
+
+    def _refuse_other_settings(self, saved: Mapping[str, Any]) -> None:
+        """Raise if any setting differs; one that only the checkpoint has belongs to another training too."""
+        for key in (*self._settings, *(saved.keys() - self._settings.keys())):
+            was, value = saved.get(key), self._settings.get(key)
+            if was != value:
+                raise ModelError(f"{self._path} belongs to another training: {key} was {was!r} and is {value!r}. "
+                                 "Delete the file, or train as before.")
 
     def save(self, module: nn.Module, optimizer: torch.optim.Optimizer, history: History, *, ended: bool) -> None:
         """Save the state at the end of an epoch."""

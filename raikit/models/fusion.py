@@ -164,6 +164,10 @@ class FusionModel(Model):
         """Return a copy with random weights; the preprocessing, fitted on training cases, is kept."""
         return self.initial(copy.deepcopy(self.net.config), self.preprocessing, self.classes, seed)
 
+    def fitted(self) -> dict[str, str]:
+        """Return what the preprocessing learnt from the training cases, by input and column."""
+        return self.preprocessing.describe()
+
     def save(self, folder: Path) -> None:
         """Write the weights, the preprocessing and the settings of the training to a folder."""
         with _no_progress_bars():

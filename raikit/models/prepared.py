@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -10,6 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import Tensor
+
+from raikit.models.checkpoint import digest
 
 if TYPE_CHECKING:
     from raikit.data.batch import Batch
@@ -68,6 +71,15 @@ def in_order(cases: PreparedCases, size: int = _CASES_AT_ONCE) -> Iterator[Tenso
     """Yield all cases in batches, in their order."""
     for start in range(0, len(cases), size):
         yield cases.take(np.arange(start, min(start + size, len(cases))))
+
+
+def digest_cases(cases: PreparedCases) -> str:
+    """Return a hash of all cases as the network receives them: inputs, targets and weights, in their order."""
+    total = hashlib.sha256()
+    for batch in in_order(cases):
+        tensors = batch.inputs | {" target": batch.target} | ({} if batch.weight is None else {" weight": batch.weight})
+        total.update(digest(tensors).encode())
+    return total.hexdigest()[:16]
 
 
 def _shared_files(data: Dataset, split: str) -> dict[str, Indices]:

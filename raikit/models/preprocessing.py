@@ -117,11 +117,11 @@ class Preprocessing:
                   for name, columns in data["tables"].items()}
         return cls(tables, data["target_mean"], data["target_scale"])
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, str]:
         """Return for each column what was learnt outside the privacy guarantee, in words for the record."""
-        facts: dict[str, Any] = {
-            f"{name}.{column.column}": "mean and standard deviation" if isinstance(column, Number)
-            else f"list of {len(column.labels)} labels"
+        facts = {
+            f"{name}.{column.column}": "mean, standard deviation and whether values are missing"
+            if isinstance(column, Number) else f"list of {len(column.labels)} labels"
             for name, columns in self.tables.items() for column in columns
         }
         if (self.target_mean, self.target_scale) != (0.0, 1.0):

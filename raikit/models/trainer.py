@@ -5,19 +5,19 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from raikit.errors import ModelError
-from raikit.models.checkpoint import Checkpoint
+from raikit.models.checkpoint import Checkpoint, digest
 from raikit.models.history import Epoch, History
-from raikit.models.prepared import FloatArray, Indices, PreparedCases, in_order, prepare_cases
+from raikit.models.prepared import FloatArray, Indices, PreparedCases, digest_cases, in_order, prepare_cases
 
 if TYPE_CHECKING:
     from raikit.data.dataset import Dataset
@@ -49,6 +49,8 @@ def fit(
     module: nn.Module | None = None,
     callbacks: Sequence[Callback] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
+    recipe: Mapping[str, Any] | None = None,
+    record_losses: bool = True,
 ) -> History:
     """Train `model` in place on the train cases of `data`, starting from its current weights.
 
@@ -70,7 +72,7 @@ def fit(
         and the last weights are kept.
     workdir : Path, optional
         Holds a checkpoint after each epoch. A checkpoint of the same training is resumed, with the same result as
-        without an interruption.
+        without an interruption. One with other settings, cases, initial weights, optimizer or `recipe` is refused.
     row_weight : ndarray, shape (train cases,), optional
         Weights of the train cases, in the order of ``data.batches("train", …)``, multiplied by `data.weight` if there is
         one. Their scale does not matter. Validation cases keep their own weights.
@@ -86,6 +88,11 @@ def fit(
         ``callback(history, module)`` after each epoch; a true result ends the training.
     progress : callable
         ``progress(done, total)``, in steps.
+    recipe : mapping of str to str, number, bool or None, optional
+        What `step` and `sampler` depend on, such as the noise of a private training. It is stored in the checkpoint.
+    record_losses : bool
+        False: neither training nor validation losses are recorded, in the history or in a checkpoint. They are computed
+        from cases without noise, so a history with them is not private.
 
     Returns
     -------
@@ -95,11 +102,16 @@ def fit(
     ------
     ModelError
         If there are no train cases, the loss is NaN or infinite, or `workdir` holds another training.
+    ValueError
+        If `patience` is given although no losses are recorded.
     """
+    if patience is not None and not record_losses:
+        raise ValueError("patience needs validation losses; it cannot be combined with record_losses=False")
     if not data.size("train"):
         raise ModelError("the train split has no cases, so no model can be trained.")
     cases = prepare_cases(model, data, "train", row_weight=row_weight)
-    validation = prepare_cases(model, data, "validation") if data.size("validation") else None
+    watched = record_losses and data.size("validation")
+    validation = prepare_cases(model, data, "validation") if watched else None
     module = module if module is not None else model.module
     scheduled = optimizer is None
     optimizer = optimizer or torch.optim.AdamW(
@@ -110,7 +122,10 @@ def fit(
 
     settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
                 "weight_decay": weight_decay, "seed": seed, "patience": patience, "rows": len(cases),
-                "row_weight": _digest(row_weight)}
+                "row_weight": _digest(row_weight), "record_losses": record_losses}
+    if workdir is not None:
+        settings |= {"optimizer": _optimizer_text(optimizer), "initial_weights": digest(model.module.state_dict()),
+                     "cases": digest_cases(cases), **{f"recipe.{key}": value for key, value in (recipe or {}).items()}}
     checkpoint = Checkpoint(workdir, settings)
     history = checkpoint.restore(model.module, optimizer) or History("accuracy" if model.classes else "r2")
     ended = checkpoint.ended
@@ -131,7 +146,7 @@ def fit(
                 progress(number * len(batches) + done + 1, epochs * len(batches))
         if not math.isfinite(loss_sum):
             raise ModelError(f"the training loss is NaN or infinite in epoch {number + 1}; try a lower learning_rate.")
-        train_loss = loss_sum / seen if seen else None
+        train_loss = loss_sum / seen if seen and record_losses else None
         history.epochs.append(Epoch(number + 1, len(batches), train_loss, *evaluate(model, validation)))
         stops = [bool(callback(history, module)) for callback in callbacks]
         ended = any(stops) or (patience is not None and len(history.epochs) - history.best >= patience)
@@ -148,6 +163,12 @@ def fit(
 def _digest(weight: FloatArray | None) -> str | None:
     """Return a hash of the weights, by which a checkpoint recognises its training."""
     return None if weight is None else hashlib.sha256(np.ascontiguousarray(weight, dtype=np.float64).tobytes()).hexdigest()
+
+
+def _optimizer_text(optimizer: torch.optim.Optimizer) -> str:
+    """Return the class and the settings of an optimizer, by which a checkpoint recognises its training."""
+    settings = ", ".join(f"{key}={value!r}" for key, value in sorted(optimizer.defaults.items()))
+    return f"{type(optimizer).__name__}({settings})"
 
 
 def plain_step(model: Model) -> Step:

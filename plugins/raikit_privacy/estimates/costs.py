@@ -1,4 +1,9 @@
-"""The accuracy that privacy costs, on the same cases: overall, in each group, and the gap between groups."""
+"""The accuracy that privacy costs, on the same cases: overall, in each group, and the gap between groups.
+
+A private model depends on the noise of its training as well as on the cases that it is compared on. With several trainings,
+estimates are means over them, and intervals cover both: the variance of the mean over trainings is added to that of the cases.
+With one training, intervals cover the cases only.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
@@ -22,8 +28,8 @@ class PairedCorrectness:
 
     Parameters
     ----------
-    reference, private : ndarray of bool, shape (n,)
-        Whether the model without privacy is right, and whether the private one is.
+    reference, private : ndarray of bool, shape (n,) or (trainings, n)
+        Whether the model without privacy is right, and whether the private one is, in each of its trainings.
     weight : ndarray, shape (n,), or None
     clusters : sequence of ndarray of int
         At most two columns; a case with a negative code shares no cluster.
@@ -33,6 +39,16 @@ class PairedCorrectness:
     private: BoolArray
     weight: FloatArray | None = None
     clusters: Sequence[IntArray] = ()
+
+    @property
+    def trainings(self) -> int:
+        """Number of private models."""
+        return len(self.differences)
+
+    @property
+    def differences(self) -> FloatArray:
+        """Correctness of the reference minus that of the private model, shape (trainings, n)."""
+        return np.asarray(np.atleast_2d(self.reference).astype(float) - np.atleast_2d(self.private).astype(float))
 
     def covariance(self, values: ArrayLike, code: IntArray, k: int, proportion: bool) -> stats.CovarianceResult:
         """Compute the means of `values` in k groups with their covariance."""
@@ -63,11 +79,17 @@ class GroupEstimates:
 
 
 def accuracies(pairs: PairedCorrectness, right: BoolArray, feature: SensitiveFeature | None, level: float) -> GroupEstimates:
-    """Compute accuracy, with exact limits at the effective sample size; simultaneous over the groups of a feature."""
-    code, k = _groups(feature, len(right))
-    cov = pairs.covariance(right, code, k, proportion=True)
+    """Compute accuracy, with exact limits at the effective sample size; simultaneous over the groups of a feature.
+
+    `right` has shape (n,) or (trainings, n); of several trainings the mean is estimated.
+    """
+    runs = np.atleast_2d(right).astype(float)
+    code, k = _groups(feature, runs.shape[1])
+    cov = pairs.covariance(runs.mean(axis=0), code, k, proportion=True)
     rates = stats.clustered_rate_interval(cov, level, simultaneous=feature is not None)
-    return _estimates(rates.value, rates.low, rates.high, cov, code, rates.method)
+    noise = training_covariance(runs, code, k, pairs.weight)
+    low, high = _widened(rates.value, rates.low, rates.high, noise, len(runs), level ** (1 / _defined(code, k)))
+    return _estimates(rates.value, np.maximum(low, 0), np.minimum(high, 1), cov, code, rates.method)
 
 
 def costs(pairs: PairedCorrectness, feature: SensitiveFeature | None, level: float) -> GroupEstimates:
@@ -77,15 +99,17 @@ def costs(pairs: PairedCorrectness, feature: SensitiveFeature | None, level: flo
     -----
     MOVER: each accuracy's exact limits at its effective sample size, joined by the correlation of the two [1]_. The
     correlation follows from the variances, ``(V_reference + V_private - V_difference) / 2``, which keeps the pairing
-    of a case whatever its clusters are. Over k groups each interval has level ``level ** (1 / k)`` (Sidak).
+    of a case whatever its clusters are. Over k groups each interval has level ``level ** (1 / k)`` (Sidak). With several
+    trainings, the t limits of their mean on these cases are joined to it as those of an independent term, again by MOVER.
 
     References
     ----------
     .. [1] Zou and Donner, "Construction of confidence limits about effect measures", Statistics in Medicine 2008.
     """
-    code, k = _groups(feature, len(pairs.reference))
-    groups = max(int((np.bincount(code, minlength=k) > 0).sum()), 1)
-    first, second = (pairs.covariance(right, code, k, proportion=True) for right in (pairs.reference, pairs.private))
+    code, k = _groups(feature, pairs.differences.shape[1])
+    groups = _defined(code, k)
+    first, second = (pairs.covariance(np.atleast_2d(right).mean(axis=0), code, k, proportion=True)
+                     for right in (pairs.reference, pairs.private))
     limits = [stats.clustered_rate_interval(cov, level ** (1 / groups)) for cov in (first, second)]
     difference = difference_covariance(pairs, code, k)
     own = np.sqrt(np.diag(first.M) * np.diag(second.M))
@@ -93,6 +117,8 @@ def costs(pairs: PairedCorrectness, feature: SensitiveFeature | None, level: flo
     correlation = np.clip(np.divide(joint, own, out=np.zeros(k), where=own > 0), -1.0, 1.0)
     a, b = limits
     low, high = stats.difference_limits(a.value, a.low, a.high, b.value, b.low, b.high, correlation)
+    noise = training_covariance(pairs.differences, code, k, pairs.weight)
+    low, high = _widened(a.value - b.value, low, high, noise, pairs.trainings, level ** (1 / groups))
     method = f"paired MOVER, {a.method}" + (f", Sidak over {groups} groups" if groups > 1 else "")
     return _estimates(a.value - b.value, np.maximum(low, -1), np.minimum(high, 1), first, code, method)
 
@@ -103,15 +129,12 @@ def difference_covariance(pairs: PairedCorrectness, code: IntArray, k: int) -> s
     The variance is at least that of independent cases with half a case added to each of the four ways in which two models
     can answer (Agresti and Min 2005). Without it, five cases on which the models agree would be worth more than thousands.
     """
-    difference = pairs.reference.astype(float) - pairs.private.astype(float)
+    difference = pairs.differences.mean(axis=0)
     cov = pairs.covariance(difference, code, k, proportion=False)
     n = np.maximum(cov.n_rows, 1e-9)
-    shares = []
-    for sign in (1, -1):
-        counts = np.nan_to_num(pairs.covariance(difference == sign, code, k, proportion=True).rates) * cov.n_rows
-        shares.append((counts + 0.5) / (n + 2))
-    lost, gained = shares
-    floor = (lost + gained - (lost - gained) ** 2) / (n + 2)
+    mean = np.nan_to_num(cov.rates) * n / (n + 2)
+    squares = np.nan_to_num(pairs.covariance(difference**2, code, k, proportion=False).rates) * n
+    floor = ((squares + 1) / (n + 2) - mean**2) / (n + 2)
     variance = np.maximum(np.diag(cov.M), floor)
     return replace(cov, M=cov.M + np.diag(variance - np.diag(cov.M)))
 
@@ -134,8 +157,52 @@ def cost_gap(
     counts = np.bincount(feature.code, minlength=feature.k)
     groups = np.flatnonzero(counts >= max(at_least, 1))
     cov = difference_covariance(pairs, feature.code, feature.k).subset(groups)
+    noise = training_covariance(pairs.differences, feature.code, feature.k, pairs.weight)[np.ix_(groups, groups)]
+    cov = replace(cov, M=cov.M + _t_factor(level, len(groups), pairs.trainings) * noise)
     gap = stats.clustered_gap(cov, level, rng=rng)
     return replace(gap, high=min(gap.high, 2.0)), groups
+
+
+def training_covariance(runs: FloatArray, code: IntArray, k: int, weight: FloatArray | None) -> FloatArray:
+    """Compute how far the mean over trainings varies, on these cases: covariance of k groups, 0 of one training.
+
+    Parameters
+    ----------
+    runs : ndarray, shape (trainings, n)
+        A value of each case in each training.
+    code : ndarray of int, shape (n,)
+    k : int
+    weight : ndarray, shape (n,), or None
+    """
+    if len(runs) < 2:
+        return np.zeros((k, k))
+    each = np.ones(len(code)) if weight is None else weight
+    total = np.maximum(np.bincount(code, each, k), 1e-300)
+    means = np.stack([np.bincount(code, each * values, k) / total for values in runs])
+    return np.atleast_2d(np.cov(means, rowvar=False)) / len(runs)
+
+
+def _widened(
+    value: FloatArray, low: FloatArray, high: FloatArray, noise: FloatArray, trainings: int, level: float
+) -> tuple[FloatArray, FloatArray]:
+    """Join the limits of the cases with t limits of the mean over trainings (MOVER for a sum of independent terms)."""
+    if trainings < 2:
+        return low, high
+    half = stdtrit(trainings - 1, (1 + level) / 2) * np.sqrt(np.diag(noise))
+    return value - np.hypot(value - low, half), value + np.hypot(high - value, half)
+
+
+def _t_factor(level: float, groups: int, trainings: int) -> float:
+    """Return the factor by which a variance over few trainings is as unsure as a large one, for all pairs of groups."""
+    if trainings < 2:
+        return 0.0
+    tail = (1 - level) / 2 / max(groups * (groups - 1) / 2, 1)
+    return float((stdtrit(trainings - 1, 1 - tail) / ndtri(1 - tail)) ** 2)
+
+
+def _defined(code: IntArray, k: int) -> int:
+    """Return the number of groups that have a case, at least 1."""
+    return max(int((np.bincount(code, minlength=k) > 0).sum()), 1)
 
 
 def _groups(feature: SensitiveFeature | None, n: int) -> tuple[IntArray, int]:

@@ -22,11 +22,6 @@ from raikit_privacy.estimates.features import SensitiveFeature, features_of, sam
 from raikit_privacy.estimates.preflight import CASES, Cases
 
 
-def initial_model(model: raikit.Model, seed: int) -> raikit.Model:
-    """Return the model that private training starts from: new weights for a fusion model, else a copy of the given ones."""
-    return model.fresh(seed) if model.kind == "fusion" else model.copy()
-
-
 def weights_digest(model: raikit.Model) -> str:
     """Return the SHA-256 of a model's weights and buffers."""
     digest = hashlib.sha256()
@@ -54,9 +49,12 @@ class TrainedPrivately:
 
 def train_private(
     ctx: raikit.CheckContext, model: raikit.Model, recipe: Recipe, noise_multiplier: float, workdir: Path,
-    progress: Callable[[int, int], None],
+    progress: Callable[[int, int], None], seed: int | None = None,
 ) -> TrainedPrivately:
     """Train `model` in place with DP-SGD.
+
+    `seed` (absent: that of the check) determines sampling and noise. A checkpoint in `workdir` is bound to everything that
+    epsilon depends on, and holds no losses, which are computed without noise.
 
     Every epoch runs and the last weights are kept. An epoch chosen by its validation score would look at the data once
     more, without the accountant knowing of it, where validation cases come from the same people as training cases.
@@ -73,9 +71,13 @@ def train_private(
         training = PrivateTraining(trained, recipe, noise_multiplier, clipping)
         try:
             ctx.trainer(
-                trained, ctx.data, epochs=recipe.epochs, batch_size=recipe.batch_size, seed=ctx.seed, patience=None,
+                trained, ctx.data, epochs=recipe.epochs, batch_size=recipe.batch_size,
+                seed=ctx.seed if seed is None else seed, patience=None,
                 workdir=workdir, step=training.step, sampler=training.sampler, optimizer=training.optimizer,
-                module=training.module, progress=progress,
+                module=training.module, progress=progress, record_losses=False,
+                recipe={"noise_multiplier": noise_multiplier, "max_grad_norm": recipe.max_grad_norm,
+                        "learning_rate": recipe.learning_rate, "layers": recipe.layers,
+                        "sample_rate": recipe.sample_rate, "steps": recipe.steps},
             )
         finally:
             training.finish()

@@ -51,6 +51,12 @@ class TrainingReport:
         self.gaps = [self._gap(feature) for feature in self.features]
 
     @property
+    def randomness(self) -> str:
+        """What intervals say of the randomness of private training, for `method`."""
+        trainings = self.outcome.pairs.trainings
+        return f", over {trainings} trainings" if trainings > 1 else ", of one training, whose randomness is not covered"
+
+    @property
     def metrics(self) -> list[raikit.Metric]:
         """All metrics, the budget first."""
         budget = self.outcome.budget
@@ -87,7 +93,7 @@ class TrainingReport:
         small = n < self.trials.options.min_group and "group" in fields
         flags = [*(["few_clusters"] if estimates.few_clusters[index] else []), *(["small_group"] if small else [])]
         return raikit.Metric(
-            name, value, low=estimates.low[index], high=estimates.high[index], n=n, method=estimates.method,
+            name, value, low=estimates.low[index], high=estimates.high[index], n=n, method=estimates.method + self.randomness,
             level=self.level, n_clusters=None if estimates.n_clusters is None else int(estimates.n_clusters[index]),
             flags=flags, subject=SUBJECT, unit="rate" if name == "accuracy" else "points", **fields,
         )
@@ -105,7 +111,7 @@ class TrainingReport:
         clusters = self.by_group[feature.column].n_clusters
         return raikit.Metric(
             "accuracy_cost_difference", gap.value, low=gap.low, high=gap.high, n=int(counts[groups].sum()),
-            method=gap.method, level=self.level, simultaneous=True, p_value=gap.p_value,
+            method=gap.method + self.randomness, level=self.level, simultaneous=True, p_value=gap.p_value,
             minimum_detectable=gap.minimum_detectable,
             n_clusters=None if clusters is None else int(clusters[groups].min()),
             flags=["few_clusters"] if clusters is not None and _too_few_clusters(clusters[groups]) else [],
@@ -131,8 +137,11 @@ def _too_few_clusters(clusters: IntArray) -> bool:
 
 def undefined_metrics(targets: tuple[float, ...], reason: str) -> list[raikit.Metric]:
     """Return the metrics of a model that cannot be trained privately, with the reason."""
+    quantities: tuple[tuple[str, Literal["lower", "higher"], dict[str, Any]], ...] = (
+        ("epsilon", "lower", {}), ("membership_tpr_ceiling", "lower", {"fpr": 0.01}), ("accuracy", "higher", {}),
+        ("accuracy_cost", "lower", {}))
     return [
-        raikit.Metric.undefined(name, reason, args={"target": as_argument(target)}, subject=SUBJECT, direction=direction)
+        raikit.Metric.undefined(name, reason, args={"target": as_argument(target)} | args, subject=SUBJECT, direction=direction)
         for target in targets
-        for name, direction in (("epsilon", "lower"), ("accuracy", "higher"), ("accuracy_cost", "lower"))
+        for name, direction, args in quantities
     ]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import raikit
 from raikit.arrays import BoolArray
@@ -13,23 +17,35 @@ from raikit_privacy.estimates.arguments import as_argument
 from raikit_privacy.estimates.budget import Budget, default_delta, plan
 from raikit_privacy.estimates.costs import PairedCorrectness
 from raikit_privacy.estimates.dpsgd import Recipe
+from raikit_privacy.estimates.starting_weights import StartingWeights, initial_model
+
+NOTICE = "NOT-PRIVATE.txt"
+_NOTICE_TEXT = """\
+An interrupted run of privacy.dp_finetuning left this folder. It is not private; do not publish it.
+
+epsilon-*/training.pt   weights and optimizer of an unfinished private training. Its noise was drawn from the seed of the
+                        run, so whoever knows the seed can take the noise away. It holds no losses.
+twin*/training.pt       the same of a training without any noise.
+
+Resuming the run uses these files and then deletes them. If you will not resume it, delete the folder.
+"""
 
 
 @dataclass(frozen=True)
 class TrialOutcome:
-    """One private training.
+    """The private trainings for one budget.
 
     Parameters
     ----------
     budget : Budget
     steps : int
-        Noisy steps that were made.
+        Noisy steps that each training made.
     epsilon : float
         Spent by those steps, according to the accountant.
     pairs : PairedCorrectness
         With the audited model.
     twin : PairedCorrectness or None
-        With a model that was trained alike but without noise.
+        With models that were trained alike but without noise.
     no_shortcut : str
         Why each case went through the network by itself; empty if Opacus's shortcut was right.
     """
@@ -39,29 +55,36 @@ class TrialOutcome:
     epsilon: float
     pairs: PairedCorrectness
     twin: PairedCorrectness | None
-    no_shortcut: str = ""
+    no_shortcut: str
 
 
 class Trials:
-    """Runs one private training for each budget, all with the same recipe and on the same cases.
+    """Runs the private trainings for each budget, all with the same recipe and compared on the same cases.
 
     Parameters
     ----------
     options : PrivateFineTuning.Options
     ctx : CheckContext
     cases : ComparisonCases
+    start : StartingWeights
+        Examined, and without a problem.
     """
 
-    def __init__(self, options: Any, ctx: raikit.CheckContext, cases: training.ComparisonCases) -> None:
+    def __init__(
+        self, options: Any, ctx: raikit.CheckContext, cases: training.ComparisonCases, start: StartingWeights
+    ) -> None:
         assert ctx.data is not None
         n = ctx.data.size("train")
-        self.options, self.ctx, self.cases = options, ctx, cases
+        self.options, self.ctx, self.cases, self.start = options, ctx, cases, start
         self.delta = options.delta if options.delta is not None else default_delta(n)
         self.recipe = Recipe(
             n, options.epochs, options.batch_size or max(1, round(n / 4)), options.physical_batch_size,
             options.max_grad_norm, options.learning_rate, options.layers,
         )
-        self._twin_correct: BoolArray | None = None
+        self._folder = ctx.workdir / "private-training"
+        self._twins_correct: BoolArray | None = None
+        self._folder.mkdir(exist_ok=True)
+        (self._folder / NOTICE).write_text(_NOTICE_TEXT)  # before any weights, so that they are never there without it
 
     def run(self, target: float) -> TrialOutcome:
         """Plan, train, account and compare for one budget.
@@ -69,36 +92,58 @@ class Trials:
         Raises
         ------
         RuntimeError
-            If the training spent more than its target.
+            If a training spent more than its target.
         """
-        part = sorted(self.options.epsilons).index(target)
+        part = sorted(self.options.epsilons).index(target) * self.options.repeats
         budget = plan(target, self.delta, self.recipe.sample_rate, self.recipe.steps, self.options.accountant)
-        model, trained = self._train(budget.noise_multiplier, f"epsilon-{as_argument(target)}", part)
-        epsilon = budget.spent(trained.steps)
+        correct, trained = self._train_all(budget.noise_multiplier, f"epsilon-{as_argument(target)}", part)
+        steps = max(one.steps for one in trained)
+        epsilon = budget.spent(steps)
         if not epsilon <= target:
-            raise RuntimeError(f"{trained.steps} steps were made and epsilon is {epsilon:.4f}, above its target of {target:g}.")
-        correct = self.cases.correct(self.ctx, model)
+            raise RuntimeError(f"{steps} steps were made and epsilon is {epsilon:.4f}, above its target of {target:g}.")
         twin = self.cases.pairs(self.ctx, correct, self._correct_without_noise()) if self.options.twin else None
         pairs = self.cases.pairs(self.ctx, correct)
-        return TrialOutcome(budget, trained.steps, epsilon, pairs, twin, trained.no_shortcut)
+        return TrialOutcome(budget, steps, epsilon, pairs, twin, trained[0].no_shortcut)
+
+    def discard(self) -> None:
+        """Delete the checkpoints: they are there for an interrupted run, and are not private."""
+        shutil.rmtree(self._folder)
+
+    def _train_all(
+        self, noise_multiplier: float, name: str, part: int
+    ) -> tuple[BoolArray, list[training.TrainedPrivately]]:
+        """Train with each seed; return where each model is right, shape (trainings, cases), and what each training did."""
+        correct, trained = [], []
+        for number in range(self.options.repeats):
+            folder = self._folder / (name if number == 0 else f"{name}-{number + 1}")
+            model, one = self._train(noise_multiplier, folder, self._seed(number), part + number)
+            correct.append(self.cases.correct(self.ctx, model))
+            trained.append(one)
+        return np.stack(correct), trained
 
     def _train(
-        self, noise_multiplier: float, name: str, part: int
+        self, noise_multiplier: float, folder: Path, seed: int, part: int
     ) -> tuple[raikit.Model, training.TrainedPrivately]:
         """Train a model from its initial weights; return it with what the training did."""
         assert self.ctx.model is not None
-        model = training.initial_model(self.ctx.model, self.ctx.seed)
-        folder = self.ctx.workdir / name
+        model = initial_model(self.ctx.model, seed)
         folder.mkdir(parents=True, exist_ok=True)
-        return model, training.train_private(self.ctx, model, self.recipe, noise_multiplier, folder, self._progress(part))
+        return model, training.train_private(
+            self.ctx, model, self.recipe, noise_multiplier, folder, self._progress(part), seed)
+
+    def _seed(self, number: int) -> int:
+        """Return the seed of a training; the first has the seed of the check."""
+        if number == 0:
+            return self.ctx.seed
+        return int(np.random.SeedSequence([self.ctx.seed, number]).generate_state(1)[0] >> 1)
 
     def _correct_without_noise(self) -> BoolArray:
-        """Return where the model without noise is right; it is trained once for all budgets."""
-        if self._twin_correct is None:
-            model, _ = self._train(0.0, "twin", len(self.options.epsilons))
-            self._twin_correct = self.cases.correct(self.ctx, model)
-        return self._twin_correct
+        """Return where the models without noise are right; they are trained once for all budgets."""
+        if self._twins_correct is None:
+            part = len(self.options.epsilons) * self.options.repeats
+            self._twins_correct, _ = self._train_all(0.0, "twin", part)
+        return self._twins_correct
 
     def _progress(self, part: int) -> Callable[[int, int], None]:
-        parts = len(self.options.epsilons) + bool(self.options.twin)
+        parts = (len(self.options.epsilons) + bool(self.options.twin)) * self.options.repeats
         return lambda done, total: self.ctx.progress(part * total + done, parts * total)

@@ -1,4 +1,4 @@
-"""Findings and the table of ``privacy.dp_finetuning``: what epsilon covers, what privacy costs, and whom."""
+"""Findings and the settings of ``privacy.dp_finetuning``: what privacy costs, whom, and what it guarantees."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from raikit.format import (
     confidence_interval,
     count,
     interval,
-    joined,
     metric_interval,
     percent,
     points,
@@ -20,7 +19,7 @@ from raikit.format import (
 )
 from raikit_privacy.estimates.budget import NAMES
 from raikit_privacy.estimates.costs import PairedCorrectness, costs
-from raikit_privacy.estimates.features import SensitiveFeature, largest_clusters
+from raikit_privacy.estimates.features import SensitiveFeature
 from raikit_privacy.estimates.training_report import TrainingReport
 from raikit_privacy.estimates.trials import TrialOutcome, Trials
 
@@ -34,48 +33,12 @@ def untrainable_finding(reason: str, addresses: list[str]) -> raikit.Finding:
     )
 
 
-def scope_findings(ctx: raikit.CheckContext, trials: Trials) -> list[raikit.Finding]:
-    """Say what epsilon covers: the weights, single cases, and a seed that is known."""
-    findings = [_weights_finding(ctx), *_unit_of_privacy_findings(ctx)]
-    findings.append(raikit.Finding(
-        sentence="Noise and sampling were drawn from the run's seed: this is a measurement, not a release. The private "
-                 "model was discarded. A model that is released must draw its noise from the operating system.",
-        what="seeded noise", certainty="by construction",
-    ))
-    compared = len(trials.cases.frame)
-    if trials.cases.available > compared:
-        findings.append(raikit.Finding(
-            sentence=f"Models were compared on {count(compared)} of {count(trials.cases.available)} test cases, whole "
-                     "clusters drawn at random. Raise test_rows to compare more.", what="cases compared",
-        ))
-    return findings
-
-
-def _weights_finding(ctx: raikit.CheckContext) -> raikit.Finding:
-    assert ctx.model is not None
-    if ctx.model.kind != "fusion":
-        return raikit.Finding(
-            sentence="ε covers this fine-tuning only. Whether the given weights were trained on these cases is unknown.",
-            severity="warn", what="scope of epsilon", certainty="unknown",
-        )
+def unknown_start_finding(problem: str, addresses: list[str]) -> raikit.Finding:
+    """Say that nothing is claimed, because the initial weights may have seen the cases, and what would help."""
     return raikit.Finding(
-        sentence="ε covers the training of the weights, from newly drawn ones that had seen no case. It does not cover the "
-                 "scaling of columns, which was fitted on the training cases, nor their number, which is taken as public. "
-                 "Nor does it cover options of this check that were chosen by trying them on these cases.",
-        what="scope of epsilon", certainty="by construction",
+        sentence=f"No private model was trained, and nothing is claimed about privacy or its cost. {problem}.",
+        severity="warn", what="differentially private training", certainty="cannot be decided", metrics=addresses,
     )
-
-
-def _unit_of_privacy_findings(ctx: raikit.CheckContext) -> list[raikit.Finding]:
-    largest = {column: n for column, n in largest_clusters(ctx, "train").items() if n > 1}
-    if not largest:
-        return []
-    clusters = joined([f"one {column} appears in up to {count(n)}" for column, n in largest.items()])
-    return [raikit.Finding(
-        sentence=f"ε protects single cases, not all cases of a cluster: among the training cases, {clusters}. For a cluster "
-                 "of k cases, ε is k times as large and δ is larger too.",
-        severity="warn", what="unit of privacy", certainty="by construction",
-    )]
 
 
 def training_findings(report: TrainingReport) -> list[raikit.Finding]:
@@ -91,7 +54,7 @@ def _cost_finding(report: TrainingReport) -> raikit.Finding:
         sentence=f"A model trained to ε = {report.outcome.epsilon:.2f} at δ = {budget.delta:.2g} (target {report.target:g}, "
                  f"accountant {NAMES[budget.accountant]}) is right in {percent(accuracy.value or 0)} of cases; the audited "
                  f"one is right in {percent(float(report.audited.value[0]))} of the same cases. Privacy {effect} "
-                 f"{points(abs(cost.value or 0))} ({_evidence(report, cost)}).",
+                 f"{points(abs(cost.value or 0))} ({_evidence(report, cost)}). {_noise_sentence(report)}",
         severity="note", what="accuracy with and without privacy", who="everyone", certainty=metric_interval(cost),
         metrics=[report.address(metric) for metric in (cost, accuracy, report.epsilon)],
         figures=[f"spending-{report.target}"],
@@ -102,13 +65,22 @@ def _evidence(report: TrainingReport, metric: raikit.Metric) -> str:
     return f"{metric_interval(metric)}; {sample_size(metric.n, metric.n_clusters, report.cluster_names)}"
 
 
+def _noise_sentence(report: TrainingReport) -> str:
+    """Say whether the interval before this sentence covers the randomness of private training."""
+    trainings = report.outcome.pairs.trainings
+    if trainings == 1:
+        return "This is one training; another draw of its noise may give another number, which the interval does not cover."
+    return f"This is the mean of {trainings} trainings; the interval covers the randomness of private training."
+
+
 def _twin_findings(report: TrainingReport) -> list[raikit.Finding]:
     if report.twin is None:
         return []
     return [raikit.Finding(
         sentence=f"Compared with a model trained in the same way but without noise, privacy costs "
                  f"{points(report.twin.value or 0)} ({_evidence(report, report.twin)}). The rest of the cost is due to "
-                 "clipping, fewer steps and layers that were not trained.",
+                 "clipping, fewer steps and layers that were not trained. "
+                 f" {_noise_sentence(report)}",
         what="cost of the noise alone", metrics=[report.address(report.twin)],
     )]
 
@@ -125,17 +97,23 @@ def _chance_findings(report: TrainingReport) -> list[raikit.Finding]:
     return [raikit.Finding(
         sentence=f"At ε = {report.target:g} the private model is not shown to be better than always predicting the most "
                  f"frequent class, which is right in {percent(float(np.mean(majority)))} of these cases (difference "
-                 f"{points(value)}, {ci}; {sample_size(n, n_clusters, report.cluster_names)}).",
+                 f"{points(value)}, {ci}; {sample_size(n, n_clusters, report.cluster_names)}). {_noise_sentence(report)}",
         severity="note", what="usefulness of the private model", metrics=[report.address(report.accuracy)],
     )]
 
 
 def _bound_finding(report: TrainingReport) -> raikit.Finding:
+    """State the bound with its conditions: secret noise, the weights alone, initial weights that have seen no training case."""
+    declared = report.trials.start.declared is not None
+    condition = (" This assumes that the initial weights have seen no training case, as public_weights says." if declared
+                 else "")
     return raikit.Finding(
-        sentence=f"ε = {report.outcome.epsilon:.2f} bounds every membership attack: no attack of any kind with a false "
-                 f"positive rate of {percent(0.01)} recognises more than {percent(report.bound.value or 0.0)} of the private "
-                 "model's training cases.",
-        what="bound on membership inference", certainty="proved, from the accountant",
+        sentence=f"With secret noise, ε = {report.outcome.epsilon:.2f} bounds every membership attack on the private weights. At "
+                 f"a false positive rate of {percent(0.01)}, none recognises a training case with a probability above "
+                 f"{percent(report.bound.value or 0.0)}. An attack that also uses what was fitted without noise is not "
+                 f"bounded.{condition}",
+        what="bound on membership inference",
+        certainty="proved for the weights" + (", if public_weights is right" if declared else ", from the accountant"),
         metrics=[report.address(report.bound)],
     )
 
@@ -156,7 +134,7 @@ def _unequal_finding(report: TrainingReport, feature: SensitiveFeature, gap: rai
     return raikit.Finding(
         sentence=f"Privacy at ε = {report.target:g} costs {feature.text(most)} {points(float(value[most]))} of accuracy and "
                  f"{feature.text(least)} {points(float(value[least]))}: a difference of {points(gap.value or 0)} "
-                 f"({_evidence(report, gap)}).",
+                 f"({_evidence(report, gap)}). {_noise_sentence(report)}",
         severity="warn", what="cost of privacy, by group", who=feature.text(most), certainty=metric_interval(gap),
         metrics=[report.address(gap)], figures=[f"accuracy-{report.target}-{feature.column}"],
         group={feature.column: feature.groups[most]},
@@ -171,7 +149,7 @@ def _undecided_finding(report: TrainingReport, undecided: Sequence[tuple[Sensiti
     )
     return raikit.Finding(
         sentence=f"Privacy at ε = {report.target:g} is not shown to cost some groups more than others. Largest differences: "
-                 f"{gaps} (simultaneous {confidence(report.level)} CI; {sample_size(report.cost.n)}).",
+                 f"{gaps} (simultaneous {confidence(report.level)} CI; {sample_size(report.cost.n)}). {_noise_sentence(report)}",
         what="cost of privacy, by group", certainty="not shown",
         metrics=[report.address(gap) for _, gap in undecided],
         figures=[f"accuracy-{report.target}-{feature.column}" for feature, _ in undecided],

@@ -65,7 +65,7 @@ class TinyModel(Model):
         return TinyModel(copy.deepcopy(self.net), self.kind, self.norm)
 
     def fresh(self, seed=0):
-        return TinyModel(Net(seed, self.norm), self.kind, self.norm)
+        return TinyModel(type(self.net)(seed, self.norm), self.kind, self.norm)
 
 
 class TinyData:
@@ -138,3 +138,17 @@ def one_thread():
 def tiny():
     """What the tests build their own from."""
     return SimpleNamespace(Net=Net, Model=TinyModel, Data=TinyData, table=table, predictions=predictions)
+
+
+@pytest.fixture(scope="session")
+def fusion():
+    """A small fusion model of a table, with its preprocessing."""
+    from raikit.models.fusion import FusionModel
+    from raikit.models.network import FusionConfig
+    from raikit.models.preprocessing import Preprocessing
+
+    facts = pd.DataFrame({"age": [31.0, 40.0, np.nan], "town": ["Ulm", "Bonn", "Trier"]})
+    preprocessing = Preprocessing.fit({"facts": facts})
+    sources = [{"name": "facts", "modality": "tabular", "columns": len(preprocessing.columns("facts"))},
+               {"name": "note", "modality": "text"}, {"name": "photo", "modality": "image"}]
+    return FusionModel.initial(FusionConfig(sources, width=16, vocabulary=64, words=4, image_size=16), preprocessing, [0, 1])

@@ -66,9 +66,9 @@ def test_it_survives_json_and_describes_what_no_epsilon_covers():
     fitted = Preprocessing.fit({"facts": TRAIN}, np.array([1.0, 3.0]))
     assert Preprocessing.from_dict(json.loads(json.dumps(fitted.to_dict()))) == fitted
     assert fitted.describe() == {
-        "facts.age": "mean and standard deviation",
-        "facts.income": "mean and standard deviation",
-        "facts.same": "mean and standard deviation",
+        "facts.age": "mean, standard deviation and whether values are missing",
+        "facts.income": "mean, standard deviation and whether values are missing",
+        "facts.same": "mean, standard deviation and whether values are missing",
         "facts.vendor": "list of 2 labels",
         "target": "mean and standard deviation",
     }

@@ -88,8 +88,7 @@ def test_an_interrupted_training_goes_on_to_exactly_the_same_result(data, tmp_pa
     expected = fit(straight, data, **settings)
     with pytest.raises(Stopped):
         fit(model_of(data), data, workdir=tmp_path, progress=stop_after(steps), **settings)
-    resumed = model_of(data, seed=99)  # its weights come from the checkpoint, if an epoch was finished
-    resumed = resumed if (tmp_path / "training.pt").exists() else model_of(data)
+    resumed = model_of(data)
     assert fit(resumed, data, workdir=tmp_path, **settings) == expected
     assert torch.equal(weights(resumed), weights(straight))
 
@@ -97,7 +96,7 @@ def test_an_interrupted_training_goes_on_to_exactly_the_same_result(data, tmp_pa
 def test_a_finished_training_is_not_done_again(data, tmp_path):
     first = model_of(data)
     expected = fit(first, data, epochs=2, workdir=tmp_path)
-    second = model_of(data, seed=9)
+    second = model_of(data)
     assert fit(second, data, epochs=2, workdir=tmp_path, progress=stop_after(1)) == expected
     assert torch.equal(weights(first), weights(second))
 
@@ -106,6 +105,32 @@ def test_a_checkpoint_of_another_training_is_refused_with_what_changed(data, tmp
     fit(model_of(data), data, epochs=1, workdir=tmp_path)
     with pytest.raises(ModelError, match=r"seed was 0 and is 1\. Delete the file"):
         fit(model_of(data), data, epochs=1, seed=1, workdir=tmp_path)
+
+
+def test_a_checkpoint_is_bound_to_initial_weights_cases_optimizer_and_recipe(make, data, tmp_path):
+    def train(data=data, seed=0, rate=0.1, **recipe):
+        model = model_of(data, seed=seed)
+        fit(model, data, epochs=1, workdir=tmp_path, optimizer=torch.optim.SGD(model.module.parameters(), lr=rate), recipe=recipe)
+
+    train(noise=1.0)
+    train(noise=1.0)
+    for what, changed in {
+        "initial_weights": {"seed": 9}, "cases": {"data": make(seed=5)}, "optimizer": {"rate": 0.2}, r"recipe\.noise": {"noise": 0.5},
+        r"recipe\.clip was None": {"clip": 1.0},
+    }.items():
+        with pytest.raises(ModelError, match=what):
+            train(**{"noise": 1.0} | changed)
+    with pytest.raises(ModelError, match=r"recipe\.noise was 1\.0 and is None"):
+        train()
+
+
+def test_losses_are_neither_recorded_nor_saved_on_request(data, tmp_path):
+    history = fit(model_of(data), data, epochs=2, workdir=tmp_path, record_losses=False)
+    saved = torch.load(tmp_path / "training.pt", weights_only=True)["history"]["epochs"]
+    for epoch in [*(vars(epoch) for epoch in history.epochs), *saved]:
+        assert {epoch[name] for name in ("train_loss", "validation_loss", "validation_metric")} == {None}
+    with pytest.raises(ValueError, match="patience needs"):
+        fit(model_of(data), data, epochs=2, patience=1, record_losses=False)
 
 
 def test_a_broken_checkpoint_is_an_error_that_names_it(data, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import ndtr
 
 from raikit_privacy.estimates import costs
 from raikit_privacy.estimates.costs import PairedCorrectness
@@ -110,6 +111,37 @@ def test_a_group_of_five_on_which_models_agree_proves_no_gap():
     gap, _ = costs.cost_gap(PairedCorrectness(first, second), feature, 0.95, rng)
     assert gap.value == pytest.approx(1 - second[:2000].mean())
     assert gap.low == 0
+
+
+def trainings_that_differ(rng, trainings, n=400):
+    """Each training shifts the accuracy of the private model, and that of each of four groups, by its own amount."""
+    ease, group = rng.normal(size=n), rng.integers(0, 4, n)
+    shift = 0.3 * rng.normal(size=(trainings, 1)) + 0.15 * rng.normal(size=(trainings, 4))[:, group]
+    own = np.sqrt(0.3) * rng.normal(size=(trainings + 1, n)) + np.sqrt(0.7) * ease
+    [feature] = features_of(pd.DataFrame({"g": np.array(list("abcd"))[group]}), ["g"])
+    truth = ndtr(1.3) - ndtr(0.9 / np.sqrt(1 + 0.3**2 + 0.15**2))
+    return PairedCorrectness(own[0] < 1.3, own[1:] < 0.9 + shift), feature, truth
+
+
+@pytest.mark.parametrize("trainings", [3, 5])
+def test_intervals_over_several_trainings_hold_their_level_for_the_expected_cost(trainings):
+    """One training misses it in two runs of three here, and finds a gap that is not there in one of six."""
+    rng, runs, missed, claimed = np.random.default_rng(8), 250, 0, 0
+    for run in range(runs):
+        pairs, feature, truth = trainings_that_differ(rng, trainings)
+        cost = costs.costs(pairs, None, 0.95)
+        missed += not cost.low[0] <= truth <= cost.high[0]
+        claimed += costs.cost_gap(pairs, feature, 0.95, np.random.default_rng(run))[0].low > 0
+    assert missed / runs <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / runs)
+    assert claimed / runs <= 0.025 + 2 * np.sqrt(0.025 * 0.975 / runs)
+
+
+def test_trainings_that_agree_cost_as_much_as_one_and_are_no_surer_than_their_cases():
+    rng = np.random.default_rng(9)
+    first, second = answers(400, rng)
+    one = costs.costs(PairedCorrectness(first, second), None, 0.95)
+    same = costs.costs(PairedCorrectness(first, np.stack([second] * 4)), None, 0.95)
+    assert (one.value, one.low, one.high) == (same.value, same.low, same.high)
 
 
 def test_a_gap_needs_two_groups_large_enough():

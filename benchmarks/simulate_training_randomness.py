@@ -1,0 +1,79 @@
+"""Simulate intervals of the cost of privacy when private models differ from one training to the next.
+
+    python benchmarks/simulate_training_randomness.py               # two minutes
+    python benchmarks/simulate_training_randomness.py --runs 4000   # smaller Monte-Carlo errors
+
+Each run draws test cases, each with a latent ease. The audited model is fixed; each private training shifts the ease of all
+cases by its own amount, and that of each group by another. The truth is the expected cost over cases and trainings, and the four
+groups pay the same. "misses": share of intervals of the cost without the truth, nominal 5.0. "false gap": share of runs in which
+some groups are said to pay more than others, nominal 2.5. "width": mean width of the interval of the cost, in percentage points.
+One training is shown as its interval would be read if its sentence did not say that it leaves the training out.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from raikit_privacy.estimates import costs
+from raikit_privacy.estimates.costs import PairedCorrectness
+from raikit_privacy.estimates.features import SensitiveFeature, features_of
+
+AUDITED, PRIVATE, SHARED = 1.3, 0.9, 0.7  # thresholds in standard deviations, and the share of ease that both models see
+
+
+def draw(
+    rng: np.random.Generator, n: int, trainings: int, spread: float, spread_of_groups: float, per_cluster: int
+) -> tuple[PairedCorrectness, SensitiveFeature]:
+    """Draw both models' correctness on new cases, and the groups."""
+    cluster = np.arange(n) // per_cluster
+    both = np.sqrt(0.5) * rng.normal(size=n) + np.sqrt(0.5) * rng.normal(size=n // per_cluster)[cluster]
+    group = rng.integers(0, 4, n)
+    own = np.sqrt(1 - SHARED)
+    reference = np.sqrt(SHARED) * both + own * rng.normal(size=n) < AUDITED
+    shift = spread * rng.normal(size=(trainings, 1)) + spread_of_groups * rng.normal(size=(trainings, 4))[:, group]
+    private = np.sqrt(SHARED) * both + own * rng.normal(size=(trainings, n)) < PRIVATE + shift
+    [feature] = features_of(pd.DataFrame({"group": np.array(list("abcd"))[group]}), ["group"])
+    return PairedCorrectness(reference, private, None, [cluster] if per_cluster > 1 else []), feature
+
+
+def true_cost(spread: float, spread_of_groups: float) -> float:
+    """Return the expected accuracy of the audited model minus that of the private one."""
+    return float(ndtr(AUDITED) - ndtr(PRIVATE / np.sqrt(1 + spread**2 + spread_of_groups**2)))
+
+
+def measure(runs: int, seed: int = 0, **design: float) -> NDArray[np.float64]:
+    """Return the share of misses, the share of false gaps, and the mean width."""
+    rng, total = np.random.default_rng(seed), np.zeros(3)
+    truth = true_cost(design["spread"], design["spread_of_groups"])
+    for run in range(runs):
+        pairs, feature = draw(rng, **design)  # type: ignore[arg-type]
+        cost = costs.costs(pairs, None, 0.95)
+        gap, _ = costs.cost_gap(pairs, feature, 0.95, np.random.default_rng(run))
+        total += not cost.low[0] <= truth <= cost.high[0], gap.low > 0, cost.high[0] - cost.low[0]
+    result: NDArray[np.float64] = total / runs
+    return result
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=600)
+    runs = parser.parse_args().runs
+    print(f"{runs} runs of each scenario; Monte-Carlo standard error of 5%: {100 * np.sqrt(0.0475 / runs):.1f}")
+    print("    cases  in clusters of  trainings  spread  by group  |  misses  false gap  width")
+    for n, per_cluster in ((400, 1), (4000, 1), (1200, 12)):
+        for spread, spread_of_groups in ((0.0, 0.0), (0.1, 0.05), (0.3, 0.15)):
+            for trainings in (1, 3, 5, 10):
+                misses, false, width = 100 * measure(runs, n=n, per_cluster=per_cluster, trainings=trainings, spread=spread,
+                                                     spread_of_groups=spread_of_groups)
+                print(f"{n:9} {per_cluster:15} {trainings:10} {spread:7.2f} {spread_of_groups:9.2f}  | {misses:7.1f} {false:10.1f} "
+                      f"{width:6.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""Where private training starts: the one rule on which every claim about privacy rests.
+
+Epsilon bounds what a training *adds*. It says nothing of what the weights knew before, so a model that starts from weights
+that have seen the cases may give them all away at any epsilon. The rule: every number that the network has before training,
+in weights and buffers, is one of these:
+
+- drawn: `Model.fresh` gives it another, unrelated value for another seed;
+- plain: 0 or 1, or a count 0, 1, 2 …, as layers are initialised without looking at data;
+- declared: the configuration says which public data it comes from (``public_weights``), and with it the network does not
+  tell training cases from others.
+
+Otherwise nothing is trained and nothing is claimed: no epsilon, no bound on attacks, no cost of privacy.
+
+The rule finds weights that are kept, in part or with noise upon them. It does not find an author's intent to deceive: old
+weights far fainter than the noise upon them, or code outside of the network that remembers cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+import raikit
+from raikit.arrays import FloatArray, IntArray, cluster_codes
+from raikit.format import number
+from raikit_privacy.estimates import membership
+from raikit_privacy.estimates.membership import Losses
+
+_OTHER_SEED = 1_000_003  # added to a seed for a second, unrelated draw
+_SHARED = 6.0  # standard errors of the correlation of two draws from which they have a common part
+_FEWEST = 100  # drawn numbers of a tensor below which their correlation says nothing
+_MOST_CASES = 4000
+_BATCH = 256
+_LEVEL = 0.998  # of the attack on declared weights: a false alarm in one of a thousand honest declarations
+_REMEDY = ("Let the model's `fresh` return weights from before any training, or name in `public_weights` the public data that "
+           "they were trained on")
+
+
+@dataclass(frozen=True)
+class StartingWeights:
+    """What is known of the weights that private training starts from.
+
+    Parameters
+    ----------
+    fixed : list of str
+        Weights and buffers with numbers that were neither drawn nor are plain.
+    declared : str or None
+        The public data that the fixed ones come from, as the configuration says.
+    problem : str or None
+        Why nothing may be claimed of a training from these weights.
+    """
+
+    fixed: list[str]
+    declared: str | None = None
+    problem: str | None = None
+
+
+def initial_model(model: raikit.Model, seed: int) -> raikit.Model:
+    """Return the model that private training starts from; a model without `fresh` only as it is given.
+
+    The given weights are of unknown origin: `examine_starting_weights` finds them fixed, and only a declaration admits them.
+    """
+    try:
+        return model.fresh(seed)
+    except (raikit.ModelError, NotImplementedError):
+        return model.copy()
+
+
+def examine_starting_weights(ctx: raikit.CheckContext, public_weights: str | None) -> StartingWeights:
+    """Apply the rule of this module to the model of `ctx`.
+
+    Parameters
+    ----------
+    ctx : CheckContext
+    public_weights : str or None
+        The public data that fixed weights come from, in the user's words.
+    """
+    assert ctx.model is not None
+    start = initial_model(ctx.model, ctx.seed)
+    fixed = fixed_tensors(start, initial_model(ctx.model, ctx.seed + _OTHER_SEED))
+    if not fixed:
+        return StartingWeights([])
+    if public_weights is None:
+        return StartingWeights(fixed, problem=(
+            f"It is not known what the initial weights have seen: {_names(fixed)} would start from fixed numbers. {_REMEDY}"))
+    return StartingWeights(fixed, public_weights, _contradiction(ctx, start))
+
+
+def fixed_tensors(one: raikit.Model, other: raikit.Model) -> list[str]:
+    """Name weights and buffers of two initial models, of different seeds, that are not drawn and not plain."""
+    others = dict(_tensors(other))
+    return [name for name, tensor in _tensors(one) if name not in others or _is_fixed(tensor, others[name])]
+
+
+def _tensors(model: raikit.Model) -> Iterator[tuple[str, Tensor]]:
+    yield from model.module.named_parameters()
+    yield from model.module.named_buffers()  # those too that are not saved with the weights
+
+
+def _is_fixed(one: Tensor, other: Tensor) -> bool:
+    if one.shape != other.shape:
+        return True
+    a, b = (tensor.detach().double().flatten() for tensor in (one, other))
+    same = a == b
+    kept = a[same]
+    plain = (kept == 0) | (kept == 1)
+    counts = bool(same.all()) and torch.equal(kept, torch.arange(len(kept), dtype=kept.dtype))
+    return not (bool(plain.all()) or counts) or _have_common_part(a[~same], b[~same])
+
+
+def _have_common_part(a: Tensor, b: Tensor) -> bool:
+    """Return whether two draws are correlated, as those of old weights with new noise are."""
+    if len(a) < _FEWEST:
+        return False
+    a, b = a - a.mean(), b - b.mean()
+    scale = float(a.norm() * b.norm())
+    return scale > 0 and abs(float(a @ b)) / scale > _SHARED / len(a) ** 0.5
+
+
+def _names(fixed: list[str], most: int = 3) -> str:
+    more = f" and {len(fixed) - most} more" if len(fixed) > most else ""
+    return ", ".join(fixed[:most]) + more
+
+
+def _contradiction(ctx: raikit.CheckContext, start: raikit.Model) -> str | None:
+    """Return what contradicts the declaration that `start` has not seen the training cases; None if nothing does."""
+    assert ctx.data is not None
+    split = next((name for name in ("validation", "test") if ctx.data.size(name)), None)
+    if split is None:
+        return "Nothing can test what public_weights says: there are no cases that were not trained on"
+    members, others = (_sample(ctx, name) for name in ("train", split))
+    loss = np.concatenate([_loss(ctx, start, name, at) for name, at in (("train", members), (split, others))])
+    frames = [ctx.data.frame(["id", *ctx.cluster], name).iloc[at] for name, at in (("train", members), (split, others))]
+    clusters = cluster_codes(pd.concat(frames, ignore_index=True), ctx.cluster)[0]
+    area = membership.area(Losses(np.arange(len(loss)) < len(members), loss, clusters), _LEVEL)
+    if area.low <= 0.5:
+        return None
+    value, low, high = (number(end, 3) for end in (area.value, area.low, area.high))
+    return (f"The initial weights already tell training cases from {split} cases (area under the ROC curve {value}, {low} to "
+            f"{high}). Either they have seen training cases, which public_weights denies, or the two splits hold different "
+            "populations")
+
+
+def _sample(ctx: raikit.CheckContext, split: str) -> IntArray:
+    assert ctx.data is not None
+    cases = ctx.data.size(split)
+    drawn = np.random.default_rng(ctx.seed).permutation(cases)[:_MOST_CASES]
+    return np.sort(drawn)
+
+
+def _loss(ctx: raikit.CheckContext, model: raikit.Model, split: str, positions: IntArray) -> FloatArray:
+    assert ctx.data is not None
+    model.module.eval()
+    losses = []
+    with torch.inference_mode():
+        for batch in ctx.data.batches(split, _BATCH, indices=positions):
+            assert batch.target is not None
+            losses.append(model.loss(model.module(**model.prepare(batch)), torch.tensor(batch.target)).double().numpy())
+    return np.concatenate(losses)

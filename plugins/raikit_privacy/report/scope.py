@@ -1,0 +1,105 @@
+"""What epsilon covers and what it does not: initial weights, what was fitted without noise, single cases, a known seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import raikit
+from raikit.format import count, joined
+from raikit_privacy.estimates.features import largest_clusters
+from raikit_privacy.estimates.trials import Trials
+
+_MOST_NAMES = 6
+
+
+def scope_findings(ctx: raikit.CheckContext, trials: Trials) -> list[raikit.Finding]:
+    """Say what epsilon covers: the weights, single cases, and a seed that is known."""
+    findings = [_weights_finding(ctx, trials), *_unit_of_privacy_findings(ctx)]
+    findings.append(raikit.Finding(
+        sentence="Noise and sampling were drawn from the run's seed: this is a measurement, not a release. Private models and "
+                 "checkpoints were deleted. A model that is released must draw its noise from the operating system.",
+        what="seeded noise", certainty="by construction",
+    ))
+    compared = len(trials.cases.frame)
+    if trials.cases.available > compared:
+        findings.append(raikit.Finding(
+            sentence=f"Models were compared on {count(compared)} of {count(trials.cases.available)} test cases, whole "
+                     "clusters drawn at random. Raise test_rows to compare more.", what="cases compared",
+        ))
+    return findings
+
+
+def fitted_without_noise(ctx: raikit.CheckContext) -> dict[str, str]:
+    """Return what the private model knows of the cases outside of its weights, by where it is used, as far as is known."""
+    assert ctx.model is not None
+    return {**(ctx.model.fitted() or {}), "target": f"list of {len(ctx.classes)} classes"}
+
+
+def preprocessing_is_known(ctx: raikit.CheckContext) -> bool:
+    """Return whether the model says what its preprocessing learnt."""
+    return ctx.model is not None and ctx.model.fitted() is not None
+
+
+def uncovered_table(ctx: raikit.CheckContext, trials: Trials) -> raikit.Table:
+    """Return what epsilon does not cover, one row for each place where the private model uses it."""
+    options = trials.options
+    derived = [name for name, given in (("delta", options.delta), ("batch_size", options.batch_size)) if given is None]
+    rows = [[where, what] for where, what in fitted_without_noise(ctx).items()]
+    if not preprocessing_is_known(ctx):
+        rows.append(["preprocessing", "not known: the model does not say what it was fitted on"])
+    rows.append(["number of training cases", f"{count(trials.recipe.rows)}; sampling rate and steps depend on it"
+                 + (f", and by default {joined(derived)}" if derived else "")])
+    if trials.start.declared is not None:
+        rows.append(["initial weights", f"as declared: {trials.start.declared}"])
+    rows.append(["options and network", "what was chosen by trying it on these cases"])
+    return raikit.Table(
+        id="uncovered", title="What ε does not cover", rows=rows,
+        columns=[raikit.Column(name="where", title="Where"), raikit.Column(name="what", title="What was used without noise")],
+        note="ε bounds what the weights reveal when all of this is taken as public. An attacker who sees it may learn more.",
+    )
+
+
+def _weights_finding(ctx: raikit.CheckContext, trials: Trials) -> raikit.Finding:
+    if trials.start.declared is None:
+        origin = "ε covers the training of the weights, from newly drawn ones that had seen no case."
+    else:
+        origin = (f"ε covers the training from given weights, whose origin is declared, not proved: {trials.start.declared}. "
+                  "An attack on the initial weights found no trace of the training cases.")
+    return raikit.Finding(
+        sentence=f"{origin} {_fitted_sentence(ctx)} Nor does it cover the number of training cases, which is taken as public, "
+                 "or options that were chosen by trying them on these cases.",
+        severity="note" if trials.start.declared is None else "warn", what="scope of epsilon",
+        certainty="by construction" if trials.start.declared is None else "if public_weights is right",
+    )
+
+
+def _fitted_sentence(ctx: raikit.CheckContext) -> str:
+    without_noise = _short(fitted_without_noise(ctx))
+    unknown = "" if preprocessing_is_known(ctx) else " What else the model's preprocessing was fitted on is not known."
+    return f"It does not cover what was fitted on these cases without noise: {without_noise}.{unknown}"
+
+
+def _short(fitted: Mapping[str, str]) -> str:
+    """Write what was fitted, one clause for each kind with the columns that have it."""
+    columns: dict[str, list[str]] = {}
+    for where, what in fitted.items():
+        columns.setdefault(what, []).append(where)
+    clauses = [f"{what} ({_some(where)})" for what, where in columns.items()]
+    return "; ".join(clauses[:_MOST_NAMES]) + (f"; and {len(clauses) - _MOST_NAMES} more" if len(clauses) > _MOST_NAMES else "")
+
+
+def _some(names: list[str]) -> str:
+    shown = names[:_MOST_NAMES]
+    return joined([*shown, f"{len(names) - len(shown)} more"] if len(names) > len(shown) else shown)
+
+
+def _unit_of_privacy_findings(ctx: raikit.CheckContext) -> list[raikit.Finding]:
+    largest = {column: n for column, n in largest_clusters(ctx, "train").items() if n > 1}
+    if not largest:
+        return []
+    clusters = joined([f"one {column} appears in up to {count(n)}" for column, n in largest.items()])
+    return [raikit.Finding(
+        sentence=f"ε protects single cases, not all cases of a cluster: among the training cases, {clusters}. For a cluster "
+                 "of k cases, ε is k times as large and δ is larger too.",
+        severity="warn", what="unit of privacy", certainty="by construction",
+    )]

@@ -1,0 +1,293 @@
+"""No claim about privacy that is not so: initial weights that have seen the cases, checkpoints, scope, one draw of noise."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+import raikit
+from raikit.models.preprocessing import Preprocessing
+from raikit.testing import result_of, table_context
+from raikit_privacy.checks import PrivateFineTuning
+from raikit_privacy.estimates import membership, trials
+from raikit_privacy.estimates.membership import Losses
+from raikit_privacy.estimates.starting_weights import fixed_tensors, initial_model
+
+QUICK = {"epochs": 2, "batch_size": 60, "learning_rate": 0.3, "accountant": "rdp"}
+CEILING = "privacy.membership_tpr_ceiling(fpr=0.01,target=1)"
+
+
+@pytest.fixture(scope="module")
+def noisy_data(tiny):
+    """Targets without any relation to the inputs: whoever knows them has learnt them by heart."""
+    table = tiny.table(600)
+    table["target"] = np.random.default_rng(1).integers(0, 2, len(table))
+    return tiny.Data(table)
+
+
+@pytest.fixture(scope="module")
+def wide(tiny):
+    class Wide(tiny.Net):
+        def __init__(self, seed=0, norm=None):
+            super().__init__(seed, norm)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                self.first, self.last = nn.Linear(2 + 3, 256), nn.Linear(256, 2)
+
+    return Wide
+
+
+@pytest.fixture(scope="module")
+def by_heart(tiny, wide, noisy_data):
+    """Weights that know their training cases by heart."""
+    net = wide(0)
+    batch = next(noisy_data.batches("train", 1000))
+    inputs = tiny.Model(net).prepare(batch)
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.02)
+    for _ in range(400):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(**inputs), torch.tensor(batch.target)).backward()
+        optimizer.step()
+    return net.eval()
+
+
+def loaded(tiny, net, fresh=None):
+    """Make a model of a loader's, whose ``fresh`` may be another function of its network and a seed."""
+
+    class Loaded(tiny.Model):
+        def copy(self):
+            return loaded(tiny, copy.deepcopy(self.net), fresh)
+
+        def fresh(self, seed=0):
+            return loaded(tiny, fresh(self.net, seed), fresh) if fresh else super().fresh(seed)
+
+    return Loaded(net, kind="loaded")
+
+
+def given(net, seed):
+    return copy.deepcopy(net)
+
+
+def refused(net, seed):
+    raise raikit.ModelError("a model of kind 'loaded' has no trainable")
+
+
+def new_head(net, seed):
+    """Keep what was trained but for the last layer."""
+    return with_drawn(net, seed, lambda name, old, drawn: drawn if name.startswith("last") else old)
+
+
+def shrunk_and_perturbed(net, seed):
+    return with_drawn(net, seed, lambda name, old, drawn: 0.8 * old + 0.1 * drawn)
+
+
+def with_drawn(net, seed, mix):
+    torch.manual_seed(seed)
+    mixed = copy.deepcopy(net)
+    with torch.no_grad():
+        for name, parameter in mixed.named_parameters():
+            parameter.copy_(mix(name, parameter, torch.randn_like(parameter)))
+    return mixed
+
+
+def context(tiny, model, data, folder, **more):
+    return table_context(tiny.predictions(model, data), model=model, data=data, seed=1, classes=[0, 1], sensitive=("sex",),
+                         folder=folder, **more)
+
+
+def by_id(result):
+    return {metric.id: metric for metric in result.metrics}
+
+
+def area_of_attack(model, data):
+    loss, member = [], []
+    for split in ("train", "validation"):
+        for batch in data.batches(split, 1000):
+            with torch.no_grad():
+                loss.append(model.loss(model.module(**model.prepare(batch)), torch.tensor(batch.target)).numpy())
+            member.append(np.full(len(batch), split == "train"))
+    return membership.area(Losses(np.concatenate(member), np.concatenate(loss)), 0.95)
+
+
+# --- where private training starts ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fresh", [given, refused, new_head, shrunk_and_perturbed])
+def test_nothing_is_claimed_of_weights_that_may_have_seen_the_cases(tiny, noisy_data, by_heart, tmp_path, fresh):
+    """An attack on these weights has an area above e / (1 + e) = .731, the most that epsilon = 1 would allow."""
+    assert area_of_attack(loaded(tiny, by_heart), noisy_data).value > 0.731
+    result = result_of(PrivateFineTuning, context(tiny, loaded(tiny, by_heart, fresh), noisy_data, tmp_path), epsilons=[1], **QUICK)
+    assert {metric.value for metric in result.metrics} == {None}
+    assert CEILING in by_id(result)
+    assert "not known what the initial weights have seen" in by_id(result)[CEILING].reason
+    assert [finding.severity for finding in result.findings] == ["warn"]
+    assert "nothing is claimed" in result.findings[0].sentence
+
+
+@pytest.mark.parametrize("fresh", [given, refused, shrunk_and_perturbed])
+def test_a_declaration_that_an_attack_contradicts_admits_no_claim(tiny, noisy_data, by_heart, tmp_path, fresh):
+    ctx = context(tiny, loaded(tiny, by_heart, fresh), noisy_data, tmp_path)
+    result = result_of(PrivateFineTuning, ctx, epsilons=[1], public_weights="a web crawl", **QUICK)
+    assert {metric.value for metric in result.metrics} == {None}
+    assert "already tell training cases from validation cases" in by_id(result)[CEILING].reason
+
+
+@pytest.mark.parametrize("fresh", [given, new_head])
+def test_declared_weights_are_a_condition_of_every_guarantee(tiny, noisy_data, wide, tmp_path, fresh):
+    ctx = context(tiny, loaded(tiny, wide(3), fresh), noisy_data, tmp_path)
+    result = result_of(PrivateFineTuning, ctx, epsilons=[1], public_weights="a web crawl of 2019", **QUICK)
+    assert by_id(result)[CEILING].value < 0.03
+    text = " ".join(finding.sentence for finding in result.findings)
+    assert "origin is declared, not proved: a web crawl of 2019" in text
+    assert "assumes that the initial weights have seen no training case" in text
+
+
+def test_a_model_whose_fresh_draws_is_trained_whatever_its_own_weights_know(tiny, noisy_data, by_heart, tmp_path):
+    result = result_of(PrivateFineTuning, context(tiny, loaded(tiny, by_heart), noisy_data, tmp_path), epsilons=[1], **QUICK)
+    assert by_id(result)[CEILING].value < 0.03
+    assert "newly drawn" in result.findings[0].sentence
+
+
+def test_buffers_that_were_fitted_are_found_and_plain_ones_are_not(tiny):
+    class Scaled(tiny.Net):
+        def __init__(self, seed=0, norm=None):
+            super().__init__(seed, norm)
+            self.register_buffer("mean", torch.tensor([0.31, -0.2]), persistent=False)
+            self.register_buffer("positions", torch.arange(5))
+            self.norm = nn.LayerNorm(8)
+
+    assert fixed_tensors(*(initial_model(tiny.Model(Scaled()), seed) for seed in (1, 2))) == ["mean"]
+
+
+def test_the_initial_weights_of_a_fusion_model_are_all_drawn(fusion):
+    assert fixed_tensors(*(initial_model(fusion, seed) for seed in (1, 2))) == []
+
+
+# --- checkpoints ------------------------------------------------------------------------------------------------------
+
+
+class Killed(Exception):
+    pass
+
+
+def interrupt(ctx, after, **options):
+    def stop(done, total):
+        if done == after:
+            raise Killed
+
+    with pytest.raises(Killed):
+        result_of(PrivateFineTuning, type(ctx)(**{**vars(ctx), "progress": stop}), **options)
+    return ctx.workdir / "private-training"
+
+
+@pytest.mark.parametrize("after", [1, 5, 6, 10, 11, 17])
+def test_whatever_the_moment_an_interrupted_run_leaves_a_notice_and_no_losses(tiny, data, tmp_path, after):
+    folder = interrupt(context(tiny, tiny.Model(), data, tmp_path), after, twin=True, **QUICK)
+    notice = (folder / trials.NOTICE).read_text()
+    assert "is not private" in notice
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != trials.NOTICE]
+    assert len(files) == (after > 5) + (after > 15)
+    for path in files:
+        assert path.name == "training.pt"
+        assert f"{path.parent.name.split('-')[0]}" in notice
+        history = torch.load(path, weights_only=True)["history"]["epochs"]
+        assert all(epoch[name] is None for epoch in history for name in ("train_loss", "validation_loss", "validation_metric"))
+
+
+def test_nothing_is_left_of_a_finished_check(tiny, data, tmp_path):
+    ctx = context(tiny, tiny.Model(), data, tmp_path)
+    result_of(PrivateFineTuning, ctx, **QUICK)
+    assert not any(ctx.workdir.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    "changed", [{"delta": 1e-3}, {"max_grad_norm": 9.0}, {"learning_rate": 0.1}, {"layers": "all"}, {"batch_size": 30},
+                {"epochs": 3}, {"accountant": "prv"}])  # another budget, delta or accountant plans other noise
+def test_a_checkpoint_of_another_recipe_is_refused_and_not_accounted_as_this_one(tiny, data, tmp_path, changed):
+    ctx = context(tiny, tiny.Model(), data, tmp_path)
+    interrupt(ctx, 6, **QUICK)
+    with pytest.raises(raikit.ModelError, match=r"training\.pt belongs to another training"):
+        result_of(PrivateFineTuning, ctx, **QUICK | changed)
+
+
+def test_a_checkpoint_of_other_cases_or_other_initial_weights_is_refused(tiny, data, noisy_data, tmp_path):
+    interrupt(context(tiny, tiny.Model(), data, tmp_path), 6, **QUICK)
+    with pytest.raises(raikit.ModelError, match="cases was"):
+        result_of(PrivateFineTuning, context(tiny, tiny.Model(), noisy_data, tmp_path), **QUICK)
+
+    class Shifted(tiny.Net):
+        def __init__(self, seed=0, norm=None):
+            super().__init__(seed + 1, norm)
+
+    with pytest.raises(raikit.ModelError, match="initial_weights was"):
+        result_of(PrivateFineTuning, context(tiny, tiny.Model(Shifted()), data, tmp_path), **QUICK)
+
+
+# --- what epsilon does not cover --------------------------------------------------------------------------------------
+
+
+def test_the_scope_names_what_this_model_was_fitted_on(tiny, data, tmp_path):
+    class Fitted(tiny.Model):
+        def fitted(self):
+            return {"columns.a": "mean", "columns.b": "mean", "note": "vocabulary of 20 words"}
+
+        def fresh(self, seed=0):
+            return Fitted(super().fresh(seed).net)
+
+    result = result_of(PrivateFineTuning, context(tiny, Fitted(), data, tmp_path), **QUICK)
+    assert "without noise: mean (columns.a and columns.b); vocabulary of 20 words (note); list of 2 classes (target)." in (
+        result.findings[0].sentence)
+    rows = dict(next(table for table in result.tables if table.id == "uncovered").rows)
+    assert {"columns.a", "columns.b", "note", "target", "number of training cases"} <= rows.keys()
+    assert "preprocessing" not in rows
+
+
+def test_what_is_not_known_is_said_to_be_unknown(tiny, data, tmp_path):
+    result = result_of(PrivateFineTuning, context(tiny, tiny.Model(), data, tmp_path), **QUICK)
+    assert "preprocessing was fitted on is not known" in result.findings[0].sentence
+    assert "not known" in dict(next(table for table in result.tables if table.id == "uncovered").rows)["preprocessing"]
+
+
+def test_all_that_one_case_changes_outside_of_the_weights_of_a_fusion_model_is_named(fusion):
+    """Without Trier's case there is no gap, no label Trier, and another mean."""
+    named = fusion.fitted()
+    assert named == {"facts.age": "mean, standard deviation and whether values are missing", "facts.town": "list of 3 labels"}
+    table = pd.DataFrame({"age": [31.0, 40.0], "town": ["Ulm", "Bonn"]})
+    with_it, without = (one.to_dict() for one in (fusion.preprocessing, Preprocessing.fit({"facts": table})))
+    changed = {f"facts.{old['column']}" for old, new in zip(with_it["tables"]["facts"], without["tables"]["facts"], strict=True)
+               if old != new}
+    assert changed == named.keys()
+    assert {key for key in with_it if with_it[key] != without[key]} == {"tables"}
+
+
+# --- one draw of noise ------------------------------------------------------------------------------------------------
+
+
+def test_one_training_says_that_its_randomness_is_not_covered(tiny, data, tmp_path):
+    result = result_of(PrivateFineTuning, context(tiny, tiny.Model(), data, tmp_path), **QUICK)
+    about_cost = [finding.sentence for finding in result.findings if "cost" in finding.what or "accuracy" in finding.what]
+    assert len(about_cost) >= 2
+    assert all("which the interval does not cover" in sentence for sentence in about_cost)
+    assert "whose randomness is not covered" in by_id(result)["privacy.accuracy_cost(target=8)"].method
+
+
+def test_two_trainings_are_refused():
+    with pytest.raises(ValueError, match="1, or at least 3"):
+        PrivateFineTuning.Options(repeats=2)
+
+
+def test_several_trainings_are_averaged_and_their_randomness_widens_the_interval(tiny, data, tmp_path):
+    ctx = context(tiny, tiny.Model(), data, tmp_path)
+    one, three = (by_id(result_of(PrivateFineTuning, ctx, repeats=repeats, twin=True, **QUICK)) for repeats in (1, 3))
+    name = "privacy.accuracy_cost(target=8)"
+    assert three[name].high - three[name].low > one[name].high - one[name].low
+    assert three[name].method.endswith("over 3 trainings")
+    assert three["privacy.epsilon(target=8)"].value == one["privacy.epsilon(target=8)"].value
+    groups = [three[f"{name}[sex={sex}]"] for sex in "FM"]
+    shares = [metric.n / 200 for metric in groups]
+    assert np.dot([metric.value for metric in groups], shares) == pytest.approx(three[name].value)

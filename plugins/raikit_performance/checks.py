@@ -128,7 +128,12 @@ class Calibration(raikit.Check):
 
 
 class Regression(raikit.Check):
-    """Errors of numeric predictions: absolute, squared, signed (prediction minus truth), and the variance explained."""
+    """Errors of numeric predictions: absolute, squared, signed (prediction minus truth), and the variance explained.
+
+    Intervals allow for an error larger than any that was seen. Where the tails of the errors are too heavy for that, the end
+    on which a pass is decided has the flag ``open_high`` (``open_low`` for R²): that errors are surely above a limit can be
+    shown, that they are surely below cannot.
+    """
 
     name = "performance.regression"
     pillar = "performance"

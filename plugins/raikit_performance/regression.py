@@ -11,7 +11,6 @@ import raikit
 from raikit import stats
 from raikit.arrays import FloatArray
 from raikit.format import measure, metric_interval, sample_size
-from raikit_performance.intervals import influence_interval
 from raikit_performance.shares import metric_of_interval
 
 
@@ -21,9 +20,9 @@ def error_metrics(cases: raikit.Arrays, level: float) -> list[raikit.Metric]:
     # Where errors do not vary there is no valid interval. These are the widest that the values at hand allow.
     reach = float(np.ptp(np.concatenate([cases.prediction, cases.truth])))
     arguments = cases.weight, cases.clusters, level
-    absolute = stats.mean_interval(np.abs(error), *arguments, bounds=(0.0, _bound(reach, np.abs(error))))
-    squared = stats.mean_interval(error**2, *arguments, bounds=(0.0, _bound(reach**2, error**2)))
-    signed = stats.mean_interval(error, *arguments, bounds=(-_bound(reach, error), _bound(reach, error)))
+    absolute = stats.loss_interval(np.abs(error), *arguments, bounds=(0.0, _bound(reach, np.abs(error))))
+    squared = stats.loss_interval(error**2, *arguments, bounds=(0.0, _bound(reach**2, error**2)))
+    signed = stats.skewed_mean_interval(error, *arguments, bounds=(-_bound(reach, error), _bound(reach, error)))
     root = replace(squared, value=squared.value**0.5, low=squared.low**0.5, high=squared.high**0.5,
                    method=f"{squared.method}, root of the mean square's limits")
     return [
@@ -41,18 +40,16 @@ def _bound(reach: float, values: FloatArray) -> float:
 
 
 def _r2(error: FloatArray, cases: raikit.Arrays, level: float) -> raikit.Metric:
-    w = np.ones(len(cases)) if cases.weight is None else cases.weight
-    residual = error**2
-    spread = (cases.truth - np.average(cases.truth, weights=w)) ** 2
-    total = float(w @ spread)
-    if not total > 0:
+    """Compute R², one minus the ratio of the mean squared error to the variance of the target."""
+    spread = (cases.truth - np.average(cases.truth, weights=cases.weight)) ** 2
+    if not spread.sum() > 0:
         return raikit.Metric.undefined("r2", "the target is the same in every case", direction="higher")
-    value = 1 - float(w @ residual) / total
-    estimate = influence_interval(value, -w * (residual - (1 - value) * spread) / total, cases)
-    half = estimate.half_width(level)
-    interval = (
-        estimate.widest(value, min(value, 0.0), 1.0, len(cases)) if estimate.units < 2 or half <= 1e-12
-        else estimate.interval(value, value - half, min(value + half, 1.0), len(cases))
+    ratio = stats.ratio_of_means_interval(error**2, spread, cases.weight, cases.clusters, level)
+    swapped = {"open_high": "open_low", "open_low": "open_high"}
+    high = 1 - ratio.low
+    interval = replace(
+        ratio, value=1 - ratio.value, low=1 - ratio.high if np.isfinite(ratio.high) else min(1 - ratio.value, 0.0), high=high,
+        flags=tuple(swapped.get(flag, flag) for flag in ratio.flags),
     )
     return metric_of_interval("r2", interval, cases, level, direction="higher")
 

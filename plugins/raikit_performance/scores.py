@@ -33,7 +33,7 @@ def log_loss(cases: raikit.Arrays, level: float) -> raikit.Metric:
     assert cases.scores is not None
     tiny = np.finfo(float).eps
     losses = -np.log(np.clip(cases.scores[np.arange(len(cases)), cases.truth], tiny, 1 - tiny))
-    interval = stats.mean_interval(losses, cases.weight, cases.clusters, level, bounds=(0.0, _LOG_LOSS_LIMIT))
+    interval = _bounded_loss(losses, cases, level, _LOG_LOSS_LIMIT)
     return metric_of_interval("log_loss", interval, cases, level, direction="lower", unit="nats")
 
 
@@ -43,8 +43,12 @@ def brier_score(cases: raikit.Arrays, level: float) -> raikit.Metric:
     k = cases.scores.shape[1]
     squares = (cases.scores - np.eye(k)[cases.truth]) ** 2
     losses = squares[:, 1] if k == 2 else squares.sum(axis=1)
-    interval = stats.mean_interval(losses, cases.weight, cases.clusters, level, bounds=(0.0, 1.0 if k == 2 else 2.0))
+    interval = _bounded_loss(losses, cases, level, 1.0 if k == 2 else 2.0)
     return metric_of_interval("brier_score", interval, cases, level, direction="lower")
+
+
+def _bounded_loss(losses: FloatArray, cases: raikit.Arrays, level: float, largest: float) -> stats.Interval:
+    return stats.loss_interval(losses, cases.weight, cases.clusters, level, (0.0, largest), largest=largest)
 
 
 def _areas(name: str, cases: raikit.Arrays, level: float) -> list[raikit.Metric]:

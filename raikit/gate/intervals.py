@@ -10,6 +10,9 @@ from raikit.format import significant
 from raikit.run.levels import same_level
 from raikit.run.results import Metric
 
+# Flags of metrics one end of whose interval is shown, but decides nothing.
+OPEN_ENDS = ("open_low", "open_high")
+
 
 @dataclass(frozen=True)
 class DecidingInterval:
@@ -90,17 +93,17 @@ _Ends = tuple[float | None, float | None]
 
 
 def _measured(metric: Metric, level: float | None, whole: _Ends, judged: _Ends) -> MeasuredLevel:
-    every = _interval(metric.value, whole)
+    every = _interval(metric.value, whole, metric.flags)
     assert every is not None
     if metric.judged is None:
         return MeasuredLevel(level, every, every)
     known = metric.judged.value is not None and judged != (None, None)
-    return MeasuredLevel(level, every, _interval(metric.judged.value, judged) if known else None)
+    return MeasuredLevel(level, every, _interval(metric.judged.value, judged, metric.flags) if known else None)
 
 
-def _interval(value: float | None, ends: _Ends) -> DecidingInterval | None:
-    """Return an interval that is open where the data do not bound a side."""
+def _interval(value: float | None, ends: _Ends, flags: Sequence[str]) -> DecidingInterval | None:
+    """Return an interval that is open where the data do not bound a side, or where its end is flagged as not valid."""
     if value is None:
         return None
-    low, high = ends
+    low, high = (None if flag in flags else end for flag, end in zip(OPEN_ENDS, ends, strict=True))
     return DecidingInterval(value, float("-inf") if low is None else low, float("inf") if high is None else high)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from raikit.format import as_given, confidence, estimate, joined
 from raikit.gate.family import ROUNDING
-from raikit.gate.intervals import DecidingInterval, MeasuredLevel, at_level, measured_levels
+from raikit.gate.intervals import OPEN_ENDS, DecidingInterval, MeasuredLevel, at_level, measured_levels
 from raikit.gate.needed_data import add_needed_data
 from raikit.run.record import Rule
 from raikit.run.results import Metric, plain
@@ -186,6 +186,9 @@ class RuleClaim:
             nothing += judged.left_out if without else []
         if metric.excluded:
             notes.append(undefined_groups(metric))
+        if self.rule.status == "inconclusive" and (flags := [flag for flag in OPEN_ENDS if flag in metric.flags]):
+            end = "either" if len(flags) > 1 else f"the {flags[0].removeprefix('open_')}"
+            notes.append(f"the tail is too heavy for {end} end of the interval to be valid")
         self.rule.not_judged = list(dict.fromkeys(nothing))
         self.rule.reason = "; ".join([self.rule.reason, *notes])
 

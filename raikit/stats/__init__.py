@@ -9,6 +9,7 @@ module              what is in it
 `covariance`        the cluster-robust covariance of the groups' estimates
 `jackknife`         variances by leaving out one cluster, or one case
 `means`             intervals of means
+`tails`             means of losses and other values with heavy tails
 `areas`             area under the ROC curve, average precision
 `bootstrap`         intervals of smooth statistics without a formula
 `calibration`       expected calibration error
@@ -109,6 +110,9 @@ if TYPE_CHECKING:
     from raikit.stats.search import worse_than_rest as worse_than_rest
     from raikit.stats.subgroups import Subgroups as Subgroups
     from raikit.stats.subgroups import subgroup_rates as subgroup_rates
+    from raikit.stats.tails import loss_interval as loss_interval
+    from raikit.stats.tails import ratio_of_means_interval as ratio_of_means_interval
+    from raikit.stats.tails import skewed_mean_interval as skewed_mean_interval
     from raikit.stats.two_models import WorseningResult as WorseningResult
 
 _MODULE_NAMES = {
@@ -136,6 +140,7 @@ _MODULE_NAMES = {
     "rates": "RateIntervals clopper_pearson effective_counts simultaneous_rates",
     "search": "Certificate FlaggedGroups certificate excess_p worse_than_rest",
     "subgroups": "Subgroups subgroup_rates",
+    "tails": "loss_interval ratio_of_means_interval skewed_mean_interval",
     "two_models": "WorseningResult",
 }
 _MODULE_OF = {name: module for module, names in _MODULE_NAMES.items() for name in names.split()}

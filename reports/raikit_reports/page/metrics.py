@@ -17,6 +17,8 @@ FLAGS = {
     "few_clusters": "too few clusters to decide",
     "unreliable": "no valid interval",
     "one_sided": "one-sided",
+    "open_high": "high end not valid: tail too heavy",
+    "open_low": "low end not valid: tail too heavy",
     "empty_class": "interval allows for any value of an empty class",
 }
 

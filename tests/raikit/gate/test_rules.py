@@ -55,6 +55,25 @@ def test_the_end_that_proves_a_breach_is_the_one_over_all_groups():
     assert judge(policy(AT_MOST), [measured(metric(0.09, 0.6, judged=judged))]).rules[0].status == "inconclusive"
 
 
+@pytest.mark.parametrize(
+    ("flag", "bound", "low", "high", "status"),
+    [
+        ("open_high", "max", 0.01, 0.02, "inconclusive"),
+        ("open_high", "max", 0.2, 0.3, "fail"),
+        ("open_high", "min", 0.2, 0.3, "pass"),
+        ("open_high", "min", 0.01, 0.02, "inconclusive"),
+        ("open_low", "max", 0.01, 0.02, "pass"),
+        ("open_low", "max", 0.2, 0.3, "inconclusive"),
+        ("open_low", "min", 0.2, 0.3, "inconclusive"),
+        ("open_low", "min", 0.01, 0.02, "fail"),
+    ],
+)
+def test_an_open_end_decides_nothing_but_the_other_end_does(flag, bound, low, high, status):
+    row = judge(policy({"metric": "a.gap", bound: 0.1}), [measured(metric(low, high, flags=[flag]))]).rules[0]
+    assert row.status == status
+    assert ("tail is too heavy" in row.reason) == (status == "inconclusive")
+
+
 @pytest.mark.parametrize("flag", ["few_clusters", "unreliable"])
 @pytest.mark.parametrize("ends", [(0.0, 0.01), (0.5, 0.6)])
 def test_an_interval_whose_level_does_not_hold_never_decides(flag, ends):

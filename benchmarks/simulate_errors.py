@@ -2,8 +2,8 @@
 
     python benchmarks/simulate_errors.py [--runs 500] [--only t3]
 
-Nominal: 2.5% at each end. "decided" leaves out ends that are flagged as not valid (`open_high`, `open_low`): a miss that a rule could
-have been decided on. "flagged" is how often the end that matters for a pass (high for errors, low for R²) is flagged. "width" is
+Nominal: 2.5% at each end. "decided" leaves out ends that are flagged as not valid (`open_high`, `open_low`): a miss that could
+have decided a rule. "flagged" is how often the end that matters for a pass (high for errors, low for R²) is flagged. "width" is
 relative to the plain t interval, of unflagged and flagged ends alike. "MC" is the Monte-Carlo standard error at 2.5%.
 """
 

@@ -23,7 +23,8 @@ class Attributions(raikit.Check):
     Gradients [1]_ [2]_: the log-odds of the decided class (regression: the predicted value), against the same model
     without any input. An input's share of a decision is the absolute sum of its attributions, divided by that of all
     inputs. Independently of gradients, exact Shapley values [3]_ [4]_ over all combinations of inputs divide the same
-    change, and each input is removed from the cases that have it. Every interval is over cases and respects clusters.
+    change, and each input is removed from the cases that have it. Every interval is over cases and respects clusters. None is
+    over trainings: the same model trained again may rest on other inputs.
 
     Attributions describe the model, not the world. A share says how much an input changes a decision, not whether it
     changes it for the better.

@@ -15,6 +15,7 @@ from raikit_explain.estimates.measures import Measures
 AGREEMENT_MARGIN = 0.10  # two methods agree where their shares differ by at most 10 percentage points
 NEGLIGIBLE_SHARE = 0.05
 _MAX_VIOLATION_RATE = 0.05
+_THIS_MODEL = "This is one model; the same model trained again may rest on other inputs, which no interval here covers."
 _SEVERITIES = ("fail", "warn", "note")
 
 
@@ -96,7 +97,7 @@ def _largest_share_findings(facts: Facts) -> list[raikit.Finding]:
         sentence = (f"{first} and {second} have the largest shares of the decisions ({_percent(largest)} and "
                     f"{_percent(next_)}); the sample is too small to rank them")
     return [raikit.Finding(
-        sentence=f"{sentence}{_other_ranking(measures, first)}.", what="share of the decision", who=first, figures=["shares"],
+        sentence=f"{sentence}{_other_ranking(measures, first)}. {_THIS_MODEL}", what="share of the decision", who=first, figures=["shares"],
         certainty=f"{facts.interval(largest)}, and {facts.interval(next_)}; Integrated Gradients; "
                   f"{facts.sample(largest.n or 0, largest.n_clusters)}",
         metrics=[facts.address(largest), facts.address(next_)])]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from raikit_fairness.estimates.tradeoff import Tradeoff
     from raikit_fairness.settings import IntervalSettings
 
+CONDITION = "This is one training of each kind; other seeds may give other numbers, which the intervals do not cover."
+_METHOD = ", of one training of each kind, whose randomness is not covered"
 METRIC_NAMES = "reweighted", "reweighting"
 _TRAINER_SETTINGS = ("epochs", "batch_size", "learning_rate", "weight_decay", "patience")
 _BATCH = 256
@@ -94,7 +96,7 @@ class Reweighting(raikit.Check):
         settings = self.options.settings(ctx)
         wording = Wording(
             "Training on reweighted cases", "What does training on reweighted cases change?", METRIC_NAMES,
-            "narrows", "widens", "costs",
+            "narrows", "widens", "costs", CONDITION,
         )  # fmt: skip
         subject = "model" if audited_is_reweighted else "reweighted"
         tradeoffs = tradeoffs_at(settings)
@@ -109,7 +111,7 @@ class Reweighting(raikit.Check):
         note = _table_note(ctx.model.training, columns, audited_is_reweighted)
         figure = tradeoff_figure(tradeoffs, wording, settings)
         return raikit.CheckResult(
-            metrics=metrics,
+            metrics=[_of_one_training(metric) for metric in metrics],
             findings=[*findings, self._weight_finding(weight, columns, costs, audited_is_reweighted)],
             tables=[tradeoff_table(tradeoffs, wording, note)],
             figures=[figure] if figure else [],
@@ -174,6 +176,11 @@ def _metrics(
 
 def _flat(gaps: _Gaps, costs: list[raikit.Metric], by_group: list[raikit.Metric]) -> list[raikit.Metric]:
     return [*(metric for several in gaps.values() for metric in several), *costs, *by_group]
+
+
+def _of_one_training(metric: raikit.Metric) -> raikit.Metric:
+    """Return the metric with a method that says what its interval leaves out."""
+    return metric.model_copy(update={"method": metric.method + _METHOD}) if metric.method else metric
 
 
 def _train(ctx: raikit.CheckContext, training: Mapping[str, Any], weight: FloatArray | None) -> raikit.Model:

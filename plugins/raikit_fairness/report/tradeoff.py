@@ -34,6 +34,8 @@ class Wording:
         First words of its metrics: ``mitigated`` and ``mitigation``.
     narrow, widen, cost : str
         Verbs after `action`.
+    condition : str
+        A sentence after each finding: what its intervals leave out.
     """
 
     action: str
@@ -42,6 +44,7 @@ class Wording:
     narrow: str = "would narrow"
     widen: str = "would widen"
     cost: str = "would cost"
+    condition: str = ""
 
 
 def tradeoff_table(tradeoffs: Sequence[Tradeoff], wording: Wording, note: str) -> raikit.Table:
@@ -182,6 +185,8 @@ def tradeoff_findings(
         sentences = sentences or [_not_established_sentence(of_feature, wording, settings)]
         if unfit := of_feature[0].unfit:
             sentences.append(f"Nothing is known for {_listed(list(unfit))}: {_reasons(unfit)}.")
+        if wording.condition:
+            sentences.append(wording.condition)
         own = [metric for number in sorted(numbers, key=lambda at: tradeoffs[at] not in sure) for metric in metrics[number]]
         cited = [metric for kind in _CITED for metric in own if metric.name.endswith(kind) and not metric.group]
         findings.append(raikit.Finding(

@@ -164,6 +164,15 @@ def test_what_reweighing_can_even_out_it_does_and_that_is_established(compared):
     assert {"fairness.reweighting_cost[sex=F]", "fairness.reweighting_cost[sex=M]", "fairness.reweighting_cost[race=p]"} <= set(metrics)
 
 
+def test_every_number_and_finding_about_the_two_models_says_that_other_seeds_may_give_others(compared):
+    findings = [finding for finding in compared.findings if finding.figures]
+    assert findings
+    assert all("other seeds may give other numbers, which the intervals do not cover" in finding.sentence for finding in findings)
+    estimated = [metric for metric in compared.metrics if metric.method]
+    assert estimated
+    assert all(metric.method.endswith("whose randomness is not covered") for metric in estimated)
+
+
 def test_a_model_trained_on_reweighed_rows_is_the_after_of_the_same_comparison(audited, compared):
     result = result_of(Reweighting, audited(reweight=["sex"]), draws=2000)
     metrics, other = by_id(result), by_id(compared)

@@ -97,7 +97,8 @@ def _largest_share_findings(facts: Facts) -> list[raikit.Finding]:
         sentence = (f"{first} and {second} have the largest shares of the decisions ({_percent(largest)} and "
                     f"{_percent(next_)}); the sample is too small to rank them")
     return [raikit.Finding(
-        sentence=f"{sentence}{_other_ranking(measures, first)}. {_THIS_MODEL}", what="share of the decision", who=first, figures=["shares"],
+        sentence=f"{sentence}{_other_ranking(measures, first)}. {_THIS_MODEL}",
+        what="share of the decision", who=first, figures=["shares"],
         certainty=f"{facts.interval(largest)}, and {facts.interval(next_)}; Integrated Gradients; "
                   f"{facts.sample(largest.n or 0, largest.n_clusters)}",
         metrics=[facts.address(largest), facts.address(next_)])]

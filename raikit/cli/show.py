@@ -79,7 +79,8 @@ def show_changes(new: Record, old: Record, rows: Sequence[Rule], console: Consol
         console.result(f"  … and {len(changed) - _MOST_CHANGES} more; --metric PATTERN chooses")
     absent = sum(row.value is None for row in rows)
     if absent:
-        console.result(f"  {absent} metrics could not be compared: in one of the runs only, undefined, or too few cases or clusters")
+        why = "in one of the runs only, undefined, or too few cases or clusters"
+        console.result(f"  {absent} metrics could not be compared: {why}")
     console.result("Positive is worse. Each interval stands alone: about one in twenty misses by chance.")
 
 

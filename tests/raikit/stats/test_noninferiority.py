@@ -347,3 +347,16 @@ def test_intervals_without_width():
     assert mover_difference(1, 1, 1, 1, 1, 1)[3] == 1
     with pytest.raises(ValueError, match="in its interval"):
         mover_difference(1, 0, 0.5, 0, 0, 0)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.025, 0.005])
+@pytest.mark.parametrize("test", [worsening_test, gap_increase_test])
+def test_the_limits_belong_to_the_named_pair_and_to_the_test(test, alpha):
+    # One pair lost little and surely, another much and less surely.
+    n, margin = np.array([20_000, 20_000, 400]), 0.01
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        cov = unpaired_covariance((rng.binomial(n, [0.8, 0.8, 0.8]), n), (rng.binomial(n, [0.8, 0.77, 0.68]), n))
+        found = test(cov, margin, higher_is_better=True, level=1 - alpha, draws=4_000, rng=rng)
+        assert found.low <= found.value <= found.high
+        assert (found.low > margin) == (found.p_value <= alpha)

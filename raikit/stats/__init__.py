@@ -27,8 +27,8 @@ module              what is in it
 =================== =================================================================================
 
 Below them: `families` (which contrasts are tested together), `maxt` (simultaneous critical values), `quantities` (limits
-from a cluster covariance), `two_models` (rates of a baseline and a candidate side by side), `interval`, `quantiles`,
-`validation` and `constants`.
+from a cluster covariance), `two_models` (rates of a baseline and a candidate side by side), `cells` (merging of alike
+entries), `interval`, `quantiles`, `validation` and `constants`.
 
 Intervals and test results have a `method` for a table cell. Random numbers come only from the `numpy.random.Generator` that the
 caller gives. ``benchmarks/simulate_*.py`` simulate error rates for independent, unweighted cases and for clusters of

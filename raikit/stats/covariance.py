@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray
+from raikit.stats.cells import merge_outcomes, number_values
 from raikit.stats.jackknife import Contributions, LeaveOneOut, leave_one_out, worst_of
 from raikit.stats.rates import agresti_caffo_variance
 from raikit.stats.validation import case_weights
@@ -188,7 +189,10 @@ def rate_covariance(
         raise ValueError("weights must not be negative")
     k = groups if groups is not None else int(code.max(initial=-1)) + 1
     keep = (code >= 0) & (w > 0) & ((den != 0) | (num != 0))
-    num, den, code, w, w2, rows = num[keep], den[keep], code[keep].astype(np.int64), w[keep], w2[keep], rows[keep]
+    num, den, code, columns, (w, w2, rows) = merge_outcomes(
+        num[keep], den[keep], code[keep].astype(np.int64), [cluster_codes(c[keep]) for c in columns],
+        (w[keep], w2[keep], rows[keep]),
+    )  # fmt: skip
     total = _sums(code, w * den, k)
     with np.errstate(divide="ignore", invalid="ignore"):
         rates = _sums(code, w * num, k) / total
@@ -202,7 +206,7 @@ def rate_covariance(
     outcomes = (w * rare, w2 * rare**2) if scale == "proportion" else None
     cases = _Cases(code, code, w * unit, w2 * unit**2, rows, (w * den, w2 * den**2), outcomes)
     return _covariance(
-        rates, cases, [c[keep] for c in columns], np.nan_to_num(n_rows), total, scale, weighted=_weights_vary(w, w2, rows)
+        rates, cases, columns, np.nan_to_num(n_rows), total, scale, weighted=_weights_vary(w, w2, rows)
     )
 
 
@@ -368,8 +372,10 @@ def cluster_codes(cluster: ArrayLike) -> IntArray:
     """
     values = np.asarray(cluster)
     alone = values < 0 if values.dtype.kind == "i" else np.zeros(values.shape, dtype=bool)
+    if not alone.any():
+        return number_values(values)
     codes = np.full(len(values), -1, dtype=np.int64)
-    codes[~alone] = np.unique(values[~alone], return_inverse=True)[1]
+    codes[~alone] = number_values(values[~alone])
     return codes
 
 

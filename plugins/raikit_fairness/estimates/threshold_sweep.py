@@ -11,6 +11,7 @@ import numpy as np
 import raikit
 from raikit.arrays import BoolArray, FloatArray
 from raikit.stats import Gap
+from raikit.stats.cells import number_values
 from raikit_fairness.estimates import rates
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
@@ -112,9 +113,11 @@ def _merge_like_cases(cases: Cells, decided: BoolArray) -> tuple[Cells, BoolArra
     """Merge like cases into cells. Cases that share clusters stay single, because few of them are alike."""
     if cases.clusters:
         return cases, decided
-    keys = np.column_stack([cases.truth, cases.prediction, decided, *(feature.code for feature in cases.features)])
-    _, first, cell = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    cell = cell.reshape(-1)
+    code = np.zeros(len(cases), dtype=np.int64)
+    for key in (cases.truth, cases.prediction, decided, *(feature.code + 1 for feature in cases.features)):
+        # Numbering the combinations of each step keeps the codes small.
+        code = number_values(code * (int(key.max(initial=0)) + 1) + key)
+    _, first, cell = np.unique(code, return_index=True, return_inverse=True)
     n, w, w2 = (np.bincount(cell, part).astype(float) for part in (cases.n, cases.w, cases.w2))
     features = [replace(feature, code=feature.code[first]) for feature in cases.features]
     return replace(cases.take(first), n=n.astype(np.int64), w=w, w2=w2, features=features), decided[first]

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from raikit.stats import auc_influence, auc_interval
+from raikit.stats import auc_influence, auc_interval, average_precision_influence
+from raikit.stats.areas import AveragePrecision, RocArea, ScoredPiece
 
 
 @pytest.fixture
@@ -66,3 +67,57 @@ def test_areas_of_clustered_rows_are_covered(rng):
         missed += not own.low <= truth <= own.high
     assert missed_row > 0.3 * runs
     assert missed <= 0.11 * runs
+
+
+def simple_auc(y, score, w):
+    """Return the area and the influences from all pairs, one by one."""
+    wins = (score[:, None] > score) + (score[:, None] == score) / 2
+    w1, w0 = w * y, w * (1 - y)
+    value = w1 @ wins @ w0 / w1.sum() / w0.sum()
+    return value, w1 * (wins @ w0 / w0.sum() - value) / w1.sum() + w0 * (w1 @ wins / w1.sum() - value) / w0.sum()
+
+
+def simple_average_precision(y, score, w):
+    """Return the average precision and the influences from all thresholds, one by one."""
+    reached = score[None, :] >= score[:, None]
+    above, hits, total = reached @ w, reached @ (w * y), (w * y).sum()
+    precision = np.divide(hits, above, out=np.zeros(len(y)), where=above > 0)
+    value = (w * y) @ precision / total
+    shares = np.divide(w * y, above, out=np.zeros(len(y)), where=above > 0)
+    derivative = y * (precision - value) + y * (shares @ reached) - (shares * precision) @ reached
+    return value, w * derivative / total
+
+
+@pytest.mark.parametrize("levels", [3, 12, 10_000])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("area", [(RocArea, simple_auc), (AveragePrecision, simple_average_precision)], ids=["roc", "precision"])
+def test_areas_in_pieces_equal_those_of_all_pairs(area, weighted, levels):
+    streamed, simple = area
+    rng = np.random.default_rng(levels)
+    y, score = rng.integers(0, 2, 90), np.sort(rng.integers(0, levels, 90))
+    w = rng.choice([0.0, 0.5, 3.0], 90) if weighted else rng.integers(0, 2, 90)
+    ends = [end for end in range(1, 90) if score[end] != score[end - 1]][::4]
+    pieces = [ScoredPiece(y[a:b] == 1, score[a:b], w[a:b]) for a, b in zip([0, *ends], [*ends, 90], strict=True)]
+    computed = streamed.of(pieces)
+    influence = np.concatenate([computed.influence(number, piece) for number, piece in enumerate(pieces)])
+    value, expected = simple(y, score, w)
+    assert computed.value == pytest.approx(value, abs=1e-13)
+    np.testing.assert_allclose(influence, expected, atol=1e-13)
+
+
+@pytest.mark.parametrize("area", [auc_influence, average_precision_influence])
+def test_the_order_of_cases_does_not_matter(area):
+    rng = np.random.default_rng(0)
+    y, score, w = rng.integers(0, 2, 60), rng.integers(0, 9, 60) / 9, rng.random(60)
+    order = rng.permutation(60)
+    value, influence = area(y, score, w)
+    shuffled, other = area(y[order], score[order], w[order])
+    assert shuffled == pytest.approx(value, abs=1e-14)
+    np.testing.assert_allclose(other, influence[order], atol=1e-14)
+
+
+@pytest.mark.parametrize("area", [auc_influence, average_precision_influence])
+def test_no_case_has_an_influence_on_a_perfect_order(area):
+    value, influence = area([0, 0, 0, 1, 1, 1, 1], [0.1, 0.2, 0.2, 0.4, 0.5, 0.5, 0.7], None)
+    assert value == 1
+    assert not influence.any()

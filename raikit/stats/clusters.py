@@ -21,7 +21,7 @@ from raikit.stats.gaps import Contrasts, Gap
 from raikit.stats.maxt import Errors, simultaneous_critical, two_step_t
 from raikit.stats.multiplicity import holm
 from raikit.stats.quantiles import as_normal, as_t, tail_of, upper_quantile, upper_tail
-from raikit.stats.quantities import Quantities, difference_of, limits_of, ratio_of
+from raikit.stats.quantities import Quantities, difference_p, differences, ratios, separate_limits
 from raikit.stats.validation import TOO_FEW_GROUPS, comparable
 
 
@@ -83,7 +83,7 @@ def clustered_rate_interval(
     """
     k = int(np.sum(~np.isnan(cov.rates))) if simultaneous else 1
     tail = tail_of(level ** (1 / max(k, 1)))
-    low, high = _pointwise_limits(cov, tail)
+    low, high = separate_limits(Quantities.of(cov), upper_quantile(tail))
     kind = {"proportion": "Korn-Graubard exact limits", "positive": "t limits of the logarithm", "real": "t limits"}[
         cov.scale
     ]
@@ -151,17 +151,14 @@ def clustered_odds_gap(
     labels = np.asarray(strata)
     end = _SimultaneousEnd.of(cov, labels, tail_of(level), draws, rng)
     every = pairs_and_rests(cov.sizes, labels)
-    quantities, pairs = _for_differences(cov, every), every.pairs
-    i, j = every.plus[pairs], every.minus[pairs]
-    differences = cov.rates[i] - cov.rates[j]
-    df = quantities.contrast_df(i, j)
-    highs = difference_of(quantities, i, j, upper_quantile(end.alpha, df), df)[1]
-    own = _for_differences(end.cov, end.family)
-    lows = difference_of(own, end.family.plus, end.family.minus, as_t(end.critical, end.df), end.df)[0]
-    widest = int(np.argmax(differences))
+    i, j = every.plus[every.pairs], every.minus[every.pairs]
+    values = cov.rates[i] - cov.rates[j]
+    highs = differences(Quantities.of(cov, every), i, j, upper_quantile(end.alpha))[1]
+    lows = differences(end.quantities, end.family.plus, end.family.minus, end.critical)[0]
+    widest = int(np.argmax(values))
     ceiling = 1.0 if cov.proportion else np.inf
     return Gap(
-        value=float(differences[widest]),
+        value=float(values[widest]),
         low=max(0.0, float(lows.max())),
         high=min(ceiling, float(highs.max())),
         p_value=end.p_value,
@@ -202,10 +199,8 @@ def clustered_ratio(
     end = _SimultaneousEnd.of(cov, strata, alpha, draws, rng, log=True)
     every = pairs_and_rests(cov.sizes, strata)
     i, j = every.plus[every.pairs], every.minus[every.pairs]
-    quantities, own = Quantities.of(cov, every), Quantities.of(end.cov, end.family)
-    df = quantities.contrast_df(i, j)
-    lows = ratio_of(quantities, i, j, upper_quantile(alpha, df), df)[0]
-    highs = ratio_of(own, end.family.plus, end.family.minus, as_t(end.critical, end.df), end.df)[1]
+    lows = ratios(Quantities.of(cov, every), i, j, upper_quantile(alpha))[0]
+    highs = ratios(end.quantities, end.family.plus, end.family.minus, end.critical)[1]
     return Gap(
         value=float(cov.rates.min() / cov.rates.max()),
         low=max(0.0, float(np.nanmin(lows))),
@@ -232,8 +227,8 @@ def clustered_group_vs_rest(
     Returns
     -------
     Contrasts
-        p-values from t with the effective number of clusters of the group (or of the rest, if fewer) minus one degrees of
-        freedom, adjusted by Holm. A group with few clusters does not widen the others.
+        p-values that agree with the limits, adjusted by Holm. Degrees of freedom are the effective number of clusters of
+        the group (or of the rest, if fewer) minus one. A group with few clusters does not widen the others.
 
     Raises
     ------
@@ -242,14 +237,16 @@ def clustered_group_vs_rest(
     """
     _validate(cov, np.zeros(len(cov.rates)))
     family = groups_and_rests(cov.sizes)
-    quantities = _for_differences(cov, family)
+    quantities = Quantities.of(cov, family)
     se = family.standard_errors(quantities.covariance)
     critical = simultaneous_critical(family, _errors(cov, cov.M, draws, rng), se, level)
     i, j = family.plus, family.minus
-    df = quantities.contrast_df(i, j)
-    low, high = difference_of(quantities, i, j, as_t(critical, df), df)
+    low, high = differences(quantities, i, j, critical)
     value = quantities.rates[i] - quantities.rates[j]
-    p = 2 * upper_tail(np.abs(value) / se, df)
+    if quantities.clustered_proportion:
+        p = difference_p(quantities, i, j)
+    else:
+        p = 2 * upper_tail(np.abs(value) / se, quantities.contrast_df(i, j))
     return Contrasts(value, low, high, p, holm(p), critical, _method(cov) + "; Holm")
 
 
@@ -275,15 +272,16 @@ def clustered_difference(cov: CovarianceResult, level: float = 0.95) -> Contrast
     """
     _validate(cov, np.zeros(len(cov.rates)))
     i, j = np.array([0]), np.array([1])
-    quantities = _for_differences(cov)
+    quantities = Quantities.of(cov)
     df = quantities.contrast_df(i, j)
-    critical = upper_quantile(tail_of(level), df)
-    low, high = difference_of(quantities, i, j, critical, df)
+    low, high = differences(quantities, i, j, upper_quantile(tail_of(level)))
     value = cov.rates[:1] - cov.rates[1:]
     variance = cov.M[0, 0] + cov.M[1, 1] - 2 * cov.M[0, 1]
     p = 2 * upper_tail(np.abs(value) / np.sqrt(max(variance, 1e-18)), df)
     limits = {"proportion": "exact limits at effective n", "positive": "limits of the logarithm", "real": "t limits"}
-    return Contrasts(value, low, high, p, p, float(critical[0]), f"{_prefix(cov)}MOVER, {limits[quantities.scale]}")
+    method = "t limits" if quantities.clustered_proportion else f"MOVER, {limits[cov.scale]}"
+    critical = float(upper_quantile(tail_of(level), df)[0])
+    return Contrasts(value, low, high, p, p, critical, f"{_prefix(cov)}{method}")
 
 
 def join_contrasts(parts: Sequence[Contrasts], correction: str) -> Contrasts:
@@ -312,25 +310,6 @@ def _prefix(cov: CovarianceResult) -> str:
     return cluster_prefix(cov.ways) or "row "
 
 
-def _pointwise_limits(cov: CovarianceResult, tail: float) -> tuple[FloatArray, FloatArray]:
-    """Return the limits of each rate or mean by itself; with clusters, allowing for one that was not seen."""
-    quantities, df = Quantities.of(cov), cov.df
-    if cov.ways and cov.proportion:
-        df = np.maximum(np.minimum(cov.effective_clusters, cov.supporting) - 1, 1.0)
-        df = np.where(cov.supporting > 0, df, cov.df)
-        quantities = quantities.widen(cov.one_more)
-    return limits_of(quantities, upper_quantile(tail, df), df)
-
-
-def _for_differences(cov: CovarianceResult, family: Family | None = None) -> Quantities:
-    """Return quantities whose differences have t limits where cases share clusters.
-
-    Exact limits at effective sample sizes are too narrow for differences of rare rates of clustered cases.
-    """
-    quantities = Quantities.of(cov, family)
-    return quantities.symmetric if cov.ways and cov.proportion else quantities
-
-
 def _method(cov: CovarianceResult) -> str:
     fewest = f" (df from {cov.df.min():.3g})"
     return f"{_prefix(cov)}max-t, t limits{fewest}" if cov.ways else _independent_method(cov)
@@ -357,8 +336,8 @@ class _SimultaneousEnd:
     `critical` is the critical value after selection, `full` without.
     """
 
-    cov: CovarianceResult
     family: Family
+    quantities: Quantities
     se: FloatArray
     df: FloatArray
     critical: float
@@ -381,15 +360,16 @@ class _SimultaneousEnd:
         deciding = _deciding(cov, strata)
         cov, strata = cov.subset(deciding), strata[deciding]
         family = pairs_and_rests(cov.sizes, strata)
-        values, covariance = _logarithms(cov) if log else (cov.rates, cov.M)
-        extended = family.extend(values)
+        estimates, covariance = _logarithms(cov) if log else (cov.rates, cov.M)
+        extended = family.extend(estimates)
         se = family.standard_errors(family.extend_covariance(covariance))
-        df = Quantities.of(cov, family).contrast_df(family.plus, family.minus)
+        quantities = Quantities.of(cov, family)
+        df = quantities.contrast_df(family.plus, family.minus)
         errors = _errors(cov, covariance, draws, rng)
-        differences = extended[family.plus] - extended[family.minus]
-        critical = two_step_t(family, differences, se, errors, alpha, df)
-        p = critical.maxima.p_value(float(np.max(as_normal(differences / se, df))))
-        return cls(cov, family, se, df, critical.value, critical.full, p, alpha)
+        values = extended[family.plus] - extended[family.minus]
+        critical = two_step_t(family, values, se, errors, alpha, df)
+        p = critical.maxima.p_value(float(np.max(as_normal(values / se, df))))
+        return cls(family, quantities, se, df, critical.value, critical.full, p, alpha)
 
     @property
     def least_favourable(self) -> float:

@@ -321,7 +321,7 @@ def _covariance(
     if proportion:
         variance = np.fmax(variance, agresti_caffo_variance(rates * n_effective, n_effective))
     M = M + np.diag(np.nan_to_num(variance) - np.diag(M))
-    few_events = (units.supporting < MIN_EFFECTIVE_CASES) & (outcomes and (weighted or bool(columns)))
+    few_events = (units.supporting < MIN_EFFECTIVE_CASES) & (outcomes and weighted)
     return CovarianceResult(
         rates, clip_eigenvalues((M + M.T) / 2), units.number, vrow, n_rows, n_effective, sizes,
         units.concentration, units.one_more, units.supporting, few_events, scale, len(columns),

@@ -1,8 +1,12 @@
-"""Limits of groups and pooled rests, and of their differences and ratios, from a cluster covariance."""
+"""Limits of groups and pooled rests, and of their differences and ratios, from a cluster covariance.
+
+Critical values are normal quantiles. Each limit takes the quantile of t with the same tail probability and its own degrees
+of freedom.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,8 +17,10 @@ from raikit.stats.constants import TINY
 from raikit.stats.covariance import CovarianceResult, Scale, effective_number
 from raikit.stats.families import Family
 from raikit.stats.mover import difference_limits, ratio_limits
-from raikit.stats.quantiles import upper_tail
+from raikit.stats.quantiles import as_t, upper_tail
 from raikit.stats.rates import limits_at
+
+_LARGEST_Z = 8.0  # A tail of 6e-16: smaller p-values are not told apart.
 
 
 @dataclass(frozen=True)
@@ -27,46 +33,72 @@ class Quantities:
     covariance : ndarray, shape (k + r, k + r)
     df : ndarray, shape (k + r,)
         Degrees of freedom of each variance.
+    far_size, far_df : ndarray, shape (k + r,)
+        Effective size and degrees of freedom of the limit towards more of the rarer outcome.
+    groups : int
+        Number of groups k.
     scale : {"proportion", "positive", "real"}
+    ways : int
+        Number of cluster columns.
     """
 
     rates: FloatArray
     covariance: FloatArray
     n_effective: FloatArray
     df: FloatArray
+    far_size: FloatArray
+    far_df: FloatArray
+    groups: int
     scale: Scale
+    ways: int
 
     @classmethod
     def of(cls, cov: CovarianceResult, family: Family | None = None) -> Quantities:
         """Pool the rests of a family and derive their effective sizes from their variances."""
-        if family is None or not len(family.rest_of):
-            return cls(cov.rates, cov.M, cov.n_effective, cov.df, cov.scale)
-        rates, covariance = family.extend(cov.rates), family.extend_covariance(cov.M)
+        far_size, far_df = _far_end(cov)
         k = len(cov.rates)
+        if family is None or not len(family.rest_of):
+            return cls(cov.rates, cov.M, cov.n_effective, cov.df, far_size, far_df, k, cov.scale, cov.ways)
+        rates, covariance = family.extend(cov.rates), family.extend_covariance(cov.M)
         others = family.others
         p, variance = rates[k:], np.diag(covariance)[k:]
         with np.errstate(divide="ignore", invalid="ignore"):
             n = np.where((p > 0) & (p < 1), p * (1 - p) / variance, np.max(others * cov.n_effective, axis=1))
         n = np.minimum(n, others @ cov.n_rows)
         units = effective_number(np.diag(family.extend_covariance(cov.concentration)))
-        return cls(rates, covariance, np.append(cov.n_effective, n), np.maximum(units - 1, 1.0), cov.scale)
+        df = np.maximum(units - 1, 1.0)
+        far = np.append(far_size, n), np.append(far_df, df[k:])
+        return cls(rates, covariance, np.append(cov.n_effective, n), df, *far, k, cov.scale, cov.ways)
 
     @property
-    def symmetric(self) -> Quantities:
-        """The same with symmetric limits."""
-        return replace(self, scale="real")
-
-    def widen(self, more: FloatArray) -> Quantities:
-        """Add variance to each group; proportions keep at most as much information as they had."""
-        variance = np.diag(self.covariance) + more
-        with np.errstate(divide="ignore", invalid="ignore"):
-            n = self.rates * (1 - self.rates) / variance
-        n = np.where((n > 0) & (self.scale == "proportion"), np.fmin(n, self.n_effective), self.n_effective)
-        return replace(self, covariance=self.covariance + np.diag(np.nan_to_num(more)), n_effective=n)
+    def clustered_proportion(self) -> bool:
+        """Whether these are rates of cases that share clusters."""
+        return self.scale == "proportion" and self.ways > 0
 
     def contrast_df(self, i: IntArray, j: IntArray) -> FloatArray:
         """Return the degrees of freedom of the differences of quantities i and j: the fewer of the two."""
         return np.minimum(self.df[i], self.df[j])
+
+    def correlation(self, i: IntArray, j: IntArray) -> FloatArray:
+        """Return the correlations of quantities i and j."""
+        scale = np.sqrt(np.diag(self.covariance))
+        return np.asarray(np.clip(self.covariance[i, j] / np.maximum(scale[i] * scale[j], TINY), -1.0, 1.0))
+
+    def standard_errors(self, i: IntArray, j: IntArray) -> FloatArray:
+        """Return the standard errors of the differences of quantities i and j."""
+        variance = np.diag(self.covariance)
+        return np.sqrt(np.maximum(variance[i] + variance[j] - 2 * self.covariance[i, j], 0.0))
+
+
+def _far_end(cov: CovarianceResult) -> tuple[FloatArray, FloatArray]:
+    """Return the effective size and degrees of freedom that allow for one more cluster with the rarer outcome."""
+    if not (cov.ways and cov.proportion):
+        return cov.n_effective, cov.df
+    with np.errstate(divide="ignore", invalid="ignore"):
+        n = cov.rates * (1 - cov.rates) / (np.diag(cov.M) + cov.one_more)
+    size = np.where(n > 0, np.fmin(n, cov.n_effective), cov.n_effective)
+    few = np.minimum(cov.effective_clusters, cov.supporting)
+    return size, np.where(cov.supporting > 0, np.maximum(few - 1, 1.0), cov.df)
 
 
 def limits_of(
@@ -74,48 +106,108 @@ def limits_of(
 ) -> tuple[FloatArray, FloatArray]:
     """Compute the limits of each quantity, or of those at `at`, at `critical` standard errors of t on `df`."""
     critical = np.asarray(critical, dtype=float)
-    rates, variance, n_effective = q.rates, np.diag(q.covariance), q.n_effective
-    if at is not None:
-        rates, variance, n_effective = rates[at], variance[at], n_effective[at]
+    every = np.arange(len(q.rates)) if at is None else at
+    rates, half = q.rates[every], critical * np.sqrt(np.diag(q.covariance)[every])
     if q.scale == "real":
-        half = critical * np.sqrt(variance)
         return rates - half, rates + half
     if q.scale == "positive":
-        half = critical * np.sqrt(variance)
         reach = half / np.maximum(rates, TINY)
         # A value of 0 has no logarithm, and a reach of over two units would be orders of magnitude: add on the plain
         # scale instead.
         return rates * np.exp(-reach), np.maximum(rates * np.exp(np.minimum(reach, 2.0)), rates + half * (reach > 2))
-    tail = upper_tail(critical, df)
+    return _exact_limits(rates, q.n_effective[every], upper_tail(critical, df), critical)
+
+
+def _exact_limits(
+    rates: FloatArray, n_effective: FloatArray, tail: FloatArray, critical: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     n = n_effective * (-ndtri(tail) / critical) ** 2
     return limits_at(np.clip(np.nan_to_num(rates), 0, 1) * n, n, tail)
 
 
-def _mover_arguments(
-    q: Quantities, i: IntArray, j: IntArray, critical: FloatArray | float, df: FloatArray | float
+def separate_limits(q: Quantities, z: ArrayLike, at: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
+    """Compute the limits of each quantity by itself, or of those at `at`, at the normal quantile `z`.
+
+    With clusters, the limit of a rate towards more of the rarer outcome allows for a cluster that was not seen.
+    """
+    every = np.arange(len(q.rates)) if at is None else at
+    df, far_df = q.df[every], q.far_df[every]
+    low, high = limits_of(q, as_t(z, df), df, every)
+    if not q.clustered_proportion:
+        return low, high
+    rates, tail = q.rates[every], upper_tail(z)
+    far_low, far_high = _exact_limits(rates, q.far_size[every], tail, as_t(z, far_df))
+    rare = rates <= 0.5
+    return np.where(rare, low, np.fmin(low, far_low)), np.where(rare, np.fmax(high, far_high), high)
+
+
+def _parts(
+    q: Quantities, i: IntArray, j: IntArray, z: ArrayLike, separate: bool
 ) -> tuple[FloatArray, ...]:
     """Return the arguments of MOVER for contrasts (i, j): estimates, limits, correlation."""
-    if np.ndim(critical) == 0:
-        low, high = limits_of(q, critical, df)
-        parts = q.rates[i], low[i], high[i], q.rates[j], low[j], high[j]
-    else:
-        first, second = (limits_of(q, critical, df, side) for side in (i, j))
-        parts = q.rates[i], *first, q.rates[j], *second
-    scale = np.sqrt(np.diag(q.covariance))
-    correlation = q.covariance[i, j] / np.maximum(scale[i] * scale[j], TINY)
-    return *parts, np.clip(correlation, -1.0, 1.0)
+    df = q.contrast_df(i, j)
+    first, second = (
+        separate_limits(q, z, side) if separate else limits_of(q, as_t(z, df), df, side) for side in (i, j)
+    )
+    return q.rates[i], *first, q.rates[j], *second, q.correlation(i, j)
 
 
-def difference_of(
-    q: Quantities, i: IntArray, j: IntArray, critical: FloatArray | float, df: FloatArray | float
+def differences(q: Quantities, i: IntArray, j: IntArray, z: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Compute the limits of quantities i minus quantities j at the normal quantile `z`.
+
+    By MOVER; for rates of clustered cases by t, because limits from exact limits are too narrow where rates are low. A
+    group with few events has a small variance, which t limits take at its word: against a group as small the two errors
+    balance, against a well-known rest they do not. There the limits are at least those of MOVER on the separate limits.
+    """
+    if not q.clustered_proportion:
+        return difference_limits(*_parts(q, i, j, z, separate=False))
+    value, half = q.rates[i] - q.rates[j], as_t(z, q.contrast_df(i, j)) * q.standard_errors(i, j)
+    low, high = value - half, value + half
+    if (rest := (i >= q.groups) | (j >= q.groups)).any():
+        own = difference_limits(*_parts(q, i[rest], j[rest], z if np.ndim(z) == 0 else np.asarray(z)[rest], separate=True))
+        low[rest], high[rest] = np.fmin(low[rest], own[0]), np.fmax(high[rest], own[1])
+    return low, high
+
+
+def ratios(q: Quantities, i: IntArray, j: IntArray, z: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Compute the limits of quantities i divided by quantities j at the normal quantile `z`, by MOVER-R.
+
+    For rates of clustered cases, at least t limits of the logarithm, and against a rest as in `differences`.
+    """
+    low, high = _ratio_limits(q, i, j, z, separate=False)
+    if not q.clustered_proportion:
+        return low, high
+    by_log = _log_ratio_limits(q, i, j, z)
+    low, high = np.fmin(low, by_log[0]), np.fmax(high, by_log[1])
+    if (rest := (i >= q.groups) | (j >= q.groups)).any():
+        own = _ratio_limits(q, i[rest], j[rest], z, separate=True)
+        low[rest], high[rest] = np.fmin(low[rest], own[0]), np.fmax(high[rest], own[1])
+    return low, high
+
+
+def _log_ratio_limits(q: Quantities, i: IntArray, j: IntArray, z: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Return t limits of the logarithm of a ratio; NaN where a rate is 0."""
+    rates = np.where(q.rates > 0, q.rates, np.nan)
+    relative = q.covariance / np.outer(rates, rates)
+    each = np.diag(relative)
+    se = np.sqrt(np.maximum(each[i] + each[j] - 2 * relative[i, j], 0.0))
+    reach, value = as_t(z, q.contrast_df(i, j)) * se, rates[i] / rates[j]
+    return value * np.exp(-reach), value * np.exp(np.minimum(reach, 700.0))
+
+
+def _ratio_limits(
+    q: Quantities, i: IntArray, j: IntArray, z: ArrayLike, separate: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """Compute the limits of quantities i minus quantities j, by MOVER."""
-    return difference_limits(*_mover_arguments(q, i, j, critical, df))
-
-
-def ratio_of(
-    q: Quantities, i: IntArray, j: IntArray, critical: FloatArray | float, df: FloatArray | float
-) -> tuple[FloatArray, FloatArray]:
-    """Compute the limits of quantities i divided by quantities j, by MOVER-R."""
-    p1, l1, u1, p2, l2, u2, r = _mover_arguments(q, i, j, critical, df)
+    p1, l1, u1, p2, l2, u2, r = _parts(q, i, j, z, separate)
     return ratio_limits(p1, np.maximum(l1, 0), u1, p2, np.maximum(l2, 0), u2, r)
+
+
+def difference_p(q: Quantities, i: IntArray, j: IntArray) -> FloatArray:
+    """Compute two-sided p-values of "no difference" that agree with the limits of `differences`."""
+    least, most = np.zeros(len(i)), np.full(len(i), _LARGEST_Z)
+    for _ in range(40):
+        z = (least + most) / 2
+        low, high = differences(q, i, j, np.maximum(z, 1e-3))
+        apart = (low > 0) | (high < 0)
+        least, most = np.where(apart, z, least), np.where(apart, most, z)
+    return np.minimum(2 * upper_tail(least), 1.0)

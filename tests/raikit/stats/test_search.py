@@ -11,7 +11,7 @@ from scipy.stats import binom, norm
 
 from raikit import stats
 from raikit.stats.quantiles import upper_quantile
-from raikit.stats.quantities import Quantities, difference_of
+from raikit.stats.quantities import Quantities, limits_of
 from raikit.stats.subgroups import Subgroups
 
 DRAWS = 2_000  # where the test is not about a tail
@@ -282,8 +282,10 @@ def test_clustered_limits_are_those_of_two_estimates_that_share_clusters(rng, re
     events = rng.random(720) < np.clip(0.4 + 0.2 * rng.normal(size=24)[cluster], 0.05, 0.95)
     group = stats.subgroup_rates(events, cell, [[1, 0]], [cluster])
     cov = stats.rate_covariance(events, np.ones(720), cell, [cluster])
-    df, first, second = float(cov.df.min()), np.array([0]), np.array([1])
-    low, high = difference_of(Quantities.of(cov), first, second, upper_quantile(0.05, df), df)
+    limits = limits_of(Quantities.of(cov), upper_quantile(0.05, cov.df), cov.df)
+    correlation = cov.M[0, 1] / np.sqrt(cov.M[0, 0] * cov.M[1, 1])
+    ends = [limit for group in (0, 1) for limit in (cov.rates[group], limits[0][group], limits[1][group])]
+    low, high = (np.atleast_1d(end) for end in stats.difference_limits(*ends, correlation))
     found = stats.certificate(group, 0.9, DRAWS, rng=rng)
     # where clusters reach into both, the variance of the difference is kept at that of independent rows at least
     nearly = 0.003 if reaching else 1e-9

@@ -70,7 +70,7 @@ def corrected_error(p_values: Sequence[float], error: float) -> float:
 
     Examples
     --------
-    >>> corrected_error([0.5, 0.001, 0.02], 0.05)
+    >>> corrected_error([0.5, 0.001, 0.03], 0.05)
     0.025
     """
     for rank, p_value in enumerate(sorted(p_values)):

@@ -10,13 +10,14 @@ from raikit.audit.plan import Plan
 from raikit.console import Console
 from raikit.data.dataset import Dataset
 from raikit.errors import listed
-from raikit.format import as_given, confidence_interval, count, measure
+from raikit.format import as_given, confidence_interval, count, joined, measure
 from raikit.run.record import Record, Rule
 from raikit.run.summary import answer, findings, sort_rules
 
 _WORDS = {"pass": "pass", "fail": "FAIL", "inconclusive": "open", "missing": "MISSING", "waived": "waived"}
 _MOST_RULES = 20
 _MOST_CHANGES = 25
+_MOST_NAMES = 5
 
 
 def show_plan(plan: Plan, data: Dataset, console: Console) -> None:
@@ -128,10 +129,18 @@ def _rule_text(rule: Rule) -> str:
         who = f"; {rule.reason}"
     elif rule.waiver:
         who += f"; {rule.reason.split('; ')[0]}"
+    elif rule.not_judged:
+        who += f"; says nothing about {_some(rule.not_judged)}"
     needed = f"; {text}" if (text := rule.describe_needed_data()) else ""
     value = measure(rule.value, rule.low, rule.high, rule.unit)
     ends = confidence_interval(rule.low, rule.high, rule.unit, level=rule.level, value=rule.value)
     return f"{rule.sentence}{word}: {value} ({ends}){who}{needed}"
+
+
+def _some(names: Sequence[str]) -> str:
+    """Join the first names for a line of the terminal."""
+    more = len(names) - _MOST_NAMES
+    return joined([*names[:_MOST_NAMES], f"{more} more"] if more > 0 else names)
 
 
 def _tally(record: Record, console: Console) -> None:

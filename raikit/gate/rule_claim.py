@@ -173,7 +173,7 @@ class RuleClaim:
 
     def _note(self) -> None:
         """Add to the reason which groups the interval leaves out, and about which the rule says nothing."""
-        metric, notes, nothing = self.metric, [], list(self.metric.excluded)
+        metric, notes, nothing = self.metric, [], groups_without_value(self.metric)
         judged = metric.judged
         if judged is not None and judged.value is None:
             notes.append(judged.reason)
@@ -184,8 +184,8 @@ class RuleClaim:
             notes.append(f"judged without {names}; over all groups it is {whole}" if without
                          else f"over all groups; without {names} it is {small}")
             nothing += judged.left_out if without else []
-        if metric.excluded:
-            notes.append(undefined_groups(metric))
+        if undefined := undefined_groups(metric):
+            notes.append(undefined)
         if self.rule.status == "inconclusive" and (flags := [flag for flag in OPEN_ENDS if flag in metric.flags]):
             end = "either" if len(flags) > 1 else f"the {flags[0].removeprefix('open_')}"
             notes.append(f"the tail is too heavy for {end} end of the interval to be valid")
@@ -196,11 +196,20 @@ class RuleClaim:
 _REMEDY = "run the audit again with this policy, or ask the check's authors to use `ctx.levels`"
 
 
+def groups_without_value(metric: Metric) -> list[str]:
+    """Return the groups in which a metric is not defined, so that a rule says nothing about them.
+
+    An average over classes allows for any value of a class without cases, so its rule is about that class too.
+    """
+    return [] if "empty_class" in metric.flags else list(metric.excluded)
+
+
 def undefined_groups(metric: Metric) -> str:
-    """Say in which groups a metric is not defined, and that nothing is decided about them."""
+    """Say in which groups a metric is not defined, and that nothing is decided about them; empty if there are none."""
+    if not (groups := groups_without_value(metric)):
+        return ""
     why = f" ({metric.excluded_reason})" if metric.excluded_reason else ""
-    them = "it" if len(metric.excluded) == 1 else "them"
-    return f"not defined for {joined(metric.excluded)}{why}, so this rule says nothing about {them}"
+    return f"not defined for {joined(groups)}{why}, so this rule says nothing about {'it' if len(groups) == 1 else 'them'}"
 
 
 def claim_or_decide(
@@ -227,8 +236,8 @@ def claim_or_decide(
             return claim
         claim.decide_at_own_level()
         return None
-    if metric.excluded:
-        rule.not_judged, rule.reason = list(metric.excluded), f"{rule.reason}; {undefined_groups(metric)}"
+    if undefined := undefined_groups(metric):
+        rule.not_judged, rule.reason = groups_without_value(metric), f"{rule.reason}; {undefined}"
     return None
 
 

@@ -100,8 +100,9 @@ def _decide(
 def _silent_rules(rules: Sequence[Rule], checks: Sequence[CheckRecord], compared: Regressions) -> list[str]:
     """Warn of groups in which a judged metric is not defined or was not compared: its rule says nothing about them."""
     undefined = {
-        str(metric.id): undefined_groups(metric)
-        for check in checks for metric in check.metrics if metric.excluded and metric.value is not None
+        str(metric.id): undefined
+        for check in checks for metric in check.metrics
+        if metric.value is not None and (undefined := undefined_groups(metric))
     }  # fmt: skip
     warnings = [f"{rule.metric}: {undefined[rule.metric]}" for rule in rules if rule.metric in undefined]
     warnings += [f"{claim.rule.metric}: {claim.left_out.reason}" for claim in compared.claims if claim.left_out.reason]

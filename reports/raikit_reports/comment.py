@@ -67,7 +67,7 @@ def render(record: raikit.Record, report: str = _REPORTS[0]) -> str:
 
 
 def _sections(record: raikit.Record, rules: list[RuleOutcome], room: int) -> Iterator[str]:
-    """Yield lists of what got worse, is broken, was not measured and is undecided, in at most `room` characters."""
+    """Yield lists of what got worse, is broken, not measured or undecided, and warnings, in at most `room` characters."""
     bad = [item for item in rules if item.outcome in ("fail", "crash", "warn", "open")]
     worse = [item for item in bad if item.row.rule.kind == "regression" and item.row.rule.status == "fail"]
     broken = [item for item in bad if item.row.rule.kind != "regression" and item.row.rule.status == "fail"]
@@ -79,6 +79,7 @@ def _sections(record: raikit.Record, rules: list[RuleOutcome], room: int) -> Ite
         ("Broken", [*map(_line, broken)]),
         ("Not measured", [*crashed, *map(_line, unmeasured)]),
         ("Not decided", [*map(_line, undecided)]),
+        ("Warnings", [f"- {MARKS['warn']} {escape(sentence(warning), 400)}" for warning in record.gate.warnings]),
     ]
     for title, lines in sections:
         shown = _fitting(lines[:ROWS_SHOWN], room)

@@ -96,7 +96,7 @@ def rule_table(rows: list[RuleRow]) -> Iterator[str]:
             escape(row.title),
             escape(row.measured),
             escape(row.interval or "–"),
-            escape(decision, 240),
+            escape(decision, 400),
         ]
         yield f"| {' | '.join(cells)} |"
 

@@ -200,3 +200,18 @@ def test_an_interval_does_not_exclude_what_its_test_does_not():
     for p_value in (0.03, 0.2):
         rows, _ = compare_normal([0.1] * 4, p_value=p_value)
         assert {(row.status, row.low) for row in rows} == {("inconclusive", 0.02)}
+
+
+def test_a_regression_names_the_groups_that_only_one_run_holds():
+    def audited(*groups, **more):
+        gap = metric(0.1, 0.01, "gap", "lower", over=["sex"], **more)
+        return run(gap, *(metric(0.5, 0.01, "rate", None, over=["sex"], group={"sex": sex}) for sex in groups))
+
+    compared = regressions.compare(policy(), audited("F", "M", "X"), audited("F", "M", excluded=["sex: M"]), {})
+    gate = judge(policy(), [], regressions=compared)
+    row = gate.rules[0]
+    assert row.not_judged == ["sex: X", "sex: M"]
+    assert row.reason.endswith(
+        "sex: X is only in the candidate, sex: M is not defined in the baseline, so this regression says nothing about them"
+    )
+    assert any("sex: X is only in the candidate" in warning for warning in gate.warnings)

@@ -236,3 +236,13 @@ def test_a_gap_that_a_small_group_proves_neither_passes_nor_fails_where_its_meas
 def test_a_rule_may_be_decided_on_the_estimate():
     config = GateConfig.model_validate({"rules": [{"metric": "a.gap", "min": 0.895}], "decide_on": "estimate"})
     assert judge(config, [measured(metric(0.89, 0.91))]).rules[0].status == "pass"
+
+
+def test_a_rule_names_the_groups_in_which_its_metric_is_not_defined():
+    undefined = metric(0.02, 0.05, excluded=["g: X"], excluded_reason="no case has target 1")
+    gate = judge(policy(AT_MOST), [measured(undefined)])
+    assert (gate.rules[0].status, gate.rules[0].not_judged, gate.verdict) == ("pass", ["g: X"], "warn")
+    assert gate.rules[0].reason.endswith("not defined for g: X (no case has target 1), so this rule says nothing about it")
+    assert gate.warnings == ["a.gap[g]: not defined for g: X (no case has target 1), so this rule says nothing about it"]
+    average = metric(0.02, 0.05, excluded=["X"], flags=["empty_class"])  # its interval allows for any value of class X
+    assert judge(policy(AT_MOST), [measured(average)]).warnings == []

@@ -94,7 +94,7 @@ def calibration_error(curve: Curve, cases: raikit.Arrays, level: float, rng: np.
 
 def _ingredients(error: stats.CalibrationError, cases: raikit.Arrays) -> raikit.Ingredients:
     """Return the errors of the bins, from which the calibration error is compared with that of another run."""
-    df = 0.0 if few_clusters_flag(cases) else error.df
+    df = 0.0 if error.few_clusters else error.df
     bins = raikit.Ingredient(value=error.value, variance=error.se**2, df=df, n=len(cases), bins=error.bin_errors)
     return raikit.Ingredients(higher_is_better=False, estimates=[bins])
 

@@ -12,7 +12,7 @@ import raikit
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
 from raikit.format import confidence, metric_interval, percent, points, sample_size
-from raikit_performance.shares import Shares, few_clusters_flag, min_clusters, shares
+from raikit_performance.shares import Shares, min_clusters, shares
 
 
 @dataclass(frozen=True)
@@ -85,15 +85,16 @@ def calibration_error(curve: Curve, cases: raikit.Arrays, level: float, rng: np.
     return raikit.Metric(
         "expected_calibration_error", error.value, low=low, high=high, level=level, n=len(cases), n_clusters=n_clusters,
         method=f"{error.bins} bins of equal size, not debiased (a calibrated model would show "
-               f"{float(error.spread.mean()):.3f}), lower end free of that bias"
-               + (f", cluster t (df {error.df})" if cases.clusters else ""),
-        flags=few_clusters_flag(cases), direction="lower", unit="points", ingredients=[_ingredients(error, cases)],
+               f"{float(error.spread.mean()):.3f}), limits free of that bias"
+               + (f", cluster t (df {error.df:.3g})" if cases.clusters else ""),
+        flags=["few_clusters"] if error.few_clusters else [], direction="lower", unit="points",
+        ingredients=[_ingredients(error, cases)],
     )
 
 
 def _ingredients(error: stats.CalibrationError, cases: raikit.Arrays) -> raikit.Ingredients:
     """Return the errors of the bins, from which the calibration error is compared with that of another run."""
-    df = 0.0 if few_clusters_flag(cases) else error.df
+    df = 0.0 if error.few_clusters else error.df
     bins = raikit.Ingredient(value=error.value, variance=error.se**2, df=df, n=len(cases), bins=error.bin_errors)
     return raikit.Ingredients(higher_is_better=False, estimates=[bins])
 

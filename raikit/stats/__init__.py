@@ -13,6 +13,7 @@ module              what is in it
 `areas`             area under the ROC curve, average precision
 `bootstrap`         intervals of smooth statistics without a formula
 `calibration`       expected calibration error
+`calibration_gaps`  differences between the calibration errors of groups
 `mover`             limits of a difference or a ratio from the limits of its parts
 `noninferiority`    whether a group got worse since a baseline
 `gap_growth`        whether the gap itself grew since a baseline
@@ -27,8 +28,8 @@ module              what is in it
 =================== =================================================================================
 
 Below them: `families` (which contrasts are tested together), `maxt` (simultaneous critical values), `quantities` (limits
-from a cluster covariance), `two_models` (rates of a baseline and a candidate side by side), `cells` (merging of alike
-entries), `interval`, `quantiles`, `validation` and `constants`.
+from a cluster covariance), `absolute_sums` (limits of sums of absolute values), `two_models` (rates of a baseline and a
+candidate side by side), `cells` (merging of alike entries), `interval`, `quantiles`, `validation` and `constants`.
 
 Intervals and test results have a `method` for a table cell. Random numbers come only from the `numpy.random.Generator` that the
 caller gives. ``benchmarks/simulate_*.py`` simulate error rates for independent, unweighted cases and for clusters of
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
     from raikit.stats.calibration import CalibrationError as CalibrationError
     from raikit.stats.calibration import calibration_error as calibration_error
     from raikit.stats.calibration import equal_bins as equal_bins
+    from raikit.stats.calibration_gaps import calibration_contrasts as calibration_contrasts
+    from raikit.stats.calibration_gaps import calibration_gap as calibration_gap
+    from raikit.stats.calibration_gaps import calibration_ratio as calibration_ratio
     from raikit.stats.calibration_growth import BinErrors as BinErrors
     from raikit.stats.calibration_growth import calibration_change as calibration_change
     from raikit.stats.changes import CaseInfluences as CaseInfluences
@@ -119,6 +123,7 @@ _MODULE_NAMES = {
     "areas": "auc_influence auc_interval average_precision_influence",
     "bootstrap": "bootstrap_interval",
     "calibration": "CalibrationError calibration_error equal_bins",
+    "calibration_gaps": "calibration_contrasts calibration_gap calibration_ratio",
     "calibration_growth": "BinErrors calibration_change",
     "changes": (
         "CaseInfluences EstimatedChange RunEstimates estimate_change gap_change gap_widening influence_estimates shared_loss"

@@ -5,11 +5,13 @@ The estimate is biased upwards, most in small groups.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
 from raikit.stats import Contrasts, Gap
 from raikit.stats.calibration import BinSums, CalibrationError, summed_calibration_error
@@ -22,15 +24,13 @@ from raikit_fairness.settings import IntervalSettings
 
 _BINS = 10
 _BIAS_DRAWS = 4_000
-_METHOD = "limits of each group free of the bias, Bonferroni"
 
 
 @dataclass(frozen=True)
 class CalibrationEstimates(Estimates):
     """Calibration errors of k groups, over ten bins of equally many of a group's cases.
 
-    Of two calibrated groups the smaller one looks worse. So groups are compared by their limits alone, which is wide but
-    valid.
+    Of two calibrated groups the smaller one looks worse. So groups are compared by limits that are free of this bias.
 
     Parameters
     ----------
@@ -68,14 +68,17 @@ class CalibrationEstimates(Estimates):
             return None
         return np.array([0 if error is None else error.n_clusters or 0 for error in self.errors])
 
-    def _limits(self, tail: float) -> tuple[FloatArray, FloatArray]:
-        ends = [(np.nan, np.nan) if error is None else error.limits(tail) for error in self.errors]
-        return np.array([low for low, _ in ends]), np.array([high for _, high in ends])
+    @property
+    def few_clusters(self) -> BoolArray:
+        """Return which groups have too few clusters for an interval to hold its level."""
+        return np.array([error is not None and error.few_clusters for error in self.errors], dtype=bool)
 
     def intervals(self, level: float) -> Intervals:
-        """Compute the interval of each group, whose lower end is free of the bias."""
-        low, high = self._limits((1 - level) / 2)
-        method = f"{_BINS} bins of equal size, lower end free of the bias"
+        """Compute the interval of each group, free of the bias."""
+        tail = (1 - level) / 2
+        ends = [(np.nan, np.nan) if error is None else error.limits(tail) for error in self.errors]
+        low, high = np.array(ends).reshape(-1, 2).T
+        method = f"{_BINS} bins of equal size, limits free of the bias"
         return Intervals(low, high, self.n.astype(float), method, np.zeros(len(self.n), dtype=bool))
 
     def uncertainty(self) -> Uncertainty:
@@ -90,30 +93,24 @@ class CalibrationEstimates(Estimates):
         return [] if error is None else error.bin_errors
 
     def gap(self, keep: BoolArray, settings: IntervalSettings, draws: Draws) -> Gap:
-        """Compute the largest difference of limits."""
-        low, high = self._ends(keep, settings)
-        lower = max(0.0, float(_off_diagonal(low[0][:, None] - high[0]).max()))
-        upper = float(_off_diagonal(high[1][:, None] - low[1]).max())
-        return self._gap(keep, lambda value: float(value.max() - value.min()), lower, min(1.0, upper))
+        """Compute the largest difference."""
+        rng = draws.rng("calibration", "gap", self.positive)
+        return stats.calibration_gap(
+            self._kept(keep), settings.level, settings.draws, independent=self.independent, rng=rng
+        )
 
     def ratio(self, keep: BoolArray, settings: IntervalSettings, draws: Draws, p_value: float | None = None) -> Gap:
-        """Compute the smallest ratio of limits."""
-        low, high = self._ends(keep, settings)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            upper = float(np.nanmin(_off_diagonal(high[0][:, None] / low[0], np.inf)))
-            lower = float(np.nanmin(_off_diagonal(low[1][:, None] / high[1], np.inf)))
-        return self._gap(keep, lambda value: float(value.min() / value.max()), lower, min(1.0, upper))
+        """Compute the smallest ratio."""
+        return stats.calibration_ratio(self._kept(keep), settings.level)
 
-    def _ends(self, keep: BoolArray, settings: IntervalSettings) -> tuple[list[FloatArray], list[FloatArray]]:
-        """Return lower and upper limits: first those that hold for all kept groups at once, then for one pair."""
-        tail, k = (1 - settings.level) / 2, int(keep.sum())
-        both = [self._limits(part) for part in (tail / (2 * k), tail / 2)]
-        return [low[keep] for low, _ in both], [high[keep] for _, high in both]
+    @cached_property
+    def independent(self) -> bool:
+        """Whether no cluster has cases in two groups."""
+        code = self.feature.code
+        return not any(_crosses(column[code >= 0], code[code >= 0]) for column in self.cells.clusters)
 
-    def _gap(self, keep: BoolArray, compare: Callable[[FloatArray], float], low: float, high: float) -> Gap:
-        value = self.value[keep]
-        worst, best = int(np.argmin(value)), int(np.argmax(value))
-        return Gap(compare(value), low, high, None, float("nan"), None, worst, best, _METHOD)
+    def _kept(self, keep: BoolArray) -> list[CalibrationError]:
+        return [error for error, kept in zip(self.errors, keep, strict=True) if kept and error is not None]
 
     def versus_rest(self, keep: BoolArray, settings: IntervalSettings, draws: Draws) -> Contrasts:
         """Compare each group with the rest, which is estimated anew."""
@@ -130,7 +127,7 @@ class CalibrationEstimates(Estimates):
         return self._contrasts([self.errors[group] for group in kept], rests, settings)
 
     def versus(self, reference: int, keep: BoolArray, settings: IntervalSettings) -> Contrasts:
-        """Compare each group with the reference."""
+        """Compare each other group with the reference."""
         others = [int(group) for group in np.flatnonzero(keep) if group != reference]
         groups = [self.errors[group] for group in others]
         return self._contrasts(groups, [self.errors[reference]] * len(others), settings)
@@ -141,18 +138,16 @@ class CalibrationEstimates(Estimates):
         others: Sequence[CalibrationError | None],
         settings: IntervalSettings,
     ) -> Contrasts:
-        tail = (1 - settings.level) / 2 / max(len(groups), 1) / 2
-        pairs = [(one, other) for one, other in zip(groups, others, strict=True) if one is not None and other is not None]
-        value = np.array([one.value - other.value for one, other in pairs])
-        ends = [(one.limits(tail), other.limits(tail)) for one, other in pairs]
-        low, high = (np.array([mine[side] - theirs[1 - side] for mine, theirs in ends]) for side in (0, 1))
-        unknown = np.full(len(value), np.nan)
-        return Contrasts(value, low, high, unknown, unknown, float("nan"), f"{_METHOD} over {len(groups)} groups")
+        both = [(one, other) for one, other in zip(groups, others, strict=True) if one is not None and other is not None]
+        first, second = [one for one, _ in both], [other for _, other in both]
+        return stats.calibration_contrasts(first, second, settings.level, independent=self.independent)
 
 
-def _off_diagonal(matrix: FloatArray, filler: float = float("-inf")) -> FloatArray:
-    np.fill_diagonal(matrix, filler)
-    return matrix
+def _crosses(cluster: IntArray, code: IntArray) -> bool:
+    """Return whether a cluster has cases in two groups."""
+    shared = cluster >= 0
+    pairs = np.unique(np.column_stack([cluster[shared], code[shared]]), axis=0)
+    return len(np.unique(pairs[:, 0])) < len(pairs)
 
 
 def estimate_calibration(cells: Cells, feature: Feature, positive: int, draws: Draws) -> CalibrationEstimates:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray
 from raikit.stats.cells import merge_outcomes, number_values
-from raikit.stats.jackknife import Contributions, LeaveOneOut, leave_one_out, worst_of
+from raikit.stats.jackknife import Contributions, LeaveOneOut, independent_variances, leave_one_out, worst_of
 from raikit.stats.rates import agresti_caffo_variance
 from raikit.stats.validation import case_weights
 
@@ -310,9 +310,8 @@ def _covariance(
         raise ValueError(f"at most two cluster columns, not {len(columns)}")
     upward = np.where(rates <= 0.5, 1.0, -1.0) if outcomes else np.ones(len(rates))
     entries = cases.contributions
-    rows = leave_one_out(entries, np.full(len(entries.group), -1), len(rates), upward)
-    vrow = np.diag(rows.covariance)
-    units = _by_cluster(entries, columns, upward, outcomes) if columns else rows
+    vrow = independent_variances(entries, len(rates))
+    units = _by_cluster(entries, columns, upward, outcomes)
     M = units.covariance + np.diag(np.zeros(len(rates)) if extra is None else np.nan_to_num(extra))
     variance = np.maximum(np.diag(M), vrow)
     effective = effective_number(np.diag(units.concentration))
@@ -331,8 +330,10 @@ def _covariance(
 def _by_cluster(
     entries: Contributions, columns: Sequence[IntArray], upward: FloatArray, outcomes: bool
 ) -> LeaveOneOut:
-    """Leave out the clusters of one column or of two."""
+    """Leave out the clusters of one column or of two; without a column, each case."""
     k = len(upward)
+    if not columns:
+        return leave_one_out(entries, np.full(len(entries.group), -1), k, upward)
     ways = [leave_one_out(*entries.within_clusters(column, outcomes), k, upward) for column in columns]
     if len(ways) == 1:
         return ways[0]

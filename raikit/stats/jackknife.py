@@ -19,8 +19,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy.sparse import csr_array
 
-from raikit.stats._types import AnyArray, BoolArray, FloatArray, IntArray
+from raikit.stats._types import AnyArray, FloatArray, IntArray
 
+_SMALL = 1 << 16  # A table of so many cells is never sparse.
 _WHOLE = 1e-9  # A unit that holds all but this share of a group cannot be left out.
 
 
@@ -70,9 +71,10 @@ class Contributions:
         (entries, cluster) : Contributions and ndarray of int
         """
         shared = cluster >= 0
-        inside, alone = self.take(shared), self.take(~shared)
+        every = bool(shared.all())
+        inside, of_inside = (self, cluster) if every else (self.take(shared), cluster[shared])
         parts = int(self.part.max(initial=0)) + 1
-        key, sums = _sums_by_key(cluster[shared] * parts + inside.part, inside.influence, inside.share, inside.support)
+        key, sums = _sums_by_key(of_inside * parts + inside.part, inside.influence, inside.share, inside.support)
         influence, share = sums[0], sums[1]
         support = sums[2] if outcomes else influence**2
         part = key % parts
@@ -81,6 +83,9 @@ class Contributions:
         together = Contributions(
             group[part], part, influence, influence**2, share, share**2, support, support**2, np.ones(len(key))
         )
+        if every:
+            return together, key // parts
+        alone = self.take(~shared)
         joined = (np.append(getattr(together, c.name), getattr(alone, c.name)) for c in fields(self))
         return Contributions(*joined), np.append(key // parts, cluster[~shared])
 
@@ -127,25 +132,57 @@ def leave_one_out(entries: Contributions, cluster: IntArray, k: int, upward: Flo
     The sum of squares is multiplied by (G - 1) / G for G units, so that equal units give the usual variance. Of cases that
     share no cluster, each counts with their mean share (by weight), so that cells of alike cases give what the cases give.
     """
-    number = _sums(entries.part, entries.counts, int(entries.part.max(initial=0)) + 1)[entries.part]
-    shared, alone = cluster >= 0, cluster < 0
-    left = 1 - np.where(shared, entries.share, _mean_share(entries, alone)[entries.part])
-    scale = np.sqrt(np.maximum(number - 1, 1) / number) / np.where(left > _WHOLE, left, 1.0)
-    moves = _table(cluster[shared], entries.group[shared], (scale * entries.influence)[shared], k)
-    units = np.bincount(moves.indices, minlength=k) + _sums(entries.group[alone], entries.counts[alone], k)
-    largest = np.zeros(k)
-    np.maximum.at(largest, moves.indices, upward[moves.indices] * moves.data)
-    each = upward[entries.group] * scale * entries.influence / entries.counts
-    np.maximum.at(largest, entries.group[alone], each[alone])
-    own = _sums(entries.group[alone], (entries.squares * scale**2)[alone], k)
+    parts = int(entries.part.max(initial=0)) + 1
+    number = _sums(entries.part, entries.counts, parts)
+    shared = cluster >= 0
+    every = bool(shared.all())
+    inside, alone = (entries, None) if every else (entries.take(shared), entries.take(~shared))
+    of_inside = cluster if every else cluster[shared]
+    moves = _table(of_inside, inside.group, _scale(number, inside.part, inside.share) * inside.influence, k)
+    shares = _table(of_inside, inside.part, inside.share, parts)
+    covariance, products = _gram(moves), _gram(shares)
+    units, largest = _occupied(of_inside, inside.group, k), _largest(moves, upward)
+    if alone is not None:
+        share = _mean_share(alone, parts)
+        scale = _scale(number, np.arange(parts), share)
+        each = upward[alone.group] * scale[alone.part] * alone.influence / alone.counts
+        np.maximum.at(largest, alone.group, each)
+        covariance = covariance + np.diag(_variances(alone, scale, k))
+        products = products + np.diag(_sums(alone.part, alone.share_squares, parts))
+        units = units + _sums(alone.group, alone.counts, k)
     support = _sums(entries.group, entries.support, k)
     return LeaveOneOut(
-        _gram(moves) + np.diag(own),
+        covariance,
         units.astype(np.int64),
-        _concentration(entries, cluster, k),
+        _largest_of_parts(products, _groups_of_parts(entries, parts), k),
         largest**2,
         _ratio(support**2, _sums(entries.group, entries.support_squares, k)),
     )
+
+
+def independent_variances(entries: Contributions, k: int) -> FloatArray:
+    """Return the variances of k groups by leaving out each case, whatever cluster it is in."""
+    parts = int(entries.part.max(initial=0)) + 1
+    number = _sums(entries.part, entries.counts, parts)
+    return _variances(entries, _scale(number, np.arange(parts), _mean_share(entries, parts)), k)
+
+
+def _scale(number: FloatArray, part: IntArray, share: FloatArray) -> FloatArray:
+    """Return by what contributions are multiplied to be moves; `number` are the units of each part."""
+    left = 1 - share
+    return np.sqrt(np.maximum(number - 1, 1) / np.maximum(number, 1))[part] / np.where(left > _WHOLE, left, 1.0)
+
+
+def _variances(entries: Contributions, scale: FloatArray, k: int) -> FloatArray:
+    """Return the sums of squared moves of single cases by group; `scale` is that of each part."""
+    squares = _sums(entries.part, entries.squares, len(scale)) * scale**2
+    return _sums(_groups_of_parts(entries, len(scale)), squares, k)
+
+
+def _groups_of_parts(entries: Contributions, parts: int) -> IntArray:
+    group = np.zeros(parts, dtype=np.int64)
+    group[entries.part] = entries.group
+    return group
 
 
 def worst_of(ways: Sequence[LeaveOneOut], covariance: FloatArray) -> LeaveOneOut:
@@ -159,40 +196,53 @@ def worst_of(ways: Sequence[LeaveOneOut], covariance: FloatArray) -> LeaveOneOut
     )
 
 
-def _concentration(entries: Contributions, cluster: IntArray, k: int) -> FloatArray:
-    """Return `LeaveOneOut.concentration`; of a group with several parts, that of the most concentrated part."""
-    shared, alone = cluster >= 0, cluster < 0
-    parts = int(entries.part.max(initial=0)) + 1
-    own = np.diag(_sums(entries.part[alone], entries.share_squares[alone], parts))
-    products = _gram(_table(cluster[shared], entries.part[shared], entries.share[shared], parts)) + own
-    group = np.zeros(parts, dtype=np.int64)
-    group[entries.part] = entries.group
+def _largest_of_parts(products: FloatArray, group: IntArray, k: int) -> FloatArray:
+    """Return the concentration of groups from that of their parts: that of the most concentrated part."""
     found = np.zeros((k, k))
     np.maximum.at(found, np.ix_(group, group), products)
     return found
 
 
-def _mean_share(entries: Contributions, alone: BoolArray) -> FloatArray:
-    """Return the mean share, by weight, of the cases of each part that share no cluster."""
-    parts = int(entries.part.max(initial=0)) + 1
-    squares, shares = (_sums(entries.part[alone], v[alone], parts) for v in (entries.share_squares, entries.share))
+def _mean_share(alone: Contributions, parts: int) -> FloatArray:
+    """Return the mean share, by weight, of the cases of each part, which share no cluster."""
+    squares, shares = (_sums(alone.part, v, parts) for v in (alone.share_squares, alone.share))
     return _ratio(squares, shares)
 
 
-def _table(row: IntArray, column: IntArray, values: FloatArray, columns: int) -> csr_array:
-    table = csr_array((values, (row, column)), shape=(int(row.max(initial=-1)) + 1, columns))
+def _table(row: IntArray, column: IntArray, values: FloatArray, columns: int) -> FloatArray | csr_array:
+    """Return a table of sums of values by row and column; a sparse one if few of its cells are filled."""
+    rows = int(row.max(initial=-1)) + 1
+    if rows * columns <= max(4 * len(row), _SMALL):
+        return _sums(row * columns + column, values, rows * columns).reshape(rows, columns)
+    table = csr_array((values, (row, column)), shape=(rows, columns))
     table.sum_duplicates()
     return table
 
 
-def _gram(table: csr_array) -> FloatArray:
-    return np.asarray((table.T @ table).toarray())
+def _gram(table: FloatArray | csr_array) -> FloatArray:
+    products = table.T @ table
+    return products if isinstance(products, np.ndarray) else np.asarray(products.toarray())
+
+
+def _largest(table: FloatArray | csr_array, upward: FloatArray) -> FloatArray:
+    """Return the largest move upward in each column, at least 0."""
+    if isinstance(table, np.ndarray):
+        return np.asarray((table * upward).max(axis=0, initial=0))
+    largest = np.zeros(len(upward))
+    np.maximum.at(largest, table.indices, upward[table.indices] * table.data)
+    return largest
+
+
+def _occupied(row: IntArray, column: IntArray, columns: int) -> FloatArray:
+    """Return how many rows have an entry in each column."""
+    key, _ = _sums_by_key(row * columns + column)
+    return np.bincount(key % columns, minlength=columns).astype(float)
 
 
 def _sums_by_key(key: IntArray, *values: FloatArray) -> tuple[IntArray, list[FloatArray]]:
     """Return the keys that occur, in ascending order, and the sums of values by key."""
     size = int(key.max(initial=-1)) + 1
-    if size <= max(4 * len(key), 1 << 16):
+    if size <= max(4 * len(key), _SMALL):
         found = np.flatnonzero(np.bincount(key, minlength=size))
         return found, [_sums(key, value, size)[found] for value in values]
     found, place = np.unique(key, return_inverse=True)

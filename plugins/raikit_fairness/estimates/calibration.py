@@ -5,9 +5,10 @@ The estimate is biased upwards, most in small groups.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -167,22 +168,27 @@ def _error(part: Part, positive: int, rng: np.random.Generator) -> CalibrationEr
     score = class_score(positive)(part.cells)
     starts = _bin_starts(part, score)
     units = part.cells.units
-    k = 1 if units is None else units.k
-    bins = np.arange(len(starts))
-    columns = [] if units is None else [np.tile(column, len(bins)) for column in units.clusters]
-    sums = UnitSums([np.repeat(bins, k), *columns], len(score))
+    sums = [UnitSums(units.clusters if units is not None else [], len(score)) for _ in starts]
     for where in part.slices:
-        inside = np.append(where.start, starts[(starts > where.start) & (starts < where.stop)]) - where.start
-        bin_numbers = int(np.searchsorted(starts, where.start, side="right")) - 1 + np.arange(len(inside))
         hit = part.cells.truth[where] == positive
         products = _products(part, where, hit, hit - score[where])
-        if units is None:
-            sums.add(bin_numbers, *(np.add.reduceat(values, inside) for values in products))
-        else:
-            sizes = np.diff(inside, append=where.stop - where.start)
-            sums.add(np.repeat(bin_numbers * k, sizes) + units.code[where], *products)
-    (place, *clusters), totals = sums.result()
-    return summed_calibration_error(_bin_sums(place, clusters, totals), rng=rng, draws=_BIAS_DRAWS)
+        for number, inside in _bins_of_piece(starts, where):
+            unit = None if units is None else units.code[where][inside]
+            sums[number].add(unit, *(values[inside] for values in products))
+    results = [of_bin.result() for of_bin in sums]
+    sizes = [len(totals[0]) for _, totals in results]
+    clusters = [np.concatenate(columns) for columns in zip(*(columns for columns, _ in results), strict=True)]
+    totals = [np.concatenate(values) for values in zip(*(totals for _, totals in results), strict=True)]
+    sums_by_bin = _bin_sums(np.repeat(np.arange(len(starts)), sizes), clusters, totals)
+    return summed_calibration_error(sums_by_bin, rng=rng, draws=_BIAS_DRAWS)
+
+
+def _bins_of_piece(starts: IntArray, where: slice) -> Iterator[tuple[int, slice]]:
+    """Return the bins that a piece reaches into, and the cells of the piece in each."""
+    first = int(np.searchsorted(starts, where.start, side="right")) - 1
+    ends = [int(start) for start in starts if where.start < start < where.stop]
+    for number, (start, stop) in enumerate(pairwise([where.start, *ends, where.stop])):
+        yield first + number, slice(start - where.start, stop - where.start)
 
 
 def _bin_starts(part: Part, score: FloatArray) -> IntArray:

@@ -21,7 +21,7 @@ from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.functionals import AreaFunctional, Functional, LabelFunctional, Support
 from raikit_fairness.estimates.group_estimates import ClusteredEstimates, Draws, Intervals
 from raikit_fairness.estimates.grouped_cells import Part, UnitSums, group_cells
-from raikit_fairness.estimates.variance_floors import GroupVariance, VarianceFloor
+from raikit_fairness.estimates.variance_floors import CaseNumber, GroupVariance, VarianceFloor
 from raikit_fairness.settings import IntervalSettings
 
 
@@ -40,6 +40,10 @@ class FunctionalTraits:
         Whether the value of several groups is the weighted mean of theirs.
     variance_floor : callable or None
         Variance to add for what a group has not shown.
+    df : callable or None
+        From a group's cells to the degrees of freedom of its variance; None: the effective number of cases minus one.
+    ceiling : callable or None
+        From a group's cells to the number of independent cases of a share than which its value is never more precise.
     """
 
     scale: Scale = "proportion"
@@ -47,6 +51,8 @@ class FunctionalTraits:
     support: Support | None = None
     linear: bool = False
     variance_floor: VarianceFloor | None = None
+    df: CaseNumber | None = None
+    ceiling: CaseNumber | None = None
 
 
 @dataclass(frozen=True)
@@ -136,8 +142,8 @@ class _GroupSums:
     value : float
     n, support : int
         Cases, and those that the value rests on.
-    weight, kish, extra : float
-        Sum of weights, effective number of cases, and variance to add.
+    weight, kish, extra, df, ceiling : float
+        Sum of weights, effective number of cases, variance to add, most degrees of freedom, and most independent cases.
     clusters : list of ndarray of int, each of shape (units,)
     sums : list of 5 ndarray, each of shape (units,)
         Number of cases, weight, squared weight, influence and squared influence of each unit.
@@ -149,6 +155,8 @@ class _GroupSums:
     weight: float
     kish: float
     extra: float
+    df: float
+    ceiling: float
     clusters: list[IntArray]
     sums: list[FloatArray]
 
@@ -163,12 +171,15 @@ class _GroupSums:
         if np.isnan(value):
             nothing = np.zeros(0)
             columns = [column[:0] for column in part.cells.clusters]
-            return cls(value, n, support, 0.0, 0.0, 0.0, columns, [nothing] * 5)
-        extra = floor(part.summary, value) if floor is not None else 0.0
+            return cls(value, n, support, 0.0, 0.0, 0.0, 1.0, 0.0, columns, [nothing] * 5)
         clusters, totals = sums.result()
+        extra = floor(part.summary, value, float(totals[-1].sum())) if floor is not None else 0.0
+        df = traits.df(part.summary) if traits.df is not None else np.inf
+        # A bounded mean may be far more precise than a share of as many cases, so its effective number has no ceiling.
+        most = traits.ceiling(part.summary) if traits.ceiling is not None else 1e15
         if not part.cells.weighted:  # the weights are numbers of cases
             totals = [totals[0], *totals[:1] * 2, *totals[1:]]
-        return cls(value, n, support, weight, weight**2 / squares, extra, clusters, totals)
+        return cls(value, n, support, weight, weight**2 / squares, extra, max(df, 1.0), most, clusters, totals)
 
 
 def _evaluate(part: Part, functional: Functional, sums: UnitSums) -> float:
@@ -249,16 +260,18 @@ def _squares(influence: FloatArray, w: FloatArray, w2: FloatArray | None) -> Flo
 
 def _covariance(groups: Sequence[_GroupSums], traits: FunctionalTraits) -> CovarianceResult:
     """Return the joint covariance of groups' values."""
-    value, weight, kish, extra, support = (
+    value, weight, kish, extra, support, df, most = (
         np.array([float(getattr(group, name)) for group in groups])
-        for name in ("value", "weight", "kish", "extra", "support")
+        for name in ("value", "weight", "kish", "extra", "support", "df", "ceiling")
     )
     code = np.repeat(np.arange(len(groups)), [len(group.sums[0]) for group in groups])
     clusters = [np.concatenate(columns) for columns in zip(*(group.clusters for group in groups), strict=True)]
     counts, w, w2, influence, squares = (np.concatenate(part) for part in zip(*(group.sums for group in groups), strict=True))
-    # A bounded mean may be far more precise than a share of as many cases, so its effective number has no ceiling.
-    ceiling: FloatArray = np.full(len(groups), 1e15) if traits.scale == "proportion" else np.where(weight > 0, kish, 0)
-    return stats.influence_covariance(
+    ceiling: FloatArray = most if traits.scale == "proportion" else np.where(weight > 0, kish, 0)
+    cov = stats.influence_covariance(
         value, influence, code, clusters, ceiling, weight, scale=traits.scale, squares=squares, counts=counts,
         still=support, extra=extra, weight=w, weight_squares=w2,
     )  # fmt: skip
+    # Degrees of freedom follow from the concentration of the weights.
+    fewest = np.diag(np.maximum(1 / (df + 1) - np.diag(cov.concentration), 0))
+    return replace(cov, concentration=cov.concentration + fewest)

@@ -20,8 +20,12 @@ from raikit_fairness.estimates.grouped_cells import merge_like_cells
 from raikit_fairness.estimates.influence import FunctionalTraits, estimate_functional
 from raikit_fairness.estimates.rates import OddsEstimates
 from raikit_fairness.estimates.variance_floors import (
+    absent_class_variance,
     auc_variance_floor,
+    class_df,
+    effective_class_size,
     mean_variance_floor,
+    recall_df,
     recall_variance_floor,
 )
 from raikit_fairness.measures import Measure
@@ -148,13 +152,16 @@ def _label_estimators(view: TargetView, cells: Cells, feature: Feature) -> _Esti
     multiclass = view.kind == "multiclass"
     key = f"class {view.position} " if view.kind == "one_class" else ""
     if multiclass:
-        f1, f1_traits = functionals.macro_f1(view.classes), FunctionalTraits()
+        f1 = functionals.macro_f1(view.classes)
+        f1_traits = FunctionalTraits(variance_floor=absent_class_variance(view.classes))
         support = functionals.rarest_class_size(view.classes)
     else:
         f1, f1_traits = functionals.f1(view.position), FunctionalTraits(support=functionals.f1_support(view.position))
         support = functionals.scarcer_class_size(view.position)
     balanced = functionals.balanced_accuracy(view.classes)
-    balanced_traits = FunctionalTraits(support=support, variance_floor=recall_variance_floor(view.classes))
+    balanced_traits = FunctionalTraits(
+        support=support, variance_floor=recall_variance_floor(view.classes), df=recall_df(view.classes)
+    )
     return {
         "balanced_accuracy": lambda: estimate_functional(cells, feature, balanced, balanced_traits, "balanced_accuracy"),
         "f1": lambda: estimate_functional(cells, feature, f1, f1_traits, f"{key}f1"),
@@ -164,12 +171,15 @@ def _label_estimators(view: TargetView, cells: Cells, feature: Feature) -> _Esti
 def _score_estimators(view: TargetView, cells: Cells, feature: Feature, draws: Draws) -> _Estimators:
     position, multiclass = view.position, view.kind == "multiclass"
     if multiclass:
-        auc, auc_traits = functionals.macro_roc_auc(view.classes), FunctionalTraits()
+        auc = functionals.macro_roc_auc(view.classes)
+        auc_traits = FunctionalTraits(variance_floor=absent_class_variance(view.classes))
     else:
         auc = functionals.roc_auc(position)
         support = functionals.scarcer_class_size(position)
         auc_traits = FunctionalTraits(support=support, variance_floor=auc_variance_floor(position))
-    precision_traits = FunctionalTraits(support=functionals.class_size(position))
+    precision_traits = FunctionalTraits(
+        support=functionals.class_size(position), df=class_df(position), ceiling=effective_class_size(position)
+    )
     brier_traits = FunctionalTraits("positive", (0.0, 2.0)) if multiclass else FunctionalTraits()
 
     def estimator(functional: Functional, traits: FunctionalTraits, name: str) -> Callable[[], Estimates]:

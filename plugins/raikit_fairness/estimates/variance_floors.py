@@ -1,8 +1,8 @@
-"""Variance to add to a group's estimate for outcomes that the group has not shown.
+"""What a group's small classes do to its variance: what to add for outcomes that it has not shown, and degrees of freedom.
 
 A group whose rare class is all right by chance, or that holds no large loss, underestimates its own variance. A *variance
-floor* maps all cases to a function that maps one group and its value to the variance to add. The group is given in one cell
-for each truth and prediction.
+floor* maps all cases to a function that maps one group, its value and its variance to the variance to add. The group is given
+in one cell for each truth and prediction.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from functools import cache
 
 import numpy as np
 
+from raikit.arrays import FloatArray
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.functionals import CaseValues, number_of_cases, roc_auc
 
-GroupVariance = Callable[[Cells, float], float]
+GroupVariance = Callable[[Cells, float, float], float]
 VarianceFloor = Callable[[Cells], GroupVariance]
+CaseNumber = Callable[[Cells], float]
 
 
 @cache
@@ -35,7 +37,7 @@ def mean_variance_floor(values: CaseValues, root: bool = False) -> VarianceFloor
         all_values = values(everyone)
         smallest, largest = float(all_values.min(initial=0.0)), float(all_values.max(initial=0.0))
 
-        def variance(group: Cells, value: float) -> float:
+        def variance(group: Cells, value: float, shown: float) -> float:
             center = value**2 if root else value
             shift = max(largest - center, center - smallest) / float(group.n.sum())
             return (shift / (2 * value)) ** 2 if root and value > 0 else shift**2
@@ -47,18 +49,67 @@ def mean_variance_floor(values: CaseValues, root: bool = False) -> VarianceFloor
 
 @cache
 def recall_variance_floor(classes: int) -> VarianceFloor:
-    """Return what one more hit and one more miss (Agresti and Caffo) add to the variance of each class's recall."""
+    """Return what two more hits and two more misses (Agresti and Coull) add to the variance of each class's recall."""
 
     def floor(everyone: Cells) -> GroupVariance:
-        def variance(group: Cells, value: float) -> float:
-            hit = group.truth == group.prediction
-            total, squares, right = (
-                np.bincount(group.truth, part, minlength=classes) for part in (group.w, group.w2, group.w * hit)
-            )
-            n, p = total**2 / squares, right / total
-            smoothed = (p * n + 1) / (n + 2)
-            added = np.maximum(smoothed * (1 - smoothed) / (n + 2) - p * (1 - p) / n, 0)
-            return float(added.sum()) / classes**2
+        def variance(group: Cells, value: float, shown: float) -> float:
+            return max(float(_recall_variances(group, classes)[0].sum()) / classes**2 - shown, 0.0)
+
+        return variance
+
+    return floor
+
+
+@cache
+def recall_df(classes: int) -> CaseNumber:
+    """Return degrees of freedom of the mean of the classes' recalls (Welch and Satterthwaite)."""
+
+    def df(group: Cells) -> float:
+        variance, n = _recall_variances(group, classes)
+        return float(variance.sum() ** 2 / np.sum(variance**2 / np.maximum(n - 1, 1)))
+
+    return df
+
+
+def _recall_variances(group: Cells, classes: int) -> tuple[FloatArray, FloatArray]:
+    """Return the variance of each class's recall, with two more hits and two more misses, and its number of cases (Kish)."""
+    hit = group.truth == group.prediction
+    total, squares, right = (
+        np.bincount(group.truth, part, minlength=classes) for part in (group.w, group.w2, group.w * hit)
+    )
+    n = total**2 / squares
+    smoothed = (right / total * n + 2) / (n + 4)
+    return smoothed * (1 - smoothed) / n, n
+
+
+@cache
+def effective_class_size(positive: int) -> CaseNumber:
+    """Return the number of equally weighted cases of a class with the same information (Kish)."""
+
+    def size(group: Cells) -> float:
+        inside = group.truth == positive
+        return float((group.w * inside).sum() ** 2 / (group.w2 * inside).sum())
+
+    return size
+
+
+@cache
+def class_df(positive: int) -> CaseNumber:
+    """Return degrees of freedom of a value that rests on the cases of one class."""
+    return lambda group: effective_class_size(positive)(group) - 1
+
+
+@cache
+def absent_class_variance(classes: int) -> VarianceFloor:
+    """Return the variance that the classes that a group has no case of add to an average over classes.
+
+    They may have any value from 0 to 1.
+    """
+
+    def floor(everyone: Cells) -> GroupVariance:
+        def variance(group: Cells, value: float, shown: float) -> float:
+            absent = int(np.sum(np.bincount(group.truth, group.n, minlength=classes) == 0))
+            return (absent / classes * max(value, 1 - value)) ** 2
 
         return variance
 
@@ -76,7 +127,7 @@ def auc_variance_floor(positive: int) -> VarianceFloor:
             total = float(everyone.w[side].sum())
             worst.append(float(np.max(-influence[side] / everyone.w[side], initial=0.0)) * total)
 
-        def variance(group: Cells, value: float) -> float:
+        def variance(group: Cells, value: float, shown: float) -> float:
             of_class = number_of_cases(group, group.truth == positive)
             sizes = of_class, int(group.n.sum()) - of_class
             return sum((loss / size) ** 2 for loss, size in zip(worst, sizes, strict=True))

@@ -257,7 +257,7 @@ def weights(runs: int, long: bool, rng: np.random.Generator) -> None:
                     a, b, group, codes = clustered_rows(k, 240, rng, effect=0.7 if columns else 0.0, churn=CHURN)
                     # Heavier cases are those on which the models are right less often, so weights are not ignorable.
                     w = np.exp(rng.normal(0, spread, len(a)) - 0.5 * (a + b))
-                    cov = paired_covariance(a, b, w, group, codes[:columns], groups=k)
+                    cov = paired_covariance(a, b, np.ones(len(a)), group, codes[:columns], w, groups=k)
                     ours += worsening_test(cov, higher_is_better=True, rng=rng).p_value <= 0.05
                     naive += gap_estimate_grew(cov, 0.0)
                     even = paired_covariance(a, b, np.ones(len(a)), group, codes[:columns], groups=k)

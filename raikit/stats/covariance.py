@@ -206,7 +206,7 @@ def rate_covariance(
     outcomes = (w * rare, w2 * rare**2) if scale == "proportion" else None
     cases = _Cases(code, code, w * unit, w2 * unit**2, rows, (w * den, w2 * den**2), outcomes)
     return _covariance(
-        rates, cases, columns, np.nan_to_num(n_rows), total, scale, weighted=_weights_vary(w, w2, rows)
+        rates, cases, columns, np.nan_to_num(n_rows), total, scale, weighted=weights_vary(w, w2, rows)
     )
 
 
@@ -349,7 +349,8 @@ def largest_variances(candidates: Sequence[FloatArray]) -> FloatArray:
     return np.asarray((each[:, None] + each - differences) / 2)
 
 
-def _weights_vary(w: FloatArray, w2: FloatArray, counts: FloatArray) -> bool:
+def weights_vary(w: FloatArray, w2: FloatArray, counts: FloatArray) -> bool:
+    """Return whether cases weigh differently, from sums of weights and of their squares in cells of alike cases."""
     mean = w / counts
     return bool(np.ptp(mean) > 1e-9 * mean.max() or np.any(w2 > w * mean * (1 + 1e-9))) if len(w) else False
 

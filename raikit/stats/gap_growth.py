@@ -103,7 +103,7 @@ def gap_increase_test(
     return WorseningResult(
         value=float(increase.b.max() - increase.a.max()),
         low=models.clipped(low if decides else -np.inf),
-        high=models.clipped(high if decides else np.inf),
+        high=models.clipped(high if decides and models.bounded else np.inf),
         p_value=test(margin, alpha) if decides else 1.0,
         loser=part.group_of(loser),
         against=part.group_of(against),

@@ -344,7 +344,7 @@ class Critical:
 
 
 def two_step_t(
-    family: Family, estimates: FloatArray, se: FloatArray, errors: Errors, alpha: float, df: FloatArray
+    family: Family, estimates: FloatArray, se: FloatArray, errors: Errors, alpha: float, df: FloatArray | float
 ) -> Critical:
     """Compute the critical value of the lower limit of the largest contrast, where each has its own degrees of freedom.
 
@@ -354,7 +354,7 @@ def two_step_t(
         As in `two_step`.
     errors : Errors
         Normal draws.
-    df : ndarray, shape (c,)
+    df : float or ndarray, shape (c,)
         Degrees of freedom of each contrast's standard error.
 
     Returns

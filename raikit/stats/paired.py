@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from raikit.stats._types import FloatArray, IntArray
+from raikit.stats._types import BoolArray, FloatArray, IntArray
 from raikit.stats.constants import TINY
 from raikit.stats.covariance import (
     PER_GROUP,
@@ -17,6 +17,7 @@ from raikit.stats.covariance import (
     clip_eigenvalues,
     influence_covariance,
     rate_covariance,
+    weights_vary,
 )
 from raikit.stats.validation import case_weights
 
@@ -45,7 +46,8 @@ def paired_covariance(
     Returns
     -------
     CovarianceResult
-        Entries 0 .. k-1 are A, entries k .. 2k-1 are B. NaN where a group has no case in the denominator.
+        Entries 0 .. k-1 are A, entries k .. 2k-1 are B. NaN where a group has no case in the denominator. `few_events` are the
+        groups of cases of unequal weight of which the models decide none differently, although they do elsewhere.
 
     Raises
     ------
@@ -58,12 +60,10 @@ def paired_covariance(
     a case added to each of its four cells. The variances of A and B are then Agresti and Caffo's. Different groups are
     independent.
 
-    Clusters: contributions of both models are summed within clusters [1]_. The variance of a group's own B - A is never
-    below that of its table; otherwise a group in which A and B always agree would have a difference without error.
-
-    References
-    ----------
-    .. [1] Cameron, Gelbach and Miller, "Robust inference with multiway clustering", JBES 2011.
+    Weights or clusters: the covariances of A, of B and of B - A are those of `raikit.stats.rate_covariance`, by leaving out
+    each case or cluster. A group in which A and B always agree would have a difference without error. So with clusters alone
+    the variance of a group's own B - A is never below that of its table. With weights, one more case that the models decide
+    differently is allowed for: the square of its mean share of the group's weight is added.
     """
     a, b, den = (np.asarray(v, dtype=float) for v in (events_a, events_b, denominator))
     code = np.asarray(group).astype(np.int64)
@@ -87,29 +87,82 @@ def paired_covariance(
         squares=np.tile(w2, 2),
         counts=np.tile(rows, 2),
     )
-    total = both.sizes[code]
-    influence = w * ((b - a) - (both.rates[k:] - both.rates[:k])[code] * den) / total
-    own = influence_covariance(
-        both.rates[k:] - both.rates[:k],
-        influence,
-        code,
-        columns,
-        both.n_rows[:k],
-        both.sizes[:k],
-        squares=w2 * (influence / w) ** 2,
-        counts=rows,
-    )
-    variance, M = np.diag(own.M).copy(), both.M.copy()
-    if binary:
-        n = both.n_rows[:k]
-        table = _joint_table(code, w, a, b, k, n)
-        variance = np.maximum(variance, table.difference) if columns else table.difference
+    M, change = both.M.copy(), _change_covariance(both, code, w, w2, rows, b - a, den, columns)
+    unseen = np.zeros(k, dtype=bool)
+    if binary and weights_vary(w, w2, rows):
+        flips = _Flips.of(code, w, rows, a != b, k)
+        unseen = flips.unseen
+        change = change + np.diag(flips.share**2)
+    elif binary:
+        table = _joint_table(code, rows, a, b, k, both.n_rows[:k])
+        change = change + np.diag(np.maximum(table.difference - np.diag(change), 0.0)) if columns else np.diag(table.difference)
         if not columns:
             M[np.diag_indices(2 * k)] = np.append(table.first, table.second)
-    each = np.diag(M)
-    i = np.arange(k)
-    M[i, k + i] = M[k + i, i] = (each[:k] + each[k:] - variance) / 2
-    return replace(both, M=M if np.isnan(M).any() else clip_eigenvalues(M))
+    return replace(both, M=_with_change(M, change), few_events=np.tile(unseen, 2))
+
+
+def _change_covariance(
+    both: CovarianceResult,
+    code: IntArray,
+    w: FloatArray,
+    w2: FloatArray,
+    counts: FloatArray,
+    change: FloatArray,
+    denominator: FloatArray,
+    clusters: Sequence[IntArray],
+) -> FloatArray:
+    """Return the covariance of the groups' B - A, from what each case contributes to the difference."""
+    k = len(both.rates) // 2
+    difference = both.rates[k:] - both.rates[:k]
+    unit = (change - difference[code] * denominator) / both.sizes[code]
+    return influence_covariance(
+        difference,
+        w * unit,
+        code,
+        clusters,
+        both.n_rows[:k],
+        both.sizes[:k],
+        squares=w2 * unit**2,
+        counts=counts,
+        weight=w * denominator,
+        weight_squares=w2 * denominator**2,
+    ).M
+
+
+@dataclass(frozen=True)
+class _Flips:
+    """Cases of each group that the models decide differently.
+
+    Parameters
+    ----------
+    share : ndarray, shape (k,)
+        Mean share of such a case in its group's weight; the heaviest case's share where there are none.
+    unseen : ndarray of bool, shape (k,)
+        Groups without such a case in which cases weigh differently: those that were not seen may weigh anything. If the models
+        decide no case at all differently, none counts as unseen.
+    """
+
+    share: FloatArray
+    unseen: BoolArray
+
+    @classmethod
+    def of(cls, code: IntArray, w: FloatArray, counts: FloatArray, flipped: BoolArray, k: int) -> _Flips:
+        weight, number = (np.bincount(code[flipped], part[flipped], minlength=k) for part in (w, counts))
+        total, cases = (np.maximum(np.bincount(code, part, minlength=k), TINY) for part in (w, counts))
+        heaviest = np.zeros(k)
+        np.maximum.at(heaviest, code, w / counts)
+        mean = np.where(number > 0, weight / np.maximum(number, TINY), heaviest)
+        varied = heaviest > total / cases * (1 + 1e-9)
+        return cls(mean / total, np.asarray((number == 0) & varied & bool(flipped.any())))
+
+
+def _with_change(M: FloatArray, change: FloatArray) -> FloatArray:
+    """Return the joint covariance of A and B with covariances between the two that make B - A vary as `change`."""
+    k = len(change)
+    cross = M[:k, k:]
+    between = (M[:k, :k] + M[k:, k:] - change) / 2 + (cross - cross.T) / 2
+    joint = np.block([[M[:k, :k], between], [between.T, M[k:, k:]]])
+    return joint if np.isnan(joint).any() else clip_eigenvalues(joint)
 
 
 @dataclass(frozen=True)

@@ -49,12 +49,14 @@ def upper_tail(t: ArrayLike, df: ArrayLike = np.inf) -> FloatArray:
 def as_normal(t: ArrayLike, df: ArrayLike) -> FloatArray:
     """Return the standard normal value with the same tail probability as a value of Student's t."""
     value = np.asarray(t, dtype=float)
+    if _is_normal(df):
+        return value
     return np.asarray(np.sign(value) * -ndtri(upper_tail(np.abs(value), df)))
 
 
 def as_t(z: ArrayLike, df: ArrayLike) -> FloatArray:
     """Return the value of Student's t with the same tail probability as a standard normal value."""
-    return upper_quantile(upper_tail(z), df)
+    return np.asarray(z, dtype=float) if _is_normal(df) else upper_quantile(upper_tail(z), df)
 
 
 def _is_normal(df: ArrayLike) -> bool:

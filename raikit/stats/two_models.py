@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray
-from raikit.stats.covariance import CovarianceResult, cluster_prefix
+from raikit.stats.covariance import CovarianceResult, cluster_prefix, effective_number
 from raikit.stats.families import Family, pairs_and_rests
 from raikit.stats.maxt import Errors
+from raikit.stats.quantiles import as_normal, as_t
 from raikit.stats.validation import TOO_FEW_GROUPS, comparable
 
 EXCEEDANCES = 800
@@ -67,10 +68,24 @@ class ContrastEstimates:
     ----------
     value, se : ndarray, shape (c,)
         Standard errors are never 0.
+    df : float or ndarray, shape (c,)
+        Degrees of freedom of the standard errors; infinite for independent cases.
     """
 
     value: FloatArray
     se: FloatArray
+    df: FloatArray | float
+
+    def z(self, bound: float = 0.0) -> FloatArray:
+        """Return the t ratios of "at most `bound`", as normal values of equal tail probability.
+
+        A contrast with few degrees of freedom then widens no other.
+        """
+        return as_normal((self.value - bound) / self.se, self.df)
+
+    def reach(self, critical: ArrayLike) -> FloatArray:
+        """Return how far `critical` normal standard errors reach."""
+        return np.asarray(as_t(critical, self.df) * self.se)
 
 
 @dataclass(frozen=True)
@@ -133,16 +148,24 @@ class TwoModels:
 
     @property
     def df(self) -> float:
-        """Degrees of freedom of the draws; infinite for independent cases."""
-        return self.cov.common_df if self.cov.ways else np.inf
+        """Degrees of freedom that all groups have; infinite for independent cases of equal weight."""
+        return self.cov.common_df if self._has_df else np.inf
+
+    @property
+    def _has_df(self) -> bool:
+        equal = self.cov.effective_clusters >= (1 - 1e-9) * self.cov.n_clusters
+        return bool(self.cov.ways or not equal.all())
 
     @property
     def deciding(self) -> BoolArray:
         """Groups with enough clusters to decide, in strata that have two of them."""
-        if not self.cov.ways:
-            return np.ones(self.k, dtype=bool)
         few = self.cov.few_clusters
         return comparable(~(few[: self.k] | few[self.k :]), self.strata)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether a loss has an upper limit: in no group can cases that would show one weigh more than any that was seen."""
+        return not self.cov.few_events.any()
 
     def subset(self, keep: BoolArray) -> TwoModels:
         """Keep some of the groups."""
@@ -188,11 +211,24 @@ class TwoModels:
         se = family.standard_errors(family.extend_covariance(covariance))
         # A difference can have no variance at all (means that all moved alike). Rounding is then its only error.
         least = 1e-9 * float(np.max(np.abs(self.cov.rates))) + 1e-12
-        return ContrastEstimates(extended[family.plus] - extended[family.minus], np.maximum(se, least))
+        return ContrastEstimates(extended[family.plus] - extended[family.minus], np.maximum(se, least), self._contrast_df)
+
+    @property
+    def _contrast_df(self) -> FloatArray | float:
+        """Degrees of freedom of each contrast: the fewest of its two sides under either model."""
+        if not self._has_df:
+            return np.inf
+        family, k = self.family, self.k
+        units = [
+            effective_number(np.diag(family.extend_covariance(self.cov.concentration[part, part])))
+            for part in (slice(0, k), slice(k, 2 * k))
+        ]
+        fewest = np.maximum(np.min(units, axis=0) - 1, 1.0)
+        return np.asarray(np.minimum(fewest[family.plus], fewest[family.minus]))
 
     def errors(self, draws: int, rng: np.random.Generator) -> ErrorDraws:
-        """Draw errors of both models jointly."""
-        both = Errors.gaussian(self.joint, draws, rng, self.df).base
+        """Draw normal errors of both models jointly."""
+        both = Errors.gaussian(self.joint, draws, rng).base
         return ErrorDraws(Errors(both[self.k :]), Errors(both[self.k :] - both[: self.k]))
 
     def group_of(self, quantity: int) -> int:
@@ -210,5 +246,5 @@ class TwoModels:
     def method(self, procedure: str) -> str:
         """Return the method's name as a record has it."""
         paired = "paired" if np.any(self.cov.M[: self.k, self.k :]) else "unpaired"
-        draws = f", t draws (df {self.cov.common_df:.3g})" if self.cov.ways else ""
+        draws = f", t (df from {self.df:.3g})" if self.cov.ways else ""
         return f"{paired} {cluster_prefix(self.cov.ways)}{procedure}{draws}"

@@ -349,6 +349,7 @@ def test_intervals_without_width():
         mover_difference(1, 0, 0.5, 0, 0, 0)
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize("alpha", [0.05, 0.025, 0.005])
 @pytest.mark.parametrize("test", [worsening_test, gap_increase_test])
 def test_the_limits_belong_to_the_named_pair_and_to_the_test(test, alpha):
@@ -360,3 +361,65 @@ def test_the_limits_belong_to_the_named_pair_and_to_the_test(test, alpha):
         found = test(cov, margin, higher_is_better=True, level=1 - alpha, draws=4_000, rng=rng)
         assert found.low <= found.value <= found.high
         assert (found.low > margin) == (found.p_value <= alpha)
+=======
+def of_uneven_clusters(rng, share, k=2):
+    """Covariance of models that do not differ; in each group one cluster holds `share` of the cases."""
+    n, clusters = 600, 40
+    group = np.repeat(np.arange(k), n)
+    large = rng.random(n * k) < share
+    cluster = np.where(large, 0, rng.integers(1, clusters, n * k)) + clusters * group
+    effects = rng.normal(0, [[1.0], [0.7], [0.7]], (3, clusters * k))[:, cluster]
+    odds, same = np.where(group == 0, -1.5, 1.5) + effects[0], rng.random(n * k)
+    a, b = ((same < 1 / (1 + np.exp(-(odds + effects[at])))).astype(int) for at in (1, 2))
+    return paired_covariance(a, b, np.ones(n * k), group, [cluster])
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5])
+@pytest.mark.parametrize("test", [worsening_test, gap_increase_test])
+def test_a_large_cluster_fails_no_build(test, share):
+    """With variances of plain residual sums 16% of builds fail where one cluster holds half of a group."""
+    rng = np.random.default_rng(7)
+    runs = 150
+    failures = sum(
+        test(of_uneven_clusters(rng, share), higher_is_better=True, rng=rng, draws=2_000).p_value <= 0.05 for _ in range(runs)
+    )
+    assert failures <= binom.isf(0.01, runs, 0.05)
+
+
+def of_heavy_changes(rng, heavy, change=0.01, n=800):
+    """Covariance of models that do not differ; the cases that they decide anew weigh `heavy` times as much."""
+    group, again = np.repeat([0, 1], n), rng.random(2 * n) < change
+    rate = np.where(group == 0, 0.55, 0.8)
+    a, anew = ((rng.random(2 * n) < rate).astype(int) for _ in range(2))
+    return paired_covariance(a, np.where(again, anew, a), np.ones(2 * n), group, (), np.where(again, heavy, 1.0))
+
+
+@pytest.mark.parametrize("heavy", [2.7, 10.0])
+def test_weights_of_the_cases_that_change_fail_no_build(heavy):
+    """With variances at Kish's effective number of cases, over 15% of builds fail."""
+    rng = np.random.default_rng(8)
+    runs = 200
+    failures = sum(
+        worsening_test(of_heavy_changes(rng, heavy), higher_is_better=True, rng=rng, draws=2_000).p_value <= 0.05
+        for _ in range(runs)
+    )
+    assert failures <= binom.isf(0.01, runs, 0.05)
+
+
+def test_light_changes_are_not_taken_for_heavy_ones():
+    """Where the cases that change weigh little, the limits are far narrower than at Kish's effective number."""
+    found = worsening_test(of_heavy_changes(np.random.default_rng(9), 0.1, 0.1), higher_is_better=True, rng=np.random.default_rng(1))
+    assert found.high - found.low < 0.01  # 0.03 without linearising
+
+
+def test_cases_that_were_not_seen_to_change_may_weigh_anything(rng):
+    n = 400
+    group, weight = np.repeat([0, 1], n), rng.exponential(size=2 * n)
+    a = (rng.random(2 * n) < 0.7).astype(int)
+    b = np.where((group == 1) & (rng.random(2 * n) < 0.05), 1 - a, a)
+    cov = paired_covariance(a, b, np.ones(2 * n), group, (), weight)
+    assert cov.few_events.tolist() == [True, False, True, False]
+    assert worsening_test(cov, higher_is_better=True, rng=rng).high == 2
+    assert not paired_covariance(a, a, np.ones(2 * n), group, (), weight).few_events.any()
+    assert worsening_test(paired_covariance(a, b, np.ones(2 * n), group), higher_is_better=True, rng=rng).high < 0.2
+>>>>>>> 5a73984 (Hold the level of regressions where clusters are uneven or weights are related to the outcome)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 _Stamp = tuple[int, int, int]
+_SOON = 5.0  # Seconds of a check up to which it is run again even for levels that only another policy may need.
 
 
 def seed_of(run_seed: int, check: str) -> int:
@@ -127,14 +128,14 @@ class Runner:
                 raise PluginError(answer.error)
             self._refuse_written_predictions(item)
             self._accept(item, record, result or decode_result(answer.result))
-            self._measure_further_levels(item, record)
+            self._measure_further_levels(item, record, time.perf_counter() - start)
         except (RaikitError, ValueError, OSError) as error:
             record.status = "error"
             record.reason = clean(answer.error or error_text(error))[:2000]
             record.traceback = clean(answer.traceback or "")[-MOST_OUTPUT:] or None
             record.help = _remedy(item, record.reason)
 
-    def _measure_further_levels(self, item: PlannedCheck, record: CheckRecord) -> None:
+    def _measure_further_levels(self, item: PlannedCheck, record: CheckRecord, seconds: float) -> None:
         """Run a quick check again at levels that the gate needs and that it has not measured itself."""
         check, problems = item.entry.check, []
 
@@ -147,7 +148,8 @@ class Runner:
             return (result or decode_result(answer.result)).metrics
 
         if check.cost == "quick":
-            self.context.levels.of(check.prefix()).measure_all(record.metrics, at)
+            levels = self.context.levels.of(check.prefix())
+            (levels if seconds <= _SOON else levels.without_spares()).measure_all(record.metrics, at)
         if problems:
             record.warnings.append(f"it could not be run again at another level: {problems[0][:200]}")
 

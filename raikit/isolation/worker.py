@@ -204,7 +204,10 @@ class _Worker:
 
 
 def _levels(facts: Mapping[str, Any]) -> Levels:
-    requests = [LevelRequest(**{**request, "errors": tuple(request["errors"])}) for request in facts.get("requests", [])]
+    requests = [
+        LevelRequest(**{**request, "errors": tuple(request["errors"]), "spare": tuple(request["spare"])})
+        for request in facts.get("requests", [])
+    ]
     return Levels(requests, facts["confidence"])
 
 

@@ -30,6 +30,8 @@ class LevelRequest:
         The rule's own level.
     errors : tuple of float
         One-sided errors at which a breach may have to be proven, descending; empty where the rule's own level decides.
+    spare : tuple of float
+        One-sided errors at which intervals are measured in any case, so that a stored run can be judged by another policy.
     """
 
     pattern: str
@@ -37,6 +39,7 @@ class LevelRequest:
     bound: Literal["max", "min"]
     confidence: float | None = None
     errors: tuple[float, ...] = ()
+    spare: tuple[float, ...] = ()
 
     def is_broken(self, low: float | None, high: float | None) -> bool:
         """Return whether a whole interval is beyond the limit."""
@@ -48,8 +51,8 @@ class LevelRequest:
 class Levels:
     """The levels at which the gate may need the interval of a metric.
 
-    Without rules that need another level nothing is computed. A breach is measured at smaller and smaller errors only while
-    the interval stays beyond the limit, because the gate then needs the smallest error at which it does.
+    Without rules nothing is computed. A breach is measured at smaller and smaller errors only while the interval stays beyond
+    the limit, because the gate then needs the smallest error at which it does.
 
     Parameters
     ----------
@@ -67,6 +70,10 @@ class Levels:
     def of(self, prefix: str) -> Levels:
         """Return the same levels for the checks whose addresses begin with `prefix`."""
         return replace(self, prefix=prefix)
+
+    def without_spares(self) -> Levels:
+        """Return only the levels that the rules of this policy need."""
+        return replace(self, requests=[replace(request, spare=()) for request in self.requests])
 
     def measure(self, metric: Metric, ends: Ends) -> Metric:
         """Add to a metric its interval at the levels that the gate may need.
@@ -131,6 +138,8 @@ class Levels:
 
     def _measure_for(self, request: LevelRequest, metric: Metric, ends: Ends) -> None:
         own = request.confidence or metric.level or self.confidence
+        for error in request.spare:
+            self._at(1 - 2 * error, metric, ends)
         base = self._at(own, metric, ends)
         if base is None or not request.is_broken(base.low, base.high):
             return

@@ -86,9 +86,9 @@ def test_many_rules_share_one_error_and_a_check_of_ones_own_is_measured_at_its_l
 def test_a_policy_that_needs_another_level_is_decided_by_another_audit(raikit, repository, tmp_path):
     config = repository([{"metric": GAP, "max": 0.3}])
     raikit("audit", config, "--out", "run", code=0)
-    (tmp_path / "strict.yaml").write_text(yaml.safe_dump({"rules": [{"metric": GAP, "max": 0.3, "confidence": 0.999}]}))
+    (tmp_path / "strict.yaml").write_text(yaml.safe_dump({"rules": [{"metric": GAP, "max": 0.3, "confidence": 0.9999}]}))
     again = raikit("gate", "run", "--policy", "strict.yaml", code=0)
-    assert "it was not measured at 99.9%, the level of this rule; run the audit again with this policy" in again.out
-    strict = raikit("audit", repository([{"metric": GAP, "max": 0.3, "confidence": 0.999}]), "--out", "strict", code=0)
-    assert "99.9% CI" in strict.out
+    assert "it was not measured at 99.99%, the level of this rule; run the audit again with this policy" in again.out
+    strict = raikit("audit", repository([{"metric": GAP, "max": 0.3, "confidence": 0.9999}]), "--out", "strict", code=0)
+    assert "99.99% CI" in strict.out
     assert "pass" in raikit("gate", "strict", "--policy", "strict.yaml", code=0).out

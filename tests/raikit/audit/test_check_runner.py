@@ -174,7 +174,7 @@ def test_what_a_check_says_of_itself_has_no_marks_of_its_references(run_checks):
     assert (record.title, record.description) == ("Counts rows.", "One by one, as in.")
 
 
-AT_99 = [{"metric": "mine.rate", "min": 0.1, "confidence": 0.99}]
+AT_99 = [{"metric": "mine.rate", "min": 0.1, "confidence": 0.99, "severity": "warn"}]
 
 
 def rate(ctx, half=None, value=0.5):
@@ -195,7 +195,7 @@ def test_a_check_is_run_once_where_no_rule_needs_another_level(run_checks):
         ran.append(ctx.confidence)
         return rate(ctx)
 
-    run_checks(check(body), rules=[{"metric": "mine.rate", "min": 0.1}, {"metric": "other.*", "min": 0.1, "confidence": 0.99}])
+    run_checks(check(body), rules=[{"metric": "mine.rate", "min": 0.1, "severity": "warn"}, {"metric": "other.*", "min": 0.1, "confidence": 0.99}])
     assert ran == [0.95]
 
 

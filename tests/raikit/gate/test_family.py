@@ -143,7 +143,7 @@ def test_rules_and_regressions_share_one_error():
         config = GateConfig.model_validate({"rules": rules(number)})
         levels = levels_of(config, 0.95).of("a")
         metrics = [
-            levels.measure(Metric(f"m{at}", 0.0, low=-0.1, high=0.05, level=0.95, n=9, method="m", id=f"a.m{at}"), None)
+            levels.measure(Metric(f"m{at}", 0.0, low=-0.1, high=0.05, level=0.95, n=9, method="m", id=f"a.m{at}"), lambda level: (-0.1, 0.05))
             for at in range(number)
         ]
         judge(config, [measured(*metrics)], regressions=Regressions([claim.rule], [claim]))

@@ -88,3 +88,10 @@ def test_metrics_that_are_computed_together_are_computed_once_for_each_level():
 def test_what_is_not_the_same_measurement_at_another_level_is_not_taken_for_it(again):
     (metric,) = levels(confidence=0.99).measure_all([gap()], again)
     assert metric.limits == []
+
+
+def test_spare_levels_are_measured_whether_or_not_the_limit_is_kept():
+    spare = levels(limit=0.5, errors=(), spare=(0.005, 0.0005))
+    metric = spare.measure(gap(), ends(0.2))
+    assert [limits.level for limits in metric.limits] == [0.99, 0.999]
+    assert spare.without_spares().measure(gap(), forbidden).limits == []

@@ -29,7 +29,8 @@ class Shares:
     n_effective : ndarray, shape (k,), or None
         None without weights and clusters: it is `n` then.
     correlation : ndarray, shape (k, k)
-    few_clusters : ndarray of bool, shape (k,)
+    few_clusters, few_events : ndarray of bool, shape (k,)
+        Shares on which nothing is decided: too few clusters or, with weights, cases of the rarer outcome.
     method : str
     """
 
@@ -42,6 +43,7 @@ class Shares:
     n_effective: FloatArray | None
     correlation: FloatArray
     few_clusters: BoolArray
+    few_events: BoolArray
     method: str
 
     def transform(self, function: Callable[[FloatArray], FloatArray], note: str) -> Shares:
@@ -77,18 +79,19 @@ def shares(
     # A share of 0 or 1 hides its correlation with the others. It counts as full, unless classes have no unit in common.
     hidden = (cov.vrow <= 0) & bool(units)
     common: dict[str, Any] = {"level": level, "n": n, "correlation": correlations(cov.M, hidden)}
-    if clusters:
+    if clusters or weight is not None:
+        if not clusters and units:  # within one denominator, cases are independent
+            cov = stats.rate_covariance(hit, np.ones(len(at)), group, (), weight, groups=k, proportion=True)
         rates = stats.clustered_rate_interval(cov, level)
-        return Shares(rates.value, rates.low, rates.high, n_clusters=cov.n_clusters, n_effective=rates.n_effective,
-                      few_clusters=rates.few_clusters, method=rates.method, **common)
-    w = np.ones(len(at)) if weight is None else weight
-    sums = [np.bincount(group[inside], part[inside], minlength=k) for part in (w * hit, w, w**2)]
-    x, m = stats.effective_counts(*sums)
+        return Shares(rates.value, rates.low, rates.high, n_clusters=cov.n_clusters if clusters else None,
+                      n_effective=rates.n_effective, few_clusters=rates.few_clusters, few_events=cov.few_events,
+                      method=rates.method.removeprefix("row "), **common)
+    x, m = (np.bincount(group[inside], part[inside], minlength=k) for part in (hit.astype(float), np.ones(len(at))))
     low, high = stats.clopper_pearson(x, m, level)
-    value = np.divide(sums[0], sums[1], out=np.full(k, np.nan), where=sums[1] > 0)
-    method = "Clopper-Pearson" if weight is None else "Clopper-Pearson at Kish's effective n"
-    return Shares(value, low, high, n_clusters=None, n_effective=None if weight is None else m,
-                  few_clusters=np.zeros(k, dtype=bool), method=method, **common)
+    value = np.divide(x, m, out=np.full(k, np.nan), where=m > 0)
+    none = np.zeros(k, dtype=bool)
+    return Shares(value, low, high, n_clusters=None, n_effective=None, few_clusters=none, few_events=none,
+                  method="Clopper-Pearson", **common)
 
 
 def correlations(covariance: FloatArray, hidden: BoolArray) -> FloatArray:
@@ -119,7 +122,8 @@ def metric_of_share(name: str, shares: Shares, at: int, reason: str, **fields: A
         level=shares.level, n=int(shares.n[at]), method=shares.method,
         n_clusters=None if shares.n_clusters is None else int(shares.n_clusters[at]),
         effective_n=None if shares.n_effective is None else float(shares.n_effective[at]),
-        flags=["few_clusters"] if shares.few_clusters[at] else [], **{"unit": "rate", **fields},
+        flags=["few_clusters"] * bool(shares.few_clusters[at]) + ["few_events"] * bool(shares.few_events[at]),
+        **{"unit": "rate", **fields},
     )
 
 

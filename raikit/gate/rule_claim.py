@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from raikit.config.schema import RuleConfig
 
 # Flags of metrics on which no rule can be decided, with the reason.
-_UNDECIDABLE = {"few_clusters": "too few clusters for a valid interval", "unreliable": "no valid interval exists"}
+_UNDECIDABLE = {
+    "few_clusters": "too few clusters for a valid interval",
+    "few_events": "too few weighted cases with the rarer outcome for a valid interval",
+    "unreliable": "no valid interval exists",
+}
 
 
 @dataclass

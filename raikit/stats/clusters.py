@@ -116,9 +116,9 @@ def clustered_gap(cov: CovarianceResult, level: float = 0.95, draws: int = DRAWS
     -----
     As `raikit.stats.gap`, with three changes. Draws have the cluster covariance. Each difference has t limits, with the
     smaller effective number of clusters of its two sides minus one degrees of freedom. The lower end uses only groups with
-    at least 4 effective clusters (if there are two), because the variances of the others are unreliable; the value and
-    the upper end use all groups. Without clusters, limits of proportions are exact at the effective sample size, and
-    combined by MOVER.
+    at least 4 effective clusters and without `few_events` (if there are two), because the variances of the others are
+    unreliable; the value and the upper end use all groups. Without clusters, limits of proportions are exact at the effective
+    sample size, and combined by MOVER.
     """
     return clustered_odds_gap(cov, np.zeros(len(cov.rates), dtype=np.int64), level, draws, rng=rng)
 
@@ -385,8 +385,8 @@ def _errors(cov: CovarianceResult, covariance: FloatArray, draws: int, rng: np.r
 
 
 def _deciding(cov: CovarianceResult, strata: IntArray) -> BoolArray:
-    """Return the entries with at least 4 effective clusters in strata that have two of them; all if there are none."""
-    enough = comparable(cov.effective_clusters >= MIN_EFFECTIVE_CLUSTERS, strata)
+    """Return the entries with enough effective clusters and events in strata that have two of them; all if there are none."""
+    enough = comparable((cov.effective_clusters >= MIN_EFFECTIVE_CLUSTERS) & ~cov.few_events, strata)
     return enough if enough.any() else np.ones(len(strata), dtype=bool)
 
 

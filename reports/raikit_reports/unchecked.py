@@ -12,7 +12,12 @@ from raikit_reports.texts import words
 from raikit_reports.verdicts import Verdict
 
 GROUPS_SHOWN = 24
-_SMALL = {"small_group": "Too few cases", "few_clusters": "Too few clusters"}  # reasons by the flag of a group's metric
+# Reasons by the flag of a group's metric.
+_SMALL = {
+    "small_group": "Too few cases",
+    "few_clusters": "Too few clusters",
+    "few_events": "Too few cases of the rarer outcome",
+}
 
 
 @dataclass(frozen=True)

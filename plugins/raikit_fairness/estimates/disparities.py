@@ -209,7 +209,7 @@ def estimate_disparity(
         n=int(sum(stratum.n[kept].sum() for stratum, kept in zip(spec.strata, defined, strict=True))),
         method=gap.method, simultaneous=True, p_value=gap.p_value, flags=_flags(spec, judged_gap, judged, settings),
         minimum_detectable=(judged_gap or gap).minimum_detectable, n_clusters=_fewest_clusters(spec.strata),
-        judged=None if all_judged else _judged_part(judged_gap, defined, judged, feature, settings),
+        judged=None if all_judged else _judged_part(spec.strata, judged_gap, defined, judged, feature, settings),
         profile=_profile(spec, judged_gap, judged), ingredients=_ingredients(spec, feature, judged),
         pair=_pair(feature, gap, defined), **place,
     )  # fmt: skip
@@ -293,7 +293,7 @@ def _undefined_reason(spec: DisparitySpec, feature: Feature, masks: Sequence[Boo
 def _flags(
     spec: DisparitySpec, gap: Gap | None, judged: Sequence[BoolArray], settings: IntervalSettings
 ) -> list[str]:  # fmt: skip
-    """Return ``few_clusters`` or ``unreliable`` if that is why fewer than two groups are judged."""
+    """Return ``few_clusters``, ``few_events`` or ``unreliable`` if that is why fewer than two groups are judged."""
     if gap is not None:
         return []
     large = [stratum.defined & (stratum.support >= settings.min_group) for stratum in spec.strata]
@@ -302,7 +302,9 @@ def _flags(
         (stratum.intervals(settings.level).unreliable & stratum.defined).any() for stratum in spec.strata
     )  # fmt: skip
     few = any(stratum.few_clusters.any() for stratum in spec.strata)
-    return ["few_clusters"] * (decisive or few) + ["unreliable"] * unreliable
+    rare = any(stratum.few_events.any() for stratum in spec.strata)
+    clusters = few or (decisive and not rare)
+    return ["few_clusters"] * clusters + ["few_events"] * rare + ["unreliable"] * unreliable
 
 
 def _fewest_clusters(strata: Sequence[Estimates]) -> int | None:
@@ -312,7 +314,7 @@ def _fewest_clusters(strata: Sequence[Estimates]) -> int | None:
 
 
 def _judged_part(
-    gap: Gap | None, defined: Sequence[BoolArray], judged: Sequence[BoolArray], feature: Feature,
+    strata: Sequence[Estimates], gap: Gap | None, defined: Sequence[BoolArray], judged: Sequence[BoolArray], feature: Feature,
     settings: IntervalSettings,
 ) -> dict[str, Any]:  # fmt: skip
     """Return the disparity over the judged groups alone, with the names of the others."""
@@ -320,10 +322,13 @@ def _judged_part(
     left_out = [feature.name(group) for group in dict.fromkeys(others)]
     if gap is None:
         reason = f"fewer than two groups have {settings.min_group} cases in the denominator and enough clusters"
+        if any(stratum.few_events.any() for stratum in strata):
+            reason += " and cases of the rarer outcome"
         return {"value": None, "low": None, "high": None, "left_out": left_out, "reason": reason}
     return {
         "value": gap.value, "low": min(gap.low, gap.value), "high": max(gap.high, gap.value), "left_out": left_out,
-        "pair": _pair(feature, gap, judged), "reason": f"Under {settings.min_group} cases in the denominator, or too few clusters",
+        "pair": _pair(feature, gap, judged),
+        "reason": f"Under {settings.min_group} cases in the denominator, or too few clusters or cases of the rarer outcome",
     }  # fmt: skip
 
 

@@ -116,13 +116,18 @@ class Estimates(ABC):
         return few if self.n_clusters is None else self.n_clusters < stats.MIN_EFFECTIVE_CLUSTERS
 
     @property
+    def few_events(self) -> BoolArray:
+        """Return in which groups too few cases hold the rarer outcome for an interval of weighted cases to hold its level."""
+        return np.zeros(len(self.n), dtype=bool)
+
+    @property
     def support(self) -> IntArray:
         """Return the cases that each group's value rests on: those of the scarcer class, where it needs both."""
         return self.n
 
     def judged(self, settings: IntervalSettings) -> BoolArray:
         """Return which groups are large enough to decide whether a limit is kept."""
-        return np.asarray(self.defined & (self.support >= settings.min_group) & ~self.few_clusters)
+        return np.asarray(self.defined & (self.support >= settings.min_group) & ~self.few_clusters & ~self.few_events)
 
     @abstractmethod
     def intervals(self, level: float) -> Intervals:
@@ -155,49 +160,41 @@ class Estimates(ABC):
 
 @dataclass(frozen=True)
 class CountedRates(Estimates):
-    """Rates of independent cases.
+    """Rates of independent cases that weigh alike.
 
     Parameters
     ----------
     n : ndarray of int, shape (k,)
-    events, w, w2 : ndarray, shape (k,)
-        Over the cases of the denominator: weight of those counted, sum of weights, sum of squared weights. Without
-        weights these are numbers of cases.
-    weighted : bool
+    events : ndarray, shape (k,)
+        Cases of the denominator that are counted.
     key : str
         Name of the quantity; its random numbers depend on it.
     """
 
     n: IntArray
     events: FloatArray
-    w: FloatArray
-    w2: FloatArray
-    weighted: bool
     key: str = ""
 
     @property
     def value(self) -> FloatArray:
         """Return the rates, shape (k,)."""
-        rates: FloatArray = np.divide(self.events, self.w, out=np.full(len(self.w), np.nan), where=self.w > 0)
+        rates: FloatArray = np.divide(self.events, self.n, out=np.full(len(self.n), np.nan), where=self.n > 0)
         return rates
 
     @property
     def overall(self) -> float:
         """Return the rate of all groups together."""
-        return float(self.events.sum() / self.w.sum()) if self.w.sum() > 0 else float("nan")
+        return float(self.events.sum() / self.n.sum()) if self.n.sum() > 0 else float("nan")
 
     def counts(self, keep: BoolArray) -> tuple[FloatArray, FloatArray]:
-        """Return successes and trials; with weights, as many as carry the same information (Kish)."""
-        if not self.weighted:
-            return self.events[keep], self.w[keep]
-        return stats.effective_counts(self.events[keep], self.w[keep], self.w2[keep])
+        """Return successes and trials."""
+        return self.events[keep], self.n[keep].astype(float)
 
     def intervals(self, level: float) -> Intervals:
         """Compute Clopper-Pearson intervals."""
         events, trials = self.counts(np.ones(len(self.n), dtype=bool))
         low, high = stats.clopper_pearson(events, trials, level)
-        method = "Clopper-Pearson" + (" at Kish's effective n" if self.weighted else "")
-        return Intervals(low, high, trials, method, np.zeros(len(trials), dtype=bool))
+        return Intervals(low, high, trials, "Clopper-Pearson", np.zeros(len(trials), dtype=bool))
 
     def uncertainty(self) -> Uncertainty:
         """Return the variances with two more successes and two more failures, so that none is 0."""
@@ -219,8 +216,7 @@ class CountedRates(Estimates):
     def versus_rest(self, keep: BoolArray, settings: IntervalSettings, draws: Draws) -> Contrasts:
         """Compare each group with the pooled rest."""
         rng, normals = draws.rng(self.key, "rest"), draws.normals(keep)
-        contrasts = stats.group_vs_rest(*self.counts(keep), settings.level, settings.draws, rng=rng, normals=normals)
-        return self._weighted_rest(contrasts, keep) if self.weighted else contrasts
+        return stats.group_vs_rest(*self.counts(keep), settings.level, settings.draws, rng=rng, normals=normals)
 
     def versus(self, reference: int, keep: BoolArray, settings: IntervalSettings) -> Contrasts:
         """Compare each group with the reference."""
@@ -239,31 +235,9 @@ class CountedRates(Estimates):
         method = f"MOVER, exact limits, Bonferroni over {int(others.sum())} groups; p normal, Holm"
         return stats.Contrasts(value, lows, highs, p_value, stats.holm(p_value), float("nan"), method)
 
-    def _weighted_rest(self, contrasts: Contrasts, keep: BoolArray) -> Contrasts:
-        """Return contrasts with the rest pooled by weight instead of effective sample size."""
-        tail = float(ndtr(-contrasts.critical))
-        estimates = []
-        for is_rest in (False, True):
-            sums = [
-                values[keep].sum() - values[keep] if is_rest else values[keep]
-                for values in (self.events, self.w, self.w2)
-            ]
-            events, trials = stats.effective_counts(np.clip(sums[0], 0, None), sums[1], sums[2])
-            limits = stats.clopper_pearson(events, trials, 1 - 2 * tail)
-            estimates.append((events / trials, *limits, _smoothed_variance(events, trials)))
-        (group, group_low, group_high, group_variance), (rest, rest_low, rest_high, rest_variance) = estimates
-        low, high = stats.difference_limits(group, group_low, group_high, rest, rest_low, rest_high)
-        difference = group - rest
-        p_value = 2 * ndtr(-np.abs(difference) / np.sqrt(group_variance + rest_variance))
-        method = "max-t, MOVER, exact limits at Kish's effective n; p normal, Holm"
-        adjusted = stats.holm(p_value)
-        return replace(
-            contrasts, value=difference, low=low, high=high, p_value=p_value, p_adjusted=adjusted, method=method
-        )
-
     def complement(self) -> CountedRates:
         """Return the share of the denominator's cases that the rate does not count."""
-        return replace(self, events=np.clip(self.w - self.events, 0, None), key=f"1 - {self.key}")
+        return replace(self, events=self.n - self.events, key=f"1 - {self.key}")
 
 
 def _smoothed_variance(events: FloatArray, trials: FloatArray) -> FloatArray:
@@ -275,7 +249,7 @@ def _smoothed_variance(events: FloatArray, trials: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class ClusteredEstimates(Estimates):
-    """Rates or means of cases that share clusters, or means of independent cases.
+    """Rates or means of cases that share clusters or have weights, or means of independent cases.
 
     Parameters
     ----------
@@ -315,6 +289,11 @@ class ClusteredEstimates(Estimates):
         """Return which groups, or their parts, have too few clusters."""
         return self.cov.few_clusters
 
+    @property
+    def few_events(self) -> BoolArray:
+        """Return in which groups too few cases, or clusters, hold the rarer outcome of weighted cases."""
+        return self.cov.few_events & self.defined
+
     def intervals(self, level: float) -> Intervals:
         """Compute the interval of each group, as wide as its bounds where nothing varies."""
         result = stats.clustered_rate_interval(self.cov, level)
@@ -324,8 +303,8 @@ class ClusteredEstimates(Estimates):
         return Intervals(low, high, result.n_effective, result.method, np.asarray(constant, dtype=bool))
 
     def uncertainty(self) -> Uncertainty:
-        """Return the covariance; of independent cases, degrees of freedom are those that a value rests on."""
-        df = np.minimum(self.cov.df, self.cov.supporting - 1) if self.cov.ways else self.support - 1.0
+        """Return the covariance; of independent cases, degrees of freedom are at most those that a value rests on."""
+        df = np.minimum(self.cov.df, (self.cov.supporting if self.cov.ways else self.support) - 1.0)
         few, M = self.few_clusters | self.cov.few_events | ~self.defined, np.nan_to_num(self.cov.M)
         return Uncertainty(np.diag(M), np.where(few, 0.0, np.maximum(df, 0.0)), M if self.cov.ways else None)
 

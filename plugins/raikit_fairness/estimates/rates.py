@@ -22,7 +22,7 @@ class OddsEstimates:
     ----------
     tpr, fpr : CountedRates or ClusteredEstimates
     joint : CovarianceResult or None
-        Of the k true positive rates, then the k false positive rates; None without clusters.
+        Of the k true positive rates, then the k false positive rates; None of counted rates.
     """
 
     tpr: Rates
@@ -62,17 +62,17 @@ def rate(cells: Cells, feature: Feature, numerator: BoolArray, denominator: Bool
     key : str
         Name of the quantity; its random numbers depend on it.
     """
-    if cells.clusters:
+    if cells.clusters or cells.weighted:
         everyone = np.ones(len(cells), dtype=bool) if denominator is None else denominator
         return _clustered(cells, feature.code, feature.k, numerator, everyone, key)
     events = numerator if denominator is None else numerator & denominator
-    n, w, w2 = (_sums(feature, part, denominator) for part in (cells.n, cells.w, cells.w2))
-    return CountedRates(n.astype(np.int64), _sums(feature, cells.w, events), w, w2, cells.weighted, key)
+    n = _sums(feature, cells.n, denominator)
+    return CountedRates(n.astype(np.int64), _sums(feature, cells.n, events), key)
 
 
 def _odds(cells: Cells, feature: Feature, y: BoolArray, yhat: BoolArray, key: str) -> OddsEstimates:
     keys = f"{key} true_positive_rate", f"{key} false_positive_rate"
-    if not cells.clusters:
+    if not (cells.clusters or cells.weighted):
         return OddsEstimates(rate(cells, feature, y & yhat, y, keys[0]), rate(cells, feature, ~y & yhat, ~y, keys[1]))
     k = feature.k
     code = np.where(feature.code < 0, -1, feature.code + k * ~y)

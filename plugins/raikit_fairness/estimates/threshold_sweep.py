@@ -365,10 +365,11 @@ def tpr_at_fpr_metrics(swept: FeatureSweep, fprs: Sequence[float]) -> list[raiki
             value, low, high = swept.limits.tpr_at(fpr, group)
             small = min(int(tpr.n[group]), int(fpr_rates.n[group])) < swept.settings.min_group
             few = bool(tpr.few_clusters[group] or fpr_rates.few_clusters[group])
+            rare = bool(tpr.few_events[group] or fpr_rates.few_events[group])
             metrics.append(raikit.Metric(
                 "tpr_at_fpr", value, low=low, high=high, level=swept.settings.level, n=int(tpr.n[group]),
                 n_clusters=None if tpr.n_clusters is None else int(tpr.n_clusters[group]),
                 method=f"{method}, both rates' limits at the grid's thresholds, Bonferroni",
-                flags=["small_group"] * small + ["few_clusters"] * few, **place,
+                flags=["small_group"] * small + ["few_clusters"] * few + ["few_events"] * rare, **place,
             ))  # fmt: skip
     return metrics

@@ -307,3 +307,43 @@ def test_a_scarce_class_that_is_ranked_all_right_proves_no_gap():
         return {"y_true": y, "scores": score, "sensitive_features": np.repeat(["F", "M"], [1530, 3000])}
 
     assert alarms(table, "roc_auc", 40) <= 4
+
+
+def cases_whose_errors_weigh_more(n=1200, seed=5):
+    """Return truth, decisions, groups and weights; errors weigh four times as much as other cases."""
+    rng = np.random.default_rng(seed)
+    truth, wrong = rng.integers(0, 2, n), rng.random(n) < 0.08
+    weight = np.where(wrong, 4.0, 1.0) * np.exp(rng.normal(0, 0.3, n))
+    return truth, np.where(wrong, 1 - truth, truth), rng.choice(["a", "b"], n), weight
+
+
+def test_rates_know_that_errors_weigh_more():
+    truth, decided, group, weight = cases_whose_errors_weigh_more()
+    result = assess(
+        truth, decided, sensitive_features={"g": group}, sample_weight=weight, metrics=["accuracy"], reference={"g": "a"}
+    )
+    right, variance = truth == decided, {}
+    for name in "ab":
+        w, hit = weight[group == name], right[group == name]
+        share = (w @ hit) / w.sum()
+        variance[name] = np.sum((w * (hit - share)) ** 2) / w.sum() ** 2
+        row = result.by_group.query("metric == 'accuracy' and group == @name").iloc[0]
+        assert row.value == pytest.approx(share)
+        assert row.high - row.low > 2 * 1.9 * variance[name] ** 0.5
+    for row in result.disparities.query("metric.str.startswith('accuracy_difference') and group == 'b'").itertuples():
+        assert row.high - row.low > 2 * 1.9 * (variance["a"] + variance["b"]) ** 0.5
+
+
+def test_weighted_groups_with_few_errors_decide_nothing():
+    truth, decided, group, weight = cases_whose_errors_weigh_more()
+    scarce = np.flatnonzero((truth != decided) & (group == "b"))[3:]
+    decided[scarce] = truth[scarce]
+    with_weights, without = (
+        {str(metric.id or metric.name) + str(metric.group): metric.flags for metric in assess(
+            truth, decided, sensitive_features={"g": group}, sample_weight=w, metrics=["accuracy"]
+        ).metrics if metric.name.startswith("accuracy")}
+        for w in (weight, None)
+    )  # fmt: skip
+    flagged = [name for name, flags in with_weights.items() if "few_events" in flags]
+    assert len(flagged) == 4  # the group, its comparison with the rest, the difference and the ratio
+    assert not any("few_events" in flags for flags in without.values())

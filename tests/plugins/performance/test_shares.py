@@ -85,3 +85,25 @@ def test_averages_over_classes_cover_the_truth():
             covered[name] += by_id[name].low <= truth <= by_id[name].high
     assert min(covered.values()) > 87  # three standard errors below 95%
     assert max(covered.values()) < 100  # and not merely wide
+
+
+def test_the_interval_of_accuracy_knows_that_errors_weigh_more():
+    rng = np.random.default_rng(5)
+    truth, wrong = rng.integers(0, 2, 1000), rng.random(1000) < 0.06
+    weight = np.where(wrong, 5.0, 1.0)
+    accuracy = measured(Classification, table_of(truth, np.where(wrong, 1 - truth, truth), w=weight), 2, weight="w")[
+        "performance.accuracy"
+    ]
+    error = np.sum((weight * (~wrong - accuracy.value)) ** 2) ** 0.5 / weight.sum()
+    assert accuracy.high - accuracy.low > 2 * 1.9 * error
+
+
+def test_a_weighted_share_with_few_errors_decides_nothing():
+    rng = np.random.default_rng(6)
+    truth = rng.integers(0, 2, 400)
+    decided = np.where(np.arange(400) < 3, 1 - truth, truth)
+    flags = [
+        measured(Classification, table_of(truth, decided, w=w), 2, weight="w")["performance.accuracy"].flags
+        for w in (rng.random(400) + 0.5, np.ones(400))
+    ]
+    assert flags == [["few_events"], []]

@@ -74,7 +74,7 @@ def test_an_open_end_decides_nothing_but_the_other_end_does(flag, bound, low, hi
     assert ("tail is too heavy" in row.reason) == (status == "inconclusive")
 
 
-@pytest.mark.parametrize("flag", ["few_clusters", "unreliable"])
+@pytest.mark.parametrize("flag", ["few_clusters", "few_events", "unreliable"])
 @pytest.mark.parametrize("ends", [(0.0, 0.01), (0.5, 0.6)])
 def test_an_interval_whose_level_does_not_hold_never_decides(flag, ends):
     assert judge(policy(AT_MOST), [measured(metric(*ends, flags=[flag]))]).rules[0].status == "inconclusive"

@@ -349,7 +349,6 @@ def test_intervals_without_width():
         mover_difference(1, 0, 0.5, 0, 0, 0)
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("alpha", [0.05, 0.025, 0.005])
 @pytest.mark.parametrize("test", [worsening_test, gap_increase_test])
 def test_the_limits_belong_to_the_named_pair_and_to_the_test(test, alpha):
@@ -361,7 +360,6 @@ def test_the_limits_belong_to_the_named_pair_and_to_the_test(test, alpha):
         found = test(cov, margin, higher_is_better=True, level=1 - alpha, draws=4_000, rng=rng)
         assert found.low <= found.value <= found.high
         assert (found.low > margin) == (found.p_value <= alpha)
-=======
 def of_uneven_clusters(rng, share, k=2):
     """Covariance of models that do not differ; in each group one cluster holds `share` of the cases."""
     n, clusters = 600, 40
@@ -422,4 +420,3 @@ def test_cases_that_were_not_seen_to_change_may_weigh_anything(rng):
     assert worsening_test(cov, higher_is_better=True, rng=rng).high == 2
     assert not paired_covariance(a, a, np.ones(2 * n), group, (), weight).few_events.any()
     assert worsening_test(paired_covariance(a, b, np.ones(2 * n), group), higher_is_better=True, rng=rng).high < 0.2
->>>>>>> 5a73984 (Hold the level of regressions where clusters are uneven or weights are related to the outcome)

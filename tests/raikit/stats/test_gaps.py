@@ -8,11 +8,12 @@ import pytest
 from fairlearn.metrics import demographic_parity_difference, demographic_parity_ratio, equalized_odds_difference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtr, ndtri
 from scipy.stats import studentized_range
 
 from raikit.stats import gap, group_vs_rest, minimum_detectable, odds_gap, permutation_p, ratio
 from raikit.stats.families import Family, pairs_and_rests
-from raikit.stats.maxt import Errors, Maxima, maxima, simultaneous_critical, two_step
+from raikit.stats.maxt import Errors, Maxima, maxima, simultaneous_critical, two_step, union_quantile
 
 DRAWS = 2_000  # where the test is not about a tail
 
@@ -233,3 +234,22 @@ def test_more_rows_than_can_be_shuffled_still_have_a_p_value(rng):
 
 def test_a_p_value_is_never_zero(rng):
     assert permutation_p([100_000, 0], [100_000, 100_000], rng=rng) > 0
+
+
+@pytest.mark.parametrize("level", [0.999, 0.9995, 0.9999])
+def test_far_out_the_lower_end_is_a_bound_and_not_a_count_of_few_draws(level):
+    """At 99.9% nine of 20,000 draws lie above the quantile: counted, its probability is off by a third, either way."""
+    x, n = [200, 160, 90, 20, 260], [400, 300, 200, 60, 500]
+    many = gap(x, n, level, draws=1_000_000, rng=np.random.default_rng(0)).critical
+    criticals = [gap(x, n, level, rng=np.random.default_rng(seed)).critical for seed in range(4)]
+    assert min(criticals) >= many - 0.03  # 450 of a million draws in the tail have an error of their own
+    assert max(criticals) <= many + 0.12  # close to Bonferroni's, which is close to the truth there
+    lows = [gap([120, 20, 30], [400] * 3, at, rng=np.random.default_rng(0)).low for at in (0.95, 0.99, 0.995, level)]
+    assert lows == sorted(lows, reverse=True)
+
+
+def test_the_union_of_shifted_tails_has_the_probability_that_is_asked_for():
+    shift = np.array([0.0, -0.5, -3.0, -np.inf])
+    x = union_quantile(1e-4, shift)
+    assert ndtr(shift - x).sum() == pytest.approx(1e-4)
+    assert union_quantile(1e-4, np.zeros(1)) == pytest.approx(-ndtri(1e-4))

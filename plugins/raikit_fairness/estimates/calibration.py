@@ -147,8 +147,10 @@ class CalibrationEstimates(Estimates):
 def _crosses(cluster: IntArray, code: IntArray) -> bool:
     """Return whether a cluster has cases in two groups."""
     shared = cluster >= 0
-    pairs = np.unique(np.column_stack([cluster[shared], code[shared]]), axis=0)
-    return len(np.unique(pairs[:, 0])) < len(pairs)
+    cluster, code = cluster[shared], code[shared]
+    one_group = np.zeros(int(cluster.max(initial=-1)) + 1, dtype=np.int64)
+    one_group[cluster] = code
+    return bool((one_group[cluster] != code).any())
 
 
 def estimate_calibration(cells: Cells, feature: Feature, positive: int, draws: Draws) -> CalibrationEstimates:

@@ -116,6 +116,11 @@ class Estimates(ABC):
         return few if self.n_clusters is None else self.n_clusters < stats.MIN_EFFECTIVE_CLUSTERS
 
     @property
+    def open_high(self) -> BoolArray:
+        """Return which groups have so heavy a tail that the high end of their interval is not valid."""
+        return np.zeros(len(self.n), dtype=bool)
+
+    @property
     def support(self) -> IntArray:
         """Return the cases that each group's value rests on: those of the scarcer class, where it needs both."""
         return self.n

@@ -73,10 +73,11 @@ def metrics_by_group(
 
 
 def group_flags(estimates: Estimates, limits: Intervals, group: int, settings: IntervalSettings) -> list[str]:
-    """Return why a group's value may not decide: ``small_group``, ``few_clusters``, ``unreliable``."""
+    """Return why a group's value may not decide: ``small_group``, ``few_clusters``, ``unreliable``, ``open_high``."""
     flags = {
         "small_group": estimates.support[group] < settings.min_group,
         "few_clusters": estimates.few_clusters[group],
         "unreliable": limits.unreliable[group],
+        "open_high": estimates.open_high[group],
     }
     return [flag for flag, raised in flags.items() if raised]

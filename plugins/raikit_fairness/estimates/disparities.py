@@ -293,9 +293,14 @@ def _undefined_reason(spec: DisparitySpec, feature: Feature, masks: Sequence[Boo
 def _flags(
     spec: DisparitySpec, gap: Gap | None, judged: Sequence[BoolArray], settings: IntervalSettings
 ) -> list[str]:  # fmt: skip
-    """Return ``few_clusters``, ``few_events`` or ``unreliable`` if that is why fewer than two groups are judged."""
+    """Return ``few_clusters``, ``few_events`` or ``unreliable`` if that is why fewer than two groups are judged.
+
+    Otherwise, return the end that is open. A group whose true value may be far higher than shown makes a larger difference,
+    or a smaller ratio, possible.
+    """
     if gap is not None:
-        return []
+        heavy = any((stratum.open_high & kept).any() for stratum, kept in zip(spec.strata, judged, strict=True))
+        return [{"difference": "open_high", "ratio": "open_low"}[spec.kind]] * heavy
     large = [stratum.defined & (stratum.support >= settings.min_group) for stratum in spec.strata]
     decisive = any(groups.sum() >= 2 > kept.sum() for groups, kept in zip(large, judged, strict=True))
     unreliable = any(
@@ -362,6 +367,12 @@ def reference_contrasts(
     return _contrast_metrics(measure, estimates, feature, {**args, "to": to}, groups, contrasts_at, settings)
 
 
+def _open_low(estimates: Estimates, group: int) -> list[str]:
+    """Return the flag of a difference from other groups, one of whose true values may be far higher than shown."""
+    others = estimates.open_high & estimates.defined & (np.arange(len(estimates.n)) != group)
+    return ["open_low"] if others.any() else []
+
+
 def _contrast_metrics(
     measure: Measure, estimates: Estimates, feature: Feature, args: dict[str, Any], groups: Sequence[int],
     contrasts_at: Callable[[float], Contrasts], settings: IntervalSettings,
@@ -383,7 +394,7 @@ def _contrast_metrics(
             method=contrasts.method, simultaneous=True, p_value=p_value if tested else None,
             p_adjusted=float(contrasts.p_adjusted[row]) if tested else None,
             adjustment=f"Holm over {len(groups)} groups" if tested else None,
-            flags=group_flags(estimates, limits, group, settings), over=list(feature.columns),
+            flags=[*group_flags(estimates, limits, group, settings), *_open_low(estimates, group)], over=list(feature.columns),
             group=feature.group(group), args={**measure.args, **args},
             unit="points" if measure.unit == "rate" else measure.unit,
         )  # fmt: skip

@@ -121,6 +121,11 @@ class Estimates(ABC):
         return np.zeros(len(self.n), dtype=bool)
 
     @property
+    def open_high(self) -> BoolArray:
+        """Return which groups have so heavy a tail that the high end of their interval is not valid."""
+        return np.zeros(len(self.n), dtype=bool)
+
+    @property
     def support(self) -> IntArray:
         """Return the cases that each group's value rests on: those of the scarcer class, where it needs both."""
         return self.n

@@ -73,11 +73,12 @@ def metrics_by_group(
 
 
 def group_flags(estimates: Estimates, limits: Intervals, group: int, settings: IntervalSettings) -> list[str]:
-    """Return why a group's value may not decide: ``small_group``, ``few_clusters``, ``few_events``, ``unreliable``."""
+    """Return why a group's value may not decide, as flags of its metric."""
     flags = {
         "small_group": estimates.support[group] < settings.min_group,
         "few_clusters": estimates.few_clusters[group],
         "few_events": estimates.few_events[group],
         "unreliable": limits.unreliable[group],
+        "open_high": estimates.open_high[group],
     }
     return [flag for flag, raised in flags.items() if raised]

@@ -16,9 +16,10 @@ from raikit.arrays import BoolArray, FloatArray, IntArray
 from raikit.stats import Contrasts, CovarianceResult
 from raikit.stats.areas import ScoredPiece
 from raikit.stats.covariance import Scale
+from raikit.stats.tails import heavy_tail
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
-from raikit_fairness.estimates.functionals import AreaFunctional, Functional, LabelFunctional, Support
+from raikit_fairness.estimates.functionals import AreaFunctional, CaseValues, Functional, LabelFunctional, Support
 from raikit_fairness.estimates.group_estimates import ClusteredEstimates, Draws, Intervals
 from raikit_fairness.estimates.grouped_cells import Part, UnitSums, group_cells
 from raikit_fairness.estimates.variance_floors import CaseNumber, GroupVariance, VarianceFloor
@@ -44,6 +45,8 @@ class FunctionalTraits:
         From a group's cells to the degrees of freedom of its variance; None: the effective number of cases minus one.
     ceiling : callable or None
         From a group's cells to the number of independent cases of a share than which its value is never more precise.
+    tail : callable or None
+        From cases to one number per case whose upper tail may be too heavy for the high end of a group's interval.
     """
 
     scale: Scale = "proportion"
@@ -53,6 +56,7 @@ class FunctionalTraits:
     variance_floor: VarianceFloor | None = None
     df: CaseNumber | None = None
     ceiling: CaseNumber | None = None
+    tail: CaseValues | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ class FunctionalEstimates(ClusteredEstimates):
         Cases that each value rests on.
     kish : ndarray, shape (k,)
         Number of equally weighted cases with the same information (Kish).
+    heavy : ndarray of bool, shape (k,)
+        Whether the upper tail of the group's values is too heavy for a valid high end.
     """
 
     cells: Cells = field(kw_only=True)
@@ -75,6 +81,12 @@ class FunctionalEstimates(ClusteredEstimates):
     traits: FunctionalTraits = field(kw_only=True)
     support_n: IntArray = field(kw_only=True)
     kish: FloatArray = field(kw_only=True)
+    heavy: BoolArray = field(kw_only=True)
+
+    @property
+    def open_high(self) -> BoolArray:
+        """Return the groups with too heavy a tail for the high end of their interval."""
+        return self.heavy
 
     @property
     def support(self) -> IntArray:
@@ -117,11 +129,26 @@ def estimate_functional(
     floor = _floor(traits, everyone)
     groups = [_GroupSums.of(part, functional, traits, floor) for part in grouped.groups]
     n, support = (np.array(part, dtype=np.int64) for part in zip(*((g.n, g.support) for g in groups), strict=True))
+    cov = _covariance(groups, traits)
+    heavy = [_is_heavy(part, traits, float(cov.supporting[group])) for group, part in enumerate(grouped.groups)]
     return FunctionalEstimates(
-        _covariance(groups, traits), n, everyone.once(functional, lambda all_cells: functional(all_cells)[0]),
+        cov, n, everyone.once(functional, lambda all_cells: functional(all_cells)[0]),
         traits.bounds, key, cells=cells, feature=feature, functional=functional, traits=traits, support_n=support,
-        kish=np.array([group.kish for group in groups]),
+        kish=np.array([group.kish for group in groups]), heavy=np.array(heavy, dtype=bool),
     )  # fmt: skip
+
+
+def _is_heavy(part: Part, traits: FunctionalTraits, supporting: float) -> bool:
+    """Return whether a group's tail is too heavy; `supporting` counts clusters, of which cases have to be as many."""
+    if traits.tail is None or part.summary.n.sum() == 0:
+        return False
+    cells = part.whole()
+    counted = cells.w > 0
+    values, w = traits.tail(cells)[counted], cells.w[counted]
+    squares = (w * (values - np.average(values, weights=w))) ** 2
+    if squares.sum() > 0:
+        supporting = min(supporting, float(squares.sum() ** 2 / (squares**2).sum()))
+    return heavy_tail(values * w, supporting)
 
 
 def _floor(traits: FunctionalTraits, cells: Cells, among: BoolArray | None = None) -> GroupVariance | None:

@@ -227,9 +227,9 @@ def _error_estimators(cells: Cells, feature: Feature) -> _Estimators:
 
     positive = FunctionalTraits("positive", (0.0, reach))
     root = functionals.root_mean(squared_error)
-    root_traits = replace(positive, variance_floor=mean_variance_floor(squared_error, root=True))
+    root_traits = replace(positive, variance_floor=mean_variance_floor(squared_error, root=True), tail=squared_error)
     return {
-        "mean_absolute_error": mean(absolute_error, positive, "mean_absolute_error"),
+        "mean_absolute_error": mean(absolute_error, replace(positive, tail=absolute_error), "mean_absolute_error"),
         "root_mean_squared_error": lambda: estimate_functional(cells, feature, root, root_traits, "rmse"),
         "mean_signed_error": mean(error, FunctionalTraits("real", (-reach, reach)), "mean_signed_error"),
         "mean_prediction": mean(prediction, FunctionalTraits("real", span), "mean_prediction"),

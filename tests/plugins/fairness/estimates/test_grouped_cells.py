@@ -52,6 +52,7 @@ def draw_cells(seed, n=240, *, ties=False, weights=False, ways=0, no_positives=F
 def simple_covariance(cells, code, k, functional, traits, everyone):
     """The covariance from the influences of every case, each group's computed by itself on a copy of its cases."""
     value, influence, support, extra = np.full(k, np.nan), np.zeros(len(cells)), np.zeros(k), np.zeros(k)
+    most, df = np.full(k, 1e15), np.ones(k)
     floor = traits.variance_floor(everyone) if traits.variance_floor else None
     for group in range(k):
         part = cells.take(np.flatnonzero(code == group))
@@ -59,18 +60,24 @@ def simple_covariance(cells, code, k, functional, traits, everyone):
             part = replace(part, scores=part.scores.copy(), ranks=dense_ranks(part.scores))
             value[group], influence[code == group] = functional(part)
             support[group] = traits.support(part) if traits.support else part.n.sum()
-            if floor is not None and not np.isnan(value[group]):
-                extra[group] = floor(part, value[group])
+            if np.isnan(value[group]):
+                continue
+            if floor is not None:
+                extra[group] = floor(part, value[group], ((influence[code == group] / part.w) ** 2 * part.w2).sum())
+            most[group] = traits.ceiling(part) if traits.ceiling else 1e15
+            df[group] = max(traits.df(part), 1) if traits.df else np.inf
     inside = (code >= 0) & ~np.isnan(value)[code]
     group, w, w2 = code[inside], cells.w[inside], cells.w2[inside]
     total, squares = np.bincount(group, w, minlength=k), np.bincount(group, w2, minlength=k)
     kish = np.divide(total**2, squares, out=np.zeros(k), where=squares > 0)
-    return support, stats.influence_covariance(
+    cov = stats.influence_covariance(
         value, influence[inside], group, [codes[inside] for codes in cells.clusters],
-        np.full(k, 1e15) if traits.scale == "proportion" else kish, total, scale=traits.scale,
+        most if traits.scale == "proportion" else kish, total, scale=traits.scale,
         squares=(influence[inside] / w) ** 2 * w2, counts=cells.n[inside].astype(float), still=support, extra=extra,
         weight=w, weight_squares=w2,
     )  # fmt: skip
+    own = np.diag(cov.concentration)
+    return support, replace(cov, concentration=cov.concentration + np.diag(np.maximum(1 / (df + 1) - own, 0)))
 
 
 CASES = [{}, {"ties": True}, {"weights": True}, {"ways": 1}, {"ways": 2, "ties": True}, {"ways": 1, "weights": True},

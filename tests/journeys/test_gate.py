@@ -54,7 +54,7 @@ def test_a_candidate_made_worse_for_one_group_fails_and_the_group_is_named(raiki
     worse.assign(yhat=np.where(hit, 0, worse.yhat)).to_csv(tmp_path / "d.csv", index=False)
     ran = raikit("audit", config, "--out", "worse", "--baseline", "base", code=1)
     assert "is worse than in the baseline by" in ran.out
-    assert "group: c against" in ran.out
+    assert "group: c lost" in ran.out
     row = next(rule for rule in record(tmp_path / "worse")["gate"]["rules"] if rule["kind"] == "regression")
     assert (row["status"], row["paired"]) == ("fail", True)
     assert row["loser"].startswith("group: c against")
@@ -91,7 +91,7 @@ def test_a_baseline_may_be_one_committed_file(raikit, repository, tmp_path):
     hit = (worse.group == "c") & (worse.y == 1) & (np.random.default_rng(1).random(len(worse)) < 0.25)
     worse.assign(yhat=np.where(hit, 0, worse.yhat)).to_csv(tmp_path / "d.csv", index=False)
     lost = raikit("audit", config, "--out", "lost", "--baseline", "baseline.json", code=1)
-    assert "(group: c against" in lost.out, "the counts in the file tell who lost"
+    assert "group: c lost" in lost.out, "the counts in the file tell who lost"
     assert "unpaired" in lost.out
     refused = raikit("audit", config, "--out", "z", "--baseline", "baseline.json", "--set", "gate.if_rows_differ=refuse", code=2)
     assert "a file has no cases" in refused.err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from gate_builders import measured
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from raikit.config.schema import GateConfig
 from raikit.gate.family import corrected_error, levels_of
@@ -152,3 +152,21 @@ def test_rules_and_regressions_share_one_error():
     assert with_regression(0.04, 0) == ("fail", (0.05, 1))
     assert with_regression(0.04, 9) == ("inconclusive", (pytest.approx(0.005), 10))
     assert with_regression(0.004, 9)[0] == "fail"
+
+
+def test_a_strict_rule_on_eight_clusters_passes_falsely_no_more_often_than_it_says():
+    """A true value at the limit, t with 7 degrees of freedom: stretching as if it were normal passes .27% for .05%."""
+    config, draws = GateConfig.model_validate({"rules": rules(1, 0.0, confidence=0.999)}), 100_000
+    values = np.random.default_rng(2).standard_t(7, draws)
+    levels, passed = levels_of(config, 0.95).of("a"), 0
+    for value in values[values < -3.9]:  # stretched, all of these pass
+        def ends(level, value=value):
+            reach = -float(stdtrit(7, (1 - level) / 2))
+            return value - reach, value + reach
+
+        low, high = ends(0.95)
+        metric = levels.measure(Metric("m0", float(value), low=low, high=high, level=0.95, n=100, method="t"), ends)
+        metric.id = "a.m0"
+        passed += judge(config, [measured(metric)]).rules[0].status == "pass"
+    assert passed / draws <= 0.0005 + 2 * (0.0005 / draws) ** 0.5
+    assert (values < -3.97).mean() > 0.002

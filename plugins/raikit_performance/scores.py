@@ -11,6 +11,7 @@ from scipy.special import expit, logit
 import raikit
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray
+from raikit.stats.areas import average_precision_bias, widen_for_bias
 from raikit_performance.averages import allow_for_empty, average_limits, mover_average, outer_method
 from raikit_performance.intervals import influence_interval
 from raikit_performance.shares import correlations, metric_of_interval, min_clusters
@@ -120,8 +121,10 @@ def average_precision_interval(truth: BoolArray, score: FloatArray, cases: raiki
     value, influence = stats.average_precision_influence(truth, score, cases.weight)
     # Without clusters the positive cases are the scarce ones.
     estimate = influence_interval(value, influence, cases, scale="logit", units=int(truth.sum()))
+    bias = average_precision_bias(truth, score, cases.weight)
     if not (1e-15 < value < 1 - 1e-12 and estimate.variance > 1e-24 and estimate.units > 1):
         return estimate.widest(value, 0.0, 1.0, len(cases)), influence
+    estimate = replace(estimate, variance=widen_for_bias(estimate.variance, bias))
     half = estimate.half_width(level) / (value * (1 - value))
     low, high = (float(expit(logit(value) + side * half)) for side in (-1, 1))
     return estimate.interval(value, low, high, len(cases)), influence

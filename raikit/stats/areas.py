@@ -15,6 +15,8 @@ from raikit.stats.covariance import CovarianceResult, cluster_prefix, influence_
 from raikit.stats.interval import Interval, cluster_flags, cluster_number
 from raikit.stats.quantiles import tail_of, upper_quantile
 
+_Z_FOR_BIAS = 1.645  # Normal quantile of the largest one-sided error at which limits are used.
+
 
 def auc_interval(
     y: ArrayLike,
@@ -122,6 +124,31 @@ def average_precision_influence(
     in two ways: as one of the positives that are averaged, and as part of the precision at lower thresholds.
     """
     return _whole(AveragePrecision.of, np.asarray(y) == 1, np.asarray(score), weight)
+
+
+def average_precision_bias(y: ArrayLike, score: ArrayLike, weight: ArrayLike | None = None) -> float:
+    """Bound by how much the average precision of a sample exceeds that of its population, on average.
+
+    Parameters
+    ----------
+    y, score, weight
+        As in `average_precision_influence`.
+
+    Notes
+    -----
+    Every positive case counts itself among those scored at least as high. The bound is the average precision minus what it
+    is if each positive case is left out of its own precision. In simulations it was 1.7 to 2 times the bias.
+    """
+    truth, values = np.asarray(y) == 1, np.asarray(score)
+    w = np.ones(len(truth)) if weight is None else np.asarray(weight, dtype=float)
+    order = np.argsort(values, kind="stable")
+    piece = ScoredPiece(truth[order], values[order], w[order])
+    return AveragePrecision.of([piece]).bias(0, piece, w[order])
+
+
+def widen_for_bias(variance: float, bias: float) -> float:
+    """Return the variance with which limits at a one-sided 5%, or less, contain a bias as well."""
+    return float((variance**0.5 + abs(bias) / _Z_FOR_BIAS) ** 2)
 
 
 def _truth_and_weight(y: ArrayLike, weight: ArrayLike | None) -> tuple[BoolArray, FloatArray]:
@@ -292,6 +319,15 @@ class AveragePrecision:
         above = np.where(above > 0, above, 1)
         precision /= above
         return piece.hit / above, precision
+
+    def bias(self, number: int, piece: ScoredPiece, each: FloatArray | float) -> float:
+        """Return what counting themselves adds to the precision of the positives of a piece; `each` is the weight of one case."""
+        hits, everything, _, _ = self.before[number]
+        _, precision = self._shares(piece, hits, everything)
+        others = self.total - everything - piece.below(piece.w) - each
+        alone = others <= 1e-12 * self.total
+        gain = np.where(alone, 1 - self.value, each * (1 - precision) / np.where(alone, 1.0, others))
+        return float(piece.hit @ gain) / self.positive
 
     def influence(self, number: int, piece: ScoredPiece) -> FloatArray:
         """Return the influence of the cases of a piece, by its number."""

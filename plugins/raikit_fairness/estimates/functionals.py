@@ -129,7 +129,8 @@ def _score(cells: Cells, positive: int) -> FloatArray:
     return cells.scores if cells.scores.ndim == 1 else cells.scores[:, positive]
 
 
-def _rank(cells: Cells, positive: int) -> IntArray:
+def rank_of(cells: Cells, positive: int) -> IntArray:
+    """Return the ranks of the scores of a class."""
     assert cells.ranks is not None
     return cells.ranks if cells.ranks.ndim == 1 else cells.ranks[:, positive]
 
@@ -156,7 +157,7 @@ class AreaFunctional:
         if not self.defined(cells):
             return float("nan"), np.zeros(len(cells))
         compute = stats.auc_influence if self.area is RocArea else stats.average_precision_influence
-        return compute(truth, _rank(cells, self.positive), cells.w)
+        return compute(truth, rank_of(cells, self.positive), cells.w)
 
     def defined(self, cells: Cells) -> bool:
         """Return whether cells have a value."""

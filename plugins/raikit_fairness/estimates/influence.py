@@ -14,12 +14,12 @@ import numpy as np
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
 from raikit.stats import Contrasts, CovarianceResult
-from raikit.stats.areas import ScoredPiece
+from raikit.stats.areas import AveragePrecision, ScoredPiece, average_precision_bias, widen_for_bias
 from raikit.stats.covariance import Scale
 from raikit.stats.tails import heavy_tail
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
-from raikit_fairness.estimates.functionals import AreaFunctional, CaseValues, Functional, LabelFunctional, Support
+from raikit_fairness.estimates.functionals import AreaFunctional, CaseValues, Functional, LabelFunctional, Support, rank_of
 from raikit_fairness.estimates.group_estimates import ClusteredEstimates, Draws, Intervals
 from raikit_fairness.estimates.grouped_cells import Part, UnitSums, group_cells
 from raikit_fairness.estimates.variance_floors import CaseNumber, GroupVariance, VarianceFloor
@@ -201,6 +201,9 @@ class _GroupSums:
             return cls(value, n, support, 0.0, 0.0, 0.0, 1.0, 0.0, columns, [nothing] * 5)
         clusters, totals = sums.result()
         extra = floor(part.summary, value, float(totals[-1].sum())) if floor is not None else 0.0
+        if isinstance(functional, AreaFunctional) and functional.area is AveragePrecision:
+            shown = float(totals[-1].sum())
+            extra += widen_for_bias(shown, _precision_bias(part, functional)) - shown
         df = traits.df(part.summary) if traits.df is not None else np.inf
         # A bounded mean may be far more precise than a share of as many cases, so its effective number has no ceiling.
         most = traits.ceiling(part.summary) if traits.ceiling is not None else 1e15
@@ -234,6 +237,22 @@ def _evaluate_area(part: Part, functional: AreaFunctional, sums: UnitSums) -> fl
         squares = _squares(influence, piece.w, part.w2(where) if part.cells.weighted else None)
         sums.add(part.units(where), *part.weights(where), influence, squares)
     return area.value
+
+
+def _precision_bias(part: Part, functional: AreaFunctional) -> float:
+    """Return by how much average precision is too high in a sample as small as this part."""
+    if part.cells.ranks is None or part.cells.ranks.ndim != 1:
+        cells = part.whole()
+        return average_precision_bias(cells.truth == functional.positive, rank_of(cells, functional.positive), cells.w)
+    pieces = _ScoredPieces(part, functional.positive)
+    area, bias = AveragePrecision.of(pieces), 0.0
+    for number, where in enumerate(part.slices):
+        piece = pieces[number]
+        each: FloatArray | float = 1.0
+        if part.cells.weighted:
+            each = part.w2(where) / np.where(piece.w > 0, piece.w, 1)
+        bias += area.bias(number, piece, each)
+    return bias
 
 
 def _evaluate_labels(part: Part, functional: LabelFunctional, sums: UnitSums) -> float:

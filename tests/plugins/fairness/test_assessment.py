@@ -347,3 +347,15 @@ def test_weighted_groups_with_few_errors_decide_nothing():
     flagged = [name for name, flags in with_weights.items() if "few_events" in flags]
     assert len(flagged) == 4  # the group, its comparison with the rest, the difference and the ratio
     assert not any("few_events" in flags for flags in without.values())
+
+
+def test_small_groups_do_not_exceed_the_average_precision_of_all_by_chance():
+    rng, above, runs = np.random.default_rng(9), 0, 60
+    for _ in range(runs):
+        score = rng.beta(1.2, 2, 500)
+        result = assess(
+            rng.random(500) < score, score > 0.5, sensitive_features={"g": np.repeat(list("abcdefghij"), 50)}, scores=score,
+            metrics=["average_precision"], positive=True, seed=1,
+        )  # fmt: skip
+        above += (result.by_group.query("metric == 'average_precision'").low > 0.687).sum()  # of a large sample
+    assert above / (10 * runs) < 0.055  # without allowing for the bias of small samples about 9%

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from raikit.stats import auc_influence, auc_interval, average_precision_influence
-from raikit.stats.areas import AveragePrecision, RocArea, ScoredPiece
+from raikit.stats.areas import AveragePrecision, RocArea, ScoredPiece, average_precision_bias, widen_for_bias
 
 
 @pytest.fixture
@@ -121,3 +121,23 @@ def test_no_case_has_an_influence_on_a_perfect_order(area):
     value, influence = area([0, 0, 0, 1, 1, 1, 1], [0.1, 0.2, 0.2, 0.4, 0.5, 0.5, 0.7], None)
     assert value == 1
     assert not influence.any()
+
+
+def test_average_precision_of_small_samples_is_too_high_by_less_than_the_bound():
+    rng = np.random.default_rng(8)
+
+    def draw(n):
+        score = rng.beta(1.2, 2, n)
+        return rng.random(n) < score, score
+
+    population = average_precision_influence(*draw(200_000))[0]
+    excess, bias = np.transpose([
+        (average_precision_influence(*sample)[0] - population, average_precision_bias(*sample))
+        for sample in (draw(50) for _ in range(400))
+    ])  # fmt: skip
+    assert 0.01 < excess.mean() < bias.mean() < 3 * excess.mean()
+
+
+def test_a_bias_is_within_the_widened_limits():
+    for z in (1.645, 1.96, 2.576):
+        assert z * widen_for_bias(0.01, 0.05) ** 0.5 >= z * 0.1 + 0.05 - 1e-12

@@ -7,6 +7,7 @@ import pytest
 
 from raikit import stats
 from raikit.stats import cells as stats_cells
+from raikit.stats.areas import AveragePrecision, average_precision_bias, widen_for_bias
 from raikit_fairness.estimates import calibration, functionals, grouped_cells
 from raikit_fairness.estimates.case_counts import Cells, cluster_units, dense_ranks
 from raikit_fairness.estimates.features import Feature
@@ -64,6 +65,10 @@ def simple_covariance(cells, code, k, functional, traits, everyone):
                 continue
             if floor is not None:
                 extra[group] = floor(part, value[group], ((influence[code == group] / part.w) ** 2 * part.w2).sum())
+            if getattr(functional, "area", None) is AveragePrecision:
+                shown = float(influence[code == group] @ influence[code == group])
+                bias = average_precision_bias(part.truth == functional.positive, part.ranks, part.w)
+                extra[group] += widen_for_bias(shown, bias) - shown
             most[group] = traits.ceiling(part) if traits.ceiling else 1e15
             df[group] = max(traits.df(part), 1) if traits.df else np.inf
     inside = (code >= 0) & ~np.isnan(value)[code]

@@ -23,8 +23,9 @@ class PrivateFineTuning(raikit.Check):
     -----
     Before it trains, and now and then while it does, the check compares clipping with one gradient per case on some of the
     training cases: lengths, clipped sum, and whether a case is the same alone and among others. Models whose cases see each
-    other are refused. Models that Opacus's shortcuts get wrong are trained one case at a time, which is slower. A dependence
-    that shows in none of the cases compared, or below rounding (1e-4 in single precision), is not found.
+    other are refused, and those that a case changes. Models that Opacus's shortcuts get wrong are trained one case at a time,
+    which is slower. A dependence that shows in none of the cases compared, or below rounding (1e-4 in single precision), is
+    not found.
 
     Noise and sampling follow from the run's seed. That makes a measurement that can be repeated, not a model that may be
     released, so the private model is discarded. The losses of its training are not recorded: epsilon does not cover them.
@@ -123,7 +124,7 @@ class PrivateFineTuning(raikit.Check):
         Raises
         ------
         RuntimeError
-            If the training changed the audited model.
+            If the training, or the model's `fresh`, changed the audited model.
         """
         from raikit_privacy.estimates import training
         from raikit_privacy.estimates.clipping import NotPrivateError
@@ -133,10 +134,12 @@ class PrivateFineTuning(raikit.Check):
         from raikit_privacy.report import figures, finetuning, scope
 
         assert ctx.model is not None
+        digest = training.weights_digest(ctx.model)
         start = examine_starting_weights(ctx, self.options.public_weights)
+        if training.weights_digest(ctx.model) != digest:
+            raise RuntimeError("The model's `fresh` changed the audited model; no later measurement of it can be trusted.")
         if start.problem is not None:
             return self._unknown_start(start.problem)
-        digest = training.weights_digest(ctx.model)
         trials = Trials(self.options, ctx, training.ComparisonCases.sample(ctx, self.options.test_rows), start)
         try:
             outcomes = [trials.run(target) for target in sorted(self.options.epsilons)]

@@ -99,10 +99,10 @@ class Model(ABC):
         raise self._lacks("trainable")
 
     def fitted(self) -> Mapping[str, str] | None:
-        """Return what `prepare` and `scores` learnt from the training cases, other than weights, by where it is used.
+        """Return what `prepare`, `loss` and `scores` learnt from the training cases, other than weights, by where it is used.
 
-        For example ``{"form.age": "mean and standard deviation"}``, and an empty mapping if nothing was learnt. None means
-        that it is not known. Private training does not cover it, and the report lists it.
+        For example ``{"form.age": "mean and standard deviation", "loss": "weights of the classes"}``, and an empty mapping if
+        nothing was learnt. None means that it is not known. Private training does not cover it, and the report lists it.
         """
         return None
 

@@ -32,6 +32,10 @@ class NotPrivateError(Exception):
         self.problems = problems
 
 
+class NotFiniteError(NotPrivateError):
+    """A gradient is NaN or infinite."""
+
+
 @dataclass(frozen=True)
 class ClippedSum:
     """The clipped gradients of some cases.
@@ -74,12 +78,12 @@ def clip_factors(norms: Tensor, max_grad_norm: float) -> Tensor:
 
     Raises
     ------
-    NotPrivateError
+    NotFiniteError
         If a gradient is not finite: no factor makes it short.
     """
     length = norms.norm(dim=1)
     if not bool(torch.isfinite(length).all()):
-        raise NotPrivateError("the gradient of a case is NaN or infinite, so it cannot be clipped")
+        raise NotFiniteError("the gradient of a case is NaN or infinite, so it cannot be clipped")
     factors: Tensor = (max_grad_norm / (length + 1e-6)).clamp(max=1.0)
     return factors
 

@@ -92,6 +92,8 @@ class PrivateTraining:
     noise_multiplier : float
     clipping : {"shortcut", "one by one"}
         How the gradient of each case is clipped; `raikit_privacy.estimates.preflight` finds out which way is right.
+    seed : int
+        Determines the noise, together with the number of the step.
 
     Notes
     -----
@@ -99,14 +101,17 @@ class PrivateTraining:
     case is noise alone and is counted like any other. A batch larger than `physical_batch_size` is processed in parts, whose
     clipped gradients are summed before noise is added once.
 
+    Noise comes from a generator of its own: a network that seeds torch's generator when it is called would otherwise get the same
+    noise in every step. If a weight or buffer changes by anything but the optimizer, the training is given up.
+
     A shortcut is compared with one autograd call per case again in steps 0, 1, 3, 7, 15 …, because what a network does may
     depend on its weights and on the cases.
     """
 
     def __init__(
-        self, model: raikit.Model, recipe: Recipe, noise_multiplier: float, clipping: Clipping = "shortcut"
+        self, model: raikit.Model, recipe: Recipe, noise_multiplier: float, clipping: Clipping = "shortcut", seed: int = 0
     ) -> None:
-        self.model, self.recipe = model, recipe
+        self.model, self.recipe, self.seed = model, recipe, seed
         module = model.module
         module.train()
         freeze_feature_layers(module, recipe.layers)
@@ -135,10 +140,13 @@ class PrivateTraining:
         Raises
         ------
         NotPrivateError
-            If a gradient cannot be clipped, or a shortcut no longer agrees with one autograd call per case.
+            If a gradient cannot be clipped, a shortcut no longer agrees with one autograd call per case, or a case changes a
+            weight or buffer.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate_at(self.steps_made)
+        self.optimizer.generator.manual_seed(_noise_seed(self.seed, self.steps_made))
+        state = preflight.NetworkState(self.model.module)
         size, loss = self.recipe.physical_batch_size, 0.0
         starts = range(0, max(1, len(target)), size)
         for start in starts:
@@ -146,6 +154,7 @@ class PrivateTraining:
             self.optimizer.signal_skip_step(do_skip=start != starts[-1])
             self.optimizer.zero_grad()
             loss += self._accumulate({name: tensor[part] for name, tensor in inputs.items()}, target[part], first=not start)
+            state.check()
             # After the last part, Opacus adds noise and changes the weights.
             self.optimizer.step()
         self._reset_padding()
@@ -227,10 +236,14 @@ def _optimizer(module: nn.Module, recipe: Recipe, noise_multiplier: float) -> DP
     # This optimizer takes gradients that are clipped and summed already; Opacus adds the noise and divides.
     optimizer = DPOptimizerFastGradientClipping(
         _momentum(module, recipe), noise_multiplier=noise_multiplier, max_grad_norm=recipe.max_grad_norm,
-        expected_batch_size=recipe.expected_batch_size, loss_reduction="mean",
+        expected_batch_size=recipe.expected_batch_size, loss_reduction="mean", generator=torch.Generator(),
     )
     optimizer.attach_step_hook(_count_step)
     return optimizer
+
+
+def _noise_seed(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence([seed, step, 2]).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _count_step(optimizer: Any) -> None:

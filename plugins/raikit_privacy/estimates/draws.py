@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import ndtri
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -16,6 +17,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 _SWITCHES = {"dropout_p": 0.0, "training": False}
 _ONES = ("bernoulli", "geometric")
 _DROPOUTS = ("native_dropout", "_fused_dropout")
+_NORMALS = ("randn", "normal")
+# Seeds with which draws are very low, and very high: they show what happens with a small probability only.
+EXTREME_SEEDS = (-1, -2)
+_EXTREMES = {-1: 0.001, -2: 0.999}
 
 
 @contextlib.contextmanager
@@ -29,13 +34,16 @@ def same_draws(seed: int) -> Iterator[None]:
     Parameters
     ----------
     seed : int
-        Another seed shows another path of a network that branches on what it draws.
+        Another seed shows another path of a network that branches on what it draws. With those in `EXTREME_SEEDS`, uniform draws
+        are 0.001 and 0.999, normal ones -3.1 and 3.1; with the first, dropout and Bernoulli draws are 0.
     """
     python, numpy = random.getstate(), np.random.get_state()
-    random.seed(seed)
-    np.random.seed(seed)
+    random.seed(abs(seed))
+    np.random.seed(abs(seed))
+    level = _EXTREMES.get(seed, (0.25 + seed * 0.618034) % 1)
+    normal = float(ndtri(level)) if seed in _EXTREMES else level
     try:
-        with torch.random.fork_rng(devices=[]), _ConstantDraws((0.25 + seed * 0.618034) % 1):
+        with torch.random.fork_rng(devices=[]), _ConstantDraws(level, normal, keep=seed != -1):
             yield
     finally:
         random.setstate(python)
@@ -45,9 +53,9 @@ def same_draws(seed: int) -> Iterator[None]:
 class _ConstantDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Replaces what random operations return by constants."""
 
-    def __init__(self, level: float) -> None:
+    def __init__(self, level: float, normal: float, keep: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.level = level
+        self.level, self.normal, self.keep = level, normal, keep
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -55,7 +63,8 @@ class _ConstantDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return func(*args, **kwargs)
         name = func._schema.name.removeprefix("aten::")
         if name in _DROPOUTS:
-            return args[0].clone(), torch.ones_like(args[0], dtype=torch.bool)
+            kept = torch.full_like(args[0], self.keep, dtype=torch.bool)
+            return args[0] * kept, kept
         names = [argument.name for argument in func._schema.arguments]
         if switches := _SWITCHES.keys() & set(names):
             given = dict(zip(names, args, strict=False)) | kwargs | {name: _SWITCHES[name] for name in switches}
@@ -68,5 +77,7 @@ class _ConstantDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if name == "randperm":
             return drawn.copy_(torch.arange(len(drawn) - 1, -1, -1))
         if name.startswith(_ONES):
-            return drawn.fill_(1)
+            return drawn.fill_(1 if self.keep or name.startswith("geometric") else 0)
+        if name.startswith(_NORMALS):
+            return drawn.fill_(self.normal)
         return drawn.fill_(self.level if drawn.is_floating_point() else int(drawn.min()) if drawn.numel() else 0)

@@ -22,6 +22,7 @@ from raikit_privacy.estimates.clipping import (
     Clipping,
     GhostClipping,
     Layers,
+    NotFiniteError,
     NotPrivateError,
     OneByOne,
     StoredGradients,
@@ -31,13 +32,14 @@ from raikit_privacy.estimates.clipping import (
     make_clipper,
     trained_parameters,
 )
-from raikit_privacy.estimates.draws import same_draws
+from raikit_privacy.estimates.draws import EXTREME_SEEDS, same_draws
 
 if TYPE_CHECKING:
     import raikit
 
 CASES = 8  # cases that are compared one by one
 _SEEDS = (0, 1)  # two paths of a network that branches on what it draws
+_PRECISIONS = (torch.float32, torch.float64)
 
 
 class Cases(NamedTuple):
@@ -55,14 +57,64 @@ class Cases(NamedTuple):
         return [self.rows(slice(at, at + 1)) for at in range(len(self.target))]
 
 
+class NetworkState:
+    """A copy of all weights and buffers of a network, by which a change is noticed.
+
+    Parameters
+    ----------
+    module : Module
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._parts = [(f"{name}." if name else "", part, _own_tensors(part)) for name, part in module.named_modules()]
+        self._kept = [{name: tensor.detach().clone() for name, tensor in tensors.items()} for _, _, tensors in self._parts]
+
+    def check(self, *, untrained_only: bool = False) -> None:
+        """Raise if a weight or buffer is another one than when the copy was made.
+
+        Parameters
+        ----------
+        untrained_only : bool
+            Leave out weights that are trained.
+
+        Raises
+        ------
+        NotPrivateError
+            The change comes from the cases that went through the network, and no noise was added to it.
+        """
+        for (prefix, part, _), kept in zip(self._parts, self._kept, strict=True):
+            now = _own_tensors(part)
+            for name in [*kept, *(name for name in now if name not in kept)]:
+                is_weight = name in part._parameters
+                if untrained_only and is_weight and now[name].requires_grad:
+                    continue
+                if name not in now or name not in kept or not _identical(now[name], kept[name]):
+                    raise NotPrivateError(f"{'weight' if is_weight else 'buffer'} {prefix}{name} changes when a case goes through "
+                                          "the model, and no noise is added to it")
+
+
+def _own_tensors(part: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in (*part._parameters.items(), *part._buffers.items()) if tensor is not None}
+
+
+def _identical(one: Tensor, other: Tensor) -> bool:
+    if one.shape != other.shape:
+        return False
+    return bool(((one == other) | ((one != one) & (other != other))).all())  # NaN is identical with NaN
+
+
 @dataclass(frozen=True)
 class _Reference:
-    """Cases that went through the network alone: losses, norms by parameter, sums of gradients, and of clipped ones."""
+    """Cases that went through the network alone: losses, norms by parameter, sums of gradients, and of clipped ones.
+
+    `last` has the gradients of the last case.
+    """
 
     losses: Tensor
     norms: Tensor
     sums: list[Tensor]
     clipped: list[Tensor]
+    last: list[Tensor]
 
 
 def choose_clipping(
@@ -88,11 +140,26 @@ def choose_clipping(
     """
     if not trained_parameters(model.module):
         raise NotPrivateError("the model has no trainable weights")
+    _check_precision(model.module)
     _check_layers(model.module)
-    _check_buffers(model.module, alone[0])
+    state = NetworkState(model.module)
+    _check_state(model.module, alone)
     for seed in _SEEDS:
         reference = _reference(model, model.module, max_grad_norm, alone, seed)
         _check_cases_are_apart(model, model.module, reference, alone, together, seed)
+    for seed in EXTREME_SEEDS:
+        with contextlib.suppress(NotFiniteError):  # a network may divide by a mask that is empty
+            reference = _reference(model, model.module, max_grad_norm, alone, seed)
+            _check_cases_are_apart(model, model.module, reference, alone, together, seed)
+    way = _compare_shortcut(model, layers, max_grad_norm, alone, together)
+    state.check()
+    return way
+
+
+def _compare_shortcut(
+    model: raikit.Model, layers: Layers, max_grad_norm: float, alone: Sequence[Cases], together: Cases
+) -> tuple[Clipping, str]:
+    """Return how to clip, and what is wrong with Opacus's shortcut, if anything."""
     clipper = None
     try:
         clipper = make_clipper(model, layers, max_grad_norm, "shortcut")
@@ -141,6 +208,7 @@ def _reference(
 ) -> _Reference:
     parameters = trained_parameters(module)
     losses, norms = [], []
+    gradients: list[Tensor] = []
     sums, clipped = ([torch.zeros_like(parameter) for parameter in parameters] for _ in range(2))
     for case in alone:
         loss, gradients = _case_alone(model, module, parameters, case, seed)
@@ -150,7 +218,7 @@ def _reference(
             total += gradient
             short += factor * gradient
         losses.append(loss)
-    return _Reference(torch.cat(losses), torch.stack(norms), sums, clipped)
+    return _Reference(torch.cat(losses), torch.stack(norms), sums, clipped, gradients)
 
 
 def _case_alone(
@@ -172,10 +240,12 @@ def _check_cases_are_apart(
 ) -> None:
     """Raise if a case's loss or gradient is another one among other cases than alone, or a second time than the first."""
     parameters = trained_parameters(module)
-    again, _ = _case_alone(model, module, parameters, alone[-1], seed)
+    again, gradients = _case_alone(model, module, parameters, alone[-1], seed)
     if not _agree(again, reference.losses[-1:]):
         raise NotPrivateError("the same case has another loss when it goes through the model again: the model keeps a state of "
                               "the cases that it has seen, or draws random numbers that are not torch's")
+    _check_sums("the same case has another gradient when it goes through the model again: it", _parameter_names(model.module),
+                gradients, reference.last, reference.norms[-1:].norm(dim=1))
     with _buffers_kept(module), same_draws(seed):
         every = case_losses(model, module, *together)[: len(alone)].detach()
         losses = case_losses(model, module, *together.rows(slice(len(alone))))
@@ -212,15 +282,63 @@ def _check_layers(module: nn.Module) -> None:
         raise NotPrivateError(*mixing)
 
 
-def _check_buffers(module: nn.Module, case: Cases) -> None:
-    """Raise if a buffer changes when a case goes through: it would carry that case, or their number, to all others."""
-    before = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    changed: list[str] = []
-    with _buffers_kept(module), same_draws(0), torch.no_grad(), contextlib.suppress(Exception):  # which is reported later
-        module(**case.inputs)
-        changed = [name for name, buffer in module.named_buffers() if not torch.equal(buffer, before.get(name, buffer))]
-    if changed:
-        raise NotPrivateError(f"buffer {changed[0]} changes when a case goes through the model, and no noise is added to it")
+def _check_precision(module: nn.Module) -> None:
+    """Raise if trained weights have few digits, in which a clipped gradient may be too long, or are complex."""
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad and parameter.dtype not in _PRECISIONS:
+            kind = str(parameter.dtype).removeprefix("torch.")
+            raise NotPrivateError(f"weight {name} is of type {kind}; lengths and noise are right in float32 and float64 only")
+
+
+def _check_state(module: nn.Module, alone: Sequence[Cases]) -> None:
+    """Raise if a weight or buffer changes when a case goes through: it would carry that case, or their number, to all others."""
+    state = NetworkState(module)
+    for case in alone:
+        with contextlib.suppress(Exception), same_draws(0), torch.no_grad():  # an exception is reported later
+            module(**case.inputs)
+        state.check()
+
+
+def check_memory(model: raikit.Model, alone: Sequence[Cases], together: Cases) -> None:
+    """Raise if what a case gives depends on the cases that went through the network before it.
+
+    Each case goes through a network that has seen no case, and through one that has seen all of them.
+
+    Parameters
+    ----------
+    model : Model
+        No case has gone through it.
+    alone : sequence of Cases
+    together : Cases
+        The same cases first, then others.
+
+    Raises
+    ------
+    NotPrivateError
+        If the losses differ.
+    """
+    used = _in_training(model.copy())
+    for case in [*together.rows(slice(len(alone), None)).alone(), *alone]:
+        _loss_alone(used, case)
+    for case in alone:
+        if not _agree(_loss_alone(used, case), _loss_alone(_in_training(model.copy()), case)):
+            raise NotPrivateError("the loss of a case depends on the cases that went through the model before: the model keeps a "
+                                  "state of the cases that it has seen")
+
+
+def _in_training(model: raikit.Model) -> raikit.Model:
+    model.module.train()
+    return model
+
+
+def _loss_alone(model: raikit.Model, case: Cases) -> Tensor:
+    try:
+        with same_draws(0), torch.no_grad():
+            return case_losses(model, model.module, *case)
+    except NotPrivateError:
+        raise
+    except Exception as error:
+        raise NotPrivateError(f"one case alone cannot go through the model ({_line(error)})") from error
 
 
 def _first_layer_that_mixes(module: nn.Module, alone: Sequence[Cases], together: Cases, seed: int) -> str:

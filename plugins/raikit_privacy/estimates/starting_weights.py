@@ -2,10 +2,11 @@
 
 Epsilon bounds what a training *adds*. It says nothing of what the weights knew before, so a model that starts from weights
 that have seen the cases may give them all away at any epsilon. The rule: every number that the network has before training,
-in weights and buffers, is one of these:
+in weights, buffers and arrays kept in attributes, is one of these:
 
 - drawn: `Model.fresh` gives it another, unrelated value for another seed;
-- plain: 0 or 1, or a count 0, 1, 2 …, as layers are initialised without looking at data;
+- plain: 0 or 1 in a simple pattern (blocks, a band, an identity), or a count 0, 1, 2 …, as layers are initialised without
+  looking at data; scattered zeros and ones, such as a pruning mask or stored targets, may come from cases;
 - declared: the configuration says which public data it comes from (``public_weights``), and with it the network does not
   tell training cases from others.
 
@@ -17,8 +18,9 @@ weights far fainter than the noise upon them, or code outside of the network tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,13 +29,14 @@ from torch import Tensor
 
 import raikit
 from raikit.arrays import FloatArray, IntArray, cluster_codes
-from raikit.format import number
+from raikit.format import number, percent
 from raikit_privacy.estimates import membership
 from raikit_privacy.estimates.membership import Losses
 
 _OTHER_SEED = 1_000_003  # added to a seed for a second, unrelated draw
 _SHARED = 6.0  # standard errors of the correlation of two draws from which they have a common part
 _FEWEST = 100  # drawn numbers of a tensor below which their correlation says nothing
+_MOST_BLOCKS = 8  # of equal numbers, in a pattern that layers begin with
 _MOST_CASES = 4000
 _BATCH = 256
 _LEVEL = 0.998  # of the attack on declared weights: a false alarm in one of a thousand honest declarations
@@ -53,11 +56,14 @@ class StartingWeights:
         The public data that the fixed ones come from, as the configuration says.
     problem : str or None
         Why nothing may be claimed of a training from these weights.
+    attack : str or None
+        What the attack on declared weights found: an area under the ROC curve with its interval.
     """
 
     fixed: list[str]
     declared: str | None = None
     problem: str | None = None
+    attack: str | None = None
 
 
 def initial_model(model: raikit.Model, seed: int) -> raikit.Model:
@@ -88,18 +94,39 @@ def examine_starting_weights(ctx: raikit.CheckContext, public_weights: str | Non
     if public_weights is None:
         return StartingWeights(fixed, problem=(
             f"It is not known what the initial weights have seen: {_names(fixed)} would start from fixed numbers. {_REMEDY}"))
-    return StartingWeights(fixed, public_weights, _contradiction(ctx, start))
+    return StartingWeights(fixed, public_weights, *_attack(ctx, start))
 
 
 def fixed_tensors(one: raikit.Model, other: raikit.Model) -> list[str]:
     """Name weights and buffers of two initial models, of different seeds, that are not drawn and not plain."""
     others = dict(_tensors(other))
-    return [name for name, tensor in _tensors(one) if name not in others or _is_fixed(tensor, others[name])]
+    fixed = (name for name, tensor in _tensors(one) if name not in others or _is_fixed(tensor, others[name]))
+    return list(dict.fromkeys(fixed))
 
 
 def _tensors(model: raikit.Model) -> Iterator[tuple[str, Tensor]]:
     yield from model.module.named_parameters()
     yield from model.module.named_buffers()  # those too that are not saved with the weights
+    for prefix, part in model.module.named_modules():
+        for name, value in vars(part).items():
+            if not name.startswith("_"):  # torch keeps weights and hooks there
+                yield from _arrays(f"{prefix}.{name}" if prefix else name, value)
+
+
+def _arrays(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors and arrays in an attribute, also in a list or mapping."""
+    if isinstance(value, Tensor):
+        yield name, value
+    elif isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        yield name, torch.as_tensor(value.astype(float))
+    elif isinstance(value, list | tuple):
+        for at, item in enumerate(value):
+            if isinstance(item, Tensor | np.ndarray):
+                yield from _arrays(f"{name}[{at}]", item)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if isinstance(item, Tensor | np.ndarray):
+                yield from _arrays(f"{name}[{key!r}]", item)
 
 
 def _is_fixed(one: Tensor, other: Tensor) -> bool:
@@ -108,9 +135,36 @@ def _is_fixed(one: Tensor, other: Tensor) -> bool:
     a, b = (tensor.detach().double().flatten() for tensor in (one, other))
     same = a == b
     kept = a[same]
-    plain = (kept == 0) | (kept == 1)
+    plain = bool(((kept == 0) | (kept == 1)).all()) and _is_simple(torch.where(same, a, 2.0).reshape(one.shape))
     counts = bool(same.all()) and torch.equal(kept, torch.arange(len(kept), dtype=kept.dtype))
-    return not (bool(plain.all()) or counts) or _have_common_part(a[~same], b[~same])
+    return not (plain or counts) or _have_common_part(a[~same], b[~same])
+
+
+def _is_simple(pattern: Tensor) -> bool:
+    """Return whether a pattern of fixed zeros, fixed ones and drawn numbers is one that layers begin with.
+
+    Blocks, rows or columns that are all alike (in blocks), and matrices that depend on the diagonal alone: masks of attention,
+    identities. Such a pattern has no room for what a network knows of cases.
+    """
+    if _blocks(pattern) <= _MOST_BLOCKS:
+        return True
+    if pattern.ndim < 2:
+        return False
+    matrices = pattern.reshape(-1, *pattern.shape[-2:])
+    first = matrices[0]
+    if not bool((matrices == first).all()):
+        return False
+    if bool((first == first[:1]).all()):
+        return _blocks(first[0]) <= _MOST_BLOCKS
+    if bool((first == first[:, :1]).all()):
+        return _blocks(first[:, 0]) <= _MOST_BLOCKS
+    diagonals = torch.cat([first[1:, 0].flip(0), first[0]])
+    return bool((first[1:, 1:] == first[:-1, :-1]).all()) and _blocks(diagonals) <= _MOST_BLOCKS
+
+
+def _blocks(pattern: Tensor) -> int:
+    flat = pattern.flatten()
+    return 1 + int((flat[1:] != flat[:-1]).sum())
 
 
 def _have_common_part(a: Tensor, b: Tensor) -> bool:
@@ -127,23 +181,23 @@ def _names(fixed: list[str], most: int = 3) -> str:
     return ", ".join(fixed[:most]) + more
 
 
-def _contradiction(ctx: raikit.CheckContext, start: raikit.Model) -> str | None:
-    """Return what contradicts the declaration that `start` has not seen the training cases; None if nothing does."""
+def _attack(ctx: raikit.CheckContext, start: raikit.Model) -> tuple[str | None, str]:
+    """Return what contradicts the declaration that `start` has not seen the training cases, if anything, and the area."""
     assert ctx.data is not None
     split = next((name for name in ("validation", "test") if ctx.data.size(name)), None)
     if split is None:
-        return "Nothing can test what public_weights says: there are no cases that were not trained on"
+        return "Nothing can test what public_weights says: there are no cases that were not trained on", ""
     members, others = (_sample(ctx, name) for name in ("train", split))
     loss = np.concatenate([_loss(ctx, start, name, at) for name, at in (("train", members), (split, others))])
     frames = [ctx.data.frame(["id", *ctx.cluster], name).iloc[at] for name, at in (("train", members), (split, others))]
     clusters = cluster_codes(pd.concat(frames, ignore_index=True), ctx.cluster)[0]
     area = membership.area(Losses(np.arange(len(loss)) < len(members), loss, clusters), _LEVEL)
-    if area.low <= 0.5:
-        return None
     value, low, high = (number(end, 3) for end in (area.value, area.low, area.high))
+    if area.low <= 0.5:
+        return None, f"area under the ROC curve {value}, {percent(_LEVEL)} CI {low} to {high}"
     return (f"The initial weights already tell training cases from {split} cases (area under the ROC curve {value}, {low} to "
             f"{high}). Either they have seen training cases, which public_weights denies, or the two splits hold different "
-            "populations")
+            "populations"), ""
 
 
 def _sample(ctx: raikit.CheckContext, split: str) -> IntArray:

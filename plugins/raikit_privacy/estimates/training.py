@@ -64,15 +64,20 @@ def train_private(
     NotPrivateError
         If the guarantee would not hold for this model: see `raikit_privacy.estimates.preflight`.
     """
-    with _frozen_layers_cached(ctx, model, recipe) as trained:
+    freeze_feature_layers(model.module, recipe.layers)
+    start = preflight.NetworkState(model.module)  # before any case goes through
+    preflight.check_memory(model, *preflight_cases(ctx, model, recipe.physical_batch_size))
+    seed = ctx.seed if seed is None else seed
+    with _frozen_layers_cached(ctx, model) as trained:
         trained.module.train()
         clipping, reason = preflight.choose_clipping(
             trained, recipe.layers, recipe.max_grad_norm, *preflight_cases(ctx, trained, recipe.physical_batch_size))
-        training = PrivateTraining(trained, recipe, noise_multiplier, clipping)
+        start.check()
+        training = PrivateTraining(trained, recipe, noise_multiplier, clipping, seed)
         try:
             ctx.trainer(
                 trained, ctx.data, epochs=recipe.epochs, batch_size=recipe.batch_size,
-                seed=ctx.seed if seed is None else seed, patience=None,
+                seed=seed, patience=None,
                 workdir=workdir, step=training.step, sampler=training.sampler, optimizer=training.optimizer,
                 module=training.module, progress=progress, record_losses=False,
                 recipe={"noise_multiplier": noise_multiplier, "max_grad_norm": recipe.max_grad_norm,
@@ -81,15 +86,15 @@ def train_private(
             )
         finally:
             training.finish()
+    start.check(untrained_only=True)
     model.module.eval()
     return TrainedPrivately(training.steps_made, reason)
 
 
 @contextlib.contextmanager
-def _frozen_layers_cached(ctx: raikit.CheckContext, model: raikit.Model, recipe: Recipe) -> Iterator[raikit.Model]:
+def _frozen_layers_cached(ctx: raikit.CheckContext, model: raikit.Model) -> Iterator[raikit.Model]:
     """Give the model without its frozen layers, if they can be taken out, and restore it afterwards."""
     assert ctx.data is not None
-    freeze_feature_layers(model.module, recipe.layers)
     cache = frozen_layers.cache_frozen_layers(model, next(iter(ctx.data.batches("train", 2))))
     try:
         yield cache or model

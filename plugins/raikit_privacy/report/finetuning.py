@@ -103,17 +103,19 @@ def _chance_findings(report: TrainingReport) -> list[raikit.Finding]:
 
 
 def _bound_finding(report: TrainingReport) -> raikit.Finding:
-    """State the bound with its conditions: secret noise, the weights alone, initial weights that have seen no training case."""
+    """State the bound with its conditions: secret noise, the weights alone, where training starts, and how it clips."""
     declared = report.trials.start.declared is not None
     condition = (" This assumes that the initial weights have seen no training case, as public_weights says." if declared
                  else "")
+    if not report.outcome.no_shortcut:
+        condition += " It also assumes that clipping is right for every case, as it is for those on which it was compared."
     return raikit.Finding(
         sentence=f"With secret noise, ε = {report.outcome.epsilon:.2f} bounds every membership attack on the private weights. At "
                  f"a false positive rate of {percent(0.01)}, none recognises a training case with a probability above "
                  f"{percent(report.bound.value or 0.0)}. An attack that also uses what was fitted without noise is not "
                  f"bounded.{condition}",
         what="bound on membership inference",
-        certainty="proved for the weights" + (", if public_weights is right" if declared else ", from the accountant"),
+        certainty="from the accountant" + (", if public_weights is right" if declared else ""),
         metrics=[report.address(report.bound)],
     )
 

@@ -14,7 +14,7 @@ _MOST_NAMES = 6
 
 def scope_findings(ctx: raikit.CheckContext, trials: Trials) -> list[raikit.Finding]:
     """Say what epsilon covers: the weights, single cases, and a seed that is known."""
-    findings = [_weights_finding(ctx, trials), *_unit_of_privacy_findings(ctx)]
+    findings = [_weights_finding(ctx, trials), *_unit_of_privacy_findings(ctx), *_delta_findings(trials)]
     findings.append(raikit.Finding(
         sentence="Noise and sampling were drawn from the run's seed: this is a measurement, not a release. Private models and "
                  "checkpoints were deleted. A model that is released must draw its noise from the operating system.",
@@ -64,7 +64,8 @@ def _weights_finding(ctx: raikit.CheckContext, trials: Trials) -> raikit.Finding
         origin = "ε covers the training of the weights, from newly drawn ones that had seen no case."
     else:
         origin = (f"ε covers the training from given weights, whose origin is declared, not proved: {trials.start.declared}. "
-                  "An attack on the initial weights found no trace of the training cases.")
+                  "An attack on the loss of the initial weights does not show that they have seen training cases "
+                  f"({trials.start.attack}), which is no proof.")
     return raikit.Finding(
         sentence=f"{origin} {_fitted_sentence(ctx)} Nor does it cover the number of training cases, which is taken as public, "
                  "or options that were chosen by trying them on these cases.",
@@ -75,7 +76,7 @@ def _weights_finding(ctx: raikit.CheckContext, trials: Trials) -> raikit.Finding
 
 def _fitted_sentence(ctx: raikit.CheckContext) -> str:
     without_noise = _short(fitted_without_noise(ctx))
-    unknown = "" if preprocessing_is_known(ctx) else " What else the model's preprocessing was fitted on is not known."
+    unknown = "" if preprocessing_is_known(ctx) else " What else the model's preprocessing or loss was fitted on is not known."
     return f"It does not cover what was fitted on these cases without noise: {without_noise}.{unknown}"
 
 
@@ -95,11 +96,22 @@ def _some(names: list[str]) -> str:
 
 def _unit_of_privacy_findings(ctx: raikit.CheckContext) -> list[raikit.Finding]:
     largest = {column: n for column, n in largest_clusters(ctx, "train").items() if n > 1}
-    if not largest:
-        return []
-    clusters = joined([f"one {column} appears in up to {count(n)}" for column, n in largest.items()])
+    where = joined([f"one {column} appears in up to {count(n)}" for column, n in largest.items()])
+    clusters = f", not all cases of a cluster: among the training cases, {where}" if largest else ""
     return [raikit.Finding(
-        sentence=f"ε protects single cases, not all cases of a cluster: among the training cases, {clusters}. For a cluster "
-                 "of k cases, ε is k times as large and δ is larger too.",
-        severity="warn", what="unit of privacy", certainty="by construction",
+        sentence=f"ε protects single cases{clusters}. For k cases of one person, or k copies of a case, ε is k times as large and "
+                 "δ is larger too.",
+        severity="warn" if largest else "note", what="unit of privacy", certainty="by construction",
+    )]
+
+
+def _delta_findings(trials: Trials) -> list[raikit.Finding]:
+    """Warn of a delta that is as large as the share of one case."""
+    cases = trials.recipe.rows
+    if trials.delta * cases < 1:
+        return []
+    return [raikit.Finding(
+        sentence=f"δ = {trials.delta:.2g} is at least one over the number of training cases ({count(cases)}). Publishing some "
+                 "cases outright would satisfy such a guarantee. Leave delta out, or set it far below that.",
+        severity="warn", what="size of delta", certainty="by construction",
     )]

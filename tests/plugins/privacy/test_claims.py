@@ -145,6 +145,8 @@ def test_declared_weights_are_a_condition_of_every_guarantee(tiny, noisy_data, w
     text = " ".join(finding.sentence for finding in result.findings)
     assert "origin is declared, not proved: a web crawl of 2019" in text
     assert "assumes that the initial weights have seen no training case" in text
+    assert "99.8% CI" in text
+    assert "which is no proof" in text
 
 
 def test_a_model_whose_fresh_draws_is_trained_whatever_its_own_weights_know(tiny, noisy_data, by_heart, tmp_path):
@@ -162,6 +164,47 @@ def test_buffers_that_were_fitted_are_found_and_plain_ones_are_not(tiny):
             self.norm = nn.LayerNorm(8)
 
     assert fixed_tensors(*(initial_model(tiny.Model(Scaled()), seed) for seed in (1, 2))) == ["mean"]
+
+
+@pytest.mark.parametrize("keep", ["mask as a buffer", "mask in the weights", "targets in an attribute"])
+def test_scattered_zeros_and_ones_are_not_plain_because_they_may_come_from_cases(tiny, keep):
+    """A pruning mask of the trained weights, zeros of pruned weights, stored targets: each is a memory of cases."""
+    bits = torch.tensor(np.random.default_rng(0).integers(0, 2, (8, 5)), dtype=torch.float32)
+
+    class Pruned(tiny.Net):
+        def __init__(self, seed=0, norm=None):
+            super().__init__(seed, norm)
+            if keep == "mask as a buffer":
+                self.register_buffer("mask", bits)
+            elif keep == "mask in the weights":
+                self.first.weight.data *= bits
+            else:
+                self.targets = [bits.numpy()]
+
+    expected = {"mask as a buffer": "mask", "mask in the weights": "first.weight", "targets in an attribute": "targets[0]"}
+    assert fixed_tensors(*(initial_model(tiny.Model(Pruned()), seed) for seed in (1, 2))) == [expected[keep]]
+
+
+@pytest.mark.parametrize("pattern", [
+    torch.ones(9, 9).tril(), torch.ones(1, 1, 9, 9).triu(1).bool(), torch.eye(9), torch.ones(9, 9).tril(1).triu(-2),
+    torch.tensor([0.0] * 8 + [1.0] * 8 + [0.0] * 16), torch.tensor([0.0, 1.0]).repeat(20, 1), torch.ones(3, 4)])
+def test_masks_of_attention_identities_and_blocks_are_plain(tiny, pattern):
+    class Masked(tiny.Net):
+        def __init__(self, seed=0, norm=None):
+            super().__init__(seed, norm)
+            self.register_buffer("mask", pattern)
+
+    assert fixed_tensors(*(initial_model(tiny.Model(Masked()), seed) for seed in (1, 2))) == []
+
+
+def test_a_fresh_that_overwrites_the_audited_model_is_an_error(tiny, data, tmp_path):
+    class Careless(tiny.Model):
+        def fresh(self, seed=0):
+            self.net.load_state_dict(tiny.Net(seed).state_dict())
+            return self
+
+    with pytest.raises(RuntimeError, match="changed the audited model"):
+        result_of(PrivateFineTuning, context(tiny, Careless(tiny.Net(9)), data, tmp_path), **QUICK)
 
 
 def test_the_initial_weights_of_a_fusion_model_are_all_drawn(fusion):
@@ -249,7 +292,7 @@ def test_the_scope_names_what_this_model_was_fitted_on(tiny, data, tmp_path):
 
 def test_what_is_not_known_is_said_to_be_unknown(tiny, data, tmp_path):
     result = result_of(PrivateFineTuning, context(tiny, tiny.Model(), data, tmp_path), **QUICK)
-    assert "preprocessing was fitted on is not known" in result.findings[0].sentence
+    assert "preprocessing or loss was fitted on is not known" in result.findings[0].sentence
     assert "not known" in dict(next(table for table in result.tables if table.id == "uncovered").rows)["preprocessing"]
 
 
@@ -263,6 +306,58 @@ def test_all_that_one_case_changes_outside_of_the_weights_of_a_fusion_model_is_n
                if old != new}
     assert changed == named.keys()
     assert {key for key in with_it if with_it[key] != without[key]} == {"tables"}
+
+
+def test_a_delta_of_one_over_the_number_of_cases_is_warned_of(tiny, data, tmp_path):
+    ctx = context(tiny, tiny.Model(), data, tmp_path)
+    warned = [[finding.sentence for finding in result_of(PrivateFineTuning, ctx, delta=delta, **QUICK).findings
+               if finding.what == "size of delta"] for delta in (1 / 250, 1 / 350)]
+    assert [len(sentences) for sentences in warned] == [1, 0]
+    assert "Publishing some cases outright" in warned[0][0]
+
+
+def test_copies_of_a_case_are_said_to_weaken_epsilon_without_clusters_too(tiny, data, tmp_path):
+    result = result_of(PrivateFineTuning, context(tiny, tiny.Model(), data, tmp_path), **QUICK)
+    unit = next(finding for finding in result.findings if finding.what == "unit of privacy")
+    assert "k copies of a case" in unit.sentence
+
+
+def test_the_bound_names_what_a_shortcut_assumes(tiny, data, tmp_path):
+    result = result_of(PrivateFineTuning, context(tiny, tiny.Model(), data, tmp_path), **QUICK)
+    bound = next(finding for finding in result.findings if finding.what == "bound on membership inference")
+    assert "assumes that clipping is right for every case" in bound.sentence
+    assert "proved" not in bound.certainty
+
+
+@pytest.mark.parametrize("memory", ["first call", "memo", "longest word"])
+def test_a_network_that_remembers_cases_is_refused(tiny, data, tmp_path, memory):
+    """None of these is seen when a case goes through a second time: what was remembered stays."""
+    class Remembering(tiny.Net):
+        def __init__(self, seed=0, norm=None):
+            super().__init__(seed, norm)
+            self.memo, self.ready = {}, False
+            if memory == "longest word":
+                self.words = nn.Embedding(20, 3, padding_idx=0, max_norm=0.5)
+
+        def forward(self, columns, note):
+            if memory == "first call" and not self.ready:
+                self.ready = True
+                self.first.bias.data -= self.first.weight[:, :2] @ columns.detach().mean(0)
+            if memory == "memo":
+                columns = torch.stack([self.memo.setdefault(int(row[0]), row.detach()) for row in columns])
+            return super().forward(columns, note)
+
+    class Model(tiny.Model):
+        def copy(self):
+            return Model(copy.deepcopy(self.net))
+
+        def fresh(self, seed=0):
+            return Model(Remembering(seed))
+
+    result = result_of(PrivateFineTuning, context(tiny, Model(Remembering()), data, tmp_path), **QUICK)
+    assert {metric.value for metric in result.metrics} == {None}
+    expected = "cases that went through the model before" if memory != "longest word" else "weight words.weight changes"
+    assert expected in by_id(result)["privacy.membership_tpr_ceiling(fpr=0.01,target=8)"].reason
 
 
 # --- one draw of noise ------------------------------------------------------------------------------------------------

@@ -53,6 +53,25 @@ class MixedUpSometimes(Plain):
         return super().forward(x.flip(0) if torch.rand(()) < 0.5 else x)
 
 
+class SwappedRarely(Plain):
+    """Swap noise: a number comes from another case with a small probability."""
+
+    def forward(self, x):
+        return super().forward(torch.where(torch.rand_like(x) < 0.15, x[torch.randperm(len(x))], x))
+
+
+class SwappedWhereNotKept(Plain):
+    def forward(self, x):
+        kept = torch.bernoulli(torch.full_like(x, 0.85))
+        return super().forward(kept * x + (1 - kept) * x.flip(0))
+
+
+class SwappedWhereDropped(Plain):
+    def forward(self, x):
+        kept = functional.dropout(torch.ones_like(x), 0.2).clamp(max=1)
+        return super().forward(kept * x + (1 - kept) * x.flip(0))
+
+
 class MixedInLargeSteps(Plain):
     def forward(self, x):
         return super().forward(x - x.mean(0) if len(x) > 8 else x)
@@ -105,6 +124,54 @@ class Remembering(Plain):
     def forward(self, x):
         before, self.before = getattr(self, "before", 0.0), x.detach().mean(0)
         return super().forward(x - before)
+
+
+class LongestWord(Plain):
+    """Words that occur are shortened in place, even if the layer is frozen; all others are not."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(20, COLUMNS, max_norm=1.0)
+
+    def forward(self, x):
+        return super().forward(x + self.words((x.abs() * 5).long().clamp(max=19)).mean(1))
+
+
+class RunningMaximum(Plain):
+    """A buffer that only a rare case changes."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("most", torch.tensor(3.0))
+
+    def forward(self, x):
+        self.most.fill_(max(float(self.most), float(x.detach().max())))
+        return super().forward(x)
+
+
+class SteppingInBackward(Plain):
+    """The optimizer in a hook: a step along gradients that are neither clipped nor noisy."""
+
+    def __init__(self):
+        super().__init__()
+        self.first.weight.register_post_accumulate_grad_hook(self.move)
+
+    @staticmethod
+    def move(weight):
+        weight.data.sub_(0.01 * weight.grad)
+
+
+class RunningGradient(Plain):
+    """Losses are right, and gradients carry what went backwards before."""
+
+    def hidden(self, x):
+        hidden = super().hidden(x)
+        hidden.register_hook(self.smooth)
+        return hidden
+
+    def smooth(self, gradient):
+        self.before = 0.5 * getattr(self, "before", 0.0) + 0.1 * gradient.mean(0)
+        return gradient + self.before
 
 
 class SpectralNormed(Plain):
@@ -244,6 +311,29 @@ class WeightNormed(Plain):
     def __init__(self):
         super().__init__()
         self.first = nn.utils.parametrizations.weight_norm(self.first)
+
+
+# --- numbers in which lengths or noise are wrong ----------------------------------------------------------------------
+
+
+class HalfPrecision(Plain):
+    def __init__(self):
+        super().__init__()
+        self.to(torch.bfloat16)
+
+    def forward(self, x):
+        return super().forward(x.to(torch.bfloat16)).float()
+
+
+class ComplexWeight(Plain):
+    """The standard deviation of complex noise is that of both parts together."""
+
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Sequential(nn.Linear(COLUMNS, COLUMNS, dtype=torch.complex64))
+
+    def forward(self, x):
+        return super().forward(self.mix(x.to(torch.complex64)).abs())
 
 
 # --- random numbers, each case its own --------------------------------------------------------------------------------

@@ -90,14 +90,28 @@ def test_the_noise_has_the_deviation_that_was_accounted_for(tiny, layers):
     drawn = []
     for seed in range(60):
         model = tiny.Model()
-        training = PrivateTraining(model, recipe(max_grad_norm=0.5, layers=layers), noise_multiplier=2.0)
-        torch.manual_seed(seed)
+        training = PrivateTraining(model, recipe(max_grad_norm=0.5, layers=layers), noise_multiplier=2.0, seed=seed)
         training.step(training.module, training.optimizer, *[rows_of(0)[0], rows_of(0)[1]], None)
         drawn.append(torch.cat([p.grad.flatten() for p in model.module.parameters() if p.requires_grad]) * 20)
     noise = torch.stack(drawn)
     assert noise.numel() > 3900
     assert float(noise.std()) == pytest.approx(2.0 * 0.5, rel=0.05)
     assert abs(float(noise.mean())) < 0.05
+
+
+def test_a_network_that_seeds_torch_gets_other_noise_in_every_step(tiny):
+    """With the same noise twice, the difference of two steps has none."""
+    class Seeding(tiny.Net):
+        def forward(self, columns, note):
+            torch.manual_seed(0)
+            return super().forward(columns + torch.rand(2), note)
+
+    training = PrivateTraining(tiny.Model(Seeding()), recipe(learning_rate=0.0), noise_multiplier=1e6, seed=3)
+    noise = []
+    for _ in range(2):
+        training.step(training.module, training.optimizer, *rows_of(), None)
+        noise.append(training.model.module.first.weight.grad.clone())
+    assert not torch.allclose(*noise, rtol=0.1)
 
 
 @pytest.mark.parametrize("layers", ["all", "dense"])

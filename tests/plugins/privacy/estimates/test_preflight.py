@@ -81,12 +81,20 @@ def oracle(model, cases):
     ("LayerBatchNorm", "layer norm .BatchNorm1d. mixes the cases"),
     ("MixedUp", "depends on the other cases"),
     ("MixedUpSometimes", "depends on the other cases"),
+    ("SwappedRarely", "depends on the other cases"),
+    ("SwappedWhereNotKept", "depends on the other cases"),
+    ("SwappedWhereDropped", "depends on the other cases"),
     ("MixedInLargeSteps", "depends on the other cases"),
     ("AttendsToOtherCases", "depends on the other cases of its step, from layer"),
     ("MixedGradients", "the gradient of a case depends on the other cases .* most in parameter first.weight"),
     ("RunningMean", "buffer seen changes when a case goes through"),
     ("SpectralNormed", "buffer first.parametrizations.weight.0._u changes"),
     ("Remembering", "the same case has another loss"),
+    ("LongestWord", "weight words.weight changes when a case goes through"),
+    ("SteppingInBackward", "weight first.weight changes when a case goes through"),
+    ("RunningGradient", "the same case has another gradient"),
+    ("HalfPrecision", "weight first.weight is of type bfloat16"),
+    ("ComplexWeight", "weight mix.0.weight is of type complex64"),
 ])
 def test_cases_that_see_each_other_are_refused(name, problem, layers):
     model, cases = prepared(name, layers)
@@ -161,6 +169,20 @@ def test_a_gradient_that_is_not_finite_is_refused_wherever_it_turns_up(layers):
     with pytest.raises(NotPrivateError, match="NaN or infinite"):
         training.step(training.module, training.optimizer, inputs, target, None)
     assert all(torch.equal(before[name], tensor) for name, tensor in model.module.state_dict().items())
+
+
+@pytest.mark.parametrize("layers", ["dense", "all"])
+def test_a_buffer_that_a_rare_case_changes_ends_the_training(layers):
+    model, cases = prepared("RunningMaximum", layers)
+    cases.inputs["x"].clamp_(-2, 2)
+    way, _ = chosen(model, cases, layers)
+    training = PrivateTraining(model, Recipe(ROWS, 9, ROWS, ROWS, C, 0.1, layers), 1.0, way)
+    training.step(training.module, training.optimizer, *cases, None)
+    cases.inputs["x"][13] = 4.0
+    before = copy.deepcopy(model.module.first.state_dict())
+    with pytest.raises(NotPrivateError, match="buffer most changes"):
+        training.step(training.module, training.optimizer, *cases, None)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.module.first.state_dict().items())
 
 
 def test_a_model_that_goes_wrong_during_training_is_refused_then():

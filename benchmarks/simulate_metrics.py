@@ -4,7 +4,8 @@
 
 All groups are alike. A gap's lower end above 0 (nominal 2.5%) and a comparison with the rest that excludes 0 in any group
 (nominal 5%) are therefore false alarms. "group" is how often one group's own interval misses the true value (nominal 5%),
-which comes from a million cases of the same kind. Cases of a cluster share a random effect.
+which comes from a million cases of the same kind; ends that are flagged as open (tails too heavy) do not count. Cases of a
+cluster share a random effect.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Design:
     apart: float = 1.5
     clusters: int = 0
     numeric: bool = False
+    heavy: float = 0.0
+    ties: bool = False
 
     def rows(self, rng: np.random.Generator, sizes: tuple[int, ...] | None = None) -> pd.DataFrame:
         """Draw one table; `sizes` overrides the design's."""
@@ -45,9 +48,13 @@ class Design:
         effect = rng.normal(0, 0.7, int(home.max()) + 1)[home] if self.clusters else np.zeros(n)
         if self.numeric:
             y = rng.normal(size=n)
+            if self.heavy:
+                return pd.DataFrame({"group": group, "y": y, "output": y + rng.standard_t(self.heavy, n), "home": home})
             return pd.DataFrame({"group": group, "y": y, "output": y + effect + rng.lognormal(0, 0.8, n) - 1.4, "home": home})
         y = (rng.random(n) < self.base).astype(int)
         score = 1 / (1 + np.exp(-(self.apart * (2 * y - 1) / 2 + effect + rng.normal(0, 1, n))))
+        if self.ties:
+            score = 0.01 + 0.98 * np.round(score * 5) / 5
         return pd.DataFrame({"group": group, "y": y, "output": score, "home": home})
 
 
@@ -58,9 +65,16 @@ DESIGNS = [
     Design("40, 100, 2000", (40, 100, 2000)),
     Design("5 x 200, rare class", (200,) * 5, base=0.08),
     Design("5 x 200, nearly perfect", (200,) * 5, apart=6.0),
+    Design("3000, 6 x 50", (3000,) + (50,) * 6),
+    Design("3000, 6 x 50, rare class", (3000,) + (50,) * 6, base=0.1, apart=2.5),
+    Design("3000, 6 x 50, nearly perfect", (3000,) + (50,) * 6, base=0.5, apart=4.0),
+    Design("3000, 6 x 50, tied scores", (3000,) + (50,) * 6, ties=True),
+    Design("7 x 50", (50,) * 7),
     Design("5 x 300 in clusters of 5", (300,) * 5, clusters=5),
     Design("5 x 200, skewed errors", (200,) * 5, numeric=True),
     Design("40, 100, 2000, skewed errors", (40, 100, 2000), numeric=True),
+    Design("3000, 6 x 50, t(3) errors", (3000,) + (50,) * 6, numeric=True, heavy=3.0),
+    Design("1000, 50, t(2.2) errors", (1000, 50), numeric=True, heavy=2.2),
 ]
 
 
@@ -72,6 +86,10 @@ def assess_design(rows: pd.DataFrame, design: Design, *, clustered: bool, seed: 
     else:
         assessment = assess(rows.y, sensitive_features=rows.group, scores=rows.output, metrics=METRICS, seed=seed, **more)
     return assessment.by_group, assessment.disparities
+
+
+def _beyond(missed: pd.Series, group: pd.DataFrame, flag: str) -> pd.Series:
+    return missed & ~group["flags"].astype(str).str.contains(flag)
 
 
 def simulate(design: Design, runs: int, seed: int) -> None:

@@ -103,13 +103,13 @@ def class_df(positive: int) -> CaseNumber:
 def absent_class_variance(classes: int) -> VarianceFloor:
     """Return the variance that the classes that a group has no case of add to an average over classes.
 
-    They may have any value from 0 to 1.
+    They may have any value from 0 to 1; at a level of 95% or more, an interval reaches over all of them.
     """
 
     def floor(everyone: Cells) -> GroupVariance:
         def variance(group: Cells, value: float, shown: float) -> float:
             absent = int(np.sum(np.bincount(group.truth, group.n, minlength=classes) == 0))
-            return (absent / classes * max(value, 1 - value)) ** 2
+            return (absent / classes * max(value, 1 - value) / 1.96) ** 2
 
         return variance
 

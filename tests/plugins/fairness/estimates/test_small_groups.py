@@ -1,0 +1,61 @@
+"""Groups of about 50 cases do not prove gaps that are not there, and heavy tails leave an end open."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from raikit_fairness import assess
+
+SIZES = (1_000,) + (50,) * 6
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "average_precision"])
+def test_no_group_of_50_differs_from_the_rest_where_all_are_alike(metric):
+    rng, runs, gaps, others = np.random.default_rng(0), 100, 0, 0
+    group = np.repeat(np.arange(len(SIZES)), SIZES)
+    for run in range(runs):
+        y = (rng.random(len(group)) < 0.1).astype(int)
+        score = 1 / (1 + np.exp(-(2.5 * y - 2.8 + rng.normal(size=len(group)))))
+        found = assess(y, sensitive_features=group, scores=score, metrics=[metric], seed=run).disparities
+        rest = found[found.metric == f"{metric}_difference(to=rest)"]
+        gaps += bool((found[(found.metric == f"{metric}_difference") & (found.group == "")].low > 0).any())
+        others += bool(((rest.low > 0) | (rest.high < 0)).any())
+    assert gaps / runs <= 0.025 + 2 * (0.025 * 0.975 / runs) ** 0.5
+    assert others / runs <= 0.05
+
+
+def test_enough_cases_make_average_precision_hardly_less_certain():
+    rng = np.random.default_rng(0)
+    group, y = np.repeat([0, 1], 3_000), (rng.random(6_000) < 0.3).astype(int)
+    score = 1 / (1 + np.exp(-(1.5 * y - 1.4 + rng.normal(size=6_000))))
+    found = assess(y, sensitive_features=group, scores=score, metrics=["average_precision", "true_positive_rate"]).by_group
+    width = (found.high - found.low).groupby(found.metric).mean()
+    assert width["average_precision"] < width["true_positive_rate"] * 1.1
+
+
+def test_a_class_that_a_group_lacks_may_have_any_value_in_an_average_over_classes():
+    rng = np.random.default_rng(0)
+    group, y = np.repeat([0, 1], [500, 60]), rng.integers(0, 3, 560)
+    y[500:] = rng.integers(0, 2, 60)
+    prediction = np.where(rng.random(560) < 0.9, y, (y + 1) % 2)
+    found = assess(y, prediction, sensitive_features=group, metrics=["f1"]).by_group
+    lacking = found[(found.group == "1") & (found.metric == "f1(average=macro)")].iloc[0]
+    assert lacking.low < 2 / 3 * lacking.value
+    assert lacking.high > 2 / 3 * lacking.value + 1 / 3
+
+
+def test_a_group_with_a_heavy_tail_has_an_open_end_and_so_have_its_disparities():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=900)
+    error = rng.uniform(-1, 1, 900)
+    error[600:] = rng.pareto(2.2, 300) + 1
+    group = np.repeat(["a", "b", "c"], 300)
+    result = assess(y, y + error, sensitive_features=group, metrics=["root_mean_squared_error"])
+    flags = dict(zip(result.by_group.group, result.by_group["flags"].astype(str), strict=True))
+    assert ["open_high" in flags[each] for each in "abc"] == [False, False, True]
+    gaps = result.disparities.set_index(["metric", "group"])["flags"].astype(str)
+    assert "open_high" in gaps["root_mean_squared_error_difference", ""]
+    assert "open_low" in gaps["root_mean_squared_error_ratio", ""]
+    assert "open_low" in gaps["root_mean_squared_error_difference(to=rest)", "a"]
+    assert "open_high" in gaps["root_mean_squared_error_difference(to=rest)", "c"]

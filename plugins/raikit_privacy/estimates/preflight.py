@@ -318,6 +318,7 @@ def check_memory(model: raikit.Model, alone: Sequence[Cases], together: Cases) -
         If the losses differ.
     """
     used = _in_training(model.copy())
+    _check_layers(used.module)  # names the layer, where a case alone would fail with an error of torch
     for case in [*together.rows(slice(len(alone), None)).alone(), *alone]:
         _loss_alone(used, case)
     for case in alone:

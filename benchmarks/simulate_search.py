@@ -62,6 +62,7 @@ class Scenario:
     pictures: int = 0  # a second, crossed column
     by_speaker: str = "abcd"  # features that all cases of a speaker share
     weighted: bool = False
+    sizes: str = "equal"  # of speakers; zipf EXPONENT, or the share of the largest
     depth: int = 3
 
     @property
@@ -95,11 +96,20 @@ class Scenario:
         codes = np.tile([1, 0], len(CELLS)), np.repeat(np.arange(len(CELLS)), 2)
         return stats.subgroup_rates(*codes, self.members[searched], counts=np.column_stack([x, n - x]).ravel()), searched, x, n
 
+    def _chances(self) -> Floats:
+        if self.sizes.startswith("zipf"):
+            share = np.arange(1, self.speakers + 1.0) ** -float(self.sizes[4:])
+        else:
+            share = np.ones(self.speakers)
+            if self.sizes != "equal":
+                share[0] = (self.speakers - 1) * float(self.sizes) / (1 - float(self.sizes))
+        return np.asarray(share / share.sum())
+
     def _rows(self, rng: np.random.Generator) -> tuple[stats.Subgroups, NDArray[np.bool_], Floats, Floats]:
         feature = np.column_stack([rng.choice(k, self.rows, p=p) for k, p in zip(LEVELS, SHARES, strict=True)])
         clusters, effect = [], np.zeros(self.rows)
         if self.speakers:
-            speaker = rng.integers(0, self.speakers, self.rows)
+            speaker = rng.choice(self.speakers, self.rows, p=self._chances())
             for at, name in enumerate("abcd"):
                 if name in self.by_speaker:
                     feature[:, at] = rng.choice(LEVELS[at], self.speakers, p=SHARES[at])[speaker]
@@ -152,6 +162,14 @@ def scenarios() -> list[Scenario]:
         Scenario("240 speakers, features c d of rows", 2_400, 0.20, speakers=240, by_speaker="ab"),
         Scenario("600 speakers, worse pair", 4_000, 0.20, 1.0 * pair, speakers=600),
         Scenario("240 speakers x 200 pictures, no effect", 2_400, 0.20, speakers=240, pictures=200, by_speaker="ab"),
+        Scenario("240 Zipf speakers, no effect", 2_400, 0.20, speakers=240, sizes="zipf1"),
+        Scenario("240 Zipf speakers, features c d of rows", 2_400, 0.20, speakers=240, by_speaker="ab", sizes="zipf1"),
+        Scenario("240 Zipf speakers, rare", 2_400, 0.03, speakers=240, by_speaker="ab", sizes="zipf1"),
+        Scenario("60 Zipf speakers, features b c d of rows", 2_400, 0.20, speakers=60, by_speaker="a", sizes="zipf1"),
+        Scenario("240 speakers, one has a third", 2_400, 0.20, speakers=240, by_speaker="ab", sizes="0.333"),
+        Scenario("240 speakers, one has half", 2_400, 0.20, speakers=240, by_speaker="ab", sizes="0.5"),
+        Scenario("600 Zipf speakers, worse pair", 4_000, 0.20, 1.0 * pair, speakers=600, sizes="zipf1"),
+        Scenario("Zipf speakers x pictures", 2_400, 0.20, speakers=240, pictures=200, by_speaker="ab", sizes="zipf1"),
     ]
 
 
@@ -180,6 +198,8 @@ def simulate(scenario: Scenario, runs: int, seed: int) -> str:
     seen: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(runs):
         groups, searched, x, n = scenario.draw(rng)
+        if not len(groups):  # Nothing can be decided.
+            continue
         worse, excess = rest[searched] > scenario.tolerance, overall[searched]
         flagged = stats.worse_than_rest(groups, scenario.tolerance).flagged
         naive, limit = naive_search(x, n, scenario.members[searched], scenario.tolerance)

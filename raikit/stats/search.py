@@ -88,13 +88,13 @@ def worse_than_rest(
     -----
     A p-value is the smallest error probability at which the lower limit of the difference is above the tolerance. The
     limit is MOVER's on one-sided Clopper-Pearson limits of the group and its rest, which share no cases. With clusters, the
-    limits are at the effective sample size and t, with the correlation of the two.
+    limits are at the effective sample size and t, each group with its own degrees of freedom, with the correlation of the two.
 
     Benjamini and Hochberg's procedure is proved for tests that depend on each other positively [1]_, as those of nested
     and overlapping groups do. Groups without common cases depend on each other negatively, and weakly if a feature has
     more than two values; there the error is bounded by a constant factor [2]_. No theorem covers the mixture that
-    intersections make. ``benchmarks/simulate_search.py`` simulates it, for independent cases and for clusters of similar
-    size; with clusters of very uneven size the rate is not kept. The limits are Benjamini and Yekutieli's for selected
+    intersections make. ``benchmarks/simulate_search.py`` simulates it: independent cases, and clusters of equal size, of
+    Zipf sizes, and with one that holds a third or half of all cases. The limits are Benjamini and Yekutieli's for selected
     parameters [3]_.
 
     References
@@ -258,7 +258,8 @@ def _rate_limits(
 ) -> tuple[FloatArray, FloatArray]:
     """Compute Clopper-Pearson limits, with clusters at a sample size shrunk by (normal / t quantile)^2 (Korn-Graubard)."""
     if groups.ways:
-        n = n * (ndtri(tail) / stdtrit(groups.df, tail)) ** 2
+        t = stdtrit(groups.df, tail)
+        n = n * np.divide(ndtri(tail), t, out=np.ones(len(t)), where=t < 0) ** 2
     return limits_at(rate * n, n, tail)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 from scipy.stats import binom, norm
 
 from raikit import stats
@@ -127,42 +128,86 @@ def test_two_columns_add_and_their_crossing_is_taken_off(table):
 
 def _compare_clusters(events, cell, members, codes, weight):
     found = stats.subgroup_rates(events, cell, members, codes, weight)
-    apart, own, rest = contributions(events, cell, members, weight)
-    covariance = np.zeros((len(members),) * 2)
-    variances = np.zeros((2, len(members)))
-    fewest = np.full(len(members), 1 << 30)
-    columns = [(code, True) for code in codes]
+    w = np.ones(len(events)) if weight is None else weight
+    plain = [np.sum(part**2, axis=0) for part in contributions(events, cell, members, weight)]
+    columns = list(codes)
     if len(codes) == 2:
-        both = np.where((codes[0] < 0) | (codes[1] < 0), -1, codes[0] * 100 + codes[1])
-        columns.append((both, False))
-    for code, corrected in columns:
-        unit = np.where(code >= 0, code, 10_000 + np.arange(len(code)))
-        onehot = (unit[:, None] == np.unique(unit)).astype(float)
-        factor, sign = np.ones(len(members)), 1 if corrected or len(codes) == 1 else -1
-        if corrected:
-            count = np.array([min(_found(code[g[cell]]), _found(code[~g[cell]])) for g in members])
-            factor, fewest = np.sqrt(count / np.maximum(count - 1, 1)), np.minimum(fewest, count)
-        sums = onehot.T @ apart * factor
-        covariance += sign * sums.T @ sums
-        for row, part in zip(variances, (own, rest), strict=True):
-            row += sign * np.sum((onehot.T @ part * factor) ** 2, axis=0)
-    assert found.n_clusters.tolist() == fewest.tolist()
+        columns.append(np.where((codes[0] < 0) | (codes[1] < 0), -1, codes[0] * 100 + codes[1]))
+    moves = [moves_without_each(events, cell, members, w, code) for code in columns]
+    parts = [[part.T @ part for part in of_column] for of_column in moves]
+    apart, own, rest = (sum(side[:2]) - side[2] if len(side) == 3 else side[0] for side in zip(*parts, strict=True))
+    candidates = [[np.diag(part) for part in of_column] for of_column in parts[: len(codes)]] + [
+        [np.diag(part) for part in (apart, own, rest)], plain
+    ]  # fmt: skip
+    size = [np.max(variances, axis=0) for variances in zip(*candidates, strict=True)]
+    counts = [units_of(cell, members, w, code) for code in codes]
+    assert found.n_clusters.tolist() == np.min([number for number, _ in counts], axis=0).tolist()
+    effective = np.min([share for _, share in counts], axis=0)
+    np.testing.assert_allclose(found.effective_clusters, effective)
     assert found.ways == len(codes)
-    assert found.few_clusters.tolist() == (fewest < 8).tolist()
-    plain = [np.sum(part**2, axis=0) for part in (apart, own, rest)]
-    size = [np.maximum(v, least) for v, least in zip((np.diag(covariance), *variances), plain, strict=True)]
+    assert found.few_clusters.tolist() == (effective < 4).tolist()
+    np.testing.assert_allclose(found.df, np.maximum(effective - 1, 1))
     for rate, variance, n in ((found.rates, size[1], found.n_effective), (found.rests, size[2], found.rest_effective)):
         inner = (rate > 0) & (rate < 1)
         limit = rate * (1 - rate) / np.where(variance > 0, variance, 1)
         assert np.all(n[inner] <= limit[inner] * (1 + 1e-9))
-    widened = np.maximum(size[0], _widened(found, np.zeros_like(covariance)))
+    widened = np.maximum(size[0], _widened(found, np.zeros_like(apart)))
     off = ~np.eye(len(members), dtype=bool)
-    np.testing.assert_allclose((found.joint * np.sqrt(np.outer(widened, widened)))[off], covariance[off], atol=1e-9)
+    np.testing.assert_allclose((found.joint * np.sqrt(np.outer(widened, widened)))[off], apart[off], atol=1e-9)
 
 
-def _found(code):
-    named = len(np.unique(code[code >= 0]))
-    return named or int(np.sum(code < 0))
+def sampling_units(code):
+    """Clusters, and each case that shares none by itself."""
+    return np.unique(np.where(code >= 0, code, 10_000 + np.arange(len(code))), return_inverse=True)[1]
+
+
+def moves_without_each(events, cell, members, w, code):
+    """How far the difference, the group's rate and the rest's move without each unit; a whole group cannot be left out."""
+    unit = sampling_units(code)
+    result = np.zeros((3, unit.max() + 1, len(members)))
+    for at, group in enumerate(members):
+        for row, side in enumerate((group[cell], ~group[cell]), start=1):
+            total, number = w[side].sum(), len(np.unique(unit[side]))
+            rate = w[side] @ events[side] / total
+            for u in np.unique(unit[side]):
+                within = side & (unit == u)
+                # Cases that share no cluster are left out with their mean weight.
+                weight = w @ w / w.sum() if code[within][0] < 0 else w[within].sum()
+                left = total - weight if total - weight > 1e-9 * total else total
+                result[row, u, at] = np.sqrt(max(number - 1, 1) / number) * (w[within] @ (events[within] - rate)) / left
+    result[0] = result[1] - result[2]
+    return result
+
+
+def units_of(cell, members, w, code):
+    """The fewest units of a group or of its rest, and the fewest effective ones."""
+    unit, numbers, effective = sampling_units(code), [], []
+    for group in members:
+        sides = [np.bincount(unit[side], w[side]) for side in (group[cell], ~group[cell])]
+        numbers.append(min(int(np.sum(side > 0)) for side in sides))
+        effective.append(min(side.sum() ** 2 / np.sum(side**2) for side in sides))
+    return np.array(numbers), np.array(effective)
+
+
+def test_small_clusters_share_a_divisor_and_small_rests_have_their_own():
+    """2,000 clusters, a group of nearly all cases (small rest) and three ordinary ones."""
+    rng = np.random.default_rng(6)
+    n = 8_000
+    cell = rng.choice(4, n, p=[0.45, 0.35, 0.195, 0.005])
+    cluster = rng.integers(0, 2_000, n)
+    cluster[:300] = 5_000 + np.arange(300) // 150  # two large ones
+    events = rng.random(n) < 0.2 + 0.3 * rng.random(5_002)[cluster]
+    members = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [1, 0, 1, 0], [1, 1, 1, 0]], dtype=bool)
+    found = stats.subgroup_rates(events, cell, members, [cluster])
+    moves = moves_without_each(events, cell, members, np.ones(n), cluster)
+    alone = [part**2 for part in contributions(events, cell, members, None)]
+    least = np.maximum(np.sum(moves[0] ** 2, axis=0), alone[0].sum(axis=0))
+    own, rest = (p * (1 - p) / n for p, n in ((found.rates, found.n_effective), (found.rests, found.rest_effective)))
+    variance = own + rest - 2 * found.correlation * np.sqrt(own * rest)
+    np.testing.assert_allclose(variance, least, rtol=0.03)
+    np.testing.assert_allclose(found.effective_clusters, units_of(cell, members, np.ones(n), cluster)[1])
+    assert variance[3] > 30 * variance[0]
+
 
 
 def test_cells_of_alike_rows_give_the_same_as_rows(rng):
@@ -203,7 +248,7 @@ def by_counts(x, n, x_rest, n_rest):
     filler = np.zeros(size)
     return Subgroups(
         x / n, x_rest / n_rest, filler + 0.5, 0.5, filler.astype(int) + n, filler + n, filler + n_rest, filler,
-        filler.astype(int) + n, np.eye(size), 0,
+        filler.astype(int) + n, np.eye(size), 0, filler + n,
     )  # fmt: skip
 
 
@@ -402,3 +447,19 @@ def test_the_same_generator_gives_the_same_certificate():
     groups = stats.subgroup_rates([0, 1, 0, 1], [0, 0, 1, 1], [[1, 0]], counts=[60, 30, 200, 80])
     one, other = (stats.certificate(groups, rng=np.random.default_rng(3)) for _ in range(2))
     assert (one.critical, one.floor) == (other.critical, other.floor)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.35])
+def test_a_large_cluster_flags_no_group(share):
+    """By plain residual sums, 20% of the searches flag a group where one speaker has a third of all cases."""
+    members, runs = crossings([2, 3, 2])[:11], 120
+    rng = np.random.default_rng(12)
+    flagged = 0
+    for _ in range(runs):
+        speaker = np.where(rng.random(2_000) < share, 0, rng.integers(1, 120, 2_000))
+        cell = rng.integers(0, 12, 120)[speaker]
+        events = rng.random(2_000) < expit(rng.normal(-1.4, 1.0, 120))[speaker]
+        kept = [group for group in members if 30 <= group[cell].sum() <= 1_970]
+        groups = stats.subgroup_rates(events, cell, kept, [speaker])
+        flagged += bool(stats.worse_than_rest(groups.subset(~groups.few_clusters)).flagged.any())
+    assert flagged <= binom.isf(0.01, runs, 0.05)

@@ -3,12 +3,14 @@
     OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1 python benchmarks/fairness_speed.py [--rows 100000] [--boot 3]
 
 There are three sensitive features of strings (3 x 4 x 5 = 60 intersections) and five metrics. Fairlearn's bootstrap repeats
-the whole table in every replicate, so a few replicates are timed and extrapolated to 2,000. raikit is timed in full.
+the whole table in every replicate, so a few replicates are timed and extrapolated to 2,000. raikit is timed in full. Last come
+all metrics of raikit with scores (areas, losses, calibration) in the three features and their pairs, and the same with clusters.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import time
 import warnings
 from collections.abc import Callable
@@ -20,7 +22,7 @@ import pandas as pd
 from fairlearn import metrics as fl
 from sklearn import metrics as sk
 
-from raikit_fairness import assess
+from raikit_fairness import assess, measures
 from raikit_fairness.estimates import rates
 from raikit_fairness.estimates.array_source import source_from_arrays
 from raikit_fairness.estimates.sources import GroupingColumns
@@ -108,6 +110,17 @@ def main() -> None:
     print(f"                raikit    {only:8.3f} s (60 intersections: {len(crossed_result.by_group)} values, "
           f"{len(crossed_result.disparities)} disparities with p-values)   {boot / only:10,.0f} times faster")
     print(f"                raikit    {every:8.3f} s (and the three features and their pairs)   {boot / every:10,.0f} times faster")
+    score = np.clip(np.random.default_rng(1).normal(0.3 + 0.35 * y, 0.2), 0, 1)
+    all_names = [measure.name for measure in (*measures.BINARY, *measures.BINARY_SCORES)]
+    for clusters in (0, max(options.rows // 200, 50)):
+        cluster = np.random.default_rng(2).integers(0, clusters, options.rows) if clusters else None
+        start = time.process_time()
+        took, result = seconds(
+            lambda: assess(y, yhat, sensitive_features=frame, scores=score, clusters=cluster, metrics=all_names), 1  # noqa: B023
+        )
+        print(f"with scores     raikit    {took:8.3f} s, {time.process_time() - start:.3f} s of one core"
+              f"{f', {clusters:,} clusters' if clusters else ''} ({len(result.by_group)} values, "
+              f"{len(result.disparities)} disparities; peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GB)")
 
 
 def _aequitas(frame: pd.DataFrame, y: np.ndarray, yhat: np.ndarray) -> float | None:

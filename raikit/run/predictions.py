@@ -115,6 +115,7 @@ class Predictions:
         import duckdb
 
         with duckdb.connect(config={"threads": "2"}) as connection:
+            connection.execute("SET enable_progress_bar = false")  # It would be printed on standard output.
             connection.from_parquet(str(self.path)).create_view("rows")
             frame: pd.DataFrame = connection.execute(query, parameters).df()
         return frame

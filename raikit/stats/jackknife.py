@@ -53,7 +53,7 @@ class Contributions:
     support_squares: FloatArray
     counts: FloatArray
 
-    def take(self, keep: AnyArray) -> Contributions:
+    def take(self, keep: AnyArray | slice) -> Contributions:
         """Keep the entries at a mask or at positions."""
         return Contributions(*(getattr(self, column.name)[keep] for column in fields(self)))
 
@@ -134,15 +134,12 @@ def leave_one_out(entries: Contributions, cluster: IntArray, k: int, upward: Flo
     """
     parts = int(entries.part.max(initial=0)) + 1
     number = _sums(entries.part, entries.counts, parts)
-    shared = cluster >= 0
-    every = bool(shared.all())
-    inside, alone = (entries, None) if every else (entries.take(shared), entries.take(~shared))
-    of_inside = cluster if every else cluster[shared]
+    inside, of_inside, alone = _split(entries, cluster)
     moves = _table(of_inside, inside.group, _scale(number, inside.part, inside.share) * inside.influence, k)
     shares = _table(of_inside, inside.part, inside.share, parts)
     covariance, products = _gram(moves), _gram(shares)
     units, largest = _occupied(of_inside, inside.group, k), _largest(moves, upward)
-    if alone is not None:
+    if len(alone.group):
         share = _mean_share(alone, parts)
         scale = _scale(number, np.arange(parts), share)
         each = upward[alone.group] * scale[alone.part] * alone.influence / alone.counts
@@ -158,6 +155,17 @@ def leave_one_out(entries: Contributions, cluster: IntArray, k: int, upward: Flo
         largest**2,
         _ratio(support**2, _sums(entries.group, entries.support_squares, k)),
     )
+
+
+def _split(entries: Contributions, cluster: IntArray) -> tuple[Contributions, IntArray, Contributions]:
+    """Return the entries with clusters, their clusters, and those without, none of which is copied if all are alike."""
+    shared = cluster >= 0
+    nothing = entries.take(slice(0))
+    if shared.all():
+        return entries, cluster, nothing
+    if not shared.any():
+        return nothing, cluster[:0], entries
+    return entries.take(shared), cluster[shared], entries.take(~shared)
 
 
 def independent_variances(entries: Contributions, k: int) -> FloatArray:

@@ -132,6 +132,7 @@ class _CaseTable:
             raise raikit.DataError(f"{path}: no such file.")
         self.path = path
         self._connection = duckdb.connect(config={"threads": "2"})
+        self._connection.execute("SET enable_progress_bar = false")  # It would be printed on standard output.
         read = "read_csv" if path.suffix.lower() in (".csv", ".tsv", ".txt") else "read_parquet"
         try:
             self._rows = self._connection.sql(f"SELECT * FROM {read}(?)", params=[str(path)])  # noqa: S608

@@ -19,7 +19,14 @@ from raikit.stats.covariance import Scale
 from raikit.stats.tails import heavy_tail
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
-from raikit_fairness.estimates.functionals import AreaFunctional, CaseValues, Functional, LabelFunctional, Support, rank_of
+from raikit_fairness.estimates.functionals import (
+    AreaFunctional,
+    CaseValues,
+    Functional,
+    LabelFunctional,
+    Support,
+    rank_of,
+)
 from raikit_fairness.estimates.group_estimates import ClusteredEstimates, Draws, Intervals
 from raikit_fairness.estimates.grouped_cells import Part, UnitSums, group_cells
 from raikit_fairness.estimates.variance_floors import CaseNumber, GroupVariance, VarianceFloor

@@ -109,7 +109,8 @@ def simulate(design: Design, runs: int, seed: int) -> None:
             rest = gaps[gaps.metric == f"{name}_difference(to=rest)"]
             defined[name] += len(group)
             count[name] += [int((gap.low > 0).any()), int(((rest.low > 0) | (rest.high < 0)).any()),
-                            int(((group.low > truth[name]) | (group.high < truth[name])).sum())]
+                            int((_beyond(group.low > truth[name], group, "open_low")
+                                 | _beyond(group.high < truth[name], group, "open_high")).sum())]
     print(f"\n{design.name}, {runs} runs: percent (standard error {100 * np.sqrt(0.025 * 0.975 / runs):.1f} at 2.5%)")
     for name in names:
         gap, rest, group = count[name]

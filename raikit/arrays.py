@@ -227,7 +227,7 @@ def cluster_codes(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[list[Int
     -------
     list of ndarray of int64, list of str
         Codes and the columns that they code. Of more than two columns the two with the fewest clusters are kept,
-        because those bind cases most.
+        because those bind cases most; a case that shares none counts as one.
 
     Examples
     --------
@@ -237,7 +237,7 @@ def cluster_codes(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[list[Int
     """
     coded = [(pd.factorize(frame[column])[0].astype(np.int64), column) for column in columns]
     if len(coded) > MAX_CLUSTER_COLUMNS:
-        coded = sorted(coded, key=lambda item: int(item[0].max(initial=-1)))[:MAX_CLUSTER_COLUMNS]
+        coded = sorted(coded, key=lambda item: _cluster_number(item[0]))[:MAX_CLUSTER_COLUMNS]
     return [codes for codes, _ in coded], [column for _, column in coded]
 
 
@@ -257,3 +257,8 @@ def group_codes(values: pd.Series[Any]) -> Groups:
     rank[-1] = len(present)  # factorize codes a missing value as -1
     names: list[str | None] = [str(present[position]) for position in order]
     return Groups(rank[codes], names + [None] * bool((codes < 0).any()))
+
+
+def _cluster_number(codes: IntArray) -> int:
+    """Return the number of clusters; a case that shares none is one."""
+    return int(codes.max(initial=-1)) + 1 + int(np.sum(codes < 0))

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
 from raikit.stats._types import FloatArray, IntArray
-from raikit.stats.covariance import MIN_CLUSTERS, unit_codes
+from raikit.stats.covariance import MIN_EFFECTIVE_CLUSTERS, unit_codes
 from raikit.stats.interval import Interval, without_variation
 from raikit.stats.quantiles import tail_of
 
@@ -58,7 +58,7 @@ def bootstrap_interval(
     Interval
         If the statistic is the same in every draw (a perfect score on few cases), the ends are the bounds and the flags
         ``no_variation`` and ``unreliable``. Draws in which it is NaN are dropped; if they are over 1%, the flag is
-        ``unreliable``.
+        ``unreliable``. The flag ``few_clusters`` marks fewer than 4 effective clusters.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def bootstrap_interval(
     drawn = np.concatenate([np.asarray(statistic(sampler.draw(size, rng)), dtype=float) for size in sizes])
     defined = drawn[~np.isnan(drawn)]
     clusters_drawn = sampler.n_clusters
-    few = clusters_drawn is not None and clusters_drawn < MIN_CLUSTERS
+    few = sampler.clustered and sampler.effective_clusters < MIN_EFFECTIVE_CLUSTERS
     flags: tuple[str, ...] = ("few_clusters",) if few else ()
     flags = flags if len(defined) >= 0.99 * draws else (*flags, "unreliable")
     bca = kind == "bca" and len(clusters) < 2
@@ -136,6 +136,11 @@ class _Sampler:
     @property
     def n_clusters(self) -> int | None:
         return min(int(u.max()) + 1 for u in self.units) if self.clustered else None
+
+    @property
+    def effective_clusters(self) -> float:
+        """Effective number of clusters, of the column that has fewer: 1 / sum of squared shares of the cases."""
+        return min(self.n**2 / float(np.sum(np.bincount(u).astype(float) ** 2)) for u in self.units)
 
     @property
     def name(self) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 import raikit
-from raikit.arrays import MAX_CLUSTER_COLUMNS, FloatArray, IntArray, cluster_codes, score_columns
+from raikit.arrays import FloatArray, IntArray, cluster_codes, score_columns
 
 _MIN_STRATUM = 4  # cases drawn from a stratum, if it has as many
 _MAX_CANDIDATES = 2000  # examples are chosen among the first of each ranking
@@ -27,6 +27,7 @@ class Sample:
     weight : ndarray, shape (n,), or None
         Cases that each represents, times its sampling weight; None if all represent equally many.
     clusters : list of ndarray of int
+        At most two columns, those with the fewest clusters; a case with a negative code shares no cluster.
     population : int
         Cases of the split.
     """
@@ -76,8 +77,8 @@ def draw(frame: pd.DataFrame, ctx: raikit.CheckContext, rows: int, rng: np.rando
     if ctx.weight:
         weight = weight * sample[ctx.weight].to_numpy(dtype=float)
     even = bool(np.allclose(weight, weight[0])) if len(sample) else True
-    clusters, _ = cluster_codes(sample, ctx.cluster[:MAX_CLUSTER_COLUMNS])
-    return Sample(sample, None if even else weight, [separate_missing(codes) for codes in clusters], len(frame))
+    clusters, _ = cluster_codes(sample, ctx.cluster)
+    return Sample(sample, None if even else weight, clusters, len(frame))
 
 
 def _strata(frame: pd.DataFrame, ctx: raikit.CheckContext, rows: int) -> IntArray:
@@ -115,14 +116,6 @@ def allocate(sizes: IntArray, rows: int) -> IntArray:
     remaining = max(rows - int(quota.sum()), 0)
     quota[np.argsort(-(exact - np.floor(exact)), kind="stable")[:remaining]] += 1
     return np.asarray(np.minimum(quota, sizes))
-
-
-def separate_missing(codes: IntArray) -> IntArray:
-    """Give every case without a cluster (-1) a cluster of its own."""
-    codes = codes.copy()
-    missing = codes < 0
-    codes[missing] = codes.max(initial=-1) + 1 + np.arange(int(missing.sum()))
-    return codes
 
 
 def choose_examples(frame: pd.DataFrame, ctx: raikit.CheckContext, count: int) -> pd.DataFrame:

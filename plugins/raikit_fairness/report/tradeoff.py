@@ -8,7 +8,6 @@ from typing import Any
 
 import raikit
 from raikit.format import confidence, confidence_interval, count, interval, number, percent, points
-from raikit.stats import MIN_CLUSTERS
 from raikit_fairness.estimates.paired_changes import Change
 from raikit_fairness.estimates.tradeoff import STRATA, Tradeoff
 from raikit_fairness.report.columns import ColumnSpec, table_columns
@@ -254,7 +253,7 @@ def _gain_and_cost(tradeoff: Tradeoff, *, with_cost: bool) -> str:
     if gain is None:
         return f"{words}: {tradeoff.reason}"
     cost = f", for {_write_change(tradeoff.cost)} of accuracy" if with_cost else ""
-    few = f" (fewer than {MIN_CLUSTERS} clusters)" if gain.few_clusters else ""
+    few = " (too few clusters of similar size)" if gain.few_clusters else ""
     return f"{words} {_write_change(gain)}{cost}{few}"
 
 

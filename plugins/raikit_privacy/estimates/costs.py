@@ -101,6 +101,7 @@ def costs(pairs: PairedCorrectness, feature: SensitiveFeature | None, level: flo
     correlation follows from the variances, ``(V_reference + V_private - V_difference) / 2``, which keeps the pairing
     of a case whatever its clusters are. Over k groups each interval has level ``level ** (1 / k)`` (Sidak). With several
     trainings, the t limits of their mean on these cases are joined to it as those of an independent term, again by MOVER.
+    With clusters, t limits of the mean paired difference take the place of MOVER.
 
     References
     ----------
@@ -117,9 +118,13 @@ def costs(pairs: PairedCorrectness, feature: SensitiveFeature | None, level: flo
     correlation = np.clip(np.divide(joint, own, out=np.zeros(k), where=own > 0), -1.0, 1.0)
     a, b = limits
     low, high = stats.difference_limits(a.value, a.low, a.high, b.value, b.low, b.high, correlation)
+    paired = f"paired MOVER, {a.method}"
+    if difference.ways:
+        ends = stats.clustered_rate_interval(difference, level ** (1 / groups))
+        low, high, paired = ends.low, ends.high, f"paired, {ends.method}"
     noise = training_covariance(pairs.differences, code, k, pairs.weight)
     low, high = _widened(a.value - b.value, low, high, noise, pairs.trainings, level ** (1 / groups))
-    method = f"paired MOVER, {a.method}" + (f", Sidak over {groups} groups" if groups > 1 else "")
+    method = paired + (f", Sidak over {groups} groups" if groups > 1 else "")
     return _estimates(a.value - b.value, np.maximum(low, -1), np.minimum(high, 1), first, code, method)
 
 

@@ -165,8 +165,7 @@ def _design_effect(cases: Losses, threshold: float, tail: float) -> float:
                                 proportion=True)
     rate, variance = float(cov.rates[0]), float(cov.M[0, 0])
     effect = variance * len(below) / (rate * (1 - rate)) if 0 < rate < 1 else 1.0
-    df = max(int(cov.n_clusters[0]) - 1, 1)
-    return max(effect, 1.0) * float(stdtrit(df, tail) / ndtri(tail)) ** 2
+    return max(effect, 1.0) * float(stdtrit(cov.df[0], tail) / ndtri(tail)) ** 2
 
 
 def _share_below(
@@ -182,7 +181,7 @@ def _share_below(
 
 
 def _cluster_count(column: IntArray) -> int:
-    return len(np.unique(column[column >= 0]))
+    return len(np.unique(column[column >= 0])) + int(np.sum(column < 0))
 
 
 def advantage(losses: Losses, level: float, rng: np.random.Generator) -> stats.Interval:
@@ -191,8 +190,8 @@ def advantage(losses: Losses, level: float, rng: np.random.Generator) -> stats.I
     Notes
     -----
     The threshold must not come from the cases that it is applied to. Whole clusters fall into two halves at random, and each
-    half is judged by the mean of the other. MOVER on exact limits at the effective sample
-    sizes, joined by their correlation through clusters that hold members and non-members.
+    half is judged by the mean of the other. MOVER on exact limits; with clusters, t limits of the difference, whose variance
+    allows for clusters that hold members and non-members.
 
     References
     ----------
@@ -212,17 +211,12 @@ def advantage(losses: Losses, level: float, rng: np.random.Generator) -> stats.I
             raise ValueError("there are too few clusters of members to learn a threshold from one half of them")
         flagged[half == side] = losses.loss[half == side] <= losses.loss[learned_from].mean()
     cov = stats.rate_covariance(flagged.astype(float), np.ones(len(flagged)), losses.member.astype(np.int64),
-                                losses.clusters, groups=2, proportion=True)
-    rates = stats.clustered_rate_interval(cov, level)
-    own = float(np.sqrt(cov.M[0, 0] * cov.M[1, 1]))
-    low, high = stats.difference_limits(
-        rates.value[1], rates.low[1], rates.high[1], rates.value[0], rates.low[0], rates.high[0],
-        float(np.clip(cov.M[0, 1] / own, -1, 1)) if own else 0.0,
-    )
+                                losses.clusters, groups=2, proportion=True).subset([1, 0])
+    difference = stats.clustered_difference(cov, level)
+    low, high = max(float(difference.low[0]), -1.0), min(float(difference.high[0]), 1.0)
     few = ("few_clusters",) if cov.ways and cov.few_clusters.any() else ()
     clusters = int(cov.n_clusters.min()) if cov.ways else None
-    return stats.Interval(float(rates.value[1] - rates.value[0]), float(low), float(high),
-                          f"MOVER, {rates.method.strip()}", len(flagged), clusters, few)
+    return stats.Interval(float(difference.value[0]), low, high, difference.method.strip(), len(flagged), clusters, few)
 
 
 def _halves(losses: Losses, rng: np.random.Generator) -> BoolArray:

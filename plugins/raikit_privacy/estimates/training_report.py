@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 import raikit
-from raikit.arrays import IntArray, cluster_codes
+from raikit.arrays import cluster_codes
 from raikit_privacy.estimates.arguments import as_argument
 from raikit_privacy.estimates.budget import true_positive_rate_bound
 from raikit_privacy.estimates.costs import GroupEstimates, accuracies, cost_gap, costs
@@ -108,13 +108,13 @@ class TrainingReport:
             return raikit.Metric.undefined("accuracy_cost_difference", str(problem), **fields)
         counts = np.bincount(feature.code, minlength=feature.k)
         small = [feature.address(i) for i in groups if counts[i] < self.trials.options.min_group]
-        clusters = self.by_group[feature.column].n_clusters
+        clusters, few = self.by_group[feature.column].n_clusters, self.by_group[feature.column].few_clusters
         return raikit.Metric(
             "accuracy_cost_difference", gap.value, low=gap.low, high=gap.high, n=int(counts[groups].sum()),
             method=gap.method + self.randomness, level=self.level, simultaneous=True, p_value=gap.p_value,
             minimum_detectable=gap.minimum_detectable,
             n_clusters=None if clusters is None else int(clusters[groups].min()),
-            flags=["few_clusters"] if clusters is not None and _too_few_clusters(clusters[groups]) else [],
+            flags=["few_clusters"] if int((~few[groups]).sum()) < 2 else [],
             judged=self._judged(feature, small) if small else None, **fields,
         )
 
@@ -128,11 +128,6 @@ class TrainingReport:
             reason = f"{reason}; fewer than two are left"
             return {"value": None, "low": None, "high": None, "left_out": small, "reason": reason}
         return {"value": gap.value, "low": gap.low, "high": gap.high, "left_out": small, "reason": reason}
-
-
-def _too_few_clusters(clusters: IntArray) -> bool:
-    """Return whether fewer than two groups have the clusters that a lower limit needs."""
-    return int((clusters >= raikit.stats.MIN_CLUSTERS).sum()) < 2
 
 
 def undefined_metrics(targets: tuple[float, ...], reason: str) -> list[raikit.Metric]:

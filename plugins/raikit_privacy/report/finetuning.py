@@ -146,7 +146,7 @@ def _unequal_finding(report: TrainingReport, feature: SensitiveFeature, gap: rai
 def _undecided_finding(report: TrainingReport, undecided: Sequence[tuple[SensitiveFeature, raikit.Metric]]) -> raikit.Finding:
     gaps = "; ".join(
         f"{feature.column} {points(gap.value or 0)}, {interval(gap.low, gap.high, gap.unit, value=gap.value)}"
-        + (f" (fewer than two groups have {raikit.stats.MIN_CLUSTERS} clusters)" if "few_clusters" in gap.flags else "")
+        + (" (fewer than two groups have enough clusters of similar size)" if "few_clusters" in gap.flags else "")
         for feature, gap in undecided
     )
     return raikit.Finding(

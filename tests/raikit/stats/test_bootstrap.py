@@ -69,3 +69,11 @@ def test_a_statistic_undefined_in_many_draws_is_unreliable(rng):
 def test_rows_and_counts_together_are_refused(rng):
     with pytest.raises(ValueError, match="either"):
         bootstrap_interval(f1, 4, counts=[1, 1, 1, 1], rng=rng)
+
+
+def test_a_cluster_that_holds_half_of_all_cases_leaves_too_few(rng):
+    x, even = rng.random(400), np.arange(400) // 10
+    half = np.where(np.arange(400) < 200, 0, even)
+    flags = [bootstrap_interval(lambda w: (w @ x) / w.sum(axis=1), 400, clusters=[c], draws=200, rng=rng).flags
+             for c in (even, half, even // 9)]  # fmt: skip
+    assert flags == [(), ("few_clusters",), ()]  # the last are five of similar size

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from raikit.arrays import cluster_codes
+from raikit.stats import mean_interval
 from raikit.testing import table_context
-from raikit_explain.estimates.sampling import allocate, choose_examples, draw, separate_missing, with_outcome
+from raikit_explain.estimates.sampling import allocate, choose_examples, draw, with_outcome
 
 
 def _context(rows=2000, seed=0, **roles):
@@ -62,10 +64,23 @@ def test_the_same_seed_draws_the_same_rows_and_another_seed_others():
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_a_row_without_a_cluster_is_one_of_its_own():
-    codes = separate_missing(np.array([0, -1, 0, 1, -1]))
-    assert codes[0] == codes[2]
-    assert len(set(codes.tolist())) == 4
+def test_the_columns_that_bind_cases_most_count_and_a_row_without_a_cluster_is_one_of_its_own():
+    rng = np.random.default_rng(3)
+    y = rng.integers(0, 2, 60)
+    table = pd.DataFrame({"target": y, "prediction": y, "score": 0.2 + 0.6 * y, "row": [f"r{i}" for i in range(60)],
+                          "day": [f"d{i}" for i in rng.integers(0, 30, 60)],
+                          "ward": [None if i < 6 else f"w{i % 9}" for i in range(60)]})
+    ctx = table_context(table, cluster=("row", "day", "ward"))
+    sample = draw(with_outcome(ctx), ctx, 100, ctx.rng)
+    wards = sample.clusters[0]  # neither of the first two columns
+    assert len(np.unique(wards[wards >= 0])) == 9
+    assert np.sum(wards < 0) == 6
+    assert mean_interval(rng.normal(size=60), clusters=[wards]).n_clusters == 15
+
+
+def test_a_column_that_is_filled_for_a_few_rows_binds_few():
+    table = pd.DataFrame({"rare": ["a", "a", *[None] * 58], "day": np.arange(60) // 2, "ward": np.arange(60) // 6})
+    assert cluster_codes(table, ["rare", "day", "ward"])[1] == ["ward", "day"]
 
 
 def test_examples_are_the_surest_and_those_nearest_to_the_threshold():

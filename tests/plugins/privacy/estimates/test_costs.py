@@ -62,6 +62,20 @@ def test_the_interval_of_a_cost_holds_its_level_with_clusters():
     assert simulate(250, 240, 6, 3)[0] <= 0.08
 
 
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_a_large_cluster_makes_no_cost(share):
+    """By plain residual sums a cost is claimed in 8 to 20% of the runs in which there is none."""
+    rng, wrong, runs = np.random.default_rng(6), 0, 150
+    for _ in range(runs):
+        person = np.where(rng.random(600) < share, 0, rng.integers(1, 60, 600))
+        easy = 1.5 + rng.normal(0, 0.8, (3, 60))[:, person]
+        same = rng.random(600)
+        first, second = (same < 1 / (1 + np.exp(-(easy[0] + easy[at]))) for at in (1, 2))
+        cost = costs.costs(PairedCorrectness(first, second, None, [person]), None, 0.95)
+        wrong += not cost.few_clusters[0] and not cost.low[0] <= 0 <= cost.high[0]
+    assert wrong / runs <= 0.09  # nominal 5%, standard error 1.8 points
+
+
 def test_models_that_always_agree_are_not_known_to_agree_everywhere():
     right = np.arange(40) < 36
     cost = costs.costs(PairedCorrectness(right, right), None, 0.95)

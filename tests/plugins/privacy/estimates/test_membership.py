@@ -72,6 +72,27 @@ def test_the_interval_of_that_rate_covers_the_truth_with_clusters():
     assert missed_by_rows / 200 > 0.1                                    # what clusters are there for
 
 
+@pytest.mark.parametrize("share", [0.3, 0.5])
+def test_a_large_cluster_recognises_no_members(share):
+    """By plain residual sums 17 and 38% of areas, 10 and 30% of advantages are wrong."""
+    rng, wrong, runs = np.random.default_rng(5), np.zeros(2), 120
+    member = np.arange(1200) < 600
+    for _ in range(runs):
+        cluster = np.where(rng.random(1200) < share, 0, rng.integers(1, 60, 1200)) + 60 * member
+        losses = Losses(member, np.exp(rng.normal(size=1200) + rng.normal(0, 0.7, 120)[cluster]), [cluster])
+        found = membership.area(losses, 0.95), membership.advantage(losses, 0.95, rng)
+        for at, (interval, truth) in enumerate(zip(found, (0.5, 0.0), strict=True)):
+            wrong[at] += "few_clusters" not in interval.flags and not interval.low <= truth <= interval.high
+    assert np.all(wrong / runs <= 0.1)  # nominal 5%, standard error 2 points
+
+
+def test_a_case_without_a_cluster_counts_as_one():
+    losses = world(60, 60, 0.5, np.random.default_rng(1))
+    cluster = np.where(np.arange(120) % 60 < 4, 0, -1) + (np.arange(120) >= 60) * (np.arange(120) % 60 < 4)
+    rate = membership.true_positive_rate_at(Losses(losses.member, losses.loss, [cluster]), 0.1, 0.95)
+    assert (rate.n_clusters, rate.flags) == (114, ())
+
+
 def test_too_few_non_members_are_named_as_the_reason():
     rate = membership.true_positive_rate_at(world(500, 299, 1, np.random.default_rng(4)), 0.01, 0.95)
     assert rate.value is None

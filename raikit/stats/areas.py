@@ -181,6 +181,16 @@ class ScoredPiece:
         return self.w * self.truth
 
     @cached_property
+    def hit_below(self) -> AnyArray:
+        """Return the weight of the positives of the piece that score lower than each case."""
+        return self.below(self.hit)
+
+    @cached_property
+    def weight_below(self) -> AnyArray:
+        """Return the weight of the cases of the piece that score lower than each case."""
+        return self.below(self.w)
+
+    @cached_property
     def _ties(self) -> tuple[IntArray, IntArray, IntArray] | None:
         """Return the tied cases, and the first and last case of the same score; None if no scores are equal."""
         steps = self.score[1:] != self.score[:-1]
@@ -314,7 +324,7 @@ class AveragePrecision:
 
     def _shares(self, piece: ScoredPiece, hits: Any, everything: Any) -> tuple[FloatArray, FloatArray]:
         """Return each positive's weight over the weight at or above its score, and the precision there."""
-        above, precision = self.total - everything - piece.below(piece.w), self.positive - hits - piece.below(piece.hit)
+        above, precision = self.total - everything - piece.weight_below, self.positive - hits - piece.hit_below
         # No weight is left above the last case that has one; what would be divided by it is 0.
         above = np.where(above > 0, above, 1)
         precision /= above
@@ -324,7 +334,7 @@ class AveragePrecision:
         """Return what counting themselves adds to the precision of the positives of a piece; `each` is the weight of one case."""
         hits, everything, _, _ = self.before[number]
         _, precision = self._shares(piece, hits, everything)
-        others = self.total - everything - piece.below(piece.w) - each
+        others = self.total - everything - each - piece.weight_below
         alone = others <= 1e-12 * self.total
         gain = np.where(alone, 1 - self.value, each * (1 - precision) / np.where(alone, 1.0, others))
         return float(piece.hit @ gain) / self.positive

@@ -201,16 +201,16 @@ class _GroupSums:
         support = (traits.support(part.summary) if traits.support else n) if weight > 0 else 0
         units = part.cells.units
         sums = UnitSums(units.clusters if units is not None else [], len(part.cells))
-        value = _evaluate(part, functional, sums) if weight > 0 else float("nan")
+        value, bias = _evaluate(part, functional, sums) if weight > 0 else (float("nan"), 0.0)
         if np.isnan(value):
             nothing = np.zeros(0)
             columns = [column[:0] for column in part.cells.clusters]
             return cls(value, n, support, 0.0, 0.0, 0.0, 1.0, 0.0, columns, [nothing] * 5)
         clusters, totals = sums.result()
-        extra = floor(part.summary, value, float(totals[-1].sum())) if floor is not None else 0.0
-        if isinstance(functional, AreaFunctional) and functional.area is AveragePrecision:
-            shown = float(totals[-1].sum())
-            extra += widen_for_bias(shown, _precision_bias(part, functional)) - shown
+        shown = float(totals[-1].sum())
+        extra = floor(part.summary, value, shown) if floor is not None else 0.0
+        if bias:
+            extra += widen_for_bias(shown, bias) - shown
         df = traits.df(part.summary) if traits.df is not None else np.inf
         # A bounded mean may be far more precise than a share of as many cases, so its effective number has no ceiling.
         most = traits.ceiling(part.summary) if traits.ceiling is not None else 1e15
@@ -219,47 +219,39 @@ class _GroupSums:
         return cls(value, n, support, weight, weight**2 / squares, extra, max(df, 1.0), most, clusters, totals)
 
 
-def _evaluate(part: Part, functional: Functional, sums: UnitSums) -> float:
-    """Return the value of a functional, and add the influences of the cases and their squares to `sums`."""
+def _evaluate(part: Part, functional: Functional, sums: UnitSums) -> tuple[float, float]:
+    """Return the value of a functional and its bias, and add the influences of the cases and their squares to `sums`."""
     if isinstance(functional, LabelFunctional):
-        return _evaluate_labels(part, functional, sums)
+        return _evaluate_labels(part, functional, sums), 0.0
     if isinstance(functional, AreaFunctional) and part.cells.ranks is not None and part.cells.ranks.ndim == 1:
         return _evaluate_area(part, functional, sums)
     cells = part.whole()
     value, influence = functional(cells)
-    if not np.isnan(value):
-        squares = _squares(influence, cells.w, cells.w2 if cells.weighted else None)
-        sums.add(part.units(slice(None)), *part.weights(slice(None)), influence, squares)
-    return value
+    if np.isnan(value):
+        return value, 0.0
+    squares = _squares(influence, cells.w, cells.w2 if cells.weighted else None)
+    sums.add(part.units(slice(None)), *part.weights(slice(None)), influence, squares)
+    if isinstance(functional, AreaFunctional) and functional.area is AveragePrecision:
+        positive = functional.positive
+        return value, average_precision_bias(cells.truth == positive, rank_of(cells, positive), cells.w)
+    return value, 0.0
 
 
-def _evaluate_area(part: Part, functional: AreaFunctional, sums: UnitSums) -> float:
+def _evaluate_area(part: Part, functional: AreaFunctional, sums: UnitSums) -> tuple[float, float]:
     if not functional.defined(part.summary):
-        return float("nan")
-    pieces = _ScoredPieces(part, functional.positive)
+        return float("nan"), 0.0
+    pieces, bias = _ScoredPieces(part, functional.positive), 0.0
     area = functional.area.of(pieces)
     for number, where in enumerate(part.slices):
-        piece = pieces[number]
-        influence = area.influence(number, piece)
-        squares = _squares(influence, piece.w, part.w2(where) if part.cells.weighted else None)
-        sums.add(part.units(where), *part.weights(where), influence, squares)
-    return area.value
-
-
-def _precision_bias(part: Part, functional: AreaFunctional) -> float:
-    """Return by how much average precision is too high in a sample as small as this part."""
-    if part.cells.ranks is None or part.cells.ranks.ndim != 1:
-        cells = part.whole()
-        return average_precision_bias(cells.truth == functional.positive, rank_of(cells, functional.positive), cells.w)
-    pieces = _ScoredPieces(part, functional.positive)
-    area, bias = AveragePrecision.of(pieces), 0.0
-    for number, where in enumerate(part.slices):
-        piece = pieces[number]
-        each: FloatArray | float = 1.0
+        piece, each, w2 = pieces[number], 1.0, None
         if part.cells.weighted:
-            each = part.w2(where) / np.where(piece.w > 0, piece.w, 1)
-        bias += area.bias(number, piece, each)
-    return bias
+            w2 = part.w2(where)
+            each = w2 / np.where(piece.w > 0, piece.w, 1)
+        influence = area.influence(number, piece)
+        sums.add(part.units(where), *part.weights(where), influence, _squares(influence, piece.w, w2))
+        if isinstance(area, AveragePrecision):
+            bias += area.bias(number, piece, each)
+    return area.value, bias
 
 
 def _evaluate_labels(part: Part, functional: LabelFunctional, sums: UnitSums) -> float:

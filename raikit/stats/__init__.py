@@ -32,8 +32,8 @@ from a cluster covariance), `absolute_sums` (limits of sums of absolute values),
 candidate side by side), `cells` (merging of alike entries), `interval`, `quantiles`, `validation` and `constants`.
 
 Intervals and test results have a `method` for a table cell. Random numbers come only from the `numpy.random.Generator` that the
-caller gives. ``benchmarks/simulate_*.py`` simulate error rates for independent, unweighted cases and for clusters of
-similar size. With very uneven clusters, or weights that are related to the outcome, intervals can be too narrow.
+caller gives. ``benchmarks/simulate_*.py`` simulate error rates: of rates, gaps and ratios for independent cases, for clusters
+of equal and of very uneven size, and for weights that are related to the outcome. Means of skewed values miss more often.
 
 It must not know of audits, checks or data sets: arrays go in, and intervals come out. Names are imported on first use, so
 that importing this package costs neither numpy nor scipy.

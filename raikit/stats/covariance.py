@@ -19,7 +19,9 @@ Scale = Literal["proportion", "positive", "real"]
 MIN_EFFECTIVE_CLUSTERS = 4
 """Effective clusters that a group needs for its interval to decide; with fewer, no level was kept in simulations."""
 MIN_EFFECTIVE_CASES = 5
-"""Effective cases (or clusters) of the rarer outcome that a weighted (or clustered) rate needs for its interval to decide."""
+"""Effective cases of the rarer outcome that a weighted rate needs for its interval to decide."""
+MIN_SUPPORTING_CLUSTERS = 2
+"""The same for effective clusters; limits of clustered rates allow for clusters that were not seen, so that fewer do."""
 MIN_CLUSTERS = 8  # For procedures that count clusters instead of their effective number.
 
 
@@ -33,6 +35,9 @@ class CovarianceResult:
         NaN where a group has no case in the denominator.
     M : ndarray, shape (k, k)
         Covariance of the rates: positive semi-definite, diagonal at least `vrow`.
+    df : ndarray, shape (k,)
+        Degrees of freedom of each variance: the effective number of clusters (without clusters, of cases) minus one, at
+        least 1. Of rates of independent cases: without limit if weights are alike.
     n_clusters : ndarray of int, shape (k,)
         Clusters of each group, of the column that has fewer. A case without a cluster counts as one. Without clusters, cases.
     vrow : ndarray, shape (k,)
@@ -40,7 +45,8 @@ class CovarianceResult:
     n_rows : ndarray, shape (k,)
         Cases in the denominator (Kish's effective number if weighted).
     n_effective : ndarray, shape (k,)
-        Number of independent cases that would be as informative: rate (1 - rate) / variance, at most `n_rows`. Where a
+        Number of independent cases that would be as informative: rate (1 - rate) / variance, at most `n_rows`; of rates
+        without clusters, at most the cases. Where a
         rate of exactly 0 or 1 hides its variance, the effective number of clusters. For means: ``n_rows * vrow / M_ii``.
     sizes : ndarray, shape (k,)
         Sum of weight times denominator, by which groups are pooled.
@@ -52,17 +58,20 @@ class CovarianceResult:
     supporting : ndarray, shape (k,)
         Effective number of clusters (without clusters: cases) that hold the rarer outcome. For means, of contributions.
     few_events : ndarray of bool, shape (k,)
-        Rates of weighted or clustered cases of which fewer than 5 effective cases or clusters hold the rarer outcome: how
-        often it truly occurs cannot be known, because those that were not seen may weigh more.
+        Rates of weighted cases of which fewer than 5 effective cases (with clusters, 2 effective clusters) have the rarer
+        outcome: how often it truly occurs cannot be known, because those that were not seen may weigh more.
     scale : {"proportion", "positive", "real"}
         Which limits apply: exact limits of a proportion at the effective sample size (a rate, or any quantity between 0
         and 1), symmetric limits of the logarithm (errors and losses), or symmetric limits.
     ways : int
         Number of cluster columns used: 0 (independent cases), 1 or 2.
+    weighted : bool
+        Whether rates are of cases with different weights.
     """
 
     rates: FloatArray
     M: FloatArray
+    df: FloatArray
     n_clusters: IntArray
     vrow: FloatArray
     n_rows: FloatArray
@@ -74,6 +83,7 @@ class CovarianceResult:
     few_events: BoolArray
     scale: Scale
     ways: int
+    weighted: bool = False
 
     @property
     def proportion(self) -> bool:
@@ -84,11 +94,6 @@ class CovarianceResult:
     def effective_clusters(self) -> FloatArray:
         """Effective number of clusters of each group, 1 / sum of squared shares; without clusters, of cases (Kish)."""
         return effective_number(np.diag(self.concentration))
-
-    @property
-    def df(self) -> FloatArray:
-        """Degrees of freedom of each group's variance: its effective number of clusters minus one, at least 1."""
-        return np.maximum(self.effective_clusters - 1, 1.0)
 
     @property
     def common_df(self) -> float:
@@ -116,7 +121,7 @@ class CovarianceResult:
 
 
 PER_GROUP = (
-    "rates", "n_clusters", "vrow", "n_rows", "n_effective", "sizes", "one_more", "supporting", "few_events",
+    "rates", "df", "n_clusters", "vrow", "n_rows", "n_effective", "sizes", "one_more", "supporting", "few_events",
 )  # fmt: skip
 """Names of the arrays of `CovarianceResult` with one entry per group."""
 
@@ -317,14 +322,43 @@ def _covariance(
     effective = effective_number(np.diag(units.concentration))
     hidden = effective if still is None else np.minimum(effective, still)
     n_effective = effective_size(rates, variance, vrow, n_rows, hidden, proportion)
+    df = np.maximum(effective - 1, 1.0)
+    if cases.rare is not None and not columns:
+        n_effective, df = _weighted_sizes(rates, variance, units, n_effective, cases, n_rows)
     if proportion:
         variance = np.fmax(variance, agresti_caffo_variance(rates * n_effective, n_effective))
     M = M + np.diag(np.nan_to_num(variance) - np.diag(M))
-    few_events = (units.supporting < MIN_EFFECTIVE_CASES) & (outcomes and weighted)
+    needed = MIN_SUPPORTING_CLUSTERS if columns else MIN_EFFECTIVE_CASES
+    few_events = (units.supporting < needed) & (outcomes and weighted)
     return CovarianceResult(
-        rates, clip_eigenvalues((M + M.T) / 2), units.number, vrow, n_rows, n_effective, sizes,
-        units.concentration, units.one_more, units.supporting, few_events, scale, len(columns),
+        rates, clip_eigenvalues((M + M.T) / 2), df, units.number, vrow, n_rows, n_effective, sizes,
+        units.concentration, units.one_more, units.supporting, few_events, scale, len(columns), outcomes and weighted,
     )  # fmt: skip
+
+
+def _weighted_sizes(
+    rates: FloatArray, variance: FloatArray, units: LeaveOneOut, hidden: FloatArray, cases: _Cases, kish: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return effective sizes and degrees of freedom of rates of independent cases.
+
+    Without weights, or with weights that are alike, these are the numbers of cases and no limit. The size may exceed Kish's
+    number, because events may weigh little. It rests on the cases with the rarer outcome, and is known as well as they tell
+    how much such cases weigh.
+    """
+    number = units.number.astype(float)
+    assert cases.rare is not None
+    of_rare = _sums(cases.group, cases.counts * (cases.rare[0] > 0), len(rates))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        n = np.minimum(1 + rates * (1 - rates) / variance, number)
+        n = np.where((rates > 0) & (rates < 1) & (variance > 0), n, hidden)
+        df = [_known_size(supporting, of) for supporting, of in ((units.supporting, of_rare), (kish, number))]
+    return np.nan_to_num(n), np.minimum(*df)
+
+
+def _known_size(effective: FloatArray, number: FloatArray) -> FloatArray:
+    """Return degrees of freedom that are those of the effective number, and more the more alike the weights are."""
+    alike = np.divide(effective, number, out=np.ones(len(number)), where=number > 0)
+    return np.asarray(np.clip(np.maximum(effective - 1, 1.0) / np.maximum(1 - alike**2, 1e-9), 1.0, 1e9))
 
 
 def _by_cluster(

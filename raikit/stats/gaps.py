@@ -108,7 +108,8 @@ def gap(
 
     Simulated for independent, unweighted cases at a nominal 2.5% (benchmarks/simulate_intervals.py, 42 scenarios of 500
     runs): either end missed in at most 3.2% (standard error 0.8). Two of the highest for the lower end, run again 4,000
-    times: 1.9 and 2.2%. With weights that are related to the outcome, intervals are too narrow.
+    times: 1.9 and 2.2%. For weighted cases use
+    `raikit.stats.clustered_gap`.
 
     References
     ----------

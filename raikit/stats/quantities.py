@@ -40,6 +40,8 @@ class Quantities:
     scale : {"proportion", "positive", "real"}
     ways : int
         Number of cluster columns.
+    weighted : bool
+        Whether cases have different weights.
     """
 
     rates: FloatArray
@@ -51,6 +53,7 @@ class Quantities:
     groups: int
     scale: Scale
     ways: int
+    weighted: bool
 
     @classmethod
     def of(cls, cov: CovarianceResult, family: Family | None = None) -> Quantities:
@@ -58,17 +61,16 @@ class Quantities:
         far_size, far_df = _far_end(cov)
         k = len(cov.rates)
         if family is None or not len(family.rest_of):
-            return cls(cov.rates, cov.M, cov.n_effective, cov.df, far_size, far_df, k, cov.scale, cov.ways)
+            return cls(cov.rates, cov.M, cov.n_effective, cov.df, far_size, far_df, k, cov.scale, cov.ways, cov.weighted)
         rates, covariance = family.extend(cov.rates), family.extend_covariance(cov.M)
         others = family.others
         p, variance = rates[k:], np.diag(covariance)[k:]
         with np.errstate(divide="ignore", invalid="ignore"):
             n = np.where((p > 0) & (p < 1), p * (1 - p) / variance, np.max(others * cov.n_effective, axis=1))
-        n = np.minimum(n, others @ cov.n_rows)
-        units = effective_number(np.diag(family.extend_covariance(cov.concentration)))
-        df = np.maximum(units - 1, 1.0)
+        n = np.minimum(n, others @ (cov.n_rows if cov.ways else np.maximum(cov.n_rows, cov.n_clusters)))
+        df = np.append(cov.df, _rest_df(cov, family))
         far = np.append(far_size, n), np.append(far_df, df[k:])
-        return cls(rates, covariance, np.append(cov.n_effective, n), df, *far, k, cov.scale, cov.ways)
+        return cls(rates, covariance, np.append(cov.n_effective, n), df, *far, k, cov.scale, cov.ways, cov.weighted)
 
     @property
     def clustered_proportion(self) -> bool:
@@ -90,13 +92,29 @@ class Quantities:
         return np.sqrt(np.maximum(variance[i] + variance[j] - 2 * self.covariance[i, j], 0.0))
 
 
+def _rest_df(cov: CovarianceResult, family: Family) -> FloatArray:
+    """Return the degrees of freedom of the pooled rests: of clusters by their shares, else by Satterthwaite's formula."""
+    k = len(cov.rates)
+    if cov.ways:
+        units = effective_number(np.diag(family.extend_covariance(cov.concentration))[k:])
+        return np.maximum(units - 1, 1.0)
+    each = family.extend(np.diag(np.sqrt(np.diag(cov.M))))[k:] ** 2
+    df = each.sum(axis=1) ** 2 / np.maximum(np.sum(each**2 / cov.df, axis=1), TINY)
+    return np.asarray(np.maximum(df, 1.0))
+
+
 def _far_end(cov: CovarianceResult) -> tuple[FloatArray, FloatArray]:
-    """Return the effective size and degrees of freedom that allow for one more cluster with the rarer outcome."""
-    if not (cov.ways and cov.proportion):
+    """Return the effective size and degrees of freedom that allow for one more cluster with the rarer outcome.
+
+    For rates of independent cases with weights, one more case.
+    """
+    if not cov.proportion or not (cov.ways or cov.weighted):
         return cov.n_effective, cov.df
     with np.errstate(divide="ignore", invalid="ignore"):
         n = cov.rates * (1 - cov.rates) / (np.diag(cov.M) + cov.one_more)
     size = np.where(n > 0, np.fmin(n, cov.n_effective), cov.n_effective)
+    if not cov.ways:
+        return size, cov.df
     few = np.minimum(cov.effective_clusters, cov.supporting)
     return size, np.where(cov.supporting > 0, np.maximum(few - 1, 1.0), cov.df)
 
@@ -128,12 +146,12 @@ def _exact_limits(
 def separate_limits(q: Quantities, z: ArrayLike, at: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
     """Compute the limits of each quantity by itself, or of those at `at`, at the normal quantile `z`.
 
-    With clusters, the limit of a rate towards more of the rarer outcome allows for a cluster that was not seen.
+    The limit of a rate towards more of the rarer outcome allows for a cluster (with weights, a case) that was not seen.
     """
     every = np.arange(len(q.rates)) if at is None else at
     df, far_df = q.df[every], q.far_df[every]
     low, high = limits_of(q, as_t(z, df), df, every)
-    if not q.clustered_proportion:
+    if q.scale != "proportion" or not (q.ways or q.weighted):
         return low, high
     rates, tail = q.rates[every], upper_tail(z)
     far_low, far_high = _exact_limits(rates, q.far_size[every], tail, as_t(z, far_df))

@@ -42,8 +42,7 @@ def clopper_pearson(
 
     Notes
     -----
-    The coverage is at least `level` for independent, unweighted cases [1]_. With effective counts it is approximate, and
-    too low where weights are related to the outcome.
+    The coverage is at least `level` for independent, unweighted cases [1]_. With effective counts it is approximate.
 
     References
     ----------
@@ -114,7 +113,8 @@ def effective_counts(sum_w_x: ArrayLike, sum_w: ArrayLike, sum_w2: ArrayLike) ->
     Notes
     -----
     Kish's number supposes that weights are unrelated to the outcome. Where successes weigh more than failures, intervals
-    at this sample size are too narrow.
+    at this sample size are too narrow; where they weigh less, too wide. `rate_covariance` takes the weights of successes
+    into account (benchmarks/simulate_weights.py shows both).
 
     References
     ----------

@@ -317,6 +317,6 @@ def _covariance(groups: Sequence[_GroupSums], traits: FunctionalTraits) -> Covar
         value, influence, code, clusters, ceiling, weight, scale=traits.scale, squares=squares, counts=counts,
         still=support, extra=extra, weight=w, weight_squares=w2,
     )  # fmt: skip
-    # Degrees of freedom follow from the concentration of the weights.
+    # Those of a pooled rest follow from the concentration of the weights.
     fewest = np.diag(np.maximum(1 / (df + 1) - np.diag(cov.concentration), 0))
-    return replace(cov, concentration=cov.concentration + fewest)
+    return replace(cov, concentration=cov.concentration + fewest, df=np.minimum(cov.df, df))

@@ -82,7 +82,8 @@ def simple_covariance(cells, code, k, functional, traits, everyone):
         weight=w, weight_squares=w2,
     )  # fmt: skip
     own = np.diag(cov.concentration)
-    return support, replace(cov, concentration=cov.concentration + np.diag(np.maximum(1 / (df + 1) - own, 0)))
+    concentration = cov.concentration + np.diag(np.maximum(1 / (df + 1) - own, 0))
+    return support, replace(cov, concentration=concentration, df=np.minimum(cov.df, df))
 
 
 CASES = [{}, {"ties": True}, {"weights": True}, {"ways": 1}, {"ways": 2, "ties": True}, {"ways": 1, "weights": True},

@@ -145,10 +145,10 @@ class RuleFamily(RecordModel):
     def describe(self) -> str:
         """Describe how many rules were judged together, and at which level."""
         fails = f"by chance in at most {confidence(self.error)} of builds"
-        if self.size == 1:
-            return f"One rule or regression can fail this build, {fails}."
+        many = "One rule or regression" if self.size == 1 else f"{self.size} rules and regressions"
+        together = "" if self.size == 1 else "together "
         return (
-            f"{self.size} rules and regressions can fail this build, together {fails}. "
+            f"{many} can fail this build, {together}{fails}. "
             f"A rule fails if its whole {confidence(self.level)} interval is beyond the limit."
         )
 

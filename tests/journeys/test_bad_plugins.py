@@ -160,7 +160,7 @@ COMPARES = """
         import os
         {body}
         values = [run.record.find("odd.count").value for run in (baseline, candidate)]
-        fields = dict(value=values[1] - values[0], low=0.0, high=2.0, p_value=0.001, margin=0.0, method="in another process")
+        fields = dict(value=values[1] - values[0], low=0.5, high=2.0, p_value=0.001, margin=0.0, method="in another process")
         return [raikit.Comparison(metric=address, **fields) for address in margins.of]
 
 

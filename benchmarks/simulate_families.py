@@ -1,6 +1,6 @@
 """Simulate how often a gate of many true rules fails a build, with `error_rate: build` and, beside it, `rule`.
 
-    python benchmarks/simulate_families.py               # three minutes
+    python benchmarks/simulate_families.py               # about twenty minutes
     python benchmarks/simulate_families.py --runs 4000   # smaller Monte-Carlo errors
 
 Every rule is true: the quantity lies at its limit, so that each errs as often as it may. Nothing got worse where there are

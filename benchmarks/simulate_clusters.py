@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from monte_carlo import percent
 from numpy.typing import NDArray
 
 from raikit.stats import (
@@ -40,12 +41,6 @@ Floats = NDArray[np.float64]
 Table = tuple[Ints, Ints, list[Ints]]
 KINDS = ("equal", "lognormal", "pareto", "zipf 1", "zipf 1.5", "third", "half")
 LAWS = (("beta .2", 0.3), ("beta .1", 0.03), ("beta .3", 0.95), ("logit 2", 0.05), ("all or none", 0.1), ("size", 0.1))
-
-
-def percent(misses: float, runs: int) -> str:
-    """Return a share with its standard error, in percent."""
-    p = misses / max(runs, 1)
-    return f"{100 * p:5.1f} ±{100 * np.sqrt(max(p * (1 - p), 0.25 / max(runs, 1)) / max(runs, 1)):3.1f}"
 
 
 def cluster_sizes(kind: str, clusters: int, rng: np.random.Generator) -> Ints:

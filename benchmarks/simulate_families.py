@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from monte_carlo import percent
 from numpy.typing import NDArray
 
 from raikit import stats
@@ -182,11 +183,6 @@ def failing(scenario: Scenario, confidence: float, error_rate: str, runs: int, s
     return failed / runs
 
 
-def cell(share: float, runs: int) -> str:
-    """Return a share with its standard error, in percent."""
-    return f"{100 * share:5.1f} ±{100 * np.sqrt(max(share * (1 - share), 0.25 / runs) / runs):3.1f}"
-
-
 def main() -> None:
     """Read the options and print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -200,12 +196,13 @@ def main() -> None:
         runs = max(options.runs // cost, 1)
         for confidence in (0.95, 0.99):
             shares = [failing(scenario, confidence, rate, runs, options.seed) for rate in ("build", "rule")]
-            columns = "".join(f"{cell(share, runs):>13}" for share in shares)
+            columns = "".join(f"{percent(share * runs, runs):>13}" for share in shares)
             print(f"{name:28}{confidence:>11}{100 * (1 - confidence):>9.0f}{runs:>7}{columns}", flush=True)
     print("\nBuilds in which the broken rule fails, in percent")
     for name, broken in POWER.items():
         shares = [failing(rates(20, broken=broken), 0.95, rate, options.runs, options.seed, True) for rate in ("build", "rule")]
-        print(f"{name:28}{0.95:>11}{'':9}{options.runs:>7}" + "".join(f"{cell(share, options.runs):>13}" for share in shares))
+        columns = "".join(f"{percent(share * options.runs, options.runs):>13}" for share in shares)
+        print(f"{name:28}{0.95:>11}{'':9}{options.runs:>7}" + columns)
     print(f"\n{time.perf_counter() - started:.0f} s")
 
 

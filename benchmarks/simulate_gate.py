@@ -20,6 +20,7 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+from monte_carlo import percent
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
@@ -37,11 +38,6 @@ from raikit.stats import (
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 CHURN = 0.05
-
-
-def percent(share: float, runs: int) -> str:
-    """Return a share with its standard error, in percent."""
-    return f"{100 * share:5.1f} ±{100 * np.sqrt(max(share * (1 - share), 0.25 / runs) / runs):3.1f}"
 
 
 def tables(a: Floats, b: Floats, sizes: Ints, churn: float, rng: np.random.Generator) -> Ints:
@@ -84,7 +80,7 @@ def one_cell(
         ours += result.p_value <= alpha
         naive += gap_estimate_grew(cov, margin)
         oracle += z_of_pair(cells, loser, best, margin, paired) <= alpha
-    columns = "".join(f"{percent(v / runs, runs):>14}" for v in (ours, naive, oracle))
+    columns = "".join(f"{percent(v, runs):>14}" for v in (ours, naive, oracle))
     print(f"{name:62}{len(p):>4}{n1:>7}{margin:>7}{columns}", flush=True)
 
 
@@ -173,7 +169,7 @@ def rules(runs: int, long: bool, rng: np.random.Generator) -> None:
                     p, failed = ten_rules(n, margin, name, rng)
                     ours += bool(np.min(holm(p)) <= 0.05)
                     naive += failed
-                columns = "".join(f"{percent(v / few, few):>14}" for v in (ours, naive))
+                columns = "".join(f"{percent(v, few):>14}" for v in (ours, naive))
                 print(f"{name:42}{n:>8}{margin:>8}{columns}", flush=True)
 
 
@@ -219,7 +215,7 @@ def clusters(runs: int, long: bool, rng: np.random.Generator) -> None:
                     failed = worsening_test(cov, higher_is_better=True, rng=rng).p_value <= 0.05
                     ours, rowwise = (ours + failed, rowwise) if clusters_used else (ours, rowwise + failed)
             name = f"moved: group 0 behind, nothing changed, {voices} voices, {columns} column(s)"
-            print(f"{name:62}{k:>4}{percent(ours / runs, runs):>14}{percent(rowwise / runs, runs):>30}", flush=True)
+            print(f"{name:62}{k:>4}{percent(ours, runs):>14}{percent(rowwise, runs):>30}", flush=True)
 
 
 def cluster_gap(runs: int, long: bool, rng: np.random.Generator) -> None:
@@ -241,7 +237,7 @@ def cluster_gap(runs: int, long: bool, rng: np.random.Generator) -> None:
                 cov = paired_covariance(a, b, np.ones(len(a)), group, codes[:columns], groups=6)
                 ours += gap_increase_test(cov, higher_is_better=True, rng=rng).p_value <= 0.05
                 naive += gap_estimate_grew(cov, 0.0)
-            shown = "".join(f"{percent(count / runs, runs):>14}" for count in (ours, naive))
+            shown = "".join(f"{percent(count, runs):>14}" for count in (ours, naive))
             print(f"{f'gap: {name}, {columns} column(s)':62}{6:>4}{shown}", flush=True)
 
 
@@ -263,7 +259,7 @@ def weights(runs: int, long: bool, rng: np.random.Generator) -> None:
                     even = paired_covariance(a, b, np.ones(len(a)), group, codes[:columns], groups=k)
                     plain += worsening_test(even, higher_is_better=True, rng=rng).p_value <= 0.05
                 name = f"moved: group 0 behind, weights spread {spread}, {columns} cluster column(s)"
-                shown = [percent(count / runs, runs) for count in (ours, plain, naive)]
+                shown = [percent(count, runs) for count in (ours, plain, naive)]
                 print(f"{name:62}{k:>4}{shown[0]:>14}{shown[1]:>20}{shown[2]:>14}", flush=True)
 
 

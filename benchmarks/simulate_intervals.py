@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from monte_carlo import percent
 from numpy.typing import NDArray
 
 from raikit.stats import (
@@ -41,12 +42,6 @@ def naive_lower_end(x: Ints, n: Ints, rng: np.random.Generator, draws: int = 1_0
     """Return the lower end of the percentile bootstrap of the largest difference."""
     rates = rng.binomial(n, x / n, size=(draws, len(n))) / n
     return float(np.quantile(np.ptp(rates, axis=1), 0.025))
-
-
-def percent(misses: int, runs: int) -> str:
-    """Return a share with its standard error, in percent."""
-    p = misses / runs
-    return f"{100 * p:5.1f} ±{100 * np.sqrt(max(p * (1 - p), 0.25 / runs) / runs):3.1f}"
 
 
 @dataclass

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from monte_carlo import percent
 
 from raikit.stats import (
     CovarianceResult,
@@ -31,12 +32,6 @@ from raikit.stats import (
     effective_counts,
     rate_covariance,
 )
-
-
-def percent(misses: float, runs: int) -> str:
-    """Return a share with its standard error, in percent."""
-    p = misses / max(runs, 1)
-    return f"{100 * p:5.1f} ±{100 * np.sqrt(max(p * (1 - p), 0.25 / max(runs, 1)) / max(runs, 1)):3.1f}"
 
 
 @dataclass

@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
+from monte_carlo import percent
 from numpy.typing import NDArray
 from scipy.special import expit
 
@@ -126,12 +127,6 @@ def power_designs() -> list[Design]:
 
 
 PARTS = {"clusters": cluster_designs, "weights": weight_designs, "both": both_designs, "power": power_designs}
-
-
-def percent(count: float, runs: int) -> str:
-    """Return a share with its standard error, in percent."""
-    share = count / runs
-    return f"{100 * share:5.1f} ±{100 * np.sqrt(max(share * (1 - share), 0.25 / runs) / runs):3.1f}"
 
 
 def simulate(design: Design, runs: int, seed: int) -> str:

@@ -13,9 +13,8 @@ import pandas as pd
 import raikit
 from raikit import stats
 from raikit.arrays import IntArray, arrays_from_frame
+from raikit.stats.constants import LEAST_DF
 from raikit_performance.influences import COMPARABLE, Influence, influence_of, value_estimate
-
-_LEAST_DF = 3.0  # with fewer degrees of freedom (four clusters) no test was shown to keep its level
 
 
 def compare(candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins) -> list[raikit.Comparison]:
@@ -59,10 +58,9 @@ def _compare_metric(
     runs, loss = min(losses, key=lambda each: float(each[1].covariance[0, 0]))
     address, margin, n = str(metric.id), margins.of[str(metric.id)].margin, len(runs.arrays[1])
     note = runs.matched.note or None
-    if loss.df[0] < _LEAST_DF:
+    if loss.df[0] < LEAST_DF:
         few = "too few clusters, or cases that differ, to decide: four are needed"
-        empty = dict.fromkeys(("value", "low", "high"))
-        return raikit.Comparison(metric=address, p_value=1.0, margin=margin, paired=True, n=n, reason=few, **empty)
+        return raikit.Comparison.undecided(address, margin, few, paired=True, n=n)
     change = stats.estimate_change(
         loss, loss, margin, higher_is_better=metric.direction == "higher", level=1 - margins.error / 2, loss=loss
     )

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from raikit.errors import listed
 from raikit.gate.intervals import OPEN_ENDS
 from raikit.run.results import Comparison, Ingredients, Metric
+from raikit.stats.constants import LEAST_DF
 
 if TYPE_CHECKING:
     from raikit.run.margins import Margin
     from raikit.stats import BinErrors, EstimatedChange, RunEstimates
 
-_LEAST_DF = 3.0  # with fewer degrees of freedom (four clusters) no test was shown to keep its level
 _WEAK = "only the two intervals are known, so losses stay undecided unless they are large"
 
 
@@ -50,56 +50,50 @@ def compare_records(new: Metric, old: Metric, margin: Margin, error: float) -> C
 
 def _compare_ingredients(new: Metric, old: Metric, margin: Margin, error: float) -> Comparison:
     """Test every part of a metric (the two rates of equalized odds), Bonferroni over the parts."""
+    from raikit.stats.changes import joint_change
+
     parts = len(new.ingredients)
-    tested: list[tuple[EstimatedChange, list[str]]] = []
+    tested: list[EstimatedChange] = []
+    compared: list[list[str]] = []
     for before, after in zip(old.ingredients, new.ingredients, strict=True):
         groups = [group for group in _decidable(after) if group in _decidable(before)]
         if len(groups) < (2 if after.name else 1):
             return _undecided(new, margin.margin, _too_few(before, after))
-        tested.append((_test(before, after, groups, margin, 1 - error / parts / 2), groups))
-    change, groups = max(tested, key=lambda each: each[0].low)
-    high = max(each.high for each, _ in tested)
+        tested.append(_test(before, after, groups, margin, 1 - error / parts / 2))
+        compared.append(groups)
+    change, at = joint_change(tested)
     return Comparison(
-        metric=str(new.id), value=min(change.value, high), low=change.low, high=high,
-        p_value=min(1.0, parts * min(each.p_value for each, _ in tested)), margin=margin.margin, n=new.n,
-        loser=_name_pair(change, groups) if margin.test == "moved" else None, method=change.method,
-        minimum_detectable=max(each.minimum_detectable for each, _ in tested),
+        metric=str(new.id), value=change.value, low=change.low, high=change.high, p_value=change.p_value,
+        margin=margin.margin, n=new.n, loser=change.name_loser(compared[at]) if margin.test == "moved" else None,
+        method=change.method, minimum_detectable=change.minimum_detectable,
     )  # fmt: skip
 
 
-def _name_pair(change: EstimatedChange, groups: Sequence[str]) -> str | None:
-    """Return who lost against whom, in words; None for a single value."""
-    if change.loser is None or change.against is None:
-        return None
-    return f"{groups[change.loser]} against {groups[change.against]}"
-
-
 def _decidable(part: Ingredients) -> list[str]:
-    return [each.group for each in part.estimates if each.df >= _LEAST_DF]
+    return [each.group for each in part.estimates if each.df >= LEAST_DF]
 
 
 def _too_few(before: Ingredients, after: Ingredients) -> str:
-    if all(each.df >= _LEAST_DF for part in (before, after) for each in part.estimates):
+    if all(each.df >= LEAST_DF for part in (before, after) for each in part.estimates):
         return "fewer than two groups are recorded in both runs: the others are too small, or suppressed in the baseline file"
     return "too few clusters or cases to decide: four are needed"
 
 
 def _undecided(new: Metric, margin: float, reason: str) -> Comparison:
     """Return a comparison that neither passes nor fails."""
-    empty = dict.fromkeys(("value", "low", "high"))
-    return Comparison(metric=str(new.id), p_value=1.0, margin=margin, n=new.n, reason=reason, method="not tested", **empty)
+    return Comparison.undecided(str(new.id), margin, reason, n=new.n, method="not tested")
 
 
 def _test(before: Ingredients, after: Ingredients, groups: Sequence[str], margin: Margin, level: float) -> EstimatedChange:
     from raikit import stats
+    from raikit.stats.changes import metric_change
 
     if all(each.bins for part in (before, after) for each in part.estimates):
         return stats.calibration_change(_bin_errors(before, groups), _bin_errors(after, groups), margin.margin, level=level)
-    fields: dict[str, Any] = {"higher_is_better": after.higher_is_better, "level": level}
-    runs = _estimates(before, groups), _estimates(after, groups)
-    if len(groups) == 1:
-        return stats.estimate_change(*runs, margin.margin, **fields)
-    return (stats.gap_change if margin.test == "moved" else stats.gap_widening)(*runs, margin.margin, **fields)
+    return metric_change(
+        _estimates(before, groups), _estimates(after, groups), margin.margin, moved=margin.test == "moved",
+        higher_is_better=after.higher_is_better, level=level,
+    )  # fmt: skip
 
 
 def _estimates(part: Ingredients, groups: Sequence[str]) -> RunEstimates:

@@ -450,6 +450,11 @@ class Comparison(RecordModel):
     minimum_detectable: Number = None
     reason: str | None = None
 
+    @classmethod
+    def undecided(cls, metric: str, margin: float, reason: str, **fields: Any) -> Comparison:
+        """Create a comparison that neither passes nor fails, with the reason."""
+        return cls(metric=metric, value=None, low=None, high=None, p_value=1.0, margin=margin, reason=reason, **fields)
+
     @model_validator(mode="after")
     def _validate_p_value(self) -> Self:
         if self.p_value is not None:

@@ -18,6 +18,7 @@ module              what is in it
 `noninferiority`    whether a group got worse since a baseline
 `gap_growth`        whether the gap itself grew since a baseline
 `changes`           the same for any metric, from estimates and variances; cases may differ
+`shared_cases`      variances of changes between runs that have cases in common
 `calibration_growth` how much a calibration error grew since a baseline
 `paired`            the joint covariance of a baseline's and a candidate's rates
 `subgroups`         rates of many overlapping groups
@@ -60,14 +61,11 @@ if TYPE_CHECKING:
     from raikit.stats.calibration_gaps import calibration_ratio as calibration_ratio
     from raikit.stats.calibration_growth import BinErrors as BinErrors
     from raikit.stats.calibration_growth import calibration_change as calibration_change
-    from raikit.stats.changes import CaseInfluences as CaseInfluences
     from raikit.stats.changes import EstimatedChange as EstimatedChange
     from raikit.stats.changes import RunEstimates as RunEstimates
     from raikit.stats.changes import estimate_change as estimate_change
     from raikit.stats.changes import gap_change as gap_change
     from raikit.stats.changes import gap_widening as gap_widening
-    from raikit.stats.changes import influence_estimates as influence_estimates
-    from raikit.stats.changes import shared_loss as shared_loss
     from raikit.stats.clusters import ClusteredRates as ClusteredRates
     from raikit.stats.clusters import clustered_difference as clustered_difference
     from raikit.stats.clusters import clustered_gap as clustered_gap
@@ -113,6 +111,9 @@ if TYPE_CHECKING:
     from raikit.stats.search import certificate as certificate
     from raikit.stats.search import excess_p as excess_p
     from raikit.stats.search import worse_than_rest as worse_than_rest
+    from raikit.stats.shared_cases import CaseInfluences as CaseInfluences
+    from raikit.stats.shared_cases import influence_estimates as influence_estimates
+    from raikit.stats.shared_cases import shared_loss as shared_loss
     from raikit.stats.subgroups import Subgroups as Subgroups
     from raikit.stats.subgroups import subgroup_rates as subgroup_rates
     from raikit.stats.tails import loss_interval as loss_interval
@@ -126,9 +127,7 @@ _MODULE_NAMES = {
     "calibration": "CalibrationError calibration_error equal_bins",
     "calibration_gaps": "calibration_contrasts calibration_gap calibration_ratio",
     "calibration_growth": "BinErrors calibration_change",
-    "changes": (
-        "CaseInfluences EstimatedChange RunEstimates estimate_change gap_change gap_widening influence_estimates shared_loss"
-    ),
+    "changes": "EstimatedChange RunEstimates estimate_change gap_change gap_widening",
     "clusters": (
         "ClusteredRates clustered_difference clustered_gap clustered_group_vs_rest clustered_odds_gap "
         "clustered_rate_interval clustered_ratio join_contrasts"
@@ -145,6 +144,7 @@ _MODULE_NAMES = {
     "planning": "RowsNeeded rows_needed rows_to_settle",
     "rates": "RateIntervals clopper_pearson effective_counts simultaneous_rates",
     "search": "Certificate FlaggedGroups certificate excess_p worse_than_rest",
+    "shared_cases": "CaseInfluences influence_estimates shared_loss",
     "subgroups": "Subgroups subgroup_rates",
     "tails": "loss_interval ratio_of_means_interval skewed_mean_interval",
     "two_models": "WorseningResult",

@@ -1,8 +1,7 @@
 """How much worse estimates became from one run to the next, from each group's estimate, variance and degrees of freedom.
 
 Any smooth metric enters: precision, F1, areas, losses, errors. The runs may hold different cases, the same cases, or some in
-common (`shared_loss`). Rates on the same cases have a test with more power
-(`raikit.stats.noninferiority`).
+common (`raikit.stats.shared_cases`). Rates on the same cases have a test with more power (`raikit.stats.noninferiority`).
 """
 
 from __future__ import annotations
@@ -17,11 +16,10 @@ from scipy.special import ndtr
 
 from raikit.stats._types import FloatArray, IntArray
 from raikit.stats.constants import POWER_QUANTILE, TINY
-from raikit.stats.covariance import Scale, influence_covariance
 from raikit.stats.quantiles import upper_quantile, upper_tail
 from raikit.stats.two_models import SELECTION_SHARE
 
-_NORMAL_DF = 1e9  # degrees of freedom beyond which t is taken for normal
+NORMAL_DF = 1e9  # degrees of freedom beyond which t is taken for normal
 
 
 @dataclass(frozen=True)
@@ -81,6 +79,58 @@ class EstimatedChange:
     method: str
     loser: int | None = None
     against: int | None = None
+
+    def name_loser(self, groups: Sequence[str]) -> str | None:
+        """Return who lost against whom, in words; None for a single value."""
+        if self.loser is None or self.against is None:
+            return None
+        return f"{groups[self.loser]} against {groups[self.against]}"
+
+
+def metric_change(
+    before: RunEstimates,
+    after: RunEstimates,
+    margin: float = 0.0,
+    *,
+    moved: bool,
+    higher_is_better: bool,
+    level: float = 0.95,
+    loss: RunEstimates | None = None,
+) -> EstimatedChange:
+    """Test whether a metric of one or more groups became worse: `estimate_change`, `gap_change` or `gap_widening`.
+
+    Parameters
+    ----------
+    moved : bool
+        Whether a group's loss against another counts, or the growth of the gap itself.
+    before, after, margin, higher_is_better, level, loss
+        As in `estimate_change`, of the same groups.
+    """
+    test = estimate_change if len(after.value) == 1 else gap_change if moved else gap_widening
+    return test(before, after, margin, higher_is_better=higher_is_better, level=level, loss=loss)
+
+
+def joint_change(changes: Sequence[EstimatedChange]) -> tuple[EstimatedChange, int]:
+    """Combine the tests of a metric's parts, such as the two rates of equalized odds, by Bonferroni.
+
+    Parameters
+    ----------
+    changes : sequence of EstimatedChange
+        Of each part, with the error of the family divided by their number.
+
+    Returns
+    -------
+    (change, at) : EstimatedChange and int
+        `at` is the part with the surest loss, whose groups `change` names.
+    """
+    at = max(range(len(changes)), key=lambda part: changes[part].low)
+    high = max(change.high for change in changes)
+    joint = replace(
+        changes[at], value=min(changes[at].value, high), high=high,
+        p_value=min(1.0, len(changes) * min(change.p_value for change in changes)),
+        minimum_detectable=max(change.minimum_detectable for change in changes),
+    )  # fmt: skip
+    return joint, at
 
 
 def estimate_change(
@@ -277,7 +327,7 @@ class _Contrasts:
         v, M = np.diag(estimates.covariance), estimates.covariance
         variance = np.maximum(v[plus] + v[minus] - 2 * M[plus, minus], TINY)
         return cls(estimates.value[plus] - estimates.value[minus], variance,
-                   _welch(v[plus], estimates.df[plus], v[minus], estimates.df[minus]))
+                   welch(v[plus], estimates.df[plus], v[minus], estimates.df[minus]))
 
     @property
     def se(self) -> FloatArray:
@@ -299,7 +349,7 @@ def _loss(
     """Return how much worse each group became, with its variance; larger is worse."""
     if loss is not None:
         return loss.oriented(higher_is_better)
-    df = _welch(np.diag(before.covariance), before.df, np.diag(after.covariance), after.df)
+    df = welch(np.diag(before.covariance), before.df, np.diag(after.covariance), after.df)
     change = RunEstimates(after.value - before.value, before.covariance + after.covariance, df)
     return change.oriented(higher_is_better)
 
@@ -337,127 +387,19 @@ def _detectable(losses: _Contrasts, deficits: _Contrasts, margin: float, each: f
     return float(needed.reshape(k, k - 1).min(axis=1).max())
 
 
-def _welch(v1: FloatArray, df1: FloatArray, v2: FloatArray, df2: FloatArray) -> FloatArray:
+def welch(v1: FloatArray, df1: FloatArray, v2: FloatArray, df2: FloatArray) -> FloatArray:
     """Return the degrees of freedom of a sum of two variances (Welch and Satterthwaite)."""
     total = np.maximum(v1 + v2, TINY)
-    return np.asarray(1 / np.maximum((v1 / total) ** 2 / df1 + (v2 / total) ** 2 / df2, 1 / _NORMAL_DF))
+    return np.asarray(1 / np.maximum((v1 / total) ** 2 / df1 + (v2 / total) ** 2 / df2, 1 / NORMAL_DF))
 
 
 def _quantile(tail: float, df: ArrayLike) -> FloatArray:
-    return upper_quantile(tail, np.minimum(df, _NORMAL_DF))
+    return upper_quantile(tail, np.minimum(df, NORMAL_DF))
 
 
 def _tail(t: ArrayLike, df: ArrayLike) -> FloatArray:
-    return upper_tail(t, np.minimum(df, _NORMAL_DF))
+    return upper_tail(t, np.minimum(df, NORMAL_DF))
 
 
 def _method(df: float) -> str:
     return "Welch t" if df >= 1000 else f"Welch t (df {df:.0f})"
-
-
-# --- from the influence of each case ----------------------------------------------------------------------------
-
-
-def influence_estimates(
-    value: FloatArray,
-    influence: FloatArray,
-    group: IntArray,
-    clusters: Sequence[ArrayLike],
-    n_rows: FloatArray,
-    *,
-    largest: FloatArray,
-    scale: Scale = "real",
-    squares: FloatArray | None = None,
-    counts: FloatArray | None = None,
-) -> RunEstimates:
-    """Return estimates with the covariance that the influences of their cases give.
-
-    Parameters
-    ----------
-    value, n_rows : ndarray, shape (k,)
-    influence : ndarray, shape (n,)
-        Contribution of each case to the estimate of its own group; contributions sum to 0 in each group.
-    group, clusters, scale, squares, counts
-        As in `raikit.stats.influence_covariance`.
-    largest : ndarray, shape (k,)
-        Largest contribution that one more case could make to each group's estimate. Its square is added to the variance:
-        cases that all agree may hide one that does not.
-
-    Notes
-    -----
-    Degrees of freedom come from the squared contributions of cases or clusters, ``(sum f^2)^2 / sum f^4 - 1``, and from the
-    effective number of clusters if that is smaller: a few large contributions make a variance that is little known.
-    """
-    cov = influence_covariance(
-        value, influence, group, clusters, n_rows, n_rows, scale=scale, squares=squares, counts=counts
-    )  # fmt: skip
-    known = np.where(np.diag(cov.M) > 0, np.maximum(cov.supporting - 1, 0.0), _NORMAL_DF)
-    df = np.where(cov.few_clusters, 0.0, np.minimum(known, cov.df) if cov.ways else known)
-    return RunEstimates(value, cov.M + np.diag(largest**2), df)
-
-
-@dataclass(frozen=True)
-class CaseInfluences:
-    """Influence of each case of one run on the estimate of its group.
-
-    Parameters
-    ----------
-    influence : ndarray, shape (n,)
-    group : ndarray of int, shape (n,)
-        Negative: none.
-    unit : ndarray of int, shape (n,)
-        The case, from 0: the same number in both runs is the same case.
-    clusters : sequence of ndarray of int, each of shape (n,)
-        The same number in both runs is the same cluster.
-    """
-
-    influence: FloatArray
-    group: IntArray
-    unit: IntArray
-    clusters: Sequence[IntArray]
-
-
-def shared_loss(before: RunEstimates, after: RunEstimates, first: CaseInfluences, second: CaseInfluences) -> RunEstimates:
-    """Return how much estimates changed, ``after - before``, with a variance that knows which cases both runs share.
-
-    Parameters
-    ----------
-    before, after : RunEstimates
-        Of the same k groups.
-    first, second : CaseInfluences
-        Of all their cases.
-
-    Notes
-    -----
-    The contributions of a case to both estimates are subtracted before they are squared, so ``var(b - a) = var(a) + var(b) -
-    2 cov(a, b)`` with the covariance of the shared cases. Where every case is shared, one more case with the largest difference
-    is added to the variance (with the largest contribution, where most cases show no difference). Else what `before` and
-    `after` have beyond the squared contributions stays.
-    """
-    k = len(before.value)
-    cases = [(each.influence[keep], each.group[keep], each.unit[keep], [c[keep] for c in each.clusters])
-             for each in (first, second) for keep in (each.group >= 0,)]
-    group = np.concatenate([group for _, group, _, _ in cases])
-    unit = np.concatenate([unit for _, _, unit, _ in cases])
-    # A case whose group differs between the runs counts as two.
-    _, place, row = np.unique(unit * k + group, return_index=True, return_inverse=True)
-    row = row.reshape(-1)
-    signed = np.concatenate([-cases[0][0], cases[1][0]])
-    clusters = [np.concatenate(both)[place] for both in zip(*(columns for *_, columns in cases), strict=True)]
-    change: FloatArray = np.bincount(row, signed).astype(float)
-    sizes: FloatArray = np.bincount(group[place], minlength=k).astype(float)
-    where = group[place]
-    seen = change if np.count_nonzero(change) * 2 > len(change) else signed  # decisions that agree hide one that does not
-    relative = float(np.max(np.abs(seen) * sizes[where if seen is change else group], initial=0.0))
-    largest = relative / np.maximum(sizes, 1)
-    if len(place) * 2 == len(unit):
-        return influence_estimates(after.value - before.value, change, where, clusters, sizes, largest=largest)
-    estimate = influence_estimates(after.value - before.value, change, where, clusters, sizes, largest=np.zeros(k))
-    separate = [
-        influence_estimates(run.value, part, code, columns, sizes, largest=np.zeros(k))
-        for run, (part, code, _, columns) in zip((before, after), cases, strict=True)
-    ]
-    floors = sum(np.diag(run.covariance) - np.diag(raw.covariance) for run, raw in zip((before, after), separate, strict=True))
-    welch = _welch(np.diag(before.covariance), before.df, np.diag(after.covariance), after.df)
-    df = np.minimum(estimate.df, welch)
-    return RunEstimates(estimate.value, estimate.covariance + np.diag(np.maximum(floors, 0.0)), df)

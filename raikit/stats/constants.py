@@ -14,5 +14,8 @@ DRAW_BLOCK = 2_000
 EXCEEDANCES = 400
 """Exceedances after which a p-value is known to a relative standard error of 5% (Besag and Clifford 1991)."""
 
+LEAST_DF = 3.0
+"""Fewest degrees of freedom (of four clusters) with which a comparison of two runs was shown to keep its level."""
+
 TINY = 1e-300
 """Stands in for 0 where 0 must not be divided by."""

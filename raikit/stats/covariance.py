@@ -11,7 +11,14 @@ from numpy.typing import ArrayLike
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray
 from raikit.stats.cells import merge_outcomes, number_values
-from raikit.stats.jackknife import Contributions, LeaveOneOut, independent_variances, leave_one_out, worst_of
+from raikit.stats.jackknife import (
+    Contributions,
+    LeaveOneOut,
+    group_sums,
+    independent_variances,
+    leave_one_out,
+    worst_of,
+)
 from raikit.stats.rates import agresti_caffo_variance
 from raikit.stats.validation import case_weights
 
@@ -198,11 +205,11 @@ def rate_covariance(
         num[keep], den[keep], code[keep].astype(np.int64), [cluster_codes(c[keep]) for c in columns],
         (w[keep], w2[keep], rows[keep]),
     )  # fmt: skip
-    total = _sums(code, w * den, k)
+    total = group_sums(code, w * den, k)
     with np.errstate(divide="ignore", invalid="ignore"):
-        rates = _sums(code, w * num, k) / total
+        rates = group_sums(code, w * num, k) / total
         unit = (num - rates[code] * den) / total[code]
-        n_rows = _sums(code, w, k) ** 2 / _sums(code, w2, k)
+        n_rows = group_sums(code, w, k) ** 2 / group_sums(code, w2, k)
     if scale is None:
         if proportion is None:
             proportion = bool(np.all((den == 1) & ((num == 0) | (num == 1))))
@@ -347,7 +354,7 @@ def _weighted_sizes(
     """
     number = units.number.astype(float)
     assert cases.rare is not None
-    of_rare = _sums(cases.group, cases.counts * (cases.rare[0] > 0), len(rates))
+    of_rare = group_sums(cases.group, cases.counts * (cases.rare[0] > 0), len(rates))
     with np.errstate(divide="ignore", invalid="ignore"):
         n = np.minimum(1 + rates * (1 - rates) / variance, number)
         n = np.where((rates > 0) & (rates < 1) & (variance > 0), n, hidden)
@@ -429,18 +436,9 @@ def crossed_codes(first: IntArray, second: IntArray) -> IntArray:
     return cluster_codes(np.where((first < 0) | (second < 0), -1, both))
 
 
-def _sums(code: IntArray, values: FloatArray, k: int) -> FloatArray:
-    return np.bincount(code, values, minlength=k).astype(np.float64)
-
-
 def cluster_prefix(ways: int) -> str:
     """Return the beginning of a method's name that says how many cluster columns were used."""
     return {0: "", 1: "one-way cluster ", 2: "two-way cluster "}[ways]
-
-
-def cluster_correction(clusters: IntArray) -> FloatArray:
-    """Return the square root of G / (G - 1), for G clusters."""
-    return np.sqrt(clusters / np.maximum(clusters - 1, 1))
 
 
 def effective_size(

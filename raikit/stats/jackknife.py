@@ -133,7 +133,7 @@ def leave_one_out(entries: Contributions, cluster: IntArray, k: int, upward: Flo
     share no cluster, each counts with their mean share (by weight), so that cells of alike cases give what the cases give.
     """
     parts = int(entries.part.max(initial=0)) + 1
-    number = _sums(entries.part, entries.counts, parts)
+    number = group_sums(entries.part, entries.counts, parts)
     inside, of_inside, alone = _split(entries, cluster)
     moves = _table(of_inside, inside.group, _scale(number, inside.part, inside.share) * inside.influence, k)
     shares = _table(of_inside, inside.part, inside.share, parts)
@@ -145,15 +145,15 @@ def leave_one_out(entries: Contributions, cluster: IntArray, k: int, upward: Flo
         each = upward[alone.group] * scale[alone.part] * alone.influence / alone.counts
         np.maximum.at(largest, alone.group, each)
         covariance = covariance + np.diag(_variances(alone, scale, k))
-        products = products + np.diag(_sums(alone.part, alone.share_squares, parts))
-        units = units + _sums(alone.group, alone.counts, k)
-    support = _sums(entries.group, entries.support, k)
+        products = products + np.diag(group_sums(alone.part, alone.share_squares, parts))
+        units = units + group_sums(alone.group, alone.counts, k)
+    support = group_sums(entries.group, entries.support, k)
     return LeaveOneOut(
         covariance,
         units.astype(np.int64),
         _largest_of_parts(products, _groups_of_parts(entries, parts), k),
         largest**2,
-        _ratio(support**2, _sums(entries.group, entries.support_squares, k)),
+        _ratio(support**2, group_sums(entries.group, entries.support_squares, k)),
     )
 
 
@@ -171,7 +171,7 @@ def _split(entries: Contributions, cluster: IntArray) -> tuple[Contributions, In
 def independent_variances(entries: Contributions, k: int) -> FloatArray:
     """Return the variances of k groups by leaving out each case, whatever cluster it is in."""
     parts = int(entries.part.max(initial=0)) + 1
-    number = _sums(entries.part, entries.counts, parts)
+    number = group_sums(entries.part, entries.counts, parts)
     return _variances(entries, _scale(number, np.arange(parts), _mean_share(entries, parts)), k)
 
 
@@ -183,8 +183,8 @@ def _scale(number: FloatArray, part: IntArray, share: FloatArray) -> FloatArray:
 
 def _variances(entries: Contributions, scale: FloatArray, k: int) -> FloatArray:
     """Return the sums of squared moves of single cases by group; `scale` is that of each part."""
-    squares = _sums(entries.part, entries.squares, len(scale)) * scale**2
-    return _sums(_groups_of_parts(entries, len(scale)), squares, k)
+    squares = group_sums(entries.part, entries.squares, len(scale)) * scale**2
+    return group_sums(_groups_of_parts(entries, len(scale)), squares, k)
 
 
 def _groups_of_parts(entries: Contributions, parts: int) -> IntArray:
@@ -213,7 +213,7 @@ def _largest_of_parts(products: FloatArray, group: IntArray, k: int) -> FloatArr
 
 def _mean_share(alone: Contributions, parts: int) -> FloatArray:
     """Return the mean share, by weight, of the cases of each part, which share no cluster."""
-    squares, shares = (_sums(alone.part, v, parts) for v in (alone.share_squares, alone.share))
+    squares, shares = (group_sums(alone.part, v, parts) for v in (alone.share_squares, alone.share))
     return _ratio(squares, shares)
 
 
@@ -221,7 +221,7 @@ def _table(row: IntArray, column: IntArray, values: FloatArray, columns: int) ->
     """Return a table of sums of values by row and column; a sparse one if few of its cells are filled."""
     rows = int(row.max(initial=-1)) + 1
     if rows * columns <= max(4 * len(row), _SMALL):
-        return _sums(row * columns + column, values, rows * columns).reshape(rows, columns)
+        return group_sums(row * columns + column, values, rows * columns).reshape(rows, columns)
     table = csr_array((values, (row, column)), shape=(rows, columns))
     table.sum_duplicates()
     return table
@@ -252,12 +252,13 @@ def _sums_by_key(key: IntArray, *values: FloatArray) -> tuple[IntArray, list[Flo
     size = int(key.max(initial=-1)) + 1
     if size <= max(4 * len(key), _SMALL):
         found = np.flatnonzero(np.bincount(key, minlength=size))
-        return found, [_sums(key, value, size)[found] for value in values]
+        return found, [group_sums(key, value, size)[found] for value in values]
     found, place = np.unique(key, return_inverse=True)
-    return found, [_sums(place, value, len(found)) for value in values]
+    return found, [group_sums(place, value, len(found)) for value in values]
 
 
-def _sums(code: IntArray, values: FloatArray, k: int) -> FloatArray:
+def group_sums(code: IntArray, values: FloatArray, k: int) -> FloatArray:
+    """Return the sum of the values of each of k codes."""
     return np.bincount(code, values, minlength=k).astype(np.float64)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from raikit.stats._types import FloatArray
 from raikit.stats.covariance import CovarianceResult, cluster_prefix, rate_covariance
 from raikit.stats.interval import Interval, cluster_flags, cluster_number, without_variation
 from raikit.stats.quantiles import tail_of, upper_quantile
@@ -49,12 +50,18 @@ def mean_interval(
     two to five times as often as nominal (benchmarks/simulate_clusters.py); `loss_interval` and `skewed_mean_interval` allow
     for it.
     """
-    data = np.asarray(values, dtype=float)
-    ones, one_group = np.ones(len(data)), np.zeros(len(data), dtype=np.int64)
-    cov = rate_covariance(data, ones, one_group, clusters, weight, groups=1, proportion=False)
+    return _t_interval(mean_covariance(np.asarray(values, dtype=float), weight, clusters), level, bounds)
+
+
+def mean_covariance(
+    values: FloatArray, weight: ArrayLike | None, clusters: Sequence[ArrayLike]
+) -> CovarianceResult:
+    """Return a mean with its variance; raise if there are no cases."""
+    n = len(values)
+    cov = rate_covariance(values, np.ones(n), np.zeros(n, dtype=np.int64), clusters, weight, groups=1, proportion=False)
     if not cov.n_rows[0]:
         raise ValueError("no cases, so there is no mean")
-    return _t_interval(cov, level, bounds)
+    return cov
 
 
 def _t_interval(cov: CovarianceResult, level: float, bounds: tuple[float, float]) -> Interval:

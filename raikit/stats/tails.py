@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from raikit.stats._types import FloatArray
-from raikit.stats.covariance import CovarianceResult, cluster_prefix, influence_covariance, rate_covariance
+from raikit.stats.covariance import CovarianceResult, cluster_prefix, influence_covariance
 from raikit.stats.interval import Interval, cluster_flags, cluster_number, without_variation
+from raikit.stats.means import mean_covariance
 from raikit.stats.quantiles import tail_of, upper_quantile
 from raikit.stats.rates import limits_at
 
@@ -62,7 +63,7 @@ def loss_interval(
     Simulated for independent cases with normal, Laplace, t, log-normal and Pareto errors (benchmarks/simulate_errors.py).
     """
     values = np.asarray(losses, dtype=float)
-    cov = _mean_covariance(values, weight, clusters)
+    cov = mean_covariance(values, weight, clusters)
     if (none := _without_variation(cov, bounds)) is not None:
         return none
     value, tail = float(cov.rates[0]), tail_of(level)
@@ -103,7 +104,7 @@ def skewed_mean_interval(
         As `mean_interval`.
     """
     data = np.asarray(values, dtype=float)
-    up, down = (_mean_covariance(side * data, weight, clusters) for side in (1, -1))
+    up, down = (mean_covariance(side * data, weight, clusters) for side in (1, -1))
     if (none := _without_variation(up, bounds)) is not None:
         return none
     value, tail = float(up.rates[0]), tail_of(level)
@@ -212,16 +213,6 @@ def _heavy(values: FloatArray, df: float) -> bool:
 
 def _weighted(values: FloatArray, weight: ArrayLike | None) -> FloatArray:
     return values if weight is None else values * np.asarray(weight, dtype=float)
-
-
-def _mean_covariance(
-    values: FloatArray, weight: ArrayLike | None, clusters: Sequence[ArrayLike]
-) -> CovarianceResult:
-    n = len(values)
-    cov = rate_covariance(values, np.ones(n), np.zeros(n, dtype=np.int64), clusters, weight, groups=1, proportion=False)
-    if not cov.n_rows[0]:
-        raise ValueError("no cases, so there is no mean")
-    return cov
 
 
 def _influence_covariance(

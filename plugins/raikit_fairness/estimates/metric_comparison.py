@@ -16,6 +16,8 @@ import raikit
 from raikit import stats
 from raikit.arrays import FloatArray, IntArray, group_codes
 from raikit.stats import CaseInfluences, EstimatedChange, RunEstimates
+from raikit.stats.changes import joint_change, metric_change
+from raikit.stats.constants import LEAST_DF
 from raikit_fairness import measures
 from raikit_fairness.estimates.case_counts import Cells, cells_of_frame
 from raikit_fairness.estimates.features import Feature, cross
@@ -27,7 +29,6 @@ from raikit_fairness.estimates.task_metrics import TargetView, estimate_view, ta
 from raikit_fairness.settings import IntervalSettings
 
 _MOST_GROUPS = 100_000
-_LEAST_DF = 3.0  # with fewer degrees of freedom (four clusters) no test was shown to keep its level
 _ODDS = ("true_positive_rate", "false_positive_rate")
 _BIASED = "expected_calibration_error"  # compared from the errors of its bins, by the harness
 _PARTS = {
@@ -96,20 +97,16 @@ class MetricComparison:
         tested = [design for runs in self.designs if (design := self._tests(metric, parts, runs)) is not None]
         margin = self.margins.of[address]
         if not tested:
-            empty = dict.fromkeys(("value", "low", "high"))
             few = "too few groups, cases or clusters to decide in both runs"
-            return raikit.Comparison(metric=address, p_value=1.0, margin=margin.margin, reason=few, **empty)
+            return raikit.Comparison.undecided(address, margin.margin, few)
         design = min(tested, key=lambda each: sum(test.spread for test in each))
-        changes = [test.change(margin, 1 - self.margins.error / len(parts) / 2) for test in design]
-        at = int(np.argmax([change.low for change in changes]))
-        best, high = changes[at], max(change.high for change in changes)
-        matched = design[at].runs.matched
+        change, at = joint_change([test.change(margin, 1 - self.margins.error / len(parts) / 2) for test in design])
+        best, matched = design[at], design[at].runs.matched
         return raikit.Comparison(
-            metric=address, value=min(best.value, high), low=best.low, high=high, margin=margin.margin,
-            p_value=min(1.0, len(parts) * min(change.p_value for change in changes)), paired=matched.shared > 0,
-            method=best.method, n=design[at].n, loser=design[at].loser(best) if margin.test == "moved" else None,
-            reason=matched.note or None,
-            minimum_detectable=max(change.minimum_detectable for change in changes),
+            metric=address, value=change.value, low=change.low, high=change.high, margin=margin.margin,
+            p_value=change.p_value, paired=matched.shared > 0, method=change.method, n=best.n,
+            loser=change.name_loser(best.names) if margin.test == "moved" else None, reason=matched.note or None,
+            minimum_detectable=change.minimum_detectable,
         )  # fmt: skip
 
     def _tests(self, metric: raikit.Metric, parts: Sequence[str], runs: _TwoRuns) -> list[_MetricTest] | None:
@@ -137,7 +134,7 @@ class MetricComparison:
 
     def _groups(self, metric: raikit.Metric, estimates: tuple[Estimates, Estimates], feature: Feature) -> list[int]:
         """Return the groups that can be decided in both runs; of a group's own metric, that group."""
-        enough = [np.asarray(each.uncertainty().df >= _LEAST_DF) & each.defined for each in estimates]
+        enough = [np.asarray(each.uncertainty().df >= LEAST_DF) & each.defined for each in estimates]
         keep = enough[0] & enough[1]
         if metric.group is None:
             keep &= estimates[0].judged(self.settings) & estimates[1].judged(self.settings)
@@ -180,18 +177,10 @@ class _MetricTest:
 
     def change(self, margin: raikit.Margin, level: float) -> EstimatedChange:
         """Test the change at a one-sided level."""
-        fields: dict[str, Any] = {"higher_is_better": self.higher, "level": level, "loss": self.loss}
-        if len(self.names) == 1:
-            return stats.estimate_change(*self.estimates, margin.margin, **fields)
-        if margin.test == "moved":
-            return stats.gap_change(*self.estimates, margin.margin, **fields)
-        return stats.gap_widening(*self.estimates, margin.margin, **fields)
-
-    def loser(self, change: EstimatedChange) -> str | None:
-        """Return who lost against whom, in words; None for a single group."""
-        if change.loser is None or change.against is None:
-            return None
-        return f"{self.names[change.loser]} against {self.names[change.against]}"
+        return metric_change(
+            *self.estimates, margin.margin, moved=margin.test == "moved", higher_is_better=self.higher, level=level,
+            loss=self.loss,
+        )  # fmt: skip
 
 
 def _functional(name: str, view: TargetView, estimates: Estimates) -> Functional:

@@ -225,10 +225,16 @@ def _case_alone(
     model: raikit.Model, module: nn.Module, parameters: list[nn.Parameter], case: Cases, seed: int
 ) -> tuple[Tensor, list[Tensor]]:
     """Return loss and gradients of a case that goes through the network alone."""
+    with _refused_alone(), _buffers_kept(module), same_draws(seed):
+        loss = case_losses(model, module, *case)
+        return loss.detach(), gradients_of(loss, parameters)
+
+
+@contextlib.contextmanager
+def _refused_alone() -> Iterator[None]:
+    """Turn whatever a network raises for one case alone into an objection."""
     try:
-        with _buffers_kept(module), same_draws(seed):
-            loss = case_losses(model, module, *case)
-            return loss.detach(), gradients_of(loss, parameters)
+        yield
     except NotPrivateError:
         raise
     except Exception as error:
@@ -333,13 +339,8 @@ def _in_training(model: raikit.Model) -> raikit.Model:
 
 
 def _loss_alone(model: raikit.Model, case: Cases) -> Tensor:
-    try:
-        with same_draws(0), torch.no_grad():
-            return case_losses(model, model.module, *case)
-    except NotPrivateError:
-        raise
-    except Exception as error:
-        raise NotPrivateError(f"one case alone cannot go through the model ({_line(error)})") from error
+    with _refused_alone(), same_draws(0), torch.no_grad():
+        return case_losses(model, model.module, *case)
 
 
 def _first_layer_that_mixes(module: nn.Module, alone: Sequence[Cases], together: Cases, seed: int) -> str:

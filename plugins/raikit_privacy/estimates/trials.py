@@ -24,7 +24,7 @@ _NOTICE_TEXT = """\
 An interrupted run of privacy.dp_finetuning left this folder. It is not private; do not publish it.
 
 epsilon-*/training.pt   weights and optimizer of an unfinished private training. Its noise was drawn from the seed of the
-                        run, so whoever knows the seed can take the noise away. It holds no losses.
+                        run: with the seed, anyone can remove the noise. It holds no losses.
 twin*/training.pt       the same of a training without any noise.
 
 Resuming the run uses these files and then deletes them. If you will not resume it, delete the folder.

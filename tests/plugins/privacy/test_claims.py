@@ -24,7 +24,7 @@ CEILING = "privacy.membership_tpr_ceiling(fpr=0.01,target=1)"
 
 @pytest.fixture(scope="module")
 def noisy_data(tiny):
-    """Targets without any relation to the inputs: whoever knows them has learnt them by heart."""
+    """Targets that are unrelated to the inputs, so that a model can only memorise them."""
     table = tiny.table(600)
     table["target"] = np.random.default_rng(1).integers(0, 2, len(table))
     return tiny.Data(table)

@@ -19,7 +19,7 @@ import numpy as np
 import raikit
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray
-from raikit_performance.shares import Shares, few_clusters_flag, min_clusters
+from raikit_performance.shares import Shares, min_clusters
 
 Measure = Literal["precision", "recall", "f1"]
 
@@ -83,44 +83,66 @@ def confusion_average(matrix: FloatArray, measure: Measure, weighted: bool) -> C
     return ConfusionAverage(value, effect, float(np.abs(effect[possible]).max(initial=0.0)), min(share, 1.0))
 
 
-def metric_of_average(
-    measure: Measure, by_class: Shares, cases: raikit.Arrays, *, weighted: bool, name: str | None = None, **fields: Any
-) -> raikit.Metric:
-    """Return the average of a measure over classes as a metric.
+@dataclass(frozen=True)
+class AverageEstimate:
+    """The average of a measure over classes with its variance, from which limits follow at every level.
 
     Parameters
     ----------
     measure : {"precision", "recall", "f1"}
-    by_class : Shares
-        The measure of each class.
+    weighted : bool
+        Whether classes count by their number of cases, or equally.
+    value, share : float
+        As in `ConfusionAverage`.
+    covariance : CovarianceResult or None
+        None where no class has the measure.
+    """
+
+    measure: Measure
+    weighted: bool
+    value: float
+    share: float
+    covariance: stats.CovarianceResult | None
+
+    def limits(self, by_class: Shares) -> tuple[float, float, str]:
+        """Compute the limits, with their method, at the level of the classes' limits."""
+        assert self.covariance is not None
+        low, high, method = exact_limits(self.covariance, by_class.level)
+        if not self.weighted:
+            defined = ~np.isnan(by_class.value)
+            pair = (by_class.value[defined], by_class.low[defined], by_class.high[defined])
+            outer = mover_average(*pair, by_class.correlation[np.ix_(defined, defined)])
+            method = outer_method(int(defined.sum()), by_class.method, method)
+            low, high = min(low, outer[0]), max(high, outer[1])
+        return *allow_for_empty(low, high, self.share), method
+
+
+def estimate_average(measure: Measure, cases: raikit.Arrays, weighted: bool) -> AverageEstimate:
+    """Estimate the average of a measure over classes and its variance.
+
+    Parameters
+    ----------
+    measure : {"precision", "recall", "f1"}
     cases : Arrays
     weighted : bool
         Whether classes count by their number of cases, or equally.
-    name : str, optional
-        Name of the metric; absent: that of the measure.
     """
     k, weight = len(cases.classes), np.ones(len(cases)) if cases.weight is None else cases.weight
     counts = np.bincount(cases.truth * k + cases.prediction, weight, minlength=k * k)
-    matrix = counts.reshape(k, k).astype(np.float64)
-    average = confusion_average(matrix, measure, weighted)
+    average = confusion_average(counts.reshape(k, k).astype(np.float64), measure, weighted)
     if not average.share > 0:
-        return raikit.Metric.undefined(name or measure, "undefined in every class", **fields)
+        return AverageEstimate(measure, weighted, average.value, 0.0, None)
     influence = weight * average.effect[cases.truth, cases.prediction] / weight.sum()
     # A class that is predicted rarely and always right hides what its first error would cost.
     hidden = average.unseen if weighted and measure == "precision" else 0.0
-    low, high, method = average_limits(average.value, influence, cases, by_class.level, hidden=hidden)
-    defined = ~np.isnan(by_class.value)
-    if not weighted:
-        pair = (by_class.value[defined], by_class.low[defined], by_class.high[defined])
-        outer = mover_average(*pair, by_class.correlation[np.ix_(defined, defined)])
-        low, high, method = min(low, outer[0]), max(high, outer[1]), outer_method(int(defined.sum()), by_class.method, method)
-    return _metric(name or measure, (average.value, low, high), average.share, defined, by_class, cases, method, **fields)
+    covariance = average_covariance(average.value, influence, cases, hidden=hidden)
+    return AverageEstimate(measure, weighted, average.value, average.share, covariance)
 
 
-def average_limits(
-    value: float, influence: FloatArray, cases: raikit.Arrays, level: float, *, hidden: float = 0.0
-) -> tuple[float, float, str]:
-    """Compute exact limits of an average at its effective size, the number of cases of a share with the same variance.
+def average_covariance(
+    value: float, influence: FloatArray, cases: raikit.Arrays, *, hidden: float = 0.0
+) -> stats.CovarianceResult:
+    """Estimate the variance of an average, on the scale of a share.
 
     Parameters
     ----------
@@ -128,7 +150,6 @@ def average_limits(
         Between 0 and 1.
     influence : ndarray, shape (n,)
     cases : Arrays
-    level : float
     hidden : float
         Effect of a case of a kind that the sample does not show. The variance of one such case is added, if cases are
         independent.
@@ -146,7 +167,12 @@ def average_limits(
     cov = covariance(0.0)
     if hidden > 0 and not cov.ways:  # With clusters, the limits allow for one more already.
         cov = covariance((hidden / max(float(cov.effective_clusters[0]), 1.0)) ** 2)
-    limits = stats.clustered_rate_interval(cov, level)
+    return cov
+
+
+def exact_limits(covariance: stats.CovarianceResult, level: float) -> tuple[float, float, str]:
+    """Compute exact limits of an average at its effective size, the number of cases of a share with the same variance."""
+    limits = stats.clustered_rate_interval(covariance, level)
     return float(limits.low[0]), float(limits.high[0]), f"influence, {limits.method.removeprefix('row ')}"
 
 
@@ -186,17 +212,32 @@ def allow_for_empty(low: float, high: float, share: float) -> tuple[float, float
     return low * share, min(high * share + 1 - share, 1.0)
 
 
-def _metric(
-    name: str, estimate: tuple[float, float, float], share: float, defined: BoolArray, by_class: Shares,
-    cases: raikit.Arrays, method: str, **fields: Any,
+def metric_of_average(
+    average: AverageEstimate, by_class: Shares, cases: raikit.Arrays, *, few_clusters: bool, name: str | None = None,
+    **fields: Any,
 ) -> raikit.Metric:
-    value, low, high = estimate
-    low, high = allow_for_empty(low, high, share)
-    n_clusters = None if by_class.n_clusters is None else min_clusters(cases)
+    """Return an average over classes as a metric.
+
+    Parameters
+    ----------
+    average : AverageEstimate
+    by_class : Shares
+        The measure of each class, with its limits at the level that is asked for.
+    cases : Arrays
+    few_clusters : bool
+        Whether all cases have too few clusters to decide on.
+    name : str, optional
+        Name of the metric; absent: that of the measure.
+    """
+    name = name or average.measure
+    if average.covariance is None:
+        return raikit.Metric.undefined(name, "undefined in every class", **fields)
+    low, high, method = average.limits(by_class)
     return raikit.Metric(
-        name, value, low=min(low, value), high=max(high, value), level=by_class.level, n=len(cases), n_clusters=n_clusters,
-        method=method, excluded=empty_names(cases.classes, defined),
-        flags=[*few_clusters_flag(cases), *(["empty_class"] if share < 1 - 1e-12 else [])], **{"unit": "rate", **fields},
+        name, average.value, low=min(low, average.value), high=max(high, average.value), level=by_class.level, n=len(cases),
+        n_clusters=None if by_class.n_clusters is None else min_clusters(cases), method=method,
+        excluded=empty_names(cases.classes, ~np.isnan(by_class.value)),
+        flags=["few_clusters"] * few_clusters + ["empty_class"] * (average.share < 1 - 1e-12), **{"unit": "rate", **fields},
     )
 
 

@@ -12,7 +12,7 @@ import raikit
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
 from raikit.format import confidence, metric_interval, percent, points, sample_size
-from raikit_performance.shares import Shares, min_clusters, shares
+from raikit_performance.shares import Shares, estimate_shares, min_clusters
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def reliability_curve(cases: raikit.Arrays, bins: int, level: float) -> Curve:
     low, high = np.full(k, np.inf), np.full(k, -np.inf)
     np.minimum.at(low, bin_of_case[inside], score[inside])
     np.maximum.at(high, bin_of_case[inside], score[inside])
-    rate = shares(hit, bin_of_case, k, cases, level)
+    rate = estimate_shares(hit, bin_of_case, k, cases).at(level)
     return Curve(low, high, mean, rate, total / total.sum(), bin_of_case, hit, score)
 
 

@@ -38,8 +38,8 @@ class Classification(raikit.Check):
         cases = ctx.arrays()
         metrics = [
             metric
-            for measure in (classification.label_metrics, scores.score_metrics)
-            for metric in ctx.levels.measure_all(measure(cases, ctx.confidence), partial(measure, cases))
+            for measure in (classification.LabelMeasures(cases).at, partial(scores.score_metrics, cases))
+            for metric in ctx.levels.measure_all(measure(ctx.confidence), measure)
         ]
         add_ingredients(metrics, cases)
         return raikit.CheckResult(
@@ -68,15 +68,19 @@ class ConfusionMatrix(raikit.Check):
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         """Count predictions by true class and measure the share of each confusion."""
         from raikit_performance import confusion
+        from raikit_performance.shares import Shares
 
         cases = ctx.arrays()
         counts = confusion.confusion_counts(cases)
-        shares = confusion.prediction_shares(cases, counts, ctx.confidence)
+        estimates = confusion.prediction_shares(cases, counts)
+
+        def shares_at(level: float) -> dict[int, Shares]:
+            return {at: estimate.at(level) for at, estimate in estimates.items()}
+
+        shares = shares_at(ctx.confidence)
         metrics = ctx.levels.measure_all(
             confusion.confusion_metrics(counts, shares, cases.classes),
-            lambda level: confusion.confusion_metrics(
-                counts, confusion.prediction_shares(cases, counts, level), cases.classes
-            ),
+            lambda level: confusion.confusion_metrics(counts, shares_at(level), cases.classes),
         )
         figure = confusion.heat_map(counts, shares, cases.classes)
         finding = confusion.worst_confusion_finding(metrics, cases.cluster_names, figure, self.address)

@@ -10,40 +10,56 @@ import numpy as np
 import raikit
 from raikit.arrays import FloatArray
 from raikit.format import metric_interval, percent, sample_size
-from raikit_performance.averages import Measure, metric_of_average
-from raikit_performance.shares import Shares, metric_of_share, shares
+from raikit_performance.averages import AverageEstimate, Measure, estimate_average, metric_of_average
+from raikit_performance.shares import ShareEstimates, Shares, estimate_shares, metric_of_share
 
 _BY_CLASS = ("precision", "recall", "f1")
 
 
+class LabelMeasures:
+    """What predicted classes say of a model: counted once, measured at every level that is asked for.
+
+    Parameters
+    ----------
+    cases : Arrays
+    """
+
+    def __init__(self, cases: raikit.Arrays) -> None:
+        k, right = len(cases.classes), cases.truth == cases.prediction
+        self._cases = cases
+        self._overall = estimate_shares(right, np.zeros(len(cases), dtype=np.int64), 1, cases)
+        self._by_class = {
+            "precision": estimate_shares(right, cases.prediction, k, cases),
+            "recall": estimate_shares(right, cases.truth, k, cases),
+            "f1": estimate_overlap(cases),
+        }
+        kinds: tuple[tuple[Measure, bool], ...] = (
+            ("recall", False), ("precision", False), ("precision", True), ("f1", False), ("f1", True))
+        self._averages = [estimate_average(measure, cases, weighted) for measure, weighted in kinds]
+
+    def at(self, level: float) -> list[raikit.Metric]:
+        """Return accuracy first, then averages over classes, then the measures of each class."""
+        overall = self._overall.at(level)
+        by_class = {name: estimates.at(level) for name, estimates in self._by_class.items()}
+        by_class["f1"] = by_class["f1"].transform(_f1_of_jaccard, "through F1 = 2 J / (1 + J)")
+        return [
+            metric_of_share("accuracy", overall, 0, "there are no cases", direction="higher"),
+            *(self._average(average, by_class, bool(overall.few_clusters[0])) for average in self._averages),
+            metric_of_share("f1", overall, 0, "there are no cases", args={"average": "micro"}, direction="higher"),
+            *(metric for at, label in enumerate(self._cases.classes) for metric in _class_metrics(at, label, by_class)),
+        ]
+
+    def _average(self, average: AverageEstimate, by_class: dict[str, Shares], few_clusters: bool) -> raikit.Metric:
+        """Return balanced accuracy, or a macro or weighted average of precision or F1."""
+        named: dict[str, Any] = {"name": "balanced_accuracy"} if average.measure == "recall" else {
+            "args": {"average": "weighted" if average.weighted else "macro"}}
+        return metric_of_average(
+            average, by_class[average.measure], self._cases, few_clusters=few_clusters, direction="higher", **named)
+
+
 def label_metrics(cases: raikit.Arrays, level: float) -> list[raikit.Metric]:
     """Return accuracy first, then averages over classes, then the measures of each class."""
-    k, right = len(cases.classes), cases.truth == cases.prediction
-    overall = shares(right, np.zeros(len(cases), dtype=np.int64), 1, cases, level)
-    by_class = {
-        "precision": shares(right, cases.prediction, k, cases, level),
-        "recall": shares(right, cases.truth, k, cases, level),
-        "f1": f1_shares(cases, level),
-    }
-    return [
-        metric_of_share("accuracy", overall, 0, "there are no cases", direction="higher"),
-        *_averages(cases, by_class),
-        metric_of_share("f1", overall, 0, "there are no cases", args={"average": "micro"}, direction="higher"),
-        *(metric for at, label in enumerate(cases.classes) for metric in _class_metrics(at, label, by_class)),
-    ]
-
-
-def _averages(cases: raikit.Arrays, by_class: dict[str, Shares]) -> list[raikit.Metric]:
-    """Return balanced accuracy, and macro and weighted averages of precision and F1."""
-    measures: tuple[Measure, ...] = ("precision", "f1")
-    balanced = metric_of_average(
-        "recall", by_class["recall"], cases, weighted=False, name="balanced_accuracy", direction="higher"
-    )
-    return [balanced, *(
-        metric_of_average(measure, by_class[measure], cases, weighted=kind == "weighted", args={"average": kind},
-                          direction="higher")
-        for measure in measures for kind in ("macro", "weighted")
-    )]
+    return LabelMeasures(cases).at(level)
 
 
 def _class_metrics(at: int, label: Any, by_class: dict[str, Shares]) -> list[raikit.Metric]:
@@ -60,14 +76,13 @@ def _class_metrics(at: int, label: Any, by_class: dict[str, Shares]) -> list[rai
     return [*metrics, raikit.Metric.exact("support", support, n=support, args=args, unit="rows")]
 
 
-def f1_shares(cases: raikit.Arrays, level: float) -> Shares:
-    """Compute F1 of every class: ``2 J / (1 + J)`` with J the share of hits among cases that are or are called the class."""
+def estimate_overlap(cases: raikit.Arrays) -> ShareEstimates:
+    """Count, for every class, the hits among the cases that are or are called the class (Jaccard's index)."""
     wrong = np.flatnonzero(cases.truth != cases.prediction)
     group = np.concatenate([cases.truth, cases.prediction[wrong]])
     positions = np.concatenate([np.arange(len(cases)), wrong])
     hit = np.concatenate([cases.truth == cases.prediction, np.zeros(len(wrong), dtype=bool)])
-    jaccard = shares(hit, group, len(cases.classes), cases, level, positions)
-    return jaccard.transform(_f1_of_jaccard, "through F1 = 2 J / (1 + J)")
+    return estimate_shares(hit, group, len(cases.classes), cases, positions)
 
 
 def _f1_of_jaccard(j: FloatArray) -> FloatArray:

@@ -10,7 +10,7 @@ import numpy as np
 import raikit
 from raikit.arrays import IntArray
 from raikit.format import metric_interval, percent, sample_size
-from raikit_performance.shares import Shares, metric_of_share, shares
+from raikit_performance.shares import ShareEstimates, Shares, estimate_shares, metric_of_share
 
 _MOST_CLASSES = 20  # beyond this a matrix cannot be drawn or read; the largest confusions are listed
 _MOST_CELLS = 200
@@ -22,10 +22,10 @@ def confusion_counts(cases: raikit.Arrays) -> IntArray:
     return np.asarray(np.bincount(cases.truth * k + cases.prediction, minlength=k * k).reshape(k, k))
 
 
-def prediction_shares(cases: raikit.Arrays, counts: IntArray, level: float) -> dict[int, Shares]:
-    """Compute, for each class that is ever predicted, how often it is predicted for cases of each true class."""
+def prediction_shares(cases: raikit.Arrays, counts: IntArray) -> dict[int, ShareEstimates]:
+    """Count, for each class that is ever predicted, how often it is predicted for cases of each true class."""
     k = len(cases.classes)
-    return {at: shares(cases.prediction == at, cases.truth, k, cases, level) for at in range(k) if counts[:, at].any()}
+    return {at: estimate_shares(cases.prediction == at, cases.truth, k, cases) for at in range(k) if counts[:, at].any()}
 
 
 def confusion_metrics(counts: IntArray, predicted: Mapping[int, Shares], classes: Sequence[Any]) -> list[raikit.Metric]:

@@ -12,7 +12,7 @@ import raikit
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray
 from raikit.stats.areas import average_precision_bias, widen_for_bias
-from raikit_performance.averages import allow_for_empty, average_limits, mover_average, outer_method
+from raikit_performance.averages import allow_for_empty, average_covariance, exact_limits, mover_average, outer_method
 from raikit_performance.intervals import influence_interval
 from raikit_performance.shares import correlations, metric_of_interval, min_clusters
 
@@ -93,7 +93,7 @@ def _macro_area(name: str, areas: dict[int, _Area], cases: raikit.Arrays, level:
     hidden = np.minimum(value, 1 - value) < 1e-12
     outer = mover_average(value, low, high, correlations(covariance, hidden))
     center = float(value.mean())
-    inner = average_limits(center, np.mean(parts, axis=0), cases, level)
+    inner = exact_limits(average_covariance(center, np.mean(parts, axis=0), cases), level)
     share = k / len(cases.classes)
     down, up = allow_for_empty(min(outer[0], inner[0]), max(outer[1], inner[1]), share)
     return raikit.Metric(

@@ -52,10 +52,43 @@ class Shares:
         return replace(self, value=value, low=low, high=high, method=f"{self.method}, {note}")
 
 
-def shares(
-    hit: BoolArray, group: IntArray, k: int, cases: raikit.Arrays, level: float, positions: IntArray | None = None
-) -> Shares:
-    """Compute the share of hits among the cases of each group.
+@dataclass(frozen=True)
+class ShareEstimates:
+    """What shares of cases have at every level: counted once, they give limits at any.
+
+    Parameters
+    ----------
+    hits, n : ndarray, shape (k,)
+        Cases that count, without weights, and cases in the denominator.
+    correlation : ndarray, shape (k, k)
+    covariance : CovarianceResult or None
+        Of the shares by themselves, which gives limits with weights or clusters; None for independent, unweighted cases.
+    """
+
+    hits: IntArray
+    n: IntArray
+    correlation: FloatArray
+    covariance: stats.CovarianceResult | None
+
+    def at(self, level: float) -> Shares:
+        """Compute the limits at a level."""
+        common: dict[str, Any] = {"level": level, "n": self.n, "correlation": self.correlation}
+        cov, none = self.covariance, np.zeros(len(self.n), dtype=bool)
+        if cov is not None:
+            rates = stats.clustered_rate_interval(cov, level)
+            return Shares(rates.value, rates.low, rates.high, n_clusters=cov.n_clusters if cov.ways else None,
+                          n_effective=rates.n_effective, few_clusters=rates.few_clusters, few_events=cov.few_events,
+                          method=rates.method.removeprefix("row "), **common)
+        low, high = stats.clopper_pearson(self.hits, self.n, level)
+        value = np.divide(self.hits, self.n, out=np.full(len(self.n), np.nan), where=self.n > 0)
+        return Shares(value, low, high, n_clusters=None, n_effective=None, few_clusters=none, few_events=none,
+                      method="Clopper-Pearson", **common)
+
+
+def estimate_shares(
+    hit: BoolArray, group: IntArray, k: int, cases: raikit.Arrays, positions: IntArray | None = None
+) -> ShareEstimates:
+    """Count the share of hits among the cases of each group.
 
     Parameters
     ----------
@@ -64,7 +97,6 @@ def shares(
         Class whose denominator the entry belongs to; a negative one belongs to none.
     k : int
     cases : Arrays
-    level : float
     positions : ndarray of int, shape (m,), optional
         Case of each entry, where a case may be in several denominators; by default entry i is case i.
     """
@@ -75,23 +107,15 @@ def shares(
     units = clusters or ([at] if positions is not None else [])
     cov = stats.rate_covariance(hit, np.ones(len(at)), group, units, weight, groups=k, proportion=True)
     inside = group >= 0
-    n = np.bincount(group[inside], minlength=k)
     # A share of 0 or 1 hides its correlation with the others. It counts as full, unless classes have no unit in common.
-    hidden = (cov.vrow <= 0) & bool(units)
-    common: dict[str, Any] = {"level": level, "n": n, "correlation": correlations(cov.M, hidden)}
-    if clusters or weight is not None:
-        if not clusters and units:  # within one denominator, cases are independent
-            cov = stats.rate_covariance(hit, np.ones(len(at)), group, (), weight, groups=k, proportion=True)
-        rates = stats.clustered_rate_interval(cov, level)
-        return Shares(rates.value, rates.low, rates.high, n_clusters=cov.n_clusters if clusters else None,
-                      n_effective=rates.n_effective, few_clusters=rates.few_clusters, few_events=cov.few_events,
-                      method=rates.method.removeprefix("row "), **common)
-    x, m = (np.bincount(group[inside], part[inside], minlength=k) for part in (hit.astype(float), np.ones(len(at))))
-    low, high = stats.clopper_pearson(x, m, level)
-    value = np.divide(x, m, out=np.full(k, np.nan), where=m > 0)
-    none = np.zeros(k, dtype=bool)
-    return Shares(value, low, high, n_clusters=None, n_effective=None, few_clusters=none, few_events=none,
-                  method="Clopper-Pearson", **common)
+    correlation = correlations(cov.M, (cov.vrow <= 0) & bool(units))
+    own: stats.CovarianceResult | None = cov if clusters or weight is not None else None
+    if own is not None and not clusters and units:  # within one denominator, cases are independent
+        own = stats.rate_covariance(hit, np.ones(len(at)), group, (), weight, groups=k, proportion=True)
+    return ShareEstimates(
+        hits=np.bincount(group[inside & hit], minlength=k), n=np.bincount(group[inside], minlength=k),
+        correlation=correlation, covariance=own,
+    )
 
 
 def correlations(covariance: FloatArray, hidden: BoolArray) -> FloatArray:
@@ -133,13 +157,6 @@ def min_clusters(cases: raikit.Arrays) -> int | None:
     A case without a cluster counts as one.
     """
     return min((len(np.unique(column[column >= 0])) + int(np.sum(column < 0)) for column in cases.clusters), default=None)
-
-
-def few_clusters_flag(cases: raikit.Arrays) -> list[str]:
-    """Return the flag of a metric that rests on too few effective clusters, if it does."""
-    ones = np.ones(len(cases))
-    cov = stats.rate_covariance(ones, ones, np.zeros(len(cases), dtype=np.int64), cases.clusters, cases.weight, 1)
-    return ["few_clusters"] if cov.few_clusters[0] else []
 
 
 def metric_of_interval(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 import raikit
+from raikit.data.cell_types import CellFormat
 from raikit_fairness import measures, notebook
 from raikit_fairness.estimates.array_source import source_from_arrays
 from raikit_fairness.estimates.evaluation import GroupEvaluation
@@ -88,14 +89,17 @@ def assess(
     max_groups: int = 500,
     target: str = "target",
     prediction: str | None = None,
+    missing: Sequence[str] = (),
+    decimal: Literal[".", ","] = ".",
+    as_text: Sequence[str] = (),
 ) -> Assessment:
     r"""Measure group fairness, with an interval for every number.
 
     Parameters
     ----------
     y_true : array_like, shape (n,), or path
-        Labels or numbers; or a Parquet or CSV file of any size, which DuckDB counts out of core. With a file, every other
-        array is given by its column's name.
+        Labels or numbers; or a table of any size (CSV, Parquet, JSON Lines), which DuckDB counts out of core. It is read as an
+        audit reads it. With a file, every other array is given by its column's name.
     y_pred : array_like, shape (n,), optional
         Predictions; absent: positive where the score is at least `threshold`.
     sensitive_features : array_like, Series, DataFrame, mapping of name to array, or (a file) list of columns
@@ -131,6 +135,12 @@ def assess(
     max_groups : int
     target, prediction : str
         With a file: columns of truth and prediction (absent: from scores and `threshold`).
+    missing : sequence of str
+        With a file: cells that mean a missing value, beside blank ones.
+    decimal : {".", ","}
+        With a file: the decimal mark.
+    as_text : sequence of str
+        With a file: columns that stay text although their cells look like numbers.
 
     Returns
     -------
@@ -152,7 +162,8 @@ def assess(
     if isinstance(y_true, str | Path):
         sensitive, control, cluster = map(_names, (sensitive_features, control_features, clusters))
         grouping = GroupingColumns(sensitive, control, cluster, intersections, max_groups)
-        file_columns = FileColumns(target, prediction, scores, sample_weight, threshold)
+        written = CellFormat(tuple(missing), decimal, frozenset(as_text), mixed=frozenset(cluster))
+        file_columns = FileColumns(target, prediction, scores, sample_weight, threshold, written)
         source = source_from_file(Path(y_true), file_columns, grouping, positive)
     else:
         source = _source_in_memory(

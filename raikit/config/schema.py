@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from raikit.address import text
 from raikit.config.types import Modality
 from raikit.process.children import TIMEOUT
 
@@ -23,6 +24,14 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _as_tokens(value: Any) -> Any:
+    tokens = value if isinstance(value, list) else [value]
+    if None in tokens:
+        raise ValueError('YAML reads this as no value; put it in quotation marks, as in ["NULL"]')
+    return [text(token) if isinstance(token, int | float) else token for token in tokens]
+
+
+Tokens = Annotated[list[str], BeforeValidator(_as_tokens)]  # numbers are compared as text
 Names = Annotated[list[str], BeforeValidator(_as_list)]  # one name may be written without brackets
 
 
@@ -110,6 +119,11 @@ class DataConfig(ConfigSection):
     split: Annotated[SplitConfig | None, BeforeValidator(_as_split)] = Field(
         None, description="A column that holds train, validation and test, or fractions."
     )
+    missing: Tokens = Field(
+        default_factory=list, description="Cells that mean a missing value, beside blank ones: [NA, -999]."
+    )
+    decimal: Literal[".", ","] = Field(".", description="The decimal mark of numbers in CSV.")
+    as_text: Names = Field(default_factory=list, description="Columns that stay text although their cells look like numbers.")
     on_bad_media: Literal["fail", "skip"] = Field("fail", description="What to do with unreadable media.")
     max_groups: int = Field(500, ge=2, description="The audit stops if a feature has more groups than this.")
     limits: Names = Field(default_factory=list, description="What these data cannot show; printed in the report.")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from raikit.data.cell_types import CellFormat, infer_type
 from raikit.errors import DataError
 
 if TYPE_CHECKING:
@@ -32,14 +34,27 @@ def _prepend(line: str, stream: Iterator[str]) -> Iterator[str]:
     yield from stream
 
 
-def read_csv(path: Path, columns: list[str]) -> pa.Table:
+def read_csv(path: Path, columns: Sequence[str], written: CellFormat) -> pa.Table:
     """Read columns as text, then infer their types; Arrow's own inference parses dates and drops leading zeros."""
+    import pyarrow as pa
+
+    with named_errors(path):
+        table = _open(path, columns, whole=True)
+    return pa.table({name: infer_type(table.column(name), name, written) for name in columns})
+
+
+def open_csv(path: Path, columns: Sequence[str]) -> pa.RecordBatchReader:
+    """Open columns as text, to be read a batch at a time; what reads them must do so under `named_errors`."""
+    return _open(path, columns, whole=False)
+
+
+def _open(path: Path, columns: Sequence[str], *, whole: bool) -> Any:
     import pyarrow as pa
     from pyarrow import csv as arrow
 
     names, delimiter = read_header(path)
     convert = arrow.ConvertOptions(
-        include_columns=columns,
+        include_columns=list(columns),
         column_types={name: pa.string() for name in names},
         null_values=[""],
         strings_can_be_null=True,
@@ -47,13 +62,22 @@ def read_csv(path: Path, columns: list[str]) -> pa.Table:
     )
     parse = arrow.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     read = arrow.ReadOptions(block_size=_BLOCK)
+    function = arrow.read_csv if whole else arrow.open_csv
+    return function(path, read_options=read, parse_options=parse, convert_options=convert)
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Turn an error of Arrow's parser into one that names the row."""
+    import pyarrow as pa
+
     try:
-        table = arrow.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
+        yield
     except pa.ArrowInvalid as error:
         if "UTF8" in str(error):
             raise DataError(f"{path.name} is not UTF-8; save it as UTF-8.") from None
+        names, delimiter = read_header(path)
         raise _malformed_row(path, names, delimiter) from None
-    return pa.table({name: _infer_type(table.column(name)) for name in columns})
 
 
 def _malformed_row(path: Path, names: list[str], delimiter: str) -> DataError:
@@ -73,26 +97,3 @@ def _malformed_row(path: Path, names: list[str], delimiter: str) -> DataError:
         except csv.Error:
             pass
     return DataError(f"{path.name}, line {line}: this row cannot be read; a quotation mark may not be closed.")
-
-
-def _infer_type(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Convert text to booleans, integers or floats where every cell is one and the conversion loses nothing."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if column.null_count == len(column):
-        return column
-    stripped = pc.utf8_trim_whitespace(column)
-    if pc.all(pc.is_in(pc.utf8_lower(stripped), pa.array(["true", "false"]))).as_py():
-        return pc.equal(pc.utf8_lower(stripped), "true")
-    is_number = pc.match_substring_regex(stripped, r"^[+-]?(\d|\.\d)")
-    # Leading zeros make a code, and so do more digits than an integer can hold.
-    is_code = pc.match_substring_regex(stripped, r"^[+-]?(0\d|\d{19,}$)")
-    if not pc.any(is_number).as_py() or pc.any(is_code).as_py():
-        return column
-    for kind in (pa.int64(), pa.float64()):
-        try:
-            return pc.cast(stripped, kind)
-        except pa.ArrowInvalid:
-            continue
-    return column

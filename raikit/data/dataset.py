@@ -20,7 +20,7 @@ from raikit.data.cache import MediaCache
 from raikit.data.cells import shown
 from raikit.data.media import MediaError
 from raikit.data.media_columns import SKIP_HINT, fingerprint_of_media
-from raikit.data.roles import Input, find_table, list_inputs, media_columns, resolve_columns, target_column
+from raikit.data.roles import Input, cell_format, find_table, list_inputs, media_columns, resolve_columns, target_column
 from raikit.data.tables import column_names, fingerprint_of_table, read_table
 from raikit.errors import ConfigError, DataError, RaikitError, listed, nearest
 from raikit.files import sha256
@@ -127,7 +127,7 @@ class Dataset:
         path = find_table(config, folder, error)
         columns = resolve_columns(config, extra_columns, column_names(path), path.name, error)
         purpose = Purpose(trains, needs_inputs, list(extra_columns))
-        cases = assemble(read_table(path, columns), config, path, purpose, seed=seed, error=error)
+        cases = assemble(read_table(path, columns, cell_format(config)), config, path, purpose, seed=seed, error=error)
         return cls._from_cases(cases, config, path, purpose)
 
     @classmethod

@@ -12,6 +12,7 @@ import pandas as pd
 
 from raikit.config.schema import DataConfig
 from raikit.config.types import Error, Key, Modality
+from raikit.data.cell_types import CellFormat
 from raikit.data.cells import RowNames, shown
 from raikit.data.groups import as_text
 from raikit.errors import DataError, listed, nearest
@@ -101,6 +102,17 @@ def resolve_columns(
     _check_reserved_names(config, error)
     _check_one_form(config, error)
     return list(dict.fromkeys(column for _, column in by_key))
+
+
+def cell_format(config: DataConfig) -> CellFormat:
+    """Return how the cells of the table are written, and which columns may mix numbers and text."""
+    inputs = list_inputs(config).values()
+    mixed = {config.id, *config.cluster, *config.keep, config.split.column if config.split else None}
+    mixed |= {column for item in inputs if item.modality != "tabular" for column in item.columns}
+    return CellFormat(
+        missing=tuple(config.missing), decimal=config.decimal, text=frozenset(config.as_text),
+        mixed=frozenset(name for name in mixed if name),
+    )
 
 
 def _columns_by_key(config: DataConfig, target: str, extra: Sequence[str]) -> Iterator[tuple[Key, str]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from raikit.data.cell_types import CellFormat, MixedColumn, check_text, is_text, without_sentinels
 from raikit.data.csv_file import read_csv, read_header
 from raikit.data.json_file import read_json
 from raikit.data.table_format import CSV, PARQUET, check_format, readable_errors
@@ -46,7 +47,7 @@ def column_names(path: Path) -> list[str]:
     return names
 
 
-def read_table(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+def read_table(path: Path, columns: Sequence[str] | None = None, written: CellFormat | None = None) -> pd.DataFrame:
     """Read columns of a table.
 
     Parameters
@@ -55,6 +56,8 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame
         ``.csv``, ``.tsv``, ``.parquet``, ``.jsonl``, ``.ndjson`` or ``.json`` (lines or one array of objects).
     columns : sequence of str, optional
         Absent: all of them.
+    written : CellFormat, optional
+        How cells are written; absent: only blank cells are missing, and the decimal mark is a point.
 
     Returns
     -------
@@ -65,33 +68,66 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame
     ------
     DataError
         If the file is missing, is not a table, has no rows, has a row of the wrong length (its line is named) or lacks a
-        column (the nearest name is shown).
+        column (the nearest name is shown), or if a column holds numbers but for a few cells (they are named).
 
     Notes
     -----
-    In CSV (delimited by ``,``, ``;`` or tabs; UTF-8 with or without a byte order mark) only an empty cell is missing:
-    ``NA``, ``null`` and ``None`` are text. A column is boolean if every cell is true or false, and integer or floating
-    if every cell is a number (``nan`` among them is NaN). Any other column is text. So dates stay as they are written,
-    and so do codes with leading zeros or with more digits than an integer can hold.
+    In CSV (delimited by ``,``, ``;`` or tabs; UTF-8 with or without a byte order mark) a blank cell is missing. A column is
+    boolean if every cell is true or false, and integer or floating if every cell is a number (``nan`` among them is
+    NaN). A column that is so but for a few cells, such as ``NA``, is an error. Any other column is text. So dates stay as
+    they are written, and so do codes with leading zeros or with more digits than an integer can hold.
     """
-    path = Path(path)
+    path, written = Path(path), written or CellFormat()
+    selected = select_columns(path, columns)
+    with readable_errors(path):
+        try:
+            table = _read(path, selected, written)
+        except MixedColumn as error:
+            raise DataError(error.sentence(path.name)) from None
+    if not table.num_rows:
+        raise DataError(f"{path.name} has no rows.")
+    return to_pandas(table)
+
+
+def select_columns(path: Path, columns: Sequence[str] | None) -> list[str]:
+    """Return the columns to read, each once; without a selection all of the file.
+
+    Raises
+    ------
+    DataError
+        If a column is not there (the nearest name is shown), or as `column_names`.
+    """
     names = column_names(path)
     selected = list(dict.fromkeys(columns)) if columns is not None else names
     for column in selected:
         if column not in names:
             hint = nearest(column, names)
             raise DataError(f"no column {column!r} in {path.name}.{hint} Columns there: {listed(names, 30)}.")
-    with readable_errors(path):
-        suffix = path.suffix.lower()
-        if suffix in PARQUET:
-            import pyarrow.parquet as pq
+    return selected
 
-            table = pq.read_table(path, columns=selected)
-        else:
-            table = read_csv(path, selected) if suffix in CSV else read_json(path).select(selected)
-    if not table.num_rows:
-        raise DataError(f"{path.name} has no rows.")
-    return _to_pandas(table)
+
+def _read(path: Path, columns: list[str], written: CellFormat) -> pa.Table:
+    suffix = path.suffix.lower()
+    if suffix in CSV:
+        return read_csv(path, columns, written)
+    if suffix in PARQUET:
+        import pyarrow.parquet as pq
+
+        return check_columns(pq.read_table(path, columns=columns), written)
+    return check_columns(read_json(path).select(columns), written)
+
+
+def check_columns(table: pa.Table, written: CellFormat) -> pa.Table:
+    """Return a table that has types, with its text columns read as `check_text` does."""
+    import pyarrow as pa
+
+    for index, field in enumerate(table.schema):
+        if is_text(field.type):
+            column = table.column(index).cast(pa.string())
+            table = table.set_column(index, field.name, check_text(column, field.name, written))
+        elif written.missing:
+            table = table.set_column(index, field.name, without_sentinels(table.column(index), written.missing))
+    return table
 
 
 def fingerprint_of_table(table: pd.DataFrame) -> str:
@@ -102,7 +138,7 @@ def fingerprint_of_table(table: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def _to_pandas(table: pa.Table) -> pd.DataFrame:
+def to_pandas(table: pa.Table) -> pd.DataFrame:
     """Convert to pandas' natural types; integers with gaps stay integers where floats would merge some of them."""
     import pyarrow as pa
 

@@ -1,9 +1,10 @@
-"""A source of cells from a Parquet or CSV file of any size, which DuckDB counts out of core."""
+"""A source of cells from a table of any size, which DuckDB counts out of core."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import pandas as pd
 
 import raikit
 from raikit.arrays import FloatArray, cluster_codes, group_codes
+from raikit.data.cell_types import CellFormat
+from raikit.data.groups import as_text
+from raikit.data.scan import TableScan
 from raikit_fairness.estimates.case_counts import Cells, dense_ranks
 from raikit_fairness.estimates.sources import GroupingColumns, Source, check_weights, infer_task, label_positions
 
@@ -30,6 +34,8 @@ class FileColumns:
     prediction, score, weight : str or None
     threshold : float
         Without predictions: a case with this score or a higher one is predicted positive.
+    written : CellFormat
+        How the cells of a text table are written.
     """
 
     target: str
@@ -37,6 +43,7 @@ class FileColumns:
     score: str | None
     weight: str | None
     threshold: float
+    written: CellFormat = field(default_factory=CellFormat)
 
 
 def source_from_file(path: Path, columns: FileColumns, grouping: GroupingColumns, positive: Any) -> Source:
@@ -49,15 +56,14 @@ def source_from_file(path: Path, columns: FileColumns, grouping: GroupingColumns
     ConfigError
         If the target is numeric, or the positive class is not named.
     """
-    table = _CaseTable(path)
-    roles = (columns.target, columns.prediction, columns.score, columns.weight)
     grouped = [*grouping.sensitive, *grouping.control, *grouping.clusters]
-    table.check_columns([*grouped, *(name for name in roles if name)])
     by = list(dict.fromkeys(grouped))
+    roles = (columns.target, columns.prediction, columns.score, columns.weight)
+    table = _CaseTable(TableScan(path, [*by, *(name for name in roles if name)], columns.written))
     if columns.prediction:
         prediction, parameters = _quoted(columns.prediction), []
     else:
-        prediction, parameters = f"CAST({_quoted(str(columns.score))} >= ? AS INTEGER)", [columns.threshold]
+        prediction, parameters = f"CAST({table.number(str(columns.score))} >= ? AS INTEGER)", [columns.threshold]
     expressions = {"truth": _quoted(columns.target), "prediction": prediction}
     frame = table.count(by, expressions, columns.weight, parameters)
     for name, column in (("truth", columns.target), ("prediction", columns.prediction or columns.score)):
@@ -82,12 +88,12 @@ def _scored_cells(
     classes: list[Any], grouping: GroupingColumns, binned: bool,
 ) -> Cells:  # fmt: skip
     """Count the cells of equal scores, or of one bin of scores."""
-    score = _quoted(str(columns.score))
+    score = table.number(str(columns.score))
     place = f"least(CAST(floor({score} * {_BINS}) AS INTEGER), {_BINS - 1})" if binned else score
     average = {"score": f"avg({score})"}
     frame = table.count(by, {**expressions, "place": place}, columns.weight, parameters, average)
     if not ((frame["score"] >= 0) & (frame["score"] <= 1)).all():
-        raise raikit.DataError(f"{table.path.name}: {columns.score!r} holds values that are no probability (0 … 1).")
+        raise raikit.DataError(f"{table.name}: {columns.score!r} holds values that are no probability (0 … 1).")
     return _cells(frame, classes, columns, grouping, frame["score"].to_numpy(dtype=float))
 
 
@@ -113,7 +119,7 @@ def _cells(
     if columns.weight and frame["absent"].any():
         raise raikit.DataError(f"{columns.weight!r} holds rows without a weight.")
     names = (*grouping.sensitive, *grouping.control)
-    coded = {name: group_codes(frame[_KEY + name]) for name in dict.fromkeys(names)}
+    coded = {name: group_codes(as_text(frame[_KEY + name], name)) for name in dict.fromkeys(names)}
     clusters, cluster_names = cluster_codes(frame, [_KEY + name for name in grouping.clusters])
     return Cells(
         label_positions(frame["truth"], classes), label_positions(frame["prediction"], classes), n, w, w2, clusters,
@@ -123,31 +129,27 @@ def _cells(
 
 
 class _CaseTable:
-    """A Parquet or CSV file that DuckDB reads."""
+    """A table that DuckDB counts."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, scan: TableScan) -> None:
         import duckdb
 
-        if not path.is_file():
-            raise raikit.DataError(f"{path}: no such file.")
-        self.path = path
+        self._scan = scan
         self._connection = duckdb.connect(config={"threads": "2"})
         self._connection.execute("SET enable_progress_bar = false")  # It would be printed on standard output.
-        read = "read_csv" if path.suffix.lower() in (".csv", ".tsv", ".txt") else "read_parquet"
-        try:
-            self._rows = self._connection.sql(f"SELECT * FROM {read}(?)", params=[str(path)])  # noqa: S608
-        except duckdb.Error:
-            raise raikit.DataError(f"{path.name} is no Parquet or CSV file.") from None
-        self._connection.register("cases", self._rows)
 
-    def check_columns(self, columns: Sequence[str]) -> None:
-        """Raise DataError if a column is not there."""
-        present = list(self._rows.columns)
-        for column in columns:
-            if column not in present:
-                raise raikit.DataError(
-                    f"no column {column!r} in {self.path.name}; its columns are {', '.join(present)}."
-                )
+    @property
+    def name(self) -> str:
+        """Return the name of the file."""
+        return self._scan.path.name
+
+    def number(self, column: str) -> str:
+        """Return the expression of a column of numbers; NULL where a cell is missing or no number."""
+        if not self._scan.is_text:
+            return _quoted(column)
+        cell = f"trim({_quoted(column)})"
+        point = f"replace({cell}, ',', '.')" if self._scan.written.decimal == "," else cell
+        return f"TRY_CAST({point} AS DOUBLE)"
 
     def count(
         self,
@@ -157,18 +159,43 @@ class _CaseTable:
         parameters: Sequence[Any],
         aggregates: Mapping[str, str] | None = None,
     ) -> pd.DataFrame:
-        """Count the combinations of columns (as text) and named expressions, with sums of weights if there are any."""
-        keys = {f"{_KEY}{name}": f"CAST({_quoted(name)} AS VARCHAR)" for name in by} | dict(expressions)
+        """Count the combinations of columns and named expressions, with sums of weights if there are any."""
+        keys = {f"{_KEY}{name}": _quoted(name) for name in by} | dict(expressions)
         sums = {"n": "count(*)", **(aggregates or {})}
         if weight:
-            w = _quoted(weight)
+            w = self.number(weight)
             sums |= {"w": f"sum({w})", "w2": f"sum({w} * {w})", "least": f"min({w})", "absent": f"count(*) - count({w})"}
         selected = ", ".join(f"{expression} AS {_quoted(name)}" for name, expression in {**keys, **sums}.items())
         order = ", ".join(str(number + 1) for number in range(len(keys)))
         # Names are quoted identifiers of columns that were just checked; values travel as parameters.
-        query = f"SELECT {selected} FROM cases GROUP BY {order} ORDER BY {order}"  # noqa: S608
-        frame: pd.DataFrame = self._connection.execute(query, list(parameters)).df()
-        return frame
+        query = f"SELECT {selected} FROM {self._rows()} GROUP BY {order} ORDER BY {order}"  # noqa: S608
+        with self._scan.errors(), self._one_sentence():
+            counted = self._connection.sql(query, params=list(parameters)).to_arrow_table()
+        if not counted.num_rows:
+            raise raikit.DataError(f"{self.name} has no rows.")
+        written = {name: expression[1:-1].replace('""', '"') for name, expression in keys.items() if expression[0] == '"'}
+        return self._scan.typed(counted, written)
+
+    def _rows(self) -> str:
+        """Return the rows as a query names them: read by DuckDB itself if it can, else batch by batch."""
+        if self._scan.is_parquet:
+            path = str(self._scan.path).replace("'", "''")
+            return f"read_parquet('{path}')"
+        self._connection.register("cases", self._scan.batches())
+        return "cases"
+
+    @contextmanager
+    def _one_sentence(self) -> Iterator[None]:
+        """Turn an error of DuckDB, which may quote rows, into a sentence."""
+        import duckdb
+
+        try:
+            yield
+        except duckdb.Error:
+            with self._scan.errors():
+                for _ in self._scan.batches():  # It may be the file; then this says where.
+                    pass
+            raise raikit.DataError(f"{self.name} cannot be counted: a column has a type that cannot be compared.") from None
 
 
 def _quoted(identifier: str) -> str:

@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 import raikit
+from raikit.config.schema import DataConfig
+from raikit.data.dataset import Dataset
+from raikit.errors import ConfigError
 from raikit.testing import result_of, table_context
 from raikit_fairness import assess
 from raikit_fairness.checks.groups import GroupMetrics
@@ -206,8 +209,73 @@ def test_a_column_that_a_file_lacks_is_named(tmp_path, columns, says):
     people(50).to_csv(tmp_path / "cases.csv", index=False)
     with pytest.raises(raikit.DataError, match=says):
         assess(tmp_path / "cases.csv", **{"target": "y", "prediction": "yhat", "sensitive_features": ["sex"], **columns})
-    with pytest.raises(raikit.DataError, match="no such file"):
+    with pytest.raises(raikit.DataError, match="there is no file"):
         assess(tmp_path / "nothing.csv", sensitive_features=["sex"])
+
+
+def raise_error(key, problem):
+    return ConfigError(f"{'.'.join(map(str, key))}: {problem}")
+
+
+FORMATS = ("csv", "tsv", "parquet", "jsonl")
+
+
+def write_table(frame, path):
+    """Write a table in the format of the path's suffix, with the values that a program in another language would write."""
+    if path.suffix == ".parquet":
+        frame.to_parquet(path, index=False)
+    elif path.suffix == ".jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    else:
+        frame.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+
+
+HOSTILE_GROUPS = {
+    "yes and no": ["yes", "no"],
+    "f and F": ["f", "F", "t"],
+    "leading zeros": ["007", "7", "07"],
+    "a code late in the file": [*["7"] * 2999, "007"],
+    "dates": ["2024-01-02", "2024-01-03"],
+    "times with zones": ["2024-07-01T10:00:00+02:00", "2024-07-01T08:00:00Z"],
+    "whole floats": [1.0, 2.0, None],
+    "integers": [3, 2**53 + 1],
+    "true and false": [True, False],
+    "text of numbers and words": ["1", "2", "3+"],
+    "empty": ["a", None],
+}
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("cells", HOSTILE_GROUPS.values(), ids=HOSTILE_GROUPS.keys())
+def test_a_file_has_the_groups_and_numbers_of_an_audit(tmp_path, suffix, cells):
+    rng, n = np.random.default_rng(0), 3000
+    group = pd.Series([cells[row % len(cells)] for row in range(n)])
+    table = pd.DataFrame({"g": group, "y": rng.integers(0, 2, n), "yhat": rng.integers(0, 2, n)})
+    path = tmp_path / f"cases.{suffix}"
+    write_table(table, path)
+    config = DataConfig(path=path.name, target="y", sensitive=["g"], keep=["yhat"])
+    data = Dataset.open(config, tmp_path, error=raise_error, seed=0, needs_inputs=False, extra_columns=["yhat"])
+    audited = data.roles["g"].fillna("missing")
+    by_group = assess(path, sensitive_features=["g"], target="y", prediction="yhat").by_group.query("metric == 'selection_rate'")
+    assert sorted(by_group["group"]) == sorted(audited.unique())
+    for name, rate, size in by_group[["group", "value", "n"]].itertuples(index=False):
+        assert size == (audited == name).sum()
+        assert rate == pytest.approx(table["yhat"][(audited == name).to_numpy()].mean())
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("column", ["y", "yhat", "g"])
+def test_numbers_with_a_few_other_cells_are_refused_in_every_role(tmp_path, suffix, column):
+    table = pd.DataFrame({"y": [0, 1] * 50, "yhat": [0, 1] * 50, "g": [1, 2] * 50})
+    table[column] = table[column].astype(str)
+    table.loc[7, column] = "NA"
+    write_table(table, tmp_path / f"cases.{suffix}")
+    arguments = {"sensitive_features": ["g"], "target": "y", "prediction": "yhat"}
+    with pytest.raises(raikit.DataError, match=rf"cases\.{suffix}: column '{column}' holds numbers, but some cells .*'NA'"):
+        assess(tmp_path / f"cases.{suffix}", **arguments)
+    if column == "g":
+        read = assess(tmp_path / f"cases.{suffix}", **arguments, missing=["NA"])
+        assert "missing" in set(read.by_group["group"])
 
 
 @pytest.mark.filterwarnings("error")

@@ -68,12 +68,17 @@ def test_in_csv_only_an_empty_cell_is_missing(write):
         (["1", " 2"], [1, 2]),
         (["0", "-3"], [0, -3]),
         (["0.5", "1e3"], [0.5, 1000.0]),
-        (["1,5", "2"], ["1,5", "2"]),
+        (["1", " "], [1, None]),
+        (["25-34", "35-44"], ["25-34", "35-44"]),
+        (["0", "1", "2", "3+"], ["0", "1", "2", "3+"]),
+        (["10%", "20%"], ["10%", "20%"]),
+        (["007", "NA"], ["007", "NA"]),
     ],
 )
 def test_a_column_is_a_number_only_if_nothing_is_lost_by_it(write, cells, read):
     path = write("a.csv", "n,a\n" + "".join(f'{row},"{cell}"\n' for row, cell in enumerate(cells)))
-    assert read_table(path)["a"].tolist() == read
+    column = read_table(path)["a"]
+    assert [None if pd.isna(cell) and not isinstance(cell, str) else cell for cell in column] == read
 
 
 def test_a_column_that_turns_to_text_late_is_text_throughout(write):

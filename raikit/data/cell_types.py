@@ -1,0 +1,241 @@
+"""Types of cells that are text in the file: what is missing, what is a number, and columns that are numbers but for a few cells.
+
+A column of numbers with one ``NA`` in it would otherwise be a column of labels: every number a category of its own. That is
+never guessed. The cells that are no numbers are named, with the key of the configuration that says what they mean.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from raikit.data.cells import shown
+from raikit.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# What people and programs write where a value is missing, in small letters.
+MISSING_SPELLINGS = (
+    "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "null", "none", "nil", "nd", "-", "--", "---", ".", "..", "?", "??", "*",
+    "missing", "unknown", "not available", "not reported", "#null!", "#value!", "#div/0!", "(null)", "\\n",
+)  # fmt: skip
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:nan|inf|infinity)$"
+_COMMA = r"^[+-]?\d*,\d+([eE][+-]?\d+)?$"
+_THOUSANDS = r"^[+-]?\d{1,3}(\.\d{3})+(,\d+)?$"
+_UNIT = r"^[$€£¥]\s?[+-]?\d[\d.,]*$|^[+-]?\d[\d.,]*\s?[%$€£¥]$"
+_CODE = r"^[+-]?(0\d|\d{19,}$)"  # leading zeros, or more digits than an integer can hold
+_MOSTLY = 0.9  # a column with at least this share of numbers is one of numbers, if it has more different numbers than groups
+_GROUPS = 20
+_TOKENS = 3  # that a message shows
+
+
+@dataclass(frozen=True)
+class CellFormat:
+    """How the cells of a text table are written.
+
+    Parameters
+    ----------
+    missing : tuple of str
+        Cells that mean a missing value, beside empty ones.
+    decimal : {".", ","}
+    text : frozenset of str
+        Columns that stay text, whatever they hold.
+    mixed : frozenset of str
+        Columns that may hold numbers beside other text, because their cells are only told apart: ids, clusters.
+    """
+
+    missing: tuple[str, ...] = ()
+    decimal: Literal[".", ","] = "."
+    text: frozenset[str] = frozenset()
+    mixed: frozenset[str] = frozenset()
+
+
+class MixedColumn(DataError):
+    """A column of numbers, or of true and false, but for a few cells.
+
+    Parameters
+    ----------
+    column : str
+    kind : str
+        What the others are: ``numbers``, ``true and false``.
+    tokens : mapping of str to int
+        The different cells that are something else, the most frequent first, and how many there are of each.
+    cells : int
+        Cells in the column.
+    meaning : {"missing", "decimal", "unit", ""}
+        What they seem to be: usual spellings of a missing value, numbers with a decimal comma, numbers with a unit.
+    """
+
+    def __init__(self, column: str, kind: str, tokens: Mapping[str, int], cells: int, meaning: str) -> None:
+        self.column, self.kind, self.tokens, self.cells, self.meaning = column, kind, dict(tokens), cells, meaning
+        super().__init__(self.sentence())
+
+    def sentence(self, file: str = "", *, counted: bool = True) -> str:
+        """Return the message; without numbers of cells where each different one was seen only once."""
+        shares = [f"{shown(token)} ({count:,})" if counted else shown(token) for token, count in self.tokens.items()]
+        listed = ", ".join(shares[:_TOKENS]) + (f" and {len(shares) - _TOKENS:,} more" if len(shares) > _TOKENS else "")
+        some = f"{sum(self.tokens.values()):,} of {self.cells:,} cells" if counted else "some cells"
+        return (f"{file}{': ' if file else ''}column {self.column!r} holds {self.kind}, but {some} hold something else: {listed}; "
+                f"{self._advice()}; to keep the column as text, set data.as_text: [{_in_yaml(self.column)}].")
+
+    def _advice(self) -> str:
+        tokens = ", ".join(_in_yaml(token) for token in list(self.tokens)[:_TOKENS])
+        if self.meaning == "missing":
+            return f"if they mean missing, set data.missing: [{tokens}]"
+        if self.meaning == "decimal":
+            return 'if the comma is the decimal mark, set data.decimal: ","'
+        if self.meaning == "unit":
+            return "write plain numbers, without a unit"
+        return f"correct them, or list under data.missing what means missing (data.missing: [{tokens}])"
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether a type of Arrow is text, also where it is stored as codes."""
+    import pyarrow as pa
+
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def read_missing(column: pa.ChunkedArray, missing: Sequence[str]) -> pa.ChunkedArray:
+    """Return text with null for cells that are blank or mean a missing value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    stripped = pc.utf8_trim_whitespace(column)
+    absent = pc.is_in(stripped, pa.array(["", *(token.strip() for token in missing)]))
+    if not pc.any(absent).as_py():
+        return column
+    return pc.if_else(absent, pa.scalar(None, column.type), column)
+
+
+def without_sentinels(column: pa.ChunkedArray, missing: Sequence[str]) -> pa.ChunkedArray:
+    """Return numbers with null for those that mean a missing value, such as -999."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    numbers = [float(token) for token in missing if re.fullmatch(r"[+-]?\d+(\.\d+)?", token.strip())]
+    if not numbers or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return column
+    absent = pc.is_in(pc.cast(column, pa.float64(), safe=False), pa.array(numbers))
+    return pc.if_else(absent, pa.scalar(None, column.type), column)
+
+
+def infer_type(column: pa.ChunkedArray, name: str, written: CellFormat) -> pa.ChunkedArray:
+    """Convert text to booleans, integers or floats where every cell is one and the conversion loses nothing.
+
+    Parameters
+    ----------
+    column : ChunkedArray of string
+    name : str
+    written : CellFormat
+
+    Raises
+    ------
+    MixedColumn
+        If the cells are numbers (or true and false) but for a few that mean something else.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = read_missing(column, written.missing)
+    if name in written.text or column.null_count == len(column):
+        return column
+    cells = pc.utf8_trim_whitespace(column)
+    truth = pc.is_in(pc.utf8_lower(cells), pa.array(["true", "false"]))
+    if _all(pc.or_(truth, pc.is_null(cells))):
+        return pc.equal(pc.utf8_lower(cells), "true")
+    if written.decimal == ",":
+        cells = _with_decimal_points(cells)
+    begins = pc.match_substring_regex(cells, r"^[+-]?(\d|\.\d)|^[$€£¥]")
+    if not (pc.any(begins).as_py() or pc.any(truth).as_py()) or pc.any(pc.match_substring_regex(cells, _CODE)).as_py():
+        return column
+    for kind in (pa.int64(), pa.float64()):
+        try:
+            return without_sentinels(pc.cast(cells, kind), written.missing)
+        except pa.ArrowInvalid:
+            continue
+    if name not in written.mixed:
+        numbers = pc.match_substring_regex(cells, _NUMBER)
+        _refuse_exceptions(cells, numbers, name, "numbers")
+        _refuse_exceptions(cells, truth, name, "true and false")
+    return column
+
+
+def check_text(column: pa.ChunkedArray, name: str, written: CellFormat) -> pa.ChunkedArray:
+    """Return text of a file that has types as it is, unless some cells mean missing and all others are of one type.
+
+    Raises
+    ------
+    MixedColumn
+        As `infer_type`.
+    """
+    if name in written.text or name in written.mixed:
+        return read_missing(column, written.missing) if written.missing else column
+    known = read_missing(column, written.missing) if written.missing else column
+    typed = infer_type(known, name, written)
+    return column if known is column else typed
+
+
+def _with_decimal_points(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Rewrite numbers with a decimal comma; a point between groups of three digits is dropped, any other stays."""
+    import pyarrow.compute as pc
+
+    grouped = pc.match_substring_regex(cells, _THOUSANDS)
+    cells = pc.if_else(grouped, pc.replace_substring(cells, ".", ""), cells)
+    return pc.if_else(pc.match_substring_regex(cells, _COMMA), pc.replace_substring(cells, ",", "."), cells)
+
+
+def _refuse_exceptions(cells: pa.ChunkedArray, regular: pa.ChunkedArray, name: str, kind: str) -> None:
+    """Raise if the cells are of one kind but for a few."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    usual = pc.or_(regular, pc.is_in(pc.utf8_lower(cells), pa.array(MISSING_SPELLINGS)))
+    means_missing = _any(regular) and _all(usual)
+    decimal_comma = with_unit = False
+    if kind == "numbers" and not means_missing:
+        decimal_comma = _all(pc.or_(usual, pc.match_substring_regex(cells, _COMMA)))
+        with_unit = _all(pc.or_(usual, pc.match_substring_regex(cells, _UNIT))) and _has_many(cells)
+    if not (means_missing or decimal_comma or with_unit or _is_mostly(cells, regular)):
+        return
+    others = pc.value_counts(cells.filter(pc.invert(regular)).combine_chunks()).to_pylist()
+    tokens = {item["values"]: item["counts"] for item in sorted(others, key=lambda item: -item["counts"]) if item["values"]}
+    meaning = "missing" if means_missing else "decimal" if decimal_comma else "unit" if with_unit else ""
+    raise MixedColumn(name, kind, tokens, len(cells), meaning)
+
+
+def _all(flags: pa.ChunkedArray) -> bool:
+    import pyarrow.compute as pc
+
+    return bool(pc.all(flags).as_py())
+
+
+def _any(flags: pa.ChunkedArray) -> bool:
+    import pyarrow.compute as pc
+
+    return bool(pc.any(flags).as_py())
+
+
+def _has_many(cells: pa.ChunkedArray) -> bool:
+    """Whether there are more different values than groups."""
+    import pyarrow.compute as pc
+
+    return bool(pc.count_distinct(cells).as_py() > _GROUPS)
+
+
+def _is_mostly(cells: pa.ChunkedArray, regular: pa.ChunkedArray) -> bool:
+    """Whether nearly all cells are regular, with too many different values for groups."""
+    import pyarrow.compute as pc
+
+    present = len(cells) - cells.null_count
+    return pc.sum(regular).as_py() >= _MOSTLY * present and _has_many(cells.filter(regular))
+
+
+def _in_yaml(token: str) -> str:
+    """Write a token as an item of a YAML list."""
+    plain = re.fullmatch(r"[A-Za-z_][\w ]*", token) and token.lower() not in ("null", "true", "false", "no", "yes", "on", "off")
+    return token if plain else '"' + token.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,104 @@
+"""Tables of any size, read a batch at a time, with the types that `read_table` would have found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from raikit.data.cell_types import CellFormat, MixedColumn, check_text, infer_type, is_text, without_sentinels
+from raikit.data.csv_file import named_errors, open_csv
+from raikit.data.json_file import read_json
+from raikit.data.table_format import CSV, PARQUET, readable_errors
+from raikit.data.tables import select_columns, to_pandas
+from raikit.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class TableScan:
+    """A table whose rows are counted rather than kept.
+
+    The cells of CSV come as text. What is counted by them is typed afterwards: a type depends only on the different cells of
+    a column, so that it is the same as if all rows had been read.
+
+    Parameters
+    ----------
+    path : Path
+        As for `read_table`.
+    columns : sequence of str
+        The columns that are needed.
+    written : CellFormat, optional
+        How cells are written.
+
+    Raises
+    ------
+    DataError
+        If the file is not a table, or lacks a column (the nearest name is shown).
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str], written: CellFormat | None = None) -> None:
+        self.path = Path(path)
+        self.columns = select_columns(self.path, columns)
+        self.written = written or CellFormat()
+
+    @property
+    def is_text(self) -> bool:
+        """Whether every cell comes as text."""
+        return self.path.suffix.lower() in CSV
+
+    @property
+    def is_parquet(self) -> bool:
+        """Whether an engine can read the file itself."""
+        return self.path.suffix.lower() in PARQUET
+
+    def batches(self) -> pa.RecordBatchReader:
+        """Open the rows, from the first one; read them within `errors`."""
+        import pyarrow.parquet as pq
+
+        if self.is_text:
+            return open_csv(self.path, self.columns)
+        if self.is_parquet:
+            return pq.read_table(self.path, columns=self.columns).to_reader()
+        return read_json(self.path).select(self.columns).to_reader()
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn what reading raises into one sentence that names the file, and the row where there is one."""
+        with readable_errors(self.path), named_errors(self.path):
+            yield
+
+    def typed(self, counted: pa.Table, cells: Mapping[str, str]) -> pd.DataFrame:
+        """Give what was counted by the cells of columns the types of these columns.
+
+        Parameters
+        ----------
+        counted : Table
+            One row for each combination of cells.
+        cells : mapping of str to str
+            The columns of `counted` that hold cells as they stand in the file, and the columns of the file that they are of.
+
+        Raises
+        ------
+        DataError
+            If a column holds numbers but for a few cells.
+        """
+        import pyarrow as pa
+
+        names = {index: cells[name] for index, name in enumerate(counted.column_names) if name in cells}
+        try:
+            for index, name in names.items():
+                column, field = counted.column(index), counted.schema.field(index)
+                if not is_text(field.type):
+                    typed = without_sentinels(column, self.written.missing)
+                else:
+                    read = infer_type if self.is_text else check_text
+                    typed = read(column.cast(pa.string()), name, self.written)
+                counted = counted.set_column(index, field.name, typed)
+        except MixedColumn as error:
+            raise DataError(error.sentence(self.path.name, counted=False)) from None
+        return to_pandas(counted)

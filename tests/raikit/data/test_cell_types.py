@@ -1,0 +1,101 @@
+"""Tests of `raikit.data.cell_types`: columns of numbers in which a few cells are something else are never guessed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raikit.data.cell_types import MISSING_SPELLINGS, CellFormat
+from raikit.data.tables import read_table
+from raikit.errors import DataError
+
+NUMBERS = [str(number / 4) for number in range(40)]
+
+
+def written(write, cells, name="a.csv"):
+    return write(name, "row;x\n" + "".join(f'{row};"{cell}"\n' for row, cell in enumerate(cells)))
+
+
+@pytest.mark.parametrize("token", ["NA", "n/a", "-", "?", "NULL", "null", "None", "#N/A", ".", "unknown"])
+@pytest.mark.parametrize("others", [NUMBERS, ["0", "1"], ["true", "false"]])
+def test_a_missing_value_by_another_name_is_an_error_that_says_how_to_name_it(write, token, others):
+    path = written(write, [*others, token, token])
+    with pytest.raises(DataError, match="column 'x' holds") as caught:
+        read_table(path)
+    message = str(caught.value)
+    assert f"2 of {len(others) + 2} cells" in message
+    assert f"'{token}' (2)" in message
+    assert "a.csv" in message and "data.missing: [" in message
+    column = read_table(path, written=CellFormat(missing=(token,)))["x"]
+    assert column.isna().tolist() == [False] * len(others) + [True, True]
+    assert column.iloc[0] in (0.0, True)
+    assert not isinstance(column.iloc[0], str)
+
+
+@given(st.sampled_from(MISSING_SPELLINGS), st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30, unique=True), st.randoms())
+def test_no_spelling_of_a_missing_value_turns_numbers_into_labels(tmp_path_factory, token, numbers, random):
+    path = tmp_path_factory.mktemp("csv") / "a.csv"
+    cells = [*map(str, numbers), token]
+    random.shuffle(cells)
+    path.write_text("x\n" + "".join(f'"{cell}"\n' for cell in cells))
+    if token == "nan":  # a number of its own
+        assert read_table(path)["x"].isna().sum() == 1
+        return
+    with pytest.raises(DataError, match="holds numbers"):
+        read_table(path)
+    read = read_table(path, written=CellFormat(missing=(token,)))["x"]
+    assert read.tolist() == pytest.approx([float("nan") if cell == token else float(cell) for cell in cells], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        ([f"{number},5" for number in range(30)], 'data.decimal: ","'),
+        (["1.234,5", "12,5", "7"], None),
+        ([f"{number}.5" for number in range(30)] + ["about 7"], "'about 7' (1); correct them"),
+        ([f"${number},000" for number in range(30)], "without a unit"),
+        ([f"{number} %" for number in range(30)], "without a unit"),
+    ],
+)
+def test_numbers_that_are_written_another_way_are_an_error(write, cells, says):
+    path = written(write, cells)
+    if says is None:
+        read = read_table(path, written=CellFormat(decimal=","))["x"]
+        assert read.tolist() == [1234.5, 12.5, 7.0]
+        return
+    with pytest.raises(DataError) as caught:
+        read_table(path)
+    assert says in str(caught.value)
+    assert read_table(path, written=CellFormat(text=frozenset({"x"})))["x"].tolist() == cells
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["25-34", "35-44", "65+"], ["0", "1", "2", "3+"], ["A12", "13", "14"], ["02139", "NA", "10115"], ["x", "NA"],
+        ["one", "2 or 3", "many"], ["10%", "20%"], ["1,2", "a"],
+    ],
+)  # fmt: skip
+def test_labels_that_begin_with_digits_stay_labels(write, cells):
+    assert read_table(written(write, cells))["x"].tolist() == cells
+
+
+def test_ids_may_mix_numbers_and_text(write):
+    cells = [*map(str, range(100)), "NA"]
+    assert read_table(written(write, cells), written=CellFormat(mixed=frozenset({"x"})))["x"].tolist() == cells
+
+
+def test_text_in_parquet_is_examined_too_and_numbers_may_stand_for_missing(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"age": ["39", "?", "50"], "code": ["1", "2", "3"], "income": [10, -999, 30]}), path)
+    with pytest.raises(DataError, match="column 'age' holds numbers, but 1 of 3 cells"):
+        read_table(path)
+    read = read_table(path, written=CellFormat(missing=("?", "-999")))
+    assert np.array_equal(read["age"], [39, np.nan, 50], equal_nan=True)
+    assert np.array_equal(read["income"], [10, np.nan, 30], equal_nan=True)
+    assert isinstance(read["code"].dtype, pd.StringDtype)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from raikit.data.cells import shown
@@ -67,14 +67,32 @@ class MixedColumn(DataError):
         Cells in the column.
     meaning : {"missing", "decimal", "unit", ""}
         What they seem to be: usual spellings of a missing value, numbers with a decimal comma, numbers with a unit.
+    file : str
+        Name of the file, for the message.
+    counted : bool
+        Whether the numbers of cells are known: where a file is only counted, each different cell was seen once.
     """
 
-    def __init__(self, column: str, kind: str, tokens: Mapping[str, int], cells: int, meaning: str) -> None:
+    def __init__(
+        self, column: str, kind: str, tokens: Mapping[str, int], cells: int, meaning: str, file: str = "",
+        *, counted: bool = True,
+    ) -> None:  # fmt: skip
         self.column, self.kind, self.tokens, self.cells, self.meaning = column, kind, dict(tokens), cells, meaning
-        super().__init__(self.sentence())
+        super().__init__(self._sentence(file, counted))
 
-    def sentence(self, file: str = "", *, counted: bool = True) -> str:
-        """Return the message; without numbers of cells where each different one was seen only once."""
+    def in_file(self, name: str, *, counted: bool = True) -> MixedColumn:
+        """Return the same error with the name of the file."""
+        return MixedColumn(self.column, self.kind, self.tokens, self.cells, self.meaning, name, counted=counted)
+
+    def resolve(self, written: CellFormat) -> CellFormat:
+        """Return the format under which the column can be read: what the cells seem to be, or else text."""
+        if self.meaning == "missing":
+            return replace(written, missing=(*written.missing, *self.tokens))
+        if self.meaning == "decimal" and written.decimal == ".":
+            return replace(written, decimal=",")
+        return replace(written, text=written.text | {self.column})
+
+    def _sentence(self, file: str, counted: bool) -> str:
         shares = [f"{shown(token)} ({count:,})" if counted else shown(token) for token, count in self.tokens.items()]
         listed = ", ".join(shares[:_TOKENS]) + (f" and {len(shares) - _TOKENS:,} more" if len(shares) > _TOKENS else "")
         some = f"{sum(self.tokens.values()):,} of {self.cells:,} cells" if counted else "some cells"

@@ -21,7 +21,7 @@ from raikit.data.cells import shown
 from raikit.data.media import MediaError
 from raikit.data.media_columns import SKIP_HINT, fingerprint_of_media
 from raikit.data.roles import Input, cell_format, find_table, list_inputs, media_columns, resolve_columns, target_column
-from raikit.data.tables import column_names, fingerprint_of_table, read_table
+from raikit.data.tables import check_frame, column_names, fingerprint_of_table, read_table
 from raikit.errors import ConfigError, DataError, RaikitError, listed, nearest
 from raikit.files import sha256
 from raikit.run.record import DataRecord, InputRecord
@@ -163,7 +163,7 @@ class Dataset:
         columns = resolve_columns(config, (), list(map(str, table.columns)), name, _error_at_key)
         path = (folder or Path()) / name
         purpose = Purpose(needs_inputs=bool(config.inputs))
-        copied = table[columns].reset_index(drop=True).copy()
+        copied = check_frame(table[columns].reset_index(drop=True).copy(), cell_format(config), name)
         cases = assemble(copied, config, path, purpose, seed=seed, error=_error_at_key)
         return cls._from_cases(cases, config, path, purpose, in_memory=True)
 

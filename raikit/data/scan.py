@@ -14,7 +14,6 @@ from raikit.data.csv_file import named_errors, open_csv
 from raikit.data.json_file import read_json
 from raikit.data.table_format import CSV, PARQUET, readable_errors
 from raikit.data.tables import select_columns, to_pandas
-from raikit.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -100,5 +99,5 @@ class TableScan:
                     typed = read(column.cast(pa.string()), name, self.written)
                 counted = counted.set_column(index, field.name, typed)
         except MixedColumn as error:
-            raise DataError(error.sentence(self.path.name, counted=False)) from None
+            raise error.in_file(self.path.name, counted=False) from None
         return to_pandas(counted)

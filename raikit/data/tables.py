@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from raikit.data.cell_types import CellFormat, MixedColumn, check_text, is_text, without_sentinels
+from raikit.address import text
+from raikit.data.cell_types import CellFormat, MixedColumn, check_text, infer_type, is_text, without_sentinels
 from raikit.data.csv_file import read_csv, read_header
 from raikit.data.json_file import read_json
 from raikit.data.table_format import CSV, PARQUET, check_format, readable_errors
@@ -83,10 +84,33 @@ def read_table(path: Path, columns: Sequence[str] | None = None, written: CellFo
         try:
             table = _read(path, selected, written)
         except MixedColumn as error:
-            raise DataError(error.sentence(path.name)) from None
+            raise error.in_file(path.name) from None
     if not table.num_rows:
         raise DataError(f"{path.name} has no rows.")
     return to_pandas(table)
+
+
+def read_as_written(path: Path) -> tuple[pd.DataFrame, CellFormat, list[MixedColumn]]:
+    """Read a table about which nothing is known, such as for a first configuration.
+
+    Returns
+    -------
+    DataFrame, CellFormat, list of MixedColumn
+        The table, how its cells seem to be written, and the columns that show it.
+
+    Raises
+    ------
+    DataError
+        As `read_table`, except for columns that hold numbers but for a few cells.
+    """
+    written = CellFormat()
+    found: list[MixedColumn] = []
+    while True:
+        try:
+            return read_table(path, written=written), written, found
+        except MixedColumn as error:
+            found.append(error)
+            written = error.resolve(written)
 
 
 def select_columns(path: Path, columns: Sequence[str] | None) -> list[str]:
@@ -128,6 +152,41 @@ def check_columns(table: pa.Table, written: CellFormat) -> pa.Table:
         elif written.missing:
             table = table.set_column(index, field.name, without_sentinels(table.column(index), written.missing))
     return table
+
+
+def check_frame(frame: pd.DataFrame, written: CellFormat, name: str) -> pd.DataFrame:
+    """Return a table in memory with its text columns read as those of a file.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Changed in place.
+    written : CellFormat
+    name : str
+        Name of the table in messages.
+
+    Raises
+    ------
+    DataError
+        If a column holds numbers but for a few cells, which may be text beside numbers of Python.
+    """
+    import pyarrow as pa
+
+    for column in frame:
+        values = frame[column]
+        if not (pd.api.types.is_object_dtype(values) or isinstance(values.dtype, pd.StringDtype)):
+            continue
+        kinds = {type(cell) for cell in values.dropna().unique()} if values.map(pd.api.types.is_scalar).all() else set()
+        if str not in kinds or not kinds <= {str, int, float, bool}:
+            continue
+        cells = pa.chunked_array([pa.array([None if pd.isna(cell) else text(cell) for cell in values], pa.string())])
+        try:
+            read = (check_text if kinds == {str} else infer_type)(cells, str(column), written)
+        except MixedColumn as error:
+            raise error.in_file(name) from None
+        if read is not cells:
+            frame[column] = to_pandas(pa.table({str(column): read}))[str(column)].to_numpy()
+    return frame
 
 
 def fingerprint_of_table(table: pd.DataFrame) -> str:

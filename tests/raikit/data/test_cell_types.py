@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raikit.config.schema import DataConfig
 from raikit.data.cell_types import MISSING_SPELLINGS, CellFormat
-from raikit.data.tables import read_table
+from raikit.data.dataset import Dataset
+from raikit.data.tables import read_as_written, read_table
 from raikit.errors import DataError
 
 NUMBERS = [str(number / 4) for number in range(40)]
@@ -99,3 +101,22 @@ def test_text_in_parquet_is_examined_too_and_numbers_may_stand_for_missing(tmp_p
     assert np.array_equal(read["age"], [39, np.nan, 50], equal_nan=True)
     assert np.array_equal(read["income"], [10, np.nan, 30], equal_nan=True)
     assert isinstance(read["code"].dtype, pd.StringDtype)
+
+
+def test_how_a_table_is_written_can_be_found(write):
+    rows = [f"{number},5;{token};{word}" for number, (token, word) in enumerate(zip(["NA", "?", *"12345678"] * 5, "ab" * 25, strict=True))]
+    table, found, columns = read_as_written(write("a.csv", "x;y;z\n" + "\n".join(rows)))
+    assert (found.missing, found.decimal, found.text) == (("NA", "?"), ",", frozenset())
+    assert [error.column for error in columns] == ["x", "y"]
+    assert table["x"].iloc[3] == 3.5 and table["y"].isna().sum() == 10 and table["z"].iloc[0] == "a"
+
+
+@pytest.mark.parametrize("cells", [["0", "1", "NA", "1"], [0, 1, "NA", 1], pd.Series(["0", "1", "NA", "1"], dtype="string")])
+def test_a_table_in_memory_is_examined_too(cells):
+    table = pd.DataFrame({"y": cells, "sex": ["F", "M", "F", "M"]})
+    config = DataConfig(path="(memory)", target="y", sensitive=["sex"])
+    with pytest.raises(DataError, match=r"table: column 'y' holds numbers, but 1 of 4 cells hold something else: 'NA'"):
+        Dataset.of(table, config)
+    assert table["y"].iloc[2] == "NA"
+    with pytest.raises(DataError, match=r"row 3 .* data\.target \(y\) is missing"):
+        Dataset.of(table, config.model_copy(update={"missing": ["NA"]}))

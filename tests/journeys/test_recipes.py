@@ -188,6 +188,15 @@ def test_the_action_passes_on_options_and_gives_outputs(repository, github):
     assert repository.calls("pip") == ["install /the/action"]
 
 
+def test_the_action_passes_on_every_line_of_its_options(repository, github):
+    lines = '--exclude privacy\n--set seed=4\n\n--set "name=two words"\n'
+    code, output, _ = act(repository, github, baseline="baseline.json", args=lines)
+    assert code == 0, output
+    record = (repository.folder / "raikit-run" / "audit.json").read_text()
+    assert '"seed": 4' in record and "two words" in record
+    assert act(repository, github, args='--set "seed=4')[0] == 2
+
+
 def test_the_action_fails_as_the_audit_does_and_runs_no_code_from_an_input(repository, github):
     repository.worsen()
     code, output, outputs = act(repository, github, baseline="baseline.json", version="0.1.0", out="a b")

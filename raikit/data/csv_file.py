@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raikit.data.cell_types import CellFormat, infer_type
+from raikit.data.table_format import open_bytes, open_text, suffix_of
 from raikit.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,10 +21,10 @@ _BLOCK = 32 << 20  # bytes that Arrow parses at once; a single row must fit
 
 def read_header(path: Path) -> tuple[list[str], str]:
     """Return the column names and the delimiter: a tab in .tsv, else the most frequent of ``,``, ``;`` and tab."""
-    with path.open(encoding="utf-8-sig", newline="") as stream:
+    with open_text(path) as stream:
         line = next((line for line in stream if line.strip("\r\n")), "")
         unquoted = re.sub(r'"[^"]*"', "", line)
-        delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=unquoted.count)
+        delimiter = "\t" if suffix_of(path) == ".tsv" else max(",;\t", key=unquoted.count)
         # A quoted name may hold a line break, so the header may continue on the next line.
         rows = csv.reader(_prepend(line, stream), delimiter=delimiter)
         return next(rows), delimiter
@@ -52,10 +53,10 @@ def _open(path: Path, columns: Sequence[str], *, whole: bool) -> Any:
     import pyarrow as pa
     from pyarrow import csv as arrow
 
-    names, delimiter = read_header(path)
+    delimiter = read_header(path)[1]
     convert = arrow.ConvertOptions(
         include_columns=list(columns),
-        column_types={name: pa.string() for name in names},
+        column_types={name: pa.string() for name in columns},
         null_values=[""],
         strings_can_be_null=True,
         quoted_strings_can_be_null=True,
@@ -63,7 +64,7 @@ def _open(path: Path, columns: Sequence[str], *, whole: bool) -> Any:
     parse = arrow.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     read = arrow.ReadOptions(block_size=_BLOCK)
     function = arrow.read_csv if whole else arrow.open_csv
-    return function(path, read_options=read, parse_options=parse, convert_options=convert)
+    return function(open_bytes(path), read_options=read, parse_options=parse, convert_options=convert)
 
 
 @contextmanager
@@ -82,7 +83,7 @@ def named_errors(path: Path) -> Iterator[None]:
 
 def _malformed_row(path: Path, names: list[str], delimiter: str) -> DataError:
     """Return the error that names the first row with too many or too few cells; slow, but only on failure."""
-    with path.open(encoding="utf-8-sig", newline="", errors="replace") as stream:
+    with open_text(path, errors="replace") as stream:
         rows = csv.reader(stream, delimiter=delimiter)
         line = 1
         try:

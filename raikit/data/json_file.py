@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raikit.data.table_format import open_bytes, suffix_of
 from raikit.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,15 +19,19 @@ _BLOCK = 32 << 20  # bytes that Arrow parses at once; a single row must fit
 
 
 def read_json(path: Path) -> pa.Table:
-    """Read all columns; text that looks like a date stays text."""
+    """Read all columns; text that looks like a date stays text.
+
+    Raises
+    ------
+    DataError
+        If the layout has no column names, or a line or column cannot be read; it is named.
+    """
     import pyarrow as pa
     from pyarrow import json as arrow
 
-    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-    if content.lstrip().startswith(b"["):
-        rows = json.loads(content)
-        if not all(isinstance(row, dict) for row in rows):
-            raise DataError(f"{path.name} must be an array of objects, or one object per line.")
+    content = open_bytes(path).read().removeprefix(b"\xef\xbb\xbf")
+    rows = _rows_of_layout(content, path)
+    if rows is not None:
         return _call_arrow(path, lambda: pa.Table.from_pylist(rows, _schema_of_all(rows)))
     read = arrow.ReadOptions(block_size=_BLOCK)
     table = _call_arrow(path, lambda: arrow.read_json(io.BytesIO(content), read_options=read))
@@ -36,6 +41,44 @@ def read_json(path: Path) -> pa.Table:
     parse = arrow.ParseOptions(explicit_schema=pa.schema([(name, pa.string()) for name in dates]))
     order = table.column_names
     return arrow.read_json(io.BytesIO(content), read_options=read, parse_options=parse).select(order)
+
+
+def _rows_of_layout(content: bytes, path: Path) -> list[dict[str, Any]] | None:
+    """Return the rows of an array of objects, or of one of the layouts of pandas; None for one object per line."""
+    start = content.lstrip()[:1]
+    if start == b"[":
+        rows = json.loads(content)
+        if not all(isinstance(row, dict) for row in rows):
+            raise DataError(f"{path.name} must be an array of objects, or one object per line.")
+        return list(rows)
+    if suffix_of(path) != ".json":
+        return None
+    try:
+        whole = json.loads(content)
+    except ValueError:  # more than one object: one per line
+        return None
+    if not isinstance(whole, dict) or not whole or not all(isinstance(value, dict | list) for value in whole.values()):
+        return None
+    if (rows := _rows_of_pandas(whole)) is None:
+        raise DataError(
+            f"{path.name} is one object, in none of pandas' layouts; write one object per line, or an array of objects."
+        )
+    return rows
+
+
+def _rows_of_pandas(whole: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the rows of what ``DataFrame.to_json`` wrote with ``orient="split"``, ``"table"``, ``"columns"`` or ``"index"``."""
+    if {"columns", "data"} <= set(whole) and isinstance(whole["data"], list):
+        return [dict(zip(map(str, whole["columns"]), row, strict=True)) for row in whole["data"]]
+    if {"schema", "data"} == set(whole) and isinstance(whole["data"], list):
+        return list(whole["data"])
+    values = list(whole.values())
+    if not all(isinstance(value, dict) for value in values):
+        return None
+    inner = dict.fromkeys(key for value in values for key in value)
+    if all(key.isdigit() for key in inner):  # columns of rows
+        return [{name: value.get(key) for name, value in whole.items()} for key in inner]
+    return values if all(key.isdigit() for key in whole) else None
 
 
 def _schema_of_all(rows: list[dict[str, Any]]) -> pa.Schema:

@@ -11,9 +11,8 @@ import pandas as pd
 
 from raikit.data.cell_types import CellFormat, MixedColumn, check_text, infer_type, is_text, without_sentinels
 from raikit.data.csv_file import named_errors, open_csv
-from raikit.data.json_file import read_json
-from raikit.data.table_format import CSV, PARQUET, readable_errors
-from raikit.data.tables import select_columns, to_pandas
+from raikit.data.table_format import CSV, PARQUET, readable_errors, suffix_of
+from raikit.data.tables import read_typed, select_columns, to_pandas
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,12 +47,12 @@ class TableScan:
     @property
     def is_text(self) -> bool:
         """Whether every cell comes as text."""
-        return self.path.suffix.lower() in CSV
+        return suffix_of(self.path) in CSV
 
     @property
     def is_parquet(self) -> bool:
         """Whether an engine can read the file itself."""
-        return self.path.suffix.lower() in PARQUET
+        return suffix_of(self.path) in PARQUET
 
     def batches(self) -> pa.RecordBatchReader:
         """Open the rows, from the first one; read them within `errors`."""
@@ -63,7 +62,7 @@ class TableScan:
             return open_csv(self.path, self.columns)
         if self.is_parquet:
             return pq.read_table(self.path, columns=self.columns).to_reader()
-        return read_json(self.path).select(self.columns).to_reader()
+        return read_typed(self.path).select(self.columns).to_reader()
 
     @contextmanager
     def errors(self) -> Iterator[None]:

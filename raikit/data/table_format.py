@@ -3,27 +3,60 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from raikit.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 CSV = (".csv", ".tsv")
 PARQUET = (".parquet", ".pq")
 JSON = (".jsonl", ".ndjson", ".json")
-_SUPPORTED = "supported are .csv, .tsv, .parquet, .jsonl and .json"
+ARROW = (".arrow", ".feather", ".ipc")
+EXCEL = (".xlsx",)
+_COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}  # for tables in text
+_SUPPORTED = "supported are .csv, .tsv, .parquet, .jsonl, .json, .arrow and .xlsx, and text as .gz, .zst or .bz2"
 _HEAD = 65_536  # bytes that are looked at
 # How other formats begin, and what to do about them.
 _FOREIGN = {
     b"PAR1": "it is Parquet; rename it to .parquet",
     b"PK\x03\x04": "it is a ZIP archive or a spreadsheet; export the sheet as CSV",
     b"\xd0\xcf\x11\xe0": "it is a spreadsheet; export the sheet as CSV",
-    b"\x1f\x8b": "it is compressed; unpack it",
+    b"\x1f\x8b": "it is compressed; end its name in .gz",
+    b"\x28\xb5\x2f\xfd": "it is compressed; end its name in .zst",
     b"\xff\xfe": "it is UTF-16; save it as UTF-8",
     b"\xfe\xff": "it is UTF-16; save it as UTF-8",
     b"version https://git-lfs": "it is a Git LFS pointer; run `git lfs pull` to get the file",
 }
+
+
+def suffix_of(path: Path) -> str:
+    """Return the suffix that says what a file is, in small letters; ``.csv`` of ``cases.csv.gz``.
+
+    Examples
+    --------
+    >>> suffix_of(Path("cases.CSV.gz"))
+    '.csv'
+    """
+    suffix = path.suffix.lower()
+    return Path(path.stem).suffix.lower() if suffix in _COMPRESSED else suffix
+
+
+def open_bytes(path: Path) -> pa.NativeFile:
+    """Open a file for reading, unpacked if it is compressed."""
+    import pyarrow as pa
+
+    return pa.input_stream(str(path), compression=_COMPRESSED.get(path.suffix.lower()))
+
+
+def open_text(path: Path, errors: str = "strict") -> io.TextIOWrapper:
+    """Open a file in UTF-8 for reading, unpacked, without a byte order mark and with its line ends."""
+    return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", errors=errors, newline="")
 
 
 def check_format(path: Path) -> None:
@@ -34,28 +67,37 @@ def check_format(path: Path) -> None:
     DataError
         If the file is missing, empty, of an unsupported format, or not what its suffix says.
     """
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path)
     if path.is_dir():
         raise DataError(f"{path.name} is a folder; name one file in it ({_SUPPORTED}).")
     if not path.is_file():
         raise DataError(f"there is no file {path.name} in {path.absolute().parent}.")
-    if suffix not in (*CSV, *PARQUET, *JSON):
+    if suffix not in (*CSV, *PARQUET, *JSON, *ARROW, *EXCEL) or (suffix not in (*CSV, *JSON) and suffix != path.suffix.lower()):
         raise DataError(f"{path.name} has an unsupported format; {_SUPPORTED}.")
-    with readable_errors(path), path.open("rb") as stream:
+    with readable_errors(path), open_bytes(path) as stream:
         head = stream.read(_HEAD)
     if not head.strip(b"\xef\xbb\xbf \t\r\n"):
         raise DataError(f"{path.name} is empty.")
-    if suffix in PARQUET and head.startswith(b"PAR1"):
+    if suffix not in (*CSV, *JSON):
+        _check_binary(path, suffix, head)
         return
     for beginning, advice in _FOREIGN.items():
         if head.startswith(beginning):
-            raise DataError(f"{path.name} is not a {path.suffix[1:].upper()} file: {advice}.")
-    if suffix in PARQUET:
-        raise DataError(f"{path.name} is not a Parquet file.")
+            raise DataError(f"{path.name} is not a {suffix[1:].upper()} file: {advice}.")
     if b"\x00" in head:
         raise DataError(f"{path.name} is not a table: it holds binary data.")
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         raise DataError(f"{path.name} is not a table: it begins like a web page (HTML or XML).")
+
+
+def _check_binary(path: Path, suffix: str, head: bytes) -> None:
+    """Raise if a file that its suffix calls binary begins like another format."""
+    kind, beginnings = ("a Parquet", [b"PAR1"]) if suffix in PARQUET else ("an Excel", [b"PK\x03\x04"])
+    if suffix in ARROW:  # files and streams of Arrow, and Feather's first version
+        kind, beginnings = "an Arrow", [b"ARROW1", b"\xff\xff\xff\xff", b"FEA1"]
+    if not any(head.startswith(beginning) for beginning in beginnings):
+        lfs = next((f": {advice}" for start, advice in _FOREIGN.items() if start[:7] == b"version" and head.startswith(start)), "")
+        raise DataError(f"{path.name} is not {kind} file{lfs}.")
 
 
 @contextmanager
@@ -70,9 +112,9 @@ def readable_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno is None:  # Arrow raised it: the file exists and is damaged
             raise DataError(
-                f"{path.name} is damaged: it ends early or is not a {path.suffix[1:].upper()} file."
+                f"{path.name} is damaged: it ends early or is not a {suffix_of(path)[1:].upper()} file."
             ) from None
         raise DataError(f"{path.name} cannot be read: {error.strerror}.") from None
     except (ValueError, csv.Error, NotImplementedError):  # ArrowInvalid is a ValueError
-        kind = path.suffix[1:].upper()
+        kind = suffix_of(path)[1:].upper()
         raise DataError(f"{path.name} cannot be read as {kind}: it is damaged or malformed.") from None

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -14,7 +14,7 @@ from raikit.address import text
 from raikit.data.cell_types import CellFormat, MixedColumn, check_text, infer_type, is_text, without_sentinels
 from raikit.data.csv_file import read_csv, read_header
 from raikit.data.json_file import read_json
-from raikit.data.table_format import CSV, PARQUET, check_format, readable_errors
+from raikit.data.table_format import CSV, EXCEL, JSON, PARQUET, check_format, open_bytes, readable_errors, suffix_of
 from raikit.errors import DataError, listed, nearest
 
 if TYPE_CHECKING:
@@ -29,23 +29,26 @@ def column_names(path: Path) -> list[str]:
     Raises
     ------
     DataError
-        If the file is missing, empty or not a table, or if two columns have the same name.
+        If the file is missing, empty or not a table.
     """
     path = Path(path)
     check_format(path)
     with readable_errors(path):
-        suffix = path.suffix.lower()
-        if suffix in PARQUET:
-            import pyarrow.parquet as pq
-
-            names = list(pq.read_schema(path).names)
-        else:
-            names = read_header(path)[0] if suffix in CSV else list(read_json(path).column_names)
-    if duplicates := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(f"{path.name} has two columns called {duplicates[0]!r}; rename one of them.")
+        names = _names(path)
     if not names:
         raise DataError(f"{path.name} has no columns.")
     return names
+
+
+def _names(path: Path) -> list[str]:
+    suffix = suffix_of(path)
+    if suffix in PARQUET:
+        import pyarrow.parquet as pq
+
+        return list(pq.read_schema(path).names)
+    if suffix in CSV:
+        return read_header(path)[0]
+    return list(read_typed(path).column_names)
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None, written: CellFormat | None = None) -> pd.DataFrame:
@@ -54,7 +57,8 @@ def read_table(path: Path, columns: Sequence[str] | None = None, written: CellFo
     Parameters
     ----------
     path : Path
-        ``.csv``, ``.tsv``, ``.parquet``, ``.jsonl``, ``.ndjson`` or ``.json`` (lines or one array of objects).
+        ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson`` or ``.json`` (lines, one array of objects, or a layout of pandas), each also
+        compressed (``.gz``, ``.zst``, ``.bz2``); ``.parquet``, ``.arrow``, ``.feather``, or the first sheet of ``.xlsx``.
     columns : sequence of str, optional
         Absent: all of them.
     written : CellFormat, optional
@@ -127,18 +131,59 @@ def select_columns(path: Path, columns: Sequence[str] | None) -> list[str]:
         if column not in names:
             hint = nearest(column, names)
             raise DataError(f"no column {column!r} in {path.name}.{hint} Columns there: {listed(names, 30)}.")
+        if names.count(column) > 1:
+            raise DataError(f"{path.name} has two columns called {column!r}; rename one of them.")
     return selected
 
 
 def _read(path: Path, columns: list[str], written: CellFormat) -> pa.Table:
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path)
     if suffix in CSV:
         return read_csv(path, columns, written)
     if suffix in PARQUET:
         import pyarrow.parquet as pq
 
         return check_columns(pq.read_table(path, columns=columns), written)
-    return check_columns(read_json(path).select(columns), written)
+    return check_columns(read_typed(path).select(columns), written)
+
+
+def read_typed(path: Path) -> pa.Table:
+    """Read all columns of a file that has types and that can only be read as a whole."""
+    return read_json(path) if suffix_of(path) in JSON else read_binary(path)
+
+
+def read_binary(path: Path) -> pa.Table:
+    """Read all columns of an Arrow file or stream (Feather), or of the first sheet of a spreadsheet.
+
+    Raises
+    ------
+    DataError
+        If a spreadsheet cannot be read because no library for it is installed.
+    """
+    import pyarrow as pa
+    from pyarrow import feather
+
+    if suffix_of(path) not in EXCEL:
+        with open_bytes(path) as stream:
+            if stream.read(4) == b"\xff\xff\xff\xff":
+                stream.seek(0)
+                return pa.ipc.open_stream(stream).read_all()
+        return feather.read_table(path)
+    try:
+        sheet = pd.read_excel(path, dtype=object, keep_default_na=False, na_values=[""])
+    except ImportError:
+        raise DataError(f"{path.name} is a spreadsheet; install openpyxl to read it, or export the sheet as CSV.") from None
+    return pa.table({str(name): _column_of_sheet(sheet[name]) for name in sheet})
+
+
+def _column_of_sheet(cells: pd.Series[Any]) -> pa.Array:
+    """Return the cells of one type as they are, those of several as text, so that they are examined like those of CSV."""
+    import pyarrow as pa
+
+    kinds = {type(cell) for cell in cells.dropna()}
+    if len(kinds - {int, float}) + bool(kinds & {int, float}) > 1:
+        return pa.array([None if pd.isna(cell) else text(cell) for cell in cells], pa.string())
+    return pa.array(cells, from_pandas=True)
 
 
 def check_columns(table: pa.Table, written: CellFormat) -> pa.Table:

@@ -104,6 +104,60 @@ def test_only_the_columns_asked_for_are_read_in_that_order(write, tmp_path):
     assert read_table(tmp_path / "a.parquet", ["c", "a.b"]).to_dict("list") == {"c": [3], "a.b": [2]}
 
 
+FRAME = pd.DataFrame({"n": [1, 2, 3], "share": [0.5, None, 1.5], "code": ["007", "x", None], "late": [True, False, True]})
+
+
+@pytest.mark.parametrize("suffix", ["csv.gz", "tsv.zst", "csv.bz2", "jsonl.gz", "json.zst"])
+def test_compressed_text_is_read(tmp_path, suffix):
+    kind, packing = suffix.split(".")
+    if kind in ("csv", "tsv"):
+        content = FRAME.to_csv(index=False, sep="\t" if kind == "tsv" else ",")
+    else:
+        content = FRAME.to_json(orient="records", lines=True)
+    path = tmp_path / f"a.{suffix}"
+    with pa.CompressedOutputStream(str(path), {"gz": "gzip", "zst": "zstd", "bz2": "bz2"}[packing]) as stream:
+        stream.write(content.encode())
+    assert column_names(path) == list(FRAME)
+    pd.testing.assert_frame_equal(read_table(path), FRAME, check_dtype=False)
+
+
+@pytest.mark.parametrize("suffix", ["feather", "arrow", "ipc", "xlsx"])
+def test_tables_of_other_programs_are_read(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    table = pa.Table.from_pandas(FRAME)
+    if suffix == "feather":
+        FRAME.to_feather(path)
+    elif suffix == "xlsx":
+        FRAME.to_excel(path, index=False)
+    else:
+        writer = pa.ipc.new_file if suffix == "arrow" else pa.ipc.new_stream
+        with writer(str(path), table.schema) as sink:
+            sink.write_table(table)
+    pd.testing.assert_frame_equal(read_table(path, ["late", "code", "n", "share"])[list(FRAME)], FRAME, check_dtype=False)
+
+
+@pytest.mark.parametrize("orient", ["records", "columns", "index", "split", "table"])
+def test_every_layout_of_pandas_that_names_its_columns_is_read(tmp_path, orient):
+    path = tmp_path / "a.json"
+    FRAME.to_json(path, orient=orient)
+    pd.testing.assert_frame_equal(read_table(path, list(FRAME)), FRAME, check_dtype=False)
+    assert set(column_names(path)) - {"index"} == set(FRAME)
+
+
+def test_one_object_on_one_line_is_one_row(write):
+    assert read_table(write("a.jsonl", '{"a": 1, "b": {"c": 2}}')).to_dict("records") == [{"a": 1, "b": {"c": 2}}]
+    assert read_table(write("a.json", '{"a": 1, "b": "x"}')).to_dict("records") == [{"a": 1, "b": "x"}]
+
+
+def test_two_columns_of_one_name_matter_only_if_they_are_used(write, tmp_path):
+    path = write("a.csv", "a,b,a\n1,2,3\n")
+    assert read_table(path, ["b"])["b"].tolist() == [2]
+    with pytest.raises(DataError, match=r"a\.csv has two columns called 'a'"):
+        read_table(path, ["a"])
+    pq.write_table(pa.table([[1], [2], [3]], names=["a", "b", "a"]), tmp_path / "b.parquet")
+    assert read_table(tmp_path / "b.parquet", ["b"])["b"].tolist() == [2]
+
+
 @pytest.mark.parametrize("as_array", [False, True])
 def test_json_has_every_field_that_any_row_has_and_dates_stay_text(write, as_array):
     rows = [{"day": "2024-01-02", "n": 1}, {"day": "2024-01-03T10:00:00", "n": None, "late": "x"}]
@@ -167,7 +221,13 @@ def test_a_line_break_in_a_cell_is_no_new_row_wherever_the_file_is_cut(write, mo
         ("a.jsonl", '{"a": 1}\n{"a": "x"}\n', r"column 'a' mixes number and string"),
         ("a.json", "[1, 2]", r"an array of objects"),
         ("a.json", '[{"a": 1}', r"a\.json cannot be read as JSON"),
-        ("a.xlsx", "x", r"unsupported format; supported are \.csv"),
+        ("a.ods", "x", r"unsupported format; supported are \.csv"),
+        ("a.parquet.gz", "x", r"unsupported format; supported are \.csv"),
+        ("a.xlsx", "x", r"a\.xlsx is not an Excel file"),
+        ("a.arrow", "x", r"a\.arrow is not an Arrow file"),
+        ("a.csv.gz", "a,b\n1,2\n", r"a\.csv\.gz is damaged"),
+        ("a.csv", b"\x1f\x8b\x08", r"it is compressed; end its name in \.gz"),
+        ("a.json", '{"a": {"x": 1, "y": 2}, "b": {"x": 3}}', r"a\.json is one object, in none of pandas' layouts"),
     ],
 )
 def test_what_is_no_table_is_one_sentence_that_says_why(write, name, content, says):

@@ -24,6 +24,7 @@ MAX_PIXELS = 64_000_000
 MAX_SECONDS = 600
 MAX_SAMPLES = 192_000 * MAX_SECONDS  # of all channels together
 MAX_BYTES = 256_000_000
+MAX_OVERSHOOT = 2.0  # 6 dB over full scale: more is another scale, not a loud sound
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:")
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
@@ -38,6 +39,9 @@ class MediaError(DataError):
 def decode_image(source: Source, folder: Path | None = None) -> np.ndarray:
     """Decode a picture: upright, first frame only, transparency on white.
 
+    Pixels of 16 bits keep their upper 8, and those of floating point count from 0 (black) to 1 (white). Other colour spaces
+    (CMYK, LAB, YCbCr) become RGB without a colour profile.
+
     Parameters
     ----------
     source : path, bytes, or mapping with ``bytes`` or ``path``
@@ -51,24 +55,38 @@ def decode_image(source: Source, folder: Path | None = None) -> np.ndarray:
     Raises
     ------
     MediaError
-        If the file does not exist, is damaged, is not PNG, JPEG, WebP, GIF, BMP or TIFF, or has more than 64 million
-        pixels (found before they are decoded).
+        If the file does not exist, is damaged, is not PNG, JPEG, WebP, GIF, BMP or TIFF, has more than 64 million pixels
+        (found before they are decoded), or has pixels whose range is not known: 32-bit integers, or floats beyond 0 … 1.
     """
     from PIL import ImageOps
 
     with _open_image(source, folder) as picture:
         upright = ImageOps.exif_transpose(picture)
-        if upright.mode.startswith("I;16"):  # Pillow would clip values above 255
-            levels = np.asarray(upright) >> 8
-            return np.repeat(levels.astype(np.uint8)[:, :, None], 3, axis=2)
+        if upright.mode[0] in "IF":  # Pillow would clip numbers above 255, and read 0 … 1 as black
+            return np.repeat(_grey_levels(upright)[:, :, None], 3, axis=2)
         if upright.has_transparency_data:
             rgba = upright.convert("RGBA")
             upright = _on_white(rgba)
         return np.asarray(upright.convert("RGB"))
 
 
+def _grey_levels(picture: Image.Image) -> np.ndarray:
+    """Return the grey levels, 0 to 255, of pixels that are wider than 8 bits."""
+    pixels = np.asarray(picture)
+    if picture.mode.startswith("I;16"):
+        return (pixels >> 8).astype(np.uint8)
+    low, high = float(pixels.min(initial=0)), float(pixels.max(initial=0))
+    if picture.mode != "F":
+        raise MediaError("its pixels are 32-bit integers, whose range is not known; save it with 8 or 16 bits")
+    if not (low >= 0 and high <= 1):  # NaN too
+        raise MediaError(f"its pixels are floats from {low:.4g} to {high:.4g}, not 0 to 1; save it with 8 or 16 bits")
+    return np.asarray(np.rint(pixels * 255).astype(np.uint8))
+
+
 def decode_audio(source: Source, folder: Path | None = None) -> Audio:
-    """Decode a sound to one channel, the mean of all channels.
+    """Decode a sound to one channel, the mean of all channels, at its own rate.
+
+    Integer samples are scaled to -1 … 1. Floats up to twice that are clipped, as a player would do.
 
     Parameters
     ----------
@@ -78,8 +96,8 @@ def decode_audio(source: Source, folder: Path | None = None) -> Audio:
     Raises
     ------
     MediaError
-        If the file does not exist, cannot be read by libsndfile, is empty, is longer than ten minutes, or holds NaN or
-        infinite samples.
+        If the file does not exist, cannot be read by libsndfile, is empty, is longer than ten minutes, or holds samples that
+        are NaN, infinite, or beyond -2 … 2 (the scale of integers, for example).
     """
     with _open_sound(source, folder) as sound:
         blocks = [
@@ -97,6 +115,8 @@ def decode_audio(source: Source, folder: Path | None = None) -> Audio:
         raise MediaError("not a readable sound (it is empty)")
     if not np.isfinite(samples).all():
         raise MediaError("not a readable sound (some samples are NaN or infinite)")
+    if (loudest := float(np.abs(samples).max())) > MAX_OVERSHOOT:
+        raise MediaError(f"its samples reach {loudest:,.4g}, where a sound lies between -1 and 1; rescale it")
     return Audio(np.clip(samples, -1, 1, out=samples), rate)
 
 
@@ -191,7 +211,9 @@ def _open_image(source: Source, folder: Path | None) -> Iterator[Image.Image]:
         except MediaError:
             raise
         except UnidentifiedImageError:
-            raise MediaError("not a readable picture (not PNG, JPEG, WebP, GIF, BMP or TIFF)") from None
+            raise MediaError(
+                "not a readable picture (not PNG, JPEG, WebP, GIF, BMP or TIFF, or with pixels of an unusual kind)"
+            ) from None
         except Image.DecompressionBombError:
             raise MediaError(f"it has more than {MAX_PIXELS:,} pixels") from None
         except Exception as error:  # decoders raise SyntaxError, struct.error, zlib.error, MemoryError …

@@ -47,6 +47,33 @@ def test_every_kind_of_pixel_becomes_a_colour_on_white(png, mode, colour, seen):
     assert decode_image(png(colour, mode=mode))[0, 0].tolist() == seen
 
 
+def test_pixels_of_floating_point_count_from_black_to_white():
+    pixels = np.array([[0.0, 0.25], [0.5, 1.0]], dtype=np.float32)
+    assert decode_image(saved(Image.fromarray(pixels), "TIFF"))[:, :, 0].tolist() == [[0, 64], [128, 255]]
+    assert decode_image(saved(Image.fromarray((pixels * 65_535).astype(np.uint16))))[:, :, 2].tolist() == [[0, 63], [127, 255]]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "says"),
+    [
+        (np.array([[0, 70_000]], dtype=np.int32), "32-bit integers, whose range is not known"),
+        (np.array([[0, 200]], dtype=np.int32), "32-bit integers"),
+        (np.array([[0, 812.5]], dtype=np.float32), r"floats from 0 to 812\.5, not 0 to 1"),
+        (np.array([[-0.5, 1]], dtype=np.float32), r"floats from -0\.5 to 1"),
+        (np.array([[np.nan, 1]], dtype=np.float32), "floats from"),
+    ],
+)
+def test_pixels_whose_range_is_not_known_are_refused(pixels, says):
+    with pytest.raises(MediaError, match=says):
+        decode_image(saved(Image.fromarray(pixels), "TIFF"))
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "LAB", "YCbCr"])
+def test_white_is_white_in_every_colour_space(mode):
+    white = {"CMYK": (0, 0, 0, 0), "LAB": (255, 128, 128), "YCbCr": (255, 128, 128)}[mode]
+    assert decode_image(saved(Image.new(mode, (2, 2), white), "TIFF")).min() >= 250
+
+
 def test_a_transparent_palette_lies_on_white():
     palette = Image.new("P", (2, 1))
     palette.putpalette([10, 20, 30, 200, 100, 50])
@@ -140,8 +167,13 @@ def test_usual_formats_are_read(wav, kind, subtype):
     assert np.abs(sound.samples[1000:7000] - tone[1000:7000]).max() < 0.15
 
 
+def test_samples_on_another_scale_are_refused(wav):
+    with pytest.raises(MediaError, match="its samples reach 1,200, where a sound lies between -1 and 1"):
+        decode_audio(wav([0.0, 1200.0, -3.0], subtype="FLOAT"))
+
+
 def test_samples_beyond_full_scale_are_clipped(wav):
-    assert decode_audio(wav([2.0, -3.0, 0.5])).samples.tolist() == [1.0, -1.0, 0.5]
+    assert decode_audio(wav([2.0, -1.5, 0.5])).samples.tolist() == [1.0, -1.0, 0.5]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from raikit.config.schema import DataConfig
 from raikit.config.types import Error
 from raikit.data import splits
 from raikit.data.cells import RowNames, shown
+from raikit.data.folders import media_folder
 from raikit.data.groups import read_groups
 from raikit.data.media_columns import find_unusable, media_cells
 from raikit.data.roles import list_inputs, media_columns, read_clusters, read_ids, read_weights
@@ -139,7 +140,7 @@ def _read_media(
     media = media_columns(list_inputs(config))
     for column in media:
         table[column] = pd.Series(media_cells(table[column]), dtype=object, index=table.index)
-    return find_unusable(table, media, path.parent, rows, config.on_bad_media) if purpose.needs_inputs else {}
+    return find_unusable(table, media, media_folder(path), rows, config.on_bad_media) if purpose.needs_inputs else {}
 
 
 def _read_roles(

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raikit.data.cell_types import CellFormat, infer_type
 from raikit.data.table_format import open_bytes, open_text, suffix_of
 from raikit.errors import DataError
 
@@ -35,13 +34,10 @@ def _prepend(line: str, stream: Iterator[str]) -> Iterator[str]:
     yield from stream
 
 
-def read_csv(path: Path, columns: Sequence[str], written: CellFormat) -> pa.Table:
-    """Read columns as text, then infer their types; Arrow's own inference parses dates and drops leading zeros."""
-    import pyarrow as pa
-
+def read_csv(path: Path, columns: Sequence[str]) -> pa.Table:
+    """Read columns as text; Arrow's own inference of types parses dates and drops leading zeros."""
     with named_errors(path):
-        table = _open(path, columns, whole=True)
-    return pa.table({name: infer_type(table.column(name), name, written) for name in columns})
+        return _open(path, columns, whole=True).select(list(columns))
 
 
 def open_csv(path: Path, columns: Sequence[str]) -> pa.RecordBatchReader:

@@ -18,12 +18,12 @@ from raikit.data.assembly import Cases, Purpose, assemble
 from raikit.data.batch import Batch
 from raikit.data.cache import MediaCache
 from raikit.data.cells import shown
+from raikit.data.folders import fingerprint_of_file, media_folder
 from raikit.data.media import MediaError
 from raikit.data.media_columns import SKIP_HINT, fingerprint_of_media
 from raikit.data.roles import Input, cell_format, find_table, list_inputs, media_columns, resolve_columns, target_column
 from raikit.data.tables import check_frame, column_names, fingerprint_of_table, read_table
 from raikit.errors import ConfigError, DataError, RaikitError, listed, nearest
-from raikit.files import sha256
 from raikit.run.record import DataRecord, InputRecord
 
 
@@ -210,12 +210,12 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the table's file; of a table in memory, over its column names and cells."""
-        return fingerprint_of_table(self.table) if self._in_memory else sha256(self.path)
+        return fingerprint_of_table(self.table) if self._in_memory else fingerprint_of_file(self.path)
 
     @cached_property
     def media_fingerprint(self) -> str | None:
         """SHA-256 over the media files that the table names, by path and content; None without any."""
-        return fingerprint_of_media(self.table, media_columns(self.inputs), self.path.parent)
+        return fingerprint_of_media(self.table, media_columns(self.inputs), media_folder(self.path))
 
     @cached_property
     def _positions(self) -> dict[str, np.ndarray]:
@@ -224,7 +224,7 @@ class Dataset:
 
     @cached_property
     def _media(self) -> MediaCache:
-        return MediaCache(self.path.parent)
+        return MediaCache(media_folder(self.path))
 
     @cached_property
     def _tables(self) -> dict[str, pd.DataFrame]:

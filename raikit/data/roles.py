@@ -57,10 +57,8 @@ def target_column(config: DataConfig, error: Error) -> str:
 def find_table(config: DataConfig, folder: Path, error: Error) -> Path:
     """Return the path of the table; a missing file is a mistake in audit.yaml, so the error names its line."""
     path = folder / config.path
-    if path.is_dir():
-        raise error(("data", "path"), f"{path} is a folder; name one file.")
-    if not path.is_file():
-        raise error(("data", "path"), f"there is no file {path.name} in {path.parent}.")
+    if not path.exists():
+        raise error(("data", "path"), f"there is no file or folder {path.name} in {path.parent}.")
     return path
 
 

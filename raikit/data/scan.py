@@ -11,8 +11,9 @@ import pandas as pd
 
 from raikit.data.cell_types import CellFormat, MixedColumn, check_text, infer_type, is_text, without_sentinels
 from raikit.data.csv_file import named_errors, open_csv
+from raikit.data.folders import open_folder
 from raikit.data.table_format import CSV, PARQUET, readable_errors, suffix_of
-from raikit.data.tables import read_typed, select_columns, to_pandas
+from raikit.data.tables import read_cells_of_folder, read_typed, select_columns, to_pandas
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,17 +48,19 @@ class TableScan:
     @property
     def is_text(self) -> bool:
         """Whether every cell comes as text."""
-        return suffix_of(self.path) in CSV
+        return open_folder(self.path).is_text if self.path.is_dir() else suffix_of(self.path) in CSV
 
     @property
     def is_parquet(self) -> bool:
         """Whether an engine can read the file itself."""
-        return suffix_of(self.path) in PARQUET
+        return not self.path.is_dir() and suffix_of(self.path) in PARQUET
 
     def batches(self) -> pa.RecordBatchReader:
         """Open the rows, from the first one; read them within `errors`."""
         import pyarrow.parquet as pq
 
+        if self.path.is_dir():
+            return read_cells_of_folder(self.path, self.columns).to_reader()
         if self.is_text:
             return open_csv(self.path, self.columns)
         if self.is_parquet:

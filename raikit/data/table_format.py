@@ -65,13 +65,13 @@ def check_format(path: Path) -> None:
     Raises
     ------
     DataError
-        If the file is missing, empty, of an unsupported format, or not what its suffix says.
+        If the file is missing, empty, of an unsupported format, or not what its suffix says. Folders are not examined.
     """
     suffix = suffix_of(path)
     if path.is_dir():
-        raise DataError(f"{path.name} is a folder; name one file in it ({_SUPPORTED}).")
+        return  # what it holds is found out by `raikit.data.folders`
     if not path.is_file():
-        raise DataError(f"there is no file {path.name} in {path.absolute().parent}.")
+        raise DataError(f"there is no file or folder {path.name} in {path.absolute().parent}.")
     if suffix not in (*CSV, *PARQUET, *JSON, *ARROW, *EXCEL) or (suffix not in (*CSV, *JSON) and suffix != path.suffix.lower()):
         raise DataError(f"{path.name} has an unsupported format; {_SUPPORTED}.")
     with readable_errors(path), open_bytes(path) as stream:

@@ -13,6 +13,7 @@ import pandas as pd
 from raikit.address import text
 from raikit.data.cell_types import CellFormat, MixedColumn, check_text, infer_type, is_text, without_sentinels
 from raikit.data.csv_file import read_csv, read_header
+from raikit.data.folders import FolderTable, Part, open_folder
 from raikit.data.json_file import read_json
 from raikit.data.table_format import CSV, EXCEL, JSON, PARQUET, check_format, open_bytes, readable_errors, suffix_of
 from raikit.errors import DataError, listed, nearest
@@ -41,6 +42,8 @@ def column_names(path: Path) -> list[str]:
 
 
 def _names(path: Path) -> list[str]:
+    if path.is_dir():
+        return _names_in_folder(open_folder(path))
     suffix = suffix_of(path)
     if suffix in PARQUET:
         import pyarrow.parquet as pq
@@ -51,6 +54,11 @@ def _names(path: Path) -> list[str]:
     return list(read_typed(path).column_names)
 
 
+def _names_in_folder(folder: FolderTable) -> list[str]:
+    names = dict.fromkeys(name for part in folder.parts for name in (*_names(part.file), *part.columns))
+    return list(names or dict.fromkeys(name for _, columns in folder.media for name in ("file_name", *columns)))
+
+
 def read_table(path: Path, columns: Sequence[str] | None = None, written: CellFormat | None = None) -> pd.DataFrame:
     """Read columns of a table.
 
@@ -58,7 +66,8 @@ def read_table(path: Path, columns: Sequence[str] | None = None, written: CellFo
     ----------
     path : Path
         ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson`` or ``.json`` (lines, one array of objects, or a layout of pandas), each also
-        compressed (``.gz``, ``.zst``, ``.bz2``); ``.parquet``, ``.arrow``, ``.feather``, or the first sheet of ``.xlsx``.
+        compressed (``.gz``, ``.zst``, ``.bz2``); ``.parquet``, ``.arrow``, ``.feather``, or the first sheet of ``.xlsx``; or a
+        folder, as `raikit.data.folders.open_folder` describes.
     columns : sequence of str, optional
         Absent: all of them.
     written : CellFormat, optional
@@ -137,14 +146,66 @@ def select_columns(path: Path, columns: Sequence[str] | None) -> list[str]:
 
 
 def _read(path: Path, columns: list[str], written: CellFormat) -> pa.Table:
+    if not path.is_dir():
+        table, is_text = _read_cells(path, columns), suffix_of(path) in CSV
+    else:
+        table, is_text = read_cells_of_folder(path, columns), open_folder(path).is_text
+    return _infer_types(table, written) if is_text else check_columns(table, written)
+
+
+def read_cells_of_folder(path: Path, columns: list[str]) -> pa.Table:
+    """Read columns of the parts of a table, one below the other, as they stand in the files."""
+    import pyarrow as pa
+
+    folder, name = open_folder(path), path.name
+    if not folder.parts:
+        rows = [{"file_name": file, **labels} for file, labels in folder.media]
+        return pa.Table.from_pylist(rows, pa.schema([(column, pa.string()) for column in columns]))
+    tables = [_read_part(part, columns) for part in folder.parts]
+    try:
+        table = pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        raise DataError(f"{name}: a column has another type in one part of the table than in another.") from None
+    for column, labels in folder.classes.items():
+        if column in columns:
+            codes = table.column(column).combine_chunks()
+            table = table.set_column(columns.index(column), column, pa.array(labels).take(codes))
+    return table
+
+
+def _read_part(part: Part, columns: list[str]) -> pa.Table:
+    import pyarrow as pa
+
+    names = _names(part.file)
+    table = _read_cells(part.file, [column for column in columns if column in names])
+    for column in columns:
+        if column not in names and column in part.columns:
+            table = table.append_column(column, pa.array([part.columns[column]] * table.num_rows, pa.string()))
+        elif column not in names:
+            table = table.append_column(column, pa.nulls(table.num_rows))
+        elif column.endswith("file_name") and part.media not in ("", "."):
+            placed = [None if cell is None else f"{part.media}/{cell}" for cell in table.column(column).to_pylist()]
+            table = table.set_column(table.column_names.index(column), column, pa.array(placed, pa.string()))
+    return table.select(columns)
+
+
+def _infer_types(table: pa.Table, written: CellFormat) -> pa.Table:
+    """Return a table of text with the types that its cells have."""
+    import pyarrow as pa
+
+    return pa.table({name: infer_type(table.column(name).cast(pa.string()), name, written) for name in table.column_names})
+
+
+def _read_cells(path: Path, columns: list[str]) -> pa.Table:
+    """Read columns of a file as they stand in it: text in CSV."""
     suffix = suffix_of(path)
     if suffix in CSV:
-        return read_csv(path, columns, written)
+        return read_csv(path, columns)
     if suffix in PARQUET:
         import pyarrow.parquet as pq
 
-        return check_columns(pq.read_table(path, columns=columns), written)
-    return check_columns(read_typed(path).select(columns), written)
+        return pq.read_table(path, columns=columns)
+    return read_typed(path).select(columns)
 
 
 def read_typed(path: Path) -> pa.Table:

@@ -209,7 +209,7 @@ def test_a_column_that_a_file_lacks_is_named(tmp_path, columns, says):
     people(50).to_csv(tmp_path / "cases.csv", index=False)
     with pytest.raises(raikit.DataError, match=says):
         assess(tmp_path / "cases.csv", **{"target": "y", "prediction": "yhat", "sensitive_features": ["sex"], **columns})
-    with pytest.raises(raikit.DataError, match="there is no file"):
+    with pytest.raises(raikit.DataError, match="there is no file or folder"):
         assess(tmp_path / "nothing.csv", sensitive_features=["sex"])
 
 

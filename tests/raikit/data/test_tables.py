@@ -243,10 +243,10 @@ def test_errors_do_not_quote_cells(write):
 
 
 def test_a_missing_file_a_folder_and_a_missing_column_are_named(tmp_path, write):
-    with pytest.raises(DataError, match=r"there is no file nope\.csv in "):
+    with pytest.raises(DataError, match=r"there is no file or folder nope\.csv in "):
         read_table(tmp_path / "nope.csv")
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(DataError, match=r"folder\.csv is a folder"):
+    with pytest.raises(DataError, match=r"folder\.csv holds no table: a folder may hold"):
         read_table(tmp_path / "folder.csv")
     with pytest.raises(DataError, match=r"no column 'sexx' in a\.csv\. Did you mean 'sex'\? Columns there: age, sex"):
         read_table(write("a.csv", "sex,age\n1,2\n"), ["sexx"])

@@ -98,8 +98,8 @@ def assess(
     Parameters
     ----------
     y_true : array_like, shape (n,), or path
-        Labels or numbers; or a table of any size (a file or folder, as `data.path` of audit.yaml), which DuckDB counts out of core. It is read as an
-        audit reads it. With a file, every other array is given by its column's name.
+        Labels or numbers; or a table of any size (a file or folder, as `data.path` of audit.yaml), which DuckDB counts out of
+        core. It is read as an audit reads it. With a file, every other array is given by its column's name.
     y_pred : array_like, shape (n,), optional
         Predictions; absent: positive where the score is at least `threshold`.
     sensitive_features : array_like, Series, DataFrame, mapping of name to array, or (a file) list of columns

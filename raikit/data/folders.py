@@ -13,19 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from raikit.data.table_format import ARROW, CSV, EXCEL, JSON, PARQUET, check_format, suffix_of
+from raikit.data.table_format import ARROW, CSV, JSON, PARQUET, TAR, check_format, suffix_of
 from raikit.errors import DataError, listed
 from raikit.files import canonical, sha256, sha256_text
 
 SPLITS = ("train", "training", "test", "validation", "val", "valid", "dev", "eval")
 MEDIA = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".wav", ".flac", ".ogg", ".mp3")
-_TABLES = (*CSV, *PARQUET, *JSON, *ARROW)
+_TABLES = (*CSV, *PARQUET, *JSON, *ARROW, *TAR)
 _METADATA = re.compile(r"metadata\.(csv|jsonl|parquet)")
 _SHARD = re.compile(rf"({'|'.join(SPLITS)})([-_.]\d.*)?\.[a-z.]+")
 _HIVE = re.compile(r"([^=]+)=(.*)")
 _RECOGNISED = (
-    "a folder may hold parts of one table (.parquet, .csv, .jsonl), what `Dataset.save_to_disk` wrote, metadata.csv beside media, "
-    "or one folder of media for each class"
+    "a folder may hold parts of one table (.parquet, .csv, .jsonl, .tar), what `Dataset.save_to_disk` wrote, "
+    "metadata.csv beside media, or one folder of media for each class"
 )
 
 
@@ -117,8 +117,6 @@ def _of_one_format(tables: list[Path], folder: Path) -> list[Path]:
     suffixes = sorted({suffix_of(path) for path in tables})
     if len(suffixes) > 1:
         raise DataError(f"{folder.name} holds tables of several formats ({listed(suffixes)}); name one file, or keep one format.")
-    if suffixes[0] in EXCEL:
-        raise DataError(f"{folder.name} holds spreadsheets; name one file.")
     for path in tables:
         check_format(path)
     return tables

@@ -19,8 +19,9 @@ PARQUET = (".parquet", ".pq")
 JSON = (".jsonl", ".ndjson", ".json")
 ARROW = (".arrow", ".feather", ".ipc")
 EXCEL = (".xlsx",)
+TAR = (".tar",)
 _COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}  # for tables in text
-_SUPPORTED = "supported are .csv, .tsv, .parquet, .jsonl, .json, .arrow and .xlsx, and text as .gz, .zst or .bz2"
+_SUPPORTED = "supported are .csv, .tsv, .parquet, .jsonl, .json, .arrow, .xlsx and .tar, and text as .gz, .zst or .bz2"
 _HEAD = 65_536  # bytes that are looked at
 # How other formats begin, and what to do about them.
 _FOREIGN = {
@@ -72,7 +73,8 @@ def check_format(path: Path) -> None:
         return  # what it holds is found out by `raikit.data.folders`
     if not path.is_file():
         raise DataError(f"there is no file or folder {path.name} in {path.absolute().parent}.")
-    if suffix not in (*CSV, *PARQUET, *JSON, *ARROW, *EXCEL) or (suffix not in (*CSV, *JSON) and suffix != path.suffix.lower()):
+    is_packed = suffix != path.suffix.lower()
+    if suffix not in ((*CSV, *JSON) if is_packed else (*CSV, *JSON, *PARQUET, *ARROW, *EXCEL, *TAR)):
         raise DataError(f"{path.name} has an unsupported format; {_SUPPORTED}.")
     with readable_errors(path), open_bytes(path) as stream:
         head = stream.read(_HEAD)
@@ -92,6 +94,8 @@ def check_format(path: Path) -> None:
 
 def _check_binary(path: Path, suffix: str, head: bytes) -> None:
     """Raise if a file that its suffix calls binary begins like another format."""
+    if suffix in TAR:
+        return  # its reader says what is wrong
     kind, beginnings = ("a Parquet", [b"PAR1"]) if suffix in PARQUET else ("an Excel", [b"PK\x03\x04"])
     if suffix in ARROW:  # files and streams of Arrow, and Feather's first version
         kind, beginnings = "an Arrow", [b"ARROW1", b"\xff\xff\xff\xff", b"FEA1"]

@@ -15,7 +15,18 @@ from raikit.data.cell_types import CellFormat, MixedColumn, check_text, infer_ty
 from raikit.data.csv_file import read_csv, read_header
 from raikit.data.folders import FolderTable, Part, open_folder
 from raikit.data.json_file import read_json
-from raikit.data.table_format import CSV, EXCEL, JSON, PARQUET, check_format, open_bytes, readable_errors, suffix_of
+from raikit.data.table_format import (
+    CSV,
+    EXCEL,
+    JSON,
+    PARQUET,
+    TAR,
+    check_format,
+    open_bytes,
+    readable_errors,
+    suffix_of,
+)
+from raikit.data.webdataset import read_shard
 from raikit.errors import DataError, listed, nearest
 
 if TYPE_CHECKING:
@@ -210,6 +221,8 @@ def _read_cells(path: Path, columns: list[str]) -> pa.Table:
 
 def read_typed(path: Path) -> pa.Table:
     """Read all columns of a file that has types and that can only be read as a whole."""
+    if suffix_of(path) in TAR:
+        return read_shard(path)
     return read_json(path) if suffix_of(path) in JSON else read_binary(path)
 
 

@@ -22,7 +22,7 @@ from raikit.data.folders import fingerprint_of_file, media_folder
 from raikit.data.media import MediaError
 from raikit.data.media_columns import SKIP_HINT, fingerprint_of_media
 from raikit.data.roles import Input, cell_format, find_table, list_inputs, media_columns, resolve_columns, target_column
-from raikit.data.tables import check_frame, column_names, fingerprint_of_table, read_table
+from raikit.data.tables import as_frame, check_frame, column_names, fingerprint_of_table, read_table
 from raikit.errors import ConfigError, DataError, RaikitError, listed, nearest
 from raikit.run.record import DataRecord, InputRecord
 
@@ -132,13 +132,13 @@ class Dataset:
 
     @classmethod
     def of(
-        cls, table: pd.DataFrame, config: DataConfig, *, name: str = "table", folder: Path | None = None, seed: int = 0
+        cls, table: Any, config: DataConfig, *, name: str = "table", folder: Path | None = None, seed: int = 0
     ) -> Dataset:
         """Give the columns of a table in memory their roles, as `open` does for a file.
 
         Parameters
         ----------
-        table : DataFrame
+        table : DataFrame, or a table of polars, Arrow or DuckDB
             It is not changed. Media are encoded bytes (PNG, WAV …) or paths below `folder`.
         config : DataConfig
             Its `path` is only written to the record; no such file is needed.
@@ -160,6 +160,7 @@ class Dataset:
         >>> Dataset.of(table, DataConfig(path="(memory)", target="y", sensitive=["sex"])).size("test")
         4
         """
+        table = as_frame(table)
         columns = resolve_columns(config, (), list(map(str, table.columns)), name, _error_at_key)
         path = (folder or Path()) / name
         purpose = Purpose(needs_inputs=bool(config.inputs))

@@ -273,6 +273,29 @@ def check_columns(table: pa.Table, written: CellFormat) -> pa.Table:
     return table
 
 
+def as_frame(table: Any) -> pd.DataFrame:
+    """Return a table in memory as a DataFrame.
+
+    Parameters
+    ----------
+    table : DataFrame, or any table with the Arrow PyCapsule interface
+        Such as those of pyarrow, polars and DuckDB.
+
+    Raises
+    ------
+    DataError
+        If it is something else.
+    """
+    import pyarrow as pa
+
+    if isinstance(table, pd.DataFrame):
+        return table
+    if not hasattr(table, "__arrow_c_stream__"):
+        kind = type(table).__name__
+        raise DataError(f"the table is a {kind}; give a DataFrame of pandas or polars, or a table of Arrow.")
+    return to_pandas(pa.table(table))
+
+
 def check_frame(frame: pd.DataFrame, written: CellFormat, name: str) -> pd.DataFrame:
     """Return a table in memory with its text columns read as those of a file.
 

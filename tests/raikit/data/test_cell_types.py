@@ -120,3 +120,18 @@ def test_a_table_in_memory_is_examined_too(cells):
     assert table["y"].iloc[2] == "NA"
     with pytest.raises(DataError, match=r"row 3 .* data\.target \(y\) is missing"):
         Dataset.of(table, config.model_copy(update={"missing": ["NA"]}))
+
+
+def test_a_table_of_arrow_or_of_any_library_that_speaks_arrow_is_one(write):
+    class Foreign:
+        """A table of another library."""
+
+        def __init__(self, table):
+            self.__arrow_c_stream__ = table.__arrow_c_stream__
+
+    table = pa.table({"y": [0, 1, 1, 0], "sex": pa.array(["F", "M", None, "M"]).dictionary_encode()})
+    config = DataConfig(path="(memory)", target="y", sensitive=["sex"])
+    for each in (table, Foreign(table), table.to_pandas()):
+        assert Dataset.of(each, config).roles["sex"].isna().tolist() == [False, False, True, False]
+    with pytest.raises(DataError, match="the table is a list; give a DataFrame"):
+        Dataset.of([1, 2], config)

@@ -143,12 +143,13 @@ def baseline() -> None:
 @baseline.command("save")
 @click.argument("run", type=_PATH)
 @click.argument("file", type=_PATH)
-@click.option("--suppress", type=click.IntRange(0), default=0, help="Leave out counts of fewer cases.")
-def baseline_save(run: Path, file: Path, suppress: int) -> int:
-    """Write the measurements and counts of a run to a file."""
+@click.option("--suppress", type=click.IntRange(0), default=10, help="Leave out groups of fewer cases (10).")
+@click.option("--everything", is_flag=True, help="Keep all metrics, not only those of the policy's regressions.")
+def baseline_save(run: Path, file: Path, suppress: int, everything: bool) -> int:
+    """Write what later runs are compared with to a file."""
     from raikit.cli import commands
 
-    return commands.save_baseline(run, file, suppress)
+    return commands.save_baseline(run, file, suppress, everything)
 
 
 @baseline.command("accept")

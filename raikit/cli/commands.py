@@ -16,8 +16,10 @@ from raikit.audit.reports import rewrite_reports, write_reports
 from raikit.cli.show import show_changes, show_gate, show_outcome, show_plan
 from raikit.console import Console
 from raikit.errors import ConfigError, RunError
+from raikit.format import counted, points
 from raikit.gate import baseline as baselines
 from raikit.gate import history as over_time
+from raikit.gate.baseline_file import SavedBaseline
 from raikit.models.opening import set_threads
 from raikit.plugins.discovery import discover
 from raikit.run import manifest
@@ -102,17 +104,31 @@ def compare(before: Path, after: Path, patterns: Sequence[str], out: Path | None
     return 0
 
 
-def save_baseline(run: Path, file: Path, suppress: int) -> int:
+def save_baseline(run: Path, file: Path, suppress: int, everything: bool) -> int:
     """Run ``raikit baseline save``."""
-    written = baselines.save(run, file, suppress=suppress)
-    Console().result(f"Wrote {written}. Commit it, and compare with: --baseline {file}")
+    saved = baselines.save(run, file, suppress=suppress, everything=everything)
+    _show_baseline(saved, f"Commit it, and compare with: --baseline {file}")
     return 0
 
 
 def accept_baseline(run: Path, file: Path, reason: str) -> int:
     """Run ``raikit baseline accept``."""
-    Console().result(f"Wrote {baselines.accept(run, file, reason)}. Review it as a diff and commit it.")
+    _show_baseline(baselines.accept(run, file, reason), "Review it as a diff and commit it.")
     return 0
+
+
+def _show_baseline(saved: SavedBaseline, advice: str) -> None:
+    """Say what a baseline file holds, what is left out, and which losses it can show."""
+    console = Console()
+    size = max(1, round(saved.path.stat().st_size / 1000))
+    console.result(f"Wrote {saved.path} ({size:,} KB; {counted(saved.metrics, 'metric')}). {advice}")
+    if saved.left_out:
+        console.result(f"{saved.left_out} of {counted(saved.groups, 'group')} are left out of some metrics, because fewer than "
+                       f"{saved.smallest} cases would be told about. Their regressions cannot be found with this file.")
+    if saved.detectable:
+        address, loss = saved.detectable[0]
+        console.result(f"On other cases of the same number, this file shows losses of about {points(loss)} or more in {address} "
+                       "(found in 80% of builds), and only larger ones elsewhere. The run directory shows smaller ones.")
 
 
 def report(folder: Path, formats: Sequence[str] | None) -> int:

@@ -1,23 +1,22 @@
-"""Baselines: a run directory, or a small file without inputs and cases that can be committed and reviewed."""
+"""Baselines: a run directory, or a small file that can be committed; `baseline_file` writes it."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from raikit.errors import ConfigError, RunError, listed
-from raikit.files import canonical, sha256, sha256_text, write_text
+from raikit.files import sha256
+from raikit.gate import baseline_file
+from raikit.gate.baseline_file import SMALLEST, SavedBaseline
 from raikit.gate.regressions import with_default
 from raikit.run import manifest
 from raikit.run.reader import Run, load_run
-from raikit.run.record import DataRecord, Record
+from raikit.run.record import DataRecord
 
 if TYPE_CHECKING:
     from raikit.config.schema import GateConfig
-
-VERSION = 1
 
 
 def open_baseline(path: Path) -> Run:
@@ -31,7 +30,7 @@ def open_baseline(path: Path) -> Run:
     if not path.exists():
         raise ConfigError(f"baseline {path}: no such run or file.")
     if path.is_file() and path.name != "audit.json":
-        return _from_file(path)
+        return baseline_file.open_file(path)
     folder = path.parent if path.is_file() else path
     try:
         run = load_run(folder)
@@ -96,121 +95,29 @@ def refuse_another_task(candidate: DataRecord, baseline: DataRecord) -> None:
             )
 
 
-# --- one file ---------------------------------------------------------------------------------------------------
-
-
-def save(run: Path, target: Path, *, suppress: int = 0, reason: str = "", history: list[Any] | None = None) -> Path:
-    """Write what later runs are compared with: measurements, counts, fingerprints and versions.
-
-    Parameters
-    ----------
-    run : Path
-        A finished run. It is verified first.
-    target : Path
-    suppress : int
-        Counts and groups below this number of cases are left out of what later runs are compared with; the file records the
-        number.
-    reason : str
-        Why this run becomes the baseline.
-    history : list, optional
-        Entries of the file that is replaced.
+def save(run: Path, target: Path, *, suppress: int = SMALLEST, everything: bool = False, reason: str = "") -> SavedBaseline:
+    """Write a run to a baseline file, as `baseline_file.save` describes.
 
     Raises
     ------
     ConfigError
-        If the run was changed, or `target` exists and no `history` is given.
+        If the run was changed, or `target` exists.
     """
-    if history is None and target.exists():
-        raise ConfigError(f"{target} already exists; `raikit baseline accept` updates it and keeps its history.")
-    opened = open_baseline(run)
-    content = {
-        "raikit_baseline": VERSION,
-        "accepted": [*(history or []), {"run": opened.record.provenance.run_id, "started": opened.record.provenance.started,
-                                        "reason": reason}],
-        "record": _slim(opened.record, suppress),
-        "suppressed_below": suppress,
-        "counts": _counts(opened, suppress),
-    }
-    content["sha256"] = sha256_text(canonical(content))
-    return write_text(target, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    return baseline_file.save(open_baseline(run), target, suppress=suppress, everything=everything, reason=reason)
 
 
-def accept(run: Path, target: Path, reason: str) -> Path:
-    """Replace a baseline file by a reviewed run; the file keeps the history of accepted runs and reasons."""
+def accept(run: Path, target: Path, reason: str) -> SavedBaseline:
+    """Replace a baseline file by a reviewed run; the file keeps the history of accepted runs and reasons.
+
+    Raises
+    ------
+    ConfigError
+        If there is no reason or no such file, or if the runs answer different questions.
+    """
     if not reason.strip():
         raise ConfigError("--reason: state why this run becomes the baseline.")
     if not target.exists():
         raise ConfigError(f"baseline {target}: no such file; create it with `raikit baseline save`.")
-    before = _content(target)
-    refuse_another_task(open_baseline(run).record.data, _from_file(target).record.data)
-    return save(run, target, suppress=int(before["suppressed_below"]), reason=reason, history=list(before["accepted"]))
-
-
-def _slim(record: Record, suppress: int) -> dict[str, Any]:
-    """Return the record without findings, figures, tables, profiles and the ingredients of small groups."""
-    checks = []
-    for check in record.checks:
-        content = check.model_dump(mode="json", include={
-            "name", "pillar", "plugin", "plugin_version", "status", "reason", "options", "seed", "metrics"})
-        content["metrics"] = [{key: value for key, value in _suppressed(metric, suppress).items() if not _is_default(value)}
-                           for metric in content["metrics"]]
-        checks.append(content)
-    fields = {"schema_version", "name", "verdict", "data", "confidence"}
-    slim = record.model_dump(mode="json", include=fields)
-    versions = record.provenance.model_dump(mode="json", include={"run_id", "started", "seed", "versions"})
-    return {**slim, "checks": checks, "gate": {"verdict": record.gate.verdict}, "provenance": versions}
-
-
-def _suppressed(metric: dict[str, Any], suppress: int) -> dict[str, Any]:
-    """Leave out a metric's profile, which holds counts, and the ingredients of groups with fewer cases than `suppress`."""
-    parts = []
-    for part in metric["ingredients"]:
-        kept = [place for place, each in enumerate(part["estimates"]) if each["n"] >= suppress]
-        estimates = [_without_others(part["estimates"][place], kept) for place in kept]
-        parts.append({**part, "estimates": estimates})
-    return {**metric, "profile": None, "ingredients": parts}
-
-
-def _without_others(estimate: dict[str, Any], kept: list[int]) -> dict[str, Any]:
-    """Return an estimate with its covariances with the kept ones alone."""
-    shared = estimate["covariance"]
-    short = {"covariance": [shared[place] for place in kept if place < len(shared)]}
-    return {key: value for key, value in {**estimate, **short}.items() if not _is_default(value)}
-
-
-def _is_default(value: Any) -> bool:
-    return value is None or value is False or value in ([], {})
-
-
-def _counts(run: Run, suppress: int) -> list[dict[str, Any]]:
-    """Count the cases of every combination of group, target and prediction; return nothing for numeric targets."""
-    data = run.record.data
-    if data.task == "regression":
-        return []
-    columns = [*data.sensitive, "target", "prediction"]
-    counted = run.predictions.cells(columns)
-    rows = counted.astype(object).where(counted.notna(), None).to_numpy().tolist()
-    return [
-        {**dict(zip(columns, row[:-1], strict=True)), "rows": int(row[-1])} for row in rows if int(row[-1]) >= suppress
-    ]
-
-
-def _content(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise ConfigError(f"baseline {path}: it was not written by `raikit baseline save`.") from None
-    if not isinstance(content, dict) or "raikit_baseline" not in content:
-        raise ConfigError(f"baseline {path}: it was not written by `raikit baseline save`.")
-    if content["raikit_baseline"] != VERSION:
-        version = content["raikit_baseline"]
-        raise ConfigError(f"baseline {path}: its version is {version!r}; this version of raikit reads {VERSION}.")
-    if sha256_text(canonical({key: value for key, value in content.items() if key != "sha256"})) != content.get("sha256"):
-        raise ConfigError(f"baseline {path}: it was changed after it was written; create it again with `raikit baseline save`.")
-    return content
-
-
-def _from_file(path: Path) -> Run:
-    content = _content(path)
-    counts = [] if content["suppressed_below"] else list(content["counts"])
-    return Run(path, Record.model_validate(content["record"]), is_file=True, counts=counts)
+    opened = open_baseline(run)
+    refuse_another_task(opened.record.data, baseline_file.open_file(target).record.data)
+    return baseline_file.accept(opened, target, reason)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from raikit.errors import ConfigError
-from raikit.gate import baseline
+from raikit.gate import baseline, baseline_file
 from raikit.run.record import DataRecord
 
 
@@ -41,36 +41,56 @@ def test_what_is_no_baseline_is_refused_in_a_sentence(tmp_path, content, says):
         baseline.open_baseline(tmp_path / "nothing")
 
 
-def test_a_file_holds_measurements_and_counts_and_no_rows(finished, tmp_path):
-    path = baseline.save(finished, tmp_path / "b.json")
-    opened = baseline.open_baseline(path)
+def test_a_file_holds_what_regressions_compare_and_no_rows(finished, tmp_path):
+    saved = baseline.save(finished, tmp_path / "b.json")
+    opened = baseline.open_baseline(saved.path)
     whole = {metric.id: metric for _, metric in baseline.open_baseline(finished).record.metrics()}
     kept = {metric.id: metric for _, metric in opened.record.metrics()}
-    assert kept == {name: metric.model_copy(update={"profile": None}) for name, metric in whole.items()}
-    assert any(metric.profile for metric in whole.values()), "what is left out was there"
-    content = json.loads(path.read_text())
-    assert sum(cell["rows"] for cell in content["counts"]) == opened.record.data.splits["test"]
-    assert "report" not in path.read_text()
+    gaps = {name for name, metric in whole.items() if "_difference" in name and metric.direction}
+    assert gaps and gaps < set(kept) < set(whole)
+    assert len(kept) == saved.metrics
+    for name, metric in kept.items():
+        assert metric.value == pytest.approx(whole[name].value, rel=1e-6)
+        assert not metric.profile and any(each.profile for each in whole.values())
+    content = json.loads(saved.path.read_text())
+    assert content["counts"] == [] and "report" not in saved.path.read_text()
     assert opened.is_file
-    assert path.read_bytes() == baseline.save(finished, tmp_path / "again.json").read_bytes(), "a diff shows what changed"
+    again = baseline.save(finished, tmp_path / "again.json").path
+    assert saved.path.read_bytes() == again.read_bytes(), "a diff shows what changed"
+    assert sum(line.lstrip().startswith('{"') for line in saved.path.read_text().splitlines()) == len(kept), "a metric is a line"
 
 
-def test_small_groups_are_no_ingredients_on_request(finished, tmp_path):
+def test_everything_and_the_counts_are_kept_on_request(finished, tmp_path):
+    saved = baseline.save(finished, tmp_path / "b.json", suppress=0, everything=True)
+    opened = baseline.open_baseline(saved.path)
+    assert {metric.id for _, metric in opened.record.metrics()} == {
+        metric.id for _, metric in baseline.open_baseline(finished).record.metrics()
+    }
+    assert sum(cell["rows"] for cell in opened.counts) == opened.record.data.splits["test"]
+    assert saved.left_out == 0
+
+
+def test_a_file_tells_nothing_about_groups_of_few_cases(finished, tmp_path):
     def sizes(**more):
-        record = baseline.open_baseline(baseline.save(finished, tmp_path / f"{len(more)}.json", **more)).record
-        return [each.n for _, metric in record.metrics() for part in metric.ingredients for each in part.estimates]
+        record = baseline.open_baseline(baseline.save(finished, tmp_path / f"{len(more)}.json", **more).path).record
+        return [each.n for _, metric in record.metrics() for part in metric.ingredients if part.name for each in part.estimates]
 
-    assert min(sizes()) < 120 <= min(sizes(suppress=120))
+    assert min(sizes()) < 120
+    assert min(sizes(suppress=120), default=120) >= 120
+    saved = baseline.save(finished, tmp_path / "120.json", suppress=120)
+    assert 0 < saved.left_out <= saved.groups
 
 
-def test_small_counts_are_left_out_on_request(finished, tmp_path):
-    content = json.loads(baseline.save(finished, tmp_path / "b.json", suppress=40).read_text())
-    assert content["suppressed_below"] == 40
-    assert all(cell["rows"] >= 40 for cell in content["counts"])
+@pytest.mark.parametrize(
+    ("sizes", "kept"),
+    [([50, 60], [0, 1]), ([5, 6, 60, 70], [2, 3]), ([5, 60, 50, 70], [1, 3]), ([5], []), ([50], [0]), ([5, 60], [])],
+)
+def test_a_single_small_group_does_not_follow_from_the_others(sizes, kept):
+    assert baseline_file._kept(sizes, 10) == kept
 
 
 def test_accepting_keeps_who_was_accepted_before_and_why(finished, tmp_path):
-    path = baseline.save(finished, tmp_path / "b.json", suppress=5, reason="first")
+    path = baseline.save(finished, tmp_path / "b.json", suppress=5, reason="first").path
     baseline.accept(finished, path, "retrained, reviewed by Ann")
     content = json.loads(path.read_text())
     assert [entry["reason"] for entry in content["accepted"]] == ["first", "retrained, reviewed by Ann"]

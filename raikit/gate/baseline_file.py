@@ -1,0 +1,256 @@
+"""A baseline as one small file without inputs and cases, which can be committed and reviewed.
+
+It holds what later runs are compared with and no more: the metrics of the policy's regressions, and for each group the estimate,
+its variance and degrees of freedom. Groups of few cases are left out, because their numbers tell about single people.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raikit.address import Pattern
+from raikit.errors import ConfigError
+from raikit.files import canonical, sha256_text, write_text
+from raikit.gate.regressions import DEFAULT_PATTERN
+from raikit.run.reader import Run
+from raikit.run.record import Record
+from raikit.run.results import Metric
+
+VERSION = 1
+SMALLEST = 10  # cases of a group that a file tells about, unless asked otherwise
+_DIGITS = 7  # significant ones: far below any standard error
+_POWER = 2.8016  # standard errors that a loss must have to be found in 80% of builds at a one-sided 2.5%
+_LEFT_OUT = {
+    "profile", "judged", "limits", "adjustment", "p_value", "p_adjusted", "minimum_detectable", "excluded",
+    "excluded_reason", "pair",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SavedBaseline:
+    """A file that was written, and what it cannot show.
+
+    Parameters
+    ----------
+    path : Path
+    metrics : int
+        Metrics that later runs are compared with.
+    groups, left_out : int
+        Groups of these metrics, and how many of them are left out of at least one.
+    smallest : int
+        The number of cases below which groups are left out.
+    detectable : sequence of (str, float)
+        Gaps of rates with the loss that is found in 80% of builds when as many other cases are compared with the file; the smallest
+        first.
+    """
+
+    path: Path
+    metrics: int
+    groups: int
+    left_out: int
+    smallest: int
+    detectable: Sequence[tuple[str, float]]
+
+
+def save(
+    run: Run, target: Path, *, suppress: int = SMALLEST, everything: bool = False, reason: str = "",
+    history: list[Any] | None = None,
+) -> SavedBaseline:  # fmt: skip
+    """Write what later runs are compared with: measurements, ingredients, fingerprints and versions.
+
+    Parameters
+    ----------
+    run : Run
+        A finished run that was verified.
+    target : Path
+    suppress : int
+        Groups below this number of cases are left out. Where one group of a feature is, so is the next smallest: it would follow
+        from the others. 0 or 1 leaves out nothing, and adds the counts of groups, targets and predictions.
+    everything : bool
+        Whether all metrics are kept, or those of the policy's regressions and those over all cases.
+    reason : str
+        Why this run becomes the baseline.
+    history : list, optional
+        Entries of the file that is replaced.
+
+    Raises
+    ------
+    ConfigError
+        If `target` exists and no `history` is given.
+    """
+    if history is None and target.exists():
+        raise ConfigError(f"{target} already exists; `raikit baseline accept` updates it and keeps its history.")
+    provenance = run.record.provenance
+    accepted = [*(history or []), {"run": provenance.run_id, "started": provenance.started, "reason": reason}]
+    content = {
+        "raikit_baseline": VERSION,
+        "accepted": accepted,
+        "record": _slim(run.record, suppress, everything),
+        "suppressed_below": suppress,
+        "everything": everything,
+        "counts": _counts(run) if suppress <= 1 else [],
+    }
+    content["sha256"] = sha256_text(canonical(content))
+    write_text(target, _as_text(content))
+    return _describe(target, run.record, suppress, everything)
+
+
+def accept(run: Run, target: Path, reason: str) -> SavedBaseline:
+    """Replace a baseline file by a reviewed run; the file keeps the history of accepted runs and reasons."""
+    before = _content(target)
+    return save(run, target, suppress=int(before["suppressed_below"]), everything=bool(before.get("everything", True)),
+                reason=reason, history=list(before["accepted"]))  # fmt: skip
+
+
+def open_file(path: Path) -> Run:
+    """Read a file that `save` wrote.
+
+    Raises
+    ------
+    ConfigError
+        If it is none, has another version, or was changed after it was written.
+    """
+    content = _content(path)
+    counts = [] if content["suppressed_below"] > 1 else list(content["counts"])
+    return Run(path, Record.model_validate(content["record"]), is_file=True, counts=counts)
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------
+
+
+def _slim(record: Record, suppress: int, everything: bool) -> dict[str, Any]:
+    """Return the record without findings, figures, tables and profiles, and without what tells about small groups."""
+    kept = {metric.id for metric in _compared(record, everything) if not _is_small(metric, suppress)}
+    checks = []
+    for check in record.checks:
+        content = check.model_dump(mode="json", include={
+            "name", "pillar", "plugin", "plugin_version", "status", "reason", "options", "seed", "metrics"})
+        metrics = [metric for metric in content["metrics"] if metric["id"] in kept]
+        checks.append({**content, "metrics": [_without_small_groups(metric, suppress) for metric in metrics]})
+    slim = record.model_dump(mode="json", include={"schema_version", "name", "verdict", "data", "confidence"})
+    versions = record.provenance.model_dump(mode="json", include={"run_id", "started", "seed", "versions"})
+    return {**slim, "checks": checks, "gate": {"verdict": record.gate.verdict}, "provenance": versions}
+
+
+def _compared(record: Record, everything: bool) -> Iterator[Metric]:
+    """Yield the metrics that later runs are compared with."""
+    patterns = [rule.pattern for rule in record.gate.rules if rule.kind == "regression"] or [DEFAULT_PATTERN]
+    wanted = [Pattern(pattern) for pattern in dict.fromkeys(patterns)]
+    for _, metric in record.metrics():
+        overall = not metric.over and not metric.args
+        is_compared = metric.direction is not None and (overall or any(each.matches(str(metric.id)) for each in wanted))
+        if everything or is_compared:
+            yield metric
+
+
+def _is_small(metric: Metric, suppress: int) -> bool:
+    """Whether a metric is that of one group with few cases."""
+    return metric.group is not None and (metric.n or 0) < suppress
+
+
+def _without_small_groups(metric: dict[str, Any], suppress: int) -> dict[str, Any]:
+    parts = []
+    for part in metric["ingredients"]:
+        estimates = part["estimates"]
+        kept = _kept([each["n"] for each in estimates], suppress)
+        parts.append({**part, "estimates": [_without_others(estimates[place], kept) for place in kept]})
+    content = {key: _rounded(value) for key, value in {**metric, "ingredients": parts}.items() if key not in _LEFT_OUT}
+    return {key: value for key, value in content.items() if not _is_default(value)}
+
+
+def _kept(sizes: Sequence[int], suppress: int) -> list[int]:
+    """Return the positions of groups that are large enough; never all but one, which would follow from the margins."""
+    kept = [place for place, size in enumerate(sizes) if size >= suppress]
+    if len(sizes) > 1 and len(sizes) - len(kept) == 1 and kept:
+        kept.remove(min(kept, key=lambda place: sizes[place]))
+    return kept
+
+
+def _without_others(estimate: dict[str, Any], kept: list[int]) -> dict[str, Any]:
+    """Return an estimate with its covariances with the kept ones alone."""
+    shared = estimate["covariance"]
+    short = {"covariance": [shared[place] for place in kept if place < len(shared)]}
+    return {key: value for key, value in {**estimate, **short}.items() if not _is_default(value)}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}")
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return {key: _rounded(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _is_default(value: Any) -> bool:
+    return value is None or value is False or value in ([], {}, "")
+
+
+def _counts(run: Run) -> list[dict[str, Any]]:
+    """Count the cases of every combination of group, target and prediction; return nothing for numeric targets."""
+    data = run.record.data
+    if data.task == "regression":
+        return []
+    columns = [*data.sensitive, "target", "prediction"]
+    counted = run.predictions.cells(columns)
+    rows = counted.astype(object).where(counted.notna(), None).to_numpy().tolist()
+    return [{**dict(zip(columns, row[:-1], strict=True)), "rows": int(row[-1])} for row in rows]
+
+
+def _as_text(content: dict[str, Any]) -> str:
+    """Write the content so that a diff shows which metrics changed: one line for each."""
+    checks = content["record"]["checks"]
+    lines = {f"metric {at}.{row}": metric for at, check in enumerate(checks) for row, metric in enumerate(check["metrics"])}
+    places = [[f"metric {at}.{row}" for row in range(len(check["metrics"]))] for at, check in enumerate(checks)]
+    short = [{**check, "metrics": names} for check, names in zip(checks, places, strict=True)]
+    outline = {**content, "record": {**content["record"], "checks": short}}
+    written = json.dumps(outline, indent=1, sort_keys=True, ensure_ascii=False)
+    whole = re.sub(r'^( *)"(metric \d+\.\d+)"', lambda found: found[1] + canonical(lines[found[2]]), written, flags=re.MULTILINE)
+    return whole + "\n"
+
+
+# --- what it costs ----------------------------------------------------------------------------------------------
+
+
+def _describe(path: Path, record: Record, suppress: int, everything: bool) -> SavedBaseline:
+    """Say what the file holds and what a comparison with it can find."""
+    metrics = list(_compared(record, everything))
+    groups: dict[tuple[tuple[str, ...], str], bool] = {}
+    detectable = []
+    for metric in metrics:
+        losses = []
+        for part in metric.ingredients:
+            kept = _kept([each.n for each in part.estimates], suppress)
+            for place, each in enumerate(part.estimates):
+                key = (tuple(metric.over or ()), each.group)
+                groups[key] = groups.get(key, True) and place in kept
+            variances = sorted(part.estimates[place].variance for place in kept)
+            if part.name and len(variances) > 1:  # the two groups with the smallest variances, in both runs
+                losses.append(_POWER * (2 * sum(variances[:2])) ** 0.5)
+        if losses and metric.unit == "points":
+            detectable.append((str(metric.id), max(losses)))
+    named = {key: kept for key, kept in groups.items() if key[1]}
+    return SavedBaseline(path, len(metrics), len(named), sum(not kept for kept in named.values()), suppress,
+                         sorted(detectable, key=lambda item: item[1]))  # fmt: skip
+
+
+# --- reading ----------------------------------------------------------------------------------------------------
+
+
+def _content(path: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise ConfigError(f"baseline {path}: it was not written by `raikit baseline save`.") from None
+    if not isinstance(content, dict) or "raikit_baseline" not in content:
+        raise ConfigError(f"baseline {path}: it was not written by `raikit baseline save`.")
+    if content["raikit_baseline"] != VERSION:
+        version = content["raikit_baseline"]
+        raise ConfigError(f"baseline {path}: its version is {version!r}; this version of raikit reads {VERSION}.")
+    if sha256_text(canonical({key: value for key, value in content.items() if key != "sha256"})) != content.get("sha256"):
+        raise ConfigError(f"baseline {path}: it was changed after it was written; create it again with `raikit baseline save`.")
+    return content

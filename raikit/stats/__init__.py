@@ -7,6 +7,7 @@ module              what is in it
 `gaps`              gaps, odds gaps and ratios over groups of independent cases
 `clusters`          the same for cases that share clusters
 `covariance`        the cluster-robust covariance of the groups' estimates
+`covariance_result` what it returns, and how many clusters and cases a group needs to decide
 `jackknife`         variances by leaving out one cluster, or one case
 `means`             intervals of means
 `tails`             means of losses and other values with heavy tails
@@ -74,11 +75,10 @@ if TYPE_CHECKING:
     from raikit.stats.clusters import clustered_rate_interval as clustered_rate_interval
     from raikit.stats.clusters import clustered_ratio as clustered_ratio
     from raikit.stats.clusters import join_contrasts as join_contrasts
-    from raikit.stats.covariance import MIN_CLUSTERS as MIN_CLUSTERS
-    from raikit.stats.covariance import MIN_EFFECTIVE_CLUSTERS as MIN_EFFECTIVE_CLUSTERS
-    from raikit.stats.covariance import CovarianceResult as CovarianceResult
     from raikit.stats.covariance import influence_covariance as influence_covariance
     from raikit.stats.covariance import rate_covariance as rate_covariance
+    from raikit.stats.covariance_result import MIN_EFFECTIVE_CLUSTERS as MIN_EFFECTIVE_CLUSTERS
+    from raikit.stats.covariance_result import CovarianceResult as CovarianceResult
     from raikit.stats.gap_growth import gap_increase_test as gap_increase_test
     from raikit.stats.gaps import Contrasts as Contrasts
     from raikit.stats.gaps import Gap as Gap
@@ -132,7 +132,8 @@ _MODULE_NAMES = {
         "ClusteredRates clustered_difference clustered_gap clustered_group_vs_rest clustered_odds_gap "
         "clustered_rate_interval clustered_ratio join_contrasts"
     ),
-    "covariance": "MIN_CLUSTERS MIN_EFFECTIVE_CLUSTERS CovarianceResult influence_covariance rate_covariance",
+    "covariance": "influence_covariance rate_covariance",
+    "covariance_result": "MIN_EFFECTIVE_CLUSTERS CovarianceResult",
     "gap_growth": "gap_increase_test",
     "gaps": "Contrasts Gap gap group_vs_rest minimum_detectable odds_gap permutation_p ratio",
     "interval": "Interval",
@@ -159,16 +160,18 @@ _RENAMED = {
     "joined": "join_contrasts",
     "moved": "worsening_test",
 }
+_RETIRED = {"MIN_CLUSTERS": 8}  # Constants that nothing uses any more.
+_INSTEAD = {**_RENAMED, "MIN_CLUSTERS": "MIN_EFFECTIVE_CLUSTERS"}
 _DEPRECATIONS = {
     old: deprecated(f"raikit.stats.{old}", since="0.2", removed_in="0.4", instead=f"use raikit.stats.{new}")
-    for old, new in _RENAMED.items()
+    for old, new in _INSTEAD.items()
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _RENAMED:
+    if name in _DEPRECATIONS:
         _DEPRECATIONS[name].warn()
-        return __getattr__(_RENAMED[name])
+        return _RETIRED[name] if name in _RETIRED else __getattr__(_RENAMED[name])
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

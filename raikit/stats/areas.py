@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from raikit.stats._types import AnyArray, BoolArray, FloatArray, IntArray
-from raikit.stats.covariance import CovarianceResult, cluster_prefix, influence_covariance, unit_codes
+from raikit.stats.covariance import influence_covariance, unit_codes
+from raikit.stats.covariance_result import CovarianceResult, cluster_prefix
 from raikit.stats.interval import Interval, cluster_flags, cluster_number
 from raikit.stats.quantiles import tail_of, upper_quantile
 

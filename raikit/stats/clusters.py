@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray
 from raikit.stats.constants import DRAWS, POWER_QUANTILE
-from raikit.stats.covariance import MIN_EFFECTIVE_CLUSTERS, CovarianceResult, cluster_prefix
+from raikit.stats.covariance_result import MIN_EFFECTIVE_CLUSTERS, CovarianceResult, cluster_prefix
 from raikit.stats.families import Family, groups_and_rests, pairs_and_rests
 from raikit.stats.gaps import Contrasts, Gap
 from raikit.stats.maxt import Errors, simultaneous_critical, two_step_t

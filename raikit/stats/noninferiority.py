@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray, Noise
 from raikit.stats.constants import DRAW_BLOCK, DRAWS, POWER_QUANTILE
-from raikit.stats.covariance import CovarianceResult
+from raikit.stats.covariance_result import CovarianceResult
 from raikit.stats.families import Family
 from raikit.stats.maxt import Errors, two_step_t
 from raikit.stats.mover import difference_limits

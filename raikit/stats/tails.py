@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from raikit.stats._types import FloatArray
-from raikit.stats.covariance import CovarianceResult, cluster_prefix, influence_covariance
+from raikit.stats.covariance import influence_covariance
+from raikit.stats.covariance_result import CovarianceResult, cluster_prefix
 from raikit.stats.interval import Interval, cluster_flags, cluster_number, without_variation
 from raikit.stats.means import mean_covariance
 from raikit.stats.quantiles import tail_of, upper_quantile

@@ -15,7 +15,7 @@ from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
 from raikit.stats import Contrasts, CovarianceResult
 from raikit.stats.areas import AveragePrecision, ScoredPiece, average_precision_bias, widen_for_bias
-from raikit.stats.covariance import Scale
+from raikit.stats.covariance_result import Scale
 from raikit.stats.tails import heavy_tail
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature

@@ -10,7 +10,8 @@ module              what is in it
 `covariance_result` what it returns, and how many clusters and cases a group needs to decide
 `jackknife`         variances by leaving out one cluster, or one case
 `means`             intervals of means
-`tails`             means of losses and other values with heavy tails
+`tails`             means of losses and ratios of means, with heavy tails
+`contributions`     how many cases or clusters a mean's variance rests on
 `areas`             area under the ROC curve, average precision
 `bootstrap`         intervals of smooth statistics without a formula
 `calibration`       expected calibration error
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
     from raikit.stats.gaps import ratio as ratio
     from raikit.stats.interval import Interval as Interval
     from raikit.stats.means import mean_interval as mean_interval
+    from raikit.stats.means import skewed_mean_interval as skewed_mean_interval
     from raikit.stats.mover import difference_limits as difference_limits
     from raikit.stats.mover import difference_of_estimates as difference_of_estimates
     from raikit.stats.mover import ratio_limits as ratio_limits
@@ -118,7 +120,6 @@ if TYPE_CHECKING:
     from raikit.stats.subgroups import subgroup_rates as subgroup_rates
     from raikit.stats.tails import loss_interval as loss_interval
     from raikit.stats.tails import ratio_of_means_interval as ratio_of_means_interval
-    from raikit.stats.tails import skewed_mean_interval as skewed_mean_interval
     from raikit.stats.two_models import WorseningResult as WorseningResult
 
 _MODULE_NAMES = {
@@ -137,7 +138,7 @@ _MODULE_NAMES = {
     "gap_growth": "gap_increase_test",
     "gaps": "Contrasts Gap gap group_vs_rest minimum_detectable odds_gap permutation_p ratio",
     "interval": "Interval",
-    "means": "mean_interval",
+    "means": "mean_interval skewed_mean_interval",
     "mover": "difference_limits difference_of_estimates ratio_limits",
     "multiplicity": "benjamini_hochberg holm",
     "noninferiority": "mover_difference worsening_test",
@@ -147,7 +148,7 @@ _MODULE_NAMES = {
     "search": "Certificate FlaggedGroups certificate excess_p worse_than_rest",
     "shared_cases": "CaseInfluences influence_estimates shared_loss",
     "subgroups": "Subgroups subgroup_rates",
-    "tails": "loss_interval ratio_of_means_interval skewed_mean_interval",
+    "tails": "loss_interval ratio_of_means_interval",
     "two_models": "WorseningResult",
 }
 _MODULE_OF = {name: module for module, names in _MODULE_NAMES.items() for name in names.split()}

@@ -15,8 +15,9 @@ from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
 from raikit.stats import Contrasts, CovarianceResult
 from raikit.stats.areas import AveragePrecision, ScoredPiece, average_precision_bias, widen_for_bias
+from raikit.stats.contributions import OPEN_HIGH, deviations_from_mean, open_ends
+from raikit.stats.covariance import unit_codes
 from raikit.stats.covariance_result import Scale
-from raikit.stats.tails import heavy_tail
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.functionals import (
@@ -54,6 +55,9 @@ class FunctionalTraits:
         From a group's cells to the number of independent cases of a share than which its value is never more precise.
     tail : callable or None
         From cases to one number per case whose upper tail may be too heavy for the high end of a group's interval.
+    one_more : callable or None
+        From cases to the numbers whose mean (or its root) is the value. Weighted or clustered cases allow for one more unit like
+        the one that moves the value most, and weighted ones have an open high end if few make up the variance.
     """
 
     scale: Scale = "proportion"
@@ -64,6 +68,7 @@ class FunctionalTraits:
     df: CaseNumber | None = None
     ceiling: CaseNumber | None = None
     tail: CaseValues | None = None
+    one_more: CaseValues | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,7 @@ def estimate_functional(
     groups = [_GroupSums.of(part, functional, traits, floor) for part in grouped.groups]
     n, support = (np.array(part, dtype=np.int64) for part in zip(*((g.n, g.support) for g in groups), strict=True))
     cov = _covariance(groups, traits)
-    heavy = [_is_heavy(part, traits, float(cov.supporting[group])) for group, part in enumerate(grouped.groups)]
+    heavy = [_is_heavy(part, traits) for part in grouped.groups]
     return FunctionalEstimates(
         cov, n, everyone.once(functional, lambda all_cells: functional(all_cells)[0]),
         traits.bounds, key, cells=cells, feature=feature, functional=functional, traits=traits, support_n=support,
@@ -145,17 +150,15 @@ def estimate_functional(
     )  # fmt: skip
 
 
-def _is_heavy(part: Part, traits: FunctionalTraits, supporting: float) -> bool:
-    """Return whether a group's tail is too heavy; `supporting` counts clusters, of which cases have to be as many."""
-    if traits.tail is None or part.summary.n.sum() == 0:
+def _is_heavy(part: Part, traits: FunctionalTraits) -> bool:
+    """Return whether a group's tail is too heavy."""
+    values = traits.one_more if traits.tail is None and part.cells.weighted else traits.tail
+    if values is None or part.summary.n.sum() == 0:
         return False
     cells = part.whole()
     counted = cells.w > 0
-    values, w = traits.tail(cells)[counted], cells.w[counted]
-    squares = (w * (values - np.average(values, weights=w))) ** 2
-    if squares.sum() > 0:
-        supporting = min(supporting, float(squares.sum() ** 2 / (squares**2).sum()))
-    return heavy_tail(values * w, supporting)
+    columns = [column[counted] for column in cells.clusters]
+    return OPEN_HIGH in open_ends(deviations_from_mean(values(cells)[counted], cells.w[counted], columns))
 
 
 def _floor(traits: FunctionalTraits, cells: Cells, among: BoolArray | None = None) -> GroupVariance | None:
@@ -216,7 +219,16 @@ class _GroupSums:
         most = traits.ceiling(part.summary) if traits.ceiling is not None else 1e15
         if not part.cells.weighted:  # the weights are numbers of cases
             totals = [totals[0], *totals[:1] * 2, *totals[1:]]
+        if traits.one_more is not None:
+            extra = max(extra, _largest_move(part, functional, clusters, totals) ** 2)
         return cls(value, n, support, weight, weight**2 / squares, extra, max(df, 1.0), most, clusters, totals)
+
+
+def _largest_move(part: Part, functional: Functional, clusters: list[IntArray], sums: list[FloatArray]) -> float:
+    """Return the largest move of a mean by one cluster, or one weighted case; 0 for cases that weigh alike."""
+    if clusters:
+        return max(float(np.abs(np.bincount(unit_codes(column), sums[3])).max()) for column in clusters)
+    return float(np.abs(functional(part.whole())[1]).max()) if part.cells.weighted else 0.0
 
 
 def _evaluate(part: Part, functional: Functional, sums: UnitSums) -> tuple[float, float]:

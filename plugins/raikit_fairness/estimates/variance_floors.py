@@ -39,7 +39,7 @@ def mean_variance_floor(values: CaseValues, root: bool = False) -> VarianceFloor
 
         def variance(group: Cells, value: float, shown: float) -> float:
             center = value**2 if root else value
-            shift = max(largest - center, center - smallest) / float(group.n.sum())
+            shift = max(largest - center, center - smallest) * float(group.w2.sum() / group.w.sum() ** 2)
             return (shift / (2 * value)) ** 2 if root and value > 0 else shift**2
 
         return variance

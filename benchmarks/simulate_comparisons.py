@@ -2,7 +2,8 @@
 
     python benchmarks/simulate_comparisons.py            # ten minutes
     python benchmarks/simulate_comparisons.py --long     # more runs: an hour
-    python benchmarks/simulate_comparisons.py different  # one part: different, values, same, overlap, clusters, weights, power
+    python benchmarks/simulate_comparisons.py different  # one part: different, values, averages, same, overlap, clusters, weights,
+                                                         # power
 
 A column headed by an error (5% and 1%, one-sided, nominal) is how often a gap that did not grow, or a value that did not get
 worse, fails a build. "apart" is the fallback for metrics without ingredients, at 5%. Part `power` prints how often a model that
@@ -200,6 +201,34 @@ def single(title: str, runs: int, before: int, after: int, rng: np.random.Genera
     tally.show(f"{title}, {before:,} and {after:,} cases, {runs} runs")
 
 
+AVERAGES = [("balanced_accuracy", "macro"), *((name, kind) for name in ("precision", "f1") for kind in ("macro", "weighted"))]
+CLASSES = {"even": ((1, 1, 1), 0.7), "Zipf": ((60, 30, 20, 15, 12), 0.7), "rare": ((50, 30, 15, 3, 1, 1), 0.6),
+           "nearly perfect": ((16, 8, 4, 2, 1), 0.97)}  # fmt: skip
+
+
+def averages(runs: int, before: int, after: int, rng: np.random.Generator, kind: str) -> None:
+    """Compare averages over classes of whole runs on different cases; classes may be absent from the smaller one."""
+    shares, right = CLASSES[kind]
+    tally, p, k = Tally(), np.array(shares) / sum(shares), len(shares)
+    for _ in range(runs):
+        found = []
+        for n in (before, after):
+            truth = rng.choice(k, n, p=p)
+            prediction = np.where(rng.random(n) < right, truth, rng.choice(k, n, p=p))
+            cases = raikit.Arrays(truth, prediction, classes=list(range(k)))
+            metrics = [
+                raikit.Metric.undefined(name, "r", direction="higher", id=f"{name}, {average}", args={"average": average})
+                for name, average in AVERAGES
+            ]
+            for metric in metrics:
+                influence = influence_of(metric, cases)
+                metric.value = None if influence is None else influence.value
+            found.append({str(metric.id): metric for metric in add_ingredients(metrics, cases)})
+        for name in found[0]:
+            count(tally, name, compare_records(found[1][name], found[0][name], raikit.Margin(0.0), 0.1))
+    tally.show(f"Nothing changed, averages, {k} classes ({kind}), {before:,} and {after:,} cases, {runs} runs")
+
+
 def matched(
     title: str, runs: int, before: int, after: int, shared: int, rng: np.random.Generator, population: Population,
     worse: float = 0.0,
@@ -252,6 +281,9 @@ def main() -> None:
             single("Nothing changed, whole runs, rare class", runs, 20_000, 300, rng, rare),
             single("Nothing changed, whole runs, errors", runs, 20_000, 400, rng, Population(numeric=True)),
         ),
+        "averages": lambda: [
+            averages(4 * runs, before, after, rng, kind) for kind in CLASSES for before, after in ((5_000, 100), (5_000, 1_000))
+        ],
         "same": lambda: matched("Nothing changed, same cases", runs, 1_000, 1_000, 1_000, rng, plain),
         "overlap": lambda: (
             matched("Nothing changed", runs, 5_000, 5_000, 40, rng, plain),

@@ -37,7 +37,7 @@ candidate side by side), `subgroup_sums` and `subgroup_clusters` (sums over over
 
 Intervals and test results have a `method` for a table cell. Random numbers come only from the `numpy.random.Generator` that the
 caller gives. ``benchmarks/simulate_*.py`` simulate error rates: of rates, gaps and ratios for independent cases, for clusters
-of equal and of very uneven size, and for weights that are related to the outcome. Means of skewed values miss more often.
+of equal and of very uneven size, and for weights that are related to the outcome.
 
 It must not know of audits, checks or data sets: arrays go in, and intervals come out. Names are imported on first use, so
 that importing this package costs neither numpy nor scipy.

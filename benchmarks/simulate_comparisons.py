@@ -108,7 +108,7 @@ def gaps(frame: pd.DataFrame, population: Population, names: list[str], ends: bo
     for name in names:
         estimates = estimate_view(view, cells, feature, scored, draws, full=True, names={name}).by_name[name]
         keep = estimates.judged(SETTINGS)
-        value = float(np.ptp(estimates.value[keep]))
+        value = float(np.ptp(estimates.value[keep])) if keep.any() else 0.0
         low, high = -np.inf, np.inf
         if ends:
             gap = GapEstimator(SETTINGS, draws).gap(estimates, keep)

@@ -28,7 +28,7 @@ from raikit_fairness.estimates.functionals import (
     Support,
     rank_of,
 )
-from raikit_fairness.estimates.group_estimates import ClusteredEstimates, Draws, Intervals
+from raikit_fairness.estimates.group_estimates import ClusteredEstimates, Draws, Intervals, Uncertainty
 from raikit_fairness.estimates.grouped_cells import Part, UnitSums, group_cells
 from raikit_fairness.estimates.variance_floors import CaseNumber, GroupVariance, VarianceFloor
 from raikit_fairness.settings import IntervalSettings
@@ -100,6 +100,11 @@ class FunctionalEstimates(ClusteredEstimates):
     def support(self) -> IntArray:
         """Return the cases that each group's value rests on."""
         return self.support_n
+
+    def uncertainty(self) -> Uncertainty:
+        """Return the covariance; a group whose tail is too heavy has no degrees of freedom, so that it decides nothing."""
+        known = super().uncertainty()
+        return replace(known, df=np.where(self.heavy, 0.0, known.df))
 
     def intervals(self, level: float) -> Intervals:
         """Compute the interval of each group by itself; effective cases account for clusters and weights."""

@@ -85,7 +85,6 @@ def _recall_variances(group: Cells, classes: int) -> tuple[FloatArray, FloatArra
 @cache
 def effective_class_size(positive: int) -> CaseNumber:
     """Return the number of equally weighted cases of a class with the same information (Kish)."""
-
     return lambda group: _effective_number(group, group.truth == positive)
 
 

@@ -255,11 +255,11 @@ def _weighted_sizes(
     with np.errstate(divide="ignore", invalid="ignore"):
         n = np.minimum(1 + rates * (1 - rates) / variance, number)
         n = np.where((rates > 0) & (rates < 1) & (variance > 0), n, hidden)
-        df = [_known_size(supporting, of) for supporting, of in ((units.supporting, of_rare), (kish, number))]
+        df = [known_size(supporting, of) for supporting, of in ((units.supporting, of_rare), (kish, number))]
     return np.nan_to_num(n), np.minimum(*df)
 
 
-def _known_size(effective: FloatArray, number: FloatArray) -> FloatArray:
+def known_size(effective: FloatArray, number: FloatArray) -> FloatArray:
     """Return degrees of freedom that are those of the effective number, and more the more alike the weights are."""
     alike = np.divide(effective, number, out=np.ones(len(number)), where=number > 0)
     return np.asarray(np.clip(np.maximum(effective - 1, 1.0) / np.maximum(1 - alike**2, 1e-9), 1.0, 1e9))

@@ -15,7 +15,7 @@ SHOWN = 300
 FLAGS = {
     "small_group": "small group",
     "few_clusters": "too few clusters to decide",
-    "few_events": "too few cases of the rarer outcome to decide",
+    "few_events": "too few of the weighted cases that the value rests on",
     "unreliable": "no valid interval",
     "one_sided": "one-sided",
     "open_high": "high end not valid: tail too heavy",

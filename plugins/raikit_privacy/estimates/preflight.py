@@ -11,8 +11,9 @@ import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -33,6 +34,7 @@ from raikit_privacy.estimates.clipping import (
     trained_parameters,
 )
 from raikit_privacy.estimates.draws import EXTREME_SEEDS, same_draws
+from raikit_privacy.estimates.holdings import holdings
 
 if TYPE_CHECKING:
     import raikit
@@ -58,19 +60,24 @@ class Cases(NamedTuple):
 
 
 class NetworkState:
-    """A copy of all weights and buffers of a network, by which a change is noticed.
+    """A copy of all weights, buffers and attributes of a network, by which a change is noticed.
 
     Parameters
     ----------
-    module : Module
+    model : Model
+        What it holds beside its network belongs to the state too: a loss may keep one.
     """
 
-    def __init__(self, module: nn.Module) -> None:
-        self._parts = [(f"{name}." if name else "", part, _own_tensors(part)) for name, part in module.named_modules()]
-        self._kept = [{name: tensor.detach().clone() for name, tensor in tensors.items()} for _, _, tensors in self._parts]
+    def __init__(self, model: raikit.Model) -> None:
+        self._model = model
+        self._kept = {name: _copied(value) for name, value in self._now().items()}
+
+    def _now(self) -> dict[str, Any]:
+        known: set[int] = set()
+        return {**dict(holdings(self._model.module, known=known)), **dict(holdings(self._model, "model", known))}
 
     def check(self, *, untrained_only: bool = False) -> None:
-        """Raise if a weight or buffer is another one than when the copy was made.
+        """Raise if a weight, buffer or attribute is another one than when the copy was made.
 
         Parameters
         ----------
@@ -82,25 +89,32 @@ class NetworkState:
         NotPrivateError
             The change comes from the cases that went through the network, and no noise was added to it.
         """
-        for (prefix, part, _), kept in zip(self._parts, self._kept, strict=True):
-            now = _own_tensors(part)
-            for name in [*kept, *(name for name in now if name not in kept)]:
-                is_weight = name in part._parameters
-                if untrained_only and is_weight and now[name].requires_grad:
-                    continue
-                if name not in now or name not in kept or not _identical(now[name], kept[name]):
-                    raise NotPrivateError(f"{'weight' if is_weight else 'buffer'} {prefix}{name} changes when a case goes through "
-                                          "the model, and no noise is added to it")
+        now = self._now()
+        for name in [*self._kept, *(name for name in now if name not in self._kept)]:
+            if untrained_only and isinstance(now.get(name), nn.Parameter) and now[name].requires_grad:
+                continue
+            if name not in now or name not in self._kept or not _identical(now[name], self._kept[name]):
+                raise NotPrivateError(f"{_named(self._model.module, name)} changes when a case goes through the model, and no noise "
+                                      "is added to it")
 
 
-def _own_tensors(part: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in (*part._parameters.items(), *part._buffers.items()) if tensor is not None}
+def _named(module: nn.Module, name: str) -> str:
+    """Say what has a name: a weight, a buffer or an attribute."""
+    kinds = {**dict.fromkeys(dict(module.named_parameters()), "weight"), **dict.fromkeys(dict(module.named_buffers()), "buffer")}
+    return f"{kinds.get(name, 'attribute')} {name}"
 
 
-def _identical(one: Tensor, other: Tensor) -> bool:
-    if one.shape != other.shape:
+def _copied(value: Any) -> Any:
+    return value.detach().clone() if isinstance(value, Tensor) else value.copy() if isinstance(value, np.ndarray) else value
+
+
+def _identical(one: Any, other: Any) -> bool:
+    if type(one) is not type(other) and not (isinstance(one, Tensor) and isinstance(other, Tensor)):
         return False
-    return bool(((one == other) | ((one != one) & (other != other))).all())  # NaN is identical with NaN
+    if isinstance(one, Tensor | np.ndarray):
+        same = (one == other) | ((one != one) & (other != other)) if one.shape == other.shape else None  # NaN is NaN
+        return same is not None and bool(same.all())
+    return one is other or bool(one == other) or (one != one and other != other)
 
 
 @dataclass(frozen=True)
@@ -142,8 +156,8 @@ def choose_clipping(
         raise NotPrivateError("the model has no trainable weights")
     _check_precision(model.module)
     _check_layers(model.module)
-    state = NetworkState(model.module)
-    _check_state(model.module, alone)
+    state = NetworkState(model)
+    _check_state(model, alone)
     for seed in _SEEDS:
         reference = _reference(model, model.module, max_grad_norm, alone, seed)
         _check_cases_are_apart(model, model.module, reference, alone, together, seed)
@@ -296,9 +310,9 @@ def _check_precision(module: nn.Module) -> None:
             raise NotPrivateError(f"weight {name} is of type {kind}; lengths and noise are right in float32 and float64 only")
 
 
-def _check_state(module: nn.Module, alone: Sequence[Cases]) -> None:
+def _check_state(model: raikit.Model, alone: Sequence[Cases]) -> None:
     """Raise if a weight or buffer changes when a case goes through: it would carry that case, or their number, to all others."""
-    state = NetworkState(module)
+    state, module = NetworkState(model), model.module
     for case in alone:
         with contextlib.suppress(Exception), same_draws(0), torch.no_grad():  # an exception is reported later
             module(**case.inputs)

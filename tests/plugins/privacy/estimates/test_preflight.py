@@ -89,7 +89,7 @@ def oracle(model, cases):
     ("MixedGradients", "the gradient of a case depends on the other cases .* most in parameter first.weight"),
     ("RunningMean", "buffer seen changes when a case goes through"),
     ("SpectralNormed", "buffer first.parametrizations.weight.0._u changes"),
-    ("Remembering", "the same case has another loss"),
+    ("Remembering", "attribute before changes when a case goes through"),
     ("LongestWord", "weight words.weight changes when a case goes through"),
     ("SteppingInBackward", "weight first.weight changes when a case goes through"),
     ("RunningGradient", "the same case has another gradient"),

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch.nn.parameter import is_lazy
 
 import raikit
 from raikit.arrays import BoolArray, IntArray, class_positions, cluster_codes
@@ -29,7 +30,9 @@ _AT_ONCE = 256  # cases that `raikit.fit` prepares together
 def weights_digest(model: raikit.Model) -> str:
     """Return the SHA-256 of a model's weights and buffers."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.module.state_dict().items()):
+    for name, tensor in sorted(model.module.state_dict(keep_vars=True).items()):
+        if is_lazy(tensor):
+            continue
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().view(-1).numpy().tobytes())
     return digest.hexdigest()

@@ -15,6 +15,7 @@ from raikit.arrays import BoolArray
 from raikit_privacy.estimates import training
 from raikit_privacy.estimates.arguments import as_argument
 from raikit_privacy.estimates.budget import Budget, default_delta, plan
+from raikit_privacy.estimates.clipping import NotPrivateError
 from raikit_privacy.estimates.costs import PairedCorrectness
 from raikit_privacy.estimates.dpsgd import Recipe
 from raikit_privacy.estimates.starting_weights import StartingWeights, initial_model
@@ -93,9 +94,14 @@ class Trials:
         ------
         RuntimeError
             If a training spent more than its target.
+        NotPrivateError
+            If no noise keeps within the target, or the guarantee would not hold for this model.
         """
         part = sorted(self.options.epsilons).index(target) * self.options.repeats
-        budget = plan(target, self.delta, self.recipe.sample_rate, self.recipe.steps, self.options.accountant)
+        try:
+            budget = plan(target, self.delta, self.recipe.sample_rate, self.recipe.steps, self.options.accountant)
+        except ValueError as error:
+            raise NotPrivateError(str(error).rstrip(".")) from error
         correct, trained = self._train_all(budget.noise_multiplier, f"epsilon-{as_argument(target)}", part)
         steps = max(one.steps for one in trained)
         epsilon = budget.spent(steps)

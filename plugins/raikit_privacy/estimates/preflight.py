@@ -65,16 +65,19 @@ class NetworkState:
     Parameters
     ----------
     model : Model
-        What it holds beside its network belongs to the state too: a loss may keep one.
+    whole : bool
+        What the model holds beside its network belongs to the state too: a loss may keep one. False while cases are prepared,
+        because a model may keep what it prepared.
     """
 
-    def __init__(self, model: raikit.Model) -> None:
-        self._model = model
+    def __init__(self, model: raikit.Model, *, whole: bool = True) -> None:
+        self._model, self._whole = model, whole
         self._kept = {name: _copied(value) for name, value in self._now().items()}
 
     def _now(self) -> dict[str, Any]:
         known: set[int] = set()
-        return {**dict(holdings(self._model.module, known=known)), **dict(holdings(self._model, "model", known))}
+        found = dict(holdings(self._model.module, known=known))
+        return found | dict(holdings(self._model, "model", known)) if self._whole else found
 
     def check(self, *, untrained_only: bool = False) -> None:
         """Raise if a weight, buffer or attribute is another one than when the copy was made.

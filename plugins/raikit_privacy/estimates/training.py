@@ -72,7 +72,7 @@ def train_private(
         If the guarantee would not hold for this model: see `raikit_privacy.estimates.preflight`.
     """
     freeze_feature_layers(model.module, recipe.layers)
-    start = preflight.NetworkState(model)  # before any case goes through
+    start = preflight.NetworkState(model, whole=False)  # before any case goes through
     _check_preparation(ctx, model)
     preflight.check_memory(model, *preflight_cases(ctx, model, recipe.physical_batch_size))
     seed = ctx.seed if seed is None else seed

@@ -317,8 +317,8 @@ def weight_uses(losses: Tensor) -> Counter[int]:
     while waiting:
         node = waiting.pop()
         for following, _ in node.next_functions if node is not None else ():
-            if hasattr(following, "variable"):
-                uses[id(following.variable)] += 1
+            if (weight := getattr(following, "variable", None)) is not None:
+                uses[id(weight)] += 1
             elif following is not None and following not in seen:
                 seen.add(following)
                 waiting.append(following)

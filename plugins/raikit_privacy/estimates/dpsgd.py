@@ -23,6 +23,7 @@ from raikit_privacy.estimates.clipping import (
     padded_embeddings,
     trained_parameters,
 )
+from raikit_privacy.estimates.network_state import NetworkState
 
 if TYPE_CHECKING:
     from opacus.optimizers import DPOptimizerFastGradientClipping
@@ -157,7 +158,7 @@ class PrivateTraining:
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate_at(self.steps_made)
         self.optimizer.generator.manual_seed(_noise_seed(self.seed, self.steps_made))
-        state = preflight.NetworkState(self.model)
+        state = NetworkState(self.model)
         size, loss = self.recipe.physical_batch_size, 0.0
         starts = range(0, max(1, len(target)), size)
         for start in starts:

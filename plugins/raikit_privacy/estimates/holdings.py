@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 _OF_TORCH = frozenset(vars(nn.Module()))
 _OF_OPACUS = frozenset({"activations", "max_batch_len", "autograd_grad_sample_hooks", "ft_compute_sample_grad"})
-_CONTAINERS = list | tuple | set | frozenset
-_PLAIN = bool | int | float | complex | str | bytes | np.generic | None
+_CONTAINERS: Any = list | tuple | set | frozenset
+_PLAIN: Any = bool | int | float | complex | str | bytes | np.generic | None
 # Objects of these packages are settings, tools and tables; their networks are looked at all the same.
 _OTHER_LIBRARIES = frozenset({
     "builtins", "torch", "numpy", "pandas", "transformers", "tokenizers", "opacus", "logging", "threading", "pathlib", "re", "enum",

@@ -11,9 +11,8 @@ import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -34,7 +33,7 @@ from raikit_privacy.estimates.clipping import (
     trained_parameters,
 )
 from raikit_privacy.estimates.draws import EXTREME_SEEDS, same_draws
-from raikit_privacy.estimates.holdings import holdings
+from raikit_privacy.estimates.network_state import NetworkState
 
 if TYPE_CHECKING:
     import raikit
@@ -57,67 +56,6 @@ class Cases(NamedTuple):
     def alone(self) -> list[Cases]:
         """Return each case by itself."""
         return [self.rows(slice(at, at + 1)) for at in range(len(self.target))]
-
-
-class NetworkState:
-    """A copy of all weights, buffers and attributes of a network, by which a change is noticed.
-
-    Parameters
-    ----------
-    model : Model
-    whole : bool
-        What the model holds beside its network belongs to the state too: a loss may keep one. False while cases are prepared,
-        because a model may keep what it prepared.
-    """
-
-    def __init__(self, model: raikit.Model, *, whole: bool = True) -> None:
-        self._model, self._whole = model, whole
-        self._kept = {name: _copied(value) for name, value in self._now().items()}
-
-    def _now(self) -> dict[str, Any]:
-        known: set[int] = set()
-        found = dict(holdings(self._model.module, known=known))
-        return found | dict(holdings(self._model, "model", known)) if self._whole else found
-
-    def check(self, *, untrained_only: bool = False) -> None:
-        """Raise if a weight, buffer or attribute is another one than when the copy was made.
-
-        Parameters
-        ----------
-        untrained_only : bool
-            Leave out weights that are trained.
-
-        Raises
-        ------
-        NotPrivateError
-            The change comes from the cases that went through the network, and no noise was added to it.
-        """
-        now = self._now()
-        for name in [*self._kept, *(name for name in now if name not in self._kept)]:
-            if untrained_only and isinstance(now.get(name), nn.Parameter) and now[name].requires_grad:
-                continue
-            if name not in now or name not in self._kept or not _identical(now[name], self._kept[name]):
-                raise NotPrivateError(f"{_named(self._model.module, name)} changes when a case goes through the model, and no noise "
-                                      "is added to it")
-
-
-def _named(module: nn.Module, name: str) -> str:
-    """Say what has a name: a weight, a buffer or an attribute."""
-    kinds = {**dict.fromkeys(dict(module.named_parameters()), "weight"), **dict.fromkeys(dict(module.named_buffers()), "buffer")}
-    return f"{kinds.get(name, 'attribute')} {name}"
-
-
-def _copied(value: Any) -> Any:
-    return value.detach().clone() if isinstance(value, Tensor) else value.copy() if isinstance(value, np.ndarray) else value
-
-
-def _identical(one: Any, other: Any) -> bool:
-    if type(one) is not type(other) and not (isinstance(one, Tensor) and isinstance(other, Tensor)):
-        return False
-    if isinstance(one, Tensor | np.ndarray):
-        same = (one == other) | ((one != one) & (other != other)) if one.shape == other.shape else None  # NaN is NaN
-        return same is not None and bool(same.all())
-    return one is other or bool(one == other) or (one != one and other != other)
 
 
 @dataclass(frozen=True)

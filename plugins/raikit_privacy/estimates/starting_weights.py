@@ -18,6 +18,7 @@ weights far fainter than the noise upon them, or code outside of the network tha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -97,8 +98,8 @@ def examine_starting_weights(ctx: raikit.CheckContext, public_weights: str | Non
     start = initial_model(ctx.model, ctx.seed)
     if lazy := [name for name, tensor in start.module.state_dict(keep_vars=True).items() if is_lazy(tensor)]:
         return StartingWeights(lazy, problem=(
-            f"{_names(lazy)} would take its shape from the first case: a lazy layer has no initial weights. Let the model's `fresh` "
-            "build layers of known size"))
+            f"{_names(lazy)} would take a shape from the first case: a lazy layer has no initial weights. Let the model's "
+            "`fresh` build layers of known size"))
     fixed = fixed_tensors(start, initial_model(ctx.model, ctx.seed + _OTHER_SEED))
     if not fixed and _all_draws_know_targets(ctx):
         fixed = ["all weights"]
@@ -215,13 +216,13 @@ def _have_common_part(pairs: Sequence[tuple[Tensor, Tensor]]) -> bool:
     if free < _FEWEST:
         return False
     correlation = min(abs(products) / sum(float(one @ one) for one, _ in scaled), 1 - 1e-12)
-    return float(np.arctanh(correlation)) * (free - 2) ** 0.5 > _SHARED
+    return math.atanh(correlation) * math.sqrt(free - 2) > _SHARED
 
 
 def _standardised(drawn: Tensor) -> Tensor:
     drawn = drawn.detach().double().flatten()
     centred = drawn - drawn.mean()
-    return centred * (len(drawn) ** 0.5 / centred.norm().clamp(min=1e-300))
+    return centred * (math.sqrt(len(drawn)) / max(float(centred.norm()), 1e-300))
 
 
 def _all_draws_know_targets(ctx: raikit.CheckContext) -> bool:

@@ -22,6 +22,7 @@ from raikit_privacy.estimates.clipping import NotPrivateError
 from raikit_privacy.estimates.costs import PairedCorrectness
 from raikit_privacy.estimates.dpsgd import PrivateTraining, Recipe, freeze_feature_layers
 from raikit_privacy.estimates.features import SensitiveFeature, features_of, sampling_units
+from raikit_privacy.estimates.network_state import NetworkState
 from raikit_privacy.estimates.preflight import CASES, Cases
 
 _AT_ONCE = 256  # cases that `raikit.fit` prepares together
@@ -72,7 +73,7 @@ def train_private(
         If the guarantee would not hold for this model: see `raikit_privacy.estimates.preflight`.
     """
     freeze_feature_layers(model.module, recipe.layers)
-    start = preflight.NetworkState(model, whole=False)  # before any case goes through
+    start = NetworkState(model, whole=False)  # before any case goes through
     _check_preparation(ctx, model)
     preflight.check_memory(model, *preflight_cases(ctx, model, recipe.physical_batch_size))
     seed = ctx.seed if seed is None else seed
@@ -140,8 +141,9 @@ def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
 def preflight_cases(ctx: raikit.CheckContext, model: raikit.Model, most: int) -> tuple[list[Cases], Cases]:
     """Prepare some training cases alone, and the same ones together with others, at most `most`.
 
-    As many as are prepared at once for training are prepared together, even if fewer go through the network at once. The emptiest and the fullest of the cases drawn are among those that are prepared alone: a missing text or picture is
-    where networks differ.
+    As many as are prepared at once for training are prepared together, even if fewer go through the network at once. The
+    emptiest and the fullest of the cases drawn are among those that are prepared alone: a missing text or picture is where
+    networks differ.
     """
     assert ctx.data is not None
     drawn = np.random.default_rng(ctx.seed).permutation(ctx.data.size("train"))[: max(_AT_ONCE, most)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from torch import nn
 
 from raikit.testing import result_of, table_context
 from raikit_privacy.checks import PrivateFineTuning
+from raikit_privacy.estimates.features import cases_of_one_file
 from raikit_privacy.estimates.starting_weights import fixed_tensors, initial_model
+from raikit_privacy.report.wording import at_most, percent_at_most
 
 QUICK = {"epochs": 1, "batch_size": 60, "learning_rate": 0.3, "accountant": "rdp"}
 
@@ -92,9 +95,16 @@ def bank(generator_seed=0):
     return np.random.default_rng(generator_seed).normal(size=(50, 2))
 
 
+def with_default(known):
+    def function(x, known=known):
+        return x - known.mean(0)
+
+    return function
+
+
 @pytest.mark.parametrize(("value", "name"), [
     (torch.tensor(bank()), "_bank"), ({"a": [{"b": bank()}]}, "_bank['a'][0]['b']"), (bank().ravel().tolist(), "_bank"),
-    (dict(enumerate(bank().ravel().tolist())), "_bank"), (lambda x, known=bank(): x, "_bank.defaults[0]"),
+    (dict(enumerate(bank().ravel().tolist())), "_bank"), (with_default(bank()), "_bank.defaults[0]"),
 ])
 def test_what_a_network_keeps_in_any_attribute_is_no_drawn_weight(tiny, value, name):
     class Keeping(tiny.Net):
@@ -175,3 +185,42 @@ def test_a_lazy_layer_is_an_objection_in_words(tiny, data, tmp_path):
 
 def test_a_target_that_no_noise_keeps_is_an_objection(tiny, data, tmp_path):
     assert "No amount of noise is enough" in reason_of(tiny, model_with(tiny), data, tmp_path, epsilons=[0.004])
+
+
+# --- what is said -----------------------------------------------------------------------------------------------------
+
+
+def sentences(tiny, data, folder, **options):
+    model = tiny.Model()
+    ctx = table_context(tiny.predictions(model, data), model=model, data=data, seed=1, classes=[0, 1], folder=folder)
+    result = result_of(PrivateFineTuning, ctx, **QUICK | options)
+    return {finding.what: finding.sentence for finding in result.findings}, {metric.name: metric.value for metric in result.metrics}
+
+
+def test_bounds_are_rounded_up_because_a_bound_that_is_rounded_down_is_none(tiny, data, tmp_path):
+    for epsilon in (0.5, 1.0, 3.3):
+        said, values = sentences(tiny, data, tmp_path, epsilons=[epsilon])
+        bound = said["bound on membership inference"]
+        stated, ceiling = float(bound.split("ε = ")[1].split()[0]), float(bound.split("probability above ")[1].split("%")[0])
+        assert values["epsilon"] <= stated <= values["epsilon"] + 0.01
+        assert values["membership_tpr_ceiling"] <= ceiling / 100 <= values["membership_tpr_ceiling"] + 0.001
+    assert at_most(7.9512) == "7.96"
+    assert [percent_at_most(share) for share in (0.02501, 0.025, 0.000121)] == ["2.6%", "2.5%", "0.013%"]
+
+
+def test_several_private_models_of_the_same_cases_are_added_up(tiny, data, tmp_path):
+    said, _ = sentences(tiny, data, tmp_path, epsilons=[1, 2], repeats=3)
+    assert "6 were trained on the same cases" in said["several private models"]
+    assert "at most ε = 9.00 at δ = 6e-05" in said["several private models"]
+    assert "several private models" not in sentences(tiny, data, tmp_path)[0]
+
+
+def test_copies_of_a_case_and_cases_of_one_file_are_counted(tiny, data, tmp_path):
+    table = data.table.copy()
+    table.loc[[6, 12], ["a", "b", "note"]] = table.loc[0, ["a", "b", "note"]].tolist()
+    said, _ = sentences(tiny, tiny.Data(table), tmp_path)
+    assert "Up to 3 training cases have the same inputs" in said["unit of privacy"]
+    assert "same inputs" not in sentences(tiny, data, tmp_path)[0]["unit of privacy"]
+    photos = tiny.Data(data.table.assign(photo=[f"{i // 12}.png" for i in range(len(data.table))]))
+    photos.inputs = photos.inputs | {"photo": SimpleNamespace(modality="image", columns=("photo",))}
+    assert cases_of_one_file(SimpleNamespace(data=photos), "train") == {"photo": 6}

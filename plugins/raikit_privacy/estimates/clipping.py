@@ -182,6 +182,8 @@ class _OpacusShortcut:
                 raise ShortcutError("a weight is used outside its layer, or by a call that Opacus cannot follow")
         with _without_hook_warning():
             losses.sum().backward(retain_graph=retain_graph)  # type: ignore[no-untyped-call]
+        if any(parameter.grad is not None and not used[id(parameter)] for parameter in self.parameters):
+            raise ShortcutError("a weight is used where autograd's graph does not show it, as in reentrant checkpoints")
 
     def _recorded_calls(self) -> Counter[int]:
         """Count the calls that the hooks recorded for each parameter, by its identity; a layer's parts belong to it."""

@@ -25,6 +25,7 @@ from raikit_privacy.estimates.clipping import (
     NotFiniteError,
     NotPrivateError,
     OneByOne,
+    ShortcutError,
     StoredGradients,
     case_losses,
     clip_factors,
@@ -120,7 +121,7 @@ def _compare_shortcut(
         clipper = make_clipper(model, layers, max_grad_norm, "shortcut")
         for seed in _SEEDS:
             verify(model, clipper, *together, seed=seed, alone=alone)
-    except NotPrivateError as error:
+    except (NotPrivateError, ShortcutError) as error:
         return "one by one", str(error)
     except Exception as error:  # Opacus fails in many ways on layers that it does not know
         return "one by one", _line(error)

@@ -2,7 +2,7 @@
 
 Epsilon bounds what a training *adds*. It says nothing of what the weights knew before, so a model that starts from weights
 that have seen the cases may give them all away at any epsilon. The rule: every number that the network has before training,
-in weights, buffers and arrays kept in attributes, is one of these:
+in weights, buffers, and arrays and long lists kept in attributes, is one of these:
 
 - drawn: `Model.fresh` gives it another, unrelated value for another seed;
 - plain: 0 or 1 in a simple pattern (blocks, a band, an identity), or a count 0, 1, 2 …, as layers are initialised without

@@ -12,6 +12,7 @@ from torch import nn
 
 from raikit.testing import result_of, table_context
 from raikit_privacy.checks import PrivateFineTuning
+from raikit_privacy.estimates import training
 from raikit_privacy.estimates.features import cases_of_one_file
 from raikit_privacy.estimates.starting_weights import fixed_tensors, initial_model
 from raikit_privacy.report.wording import at_most, percent_at_most
@@ -213,6 +214,20 @@ def test_several_private_models_of_the_same_cases_are_added_up(tiny, data, tmp_p
     assert "6 were trained on the same cases" in said["several private models"]
     assert "at most ε = 9.00 at δ = 6e-05" in said["several private models"]
     assert "several private models" not in sentences(tiny, data, tmp_path)[0]
+
+
+def test_no_two_private_models_share_noise_or_sampling(tiny, data, tmp_path, monkeypatch):
+    """With one noise and two multipliers, the first steps of two models give the gradient away exactly."""
+    seeds = []
+    plain = training.train_private
+
+    def watched(ctx, model, recipe, noise_multiplier, workdir, progress, seed):
+        seeds.append(seed)
+        return plain(ctx, model, recipe, noise_multiplier, workdir, progress, seed)
+
+    monkeypatch.setattr(training, "train_private", watched)
+    sentences(tiny, data, tmp_path, epsilons=[1, 2], repeats=3)
+    assert len(set(seeds)) == 6
 
 
 def test_copies_of_a_case_and_cases_of_one_file_are_counted(tiny, data, tmp_path):

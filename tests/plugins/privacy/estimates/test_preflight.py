@@ -119,6 +119,7 @@ EXPECTED = [  # the way of clipping with dense layers, and with all
     ("Attention", "one by one", "one by one"),
     ("Recurrent", "one by one", "one by one"),
     ("RoutedCases", "one by one", "one by one"),
+    ("Checkpointed", "one by one", "one by one"),
     ("FoldedCases", "one by one", "one by one"),
     ("SharedPositions", "shortcut", "one by one"),
     ("WeightNormed", "shortcut", "shortcut"),

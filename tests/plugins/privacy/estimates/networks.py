@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.utils import checkpoint  # noqa: F401
 
 COLUMNS = 6
 
@@ -287,13 +286,6 @@ class RoutedCases(Plain):
         hidden = super().hidden(x)
         chosen = hidden[:, 0] > 0
         return torch.where(chosen[:, None], torch.zeros_like(hidden).index_put((chosen,), self.expert(hidden[chosen])), hidden)
-
-
-class Checkpointed(Plain):
-    """Autograd's graph does not show what is used inside; memory is saved by computing it again."""
-
-    def forward(self, x):
-        return self.last(torch.utils.checkpoint.checkpoint(self.hidden, x.requires_grad_(), use_reentrant=True))
 
 
 class FoldedCases(Plain):

@@ -16,6 +16,7 @@ import torch
 import torch.nn.utils.prune
 from torch import nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from raikit_privacy.estimates import dpsgd, preflight
 from raikit_privacy.estimates.clipping import NotPrivateError
@@ -119,7 +120,6 @@ EXPECTED = [  # the way of clipping with dense layers, and with all
     ("Attention", "one by one", "one by one"),
     ("Recurrent", "one by one", "one by one"),
     ("RoutedCases", "one by one", "one by one"),
-    ("Checkpointed", "one by one", "one by one"),
     ("FoldedCases", "one by one", "one by one"),
     ("SharedPositions", "shortcut", "one by one"),
     ("WeightNormed", "shortcut", "shortcut"),
@@ -296,6 +296,18 @@ def test_a_model_that_goes_wrong_late_is_refused_in_the_last_step():
         model.module.mixes = step > 4
         with pytest.raises(NotPrivateError, match="other cases") if step == 6 else contextlib.nullcontext():
             training.step(training.module, training.optimizer, *cases, None)
+
+
+@pytest.mark.parametrize("layers", ["dense", "all"])
+def test_no_shortcut_is_used_where_the_graph_does_not_show_the_weights(layers):
+    class Checkpointed(networks.Plain):
+        def forward(self, x):
+            return self.last(checkpoint(self.hidden, x.requires_grad_(), use_reentrant=True))
+
+    torch.manual_seed(0)
+    model, cases = Wrapped(Checkpointed().train()), prepared("Plain", layers)[1]
+    way, reason = chosen(model, cases, layers)
+    assert (way, "graph does not show it" in reason) == ("one by one", True)
 
 
 def test_weights_that_are_computed_anew_in_each_call_are_no_memory():

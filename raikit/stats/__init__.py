@@ -13,6 +13,7 @@ module              what is in it
 `tails`             means of losses and ratios of means, with heavy tails
 `contributions`     how many cases or clusters a mean's variance rests on
 `areas`             area under the ROC curve, average precision
+`auc`               interval of the area under the ROC curve
 `bootstrap`         intervals of smooth statistics without a formula
 `calibration`       expected calibration error
 `calibration_gaps`  differences between the calibration errors of groups
@@ -52,8 +53,8 @@ from raikit.deprecation import deprecated
 
 if TYPE_CHECKING:
     from raikit.stats.areas import auc_influence as auc_influence
-    from raikit.stats.areas import auc_interval as auc_interval
     from raikit.stats.areas import average_precision_influence as average_precision_influence
+    from raikit.stats.auc import auc_interval as auc_interval
     from raikit.stats.bootstrap import bootstrap_interval as bootstrap_interval
     from raikit.stats.calibration import CalibrationError as CalibrationError
     from raikit.stats.calibration import calibration_error as calibration_error
@@ -123,7 +124,8 @@ if TYPE_CHECKING:
     from raikit.stats.two_models import WorseningResult as WorseningResult
 
 _MODULE_NAMES = {
-    "areas": "auc_influence auc_interval average_precision_influence",
+    "areas": "auc_influence average_precision_influence",
+    "auc": "auc_interval",
     "bootstrap": "bootstrap_interval",
     "calibration": "CalibrationError calibration_error equal_bins",
     "calibration_gaps": "calibration_contrasts calibration_gap calibration_ratio",

@@ -103,6 +103,7 @@ if TYPE_CHECKING:
     from raikit.stats.paired import paired_covariance as paired_covariance
     from raikit.stats.paired import unpaired_covariance as unpaired_covariance
     from raikit.stats.planning import RowsNeeded as RowsNeeded
+    from raikit.stats.planning import rate_rows_needed as rate_rows_needed
     from raikit.stats.planning import rows_needed as rows_needed
     from raikit.stats.planning import rows_to_settle as rows_to_settle
     from raikit.stats.rates import RateIntervals as RateIntervals
@@ -145,7 +146,7 @@ _MODULE_NAMES = {
     "multiplicity": "benjamini_hochberg holm",
     "noninferiority": "mover_difference worsening_test",
     "paired": "paired_covariance unpaired_covariance",
-    "planning": "RowsNeeded rows_needed rows_to_settle",
+    "planning": "RowsNeeded rate_rows_needed rows_needed rows_to_settle",
     "rates": "RateIntervals clopper_pearson effective_counts simultaneous_rates",
     "search": "Certificate FlaggedGroups certificate excess_p worse_than_rest",
     "shared_cases": "CaseInfluences influence_estimates shared_loss",

@@ -27,6 +27,7 @@ module              what is in it
 `subgroups`         rates of many overlapping groups
 `search`            which of many groups are worse than the rest, and a bound for all of them
 `planning`          how many cases would settle a rule
+`detectable`        the gap or ratio of rates that would have been detected
 `multiplicity`      Holm, Benjamini-Hochberg
 `permutation`       permutation p-value of "no difference"
 =================== =================================================================================

@@ -31,6 +31,7 @@ from raikit.stats import (
     clustered_rate_interval,
     clustered_ratio,
     gap,
+    loss_interval,
     mean_interval,
     rate_covariance,
 )
@@ -220,28 +221,35 @@ def two_ways() -> Iterator[TwoWays]:
 
 
 def means(runs: int, seed: int) -> None:
-    """Print how often either end of the interval of a mean misses."""
+    """Print how often either end of the interval of a mean, or of a mean of losses, misses and could have decided."""
     rng = np.random.default_rng(seed)
-    print(f"\nMeans of 40 clusters (2.5 each end), {runs} runs")
-    print(f"{'sizes; values':40}{'low':>14}{'high':>14}{'undecided':>12}")
+    print(f"\nMeans of clusters (2.5 each end; ends that are flagged as open do not count), {runs} runs")
+    heads = ("low", "high", "all high", "open low", "open high")
+    print(f"{'interval; clusters; sizes; values':50}" + "".join(f"{head:>13}" for head in heads) + f"{'undecided':>11}")
     draws: dict[str, tuple[float, Callable[[int], Floats]]] = {
         "normal": (0.0, lambda n: rng.normal(size=n)),
+        "t3": (0.0, lambda n: rng.standard_t(3, n)),
         "exponential": (1.0, lambda n: rng.exponential(size=n)),
         "log-normal": (float(np.exp(0.5)), lambda n: rng.lognormal(size=n)),
+        "Pareto(3)": (1.5, lambda n: rng.pareto(3, n) + 1),
     }
-    for kind in KINDS:
+    for kind, clusters in (*((kind, 40) for kind in KINDS), ("equal", 15), ("equal", 150), ("zipf 1", 150)):
         for law, (centre, draw) in draws.items():
-            misses, undecided = np.zeros(2), 0
-            for _ in range(runs):
-                sizes = cluster_sizes(kind, 40, rng)
-                cluster = np.repeat(np.arange(40), sizes)
-                found = mean_interval(0.7 * draw(40)[cluster] + 0.3 * draw(len(cluster)), clusters=[cluster])
-                if "few_clusters" in found.flags:
-                    undecided += 1
-                    continue
-                misses += [found.low > centre, found.high < centre]
-            cells = "".join(f"{percent(m, runs):>14}" for m in misses)
-            print(f"{f'{kind}; {law}':40}{cells}{100 * undecided / runs:>11.0f}%", flush=True)
+            for interval in (mean_interval, loss_interval) if centre else (mean_interval,):
+                found, undecided = np.zeros(5), 0
+                for _ in range(runs):
+                    sizes = cluster_sizes(kind, clusters, rng)
+                    cluster = np.repeat(np.arange(clusters), sizes)
+                    one = interval(0.7 * draw(clusters)[cluster] + 0.3 * draw(len(cluster)), clusters=[cluster])
+                    if "few_clusters" in one.flags:
+                        undecided += 1
+                        continue
+                    low, high = ("open_low" in one.flags, "open_high" in one.flags)
+                    beyond = one.high < centre
+                    found += [one.low > centre and not low, beyond and not high, beyond, low, high]
+                cells = "".join(f"{percent(count, runs):>13}" for count in found)
+                name = f"{interval.__name__}; {clusters}; {kind}; {law}"
+                print(f"{name:50}{cells}{100 * undecided / runs:>10.0f}%", flush=True)
 
 
 def main() -> None:

@@ -1,13 +1,14 @@
 """Simulate whether comparisons of two runs keep their level on different, shared and overlapping cases, and what they detect.
 
-    python benchmarks/simulate_comparisons.py            # ten minutes
-    python benchmarks/simulate_comparisons.py --long     # more runs: an hour
-    python benchmarks/simulate_comparisons.py different  # one part: different, values, same, overlap, clusters, weights, power
+    python benchmarks/simulate_comparisons.py            # about ten minutes
+    python benchmarks/simulate_comparisons.py --long     # more runs: hours
+    python benchmarks/simulate_comparisons.py different  # one part: different, values, averages, same, overlap, clusters,
+                                                         # weights, tails, power
 
 A column headed by an error (5% and 1%, one-sided, nominal) is how often a gap that did not grow, or a value that did not get
 worse, fails a build. "apart" is the fallback for metrics without ingredients, at 5%. Part `power` prints how often a model that
 separates the classes of one group of five by a fifth less is found. Every cell is a percentage of runs with its Monte-Carlo
-standard error.
+standard error. A comparison that cannot be decided, as with too heavy a tail, fails nothing.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from raikit_fairness.settings import IntervalSettings
 from raikit_performance import compare as performance
 from raikit_performance.calibration import calibration_error, reliability_curve
 from raikit_performance.influences import add_ingredients, influence_of
+from raikit_performance.regression import error_metrics
 
 GAPS = ["precision", "f1", "balanced_accuracy", "roc_auc", "average_precision", "brier_score", "log_loss",
         "expected_calibration_error"]  # fmt: skip
@@ -56,20 +58,33 @@ class Population:
         Exponent of the sizes of clusters (0: equal), None: no clusters.
     weights : float
         Logarithm of how many times more positives weigh.
+    tied : float
+        Logarithm of how many times more wrong predictions weigh.
+    numeric : bool
+        Whether the target is a number.
+    tail : float
+        Exponent of the tail of errors of numbers: sizes are ``exp(tail |z|) - 1`` of normal z; 0: normal errors.
     """
 
     base: float = 0.5
     apart: float = 1.5
     clusters: float | None = None
     weights: float = 0.0
+    tied: float = 0.0
     numeric: bool = False
+    tail: float = 0.0
+
+    @property
+    def weighted(self) -> bool:
+        """Return whether cases have weights."""
+        return bool(self.weights or self.tied)
 
     @property
     def data(self) -> DataRecord:
         """Return the roles of the columns."""
         return DataRecord(
             task="regression" if self.numeric else "binary", classes=[] if self.numeric else [0, 1], positive=1,
-            sensitive=["group"], cluster=[] if self.clusters is None else ["home"], weight="w" if self.weights else None,
+            sensitive=["group"], cluster=[] if self.clusters is None else ["home"], weight="w" if self.weighted else None,
         )  # fmt: skip
 
     def cases(self, n: int, rng: np.random.Generator, first: int = 0) -> pd.DataFrame:
@@ -81,7 +96,7 @@ class Population:
         effect = rng.normal(0, 0.7, int(home.max()) + 1)[home] if self.clusters is not None else np.zeros(n)
         y = rng.normal(size=n) if self.numeric else (rng.random(n) < self.base).astype(int)
         group = rng.integers(0, 5, n).astype(str)
-        w = np.exp(self.weights * (y == 1)) * rng.lognormal(0, 0.3, n) if self.weights else np.ones(n)
+        w = np.exp(self.weights * (y == 1)) * rng.lognormal(0, 0.3, n) if self.weighted else np.ones(n)
         return pd.DataFrame({"id": np.arange(n) + first, "group": group, "home": home.astype(str), "w": w, "target": y,
                              "effect": effect + rng.normal(0, 0.9, n)})  # fmt: skip
 
@@ -90,10 +105,12 @@ class Population:
         hit = (cases.group == "0").to_numpy() * worse
         noise = cases.effect.to_numpy() + rng.normal(0, 0.436, len(cases))
         if self.numeric:
+            noise = np.sign(noise) * np.expm1(self.tail * np.abs(noise)) if self.tail else noise
             return cases.assign(prediction=cases.target + noise * (1 + hit))
         y = cases.target.to_numpy()
         score = 1 / (1 + np.exp(-(self.apart * (1 - hit) * (2 * y - 1) / 2 * 1.5 + noise)))
-        return cases.assign(prediction=(score >= 0.5).astype(int), score=score)
+        prediction = (score >= 0.5).astype(int)
+        return cases.assign(prediction=prediction, score=score, w=cases.w * np.exp(self.tied * (prediction != y)))
 
 
 def gaps(frame: pd.DataFrame, population: Population, names: list[str], ends: bool = False) -> dict[str, raikit.Metric]:
@@ -108,15 +125,16 @@ def gaps(frame: pd.DataFrame, population: Population, names: list[str], ends: bo
     for name in names:
         estimates = estimate_view(view, cells, feature, scored, draws, full=True, names={name}).by_name[name]
         keep = estimates.judged(SETTINGS)
-        value = float(np.ptp(estimates.value[keep]))
+        value = float(np.ptp(estimates.value[keep])) if keep.any() else 0.0
         low, high = -np.inf, np.inf
         if ends:
             gap = GapEstimator(SETTINGS, draws).gap(estimates, keep)
             low, high = min(gap.low, value), max(gap.high, value)
         parts = [gap_ingredients(name, estimates, feature, np.flatnonzero(keep).tolist())]
+        flags = ["open_high"] * bool((estimates.open_high & keep).any())
         limits = {"low": low if ends else value, "high": high if ends else value}
         metrics[name] = raikit.Metric(f"{name}_difference", value, n=n, method="m", level=0.95, direction="lower", id=name,
-                                      over=["group"], ingredients=parts, **limits)  # fmt: skip
+                                      over=["group"], ingredients=parts, flags=flags, **limits)  # fmt: skip
     return metrics
 
 
@@ -124,20 +142,23 @@ def values(frame: pd.DataFrame, population: Population) -> dict[str, raikit.Metr
     """Return metrics of a whole run with their ingredients."""
     data = population.data
     cases = arrays_from_frame(frame, data.task, data.classes, cluster=data.cluster, weight=data.weight)
-    names = ERRORS if population.numeric else ["accuracy", "precision", "f1", "roc_auc", "average_precision", "log_loss"]
+    if population.numeric:
+        metrics = [metric for metric in error_metrics(cases, 0.95) if metric.direction is not None]
+        for metric in metrics:
+            metric.id = metric.name
+        return {metric.name: metric for metric in add_ingredients(metrics, cases)}
+    names = ["accuracy", "precision", "f1", "roc_auc", "average_precision", "log_loss"]
     args: dict[str, dict[str, Any]] = {"precision": {"average": "macro"}, "f1": {"average": "weighted"}}
-    higher = {name: name not in (*ERRORS, "log_loss") for name in names}
     metrics = [
-        raikit.Metric.undefined(name, "r", direction="higher" if higher[name] else "lower", id=name, args=args.get(name, {}))
+        raikit.Metric.undefined(name, "r", direction="lower" if name == "log_loss" else "higher", id=name, args=args.get(name, {}))
         for name in names
     ]
     for metric in metrics:
         influence = influence_of(metric, cases)
         metric.value = None if influence is None else influence.value
     add_ingredients(metrics, cases)
-    if not population.numeric:
-        metrics.append(calibration_error(reliability_curve(cases, 10, 0.95), cases, 0.95, np.random.default_rng(0)))
-        metrics[-1].id = metrics[-1].name
+    metrics.append(calibration_error(reliability_curve(cases, 10, 0.95), cases, 0.95, np.random.default_rng(0)))
+    metrics[-1].id = metrics[-1].name
     return {str(metric.id): metric for metric in metrics}
 
 
@@ -159,7 +180,7 @@ class Tally:
                 f"{column} {100 * np.mean(runs):5.1f} ±{100 * max(np.std(runs), 0.5 / len(runs) ** 0.5) / len(runs) ** 0.5:3.1f}"
                 for (of, column), runs in self.failed.items() if of == name
             ]  # fmt: skip
-            print(f"  {name:32}{'   '.join(cells)}", flush=True)
+            print(f"  {name:38}{'   '.join(cells)}", flush=True)
 
 
 def count(tally: Tally, name: str, comparison: raikit.Comparison) -> None:
@@ -200,15 +221,44 @@ def single(title: str, runs: int, before: int, after: int, rng: np.random.Genera
     tally.show(f"{title}, {before:,} and {after:,} cases, {runs} runs")
 
 
+AVERAGES = [("balanced_accuracy", "macro"), *((name, kind) for name in ("precision", "f1") for kind in ("macro", "weighted"))]
+CLASSES = {"even": ((1, 1, 1), 0.7), "Zipf": ((60, 30, 20, 15, 12), 0.7), "rare": ((50, 30, 15, 3, 1, 1), 0.6),
+           "nearly perfect": ((16, 8, 4, 2, 1), 0.97)}  # fmt: skip
+
+
+def averages(runs: int, before: int, after: int, rng: np.random.Generator, kind: str) -> None:
+    """Compare averages over classes of whole runs on different cases; classes may be absent from the smaller one."""
+    shares, right = CLASSES[kind]
+    tally, p, k = Tally(), np.array(shares) / sum(shares), len(shares)
+    for _ in range(runs):
+        found = []
+        for n in (before, after):
+            truth = rng.choice(k, n, p=p)
+            prediction = np.where(rng.random(n) < right, truth, rng.choice(k, n, p=p))
+            cases = raikit.Arrays(truth, prediction, classes=list(range(k)))
+            metrics = [
+                raikit.Metric.undefined(name, "r", direction="higher", id=f"{name}, {average}", args={"average": average})
+                for name, average in AVERAGES
+            ]
+            for metric in metrics:
+                influence = influence_of(metric, cases)
+                metric.value = None if influence is None else influence.value
+            found.append({str(metric.id): metric for metric in add_ingredients(metrics, cases)})
+        for name in found[0]:
+            count(tally, name, compare_records(found[1][name], found[0][name], raikit.Margin(0.0), 0.1))
+    tally.show(f"Nothing changed, averages, {k} classes ({kind}), {before:,} and {after:,} cases, {runs} runs")
+
+
 def matched(
     title: str, runs: int, before: int, after: int, shared: int, rng: np.random.Generator, population: Population,
     worse: float = 0.0,
 ) -> None:  # fmt: skip
     """Compare gaps and values on the cases of two runs that share some."""
     tally = Tally()
-    names = ["mean_absolute_error"] if population.numeric else ["true_positive_rate", "precision", "f1", "roc_auc", "brier_score"]
+    names = ERRORS if population.numeric else ["true_positive_rate", "precision", "f1", "roc_auc", "brier_score"]
     differences = {"true_positive_rate": "equal_opportunity_difference"}
-    margins = raikit.Margins({name: raikit.Margin(0.0) for name in (*names, "accuracy")}, error=0.1)
+    whole = [*ERRORS, "r2"] if population.numeric else ["accuracy"]
+    margins = raikit.Margins({name: raikit.Margin(0.0) for name in (*names, *whole)}, error=0.1)
     for _ in range(runs):
         cases = population.cases(before + after - shared, rng)
         old = population.scored(cases.iloc[:before].reset_index(drop=True), rng)
@@ -219,14 +269,15 @@ def matched(
         for name in names:
             metric = raikit.Metric.undefined(differences.get(name, f"{name}_difference"), "r", over=["group"])
             count(tally, name, comparison.compare(name, metric))
-        if not population.numeric:
-            designs = [performance._both_runs(match, run.record)]
-            if not match.same_cases:
-                designs.append(performance._both_runs(match.only_shared(), run.record))
-            metric = raikit.Metric("accuracy", 0.5, low=0.5, high=0.5, n=1, method="m", direction="higher", id="accuracy")
+        designs = [performance._both_runs(match, run.record)]
+        if not match.same_cases:
+            designs.append(performance._both_runs(match.only_shared(), run.record))
+        for name in whole:
+            direction = "lower" if name in ERRORS else "higher"
+            metric = raikit.Metric(name, 0.5, low=0.5, high=0.5, n=1, method="m", direction=direction, id=name)
             found = performance._compare_metric(metric, designs, margins)
             if found is not None:
-                count(tally, "accuracy (all groups)", found)
+                count(tally, f"{name} (all groups)", found)
     tally.show(f"{title}, {before:,} and {after:,} cases, {shared:,} shared, {runs} runs")
 
 
@@ -238,8 +289,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    runs, rng, started = arguments.runs or (2_000 if arguments.long else 100), np.random.default_rng(arguments.seed), time.time()
-    plain, rare = Population(), Population(base=0.2, apart=2.5)
+    runs, rng, started = arguments.runs or (2_000 if arguments.long else 60), np.random.default_rng(arguments.seed), time.time()
+    plain, rare, heavy = Population(), Population(base=0.2, apart=2.5), Population(numeric=True, tail=1.2)
     parts = {
         "different": lambda: (
             different("Nothing changed", runs, 20_000, 400, rng, plain, apart=True),
@@ -252,6 +303,9 @@ def main() -> None:
             single("Nothing changed, whole runs, rare class", runs, 20_000, 300, rng, rare),
             single("Nothing changed, whole runs, errors", runs, 20_000, 400, rng, Population(numeric=True)),
         ),
+        "averages": lambda: [
+            averages(4 * runs, before, after, rng, kind) for kind in CLASSES for before, after in ((5_000, 100), (5_000, 1_000))
+        ],
         "same": lambda: matched("Nothing changed, same cases", runs, 1_000, 1_000, 1_000, rng, plain),
         "overlap": lambda: (
             matched("Nothing changed", runs, 5_000, 5_000, 40, rng, plain),
@@ -266,6 +320,15 @@ def main() -> None:
         "weights": lambda: (
             different("Positives weigh 2.7 times", runs, 20_000, 1_000, rng, Population(weights=1.0)),
             matched("Positives weigh 2.7 times", runs, 1_000, 1_000, 500, rng, Population(weights=1.0)),
+            different("Errors weigh 5 times", runs, 10_000, 300, rng, Population(tied=1.6)),
+            different("Errors weigh 5 times, rare class", runs, 10_000, 1_000, rng, Population(0.2, 2.5, tied=1.6)),
+        ),
+        "tails": lambda: (
+            *(single("Heavy tails, whole runs", runs, before, after, rng, heavy)
+              for before, after in ((10_000, 300), (2_000, 2_000), (300, 10_000))),
+            different("Heavy tails", runs, 10_000, 1_000, rng, heavy),
+            different("Heavy tails", runs, 1_000, 10_000, rng, heavy),
+            matched("Heavy tails, same cases", runs, 1_000, 1_000, 1_000, rng, heavy),
         ),
         "power": lambda: (
             different("Group 0 is worse", runs // 2, 20_000, 10_000, rng, plain, 0.2, apart=True),

@@ -1,6 +1,6 @@
 """Simulate whether intervals of weighted cases keep their level where weights are related to the outcome.
 
-    python benchmarks/simulate_weights.py              # about three minutes
+    python benchmarks/simulate_weights.py              # about ten minutes
     python benchmarks/simulate_weights.py --runs 2000
 
 Nominal: each end of an interval misses in at most 2.5% of the runs, "rest" (any group against the rest) in 5%. Cells are
@@ -8,8 +8,10 @@ percentages of runs, with the Monte-Carlo standard error. A group of which fewer
 decides nothing: its misses are not counted, and "undecided" says how often that was so. "Kish" is the interval of the first
 rate at Kish's effective number of cases, which supposes that weights are unrelated to the outcome. "width" is relative to it.
 
-A weight is log-normal with that standard deviation of its logarithm, times the ratio for an event. The last part has weights
-and clusters: each cluster has a weight of its own, and cases weights within it.
+A weight is log-normal with that standard deviation of its logarithm, times the ratio for an event. The second part has weights
+and clusters: each cluster has a weight of its own, and cases weights within it. The last part has losses of scores: of three alike
+groups ("group"), whose "gap" should not be proved, and of all cases of one group alone ("whole"). Events are positives, or wrong
+predictions. Ends that are flagged as open do not count; "open" is how often the high end is.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from monte_carlo import percent
+from numpy.typing import NDArray
 
+import raikit
 from raikit.stats import (
     CovarianceResult,
     clopper_pearson,
@@ -32,6 +36,8 @@ from raikit.stats import (
     effective_counts,
     rate_covariance,
 )
+from raikit_fairness import assess
+from raikit_performance.scores import score_metrics
 
 
 @dataclass
@@ -125,16 +131,87 @@ def simulate(designs: list[Design], runs: int, seed: int, title: str) -> None:
         print(f"{design.name:54}{cells}{100 * share:>10.0f}%{width:>7}", flush=True)
 
 
+@dataclass
+class Losses:
+    """Three alike groups with scores, where positives or wrong predictions weigh a multiple of other cases."""
+
+    events: str
+    ratio: float
+    spread: float
+    n: int
+    base: float = 0.3
+    apart: float = 1.5
+    sharp: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """Name of the scenario."""
+        weights = f"{self.events} weigh {self.ratio}; sd {self.spread}"
+        return f"{weights}; {self.base}; apart {self.apart}, sharp {self.sharp}; 3 x {self.n}"
+
+    def cases(self, rng: np.random.Generator, n: int) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+        """Draw targets, scores and weights."""
+        y = (rng.random(n) < self.base).astype(np.int64)
+        logit = self.apart * (2 * y - 1) / 2 + rng.normal(size=n) + 0.7 * np.log(self.base / (1 - self.base))
+        score = 1 / (1 + np.exp(-self.sharp * logit))
+        event = y == 1 if self.events == "positives" else (score > 0.5) != (y == 1)
+        return y, score, np.where(event, self.ratio, 1.0) * rng.lognormal(0, self.spread, n)
+
+    def truth(self) -> dict[str, float]:
+        """Return the losses of all cases there are."""
+        y, score, w = self.cases(np.random.default_rng(0), 2_000_000)
+        right = np.where(y == 1, score, 1 - score)
+        values = {"log_loss": -np.log(np.maximum(right, 2.2e-16)), "brier_score": (1 - right) ** 2}
+        return {name: float(np.average(value, weights=w)) for name, value in values.items()}
+
+
+LOSSES = [
+    Losses("positives", 1, 0.7, 110), Losses("positives", 5, 0.7, 110), Losses("positives", 5, 0.7, 110, 0.1, 2.5),
+    Losses("wrong", 5, 0, 110, 0.3, 4, 2), Losses("wrong", 5, 0.7, 110, 0.3, 4, 2), Losses("wrong", 0.2, 0, 400),
+    Losses("positives", 1, 0.7, 400, 0.1, 2.5), Losses("wrong", 5, 0.7, 400),
+]  # fmt: skip
+
+
+def losses(runs: int, seed: int) -> None:
+    """Print how often intervals of weighted losses miss, by group and of a whole run."""
+    print(f"\nLosses of weighted cases, {runs} runs")
+    heads = ("group low", "group high", "open", "gap", "whole low", "whole high", "open")
+    print(f"{'scenario; loss':78}" + "".join(f"{head:>13}" for head in heads))
+    for design in LOSSES:
+        rng, truth = np.random.default_rng(seed), design.truth()
+        found = {name: np.zeros(7) for name in truth}
+        for run in range(runs):
+            y, score, w = design.cases(rng, 3 * design.n)
+            group = np.repeat(np.arange(3), design.n)
+            result = assess(y, sensitive_features=group, scores=score, sample_weight=w, metrics=[*truth], seed=run)
+            one = slice(0, design.n)
+            scores = np.stack([1 - score[one], score[one]], axis=1)
+            whole = score_metrics(raikit.Arrays(y[one], scores.argmax(1), scores=scores, weight=w[one], classes=[0, 1]), 0.95)
+            for name, value in truth.items():
+                own = result.by_group[result.by_group.metric == name]
+                gaps = result.disparities[(result.disparities.metric == f"{name}_difference") & (result.disparities.group == "")]
+                opened = own["flags"].astype(str).str.contains("open_high")
+                (metric,) = [metric for metric in whole if metric.name == name]
+                alone, low, high = "open_high" in metric.flags, metric.low or 0.0, metric.high or 0.0
+                found[name] += [
+                    np.mean(own.low > value), np.mean((own.high < value) & ~opened), np.mean(opened), (gaps.low > 0).any(),
+                    low > value, high < value and not alone, alone,
+                ]  # fmt: skip
+        for name, counts in found.items():
+            print(f"{f'{design.name}; {name}':78}" + "".join(f"{percent(count, runs):>13}" for count in counts), flush=True)
+
+
 def main() -> None:
     """Read the options and run the parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=400, help="runs per scenario (400)")
     parser.add_argument("--seed", type=int, default=20_261)
-    parser.add_argument("--only", choices=("weights", "clusters"))
+    parser.add_argument("--only", choices=("weights", "clusters", "losses"))
     options = parser.parse_args()
     parts: dict[str, Callable[[], None]] = {
         "weights": lambda: simulate(DESIGNS, options.runs, options.seed, "Weights of independent cases"),
         "clusters": lambda: simulate(TOGETHER, options.runs, options.seed, "Weights and clusters together"),
+        "losses": lambda: losses(options.runs // 2, options.seed),
     }
     start = time.perf_counter()
     for name, part in parts.items():

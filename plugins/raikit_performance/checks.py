@@ -44,7 +44,7 @@ class Classification(raikit.Check):
         add_ingredients(metrics, cases)
         return raikit.CheckResult(
             metrics=metrics,
-            findings=[classification.accuracy_finding(metrics, cases.cluster_names, self.address)],
+            findings=[classification.accuracy_finding(metrics, cases, ctx.confidence, self.address)],
             tables=[classification.class_table(metrics, cases.classes)],
         )
 
@@ -83,7 +83,7 @@ class ConfusionMatrix(raikit.Check):
             lambda level: confusion.confusion_metrics(counts, shares_at(level), cases.classes),
         )
         figure = confusion.heat_map(counts, shares, cases.classes)
-        finding = confusion.worst_confusion_finding(metrics, cases.cluster_names, figure, self.address)
+        finding = confusion.worst_confusion_finding(metrics, cases, ctx.confidence, figure, self.address)
         return raikit.CheckResult(
             metrics=metrics,
             findings=[finding] if finding else [],

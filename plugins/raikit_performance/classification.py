@@ -11,7 +11,7 @@ import raikit
 from raikit.arrays import FloatArray
 from raikit.format import metric_interval, percent, sample_size
 from raikit_performance.averages import AverageEstimate, Measure, estimate_average, metric_of_average
-from raikit_performance.shares import ShareEstimates, Shares, estimate_shares, metric_of_share
+from raikit_performance.shares import ShareEstimates, Shares, estimate_shares, metric_of_share, simultaneous
 
 _BY_CLASS = ("precision", "recall", "f1")
 
@@ -90,18 +90,23 @@ def _f1_of_jaccard(j: FloatArray) -> FloatArray:
 
 
 def accuracy_finding(
-    metrics: Sequence[raikit.Metric], cluster_names: Sequence[str], address: Callable[[raikit.Metric], str]
+    metrics: Sequence[raikit.Metric], cases: raikit.Arrays, level: float, address: Callable[[raikit.Metric], str]
 ) -> raikit.Finding:
-    """Say how often predictions are right, and in which class least often."""
+    """Say how often predictions are right, and in which class least often.
+
+    The class is chosen because its recall is low in this sample, so its interval holds for all classes at once.
+    """
     accuracy = metrics[0]
-    sentence = f"{percent(accuracy.value or 0.0)} of cases are predicted right ({_evidence(accuracy, cluster_names)})."
+    sentence = f"{percent(accuracy.value or 0.0)} of cases are predicted right ({_evidence(accuracy, cases.cluster_names)})."
     cited = [accuracy]
     recalls = [metric for metric in metrics if metric.name == "recall" and metric.value is not None]
     if len(recalls) > 1:
         lowest = min(recalls, key=lambda metric: metric.value or 0.0)
         cited.append(lowest)
-        sentence += (f" Recall is lowest in class {lowest.args['class']}: {percent(lowest.value or 0.0)} "
-                     f"({_evidence(lowest, cluster_names)}).")
+        recall = estimate_shares(cases.truth == cases.prediction, cases.truth, len(cases.classes), cases)
+        every = recall.at(level ** (1 / len(recalls)))
+        evidence = _evidence(simultaneous(lowest, every, cases.classes.index(lowest.args["class"])), cases.cluster_names)
+        sentence += f" Recall is lowest in class {lowest.args['class']}: {percent(lowest.value or 0.0)} ({evidence})."
     return raikit.Finding(
         sentence=sentence, what="Cases predicted right", who="all cases", certainty=metric_interval(accuracy),
         metrics=[address(metric) for metric in cited],

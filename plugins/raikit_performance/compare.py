@@ -29,8 +29,12 @@ def compare(candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit
     designs = [_both_runs(matched, candidate.record)]
     if matched.shared and not matched.same_cases:
         designs.append(_both_runs(matched.only_shared(), candidate.record))
-    compared = [_compare_metric(metric, designs, margins) for metric in metrics]
-    return [comparison for comparison in compared if comparison is not None]
+    compared = []
+    for metric in metrics:
+        comparison, old = _compare_metric(metric, designs, margins), baseline.record.find(str(metric.id))
+        if comparison is not None:
+            compared.append(comparison if matched.same_cases or old is None else comparison.within_tails(metric, old))
+    return compared
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import raikit
 from raikit.arrays import IntArray
 from raikit.format import metric_interval, percent, sample_size
-from raikit_performance.shares import ShareEstimates, Shares, estimate_shares, metric_of_share
+from raikit_performance.shares import ShareEstimates, Shares, estimate_shares, metric_of_share, simultaneous
 
 _MOST_CLASSES = 20  # beyond this a matrix cannot be drawn or read; the largest confusions are listed
 _MOST_CELLS = 200
@@ -45,20 +45,29 @@ def confusion_metrics(counts: IntArray, predicted: Mapping[int, Shares], classes
 
 
 def worst_confusion_finding(
-    metrics: Sequence[raikit.Metric], cluster_names: Sequence[str], figure: raikit.Figure | None,
+    metrics: Sequence[raikit.Metric], cases: raikit.Arrays, level: float, figure: raikit.Figure | None,
     address: Callable[[raikit.Metric], str],
 ) -> raikit.Finding | None:
-    """Name the most frequent confusion; None if no case is predicted wrong."""
+    """Name the most frequent confusion; None if no case is predicted wrong.
+
+    It is chosen because it is frequent in this sample, so its interval holds for all confusions at once.
+    """
     confused = [metric for metric in metrics if metric.value]
     if not confused:
         return None
-    worst = max(confused, key=lambda metric: metric.low or 0.0)
+    chosen = max(confused, key=lambda metric: metric.low or 0.0)
+    truth, predicted = (cases.classes.index(chosen.args[role]) for role in ("target", "predicted"))
+    k, number = len(cases.classes), len(np.unique(cases.truth)) * (len(cases.classes) - 1)
+    of_prediction = estimate_shares(cases.prediction == predicted, cases.truth, k, cases)
+    worst = simultaneous(chosen, of_prediction.at(level ** (1 / number)), truth)
+    interval = metric_interval(worst)
     return raikit.Finding(
         sentence=f"The most frequent confusion: {percent(worst.value or 0.0)} of cases of class {worst.args['target']} "
-                 f"are predicted {worst.args['predicted']} ({metric_interval(worst)}; "
-                 f"{sample_size(worst.n, worst.n_clusters, cluster_names)}).",
-        what="Cases predicted as another class", certainty=metric_interval(worst), who=f"class {worst.args['target']}",
+                 f"are predicted {worst.args['predicted']} ({interval}; "
+                 f"{sample_size(worst.n, worst.n_clusters, cases.cluster_names)}).",
+        what="Cases predicted as another class", certainty=interval, who=f"class {worst.args['target']}",
         metrics=[address(worst)], figures=[figure.id] if figure else [],
+        value=worst.value, low=worst.low, high=worst.high, scope="the most frequent of all confusions",
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import raikit
 from raikit import stats
 from raikit.arrays import FloatArray
+from raikit_performance.averages import Measure, confusion_average
 
 _TINY = np.finfo(float).eps
 
@@ -108,39 +109,24 @@ def _f1s(C: FloatArray) -> list[_Table | None]:
     return found
 
 
-def _by_class(parts: Callable[[FloatArray], list[_Table | None]]) -> Callable[..., _Table | None]:
+def _by_class(measure: Measure, parts: Callable[[FloatArray], list[_Table | None]]) -> Callable[..., _Table | None]:
     """Return the table of one class or of an average, as `args` say."""
 
     def table(C: FloatArray, args: Mapping[str, Any], classes: list[Any]) -> _Table | None:
         if "class" in args:
             at = [position for position, label in enumerate(classes) if str(label) == str(args["class"])]
             return parts(C)[at[0]] if at else None
-        if args.get("average") == "micro":
+        if args.get("average") == "micro" or not C.sum() > 0:
             return _accuracy(C, args, classes)
-        return _average(parts(C), C, weighted=args.get("average") == "weighted")
+        average = confusion_average(C, measure, args.get("average") == "weighted")
+        return (average.value, average.effect / C.sum()) if average.share > 0 else None
 
     return table
 
 
-def _average(parts: list[_Table | None], C: FloatArray, weighted: bool) -> _Table | None:
-    """Average the classes that are defined; the classes' shares are estimates, too."""
-    support = C.sum(axis=1)
-    defined = [(c, *part) for c, part in enumerate(parts) if part is not None and (support[c] > 0 or not weighted)]
-    if not defined:
-        return None
-    weight = np.array([support[c] if weighted else 1.0 for c, _, _ in defined])
-    share = weight / weight.sum()
-    value = float(share @ [each for _, each, _ in defined])
-    derivative = np.einsum("c,cij->ij", share, np.array([each for _, _, each in defined]))
-    if weighted:
-        for c, each, _ in defined:
-            derivative[c] += (each - value) / weight.sum()
-    return value, derivative
-
-
 _LABEL_TABLES: Mapping[str, Callable[..., _Table | None]] = {
-    "accuracy": _accuracy, "balanced_accuracy": _by_class(_recalls), "recall": _by_class(_recalls),
-    "precision": _by_class(_precisions), "f1": _by_class(_f1s),
+    "accuracy": _accuracy, "balanced_accuracy": _by_class("recall", _recalls), "recall": _by_class("recall", _recalls),
+    "precision": _by_class("precision", _precisions), "f1": _by_class("f1", _f1s),
 }
 
 

@@ -151,6 +151,15 @@ def metric_of_share(name: str, shares: Shares, at: int, reason: str, **fields: A
     )
 
 
+def simultaneous(metric: raikit.Metric, shares: Shares, at: int) -> raikit.Metric:
+    """Return a share with the interval that holds for all of several shares at once, of which it is entry `at`.
+
+    What is chosen from a sample because it is extreme there lies outside its own interval far more often than nominal.
+    """
+    low, high = min(float(shares.low[at]), metric.value or 0.0), max(float(shares.high[at]), metric.value or 0.0)
+    return metric.model_copy(update={"low": low, "high": high, "simultaneous": True})
+
+
 def min_clusters(cases: raikit.Arrays) -> int | None:
     """Return the number of clusters of the cluster column that has fewest; None without cluster columns.
 

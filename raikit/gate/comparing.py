@@ -39,7 +39,7 @@ def compare_records(new: Metric, old: Metric, margin: Margin, error: float) -> C
         Without a p-value, and with a reason, if nothing can be tested.
     """
     if new.ingredients and len(new.ingredients) == len(old.ingredients):
-        return _compare_ingredients(new, old, margin, error)
+        return _compare_ingredients(new, old, margin, error).within_tails(new, old)
     if few := {"few_clusters", "few_events", "unreliable", *OPEN_ENDS} & {*new.flags, *old.flags}:
         return _undecided(new, margin.margin, f"too little to decide: {listed(sorted(few))}")
     return compare_intervals(new, old, margin.margin, error)

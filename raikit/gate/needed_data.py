@@ -14,7 +14,7 @@ from raikit.run.results import Metric
 
 def add_needed_data(rule: Rule, interval: DecidingInterval, metric: Metric, total: int) -> None:
     """Add the number of cases that would decide a rule: simulated from the groups' counts if known, else by a formula."""
-    from raikit.stats.planning import MOST_CASES, rows_needed, rows_to_settle
+    from raikit.stats.planning import MOST_CASES, rate_rows_needed, rows_needed, rows_to_settle
 
     if not total or rule.level is None or rule.limit is None:
         return
@@ -23,6 +23,9 @@ def add_needed_data(rule: Rule, interval: DecidingInterval, metric: Metric, tota
         needed = rows_to_settle(events, trials, rule.limit, rule.level, rng=_generator(rule.metric), whole=total)
     elif not np.isfinite([interval.low, interval.high]).all():
         return
+    elif number := _trials(metric):
+        known = interval.value, interval.low, interval.high
+        needed = rate_rows_needed(*known, total, rule.limit, rule.level, trials=number)
     else:
         needed = rows_needed(interval.value, interval.low, interval.high, total, rule.limit, rule.level)
     rule.rows_needed, rule.rows_low, rule.rows_high = needed.rows, needed.low, needed.high
@@ -31,6 +34,18 @@ def add_needed_data(rule: Rule, interval: DecidingInterval, metric: Metric, tota
         rule.reason += (
             f"; more than {MOST_CASES:,} cases would be needed if the true value is {significant(needed.assumed)}"
         )
+
+
+def _trials(metric: Metric) -> float:
+    """Return the independent cases of a rate with exact limits, 0 for other metrics.
+
+    Averages and other functions of rates also have exact limits, but not those of one rate.
+    """
+    method = metric.method or ""
+    is_one_rate = method.endswith(("Clopper-Pearson", "Korn-Graubard exact limits"))
+    if metric.unit != "rate" or not is_one_rate or method.startswith("influence"):
+        return 0.0
+    return float(metric.effective_n or metric.n or 0)
 
 
 def _generator(address: str) -> np.random.Generator:

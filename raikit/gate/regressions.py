@@ -218,11 +218,13 @@ class RunPair:
             margins = Margins(dict.fromkeys(addresses, margin), self.policy.if_rows_differ, error)
             result = _compare_by_check(self.checks.get(name), self.candidate, self.baseline, margins)
             for address in addresses:
-                comparisons[address, margin] = (
-                    result
-                    if isinstance(result, str)
-                    else result.get(address) or compare_records(now[address], before[address], margin, error)
-                )
+                new, old = now[address], before[address]
+                if isinstance(result, str):
+                    comparisons[address, margin] = result
+                elif (found := result.get(address)) is None:
+                    comparisons[address, margin] = compare_records(new, old, margin, error)
+                else:
+                    comparisons[address, margin] = found if found.paired else found.within_tails(new, old)
         return comparisons
 
 

@@ -62,9 +62,13 @@ def prepare_cases(
         tensor[0].numel() * tensor.element_size() * (int(shared[name].max()) + 1 if name in shared else size)
         for name, tensor in sample.items()
     )
-    if needed <= max_bytes:
+    if needed > max_bytes:
+        return _Streamed(model, data, split, factor)
+    try:
         return _InMemory(model, data, split, shared, factor)
-    return _Streamed(model, data, split, factor)
+    except _NotSharedError:  # each case has a tensor of its own, which may need more memory
+        own = sum(tensor[0].numel() * tensor.element_size() * size for tensor in sample.values())
+        return _InMemory(model, data, split, {}, factor) if own <= max_bytes else _Streamed(model, data, split, factor)
 
 
 def in_order(cases: PreparedCases, size: int = _CASES_AT_ONCE) -> Iterator[TensorBatch]:
@@ -83,7 +87,7 @@ def digest_cases(cases: PreparedCases) -> str:
 
 
 def _shared_files(data: Dataset, split: str) -> dict[str, Indices]:
-    """Return the number of each case's file, for each input of media: cases of one file share one tensor."""
+    """Return the number of each case's file, for each input of media: cases of one file may share one tensor."""
     media = {name: item.columns[0] for name, item in data.inputs.items() if item.modality in {"image", "audio"}}
     if not media:
         return {}
@@ -92,8 +96,18 @@ def _shared_files(data: Dataset, split: str) -> dict[str, Indices]:
             for name, column in media.items()}
 
 
+class _NotSharedError(Exception):
+    """Two cases of one file have different tensors, because `prepare` looks at more than the file: a part of it, a column."""
+
+
 class _InMemory:
-    """Tensors of every case, with each media file only once."""
+    """Tensors of every case, with each media file only once.
+
+    Raises
+    ------
+    _NotSharedError
+        If cases of one file have different tensors.
+    """
 
     def __init__(
         self, model: Model, data: Dataset, split: str, shared: Mapping[str, Indices], factor: Tensor | None = None
@@ -107,8 +121,10 @@ class _InMemory:
             for name, tensor in model.prepare(batch).items():
                 if name in shared:
                     # Files are numbered in the order in which they appear, so a new one has a higher number than all before.
-                    numbers, first = np.unique(shared[name][start : start + len(batch)], return_index=True)
-                    tensor = tensor[torch.from_numpy(first[numbers > highest[name]])]
+                    of_case = shared[name][start : start + len(batch)]
+                    numbers, first = np.unique(of_case, return_index=True)
+                    whole, tensor = tensor, tensor[torch.from_numpy(first[numbers > highest[name]])]
+                    _check_shared([*tensors.get(name, []), tensor], whole, of_case)
                     highest[name] = max(highest[name], int(numbers[-1]))
                 tensors.setdefault(name, []).append(tensor)
             targets.append(_target(batch))
@@ -151,6 +167,15 @@ class _Streamed:
         inputs = {name: tensor[rows] for name, tensor in self._model.prepare(batch).items()}
         weight = None if batch.weight is None else torch.tensor(batch.weight, dtype=torch.float32)[rows]
         return TensorBatch(inputs, _target(batch)[rows], weight)
+
+
+def _check_shared(kept: list[Tensor], tensor: Tensor, of_case: Indices) -> None:
+    """Raise if a case's tensor is not the one that is kept for its file."""
+    starts = np.cumsum([0, *(len(part) for part in kept)])
+    for at, number in enumerate(of_case):
+        part = int(np.searchsorted(starts, number, side="right")) - 1
+        if not torch.equal(tensor[at], kept[part][number - starts[part]]):
+            raise _NotSharedError
 
 
 def _check_weight(row_weight: FloatArray, size: int) -> Tensor:

@@ -455,6 +455,23 @@ class Comparison(RecordModel):
         """Create a comparison that neither passes nor fails, with the reason."""
         return cls(metric=metric, value=None, low=None, high=None, p_value=1.0, margin=margin, reason=reason, **fields)
 
+    def within_tails(self, new: Metric, old: Metric) -> Comparison:
+        """Return what can be decided of two runs on different cases, where an end of either metric's interval is open.
+
+        A baseline whose worse end is open may have been as bad as the candidate, so no loss is decided. A candidate whose
+        worse end is open may be far worse than it looks, so it has no upper limit; a loss is still decided, because the
+        other end holds with any tail.
+        """
+        worse = "open_low" if new.direction == "higher" else "open_high"
+        if worse in old.flags:
+            why = "the baseline's tail is too heavy to decide: it may have been worse than it looked"
+            return Comparison.undecided(self.metric, self.margin, why, n=self.n, method="not tested")
+        if worse in new.flags:
+            why = "the candidate's tail is too heavy for an upper limit of the loss"
+            reason = f"{self.reason}; {why}" if self.reason else why
+            return self.model_copy(update={"low": None, "high": None, "reason": reason})
+        return self
+
     @model_validator(mode="after")
     def _validate_p_value(self) -> Self:
         if self.p_value is not None:

@@ -7,10 +7,13 @@ module              what is in it
 `gaps`              gaps, odds gaps and ratios over groups of independent cases
 `clusters`          the same for cases that share clusters
 `covariance`        the cluster-robust covariance of the groups' estimates
+`covariance_result` what it returns, and how many clusters and cases a group needs to decide
 `jackknife`         variances by leaving out one cluster, or one case
 `means`             intervals of means
-`tails`             means of losses and other values with heavy tails
+`tails`             means of losses and ratios of means, with heavy tails
+`contributions`     how many cases or clusters a mean's variance rests on
 `areas`             area under the ROC curve, average precision
+`auc`               interval of the area under the ROC curve
 `bootstrap`         intervals of smooth statistics without a formula
 `calibration`       expected calibration error
 `calibration_gaps`  differences between the calibration errors of groups
@@ -24,6 +27,7 @@ module              what is in it
 `subgroups`         rates of many overlapping groups
 `search`            which of many groups are worse than the rest, and a bound for all of them
 `planning`          how many cases would settle a rule
+`detectable`        the gap or ratio of rates that would have been detected
 `multiplicity`      Holm, Benjamini-Hochberg
 `permutation`       permutation p-value of "no difference"
 =================== =================================================================================
@@ -35,7 +39,7 @@ candidate side by side), `subgroup_sums` and `subgroup_clusters` (sums over over
 
 Intervals and test results have a `method` for a table cell. Random numbers come only from the `numpy.random.Generator` that the
 caller gives. ``benchmarks/simulate_*.py`` simulate error rates: of rates, gaps and ratios for independent cases, for clusters
-of equal and of very uneven size, and for weights that are related to the outcome. Means of skewed values miss more often.
+of equal and of very uneven size, and for weights that are related to the outcome.
 
 It must not know of audits, checks or data sets: arrays go in, and intervals come out. Names are imported on first use, so
 that importing this package costs neither numpy nor scipy.
@@ -50,8 +54,8 @@ from raikit.deprecation import deprecated
 
 if TYPE_CHECKING:
     from raikit.stats.areas import auc_influence as auc_influence
-    from raikit.stats.areas import auc_interval as auc_interval
     from raikit.stats.areas import average_precision_influence as average_precision_influence
+    from raikit.stats.auc import auc_interval as auc_interval
     from raikit.stats.bootstrap import bootstrap_interval as bootstrap_interval
     from raikit.stats.calibration import CalibrationError as CalibrationError
     from raikit.stats.calibration import calibration_error as calibration_error
@@ -74,11 +78,10 @@ if TYPE_CHECKING:
     from raikit.stats.clusters import clustered_rate_interval as clustered_rate_interval
     from raikit.stats.clusters import clustered_ratio as clustered_ratio
     from raikit.stats.clusters import join_contrasts as join_contrasts
-    from raikit.stats.covariance import MIN_CLUSTERS as MIN_CLUSTERS
-    from raikit.stats.covariance import MIN_EFFECTIVE_CLUSTERS as MIN_EFFECTIVE_CLUSTERS
-    from raikit.stats.covariance import CovarianceResult as CovarianceResult
     from raikit.stats.covariance import influence_covariance as influence_covariance
     from raikit.stats.covariance import rate_covariance as rate_covariance
+    from raikit.stats.covariance_result import MIN_EFFECTIVE_CLUSTERS as MIN_EFFECTIVE_CLUSTERS
+    from raikit.stats.covariance_result import CovarianceResult as CovarianceResult
     from raikit.stats.gap_growth import gap_increase_test as gap_increase_test
     from raikit.stats.gaps import Contrasts as Contrasts
     from raikit.stats.gaps import Gap as Gap
@@ -90,6 +93,7 @@ if TYPE_CHECKING:
     from raikit.stats.gaps import ratio as ratio
     from raikit.stats.interval import Interval as Interval
     from raikit.stats.means import mean_interval as mean_interval
+    from raikit.stats.means import skewed_mean_interval as skewed_mean_interval
     from raikit.stats.mover import difference_limits as difference_limits
     from raikit.stats.mover import difference_of_estimates as difference_of_estimates
     from raikit.stats.mover import ratio_limits as ratio_limits
@@ -100,6 +104,7 @@ if TYPE_CHECKING:
     from raikit.stats.paired import paired_covariance as paired_covariance
     from raikit.stats.paired import unpaired_covariance as unpaired_covariance
     from raikit.stats.planning import RowsNeeded as RowsNeeded
+    from raikit.stats.planning import rate_rows_needed as rate_rows_needed
     from raikit.stats.planning import rows_needed as rows_needed
     from raikit.stats.planning import rows_to_settle as rows_to_settle
     from raikit.stats.rates import RateIntervals as RateIntervals
@@ -118,11 +123,11 @@ if TYPE_CHECKING:
     from raikit.stats.subgroups import subgroup_rates as subgroup_rates
     from raikit.stats.tails import loss_interval as loss_interval
     from raikit.stats.tails import ratio_of_means_interval as ratio_of_means_interval
-    from raikit.stats.tails import skewed_mean_interval as skewed_mean_interval
     from raikit.stats.two_models import WorseningResult as WorseningResult
 
 _MODULE_NAMES = {
-    "areas": "auc_influence auc_interval average_precision_influence",
+    "areas": "auc_influence average_precision_influence",
+    "auc": "auc_interval",
     "bootstrap": "bootstrap_interval",
     "calibration": "CalibrationError calibration_error equal_bins",
     "calibration_gaps": "calibration_contrasts calibration_gap calibration_ratio",
@@ -132,21 +137,22 @@ _MODULE_NAMES = {
         "ClusteredRates clustered_difference clustered_gap clustered_group_vs_rest clustered_odds_gap "
         "clustered_rate_interval clustered_ratio join_contrasts"
     ),
-    "covariance": "MIN_CLUSTERS MIN_EFFECTIVE_CLUSTERS CovarianceResult influence_covariance rate_covariance",
+    "covariance": "influence_covariance rate_covariance",
+    "covariance_result": "MIN_EFFECTIVE_CLUSTERS CovarianceResult",
     "gap_growth": "gap_increase_test",
     "gaps": "Contrasts Gap gap group_vs_rest minimum_detectable odds_gap permutation_p ratio",
     "interval": "Interval",
-    "means": "mean_interval",
+    "means": "mean_interval skewed_mean_interval",
     "mover": "difference_limits difference_of_estimates ratio_limits",
     "multiplicity": "benjamini_hochberg holm",
     "noninferiority": "mover_difference worsening_test",
     "paired": "paired_covariance unpaired_covariance",
-    "planning": "RowsNeeded rows_needed rows_to_settle",
+    "planning": "RowsNeeded rate_rows_needed rows_needed rows_to_settle",
     "rates": "RateIntervals clopper_pearson effective_counts simultaneous_rates",
     "search": "Certificate FlaggedGroups certificate excess_p worse_than_rest",
     "shared_cases": "CaseInfluences influence_estimates shared_loss",
     "subgroups": "Subgroups subgroup_rates",
-    "tails": "loss_interval ratio_of_means_interval skewed_mean_interval",
+    "tails": "loss_interval ratio_of_means_interval",
     "two_models": "WorseningResult",
 }
 _MODULE_OF = {name: module for module, names in _MODULE_NAMES.items() for name in names.split()}
@@ -159,16 +165,18 @@ _RENAMED = {
     "joined": "join_contrasts",
     "moved": "worsening_test",
 }
+_RETIRED = {"MIN_CLUSTERS": 8}  # Constants that nothing uses any more.
+_INSTEAD = {**_RENAMED, "MIN_CLUSTERS": "MIN_EFFECTIVE_CLUSTERS"}
 _DEPRECATIONS = {
     old: deprecated(f"raikit.stats.{old}", since="0.2", removed_in="0.4", instead=f"use raikit.stats.{new}")
-    for old, new in _RENAMED.items()
+    for old, new in _INSTEAD.items()
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _RENAMED:
+    if name in _DEPRECATIONS:
         _DEPRECATIONS[name].warn()
-        return __getattr__(_RENAMED[name])
+        return _RETIRED[name] if name in _RETIRED else __getattr__(_RENAMED[name])
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

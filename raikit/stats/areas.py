@@ -1,4 +1,4 @@
-"""Area under the ROC curve and average precision: intervals, and each case's influence on them."""
+"""Area under the ROC curve and average precision, and each case's influence on them. The interval of the former is in `auc`."""
 
 from __future__ import annotations
 
@@ -11,71 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from raikit.stats._types import AnyArray, BoolArray, FloatArray, IntArray
-from raikit.stats.covariance import CovarianceResult, cluster_prefix, influence_covariance, unit_codes
-from raikit.stats.interval import Interval, cluster_flags, cluster_number
-from raikit.stats.quantiles import tail_of, upper_quantile
 
 _Z_FOR_BIAS = 1.645  # Normal quantile of the largest one-sided error at which limits are used.
-
-
-def auc_interval(
-    y: ArrayLike,
-    score: ArrayLike,
-    weight: ArrayLike | None = None,
-    clusters: Sequence[ArrayLike] = (),
-    level: float = 0.95,
-) -> Interval:
-    """Compute the area under the ROC curve with DeLong's variance on the logit scale.
-
-    The variance is cluster-robust if cases share clusters.
-
-    Parameters
-    ----------
-    y : array_like of {0, 1}, shape (n,)
-    score : array_like, shape (n,)
-        Ties count half. Ascending scores are not sorted again.
-    weight : array_like, shape (n,), optional
-    clusters : sequence of array_like of int, each shape (n,)
-        No column, one or two.
-    level : float, in (0, 1)
-
-    Returns
-    -------
-    Interval
-        The value equals scikit-learn's. With an area of 0 or 1 the variance is 0. The limit is then the exact one for the
-        number of disjoint pairs of a positive and a negative.
-
-    Raises
-    ------
-    ValueError
-        If `y` holds anything but 0 and 1, or one of the classes is missing: the area is undefined.
-
-    References
-    ----------
-    .. [1] DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or more correlated ROC curves",
-       Biometrics 1988.
-    .. [2] Obuchowski, "Nonparametric analysis of clustered ROC curve data", Biometrics 1997. With two crossed
-       columns, the components are summed as by Cameron, Gelbach and Miller.
-    """
-    truth, w = _truth_and_weight(y, weight)
-    value, influence = _whole(RocArea.of, truth, np.asarray(score), w)
-    n = float(w.sum() ** 2 / (w**2).sum())
-    cov = influence_covariance(
-        np.array([value]), influence, np.zeros(len(truth), dtype=np.int64), clusters, np.array([n]), np.array([n]),
-        weight=w, part=truth.astype(np.int64),
-    )  # fmt: skip
-    if min(value, 1 - value) < 1e-12:
-        return _perfect_auc(value, truth, clusters, cov, level)
-    tail = tail_of(level)
-    df = float(cov.df[0])
-    q = float(upper_quantile(tail, df if clusters else np.inf))
-    variance = float(cov.M[0, 0])
-    center, half = np.log(value / (1 - value)), q * np.sqrt(variance) / (value * (1 - value))
-    low, high = (float(1 / (1 + np.exp(-(center + s * half)))) for s in (-1, 1))
-    method = f"DeLong, logit, {cluster_prefix(cov.ways)}t (df {df:.3g})" if clusters else "DeLong, logit"
-    if not variance > 0 or (clusters and cluster_flags(cov)[-1:] == ("unreliable",)):
-        return Interval(value, 0.0, 1.0, method, n, cluster_number(cov), ("unreliable",))
-    return Interval(value, low, high, method, n, cluster_number(cov), cluster_flags(cov))
 
 
 def auc_influence(y: ArrayLike, score: ArrayLike, weight: ArrayLike | None = None) -> tuple[float, FloatArray]:
@@ -98,7 +35,7 @@ def auc_influence(y: ArrayLike, score: ArrayLike, weight: ArrayLike | None = Non
     ValueError
         As `auc_interval`.
     """
-    truth, w = _truth_and_weight(y, weight)
+    truth, w = truth_and_weight(y, weight)
     return _whole(RocArea.of, truth, np.asarray(score), w)
 
 
@@ -151,7 +88,8 @@ def widen_for_bias(variance: float, bias: float) -> float:
     return float((variance**0.5 + abs(bias) / _Z_FOR_BIAS) ** 2)
 
 
-def _truth_and_weight(y: ArrayLike, weight: ArrayLike | None) -> tuple[BoolArray, FloatArray]:
+def truth_and_weight(y: ArrayLike, weight: ArrayLike | None) -> tuple[BoolArray, FloatArray]:
+    """Return the truth as booleans and the weights, or raise `ValueError`."""
     truth = np.asarray(y)
     if truth.dtype != bool and not np.all((truth == 0) | (truth == 1)):
         raise ValueError("y must hold 0 and 1 only")
@@ -377,15 +315,3 @@ def _whole(
     influence = np.empty(len(truth))
     influence[order] = computed.influence(0, piece)
     return computed.value, influence
-
-
-def _perfect_auc(
-    value: float, truth: BoolArray, clusters: Sequence[ArrayLike], cov: CovarianceResult, level: float
-) -> Interval:
-    pairs = min(int(truth.sum()), int((~truth).sum()))
-    if clusters:  # A pair is a positive and a negative from different clusters, and each cluster is used once.
-        pairs = min([pairs, *((int(unit_codes(c).max(initial=-1)) + 1) // 2 for c in clusters)])
-    limit = tail_of(level) ** (1 / pairs) if pairs else 0.0
-    low, high = (limit, 1.0) if value > 0.5 else (0.0, 1 - limit)
-    flags = ("unreliable",) if not pairs else cluster_flags(cov)
-    return Interval(value, low, high, "exact, disjoint pairs", float(cov.n_rows[0]), cluster_number(cov), flags)

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
 from raikit.stats._types import FloatArray, IntArray
-from raikit.stats.covariance import MIN_EFFECTIVE_CLUSTERS, unit_codes
+from raikit.stats.covariance import unit_codes
+from raikit.stats.covariance_result import MIN_EFFECTIVE_CLUSTERS
 from raikit.stats.interval import Interval, without_variation
 from raikit.stats.quantiles import tail_of
 

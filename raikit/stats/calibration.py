@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from raikit.stats._types import FloatArray, IntArray
 from raikit.stats.absolute_sums import AbsoluteSums
 from raikit.stats.constants import DRAWS
-from raikit.stats.covariance import MIN_EFFECTIVE_CLUSTERS, CovarianceResult, influence_covariance, rate_covariance
+from raikit.stats.covariance import influence_covariance, rate_covariance
+from raikit.stats.covariance_result import MIN_EFFECTIVE_CLUSTERS, CovarianceResult
 from raikit.stats.quantiles import upper_quantile
 from raikit.stats.rates import agresti_caffo_variance
 

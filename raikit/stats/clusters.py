@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray
 from raikit.stats.constants import DRAWS, POWER_QUANTILE
-from raikit.stats.covariance import MIN_EFFECTIVE_CLUSTERS, CovarianceResult, cluster_prefix
+from raikit.stats.covariance_result import MIN_EFFECTIVE_CLUSTERS, CovarianceResult, cluster_prefix
+from raikit.stats.detectable import detectable_gap, detectable_ratio
 from raikit.stats.families import Family, groups_and_rests, pairs_and_rests
 from raikit.stats.gaps import Contrasts, Gap
 from raikit.stats.maxt import Errors, simultaneous_critical, two_step_t
@@ -163,7 +164,7 @@ def clustered_odds_gap(
         high=min(ceiling, float(highs.max())),
         p_value=end.p_value,
         critical=end.critical,
-        minimum_detectable=min(ceiling, end.least_favourable),
+        minimum_detectable=min(ceiling, end.detectable),
         worst=int(j[widest]),
         best=int(i[widest]),
         method=_method(cov),
@@ -207,7 +208,7 @@ def clustered_ratio(
         high=min(1.0, float(np.nanmin(highs))),
         p_value=end.p_value,
         critical=end.critical,
-        minimum_detectable=float(np.exp(-end.least_favourable)),
+        minimum_detectable=end.detectable,
         worst=int(np.argmin(cov.rates)),
         best=int(np.argmax(cov.rates)),
         method=_method(cov) + ", log rates, MOVER-R",
@@ -344,6 +345,7 @@ class _SimultaneousEnd:
     full: float
     p_value: float
     alpha: float
+    log: bool
 
     @classmethod
     def of(
@@ -369,12 +371,32 @@ class _SimultaneousEnd:
         values = extended[family.plus] - extended[family.minus]
         critical = two_step_t(family, values, se, errors, alpha, df)
         p = critical.maxima.p_value(float(np.max(as_normal(values / se, df))))
-        return cls(family, quantities, se, df, critical.value, critical.full, p, alpha)
+        return cls(family, quantities, se, df, critical.value, critical.full, p, alpha, log)
 
     @property
-    def least_favourable(self) -> float:
-        """Difference that would be detected with 80% power in the least favourable group."""
-        return self.family.least_favourable((as_t(self.full, self.df) + POWER_QUANTILE) * self.se)
+    def detectable(self) -> float:
+        """Difference, or ratio of the logarithms, that would be detected with 80% power in the least favourable group.
+
+        For rates, the normal approximation is multiplied by what it is off for independent cases of the effective number.
+        """
+        family, q, critical = self.family, self.quantities, as_t(self.full, self.df)
+        reach = self.family.least_favourable((critical + POWER_QUANTILE) * self.se)
+        if q.scale != "proportion":
+            return float(np.exp(-reach)) if self.log else reach
+        n = q.n_effective[: q.groups]
+        p = _common_rates(q.rates[: q.groups], n, family.strata)
+        variance = ((1 - p) / p if self.log else p * (1 - p)) / n
+        se = family.standard_errors(family.extend_covariance(np.diag(variance)))
+        normal = family.least_favourable((critical + POWER_QUANTILE) * se)
+        if self.log:
+            return float(detectable_ratio(p, n, family, se, critical) ** max(reach / normal, 1e-3))
+        return detectable_gap(p, n, family, se, critical) * reach / normal
+
+
+def _common_rates(rates: FloatArray, n: FloatArray, strata: IntArray) -> FloatArray:
+    """Return the common rate of each group's stratum, never 0 or 1."""
+    events, trials = np.bincount(strata, rates * n), np.bincount(strata, n)
+    return np.asarray(((events + 1) / (trials + 2))[strata])
 
 
 def _errors(cov: CovarianceResult, covariance: FloatArray, draws: int, rng: np.random.Generator) -> Errors:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from raikit.stats._types import BoolArray, FloatArray, IntArray
+from raikit.stats._types import FloatArray, IntArray
 from raikit.stats.cells import merge_outcomes, number_values
+from raikit.stats.covariance_result import (
+    MIN_EFFECTIVE_CASES,
+    MIN_SUPPORTING_CLUSTERS,
+    CovarianceResult,
+    Scale,
+    effective_number,
+    effective_size,
+)
 from raikit.stats.jackknife import (
     Contributions,
     LeaveOneOut,
@@ -21,116 +28,6 @@ from raikit.stats.jackknife import (
 )
 from raikit.stats.rates import agresti_caffo_variance
 from raikit.stats.validation import case_weights
-
-Scale = Literal["proportion", "positive", "real"]
-MIN_EFFECTIVE_CLUSTERS = 4
-"""Effective clusters that a group needs for its interval to decide; with fewer, no level was kept in simulations."""
-MIN_EFFECTIVE_CASES = 5
-"""Effective cases of the rarer outcome that a weighted rate needs for its interval to decide."""
-MIN_SUPPORTING_CLUSTERS = 2
-"""The same for effective clusters; limits of clustered rates allow for clusters that were not seen, so that fewer do."""
-MIN_CLUSTERS = 8  # For procedures that count clusters instead of their effective number.
-
-
-@dataclass(frozen=True)
-class CovarianceResult:
-    """Estimates of k groups with their joint uncertainty.
-
-    Parameters
-    ----------
-    rates : ndarray, shape (k,)
-        NaN where a group has no case in the denominator.
-    M : ndarray, shape (k, k)
-        Covariance of the rates: positive semi-definite, diagonal at least `vrow`.
-    df : ndarray, shape (k,)
-        Degrees of freedom of each variance: the effective number of clusters (without clusters, of cases) minus one, at
-        least 1. Of rates of independent cases: without limit if weights are alike.
-    n_clusters : ndarray of int, shape (k,)
-        Clusters of each group, of the column that has fewer. A case without a cluster counts as one. Without clusters, cases.
-    vrow : ndarray, shape (k,)
-        Variance of each rate if cases were independent.
-    n_rows : ndarray, shape (k,)
-        Cases in the denominator (Kish's effective number if weighted).
-    n_effective : ndarray, shape (k,)
-        Number of independent cases that would be as informative: rate (1 - rate) / variance, at most `n_rows`; of rates
-        without clusters, at most the cases. Where a
-        rate of exactly 0 or 1 hides its variance, the effective number of clusters. For means: ``n_rows * vrow / M_ii``.
-    sizes : ndarray, shape (k,)
-        Sum of weight times denominator, by which groups are pooled.
-    concentration : ndarray, shape (k, k)
-        Sum over clusters of the product of their shares of two groups' weights (the larger of the columns). Without
-        clusters, over cases.
-    one_more : ndarray, shape (k,)
-        Square of the largest move that one cluster makes towards more of the rarer outcome (for means: upwards).
-    supporting : ndarray, shape (k,)
-        Effective number of clusters (without clusters: cases) that hold the rarer outcome. For means, of contributions.
-    few_events : ndarray of bool, shape (k,)
-        Rates of weighted cases of which fewer than 5 effective cases (with clusters, 2 effective clusters) have the rarer
-        outcome: how often it truly occurs cannot be known, because those that were not seen may weigh more.
-    scale : {"proportion", "positive", "real"}
-        Which limits apply: exact limits of a proportion at the effective sample size (a rate, or any quantity between 0
-        and 1), symmetric limits of the logarithm (errors and losses), or symmetric limits.
-    ways : int
-        Number of cluster columns used: 0 (independent cases), 1 or 2.
-    weighted : bool
-        Whether rates are of cases with different weights.
-    """
-
-    rates: FloatArray
-    M: FloatArray
-    df: FloatArray
-    n_clusters: IntArray
-    vrow: FloatArray
-    n_rows: FloatArray
-    n_effective: FloatArray
-    sizes: FloatArray
-    concentration: FloatArray
-    one_more: FloatArray
-    supporting: FloatArray
-    few_events: BoolArray
-    scale: Scale
-    ways: int
-    weighted: bool = False
-
-    @property
-    def proportion(self) -> bool:
-        """Whether limits of proportions apply."""
-        return self.scale == "proportion"
-
-    @property
-    def effective_clusters(self) -> FloatArray:
-        """Effective number of clusters of each group, 1 / sum of squared shares; without clusters, of cases (Kish)."""
-        return effective_number(np.diag(self.concentration))
-
-    @property
-    def common_df(self) -> float:
-        """Degrees of freedom of draws for all groups: the fewest of any that may decide, if there are two of those."""
-        enough = self.df[~self.few_clusters]
-        return float((enough if len(enough) > 1 else self.df).min(initial=1e9))
-
-    @property
-    def few_clusters(self) -> BoolArray:
-        """Which groups have fewer than 4 effective clusters. They are shown and flagged, but decide nothing."""
-        if not self.ways:
-            return np.zeros(len(self.rates), dtype=bool)
-        return np.asarray(self.effective_clusters < MIN_EFFECTIVE_CLUSTERS)
-
-    def subset(self, index: ArrayLike) -> CovarianceResult:
-        """Keep the groups at `index` (positions or a mask), in that order."""
-        keep = np.arange(len(self.rates))[np.asarray(index)]
-        square = np.ix_(keep, keep)
-        return replace(
-            self,
-            **{name: getattr(self, name)[keep] for name in PER_GROUP},
-            M=self.M[square],
-            concentration=self.concentration[square],
-        )
-
-
-PER_GROUP = (
-    "rates", "df", "n_clusters", "vrow", "n_rows", "n_effective", "sizes", "one_more", "supporting", "few_events",
-)  # fmt: skip
-"""Names of the arrays of `CovarianceResult` with one entry per group."""
 
 
 def rate_covariance(
@@ -358,11 +255,11 @@ def _weighted_sizes(
     with np.errstate(divide="ignore", invalid="ignore"):
         n = np.minimum(1 + rates * (1 - rates) / variance, number)
         n = np.where((rates > 0) & (rates < 1) & (variance > 0), n, hidden)
-        df = [_known_size(supporting, of) for supporting, of in ((units.supporting, of_rare), (kish, number))]
+        df = [known_size(supporting, of) for supporting, of in ((units.supporting, of_rare), (kish, number))]
     return np.nan_to_num(n), np.minimum(*df)
 
 
-def _known_size(effective: FloatArray, number: FloatArray) -> FloatArray:
+def known_size(effective: FloatArray, number: FloatArray) -> FloatArray:
     """Return degrees of freedom that are those of the effective number, and more the more alike the weights are."""
     alike = np.divide(effective, number, out=np.ones(len(number)), where=number > 0)
     return np.asarray(np.clip(np.maximum(effective - 1, 1.0) / np.maximum(1 - alike**2, 1e-9), 1.0, 1e9))
@@ -394,11 +291,6 @@ def weights_vary(w: FloatArray, w2: FloatArray, counts: FloatArray) -> bool:
     """Return whether cases weigh differently, from sums of weights and of their squares in cells of alike cases."""
     mean = w / counts
     return bool(np.ptp(mean) > 1e-9 * mean.max() or np.any(w2 > w * mean * (1 + 1e-9))) if len(w) else False
-
-
-def effective_number(concentration: FloatArray) -> FloatArray:
-    """Return one over the sum of squared shares; 0 where there are none."""
-    return np.divide(1.0, concentration, out=np.zeros(len(concentration)), where=concentration > 0)
 
 
 def cluster_codes(cluster: ArrayLike) -> IntArray:
@@ -434,27 +326,6 @@ def crossed_codes(first: IntArray, second: IntArray) -> IntArray:
     """Assign numbers to the combinations of two cluster columns; a case alone in either is alone."""
     both = first * (second.max(initial=0) + 1) + second
     return cluster_codes(np.where((first < 0) | (second < 0), -1, both))
-
-
-def cluster_prefix(ways: int) -> str:
-    """Return the beginning of a method's name that says how many cluster columns were used."""
-    return {0: "", 1: "one-way cluster ", 2: "two-way cluster "}[ways]
-
-
-def effective_size(
-    rates: FloatArray,
-    variance: FloatArray,
-    vrow: FloatArray,
-    n_rows: FloatArray,
-    n_units: FloatArray | IntArray,
-    proportion: bool,
-) -> FloatArray:
-    """Return `CovarianceResult.n_effective`; all arrays have shape (k,)."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        n = rates * (1 - rates) / variance if proportion else n_rows * vrow / variance
-    # A rate of 0 or 1 hides its variance, whatever has been added to it.
-    n = np.where((variance > 0) & (n > 0), np.minimum(n, n_rows), np.minimum(n_units, n_rows))
-    return np.asarray(np.nan_to_num(n))
 
 
 def clip_eigenvalues(matrix: FloatArray) -> FloatArray:

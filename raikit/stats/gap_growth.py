@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from raikit.stats._types import FloatArray, IntArray, Noise
 from raikit.stats.constants import DRAW_BLOCK, DRAWS, POWER_QUANTILE, TINY
-from raikit.stats.covariance import CovarianceResult
+from raikit.stats.covariance_result import CovarianceResult
 from raikit.stats.maxt import Errors
 from raikit.stats.quantiles import tail_of, upper_quantile, upper_tail
 from raikit.stats.two_models import (

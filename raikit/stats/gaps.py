@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from raikit.stats._types import FloatArray, IntArray, Noise
-from raikit.stats.constants import DRAWS, POWER_QUANTILE
+from raikit.stats.constants import DRAWS
+from raikit.stats.detectable import detectable_gap, detectable_ratio
 from raikit.stats.families import Family, groups_and_rests, pairs_and_rests
 from raikit.stats.maxt import Critical, Errors, simultaneous_critical, two_step
 from raikit.stats.mover import difference_limits, ratio_limits
@@ -358,9 +359,9 @@ def minimum_detectable(
 
     Notes
     -----
-    A normal approximation. The alternative: one group differs from all others, which have the pooled rate. Its most
-    precise contrast must exceed the critical value without selection. The least favourable group sets the number, so a
-    tiny group makes it large.
+    The alternative: one group differs from all others, which have the pooled rate, in the direction that is harder to detect.
+    Its most precise contrast must exceed the critical value without selection. The least favourable group sets the number, so
+    a tiny group makes it large. Estimates are placed by a normal approximation, limits are exact.
     """
     table = _Table.of([(x, n)])
     family = pairs_and_rests(table.n, table.stratum)
@@ -473,17 +474,19 @@ def _ratio_ends(table: _Table, family: Family, alpha: float, critical: float) ->
 
 
 def _detectable(family: Family, table: _Table, full: float) -> float:
-    pooled = table.pooled()
-    return min(1.0, (full + POWER_QUANTILE) * _least_favourable_se(family, pooled * (1 - pooled) / table.n))
+    p = table.pooled()
+    return detectable_gap(p, table.n, family, *_under_common_rate(family, p * (1 - p) / table.n, full))
 
 
 def _detectable_ratio(family: Family, table: _Table, full: float) -> float:
-    pooled = table.pooled()
-    return float(np.exp(-(full + POWER_QUANTILE) * _least_favourable_se(family, (1 - pooled) / (pooled * table.n))))
+    p = table.pooled()
+    return detectable_ratio(p, table.n, family, *_under_common_rate(family, (1 - p) / (p * table.n), full))
 
 
-def _least_favourable_se(family: Family, variance: FloatArray) -> float:
-    return family.least_favourable(family.standard_errors(family.extend_covariance(np.diag(variance))))
+def _under_common_rate(family: Family, variance: FloatArray, full: float) -> tuple[FloatArray, FloatArray]:
+    """Return the standard error and the critical value of each contrast."""
+    se = family.standard_errors(family.extend_covariance(np.diag(variance)))
+    return se, np.full(len(se), full)
 
 
 def _two_group_p(x: FloatArray, n: FloatArray, z: FloatArray) -> FloatArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from raikit.stats.covariance import CovarianceResult
+from raikit.stats.covariance_result import CovarianceResult
 
 
 @dataclass(frozen=True)

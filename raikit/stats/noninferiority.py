@@ -8,14 +8,14 @@ gap itself grew is a harder question; see `raikit.stats.gap_growth`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray, Noise
 from raikit.stats.constants import DRAW_BLOCK, DRAWS, POWER_QUANTILE
-from raikit.stats.covariance import CovarianceResult
+from raikit.stats.covariance_result import CovarianceResult
 from raikit.stats.families import Family
 from raikit.stats.maxt import Errors, two_step_t
 from raikit.stats.mover import difference_limits
@@ -29,6 +29,8 @@ from raikit.stats.two_models import (
     TwoModels,
     WorseningResult,
 )
+
+_FIXED_POINT = 20  # Iterations until the detectable worsening no longer changes by a percent.
 
 
 def worsening_test(
@@ -168,9 +170,24 @@ def _upper_limit(models: TwoModels, margin: float, alpha: float) -> float:
 
 
 def _minimum_detectable(models: TwoModels, margin: float, critical: float) -> float:
-    """Return the worsening that clears both bounds with 80% power, for the least favourable group, level before."""
-    loss, deficit = (part.reach(critical) + POWER_QUANTILE * part.se for part in (models.loss, models.deficit))
-    return models.family.least_favourable(np.maximum(margin + loss, deficit))
+    """Return the worsening that clears both bounds with 80% power, for the least favourable group, level before.
+
+    A rate that got worse by X has up to ``X (1 - X) / n`` more variance than one that did not: the cases that changed.
+    """
+    family, parts = models.family, (models.loss, models.deficit)
+
+    def needed(changed: FloatArray) -> FloatArray:
+        wider = (replace(part, se=np.sqrt(part.se**2 + changed)) for part in parts)
+        loss, deficit = (part.reach(critical) + POWER_QUANTILE * part.se for part in wider)
+        return np.maximum(margin + loss, deficit)
+
+    size = needed(np.zeros(len(family.plus)))
+    if models.cov.proportion:
+        n = models.cov.n_effective[models.k :][family.plus]
+        for _ in range(_FIXED_POINT):
+            share = np.minimum(size, 0.5)
+            size = needed(share * (1 - share) / n)
+    return family.least_favourable(size)
 
 
 @dataclass(frozen=True)

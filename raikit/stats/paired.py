@@ -11,14 +11,8 @@ from numpy.typing import ArrayLike
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray
 from raikit.stats.constants import TINY
-from raikit.stats.covariance import (
-    PER_GROUP,
-    CovarianceResult,
-    clip_eigenvalues,
-    influence_covariance,
-    rate_covariance,
-    weights_vary,
-)
+from raikit.stats.covariance import clip_eigenvalues, influence_covariance, rate_covariance, weights_vary
+from raikit.stats.covariance_result import PER_GROUP, CovarianceResult
 from raikit.stats.validation import case_weights
 
 

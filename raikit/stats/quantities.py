@@ -14,7 +14,7 @@ from scipy.special import ndtri
 
 from raikit.stats._types import FloatArray, IntArray
 from raikit.stats.constants import TINY
-from raikit.stats.covariance import CovarianceResult, Scale, effective_number
+from raikit.stats.covariance_result import CovarianceResult, Scale, effective_number
 from raikit.stats.families import Family
 from raikit.stats.mover import difference_limits, ratio_limits
 from raikit.stats.quantiles import as_t, upper_tail

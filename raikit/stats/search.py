@@ -20,7 +20,7 @@ from scipy.special import ndtr, ndtri, stdtrit
 
 from raikit.stats._types import BoolArray, FloatArray
 from raikit.stats.constants import DRAW_BLOCK, DRAWS
-from raikit.stats.covariance import cluster_prefix
+from raikit.stats.covariance_result import cluster_prefix
 from raikit.stats.mover import difference_limits
 from raikit.stats.multiplicity import benjamini_hochberg
 from raikit.stats.quantiles import tail_of

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 
 from raikit.stats._types import FloatArray, IntArray
 from raikit.stats.changes import NORMAL_DF, RunEstimates, welch
-from raikit.stats.covariance import Scale, influence_covariance
+from raikit.stats.covariance import influence_covariance
+from raikit.stats.covariance_result import Scale
 
 
 def influence_estimates(

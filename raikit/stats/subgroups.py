@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray
 from raikit.stats.constants import TINY
-from raikit.stats.covariance import MIN_EFFECTIVE_CLUSTERS, effective_size
+from raikit.stats.covariance_result import MIN_EFFECTIVE_CLUSTERS, effective_size
 from raikit.stats.rates import agresti_caffo_variance
 from raikit.stats.subgroup_clusters import Moments, cluster_moments
 from raikit.stats.subgroup_sums import Cases, Sums, moments

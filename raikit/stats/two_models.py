@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray
-from raikit.stats.covariance import CovarianceResult, cluster_prefix, effective_number
+from raikit.stats.covariance_result import CovarianceResult, cluster_prefix, effective_number
 from raikit.stats.families import Family, pairs_and_rests
 from raikit.stats.maxt import Errors
 from raikit.stats.quantiles import as_normal, as_t

@@ -16,7 +16,7 @@ GROUPS_SHOWN = 24
 _SMALL = {
     "small_group": "Too few cases",
     "few_clusters": "Too few clusters",
-    "few_events": "Too few cases of the rarer outcome",
+    "few_events": "Too few of the weighted cases that the value rests on",
 }
 
 

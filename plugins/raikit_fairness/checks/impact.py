@@ -60,9 +60,10 @@ class ImpactRatios(raikit.Check):
         if has_scores(ctx):
             cases = read_cases(ctx, options.intersections, options.max_groups)
             rates.append(("scoring_rate", cases, above_median(cases)))
+        categories = sum(feature.k for feature in cells.features)
         for number, feature in enumerate(cells.features):
             of_feature = [
-                estimate_impact_ratios(name, source, source.features[number], event, settings)
+                estimate_impact_ratios(name, source, source.features[number], event, settings, categories)
                 for name, source, event in rates
             ]
             estimates += of_feature

@@ -51,7 +51,7 @@ class ImpactRatioEstimates:
     value, low, high : ndarray, shape (k,)
         NaN where no category has a rate above 0.
     simultaneous_high : ndarray, shape (k,)
-        Upper limits that hold for all categories at once (Bonferroni).
+        Upper limits that hold for the categories of all features at once (Bonferroni).
     """
 
     name: str
@@ -65,9 +65,17 @@ class ImpactRatioEstimates:
 
 
 def estimate_impact_ratios(
-    name: str, cells: Cells, feature: Feature, event: BoolArray, settings: IntervalSettings
+    name: str, cells: Cells, feature: Feature, event: BoolArray, settings: IntervalSettings, categories: int = 0
 ) -> ImpactRatioEstimates:
     """Estimate the ratios of the categories that are known.
+
+    Parameters
+    ----------
+    name : str
+    cells, feature, event, settings
+        Cases, the feature with the categories, and whether a case counts.
+    categories : int
+        Categories of all features together, over which `simultaneous_high` holds; at least those of this one.
 
     Notes
     -----
@@ -100,7 +108,7 @@ def estimate_impact_ratios(
 
     tail, others = (1 - settings.level) / 2, max(feature.k - 1, 1)
     low, high = smallest_limit(tail, 0), smallest_limit(tail / others, 1)
-    simultaneous_high = smallest_limit(tail / (others * feature.k), 1)
+    simultaneous_high = smallest_limit(tail / (others * max(feature.k, categories)), 1)
     return ImpactRatioEstimates(name, feature, rate, share, p / highest, low, high, simultaneous_high)
 
 

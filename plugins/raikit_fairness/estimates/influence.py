@@ -15,8 +15,10 @@ from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
 from raikit.stats import Contrasts, CovarianceResult
 from raikit.stats.areas import AveragePrecision, ScoredPiece, average_precision_bias, widen_for_bias
-from raikit.stats.covariance import Scale
-from raikit.stats.tails import heavy_tail
+from raikit.stats.constants import LEAST_DF
+from raikit.stats.contributions import OPEN_HIGH, deviations_from_mean, open_ends
+from raikit.stats.covariance import known_size, unit_codes
+from raikit.stats.covariance_result import Scale
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.functionals import (
@@ -27,7 +29,7 @@ from raikit_fairness.estimates.functionals import (
     Support,
     rank_of,
 )
-from raikit_fairness.estimates.group_estimates import ClusteredEstimates, Draws, Intervals
+from raikit_fairness.estimates.group_estimates import ClusteredEstimates, Draws, Intervals, Uncertainty
 from raikit_fairness.estimates.grouped_cells import Part, UnitSums, group_cells
 from raikit_fairness.estimates.variance_floors import CaseNumber, GroupVariance, VarianceFloor
 from raikit_fairness.settings import IntervalSettings
@@ -54,6 +56,9 @@ class FunctionalTraits:
         From a group's cells to the number of independent cases of a share than which its value is never more precise.
     tail : callable or None
         From cases to one number per case whose upper tail may be too heavy for the high end of a group's interval.
+    one_more : callable or None
+        From cases to the numbers whose mean (or its root) is the value. Weighted or clustered cases allow for one more unit like
+        the one that moves the value most, and weighted ones have an open high end if few make up the variance.
     """
 
     scale: Scale = "proportion"
@@ -64,6 +69,7 @@ class FunctionalTraits:
     df: CaseNumber | None = None
     ceiling: CaseNumber | None = None
     tail: CaseValues | None = None
+    one_more: CaseValues | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,11 @@ class FunctionalEstimates(ClusteredEstimates):
     def support(self) -> IntArray:
         """Return the cases that each group's value rests on."""
         return self.support_n
+
+    def uncertainty(self) -> Uncertainty:
+        """Return the covariance; a group whose tail is too heavy has no degrees of freedom, so that it decides nothing."""
+        known = super().uncertainty()
+        return replace(known, df=np.where(self.heavy, 0.0, known.df))
 
     def intervals(self, level: float) -> Intervals:
         """Compute the interval of each group by itself; effective cases account for clusters and weights."""
@@ -137,7 +148,7 @@ def estimate_functional(
     groups = [_GroupSums.of(part, functional, traits, floor) for part in grouped.groups]
     n, support = (np.array(part, dtype=np.int64) for part in zip(*((g.n, g.support) for g in groups), strict=True))
     cov = _covariance(groups, traits)
-    heavy = [_is_heavy(part, traits, float(cov.supporting[group])) for group, part in enumerate(grouped.groups)]
+    heavy = [_is_heavy(part, traits) for part in grouped.groups]
     return FunctionalEstimates(
         cov, n, everyone.once(functional, lambda all_cells: functional(all_cells)[0]),
         traits.bounds, key, cells=cells, feature=feature, functional=functional, traits=traits, support_n=support,
@@ -145,17 +156,15 @@ def estimate_functional(
     )  # fmt: skip
 
 
-def _is_heavy(part: Part, traits: FunctionalTraits, supporting: float) -> bool:
-    """Return whether a group's tail is too heavy; `supporting` counts clusters, of which cases have to be as many."""
-    if traits.tail is None or part.summary.n.sum() == 0:
+def _is_heavy(part: Part, traits: FunctionalTraits) -> bool:
+    """Return whether a group's tail is too heavy."""
+    values = traits.one_more if traits.tail is None and part.cells.weighted else traits.tail
+    if values is None or part.summary.n.sum() == 0:
         return False
     cells = part.whole()
     counted = cells.w > 0
-    values, w = traits.tail(cells)[counted], cells.w[counted]
-    squares = (w * (values - np.average(values, weights=w))) ** 2
-    if squares.sum() > 0:
-        supporting = min(supporting, float(squares.sum() ** 2 / (squares**2).sum()))
-    return heavy_tail(values * w, supporting)
+    columns = [column[counted] for column in cells.clusters]
+    return OPEN_HIGH in open_ends(deviations_from_mean(values(cells)[counted], cells.w[counted], columns))
 
 
 def _floor(traits: FunctionalTraits, cells: Cells, among: BoolArray | None = None) -> GroupVariance | None:
@@ -191,6 +200,7 @@ class _GroupSums:
     extra: float
     df: float
     ceiling: float
+    known: float
     clusters: list[IntArray]
     sums: list[FloatArray]
 
@@ -205,18 +215,31 @@ class _GroupSums:
         if np.isnan(value):
             nothing = np.zeros(0)
             columns = [column[:0] for column in part.cells.clusters]
-            return cls(value, n, support, 0.0, 0.0, 0.0, 1.0, 0.0, columns, [nothing] * 5)
+            return cls(value, n, support, 0.0, 0.0, 0.0, 1.0, 0.0, np.inf, columns, [nothing] * 5)
         clusters, totals = sums.result()
+        kish, known = weight**2 / squares, np.inf
+        if len(totals) > 5:
+            known, totals = _known_df(*totals[4:]), totals[:5]
         shown = float(totals[-1].sum())
         extra = floor(part.summary, value, shown) if floor is not None else 0.0
         if bias:
             extra += widen_for_bias(shown, bias) - shown
-        df = traits.df(part.summary) if traits.df is not None else np.inf
+        extra += shown / known
+        df = min(traits.df(part.summary) if traits.df is not None else np.inf, known)
         # A bounded mean may be far more precise than a share of as many cases, so its effective number has no ceiling.
         most = traits.ceiling(part.summary) if traits.ceiling is not None else 1e15
         if not part.cells.weighted:  # the weights are numbers of cases
             totals = [totals[0], *totals[:1] * 2, *totals[1:]]
-        return cls(value, n, support, weight, weight**2 / squares, extra, max(df, 1.0), most, clusters, totals)
+        if traits.one_more is not None:
+            extra = max(extra, _largest_move(part, functional, clusters, totals) ** 2)
+        return cls(value, n, support, weight, kish, extra, max(df, 1.0), most, known, clusters, totals)
+
+
+def _largest_move(part: Part, functional: Functional, clusters: list[IntArray], sums: list[FloatArray]) -> float:
+    """Return the largest move of a mean by one cluster, or one weighted case; 0 for cases that weigh alike."""
+    if clusters:
+        return max(float(np.abs(np.bincount(unit_codes(column), sums[3])).max()) for column in clusters)
+    return float(np.abs(functional(part.whole())[1]).max()) if part.cells.weighted else 0.0
 
 
 def _evaluate(part: Part, functional: Functional, sums: UnitSums) -> tuple[float, float]:
@@ -230,7 +253,7 @@ def _evaluate(part: Part, functional: Functional, sums: UnitSums) -> tuple[float
     if np.isnan(value):
         return value, 0.0
     squares = _squares(influence, cells.w, cells.w2 if cells.weighted else None)
-    sums.add(part.units(slice(None)), *part.weights(slice(None)), influence, squares)
+    _add(sums, part, slice(None), influence, squares)
     if isinstance(functional, AreaFunctional) and functional.area is AveragePrecision:
         positive = functional.positive
         return value, average_precision_bias(cells.truth == positive, rank_of(cells, positive), cells.w)
@@ -248,7 +271,7 @@ def _evaluate_area(part: Part, functional: AreaFunctional, sums: UnitSums) -> tu
             w2 = part.w2(where)
             each = w2 / np.where(piece.w > 0, piece.w, 1)
         influence = area.influence(number, piece)
-        sums.add(part.units(where), *part.weights(where), influence, _squares(influence, piece.w, w2))
+        _add(sums, part, where, influence, _squares(influence, piece.w, w2))
         if isinstance(area, AveragePrecision):
             bias += area.bias(number, piece, each)
     return area.value, bias
@@ -263,7 +286,7 @@ def _evaluate_labels(part: Part, functional: LabelFunctional, sums: UnitSums) ->
     derivative = influence / summary.w
     if part.cells.units is None:
         weights = [summary.n, summary.w, summary.w2] if part.cells.weighted else [summary.n]
-        sums.add(None, *weights, influence, derivative**2 * summary.w2)
+        _add_weighed(sums, None, weights, influence, derivative**2 * summary.w2)
         return value
     classes = 1 + int(max(summary.truth.max(), summary.prediction.max()))
     by_label = np.zeros((classes, classes))
@@ -273,8 +296,39 @@ def _evaluate_labels(part: Part, functional: LabelFunctional, sums: UnitSums) ->
         # A label that does not occur in the part has no weight there either.
         truth, prediction = (np.minimum(labels[where], classes - 1) for labels in (part.cells.truth, part.cells.prediction))
         each = by_label[truth, prediction]
-        sums.add(part.units(where), *part.weights(where), each * w, each**2 * w2)
+        _add(sums, part, where, each * w, each**2 * w2)
     return value
+
+
+def _add(sums: UnitSums, part: Part, where: Any, influence: FloatArray, squares: FloatArray) -> None:
+    _add_weighed(sums, part.units(where), part.weights(where), influence, squares)
+
+
+def _add_weighed(
+    sums: UnitSums, unit: IntArray | None, weights: Sequence[Any], influence: FloatArray, squares: FloatArray
+) -> None:
+    """Add cells to the sums of their units; of weighted cases that share none also what `_known_size` needs."""
+    if unit is not None or len(weights) == 1:
+        sums.add(unit, *weights, influence, squares)
+        return
+    n, w, w2 = weights
+    each = np.divide(influence, w, out=np.zeros(len(w)), where=w > 0) ** 2
+    # Of a cell's weights two moments are known; the fourth is taken as (second / first)^4, as of common distributions.
+    kish = np.divide(w**2, w2, out=np.ones(len(w)), where=w2 > 0)
+    fourths = squares**2 * np.minimum(n / kish**2, 1.0)
+    sums.add(unit, *weights, influence, squares, fourths, n * each, n * each**2)
+
+
+def _known_df(squares: FloatArray, fourths: FloatArray, alike_squares: FloatArray, alike_fourths: FloatArray) -> float:
+    """Return degrees of freedom of a variance of weighted cases, from the squared contributions that it rests on.
+
+    These are few where heavy cases contribute much. The variance is known as well as that of alike cases the more the number
+    of contributions is that of cases that weigh alike.
+    """
+    total, of_fourths, alike, of_alike = (float(part.sum()) for part in (squares, fourths, alike_squares, alike_fourths))
+    if not (of_fourths > 0 and of_alike > 0):
+        return np.inf
+    return float(known_size(np.array([total**2 / of_fourths]), np.array([alike**2 / of_alike]))[0])
 
 
 class _ScoredPieces(Sequence[ScoredPiece]):
@@ -319,4 +373,5 @@ def _covariance(groups: Sequence[_GroupSums], traits: FunctionalTraits) -> Covar
     )  # fmt: skip
     # Those of a pooled rest follow from the concentration of the weights.
     fewest = np.diag(np.maximum(1 / (df + 1) - np.diag(cov.concentration), 0))
-    return replace(cov, concentration=cov.concentration + fewest, df=np.minimum(cov.df, df))
+    few = np.array([group.known < LEAST_DF for group in groups])
+    return replace(cov, concentration=cov.concentration + fewest, df=np.minimum(cov.df, df), few_events=few)

@@ -199,7 +199,7 @@ def _score_estimators(view: TargetView, cells: Cells, feature: Feature, draws: D
 
 
 def _mean_traits(traits: FunctionalTraits, values: CaseValues) -> FunctionalTraits:
-    return replace(traits, linear=True, variance_floor=mean_variance_floor(values))
+    return replace(traits, linear=True, variance_floor=mean_variance_floor(values), one_more=values)
 
 
 def _error_estimators(cells: Cells, feature: Feature) -> _Estimators:
@@ -227,7 +227,8 @@ def _error_estimators(cells: Cells, feature: Feature) -> _Estimators:
 
     positive = FunctionalTraits("positive", (0.0, reach))
     root = functionals.root_mean(squared_error)
-    root_traits = replace(positive, variance_floor=mean_variance_floor(squared_error, root=True), tail=squared_error)
+    floor = mean_variance_floor(squared_error, root=True)
+    root_traits = replace(positive, variance_floor=floor, tail=squared_error, one_more=squared_error)
     return {
         "mean_absolute_error": mean(absolute_error, replace(positive, tail=absolute_error), "mean_absolute_error"),
         "root_mean_squared_error": lambda: estimate_functional(cells, feature, root, root_traits, "rmse"),

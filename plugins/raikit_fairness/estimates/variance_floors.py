@@ -12,9 +12,9 @@ from functools import cache
 
 import numpy as np
 
-from raikit.arrays import FloatArray
+from raikit.arrays import BoolArray, FloatArray
 from raikit_fairness.estimates.case_counts import Cells
-from raikit_fairness.estimates.functionals import CaseValues, number_of_cases, roc_auc
+from raikit_fairness.estimates.functionals import CaseValues, roc_auc
 
 GroupVariance = Callable[[Cells, float, float], float]
 VarianceFloor = Callable[[Cells], GroupVariance]
@@ -39,7 +39,7 @@ def mean_variance_floor(values: CaseValues, root: bool = False) -> VarianceFloor
 
         def variance(group: Cells, value: float, shown: float) -> float:
             center = value**2 if root else value
-            shift = max(largest - center, center - smallest) / float(group.n.sum())
+            shift = max(largest - center, center - smallest) / _effective_number(group, np.ones(len(group), dtype=bool))
             return (shift / (2 * value)) ** 2 if root and value > 0 else shift**2
 
         return variance
@@ -85,12 +85,11 @@ def _recall_variances(group: Cells, classes: int) -> tuple[FloatArray, FloatArra
 @cache
 def effective_class_size(positive: int) -> CaseNumber:
     """Return the number of equally weighted cases of a class with the same information (Kish)."""
+    return lambda group: _effective_number(group, group.truth == positive)
 
-    def size(group: Cells) -> float:
-        inside = group.truth == positive
-        return float((group.w * inside).sum() ** 2 / (group.w2 * inside).sum())
 
-    return size
+def _effective_number(cells: Cells, which: BoolArray) -> float:
+    return float((cells.w * which).sum() ** 2 / (cells.w2 * which).sum())
 
 
 @cache
@@ -128,8 +127,7 @@ def auc_variance_floor(positive: int) -> VarianceFloor:
             worst.append(float(np.max(-influence[side] / everyone.w[side], initial=0.0)) * total)
 
         def variance(group: Cells, value: float, shown: float) -> float:
-            of_class = number_of_cases(group, group.truth == positive)
-            sizes = of_class, int(group.n.sum()) - of_class
+            sizes = (_effective_number(group, group.truth == positive), _effective_number(group, group.truth != positive))
             return sum((loss / size) ** 2 for loss, size in zip(worst, sizes, strict=True))
 
         return variance

@@ -132,14 +132,7 @@ def plural(name: str) -> str:
 def _no_gap_finding(subjects: Sequence[FindingSubject], feature: Feature, settings: IntervalSettings) -> raikit.Finding:
     judged = [(subject, gap) for subject in subjects if (gap := subject.difference.gap)]
     if judged:
-        detectable = [
-            f"{(significant if subject.mean else points)(gap.minimum_detectable or 0.0)} in {subject.short}"
-            for subject, gap in judged
-        ]
-        sentence = (
-            f"No gap is established over {feature.title}; one of {', '.join(detectable)} would have been detected "
-            "(80% power)."
-        )
+        sentence = f"No gap is established over {feature.title}; {_detectable(judged)} (80% power)."
     else:
         clustered = any(subject.estimates.n_clusters is not None for subject in subjects)
         sentence = (
@@ -155,6 +148,16 @@ def _no_gap_finding(subjects: Sequence[FindingSubject], feature: Feature, settin
         metrics=[address for subject in subjects for address in subject.cited],
         **_number_without_finding(subjects[0], settings),
     )
+
+
+def _detectable(judged: Sequence[tuple[FindingSubject, Gap]]) -> str:
+    """Say which gaps would have been detected; a rate cannot differ by 1 or more, so such a gap says that none would."""
+    sizes = [
+        f"{(significant if subject.mean else points)(gap.minimum_detectable)} in {subject.short}"
+        for subject, gap in judged
+        if gap.minimum_detectable is not None and (subject.mean or gap.minimum_detectable < 1)
+    ]
+    return f"one of {', '.join(sizes)} would have been detected" if sizes else "none of any size would have been detected"
 
 
 def _number_without_finding(subject: FindingSubject, settings: IntervalSettings) -> dict[str, Any]:

@@ -79,7 +79,9 @@ def impact_findings(
     proven = [metric for metric in judged if upper_limit(metric) < _FOUR_FIFTHS]
     lowest = min(proven, key=upper_limit) if proven else min(judged, key=lambda metric: metric.value or 0.0)
     who = group_text(lowest.over, lowest.group)
-    interval = confidence_interval(lowest.low, lowest.high, "ratio", level=lowest.level, value=lowest.value)
+    # The category is chosen because its ratio is low in this sample, so the upper end holds for all categories at once.
+    high = max(lowest.high or 0.0, upper_limit(lowest))
+    interval = confidence_interval(lowest.low, high, "ratio", level=lowest.level, value=lowest.value)
     evidence = f"({interval}; {sample_size(lowest.n)})"
     if proven:
         more = f" So are {len(proven) - 1} more." if len(proven) > 1 else ""
@@ -93,6 +95,7 @@ def impact_findings(
     return [
         raikit.Finding(
             sentence=sentence, severity="warn" if proven else "note", what="Impact ratio", who=who, group=lowest.group,
-            certainty=interval, metrics=[address(lowest)],
+            certainty=interval, metrics=[address(lowest)], value=lowest.value, low=lowest.low, high=high,
+            scope="the lowest of all categories",
         )
     ]  # fmt: skip

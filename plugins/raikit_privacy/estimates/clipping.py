@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,6 +32,10 @@ class NotPrivateError(Exception):
     def __init__(self, *problems: str) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+
+
+class ShortcutError(Exception):
+    """Opacus did not see every use of a weight, so its lengths may be wrong; one case after the other goes right."""
 
 
 class NotFiniteError(NotPrivateError):
@@ -123,6 +129,8 @@ class OneByOne:
         """Let the network be called without recording gradients; there is nothing to pause."""
         yield
 
+    compared = paused
+
     def close(self) -> None:
         """Leave the network as it was."""
 
@@ -130,24 +138,68 @@ class OneByOne:
 class _OpacusShortcut:
     """What both shortcuts share: a wrapper whose hooks compute norms or gradients of each case in one backward pass."""
 
+    most_calls: float = math.inf  # of one layer in one pass
+
     def __init__(self, model: raikit.Model, max_grad_norm: float, wrapper: Any) -> None:
         self.model, self.max_grad_norm, self.module = model, max_grad_norm, wrapper
         self.parameters = trained_parameters(model.module)
+        self._uses_of_a_call: dict[int, float] = {}  # by position of the parameter; learnt while clipping is compared
+        self._is_compared = False
 
-    def _backward(self, losses: Tensor, retain_graph: bool) -> None:
-        """Forget what the last backward pass left, so that a layer that is skipped now has nothing, and run a new one."""
+    @contextlib.contextmanager
+    def compared(self) -> Iterator[None]:
+        """Learn how often a call of each layer uses its weights: what is clipped in this block is compared with autograd."""
+        self._is_compared = True
+        try:
+            yield
+        finally:
+            self._is_compared = False
+
+    def _losses(self, inputs: dict[str, Tensor], target: Tensor) -> Tensor:
+        """Forget what earlier passes left, so that a layer that is skipped now has nothing, and compute the losses."""
         for parameter in self.parameters:
             parameter.grad = parameter.grad_sample = None  # type: ignore[attr-defined]
             parameter._norm_sample = None  # type: ignore[attr-defined]
+        for part in self.model.module.modules():
+            for name in ("activations", "max_batch_len"):
+                part.__dict__.pop(name, None)
+        return case_losses(self.model, self.module, inputs, target)
+
+    def _backward(self, losses: Tensor, retain_graph: bool) -> None:
+        """Run the backward pass with Opacus's hooks.
+
+        Raises
+        ------
+        ShortcutError
+            If the uses of a weight are not those of the recorded calls of its layers, as when clipping was compared.
+        """
+        used, recorded = weight_uses(losses), self._recorded_calls()
+        for at, parameter in enumerate(self.parameters):
+            uses, calls = used[id(parameter)], recorded[id(parameter)]
+            if self._is_compared and calls:
+                self._uses_of_a_call[at] = uses / calls
+            if uses != self._uses_of_a_call.get(at, 0.0) * calls or (not calls and uses) or calls > self.most_calls:
+                raise ShortcutError("a weight is used outside its layer, or by a call that Opacus cannot follow")
         with _without_hook_warning():
             losses.sum().backward(retain_graph=retain_graph)  # type: ignore[no-untyped-call]
+        if any(parameter.grad is not None and not used[id(parameter)] for parameter in self.parameters):
+            raise ShortcutError("a weight is used where autograd's graph does not show it, as in reentrant checkpoints")
+
+    def _recorded_calls(self) -> Counter[int]:
+        """Count the calls that the hooks recorded for each parameter, by its identity; a layer's parts belong to it."""
+        calls: Counter[int] = Counter()
+        for part in self.model.module.modules():
+            if recorded := len(part.__dict__.get("activations", ())):
+                for parameter in part.parameters():
+                    calls[id(parameter)] += recorded
+        return calls
 
     def _recorded(self, name: str, shape: Any) -> list[Tensor]:
         """Return what the hooks recorded for each parameter; zeros for one that no case reaches.
 
         Raises
         ------
-        RuntimeError
+        ShortcutError
             If a parameter has a gradient that the hooks did not see.
         """
         recorded = []
@@ -156,7 +208,7 @@ class _OpacusShortcut:
             if tensor is None and parameter.grad is None:
                 tensor = parameter.new_zeros(shape(parameter))
             if not isinstance(tensor, Tensor) or tensor.shape != shape(parameter):
-                raise RuntimeError("Opacus did not see the gradient of every case")
+                raise ShortcutError("Opacus did not see the gradient of every case")
             recorded.append(tensor.detach())
         return recorded
 
@@ -194,6 +246,8 @@ class GhostClipping(_OpacusShortcut):
        2022, section 4 (ghost clipping).
     """
 
+    most_calls = 1
+
     def __init__(self, model: raikit.Model, max_grad_norm: float) -> None:
         from opacus.grad_sample import GradSampleModuleFastGradientClipping
 
@@ -202,7 +256,7 @@ class GhostClipping(_OpacusShortcut):
 
     def clip(self, inputs: dict[str, Tensor], target: Tensor) -> ClippedSum:
         """Return the sum of the clipped gradients."""
-        losses = case_losses(self.model, self.module, inputs, target)
+        losses = self._losses(inputs, target)
         self._backward(losses, retain_graph=True)
         norms = torch.stack(self._recorded("_norm_sample", lambda parameter: (len(target),)), dim=1)
         factor = clip_factors(norms, self.max_grad_norm)
@@ -228,7 +282,7 @@ class StoredGradients(_OpacusShortcut):
 
     def clip(self, inputs: dict[str, Tensor], target: Tensor) -> ClippedSum:
         """Return the sum of the clipped gradients."""
-        losses = case_losses(self.model, self.module, inputs, target)
+        losses = self._losses(inputs, target)
         self._backward(losses, retain_graph=False)
         samples = self._recorded("grad_sample", lambda parameter: (len(target), *parameter.shape))
         for parameter, sample in zip(self.parameters, samples, strict=True):
@@ -256,6 +310,21 @@ def gradients_of(losses: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]
         torch.zeros_like(parameter) if gradient is None else gradient.to_dense() if gradient.is_sparse else gradient
         for parameter, gradient in zip(parameters, gradients, strict=True)
     ]
+
+
+def weight_uses(losses: Tensor) -> Counter[int]:
+    """Count how often the graph of `losses` uses each weight, by its identity: autograd has an edge for each use."""
+    uses: Counter[int] = Counter()
+    seen, waiting = set(), [losses.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        for following, _ in node.next_functions if node is not None else ():
+            if (weight := getattr(following, "variable", None)) is not None:
+                uses[id(weight)] += 1
+            elif following is not None and following not in seen:
+                seen.add(following)
+                waiting.append(following)
+    return uses
 
 
 @contextlib.contextmanager

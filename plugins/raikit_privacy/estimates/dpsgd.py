@@ -13,7 +13,17 @@ from torch import Tensor, nn
 
 from raikit.arrays import IntArray
 from raikit_privacy.estimates import preflight
-from raikit_privacy.estimates.clipping import Clipping, Layers, make_clipper, padded_embeddings, trained_parameters
+from raikit_privacy.estimates.clipping import (
+    ClippedSum,
+    Clipping,
+    Layers,
+    NotPrivateError,
+    OneByOne,
+    make_clipper,
+    padded_embeddings,
+    trained_parameters,
+)
+from raikit_privacy.estimates.network_state import NetworkState
 
 if TYPE_CHECKING:
     from opacus.optimizers import DPOptimizerFastGradientClipping
@@ -104,8 +114,9 @@ class PrivateTraining:
     Noise comes from a generator of its own: a network that seeds torch's generator when it is called would otherwise get the same
     noise in every step. If a weight or buffer changes by anything but the optimizer, the training is given up.
 
-    A shortcut is compared with one autograd call per case again in steps 0, 1, 3, 7, 15 …, because what a network does may
-    depend on its weights and on the cases.
+    A shortcut is compared with one autograd call per case again in steps 0, 1, 3, 7, 15 … and the last one, because what a
+    network does may depend on its weights and on the cases. In every step it is used only if each weight is used in the recorded
+    calls of its layers alone: a branch that rare cases take may use a weight elsewhere.
     """
 
     def __init__(
@@ -119,6 +130,7 @@ class PrivateTraining:
         self.clipper = make_clipper(model, recipe.layers, recipe.max_grad_norm, clipping)
         self.module = self.clipper.module
         self.optimizer = _optimizer(module, recipe, noise_multiplier)
+        self._is_compared = False  # since the training began or was resumed
 
     @property
     def steps_made(self) -> int:
@@ -146,7 +158,7 @@ class PrivateTraining:
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate_at(self.steps_made)
         self.optimizer.generator.manual_seed(_noise_seed(self.seed, self.steps_made))
-        state = preflight.NetworkState(self.model.module)
+        state = NetworkState(self.model)
         size, loss = self.recipe.physical_batch_size, 0.0
         starts = range(0, max(1, len(target)), size)
         for start in starts:
@@ -165,13 +177,25 @@ class PrivateTraining:
         if not len(target):
             sums, loss = [torch.zeros_like(parameter) for parameter in self.clipper.parameters], 0.0
         else:
-            if first and self.clipping == "shortcut" and not self.steps_made & (self.steps_made + 1):
-                preflight.verify(self.model, self.clipper, inputs, target, seed=self.steps_made)
-            clipped = self.clipper.clip(inputs, target)
+            clipped = self._clip(inputs, target, first)
             sums, loss = clipped.sums, float(clipped.losses.sum())
         for parameter, total in zip(self.clipper.parameters, sums, strict=True):
             parameter.grad = total
         return loss
+
+    def _clip(self, inputs: dict[str, Tensor], target: Tensor, first: bool) -> ClippedSum:
+        """Clip by the shortcut if Opacus sees every use of a weight; else one case after the other, which is right anyway."""
+        due = not self.steps_made & (self.steps_made + 1) or self.steps_made + 1 == self.recipe.steps
+        try:
+            if self.clipping == "shortcut" and first and (due or not self._is_compared):
+                preflight.verify(self.model, self.clipper, inputs, target, seed=self.steps_made)
+                self._is_compared = True
+            return self.clipper.clip(inputs, target)
+        except NotPrivateError:
+            raise
+        except Exception:  # Opacus fails in many ways; what is the network's own fault comes again
+            with self.clipper.paused():
+                return OneByOne(self.model, self.recipe.max_grad_norm).clip(inputs, target)
 
     def _reset_padding(self) -> None:
         """Set the embedding of "no word" back to zero, without its noise; this uses no data and spends no budget."""

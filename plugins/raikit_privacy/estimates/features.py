@@ -79,3 +79,21 @@ def largest_clusters(ctx: raikit.CheckContext, split: str) -> dict[str, int]:
         cells = ctx.predictions.cells([column], split=split).dropna(subset=[column])
         counts[column] = int(cells.iloc[:, -1].max()) if len(cells) else 0
     return counts
+
+
+def cases_of_one_file(ctx: raikit.CheckContext, split: str) -> dict[str, int]:
+    """Count the cases of the file that most cases share, by column of pictures and sounds."""
+    assert ctx.data is not None
+    columns = [item.columns[0] for item in ctx.data.inputs.values() if item.modality in {"image", "audio"}]
+    return {column: int(ctx.data.frame([column], split)[column].value_counts().max() or 0)
+            for column in dict.fromkeys(columns) if ctx.data.frame([column], split)[column].notna().any()}
+
+
+def most_copies(ctx: raikit.CheckContext, split: str) -> int:
+    """Count the cases of a split that have the same inputs, where most have."""
+    assert ctx.data is not None
+    columns = list(dict.fromkeys(column for item in ctx.data.inputs.values() for column in item.columns))
+    try:
+        return int(ctx.data.frame(columns, split).value_counts(dropna=False).iloc[0])
+    except TypeError:  # cells that cannot be compared
+        return 1

@@ -118,6 +118,8 @@ class _CachedLayer(nn.Module):
     What else a network reads from the layer (``weight.dtype``, ``stride``) is the layer's own.
     """
 
+    passing_attributes = ("cached", "output", "calls", "after_trained")  # set anew for each batch
+
     def __init__(self, original: nn.Module) -> None:
         super().__init__()
         self._aside = [original.eval()]  # in a list, so that its parameters are not part of the network

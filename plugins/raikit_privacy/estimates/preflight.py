@@ -25,6 +25,7 @@ from raikit_privacy.estimates.clipping import (
     NotFiniteError,
     NotPrivateError,
     OneByOne,
+    ShortcutError,
     StoredGradients,
     case_losses,
     clip_factors,
@@ -33,6 +34,7 @@ from raikit_privacy.estimates.clipping import (
     trained_parameters,
 )
 from raikit_privacy.estimates.draws import EXTREME_SEEDS, same_draws
+from raikit_privacy.estimates.network_state import NetworkState
 
 if TYPE_CHECKING:
     import raikit
@@ -55,52 +57,6 @@ class Cases(NamedTuple):
     def alone(self) -> list[Cases]:
         """Return each case by itself."""
         return [self.rows(slice(at, at + 1)) for at in range(len(self.target))]
-
-
-class NetworkState:
-    """A copy of all weights and buffers of a network, by which a change is noticed.
-
-    Parameters
-    ----------
-    module : Module
-    """
-
-    def __init__(self, module: nn.Module) -> None:
-        self._parts = [(f"{name}." if name else "", part, _own_tensors(part)) for name, part in module.named_modules()]
-        self._kept = [{name: tensor.detach().clone() for name, tensor in tensors.items()} for _, _, tensors in self._parts]
-
-    def check(self, *, untrained_only: bool = False) -> None:
-        """Raise if a weight or buffer is another one than when the copy was made.
-
-        Parameters
-        ----------
-        untrained_only : bool
-            Leave out weights that are trained.
-
-        Raises
-        ------
-        NotPrivateError
-            The change comes from the cases that went through the network, and no noise was added to it.
-        """
-        for (prefix, part, _), kept in zip(self._parts, self._kept, strict=True):
-            now = _own_tensors(part)
-            for name in [*kept, *(name for name in now if name not in kept)]:
-                is_weight = name in part._parameters
-                if untrained_only and is_weight and now[name].requires_grad:
-                    continue
-                if name not in now or name not in kept or not _identical(now[name], kept[name]):
-                    raise NotPrivateError(f"{'weight' if is_weight else 'buffer'} {prefix}{name} changes when a case goes through "
-                                          "the model, and no noise is added to it")
-
-
-def _own_tensors(part: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in (*part._parameters.items(), *part._buffers.items()) if tensor is not None}
-
-
-def _identical(one: Tensor, other: Tensor) -> bool:
-    if one.shape != other.shape:
-        return False
-    return bool(((one == other) | ((one != one) & (other != other))).all())  # NaN is identical with NaN
 
 
 @dataclass(frozen=True)
@@ -142,8 +98,8 @@ def choose_clipping(
         raise NotPrivateError("the model has no trainable weights")
     _check_precision(model.module)
     _check_layers(model.module)
-    state = NetworkState(model.module)
-    _check_state(model.module, alone)
+    state = NetworkState(model)
+    _check_state(model, alone)
     for seed in _SEEDS:
         reference = _reference(model, model.module, max_grad_norm, alone, seed)
         _check_cases_are_apart(model, model.module, reference, alone, together, seed)
@@ -165,7 +121,7 @@ def _compare_shortcut(
         clipper = make_clipper(model, layers, max_grad_norm, "shortcut")
         for seed in _SEEDS:
             verify(model, clipper, *together, seed=seed, alone=alone)
-    except NotPrivateError as error:
+    except (NotPrivateError, ShortcutError) as error:
         return "one by one", str(error)
     except Exception as error:  # Opacus fails in many ways on layers that it does not know
         return "one by one", _line(error)
@@ -193,7 +149,7 @@ def verify(
         reference = _reference(model, clipper.module, clipper.max_grad_norm, alone, seed)
         _check_cases_are_apart(model, clipper.module, reference, alone, together, seed)
     names = _parameter_names(model.module)
-    with _buffers_kept(model.module), same_draws(seed):
+    with _buffers_kept(model.module), same_draws(seed), clipper.compared():
         part = clipper.clip(*few)
     _check_norms(names, reference, part, clipper.max_grad_norm)
     lengths = reference.norms.norm(dim=1).clamp(max=clipper.max_grad_norm)
@@ -296,9 +252,9 @@ def _check_precision(module: nn.Module) -> None:
             raise NotPrivateError(f"weight {name} is of type {kind}; lengths and noise are right in float32 and float64 only")
 
 
-def _check_state(module: nn.Module, alone: Sequence[Cases]) -> None:
+def _check_state(model: raikit.Model, alone: Sequence[Cases]) -> None:
     """Raise if a weight or buffer changes when a case goes through: it would carry that case, or their number, to all others."""
-    state = NetworkState(module)
+    state, module = NetworkState(model), model.module
     for case in alone:
         with contextlib.suppress(Exception), same_draws(0), torch.no_grad():  # an exception is reported later
             module(**case.inputs)

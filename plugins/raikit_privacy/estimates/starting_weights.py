@@ -2,7 +2,7 @@
 
 Epsilon bounds what a training *adds*. It says nothing of what the weights knew before, so a model that starts from weights
 that have seen the cases may give them all away at any epsilon. The rule: every number that the network has before training,
-in weights, buffers and arrays kept in attributes, is one of these:
+in weights, buffers, and arrays and long lists kept in attributes, is one of these:
 
 - drawn: `Model.fresh` gives it another, unrelated value for another seed;
 - plain: 0 or 1 in a simple pattern (blocks, a band, an identity), or a count 0, 1, 2 …, as layers are initialised without
@@ -18,25 +18,33 @@ weights far fainter than the noise upon them, or code outside of the network tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import poisson
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 import raikit
 from raikit.arrays import FloatArray, IntArray, cluster_codes
 from raikit.format import number, percent
 from raikit_privacy.estimates import membership
+from raikit_privacy.estimates.holdings import holdings, networks_outside
 from raikit_privacy.estimates.membership import Losses
 
 _OTHER_SEED = 1_000_003  # added to a seed for a second, unrelated draw
 _SHARED = 6.0  # standard errors of the correlation of two draws from which they have a common part
-_FEWEST = 100  # drawn numbers of a tensor below which their correlation says nothing
+_FEWEST = 10  # drawn numbers below which their correlation says nothing
+_LONG_LIST = 32  # numbers of a list from which it is taken for what a network knows rather than for settings
 _MOST_BLOCKS = 8  # of equal numbers, in a pattern that layers begin with
+_DRAWS = 10  # a false alarm in one of a thousand honest models
+_FEW_CASES = 200
+_SHIFTS = 20  # of the targets, to other cases
 _MOST_CASES = 4000
 _BATCH = 256
 _LEVEL = 0.998  # of the attack on declared weights: a false alarm in one of a thousand honest declarations
@@ -88,7 +96,17 @@ def examine_starting_weights(ctx: raikit.CheckContext, public_weights: str | Non
     """
     assert ctx.model is not None
     start = initial_model(ctx.model, ctx.seed)
+    if lazy := [name for name, tensor in start.module.state_dict(keep_vars=True).items() if is_lazy(tensor)]:
+        return StartingWeights(lazy, problem=(
+            f"{_names(lazy)} would take a shape from the first case: a lazy layer has no initial weights. Let the model's "
+            "`fresh` build layers of known size"))
     fixed = fixed_tensors(start, initial_model(ctx.model, ctx.seed + _OTHER_SEED))
+    if not fixed and _all_draws_know_targets(ctx):
+        fixed = ["all weights"]
+        if public_weights is None:
+            return StartingWeights(fixed, problem=(
+                f"Initial weights of {_DRAWS} seeds all predict the training targets better than chance, so `fresh` has learnt "
+                f"from cases. {_REMEDY}"))
     if not fixed:
         return StartingWeights([])
     if public_weights is None:
@@ -99,34 +117,28 @@ def examine_starting_weights(ctx: raikit.CheckContext, public_weights: str | Non
 
 def fixed_tensors(one: raikit.Model, other: raikit.Model) -> list[str]:
     """Name weights and buffers of two initial models, of different seeds, that are not drawn and not plain."""
-    others = dict(_tensors(other))
-    fixed = (name for name, tensor in _tensors(one) if name not in others or _is_fixed(tensor, others[name]))
-    return list(dict.fromkeys(fixed))
+    found, others = dict(_tensors(one)), dict(_tensors(other))
+    fixed = [name for name, tensor in found.items() if name not in others or _is_fixed(tensor, others[name])]
+    return fixed or _with_common_part({name: (tensor, others[name]) for name, tensor in found.items()})
 
 
 def _tensors(model: raikit.Model) -> Iterator[tuple[str, Tensor]]:
-    yield from model.module.named_parameters()
-    yield from model.module.named_buffers()  # those too that are not saved with the weights
-    for prefix, part in model.module.named_modules():
-        for name, value in vars(part).items():
-            if not name.startswith("_"):  # torch keeps weights and hooks there
-                yield from _arrays(f"{prefix}.{name}" if prefix else name, value)
+    """Yield the tensors of the network, and of networks that the model uses besides, such as a teacher."""
+    known: set[int] = set()
+    for prefix, network in (("", model.module), *networks_outside(model)):
+        for name, value in holdings(network, prefix, known):
+            if isinstance(value, Tensor):
+                yield name, value.detach()
+            elif (array := _numbers(value)) is not None:
+                yield name, torch.as_tensor(array)
 
 
-def _arrays(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
-    """Yield the tensors and arrays in an attribute, also in a list or mapping."""
-    if isinstance(value, Tensor):
-        yield name, value
-    elif isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        yield name, torch.as_tensor(value.astype(float))
-    elif isinstance(value, list | tuple):
-        for at, item in enumerate(value):
-            if isinstance(item, Tensor | np.ndarray):
-                yield from _arrays(f"{name}[{at}]", item)
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            if isinstance(item, Tensor | np.ndarray):
-                yield from _arrays(f"{name}[{key!r}]", item)
+def _numbers(value: Any) -> FloatArray | None:
+    """Return an array, or the numbers of a long list, as floats; settings are short lists."""
+    if isinstance(value, tuple):
+        value = np.array([item for item in value if isinstance(item, int | float | np.number)], dtype=float)
+        return value if len(value) >= _LONG_LIST else None
+    return value.astype(float) if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" else None
 
 
 def _is_fixed(one: Tensor, other: Tensor) -> bool:
@@ -134,10 +146,29 @@ def _is_fixed(one: Tensor, other: Tensor) -> bool:
         return True
     a, b = (tensor.detach().double().flatten() for tensor in (one, other))
     same = a == b
-    kept = a[same]
+    kept, drawn, redrawn = a[same], a[~same], b[~same]
+    odd = (kept != 0) & (kept != 1)
+    if int(odd.sum()) <= _equal_by_chance(len(drawn)):
+        same[same.clone()] = ~odd
+        kept = kept[~odd]
     plain = bool(((kept == 0) | (kept == 1)).all()) and _is_simple(torch.where(same, a, 2.0).reshape(one.shape))
     counts = bool(same.all()) and torch.equal(kept, torch.arange(len(kept), dtype=kept.dtype))
-    return not (plain or counts) or _have_common_part(a[~same], b[~same])
+    return not (plain or counts) or _is_reordered(drawn, redrawn) or _have_common_part([(drawn, redrawn)])
+
+
+def _equal_by_chance(drawn: int) -> int:
+    """Return how many of `drawn` numbers may be equal in two draws: single precision has about 2^23 of each size."""
+    return int(poisson.isf(1e-7, drawn * 2.0**-22)) if drawn else 0
+
+
+def _is_reordered(drawn: Tensor, redrawn: Tensor) -> bool:
+    """Return whether two draws are the same numbers in another order or with other signs: a network with its units permuted.
+
+    Whole numbers are left out: drawn permutations and signs are what layers may begin with.
+    """
+    if len(drawn) < 2 or torch.equal(drawn, drawn.round()):
+        return False
+    return torch.equal(drawn.abs().sort().values, redrawn.abs().sort().values)
 
 
 def _is_simple(pattern: Tensor) -> bool:
@@ -167,13 +198,52 @@ def _blocks(pattern: Tensor) -> int:
     return 1 + int((flat[1:] != flat[:-1]).sum())
 
 
-def _have_common_part(a: Tensor, b: Tensor) -> bool:
-    """Return whether two draws are correlated, as those of old weights with new noise are."""
-    if len(a) < _FEWEST:
+def _with_common_part(pairs: Mapping[str, tuple[Tensor, Tensor]]) -> list[str]:
+    """Name all drawn tensors if their draws, taken together, are correlated: each may be too small to show it."""
+    drawn = {name: (one[one != other], other[one != other]) for name, (one, other) in pairs.items()}
+    return [name for name, (one, _) in drawn.items() if len(one)] if _have_common_part(list(drawn.values())) else []
+
+
+def _have_common_part(pairs: Sequence[tuple[Tensor, Tensor]]) -> bool:
+    """Return whether pairs of draws are correlated, as those of old weights with new noise are (Fisher's z).
+
+    Each pair has its own mean and scale.
+    """
+    products, free = 0.0, 0
+    scaled = [(_standardised(one), _standardised(other)) for one, other in pairs if len(one) > 1]
+    for one, other in scaled:
+        products, free = products + float(one @ other), free + len(one) - 1
+    if free < _FEWEST:
         return False
-    a, b = a - a.mean(), b - b.mean()
-    scale = float(a.norm() * b.norm())
-    return scale > 0 and abs(float(a @ b)) / scale > _SHARED / len(a) ** 0.5
+    correlation = min(abs(products) / sum(float(one @ one) for one, _ in scaled), 1 - 1e-12)
+    return math.atanh(correlation) * math.sqrt(free - 2) > _SHARED
+
+
+def _standardised(drawn: Tensor) -> Tensor:
+    drawn = drawn.detach().double().flatten()
+    centred = drawn - drawn.mean()
+    return centred * (math.sqrt(len(drawn)) / max(float(centred.norm()), 1e-300))
+
+
+def _all_draws_know_targets(ctx: raikit.CheckContext) -> bool:
+    """Return whether models of every seed fit the training targets better than shuffled ones.
+
+    A newly drawn network does so with a probability of a half, because its last layer may as well have the opposite signs.
+    """
+    assert ctx.model is not None and ctx.data is not None
+    positions = np.sort(np.random.default_rng(ctx.seed).permutation(ctx.data.size("train"))[:_FEW_CASES])
+    return all(_fits_better(ctx, initial_model(ctx.model, ctx.seed + number * _OTHER_SEED), positions) for number in range(_DRAWS))
+
+
+def _fits_better(ctx: raikit.CheckContext, model: raikit.Model, positions: IntArray) -> bool:
+    assert ctx.data is not None
+    batch = next(iter(ctx.data.batches("train", len(positions), indices=positions)))
+    target = torch.tensor(batch.target)
+    model.module.eval()
+    with torch.inference_mode():
+        logits = model.module(**model.prepare(batch))
+        shuffled = torch.stack([model.loss(logits, target.roll(by)).double().mean() for by in range(1, min(_SHIFTS, len(target)))])
+        return bool(model.loss(logits, target).double().mean() < shuffled.mean() * (1 - 1e-9))
 
 
 def _names(fixed: list[str], most: int = 3) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,20 +13,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch.nn.parameter import is_lazy
 
 import raikit
 from raikit.arrays import BoolArray, IntArray, class_positions, cluster_codes
 from raikit_privacy.estimates import frozen_layers, preflight
+from raikit_privacy.estimates.clipping import NotPrivateError
 from raikit_privacy.estimates.costs import PairedCorrectness
 from raikit_privacy.estimates.dpsgd import PrivateTraining, Recipe, freeze_feature_layers
 from raikit_privacy.estimates.features import SensitiveFeature, features_of, sampling_units
+from raikit_privacy.estimates.network_state import NetworkState
 from raikit_privacy.estimates.preflight import CASES, Cases
+
+_AT_ONCE = 256  # cases that `raikit.fit` prepares together
 
 
 def weights_digest(model: raikit.Model) -> str:
     """Return the SHA-256 of a model's weights and buffers."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.module.state_dict().items()):
+    for name, tensor in sorted(model.module.state_dict(keep_vars=True).items()):
+        if is_lazy(tensor):
+            continue
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().view(-1).numpy().tobytes())
     return digest.hexdigest()
@@ -65,14 +73,15 @@ def train_private(
         If the guarantee would not hold for this model: see `raikit_privacy.estimates.preflight`.
     """
     freeze_feature_layers(model.module, recipe.layers)
-    start = preflight.NetworkState(model.module)  # before any case goes through
+    start = NetworkState(model, whole=False)  # before any case goes through
+    _check_preparation(ctx, model)
     preflight.check_memory(model, *preflight_cases(ctx, model, recipe.physical_batch_size))
     seed = ctx.seed if seed is None else seed
     with _frozen_layers_cached(ctx, model) as trained:
-        trained.module.train()
         clipping, reason = preflight.choose_clipping(
             trained, recipe.layers, recipe.max_grad_norm, *preflight_cases(ctx, trained, recipe.physical_batch_size))
-        start.check()
+    start.check()
+    with _frozen_layers_cached(ctx, model) as trained:
         training = PrivateTraining(trained, recipe, noise_multiplier, clipping, seed)
         try:
             ctx.trainer(
@@ -93,25 +102,54 @@ def train_private(
 
 @contextlib.contextmanager
 def _frozen_layers_cached(ctx: raikit.CheckContext, model: raikit.Model) -> Iterator[raikit.Model]:
-    """Give the model without its frozen layers, if they can be taken out, and restore it afterwards."""
+    """Give the model in training mode, without its frozen layers if they can be taken out, and restore it afterwards."""
     assert ctx.data is not None
     cache = frozen_layers.cache_frozen_layers(model, next(iter(ctx.data.batches("train", 2))))
+    trained = cache or model
+    trained.module.train()
     try:
-        yield cache or model
+        yield trained
     finally:
         if cache is not None:
             cache.restore()
 
 
+def _check_preparation(ctx: raikit.CheckContext, model: raikit.Model) -> None:
+    """Raise if what `prepare` makes of a case depends on the cases that it prepared before: a growing vocabulary, a scale."""
+    assert ctx.data is not None
+    drawn = np.random.default_rng(ctx.seed).permutation(ctx.data.size("train"))
+    used = _independent(model)
+    _prepared(ctx, used, drawn[CASES:][:_AT_ONCE] if len(drawn) > CASES else drawn)
+    for at in drawn[:CASES]:
+        first, later = (_prepared(ctx, one, np.array([at])).inputs for one in (_independent(model), used))
+        if first.keys() != later.keys() or not all(_alike(first[name], later[name]) for name in first):
+            raise NotPrivateError("what `prepare` makes of a case depends on the cases that it prepared before")
+
+
+def _independent(model: raikit.Model) -> raikit.Model:
+    """Return a copy that shares no state with `model`, if that can be made: `Model.copy` need not copy more than weights."""
+    try:
+        return copy.deepcopy(model)
+    except Exception:  # whatever a model holds may refuse to be copied
+        return model.copy()
+
+
+def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and torch.allclose(one.double(), other.double(), rtol=1e-5, atol=1e-6, equal_nan=True)
+
+
 def preflight_cases(ctx: raikit.CheckContext, model: raikit.Model, most: int) -> tuple[list[Cases], Cases]:
     """Prepare some training cases alone, and the same ones together with others, at most `most`.
 
-    The emptiest and the fullest of the cases drawn are among those that are prepared alone: a missing text or picture is
-    where networks differ.
+    As many as are prepared at once for training are prepared together, even if fewer go through the network at once. The
+    emptiest and the fullest of the cases drawn are among those that are prepared alone: a missing text or picture is where
+    networks differ.
     """
     assert ctx.data is not None
-    drawn = np.random.default_rng(ctx.seed).permutation(ctx.data.size("train"))[: max(2, most)]
+    drawn = np.random.default_rng(ctx.seed).permutation(ctx.data.size("train"))[: max(_AT_ONCE, most)]
     together = _prepared(ctx, model, drawn)
+    drawn = drawn[: max(2, most)]
+    together = together.rows(slice(len(drawn)))
     filled = sum(torch.count_nonzero(tensor.reshape(len(drawn), -1), dim=1) for tensor in together.inputs.values())
     assert isinstance(filled, torch.Tensor)
     order = list(dict.fromkeys([int(filled.argmin()), int(filled.argmax()), *range(len(drawn))]))

@@ -15,6 +15,7 @@ from raikit.arrays import BoolArray
 from raikit_privacy.estimates import training
 from raikit_privacy.estimates.arguments import as_argument
 from raikit_privacy.estimates.budget import Budget, default_delta, plan
+from raikit_privacy.estimates.clipping import NotPrivateError
 from raikit_privacy.estimates.costs import PairedCorrectness
 from raikit_privacy.estimates.dpsgd import Recipe
 from raikit_privacy.estimates.starting_weights import StartingWeights, initial_model
@@ -93,10 +94,15 @@ class Trials:
         ------
         RuntimeError
             If a training spent more than its target.
+        NotPrivateError
+            If no noise keeps within the target, or the guarantee would not hold for this model.
         """
-        part = sorted(self.options.epsilons).index(target) * self.options.repeats
-        budget = plan(target, self.delta, self.recipe.sample_rate, self.recipe.steps, self.options.accountant)
-        correct, trained = self._train_all(budget.noise_multiplier, f"epsilon-{as_argument(target)}", part)
+        index = sorted(self.options.epsilons).index(target)
+        try:
+            budget = plan(target, self.delta, self.recipe.sample_rate, self.recipe.steps, self.options.accountant)
+        except ValueError as error:
+            raise NotPrivateError(str(error).rstrip(".")) from error
+        correct, trained = self._train_all(budget.noise_multiplier, f"epsilon-{as_argument(target)}", index)
         steps = max(one.steps for one in trained)
         epsilon = budget.spent(steps)
         if not epsilon <= target:
@@ -110,13 +116,18 @@ class Trials:
         shutil.rmtree(self._folder)
 
     def _train_all(
-        self, noise_multiplier: float, name: str, part: int
+        self, noise_multiplier: float, name: str, index: int
     ) -> tuple[BoolArray, list[training.TrainedPrivately]]:
-        """Train with each seed; return where each model is right, shape (trainings, cases), and what each training did."""
+        """Train with each seed; return where each model is right, shape (trainings, cases), and what each training did.
+
+        `index` counts budgets; trainings without noise come last and have the seeds of the first budget.
+        """
+        budgets = len(self.options.epsilons)
         correct, trained = [], []
         for number in range(self.options.repeats):
             folder = self._folder / (name if number == 0 else f"{name}-{number + 1}")
-            model, one = self._train(noise_multiplier, folder, self._seed(number), part + number)
+            part, seed = index * self.options.repeats + number, self._seed(number, index % budgets)
+            model, one = self._train(noise_multiplier, folder, seed, part)
             correct.append(self.cases.correct(self.ctx, model))
             trained.append(one)
         return np.stack(correct), trained
@@ -131,17 +142,19 @@ class Trials:
         return model, training.train_private(
             self.ctx, model, self.recipe, noise_multiplier, folder, self._progress(part), seed)
 
-    def _seed(self, number: int) -> int:
-        """Return the seed of a training; the first has the seed of the check."""
-        if number == 0:
+    def _seed(self, number: int, index: int) -> int:
+        """Return the seed of a training; the first of the first budget has the seed of the check.
+
+        No two share noise: the difference of two models with one noise and two multipliers would give it away.
+        """
+        if number == index == 0:
             return self.ctx.seed
-        return int(np.random.SeedSequence([self.ctx.seed, number]).generate_state(1)[0] >> 1)
+        return int(np.random.SeedSequence([self.ctx.seed, number, index]).generate_state(1)[0] >> 1)
 
     def _correct_without_noise(self) -> BoolArray:
         """Return where the models without noise are right; they are trained once for all budgets."""
         if self._twins_correct is None:
-            part = len(self.options.epsilons) * self.options.repeats
-            self._twins_correct, _ = self._train_all(0.0, "twin", part)
+            self._twins_correct, _ = self._train_all(0.0, "twin", len(self.options.epsilons))
         return self._twins_correct
 
     def _progress(self, part: int) -> Callable[[int, int], None]:

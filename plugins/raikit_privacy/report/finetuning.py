@@ -22,6 +22,7 @@ from raikit_privacy.estimates.costs import PairedCorrectness, costs
 from raikit_privacy.estimates.features import SensitiveFeature
 from raikit_privacy.estimates.training_report import TrainingReport
 from raikit_privacy.estimates.trials import TrialOutcome, Trials
+from raikit_privacy.report.wording import at_most, percent_at_most
 
 
 def untrainable_finding(reason: str, addresses: list[str]) -> raikit.Finding:
@@ -51,7 +52,7 @@ def _cost_finding(report: TrainingReport) -> raikit.Finding:
     cost, accuracy, budget = report.cost, report.accuracy, report.outcome.budget
     effect = "costs" if (cost.value or 0) >= 0 else "gains"
     return raikit.Finding(
-        sentence=f"A model trained to ε = {report.outcome.epsilon:.2f} at δ = {budget.delta:.2g} (target {report.target:g}, "
+        sentence=f"A model trained to ε = {at_most(report.outcome.epsilon)} at δ = {budget.delta:.2g} (target {report.target:g}, "
                  f"accountant {NAMES[budget.accountant]}) is right in {percent(accuracy.value or 0)} of cases; the audited "
                  f"one is right in {percent(float(report.audited.value[0]))} of the same cases. Privacy {effect} "
                  f"{points(abs(cost.value or 0))} ({_evidence(report, cost)}). {_noise_sentence(report)}",
@@ -110,9 +111,9 @@ def _bound_finding(report: TrainingReport) -> raikit.Finding:
     if not report.outcome.no_shortcut:
         condition += " It also assumes that clipping is right for every case, as it is for those on which it was compared."
     return raikit.Finding(
-        sentence=f"With secret noise, ε = {report.outcome.epsilon:.2f} bounds every membership attack on the private weights. At "
-                 f"a false positive rate of {percent(0.01)}, none recognises a training case with a probability above "
-                 f"{percent(report.bound.value or 0.0)}. An attack that also uses what was fitted without noise is not "
+        sentence=f"With secret noise, ε = {at_most(report.outcome.epsilon)} bounds every membership attack on the private weights. "
+                 f"At a false positive rate of {percent(0.01)}, none recognises a training case with a probability above "
+                 f"{percent_at_most(report.bound.value or 0.0)}. An attack that also uses what was fitted without noise is not "
                  f"bounded.{condition}",
         what="bound on membership inference",
         certainty="from the accountant" + (", if public_weights is right" if declared else ""),

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 
 import raikit
 from raikit.format import count, joined
-from raikit_privacy.estimates.features import largest_clusters
+from raikit_privacy.estimates.features import cases_of_one_file, largest_clusters, most_copies
 from raikit_privacy.estimates.trials import Trials
+from raikit_privacy.report.wording import at_most
 
 _MOST_NAMES = 6
 
 
 def scope_findings(ctx: raikit.CheckContext, trials: Trials) -> list[raikit.Finding]:
     """Say what epsilon covers: the weights, single cases, and a seed that is known."""
-    findings = [_weights_finding(ctx, trials), *_unit_of_privacy_findings(ctx), *_delta_findings(trials)]
+    findings = [_weights_finding(ctx, trials), *_unit_of_privacy_findings(ctx), *_delta_findings(trials), *_number_findings(trials)]
     findings.append(raikit.Finding(
         sentence="Noise and sampling were drawn from the run's seed: this is a measurement, not a release. Private models and "
                  "checkpoints were deleted. A model that is released must draw its noise from the operating system.",
@@ -96,12 +97,30 @@ def _some(names: list[str]) -> str:
 
 def _unit_of_privacy_findings(ctx: raikit.CheckContext) -> list[raikit.Finding]:
     largest = {column: n for column, n in largest_clusters(ctx, "train").items() if n > 1}
-    where = joined([f"one {column} appears in up to {count(n)}" for column, n in largest.items()])
-    clusters = f", not all cases of a cluster: among the training cases, {where}" if largest else ""
+    shared = {column: n for column, n in cases_of_one_file(ctx, "train").items() if n > 1}
+    where = joined([*(f"one {column} appears in up to {count(n)}" for column, n in largest.items()),
+                    *(f"one file of {column} in up to {count(n)}" for column, n in shared.items())])
+    clusters = f", not all cases of a cluster or file: among the training cases, {where}" if where else ""
+    copies = most_copies(ctx, "train")
+    same = f" Up to {count(copies)} training cases have the same inputs." if copies > 1 else ""
     return [raikit.Finding(
         sentence=f"ε protects single cases{clusters}. For k cases of one person, or k copies of a case, ε is k times as large and "
-                 "δ is larger too.",
-        severity="warn" if largest else "note", what="unit of privacy", certainty="by construction",
+                 f"δ is larger too.{same}",
+        severity="warn" if where else "note", what="unit of privacy", certainty="by construction",
+    )]
+
+
+def _number_findings(trials: Trials) -> list[raikit.Finding]:
+    """Say what all private models of the run together would spend: ε of each is for that one alone."""
+    targets, repeats = trials.options.epsilons, trials.options.repeats
+    if len(targets) * repeats == 1:
+        return []
+    models = len(targets) * repeats
+    return [raikit.Finding(
+        sentence=f"Each ε is that of one private model. {count(models)} were trained on the same cases. Who sees all of them, or "
+                 f"numbers computed from all, has at most ε = {at_most(sum(targets) * repeats)} at "
+                 f"δ = {trials.delta * models:.2g}.",
+        what="several private models", certainty="by construction",
     )]
 
 

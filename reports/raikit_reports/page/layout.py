@@ -14,7 +14,7 @@ from raikit import format as fmt
 from raikit_reports import verdicts
 from raikit_reports.page import figures as drawing
 from raikit_reports.page import tables
-from raikit_reports.page.metrics import MetricTable, metric_table
+from raikit_reports.page.metrics import MetricTable, detectable, metric_table
 from raikit_reports.page.tables import TableView
 from raikit_reports.page.training import curves
 from raikit_reports.rules import Problem, RuleRow, label, problems, rule_rows, tally
@@ -317,9 +317,8 @@ def _evidence(finding: raikit.Finding, rows: list[RuleRow], measured: list[raiki
         method = metric.method if how else ""
         parts = ["" if finding.certainty else how, method, fmt.sample_size(metric.n, metric.n_clusters)]
         yield sentence("; ".join(part for part in parts if part))
-        if metric.minimum_detectable is not None:
-            smallest = fmt.measure(metric.minimum_detectable, unit=metric.unit)
-            yield f"A gap of {smallest} would have been detected (80% power)."
+        if smallest := detectable(metric):
+            yield f"A {'ratio' if metric.unit == 'ratio' else 'gap'} of {smallest} would have been detected (80% power)."
     for row in rows:
         if not _same_number(finding, row, metric):
             everyone = " over all groups" if metric and finding.scope and row.rule.metric == metric.id else ""

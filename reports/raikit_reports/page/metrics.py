@@ -15,7 +15,7 @@ SHOWN = 300
 FLAGS = {
     "small_group": "small group",
     "few_clusters": "too few clusters to decide",
-    "few_events": "too few cases of the rarer outcome to decide",
+    "few_events": "too few of the weighted cases that the value rests on",
     "unreliable": "no valid interval",
     "one_sided": "one-sided",
     "open_high": "high end not valid: tail too heavy",
@@ -109,9 +109,17 @@ def _notes(metric: raikit.Metric) -> list[str]:
         notes.append(f"p {fmt.p_value(metric.p_adjusted)}{adjustment}")
     elif metric.p_value is not None:
         notes.append(f"p {fmt.p_value(metric.p_value)}")
-    if metric.minimum_detectable is not None:
-        notes.append(f"would detect {fmt.measure(metric.minimum_detectable, unit=metric.unit)} or more (80% power)")
+    if smallest := detectable(metric):
+        notes.append(f"would detect {smallest} or {'less' if metric.unit == 'ratio' else 'more'} (80% power)")
     return notes
+
+
+def detectable(metric: raikit.Metric) -> str:
+    """Return the difference or the ratio that would have been detected with 80% power; empty if none would."""
+    size = metric.minimum_detectable
+    if size is None or (metric.unit == "points" and size >= 1) or (metric.unit == "ratio" and size <= 0):
+        return ""
+    return fmt.measure(size, unit=metric.unit)
 
 
 def _named(groups: list[str]) -> str:

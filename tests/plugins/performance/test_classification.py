@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from sklearn import metrics as sk
 
+from raikit.testing import result_of, table_context
 from raikit_performance.checks import Classification
 
 from .conftest import close, measured, table_of, tables
@@ -55,3 +57,16 @@ def test_what_a_macro_average_leaves_out_is_named():
     macro = metrics["performance.f1(average=macro)"]
     assert macro.excluded == ["2"]
     assert macro.value == pytest.approx((0.8 + 2 / 3) / 2)
+
+
+def test_the_lowest_recall_of_many_alike_classes_is_covered():
+    rng = np.random.default_rng(0)
+    missed = 0
+    for _ in range(60):
+        truth = np.repeat(np.arange(10), 60)
+        prediction = np.where(rng.random(600) < 0.8, truth, (truth + 1) % 10)
+        ctx = table_context(table_of(truth, prediction), task="multiclass", classes=list(range(10)))
+        sentence = result_of(Classification, ctx).findings[0].sentence
+        low, high = map(float, re.search(r"Recall is lowest.*simultaneous 95% CI ([\d.]+) to ([\d.]+)%", sentence).groups())
+        missed += not low <= 80 <= high
+    assert missed <= 8  # the interval of the chosen class alone misses 13 of 60

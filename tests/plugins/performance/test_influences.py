@@ -57,3 +57,16 @@ def test_too_few_clusters_cannot_decide(classes):
     clustered = Arrays(cases.truth, cases.prediction, cases.scores, cases.weight, [np.arange(N) % 3], ["home"], cases.classes)
     (accuracy, *_) = add_ingredients(classification.label_metrics(clustered, 0.95), clustered)
     assert accuracy.ingredients[0].estimates[0].df < 3
+
+
+@pytest.mark.parametrize("metric", ["precision", "f1"])
+def test_a_class_that_no_case_has_counts_with_what_its_first_case_would_change(metric):
+    truth, prediction = np.repeat([0, 1, 0], [60, 30, 10]), np.repeat([0, 1, 2], [60, 30, 10])
+    cases = Arrays(truth, prediction, classes=[0, 1, 2])
+    (found,) = [each for each in classification.label_metrics(cases, 0.95)
+                if each.name == metric and each.args == {"average": "weighted"}]
+    influence, little = influence_of(found, cases), 1e-6
+    more = Arrays(np.append(truth, 2), np.append(prediction, 1), weight=np.append(np.ones(100), little), classes=[0, 1, 2])
+    slope = (influence_of(found, more).value - influence.value) / little
+    assert influence.table[2, 1] == pytest.approx(slope, rel=1e-3)
+    assert influence.value == pytest.approx(found.value)

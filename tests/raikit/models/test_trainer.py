@@ -244,6 +244,24 @@ def test_rows_that_share_a_file_share_its_tensor(data):
     assert len(kept._tensors["image"]) == data.frame(["image"], "train")["image"].nunique(dropna=False)
 
 
+@pytest.mark.parametrize("max_bytes", [1_500_000_000, 60_000])
+def test_rows_of_one_file_that_a_model_prepares_differently_have_tensors_of_their_own(data, monkeypatch, max_bytes):
+    """A model that looks at a part of a picture: before, the second row of a file was given the part of the first."""
+    model = model_of(data)
+    plain = model.prepare
+
+    def parts(batch):
+        tensors = plain(batch)
+        row = torch.tensor([int(str(name).strip("abcdefghijklmnopqrstuvwxyz-_")) for name in batch.ids])
+        return tensors | {"image": tensors["image"] * 0 + row[:, None, None, None]}
+
+    monkeypatch.setattr(model, "prepare", parts)
+    cases = prepare_cases(model, data, "train", max_bytes)
+    ids = [int(str(name).strip("abcdefghijklmnopqrstuvwxyz-_")) for name in data.frame(["id"], "train")["id"]]
+    assert data.frame(["image"], "train")["image"].nunique(dropna=False) < len(ids)
+    assert cases.take(np.arange(len(ids))).inputs["image"][:, 0, 0, 0].tolist() == ids
+
+
 def test_a_loss_that_is_no_number_ends_the_training(data):
     with pytest.raises(ModelError, match="NaN or infinite in epoch 1"):
         fit(model_of(data), data, epochs=1, step=lambda *_: float("nan"))

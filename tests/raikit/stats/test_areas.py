@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
+from scipy.stats import t as student_t
 from sklearn.metrics import roc_auc_score
 
 from raikit.stats import auc_influence, auc_interval, average_precision_influence
@@ -34,11 +36,43 @@ def test_the_variance_is_delongs(rng):
     kernel = (positive[:, None] > negative) + (positive[:, None] == negative) / 2
     variance = np.var(kernel.mean(axis=1), ddof=1) / len(positive) + np.var(kernel.mean(axis=0), ddof=1) / len(negative)
     found = auc_interval(y, score)
-    half = (np.log(found.high / (1 - found.high)) - np.log(found.low / (1 - found.low))) / 2
-    assert half == pytest.approx(1.959964 * np.sqrt(variance) / (found.value * (1 - found.value)), rel=1e-6)
+    near = found.high if found.value >= 0.5 else 1 - found.low
+    area = max(found.value, 1 - found.value)
+    half = np.log(near / (1 - near)) - np.log(area / (1 - area))
+    parts = [np.var(kernel.mean(axis=axis), ddof=1) / kernel.shape[1 - axis] for axis in (0, 1)]
+    df = sum(parts) ** 2 / sum(part**2 / (kernel.shape[1 - axis] - 1) for axis, part in enumerate(parts))
+    assert half == pytest.approx(student_t.isf(0.025, df) * np.sqrt(variance) / (area * (1 - area)), rel=1e-3)
     value, influence = auc_influence(y, score)
     assert value == found.value
     assert influence[y == 1].sum() == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("positives", "negatives", "apart", "failing"),
+    [(10, 200, 2.7, 0.0), (30, 300, 2.7, 0.0), (30, 300, 3.0, 0.02), (200, 10, 2.7, 0.0)],
+)
+def test_an_area_is_seldom_surely_too_high_where_one_class_is_scarce(positives, negatives, apart, failing, rng):
+    truth = np.repeat([1, 0], [positives, negatives])
+    area = (1 - failing) * norm.cdf(apart / 2**0.5) + failing * norm.cdf(-3 / 2**0.5)
+    passes = {0.95: 0, 0.999: 0}
+    for _ in range(300):
+        score = apart * truth + rng.normal(size=len(truth))
+        score = np.where((truth == 1) & (rng.random(len(truth)) < failing), rng.normal(-3, 1, len(truth)), score)
+        for level in passes:
+            passes[level] += auc_interval(truth, score, level=level).low > area
+    assert passes[0.95] <= 14  # 2.5%, with three standard errors; DeLong's limits: 21 to 80
+    assert passes[0.999] <= 1
+
+
+def test_the_area_of_the_other_class_has_the_mirrored_interval(rng):
+    truth, score = rng.random(80) < 0.2, rng.normal(size=80)
+    one, other = auc_interval(truth, score + truth), auc_interval(~truth, score + truth)
+    assert (other.low, other.high) == pytest.approx((1 - one.high, 1 - one.low))
+
+
+def test_one_positive_does_not_show_how_positives_vary(rng):
+    found = auc_interval(np.arange(20) == 7, rng.normal(size=20), level=0.99)
+    assert found.high - found.low > 0.9
 
 
 def test_an_area_of_one_is_never_certain():

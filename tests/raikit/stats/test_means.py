@@ -30,5 +30,28 @@ def test_what_does_not_vary_is_as_wide_as_can_be():
 def test_few_clusters_are_flagged(rng):
     found = mean_interval(rng.normal(size=60), clusters=[np.arange(60) // 20])
     assert found.n_clusters == 3
-    assert found.flags == ("few_clusters",)
-    assert "df 2" in found.method
+    assert "few_clusters" in found.flags
+    assert "one-way cluster t, one more cluster (df" in found.method
+
+
+@pytest.mark.parametrize("kind", ["even", "Zipf"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_skewed_cluster_means_hold_or_the_end_on_their_side_is_open(kind, sign):
+    rng, runs, missed, beyond = np.random.default_rng(0), 400, 0, 0
+    sizes = np.full(40, 20) if kind == "even" else np.round(190 / np.arange(1, 41)).astype(int)
+    cluster = np.repeat(np.arange(40), sizes)
+    truth = sign * np.exp(0.5)
+    for _ in range(runs):
+        found = mean_interval(sign * rng.lognormal(size=40)[cluster] + 0.1 * rng.normal(size=len(cluster)), clusters=[cluster])
+        high, low = found.high < truth, found.low > truth
+        missed += (high and "open_high" not in found.flags) or (low and "open_low" not in found.flags)
+        beyond += high or low
+    assert missed / runs <= 0.025 + 2 * (0.025 * 0.975 / runs) ** 0.5
+    assert beyond / runs <= 0.1
+
+
+def test_normal_values_are_decided_and_a_skewed_sample_is_open_on_its_side_only(rng):
+    assert mean_interval(rng.normal(size=200)).flags == ()
+    assert mean_interval(rng.normal(size=60)[np.arange(600) // 10], clusters=[np.arange(600) // 10]).flags == ()
+    assert mean_interval(rng.pareto(1.5, 200)).flags == ("open_high",)
+    assert mean_interval(-rng.pareto(1.5, 200)).flags == ("open_low",)

@@ -280,6 +280,21 @@ def test_the_minimum_detectable_is_found_four_times_in_five(rng):
     assert 0.7 < np.mean([f.p_value <= 0.05 for f in found]) < 0.97
 
 
+@pytest.mark.parametrize(("rate", "n", "churn"), [(0.9, 40, 0.0), (0.95, 200, 0.01), (0.98, 500, 0.005)])
+def test_the_minimum_detectable_is_found_where_the_models_seldom_differ(rate, n, churn, rng):
+    def two_models(after):
+        down, up = np.array([rate - after, 0.0]) + churn / 2, np.full(2, churn / 2)
+        shares = np.stack([rate - down, down, up, 1 - rate - up], axis=1)
+        cells = np.array([rng.multinomial(n, share) for share in shares])
+        events = np.tile([1, 1, 0, 0], 2), np.tile([1, 0, 1, 0], 2)
+        cov = paired_covariance(*events, np.ones(8), np.repeat([0, 1], 4), counts=cells.ravel(), groups=2)
+        return worsening_test(cov, higher_is_better=True, draws=4_000, rng=rng)
+
+    d = float(np.median([two_models(rate).minimum_detectable for _ in range(15)]))
+    found = [two_models(rate - d).p_value <= 0.05 for _ in range(120)]
+    assert np.mean(found) >= 0.68  # with the variance of models that do not differ: 0.55
+
+
 # -- gap_increase_test
 
 

@@ -42,6 +42,13 @@ def test_a_renamed_name_still_works_and_warns_its_caller_each_time(old, new):
     assert old not in raikit.stats.__all__
 
 
+def test_a_retired_constant_still_works_and_warns_its_caller():
+    with pytest.warns(raikit.RaikitDeprecationWarning, match="MIN_CLUSTERS .* use raikit.stats.MIN_EFFECTIVE_CLUSTERS") as caught:
+        assert raikit.stats.MIN_CLUSTERS == 8
+    assert [item.filename for item in caught] == [__file__]
+    assert "MIN_CLUSTERS" not in raikit.stats.__all__
+
+
 def test_an_import_of_a_renamed_name_warns_its_caller():
     with pytest.warns(raikit.RaikitDeprecationWarning, match="use raikit.stats.worsening_test") as caught:
         from raikit.stats import moved

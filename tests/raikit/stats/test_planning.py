@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raikit.stats import RowsNeeded, gap, rows_needed, rows_to_settle
+from raikit.stats import RowsNeeded, clopper_pearson, gap, rate_rows_needed, rows_needed, rows_to_settle
 
 
 @pytest.fixture
@@ -81,3 +81,20 @@ def test_four_times_the_rows_halve_the_distance_that_can_be_settled():
     assert far == 300  # 252, and never less than a hundred
     with pytest.raises(ValueError, match="low <= value"):
         rows_needed(0.5, 0.6, 0.7, 100, 0.55)
+
+
+@pytest.mark.parametrize(
+    ("x", "n", "limit", "level"),
+    [(120, 120, 0.999, 0.95), (0, 200, 0.001, 0.95), (119, 120, 0.98, 0.95), (90, 100, 0.95, 0.99), (5, 5, 0.9, 0.999)],
+)
+def test_cases_planned_for_a_rate_near_its_bounds_decide_and_far_fewer_do_not(x, n, limit, level, rng):
+    low, high = (float(end) for end in clopper_pearson(x, n, level))
+    planned = rate_rows_needed(x / n, low, high, n, limit, level, trials=n).rows
+
+    def decided(cases):
+        hits = rng.binomial(cases, x / n, 400)
+        ends = clopper_pearson(hits, cases, level)
+        return np.mean((ends[0] >= limit) if x / n > limit else (ends[1] < limit))
+
+    assert decided(planned * 2) >= 0.75  # rounded to one significant digit
+    assert decided(max(planned // 2, 1)) < 0.8  # the normal approximation asks for up to 54 times as many

@@ -11,6 +11,7 @@ from raikit.stats.areas import AveragePrecision, average_precision_bias, widen_f
 from raikit_fairness.estimates import calibration, functionals, grouped_cells
 from raikit_fairness.estimates.case_counts import Cells, cluster_units, dense_ranks
 from raikit_fairness.estimates.features import Feature
+from raikit_fairness.estimates.functionals import LabelFunctional
 from raikit_fairness.estimates.group_estimates import Draws
 from raikit_fairness.estimates.grouped_cells import UnitSums, group_cells, merge_like_cells
 from raikit_fairness.estimates.influence import FunctionalTraits, estimate_functional
@@ -70,7 +71,12 @@ def simple_covariance(cells, code, k, functional, traits, everyone):
                 bias = average_precision_bias(part.truth == functional.positive, part.ranks, part.w)
                 extra[group] += widen_for_bias(shown, bias) - shown
             most[group] = traits.ceiling(part) if traits.ceiling else 1e15
-            df[group] = max(traits.df(part), 1) if traits.df else np.inf
+            df[group] = traits.df(part) if traits.df else np.inf
+            if cells.weighted and not cells.clusters:
+                known = known_df(functional, part, influence[code == group])
+                extra[group] += (influence[code == group] ** 2).sum() / known
+                df[group] = min(df[group], known)
+            df[group] = max(df[group], 1)
     inside = (code >= 0) & ~np.isnan(value)[code]
     group, w, w2 = code[inside], cells.w[inside], cells.w2[inside]
     total, squares = np.bincount(group, w, minlength=k), np.bincount(group, w2, minlength=k)
@@ -84,6 +90,19 @@ def simple_covariance(cells, code, k, functional, traits, everyone):
     own = np.diag(cov.concentration)
     concentration = cov.concentration + np.diag(np.maximum(1 / (df + 1) - own, 0))
     return support, replace(cov, concentration=concentration, df=np.minimum(cov.df, df))
+
+
+def known_df(functional, part, influence):
+    """Degrees of freedom from the contributions of weighted cases; those of labels are of one cell for each pair of labels."""
+    each = influence / part.w
+    cell = part.truth * 2 + part.prediction if isinstance(functional, LabelFunctional) else np.arange(len(part))
+    n, w, w2 = (np.bincount(cell, values) for values in (None, part.w, part.w2))
+    unit = np.zeros(len(n))
+    unit[cell] = each
+    with np.errstate(divide="ignore", invalid="ignore"):
+        fourths = np.nansum(unit**4 * w2**2 * np.minimum(n * (w2 / w**2) ** 2, 1))
+    number, alike = (influence**2).sum() ** 2 / fourths, (each**2).sum() ** 2 / (each**4).sum()
+    return max(number - 1, 1) / max(1 - min(number / alike, 1) ** 2, 1e-9)
 
 
 CASES = [{}, {"ties": True}, {"weights": True}, {"ways": 1}, {"ways": 2, "ties": True}, {"ways": 1, "weights": True},

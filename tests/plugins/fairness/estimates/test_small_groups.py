@@ -59,3 +59,26 @@ def test_a_group_with_a_heavy_tail_has_an_open_end_and_so_have_its_disparities()
     assert "open_low" in gaps["root_mean_squared_error_ratio", ""]
     assert "open_low" in gaps["root_mean_squared_error_difference(to=rest)", "a"]
     assert "open_high" in gaps["root_mean_squared_error_difference(to=rest)", "c"]
+
+
+def test_weighted_losses_of_groups_hold_or_have_an_open_end_and_those_that_weigh_alike_do_not():
+    rng, runs, n, missed = np.random.default_rng(0), 60, 110, {"log_loss": 0.0, "brier_score": 0.0}
+
+    def cases(size):
+        y = (rng.random(size) < 0.3).astype(int)
+        score = 1 / (1 + np.exp(-2 * (2 * (2 * y - 1) + rng.normal(size=size) - 0.6)))
+        return y, score, np.where((score > 0.5) != (y == 1), 5.0, 1.0) * rng.lognormal(0, 0.7, size)
+
+    y, score, w = cases(500_000)
+    right = np.where(y == 1, score, 1 - score)
+    truth = {"log_loss": np.average(-np.log(right), weights=w), "brier_score": np.average((1 - right) ** 2, weights=w)}
+    group = np.repeat([*"abc"], n)
+    for seed in range(runs):
+        y, score, w = cases(3 * n)
+        found = assess(y, sensitive_features=group, scores=score, sample_weight=w, metrics=[*truth], seed=seed).by_group
+        for name, value in truth.items():
+            own = found[found.metric == name]
+            missed[name] += np.mean((own.high < value) & ~own["flags"].astype(str).str.contains("open_high"))
+    assert max(missed.values()) / runs <= 0.04
+    alike = assess(y, sensitive_features=group, scores=score, metrics=[*truth]).by_group
+    assert not alike["flags"].astype(str).str.contains("open_high").any()

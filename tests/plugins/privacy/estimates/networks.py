@@ -313,6 +313,33 @@ class WeightNormed(Plain):
         self.first = nn.utils.parametrizations.weight_norm(self.first)
 
 
+# --- branches that only rare cases take: the first column is above 3 --------------------------------------------------
+
+
+class RareFunctionalWeight(Plain):
+    def forward(self, x):
+        more = 5 * (x[:, :1] > 3) * functional.linear(x, self.first.weight)[:, :2] if (x[:, 0] > 3).any() else 0
+        return super().forward(x) + more
+
+
+class RareSecondCall(Plain):
+    def hidden(self, x):
+        hidden, rare = super().hidden(x), x[:, :1] > 3
+        return torch.where(rare, torch.tanh(self.first(hidden[:, :COLUMNS])), hidden) if rare.any() else hidden
+
+
+class RareExpert(Plain):
+    """A layer that sees its own cases only."""
+
+    def __init__(self):
+        super().__init__()
+        self.expert = nn.Linear(COLUMNS, 2)
+
+    def forward(self, x):
+        out, rare = super().forward(x), (x[:, 0] > 3).nonzero()[:, 0]
+        return out.index_put((rare,), 5 * self.expert(x[rare]), accumulate=True) if len(rare) else out
+
+
 # --- numbers in which lengths or noise are wrong ----------------------------------------------------------------------
 
 

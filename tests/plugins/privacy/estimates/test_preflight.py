@@ -5,14 +5,18 @@ The oracle is one autograd call for each case. On each network that passes, no c
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.utils.prune
 from torch import nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from raikit_privacy.estimates import dpsgd, preflight
 from raikit_privacy.estimates.clipping import NotPrivateError
@@ -89,7 +93,7 @@ def oracle(model, cases):
     ("MixedGradients", "the gradient of a case depends on the other cases .* most in parameter first.weight"),
     ("RunningMean", "buffer seen changes when a case goes through"),
     ("SpectralNormed", "buffer first.parametrizations.weight.0._u changes"),
-    ("Remembering", "the same case has another loss"),
+    ("Remembering", "attribute before changes when a case goes through"),
     ("LongestWord", "weight words.weight changes when a case goes through"),
     ("SteppingInBackward", "weight first.weight changes when a case goes through"),
     ("RunningGradient", "the same case has another gradient"),
@@ -206,10 +210,14 @@ def test_a_model_that_goes_wrong_during_training_is_refused_then():
 @pytest.mark.parametrize("layers", ["dense", "all"])
 def test_looking_changes_nothing(layers, monkeypatch):
     """Neither random numbers nor buffers nor weights: the training is the same with the comparison and without."""
+    def learn(model, clipper, inputs, target, *, seed):
+        with torch.random.fork_rng(devices=[]), clipper.compared():
+            clipper.clip(inputs, target)
+
     weights = []
     for compared in (True, False):
         if not compared:
-            monkeypatch.setattr(preflight, "verify", lambda *_, **__: None)
+            monkeypatch.setattr(preflight, "verify", learn)
         model, (inputs, target) = prepared("Dropout", layers)
         torch.manual_seed(5)
         training = PrivateTraining(model, Recipe(ROWS, 5, ROWS, 7, C, 0.1, layers), 1.0)
@@ -218,6 +226,101 @@ def test_looking_changes_nothing(layers, monkeypatch):
         weights.append(torch.cat([parameter.flatten() for parameter in model.module.parameters()]))
     assert torch.equal(*weights)
     assert weights[0].isfinite().all()
+
+
+@pytest.mark.parametrize("layers", ["dense", "all"])
+@pytest.mark.parametrize("name", ["RareFunctionalWeight", "RareSecondCall", "RareExpert"])
+def test_a_branch_of_a_rare_case_is_clipped_as_autograd_would(name, layers):
+    """The shortcut was compared on cases that do not take the branch; the step with the rare one does without it."""
+    model, cases = prepared(name, layers)
+    cases.inputs["x"].clamp_(-2, 2)
+    way, _ = chosen(model, cases, layers)
+    assert way == "shortcut"
+    cases.inputs["x"][13, 0] = 4.0
+    whole = clipped_sum(model, layers, way, cases)
+    assert float((whole - oracle(model, cases)).norm() / whole.norm()) < 1e-5
+    assert float((whole - clipped_sum(model, layers, way, cases, torch.arange(ROWS) != 13)).norm()) <= C * 1.0001
+
+
+@pytest.mark.parametrize("layers", ["dense", "all"])
+@pytest.mark.parametrize(("keep", "name"), [("number", "attribute most"), ("array", "attribute most"), ("nested", "attribute most"),
+                                            ("class", "attribute most"), ("loss", "attribute model.most")])
+def test_a_memory_of_a_rare_case_ends_the_training_wherever_it_is(keep, name, layers):
+    class Memory(networks.Plain):
+        most = {"class": [torch.tensor(3.0)]}.get(keep)
+
+        def forward(self, x):
+            if float(x.detach().max()) > 3:
+                self.remember(x.detach().max())
+            return super().forward(x)
+
+        def remember(self, value):
+            if keep == "number":
+                self.most = float(value)
+            elif keep == "array":
+                self.most.fill(value)
+            elif keep == "nested":
+                self.most["of"][0]["all"] = [value]
+            elif keep == "class":
+                self.most[0].fill_(value)
+
+    model, cases = prepared("Plain", layers)
+    model.module.__class__ = Memory
+    model.module.most = {"number": 3.0, "array": np.array(3.0), "nested": {"of": [{"all": [torch.zeros(())]}]}}.get(keep)
+    if keep == "class":
+        del model.module.most
+    if keep == "loss":
+        plain, model.most = model.loss, [0.0]
+        model.loss = lambda logits, target: (model.most.append(1.0) if len(target) > 8 and late else None) or plain(logits, target)
+    late = False
+    cases.inputs["x"].clamp_(-2, 2)
+    way, _ = chosen(model, cases, layers)
+    training = PrivateTraining(model, Recipe(ROWS, 9, ROWS, ROWS, C, 0.1, layers), 1.0, way)
+    training.step(training.module, training.optimizer, *cases, None)
+    cases.inputs["x"][13], late = 4.0, True
+    with pytest.raises(NotPrivateError, match=rf"{name}.* changes when a case goes through"):
+        training.step(training.module, training.optimizer, *cases, None)
+
+
+def test_a_model_that_goes_wrong_late_is_refused_in_the_last_step():
+    class Late(networks.Plain):
+        mixes = False
+
+        def forward(self, x):
+            return super().forward(x - x.mean(0) if self.mixes else x)
+
+    torch.manual_seed(0)
+    model, cases = Wrapped(Late()), prepared("Plain", "dense")[1]
+    training = PrivateTraining(model, Recipe(ROWS, 7, ROWS, ROWS, C, 0.1), 1.0)
+    for step in range(7):
+        model.module.mixes = step > 4
+        with pytest.raises(NotPrivateError, match="other cases") if step == 6 else contextlib.nullcontext():
+            training.step(training.module, training.optimizer, *cases, None)
+
+
+@pytest.mark.parametrize("layers", ["dense", "all"])
+def test_no_shortcut_is_used_where_the_graph_does_not_show_the_weights(layers):
+    class Checkpointed(networks.Plain):
+        def forward(self, x):
+            return self.last(checkpoint(self.hidden, x.requires_grad_(), use_reentrant=True))
+
+    torch.manual_seed(0)
+    model, cases = Wrapped(Checkpointed().train()), prepared("Plain", layers)[1]
+    way, reason = chosen(model, cases, layers)
+    assert (way, "graph does not show it" in reason) == ("one by one", True)
+
+
+def test_weights_that_are_computed_anew_in_each_call_are_no_memory():
+    """Old-style weight norm and pruning keep the product in an attribute."""
+    torch.manual_seed(0)
+    net = networks.Plain()
+    nn.utils.prune.random_unstructured(net.last, "weight", 0.2)
+    model, cases = Wrapped(net.train()), prepared("Plain", "dense")[1]
+    way, _ = chosen(model, cases, "dense")
+    training = PrivateTraining(model, Recipe(ROWS, 9, ROWS, ROWS, C, 0.1), 1.0, way)
+    for _ in range(3):
+        training.step(training.module, training.optimizer, *cases, None)
+    assert training.steps_made == 3
 
 
 def test_batch_norm_that_the_network_keeps_in_evaluation_mode_is_no_objection():

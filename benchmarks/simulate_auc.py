@@ -1,0 +1,102 @@
+"""Simulate whether the interval of an area under the ROC curve keeps its level where a class is scarce or a few cases fail.
+
+    python benchmarks/simulate_auc.py               # about three minutes
+    python benchmarks/simulate_auc.py --runs 5000
+
+Cells are the percentage of samples in which the low or the high end misses, with the Monte-Carlo standard error; nominal are
+2.5, 0.5 and 0.05. Scores are normal in both classes; "failing" is the share of positives that rank below nearly all negatives.
+With "clusters", cases lie in 60 clusters with effects of their own. "width" is relative to DeLong's limits with the normal
+quantile, whose low end is "DeLong".
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from monte_carlo import percent
+from scipy.special import expit, logit, ndtri
+
+from raikit.stats import auc_influence, auc_interval
+
+Rng = np.random.Generator
+LEVELS = (0.95, 0.99, 0.999)
+
+
+@dataclass(frozen=True)
+class Design:
+    """Numbers of positives and negatives, the distance of their mean scores, and the share of failing positives."""
+
+    positives: int
+    negatives: int
+    apart: float
+    failing: float = 0.0
+    clusters: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of the scenario."""
+        extra = f"; {self.failing:.0%} failing" * (self.failing > 0) + "; clusters" * self.clusters
+        return f"{self.positives} + {self.negatives}; {self.apart} apart{extra}"
+
+    def cases(self, rng: Rng) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """Draw truth, score and cluster columns."""
+        truth = np.repeat([1, 0], [self.positives, self.negatives])
+        n = len(truth)
+        cluster, effect = rng.integers(0, 60, n), rng.normal(0, 0.5, 60) * self.clusters
+        score = self.apart * truth + rng.normal(size=n) + effect[cluster]
+        score = np.where((truth == 1) & (rng.random(n) < self.failing), -3.0, score)
+        return truth, score, [cluster] if self.clusters else []
+
+    def truth(self) -> float:
+        """Return the area of many samples."""
+        rng = np.random.default_rng(0)
+        many = max(400_000 // (self.positives + self.negatives), 200)
+        return float(np.mean([auc_influence(*self.cases(rng)[:2])[0] for _ in range(many)]))
+
+
+DESIGNS = [
+    *(Design(m, n, apart) for m, n in ((4, 36), (10, 200), (30, 300), (100, 1000)) for apart in (1.0, 2.7)),
+    Design(30, 30, 2.7), Design(100, 100, 1.0), Design(300, 700, 1.6),
+    Design(10, 200, 3.0, 0.05), Design(30, 300, 3.0, 0.02), Design(100, 300, 3.0, 0.02), Design(200, 800, 3.0, 0.01),
+    Design(40, 400, 1.5, clusters=True), Design(40, 400, 2.7, clusters=True),
+]  # fmt: skip
+
+
+def simulate(design: Design, runs: int, rng: Rng) -> str:
+    """Return the line of a design."""
+    truth, misses, delong, widths = design.truth(), np.zeros((3, 2)), 0, []
+    for _ in range(runs):
+        y, score, clusters = design.cases(rng)
+        for at, level in enumerate(LEVELS):
+            found = auc_interval(y, score, clusters=clusters, level=level)
+            if not {"unreliable", "few_clusters"} & set(found.flags):
+                misses[at] += [found.low > truth, found.high < truth]
+            if at == 0 and 1 - found.value > 1e-9:
+                influence = auc_influence(y, score)[1]
+                half = -ndtri(0.025) * np.sqrt(influence @ influence) / (found.value * (1 - found.value))
+                low, high = expit(logit(found.value) - half), expit(logit(found.value) + half)
+                delong += low > truth
+                widths.append((found.high - found.low) / (high - low))
+    cells = "".join(f"{percent(int(low), runs):>13}{percent(int(high), runs):>13}" for low, high in misses)
+    return f"{design.name:36}{truth:>7.3f}{cells}{percent(int(delong), runs):>13}{np.median(widths):>7.2f}"
+
+
+def main() -> None:
+    """Read the options and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=1_000, help="samples per scenario (1,000)")
+    parser.add_argument("--seed", type=int, default=7)
+    options = parser.parse_args()
+    started, rng = time.perf_counter(), np.random.default_rng(options.seed)
+    heads = "".join(f"{f'low {level:g}':>13}{f'high {level:g}':>13}" for level in LEVELS)
+    print(f"{'scenario':36}{'area':>7}{heads}{'DeLong':>13}{'width':>7}")
+    for design in DESIGNS:
+        print(simulate(design, options.runs, rng), flush=True)
+    print(f"\n{time.perf_counter() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""All that a network holds, as it is before cases go through it: a change would carry them to others without noise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from raikit_privacy.estimates.clipping import NotPrivateError
+from raikit_privacy.estimates.holdings import holdings
+
+if TYPE_CHECKING:
+    import raikit
+
+
+class NetworkState:
+    """A copy of all weights, buffers and attributes of a network, by which a change is noticed.
+
+    Parameters
+    ----------
+    model : Model
+    whole : bool
+        What the model holds beside its network belongs to the state too: a loss may keep one. False while cases are prepared,
+        because a model may keep what it prepared.
+    """
+
+    def __init__(self, model: raikit.Model, *, whole: bool = True) -> None:
+        self._model, self._whole = model, whole
+        self._kept = {name: _copied(value) for name, value in self._now().items()}
+
+    def _now(self) -> dict[str, Any]:
+        known: set[int] = set()
+        found = dict(holdings(self._model.module, known=known))
+        return found | dict(holdings(self._model, "model", known)) if self._whole else found
+
+    def check(self, *, untrained_only: bool = False) -> None:
+        """Raise if a weight, buffer or attribute is another one than when the copy was made.
+
+        Parameters
+        ----------
+        untrained_only : bool
+            Leave out weights that are trained.
+
+        Raises
+        ------
+        NotPrivateError
+            The change comes from the cases that went through the network, and no noise was added to it.
+        """
+        now = self._now()
+        for name in [*self._kept, *(name for name in now if name not in self._kept)]:
+            if untrained_only and isinstance(now.get(name), nn.Parameter) and now[name].requires_grad:
+                continue
+            if name not in now or name not in self._kept or not _identical(now[name], self._kept[name]):
+                raise NotPrivateError(f"{_named(self._model.module, name)} changes when a case goes through the model, and no "
+                                      "noise is added to it")
+
+
+def _named(module: nn.Module, name: str) -> str:
+    """Say what has a name: a weight, a buffer or an attribute."""
+    kinds = {**dict.fromkeys(dict(module.named_parameters()), "weight"), **dict.fromkeys(dict(module.named_buffers()), "buffer")}
+    return f"{kinds.get(name, 'attribute')} {name}"
+
+
+def _copied(value: Any) -> Any:
+    return value.detach().clone() if isinstance(value, Tensor) else value.copy() if isinstance(value, np.ndarray) else value
+
+
+def _identical(one: Any, other: Any) -> bool:
+    if type(one) is not type(other) and not (isinstance(one, Tensor) and isinstance(other, Tensor)):
+        return False
+    if isinstance(one, Tensor | np.ndarray):
+        same = (one == other) | ((one != one) & (other != other)) if one.shape == other.shape else None  # NaN is NaN
+        return same is not None and bool(same.all())
+    return one is other or bool(one == other) or (one != one and other != other)

@@ -118,15 +118,22 @@ def _kind(present: pd.Series[Any]) -> Kind:
     if pd.api.types.is_datetime64_any_dtype(present) or pd.api.types.is_timedelta64_dtype(present):
         return "date"
     sample = present.head(_SAMPLE).tolist()
+    if any(_is_nested(value) for value in sample):
+        return "nested"
     if (modality := _media_modality(present.head(_SAMPLE))) is not None:
         return modality
-    if any(isinstance(value, bytes) for value in sample):
+    if any(isinstance(value, bytes | dict) for value in sample):
         return "bytes"
-    if any(isinstance(value, list | tuple | set | dict) or hasattr(value, "__array__") for value in sample):
-        return "nested"
     if all(isinstance(value, bool) for value in sample):
         return "boolean"
     return "date" if _are_dates(present) else "text"
+
+
+def _is_nested(value: Any) -> bool:
+    """Whether a cell is a list, an array or a mapping; one of ``bytes`` and ``path`` is a medium, as `datasets` writes it."""
+    if isinstance(value, dict):
+        return not value.keys() <= {"bytes", "path"}
+    return isinstance(value, list | tuple | set) or hasattr(value, "__array__")
 
 
 def _are_dates(present: pd.Series[Any]) -> bool:

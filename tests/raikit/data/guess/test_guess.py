@@ -147,8 +147,8 @@ def test_a_target_that_a_person_names_is_taken(tmp_path):
 def test_nothing_is_dropped_without_a_reason(guess_of):
     guess = guess_of(
         **people(),
-        tags=[["a"]] * ROWS,
-        who=[{"x": 1}] * ROWS,
+        tags=mixed(["a"], ["a", "b"], None, []),
+        who=[{"x": 1, "y": None}] * ROWS,
         seen=[f"2024-01-{1 + row % 28:02d} 10:00" for row in range(ROWS)],
         born=pd.date_range("1950-01-01", periods=ROWS),
         first_name=[f"n{row}" for row in range(ROWS)],

@@ -118,9 +118,10 @@ def _line(key: str, role: Any, indent: str = "  ") -> str:
 
 def _data(guess: RoleGuess) -> list[str]:
     lines = [f"  id: {_q(guess.id)}" if guess.id else "  # id: a column of unique ids; without it, row numbers are used"]
+    lines += _target(guess)
     if not guess.has_predictions:
         lines += _inputs(guess)
-    lines += [*_target(guess), *_sensitive(guess)]
+    lines += _sensitive(guess)
     lines += (
         [f"  cluster: [{', '.join(map(_q, guess.cluster))}]      # cases with the same value are not independent"]
         if guess.cluster

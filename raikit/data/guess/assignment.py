@@ -95,14 +95,17 @@ class _Assignment:
             concept = names.sensitive_concept(column) or names.concept_of_values(set(map(str, about.values)))
             if concept is None or names.outcome_strength(column) == 3 or about.kind not in ("boolean", "number", "text"):
                 continue
-            if about.kind == "text" and about.distinct > _MAX_GROUPS:
+            many = about.distinct > _MAX_GROUPS
+            if many and about.kind == "number" and concept != "age" and not names.is_concept(column):
+                continue  # a measurement, such as lifeFemale
+            if many and (about.kind == "text" or concept != "age"):
                 self.leave_out(column, f"{about.distinct:,} groups; merge rare ones, and name it under sensitive")
             elif (other := self._same_name(column, concepts)) is not None:
                 self.leave_out(column, f"{other!r} in another case; rename one of them to use both")
             else:
                 concepts[self.take(column)] = concept
         for column in self._without_repeats(concepts):
-            many = self.profiles[column].kind == "number" and self.profiles[column].distinct > _MAX_GROUPS
+            many = self.profiles[column].distinct > _MAX_GROUPS
             self.guess.sensitive.append((column, bin_edges(self.table[column], 4) if many else None))
         self._leave_out_same([column for column, _ in self.guess.sensitive])
 
@@ -149,7 +152,7 @@ class _Assignment:
                 if {"height", "bmi"} & {name.lower() for name in self.guess.columns}:
                     continue
                 self.take(column)
-                self.guess.weight = Question(f"{column}, or delete this line if it is no sampling weight")
+                self.guess.weight = Question(f"{column}, or delete this line if it is no sampling weight and no count of cases")
 
     def find_ids(self) -> None:
         """Find the id, and the ids of patients or others with several cases."""
@@ -167,16 +170,20 @@ class _Assignment:
                     self.guess.id = self.take(column)
                 else:
                     self.leave_out(column, _IDS)
-            elif named and about.distinct > _MIN_REPEATED_IDS and not about.missing:
+            elif named and about.distinct > _MIN_REPEATED_IDS and not about.missing and column.lower().endswith("id"):
                 self.guess.cluster.append(self.take(column))
-            elif named and (about.kind == "text" or names.phrase(column).endswith("id")):
+            elif named and (about.kind == "text" or column.lower().endswith("id")):
                 self.leave_out(column, "repeated ids; name it under cluster if its cases are not independent")
 
     def choose_target(self, target: str | None) -> None:
         """Choose the target, its task and its positive class, or ask."""
         candidates: list[str] = []
         if target is None:
-            target, candidates, self.named = rank_targets({name: self.profiles[name] for name in self.left})
+            target, candidates, self.named = rank_targets(
+                {name: self.profiles[name] for name in self.left},
+                about_people=bool(self.guess.sensitive),
+                last=self.guess.columns[-1],
+            )
             for name in [target] if target else candidates:
                 self.take(name)
         if target is None:

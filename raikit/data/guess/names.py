@@ -9,17 +9,17 @@ OUTCOMES = {"target", "label", "labels", "y", "y true", "true label", "truth", "
 
 PREDICTIONS = {
     "prediction", "predictions", "pred", "preds", "predicted", "predicted label", "predicted class", "yhat", "y hat",
-    "y pred", "pred label", "pred class", "model prediction", "model decision", "model output",
+    "y pred", "pred label", "pred class", "estimated", "forecast", "fitted", "model prediction", "model decision", "model output",
 }  # fmt: skip
 SCORES = {
     "score", "scores", "p", "p hat", "phat", "prob", "proba", "probability", "probabilities", "y score", "y prob", "y proba",
     "pred proba", "pred prob", "predicted probability", "predicted score", "prob 1", "proba 1", "decile score", "score text",
     "risk score", "model score", "logit", "logits", "confidence",
 }  # fmt: skip
-_MODEL_WORDS = {"pred", "preds", "prediction", "predicted", "hat", "yhat"}
+_MODEL_WORDS = {"pred", "preds", "prediction", "predicted", "hat", "yhat", "forecast", "fitted"}
 _SCORE_WORDS = {"score", "p", "prob", "proba", "probability"}
-WEIGHTS = {"w", "sample weight", "weights", "sampling weight", "survey weight", "case weight", "pweight", "perwt"}
-UNSURE_WEIGHTS = {"weight", "wt", "fnlwgt", "final weight"}  # of a body, or of a case
+WEIGHTS = {"sample weight", "weights", "sampling weight", "survey weight", "case weight", "pweight", "perwt"}
+UNSURE_WEIGHTS = {"w", "weight", "wt", "fnlwgt", "final weight", "freq", "frequency", "count", "counts"}  # or a measurement
 SPLITS = {"split", "fold", "subset", "partition"}
 
 # Words that name what happened, or was decided, in the usual tables.
@@ -28,7 +28,7 @@ _EVENTS = re.compile(
     r"hired?|survive(d|s)?|survival|churn(ed)?|attrition|fraud(ulent)?|recid|recidivism|recidivated|readmit(ted)?|readmission|"
     r"callback|overdrawn|delinquent|delinquency|bankrupt(cy)?|diagnosis|relapsed?|died|dead|death|deceased|released|promoted|"
     r"repaid|convert(ed)?|conversion|purchased|subscribed|cancell?ed|spam|toxic|toxicity|urgent|malignant|convicted|arrested|"
-    r"rearrested|dropout|passed|failed|failure"
+    r"rearrested|recur(red|rence)?|dropout|passed|failed|failure"
 )
 # Whole names of an outcome in some tables, and of an input in others.
 _POSSIBLE_EVENTS = re.compile(
@@ -46,9 +46,10 @@ _FILLERS = {
 
 _SENSITIVE = {
     "sex": r"sex|gender\w*|female|male|women|woman",
-    "race": r"race|racial|ethni\w*|black|white|nonwhite|hisp\w*|latin[oax]|asian|afam|african|caucasian|indigenous|caste|minority",
+    "race": r"race|racial|ethni\w*|black|white|n(on)?white|hisp\w*|latin[oax]|asian|afam|african|caucasian|indigenous|caste|"
+            r"minority",
     "age": r"age|ages|elderly|senior|yob",
-    "marital status": r"marit\w*|married|single|divorced|widow\w*",
+    "marital status": r"marit\w*|marr|married|single|divorced|widow\w*",
     "religion": r"relig\w*|muslim|christian|jewish|hindu|catholic",
     "disability": r"disab\w*|handicap\w*",
     "nationality": r"nationalit\w*|citizen\w*|foreign\w*|immigra\w*|migrant|country|origin",
@@ -74,7 +75,7 @@ PERSONAL = re.compile(
     r"social security number|dob|date of birth|birth ?date|passport|iban|street"
 )
 ROW_NUMBERS = re.compile(r"\s*|Unnamed: \d+|__index_level_\d+__|row ?names?|index|row|row ?(number|id|num)", re.IGNORECASE)
-_IDS = {"id", "uuid", "guid", "key", "case", "row", "identifier", "number"}
+_IDS = {"id", "pid", "uid", "uuid", "guid", "key", "case", "row", "identifier", "number"}
 _CLUSTERS = {
     "patient", "subject", "speaker", "user", "household", "person", "customer", "family", "hospital", "site", "session", "student",
     "school", "doctor", "applicant", "client",
@@ -133,7 +134,7 @@ def outcome_strength(name: str) -> int:
     [3, 2, 1, 1, 0]
     """
     words = [word for word in words_of(name) if not word.isdigit()]
-    if " ".join(words) in OUTCOMES:
+    if phrase(name) in OUTCOMES or (" ".join(words) in OUTCOMES and words != ["y"]):  # y77 is a year
         return 3
     content = [word for word in words if word not in _FILLERS]
     events = [word for word in content if _EVENTS.fullmatch(word)]
@@ -149,19 +150,29 @@ def is_amount(name: str) -> bool:
 
 def is_prediction(name: str, target: str | None = None) -> bool:
     """Whether the name is that of a prediction, perhaps of this target: ``pred_urgent``."""
-    return _unnumbered(name) in PREDICTIONS or (target is not None and _names_target(name, target, _MODEL_WORDS))
+    return _unnumbered(name) in PREDICTIONS or (target is not None and is_prediction_of(name, target))
 
 
 def is_score(name: str, target: str | None = None) -> bool:
     """Whether the name is that of a score, perhaps of this target: ``p_urgent``; a prefix such as ``v_`` is no hindrance."""
     if {phrase(name), _unnumbered(name)} & SCORES or re.fullmatch(r"\w (decile score|score text)", _unnumbered(name)):
         return True
-    return target is not None and _names_target(name, target, _SCORE_WORDS)
+    return target is not None and is_score_of(name, target)
 
 
-def is_output_of(name: str, target: str) -> bool:
-    """Whether a name says that the column is a prediction or score of just this target: ``urgent_prob``."""
-    return _names_target(name, target, _MODEL_WORDS | _SCORE_WORDS)
+def is_prediction_of(name: str, target: str) -> bool:
+    """Whether a name says that the column is a prediction of just this target: ``urgent_pred``."""
+    return _names_target(name, target, _MODEL_WORDS)
+
+
+def is_score_of(name: str, target: str) -> bool:
+    """Whether a name says that the column is a score of just this target or class: ``urgent_prob``."""
+    return _names_target(name, target, _SCORE_WORDS | _MODEL_WORDS)
+
+
+def is_concept(name: str) -> bool:
+    """Whether the name is nothing but that of a sensitive feature: ``race``, not ``educationMale``."""
+    return len(words_of(name)) == 1 and sensitive_concept(name) is not None
 
 
 def _unnumbered(name: str) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from raikit.address import text
 from raikit.data.cells import as_label
-from raikit.data.guess.names import is_output_of, is_prediction, is_score, words_of
+from raikit.data.guess.names import is_prediction, is_score, is_score_of, words_of
 from raikit.data.guess.profile import Profile
 from raikit.data.guess.roles import Question, RoleGuess
 
@@ -30,7 +30,7 @@ def find_outputs(
     named_scores = [c for c in columns if any(is_score(c, target) for target in targets) and c not in named_predictions]
     predictions = [c for c in named_predictions if any(_is_prediction(table[c], table[t], guess) for t in targets)]
     guess.scores, of_classes = _class_scores(guess, table, profiles, columns)
-    scores = [c for c in named_scores if _is_probability(table[c]) and words_of(c) != ["confidence"] and c not in of_classes]
+    scores = [c for c in named_scores if profiles[c].is_probability and words_of(c) != ["confidence"] and c not in of_classes]
     binary = guess.task == "binary" or (guess.task is None and all(profiles[t].is_binary for t in targets))
     guess.prediction = _one_or_ask(predictions)
     if binary and scores:
@@ -69,9 +69,9 @@ def _class_scores(
     """Return the column of probabilities of each class, if every class has one: ``p_cat`` and ``p_dog``; and all of them."""
     if not isinstance(guess.target, str) or guess.task != "multiclass":
         return {}, []
-    probable = [column for column in columns if profiles[column].kind == "number" and _is_probability(table[column])]
+    probable = [column for column in columns if profiles[column].is_probability]
     by_class = {
-        label: next((column for column in probable if is_output_of(column, text(label))), None)
+        label: next((column for column in probable if is_score_of(column, text(label))), None)
         for label in profiles[guess.target].values
     }
     found = {label: column for label, column in by_class.items() if column is not None}
@@ -98,7 +98,3 @@ def _is_prediction(values: pd.Series[Any], target: pd.Series[Any], guess: RoleGu
         return bool(pd.api.types.is_numeric_dtype(values))
     known = {text(as_label(label)) for label in target.dropna().unique()}
     return {text(as_label(value)) for value in values.unique()} <= known
-
-
-def _is_probability(values: pd.Series[Any]) -> bool:
-    return bool(pd.api.types.is_numeric_dtype(values) and values.between(0, 1).all())

@@ -45,6 +45,8 @@ class Profile:
         The different values as labels, in order of first appearance, if there are at most 20.
     whole : bool
         Whether all numbers are whole.
+    in_unit : bool
+        Whether all numbers lie between 0 and 1.
     words : float
         Mean number of spaces in a text.
     """
@@ -55,6 +57,7 @@ class Profile:
     rows: int
     values: tuple[Any, ...] = ()
     whole: bool = False
+    in_unit: bool = False
     words: float = 0.0
 
     @property
@@ -66,6 +69,11 @@ class Profile:
     def is_category(self) -> bool:
         """Whether there are so few values that they can be classes, groups or categories."""
         return self.kind in ("boolean", "text", "number") and 2 <= self.distinct <= _MAX_LISTED
+
+    @property
+    def is_probability(self) -> bool:
+        """Whether every cell holds a number between 0 and 1."""
+        return self.in_unit and not self.missing
 
     @property
     def is_binary(self) -> bool:
@@ -92,6 +100,7 @@ def profile(values: pd.Series[Any]) -> Profile:
         rows,
         values=tuple(as_label(value) for value in present.unique()) if distinct <= _MAX_LISTED else (),
         whole=kind == "number" and _are_whole(present),
+        in_unit=kind == "number" and bool(present.between(0, 1).all()),
         words=float(present.astype(str).str.count(" ").mean()) if kind == "text" else 0.0,
     )
 

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from raikit.address import text
-from raikit.data.guess.names import is_amount, is_output_of, is_prediction, is_score, outcome_strength, words_of
+from raikit.data.guess.names import (
+    is_amount,
+    is_prediction,
+    is_prediction_of,
+    is_score,
+    is_score_of,
+    outcome_strength,
+    words_of,
+)
 from raikit.data.guess.profile import Profile
 
 MAX_CANDIDATES = 12  # that a question lists
@@ -18,11 +26,10 @@ _OUTCOME_VALUES = {
     "good", "bad", "approved", "denied", "rejected", "accepted", "admitted", "granted", "fraud", "legit", "spam", "ham", "benign",
     "malignant", "default", "paid", "survived", "died", "alive", "dead", "pass", "fail", "passed", "failed", "churned", "hired",
 }  # fmt: skip
-_USUAL = {"class", "income"}  # of these, one without a rival is the target
 _NEGATION = re.compile(r"(not|no|non|un)[\s_-]?")
 
 
-def rank_targets(profiles: Mapping[str, Profile]) -> tuple[str | None, list[str], bool]:
+def rank_targets(profiles: Mapping[str, Profile], about_people: bool, last: str) -> tuple[str | None, list[str], bool]:
     """Return the obvious target, or None and the candidates, the likeliest first; and whether their names suggest them.
 
     A target is obvious if one column alone has the name of one and fits, or if a prediction or score carries its name.
@@ -31,26 +38,36 @@ def rank_targets(profiles: Mapping[str, Profile]) -> tuple[str | None, list[str]
     ----------
     profiles : mapping of column to Profile
         Of the columns that have no other role: no sensitive features, ids, dates or media.
+    about_people : bool
+        Whether there are sensitive features. In tables about people a wage is usually predicted, in others it is an input.
+    last : str
+        The last column of the table. A ``class`` with more than two values is the target if it stands there; others are
+        classes of ships and societies.
     """
     fitting = {name: about for name, about in profiles.items() if _fits(name, about)}
-    named = [
+    strength = {name: _strength(name, about) for name, about in fitting.items()}
+    if {"x", "y"} <= {name.lower() for name in profiles}:  # a pair of coordinates, or an input and its outcome
+        strength = {name: min(level, 1) if name.lower() == "y" else level for name, level in strength.items()}
+    with_output = [
         name
         for name in fitting
-        if any(other != name and is_output_of(other, name) for other in profiles)
+        if any(_is_output(other, profiles[other], name, fitting[name]) for other in profiles if other != name)
     ]
-    strength = {name: _strength(name, about) for name, about in fitting.items()}
-    for obvious in (named, *([name for name in fitting if strength[name] >= level] for level in (3, 2))):
-        if len(obvious) == 1:
-            return obvious[0], [], True
-        if obvious:
-            return None, _ranked(fitting, strength), True
-    amounts = [name for name in fitting if is_amount(name) and fitting[name].distinct > _MAX_CLASSES]
-    if len(amounts) == 1 and not any(strength[name] for name in fitting if not _is_of(name, amounts[0])):
-        return amounts[0], [], True
-    usual = [name for name in fitting if name.lower() in _USUAL and fitting[name].is_category]
-    if len(usual) == 1 and not any(strength[name] for name in fitting if name not in usual):
-        return usual[0], [], True
-    return None, _ranked(fitting, strength), any(strength.values())
+    for suggested in (with_output, *([name for name in fitting if strength[name] >= level] for level in (3, 2))):
+        if suggested:
+            return (suggested[0], [], True) if len(suggested) == 1 else (None, _ranked(fitting, strength), True)
+    usual = _usual(fitting, strength, about_people, last)
+    return (usual, [], True) if usual else (None, _ranked(fitting, strength), any(strength.values()))
+
+
+def _usual(fitting: Mapping[str, Profile], strength: Mapping[str, int], about_people: bool, last: str) -> str | None:
+    """Return the wage or the class of a table, if no other column has a name that may be that of an outcome."""
+    amounts = [name for name in fitting if about_people and is_amount(name) and fitting[name].distinct > _MAX_CLASSES]
+    classes = [name for name in fitting if name.lower() == "class" and (fitting[name].is_binary or name == last)]
+    for names in (amounts, classes):
+        if len(names) == 1 and not any(strength[name] for name in fitting if not _is_of(name, names[0])):
+            return names[0]
+    return None
 
 
 def _strength(name: str, about: Profile) -> int:
@@ -59,6 +76,13 @@ def _strength(name: str, about: Profile) -> int:
     words = {text(label).strip().lower() for label in about.values} if about.is_binary and about.kind == "text" else set()
     tells = bool(words & _OUTCOME_VALUES) or {word[:1] for word in words} == {"<", ">"}
     return 2 if strength == 1 and tells else strength
+
+
+def _is_output(other: str, about: Profile, name: str, target: Profile) -> bool:
+    """Whether a column is named and looks like a prediction or score of another one."""
+    if is_prediction_of(other, name) and about.kind == target.kind:
+        return True
+    return is_score_of(other, name) and about.is_probability and target.is_category
 
 
 def _is_of(name: str, amount: str) -> bool:

@@ -36,7 +36,7 @@ def people(**columns):
         "note": [f"feels quite unwell since day {row}" for row in range(ROWS)],
         "pulse": np.linspace(50, 90, ROWS),
         "ward": mixed("A", "B", "C"),
-        "w": mixed(1.0, 2.0),
+        "sample_weight": mixed(1.0, 2.0),
         "split": mixed("train", "train", "val", "test"),
         "urgent": mixed(0, 1, 0, 0, 1),
         **columns,
@@ -46,7 +46,7 @@ def people(**columns):
 def test_columns_are_known_by_their_names_and_by_what_they_hold(guess_of):
     guess = guess_of(**people())
     assert (guess.id, guess.target, guess.task, guess.positive) == ("case_id", "urgent", "binary", None)
-    assert (guess.split, guess.weight, guess.cluster) == ("split", "w", ["patient_id"])
+    assert (guess.split, guess.weight, guess.cluster) == ("split", "sample_weight", ["patient_id"])
     assert [name for name, _ in guess.sensitive] == ["sex", "age"]
     assert guess.sensitive[0][1] is None
     assert len(guess.sensitive[1][1]) == 3, "a number with many values comes with bins"
@@ -92,7 +92,7 @@ def test_the_positive_of_two_texts_is_a_question(guess_of):
 
 
 def test_a_column_called_split_or_weight_is_one_only_if_it_can_be(guess_of):
-    guess = guess_of(**people(split=mixed("a", "b"), w=mixed(1.0, -1.0)))
+    guess = guess_of(**people(split=mixed("a", "b"), sample_weight=mixed(1.0, -1.0)))
     assert (guess.split, guess.weight) == (None, None)
     assert guess_of(**people(split=mixed("train", "val"))).split is None
     assert guess_of(**people(split=mixed("train", "test", None))).split is None
@@ -188,7 +188,7 @@ def test_a_column_that_tells_the_target_is_no_input_and_its_figure_is_named(gues
 
 def test_a_weight_may_be_a_bodys(guess_of):
     columns = {"label": mixed(0, 1, 1), "weight": NUMBERS, "sex": mixed("F", "M")}
-    assert guess_of(**columns).weight == Question("weight, or delete this line if it is no sampling weight")
+    assert guess_of(**columns).weight == Question("weight, or delete this line if it is no sampling weight and no count of cases")
     guess = guess_of(**columns, height=mixed(1.6, 1.8, 1.7, 1.9))
     assert (guess.weight, guess.tabular) == (None, ["weight", "height"])
 

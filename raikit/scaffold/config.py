@@ -134,6 +134,8 @@ def _data(guess: RoleGuess) -> list[str]:
 def _target(guess: RoleGuess) -> list[str]:
     hint = "  # `raikit init` with --target NAME proposes the rest for one target, or for a column that is not listed"
     lines = [hint] if isinstance(guess.target, Question) else []
+    if guess.missing_targets:
+        lines.append(f"  # Rows without a target: {guess.missing_targets:,}; remove them, because an audit needs one in each")
     roles = (("target", guess.target), ("positive", guess.positive), ("task", guess.task))
     return [*lines, *(_line(key, role) for key, role in roles if role is not None)]
 

@@ -193,6 +193,7 @@ class _Assignment:
             return
         self.guess.target = target
         about = self.profiles[target]
+        self.guess.missing_targets = about.missing
         self.guess.task = _task(target, about)
         if self.guess.task == "binary" and {text(value) for value in about.values} not in ({"0", "1"}, {"false", "true"}):
             self.guess.positive = positive_class(target, about)

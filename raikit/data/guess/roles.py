@@ -28,6 +28,8 @@ class RoleGuess:
     columns : list of str
     candidates : list of str
         Possible targets, if `target` is a question.
+    missing_targets : int
+        Rows without a target, which an audit refuses.
     task : str, Question or None
         None: it depends on the target.
     positive : label, Question or None
@@ -47,6 +49,7 @@ class RoleGuess:
     id: str | None = None
     target: str | Question | None = None
     candidates: list[str] = field(default_factory=list)
+    missing_targets: int = 0
     positive: Any = None
     task: str | Question | None = None
     prediction: str | Question | None = None

@@ -121,3 +121,10 @@ def test_the_score_of_a_target_is_known_by_either_name(tmp_path, column):
     rows.to_csv(tmp_path / "cases.csv", index=False)
     write_config(tmp_path / "cases.csv", tmp_path / "audit.yaml")
     assert load(tmp_path / "audit.yaml").audit.model.load.model_extra["score"] == column
+
+
+def test_rows_without_a_target_are_counted(tmp_path):
+    rows = pd.DataFrame({"approved": ["yes", None, "no"] * 20, "pulse": np.linspace(0, 1, 60)})
+    rows.to_csv(tmp_path / "cases.csv", index=False)
+    write_config(tmp_path / "cases.csv", tmp_path / "audit.yaml")
+    assert "# Rows without a target: 20; remove them" in (tmp_path / "audit.yaml").read_text()

@@ -121,12 +121,13 @@ def _score(codes: np.ndarray, truth: np.ndarray, test_codes: np.ndarray, test: n
     for k in range(truth.shape[1]):
         total = np.bincount(codes, weights=truth[:, k], minlength=size)
         predicted = ((total + prior[k]) / (count + 1))[test_codes]
-        scores.append(_r2(test[:, k], predicted) if regression else _auc(test[:, k] == 1, predicted))
+        scores.append(_r2(test[:, k], predicted) if regression else auc(test[:, k] == 1, predicted))
     share = np.ones(1) if regression else test.mean(axis=0)
     return float(np.average(scores, weights=share)) if share.sum() else 0.5
 
 
-def _auc(positive: np.ndarray, score: np.ndarray) -> float:
+def auc(positive: np.ndarray, score: np.ndarray) -> float:
+    """Compute the area under the ROC curve; 0.5 without cases of one of the classes."""
     ones = int(positive.sum())
     zeros = len(positive) - ones
     if not ones or not zeros:

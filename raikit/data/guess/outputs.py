@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from raikit.address import text
 from raikit.data.cells import as_label
+from raikit.data.guess.leakage import auc
 from raikit.data.guess.names import is_prediction, is_score, is_score_of, words_of
 from raikit.data.guess.profile import Profile
 from raikit.data.guess.roles import Question, RoleGuess
 
+_REVERSED = 0.4  # below this AUC a score is more likely that of the other class than worse than chance
 _TRAIN = "{train: {kind: fusion, epochs: 10}}"
 _NO_OUTPUT = "looks like a model's output, but holds neither classes of the target nor probabilities"
 _PLAIN_LABELS = {"0", "1", "true", "false", "yes", "no", "y", "n", "t", "f"}  # many columns that are no decisions hold them
@@ -35,6 +38,7 @@ def find_outputs(
     guess.prediction = _one_or_ask(predictions)
     if binary and scores:
         guess.score = _one_or_ask(scores)
+        _ask_if_reversed(guess, table)
     unused = [c for c in dict.fromkeys([*named_predictions, *named_scores]) if c not in (*predictions, *scores, *of_classes)]
     unused += [] if binary else scores
     for column in unused:
@@ -44,6 +48,20 @@ def find_outputs(
         guess.model = _ask_for_model(unused, alike)
         guess.left_out |= dict.fromkeys(alike, "holds the classes of the target; a model's decisions?")
     return list(dict.fromkeys([*named_predictions, *named_scores, *of_classes, *alike]))
+
+
+def _ask_if_reversed(guess: RoleGuess, table: pd.DataFrame) -> None:
+    """Ask about a score that is lower where the target is positive; it may be the probability of the other class."""
+    if not isinstance(guess.score, str) or not isinstance(guess.target, str) or isinstance(guess.positive, Question):
+        return
+    wanted = {"1", "true"} if guess.positive is None else {text(guess.positive)}
+    positive = np.array([text(as_label(label)) in wanted for label in table[guess.target]])
+    area = auc(positive, table[guess.score].to_numpy(dtype=np.float64))
+    if area < _REVERSED:
+        label = text(as_label(table[guess.target][positive].iloc[0]))
+        guess.score = Question(
+            f"{guess.score} if it is the probability of {label} (its AUC is {area:.2f}, as if it were that of the other class)"
+        )
 
 
 def _one_or_ask(columns: Sequence[str]) -> str | Question | None:

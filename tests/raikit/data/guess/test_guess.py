@@ -81,6 +81,15 @@ def test_probabilities_of_every_class_are_scores(guess_of):
     assert guess.left_out == {}
 
 
+@pytest.mark.parametrize(("labels", "positive"), [((0, 1), "1"), (("No", "Yes"), "Yes")])
+def test_a_score_that_may_be_that_of_the_other_class_is_a_question(guess_of, labels, positive):
+    y = mixed(*labels)
+    p = np.where(np.array(y) == labels[0], 0.8, 0.1)
+    guess = guess_of(label=y, prob=p)
+    assert guess.score.answers.startswith(f"prob if it is the probability of {positive} (its AUC is 0.00")
+    assert guess_of(label=y, prob=1 - p).score == "prob"
+
+
 def test_several_predictions_are_a_question(guess_of):
     guess = guess_of(label=mixed(0, 1), pred_1=mixed(0, 1, 1), pred_2=mixed(0, 0, 1), sex=mixed("F", "M", "M"))
     assert guess.prediction == Question("one of pred_1 or pred_2")

@@ -9,12 +9,13 @@ import pandas as pd
 from raikit.address import text
 from raikit.data.groups import bin_edges
 from raikit.data.guess import names
-from raikit.data.guess.leakage import Leak, find_same, is_coarser, measure_leak, presence_tells
+from raikit.data.guess.leakage import Leak, find_same, is_coarser, measure_leak, presence_tells, signatures
 from raikit.data.guess.outputs import find_outputs
 from raikit.data.guess.profile import Profile, is_row_number, profile
 from raikit.data.guess.roles import Question, RoleGuess
 from raikit.data.guess.targets import MAX_CANDIDATES, positive_class, rank_targets
 from raikit.data.splits import SPELLINGS, TEST, TRAIN
+from raikit.errors import DataError
 
 _MAX_GROUPS = 20
 _MAX_CATEGORIES = 100
@@ -28,14 +29,23 @@ _UNUSABLE = {
     "bytes": "bytes in no known format of pictures or sounds",
     "date": "dates; derive numbers from them, such as days between two",
 }
+_NO_TARGET = {"image": "it holds pictures", "audio": "it holds sounds", "date": "it holds dates"}
 _IDS = "different in (almost) every row"
 
 
 def assign_roles(table: pd.DataFrame, target: str | None = None) -> RoleGuess:
-    """Guess the role of each column; `target` is one that a person has named."""
+    """Guess the role of each column; `target` is one that a person has named.
+
+    Raises
+    ------
+    DataError
+        If the named column cannot be a target.
+    """
     assignment = _Assignment(table)
     if target is not None:
-        assignment.take(target)
+        kind = assignment.profiles[assignment.take(target)].kind
+        if kind not in ("boolean", "number", "text"):
+            raise DataError(f"column {target!r} cannot be the target: {_NO_TARGET.get(kind) or _UNUSABLE[kind]}.")
     assignment.leave_out_unusable()
     assignment.find_sensitive()
     assignment.find_split_and_weight()
@@ -58,6 +68,7 @@ class _Assignment:
         self.table = table
         self.guess = RoleGuess(columns=list(table.columns))
         self.profiles: dict[str, Profile] = {name: profile(table[name]) for name in table.columns}
+        self.signatures = signatures(table, self.profiles)
         self.left = list(table.columns)
         self.named = True  # whether a name suggests the target
 
@@ -114,7 +125,7 @@ class _Assignment:
         for column in list(self.left):
             if names.outcome_strength(column) >= 2 or names.is_prediction(column) or names.is_score(column):
                 continue
-            if (same := find_same(column, self.table, self.profiles, others)) is not None:
+            if (same := find_same(column, self.signatures, others)) is not None:
                 self.leave_out(column, f"says the same as {same!r}")
 
     def _same_name(self, column: str, others: dict[str, str]) -> str | None:
@@ -125,7 +136,7 @@ class _Assignment:
         kept: list[str] = []
         for column in sorted(concepts, key=lambda name: self.profiles[name].kind != "text"):
             about = self.profiles[column]
-            same = find_same(column, self.table, self.profiles, kept)
+            same = find_same(column, self.signatures, kept)
             groups = [
                 name
                 for name in concepts
@@ -236,7 +247,7 @@ class _Assignment:
     def assign_inputs(self) -> None:
         """Assign what is left to the inputs of a model, as far as one can read it."""
         for column in reversed(self.left.copy()):
-            if (same := find_same(column, self.table, self.profiles, self.left[: self.left.index(column)])) is not None:
+            if (same := find_same(column, self.signatures, self.left[: self.left.index(column)])) is not None:
                 self.leave_out(column, f"says the same as {same!r}")
         for column in list(self.left):
             about = self.profiles[column]
@@ -254,6 +265,8 @@ class _Assignment:
         """Leave out what predictions do not need, and ask for inputs that may be known only afterwards."""
         for column in list(self.left):
             self.leave_out(column, "not needed, because the table holds predictions")
+        if self.guess.has_predictions and len(self.guess.candidates) > MAX_CANDIDATES:
+            self.guess.left_out |= dict.fromkeys(self.guess.candidates, "not needed, unless it is the target")
         for column, told in list(self.guess.suspects.items()):
             if column in self.guess.tabular:
                 self.guess.tabular.remove(column)
@@ -261,7 +274,8 @@ class _Assignment:
                 del self.guess.suspects[column]
                 if column in self.guess.text:
                     self.guess.text.remove(column)
-                    self.guess.left_out[column] = f"tells much of the target ({told}); it may be known only afterwards"
+                    told = f"tells much of the target ({told}); it may" if told else "text that may"
+                    self.guess.left_out[column] = f"{told} be known only afterwards"
 
 
 def _one_of(choices: list[str], closed: bool) -> str:

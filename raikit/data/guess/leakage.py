@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,29 +143,34 @@ def _r2(truth: np.ndarray, predicted: np.ndarray) -> float:
     return 1 - float(((truth - predicted) ** 2).sum()) / spread if spread else 0.0
 
 
-def find_same(column: str, table: pd.DataFrame, profiles: Mapping[str, Profile], others: Iterable[str]) -> str | None:
-    """Return the first other column whose values correspond one to one to those of `column`, or None.
+def signatures(table: pd.DataFrame, profiles: Mapping[str, Profile]) -> dict[str, Hashable]:
+    """Return, for each column that may say the same as another one, what such columns have in common.
 
-    A code and its description are such a pair. Missing cells must be missing in both. Numbers with many values, which
-    would correspond by chance, must be equal.
+    Two columns say the same if their values correspond one to one, such as a code and its description, and the same cells
+    are missing. Numbers with many values, which would correspond by chance, must be equal.
     """
-    about = profiles[column]
-    for other in others:
-        if other == column or (profiles[other].distinct, profiles[other].missing) != (about.distinct, about.missing):
-            continue
-        if about.distinct > max(_FEW, about.rows // _ROWS_PER_VALUE):
-            if table[column].equals(table[other]):
-                return other
-        elif about.distinct > 1 and _correspond(table[column], table[other]):
-            return other
-    return None
+    alike = Counter((about.distinct, about.missing) for about in profiles.values())
+    return {
+        name: _signature(table[name], about)
+        for name, about in profiles.items()
+        if about.distinct > 1 and alike[about.distinct, about.missing] > 1
+    }
 
 
-def _correspond(first: pd.Series[Any], second: pd.Series[Any]) -> bool:
-    codes, labels = pd.factorize(first)
-    other_codes, _ = pd.factorize(second)
-    # Both count values in the order of appearance, so columns that correspond have the same codes.
-    return len(labels) > 1 and bool((codes == other_codes).all())
+def _signature(values: pd.Series[Any], about: Profile) -> Hashable:
+    if about.distinct > max(_FEW, about.rows // _ROWS_PER_VALUE):
+        cells = pd.util.hash_pandas_object(values, index=False).to_numpy()
+    else:
+        # Values are counted in the order of their appearance, so columns that correspond have the same codes.
+        cells = np.asarray(pd.factorize(values)[0], dtype=np.int64)
+    return hashlib.sha256(cells.tobytes()).digest()
+
+
+def find_same(column: str, shared: Mapping[str, Hashable], others: Iterable[str]) -> str | None:
+    """Return the first other column that says the same as `column`, by their signatures, or None."""
+    if column not in shared:
+        return None
+    return next((other for other in others if other != column and shared.get(other) == shared[column]), None)
 
 
 def is_coarser(fine: pd.Series[Any], coarse: pd.Series[Any]) -> bool:

@@ -221,3 +221,17 @@ def test_few_whole_numbers_may_be_classes_or_amounts(guess_of):
     assert guess_of(label=mixed(2, 5, 9), pulse=NUMBERS).task == Question(
         "multiclass (the 3 numbers are classes) or regression (they are amounts)"
     )
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"), [(["a"], "lists or mappings"), ("2020-01-01", "it holds dates"), ("x", "one value only"), (None, "no values")]
+)
+def test_what_cannot_be_a_target_is_refused(tmp_path, cells, says):
+    pd.DataFrame({"y": mixed(0, 1), "bad": [cells] * ROWS}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=f"column 'bad' cannot be the target: {says}"):
+        guess_roles(tmp_path / "a.parquet", "bad")
+
+
+def test_without_the_name_of_a_target_text_is_left_out_with_a_word(guess_of):
+    guess = guess_of(a=mixed(0, 1, 1), b=mixed(1, 0, 0, 0), note=[f"day {row} of the stay" for row in range(ROWS)])
+    assert guess.left_out == {"note": "text that may be known only afterwards"}

@@ -85,6 +85,7 @@ def render_config(guess: RoleGuess, path: str, name: str) -> str:
             "",
             "data:",
             f"  path: {_q(path)}",
+            *_cells(guess),
             *_data(guess),
             *_left_out(guess),
             "",
@@ -114,6 +115,14 @@ def _line(key: str, role: Any, indent: str = "  ") -> str:
     if isinstance(role, Question):
         return f'{indent}{key}: "{QUESTION}"      # {_in_line(role.answers)}'
     return f"{indent}{key}: {_q(role)}"
+
+
+def _cells(guess: RoleGuess) -> list[str]:
+    lines = []
+    if guess.missing:
+        tokens = ", ".join(map(_q, guess.missing))
+        lines.append(f"  missing: [{tokens}]      # found in columns of numbers; such cells are missing in every column")
+    return lines if guess.decimal == "." else [*lines, f"  decimal: {_q(guess.decimal)}"]
 
 
 def _data(guess: RoleGuess) -> list[str]:

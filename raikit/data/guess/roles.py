@@ -26,6 +26,8 @@ class RoleGuess:
     Attributes
     ----------
     columns : list of str
+    missing, decimal : list of str, str
+        Cells that mean a missing value, and the decimal mark: ``data.missing`` and ``data.decimal``.
     candidates : list of str
         Possible targets, if `target` is a question.
     missing_targets : int
@@ -46,6 +48,8 @@ class RoleGuess:
     """
 
     columns: list[str]
+    missing: list[str] = field(default_factory=list)
+    decimal: str = "."
     id: str | None = None
     target: str | Question | None = None
     candidates: list[str] = field(default_factory=list)

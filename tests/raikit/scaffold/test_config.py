@@ -128,3 +128,13 @@ def test_rows_without_a_target_are_counted(tmp_path):
     rows.to_csv(tmp_path / "cases.csv", index=False)
     write_config(tmp_path / "cases.csv", tmp_path / "audit.yaml")
     assert "# Rows without a target: 20; remove them" in (tmp_path / "audit.yaml").read_text()
+
+
+def test_what_means_missing_and_the_decimal_mark_are_written(tmp_path):
+    numbers = [f"{row},5" for row in range(58)]
+    rows = pd.DataFrame({"approved": [0, 1] * 30, "pulse": [*numbers, "NULL", "-"], "sex": ["F", "M", "M"] * 20})
+    rows.to_csv(tmp_path / "cases.csv", index=False, sep=";")
+    write_config(tmp_path / "cases.csv", tmp_path / "audit.yaml")
+    audit, data = opened(tmp_path / "audit.yaml")
+    assert (set(audit.data.missing), audit.data.decimal) == ({"NULL", "-"}, ",")
+    assert data.frame(["pulse"])["pulse"].isna().sum() == 2

@@ -235,3 +235,21 @@ def test_what_cannot_be_a_target_is_refused(tmp_path, cells, says):
 def test_without_the_name_of_a_target_text_is_left_out_with_a_word(guess_of):
     guess = guess_of(a=mixed(0, 1, 1), b=mixed(1, 0, 0, 0), note=[f"day {row} of the stay" for row in range(ROWS)])
     assert guess.left_out == {"note": "text that may be known only afterwards"}
+
+
+def test_cells_that_are_no_numbers_are_said_to_be_missing_or_the_column_is_left_out(tmp_path):
+    holes = ["NA" if row % 20 == 0 else str(value) for row, value in enumerate(NUMBERS)]
+    odd = ["90+" if row == 7 else str(value) for row, value in enumerate(NUMBERS[::-1])]
+    pd.DataFrame({"y": mixed(0, 1), "pulse": holes, "bmi": odd}).to_csv(tmp_path / "a.csv", index=False)
+    guess = guess_roles(tmp_path / "a.csv")
+    assert (guess.missing, guess.tabular) == (["NA"], ["pulse"])
+    assert guess.left_out["bmi"].startswith("numbers but for a few cells ('90+'); correct them")
+    with pytest.raises(DataError, match=r"a\.csv: column 'bmi' holds numbers, but 1 of 60 cells"):
+        guess_roles(tmp_path / "a.csv", "bmi")
+
+
+def test_columns_of_one_name_are_left_out(tmp_path):
+    rows = "".join(f"{row % 2},{value},{value + row}\n" for row, value in enumerate(NUMBERS))
+    (tmp_path / "a.csv").write_text("y,priors,priors\n" + rows)
+    guess = guess_roles(tmp_path / "a.csv")
+    assert guess.left_out == {"priors": "two columns have this name; rename one"}

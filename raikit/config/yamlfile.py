@@ -133,7 +133,7 @@ class _Builder:
 def _comment_after(mark: yaml.Mark) -> str:
     """Return the comment on the rest of the line after a mark; empty if there is none."""
     rest = (mark.buffer or "")[mark.pointer :].splitlines()
-    comment = re.fullmatch(r"[\s,}\]]*#\s*(.*?)[\s\0.]*", rest[0]) if rest else None
+    comment = re.fullmatch(r".*?\s#\s*(.*?)[\s\0.]*", rest[0]) if rest else None
     return comment[1] if comment else ""
 
 

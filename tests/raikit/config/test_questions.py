@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from raikit.config.load import load
+from raikit.config.questions import refuse_questions
+from raikit.config.yamlfile import Document
 from raikit.errors import ConfigError
 
 BASE = """\
@@ -39,6 +43,11 @@ def write(tmp_path):
             'score: "?"}   # p or q',
             'line 7: model.load.score is an open question; write p or q instead of "?".',
         ),
+        (
+            "score: p}",
+            'prediction: "?", score: p}   # p or q',
+            'line 7: model.load.prediction is an open question; write p or q instead of "?".',
+        ),
         ("path: a.csv", 'path: a.csv\n  sensitive: ["?"] # sex', "data.sensitive.0 is an open question; write sex instead"),
     ],
 )
@@ -61,3 +70,8 @@ def test_a_setting_answers_a_question(write):
 
 def test_without_a_question_nothing_is_refused(write):
     assert load(write("name: m", 'name: "Why?"')).audit.name == "Why?"
+
+
+@pytest.mark.parametrize("cells", [{"missing": ["NA", "?"]}, {"missing": "?"}, {"labels": {"sex": {"x": "?"}}}])
+def test_a_question_mark_in_cells_is_none(cells):
+    refuse_questions(Document(Path("audit.yaml"), {"data": {"target": "y", **cells}}))

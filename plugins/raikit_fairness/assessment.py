@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike
 
 import raikit
 from raikit.data.cell_types import CellFormat
+from raikit.data.spellings import lookalike_note
 from raikit_fairness import measures, notebook
 from raikit_fairness.estimates.array_source import source_from_arrays
 from raikit_fairness.estimates.evaluation import GroupEvaluation
@@ -152,6 +154,11 @@ def assess(
         If lengths differ, labels are missing, scores or weights are invalid, there are more groups than `max_groups`, or a
         column or metric is unknown. The message names it.
 
+    Warns
+    -----
+    UserWarning
+        If groups or labels differ only in spaces, case or Unicode form; the message names them.
+
     Examples
     --------
     >>> result = assess([1, 0, 1, 1, 0, 0], [1, 0, 0, 1, 1, 0], sensitive_features=["a", "a", "a", "b", "b", "b"])
@@ -171,6 +178,7 @@ def assess(
             {"sensitive_features": sensitive_features, "control_features": control_features, "clusters": clusters},
             scores, (intersections, max_groups), positive, threshold,
         )  # fmt: skip
+    _warn_of_lookalikes(source)
     _check_reference(reference or {}, source)
     settings = IntervalSettings(confidence, max(replicates, _FEWEST_DRAWS), min_group, simultaneous, correction)
     references = {column: str(value) for column, value in (reference or {}).items()}
@@ -195,6 +203,15 @@ def _check_reference(reference: Mapping[str, str], source: Source) -> None:
         if column not in columns:
             names = ", ".join(sorted(columns))
             raise raikit.ConfigError(f"reference: {column!r} is not among the sensitive columns ({names}).")
+
+
+def _warn_of_lookalikes(source: Source) -> None:
+    """Warn of groups and classes that differ only in how they are written: each of them is counted by itself."""
+    single = {feature.columns[0]: feature.groups for feature in source.cells.features if len(feature.columns) == 1}
+    notes = [lookalike_note(column, [group[0] for group in groups]) for column, groups in single.items()]
+    for note in [lookalike_note("labels", source.classes, "class"), *notes]:
+        if note is not None:
+            warnings.warn(note, stacklevel=3)
 
 
 def _names(columns: Any) -> list[str]:

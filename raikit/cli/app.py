@@ -66,11 +66,12 @@ def demo(out: Path, seed: int | None, resume: bool) -> int:
 @app.command()
 @click.argument("data", type=_PATH)
 @click.option("--out", type=_PATH, default=Path("audit.yaml"), show_default=True, help="The file to write.")
-def init(data: Path, out: Path) -> int:
-    """Write a commented audit.yaml for the data at hand (CSV, Parquet or JSON Lines)."""
+@click.option("--target", metavar="COLUMN", help="The column to predict, if init cannot know it.")
+def init(data: Path, out: Path, target: str | None) -> int:
+    """Write a commented audit.yaml for the data at hand (CSV, Parquet or JSON Lines); what is unsure becomes a question."""
     from raikit.cli import commands
 
-    return commands.init(data, out)
+    return commands.init(data, out, target)
 
 
 @app.command()

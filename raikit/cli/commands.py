@@ -72,15 +72,18 @@ def _resumable(advice: str) -> Iterator[None]:
         raise KeyboardInterrupt(advice) from None
 
 
-def init(data: Path, out: Path) -> int:
+def init(data: Path, out: Path, target: str | None = None) -> int:
     """Run ``raikit init``."""
     from raikit.scaffold.config import write_config
 
     if out.exists():
         raise ConfigError(f"{out} exists; give another --out.")
-    for line in write_config(data, out).splitlines():
+    summary = write_config(data, out, target).splitlines()
+    for line in summary:
         Console().say(line)
-    Console().result(f"Wrote {out}. Read it through, then: raikit audit {out}")
+    questions = sum(line.startswith("Question: ") for line in summary)
+    step = f"Answer its {questions} {'question' if questions == 1 else 'questions'}" if questions else "Read it through"
+    Console().result(f"Wrote {out}. {step}, then: raikit audit {out}")
     return 0
 
 

@@ -29,6 +29,8 @@ def show_plan(plan: Plan, data: Dataset, console: Console) -> None:
     guessed = " (guessed)" if data.task_guessed else ""
     console.result(f"task    {data.task}{guessed}, classes {listed(data.classes) or 'none'}")
     console.result(f"model   {kind}")
+    for note in data.notes:
+        console.result(f"note    {note}")
     for item in plan.checks:
         status = "would run" if item.status is None else f"{item.status} ({item.reason})"
         console.result(f"check   {item.name}: {status}")

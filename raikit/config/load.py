@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
+from raikit.config.questions import refuse_questions
 from raikit.config.schema import AuditConfig, GateConfig, TrainConfig
 from raikit.config.training import FusionTraining
 from raikit.config.types import Key
@@ -54,11 +55,13 @@ def load(path: Path, sets: Iterable[str] = ()) -> LoadedConfig:
     Raises
     ------
     ConfigError
-        If anything is wrong; names the file, the line, the key and, for an unknown key, the nearest valid one.
+        If anything is wrong; names the file, the line, the key and, for an unknown key, the nearest valid one. So is a
+        question that ``raikit init`` asked and nobody has answered.
     """
     document = read(path)
     for setting in sets:
         _apply_setting(document, setting)
+    refuse_questions(document)
     try:
         audit = AuditConfig.model_validate(document.data)
     except ValidationError as error:

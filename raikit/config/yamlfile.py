@@ -14,6 +14,7 @@ from raikit.errors import ConfigError
 
 _MAX_BYTES = 1_000_000
 _MAX_NODES = 100_000
+QUESTION = "?"  # a value that a person has yet to choose
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -31,11 +32,12 @@ for _letter, _word in (("t", "true"), ("f", "false"), ("T", "True"), ("F", "Fals
 
 @dataclass
 class Document:
-    """A parsed file: its data, and the line (from 1) of every key."""
+    """A parsed file: its data, the line (from 1) of every key, and the comment beside every open question."""
 
     path: Path
     data: dict[str, Any]
     lines: dict[Key, int] = field(default_factory=dict)
+    comments: dict[Key, str] = field(default_factory=dict)
 
     def where(self, key: Key) -> str:
         """Return ``audit.yaml, line 9: data.sensitive``."""
@@ -108,6 +110,8 @@ class _Builder:
             raise ConfigError(f"{self.document.where(key)}: {error}.") from None
         if isinstance(value, str) and not value.isascii() and _SURROGATE.search(value):
             raise ConfigError(f"{self.document.where(key)}: unpaired surrogate; write the character itself.")
+        if value == QUESTION:
+            self.document.comments[key] = _comment_after(node.end_mark)
         return value
 
     def mapping(self, node: yaml.MappingNode, key: Key) -> dict[Any, Any]:
@@ -124,6 +128,13 @@ class _Builder:
             self.document.lines[(*key, str(name))] = line
             mapping[name] = self.value(value_node, (*key, str(name)))
         return mapping
+
+
+def _comment_after(mark: yaml.Mark) -> str:
+    """Return the comment on the rest of the line after a mark; empty if there is none."""
+    rest = (mark.buffer or "")[mark.pointer :].splitlines()
+    comment = re.fullmatch(r".*?\s#\s*(.*?)[\s\0.]*", rest[0]) if rest else None
+    return comment[1] if comment else ""
 
 
 def parse_value(written: str) -> Any:

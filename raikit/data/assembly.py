@@ -18,6 +18,7 @@ from raikit.data.folders import media_folder
 from raikit.data.groups import read_groups
 from raikit.data.media_columns import find_unusable, media_cells
 from raikit.data.roles import list_inputs, media_columns, read_clusters, read_ids, read_weights
+from raikit.data.spellings import lookalike_note
 from raikit.data.target import Target, read_target
 from raikit.errors import DataError, listed
 
@@ -169,9 +170,20 @@ def _read_roles(
         seed=seed,
     )
     split, notes = splits.assign_splits(config.split, table, rows, design, error)
+    notes += _lookalikes(target, groups, clusters, config)
     columns = {"id": ids, "split": pd.Series(pd.array(split, dtype="str")), "target": target.labels}
     columns |= {name: values for name, values in (groups | clusters | weight).items() if name != "id"}
     return pd.DataFrame(columns), notes
+
+
+def _lookalikes(
+    target: Target, groups: Mapping[str, pd.Series[Any]], clusters: Mapping[str, pd.Series[Any]], config: DataConfig
+) -> list[str]:
+    """Say which classes, groups and clusters differ only in how they are written."""
+    found = [lookalike_note(f"target {config.target}", target.classes, "class")]
+    found += [lookalike_note(name, values.unique().tolist(), "group") for name, values in groups.items()]
+    found += [lookalike_note(name, values.unique().tolist(), "cluster") for name, values in clusters.items()]
+    return [note for note in found if note is not None]
 
 
 def _check_split(cases: Cases, split: str, path: Path, error: Error) -> None:

@@ -114,8 +114,14 @@ def read_table(path: Path, columns: Sequence[str] | None = None, written: CellFo
     return to_pandas(table)
 
 
-def read_as_written(path: Path) -> tuple[pd.DataFrame, CellFormat, list[MixedColumn]]:
+def read_as_written(path: Path, columns: Sequence[str] | None = None) -> tuple[pd.DataFrame, CellFormat, list[MixedColumn]]:
     """Read a table about which nothing is known, such as for a first configuration.
+
+    Parameters
+    ----------
+    path : Path
+    columns : sequence of str, optional
+        Absent: all of them.
 
     Returns
     -------
@@ -131,7 +137,7 @@ def read_as_written(path: Path) -> tuple[pd.DataFrame, CellFormat, list[MixedCol
     found: list[MixedColumn] = []
     while True:
         try:
-            return read_table(path, written=written), written, found
+            return read_table(path, columns, written), written, found
         except MixedColumn as error:
             found.append(error)
             written = error.resolve(written)

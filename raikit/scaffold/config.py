@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from pathlib import Path
 from typing import Any
 
-from raikit.data.guess import RoleGuess, guess_roles
+from raikit.address import text
+from raikit.config.yamlfile import QUESTION
+from raikit.data.guess import Question, RoleGuess, guess_roles
 from raikit.files import write_text
 
 _CLASSIFICATION_RULES = """\
@@ -19,8 +22,8 @@ _WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}  # words 
 _GAP_RULE = "    - {{metric: fairness.{metric}, max: {limit}}}   # over every sensitive feature and intersection"
 
 
-def write_config(data: Path, out: Path) -> str:
-    """Write a configuration that audits a table as it is.
+def write_config(data: Path, out: Path, target: str | None = None) -> str:
+    """Write a configuration that audits a table as it is, with a question wherever a guess would be unsure.
 
     Parameters
     ----------
@@ -28,6 +31,8 @@ def write_config(data: Path, out: Path) -> str:
         The table.
     out : Path
         The configuration; an existing file is replaced.
+    target : str, optional
+        The target, if it is known.
 
     Returns
     -------
@@ -39,7 +44,7 @@ def write_config(data: Path, out: Path) -> str:
     DataError
         If `data` is not a table, or no column could be the target.
     """
-    guess = guess_roles(data)
+    guess = guess_roles(data, target)
     path = Path(os.path.relpath(data.resolve(), out.resolve().parent)).as_posix()
     write_text(out, render_config(guess, path, data.stem))
     return "\n".join(_summary(guess))
@@ -47,16 +52,26 @@ def write_config(data: Path, out: Path) -> str:
 
 def _summary(guess: RoleGuess) -> list[str]:
     sensitive = [name for name, _ in guess.sensitive]
-    return [
-        f"Target: {guess.target} ({guess.task})",
+    lines = [] if isinstance(guess.target, Question) else [f"Target: {guess.target} ({_task_in_words(guess)})"]
+    lines.append(
         f"Sensitive features: {', '.join(sensitive)}"
         if sensitive
-        else "No sensitive columns were recognised; name them under data.sensitive",
-        *([f"Clusters: cases with the same {' or '.join(guess.cluster)} are not independent"] if guess.cluster else []),
-        "The table holds predictions, so no model is needed"
-        if guess.has_predictions
-        else "No column of predictions was recognised, so a fusion model is trained",
-    ]
+        else "No sensitive columns were recognised; name them under data.sensitive"
+    )
+    if guess.cluster:
+        lines.append(f"Clusters: cases with the same {' or '.join(guess.cluster)} are not independent")
+    if guess.has_predictions:
+        lines.append("The table holds predictions, so no model is needed")
+    elif guess.model is None:
+        lines.append("No column of predictions was recognised, so a fusion model is trained")
+    if guess.left_out:
+        lines.append(f"Left out: {len(guess.left_out)} of {len(guess.columns)} columns; the file says why")
+    lines += [_in_line(f"Question: {key}: {question.answers}") for key, question in guess.questions.items()]
+    return lines
+
+
+def _task_in_words(guess: RoleGuess) -> str:
+    return guess.task if isinstance(guess.task, str) else "its task is a question"
 
 
 def render_config(guess: RoleGuess, path: str, name: str) -> str:
@@ -64,15 +79,16 @@ def render_config(guess: RoleGuess, path: str, name: str) -> str:
     return "\n".join(
         [
             "# The model, the data and the policy of an audit. Paths are relative to this file.",
-            "# Next: raikit audit audit.yaml      Keys and options: raikit schema, raikit plugins info NAME",
+            *_next_step(guess),
             "",
             f"name: {_q(name)}",
             "",
             "data:",
             f"  path: {_q(path)}",
+            *_cells(guess),
             *_data(guess),
+            *_left_out(guess),
             "",
-            "model:",
             *_model(guess),
             "",
             "# checks: without this key, every applicable quick check runs with its defaults.",
@@ -87,69 +103,128 @@ def render_config(guess: RoleGuess, path: str, name: str) -> str:
     )
 
 
+def _next_step(guess: RoleGuess) -> list[str]:
+    after = "# Next: raikit audit audit.yaml      Keys and options: raikit schema, raikit plugins info NAME"
+    if not guess.questions:
+        return [after]
+    return ['# First answer the questions: an audit stops while a value is "?". The comment beside it says what fits.', after]
+
+
+def _line(key: str, role: Any, indent: str = "  ") -> str:
+    """Write a key with its value, or as an open question with the possible answers beside it."""
+    if isinstance(role, Question):
+        return f'{indent}{key}: "{QUESTION}"      # {_in_line(role.answers)}'
+    return f"{indent}{key}: {_q(role)}"
+
+
+def _cells(guess: RoleGuess) -> list[str]:
+    lines = []
+    if guess.missing:
+        tokens = ", ".join(map(_q, guess.missing))
+        lines.append(f"  missing: [{tokens}]      # found in columns of numbers; such cells are missing in every column")
+    return lines if guess.decimal == "." else [*lines, f"  decimal: {_q(guess.decimal)}"]
+
+
 def _data(guess: RoleGuess) -> list[str]:
     lines = [f"  id: {_q(guess.id)}" if guess.id else "  # id: a column of unique ids; without it, row numbers are used"]
+    lines += _target(guess)
     if not guess.has_predictions:
         lines += _inputs(guess)
-    lines.append(f"  target: {_q(guess.target)}")
-    if guess.positive is not None:
-        lines.append(f"  positive: {_q(guess.positive)}      # guessed: the rarer value")
-    lines.append(f"  task: {guess.task}")
-    if guess.sensitive:
-        features = [
-            _q(column) if edges is None else f"{{column: {_q(column)}, bins: {json.dumps(edges)}}}"
-            for column, edges in guess.sensitive
-        ]
-        lines += [
-            "  # The features whose groups are compared, one by one and in pairs",
-            f"  sensitive: [{', '.join(features)}]",
-        ]
-    else:
-        lines += [
-            "  # The features whose groups are compared; name columns such as sex or age here",
-            f"  # sensitive: []      columns: {_in_comment(', '.join(guess.columns))}",
-        ]
+    lines += _sensitive(guess)
     lines += (
         [f"  cluster: [{', '.join(map(_q, guess.cluster))}]      # cases with the same value are not independent"]
         if guess.cluster
         else ["  # cluster: [patient]     cases with the same value are not independent"]
     )
-    lines += [f"  weight: {_q(guess.weight)}"] if guess.weight else []
-    if guess.split:
-        lines.append(f"  split: {_q(guess.split)}")
-    elif not guess.has_predictions:
-        lines.append("  split: {validation: 0.1, test: 0.3}")
-    return lines
+    lines += [_line(key, role) for key, role in (("weight", guess.weight), ("split", guess.split)) if role is not None]
+    return lines if guess.has_predictions or guess.split else [*lines, "  split: {validation: 0.1, test: 0.3}"]
+
+
+def _target(guess: RoleGuess) -> list[str]:
+    hint = "  # `raikit init` with --target NAME proposes the rest for one target, or for a column that is not listed"
+    lines = [hint] if isinstance(guess.target, Question) else []
+    if guess.missing_targets:
+        lines.append(f"  # Rows without a target: {guess.missing_targets:,}; remove them, because an audit needs one in each")
+    roles = (("target", guess.target), ("positive", guess.positive), ("task", guess.task))
+    return [*lines, *(_line(key, role) for key, role in roles if role is not None)]
+
+
+def _sensitive(guess: RoleGuess) -> list[str]:
+    if not guess.sensitive:
+        return [
+            "  # The features whose groups are compared; name columns such as sex or age here",
+            "  # sensitive: []",
+        ]
+    features = [
+        _q(column) if edges is None else f"{{column: {_q(column)}, bins: [{', '.join(map(text, edges))}]}}"
+        for column, edges in guess.sensitive
+    ]
+    return [
+        "  # The features whose groups are compared, one by one and in pairs",
+        f"  sensitive: [{', '.join(features)}]",
+    ]
 
 
 def _inputs(guess: RoleGuess) -> list[str]:
     lines = ["  # What the model sees"]
     inputs = {column: f"{{modality: {modality}}}" for column, modality in guess.media.items()}
     inputs |= dict.fromkeys(guess.text, "{modality: text}")
-    if guess.tabular:
+    columns = list(map(_q, guess.tabular))
+    comment = ""
+    if (question := guess.inputs_question) is not None:
+        columns.append(f'"{QUESTION}"')
+        comment = f"      # {_in_line(question.answers)}"
+    if columns:
         name = "table" if "table" not in guess.columns else "tabular_columns"
-        inputs[name] = f"{{modality: tabular, columns: [{', '.join(map(_q, guess.tabular))}]}}"
+        inputs[name] = f"{{modality: tabular, columns: [{', '.join(columns)}]}}{comment}"
     if not inputs:
         return [*lines, "  inputs: {}      # none was recognised; write them like {photo: {modality: image}}"]
     return [*lines, "  inputs:", *(f"    {_q(name)}: {value}" for name, value in inputs.items())]
 
 
-def _in_comment(text: str) -> str:
+def _left_out(guess: RoleGuess) -> list[str]:
+    """List every column without a role, by the reason."""
+    if not guess.left_out:
+        return []
+    by_reason: dict[str, list[str]] = {}
+    for column, reason in guess.left_out.items():
+        by_reason.setdefault(reason, []).append(_in_line(column) or "a column without a name")
+    lines = [f"  # Left out, {len(guess.left_out)} of {len(guess.columns)} columns:"]
+    for reason, columns in by_reason.items():
+        entry = f"{_in_line(reason)}: {', '.join(columns)}"
+        lines += textwrap.wrap(
+            entry, 110, initial_indent="  #   ", subsequent_indent="  #     ", break_on_hyphens=False, break_long_words=False
+        )
+    return lines
+
+
+def _in_line(written: str) -> str:
     """Put text on one line, because what follows a line break would be read as configuration."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)[:200]
+    return "".join(letter if letter.isprintable() else " " for letter in written).strip()
 
 
 def _model(guess: RoleGuess) -> list[str]:
+    if guess.model is not None:
+        return [_line("model", guess.model, indent="")]
     if not guess.has_predictions:
-        return ["  train: {kind: fusion, epochs: 10}", "  # or  load: {kind: sklearn, path: 'my_module:function'}"]
-    parts = [f"prediction: {_q(guess.prediction)}"] if guess.prediction else []
-    parts += [f"score: {_q(guess.score)}"] if guess.score and guess.task == "binary" else []
-    return [f"  load: {{kind: predictions, {', '.join(parts)}}}"]
+        return ["model:", "  train: {kind: fusion, epochs: 10}", "  # or  load: {kind: sklearn, path: 'my_module:function'}"]
+    asked = [role for role in (guess.prediction, guess.score) if isinstance(role, Question)]
+    parts = [f"{key}: {_role(role)}" for key, role in (("prediction", guess.prediction), ("score", guess.score)) if role]
+    if guess.scores:
+        parts.append(f"scores: {{{', '.join(f'{_q(label)}: {_q(name)}' for label, name in guess.scores.items())}}}")
+    comment = f"      # {'; '.join(_in_line(question.answers) for question in asked)}" if asked else ""
+    return ["model:", f"  load: {{kind: predictions, {', '.join(parts)}}}{comment}"]
+
+
+def _role(role: str | Question) -> str:
+    return f'"{QUESTION}"' if isinstance(role, Question) else _q(role)
 
 
 def _gate(guess: RoleGuess) -> list[str]:
     if guess.task == "regression":
         return ["  rules: []", "  #  - {metric: performance.mean_absolute_error, max: …}"]
+    if guess.task not in ("binary", "multiclass"):
+        return ["  rules: []      # such as {metric: performance.accuracy, min: 0.80}, once the target is known"]
     lines = _CLASSIFICATION_RULES.splitlines()
     if guess.sensitive:
         metric = "equalized_odds_difference" if guess.task == "binary" else "accuracy_difference"

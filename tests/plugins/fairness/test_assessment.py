@@ -427,3 +427,10 @@ def test_small_groups_do_not_exceed_the_average_precision_of_all_by_chance():
         )  # fmt: skip
         above += (result.by_group.query("metric == 'average_precision'").low > 0.687).sum()  # of a large sample
     assert above / (10 * runs) < 0.055  # without allowing for the bias of small samples about 9%
+
+
+def test_groups_that_differ_only_in_how_they_are_written_are_named_in_a_warning():
+    with pytest.warns(UserWarning, match="sex: ' F ' and 'F' differ only in spaces") as caught:
+        result = assess([1, 0, 1, 0], [1, 0, 0, 1], sensitive_features={"sex": ["F", " F ", "M", "M"]})
+    assert caught[0].filename == __file__
+    assert {"F", " F ", "M"} == set(result.by_group["group"])

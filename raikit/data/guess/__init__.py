@@ -1,0 +1,63 @@
+"""A guess at the roles of a table's columns, by name and content, for a person to check: used by ``raikit init``.
+
+What is obvious becomes a role. What is not becomes a `Question`, which stops an audit until a person answers it. Every other
+column is left out with a reason.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from raikit.data.cell_types import MixedColumn
+from raikit.data.cells import shown
+from raikit.data.guess.assignment import assign_roles
+from raikit.data.guess.names import cluster_strength, is_id
+from raikit.data.guess.roles import Question, RoleGuess
+from raikit.data.tables import column_names, read_as_written
+from raikit.errors import DataError, listed, nearest
+
+__all__ = ["Question", "RoleGuess", "guess_roles"]
+
+
+def guess_roles(path: Path, target: str | None = None) -> RoleGuess:
+    """Read a table and guess the roles of its columns.
+
+    Parameters
+    ----------
+    path : Path
+    target : str, optional
+        The target, if it is known; absent: it is guessed, or becomes a question.
+
+    Raises
+    ------
+    DataError
+        If the file is not a table, has no column `target`, or has no column that could be the target.
+    """
+    names = column_names(path)
+    if target is not None and target not in names:
+        raise DataError(f"no column {target!r} in {path.name}.{nearest(target, names)} Columns there: {listed(names, 30)}.")
+    repeated = {name: "two columns have this name; rename one" for name in names if names.count(name) > 1}
+    table, written, mixed = read_as_written(path, [name for name in names if name not in repeated])
+    unclear = {column.column: column for column in mixed if column.column in written.text and not _is_label(column.column)}
+    if target in unclear:
+        raise unclear[target].in_file(path.name)
+    left_out = repeated | {name: _why_unclear(column) for name, column in unclear.items()}
+    guess = assign_roles(table.drop(columns=list(unclear)), target)
+    if guess.target is None:
+        raise DataError(
+            f"{path.name}: no column can be the target, because each is a sensitive feature, an id, a date, constant or not a "
+            "value; name one with --target."
+        )
+    guess.columns, guess.left_out = list(dict.fromkeys(names)), left_out | guess.left_out
+    guess.missing, guess.decimal = list(written.missing), written.decimal
+    return guess
+
+
+def _is_label(column: str) -> bool:
+    """Whether cells are only told apart, so that numbers may stand beside text."""
+    return is_id(column) or cluster_strength(column) > 0
+
+
+def _why_unclear(column: MixedColumn) -> str:
+    tokens = listed((shown(token) for token in column.tokens), 3)
+    return f"{column.kind} but for a few cells ({tokens}); correct them, or say under missing or as_text what they are"

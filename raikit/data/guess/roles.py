@@ -1,0 +1,104 @@
+"""The guessed roles of a table's columns, and the questions that are left to a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Question:
+    """A role that only a person can decide.
+
+    Parameters
+    ----------
+    answers : str
+        What can be written, as the end of "write …": ``one of approve or reject``.
+    """
+
+    answers: str
+
+
+@dataclass
+class RoleGuess:
+    """Guessed roles of columns. Every column of the table has a role, is named in a question, or is in `left_out`.
+
+    Attributes
+    ----------
+    columns : list of str
+    missing, decimal : list of str, str
+        Cells that mean a missing value, and the decimal mark: ``data.missing`` and ``data.decimal``.
+    candidates : list of str
+        Possible targets, if `target` is a question.
+    missing_targets : int
+        Rows without a target, which an audit refuses.
+    task : str, Question or None
+        None: it depends on the target.
+    positive : label, Question or None
+        None: 1 of 0 and 1, or the task is not binary.
+    scores : mapping of class to column
+        Probabilities of several classes.
+    sensitive : list of (column, edges of bins or None)
+    media : mapping of column to modality
+    suspects : mapping of column to str
+        Inputs that may be known only after the outcome, each with what was measured (or nothing): a question.
+    model : Question or None
+        A question if columns look like a model's output and cannot be used as they are.
+    left_out : mapping of column to reason
+    """
+
+    columns: list[str]
+    missing: list[str] = field(default_factory=list)
+    decimal: str = "."
+    id: str | None = None
+    target: str | Question | None = None
+    candidates: list[str] = field(default_factory=list)
+    missing_targets: int = 0
+    positive: Any = None
+    task: str | Question | None = None
+    prediction: str | Question | None = None
+    score: str | Question | None = None
+    scores: dict[Any, str] = field(default_factory=dict)
+    sensitive: list[tuple[str, list[float] | None]] = field(default_factory=list)
+    cluster: list[str] = field(default_factory=list)
+    weight: str | Question | None = None
+    split: str | None = None
+    media: dict[str, str] = field(default_factory=dict)
+    text: list[str] = field(default_factory=list)
+    tabular: list[str] = field(default_factory=list)
+    suspects: dict[str, str] = field(default_factory=dict)
+    model: Question | None = None
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def has_predictions(self) -> bool:
+        """Whether the table holds predictions, so that no model is needed."""
+        return self.prediction is not None or self.score is not None or bool(self.scores)
+
+    @property
+    def targets(self) -> list[str]:
+        """The target, or the columns that could be it."""
+        return [self.target] if isinstance(self.target, str) else self.candidates
+
+    @property
+    def inputs_question(self) -> Question | None:
+        """Which columns a model may read that may be known only after the outcome; None without any."""
+        if not self.suspects:
+            return None
+        told = ", ".join(f"{column} ({figure})" if figure else column for column, figure in self.suspects.items())
+        return Question(f"those of these that are known before the outcome, or nothing: {told}")
+
+    @property
+    def questions(self) -> dict[str, Question]:
+        """The open questions by key."""
+        roles = {
+            "data.target": self.target,
+            "data.positive": self.positive,
+            "data.task": self.task,
+            "data.weight": self.weight,
+            "model.load.prediction": self.prediction,
+            "model.load.score": self.score,
+            "model": self.model,
+            "data.inputs": self.inputs_question,
+        }
+        return {key: role for key, role in roles.items() if isinstance(role, Question)}

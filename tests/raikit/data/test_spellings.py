@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from raikit import Dataset
+from raikit.config.schema import DataConfig
+from raikit.data.spellings import find_lookalikes, lookalike_note
+
+
+@pytest.mark.parametrize(
+    ("values", "pairs", "difference"),
+    [
+        (["F", " F ", "M"], [("F", " F ")], "'F' and ' F ' differ only in spaces"),
+        (["F", "f"], [("F", "f")], "'F' and 'f' differ only in upper and lower case"),
+        (["Caf\u00e9", "Cafe\u0301"], [("Caf\u00e9", "Cafe\u0301")], r"'Caf\xe9' and 'Cafe\u0301' differ only in their Unicode form"),
+        (["A1", "\uff21\uff11"], [("A1", "\uff21\uff11")], r"'A1' and '\uff21\uff11' differ only in their Unicode form"),
+        (["a b", "A\u00a0 B"], [("a b", "A\u00a0 B")], "differ only in spaces, case or Unicode form"),
+        (["a\u00a0b", "a b"], [("a\u00a0b", "a b")], "differ only in spaces"),
+        (["STRASSE", "Straße"], [("STRASSE", "Straße")], "differ only in upper and lower case"),
+    ],
+)
+def test_values_that_are_alike_are_named(values, pairs, difference):
+    assert find_lookalikes(values) == pairs
+    assert difference in lookalike_note("who", values)
+
+
+@pytest.mark.parametrize("values", [["F", "M", None], [1, 1.5, True], ["a b", "ab"], ["résumé", "resume"]])
+def test_values_that_differ_in_more_are_not(values):
+    assert lookalike_note("who", values) is None
+
+
+def test_of_many_pairs_the_first_are_named():
+    note = lookalike_note("who", [letter + space for letter in "ABCDE" for space in ("", " ")])
+    assert "'C' and 'C '" in note
+    assert "(and 2 more)" in note
+    assert "'D'" not in note
+
+
+@pytest.mark.parametrize(("role", "kind"), [("sensitive", "group"), ("cluster", "cluster")])
+def test_the_record_has_a_note_on_groups_and_clusters(role, kind):
+    table = pd.DataFrame({"y": [0, 1, 0, 1], "who": ["F", " F ", "M", "M"], "sex": ["a", "b", "a", "b"]})
+    data = Dataset.of(table, DataConfig.model_validate({"path": "-", "target": "y", role: ["who"]}))
+    assert any(note.startswith(f"who: 'F' and ' F ' differ only in spaces, yet each is a {kind}") for note in data.describe().notes)
+
+
+def test_the_record_has_a_note_on_classes():
+    table = pd.DataFrame({"y": ["yes", "no", "Yes", "no"], "sex": ["a", "b", "a", "b"]})
+    data = Dataset.of(table, DataConfig(path="-", target="y", sensitive=["sex"]))
+    assert any("target y: 'Yes' and 'yes' differ only in upper and lower case" in note for note in data.notes)

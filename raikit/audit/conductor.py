@@ -81,11 +81,15 @@ def _finished(run: RunDirectory, state: dict[str, Any]) -> Outcome:
 def _run(
     plan: Plan, run: RunDirectory, data: Dataset, state: dict[str, Any], console: Console, start: float
 ) -> Outcome:
-    settings, described = plan.settings, data.describe()
+    settings = plan.settings
     _announce(data, console)
     source = open_predictions(plan, data, run, console)
     cases_scored = score_cases(source, data, run, console)
     context = make_context(plan, source, data, run)
+    described = data.describe()
+    for note in source.notes(context.predictions.columns):
+        console.say(f"Note: {note}")
+        described.notes.append(note)
     with child_processes(plan, context, run) as children:
         checks = run_checks(plan, context, source.capabilities, children, run, console)
         gate = judge_audit(plan, run.folder, described, checks, children)

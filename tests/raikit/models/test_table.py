@@ -40,6 +40,12 @@ def test_decisions_are_read_however_they_are_written(numbers, tmp_path, values):
     assert "score" not in frame
 
 
+def test_a_score_that_misses_0_or_1_by_rounding_is_0_or_1(numbers, tmp_path):
+    dataset = numbers(extra=["p"], p=[-1e-7, 0.5, 1.0000001, 0.7] * 15)
+    frame = written({"kind": "predictions", "score": "p"}, dataset, tmp_path)
+    assert frame["score"].tolist() == [0.0, 0.5, 1.0, 0.7] * 15
+
+
 @pytest.mark.parametrize(
     ("task", "spec", "changes", "says"),
     [
@@ -50,6 +56,14 @@ def test_decisions_are_read_however_they_are_written(numbers, tmp_path, values):
             {"prediction": "yhat"},
             {"yhat": [0, 7] * 30},
             r"row 2 \(id 1\): yhat is '7', which is not among the classes 0, 1",
+        ),
+        ("binary", {"score": "p"}, {"p": [0.5, 1.00002] * 30}, r"row 2 \(id 1\): p is 1\.00002, which is not a probability"),
+        ("binary", {"score": "p"}, {"p": [0, 1] * 30}, "every value of p is 0 or 1, a decision and no score"),
+        (
+            "multiclass",
+            {"scores": {"a": "pa", "b": "pb", "c": "pc"}},
+            {"pa": 1, "pb": 0, "pc": 0},
+            "every value of pa, pb, pc is 0 or 1, a decision and no score",
         ),
         ("binary", {}, {}, "name the column of the `prediction`, of the `score`"),
         ("multiclass", {"score": "p"}, {}, "name the column of the `prediction`, or `scores`"),

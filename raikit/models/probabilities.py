@@ -23,6 +23,8 @@ def clip_rounding(scores: _Floats) -> _Floats:
     >>> clip_rounding(np.array([-1e-7, 0.5, 1.0000001, 1.01])).tolist()
     [0.0, 0.5, 1.0, 1.01]
     """
+    if scores.size and scores.min() >= 0 and scores.max() <= 1:  # nearly always, and without a copy
+        return scores
     clipped = np.clip(scores, 0.0, 1.0)
     return np.where(np.abs(clipped - scores) <= ROUNDING, clipped, scores)
 

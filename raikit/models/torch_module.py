@@ -46,6 +46,10 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
 
 
 Outputs = Literal["logits", "probabilities"]
+_TAKEN_AS_PROBABILITIES = (
+    "The module's outputs lie within 0 and 1, so they were taken as probabilities and not as logits; if they are logits, "
+    "say `model.load.outputs: logits`."
+)
 _SAY_WHICH = "say which with `model.load.outputs: logits` or `probabilities`"
 
 
@@ -113,10 +117,7 @@ class TorchModel(Model):
         """Tell what the outputs were taken for, if nobody said it and they are not what torch modules usually return."""
         if self._declared is not None or not self._gives_probabilities:
             return []
-        return [
-            "The module's outputs lie within 0 and 1, so they were taken as probabilities and not as logits; if they are logits, "
-            "say `model.load.outputs: logits`."
-        ]
+        return [_TAKEN_AS_PROBABILITIES]
 
     def forward(self, encoded: Mapping[str, Any]) -> torch.Tensor:
         """Compute logits of shape (n, k) from prepared inputs; of probabilities their logarithms, whose softmax they are."""

@@ -171,7 +171,7 @@ def test_errors_of_numbers_by_group():
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"y_pred": [1, 0]}, "y_prediction has 2 rows; y_true has 4"),
+        ({"y_pred": [1, 0]}, "y_pred has 2 rows; y_true has 4"),
         ({"scores": [0.1, np.nan, 0.2, 0.3]}, "scores: row 1 is NaN or infinite"),
         ({"sample_weight": [1, -1, 1, 1]}, "sample_weight: row 1 is negative"),
         ({"sample_weight": [0, 0, 0, 0]}, "every weight is zero"),
@@ -185,7 +185,7 @@ def test_errors_of_numbers_by_group():
         ({"y_pred": None}, "y_pred: give predictions or scores"),
         ({"reference": {"sensitive_feature": "z"}}, "has no group 'z'"),
         ({"reference": {"sexx": "z"}}, "reference: 'sexx' is not among the sensitive columns"),
-        ({"scores": [0.1, 7, 0.2, 0.3]}, "scores: row 1 is no probability"),
+        ({"scores": [0.1, 7, 0.2, 0.3]}, "scores: row 1 is 7, which is no probability"),
         ({"scores": [[0.1] * 3] * 4}, "scores have 3 columns; the 2 classes need one each"),
         ({"y_pred": np.linspace(0, 1, 40), "y_true": [1, 0] * 20, "sensitive_features": list("ab") * 20},
          "y_pred holds 40 values where y_true has 2 labels; give probabilities as scores"),

@@ -53,8 +53,8 @@ def audit(request: Request, console: Console) -> Outcome:
     if request.resume and run.is_new:
         console.say(f"{run.folder} holds nothing to resume; this is a new run")
     data = open_data(plan)
-    if plan.baseline is not None:
-        refuse_another_task(data.describe(), plan.baseline.record.data)
+    if plan.settings.model.train is not None:
+        _refuse_another_task(plan, data)
     state = resume_state(plan, data)
     if run.is_finished:
         return _finished(run, state)
@@ -84,6 +84,7 @@ def _run(
     settings = plan.settings
     _announce(data, console)
     source = open_predictions(plan, data, run, console)
+    _refuse_another_task(plan, data)  # now that the classes that only the model knows are among the others
     cases_scored = score_cases(source, data, run, console)
     context = make_context(plan, source, data, run)
     described = data.describe()
@@ -109,6 +110,11 @@ def _run(
         complaints = publish(plan, record, run, children, console)
     run.seal(manifest_facts(record, data, state))
     return Outcome(run.folder, record, record.gate.exit_code, complaints)
+
+
+def _refuse_another_task(plan: Plan, data: Dataset) -> None:
+    if plan.baseline is not None:
+        refuse_another_task(data.describe(), plan.baseline.record.data)
 
 
 def _announce(data: Dataset, console: Console) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pandas as pd
 
-from raikit.errors import ModelError, RaikitError
+from raikit.errors import ModelError, RaikitError, listed
 from raikit.models.decisions import decide, is_score
 from raikit.models.probabilities import SUM_TOLERANCE, are_decisions, clip_rounding, first_improbable
 from raikit.run.predictions import write_predictions
@@ -136,8 +136,9 @@ def _validate_scores(scores: np.ndarray, ids: Sequence[Any], data: Dataset) -> n
     width = 1 if data.task == "regression" else len(data.classes)
     scores = np.asarray(scores, dtype=np.float64)
     if scores.shape != (len(ids), width):
+        classes = f", for the classes {listed(data.classes)} (data.classes can declare others)" if data.classes else ""
         raise ModelError(
-            f"the model returned scores of shape {scores.shape} for {len(ids)} cases; expected {(len(ids), width)}."
+            f"the model returned scores of shape {scores.shape} for {len(ids)} cases; expected {(len(ids), width)}{classes}."
         )
     if not np.isfinite(scores).all():
         position = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])

@@ -11,6 +11,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from raikit.address import text
+from raikit.data.classes import PredictedClasses
+from raikit.data.labels import ClassNames
 from raikit.errors import DataError, listed
 from raikit.models.decisions import DECISION_THRESHOLD, decide
 from raikit.models.probabilities import SUM_TOLERANCE, are_decisions, clip_rounding, first_improbable
@@ -33,6 +35,11 @@ class PredictionsSpec(BaseModel):
     threshold: float = Field(
         DECISION_THRESHOLD, ge=0, le=1, description="Decides for the positive class from this score on."
     )
+
+    @property
+    def classes(self) -> PredictedClasses:
+        """What the columns say about classes."""
+        return PredictedClasses(self.prediction, tuple(self.scores or ()))
 
     @property
     def columns(self) -> list[str]:
@@ -139,31 +146,31 @@ def _refuse_decisions(scores: np.ndarray, columns: Sequence[str], data: Dataset)
 
 def _distribution(table: pd.DataFrame, columns: Mapping[str, str], data: Dataset) -> np.ndarray:
     """Return the probabilities of the classes, shape (n, k), in the order of the data's classes."""
-    named = {text(label): label for label in data.classes}
-    if set(columns) != set(named):
-        odd = sorted(set(columns) ^ set(named))[0]
-        problem = f"{odd!r} is missing" if odd in named else f"{odd!r} is not a class"
-        raise DataError(f"model.load.scores: {problem}; the classes are {', '.join(sorted(named))}.")
-    scores = np.stack([_numbers(table, columns[name], data, probability=True) for name in named], axis=1)
+    names = ClassNames(data.classes)
+    by_class = {text(names.find(name, name)): column for name, column in columns.items()}
+    known = [text(label) for label in data.classes]
+    if set(by_class) != set(known):
+        odd = sorted(set(by_class) ^ set(known))[0]
+        problem = f"{odd!r} is missing" if odd in known else f"{odd!r} is not a class"
+        raise DataError(f"model.load.scores: {problem}; the classes are {', '.join(sorted(known))}.")
+    scores = np.stack([_numbers(table, by_class[name], data, probability=True) for name in known], axis=1)
     if (bad := np.flatnonzero(np.abs(scores.sum(axis=1) - 1) > SUM_TOLERANCE)).size:
         raise DataError(f"{data.where(int(bad[0]))}: the scores add up to {scores[bad[0]].sum():g}, not to 1.")
-    _refuse_decisions(scores, [columns[name] for name in named], data)
+    _refuse_decisions(scores, [by_class[name] for name in known], data)
     return scores
 
 
 def _labels(table: pd.DataFrame, column: str, data: Dataset) -> Sequence[Any]:
     """Return decisions as the classes' own values: 1.0, "1" and True all mean the class 1 if there is one."""
-    named = {text(label): label for label in data.classes}
-    named |= {{"1": "true", "0": "false"}.get(name, name): label for name, label in named.items()}
-    named |= {text(label): label for label in data.classes}
+    names = ClassNames(data.classes)
     codes, values = table[column].factorize(use_na_sentinel=True)
     if (codes < 0).any():
         raise DataError(f"{data.where(int((codes < 0).argmax()))}: {column} is missing.")
-    known = [named.get(text(value.item() if hasattr(value, "item") else value), _UNKNOWN) for value in values]
+    known = [names.find(value, _UNKNOWN) for value in values]
     if _UNKNOWN in known:
         position = int((codes == known.index(_UNKNOWN)).argmax())
         raise DataError(
             f"{data.where(position)}: {column} is {str(values[known.index(_UNKNOWN)])!r}, which is not among the "
-            f"classes {', '.join(text(label) for label in data.classes)}."
+            f"classes {', '.join(text(label) for label in data.classes)}; if it is one, name all in data.classes."
         )
     return [known[code] for code in codes]

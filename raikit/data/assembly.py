@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class Purpose:
     trains: bool = False
     needs_inputs: bool = True
     predictions: Sequence[str] = ()
-    predicted: PredictedClasses = PredictedClasses()
+    predicted: PredictedClasses = field(default_factory=PredictedClasses)
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,8 @@ def _check_split(cases: Cases, split: str, config: DataConfig, path: Path, error
     declared = bool(config.classes) and split == splits.TEST
     if cases.target.task != "regression" and not declared and (numbers == numbers[0]).all():
         label = shown(cases.target.classes[int(numbers[0])])
-        raise error(("data", "target"), f"every row of the {split} split is {label}; two or more classes are needed, or declared in data.classes.")
+        needed = "two or more classes are needed, or declared in data.classes"
+        raise error(("data", "target"), f"every row of the {split} split is {label}; {needed}.")
 
 
 def _check_audited(cases: Cases, config: DataConfig, path: Path, error: Error) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from journey import check_row, numbers, people, record, write_audit_yaml
+from odd_plugin import odd_plugin
 
 MODELS = """
 import numpy as np, torch
@@ -35,10 +36,10 @@ CHECKS = ("performance.classification", "performance.calibration", "fairness.gro
 def audited(tmp_path, raikit):
     """Audit a table; returns the run folder."""
 
-    def audited(table, *more, checks=CHECKS, out="run", **sections):
+    def audited(table, *more, checks=CHECKS, out="run", environment=None, **sections):
         (tmp_path / "labelled_models.py").write_text(MODELS)
         config = write_audit_yaml(tmp_path, table, checks=checks, **sections)
-        raikit("audit", config, "--out", out, *more, code=0)
+        raikit("audit", config, "--out", out, *more, code=0, **(environment or {}))
         return tmp_path / out
 
     return audited
@@ -87,3 +88,14 @@ def test_max_groups_holds_for_the_checks_too(audited):
         checks=("fairness.impact_ratios",),
     )  # fmt: skip
     assert check_row(run, "fairness.impact_ratios")["status"] == "ok"
+
+
+def test_a_check_in_a_process_of_its_own_sees_the_classes_that_only_the_model_knows(audited, raikit, install):
+    environment = install(odd_plugin(
+        "data = ctx.data.frame(['target']); batch = next(ctx.data.batches('test', 500)); "
+        "assert [ctx.classes[number] for number in batch.target] == data['target'].tolist(); "
+        "assert list(ctx.classes) == list(ctx.data.classes) == ['a', 'b', 'c', 'd']"
+    ))  # fmt: skip
+    model = {"load": {"kind": "sklearn", "path": "labelled_models:more"}}
+    run = audited(table_of(["a", "b", "d"]), data=FACTS, model=model, checks=("odd.one",), environment=environment)
+    assert check_row(run, "odd.one")["status"] == "ok"

@@ -95,6 +95,8 @@ class CheckContext:
     sensitive, cluster : tuple of str
         Columns of the predictions with that role, in the order of the configuration.
     weight : str or None
+    max_groups : int
+        ``data.max_groups``: the most groups that one feature may have.
     rng : numpy.random.Generator
         Seeded by the run's seed and the check's name, so that order, selection and resume change no number.
     workdir : Path
@@ -120,6 +122,7 @@ class CheckContext:
     progress: Callable[[int, int], None] = lambda done, total: None
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("raikit.check"))
     levels: Levels = field(default_factory=Levels)
+    max_groups: int = 500
 
     def arrays(self, split: str | None = None, *, sensitive: bool = False) -> Arrays:
         """Read the scored cases of a split as arrays: truth, prediction, scores, weight and clusters.

@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 import raikit
+from raikit.address import text
 from raikit.data.cell_types import CellFormat
+from raikit.data.cells import as_label
 from raikit.data.spellings import lookalike_note
 from raikit_fairness import measures, notebook
-from raikit_fairness.estimates.array_source import source_from_arrays
+from raikit_fairness.estimates.arguments import Arguments, numbers
+from raikit_fairness.estimates.array_source import ScoreColumns, source_from_arrays
 from raikit_fairness.estimates.evaluation import GroupEvaluation
 from raikit_fairness.estimates.file_source import FileColumns, source_from_file
+from raikit_fairness.estimates.labels import plain_labels, same_labels
 from raikit_fairness.estimates.sources import GroupingColumns, Source
 from raikit_fairness.estimates.task_metrics import target_views
 from raikit_fairness.settings import Correction, IntervalSettings
@@ -105,9 +108,10 @@ def assess(
     y_pred : array_like, shape (n,), optional
         Predictions; absent: positive where the score is at least `threshold`.
     sensitive_features : array_like, Series, DataFrame, mapping of name to array, or (a file) list of columns
-        One or several columns; missing values are a group of their own.
+        One or several columns; missing values are a group of their own. More than 20 different numbers must be put in bins.
     scores : array_like, shape (n,) or (n, k), or column, optional
-        Probability of the positive class, or of every class in sorted order. Adds areas, losses and calibration.
+        Probability of the positive class, or of every class: in sorted order, or in columns of a frame that the classes name.
+        Adds areas, losses and calibration. Decisions are no scores.
     sample_weight : array_like, shape (n,), or column, optional
         Sampling weights. Their scale does not matter.
     clusters : as `sensitive_features`, optional
@@ -159,6 +163,11 @@ def assess(
     UserWarning
         If groups or labels differ only in spaces, case or Unicode form; the message names them.
 
+    Notes
+    -----
+    Rows of Series and frames that have the same labels (their index) in another order are brought to one order. That is refused
+    if an argument has no labels, because nothing says which order it has.
+
     Examples
     --------
     >>> result = assess([1, 0, 1, 1, 0, 0], [1, 0, 0, 1, 1, 0], sensitive_features=["a", "a", "a", "b", "b", "b"])
@@ -173,15 +182,16 @@ def assess(
         file_columns = FileColumns(target, prediction, scores, sample_weight, threshold, written)
         source = source_from_file(Path(y_true), file_columns, grouping, positive)
     else:
-        source = _source_in_memory(
-            {"truth": y_true, "prediction": y_pred, "weight": sample_weight},
+        arguments = Arguments(
+            {"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight},
             {"sensitive_features": sensitive_features, "control_features": control_features, "clusters": clusters},
-            scores, (intersections, max_groups), positive, threshold,
-        )  # fmt: skip
+            scores,
+        )
+        source = _source_in_memory(arguments, (intersections, max_groups), positive, threshold)
     _warn_of_lookalikes(source)
     _check_reference(reference or {}, source)
     settings = IntervalSettings(confidence, max(replicates, _FEWEST_DRAWS), min_group, simultaneous, correction)
-    references = {column: str(value) for column, value in (reference or {}).items()}
+    references = {column: text(as_label(value)) for column, value in (reference or {}).items()}
     evaluation = GroupEvaluation(settings, seed, references, metrics)
     views = target_views(source.task, source.classes, source.positive)
     evaluation.run(source.cells, source.scored, views, full=metrics is not None)
@@ -220,52 +230,19 @@ def _names(columns: Any) -> list[str]:
     return [columns] if isinstance(columns, str) else [str(name) for name in columns]
 
 
-def _source_in_memory(
-    cases: Mapping[str, Any], roles: Mapping[str, Any], scores: Any, limits: tuple[int, int], positive: Any,
-    threshold: float,
-) -> Source:  # fmt: skip
-    """Count arrays; `cases` are truth, prediction and weight, `roles` the columns that group cases."""
-    columns = {name: pd.Series(np.asarray(values)) for name, values in cases.items() if values is not None}
-    by_role = {role: _columns(values, role) for role, values in roles.items()}
-    arrays: dict[str, Any] = {f"y_{name}": values for name, values in columns.items()}
-    for role in by_role.values():
-        arrays |= role
-    if scores is not None:
-        arrays["scores"] = scores = np.asarray(scores, dtype=float)
-    n = len(columns["truth"])
-    for name, values in arrays.items():
-        if len(values) != n:
-            raise raikit.DataError(f"{name} has {len(values):,} rows; y_true has {n:,}.")
-    if not n:
-        raise raikit.DataError("y_true has no rows.")
-    names = [name for role in by_role.values() for name in role]
-    for name in names:
-        if names.count(name) > 1:
-            raise raikit.ConfigError(
-                f"{name!r} names two columns among sensitive, control and cluster ones; rename one."
-            )
-    sensitive, control, cluster = (list(role) for role in by_role.values())
+def _source_in_memory(arguments: Arguments, limits: tuple[int, int], positive: Any, threshold: float) -> Source:
+    """Count arrays."""
+    columns = {name.removeprefix("y_").removeprefix("sample_"): column for name, column in arguments.cases.items()}
+    columns["truth"] = plain_labels(columns.pop("true"))
+    if "pred" in columns:
+        prediction = plain_labels(columns.pop("pred"))
+        columns["truth"], columns["prediction"] = same_labels(columns["truth"], prediction)
+    if "weight" in columns:
+        columns["weight"] = pd.Series(numbers(columns["weight"], "sample_weight"))
+    sensitive, control, cluster = arguments.roles.values()
     grouping = GroupingColumns(sensitive, control, cluster, *limits)
-    grouped = {name: values for role in by_role.values() for name, values in role.items()}
-    return source_from_arrays(pd.DataFrame(columns), grouped, scores, grouping, positive, threshold)
-
-
-def _columns(values: Any, role: str) -> dict[str, pd.Series[Any]]:
-    """Return columns by name, whatever holds them."""
-    if values is None:
-        return {}
-    singular = role.removesuffix("s")
-    if isinstance(values, pd.DataFrame) and not values.columns.is_unique:
-        repeated = values.columns[values.columns.duplicated()][0]
-        raise raikit.ConfigError(f"{role}: two columns are called {repeated!r}.")
-    if isinstance(values, pd.DataFrame | Mapping):
-        return {str(name): pd.Series(column).reset_index(drop=True) for name, column in values.items()}
-    if isinstance(values, pd.Series):
-        return {str(values.name) if values.name is not None else singular: values.reset_index(drop=True)}
-    array = np.asarray(values)
-    if array.ndim == 2:
-        return {f"{singular}_{number}": pd.Series(array[:, number]) for number in range(array.shape[1])}
-    return {singular: pd.Series(array)}
+    scores = ScoreColumns(arguments.scores, arguments.score_names)
+    return source_from_arrays(pd.DataFrame(columns), arguments.groups, scores, grouping, positive, threshold)
 
 
 def _assessment(evaluation: GroupEvaluation, source: Source, confidence: float) -> Assessment:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from raikit.run.record import CheckRecord
 
 
+# Of a context, what a child process is told.
+_FACTS = ("task", "classes", "positive", "sensitive", "cluster", "weight", "max_groups")
+
+
 def make_context(plan: Plan, source: PredictionSource, data: Dataset, run: RunDirectory) -> CheckContext:
     """Return what every check is given."""
     return CheckContext(
@@ -43,6 +47,7 @@ def make_context(plan: Plan, source: PredictionSource, data: Dataset, run: RunDi
         workdir=run.work,
         confidence=plan.settings.confidence,
         levels=levels_of(plan.settings.gate, plan.settings.confidence),
+        max_groups=plan.settings.data.max_groups,
     )
 
 
@@ -50,7 +55,10 @@ def child_processes(plan: Plan, context: CheckContext, run: RunDirectory) -> Abs
     """Return the processes in which plugins of other distributions run; None if they run in this process."""
     if plan.request.isolation == "none":
         return nullcontext()
-    facts = {name: plain(getattr(context, name)) for name in ("task", "classes", "positive", "sensitive", "cluster", "weight")}
+    facts = {name: plain(getattr(context, name)) for name in _FACTS}
+    config = plan.settings.model_dump(mode="json")
+    if context.task == "multiclass":
+        config["data"]["classes"] = facts["classes"]  # with those that only the model knows, from the start
     setting = {
         "context": {
             **facts,
@@ -59,7 +67,7 @@ def child_processes(plan: Plan, context: CheckContext, run: RunDirectory) -> Abs
             "split": context.predictions.split,
             "has_model": context.model is not None,
         },
-        "config": plan.settings.model_dump(mode="json"),
+        "config": config,
         "folder": str(plan.config.folder),
         "run": str(run.folder.resolve()),
     }

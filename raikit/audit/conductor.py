@@ -53,8 +53,8 @@ def audit(request: Request, console: Console) -> Outcome:
     if request.resume and run.is_new:
         console.say(f"{run.folder} holds nothing to resume; this is a new run")
     data = open_data(plan)
-    if plan.baseline is not None:
-        refuse_another_task(data.describe(), plan.baseline.record.data)
+    if plan.settings.model.train is not None:
+        _refuse_another_task(plan, data)
     state = resume_state(plan, data)
     if run.is_finished:
         return _finished(run, state)
@@ -81,11 +81,16 @@ def _finished(run: RunDirectory, state: dict[str, Any]) -> Outcome:
 def _run(
     plan: Plan, run: RunDirectory, data: Dataset, state: dict[str, Any], console: Console, start: float
 ) -> Outcome:
-    settings, described = plan.settings, data.describe()
+    settings = plan.settings
     _announce(data, console)
     source = open_predictions(plan, data, run, console)
+    _refuse_another_task(plan, data)  # now that the classes that only the model knows are among the others
     cases_scored = score_cases(source, data, run, console)
     context = make_context(plan, source, data, run)
+    described = data.describe()
+    for note in source.notes(context.predictions.columns):
+        console.say(f"Note: {note}")
+        described.notes.append(note)
     with child_processes(plan, context, run) as children:
         checks = run_checks(plan, context, source.capabilities, children, run, console)
         gate = judge_audit(plan, run.folder, described, checks, children)
@@ -105,6 +110,11 @@ def _run(
         complaints = publish(plan, record, run, children, console)
     run.seal(manifest_facts(record, data, state))
     return Outcome(run.folder, record, record.gate.exit_code, complaints)
+
+
+def _refuse_another_task(plan: Plan, data: Dataset) -> None:
+    if plan.baseline is not None:
+        refuse_another_task(data.describe(), plan.baseline.record.data)
 
 
 def _announce(data: Dataset, console: Console) -> None:

@@ -104,6 +104,9 @@ class DataConfig(ConfigSection):
     id: str | None = Field(None, description="A column of unique ids; default: row numbers.")
     inputs: dict[str, InputConfig] = Field(default_factory=dict, description="The inputs of the model, by name.")
     target: Annotated[str | list[str], Field(description="The column to predict.")]
+    classes: list[str | int | float | bool] | None = Field(
+        None, description="The labels, in the order of a model's scores; default: those of the target, sorted."
+    )
     positive: str | int | float | bool | None = Field(None, description="The positive class of a binary target.")
     task: Literal["binary", "multiclass", "multilabel", "regression"] | None = Field(
         None, description="Default: inferred from the target, printed and recorded."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from raikit.config.schema import DataConfig
 from raikit.config.types import Error
 from raikit.data import splits
 from raikit.data.cells import RowNames, shown
+from raikit.data.classes import PredictedClasses
 from raikit.data.folders import media_folder
 from raikit.data.groups import read_groups
 from raikit.data.media_columns import find_unusable, media_cells
@@ -35,11 +36,14 @@ class Purpose:
         Whether a model is asked. If not, the table holds the predictions, and media are not read.
     predictions : sequence of str
         Columns that hold the predictions.
+    predicted : PredictedClasses
+        What they say about classes.
     """
 
     trains: bool = False
     needs_inputs: bool = True
     predictions: Sequence[str] = ()
+    predicted: PredictedClasses = field(default_factory=PredictedClasses)
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def assemble(
     """
     ids = read_ids(table, config.id, path.name)
     rows = RowNames(path.name, ids.tolist())
-    target = read_target(table, config, rows, error)
+    target = read_target(table, config, rows, error, purpose.predicted)
     unusable = _read_media(table, config, path, rows, purpose)
     roles, notes = _read_roles(table, config, ids, rows, target, purpose, seed, error)
     keep = np.ones(len(roles), dtype=bool)
@@ -126,10 +130,10 @@ def assemble(
         rows=positions,
         skipped=[(rows.ids[position], reason) for position, reason in unusable.items()],
         overlap=splits.describe_overlap(roles["split"].to_numpy(), {name: roles[name] for name in config.cluster}),
-        notes=notes,
+        notes=[*target.notes, *notes],
     )
     for split in (splits.TRAIN, splits.TEST) if purpose.trains else (splits.TEST,):
-        _check_split(cases, split, path, error)
+        _check_split(cases, split, config, path, error)
     _check_audited(cases, config, path, error)
     return cases
 
@@ -186,14 +190,16 @@ def _lookalikes(
     return [note for note in found if note is not None]
 
 
-def _check_split(cases: Cases, split: str, path: Path, error: Error) -> None:
-    """Raise if a split is empty or has only one class, because no number would mean anything."""
+def _check_split(cases: Cases, split: str, config: DataConfig, path: Path, error: Error) -> None:
+    """Raise if a split is empty, or has only one class although nobody declared the others."""
     numbers = cases.numbers[(cases.roles["split"] == split).to_numpy()]
     if not numbers.size:
         raise DataError(f"{path.name}: no row of the {split} split has media that can be read.")
-    if cases.target.task != "regression" and (numbers == numbers[0]).all():
+    declared = bool(config.classes) and split == splits.TEST
+    if cases.target.task != "regression" and not declared and (numbers == numbers[0]).all():
         label = shown(cases.target.classes[int(numbers[0])])
-        raise error(("data", "target"), f"every row of the {split} split is {label}; two or more classes are needed.")
+        needed = "two or more classes are needed, or declared in data.classes"
+        raise error(("data", "target"), f"every row of the {split} split is {label}; {needed}.")
 
 
 def _check_audited(cases: Cases, config: DataConfig, path: Path, error: Error) -> None:

@@ -22,6 +22,7 @@ MISSING_SPELLINGS = (
     "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "null", "none", "nil", "nd", "-", "--", "---", ".", "..", "?", "??", "*",
     "missing", "unknown", "not available", "not reported", "#null!", "#value!", "#div/0!", "(null)", "\\n",
 )  # fmt: skip
+NEVER_A_CLASS = frozenset(MISSING_SPELLINGS[:7]) | {"null", "?", "??", "-", "--", "---", "#null!", "(null)", "\\n"}
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:nan|inf|infinity)$"
 _COMMA = r"^[+-]?\d*,\d+([eE][+-]?\d+)?$"
 _THOUSANDS = r"^[+-]?\d{1,3}(\.\d{3})+(,\d+)?$"

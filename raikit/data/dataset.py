@@ -18,6 +18,7 @@ from raikit.data.assembly import Cases, Purpose, assemble
 from raikit.data.batch import Batch
 from raikit.data.cache import MediaCache
 from raikit.data.cells import shown
+from raikit.data.classes import PredictedClasses, absence_note, further_classes
 from raikit.data.folders import fingerprint_of_file, media_folder
 from raikit.data.media import MediaError
 from raikit.data.media_columns import SKIP_HINT, fingerprint_of_media
@@ -91,6 +92,7 @@ class Dataset:
         trains: bool = False,
         needs_inputs: bool = True,
         extra_columns: Sequence[str] = (),
+        predicted: PredictedClasses | None = None,
     ) -> Dataset:
         """Read the table and give its columns their roles.
 
@@ -111,6 +113,8 @@ class Dataset:
             none are left out.
         extra_columns : sequence of str
             Columns of predictions; `extra` holds them.
+        predicted : PredictedClasses, optional
+            The columns of predictions that know classes, which need not have a case.
 
         Raises
         ------
@@ -126,7 +130,7 @@ class Dataset:
             )
         path = find_table(config, folder, error)
         columns = resolve_columns(config, extra_columns, column_names(path), path.name, error)
-        purpose = Purpose(trains, needs_inputs, list(extra_columns))
+        purpose = Purpose(trains, needs_inputs, list(extra_columns), predicted or PredictedClasses())
         cases = assemble(read_table(path, columns, cell_format(config)), config, path, purpose, seed=seed, error=error)
         return cls._from_cases(cases, config, path, purpose)
 
@@ -192,6 +196,23 @@ class Dataset:
             _rows=cases.rows,
             _in_memory=in_memory,
         )
+
+    def add_classes(self, labels: Sequence[Any]) -> None:
+        """Add labels that a model knows and no case has to the classes of a multiclass target; a note says so.
+
+        Labels of another kind than those of the cases are left out, and so are all if `data.classes` declares the classes.
+
+        Parameters
+        ----------
+        labels : sequence
+        """
+        if self.task != "multiclass" or self.config.classes:
+            return
+        if further := further_classes(self.classes, labels):
+            classes = sorted([*self.classes, *further])
+            self._numbers = np.array([classes.index(label) for label in self.classes], dtype=np.int64)[self._numbers]
+            self.classes = classes
+            self.notes.append(absence_note(further, "known to the model"))
 
     @property
     def task_guessed(self) -> bool:

@@ -12,10 +12,14 @@ import pandas as pd
 from raikit.address import text
 from raikit.config.schema import DataConfig
 from raikit.config.types import Error, Task
+from raikit.data.cell_types import NEVER_A_CLASS
 from raikit.data.cells import RowNames, as_label, shown
+from raikit.data.classes import PredictedClasses, absence_note, declared_classes, further_classes
 from raikit.data.groups import as_text
+from raikit.data.labels import ClassNames, truth_pair
 from raikit.data.roles import target_column
 from raikit.errors import DataError, listed
+from raikit.format import counted
 
 _MAX_CLASSES = 1000
 _MAX_INTEGER_CLASSES = 20
@@ -36,6 +40,8 @@ class Target:
         Label of each case; for regression float64.
     numbers : ndarray, shape (n,)
         Position in the classes (int64); for regression the value itself (float64).
+    notes : tuple of str
+        Sentences for the record.
     """
 
     task: Task
@@ -43,6 +49,7 @@ class Target:
     positive: Any
     labels: pd.Series[Any]
     numbers: np.ndarray
+    notes: tuple[str, ...] = ()
 
 
 def infer_task(values: pd.Series[Any]) -> Task:
@@ -65,8 +72,19 @@ def infer_task(values: pd.Series[Any]) -> Task:
     return "multiclass" if all(float(value).is_integer() for value in distinct) else "regression"
 
 
-def read_target(table: pd.DataFrame, config: DataConfig, rows: RowNames, error: Error) -> Target:
-    """Read the target column.
+def read_target(
+    table: pd.DataFrame, config: DataConfig, rows: RowNames, error: Error, predicted: PredictedClasses | None = None
+) -> Target:
+    """Read the target column. Classes that no case has are declared, or known to the predictions.
+
+    Parameters
+    ----------
+    table : DataFrame
+    config : DataConfig
+    rows : RowNames
+    error : callable
+    predicted : PredictedClasses, optional
+        Of a table that holds the predictions.
 
     Raises
     ------
@@ -79,10 +97,43 @@ def read_target(table: pd.DataFrame, config: DataConfig, rows: RowNames, error: 
     values = table[column]
     if (missing := values.isna().to_numpy()).any():
         raise DataError(f"{rows.at(int(missing.argmax()))}: data.target ({column}) is missing.")
-    task = config.task or infer_task(values)
+    task = config.task or ("multiclass" if config.classes else infer_task(values))
     if task == "regression":
+        if config.classes:
+            raise error(("data", "classes"), "a regression has no classes; remove the key, or the task.")
         return _read_numbers(values, rows, error)
-    return _read_classes(values, task, config, rows, error)
+    return _read_classes(values, table, task, config, rows, error, predicted or PredictedClasses())
+
+
+def _read_classes(
+    values: pd.Series[Any], table: pd.DataFrame, task: Task, config: DataConfig, rows: RowNames, error: Error,
+    predicted: PredictedClasses,
+) -> Target:  # fmt: skip
+    codes, labels = _factorize(values)
+    notes: list[str] = []
+    if config.classes:
+        classes = declared_classes(labels, codes, str(values.name), config, rows, error)
+    else:
+        _refuse_missing_as_class(labels, codes, values, error)
+        classes, notes = _classes_of_cases(labels, table, task, predicted, config)
+    if config.task is None:
+        task = "binary" if len(classes) <= 2 else "multiclass"
+    classes, positive = _in_order(classes, values, task, config, rows, error)
+    position = np.array([classes.index(label) for label in labels], dtype=np.int64)
+    column = pd.Series(_label_column(classes, position[codes]))
+    return Target(task, tuple(classes), positive, column, position[codes], tuple(notes))
+
+
+def _refuse_missing_as_class(labels: list[Any], codes: np.ndarray, values: pd.Series[Any], error: Error) -> None:
+    """Raise if a class is called as programs write a missing value: it would be one that nobody meant."""
+    for at, label in enumerate(labels):
+        if isinstance(label, str) and label.strip().lower() in NEVER_A_CLASS:
+            cases = int((codes == at).sum())
+            raise error(
+                ("data", "target"),
+                f"{shown(label)} is the target {values.name!r} of {counted(cases, 'case')}; if it means missing, set data.missing: "
+                f"[{label!r}] and leave these rows out, or declare it in data.classes.",
+            )
 
 
 def _read_numbers(values: pd.Series[Any], rows: RowNames, error: Error) -> Target:
@@ -94,37 +145,52 @@ def _read_numbers(values: pd.Series[Any], rows: RowNames, error: Error) -> Targe
     return Target("regression", (), None, pd.Series(numbers), numbers)
 
 
-def _read_classes(values: pd.Series[Any], task: Task, config: DataConfig, rows: RowNames, error: Error) -> Target:
-    codes, labels = _factorize(values)
-    if len(labels) == 1:
+def _classes_of_cases(
+    labels: list[Any], table: pd.DataFrame, task: Task, predicted: PredictedClasses, config: DataConfig
+) -> tuple[list[Any], list[str]]:
+    """Return the sorted labels of the cases, with those that are only predicted; a note says which.
+
+    Two labels of which one is the positive class stay two: another one among the predictions is an error.
+    """
+    two = task == "binary" and (config.task or config.positive is not None or truth_pair(labels))
+    further = [] if two else further_classes(labels, predicted.labels(table))
+    notes = [absence_note(further, "predicted or scored")] if further else []
+    return sorted([*labels, *further]), notes
+
+
+def _in_order(
+    classes: list[Any], values: pd.Series[Any], task: Task, config: DataConfig, rows: RowNames, error: Error
+) -> tuple[list[Any], Any]:
+    """Return the classes in the order of scores and the positive one; binary classes are (negative, positive)."""
+    if len(classes) == 1:
         raise DataError(
-            f"{rows.file}: data.target ({values.name}) has only one class, {shown(labels[0])}; two or more are needed."
+            f"{rows.file}: data.target ({values.name}) has only one class, {shown(classes[0])}; two or more are needed, and "
+            "data.classes declares those that no case has."
         )
-    if len(labels) > _MAX_CLASSES:
+    if len(classes) > _MAX_CLASSES:
         raise error(
             ("data", "target"),
-            f"{values.name!r} has {len(labels):,} different values, and at most {_MAX_CLASSES:,} classes are "
+            f"{values.name!r} has {len(classes):,} different values, and at most {_MAX_CLASSES:,} classes are "
             "supported; is it the target?",
         )
-    positive = None
-    if task == "binary":
-        if len(labels) > 2:
-            many = f"{len(labels):,} values ({_listed_labels(labels)})"
-            raise error(("data", "task"), f"the task is binary, but the target {values.name!r} has {many}.")
-        positive = _positive_class(labels, config, error)
-    elif config.positive is not None:
+    if task != "binary":
+        if config.positive is not None:
+            raise error(
+                ("data", "positive"),
+                f"only a binary target has a positive class; {values.name!r} is {task}, with the values "
+                f"{_listed_labels(classes)}.",
+            )
+        return classes, None
+    if len(classes) > 2:
+        many = f"{len(classes):,} values ({_listed_labels(classes)})"
+        raise error(("data", "task"), f"the task is binary, but the target {values.name!r} has {many}.")
+    positive = _positive_class(classes, config, error)
+    if config.classes and classes[1] != positive:
         raise error(
-            ("data", "positive"),
-            f"only a binary target has a positive class; {values.name!r} is {task}, with the values "
-            f"{_listed_labels(labels)}.",
+            ("data", "classes"),
+            f"the positive class is the last of two: write `classes: [{text(classes[1])}, {text(classes[0])}]`.",
         )
-    # Binary classes are (negative, positive), whatever their alphabetical order.
-    order = sorted(range(len(labels)), key=lambda at: (task == "binary" and labels[at] == positive, labels[at]))
-    position = np.empty(len(order), dtype=np.int64)
-    position[order] = np.arange(len(order))
-    classes = tuple(labels[index] for index in order)
-    numbers = position[codes]
-    return Target(task, classes, positive, pd.Series(_label_column(classes, numbers)), numbers)
+    return sorted(classes, key=lambda label: bool(label == positive)), positive
 
 
 def _label_column(classes: Sequence[Any], numbers: np.ndarray) -> Any:
@@ -143,21 +209,21 @@ def _factorize(values: pd.Series[Any]) -> tuple[np.ndarray, list[Any]]:
 
 def _positive_class(labels: Sequence[Any], config: DataConfig, error: Error) -> Any:
     if config.positive is None:
-        if set(labels) == {0, 1}:  # this includes False and True
-            return next(label for label in labels if label == 1)
+        if (pair := truth_pair(labels)) is not None:
+            return pair[1]
         first, second = sorted(labels)
         raise error(
             ("data", "positive"),
             f"the target {config.target!r} is {shown(first)} or {shown(second)}; name the positive class: "
             f"`positive: {text(first)}` or `positive: {text(second)}`.",
         )
-    for label in labels:
-        if label == config.positive or text(label) == text(config.positive):
-            return label
-    raise error(
-        ("data", "positive"),
-        f"{shown(config.positive)} is not a value of {config.target!r}; its values are {_listed_labels(labels)}.",
-    )
+    positive = ClassNames(labels).find(config.positive)
+    if positive is None:
+        raise error(
+            ("data", "positive"),
+            f"{shown(config.positive)} is not a value of {config.target!r}; its values are {_listed_labels(labels)}.",
+        )
+    return positive
 
 
 def _listed_labels(labels: Sequence[Any]) -> str:

@@ -171,6 +171,7 @@ class _Worker:
             workdir=Path(job["workdir"]),
             confidence=job.get("level") or facts["confidence"],
             levels=Levels() if job.get("level") else _levels(facts).of(job["check"].split(".", 1)[0]),
+            max_groups=facts["max_groups"],
             progress=self._progress,
             log=logging.getLogger(f"raikit.check.{job['check']}"),
         )

@@ -114,5 +114,9 @@ class Model(ABC):
         """Return facts for the record: kind, number of parameters, origin."""
         return {"kind": self.kind, "capabilities": sorted(self.capabilities)}
 
+    def notes(self) -> Sequence[str]:
+        """Return sentences for the record: how the model was read, where that could be doubted."""
+        return []
+
     def _lacks(self, capability: str) -> ModelError:
         return ModelError(f"a model of kind {self.kind!r} has no {capability}; a check must name the capability in `requires`.")

@@ -35,3 +35,14 @@ def decide(
         return {"prediction": labels[positive.astype(int)].tolist(), "score": scores[:, 1]}
     columns: dict[str, Any] = {"prediction": labels[scores.argmax(axis=1)].tolist()}
     return columns | {f"score.{label}": scores[:, index] for index, label in enumerate(classes)}
+
+
+def is_score(column: str) -> bool:
+    """Return whether a column of ``predictions.parquet`` holds scores.
+
+    Examples
+    --------
+    >>> is_score("score"), is_score("score.cat"), is_score("prediction")
+    (True, True, False)
+    """
+    return column == "score" or column.startswith("score.")

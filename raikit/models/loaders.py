@@ -10,7 +10,7 @@ import inspect
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -39,6 +39,9 @@ class FunctionSpec(BaseModel):
     path: str = Field(description="module:function, or for sklearn a .joblib or .pkl file.")
     weights: str | None = Field(
         None, description="torch: a .safetensors or .pt file of weights that is put into the module."
+    )
+    outputs: Literal["logits", "probabilities"] | None = Field(
+        None, description="torch: what the module returns; absent: seen from its outputs for the first cases."
     )
     allow_pickle: bool = Field(False, description="sklearn: read a pickle, which runs whatever code it holds.")
 
@@ -79,7 +82,7 @@ def load_torch(spec: Mapping[str, Any], data: Dataset) -> Model:
 
     if settings.weights:
         load_weights(model, Path(settings.weights))
-    return TorchModel(model, data)
+    return TorchModel(model, data, settings.outputs)
 
 
 def load_sklearn(spec: Mapping[str, Any], data: Dataset) -> Model:

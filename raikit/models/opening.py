@@ -24,14 +24,16 @@ MODEL_FOLDER = "model"  # of a run: the model that the audit has trained
 def open_dataset(config: AuditConfig, folder: Path, error: Error) -> Dataset:
     """Open the data of a configuration that lies in `folder`; `error` makes the errors that name a key of it."""
     load = config.model.load
+    table = PredictionsSpec.model_validate(load.model_dump()) if load is not None and config.model.is_table else None
     return Dataset.open(
         config.data,
         folder,
         error=error,
         seed=config.seed,
         trains=config.model.train is not None,
-        needs_inputs=not config.model.is_table,
-        extra_columns=PredictionsSpec.model_validate(load.model_dump()).columns if load and config.model.is_table else (),
+        needs_inputs=table is None,
+        extra_columns=table.columns if table is not None else (),
+        predicted=table.classes if table is not None else None,
     )
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pandas as pd
 
-from raikit.errors import ModelError, RaikitError
-from raikit.models.decisions import decide
+from raikit.errors import ModelError, RaikitError, listed
+from raikit.models.decisions import decide, is_score
+from raikit.models.probabilities import SUM_TOLERANCE, are_decisions, clip_rounding, first_improbable
 from raikit.run.predictions import write_predictions
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ class PredictionSource(Protocol):
     def describe(self) -> dict[str, Any]:
         """Return facts for the record."""
 
+    def notes(self, predictions: Sequence[str]) -> list[str]:
+        """Return sentences for the record about the predictions, whose columns are given."""
+
     def predict(self, data: Dataset, progress: Progress) -> pd.DataFrame:
         """Return the rows of ``predictions.parquet``: the roles of every case, then its prediction and scores."""
 
@@ -53,7 +57,7 @@ def score(source: PredictionSource, data: Dataset, path: Path, *, progress: Prog
     Raises
     ------
     ModelError
-        If the model raises, or gives scores of another shape or NaN; names the case.
+        If the model raises, or gives scores of another shape, NaN or no probabilities; names the case.
     DataError
         If the table's predictions cannot be used; names the row.
     """
@@ -77,13 +81,21 @@ class ModelScorer:
         """Return what the model says of itself."""
         return self.model.describe()
 
+    def notes(self, predictions: Sequence[str]) -> list[str]:
+        """Return what the model says of how it was read, and whether its scores were left out."""
+        scored = not self.model.classes or any(is_score(column) for column in predictions)
+        left_out = [] if scored or "scores" not in self.capabilities else [
+            "Every score of the model is 0 or 1. These are decisions, not probabilities, so nothing is measured on scores."
+        ]
+        return [*self.model.notes(), *left_out]
+
     def predict(self, data: Dataset, progress: Progress) -> pd.DataFrame:
-        """Score every case of `data` once.
+        """Score every case of `data` once. Decisions are no scores: where a model gives nothing else, there are none.
 
         Raises
         ------
         ModelError
-            If the model raises, or gives scores of another shape or NaN; names the case.
+            If the model raises, or gives scores of another shape, NaN or no probabilities; names the case.
         """
         total = sum(data.splits.values())
         ids: list[Any] = []
@@ -94,7 +106,10 @@ class ModelScorer:
                 ids.extend(batch.ids)
                 progress(len(ids), total)
         scores = np.concatenate(parts) if parts else np.empty((0, max(len(data.classes), 1)))
-        decisions = pd.DataFrame(decide(scores, data.task, data.classes), index=pd.Index(ids, name="id"))
+        columns = decide(scores, data.task, data.classes)
+        if "scores" not in self.capabilities or are_decisions(scores):
+            columns = {name: column for name, column in columns.items() if not is_score(name)}
+        decisions = pd.DataFrame(columns, index=pd.Index(ids, name="id"))
         roles = data.roles.set_index("id", drop=False)
         roles.index.name = None
         # Cases whose media could not be read were skipped, so they have roles but no prediction.
@@ -121,10 +136,28 @@ def _validate_scores(scores: np.ndarray, ids: Sequence[Any], data: Dataset) -> n
     width = 1 if data.task == "regression" else len(data.classes)
     scores = np.asarray(scores, dtype=np.float64)
     if scores.shape != (len(ids), width):
+        classes = f", for the classes {listed(data.classes)} (data.classes can declare others)" if data.classes else ""
         raise ModelError(
-            f"the model returned scores of shape {scores.shape} for {len(ids)} cases; expected {(len(ids), width)}."
+            f"the model returned scores of shape {scores.shape} for {len(ids)} cases; expected {(len(ids), width)}{classes}."
         )
     if not np.isfinite(scores).all():
         position = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
         raise ModelError(f"the model returned a score that is NaN or infinite for the case with id {ids[position]!r}.")
+    return scores if data.task == "regression" else _probabilities(scores, ids)
+
+
+def _probabilities(scores: np.ndarray, ids: Sequence[Any]) -> np.ndarray:
+    """Return scores without float32 rounding; raise if they are no probabilities, such as logits."""
+    scores = clip_rounding(scores)
+    if (bad := first_improbable(scores)) is not None:
+        raise ModelError(
+            f"the model returned the score {bad[1]} for the case with id {ids[bad[0]]!r}; scores must be probabilities, "
+            "of each class, from 0 to 1."
+        )
+    if (wrong := np.flatnonzero(np.abs(scores.sum(axis=1) - 1) > SUM_TOLERANCE)).size:
+        row = int(wrong[0])
+        raise ModelError(
+            f"the model's scores for the case with id {ids[row]!r} add up to {scores[row].sum():.9g}; the probabilities of "
+            "the classes must add up to 1."
+        )
     return scores

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from raikit.address import text
+from raikit.data.cells import as_label
+from raikit.data.labels import ClassNames
 from raikit.errors import ModelError
 from raikit.models.base import Model
 
@@ -15,11 +17,14 @@ if TYPE_CHECKING:
     from raikit.data.batch import Batch
     from raikit.data.dataset import Dataset
 
+_UNKNOWN = object()
+
 
 class SklearnModel(Model):
     """A wrapper of an estimator with ``predict_proba`` (classification) or ``predict``.
 
     The scores of a classifier without ``predict_proba`` are its decisions, 0 or 1, and it lacks the capability ``scores``.
+    An estimator that was fitted on single texts and not on columns gets its one input as an array of texts, shape (n,).
     """
 
     kind = "sklearn"
@@ -30,28 +35,30 @@ class SklearnModel(Model):
         self.estimator, self.task, self.classes = estimator, data.task, data.classes
         self.modalities = {name: item.modality for name, item in data.inputs.items()}
         if data.task != "regression":
-            self._order = self._class_order(estimator)
+            self._order = self._class_order(estimator, data)
         probabilities = hasattr(estimator, "predict_proba") and data.task != "regression"
         self.capabilities = frozenset({"labels"} | ({"scores"} if probabilities else set()))
 
-    def _class_order(self, estimator: Any) -> list[int]:
-        """Return the columns of the estimator's scores in the order of the classes of the data."""
+    def _class_order(self, estimator: Any, data: Dataset) -> list[int]:
+        """Return the columns of the estimator's scores in the order of the classes of the data, which may get further ones."""
         known = getattr(estimator, "classes_", None)
         if known is None:
             raise ModelError(
                 f"model.load: {type(estimator).__name__} has no `classes_`; give a fitted classifier."
             )
-        own = [text(label.item() if hasattr(label, "item") else label) for label in known]
-        expected = [text(label) for label in self.classes]
-        if sorted(own) != sorted(expected):
+        data.add_classes(list(known))
+        self.classes, names = data.classes, ClassNames(data.classes)
+        own = [names.find(label, _UNKNOWN) for label in known]
+        if _UNKNOWN in own or len(own) != len(self.classes):
             raise ModelError(
-                f"model.load: the classes of the estimator are {', '.join(own)}; those of the data are {', '.join(expected)}."
+                f"model.load: the classes of the estimator are {', '.join(text(as_label(label)) for label in known)}; "
+                f"those of the data are {', '.join(map(text, self.classes))}. data.classes can declare them."
             )
-        return [own.index(label) for label in expected]
+        return [own.index(label) for label in self.classes]
 
     def scores(self, batch: Batch) -> np.ndarray:
         """Compute the probabilities of the classes, shape (n, k), or the predicted values, shape (n, 1)."""
-        table = pd.concat([self._columns(name, batch) for name in self.modalities], axis=1)
+        table = self._texts(batch) if self._takes_texts else self._table(batch)
         if self.task == "regression":
             return np.asarray(self.estimator.predict(table), dtype=np.float64).reshape(-1, 1)
         if "scores" in self.capabilities:
@@ -59,6 +66,23 @@ class SklearnModel(Model):
         predicted = np.asarray(self.estimator.predict(table))
         own = list(self.estimator.classes_)
         return np.stack([predicted == own[index] for index in self._order], axis=1).astype(np.float64)
+
+    def _table(self, batch: Batch) -> Any:
+        return pd.concat([self._columns(name, batch) for name in self.modalities], axis=1)
+
+    @property
+    def _takes_texts(self) -> bool:
+        """Whether the only input is text, and the estimator is one of scikit-learn that was not fitted on columns."""
+        from sklearn.base import BaseEstimator
+
+        columns_known = hasattr(self.estimator, "feature_names_in_") or hasattr(self.estimator, "n_features_in_")
+        only_text = list(self.modalities.values()) == ["text"]
+        return only_text and isinstance(self.estimator, BaseEstimator) and not columns_known
+
+    def _texts(self, batch: Batch) -> np.ndarray:
+        """Return the texts of the only input; a missing one is "", which every vectorizer can read."""
+        values = next(batch.inputs[name] for name in self.modalities)
+        return np.array(["" if value is None else value for value in values], dtype=object)
 
     def _columns(self, name: str, batch: Batch) -> Any:
         value = batch.inputs[name]

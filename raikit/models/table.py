@@ -11,13 +11,15 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from raikit.address import text
-from raikit.errors import DataError
+from raikit.data.classes import PredictedClasses
+from raikit.data.labels import ClassNames
+from raikit.errors import DataError, listed
 from raikit.models.decisions import DECISION_THRESHOLD, decide
+from raikit.models.probabilities import SUM_TOLERANCE, are_decisions, clip_rounding, first_improbable
 
 if TYPE_CHECKING:
     from raikit.data.dataset import Dataset
 
-_SUM_TOLERANCE = 1e-3  # scores in tables are often rounded to three decimals
 _UNKNOWN = object()
 
 
@@ -33,6 +35,11 @@ class PredictionsSpec(BaseModel):
     threshold: float = Field(
         DECISION_THRESHOLD, ge=0, le=1, description="Decides for the positive class from this score on."
     )
+
+    @property
+    def classes(self) -> PredictedClasses:
+        """What the columns say about classes."""
+        return PredictedClasses(self.prediction, tuple(self.scores or ()))
 
     @property
     def columns(self) -> list[str]:
@@ -61,6 +68,10 @@ class PredictionsTable:
         """Return facts for the record."""
         return {"kind": "predictions", "capabilities": sorted(self.capabilities)}
 
+    def notes(self, predictions: Sequence[str]) -> list[str]:
+        """Return nothing: what the table's predictions leave open is an error."""
+        return []
+
     def predict(self, data: Dataset, progress: Callable[[int, int], None] = lambda done, total: None) -> pd.DataFrame:
         """Return the roles of every case with the table's ``prediction`` and ``score…``.
 
@@ -78,6 +89,7 @@ class PredictionsTable:
             return pd.DataFrame({"prediction": _numbers(table, str(spec.prediction), data)}, index=table.index)
         if spec.score is not None:
             score = _numbers(table, spec.score, data, probability=True)
+            _refuse_decisions(score, [spec.score], data)
             columns = decide(np.stack([1 - score, score], axis=1), "binary", data.classes, spec.threshold)
             columns["score"] = score
         elif spec.scores is not None:
@@ -112,40 +124,53 @@ def _numbers(table: pd.DataFrame, column: str, data: Dataset, probability: bool 
     values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     if (bad := np.flatnonzero(~np.isfinite(values))).size:
         raise DataError(f"{data.where(int(bad[0]))}: {column} is not a finite number.")
-    if probability and (bad := np.flatnonzero((values < 0) | (values > 1))).size:
+    if not probability:
+        return values
+    values = clip_rounding(values)
+    if (wrong := first_improbable(values)) is not None:
         raise DataError(
-            f"{data.where(int(bad[0]))}: {column} is {values[bad[0]]:g}, which is not a probability; "
+            f"{data.where(wrong[0])}: {column} is {wrong[1]}, which is not a probability; "
             "rescale it to 0 … 1, or leave `score` out and give the `prediction`."
         )
     return values
 
 
+def _refuse_decisions(scores: np.ndarray, columns: Sequence[str], data: Dataset) -> None:
+    """Raise if no score lies between 0 and 1: areas and calibration of decisions would look like those of scores."""
+    if len(scores) and are_decisions(scores):
+        raise DataError(
+            f"{data.path.name}: every value of {listed(columns)} is 0 or 1, a decision and no score; "
+            "name a column of decisions as `prediction`, and leave it out of the scores."
+        )
+
+
 def _distribution(table: pd.DataFrame, columns: Mapping[str, str], data: Dataset) -> np.ndarray:
     """Return the probabilities of the classes, shape (n, k), in the order of the data's classes."""
-    named = {text(label): label for label in data.classes}
-    if set(columns) != set(named):
-        odd = sorted(set(columns) ^ set(named))[0]
-        problem = f"{odd!r} is missing" if odd in named else f"{odd!r} is not a class"
-        raise DataError(f"model.load.scores: {problem}; the classes are {', '.join(sorted(named))}.")
-    scores = np.stack([_numbers(table, columns[name], data, probability=True) for name in named], axis=1)
-    if (bad := np.flatnonzero(np.abs(scores.sum(axis=1) - 1) > _SUM_TOLERANCE)).size:
+    names = ClassNames(data.classes)
+    by_class = {text(names.find(name, name)): column for name, column in columns.items()}
+    known = [text(label) for label in data.classes]
+    if set(by_class) != set(known):
+        odd = sorted(set(by_class) ^ set(known))[0]
+        problem = f"{odd!r} is missing" if odd in known else f"{odd!r} is not a class"
+        raise DataError(f"model.load.scores: {problem}; the classes are {', '.join(sorted(known))}.")
+    scores = np.stack([_numbers(table, by_class[name], data, probability=True) for name in known], axis=1)
+    if (bad := np.flatnonzero(np.abs(scores.sum(axis=1) - 1) > SUM_TOLERANCE)).size:
         raise DataError(f"{data.where(int(bad[0]))}: the scores add up to {scores[bad[0]].sum():g}, not to 1.")
+    _refuse_decisions(scores, [by_class[name] for name in known], data)
     return scores
 
 
 def _labels(table: pd.DataFrame, column: str, data: Dataset) -> Sequence[Any]:
     """Return decisions as the classes' own values: 1.0, "1" and True all mean the class 1 if there is one."""
-    named = {text(label): label for label in data.classes}
-    named |= {{"1": "true", "0": "false"}.get(name, name): label for name, label in named.items()}
-    named |= {text(label): label for label in data.classes}
+    names = ClassNames(data.classes)
     codes, values = table[column].factorize(use_na_sentinel=True)
     if (codes < 0).any():
         raise DataError(f"{data.where(int((codes < 0).argmax()))}: {column} is missing.")
-    known = [named.get(text(value.item() if hasattr(value, "item") else value), _UNKNOWN) for value in values]
+    known = [names.find(value, _UNKNOWN) for value in values]
     if _UNKNOWN in known:
         position = int((codes == known.index(_UNKNOWN)).argmax())
         raise DataError(
             f"{data.where(position)}: {column} is {str(values[known.index(_UNKNOWN)])!r}, which is not among the "
-            f"classes {', '.join(text(label) for label in data.classes)}."
+            f"classes {', '.join(text(label) for label in data.classes)}; if it is one, name all in data.classes."
         )
     return [known[code] for code in codes]

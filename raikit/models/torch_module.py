@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ from torch.nn import functional
 
 from raikit.errors import ModelError
 from raikit.models.base import Model
+from raikit.models.probabilities import SUM_TOLERANCE, clip_rounding, first_improbable
+from raikit.models.torch_outputs import PROBE, returns_probabilities
 
 if TYPE_CHECKING:
     from raikit.data.batch import Audio, Batch
@@ -42,8 +45,16 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
         raise ModelError(f"model.load.weights: {path.name}: {str(error).splitlines()[0]}.") from None
 
 
+Outputs = Literal["logits", "probabilities"]
+_TAKEN_AS_PROBABILITIES = (
+    "The module's outputs lie within 0 and 1, so they were taken as probabilities and not as logits; if they are logits, "
+    "say `model.load.outputs: logits`."
+)
+_SAY_WHICH = "say which with `model.load.outputs: logits` or `probabilities`"
+
+
 class TorchModel(Model):
-    """A wrapper that calls ``module(**inputs)`` with a tensor (or list) for each input, and takes the result as logits.
+    """A wrapper that calls ``module(**inputs)`` with a tensor (or list) for each input.
 
     The inputs, by modality:
 
@@ -53,13 +64,14 @@ class TorchModel(Model):
     - audio: float32, shape (n, t), padded with zeros; a missing sound is all zeros;
     - text: a list of n strings, which the module converts itself; a missing text is "".
 
-    The module returns logits of shape (n, k), (n, 1) or (n,) for a binary target, or values for regression. If no input
-    is text, the model has the capability ``gradients``.
+    The module returns logits of shape (n, k), (n, 1) or (n,) for a binary target, or values for regression. A module that ends
+    in a sigmoid or softmax returns probabilities: where `outputs` does not say which, the first cases are looked at, and
+    `notes` tells what was found. If no input is text, the model has the capability ``gradients``.
     """
 
     kind = "torch"
 
-    def __init__(self, module: torch.nn.Module, data: Dataset) -> None:
+    def __init__(self, module: torch.nn.Module, data: Dataset, outputs: Outputs | None = None) -> None:
         if not isinstance(module, torch.nn.Module):
             raise ModelError(
                 f"model.load.path: the function returned a {type(module).__name__}, not a torch.nn.Module or raikit.Model."
@@ -68,6 +80,7 @@ class TorchModel(Model):
         self.modalities = {name: item.modality for name, item in data.inputs.items()}
         differentiable = "text" not in self.modalities.values()
         self.capabilities = frozenset({"labels", "scores"} | ({"gradients"} if differentiable else set()))
+        self._data, self._declared = data, outputs
 
     @property
     def module(self) -> torch.nn.Module:
@@ -89,14 +102,39 @@ class TorchModel(Model):
             raise self._lacks("gradients")
         return self.prepare(batch)
 
+    @cached_property
+    def _gives_probabilities(self) -> bool:
+        """Whether the module's outputs are probabilities. All cases are read alike, so a few of the data decide."""
+        if self._declared is not None or self.task == "regression":
+            return self._declared == "probabilities"
+        self._module.eval()
+        for split in ("train", "validation", "test"):
+            for batch in self._data.batches(split, PROBE):
+                return returns_probabilities(self._module, self.prepare(batch))
+        return False
+
+    def notes(self) -> list[str]:
+        """Tell what the outputs were taken for, if nobody said it and they are not what torch modules usually return."""
+        if self._declared is not None or not self._gives_probabilities:
+            return []
+        return [_TAKEN_AS_PROBABILITIES]
+
     def forward(self, encoded: Mapping[str, Any]) -> torch.Tensor:
-        """Compute logits of shape (n, k) from prepared inputs."""
-        logits: torch.Tensor = self._module(**encoded)
-        if logits.ndim == 1:
-            logits = logits[:, None]
-        if self.task == "binary" and logits.shape[1] == 1:
-            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-        return logits
+        """Compute logits of shape (n, k) from prepared inputs; of probabilities their logarithms, whose softmax they are."""
+        outputs = self._outputs(encoded)
+        if not self._gives_probabilities:
+            return outputs
+        return outputs.clamp(min=torch.finfo(outputs.dtype).tiny).log()
+
+    def _outputs(self, encoded: Mapping[str, Any]) -> torch.Tensor:
+        """Call the module, and give a binary target that has one column two, without another number in them."""
+        outputs: torch.Tensor = self._module(**encoded)
+        if outputs.ndim == 1:
+            outputs = outputs[:, None]
+        if self.task == "binary" and outputs.shape[1] == 1:
+            negative = 1 - outputs if self._gives_probabilities else torch.zeros_like(outputs)
+            outputs = torch.cat([negative, outputs], dim=1)
+        return outputs
 
     def loss(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Compute the loss of each case: cross-entropy, or squared error."""
@@ -106,11 +144,25 @@ class TorchModel(Model):
 
     def scores(self, batch: Batch) -> np.ndarray:
         """Compute the probabilities of the classes, shape (n, k), or the predicted values, shape (n, 1)."""
+        as_they_are = self._gives_probabilities or self.task == "regression"
         self._module.eval()
         with torch.inference_mode():
-            logits = self.forward(self.prepare(batch)).double()
-            scores: np.ndarray = (logits if self.task == "regression" else logits.softmax(dim=1)).numpy()
-        return scores
+            outputs = self._outputs(self.prepare(batch)).double()
+            scores: np.ndarray = (outputs if as_they_are else outputs.softmax(dim=1)).numpy()
+        return self._checked(scores, batch) if self._gives_probabilities else scores
+
+    def _checked(self, scores: np.ndarray, batch: Batch) -> np.ndarray:
+        """Return probabilities without float32 rounding; raise if those of a case are none, unlike those of the first cases."""
+        scores = clip_rounding(scores)
+        if (bad := first_improbable(scores)) is not None:
+            row, digits = bad
+            problem = f"{digits} for the case with id {batch.ids[row]!r}"
+        elif (sums := np.flatnonzero(np.abs(scores.sum(axis=1) - 1) > SUM_TOLERANCE)).size:
+            problem = f"scores that add up to {scores[sums[0]].sum():.9g} for the case with id {batch.ids[sums[0]]!r}"
+        else:
+            return scores
+        seen = "is said to return" if self._declared else "returned"
+        raise ModelError(f"the module {seen} probabilities, but {problem} is none; {_SAY_WHICH}.")
 
     def copy(self) -> Self:
         """Return an independent copy with the same weights."""

@@ -41,7 +41,9 @@ class GroupMetrics(raikit.Check):
         """Options of the check."""
 
         intersections: int = Field(2, ge=1, le=5, description="Most sensitive features crossed with each other.")
-        max_groups: int = Field(500, ge=2, description="More groups of one feature or intersection stop the check.")
+        max_groups: int | None = Field(
+            None, ge=2, description="More groups of one feature or intersection stop the check; absent: data.max_groups."
+        )
         simultaneous: bool = Field(
             False, description="Whether groups' own intervals hold for all groups of a feature at once (Sidak)."
         )
@@ -67,7 +69,7 @@ class GroupMetrics(raikit.Check):
         settings = replace(
             options.settings(ctx), simultaneous=options.simultaneous, correction=options.correction
         )  # fmt: skip
-        grouping = options.intersections, options.max_groups, options.control
+        grouping = options.intersections, options.most_groups(ctx), options.control
         cells = count_cells(ctx, *grouping)
         scored = read_cases(ctx, *grouping) if has_scores(ctx) else None
         evaluation = ReportedEvaluation(settings, ctx.seed, options.reference, self.address)

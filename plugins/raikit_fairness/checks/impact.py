@@ -38,7 +38,9 @@ class ImpactRatios(raikit.Check):
         """Options of the check."""
 
         intersections: int = Field(2, ge=1, le=3, description="Most sensitive features crossed with each other.")
-        max_groups: int = Field(500, ge=2, description="More categories of one feature or intersection stop the check.")
+        max_groups: int | None = Field(
+            None, ge=2, description="More categories of one feature or intersection stop the check; absent: data.max_groups."
+        )
         marked_below: float = Field(0.02, ge=0, lt=1, description="Share of the data under which a category is marked.")
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
@@ -55,10 +57,11 @@ class ImpactRatios(raikit.Check):
         options, settings = self.options, IntervalSettings(ctx.confidence, _DRAWS, min_group=1, levels=ctx.levels)
         result = raikit.CheckResult()
         estimates: list[ImpactRatioEstimates] = []
-        cells = count_cells(ctx, options.intersections, options.max_groups)
+        most_groups = options.max_groups or ctx.max_groups
+        cells = count_cells(ctx, options.intersections, most_groups)
         rates = [("selection_rate", cells, cells.prediction == list(ctx.classes).index(ctx.positive))]
         if has_scores(ctx):
-            cases = read_cases(ctx, options.intersections, options.max_groups)
+            cases = read_cases(ctx, options.intersections, most_groups)
             rates.append(("scoring_rate", cases, above_median(cases)))
         categories = sum(feature.k for feature in cells.features)
         for number, feature in enumerate(cells.features):

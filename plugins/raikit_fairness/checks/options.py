@@ -14,9 +14,15 @@ class GapOptions(raikit.CheckOptions):
     min_group: int = Field(
         30, ge=1, description="Groups with fewer cases are marked. They may prove a gap; a pass is judged without them."
     )
-    max_groups: int = Field(500, ge=2, description="More groups of one feature stop the check.")
+    max_groups: int | None = Field(
+        None, ge=2, description="More groups of one feature stop the check; absent: data.max_groups."
+    )
     confidence: float | None = Field(None, gt=0.5, lt=1, description="Level of the intervals; absent: the run's.")
     draws: int = Field(20_000, ge=1_000, description="Draws behind simultaneous limits; fewer are imprecise.")
+
+    def most_groups(self, ctx: raikit.CheckContext) -> int:
+        """Return the most groups that one feature may have, by the configuration if the options do not say."""
+        return self.max_groups or ctx.max_groups
 
     def settings(self, ctx: raikit.CheckContext) -> IntervalSettings:
         """Return the settings of intervals, at the run's level if the options name none."""

@@ -78,7 +78,7 @@ class Reweighting(raikit.Check):
         other = _decisions(ctx, _train(ctx, training, None if audited_columns else weight))
 
         def tradeoffs_at(settings: IntervalSettings) -> list[Tradeoff]:
-            return _compare(ctx, other, bool(audited_columns), settings, options.max_groups)
+            return _compare(ctx, other, bool(audited_columns), settings, options.most_groups(ctx))
 
         return self._result(ctx, tradeoffs_at, weight, columns, bool(audited_columns))
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 import raikit
-from raikit.arrays import FloatArray, Groups, IntArray, cluster_codes, group_codes
+from raikit.address import text
+from raikit.arrays import FloatArray, Groups, IntArray
+from raikit.models.probabilities import SUM_TOLERANCE, are_decisions, clip_rounding, first_improbable
 from raikit_fairness.estimates.case_counts import Cells, dense_ranks, taken
+from raikit_fairness.estimates.group_columns import coded_clusters, coded_groups
 from raikit_fairness.estimates.sources import (
     GroupingColumns,
     Source,
@@ -24,10 +28,25 @@ _LARGEST_TABLE = 1 << 22  # up to so many combinations, cells are counted in one
 _LARGEST_CODE = 2.0**62  # a number of combinations beyond it does not fit into int64
 
 
+@dataclass(frozen=True)
+class ScoreColumns:
+    """Scores, and the names of their columns.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,) or (n, k), or None
+    names : sequence
+        Names of the columns of a frame; empty if they have none.
+    """
+
+    values: FloatArray | None
+    names: Sequence[Any] = ()
+
+
 def source_from_arrays(
     frame: pd.DataFrame,
     columns: Mapping[str, pd.Series[Any]],
-    scores: FloatArray | None,
+    scored: ScoreColumns,
     grouping: GroupingColumns,
     positive: Any,
     threshold: float,
@@ -40,22 +59,20 @@ def source_from_arrays(
         ``truth``, ``prediction`` (absent: from the scores by `threshold`), ``weight`` (absent: 1).
     columns : mapping of str to Series
         Sensitive, control and cluster columns.
-    scores : ndarray, shape (n,) or (n, k), or None
+    scored : ScoreColumns
     grouping : GroupingColumns
     positive : object
         Label of the positive class; None: not named.
     threshold : float
     """
     task, classes = infer_task(frame, positive)
-    scores = _class_scores(scores, task, classes)
+    scores = _class_scores(scored, task, classes)
     weighted = "weight" in frame
     weight = frame["weight"].to_numpy(dtype=float) if weighted else np.broadcast_to(1.0, len(frame))
     check_weights(weight)
     truth, prediction = _truth_and_prediction(frame, task, classes, scores, threshold)
-    coded = {name: group_codes(columns[name]) for name in (*grouping.sensitive, *grouping.control)}
-    clusters, cluster_names = cluster_codes(
-        pd.DataFrame({name: columns[name] for name in grouping.clusters}), grouping.clusters
-    )
+    coded = {name: coded_groups(columns[name], name) for name in (*grouping.sensitive, *grouping.control)}
+    clusters, cluster_names = coded_clusters(columns, grouping.clusters)
     single = task == "regression" or bool(clusters)
     cells = None
     if not single:
@@ -75,23 +92,46 @@ def source_from_arrays(
     return Source(task, classes, positive, cells or cases, cases if scores is not None else None)
 
 
-def _class_scores(scores: FloatArray | None, task: str, classes: list[Any]) -> FloatArray | None:
+def _class_scores(scored: ScoreColumns, task: str, classes: list[Any]) -> FloatArray | None:
     """Check the probabilities, and return those of the positive class, or of every class in the order of `classes`."""
-    if scores is None:
+    if scored.values is None:
         return None
     if task == "regression":
         raise raikit.ConfigError("scores: a numeric target has none; give its predictions as y_pred.")
-    if (invalid := np.argwhere(~np.isfinite(scores))).size:
-        raise raikit.DataError(f"scores: row {int(invalid[0][0])} is NaN or infinite.")
-    if (invalid := np.argwhere((scores < 0) | (scores > 1))).size:
-        raise raikit.DataError(f"scores: row {int(invalid[0][0])} is no probability; rescale them to 0 … 1.")
+    scores = _probabilities(scored.values)
     if task == "binary" and scores.ndim == 1:
         return scores
     if scores.ndim != 2 or scores.shape[1] != len(classes):
         shape = "one column" if scores.ndim == 1 else f"{scores.shape[1]} columns"
         raise raikit.DataError(f"scores have {shape}; the {len(classes)} classes need one each, in sorted order.")
+    if (wrong := np.flatnonzero(np.abs(scores.sum(axis=1) - 1) > SUM_TOLERANCE)).size:
+        row = int(wrong[0])
+        raise raikit.DataError(f"scores: row {row} adds up to {scores[row].sum():.9g}, not to 1.")
+    scores = scores[:, _column_order(scored.names, classes)]
+    return scores[:, 1] if task == "binary" else scores
+
+
+def _probabilities(scores: FloatArray) -> FloatArray:
+    """Return scores without float32 rounding; raise if they are no probabilities."""
+    if (invalid := np.argwhere(~np.isfinite(scores))).size:
+        raise raikit.DataError(f"scores: row {int(invalid[0][0])} is NaN or infinite.")
+    scores = clip_rounding(scores)
+    if (wrong := first_improbable(scores)) is not None:
+        raise raikit.DataError(f"scores: row {wrong[0]} is {wrong[1]}, which is no probability; rescale them to 0 … 1.")
+    if are_decisions(scores):
+        raise raikit.DataError("scores: every value is 0 or 1, a decision and no score; give decisions as y_pred alone.")
+    return scores
+
+
+def _column_order(names: Sequence[Any], classes: list[Any]) -> list[int]:
+    """Return the column of each class: by name if the columns are called like the classes, else by the labels' order."""
+    called = [text(name) for name in names]
+    wanted = [text(label) for label in classes]
+    if sorted(called) == sorted(wanted) and len(set(called)) == len(called):
+        return [called.index(name) for name in wanted]
     # Columns are in the order of the sorted labels, of which the positive class may be the first.
-    return scores[:, sorted_labels(classes).index(classes[1])] if task == "binary" else scores
+    order = sorted_labels(classes)
+    return [order.index(label) for label in classes]
 
 
 def _truth_and_prediction(
@@ -100,13 +140,20 @@ def _truth_and_prediction(
     if task == "regression":
         if "prediction" not in frame:
             raise raikit.ConfigError("y_pred: a numeric target needs predictions.")
-        return frame["truth"].to_numpy(dtype=float), frame["prediction"].to_numpy(dtype=float)
+        return _finite(frame["truth"], "y_true"), _finite(frame["prediction"], "y_pred")
     truth = label_positions(frame["truth"], classes)
     if "prediction" in frame:
         return truth, label_positions(frame["prediction"], classes)
     if scores is None:
         raise raikit.ConfigError("y_pred: give predictions or scores.")
     return truth, (scores >= threshold).astype(np.int64) if scores.ndim == 1 else scores.argmax(axis=1)
+
+
+def _finite(values: pd.Series[Any], argument: str) -> FloatArray:
+    numbers = values.to_numpy(dtype=float)
+    if not np.isfinite(numbers).all():
+        raise raikit.DataError(f"{argument}: row {int((~np.isfinite(numbers)).argmax())} is infinite.")
+    return numbers
 
 
 def _count(

@@ -126,7 +126,7 @@ def cross(columns: tuple[str, ...], parts: Sequence[Groups], max_groups: int) ->
     if len(numbers) > max_groups:
         raise raikit.DataError(
             f"{' and '.join(columns)} has {len(numbers)} groups, over the {max_groups} of max_groups: "
-            "bin its values, or lower intersections."
+            "bin its values, lower intersections, or raise max_groups."
         )
     groups = [_values(number, parts) for number in numbers.tolist()]
     return Feature(columns, groups, code.reshape(-1).astype(np.int64))

@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 
 import raikit
-from raikit.arrays import FloatArray, cluster_codes, group_codes
+from raikit.arrays import FloatArray, cluster_codes
 from raikit.data.cell_types import CellFormat
-from raikit.data.groups import as_text
 from raikit.data.scan import TableScan
+from raikit.models.probabilities import are_decisions, clip_rounding, first_improbable
 from raikit_fairness.estimates.case_counts import Cells, dense_ranks
+from raikit_fairness.estimates.group_columns import coded_groups
+from raikit_fairness.estimates.labels import plain_labels, same_labels
 from raikit_fairness.estimates.sources import GroupingColumns, Source, check_weights, infer_task, label_positions
 
 _EXACT_CASES = 10_000_000  # scores of more cases are counted in bins
@@ -65,7 +67,7 @@ def source_from_file(path: Path, columns: FileColumns, grouping: GroupingColumns
     else:
         prediction, parameters = f"CAST({table.number(str(columns.score))} >= ? AS INTEGER)", [columns.threshold]
     expressions = {"truth": _quoted(columns.target), "prediction": prediction}
-    frame = table.count(by, expressions, columns.weight, parameters)
+    frame = _alike(table.count(by, expressions, columns.weight, parameters), columns)
     for name, column in (("truth", columns.target), ("prediction", columns.prediction or columns.score)):
         if frame[name].isna().any():
             raise raikit.DataError(f"{path.name}: a row has no {column!r}.")
@@ -91,10 +93,36 @@ def _scored_cells(
     score = table.number(str(columns.score))
     place = f"least(CAST(floor({score} * {_BINS}) AS INTEGER), {_BINS - 1})" if binned else score
     average = {"score": f"avg({score})"}
-    frame = table.count(by, {**expressions, "place": place}, columns.weight, parameters, average)
-    if not ((frame["score"] >= 0) & (frame["score"] <= 1)).all():
-        raise raikit.DataError(f"{table.name}: {columns.score!r} holds values that are no probability (0 … 1).")
-    return _cells(frame, classes, columns, grouping, frame["score"].to_numpy(dtype=float))
+    frame = _alike(table.count(by, {**expressions, "place": place}, columns.weight, parameters, average), columns)
+    return _cells(frame, classes, columns, grouping, _probabilities(frame["score"], f"{table.name}: {columns.score!r}"))
+
+
+def _alike(frame: pd.DataFrame, columns: FileColumns) -> pd.DataFrame:
+    """Return counts in which truth and prediction write the same label alike."""
+    if columns.prediction is None or frame[["truth", "prediction"]].isna().any(axis=None):
+        return frame
+    named = frame["truth"].rename(columns.target), frame["prediction"].rename(columns.prediction)
+    truth, prediction = same_labels(*map(plain_labels, named))
+    return frame.assign(truth=truth, prediction=prediction)
+
+
+def _probabilities(scores: pd.Series[Any], name: str) -> FloatArray:
+    """Return scores, rounded into 0 … 1 where they miss it by a rounding error.
+
+    Raises
+    ------
+    DataError
+        If one is missing or no probability, or if all are decisions.
+    """
+    values = scores.to_numpy(dtype=float, na_value=np.nan)
+    if not np.isfinite(values).all():
+        raise raikit.DataError(f"{name} has cells that are missing or no number.")
+    values = clip_rounding(values)
+    if (wrong := first_improbable(values)) is not None:
+        raise raikit.DataError(f"{name} holds {wrong[1]}, which is no probability; rescale them to 0 … 1.")
+    if are_decisions(values):
+        raise raikit.DataError(f"{name} holds only 0 and 1: these are decisions; name them as the prediction, and no scores.")
+    return values
 
 
 def _largest_area_error(cells: Cells) -> float:
@@ -119,7 +147,7 @@ def _cells(
     if columns.weight and frame["absent"].any():
         raise raikit.DataError(f"{columns.weight!r} holds rows without a weight.")
     names = (*grouping.sensitive, *grouping.control)
-    coded = {name: group_codes(as_text(frame[_KEY + name], name)) for name in dict.fromkeys(names)}
+    coded = {name: coded_groups(frame[_KEY + name], name) for name in dict.fromkeys(names)}
     clusters, cluster_names = cluster_codes(frame, [_KEY + name for name in grouping.clusters])
     return Cells(
         label_positions(frame["truth"], classes), label_positions(frame["prediction"], classes), n, w, w2, clusters,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,15 @@ import numpy as np
 import pandas as pd
 
 import raikit
+from raikit.address import text
 from raikit.arrays import FloatArray, Groups, IntArray
+from raikit.data.cells import as_label
+from raikit.data.labels import ClassNames, truth_pair
+from raikit.errors import listed
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature, build_features, cross
 
+_UNKNOWN = object()
 _MOST_CLASSES = 20  # more different integers are a numeric target
 
 
@@ -69,7 +74,7 @@ class Source:
     note: str = ""
 
 
-def sorted_labels(labels: Collection[Any]) -> list[Any]:
+def sorted_labels(labels: Iterable[Any]) -> list[Any]:
     """Return labels in their order, grouped by type."""
     return sorted(labels, key=lambda value: (str(type(value)), value))
 
@@ -103,17 +108,24 @@ def infer_task(frame: pd.DataFrame, positive: Any) -> tuple[str, list[Any]]:
     if pd.api.types.is_numeric_dtype(truth) and not few and len(labels) > 2:
         return "regression", []
     if "prediction" in frame:
-        predicted = set(pd.unique(frame["prediction"]))
-        if len(predicted - labels) > _MOST_CLASSES:
-            raise raikit.DataError(
-                f"y_pred holds {len(predicted):,} values where y_true has {len(labels)} labels; "
-                "give probabilities as scores."
-            )
-        labels |= predicted
-    ordered = [0, 1] if labels <= {0, 1} else sorted_labels(labels)
+        labels |= _predicted_labels(frame["prediction"], labels, integral)
+    ordered = [0, 1] if labels <= {0, 1} else sorted_labels(map(as_label, labels))
     if len(ordered) > 2:
         return "multiclass", ordered
     return "binary", _negative_first(ordered, positive)
+
+
+def _predicted_labels(prediction: pd.Series[Any], labels: set[Any], integral: bool) -> set[Any]:
+    """Return the labels that are predicted; raise if they are numbers that no class can be."""
+    predicted = set(pd.unique(prediction))
+    if len(predicted - labels) > _MOST_CLASSES:
+        raise raikit.DataError(
+            f"y_pred holds {len(predicted):,} values where y_true has {len(labels)} labels; give probabilities as scores."
+        )
+    numeric = pd.api.types.is_numeric_dtype(prediction)
+    if numeric and integral and (odd := sorted(value for value in predicted if value != int(value))):
+        raise raikit.DataError(f"y_pred holds {odd[0]:.9g}, and y_true whole numbers; give probabilities as scores.")
+    return predicted
 
 
 def _refuse_missing(values: pd.Series[Any], name: str) -> None:
@@ -123,15 +135,18 @@ def _refuse_missing(values: pd.Series[Any], name: str) -> None:
 
 
 def _negative_first(labels: list[Any], positive: Any) -> list[Any]:
+    """Return two labels (or the only one and its opposite), the positive one last."""
+    names = listed(text(label) for label in labels)
     if positive is None:
-        if labels != [0, 1]:
-            names = ", ".join(map(repr, labels))
+        pair = truth_pair(labels)
+        if pair is None:
             raise raikit.ConfigError(f"positive: name the positive class; the labels are {names}.")
-        return labels
-    if positive not in labels:
-        raise raikit.ConfigError(f"positive: {positive!r} is not among the labels {', '.join(map(repr, labels))}.")
-    others = [label for label in labels if label != positive]
-    return [*(others or [f"not {positive}"]), positive]
+        return list(pair)
+    named = ClassNames(labels).find(positive, _UNKNOWN)
+    if named is _UNKNOWN:
+        raise raikit.ConfigError(f"positive: {positive!r} is not among the labels {names}.")
+    others = [label for label in labels if label is not named]
+    return [*(others or [f"not {positive}"]), named]
 
 
 def label_positions(labels: pd.Series[Any], classes: list[Any]) -> IntArray:

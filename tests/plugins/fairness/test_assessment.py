@@ -174,7 +174,7 @@ def test_errors_of_numbers_by_group():
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"y_pred": [1, 0]}, "y_prediction has 2 rows; y_true has 4"),
+        ({"y_pred": [1, 0]}, "y_pred has 2 rows; y_true has 4"),
         ({"scores": [0.1, np.nan, 0.2, 0.3]}, "scores: row 1 is NaN or infinite"),
         ({"sample_weight": [1, -1, 1, 1]}, "sample_weight: row 1 is negative"),
         ({"sample_weight": [0, 0, 0, 0]}, "every weight is zero"),
@@ -188,7 +188,7 @@ def test_errors_of_numbers_by_group():
         ({"y_pred": None}, "y_pred: give predictions or scores"),
         ({"reference": {"sensitive_feature": "z"}}, "has no group 'z'"),
         ({"reference": {"sexx": "z"}}, "reference: 'sexx' is not among the sensitive columns"),
-        ({"scores": [0.1, 7, 0.2, 0.3]}, "scores: row 1 is no probability"),
+        ({"scores": [0.1, 7, 0.2, 0.3]}, "scores: row 1 is 7, which is no probability"),
         ({"scores": [[0.1] * 3] * 4}, "scores have 3 columns; the 2 classes need one each"),
         ({"y_pred": np.linspace(0, 1, 40), "y_true": [1, 0] * 20, "sensitive_features": list("ab") * 20},
          "y_pred holds 40 values where y_true has 2 labels; give probabilities as scores"),
@@ -261,6 +261,26 @@ def test_a_file_has_the_groups_and_numbers_of_an_audit(tmp_path, suffix, cells):
     for name, rate, size in by_group[["group", "value", "n"]].itertuples(index=False):
         assert size == (audited == name).sum()
         assert rate == pytest.approx(table["yhat"][(audited == name).to_numpy()].mean())
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_labels_scores_and_groups_of_a_file_are_read_as_those_of_arrays(tmp_path, suffix):
+    frame = people(200)
+    frame["said"] = frame["yhat"].map({0: "False", 1: "True"})
+    frame["above"] = np.where(frame["yhat"] == 1, 1.0000001, 0.25)
+    frame["age"] = np.arange(200) / 7
+    path = tmp_path / f"x.{suffix}"
+    write_table(frame, path)
+    arguments = {"target": "y", "sensitive_features": ["sex"], "metrics": ["selection_rate", "roc_auc"]}
+    expected = value(assess(frame.y, frame.yhat, sensitive_features=frame.sex), "selection_rate", "F")
+    assert value(assess(path, prediction="said", **arguments), "selection_rate", "F") == pytest.approx(expected)
+    assert value(assess(path, scores="above", **arguments), "selection_rate", "F") == pytest.approx(expected)
+    with pytest.raises(raikit.DataError, match="'yhat' holds only 0 and 1: these are decisions"):
+        assess(path, prediction="yhat", scores="yhat", **arguments)
+    with pytest.raises(raikit.DataError, match=r"'age' holds .* which is no probability; rescale"):
+        assess(path, prediction="yhat", scores="age", **arguments)
+    with pytest.raises(raikit.DataError, match="'age' has 200 different numbers; put them in bins"):
+        assess(path, prediction="yhat", **{**arguments, "sensitive_features": ["age"]})
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -341,7 +361,7 @@ def test_many_columns_of_many_groups_are_counted_each_for_itself():
 
 def test_a_file_with_rows_without_a_weight_or_label_is_refused(tmp_path):
     frame = people(50).assign(w=1.0)
-    for column, says in (("w", "'w' holds rows without a weight"), ("y", "a row has no 'y'"), ("p", "no probability")):
+    for column, says in (("w", "'w' holds rows without a weight"), ("y", "a row has no 'y'"), ("p", "'p' has cells that are missing")):
         frame.assign(**{column: frame[column].where(frame.index > 0, None)}).to_parquet(tmp_path / "x.parquet")
         with pytest.raises(raikit.DataError, match=says):
             assess(tmp_path / "x.parquet", target="y", prediction="yhat", scores="p", sample_weight="w",

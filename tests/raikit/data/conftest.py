@@ -37,7 +37,7 @@ def write(tmp_path):
 def opened(tmp_path, error):
     """Open a frame: its target is ``y`` unless the roles say otherwise."""
 
-    def opened(frame, *, trains=False, needs_inputs=False, extra_columns=(), seed=0, **roles):
+    def opened(frame, *, trains=False, needs_inputs=False, extra_columns=(), predicted=None, seed=0, **roles):
         frame.to_parquet(tmp_path / "cases.parquet", index=False)
         config = DataConfig.model_validate({"path": "cases.parquet", "target": "y", **roles})
         return Dataset.open(
@@ -48,6 +48,7 @@ def opened(tmp_path, error):
             needs_inputs=needs_inputs,
             seed=seed,
             extra_columns=extra_columns,
+            predicted=predicted,
         )
 
     return opened

@@ -84,6 +84,7 @@ def test_several_targets_are_refused(target, roles):
         (["a", "b", "c"], {"task": "binary"}, r"data\.task: the task is binary, but the target 'y' has 3 values \(a, b, c\)"),
         (["a", "b"], {"task": "regression"}, r"data\.task: regression needs numbers, and 'y' holds text"),
         ([f"t{number}" for number in range(1001)], {}, r"data\.target: 'y' has 1,001 different values"),
+        (["yes", "no", "NA"], {}, r"data\.target: 'NA' is the target 'y' of 1 case; if it means missing, set data\.missing: \['NA'\]"),
     ],
 )
 def test_a_target_that_does_not_fit_names_the_key_and_the_way_out(target, values, roles, says):

@@ -1,10 +1,17 @@
 """Scoring: what a model returns is checked before it becomes a prediction."""
 
+import numpy as np
 import pytest
+from sklearn.ensemble import VotingClassifier
+from sklearn.linear_model import LogisticRegression, Perceptron
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 
 from raikit.errors import ModelError
+from raikit.models.base import Model
 from raikit.models.loaders import LOADERS, load
 from raikit.models.scoring import ModelScorer, score
+from raikit.models.sklearn_estimator import SklearnModel
 
 TORCH = """
 import torch
@@ -43,3 +50,54 @@ def test_a_model_whose_scores_mean_nothing_is_stopped(numbers, predictions, modu
     dataset = numbers()
     with pytest.raises(ModelError, match=says):
         predictions(load({"kind": "torch", "path": f"{module(source)}:build"}, dataset, LOADERS, tmp_path), dataset)
+
+
+class Fixed(Model):
+    """A model that returns the same scores for every case."""
+
+    kind, capabilities = "fixed", frozenset({"labels", "scores"})
+
+    def __init__(self, data, *scores):
+        self.classes, self._scores = data.classes, scores
+
+    def scores(self, batch):
+        return np.tile(self._scores, (len(batch.ids), 1))
+
+
+@pytest.mark.parametrize(
+    ("scores", "says"),
+    [
+        ((-2.25, 3.5), r"the score -2\.25 for the case with id 0; scores must be probabilities"),
+        ((0.0, 1.00001), r"the score 1\.00001 for the case"),
+        ((0.5, 0.9), r"id 0 add up to 1\.4; the probabilities of the classes must add up to 1"),
+    ],
+)
+def test_scores_that_are_no_probabilities_are_refused_with_their_digits(numbers, predictions, scores, says):
+    data = numbers()
+    with pytest.raises(ModelError, match=says):
+        predictions(Fixed(data, *scores), data)
+
+
+def test_rounding_of_float32_is_no_error(numbers, predictions):
+    data = numbers()
+    draws = iter([[-(2.0**-23), 1 + 2.0**-23]] + [[0.25, 0.75]] * 59)
+    model = Fixed(data)
+    model.scores = lambda batch: np.array([next(draws) for _ in batch.ids])
+    assert predictions(model, data)["score"].tolist() == [1.0] + [0.75] * 59
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+@pytest.mark.parametrize(
+    "estimator",
+    [SVC(), Perceptron(), VotingClassifier([("a", Perceptron()), ("b", LogisticRegression())]), DecisionTreeClassifier()],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_decisions_are_no_scores(numbers, predictions, task, estimator):
+    data = numbers(task)
+    facts = data.frame(["x0", "x1"])
+    model = SklearnModel(estimator.fit(facts, data.roles["target"]), data)
+    frame = predictions(model, data)
+    assert frame["prediction"].tolist() == estimator.predict(facts).tolist()
+    assert not [column for column in frame if column.startswith("score")]
+    notes = ModelScorer(model).notes(list(frame.columns))
+    assert bool(notes) == isinstance(estimator, DecisionTreeClassifier)

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from raikit.errors import DataError
+from raikit.config.schema import DataConfig
+from raikit.data.dataset import Dataset
+from raikit.errors import ConfigError, DataError
 from raikit.models.scoring import score
 from raikit.models.table import open_table
 
@@ -31,13 +33,37 @@ def test_scores_of_classes_are_taken_by_name(numbers, tmp_path):
     assert frame["score.a"].eq(0.5).all()
 
 
-@pytest.mark.parametrize("values", [[0.0, 1.0], ["0", "1"], [False, True]])
+@pytest.mark.parametrize("values", [[0.0, 1.0], ["0", "1"], [False, True], ["False", "True"], ["FALSE", "TRUE"]])
 def test_decisions_are_read_however_they_are_written(numbers, tmp_path, values):
     truth = numbers(extra=["yhat"]).roles["target"]
     dataset = numbers(extra=["yhat"], yhat=[values[label] for label in truth])
     frame = written({"kind": "predictions", "prediction": "yhat"}, dataset, tmp_path)
     assert (frame["prediction"] == frame["target"]).all()
     assert "score" not in frame
+
+
+@pytest.mark.parametrize("truth", [[False, True], ["False", "True"]])
+@pytest.mark.parametrize("values", [[0, 1], [False, True], ["False", "True"], ["0.0", "1.0"]])
+def test_truth_values_are_decided_by_0_and_1(tmp_path, truth, values):
+    frame = pd.DataFrame({"y": np.array(truth)[np.arange(60) % 2], "yhat": np.array(values)[np.arange(60) // 3 % 2]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    config = DataConfig(path="t.parquet", target="y")
+    dataset = Dataset.open(config, tmp_path, error=lambda key, problem: ConfigError(problem), needs_inputs=False, extra_columns=["yhat"])
+    assert dataset.positive == truth[1]
+    decided = written({"kind": "predictions", "prediction": "yhat"}, dataset, tmp_path)
+    assert decided["prediction"].tolist() == np.array(truth)[np.arange(60) // 3 % 2].tolist()
+
+
+def test_scores_are_named_by_any_writing_of_the_class(numbers, tmp_path):
+    dataset = numbers("multiclass", extra=["pa", "pb", "pc"], y=np.arange(60) % 3 + 1)
+    frame = written({"kind": "predictions", "scores": {"1.0": "pa", "2": "pb", "3": "pc"}}, dataset, tmp_path)
+    assert frame["score.1"].eq(0.5).all()
+
+
+def test_a_score_that_misses_0_or_1_by_rounding_is_0_or_1(numbers, tmp_path):
+    dataset = numbers(extra=["p"], p=[-1e-7, 0.5, 1.0000001, 0.7] * 15)
+    frame = written({"kind": "predictions", "score": "p"}, dataset, tmp_path)
+    assert frame["score"].tolist() == [0.0, 0.5, 1.0, 0.7] * 15
 
 
 @pytest.mark.parametrize(
@@ -49,7 +75,15 @@ def test_decisions_are_read_however_they_are_written(numbers, tmp_path, values):
             "binary",
             {"prediction": "yhat"},
             {"yhat": [0, 7] * 30},
-            r"row 2 \(id 1\): yhat is '7', which is not among the classes 0, 1",
+            r"row 2 \(id 1\): yhat is '7', which is not among the classes 0, 1; if it is one, name all in data\.classes",
+        ),
+        ("binary", {"score": "p"}, {"p": [0.5, 1.00002] * 30}, r"row 2 \(id 1\): p is 1\.00002, which is not a probability"),
+        ("binary", {"score": "p"}, {"p": [0, 1] * 30}, "every value of p is 0 or 1, a decision and no score"),
+        (
+            "multiclass",
+            {"scores": {"a": "pa", "b": "pb", "c": "pc"}},
+            {"pa": 1, "pb": 0, "pc": 0},
+            "every value of pa, pb, pc is 0 or 1, a decision and no score",
         ),
         ("binary", {}, {}, "name the column of the `prediction`, of the `score`"),
         ("multiclass", {"score": "p"}, {}, "name the column of the `prediction`, or `scores`"),

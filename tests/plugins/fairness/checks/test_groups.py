@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import pytest
 
 from raikit import address, stats
 from raikit.address import Pattern
-from raikit.errors import ConfigError
+from raikit.errors import ConfigError, DataError
 from raikit.testing import result_of, table_context
 from raikit_fairness.checks.groups import GroupMetrics
 from raikit_fairness.estimates.case_counts import count_cells
@@ -264,6 +265,14 @@ def test_too_many_groups_stop_the_check_with_the_features_name():
     table = pd.DataFrame({"zip": np.arange(40).astype(str), "target": [0, 1] * 20, "prediction": 1})
     with pytest.raises(Exception, match="zip has 40 groups"):
         audit(table, ["zip"], options={"max_groups": 30})
+
+
+def test_the_limit_of_groups_is_the_configurations_unless_the_option_says_another():
+    table = pd.DataFrame({"zip": np.arange(40).astype(str), "target": [0, 1] * 20, "prediction": 1})
+    ctx = table_context(table, sensitive=["zip"], classes=[0, 1])
+    with pytest.raises(DataError, match="zip has 40 groups, over the 30 of max_groups: .*or raise max_groups"):
+        result_of(GroupMetrics, replace(ctx, max_groups=30), draws=2000)
+    assert result_of(GroupMetrics, replace(ctx, max_groups=30), draws=2000, max_groups=40).metrics
 
 
 def test_the_level_is_the_runs_unless_the_option_says_another():

@@ -1,0 +1,75 @@
+"""Labels of a class, however they are written: 1, 1.0 and "1" are one, and so are True, "True" and "TRUE"."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from raikit.address import text
+from raikit.data.cells import as_label
+
+_TRUTH = {"false": False, "0": False, "0.0": False, "true": True, "1": True, "1.0": True}
+
+
+def truth_value(label: Any) -> bool | None:
+    """Return the truth value that a label writes: True, 1, "1" or "true" in any case; None if it is another label.
+
+    Examples
+    --------
+    >>> truth_value(1), truth_value("False"), truth_value("yes")
+    (True, False, None)
+    """
+    return _TRUTH.get(text(as_label(label)).lower())
+
+
+def truth_pair(labels: Sequence[Any]) -> tuple[Any, Any] | None:
+    """Return the labels that mean false and true if two labels do; None for any others.
+
+    Examples
+    --------
+    >>> truth_pair(["True", "False"]), truth_pair([1, 0]), truth_pair(["no", "yes"])
+    (('False', 'True'), (0, 1), None)
+    """
+    meant = {truth_value(label): label for label in labels}
+    return (meant[False], meant[True]) if len(labels) == 2 and set(meant) == {False, True} else None
+
+
+class ClassNames:
+    """What each class may be called in a table, a model or a configuration.
+
+    Parameters
+    ----------
+    classes : iterable
+        The labels of the data.
+
+    Examples
+    --------
+    >>> names = ClassNames([0, 1])
+    >>> names.find(True), names.find("1.0"), names.find("yes", "none of them")
+    (1, 1, 'none of them')
+    """
+
+    def __init__(self, classes: Iterable[Any]) -> None:
+        self.classes = list(classes)
+        self._known = {text(as_label(label)): label for label in self.classes}
+        self._pair: dict[bool | None, Any] = dict(zip((False, True), truth_pair(self.classes) or (), strict=False))
+
+    def find(self, value: Any, default: Any = None) -> Any:
+        """Return the class that `value` names, else `default`."""
+        name = text(as_label(value))
+        if name in self._known:
+            return self._known[name]
+        if self._pair:
+            return self._pair.get(truth_value(value), default)
+        found = self._known.get(_number_text(name), default)
+        return default if isinstance(found, str) else found  # Among texts, "07" is not "7".
+
+
+def _number_text(value: str) -> str:
+    """Write a number that stands in a text as an address does: "1.0" is "1"; empty if it is none."""
+    try:
+        number = float(value)
+    except ValueError:
+        return ""
+    return text(number) if math.isfinite(number) else ""

@@ -1,0 +1,57 @@
+"""What counts as a probability: rounding is forgiven, logits are not, and decisions are no probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+ROUNDING = 1e-6  # float32 sums of probabilities miss 1 by a few of its steps of 1.2e-7
+SUM_TOLERANCE = 1e-3  # scores in tables are often rounded to three decimals
+
+_Floats = npt.NDArray[np.float64]
+
+
+def clip_rounding(scores: _Floats) -> _Floats:
+    """Return scores with 0 or 1 in place of those that miss it by float32 rounding; all others stay as they are.
+
+    Parameters
+    ----------
+    scores : ndarray of float64, any shape
+
+    Examples
+    --------
+    >>> clip_rounding(np.array([-1e-7, 0.5, 1.0000001, 1.01])).tolist()
+    [0.0, 0.5, 1.0, 1.01]
+    """
+    if scores.size and scores.min() >= 0 and scores.max() <= 1:  # nearly always, and without a copy
+        return scores
+    clipped = np.clip(scores, 0.0, 1.0)
+    return np.where(np.abs(clipped - scores) <= ROUNDING, clipped, scores)
+
+
+def first_improbable(scores: _Floats) -> tuple[int, str] | None:
+    """Return the row of the first score outside 0 … 1 and its digits; None if all are probabilities.
+
+    Parameters
+    ----------
+    scores : ndarray of float64, shape (n,) or (n, k)
+        Finite numbers.
+
+    Examples
+    --------
+    >>> first_improbable(np.array([0.5, 1.00002]))
+    (1, '1.00002')
+    """
+    outside = np.argwhere((scores < 0) | (scores > 1))
+    return (int(outside[0][0]), f"{scores[tuple(outside[0])]:.9g}") if outside.size else None
+
+
+def are_decisions(scores: _Floats) -> bool:
+    """Return whether every score is 0 or 1: a decision, which ranks no case above another that is decided alike.
+
+    Examples
+    --------
+    >>> are_decisions(np.array([0.0, 1.0, 1.0])), are_decisions(np.array([0.0, 0.9, 1.0]))
+    (True, False)
+    """
+    return bool(((scores == 0) | (scores == 1)).all())

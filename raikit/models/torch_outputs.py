@@ -1,0 +1,60 @@
+"""Whether a module returns logits or probabilities, seen from what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from raikit.models.probabilities import ROUNDING, SUM_TOLERANCE
+
+PROBE = 64  # cases that are looked at
+
+# Operations that change how a tensor is laid out, but none of its numbers.
+_LAYOUT = (
+    "View", "UnsafeView", "Reshape", "ReshapeAlias", "Squeeze", "Unsqueeze", "Select", "Slice", "Permute", "Transpose", "T",
+    "ToCopy", "Clone", "Alias", "Expand", "AsStrided", "Index",
+)  # fmt: skip
+_AFFINE = ("Addmm", "Addmv", "Addbmm", "Baddbmm", "Mm", "Bmm", "Mv", "Linear", "Convolution")
+
+
+def returns_probabilities(call: Callable[..., Any], inputs: Mapping[str, Any]) -> bool:
+    """Return whether a module's outputs are probabilities: all within 0 … 1, several columns adding up to 1.
+
+    A single column that a linear layer computes is never taken for probabilities, wherever its numbers happen to lie.
+
+    Parameters
+    ----------
+    call : callable
+        The module.
+    inputs : mapping
+        Prepared inputs of a few cases, by name.
+    """
+    with torch.enable_grad():  # so that the output knows the operation that made it
+        outputs = call(**{name: _tracked(value) for name, value in inputs.items()})
+    values = outputs.detach().double()
+    values = values[:, None] if values.ndim == 1 else values
+    if not values.numel() or not ((values >= -ROUNDING) & (values <= 1 + ROUNDING)).all():
+        return False
+    if values.shape[1] > 1:
+        return bool(((values.sum(dim=1) - 1).abs() <= SUM_TOLERANCE).all())
+    return _last_operation(outputs) not in _AFFINE
+
+
+def _tracked(value: Any) -> Any:
+    """Return a tensor whose operations are recorded; a copy, because a module may change its input in place."""
+    if isinstance(value, torch.Tensor) and value.is_floating_point():
+        return value.detach().requires_grad_().clone()
+    return value
+
+
+def _last_operation(outputs: torch.Tensor) -> str:
+    """Return the name of the operation that computed the outputs, such as ``Sigmoid``; empty if it is not known."""
+    node = outputs.grad_fn
+    while node is not None:
+        name = node.name().split("Backward")[0]
+        if name not in _LAYOUT:
+            return name
+        node = node.next_functions[0][0]
+    return ""

@@ -299,14 +299,14 @@ def main() -> None:
             different("Nothing changed, errors", runs, 20_000, 400, rng, Population(numeric=True)),
         ),
         "values": lambda: (
-            single("Nothing changed, whole runs", runs, 20_000, 400, rng, plain),
-            single("Nothing changed, whole runs, rare class", runs, 20_000, 300, rng, rare),
-            single("Nothing changed, whole runs, errors", runs, 20_000, 400, rng, Population(numeric=True)),
+            single("Nothing changed, whole runs", 5 * runs, 20_000, 400, rng, plain),
+            single("Nothing changed, whole runs, rare class", 5 * runs, 20_000, 300, rng, rare),
+            single("Nothing changed, whole runs, errors", 5 * runs, 20_000, 400, rng, Population(numeric=True)),
         ),
         "averages": lambda: [
             averages(4 * runs, before, after, rng, kind) for kind in CLASSES for before, after in ((5_000, 100), (5_000, 1_000))
         ],
-        "same": lambda: matched("Nothing changed, same cases", runs, 1_000, 1_000, 1_000, rng, plain),
+        "same": lambda: matched("Nothing changed, same cases", 3 * runs, 1_000, 1_000, 1_000, rng, plain),
         "overlap": lambda: (
             matched("Nothing changed", runs, 5_000, 5_000, 40, rng, plain),
             matched("Nothing changed", runs, 1_000, 1_000, 500, rng, plain),

@@ -151,8 +151,8 @@ def average_covariance(
     influence : ndarray, shape (n,)
     cases : Arrays
     hidden : float
-        Effect of a case of a kind that the sample does not show. The variance of one such case is added, if cases are
-        independent.
+        Effect of a case of a kind that the sample does not show. The variance of one such case is added; with clusters of
+        uneven size, that of one such cluster. Clusters of even size need nothing: limits allow for one more already.
     """
     n = len(influence)
     size, one_group = np.array([float(n)]), np.zeros(n, dtype=np.int64)
@@ -165,8 +165,9 @@ def average_covariance(
         )
 
     cov = covariance(0.0)
-    if hidden > 0 and not cov.ways:  # With clusters, the limits allow for one more already.
-        cov = covariance((hidden / max(float(cov.effective_clusters[0]), 1.0)) ** 2)
+    units = float(cov.effective_clusters[0])
+    if hidden > 0 and (not cov.ways or units < float(cov.n_clusters[0]) / 2):
+        cov = covariance((hidden / max(units, 1.0)) ** 2)
     return cov
 
 

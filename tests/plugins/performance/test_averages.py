@@ -56,6 +56,27 @@ def test_intervals_of_averages_hold_their_level(matrix, n):
         assert share <= 0.05 + 2 * (0.05 * 0.95 / runs) ** 0.5, average
 
 
+def in_clusters_of_uneven_size(rng, target, prediction):
+    """Return Zipf clusters, in which a third of the cases repeat the first one, so that the population stays what it is."""
+    n, share = len(target), 1 / np.arange(1, 61)
+    home = rng.choice(60, n, p=share / share.sum())
+    first = np.full(60, -1)
+    first[home[::-1]] = np.arange(n)[::-1]
+    repeat = rng.random(n) < 0.33
+    return home, *(np.where(repeat, part[first[home]], part) for part in (target, prediction))
+
+
+def test_a_weighted_average_holds_its_level_where_one_cluster_has_a_fifth_of_the_cases():
+    matrix, rng, runs = population(np.ones(10), 0.6), np.random.default_rng(3), 400
+    truth, missed = averages(matrix)["precision", "weighted"], 0
+    for _ in range(runs):
+        home, target, prediction = in_clusters_of_uneven_size(rng, *np.divmod(rng.choice(100, 600, p=matrix.ravel()), 10))
+        cases = raikit.Arrays(target, prediction, clusters=[home], cluster_names=["home"], classes=list(range(10)))
+        (metric,) = (each for each in label_metrics(cases, 0.95) if (each.name, each.args.get("average")) == ("precision", "weighted"))
+        missed += truth < metric.low
+    assert missed / runs <= 0.025 + 2 * (0.025 * 0.975 / runs) ** 0.5
+
+
 def test_the_effect_of_a_cell_is_the_derivative_of_the_average():
     rng = np.random.default_rng(0)
     truth = rng.choice(4, 80, p=[0.5, 0.3, 0.15, 0.05])

@@ -124,7 +124,7 @@ def test_a_policy_may_stand_in_a_file_of_its_own(raikit, repository, tmp_path):
     (tmp_path / "policy.yaml").write_text("rules:\n  - {metric: performance.accuracy, min: 0.99}\n")
     raikit("audit", config, "--out", "r", code=1)
     (tmp_path / "policy.yaml").write_text("rules:\n  - {metric: performance.accuracy, mim: 0.99}\n")
-    assert "policy.yaml, line 2: unknown key 'mim' in rules.0" in raikit("audit", config, "--out", "s", code=2).err
+    assert "policy.yaml, line 2: unknown key 'mim' in rules, rule 1" in raikit("audit", config, "--out", "s", code=2).err
     config = repository(gate={"policy": "policy.yaml", "on_inconclusive": "fail"})
     assert "move 'on_inconclusive' to that file" in raikit("audit", config, "--out", "s", code=2).err
 
@@ -139,7 +139,7 @@ def test_a_policy_may_stand_in_a_file_of_its_own(raikit, repository, tmp_path):
 )
 def test_a_malformed_waiver_is_no_waiver(raikit, repository, waiver, key):
     config = repository(gate={"rules": [{"metric": "performance.accuracy", "min": 0.99}], "waivers": [waiver]})
-    assert f"gate.waivers.0.{key}" in raikit("audit", config, "--out", "r", code=2).err
+    assert f"gate.waivers, waiver 1, {key}" in raikit("audit", config, "--out", "r", code=2).err
 
 
 def test_a_waived_rule_passes_until_its_day(raikit, repository, tmp_path):

@@ -78,12 +78,12 @@ def early(loaded, *plugins):
     [
         (
             "fairness.selection_rat",
-            r"line 4: gate\.rules\.0\.metric: no selected check produces .* Did you mean 'fairness.selection_rate'\?",
+            r"line 4: gate\.rules, rule 1, metric: no selected check produces .* Did you mean 'fairness.selection_rate'\?",
         ),
-        ("'fairness.*_rate[sx=F]'", r"line 4: gate\.rules\.0\.metric: 'sx' in .* Did you mean 'sex'\?"),
+        ("'fairness.*_rate[sx=F]'", r"line 4: gate\.rules, rule 1, metric: 'sx' in .* Did you mean 'sex'\?"),
         ("'fairness.selection_rate[gender]'", r"'gender' in .* is not a sensitive column\. data\.sensitive names sex\."),
         ("'regions.total[gender]'", "'gender' in .* is not a sensitive column"),
-        ("'fairness.selection_rate[sex=F'", r"line 4: gate\.rules\.0\.metric: .*expected ',' or '\]'"),
+        ("'fairness.selection_rate[sex=F'", r"line 4: gate\.rules, rule 1, metric: .*expected ',' or '\]'"),
         ("fairness.worst_group", r"comes from fairness\.search, which does not run \(slow"),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_rule_that_can_be_produced_goes_on(config, rule):
 
 def test_a_required_check_that_nobody_brings_stops_unless_a_plugin_failed_to_load(config):
     loaded = config(gate="{required: [fairness, fairness.grups]}")
-    with pytest.raises(ConfigError, match=r"line 4: gate\.required\.1: .* Did you mean 'fairness\.groups'\?"):
+    with pytest.raises(ConfigError, match=r"line 4: gate\.required, check 2: .* Did you mean 'fairness\.groups'\?"):
         early(loaded)
     early(loaded, FAILED)
 

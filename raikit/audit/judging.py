@@ -17,6 +17,7 @@ from raikit.config.schema import GateConfig
 from raikit.errors import ConfigError, RunError, listed
 from raikit.files import write_text
 from raikit.gate import regressions
+from raikit.gate.aliases import Aliases
 from raikit.gate.baseline import open_baseline, policy_and_baseline, refuse_another_task
 from raikit.gate.verdict import judge
 from raikit.isolation.parent import Children
@@ -66,7 +67,7 @@ def judge_run(folder: Path, policy: Path | None, baseline: Path | None, no_basel
     run = load_run(folder)
     record = run.record
     applied, before = policy_and_baseline(
-        _policy_of(record) if policy is None else _policy_for(record, policy),
+        _policy_of(record) if policy is None else _policy_for(record, policy, _installed_aliases()),
         baseline,
         no_baseline,
         lambda problem: ConfigError(f"gate.regressions: {problem}"),
@@ -121,7 +122,7 @@ def compare_runs(before: Path, after: Path, patterns: Sequence[str]) -> RunCompa
     old, new = open_baseline(before), open_baseline(after)
     refuse_another_task(new.record.data, old.record.data)
     wanted = [{"metric": pattern, "margin": 0.0, "severity": "warn"} for pattern in patterns or ["*"]]
-    policy = GateConfig.model_validate({"regressions": wanted})
+    policy = _installed_aliases().resolve_policy(GateConfig.model_validate({"regressions": wanted}))
     candidate = new.record
     with _comparers(policy, candidate) as comparers:
         compared = regressions.compare(policy, new, old, comparers, candidate.confidence)
@@ -138,11 +139,19 @@ def _policy_of(record: Record) -> GateConfig:
     return GateConfig.model_validate(json.loads(record.provenance.config).get("gate", {}))
 
 
-def _policy_for(record: Record, path: Path) -> GateConfig:
+def _policy_for(record: Record, path: Path, aliases: Aliases) -> GateConfig:
     """Read a policy file, and raise if it names what the run has not measured."""
     policy, document, at = read_policy(path)
-    refuse_unmeasured(policy, record, lambda key, problem: ConfigError(f"{document.where((*at, *key))}: {problem}"))
+    policy = aliases.resolve_policy(policy)
+    refuse_unmeasured(
+        policy, record, lambda key, problem: ConfigError(f"{document.where((*at, *key))}: {problem}"), aliases
+    )
     return policy
+
+
+def _installed_aliases() -> Aliases:
+    """Return the other names of metrics that the installed checks declare."""
+    return Aliases.of(entry.check for entry in discover().checks.values())
 
 
 @contextmanager

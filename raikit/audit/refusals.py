@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from raikit.address import Address, Pattern, parse, quote
+from raikit.address import Address, Pattern, parse, pattern_parts, quote
 from raikit.audit.selection import PlannedCheck, known_names
 from raikit.config.load import explain
 from raikit.errors import ConfigError, listed, nearest
+from raikit.format import as_given
+from raikit.gate.aliases import Aliases
 from raikit.gate.rules import may_measure
+from raikit.gate.suggestions import suggest_metric
 from raikit.models.loaders import TABLE_KIND
 from raikit.models.table import PredictionsSpec
 from raikit.run.record import failed_plugins
 
 if TYPE_CHECKING:
     from raikit.config.load import LoadedConfig
-    from raikit.config.schema import GateConfig
+    from raikit.config.schema import GateConfig, MetricSection
     from raikit.data.dataset import Dataset
     from raikit.plugins.registry import Registry
     from raikit.run.record import Record
@@ -85,26 +88,14 @@ def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[PlannedChec
     if any(failed_plugins(registry.plugins)):
         return
     running = [item for item in planned if item.status is None]
-    reachable = [pattern for item in running for pattern in _produced(item)]
-    gate = config.audit.gate
-    named: list[tuple[str, int, str]] = [("rules", number, rule.metric) for number, rule in enumerate(gate.rules)]
-    named += [("regressions", number, rule.metric) for number, rule in enumerate(gate.regressions)]
-    for key, number, metric in named:
-        at = ("gate", key, number, "metric")
-        wanted = Pattern(metric)
-        sources = _sources(running, wanted)
-        _refuse_unknown_column(config, metric, at, sources)
-        if sources:
-            continue
-        elsewhere = [item for item in planned if any(wanted.overlaps(pattern) for pattern in _produced(item))]
-        if elsewhere:
-            raise config.error(
-                at, f"{metric!r} comes from {elsewhere[0].name}, which does not run ({elsewhere[0].reason})."
-            )
-        raise config.error(
-            at,
-            f"no selected check produces {metric!r}.{nearest(metric.split('[')[0].split('(')[0], reachable)}",
-        )
+    aliases = Aliases.of(entry.check for entry in registry.checks.values())
+    for key in ("rules", "regressions"):
+        for number, rule in enumerate(getattr(config.audit.gate, key)):
+            at = ("gate", key, number, "metric")
+            sources = _sources(running, Pattern(rule.metric))
+            _refuse_unknown_column(config, rule.metric, at, sources)
+            if not sources:
+                raise config.error(at, _why_unreachable(rule, planned, aliases))
     for number, item in enumerate(config.audit.gate.required):
         if item.check not in known_names(registry):
             hint = nearest(item.check, known_names(registry))
@@ -112,6 +103,34 @@ def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[PlannedChec
                 ("gate", "required", number),
                 f"no check or pillar is called {item.check!r}.{hint} Known: {listed(known_names(registry), 20)}.",
             )
+
+
+def _why_unreachable(rule: MetricSection, planned: Sequence[PlannedCheck], aliases: Aliases) -> str:
+    """Return a sentence about a rule that none of the checks that run can measure, with what may be meant."""
+    written, wanted = rule.written or rule.metric, Pattern(rule.metric)
+    for item in planned:
+        if item.status is not None and any(map(wanted.overlaps, _produced(item))):
+            return f"{written!r} comes from {item.name}, which does not run ({item.reason})."
+    reachable = [pattern for item in planned if item.status is None for pattern in _produced(item)]
+    if complement := _as_complement(rule, aliases):
+        return f"no check measures {written!r}{complement}"
+    name = Pattern(pattern_parts(rule.metric).name)
+    if same := [pattern for pattern in (*reachable, *aliases.names) if "*" not in name.pattern and name.overlaps(pattern)]:
+        return f"no selected check produces {written!r}. Known: {listed(dict.fromkeys(same))}."
+    return f"no selected check produces {written!r}.{suggest_metric(rule.metric, reachable, aliases)}"
+
+
+def _as_complement(rule: MetricSection, aliases: Aliases) -> str:
+    """Return what to write instead of a limit on the complement of a metric; empty if it is none."""
+    complement = aliases.complement(rule.metric)
+    if complement is None:
+        return ""
+    whole, metric = complement
+    said = f"; it is {whole} - {metric}. "
+    for bound, opposite in (("max", "min"), ("min", "max")):
+        if (limit := getattr(rule, bound, None)) is not None:
+            return f"{said}Put the limit on that: `{opposite}: {as_given(round(whole - limit, 12))}`."
+    return f"{said}Name that instead."
 
 
 def _produced(item: PlannedCheck) -> Sequence[str]:
@@ -191,7 +210,9 @@ def refuse_absent_groups(config: LoadedConfig, planned: Sequence[PlannedCheck], 
                 )
 
 
-def refuse_unmeasured(policy: GateConfig, record: Record, error: Callable[[Key, str], ConfigError]) -> None:
+def refuse_unmeasured(
+    policy: GateConfig, record: Record, error: Callable[[Key, str], ConfigError], aliases: Aliases | None = None
+) -> None:
     """Raise if a policy for a finished run names what none of its checks measured or could have measured.
 
     What a check that crashed or was skipped would have measured is `missing` later on. If a plugin failed to load, nobody
@@ -201,6 +222,8 @@ def refuse_unmeasured(policy: GateConfig, record: Record, error: Callable[[Key, 
     ----------
     error : callable
         ``error(key, problem)`` returns the `ConfigError`.
+    aliases : Aliases, optional
+        Other names of metrics, for suggestions. The policy must hold ids already.
 
     Raises
     ------
@@ -221,8 +244,12 @@ def refuse_unmeasured(policy: GateConfig, record: Record, error: Callable[[Key, 
         produced = {pattern for check in record.checks for pattern in check.produces if wanted.overlaps(pattern)}
         if not any(map(wanted.overlaps, measured)) and produced:
             continue  # the check that could have measured it had nothing to measure
-        known = measured if wanted.is_bare else {*addresses, *measured}
-        raise error(("rules", number, "metric"), f"the run has no {rule.metric!r}.{nearest(rule.metric, known)}")
+        known = addresses if pattern_parts(rule.metric).name in measured else ()
+        others = aliases or Aliases()
+        hint = _as_complement(rule, others) or "." + (
+            nearest(rule.metric, known) or suggest_metric(rule.metric, measured, others)
+        )
+        raise error(("rules", number, "metric"), f"the run has no {rule.written or rule.metric!r}{hint}")
     checks = {name for check in record.checks for name in (check.name, check.pillar)}
     for number, item in enumerate(policy.required):
         if item.check not in checks:

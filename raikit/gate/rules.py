@@ -13,7 +13,8 @@ from raikit.gate.rule_claim import RuleClaim, claim_or_decide
 from raikit.run.record import CheckRecord, Rule
 
 if TYPE_CHECKING:
-    from raikit.config.schema import RuleConfig
+    from raikit.config.schema import MetricSection, RuleConfig
+
 
 def judge_rule(
     config: RuleConfig,
@@ -79,14 +80,23 @@ def match_rule(
 
 def may_measure(check: CheckRecord, wanted: Pattern) -> bool:
     """Return whether a check may measure what a rule names: by its declared metrics, else by its prefix."""
-    produces = check.produces or [f"{check.name.split('.', 1)[0]}.*"]
-    return any(wanted.overlaps(pattern) for pattern in produces)
+    return may_measure_any(check.name, check.produces, wanted)
+
+
+def may_measure_any(name: str, produces: Sequence[str], wanted: Pattern) -> bool:
+    """Return whether a check of this name that declares `produces` may measure what a rule names."""
+    return any(wanted.overlaps(pattern) for pattern in produces or [f"{name.split('.', 1)[0]}.*"])
 
 
 def describe_status(check: CheckRecord) -> str:
     """Describe in words why a check has no results."""
     words = {"error": "crashed", "skipped": "was skipped", "deselected": "was left out"}
     return f"{words.get(check.status, check.status)} ({check.reason})"
+
+
+def as_written(config: MetricSection) -> str:
+    """Return the name that the policy has for a metric, to follow the metric's own; empty if it is the same."""
+    return f" (written {config.written})" if config.written else ""
 
 
 def limit_of(config: RuleConfig) -> float:
@@ -108,6 +118,18 @@ def scale_warnings(rules: Sequence[Rule]) -> list[str]:
     )
 
 
+def direction_warnings(rules: Sequence[Rule], checks: Sequence[CheckRecord]) -> list[str]:
+    """Warn of a minimum at or below 0 for a metric of which less is better: other tools give a difference a direction."""
+    lower = {str(metric.id) for check in checks for metric in check.metrics if metric.direction == "lower"}
+    return list(
+        dict.fromkeys(
+            f"{rule.metric}: less is better, so that `min: {as_given(rule.limit)}` can hardly be broken; write `max`"
+            for rule in rules
+            if rule.bound == "min" and rule.limit is not None and rule.limit <= 0 and rule.metric in lower
+        )
+    )
+
+
 # --- rules without a decision -------------------------------------------------------------------------------------
 
 
@@ -119,9 +141,10 @@ def _unjudged(config: RuleConfig, address: str) -> Rule:
     name = config.id or f"{config.metric} {bound}={limit:.15g}{at_level}"
     return Rule(
         id=name if address == config.metric else f"{name} :: {address}",
-        sentence=f"{address} is at {word} {as_given(limit)}",
+        sentence=f"{address}{as_written(config)} is at {word} {as_given(limit)}",
         metric=address,
         pattern=config.metric,
+        written=config.written,
         limit=limit,
         bound=bound,
         severity=config.severity,

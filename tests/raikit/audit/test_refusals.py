@@ -1,3 +1,5 @@
+from types import MappingProxyType
+
 import pandas as pd
 import pytest
 
@@ -16,7 +18,12 @@ from raikit.run.results import Metric
 class Groups(Check):
     """Groups."""
 
-    name, pillar, produces = "fairness.groups", "fairness", ["fairness.selection_rate", "fairness.*_difference"]
+    name, pillar = "fairness.groups", "fairness"
+    produces = ("fairness.selection_rate", "fairness.*_difference", "fairness.f1(class=*)", "fairness.false_positive_rate")
+    aliases = MappingProxyType({
+        "fairness.pprev": "fairness.selection_rate", "fairness.f1(average=micro)": "fairness.selection_rate",
+        "fairness.specificity": "1 - fairness.false_positive_rate",
+    })  # fmt: skip
 
     def run(self, ctx):
         return CheckResult()
@@ -85,6 +92,10 @@ def early(loaded, *plugins):
         ("'regions.total[gender]'", "'gender' in .* is not a sensitive column"),
         ("'fairness.selection_rate[sex=F'", r"line 4: gate\.rules, rule 1, metric: .*expected ',' or '\]'"),
         ("fairness.worst_group", r"comes from fairness\.search, which does not run \(slow"),
+        ("'fairness.specificity[sex=F]'", r"it is 1 - fairness\.false_positive_rate\[sex=F\]\. Put the limit .* `min: 0`"),
+        ("'fairness.f1(average=macro)'", r"produces 'fairness\.f1.* Known: fairness\.f1\(average=micro\), fairness\.f1\(class=\*\)"),
+        ("fairness.false_negative_rate", "produces 'fairness.false_negative_rate'.$"),
+        ("selection_rates", r"Did you mean 'fairness\.selection_rate'\?"),
     ],
 )
 def test_a_rule_that_no_selected_check_can_produce_stops_before_data_is_read(config, rule, says):

@@ -68,6 +68,18 @@ def aliases() -> dict[str, str]:
     return {f"fairness.{other}": _with_prefix(name) for other, name in names.items()}
 
 
+def metric_by_group(name: str) -> str:
+    """Return the metric by group that a name stands for; the name itself if it is no other name of one.
+
+    Examples
+    --------
+    >>> metric_by_group("recall"), metric_by_group("recall(average=macro)"), metric_by_group("accuracy")
+    ('true_positive_rate', 'balanced_accuracy', 'accuracy')
+    """
+    id = aliases().get(f"fairness.{name}", "").removeprefix("fairness.")
+    return id if id in {measure.name for measure in measures.EVERY} else name
+
+
 def _of_measure(measure: Measure) -> Iterator[tuple[str, str]]:
     """Yield other names of a metric, of its disparities and of its complement."""
     for other in OF_MEASURES.get(measure.name, ()):

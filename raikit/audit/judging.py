@@ -67,7 +67,7 @@ def judge_run(folder: Path, policy: Path | None, baseline: Path | None, no_basel
     run = load_run(folder)
     record = run.record
     applied, before = policy_and_baseline(
-        _policy_of(record) if policy is None else _policy_for(record, policy, _installed_aliases()),
+        _policy_of(record) if policy is None else _policy_for(record, policy, _installed_aliases(record)),
         baseline,
         no_baseline,
         lambda problem: ConfigError(f"gate.regressions: {problem}"),
@@ -122,8 +122,8 @@ def compare_runs(before: Path, after: Path, patterns: Sequence[str]) -> RunCompa
     old, new = open_baseline(before), open_baseline(after)
     refuse_another_task(new.record.data, old.record.data)
     wanted = [{"metric": pattern, "margin": 0.0, "severity": "warn"} for pattern in patterns or ["*"]]
-    policy = _installed_aliases().resolve_policy(GateConfig.model_validate({"regressions": wanted}))
     candidate = new.record
+    policy = _installed_aliases(candidate).resolve_policy(GateConfig.model_validate({"regressions": wanted}))
     with _comparers(policy, candidate) as comparers:
         compared = regressions.compare(policy, new, old, comparers, candidate.confidence)
         for claim in compared.claims:  # each interval stands alone, with half of the error at either end
@@ -149,9 +149,9 @@ def _policy_for(record: Record, path: Path, aliases: Aliases) -> GateConfig:
     return policy
 
 
-def _installed_aliases() -> Aliases:
-    """Return the other names of metrics that the installed checks declare."""
-    return Aliases.of(entry.check for entry in discover().checks.values())
+def _installed_aliases(record: Record) -> Aliases:
+    """Return the other names of a run's metrics, as the installed checks declare them."""
+    return Aliases.of((entry.check for entry in discover().checks.values()), list(record.data.sensitive))
 
 
 @contextmanager

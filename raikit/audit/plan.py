@@ -102,7 +102,7 @@ def make_plan(request: Request) -> Plan:
         config, registry, select=request.select, exclude=request.exclude, everything=request.everything
     )
     config, baseline = _open_baseline(request, config)
-    config = _with_ids(config, Aliases.of(entry.check for entry in registry.checks.values()))
+    config = _with_ids(config, registry)
     refusals.refuse_unreachable_rules(config, checks, registry)
     refusals.refuse_unknown_loader(config, registry)
     formats = list(request.formats if request.formats is not None else config.audit.formats)
@@ -135,8 +135,10 @@ def _load_config(request: Request) -> LoadedConfig:
     return replace(config, audit=config.audit.model_copy(update={"plugins": plugins}))
 
 
-def _with_ids(config: LoadedConfig, aliases: Aliases) -> LoadedConfig:
+def _with_ids(config: LoadedConfig, registry: Registry) -> LoadedConfig:
     """Return the configuration with the ids of metrics in place of their other names."""
+    columns = [feature.column for feature in config.audit.data.sensitive]
+    aliases = Aliases.of((entry.check for entry in registry.checks.values()), columns)
     policy = aliases.resolve_policy(config.audit.gate)
     return replace(config, audit=config.audit.model_copy(update={"gate": policy}))
 

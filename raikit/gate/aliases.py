@@ -7,11 +7,12 @@ through here, so that every other module knows ids alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from raikit.address import Pattern, PatternParts, pattern_parts
+from raikit.address import Pattern, PatternParts, format, parse, pattern_parts
+from raikit.errors import ConfigError
 
 if TYPE_CHECKING:
     from raikit.check import Check
@@ -60,6 +61,8 @@ class Aliases:
         As in `Check.aliases`.
     produces : iterable of str
         Patterns of ids. What one of them declares with its arguments is an id, even if its name is an alias.
+    columns : sequence of str
+        The sensitive columns in the order of addresses, so that ``[race,sex]`` is found where the id has ``[sex,race]``.
 
     Examples
     --------
@@ -70,15 +73,17 @@ class Aliases:
     'fairness.accuracy[sex]'
     """
 
-    def __init__(self, names: Mapping[str, str] | None = None, produces: Iterable[str] = ()) -> None:
-        self.names = dict(names or {})
+    def __init__(
+        self, names: Mapping[str, str] | None = None, produces: Iterable[str] = (), columns: Sequence[str] = ()
+    ) -> None:
+        self.names, self._columns = dict(names or {}), list(columns)
         self._declared = [pattern for pattern in produces if "(" in pattern]
         self._by_name: dict[str, list[_Alias]] = {}
         for alias, target in self.names.items():
             self._by_name.setdefault(pattern_parts(alias).name, []).append(_Alias.of(alias, target))
 
     @classmethod
-    def of(cls, checks: Iterable[type[Check]]) -> Aliases:
+    def of(cls, checks: Iterable[type[Check]], columns: Sequence[str] = ()) -> Aliases:
         """Collect the aliases of checks; of two checks with one alias the first decides."""
         names: dict[str, str] = {}
         produces: list[str] = []
@@ -87,7 +92,7 @@ class Aliases:
                 names = {**check.aliases, **names}
             if isinstance(check.produces, list | tuple):
                 produces += map(str, check.produces)
-        return cls(names, produces)
+        return cls(names, produces, columns)
 
     def resolve(self, written: str) -> str:
         """Return the pattern with the id in place of an alias, and its arguments in the order of addresses.
@@ -95,9 +100,10 @@ class Aliases:
         A ``*`` in a name stands for ids alone, so that a pattern never matches a metric by one of its other names.
         """
         parts = pattern_parts(written)
+        parts = replace(parts, brackets=_in_order(parts.brackets, self._columns))
         items = parts.items()
         if "*" in parts.name or items is None:
-            return written
+            return f"{parts.name}{'' if parts.args is None else f'({parts.args})'}{parts.brackets}"
         alias = self._alias(written, parts.name, items)
         return _written(parts, parts.name, items) if alias is None or alias.whole is not None else alias.id(parts, items)
 
@@ -121,6 +127,19 @@ class Aliases:
             key: [item.resolved(self.resolve(item.metric)) for item in getattr(policy, key)]
             for key in ("rules", "regressions", "waivers")
         })  # fmt: skip
+
+
+def _in_order(brackets: str, columns: Sequence[str]) -> str:
+    """Return brackets with their columns in the order of `columns`; as they are if one of them is not among these."""
+    if "," not in brackets:
+        return brackets
+    try:
+        parts = parse(f"a.b{brackets}")
+    except ConfigError:  # a * in them, or no address at all
+        return brackets
+    if not set(parts.over) <= set(columns):
+        return brackets
+    return format("a.b", over=sorted(parts.over, key=list(columns).index), group=parts.group).removeprefix("a.b")
 
 
 def _written(parts: PatternParts, name: str, items: Mapping[str, str]) -> str:

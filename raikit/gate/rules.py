@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from raikit.address import Pattern
+from raikit.address import Pattern, pattern_parts
+from raikit.errors import listed
 from raikit.format import as_given
 from raikit.gate.family import decide_alone
 from raikit.gate.needed_data import total_cases
@@ -156,7 +157,15 @@ def _missing(config: RuleConfig, checks: Sequence[CheckRecord]) -> Rule:
     """Return a rule that matched no metric; the reason names the checks that might have measured one."""
     wanted = Pattern(config.metric)
     silent = [check for check in checks if check.status != "ok" and may_measure(check, wanted)]
-    why = "; ".join(f"{check.name} {describe_status(check)}" for check in silent) or "no check measured it"
+    why = "; ".join(f"{check.name} {describe_status(check)}" for check in silent)
+    why = why or f"no check measured it{_same_name(wanted, checks)}"
     rule = _unjudged(config, config.metric)
     rule.reason = f"no measurement: {why}"
     return rule
+
+
+def _same_name(wanted: Pattern, checks: Sequence[CheckRecord]) -> str:
+    """Return what was measured under the name that a rule has with other columns or arguments, to follow a sentence."""
+    name = Pattern(pattern_parts(wanted.pattern).name)
+    measured = [str(metric.id) for check in checks for metric in check.metrics if metric.id and name.matches(metric.id)]
+    return f"; of that name there is {listed(measured, 3)}" if measured else ""

@@ -359,3 +359,11 @@ def test_small_groups_do_not_exceed_the_average_precision_of_all_by_chance():
         )  # fmt: skip
         above += (result.by_group.query("metric == 'average_precision'").low > 0.687).sum()  # of a large sample
     assert above / (10 * runs) < 0.055  # without allowing for the bias of small samples about 9%
+
+
+def test_metrics_may_be_called_by_the_names_of_other_libraries():
+    truth, prediction, sex = [1, 0, 1, 1, 0, 0], [1, 0, 0, 1, 1, 0], list("aaabbb")
+    theirs = assess(truth, prediction, sensitive_features=sex, metrics=["recall_score", "pprev"], replicates=100)
+    ours = assess(truth, prediction, sensitive_features=sex, metrics=["true_positive_rate", "selection_rate"], replicates=100)
+    assert set(theirs.by_group.metric) == {"count", "true_positive_rate", "selection_rate"}
+    assert theirs.by_group.equals(ours.by_group)

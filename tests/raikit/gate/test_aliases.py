@@ -47,6 +47,14 @@ def test_a_name_is_resolved_to_the_id_that_is_measured(written, id):
     assert ALIASES.resolve(id) == id
 
 
+def test_columns_are_put_in_the_order_of_the_configuration():
+    ordered = Aliases({"a.recall": "a.tpr"}, columns=["sex", "race"])
+    assert ordered.resolve("a.recall[race,sex]") == "a.tpr[sex,race]"
+    assert ordered.resolve('a.*_rate[race="x,y",sex]') == 'a.*_rate[sex,race="x,y"]'
+    assert ordered.resolve("a.tpr[race=*,sex]") == "a.tpr[race=*,sex]"
+    assert ordered.resolve("b.own[site,sex]") == "b.own[site,sex]"
+
+
 def test_the_complement_of_a_metric_is_told_with_the_number_it_is_taken_from():
     assert ALIASES.complement("a.tnr[sex=F]") == (1, "a.fpr[sex=F]")
     assert ALIASES.complement("a.tnr_difference(to=rest)[sex=F]") == (0, "a.fpr_difference(to=rest)[sex=F]")

@@ -262,3 +262,10 @@ def test_a_rule_names_the_groups_in_which_its_metric_is_not_defined():
 def test_a_limit_of_a_signed_difference_is_warned_of_where_a_difference_has_no_sign(rule, direction, warned):
     warnings = judge(policy(rule), [measured(metric(0.2, 0.3, direction=direction))]).warnings
     assert any("can hardly be broken; write `max`" in warning for warning in warnings) is warned
+
+
+def test_a_rule_with_other_columns_than_were_measured_is_told_those():
+    (rule,) = judge(policy({"metric": "a.gap[race]", "max": 1}), [measured(metric(0.1, 0.2))]).rules
+    assert rule.reason == "no measurement: no check measured it; of that name there is a.gap[g]"
+    (rule,) = judge(policy({"metric": "a.other[race]", "max": 1}), [measured(metric(0.1, 0.2))]).rules
+    assert rule.reason == "no measurement: no check measured it"

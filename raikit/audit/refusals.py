@@ -96,12 +96,24 @@ def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[PlannedChec
             _refuse_unknown_column(config, rule.metric, at, sources)
             if not sources:
                 raise config.error(at, _why_unreachable(rule, planned, aliases))
+    _refuse_unknown_waivers(config, planned, aliases)
     for number, item in enumerate(config.audit.gate.required):
         if item.check not in known_names(registry):
             hint = nearest(item.check, known_names(registry))
             raise config.error(
                 ("gate", "required", number),
                 f"no check or pillar is called {item.check!r}.{hint} Known: {listed(known_names(registry), 20)}.",
+            )
+
+
+def _refuse_unknown_waivers(config: LoadedConfig, planned: Sequence[PlannedCheck], aliases: Aliases) -> None:
+    """Raise if a waiver names what no check measures, whether it runs or not: it would waive nothing."""
+    known = [pattern for item in planned for pattern in _produced(item)]
+    for number, waiver in enumerate(config.audit.gate.waivers):
+        if not _sources(planned, Pattern(waiver.metric)):
+            raise config.error(
+                ("gate", "waivers", number, "metric"),
+                f"no check measures {waiver.written or waiver.metric!r}.{suggest_metric(waiver.metric, known, aliases)}",
             )
 
 

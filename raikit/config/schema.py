@@ -162,7 +162,7 @@ class ModelConfig(ConfigSection):
 class MetricSection(ConfigSection):
     """A section about the metrics that an address or a pattern names."""
 
-    metric: str = Field(description="An address or a pattern with *.")
+    metric: str = Field(description="An address or a pattern with *, by the metric's id or another name of it.")
     _written: str | None = PrivateAttr(None)
 
     @property

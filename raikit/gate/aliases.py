@@ -89,7 +89,7 @@ class Aliases:
         produces: list[str] = []
         for check in checks:
             if isinstance(check.aliases, Mapping):  # a broken check may hold anything here
-                names = {**check.aliases, **names}
+                names = {str(alias): str(target) for alias, target in check.aliases.items()} | names
             if isinstance(check.produces, list | tuple):
                 produces += map(str, check.produces)
         return cls(names, produces, columns)

@@ -119,6 +119,14 @@ def test_a_rule_that_can_be_produced_goes_on(config, rule):
     early(config(rule))
 
 
+def test_a_waiver_for_what_no_check_measures_stops_and_one_for_a_check_that_does_not_run_goes_on(config):
+    waiver = "{{waivers: [{{metric: {}, reason: r, who: Ann, until: 2030-01-01}}]}}"
+    with pytest.raises(ConfigError, match=r"gate\.waivers, waiver 1, metric: no check measures .*mean 'fairness\.worst_group'"):
+        early(config(gate=waiver.format("fairness.worst_grup")))
+    for metric in ("fairness.worst_group", "any.thing", "fairness.equalized_odds_difference", "'*'"):
+        early(config(gate=waiver.format(metric)))
+
+
 def test_a_required_check_that_nobody_brings_stops_unless_a_plugin_failed_to_load(config):
     loaded = config(gate="{required: [fairness, fairness.grups]}")
     with pytest.raises(ConfigError, match=r"line 4: gate\.required, check 2: .* Did you mean 'fairness\.groups'\?"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from raikit.address import Address, Pattern, parse, pattern_parts, quote
-from raikit.audit.selection import PlannedCheck, known_names
+from raikit.audit.selection import PlannedCheck, known_names, unknown_check
 from raikit.config.load import explain
 from raikit.errors import ConfigError, listed, nearest
 from raikit.format import as_given
@@ -99,11 +99,7 @@ def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[PlannedChec
     _refuse_unknown_waivers(config, planned, aliases)
     for number, item in enumerate(config.audit.gate.required):
         if item.check not in known_names(registry):
-            hint = nearest(item.check, known_names(registry))
-            raise config.error(
-                ("gate", "required", number),
-                f"no check or pillar is called {item.check!r}.{hint} Known: {listed(known_names(registry), 20)}.",
-            )
+            raise config.error(("gate", "required", number), unknown_check(item.check, registry))
 
 
 def _refuse_unknown_waivers(config: LoadedConfig, planned: Sequence[PlannedCheck], aliases: Aliases) -> None:

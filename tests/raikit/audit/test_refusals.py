@@ -132,6 +132,8 @@ def test_a_required_check_that_nobody_brings_stops_unless_a_plugin_failed_to_loa
     with pytest.raises(ConfigError, match=r"line 4: gate\.required, check 2: .* Did you mean 'fairness\.groups'\?"):
         early(loaded)
     early(loaded, FAILED)
+    with pytest.raises(ConfigError, match=r"check 1: 'fairness\.pprev' is a metric of fairness\.groups; name that check"):
+        early(config(gate="{required: [fairness.pprev]}"))
 
 
 def late(loaded):

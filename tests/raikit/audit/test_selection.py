@@ -144,3 +144,5 @@ def test_a_metric_that_is_named_as_a_check_is_told_its_check(config, name):
         select_checks(config(), registry, select=[name])
     with pytest.raises(ConfigError, match="no check or pillar is called 'fairness.any'"):
         select_checks(config(), registry, select=["fairness.any"])
+    with pytest.raises(ConfigError, match=r"checks\.fairness\.pprev: 'fairness\.pprev' is a metric of fairness.groups"):
+        select_checks(config("checks: {fairness.pprev: true}"), registry)

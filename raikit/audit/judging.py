@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from raikit.address import Pattern
 from raikit.audit.refusals import refuse_unmeasured
 from raikit.config.load import read_policy
 from raikit.config.schema import GateConfig
@@ -19,6 +20,7 @@ from raikit.files import write_text
 from raikit.gate import regressions
 from raikit.gate.aliases import Aliases
 from raikit.gate.baseline import open_baseline, policy_and_baseline, refuse_another_task
+from raikit.gate.suggestions import suggest_metric
 from raikit.gate.verdict import judge
 from raikit.isolation.parent import Children
 from raikit.plugins.discovery import discover
@@ -123,14 +125,18 @@ def compare_runs(before: Path, after: Path, patterns: Sequence[str]) -> RunCompa
     refuse_another_task(new.record.data, old.record.data)
     wanted = [{"metric": pattern, "margin": 0.0, "severity": "warn"} for pattern in patterns or ["*"]]
     candidate = new.record
-    policy = _installed_aliases(candidate).resolve_policy(GateConfig.model_validate({"regressions": wanted}))
+    aliases = _installed_aliases(candidate)
+    policy = aliases.resolve_policy(GateConfig.model_validate({"regressions": wanted}))
     with _comparers(policy, candidate) as comparers:
         compared = regressions.compare(policy, new, old, comparers, candidate.confidence)
         for claim in compared.claims:  # each interval stands alone, with half of the error at either end
             claim.decide(claim.own_error / 2, 1)
         gate = judge(policy, candidate.checks, candidate.plugins, regressions=regressions.Regressions(compared.rules))
     if not any(row.value is not None for row in gate.rules):
-        raise ConfigError(f"no metric common to both runs matches {', '.join(patterns) or '*'}.")
+        addresses = [str(metric.id) for _, metric in candidate.metrics()]
+        unknown = [rule.metric for rule in policy.regressions if not any(map(Pattern(rule.metric).matches, addresses))]
+        hint = suggest_metric(unknown[0], addresses, aliases) if unknown else ""
+        raise ConfigError(f"no metric common to both runs matches {', '.join(patterns) or '*'}.{hint}")
     return RunComparison(old.record, candidate, gate)
 
 

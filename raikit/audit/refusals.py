@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -242,22 +242,11 @@ def refuse_unmeasured(
         return
     addresses = [str(metric.id) for _, metric in record.metrics()]
     measured = {address.split("[")[0].split("(")[0] for address in addresses}
-    for number, rule in enumerate(policy.rules):
-        wanted = Pattern(rule.metric)
-        if any(map(wanted.matches, addresses)):
-            continue
-        silent = [check for check in record.checks if check.status != "ok" or not check.metrics]
-        if any(may_measure(check, wanted) for check in silent):
-            continue
-        produced = {pattern for check in record.checks for pattern in check.produces if wanted.overlaps(pattern)}
-        if not any(map(wanted.overlaps, measured)) and produced:
-            continue  # the check that could have measured it had nothing to measure
-        known = addresses if pattern_parts(rule.metric).name in measured else ()
-        others = aliases or Aliases()
-        hint = _as_complement(rule, others) or "." + (
-            nearest(rule.metric, known) or suggest_metric(rule.metric, measured, others)
-        )
-        raise error(("rules", number, "metric"), f"the run has no {rule.written or rule.metric!r}{hint}")
+    for key in ("rules", "regressions"):
+        for number, rule in enumerate(getattr(policy, key)):
+            if not _is_known(rule.metric, record, addresses, measured):
+                hint = _hint(rule, addresses, measured, aliases or Aliases())
+                raise error((key, number, "metric"), f"the run has no {rule.written or rule.metric!r}{hint}")
     checks = {name for check in record.checks for name in (check.name, check.pillar)}
     for number, item in enumerate(policy.required):
         if item.check not in checks:
@@ -266,3 +255,23 @@ def refuse_unmeasured(
                 f"no check or pillar is called {item.check!r}.{nearest(item.check, checks)} "
                 f"Known: {listed(checks, 20)}.",
             )
+
+
+def _is_known(metric: str, record: Record, addresses: Sequence[str], measured: Set[str]) -> bool:
+    """Return whether a run has measured what a rule names, or might have; `measured` are the names of its addresses."""
+    wanted = Pattern(metric)
+    if any(map(wanted.matches, addresses)):
+        return True
+    silent = [check for check in record.checks if check.status != "ok" or not check.metrics]
+    if any(may_measure(check, wanted) for check in silent):
+        return True
+    produced = any(wanted.overlaps(pattern) for check in record.checks for pattern in check.produces)
+    return produced and not any(map(wanted.overlaps, measured))  # a check could have measured it, but there was nothing
+
+
+def _hint(rule: MetricSection, addresses: Sequence[str], measured: Set[str], aliases: Aliases) -> str:
+    """Return what a rule on a finished run may mean, to end the sentence that the run has no such metric."""
+    if complement := _as_complement(rule, aliases):
+        return complement
+    known = addresses if pattern_parts(rule.metric).name in measured else ()
+    return f".{nearest(rule.metric, known) or suggest_metric(rule.metric, sorted(measured), aliases)}"

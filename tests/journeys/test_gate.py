@@ -200,3 +200,9 @@ def test_other_names_of_a_metric_serve_everywhere_and_the_record_has_one(raikit,
     assert f"(written {fairlearn})" in raikit("gate", "run", "--policy", "p.yaml", code=0).out
     compared = raikit("compare", "first", "run", "--metric", "fairness.recall_difference", code=0).out
     assert "fairness.equal_opportunity_difference[group]: by" in compared
+    wrong = raikit("compare", "first", "run", "--metric", "fairness.recal_difference", code=2).err
+    assert "Did you mean 'fairness.recall_difference', another name of 'fairness.equal_opportunity_difference'?" in wrong
+    (tmp_path / "p.yaml").write_text("regressions: [{metric: fairness.false_negatives_rate_difference}]\n")
+    wrong = raikit("gate", "run", "--policy", "p.yaml", "--baseline", "first", code=2).err
+    assert "regressions, regression 1, metric: the run has no" in wrong
+    assert "Did you mean 'fairness.false_negative_rate_difference'" in wrong

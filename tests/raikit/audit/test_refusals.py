@@ -194,6 +194,8 @@ def test_a_policy_for_a_run_may_not_name_what_the_run_could_not_have_measured(me
     with pytest.raises(ConfigError, match="the run has no") as caught:
         again(rules=[{"metric": metric, "max": 1}])
     assert f"Did you mean {nearest!r}?" in str(caught.value) or not nearest
+    with pytest.raises(ConfigError, match="the run has no"):
+        again(regressions=[{"metric": metric, "margin": 0}])
 
 
 @pytest.mark.parametrize("metric", ["a.rate", "a.rate[sex=F]", "a.gap", "a.gap[sex]", "a.silent", "b.anything", "*"])

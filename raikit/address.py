@@ -23,6 +23,8 @@ _NEEDS_QUOTES = re.compile(r"[,=\[\]()\"*\\|\x00-\x1f\x7f-\x9f]")
 _JSON_STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
 _BARE = re.compile(r"[^,=\[\]()\"*\\|]*")
 _HEAD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+")
+_PATTERN = re.compile(r'(?P<name>[^(\[]*)(?:\((?P<args>(?:"(?:[^"\\]|\\.)*"|[^")])*)\))?(?P<brackets>\[.*)?', re.DOTALL)
+_ARGUMENT = re.compile(r'("(?:[^"\\]|\\.)*"|[^",=*]+)=("(?:[^"\\]|\\.)*"|[^",=]*)(?:,|$)')
 
 
 @dataclass(frozen=True)
@@ -216,6 +218,52 @@ class _Parser:
 _ABSENT = object()
 
 
+@dataclass(frozen=True)
+class PatternParts:
+    """The parts of a pattern as they are written, ``*`` included.
+
+    Attributes
+    ----------
+    name : str
+    args : str or None
+        The text in parentheses; None without parentheses.
+    brackets : str
+        The brackets and what they hold; empty without.
+    """
+
+    name: str
+    args: str | None = None
+    brackets: str = ""
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether the pattern is a name alone, which stands for the name with any arguments and columns."""
+        return self.args is None and not self.brackets
+
+    def items(self) -> dict[str, str] | None:
+        """Return the arguments by name, values as written; None if a ``*`` stands for more than a value."""
+        items, at, args = {}, 0, self.args or ""
+        while at < len(args):
+            item = _ARGUMENT.match(args, at)
+            if item is None:
+                return None
+            items[item[1].strip()] = item[2].strip()
+            at = item.end()
+        return items
+
+
+def pattern_parts(pattern: str) -> PatternParts:
+    """Take a pattern apart; what cannot be an address is all name.
+
+    Examples
+    --------
+    >>> pattern_parts("fairness.f1_difference(average=macro)[sex]")
+    PatternParts(name='fairness.f1_difference', args='average=macro', brackets='[sex]')
+    """
+    parts = _PATTERN.fullmatch(pattern)
+    return PatternParts(parts["name"], parts["args"], parts["brackets"] or "") if parts else PatternParts(pattern)
+
+
 class Pattern:
     """A metric address in which ``*`` stands for any run of characters.
 
@@ -243,9 +291,20 @@ class Pattern:
     def overlaps(self, produced: str) -> bool:
         """Return whether some address could fit both this pattern and `produced`, a pattern that a check declares.
 
-        Names alone are compared, because columns and groups are known only after data has been read.
+        Names are compared, and arguments where both patterns say which they have: one without brackets or parentheses has
+        any. Columns and groups are not compared, because they are known only after data has been read.
+
+        Examples
+        --------
+        >>> Pattern("performance.recall(average=macro)").overlaps("performance.recall(class=*)")
+        False
         """
-        return _intersect(re.split(r"[\[(]", self.pattern, maxsplit=1)[0], re.split(r"[\[(]", produced, maxsplit=1)[0])
+        mine, theirs = pattern_parts(self.pattern), pattern_parts(produced)
+        if not _intersect(mine.name, theirs.name):
+            return False
+        if mine.is_bare or theirs.is_bare or "*" in mine.name + theirs.name:
+            return True
+        return _intersect(mine.args or "", theirs.args or "") and (mine.args is None) == (theirs.args is None)
 
     def __repr__(self) -> str:
         return f"Pattern({self.pattern!r})"

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -183,6 +184,12 @@ class Check(ABC):
     produces : list of str
         Address patterns of the metrics that `run` may return, so that a typing mistake in a rule is found before data
         is read. Columns in brackets are sensitive ones; a check with other columns declares ``mine.rate[*]``.
+    aliases : mapping of str to str
+        Other names of these metrics, each with the name that `run` returns: ``{"mine.recall": "mine.true_positive_rate"}``.
+        Rules, waivers and ``raikit compare`` accept them; the record holds the metric's own name. Arguments may be part of
+        either name, and a ``*`` stands for a value that both share: ``{"mine.tpr(pos_label=*)": "mine.recall(class=*)"}``.
+        ``{"mine.specificity": "1 - mine.false_positive_rate"}`` is no other name: a rule on it is refused, and the message says
+        what to write instead.
     """
 
     name: ClassVar[str]
@@ -190,6 +197,7 @@ class Check(ABC):
     cost: ClassVar[Literal["quick", "slow"]] = "quick"
     requires: ClassVar[Requires] = Requires()
     produces: ClassVar[Sequence[str]] = ()
+    aliases: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     class Options(CheckOptions):
         """The options of this check; none by default."""

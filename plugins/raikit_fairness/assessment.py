@@ -24,6 +24,7 @@ from raikit_fairness.estimates.file_source import FileColumns, source_from_file
 from raikit_fairness.estimates.labels import plain_labels, same_labels
 from raikit_fairness.estimates.sources import GroupingColumns, Source
 from raikit_fairness.estimates.task_metrics import target_views
+from raikit_fairness.names import metric_by_group
 from raikit_fairness.settings import Correction, IntervalSettings
 
 _FEWEST_DRAWS = 20_000  # Simultaneous limits depend on a tail; with fewer draws their level is off by a point.
@@ -127,7 +128,8 @@ def assess(
         Of a binary target; needed unless labels are 0 and 1.
     threshold : float
     metrics : sequence of str, optional
-        Names of metrics by group, such as ``["selection_rate", "true_positive_rate"]``; absent: all.
+        Names of metrics by group, such as ``["selection_rate", "true_positive_rate"]``, or other names of them, such as
+        ``"recall"``; absent: all.
     reference : mapping of column to value, optional
         A group that the others are compared with: ``{"sex": "M"}``.
     simultaneous : bool
@@ -174,6 +176,7 @@ def assess(
     >>> result.by_group.query("metric == 'selection_rate'")[["group", "value", "n"]].to_string(index=False)
     'group    value  n\n    a 0.333333  3\n    b 0.666667  3'
     """
+    metrics = None if metrics is None else [metric_by_group(name) for name in metrics]
     _check_options(metrics, confidence)
     if isinstance(y_true, str | Path):
         sensitive, control, cluster = map(_names, (sensitive_features, control_features, clusters))

@@ -47,14 +47,14 @@ def _measure(name: str, direction: Literal["lower", "higher"] | None, *, ratio: 
 
 _NO_POSITIVE, _NO_NEGATIVE = "no case has target {positive}", "every case has target {positive}"
 
-BASE_RATE = _measure("base_rate", None, rest=False, about_model=False)
+BASE_RATE = _measure("base_rate", None, about_model=False)
 SELECTION_RATE = Measure("selection_rate", None, "demographic_parity_difference", "demographic_parity_ratio")
 ACCURACY = _measure("accuracy", "higher")
 TPR = Measure("true_positive_rate", "higher", "equal_opportunity_difference", "equal_opportunity_ratio",
               empty=_NO_POSITIVE)
 FPR = _measure("false_positive_rate", "lower", empty=_NO_NEGATIVE)
-# Its difference is that of the true positive rate, and its distance to the rest differs in the sign only.
-FNR = Measure("false_negative_rate", "lower", None, "false_negative_rate_ratio", rest=False, empty=_NO_POSITIVE)
+# Its difference is that of the true positive rate. Its distance to the rest has the other sign, so that it is measured.
+FNR = Measure("false_negative_rate", "lower", None, "false_negative_rate_ratio", empty=_NO_POSITIVE)
 PRECISION = _measure("precision", "higher", empty="no case is predicted {positive}")  # its difference is predictive parity
 BALANCED_ACCURACY = _measure("balanced_accuracy", "higher", empty="a class is missing")
 F1 = _measure("f1", "higher", empty="no case has target {positive} or is predicted so")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
 from pydantic import Field
 
 import raikit
+from raikit_performance import names
 
 
 class Classification(raikit.Check):
@@ -25,10 +26,13 @@ class Classification(raikit.Check):
     pillar = "performance"
     requires = raikit.Requires(columns={"target", "prediction"}, capabilities={"labels"}, tasks={"binary", "multiclass"})
     produces: ClassVar[Sequence[str]] = (
-        "performance.accuracy", "performance.balanced_accuracy", "performance.precision", "performance.recall",
-        "performance.f1", "performance.support", "performance.roc_auc", "performance.average_precision",
+        "performance.accuracy", "performance.balanced_accuracy", "performance.precision(average=macro)",
+        "performance.precision(average=weighted)", "performance.precision(class=*)", "performance.recall(class=*)",
+        "performance.f1(average=macro)", "performance.f1(average=micro)", "performance.f1(average=weighted)",
+        "performance.f1(class=*)", "performance.support(class=*)", "performance.roc_auc", "performance.average_precision",
         "performance.log_loss", "performance.brier_score",
     )
+    aliases: ClassVar[Mapping[str, str]] = names.CLASSIFICATION
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         """Measure decisions, and scores where there are any."""
@@ -105,6 +109,7 @@ class Calibration(raikit.Check):
     pillar = "performance"
     requires = raikit.Requires(columns={"target", "score"}, capabilities={"scores"}, tasks={"binary", "multiclass"})
     produces: ClassVar[Sequence[str]] = ("performance.expected_calibration_error",)
+    aliases: ClassVar[Mapping[str, str]] = names.CALIBRATION
 
     class Options(raikit.CheckOptions):
         """Options of ``performance.calibration``."""
@@ -146,6 +151,7 @@ class Regression(raikit.Check):
         "performance.mean_absolute_error", "performance.root_mean_squared_error", "performance.r2",
         "performance.mean_signed_error",
     )
+    aliases: ClassVar[Mapping[str, str]] = names.REGRESSION
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         """Measure the errors."""

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from raikit.address import Pattern
 from raikit.audit.refusals import refuse_unmeasured
 from raikit.config.load import read_policy
 from raikit.config.schema import GateConfig
 from raikit.errors import ConfigError, RunError, listed
 from raikit.files import write_text
 from raikit.gate import regressions
+from raikit.gate.aliases import Aliases
 from raikit.gate.baseline import open_baseline, policy_and_baseline, refuse_another_task
+from raikit.gate.suggestions import suggest_metric
 from raikit.gate.verdict import judge
 from raikit.isolation.parent import Children
 from raikit.plugins.discovery import discover
@@ -66,7 +69,7 @@ def judge_run(folder: Path, policy: Path | None, baseline: Path | None, no_basel
     run = load_run(folder)
     record = run.record
     applied, before = policy_and_baseline(
-        _policy_of(record) if policy is None else _policy_for(record, policy),
+        _policy_of(record) if policy is None else _policy_for(record, policy, _installed_aliases(record)),
         baseline,
         no_baseline,
         lambda problem: ConfigError(f"gate.regressions: {problem}"),
@@ -121,15 +124,19 @@ def compare_runs(before: Path, after: Path, patterns: Sequence[str]) -> RunCompa
     old, new = open_baseline(before), open_baseline(after)
     refuse_another_task(new.record.data, old.record.data)
     wanted = [{"metric": pattern, "margin": 0.0, "severity": "warn"} for pattern in patterns or ["*"]]
-    policy = GateConfig.model_validate({"regressions": wanted})
     candidate = new.record
+    aliases = _installed_aliases(candidate)
+    policy = aliases.resolve_policy(GateConfig.model_validate({"regressions": wanted}))
     with _comparers(policy, candidate) as comparers:
         compared = regressions.compare(policy, new, old, comparers, candidate.confidence)
         for claim in compared.claims:  # each interval stands alone, with half of the error at either end
             claim.decide(claim.own_error / 2, 1)
         gate = judge(policy, candidate.checks, candidate.plugins, regressions=regressions.Regressions(compared.rules))
     if not any(row.value is not None for row in gate.rules):
-        raise ConfigError(f"no metric common to both runs matches {', '.join(patterns) or '*'}.")
+        addresses = [str(metric.id) for _, metric in candidate.metrics()]
+        unknown = [rule.metric for rule in policy.regressions if not any(map(Pattern(rule.metric).matches, addresses))]
+        hint = suggest_metric(unknown[0], addresses, aliases) if unknown else ""
+        raise ConfigError(f"no metric common to both runs matches {', '.join(patterns) or '*'}.{hint}")
     return RunComparison(old.record, candidate, gate)
 
 
@@ -138,11 +145,19 @@ def _policy_of(record: Record) -> GateConfig:
     return GateConfig.model_validate(json.loads(record.provenance.config).get("gate", {}))
 
 
-def _policy_for(record: Record, path: Path) -> GateConfig:
+def _policy_for(record: Record, path: Path, aliases: Aliases) -> GateConfig:
     """Read a policy file, and raise if it names what the run has not measured."""
     policy, document, at = read_policy(path)
-    refuse_unmeasured(policy, record, lambda key, problem: ConfigError(f"{document.where((*at, *key))}: {problem}"))
+    policy = aliases.resolve_policy(policy)
+    refuse_unmeasured(
+        policy, record, lambda key, problem: ConfigError(f"{document.where((*at, *key))}: {problem}"), aliases
+    )
     return policy
+
+
+def _installed_aliases(record: Record) -> Aliases:
+    """Return the other names of a run's metrics, as the installed checks declare them."""
+    return Aliases.of((entry.check for entry in discover().checks.values()), list(record.data.sensitive))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from raikit.audit.selection import PlannedCheck, select_checks
 from raikit.config.load import LoadedConfig, load
 from raikit.config.schema import AuditConfig
 from raikit.errors import ConfigError
+from raikit.gate.aliases import Aliases
 from raikit.gate.baseline import policy_and_baseline
 from raikit.plugins.discovery import discover
 from raikit.plugins.registry import Registry
@@ -101,6 +102,7 @@ def make_plan(request: Request) -> Plan:
         config, registry, select=request.select, exclude=request.exclude, everything=request.everything
     )
     config, baseline = _open_baseline(request, config)
+    config = _with_ids(config, registry)
     refusals.refuse_unreachable_rules(config, checks, registry)
     refusals.refuse_unknown_loader(config, registry)
     formats = list(request.formats if request.formats is not None else config.audit.formats)
@@ -131,6 +133,14 @@ def _load_config(request: Request) -> LoadedConfig:
     plugins = config.audit.plugins
     plugins = plugins.model_copy(update={"disable": [*plugins.disable, *request.disable]})
     return replace(config, audit=config.audit.model_copy(update={"plugins": plugins}))
+
+
+def _with_ids(config: LoadedConfig, registry: Registry) -> LoadedConfig:
+    """Return the configuration with the ids of metrics in place of their other names."""
+    columns = [feature.column for feature in config.audit.data.sensitive]
+    aliases = Aliases.of((entry.check for entry in registry.checks.values()), columns)
+    policy = aliases.resolve_policy(config.audit.gate)
+    return replace(config, audit=config.audit.model_copy(update={"gate": policy}))
 
 
 def _open_baseline(request: Request, config: LoadedConfig) -> tuple[LoadedConfig, Run | None]:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from raikit.address import Address, Pattern, parse, quote
-from raikit.audit.selection import PlannedCheck, known_names
+from raikit.address import Address, Pattern, parse, pattern_parts, quote
+from raikit.audit.selection import PlannedCheck, known_names, unknown_check
 from raikit.config.load import explain
 from raikit.errors import ConfigError, listed, nearest
+from raikit.format import as_given
+from raikit.gate.aliases import Aliases
 from raikit.gate.rules import may_measure
+from raikit.gate.suggestions import suggest_metric
 from raikit.models.loaders import TABLE_KIND
 from raikit.models.table import PredictionsSpec
 from raikit.run.record import failed_plugins
 
 if TYPE_CHECKING:
     from raikit.config.load import LoadedConfig
-    from raikit.config.schema import GateConfig
+    from raikit.config.schema import GateConfig, MetricSection
     from raikit.data.dataset import Dataset
     from raikit.plugins.registry import Registry
     from raikit.run.record import Record
@@ -85,33 +88,57 @@ def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[PlannedChec
     if any(failed_plugins(registry.plugins)):
         return
     running = [item for item in planned if item.status is None]
-    reachable = [pattern for item in running for pattern in _produced(item)]
-    gate = config.audit.gate
-    named: list[tuple[str, int, str]] = [("rules", number, rule.metric) for number, rule in enumerate(gate.rules)]
-    named += [("regressions", number, rule.metric) for number, rule in enumerate(gate.regressions)]
-    for key, number, metric in named:
-        at = ("gate", key, number, "metric")
-        wanted = Pattern(metric)
-        sources = _sources(running, wanted)
-        _refuse_unknown_column(config, metric, at, sources)
-        if sources:
-            continue
-        elsewhere = [item for item in planned if any(wanted.overlaps(pattern) for pattern in _produced(item))]
-        if elsewhere:
-            raise config.error(
-                at, f"{metric!r} comes from {elsewhere[0].name}, which does not run ({elsewhere[0].reason})."
-            )
-        raise config.error(
-            at,
-            f"no selected check produces {metric!r}.{nearest(metric.split('[')[0].split('(')[0], reachable)}",
-        )
+    aliases = Aliases.of(entry.check for entry in registry.checks.values())
+    for key in ("rules", "regressions"):
+        for number, rule in enumerate(getattr(config.audit.gate, key)):
+            at = ("gate", key, number, "metric")
+            sources = _sources(running, Pattern(rule.metric))
+            _refuse_unknown_column(config, rule.metric, at, sources)
+            if not sources:
+                raise config.error(at, _why_unreachable(rule, planned, aliases))
+    _refuse_unknown_waivers(config, planned, aliases)
     for number, item in enumerate(config.audit.gate.required):
         if item.check not in known_names(registry):
-            hint = nearest(item.check, known_names(registry))
+            raise config.error(("gate", "required", number), unknown_check(item.check, registry))
+
+
+def _refuse_unknown_waivers(config: LoadedConfig, planned: Sequence[PlannedCheck], aliases: Aliases) -> None:
+    """Raise if a waiver names what no check measures, whether it runs or not: it would waive nothing."""
+    known = [pattern for item in planned for pattern in _produced(item)]
+    for number, waiver in enumerate(config.audit.gate.waivers):
+        if not _sources(planned, Pattern(waiver.metric)):
             raise config.error(
-                ("gate", "required", number),
-                f"no check or pillar is called {item.check!r}.{hint} Known: {listed(known_names(registry), 20)}.",
+                ("gate", "waivers", number, "metric"),
+                f"no check measures {waiver.written or waiver.metric!r}.{suggest_metric(waiver.metric, known, aliases)}",
             )
+
+
+def _why_unreachable(rule: MetricSection, planned: Sequence[PlannedCheck], aliases: Aliases) -> str:
+    """Return a sentence about a rule that none of the checks that run can measure, with what may be meant."""
+    written, wanted = rule.written or rule.metric, Pattern(rule.metric)
+    for item in planned:
+        if item.status is not None and any(map(wanted.overlaps, _produced(item))):
+            return f"{written!r} comes from {item.name}, which does not run ({item.reason})."
+    reachable = [pattern for item in planned if item.status is None for pattern in _produced(item)]
+    if complement := _as_complement(rule, aliases):
+        return f"no check measures {written!r}{complement}"
+    name = Pattern(pattern_parts(rule.metric).name)
+    if same := [pattern for pattern in (*reachable, *aliases.names) if "*" not in name.pattern and name.overlaps(pattern)]:
+        return f"no selected check produces {written!r}. Known: {listed(dict.fromkeys(same))}."
+    return f"no selected check produces {written!r}.{suggest_metric(rule.metric, reachable, aliases)}"
+
+
+def _as_complement(rule: MetricSection, aliases: Aliases) -> str:
+    """Return what to write instead of a limit on the complement of a metric; empty if it is none."""
+    complement = aliases.complement(rule.metric)
+    if complement is None:
+        return ""
+    whole, metric = complement
+    said = f"; it is {whole} - {metric}. "
+    for bound, opposite in (("max", "min"), ("min", "max")):
+        if (limit := getattr(rule, bound, None)) is not None:
+            return f"{said}Put the limit on that: `{opposite}: {as_given(round(whole - limit, 12))}`."
+    return f"{said}Name that instead."
 
 
 def _produced(item: PlannedCheck) -> Sequence[str]:
@@ -191,7 +218,9 @@ def refuse_absent_groups(config: LoadedConfig, planned: Sequence[PlannedCheck], 
                 )
 
 
-def refuse_unmeasured(policy: GateConfig, record: Record, error: Callable[[Key, str], ConfigError]) -> None:
+def refuse_unmeasured(
+    policy: GateConfig, record: Record, error: Callable[[Key, str], ConfigError], aliases: Aliases | None = None
+) -> None:
     """Raise if a policy for a finished run names what none of its checks measured or could have measured.
 
     What a check that crashed or was skipped would have measured is `missing` later on. If a plugin failed to load, nobody
@@ -201,6 +230,8 @@ def refuse_unmeasured(policy: GateConfig, record: Record, error: Callable[[Key, 
     ----------
     error : callable
         ``error(key, problem)`` returns the `ConfigError`.
+    aliases : Aliases, optional
+        Other names of metrics, for suggestions. The policy must hold ids already.
 
     Raises
     ------
@@ -211,18 +242,11 @@ def refuse_unmeasured(policy: GateConfig, record: Record, error: Callable[[Key, 
         return
     addresses = [str(metric.id) for _, metric in record.metrics()]
     measured = {address.split("[")[0].split("(")[0] for address in addresses}
-    for number, rule in enumerate(policy.rules):
-        wanted = Pattern(rule.metric)
-        if any(map(wanted.matches, addresses)):
-            continue
-        silent = [check for check in record.checks if check.status != "ok" or not check.metrics]
-        if any(may_measure(check, wanted) for check in silent):
-            continue
-        produced = {pattern for check in record.checks for pattern in check.produces if wanted.overlaps(pattern)}
-        if not any(map(wanted.overlaps, measured)) and produced:
-            continue  # the check that could have measured it had nothing to measure
-        known = measured if wanted.is_bare else {*addresses, *measured}
-        raise error(("rules", number, "metric"), f"the run has no {rule.metric!r}.{nearest(rule.metric, known)}")
+    for key in ("rules", "regressions"):
+        for number, rule in enumerate(getattr(policy, key)):
+            if not _is_known(rule.metric, record, addresses, measured):
+                hint = _hint(rule, addresses, measured, aliases or Aliases())
+                raise error((key, number, "metric"), f"the run has no {rule.written or rule.metric!r}{hint}")
     checks = {name for check in record.checks for name in (check.name, check.pillar)}
     for number, item in enumerate(policy.required):
         if item.check not in checks:
@@ -231,3 +255,23 @@ def refuse_unmeasured(policy: GateConfig, record: Record, error: Callable[[Key, 
                 f"no check or pillar is called {item.check!r}.{nearest(item.check, checks)} "
                 f"Known: {listed(checks, 20)}.",
             )
+
+
+def _is_known(metric: str, record: Record, addresses: Sequence[str], measured: Set[str]) -> bool:
+    """Return whether a run has measured what a rule names, or might have; `measured` are the names of its addresses."""
+    wanted = Pattern(metric)
+    if any(map(wanted.matches, addresses)):
+        return True
+    silent = [check for check in record.checks if check.status != "ok" or not check.metrics]
+    if any(may_measure(check, wanted) for check in silent):
+        return True
+    produced = any(wanted.overlaps(pattern) for check in record.checks for pattern in check.produces)
+    return produced and not any(map(wanted.overlaps, measured))  # a check could have measured it, but there was nothing
+
+
+def _hint(rule: MetricSection, addresses: Sequence[str], measured: Set[str], aliases: Aliases) -> str:
+    """Return what a rule on a finished run may mean, to end the sentence that the run has no such metric."""
+    if complement := _as_complement(rule, aliases):
+        return complement
+    known = addresses if pattern_parts(rule.metric).name in measured else ()
+    return f".{nearest(rule.metric, known) or suggest_metric(rule.metric, sorted(measured), aliases)}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from raikit.format import count, sample_size
 
 if TYPE_CHECKING:
-    from raikit.check import Check, CheckContext
+    from raikit.check import Check, CheckContext, Requires
 
 
 class UnmetRequirement(NamedTuple):
@@ -29,24 +32,68 @@ def unmet_requirement(
     capabilities : frozenset of str
         Those of the audited model, or of a table of predictions.
     """
-    needs = check.requires
-    if needs.tasks and ctx.task not in needs.tasks:
+    return first_unmet(check.requires, Available.of_context(ctx), capabilities)
+
+
+@dataclass(frozen=True)
+class Available:
+    """What an audit has of all that a check may require.
+
+    Attributes
+    ----------
+    task : str
+    roles : mapping of str to bool
+        Whether the predictions have a column of that role.
+    columns : set of str
+        Columns that checks may read beside the roles.
+    modalities : set of str
+        Of the model's inputs.
+    size : callable
+        From a split to its number of cases; from None to that of the audited split.
+    """
+
+    task: str
+    roles: Mapping[str, bool]
+    columns: AbstractSet[str]
+    modalities: AbstractSet[str]
+    size: Callable[[str | None], int]
+
+    @classmethod
+    def of_context(cls, ctx: CheckContext) -> Available:
+        """Return what the scored cases hold."""
+        columns = ctx.predictions.columns
+        roles = {
+            "target": "target" in columns,
+            "prediction": "prediction" in columns,
+            "sensitive": bool(ctx.sensitive),
+            "cluster": bool(ctx.cluster),
+            "weight": ctx.weight is not None,
+            "score": any(column == "score" or column.startswith("score.") for column in columns),
+        }
+        data = ctx.data
+        modalities = {item.modality for item in data.inputs.values()} if data is not None else set()
+        known = {*columns, *(data.table if data is not None else ())}
+        return cls(ctx.task, roles, known, modalities, ctx.predictions.size)
+
+
+def first_unmet(needs: Requires, available: Available, capabilities: AbstractSet[str]) -> UnmetRequirement | None:
+    """Return the first requirement that is not met, None if all are."""
+    if needs.tasks and available.task not in needs.tasks:
         return UnmetRequirement(
-            f"it measures {' and '.join(sorted(needs.tasks))} targets; this one is {ctx.task}",
+            f"it measures {' and '.join(sorted(needs.tasks))} targets; this one is {available.task}",
             "nothing: it does not apply",
         )
-    if unmet := _missing_column(needs.columns, ctx):
+    if unmet := _missing_column(needs.columns, available):
         return unmet
     if missing := sorted(needs.capabilities - capabilities):
         return UnmetRequirement(
             f"the model does not provide {missing[0]}", "a model with that capability (train: {kind: fusion} has them all)"
         )
-    modalities = {item.modality for item in ctx.data.inputs.values()} if ctx.data is not None else set()
-    if missing := sorted(needs.modalities - modalities):
+    if missing := sorted(needs.modalities - available.modalities):
         return UnmetRequirement(f"the model has no {missing[0]} input", f"an input with modality: {missing[0]}")
-    if missing := sorted(split for split in needs.splits if not ctx.predictions.size(split)):
+    if missing := sorted(split for split in needs.splits if not available.size(split)):
         return UnmetRequirement(f"there are no cases in the split {missing[0]!r}", f"cases of {missing[0]} in data.split")
-    if (cases := ctx.predictions.size()) < needs.min_rows:
+    if (cases := available.size(None)) < needs.min_rows:
         return UnmetRequirement(
             f"it needs {sample_size(needs.min_rows)}; there are {count(cases)}",
             f"{count(needs.min_rows - cases)} more cases",
@@ -54,19 +101,10 @@ def unmet_requirement(
     return None
 
 
-def _missing_column(required: frozenset[str] | set[str], ctx: CheckContext) -> UnmetRequirement | None:
+def _missing_column(required: AbstractSet[str], available: Available) -> UnmetRequirement | None:
     """Return the first role or column that the data does not have."""
-    columns = ctx.predictions.columns
-    roles = {
-        "target": "target" in columns,
-        "prediction": "prediction" in columns,
-        "sensitive": bool(ctx.sensitive),
-        "cluster": bool(ctx.cluster),
-        "weight": ctx.weight is not None,
-        "score": any(column == "score" or column.startswith("score.") for column in columns),
-    }
-    known = {*columns, *(ctx.data.table if ctx.data is not None else ())}
-    missing = sorted(name for name in required if not roles.get(name, name in known))
+    roles = available.roles
+    missing = sorted(name for name in required if not roles.get(name, name in available.columns))
     if not missing:
         return None
     if missing[0] in roles:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from raikit.address import Pattern, pattern_parts
 from raikit.config.load import explain
 from raikit.errors import ConfigError, listed, nearest, raised
+from raikit.gate.aliases import Aliases
 from raikit.plugins.registry import CheckEntry, placeholder_check
 from raikit.run.record import failed_plugins
 from raikit.run.results import CheckStatus
@@ -95,10 +97,26 @@ def known_names(registry: Registry) -> list[str]:
 
 def _refuse_unknown_name(name: str, registry: Registry, option: str) -> None:
     if name not in known_names(registry):
-        raise ConfigError(
-            f"{option}: no check or pillar is called {name!r}.{nearest(name, known_names(registry))} "
-            f"Known: {listed(known_names(registry), 20)}."
-        )
+        raise ConfigError(f"{option}: {unknown_check(name, registry)}")
+
+
+def unknown_check(name: str, registry: Registry) -> str:
+    """Return a sentence about a name that no check or pillar has: the check that measures it, or the nearest name."""
+    if check := _measuring(name, registry):
+        return f"{name!r} is a metric of {check}; name that check."
+    known = known_names(registry)
+    return f"no check or pillar is called {name!r}.{nearest(name, known)} Known: {listed(known, 20)}."
+
+
+def _measuring(name: str, registry: Registry) -> str | None:
+    """Return the check that measures a metric of this name, or of which it is another name; None if there is none."""
+    checks = [entry.check for entry in registry.checks.values()]
+    wanted = Pattern(Aliases.of(checks).resolve(name))
+    for check in checks:
+        produced = map(str, check.produces if isinstance(check.produces, list | tuple) else ())
+        if any(wanted.overlaps(id) for id in produced if "*" not in pattern_parts(id).name):
+            return check.name
+    return None
 
 
 def _check_settings(config: LoadedConfig, registry: Registry, some_failed: bool) -> _CheckSettings:
@@ -109,11 +127,7 @@ def _check_settings(config: LoadedConfig, registry: Registry, some_failed: bool)
         if name is None and some_failed:
             continue
         if name is None:
-            hint = nearest(str(key), known_names(registry))
-            raise config.error(
-                ("checks", str(key)),
-                f"no check or pillar is called {key!r}.{hint} Known: {listed(known_names(registry), 20)}.",
-            )
+            raise config.error(("checks", str(key)), unknown_check(str(key), registry))
         if option:
             value = {option: value}
         elif value is None:
@@ -217,6 +231,8 @@ def _refuse_stray_options(
         }
         for option in _options_in(settings, name):
             if option not in known:
+                if _measuring(f"{name}.{option}", registry):
+                    raise config.error(("checks", f"{name}.{option}"), unknown_check(f"{name}.{option}", registry))
                 raise config.error(
                     ("checks", name, option),
                     f"no check of {name} has this option.{nearest(str(option), known)} Options: {listed(known)}.",

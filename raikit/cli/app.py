@@ -232,13 +232,13 @@ def plugins_new(name: str, kind: str, out: Path | None) -> int:
 )  # fmt: skip
 @click.option("--data", type=_PATH, metavar="CONFIG", help="An audit.yaml on whose data checks are tested, too.")
 def plugins_check(plugin: str | None, rules: bool, timeout: float, data: Path | None) -> int:
-    """Test a plugin, or a file of checks, against the plugin contract: 0 if it conforms, else 1."""
+    """Test a plugin, a package's folder or a file of checks against the plugin contract: 0 if it conforms, else 1."""
     from raikit.cli import plugin_commands
 
     if rules:
         return plugin_commands.rules()
     if plugin is None:
-        raise click.UsageError("Name a file of checks or an installed plugin.")
+        raise click.UsageError("Name a file of checks, a package's folder or an installed plugin.")
     return plugin_commands.check(plugin, timeout, data)
 
 

@@ -152,6 +152,8 @@ def _describe(entry: CheckEntry) -> None:
     say(inspect.cleandoc(check.__doc__ or "(no description)"))
     _row("needs", _needs(check.requires) or "nothing")
     _row("measures", ", ".join(map(str, check.produces)) or f"{check.prefix()}.*")
+    for target in dict.fromkeys(check.aliases.values()):
+        _row("alias", f"of {target}: {', '.join(alias for alias, of in check.aliases.items() if of == target)}")
     for name, field in check.Options.model_fields.items():
         _row("option", f"{name}: {_type(field)} = {_default(field)}")
         _row("", f"{field.description or '(no description)'}{_bounds(check.Options, name)}")

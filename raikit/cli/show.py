@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 from raikit.audit.conductor import Outcome
 from raikit.audit.plan import Plan
+from raikit.audit.preview import CheckPreview, preview_checks, preview_rule
 from raikit.console import Console
 from raikit.data.dataset import Dataset
 from raikit.errors import listed
 from raikit.format import as_given, confidence_interval, count, joined, measure
+from raikit.gate.rules import as_written
 from raikit.run.record import Record, Rule
 from raikit.run.summary import answer, findings, sort_rules
 
@@ -18,6 +20,7 @@ _WORDS = {"pass": "pass", "fail": "FAIL", "inconclusive": "open", "missing": "MI
 _MOST_RULES = 20
 _MOST_CHANGES = 25
 _MOST_NAMES = 5
+_MOST_METRICS = 8
 
 
 def show_plan(plan: Plan, data: Dataset, console: Console) -> None:
@@ -31,15 +34,29 @@ def show_plan(plan: Plan, data: Dataset, console: Console) -> None:
     console.result(f"model   {kind}")
     for note in data.notes:
         console.result(f"note    {note}")
-    for item in plan.checks:
-        status = "would run" if item.status is None else f"{item.status} ({item.reason})"
-        console.result(f"check   {item.name}: {status}")
-    for rule in plan.settings.gate.rules:
+    checks = preview_checks(plan, data)
+    for check in checks:
+        console.result(f"check   {check.item.name}: {check.reason or _would_run(check)}")
+    gate = plan.settings.gate
+    for number, rule in enumerate(gate.rules, 1):
         bound = f"max {as_given(rule.max)}" if rule.max is not None else f"min {as_given(rule.min or 0.0)}"
-        console.result(f"rule    {rule.metric} {bound}")
+        console.result(f"rule {number}  {rule.metric}{as_written(rule)} {bound}: {preview_rule(rule, checks)}")
+    for number, regression in enumerate(gate.regressions, 1):
+        against = "" if plan.baseline is not None else "; not judged without a baseline"
+        what = f"{regression.metric}{as_written(regression)} margin {as_given(regression.margin)}"
+        console.result(f"regression {number}  {what}: {preview_rule(regression, checks)}{against}")
+    console.result(f"report  {', '.join(plan.formats) or 'none'}")
     for plugin in plan.registry.plugins:
         if plugin.status not in ("ok", "local"):
             console.result(f"plugin  {plugin.name} of {plugin.distribution}: {plugin.status} ({plugin.reason})")
+
+
+def _would_run(check: CheckPreview) -> str:
+    """Return under what condition a check would run, on which columns, and the first of its metrics."""
+    over = f" over {', '.join(check.over)}" if check.over else ""
+    more = len(check.metrics) - _MOST_METRICS
+    metrics = ", ".join(check.metrics[:_MOST_METRICS]) + (f" and {more} more" if more > 0 else "")
+    return f"would run{over}{f', {check.condition}' if check.condition else ''}; measures {metrics}"
 
 
 def show_outcome(outcome: Outcome, console: Console) -> None:

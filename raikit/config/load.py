@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from raikit.config.questions import refuse_questions
 from raikit.config.schema import AuditConfig, GateConfig, TrainConfig
 from raikit.config.training import FusionTraining
-from raikit.config.types import Key
+from raikit.config.types import Key, key_text
 from raikit.config.yamlfile import Document, parse_value, read
 from raikit.errors import ConfigError, listed, nearest
 
@@ -138,7 +138,7 @@ def explain(error: ValidationError, model: type[BaseModel], document: Document, 
     key = (*at, *loc)
     if first["type"] == "extra_forbidden":
         valid = fields_at(model, loc[:-1])
-        parent = f" in {'.'.join(map(str, key[:-1]))}" if key[:-1] else ""
+        parent = f" in {key_text(key[:-1])}" if key[:-1] else ""
         hint = nearest(str(key[-1]), valid)
         return ConfigError(f"{document.place(key)}: unknown key {key[-1]!r}{parent}.{hint} Valid keys: {listed(valid)}.")
     if first["type"] == "missing":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
 from raikit.address import text
 from raikit.config.types import Modality
@@ -176,10 +176,29 @@ class ModelConfig(ConfigSection):
         return self.load is not None and self.load.kind == "predictions"
 
 
-class RuleConfig(ConfigSection):
+class MetricSection(ConfigSection):
+    """A section about the metrics that an address or a pattern names."""
+
+    metric: str = Field(description="An address or a pattern with *, by the metric's id or another name of it.")
+    _written: str | None = PrivateAttr(None)
+
+    @property
+    def written(self) -> str | None:
+        """The name that the file has for `metric`, if it is another one."""
+        return self._written
+
+    def resolved(self, metric: str) -> Self:
+        """Return the same section about a metric's id, which keeps the name that was written."""
+        if metric == self.metric:
+            return self
+        section = self.model_copy(update={"metric": metric})
+        section._written = self._written or self.metric
+        return section
+
+
+class RuleConfig(MetricSection):
     """A limit that the whole confidence interval of a metric must keep."""
 
-    metric: str = Field(description="An address or a pattern with *.")
     max: float | None = None
     min: float | None = None
     severity: Literal["fail", "warn"] = "fail"
@@ -196,10 +215,9 @@ class RuleConfig(ConfigSection):
         return self
 
 
-class RegressionConfig(ConfigSection):
+class RegressionConfig(MetricSection):
     """A metric that must not get worse than in the baseline by more than a margin."""
 
-    metric: str = Field(description="An address or a pattern with *.")
     margin: float = Field(0.0, ge=0, description="The loss that is acceptable: 0.02 is 2 percentage points of a rate.")
     test: Literal["moved", "gap"] = Field(
         "moved",
@@ -210,10 +228,9 @@ class RegressionConfig(ConfigSection):
     reason: str = Field("", description="Why the margin is what it is; printed in the report.")
 
 
-class WaiverConfig(ConfigSection):
+class WaiverConfig(MetricSection):
     """An exception to a rule until a date, with the person responsible."""
 
-    metric: str = Field(description="An address or a pattern with *.")
     reason: str = Field(min_length=1)
     who: str = Field(min_length=1)
     until: date = Field(description="The last day of the exception: 2026-12-31.")

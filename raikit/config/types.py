@@ -14,3 +14,23 @@ Modality = Literal["text", "image", "audio", "tabular"]
 Key = tuple[str | int, ...]
 # error(key, problem) returns the exception to raise; it names the file and the line of the key.
 Error = Callable[[Key, str], RaikitError]
+
+_ONE_OF = {"rules": "rule", "regressions": "regression", "waivers": "waiver", "required": "check"}
+
+
+def key_text(key: Key) -> str:
+    """Write a key for a person, who counts the items of a list from 1.
+
+    Examples
+    --------
+    >>> key_text(("gate", "rules", 0, "metric")), key_text(("data", "sensitive", 1))
+    ('gate.rules, rule 1, metric', 'data.sensitive, item 2')
+    """
+    text, last = "", ""
+    for part in key:
+        if isinstance(part, int):
+            text += f", {_ONE_OF.get(last, 'item')} {part + 1}"
+        else:
+            text += (", " if ", " in text else "." if text else "") + str(part)
+            last = str(part)
+    return text

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from raikit.config.types import Key
+from raikit.config.types import Key, key_text
 from raikit.errors import ConfigError
 
 _MAX_BYTES = 1_000_000
@@ -41,8 +41,7 @@ class Document:
 
     def where(self, key: Key) -> str:
         """Return ``audit.yaml, line 9: data.sensitive``."""
-        dotted = ".".join(str(part) for part in key)
-        return f"{self.place(key)}: {dotted}" if dotted else self.place(key)
+        return f"{self.place(key)}: {key_text(key)}" if key else self.place(key)
 
     def place(self, key: Key) -> str:
         """Return ``audit.yaml, line 9``, the line of the deepest part of `key` that the file contains."""

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from raikit.config.schema import DataConfig
-from raikit.config.types import Error, Key, Task
+from raikit.config.types import Error, Key, Task, key_text
 from raikit.data import splits
 from raikit.data.assembly import Cases, Purpose, assemble
 from raikit.data.batch import Batch
@@ -401,4 +401,4 @@ class Dataset:
 
 def _error_at_key(key: Key, problem: str) -> RaikitError:
     """Name the key alone, because a table in memory has no audit.yaml."""
-    return ConfigError(f"{'.'.join(map(str, key))}: {problem}")
+    return ConfigError(f"{key_text(key)}: {problem}")

@@ -16,6 +16,7 @@ from raikit.errors import ConfigError, PluginError, RaikitError, raised
 from raikit.gate.comparing import compare_records
 from raikit.gate.family import ROUNDING
 from raikit.gate.regression_claim import RegressionClaim, Test, not_compared
+from raikit.gate.rules import as_written
 from raikit.run.margins import Margin, Margins
 from raikit.run.record import Rule
 from raikit.run.results import Comparison, Metric
@@ -147,9 +148,10 @@ def _unjudged(config: RegressionConfig, address: str, new: Metric | None, old: M
     name = config.id or f"{config.metric} margin={config.margin:g}"
     return Rule(
         id=name if address == config.metric else f"{name} :: {address}",
-        sentence=f"{address} is worse than in the baseline by at most {config.margin:g}",
+        sentence=f"{address}{as_written(config)} is worse than in the baseline by at most {config.margin:g}",
         metric=address,
         pattern=config.metric,
+        written=config.written,
         kind="regression",
         limit=config.margin,
         bound="max",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from raikit.address import Pattern
+from raikit.address import Pattern, pattern_parts
+from raikit.errors import listed
 from raikit.format import as_given
 from raikit.gate.family import decide_alone
 from raikit.gate.needed_data import total_cases
@@ -13,7 +14,8 @@ from raikit.gate.rule_claim import RuleClaim, claim_or_decide
 from raikit.run.record import CheckRecord, Rule
 
 if TYPE_CHECKING:
-    from raikit.config.schema import RuleConfig
+    from raikit.config.schema import MetricSection, RuleConfig
+
 
 def judge_rule(
     config: RuleConfig,
@@ -79,14 +81,23 @@ def match_rule(
 
 def may_measure(check: CheckRecord, wanted: Pattern) -> bool:
     """Return whether a check may measure what a rule names: by its declared metrics, else by its prefix."""
-    produces = check.produces or [f"{check.name.split('.', 1)[0]}.*"]
-    return any(wanted.overlaps(pattern) for pattern in produces)
+    return may_measure_any(check.name, check.produces, wanted)
+
+
+def may_measure_any(name: str, produces: Sequence[str], wanted: Pattern) -> bool:
+    """Return whether a check of this name that declares `produces` may measure what a rule names."""
+    return any(wanted.overlaps(pattern) for pattern in produces or [f"{name.split('.', 1)[0]}.*"])
 
 
 def describe_status(check: CheckRecord) -> str:
     """Describe in words why a check has no results."""
     words = {"error": "crashed", "skipped": "was skipped", "deselected": "was left out"}
     return f"{words.get(check.status, check.status)} ({check.reason})"
+
+
+def as_written(config: MetricSection) -> str:
+    """Return the name that the policy has for a metric, to follow the metric's own; empty if it is the same."""
+    return f" (written {config.written})" if config.written else ""
 
 
 def limit_of(config: RuleConfig) -> float:
@@ -108,6 +119,18 @@ def scale_warnings(rules: Sequence[Rule]) -> list[str]:
     )
 
 
+def direction_warnings(rules: Sequence[Rule], checks: Sequence[CheckRecord]) -> list[str]:
+    """Warn of a minimum at or below 0 for a metric of which less is better: other tools give a difference a direction."""
+    lower = {str(metric.id) for check in checks for metric in check.metrics if metric.direction == "lower"}
+    return list(
+        dict.fromkeys(
+            f"{rule.metric}: less is better, so that `min: {as_given(rule.limit)}` can hardly be broken; write `max`"
+            for rule in rules
+            if rule.bound == "min" and rule.limit is not None and rule.limit <= 0 and rule.metric in lower
+        )
+    )
+
+
 # --- rules without a decision -------------------------------------------------------------------------------------
 
 
@@ -119,9 +142,10 @@ def _unjudged(config: RuleConfig, address: str) -> Rule:
     name = config.id or f"{config.metric} {bound}={limit:.15g}{at_level}"
     return Rule(
         id=name if address == config.metric else f"{name} :: {address}",
-        sentence=f"{address} is at {word} {as_given(limit)}",
+        sentence=f"{address}{as_written(config)} is at {word} {as_given(limit)}",
         metric=address,
         pattern=config.metric,
+        written=config.written,
         limit=limit,
         bound=bound,
         severity=config.severity,
@@ -133,7 +157,15 @@ def _missing(config: RuleConfig, checks: Sequence[CheckRecord]) -> Rule:
     """Return a rule that matched no metric; the reason names the checks that might have measured one."""
     wanted = Pattern(config.metric)
     silent = [check for check in checks if check.status != "ok" and may_measure(check, wanted)]
-    why = "; ".join(f"{check.name} {describe_status(check)}" for check in silent) or "no check measured it"
+    why = "; ".join(f"{check.name} {describe_status(check)}" for check in silent)
+    why = why or f"no check measured it{_same_name(wanted, checks)}"
     rule = _unjudged(config, config.metric)
     rule.reason = f"no measurement: {why}"
     return rule
+
+
+def _same_name(wanted: Pattern, checks: Sequence[CheckRecord]) -> str:
+    """Return what was measured under the name that a rule has with other columns or arguments, to follow a sentence."""
+    name = Pattern(pattern_parts(wanted.pattern).name)
+    measured = [str(metric.id) for check in checks for metric in check.metrics if metric.id and name.matches(metric.id)]
+    return f"; of that name there is {listed(measured, 3)}" if measured else ""

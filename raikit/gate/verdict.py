@@ -11,7 +11,7 @@ from raikit.gate.family import Claim, decide_alone, decide_together
 from raikit.gate.regressions import Regressions
 from raikit.gate.required import judge_required
 from raikit.gate.rule_claim import RuleClaim, undefined_groups
-from raikit.gate.rules import match_rule, scale_warnings
+from raikit.gate.rules import direction_warnings, match_rule, scale_warnings
 from raikit.gate.waivers import apply_waivers
 from raikit.run.record import CheckRecord, Gate, PluginRecord, Rule, RuleFamily, Verdict
 
@@ -55,7 +55,10 @@ def judge(
     compared = regressions or Regressions()
     rules, claims = _match_rules(policy, checks, audited, confidence)
     family = _decide(policy, claims, compared, confidence)
-    warnings = [*scale_warnings(rules), *_silent_rules(rules, checks, compared), *_allowed_crashes(policy, checks)]
+    warnings = [
+        *scale_warnings(rules), *direction_warnings(rules, checks), *_silent_rules(rules, checks, compared),
+        *_allowed_crashes(policy, checks),
+    ]  # fmt: skip
     rules += compared.rules
     if policy.decide_on == "estimate" and rules:
         warnings.append("decided on estimates, as the policy asks: by chance some rules fail and some pass")

@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from raikit.address import Pattern
+from raikit.gate.rules import as_written
 from raikit.run.record import Rule
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def apply_waivers(rules: Sequence[Rule], waivers: Sequence[WaiverConfig], today:
         unmeasured = any(rule.status == "missing" and pattern.overlaps(rule.pattern) for rule in rules)
         if not broken and not unmeasured:
             why = "nothing that it names is broken" if matched else "no rule names it"
-            warnings.append(f"the waiver for {waiver.metric} is not needed: {why}")
+            warnings.append(f"the waiver for {waiver.metric}{as_written(waiver)} is not needed: {why}")
     return warnings
 
 

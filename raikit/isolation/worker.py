@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from raikit.config.schema import AuditConfig
+from raikit.config.types import key_text
 from raikit.errors import ConfigError, PluginError, SkipCheck
 from raikit.isolation.answer import (
     END_OF_OUTPUT,
@@ -190,7 +191,7 @@ class _Worker:
     def _data(self) -> Dataset:
         if "data" not in self._opened:
             def error(key: Any, problem: str) -> ConfigError:
-                return ConfigError(f"{'.'.join(map(str, key))}: {problem}")
+                return ConfigError(f"{key_text(key)}: {problem}")
 
             self._opened["data"] = open_dataset(self._config(), Path(self._setting["folder"]), error)
         return cast("Dataset", self._opened["data"])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from raikit.config.types import key_text
 from raikit.errors import ConfigError, ModelError, RaikitError, listed
 from raikit.models.base import Model, ModelLoader
 
@@ -145,7 +146,7 @@ def load(spec: Mapping[str, Any], data: Dataset, loaders: Mapping[str, ModelLoad
     except ValidationError as error:
         # A misspelt required setting is both unknown and missing; name the word that is wrong.
         first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
-        key = ".".join(str(part) for part in first["loc"])
+        key = key_text(first["loc"])
         raise ConfigError(f"model.load.{key}: {_sentence(first)}.") from None
     except RaikitError:
         raise

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from raikit.check import Check, CheckOptions, Requires
 from raikit.errors import raised
+from raikit.gate.aliases import complement_parts
 from raikit.hookspecs import API_VERSION
 
 _CHECK_NAME = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+")
@@ -54,4 +56,18 @@ def _validate_check_class(check: Any) -> str | None:
         kind = "a single string" if isinstance(check.produces, str) else type(check.produces).__name__
         return f"{name}: `produces` is a list of address patterns, not {kind}"
     stray = [pattern for pattern in check.produces if not str(pattern).startswith(f"{check.prefix()}.")]
-    return f"{name} declares in `produces` {stray[0]!r}, but it owns only {check.prefix()}.*" if stray else None
+    if stray:
+        return f"{name} declares in `produces` {stray[0]!r}, but it owns only {check.prefix()}.*"
+    return _validate_aliases(check)
+
+
+def _validate_aliases(check: type[Check]) -> str | None:
+    aliases, own = check.aliases, f"{check.prefix()}."
+    if not isinstance(aliases, Mapping):
+        return f"{check.name}: `aliases` is a mapping of names to names, not {type(aliases).__name__}"
+    for alias, target in aliases.items():
+        if not (isinstance(alias, str) and isinstance(target, str)):
+            return f"{check.name}: `aliases` is a mapping of names to names, not {alias!r} to {target!r}"
+        if not alias.startswith(own) or not complement_parts(target)[1].startswith(own):
+            return f"{check.name} declares in `aliases` {alias!r} for {target!r}, but it owns only {own}*"
+    return None

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raikit.config.types import Key, key_text
 from raikit.errors import RunError
 from raikit.files import write_text
 from raikit.format import counted
@@ -169,21 +170,21 @@ def compare_states(before: dict[str, Any], now: dict[str, Any], folder: Path) ->
         old, new = before.get(key), now.get(key)
         if old == new:
             continue
-        key, old, new = _first_difference(key, old, new)
+        at, old, new = _first_difference((key,), old, new)
         raise RunError(
-            f"--resume {folder}: {key} differs from the interrupted run ({_short(old)} then, {_short(new)} now); "
+            f"--resume {folder}: {key_text(at)} differs from the interrupted run ({_short(old)} then, {_short(new)} now); "
             "start a new run in another --out."
         )
 
 
-def _first_difference(key: str, old: Any, new: Any) -> tuple[str, Any, Any]:
+def _first_difference(key: Key, old: Any, new: Any) -> tuple[Key, Any, Any]:
     """Descend to the first value that differs: by key in mappings, by position in lists of equal length."""
     if isinstance(old, dict) and isinstance(new, dict):
         part: Any = next(name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name))
-        return _first_difference(f"{key}.{part}", old.get(part), new.get(part))
+        return _first_difference((*key, part), old.get(part), new.get(part))
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         part = next(index for index, pair in enumerate(zip(old, new, strict=True)) if pair[0] != pair[1])
-        return _first_difference(f"{key}.{part}", old[part], new[part])
+        return _first_difference((*key, part), old[part], new[part])
     return key, old, new
 
 

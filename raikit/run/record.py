@@ -59,13 +59,15 @@ class Rule(RecordModel):
 
     `low`, `high` and `level` are those of the interval that decided. `p_value` is an upper bound: the smallest measured
     one-sided error at which the whole interval is beyond the limit, or the p-value of a regression's test. `not_judged` names
-    the groups about which the rule says nothing.
+    the groups about which the rule says nothing. `metric` and `pattern` are ids; `written` is what the policy has for
+    `pattern`, if it is another name.
     """
 
     id: str
     sentence: str
     metric: str
     pattern: str = ""
+    written: str | None = None
     kind: Literal["rule", "regression", "required"] = "rule"
     limit: Number = None
     bound: Literal["max", "min"] | None = None

@@ -90,7 +90,7 @@ def rule_table(rows: list[RuleRow]) -> Iterator[str]:
     yield "| Verdict | Rule | Measured | Interval | Decision |"
     yield "|---|---|---|---|---|"
     for row in rows:
-        decision = " ".join(sentence(part) for part in (row.decision, row.needed, row.waiver, row.against) if part)
+        decision = " ".join(sentence(part) for part in (row.decision, row.needed, row.waiver, row.against, row.written) if part)
         cells = [
             mark(row.verdict),
             escape(row.title),

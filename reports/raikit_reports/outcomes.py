@@ -61,6 +61,7 @@ class RuleOutcome:
             row.decision,
             row.needed,
             row.waiver,
+            row.written,
             self.place,
             f"From {row.rows}." if row.rows else "",
         ]

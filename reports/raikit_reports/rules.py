@@ -31,6 +31,7 @@ class RuleRow:
     against: str
     rows: str
     waiver: str
+    written: str
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def _row(rule: raikit.Rule, metric: raikit.Metric | None, confidence: float) -> 
         against=_against(rule, metric, unit),
         rows=fmt.sample_size(rule.n, rule.n_clusters),
         waiver=_waiver(rule),
+        written=f"The policy calls it {rule.written}." if rule.written else "",
     )
 
 

@@ -71,9 +71,9 @@ def test_judging_again_under_another_policy_leaves_the_record_alone(raikit, audi
     for wrong, near in (("performance.acuracy", "performance.accuracy"), ("fairness.accuracy[sex=Fe]", "fairness.accuracy[sex=F]")):
         (tmp_path / "policy.yaml").write_text(f"gate:\n  rules: [{{metric: '{wrong}', min: 0.5}}]\n")
         error = raikit("gate", "run", "--policy", "policy.yaml", code=2).err
-        assert f"policy.yaml, line 2: gate.rules.0.metric: the run has no {wrong!r}. Did you mean {near!r}?" in error
+        assert f"policy.yaml, line 2: gate.rules, rule 1, metric: the run has no {wrong!r}. Did you mean {near!r}?" in error
     (tmp_path / "policy.yaml").write_text("rules: [{metric: performance.accuracy, min: .nan}]\n")
-    assert "line 1: rules.0.min: must be" in raikit("gate", "run", "--policy", "policy.yaml", code=2).err
+    assert "line 1: rules, rule 1, min: must be" in raikit("gate", "run", "--policy", "policy.yaml", code=2).err
 
 
 def test_a_limit_in_percent_is_warned_of_wherever_the_verdict_is_read(raikit, audit_yaml, tmp_path):
@@ -214,7 +214,7 @@ BAD = [
     ({"data": {"path": "nope.csv"}}, "data.path: there is no file"),
     (
         {"data": {"sensitive": ["sexx"]}},
-        "audit.yaml, line 7: data.sensitive.0: no column 'sexx' in people.csv. Did you mean 'sex'?",
+        "audit.yaml, line 7: data.sensitive, item 1: no column 'sexx' in people.csv. Did you mean 'sex'?",
     ),
     ({"data": {"sensitive": ["constant"]}}, "every sensitive column is constant"),
     ({"data": {"id": "twice"}}, "data.id (twice) must be unique; 'c' occurs 600 times"),

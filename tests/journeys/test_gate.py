@@ -124,7 +124,7 @@ def test_a_policy_may_stand_in_a_file_of_its_own(raikit, repository, tmp_path):
     (tmp_path / "policy.yaml").write_text("rules:\n  - {metric: performance.accuracy, min: 0.99}\n")
     raikit("audit", config, "--out", "r", code=1)
     (tmp_path / "policy.yaml").write_text("rules:\n  - {metric: performance.accuracy, mim: 0.99}\n")
-    assert "policy.yaml, line 2: unknown key 'mim' in rules.0" in raikit("audit", config, "--out", "s", code=2).err
+    assert "policy.yaml, line 2: unknown key 'mim' in rules, rule 1" in raikit("audit", config, "--out", "s", code=2).err
     config = repository(gate={"policy": "policy.yaml", "on_inconclusive": "fail"})
     assert "move 'on_inconclusive' to that file" in raikit("audit", config, "--out", "s", code=2).err
 
@@ -139,7 +139,7 @@ def test_a_policy_may_stand_in_a_file_of_its_own(raikit, repository, tmp_path):
 )
 def test_a_malformed_waiver_is_no_waiver(raikit, repository, waiver, key):
     config = repository(gate={"rules": [{"metric": "performance.accuracy", "min": 0.99}], "waivers": [waiver]})
-    assert f"gate.waivers.0.{key}" in raikit("audit", config, "--out", "r", code=2).err
+    assert f"gate.waivers, waiver 1, {key}" in raikit("audit", config, "--out", "r", code=2).err
 
 
 def test_a_waived_rule_passes_until_its_day(raikit, repository, tmp_path):
@@ -177,3 +177,32 @@ def test_every_machine_format_of_one_audit(raikit, repository, tmp_path):
     assert {"audit.json", "report.md", "junit.xml", "results.sarif", "comment.md"} <= written
     assert record(tmp_path / "next")["provenance"]["config_path"] == "audit.yaml"
     raikit("verify", "next", code=0)
+
+
+def test_other_names_of_a_metric_serve_everywhere_and_the_record_has_one(raikit, repository, tmp_path):
+    fairlearn, aif360 = "fairness.false_negative_rate_difference[group]", "fairness.statistical_parity_difference[group]"
+    waiver = {"metric": "fairness.selection_rate_difference[group]", "reason": "r", "who": "Ann", "until": "2999-01-01"}
+    rules = [{"metric": fairlearn, "max": 0.9}, {"metric": "performance.recall(average=macro)", "min": 0.5},
+             {"metric": aif360, "max": 0.0001}]
+    regressions = [{"metric": "fairness.fnr_difference", "margin": 0.1}]
+    config = repository(gate={"rules": rules, "waivers": [waiver], "regressions": regressions, "on_inconclusive": "pass"})
+    raikit("audit", config, "--out", "first", "--no-baseline")
+    done = raikit("audit", config, "--out", "run", "--baseline", "first", code=0)
+    kept = {rule["pattern"]: rule for rule in record(tmp_path / "run")["gate"]["rules"]}
+    assert kept["fairness.equal_opportunity_difference[group]"]["written"] == fairlearn
+    assert kept["fairness.equal_opportunity_difference[group]"]["status"] == "pass"
+    assert kept["performance.balanced_accuracy"]["metric"] == "performance.balanced_accuracy"
+    assert kept["fairness.demographic_parity_difference[group]"]["status"] == "waived"
+    assert kept["fairness.equal_opportunity_difference"]["kind"] == "regression"
+    assert f"fairness.equal_opportunity_difference[group] (written {fairlearn}) is at most 0.9" in done.out
+    assert fairlearn in (tmp_path / "run" / "report.md").read_text().replace("\\", "")
+    (tmp_path / "p.yaml").write_text(f"rules: [{{metric: '{fairlearn}', max: 0.9}}]\n")
+    assert f"(written {fairlearn})" in raikit("gate", "run", "--policy", "p.yaml", code=0).out
+    compared = raikit("compare", "first", "run", "--metric", "fairness.recall_difference", code=0).out
+    assert "fairness.equal_opportunity_difference[group]: by" in compared
+    wrong = raikit("compare", "first", "run", "--metric", "fairness.recal_difference", code=2).err
+    assert "Did you mean 'fairness.recall_difference', another name of 'fairness.equal_opportunity_difference'?" in wrong
+    (tmp_path / "p.yaml").write_text("regressions: [{metric: fairness.false_negatives_rate_difference}]\n")
+    wrong = raikit("gate", "run", "--policy", "p.yaml", "--baseline", "first", code=2).err
+    assert "regressions, regression 1, metric: the run has no" in wrong
+    assert "Did you mean 'fairness.false_negative_rate_difference'" in wrong

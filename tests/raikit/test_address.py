@@ -102,6 +102,13 @@ def test_brackets_are_literal_where_fnmatch_takes_them_for_a_class():
         ("fairness.x[sex]", "fairness.x", True),
         ("fairness.*", "performance.*", False),
         ("*", "privacy.epsilon", True),
+        ("a.recall(average=macro)", "a.recall(class=*)", False),
+        ("a.recall(class=cat)[sex]", "a.recall(class=*)", True),
+        ("a.recall", "a.recall(class=*)", True),
+        ("a.recall(class=cat)", "a.recall", True),
+        ("a.gap[sex]", "a.gap(*to=*)[*]", False),
+        ("a.gap(class=cat,to=rest)[sex=F]", "a.gap(*to=*)[*]", True),
+        ("a.g*[sex]", "a.gap(*to=*)[*]", True),
     ],
 )
 def test_two_patterns_meet_if_an_address_fits_both(left, right, meet):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 import raikit
-from raikit_fairness import measures
+from raikit_fairness import measures, names
 from raikit_fairness.checks.options import GapOptions
 from raikit_fairness.settings import Correction
 
@@ -36,6 +36,8 @@ class GroupMetrics(raikit.Check):
     produces: ClassVar[Sequence[str]] = [
         f"fairness.{name}" for name in ("count", *measures.metric_names(measures.EVERY), *measures.ODDS)
     ]
+
+    aliases: ClassVar[Mapping[str, str]] = names.aliases()
 
     class Options(GapOptions):
         """Options of the check."""

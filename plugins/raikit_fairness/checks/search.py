@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 import raikit
+from raikit_fairness.names import metric_by_group
 
 Measure = Literal["accuracy", "false_negative_rate", "false_positive_rate", "selection_rate", "precision"]
 _NO_LIMIT = 1 << 60
@@ -43,7 +44,7 @@ class Search(raikit.Check):
         tolerance: float = Field(
             0.05, ge=0, lt=1, description="A group is flagged if it is worse than the rest by more than this."
         )
-        measures: list[Measure] = Field(
+        measures: list[Annotated[Measure, BeforeValidator(metric_by_group)]] = Field(
             default_factory=list,
             description="By what a group is worse: fewer right (accuracy), more missed (false_negative_rate), more wrongly "
             "called positive (false_positive_rate), fewer selected (selection_rate), more mistakes among the selected "

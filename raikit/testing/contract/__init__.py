@@ -30,8 +30,8 @@ def conformance(plugin: Plugin, *, data: Dataset | None = None) -> list[Conformi
     Parameters
     ----------
     plugin : Check class, module, str or Path
-        A single check; the module of a plugin; the name of an installed entry point or distribution; or a file of checks, as
-        ``plugins: {local: [checks.py]}`` names it.
+        A single check; the module of a plugin; the name of an installed entry point or distribution; a file of checks, as
+        ``plugins: {local: [checks.py]}`` names it; or the folder of a package, installed or not, for all plugins that it declares.
     data : Dataset, optional
         Checks are tried on these data first, and then on generated data. Give data that a check can measure if the generated
         data hold nothing for it.
@@ -45,7 +45,7 @@ def conformance(plugin: Plugin, *, data: Dataset | None = None) -> list[Conformi
     Raises
     ------
     ConfigError
-        If no plugin of that name is installed, or the file does not exist.
+        If no plugin of that name is installed, the file does not exist, or the folder declares no plugin.
 
     Examples
     --------
@@ -58,9 +58,9 @@ def conformance(plugin: Plugin, *, data: Dataset | None = None) -> list[Conformi
     >>> [outcome.rule for outcome in conformance(Rows) if outcome.status == "failed"]
     []
     """
-    from raikit.testing.contract.subject import subject_of
+    from raikit.testing.contract.subject import subjects_of
 
-    return run_rules(planned_rules(subject_of(plugin), data))
+    return run_rules(planned for subject in subjects_of(plugin) for planned in planned_rules(subject, data))
 
 
 def planned_rules(subject: ConformanceTarget, data: Dataset | None = None) -> Iterator[PlannedRule]:

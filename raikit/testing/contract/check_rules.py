@@ -19,6 +19,7 @@ _CLASS_RULES: tuple[Callable[[Any], str | None], ...] = (
     class_rules.docstring,
     class_rules.options,
     class_rules.produces,
+    class_rules.aliases,
     class_rules.required_names,
 )
 _RUN_RULES: tuple[Callable[[Any], str | None], ...] = (

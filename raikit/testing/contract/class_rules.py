@@ -6,13 +6,15 @@ import difflib
 from collections.abc import Iterable
 from typing import get_args
 
+from raikit.address import Pattern
 from raikit.check import Check
 from raikit.config.types import Modality, Task
 from raikit.data.splits import ORDER
 from raikit.errors import nearest
+from raikit.gate.aliases import Aliases, complement_parts
 from raikit.models.base import Capability
 from raikit.plugins.contract import contract_problem
-from raikit.testing.contract.rule import Broken, first_few
+from raikit.testing.contract.rule import Broken, NotApplicable, first_few
 from raikit.testing.run import ROLES, own_columns
 
 _LONGEST_TITLE = 120
@@ -56,6 +58,22 @@ def produces(check: type[Check]) -> str:
     if not check.produces:
         raise Broken(f'`produces` is empty; write produces = ["{check.prefix()}.…"]')
     return first_few(map(str, check.produces))
+
+
+def aliases(check: type[Check]) -> str | None:
+    """Let every alias stand for a metric of the check, and let none be the name of a metric itself."""
+    if contract_problem(check):
+        raise NotApplicable("it breaks the contract")
+    declared, every = [Pattern(str(pattern)) for pattern in check.produces], Aliases.of([check])
+    for alias, target in check.aliases.items():
+        if Pattern(alias).is_bare and any(pattern.matches(alias) for pattern in declared):
+            raise Broken(f"{alias!r} is an alias and a metric that `produces` declares; remove one of them")
+        id = complement_parts(target)[1]
+        if not any(Pattern(id).overlaps(pattern.pattern) for pattern in declared):
+            raise Broken(f"the alias {alias!r} stands for {id!r}, which `produces` does not declare")
+        if (other := every.resolve(id)) != id:
+            raise Broken(f"the alias {alias!r} stands for {id!r}, which is an alias of {other!r}; name that")
+    return first_few(check.aliases) or None
 
 
 def required_names(check: type[Check]) -> str | None:

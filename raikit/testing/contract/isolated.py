@@ -22,7 +22,7 @@ from raikit.process.children import end, ending, python
 from raikit.testing.contract import planned_rules
 from raikit.testing.contract.hang import code_location, hang_location
 from raikit.testing.contract.rule import Conformity
-from raikit.testing.contract.subject import path_or_name, subject_of
+from raikit.testing.contract.subject import path_or_name, subjects_of
 
 SECONDS = 60.0
 _PROGRAM = f"import sys; from {__name__} import main; main(*sys.argv[1:])"
@@ -40,7 +40,7 @@ class IsolatedConformance:
     Parameters
     ----------
     plugin : str
-        A file if it ends in ``.py`` or contains a slash, else the name of an entry point.
+        A file or a package's folder if it ends in ``.py``, contains a slash or is a folder; else the name of an entry point.
     seconds : float
         Time limit of one rule.
     data : Path, optional
@@ -162,7 +162,8 @@ def _messages(plugin: str, seconds: float, data: str | None, done: int, trace: A
         dataset = _read_data(Path(data)) if data else None
         yield {"ready": True}
         restart_timer()
-        planned = list(planned_rules(subject_of(path_or_name(plugin)), dataset))
+        subjects = subjects_of(path_or_name(plugin))
+        planned = [one for subject in subjects for one in planned_rules(subject, dataset)]
     except RaikitError as error:
         yield {"error": str(error)}
         return

@@ -13,6 +13,7 @@ from raikit.check import Check
 from raikit.errors import ConfigError, nearest
 from raikit.plugins.discovery import _import_file
 from raikit.plugins.entry_points import GROUP, distribution, installed
+from raikit.testing.contract.folder import FolderPlugin, plugins_in
 
 _HOOKS = ("raikit_checks", "raikit_model_loaders", "raikit_report_formats")
 
@@ -45,16 +46,28 @@ class ConformanceTarget:
     loaders: dict[str, Callable[..., Any]] = field(default_factory=dict)
 
 
-def subject_of(plugin: type[Check] | ModuleType | str | Path) -> ConformanceTarget:
-    """Find and load a plugin.
+def subjects_of(plugin: type[Check] | ModuleType | str | Path) -> list[ConformanceTarget]:
+    """Find and load a plugin, or all plugins of a package's folder.
 
     Raises
     ------
     ConfigError
-        If no plugin of that name is installed, or the file does not exist.
+        If no plugin of that name is installed, or the file does not exist or the folder holds none.
     TypeError
         If `plugin` is none of the four kinds.
     """
+    if isinstance(plugin, Path) and plugin.is_dir():
+        return [_from_folder(declared) for declared in plugins_in(plugin)]
+    return [subject_of(plugin)]
+
+
+def _from_folder(declared: FolderPlugin) -> ConformanceTarget:
+    subject = ConformanceTarget(declared.name, source=f"module:{declared.module}", is_package=True)
+    return _load(subject, declared.load)
+
+
+def subject_of(plugin: type[Check] | ModuleType | str | Path) -> ConformanceTarget:
+    """Find and load a single plugin; see `subjects_of`."""
     if isinstance(plugin, type):
         return ConformanceTarget(getattr(plugin, "name", plugin.__name__), None, _class_source(plugin), checks=[plugin])
     if isinstance(plugin, ModuleType):
@@ -67,8 +80,12 @@ def subject_of(plugin: type[Check] | ModuleType | str | Path) -> ConformanceTarg
 
 
 def path_or_name(argument: str) -> str | Path:
-    """Read an argument of the command line: a path if it looks like one, else a name."""
-    return Path(argument) if argument.endswith(".py") or "/" in argument or "\\" in argument else argument
+    """Read an argument of the command line: a path if it looks like one, or is a folder and no installed plugin; else a name."""
+    if argument.endswith(".py") or "/" in argument or "\\" in argument:
+        return Path(argument)
+    if Path(argument).is_dir() and not any(argument in (point.name, distribution(point)) for point in installed()):
+        return Path(argument)
+    return argument
 
 
 def _from_name(name: str) -> ConformanceTarget:
@@ -77,7 +94,7 @@ def _from_name(name: str) -> ConformanceTarget:
         names = {name for point in installed() for name in (point.name, distribution(point))}
         raise ConfigError(
             f"no installed plugin is called {name!r}.{nearest(name, names)} Entry points of the group {GROUP!r}: "
-            f"{', '.join(sorted({point.name for point in installed()}))}. For a local file, write its path."
+            f"{', '.join(sorted({point.name for point in installed()}))}. For a local file or a package's folder, write its path."
         )
     if len({point.name for point in points}) > 1:
         raise ConfigError(f"{name} has several entry points ({', '.join(point.name for point in points)}); name one of them.")

@@ -454,3 +454,11 @@ def test_groups_that_differ_only_in_how_they_are_written_are_named_in_a_warning(
         result = assess([1, 0, 1, 0], [1, 0, 0, 1], sensitive_features={"sex": ["F", " F ", "M", "M"]})
     assert caught[0].filename == __file__
     assert {"F", " F ", "M"} == set(result.by_group["group"])
+
+
+def test_metrics_may_be_called_by_the_names_of_other_libraries():
+    truth, prediction, sex = [1, 0, 1, 1, 0, 0], [1, 0, 0, 1, 1, 0], list("aaabbb")
+    theirs = assess(truth, prediction, sensitive_features=sex, metrics=["recall_score", "pprev"], replicates=100)
+    ours = assess(truth, prediction, sensitive_features=sex, metrics=["true_positive_rate", "selection_rate"], replicates=100)
+    assert set(theirs.by_group.metric) == {"count", "true_positive_rate", "selection_rate"}
+    assert theirs.by_group.equals(ours.by_group)

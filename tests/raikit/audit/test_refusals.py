@@ -1,3 +1,5 @@
+from types import MappingProxyType
+
 import pandas as pd
 import pytest
 
@@ -16,7 +18,12 @@ from raikit.run.results import Metric
 class Groups(Check):
     """Groups."""
 
-    name, pillar, produces = "fairness.groups", "fairness", ["fairness.selection_rate", "fairness.*_difference"]
+    name, pillar = "fairness.groups", "fairness"
+    produces = ("fairness.selection_rate", "fairness.*_difference", "fairness.f1(class=*)", "fairness.false_positive_rate")
+    aliases = MappingProxyType({
+        "fairness.pprev": "fairness.selection_rate", "fairness.f1(average=micro)": "fairness.selection_rate",
+        "fairness.specificity": "1 - fairness.false_positive_rate",
+    })  # fmt: skip
 
     def run(self, ctx):
         return CheckResult()
@@ -78,13 +85,17 @@ def early(loaded, *plugins):
     [
         (
             "fairness.selection_rat",
-            r"line 4: gate\.rules\.0\.metric: no selected check produces .* Did you mean 'fairness.selection_rate'\?",
+            r"line 4: gate\.rules, rule 1, metric: no selected check produces .* Did you mean 'fairness.selection_rate'\?",
         ),
-        ("'fairness.*_rate[sx=F]'", r"line 4: gate\.rules\.0\.metric: 'sx' in .* Did you mean 'sex'\?"),
+        ("'fairness.*_rate[sx=F]'", r"line 4: gate\.rules, rule 1, metric: 'sx' in .* Did you mean 'sex'\?"),
         ("'fairness.selection_rate[gender]'", r"'gender' in .* is not a sensitive column\. data\.sensitive names sex\."),
         ("'regions.total[gender]'", "'gender' in .* is not a sensitive column"),
-        ("'fairness.selection_rate[sex=F'", r"line 4: gate\.rules\.0\.metric: .*expected ',' or '\]'"),
+        ("'fairness.selection_rate[sex=F'", r"line 4: gate\.rules, rule 1, metric: .*expected ',' or '\]'"),
         ("fairness.worst_group", r"comes from fairness\.search, which does not run \(slow"),
+        ("'fairness.specificity[sex=F]'", r"it is 1 - fairness\.false_positive_rate\[sex=F\]\. Put the limit .* `min: 0`"),
+        ("'fairness.f1(average=macro)'", r"produces 'fairness\.f1.* Known: fairness\.f1\(average=micro\), fairness\.f1\(class=\*\)"),
+        ("fairness.false_negative_rate", "produces 'fairness.false_negative_rate'.$"),
+        ("selection_rates", r"Did you mean 'fairness\.selection_rate'\?"),
     ],
 )
 def test_a_rule_that_no_selected_check_can_produce_stops_before_data_is_read(config, rule, says):
@@ -108,11 +119,21 @@ def test_a_rule_that_can_be_produced_goes_on(config, rule):
     early(config(rule))
 
 
+def test_a_waiver_for_what_no_check_measures_stops_and_one_for_a_check_that_does_not_run_goes_on(config):
+    waiver = "{{waivers: [{{metric: {}, reason: r, who: Ann, until: 2030-01-01}}]}}"
+    with pytest.raises(ConfigError, match=r"gate\.waivers, waiver 1, metric: no check measures .*mean 'fairness\.worst_group'"):
+        early(config(gate=waiver.format("fairness.worst_grup")))
+    for metric in ("fairness.worst_group", "any.thing", "fairness.equalized_odds_difference", "'*'"):
+        early(config(gate=waiver.format(metric)))
+
+
 def test_a_required_check_that_nobody_brings_stops_unless_a_plugin_failed_to_load(config):
     loaded = config(gate="{required: [fairness, fairness.grups]}")
-    with pytest.raises(ConfigError, match=r"line 4: gate\.required\.1: .* Did you mean 'fairness\.groups'\?"):
+    with pytest.raises(ConfigError, match=r"line 4: gate\.required, check 2: .* Did you mean 'fairness\.groups'\?"):
         early(loaded)
     early(loaded, FAILED)
+    with pytest.raises(ConfigError, match=r"check 1: 'fairness\.pprev' is a metric of fairness\.groups; name that check"):
+        early(config(gate="{required: [fairness.pprev]}"))
 
 
 def late(loaded):
@@ -173,6 +194,8 @@ def test_a_policy_for_a_run_may_not_name_what_the_run_could_not_have_measured(me
     with pytest.raises(ConfigError, match="the run has no") as caught:
         again(rules=[{"metric": metric, "max": 1}])
     assert f"Did you mean {nearest!r}?" in str(caught.value) or not nearest
+    with pytest.raises(ConfigError, match="the run has no"):
+        again(regressions=[{"metric": metric, "margin": 0}])
 
 
 @pytest.mark.parametrize("metric", ["a.rate", "a.rate[sex=F]", "a.gap", "a.gap[sex]", "a.silent", "b.anything", "*"])

@@ -134,3 +134,15 @@ def test_a_typing_mistake_in_checks_is_found(config, checks, says):
 def test_an_unknown_name_on_the_command_line_is_found(config, option):
     with pytest.raises(ConfigError, match=f"--{option}: no check or pillar is called 'fair.ess'"):
         select_checks(config(), REGISTRY, **{option: ["fair.ess"]})
+
+
+@pytest.mark.parametrize("name", ["fairness.selection_rate", "fairness.pprev", "fairness.pprev[sex]"])
+def test_a_metric_that_is_named_as_a_check_is_told_its_check(config, name):
+    aliased = type("Groups", (Groups,), {"__doc__": "Groups.", "aliases": {"fairness.pprev": "fairness.selection_rate"}})
+    registry = Registry(checks={"fairness.groups": CheckEntry(aliased, "raikit"), "fairness.search": CheckEntry(Search, "raikit")})
+    with pytest.raises(ConfigError, match="--select: .* is a metric of fairness.groups; name that check"):
+        select_checks(config(), registry, select=[name])
+    with pytest.raises(ConfigError, match="no check or pillar is called 'fairness.any'"):
+        select_checks(config(), registry, select=["fairness.any"])
+    with pytest.raises(ConfigError, match=r"checks\.fairness\.pprev: 'fairness\.pprev' is a metric of fairness.groups"):
+        select_checks(config("checks: {fairness.pprev: true}"), registry)

@@ -1,4 +1,5 @@
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -127,7 +128,7 @@ def test_the_contract_is_checked_from_outside_with_a_table_and_an_exit_code(said
     out = said("check", path)
     assert out.splitlines()[0].split() == ["rule", "check", "status", "reason"]
     assert "deterministic   mine.rows  ok" in out
-    assert "28 rules tested: 24 hold, 0 broken, 4 not applicable." in out
+    assert "29 rules tested: 25 hold, 0 broken, 4 not applicable." in out
     path.write_text(GOOD.replace('produces = ["mine.rows"]', "produces = []"))
     out = said("check", path, code=1)
     assert "produces        mine.rows  failed          `produces` is empty; write produces" in out
@@ -191,3 +192,17 @@ def test_a_check_that_hangs_or_exits_costs_its_own_rows_and_the_others_are_tried
     assert of_each["mine.rows"] == of_each["mine.others"]
     assert [one.rule for one in found if one.check == "mine.lost"] == [rule for rule, _ in of_each["mine.rows"]]
     assert [one.check for one in found][-1] == "mine.others"
+
+
+def test_the_folder_of_a_package_is_checked_without_installing_it(said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = tmp_path / "raikit-fresh" / "src"
+    source.mkdir(parents=True)
+    (source / "fresh_checks.py").write_text(
+        GOOD + "\n\nraikit_api = 1\n\n\n@raikit.hookimpl\ndef raikit_checks():\n    return [Rows]\n"
+    )
+    (source.parent / "pyproject.toml").write_text('[project.entry-points.raikit]\nfresh = "fresh_checks"\n')
+    for name in ("raikit-fresh", "./raikit-fresh", source.parent):
+        assert re.search(r"deterministic +mine.rows +ok", said("check", name)), name
+    assert "fresh_checks" not in sys.modules
+    assert "has no pyproject.toml and no __init__.py" in said("check", "raikit-fresh/src", code=2)

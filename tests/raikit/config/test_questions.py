@@ -48,7 +48,7 @@ def write(tmp_path):
             'prediction: "?", score: p}   # p or q',
             'line 7: model.load.prediction is an open question; write p or q instead of "?".',
         ),
-        ("path: a.csv", 'path: a.csv\n  sensitive: ["?"] # sex', "data.sensitive.0 is an open question; write sex instead"),
+        ("path: a.csv", 'path: a.csv\n  sensitive: ["?"] # sex', "data.sensitive, item 1 is an open question; write sex instead"),
     ],
 )
 def test_an_open_question_stops_the_audit_and_names_what_its_line_proposes(write, old, new, says):

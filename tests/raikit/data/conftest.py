@@ -11,6 +11,7 @@ import soundfile
 from PIL import Image
 
 from raikit.config.schema import DataConfig
+from raikit.config.types import key_text
 from raikit.data.dataset import Dataset
 from raikit.errors import ConfigError
 
@@ -18,7 +19,7 @@ from raikit.errors import ConfigError
 @pytest.fixture
 def error():
     """What `LoadedConfig.error` does, without a file."""
-    return lambda key, problem: ConfigError(f"audit.yaml: {'.'.join(map(str, key))}: {problem}")
+    return lambda key, problem: ConfigError(f"audit.yaml: {key_text(key)}: {problem}")
 
 
 @pytest.fixture

@@ -359,7 +359,7 @@ def test_a_table_in_memory_gets_the_same_roles_as_its_file(png, tmp_path):
 
 def test_what_is_wrong_with_a_table_in_memory_is_said_by_key_and_row():
     table = pd.DataFrame({"y": [0, 1, None], "sex": ["F", "M", "F"]})
-    with pytest.raises(ConfigError, match=r"^data\.sensitive\.0: no column 'sexx' in people\. Did you mean 'sex'"):
+    with pytest.raises(ConfigError, match=r"^data\.sensitive, item 1: no column 'sexx' in people\. Did you mean 'sex'"):
         Dataset.of(table, DataConfig(path="-", target="y", sensitive=["sexx"]), name="people")
     with pytest.raises(DataError, match="people, row 3"):
         Dataset.of(table, DataConfig(path="-", target="y"), name="people")

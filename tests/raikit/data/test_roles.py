@@ -51,7 +51,7 @@ def test_an_input_reads_its_columns_or_the_one_of_its_name():
 @pytest.mark.parametrize(
     ("roles", "key"),
     [
-        ({"sensitive": ["age", "sexx"]}, "data.sensitive.1"),
+        ({"sensitive": ["age", "sexx"]}, "data.sensitive, item 2"),
         ({"target": "sexx"}, "data.target"),
         ({"id": "sexx"}, "data.id"),
         ({"cluster": ["sexx"]}, "data.cluster"),
@@ -79,7 +79,7 @@ def test_a_misspelt_column_is_named_under_its_key_with_the_nearest(columns, role
         ({"sensitive": [{"column": "age", "quantiles": 3}], "cluster": ["age"]}, r"data\.cluster: 'age' is binned"),
         ({"sensitive": ["w"], "weight": "w"}, r"data\.weight: 'w' is already used in another role"),
         ({"inputs": {"facts": {"modality": "tabular", "columns": ["age", "y"]}}}, r"inputs\.facts: 'y' is the target"),
-        ({"sensitive": ["age", "y"]}, r"data\.sensitive\.1: 'y' is the target"),
+        ({"sensitive": ["age", "y"]}, r"data\.sensitive, item 2: 'y' is the target"),
     ],
 )
 def test_roles_that_cannot_stand_together_are_refused(columns, roles, says):

@@ -246,3 +246,26 @@ def test_a_rule_names_the_groups_in_which_its_metric_is_not_defined():
     assert gate.warnings == ["a.gap[g]: not defined for g: X (no case has target 1), so this rule says nothing about it"]
     average = metric(0.02, 0.05, excluded=["X"], flags=["empty_class"])  # its interval allows for any value of class X
     assert judge(policy(AT_MOST), [measured(average)]).warnings == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "direction", "warned"),
+    [
+        ({"metric": "a.gap", "min": -0.1}, "lower", True),
+        ({"metric": "a.gap", "min": 0}, "lower", True),
+        ({"metric": "a.gap", "min": 0.1}, "lower", False),
+        ({"metric": "a.gap", "max": 0}, "lower", False),
+        ({"metric": "a.gap", "min": -0.1}, None, False),
+        ({"metric": "a.gap", "min": -0.1}, "higher", False),
+    ],
+)
+def test_a_limit_of_a_signed_difference_is_warned_of_where_a_difference_has_no_sign(rule, direction, warned):
+    warnings = judge(policy(rule), [measured(metric(0.2, 0.3, direction=direction))]).warnings
+    assert any("can hardly be broken; write `max`" in warning for warning in warnings) is warned
+
+
+def test_a_rule_with_other_columns_than_were_measured_is_told_those():
+    (rule,) = judge(policy({"metric": "a.gap[race]", "max": 1}), [measured(metric(0.1, 0.2))]).rules
+    assert rule.reason == "no measurement: no check measured it; of that name there is a.gap[g]"
+    (rule,) = judge(policy({"metric": "a.other[race]", "max": 1}), [measured(metric(0.1, 0.2))]).rules
+    assert rule.reason == "no measurement: no check measured it"

@@ -14,7 +14,7 @@ BEFORE = {"config": {"seed": 1, "gate": {"rules": [{"metric": "a.b", "max": 0.1}
     ("change", "says"),
     [
         ({"seed": 2}, r"config\.seed differs from the interrupted run \(1 then, 2 now\)"),
-        ({"gate": {"rules": [{"metric": "a.b", "max": 0.2}]}}, r"config\.gate\.rules\.0\.max differs .*\(0\.1 then, 0\.2 now\)"),
+        ({"gate": {"rules": [{"metric": "a.b", "max": 0.2}]}}, r"config\.gate\.rules, rule 1, max differs .*\(0\.1 then, 0\.2 now\)"),
         ({"gate": {"rules": []}}, r"config\.gate\.rules differs .*\(1 entry then, none now\)"),
         ({"checks": {"a": {}, "b": {}}}, r"config\.checks differs .*\(none then, 2 entries now\)"),
     ],

@@ -169,6 +169,12 @@ BAD = {
     "an option without a description": ({"Options": Undescribed}, "options", "'bins' has no description"),
     "an option without a default": ({"Options": Required}, "options", "'bins' has no default"),
     "nothing declared": ({"produces": ()}, "produces", 'produces = ["mine.…"]'),
+    "aliases of another's metrics": ({"aliases": {"mine.x": "fairness.rate"}}, "contract", "it owns only mine."),
+    "aliases that are none": ({"aliases": ["mine.x"]}, "contract", "`aliases` is a mapping of names to names, not list"),
+    "an alias of nothing": ({"aliases": {"mine.x": "mine.y"}}, "aliases", "stands for 'mine.y', which `produces` does not declare"),
+    "an alias that is a metric": ({"aliases": {"mine.noise": "mine.rate"}}, "aliases", "'mine.noise' is an alias and a metric"),
+    "an alias of an alias": (
+        {"aliases": {"mine.x": "mine.y", "mine.y": "mine.rate"}, "produces": ("mine.*",)}, "aliases", "is an alias"),
     "a capability that nothing has": ({"requires": Requires(capabilities={"gradient"})}, "required_names", "'gradients'"),
     "a role that nothing has": ({"requires": Requires(columns={"sensitve"})}, "required_names", "'sensitive'"),
     "raising": ({"run": raises}, "runs", "on binary data: KeyError: 'lost' (test_check_rules.py, line"),

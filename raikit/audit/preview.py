@@ -1,0 +1,107 @@
+"""What an audit would do, as far as it is known before a model is opened: for ``raikit audit --dry-run``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, get_args
+
+from raikit.address import Pattern, pattern_parts
+from raikit.audit.requirements import Available, first_unmet
+from raikit.gate.rules import may_measure_any
+from raikit.models.base import Capability
+from raikit.models.table import PredictionsSpec, PredictionsTable
+
+if TYPE_CHECKING:
+    from raikit.audit.plan import Plan
+    from raikit.audit.selection import PlannedCheck
+    from raikit.config.schema import MetricSection
+    from raikit.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class CheckPreview:
+    """What would become of one check.
+
+    Attributes
+    ----------
+    item : PlannedCheck
+    reason : str
+        Why it would not run; empty if it would.
+    condition : str
+        What is not known yet and must hold for it to run; empty if nothing.
+    metrics : list of str
+        Names of what it measures, without its pillar; a ``*`` stands for what is known only later.
+    over : list of str
+        The sensitive columns that it compares groups of.
+    """
+
+    item: PlannedCheck
+    reason: str = ""
+    condition: str = ""
+    metrics: Sequence[str] = ()
+    over: Sequence[str] = ()
+
+
+def preview_checks(plan: Plan, data: Dataset) -> list[CheckPreview]:
+    """Return what would become of every check of a plan."""
+    provided = _capabilities(plan)
+    available = _available(data, provided)
+    return [_preview(item, available, provided, data) for item in plan.checks]
+
+
+def preview_rule(rule: MetricSection, checks: Sequence[CheckPreview]) -> str:
+    """Return which checks would measure what a rule names, or that none would."""
+    wanted = Pattern(rule.metric)
+    measuring = [one for one in checks if may_measure_any(one.item.name, list(map(str, one.item.entry.check.produces)), wanted)]
+    if running := [one.item.name for one in measuring if not one.reason]:
+        return f"measured by {', '.join(running)}"
+    return "; ".join(["not measured", *(f"{one.item.name} would not run" for one in measuring)])
+
+
+def _preview(item: PlannedCheck, available: Available, provided: frozenset[str] | None, data: Dataset) -> CheckPreview:
+    if item.status is not None:
+        return CheckPreview(item, f"{item.status} ({item.reason})")
+    needs = item.entry.check.requires
+    unmet = first_unmet(needs, available, provided if provided is not None else needs.capabilities)
+    if unmet is not None:
+        return CheckPreview(item, f"skipped ({unmet.reason})")
+    unknown = sorted(needs.capabilities - {"labels"}) if provided is None else []
+    condition = f"if the model provides {' and '.join(unknown)}" if unknown else ""
+    return CheckPreview(
+        item, "", condition, list(dict.fromkeys(_names(item))), data.sensitive if "sensitive" in needs.columns else ()
+    )
+
+
+def _names(item: PlannedCheck) -> Iterator[str]:
+    check = item.entry.check
+    for pattern in check.produces or [f"{check.prefix()}.*"]:
+        yield pattern_parts(str(pattern)).name.removeprefix(f"{check.prefix()}.")
+
+
+def _available(data: Dataset, provided: frozenset[str] | None) -> Available:
+    """Return what the scored cases would hold."""
+    roles = {
+        "target": True,
+        "prediction": True,
+        "sensitive": bool(data.sensitive),
+        "cluster": bool(data.cluster),
+        "weight": "weight" in data.roles,
+        "score": provided is None or "scores" in provided,
+    }
+
+    def size(split: str | None) -> int:
+        return data.size(split or data.audited_split)
+
+    modalities = {item.modality for item in data.inputs.values()}
+    return Available(str(data.task), roles, {*data.roles, *data.table}, modalities, size)
+
+
+def _capabilities(plan: Plan) -> frozenset[str] | None:
+    """Return what the model can do; None if only the opened model knows."""
+    model = plan.settings.model
+    if model.train is not None:
+        return frozenset(get_args(Capability))
+    if model.load is not None and model.is_table:
+        return PredictionsTable(PredictionsSpec.model_validate(model.load.model_dump())).capabilities
+    return None

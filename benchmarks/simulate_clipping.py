@@ -6,8 +6,8 @@
 The networks are those of `tests/plugins/privacy/estimates/networks.py`. "unchecked" is Opacus's shortcut without a look at what
 it does: how far the clipped sum is from one autograd call per case, and by how many clipping norms leaving one case out moves
 it, at most; above 1 the guarantee is false. "decision" is what raikit does with the network; for one that is trained, the same
-two figures follow. They are the worst of all draws. Of a network that draws random numbers for each case, leaving a case out changes
-those of all others, so that the figures would say nothing.
+two figures follow. They are the worst of all draws. Of a network that draws random numbers for each case, leaving a case out
+changes those of all others, so that the figures would say nothing.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def draws_numbers(model: Any, cases: preflight.Cases) -> bool:
     outputs = []
     for seed in (1, 2):
         with same_draws(seed), torch.no_grad():
-            outputs.append(copy.deepcopy(model.module)(**cases.inputs))
+            outputs.append(copy.deepcopy(model.module).train()(**cases.inputs))
     return not torch.equal(*outputs)
 
 

@@ -16,7 +16,7 @@ from scipy.special import ndtr
 
 from raikit.stats._types import FloatArray, IntArray
 from raikit.stats.constants import POWER_QUANTILE, TINY
-from raikit.stats.detectable_change import added_variance, settle
+from raikit.stats.detectable_change import added_variance, first_detected, settle
 from raikit.stats.quantiles import upper_quantile, upper_tail
 from raikit.stats.two_models import SELECTION_SHARE
 
@@ -406,20 +406,22 @@ class _Added:
 def _detectable(
     losses: _Contrasts, deficits: _Contrasts, margin: float, tails: tuple[float, float], added: _Added
 ) -> float:
-    """Return the worsening that the least favourable group would show with 80% power, groups being equal before."""
-    loss, deficit = (
-        _quantile(tail, part.df) + POWER_QUANTILE for tail, part in zip(tails, (losses, deficits), strict=True)
-    )
+    """Return the worsening that the least favourable group would show with 80% power, groups being equal before.
 
-    def needed(worse: FloatArray) -> FloatArray:
-        more = added(worse)
-        return np.asarray(
-            np.maximum(margin + loss * np.sqrt(losses.variance + more), deficit * np.sqrt(deficits.variance + more))
-        )
-
+    Loss and deficit must both be shown. Both hold the candidate's errors, so that they are shown together at least as often as
+    if they were independent.
+    """
     size = len(losses.value)
+    of_loss, of_deficit = (_quantile(tail, part.df) for tail, part in zip(tails, (losses, deficits), strict=True))
+
+    def power(worse: FloatArray) -> FloatArray:
+        more = added(worse)
+        shown = ndtr((worse - margin) / np.sqrt(losses.variance + more) - of_loss)
+        return np.asarray(shown * ndtr(worse / np.sqrt(deficits.variance + more) - of_deficit))
+
     k = round((1 + (1 + 4 * size) ** 0.5) / 2)
-    return float(settle(needed, size).reshape(k, k - 1).min(axis=1).max())
+    needed = first_detected(power, np.maximum(losses.se, deficits.se))
+    return float(needed.reshape(k, k - 1).min(axis=1).max())
 
 
 def welch(v1: FloatArray, df1: FloatArray, v2: FloatArray, df2: FloatArray) -> FloatArray:

@@ -14,6 +14,7 @@ from raikit.stats._types import FloatArray
 from raikit.stats.constants import TINY
 
 _STEPS = 20  # Iterations until the worsening no longer changes by a percent.
+_POWER, _HALVINGS = 0.8, 40  # Power that is promised, and steps of the bisection that finds where it is reached.
 
 
 def added_variance(
@@ -53,3 +54,14 @@ def settle(needed: Callable[[FloatArray], FloatArray], size: int) -> FloatArray:
     for _ in range(_STEPS):
         worse = needed(worse)
     return worse
+
+
+def first_detected(power: Callable[[FloatArray], FloatArray], se: FloatArray) -> FloatArray:
+    """Return the smallest worsenings that are detected with 80% power, between one and a million standard errors."""
+    low = np.log(np.maximum(se, TINY))
+    high = low + np.log(1e6)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        enough = power(np.exp(middle)) >= _POWER
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return np.asarray(np.exp(high))

@@ -56,7 +56,9 @@ def clipped_sum(model: Any, cases: preflight.Cases, make: Callable[[Any], Any]) 
     """Return the sum of the clipped gradients, on a copy of the model."""
     own = Wrapped(copy.deepcopy(model.module))
     with same_draws(3):
-        return torch.cat([total.flatten() for total in make(own).clip(*cases).sums])
+        clipper = make(own)
+        with clipper.compared():  # as before a training, so that it knows how often a layer uses its weights
+            return torch.cat([total.flatten() for total in clipper.clip(*cases).sums])
 
 
 def figures(model: Any, cases: preflight.Cases, make: Callable[[Any], Any]) -> tuple[float, float]:

@@ -5,7 +5,7 @@
 All groups are alike. A gap's lower end above 0 (nominal 2.5%) and a comparison with the rest that excludes 0 in any group
 (nominal 5%) are therefore false alarms. "group" is how often one group's own interval misses the true value (nominal 5%),
 which comes from a million cases of the same kind; ends that are flagged as open (tails too heavy) do not count. Cases of a
-cluster share a random effect.
+cluster share a random effect. "failing" is the share of positives that rank last.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Design:
     numeric: bool = False
     heavy: float = 0.0
     ties: bool = False
+    failing: float = 0.0  # share of positives that rank below nearly all negatives
 
     def rows(self, rng: np.random.Generator, sizes: tuple[int, ...] | None = None) -> pd.DataFrame:
         """Draw one table; `sizes` overrides the design's."""
@@ -53,6 +54,8 @@ class Design:
             return pd.DataFrame({"group": group, "y": y, "output": y + effect + rng.lognormal(0, 0.8, n) - 1.4, "home": home})
         y = (rng.random(n) < self.base).astype(int)
         score = 1 / (1 + np.exp(-(self.apart * (2 * y - 1) / 2 + effect + rng.normal(0, 1, n))))
+        if self.failing:
+            score = np.where((y == 1) & (rng.random(n) < self.failing), 0.001, score)
         if self.ties:
             score = 0.01 + 0.98 * np.round(score * 5) / 5
         return pd.DataFrame({"group": group, "y": y, "output": score, "home": home})
@@ -68,6 +71,8 @@ DESIGNS = [
     Design("3000, 6 x 50", (3000,) + (50,) * 6),
     Design("3000, 6 x 50, rare class", (3000,) + (50,) * 6, base=0.1, apart=2.5),
     Design("3000, 6 x 50, nearly perfect", (3000,) + (50,) * 6, base=0.5, apart=4.0),
+    Design("2 x 300, 2% failing", (300,) * 2, base=0.1, apart=3.0, failing=0.02),
+    Design("3000, 2 x 300, 2% failing", (3000, 300, 300), base=0.1, apart=3.0, failing=0.02),
     Design("3000, 6 x 50, tied scores", (3000,) + (50,) * 6, ties=True),
     Design("7 x 50", (50,) * 7),
     Design("5 x 300 in clusters of 5", (300,) * 5, clusters=5),

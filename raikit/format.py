@@ -2,7 +2,8 @@
 
 A value and its interval have the same number of decimals. Shares have one decimal, and two significant digits below 1%.
 They have more only if the interval is so narrow that its ends would otherwise look equal. Other numbers show two
-significant digits of the interval's width: more would claim a precision that the data do not have.
+significant digits of the interval's width: more would claim a precision that the data do not have. A value that would be shown
+as 0, or rounded up from less than one unit, has two significant digits of its own, unless its sign is open.
 """
 
 from __future__ import annotations
@@ -68,8 +69,8 @@ def decimals(value: float | None, low: float | None, high: float | None, unit: s
 
     Examples
     --------
-    >>> decimals(0.16, 0.113, 0.207, "points"), decimals(3.14159, None, None, "ms")
-    (1, 2)
+    >>> decimals(0.16, 0.113, 0.207, "points"), decimals(3.14159, None, None, "ms"), decimals(0.105, 0.02, 36.1, "nats")
+    (1, 2, 1)
     """
     scale = 100 if unit in _SHARES else 1
     shown = abs(value or 0.0) * scale
@@ -80,7 +81,8 @@ def decimals(value: float | None, low: float | None, high: float | None, unit: s
         return 0 if float(shown).is_integer() else _significant_decimals(shown, 3)
     by_width = 1 - math.floor(math.log10(width))
     if scale == 1:
-        return min(max(by_width, 0), _MOST_DECIMALS)
+        hidden = 0 < shown < 10.0 ** -max(by_width, 0) and low is not None and high is not None and low * high >= 0
+        return min(max(_significant_decimals(shown, 2) if hidden else by_width, 0), _MOST_DECIMALS)
     by_value = _significant_decimals(shown, 2) if 0 < shown < 1 else 1
     return min(max(1, by_value, by_width if width < _NARROW else 1), _MOST_DECIMALS)
 

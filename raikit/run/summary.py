@@ -46,6 +46,8 @@ def answer(record: Record) -> str:
         return f"Not decided. {undecided} {'needs' if count['inconclusive'] == 1 else 'need'} more data."
     if not rules:
         return "Measured, not judged. The policy has no rules."
+    if record.verdict == "warn" and count["inconclusive"]:
+        return f"Undecided, and the policy lets it pass. {_undecided(count['inconclusive'], len(rules))}"
     if record.verdict == "warn":
         return f"Yes, with {fmt.counted(_n_warnings(record), 'warning', words=True)}."
     if waived := count["waived"]:
@@ -61,6 +63,13 @@ def _share(number: int, total: int) -> str:
     if number < total:
         return f"{fmt.in_words(number).capitalize()} of {fmt.counted(total, 'rule', words=True)}"
     return {1: "The one rule", 2: "Both rules"}.get(total, f"All {fmt.in_words(total)} rules")
+
+
+def _undecided(number: int, total: int) -> str:
+    """Write ``Two of ten rules could not be decided.`` or ``None of ten rules could be decided.``."""
+    if number < total or total == 1:
+        return f"{_share(number, total)} could not be decided."
+    return f"None of {fmt.counted(total, 'rule', words=True)} could be decided."
 
 
 def _n_warnings(record: Record) -> int:

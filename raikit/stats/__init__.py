@@ -28,6 +28,7 @@ module              what is in it
 `search`            which of many groups are worse than the rest, and a bound for all of them
 `planning`          how many cases would settle a rule
 `detectable`        the gap or ratio of rates that would have been detected
+`detectable_change` the worsening since another run that would have been detected
 `multiplicity`      Holm, Benjamini-Hochberg
 `permutation`       permutation p-value of "no difference"
 =================== =================================================================================

@@ -27,6 +27,8 @@ from raikit.stats.rates import limits_at
 _ENOUGH = 30  # Effective number of contributions with which the far end was simulated to hold whatever the tail.
 _FINITE_VARIANCE = 2.0  # Losses with a smaller tail index would have no finite variance.
 _ALLOWANCE = 5.0  # For the error of an index from k losses, divided by k.
+_FAILED = 0.3, 0.5  # Share of the other class on the wrong side with which a case shows how badly cases of its class may rank,
+_OF_MANY = 100  # of fewer and of as many cases: of many, some rank rather badly anyway.
 
 
 def auc_interval(
@@ -89,6 +91,21 @@ def auc_interval(
     return Interval(value, low, high, method, n, cluster_number(cov), flags)
 
 
+def auc_ceiling(truth: BoolArray, score: ArrayLike, w: FloatArray) -> float:
+    """Return the number of cases of a rate than which an area is never more precise; infinite where it is known better.
+
+    It is the size of a class none of whose cases ranks badly, where few cases make the variance: cases that do may be absent by
+    chance. A class of one case in ten that ranks last looks perfect in a third of all samples of ten. Weights are positive.
+    """
+    value, influence = auc_influence(truth, score, w)
+    squares = influence**2
+    fourths = float(squares @ squares)
+    if fourths > 0 and float(squares.sum()) ** 2 / fourths - 1 >= _ENOUGH:
+        return float("inf")
+    area = _Area(max(value, 1 - value), influence if value >= 0.5 else -influence, truth, w)
+    return area.unseen_size()
+
+
 @dataclass(frozen=True)
 class _Area:
     """An area of at least 0.5, with each case's influence on it."""
@@ -148,6 +165,15 @@ class _Area:
             (1 - self.value) * self.w[side] - self.influence[side] * self.w[side].sum()
             for side in self.classes()
         ]
+
+    def unseen_size(self) -> float:
+        """Return the number of cases of the scarcest class of which no case ranks badly, if they weighed alike."""
+        sizes = [np.inf]
+        for side, losses in zip(self.classes(), self.losses(), strict=True):
+            size = self._kish_of(side)
+            if (losses < _FAILED[size > _OF_MANY] * self.w[side]).all():
+                sizes.append(size)
+        return min(sizes)
 
     def perfect_limit(self, clusters: Sequence[ArrayLike], tail: float) -> float:
         """Return the exact limit from disjoint pairs of a positive and a negative; 0 without any."""

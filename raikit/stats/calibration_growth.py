@@ -86,7 +86,9 @@ def _single_change(before: BinErrors, after: BinErrors, margin: float, alpha: fl
     value, df = np.array([after.value - before.value]), min(before.df, after.df)
     up, down = _Excess(after.folded + before.signed, df), _Excess(before.folded + after.signed, df)
     low, high = (float(end[0]) for end in (value - up.quantile(alpha), value + down.quantile(alpha)))
-    detectable = margin + float(up.quantile(alpha)[0]) + POWER_QUANTILE * float((before.signed + after.signed)[1]) ** 0.5
+    # The baseline may be calibrated: what noise adds to its error then hides as much of a worsening.
+    noise = float(before.folded[0]) + POWER_QUANTILE * float((before.signed + after.signed)[1]) ** 0.5
+    detectable = margin + float(up.quantile(alpha)[0]) + noise
     return EstimatedChange(float(value[0]), low, high, float(up.tail(value - margin)[0]), detectable, _METHOD)
 
 
@@ -105,11 +107,17 @@ def _gap_change(before: Sequence[BinErrors], after: Sequence[BinErrors], margin:
     low = np.where(deficit_low > 0, low, np.minimum(np.minimum(low, deficit_low), 0.0))
     p = np.maximum(up.tail(loss - margin), behind.tail(deficit))
     best = int(np.argmax(low))
-    noise = POWER_QUANTILE * np.sqrt(signed_a[plus] + signed_a[minus] + signed_b[plus] + signed_b[minus])[:, 1]
+    # All groups may be calibrated but the loser: what noise adds to the other errors then hides as much of its loss.
+    noise_now, noise = signed_b[plus, 1] + signed_b[minus, 1], signed_a[plus, 1] + signed_a[minus, 1]
+    hidden = folded_a[plus, 0] + np.maximum(folded_b[minus, 0] - folded_a[minus, 0], 0.0)
+    needed = np.maximum(
+        margin + up.quantile(each) + hidden + POWER_QUANTILE * np.sqrt(noise + noise_now),
+        behind.quantile(each) + folded_b[minus, 0] + POWER_QUANTILE * np.sqrt(noise_now),
+    )
     return EstimatedChange(
         value=float(loss[best]), low=float(low[best]), high=float((loss + down.quantile(alpha)).max()),
         p_value=min(1.0, len(plus) * float(p.min())),
-        minimum_detectable=margin + float((up.quantile(each) + noise).max()),
+        minimum_detectable=float(needed.reshape(len(after), -1).min(axis=1).max()),
         method=f"{_METHOD}, over {len(plus)} ordered pairs (Bonferroni)", loser=int(plus[best]), against=int(minus[best]),
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from scipy.special import ndtr
 
 from raikit.stats._types import FloatArray, IntArray
 from raikit.stats.constants import POWER_QUANTILE, TINY
+from raikit.stats.detectable_change import added_variance, first_detected, settle
 from raikit.stats.quantiles import upper_quantile, upper_tail
 from raikit.stats.two_models import SELECTION_SHARE
 
@@ -158,11 +159,13 @@ def estimate_change(
     lost = _loss(before, after, higher_is_better, loss)
     value, df = float(lost.value[0]), float(lost.df[0])
     se = max(float(lost.covariance[0, 0]) ** 0.5, TINY)
-    reach = float(_quantile(1 - level, df)) * se
+    quantile = float(_quantile(1 - level, df))
+    added = _Added(after, higher_is_better, loss is not None)
+    needed = settle(lambda worse: margin + (quantile + POWER_QUANTILE) * np.sqrt(se**2 + added(worse)), 1)
+    reach = quantile * se
     return EstimatedChange(
-        value, value - reach, value + reach, float(_tail((value - margin) / se, df)),
-        margin + reach + POWER_QUANTILE * se, f"{_method(df)}",
-    )  # fmt: skip
+        value, value - reach, value + reach, float(_tail((value - margin) / se, df)), float(needed[0]), f"{_method(df)}"
+    )
 
 
 def gap_change(
@@ -206,7 +209,9 @@ def gap_change(
     high = _upper_limit(losses, deficits, margin, alpha)
     return EstimatedChange(
         value=min(float(losses.value[best]), high), low=float(proven[best]), high=high, p_value=float(p.min()),
-        minimum_detectable=_detectable(losses, deficits, margin, each, each_deficit),
+        minimum_detectable=_detectable(
+            losses, deficits, margin, (each, each_deficit), _Added(after, higher_is_better, loss is not None, plus)
+        ),
         method=f"{_method(float(losses.df.min()))} of loss and deficit, {pairs.name}",
         loser=int(plus[best]), against=int(minus[best]),
     )  # fmt: skip
@@ -251,7 +256,11 @@ def gap_widening(
     widest = int(np.argmax(b.value))
     growth = float(b.value.max() - a.value.max())
     at = int(np.argmax(a.value)), widest
-    detectable = margin + float((_quantile(each, df[at]) + POWER_QUANTILE) * se[at])
+    surely_behind = a.low(each)[at[0]] > 0
+    quantile, variance = float(_quantile(each, df[at])) + POWER_QUANTILE, float(se[at]) ** 2
+    added = _Added(after, higher_is_better, loss is not None, plus[widest : widest + 1])
+    start = margin + (0.0 if surely_behind else float(a.value.max()))
+    detectable = float(settle(lambda worse: start + quantile * np.sqrt(variance + added(worse)), 1)[0])
     return EstimatedChange(
         growth, min(low, growth), max(high, growth), p, detectable,
         f"{_method(float(df.min()))} of the gaps' difference (Bonferroni over {len(plus)} pairs)",
@@ -377,13 +386,41 @@ def _upper_limit(losses: _Contrasts, deficits: _Contrasts, margin: float, alpha:
     return float(np.max(np.where(reach > margin, ends, np.minimum(ends, margin))))
 
 
-def _detectable(losses: _Contrasts, deficits: _Contrasts, margin: float, each: float, each_deficit: float) -> float:
-    """Return the worsening that the least favourable group would show with 80% power, groups being equal before."""
-    needed = np.maximum(
-        margin + (_quantile(each, losses.df) + POWER_QUANTILE) * losses.se,
-        (_quantile(each_deficit, deficits.df) + POWER_QUANTILE) * deficits.se,
-    )
-    k = round((1 + (1 + 4 * len(needed)) ** 0.5) / 2)
+@dataclass(frozen=True)
+class _Added:
+    """The variance that a worsening of each group, or of the groups at `of`, adds (`raikit.stats.detectable_change`)."""
+
+    after: RunEstimates
+    higher_is_better: bool
+    shared: bool
+    of: IntArray | None = None
+
+    def __call__(self, worse: FloatArray) -> FloatArray:
+        """Return it for the groups' worsenings."""
+        value, variance = self.after.value, np.diag(self.after.covariance)
+        if self.of is not None:
+            value, variance = value[self.of], variance[self.of]
+        return added_variance(value, variance, worse, higher_is_better=self.higher_is_better, shared=self.shared)
+
+
+def _detectable(
+    losses: _Contrasts, deficits: _Contrasts, margin: float, tails: tuple[float, float], added: _Added
+) -> float:
+    """Return the worsening that the least favourable group would show with 80% power, groups being equal before.
+
+    Loss and deficit must both be shown. Both hold the candidate's errors, so that they are shown together at least as often as
+    if they were independent.
+    """
+    size = len(losses.value)
+    of_loss, of_deficit = (_quantile(tail, part.df) for tail, part in zip(tails, (losses, deficits), strict=True))
+
+    def power(worse: FloatArray) -> FloatArray:
+        more = added(worse)
+        shown = ndtr((worse - margin) / np.sqrt(losses.variance + more) - of_loss)
+        return np.asarray(shown * ndtr(worse / np.sqrt(deficits.variance + more) - of_deficit))
+
+    k = round((1 + (1 + 4 * size) ** 0.5) / 2)
+    needed = first_detected(power, np.maximum(losses.se, deficits.se))
     return float(needed.reshape(k, k - 1).min(axis=1).max())
 
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from raikit.stats._types import FloatArray, IntArray, Noise
 from raikit.stats.constants import DRAW_BLOCK, DRAWS, POWER_QUANTILE, TINY
 from raikit.stats.covariance_result import CovarianceResult
+from raikit.stats.detectable_change import settle
 from raikit.stats.maxt import Errors
 from raikit.stats.quantiles import tail_of, upper_quantile, upper_tail
 from raikit.stats.two_models import (
@@ -56,7 +57,7 @@ def gap_increase_test(
     WorseningResult
         `loser` and `against` are the candidate's widest pair. `low` inverts the test of the p-value, `high` the
         intersection-union test of the opposite claim; over 100 pairs both are Bonferroni's. `minimum_detectable` is
-        for a pair that was already the widest; a new gap has to be several times larger.
+        for the pair that was the widest, if that it had a gap is proven. Else the gap is new, and has to be several times larger.
 
     Raises
     ------
@@ -99,7 +100,6 @@ def gap_increase_test(
     else:
         ends, low, high = "Bonferroni limits", increase.bonferroni_limit(alpha), -decrease.bonferroni_limit(alpha)
     procedure = f"{'calibrated' if calibrated else 'two-step'} test of the gaps' difference, {ends}"
-    z = float(upper_quantile(alpha / 2, part.df)) + POWER_QUANTILE
     return WorseningResult(
         value=float(increase.b.max() - increase.a.max()),
         low=models.clipped(low if decides else -np.inf),
@@ -107,10 +107,15 @@ def gap_increase_test(
         p_value=test(margin, alpha) if decides else 1.0,
         loser=part.group_of(loser),
         against=part.group_of(against),
-        minimum_detectable=margin + z * float(increase.se(widest)[widest]) if decides else models.clipped(np.inf),
+        minimum_detectable=models.clipped(increase.detectable(margin, alpha, _changing_cases(part)) if decides else np.inf),
         method=part.method(procedure if decides else NOT_TESTED),
         stratum=part.stratum_of(loser),
     )
+
+
+def _changing_cases(part: TwoModels) -> FloatArray:
+    """Return each group's effective number of cases, which may change if rates get worse; infinite for other metrics."""
+    return part.cov.n_effective[part.k :] if part.cov.proportion else np.full(part.k, np.inf)
 
 
 @dataclass(frozen=True)
@@ -163,6 +168,26 @@ class _GapIncreaseTest:
     def t(self, at: int, margin: float) -> FloatArray:
         """Return the t ratio of ``b_c - a_at - margin`` for all c, shape (c,)."""
         return np.asarray((self.b - self.a[at] - margin) / self.se(at))
+
+    def detectable(self, margin: float, alpha: float, n: FloatArray) -> float:
+        """Return the growth that is detected with 80% power; `n` are the groups' effective cases.
+
+        Where a gap of the baseline's widest pair is not proven, another pair may become the widest, from no gap at all. It then
+        has to exceed the baseline's largest difference, and its errors do not cancel those of the widest pair.
+        """
+        at, z = int(np.argmax(self.a)), float(upper_quantile(alpha / len(self.a), self.df))
+        p, q, se = int(self.plus[at]), int(self.minus[at]), self.se(at)
+        own = float(self.other[p, p] + self.other[q, q] - 2 * self.other[p, q]) ** 0.5
+        is_old = bool(self.a[at] > z * own)
+        start, variance = (0.0, se[at : at + 1] ** 2) if is_old else (float(self.a[at]), se**2)
+        cases = n[self.plus[at : at + 1] if is_old else self.plus]
+
+        def needed(worse: FloatArray) -> FloatArray:
+            changed = np.minimum(worse, 0.5)
+            more = changed * (1 - changed) / cases
+            return np.asarray(margin + start + (z + POWER_QUANTILE) * np.sqrt(variance + more))
+
+        return float(settle(needed, len(cases)).max())
 
     def lower_limit(self, test: Callable[[float, float], float], alpha: float, margin: float | None = None) -> float:
         """Return the largest margin that the test rejects, by bisection to a thousandth of the range.

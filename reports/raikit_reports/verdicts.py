@@ -59,6 +59,8 @@ ANSWERS = {
     ),
     "error": (CANNOT_SAY, "the audit is incomplete", "Cannot say. The audit is incomplete."),
 }
+# A build that passes although rules could not be decided: a pass by policy is no answer to the question.
+LET_PASS = (Verdict("Undecided", "open", "open", 2), "the policy lets it pass", "Undecided, and the policy lets it pass.")
 
 
 NOT_JUDGED = (Verdict("Measured", "none", "note", 5), "not judged", "Measured, not judged. The policy has no rules.")
@@ -68,6 +70,8 @@ def answer(record: raikit.Record) -> tuple[Verdict, str, str]:
     """Return the verdict of the audit, the words in the side column, and an answer in case the record has none."""
     if record.verdict in ("pass", "warn") and not record.gate.rules:
         return NOT_JUDGED
+    if record.verdict == "warn" and any(rule.status == "inconclusive" for rule in record.gate.rules):
+        return LET_PASS
     return ANSWERS[record.verdict]
 
 

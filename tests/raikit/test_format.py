@@ -100,3 +100,9 @@ def test_a_value_that_holds_a_separator_is_one_value():
     group = {"region": "a,b", "age": "[-inf, 33)", "note": "x; y = 1", "odd": "[a, b), c)"}
     said = "region: “a,b”, age: [-inf, 33), note: “x; y = 1”, odd: “[a, b), c)”"
     assert fmt.group_text(list(group), group) == said
+
+
+@pytest.mark.parametrize(("value", "low", "high", "shown"), [(0.105, 0.02, 36.1, "0.1"), (0.7, 0, 36, "0.7"), (0.0042, 0, 3, "0.0042")])
+def test_a_wide_interval_does_not_hide_a_small_value(value, low, high, shown):
+    assert fmt.number(value, fmt.decimals(value, low, high, "nats")) == shown
+    assert fmt.decimals(0.0042, -3, 3, "nats") == 1  # its sign is open

@@ -21,6 +21,7 @@ from raikit_fairness.estimates.influence import FunctionalTraits, estimate_funct
 from raikit_fairness.estimates.rates import OddsEstimates
 from raikit_fairness.estimates.variance_floors import (
     absent_class_variance,
+    auc_ceiling,
     auc_variance_floor,
     class_df,
     effective_class_size,
@@ -176,7 +177,8 @@ def _score_estimators(view: TargetView, cells: Cells, feature: Feature, draws: D
     else:
         auc = functionals.roc_auc(position)
         support = functionals.scarcer_class_size(position)
-        auc_traits = FunctionalTraits(support=support, variance_floor=auc_variance_floor(position))
+        floor, ceiling = auc_variance_floor(position), auc_ceiling(position)
+        auc_traits = FunctionalTraits(support=support, variance_floor=floor, ceiling_of_cases=ceiling)
     precision_traits = FunctionalTraits(
         support=functionals.class_size(position), df=class_df(position), ceiling=effective_class_size(position)
     )

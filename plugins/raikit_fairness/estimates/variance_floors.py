@@ -13,12 +13,14 @@ from functools import cache
 import numpy as np
 
 from raikit.arrays import BoolArray, FloatArray
+from raikit.stats import auc as stats_auc
 from raikit_fairness.estimates.case_counts import Cells
-from raikit_fairness.estimates.functionals import CaseValues, roc_auc
+from raikit_fairness.estimates.functionals import CaseValues, rank_of, roc_auc
 
 GroupVariance = Callable[[Cells, float, float], float]
 VarianceFloor = Callable[[Cells], GroupVariance]
 CaseNumber = Callable[[Cells], float]
+_MANY = 5_000  # Cases of a class. What may be absent from as many by chance is less than 0.1% of it.
 
 
 @cache
@@ -90,6 +92,25 @@ def effective_class_size(positive: int) -> CaseNumber:
 
 def _effective_number(cells: Cells, which: BoolArray) -> float:
     return float((cells.w * which).sum() ** 2 / (cells.w2 * which).sum())
+
+
+@cache
+def auc_ceiling(positive: int) -> CaseNumber:
+    """Return the number of cases of a rate than which a group's area is never more precise (`raikit.stats.auc.auc_ceiling`).
+
+    The group is given in single cases. Of very many cases in both classes, none that matters is absent by chance.
+    """
+
+    def ceiling(group: Cells) -> float:
+        counted = group.w > 0
+        truth, w = group.truth[counted] == positive, group.w[counted]
+        of_class = int(group.n[counted] @ truth)
+        scarcer = min(of_class, int(group.n[counted].sum()) - of_class)
+        if not 0 < scarcer < _MANY:
+            return np.inf
+        return stats_auc.auc_ceiling(truth, rank_of(group, positive)[counted], w)
+
+    return ceiling
 
 
 @cache

@@ -48,7 +48,16 @@ def rule(status, value=0.2, limit=0.1, metric="a.gap", **fields):
             record(rule("fail"), rule("missing", None), rule("pass"), verdict="fail"),
             "No. One of three rules is broken, and one could not be judged.",
         ),
-        (record(rule("inconclusive"), verdict="warn"), "Yes, with one warning."),
+        (record(rule("fail", severity="warn"), verdict="warn"), "Yes, with one warning."),
+        (record(rule("inconclusive"), verdict="warn"), "Undecided, and the policy lets it pass. The one rule could not be decided."),
+        (
+            record(rule("inconclusive"), rule("inconclusive"), verdict="warn"),
+            "Undecided, and the policy lets it pass. None of two rules could be decided.",
+        ),
+        (
+            record(rule("inconclusive"), rule("pass"), verdict="warn"),
+            "Undecided, and the policy lets it pass. One of two rules could not be decided.",
+        ),
         (
             record(rule("inconclusive"), rule("inconclusive"), verdict="inconclusive"),
             "Not decided. Two rules need more data.",

@@ -143,3 +143,32 @@ def test_models_that_agree_on_every_case_may_differ_on_the_next():
     change = gap_change(old, new, higher_is_better=True, loss=loss)
     assert change.p_value > 0.5
     assert change.high > 0.01
+
+
+@pytest.mark.parametrize(
+    ("test", "k", "old"),
+    [(estimate_change, 1, 0.0), (gap_change, 2, 0.0), (gap_widening, 2, 0.0), (gap_widening, 5, 0.0), (gap_widening, 5, 0.15)],
+)
+@pytest.mark.parametrize(("rate", "n"), [(0.97, 500), (0.98, 200)])
+def test_the_minimum_detectable_is_found_four_times_in_five(test, k, old, rate, n):
+    rng = np.random.default_rng(21)
+    before = np.full(k, rate) - old * (np.arange(k) == 0)
+
+    def change(worse):
+        runs = shares(rng, np.full(k, n), before), shares(rng, np.full(k, n), before - worse * (np.arange(k) == 0))
+        return test(*runs, higher_is_better=True)
+
+    promised = float(np.median([change(0.0).minimum_detectable for _ in range(25)]))
+    found = np.mean([change(promised).p_value <= 0.05 for _ in range(200)])
+    assert found >= 0.74  # 0.35 to 0.7 with the variance of a group that did not get worse
+
+
+@pytest.mark.parametrize(("n", "k"), [(1_000, 1), (300, 1), (1_000, 2)])
+def test_the_minimum_detectable_of_a_calibration_error_is_found(n, k):
+    rng = np.random.default_rng(21)
+    before = [[scored(rng, n, 0.0) for _ in range(k)] for _ in range(100)]
+    calibrated = [calibration_change(old, [scored(rng, n, 0.0) for _ in range(k)]) for old in before]
+    promised = float(np.median([change.minimum_detectable for change in calibrated]))
+    off = min(np.arange(0.0, 0.5, 0.01), key=lambda off: abs(scored(np.random.default_rng(9), 300_000, off).value - promised))
+    found = [calibration_change(old, [scored(rng, n, o) for o in (off, *[0.0] * (k - 1))]).p_value <= 0.05 for old in before]
+    assert np.mean(found) >= 0.74  # 0.2 to 0.46 without what noise adds to the baseline's error

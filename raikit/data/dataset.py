@@ -131,7 +131,10 @@ class Dataset:
         path = find_table(config, folder, error)
         columns = resolve_columns(config, extra_columns, column_names(path), path.name, error)
         purpose = Purpose(trains, needs_inputs, list(extra_columns), predicted or PredictedClasses())
-        cases = assemble(read_table(path, columns, cell_format(config)), config, path, purpose, seed=seed, error=error)
+        table = read_table(path, columns, cell_format(config))
+        notes = table.attrs.pop("notes", [])
+        cases = assemble(table, config, path, purpose, seed=seed, error=error)
+        cases.notes.extend(notes)
         return cls._from_cases(cases, config, path, purpose)
 
     @classmethod

@@ -13,18 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from raikit.data.table_format import ARROW, CSV, JSON, PARQUET, TAR, check_format, suffix_of
+from raikit.data.table_format import ARROW, CSV, EVAL, JSON, PARQUET, TAR, check_format, suffix_of
 from raikit.errors import DataError, listed
 from raikit.files import canonical, sha256, sha256_text
 
 SPLITS = ("train", "training", "test", "validation", "val", "valid", "dev", "eval")
 MEDIA = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".wav", ".flac", ".ogg", ".mp3")
-_TABLES = (*CSV, *PARQUET, *JSON, *ARROW, *TAR)
+_TABLES = (*CSV, *PARQUET, *JSON, *ARROW, *TAR, *EVAL)
 _METADATA = re.compile(r"metadata\.(csv|jsonl|parquet)")
 _SHARD = re.compile(rf"({'|'.join(SPLITS)})([-_.]\d.*)?\.[a-z.]+")
+_LOG = re.compile(r".*\.eval|samples_.*\.jsonl|.*_samples\.jsonl")  # beside which tools write JSON of other kinds
 _HIVE = re.compile(r"([^=]+)=(.*)")
 _RECOGNISED = (
-    "a folder may hold parts of one table (.parquet, .csv, .jsonl, .tar), what `Dataset.save_to_disk` wrote, "
+    "a folder may hold parts of one table (.parquet, .csv, .jsonl, .tar), logs of an evaluation tool, what `Dataset.save_to_disk` wrote, "
     "metadata.csv beside media, or one folder of media for each class"
 )
 
@@ -85,7 +86,7 @@ def open_folder(folder: Path) -> FolderTable:
         parts = (Part(path, _columns_of(path.parent, folder), path.parent.relative_to(folder).as_posix()) for path in metadata)
         return FolderTable(tuple(parts))
     tables = [path for path in files if suffix_of(path) in _TABLES and not path.name.endswith(("_info.json", "state.json"))]
-    if tables:
+    if tables := [path for path in tables if _LOG.fullmatch(path.name)] or tables:
         return FolderTable(tuple(Part(path, _columns_of(path, folder)) for path in _of_one_format(tables, folder)))
     media = [path for path in files if path.suffix.lower() in MEDIA and path.parent != folder]
     if not media:

@@ -20,8 +20,9 @@ JSON = (".jsonl", ".ndjson", ".json")
 ARROW = (".arrow", ".feather", ".ipc")
 EXCEL = (".xlsx",)
 TAR = (".tar",)
+EVAL = (".eval",)  # logs of Inspect
 _COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}  # for tables in text
-_SUPPORTED = "supported are .csv, .tsv, .parquet, .jsonl, .json, .arrow, .xlsx and .tar, and text as .gz, .zst or .bz2"
+_SUPPORTED = "supported are .csv, .tsv, .parquet, .jsonl, .json, .arrow, .xlsx, .tar and .eval, and text as .gz, .zst or .bz2"
 _HEAD = 65_536  # bytes that are looked at
 # How other formats begin, and what to do about them.
 _FOREIGN = {
@@ -74,7 +75,7 @@ def check_format(path: Path) -> None:
     if not path.is_file():
         raise DataError(f"there is no file or folder {path.name} in {path.absolute().parent}.")
     is_packed = suffix != path.suffix.lower()
-    if suffix not in ((*CSV, *JSON) if is_packed else (*CSV, *JSON, *PARQUET, *ARROW, *EXCEL, *TAR)):
+    if suffix not in ((*CSV, *JSON) if is_packed else (*CSV, *JSON, *PARQUET, *ARROW, *EXCEL, *TAR, *EVAL)):
         raise DataError(f"{path.name} has an unsupported format; {_SUPPORTED}.")
     with readable_errors(path), open_bytes(path) as stream:
         head = stream.read(_HEAD)
@@ -97,11 +98,13 @@ def _check_binary(path: Path, suffix: str, head: bytes) -> None:
     if suffix in TAR:
         return  # its reader says what is wrong
     kind, beginnings = ("a Parquet", [b"PAR1"]) if suffix in PARQUET else ("an Excel", [b"PK\x03\x04"])
+    if suffix in EVAL:
+        kind, beginnings = "an Inspect log", [b"PK\x03\x04"]
     if suffix in ARROW:  # files and streams of Arrow, and Feather's first version
         kind, beginnings = "an Arrow", [b"ARROW1", b"\xff\xff\xff\xff", b"FEA1"]
     if not any(head.startswith(beginning) for beginning in beginnings):
         lfs = next((f": {advice}" for start, advice in _FOREIGN.items() if start[:7] == b"version" and head.startswith(start)), "")
-        raise DataError(f"{path.name} is not {kind} file{lfs}.")
+        raise DataError(f"{path.name} is not {kind}{'' if suffix in EVAL else ' file'}{lfs}.")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Tables on disk: CSV, Parquet and JSON Lines, read by Arrow, and only the columns that are needed."""
+"""Tables on disk: CSV, Parquet, JSON Lines and others, read by Arrow, and only the columns that are needed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ import pandas as pd
 from raikit.address import text
 from raikit.data.cell_types import CellFormat, MixedColumn, check_text, infer_type, is_text, without_sentinels
 from raikit.data.csv_file import read_csv, read_header
+from raikit.data.evaluation_logs import is_log, read_log
+from raikit.data.evaluation_logs.rows import concat as concat_logs
+from raikit.data.evaluation_logs.rows import facts_of
 from raikit.data.folders import FolderTable, Part, open_folder
 from raikit.data.json_file import read_json
 from raikit.data.table_format import (
@@ -77,8 +80,8 @@ def read_table(path: Path, columns: Sequence[str] | None = None, written: CellFo
     ----------
     path : Path
         ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson`` or ``.json`` (lines, one array of objects, or a layout of pandas), each also
-        compressed (``.gz``, ``.zst``, ``.bz2``); ``.parquet``, ``.arrow``, ``.feather``, or the first sheet of ``.xlsx``; or a
-        folder, as `raikit.data.folders.open_folder` describes.
+        compressed (``.gz``, ``.zst``, ``.bz2``); ``.parquet``, ``.arrow``, ``.feather``, or the first sheet of ``.xlsx``; the log
+        of another evaluation tool (`raikit.data.evaluation_logs`); or a folder, as `raikit.data.folders.open_folder` describes.
     columns : sequence of str, optional
         Absent: all of them.
     written : CellFormat, optional
@@ -87,7 +90,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None, written: CellFo
     Returns
     -------
     DataFrame
-        Rows in the order of the file, numbered from 0.
+        Rows in the order of the file, numbered from 0. Of a log, ``attrs["notes"]`` are sentences about what was left out.
 
     Raises
     ------
@@ -111,7 +114,10 @@ def read_table(path: Path, columns: Sequence[str] | None = None, written: CellFo
             raise error.in_file(path.name) from None
     if not table.num_rows:
         raise DataError(f"{path.name} has no rows.")
-    return to_pandas(table)
+    frame = to_pandas(table)
+    if (facts := facts_of([table])) is not None:
+        frame.attrs |= vars(facts)
+    return frame
 
 
 def read_as_written(path: Path, columns: Sequence[str] | None = None) -> tuple[pd.DataFrame, CellFormat, list[MixedColumn]]:
@@ -180,7 +186,7 @@ def read_cells_of_folder(path: Path, columns: list[str]) -> pa.Table:
         return pa.Table.from_pylist(rows, pa.schema([(column, pa.string()) for column in columns]))
     tables = [_read_part(part, columns) for part in folder.parts]
     try:
-        table = pa.concat_tables(tables, promote_options="permissive")
+        table = concat_logs(tables) if facts_of(tables) else pa.concat_tables(tables, promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         raise DataError(f"{name}: a column has another type in one part of the table than in another.") from None
     for column, labels in folder.classes.items():
@@ -227,6 +233,8 @@ def _read_cells(path: Path, columns: list[str]) -> pa.Table:
 
 def read_typed(path: Path) -> pa.Table:
     """Read all columns of a file that has types and that can only be read as a whole."""
+    if is_log(path):
+        return read_log(path)
     if suffix_of(path) in TAR:
         return read_shard(path)
     return read_json(path) if suffix_of(path) in JSON else read_binary(path)

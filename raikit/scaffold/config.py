@@ -18,6 +18,16 @@ _CLASSIFICATION_RULES = """\
     # A rule holds if the whole confidence interval keeps the limit, and is broken if the whole interval violates it.
     # Otherwise it cannot be decided, and the report says how many cases would decide it.
     - {metric: performance.accuracy, min: 0.80}"""
+_IDEAL = "  # `ideal` is true in every row, so that accuracy is the share of correct answers"
+_IDEAL_NUMBER = "  # `ideal` is 1 in every row; the means of scores do not depend on it, the mean absolute error does"
+_LOG_RULES = """\
+  rules:
+    # A rule holds if the whole confidence interval keeps the limit, and is broken if the whole interval violates it.
+    - {metric: performance.accuracy, min: 0.80}      # the share of correct answers"""
+_LOG_REGRESSIONS = """\
+  # What must not get worse, as soon as there is a run to compare with (--baseline RUN)
+  # regressions:
+  #   - {metric: performance.accuracy, margin: 0.02}"""
 _WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}  # words that YAML does not read as text
 _GAP_RULE = "    - {{metric: fairness.{metric}, max: {limit}}}   # over every sensitive feature and intersection"
 
@@ -52,6 +62,8 @@ def write_config(data: Path, out: Path, target: str | None = None) -> str:
 
 def _summary(guess: RoleGuess) -> list[str]:
     sensitive = [name for name, _ in guess.sensitive]
+    if guess.log:
+        return [*_log_summary(guess, sensitive), *_questions(guess)]
     lines = [] if isinstance(guess.target, Question) else [f"Target: {guess.target} ({_task_in_words(guess)})"]
     lines.append(
         f"Sensitive features: {', '.join(sensitive)}"
@@ -66,8 +78,19 @@ def _summary(guess: RoleGuess) -> list[str]:
         lines.append("No column of predictions was recognised, so a fusion model is trained")
     if guess.left_out:
         lines.append(f"Left out: {len(guess.left_out)} of {len(guess.columns)} columns; the file says why")
-    lines += [_in_line(f"Question: {key}: {question.answers}") for key, question in guess.questions.items()]
-    return lines
+    return [*lines, *_questions(guess)]
+
+
+def _log_summary(guess: RoleGuess, sensitive: list[str]) -> list[str]:
+    scored = [f"Scores: {guess.prediction}"] if isinstance(guess.prediction, str) else []
+    groups = ", ".join(sensitive) if sensitive else "none was found in the metadata of samples"
+    clusters = ["Clusters: the answers to one sample are not independent"] if guess.cluster else []
+    left_out = [f"Left out: {len(guess.left_out)} columns; the file says why"] if guess.left_out else []
+    return [f"A log of {guess.log}", *scored, f"Groups to compare: {groups}", *clusters, *left_out]
+
+
+def _questions(guess: RoleGuess) -> list[str]:
+    return [_in_line(f"Question: {key}: {question.answers}") for key, question in guess.questions.items()]
 
 
 def _task_in_words(guess: RoleGuess) -> str:
@@ -91,7 +114,7 @@ def render_config(guess: RoleGuess, path: str, name: str) -> str:
             "",
             *_model(guess),
             "",
-            "# checks: without this key, every applicable quick check runs with its defaults.",
+            *_checks(guess),
             "",
             "gate:",
             *_gate(guess),
@@ -145,8 +168,11 @@ def _target(guess: RoleGuess) -> list[str]:
     lines = [hint] if isinstance(guess.target, Question) else []
     if guess.missing_targets:
         lines.append(f"  # Rows without a target: {guess.missing_targets:,}; remove them, because an audit needs one in each")
+    if guess.log:
+        lines.append(_IDEAL if guess.classes else _IDEAL_NUMBER)
     roles = (("target", guess.target), ("positive", guess.positive), ("task", guess.task))
-    return [*lines, *(_line(key, role) for key, role in roles if role is not None)]
+    lines += [_line(key, role) for key, role in roles if role is not None]
+    return [*lines, f"  classes: [{', '.join(map(_q, guess.classes))}]"] if guess.classes else lines
 
 
 def _sensitive(guess: RoleGuess) -> list[str]:
@@ -160,7 +186,7 @@ def _sensitive(guess: RoleGuess) -> list[str]:
         for column, edges in guess.sensitive
     ]
     return [
-        "  # The features whose groups are compared, one by one and in pairs",
+        "  # The features whose groups are compared, one by one" + ("" if guess.log else " and in pairs"),
         f"  sensitive: [{', '.join(features)}]",
     ]
 
@@ -189,7 +215,7 @@ def _left_out(guess: RoleGuess) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for column, reason in guess.left_out.items():
         by_reason.setdefault(reason, []).append(_in_line(column) or "a column without a name")
-    lines = [f"  # Left out, {len(guess.left_out)} of {len(guess.columns)} columns:"]
+    lines = [f"  # Left out, {len(guess.left_out)} of {len(set(guess.columns) | set(guess.left_out))} columns:"]
     for reason, columns in by_reason.items():
         entry = f"{_in_line(reason)}: {', '.join(columns)}"
         lines += textwrap.wrap(
@@ -213,14 +239,30 @@ def _model(guess: RoleGuess) -> list[str]:
     if guess.scores:
         parts.append(f"scores: {{{', '.join(f'{_q(label)}: {_q(name)}' for label, name in guess.scores.items())}}}")
     comment = f"      # {'; '.join(_in_line(question.answers) for question in asked)}" if asked else ""
-    return ["model:", f"  load: {{kind: predictions, {', '.join(parts)}}}{comment}"]
+    source = []
+    if guess.prediction == "correct" and guess.correct:
+        scorers = ", ".join(f"{scorer} of {task}" for task, scorer in guess.correct.items())
+        source = textwrap.wrap(_in_line(f"`correct` is from the scorer {scorers}"), 110, initial_indent="  # ", subsequent_indent="  # ")
+    return ["model:", *source, f"  load: {{kind: predictions, {', '.join(parts)}}}{comment}"]
 
 
 def _role(role: str | Question) -> str:
     return f'"{QUESTION}"' if isinstance(role, Question) else _q(role)
 
 
+def _checks(guess: RoleGuess) -> list[str]:
+    """Name the checks that say something about right and wrong answers; for other tables, all of them run."""
+    if not guess.log:
+        return ["# checks: without this key, every applicable quick check runs with its defaults."]
+    performance = "performance.classification" if guess.classes else "performance.regression"
+    groups = ["  fairness.groups: {intersections: 1}      # 2: pairs of features, too"] if guess.sensitive else []
+    return ["# The checks that say something about scores; without this key, every applicable one runs", "checks:",
+            f"  {performance}: {{}}", *groups]  # fmt: skip
+
+
 def _gate(guess: RoleGuess) -> list[str]:
+    if guess.log:
+        return _log_gate(guess)
     if guess.task == "regression":
         return ["  rules: []", "  #  - {metric: performance.mean_absolute_error, max: …}"]
     if guess.task not in ("binary", "multiclass"):
@@ -230,6 +272,16 @@ def _gate(guess: RoleGuess) -> list[str]:
         metric = "equalized_odds_difference" if guess.task == "binary" else "accuracy_difference"
         lines.append(_GAP_RULE.format(metric=metric, limit=0.10))
     return lines
+
+
+def _log_gate(guess: RoleGuess) -> list[str]:
+    """Limit the gaps of single features, and propose regressions."""
+    gaps = [f"fairness.accuracy_difference[{name}]" for name, _ in guess.sensitive]
+    if not guess.classes:
+        gaps = [gap.replace("accuracy", "mean_prediction") for gap in gaps]
+        return ["  rules: []", *(f"  # - {{metric: {_q(gap)}, max: …}}      # between the mean scores of groups" for gap in gaps)]
+    lines = [*_LOG_RULES.splitlines(), *(f"    - {{metric: {_q(gap)}, max: 0.10}}" for gap in gaps)]
+    return [*lines, *_LOG_REGRESSIONS.splitlines(), *(f"  #   - {{metric: {_q(gap)}, margin: 0.02}}" for gap in gaps)]
 
 
 def _q(value: Any) -> str:

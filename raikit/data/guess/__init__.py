@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from raikit.data.cell_types import MixedColumn
+import pandas as pd
+
+from raikit.data.cell_types import CellFormat, MixedColumn
 from raikit.data.cells import shown
+from raikit.data.evaluation_logs.rows import SCORE
 from raikit.data.guess.assignment import assign_roles
+from raikit.data.guess.logs import guess_log_roles
 from raikit.data.guess.names import cluster_strength, is_id
 from raikit.data.guess.roles import Question, RoleGuess
-from raikit.data.tables import column_names, read_as_written
+from raikit.data.tables import column_names, read_as_written, read_table
 from raikit.errors import DataError, listed, nearest
 
 __all__ = ["Question", "RoleGuess", "guess_roles"]
@@ -26,7 +30,7 @@ def guess_roles(path: Path, target: str | None = None) -> RoleGuess:
     ----------
     path : Path
     target : str, optional
-        The target, if it is known; absent: it is guessed, or becomes a question.
+        The target, if it is known; absent: it is guessed, or becomes a question. Of an evaluation log, the column of scores.
 
     Raises
     ------
@@ -34,6 +38,8 @@ def guess_roles(path: Path, target: str | None = None) -> RoleGuess:
         If the file is not a table, has no column `target`, or has no column that could be the target.
     """
     names = column_names(path)
+    if (log := _read_if_log(path, names)) is not None:
+        return guess_log_roles(log, target)
     if target is not None and target not in names:
         raise DataError(f"no column {target!r} in {path.name}.{nearest(target, names)} Columns there: {listed(names, 30)}.")
     repeated = {name: "two columns have this name; rename one" for name in names if names.count(name) > 1}
@@ -51,6 +57,14 @@ def guess_roles(path: Path, target: str | None = None) -> RoleGuess:
     guess.columns, guess.left_out = list(dict.fromkeys(names)), left_out | guess.left_out
     guess.missing, guess.decimal = list(written.missing), written.decimal
     return guess
+
+
+def _read_if_log(path: Path, names: list[str]) -> pd.DataFrame | None:
+    """Return the table of an evaluation log, or of a folder of logs; None for other tables."""
+    if len(set(names)) < len(names) or not any(name.startswith(SCORE) for name in names) or "ideal" not in names:
+        return None
+    table = read_table(path, written=CellFormat(text=frozenset(names)))
+    return table if "tool" in table.attrs else None
 
 
 def _is_label(column: str) -> bool:

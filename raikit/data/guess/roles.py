@@ -45,6 +45,12 @@ class RoleGuess:
     model : Question or None
         A question if columns look like a model's output and cannot be used as they are.
     left_out : mapping of column to reason
+    classes : list of label
+        Declared classes: those of a target that may lack cases of one of them.
+    log : str or None
+        The tool that wrote the table, if it is an evaluation log.
+    correct : mapping of task to scorer
+        Of a log: what the column ``correct`` is from.
     """
 
     columns: list[str]
@@ -69,6 +75,9 @@ class RoleGuess:
     suspects: dict[str, str] = field(default_factory=dict)
     model: Question | None = None
     left_out: dict[str, str] = field(default_factory=dict)
+    classes: list[Any] = field(default_factory=list)
+    log: str | None = None
+    correct: dict[str, str] = field(default_factory=dict)
 
     @property
     def has_predictions(self) -> bool:

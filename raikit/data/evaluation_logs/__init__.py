@@ -1,0 +1,94 @@
+"""Logs of other evaluation tools, read as tables of predictions: Inspect, lm-evaluation-harness and Every Eval Ever."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raikit.data.evaluation_logs import every_eval_ever, inspect_log, lm_eval
+from raikit.data.evaluation_logs.limits import MAX_LINE, json_lines, read_json
+from raikit.data.evaluation_logs.rows import Log, to_table
+from raikit.data.table_format import EVAL, JSON, open_bytes, readable_errors, suffix_of
+from raikit.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["is_log", "read_log"]
+
+_HEAD = 65_536  # bytes that tell an Inspect log in JSON from other objects
+_INSPECT = re.compile(rb'\s*\{\s*"version"\s*:\s*\d+\s*,\s*"status"\s*:\s*"\w+"\s*,\s*"eval"\s*:')
+# Files that hold only aggregated results, and what holds the single ones.
+_AGGREGATED = {
+    re.compile(rb'\s*\{\s*"results"\s*:\s*\{.*"alias"\s*:', re.DOTALL): "give samples_TASK_*.jsonl, which lm_eval writes with --log_samples",
+    re.compile(rb'\s*\{\s*"schema_version"\s*:.*"evaluation_id"\s*:', re.DOTALL): "give the file that ends in _samples.jsonl",
+}
+_LINES = {"lm-evaluation-harness": (lm_eval.FIELDS, lm_eval.read), "Every Eval Ever": (every_eval_ever.FIELDS, every_eval_ever.read)}
+
+
+def is_log(path: Path) -> bool:
+    """Return whether a file is the log of a tool that is known, by its suffix or how it begins."""
+    with readable_errors(path):
+        return _kind(path) is not None
+
+
+def read_log(path: Path) -> pa.Table:
+    """Read a log as a table of predictions, one row for each answer that has a score.
+
+    Parameters
+    ----------
+    path : Path
+        ``.eval`` or ``.json`` of Inspect, ``samples_TASK_TIME.jsonl`` of lm-evaluation-harness, or ``NAME_samples.jsonl`` of Every
+        Eval Ever.
+
+    Returns
+    -------
+    Table
+        The columns that `raikit.data.evaluation_logs.rows.to_table` describes.
+
+    Raises
+    ------
+    DataError
+        If the log is damaged or too large, or holds no answer with a score.
+    """
+    about = path.stat()
+    with readable_errors(path):
+        return _read(path, about.st_mtime_ns, about.st_size)
+
+
+@lru_cache(maxsize=64)  # a table is opened for its columns before it is read, and logs are slow to parse
+def _read(path: Path, changed: int, size: int) -> pa.Table:
+    kind = _kind(path)
+    log: Log = inspect_log.read(path) if kind == inspect_log.TOOL else _LINES[str(kind)][1](path, json_lines(path))
+    return to_table(log, path.name)
+
+
+def _kind(path: Path) -> str | None:
+    """Return the tool that wrote a file, or None; raise if the file holds only what the tool aggregated."""
+    if path.is_dir() or suffix_of(path) not in (*EVAL, *JSON):
+        return None
+    if suffix_of(path) in EVAL:
+        return inspect_log.TOOL
+    with open_bytes(path) as stream:
+        head = stream.read(_HEAD)
+    if suffix_of(path) != ".json":
+        return _kind_of_lines(path) if head.lstrip()[:1] == b"{" else None
+    for beginning, advice in _AGGREGATED.items():
+        if beginning.match(head):
+            raise DataError(f"{path.name} holds aggregated results, and an audit needs the single ones: {advice}.")
+    return inspect_log.TOOL if _INSPECT.match(head) else None
+
+
+def _kind_of_lines(path: Path) -> str | None:
+    """Return the tool whose fields the first line has."""
+    with open_bytes(path) as stream:
+        line = stream.read(MAX_LINE).partition(b"\n")[0]
+    try:
+        record: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    keys = set(record) if isinstance(record, dict) else set()
+    return next((tool for tool, (fields, _) in _LINES.items() if fields <= keys), None)

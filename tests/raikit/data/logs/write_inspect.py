@@ -21,7 +21,7 @@ EPOCHS = 2
 HERE = Path(__file__).parent
 
 
-def samples(count=40):
+def samples(count=48):
     draw = random.Random(7)
     for number in range(count):
         first, second = draw.randint(2, 99), draw.randint(2, 99)
@@ -49,7 +49,7 @@ def brevity():
 
 
 @task
-def sums(count=40):
+def sums(count=48):
     return Task(dataset=MemoryDataset(list(samples(count))), solver=generate(), scorer=[includes(), brevity()], epochs=EPOCHS)
 
 
@@ -70,7 +70,7 @@ def model_that_errs(share_wrong, seed, fails):
     return get_model("mockllm/model", custom_outputs=answer, memoize=False)
 
 
-def run(name, share_wrong, seed, fails=None, count=40):
+def run(name, share_wrong, seed, fails=None, count=48):
     model = model_that_errs(share_wrong, seed, fails)
     with tempfile.TemporaryDirectory() as folder:
         options = {"log_dir": folder, "max_samples": 1, "max_connections": 1, "display": "none", "fail_on_error": False}
@@ -85,6 +85,6 @@ def run(name, share_wrong, seed, fails=None, count=40):
 
 
 if __name__ == "__main__":
-    run("inspect_before.eval", {"French": 0.2, "English": 0.15}, 1)
-    run("inspect_after.eval", {"French": 0.9, "English": 0.15}, 2, fails=11)
-    run("inspect_small.json", {"French": 0.9, "English": 0.15}, 3, fails=6, count=8)
+    run("inspect_before.eval", {"French": 0.25, "English": 0.25}, 1)
+    run("inspect_after.eval", {"French": 0.8, "English": 0.25}, 2, fails=11)
+    run("inspect_small.json", {"French": 0.8, "English": 0.25}, 3, fails=6, count=8)

@@ -1,0 +1,79 @@
+"""Somebody has logs of another evaluation tool, and wants them judged."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+LOGS = Path(__file__).parents[1] / "raikit" / "data" / "logs"
+
+
+@pytest.fixture
+def logs(tmp_path):
+    shutil.copytree(LOGS, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def metrics(run):
+    record = json.loads((run / "audit.json").read_text())
+    return record, {f"{each['name']}{each.get('group') or ''}": each for each in record["metrics"]}
+
+
+def rules(run):
+    return {(rule["metric"], rule["kind"]): rule for rule in json.loads((run / "audit.json").read_text())["gate"]["rules"]}
+
+
+def test_the_gate_finds_the_group_that_a_later_run_of_inspect_answers_worse(raikit, logs):
+    raikit("init", "inspect_before.eval", code=0)
+    before = raikit("audit", "audit.yaml", "--out", "before", code=0)
+    assert "75.0% of cases are predicted right" in before.out
+    text = (logs / "audit.yaml").read_text()
+    (logs / "audit.yaml").write_text(text.replace("  # regressions:", "  regressions:").replace("  #   - ", "    - "))
+    later = ["audit", "audit.yaml", "--set", "data.path=inspect_after.eval", "--baseline", "before", "--out", "after"]
+    after = raikit(*later, code=1)
+    assert "language: French lost 62.0 percentage points against language: English since the baseline" in after.out
+    record = json.loads((logs / "after" / "audit.json").read_text())
+    regression = next(r for r in record["gate"]["rules"] if "lost" in (r.get("reason") or ""))
+    assert regression["paired"] and regression["status"] == "fail"
+    assert "95 cases in both runs, of 96 in the baseline" in regression["reason"]
+    assert "inspect_after.eval: 1 of 96 answers have no score and are left out." in record["data"]["notes"]
+
+
+def test_a_run_that_did_not_change_passes_as_its_own_baseline(raikit, logs):
+    raikit("init", "inspect_small.json", code=0)
+    raikit("audit", "audit.yaml", "--out", "one", "--set", "gate.rules=[]", code=0)
+    again = raikit("audit", "audit.yaml", "--baseline", "one", "--out", "two", "--set", "gate.rules=[]", code=0)
+    assert "lost" not in again.out
+
+
+def test_a_choice_of_scorer_stops_the_audit_until_it_is_made(raikit, logs):
+    samples = next((logs / "lm_eval_before").glob("samples_capitals_*")).relative_to(logs)
+    asked = raikit("init", samples, code=0)
+    assert "Question: model.load.prediction: one of score.acc or score.acc_norm" in asked.printed
+    refused = raikit("audit", "audit.yaml", code=2)
+    assert "score.acc or score.acc_norm" in refused.printed
+    raikit("audit", "audit.yaml", "--set", "model.load.prediction=score.acc", "--out", "run", code=0)
+    raikit("init", samples, "--target", "score.acc", "--out", "answered.yaml", code=0)
+    raikit("audit", "answered.yaml", "--out", "second", code=0)
+
+
+def test_a_folder_of_tasks_of_lm_eval_is_judged_by_task_and_group(raikit, logs):
+    raikit("init", "lm_eval_before", code=0)
+    raikit("audit", "audit.yaml", "--out", "before", code=0)
+    worse = raikit("audit", "audit.yaml", "--set", "data.path=lm_eval_after", "--baseline", "before", "--out", "after", code=1)
+    assert "region: south" in worse.out
+
+
+def test_mean_scores_of_every_eval_ever_are_audited_by_group(raikit, logs):
+    raikit("init", "eee_inspect_samples.jsonl", "--target", "score.brevity:mean", code=0)
+    ran = raikit("audit", "audit.yaml", "--out", "run", code=0)
+    assert "Predictions are off by" in ran.out
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"PK\x03\x04" + b"\x00" * 100, b"not a log"])
+def test_a_damaged_log_is_one_sentence_and_exit_2(raikit, tmp_path, content):
+    (tmp_path / "bad.eval").write_bytes(content)
+    ran = raikit("init", "bad.eval", code=2)
+    assert ran.err.startswith("raikit: bad.eval is ") and ran.err.count("\n") == 1
+    assert not (tmp_path / "audit.yaml").exists()

@@ -25,7 +25,8 @@ _SHARD = re.compile(rf"({'|'.join(SPLITS)})([-_.]\d.*)?\.[a-z.]+")
 _LOG = re.compile(r".*\.eval|samples_.*\.jsonl|.*_samples\.jsonl")  # beside which tools write JSON of other kinds
 _HIVE = re.compile(r"([^=]+)=(.*)")
 _RECOGNISED = (
-    "a folder may hold parts of one table (.parquet, .csv, .jsonl, .tar), logs of an evaluation tool, what `Dataset.save_to_disk` wrote, "
+    "a folder may hold parts of one table (.parquet, .csv, .jsonl, .tar), logs of an evaluation tool, what "
+    "`Dataset.save_to_disk` wrote, "
     "metadata.csv beside media, or one folder of media for each class"
 )
 

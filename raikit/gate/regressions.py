@@ -92,6 +92,8 @@ def compare(
             rules.append(_unjudged(config, config.metric, None, None, reason=_why_no_match(config, candidate, baseline)))
         for address in matched:
             new, old = now.get(address), before.get(address)
+            if config.metric == DEFAULT_PATTERN and _is_undefined_in_both(new, old):
+                continue  # nobody asked for it by name, such as a false positive rate where no case is negative
             rules.append(_unjudged(config, address, new, old, reason=_why_not_comparable(new, old)))
             if not rules[-1].reason:
                 tests.append((rules[-1], (address, Margin(config.margin, config.test))))
@@ -132,6 +134,10 @@ def _why_no_match(config: RegressionConfig, candidate: RunView, baseline: RunVie
     if any(map(Pattern(config.metric).matches, addresses)):
         return "of the metrics that it matches, none has a direction that is better"
     return "neither run has measured it"
+
+
+def _is_undefined_in_both(new: Metric | None, old: Metric | None) -> bool:
+    return new is not None and old is not None and new.value is None and old.value is None
 
 
 def _why_not_comparable(new: Metric | None, old: Metric | None) -> str:

@@ -242,7 +242,8 @@ def _model(guess: RoleGuess) -> list[str]:
     source = []
     if guess.prediction == "correct" and guess.correct:
         scorers = ", ".join(f"{scorer} of {task}" for task, scorer in guess.correct.items())
-        source = textwrap.wrap(_in_line(f"`correct` is from the scorer {scorers}"), 110, initial_indent="  # ", subsequent_indent="  # ")
+        sentence = _in_line(f"`correct` is from the scorer {scorers}")
+        source = textwrap.wrap(sentence, 110, initial_indent="  # ", subsequent_indent="  # ")
     return ["model:", *source, f"  load: {{kind: predictions, {', '.join(parts)}}}{comment}"]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -65,6 +67,13 @@ def arrays(site):
     cases(site)
     table = pd.read_parquet(site.folder / "cases.parquet")
     return {"people": table[["sex", "race"]], "y_true": table["y"], "y_pred": table["yhat"], "p": table["p"]}
+
+
+def logs(site):
+    """Write before.eval and after.eval, two logs of Inspect."""
+    written = Path(__file__).parents[1] / "raikit" / "data" / "logs"
+    for run in ("before", "after"):
+        shutil.copyfile(written / f"inspect_{run}.eval", site.folder / f"{run}.eval")
 
 
 def own_tests(site):

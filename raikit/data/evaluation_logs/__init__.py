@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raikit.data.evaluation_logs import every_eval_ever, inspect_log, lm_eval
-from raikit.data.evaluation_logs.limits import MAX_LINE, json_lines, read_json
+from raikit.data.evaluation_logs.limits import MAX_LINE, json_lines
 from raikit.data.evaluation_logs.rows import Log, to_table
 from raikit.data.table_format import EVAL, JSON, open_bytes, readable_errors, suffix_of
 from raikit.errors import DataError
@@ -21,12 +21,12 @@ __all__ = ["is_log", "read_log"]
 
 _HEAD = 65_536  # bytes that tell an Inspect log in JSON from other objects
 _INSPECT = re.compile(rb'\s*\{\s*"version"\s*:\s*\d+\s*,\s*"status"\s*:\s*"\w+"\s*,\s*"eval"\s*:')
-# Files that hold only aggregated results, and what holds the single ones.
+# How files begin that hold only aggregated results, and what holds the single ones.
 _AGGREGATED = {
-    re.compile(rb'\s*\{\s*"results"\s*:\s*\{.*"alias"\s*:', re.DOTALL): "give samples_TASK_*.jsonl, which lm_eval writes with --log_samples",
-    re.compile(rb'\s*\{\s*"schema_version"\s*:.*"evaluation_id"\s*:', re.DOTALL): "give the file that ends in _samples.jsonl",
+    rb'\s*\{\s*"results"\s*:\s*\{.*"alias"\s*:': "give samples_TASK_*.jsonl, which lm_eval writes with --log_samples",
+    rb'\s*\{\s*"schema_version"\s*:.*"evaluation_id"\s*:': "give the file that ends in _samples.jsonl",
 }
-_LINES = {"lm-evaluation-harness": (lm_eval.FIELDS, lm_eval.read), "Every Eval Ever": (every_eval_ever.FIELDS, every_eval_ever.read)}
+_OF_LINES = {tool.TOOL: tool for tool in (lm_eval, every_eval_ever)}
 
 
 def is_log(path: Path) -> bool:
@@ -62,7 +62,7 @@ def read_log(path: Path) -> pa.Table:
 @lru_cache(maxsize=64)  # a table is opened for its columns before it is read, and logs are slow to parse
 def _read(path: Path, changed: int, size: int) -> pa.Table:
     kind = _kind(path)
-    log: Log = inspect_log.read(path) if kind == inspect_log.TOOL else _LINES[str(kind)][1](path, json_lines(path))
+    log: Log = inspect_log.read(path) if kind == inspect_log.TOOL else _OF_LINES[str(kind)].read(path, json_lines(path))
     return to_table(log, path.name)
 
 
@@ -77,7 +77,7 @@ def _kind(path: Path) -> str | None:
     if suffix_of(path) != ".json":
         return _kind_of_lines(path) if head.lstrip()[:1] == b"{" else None
     for beginning, advice in _AGGREGATED.items():
-        if beginning.match(head):
+        if re.match(beginning, head, re.DOTALL):
             raise DataError(f"{path.name} holds aggregated results, and an audit needs the single ones: {advice}.")
     return inspect_log.TOOL if _INSPECT.match(head) else None
 
@@ -91,4 +91,4 @@ def _kind_of_lines(path: Path) -> str | None:
     except (ValueError, RecursionError):
         return None
     keys = set(record) if isinstance(record, dict) else set()
-    return next((tool for tool, (fields, _) in _LINES.items() if fields <= keys), None)
+    return next((name for name, tool in _OF_LINES.items() if keys >= tool.FIELDS), None)

@@ -14,7 +14,7 @@ FIELDS = frozenset({"schema_version", "evaluation_id", "evaluation_name", "sampl
 """Fields of every line."""
 
 IS_CORRECT = "is_correct."
-"""Prefix of columns with what a converter says: some call an answer correct that scored more than 0 of 1, so it is no score here."""
+"""Prefix of columns with what a converter says: some call correct what scored more than 0 of 1, so it is no score here."""
 
 Key = tuple[str, str, str, str]
 
@@ -29,7 +29,7 @@ def read(path: Path, lines: Iterable[tuple[int, dict[str, Any]]]) -> Log:
     """
     records: dict[tuple[Key, int], dict[str, dict[str, Any]]] = {}
     for number, line in lines:
-        if not FIELDS <= line.keys() or not isinstance(line["evaluation"], dict) or not isinstance(line["sample_id"], str | int):
+        if not line.keys() >= FIELDS or not isinstance(line["evaluation"], dict) or not isinstance(line["sample_id"], str | int):
             raise DataError(f"{path.name}, line {number} is not a record of Every Eval Ever; the log is damaged.")
         key, result = _key(line), as_text(line.get("evaluation_result_id")) or "score"
         epoch = _epoch(line)
@@ -77,5 +77,6 @@ def _answer(epoch: int, results: Mapping[str, dict[str, Any]]) -> Answer:
 def _extracted(line: Mapping[str, Any]) -> str | None:
     """Return the answer that was extracted from the output, of the last turn."""
     attributions = line.get("answer_attribution")
-    values = [each.get("extracted_value") for each in attributions if isinstance(each, dict)] if isinstance(attributions, list) else []
-    return as_text(values[-1]) if values else None
+    if not isinstance(attributions, list) or not attributions or not isinstance(attributions[-1], dict):
+        return None
+    return as_text(attributions[-1].get("extracted_value"))

@@ -6,7 +6,7 @@ import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,7 @@ class Archive:
         except (zipfile.BadZipFile, ValueError, struct.error, NotImplementedError):
             raise self._damaged() from None
 
-    def read(self, names: list[str]) -> Iterator[Any]:
+    def read(self, names: Sequence[str]) -> Iterator[Any]:
         """Yield the values of members; none is unpacked if they have too many bytes in all."""
         _refuse_large(sum(self.members[name].file_size for name in names), MAX_TOTAL, self.path.name)
         for name in names:

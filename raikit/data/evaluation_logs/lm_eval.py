@@ -33,7 +33,7 @@ def read(path: Path, lines: Iterable[tuple[int, dict[str, Any]]]) -> Log:
     model = _model(path, name[2] or "") if name else None
     samples: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for number, line in lines:
-        if not FIELDS <= line.keys() or not isinstance(line["doc"], dict) or not isinstance(line["doc_id"], int | str):
+        if not line.keys() >= FIELDS or not isinstance(line["doc"], dict) or not isinstance(line["doc_id"], int | str):
             raise DataError(f"{path.name}, line {number} is not what lm_eval writes; the log is damaged.")
         sample = samples.setdefault((str(line["doc_id"]), str(line.get("doc_hash", ""))[:8]), {})
         if (filter := str(line.get("filter", "none"))) in sample:
@@ -46,7 +46,7 @@ def _answer(key: tuple[str, str], filters: Mapping[str, dict[str, Any]], task: s
     number, digest = key
     first = next(iter(filters.values()))
     target, answer = _target_and_answer(first)
-    scores = {}
+    scores: dict[str, Any] = {}
     for filter, line in filters.items():
         metrics = line.get("metrics")
         names = metrics if isinstance(metrics, list) else [name for name in line if name not in _OTHERS]

@@ -97,10 +97,11 @@ def to_table(log: Log, file: str) -> pa.Table:
     Returns
     -------
     Table
-        ``id``, ``task``, ``model``, ``sample``, ``epoch``, ``target`` and ``answer`` as they are in the log; ``ideal``, which is true in
-        every row; ``correct``, if a scorer says right or wrong for every answer (of several, the first); ``score.NAME`` for each
-        scorer; and the fields of the samples' metadata that are single values, with ``metadata.`` before a name that is taken. The
-        share of correct answers is the accuracy of ``correct``, or of any score of 0 and 1, for the target ``ideal``.
+        - ``id``, ``task``, ``model``, ``sample``, ``epoch``, ``target``, ``answer``: as in the log;
+        - ``ideal``: true in every row, so that the share of correct answers is the accuracy of ``correct`` for this target;
+        - ``correct``: if a scorer says right or wrong for every answer; of several, the first;
+        - ``score.NAME``: one column for each scorer;
+        - the fields of the metadata of samples that are single values, with ``metadata.`` before a name that is taken.
 
     Raises
     ------

@@ -12,7 +12,9 @@ from raikit.data.guess.roles import Question, RoleGuess
 from raikit.errors import DataError, listed
 
 _MAX_FEATURES = 4  # compared by default, one by one and in pairs
+_MIN_GROUP = 30  # answers that a gap is judged from, in two groups or more
 _MIN_CASES = 5  # in each group on average; with fewer a column tells samples apart rather than groups
+_SMALL = f"no two groups with {_MIN_GROUP} answers"
 
 
 def guess_log_roles(table: pd.DataFrame, scorer: str | None = None) -> RoleGuess:
@@ -31,7 +33,7 @@ def guess_log_roles(table: pd.DataFrame, scorer: str | None = None) -> RoleGuess
     DataError
         If `scorer` is no column of scores.
     """
-    scores = [name for name in table if name.startswith(SCORE)]
+    scores = [name for name in table.columns.astype(str) if name.startswith(SCORE)]
     choices = ["correct", *scores] if "correct" in table else scores
     if scorer is not None and scorer not in choices:
         raise DataError(f"{scorer!r} is no column of scores of this log; name one of {listed(choices, 30)}.")
@@ -57,15 +59,17 @@ def _one_of(columns: list[str]) -> Question:
 
 def _find_groups(guess: RoleGuess, table: pd.DataFrame) -> None:
     """Compare the groups that a few columns of the metadata form; leave out all else with a reason."""
-    others = [name for name in table if name not in (*FIXED[3:], "id") and not name.startswith(SCORE)]
+    others = [name for name in table.columns.astype(str) if name not in (*FIXED[3:], "id") and not name.startswith(SCORE)]
     profiles = {name: profile(table[name]) for name in others}
     fitting = [name for name in others if _forms_groups(name, profiles[name])]
-    ranked = sorted(fitting, key=lambda name: (sensitive_concept(name) is None, profiles[name].kind == "number"))
-    chosen = ranked[:_MAX_FEATURES]
-    guess.sensitive = [(name, None) for name in others if name in chosen]
+    large = [name for name in fitting if (table[name].value_counts() >= _MIN_GROUP).sum() > 1]
+    ranked = sorted(large or fitting, key=lambda name: (sensitive_concept(name) is None, profiles[name].kind == "number"))
+    guess.sensitive = [(name, None) for name in others if name in ranked[:_MAX_FEATURES]]
     for name in others:
-        if name not in chosen:
-            guess.left_out[name] = "groups, too; name it under sensitive to compare them" if name in fitting else _reason(name, profiles[name])
+        if name in ranked[_MAX_FEATURES:]:
+            guess.left_out[name] = "groups, too; name it under sensitive to compare them"
+        elif name not in ranked:
+            guess.left_out[name] = _SMALL if name in fitting else _reason(name, profiles[name])
     guess.left_out |= table.attrs["left_out"]
 
 

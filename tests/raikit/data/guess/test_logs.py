@@ -25,7 +25,8 @@ def test_one_scorer_that_says_right_or_wrong_is_audited():
     guess = guess_roles(LOGS / "inspect_before.eval")
     assert (guess.id, guess.target, guess.prediction) == ("id", "ideal", "correct")
     assert (guess.task, guess.classes, guess.positive) == ("binary", [False, True], True)
-    assert [name for name, _ in guess.sensitive] == ["language", "digits", "reviewed"]
+    assert [name for name, _ in guess.sensitive] == ["language", "reviewed"]
+    assert guess.left_out["digits"] == "no two groups with 30 answers"
     assert guess.cluster == ["sample"]  # two epochs
     assert guess.left_out["tags"] == "lists or mappings"
     assert not guess.questions

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BLOCK = 32 << 20  # bytes that Arrow parses at once; a single row must fit
+_NULL_LINE = re.compile(rb"(?:\A|\n)\s*null\b")
 
 
 def read_json(path: Path) -> pa.Table:
@@ -33,6 +34,7 @@ def read_json(path: Path) -> pa.Table:
     rows = _rows_of_layout(content, path)
     if rows is not None:
         return _call_arrow(path, lambda: pa.Table.from_pylist(rows, _schema_of_all(rows)))
+    _refuse_null_lines(content, path)
     read = arrow.ReadOptions(block_size=_BLOCK)
     table = _call_arrow(path, lambda: arrow.read_json(io.BytesIO(content), read_options=read))
     dates = [field.name for field in table.schema if pa.types.is_temporal(field.type)]
@@ -41,6 +43,15 @@ def read_json(path: Path) -> pa.Table:
     parse = arrow.ParseOptions(explicit_schema=pa.schema([(name, pa.string()) for name in dates]))
     order = table.column_names
     return arrow.read_json(io.BytesIO(content), read_options=read, parse_options=parse).select(order)
+
+
+def _refuse_null_lines(content: bytes, path: Path) -> None:
+    """Raise if a line is ``null`` instead of an object: Arrow's parser would end the process if a block begins with it."""
+    for found in _NULL_LINE.finditer(content):
+        before = content[max(0, found.start() - 64) : found.start()].rstrip()[-1:]
+        if before in (b"", b"}", b"l"):  # not inside an object that is spread over lines
+            line = content.count(b"\n", 0, found.end()) + 1
+            raise DataError(f"{path.name}, line {line}: this is not a valid JSON object.")
 
 
 def _rows_of_layout(content: bytes, path: Path) -> list[dict[str, Any]] | None:

@@ -15,6 +15,7 @@ from raikit.errors import DataError
 TOOL = "Inspect"
 # How Inspect's own metrics read the values of scorers.
 _VALUES = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0, "yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
+_MAX_EPOCH = 1_000_000
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -67,7 +68,7 @@ def _answer(sample: Any, task: str, model: str | None, where: str) -> Answer:
         raise DataError(f"{where} is not what Inspect writes; the log is damaged.")
     scores, metadata, epoch = sample.get("scores") or {}, sample.get("metadata") or {}, sample.get("epoch", 1)
     parts = (scores, metadata, *(scores.values() if isinstance(scores, dict) else ()))
-    if not all(isinstance(part, dict) for part in parts) or not isinstance(epoch, int):
+    if not all(isinstance(part, dict) for part in parts) or type(epoch) is not int or abs(epoch) > _MAX_EPOCH:
         raise DataError(f"{where} is not what Inspect writes; the log is damaged.")
     identifier = str(sample["id"])
     return Answer(

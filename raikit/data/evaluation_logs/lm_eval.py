@@ -80,9 +80,11 @@ def _likelihoods(responses: Any) -> Sequence[float] | None:
     """Return the log likelihood of each choice, or None if the model wrote text."""
     if not isinstance(responses, list) or len(responses) < 2:
         return None
+    if not all(isinstance(response, list) and len(response) == 2 for response in responses):
+        return None
     try:
-        return [float(response[0]) for response in responses if isinstance(response, list) and len(response) == 2] or None
-    except (TypeError, ValueError):
+        return [float(likelihood) for likelihood, _ in responses]
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -180,9 +180,9 @@ def as_text(value: Any) -> str | None:
 def _fixed_columns(answers: Sequence[Answer]) -> dict[str, pa.Array]:
     import pyarrow as pa
 
-    columns = {name: pa.array([getattr(answer, name) for answer in answers], pa.string()) for name in FIXED[:4]}
+    columns = {name: _texts([getattr(answer, name) for answer in answers]) for name in FIXED[:4]}
     columns["epoch"] = pa.array([answer.epoch for answer in answers], pa.int64())
-    columns |= {name: pa.array([getattr(answer, name) for answer in answers], pa.string()) for name in ("target", "answer")}
+    columns |= {name: _texts([getattr(answer, name) for answer in answers]) for name in ("target", "answer")}
     return columns | {"ideal": pa.array([True] * len(answers), pa.bool_())}
 
 
@@ -192,7 +192,8 @@ def _score_columns(scores: Sequence[Mapping[str, Any]], left_out: dict[str, str]
     for name in dict.fromkeys(name for each in scores for name in each):
         values = [each.get(name) for each in scores]
         if all(value is None or isinstance(value, bool | int | float) for value in values):
-            numbers = [None if value is None or math.isnan(value) else _as_float(value) for value in values]
+            floats = [math.nan if value is None else _as_float(value) for value in values]
+            numbers = [None if math.isnan(value) else value for value in floats]
             if any(number is not None for number in numbers):
                 columns[name] = numbers
         else:
@@ -204,7 +205,7 @@ def _as_float(value: float) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def _says_right_or_wrong(values: Sequence[float | None]) -> bool:
@@ -234,4 +235,14 @@ def _column(values: Sequence[Any]) -> pa.Array:
         return pa.array(values, pa.int64())
     if kinds <= {int, float} and float in kinds:
         return pa.array([None if value is None else _as_float(value) for value in values], pa.float64())
-    return pa.array([None if value is None else text(value) for value in values], pa.string())
+    return _texts([None if value is None else text(value) for value in values])
+
+
+def _texts(values: Sequence[str | None]) -> pa.Array:
+    """Return text; half of a surrogate pair, which models write where a token ends inside a character, becomes ``?``."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:
+        return pa.array([value and value.encode("utf-8", "replace").decode() for value in values], pa.string())

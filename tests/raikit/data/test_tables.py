@@ -257,3 +257,18 @@ def test_the_fingerprint_of_a_table_depends_on_the_names_and_the_order_of_its_co
     assert fingerprint_of_table(table) == fingerprint_of_table(table.copy())
     for other in (table[["b", "a"]], table.rename(columns={"a": "c"}), table.rename(columns={"a": "b", "b": "a"})):
         assert fingerprint_of_table(other) != fingerprint_of_table(table)
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [("null", 1), (' null\n{"a": 1}', 1), ('{"a": 1}\nnull\n{"a": 2}', 2), ('{"a": 1}\n\n  null', 3), ("null\nnull", 1)],
+)
+def test_a_line_that_is_null_is_an_error_and_does_not_end_the_process(tmp_path, content, line):
+    (tmp_path / "t.jsonl").write_text(content)
+    with pytest.raises(DataError, match=rf"^t\.jsonl, line {line}: this is not a valid JSON object\.$"):
+        read_table(tmp_path / "t.jsonl")
+
+
+def test_a_null_inside_an_object_over_several_lines_is_missing(tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"a":\nnull\n, "b": 1}\n{"a": 2, "b": 3}')
+    assert read_table(tmp_path / "t.jsonl")["a"].isna().tolist() == [True, False]

@@ -90,6 +90,15 @@ def test_values_of_scores_are_read_as_inspect_reads_them(archive):
     assert "correct" not in table
 
 
+def test_an_answer_that_ends_inside_a_character_and_huge_scores_are_read(archive):
+    scores = {"match": {"value": "C", "answer": "\ud83d"}, "count": {"value": 10**400}, "rate": {"value": float("nan")}}
+    members = {"samples/a.json": sample(1, scores=scores), "samples/b.json": sample(2, scores=scores | {"rate": {"value": 0.5}})}
+    table = read_table(archive({"header.json": HEADER, **members}))
+    assert table["answer"].tolist() == ["?", "?"]
+    assert table["score.count"].tolist() == [float("inf")] * 2
+    assert table["score.rate"].isna().tolist() == [True, False]
+
+
 def test_a_scorer_with_several_values_has_a_column_for_each_and_text_is_left_out(archive):
     value = {"safe": "C", "grade": "good", "level": 0.5}
     table = read_table(archive({"header.json": HEADER, "samples/a.json": sample(1, value=value)}))
@@ -113,6 +122,8 @@ def test_a_run_that_did_not_end_is_read_with_a_note(archive):
         ({"header.json": HEADER, "samples/a.json": sample(1, scores={"a": 1})}, "old.eval: a sample is not what Inspect writes"),
         ({"header.json": HEADER, "samples/a.json": sample(1, scores={"a": {}})}, "old.eval: no answer has a score."),
         ({"header.json": HEADER, "samples/a.json": sample(1, epoch="1")}, "old.eval: a sample is not what Inspect writes"),
+        ({"header.json": HEADER, "samples/a.json": sample(1, epoch=True)}, "old.eval: a sample is not what Inspect writes"),
+        ({"header.json": HEADER, "samples/a.json": sample(1, epoch=2**70)}, "old.eval: a sample is not what Inspect writes"),
         ({"header.json": HEADER, "samples/a.json": b"[" * 100_000}, "old.eval: samples/a.json is not valid JSON"),
     ],
 )

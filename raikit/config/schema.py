@@ -100,7 +100,7 @@ def _as_features(value: Any) -> Any:
 class DataConfig(ConfigSection):
     """The table and the roles of its columns."""
 
-    path: str = Field(description="CSV, Parquet or JSON Lines; relative to audit.yaml.")
+    path: str = Field(description="A table, or the log of another evaluation tool; relative to audit.yaml.")
     id: str | None = Field(None, description="A column of unique ids; default: row numbers.")
     inputs: dict[str, InputConfig] = Field(default_factory=dict, description="The inputs of the model, by name.")
     target: Annotated[str | list[str], Field(description="The column to predict.")]

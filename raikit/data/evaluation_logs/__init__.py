@@ -75,19 +75,20 @@ def _kind(path: Path) -> str | None:
     with open_bytes(path) as stream:
         head = stream.read(_HEAD)
     if suffix_of(path) != ".json":
-        return _kind_of_lines(path) if head.lstrip()[:1] == b"{" else None
+        return _kind_of_lines(path, head) if head.lstrip()[:1] == b"{" else None
     for beginning, advice in _AGGREGATED.items():
         if re.match(beginning, head, re.DOTALL):
             raise DataError(f"{path.name} holds aggregated results, and an audit needs the single ones: {advice}.")
     return inspect_log.TOOL if _INSPECT.match(head) else None
 
 
-def _kind_of_lines(path: Path) -> str | None:
+def _kind_of_lines(path: Path, head: bytes) -> str | None:
     """Return the tool whose fields the first line has."""
-    with open_bytes(path) as stream:
-        line = stream.read(MAX_LINE).partition(b"\n")[0]
+    if b"\n" not in head.lstrip():
+        with open_bytes(path) as stream:
+            head = stream.read(MAX_LINE)
     try:
-        record: Any = json.loads(line)
+        record: Any = json.loads(head.lstrip().partition(b"\n")[0])
     except (ValueError, RecursionError):
         return None
     keys = set(record) if isinstance(record, dict) else set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,28 +32,26 @@ def read(path: Path, lines: Iterable[tuple[int, dict[str, Any]]]) -> Log:
     name = _NAME.fullmatch(path.name)
     task = name[1] if name else path.stem
     model = _model(path, name[2] or "") if name else None
-    samples: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    samples: dict[str, Answer] = {}
+    scores: dict[str, dict[str, dict[str, Any]]] = {}  # of each filter
     for number, line in lines:
         if not line.keys() >= FIELDS or not isinstance(line["doc"], dict) or not isinstance(line["doc_id"], int | str):
             raise DataError(f"{path.name}, line {number} is not what lm_eval writes; the log is damaged.")
-        sample = samples.setdefault((str(line["doc_id"]), str(line.get("doc_hash", ""))[:8]), {})
-        if (filter := str(line.get("filter", "none"))) in sample:
+        answer = _answer(line, task, model)
+        filter = str(line.get("filter", "none"))
+        if filter in scores.setdefault(answer.id, {}):
             raise DataError(f"{path.name}, line {number}: document {line['doc_id']} occurs twice; keep the lines of one run.")
-        sample[filter] = line
-    return Log(TOOL, [_answer(key, filters, task, model) for key, filters in samples.items()])
+        samples.setdefault(answer.id, answer)
+        scores[answer.id][filter] = _scores(line)
+    return Log(TOOL, [replace(answer, scores=_named(scores[id])) for id, answer in samples.items()])
 
 
-def _answer(key: tuple[str, str], filters: Mapping[str, dict[str, Any]], task: str, model: str | None) -> Answer:
-    number, digest = key
-    first = next(iter(filters.values()))
-    target, answer = _target_and_answer(first)
-    scores: dict[str, Any] = {}
-    for filter, line in filters.items():
-        metrics = line.get("metrics")
-        names = metrics if isinstance(metrics, list) else [name for name in line if name not in _OTHERS]
-        scores |= {f"{name}.{filter}" if len(filters) > 1 else str(name): line.get(str(name)) for name in names}
+def _answer(line: Mapping[str, Any], task: str, model: str | None) -> Answer:
+    """Return the answer on a line, without its scores."""
+    # The digest of the document keeps cases apart if the data set is changed between two runs.
+    number, digest = str(line["doc_id"]), str(line.get("doc_hash", ""))[:8]
+    target, answer = _target_and_answer(line)
     return Answer(
-        # The digest of the document keeps cases apart if the data set is changed between two runs.
         id=f"{task}/{number}:{digest}" if digest else f"{task}/{number}",
         task=task,
         model=model,
@@ -60,9 +59,21 @@ def _answer(key: tuple[str, str], filters: Mapping[str, dict[str, Any]], task: s
         epoch=1,
         target=target,
         answer=answer,
-        scores=scores,
-        metadata=first["doc"],
+        scores={},
+        metadata=line["doc"],
     )
+
+
+def _scores(line: Mapping[str, Any]) -> dict[str, Any]:
+    metrics = line.get("metrics")
+    names = metrics if isinstance(metrics, list) else [name for name in line if name not in _OTHERS]
+    return {str(name): line.get(str(name)) for name in names}
+
+
+def _named(by_filter: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the scores of all filters, with the name of the filter if there are several."""
+    several = len(by_filter) > 1
+    return {f"{name}.{filter}" if several else name: value for filter, of in by_filter.items() for name, value in of.items()}
 
 
 def _target_and_answer(line: Mapping[str, Any]) -> tuple[str | None, str | None]:

@@ -66,7 +66,7 @@ def demo(out: Path, seed: int | None, resume: bool) -> int:
 @app.command()
 @click.argument("data", type=_PATH)
 @click.option("--out", type=_PATH, default=Path("audit.yaml"), show_default=True, help="The file to write.")
-@click.option("--target", metavar="COLUMN", help="The column to predict, or of scores in an evaluation log, if init cannot know it.")
+@click.option("--target", metavar="COLUMN", help="The column to predict (in an evaluation log: of scores), if init cannot know it.")
 def init(data: Path, out: Path, target: str | None) -> int:
     """Write a commented audit.yaml for a table or an evaluation log; what is unsure becomes a question."""
     from raikit.cli import commands

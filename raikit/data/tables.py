@@ -186,7 +186,7 @@ def read_cells_of_folder(path: Path, columns: list[str]) -> pa.Table:
         return pa.Table.from_pylist(rows, pa.schema([(column, pa.string()) for column in columns]))
     tables = [_read_part(part, columns) for part in folder.parts]
     try:
-        table = concat_logs(tables) if facts_of(tables) else pa.concat_tables(tables, promote_options="permissive")
+        table = concat_logs(tables, name) if facts_of(tables) else pa.concat_tables(tables, promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         raise DataError(f"{name}: a column has another type in one part of the table than in another.") from None
     for column, labels in folder.classes.items():

@@ -132,9 +132,22 @@ def _with_facts(table: pa.Table, facts: Facts) -> pa.Table:
     return table.replace_schema_metadata({_FACTS: json.dumps(vars(facts)).encode()})
 
 
-def concat(tables: Sequence[pa.Table]) -> pa.Table:
-    """Put the tables of several logs one below the other; where they disagree about the type of a column, it is text."""
+def concat(tables: Sequence[pa.Table], folder: str) -> pa.Table:
+    """Put the tables of several logs one below the other; where they disagree about the type of a column, it is text.
+
+    Raises
+    ------
+    DataError
+        If two logs hold the same answer, such as those of two runs; names it.
+    """
     import pyarrow as pa
+
+    known: set[str] = set()
+    for table in tables:
+        ids = set(table.column("id").to_pylist()) if "id" in table.column_names else set()
+        if repeated := sorted(known & ids)[:1]:
+            raise DataError(f"{folder}: two logs hold {repeated[0]!r}; name the log or the folder of one run of the task.")
+        known |= ids
 
     by_name: dict[str, set[pa.DataType]] = {}
     for field_ in (field_ for table in tables for field_ in table.schema if not pa.types.is_null(field_.type)):

@@ -80,3 +80,19 @@ def test_json_that_is_too_large_is_refused(tmp_path, small):
     (tmp_path / "log.json").write_text('{"version": 2, "status": "success", "eval": {}' + " " * (3 << 20) + "}")
     with pytest.raises(DataError, match=r"^log\.json is too large: more than 2 MB of JSON\.$"):
         read_log(tmp_path / "log.json")
+
+
+def test_a_member_in_several_frames_of_zstd_is_read_whole(tmp_path):
+    """Inspect begins a new frame every 200 MB."""
+    header = json.dumps({"version": 2, "status": "success", "eval": {"task": "t", "model": "m"}}).encode()
+    sample = json.dumps({"id": 1, "scores": {"match": {"value": "C"}}}).encode()
+    with zipfile.ZipFile(tmp_path / "log.eval", "w") as archive:
+        archive.writestr("header.json", header)
+        archive.writestr("samples/1_epoch_1.json", b"".join(pa.compress(part, codec="zstd", asbytes=True) for part in (sample[:20], sample[20:])))
+    content = bytearray((tmp_path / "log.eval").read_bytes())
+    local, central = content.rindex(b"PK\x03\x04"), content.rindex(b"PK\x01\x02")
+    content[local + 8 : local + 10] = content[central + 10 : central + 12] = limits._ZSTD.to_bytes(2, "little")
+    content[central + 16 : central + 20] = zlib.crc32(sample).to_bytes(4, "little")
+    content[central + 24 : central + 28] = len(sample).to_bytes(4, "little")
+    (tmp_path / "log.eval").write_bytes(content)
+    assert read_log(tmp_path / "log.eval").column("correct").to_pylist() == [True]

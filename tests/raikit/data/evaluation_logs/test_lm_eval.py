@@ -1,6 +1,7 @@
 """Samples that lm-evaluation-harness wrote (../logs/write_lm_eval.py): the numbers are those in its results."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,13 @@ def test_a_folder_of_tasks_is_one_table():
     assert table["correct"].notna().all()
     assert table.attrs["correct"] == {"capitals": "acc", "sums": "exact_match.strict"}
     assert table["metadata.answer"].dtype == "str"  # numbers in one task, text in the other
+
+
+def test_a_folder_with_two_runs_of_a_task_is_refused(tmp_path):
+    for folder in (BEFORE, AFTER):
+        shutil.copyfile(samples(folder, "sums"), tmp_path / samples(folder, "sums").name)
+    with pytest.raises(DataError, match=r": two logs hold 'sums/0:6405fd88'; name the log or the folder of one run of the task\.$"):
+        read_table(tmp_path)
 
 
 def test_results_without_samples_name_the_file_that_is_needed():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.address import text
 from raikit.errors import DataError
+from raikit.run.predictions import RESERVED
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -229,12 +230,17 @@ def _metadata_columns(metadata: Sequence[Mapping[str, Any]], left_out: dict[str,
     columns = {}
     for key in dict.fromkeys(key for each in metadata for key in each):
         values = [each.get(key) for each in metadata]
-        name = f"metadata.{key}" if key in FIXED or key.startswith(SCORE) else key
+        name = f"metadata.{key}" if _is_taken(key.lower()) else key
         if any(isinstance(value, list | dict) for value in values):
             left_out[name] = "lists or mappings"
         elif any(value is not None for value in values):
             columns[name] = _column(values)
     return columns
+
+
+def _is_taken(key: str) -> bool:
+    """Whether the table, or the predictions of a run, have a column of this name."""
+    return key in FIXED or key in RESERVED or key.startswith((SCORE, "prediction.", "target."))
 
 
 def _column(values: Sequence[Any]) -> pa.Array:

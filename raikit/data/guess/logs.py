@@ -61,7 +61,8 @@ def _find_groups(guess: RoleGuess, table: pd.DataFrame) -> None:
     """Compare the groups that a few columns of the metadata form; leave out all else with a reason."""
     others = [name for name in table.columns.astype(str) if name not in (*FIXED[3:], "id") and not name.startswith(SCORE)]
     profiles = {name: profile(table[name]) for name in others}
-    fitting = [name for name in others if _forms_groups(name, profiles[name])]
+    by_case = {name.lower(): name for name in reversed(others)}  # a run has no two columns that differ only in case
+    fitting = [name for name in others if by_case[name.lower()] == name and _forms_groups(name, profiles[name])]
     large = [name for name in fitting if (table[name].value_counts() >= _MIN_GROUP).sum() > 1]
     ranked = sorted(large or fitting, key=lambda name: (sensitive_concept(name) is None, profiles[name].kind == "number"))
     guess.sensitive = [(name, None) for name in others if name in ranked[:_MAX_FEATURES]]
@@ -70,6 +71,8 @@ def _find_groups(guess: RoleGuess, table: pd.DataFrame) -> None:
             guess.left_out[name] = "groups, too; name it under sensitive to compare them"
         elif name not in ranked:
             guess.left_out[name] = _SMALL if name in fitting else _reason(name, profiles[name])
+            if (other := by_case[name.lower()]) != name:
+                guess.left_out[name] = f"{other!r} in another case"
     guess.left_out |= table.attrs["left_out"]
 
 

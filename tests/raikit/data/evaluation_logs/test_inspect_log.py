@@ -45,7 +45,7 @@ def test_the_columns_are_those_of_the_samples():
     table = read_table(BEFORE)
     assert list(table) == [
         "id", "task", "model", "sample", "epoch", "target", "answer", "ideal", "correct", "score.includes", "score.brevity",
-        "language", "digits", "reviewed", "score",
+        "language", "digits", "reviewed", "metadata.score",
     ]  # fmt: skip
     first = table.iloc[1]
     assert (first["id"], first["sample"], first["epoch"]) == ("sums/sum-01/1", "sums/sum-01", 1)
@@ -155,3 +155,9 @@ def test_damage_inside_an_archive_is_one_sentence(tmp_path):
     (tmp_path / "bad.eval").write_bytes(content)
     with pytest.raises(DataError, match=r"^bad\.eval is no log of Inspect, or is damaged\.$"):
         read_table(tmp_path / "bad.eval")
+
+
+def test_a_field_whose_name_is_taken_in_the_table_or_in_a_run_is_called_metadata(archive):
+    fields = {"split": "a", "Prediction": "b", "target.x": "c", "score.y": "d", "id": "e", "sex": "f"}
+    table = read_table(archive({"header.json": HEADER, "samples/a.json": sample(1, metadata=fields)}))
+    assert list(table)[10:] == ["metadata.split", "metadata.Prediction", "metadata.target.x", "metadata.score.y", "metadata.id", "sex"]

@@ -59,6 +59,13 @@ def test_a_named_score_with_parts_beside_a_decision_is_a_regression():
     assert guess_log_roles(frame).prediction == "correct"
 
 
+def test_of_columns_that_differ_only_in_case_one_is_compared():
+    frame = table(**{"score.match": [0.0, 1.0] * 20}, correct=[False, True] * 20, sex=["F", "M"] * 20, Sex=["f", "m"] * 20)
+    guess = guess_log_roles(frame)
+    assert [name for name, _ in guess.sensitive] == ["sex"]
+    assert guess.left_out["Sex"] == "'sex' in another case"
+
+
 def test_columns_that_form_groups_are_compared_and_the_others_named_with_a_reason():
     rows = 40
     frame = table(

@@ -98,6 +98,8 @@ class CheckContext:
     weight : str or None
     max_groups : int
         ``data.max_groups``: the most groups that one feature may have.
+    reference : mapping of str to str
+        ``data.reference``: the group that others are compared with, for each sensitive column that has one.
     rng : numpy.random.Generator
         Seeded by the run's seed and the check's name, so that order, selection and resume change no number.
     workdir : Path
@@ -124,6 +126,7 @@ class CheckContext:
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("raikit.check"))
     levels: Levels = field(default_factory=Levels)
     max_groups: int = 500
+    reference: Mapping[str, str] = field(default_factory=dict)
 
     def arrays(self, split: str | None = None, *, sensitive: bool = False) -> Arrays:
         """Read the scored cases of a split as arrays: truth, prediction, scores, weight and clusters.

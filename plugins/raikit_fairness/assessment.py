@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,12 +19,13 @@ from raikit.data.spellings import lookalike_note
 from raikit_fairness import measures, notebook
 from raikit_fairness.estimates.arguments import Arguments, numbers
 from raikit_fairness.estimates.array_source import ScoreColumns, source_from_arrays
-from raikit_fairness.estimates.evaluation import GroupEvaluation
 from raikit_fairness.estimates.file_source import FileColumns, source_from_file
 from raikit_fairness.estimates.labels import plain_labels, same_labels
 from raikit_fairness.estimates.sources import GroupingColumns, Source
 from raikit_fairness.estimates.task_metrics import target_views
 from raikit_fairness.names import metric_by_group
+from raikit_fairness.report.group_report import LedEvaluation
+from raikit_fairness.report.headlines import headline_frame
 from raikit_fairness.settings import Correction, IntervalSettings
 
 _FEWEST_DRAWS = 20_000  # Simultaneous limits depend on a tail; with fewer draws their level is off by a point.
@@ -56,20 +57,26 @@ class Assessment:
         The same as an audit records them.
     confidence : float
         Level of the intervals.
+    headlines : DataFrame
+        What an audit of the same cases states first, in its order: the surest differences, those to a reference before
+        others, and for a feature without any the one that comes closest. ``feature``, ``measure``, ``group``, ``against``,
+        their values ``group_value`` and ``against_value``, ``gap`` (the size of the difference, over groups that can be
+        judged), ``low``, ``high``, ``established``.
     """
 
     by_group: pd.DataFrame
     disparities: pd.DataFrame
     metrics: list[raikit.Metric]
     confidence: float
+    headlines: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __repr__(self) -> str:
-        """Return both tables, the surest gaps first."""
-        return notebook.as_text(self.by_group, self.disparities, self.confidence)
+        """Return the headlines and both tables, the surest gaps first."""
+        return notebook.as_text(self.headlines, self.by_group, self.disparities, self.confidence)
 
     def _repr_html_(self) -> str:
-        """Return a drawing of the groups, and the gaps as a table."""
-        return notebook.as_html(self.by_group, self.disparities, self.confidence)
+        """Return the headlines, a drawing of the groups, and the gaps as a table."""
+        return notebook.as_html(self.headlines, self.by_group, self.disparities, self.confidence)
 
 
 def assess(
@@ -195,7 +202,7 @@ def assess(
     _check_reference(reference or {}, source)
     settings = IntervalSettings(confidence, max(replicates, _FEWEST_DRAWS), min_group, simultaneous, correction)
     references = {column: text(as_label(value)) for column, value in (reference or {}).items()}
-    evaluation = GroupEvaluation(settings, seed, references, metrics)
+    evaluation = LedEvaluation(settings, seed, references, lambda metric: metric.address("fairness"), metrics)
     views = target_views(source.task, source.classes, source.positive)
     evaluation.run(source.cells, source.scored, views, full=metrics is not None)
     return _assessment(evaluation, source, confidence)
@@ -248,7 +255,7 @@ def _source_in_memory(arguments: Arguments, limits: tuple[int, int], positive: A
     return source_from_arrays(pd.DataFrame(columns), arguments.groups, scores, grouping, positive, threshold)
 
 
-def _assessment(evaluation: GroupEvaluation, source: Source, confidence: float) -> Assessment:
+def _assessment(evaluation: LedEvaluation, source: Source, confidence: float) -> Assessment:
     by_group = [metric for metric in evaluation.metrics if metric.group is not None and "to" not in metric.args]
     contrasts = [metric for metric in evaluation.metrics if "to" in metric.args]
     disparities = [disparity.metric for disparity in evaluation.disparities]
@@ -257,6 +264,7 @@ def _assessment(evaluation: GroupEvaluation, source: Source, confidence: float) 
         _frame([*disparities, *contrasts], _DISPARITY_COLUMNS, source),
         evaluation.all_metrics,
         confidence,
+        headline_frame(evaluation.subjects, source.cells.features),
     )
 
 

@@ -114,6 +114,9 @@ class DataConfig(ConfigSection):
     sensitive: Annotated[list[SensitiveConfig], BeforeValidator(_as_features)] = Field(
         default_factory=list, description="Columns whose groups are compared."
     )
+    reference: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="The group of a sensitive column that the others are compared with: {race: White}."
+    )
     cluster: Names = Field(default_factory=list, description="Cases with the same value are not independent: patient.")
     weight: str | None = Field(None, description="A column of sampling weights; their scale does not matter.")
     keep: Names = Field(

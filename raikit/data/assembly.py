@@ -18,10 +18,10 @@ from raikit.data.classes import PredictedClasses
 from raikit.data.folders import media_folder
 from raikit.data.groups import read_groups
 from raikit.data.media_columns import find_unusable, media_cells
-from raikit.data.roles import list_inputs, media_columns, read_clusters, read_ids, read_weights
+from raikit.data.roles import list_inputs, media_columns, read_clusters, read_ids, read_weights, reference_groups
 from raikit.data.spellings import lookalike_note
 from raikit.data.target import Target, read_target
-from raikit.errors import DataError, listed
+from raikit.errors import DataError, listed, nearest
 
 
 @dataclass(frozen=True)
@@ -214,3 +214,16 @@ def _check_audited(cases: Cases, config: DataConfig, path: Path, error: Error) -
             f"every sensitive column is constant in the {splits.TEST} split ({listed(sensitive)}), so there are no "
             "groups to compare.",
         )
+    _check_reference(audited, config, error)
+
+
+def _check_reference(audited: pd.DataFrame, config: DataConfig, error: Error) -> None:
+    """Raise if no audited case belongs to a reference group."""
+    for column, group in reference_groups(config).items():
+        groups = audited[column].dropna().unique().tolist()
+        if group not in groups:
+            raise error(
+                ("data", "reference", column),
+                f"no case of the {splits.TEST} split has {column}: {group}.{nearest(group, groups)} "
+                f"Groups there: {listed(sorted(groups), 20)}.",
+            )

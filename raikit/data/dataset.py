@@ -22,7 +22,16 @@ from raikit.data.classes import PredictedClasses, absence_note, further_classes
 from raikit.data.folders import fingerprint_of_file, media_folder
 from raikit.data.media import MediaError
 from raikit.data.media_columns import SKIP_HINT, fingerprint_of_media
-from raikit.data.roles import Input, cell_format, find_table, list_inputs, media_columns, resolve_columns, target_column
+from raikit.data.roles import (
+    Input,
+    cell_format,
+    find_table,
+    list_inputs,
+    media_columns,
+    reference_groups,
+    resolve_columns,
+    target_column,
+)
 from raikit.data.tables import as_frame, check_frame, column_names, fingerprint_of_table, read_table
 from raikit.errors import ConfigError, DataError, RaikitError, listed, nearest
 from raikit.run.record import DataRecord, InputRecord
@@ -224,6 +233,11 @@ class Dataset:
         """The columns of predictions, with rows as in `roles`."""
         return self.table[self.extra_columns].copy()
 
+    @property
+    def reference(self) -> dict[str, str]:
+        """The group that others are compared with, for each sensitive column that has one."""
+        return reference_groups(self.config)
+
     @cached_property
     def splits(self) -> dict[str, int]:
         """Number of cases of each split that has any, in the order train, validation, test."""
@@ -365,6 +379,7 @@ class Dataset:
                 for item in self.inputs.values()
             ],
             sensitive=list(self.sensitive),
+            reference=self.reference,
             cluster=list(self.cluster),
             weight=self.weight,
             splits=dict(self.splits),

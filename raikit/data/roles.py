@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from raikit.address import text
 from raikit.config.schema import DataConfig
 from raikit.config.types import Error, Key, Modality
 from raikit.data.cell_types import CellFormat
-from raikit.data.cells import RowNames, shown
+from raikit.data.cells import RowNames, as_label, shown
 from raikit.data.groups import as_text
 from raikit.errors import DataError, listed, nearest
 from raikit.run.predictions import RESERVED
@@ -97,9 +98,24 @@ def resolve_columns(
     for index, feature in enumerate(config.sensitive):
         if feature.column == target:
             raise error(("data", "sensitive", index), f"{target!r} is the target; remove it from the sensitive columns.")
+    _check_reference_columns(config, error)
     _check_reserved_names(config, error)
     _check_one_form(config, error)
     return list(dict.fromkeys(column for _, column in by_key))
+
+
+def _check_reference_columns(config: DataConfig, error: Error) -> None:
+    sensitive = [feature.column for feature in config.sensitive]
+    for column in config.reference:
+        if column not in sensitive:
+            known = f"those are {listed(sensitive, 20)}" if sensitive else "there are none"
+            hint = nearest(column, sensitive)
+            raise error(("data", "reference", column), f"{column!r} is not among the columns of data.sensitive; {known}.{hint}")
+
+
+def reference_groups(config: DataConfig) -> dict[str, str]:
+    """Return the reference group of each column that has one, as an address names it."""
+    return {column: text(as_label(value)) for column, value in config.reference.items()}
 
 
 def cell_format(config: DataConfig) -> CellFormat:

@@ -199,6 +199,7 @@ class DataRecord(RecordModel):
     positive: Value = None
     inputs: list[InputRecord] = Field(default_factory=list)
     sensitive: list[str] = Field(default_factory=list)
+    reference: dict[str, str] = Field(default_factory=dict)
     cluster: list[str] = Field(default_factory=list)
     weight: str | None = None
     splits: dict[str, int] = Field(default_factory=dict)

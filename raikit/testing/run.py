@@ -94,6 +94,7 @@ def context(
         classes=tuple(data.classes),
         positive=data.positive,
         sensitive=tuple(data.sensitive),
+        reference=data.reference,
         cluster=tuple(data.cluster),
         weight=data.weight,
         seed=seed_of(seed, check.name),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ def table_context(
     sensitive: Sequence[str] = (),
     cluster: Sequence[str] = (),
     weight: str | None = None,
+    reference: Mapping[str, str] | None = None,
     classes: Sequence[Any] | None = None,
     positive: Any = 1,
     model: Model | None = None,
@@ -46,6 +47,8 @@ def table_context(
         Columns with that role.
     weight : str, optional
         The column of sampling weights.
+    reference : mapping of str to str, optional
+        The group that others are compared with, by sensitive column.
     classes : sequence, optional
         Absent: the labels of the target, sorted, the positive one last.
     positive : label
@@ -100,6 +103,7 @@ def table_context(
         seed=seed,
         workdir=workdir,
         confidence=confidence,
+        reference=reference or {},
     )
 
 

@@ -57,7 +57,7 @@ class GroupMetrics(raikit.Check):
             default_factory=list, description="Sensitive columns to compare within and not over (conditional parity)."
         )
         reference: dict[str, str] = Field(
-            default_factory=dict, description="A group by column that the others are compared with, such as {sex: M}."
+            default_factory=dict, description="A group by column that the others are compared with; absent: data.reference."
         )
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
@@ -67,6 +67,7 @@ class GroupMetrics(raikit.Check):
         from raikit_fairness.report.group_report import ReportedEvaluation
 
         options = self.options
+        reference = {**ctx.reference, **options.reference}
         _check_columns([*options.control, *options.reference], ctx.sensitive)
         settings = replace(
             options.settings(ctx), simultaneous=options.simultaneous, correction=options.correction
@@ -74,7 +75,7 @@ class GroupMetrics(raikit.Check):
         grouping = options.intersections, options.most_groups(ctx), options.control
         cells = count_cells(ctx, *grouping)
         scored = read_cases(ctx, *grouping) if has_scores(ctx) else None
-        evaluation = ReportedEvaluation(settings, ctx.seed, options.reference, self.address)
+        evaluation = ReportedEvaluation(settings, ctx.seed, reference, self.address)
         views = target_views(ctx.task, ctx.classes, ctx.positive)
         evaluation.run(cells, scored, views, options.metrics == "all", ctx.progress)
         return evaluation.result(ctx.task, cells)

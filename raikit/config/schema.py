@@ -103,7 +103,9 @@ class DataConfig(ConfigSection):
     path: str = Field(description="CSV, Parquet or JSON Lines; relative to audit.yaml.")
     id: str | None = Field(None, description="A column of unique ids; default: row numbers.")
     inputs: dict[str, InputConfig] = Field(default_factory=dict, description="The inputs of the model, by name.")
-    target: Annotated[str | list[str], Field(description="The column to predict.")]
+    target: str | list[str] | None = Field(
+        None, description="The column to predict; absent: decisions whose truth is unknown (model.load.kind: predictions)."
+    )
     classes: list[str | int | float | bool] | None = Field(
         None, description="The labels, in the order of a model's scores; default: those of the target, sorted."
     )

@@ -49,8 +49,9 @@ class Dataset:
     table : DataFrame
         The columns that were read, as they are in the file; media as paths or bytes.
     roles : DataFrame
-        For each row of `table`: ``id``, ``split``, ``target`` (labels, or float64), the sensitive columns (text; null is
-        the missing group), the cluster columns (text; null is a case on its own) and the weight (float64).
+        For each row of `table`: ``id``, ``split``, ``target`` (labels, or float64; absent if the truth is unknown), the
+        sensitive columns (text; null is the missing group), the cluster columns (text; null is a case on its own) and the
+        weight (float64).
     inputs : dict of str to Input
     task : {"binary", "multiclass", "regression"}
     classes : list
@@ -132,7 +133,11 @@ class Dataset:
         DataError
             If the file, or a row of it, cannot be used; it is named.
         """
-        target_column(config, error)
+        if target_column(config, error) is None and needs_inputs:
+            raise error(
+                ("data", "target"),
+                "name the column to predict; only decisions in the table (model.load: {kind: predictions}) need none.",
+            )
         if needs_inputs and not config.inputs:
             raise error(
                 ("data", "inputs"), "a model needs at least one input; name its inputs, such as {photo: {modality: image}}."
@@ -371,7 +376,7 @@ class Dataset:
             media_fingerprint=self.media_fingerprint,
             task=self.task,
             task_guessed=self.task_guessed,
-            target=str(self.config.target),
+            target=None if self.config.target is None else str(self.config.target),
             classes=list(self.classes),
             positive=self.positive,
             inputs=[

@@ -42,15 +42,15 @@ def media_columns(inputs: Mapping[str, Input]) -> dict[str, Modality]:
     return {item.columns[0]: item.modality for item in inputs.values() if item.modality in ("image", "audio")}
 
 
-def target_column(config: DataConfig, error: Error) -> str:
-    """Return the target column.
+def target_column(config: DataConfig, error: Error) -> str | None:
+    """Return the target column, None if the truth is unknown.
 
     Raises
     ------
     ConfigError
         If the configuration asks for several targets.
     """
-    if not isinstance(config.target, str) or config.task == "multilabel":
+    if isinstance(config.target, list) or config.task == "multilabel":
         raise error(("data", "target"), "several targets at once are not supported yet; name one column.")
     return config.target
 
@@ -93,7 +93,7 @@ def resolve_columns(
             hint = nearest(column, available)
             raise error(key, f"no column {column!r} in {file}.{hint} Columns there: {listed(available, 30)}.")
     for item in list_inputs(config).values():
-        if target in item.columns:
+        if target is not None and target in item.columns:
             raise error(("data", "inputs", item.name), f"{target!r} is the target, which a model must not see.")
     for index, feature in enumerate(config.sensitive):
         if feature.column == target:
@@ -129,13 +129,14 @@ def cell_format(config: DataConfig) -> CellFormat:
     )
 
 
-def _columns_by_key(config: DataConfig, target: str, extra: Sequence[str]) -> Iterator[tuple[Key, str]]:
+def _columns_by_key(config: DataConfig, target: str | None, extra: Sequence[str]) -> Iterator[tuple[Key, str]]:
     """Yield every column with the key under which audit.yaml names it."""
     if config.id:
         yield ("data", "id"), config.id
     for item in list_inputs(config).values():
         yield from ((("data", "inputs", item.name), column) for column in item.columns)
-    yield ("data", "target"), target
+    if target is not None:
+        yield ("data", "target"), target
     yield from ((("data", "sensitive", index), feature.column) for index, feature in enumerate(config.sensitive))
     yield from ((("data", "cluster"), column) for column in config.cluster)
     if config.weight:

@@ -19,7 +19,7 @@ class GroupMetrics(raikit.Check):
 
     Definitions are Fairlearn's; a rate with an empty denominator is undefined and says so. A group's own interval is
     exact. A gap's lower end is simultaneous over all pairs of groups (max-t), its upper end pointwise. Cases that share
-    clusters are not taken to be independent.
+    clusters are not taken to be independent. Without a target selection rates and mean scores are compared.
 
     References
     ----------
@@ -30,7 +30,7 @@ class GroupMetrics(raikit.Check):
     name = "fairness.groups"
     pillar = "fairness"
     requires = raikit.Requires(
-        columns={"target", "prediction", "sensitive"}, capabilities={"labels"},
+        columns={"prediction", "sensitive"}, capabilities={"labels"},
         tasks={"binary", "multiclass", "regression"},
     )  # fmt: skip
     produces: ClassVar[Sequence[str]] = [
@@ -62,7 +62,7 @@ class GroupMetrics(raikit.Check):
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         """Evaluate the groups of every feature."""
-        from raikit_fairness.estimates.case_counts import count_cells, has_scores, read_cases
+        from raikit_fairness.estimates.case_counts import count_cells, has_scores, has_truth, read_cases
         from raikit_fairness.estimates.task_metrics import target_views
         from raikit_fairness.report.group_report import ReportedEvaluation
 
@@ -75,7 +75,8 @@ class GroupMetrics(raikit.Check):
         grouping = options.intersections, options.most_groups(ctx), options.control
         cells = count_cells(ctx, *grouping)
         scored = read_cases(ctx, *grouping) if has_scores(ctx) else None
-        evaluation = ReportedEvaluation(settings, ctx.seed, reference, self.address)
+        names = None if has_truth(ctx) else [measure.name for measure in measures.WITHOUT_TRUTH]
+        evaluation = ReportedEvaluation(settings, ctx.seed, reference, self.address, names)
         views = target_views(ctx.task, ctx.classes, ctx.positive)
         evaluation.run(cells, scored, views, options.metrics == "all", ctx.progress)
         return evaluation.result(ctx.task, cells)

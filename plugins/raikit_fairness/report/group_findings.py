@@ -29,7 +29,7 @@ def group_findings(
         *(
             _no_gap_finding(subjects[feature.columns], feature, settings)
             for feature in cells.features
-            if feature.k > 1 and feature.columns not in led
+            if feature.k > 1 and feature.columns not in led and feature.columns in subjects
         ),
     ]
 

@@ -95,9 +95,9 @@ class ReportedEvaluation(LedEvaluation):
         """Return the result of the check."""
         percent = task != "regression"
         simultaneous = self.settings.simultaneous
-        table = group_table(
-            self.metrics, cells.features, TABLE_MEASURES[task], percent, simultaneous=simultaneous
-        )  # fmt: skip
+        measured = {metric.name for metric in self.metrics}
+        names = [name for name in TABLE_MEASURES[task] if name in measured]  # some need the truth
+        table = group_table(self.metrics, cells.features, names, percent, simultaneous=simultaneous)
         return raikit.CheckResult(
             metrics=self.all_metrics,
             findings=group_findings(self.subjects, cells, self.settings),

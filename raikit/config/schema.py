@@ -110,6 +110,9 @@ class DataConfig(ConfigSection):
         None, description="The labels, in the order of a model's scores; default: those of the target, sorted."
     )
     positive: str | int | float | bool | None = Field(None, description="The positive class of a binary target.")
+    favourable: str | int | float | bool | None = Field(
+        None, description="The decision of a binary target that is good for the person it is about; absent: not known."
+    )
     task: Literal["binary", "multiclass", "multilabel", "regression"] | None = Field(
         None, description="Default: inferred from the target, printed and recorded."
     )

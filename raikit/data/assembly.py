@@ -18,6 +18,7 @@ from raikit.data.classes import PredictedClasses
 from raikit.data.decisions import read_decisions
 from raikit.data.folders import media_folder
 from raikit.data.groups import read_groups
+from raikit.data.labels import favourable_class
 from raikit.data.media_columns import find_unusable, media_cells
 from raikit.data.roles import list_inputs, media_columns, read_clusters, read_ids, read_weights, reference_groups
 from raikit.data.spellings import lookalike_note
@@ -115,6 +116,7 @@ def assemble(
     rows = RowNames(path.name, ids.tolist())
     read = read_decisions if config.target is None else read_target
     target = read(table, config, rows, error, purpose.predicted)
+    favourable_class(config, target.task, target.classes, error)
     unusable = _read_media(table, config, path, rows, purpose)
     roles, notes = _read_roles(table, config, ids, rows, target, purpose, seed, error)
     keep = np.ones(len(roles), dtype=bool)

@@ -20,6 +20,7 @@ from raikit.data.cache import MediaCache
 from raikit.data.cells import shown
 from raikit.data.classes import PredictedClasses, absence_note, further_classes
 from raikit.data.folders import fingerprint_of_file, media_folder
+from raikit.data.labels import ClassNames
 from raikit.data.media import MediaError
 from raikit.data.media_columns import SKIP_HINT, fingerprint_of_media
 from raikit.data.roles import (
@@ -239,6 +240,11 @@ class Dataset:
         return self.table[self.extra_columns].copy()
 
     @property
+    def favourable(self) -> Any:
+        """The class of a binary target that is good for the person it is about; None if the configuration names none."""
+        return None if self.config.favourable is None else ClassNames(self.classes).find(self.config.favourable)
+
+    @property
     def reference(self) -> dict[str, str]:
         """The group that others are compared with, for each sensitive column that has one."""
         return reference_groups(self.config)
@@ -379,6 +385,7 @@ class Dataset:
             target=None if self.config.target is None else str(self.config.target),
             classes=list(self.classes),
             positive=self.positive,
+            favourable=self.favourable,
             inputs=[
                 InputRecord(name=item.name, modality=item.modality, columns=list(item.columns))
                 for item in self.inputs.values()

@@ -95,6 +95,7 @@ def context(
         positive=data.positive,
         sensitive=tuple(data.sensitive),
         reference=data.reference,
+        favourable=data.favourable,
         cluster=tuple(data.cluster),
         weight=data.weight,
         seed=seed_of(seed, check.name),

@@ -77,7 +77,7 @@ class GroupMetrics(raikit.Check):
         scored = read_cases(ctx, *grouping) if has_scores(ctx) else None
         names = None if has_truth(ctx) else [measure.name for measure in measures.WITHOUT_TRUTH]
         evaluation = ReportedEvaluation(settings, ctx.seed, reference, self.address, names)
-        views = target_views(ctx.task, ctx.classes, ctx.positive)
+        views = target_views(ctx.task, ctx.classes, ctx.positive, ctx.favourable)
         evaluation.run(cells, scored, views, options.metrics == "all", ctx.progress)
         return evaluation.result(ctx.task, cells)
 

@@ -48,7 +48,7 @@ class LedEvaluation(GroupEvaluation):
 
     def report(self, cells: Cells, feature: Feature, view: TargetView, measured: FeatureMeasurements) -> None:
         """Collect what findings are about."""
-        for topic in TOPICS[view.kind]:
+        for topic in [topic.directed(view.favourable) for topic in TOPICS[view.kind]]:
             if topic.difference in measured.disparities:  # `names` may leave it out
                 subject = self._subject(cells, feature, view, topic, measured)
                 self.subjects.setdefault(feature.columns, []).append(subject)

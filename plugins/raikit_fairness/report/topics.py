@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import raikit
 from raikit.arrays import BoolArray
@@ -47,6 +47,12 @@ class Topic:
             )
             for metric in contrasts
         ]
+
+    def directed(self, favourable: bool | None) -> Topic:
+        """Return the topic with a better direction, if it is known whether being selected is good for a person."""
+        if self.measure is not measures.SELECTION_RATE or favourable is None:
+            return self
+        return replace(self, measure=replace(self.measure, direction="higher" if favourable else "lower"))
 
     def denominator(self, cells: Cells, positive: int) -> BoolArray:
         """Return the cells that the measure is taken over."""

@@ -148,3 +148,19 @@ def test_errors_of_numbers_are_compared_with_the_reference_too():
     first = result_of(GroupMetrics, table_context(table, task="regression", sensitive=["sex"], reference={"sex": "M"})).findings[0]
     assert first.metrics[0] == "fairness.mean_absolute_error_difference(to=M)[sex=F]"
     assert "Cases with sex: F have mean absolute errors larger than those of sex: M" in first.sentence
+
+
+@pytest.mark.parametrize(
+    ("favourable", "who", "word", "marked"),
+    [(1, "sex: F", "less", {"F"}), (0, "sex: M", "more", {"M"}), (None, "sex: M", "more", {"F", "M"})],
+)
+def test_the_group_that_gets_the_favourable_decision_less_often_is_worse_off(favourable, who, word, marked):
+    called = np.concatenate([np.arange(1000) < 300, np.arange(1000) < 600]).astype(int)
+    table = pd.DataFrame({"sex": ["F"] * 1000 + ["M"] * 1000, "prediction": called})  # its truth is unknown
+    result = audited(table, ["sex"], favourable=favourable)
+    first = result.findings[0]
+    assert first.sentence.startswith(f"Cases with {who} are predicted “1” {word} often than")
+    assert first.value is None or first.value > 0
+    figure = next(figure for figure in result.figures if figure.id == "selection_rate-0")
+    assert {row["label"] for row in figure.data if row["mark"] == "worse"} == marked
+    assert ("Surely worse than" in figure.alt) == (favourable is not None)

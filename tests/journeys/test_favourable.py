@@ -36,4 +36,4 @@ def test_the_favourable_decision_says_who_is_worse_off_in_every_format(tmp_path,
 def test_a_favourable_decision_that_no_class_is_called_is_named_with_its_line(tmp_path, raikit):
     config = write_audit_yaml(tmp_path, checks=("fairness.groups",), data={"favourable": "approve"})
     ran = raikit("audit", config, "--out", "run", code=2)
-    assert "line 10: data.favourable: 'approve' is not among the classes 0, 1" in ran.err
+    assert "line 9: data.favourable: 'approve' is not among the classes 0, 1" in ran.err

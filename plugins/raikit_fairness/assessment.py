@@ -15,7 +15,9 @@ import raikit
 from raikit.address import text
 from raikit.data.cell_types import CellFormat
 from raikit.data.cells import as_label
+from raikit.data.labels import ClassNames
 from raikit.data.spellings import lookalike_note
+from raikit.errors import listed
 from raikit_fairness import measures, notebook
 from raikit_fairness.estimates.arguments import Arguments, numbers
 from raikit_fairness.estimates.array_source import ScoreColumns, source_from_arrays
@@ -92,6 +94,7 @@ def assess(
     seed: int = 0,
     control_features: Any = None,
     positive: Any = None,
+    favourable: Any = None,
     threshold: float = 0.5,
     metrics: Sequence[str] | None = None,
     reference: Mapping[str, str] | None = None,
@@ -133,6 +136,8 @@ def assess(
         Groups are also compared within each of their values (conditional parity).
     positive : label, optional
         Of a binary target; needed unless labels are 0 and 1.
+    favourable : label, optional
+        The label of a binary target that is good for the person it is about. Headlines then name who gets it less often.
     threshold : float
     metrics : sequence of str, optional
         Names of metrics by group, such as ``["selection_rate", "true_positive_rate"]``, or other names of them, such as
@@ -203,7 +208,7 @@ def assess(
     settings = IntervalSettings(confidence, max(replicates, _FEWEST_DRAWS), min_group, simultaneous, correction)
     references = {column: text(as_label(value)) for column, value in (reference or {}).items()}
     evaluation = LedEvaluation(settings, seed, references, lambda metric: metric.address("fairness"), metrics)
-    views = target_views(source.task, source.classes, source.positive)
+    views = target_views(source.task, source.classes, source.positive, _favourable_label(favourable, source))
     evaluation.run(source.cells, source.scored, views, full=metrics is not None)
     return _assessment(evaluation, source, confidence)
 
@@ -215,6 +220,16 @@ def _check_options(metrics: Sequence[str] | None, confidence: float) -> None:
             raise raikit.ConfigError(f"metrics: no metric is called {name!r}; known: {', '.join(sorted(known))}.")
     if not 0.5 < confidence < 1:
         raise raikit.ConfigError(f"confidence must lie between 0.5 and 1, not {confidence}.")
+
+
+def _favourable_label(favourable: Any, source: Source) -> Any:
+    if favourable is None:
+        return None
+    label = ClassNames(source.classes).find(favourable) if source.task == "binary" else None
+    if label is None:
+        classes = listed((text(label) for label in source.classes), 10) or "none"
+        raise raikit.ConfigError(f"favourable: {favourable!r} is not one of two labels; the labels are {classes}.")
+    return label
 
 
 def _check_reference(reference: Mapping[str, str], source: Source) -> None:

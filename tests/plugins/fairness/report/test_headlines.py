@@ -164,3 +164,16 @@ def test_the_group_that_gets_the_favourable_decision_less_often_is_worse_off(fav
     figure = next(figure for figure in result.figures if figure.id == "selection_rate-0")
     assert {row["label"] for row in figure.data if row["mark"] == "worse"} == marked
     assert ("Surely worse than" in figure.alt) == (favourable is not None)
+
+
+@pytest.mark.parametrize("favourable", [0, 1])
+def test_a_notebook_leads_with_who_is_worse_off_as_an_audit_does(favourable):
+    called = np.concatenate([np.arange(1000) < share for share in (300, 500, 700)]).astype(int)
+    table = pd.DataFrame({"race": np.repeat(["A", "White", "C"], 1000), "prediction": called, "target": called})
+    first = audited(table, reference={"race": "White"}, favourable=favourable).findings[0]
+    row = assessed(table, reference={"race": "White"}, favourable=favourable).headlines.iloc[0]
+    assert row.group == ("A" if favourable else "C")
+    assert first.who.startswith(f"race: {row.group} against race: White")
+    assert row.gap == pytest.approx(first.value)
+    with pytest.raises(ConfigError, match="favourable: 'good' is not one of two labels; the labels are 0, 1"):
+        assessed(table, favourable="good")

@@ -82,7 +82,7 @@ class Assessment:
 
 
 def assess(
-    y_true: ArrayLike | str | Path,
+    y_true: ArrayLike | str | Path | None,
     y_pred: ArrayLike | None = None,
     *,
     sensitive_features: Any,
@@ -103,7 +103,7 @@ def assess(
     intersections: int = 2,
     min_group: int = 30,
     max_groups: int = 500,
-    target: str = "target",
+    target: str | None = "target",
     prediction: str | None = None,
     missing: Sequence[str] = (),
     decimal: Literal[".", ","] = ".",
@@ -115,7 +115,8 @@ def assess(
     ----------
     y_true : array_like, shape (n,), or path
         Labels or numbers; or a table of any size (a file or folder, as `data.path` of audit.yaml), which DuckDB counts out of
-        core. It is read as an audit reads it. With a file, every other array is given by its column's name.
+        core. It is read as an audit reads it. With a file, every other array is given by its column's name. None (with a file:
+        `target` None) if the truth is unknown: then `y_pred` holds decisions, and only what needs no truth is measured.
     y_pred : array_like, shape (n,), optional
         Predictions; absent: positive where the score is at least `threshold`.
     sensitive_features : array_like, Series, DataFrame, mapping of name to array, or (a file) list of columns
@@ -190,27 +191,49 @@ def assess(
     """
     metrics = None if metrics is None else [metric_by_group(name) for name in metrics]
     _check_options(metrics, confidence)
+    in_file = isinstance(y_true, str | Path)
+    names = metrics if (target if in_file else y_true) is not None else _names_without_truth(metrics)
     if isinstance(y_true, str | Path):
+        decided = _decisions(prediction, "prediction") if target is None else target
         sensitive, control, cluster = map(_names, (sensitive_features, control_features, clusters))
         grouping = GroupingColumns(sensitive, control, cluster, intersections, max_groups)
         written = CellFormat(tuple(missing), decimal, frozenset(as_text), mixed=frozenset(cluster))
-        file_columns = FileColumns(target, prediction, scores, sample_weight, threshold, written)
+        file_columns = FileColumns(decided, prediction, scores, sample_weight, threshold, written)
         source = source_from_file(Path(y_true), file_columns, grouping, positive)
     else:
+        truth = _decisions(y_pred, "y_pred") if y_true is None else y_true
         arguments = Arguments(
-            {"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight},
+            {"y_true": truth, "y_pred": y_pred, "sample_weight": sample_weight},
             {"sensitive_features": sensitive_features, "control_features": control_features, "clusters": clusters},
             scores,
         )
         source = _source_in_memory(arguments, (intersections, max_groups), positive, threshold)
+    if names is not metrics and source.task == "regression":
+        raise raikit.ConfigError("y_true: numeric predictions are compared with the truth; give it.")
     _warn_of_lookalikes(source)
     _check_reference(reference or {}, source)
     settings = IntervalSettings(confidence, max(replicates, _FEWEST_DRAWS), min_group, simultaneous, correction)
     references = {column: text(as_label(value)) for column, value in (reference or {}).items()}
-    evaluation = LedEvaluation(settings, seed, references, lambda metric: metric.address("fairness"), metrics)
+    evaluation = LedEvaluation(settings, seed, references, lambda metric: metric.address("fairness"), names)
     views = target_views(source.task, source.classes, source.positive, _favourable_label(favourable, source))
     evaluation.run(source.cells, source.scored, views, full=metrics is not None)
     return _assessment(evaluation, source, confidence)
+
+
+def _names_without_truth(metrics: Sequence[str] | None) -> list[str]:
+    """Return the metrics to estimate if the truth is unknown."""
+    possible = [measure.name for measure in measures.WITHOUT_TRUTH]
+    for name in metrics or ():
+        if name not in possible:
+            raise raikit.ConfigError(f"metrics: {name!r} needs the truth (y_true); without it there are {', '.join(possible)}.")
+    return possible if metrics is None else list(metrics)
+
+
+def _decisions(values: Any, name: str) -> Any:
+    """Return decisions in the place of the truth, which no metric of `_names_without_truth` reads."""
+    if values is None:
+        raise raikit.ConfigError(f"{name}: give the decisions; without them and without the truth nothing can be measured.")
+    return values
 
 
 def _check_options(metrics: Sequence[str] | None, confidence: float) -> None:

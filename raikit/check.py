@@ -98,6 +98,10 @@ class CheckContext:
     weight : str or None
     max_groups : int
         ``data.max_groups``: the most groups that one feature may have.
+    favourable : label or None
+        ``data.favourable``: the class of a binary target that is good for the person it is about, if that is known.
+    reference : mapping of str to str
+        ``data.reference``: the group that others are compared with, for each sensitive column that has one.
     rng : numpy.random.Generator
         Seeded by the run's seed and the check's name, so that order, selection and resume change no number.
     workdir : Path
@@ -124,6 +128,8 @@ class CheckContext:
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("raikit.check"))
     levels: Levels = field(default_factory=Levels)
     max_groups: int = 500
+    reference: Mapping[str, str] = field(default_factory=dict)
+    favourable: Any = None
 
     def arrays(self, split: str | None = None, *, sensitive: bool = False) -> Arrays:
         """Read the scored cases of a split as arrays: truth, prediction, scores, weight and clusters.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,16 +15,19 @@ import raikit
 from raikit.address import text
 from raikit.data.cell_types import CellFormat
 from raikit.data.cells import as_label
+from raikit.data.labels import ClassNames
 from raikit.data.spellings import lookalike_note
+from raikit.errors import listed
 from raikit_fairness import measures, notebook
 from raikit_fairness.estimates.arguments import Arguments, numbers
 from raikit_fairness.estimates.array_source import ScoreColumns, source_from_arrays
-from raikit_fairness.estimates.evaluation import GroupEvaluation
 from raikit_fairness.estimates.file_source import FileColumns, source_from_file
 from raikit_fairness.estimates.labels import plain_labels, same_labels
 from raikit_fairness.estimates.sources import GroupingColumns, Source
 from raikit_fairness.estimates.task_metrics import target_views
 from raikit_fairness.names import metric_by_group
+from raikit_fairness.report.group_report import LedEvaluation
+from raikit_fairness.report.headlines import headline_frame
 from raikit_fairness.settings import Correction, IntervalSettings
 
 _FEWEST_DRAWS = 20_000  # Simultaneous limits depend on a tail; with fewer draws their level is off by a point.
@@ -56,24 +59,30 @@ class Assessment:
         The same as an audit records them.
     confidence : float
         Level of the intervals.
+    headlines : DataFrame
+        What an audit of the same cases states first, in its order: the surest differences, those to a reference before
+        others, and for a feature without any the one that comes closest. ``feature``, ``measure``, ``group``, ``against``,
+        their values ``group_value`` and ``against_value``, ``gap`` (the size of the difference, over groups that can be
+        judged), ``low``, ``high``, ``established``.
     """
 
     by_group: pd.DataFrame
     disparities: pd.DataFrame
     metrics: list[raikit.Metric]
     confidence: float
+    headlines: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __repr__(self) -> str:
-        """Return both tables, the surest gaps first."""
-        return notebook.as_text(self.by_group, self.disparities, self.confidence)
+        """Return the headlines and both tables, the surest gaps first."""
+        return notebook.as_text(self.headlines, self.by_group, self.disparities, self.confidence)
 
     def _repr_html_(self) -> str:
-        """Return a drawing of the groups, and the gaps as a table."""
-        return notebook.as_html(self.by_group, self.disparities, self.confidence)
+        """Return the headlines, a drawing of the groups, and the gaps as a table."""
+        return notebook.as_html(self.headlines, self.by_group, self.disparities, self.confidence)
 
 
 def assess(
-    y_true: ArrayLike | str | Path,
+    y_true: ArrayLike | str | Path | None,
     y_pred: ArrayLike | None = None,
     *,
     sensitive_features: Any,
@@ -85,6 +94,7 @@ def assess(
     seed: int = 0,
     control_features: Any = None,
     positive: Any = None,
+    favourable: Any = None,
     threshold: float = 0.5,
     metrics: Sequence[str] | None = None,
     reference: Mapping[str, str] | None = None,
@@ -93,7 +103,7 @@ def assess(
     intersections: int = 2,
     min_group: int = 30,
     max_groups: int = 500,
-    target: str = "target",
+    target: str | None = "target",
     prediction: str | None = None,
     missing: Sequence[str] = (),
     decimal: Literal[".", ","] = ".",
@@ -105,7 +115,8 @@ def assess(
     ----------
     y_true : array_like, shape (n,), or path
         Labels or numbers; or a table of any size (a file or folder, as `data.path` of audit.yaml), which DuckDB counts out of
-        core. It is read as an audit reads it. With a file, every other array is given by its column's name.
+        core. It is read as an audit reads it. With a file, every other array is given by its column's name. None (with a file:
+        `target` None) if the truth is unknown: then `y_pred` holds decisions, and only what needs no truth is measured.
     y_pred : array_like, shape (n,), optional
         Predictions; absent: positive where the score is at least `threshold`.
     sensitive_features : array_like, Series, DataFrame, mapping of name to array, or (a file) list of columns
@@ -126,6 +137,8 @@ def assess(
         Groups are also compared within each of their values (conditional parity).
     positive : label, optional
         Of a binary target; needed unless labels are 0 and 1.
+    favourable : label, optional
+        The label of a binary target that is good for the person it is about. Headlines then name who gets it less often.
     threshold : float
     metrics : sequence of str, optional
         Names of metrics by group, such as ``["selection_rate", "true_positive_rate"]``, or other names of them, such as
@@ -178,27 +191,49 @@ def assess(
     """
     metrics = None if metrics is None else [metric_by_group(name) for name in metrics]
     _check_options(metrics, confidence)
+    in_file = isinstance(y_true, str | Path)
+    names = metrics if (target if in_file else y_true) is not None else _names_without_truth(metrics)
     if isinstance(y_true, str | Path):
+        decided = _decisions(prediction, "prediction") if target is None else target
         sensitive, control, cluster = map(_names, (sensitive_features, control_features, clusters))
         grouping = GroupingColumns(sensitive, control, cluster, intersections, max_groups)
         written = CellFormat(tuple(missing), decimal, frozenset(as_text), mixed=frozenset(cluster))
-        file_columns = FileColumns(target, prediction, scores, sample_weight, threshold, written)
+        file_columns = FileColumns(decided, prediction, scores, sample_weight, threshold, written)
         source = source_from_file(Path(y_true), file_columns, grouping, positive)
     else:
+        truth = _decisions(y_pred, "y_pred") if y_true is None else y_true
         arguments = Arguments(
-            {"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight},
+            {"y_true": truth, "y_pred": y_pred, "sample_weight": sample_weight},
             {"sensitive_features": sensitive_features, "control_features": control_features, "clusters": clusters},
             scores,
         )
         source = _source_in_memory(arguments, (intersections, max_groups), positive, threshold)
+    if names is not metrics and source.task == "regression":
+        raise raikit.ConfigError("y_true: numeric predictions are compared with the truth; give it.")
     _warn_of_lookalikes(source)
     _check_reference(reference or {}, source)
     settings = IntervalSettings(confidence, max(replicates, _FEWEST_DRAWS), min_group, simultaneous, correction)
     references = {column: text(as_label(value)) for column, value in (reference or {}).items()}
-    evaluation = GroupEvaluation(settings, seed, references, metrics)
-    views = target_views(source.task, source.classes, source.positive)
+    evaluation = LedEvaluation(settings, seed, references, lambda metric: metric.address("fairness"), names)
+    views = target_views(source.task, source.classes, source.positive, _favourable_label(favourable, source))
     evaluation.run(source.cells, source.scored, views, full=metrics is not None)
     return _assessment(evaluation, source, confidence)
+
+
+def _names_without_truth(metrics: Sequence[str] | None) -> list[str]:
+    """Return the metrics to estimate if the truth is unknown."""
+    possible = [measure.name for measure in measures.WITHOUT_TRUTH]
+    for name in metrics or ():
+        if name not in possible:
+            raise raikit.ConfigError(f"metrics: {name!r} needs the truth (y_true); without it there are {', '.join(possible)}.")
+    return possible if metrics is None else list(metrics)
+
+
+def _decisions(values: Any, name: str) -> Any:
+    """Return decisions in the place of the truth, which no metric of `_names_without_truth` reads."""
+    if values is None:
+        raise raikit.ConfigError(f"{name}: give the decisions; without them and without the truth nothing can be measured.")
+    return values
 
 
 def _check_options(metrics: Sequence[str] | None, confidence: float) -> None:
@@ -208,6 +243,16 @@ def _check_options(metrics: Sequence[str] | None, confidence: float) -> None:
             raise raikit.ConfigError(f"metrics: no metric is called {name!r}; known: {', '.join(sorted(known))}.")
     if not 0.5 < confidence < 1:
         raise raikit.ConfigError(f"confidence must lie between 0.5 and 1, not {confidence}.")
+
+
+def _favourable_label(favourable: Any, source: Source) -> Any:
+    if favourable is None:
+        return None
+    label = ClassNames(source.classes).find(favourable) if source.task == "binary" else None
+    if label is None:
+        classes = listed((text(label) for label in source.classes), 10) or "none"
+        raise raikit.ConfigError(f"favourable: {favourable!r} is not one of two labels; the labels are {classes}.")
+    return label
 
 
 def _check_reference(reference: Mapping[str, str], source: Source) -> None:
@@ -248,7 +293,7 @@ def _source_in_memory(arguments: Arguments, limits: tuple[int, int], positive: A
     return source_from_arrays(pd.DataFrame(columns), arguments.groups, scores, grouping, positive, threshold)
 
 
-def _assessment(evaluation: GroupEvaluation, source: Source, confidence: float) -> Assessment:
+def _assessment(evaluation: LedEvaluation, source: Source, confidence: float) -> Assessment:
     by_group = [metric for metric in evaluation.metrics if metric.group is not None and "to" not in metric.args]
     contrasts = [metric for metric in evaluation.metrics if "to" in metric.args]
     disparities = [disparity.metric for disparity in evaluation.disparities]
@@ -257,6 +302,7 @@ def _assessment(evaluation: GroupEvaluation, source: Source, confidence: float) 
         _frame([*disparities, *contrasts], _DISPARITY_COLUMNS, source),
         evaluation.all_metrics,
         confidence,
+        headline_frame(evaluation.subjects, source.cells.features),
     )
 
 

@@ -15,24 +15,34 @@ _GAP_COLUMNS = ["feature", "metric", "value", "low", "high", "p_adjusted", "mini
 _GROUP_COLUMNS = ["group", "metric", "value", "low", "high", "n"]
 
 
-def as_text(by_group: pd.DataFrame, disparities: pd.DataFrame, level: float) -> str:
-    """Return the gaps, the surest first, then the groups of the single features."""
+def as_text(headlines: pd.DataFrame, by_group: pd.DataFrame, disparities: pd.DataFrame, level: float) -> str:
+    """Return what an audit states first, then the gaps, the surest first, then the groups of the single features."""
     title = f"{confidence(level)} CIs of gaps are simultaneous over all pairs of groups"
     gaps = _gaps(disparities).to_string(index=False, float_format="%.3f", na_rep="")
     single = _single_features(by_group[by_group.metric.isin(_SHOWN)])
     groups = single[_GROUP_COLUMNS].head(_MOST_GROUPS).to_string(index=False, float_format="%.3f")
-    return f"{title}\n{gaps}\n\n{groups}"
+    lead = f"{_lead(headlines).to_string(index=False, float_format='%.3f', na_rep='')}\n\n" if len(headlines) else ""
+    return f"{lead}{title}\n{gaps}\n\n{groups}"
 
 
-def as_html(by_group: pd.DataFrame, disparities: pd.DataFrame, level: float) -> str:
-    """Return a drawing of values with their intervals, and the gaps as a table."""
+def as_html(headlines: pd.DataFrame, by_group: pd.DataFrame, disparities: pd.DataFrame, level: float) -> str:
+    """Return what an audit states first, a drawing of values with their intervals, and the gaps as a table."""
     drawings = "".join(_drawing(by_group, metric) for metric in _SHOWN)
-    table = _gaps(disparities).to_html(index=False, float_format="{:.3f}".format, na_rep="", border=0, escape=True)
+    lead = _table(_lead(headlines)) if len(headlines) else ""
+    table = _table(_gaps(disparities))
     note = (
         f"{confidence(level)} CIs. Those of gaps are simultaneous over all pairs of groups, those of groups hold for each "
         "group by itself. A gap is established if low is above 0."
     )
-    return f'<div style="display:flex;flex-wrap:wrap;gap:1.5em">{drawings}</div>{table}<p>{escape(note)}</p>'
+    return f'{lead}<div style="display:flex;flex-wrap:wrap;gap:1.5em">{drawings}</div>{table}<p>{escape(note)}</p>'
+
+
+def _table(frame: pd.DataFrame) -> str:
+    return str(frame.to_html(index=False, float_format="{:.3f}".format, na_rep="", border=0, escape=True))
+
+
+def _lead(headlines: pd.DataFrame) -> pd.DataFrame:
+    return headlines.head(_MOST_GAPS)
 
 
 def _gaps(disparities: pd.DataFrame) -> pd.DataFrame:

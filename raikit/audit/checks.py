@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 # Of a context, what a child process is told.
-_FACTS = ("task", "classes", "positive", "sensitive", "cluster", "weight", "max_groups")
+_FACTS = ("task", "classes", "positive", "sensitive", "cluster", "weight", "max_groups", "reference", "favourable")
 
 
 def make_context(plan: Plan, source: PredictionSource, data: Dataset, run: RunDirectory) -> CheckContext:
@@ -48,6 +48,8 @@ def make_context(plan: Plan, source: PredictionSource, data: Dataset, run: RunDi
         confidence=plan.settings.confidence,
         levels=levels_of(plan.settings.gate, plan.settings.confidence),
         max_groups=plan.settings.data.max_groups,
+        reference=data.reference,
+        favourable=data.favourable,
     )
 
 

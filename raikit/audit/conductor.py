@@ -119,7 +119,8 @@ def _refuse_another_task(plan: Plan, data: Dataset) -> None:
 
 def _announce(data: Dataset, console: Console) -> None:
     splits = ", ".join(f"{count(size)} {name}" for name, size in data.splits.items())
-    guessed = " (guessed from the target; set data.task to be sure)" if data.task_guessed else ""
+    source = "decisions" if data.config.target is None else "target"
+    guessed = f" (guessed from the {source}; set data.task to be sure)" if data.task_guessed else ""
     console.say(f"Data: {data.path.name}, {splits} cases; task {data.task}{guessed}")
     for note in data.notes:
         console.say(f"Note: {note}")

@@ -82,7 +82,7 @@ def _names(item: PlannedCheck) -> Iterator[str]:
 def _available(data: Dataset, provided: frozenset[str] | None) -> Available:
     """Return what the scored cases would hold."""
     roles = {
-        "target": True,
+        "target": "target" in data.roles,
         "prediction": True,
         "sensitive": bool(data.sensitive),
         "cluster": bool(data.cluster),

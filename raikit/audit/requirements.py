@@ -102,13 +102,14 @@ def first_unmet(needs: Requires, available: Available, capabilities: AbstractSet
 
 
 def _missing_column(required: AbstractSet[str], available: Available) -> UnmetRequirement | None:
-    """Return the first role or column that the data does not have."""
+    """Return the roles that the data does not have, else the first column that was not read."""
     roles = available.roles
     missing = sorted(name for name in required if not roles.get(name, name in available.columns))
     if not missing:
         return None
-    if missing[0] in roles:
-        return UnmetRequirement(f"the data has no {missing[0]}", f"name a column as data.{missing[0]}")
+    if lacking := [name for name in missing if name in roles]:
+        keys = [f"{'model.load' if name in ('prediction', 'score') else 'data'}.{name}" for name in lacking]
+        return UnmetRequirement(f"the data has no {' and no '.join(lacking)}", f"name a column as {' and '.join(keys)}")
     return UnmetRequirement(
         f"no column {missing[0]!r} was read", f"if the table has it, data.keep: [{missing[0]}] lets checks read it"
     )

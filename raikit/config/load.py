@@ -66,6 +66,9 @@ def load(path: Path, sets: Iterable[str] = ()) -> LoadedConfig:
         audit = AuditConfig.model_validate(document.data)
     except ValidationError as error:
         raise explain(error, AuditConfig, document) from None
+    if audit.data.target is None and not audit.model.is_table:
+        where = document.where(("data", "target"))
+        raise ConfigError(f"{where} is required; only decisions (model.load: {{kind: predictions}}) have none.")
     if audit.model.train is not None:
         _check_training(audit, audit.model.train, document)
     if audit.gate.policy is not None:

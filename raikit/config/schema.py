@@ -103,16 +103,24 @@ class DataConfig(ConfigSection):
     path: str = Field(description="A table, or the log of another evaluation tool; relative to audit.yaml.")
     id: str | None = Field(None, description="A column of unique ids; default: row numbers.")
     inputs: dict[str, InputConfig] = Field(default_factory=dict, description="The inputs of the model, by name.")
-    target: Annotated[str | list[str], Field(description="The column to predict.")]
+    target: str | list[str] | None = Field(
+        None, description="The column to predict; absent: decisions whose truth is unknown (model.load.kind: predictions)."
+    )
     classes: list[str | int | float | bool] | None = Field(
         None, description="The labels, in the order of a model's scores; default: those of the target, sorted."
     )
     positive: str | int | float | bool | None = Field(None, description="The positive class of a binary target.")
+    favourable: str | int | float | bool | None = Field(
+        None, description="The decision of a binary target that is good for the person it is about; absent: not known."
+    )
     task: Literal["binary", "multiclass", "multilabel", "regression"] | None = Field(
         None, description="Default: inferred from the target, printed and recorded."
     )
     sensitive: Annotated[list[SensitiveConfig], BeforeValidator(_as_features)] = Field(
         default_factory=list, description="Columns whose groups are compared."
+    )
+    reference: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="The group of a sensitive column that the others are compared with: {race: White}."
     )
     cluster: Names = Field(default_factory=list, description="Cases with the same value are not independent: patient.")
     weight: str | None = Field(None, description="A column of sampling weights; their scale does not matter.")

@@ -15,13 +15,15 @@ from raikit.config.types import Error
 from raikit.data import splits
 from raikit.data.cells import RowNames, shown
 from raikit.data.classes import PredictedClasses
+from raikit.data.decisions import read_decisions
 from raikit.data.folders import media_folder
 from raikit.data.groups import read_groups
+from raikit.data.labels import favourable_class
 from raikit.data.media_columns import find_unusable, media_cells
-from raikit.data.roles import list_inputs, media_columns, read_clusters, read_ids, read_weights
+from raikit.data.roles import list_inputs, media_columns, read_clusters, read_ids, read_weights, reference_groups
 from raikit.data.spellings import lookalike_note
 from raikit.data.target import Target, read_target
-from raikit.errors import DataError, listed
+from raikit.errors import DataError, listed, nearest
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,9 @@ def assemble(
     """
     ids = read_ids(table, config.id, path.name)
     rows = RowNames(path.name, ids.tolist())
-    target = read_target(table, config, rows, error, purpose.predicted)
+    read = read_decisions if config.target is None else read_target
+    target = read(table, config, rows, error, purpose.predicted)
+    favourable_class(config, target.task, target.classes, error)
     unusable = _read_media(table, config, path, rows, purpose)
     roles, notes = _read_roles(table, config, ids, rows, target, purpose, seed, error)
     keep = np.ones(len(roles), dtype=bool)
@@ -175,7 +179,9 @@ def _read_roles(
     )
     split, notes = splits.assign_splits(config.split, table, rows, design, error)
     notes += _lookalikes(target, groups, clusters, config)
-    columns = {"id": ids, "split": pd.Series(pd.array(split, dtype="str")), "target": target.labels}
+    columns = {"id": ids, "split": pd.Series(pd.array(split, dtype="str"))}
+    if config.target is not None:
+        columns["target"] = target.labels
     columns |= {name: values for name, values in (groups | clusters | weight).items() if name != "id"}
     return pd.DataFrame(columns), notes
 
@@ -184,7 +190,8 @@ def _lookalikes(
     target: Target, groups: Mapping[str, pd.Series[Any]], clusters: Mapping[str, pd.Series[Any]], config: DataConfig
 ) -> list[str]:
     """Say which classes, groups and clusters differ only in how they are written."""
-    found = [lookalike_note(f"target {config.target}", target.classes, "class")]
+    name = "decisions" if config.target is None else f"target {config.target}"
+    found = [lookalike_note(name, target.classes, "class")]
     found += [lookalike_note(name, values.unique().tolist(), "group") for name, values in groups.items()]
     found += [lookalike_note(name, values.unique().tolist(), "cluster") for name, values in clusters.items()]
     return [note for note in found if note is not None]
@@ -195,6 +202,8 @@ def _check_split(cases: Cases, split: str, config: DataConfig, path: Path, error
     numbers = cases.numbers[(cases.roles["split"] == split).to_numpy()]
     if not numbers.size:
         raise DataError(f"{path.name}: no row of the {split} split has media that can be read.")
+    if config.target is None:
+        return  # that everybody is selected, or nobody, is a finding
     declared = bool(config.classes) and split == splits.TEST
     if cases.target.task != "regression" and not declared and (numbers == numbers[0]).all():
         label = shown(cases.target.classes[int(numbers[0])])
@@ -214,3 +223,16 @@ def _check_audited(cases: Cases, config: DataConfig, path: Path, error: Error) -
             f"every sensitive column is constant in the {splits.TEST} split ({listed(sensitive)}), so there are no "
             "groups to compare.",
         )
+    _check_reference(audited, config, error)
+
+
+def _check_reference(audited: pd.DataFrame, config: DataConfig, error: Error) -> None:
+    """Raise if no audited case belongs to a reference group."""
+    for column, group in reference_groups(config).items():
+        groups = audited[column].dropna().unique().tolist()
+        if group not in groups:
+            raise error(
+                ("data", "reference", column),
+                f"no case of the {splits.TEST} split has {column}: {group}.{nearest(group, groups)} "
+                f"Groups there: {listed(sorted(groups), 20)}.",
+            )

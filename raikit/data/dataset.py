@@ -20,9 +20,19 @@ from raikit.data.cache import MediaCache
 from raikit.data.cells import shown
 from raikit.data.classes import PredictedClasses, absence_note, further_classes
 from raikit.data.folders import fingerprint_of_file, media_folder
+from raikit.data.labels import ClassNames
 from raikit.data.media import MediaError
 from raikit.data.media_columns import SKIP_HINT, fingerprint_of_media
-from raikit.data.roles import Input, cell_format, find_table, list_inputs, media_columns, resolve_columns, target_column
+from raikit.data.roles import (
+    Input,
+    cell_format,
+    find_table,
+    list_inputs,
+    media_columns,
+    reference_groups,
+    resolve_columns,
+    target_column,
+)
 from raikit.data.tables import as_frame, check_frame, column_names, fingerprint_of_table, read_table
 from raikit.errors import ConfigError, DataError, RaikitError, listed, nearest
 from raikit.run.record import DataRecord, InputRecord
@@ -40,8 +50,9 @@ class Dataset:
     table : DataFrame
         The columns that were read, as they are in the file; media as paths or bytes.
     roles : DataFrame
-        For each row of `table`: ``id``, ``split``, ``target`` (labels, or float64), the sensitive columns (text; null is
-        the missing group), the cluster columns (text; null is a case on its own) and the weight (float64).
+        For each row of `table`: ``id``, ``split``, ``target`` (labels, or float64; absent if the truth is unknown), the
+        sensitive columns (text; null is the missing group), the cluster columns (text; null is a case on its own) and the
+        weight (float64).
     inputs : dict of str to Input
     task : {"binary", "multiclass", "regression"}
     classes : list
@@ -123,7 +134,11 @@ class Dataset:
         DataError
             If the file, or a row of it, cannot be used; it is named.
         """
-        target_column(config, error)
+        if target_column(config, error) is None and needs_inputs:
+            raise error(
+                ("data", "target"),
+                "name the column to predict; only decisions in the table (model.load: {kind: predictions}) need none.",
+            )
         if needs_inputs and not config.inputs:
             raise error(
                 ("data", "inputs"), "a model needs at least one input; name its inputs, such as {photo: {modality: image}}."
@@ -226,6 +241,16 @@ class Dataset:
     def extra(self) -> pd.DataFrame:
         """The columns of predictions, with rows as in `roles`."""
         return self.table[self.extra_columns].copy()
+
+    @property
+    def favourable(self) -> Any:
+        """The class of a binary target that is good for the person it is about; None if the configuration names none."""
+        return None if self.config.favourable is None else ClassNames(self.classes).find(self.config.favourable)
+
+    @property
+    def reference(self) -> dict[str, str]:
+        """The group that others are compared with, for each sensitive column that has one."""
+        return reference_groups(self.config)
 
     @cached_property
     def splits(self) -> dict[str, int]:
@@ -360,14 +385,16 @@ class Dataset:
             media_fingerprint=self.media_fingerprint,
             task=self.task,
             task_guessed=self.task_guessed,
-            target=str(self.config.target),
+            target=None if self.config.target is None else str(self.config.target),
             classes=list(self.classes),
             positive=self.positive,
+            favourable=self.favourable,
             inputs=[
                 InputRecord(name=item.name, modality=item.modality, columns=list(item.columns))
                 for item in self.inputs.values()
             ],
             sensitive=list(self.sensitive),
+            reference=self.reference,
             cluster=list(self.cluster),
             weight=self.weight,
             splits=dict(self.splits),

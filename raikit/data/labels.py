@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from raikit.address import text
-from raikit.data.cells import as_label
+from raikit.config.schema import DataConfig
+from raikit.config.types import Error, Task
+from raikit.data.cells import as_label, shown
+from raikit.errors import listed
 
 _TRUTH = {"false": False, "0": False, "0.0": False, "true": True, "1": True, "1.0": True}
 
@@ -64,6 +67,25 @@ class ClassNames:
             return self._pair.get(truth_value(value), default)
         found = self._known.get(_number_text(name), default)
         return default if isinstance(found, str) else found  # Among texts, "07" is not "7".
+
+
+def favourable_class(config: DataConfig, task: Task, classes: Sequence[Any], error: Error) -> Any:
+    """Return the class that ``data.favourable`` names, None if it names none.
+
+    Raises
+    ------
+    ConfigError
+        If it is no class, or the target is not binary.
+    """
+    if config.favourable is None:
+        return None
+    if task != "binary":
+        raise error(("data", "favourable"), f"only one of two decisions is the favourable one; the task is {task}.")
+    label = ClassNames(classes).find(config.favourable)
+    if label is None:
+        names = listed((text(label) for label in classes), 10)
+        raise error(("data", "favourable"), f"{shown(config.favourable)} is not among the classes {names}.")
+    return label
 
 
 def _number_text(value: str) -> str:

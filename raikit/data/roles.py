@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from raikit.address import text
 from raikit.config.schema import DataConfig
 from raikit.config.types import Error, Key, Modality
 from raikit.data.cell_types import CellFormat
-from raikit.data.cells import RowNames, shown
+from raikit.data.cells import RowNames, as_label, shown
 from raikit.data.groups import as_text
 from raikit.errors import DataError, listed, nearest
 from raikit.run.predictions import RESERVED
@@ -41,15 +42,15 @@ def media_columns(inputs: Mapping[str, Input]) -> dict[str, Modality]:
     return {item.columns[0]: item.modality for item in inputs.values() if item.modality in ("image", "audio")}
 
 
-def target_column(config: DataConfig, error: Error) -> str:
-    """Return the target column.
+def target_column(config: DataConfig, error: Error) -> str | None:
+    """Return the target column, None if the truth is unknown.
 
     Raises
     ------
     ConfigError
         If the configuration asks for several targets.
     """
-    if not isinstance(config.target, str) or config.task == "multilabel":
+    if isinstance(config.target, list) or config.task == "multilabel":
         raise error(("data", "target"), "several targets at once are not supported yet; name one column.")
     return config.target
 
@@ -92,14 +93,29 @@ def resolve_columns(
             hint = nearest(column, available)
             raise error(key, f"no column {column!r} in {file}.{hint} Columns there: {listed(available, 30)}.")
     for item in list_inputs(config).values():
-        if target in item.columns:
+        if target is not None and target in item.columns:
             raise error(("data", "inputs", item.name), f"{target!r} is the target, which a model must not see.")
     for index, feature in enumerate(config.sensitive):
         if feature.column == target:
             raise error(("data", "sensitive", index), f"{target!r} is the target; remove it from the sensitive columns.")
+    _check_reference_columns(config, error)
     _check_reserved_names(config, error)
     _check_one_form(config, error)
     return list(dict.fromkeys(column for _, column in by_key))
+
+
+def _check_reference_columns(config: DataConfig, error: Error) -> None:
+    sensitive = [feature.column for feature in config.sensitive]
+    for column in config.reference:
+        if column not in sensitive:
+            known = f"those are {listed(sensitive, 20)}" if sensitive else "there are none"
+            hint = nearest(column, sensitive)
+            raise error(("data", "reference", column), f"{column!r} is not among the columns of data.sensitive; {known}.{hint}")
+
+
+def reference_groups(config: DataConfig) -> dict[str, str]:
+    """Return the reference group of each column that has one, as an address names it."""
+    return {column: text(as_label(value)) for column, value in config.reference.items()}
 
 
 def cell_format(config: DataConfig) -> CellFormat:
@@ -113,13 +129,14 @@ def cell_format(config: DataConfig) -> CellFormat:
     )
 
 
-def _columns_by_key(config: DataConfig, target: str, extra: Sequence[str]) -> Iterator[tuple[Key, str]]:
+def _columns_by_key(config: DataConfig, target: str | None, extra: Sequence[str]) -> Iterator[tuple[Key, str]]:
     """Yield every column with the key under which audit.yaml names it."""
     if config.id:
         yield ("data", "id"), config.id
     for item in list_inputs(config).values():
         yield from ((("data", "inputs", item.name), column) for column in item.columns)
-    yield ("data", "target"), target
+    if target is not None:
+        yield ("data", "target"), target
     yield from ((("data", "sensitive", index), feature.column) for index, feature in enumerate(config.sensitive))
     yield from ((("data", "cluster"), column) for column in config.cluster)
     if config.weight:

@@ -21,7 +21,7 @@ from raikit.data.roles import target_column
 from raikit.errors import DataError, listed
 from raikit.format import counted
 
-_MAX_CLASSES = 1000
+MAX_CLASSES = 1000
 _MAX_INTEGER_CLASSES = 20
 
 
@@ -94,6 +94,7 @@ def read_target(
         If a value is missing, or infinite in a regression (the row is named), or if there is only one class.
     """
     column = target_column(config, error)
+    assert column is not None, "without a target, `read_decisions` is asked"
     values = table[column]
     if (missing := values.isna().to_numpy()).any():
         raise DataError(f"{rows.at(int(missing.argmax()))}: data.target ({column}) is missing.")
@@ -167,10 +168,10 @@ def _in_order(
             f"{rows.file}: data.target ({values.name}) has only one class, {shown(classes[0])}; two or more are needed, and "
             "data.classes declares those that no case has."
         )
-    if len(classes) > _MAX_CLASSES:
+    if len(classes) > MAX_CLASSES:
         raise error(
             ("data", "target"),
-            f"{values.name!r} has {len(classes):,} different values, and at most {_MAX_CLASSES:,} classes are "
+            f"{values.name!r} has {len(classes):,} different values, and at most {MAX_CLASSES:,} classes are "
             "supported; is it the target?",
         )
     if task != "binary":

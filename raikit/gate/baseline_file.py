@@ -195,7 +195,7 @@ def _counts(run: Run) -> list[dict[str, Any]]:
     data = run.record.data
     if data.task == "regression":
         return []
-    columns = [*data.sensitive, "target", "prediction"]
+    columns = [*data.sensitive, *(["target"] if data.target is not None else []), "prediction"]
     counted = run.predictions.cells(columns)
     rows = counted.astype(object).where(counted.notna(), None).to_numpy().tolist()
     return [{**dict(zip(columns, row[:-1], strict=True)), "rows": int(row[-1])} for row in rows]

@@ -173,6 +173,8 @@ class _Worker:
             confidence=job.get("level") or facts["confidence"],
             levels=Levels() if job.get("level") else _levels(facts).of(job["check"].split(".", 1)[0]),
             max_groups=facts["max_groups"],
+            reference=facts["reference"],
+            favourable=facts["favourable"],
             progress=self._progress,
             log=logging.getLogger(f"raikit.check.{job['check']}"),
         )

@@ -113,6 +113,11 @@ def match_rows(candidate: RunView, baseline: RunView, margins: Margins) -> Match
 def _refuse_other_targets(matched: MatchedCases) -> None:
     """Raise an error if a shared case has another target in the baseline."""
     old, new = matched.baseline, matched.candidate
+    if "target" not in old and "target" not in new:
+        return
+    if "target" not in old or "target" not in new:
+        without = "the baseline" if "target" not in old else "this run"
+        raise ConfigError(f"baseline: {without} has no target, and the other has; compare runs on the same data.")
     same_type = old["target"].dtype == new["target"].dtype
     targets = (old["target"], new["target"]) if same_type else (old["target"].astype(str), new["target"].astype(str))
     if (differs := (targets[0] != targets[1]).to_numpy()).any():

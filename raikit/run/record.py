@@ -197,8 +197,10 @@ class DataRecord(RecordModel):
     target: str | None = None
     classes: list[Value] = Field(default_factory=list)
     positive: Value = None
+    favourable: Value = None
     inputs: list[InputRecord] = Field(default_factory=list)
     sensitive: list[str] = Field(default_factory=list)
+    reference: dict[str, str] = Field(default_factory=dict)
     cluster: list[str] = Field(default_factory=list)
     weight: str | None = None
     splits: dict[str, int] = Field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +26,10 @@ def table_context(
     sensitive: Sequence[str] = (),
     cluster: Sequence[str] = (),
     weight: str | None = None,
+    reference: Mapping[str, str] | None = None,
     classes: Sequence[Any] | None = None,
     positive: Any = 1,
+    favourable: Any = None,
     model: Model | None = None,
     data: Dataset | None = None,
     folder: Path | None = None,
@@ -46,10 +48,14 @@ def table_context(
         Columns with that role.
     weight : str, optional
         The column of sampling weights.
+    reference : mapping of str to str, optional
+        The group that others are compared with, by sensitive column.
     classes : sequence, optional
-        Absent: the labels of the target, sorted, the positive one last.
+        Absent: the labels of the target (without one: of the predictions), sorted, the positive one last.
     positive : label
         The positive class of a binary target.
+    favourable : label, optional
+        The class of a binary target that is good for the person it is about.
     model, data : optional
         As a check finds them in ``ctx.model`` and ``ctx.data``.
     folder : Path, optional
@@ -84,7 +90,8 @@ def table_context(
     path = folder / "predictions.parquet"
     table.to_parquet(path, index=False)
     if classes is None:
-        classes = [] if task == "regression" else sorted(table["target"].dropna().unique().tolist())
+        known = "target" if "target" in table else "prediction"
+        classes = [] if task == "regression" else sorted(table[known].dropna().unique().tolist())
         if task == "binary" and len(classes) == 2:
             classes = [label for label in classes if label != positive] + [positive]
     return CheckContext(
@@ -100,6 +107,8 @@ def table_context(
         seed=seed,
         workdir=workdir,
         confidence=confidence,
+        reference=reference or {},
+        favourable=favourable,
     )
 
 

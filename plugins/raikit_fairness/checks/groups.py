@@ -19,7 +19,7 @@ class GroupMetrics(raikit.Check):
 
     Definitions are Fairlearn's; a rate with an empty denominator is undefined and says so. A group's own interval is
     exact. A gap's lower end is simultaneous over all pairs of groups (max-t), its upper end pointwise. Cases that share
-    clusters are not taken to be independent.
+    clusters are not taken to be independent. Without a target selection rates and mean scores are compared.
 
     References
     ----------
@@ -30,7 +30,7 @@ class GroupMetrics(raikit.Check):
     name = "fairness.groups"
     pillar = "fairness"
     requires = raikit.Requires(
-        columns={"target", "prediction", "sensitive"}, capabilities={"labels"},
+        columns={"prediction", "sensitive"}, capabilities={"labels"},
         tasks={"binary", "multiclass", "regression"},
     )  # fmt: skip
     produces: ClassVar[Sequence[str]] = [
@@ -57,16 +57,17 @@ class GroupMetrics(raikit.Check):
             default_factory=list, description="Sensitive columns to compare within and not over (conditional parity)."
         )
         reference: dict[str, str] = Field(
-            default_factory=dict, description="A group by column that the others are compared with, such as {sex: M}."
+            default_factory=dict, description="A group by column that the others are compared with; absent: data.reference."
         )
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         """Evaluate the groups of every feature."""
-        from raikit_fairness.estimates.case_counts import count_cells, has_scores, read_cases
+        from raikit_fairness.estimates.case_counts import count_cells, has_scores, has_truth, read_cases
         from raikit_fairness.estimates.task_metrics import target_views
         from raikit_fairness.report.group_report import ReportedEvaluation
 
         options = self.options
+        reference = {**ctx.reference, **options.reference}
         _check_columns([*options.control, *options.reference], ctx.sensitive)
         settings = replace(
             options.settings(ctx), simultaneous=options.simultaneous, correction=options.correction
@@ -74,8 +75,9 @@ class GroupMetrics(raikit.Check):
         grouping = options.intersections, options.most_groups(ctx), options.control
         cells = count_cells(ctx, *grouping)
         scored = read_cases(ctx, *grouping) if has_scores(ctx) else None
-        evaluation = ReportedEvaluation(settings, ctx.seed, options.reference, self.address)
-        views = target_views(ctx.task, ctx.classes, ctx.positive)
+        names = None if has_truth(ctx) else [measure.name for measure in measures.WITHOUT_TRUTH]
+        evaluation = ReportedEvaluation(settings, ctx.seed, reference, self.address, names)
+        views = target_views(ctx.task, ctx.classes, ctx.positive, ctx.favourable)
         evaluation.run(cells, scored, views, options.metrics == "all", ctx.progress)
         return evaluation.result(ctx.task, cells)
 

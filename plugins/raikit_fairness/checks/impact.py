@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -21,7 +22,8 @@ class ImpactRatios(raikit.Check):
 
     The scoring rate is the share of a category that scores above the sample median. Cases whose category is unknown are
     counted and left out. Categories with less than 2% of the data are shown and marked, and the rule lets an auditor leave
-    them out of the ratio. There is a table for every sensitive feature and every intersection.
+    them out of the ratio. Selected are those who get the favourable decision (``data.favourable``), absent the positive
+    one; scores are those of the same decision. There is a table for every sensitive feature and every intersection.
 
     References
     ----------
@@ -59,9 +61,12 @@ class ImpactRatios(raikit.Check):
         estimates: list[ImpactRatioEstimates] = []
         most_groups = options.max_groups or ctx.max_groups
         cells = count_cells(ctx, options.intersections, most_groups)
-        rates = [("selection_rate", cells, cells.prediction == list(ctx.classes).index(ctx.positive))]
+        selected = ctx.positive if ctx.favourable is None else ctx.favourable
+        rates = [("selection_rate", cells, cells.prediction == list(ctx.classes).index(selected))]
         if has_scores(ctx):
             cases = read_cases(ctx, options.intersections, most_groups)
+            if selected != ctx.positive and cases.scores is not None:
+                cases = replace(cases, scores=1 - cases.scores)
             rates.append(("scoring_rate", cases, above_median(cases)))
         categories = sum(feature.k for feature in cells.features)
         for number, feature in enumerate(cells.features):
@@ -75,6 +80,8 @@ class ImpactRatios(raikit.Check):
             result.metrics.append(raikit.Metric.exact(
                 "unknown_category", unknown, n=int(cells.n.sum()), unit="rows", over=list(feature.columns)
             ))  # fmt: skip
-            result.tables.append(impact_table(number, feature, of_feature, unknown, settings, options.marked_below))
+            result.tables.append(impact_table(
+                number, feature, of_feature, unknown, settings, options.marked_below, selected
+            ))  # fmt: skip
         result.findings = impact_findings(estimates, result.metrics, self.address)
         return result

@@ -47,8 +47,8 @@ class Search(raikit.Check):
         measures: list[Annotated[Measure, BeforeValidator(metric_by_group)]] = Field(
             default_factory=list,
             description="By what a group is worse: fewer right (accuracy), more missed (false_negative_rate), more wrongly "
-            "called positive (false_positive_rate), fewer selected (selection_rate), more mistakes among the selected "
-            "(precision); absent: accuracy and, for two classes, false_negative_rate.",
+            "called positive (false_positive_rate), fewer selected (selection_rate; more, if data.favourable is the other "
+            "class), more mistakes among the selected (precision); absent: accuracy and, for two classes, false_negative_rate.",
         )
         min_group: int = Field(30, ge=1, description="Groups with fewer cases are counted, and not searched.")
         fdr: float = Field(0.05, gt=0, lt=0.5, description="Expected share of wrongly flagged among the flagged groups.")
@@ -65,17 +65,18 @@ class Search(raikit.Check):
         """Search the groups for each measure and return the metrics, findings, tables and figures."""
         from raikit_fairness.estimates.case_counts import count_cells
         from raikit_fairness.estimates.subgroup_search import SearchSettings, search_metrics, search_subgroups
-        from raikit_fairness.estimates.subgroups import HARMS
+        from raikit_fairness.estimates.subgroups import harm_by
         from raikit_fairness.report.search import search_figures, search_findings, search_tables
 
         options = self.options
         cells = count_cells(ctx, 1, _NO_LIMIT)
         positive = list(ctx.classes).index(ctx.positive) if ctx.task == "binary" else -1
+        favourable = None if ctx.favourable is None else bool(ctx.favourable == ctx.positive)
         measures = self._measures(ctx)
         result = raikit.CheckResult()
         for number, measure in enumerate(measures):
             settings = SearchSettings(
-                HARMS[measure], str(ctx.positive), options.depth, options.tolerance, options.fdr, options.dependence,
+                harm_by(measure, favourable), str(ctx.positive), options.depth, options.tolerance, options.fdr, options.dependence,
                 options.confidence or ctx.confidence, options.min_group, options.max_searched, options.draws,
             )  # fmt: skip
             search = search_subgroups(cells, positive, settings, ctx.seed)

@@ -31,7 +31,8 @@ class Cells:
     Parameters
     ----------
     truth, prediction : ndarray, shape (m,)
-        Positions in the classes; the numbers themselves for regression.
+        Positions in the classes; the numbers themselves for regression. `truth` is 0 where there is no target, and then
+        no measure that reads it may be estimated (`measures.WITHOUT_TRUTH`).
     n : ndarray of int, shape (m,)
         Cases of each cell.
     w, w2 : ndarray, shape (m,)
@@ -163,6 +164,16 @@ def has_scores(ctx: raikit.CheckContext) -> bool:
     return bool(score_columns(ctx.task, ctx.classes, ctx.predictions.columns))
 
 
+def has_truth(ctx: raikit.CheckContext) -> bool:
+    """Return whether the predictions hold the target."""
+    return "target" in ctx.predictions.columns
+
+
+def labelled(ctx: raikit.CheckContext) -> list[str]:
+    """Return the columns of labels: the prediction, and the target if it is known."""
+    return ["target", "prediction"] if has_truth(ctx) else ["prediction"]
+
+
 def count_cells(ctx: raikit.CheckContext, intersections: int, max_groups: int, control: Sequence[str] = ()) -> Cells:
     """Count the audited split out of core, and code its groups.
 
@@ -184,7 +195,7 @@ def count_cells(ctx: raikit.CheckContext, intersections: int, max_groups: int, c
     """
     if ctx.task == "regression":
         return read_cases(ctx, intersections, max_groups, control)
-    columns = list(dict.fromkeys([*ctx.sensitive, "target", "prediction", *ctx.cluster]))
+    columns = list(dict.fromkeys([*ctx.sensitive, *labelled(ctx), *ctx.cluster]))
     frame = ctx.predictions.cells(columns, weight=ctx.weight)
     # The counts are read by position, because a sensitive column may be called n.
     counts = [frame.iloc[:, position].to_numpy() for position in range(len(columns), frame.shape[1])]
@@ -202,7 +213,7 @@ def read_cases(
 ) -> Cells:
     """Read the cases of a split (absent: the audited one) with their scores, coded as `count_cells` does."""
     scored = score_columns(ctx.task, ctx.classes, ctx.predictions.columns)
-    columns = [*ctx.sensitive, "target", "prediction", *ctx.cluster, *([ctx.weight] if ctx.weight else []), *scored]
+    columns = [*ctx.sensitive, *labelled(ctx), *ctx.cluster, *([ctx.weight] if ctx.weight else []), *scored]
     frame = ctx.predictions.frame(list(dict.fromkeys(columns)), split)
     n, ones = np.broadcast_to(1, len(frame)), np.broadcast_to(1.0, len(frame))
     w = frame[ctx.weight].to_numpy(dtype=float) if ctx.weight else ones
@@ -243,10 +254,13 @@ def cells_of_frame(
 ) -> Cells:
     """Code a frame with the columns of ``predictions.parquet``; `counts` are cases, weights and squared weights of its rows."""
     numeric = ctx.task == "regression"
-    truth, prediction = (
+    known = "target" in frame
+    prediction, truth = (
         frame[column].to_numpy(dtype=float) if numeric else class_positions(frame[column], ctx.classes)
-        for column in ("target", "prediction")
+        for column in ("prediction", "target" if known else "prediction")
     )
+    if not known:
+        truth = np.zeros_like(truth)
     clusters, cluster_names = cluster_codes(frame, ctx.cluster)
     coded = {column: group_codes(frame[column]) for column in ctx.sensitive}
     controls = [coded.pop(column) for column in control]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import raikit
@@ -25,6 +25,27 @@ from raikit_fairness.settings import IntervalSettings
 
 _ODDS_RATES = {"true_positive_rate", "false_positive_rate"}
 _MOST_NAMES = 12  # groups that an error names
+
+
+@dataclass(frozen=True)
+class FeatureMeasurements:
+    """What one view gives over one feature, each by the name of the metric.
+
+    Parameters
+    ----------
+    estimates : dict of str to Estimates
+    reference : int or None
+        The group that others are compared with.
+    disparities : dict of str to Disparity
+    to_rest, to_reference : dict of str to list of Metric
+        Each group against all others, and against the reference.
+    """
+
+    estimates: dict[str, Estimates]
+    reference: int | None = None
+    disparities: dict[str, Disparity] = field(default_factory=dict)
+    to_rest: dict[str, list[raikit.Metric]] = field(default_factory=dict)
+    to_reference: dict[str, list[raikit.Metric]] = field(default_factory=dict)
 
 
 class GroupEvaluation:
@@ -77,6 +98,7 @@ class GroupEvaluation:
         progress : callable, optional
             Called with the number of features done and of all.
         """
+        self._check_reference(cells.features)
         self._evaluate(cells, scored, views, {}, full, progress)
         control = cells.control
         for group in range(control.k if control else 0):
@@ -114,16 +136,17 @@ class GroupEvaluation:
         draws: Draws,
     ) -> None:  # fmt: skip
         gaps = GapEstimator(self.settings, draws)
-        reference = self._reference(feature)
-        contrasts: dict[str, list[raikit.Metric]] = {}
-        disparities: dict[str, Disparity] = {}
+        measured = FeatureMeasurements(view_estimates.by_name, self._reference(feature))
+        disparities = measured.disparities
         for measure in view_estimates.measures:
             estimates = view_estimates.by_name[measure.name]
             self.metrics += metrics_by_group(measure, estimates, feature, args, view.positive, self.settings)
-            contrasts[measure.name] = rest_contrasts(measure, estimates, feature, args, gaps)
-            self.metrics += contrasts[measure.name]
-            if reference is not None:
-                self.metrics += reference_contrasts(measure, estimates, feature, args, reference, self.settings)
+            measured.to_rest[measure.name] = rest_contrasts(measure, estimates, feature, args, gaps)
+            self.metrics += measured.to_rest[measure.name]
+            if measured.reference is not None:
+                contrasts = reference_contrasts(measure, estimates, feature, args, measured.reference, self.settings)
+                measured.to_reference[measure.name] = contrasts
+                self.metrics += contrasts
             for disparity in measure_disparities(measure, estimates, feature, args, gaps, view.positive):
                 disparities[disparity.metric.name] = disparity
         if view_estimates.odds is not None and (self.names is None or set(self.names) >= _ODDS_RATES):
@@ -131,22 +154,22 @@ class GroupEvaluation:
                 disparities[disparity.metric.name] = disparity
         self.disparities += disparities.values()
         if view.reported:
-            self.report(cells, feature, view, view_estimates.by_name, disparities, contrasts)
+            self.report(cells, feature, view, measured)
 
     def _reference(self, feature: Feature) -> int | None:
         """Return the group that the reference values of all columns make up, if it occurs."""
         if not set(feature.columns) <= set(self.reference):
             return None
         group = tuple(self.reference[column] for column in feature.columns)
-        if group not in feature.groups and len(feature.columns) == 1:
-            names = ", ".join(str(value) for value, *_ in feature.groups[:_MOST_NAMES])
-            raise raikit.ConfigError(
-                f"checks.fairness.reference: {feature.title} has no group {group[0]!r}; it has {names}."
-            )
         return feature.groups.index(group) if group in feature.groups else None
 
-    def report(
-        self, cells: Cells, feature: Feature, view: TargetView, estimates: dict[str, Estimates],
-        disparities: dict[str, Disparity], contrasts: dict[str, list[raikit.Metric]],
-    ) -> None:  # fmt: skip
+    def _check_reference(self, features: Sequence[Feature]) -> None:
+        """Raise if a reference is no group of its column. Within a control group it need not occur."""
+        for feature in features:
+            group = self.reference.get(feature.columns[0]) if len(feature.columns) == 1 else None
+            if group is not None and (group,) not in feature.groups:
+                names = ", ".join("missing" if value is None else value for value, *_ in feature.groups[:_MOST_NAMES])
+                raise raikit.ConfigError(f"reference: {feature.title} has no group {group!r}; it has {names}.")
+
+    def report(self, cells: Cells, feature: Feature, view: TargetView, measured: FeatureMeasurements) -> None:
         """Prepare findings and figures; this class makes none, a subclass may."""

@@ -150,7 +150,7 @@ def _matched_cases(candidate: raikit.RunView, matched: raikit.MatchedCases) -> R
 def _counted_cases(candidate: raikit.RunView, baseline: raikit.RunView) -> RunCases:
     """Return counts of the groups, targets and decisions of both runs, as rows that stand for many cases."""
     data = candidate.record.data
-    columns = [*data.sensitive, "target", "prediction"]
+    columns = [*data.sensitive, *(["target"] if data.target is not None else []), "prediction"]
     old = pd.DataFrame(list(baseline.counts), columns=[*columns, "rows"])
     new = candidate.predictions.cells(columns)
     new.columns = pd.Index([*columns, "rows"])
@@ -260,7 +260,11 @@ def _class_position(classes: Sequence[Any], positive: Any) -> int:
 
 def _outcomes(frame: pd.DataFrame, cases: RunCases, position: int) -> tuple[BoolArray, BoolArray, BoolArray]:
     """Return whether each case has the class, is predicted as it, and is predicted correctly."""
-    truth, prediction = (class_positions(frame[column], cases.classes) for column in ("target", "prediction"))
+    prediction = class_positions(frame["prediction"], cases.classes)
+    if "target" not in frame:  # then only decisions are compared
+        unknown = np.zeros(len(frame), dtype=bool)
+        return unknown, prediction == position, unknown
+    truth = class_positions(frame["target"], cases.classes)
     return truth == position, prediction == position, truth == prediction
 
 

@@ -73,6 +73,14 @@ HARMS = {
 }  # fmt: skip
 
 
+_SELECTED = Harm("selection_rate", "are predicted “{positive}”", "Predicted “{positive}”", event="selected")
+
+
+def harm_by(measure: str, favourable: bool | None) -> Harm:
+    """Return the harm that a metric measures; being selected is one itself if it is known not to be favourable."""
+    return _SELECTED if measure == _SELECTED.measure and favourable is False else HARMS[measure]
+
+
 @dataclass(frozen=True)
 class Candidates:
     """Groups to search, over base cells: cases alike in every sensitive feature.

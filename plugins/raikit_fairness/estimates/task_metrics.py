@@ -52,6 +52,8 @@ class TargetView:
         Position of that class.
     reported : bool
         Whether findings and figures are made.
+    favourable : bool or None
+        Whether being predicted as positive is good for a person; None if that is not known.
     """
 
     kind: str
@@ -60,15 +62,20 @@ class TargetView:
     positive: Any = None
     position: int = 0
     reported: bool = True
+    favourable: bool | None = None
 
 
-def target_views(task: str, classes: Sequence[Any], positive: Any) -> list[TargetView]:
-    """Return the views of a task; for several classes, all of them together and then each against the others."""
+def target_views(task: str, classes: Sequence[Any], positive: Any, favourable: Any = None) -> list[TargetView]:
+    """Return the views of a task; for several classes, all of them together and then each against the others.
+
+    `favourable` is the class that is good for a person, None if that is not known.
+    """
     labels = list(classes)
     if task == "regression":
         return [TargetView("regression")]
     if task == "binary":
-        return [TargetView("binary", 2, {}, positive, labels.index(positive))]
+        good = None if favourable is None else bool(favourable == positive)
+        return [TargetView("binary", 2, {}, positive, labels.index(positive), favourable=good)]
     each = [
         TargetView("one_class", len(labels), {"class": label}, label, position, reported=False)
         for position, label in enumerate(labels)

@@ -32,8 +32,9 @@ def mark_groups(
     measure: Measure, estimates: Estimates, contrasts: Sequence[raikit.Metric], feature: Feature,
     settings: IntervalSettings,
 ) -> list[str]:  # fmt: skip
-    """Return the mark of each group: surely worse than the rest, not surely worse, too small to judge, or undefined.
+    """Return the mark of each group: surely worse, not surely worse, too small to judge, or undefined.
 
+    `contrasts` compare it with the rest or with a reference.
     For a metric without a better direction "worse" means "different".
     """
     contrast_of = {tuple((metric.group or {}).values()): metric for metric in contrasts}
@@ -57,16 +58,16 @@ def _is_worse(contrast: raikit.Metric, measure: Measure) -> bool:
 
 def dot_plot(
     id: str, title: str, measure: Measure, estimates: Estimates, marks: Sequence[str], feature: Feature,
-    settings: IntervalSettings,
+    settings: IntervalSettings, reference: int | None = None,
 ) -> raikit.Figure:  # fmt: skip
-    """Return a plot with one row per group, sorted by value, about the dashed line of all cases together."""
+    """Return a plot with one row per group, sorted by value, about the dashed line of the reference or of all cases."""
     rows, omitted = _dot_rows(measure, estimates, marks, feature, settings)
     axis: dict[str, Any] = {"format": ".0%", "tickCount": 5} if measure.unit == "rate" else {"tickCount": 5}
     y = {"field": "label", "type": "nominal", "sort": [row["label"] for row in rows], "title": None}
     scale = {"zero": False, "nice": True}
     x = {"field": "value", "type": "quantitative", "title": None, "axis": axis, "scale": scale}
     layers: list[dict[str, Any]] = [
-        reference_line(estimates.overall),
+        reference_line(estimates.overall if reference is None else float(estimates.value[reference])),
         interval_lines(x, y, f"datum.mark !== '{SMALL}'"),
         interval_lines(x, y, f"datum.mark === '{SMALL}'", strokeDash=[3, 3]),
         points(x, y, NOT_SURELY_WORSE, shape="circle", filled=True),
@@ -77,13 +78,14 @@ def dot_plot(
     worse = [row["label"] for row in rows if row["mark"] == WORSE]
     word = "Surely different from" if measure.direction is None else "Surely worse than"
     values = "; ".join(f"{row['label']} {row['shown']}" for row in rows[:12])
-    result = f"{word} the rest: {', '.join(worse[:6])}." if worse else "No group is surely different from the rest."
+    rest, line = ("the rest", "all cases") if reference is None else (feature.name(reference),) * 2
+    result = f"{word} {rest}: {', '.join(worse[:6])}." if worse else f"No group is {word.lower()} {rest}."
     middle = f"; {omitted} groups in the middle are not drawn" if omitted else ""
     return raikit.Figure(
         id=id,
         title=f"{title}, by {feature.title}",
-        subtitle=f"{confidence(settings.level)} CIs of each group by itself; dashed line: all cases; triangle: "
-        f"{word.lower()} the rest; ring: under {settings.min_group} cases{middle}",
+        subtitle=f"{confidence(settings.level)} CIs of each group by itself; dashed line: {line}; triangle: "
+        f"{word.lower()} {rest}; ring: under {settings.min_group} cases{middle}",
         alt=f"{title} by {feature.title}, from the highest: {values}. {result}",
         spec={"height": {"step": 26}, "layer": layers},
         data=rows,
@@ -123,8 +125,9 @@ def _dot_rows(
 
 
 def heat_map(
-    id: str, title: str, measure: Measure, estimates: Estimates, marks: Sequence[str], feature: Feature
-) -> raikit.Figure | None:
+    id: str, title: str, measure: Measure, estimates: Estimates, marks: Sequence[str], feature: Feature,
+    reference: int | None = None,
+) -> raikit.Figure | None:  # fmt: skip
     """Return an intersection of two features with a number in every cell; None if it is too large to read."""
     labels = [_axis_labels(feature, axis) for axis in (0, 1)]
     down, across = (list(axis.values()) for axis in labels)
@@ -138,6 +141,7 @@ def heat_map(
         for group, values in enumerate(feature.groups)
     ]
     than = "different from" if measure.direction is None else "worse than"
+    rest = "the rest" if reference is None else feature.name(reference)
     highest = max((row for row in data if row["value"] is not None), key=lambda row: row["value"])
     return raikit.Figure(
         id=id,
@@ -145,7 +149,7 @@ def heat_map(
         spec=_heat_map_spec(feature, down, across, min(defined), max(defined)),
         data=data,
         subtitle=("Percent; " if measure.unit == "rate" else "")
-        + f"a stronger tone is a higher value; frame and triangle: surely {than} the rest; dashed: few cases",
+        + f"a stronger tone is a higher value; frame and triangle: surely {than} {rest}; dashed: few cases",
         alt=f"{title} for every combination of {feature.title}: highest for {highest['down']} and {highest['across']}, "
         f"{highest['shown']}.",
     )

@@ -3,103 +3,92 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 import raikit
-from raikit.arrays import BoolArray
 from raikit.format import confidence, confidence_interval, count, joined, percent, points, significant
 from raikit.stats import Gap
 from raikit_fairness.estimates.case_counts import Cells
-from raikit_fairness.estimates.disparities import Disparity
 from raikit_fairness.estimates.features import Feature
-from raikit_fairness.estimates.group_estimates import Estimates
+from raikit_fairness.report.headlines import FindingSubject, Headline, lead_against_reference, rank_headlines
 from raikit_fairness.settings import IntervalSettings
 
-
-@dataclass(frozen=True)
-class FindingSubject:
-    """A metric that findings are about.
-
-    Parameters
-    ----------
-    estimates : Estimates
-        Of what happens to a group's cases.
-    difference : Disparity
-        It may be that of the complement: the same gap between the same groups.
-    verb : str
-        What happens to cases, to follow the group: ``are missed``.
-    short : str
-        ``the false negative rate``.
-    figure : str or None
-        Id of the figure that shows it.
-    counted : ndarray of bool
-        Cells in the denominator.
-    cited : sequence of str
-        Addresses, first that of the difference.
-    mean : bool
-        Whether it is a mean in the target's own unit, not a rate.
-    lower_is_worse : bool
-        Whether the group with the lower value is named first.
-    """
-
-    estimates: Estimates
-    difference: Disparity
-    verb: str
-    short: str
-    figure: str | None
-    counted: BoolArray
-    cited: Sequence[str]
-    mean: bool = False
-    lower_is_worse: bool = False
+_MOST_ALIKE = 3  # further groups that a sentence names
 
 
 def group_findings(
     subjects: Mapping[tuple[str, ...], Sequence[FindingSubject]], cells: Cells, settings: IntervalSettings
 ) -> list[raikit.Finding]:
-    """Return one finding per feature and metric with an established gap, the surest first; else a note per feature."""
-    ranked: list[tuple[float, raikit.Finding]] = []
-    notes = []
-    for feature in cells.features:
-        of_feature = subjects[feature.columns]
-        proven = [(subject, gap) for subject in of_feature if (gap := subject.difference.gap) and gap.low > 0]
-        for subject, gap in proven:
-            # Means have no common scale, so the distance of the interval to 0 is taken in units of its own upper end.
-            size = gap.low / max(gap.high, 1e-12) if subject.mean else gap.low
-            ranked.append((-size, _gap_finding(subject, gap, feature, cells, settings)))
-        if not proven and feature.k > 1:
-            notes.append(_no_gap_finding(of_feature, feature, settings))
-    return [finding for _, finding in sorted(ranked, key=lambda pair: pair[0])] + notes
+    """Return one finding per headline, in their order; then a note per feature without any."""
+    headlines = rank_headlines(subjects, cells.features)
+    led = {headline.feature.columns for headline in headlines}
+    return [
+        *(_gap_finding(headline, cells, settings) for headline in headlines),
+        *(
+            _no_gap_finding(subjects[feature.columns], feature, settings)
+            for feature in cells.features
+            if feature.k > 1 and feature.columns not in led and feature.columns in subjects
+        ),
+    ]
 
 
-def _gap_finding(
-    subject: FindingSubject, gap: Gap, feature: Feature, cells: Cells, settings: IntervalSettings
-) -> raikit.Finding:  # fmt: skip
+def _gap_finding(headline: Headline, cells: Cells, settings: IntervalSettings) -> raikit.Finding:
+    subject, feature, first, second = headline.subject, headline.feature, headline.first, headline.second
     value = subject.estimates.value
-    ends = sorted((subject.difference.worst, subject.difference.best), key=lambda group: float(value[group]))
-    first, second = ends if subject.lower_is_worse else ends[::-1]
     who, other = feature.name(first), feature.name(second)
     shown = " against ".join(_write(float(value[group]), subject.mean) for group in (first, second))
-    unit = None if subject.mean else "points"
-    certainty = confidence_interval(gap.low, gap.high, unit, level=settings.level)
-    comparison = "larger than those of" if subject.mean else f"{'less' if subject.lower_is_worse else 'more'} often than"
-    shown += f", a gap of {significant(gap.value) if subject.mean else points(gap.value)}"
+    certainty = _certainty(headline, settings)
+    shown += f", a gap of {_write_gap(headline)}"
     evidence = _evidence(subject, feature, cells, (first, second))
-    partial = subject.difference.metric.judged is not None
+    comparison = _comparison(subject, float(value[first]) < float(value[second]))
     return raikit.Finding(
-        sentence=f"Cases with {who} {subject.verb} {comparison} {other} ({shown}; {certainty}; {evidence}).",
+        sentence=f"Cases with {who} {subject.verb} {comparison} {other} ({shown}; {certainty}; {evidence}).{_alike(headline)}",
         severity="warn",
         what=subject.short,
         who=f"{who} against {other}",
         certainty=certainty,
-        metrics=list(subject.cited),
+        metrics=[headline.contrast.address, *subject.cited] if headline.contrast else list(subject.cited),
         figures=[subject.figure] if subject.figure else [],
         group=feature.group(first),
-        # The metric is over all groups. This sentence is about those large enough to be judged.
-        **_partial_gap(gap, subject, settings) if partial else {},
+        **_number_of(headline, settings),
     )
+
+
+def _number_of(headline: Headline, settings: IntervalSettings) -> dict[str, Any]:
+    """Return the number of the sentence, labelled, where it is not that of the first metric."""
+    subject, gap = headline.subject, headline.subject.difference.gap
+    if headline.contrast is not None:
+        scope = f"{subject.short.removeprefix('the ')}, against {headline.feature.name(headline.second)}"
+        return {"value": headline.value, "low": headline.low, "high": headline.high, "scope": scope}
+    # The metric is over all groups. This sentence is about those large enough to be judged.
+    partial = subject.difference.metric.judged is not None and gap is not None
+    return _partial_gap(gap, subject, settings) if partial and gap is not None else {}
+
+
+def _comparison(subject: FindingSubject, lower: bool) -> str:
+    if subject.mean:
+        return "smaller than those of" if lower else "larger than those of"
+    return f"{'less' if lower else 'more'} often than"
+
+
+def _alike(headline: Headline) -> str:
+    """Name the further groups that surely differ from the reference in the same direction."""
+    names = [headline.feature.name(group) for group in headline.alike]
+    if not names:
+        return ""
+    more = [f"{len(names) - _MOST_ALIKE} more"] if len(names) > _MOST_ALIKE else []
+    return f" The same holds for {joined([*names[:_MOST_ALIKE], *more])}."
+
+
+def _certainty(headline: Headline, settings: IntervalSettings) -> str:
+    unit = None if headline.subject.mean else "points"
+    return confidence_interval(headline.low, headline.high, unit, level=settings.level)
+
+
+def _write_gap(headline: Headline) -> str:
+    return significant(headline.value) if headline.subject.mean else points(headline.value)
 
 
 def _partial_gap(gap: Gap, subject: FindingSubject, settings: IntervalSettings) -> dict[str, Any]:
@@ -131,7 +120,13 @@ def plural(name: str) -> str:
 
 def _no_gap_finding(subjects: Sequence[FindingSubject], feature: Feature, settings: IntervalSettings) -> raikit.Finding:
     judged = [(subject, gap) for subject in subjects if (gap := subject.difference.gap)]
-    if judged:
+    closest = lead_against_reference(subjects[0], feature, sure=False)
+    if closest:
+        sentence = (
+            f"No difference to {feature.name(closest.second)} is established over {feature.title}. The closest to it is "
+            f"{_write_gap(closest)} in {subjects[0].short}, for {feature.name(closest.first)} ({_certainty(closest, settings)})."
+        )
+    elif judged:
         sentence = f"No gap is established over {feature.title}; {_detectable(judged)} (80% power)."
     else:
         clustered = any(subject.estimates.n_clusters is not None for subject in subjects)
@@ -145,8 +140,9 @@ def _no_gap_finding(subjects: Sequence[FindingSubject], feature: Feature, settin
         what="Gaps over " + feature.title,
         who=feature.title,
         certainty=f"{confidence(settings.level)} CIs include 0" if judged else "",
-        metrics=[address for subject in subjects for address in subject.cited],
-        **_number_without_finding(subjects[0], settings),
+        metrics=[*([closest.contrast.address] if closest and closest.contrast else []),
+                 *(address for subject in subjects for address in subject.cited)],
+        **(_number_of(closest, settings) if closest else _number_without_finding(subjects[0], settings)),
     )
 
 

@@ -28,7 +28,7 @@ def group_table(
     for feature in features:
         for position, group in enumerate(feature.groups):
             size, *shown = (metric_of.get((name, feature.columns, group)) for name in ("count", *names))
-            first = shown[0]
+            first = shown[0] if shown else None
             row: list[Any] = [
                 feature.title, feature.name(position), size.n if size else None, first.n_clusters if first else None,
                 round(first.effective_n) if first and first.effective_n else None,

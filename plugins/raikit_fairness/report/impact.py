@@ -19,9 +19,12 @@ _FOUR_FIFTHS = 0.8
 
 def impact_table(
     number: int, feature: Feature, estimates: Sequence[ImpactRatioEstimates], unknown: int, settings: IntervalSettings,
-    marked_below: float,
+    marked_below: float, selected: Any,
 ) -> raikit.Table:  # fmt: skip
-    """Return one row per category of a feature; `unknown` counts the cases without a known category."""
+    """Return one row per category of a feature.
+
+    `unknown` counts the cases without a known category, and `selected` is the decision that counts.
+    """
     specs: list[ColumnSpec] = [
         ("category", "Category", "text"), ("rows", "Cases", "integer"), ("share", "Share", "percent"),
     ]  # fmt: skip
@@ -49,7 +52,8 @@ def impact_table(
         title=f"Impact ratios by {feature.title}",
         columns=table_columns(specs),
         rows=rows,
-        note=f"{confidence(settings.level)} CIs of each ratio by itself. {count(unknown)} cases have no known category and "
+        note=f"{confidence(settings.level)} CIs of each ratio by itself. Selected: predicted as “{selected}”. "
+        f"{count(unknown)} cases have no known category and "
         f"are left out.{mark}",
     )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import raikit
 from raikit.arrays import BoolArray
 from raikit_fairness import measures
 from raikit_fairness.estimates.case_counts import Cells
@@ -20,7 +22,7 @@ class Topic:
     difference, ratio : str
         Names of its disparities, under which it is a finding.
     judged_by : str
-        Measure whose comparison with the rest says which groups are worse.
+        Measure whose comparison with the rest or a reference says which groups are worse: itself, or its complement.
     verb, short, title : str
         What happens to cases; the measure in a sentence, and as a heading.
     in_heat_maps : bool
@@ -34,6 +36,23 @@ class Topic:
     short: str
     title: str
     in_heat_maps: bool = False
+
+    def in_own_measure(self, contrasts: Sequence[raikit.Metric]) -> Sequence[raikit.Metric]:
+        """Return contrasts of `judged_by` as contrasts of the measure, which may be its complement."""
+        if self.judged_by == self.measure.name:
+            return contrasts
+        return [
+            metric.model_copy(
+                update={"value": -(metric.value or 0.0), "low": -(metric.high or 0.0), "high": -(metric.low or 0.0)}
+            )
+            for metric in contrasts
+        ]
+
+    def directed(self, favourable: bool | None) -> Topic:
+        """Return the topic with a better direction, if it is known whether being selected is good for a person."""
+        if self.measure is not measures.SELECTION_RATE or favourable is None:
+            return self
+        return replace(self, measure=replace(self.measure, direction="higher" if favourable else "lower"))
 
     def denominator(self, cells: Cells, positive: int) -> BoolArray:
         """Return the cells that the measure is taken over."""

@@ -462,3 +462,38 @@ def test_metrics_may_be_called_by_the_names_of_other_libraries():
     ours = assess(truth, prediction, sensitive_features=sex, metrics=["true_positive_rate", "selection_rate"], replicates=100)
     assert set(theirs.by_group.metric) == {"count", "true_positive_rate", "selection_rate"}
     assert theirs.by_group.equals(ours.by_group)
+
+
+@pytest.mark.parametrize("classes", [[0, 1], ["no", "yes"], ["a", "b", "c"]])
+@pytest.mark.parametrize("suffix", [None, "csv"])
+def test_decisions_without_truth_have_the_rates_that_they_have_with_it(tmp_path, classes, suffix):
+    frame, rng = people(), np.random.default_rng(1)
+    frame["yhat"], frame["y"] = rng.choice(classes, len(frame)), rng.choice(classes, len(frame))
+    options = {"positive": classes[-1]} if len(classes) == 2 else {}
+    if suffix:
+        path = tmp_path / f"cases.{suffix}"
+        frame.drop(columns="y").to_csv(path, index=False)
+        without = assess(path, target=None, prediction="yhat", sensitive_features=["sex", "race"], **options)
+    else:
+        without = assess(None, frame.yhat, sensitive_features=frame[["sex", "race"]], **options)
+    beside = assess(frame.y, frame.yhat, sensitive_features=frame[["sex", "race"]], **options)
+    known = {metric.address("fairness"): metric for metric in beside.metrics}
+    measured = {metric.address("fairness"): metric for metric in without.metrics}
+    kinds = ("fairness.count", "fairness.selection_rate", "fairness.demographic_parity")
+    assert measured.keys() == {address for address in known if address.startswith(kinds)}
+    for address, metric in measured.items():
+        assert (metric.value, metric.low, metric.high) == pytest.approx(
+            (known[address].value, known[address].low, known[address].high)), address
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"metrics": ["accuracy"]}, "metrics: 'accuracy' needs the truth \\(y_true\\); without it there are selection_rate"),
+        ({"y_pred": None, "scores": [0.1, 0.2, 0.3, 0.4]}, "y_pred: give the decisions"),
+        ({"y_pred": [0.1, 0.25, 3.5, 4.75]}, "y_true: numeric predictions are compared with the truth"),
+    ],
+)
+def test_what_needs_the_truth_is_refused_without_it(arguments, says):
+    with pytest.raises(ConfigError, match=says):
+        assess(None, **{"y_pred": [0, 1, 1, 0], "sensitive_features": list("abab"), **arguments})

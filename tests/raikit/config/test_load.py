@@ -32,6 +32,13 @@ def write(tmp_path):
     return write
 
 
+def test_only_a_table_of_predictions_needs_no_target(write):
+    without = GOOD.replace("  target: y\n", "")
+    assert load(write(without)).audit.data.target is None
+    with pytest.raises(ConfigError, match=r"audit\.yaml, line 2: data\.target is required; only decisions"):
+        load(write(without.replace("load: {kind: predictions, score: p}", "train: {kind: fusion}")))
+
+
 def test_a_good_file_is_read(write):
     config = load(write(GOOD)).audit
     assert [feature.column for feature in config.data.sensitive] == ["sex", "age"]
@@ -47,7 +54,6 @@ def test_a_good_file_is_read(write):
             "  taget: y",
             r"audit\.yaml, line 4: unknown key 'taget' in data\. Did you mean 'target'\?",
         ),
-        ("  target: y", "", r"line 2: data\.target is required"),
         ("bins: [25, 40]", "bins: [40, 25]", r"line 5: data\.sensitive, item 2: `bins` must be in ascending order"),
         ("bins: [25, 40]", "bin: [40, 25]", r"Did you mean 'bins'\?"),
         ("min: 0.9", "min: 0.9, max: 1", r"line 11: gate\.rules, rule 1: a rule has either `max` or `min`"),

@@ -87,3 +87,23 @@ def test_the_interval_of_a_ratio_to_the_highest_of_many_equal_categories_reaches
         metrics, _ = measured(selected(**{f"g{at}": (int(rng.binomial(200, 0.4)), 200) for at in range(6)}))
         missed += metrics["fairness.impact_ratio[sex=g0]"].high < 1
     assert missed <= 6  # 2.5 % each, simultaneous over the others; a pointwise upper end misses in about a third
+
+
+def test_impact_ratios_are_of_the_favourable_decision():
+    rng = np.random.default_rng(0)
+    arrested = np.concatenate([np.arange(500) < 100, np.arange(500) < 250]).astype(int)
+    table = pd.DataFrame({"race": ["A"] * 500 + ["B"] * 500, "target": rng.integers(0, 2, 1000), "prediction": arrested})
+    table["score"] = np.clip(0.2 + 0.4 * arrested + rng.uniform(0, 0.3, 1000), 0, 1)
+
+    def ratios(**roles):
+        result = result_of(ImpactRatios, table_context(table, sensitive=["race"], classes=[0, 1], **roles))
+        return {metric.id: metric for metric in result.metrics}, result
+
+    spared, result = ratios(favourable=0)
+    assert spared["fairness.impact_ratio[race=B]"].value == pytest.approx((250 / 500) / (400 / 500))
+    assert spared["fairness.impact_ratio[race=A]"].value == 1
+    assert spared["fairness.scoring_rate[race=A]"].value > spared["fairness.scoring_rate[race=B]"].value
+    assert "Selected: predicted as “0”." in result.tables[0].note
+    assert ratios()[0]["fairness.impact_ratio[race=A]"].value == pytest.approx((100 / 500) / (250 / 500))
+    positive = ratios(favourable=1)[0]
+    assert {id: metric.value for id, metric in positive.items()} == {id: metric.value for id, metric in ratios()[0].items()}

@@ -334,3 +334,15 @@ def test_the_level_is_the_runs_unless_the_option_says_another():
                 for options in ({}, {"confidence": 0.99}))
     assert (run.level, own.level) == (0.8, 0.99)
     assert own.high > run.high
+
+
+@pytest.mark.parametrize(("favourable", "flagged"), [(None, "sex: F"), (1, "sex: F"), (0, "sex: M")])
+def test_being_selected_is_the_harm_where_it_is_not_favourable(favourable, flagged):
+    table = people()
+    table["prediction"] = (np.random.default_rng(1).random(len(table)) < np.where(table.sex == "F", 0.3, 0.6)).astype(int)
+    _, result = audit(table, ["sex", "age"], options={"measures": ["selection_rate"], "depth": 1}, favourable=favourable)
+    (finding, *_) = result.findings
+    verb = "are predicted “1”" if favourable == 0 else "are not predicted “1”"
+    assert finding.severity == "warn"
+    assert flagged in finding.sentence
+    assert verb in finding.sentence

@@ -88,18 +88,25 @@ class TableScan:
         DataError
             If a column holds numbers but for a few cells.
         """
-        import pyarrow as pa
-
         names = {index: cells[name] for index, name in enumerate(counted.column_names) if name in cells}
         try:
             for index, name in names.items():
                 column, field = counted.column(index), counted.schema.field(index)
-                if not is_text(field.type):
-                    typed = without_sentinels(column, self.written.missing)
-                else:
-                    read = infer_type if self.is_text else check_text
-                    typed = read(column.cast(pa.string()), name, self.written)
+                text = is_text(field.type)
+                typed = self._typed_text(column, name) if text else without_sentinels(column, self.written.missing)
                 counted = counted.set_column(index, field.name, typed)
         except MixedColumn as error:
             raise error.in_file(self.path.name, counted=False) from None
         return to_pandas(counted)
+
+    def _typed_text(self, column: pa.ChunkedArray, name: str) -> pa.Array:
+        """Give text the type of its cells, by looking at each different one once."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        encoded = column.combine_chunks()
+        if not pa.types.is_dictionary(encoded.type):
+            encoded = pc.dictionary_encode(encoded)
+        read = infer_type if self.is_text else check_text
+        typed = read(pa.chunked_array([encoded.dictionary.cast(pa.string())]), name, self.written)
+        return typed.combine_chunks().take(encoded.indices)

@@ -5,7 +5,7 @@ Influences are summed within groups and clusters before their covariance is take
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -55,7 +55,7 @@ class FunctionalTraits:
     ceiling : callable or None
         From a group's cells to the number of independent cases of a share than which its value is never more precise.
     ceiling_of_cases : callable or None
-        The same from a group's single cases with their scores.
+        The same from a group's counts and a function that returns its single cases with their scores.
     tail : callable or None
         From cases to one number per case whose upper tail may be too heavy for the high end of a group's interval.
     one_more : callable or None
@@ -70,7 +70,7 @@ class FunctionalTraits:
     variance_floor: VarianceFloor | None = None
     df: CaseNumber | None = None
     ceiling: CaseNumber | None = None
-    ceiling_of_cases: CaseNumber | None = None
+    ceiling_of_cases: Callable[[Cells, Callable[[], Cells]], float] | None = None
     tail: CaseValues | None = None
     one_more: CaseValues | None = None
 
@@ -232,7 +232,7 @@ class _GroupSums:
         # A bounded mean may be far more precise than a share of as many cases, so its effective number has no ceiling.
         most = traits.ceiling(part.summary) if traits.ceiling is not None else 1e15
         if traits.ceiling_of_cases is not None:
-            most = min(most, traits.ceiling_of_cases(part.whole()))
+            most = min(most, traits.ceiling_of_cases(part.summary, part.whole))
         if not part.cells.weighted:  # the weights are numbers of cases
             totals = [totals[0], *totals[:1] * 2, *totals[1:]]
         if traits.one_more is not None:

@@ -95,20 +95,21 @@ def _effective_number(cells: Cells, which: BoolArray) -> float:
 
 
 @cache
-def auc_ceiling(positive: int) -> CaseNumber:
+def auc_ceiling(positive: int) -> Callable[[Cells, Callable[[], Cells]], float]:
     """Return the number of cases of a rate than which a group's area is never more precise (`raikit.stats.auc.auc_ceiling`).
 
-    The group is given in single cases. Of very many cases in both classes, none that matters is absent by chance.
+    A group is given by its counts, and by a function that returns its single cases, which costs a copy of them. Of very many
+    cases in both classes, none that matters is absent by chance.
     """
 
-    def ceiling(group: Cells) -> float:
-        counted = group.w > 0
-        truth, w = group.truth[counted] == positive, group.w[counted]
-        of_class = int(group.n[counted] @ truth)
-        scarcer = min(of_class, int(group.n[counted].sum()) - of_class)
-        if not 0 < scarcer < _MANY:
+    def ceiling(counts: Cells, single_cases: Callable[[], Cells]) -> float:
+        of_class = int(counts.n @ (counts.truth == positive))
+        if not 0 < min(of_class, int(counts.n.sum()) - of_class) < _MANY:
             return np.inf
-        return stats_auc.auc_ceiling(truth, rank_of(group, positive)[counted], w)
+        group = single_cases()
+        counted = group.w > 0
+        truth = group.truth[counted] == positive
+        return stats_auc.auc_ceiling(truth, rank_of(group, positive)[counted], group.w[counted])
 
     return ceiling
 

@@ -8,11 +8,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from raikit.stats._types import FloatArray
-from raikit.stats.contributions import Deviations, deviations_from_mean, effective_contributions, open_ends
+from raikit.stats.contributions import (
+    OPEN_HIGH,
+    OPEN_LOW,
+    Deviations,
+    deviations_from_mean,
+    effective_contributions,
+    open_ends,
+)
 from raikit.stats.covariance import rate_covariance
 from raikit.stats.covariance_result import CovarianceResult, cluster_prefix
 from raikit.stats.interval import Interval, cluster_flags, cluster_number, without_variation
 from raikit.stats.quantiles import tail_of, upper_quantile
+from raikit.stats.rates import limits_at
 
 
 def mean_interval(
@@ -33,14 +41,15 @@ def mean_interval(
         No column, one or two.
     level : float, in (0, 1)
     bounds : (float, float)
-        Range of possible means; the interval is cut to it.
+        Range of possible values, and so of means; the interval is cut to it.
 
     Returns
     -------
     Interval
         Where the data show no spread (one case, one cluster, or all values alike) the ends are the bounds and the flag is
         ``unreliable``. The flag ``few_clusters`` marks fewer than 4 effective clusters. The flags ``open_high`` and ``open_low``
-        mark an end that is not valid, because the variance rests on too few cases or clusters.
+        mark an end that is not valid, because the variance rests on too few cases or clusters. Between finite bounds, such an
+        end of independent cases is the exact limit of a rate instead.
 
     Raises
     ------
@@ -61,9 +70,15 @@ def mean_interval(
         return none
     value, df = float(cov.rates[0]), float(cov.df[0])
     half = float(upper_quantile(tail_of(level), df)) * float(np.sqrt(cov.M[0, 0]))
-    return bounded_interval(
-        cov, value - half, value + half, bounds, f"t (df {df:.3g})", open_ends(deviations_from_mean(data))
-    )
+    low, high, method = value - half, value + half, f"t (df {df:.3g})"
+    flags = open_ends(deviations_from_mean(data))
+    if flags and np.isfinite(bounds).all():  # a rate of as many cases is more uncertain than any mean between the same bounds
+        start, span = bounds[0], bounds[1] - bounds[0]
+        least, most = limits_at((value - start) / span * len(data), len(data), tail_of(level))
+        low = min(low, start + span * float(least)) if OPEN_LOW in flags else low
+        high = max(high, start + span * float(most)) if OPEN_HIGH in flags else high
+        method, flags = f"{method}, exact limits of a rate", ()
+    return bounded_interval(cov, low, high, bounds, method, flags)
 
 
 def skewed_mean_interval(

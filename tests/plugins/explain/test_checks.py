@@ -96,7 +96,7 @@ def test_the_input_that_decides_is_named_with_interval_and_rows(tiny_model, make
         return torch.stack([torch.zeros_like(value), value], dim=1)
 
     model = tiny_model({"note": "text", "facts": "tabular"}, logits=logits)
-    result = result_of(Attributions, make_context(model, rows=60), rows=60)
+    result = result_of(Attributions, make_context(model, rows=300), rows=300)
     sentences = [finding.sentence for finding in result.findings]
     assert any(sentence.startswith("Decisions rest most on the input facts") for sentence in sentences)
     assert any(sentence.startswith("The input note hardly matters") for sentence in sentences)
@@ -106,7 +106,7 @@ def test_the_input_that_decides_is_named_with_interval_and_rows(tiny_model, make
     for finding in result.findings:
         assert set(finding.metrics) <= known
         assert set(finding.figures) <= figures
-        assert "60 cases" in finding.certainty
+        assert "300 cases" in finding.certainty
 
 
 def test_equal_inputs_are_not_ranked(tiny_model, make_context):

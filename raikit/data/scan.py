@@ -97,7 +97,7 @@ class TableScan:
                 counted = counted.set_column(index, field.name, typed)
         except MixedColumn as error:
             raise error.in_file(self.path.name, counted=False) from None
-        return to_pandas(counted)
+        return to_pandas(counted, categories=True)
 
     def _typed_text(self, column: pa.ChunkedArray, name: str) -> pa.Array:
         """Give text the type of its cells, by looking at each different one once."""
@@ -109,4 +109,8 @@ class TableScan:
             encoded = pc.dictionary_encode(encoded)
         read = infer_type if self.is_text else check_text
         typed = read(pa.chunked_array([encoded.dictionary.cast(pa.string())]), name, self.written)
-        return typed.combine_chunks().take(encoded.indices)
+        typed = typed.combine_chunks()
+        # Of many rows, text that is kept as codes takes a fraction of the memory.
+        if is_text(typed.type) and not typed.null_count:
+            return pa.DictionaryArray.from_arrays(encoded.indices, typed)
+        return typed.take(encoded.indices)

@@ -353,14 +353,22 @@ def fingerprint_of_table(table: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def to_pandas(table: pa.Table) -> pd.DataFrame:
-    """Convert to pandas' natural types; integers with gaps stay integers where floats would merge some of them."""
+def to_pandas(table: pa.Table, *, categories: bool = False) -> pd.DataFrame:
+    """Convert to pandas' natural types; integers with gaps stay integers where floats would merge some of them.
+
+    Parameters
+    ----------
+    table : Table
+    categories : bool
+        Whether text that is stored as codes becomes categories, or text.
+    """
     import pyarrow as pa
 
     for index, field in enumerate(table.schema):
         column = table.column(index)
         if pa.types.is_dictionary(field.type):
-            table = table.set_column(index, field.name, column.cast(field.type.value_type))
+            if not categories:
+                table = table.set_column(index, field.name, column.cast(field.type.value_type))
         elif pa.types.is_decimal(field.type):
             table = table.set_column(index, field.name, column.cast(pa.float64()))
         elif pa.types.is_null(field.type):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,8 @@ import pandas as pd
 
 from raikit.data.cell_types import CellFormat, MixedColumn, check_text, infer_type, is_text, without_sentinels
 from raikit.data.csv_file import named_errors, open_csv
-from raikit.data.folders import open_folder
-from raikit.data.table_format import CSV, PARQUET, readable_errors, suffix_of
-from raikit.data.tables import read_cells_of_folder, read_typed, select_columns, to_pandas
+from raikit.data.table_format import PARQUET, readable_errors, suffix_of
+from raikit.data.tables import holds_text, read_cells, select_columns, to_pandas
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,10 +45,10 @@ class TableScan:
         self.columns = select_columns(self.path, columns)
         self.written = written or CellFormat()
 
-    @property
+    @cached_property
     def is_text(self) -> bool:
         """Whether every cell comes as text."""
-        return open_folder(self.path).is_text if self.path.is_dir() else suffix_of(self.path) in CSV
+        return holds_text(self.path)
 
     @property
     def is_parquet(self) -> bool:
@@ -57,15 +57,9 @@ class TableScan:
 
     def batches(self) -> pa.RecordBatchReader:
         """Open the rows, from the first one; read them within `errors`."""
-        import pyarrow.parquet as pq
-
-        if self.path.is_dir():
-            return read_cells_of_folder(self.path, self.columns).to_reader()
-        if self.is_text:
+        if self.is_text and not self.path.is_dir():
             return open_csv(self.path, self.columns)
-        if self.is_parquet:
-            return pq.read_table(self.path, columns=self.columns).to_reader()
-        return read_typed(self.path).select(self.columns).to_reader()
+        return read_cells(self.path, self.columns).to_reader()
 
     @contextmanager
     def errors(self) -> Iterator[None]:

@@ -65,7 +65,7 @@ def _names(path: Path) -> list[str]:
         return list(pq.read_schema(path).names)
     if suffix in CSV:
         return read_header(path)[0]
-    return list(read_typed(path).column_names)
+    return list(_read_whole(path).column_names)
 
 
 def _names_in_folder(folder: FolderTable) -> list[str]:
@@ -169,18 +169,33 @@ def select_columns(path: Path, columns: Sequence[str] | None) -> list[str]:
 
 
 def _read(path: Path, columns: list[str], written: CellFormat) -> pa.Table:
-    if not path.is_dir():
-        table, is_text = _read_cells(path, columns), suffix_of(path) in CSV
-    else:
-        table, is_text = read_cells_of_folder(path, columns), open_folder(path).is_text
-    return _infer_types(table, written) if is_text else check_columns(table, written)
+    table = read_cells(path, columns)
+    return _infer_types(table, written) if holds_text(path) else check_columns(table, written)
 
 
-def read_cells_of_folder(path: Path, columns: list[str]) -> pa.Table:
-    """Read columns of the parts of a table, one below the other, as they stand in the files."""
+def holds_text(path: Path) -> bool:
+    """Return whether the cells of a table are text in its file, so that their types are inferred."""
+    return open_folder(path).is_text if path.is_dir() else suffix_of(path) in CSV
+
+
+def read_cells(path: Path, columns: list[str]) -> pa.Table:
+    """Read columns of a file, or of the parts of a folder, as they stand there: text in CSV."""
+    if path.is_dir():
+        return _read_folder(open_folder(path), columns, path.name)
+    suffix = suffix_of(path)
+    if suffix in CSV:
+        return read_csv(path, columns)
+    if suffix in PARQUET:
+        import pyarrow.parquet as pq
+
+        return pq.read_table(path, columns=columns)
+    return _read_whole(path).select(columns)
+
+
+def _read_folder(folder: FolderTable, columns: list[str], name: str) -> pa.Table:
+    """Read columns of the parts of a table, one below the other."""
     import pyarrow as pa
 
-    folder, name = open_folder(path), path.name
     if not folder.parts:
         rows = [{"file_name": file, **labels} for file, labels in folder.media]
         return pa.Table.from_pylist(rows, pa.schema([(column, pa.string()) for column in columns]))
@@ -199,8 +214,8 @@ def read_cells_of_folder(path: Path, columns: list[str]) -> pa.Table:
 def _read_part(part: Part, columns: list[str]) -> pa.Table:
     import pyarrow as pa
 
-    names = _names(part.file)
-    table = _read_cells(part.file, [column for column in columns if column in names])
+    table = _read_present(part.file, columns)
+    names = set(table.column_names)
     for column in columns:
         if column not in names and column in part.columns:
             table = table.append_column(column, pa.array([part.columns[column]] * table.num_rows, pa.string()))
@@ -219,19 +234,16 @@ def _infer_types(table: pa.Table, written: CellFormat) -> pa.Table:
     return pa.table({name: infer_type(table.column(name).cast(pa.string()), name, written) for name in table.column_names})
 
 
-def _read_cells(path: Path, columns: list[str]) -> pa.Table:
-    """Read columns of a file as they stand in it: text in CSV."""
-    suffix = suffix_of(path)
-    if suffix in CSV:
-        return read_csv(path, columns)
-    if suffix in PARQUET:
-        import pyarrow.parquet as pq
-
-        return pq.read_table(path, columns=columns)
-    return read_typed(path).select(columns)
+def _read_present(path: Path, columns: list[str]) -> pa.Table:
+    """Read those of the columns that a file has; what can only be read as a whole is read once."""
+    if suffix_of(path) in (*CSV, *PARQUET):
+        names = _names(path)
+        return read_cells(path, [column for column in columns if column in names])
+    table = _read_whole(path)
+    return table.select([column for column in columns if column in table.column_names])
 
 
-def read_typed(path: Path) -> pa.Table:
+def _read_whole(path: Path) -> pa.Table:
     """Read all columns of a file that has types and that can only be read as a whole."""
     if is_log(path):
         return read_log(path)

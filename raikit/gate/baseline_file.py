@@ -16,7 +16,9 @@ from typing import Any
 from raikit.address import Pattern
 from raikit.errors import ConfigError
 from raikit.files import canonical, sha256_text, write_text
+from raikit.gate.comparing import compare_records
 from raikit.gate.regressions import DEFAULT_PATTERN
+from raikit.run.margins import Margin
 from raikit.run.reader import Run
 from raikit.run.record import Record
 from raikit.run.results import Metric
@@ -24,7 +26,7 @@ from raikit.run.results import Metric
 VERSION = 1
 SMALLEST = 10  # cases of a group that a file tells about, unless asked otherwise
 _DIGITS = 7  # significant ones: far below any standard error
-_POWER = 2.8016  # standard errors that a loss must have to be found in 80% of builds at a one-sided 2.5%
+_ERROR = 0.05  # at which a regression is tested alone
 _LEFT_OUT = {
     "profile", "judged", "limits", "adjustment", "p_value", "p_adjusted", "minimum_detectable", "excluded",
     "excluded_reason", "pair",
@@ -45,8 +47,8 @@ class SavedBaseline:
     smallest : int
         The number of cases below which groups are left out.
     detectable : sequence of (str, float)
-        Gaps of rates with the loss that is found in 80% of builds when as many other cases are compared with the file; the smallest
-        first.
+        Gaps of rates with the loss that a regression on it alone finds in 80% of builds, when as many other cases are compared with
+        the file; the smallest first. See `raikit.stats.gap_change` for how it is computed.
     """
 
     path: Path
@@ -217,25 +219,26 @@ def _as_text(content: dict[str, Any]) -> str:
 
 
 def _describe(path: Path, record: Record, suppress: int, everything: bool) -> SavedBaseline:
-    """Say what the file holds and what a comparison with it can find."""
-    metrics = list(_compared(record, everything))
-    groups: dict[tuple[tuple[str, ...], str], bool] = {}
-    detectable = []
-    for metric in metrics:
-        losses = []
+    """Say what the file leaves out and what a comparison with it can find."""
+    is_kept: dict[tuple[tuple[str, ...], str], bool] = {}
+    for metric in (metrics := list(_compared(record, everything))):
         for part in metric.ingredients:
             kept = _kept([each.n for each in part.estimates], suppress)
             for place, each in enumerate(part.estimates):
                 key = (tuple(metric.over or ()), each.group)
-                groups[key] = groups.get(key, True) and place in kept
-            variances = sorted(part.estimates[place].variance for place in kept)
-            if part.name and len(variances) > 1:  # the two groups with the smallest variances, in both runs
-                losses.append(_POWER * (2 * sum(variances[:2])) ** 0.5)
-        if losses and metric.unit == "points":
-            detectable.append((str(metric.id), max(losses)))
-    named = {key: kept for key, kept in groups.items() if key[1]}
-    return SavedBaseline(path, len(metrics), len(named), sum(not kept for kept in named.values()), suppress,
-                         sorted(detectable, key=lambda item: item[1]))  # fmt: skip
+                is_kept[key] = is_kept.get(key, True) and place in kept
+    named = [kept for (_, group), kept in is_kept.items() if group]
+    return SavedBaseline(path, len(metrics), len(named), named.count(False), suppress, _detectable(path))
+
+
+def _detectable(path: Path) -> list[tuple[str, float]]:
+    """Return the gaps of rates in a file with the loss that other cases would show, as the gate itself computes it."""
+    found = []
+    for _, metric in open_file(path).record.metrics():
+        if metric.unit == "points" and metric.over and metric.direction and metric.ingredients:
+            loss = compare_records(metric, metric, Margin(0.0), _ERROR).minimum_detectable
+            found += [] if loss is None else [(str(metric.id), loss)]
+    return sorted(found, key=lambda item: item[1])
 
 
 # --- reading ----------------------------------------------------------------------------------------------------

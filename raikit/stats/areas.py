@@ -1,18 +1,23 @@
-"""Area under the ROC curve and average precision, and each case's influence on them. The interval of the former is in `auc`."""
+"""Area under the ROC curve and average precision, and each case's influence on them. The interval of the former is in `auc`.
+
+Both need only the weights of the positives and the negatives at each level of the scores, and a case's influence is its weight
+times that of its class at its level. So they are computed over levels, of which there are fewer than cases.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from raikit.stats._types import AnyArray, BoolArray, FloatArray, IntArray
+from raikit.stats.products import inner_product
 
 _Z_FOR_BIAS = 1.645  # Normal quantile of the largest one-sided error at which limits are used.
+_PIECE = 1 << 16  # Levels that are computed together: their arrays stay in a processor's cache.
 
 
 def auc_influence(y: ArrayLike, score: ArrayLike, weight: ArrayLike | None = None) -> tuple[float, FloatArray]:
@@ -36,7 +41,7 @@ def auc_influence(y: ArrayLike, score: ArrayLike, weight: ArrayLike | None = Non
         As `auc_interval`.
     """
     truth, w = truth_and_weight(y, weight)
-    return _whole(RocArea.of, truth, np.asarray(score), w)
+    return _of_cases(RocArea, truth, np.asarray(score), w)
 
 
 def average_precision_influence(
@@ -60,7 +65,9 @@ def average_precision_influence(
     ``AP = sum_i w_i y_i P(s_i) / sum_i w_i y_i`` with P the precision among cases scored at least s_i. A case changes it
     in two ways: as one of the positives that are averaged, and as part of the precision at lower thresholds.
     """
-    return _whole(AveragePrecision.of, np.asarray(y) == 1, np.asarray(score), weight)
+    truth = np.asarray(y) == 1
+    w = np.ones(len(truth)) if weight is None else np.asarray(weight)
+    return _of_cases(AveragePrecision, truth, np.asarray(score), w)
 
 
 def average_precision_bias(y: ArrayLike, score: ArrayLike, weight: ArrayLike | None = None) -> float:
@@ -79,8 +86,9 @@ def average_precision_bias(y: ArrayLike, score: ArrayLike, weight: ArrayLike | N
     truth, values = np.asarray(y) == 1, np.asarray(score)
     w = np.ones(len(truth)) if weight is None else np.asarray(weight, dtype=float)
     order = np.argsort(values, kind="stable")
-    piece = ScoredPiece(truth[order], values[order], w[order])
-    return AveragePrecision.of([piece]).bias(0, piece, w[order])
+    truth, w = truth[order], w[order]
+    levels = ScoreLevels.of(truth, values[order], w)
+    return AveragePrecision.of(levels).bias_of_cases(levels, w * truth, w, levels.of_each(len(w)))
 
 
 def widen_for_bias(variance: float, bias: float) -> float:
@@ -97,221 +105,224 @@ def truth_and_weight(y: ArrayLike, weight: ArrayLike | None) -> tuple[BoolArray,
 
 
 @dataclass(frozen=True)
-class ScoredPiece:
-    """Cases in ascending order of their scores. Areas are computed piece by piece, because small arrays stay in the cache.
+class ScoreLevels:
+    """Weights of the positive and the negative cases at each level of the scores, in ascending order.
+
+    A level is a score. Neighbouring scores without positives are one level, because no area tells them apart.
 
     Parameters
     ----------
-    truth : ndarray of bool, shape (n,)
-    score : ndarray, shape (n,)
-        Scores or ranks; equal ones must not be in different pieces.
-    w : ndarray, shape (n,)
+    hit, miss : ndarray, shape (m,)
         Weights. Numbers of cases may be integers, which are summed faster.
+    starts : ndarray of int, shape (m,)
+        Position of the first case of each level.
     """
 
-    truth: BoolArray
-    score: AnyArray
-    w: AnyArray
+    hit: AnyArray
+    miss: AnyArray
+    starts: IntArray
 
-    @cached_property
-    def hit(self) -> AnyArray:
-        """Return the weight of each positive case, else 0."""
-        return self.w * self.truth
+    @classmethod
+    def of(cls, truth: BoolArray, score: AnyArray, w: AnyArray) -> ScoreLevels:
+        """Sum the weights of cases in ascending order of their scores; there must be one."""
+        hit = w * truth
+        return sum_by_score(score, hit, w - hit).merged()
 
-    @cached_property
-    def hit_below(self) -> AnyArray:
-        """Return the weight of the positives of the piece that score lower than each case."""
-        return self.below(self.hit)
+    def merged(self) -> ScoreLevels:
+        """Merge neighbouring levels without positives."""
+        positive = self.hit > 0
+        first = _first_of_runs(positive[1:] | positive[:-1])
+        return ScoreLevels(np.add.reduceat(self.hit, first), np.add.reduceat(self.miss, first), self.starts[first])
 
-    @cached_property
-    def weight_below(self) -> AnyArray:
-        """Return the weight of the cases of the piece that score lower than each case."""
-        return self.below(self.w)
+    def of_each(self, n: int) -> IntArray:
+        """Return the level of each of n cases."""
+        return np.repeat(np.arange(len(self.starts), dtype=np.int32), np.diff(self.starts, append=n))
 
-    @cached_property
-    def _ties(self) -> tuple[IntArray, IntArray, IntArray] | None:
-        """Return the tied cases, and the first and last case of the same score; None if no scores are equal."""
-        steps = self.score[1:] != self.score[:-1]
-        if steps.all():
-            return None
-        starts = np.concatenate([[0], np.flatnonzero(steps) + 1])
-        sizes = np.diff(starts, append=len(self.score))
-        starts, sizes = starts[sizes > 1], sizes[sizes > 1]
-        first = np.repeat(starts, sizes)
-        offset = np.arange(len(first)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        return first + offset, first, np.repeat(starts + sizes - 1, sizes)
+    def pieces(self) -> Iterator[_Piece]:
+        """Cut the levels into pieces, in ascending order."""
+        hits = weight = 0
+        for start in range(0, len(self.hit), _PIECE):
+            where = slice(start, start + _PIECE)
+            piece = _Piece(where, self.hit[where], self.miss[where], hits, weight)
+            hits, weight = hits + piece.hit.sum(), weight + piece.miss.sum()
+            yield piece
 
-    def up_to(self, values: AnyArray) -> AnyArray:
-        """Sum values over the cases that score at most as high as each."""
-        sums = np.cumsum(values)
-        if self._ties is not None:
-            tied, _, last = self._ties
-            sums[tied] = sums[last]
+
+def sum_by_score(score: AnyArray, hit: AnyArray, miss: AnyArray) -> ScoreLevels:
+    """Sum the weights of positives and negatives of each score; scores ascend. Scores without positives are not merged."""
+    starts = _first_of_runs(score[1:] != score[:-1])
+    return ScoreLevels(np.add.reduceat(hit, starts), np.add.reduceat(miss, starts), starts)
+
+
+def _first_of_runs(differs: BoolArray) -> IntArray:
+    """Return where runs begin, from whether each entry but the first differs from the one before."""
+    return np.append(0, np.flatnonzero(differs) + 1)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Levels, with the weights of the positives and the negatives in the pieces before."""
+
+    where: slice
+    hit: AnyArray
+    miss: AnyArray
+    hits: Any
+    misses: Any
+
+    def hits_up_to(self) -> AnyArray:
+        """Return the weight of the positives at each level and below, in all pieces."""
+        sums = np.cumsum(self.hit)
+        sums += self.hits
         return sums
 
-    def below(self, values: AnyArray) -> AnyArray:
-        """Sum values over the cases that score lower than each."""
-        sums = np.cumsum(values)
-        sums -= values
-        if self._ties is not None:
-            tied, first, _ = self._ties
-            sums[tied] = sums[first]
+    def misses_up_to(self) -> AnyArray:
+        """Return the weight of the negatives at each level and below, in all pieces."""
+        sums = np.cumsum(self.miss)
+        sums += self.misses
         return sums
-
-    def midpoint(self, values: AnyArray) -> AnyArray:
-        """Sum values over the cases that score lower than each; ties, and itself, count half."""
-        if self._ties is not None:
-            return (self.up_to(values) + self.below(values)) / 2
-        return np.cumsum(values) - values / 2
 
 
 @dataclass(frozen=True)
 class RocArea:
-    """Area under the ROC curve of cases in pieces.
+    """Area under the ROC curve.
 
     Parameters
     ----------
     value : float
     positive, negative : float
         Weight of each class.
-    before : list of (float, float)
-        Weight of positives and negatives in the pieces before each.
     """
 
     value: float
     positive: float
     negative: float
-    before: list[tuple[Any, Any]]
 
     @classmethod
-    def of(cls, pieces: Sequence[ScoredPiece]) -> RocArea:
-        """Compute the area of pieces in ascending order of their scores.
+    def of(cls, levels: ScoreLevels) -> RocArea:
+        """Compute the area.
 
         Raises
         ------
         ValueError
             If a class has no weight.
         """
-        positive = negative = pairs = 0
-        before = []
-        for piece in pieces:
-            before.append((positive, negative))
-            hit, total = piece.hit.sum(), piece.w.sum()
-            if hit > 0:
-                pairs += piece.hit @ piece.midpoint(piece.w - piece.hit) + negative * hit
-            positive, negative = positive + hit, negative + (total - hit)
+        positive, negative = float(levels.hit.sum()), float(levels.miss.sum())
         if not (positive > 0 and negative > 0):
             raise ValueError("one class has no cases, so the area under the ROC curve is undefined")
-        return cls(float(pairs) / float(negative) / float(positive), float(positive), float(negative), before)
+        # A tie counts half.
+        pairs = sum(inner_product(piece.hit, piece.misses_up_to() - piece.miss / 2) for piece in levels.pieces())
+        return cls(pairs / negative / positive, positive, negative)
 
-    def influence(self, number: int, piece: ScoredPiece) -> FloatArray:
-        """Return the influence of the cases of a piece, by its number."""
-        positive, negative = self.before[number]
-        below = piece.midpoint(piece.w - piece.hit)
-        below += negative
-        below /= self.negative
-        below -= self.value
-        below /= self.positive
-        above = piece.midpoint(piece.hit)
-        above += positive
-        above /= -self.positive
-        above += 1
-        above -= self.value
-        above /= self.negative
-        below *= piece.hit
-        above *= piece.w - piece.hit
-        below += above
-        return np.asarray(below)
+    def influences(self, levels: ScoreLevels) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
+        """Yield pieces of levels with the influence of a positive and of a negative of weight 1 at each."""
+        for piece in levels.pieces():
+            below = piece.misses_up_to() - piece.miss / 2
+            below /= self.negative
+            below -= self.value
+            below /= self.positive
+            above = piece.hits_up_to() - piece.hit / 2
+            above /= -self.positive
+            above += 1
+            above -= self.value
+            above /= self.negative
+            yield piece.where, below, above
 
 
 @dataclass(frozen=True)
 class AveragePrecision:
-    """Average precision of cases in pieces.
+    """Average precision.
 
     Parameters
     ----------
-    value, positive : float
-        Value, and weight of the positives.
-    before : list of tuple of 4 floats
-        Of the pieces before each: weight of positives and of all cases, and the sums over positives of 1 and of the precision,
-        each divided by the weight at or above the score.
-    total : float
-        Weight of all cases.
+    value, positive, total : float
+        Value, weight of the positives and of all cases.
     """
 
     value: float
     positive: float
     total: float
-    before: list[tuple[Any, Any, float, float]]
 
     @classmethod
-    def of(cls, pieces: Sequence[ScoredPiece]) -> AveragePrecision:
-        """Compute the average precision of pieces in ascending order of their scores; a positive case must have weight."""
-        weights = [(piece.hit.sum(), piece.w.sum()) for piece in pieces]
-        positive, total = (sum(part) for part in zip(*weights, strict=True))
-        hits = everything = 0
-        as_hit = as_case = value = 0.0
-        area = cls(float("nan"), float(positive), float(total), [])
-        for piece, (piece_hits, weight) in zip(pieces, weights, strict=True):
-            area.before.append((hits, everything, as_hit, as_case))
-            shares, precision = area._shares(piece, hits, everything)
-            value += float(piece.hit @ precision)
-            as_hit, as_case = as_hit + float(shares.sum()), as_case + float(shares @ precision)
-            hits, everything = hits + piece_hits, everything + weight
-        return replace(area, value=min(value / area.positive, 1.0))
+    def of(cls, levels: ScoreLevels) -> AveragePrecision:
+        """Compute the average precision; a positive case must have weight."""
+        positive = float(levels.hit.sum())
+        area = cls(float("nan"), positive, positive + float(levels.miss.sum()))
+        value = sum(inner_product(piece.hit, area._precision(piece)[1]) for piece in levels.pieces())
+        return cls(min(value / positive, 1.0), positive, area.total)
 
-    def _shares(self, piece: ScoredPiece, hits: Any, everything: Any) -> tuple[FloatArray, FloatArray]:
-        """Return each positive's weight over the weight at or above its score, and the precision there."""
-        above, precision = self.total - everything - piece.weight_below, self.positive - hits - piece.hit_below
+    def _precision(self, piece: _Piece) -> tuple[FloatArray, FloatArray]:
+        """Return the weight of the cases at each level or above, and the share of positives among them."""
+        below = piece.hits_up_to()
+        below -= piece.hit
+        precision = self.positive - below
+        below += piece.misses_up_to()
+        below -= piece.miss
+        above = self.total - below
         # No weight is left above the last case that has one; what would be divided by it is 0.
         above = np.where(above > 0, above, 1)
         precision /= above
-        return piece.hit / above, precision
+        return above, precision
 
-    def bias(self, number: int, piece: ScoredPiece, each: FloatArray | float) -> float:
-        """Return what counting themselves adds to the precision of the positives of a piece; `each` is the weight of one case."""
-        hits, everything, _, _ = self.before[number]
-        _, precision = self._shares(piece, hits, everything)
-        others = self.total - everything - each - piece.weight_below
+    def influences(self, levels: ScoreLevels) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
+        """Yield pieces of levels with the influence of a positive and of a negative of weight 1 at each."""
+        as_hit = as_case = 0.0
+        for piece in levels.pieces():
+            above, precision = self._precision(piece)
+            # A case changes the precision at every threshold at or below its own score, so its effects are summed over those.
+            # The terms are added in an order in which they cancel exactly where every precision is 1.
+            shares = piece.hit / above
+            derivative = np.cumsum(shares)
+            derivative += as_hit
+            shares *= precision
+            effect = np.cumsum(shares)
+            effect += as_case
+            as_hit, as_case = float(derivative[-1]), float(effect[-1])
+            precision -= self.value
+            derivative += precision
+            derivative -= effect
+            derivative /= self.positive
+            effect /= -self.positive
+            yield piece.where, derivative, effect
+
+    def bias(self, levels: ScoreLevels) -> float:
+        """Return what counting themselves adds to the precision of the positives, all of weight 1."""
+        pieces = ((piece.hit, 1.0, *self._precision(piece)) for piece in levels.pieces())
+        return sum(self._gain(*piece) for piece in pieces)
+
+    def bias_of_cases(self, levels: ScoreLevels, hit: FloatArray, each: FloatArray, level: IntArray) -> float:
+        """Return the same of cells with weights: those of their positives, of one case of each, and their levels."""
+        above, precision = (np.concatenate(part) for part in zip(*map(self._precision, levels.pieces()), strict=True))
+        pieces = (slice(start, start + _PIECE) for start in range(0, len(hit), _PIECE))
+        return sum(self._gain(hit[at], each[at], above[level[at]], precision[level[at]]) for at in pieces)
+
+    def _gain(self, hit: AnyArray, each: FloatArray | float, above: FloatArray, precision: FloatArray) -> float:
+        others = above - each
         alone = others <= 1e-12 * self.total
         gain = np.where(alone, 1 - self.value, each * (1 - precision) / np.where(alone, 1.0, others))
-        return float(piece.hit @ gain) / self.positive
-
-    def influence(self, number: int, piece: ScoredPiece) -> FloatArray:
-        """Return the influence of the cases of a piece, by its number."""
-        hits, everything, as_hit, as_case = self.before[number]
-        shares, precision = self._shares(piece, hits, everything)
-        # A case changes the precision at every threshold at or below its own score, so its effects are summed over those.
-        # The terms are added in an order in which they cancel exactly where every precision is 1.
-        derivative = piece.up_to(shares)
-        derivative += as_hit
-        shares *= precision
-        precision -= self.value
-        derivative += precision
-        derivative *= piece.truth
-        effect = piece.up_to(shares)
-        effect += as_case
-        derivative -= effect
-        derivative *= piece.w
-        derivative /= self.positive
-        return np.asarray(derivative)
+        return inner_product(hit, gain) / self.positive
 
 
-def _whole(
-    area: Callable[[Sequence[ScoredPiece]], RocArea | AveragePrecision],
-    truth: BoolArray,
-    score: AnyArray,
-    weight: ArrayLike | None,
+def level_influences(area: RocArea | AveragePrecision, levels: ScoreLevels) -> tuple[FloatArray, FloatArray]:
+    """Return the influence of a positive and of a negative of weight 1 at each level."""
+    of_hit, of_miss = np.empty(len(levels.hit)), np.empty(len(levels.hit))
+    for where, positive, negative in area.influences(levels):
+        of_hit[where], of_miss[where] = positive, negative
+    return of_hit, of_miss
+
+
+def _of_cases(
+    kind: type[RocArea] | type[AveragePrecision], truth: BoolArray, score: AnyArray, w: AnyArray
 ) -> tuple[float, FloatArray]:
     """Compute an area of cases in any order, and their influences."""
-    w = np.ones(len(truth)) if weight is None else np.asarray(weight)
-    if bool(np.all(score[1:] >= score[:-1])):
-        piece = ScoredPiece(truth, score, w)
-        computed = area([piece])
-        return computed.value, computed.influence(0, piece)
-    order = np.argsort(score, kind="stable")
-    piece = ScoredPiece(truth[order], score[order], w[order])
-    computed = area([piece])
-    influence = np.empty(len(truth))
-    influence[order] = computed.influence(0, piece)
-    return computed.value, influence
+    order = None if bool(np.all(score[1:] >= score[:-1])) else np.argsort(score, kind="stable")
+    sorted_truth, sorted_score, sorted_w = (part if order is None else part[order] for part in (truth, score, w))
+    levels = ScoreLevels.of(sorted_truth, sorted_score, sorted_w)
+    area = kind.of(levels)
+    level = levels.of_each(len(truth))
+    of_hit, of_miss = level_influences(area, levels)
+    influence = np.asarray(np.where(sorted_truth, of_hit[level], of_miss[level]) * sorted_w, dtype=float)
+    if order is None:
+        return area.value, influence
+    unsorted = np.empty(len(truth))
+    unsorted[order] = influence
+    return area.value, unsorted

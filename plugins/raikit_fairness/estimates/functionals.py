@@ -15,6 +15,7 @@ import numpy as np
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
 from raikit.stats.areas import AveragePrecision, RocArea
+from raikit.stats.products import inner_product
 from raikit_fairness.estimates.case_counts import Cells
 
 Functional = Callable[[Cells], tuple[float, FloatArray]]
@@ -161,7 +162,7 @@ class AreaFunctional:
 
     def defined(self, cells: Cells) -> bool:
         """Return whether cells have a value."""
-        of_class = float((cells.truth == self.positive) @ cells.w)
+        of_class = inner_product(cells.truth == self.positive, cells.w)
         return of_class > 0 and not (self.both and of_class >= float(cells.w.sum()))
 
 
@@ -191,7 +192,7 @@ def mean(values: CaseValues) -> Functional:
 
     def functional(cells: Cells) -> tuple[float, FloatArray]:
         v, total = values(cells), float(cells.w.sum())
-        value = float(cells.w @ v) / total
+        value = inner_product(cells.w, v) / total
         return value, cells.w * (v - value) / total
 
     return functional

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from raikit.arrays import BoolArray, FloatArray, IntArray
 from raikit_fairness.estimates.case_counts import Cells, Units, ascends, cluster_units
 from raikit_fairness.estimates.features import Feature
+from raikit_fairness.estimates.group_levels import CellLevels, RestLevels, cell_levels
 
 _PIECE = 1 << 16  # cells of a piece: its arrays stay in a processor's cache
 
@@ -30,13 +32,16 @@ class Part:
     summary : Cells
         The part's cases in one cell for each truth and prediction (regression: in one cell).
     slices : list of slice
-        Pieces of the cells. Equal scores are in the same piece.
+        Pieces of the cells.
+    levels : callable
+        From the position of a class to the levels of the scores of its cases and the others.
     """
 
     cells: Cells
     counted: BoolArray | None
     summary: Cells
     slices: Sequence[slice]
+    levels: Callable[[int], CellLevels]
 
     def whole(self) -> Cells:
         """Return the cells, of which those outside the part have no cases and no weight."""
@@ -99,29 +104,49 @@ class GroupedCells:
     @cached_property
     def groups(self) -> list[Part]:
         """Return the parts that are groups."""
+        return [
+            Part(own, None, self._summary([group]), _pieces(own), partial(cell_levels, own))
+            for group, own in enumerate(self._cells_by_group)
+        ]
+
+    @cached_property
+    def _order(self) -> IntArray:
+        """Return the positions of the cells of the groups, one group after the other."""
         k = self.feature.k
-        outside = bool((self.code < 0).any())
+        outside = int((self.code < 0).sum())
         code = np.where(self.code < 0, k, self.code) if outside else self.code
         # One or two bytes are sorted by counting.
-        order = np.argsort(code.astype(np.min_scalar_type(k)), kind="stable")
-        starts = np.concatenate([[0], np.cumsum(np.bincount(code, minlength=k)[:k])])
-        cells = self.cells.take(order[: starts[-1]])
-        parts = []
-        for group in range(k):
-            own = cells.take(slice(starts[group], starts[group + 1]))
-            parts.append(Part(own, None, self._summary([group]), _pieces(own)))
-        return parts
+        return np.argsort(code.astype(np.min_scalar_type(k)), kind="stable")[: len(code) - outside]
+
+    @cached_property
+    def _cells_by_group(self) -> list[Cells]:
+        cells = self.cells.take(self._order)
+        starts = np.concatenate([[0], np.cumsum(np.bincount(self.code + 1, minlength=self.feature.k + 1)[1:])])
+        return [cells.take(slice(start, stop)) for start, stop in pairwise(starts)]
 
     @property
     def everyone(self) -> Part:
         """Return all cells, also those of no group."""
-        return Part(self.cells, None, self.cells, self._slices)
+        return Part(self.cells, None, self.cells, self._slices, partial(cell_levels, self.cells))
+
+    def _levels_of_rests(self, positive: int) -> RestLevels:
+        if positive not in self._rest_levels:
+            self._rest_levels[positive] = RestLevels(self.cells, self._cells_by_group, self._order, positive)
+        return self._rest_levels[positive]
+
+    @cached_property
+    def _rest_levels(self) -> dict[int, RestLevels]:
+        return {}
 
     def rest(self, group: int, kept: Sequence[int]) -> Part:
         """Return the cells of all of some groups but one, as those of all cells that count."""
         others = [other for other in kept if other != group]
         counted = np.asarray(self.among(kept) & (self.code != group))
-        return Part(self.cells, counted, self._summary(others), self._slices)
+
+        def levels(positive: int) -> CellLevels:
+            return self._levels_of_rests(positive).without(group, kept)
+
+        return Part(self.cells, counted, self._summary(others), self._slices, levels)
 
     def among(self, kept: Sequence[int]) -> BoolArray:
         """Return which cells belong to one of some groups."""
@@ -155,16 +180,8 @@ class GroupedCells:
 
 
 def _pieces(cells: Cells) -> list[slice]:
-    """Cut cells into pieces; equal ranks are not separated."""
-    ranks, size = cells.ranks, len(cells)
-    slices, start = [], 0
-    while start < size:
-        stop = min(start + _PIECE, size)
-        if ranks is not None and stop < size and ranks.ndim == 1:
-            stop += int(np.searchsorted(ranks[stop:], ranks[stop - 1], side="right"))
-        slices.append(slice(start, stop))
-        start = stop
-    return slices
+    """Cut cells into pieces."""
+    return [slice(start, min(start + _PIECE, len(cells))) for start in range(0, len(cells), _PIECE)]
 
 
 def group_cells(cells: Cells, feature: Feature) -> GroupedCells:

@@ -5,8 +5,9 @@ Influences are summed within groups and clusters before their covariance is take
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,14 @@ import numpy as np
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
 from raikit.stats import Contrasts, CovarianceResult
-from raikit.stats.areas import AveragePrecision, ScoredPiece, average_precision_bias, widen_for_bias
+from raikit.stats.areas import (
+    AveragePrecision,
+    RocArea,
+    ScoreLevels,
+    average_precision_bias,
+    level_influences,
+    widen_for_bias,
+)
 from raikit.stats.constants import LEAST_DF
 from raikit.stats.contributions import OPEN_HIGH, deviations_from_mean, open_ends
 from raikit.stats.covariance import known_size, unit_codes
@@ -30,6 +38,7 @@ from raikit_fairness.estimates.functionals import (
     rank_of,
 )
 from raikit_fairness.estimates.group_estimates import ClusteredEstimates, Draws, Intervals, Uncertainty
+from raikit_fairness.estimates.group_levels import CellLevels, score_levels
 from raikit_fairness.estimates.grouped_cells import Part, UnitSums, group_cells
 from raikit_fairness.estimates.variance_floors import CaseNumber, GroupVariance, VarianceFloor
 from raikit_fairness.settings import IntervalSettings
@@ -83,6 +92,8 @@ class FunctionalEstimates(ClusteredEstimates):
     ----------
     cells, feature, functional, traits
         What was estimated, so that the rest of a group can be estimated too.
+    sums : list of _GroupSums
+        What `cov` was made of, one of each group.
     support_n : ndarray of int, shape (k,)
         Cases that each value rests on.
     kish : ndarray, shape (k,)
@@ -95,6 +106,7 @@ class FunctionalEstimates(ClusteredEstimates):
     feature: Feature = field(kw_only=True)
     functional: Functional = field(kw_only=True)
     traits: FunctionalTraits = field(kw_only=True)
+    sums: list[_GroupSums] = field(kw_only=True, repr=False)
     support_n: IntArray = field(kw_only=True)
     kish: FloatArray = field(kw_only=True)
     heavy: BoolArray = field(kw_only=True)
@@ -127,18 +139,34 @@ class FunctionalEstimates(ClusteredEstimates):
         """Compare each group with all others in `keep`; unless the functional is linear, the rest is estimated anew."""
         if self.traits.linear:
             return super().versus_rest(keep, settings, draws)
-        kept: list[int] = np.flatnonzero(keep).tolist()
+        kept = tuple(np.flatnonzero(keep).tolist())
         level = 1 - (1 - settings.level) / len(kept)
+        differences = [stats.clustered_difference(cov, level) for cov in self._rest_covariances(kept)]
+        return stats.join_contrasts(differences, f"Bonferroni over {len(kept)} groups")
+
+    def _rest_covariances(self, kept: tuple[int, ...]) -> list[CovarianceResult]:
+        """Return the covariance of each kept group and the others; it serves all levels of confidence."""
+        if kept not in self._compared:
+            self._compared[kept] = [_covariance(sides, self.traits) for sides in self._sides(kept)]
+        return self._compared[kept]
+
+    def _sides(self, kept: tuple[int, ...]) -> Iterable[tuple[_GroupSums, _GroupSums]]:
+        """Return each kept group and its rest; a group that was evaluated with the same variance floor is not evaluated again."""
         grouped = group_cells(self.cells, self.feature)
         floor = _floor(self.traits, grouped.cells, grouped.among(kept))
-        differences = []
-        for group in kept:
-            sides = [
-                _GroupSums.of(part, self.functional, self.traits, floor)
-                for part in (grouped.groups[group], grouped.rest(group, kept))
-            ]
-            differences.append(stats.clustered_difference(_covariance(sides, self.traits), level))
-        return stats.join_contrasts(differences, f"Bonferroni over {len(kept)} groups")
+        evaluated = self.sums if floor is _floor(self.traits, grouped.cells) else None
+
+        def sums_of(part: Part) -> _GroupSums:
+            return _GroupSums.of(part, self.functional, self.traits, floor)
+
+        own = [evaluated[group] if evaluated else sums_of(grouped.groups[group]) for group in kept]
+        if len(kept) == 2:  # each is the rest of the other
+            return zip(own, reversed(own), strict=True)
+        return ((sums, sums_of(grouped.rest(group, kept))) for group, sums in zip(kept, own, strict=True))
+
+    @cached_property
+    def _compared(self) -> dict[tuple[int, ...], list[CovarianceResult]]:
+        return {}
 
 
 def estimate_functional(
@@ -153,10 +181,17 @@ def estimate_functional(
     cov = _covariance(groups, traits)
     heavy = [_is_heavy(part, traits) for part in grouped.groups]
     return FunctionalEstimates(
-        cov, n, everyone.once(functional, lambda all_cells: functional(all_cells)[0]),
-        traits.bounds, key, cells=cells, feature=feature, functional=functional, traits=traits, support_n=support,
-        kish=np.array([group.kish for group in groups]), heavy=np.array(heavy, dtype=bool),
+        cov, n, everyone.once(functional, partial(_value, functional)),
+        traits.bounds, key, cells=cells, feature=feature, functional=functional, traits=traits, sums=groups,
+        support_n=support, kish=np.array([group.kish for group in groups]), heavy=np.array(heavy, dtype=bool),
     )  # fmt: skip
+
+
+def _value(functional: Functional, cells: Cells) -> float:
+    """Return the value of all cells."""
+    if isinstance(functional, AreaFunctional) and functional.defined(cells):
+        return functional.area.of(score_levels(cells, functional.positive)).value
+    return functional(cells)[0]
 
 
 def _is_heavy(part: Part, traits: FunctionalTraits) -> bool:
@@ -268,18 +303,40 @@ def _evaluate(part: Part, functional: Functional, sums: UnitSums) -> tuple[float
 def _evaluate_area(part: Part, functional: AreaFunctional, sums: UnitSums) -> tuple[float, float]:
     if not functional.defined(part.summary):
         return float("nan"), 0.0
-    pieces, bias = _ScoredPieces(part, functional.positive), 0.0
-    area = functional.area.of(pieces)
-    for number, where in enumerate(part.slices):
-        piece, each, w2 = pieces[number], 1.0, None
-        if part.cells.weighted:
-            w2 = part.w2(where)
-            each = w2 / np.where(piece.w > 0, piece.w, 1)
-        influence = area.influence(number, piece)
-        _add(sums, part, where, influence, _squares(influence, piece.w, w2))
-        if isinstance(area, AveragePrecision):
-            bias += area.bias(number, piece, each)
-    return area.value, bias
+    scores = part.levels(functional.positive)
+    area = functional.area.of(scores.levels)
+    if part.cells.units is None and not part.cells.weighted:
+        _add_levels(sums, area, scores.levels)
+    else:
+        _add_cells(sums, part, functional.positive, scores.of_cell, level_influences(area, scores.levels))
+    return area.value, _bias(part, functional.positive, area, scores) if isinstance(area, AveragePrecision) else 0.0
+
+
+def _add_levels(sums: UnitSums, area: RocArea | AveragePrecision, levels: ScoreLevels) -> None:
+    """Add the cases at each level, which have the same influence if they have the same class."""
+    for where, of_hit, of_miss in area.influences(levels):
+        hit, miss = levels.hit[where], levels.miss[where]
+        by_hit, by_miss = hit * of_hit, miss * of_miss
+        sums.add(None, hit + miss, by_hit + by_miss, by_hit * of_hit + by_miss * of_miss)
+
+
+def _add_cells(
+    sums: UnitSums, part: Part, positive: int, level: IntArray, influences: tuple[FloatArray, FloatArray]
+) -> None:
+    of_hit, of_miss = influences
+    for where in part.slices:
+        each = np.where(part.cells.truth[where] == positive, of_hit[level[where]], of_miss[level[where]])
+        influence = each * part.w(where)
+        _add(sums, part, where, influence, each * (each * part.w2(where) if part.cells.weighted else influence))
+
+
+def _bias(part: Part, positive: int, area: AveragePrecision, scores: CellLevels) -> float:
+    """Return the bias of an average precision."""
+    if not part.cells.weighted:
+        return area.bias(scores.levels)
+    cells = part.whole()
+    one = cells.w2 / np.where(cells.w > 0, cells.w, 1)
+    return area.bias_of_cases(scores.levels, cells.w * (cells.truth == positive), one, scores.of_cell)
 
 
 def _evaluate_labels(part: Part, functional: LabelFunctional, sums: UnitSums) -> float:
@@ -334,21 +391,6 @@ def _known_df(squares: FloatArray, fourths: FloatArray, alike_squares: FloatArra
     if not (of_fourths > 0 and of_alike > 0):
         return np.inf
     return float(known_size(np.array([total**2 / of_fourths]), np.array([alike**2 / of_alike]))[0])
-
-
-class _ScoredPieces(Sequence[ScoredPiece]):
-    """The pieces of a part, made when they are needed."""
-
-    def __init__(self, part: Part, positive: int) -> None:
-        self.part, self.positive = part, positive
-
-    def __len__(self) -> int:
-        return len(self.part.slices)
-
-    def __getitem__(self, number: Any) -> Any:
-        where, cells = self.part.slices[number], self.part.cells
-        assert cells.ranks is not None
-        return ScoredPiece(cells.truth[where] == self.positive, cells.ranks[where], self.part.w(where))
 
 
 def _squares(influence: FloatArray, w: FloatArray, w2: FloatArray | None) -> FloatArray:

@@ -14,8 +14,10 @@ import numpy as np
 
 from raikit.arrays import BoolArray, FloatArray
 from raikit.stats import auc as stats_auc
+from raikit.stats.areas import RocArea, level_influences
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.functionals import CaseValues, rank_of, roc_auc
+from raikit_fairness.estimates.group_levels import score_levels
 
 GroupVariance = Callable[[Cells, float, float], float]
 VarianceFloor = Callable[[Cells], GroupVariance]
@@ -142,11 +144,17 @@ def auc_variance_floor(positive: int) -> VarianceFloor:
     """Return the variance of one more case of each class, ranked as badly as any case of any group is."""
 
     def floor(everyone: Cells) -> GroupVariance:
-        _, influence = roc_auc(positive)(everyone)
-        worst = []
-        for side in (everyone.truth == positive, everyone.truth != positive):
-            total = float(everyone.w[side].sum())
-            worst.append(float(np.max(-influence[side] / everyone.w[side], initial=0.0)) * total)
+        worst = [0.0, 0.0]
+        if roc_auc(positive).defined(everyone):
+            levels = score_levels(everyone, positive)
+            area = RocArea.of(levels)
+            of_hit, of_miss = level_influences(area, levels)
+            worst = [
+                float(np.max(-influence[weight > 0], initial=0.0)) * total
+                for influence, weight, total in (
+                    (of_hit, levels.hit, area.positive), (of_miss, levels.miss, area.negative),
+                )
+            ]  # fmt: skip
 
         def variance(group: Cells, value: float, shown: float) -> float:
             sizes = (_effective_number(group, group.truth == positive), _effective_number(group, group.truth != positive))

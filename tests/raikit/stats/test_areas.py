@@ -6,8 +6,15 @@ from scipy.stats import norm
 from scipy.stats import t as student_t
 from sklearn.metrics import roc_auc_score
 
-from raikit.stats import auc_influence, auc_interval, average_precision_influence
-from raikit.stats.areas import AveragePrecision, RocArea, ScoredPiece, average_precision_bias, widen_for_bias
+from raikit.stats import areas, auc_influence, auc_interval, average_precision_influence
+from raikit.stats.areas import (
+    AveragePrecision,
+    RocArea,
+    ScoreLevels,
+    average_precision_bias,
+    level_influences,
+    widen_for_bias,
+)
 
 
 @pytest.fixture
@@ -124,19 +131,29 @@ def simple_average_precision(y, score, w):
 
 @pytest.mark.parametrize("levels", [3, 12, 10_000])
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("area", [(RocArea, simple_auc), (AveragePrecision, simple_average_precision)], ids=["roc", "precision"])
-def test_areas_in_pieces_equal_those_of_all_pairs(area, weighted, levels):
-    streamed, simple = area
+@pytest.mark.parametrize(
+    "area", [(RocArea, simple_auc), (AveragePrecision, simple_average_precision)], ids=["roc", "precision"]
+)
+def test_areas_over_levels_in_pieces_equal_those_of_all_pairs(area, weighted, levels, monkeypatch):
+    monkeypatch.setattr(areas, "_PIECE", 7)
+    kind, simple = area
     rng = np.random.default_rng(levels)
     y, score = rng.integers(0, 2, 90), np.sort(rng.integers(0, levels, 90))
     w = rng.choice([0.0, 0.5, 3.0], 90) if weighted else rng.integers(0, 2, 90)
-    ends = [end for end in range(1, 90) if score[end] != score[end - 1]][::4]
-    pieces = [ScoredPiece(y[a:b] == 1, score[a:b], w[a:b]) for a, b in zip([0, *ends], [*ends, 90], strict=True)]
-    computed = streamed.of(pieces)
-    influence = np.concatenate([computed.influence(number, piece) for number, piece in enumerate(pieces)])
+    found = ScoreLevels.of(y == 1, score, w)
+    computed, level = kind.of(found), found.of_each(90)
+    of_hit, of_miss = level_influences(computed, found)
     value, expected = simple(y, score, w)
     assert computed.value == pytest.approx(value, abs=1e-13)
-    np.testing.assert_allclose(influence, expected, atol=1e-13)
+    np.testing.assert_allclose(w * np.where(y == 1, of_hit[level], of_miss[level]), expected, atol=1e-13)
+
+
+def test_scores_without_positives_between_two_that_have_some_are_one_level():
+    levels = ScoreLevels.of(
+        np.array([0, 0, 1, 0, 0, 1, 1, 0]) == 1, np.array([1, 2, 2, 3, 4, 5, 6, 7]), np.ones(8, dtype=int)
+    )
+    assert (levels.hit.tolist(), levels.miss.tolist()) == ([0, 1, 0, 1, 1, 0], [1, 1, 2, 0, 0, 1])
+    assert levels.of_each(8).tolist() == [0, 1, 1, 2, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("area", [auc_influence, average_precision_influence])

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from raikit import stats
+from raikit.stats import areas
 from raikit.stats import cells as stats_cells
 from raikit.stats.areas import AveragePrecision, average_precision_bias, widen_for_bias
-from raikit_fairness.estimates import calibration, functionals, grouped_cells
+from raikit_fairness.estimates import calibration, functionals, grouped_cells, influence
 from raikit_fairness.estimates.case_counts import Cells, cluster_units, dense_ranks
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.functionals import LabelFunctional
@@ -32,6 +33,7 @@ FUNCTIONALS = {
 def small_pieces(monkeypatch):
     """Cut small tables into pieces, as large ones are."""
     monkeypatch.setattr(grouped_cells, "_PIECE", 7)
+    monkeypatch.setattr(areas, "_PIECE", 7)
     monkeypatch.setattr(stats_cells, "_FEWEST", 0)
 
 
@@ -145,6 +147,18 @@ def test_a_group_is_compared_with_the_rest_as_if_both_were_computed_alone(name, 
         alone = stats.clustered_difference(cov, 1 - 0.05 / len(kept))
         for field in ("value", "low", "high"):
             assert getattr(contrasts, field)[at] == pytest.approx(getattr(alone, field)[0], rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize(("groups", "evaluations"), [(2, 0), (3, 3)])
+def test_a_comparison_with_the_rest_evaluates_only_rests_that_are_no_group_and_serves_all_levels(groups, evaluations, monkeypatch):
+    cells, feature = draw_cells(5)
+    estimates = estimate_functional(cells, feature, functionals.roc_auc(1), FunctionalTraits(), "roc_auc")
+    calls = []
+    monkeypatch.setattr(influence, "_evaluate", lambda *args, evaluate=influence._evaluate: calls.append(1) or evaluate(*args))
+    keep = np.arange(4) < groups
+    for level in (0.9, 0.95):
+        estimates.versus_rest(keep, IntervalSettings(level, 2000, 10), Draws(0, ("g",), 2000))
+    assert len(calls) == evaluations
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

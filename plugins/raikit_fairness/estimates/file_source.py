@@ -91,9 +91,14 @@ def _scored_cells(
 ) -> Cells:  # fmt: skip
     """Count the cells of equal scores, or of one bin of scores."""
     score = table.number(str(columns.score))
-    place = f"least(CAST(floor({score} * {_BINS}) AS INTEGER), {_BINS - 1})" if binned else score
-    average = {"score": f"avg({score})"}
-    frame = _alike(table.count(by, {**expressions, "place": place}, columns.weight, parameters, average), columns)
+    if binned:
+        place = {"place": f"least(CAST(floor({score} * {_BINS}) AS INTEGER), {_BINS - 1})"}
+        average = {"score": f"avg({score})"}
+    else:
+        place, average = {"score": f"CAST({score} AS DOUBLE)"}, {}
+    # In ascending order of the scores, cells need not be sorted, and so copied, again.
+    counted = table.count(by, {**expressions, **place}, columns.weight, parameters, average, first=next(iter(place)))
+    frame = _alike(counted, columns)
     return _cells(frame, classes, columns, grouping, _probabilities(frame["score"], f"{table.name}: {columns.score!r}"))
 
 
@@ -186,15 +191,19 @@ class _CaseTable:
         weight: str | None,
         parameters: Sequence[Any],
         aggregates: Mapping[str, str] | None = None,
+        first: str | None = None,
     ) -> pd.DataFrame:
-        """Count the combinations of columns and named expressions, with sums of weights if there are any."""
+        """Count the combinations of columns and named expressions, with sums of weights if there are any.
+
+        They are in the order of the columns and expressions; the one named `first` comes before the others.
+        """
         keys = {f"{_KEY}{name}": _quoted(name) for name in by} | dict(expressions)
         sums = {"n": "count(*)", **(aggregates or {})}
         if weight:
             w = self.number(weight)
             sums |= {"w": f"sum({w})", "w2": f"sum({w} * {w})", "least": f"min({w})", "absent": f"count(*) - count({w})"}
         selected = ", ".join(f"{expression} AS {_quoted(name)}" for name, expression in {**keys, **sums}.items())
-        order = ", ".join(str(number + 1) for number in range(len(keys)))
+        order = ", ".join(str(1 + list(keys).index(name)) for name in sorted(keys, key=lambda name: name != first))
         # Names are quoted identifiers of columns that were just checked; values travel as parameters.
         query = f"SELECT {selected} FROM {self._rows()} GROUP BY {order} ORDER BY {order}"  # noqa: S608
         with self._scan.errors(), self._one_sentence():

@@ -15,6 +15,8 @@ import numpy as np
 from raikit.stats._types import AnyArray, BoolArray, FloatArray, IntArray
 from raikit.stats.constants import TINY
 
+_DENSE = 500  # Up to so many rests, one product of matrices is quick enough.
+
 
 @dataclass(frozen=True)
 class Family:
@@ -46,7 +48,20 @@ class Family:
         """Append the pooled values of the rests: shape (k, ...) becomes (k + r, ...)."""
         if not len(self.rest_of):
             return values
-        return np.concatenate([values, self._pooling.astype(values.dtype) @ values])
+        if len(self.rest_of) <= _DENSE:
+            return np.concatenate([values, self._pooling.astype(values.dtype) @ values])
+        return np.concatenate([values, self._pool(values)])
+
+    def _pool(self, values: AnyArray) -> AnyArray:
+        """Return the pooled values of the rests by running sums from both ends, as many steps as there are groups."""
+        pooled = np.empty((len(self.rest_of), *values.shape[1:]), dtype=values.dtype)
+        for stratum in np.unique(self.strata[self.rest_of]):
+            members = np.flatnonzero(self.strata == stratum)
+            sizes = self.sizes[members].reshape(-1, *(1,) * (values.ndim - 1)).astype(values.dtype)
+            means = _sums_of_others(sizes * values[members]) / np.maximum(_sums_of_others(sizes), np.finfo(values.dtype).tiny)
+            rests = self.strata[self.rest_of] == stratum
+            pooled[rests] = means[np.searchsorted(members, self.rest_of[rests])]
+        return pooled
 
     @cached_property
     def _pooling(self) -> FloatArray:
@@ -85,6 +100,14 @@ class Family:
         variance = np.diag(extended)
         squares = variance[self.plus] + variance[self.minus] - 2 * extended[self.plus, self.minus]
         return np.sqrt(np.maximum(squares, max(1e-18 * float(variance.max(initial=0.0)), TINY)))
+
+
+def _sums_of_others(values: AnyArray) -> AnyArray:
+    """Sum over all rows but each, by adding the sums of those before and after it, so that nothing is subtracted."""
+    sums = np.zeros_like(values)
+    np.cumsum(values[:-1], axis=0, out=sums[1:])
+    sums[:-1] += np.cumsum(values[:0:-1], axis=0)[::-1]
+    return sums
 
 
 def pairs_and_rests(sizes: FloatArray, strata: IntArray) -> Family:

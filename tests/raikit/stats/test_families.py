@@ -1,0 +1,55 @@
+"""Values and covariances of pooled rests, computed as one product and by running sums."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from raikit.stats import families
+from raikit.stats.families import groups_and_rests, pairs_and_rests
+
+
+def draw_family(name, rng):
+    sizes = rng.integers(1, 50, 40).astype(float)
+    sizes[7] = 0
+    return groups_and_rests(sizes) if name == "rests" else pairs_and_rests(sizes, rng.choice([0, 1, 2, 3], 40, p=[0.5, 0.3, 0.15, 0.05]))
+
+
+def dense_pooling(family):
+    """The share of each group in each rest, one rest at a time."""
+    rows = []
+    for group in family.rest_of:
+        inside = (family.strata == family.strata[group]) & (np.arange(len(family.sizes)) != group)
+        rows.append(np.where(inside, family.sizes, 0) / family.sizes[inside].sum())
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("most", [0, 500])
+@pytest.mark.parametrize("name", ["rests", "strata"])
+def test_rests_are_pooled_as_by_one_product(name, most, monkeypatch):
+    monkeypatch.setattr(families, "_DENSE", most)
+    rng = np.random.default_rng(3)
+    family = draw_family(name, rng)
+    pooling = np.vstack([np.eye(40), dense_pooling(family)])
+    values, root = rng.random((40, 3)), rng.normal(size=(40, 40))
+    np.testing.assert_allclose(family.extend(values), pooling @ values, rtol=1e-13)
+    np.testing.assert_allclose(family.extend(values[:, 0]), pooling @ values[:, 0], rtol=1e-13)
+    np.testing.assert_allclose(family.extend_covariance(root @ root.T), pooling @ root @ root.T @ pooling.T, rtol=1e-11, atol=1e-12)
+    noise = values.astype(np.float32)
+    assert family.extend(noise).dtype == np.float32
+    np.testing.assert_allclose(family.extend(noise), pooling @ values, rtol=1e-5)
+
+
+def test_a_group_that_outweighs_all_others_does_not_blur_their_rest(monkeypatch):
+    monkeypatch.setattr(families, "_DENSE", 0)
+    family = groups_and_rests(np.array([1.0, 1e17, 2.0]))
+    assert family.extend(np.array([0.25, 0.5, 0.125]))[4] == pytest.approx(0.5 / 3, rel=1e-15)
+
+
+def test_no_table_of_all_groups_and_rests_is_made_for_many_groups():
+    family = groups_and_rests(np.ones(3_000))
+    tracemalloc.start()
+    family.extend(np.arange(3_000.0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5e6

@@ -96,12 +96,19 @@ def _scores(x: IntArray, n: IntArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _largest(x: IntArray, n: IntArray) -> FloatArray:
-    """Return the largest pooled-variance |t| over pairs; counts have shape (draws, k), the result (draws,)."""
+    """Return the largest pooled-variance |t| over pairs; counts have shape (draws, k), the result (draws,).
+
+    Of groups of the same size, only the lowest and the highest rate can make it.
+    """
     deviation, variance = _scores(x, n)
+    order = np.argsort(n, kind="stable")
+    first = np.flatnonzero(np.diff(n[order], prepend=-1))
+    variance = variance[order][first]
+    low, high = (extreme.reduceat(deviation[:, order], first, axis=1) for extreme in (np.minimum, np.maximum))
     best = np.zeros(len(x))
-    for i in range(len(n) - 1):
-        t = np.abs(deviation[:, i, None] - deviation[:, i + 1 :]) / np.sqrt(variance[i] + variance[i + 1 :])
-        np.maximum(best, t.max(axis=1), out=best)
+    for i in range(len(first)):
+        reach = np.maximum(high[:, i, None] - low[:, i:], high[:, i:] - low[:, i, None])
+        np.maximum(best, (reach / np.sqrt(variance[i] + variance[i:])).max(axis=1), out=best)
     return best
 
 

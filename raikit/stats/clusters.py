@@ -386,7 +386,7 @@ class _SimultaneousEnd:
         n = q.n_effective[: q.groups]
         p = _common_rates(q.rates[: q.groups], n, family.strata)
         variance = ((1 - p) / p if self.log else p * (1 - p)) / n
-        se = family.standard_errors(family.extend_covariance(np.diag(variance)))
+        se = family.independent_standard_errors(variance)
         normal = family.least_favourable((critical + POWER_QUANTILE) * se)
         if self.log:
             return float(detectable_ratio(p, n, family, se, critical) ** max(reach / normal, 1e-3))

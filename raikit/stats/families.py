@@ -54,14 +54,17 @@ class Family:
 
     def _pool(self, values: AnyArray) -> AnyArray:
         """Return the pooled values of the rests by running sums from both ends, as many steps as there are groups."""
-        pooled = np.empty((len(self.rest_of), *values.shape[1:]), dtype=values.dtype)
+        sizes = self.sizes.reshape(-1, *(1,) * (values.ndim - 1)).astype(values.dtype)
+        return np.asarray(self._sums(sizes * values) / np.maximum(self._sums(sizes), np.finfo(values.dtype).tiny))
+
+    def _sums(self, values: AnyArray) -> AnyArray:
+        """Sum over the groups of each rest; shape (k, ...) becomes (r, ...)."""
+        sums = np.zeros((len(self.rest_of), *values.shape[1:]), dtype=values.dtype)
         for stratum in np.unique(self.strata[self.rest_of]):
             members = np.flatnonzero(self.strata == stratum)
-            sizes = self.sizes[members].reshape(-1, *(1,) * (values.ndim - 1)).astype(values.dtype)
-            means = _sums_of_others(sizes * values[members]) / np.maximum(_sums_of_others(sizes), np.finfo(values.dtype).tiny)
             rests = self.strata[self.rest_of] == stratum
-            pooled[rests] = means[np.searchsorted(members, self.rest_of[rests])]
-        return pooled
+            sums[rests] = _sums_of_others(values[members])[np.searchsorted(members, self.rest_of[rests])]
+        return sums
 
     @cached_property
     def _pooling(self) -> FloatArray:
@@ -97,9 +100,21 @@ class Family:
 
     def standard_errors(self, extended: FloatArray) -> FloatArray:
         """Return the standard error of each contrast, never 0, from the covariance of groups and rests."""
-        variance = np.diag(extended)
-        squares = variance[self.plus] + variance[self.minus] - 2 * extended[self.plus, self.minus]
-        return np.sqrt(np.maximum(squares, max(1e-18 * float(variance.max(initial=0.0)), TINY)))
+        return self._errors(np.diag(extended), extended[self.plus, self.minus])
+
+    def independent_standard_errors(self, variance: FloatArray) -> FloatArray:
+        """Return the same of independent groups, whose covariance matrix is not needed: nor does a group covary with its rest.
+
+        Parameters
+        ----------
+        variance : ndarray, shape (k,)
+        """
+        rests = self._sums(self.sizes**2 * variance) / np.maximum(self._sums(self.sizes) ** 2, TINY)
+        return self._errors(np.append(variance, rests), 0.0)
+
+    def _errors(self, variance: FloatArray, covariance: FloatArray | float) -> FloatArray:
+        squares = variance[self.plus] + variance[self.minus] - 2 * covariance
+        return np.asarray(np.sqrt(np.maximum(squares, max(1e-18 * float(variance.max(initial=0.0)), TINY))))
 
 
 def _sums_of_others(values: AnyArray) -> AnyArray:

@@ -295,7 +295,7 @@ def group_vs_rest(
     events, trials = validate_counts(x, n)
     family = groups_and_rests(trials)
     variance = agresti_caffo_variance(events, trials)
-    se = family.standard_errors(family.extend_covariance(np.diag(variance)))
+    se = family.independent_standard_errors(variance)
     critical = simultaneous_critical(family, Errors.independent(variance, draws, rng, normals), se, level)
     # The groups, then their rests.
     successes, total = np.append(events, events.sum() - events), np.append(trials, trials.sum() - trials)
@@ -427,7 +427,7 @@ def _independent_critical(
     rng: np.random.Generator,
     normals: Noise | None = None,
 ) -> Critical:
-    se = family.standard_errors(family.extend_covariance(np.diag(variance)))
+    se = family.independent_standard_errors(variance)
     extended = family.extend(estimates)
     errors = Errors.independent(variance, draws, rng, normals)
     return two_step(family, extended[family.plus] - extended[family.minus], se, errors, alpha)
@@ -485,7 +485,7 @@ def _detectable_ratio(family: Family, table: _Table, full: float) -> float:
 
 def _under_common_rate(family: Family, variance: FloatArray, full: float) -> tuple[FloatArray, FloatArray]:
     """Return the standard error and the critical value of each contrast."""
-    se = family.standard_errors(family.extend_covariance(np.diag(variance)))
+    se = family.independent_standard_errors(variance)
     return se, np.full(len(se), full)
 
 

@@ -248,7 +248,7 @@ def _smallest_settling(
     previous, before = 0.0, 1.0
     for rows in np.geomspace(1.0, max(MOST_CASES / n, 2.0), _STEPS):
         scaled = variance / rows
-        se = family.standard_errors(family.extend_covariance(np.diag(scaled)))
+        se = family.independent_standard_errors(scaled)
         extended = family.extend(profile)
         shrunk = Errors(errors.base, np.sqrt(scaled))
         critical = two_step(family, extended[family.plus] - extended[family.minus], se, shrunk, alpha).value

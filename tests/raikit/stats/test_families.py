@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from raikit.stats import families
-from raikit.stats.families import groups_and_rests, pairs_and_rests
+from raikit.stats.families import groups_and_rests, pairs_and_rests, two_sided
 
 
 def draw_family(name, rng):
@@ -40,6 +40,15 @@ def test_rests_are_pooled_as_by_one_product(name, most, monkeypatch):
     np.testing.assert_allclose(family.extend(noise), pooling @ values, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["rests", "strata"])
+def test_errors_of_independent_groups_are_those_of_their_covariance_matrix(name):
+    rng = np.random.default_rng(4)
+    family = two_sided(draw_family(name, rng))
+    variance = rng.random(40)
+    expected = family.standard_errors(family.extend_covariance(np.diag(variance)))
+    np.testing.assert_allclose(family.independent_standard_errors(variance), expected, rtol=1e-13)
+
+
 def test_a_group_that_outweighs_all_others_does_not_blur_their_rest(monkeypatch):
     monkeypatch.setattr(families, "_DENSE", 0)
     family = groups_and_rests(np.array([1.0, 1e17, 2.0]))
@@ -50,6 +59,7 @@ def test_no_table_of_all_groups_and_rests_is_made_for_many_groups():
     family = groups_and_rests(np.ones(3_000))
     tracemalloc.start()
     family.extend(np.arange(3_000.0))
+    family.independent_standard_errors(np.ones(3_000))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 5e6

@@ -20,6 +20,9 @@ from raikit.errors import ConfigError
 from raikit.testing import result_of, table_context
 from raikit_fairness import assess
 from raikit_fairness.checks.groups import GroupMetrics
+from raikit_fairness.estimates.file_source import FileColumns, source_from_file
+from raikit_fairness.estimates.grouped_cells import group_cells
+from raikit_fairness.estimates.sources import GroupingColumns
 
 
 def people(n=600, seed=0):
@@ -64,6 +67,14 @@ def test_a_notebook_and_an_audit_measure_the_same():
             mine, theirs = getattr(assessment[id], field), getattr(metric, field)
             assert (mine is None) == (theirs is None), id
             assert mine is None or mine == pytest.approx(theirs, rel=1e-9, abs=1e-12), (id, field)
+
+
+def test_the_scores_of_a_file_are_counted_in_ascending_order_and_so_not_sorted_again(tmp_path):
+    people().to_parquet(tmp_path / "x.parquet")
+    columns = FileColumns("y", "yhat", "p", None, 0.5)
+    scored = source_from_file(tmp_path / "x.parquet", columns, GroupingColumns(["sex"], [], [], 1, 500), None).scored
+    assert (np.diff(scored.scores) >= 0).all()
+    assert group_cells(scored, scored.features[0]).cells.truth is scored.truth
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])

@@ -68,6 +68,11 @@ def _names(path: Path) -> list[str]:
     return list(_read_whole(path).column_names)
 
 
+def part_columns(file: Path) -> list[str]:
+    """Return the column names of a file of CSV or Parquet, which is known to be a table."""
+    return _names(file)
+
+
 def _names_in_folder(folder: FolderTable) -> list[str]:
     names = dict.fromkeys(name for part in folder.parts for name in (*_names(part.file), *part.columns))
     return list(names or dict.fromkeys(name for _, columns in folder.media for name in ("file_name", *columns)))

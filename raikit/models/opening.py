@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raikit.data.counted import open_counted, refuse_large
 from raikit.data.dataset import Dataset
 from raikit.models import loaders
 from raikit.models.scoring import ModelScorer, PredictionSource
@@ -25,6 +26,14 @@ def open_dataset(config: AuditConfig, folder: Path, error: Error) -> Dataset:
     """Open the data of a configuration that lies in `folder`; `error` makes the errors that name a key of it."""
     load = config.model.load
     table = PredictionsSpec.model_validate(load.model_dump()) if load is not None and config.model.is_table else None
+    if table is not None:
+        decisions = open_counted(
+            config.data, folder, error=error, predicted=table.classes, extra_columns=table.columns, seed=config.seed
+        )
+        if decisions is not None:
+            return decisions
+    else:
+        refuse_large(config.data, folder, error)
     return Dataset.open(
         config.data,
         folder,

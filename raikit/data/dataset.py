@@ -19,6 +19,7 @@ from raikit.data.batch import Batch
 from raikit.data.cache import MediaCache
 from raikit.data.cells import shown
 from raikit.data.classes import PredictedClasses, absence_note, further_classes
+from raikit.data.frames import as_frame, check_frame, fingerprint_of_table
 from raikit.data.folders import fingerprint_of_file, media_folder
 from raikit.data.labels import ClassNames
 from raikit.data.media import MediaError
@@ -33,7 +34,7 @@ from raikit.data.roles import (
     resolve_columns,
     target_column,
 )
-from raikit.data.tables import as_frame, check_frame, column_names, fingerprint_of_table, read_table
+from raikit.data.tables import column_names, read_table
 from raikit.errors import ConfigError, DataError, RaikitError, listed, nearest
 from raikit.run.record import DataRecord, InputRecord
 
@@ -160,7 +161,7 @@ class Dataset:
 
         Parameters
         ----------
-        table : DataFrame, or a table of polars, Arrow or DuckDB
+        table : DataFrame, or a table of polars (lazy ones are collected), Arrow or DuckDB
             It is not changed. Media are encoded bytes (PNG, WAV …) or paths below `folder`.
         config : DataConfig
             Its `path` is only written to the record; no such file is needed.

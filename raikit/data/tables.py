@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -304,72 +302,6 @@ def check_columns(table: pa.Table, written: CellFormat) -> pa.Table:
     return table
 
 
-def as_frame(table: Any) -> pd.DataFrame:
-    """Return a table in memory as a DataFrame.
-
-    Parameters
-    ----------
-    table : DataFrame, or any table with the Arrow PyCapsule interface
-        Such as those of pyarrow, polars and DuckDB.
-
-    Raises
-    ------
-    DataError
-        If it is something else.
-    """
-    import pyarrow as pa
-
-    if isinstance(table, pd.DataFrame):
-        return table
-    if not hasattr(table, "__arrow_c_stream__"):
-        kind = type(table).__name__
-        raise DataError(f"the table is a {kind}; give a DataFrame of pandas or polars, or a table of Arrow.")
-    return to_pandas(pa.table(table))
-
-
-def check_frame(frame: pd.DataFrame, written: CellFormat, name: str) -> pd.DataFrame:
-    """Return a table in memory with its text columns read as those of a file.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Changed in place.
-    written : CellFormat
-    name : str
-        Name of the table in messages.
-
-    Raises
-    ------
-    DataError
-        If a column holds numbers but for a few cells, which may be text beside numbers of Python.
-    """
-    import pyarrow as pa
-
-    for column in frame:
-        values = frame[column]
-        if not (pd.api.types.is_object_dtype(values) or isinstance(values.dtype, pd.StringDtype)):
-            continue
-        kinds = {type(cell) for cell in values.dropna().unique()} if values.map(pd.api.types.is_scalar).all() else set()
-        if str not in kinds or not kinds <= {str, int, float, bool}:
-            continue
-        cells = pa.chunked_array([pa.array([None if pd.isna(cell) else text(cell) for cell in values], pa.string())])
-        try:
-            read = (check_text if kinds == {str} else infer_type)(cells, str(column), written)
-        except MixedColumn as error:
-            raise error.in_file(name) from None
-        if read is not cells:
-            frame[column] = to_pandas(pa.table({str(column): read}))[str(column)].to_numpy()
-    return frame
-
-
-def fingerprint_of_table(table: pd.DataFrame) -> str:
-    """Compute the SHA-256 of a table in memory, over its column names, types and cells."""
-    digest = hashlib.sha256(json.dumps([(str(name), str(table[name].dtype)) for name in table]).encode())
-    for name in table:  # column by column, so that swapping two columns changes the result
-        digest.update(pd.util.hash_pandas_object(table[name], index=False).to_numpy().tobytes())
-    return digest.hexdigest()
-
-
 def to_pandas(table: pa.Table, *, categories: bool = False) -> pd.DataFrame:
     """Convert to pandas' natural types; integers with gaps stay integers where floats would merge some of them.
 
@@ -385,7 +317,7 @@ def to_pandas(table: pa.Table, *, categories: bool = False) -> pd.DataFrame:
         column = table.column(index)
         if pa.types.is_dictionary(field.type):
             if not categories:
-                table = table.set_column(index, field.name, column.cast(field.type.value_type))
+                table = table.set_column(index, field.name, _decoded(column))
         elif pa.types.is_decimal(field.type):
             table = table.set_column(index, field.name, column.cast(pa.float64()))
         elif pa.types.is_null(field.type):
@@ -396,6 +328,17 @@ def to_pandas(table: pa.Table, *, categories: bool = False) -> pd.DataFrame:
         if pa.types.is_integer(field.type) and column.null_count and _exceeds_floats(column):
             frame[field.name] = pd.array(column.to_pylist(), dtype="Int64")
     return frame
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return what codes stand for. Arrow cannot decode views of text, which polars uses for categories."""
+    import pyarrow as pa
+
+    kind = column.type.value_type
+    if pa.types.is_string_view(kind):
+        parts = [pa.DictionaryArray.from_arrays(part.indices, part.dictionary.cast(pa.string())) for part in column.chunks]
+        column, kind = pa.chunked_array(parts, pa.dictionary(column.type.index_type, pa.string())), pa.string()
+    return column.cast(kind)
 
 
 def _exceeds_floats(column: pa.ChunkedArray) -> bool:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raikit.data import csv_file
-from raikit.data.tables import column_names, fingerprint_of_table, read_table
+from raikit.data.frames import fingerprint_of_table
+from raikit.data.tables import column_names, read_table
 from raikit.errors import DataError
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r"), min_size=1, max_size=12)

@@ -19,6 +19,7 @@ from raikit.data.frames import as_pandas
 from raikit.data.labels import ClassNames
 from raikit.data.spellings import lookalike_note
 from raikit.errors import listed
+from raikit.remote import local_copy
 from raikit_fairness import measures, notebook
 from raikit_fairness.estimates.arguments import Arguments, columns_of_table, numbers
 from raikit_fairness.estimates.array_source import ScoreColumns, source_from_arrays
@@ -115,10 +116,11 @@ def assess(
     Parameters
     ----------
     y_true : array_like, shape (n,), path, or table
-        Labels or numbers; or a table: a file or folder of any size (as `data.path` of audit.yaml), which DuckDB counts out of
-        core, or a frame of several columns. It is read as an audit reads it, and every other array is given by its column's
-        name. None (with a table: `target` None) if the truth is unknown: then `y_pred` holds decisions, and only what needs no
-        truth is measured. Any array, frame or table may be one of pandas, polars (also lazy), Arrow or DuckDB.
+        Labels or numbers; or a table: a file or folder of any size (as `data.path` of audit.yaml, also with a scheme such as
+        ``s3://``), which DuckDB counts out of core, or a frame of several columns. It is read as an audit reads it, and every
+        other array is given by its column's name. None (with a table: `target` None) if the truth is unknown: then `y_pred`
+        holds decisions, and only what needs no truth is measured. Any array, frame or table may be one of pandas, polars (also
+        lazy), Arrow or DuckDB.
     y_pred : array_like, shape (n,), optional
         Predictions; absent: positive where the score is at least `threshold`.
     sensitive_features : array_like, Series, DataFrame, mapping of name to array, or (a file) list of columns
@@ -193,20 +195,22 @@ def assess(
     """
     metrics = None if metrics is None else [metric_by_group(name) for name in metrics]
     _check_options(metrics, confidence)
-    y_true, limits = as_pandas(y_true), (intersections, max_groups)
-    in_table = isinstance(y_true, str | Path) or (isinstance(y_true, pd.DataFrame) and y_true.shape[1] > 1)
+    y_true = table = as_pandas(y_true)
+    limits = intersections, max_groups
+    in_table = isinstance(table, str | Path) or (isinstance(table, pd.DataFrame) and table.shape[1] > 1)
     names = metrics if (target if in_table else y_true) is not None else _names_without_truth(metrics)
     roles = {"sensitive_features": sensitive_features, "control_features": control_features, "clusters": clusters}
     cases = {"y_true": y_true, "y_pred": y_pred, "scores": scores, "sample_weight": sample_weight}
+    written = CellFormat(tuple(missing), decimal, frozenset(as_text), mixed=frozenset(_names(clusters) if in_table else ()))
     if in_table:
-        written = CellFormat(tuple(missing), decimal, frozenset(as_text), mixed=frozenset(_names(clusters)))
         cases |= {"y_true": _decisions(prediction, "prediction") if target is None else target, "y_pred": prediction}
-    if isinstance(y_true, str | Path):
-        columns = FileColumns(*cases.values(), threshold, written)
-        source = _source_in_file(Path(y_true), columns, roles, limits, positive)
+    if isinstance(table, str | Path):
+        columns = FileColumns(cases["y_true"], prediction, scores, sample_weight, threshold, written)
+        with local_copy(table) as path:
+            source = _source_in_file(path, columns, roles, limits, positive)
     else:
         if in_table:
-            cases, roles = columns_of_table(y_true, [cases, roles], written)
+            cases, roles = columns_of_table(table, [cases, roles], written)
         source = _source_in_memory(cases, roles, limits, positive, threshold)
     if names is not metrics and source.task == "regression":
         raise raikit.ConfigError("y_true: numeric predictions are compared with the truth; give it.")
@@ -282,7 +286,8 @@ def _source_in_file(
     path: Path, columns: FileColumns, roles: Mapping[str, Any], limits: tuple[int, int], positive: Any
 ) -> Source:
     """Count a file."""
-    return source_from_file(path, columns, GroupingColumns(*map(_names, roles.values()), *limits), positive)
+    sensitive, control, clusters = map(_names, roles.values())
+    return source_from_file(path, columns, GroupingColumns(sensitive, control, clusters, *limits), positive)
 
 
 def _source_in_memory(
@@ -301,7 +306,8 @@ def _source_in_memory(
         columns["truth"], columns["prediction"] = same_labels(columns["truth"], prediction)
     if "weight" in columns:
         columns["weight"] = pd.Series(numbers(columns["weight"], "sample_weight"))
-    grouping = GroupingColumns(*arguments.roles.values(), *limits)
+    sensitive, control, clusters = arguments.roles.values()
+    grouping = GroupingColumns(sensitive, control, clusters, *limits)
     scored = ScoreColumns(arguments.scores, arguments.score_names)
     return source_from_arrays(pd.DataFrame(columns), arguments.groups, scored, grouping, positive, threshold)
 

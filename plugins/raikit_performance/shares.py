@@ -101,7 +101,8 @@ def estimate_shares(
         Case of each entry, where a case may be in several denominators; by default entry i is case i.
     """
     at = np.arange(len(cases)) if positions is None else positions
-    weight, counts = (None if column is None else column[at] for column in (cases.weight, cases.counts))
+    weight = None if cases.weight is None else cases.weight[at]
+    counts = None if cases.counts is None else cases.counts[at]
     clusters, ones = [column[at] for column in cases.clusters], np.ones(len(at))
     inside = group >= 0
     hits, n = (_count(group[where], None if counts is None else counts[where], k) for where in (inside & hit, inside))

@@ -19,7 +19,7 @@ from raikit.data.classes import PredictedClasses
 from raikit.data.dataset import Dataset
 from raikit.data.distinct import DistinctRows, count_rows
 from raikit.data.folders import is_scannable
-from raikit.data.roles import cell_format, find_table, resolve_columns
+from raikit.data.roles import cell_format, resolve_columns
 from raikit.data.scan import TableScan
 from raikit.data.splits import ORDER
 from raikit.data.tables import column_names
@@ -98,7 +98,7 @@ class CountedDataset(Dataset):
 
 
 def open_counted(
-    config: DataConfig, folder: Path, *, error: Error, predicted: PredictedClasses, extra_columns: Sequence[str], seed: int
+    config: DataConfig, path: Path, *, error: Error, predicted: PredictedClasses, extra_columns: Sequence[str], seed: int
 ) -> CountedDataset | None:
     """Count a table of decisions that has more rows than `MOST_READ`, in bounded memory.
 
@@ -112,7 +112,6 @@ def open_counted(
     ConfigError, DataError
         As `Dataset.open`; also if the table is too large to be read whole.
     """
-    path = find_table(config, folder, error)
     if not is_scannable(path):
         return None
     columns = resolve_columns(config, extra_columns, column_names(path), path.name, error)
@@ -133,9 +132,8 @@ def open_counted(
     return data
 
 
-def refuse_large(config: DataConfig, folder: Path, error: Error) -> None:
+def refuse_large(path: Path, error: Error) -> None:
     """Raise if a table has more rows than `MOST_IN_MEMORY` and a model is to score them."""
-    path = find_table(config, folder, error)
     if is_scannable(path):
         _refuse_to_read(TableScan(path, column_names(path)[:1]), ["model"], error)
 

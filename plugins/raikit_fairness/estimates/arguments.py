@@ -82,10 +82,9 @@ def columns_of_table(
     names = {key: _column_names(value, key, table) for group in arguments for key, value in group.items()}
     used = list(dict.fromkeys(name for columns in names.values() for name in columns))
     read = check_frame(table[used].reset_index(drop=True), written, "the table")
-    return [
-        {key: None if value is None else read[value] if isinstance(value, str) else read[names[key]] for key, value in group.items()}
-        for group in arguments
-    ]
+    given = {key: value for group in arguments for key, value in group.items()}
+    taken = {key: read[value] if isinstance(value, str) else read[names[key]] for key, value in given.items() if value is not None}
+    return [{key: taken.get(key) for key in group} for group in arguments]
 
 
 def _column_names(value: Any, argument: str, table: pd.DataFrame) -> list[str]:

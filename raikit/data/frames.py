@@ -35,8 +35,11 @@ def as_pandas(values: Any) -> Any:
         return values
     if hasattr(values, "columns"):
         return to_pandas(pa.table(values))
-    # A column; what it is called is not part of its data.
-    column = to_pandas(pa.table({"column": pa.chunked_array(values)}))["column"]
+    cells = pa.chunked_array(values)
+    if pa.types.is_struct(cells.type):  # the rows of a table
+        return to_pandas(pa.Table.from_struct_array(cells))
+    # What a column is called is not part of its data.
+    column = to_pandas(pa.table({"column": cells}))["column"]
     return column.rename(getattr(values, "name", None) or None)
 
 

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from raikit.address import text
-from raikit.data.cell_types import CellFormat, MixedColumn, check_text, infer_type, is_text, without_sentinels
+from raikit.data.cell_types import (
+    CellFormat,
+    MixedColumn,
+    check_text,
+    infer_type,
+    is_text,
+    type_by_value,
+    without_sentinels,
+)
 from raikit.data.csv_file import read_csv, read_header
 from raikit.data.evaluation_logs import is_log, read_log
 from raikit.data.evaluation_logs.rows import concat as concat_logs
@@ -234,7 +242,7 @@ def _infer_types(table: pa.Table, written: CellFormat) -> pa.Table:
     """Return a table of text with the types that its cells have."""
     import pyarrow as pa
 
-    return pa.table({name: infer_type(table.column(name).cast(pa.string()), name, written) for name in table.column_names})
+    return pa.table({name: type_by_value(table.column(name), name, written, infer_type) for name in table.column_names})
 
 
 def _read_present(path: Path, columns: list[str]) -> pa.Table:
@@ -291,12 +299,10 @@ def _column_of_sheet(cells: pd.Series[Any]) -> pa.Array:
 
 def check_columns(table: pa.Table, written: CellFormat) -> pa.Table:
     """Return a table that has types, with its text columns read as `check_text` does."""
-    import pyarrow as pa
-
     for index, field in enumerate(table.schema):
         if is_text(field.type):
-            column = table.column(index).cast(pa.string())
-            table = table.set_column(index, field.name, check_text(column, field.name, written))
+            column = table.column(index)
+            table = table.set_column(index, field.name, type_by_value(column, field.name, written, check_text))
         elif written.missing:
             table = table.set_column(index, field.name, without_sentinels(table.column(index), written.missing))
     return table

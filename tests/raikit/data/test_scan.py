@@ -16,12 +16,11 @@ from raikit_fairness import assess
 
 def people(rows=900):
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({
+    return pd.DataFrame({
         "sex": rng.choice(["F", "M", None], rows), "code": rng.choice(["007", "7", "12"], rows),
         "ratio": rng.choice([0.0, -0.0, 1.5, np.nan], rows), "flag": rng.choice([True, False], rows),
         "y": rng.integers(0, 2, rows), "yhat": rng.integers(0, 2, rows),
     })  # fmt: skip
-    return frame
 
 
 def write(frame, folder, suffix):

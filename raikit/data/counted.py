@@ -135,7 +135,7 @@ def open_counted(
 def refuse_large(path: Path, error: Error) -> None:
     """Raise if a table has more rows than `MOST_IN_MEMORY` and a model is to score them."""
     if is_scannable(path):
-        _refuse_to_read(TableScan(path, column_names(path)[:1]), ["model"], error)
+        _refuse_to_read(TableScan(path, []), ["a model"], error)
 
 
 def _columns_of_cases(config: DataConfig, predicted: PredictedClasses, extra: Sequence[str]) -> list[str]:
@@ -156,6 +156,6 @@ def _refuse_to_read(scan: TableScan, needed: Sequence[str], error: Error) -> Non
     why = f"{listed(needed)} need{'s' * (len(needed) == 1)} every case" if needed else "its columns hold too many different rows"
     raise error(
         ("data", "path"),
-        f"{scan.path.name} has {scan.rows:,} rows. More than {MOST_IN_MEMORY:,} are only counted, and {why}; "
-        "audit a sample, or decisions alone (model.load.prediction).",
+        f"{scan.path.name} has {'about ' * scan.is_text}{scan.rows:,} rows. More than {MOST_IN_MEMORY:,} are only counted, "
+        f"and {why}; audit a sample, or decisions alone (model.load.prediction).",
     )

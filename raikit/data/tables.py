@@ -41,6 +41,7 @@ from raikit.errors import DataError, listed, nearest
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_BYTES_OF_CODE = 2  # of a cell in Parquet; more of them, and it is no code
 _EXACT = 2**53  # larger integers have no float of their own
 
 
@@ -180,8 +181,25 @@ def select_columns(path: Path, columns: Sequence[str] | None) -> list[str]:
 
 
 def _read(path: Path, columns: list[str], written: CellFormat) -> pa.Table:
-    table = read_cells(path, columns)
+    table = _read_codes(path, columns) if not path.is_dir() and suffix_of(path) in PARQUET else read_cells(path, columns)
     return _infer_types(table, written) if holds_text(path) else check_columns(table, written)
+
+
+def _read_codes(path: Path, columns: list[str]) -> pa.Table:
+    """Read columns of Parquet; text as the codes that stand there, where there are few different cells."""
+    import pyarrow.parquet as pq
+
+    facts = pq.read_metadata(path)
+    groups = [facts.row_group(at) for at in range(facts.num_row_groups)]
+    size: dict[str, int] = {}
+    for group in groups:
+        for at in range(group.num_columns):
+            column = group.column(at)
+            size[column.path_in_schema] = size.get(column.path_in_schema, 0) + column.total_uncompressed_size
+    text = {field.name for field in pq.read_schema(path) if is_text(field.type)}
+    # Text itself takes at least four bytes a cell, for its length.
+    codes = [name for name in columns if name in text and size.get(name, 0) < _BYTES_OF_CODE * facts.num_rows]
+    return pq.read_table(path, columns=columns, read_dictionary=codes)
 
 
 def holds_text(path: Path) -> bool:

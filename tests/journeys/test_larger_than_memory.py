@@ -191,3 +191,13 @@ def test_a_damaged_table_is_one_sentence(tmp_path, monkeypatch, labelled, suffix
         path.write_bytes(bytes(content))
     with pytest.raises(DataError, match=r"cases\.csv, line 4002: 2 cells" if suffix == "csv" else r"cases\.parquet"):
         run(configure(tmp_path, path), tmp_path / "run")
+
+
+def test_a_table_that_a_model_would_have_to_score_is_refused_too(tmp_path, monkeypatch, labelled):
+    config = configure(tmp_path, write(labelled, tmp_path, "csv"), gate={}, inputs={"age": {"modality": "tabular", "columns": ["age"]}})
+    settings = yaml.safe_load(config.read_text())
+    settings["data"]["sensitive"] = ["sex"]
+    config.write_text(yaml.safe_dump(settings | {"model": {"train": {"kind": "fusion"}}}))
+    monkeypatch.setattr(counted, "MOST_IN_MEMORY", 2000)
+    with pytest.raises(ConfigError, match=r"cases\.csv has about 4,001 rows\. More than 2,000 are only counted, and a model needs"):
+        run(config, tmp_path / "refused")

@@ -1,12 +1,13 @@
 """Show how the time and memory of `assess(path)` grow with the rows of a Parquet file.
 
     OMP_WAIT_POLICY=passive OMP_NUM_THREADS=2 python benchmarks/assess_file.py [--rows 10000000] [--scores] [--clusters 50000]
-    OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1 python benchmarks/assess_file.py --audit [--rows 1000000]
+    OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1 python benchmarks/assess_file.py --audit [--rows 1000000] [--decisions]
 
 All count-based metrics are computed with intervals, for three sensitive features and their 60 intersections; with scores or
 clusters, all metrics for the features and their pairs. One file has a tenth of the rows, the other all. Each is written in pieces
 to a temporary folder (or `--folder`) and assessed in a process of its own, which gives its peak memory. `--audit` times
-``raikit audit`` instead: performance, fairness, two rules and all reports.
+``raikit audit`` instead: performance, fairness, two rules and all reports. With `--decisions` it has no scores, so that a table
+of more than 10 million rows is counted (`raikit.data.counted`).
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ print(json.dumps({"seconds": time.perf_counter() - begun, "core": time.process_t
 _AUDIT = """
 name: speed
 data: {path: cases.parquet, target: target, sensitive: [sex, race, age]}
-model: {load: {kind: predictions, prediction: prediction, score: p, threshold: 0.5}}
+model: {load: {kind: predictions, prediction: prediction%s}}
 checks: {performance: {}, fairness: {}}
 gate:
   rules:
@@ -77,10 +78,10 @@ def measure(path: Path, scores: str, clusters: str) -> dict[str, float]:
     return costs
 
 
-def measure_audit(folder: Path, rows: int) -> None:
+def measure_audit(folder: Path, rows: int, decisions: bool) -> None:
     """Audit a file in processes of their own, and print their time and memory."""
     write(folder / "cases.parquet", rows)
-    (folder / "audit.yaml").write_text(_AUDIT)
+    (folder / "audit.yaml").write_text(_AUDIT % ("" if decisions else ", score: p, threshold: 0.5"))
     start = time.perf_counter()
     command = [sys.executable, "-m", "raikit", "audit", str(folder / "audit.yaml"), "--out", str(folder / "run")]
     subprocess.run(command, check=True, capture_output=True)
@@ -96,11 +97,12 @@ def main() -> None:
     parser.add_argument("--scores", action="store_true", help="areas, losses and calibration as well")
     parser.add_argument("--clusters", type=int, default=0, help="number of clusters that cases share")
     parser.add_argument("--audit", action="store_true", help="time the command line")
+    parser.add_argument("--decisions", action="store_true", help="audit decisions without scores")
     parser.add_argument("--folder", type=Path, help="where the files go (1 GB for 100 million rows)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         if options.audit:
-            measure_audit(Path(folder), options.rows or 1_000_000)
+            measure_audit(Path(folder), options.rows or 1_000_000, options.decisions)
             return
         before: dict[str, float] | None = None
         last = options.rows or 10_000_000

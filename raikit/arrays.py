@@ -62,6 +62,8 @@ class Arrays:
         Class labels; empty for regression.
     groups : mapping of column to Groups
         Sensitive columns, if they were asked for.
+    counts : ndarray of int64, shape (n,), or None
+        Number of cases of each entry, where entries are cells of alike cases. None: every entry is a case.
     """
 
     truth: Any
@@ -72,9 +74,30 @@ class Arrays:
     cluster_names: list[str] = field(default_factory=list)
     classes: list[Any] = field(default_factory=list)
     groups: Mapping[str, Groups] = field(default_factory=dict)
+    counts: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self.truth)
+
+    @property
+    def size(self) -> int:
+        """Return the number of cases, which is that of the entries unless these are cells of alike cases."""
+        return len(self) if self.counts is None else int(self.counts.sum())
+
+    def count_alike(self) -> Self:
+        """Return one entry for each combination of true and predicted class, without scores and groups.
+
+        Cases that have weights or clusters, or numbers instead of classes, stay as they are.
+        """
+        if self.weight is not None or self.clusters or not self.classes:
+            return self
+        k = len(self.classes)
+        # Whole numbers below 2^53 add up exactly in floating point.
+        counts = np.bincount(self.truth * k + self.prediction, self.counts, minlength=k * k).astype(np.int64)
+        occurs = np.flatnonzero(counts)
+        return replace(
+            self, truth=occurs // k, prediction=occurs % k, counts=counts[occurs], scores=None, groups={}
+        )
 
     def take(self, cases: BoolArray | IntArray) -> Self:
         """Return the cases at a mask or at positions; `classes` and the names of groups stay as they are."""
@@ -86,6 +109,7 @@ class Arrays:
             weight=None if self.weight is None else self.weight[cases],
             clusters=[codes[cases] for codes in self.clusters],
             groups={column: Groups(groups.codes[cases], groups.names) for column, groups in self.groups.items()},
+            counts=None if self.counts is None else self.counts[cases],
         )
 
 
@@ -123,6 +147,27 @@ def read_arrays(
     wanted = ["target", "prediction", *scored, *sensitive, *cluster, *([weight] if weight else [])]
     frame = predictions.frame(list(dict.fromkeys(wanted)), split)
     return arrays_from_frame(frame, task, classes, sensitive=sensitive, cluster=cluster, weight=weight)
+
+
+def count_arrays(predictions: Predictions, task: str, classes: Sequence[Any], split: str | None = None) -> Arrays:
+    """Count the cases of each true and predicted class of a split, out of core.
+
+    Parameters
+    ----------
+    predictions : Predictions
+    task : {"binary", "multiclass"}
+    classes : sequence
+    split : str, optional
+        Absent: the audited split.
+
+    Raises
+    ------
+    DataError
+        If a label is not among the classes.
+    """
+    cells = predictions.cells(["target", "prediction"], split)
+    counted = arrays_from_frame(cells, task, classes)
+    return replace(counted, counts=cells.iloc[:, -1].to_numpy(dtype=np.int64)).count_alike()
 
 
 def arrays_from_frame(

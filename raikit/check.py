@@ -131,7 +131,7 @@ class CheckContext:
     reference: Mapping[str, str] = field(default_factory=dict)
     favourable: Any = None
 
-    def arrays(self, split: str | None = None, *, sensitive: bool = False) -> Arrays:
+    def arrays(self, split: str | None = None, *, sensitive: bool = False, counted: bool = False) -> Arrays:
         """Read the scored cases of a split as arrays: truth, prediction, scores, weight and clusters.
 
         Parameters
@@ -140,13 +140,20 @@ class CheckContext:
             Absent: the audited split.
         sensitive : bool
             Whether to read the groups of the sensitive columns too.
+        counted : bool
+            Whether entries may be cells of alike cases, with `Arrays.counts`. They are, and no case is read into memory, where
+            the predictions have classes but no scores, weights or clusters, and no groups are read.
 
         Raises
         ------
         DataError
             If a label is not among the classes.
         """
-        from raikit.arrays import read_arrays
+        from raikit.arrays import count_arrays, read_arrays, score_columns
+
+        scored = score_columns(self.task, self.classes, self.predictions.columns)
+        if counted and self.classes and not (scored or self.weight or self.cluster or sensitive):
+            return count_arrays(self.predictions, self.task, self.classes, split)
 
         return read_arrays(
             self.predictions,

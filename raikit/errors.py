@@ -48,6 +48,23 @@ class SkipCheck(Exception):  # an answer, not an error
         self.reason, self.help = reason, help
 
 
+class TooManyCases(DataError, SkipCheck):
+    """Cases that are counted and never read one by one, asked for by something that needs each: a check is then skipped.
+
+    Parameters
+    ----------
+    cases : int
+    most : int
+        The most cases that are read.
+    """
+
+    def __init__(self, cases: int, most: int) -> None:
+        SkipCheck.__init__(
+            self, f"it needs every case, and {cases:,} are more than the {most:,} that are read; larger tables are only counted",
+            f"a sample of at most {most:,} cases",
+        )
+
+
 class RunError(RaikitError):
     """A run directory that cannot be written, resumed, read or trusted."""
 

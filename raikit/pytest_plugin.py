@@ -118,12 +118,13 @@ def _run(
     from raikit.audit.conductor import audit
     from raikit.audit.plan import Request
     from raikit.console import Console
+    from raikit.remote import fetch, is_remote
 
     request = Request(
         Path(config),
         out=Path(out) if out is not None else None,
         sets=tuple(sets),
-        baseline=Path(baseline) if baseline is not None else None,
+        baseline=None if baseline is None else fetch(str(baseline)) if is_remote(baseline) else Path(baseline),
         no_baseline=no_baseline,
     )
     return audit(request, Console())

@@ -15,11 +15,13 @@ import raikit
 from raikit.address import text
 from raikit.data.cell_types import CellFormat
 from raikit.data.cells import as_label
+from raikit.data.frames import as_pandas
 from raikit.data.labels import ClassNames
 from raikit.data.spellings import lookalike_note
 from raikit.errors import listed
+from raikit.remote import local_copy
 from raikit_fairness import measures, notebook
-from raikit_fairness.estimates.arguments import Arguments, numbers
+from raikit_fairness.estimates.arguments import Arguments, columns_of_table, numbers
 from raikit_fairness.estimates.array_source import ScoreColumns, source_from_arrays
 from raikit_fairness.estimates.file_source import FileColumns, source_from_file
 from raikit_fairness.estimates.labels import plain_labels, same_labels
@@ -113,10 +115,12 @@ def assess(
 
     Parameters
     ----------
-    y_true : array_like, shape (n,), or path
-        Labels or numbers; or a table of any size (a file or folder, as `data.path` of audit.yaml), which DuckDB counts out of
-        core. It is read as an audit reads it. With a file, every other array is given by its column's name. None (with a file:
-        `target` None) if the truth is unknown: then `y_pred` holds decisions, and only what needs no truth is measured.
+    y_true : array_like, shape (n,), path, or table
+        Labels or numbers; or a table: a file or folder of any size (as `data.path` of audit.yaml, also with a scheme such as
+        ``s3://``), which DuckDB counts out of core, or a frame of several columns. It is read as an audit reads it, and every
+        other array is given by its column's name. None (with a table: `target` None) if the truth is unknown: then `y_pred`
+        holds decisions, and only what needs no truth is measured. Any array, frame or table may be one of pandas, polars (also
+        lazy), Arrow or DuckDB.
     y_pred : array_like, shape (n,), optional
         Predictions; absent: positive where the score is at least `threshold`.
     sensitive_features : array_like, Series, DataFrame, mapping of name to array, or (a file) list of columns
@@ -155,13 +159,13 @@ def assess(
         Groups with fewer cases are shown and flagged. They may prove a gap; whether a limit is kept is judged without them.
     max_groups : int
     target, prediction : str
-        With a file: columns of truth and prediction (absent: from scores and `threshold`).
+        With a table: columns of truth and prediction (absent: from scores and `threshold`).
     missing : sequence of str
-        With a file: cells that mean a missing value, beside blank ones.
+        With a table: cells that mean a missing value, beside blank ones.
     decimal : {".", ","}
-        With a file: the decimal mark.
+        With a table: the decimal mark.
     as_text : sequence of str
-        With a file: columns that stay text although their cells look like numbers.
+        With a table: columns that stay text although their cells look like numbers.
 
     Returns
     -------
@@ -191,23 +195,23 @@ def assess(
     """
     metrics = None if metrics is None else [metric_by_group(name) for name in metrics]
     _check_options(metrics, confidence)
-    in_file = isinstance(y_true, str | Path)
-    names = metrics if (target if in_file else y_true) is not None else _names_without_truth(metrics)
-    if isinstance(y_true, str | Path):
-        decided = _decisions(prediction, "prediction") if target is None else target
-        sensitive, control, cluster = map(_names, (sensitive_features, control_features, clusters))
-        grouping = GroupingColumns(sensitive, control, cluster, intersections, max_groups)
-        written = CellFormat(tuple(missing), decimal, frozenset(as_text), mixed=frozenset(cluster))
-        file_columns = FileColumns(decided, prediction, scores, sample_weight, threshold, written)
-        source = source_from_file(Path(y_true), file_columns, grouping, positive)
+    y_true = table = as_pandas(y_true)
+    limits = intersections, max_groups
+    in_table = isinstance(table, str | Path) or (isinstance(table, pd.DataFrame) and table.shape[1] > 1)
+    names = metrics if (target if in_table else y_true) is not None else _names_without_truth(metrics)
+    roles = {"sensitive_features": sensitive_features, "control_features": control_features, "clusters": clusters}
+    cases = {"y_true": y_true, "y_pred": y_pred, "scores": scores, "sample_weight": sample_weight}
+    written = CellFormat(tuple(missing), decimal, frozenset(as_text), mixed=frozenset(_names(clusters) if in_table else ()))
+    if in_table:
+        cases |= {"y_true": _decisions(prediction, "prediction") if target is None else target, "y_pred": prediction}
+    if isinstance(table, str | Path):
+        columns = FileColumns(cases["y_true"], prediction, scores, sample_weight, threshold, written)
+        with local_copy(table) as path:
+            source = _source_in_file(path, columns, roles, limits, positive)
     else:
-        truth = _decisions(y_pred, "y_pred") if y_true is None else y_true
-        arguments = Arguments(
-            {"y_true": truth, "y_pred": y_pred, "sample_weight": sample_weight},
-            {"sensitive_features": sensitive_features, "control_features": control_features, "clusters": clusters},
-            scores,
-        )
-        source = _source_in_memory(arguments, (intersections, max_groups), positive, threshold)
+        if in_table:
+            cases, roles = columns_of_table(table, [cases, roles], written)
+        source = _source_in_memory(cases, roles, limits, positive, threshold)
     if names is not metrics and source.task == "regression":
         raise raikit.ConfigError("y_true: numeric predictions are compared with the truth; give it.")
     _warn_of_lookalikes(source)
@@ -278,8 +282,23 @@ def _names(columns: Any) -> list[str]:
     return [columns] if isinstance(columns, str) else [str(name) for name in columns]
 
 
-def _source_in_memory(arguments: Arguments, limits: tuple[int, int], positive: Any, threshold: float) -> Source:
+def _source_in_file(
+    path: Path, columns: FileColumns, roles: Mapping[str, Any], limits: tuple[int, int], positive: Any
+) -> Source:
+    """Count a file."""
+    sensitive, control, clusters = map(_names, roles.values())
+    return source_from_file(path, columns, GroupingColumns(sensitive, control, clusters, *limits), positive)
+
+
+def _source_in_memory(
+    cases: Mapping[str, Any], roles: Mapping[str, Any], limits: tuple[int, int], positive: Any, threshold: float
+) -> Source:
     """Count arrays."""
+    given = dict(cases)
+    scores = given.pop("scores")
+    if given["y_true"] is None:
+        given["y_true"] = _decisions(given["y_pred"], "y_pred")
+    arguments = Arguments(given, roles, scores)
     columns = {name.removeprefix("y_").removeprefix("sample_"): column for name, column in arguments.cases.items()}
     columns["truth"] = plain_labels(columns.pop("true"))
     if "pred" in columns:
@@ -287,10 +306,10 @@ def _source_in_memory(arguments: Arguments, limits: tuple[int, int], positive: A
         columns["truth"], columns["prediction"] = same_labels(columns["truth"], prediction)
     if "weight" in columns:
         columns["weight"] = pd.Series(numbers(columns["weight"], "sample_weight"))
-    sensitive, control, cluster = arguments.roles.values()
-    grouping = GroupingColumns(sensitive, control, cluster, *limits)
-    scores = ScoreColumns(arguments.scores, arguments.score_names)
-    return source_from_arrays(pd.DataFrame(columns), arguments.groups, scores, grouping, positive, threshold)
+    sensitive, control, clusters = arguments.roles.values()
+    grouping = GroupingColumns(sensitive, control, clusters, *limits)
+    scored = ScoreColumns(arguments.scores, arguments.score_names)
+    return source_from_arrays(pd.DataFrame(columns), arguments.groups, scored, grouping, positive, threshold)
 
 
 def _assessment(evaluation: LedEvaluation, source: Source, confidence: float) -> Assessment:

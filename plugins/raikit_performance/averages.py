@@ -127,7 +127,7 @@ def estimate_average(measure: Measure, cases: raikit.Arrays, weighted: bool) -> 
     weighted : bool
         Whether classes count by their number of cases, or equally.
     """
-    k, weight = len(cases.classes), np.ones(len(cases)) if cases.weight is None else cases.weight
+    k, weight = len(cases.classes), entry_weights(cases)
     counts = np.bincount(cases.truth * k + cases.prediction, weight, minlength=k * k)
     average = confusion_average(counts.reshape(k, k).astype(np.float64), measure, weighted)
     if not average.share > 0:
@@ -137,6 +137,13 @@ def estimate_average(measure: Measure, cases: raikit.Arrays, weighted: bool) -> 
     hidden = average.unseen if weighted and measure == "precision" else 0.0
     covariance = average_covariance(average.value, influence, cases, hidden=hidden)
     return AverageEstimate(measure, weighted, average.value, average.share, covariance)
+
+
+def entry_weights(cases: raikit.Arrays) -> FloatArray:
+    """Return the weight of each entry: its sampling weight, or its number of cases."""
+    if cases.weight is not None:
+        return cases.weight
+    return np.ones(len(cases)) if cases.counts is None else cases.counts.astype(float)
 
 
 def average_covariance(
@@ -149,19 +156,21 @@ def average_covariance(
     value : float
         Between 0 and 1.
     influence : ndarray, shape (n,)
+        Of each entry: the sum over its cases, where there are several.
     cases : Arrays
     hidden : float
         Effect of a case of a kind that the sample does not show. The variance of one such case is added; with clusters of
         uneven size, that of one such cluster. Clusters of even size need nothing: limits allow for one more already.
     """
-    n = len(influence)
-    size, one_group = np.array([float(n)]), np.zeros(n, dtype=np.int64)
+    size, one_group = np.array([float(cases.size)]), np.zeros(len(cases), dtype=np.int64)
+    counts = None if cases.counts is None else entry_weights(cases)
+    squares = None if counts is None else influence**2 / counts
 
     def covariance(extra: float) -> stats.CovarianceResult:
         # An average may be far more precise than a share of as many cases, so its effective number has no ceiling.
         return stats.influence_covariance(
             np.array([value]), influence, one_group, cases.clusters, np.array([1e15]), size, scale="proportion",
-            extra=np.array([extra]), weight=cases.weight,
+            extra=np.array([extra]), weight=cases.weight, squares=squares, counts=counts,
         )
 
     cov = covariance(0.0)
@@ -235,7 +244,7 @@ def metric_of_average(
         return raikit.Metric.undefined(name, "undefined in every class", **fields)
     low, high, method = average.limits(by_class)
     return raikit.Metric(
-        name, average.value, low=min(low, average.value), high=max(high, average.value), level=by_class.level, n=len(cases),
+        name, average.value, low=min(low, average.value), high=max(high, average.value), level=by_class.level, n=cases.size,
         n_clusters=None if by_class.n_clusters is None else min_clusters(cases), method=method,
         excluded=empty_names(cases.classes, ~np.isnan(by_class.value)),
         flags=["few_clusters"] * few_clusters + ["empty_class"] * (average.share < 1 - 1e-12), **{"unit": "rate", **fields},

@@ -39,7 +39,7 @@ class Classification(raikit.Check):
         from raikit_performance import classification, scores
         from raikit_performance.influences import add_ingredients
 
-        cases = ctx.arrays()
+        cases = ctx.arrays(counted=True)
         metrics = [
             metric
             for measure in (classification.LabelMeasures(cases).at, partial(scores.score_metrics, cases))
@@ -74,7 +74,7 @@ class ConfusionMatrix(raikit.Check):
         from raikit_performance import confusion
         from raikit_performance.shares import Shares
 
-        cases = ctx.arrays()
+        cases = ctx.arrays(counted=True).count_alike()
         counts = confusion.confusion_counts(cases)
         estimates = confusion.prediction_shares(cases, counts)
 

@@ -25,6 +25,7 @@ class LabelMeasures:
     """
 
     def __init__(self, cases: raikit.Arrays) -> None:
+        cases = cases.count_alike()
         k, right = len(cases.classes), cases.truth == cases.prediction
         self._cases = cases
         self._overall = estimate_shares(right, np.zeros(len(cases), dtype=np.int64), 1, cases)

@@ -19,7 +19,8 @@ _MOST_CELLS = 200
 def confusion_counts(cases: raikit.Arrays) -> IntArray:
     """Count cases by true class (rows) and predicted class (columns), shape (k, k), unweighted."""
     k = len(cases.classes)
-    return np.asarray(np.bincount(cases.truth * k + cases.prediction, minlength=k * k).reshape(k, k))
+    counts = np.bincount(cases.truth * k + cases.prediction, cases.counts, minlength=k * k)
+    return counts.astype(np.int64).reshape(k, k)
 
 
 def prediction_shares(cases: raikit.Arrays, counts: IntArray) -> dict[int, ShareEstimates]:

@@ -14,7 +14,7 @@ import numpy as np
 import raikit
 from raikit import stats
 from raikit.arrays import FloatArray
-from raikit_performance.averages import Measure, confusion_average
+from raikit_performance.averages import Measure, confusion_average, entry_weights
 
 _TINY = np.finfo(float).eps
 
@@ -63,13 +63,13 @@ _Table = tuple[float, FloatArray]  # a value, and its derivative by the weight o
 
 def _of_labels(table: Callable[[FloatArray, Mapping[str, Any], list[Any]], _Table | None], args: Mapping[str, Any],
                cases: raikit.Arrays) -> Influence | None:
-    k, w = len(cases.classes), _weights(cases)
+    k, w = len(cases.classes), entry_weights(cases)
     cell = cases.truth * k + cases.prediction
     found = table(np.bincount(cell, w, minlength=k * k).reshape(k, k).astype(float), args, cases.classes)
     if found is None:
         return None
     value, derivative = found
-    largest = float(np.abs(derivative).max()) * float(w @ w / w.sum())
+    largest = float(np.abs(derivative).max()) * (float(w @ w / w.sum()) if cases.counts is None else 1.0)
     return Influence(value, w * derivative.reshape(-1)[cell], True, largest, derivative)
 
 
@@ -135,12 +135,8 @@ _LABEL_TABLES: Mapping[str, Callable[..., _Table | None]] = {
 _Pair = tuple[float, FloatArray]
 
 
-def _weights(cases: raikit.Arrays) -> FloatArray:
-    return np.ones(len(cases)) if cases.weight is None else cases.weight
-
-
 def _mean(values: FloatArray, cases: raikit.Arrays) -> _Pair:
-    w = _weights(cases)
+    w = entry_weights(cases)
     value = float(w @ values / w.sum())
     return value, w * (values - value) / w.sum()
 
@@ -190,7 +186,7 @@ def _root_squared_error(cases: raikit.Arrays, args: Mapping[str, Any]) -> _Pair 
 
 
 def _r2(cases: raikit.Arrays, args: Mapping[str, Any]) -> _Pair | None:
-    w = _weights(cases)
+    w = entry_weights(cases)
     spread = (cases.truth - np.average(cases.truth, weights=w)) ** 2
     total, residual = float(w @ spread), _error(cases) ** 2
     if not total > 0:
@@ -222,7 +218,7 @@ def add_ingredients(metrics: list[raikit.Metric], cases: raikit.Arrays) -> list[
         if influence is not None:
             estimate = value_estimate(influence, cases)
             part = raikit.Ingredient(
-                value=metric.value, variance=float(estimate.covariance[0, 0]), df=float(estimate.df[0]), n=len(cases)
+                value=metric.value, variance=float(estimate.covariance[0, 0]), df=float(estimate.df[0]), n=cases.size
             )
             metric.ingredients = [raikit.Ingredients(higher_is_better=metric.direction == "higher", estimates=[part])]
     return metrics
@@ -230,11 +226,12 @@ def add_ingredients(metrics: list[raikit.Metric], cases: raikit.Arrays) -> list[
 
 def value_estimate(influence: Influence, cases: raikit.Arrays) -> stats.RunEstimates:
     """Return a value with its cluster-robust variance, of one more case with the largest influence, too."""
-    one, size = np.array([influence.value]), np.array([float(len(cases))])
+    one, size = np.array([influence.value]), np.array([float(cases.size)])
     entries, squares, counts = influence.of_entry, None, None
     if influence.table is not None and not cases.clusters:  # cells of alike cases are far fewer
-        w, cell = _weights(cases), cases.truth * len(cases.classes) + cases.prediction
-        n, sums, sums2 = (np.bincount(cell, part, minlength=influence.table.size) for part in (None, w, w**2))
+        w, cell = entry_weights(cases), cases.truth * len(cases.classes) + cases.prediction
+        w2 = w**2 if cases.counts is None else w
+        n, sums, sums2 = (np.bincount(cell, part, minlength=influence.table.size) for part in (cases.counts, w, w2))
         occurs, unit = n > 0, influence.table.reshape(-1)
         entries, squares, counts = (part[occurs] for part in (sums * unit, sums2 * unit**2, n.astype(float)))
     return stats.influence_estimates(

@@ -102,20 +102,44 @@ def estimate_shares(
     """
     at = np.arange(len(cases)) if positions is None else positions
     weight = None if cases.weight is None else cases.weight[at]
-    clusters = [column[at] for column in cases.clusters]
-    # Without clusters a case is the unit. That matters only where it is in several denominators.
-    units = clusters or ([at] if positions is not None else [])
-    cov = stats.rate_covariance(hit, np.ones(len(at)), group, units, weight, groups=k, proportion=True)
+    counts = None if cases.counts is None else cases.counts[at]
+    clusters, ones = [column[at] for column in cases.clusters], np.ones(len(at))
     inside = group >= 0
+    hits, n = (_count(group[where], None if counts is None else counts[where], k) for where in (inside & hit, inside))
+    # Without clusters a case is the unit. That matters only where it is in several denominators.
+    units = clusters or ([at] if positions is not None and counts is None else [])
+    cov = stats.rate_covariance(hit, ones, group, units, weight, groups=k, proportion=True, counts=counts)
+    M = cov.M
+    if positions is not None and counts is not None:
+        M = np.where(np.eye(k, dtype=bool), M, _covariance_of_shared_cases(hit, group, at, counts, hits, n))
     # A share of 0 or 1 hides its correlation with the others. It counts as full, unless classes have no unit in common.
-    correlation = correlations(cov.M, (cov.vrow <= 0) & bool(units))
+    correlation = correlations(M, (cov.vrow <= 0) & (bool(units) or positions is not None))
     own: stats.CovarianceResult | None = cov if clusters or weight is not None else None
     if own is not None and not clusters and units:  # within one denominator, cases are independent
-        own = stats.rate_covariance(hit, np.ones(len(at)), group, (), weight, groups=k, proportion=True)
-    return ShareEstimates(
-        hits=np.bincount(group[inside & hit], minlength=k), n=np.bincount(group[inside], minlength=k),
-        correlation=correlation, covariance=own,
-    )
+        own = stats.rate_covariance(hit, ones, group, (), weight, groups=k, proportion=True)
+    return ShareEstimates(hits=hits, n=n, correlation=correlation, covariance=own)
+
+
+def _count(group: IntArray, counts: IntArray | None, k: int) -> IntArray:
+    return np.bincount(group, counts, minlength=k).astype(np.int64)
+
+
+def _covariance_of_shared_cases(
+    hit: BoolArray, group: IntArray, cell: IntArray, counts: IntArray, hits: IntArray, n: IntArray
+) -> FloatArray:
+    """Compute the covariance of shares that have cases in common, by leaving out each case of each cell.
+
+    Parameters
+    ----------
+    hit, group, cell, counts : ndarray, shape (m,)
+        Entries: cells of alike cases in a denominator.
+    hits, n : ndarray of int, shape (k,)
+    """
+    share = hits / np.maximum(n, 1)
+    move = (hit - share[group]) / np.sqrt(np.maximum(n * np.maximum(n - 1.0, 1.0), 1.0))[group]
+    moves = np.zeros((int(cell.max(initial=-1)) + 1, len(n)))
+    moves[cell, group] = move * np.sqrt(counts)
+    return np.asarray(moves.T @ moves)
 
 
 def correlations(covariance: FloatArray, hidden: BoolArray) -> FloatArray:
@@ -182,7 +206,7 @@ def metric_of_interval(
         raise ValueError(f"{name}: an end of the interval is infinite and cannot be recorded; give bounds.")
     return raikit.Metric(
         name, interval.value, low=min(interval.low, interval.value), high=max(interval.high, interval.value), level=level,
-        n=len(cases), n_clusters=interval.n_clusters, method=interval.method,
+        n=cases.size, n_clusters=interval.n_clusters, method=interval.method,
         flags=[flag for flag in interval.flags if flag != "no_variation"],
         effective_n=interval.n if cases.weight is not None else None, **fields,
     )

@@ -59,6 +59,8 @@ def child_processes(plan: Plan, context: CheckContext, run: RunDirectory) -> Abs
         return nullcontext()
     facts = {name: plain(getattr(context, name)) for name in _FACTS}
     config = plan.settings.model_dump(mode="json")
+    if context.data is not None:  # of a table on another filesystem, the copy
+        config["data"]["path"] = str(context.data.path.absolute())
     if context.task == "multiclass":
         config["data"]["classes"] = facts["classes"]  # with those that only the model knows, from the start
     setting = {

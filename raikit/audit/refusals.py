@@ -204,7 +204,7 @@ def refuse_absent_groups(config: LoadedConfig, planned: Sequence[PlannedCheck], 
         if parts is None or not sources or any(_has_own_columns(item, wanted) for item in sources):
             continue
         split = parts.args.get("split", data.audited_split)
-        cases = data.roles.iloc[data.positions(split)]
+        cases = data.roles[data.roles["split"] == split]
         for column, value in parts.group.items():
             if column not in data.sensitive:
                 continue

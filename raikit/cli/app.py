@@ -17,6 +17,31 @@ EXIT_CODES = (
 _PATH = click.Path(path_type=Path)
 
 
+class _Source(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click
+    """A path, or the address of something on another filesystem."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a Path; an address stays text, because a Path would lose one of its slashes."""
+        from raikit.remote import is_remote
+
+        return value if is_remote(value) else Path(value)
+
+
+class _Run(_Source):
+    """A run or baseline file, which is copied from another filesystem if need be."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the Path of the run, or of its copy."""
+        from raikit.remote import fetch, is_remote
+
+        return fetch(value) if is_remote(value) else Path(value)
+
+
+_SOURCE, _RUN = _Source(), _Run()
+
+
 class _InOrder(click.Group):
     """A group that lists its commands in the order of their definition, not of the alphabet."""
 
@@ -64,10 +89,10 @@ def demo(out: Path, seed: int | None, resume: bool) -> int:
 
 
 @app.command()
-@click.argument("data", type=_PATH)
+@click.argument("data", type=_SOURCE)
 @click.option("--out", type=_PATH, default=Path("audit.yaml"), show_default=True, help="The file to write.")
 @click.option("--target", metavar="COLUMN", help="The column to predict (in an evaluation log: of scores), if init cannot know it.")
-def init(data: Path, out: Path, target: str | None) -> int:
+def init(data: Path | str, out: Path, target: str | None) -> int:
     """Write a commented audit.yaml for a table or an evaluation log; what is unsure becomes a question."""
     from raikit.cli import commands
 
@@ -77,7 +102,7 @@ def init(data: Path, out: Path, target: str | None) -> int:
 @app.command()
 @click.argument("config", type=_PATH)
 @click.option("--out", type=_PATH, help="The run directory; absent: runs/NAME-TIME.")
-@click.option("--baseline", type=_PATH, metavar="RUN|FILE", help="The run to compare with for regressions.")
+@click.option("--baseline", type=_RUN, metavar="RUN|FILE", help="The run to compare with for regressions.")
 @click.option("--no-baseline", is_flag=True, help="This is the first run: do not judge regressions.")
 @click.option("--select", multiple=True, metavar="NAME", help="Run only this check or pillar; may be repeated.")
 @click.option("--exclude", multiple=True, metavar="NAME", help="Leave out this check or pillar; may be repeated.")
@@ -115,7 +140,7 @@ def train(**options: Any) -> int:
 @app.command()
 @click.argument("run", type=_PATH)
 @click.option("--policy", type=_PATH, help="A YAML file with rules; absent: those of the run.")
-@click.option("--baseline", type=_PATH, metavar="RUN|FILE", help="The run to compare with for regressions.")
+@click.option("--baseline", type=_RUN, metavar="RUN|FILE", help="The run to compare with for regressions.")
 @click.option("--no-baseline", is_flag=True, help="Do not judge regressions.")
 def gate(run: Path, policy: Path | None, baseline: Path | None, no_baseline: bool) -> int:
     """Judge a stored run again."""

@@ -72,7 +72,7 @@ def _resumable(advice: str) -> Iterator[None]:
         raise KeyboardInterrupt(advice) from None
 
 
-def init(data: Path, out: Path, target: str | None = None) -> int:
+def init(data: Path | str, out: Path, target: str | None = None) -> int:
     """Run ``raikit init``."""
     from raikit.scaffold.config import write_config
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_serializer, model_validator
 
 from raikit.address import text
 from raikit.config.types import Modality
 from raikit.process.children import TIMEOUT
+from raikit.remote import public_address
 
 REGRESSION_ERROR = 0.05
 
@@ -100,7 +101,9 @@ def _as_features(value: Any) -> Any:
 class DataConfig(ConfigSection):
     """The table and the roles of its columns."""
 
-    path: str = Field(description="A table, or the log of another evaluation tool; relative to audit.yaml.")
+    path: str = Field(
+        description="A table, or the log of another evaluation tool; relative to audit.yaml, or with a scheme (s3://…) for fsspec."
+    )
     id: str | None = Field(None, description="A column of unique ids; default: row numbers.")
     inputs: dict[str, InputConfig] = Field(default_factory=dict, description="The inputs of the model, by name.")
     target: str | list[str] | None = Field(
@@ -139,6 +142,10 @@ class DataConfig(ConfigSection):
     max_groups: int = Field(500, ge=2, description="The audit stops if a feature has more groups than this.")
     limits: Names = Field(default_factory=list, description="What these data cannot show; printed in the report.")
     credits: Names = Field(default_factory=list, description="Sources and licences; printed in the report.")
+
+    @field_serializer("path")
+    def _without_credentials(self, path: str) -> str:
+        return public_address(path)
 
     @model_validator(mode="after")
     def _columns_named_once(self) -> Self:

@@ -49,6 +49,22 @@ class Purpose:
 
 
 @dataclass(frozen=True)
+class Alike:
+    """What the rows of a table stand for, where it holds each different row once.
+
+    Attributes
+    ----------
+    counts : ndarray of int64, shape (n,)
+        Cases that each row stands for.
+    first : ndarray of int64, shape (n,)
+        Number of the first of them in the file.
+    """
+
+    counts: np.ndarray
+    first: np.ndarray
+
+
+@dataclass(frozen=True)
 class Cases:
     """The cases that an audit uses, and their roles.
 
@@ -86,8 +102,9 @@ class Cases:
 
 
 def assemble(
-    table: pd.DataFrame, config: DataConfig, path: Path, purpose: Purpose, *, seed: int, error: Error
-) -> Cases:
+    table: pd.DataFrame, config: DataConfig, path: Path, purpose: Purpose, *, seed: int, error: Error,
+    alike: Alike | None = None,
+) -> Cases:  # fmt: skip
     """Give the columns of a table their roles, and leave out the rows that cannot be used.
 
     Every row gets its roles first, so that leaving rows out changes nothing about the others.
@@ -104,6 +121,8 @@ def assemble(
         Splits are drawn from it.
     error : callable
         Makes the error that names a key.
+    alike : Alike, optional
+        If the table holds each different row once.
 
     Raises
     ------
@@ -112,8 +131,9 @@ def assemble(
     DataError
         If a row cannot be used; it is named.
     """
-    ids = read_ids(table, config.id, path.name)
-    rows = RowNames(path.name, ids.tolist())
+    ids = read_ids(table, config.id, path.name) if alike is None else pd.Series(alike.first, name="id")
+    numbers, counts = (None, None) if alike is None else (alike.first.tolist(), alike.counts)
+    rows = RowNames(path.name, ids.tolist(), numbers, counts)
     read = read_decisions if config.target is None else read_target
     target = read(table, config, rows, error, purpose.predicted)
     favourable_class(config, target.task, target.classes, error)

@@ -7,7 +7,7 @@ never guessed. The cells that are no numbers are named, with the key of the conf
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -28,6 +28,8 @@ _COMMA = r"^[+-]?\d*,\d+([eE][+-]?\d+)?$"
 _THOUSANDS = r"^[+-]?\d{1,3}(\.\d{3})+(,\d+)?$"
 _UNIT = r"^[$€£¥]\s?[+-]?\d[\d.,]*$|^[+-]?\d[\d.,]*\s?[%$€£¥]$"
 _CODE = r"^[+-]?(0\d|\d{19,}$)"  # leading zeros, or more digits than an integer can hold
+_VALUE = r"^\s*([+-]?(\d|\.\d)|[$€£¥]|true|false)"  # how numbers, true and false begin
+_FIRST, _FEW = 10_000, 1_000  # cells that are looked at first, and different ones among them that are few
 _MOSTLY = 0.9  # a column with at least this share of numbers is one of numbers, if it has more different numbers than groups
 _GROUPS = 20
 _TOKENS = 3  # that a message shows
@@ -129,6 +131,45 @@ def read_missing(column: pa.ChunkedArray, missing: Sequence[str]) -> pa.ChunkedA
     if not pc.any(absent).as_py():
         return column
     return pc.if_else(absent, pa.scalar(None, column.type), column)
+
+
+def type_by_value(
+    column: pa.ChunkedArray, name: str, written: CellFormat, read: Callable[..., pa.ChunkedArray]
+) -> pa.ChunkedArray:
+    """Return what `read` makes of text, by looking at each different cell once where there are few of them.
+
+    Parameters
+    ----------
+    column : ChunkedArray of string, or of codes that stand for text
+    name : str
+    written : CellFormat
+    read : callable
+        `infer_type` or `check_text`.
+
+    Raises
+    ------
+    MixedColumn
+        As `read` does, with the numbers of cells.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    coded = pa.types.is_dictionary(column.type)
+    if not len(column) or (not coded and pc.count_distinct(column.slice(0, _FIRST)).as_py() > _FEW):
+        return read(column.cast(pa.string()), name, written)
+    codes = (column if coded else column.dictionary_encode()).unify_dictionaries().combine_chunks()
+    values = pa.chunked_array([codes.dictionary.cast(pa.string())])
+    try:
+        typed = read(values, name, written)
+    except MixedColumn:
+        return read(column.cast(pa.string()), name, written)
+    text = is_text(typed.type)
+    if text and _any(pc.match_substring_regex(values, _VALUE, ignore_case=True)):
+        # Whether that is a column of numbers with a few other cells depends on how many cells there are of each.
+        return read(column.cast(pa.string()), name, written)
+    if text and not typed.null_count and not coded:
+        return column.cast(pa.string())
+    return pa.chunked_array([typed.combine_chunks().take(codes.indices)])
 
 
 def without_sentinels(column: pa.ChunkedArray, missing: Sequence[str]) -> pa.ChunkedArray:

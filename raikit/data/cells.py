@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from raikit.address import text
@@ -23,14 +24,25 @@ class RowNames:
         Name of the table's file.
     ids : sequence
         One id per row.
+    numbers : sequence of int, optional
+        Number of each row in the file, from 0, where not every row of it is there.
+    counts : ndarray of int64, shape (n,), optional
+        Rows of the file that each row stands for; absent: one.
     """
 
     file: str
     ids: Sequence[Any]
+    numbers: Sequence[int] | None = None
+    counts: np.ndarray | None = None
 
     def at(self, position: int) -> str:
         """Return the name of the row at `position`; see `row_name`."""
-        return row_name(self.file, position, self.ids)
+        number = position if self.numbers is None else self.numbers[position]
+        return f"{self.file}, row {number + 1} (id {shown(self.ids[position])})"
+
+    def count(self, mask: np.ndarray) -> int:
+        """Return how many rows of the file those at a mask stand for."""
+        return int(mask.sum() if self.counts is None else self.counts[mask].sum())
 
 
 def row_name(file: str, position: int, ids: Sequence[Any] | pd.Series[Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from raikit.data.cache import MediaCache
 from raikit.data.cells import shown
 from raikit.data.classes import PredictedClasses, absence_note, further_classes
 from raikit.data.folders import fingerprint_of_file, media_folder
+from raikit.data.frames import as_frame, check_frame, fingerprint_of_table
 from raikit.data.labels import ClassNames
 from raikit.data.media import MediaError
 from raikit.data.media_columns import SKIP_HINT, fingerprint_of_media
@@ -33,8 +34,9 @@ from raikit.data.roles import (
     resolve_columns,
     target_column,
 )
-from raikit.data.tables import as_frame, check_frame, column_names, fingerprint_of_table, read_table
+from raikit.data.tables import column_names, read_table
 from raikit.errors import ConfigError, DataError, RaikitError, listed, nearest
+from raikit.remote import public_address
 from raikit.run.record import DataRecord, InputRecord
 
 
@@ -104,6 +106,7 @@ class Dataset:
         needs_inputs: bool = True,
         extra_columns: Sequence[str] = (),
         predicted: PredictedClasses | None = None,
+        path: Path | None = None,
     ) -> Dataset:
         """Read the table and give its columns their roles.
 
@@ -126,6 +129,8 @@ class Dataset:
             Columns of predictions; `extra` holds them.
         predicted : PredictedClasses, optional
             The columns of predictions that know classes, which need not have a case.
+        path : Path, optional
+            The table, if it has been found already.
 
         Raises
         ------
@@ -143,7 +148,7 @@ class Dataset:
             raise error(
                 ("data", "inputs"), "a model needs at least one input; name its inputs, such as {photo: {modality: image}}."
             )
-        path = find_table(config, folder, error)
+        path = path or find_table(config, folder, error)
         columns = resolve_columns(config, extra_columns, column_names(path), path.name, error)
         purpose = Purpose(trains, needs_inputs, list(extra_columns), predicted or PredictedClasses())
         table = read_table(path, columns, cell_format(config))
@@ -160,7 +165,7 @@ class Dataset:
 
         Parameters
         ----------
-        table : DataFrame, or a table of polars, Arrow or DuckDB
+        table : DataFrame, or a table of polars (lazy ones are collected), Arrow or DuckDB
             It is not changed. Media are encoded bytes (PNG, WAV …) or paths below `folder`.
         config : DataConfig
             Its `path` is only written to the record; no such file is needed.
@@ -193,7 +198,7 @@ class Dataset:
     @classmethod
     def _from_cases(
         cls, cases: Cases, config: DataConfig, path: Path, purpose: Purpose, *, in_memory: bool = False
-    ) -> Dataset:
+    ) -> Self:
         return cls(
             config=config,
             path=path,
@@ -380,7 +385,7 @@ class Dataset:
         """Return the section of the record about the data."""
         audited = self.roles.iloc[self._positions[self.audited_split]]
         return DataRecord(
-            source=self.config.path,
+            source=public_address(self.config.path),
             fingerprint=self.fingerprint,
             media_fingerprint=self.media_fingerprint,
             task=self.task,

@@ -95,6 +95,15 @@ def open_folder(folder: Path) -> FolderTable:
     return FolderTable(media=tuple((path.relative_to(folder).as_posix(), _labels_of(path, folder)) for path in media))
 
 
+def is_scannable(table: Path) -> bool:
+    """Return whether a table is made of files that can be read in batches: CSV and Parquet."""
+    if not table.is_dir():
+        return suffix_of(table) in (*CSV, *PARQUET)
+    parts = open_folder(table).parts
+    # Paths of media are relative to the folder of their part.
+    return bool(parts) and all(suffix_of(part.file) in (*CSV, *PARQUET) and part.media in ("", ".") for part in parts)
+
+
 def media_folder(table: Path) -> Path:
     """Return the folder that the paths of media are relative to: a table's own if it is a folder, else the one it lies in."""
     return table if table.is_dir() else table.parent

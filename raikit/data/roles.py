@@ -17,6 +17,7 @@ from raikit.data.cell_types import CellFormat
 from raikit.data.cells import RowNames, as_label, shown
 from raikit.data.groups import as_text
 from raikit.errors import DataError, listed, nearest
+from raikit.remote import fetch, is_remote
 from raikit.run.predictions import RESERVED
 
 
@@ -56,7 +57,15 @@ def target_column(config: DataConfig, error: Error) -> str | None:
 
 
 def find_table(config: DataConfig, folder: Path, error: Error) -> Path:
-    """Return the path of the table; a missing file is a mistake in audit.yaml, so the error names its line."""
+    """Return the path of the table, or of a copy of one on another filesystem.
+
+    A missing file is a mistake in audit.yaml, so the error names its line.
+    """
+    if is_remote(config.path):
+        try:
+            return fetch(config.path, folder)
+        except DataError as problem:
+            raise error(("data", "path"), str(problem)) from None
     path = folder / config.path
     if not path.exists():
         raise error(("data", "path"), f"there is no file or folder {path.name} in {path.parent}.")

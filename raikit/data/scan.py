@@ -1,9 +1,12 @@
-"""Tables of any size, read a batch at a time, with the types that `read_table` would have found."""
+"""Tables of any size, read a batch at a time, with the types that `read_table` would have found.
+
+Files and folders of CSV and Parquet are read in batches; what can only be read as a whole is cut into batches afterwards.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +15,16 @@ import pandas as pd
 
 from raikit.data.cell_types import CellFormat, MixedColumn, check_text, infer_type, is_text, without_sentinels
 from raikit.data.csv_file import named_errors, open_csv
-from raikit.data.table_format import PARQUET, readable_errors, suffix_of
-from raikit.data.tables import holds_text, read_cells, select_columns, to_pandas
+from raikit.data.folders import Part, is_scannable, open_folder
+from raikit.data.table_format import CSV, PARQUET, open_bytes, readable_errors, suffix_of
+from raikit.data.tables import holds_text, part_columns, read_cells, select_columns, to_pandas
+from raikit.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_BLOCK = 8 << 20  # bytes that are searched for line ends at once
+_BATCH = 1 << 18  # rows of Parquet in a batch
 
 
 class TableScan:
@@ -55,19 +63,37 @@ class TableScan:
         """Whether an engine can read the file itself."""
         return not self.path.is_dir() and suffix_of(self.path) in PARQUET
 
+    @cached_property
+    def _parts(self) -> list[Part]:
+        """The files that can be read in batches; none if the table can only be read as a whole."""
+        if not is_scannable(self.path):
+            return []
+        return list(open_folder(self.path).parts) if self.path.is_dir() else [Part(self.path)]
+
+    @cached_property
+    def rows(self) -> int:
+        """Number of rows; of CSV that of lines, which may be a few more. 0 where the table can only be read as a whole."""
+        with self.errors():
+            return sum(_rows_of(part.file) for part in self._parts)
+
     def batches(self) -> pa.RecordBatchReader:
         """Open the rows, from the first one; read them within `errors`."""
-        if self.is_text and not self.path.is_dir():
-            return open_csv(self.path, self.columns)
-        return read_cells(self.path, self.columns).to_reader()
+        import pyarrow as pa
+
+        if not self._parts:
+            return read_cells(self.path, self.columns).to_reader()
+        schema = _common_schema([_schema_of(part, self.columns) for part in self._parts], self.columns, self.path.name)
+        return pa.RecordBatchReader.from_batches(
+            schema, (batch for part in self._parts for batch in _batches_of(part, schema))
+        )
 
     @contextmanager
     def errors(self) -> Iterator[None]:
         """Turn what reading raises into one sentence that names the file, and the row where there is one."""
-        with readable_errors(self.path), named_errors(self.path):
+        with readable_errors(self.path), nullcontext() if self.path.is_dir() else named_errors(self.path):
             yield
 
-    def typed(self, counted: pa.Table, cells: Mapping[str, str]) -> pd.DataFrame:
+    def typed(self, counted: pa.Table, cells: Mapping[str, str], *, categories: bool = True) -> pd.DataFrame:
         """Give what was counted by the cells of columns the types of these columns.
 
         Parameters
@@ -76,6 +102,8 @@ class TableScan:
             One row for each combination of cells.
         cells : mapping of str to str
             The columns of `counted` that hold cells as they stand in the file, and the columns of the file that they are of.
+        categories : bool
+            Whether text becomes categories.
 
         Raises
         ------
@@ -91,7 +119,7 @@ class TableScan:
                 counted = counted.set_column(index, field.name, typed)
         except MixedColumn as error:
             raise error.in_file(self.path.name, counted=False) from None
-        return to_pandas(counted, categories=True)
+        return to_pandas(counted, categories=categories)
 
     def _typed_text(self, column: pa.ChunkedArray, name: str) -> pa.Array:
         """Give text the type of its cells, by looking at each different one once."""
@@ -108,3 +136,64 @@ class TableScan:
         if is_text(typed.type) and not typed.null_count:
             return pa.DictionaryArray.from_arrays(encoded.indices, typed)
         return typed.take(encoded.indices)
+
+
+def _rows_of(file: Path) -> int:
+    """Return the number of rows of Parquet, and of lines of CSV."""
+    import pyarrow.parquet as pq
+
+    if suffix_of(file) in PARQUET:
+        return int(pq.read_metadata(file).num_rows)
+    with open_bytes(file) as stream:
+        return sum(block.count(b"\n") for block in iter(lambda: stream.read(_BLOCK), b""))
+
+
+def _schema_of(part: Part, columns: Sequence[str]) -> pa.Schema:
+    """Return the types of the columns that a part has; text for those that its name and place add."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = part_columns(part.file)
+    if suffix_of(part.file) in CSV:
+        found = {name: pa.string() for name in names}
+    else:
+        schema = pq.read_schema(part.file)
+        found = {field.name: _plain(field.type) for field in schema}
+    found = {name: pa.string() for name in part.columns} | found
+    return pa.schema([(name, found[name]) for name in columns if name in found])
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Return the type that codes stand for."""
+    import pyarrow as pa
+
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _common_schema(schemas: Sequence[pa.Schema], columns: Sequence[str], name: str) -> pa.Schema:
+    """Return one type for each column, into which those of all parts can be converted."""
+    import pyarrow as pa
+
+    try:
+        schema = pa.unify_schemas(schemas, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        raise DataError(f"{name}: a column has another type in one part of the table than in another.") from None
+    return pa.schema([schema.field(column) for column in columns])
+
+
+def _batches_of(part: Part, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a part in the types of the whole table; a column that it lacks is missing."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    present = [name for name in schema.names if name in part_columns(part.file)]
+    is_text = suffix_of(part.file) in CSV
+    with named_errors(part.file) if is_text else nullcontext():
+        for batch in open_csv(part.file, present) if is_text else pq.ParquetFile(part.file).iter_batches(_BATCH, columns=present):
+            given = dict(zip(batch.schema.names, batch.columns, strict=True))
+            columns = [
+                given[field.name].cast(field.type) if field.name in given
+                else pa.repeat(pa.scalar(part.columns.get(field.name), pa.string()), batch.num_rows).cast(field.type)
+                for field in schema
+            ]  # fmt: skip
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)

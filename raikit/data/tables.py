@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from raikit.address import text
-from raikit.data.cell_types import CellFormat, MixedColumn, check_text, infer_type, is_text, without_sentinels
+from raikit.data.cell_types import (
+    CellFormat,
+    MixedColumn,
+    check_text,
+    infer_type,
+    is_text,
+    type_by_value,
+    without_sentinels,
+)
 from raikit.data.csv_file import read_csv, read_header
 from raikit.data.evaluation_logs import is_log, read_log
 from raikit.data.evaluation_logs.rows import concat as concat_logs
@@ -35,6 +41,7 @@ from raikit.errors import DataError, listed, nearest
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_BYTES_OF_CODE = 2  # of a cell in Parquet; more of them, and it is no code
 _EXACT = 2**53  # larger integers have no float of their own
 
 
@@ -66,6 +73,11 @@ def _names(path: Path) -> list[str]:
     if suffix in CSV:
         return read_header(path)[0]
     return list(_read_whole(path).column_names)
+
+
+def part_columns(file: Path) -> list[str]:
+    """Return the column names of a file of CSV or Parquet, which is known to be a table."""
+    return _names(file)
 
 
 def _names_in_folder(folder: FolderTable) -> list[str]:
@@ -169,8 +181,25 @@ def select_columns(path: Path, columns: Sequence[str] | None) -> list[str]:
 
 
 def _read(path: Path, columns: list[str], written: CellFormat) -> pa.Table:
-    table = read_cells(path, columns)
+    table = _read_codes(path, columns) if not path.is_dir() and suffix_of(path) in PARQUET else read_cells(path, columns)
     return _infer_types(table, written) if holds_text(path) else check_columns(table, written)
+
+
+def _read_codes(path: Path, columns: list[str]) -> pa.Table:
+    """Read columns of Parquet; text as the codes that stand there, where there are few different cells."""
+    import pyarrow.parquet as pq
+
+    facts = pq.read_metadata(path)
+    groups = [facts.row_group(at) for at in range(facts.num_row_groups)]
+    size: dict[str, int] = {}
+    for group in groups:
+        for at in range(group.num_columns):
+            column = group.column(at)
+            size[column.path_in_schema] = size.get(column.path_in_schema, 0) + column.total_uncompressed_size
+    text = {field.name for field in pq.read_schema(path) if is_text(field.type)}
+    # Text itself takes at least four bytes a cell, for its length.
+    codes = [name for name in columns if name in text and size.get(name, 0) < _BYTES_OF_CODE * facts.num_rows]
+    return pq.read_table(path, columns=columns, read_dictionary=codes)
 
 
 def holds_text(path: Path) -> bool:
@@ -231,7 +260,7 @@ def _infer_types(table: pa.Table, written: CellFormat) -> pa.Table:
     """Return a table of text with the types that its cells have."""
     import pyarrow as pa
 
-    return pa.table({name: infer_type(table.column(name).cast(pa.string()), name, written) for name in table.column_names})
+    return pa.table({name: type_by_value(table.column(name), name, written, infer_type) for name in table.column_names})
 
 
 def _read_present(path: Path, columns: list[str]) -> pa.Table:
@@ -288,81 +317,13 @@ def _column_of_sheet(cells: pd.Series[Any]) -> pa.Array:
 
 def check_columns(table: pa.Table, written: CellFormat) -> pa.Table:
     """Return a table that has types, with its text columns read as `check_text` does."""
-    import pyarrow as pa
-
     for index, field in enumerate(table.schema):
         if is_text(field.type):
-            column = table.column(index).cast(pa.string())
-            table = table.set_column(index, field.name, check_text(column, field.name, written))
+            column = table.column(index)
+            table = table.set_column(index, field.name, type_by_value(column, field.name, written, check_text))
         elif written.missing:
             table = table.set_column(index, field.name, without_sentinels(table.column(index), written.missing))
     return table
-
-
-def as_frame(table: Any) -> pd.DataFrame:
-    """Return a table in memory as a DataFrame.
-
-    Parameters
-    ----------
-    table : DataFrame, or any table with the Arrow PyCapsule interface
-        Such as those of pyarrow, polars and DuckDB.
-
-    Raises
-    ------
-    DataError
-        If it is something else.
-    """
-    import pyarrow as pa
-
-    if isinstance(table, pd.DataFrame):
-        return table
-    if not hasattr(table, "__arrow_c_stream__"):
-        kind = type(table).__name__
-        raise DataError(f"the table is a {kind}; give a DataFrame of pandas or polars, or a table of Arrow.")
-    return to_pandas(pa.table(table))
-
-
-def check_frame(frame: pd.DataFrame, written: CellFormat, name: str) -> pd.DataFrame:
-    """Return a table in memory with its text columns read as those of a file.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Changed in place.
-    written : CellFormat
-    name : str
-        Name of the table in messages.
-
-    Raises
-    ------
-    DataError
-        If a column holds numbers but for a few cells, which may be text beside numbers of Python.
-    """
-    import pyarrow as pa
-
-    for column in frame:
-        values = frame[column]
-        if not (pd.api.types.is_object_dtype(values) or isinstance(values.dtype, pd.StringDtype)):
-            continue
-        kinds = {type(cell) for cell in values.dropna().unique()} if values.map(pd.api.types.is_scalar).all() else set()
-        if str not in kinds or not kinds <= {str, int, float, bool}:
-            continue
-        cells = pa.chunked_array([pa.array([None if pd.isna(cell) else text(cell) for cell in values], pa.string())])
-        try:
-            read = (check_text if kinds == {str} else infer_type)(cells, str(column), written)
-        except MixedColumn as error:
-            raise error.in_file(name) from None
-        if read is not cells:
-            frame[column] = to_pandas(pa.table({str(column): read}))[str(column)].to_numpy()
-    return frame
-
-
-def fingerprint_of_table(table: pd.DataFrame) -> str:
-    """Compute the SHA-256 of a table in memory, over its column names, types and cells."""
-    digest = hashlib.sha256(json.dumps([(str(name), str(table[name].dtype)) for name in table]).encode())
-    for name in table:  # column by column, so that swapping two columns changes the result
-        digest.update(pd.util.hash_pandas_object(table[name], index=False).to_numpy().tobytes())
-    return digest.hexdigest()
 
 
 def to_pandas(table: pa.Table, *, categories: bool = False) -> pd.DataFrame:
@@ -380,7 +341,7 @@ def to_pandas(table: pa.Table, *, categories: bool = False) -> pd.DataFrame:
         column = table.column(index)
         if pa.types.is_dictionary(field.type):
             if not categories:
-                table = table.set_column(index, field.name, column.cast(field.type.value_type))
+                table = table.set_column(index, field.name, _decoded(column))
         elif pa.types.is_decimal(field.type):
             table = table.set_column(index, field.name, column.cast(pa.float64()))
         elif pa.types.is_null(field.type):
@@ -391,6 +352,17 @@ def to_pandas(table: pa.Table, *, categories: bool = False) -> pd.DataFrame:
         if pa.types.is_integer(field.type) and column.null_count and _exceeds_floats(column):
             frame[field.name] = pd.array(column.to_pylist(), dtype="Int64")
     return frame
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return what codes stand for. Arrow cannot decode views of text, which polars uses for categories."""
+    import pyarrow as pa
+
+    kind = column.type.value_type
+    if pa.types.is_string_view(kind):
+        parts = [pa.DictionaryArray.from_arrays(part.indices, part.dictionary.cast(pa.string())) for part in column.chunks]
+        column, kind = pa.chunked_array(parts, pa.dictionary(column.type.index_type, pa.string())), pa.string()
+    return column.cast(kind)
 
 
 def _exceeds_floats(column: pa.ChunkedArray) -> bool:

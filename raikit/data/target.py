@@ -115,7 +115,7 @@ def _read_classes(
     if config.classes:
         classes = declared_classes(labels, codes, str(values.name), config, rows, error)
     else:
-        _refuse_missing_as_class(labels, codes, values, error)
+        _refuse_missing_as_class(labels, codes, values, rows, error)
         classes, notes = _classes_of_cases(labels, table, task, predicted, config)
     if config.task is None:
         task = "binary" if len(classes) <= 2 else "multiclass"
@@ -125,11 +125,13 @@ def _read_classes(
     return Target(task, tuple(classes), positive, column, position[codes], tuple(notes))
 
 
-def _refuse_missing_as_class(labels: list[Any], codes: np.ndarray, values: pd.Series[Any], error: Error) -> None:
+def _refuse_missing_as_class(
+    labels: list[Any], codes: np.ndarray, values: pd.Series[Any], rows: RowNames, error: Error
+) -> None:
     """Raise if a class is called as programs write a missing value: it would be one that nobody meant."""
     for at, label in enumerate(labels):
         if isinstance(label, str) and label.strip().lower() in NEVER_A_CLASS:
-            cases = int((codes == at).sum())
+            cases = rows.count(codes == at)
             raise error(
                 ("data", "target"),
                 f"{shown(label)} is the target {values.name!r} of {counted(cases, 'case')}; if it means missing, set data.missing: "

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raikit.data.counted import open_counted, refuse_large
 from raikit.data.dataset import Dataset
+from raikit.data.roles import find_table
 from raikit.models import loaders
 from raikit.models.scoring import ModelScorer, PredictionSource
 from raikit.models.table import PredictionsSpec, open_table
@@ -25,6 +27,15 @@ def open_dataset(config: AuditConfig, folder: Path, error: Error) -> Dataset:
     """Open the data of a configuration that lies in `folder`; `error` makes the errors that name a key of it."""
     load = config.model.load
     table = PredictionsSpec.model_validate(load.model_dump()) if load is not None and config.model.is_table else None
+    path = find_table(config.data, folder, error)
+    if table is not None:
+        decisions = open_counted(
+            config.data, path, error=error, predicted=table.classes, extra_columns=table.columns, seed=config.seed
+        )
+        if decisions is not None:
+            return decisions
+    else:
+        refuse_large(path, error)
     return Dataset.open(
         config.data,
         folder,
@@ -34,6 +45,7 @@ def open_dataset(config: AuditConfig, folder: Path, error: Error) -> Dataset:
         needs_inputs=table is None,
         extra_columns=table.columns if table is not None else (),
         predicted=table.classes if table is not None else None,
+        path=path,
     )
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pandas as pd
 
+from raikit.data.counted import CountedDataset
 from raikit.errors import ModelError, RaikitError, listed
 from raikit.models.decisions import decide, is_score
 from raikit.models.probabilities import SUM_TOLERANCE, are_decisions, clip_rounding, first_improbable
-from raikit.run.predictions import write_predictions
+from raikit.run.predictions import write_parts, write_predictions
 
 if TYPE_CHECKING:
     from raikit.data.batch import Batch
@@ -62,7 +63,10 @@ def score(source: PredictionSource, data: Dataset, path: Path, *, progress: Prog
         If the table's predictions cannot be used; names the row.
     """
     predictions = source.predict(data, progress)
-    write_predictions(predictions, path)
+    if isinstance(data, CountedDataset):
+        write_parts(data.expand(predictions), path)
+    else:
+        write_predictions(predictions, path)
     return len(predictions) if source.model is not None else 0
 
 

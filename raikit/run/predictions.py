@@ -5,16 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from raikit.errors import DataError, nearest
+from raikit.errors import DataError, TooManyCases, nearest
 from raikit.files import atomic
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MOST_CASES = 50_000_000  # of a split that are read one by one
 # Columns of predictions.parquet that do not come from the user's table; `score.CLASS`, `target.L`, `prediction.L` follow them.
 RESERVED = ("id", "split", "target", "prediction", "score")
 
@@ -23,6 +28,17 @@ def write_predictions(predictions: pd.DataFrame, path: Path) -> None:
     """Write the cases of every split, in the columns that `Predictions` reads, under a temporary name first."""
     with atomic(path) as temporary:
         predictions.to_parquet(temporary, index=False)
+
+
+def write_parts(parts: Iterable[pa.Table], path: Path) -> None:
+    """Write the same file a part at a time, for cases that are more than memory holds."""
+    import pyarrow.parquet as pq
+
+    with atomic(path) as temporary, ExitStack() as stack:
+        writer = None
+        for part in parts:
+            writer = writer or stack.enter_context(pq.ParquetWriter(temporary, part.schema))
+            writer.write_table(part)
 
 
 class Predictions:
@@ -76,11 +92,16 @@ class Predictions:
         ------
         DataError
             If a column does not exist; the message suggests the nearest name.
+        TooManyCases
+            If there are more than `MOST_CASES`, which fit into no usual memory.
         """
         import pyarrow.parquet as pq
 
         wanted = list(columns) if columns is not None else self.columns
         self._check(wanted)
+        size = sum(self._sizes.values()) if split == "*" else self.size(split)
+        if size > MOST_CASES:
+            raise TooManyCases(size, MOST_CASES)
         filters = None if split == "*" else [("split", "==", split or self.split)]
         frame: pd.DataFrame = pq.read_table(self.path, columns=wanted, filters=filters).to_pandas()
         return frame[wanted]

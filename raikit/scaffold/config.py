@@ -12,6 +12,7 @@ from raikit.address import text
 from raikit.config.yamlfile import QUESTION
 from raikit.data.guess import Question, RoleGuess, guess_roles
 from raikit.files import write_text
+from raikit.remote import is_remote, local_copy
 
 _CLASSIFICATION_RULES = """\
   rules:
@@ -32,13 +33,13 @@ _WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}  # words 
 _GAP_RULE = "    - {{metric: fairness.{metric}, max: {limit}}}   # over every sensitive feature and intersection"
 
 
-def write_config(data: Path, out: Path, target: str | None = None) -> str:
+def write_config(data: Path | str, out: Path, target: str | None = None) -> str:
     """Write a configuration that audits a table as it is, with a question wherever a guess would be unsure.
 
     Parameters
     ----------
-    data : Path
-        The table.
+    data : Path or str
+        The table; with a scheme, on another filesystem.
     out : Path
         The configuration; an existing file is replaced.
     target : str, optional
@@ -54,9 +55,11 @@ def write_config(data: Path, out: Path, target: str | None = None) -> str:
     DataError
         If `data` is not a table, or no column could be the target.
     """
-    guess = guess_roles(data, target)
-    path = Path(os.path.relpath(data.resolve(), out.resolve().parent)).as_posix()
-    write_text(out, render_config(guess, path, data.stem))
+    with local_copy(data) as table:
+        guess = guess_roles(table, target)
+        here = Path(os.path.relpath(table.resolve(), out.resolve().parent)).as_posix()
+        path = data if isinstance(data, str) and is_remote(data) else here
+        write_text(out, render_config(guess, path, table.stem))
     return "\n".join(_summary(guess))
 
 

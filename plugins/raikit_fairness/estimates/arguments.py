@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,9 @@ import pandas as pd
 
 import raikit
 from raikit.arrays import FloatArray
+from raikit.data.cell_types import CellFormat
+from raikit.data.frames import as_pandas, check_frame
+from raikit.errors import listed, nearest
 
 _ITEMSIZE_OF_NAN = np.dtype("U3").itemsize
 
@@ -34,6 +37,7 @@ class Arguments:
     """
 
     def __init__(self, cases: Mapping[str, Any], roles: Mapping[str, Any], scores: Any) -> None:
+        cases, roles, scores = _in_pandas(cases), _in_pandas(roles), as_pandas(scores)
         given = {name: _column(values, name) for name, values in cases.items() if values is not None}
         by_role = {role: _columns(values, role) for role, values in roles.items()}
         self._refuse_same_names([name for columns in by_role.values() for name in columns])
@@ -55,6 +59,53 @@ class Arguments:
                 raise raikit.ConfigError(
                     f"{name!r} names two columns among sensitive, control and cluster ones; rename one."
                 )
+
+
+def columns_of_table(
+    table: pd.DataFrame, arguments: Sequence[Mapping[str, Any]], written: CellFormat
+) -> list[dict[str, Any]]:
+    """Return arguments that are given by the names of columns, read as those of a file.
+
+    Parameters
+    ----------
+    table : DataFrame
+    arguments : sequence of mapping of str to str or sequence of str, or None
+        One name gives a Series, several give a frame.
+    written : CellFormat
+
+    Raises
+    ------
+    DataError
+        If a column is not there (the nearest name is shown), or holds numbers but for a few cells.
+    """
+    table = table.set_axis(list(map(str, table.columns)), axis=1)
+    names = {key: _column_names(value, key, table) for group in arguments for key, value in group.items()}
+    used = list(dict.fromkeys(name for columns in names.values() for name in columns))
+    read = check_frame(table[used].reset_index(drop=True), written, "the table")
+    given = {key: value for group in arguments for key, value in group.items()}
+    taken = {key: read[value] if isinstance(value, str) else read[names[key]] for key, value in given.items() if value is not None}
+    return [{key: taken.get(key) for key in group} for group in arguments]
+
+
+def _column_names(value: Any, argument: str, table: pd.DataFrame) -> list[str]:
+    """Return the columns that an argument names; each is there once."""
+    names = [] if value is None else [value] if isinstance(value, str) else list(value)
+    there = list(table.columns)
+    for name in names:
+        if not isinstance(name, str):
+            raise raikit.ConfigError(f"{argument}: y_true is a table, so name columns of it; or give one column as y_true.")
+        if there.count(name) != 1:
+            problem = f"no column {name!r}.{nearest(name, there)}" if name not in there else f"two columns called {name!r}."
+            raise raikit.DataError(f"{argument}: the table has {problem} Columns there: {listed(there, 30)}.")
+    return names
+
+
+def _in_pandas(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments with tables and columns of polars, Arrow and DuckDB as those of pandas."""
+    return {
+        name: {key: as_pandas(column) for key, column in values.items()} if isinstance(values, Mapping) else as_pandas(values)
+        for name, values in arguments.items()
+    }
 
 
 def numbers(values: pd.Series[Any], name: str) -> FloatArray:

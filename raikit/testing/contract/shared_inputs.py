@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from raikit.data.tables import fingerprint_of_table
+from raikit.data.frames import fingerprint_of_table
 from raikit.files import sha256
 
 if TYPE_CHECKING:

@@ -508,3 +508,79 @@ def test_decisions_without_truth_have_the_rates_that_they_have_with_it(tmp_path,
 def test_what_needs_the_truth_is_refused_without_it(arguments, says):
     with pytest.raises(ConfigError, match=says):
         assess(None, **{"y_pred": [0, 1, 1, 0], "sensitive_features": list("abab"), **arguments})
+
+
+def _polars(frame):
+    return pytest.importorskip("polars").from_pandas(frame)
+
+
+def _arrow(frame):
+    import pyarrow as pa
+
+    return pa.Table.from_pandas(frame, preserve_index=False)
+
+
+def _duckdb(frame):
+    import duckdb
+
+    return duckdb.from_arrow(_arrow(frame))
+
+
+TABLES = {
+    "pandas": lambda frame: frame, "polars": _polars, "lazy polars": lambda frame: _polars(frame).lazy(), "arrow": _arrow,
+    "duckdb": _duckdb,
+}  # fmt: skip
+
+
+def mixed_people():
+    """Groups with missing values, categories and whole numbers, weights and scores, as libraries store them differently."""
+    frame = people(400)
+    rng = np.random.default_rng(1)
+    frame["band"] = pd.Categorical(rng.choice(["low", "high"], 400))
+    frame["team"] = pd.Series(rng.choice([1, 2], 400)).where(rng.random(400) > 0.1).astype("Int64")
+    frame["w"], frame["p"] = rng.integers(1, 4, 400) / 2, rng.random(400)
+    frame.loc[:20, "sex"] = None
+    return frame
+
+
+@pytest.mark.parametrize("convert", TABLES.values(), ids=TABLES.keys())
+def test_a_table_in_memory_has_the_numbers_of_a_file(tmp_path, convert):
+    frame = mixed_people()
+    frame.to_parquet(tmp_path / "people.parquet")
+    names = {"sensitive_features": ["sex", "band", "team"], "target": "y", "prediction": "yhat", "sample_weight": "w", "scores": "p"}
+    expected = assess(tmp_path / "people.parquet", **names)
+    measured = assess(convert(frame), **names)
+    for name in ("by_group", "disparities", "headlines"):
+        pd.testing.assert_frame_equal(getattr(measured, name), getattr(expected, name), rtol=1e-9)
+    table = convert(frame)
+    if hasattr(table, "collect"):
+        table = table.collect()
+    if not hasattr(table, "fetchall"):  # DuckDB has no single columns in memory
+        by_column = assess(
+            table["y"], table["yhat"], sensitive_features={name: table[name] for name in names["sensitive_features"]},
+            sample_weight=table["w"], scores=table["p"],
+        )  # fmt: skip
+        pd.testing.assert_frame_equal(by_column.by_group, expected.by_group, rtol=1e-9)
+
+
+def test_frames_of_groups_and_scores_may_be_of_any_library():
+    frame = mixed_people()
+    expected = assess(frame["y"], frame["yhat"], sensitive_features=frame[["sex", "band"]]).by_group
+    for convert in list(TABLES.values())[2:]:
+        measured = assess(frame["y"], frame["yhat"], sensitive_features=convert(frame[["sex", "band"]])).by_group
+        pd.testing.assert_frame_equal(measured, expected)
+
+
+def test_columns_of_a_table_are_named_or_refused():
+    frame = people(100)
+    with pytest.raises(raikit.DataError, match=r"sensitive_features: the table has no column 'sx'\. Did you mean 'sex'\?"):
+        assess(frame, sensitive_features="sx", target="y", prediction="yhat")
+    with pytest.raises(raikit.ConfigError, match="sensitive_features: y_true is a table, so name columns of it"):
+        assess(frame, sensitive_features=np.arange(100), target="y", prediction="yhat")
+    frame["sex"] = frame["y"].astype(object)
+    frame.loc[3, "sex"] = "NA"
+    with pytest.raises(raikit.DataError, match=r"the table: column 'sex' holds numbers, but 1 of 100 cells hold something else"):
+        assess(frame, sensitive_features="sex", target="y", prediction="yhat")
+    assert "missing" in set(
+        assess(frame, sensitive_features="sex", target="y", prediction="yhat", missing=["NA"]).by_group["group"]
+    )

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raikit.data import csv_file
-from raikit.data.tables import column_names, fingerprint_of_table, read_table
+from raikit.data.cell_types import CellFormat
+from raikit.data.frames import fingerprint_of_table
+from raikit.data.tables import column_names, read_table
 from raikit.errors import DataError
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r"), min_size=1, max_size=12)
@@ -272,3 +274,19 @@ def test_a_line_that_is_null_is_an_error_and_does_not_end_the_process(tmp_path, 
 def test_a_null_inside_an_object_over_several_lines_is_missing(tmp_path):
     (tmp_path / "t.jsonl").write_text('{"a":\nnull\n, "b": 1}\n{"a": 2, "b": 3}')
     assert read_table(tmp_path / "t.jsonl")["a"].isna().tolist() == [True, False]
+
+
+def test_text_in_parquet_is_the_same_whether_it_stands_there_as_codes_or_not(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({
+        "few": rng.choice(["a", "b", None], 5000), "number": rng.choice(["1", "2", "NA"], 5000),
+        "many": [f"row {row}" for row in range(5000)], "n": rng.integers(0, 9, 5000),
+    })  # fmt: skip
+    written = CellFormat(missing=("NA",))
+    for name, codes in (("codes", True), ("plain", False)):
+        frame.to_parquet(tmp_path / f"{name}.parquet", use_dictionary=codes, row_group_size=1000)
+    read = [read_table(tmp_path / f"{name}.parquet", written=written) for name in ("codes", "plain")]
+    pd.testing.assert_frame_equal(*read)
+    assert [str(kind) for kind in read[0].dtypes] == ["str", "float64", "str", "int64"]
+    with pytest.raises(DataError, match="column 'number' holds numbers, but .* of 5,000 cells hold something else: 'NA'"):
+        read_table(tmp_path / "codes.parquet")

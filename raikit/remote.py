@@ -1,0 +1,170 @@
+"""Files on other filesystems, copied here through fsspec before anything reads them.
+
+A path is such a file only if it has a scheme: ``s3://bucket/cases.parquet``, ``zip://cases.csv::archive.zip``. Credentials come
+from where fsspec looks for them, or are part of the address; then they are left out of every message and record.
+"""
+
+from __future__ import annotations
+
+import atexit
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from raikit.errors import DataError, listed, nearest
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+(://|::)")  # two letters at least: C:\ is a drive
+_PARTS = re.compile(r"(?P<scheme>[^:/]+)://(?:(?P<user>[^/@]*)@)?(?P<rest>[^?#]*)(?P<query>[?#].*)?", re.DOTALL)
+_CONTAINER = ("abfs", "abfss", "adl", "az", "wasb", "wasbs")  # where the part before @ is no user
+
+
+def is_remote(path: object) -> bool:
+    """Return whether a path has a scheme.
+
+    Examples
+    --------
+    >>> is_remote("s3://bucket/cases.csv"), is_remote("data/cases.csv"), is_remote("C:/cases.csv")
+    (True, False, False)
+    """
+    return isinstance(path, str) and _SCHEME.match(path) is not None
+
+
+def public_address(path: str) -> str:
+    """Return a path as messages and records name it: without user, password and query, which may grant access.
+
+    Examples
+    --------
+    >>> public_address("https://me:secret@host/cases.csv?token=abc")
+    'https://host/cases.csv?...'
+    """
+    return "::".join(map(_public_part, path.split("::"))) if is_remote(path) else path
+
+
+def _public_part(part: str) -> str:
+    match = _PARTS.fullmatch(part)
+    if match is None:
+        return part
+    user = f"{match['user']}@" if match["user"] and match["scheme"].lower() in _CONTAINER else ""
+    return f"{match['scheme']}://{user}{match['rest']}{'?...' if match['query'] else ''}"
+
+
+def name_of(path: str) -> str:
+    """Return the name of the file or folder that an address leads to.
+
+    Examples
+    --------
+    >>> name_of("zip://parts/cases.csv::https://host/archive.zip?token=abc")
+    'cases.csv'
+    """
+    return PurePosixPath(_public_part(path.split("::")[0]).removesuffix("?...").rstrip("/")).name
+
+
+def fetch(path: str, folder: Path | None = None) -> Path:
+    """Copy a file or folder from another filesystem into a temporary folder, which is removed when the process ends.
+
+    Parameters
+    ----------
+    path : str
+        With a scheme.
+    folder : Path, optional
+        What the path of an archive is relative to, if it has no scheme (``zip://cases.csv::archive.zip``); absent: the working
+        folder.
+
+    Returns
+    -------
+    Path
+        The copy, with the name that it has there.
+
+    Raises
+    ------
+    DataError
+        If fsspec or what it needs for this filesystem is not installed, or if the file is missing or cannot be read. The
+        sentence holds no credentials.
+    """
+    address = public_address(path)
+    _check_filesystems(path, address)
+    import fsspec
+
+    target = Path(tempfile.mkdtemp(dir=_copies())) / (name_of(path) or "table")
+    try:
+        filesystem, place = fsspec.core.url_to_fs(_in_folder(path, folder))
+        _copy(filesystem, place, target)
+    except FileNotFoundError:
+        raise DataError(f"there is no file or folder {address}.") from None
+    except Exception as error:  # Any library may raise anything, and its message may hold the address with its credentials.
+        raise DataError(f"{address} cannot be read ({type(error).__name__}); check the address and your access to it.") from None
+    return target
+
+
+@contextmanager
+def local_copy(path: str | Path) -> Iterator[Path]:
+    """Yield the path of a file that is here, or of a copy, which is removed afterwards.
+
+    Raises
+    ------
+    DataError
+        As `fetch`.
+    """
+    if not is_remote(path):
+        yield Path(path)
+        return
+    copy = fetch(str(path))
+    try:
+        yield copy
+    finally:
+        shutil.rmtree(copy.parent, ignore_errors=True)
+
+
+def _copy(filesystem: Any, place: str, target: Path) -> None:
+    """Copy a file, or a folder with all below it; a web page is never searched for further files."""
+    is_web = "http" in filesystem.protocol or "https" in filesystem.protocol
+    if is_web or not filesystem.isdir(place):
+        filesystem.get_file(place, str(target))
+        return
+    for file in filesystem.find(place):
+        copy = target / PurePosixPath(file).relative_to(PurePosixPath(place))
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        filesystem.get_file(file, str(copy))
+    if not target.exists():
+        raise FileNotFoundError
+
+
+def _in_folder(path: str, folder: Path | None) -> str:
+    *archives, last = path.split("::")
+    if archives and "://" not in last and folder is not None:
+        last = str((folder / last).absolute())
+    return "::".join([*archives, last])
+
+
+def _check_filesystems(path: str, address: str) -> None:
+    """Raise if fsspec, a filesystem or the package behind it is not there."""
+    try:
+        import fsspec
+        from fsspec.registry import known_implementations
+    except ImportError:
+        raise DataError(f"{address} is on another filesystem; install fsspec to read it.") from None
+    known = fsspec.available_protocols()
+    for part in path.split("::"):
+        scheme = part.partition("://")[0].lower() if "://" in part else ""
+        if not scheme:
+            continue
+        if scheme not in known:
+            hint = nearest(scheme, known)
+            raise DataError(f"{address}: fsspec knows no filesystem {scheme!r}.{hint} Known: {listed(known, 50)}.")
+        try:
+            fsspec.get_filesystem_class(scheme)
+        except ImportError:
+            needed = known_implementations.get(scheme, {}).get("err", "install the package that it needs")
+            raise DataError(f"{address} cannot be read yet: {str(needed).rstrip('.')}.") from None
+
+
+@cache
+def _copies() -> str:
+    folder = tempfile.mkdtemp(prefix="raikit-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

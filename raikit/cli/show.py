@@ -11,7 +11,7 @@ from raikit.audit.preview import CheckPreview, preview_checks, preview_rule
 from raikit.console import Console
 from raikit.data.dataset import Dataset
 from raikit.errors import listed
-from raikit.format import as_given, confidence_interval, count, joined, measure
+from raikit.format import as_given, case_noun, class_text, column_text, confidence_interval, count, joined, measure
 from raikit.gate.rules import as_written
 from raikit.run.record import Record, Rule
 from raikit.run.summary import answer, findings, sort_rules
@@ -30,7 +30,7 @@ def show_plan(plan: Plan, data: Dataset, console: Console) -> None:
     splits = ", ".join(f"{count(size)} {name}" for name, size in data.splits.items())
     console.result(f"data    {data.path.name}: {splits}")
     guessed = " (guessed)" if data.task_guessed else ""
-    console.result(f"task    {data.task}{guessed}, classes {listed(data.classes) or 'none'}")
+    console.result(f"task    {data.task}{guessed}, classes {listed(class_text(label) for label in data.classes) or 'none'}")
     console.result(f"model   {kind}")
     for note in data.notes:
         console.result(f"note    {note}")
@@ -53,7 +53,7 @@ def show_plan(plan: Plan, data: Dataset, console: Console) -> None:
 
 def _would_run(check: CheckPreview) -> str:
     """Return under what condition a check would run, on which columns, and the first of its metrics."""
-    over = f" over {', '.join(check.over)}" if check.over else ""
+    over = f" over {', '.join(map(column_text, check.over))}" if check.over else ""
     more = len(check.metrics) - _MOST_METRICS
     metrics = ", ".join(check.metrics[:_MOST_METRICS]) + (f" and {more} more" if more > 0 else "")
     return f"would run{over}{f', {check.condition}' if check.condition else ''}; measures {metrics}"
@@ -90,7 +90,7 @@ def show_changes(new: Record, old: Record, rows: Sequence[Rule], console: Consol
     for row in changed[:_MOST_CHANGES]:
         word = "worse" if (row.low or 0.0) > 0 else "better" if (row.high or 0.0) < 0 else "even"
         who = f"; {row.loser}" if row.loser and word == "worse" else ""
-        how = "same cases" if row.paired else "unpaired"
+        how = f"same {case_noun()}" if row.paired else "unpaired"
         by = measure(row.value, row.low, row.high, row.unit, signed=True)
         ends = "no interval" if row.low is None or row.high is None else confidence_interval(
             row.low, row.high, row.unit, level=row.level, value=row.value)
@@ -99,7 +99,7 @@ def show_changes(new: Record, old: Record, rows: Sequence[Rule], console: Consol
         console.result(f"  … and {len(changed) - _MOST_CHANGES} more; --metric PATTERN chooses")
     absent = sum(row.value is None for row in rows)
     if absent:
-        why = "in one of the runs only, undefined, or too few cases or clusters"
+        why = f"in one of the runs only, undefined, or too few {case_noun()} or clusters"
         console.result(f"  {absent} metrics could not be compared: {why}")
     console.result("Positive is worse. Each interval stands alone: about one in twenty misses by chance.")
 

@@ -281,7 +281,7 @@ def _undefined_reason(spec: DisparitySpec, feature: Feature, masks: Sequence[Boo
     for label, stratum, mask in zip(spec.labels, spec.strata, masks, strict=True):
         words = label.replace("_", " ")
         if mask.sum() < 2:
-            names = [feature.name(group) for group in _positions(~stratum.defined)]
+            names = [feature.label(group) for group in _positions(~stratum.defined)]
             more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
             where = f" (not in {', '.join(names[:_MOST_NAMES])}{more})" if names else ""
             return f"the {words} is defined in fewer than two groups{where}"

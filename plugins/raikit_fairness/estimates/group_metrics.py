@@ -56,7 +56,7 @@ def metrics_by_group(
         if not defined[group]:
             empty = not estimates.support[group]
             reason = measure.empty.format(positive=positive) if empty else "every case has weight 0"
-            metrics.append(raikit.Metric.undefined(measure.name, f"{reason} in {feature.name(group)}", n=n, **place))
+            metrics.append(raikit.Metric.undefined(measure.name, f"{reason} in {feature.label(group)}", n=n, **place))
             continue
         effective = float(limits.effective_n[group])
         metric = raikit.Metric(

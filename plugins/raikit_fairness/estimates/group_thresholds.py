@@ -74,9 +74,9 @@ def find_fittable(validation: Cells, test: Cells, number: int, positive: int, la
         cases = known.code == position.get(group, -2)
         share = truth[cases].mean() if cases.any() else None
         if share is None:
-            unfit[feature.name(index)] = "the validation split has no case of them"
+            unfit[feature.label(index)] = "the validation split has no case of them"
         elif share in (0.0, 1.0):
-            unfit[feature.name(index)] = f"{'every' if share else 'no'} validation case of theirs has target {label}"
+            unfit[feature.label(index)] = f"{'every' if share else 'no'} validation case of theirs has target {label}"
         else:
             fittable.append(index)
     groups = [feature.groups[index] for index in fittable]
@@ -125,7 +125,7 @@ def fit_and_compare(
     decisions = AlternativeDecisions(test, positive, before, after)
     tradeoff = compare_decisions(decisions, feature, criterion, pair, settings, draws, groups.unfit)
     rules: list[list[object]] = [
-        [feature.title, criterion.name, feature.name(group), int((groups.validation_code == group).sum()),
+        [feature.title, criterion.name, feature.label(group), int((groups.validation_code == group).sum()),
          describe_rule(optimizer, group)]
         for group in range(feature.k)
     ]  # fmt: skip

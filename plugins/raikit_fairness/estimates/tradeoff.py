@@ -226,7 +226,7 @@ def _gain(
     sides = feature.code == pair.higher, feature.code == pair.lower
     for group, side in zip((pair.higher, pair.lower), sides, strict=True):
         if not (decisions.cells.w[side & cases] > 0).any():
-            return None, f"no test case of {feature.name(group)} is in the denominator of the {stratum.rate}"
+            return None, f"no test case of {feature.label(group)} is in the denominator of the {stratum.rate}"
     return gap_change(decisions.cells, decisions.before, decisions.after, cases, sides, level), ""
 
 

@@ -78,7 +78,7 @@ def dot_plot(
     worse = [row["label"] for row in rows if row["mark"] == WORSE]
     word = "Surely different from" if measure.direction is None else "Surely worse than"
     values = "; ".join(f"{row['label']} {row['shown']}" for row in rows[:12])
-    rest, line = ("the rest", "all cases") if reference is None else (feature.name(reference),) * 2
+    rest, line = ("the rest", "all cases") if reference is None else (feature.label(reference),) * 2
     result = f"{word} {rest}: {', '.join(worse[:6])}." if worse else f"No group is {word.lower()} {rest}."
     middle = f"; {omitted} groups in the middle are not drawn" if omitted else ""
     return raikit.Figure(
@@ -141,7 +141,7 @@ def heat_map(
         for group, values in enumerate(feature.groups)
     ]
     than = "different from" if measure.direction is None else "worse than"
-    rest = "the rest" if reference is None else feature.name(reference)
+    rest = "the rest" if reference is None else feature.label(reference)
     highest = max((row for row in data if row["value"] is not None), key=lambda row: row["value"])
     return raikit.Figure(
         id=id,

@@ -37,7 +37,7 @@ def group_findings(
 def _gap_finding(headline: Headline, cells: Cells, settings: IntervalSettings) -> raikit.Finding:
     subject, feature, first, second = headline.subject, headline.feature, headline.first, headline.second
     value = subject.estimates.value
-    who, other = feature.name(first), feature.name(second)
+    who, other = feature.label(first), feature.label(second)
     shown = " against ".join(_write(float(value[group]), subject.mean) for group in (first, second))
     certainty = _certainty(headline, settings)
     shown += f", a gap of {_write_gap(headline)}"
@@ -60,7 +60,7 @@ def _number_of(headline: Headline, settings: IntervalSettings) -> dict[str, Any]
     """Return the number of the sentence, labelled, where it is not that of the first metric."""
     subject, gap = headline.subject, headline.subject.difference.gap
     if headline.contrast is not None:
-        scope = f"{subject.short.removeprefix('the ')}, against {headline.feature.name(headline.second)}"
+        scope = f"{subject.short.removeprefix('the ')}, against {headline.feature.label(headline.second)}"
         return {"value": headline.value, "low": headline.low, "high": headline.high, "scope": scope}
     # The metric is over all groups. This sentence is about those large enough to be judged.
     partial = subject.difference.metric.judged is not None and gap is not None
@@ -75,7 +75,7 @@ def _comparison(subject: FindingSubject, lower: bool) -> str:
 
 def _alike(headline: Headline) -> str:
     """Name the further groups that surely differ from the reference in the same direction."""
-    names = [headline.feature.name(group) for group in headline.alike]
+    names = [headline.feature.label(group) for group in headline.alike]
     if not names:
         return ""
     more = [f"{len(names) - _MOST_ALIKE} more"] if len(names) > _MOST_ALIKE else []
@@ -123,8 +123,8 @@ def _no_gap_finding(subjects: Sequence[FindingSubject], feature: Feature, settin
     closest = lead_against_reference(subjects[0], feature, sure=False)
     if closest:
         sentence = (
-            f"No difference to {feature.name(closest.second)} is established over {feature.title}. The closest to it is "
-            f"{_write_gap(closest)} in {subjects[0].short}, for {feature.name(closest.first)} ({_certainty(closest, settings)})."
+            f"No difference to {feature.label(closest.second)} is established over {feature.title}. The closest to it is "
+            f"{_write_gap(closest)} in {subjects[0].short}, for {feature.label(closest.first)} ({_certainty(closest, settings)})."
         )
     elif judged:
         sentence = f"No gap is established over {feature.title}; {_detectable(judged)} (80% power)."

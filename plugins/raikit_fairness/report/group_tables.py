@@ -30,7 +30,7 @@ def group_table(
             size, *shown = (metric_of.get((name, feature.columns, group)) for name in ("count", *names))
             first = shown[0] if shown else None
             row: list[Any] = [
-                feature.title, feature.name(position), size.n if size else None, first.n_clusters if first else None,
+                feature.title, feature.label(position), size.n if size else None, first.n_clusters if first else None,
                 round(first.effective_n) if first and first.effective_n else None,
             ]  # fmt: skip
             for metric in shown:

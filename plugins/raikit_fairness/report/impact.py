@@ -38,7 +38,7 @@ def impact_table(
     rows = []
     for group in range(first.feature.k):
         marked = first.share[group] < marked_below
-        name = first.feature.name(group) + " *" * bool(marked)
+        name = first.feature.label(group) + " *" * bool(marked)
         row: list[Any] = [name, int(first.rate.n[group]), float(first.share[group])]
         for ratios in estimates:
             values = (ratios.rate.value[group], ratios.value[group], ratios.low[group], ratios.high[group])

@@ -48,7 +48,7 @@ def search_findings(result: SearchResult, cited: Sequence[str]) -> list[raikit.F
 
 def _flagged_finding(result: SearchResult, group: int, cited: Sequence[str], *, with_count: bool) -> raikit.Finding:
     assert result.flagged is not None and result.groups is not None
-    settings, name, flagged, groups = result.settings, result.candidates.name(group), result.flagged, result.groups
+    settings, name, flagged, groups = result.settings, result.candidates.label(group), result.flagged, result.groups
     rates = f"{percent(groups.rates[group])} against {percent(groups.rests[group])}"
     at_least = f"at least {points(flagged.low[group])}"
     clusters = [f"{count(n)} {plural(column)}" for column, n in cluster_counts(result, group)]
@@ -98,7 +98,7 @@ def _certificate_finding(result: SearchResult, cited: Sequence[str], *, none_fla
     limiting = int(certificate.high_pointwise.argmax())
     sentence = (
         f"With {level} cases in {groups} {settings.verb} at most {points(max(certificate.bound, 0.0))} more often than all "
-        f"cases together{tolerance}; the limit is set by {result.candidates.name(limiting)} "
+        f"cases together{tolerance}; the limit is set by {result.candidates.label(limiting)} "
         f"({sample_size(int(result.groups.n_rows[limiting]))})."
     )
     if none_flagged:
@@ -167,9 +167,9 @@ def _flagged_table(result: SearchResult) -> raikit.Table:
         clusters = min((n for _, n in cluster_counts(result, group)), default=None)
         difference = [100 * float(part[group]) for part in (flagged.value, flagged.low, flagged.high)]
         rows.append([
-            result.candidates.name(group), groups.rates[group], groups.rests[group], *difference,
+            result.candidates.label(group), groups.rates[group], groups.rests[group], *difference,
             int(groups.n_rows[group]), clusters, flagged.p_value[group], flagged.p_adjusted[group],
-            None if wider is None else result.candidates.name(wider),
+            None if wider is None else result.candidates.label(wider),
         ])  # fmt: skip
     more = f" {count(len(ranked) - len(rows))} more are flagged." if len(ranked) > len(rows) else ""
     return raikit.Table(
@@ -197,7 +197,7 @@ def _certificate_table(result: SearchResult) -> raikit.Table:
         if len(kept):
             limiting = int(kept[np.argmax(certificate.high_pointwise[kept])])
             worst, bound = certificate.value[kept].max(), certificate.high_pointwise[limiting]
-            name = result.candidates.name(limiting)
+            name = result.candidates.label(limiting)
             rows.append([least, len(kept), 100 * float(worst), 100 * float(bound), name])
     left_out, repeated = _left_out(result), result.candidates.repeated
     return raikit.Table(
@@ -220,7 +220,7 @@ def search_figures(result: SearchResult) -> list[raikit.Figure]:
         return []
     certificate, settings, searched = result.certificate, result.settings, len(result.candidates)
     groups = [int(group) for group in _drawn_groups(result)]
-    labels = unique_labels([result.candidates.name(group)[:_MOST_LETTERS] for group in groups])
+    labels = unique_labels([result.candidates.label(group)[:_MOST_LETTERS] for group in groups])
     data = [_dot(result, group, label) for group, label in zip(groups, labels, strict=True)]
     drawn = f"the {len(data)} worst of" if len(data) < searched else "all"
     worst = "; ".join(f"{row['label']} {points(row['value'], signed=True)}" for row in data[:6])

@@ -86,7 +86,7 @@ def _pair(tradeoff: Tradeoff) -> str:
     if pair is None:
         return ""
     rate = f" ({STRATA[pair.stratum].rate})" if len(tradeoff.criterion.strata) > 1 else ""
-    return f"{feature.name(pair.higher)} and {feature.name(pair.lower)}{rate}"
+    return f"{feature.label(pair.higher)} and {feature.label(pair.lower)}{rate}"
 
 
 # --- the figure -------------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def _established_sentence(
     feature = tradeoff.feature
     return (
         f"{wording.action}{_purpose(tradeoff, wording)} {verb} the gap in {STRATA[pair.stratum].rate} between "
-        f"{feature.name(pair.higher)} and {feature.name(pair.lower)} by {points(abs(gain.value))} ({gain_interval}; "
+        f"{feature.label(pair.higher)} and {feature.label(pair.lower)} by {points(abs(gain.value))} ({gain_interval}; "
         f"{_evidence(gain, clusters)}) and {wording.cost} {_write_change(tradeoff.cost)} of accuracy; the largest gap over "
         f"all {feature.k} groups {_from_to(tradeoff)}."
     )

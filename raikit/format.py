@@ -514,7 +514,8 @@ def sample_size(n: int | None, clusters: int | None = None, cluster_names: Seque
     """
     parts = ["" if n is None else cases(n), "" if clusters is None else counted(clusters, "cluster")]
     written = ", ".join(part for part in parts if part)
-    return f"{written} ({joined([column_text(name) for name in cluster_names])})" if clusters is not None and cluster_names else written
+    names = joined([column_text(name) for name in cluster_names])
+    return f"{written} ({names})" if clusters is not None and names else written
 
 
 def group_text(over: Sequence[str] | None, group: Mapping[str, object] | None) -> str:

@@ -45,7 +45,8 @@ def check_names(
         if labels.values:
             classes = list(target.classes) if column == class_column(config, predicted) else None
             _check_values(column, labels.values, _values_of(column, table, roles, classes), classes, error)
-    _check_differ({column: (config.labels[column].name if column in config.labels else None) or column for column in columns}, error)
+    named = {column: labels.name for column, labels in config.labels.items() if labels.name}
+    _check_differ({column: named.get(column, column) for column in columns}, error)
 
 
 def class_column(config: DataConfig, predicted: str | None) -> str | None:
@@ -108,4 +109,5 @@ def _check_differ(names: dict[str, str], error: Error) -> None:
     for column, name in names.items():
         if (other := by_name.setdefault(name, column)) != column:
             key = column if name != column else other
-            raise error(("data", "labels", key), f"{other!r} and {column!r} have the same name {name!r}; columns need different ones.")
+            raise error(("data", "labels", key), f"{other!r} and {column!r} have the same name {name!r}; columns need "
+                                                 f"different ones.")

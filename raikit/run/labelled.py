@@ -13,7 +13,7 @@ from raikit.run.results import JudgedOver, Metric, Value
 
 AnyRecord = TypeVar("AnyRecord", bound=Measurements)
 
-_CONFUSION = {"target", "prediction"}  # the arguments of a share of a true class; elsewhere they may be anything
+_CONFUSION = {"target", "predicted"}  # the arguments of a share of a true class; elsewhere they may be anything
 
 
 @contextmanager

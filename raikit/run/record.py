@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from raikit.deprecation import deprecated
-from raikit.format import cases, confidence, counted, significant
+from raikit.format import cases, confidence, significant
 from raikit.naming import DisplayNames
 from raikit.run.results import (
     SCHEMA_VERSION,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import raikit
 from raikit import format as fmt
+from raikit.format import case_noun
 from raikit_reports import verdicts
 from raikit_reports.texts import words
 from raikit_reports.verdicts import Verdict
@@ -129,7 +130,7 @@ def _groups(record: raikit.Record) -> tuple[list[tuple[str, list[str], int]], li
     explained = set()
     for check, metric in record.metrics():
         if metric.judged is not None and metric.judged.left_out:
-            small[metric.judged.reason or "Too few cases"].update(dict.fromkeys(metric.judged.left_out))
+            small[metric.judged.reason or f"Too few {case_noun()}"].update(dict.fromkeys(metric.judged.left_out))
             explained.add(_columns(check, metric))
     for check, metric in record.metrics():
         place = fmt.group_text(metric.over, metric.group)

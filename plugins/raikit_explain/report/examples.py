@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 import raikit
-from raikit.format import number, percent, scalar
+from raikit.format import capitalised, case_noun, number, percent, scalar
 from raikit_explain.estimates.explanation import ExampleInputs
 from raikit_explain.report import pictures
 from raikit_explain.report.canvas import SMALL, TEXT, WIDTH, Canvas, shortened, width_of
@@ -82,7 +82,8 @@ def figure(
     warning = "" if error <= tolerance else f" The parts miss {percent(error)} of the change: read with care."
     return raikit.Figure(
         id=f"example-{position}", title=title,
-        subtitle=f"Case {case['id']}. {decision}In {unit}, together {_signed(change)} compared with {baseline}. "
+        subtitle=f"{capitalised(case_noun(1))} {case['id']}. {decision}In {unit}, together {_signed(change)} compared with "
+                 f"{baseline}. "
                  f"Filled or solid: towards the decision; dashed: against it.{warning}",
         alt=_alt(title, totals, unit), spec=drawing.canvas.spec(round(drawing.y)), data=drawing.numbers,
     )

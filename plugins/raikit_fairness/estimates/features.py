@@ -82,6 +82,10 @@ class Feature:
         """Return a group as people read it, in the words of ``data.labels``: ``sex: Women, race: missing``."""
         return group_text(self.columns, self.group(group))
 
+    def in_words(self, name: str) -> str:
+        """Return the group that a record calls `name` as people read it; another text is returned as it is."""
+        return next((self.label(group) for group in range(self.k) if self.name(group) == name), name)
+
     def condition(self, group: int) -> str:
         """Return the group as the value of `given` in a metric address, such as ``dept=A``."""
         parts = zip(self.columns, self.groups[group], strict=True)

@@ -8,7 +8,18 @@ from typing import Any
 import numpy as np
 
 import raikit
-from raikit.format import confidence, confidence_interval, count, joined, percent, points, significant
+from raikit.format import (
+    capitalised,
+    case_noun,
+    column_text,
+    confidence,
+    confidence_interval,
+    count,
+    joined,
+    percent,
+    points,
+    significant,
+)
 from raikit.stats import Gap
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
@@ -44,7 +55,8 @@ def _gap_finding(headline: Headline, cells: Cells, settings: IntervalSettings) -
     evidence = _evidence(subject, feature, cells, (first, second))
     comparison = _comparison(subject, float(value[first]) < float(value[second]))
     return raikit.Finding(
-        sentence=f"Cases with {who} {subject.verb} {comparison} {other} ({shown}; {certainty}; {evidence}).{_alike(headline)}",
+        sentence=f"{capitalised(case_noun())} with {who} {subject.verb} {comparison} {other} ({shown}; {certainty}; "
+                 f"{evidence}).{_alike(headline)}",
         severity="warn",
         what=subject.short,
         who=f"{who} against {other}",
@@ -95,7 +107,7 @@ def _partial_gap(gap: Gap, subject: FindingSubject, settings: IntervalSettings) 
     """Return the gap over the judged groups, labelled as one."""
     clusters = " and enough clusters" if subject.estimates.n_clusters is not None else ""
     return {"value": gap.value, "low": min(gap.low, gap.value), "high": max(gap.high, gap.value),
-            "scope": f"over groups with at least {settings.min_group} cases{clusters}"}  # fmt: skip
+            "scope": f"over groups with at least {settings.min_group} {case_noun()}{clusters}"}  # fmt: skip
 
 
 def _write(value: float, mean: bool) -> str:
@@ -105,11 +117,11 @@ def _write(value: float, mean: bool) -> str:
 def _evidence(subject: FindingSubject, feature: Feature, cells: Cells, groups: tuple[int, int]) -> str:
     """Write the number of cases and clusters behind both groups."""
     n = joined([count(int(subject.estimates.n[group])) for group in groups])
-    parts = [f"{n} cases"]
+    parts = [f"{n} {case_noun()}"]
     for name, codes in zip(cells.cluster_names, cells.clusters, strict=True):
         shared = subject.counted & (codes >= 0)  # a case that shares a cluster with no other is not counted
         clusters = [len(np.unique(codes[shared & (feature.code == group)])) for group in groups]
-        parts.append(f"{joined([count(many) for many in clusters])} {plural(name)}")
+        parts.append(f"{joined([count(many) for many in clusters])} {plural(column_text(name))}")
     return ", ".join(parts)
 
 
@@ -131,7 +143,7 @@ def _no_gap_finding(subjects: Sequence[FindingSubject], feature: Feature, settin
     else:
         clustered = any(subject.estimates.n_clusters is not None for subject in subjects)
         sentence = (
-            f"No gap over {feature.title} could be judged: fewer than two of its groups have {settings.min_group} cases"
+            f"No gap over {feature.title} could be judged: fewer than two of its groups have {settings.min_group} {case_noun()}"
             f"{' and enough clusters' if clustered else ''} in any denominator."
         )
     return raikit.Finding(

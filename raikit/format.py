@@ -26,6 +26,7 @@ _BIN = re.compile(r"\[\S+, \S+\)")
 _SHARES = {"rate": "%", "points": " pp"}  # units that are shown times 100, with what follows the number
 _MOST_DECIMALS = 6
 _NARROW = 0.2  # percentage points; with one decimal, the ends of a narrower interval would look equal
+_ACRONYMS = {"roc": "ROC", "auc": "AUC", "tpr": "TPR", "fpr": "FPR", "f1": "F1", "r2": "R²"}
 _NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
@@ -417,6 +418,57 @@ def metric_interval(metric: Estimate) -> str:
     """
     return confidence_interval(
         metric.low, metric.high, metric.unit, level=metric.level, value=metric.value, simultaneous=metric.simultaneous
+    )
+
+
+class Measurement(Protocol):
+    """What `metric_text` reads of a `raikit.Metric`."""
+
+    @property
+    def name(self) -> str:
+        """Name without its prefix."""
+
+    @property
+    def args(self) -> Mapping[str, object]:
+        """Arguments of its address."""
+
+    @property
+    def over(self) -> Sequence[str] | None:
+        """Columns of its address."""
+
+    @property
+    def group(self) -> Mapping[str, object] | None:
+        """Fixed values of these columns."""
+
+
+def metric_words(name: str) -> str:
+    """Write the name of a metric in words, with acronyms as they are usually written.
+
+    Examples
+    --------
+    >>> metric_words("equalized_odds_difference"), metric_words("roc_auc")
+    ('equalized odds difference', 'ROC AUC')
+    """
+    return " ".join(_ACRONYMS.get(word, word) for word in name.replace("_", " ").strip().split(" "))
+
+
+def metric_text(metric: Measurement) -> str:
+    """Write what a metric measures, for a sentence: its address in words.
+
+    Examples
+    --------
+    >>> from raikit import Metric
+    >>> metric_text(Metric.exact("selection_rate", 0.2, over=["sex"], group={"sex": "F"}))
+    'selection rate of sex: F'
+    >>> metric_text(Metric.exact("accuracy_difference", 0.1, over=["sex", "race"])), metric_text(Metric.exact("roc_auc", 0.9))
+    ('accuracy difference over sex and race', 'ROC AUC')
+    """
+    arguments = ", ".join(f"{key} {as_stored(value)}" for key, value in metric.args.items())
+    place = group_text(metric.over, metric.group)
+    return (
+        metric_words(metric.name)
+        + (f" ({arguments})" if arguments else "")
+        + (f" {'of' if metric.group else 'over'} {place}" if place else "")
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 import raikit
 from raikit.arrays import BoolArray
-from raikit.format import capitalised, case_noun, confidence
+from raikit.format import capitalised, case_noun, class_text, confidence
 from raikit_explain.estimates.measures import Measures
 
 _MAX_CLASSES = 12
@@ -48,4 +48,4 @@ def _outcomes(measures: Measures, regression: bool) -> Iterator[tuple[str, BoolA
     classes = np.unique(predictions)
     if len(classes) <= _MAX_CLASSES:
         for label in classes:
-            yield f"decided {label}", predictions == label
+            yield f"decided {class_text(label)}", predictions == label

@@ -12,6 +12,7 @@ from raikit.address import text
 from raikit.config.yamlfile import QUESTION
 from raikit.data.guess import Question, RoleGuess, guess_roles
 from raikit.files import write_text
+from raikit.scaffold.words import proposed_words
 
 _CLASSIFICATION_RULES = """\
   rules:
@@ -153,7 +154,7 @@ def _data(guess: RoleGuess) -> list[str]:
     lines += _target(guess)
     if not guess.has_predictions:
         lines += _inputs(guess)
-    lines += _sensitive(guess)
+    lines += [*_sensitive(guess), *proposed_words(guess, _q)]
     lines += (
         [f"  cluster: [{', '.join(map(_q, guess.cluster))}]      # cases with the same value are not independent"]
         if guess.cluster

@@ -239,7 +239,9 @@ def _compare(check: Check, request: Mapping[str, Any]) -> str:
     """Return the comparisons of two runs by a check, as JSON."""
     assert check.compare is not None
     margins = {**request["margins"], "of": {address: Margin(**margin) for address, margin in request["margins"]["of"].items()}}
-    comparisons = check.compare(_run(request["candidate"]), _run(request["baseline"]), Margins(**margins))
+    candidate = _run(request["candidate"])
+    with using(candidate.record.data.labels):
+        comparisons = check.compare(candidate, _run(request["baseline"]), Margins(**margins))
     return json.dumps([comparison.model_dump(mode="json") for comparison in comparisons])
 
 

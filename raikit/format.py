@@ -586,6 +586,28 @@ def group_text(over: Sequence[str] | None, group: Mapping[str, object] | None) -
     return columns_text(over or ())
 
 
+def group_name(group: Mapping[str, object]) -> str:
+    """Write a group by the noun that ``data.labels`` gives it (Black applicants), else as `group_text` does.
+
+    Examples
+    --------
+    >>> group_name({"sex": "F"})
+    'sex: F'
+    """
+    return names_in_use().noun(group) or group_text(None, group)
+
+
+def group_cases(group: Mapping[str, object]) -> str:
+    """Write the cases of a group as the subject of a sentence, by the noun of the group if it has one.
+
+    Examples
+    --------
+    >>> group_cases({"sex": "F"})
+    'cases with sex: F'
+    """
+    return names_in_use().noun(group) or f"{case_noun()} with {group_text(None, group)}"
+
+
 def stored_group(group: Mapping[str, object]) -> str:
     """Write a group in the codes of the data, as a record keeps it: for `raikit.Metric.pair`, `excluded` and ingredients.
 

@@ -26,6 +26,8 @@ class DisplayNames:
         Names of columns.
     values : mapping of column to mapping of str to str
         Labels of the values of a column, by the value as an address has it.
+    nouns : mapping of column to str
+        How a sentence calls a group of a column, with ``{}`` for its label: ``{} applicants``.
     missing : mapping of column to str
         Label of the missing group.
     classes : mapping of str to str
@@ -35,6 +37,7 @@ class DisplayNames:
     unit: tuple[str, str] = ("case", "cases")
     columns: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    nouns: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     classes: Mapping[str, str] = field(default_factory=dict)
 
@@ -48,6 +51,12 @@ class DisplayNames:
             return self.missing.get(column, "missing")
         written = str(value).lower() if isinstance(value, bool) else str(value)
         return self.values.get(column, {}).get(as_code(value), written)
+
+    def noun(self, group: Mapping[str, object]) -> str | None:
+        """Return what a sentence calls a group of one column; None if there is no such noun, or the value is missing."""
+        (column, value), *others = group.items()
+        noun = self.nouns.get(column)
+        return None if others or noun is None or value is None else noun.replace("{}", self.value(column, value))
 
     def of_class(self, label: object) -> str:
         """Return the label of a class."""

@@ -44,6 +44,7 @@ def display_names(labels: Mapping[str, Any] | None, features: Sequence[Feature])
     return raikit.DisplayNames(
         columns={column: words.name for column, words in read.items() if words.name},
         values={column: dict(words.values) for column, words in read.items()},
+        nouns={column: words.noun for column, words in read.items() if words.noun},
         missing={column: words.missing for column, words in read.items() if words.missing},
     )
 

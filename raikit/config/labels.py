@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from raikit.naming import as_code, plural_of
 
-_LONG_FORM = {"name", "values", "missing"}
+_LONG_FORM = {"name", "noun", "values", "missing"}
 _LONGEST = 100
 
 
@@ -42,8 +42,16 @@ class LabelsConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Words | None = Field(None, description="What the column is called.")
+    noun: Words | None = Field(None, description="How a sentence calls a group, {} for its label: '{} applicants', 'people "
+                                                 "aged {}'.")
     values: dict[str, Words] = Field(default_factory=dict, description="Labels by value: {F: Women, M: Men}.")
     missing: Words | None = Field(None, description="What the missing group is called; in the short form the key null.")
+
+    @model_validator(mode="after")
+    def _noun_has_a_place(self) -> Self:
+        if self.noun is not None and self.noun.count("{}") != 1:
+            raise ValueError(f"`noun` has {{}} once, where the label of a group stands, as in '{{}} applicants'; not {self.noun!r}")
+        return self
 
     @model_validator(mode="after")
     def _labels_differ(self) -> Self:

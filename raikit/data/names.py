@@ -72,6 +72,7 @@ def display_names(config: DataConfig, classes: Sequence[Any], predicted: str | N
         unit=(config.unit.one, config.unit.many),
         columns={column: labels.name for column, labels in config.labels.items() if labels.name},
         values={column: dict(labels.values) for column, labels in config.labels.items() if labels.values},
+        nouns={column: labels.noun for column, labels in config.labels.items() if labels.noun},
         missing={column: labels.missing for column, labels in config.labels.items() if labels.missing},
         classes={text(as_label(known.find(code, code))): label for code, label in of_classes.items()},
     )

@@ -15,7 +15,7 @@ CHECKS = ("performance.classification", "performance.confusion_matrix", "perform
           "fairness.impact_ratios", "fairness.thresholds", "fairness.search")  # fmt: skip
 WORDS = {
     "sex": {"F": "Women", "M": "Men", None: "no answer"},
-    "race": {"name": "ethnicity", "values": {"W": "White", "B": "Black"}},
+    "race": {"name": "ethnicity", "noun": "{} borrowers", "values": {"W": "White", "B": "Black"}},
     "y": {"name": "decision", "values": {0: "refused", 1: "approved"}},
     "home": "household",
 }

@@ -9,6 +9,7 @@ NAMES = DisplayNames(
     unit=("applicant", "applicants"),
     columns={"race": "ethnicity"},
     values={"sex": {"F": "Women", "M": "M: Men"}, "smokes": {"true": "smokers"}},
+    nouns={"race": "{} applicants"},
     missing={"sex": "not stated"},
     classes={"1": "approved"},
 )
@@ -24,6 +25,14 @@ def test_groups_columns_classes_and_cases_are_written_in_the_words_in_use():
         assert [fmt.class_text(label) for label in (1, 1.0, "1", 0)] == ["approved", "approved", "approved", "0"]
         assert (fmt.cases(1), fmt.sample_size(1200), fmt.case_noun()) == ("1 applicant", "1,200 applicants", "applicants")
         assert fmt.stored_group({"sex": "F", "race": None}) == "sex: F, race: missing"
+
+
+def test_a_group_of_one_column_may_have_a_noun():
+    with using(NAMES):
+        assert fmt.group_name({"race": "B"}) == fmt.group_cases({"race": "B"}) == "B applicants"
+        assert fmt.group_name({"race": None}) == "ethnicity: missing"
+        assert fmt.group_cases({"race": "B", "sex": "F"}) == "applicants with ethnicity: B, sex: Women"
+        assert fmt.group_cases({"sex": "F"}) == "applicants with sex: Women"
 
 
 def test_the_words_end_with_the_block_even_if_it_fails():

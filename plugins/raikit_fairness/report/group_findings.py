@@ -15,6 +15,8 @@ from raikit.format import (
     confidence,
     confidence_interval,
     count,
+    group_cases,
+    group_name,
     joined,
     percent,
     points,
@@ -48,14 +50,14 @@ def group_findings(
 def _gap_finding(headline: Headline, cells: Cells, settings: IntervalSettings) -> raikit.Finding:
     subject, feature, first, second = headline.subject, headline.feature, headline.first, headline.second
     value = subject.estimates.value
-    who, other = feature.label(first), feature.label(second)
+    who, other = (group_name(feature.group(group)) for group in (first, second))
     shown = " against ".join(_write(float(value[group]), subject.mean) for group in (first, second))
     certainty = _certainty(headline, settings)
     shown += f", a gap of {_write_gap(headline)}"
     evidence = _evidence(subject, feature, cells, (first, second))
     comparison = _comparison(subject, float(value[first]) < float(value[second]))
     return raikit.Finding(
-        sentence=f"{capitalised(case_noun())} with {who} {subject.verb} {comparison} {other} ({shown}; {certainty}; "
+        sentence=f"{capitalised(group_cases(feature.group(first)))} {subject.verb} {comparison} {other} ({shown}; {certainty}; "
                  f"{evidence}).{_alike(headline)}",
         severity="warn",
         what=subject.short,
@@ -72,7 +74,7 @@ def _number_of(headline: Headline, settings: IntervalSettings) -> dict[str, Any]
     """Return the number of the sentence, labelled, where it is not that of the first metric."""
     subject, gap = headline.subject, headline.subject.difference.gap
     if headline.contrast is not None:
-        scope = f"{subject.short.removeprefix('the ')}, against {headline.feature.label(headline.second)}"
+        scope = f"{subject.short.removeprefix('the ')}, against {group_name(headline.feature.group(headline.second))}"
         return {"value": headline.value, "low": headline.low, "high": headline.high, "scope": scope}
     # The metric is over all groups. This sentence is about those large enough to be judged.
     partial = subject.difference.metric.judged is not None and gap is not None
@@ -87,7 +89,7 @@ def _comparison(subject: FindingSubject, lower: bool) -> str:
 
 def _alike(headline: Headline) -> str:
     """Name the further groups that surely differ from the reference in the same direction."""
-    names = [headline.feature.label(group) for group in headline.alike]
+    names = [group_name(headline.feature.group(group)) for group in headline.alike]
     if not names:
         return ""
     more = [f"{len(names) - _MOST_ALIKE} more"] if len(names) > _MOST_ALIKE else []
@@ -135,8 +137,10 @@ def _no_gap_finding(subjects: Sequence[FindingSubject], feature: Feature, settin
     closest = lead_against_reference(subjects[0], feature, sure=False)
     if closest:
         sentence = (
-            f"No difference to {feature.label(closest.second)} is established over {feature.title}. The closest to it is "
-            f"{_write_gap(closest)} in {subjects[0].short}, for {feature.label(closest.first)} ({_certainty(closest, settings)})."
+            f"No difference to {group_name(feature.group(closest.second))} is established over {feature.title}. The closest to "
+            f"it is "
+            f"{_write_gap(closest)} in {subjects[0].short}, for {group_name(feature.group(closest.first))} "
+            f"({_certainty(closest, settings)})."
         )
     elif judged:
         sentence = f"No gap is established over {feature.title}; {_detectable(judged)} (80% power)."

@@ -9,7 +9,18 @@ import numpy as np
 
 import raikit
 from raikit.arrays import IntArray
-from raikit.format import as_given, capitalised, case_noun, column_text, confidence, count, percent, points, sample_size
+from raikit.format import (
+    as_given,
+    capitalised,
+    case_noun,
+    column_text,
+    confidence,
+    count,
+    group_cases,
+    percent,
+    points,
+    sample_size,
+)
 from raikit_fairness.estimates.subgroup_search import (
     SearchResult,
     cluster_counts,
@@ -55,7 +66,8 @@ def _flagged_finding(result: SearchResult, group: int, cited: Sequence[str], *, 
     evidence = ", ".join([sample_size(int(groups.n_rows[group])), *clusters])
     total = f"; {_flagged_count(result)}" if with_count else ""
     return raikit.Finding(
-        sentence=f"{capitalised(case_noun())} with {name} {settings.verb} {points(flagged.value[group])} more often than the "
+        sentence=f"{capitalised(group_cases(result.candidates.group(group)))} {settings.verb} {points(flagged.value[group])} "
+                 f"more often than the "
                  f"rest ({rates}; "
         f"{at_least}; {evidence}){total}.",
         severity="warn",

@@ -82,6 +82,8 @@ class SelectiveRisk(raikit.Check):
             sentence = (
                 f"{percent(risk.value)} of decisions with {score} are wrong ({interval}; "
                 f""
+                f""
+                f""
                 f"{sample_size(risk.n)}, {percent(coverage.value)} of all)."
             )
         addresses = [self.address(risk), self.address(coverage)]

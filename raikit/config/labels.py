@@ -24,7 +24,7 @@ def _as_words(value: Any) -> Any:
     return value
 
 
-Words = Annotated[str, BeforeValidator(_as_words)]
+Words = Annotated[str, BeforeValidator(_as_words, json_schema_input_type=str | int | float | bool)]
 
 
 class UnitConfig(BaseModel):
@@ -105,5 +105,5 @@ def _by_code(values: Mapping[Any, Any]) -> tuple[dict[str, Any], Any]:
     return labels, values.get(None)
 
 
-Unit = Annotated[UnitConfig, BeforeValidator(as_unit)]
-Labels = Annotated[LabelsConfig, BeforeValidator(as_labels)]
+Unit = Annotated[UnitConfig, BeforeValidator(as_unit, json_schema_input_type=str | UnitConfig)]
+Labels = Annotated[LabelsConfig, BeforeValidator(as_labels, json_schema_input_type=str | LabelsConfig | dict[str, Words])]

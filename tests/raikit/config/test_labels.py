@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raikit.config.load import load
+from raikit.config.schema import AuditConfig
 from raikit.errors import ConfigError
 
 CONFIG = """\
@@ -78,3 +79,10 @@ def test_what_is_no_label_is_named_in_one_sentence(data_with, line, says):
         data_with(line)
     assert says in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_editors_accept_both_forms():
+    properties = AuditConfig.model_json_schema()["$defs"]["DataConfig"]["properties"]
+    assert {"type": "string"} in properties["unit"]["anyOf"]
+    forms = properties["labels"]["additionalProperties"]["anyOf"]
+    assert {form.get("type", "a model") for form in forms} == {"string", "object", "a model"}

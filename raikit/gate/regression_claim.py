@@ -157,20 +157,22 @@ def not_compared(metric: Metric, candidate: RunView, baseline: RunView) -> NotCo
 
     Runs are compared by the codes of the data, because they may be labelled differently.
     """
-    both = words_of(baseline.record), words_of(candidate.record)
-
-    def words(group: str) -> str:
-        return class_text(group) if metric.over is None else next((word for of in both if (word := of(group)) != group), group)
-
     new, old = (_groups(metric, run) for run in (candidate, baseline))
     parts = [(new - old, "only in the candidate"), (old - new, "only in the baseline")]
     for name, run in (("candidate", candidate), ("baseline", baseline)):
         measured = run.record.find(str(metric.id))
         parts.append((set(measured.excluded) if measured else set(), f"not defined in the {name}"))
+    if not any(groups for groups, _ in parts):
+        return NotCompared()
+    both = words_of(baseline.record), words_of(candidate.record)
+
+    def words(group: str) -> str:
+        return class_text(group) if metric.over is None else next((word for of in both if (word := of(group)) != group), group)
+
     parts = [({words(group) for group in groups}, where) for groups, where in parts]
     said = [f"{joined(sorted(groups))} {'is' if len(groups) == 1 else 'are'} {where}" for groups, where in parts if groups]
     names = tuple(dict.fromkeys(group for groups, _ in parts for group in sorted(groups)))
-    return NotCompared(names, f"{', '.join(said)}, so this regression says nothing about {_them(names)}" if said else "")
+    return NotCompared(names, f"{', '.join(said)}, so this regression says nothing about {_them(names)}")
 
 
 def _them(names: tuple[str, ...]) -> str:

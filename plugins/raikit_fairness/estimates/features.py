@@ -84,7 +84,11 @@ class Feature:
 
     def in_words(self, name: str) -> str:
         """Return the group that a record calls `name` as people read it; another text is returned as it is."""
-        return next((self.label(group) for group in range(self.k) if self.name(group) == name), name)
+        return self._labels.get(name, name)
+
+    @cached_property
+    def _labels(self) -> dict[str, str]:
+        return {self.name(group): self.label(group) for group in range(self.k)}
 
     def condition(self, group: int) -> str:
         """Return the group as the value of `given` in a metric address, such as ``dept=A``."""

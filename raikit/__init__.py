@@ -23,6 +23,7 @@ _PUBLIC = {
     "ConfigError": "errors",
     "DataError": "errors",
     "Dataset": "data.dataset",
+    "DisplayNames": "naming",
     "Figure": "run.results",
     "Finding": "run.results",
     "Groups": "arrays",
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     from raikit.models.base import Model as Model
     from raikit.models.reweighting import reweighing as reweighing
     from raikit.models.trainer import fit as fit
+    from raikit.naming import DisplayNames as DisplayNames
     from raikit.run.levels import Levels as Levels
     from raikit.run.margins import Margin as Margin
     from raikit.run.margins import Margins as Margins

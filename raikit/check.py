@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 
 from raikit.errors import PluginError
+from raikit.naming import DisplayNames
 from raikit.run.levels import Levels
 from raikit.run.results import CheckResult, Comparison, Metric
 
@@ -102,6 +103,9 @@ class CheckContext:
         ``data.favourable``: the class of a binary target that is good for the person it is about, if that is known.
     reference : mapping of str to str
         ``data.reference``: the group that others are compared with, for each sensitive column that has one.
+    labels : DisplayNames
+        ``data.unit`` and ``data.labels``. While a check runs, `raikit.format` writes cases, columns, groups and classes in these
+        words, so that a check needs them only for texts that it composes otherwise.
     rng : numpy.random.Generator
         Seeded by the run's seed and the check's name, so that order, selection and resume change no number.
     workdir : Path
@@ -130,6 +134,7 @@ class CheckContext:
     max_groups: int = 500
     reference: Mapping[str, str] = field(default_factory=dict)
     favourable: Any = None
+    labels: DisplayNames = field(default_factory=DisplayNames)
 
     def arrays(self, split: str | None = None, *, sensitive: bool = False, counted: bool = False) -> Arrays:
         """Read the scored cases of a split as arrays: truth, prediction, scores, weight and clusters.

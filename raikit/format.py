@@ -14,6 +14,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from raikit.naming import names_in_use
+
 MINUS = "\u2212"
 _MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -24,6 +26,7 @@ _BIN = re.compile(r"\[\S+, \S+\)")
 _SHARES = {"rate": "%", "points": " pp"}  # units that are shown times 100, with what follows the number
 _MOST_DECIMALS = 6
 _NARROW = 0.2  # percentage points; with one decimal, the ends of a narrower interval would look equal
+_ACRONYMS = {"roc": "ROC", "auc": "AUC", "tpr": "TPR", "fpr": "FPR", "f1": "F1", "r2": "R²"}
 _NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
@@ -180,6 +183,39 @@ def counted(number: int, noun: str, plural: str | None = None, *, words: bool = 
     """
     written = in_words(number) if words else count(number)
     return f"{written} {noun if number == 1 else plural or noun + 's'}"
+
+
+def case_noun(number: int = 2) -> str:
+    """Return what a case is called (``data.unit``): in the singular for one, else in the plural.
+
+    Examples
+    --------
+    >>> case_noun(), case_noun(1)
+    ('cases', 'case')
+    """
+    return names_in_use().unit[number != 1]
+
+
+def cases(number: int, *, words: bool = False) -> str:
+    """Write a number of cases, called what ``data.unit`` says.
+
+    Examples
+    --------
+    >>> cases(1), cases(1200), cases(2, words=True)
+    ('1 case', '1,200 cases', 'two cases')
+    """
+    return counted(number, *names_in_use().unit, words=words)
+
+
+def capitalised(text: str) -> str:
+    """Write a text with a capital letter, as at the beginning of a sentence; all other letters stay.
+
+    Examples
+    --------
+    >>> capitalised("true positives in New York")
+    'True positives in New York'
+    """
+    return text[:1].upper() + text[1:]
 
 
 def joined(names: Sequence[str]) -> str:
@@ -385,6 +421,57 @@ def metric_interval(metric: Estimate) -> str:
     )
 
 
+class Measurement(Protocol):
+    """What `metric_text` reads of a `raikit.Metric`."""
+
+    @property
+    def name(self) -> str:
+        """Name without its prefix."""
+
+    @property
+    def args(self) -> Mapping[str, object]:
+        """Arguments of its address."""
+
+    @property
+    def over(self) -> Sequence[str] | None:
+        """Columns of its address."""
+
+    @property
+    def group(self) -> Mapping[str, object] | None:
+        """Fixed values of these columns."""
+
+
+def metric_words(name: str) -> str:
+    """Write the name of a metric in words, with acronyms as they are usually written.
+
+    Examples
+    --------
+    >>> metric_words("equalized_odds_difference"), metric_words("roc_auc")
+    ('equalized odds difference', 'ROC AUC')
+    """
+    return " ".join(_ACRONYMS.get(word, word) for word in name.replace("_", " ").strip().split(" "))
+
+
+def metric_text(metric: Measurement) -> str:
+    """Write what a metric measures, for a sentence: its address in words.
+
+    Examples
+    --------
+    >>> from raikit import Metric
+    >>> metric_text(Metric.exact("selection_rate", 0.2, over=["sex"], group={"sex": "F"}))
+    'selection rate of sex: F'
+    >>> metric_text(Metric.exact("accuracy_difference", 0.1, over=["sex", "race"])), metric_text(Metric.exact("roc_auc", 0.9))
+    ('accuracy difference over sex and race', 'ROC AUC')
+    """
+    arguments = ", ".join(f"{key} {as_stored(value)}" for key, value in metric.args.items())
+    place = group_text(metric.over, metric.group)
+    return (
+        metric_words(metric.name)
+        + (f" ({arguments})" if arguments else "")
+        + (f" {'of' if metric.group else 'over'} {place}" if place else "")
+    )
+
+
 def p_value(value: float | None) -> str:
     """Write a p-value.
 
@@ -477,13 +564,17 @@ def sample_size(n: int | None, clusters: int | None = None, cluster_names: Seque
     >>> sample_size(1000, 126), sample_size(1), sample_size(1200, 40, ["speaker"]), sample_size(None)
     ('1,000 cases, 126 clusters', '1 case', '1,200 cases, 40 clusters (speaker)', '')
     """
-    parts = [(n, "case"), (clusters, "cluster")]
-    written = ", ".join(counted(number, noun) for number, noun in parts if number is not None)
-    return f"{written} ({joined(cluster_names)})" if clusters is not None and cluster_names else written
+    parts = ["" if n is None else cases(n), "" if clusters is None else counted(clusters, "cluster")]
+    written = ", ".join(part for part in parts if part)
+    names = joined([column_text(name) for name in cluster_names])
+    return f"{written} ({names})" if clusters is not None and names else written
 
 
 def group_text(over: Sequence[str] | None, group: Mapping[str, object] | None) -> str:
-    """Write the group of an address, or its columns; quote a value that contains a separator.
+    """Write the group of an address, or its columns, for people; quote a value that contains a separator.
+
+    The words are those of ``data.labels``. What another run is compared by, such as `raikit.Ingredient.group`, is written by
+    `stored_group` instead.
 
     Examples
     --------
@@ -491,10 +582,91 @@ def group_text(over: Sequence[str] | None, group: Mapping[str, object] | None) -
     ('sex: F, race: missing', 'sex and race')
     """
     if group:
-        return ", ".join(
-            f"{column}: {'missing' if value is None else _quoted(as_stored(value))}" for column, value in group.items()
-        )
-    return " and ".join(over or ())
+        return ", ".join(f"{column_text(column)}: {_quoted_value(column, value)}" for column, value in group.items())
+    return columns_text(over or ())
+
+
+def group_name(group: Mapping[str, object]) -> str:
+    """Write a group by the noun that ``data.labels`` gives it (Black applicants), else as `group_text` does.
+
+    Examples
+    --------
+    >>> group_name({"sex": "F"})
+    'sex: F'
+    """
+    return names_in_use().noun(group) or group_text(None, group)
+
+
+def group_cases(group: Mapping[str, object]) -> str:
+    """Write the cases of a group as the subject of a sentence, by the noun of the group if it has one.
+
+    Examples
+    --------
+    >>> group_cases({"sex": "F"})
+    'cases with sex: F'
+    """
+    return names_in_use().noun(group) or f"{case_noun()} with {group_text(None, group)}"
+
+
+def stored_group(group: Mapping[str, object]) -> str:
+    """Write a group in the codes of the data, as a record keeps it: for `raikit.Metric.pair`, `excluded` and ingredients.
+
+    Examples
+    --------
+    >>> stored_group({"sex": "F", "race": None})
+    'sex: F, race: missing'
+    """
+    return ", ".join(
+        f"{column}: {'missing' if value is None else _quoted(as_stored(value))}" for column, value in group.items()
+    )
+
+
+def column_text(column: str) -> str:
+    """Write a column for people, by the name that ``data.labels`` gives it.
+
+    Examples
+    --------
+    >>> column_text("sex")
+    'sex'
+    """
+    return names_in_use().column(column)
+
+
+def columns_text(columns: Sequence[str]) -> str:
+    """Write the columns of an intersection for people.
+
+    Examples
+    --------
+    >>> columns_text(["sex", "race"])
+    'sex and race'
+    """
+    return " and ".join(column_text(column) for column in columns)
+
+
+def value_text(column: str, value: object) -> str:
+    """Write a value of a column for people, by its label; None is the missing group.
+
+    Examples
+    --------
+    >>> value_text("sex", "F"), value_text("sex", None), value_text("smokes", True)
+    ('F', 'missing', 'true')
+    """
+    return names_in_use().value(column, value)
+
+
+def class_text(label: object) -> str:
+    """Write a class for people, by its label.
+
+    Examples
+    --------
+    >>> class_text("approved"), class_text(1), class_text(True)
+    ('approved', '1', 'True')
+    """
+    return names_in_use().of_class(label)
+
+
+def _quoted_value(column: str, value: object) -> str:
+    return value_text(column, value) if value is None else _quoted(value_text(column, value))
 
 
 def _quoted(value: str) -> str:

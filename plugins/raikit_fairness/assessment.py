@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +31,7 @@ from raikit_fairness.names import metric_by_group
 from raikit_fairness.report.group_report import LedEvaluation
 from raikit_fairness.report.headlines import headline_frame
 from raikit_fairness.settings import Correction, IntervalSettings
+from raikit_fairness.words import display_names, in_words
 
 _FEWEST_DRAWS = 20_000  # Simultaneous limits depend on a tail; with fewer draws their level is off by a point.
 _GROUP_COLUMNS = (
@@ -66,6 +67,8 @@ class Assessment:
         others, and for a feature without any the one that comes closest. ``feature``, ``measure``, ``group``, ``against``,
         their values ``group_value`` and ``against_value``, ``gap`` (the size of the difference, over groups that can be
         judged), ``low``, ``high``, ``established``.
+    labels : DisplayNames
+        The words in which it is shown; the tables keep the codes.
     """
 
     by_group: pd.DataFrame
@@ -73,14 +76,18 @@ class Assessment:
     metrics: list[raikit.Metric]
     confidence: float
     headlines: pd.DataFrame = field(default_factory=pd.DataFrame)
+    labels: raikit.DisplayNames = field(default_factory=raikit.DisplayNames)
 
     def __repr__(self) -> str:
         """Return the headlines and both tables, the surest gaps first."""
-        return notebook.as_text(self.headlines, self.by_group, self.disparities, self.confidence)
+        return notebook.as_text(self.headlines, self.by_group, self.disparities, self.confidence, self._in_words)
 
     def _repr_html_(self) -> str:
         """Return the headlines, a drawing of the groups, and the gaps as a table."""
-        return notebook.as_html(self.headlines, self.by_group, self.disparities, self.confidence)
+        return notebook.as_html(self.headlines, self.by_group, self.disparities, self.confidence, self._in_words)
+
+    def _in_words(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return in_words(frame, self.metrics, self.labels)
 
 
 def assess(
@@ -100,6 +107,7 @@ def assess(
     threshold: float = 0.5,
     metrics: Sequence[str] | None = None,
     reference: Mapping[str, str] | None = None,
+    labels: Mapping[str, Any] | None = None,
     simultaneous: bool = False,
     correction: Correction = "holm",
     intersections: int = 2,
@@ -147,6 +155,9 @@ def assess(
     metrics : sequence of str, optional
         Names of metrics by group, such as ``["selection_rate", "true_positive_rate"]``, or other names of them, such as
         ``"recall"``; absent: all.
+    labels : mapping of column to labels, optional
+        Words for columns and groups where the assessment is shown, as ``data.labels``: ``{"sex": {"F": "Women"}}``. Its tables
+        keep the codes.
     reference : mapping of column to value, optional
         A group that the others are compared with: ``{"sex": "M"}``.
     simultaneous : bool
@@ -216,12 +227,13 @@ def assess(
         raise raikit.ConfigError("y_true: numeric predictions are compared with the truth; give it.")
     _warn_of_lookalikes(source)
     _check_reference(reference or {}, source)
+    names_shown = display_names(labels, source.cells.features)
     settings = IntervalSettings(confidence, max(replicates, _FEWEST_DRAWS), min_group, simultaneous, correction)
     references = {column: text(as_label(value)) for column, value in (reference or {}).items()}
     evaluation = LedEvaluation(settings, seed, references, lambda metric: metric.address("fairness"), names)
     views = target_views(source.task, source.classes, source.positive, _favourable_label(favourable, source))
     evaluation.run(source.cells, source.scored, views, full=metrics is not None)
-    return _assessment(evaluation, source, confidence)
+    return replace(_assessment(evaluation, source, confidence), labels=names_shown)
 
 
 def _names_without_truth(metrics: Sequence[str] | None) -> list[str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from raikit.format import case_noun, class_text
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -21,7 +23,7 @@ class Measure:
     rest : bool
         Whether each group is compared with the rest and with a reference.
     empty : str
-        Why a group has no value, to be followed by its name.
+        Why a group has no value, see `why_empty`.
     unit : str or None
     about_model : bool
         Whether the gap is one of the model; else it is one of the data, and has no direction.
@@ -34,10 +36,14 @@ class Measure:
     difference: str | None
     ratio: str | None
     rest: bool = True
-    empty: str = "no cases"
+    empty: str = "no {cases}"
     unit: str | None = "rate"
     about_model: bool = True
     args: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def why_empty(self, positive: Any) -> str:
+        """Return why a group has no value, to be followed by its name; `positive` is the class that it is about."""
+        return self.empty.format(positive=class_text(positive), case=case_noun(1), cases=case_noun())
 
 
 def _measure(name: str, direction: Literal["lower", "higher"] | None, *, ratio: bool = True, **more: Any) -> Measure:
@@ -45,7 +51,7 @@ def _measure(name: str, direction: Literal["lower", "higher"] | None, *, ratio: 
     return Measure(name, direction, f"{name}_difference", f"{name}_ratio" if ratio else None, **more)
 
 
-_NO_POSITIVE, _NO_NEGATIVE = "no case has target {positive}", "every case has target {positive}"
+_NO_POSITIVE, _NO_NEGATIVE = "no {case} has target {positive}", "every {case} has target {positive}"
 
 BASE_RATE = _measure("base_rate", None, about_model=False)
 SELECTION_RATE = Measure("selection_rate", None, "demographic_parity_difference", "demographic_parity_ratio")
@@ -55,9 +61,9 @@ TPR = Measure("true_positive_rate", "higher", "equal_opportunity_difference", "e
 FPR = _measure("false_positive_rate", "lower", empty=_NO_NEGATIVE)
 # Its difference is that of the true positive rate. Its distance to the rest has the other sign, so that it is measured.
 FNR = Measure("false_negative_rate", "lower", None, "false_negative_rate_ratio", empty=_NO_POSITIVE)
-PRECISION = _measure("precision", "higher", empty="no case is predicted {positive}")  # its difference is predictive parity
+PRECISION = _measure("precision", "higher", empty="no {case} is predicted {positive}")  # its difference is predictive parity
 BALANCED_ACCURACY = _measure("balanced_accuracy", "higher", empty="a class is missing")
-F1 = _measure("f1", "higher", empty="no case has target {positive} or is predicted so")
+F1 = _measure("f1", "higher", empty="no {case} has target {positive} or is predicted so")
 
 ROC_AUC = _measure("roc_auc", "higher", empty="a class is missing", unit=None)
 AVERAGE_PRECISION = _measure("average_precision", "higher", empty=_NO_POSITIVE, unit=None)

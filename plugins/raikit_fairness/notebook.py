@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -9,27 +10,34 @@ import pandas as pd
 
 from raikit.format import confidence
 
+Words = Callable[[pd.DataFrame], pd.DataFrame]
+"""From a table to the same table with columns and groups in words."""
+
 _SHOWN = ("selection_rate", "true_positive_rate", "false_positive_rate", "accuracy", "mean_absolute_error", "roc_auc")
 _MOST_DOTS, _MOST_GAPS, _MOST_GROUPS = 24, 12, 30
 _GAP_COLUMNS = ["feature", "metric", "value", "low", "high", "p_adjusted", "minimum_detectable"]
 _GROUP_COLUMNS = ["group", "metric", "value", "low", "high", "n"]
 
 
-def as_text(headlines: pd.DataFrame, by_group: pd.DataFrame, disparities: pd.DataFrame, level: float) -> str:
+def as_text(
+    headlines: pd.DataFrame, by_group: pd.DataFrame, disparities: pd.DataFrame, level: float, in_words: Words
+) -> str:
     """Return what an audit states first, then the gaps, the surest first, then the groups of the single features."""
     title = f"{confidence(level)} CIs of gaps are simultaneous over all pairs of groups"
-    gaps = _gaps(disparities).to_string(index=False, float_format="%.3f", na_rep="")
-    single = _single_features(by_group[by_group.metric.isin(_SHOWN)])
+    gaps = in_words(_gaps(disparities)).to_string(index=False, float_format="%.3f", na_rep="")
+    single = in_words(_single_features(by_group[by_group.metric.isin(_SHOWN)]))
     groups = single[_GROUP_COLUMNS].head(_MOST_GROUPS).to_string(index=False, float_format="%.3f")
-    lead = f"{_lead(headlines).to_string(index=False, float_format='%.3f', na_rep='')}\n\n" if len(headlines) else ""
+    lead = f"{in_words(_lead(headlines)).to_string(index=False, float_format='%.3f', na_rep='')}\n\n" if len(headlines) else ""
     return f"{lead}{title}\n{gaps}\n\n{groups}"
 
 
-def as_html(headlines: pd.DataFrame, by_group: pd.DataFrame, disparities: pd.DataFrame, level: float) -> str:
+def as_html(
+    headlines: pd.DataFrame, by_group: pd.DataFrame, disparities: pd.DataFrame, level: float, in_words: Words
+) -> str:
     """Return what an audit states first, a drawing of values with their intervals, and the gaps as a table."""
-    drawings = "".join(_drawing(by_group, metric) for metric in _SHOWN)
-    lead = _table(_lead(headlines)) if len(headlines) else ""
-    table = _table(_gaps(disparities))
+    drawings = "".join(_drawing(by_group, metric, in_words) for metric in _SHOWN)
+    lead = _table(in_words(_lead(headlines))) if len(headlines) else ""
+    table = _table(in_words(_gaps(disparities)))
     note = (
         f"{confidence(level)} CIs. Those of gaps are simultaneous over all pairs of groups, those of groups hold for each "
         "group by itself. A gap is established if low is above 0."
@@ -54,7 +62,7 @@ def _single_features(by_group: pd.DataFrame) -> pd.DataFrame:
     return by_group[~by_group.feature.str.contains(" and ")]
 
 
-def _drawing(by_group: pd.DataFrame, metric: str) -> str:
+def _drawing(by_group: pd.DataFrame, metric: str, in_words: Words) -> str:
     rows = _single_features(by_group[(by_group.metric == metric) & by_group.value.notna()])
     if rows.empty:
         return ""
@@ -62,7 +70,7 @@ def _drawing(by_group: pd.DataFrame, metric: str) -> str:
         import vl_convert
     except ImportError:  # the table says the same
         return ""
-    spec = _dot_plot(metric, rows.nlargest(_MOST_DOTS, "n"))
+    spec = _dot_plot(metric, in_words(rows.nlargest(_MOST_DOTS, "n")))
     return str(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import raikit
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
-from raikit.format import confidence, metric_interval, percent, points, sample_size
+from raikit.format import capitalised, case_noun, class_text, confidence, metric_interval, percent, points, sample_size
 from raikit_performance.shares import Shares, estimate_shares, min_clusters
 
 
@@ -113,7 +113,7 @@ def calibration_finding(
                     f"is largest where scores average {percent(float(curve.score[at]))} and "
                     f"{percent(float(curve.rate.value[at]))} come true ({sample_size(int(curve.rate.n[at]))}).")
     return raikit.Finding(
-        sentence=sentence, what="Calibration error", who="all cases", certainty=metric_interval(error),
+        sentence=sentence, what="Calibration error", who=f"all {case_noun()}", certainty=metric_interval(error),
         metrics=[address(error)], figures=["reliability"],
     )
 
@@ -136,7 +136,7 @@ def reliability_table(curve: Curve) -> raikit.Table:
         raikit.Column(name="rate", title="Came true", format="percent"),
         raikit.Column(name="low", title="low", format="percent"),
         raikit.Column(name="high", title="high", format="percent"),
-        raikit.Column(name="rows", title="Cases", format="integer"),
+        raikit.Column(name="rows", title=capitalised(case_noun()), format="integer"),
     ]
     body = [[record[column.name] for column in columns] for record in _records(curve)]
     return raikit.Table(id="reliability", title="Scores and how often they come true", columns=columns, rows=body,
@@ -148,7 +148,7 @@ def reliability_figure(curve: Curve, error: raikit.Metric, classes: Sequence[Any
     records = _records(curve)
     ends = " and ".join(f"{percent(record['score'])} came true {percent(record['rate'])} of the time"
                         for record in (records[0], records[-1]))
-    score = f"Score of {classes[-1]}" if len(classes) == 2 else "Largest score"
+    score = f"Score of {class_text(classes[-1])}" if len(classes) == 2 else "Largest score"
     level = confidence(error.level or 0.95)
     return raikit.Figure(
         id="reliability", title="Scores and how often they come true", spec=_reliability_spec(), data=records,

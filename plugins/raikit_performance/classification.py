@@ -9,7 +9,7 @@ import numpy as np
 
 import raikit
 from raikit.arrays import FloatArray
-from raikit.format import metric_interval, percent, sample_size
+from raikit.format import capitalised, case_noun, class_text, metric_interval, percent, sample_size
 from raikit_performance.averages import AverageEstimate, Measure, estimate_average, metric_of_average
 from raikit_performance.shares import ShareEstimates, Shares, estimate_shares, metric_of_share, simultaneous
 
@@ -44,9 +44,9 @@ class LabelMeasures:
         by_class = {name: estimates.at(level) for name, estimates in self._by_class.items()}
         by_class["f1"] = by_class["f1"].transform(_f1_of_jaccard, "through F1 = 2 J / (1 + J)")
         return [
-            metric_of_share("accuracy", overall, 0, "there are no cases", direction="higher"),
+            metric_of_share("accuracy", overall, 0, f"there are no {case_noun()}", direction="higher"),
             *(self._average(average, by_class, bool(overall.few_clusters[0])) for average in self._averages),
-            metric_of_share("f1", overall, 0, "there are no cases", args={"average": "micro"}, direction="higher"),
+            metric_of_share("f1", overall, 0, f"there are no {case_noun()}", args={"average": "micro"}, direction="higher"),
             *(metric for at, label in enumerate(self._cases.classes) for metric in _class_metrics(at, label, by_class)),
         ]
 
@@ -64,14 +64,14 @@ def label_metrics(cases: raikit.Arrays, level: float) -> list[raikit.Metric]:
 
 
 def _class_metrics(at: int, label: Any, by_class: dict[str, Shares]) -> list[raikit.Metric]:
-    args = {"class": label}
+    args, name = {"class": label}, class_text(label)
     reasons = {
-        "precision": f"no case is predicted {label}",
-        "recall": f"no case has target {label}",
-        "f1": f"no case has target or prediction {label}",
+        "precision": f"no {case_noun(1)} is predicted {name}",
+        "recall": f"no {case_noun(1)} has target {name}",
+        "f1": f"no {case_noun(1)} has target or prediction {name}",
     }
     metrics = [
-        metric_of_share(name, by_class[name], at, reasons[name], args=args, direction="higher") for name in _BY_CLASS
+        metric_of_share(measure, by_class[measure], at, reasons[measure], args=args, direction="higher") for measure in _BY_CLASS
     ]
     support = int(by_class["recall"].n[at])
     return [*metrics, raikit.Metric.exact("support", support, n=support, args=args, unit="rows")]
@@ -98,7 +98,8 @@ def accuracy_finding(
     The class is chosen because its recall is low in this sample, so its interval holds for all classes at once.
     """
     accuracy = metrics[0]
-    sentence = f"{percent(accuracy.value or 0.0)} of cases are predicted right ({_evidence(accuracy, cases.cluster_names)})."
+    evidence = _evidence(accuracy, cases.cluster_names)
+    sentence = f"{percent(accuracy.value or 0.0)} of {case_noun()} are predicted right ({evidence})."
     cited = [accuracy]
     recalls = [metric for metric in metrics if metric.name == "recall" and metric.value is not None]
     if len(recalls) > 1:
@@ -107,9 +108,10 @@ def accuracy_finding(
         recall = estimate_shares(cases.truth == cases.prediction, cases.truth, len(cases.classes), cases)
         every = recall.at(level ** (1 / len(recalls)))
         evidence = _evidence(simultaneous(lowest, every, cases.classes.index(lowest.args["class"])), cases.cluster_names)
-        sentence += f" Recall is lowest in class {lowest.args['class']}: {percent(lowest.value or 0.0)} ({evidence})."
+        sentence += f" Recall is lowest in class {class_text(lowest.args['class'])}: {percent(lowest.value or 0.0)} ({evidence})."
     return raikit.Finding(
-        sentence=sentence, what="Cases predicted right", who="all cases", certainty=metric_interval(accuracy),
+        sentence=sentence, what=f"{capitalised(case_noun())} predicted "
+                                f"right", who=f"all {case_noun()}", certainty=metric_interval(accuracy),
         metrics=[address(metric) for metric in cited],
     )
 
@@ -120,11 +122,12 @@ def _evidence(metric: raikit.Metric, cluster_names: Sequence[str]) -> str:
 
 def class_table(metrics: Sequence[raikit.Metric], classes: Sequence[Any]) -> raikit.Table:
     """Return one row per class, the class with the lowest F1 first."""
-    by_class: dict[str, dict[str, raikit.Metric]] = {str(label): {} for label in classes}
+    by_class: dict[str, dict[str, raikit.Metric]] = {class_text(label): {} for label in classes}
     for metric in metrics:
         if "class" in metric.args and metric.name in (*_BY_CLASS, "support"):
-            by_class[str(metric.args["class"])][metric.name] = metric
-    columns = [raikit.Column(name="class", title="Class"), raikit.Column(name="rows", title="Cases", format="integer")]
+            by_class[class_text(metric.args["class"])][metric.name] = metric
+    size = raikit.Column(name="rows", title=capitalised(case_noun()), format="integer")
+    columns = [raikit.Column(name="class", title="Class"), size]
     for name, title in zip(_BY_CLASS, ("Precision", "Recall", "F1"), strict=True):
         columns += [raikit.Column(name=name + end, title=title + head, format="percent")
                     for end, head in (("", ""), ("_low", ", low"), ("_high", ", high"))]

@@ -13,6 +13,7 @@ import pandas as pd
 import raikit
 from raikit import stats
 from raikit.arrays import IntArray, arrays_from_frame
+from raikit.format import case_noun
 from raikit.stats.constants import LEAST_DF
 from raikit_performance.influences import COMPARABLE, Influence, influence_of, value_estimate
 
@@ -63,7 +64,7 @@ def _compare_metric(
     address, margin, n = str(metric.id), margins.of[str(metric.id)].margin, len(runs.arrays[1])
     note = runs.matched.note or None
     if loss.df[0] < LEAST_DF:
-        few = "too few clusters, or cases that differ, to decide: four are needed"
+        few = f"too few clusters, or {case_noun()} that differ, to decide: four are needed"
         return raikit.Comparison.undecided(address, margin, few, paired=True, n=n)
     change = stats.estimate_change(
         loss, loss, margin, higher_is_better=metric.direction == "higher", level=1 - margins.error / 2, loss=loss

@@ -9,7 +9,7 @@ import numpy as np
 
 import raikit
 from raikit.arrays import IntArray
-from raikit.format import metric_interval, percent, sample_size
+from raikit.format import capitalised, case_noun, class_text, metric_interval, percent, sample_size
 from raikit_performance.shares import ShareEstimates, Shares, estimate_shares, metric_of_share, simultaneous
 
 _MOST_CLASSES = 20  # beyond this a matrix cannot be drawn or read; the largest confusions are listed
@@ -61,12 +61,12 @@ def worst_confusion_finding(
     k, number = len(cases.classes), len(np.unique(cases.truth)) * (len(cases.classes) - 1)
     of_prediction = estimate_shares(cases.prediction == predicted, cases.truth, k, cases)
     worst = simultaneous(chosen, of_prediction.at(level ** (1 / number)), truth)
-    interval = metric_interval(worst)
+    interval, names = metric_interval(worst), [class_text(label) for label in cases.classes]
     return raikit.Finding(
-        sentence=f"The most frequent confusion: {percent(worst.value or 0.0)} of cases of class {worst.args['target']} "
-                 f"are predicted {worst.args['predicted']} ({interval}; "
+        sentence=f"The most frequent confusion: {percent(worst.value or 0.0)} of {case_noun()} of class {names[truth]} "
+                 f"are predicted {names[predicted]} ({interval}; "
                  f"{sample_size(worst.n, worst.n_clusters, cases.cluster_names)}).",
-        what="Cases predicted as another class", certainty=interval, who=f"class {worst.args['target']}",
+        what=f"{capitalised(case_noun())} predicted as another class", certainty=interval, who=f"class {names[truth]}",
         metrics=[address(worst)], figures=[figure.id] if figure else [],
         value=worst.value, low=worst.low, high=worst.high, scope="the most frequent of all confusions",
     )
@@ -77,13 +77,13 @@ def confusion_table(counts: IntArray, classes: Sequence[Any]) -> raikit.Table:
     truth, predicted = np.nonzero(counts)
     order = np.argsort(-counts[truth, predicted] + counts.sum() * (truth == predicted), kind="stable")[:_MOST_CELLS]
     body: list[list[Any]] = [
-        [str(classes[t]), str(classes[p]), int(counts[t, p]), float(counts[t, p] / counts[t].sum())]
+        [class_text(classes[t]), class_text(classes[p]), int(counts[t, p]), float(counts[t, p] / counts[t].sum())]
         for t, p in zip(truth[order], predicted[order], strict=True)
     ]
     columns = [
         raikit.Column(name="target", title="Truth"), raikit.Column(name="predicted", title="Predicted"),
-        raikit.Column(name="rows", title="Cases", format="integer"),
-        raikit.Column(name="share", title="Share of cases of that true class (unweighted)", format="percent"),
+        raikit.Column(name="rows", title=capitalised(case_noun()), format="integer"),
+        raikit.Column(name="share", title=f"Share of {case_noun()} of that true class (unweighted)", format="percent"),
     ]
     return raikit.Table(id="confusion_matrix", title="True and predicted class, confusions first", columns=columns,
                         rows=body)
@@ -93,7 +93,7 @@ def heat_map(counts: IntArray, predicted: Mapping[int, Shares], classes: Sequenc
     """Draw the matrix in percent of each true class; None if there are too many classes to read it."""
     if len(classes) > _MOST_CLASSES:
         return None
-    names = [str(label) for label in classes]
+    names = [class_text(label) for label in classes]
     data: list[dict[str, Any]] = []
     for t, p in np.ndindex(*counts.shape):
         if not counts[t].any():
@@ -102,7 +102,7 @@ def heat_map(counts: IntArray, predicted: Mapping[int, Shares], classes: Sequenc
         data.append({"truth": names[t], "predicted": names[p], "rows": int(counts[t, p]), "share": share,
                      "number": f"{share * 100:.0f}", "right": bool(t == p)})
     return raikit.Figure(
-        id="confusion_matrix", title="Confusion matrix", subtitle="Percent of the cases of each true class",
+        id="confusion_matrix", title="Confusion matrix", subtitle=f"Percent of the {case_noun()} of each true class",
         alt=_description(data), spec=_heat_map_spec(names), data=data,
     )
 
@@ -110,9 +110,9 @@ def heat_map(counts: IntArray, predicted: Mapping[int, Shares], classes: Sequenc
 def _description(cells: Sequence[Mapping[str, Any]]) -> str:
     confusions = [cell for cell in cells if not cell["right"] and cell["rows"]]
     worst = max(confusions, key=lambda cell: cell["share"], default=None)
-    return "Confusion matrix in percent of the cases of each true class. " + (
+    return f"Confusion matrix in percent of the {case_noun()} of each true class. " + (
         f"The most frequent confusion is {worst['truth']} predicted as {worst['predicted']}, {percent(worst['share'])}."
-        if worst else "No case is predicted as another class.")
+        if worst else f"No {case_noun(1)} is predicted as another class.")
 
 
 def _heat_map_spec(names: Sequence[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import raikit
 from raikit import stats
 from raikit.arrays import FloatArray
-from raikit.format import measure, metric_interval, sample_size
+from raikit.format import case_noun, measure, metric_interval, sample_size
 from raikit_performance.shares import metric_of_interval
 
 
@@ -43,7 +43,7 @@ def _r2(error: FloatArray, cases: raikit.Arrays, level: float) -> raikit.Metric:
     """Compute R², one minus the ratio of the mean squared error to the variance of the target."""
     spread = (cases.truth - np.average(cases.truth, weights=cases.weight)) ** 2
     if not spread.sum() > 0:
-        return raikit.Metric.undefined("r2", "the target is the same in every case", direction="higher")
+        return raikit.Metric.undefined("r2", f"the target is the same in every {case_noun(1)}", direction="higher")
     ratio = stats.ratio_of_means_interval(error**2, spread, cases.weight, cases.clusters, level)
     swapped = {"open_high": "open_low", "open_low": "open_high"}
     high = 1 - ratio.low
@@ -64,7 +64,7 @@ def error_finding(
     if (signed.low or 0.0) > 0 or (signed.high or 0.0) < 0:
         direction = "high" if (signed.value or 0.0) > 0 else "low"
         sentence += f" They are too {direction} by {_value(signed)} on average ({metric_interval(signed)})."
-    return raikit.Finding(sentence=sentence, what="Error of predictions", who="all cases",
+    return raikit.Finding(sentence=sentence, what="Error of predictions", who=f"all {case_noun()}",
                           certainty=metric_interval(absolute), metrics=[address(absolute), address(signed)])
 
 

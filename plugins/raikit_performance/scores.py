@@ -11,6 +11,7 @@ from scipy.special import expit, logit
 import raikit
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray
+from raikit.format import case_noun, class_text
 from raikit.stats.areas import average_precision_bias, widen_for_bias
 from raikit_performance.averages import allow_for_empty, average_covariance, exact_limits, mover_average, outer_method
 from raikit_performance.intervals import influence_interval
@@ -60,7 +61,7 @@ def _areas(name: str, cases: raikit.Arrays, level: float) -> list[raikit.Metric]
         if 0 < support[at] < len(cases) and (at == 1 or len(cases.classes) > 2)
     }
     if not areas:
-        summary = raikit.Metric.undefined(name, "every case has the same target", direction="higher")
+        summary = raikit.Metric.undefined(name, f"every {case_noun(1)} has the same target", direction="higher")
     elif len(cases.classes) == 2:
         summary = metric_of_interval(name, areas[1][0], cases, level, direction="higher")
     else:
@@ -77,7 +78,8 @@ def _class_area(
     label = cases.classes[at]
     fields: dict[str, Any] = {"args": {"class": label}, "direction": "higher"}
     if at not in areas:
-        return raikit.Metric.undefined(name, f"{'every' if support else 'no'} case has target {label}", **fields)
+        return raikit.Metric.undefined(name, f"{'every' if support else 'no'} {case_noun(1)} has target "
+                                             f"{class_text(label)}", **fields)
     return metric_of_interval(name, areas[at][0], cases, level, **fields)
 
 

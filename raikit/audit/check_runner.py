@@ -22,6 +22,7 @@ from raikit.audit.requirements import unmet_requirement
 from raikit.console import clean
 from raikit.errors import PluginError, RaikitError, SkipCheck
 from raikit.isolation.answer import Answer, decode_result, encode_result, error_text, traceback_text
+from raikit.naming import using
 from raikit.process.guard import MOST_OUTPUT, Sink, captured
 from raikit.run.levels import Levels
 from raikit.run.owners import FIRST_PARTY, LOCAL
@@ -171,7 +172,7 @@ class Runner:
             log=logging.getLogger(f"raikit.check.{item.name}"),
         )
         stream, answer, result = Sink(), Answer(), None
-        with captured(record.seed or 0, stream, terminal=self.child_of is None) as warned:
+        with using(ctx.labels), captured(record.seed or 0, stream, terminal=self.child_of is None) as warned:
             try:
                 result = decode_result(encode_result(item.entry.check(item.options).run(ctx)))
             except SkipCheck as skip:

@@ -50,6 +50,7 @@ def make_context(plan: Plan, source: PredictionSource, data: Dataset, run: RunDi
         max_groups=plan.settings.data.max_groups,
         reference=data.reference,
         favourable=data.favourable,
+        labels=data.labels,
     )
 
 
@@ -66,6 +67,7 @@ def child_processes(plan: Plan, context: CheckContext, run: RunDirectory) -> Abs
     setting = {
         "context": {
             **facts,
+            "labels": asdict(context.labels),
             "confidence": context.confidence,
             "requests": [asdict(request) for request in context.levels.requests],
             "split": context.predictions.split,

@@ -15,8 +15,9 @@ from raikit.audit.plan import Plan, Request, make_plan, run_folder
 from raikit.audit.provenance import make_provenance, manifest_facts, resume_state
 from raikit.audit.reports import publish
 from raikit.errors import RaikitError
-from raikit.format import count
+from raikit.format import case_noun, count
 from raikit.gate.baseline import refuse_another_task
+from raikit.naming import using
 from raikit.run import manifest
 from raikit.run.directory import RunDirectory, compare_states
 from raikit.run.reader import load_run
@@ -61,7 +62,8 @@ def audit(request: Request, console: Console) -> Outcome:
     run.open()
     try:
         run.check_state(state)
-        return _run(plan, run, data, state, console, start)
+        with using(data.labels):
+            return _run(plan, run, data, state, console, start)
     except RaikitError:
         run.discard()
         raise
@@ -121,6 +123,6 @@ def _announce(data: Dataset, console: Console) -> None:
     splits = ", ".join(f"{count(size)} {name}" for name, size in data.splits.items())
     source = "decisions" if data.config.target is None else "target"
     guessed = f" (guessed from the {source}; set data.task to be sure)" if data.task_guessed else ""
-    console.say(f"Data: {data.path.name}, {splits} cases; task {data.task}{guessed}")
+    console.say(f"Data: {data.path.name}, {splits} {case_noun()}; task {data.task}{guessed}")
     for note in data.notes:
         console.say(f"Note: {note}")

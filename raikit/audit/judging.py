@@ -23,8 +23,10 @@ from raikit.gate.baseline import open_baseline, policy_and_baseline, refuse_anot
 from raikit.gate.suggestions import suggest_metric
 from raikit.gate.verdict import judge
 from raikit.isolation.parent import Children
+from raikit.naming import using
 from raikit.plugins.discovery import discover
 from raikit.run import manifest, summary
+from raikit.run.labelled import labelled
 from raikit.run.reader import RunView, load_run
 from raikit.run.record import Measurements
 
@@ -42,11 +44,13 @@ def judge_audit(
     """Judge the checks of an audit, whose run directory is `folder`, by the rules and regressions of its policy."""
     policy = plan.settings.gate
     confidence, compared = plan.settings.confidence, None
-    if policy.regressions:
-        candidate = RunView(folder, Measurements(name=plan.settings.name, checks=checks, data=data, confidence=confidence))
-        comparers = _planned_comparers(plan, children)
-        compared = regressions.compare(policy, candidate, plan.baseline, comparers, confidence)
-    return judge(policy, checks, plan.registry.plugins, _audited_cases(data), compared, confidence=confidence)
+    measured = Measurements(name=plan.settings.name, checks=checks, data=data, confidence=confidence)
+    with using(data.labels):
+        if policy.regressions:
+            comparers = _planned_comparers(plan, children)
+            compared = regressions.compare(policy, RunView(folder, measured), plan.baseline, comparers, confidence)
+        readable = labelled(measured).checks
+        return judge(policy, readable, plan.registry.plugins, _audited_cases(data), compared, confidence=confidence)
 
 
 def judge_run(folder: Path, policy: Path | None, baseline: Path | None, no_baseline: bool) -> Record:
@@ -76,10 +80,10 @@ def judge_run(folder: Path, policy: Path | None, baseline: Path | None, no_basel
     )
     if before is not None:
         refuse_another_task(record.data, before.record.data)
-    with _comparers(applied, record) as comparers:
+    with _comparers(applied, record) as comparers, using(record.data.labels):
         compared = regressions.compare(applied, run, before, comparers, record.confidence)
         verdict = judge(
-            applied, record.checks, record.plugins, _audited_cases(record.data), compared, confidence=record.confidence
+            applied, labelled(record).checks, record.plugins, _audited_cases(record.data), compared, confidence=record.confidence
         )
     written = write_text(folder / JUDGED_AGAIN, verdict.model_dump_json(indent=1) + "\n")
     manifest.update(folder, [written])
@@ -102,7 +106,8 @@ class RunComparison:
     def record(self) -> Record:
         """Return the candidate's record with the comparison as its gate, for reports."""
         record = self.candidate.model_copy(update={"gate": self.gate, "verdict": self.gate.verdict})
-        record.summary = summary.compose(record)
+        with using(record.data.labels):
+            record.summary = summary.compose(record)
         return record
 
 
@@ -127,11 +132,11 @@ def compare_runs(before: Path, after: Path, patterns: Sequence[str]) -> RunCompa
     candidate = new.record
     aliases = _installed_aliases(candidate)
     policy = aliases.resolve_policy(GateConfig.model_validate({"regressions": wanted}))
-    with _comparers(policy, candidate) as comparers:
+    with _comparers(policy, candidate) as comparers, using(candidate.data.labels):
         compared = regressions.compare(policy, new, old, comparers, candidate.confidence)
         for claim in compared.claims:  # each interval stands alone, with half of the error at either end
             claim.decide(claim.own_error / 2, 1)
-        gate = judge(policy, candidate.checks, candidate.plugins, regressions=regressions.Regressions(compared.rules))
+        gate = judge(policy, labelled(candidate).checks, candidate.plugins, regressions=regressions.Regressions(compared.rules))
     if not any(row.value is not None for row in gate.rules):
         addresses = [str(metric.id) for _, metric in candidate.metrics()]
         unknown = [rule.metric for rule in policy.regressions if not any(map(Pattern(rule.metric).matches, addresses))]

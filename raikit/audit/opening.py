@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.audit.refusals import refuse_absent_groups
 from raikit.files import write_text
+from raikit.format import case_noun
 from raikit.models.opening import MODEL_FOLDER, open_dataset, open_source, set_threads
 from raikit.models.scoring import PredictionSource, score
 from raikit.run.directory import PREDICTIONS
@@ -54,7 +55,7 @@ def train_model(plan: Plan, data: Dataset, workdir: Path, target: Path, console:
     train = plan.settings.model.train
     assert train is not None
     workdir.mkdir(parents=True, exist_ok=True)
-    console.say(f"Training a fusion model on {data.size('train'):,} cases")
+    console.say(f"Training a fusion model on {data.size('train'):,} {case_noun()}")
     with console.progress("training") as step:
         model, history = train_fusion(
             data, train.model_dump(exclude={"kind"}), seed=plan.seed, workdir=workdir, progress=step

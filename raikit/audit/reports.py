@@ -12,6 +12,7 @@ from raikit.errors import RunError, listed, raised
 from raikit.files import write_text
 from raikit.gate.verdict import with_crashed_formats
 from raikit.isolation.parent import Children
+from raikit.naming import using
 from raikit.plugins.discovery import discover
 from raikit.run import manifest, summary
 from raikit.run.directory import RECORD
@@ -49,7 +50,8 @@ def publish(plan: Plan, record: Record, run: RunDirectory, children: Children | 
 
 
 def _write_record(record: Record, run: RunDirectory) -> None:
-    record.summary = summary.compose(record)
+    with using(record.data.labels):
+        record.summary = summary.compose(record)
     write_text(run.folder / RECORD, record.model_dump_json(indent=1))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from raikit.format import count, sample_size
+from raikit.format import case_noun, count, sample_size
 
 if TYPE_CHECKING:
     from raikit.check import Check, CheckContext, Requires
@@ -92,11 +92,12 @@ def first_unmet(needs: Requires, available: Available, capabilities: AbstractSet
     if missing := sorted(needs.modalities - available.modalities):
         return UnmetRequirement(f"the model has no {missing[0]} input", f"an input with modality: {missing[0]}")
     if missing := sorted(split for split in needs.splits if not available.size(split)):
-        return UnmetRequirement(f"there are no cases in the split {missing[0]!r}", f"cases of {missing[0]} in data.split")
+        return UnmetRequirement(f"there are no {case_noun()} in the split {missing[0]!r}", f"{case_noun()} of {missing[0]} in "
+                                                                                           f"data.split")
     if (cases := available.size(None)) < needs.min_rows:
         return UnmetRequirement(
             f"it needs {sample_size(needs.min_rows)}; there are {count(cases)}",
-            f"{count(needs.min_rows - cases)} more cases",
+            f"{count(needs.min_rows - cases)} more {case_noun()}",
         )
     return None
 

@@ -21,6 +21,7 @@ from raikit.gate import baseline as baselines
 from raikit.gate import history as over_time
 from raikit.gate.baseline_file import SavedBaseline
 from raikit.models.opening import set_threads
+from raikit.naming import using
 from raikit.plugins.discovery import discover
 from raikit.run import manifest
 from raikit.run.directory import default_folder
@@ -30,14 +31,21 @@ def audit(request: Request) -> int:
     """Run ``raikit audit``."""
     console = Console()
     outcome = conductor.audit(request, console)
-    show_outcome(outcome, console)
+    _show_outcome(outcome, console)
     return outcome.exit_code
+
+
+def _show_outcome(outcome: conductor.Outcome, console: Console) -> None:
+    with using(outcome.record.data.labels):
+        show_outcome(outcome, console)
 
 
 def dry_run(request: Request) -> int:
     """Run ``raikit audit --dry-run``: plan and open the data, and write nothing."""
     plan = make_plan(request)
-    show_plan(plan, open_data(plan), Console())
+    data = open_data(plan)
+    with using(data.labels):
+        show_plan(plan, data, Console())
     return 0
 
 
@@ -90,7 +98,8 @@ def init(data: Path | str, out: Path, target: str | None = None) -> int:
 def gate(folder: Path, policy: Path | None, baseline: Path | None, no_baseline: bool) -> int:
     """Run ``raikit gate``."""
     record = judge_run(folder, policy, baseline, no_baseline)
-    show_gate(record, Console())
+    with using(record.data.labels):
+        show_gate(record, Console())
     return record.gate.exit_code
 
 
@@ -98,7 +107,8 @@ def compare(before: Path, after: Path, patterns: Sequence[str], out: Path | None
     """Run ``raikit compare``."""
     console = Console()
     comparison = compare_runs(before, after, patterns)
-    show_changes(comparison.candidate, comparison.baseline, comparison.rules, console)
+    with using(comparison.candidate.data.labels):
+        show_changes(comparison.candidate, comparison.baseline, comparison.rules, console)
     if out is not None:
         record = comparison.record()
         out.mkdir(parents=True, exist_ok=True)
@@ -179,7 +189,7 @@ def demo(out: Path, seed: int, resume: bool) -> int:
             config = builder.build(out, seed, progress=step)
     with _resumable(f"resume with raikit demo --resume --out {out}"):
         outcome = conductor.audit(Request(config, out / "run", resume=resume, seed=seed), console)
-    show_outcome(outcome, console)
+    _show_outcome(outcome, console)
     console.result(f"To repeat it, or to change audit.yaml first: raikit audit {config}")
     return outcome.exit_code
 

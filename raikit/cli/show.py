@@ -11,7 +11,18 @@ from raikit.audit.preview import CheckPreview, preview_checks, preview_rule
 from raikit.console import Console
 from raikit.data.dataset import Dataset
 from raikit.errors import listed
-from raikit.format import as_given, confidence_interval, count, joined, measure
+from raikit.format import (
+    as_given,
+    case_noun,
+    class_text,
+    column_text,
+    confidence_interval,
+    count,
+    group_text,
+    joined,
+    measure,
+    stored_group,
+)
 from raikit.gate.rules import as_written
 from raikit.run.record import Record, Rule
 from raikit.run.summary import answer, findings, sort_rules
@@ -30,7 +41,7 @@ def show_plan(plan: Plan, data: Dataset, console: Console) -> None:
     splits = ", ".join(f"{count(size)} {name}" for name, size in data.splits.items())
     console.result(f"data    {data.path.name}: {splits}")
     guessed = " (guessed)" if data.task_guessed else ""
-    console.result(f"task    {data.task}{guessed}, classes {listed(data.classes) or 'none'}")
+    console.result(f"task    {data.task}{guessed}, classes {listed(class_text(label) for label in data.classes) or 'none'}")
     console.result(f"model   {kind}")
     for note in data.notes:
         console.result(f"note    {note}")
@@ -53,7 +64,7 @@ def show_plan(plan: Plan, data: Dataset, console: Console) -> None:
 
 def _would_run(check: CheckPreview) -> str:
     """Return under what condition a check would run, on which columns, and the first of its metrics."""
-    over = f" over {', '.join(check.over)}" if check.over else ""
+    over = f" over {', '.join(map(column_text, check.over))}" if check.over else ""
     more = len(check.metrics) - _MOST_METRICS
     metrics = ", ".join(check.metrics[:_MOST_METRICS]) + (f" and {more} more" if more > 0 else "")
     return f"would run{over}{f', {check.condition}' if check.condition else ''}; measures {metrics}"
@@ -90,18 +101,31 @@ def show_changes(new: Record, old: Record, rows: Sequence[Rule], console: Consol
     for row in changed[:_MOST_CHANGES]:
         word = "worse" if (row.low or 0.0) > 0 else "better" if (row.high or 0.0) < 0 else "even"
         who = f"; {row.loser}" if row.loser and word == "worse" else ""
-        how = "same cases" if row.paired else "unpaired"
+        how = f"same {case_noun()}" if row.paired else "unpaired"
         by = measure(row.value, row.low, row.high, row.unit, signed=True)
         ends = "no interval" if row.low is None or row.high is None else confidence_interval(
             row.low, row.high, row.unit, level=row.level, value=row.value)
-        console.result(f"  {word:<7} {row.metric}: by {by} ({ends}; {how}{who}{_went(row, new)})")
+        console.result(f"  {word:<7} {row.metric}{_in_words(row, new)}: by {by} ({ends}; {how}{who}{_went(row, new)})")
     if len(changed) > _MOST_CHANGES:
         console.result(f"  … and {len(changed) - _MOST_CHANGES} more; --metric PATTERN chooses")
     absent = sum(row.value is None for row in rows)
     if absent:
-        why = "in one of the runs only, undefined, or too few cases or clusters"
+        why = f"in one of the runs only, undefined, or too few {case_noun()} or clusters"
         console.result(f"  {absent} metrics could not be compared: {why}")
     console.result("Positive is worse. Each interval stands alone: about one in twenty misses by chance.")
+
+
+def _in_words(rule: Rule, record: Record) -> str:
+    """Return the group or the class of an address in the words of ``data.labels``, to follow it; empty if it has no others."""
+    metric = record.find(rule.metric)
+    if metric is None:
+        return ""
+    parts = [class_text(metric.args["class"])] if "class" in metric.args else []
+    codes = [str(metric.args["class"])] if parts else []
+    if metric.over:
+        parts.append(group_text(metric.over, metric.group))
+        codes.append(stored_group(metric.group) if metric.group else " and ".join(metric.over))
+    return f" ({', '.join(parts)})" if parts != codes else ""
 
 
 def _went(row: Rule, new: Record) -> str:
@@ -125,7 +149,7 @@ def _rules(record: Record, console: Console) -> None:
     if rules:
         console.result()
     for rule in rules[:_MOST_RULES]:
-        console.result(f"  {_WORDS[rule.status]:<8} {_one_line(_rule_text(rule))}")
+        console.result(f"  {_WORDS[rule.status]:<8} {_one_line(_rule_text(rule, record))}")
     if len(rules) > _MOST_RULES:
         console.result(f"  … and {len(rules) - _MOST_RULES} more in the report")
     if record.gate.family is not None and record.gate.family.size > 1:
@@ -139,10 +163,11 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _rule_text(rule: Rule) -> str:
+def _rule_text(rule: Rule, record: Record) -> str:
+    sentence = rule.sentence.replace(rule.metric, rule.metric + _in_words(rule, record), 1)
     word = " (warning only)" if rule.severity == "warn" and rule.status != "pass" else ""
     if rule.value is None or rule.low is None or rule.high is None:
-        return f"{rule.sentence}{word}: {rule.reason}"
+        return f"{sentence}{word}: {rule.reason}"
     who = ""
     if rule.kind == "regression" and rule.status != "pass":
         who = f"; {rule.reason}"
@@ -153,7 +178,7 @@ def _rule_text(rule: Rule) -> str:
     needed = f"; {text}" if (text := rule.describe_needed_data()) else ""
     value = measure(rule.value, rule.low, rule.high, rule.unit)
     ends = confidence_interval(rule.low, rule.high, rule.unit, level=rule.level, value=rule.value)
-    return f"{rule.sentence}{word}: {value} ({ends}){who}{needed}"
+    return f"{sentence}{word}: {value} ({ends}){who}{needed}"
 
 
 def _some(names: Sequence[str]) -> str:

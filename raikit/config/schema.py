@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_serializer, model_validator
 
 from raikit.address import text
+from raikit.config.labels import Labels, Unit, UnitConfig
 from raikit.config.types import Modality
 from raikit.process.children import TIMEOUT
 from raikit.remote import public_address
@@ -124,6 +125,12 @@ class DataConfig(ConfigSection):
     )
     reference: dict[str, str | int | float | bool] = Field(
         default_factory=dict, description="The group of a sensitive column that the others are compared with: {race: White}."
+    )
+    unit: Unit = Field(
+        UnitConfig(one="case", many="cases"), description="What a case is called: applicant, or {one: person, many: people}."
+    )
+    labels: dict[str, Labels] = Field(
+        default_factory=dict, description="Words for the codes of groups and classes, by column: {sex: {F: Women, M: Men}}."
     )
     cluster: Names = Field(default_factory=list, description="Cases with the same value are not independent: patient.")
     weight: str | None = Field(None, description="A column of sampling weights; their scale does not matter.")

@@ -20,6 +20,7 @@ from raikit.data.folders import media_folder
 from raikit.data.groups import read_groups
 from raikit.data.labels import favourable_class
 from raikit.data.media_columns import find_unusable, media_cells
+from raikit.data.names import check_names
 from raikit.data.roles import list_inputs, media_columns, read_clusters, read_ids, read_weights, reference_groups
 from raikit.data.spellings import lookalike_note
 from raikit.data.target import Target, read_target
@@ -139,6 +140,7 @@ def assemble(
     favourable_class(config, target.task, target.classes, error)
     unusable = _read_media(table, config, path, rows, purpose)
     roles, notes = _read_roles(table, config, ids, rows, target, purpose, seed, error)
+    check_names(config, table, roles, target, purpose.predicted.column, error)
     keep = np.ones(len(roles), dtype=bool)
     keep[list(unusable)] = False
     if not purpose.needs_inputs:

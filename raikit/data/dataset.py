@@ -24,6 +24,7 @@ from raikit.data.frames import as_frame, check_frame, fingerprint_of_table
 from raikit.data.labels import ClassNames
 from raikit.data.media import MediaError
 from raikit.data.media_columns import SKIP_HINT, fingerprint_of_media
+from raikit.data.names import display_names
 from raikit.data.roles import (
     Input,
     cell_format,
@@ -36,6 +37,7 @@ from raikit.data.roles import (
 )
 from raikit.data.tables import column_names, read_table
 from raikit.errors import ConfigError, DataError, RaikitError, listed, nearest
+from raikit.naming import DisplayNames
 from raikit.remote import public_address
 from raikit.run.record import DataRecord, InputRecord
 
@@ -92,6 +94,7 @@ class Dataset:
     audited_split: str = splits.TEST
     _numbers: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)  # the target as a model has it
     _rows: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64), repr=False)  # positions in the file
+    _decided: str | None = field(default=None, repr=False)  # the column of decisions, if the table holds them
     _in_memory: bool = field(default=False, repr=False)  # there is no file at `path`
 
     @classmethod
@@ -217,6 +220,7 @@ class Dataset:
             notes=cases.notes,
             _numbers=cases.numbers,
             _rows=cases.rows,
+            _decided=purpose.predicted.column,
             _in_memory=in_memory,
         )
 
@@ -256,6 +260,11 @@ class Dataset:
     def reference(self) -> dict[str, str]:
         """The group that others are compared with, for each sensitive column that has one."""
         return reference_groups(self.config)
+
+    @property
+    def labels(self) -> DisplayNames:
+        """The words for cases, columns, groups and classes, as ``data.unit`` and ``data.labels`` give them."""
+        return display_names(self.config, self.classes, self._decided)
 
     @cached_property
     def splits(self) -> dict[str, int]:
@@ -400,6 +409,7 @@ class Dataset:
             ],
             sensitive=list(self.sensitive),
             reference=self.reference,
+            labels=self.labels,
             cluster=list(self.cluster),
             weight=self.weight,
             splits=dict(self.splits),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from raikit.errors import listed
+from raikit.format import case_noun
 from raikit.gate.intervals import OPEN_ENDS
 from raikit.run.results import Comparison, Ingredients, Metric
 from raikit.stats.constants import LEAST_DF
@@ -76,7 +77,7 @@ def _decidable(part: Ingredients) -> list[str]:
 def _too_few(before: Ingredients, after: Ingredients) -> str:
     if all(each.df >= LEAST_DF for part in (before, after) for each in part.estimates):
         return "fewer than two groups are recorded in both runs: the others are too small, or suppressed in the baseline file"
-    return "too few clusters or cases to decide: four are needed"
+    return f"too few clusters or {case_noun()} to decide: four are needed"
 
 
 def _undecided(new: Metric, margin: float, reason: str) -> Comparison:

@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from raikit.format import significant
+from raikit.format import case_noun, significant
 from raikit.gate.intervals import DecidingInterval
 from raikit.run.record import CheckRecord, Rule
 from raikit.run.results import Metric
@@ -32,7 +32,7 @@ def add_needed_data(rule: Rule, interval: DecidingInterval, metric: Metric, tota
     rule.rows_assume = None if needed.rows is None else needed.assumed
     if needed.rows is None:
         rule.reason += (
-            f"; more than {MOST_CASES:,} cases would be needed if the true value is {significant(needed.assumed)}"
+            f"; more than {MOST_CASES:,} {case_noun()} would be needed if the true value is {significant(needed.assumed)}"
         )
 
 

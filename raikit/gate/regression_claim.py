@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from raikit.format import group_text, joined, p_value, significant
+from raikit.format import class_text, joined, p_value, significant, stored_group
 from raikit.gate.family import ROUNDING
+from raikit.run.labelled import words_of
 from raikit.run.margins import Margin
 from raikit.run.reader import RunView
-from raikit.run.record import Rule
+from raikit.run.record import AGAINST, Rule
 from raikit.run.results import Comparison, Metric
 
 Test = tuple[str, Margin]
@@ -41,6 +43,8 @@ class RegressionClaim:
     new : Metric
         Of the candidate.
     left_out : NotCompared
+    words : callable
+        From a group as the record names it to the words in which people read it.
     """
 
     rule: Rule
@@ -50,11 +54,12 @@ class RegressionClaim:
     test: Test
     new: Metric
     left_out: NotCompared
+    words: Callable[[str], str] = str
     p_value: float | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.p_value = self.rule.p_value = self.comparison.p_value
-        self.rule.paired, self.rule.loser = self.comparison.paired, self.comparison.loser
+        self.rule.paired, self.rule.loser = self.comparison.paired, self._in_words(self.comparison.loser)
         self.rule.n, self.rule.value = self.comparison.n or self.rule.n, self.comparison.value
         self.rule.not_judged = list(self.left_out.groups)
         self._show(self.comparison, 1 - self.own_error)
@@ -89,6 +94,9 @@ class RegressionClaim:
         self.rule.status = "fail" if (self.comparison.value or 0.0) > self._margin else "pass"
         self.rule.reason = f"{self._loss}, on the estimate alone ({self._method})"
         self._note()
+
+    def _in_words(self, loser: str | None) -> str | None:
+        return loser and AGAINST.join(self.words(group) for group in loser.split(AGAINST))
 
     @property
     def _margin(self) -> float:
@@ -145,15 +153,26 @@ class NotCompared:
 
 
 def not_compared(metric: Metric, candidate: RunView, baseline: RunView) -> NotCompared:
-    """Return the groups of a metric that only one run holds, or in which it is not defined in one of them."""
+    """Return the groups of a metric that only one run holds, or in which it is not defined in one of them, in words.
+
+    Runs are compared by the codes of the data, because they may be labelled differently.
+    """
     new, old = (_groups(metric, run) for run in (candidate, baseline))
     parts = [(new - old, "only in the candidate"), (old - new, "only in the baseline")]
     for name, run in (("candidate", candidate), ("baseline", baseline)):
         measured = run.record.find(str(metric.id))
         parts.append((set(measured.excluded) if measured else set(), f"not defined in the {name}"))
+    if not any(groups for groups, _ in parts):
+        return NotCompared()
+    both = words_of(baseline.record), words_of(candidate.record)
+
+    def words(group: str) -> str:
+        return class_text(group) if metric.over is None else next((word for of in both if (word := of(group)) != group), group)
+
+    parts = [({words(group) for group in groups}, where) for groups, where in parts]
     said = [f"{joined(sorted(groups))} {'is' if len(groups) == 1 else 'are'} {where}" for groups, where in parts if groups]
     names = tuple(dict.fromkeys(group for groups, _ in parts for group in sorted(groups)))
-    return NotCompared(names, f"{', '.join(said)}, so this regression says nothing about {_them(names)}" if said else "")
+    return NotCompared(names, f"{', '.join(said)}, so this regression says nothing about {_them(names)}")
 
 
 def _them(names: tuple[str, ...]) -> str:
@@ -165,7 +184,7 @@ def _groups(metric: Metric, run: RunView) -> set[str]:
     if metric.over is None or metric.group:
         return set()
     return {
-        group_text(other.over, other.group)
+        stored_group(other.group)
         for _, other in run.record.metrics()
         if other.group and other.over == metric.over and other.value is not None
     }

@@ -17,6 +17,7 @@ from raikit.gate.comparing import compare_records
 from raikit.gate.family import ROUNDING
 from raikit.gate.regression_claim import RegressionClaim, Test, not_compared
 from raikit.gate.rules import as_written
+from raikit.run.labelled import words_of
 from raikit.run.margins import Margin, Margins
 from raikit.run.record import Rule
 from raikit.run.results import Comparison, Metric
@@ -97,7 +98,7 @@ def compare(
             rules.append(_unjudged(config, address, new, old, reason=_why_not_comparable(new, old)))
             if not rules[-1].reason:
                 tests.append((rules[-1], (address, Margin(config.margin, config.test))))
-    error = policy.family_error(confidence)
+    error, words = policy.family_error(confidence), words_of(candidate.record)
     comparisons = comparing.compare_first(dict.fromkeys(test for _, test in tests), error)
     claims = []
     for rule, test in tests:
@@ -108,7 +109,7 @@ def compare(
             rule.reason = comparison.reason or "it could not be compared"
         else:
             left_out = not_compared(now[rule.metric], candidate, baseline)
-            claims.append(RegressionClaim(rule, comparison, error, comparing, test, now[rule.metric], left_out))
+            claims.append(RegressionClaim(rule, comparison, error, comparing, test, now[rule.metric], left_out, words))
     if policy.decide_on == "estimate":
         for claim in claims:
             claim.decide_on_estimate()

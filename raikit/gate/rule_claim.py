@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from raikit.format import as_given, confidence, estimate, joined
+from raikit.format import as_given, case_noun, confidence, estimate, joined
 from raikit.gate.family import ROUNDING
 from raikit.gate.intervals import OPEN_ENDS, DecidingInterval, MeasuredLevel, at_level, measured_levels
 from raikit.gate.needed_data import add_needed_data
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Flags of metrics on which no rule can be decided, with the reason.
 _UNDECIDABLE = {
     "few_clusters": "too few clusters for a valid interval",
-    "few_events": "too few weighted cases, of those that the value rests on, for a valid interval",
+    "few_events": "too few weighted {cases}, of those that the value rests on, for a valid interval",
     "unreliable": "no valid interval exists",
 }
 
@@ -230,7 +230,7 @@ def claim_or_decide(
     if decide_on == "estimate":
         _decide_on_estimate(rule, levels[0])
     elif flag := next((flag for flag in _UNDECIDABLE if flag in metric.flags), None):
-        rule.status, rule.reason = "inconclusive", _UNDECIDABLE[flag]
+        rule.status, rule.reason = "inconclusive", _UNDECIDABLE[flag].format(cases=case_noun())
     elif own is None:
         rule.status, rule.low, rule.high, rule.level = "inconclusive", None, None, None
         rule.reason = f"it was not measured at {confidence(wanted)}, the level of this rule; {_REMEDY}"

@@ -33,6 +33,7 @@ from raikit.isolation.answer import (
 from raikit.isolation.context import Deferred, LazyContext
 from raikit.models.loaders import LOADERS
 from raikit.models.opening import open_dataset, open_model, set_threads
+from raikit.naming import DisplayNames, using
 from raikit.plugins.discovery import discover, discover_one
 from raikit.process.guard import captured
 from raikit.run.levels import LevelRequest, Levels
@@ -143,7 +144,9 @@ class _Worker:
         instance = check(check.Options.model_validate(job["options"]))
         if "compare" in job:
             return _compare(instance, job["compare"])
-        encoded = encode_result(instance.run(self._context(job)))
+        context = self._context(job)
+        with using(context.labels):
+            encoded = encode_result(instance.run(context))
         decode_result(encoded)  # The parent validates it too, but here the traceback is the author's.
         return encoded
 
@@ -175,6 +178,7 @@ class _Worker:
             max_groups=facts["max_groups"],
             reference=facts["reference"],
             favourable=facts["favourable"],
+            labels=_labels(facts),
             progress=self._progress,
             log=logging.getLogger(f"raikit.check.{job['check']}"),
         )
@@ -207,6 +211,11 @@ class _Worker:
         return cast("Model", self._opened["model"])
 
 
+def _labels(facts: Mapping[str, Any]) -> DisplayNames:
+    labels = facts["labels"]
+    return DisplayNames(**{**labels, "unit": tuple(labels["unit"])})
+
+
 def _levels(facts: Mapping[str, Any]) -> Levels:
     requests = [
         LevelRequest(**{**request, "errors": tuple(request["errors"]), "spare": tuple(request["spare"])})
@@ -230,7 +239,9 @@ def _compare(check: Check, request: Mapping[str, Any]) -> str:
     """Return the comparisons of two runs by a check, as JSON."""
     assert check.compare is not None
     margins = {**request["margins"], "of": {address: Margin(**margin) for address, margin in request["margins"]["of"].items()}}
-    comparisons = check.compare(_run(request["candidate"]), _run(request["baseline"]), Margins(**margins))
+    candidate = _run(request["candidate"])
+    with using(candidate.record.data.labels):
+        comparisons = check.compare(candidate, _run(request["baseline"]), Margins(**margins))
     return json.dumps([comparison.model_dump(mode="json") for comparison in comparisons])
 
 

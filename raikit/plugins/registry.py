@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -11,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from raikit.check import Check
 from raikit.errors import PluginError, raised
 from raikit.process.guard import preserved
+from raikit.run.labelled import in_words
 from raikit.run.owners import FIRST_PARTY
-from raikit.run.record import PluginRecord
+from raikit.run.record import PluginRecord, Record
 
 if TYPE_CHECKING:
     import pluggy
 
     from raikit.models.base import ModelLoader
-    from raikit.run.record import Record
 
 
 class PluginProcesses(Protocol):
@@ -34,6 +35,16 @@ class PluginProcesses(Protocol):
 def placeholder_check(name: str, title: str = "Not run") -> type[Check]:
     """Return a check class that only lends its name to a row of the record, where the real class cannot be used."""
     return cast("type[Check]", type("PlaceholderCheck", (Check,), {"name": name, "pillar": name.split(".")[0], "__doc__": title}))
+
+
+@contextmanager
+def _in_words(arguments: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the arguments of a listener with the record, if there is one, as people read it."""
+    if not isinstance(arguments.get("record"), Record):
+        yield arguments
+        return
+    with in_words(arguments["record"]) as readable:
+        yield {**arguments, "record": readable}
 
 
 @dataclass(frozen=True)
@@ -84,12 +95,12 @@ class Registry:
             if hook not in record.hooks:
                 continue
             try:
-                with preserved():
+                with preserved(), _in_words(arguments) as readable:
                     if processes is not None and record.distribution != FIRST_PARTY:
                         payload = {key: value.model_dump(mode="json") for key, value in arguments.items() if key != "run"}
                         processes.notify(hook, record.distribution, arguments["run"], payload)
                     else:
-                        getattr(manager.hook, hook)(**copy.deepcopy(arguments))
+                        getattr(manager.hook, hook)(**copy.deepcopy(readable))
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
@@ -105,11 +116,11 @@ class Registry:
             If the format does not return a list of the files that it wrote into the folder.
         """
         owner = self.owners.get(name, FIRST_PARTY)
-        with preserved():
+        with preserved(), in_words(record) as readable:
             if processes is not None and owner != FIRST_PARTY:
                 written = processes.write(name, owner, record, folder)
             else:
-                written = self.formats[name](record, folder)
+                written = self.formats[name](readable, folder)
         if not isinstance(written, list) or not all(isinstance(path, Path) for path in written):
             raise PluginError("it must return a list of the paths (pathlib.Path) that it wrote")
         if stray := [path for path in written if not path.is_file() or not path.resolve().is_relative_to(folder.resolve())]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from raikit.errors import ConfigError
-from raikit.format import counted
+from raikit.format import case_noun, cases
 
 if TYPE_CHECKING:
     from raikit.run.margins import Margins
@@ -71,7 +71,7 @@ class MatchedCases:
         unit = common.to_numpy(dtype=np.int64)
         old = self.baseline.iloc[first.loc[common]].reset_index(drop=True)
         new = self.candidate.iloc[second.loc[common]].reset_index(drop=True)
-        return MatchedCases(old, new, (unit, unit), self.shared, f"on the shared cases alone: {self.note}")
+        return MatchedCases(old, new, (unit, unit), self.shared, f"on the shared {case_noun()} alone: {self.note}")
 
 
 def match_rows(candidate: RunView, baseline: RunView, margins: Margins) -> MatchedCases:
@@ -96,7 +96,7 @@ def match_rows(candidate: RunView, baseline: RunView, margins: Margins) -> Match
             raise ConfigError(f"baseline: its predictions have no column {column!r}, but those of the candidate do.")
     both = pd.Index(old["id"]).intersection(pd.Index(new["id"]))
     same = len(both) == len(old) == len(new)
-    overlap = f"{counted(len(both), 'case')} in both runs, of {len(old):,} in the baseline and {len(new):,} in the candidate"
+    overlap = f"{cases(len(both))} in both runs, of {len(old):,} in the baseline and {len(new):,} in the candidate"
     if not same and margins.if_rows_differ == "refuse":
         raise ConfigError(f"baseline: {overlap}; gate.if_rows_differ refuses that.")
     if (not same and margins.if_rows_differ == "unpaired") or not len(both):
@@ -141,4 +141,4 @@ def pair_rows(candidate: RunView, baseline: RunView, margins: Margins) -> Paired
         note = matched.note if matched.note.startswith("unpaired") else f"unpaired: {matched.note}"
         return PairedCases(matched.baseline, matched.candidate, False, note)
     shared = matched.only_shared()
-    return PairedCases(shared.baseline, shared.candidate, True, f"on the shared cases: {matched.note}")
+    return PairedCases(shared.baseline, shared.candidate, True, f"on the shared {case_noun()}: {matched.note}")

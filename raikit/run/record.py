@@ -8,7 +8,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from raikit.deprecation import deprecated
-from raikit.format import confidence, counted, significant
+from raikit.format import cases, confidence, significant
+from raikit.naming import DisplayNames
 from raikit.run.results import (
     SCHEMA_VERSION,
     Artifact,
@@ -24,6 +25,7 @@ from raikit.run.results import (
 )
 
 Verdict = Literal["pass", "warn", "fail", "inconclusive", "error"]
+AGAINST = " against "  # between the group that lost and the one it lost against
 RuleStatus = Literal["pass", "fail", "inconclusive", "waived", "missing"]
 
 
@@ -96,7 +98,7 @@ class Rule(RecordModel):
     @property
     def pair_of_loss(self) -> tuple[str, str] | None:
         """The group that lost and the one it lost against, of a regression that compares groups."""
-        lost, separator, against = (self.loser or "").partition(" against ")
+        lost, separator, against = (self.loser or "").partition(AGAINST)
         return (lost, against) if separator else None
 
     def describe_needed_data(self, write: Callable[[float], str] = significant) -> str:
@@ -114,7 +116,7 @@ class Rule(RecordModel):
         """
         if self.status != "inconclusive" or self.rows_needed is None:
             return ""
-        needed = f"about {counted(self.rows_needed, 'case')} in all would decide"
+        needed = f"about {cases(self.rows_needed)} in all would decide"
         if self.rows_low is None or self.rows_assume is None:
             return needed
         # Without an upper end, the true value may be the limit itself.
@@ -201,6 +203,7 @@ class DataRecord(RecordModel):
     inputs: list[InputRecord] = Field(default_factory=list)
     sensitive: list[str] = Field(default_factory=list)
     reference: dict[str, str] = Field(default_factory=dict)
+    labels: DisplayNames = Field(default_factory=DisplayNames)
     cluster: list[str] = Field(default_factory=list)
     weight: str | None = None
     splits: dict[str, int] = Field(default_factory=dict)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from raikit import format as fmt
+from raikit.run.labelled import labelled
 from raikit.run.record import Record, Rule, Summary, failed_plugins
 from raikit.run.results import Finding
 
@@ -14,14 +15,20 @@ _SEVERITIES = {"fail": 0, "warn": 1, "note": 2}
 
 
 def compose(record: Record) -> Summary:
-    """Compose the summary of a record, whose checks and gate must be final."""
+    """Compose the summary of a record, whose checks and gate must be final, in the words in use (`raikit.naming`).
+
+    What is missing keeps its address, by which a person looks it up.
+    """
+    names = {str(metric.id): fmt.metric_text(metric) for _, metric in labelled(record).metrics()}
     return Summary(
         question=f"May {record.name} be released?",
         answer=answer(record),
-        sentences=sentences(record),
+        sentences=sentences(record, names),
         not_measured=not_measured(record),
         what_would_change=[
-            _remedy(rule) for rule in record.gate.rules if rule.status in ("fail", "inconclusive", "missing")
+            _remedy(rule, names.get(rule.metric, rule.metric))
+            for rule in record.gate.rules
+            if rule.status in ("fail", "inconclusive", "missing")
         ],
     )
 
@@ -83,12 +90,12 @@ def findings(record: Record) -> list[Finding]:
     return sorted(unsorted, key=lambda finding: _SEVERITIES[finding.severity])
 
 
-def sentences(record: Record) -> list[str]:
+def sentences(record: Record, names: Mapping[str, str]) -> list[str]:
     """Select the most important sentences: at most three findings, those behind broken rules first, then what is missing."""
     broken = {rule.metric for rule in record.gate.rules if rule.status == "fail"}
     ordered = sorted(findings(record), key=lambda finding: not broken.intersection(finding.metrics))
     important = [finding for finding in ordered if finding.severity != "note"]
-    chosen = _regressions(record)
+    chosen = _regressions(record, names)
     chosen += [finding.sentence for finding in _without_nested(important or ordered)[: _MOST_SENTENCES - len(chosen)]]
     undecided = sum(rule.status == "inconclusive" for rule in record.gate.rules)
     if undecided and record.verdict != "inconclusive":
@@ -100,7 +107,7 @@ def sentences(record: Record) -> list[str]:
     return chosen
 
 
-def _regressions(record: Record) -> list[str]:
+def _regressions(record: Record, names: Mapping[str, str]) -> list[str]:
     """Describe what surely got worse since the baseline, in at most two sentences."""
     failed = [rule for rule in sort_rules(record.gate.rules) if rule.kind == "regression" and rule.status == "fail"]
     texts: list[str] = []
@@ -108,9 +115,9 @@ def _regressions(record: Record) -> list[str]:
         loss = fmt.measure(rule.value, rule.low, rule.high, rule.unit, short=False)
         ends = fmt.interval(rule.low, rule.high, rule.unit, value=rule.value, bare=True)
         more = f"; {fmt.in_words(len(failed) - 2)} more regressed" if len(texts) == 1 and len(failed) > 2 else ""
-        pair, now = rule.pair_of_loss, record.find(rule.metric)
-        what = f"{pair[0]} lost {loss} against {pair[1]} since the baseline in {rule.metric}" if pair else (
-            f"{rule.metric} is worse than in the baseline by {loss}")
+        pair, now, name = rule.pair_of_loss, record.find(rule.metric), names.get(rule.metric, rule.metric)
+        what = f"{pair[0]} lost {loss} against {pair[1]} since the baseline in {name}" if pair else (
+            f"{_first(name, rule)} is worse than in the baseline by {loss}")
         itself = ""
         if pair and now is not None and now.value is not None and rule.baseline is not None:
             from_to = (fmt.measure(value, unit=now.unit, short=False) for value in (rule.baseline, now.value))
@@ -143,27 +150,34 @@ def not_measured(record: Record) -> list[str]:
     return texts + list(record.data.limits)
 
 
-def _remedy(rule: Rule) -> str:
-    """Describe what would make a rule pass or decide it."""
+def _first(name: str, rule: Rule) -> str:
+    """Return the name of a rule's metric as the beginning of a sentence; an address stays as it is."""
+    return name if name == rule.metric else fmt.capitalised(name)
+
+
+def _remedy(rule: Rule, name: str) -> str:
+    """Describe what would make a rule pass or decide it; `name` is its metric's."""
+    first = _first(name, rule)
     if rule.status == "missing":
         must = "have run" if rule.kind == "required" else "be measured"
-        return f"{rule.metric} must {must}: {rule.reason.removeprefix('no measurement: ')}."
+        return f"{first} must {must}: {rule.reason.removeprefix('no measurement: ')}."
     value, limit = _measure(rule, rule.value), fmt.measure(rule.limit, unit=rule.unit)
     if rule.kind == "regression":
         if rule.status == "fail":
-            return f"{rule.metric} must not be worse than in the baseline by more than {limit}; it is by {value}."
-        return f"{rule.metric}: {rule.reason}."
+            return f"{first} must not be worse than in the baseline by more than {limit}; it is by {value}."
+        return f"{first}: {rule.reason}."
     if rule.status == "fail":
         fall = rule.bound == "max"
         end = rule.high if fall else rule.low
         if end is None or rule.low == rule.high:
-            return f"{rule.metric} must {'fall' if fall else 'rise'} from {value} to {limit}."
+            return f"{first} must {'fall' if fall else 'rise'} from {value} to {limit}."
         side, must = ("upper", "fall to") if fall else ("lower", "reach")
-        return f"The {side} end of {rule.metric}, now {_measure(rule, end)}, must {must} {limit}."
+        the = "" if name == rule.metric else "the "
+        return f"The {side} end of {the}{name}, now {_measure(rule, end)}, must {must} {limit}."
     # The reason may begin with the interval in raw numbers; this sentence has them in their unit.
     why = rule.reason.partition("; ")[2] if rule.reason.startswith("the interval [") else rule.reason
     needed = rule.describe_needed_data(lambda assumed: fmt.measure(assumed, rule.low, rule.high, rule.unit)) or why
-    return f"{rule.metric} is {value}, its limit {limit}: {needed}."
+    return f"{first} is {value}, its limit {limit}: {needed}."
 
 
 def _measure(rule: Rule, value: float | None) -> str:

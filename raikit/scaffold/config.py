@@ -13,6 +13,7 @@ from raikit.config.yamlfile import QUESTION
 from raikit.data.guess import Question, RoleGuess, guess_roles
 from raikit.files import write_text
 from raikit.remote import is_remote, local_copy
+from raikit.scaffold.words import proposed_words
 
 _CLASSIFICATION_RULES = """\
   rules:
@@ -156,7 +157,7 @@ def _data(guess: RoleGuess) -> list[str]:
     lines += _target(guess)
     if not guess.has_predictions:
         lines += _inputs(guess)
-    lines += _sensitive(guess)
+    lines += [*_sensitive(guess), *proposed_words(guess, _q)]
     lines += (
         [f"  cluster: [{', '.join(map(_q, guess.cluster))}]      # cases with the same value are not independent"]
         if guess.cluster

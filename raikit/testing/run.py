@@ -96,6 +96,7 @@ def context(
         sensitive=tuple(data.sensitive),
         reference=data.reference,
         favourable=data.favourable,
+        labels=data.labels,
         cluster=tuple(data.cluster),
         weight=data.weight,
         seed=seed_of(seed, check.name),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import raikit
 from raikit import format as fmt
+from raikit.format import case_noun
 from raikit_reports import strips, verdicts
 from raikit_reports.texts import sentence, words
 from raikit_reports.verdicts import Verdict
@@ -161,7 +162,7 @@ def _against(rule: raikit.Rule, metric: raikit.Metric | None, unit: str | None) 
     if rule.kind != "regression":
         return ""
     own = metric.unit if metric else unit  # the metric's own unit, not that of the difference
-    pair, paired = rule.pair_of_loss, {True: "on the same cases", False: "unpaired", None: ""}[rule.paired]
+    pair, paired = rule.pair_of_loss, {True: f"on the same {case_noun()}", False: "unpaired", None: ""}[rule.paired]
     who = f"loss of {pair[0]} against {pair[1]} since the baseline" if pair else ""
     went = "" if rule.baseline is None else f"baseline {fmt.measure(rule.baseline, rule.low, rule.high, own)}"
     if went and metric is not None and metric.value is not None:
@@ -242,7 +243,7 @@ def _problem(row: RuleRow, finding: raikit.Finding | None, groups: dict[str, str
         row=row,
         what=what or row.title,
         detail=f"{numbers}; {row.against}" if row.against else numbers,
-        who=groups.get(row.rule.id, "All cases"),
+        who=groups.get(row.rule.id, f"All {case_noun()}"),
         certainty="Undecided" if row.verdict is verdicts.OPEN else "Sure",
         evidence=_evidence(row),
     )

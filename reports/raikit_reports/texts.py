@@ -13,6 +13,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from raikit import format as fmt
+
 # Controls, lone surrogates and noncharacters are not allowed in HTML and XML files. Overrides and isolates reorder the text
 # after them and may end the isolation of `bdi`. Marks (U+200E, U+200F) are needed in Arabic and Hebrew.
 _BROKEN = re.compile(
@@ -20,7 +22,6 @@ _BROKEN = re.compile(
 )
 _BEFORE_UNIT = re.compile(r"(?<=[0-9]) (?=%|pp\b)")
 _CODE = re.compile("`([^`]{1,120})`")
-_ACRONYMS = {"roc": "ROC", "auc": "AUC", "tpr": "TPR", "fpr": "FPR", "f1": "F1", "r2": "R²"}
 LONG = 400
 WHOLE = 100_000
 
@@ -64,9 +65,7 @@ def words(name: object) -> str:
     >>> words("equalized_odds_difference"), words("roc_auc"), words("membership_tpr_at_fpr")
     ('Equalized odds difference', 'ROC AUC', 'Membership TPR at FPR')
     """
-    text = clean(name).replace("_", " ").strip()
-    text = " ".join(_ACRONYMS.get(word, word) for word in text.split(" "))
-    return text[:1].upper() + text[1:]
+    return fmt.capitalised(fmt.metric_words(clean(name)))
 
 
 def css_string(text: object) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import raikit
 from raikit import format as fmt
+from raikit.format import case_noun
 from raikit_reports import verdicts
 from raikit_reports.texts import words
 from raikit_reports.verdicts import Verdict
@@ -14,9 +15,9 @@ from raikit_reports.verdicts import Verdict
 GROUPS_SHOWN = 24
 # Reasons by the flag of a group's metric.
 _SMALL = {
-    "small_group": "Too few cases",
+    "small_group": "Too few {cases}",
     "few_clusters": "Too few clusters",
-    "few_events": "Too few of the weighted cases that the value rests on",
+    "few_events": "Too few of the weighted {cases} that the value rests on",
 }
 
 
@@ -129,7 +130,7 @@ def _groups(record: raikit.Record) -> tuple[list[tuple[str, list[str], int]], li
     explained = set()
     for check, metric in record.metrics():
         if metric.judged is not None and metric.judged.left_out:
-            small[metric.judged.reason or "Too few cases"].update(dict.fromkeys(metric.judged.left_out))
+            small[metric.judged.reason or f"Too few {case_noun()}"].update(dict.fromkeys(metric.judged.left_out))
             explained.add(_columns(check, metric))
     for check, metric in record.metrics():
         place = fmt.group_text(metric.over, metric.group)
@@ -139,7 +140,7 @@ def _groups(record: raikit.Record) -> tuple[list[tuple[str, list[str], int]], li
         elif metric.group and _columns(check, metric) not in explained:  # else a gap over these columns names the group
             reason = next((_SMALL[flag] for flag in _SMALL if flag in metric.flags), None)
             if reason is not None:
-                small[reason].setdefault(place)
+                small[reason.format(cases=fmt.case_noun())].setdefault(place)
     return _capped(small), _capped(undefined)
 
 

@@ -18,7 +18,7 @@ def logs(tmp_path):
 def test_the_gate_finds_the_group_that_a_later_run_of_inspect_answers_worse(raikit, logs):
     raikit("init", "inspect_before.eval", code=0)
     before = raikit("audit", "audit.yaml", "--out", "before", code=0)
-    assert "75.0% of cases are predicted right" in before.out
+    assert "75.0% of answers are predicted right" in before.out
     text = (logs / "audit.yaml").read_text()
     (logs / "audit.yaml").write_text(text.replace("  # regressions:", "  regressions:").replace("  #   - ", "    - "))
     later = ["audit", "audit.yaml", "--set", "data.path=inspect_after.eval", "--baseline", "before", "--out", "after"]
@@ -27,7 +27,7 @@ def test_the_gate_finds_the_group_that_a_later_run_of_inspect_answers_worse(raik
     record = json.loads((logs / "after" / "audit.json").read_text())
     regression = next(r for r in record["gate"]["rules"] if "lost" in (r.get("reason") or ""))
     assert regression["paired"] and regression["status"] == "fail"
-    assert "95 cases in both runs, of 96 in the baseline" in regression["reason"]
+    assert "95 answers in both runs, of 96 in the baseline" in regression["reason"]
     assert "inspect_after.eval: 1 of 96 answers have no score and are left out." in record["data"]["notes"]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import raikit
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray
+from raikit.format import case_noun
 from raikit_explain.estimates.explanation import Explanations
 from raikit_explain.estimates.sampling import Sample
 from raikit_explain.estimates.shares import MAX_INPUTS, shares
@@ -88,7 +89,7 @@ def _share(
         return raikit.Metric.undefined(metric, NO_CASE, args=args)
     interval = measures.mean(by_case[:, index], bounds=(0.0, 1.0))
     return metric_of(metric, interval, measures.count(by_case[:, index]), "no input changed any decision",
-                     args=args, unit="rate", way=f"mean over cases of |input| / sum |inputs|, {way}")
+                     args=args, unit="rate", way=f"mean over {case_noun()} of |input| / sum |inputs|, {way}")
 
 
 def _removal(measures: Measures, name: str, index: int, regression: bool) -> raikit.Metric:
@@ -97,12 +98,12 @@ def _removal(measures: Measures, name: str, index: int, regression: bool) -> rai
     interval = measures.mean(values, cases=present, bounds=(0.0, np.inf) if regression else (-1.0, 1.0))
     way = ("mean absolute change of the value" if regression else "mean fall of the decided class's probability")
     return metric_of("modality_removal", interval, measures.count(values, present), NO_CASE, args={"input": name},
-                     unit=None if regression else "points", way=f"{way} without the input, cases that have it")
+                     unit=None if regression else "points", way=f"{way} without the input, {case_noun()} that have it")
 
 
 def _completeness(measures: Measures, tolerance: float) -> list[raikit.Metric]:
     error = measures.explanations.error
-    mean = metric_of("completeness_error", measures.mean(error, bounds=(0.0, 1.0)), len(error), "there are no cases",
+    mean = metric_of("completeness_error", measures.mean(error, bounds=(0.0, 1.0)), len(error), f"there are no {case_noun()}",
                      direction="lower", unit="rate", way="mean of |sum of attributions - change| / |change|, at most 1")
     above = (error > tolerance).astype(float)
     ones = np.ones(len(error))
@@ -115,7 +116,7 @@ def _completeness(measures: Measures, tolerance: float) -> list[raikit.Metric]:
         high=float(violations.high[0]),
         n=len(error), n_clusters=int(covariance.n_clusters[0]) if covariance.ways else None,
         effective_n=float(violations.n_effective[0]), flags=flags, direction="lower", unit="rate",
-        method=f"cases whose completeness error is above {tolerance:g};{violations.method}",
+        method=f"{case_noun()} whose completeness error is above {tolerance:g};{violations.method}",
     )
     return [mean, rate]
 
@@ -127,7 +128,7 @@ def metric_of(
     if interval is None:
         return raikit.Metric.undefined(name, otherwise, **fields)
     if not (np.isfinite(interval.low) and np.isfinite(interval.high)):
-        return raikit.Metric.undefined(name, "cases that are all alike do not show how uncertain their mean is", **fields)
+        return raikit.Metric.undefined(name, f"{case_noun()} that are all alike do not show how uncertain their mean is", **fields)
     return raikit.Metric(name, interval.value, low=interval.low, high=interval.high, n=n,
                          n_clusters=interval.n_clusters, effective_n=interval.n, flags=list(interval.flags),
                          method=f"{way}; {interval.method}", **fields)

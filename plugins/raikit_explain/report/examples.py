@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 import raikit
-from raikit.format import number, percent, scalar
+from raikit.format import capitalised, case_noun, class_text, column_text, number, percent, scalar, value_text
 from raikit_explain.estimates.explanation import ExampleInputs
 from raikit_explain.report import pictures
 from raikit_explain.report.canvas import SMALL, TEXT, WIDTH, Canvas, shortened, width_of
@@ -82,7 +82,8 @@ def figure(
     warning = "" if error <= tolerance else f" The parts miss {percent(error)} of the change: read with care."
     return raikit.Figure(
         id=f"example-{position}", title=title,
-        subtitle=f"Case {case['id']}. {decision}In {unit}, together {_signed(change)} compared with {baseline}. "
+        subtitle=f"{capitalised(case_noun(1))} {case['id']}. {decision}In {unit}, together {_signed(change)} compared with "
+                 f"{baseline}. "
                  f"Filled or solid: towards the decision; dashed: against it.{warning}",
         alt=_alt(title, totals, unit), spec=drawing.canvas.spec(round(drawing.y)), data=drawing.numbers,
     )
@@ -100,8 +101,9 @@ def _title(case: Mapping[str, Any], classes: bool) -> tuple[str, str]:
     if not classes:
         predicted, true = (scalar(float(case[column])) for column in ("prediction", "target"))
         return f"{kind}: {predicted} predicted, {true} is true", ""
-    verdict = "which is right" if case["right"] else f"truth is {case['target']}"
-    return f"{kind}: decided {case['prediction']}, {verdict}", f"Probability of the decision {percent(float(case['sure']))}. "
+    verdict = "which is right" if case["right"] else f"truth is {class_text(case['target'])}"
+    title = f"{kind}: decided {class_text(case['prediction'])}, {verdict}"
+    return title, f"Probability of the decision {percent(float(case['sure']))}. "
 
 
 def _alt(title: str, totals: Mapping[str, float], unit: str) -> str:
@@ -285,11 +287,15 @@ def _labels(piece: Piece, count: int) -> list[str]:
         return [f"column {index + 1}" for index in range(count)]
     if raw is None:
         return names
-    return [f"{label} {_value(raw[label].iloc[0])}" if label in raw else label for label in names]
+    return [_with_value(label, raw[label].iloc[0]) if label in raw else label for label in names]
 
 
-def _value(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
+def _with_value(column: str, value: Any) -> str:
+    """Write a column with the value of the case; a label of the value comes before its digits."""
+    code = value.item() if isinstance(value, np.generic) else value
+    label = str(value) if code is None else value_text(column, code)
+    is_number = isinstance(code, float) and label == str(code)
+    return f"{column_text(column)} {f'{code:.4g}' if is_number else label}"
 
 
 def _draw_nothing(drawing: ExampleDrawing, top: float) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import raikit
-from raikit.format import confidence, count, joined, percent, sample_size
+from raikit.format import case_noun, confidence, count, joined, percent, sample_size
 from raikit_explain.estimates.measures import Measures
 from raikit_explain.report.canvas import SMALL, WIDTH, Canvas, shortened
 
@@ -41,7 +41,7 @@ def share_figure(measures: Measures) -> raikit.Figure | None:
     return raikit.Figure(
         id="shares", title="What the decisions rest on",
         subtitle=f"Mean share of the decision over {sample_size(shares[names[0]].n)}, %; line: {confidence(measures.level)} CI, "
-                 "each by itself; cases: how many have the input.",
+                 f"each by itself; {case_noun()}: how many have the input.",
         alt=f"Shares of the decision by gradients: {_described(bars, 'gradients')}; by leaving inputs out: "
             f"{_described(bars, 'leaving out') or 'not measured, there are too many inputs'}.",
         spec=_spec(bars), data=[_record(bar) for bar in bars],

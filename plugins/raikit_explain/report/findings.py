@@ -9,7 +9,7 @@ import numpy as np
 
 import raikit
 from raikit import stats
-from raikit.format import confidence, confidence_interval, count, percent, points, sample_size, significant
+from raikit.format import case_noun, confidence, confidence_interval, count, percent, points, sample_size, significant
 from raikit_explain.estimates.measures import Measures
 
 AGREEMENT_MARGIN = 0.10  # two methods agree where their shares differ by at most 10 percentage points
@@ -69,12 +69,12 @@ def _completeness_finding(facts: Facts) -> raikit.Finding:
     violations = f"{count(int((error > facts.tolerance).sum()))} of {sample_size(len(error))}"
     average = percent(round(mean.value or 0.0, 4))  # without the digits of errors that hardly differ from 0
     metrics = [facts.address(mean), facts.address(rate)]
-    certainty = (f"share of cases above the tolerance: {facts.interval(rate)}; mean error {average}; at most "
+    certainty = (f"share of {case_noun()} above the tolerance: {facts.interval(rate)}; mean error {average}; at most "
                  f"{int(facts.measures.explanations.steps.max())} steps; {facts.sample(len(error), rate.n_clusters)}")
     if (rate.value or 0.0) > _MAX_VIOLATION_RATE:
         return raikit.Finding(
             sentence=f"Attributions miss the change that they explain by more than {percent(facts.tolerance)} in {violations} "
-                     f"({facts.interval(rate)} of all cases). Do not rely on attributions of single parts of an input.",
+                     f"({facts.interval(rate)} of all {case_noun()}). Do not rely on attributions of single parts of an input.",
             severity="warn", what="completeness of the attributions", certainty=certainty, metrics=metrics)
     return raikit.Finding(
         sentence=f"Attributions add up to the change that they explain: they miss it by {average} on average, and by "
@@ -194,7 +194,7 @@ def _negligible_findings(facts: Facts) -> list[raikit.Finding]:
         if share is None or "unreliable" in share.flags or share.high > NEGLIGIBLE_SHARE:
             continue
         negligible.append(raikit.Finding(
-            sentence=f"The input {name} hardly matters: in cases that have it, its share of the decision is "
+            sentence=f"The input {name} hardly matters: in {case_noun()} that have it, its share of the decision is "
                      f"{percent(share.value)}.",
             what="share of the decision", who=name, figures=["shares"],
             metrics=[facts.address(measures.of("modality_share", input=name))],
@@ -215,7 +215,7 @@ def _removal_findings(facts: Facts) -> list[raikit.Finding]:
     return [raikit.Finding(
         sentence=f"Without the input {name}, {effect} on average{others}.",
         what="removal of an input", who=name, metrics=[facts.address(largest)],
-        certainty=f"{facts.interval(largest, largest.unit)}; cases that have the input: "
+        certainty=f"{facts.interval(largest, largest.unit)}; {case_noun()} that have the input: "
                   f"{facts.sample(largest.n or 0, largest.n_clusters)}")]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 import raikit
 from raikit.arrays import BoolArray
-from raikit.format import confidence
+from raikit.format import capitalised, case_noun, class_text, confidence
 from raikit_explain.estimates.measures import Measures
 
 _MAX_CLASSES = 12
@@ -26,12 +26,12 @@ def outcome_table(measures: Measures, regression: bool) -> raikit.Table | None:
     if len(measures.explanations.inputs) < 2 or not rows:
         return None
     columns = [raikit.Column(name=name, title=title, format=form) for name, title, form in (
-        ("kind", "Outcome", "text"), ("input", "Input", "text"), ("n", "Cases", "integer"),
+        ("kind", "Outcome", "text"), ("input", "Input", "text"), ("n", capitalised(case_noun()), "integer"),
         ("share", "Share of the decision", "percent"), ("low", "Lower", "percent"), ("high", "Upper", "percent"))]
     return raikit.Table(
         id="by_outcome", title="Share of the decision by outcome", columns=columns, rows=rows,
         note=f"Integrated Gradients; {confidence(measures.level)} t intervals, each by itself, not corrected for their number. "
-             "An input that a case does not have counts as 0.",
+             "An input that is absent counts as 0.",
     )
 
 
@@ -48,4 +48,4 @@ def _outcomes(measures: Measures, regression: bool) -> Iterator[tuple[str, BoolA
     classes = np.unique(predictions)
     if len(classes) <= _MAX_CLASSES:
         for label in classes:
-            yield f"decided {label}", predictions == label
+            yield f"decided {class_text(label)}", predictions == label

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 import raikit
+from raikit.format import class_text
 from raikit_fairness.settings import IntervalSettings
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class ImpactRatios(raikit.Check):
                 "unknown_category", unknown, n=int(cells.n.sum()), unit="rows", over=list(feature.columns)
             ))  # fmt: skip
             result.tables.append(impact_table(
-                number, feature, of_feature, unknown, settings, options.marked_below, selected
+                number, feature, of_feature, unknown, settings, options.marked_below, class_text(selected)
             ))  # fmt: skip
         result.findings = impact_findings(estimates, result.metrics, self.address)
         return result

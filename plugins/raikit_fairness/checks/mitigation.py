@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 import raikit
+from raikit.format import case_noun
 from raikit_fairness.checks.options import GapOptions
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _rule_table(rows: list[list[object]]) -> raikit.Table:
 
     columns = table_columns([
         ("feature", "Over", "text"), ("constraint", "What is to be equal", "text"), ("group", "Group", "text"),
-        ("rows", "Validation cases", "integer"), ("rule", "Decided positive if", "text"),
+        ("rows", f"Validation {case_noun()}", "integer"), ("rule", "Decided positive if", "text"),
     ])  # fmt: skip
     return raikit.Table(
         id="thresholds_by_group", title="Thresholds that were fitted", columns=columns, rows=rows,
@@ -129,9 +130,12 @@ def _rule_table(rows: list[list[object]]) -> raikit.Table:
 
 def _table_note(objective: str) -> str:
     return (
-        f"Fairlearn's ThresholdOptimizer, objective {objective}: fitted on validation cases, judged on test cases by its "
+        f"Fairlearn's ThresholdOptimizer, objective {objective}: fitted on validation {case_noun()}, judged on test "
+        f"{case_noun()} by its "
         "expected decisions. Gap before and after: the largest difference over the groups that thresholds could be fitted "
-        "for, its CI simultaneous. Gains and losses: paired on test cases; the two groups, and for equalized odds the rate, "
-        "are those furthest apart on validation cases, fixed without looking at test cases. It needs the group of everyone "
+        f"for, its CI simultaneous. Gains and losses: paired on test {case_noun()}; the two groups, and for equalized odds the "
+        f"rate, "
+        f"are those furthest apart on validation {case_noun()}, fixed without looking at test {case_noun()}. It needs the "
+        f"group of everyone "
         "who is decided about."
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 import raikit
+from raikit.format import capitalised, case_noun
 from raikit_fairness.checks.options import GapOptions
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Reweighting(raikit.Check):
         assert ctx.model is not None
         settings = self.options.settings(ctx)
         wording = Wording(
-            "Training on reweighted cases", "What does training on reweighted cases change?", METRIC_NAMES,
+            f"Training on reweighted {case_noun()}", f"What does training on reweighted {case_noun()} change?", METRIC_NAMES,
             "narrows", "widens", "costs", CONDITION,
         )  # fmt: skip
         subject = "model" if audited_is_reweighted else "reweighted"
@@ -130,9 +131,9 @@ class Reweighting(raikit.Check):
             else "The audited model was trained without these weights."
         )
         return raikit.Finding(
-            sentence=f"To make the target independent of {' and '.join(columns)}, {len(weight):,} training cases weigh "
+            sentence=f"To make the target independent of {' and '.join(columns)}, {len(weight):,} training {case_noun()} weigh "
             f"{low:.2f} to {high:.2f}{little}. {with_weights}",
-            what="weights of training cases",
+            what=f"weights of training {case_noun()}",
             certainty="by construction",
             metrics=[self.address(metric) for metric in costs],
         )
@@ -145,7 +146,7 @@ class Reweighting(raikit.Check):
         ]
         finding = raikit.Finding(
             sentence=f"No second model was trained: {reason}. It is known of a model that raikit trains (model.train).",
-            what="training on reweighted cases",
+            what=f"training on reweighted {case_noun()}",
             certainty="not measured",
             metrics=[self.address(metric) for metric in metrics],
         )
@@ -238,9 +239,12 @@ def _table_note(training: Mapping[str, Any], columns: Sequence[str], audited_is_
     models = "for this comparison", "the audited model"
     before, after = models if audited_is_reweighted else models[::-1]
     return (
-        f"Cases weigh P(group) P(target) / P(group, target) over {' and '.join(columns)} (Kamiran and Calders 2012). Before: "
+        f"{capitalised(case_noun())} weigh P(group) P(target) / P(group, target) over {' and '.join(columns)} (Kamiran and "
+        f"Calders 2012). Before: "
         f"trained without these weights, {before}; after: with them, {after}. Both had at most {training['epochs']} epochs, "
-        "the same settings, the same first weights and the same order of cases. Gaps: the largest difference over all groups, "
-        "its CI simultaneous. Gains and losses: paired on test cases, the two groups fixed on validation cases. Intervals "
-        "cover the choice of test cases, not of the seed: another seed gives another pair of models."
+        f"the same settings, the same first weights and the same order of {case_noun()}. Gaps: the largest difference over all "
+        f"groups, "
+        f"its CI simultaneous. Gains and losses: paired on test {case_noun()}, the two groups fixed on validation "
+        f"{case_noun()}. Intervals "
+        f"cover the choice of test {case_noun()}, not of the seed: another seed gives another pair of models."
     )

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 import raikit
+from raikit.format import class_text
 from raikit_fairness.names import metric_by_group
 
 Measure = Literal["accuracy", "false_negative_rate", "false_positive_rate", "selection_rate", "precision"]
@@ -76,8 +77,8 @@ class Search(raikit.Check):
         result = raikit.CheckResult()
         for number, measure in enumerate(measures):
             settings = SearchSettings(
-                harm_by(measure, favourable), str(ctx.positive), options.depth, options.tolerance, options.fdr, options.dependence,
-                options.confidence or ctx.confidence, options.min_group, options.max_searched, options.draws,
+                harm_by(measure, favourable), class_text(ctx.positive), options.depth, options.tolerance, options.fdr,
+                options.dependence, options.confidence or ctx.confidence, options.min_group, options.max_searched, options.draws,
             )  # fmt: skip
             search = search_subgroups(cells, positive, settings, ctx.seed)
             metrics = search_metrics(search)

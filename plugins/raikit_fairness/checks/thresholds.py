@@ -8,6 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 import raikit
+from raikit.format import class_text
 from raikit_fairness.checks.options import GapOptions
 
 
@@ -64,7 +65,7 @@ class Thresholds(raikit.Check):
             one = sweep_feature(grid, cases, number, settings, ctx.seed)
             swept.append(one)
             result.metrics += tpr_at_fpr_metrics(one, options.fprs)
-            result.figures += threshold_figures(one, ctx.positive)
+            result.figures += threshold_figures(one, class_text(ctx.positive))
             ctx.progress(number + 1, len(cases.features))
         result.findings = threshold_findings(swept, options.max_loss)
         rows = [row for one in swept for row in threshold_rows(one)]

@@ -12,6 +12,7 @@ import numpy as np
 import raikit
 from raikit import stats
 from raikit.arrays import BoolArray
+from raikit.format import case_noun
 from raikit.stats import Contrasts, Gap
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.group_estimates import CountedRates, Draws, Estimates
@@ -113,7 +114,7 @@ def measure_disparities(
 ) -> list[Disparity]:
     """Return difference and ratio of one measure, as far as they have names of their own."""
     specs = []
-    labels, empty = [measure.name], [measure.empty.format(positive=positive)]
+    labels, empty = [measure.name], [measure.why_empty(positive)]
     if measure.difference:
         unit = "points" if measure.unit == "rate" else measure.unit
         specs.append(DisparitySpec(
@@ -133,7 +134,7 @@ def odds_disparities(
 ) -> list[Disparity]:  # fmt: skip
     """Return equalized odds: the larger difference and the smaller ratio of true and of false positive rates."""
     strata, labels = [odds.tpr, odds.fpr], ["true_positive_rate", "false_positive_rate"]
-    empty = [measure.empty.format(positive=positive) for measure in (TPR, FPR)]
+    empty = [measure.why_empty(positive) for measure in (TPR, FPR)]
     specs = [
         DisparitySpec(
             ODDS[0], "difference", strata, labels, lambda keep, gaps: _odds_gap(odds, keep, gaps), "points", True, empty
@@ -281,7 +282,7 @@ def _undefined_reason(spec: DisparitySpec, feature: Feature, masks: Sequence[Boo
     for label, stratum, mask in zip(spec.labels, spec.strata, masks, strict=True):
         words = label.replace("_", " ")
         if mask.sum() < 2:
-            names = [feature.name(group) for group in _positions(~stratum.defined)]
+            names = [feature.label(group) for group in _positions(~stratum.defined)]
             more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
             where = f" (not in {', '.join(names[:_MOST_NAMES])}{more})" if names else ""
             return f"the {words} is defined in fewer than two groups{where}"
@@ -326,14 +327,15 @@ def _judged_part(
     others = [group for every, kept in zip(defined, judged, strict=True) for group in _positions(every & ~kept)]
     left_out = [feature.name(group) for group in dict.fromkeys(others)]
     if gap is None:
-        reason = f"fewer than two groups have {settings.min_group} cases in the denominator and enough clusters"
+        reason = f"fewer than two groups have {settings.min_group} {case_noun()} in the denominator and enough clusters"
         if any(stratum.few_events.any() for stratum in strata):
-            reason += " and cases of the rarer outcome"
+            reason += f" and {case_noun()} of the rarer outcome"
         return {"value": None, "low": None, "high": None, "left_out": left_out, "reason": reason}
     return {
         "value": gap.value, "low": min(gap.low, gap.value), "high": max(gap.high, gap.value), "left_out": left_out,
         "pair": _pair(feature, gap, judged),
-        "reason": f"Under {settings.min_group} cases in the denominator, or too few clusters or cases of the rarer outcome",
+        "reason": f"Under {settings.min_group} {case_noun()} in the denominator, or too few clusters or {case_noun()} of the "
+                  f"rarer outcome",
     }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 import raikit
 from raikit.arrays import BoolArray, Groups, IntArray
-from raikit.format import group_text
+from raikit.format import columns_text, group_text, stored_group
 
 _LARGEST_CODE = 1 << 62  # a product of group counts beyond it does not fit into int64
 _LARGEST_TABLE = 1 << 20  # up to so many combinations, a table of counts is faster than sorting
@@ -40,9 +40,14 @@ class Feature:
         return len(self.groups)
 
     @property
-    def title(self) -> str:
-        """Return the columns as people read them, such as ``sex and race``."""
+    def key(self) -> str:
+        """Return the columns as the data has them, such as ``sex and race``."""
         return " and ".join(self.columns)
+
+    @property
+    def title(self) -> str:
+        """Return the columns as people read them, in the words of ``data.labels``."""
+        return columns_text(self.columns)
 
     @cached_property
     def members(self) -> list[IntArray]:
@@ -70,8 +75,20 @@ class Feature:
         return dict(zip(self.columns, self.groups[group], strict=True))
 
     def name(self, group: int) -> str:
-        """Return a group as people read it, such as ``sex: F, race: missing``."""
+        """Return a group as a record names it, such as ``sex: F, race: missing``."""
+        return stored_group(self.group(group))
+
+    def label(self, group: int) -> str:
+        """Return a group as people read it, in the words of ``data.labels``: ``sex: Women, race: missing``."""
         return group_text(self.columns, self.group(group))
+
+    def in_words(self, name: str) -> str:
+        """Return the group that a record calls `name` as people read it; another text is returned as it is."""
+        return self._labels.get(name, name)
+
+    @cached_property
+    def _labels(self) -> dict[str, str]:
+        return {self.name(group): self.label(group) for group in range(self.k)}
 
     def condition(self, group: int) -> str:
         """Return the group as the value of `given` in a metric address, such as ``dept=A``."""

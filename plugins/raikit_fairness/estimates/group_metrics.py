@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import raikit
+from raikit.format import case_noun
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.group_estimates import Estimates, Intervals
@@ -55,8 +56,8 @@ def metrics_by_group(
         }  # fmt: skip
         if not defined[group]:
             empty = not estimates.support[group]
-            reason = measure.empty.format(positive=positive) if empty else "every case has weight 0"
-            metrics.append(raikit.Metric.undefined(measure.name, f"{reason} in {feature.name(group)}", n=n, **place))
+            reason = measure.why_empty(positive) if empty else f"every {case_noun(1)} has weight 0"
+            metrics.append(raikit.Metric.undefined(measure.name, f"{reason} in {feature.label(group)}", n=n, **place))
             continue
         effective = float(limits.effective_n[group])
         metric = raikit.Metric(

@@ -8,6 +8,7 @@ import numpy as np
 
 import raikit
 from raikit.arrays import IntArray
+from raikit.format import case_noun, class_text
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.group_estimates import Draws
@@ -48,7 +49,7 @@ class FittableGroups:
         Group of each validation case, as `feature` numbers them; -1: of none.
     feature : Feature
         Of test cases; -1 where nothing is fitted for their group.
-    unfit : dict of str to str
+    unfit : dict of group to str
         Other groups of test cases, with the reason.
     reason : str
         Why nothing can be fitted at all; empty if something can.
@@ -59,7 +60,7 @@ class FittableGroups:
     positive: int
     validation_code: IntArray
     feature: Feature
-    unfit: dict[str, str]
+    unfit: dict[tuple[str | None, ...], str]
     reason: str
 
 
@@ -69,14 +70,15 @@ def find_fittable(validation: Cells, test: Cells, number: int, positive: int, la
     position = {group: index for index, group in enumerate(known.groups)}
     truth = validation.truth == positive
     fittable: list[int] = []
-    unfit: dict[str, str] = {}
+    unfit: dict[tuple[str | None, ...], str] = {}
     for index, group in enumerate(feature.groups):
         cases = known.code == position.get(group, -2)
         share = truth[cases].mean() if cases.any() else None
         if share is None:
-            unfit[feature.name(index)] = "the validation split has no case of them"
+            unfit[group] = f"the validation split has no {case_noun(1)} of them"
         elif share in (0.0, 1.0):
-            unfit[feature.name(index)] = f"{'every' if share else 'no'} validation case of theirs has target {label}"
+            which = f"{'every' if share else 'no'} validation {case_noun(1)}"
+            unfit[group] = f"{which} of theirs has target {class_text(label)}"
         else:
             fittable.append(index)
     groups = [feature.groups[index] for index in fittable]
@@ -89,7 +91,7 @@ def find_fittable(validation: Cells, test: Cells, number: int, positive: int, la
     return FittableGroups(validation, test, positive, validation_code, kept, unfit, reason)
 
 
-def _unfit_reason(feature: Feature, unfit: dict[str, str]) -> str:
+def _unfit_reason(feature: Feature, unfit: dict[tuple[str | None, ...], str]) -> str:
     if feature.k < 2:
         return f"{feature.title} has one group only"
     reasons = "; ".join(dict.fromkeys(unfit.values()))
@@ -125,7 +127,7 @@ def fit_and_compare(
     decisions = AlternativeDecisions(test, positive, before, after)
     tradeoff = compare_decisions(decisions, feature, criterion, pair, settings, draws, groups.unfit)
     rules: list[list[object]] = [
-        [feature.title, criterion.name, feature.name(group), int((groups.validation_code == group).sum()),
+        [feature.title, criterion.name, feature.label(group), int((groups.validation_code == group).sum()),
          describe_rule(optimizer, group)]
         for group in range(feature.k)
     ]  # fmt: skip

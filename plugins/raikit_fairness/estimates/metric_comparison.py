@@ -15,6 +15,7 @@ import pandas as pd
 import raikit
 from raikit import stats
 from raikit.arrays import FloatArray, IntArray, group_codes
+from raikit.format import case_noun
 from raikit.stats import CaseInfluences, EstimatedChange, RunEstimates
 from raikit.stats.changes import joint_change, metric_change
 from raikit.stats.constants import LEAST_DF
@@ -97,7 +98,7 @@ class MetricComparison:
         tested = [design for runs in self.designs if (design := self._tests(metric, parts, runs)) is not None]
         margin = self.margins.of[address]
         if not tested:
-            few = "too few groups, cases or clusters to decide in both runs"
+            few = f"too few groups, {case_noun()} or clusters to decide in both runs"
             return raikit.Comparison.undecided(address, margin.margin, few)
         design = min(tested, key=lambda each: sum(test.spread for test in each))
         change, at = joint_change([test.change(margin, 1 - self.margins.error / len(parts) / 2) for test in design])

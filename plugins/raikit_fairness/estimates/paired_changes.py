@@ -8,6 +8,7 @@ import numpy as np
 
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
+from raikit.format import case_noun
 from raikit.stats import CovarianceResult
 from raikit_fairness.estimates.case_counts import Cells
 
@@ -145,6 +146,6 @@ def gap_change(
         min(max(high, value), 1.0),
         int(cells.n[cases & (code >= 0)].sum()),
         int(less.n_clusters.min()) if less.ways else None,
-        f"paired, two groups fixed on validation cases, {differences[0].method.strip()}",
+        f"paired, two groups fixed on validation {case_noun()}, {differences[0].method.strip()}",
         bool(less.ways and less.few_clusters.any()),
     )

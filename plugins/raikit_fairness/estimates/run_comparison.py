@@ -17,6 +17,7 @@ import pandas as pd
 import raikit
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray, class_positions, cluster_codes, group_codes
+from raikit.format import case_noun
 from raikit.stats import CovarianceResult
 from raikit_fairness import measures
 from raikit_fairness.estimates.features import Feature, cross
@@ -165,7 +166,7 @@ def _compare_disparity(
     judged = _judged_rates(metric, cases, strata, min_group)
     if judged.cov is None:
         empty = dict.fromkeys(("value", "low", "high", "p_value"))
-        reason = f"fewer than two groups have {min_group} cases in the denominator of both runs"
+        reason = f"fewer than two groups have {min_group} {case_noun()} in the denominator of both runs"
         return raikit.Comparison(
             metric=address, margin=margin.margin, paired=cases.paired, n=judged.n, reason=reason, **empty
         )

@@ -10,6 +10,7 @@ import numpy as np
 
 import raikit
 from raikit import stats
+from raikit.format import case_noun
 from raikit.stats import Certificate, FlaggedGroups, Subgroups
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.group_estimates import Draws
@@ -145,7 +146,7 @@ def search_metrics(result: SearchResult) -> list[raikit.Metric]:
     ]
     if result.groups is None or result.flagged is None or result.certificate is None:
         clusters = " and enough clusters" * bool(result.cells.clusters)
-        reason = f"no group has {result.settings.min_group} cases{clusters}"
+        reason = f"no group has {result.settings.min_group} {case_noun()}{clusters}"
         return metrics + [
             raikit.Metric.undefined(name, reason, n=n, args=args, direction=direction) for name, direction in _UNDEFINED
         ]

@@ -11,6 +11,7 @@ import numpy as np
 import raikit
 from raikit import stats
 from raikit.arrays import BoolArray, Groups, IntArray
+from raikit.format import case_noun
 from raikit.stats import Subgroups
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature, cross
@@ -114,10 +115,10 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.groups)
 
-    def name(self, index: int) -> str:
+    def label(self, index: int) -> str:
         """Return a group as people read it."""
         feature, group = self.groups[index]
-        return feature.name(group)
+        return feature.label(group)
 
     def group(self, index: int) -> dict[str, str | None]:
         """Return a group as an address has it."""
@@ -161,7 +162,7 @@ def find_candidates(
         if len(groups) + added > max_searched:
             if size == 1:
                 raise raikit.DataError(
-                    f"{added:,} groups of single features have {min_group} cases, over the {max_searched:,} of "
+                    f"{added:,} groups of single features have {min_group} {case_noun()}, over the {max_searched:,} of "
                     "max_searched: bin their values, or raise max_searched."
                 )
             return _candidates(groups, cell, len(n), small, repeated, size - 1, added)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from raikit.arrays import FloatArray, IntArray
-from raikit.format import percent
+from raikit.format import case_noun, percent
 
 
 def fit_thresholds(
@@ -65,7 +65,7 @@ def describe_rule(optimizer: Any, group: int) -> str:
     if not ignored > 0:
         return tests
     positive = float(rule["prediction_constant"])
-    return f"{tests}; in {percent(ignored)} of cases a random draw that is positive in {percent(positive)}"
+    return f"{tests}; in {percent(ignored)} of {case_noun()} a random draw that is positive in {percent(positive)}"
 
 
 def _describe_test(operation: Any) -> str:

@@ -359,7 +359,7 @@ def tpr_at_fpr_metrics(swept: FeatureSweep, fprs: Sequence[float]) -> list[raiki
                 "direction": "higher", "unit": "rate",
             }  # fmt: skip
             if not swept.limits.defined(group):
-                reason = f"a class is missing in {feature.name(group)}"
+                reason = f"a class is missing in {feature.label(group)}"
                 metrics.append(raikit.Metric.undefined("tpr_at_fpr", reason, **place))
                 continue
             value, low, high = swept.limits.tpr_at(fpr, group)

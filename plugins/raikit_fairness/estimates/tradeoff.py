@@ -11,6 +11,7 @@ import numpy as np
 import raikit
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray
+from raikit.format import case_noun, stored_group
 from raikit_fairness import measures
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.disparities import Disparity, GapEstimator, measure_disparities, odds_disparities
@@ -130,7 +131,7 @@ class Tradeoff:
     accuracy_before : Change
     by_group : list of Change
         Accuracy lost in each group.
-    unfit : dict of str to str
+    unfit : dict of group to str
         Groups that take no part, with the reason.
     reason : str
     """
@@ -145,7 +146,7 @@ class Tradeoff:
     accuracy: Change
     accuracy_before: Change
     by_group: list[Change]
-    unfit: dict[str, str]
+    unfit: dict[tuple[str | None, ...], str]
     reason: str = ""
 
 
@@ -156,7 +157,7 @@ def compare_decisions(
     pair: GroupPair | None,
     settings: IntervalSettings,
     draws: Draws,
-    unfit: dict[str, str] | None = None,
+    unfit: dict[tuple[str | None, ...], str] | None = None,
 ) -> Tradeoff:
     """Compare the decisions before and after in the groups of a feature."""
     cases = feature.code >= 0
@@ -220,13 +221,13 @@ def _gain(
     decisions: AlternativeDecisions, feature: Feature, pair: GroupPair | None, level: float
 ) -> tuple[Change | None, str]:
     if pair is None:
-        return None, "no two groups of validation cases differ, so no pair could be fixed in advance"
+        return None, f"no two groups of validation {case_noun()} differ, so no pair could be fixed in advance"
     stratum = STRATA[pair.stratum]
     cases = stratum.select(decisions.truth)
     sides = feature.code == pair.higher, feature.code == pair.lower
     for group, side in zip((pair.higher, pair.lower), sides, strict=True):
         if not (decisions.cells.w[side & cases] > 0).any():
-            return None, f"no test case of {feature.name(group)} is in the denominator of the {stratum.rate}"
+            return None, f"no test {case_noun(1)} of {feature.label(group)} is in the denominator of the {stratum.rate}"
     return gap_change(decisions.cells, decisions.before, decisions.after, cases, sides, level), ""
 
 
@@ -284,8 +285,9 @@ def gap_metrics(
         "args": {"constraint": tradeoff.criterion.name}, "over": list(tradeoff.feature.columns), "subject": subject,
     }  # fmt: skip
     metric = tradeoff.after.metric
+    unfit = [stored_group(dict(zip(tradeoff.feature.columns, group, strict=True))) for group in tradeoff.unfit]
     after = metric.model_copy(
-        update={"name": f"{names[0]}_difference", "excluded": [*metric.excluded, *tradeoff.unfit], **place}
+        update={"name": f"{names[0]}_difference", "excluded": [*metric.excluded, *unfit], **place}
     )
     if tradeoff.gain is None:
         gain = raikit.Metric.undefined(
@@ -315,7 +317,7 @@ def cost_metrics_by_group(
     for group, change in enumerate(tradeoff.by_group):
         here = {**place, "over": list(feature.columns), "group": feature.group(group)}
         if not change.n or np.isnan(change.value):
-            metrics.append(raikit.Metric.undefined(name, "no test cases", direction="lower", **here))
+            metrics.append(raikit.Metric.undefined(name, f"no test {case_noun()}", direction="lower", **here))
             continue
         flags = ["small_group"] if change.n < settings.min_group else []
         several = len(tradeoff.by_group) > 1

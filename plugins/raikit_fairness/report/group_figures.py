@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import raikit
-from raikit.format import confidence, count, percent, sample_size, significant
+from raikit.format import case_noun, column_text, confidence, count, percent, sample_size, significant, value_text
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.group_estimates import Estimates
 from raikit_fairness.measures import Measure
@@ -78,14 +78,14 @@ def dot_plot(
     worse = [row["label"] for row in rows if row["mark"] == WORSE]
     word = "Surely different from" if measure.direction is None else "Surely worse than"
     values = "; ".join(f"{row['label']} {row['shown']}" for row in rows[:12])
-    rest, line = ("the rest", "all cases") if reference is None else (feature.name(reference),) * 2
+    rest, line = ("the rest", f"all {case_noun()}") if reference is None else (feature.label(reference),) * 2
     result = f"{word} {rest}: {', '.join(worse[:6])}." if worse else f"No group is {word.lower()} {rest}."
     middle = f"; {omitted} groups in the middle are not drawn" if omitted else ""
     return raikit.Figure(
         id=id,
         title=f"{title}, by {feature.title}",
         subtitle=f"{confidence(settings.level)} CIs of each group by itself; dashed line: {line}; triangle: "
-        f"{word.lower()} {rest}; ring: under {settings.min_group} cases{middle}",
+        f"{word.lower()} {rest}; ring: under {settings.min_group} {case_noun()}{middle}",
         alt=f"{title} by {feature.title}, from the highest: {values}. {result}",
         spec={"height": {"step": 26}, "layer": layers},
         data=rows,
@@ -97,7 +97,7 @@ def _dot_rows(
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the data from the highest value on, undefined groups last, and the number of groups left out."""
     limits, value = estimates.intervals(settings.level), estimates.value
-    labels = unique_labels([" · ".join(_label(part) for part in group) for group in feature.groups])
+    labels = unique_labels([" · ".join(map(_label, feature.columns, group)) for group in feature.groups])
     defined = [group for group in range(feature.k) if marks[group] != UNDEFINED]
     undefined = [group for group in range(feature.k) if marks[group] == UNDEFINED]
     order = sorted(defined, key=lambda group: -float(value[group])) + undefined
@@ -141,7 +141,7 @@ def heat_map(
         for group, values in enumerate(feature.groups)
     ]
     than = "different from" if measure.direction is None else "worse than"
-    rest = "the rest" if reference is None else feature.name(reference)
+    rest = "the rest" if reference is None else feature.label(reference)
     highest = max((row for row in data if row["value"] is not None), key=lambda row: row["value"])
     return raikit.Figure(
         id=id,
@@ -149,7 +149,7 @@ def heat_map(
         spec=_heat_map_spec(feature, down, across, min(defined), max(defined)),
         data=data,
         subtitle=("Percent; " if measure.unit == "rate" else "")
-        + f"a stronger tone is a higher value; frame and triangle: surely {than} {rest}; dashed: few cases",
+        + f"a stronger tone is a higher value; frame and triangle: surely {than} {rest}; dashed: few {case_noun()}",
         alt=f"{title} for every combination of {feature.title}: highest for {highest['down']} and {highest['across']}, "
         f"{highest['shown']}.",
     )
@@ -161,10 +161,10 @@ def _heat_map_spec(
     steps = [low + (high - low) * part for part in (0.2, 0.4, 0.6, 0.8)] if high > low else [high + 1] * 4
     angle = 0 if sum(map(len, across)) <= 40 else -60
     x = {
-        "field": "across", "type": "nominal", "sort": list(across), "title": feature.columns[1],
+        "field": "across", "type": "nominal", "sort": list(across), "title": column_text(feature.columns[1]),
         "axis": {"orient": "top", "labelAngle": angle},
     }  # fmt: skip
-    y = {"field": "down", "type": "nominal", "sort": list(down), "title": feature.columns[0]}
+    y = {"field": "down", "type": "nominal", "sort": list(down), "title": column_text(feature.columns[0])}
     tones = {"type": "threshold", "domain": steps, "range": [f"var(--q{step})" for step in range(1, 6)]}
     on_dark = {"test": f"isValid(datum.value) && datum.value >= {steps[2]}", "value": "var(--paper)"}
     return {
@@ -192,7 +192,7 @@ def _heat_map_spec(
 def _axis_labels(feature: Feature, axis: int) -> dict[str | None, str]:
     """Return the label of each value along one axis, the missing one last."""
     values = sorted({group[axis] for group in feature.groups}, key=lambda value: (value is None, value or ""))
-    return dict(zip(values, unique_labels([_label(value) for value in values]), strict=True))
+    return dict(zip(values, unique_labels([_label(feature.columns[axis], value) for value in values]), strict=True))
 
 
 def _frame(mark: str, **style: Any) -> dict[str, Any]:
@@ -209,5 +209,6 @@ def _cell(measure: Measure, estimates: Estimates, group: int, mark: str) -> dict
     return {"value": value, "rows": int(estimates.n[group]), "mark": mark, "shown": shown + " ▲" * (mark == WORSE)}
 
 
-def _label(value: str | None) -> str:
-    return "(missing)" if value is None else value[:_MOST_LETTERS] or "“”"
+def _label(column: str, value: str | None) -> str:
+    label = value_text(column, value)
+    return "(missing)" if value is None and label == "missing" else label[:_MOST_LETTERS] or "“”"

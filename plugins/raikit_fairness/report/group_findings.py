@@ -8,7 +8,20 @@ from typing import Any
 import numpy as np
 
 import raikit
-from raikit.format import confidence, confidence_interval, count, joined, percent, points, significant
+from raikit.format import (
+    capitalised,
+    case_noun,
+    column_text,
+    confidence,
+    confidence_interval,
+    count,
+    group_cases,
+    group_name,
+    joined,
+    percent,
+    points,
+    significant,
+)
 from raikit.stats import Gap
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
@@ -37,14 +50,15 @@ def group_findings(
 def _gap_finding(headline: Headline, cells: Cells, settings: IntervalSettings) -> raikit.Finding:
     subject, feature, first, second = headline.subject, headline.feature, headline.first, headline.second
     value = subject.estimates.value
-    who, other = feature.name(first), feature.name(second)
+    who, other = (group_name(feature.group(group)) for group in (first, second))
     shown = " against ".join(_write(float(value[group]), subject.mean) for group in (first, second))
     certainty = _certainty(headline, settings)
     shown += f", a gap of {_write_gap(headline)}"
     evidence = _evidence(subject, feature, cells, (first, second))
     comparison = _comparison(subject, float(value[first]) < float(value[second]))
     return raikit.Finding(
-        sentence=f"Cases with {who} {subject.verb} {comparison} {other} ({shown}; {certainty}; {evidence}).{_alike(headline)}",
+        sentence=f"{capitalised(group_cases(feature.group(first)))} {subject.verb} {comparison} {other} ({shown}; {certainty}; "
+                 f"{evidence}).{_alike(headline)}",
         severity="warn",
         what=subject.short,
         who=f"{who} against {other}",
@@ -60,7 +74,7 @@ def _number_of(headline: Headline, settings: IntervalSettings) -> dict[str, Any]
     """Return the number of the sentence, labelled, where it is not that of the first metric."""
     subject, gap = headline.subject, headline.subject.difference.gap
     if headline.contrast is not None:
-        scope = f"{subject.short.removeprefix('the ')}, against {headline.feature.name(headline.second)}"
+        scope = f"{subject.short.removeprefix('the ')}, against {group_name(headline.feature.group(headline.second))}"
         return {"value": headline.value, "low": headline.low, "high": headline.high, "scope": scope}
     # The metric is over all groups. This sentence is about those large enough to be judged.
     partial = subject.difference.metric.judged is not None and gap is not None
@@ -75,7 +89,7 @@ def _comparison(subject: FindingSubject, lower: bool) -> str:
 
 def _alike(headline: Headline) -> str:
     """Name the further groups that surely differ from the reference in the same direction."""
-    names = [headline.feature.name(group) for group in headline.alike]
+    names = [group_name(headline.feature.group(group)) for group in headline.alike]
     if not names:
         return ""
     more = [f"{len(names) - _MOST_ALIKE} more"] if len(names) > _MOST_ALIKE else []
@@ -95,7 +109,7 @@ def _partial_gap(gap: Gap, subject: FindingSubject, settings: IntervalSettings) 
     """Return the gap over the judged groups, labelled as one."""
     clusters = " and enough clusters" if subject.estimates.n_clusters is not None else ""
     return {"value": gap.value, "low": min(gap.low, gap.value), "high": max(gap.high, gap.value),
-            "scope": f"over groups with at least {settings.min_group} cases{clusters}"}  # fmt: skip
+            "scope": f"over groups with at least {settings.min_group} {case_noun()}{clusters}"}  # fmt: skip
 
 
 def _write(value: float, mean: bool) -> str:
@@ -105,11 +119,11 @@ def _write(value: float, mean: bool) -> str:
 def _evidence(subject: FindingSubject, feature: Feature, cells: Cells, groups: tuple[int, int]) -> str:
     """Write the number of cases and clusters behind both groups."""
     n = joined([count(int(subject.estimates.n[group])) for group in groups])
-    parts = [f"{n} cases"]
+    parts = [f"{n} {case_noun()}"]
     for name, codes in zip(cells.cluster_names, cells.clusters, strict=True):
         shared = subject.counted & (codes >= 0)  # a case that shares a cluster with no other is not counted
         clusters = [len(np.unique(codes[shared & (feature.code == group)])) for group in groups]
-        parts.append(f"{joined([count(many) for many in clusters])} {plural(name)}")
+        parts.append(f"{joined([count(many) for many in clusters])} {plural(column_text(name))}")
     return ", ".join(parts)
 
 
@@ -123,15 +137,17 @@ def _no_gap_finding(subjects: Sequence[FindingSubject], feature: Feature, settin
     closest = lead_against_reference(subjects[0], feature, sure=False)
     if closest:
         sentence = (
-            f"No difference to {feature.name(closest.second)} is established over {feature.title}. The closest to it is "
-            f"{_write_gap(closest)} in {subjects[0].short}, for {feature.name(closest.first)} ({_certainty(closest, settings)})."
+            f"No difference to {group_name(feature.group(closest.second))} is established over {feature.title}. The closest to "
+            f"it is "
+            f"{_write_gap(closest)} in {subjects[0].short}, for {group_name(feature.group(closest.first))} "
+            f"({_certainty(closest, settings)})."
         )
     elif judged:
         sentence = f"No gap is established over {feature.title}; {_detectable(judged)} (80% power)."
     else:
         clustered = any(subject.estimates.n_clusters is not None for subject in subjects)
         sentence = (
-            f"No gap over {feature.title} could be judged: fewer than two of its groups have {settings.min_group} cases"
+            f"No gap over {feature.title} could be judged: fewer than two of its groups have {settings.min_group} {case_noun()}"
             f"{' and enough clusters' if clustered else ''} in any denominator."
         )
     return raikit.Finding(

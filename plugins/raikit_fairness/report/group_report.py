@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import raikit
+from raikit.format import class_text
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.evaluation import FeatureMeasurements, GroupEvaluation
 from raikit_fairness.estimates.features import Feature
@@ -61,7 +62,7 @@ class LedEvaluation(GroupEvaluation):
         difference, ratio = measured.disparities[topic.difference], measured.disparities.get(topic.ratio or "")
         return FindingSubject(
             name=measure.name, estimates=of_measure, difference=difference, short=topic.short,
-            verb=topic.verb.format(positive=view.positive), figure=figure.id if figure else None,
+            verb=topic.verb.format(positive=class_text(view.positive)), figure=figure.id if figure else None,
             counted=topic.denominator(cells, view.position), mean=measure.unit != "rate", direction=measure.direction,
             cited=[self.address(disparity.metric) for disparity in (difference, ratio) if disparity is not None],
             reference=measured.reference, contrasts=self._contrasts(topic, measured, feature),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import raikit
+from raikit.format import capitalised, case_noun, class_text
 from raikit_fairness.estimates.disparities import Disparity
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.report.columns import ColumnSpec, table_columns
@@ -30,7 +31,7 @@ def group_table(
             size, *shown = (metric_of.get((name, feature.columns, group)) for name in ("count", *names))
             first = shown[0] if shown else None
             row: list[Any] = [
-                feature.title, feature.name(position), size.n if size else None, first.n_clusters if first else None,
+                feature.title, feature.label(position), size.n if size else None, first.n_clusters if first else None,
                 round(first.effective_n) if first and first.effective_n else None,
             ]  # fmt: skip
             for metric in shown:
@@ -44,8 +45,8 @@ def group_table(
 
 def _group_columns(names: Sequence[str], percent: bool) -> list[raikit.Column]:
     columns: list[ColumnSpec] = [
-        ("feature", "Feature", "text"), ("group", "Group", "text"), ("rows", "Cases", "integer"),
-        ("clusters", "Clusters", "integer"), ("effective", "Effective cases", "integer"),
+        ("feature", "Feature", "text"), ("group", "Group", "text"), ("rows", capitalised(case_noun()), "integer"),
+        ("clusters", "Clusters", "integer"), ("effective", f"Effective {case_noun()}", "integer"),
     ]  # fmt: skip
     for name in names:
         title = name.replace("_", " ").capitalize()
@@ -79,11 +80,13 @@ def disparity_table(disparities: Sequence[Disparity]) -> raikit.Table:
 
 def _disparity_row(disparity: Disparity) -> list[Any]:
     metric, judged = disparity.metric, disparity.metric.judged
-    name = metric.name + "".join(f", {key} {value}" for key, value in metric.args.items())
+    args = {**metric.args, **({"class": class_text(metric.args["class"])} if "class" in metric.args else {})}
+    name = metric.name + "".join(f", {key} {value}" for key, value in args.items())
+    excluded = [disparity.feature.in_words(group) for group in metric.excluded]
     judged_cells = [judged.value, judged.low, judged.high] if judged else [None, None, None]
     return [
         disparity.feature.title, name, metric.value, metric.low, metric.high, *judged_cells, metric.p_value,
-        metric.p_adjusted, metric.minimum_detectable, ", ".join(metric.excluded) or metric.reason,
+        metric.p_adjusted, metric.minimum_detectable, ", ".join(excluded) or metric.reason,
     ]  # fmt: skip
 
 

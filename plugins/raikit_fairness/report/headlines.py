@@ -170,7 +170,7 @@ def _row(headline: Headline) -> list[Any]:
     names = ["" if end < 0 else value_text(headline.feature.groups[end]) for end in ends]
     values = [np.nan if end < 0 else float(headline.subject.estimates.value[end]) for end in ends]
     return [
-        headline.feature.title, headline.subject.name, *names, *values, headline.value, headline.low, headline.high,
+        headline.feature.key, headline.subject.name, *names, *values, headline.value, headline.low, headline.high,
         headline.established,
     ]  # fmt: skip
 

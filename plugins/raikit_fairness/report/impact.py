@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 
 import raikit
-from raikit.format import confidence, confidence_interval, count, group_text, percent, sample_size
+from raikit.format import (
+    capitalised,
+    case_noun,
+    confidence,
+    confidence_interval,
+    count,
+    group_text,
+    percent,
+    sample_size,
+)
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.impact_ratios import ImpactRatioEstimates
 from raikit_fairness.report.columns import ColumnSpec, table_columns
@@ -26,7 +35,7 @@ def impact_table(
     `unknown` counts the cases without a known category, and `selected` is the decision that counts.
     """
     specs: list[ColumnSpec] = [
-        ("category", "Category", "text"), ("rows", "Cases", "integer"), ("share", "Share", "percent"),
+        ("category", "Category", "text"), ("rows", capitalised(case_noun()), "integer"), ("share", "Share", "percent"),
     ]  # fmt: skip
     for ratios in estimates:
         title = ratios.name.replace("_", " ").capitalize()
@@ -38,7 +47,7 @@ def impact_table(
     rows = []
     for group in range(first.feature.k):
         marked = first.share[group] < marked_below
-        name = first.feature.name(group) + " *" * bool(marked)
+        name = first.feature.label(group) + " *" * bool(marked)
         row: list[Any] = [name, int(first.rate.n[group]), float(first.share[group])]
         for ratios in estimates:
             values = (ratios.rate.value[group], ratios.value[group], ratios.low[group], ratios.high[group])
@@ -53,7 +62,7 @@ def impact_table(
         columns=table_columns(specs),
         rows=rows,
         note=f"{confidence(settings.level)} CIs of each ratio by itself. Selected: predicted as “{selected}”. "
-        f"{count(unknown)} cases have no known category and "
+        f"{count(unknown)} {case_noun()} have no known category and "
         f"are left out.{mark}",
     )
 

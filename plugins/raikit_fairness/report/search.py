@@ -9,7 +9,18 @@ import numpy as np
 
 import raikit
 from raikit.arrays import IntArray
-from raikit.format import as_given, confidence, count, percent, points, sample_size
+from raikit.format import (
+    as_given,
+    capitalised,
+    case_noun,
+    column_text,
+    confidence,
+    count,
+    group_cases,
+    percent,
+    points,
+    sample_size,
+)
 from raikit_fairness.estimates.subgroup_search import (
     SearchResult,
     cluster_counts,
@@ -38,8 +49,8 @@ def search_findings(result: SearchResult, cited: Sequence[str]) -> list[raikit.F
     """Return the flagged groups, the clearest first, and what the certificate says of all groups."""
     settings = result.settings
     if result.certificate is None or result.flagged is None:
-        reason = f"{count(result.left_out)} groups have fewer than {settings.min_group} cases or too few clusters"
-        sentence = f"No group could be searched for cases that {settings.verb}: {reason}."
+        reason = f"{count(result.left_out)} groups have fewer than {settings.min_group} {case_noun()} or too few clusters"
+        sentence = f"No group could be searched for {case_noun()} that {settings.verb}: {reason}."
         return [raikit.Finding(sentence=sentence, what=settings.title, metrics=list(cited))]
     groups = distinct_flagged(result)[:_MOST_FINDINGS]
     flagged = [_flagged_finding(result, group, cited, with_count=rank == 0) for rank, group in enumerate(groups)]
@@ -48,14 +59,16 @@ def search_findings(result: SearchResult, cited: Sequence[str]) -> list[raikit.F
 
 def _flagged_finding(result: SearchResult, group: int, cited: Sequence[str], *, with_count: bool) -> raikit.Finding:
     assert result.flagged is not None and result.groups is not None
-    settings, name, flagged, groups = result.settings, result.candidates.name(group), result.flagged, result.groups
+    settings, name, flagged, groups = result.settings, result.candidates.label(group), result.flagged, result.groups
     rates = f"{percent(groups.rates[group])} against {percent(groups.rests[group])}"
     at_least = f"at least {points(flagged.low[group])}"
-    clusters = [f"{count(n)} {plural(column)}" for column, n in cluster_counts(result, group)]
+    clusters = [f"{count(n)} {plural(column_text(column))}" for column, n in cluster_counts(result, group)]
     evidence = ", ".join([sample_size(int(groups.n_rows[group])), *clusters])
     total = f"; {_flagged_count(result)}" if with_count else ""
     return raikit.Finding(
-        sentence=f"Cases with {name} {settings.verb} {points(flagged.value[group])} more often than the rest ({rates}; "
+        sentence=f"{capitalised(group_cases(result.candidates.group(group)))} {settings.verb} {points(flagged.value[group])} "
+                 f"more often than the "
+                 f"rest ({rates}; "
         f"{at_least}; {evidence}){total}.",
         severity="warn",
         what=settings.title,
@@ -97,8 +110,8 @@ def _certificate_finding(result: SearchResult, cited: Sequence[str], *, none_fla
         tolerance = f", in {count(result.certified)} of them at most {_as_points(settings.tolerance)}"
     limiting = int(certificate.high_pointwise.argmax())
     sentence = (
-        f"With {level} cases in {groups} {settings.verb} at most {points(max(certificate.bound, 0.0))} more often than all "
-        f"cases together{tolerance}; the limit is set by {result.candidates.name(limiting)} "
+        f"With {level} {case_noun()} in {groups} {settings.verb} at most {points(max(certificate.bound, 0.0))} more often than all "
+        f"{case_noun()} together{tolerance}; the limit is set by {result.candidates.label(limiting)} "
         f"({sample_size(int(result.groups.n_rows[limiting]))})."
     )
     if none_flagged:
@@ -116,7 +129,7 @@ def _left_out(result: SearchResult) -> str:
     settings, candidates = result.settings, result.candidates
     parts = []
     if candidates.small:
-        parts.append(f"{_groups(candidates.small)} under {settings.min_group} cases")
+        parts.append(f"{_groups(candidates.small)} under {settings.min_group} {case_noun()}")
     if result.few_clusters:
         parts.append(f"{_groups(result.few_clusters)} with too few clusters, inside or outside it")
     if candidates.beyond:
@@ -158,7 +171,7 @@ def _flagged_table(result: SearchResult) -> raikit.Table:
     columns = table_columns([
         ("group", "Group", "text"), ("value", settings.title, "percent"), ("rest", "The rest", "percent"),
         ("difference", "Difference, points", "number"), ("low", "low", "number"), ("high", "high", "number"),
-        ("rows", "Cases", "integer"), ("clusters", "Clusters", "integer"), ("p", "p", "p"),
+        ("rows", capitalised(case_noun()), "integer"), ("clusters", "Clusters", "integer"), ("p", "p", "p"),
         ("p_adjusted", "p, adjusted", "p"), ("within", "Part of the flagged", "text"),
     ])  # fmt: skip
     rows: list[list[Any]] = []
@@ -167,9 +180,9 @@ def _flagged_table(result: SearchResult) -> raikit.Table:
         clusters = min((n for _, n in cluster_counts(result, group)), default=None)
         difference = [100 * float(part[group]) for part in (flagged.value, flagged.low, flagged.high)]
         rows.append([
-            result.candidates.name(group), groups.rates[group], groups.rests[group], *difference,
+            result.candidates.label(group), groups.rates[group], groups.rests[group], *difference,
             int(groups.n_rows[group]), clusters, flagged.p_value[group], flagged.p_adjusted[group],
-            None if wider is None else result.candidates.name(wider),
+            None if wider is None else result.candidates.label(wider),
         ])  # fmt: skip
     more = f" {count(len(ranked) - len(rows))} more are flagged." if len(ranked) > len(rows) else ""
     return raikit.Table(
@@ -187,8 +200,8 @@ def _certificate_table(result: SearchResult) -> raikit.Table:
     assert result.certificate is not None and result.groups is not None
     certificate, n, settings = result.certificate, result.groups.n_rows, result.settings
     columns = table_columns([
-        ("least", "Groups of at least so many cases", "integer"), ("groups", "Groups", "integer"),
-        ("worst", "Worst, points above all cases", "number"), ("bound", "None is worse by more than", "number"),
+        ("least", f"Groups of at least so many {case_noun()}", "integer"), ("groups", "Groups", "integer"),
+        ("worst", f"Worst, points above all {case_noun()}", "number"), ("bound", "None is worse by more than", "number"),
         ("set_by", "Set by", "text"),
     ])  # fmt: skip
     rows: list[list[Any]] = []
@@ -197,7 +210,7 @@ def _certificate_table(result: SearchResult) -> raikit.Table:
         if len(kept):
             limiting = int(kept[np.argmax(certificate.high_pointwise[kept])])
             worst, bound = certificate.value[kept].max(), certificate.high_pointwise[limiting]
-            name = result.candidates.name(limiting)
+            name = result.candidates.label(limiting)
             rows.append([least, len(kept), 100 * float(worst), 100 * float(bound), name])
     left_out, repeated = _left_out(result), result.candidates.repeated
     return raikit.Table(
@@ -207,7 +220,7 @@ def _certificate_table(result: SearchResult) -> raikit.Table:
         rows=rows,
         note=f"Each line by itself holds with {confidence(settings.level)} confidence. {certificate.method}."
         + (f" Not searched: {left_out}." if left_out else "")
-        + (f" {count(repeated)} groups with the same cases as a simpler one were searched once." if repeated else ""),
+        + (f" {count(repeated)} groups with the same {case_noun()} as a simpler one were searched once." if repeated else ""),
     )
 
 
@@ -220,7 +233,7 @@ def search_figures(result: SearchResult) -> list[raikit.Figure]:
         return []
     certificate, settings, searched = result.certificate, result.settings, len(result.candidates)
     groups = [int(group) for group in _drawn_groups(result)]
-    labels = unique_labels([result.candidates.name(group)[:_MOST_LETTERS] for group in groups])
+    labels = unique_labels([result.candidates.label(group)[:_MOST_LETTERS] for group in groups])
     data = [_dot(result, group, label) for group, label in zip(groups, labels, strict=True)]
     drawn = f"the {len(data)} worst of" if len(data) < searched else "all"
     worst = "; ".join(f"{row['label']} {points(row['value'], signed=True)}" for row in data[:6])
@@ -229,9 +242,10 @@ def search_figures(result: SearchResult) -> list[raikit.Figure]:
         raikit.Figure(
             id=_figure_id(result),
             title=f"{settings.title}: {drawn} {count(searched)} groups",
-            subtitle=f"Difference to all cases together (dashed, {percent(result.groups.overall)}); {level} CIs of each group "
+            subtitle=f"Difference to all {case_noun()} together (dashed, {percent(result.groups.overall)}); {level} CIs of "
+                     f"each group "
             "by itself; triangle: flagged; dotted: no group is worse by more",
-            alt=f"{settings.title}, difference to all cases, from the worst: {worst}. With {level} confidence no group is "
+            alt=f"{settings.title}, difference to all {case_noun()}, from the worst: {worst}. With {level} confidence no group is "
             f"worse by more than {points(certificate.bound)}.",
             spec=_figure_spec(labels, certificate.bound),
             data=data,

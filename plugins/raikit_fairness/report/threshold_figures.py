@@ -9,7 +9,7 @@ import numpy as np
 
 import raikit
 from raikit.arrays import BoolArray
-from raikit.format import confidence, percent, points
+from raikit.format import case_noun, confidence, percent, points, value_text
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.threshold_sweep import SWEPT, FeatureSweep, Grid, SweepPoint
@@ -41,7 +41,8 @@ def _drawn_groups(feature: Feature, cells: Cells) -> list[int]:
 def _label(feature: Feature, group: int) -> str:
     """Return a group's name over its panel."""
     value = feature.groups[group][0]
-    return "(missing)" if value is None else value[:24] or "“”"
+    label = value_text(feature.columns[0], value)
+    return "(missing)" if value is None and label == "missing" else label[:24] or "“”"
 
 
 def _omitted(feature: Feature, groups: Sequence[int]) -> str:
@@ -77,8 +78,8 @@ def _histograms(swept: FeatureSweep, positive: Any) -> raikit.Figure:
         title=f"Scores, by {feature.title}",
         spec=_panels(feature, groups, 80, _histogram_layers(threshold)),
         data=_histogram_data(cases, feature, groups, truth, positive),
-        alt=f"Histograms of the score by {feature.title}. Mean score of cases that are {positive} and are not: {means}.",
-        subtitle=f"Share of a group's cases; upwards (a stronger tone): is {positive}, downwards: is not{current}"
+        alt=f"Histograms of the score by {feature.title}. Mean score of {case_noun()} that are {positive} and are not: {means}.",
+        subtitle=f"Share of a group's {case_noun()}; upwards (a stronger tone): is {positive}, downwards: is not{current}"
         + _omitted(feature, groups),
     )
 
@@ -137,7 +138,7 @@ def _mean_scores(cases: Cells, members: BoolArray, truth: BoolArray) -> str:
     means = []
     for side in (members & truth, members & ~truth):
         total = float(cases.w[side].sum())
-        means.append(f"{float(cases.w[side] @ cases.scores[side]) / total:.2f}" if total > 0 else "no cases")
+        means.append(f"{float(cases.w[side] @ cases.scores[side]) / total:.2f}" if total > 0 else f"no {case_noun()}")
     return " and ".join(means)
 
 
@@ -158,7 +159,7 @@ def _roc(swept: FeatureSweep) -> raikit.Figure:
         data=_roc_data(swept, groups),
         alt=f"ROC curves by {feature.title}. True positive rate where the false positive rate is 5%: {at_five}.",
         subtitle=f"True positive rate by false positive rate (a stretched axis); band: {confidence(swept.settings.level)} at "
-        f"each false positive rate; dashed: all cases{current}" + _omitted(feature, drawn),
+        f"each false positive rate; dashed: all {case_noun()}{current}" + _omitted(feature, drawn),
     )
 
 
@@ -259,7 +260,7 @@ def _explorer(swept: FeatureSweep) -> raikit.Figure:
         title=f"What each threshold would do, by {feature.title}",
         spec=_explorer_spec(grid, share),
         data=_explorer_data(swept, groups, share),
-        subtitle="By the share of all cases that a threshold decides positively. Left: a line for each group; right: the "
+        subtitle=f"By the share of all {case_noun()} that a threshold decides positively. Left: a line for each group; right: the "
         f"largest gap between groups, {confidence(swept.settings.level)} simultaneous{current}" + _omitted(feature, groups),
         alt=f"Rates of the groups of {feature.title} and their largest gap at {len(share)} thresholds. "
         + _describe_current(swept),

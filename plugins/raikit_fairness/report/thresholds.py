@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import raikit
-from raikit.format import as_given, confidence, interval, points, sample_size
+from raikit.format import as_given, case_noun, confidence, interval, points, sample_size
 from raikit.stats import Gap
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.threshold_sweep import SWEPT, FeatureSweep, Grid, Improvement
@@ -54,10 +54,10 @@ def threshold_table(rows: list[list[Any]], grid: Grid, settings: IntervalSetting
         title="Gaps at every threshold",
         columns=table_columns(specs),
         rows=rows,
-        note=f"A gap is the largest difference over groups with at least {settings.min_group} cases in the denominator and "
+        note=f"A gap is the largest difference over groups with at least {settings.min_group} {case_noun()} in the denominator and "
         f"enough clusters. {confidence(settings.level)} CIs of each threshold by itself; they are wide where all clustered "
-        "cases of a group are decided alike, which hides how they vary. Accuracy lost: against the decisions as they are, "
-        f"paired on cases{current}",
+        f"{case_noun()} of a group are decided alike, which hides how they vary. Accuracy lost: against the decisions as they are, "
+        f"paired on {case_noun()}{current}",
     )
 
 

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import raikit
-from raikit.format import confidence, confidence_interval, count, interval, number, percent, points
+from raikit.format import (
+    case_noun,
+    columns_text,
+    confidence,
+    confidence_interval,
+    count,
+    group_text,
+    interval,
+    number,
+    percent,
+    points,
+)
 from raikit_fairness.estimates.paired_changes import Change
 from raikit_fairness.estimates.tradeoff import STRATA, Tradeoff
 from raikit_fairness.report.columns import ColumnSpec, table_columns
@@ -50,7 +61,7 @@ def tradeoff_table(tradeoffs: Sequence[Tradeoff], wording: Wording, note: str) -
     """Return gap before and after, gain, accuracy before and after, and cost; each with its interval."""
     specs: list[ColumnSpec] = [
         ("feature", "Over", "text"), ("constraint", "What is to be equal", "text"), ("groups", "Groups", "integer"),
-        ("rows", "Test cases", "integer"), *_with_limits("before", "Gap before"), *_with_limits("after", "Gap after"),
+        ("rows", f"Test {case_noun()}", "integer"), *_with_limits("before", "Gap before"), *_with_limits("after", "Gap after"),
         ("pair", "Two groups fixed on validation", "text"), *_with_limits("gain", "Gap between them narrowed"),
         ("accuracy_before", "Accuracy before", "percent"), ("accuracy_after", "Accuracy after", "percent"),
         *_with_limits("cost", "Accuracy lost"), ("reason", "Why not", "text"),
@@ -86,7 +97,7 @@ def _pair(tradeoff: Tradeoff) -> str:
     if pair is None:
         return ""
     rate = f" ({STRATA[pair.stratum].rate})" if len(tradeoff.criterion.strata) > 1 else ""
-    return f"{feature.name(pair.higher)} and {feature.name(pair.lower)}{rate}"
+    return f"{feature.label(pair.higher)} and {feature.label(pair.lower)}{rate}"
 
 
 # --- the figure -------------------------------------------------------------------------------------------------
@@ -119,7 +130,7 @@ def tradeoff_figure(
         title=wording.title,
         spec=_figure_spec(list(dict.fromkeys(row["feature"] for row in data))),
         data=data,
-        subtitle=f"{confidence(settings.level)} CIs, paired on test cases; full disc: sure; ring: not established",
+        subtitle=f"{confidence(settings.level)} CIs, paired on test {case_noun()}; full disc: sure; ring: not established",
         alt=f"{wording.title}: for each feature the gap narrowed and the accuracy lost. {result}",
     )
 
@@ -176,20 +187,21 @@ def tradeoff_findings(
         Cluster columns.
     """
     findings = []
-    for feature in dict.fromkeys(tradeoff.feature.title for tradeoff in tradeoffs):
-        numbers = [number for number, tradeoff in enumerate(tradeoffs) if tradeoff.feature.title == feature]
+    for columns in dict.fromkeys(tradeoff.feature.columns for tradeoff in tradeoffs):
+        numbers = [number for number, tradeoff in enumerate(tradeoffs) if tradeoff.feature.columns == columns]
         of_feature = [tradeoffs[number] for number in numbers]
         sure = [tradeoff for tradeoff in of_feature if tradeoff.gain is not None and tradeoff.gain.established]
         sentences = [_established_sentence(tradeoff, wording, settings, clusters) for tradeoff in sure]
         sentences = sentences or [_not_established_sentence(of_feature, wording, settings)]
         if unfit := of_feature[0].unfit:
-            sentences.append(f"Nothing is known for {_listed(list(unfit))}: {_reasons(unfit)}.")
+            groups = [group_text(columns, dict(zip(columns, group, strict=True))) for group in unfit]
+            sentences.append(f"Nothing is known for {_listed(groups)}: {_reasons(unfit)}.")
         if wording.condition:
             sentences.append(wording.condition)
         own = [metric for number in sorted(numbers, key=lambda at: tradeoffs[at] not in sure) for metric in metrics[number]]
         cited = [metric for kind in _CITED for metric in own if metric.name.endswith(kind) and not metric.group]
         findings.append(raikit.Finding(
-            sentence=" ".join(sentences), severity="note", what=wording.title.rstrip("?"), who=feature,
+            sentence=" ".join(sentences), severity="note", what=wording.title.rstrip("?"), who=columns_text(columns),
             certainty="established" if sure else "not established", figures=["bought"],
             metrics=[address(metric) for metric in cited],
         ))  # fmt: skip
@@ -207,7 +219,7 @@ def _established_sentence(
     feature = tradeoff.feature
     return (
         f"{wording.action}{_purpose(tradeoff, wording)} {verb} the gap in {STRATA[pair.stratum].rate} between "
-        f"{feature.name(pair.higher)} and {feature.name(pair.lower)} by {points(abs(gain.value))} ({gain_interval}; "
+        f"{feature.label(pair.higher)} and {feature.label(pair.lower)} by {points(abs(gain.value))} ({gain_interval}; "
         f"{_evidence(gain, clusters)}) and {wording.cost} {_write_change(tradeoff.cost)} of accuracy; the largest gap over "
         f"all {feature.k} groups {_from_to(tradeoff)}."
     )
@@ -232,7 +244,7 @@ def _write_change(change: Change) -> str:
 
 
 def _evidence(change: Change, clusters: Sequence[str]) -> str:
-    cases = f"{count(change.n)} test cases"
+    cases = f"{count(change.n)} test {case_noun()}"
     if change.n_clusters is None or not clusters:
         return cases
     return f"{cases}, {count(change.n_clusters)} clusters in the smaller group"
@@ -262,5 +274,5 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + more
 
 
-def _reasons(unfit: Mapping[str, str]) -> str:
+def _reasons(unfit: Mapping[tuple[str | None, ...], str]) -> str:
     return "; ".join(dict.fromkeys(unfit.values()))

@@ -9,6 +9,7 @@ import numpy as np
 
 import raikit
 from raikit.arrays import cluster_codes
+from raikit.format import case_noun
 from raikit_privacy.estimates.arguments import as_argument
 from raikit_privacy.estimates.budget import true_positive_rate_bound
 from raikit_privacy.estimates.costs import GroupEstimates, accuracies, cost_gap, costs
@@ -89,7 +90,7 @@ class TrainingReport:
     def _metric(self, name: str, estimates: GroupEstimates, index: int, **fields: Any) -> raikit.Metric:
         n, value = int(estimates.n[index]), float(estimates.value[index])
         if not n or np.isnan(value):
-            return raikit.Metric.undefined(name, "no case of this group was compared", subject=SUBJECT, **fields)
+            return raikit.Metric.undefined(name, f"no {case_noun(1)} of this group was compared", subject=SUBJECT, **fields)
         small = n < self.trials.options.min_group and "group" in fields
         flags = [*(["few_clusters"] if estimates.few_clusters[index] else []), *(["small_group"] if small else [])]
         return raikit.Metric(
@@ -121,7 +122,7 @@ class TrainingReport:
     def _judged(self, feature: SensitiveFeature, small: list[str]) -> dict[str, Any]:
         """Return the gap over groups that are large enough, as `raikit.JudgedOver` has it."""
         smallest = self.trials.options.min_group
-        reason = f"groups with fewer than {smallest} cases are not judged"
+        reason = f"groups with fewer than {smallest} {case_noun()} are not judged"
         try:
             gap, _ = cost_gap(self.outcome.pairs, feature, self.level, self.ctx.rng, smallest)
         except ValueError:

@@ -9,7 +9,7 @@ import numpy as np
 
 import raikit
 from raikit.arrays import FloatArray
-from raikit.format import confidence, number, percent
+from raikit.format import column_text, confidence, number, percent, value_text
 from raikit_privacy.estimates import membership
 from raikit_privacy.estimates.arguments import as_argument
 from raikit_privacy.estimates.attack import AttackResult
@@ -35,8 +35,9 @@ def attack_figures(result: AttackResult) -> list[raikit.Figure]:
     return [curve, *([groups] if groups else [])]
 
 
-def _label(group: object) -> str:
-    return "(missing)" if group is None else str(group)
+def _label(column: str, group: object) -> str:
+    label = value_text(column, group)
+    return "(missing)" if group is None and label == "missing" else label
 
 
 def spending(budget: Budget, spent: Iterable[tuple[int, float]]) -> raikit.Figure:
@@ -64,8 +65,8 @@ def accuracy_by_group(report: TrainingReport, feature: SensitiveFeature) -> raik
     private = accuracies(pairs, pairs.private, feature, report.level)
     order = [int(i) for i in np.argsort(-np.nan_to_num(costs.value, nan=-2.0), kind="stable") if costs.n[i]]
     data = [
-        {"group": _label(feature.groups[i]), "model": name, "accuracy": float(model.value[i]), "low": float(model.low[i]),
-         "high": float(model.high[i]), "rows": int(costs.n[i])}
+        {"group": _label(feature.column, feature.groups[i]), "model": name, "accuracy": float(model.value[i]),
+         "low": float(model.low[i]), "high": float(model.high[i]), "rows": int(costs.n[i])}
         for i in order for name, model in (("audited", audited), ("private", private))
     ]
 
@@ -75,10 +76,10 @@ def accuracy_by_group(report: TrainingReport, feature: SensitiveFeature) -> raik
 
     return raikit.Figure(
         id=f"accuracy-{report.target}-{feature.column}",
-        title=f"Accuracy with and without privacy, by {feature.column.replace('_', ' ')}",
+        title=f"Accuracy with and without privacy, by {column_text(feature.column).replace('_', ' ')}",
         subtitle=f"ring: audited model, disc: private at ε = {report.target}; simultaneous {confidence(report.level)} CI",
-        alt=f"Accuracy of both models for each {feature.column}. Privacy costs most for {change(order[0])} and least for "
-            f"{change(order[-1])}.",
+        alt=f"Accuracy of both models for each {column_text(feature.column)}. Privacy costs most for {change(order[0])} and "
+            f"least for {change(order[-1])}.",
         spec=_two_models_spec([str(row["group"]) for row in data[::2]]), data=data,
     )
 
@@ -135,7 +136,10 @@ def area_by_group(metrics: Sequence[raikit.Metric], level: float) -> raikit.Figu
     defined = sorted((metric for metric in metrics if metric.value is not None), key=lambda metric: -(metric.value or 0.0))
     if len(defined) < 2:
         return None
-    names = [" ".join(f"{column}: {_label(value)}" for column, value in (metric.group or {}).items()) for metric in defined]
+    names = [
+        " ".join(f"{column_text(column)}: {_label(column, value)}" for column, value in (metric.group or {}).items())
+        for metric in defined
+    ]
     data = [{"group": name, "area": metric.value, "low": metric.low, "high": metric.high, "rows": metric.n}
             for name, metric in zip(names, defined, strict=True)]
     first, last = (number(metric.value or 0.0, 3) for metric in (defined[0], defined[-1]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import raikit
-from raikit.format import confidence_interval, count, group_text, metric_interval, percent, sample_size
+from raikit.format import case_noun, confidence_interval, count, group_text, metric_interval, percent, sample_size
 from raikit_privacy.estimates.attack import AttackedCases, AttackResult
 
 _FAR = 0.1  # total variation distance from which members and non-members count as two populations
@@ -38,7 +38,8 @@ def _area_finding(result: AttackResult) -> raikit.Finding:
     else:
         verdict = "The loss is not shown to separate members from non-members"
     return raikit.Finding(
-        sentence=f"{verdict}. Of one training case and one other case, the training case has the lower {result.cases.kind} "
+        sentence=f"{verdict}. Of one training {case_noun(1)} and one other {case_noun(1)}, the training {case_noun(1)} has the "
+                 f"lower {result.cases.kind} "
                  f"in {percent(area.value or 0.0)} of pairs, where guessing gives {percent(0.5)} ({ci}; "
                  f"{_sample(result, area)}).",
         what="membership inference", who="everyone", certainty=ci, metrics=[result.address(area)], figures=["roc"],
@@ -82,12 +83,14 @@ def _caveats(cases: AttackedCases) -> list[raikit.Finding]:
     sentence = ("An attacker who trains models of the same kind may recognise more: this attack uses nothing but the loss, and "
                 "what it finds is a lower bound.")
     if cases.split == "validation":
-        sentence += (" If the model was chosen by its validation loss (early stopping), its loss on validation cases is lower, "
+        sentence += (f" If the model was chosen by its validation loss (early stopping), its loss on validation {case_noun()} "
+                     f"is lower, "
                      "and memorisation is underestimated.")
     findings = [raikit.Finding(sentence=sentence, what="membership inference", certainty="by construction")]
     if cases.split == "test":
         findings.append(raikit.Finding(
-            sentence="Non-members are test cases. If they come from other people than training cases, the attack separates the "
+            sentence=f"Non-members are test {case_noun()}. If they come from other people than training {case_noun()}, the "
+                     f"attack separates the "
                      "populations, and that is not memory.",
             severity="warn", what="population of the non-members"))
     return [*findings, *_population_findings(cases)]
@@ -97,7 +100,7 @@ def _population_findings(cases: AttackedCases) -> list[raikit.Finding]:
     far = [(column, distance) for column, distance in cases.distances() if distance > _FAR]
     if not far:
         return []
-    columns = ", ".join(f"{column} ({percent(distance)} of cases would have to differ)" for column, distance in far)
+    columns = ", ".join(f"{column} ({percent(distance)} of {case_noun()} would have to differ)" for column, distance in far)
     return [raikit.Finding(
         sentence=f"Members and non-members differ in {columns}; {count(cases.losses.members)} members, "
                  f"{count(cases.losses.non_members)} non-members. A part of what the attack finds may be that difference and not "
@@ -110,8 +113,8 @@ def population_table(cases: AttackedCases) -> raikit.Table:
     return raikit.Table(
         id="population", title="How much members and non-members differ",
         columns=[raikit.Column(name="column", title="Column"),
-                 raikit.Column(name="distance", title="Share of cases that would have to differ", format="percent")],
+                 raikit.Column(name="distance", title=f"Share of {case_noun()} that would have to differ", format="percent")],
         rows=[[column, distance] for column, distance in cases.distances()],
         note=f"{count(cases.losses.members)} members (train) and {count(cases.losses.non_members)} non-members ({cases.split}). "
-             "Total variation distance of the groups' shares; with few cases it is above 0 by chance.",
+             f"Total variation distance of the groups' shares; with few {case_noun()} it is above 0 by chance.",
     )

@@ -17,6 +17,7 @@ from raikit.data.guess.assignment import assign_roles
 from raikit.data.guess.logs import guess_log_roles
 from raikit.data.guess.names import cluster_strength, is_id
 from raikit.data.guess.roles import Question, RoleGuess
+from raikit.data.guess.words import propose_words
 from raikit.data.tables import column_names, read_as_written, read_table
 from raikit.errors import DataError, listed, nearest
 
@@ -54,6 +55,7 @@ def guess_roles(path: Path, target: str | None = None) -> RoleGuess:
             f"{path.name}: no column can be the target, because each is a sensitive feature, an id, a date, constant or not a "
             "value; name one with --target."
         )
+    propose_words(guess, table)
     guess.columns, guess.left_out = list(dict.fromkeys(names)), left_out | guess.left_out
     guess.missing, guess.decimal = list(written.missing), written.decimal
     return guess

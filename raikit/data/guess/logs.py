@@ -45,6 +45,7 @@ def guess_log_roles(table: pd.DataFrame, scorer: str | None = None) -> RoleGuess
     guess.prediction = scorer or (_one_of(choices) if len(choices) > 1 else "correct" if decisions else choices[0])
     if "correct" in table and guess.prediction not in set(scores) - set(decisions):
         guess.task, guess.positive, guess.classes = "binary", True, [False, True]
+        guess.labels = {"ideal": {False: "incorrect", True: "correct"}}
     else:
         guess.task = "regression"
     if table.duplicated(["task", "sample"]).any():

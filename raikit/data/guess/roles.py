@@ -47,6 +47,14 @@ class RoleGuess:
     left_out : mapping of column to reason
     classes : list of label
         Declared classes: those of a target that may lack cases of one of them.
+    largest : mapping of column to value
+        The largest group of each sensitive feature that has one.
+    decisions : list of label
+        The classes of a binary target.
+    favourable : label or None
+        The one that is good for a person, if a name says so.
+    labels : mapping of column to (mapping of value to str)
+        Words for obvious codes.
     log : str or None
         The tool that wrote the table, if it is an evaluation log.
     correct : mapping of task to scorer
@@ -76,6 +84,10 @@ class RoleGuess:
     model: Question | None = None
     left_out: dict[str, str] = field(default_factory=dict)
     classes: list[Any] = field(default_factory=list)
+    largest: dict[str, Any] = field(default_factory=dict)
+    decisions: list[Any] = field(default_factory=list)
+    favourable: Any = None
+    labels: dict[str, dict[Any, str]] = field(default_factory=dict)
     log: str | None = None
     correct: dict[str, str] = field(default_factory=dict)
 

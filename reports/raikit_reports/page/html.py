@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,10 @@ def _environment(words: texts.Texts) -> jinja2.Environment:
         "sentence": texts.sentence,
         "count": fmt.count,
         "cell": fmt.cell,
+        "column": fmt.column_text,
+        "class": fmt.class_text,
+        "group": partial(fmt.group_text, None),
+        "capitalised": fmt.capitalised,
         "moment": fmt.moment,
         "seconds": fmt.seconds,
         "facts": layout.facts,

@@ -15,7 +15,7 @@ SHOWN = 300
 FLAGS = {
     "small_group": "small group",
     "few_clusters": "too few clusters to decide",
-    "few_events": "too few of the weighted cases that the value rests on",
+    "few_events": "too few of the weighted {cases} that the value rests on",
     "unreliable": "no valid interval",
     "one_sided": "one-sided",
     "open_high": "high end not valid: tail too heavy",
@@ -93,7 +93,7 @@ def _row(metric: raikit.Metric, rules: list[RuleRow]) -> MetricRow:
 
 
 def _notes(metric: raikit.Metric) -> list[str]:
-    notes = [FLAGS.get(flag, words(flag).lower()) for flag in metric.flags]
+    notes = [FLAGS[flag].format(cases=fmt.case_noun()) if flag in FLAGS else words(flag).lower() for flag in metric.flags]
     if metric.value is None and metric.reason:
         notes.append(metric.reason)
     if metric.judged is not None and metric.judged.value is None:

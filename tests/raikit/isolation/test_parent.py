@@ -5,12 +5,14 @@ import os
 import signal
 import sys
 import time
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from raikit.isolation.parent import Child
+from raikit.naming import DisplayNames
 
 MODULE = '''
 import raikit
@@ -53,6 +55,7 @@ def ask(tmp_path, monkeypatch):
     scored = rows.rename(columns={"y": "target", "p": "score"}).assign(split="test", prediction=(rows.p > 0.5).astype(int))
     scored.to_parquet(tmp_path / "predictions.parquet")
     facts = {"task": "binary", "classes": [0, 1], "positive": 1, "sensitive": ["sex"], "cluster": [], "weight": None, "max_groups": 500, "reference": {}, "favourable": None,
+             "labels": asdict(DisplayNames(unit=("row", "rows"))),
              "confidence": 0.95, "split": "test", "has_model": False}  # fmt: skip
     config = {
         "name": "told",
@@ -82,6 +85,7 @@ def test_context_data_and_predictions_are_those_of_the_audit(ask):
     assert value(ask("value = ctx.data.size('test') + len(ctx.data.frame(['sex']))")) == 40
     assert value(ask("value = int(ctx.model is None and ctx.sensitive == ('sex',) and ctx.positive == 1)")) == 1
     assert value(ask("value = ctx.seed", seed=77)) == 77
+    assert value(ask("from raikit.format import cases; value = int(cases(2) == '2 rows' and ctx.labels.unit == ('row', 'rows'))")) == 1
 
 
 def test_one_process_serves_all_checks_and_a_new_one_comes_after_it_died(ask):

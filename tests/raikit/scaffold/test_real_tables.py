@@ -143,7 +143,7 @@ def test_adult(rng, init, question, opened):
     )
     written = init(frame)
     assert are_named(written, frame) == []
-    assert question().startswith("audit.yaml, line 19: data.weight is an open question; write fnlwgt, or delete this line")
+    assert question().startswith("audit.yaml, line 23: data.weight is an open question; write fnlwgt, or delete this line")
     config, data = opened("data.weight=null")
     assert (config.target, data.positive) == ("income-per-year", ">50K")
     assert sensitive_of(config) == ["age", "marital-status", "race", "sex"]

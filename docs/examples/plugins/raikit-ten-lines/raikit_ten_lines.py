@@ -6,7 +6,8 @@ raikit_api = 1
 
 
 class Promise(raikit.Check):
-    """Mean score minus the share of positive cases: above 0, the scores are too high."""
+    """Mean score minus the share of positive cases: above 0, the scores are too "
+    "high."""
 
     name, pillar = "ten_lines.promise", "ten_lines"
     requires = raikit.Requires(columns={"target", "score"}, tasks={"binary"})

@@ -7,7 +7,8 @@ raikit_api = 1
 
 @raikit.hookimpl
 def raikit_checks():
-    """Return the checks of this package; they are imported only when raikit needs them."""
+    """Return the checks of this package; they are imported only when raikit needs "
+    "them."""
     from raikit_plugin_name.selective import SelectiveRisk
 
     return [SelectiveRisk]

@@ -72,7 +72,8 @@ class SelectiveRisk(raikit.Check):
     def findings(
         self, coverage: raikit.Metric, risk: raikit.Metric
     ) -> list[raikit.Finding]:
-        """Report the risk in one sentence, with its interval and the number of cases."""
+        """Report the risk in one sentence, with its interval and the number of "
+        "cases."""
         score = f"a score of at least {self.options.threshold:g}"
         if risk.value is None:
             sentence = f"No decision has {score}: the model is never that confident."
@@ -80,6 +81,9 @@ class SelectiveRisk(raikit.Check):
             interval = confidence_interval(risk.low, risk.high, "rate", level=None)
             sentence = (
                 f"{percent(risk.value)} of decisions with {score} are wrong ({interval}; "
+                f""
+                f""
+                f""
                 f"{sample_size(risk.n)}, {percent(coverage.value)} of all)."
             )
         addresses = [self.address(risk), self.address(coverage)]
@@ -91,7 +95,8 @@ class SelectiveRisk(raikit.Check):
 
 
 def decision_scores(cases: raikit.Arrays) -> np.ndarray:
-    """Return the score of each decision, shape (n,): of the class that was predicted."""
+    """Return the score of each decision, shape (n,): of the class that was "
+    "predicted."""
     return cases.scores[np.arange(len(cases)), cases.prediction]
 
 

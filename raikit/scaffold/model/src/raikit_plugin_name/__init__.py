@@ -6,7 +6,8 @@ raikit_api = 1
 
 
 def load(spec, data):
-    """Load a linear model. The import is delayed until a configuration uses this loader."""
+    """Load a linear model. The import is delayed until a configuration uses this "
+    "loader."""
     from raikit_plugin_name.linear import load
 
     return load(spec, data)

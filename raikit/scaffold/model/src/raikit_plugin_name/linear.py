@@ -22,7 +22,8 @@ class Settings(BaseModel):
 
 
 class Weights(BaseModel):
-    """Content of the file: for each class, an intercept and a weight for each column."""
+    """Content of the file: for each class, an intercept and a weight for each "
+    "column."""
 
     columns: list[str] = Field(min_length=1)
     classes: list[str | int] = Field(min_length=2)

@@ -53,7 +53,8 @@ def write(record: raikit.Record, folder: Path) -> list[Path]:
 
 
 def rows(record: raikit.Record) -> list[dict[str, object]]:
-    """Make a row of each metric, in the order of the record; undefined values are empty."""
+    """Make a row of each metric, in the order of the record; undefined values are "
+    "empty."""
     return [
         {
             "metric": metric.id,

@@ -1,4 +1,5 @@
-"""The verdict as a badge: an SVG for a README, and JSON for shields.io's endpoint badge."""
+"""The verdict as a badge: an SVG for a README, and JSON for shields.io's endpoint "
+"badge."""
 
 from __future__ import annotations
 

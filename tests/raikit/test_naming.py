@@ -1,0 +1,50 @@
+"""Texts are in the words in use, records in the codes of the data."""
+
+import pytest
+
+from raikit import format as fmt
+from raikit.naming import DisplayNames, names_in_use, plural_of, using
+
+NAMES = DisplayNames(
+    unit=("applicant", "applicants"),
+    columns={"race": "ethnicity"},
+    values={"sex": {"F": "Women", "M": "M: Men"}, "smokes": {"true": "smokers"}},
+    nouns={"race": "{} applicants"},
+    missing={"sex": "not stated"},
+    classes={"1": "approved"},
+)
+
+
+def test_groups_columns_classes_and_cases_are_written_in_the_words_in_use():
+    with using(NAMES):
+        assert fmt.group_text(["sex", "race"], {"sex": "F", "race": None}) == "sex: Women, ethnicity: missing"
+        assert fmt.group_text(["sex"], {"sex": None}) == "sex: not stated"
+        assert fmt.group_text(["sex"], {"sex": "M"}) == "sex: “M: Men”"  # quoted, as a value of the data would be
+        assert fmt.group_text(["sex", "race"], None) == "sex and ethnicity"
+        assert fmt.value_text("smokes", True) == "smokers"
+        assert [fmt.class_text(label) for label in (1, 1.0, "1", 0)] == ["approved", "approved", "approved", "0"]
+        assert (fmt.cases(1), fmt.sample_size(1200), fmt.case_noun()) == ("1 applicant", "1,200 applicants", "applicants")
+        assert fmt.stored_group({"sex": "F", "race": None}) == "sex: F, race: missing"
+
+
+def test_a_group_of_one_column_may_have_a_noun():
+    with using(NAMES):
+        assert fmt.group_name({"race": "B"}) == fmt.group_cases({"race": "B"}) == "B applicants"
+        assert fmt.group_name({"race": None}) == "ethnicity: missing"
+        assert fmt.group_cases({"race": "B", "sex": "F"}) == "applicants with ethnicity: B, sex: Women"
+        assert fmt.group_cases({"sex": "F"}) == "applicants with sex: Women"
+
+
+def test_the_words_end_with_the_block_even_if_it_fails():
+    with pytest.raises(ZeroDivisionError), using(NAMES):
+        1 / 0
+    assert names_in_use() == DisplayNames()
+    assert fmt.group_text(["sex"], {"sex": "F"}) == "sex: F"
+
+
+@pytest.mark.parametrize(
+    ("one", "many"),
+    [("case", "cases"), ("box", "boxes"), ("search", "searches"), ("boy", "boys"), ("story", "stories"), ("job child", "job children")],
+)
+def test_plural(one, many):
+    assert plural_of(one) == many

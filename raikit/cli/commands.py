@@ -11,7 +11,7 @@ from pathlib import Path
 from raikit.audit import conductor
 from raikit.audit.judging import compare_runs, judge_run
 from raikit.audit.opening import open_data, train_model
-from raikit.audit.plan import Request, make_plan
+from raikit.audit.plan import Plan, Request, planned
 from raikit.audit.reports import rewrite_reports, write_reports
 from raikit.cli.show import show_changes, show_gate, show_outcome, show_plan
 from raikit.console import Console
@@ -20,6 +20,7 @@ from raikit.format import counted, points
 from raikit.gate import baseline as baselines
 from raikit.gate import history as over_time
 from raikit.gate.baseline_file import SavedBaseline
+from raikit.isolation.parent import Children
 from raikit.models.opening import set_threads
 from raikit.plugins.discovery import discover
 from raikit.run import manifest
@@ -36,15 +37,19 @@ def audit(request: Request) -> int:
 
 def dry_run(request: Request) -> int:
     """Run ``raikit audit --dry-run``: plan and open the data, and write nothing."""
-    plan = make_plan(request)
-    show_plan(plan, open_data(plan), Console())
+    with planned(request) as plan:
+        show_plan(plan, open_data(plan), Console())
     return 0
 
 
 def train(request: Request) -> int:
     """Run ``raikit train``; ``model.load: {kind: fusion, path: …}`` reads the folder that it writes."""
-    console = Console()
-    plan = make_plan(request)
+    with planned(request) as plan:
+        return _train(plan, Console())
+
+
+def _train(plan: Plan, console: Console) -> int:
+    request = plan.request
     if plan.settings.model.train is None:
         raise plan.config.error(("model",), "it says `load`; there is nothing to train.")
     target = request.out or Path("models") / default_folder(plan.settings.name).name
@@ -102,7 +107,9 @@ def compare(before: Path, after: Path, patterns: Sequence[str], out: Path | None
     if out is not None:
         record = comparison.record()
         out.mkdir(parents=True, exist_ok=True)
-        for path in write_reports(discover(), ["html", "md"], record, out)[0]:
+        with Children() as children:
+            written = write_reports(discover(processes=children), ["html", "md"], record, out, children)[0]
+        for path in written:
             console.result(f"Wrote {path}")
     return 0
 

@@ -59,7 +59,7 @@ def ask(tmp_path, monkeypatch):
         "data": {"path": "rows.csv", "id": "id", "target": "y", "sensitive": ["sex"]},
         "model": {"load": {"kind": "predictions", "score": "p"}},
     }
-    setting = {"distribution": "raikit-told", "context": facts, "config": config, "folder": str(tmp_path), "run": str(tmp_path)}
+    setting = {"distribution": "raikit-told", "plugins": {}, "without": [], "context": facts, "config": config, "folder": str(tmp_path), "run": str(tmp_path)}
     child = Child(setting, timeout=20)
 
     def ask(do, progress=lambda done, total: None, seed=1):

@@ -41,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RaikitError as error:
         return _report_error(error, debug)
     except click.ClickException as error:
+        from raikit.console import one_line
+
+        error.message = one_line(error.message)
         error.show(file=sys.stderr)
         return UNUSABLE
     except (KeyboardInterrupt, click.Abort) as error:
@@ -49,17 +52,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 0
     except Exception as error:
-        traceback.print_exc()
+        _write_traceback()
         sys.stderr.write(f"raikit itself failed ({type(error).__name__}); this is a bug in raikit, please report it.\n")
         return CRASHED
 
 
 def _resume_hint(error: BaseException) -> str:
     """Return how the interrupted command can be resumed; click wraps the error that says it."""
-    from raikit.console import clean
+    from raikit.console import one_line
 
     hint = str(error.__cause__ or error)
-    return f"; {clean(hint)}" if hint else ""
+    return f"; {one_line(hint)}" if hint else ""
+
+
+def _write_traceback() -> None:
+    from raikit.console import block
+
+    sys.stderr.write(block(traceback.format_exc()))
 
 
 def run() -> None:
@@ -80,9 +89,9 @@ def _exit_code(result: object) -> int:
 
 
 def _report_error(error: RaikitError, debug: bool) -> int:
-    from raikit.console import clean
+    from raikit.console import one_line
 
     if debug:
-        traceback.print_exc()
-    sys.stderr.write(f"raikit: {clean(str(error))}\n")
+        _write_traceback()
+    sys.stderr.write(one_line(f"raikit: {error}") + "\n")
     return error.exit_code

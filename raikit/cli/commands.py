@@ -168,7 +168,7 @@ def schema() -> int:
     """Run ``raikit schema``."""
     from raikit.cli.schema import audit_schema
 
-    Console().result(json.dumps(audit_schema(), indent=1, ensure_ascii=False))
+    Console().document(json.dumps(audit_schema(), indent=1, ensure_ascii=False))
     return 0
 
 
@@ -195,7 +195,7 @@ def history(paths: Sequence[Path], ratchet: bool) -> int:
     """Run ``raikit history``."""
     runs, console = over_time.open_runs(paths), Console()
     if ratchet:
-        console.result(over_time.as_yaml(over_time.ratchet(runs), runs[-1]).rstrip())
+        console.document(over_time.as_yaml(over_time.ratchet(runs), runs[-1]).rstrip())
         return 0
     drawn = over_time.history(runs)
     for series in drawn:

@@ -83,6 +83,10 @@ class DescribedOptions(CheckOptions):
             raise ValidationError.from_exception_data(cls.__name__, [_error(fault) for fault in faults])
         return cast("Self", cls.model_construct(**answer["options"]))
 
+    def model_dump(self, **_: Any) -> dict[str, Any]:
+        """Return the options as their own class wrote them, which is JSON already."""
+        return {name: value for name, value in vars(self).items() if name in self.model_fields_set} | (self.model_extra or {})
+
     @classmethod
     def model_json_schema(cls, *_: Any, **__: Any) -> dict[str, Any]:
         """Return the schema of the class itself."""

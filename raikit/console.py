@@ -22,13 +22,13 @@ def clean(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text as one line that no CI service takes for a command, whatever data, a plugin or an exception put into it.
+    r"""Return a text as one line that no CI service takes for a command, whatever data, a plugin or an exception put into it.
 
     GitHub reads ``::name`` at the beginning of a line, after spaces, and ``##[name]`` anywhere.
 
     Examples
     --------
-    >>> one_line("no column 'a\\n::error::b'")
+    >>> one_line("no column 'a\n::error::b'")
     "no column 'a | : :error::b'"
     """
     parts = [re.sub(r"^(\s*):(?=:)", r"\1: ", part) for part in clean(text).splitlines()]

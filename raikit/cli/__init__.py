@@ -6,6 +6,7 @@ It must not plan or judge, nor import anything heavy before the command that nee
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import traceback
@@ -13,6 +14,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import click
+
     from raikit.errors import RaikitError
 
 INTERRUPTED, UNUSABLE, CRASHED = 130, 2, 3
@@ -41,10 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RaikitError as error:
         return _report_error(error, debug)
     except click.ClickException as error:
-        from raikit.console import one_line
-
-        error.message = one_line(error.message)
-        error.show(file=sys.stderr)
+        _show_usage(error)
         return UNUSABLE
     except (KeyboardInterrupt, click.Abort) as error:
         sys.stderr.write(f"\nInterrupted{_resume_hint(error)}.\n")
@@ -63,6 +63,15 @@ def _resume_hint(error: BaseException) -> str:
 
     hint = str(error.__cause__ or error)
     return f"; {one_line(hint)}" if hint else ""
+
+
+def _show_usage(error: click.ClickException) -> None:
+    """Write what click has to say, of which no line is a command for a CI service."""
+    from raikit.console import one_line
+
+    said = io.StringIO()
+    error.show(file=said)
+    sys.stderr.write("".join(f"{one_line(line)}\n" for line in said.getvalue().splitlines()))
 
 
 def _write_traceback() -> None:

@@ -53,7 +53,7 @@ def module_file(point: EntryPoint) -> Path | None:
         spec = importlib.util.find_spec(point.module.split(".")[0])
     except (ImportError, ValueError, AttributeError):
         return None
-    return Path(spec.origin) if spec is not None and spec.origin not in (None, "built-in", "frozen") else None  # type: ignore[arg-type]
+    return Path(spec.origin) if spec is not None and spec.origin not in (None, "built-in", "frozen") else None
 
 
 def impostor(point: EntryPoint) -> str | None:

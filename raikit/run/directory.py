@@ -177,7 +177,7 @@ class RunDirectory:
         for path, digest in self._kept.items():
             if path.is_symlink() or not path.is_file() or sha256(path) != digest:
                 raise TamperedRunError(
-                    f"{path.relative_to(self.folder)} was changed by another process while the audit ran, such as that of a plugin; "
+                    f"{path.relative_to(self.folder)} was changed by another process while the audit ran, such as a plugin's; "
                     "the run cannot be trusted. Leave plugins out with --disable until it no longer happens."
                 )
 

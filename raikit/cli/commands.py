@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -153,14 +154,29 @@ def report(folder: Path, formats: Sequence[str] | None) -> int:
     return 3 if complaints else 0
 
 
-def verify(folder: Path) -> int:
-    """Run ``raikit verify``; return 0 if every file is as it was written, else 1."""
+def sign(folder: Path, key: Path) -> int:
+    """Run ``raikit sign``."""
+    from raikit.run import attestation
+
+    passphrase = os.environ.get("RAIKIT_KEY_PASSPHRASE")
+    written = attestation.sign(folder, key, passphrase.encode() if passphrase else None)
+    Console().result(f"Wrote {written}. Verify it with: raikit verify {folder} --signed-by PUBLIC_KEY")
+    return 0
+
+
+def verify(folder: Path, signed_by: Path | None = None) -> int:
+    """Run ``raikit verify``; return 0 if every file is as it was written, and signed if that is asked for, else 1."""
     console = Console()
     problems = manifest.verify(folder)
+    if signed_by is not None:
+        from raikit.run import attestation
+
+        problems += attestation.verify_signature(folder, signed_by)
     for problem in problems:
         console.result(f"{folder}: {problem}")
     if not problems:
-        console.result(f"{folder}: all {len(manifest.read(folder)['files'])} files are as they were written")
+        signed = f", and signed by {signed_by.name}" if signed_by is not None else ""
+        console.result(f"{folder}: all {len(manifest.read(folder)['files'])} files are as they were written{signed}")
     return 1 if problems else 0
 
 

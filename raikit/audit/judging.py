@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from raikit.address import Pattern
 from raikit.audit.refusals import refuse_unmeasured
+from raikit.audit.remeasuring import remeasure
 from raikit.config.load import read_policy
 from raikit.config.schema import GateConfig
 from raikit.errors import ConfigError, RunError, listed
@@ -31,7 +32,7 @@ from raikit.run.record import Measurements
 if TYPE_CHECKING:
     from raikit.audit.plan import Plan
     from raikit.gate.regressions import Comparer
-    from raikit.plugins.registry import CheckEntry
+    from raikit.plugins.registry import CheckEntry, Registry
     from raikit.run.record import CheckRecord, DataRecord, Gate, Record, Rule
 
 JUDGED_AGAIN = "gate.json"
@@ -50,18 +51,29 @@ def judge_audit(
     return judge(policy, checks, plan.registry.plugins, _audited_cases(data), compared, confidence=confidence)
 
 
-def judge_run(folder: Path, policy: Path | None, baseline: Path | None, no_baseline: bool) -> Record:
+def judge_run(
+    folder: Path, policy: Path | None, baseline: Path | None, no_baseline: bool, measure_again: bool = False
+) -> tuple[Record, list[str]]:
     """Judge a stored run again, by its own policy or that of a file, and write ``gate.json`` beside its record.
+
+    Parameters
+    ----------
+    folder, policy, baseline : Path
+    no_baseline : bool
+    measure_again : bool
+        Whether to measure again from the predictions what the rules rest on.
 
     Returns
     -------
-    Record
+    record : Record
         That of the run with the new verdict; ``audit.json`` is not touched.
+    left : list of str
+        Checks that rules rest on and that could not be measured again.
 
     Raises
     ------
     RunError
-        If the run is not as it was written.
+        If the run is not as it was written, or its numbers are not those that its predictions give.
     ConfigError
         If the policy cannot be applied to this run.
     """
@@ -79,14 +91,17 @@ def judge_run(folder: Path, policy: Path | None, baseline: Path | None, no_basel
         )
         if before is not None:
             refuse_another_task(record.data, before.record.data)
+        measured, left = record.checks, list[str]()
+        if measure_again:
+            measured, left = remeasure(run, record, applied, checks.registry)
         comparers = checks.comparers(record) if applied.regressions else {}
         compared = regressions.compare(applied, run, before, comparers, record.confidence)
         verdict = judge(
-            applied, record.checks, record.plugins, _audited_cases(record.data), compared, confidence=record.confidence
+            applied, measured, record.plugins, _audited_cases(record.data), compared, confidence=record.confidence
         )
     written = write_text(folder / JUDGED_AGAIN, verdict.model_dump_json(indent=1) + "\n")
     manifest.update(folder, [written])
-    return record.model_copy(update={"gate": verdict, "verdict": verdict.verdict})
+    return record.model_copy(update={"gate": verdict, "verdict": verdict.verdict}), left
 
 
 @dataclass(frozen=True)
@@ -135,7 +150,8 @@ def compare_runs(before: Path, after: Path, patterns: Sequence[str]) -> RunCompa
         compared = regressions.compare(policy, new, old, checks.comparers(candidate), candidate.confidence)
         for claim in compared.claims:  # each interval stands alone, with half of the error at either end
             claim.decide(claim.own_error / 2, 1)
-        gate = judge(policy, candidate.checks, candidate.plugins, regressions=regressions.Regressions(compared.rules))
+        decided = regressions.Regressions(compared.rules, warnings=compared.warnings)
+        gate = judge(policy, candidate.checks, candidate.plugins, regressions=decided)
     if not any(row.value is not None for row in gate.rules):
         addresses = [str(metric.id) for _, metric in candidate.metrics()]
         unknown = [rule.metric for rule in policy.regressions if not any(map(Pattern(rule.metric).matches, addresses))]
@@ -166,8 +182,13 @@ class Installed:
         self._children = children
 
     @cached_property
+    def registry(self) -> Registry:
+        """What the installed plugins provide."""
+        return discover(processes=self._children)
+
+    @property
     def _checks(self) -> Mapping[str, CheckEntry]:
-        return discover(processes=self._children).checks
+        return self.registry.checks
 
     def aliases(self, record: Record) -> Aliases:
         """Return the other names of a run's metrics, as the checks declare them."""

@@ -117,11 +117,12 @@ def train(**options: Any) -> int:
 @click.option("--policy", type=_PATH, help="A YAML file with rules; absent: those of the run.")
 @click.option("--baseline", type=_PATH, metavar="RUN|FILE", help="The run to compare with for regressions.")
 @click.option("--no-baseline", is_flag=True, help="Do not judge regressions.")
-def gate(run: Path, policy: Path | None, baseline: Path | None, no_baseline: bool) -> int:
+@click.option("--remeasure", is_flag=True, help="Measure what the rules rest on again, from the predictions of the run.")
+def gate(run: Path, policy: Path | None, baseline: Path | None, no_baseline: bool, remeasure: bool) -> int:
     """Judge a stored run again."""
     from raikit.cli import commands
 
-    return commands.gate(run, policy, baseline, no_baseline)
+    return commands.gate(run, policy, baseline, no_baseline, remeasure)
 
 
 @app.command()

@@ -16,7 +16,7 @@ from raikit.audit.plan import Plan, Request, planned
 from raikit.audit.reports import rewrite_reports, write_reports
 from raikit.cli.show import show_changes, show_gate, show_outcome, show_plan
 from raikit.console import Console
-from raikit.errors import ConfigError, RunError
+from raikit.errors import ConfigError, RunError, listed
 from raikit.format import counted, points
 from raikit.gate import baseline as baselines
 from raikit.gate import history as over_time
@@ -93,10 +93,13 @@ def init(data: Path, out: Path, target: str | None = None) -> int:
     return 0
 
 
-def gate(folder: Path, policy: Path | None, baseline: Path | None, no_baseline: bool) -> int:
+def gate(folder: Path, policy: Path | None, baseline: Path | None, no_baseline: bool, measure_again: bool) -> int:
     """Run ``raikit gate``."""
-    record = judge_run(folder, policy, baseline, no_baseline)
-    show_gate(record, Console())
+    console = Console()
+    record, left = judge_run(folder, policy, baseline, no_baseline, measure_again)
+    if left:
+        console.say(f"Not measured again, because predictions alone do not show them: {listed(left)}")
+    show_gate(record, console)
     return record.gate.exit_code
 
 

@@ -21,6 +21,25 @@ def clean(text: str) -> str:
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+def one_line(text: str) -> str:
+    r"""Return a text as one line that no CI service takes for a command, whatever data, a plugin or an exception put into it.
+
+    GitHub reads ``::name`` at the beginning of a line, after spaces, and ``##[name]`` anywhere.
+
+    Examples
+    --------
+    >>> one_line("no column 'a\n::error::b'")
+    "no column 'a | : :error::b'"
+    """
+    parts = [re.sub(r"^(\s*):(?=:)", r"\1: ", part) for part in clean(text).splitlines()]
+    return " | ".join(parts).replace("##[", "# #[")
+
+
+def block(text: str) -> str:
+    """Return a text of several lines, such as a traceback, each of which begins with a bar."""
+    return "".join(f"| {one_line(line)}\n" for line in text.splitlines())
+
+
 class Console:
     """The output of a command; `quiet` leaves progress out."""
 
@@ -32,11 +51,16 @@ class Console:
     def say(self, text: str) -> None:
         """Write a line of progress to stderr."""
         if not self.quiet:
-            self._err.write(clean(text) + "\n")
+            self._err.write(one_line(text) + "\n")
             self._err.flush()
 
     def result(self, text: str = "") -> None:
         """Write a line of the result to stdout."""
+        sys.stdout.write(one_line(text) + "\n")
+        sys.stdout.flush()
+
+    def document(self, text: str) -> None:
+        """Write JSON or YAML of several lines to stdout; its own syntax keeps foreign text from beginning a line."""
         sys.stdout.write(clean(text) + "\n")
         sys.stdout.flush()
 
@@ -75,9 +99,9 @@ def _bar(label: str, stream: TextIO) -> Iterator[Callable[..., None]]:
         TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=RichConsole(file=stream), transient=False) as bar:
-        task = bar.add_task(escape(clean(label)), total=None, note="")
+        task = bar.add_task(escape(one_line(label)), total=None, note="")
 
         def step(done: int, total: int, note: str = "") -> None:
-            bar.update(task, completed=done, total=total, note=escape(clean(note)))
+            bar.update(task, completed=done, total=total, note=escape(one_line(note)))
 
         yield step

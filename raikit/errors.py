@@ -69,6 +69,12 @@ class RunError(RaikitError):
     """A run directory that cannot be written, resumed, read or trusted."""
 
 
+class TamperedRunError(RunError):
+    """A run that another process changed while it was written: a crash, and no fault of the configuration."""
+
+    exit_code = 3
+
+
 def raised(error: BaseException) -> str:
     """Return a foreign exception as one line: its class and its message; of a `PluginError` the message alone.
 

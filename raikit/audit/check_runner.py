@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raikit.address import Pattern
+from raikit.audit.places import Places
 from raikit.audit.requirements import unmet_requirement
 from raikit.console import clean
 from raikit.errors import PluginError, RaikitError, SkipCheck
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
     from raikit.audit.selection import PlannedCheck
     from raikit.check import Check, CheckContext
-    from raikit.isolation.parent import Child
     from raikit.run.directory import RunDirectory
 
 Progress = Callable[[int, int], None]
@@ -65,8 +65,8 @@ class Runner:
         ``announce(name)`` returns a context manager that yields the check's ``progress(done, total)``.
     finish : callable
         Called with the record of each check that was tried.
-    child_of : callable, optional
-        ``child_of(distribution)`` returns the child process for its checks. Absent: everything runs in this process.
+    places : Places
+        In which process each check runs.
     """
 
     run: RunDirectory
@@ -75,7 +75,7 @@ class Runner:
     seed: int
     announce: Callable[[str], AbstractContextManager[Progress]]
     finish: Callable[[CheckRecord], None] = lambda record: None
-    child_of: Callable[[str], Child] | None = None
+    places: Places = field(default_factory=Places)
     _addresses: set[str] = field(default_factory=set)
     _copy_stamp: _Stamp | None = None
     _process: int = field(default_factory=os.getpid)
@@ -92,6 +92,7 @@ class Runner:
             self._addresses.update(str(metric.id) for metric in finished.metrics)
             return finished
         record = describe(item, self.seed)
+        record.process = self.places.of(item.entry)
         if item.status is not None:
             if item.status in ("error", "not_loaded"):
                 self.finish(record)
@@ -155,7 +156,7 @@ class Runner:
             record.warnings.append(f"it could not be run again at another level: {problems[0][:200]}")
 
     def _runs_in_child(self, item: PlannedCheck) -> bool:
-        return self.child_of is not None and item.entry.plugin != FIRST_PARTY
+        return self.places.of(item.entry) != "audit"
 
     def _run_here(
         self, item: PlannedCheck, record: CheckRecord, progress: Progress, level: float | None = None
@@ -172,7 +173,8 @@ class Runner:
             log=logging.getLogger(f"raikit.check.{item.name}"),
         )
         stream, answer, result = Sink(), Answer(), None
-        with using(ctx.labels), captured(record.seed or 0, stream, terminal=self.child_of is None) as warned:
+        terminal = self.places.children is None
+        with using(ctx.labels), captured(record.seed or 0, stream, terminal=terminal) as warned:
             try:
                 result = decode_result(encode_result(item.entry.check(item.options).run(ctx)))
             except SkipCheck as skip:
@@ -189,8 +191,9 @@ class Runner:
     def _run_in_child(
         self, item: PlannedCheck, record: CheckRecord, progress: Progress, level: float | None = None
     ) -> tuple[Answer, CheckResult | None]:
-        """Run a check in the child process of its distribution; its result is not trusted, so it is not validated yet."""
-        assert self.child_of is not None
+        """Run a check in a child process; its result is not trusted, so it is not validated yet."""
+        child = self.places.child_of(item.entry)
+        assert child is not None
         job = {
             "check": item.name,
             "seed": record.seed or 0,
@@ -199,16 +202,19 @@ class Runner:
             "predictions": str(self._predictions_for(item).path.resolve()),
             "level": level,
         }
-        return self.child_of(item.entry.plugin).run(job, progress), None
+        return child.run(job, progress), None
+
+    def _is_among_others(self, item: PlannedCheck) -> bool:
+        return item.entry.plugin != FIRST_PARTY or self._runs_in_child(item)
 
     @property
     def _copy(self) -> Path:
         return self.run.work / "predictions-copy.parquet"
 
     def _predictions_for(self, item: PlannedCheck) -> Predictions:
-        """Return the predictions; checks of other distributions get a copy, so that they cannot change the original."""
+        """Return the predictions; where code of others runs, a copy, so that it cannot change the original."""
         own = self.context.predictions
-        if item.entry.plugin == FIRST_PARTY:
+        if not self._is_among_others(item):
             return own
         if self._copy_stamp is None or _stamp(self._copy) != self._copy_stamp:
             self._copy.unlink(missing_ok=True)
@@ -218,7 +224,7 @@ class Runner:
 
     def _refuse_written_predictions(self, item: PlannedCheck) -> None:
         """Raise if the check wrote into the predictions; the next check gets a new copy."""
-        if item.entry.plugin == FIRST_PARTY or _stamp(self._copy) == self._copy_stamp:
+        if not self._is_among_others(item) or _stamp(self._copy) == self._copy_stamp:
             return
         raise PluginError("it modified the shared predictions; modify copies from ctx.predictions instead")
 

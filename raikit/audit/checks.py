@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from raikit.audit.check_runner import Runner
+from raikit.audit.places import Places
 from raikit.check import CheckContext
 from raikit.errors import place_of
 from raikit.gate.family import levels_of
-from raikit.isolation.parent import Children
 from raikit.run.directory import PREDICTIONS
 from raikit.run.predictions import Predictions
 from raikit.run.results import plain
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from raikit.audit.plan import Plan
     from raikit.console import Console
     from raikit.data.dataset import Dataset
+    from raikit.isolation.parent import Children
     from raikit.models.scoring import PredictionSource
     from raikit.run.directory import RunDirectory
     from raikit.run.record import CheckRecord
@@ -54,44 +53,44 @@ def make_context(plan: Plan, source: PredictionSource, data: Dataset, run: RunDi
     )
 
 
-def child_processes(plan: Plan, context: CheckContext, run: RunDirectory) -> AbstractContextManager[Children | None]:
-    """Return the processes in which plugins of other distributions run; None if they run in this process."""
-    if plan.request.isolation == "none":
-        return nullcontext()
+def tell_children(plan: Plan, context: CheckContext, source: PredictionSource, run: RunDirectory, children: Children) -> None:
+    """Tell the processes of other distributions what their checks are given."""
     facts = {name: plain(getattr(context, name)) for name in _FACTS}
     config = plan.settings.model_dump(mode="json")
     if context.data is not None:  # of a table on another filesystem, the copy
         config["data"]["path"] = str(context.data.path.absolute())
     if context.task == "multiclass":
         config["data"]["classes"] = facts["classes"]  # with those that only the model knows, from the start
-    setting = {
-        "context": {
+    load = plan.settings.model.load
+    children.tell(
+        context={
             **facts,
             "labels": asdict(context.labels),
             "confidence": context.confidence,
             "requests": [asdict(request) for request in context.levels.requests],
             "split": context.predictions.split,
-            "has_model": context.model is not None,
+            "has_model": source.is_model,
         },
-        "config": config,
-        "folder": str(plan.config.folder),
-        "run": str(run.folder.resolve()),
-    }
-    return Children(setting, plan.settings.plugins.timeout)
+        config=config,
+        run=str(run.folder.resolve()),
+        loader=plan.registry.loader_owners.get(load.kind) if load is not None else None,
+    )
 
 
 def run_checks(
     plan: Plan,
     context: CheckContext,
-    capabilities: frozenset[str],
+    source: PredictionSource,
     children: Children | None,
     run: RunDirectory,
     console: Console,
 ) -> list[CheckRecord]:
     """Run the planned checks in order and return a record for each, also for those that do not run."""
+    if children is not None:
+        tell_children(plan, context, source, run, children)
     display = _Display(plan, children, run, console)
-    child_of = children.of if children is not None else None
-    runner = Runner(run, context, capabilities, plan.seed, display.announce, display.finish, child_of)
+    places = Places(children, model_is_here=source.model is not None or not source.is_model)
+    runner = Runner(run, context, source.capabilities, plan.seed, display.announce, display.finish, places)
     return runner.run_all(plan.checks)
 
 

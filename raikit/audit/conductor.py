@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raikit.audit.checks import child_processes, make_context, run_checks
+from raikit.audit.checks import make_context, run_checks
 from raikit.audit.judging import judge_audit
 from raikit.audit.opening import describe_model, open_data, open_predictions, score_cases
-from raikit.audit.plan import Plan, Request, make_plan, run_folder
+from raikit.audit.plan import Plan, Request, planned, run_folder
 from raikit.audit.provenance import make_provenance, manifest_facts, resume_state
 from raikit.audit.reports import publish
 from raikit.errors import RaikitError
@@ -49,7 +49,12 @@ def audit(request: Request, console: Console) -> Outcome:
     """
     start = time.time()
     console.live = console.live and request.isolation == "process"  # Otherwise a debugger may need the terminal.
-    plan = make_plan(request)
+    with planned(request) as plan:
+        return _audit(plan, console, start)
+
+
+def _audit(plan: Plan, console: Console, start: float) -> Outcome:
+    request = plan.request
     run = RunDirectory(run_folder(request, plan.settings.name), request.resume)
     if request.resume and run.is_new:
         console.say(f"{run.folder} holds nothing to resume; this is a new run")
@@ -85,7 +90,7 @@ def _run(
 ) -> Outcome:
     settings = plan.settings
     _announce(data, console)
-    source = open_predictions(plan, data, run, console)
+    source = open_predictions(plan, data, run, plan.children, console)
     _refuse_another_task(plan, data)  # now that the classes that only the model knows are among the others
     cases_scored = score_cases(source, data, run, console)
     context = make_context(plan, source, data, run)
@@ -93,23 +98,23 @@ def _run(
     for note in source.notes(context.predictions.columns):
         console.say(f"Note: {note}")
         described.notes.append(note)
-    with child_processes(plan, context, run) as children:
-        checks = run_checks(plan, context, source.capabilities, children, run, console)
-        gate = judge_audit(plan, run.folder, described, checks, children)
-        record = Record(
-            name=settings.name,
-            verdict=gate.verdict,
-            checks=checks,
-            gate=gate,
-            data=described,
-            model=describe_model(source, run),
-            plugins=plan.registry.plugins,
-            owner=settings.owner,
-            intended_use=settings.intended_use,
-            confidence=settings.confidence,
-            provenance=make_provenance(plan, cases_scored, start),
-        )
-        complaints = publish(plan, record, run, children, console)
+    checks = run_checks(plan, context, source, plan.children, run, console)
+    run.refuse_changes()
+    gate = judge_audit(plan, run.folder, described, checks)
+    record = Record(
+        name=settings.name,
+        verdict=gate.verdict,
+        checks=checks,
+        gate=gate,
+        data=described,
+        model=describe_model(source, run),
+        plugins=plan.registry.plugins,
+        owner=settings.owner,
+        intended_use=settings.intended_use,
+        confidence=settings.confidence,
+        provenance=make_provenance(plan, cases_scored, start),
+    )
+    complaints = publish(plan, record, run, console)
     run.seal(manifest_facts(record, data, state))
     return Outcome(run.folder, record, record.gate.exit_code, complaints)
 

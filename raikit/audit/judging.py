@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from raikit.address import Pattern
 from raikit.audit.refusals import refuse_unmeasured
+from raikit.audit.remeasuring import remeasure
 from raikit.config.load import read_policy
 from raikit.config.schema import GateConfig
 from raikit.errors import ConfigError, RunError, listed
@@ -33,13 +34,14 @@ from raikit.run.record import Measurements
 if TYPE_CHECKING:
     from raikit.audit.plan import Plan
     from raikit.gate.regressions import Comparer
+    from raikit.plugins.registry import CheckEntry, Registry
     from raikit.run.record import CheckRecord, DataRecord, Gate, Record, Rule
 
 JUDGED_AGAIN = "gate.json"
 
 
 def judge_audit(
-    plan: Plan, folder: Path, data: DataRecord, checks: list[CheckRecord], children: Children | None
+    plan: Plan, folder: Path, data: DataRecord, checks: list[CheckRecord]
 ) -> Gate:
     """Judge the checks of an audit, whose run directory is `folder`, by the rules and regressions of its policy."""
     policy = plan.settings.gate
@@ -47,24 +49,35 @@ def judge_audit(
     measured = Measurements(name=plan.settings.name, checks=checks, data=data, confidence=confidence)
     with using(data.labels):
         if policy.regressions:
-            comparers = _planned_comparers(plan, children)
+            comparers = _planned_comparers(plan)
             compared = regressions.compare(policy, RunView(folder, measured), plan.baseline, comparers, confidence)
         readable = labelled(measured).checks
         return judge(policy, readable, plan.registry.plugins, _audited_cases(data), compared, confidence=confidence)
 
 
-def judge_run(folder: Path, policy: Path | None, baseline: Path | None, no_baseline: bool) -> Record:
+def judge_run(
+    folder: Path, policy: Path | None, baseline: Path | None, no_baseline: bool, measure_again: bool = False
+) -> tuple[Record, list[str]]:
     """Judge a stored run again, by its own policy or that of a file, and write ``gate.json`` beside its record.
+
+    Parameters
+    ----------
+    folder, policy, baseline : Path
+    no_baseline : bool
+    measure_again : bool
+        Whether to measure again from the predictions what the rules rest on.
 
     Returns
     -------
-    Record
+    record : Record
         That of the run with the new verdict; ``audit.json`` is not touched.
+    left : list of str
+        Checks that rules rest on and that could not be measured again.
 
     Raises
     ------
     RunError
-        If the run is not as it was written.
+        If the run is not as it was written, or its numbers are not those that its predictions give.
     ConfigError
         If the policy cannot be applied to this run.
     """
@@ -72,22 +85,28 @@ def judge_run(folder: Path, policy: Path | None, baseline: Path | None, no_basel
         raise RunError(f"{folder} is not as it was written: {listed(problems)}.")
     run = load_run(folder)
     record = run.record
-    applied, before = policy_and_baseline(
-        _policy_of(record) if policy is None else _policy_for(record, policy, _installed_aliases(record)),
-        baseline,
-        no_baseline,
-        lambda problem: ConfigError(f"gate.regressions: {problem}"),
-    )
-    if before is not None:
-        refuse_another_task(record.data, before.record.data)
-    with _comparers(applied, record) as comparers, using(record.data.labels):
+    with Children() as children, using(record.data.labels):
+        checks = Installed(children)
+        applied, before = policy_and_baseline(
+            _policy_of(record) if policy is None else _policy_for(record, policy, checks.aliases(record)),
+            baseline,
+            no_baseline,
+            lambda problem: ConfigError(f"gate.regressions: {problem}"),
+        )
+        if before is not None:
+            refuse_another_task(record.data, before.record.data)
+        measured, left = record.checks, list[str]()
+        if measure_again:
+            measured, left = remeasure(run, record, applied, checks.registry)
+        comparers = checks.comparers(record) if applied.regressions else {}
         compared = regressions.compare(applied, run, before, comparers, record.confidence)
+        readable = labelled(record.model_copy(update={"checks": measured})).checks
         verdict = judge(
-            applied, labelled(record).checks, record.plugins, _audited_cases(record.data), compared, confidence=record.confidence
+            applied, readable, record.plugins, _audited_cases(record.data), compared, confidence=record.confidence
         )
     written = write_text(folder / JUDGED_AGAIN, verdict.model_dump_json(indent=1) + "\n")
     manifest.update(folder, [written])
-    return record.model_copy(update={"gate": verdict, "verdict": verdict.verdict})
+    return record.model_copy(update={"gate": verdict, "verdict": verdict.verdict}), left
 
 
 @dataclass(frozen=True)
@@ -130,13 +149,15 @@ def compare_runs(before: Path, after: Path, patterns: Sequence[str]) -> RunCompa
     refuse_another_task(new.record.data, old.record.data)
     wanted = [{"metric": pattern, "margin": 0.0, "severity": "warn"} for pattern in patterns or ["*"]]
     candidate = new.record
-    aliases = _installed_aliases(candidate)
-    policy = aliases.resolve_policy(GateConfig.model_validate({"regressions": wanted}))
-    with _comparers(policy, candidate) as comparers, using(candidate.data.labels):
-        compared = regressions.compare(policy, new, old, comparers, candidate.confidence)
+    with Children() as children, using(candidate.data.labels):
+        checks = Installed(children)
+        aliases = checks.aliases(candidate)
+        policy = aliases.resolve_policy(GateConfig.model_validate({"regressions": wanted}))
+        compared = regressions.compare(policy, new, old, checks.comparers(candidate), candidate.confidence)
         for claim in compared.claims:  # each interval stands alone, with half of the error at either end
             claim.decide(claim.own_error / 2, 1)
-        gate = judge(policy, labelled(candidate).checks, candidate.plugins, regressions=regressions.Regressions(compared.rules))
+        decided = regressions.Regressions(compared.rules, warnings=compared.warnings)
+        gate = judge(policy, labelled(candidate).checks, candidate.plugins, regressions=decided)
     if not any(row.value is not None for row in gate.rules):
         addresses = [str(metric.id) for _, metric in candidate.metrics()]
         unknown = [rule.metric for rule in policy.regressions if not any(map(Pattern(rule.metric).matches, addresses))]
@@ -160,44 +181,47 @@ def _policy_for(record: Record, path: Path, aliases: Aliases) -> GateConfig:
     return policy
 
 
-def _installed_aliases(record: Record) -> Aliases:
-    """Return the other names of a run's metrics, as the installed checks declare them."""
-    return Aliases.of((entry.check for entry in discover().checks.values()), list(record.data.sensitive))
+class Installed:
+    """The installed checks, to judge a stored run with; found when they are first needed."""
+
+    def __init__(self, children: Children) -> None:
+        self._children = children
+
+    @cached_property
+    def registry(self) -> Registry:
+        """What the installed plugins provide."""
+        return discover(processes=self._children)
+
+    @property
+    def _checks(self) -> Mapping[str, CheckEntry]:
+        return self.registry.checks
+
+    def aliases(self, record: Record) -> Aliases:
+        """Return the other names of a run's metrics, as the checks declare them."""
+        return Aliases.of((entry.check for entry in self._checks.values()), list(record.data.sensitive))
+
+    def comparers(self, record: Record) -> dict[str, Comparer]:
+        """Return the checks that made a record, with the options that they had; others are compared by their intervals."""
+        comparers: dict[str, Comparer] = {}
+        for check in record.checks:
+            if check.name not in self._checks:
+                continue
+            entry = self._checks[check.name]
+            try:
+                options = entry.check.Options.model_validate(check.options)
+            except ValidationError:
+                continue  # The options are those of another version.
+            comparers[check.name] = self._children.comparer(entry.check(options), entry.plugin)
+        return comparers
 
 
-@contextmanager
-def _comparers(policy: GateConfig, record: Record) -> Iterator[Mapping[str, Comparer]]:
-    """Yield the installed checks that can compare a stored run, with the options that they had; none without regressions."""
-    if not policy.regressions:
-        yield {}
-        return
-    with Children({}) as children:
-        yield _installed_comparers(record, children)
-
-
-def _planned_comparers(plan: Plan, children: Children | None) -> dict[str, Comparer]:
+def _planned_comparers(plan: Plan) -> dict[str, Comparer]:
     """Return the checks of an audit that ran, each where it can compare runs."""
     comparers: dict[str, Comparer] = {}
     for item in plan.checks:
         if item.status is None:
             check = item.entry.check(item.options)
-            comparers[item.name] = check if children is None else children.comparer(check, item.entry.plugin)
-    return comparers
-
-
-def _installed_comparers(record: Record, children: Children) -> dict[str, Comparer]:
-    """Return the installed checks that made a record; metrics of others are compared by their intervals."""
-    installed = discover().checks
-    comparers: dict[str, Comparer] = {}
-    for check in record.checks:
-        if check.name not in installed:
-            continue
-        entry = installed[check.name]
-        try:
-            options = entry.check.Options.model_validate(check.options)
-        except ValidationError:
-            continue  # The options are those of another version.
-        comparers[check.name] = children.comparer(entry.check(options), entry.plugin)
+            comparers[item.name] = check if plan.children is None else plan.children.comparer(check, item.entry.plugin)
     return comparers
 
 

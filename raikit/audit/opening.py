@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from raikit.audit.refusals import refuse_absent_groups
 from raikit.files import write_text
 from raikit.format import case_noun
+from raikit.isolation.model import RemoteModel
+from raikit.models.loaders import RUNS_CODE
 from raikit.models.opening import MODEL_FOLDER, open_dataset, open_source, set_threads
 from raikit.models.scoring import PredictionSource, score
 from raikit.run.directory import PREDICTIONS
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from raikit.audit.plan import Plan
     from raikit.console import Console
     from raikit.data.dataset import Dataset
+    from raikit.isolation.parent import Children
     from raikit.run.directory import RunDirectory
 
 HISTORY = "history.json"
@@ -38,14 +41,29 @@ def open_data(plan: Plan) -> Dataset:
     return data
 
 
-def open_predictions(plan: Plan, data: Dataset, run: RunDirectory, console: Console) -> PredictionSource:
-    """Train the model unless an interrupted run has, or load what the configuration names."""
+def open_predictions(
+    plan: Plan, data: Dataset, run: RunDirectory, children: Children | None, console: Console
+) -> PredictionSource:
+    """Train the model unless an interrupted run has, or load what the configuration names.
+
+    A model that brings code of its own, a function of the user's or a plugin's loader, is opened in a process of its own.
+    """
     settings = plan.settings
     set_threads(settings.threads)
     trained = run.folder / MODEL_FOLDER
     if settings.model.train is not None and not trained.is_dir():
         train_model(plan, data, run.work / "training", trained, console)
+    if children is not None and _brings_code(plan):
+        loader = plan.registry.loader_owners.get(str(settings.model.load and settings.model.load.kind))
+        children.tell(config=settings.model_dump(mode="json"), run=str(run.folder.resolve()), loader=loader)
+        return RemoteModel.open(children.model, data, run.work)
     return open_source(settings, data, run.folder, plan.config.folder, plan.registry.loaders)
+
+
+def _brings_code(plan: Plan) -> bool:
+    """Whether opening the model runs code that is not raikit's own."""
+    load = plan.settings.model.load
+    return load is not None and (load.kind in RUNS_CODE or load.kind in plan.registry.loader_owners)
 
 
 def train_model(plan: Plan, data: Dataset, workdir: Path, target: Path, console: Console) -> None:
@@ -70,9 +88,11 @@ def score_cases(source: PredictionSource, data: Dataset, run: RunDirectory, cons
     """Write ``predictions.parquet`` unless an interrupted run has; return the number of cases that the model scored."""
     journal = run.work / _SCORED
     if journal.exists():
+        run.keep(run.folder / PREDICTIONS)
         return int(json.loads(journal.read_text(encoding="utf-8"))["cases"])
     with console.progress("scoring") as step:
         cases = score(source, data, run.folder / PREDICTIONS, progress=step)
+    run.keep(run.folder / PREDICTIONS)
     write_text(journal, json.dumps({"cases": cases}))
     return cases
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ from raikit.config.schema import AuditConfig
 from raikit.errors import ConfigError
 from raikit.gate.aliases import Aliases
 from raikit.gate.baseline import policy_and_baseline
+from raikit.isolation.parent import Children
 from raikit.plugins.discovery import discover
 from raikit.plugins.registry import Registry
 from raikit.run.directory import default_folder, newest_folder
@@ -68,7 +70,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Plan:
-    """A validated audit plan. Data has not been read yet."""
+    """A validated audit plan. Data has not been read yet.
+
+    `children` holds the processes in which the code of others runs; None with ``--isolation none``.
+    """
 
     request: Request
     config: LoadedConfig
@@ -76,6 +81,7 @@ class Plan:
     checks: list[PlannedCheck]
     formats: list[str]
     baseline: Run | None = None
+    children: Children | None = None
 
     @property
     def settings(self) -> AuditConfig:
@@ -88,8 +94,9 @@ class Plan:
         return self.settings.seed
 
 
-def make_plan(request: Request) -> Plan:
-    """Read the configuration, find plugins, and decide what runs.
+@contextmanager
+def planned(request: Request) -> Iterator[Plan]:
+    """Make a plan, and end the processes of its plugins when the block ends.
 
     Raises
     ------
@@ -97,7 +104,16 @@ def make_plan(request: Request) -> Plan:
         If anything is wrong that can be known before data is read.
     """
     config = _load_config(request)
-    registry = discover(config.audit.plugins, config.folder)
+    if request.isolation == "none":
+        yield _make_plan(request, config, None)
+    else:
+        with Children(config.audit.plugins, config.folder) as children:
+            yield _make_plan(request, config, children)
+
+
+def _make_plan(request: Request, config: LoadedConfig, children: Children | None) -> Plan:
+    """Find plugins, and decide what runs."""
+    registry = discover(config.audit.plugins, config.folder, children)
     checks = select_checks(
         config, registry, select=request.select, exclude=request.exclude, everything=request.everything
     )
@@ -108,7 +124,7 @@ def make_plan(request: Request) -> Plan:
     formats = list(request.formats if request.formats is not None else config.audit.formats)
     refusals.refuse_unknown_formats(registry, formats, by_option=request.formats is not None)
     refusals.refuse_invalid_table(config)
-    return Plan(request, config, registry, checks, formats, baseline)
+    return Plan(request, config, registry, checks, formats, baseline, children)
 
 
 def run_folder(request: Request, name: str) -> Path:

@@ -73,6 +73,7 @@ def make_provenance(plan: Plan, cases_scored: int, start: float) -> Provenance:
         platform=system(),
         threads=threads(),
         rows_scored=cases_scored,
+        isolation=plan.request.isolation,
     )
 
 

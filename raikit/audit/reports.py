@@ -29,17 +29,18 @@ if TYPE_CHECKING:
 _DEFAULT_FORMATS = ["html", "json", "md"]  # of a record whose configuration does not name any
 
 
-def publish(plan: Plan, record: Record, run: RunDirectory, children: Children | None, console: Console) -> list[str]:
+def publish(plan: Plan, record: Record, run: RunDirectory, console: Console) -> list[str]:
     """Write the record and every format, and call the listeners; return a complaint for each that failed."""
+    children = plan.children
     _write_record(record, run)
     console.say("Reports: " + ", ".join(plan.formats))
-    _, crashed = write_reports(plan.registry, plan.formats, record, run.folder, children)
+    _, crashed = write_reports(plan.registry, plan.formats, record, run.folder, children, run)
     if crashed:  # This is known only when all were tried, so the record and the other formats are written again.
         record.gate = with_crashed_formats(record.gate, crashed)
         record.verdict = record.gate.verdict
         _write_record(record, run)
         others = [name for name in plan.formats if name not in crashed]
-        write_reports(plan.registry, others, record, run.folder, children)
+        write_reports(plan.registry, others, record, run.folder, children, run)
     complaints = [
         *crashed.values(),
         *plan.registry.notify("raikit_run_finished", children, record=record, run=run.folder),
@@ -52,13 +53,18 @@ def publish(plan: Plan, record: Record, run: RunDirectory, children: Children | 
 def _write_record(record: Record, run: RunDirectory) -> None:
     with using(record.data.labels):
         record.summary = summary.compose(record)
-    write_text(run.folder / RECORD, record.model_dump_json(indent=1))
+    run.keep(write_text(run.folder / RECORD, record.model_dump_json(indent=1)))
 
 
 def write_reports(
-    registry: Registry, formats: Sequence[str], record: Record, folder: Path, children: Children | None = None
+    registry: Registry,
+    formats: Sequence[str],
+    record: Record,
+    folder: Path,
+    children: Children | None = None,
+    run: RunDirectory | None = None,
 ) -> tuple[list[Path], dict[str, str]]:
-    """Write each format; one that fails does not stop the others.
+    """Write each format; one that fails does not stop the others. `run`, if it is being written, keeps what they wrote.
 
     Returns
     -------
@@ -75,7 +81,10 @@ def write_reports(
     crashed: dict[str, str] = {}
     for name in formats:
         try:
-            written += registry.write(name, record, folder, children)
+            new = registry.write(name, record, folder, children)
+            written += new
+            if run is not None:
+                (run.keep if registry.owners.get(name, FIRST_PARTY) == FIRST_PARTY else run.keep_foreign)(*new)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -109,11 +118,11 @@ def rewrite_reports(folder: Path, formats: Sequence[str] | None) -> tuple[list[P
     changed = [problem for problem in manifest.verify(folder) if problem.startswith((RECORD, manifest.NAME))]
     if changed:
         raise RunError(f"{folder} is not as it was written: {listed(changed)}.")
-    registry = discover()
     own = json.loads(record.provenance.config).get("formats", _DEFAULT_FORMATS)
     names = own if formats is None else formats
-    refuse_unknown_formats(registry, names, by_option=formats is not None)
-    with Children({}) as children:
+    with Children() as children:
+        registry = discover(processes=children)
+        refuse_unknown_formats(registry, names, by_option=formats is not None)
         written, crashed = write_reports(registry, names, record, folder, children)
     manifest.update(folder, [path for path in written if path.name != RECORD])
     return written, list(crashed.values())

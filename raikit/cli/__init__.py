@@ -6,6 +6,7 @@ It must not plan or judge, nor import anything heavy before the command that nee
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import traceback
@@ -13,6 +14,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import click
+
     from raikit.errors import RaikitError
 
 INTERRUPTED, UNUSABLE, CRASHED = 130, 2, 3
@@ -41,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RaikitError as error:
         return _report_error(error, debug)
     except click.ClickException as error:
-        error.show(file=sys.stderr)
+        _show_usage(error)
         return UNUSABLE
     except (KeyboardInterrupt, click.Abort) as error:
         sys.stderr.write(f"\nInterrupted{_resume_hint(error)}.\n")
@@ -49,17 +52,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 0
     except Exception as error:
-        traceback.print_exc()
+        _write_traceback()
         sys.stderr.write(f"raikit itself failed ({type(error).__name__}); this is a bug in raikit, please report it.\n")
         return CRASHED
 
 
 def _resume_hint(error: BaseException) -> str:
     """Return how the interrupted command can be resumed; click wraps the error that says it."""
-    from raikit.console import clean
+    from raikit.console import one_line
 
     hint = str(error.__cause__ or error)
-    return f"; {clean(hint)}" if hint else ""
+    return f"; {one_line(hint)}" if hint else ""
+
+
+def _show_usage(error: click.ClickException) -> None:
+    """Write what click has to say, of which no line is a command for a CI service."""
+    from raikit.console import one_line
+
+    said = io.StringIO()
+    error.show(file=said)
+    sys.stderr.write("".join(f"{one_line(line)}\n" for line in said.getvalue().splitlines()))
+
+
+def _write_traceback() -> None:
+    from raikit.console import block
+
+    sys.stderr.write(block(traceback.format_exc()))
 
 
 def run() -> None:
@@ -80,9 +98,9 @@ def _exit_code(result: object) -> int:
 
 
 def _report_error(error: RaikitError, debug: bool) -> int:
-    from raikit.console import clean
+    from raikit.console import one_line
 
     if debug:
-        traceback.print_exc()
-    sys.stderr.write(f"raikit: {clean(str(error))}\n")
+        _write_traceback()
+    sys.stderr.write(one_line(f"raikit: {error}") + "\n")
     return error.exit_code

@@ -142,11 +142,12 @@ def train(**options: Any) -> int:
 @click.option("--policy", type=_PATH, help="A YAML file with rules; absent: those of the run.")
 @click.option("--baseline", type=_RUN, metavar="RUN|FILE", help="The run to compare with for regressions.")
 @click.option("--no-baseline", is_flag=True, help="Do not judge regressions.")
-def gate(run: Path, policy: Path | None, baseline: Path | None, no_baseline: bool) -> int:
+@click.option("--remeasure", is_flag=True, help="Measure what the rules rest on again, from the predictions of the run.")
+def gate(run: Path, policy: Path | None, baseline: Path | None, no_baseline: bool, remeasure: bool) -> int:
     """Judge a stored run again."""
     from raikit.cli import commands
 
-    return commands.gate(run, policy, baseline, no_baseline)
+    return commands.gate(run, policy, baseline, no_baseline, remeasure)
 
 
 @app.command()
@@ -201,11 +202,25 @@ def report(run: Path, formats: list[str] | None) -> int:
 
 @app.command()
 @click.argument("run", type=_PATH)
-def verify(run: Path) -> int:
-    """Compare every file of a run with its manifest: 0 if all are as they were written, else 1."""
+@click.option("--key", type=_PATH, required=True, help="An Ed25519 private key, PEM or OpenSSH; RAIKIT_KEY_PASSPHRASE opens it.")
+def sign(run: Path, key: Path) -> int:
+    """Sign a run: attestation.json, an in-toto test result bound to model, data and policy."""
     from raikit.cli import commands
 
-    return commands.verify(run)
+    return commands.sign(run, key)
+
+
+@app.command()
+@click.argument("run", type=_PATH)
+@click.option("--signed-by", type=_PATH, help="An Ed25519 public key, PEM or OpenSSH, whose owner must have signed the run.")
+def verify(run: Path, signed_by: Path | None) -> int:
+    """Compare every file of a run with its manifest: 0 if all are as they were written, else 1.
+
+    This detects accidents and later changes, not an author who writes a new manifest; --signed-by does.
+    """
+    from raikit.cli import commands
+
+    return commands.verify(run, signed_by)
 
 
 @app.group(cls=_InOrder, invoke_without_command=True)

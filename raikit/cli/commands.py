@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,15 +12,16 @@ from pathlib import Path
 from raikit.audit import conductor
 from raikit.audit.judging import compare_runs, judge_run
 from raikit.audit.opening import open_data, train_model
-from raikit.audit.plan import Request, make_plan
+from raikit.audit.plan import Plan, Request, planned
 from raikit.audit.reports import rewrite_reports, write_reports
 from raikit.cli.show import show_changes, show_gate, show_outcome, show_plan
 from raikit.console import Console
-from raikit.errors import ConfigError, RunError
+from raikit.errors import ConfigError, RunError, listed
 from raikit.format import counted, points
 from raikit.gate import baseline as baselines
 from raikit.gate import history as over_time
 from raikit.gate.baseline_file import SavedBaseline
+from raikit.isolation.parent import Children
 from raikit.models.opening import set_threads
 from raikit.naming import using
 from raikit.plugins.discovery import discover
@@ -42,17 +44,21 @@ def _show_outcome(outcome: conductor.Outcome, console: Console) -> None:
 
 def dry_run(request: Request) -> int:
     """Run ``raikit audit --dry-run``: plan and open the data, and write nothing."""
-    plan = make_plan(request)
-    data = open_data(plan)
-    with using(data.labels):
-        show_plan(plan, data, Console())
+    with planned(request) as plan:
+        data = open_data(plan)
+        with using(data.labels):
+            show_plan(plan, data, Console())
     return 0
 
 
 def train(request: Request) -> int:
     """Run ``raikit train``; ``model.load: {kind: fusion, path: …}`` reads the folder that it writes."""
-    console = Console()
-    plan = make_plan(request)
+    with planned(request) as plan:
+        return _train(plan, Console())
+
+
+def _train(plan: Plan, console: Console) -> int:
+    request = plan.request
     if plan.settings.model.train is None:
         raise plan.config.error(("model",), "it says `load`; there is nothing to train.")
     target = request.out or Path("models") / default_folder(plan.settings.name).name
@@ -95,11 +101,14 @@ def init(data: Path | str, out: Path, target: str | None = None) -> int:
     return 0
 
 
-def gate(folder: Path, policy: Path | None, baseline: Path | None, no_baseline: bool) -> int:
+def gate(folder: Path, policy: Path | None, baseline: Path | None, no_baseline: bool, measure_again: bool) -> int:
     """Run ``raikit gate``."""
-    record = judge_run(folder, policy, baseline, no_baseline)
+    console = Console()
+    record, left = judge_run(folder, policy, baseline, no_baseline, measure_again)
+    if left:
+        console.say(f"Not measured again, because predictions alone do not show them: {listed(left)}")
     with using(record.data.labels):
-        show_gate(record, Console())
+        show_gate(record, console)
     return record.gate.exit_code
 
 
@@ -112,7 +121,9 @@ def compare(before: Path, after: Path, patterns: Sequence[str], out: Path | None
     if out is not None:
         record = comparison.record()
         out.mkdir(parents=True, exist_ok=True)
-        for path in write_reports(discover(), ["html", "md"], record, out)[0]:
+        with Children() as children:
+            written = write_reports(discover(processes=children), ["html", "md"], record, out, children)[0]
+        for path in written:
             console.result(f"Wrote {path}")
     return 0
 
@@ -156,14 +167,29 @@ def report(folder: Path, formats: Sequence[str] | None) -> int:
     return 3 if complaints else 0
 
 
-def verify(folder: Path) -> int:
-    """Run ``raikit verify``; return 0 if every file is as it was written, else 1."""
+def sign(folder: Path, key: Path) -> int:
+    """Run ``raikit sign``."""
+    from raikit.run import attestation
+
+    passphrase = os.environ.get("RAIKIT_KEY_PASSPHRASE")
+    written = attestation.sign(folder, key, passphrase.encode() if passphrase else None)
+    Console().result(f"Wrote {written}. Verify it with: raikit verify {folder} --signed-by PUBLIC_KEY")
+    return 0
+
+
+def verify(folder: Path, signed_by: Path | None = None) -> int:
+    """Run ``raikit verify``; return 0 if every file is as it was written, and signed if that is asked for, else 1."""
     console = Console()
     problems = manifest.verify(folder)
+    if signed_by is not None:
+        from raikit.run import attestation
+
+        problems += attestation.verify_signature(folder, signed_by)
     for problem in problems:
         console.result(f"{folder}: {problem}")
     if not problems:
-        console.result(f"{folder}: all {len(manifest.read(folder)['files'])} files are as they were written")
+        signed = f", and signed by {signed_by.name}" if signed_by is not None else ""
+        console.result(f"{folder}: all {len(manifest.read(folder)['files'])} files are as they were written{signed}")
     return 1 if problems else 0
 
 
@@ -171,7 +197,7 @@ def schema() -> int:
     """Run ``raikit schema``."""
     from raikit.cli.schema import audit_schema
 
-    Console().result(json.dumps(audit_schema(), indent=1, ensure_ascii=False))
+    Console().document(json.dumps(audit_schema(), indent=1, ensure_ascii=False))
     return 0
 
 
@@ -198,7 +224,7 @@ def history(paths: Sequence[Path], ratchet: bool) -> int:
     """Run ``raikit history``."""
     runs, console = over_time.open_runs(paths), Console()
     if ratchet:
-        console.result(over_time.as_yaml(over_time.ratchet(runs), runs[-1]).rstrip())
+        console.document(over_time.as_yaml(over_time.ratchet(runs), runs[-1]).rstrip())
         return 0
     drawn = over_time.history(runs)
     for series in drawn:

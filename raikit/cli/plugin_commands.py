@@ -114,7 +114,7 @@ def _describe_plugin(plugin: PluginRecord) -> None:
     if plugin.reason:
         say(plugin.reason)
     if loaded is not None and loaded.__doc__:
-        say(inspect.cleandoc(loaded.__doc__))
+        _text(loaded.__doc__)
     _row("api", _api(plugin))
     _row("hooks", ", ".join(plugin.hooks) or "none")
     _row("checks", ", ".join(plugin.checks) or "none")
@@ -149,7 +149,7 @@ def _describe(entry: CheckEntry) -> None:
     say(f"{check.name}  ({' '.join(filter(None, [entry.plugin, entry.plugin_version]))}, {check.pillar}, {check.cost})")
     if entry.problem:
         say(entry.problem)
-    say(inspect.cleandoc(check.__doc__ or "(no description)"))
+    _text(check.__doc__ or "(no description)")
     _row("needs", _needs(check.requires) or "nothing")
     _row("measures", ", ".join(map(str, check.produces)) or f"{check.prefix()}.*")
     for target in dict.fromkeys(check.aliases.values()):
@@ -190,6 +190,11 @@ def _bounds(options: type[CheckOptions], name: str) -> str:
         if getattr(item, key, None) is not None
     ]
     return f" ({', '.join(bounds)})" if bounds else ""
+
+
+def _text(doc: str) -> None:
+    for line in inspect.cleandoc(doc).splitlines():
+        Console().result(line)
 
 
 def _row(head: str, text: str) -> None:

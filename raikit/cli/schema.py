@@ -6,20 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.config.schema import AuditConfig
 from raikit.config.training import FusionTraining
-from raikit.errors import raised
+from raikit.plugins.describe import options_schema
 from raikit.plugins.discovery import discover
 
 if TYPE_CHECKING:
-    from raikit.check import CheckOptions
     from raikit.plugins.registry import Registry
-
-
-def options_schema(options: type[CheckOptions]) -> dict[str, Any]:
-    """Return the schema of a check's options; one that allows anything if the types of a plugin have none."""
-    try:
-        return options.model_json_schema()
-    except Exception as error:
-        return {"type": "object", "description": f"Options without a schema ({raised(error).splitlines()[0]})"}
 
 
 def audit_schema() -> dict[str, Any]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from raikit.config.schema import GateConfig
     from raikit.run.reader import RunView
 
+_BOUNDED = ("rate", "points", "ratio")  # units of metrics between 0 and 1, as far as they have a direction
 DEFAULT_PATTERN, DEFAULT_MARGIN = "fairness.*_difference", 0.02
 
 
@@ -114,15 +115,25 @@ def compare(
         for claim in claims:
             claim.decide_on_estimate()
         claims = []
-    return Regressions(rules, claims)
+    return Regressions(rules, claims, _worst_possible([before[rule.metric] for rule, _ in tests]))
 
 
 @dataclass(frozen=True)
 class Regressions:
-    """Rules of a policy's regressions, and the claims among them that the gate still has to decide."""
+    """Rules of a policy's regressions, the claims among them that the gate still has to decide, and warnings."""
 
     rules: list[Rule] = field(default_factory=list)
     claims: list[RegressionClaim] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def _worst_possible(metrics: Iterable[Metric]) -> list[str]:
+    """Return a warning for each metric that is at its worst in the baseline, so that nothing can regress from it."""
+    return [
+        f"the baseline has {metric.id} at its worst value, {metric.value:g}: nothing can be worse; is it the right baseline?"
+        for metric in {str(metric.id): metric for metric in metrics}.values()
+        if metric.unit in _BOUNDED and metric.value == (0 if metric.direction == "higher" else 1)
+    ]
 
 
 def _directed(run: RunView) -> dict[str, Metric]:

@@ -57,7 +57,7 @@ def judge(
     family = _decide(policy, claims, compared, confidence)
     warnings = [
         *scale_warnings(rules), *direction_warnings(rules, checks), *_silent_rules(rules, checks, compared),
-        *_allowed_crashes(policy, checks),
+        *_allowed_crashes(policy, checks), *compared.warnings,
     ]  # fmt: skip
     rules += compared.rules
     if policy.decide_on == "estimate" and rules:

@@ -1,4 +1,4 @@
-"""Checks, report formats and listeners of other distributions, each run in a child process of its own.
+"""Foreign code in child processes: plugins of other distributions, local files, and models that bring code.
 
-It must not plan or judge; JSON goes in and comes out, and a child that dies costs one result.
+It must not plan or judge; data goes in and comes out, and a child that dies costs one result.
 """

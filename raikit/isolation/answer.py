@@ -19,10 +19,15 @@ _PYDANTIC_LINK = re.compile(r"\n *For further information visit https://errors\.
 
 @dataclass
 class Answer:
-    """The answer to one job: an encoded result, the reason and the help of a skip, or what went wrong."""
+    """The answer to one job: an encoded result, the reason and the help of a skip, or what went wrong.
+
+    `refusal` is the sentence of an error that raikit itself raises for a person. `died` says that the process ended.
+    """
 
     result: str | None = None
     error: str | None = None
+    refusal: str | None = None
+    died: bool = False
     skipped: tuple[str, str] | None = None
     traceback: str | None = None
     warnings: list[str] = field(default_factory=list)

@@ -1,30 +1,37 @@
-"""Run foreign code in child processes: a hang, an ``os._exit`` or a segfault costs one check only.
+"""Run foreign code in child processes: it changes nothing here, and a hang, an ``os._exit`` or a segfault costs one check only.
 
-Each distribution has one child, which starts when the first of its checks runs and again after it died. The child runs
+Each distribution has one child, which starts when its plugins are discovered and again after it died. The child runs
 `raikit.isolation.worker`. It gets its own copy of the predictions and opens the model and the data when a check asks for
 them. Only JSON comes back.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from pydantic import ValidationError
+
+from raikit.config.schema import PluginsConfig
 from raikit.errors import PluginError, place_of
 from raikit.isolation.answer import STACK_SIGNAL, Answer
 from raikit.isolation.output import LAST_WORDS, ChildOutput
-from raikit.process.children import TIMEOUT, end, ending, python
+from raikit.plugins.description import PluginDescription
+from raikit.process.children import end, ending, python
 from raikit.process.guard import MOST_RESULT
 from raikit.run.owners import FIRST_PARTY
+from raikit.run.results import plain
 
 if TYPE_CHECKING:
     from raikit.check import Check
@@ -37,8 +44,12 @@ _GRACE = 2.0  # seconds in which a child may remove its temporary files
 _STACK_DELAY = 0.3  # seconds for a child to write its stack
 
 
+_MODEL = "model of the audit"  # no distribution has this name
+LOADING = 60.0  # seconds for one plugin and what it imports
+
+
 class ChildError(PluginError):
-    """A child process that ended, or had to be terminated."""
+    """A child process that ended, or had to be terminated; what it did, without a subject."""
 
 
 class Child:
@@ -46,35 +57,50 @@ class Child:
 
     Parameters
     ----------
-    setting : mapping
-        What `raikit.isolation.worker` needs to build contexts: ``distribution``, ``context``, ``config``, ``folder``, ``run``.
+    setting : dict
+        What `raikit.isolation.worker` is told with each job: ``distribution``, ``plugins`` and ``folder`` from the start;
+        ``context``, ``config`` and ``run`` once they are known. The owner of the dictionary may add to it.
     timeout : float
         Seconds that a check may take.
     """
 
-    def __init__(self, setting: Mapping[str, Any], timeout: float) -> None:
+    def __init__(self, setting: dict[str, Any], timeout: float) -> None:
         self._setting, self._timeout = setting, timeout
+        self._told: dict[str, Any] = {}  # of the setting, what the process knows
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._output = ChildOutput()
         self._number = 0
 
-    def run(self, job: Mapping[str, Any], progress: Callable[[int, int], None] = lambda done, total: None) -> Answer:
-        """Run one job and return its answer, which says so if the child died."""
+    def run(
+        self,
+        job: Mapping[str, Any],
+        progress: Callable[[int, int], None] = lambda done, total: None,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Run one job and return its answer, which says so if the child died.
+
+        Parameters
+        ----------
+        job : mapping
+        progress : callable
+        timeout : float, optional
+            Seconds; absent: those of the process, `math.inf`: any number.
+        """
         self._output.clear()
         self._number += 1
         try:
-            reply = self._ask({"seed": 0, **job, "number": self._number}, progress)
+            reply = self._ask({"seed": 0, **job, "number": self._number}, progress, timeout or self._timeout)
         except ChildError as error:
             self.close()
-            return Answer(error=str(error), output=self._output.text())
+            return Answer(error=f"it {error}", died=True, output=self._output.text())
         except BaseException:
             self.close()  # interrupted: leave no process behind
             raise
         self._output.complete.wait(LAST_WORDS)
         return Answer(**reply, output=self._output.text())
 
-    def run_json(self, job: Mapping[str, Any]) -> Any:
+    def run_json(self, job: Mapping[str, Any], timeout: float | None = None) -> Any:
         """Run one job and return its result, parsed from JSON.
 
         Raises
@@ -82,27 +108,29 @@ class Child:
         PluginError
             If the job failed; says what went wrong in the child, and where.
         """
-        answer = self.run(job)
+        answer = self.run(job, timeout=timeout)
         if answer.error is not None:
             raise PluginError(answer.error + place_of(answer.traceback))
         return json.loads(answer.result or "null")
 
-    def _ask(self, job: Mapping[str, Any], progress: Callable[[int, int], None]) -> dict[str, Any]:
-        until = time.monotonic() + self._timeout
+    def _ask(self, job: dict[str, Any], progress: Callable[[int, int], None], timeout: float) -> dict[str, Any]:
+        until = time.monotonic() + timeout
         try:
-            connection = self._connection or self._start()
+            connection = self._connection or self.start()
+            if news := {key: value for key, value in self._setting.items() if self._told.get(key) is not value}:
+                job["setting"], self._told = news, dict(self._setting)
             connection.send_bytes(json.dumps(job).encode())
             while True:
-                if not connection.poll(max(until - time.monotonic(), 0)):
+                if not connection.poll(max(until - time.monotonic(), 0) if math.isfinite(timeout) else None):
                     self._dump_stack()
-                    raise ChildError(f"it did not finish within {self._timeout:,g} seconds, so its process was terminated")
+                    raise ChildError(f"did not finish within {timeout:,g} seconds, so its process was terminated")
                 message: dict[str, Any] = json.loads(connection.recv_bytes(2 * MOST_RESULT))
                 if "progress" in message:
                     progress(*message["progress"])
                 elif message.pop("number", None) == self._number:  # another number comes from a process that a check forked
                     return message
         except (EOFError, OSError, ValueError):
-            raise ChildError(f"it ended the process that it ran in ({self._ending()})") from None
+            raise ChildError(f"ended the process that it ran in ({self._ending()})") from None
 
     def _dump_stack(self) -> None:
         """Make the child write its stack into its output, if it still can."""
@@ -110,7 +138,10 @@ class Child:
             self._process.send_signal(STACK_SIGNAL)
             time.sleep(_STACK_DELAY)
 
-    def _start(self) -> Connection:
+    def start(self) -> Connection:
+        """Start the process if there is none; it loads raikit while this one goes on."""
+        if self._connection is not None:
+            return self._connection
         ours, theirs = socket.socketpair()
         self._process = subprocess.Popen(  # noqa: S603  # this very interpreter
             python("from raikit.isolation.worker import main; main()", str(theirs.fileno())),
@@ -120,9 +151,8 @@ class Child:
         theirs.close()
         self._output.read_from(self._process)
         self._connection = Connection(ours.detach())
-        self._connection.send_bytes(
-            json.dumps({**self._setting, "path": list(sys.path), "environment": dict(os.environ)}).encode()
-        )
+        self._connection.send_bytes(json.dumps({"path": list(sys.path), "environment": dict(os.environ)}).encode())
+        self._told = {}
         return self._connection
 
     def _ending(self) -> str:
@@ -146,24 +176,66 @@ class Child:
 
 
 class Children:
-    """The processes of all distributions, each started when it is needed; all end with the ``with`` block.
+    """The processes of all distributions, and that of the model; all end with the ``with`` block.
 
     Parameters
     ----------
-    setting : mapping
-        As for `Child`, without the distribution; empty if only comparisons run.
-    timeout : float
+    plugins : PluginsConfig, optional
+        The local files, and the plugins that are left out.
+    folder : Path, optional
+        Where the configuration lies.
     """
 
-    def __init__(self, setting: Mapping[str, Any], timeout: float = TIMEOUT) -> None:
-        self._setting, self._timeout = setting, timeout
+    def __init__(self, plugins: PluginsConfig | None = None, folder: Path | None = None) -> None:
+        plugins = plugins or PluginsConfig()
+        self._timeout = plugins.timeout
+        self._common: dict[str, Any] = {
+            "plugins": plugins.model_dump(mode="json"), "folder": str((folder or Path.cwd()).resolve()),
+        }  # fmt: skip
+        self._settings: dict[str, dict[str, Any]] = {}
         self._children: dict[str, Child] = {}
 
     def of(self, distribution: str) -> Child:
         """Return the child of a distribution."""
-        if distribution not in self._children:
-            self._children[distribution] = Child({**self._setting, "distribution": distribution}, self._timeout)
-        return self._children[distribution]
+        return self._child(distribution, distribution)
+
+    @property
+    def model(self) -> Child:
+        """The child in which the audited model runs, and raikit's own checks that call it."""
+        return self._child(_MODEL, FIRST_PARTY)
+
+    def _child(self, name: str, distribution: str) -> Child:
+        if name not in self._children:
+            self._settings[name] = {**self._common, "distribution": distribution, "without": []}
+            self._children[name] = Child(self._settings[name], self._timeout)
+        return self._children[name]
+
+    def tell(self, **setting: Any) -> None:
+        """Tell every process, now and later, what an audit has found out."""
+        self._common |= setting
+        for own in self._settings.values():
+            own |= setting
+
+    def start(self, distributions: Iterable[str]) -> None:
+        """Start the processes of distributions, so that they load at the same time."""
+        for distribution in distributions:
+            self.of(distribution).start()
+
+    def describe(self, distribution: str, plugin: str) -> PluginDescription:
+        """Load a plugin in the process of its distribution, and describe what it provides; one that ends it is left out."""
+        answer = self.of(distribution).run({"describe": plugin}, timeout=LOADING)
+        if answer.error is None:
+            with contextlib.suppress(ValidationError):
+                return PluginDescription.model_validate_json(answer.result or "")
+        self._settings[distribution]["without"] = [*self._settings[distribution]["without"], plugin]
+        problem = (answer.error or "it cannot be described").removeprefix("it ")
+        problem = f"loading it {problem}" if answer.died else f"loading it failed: {problem}"
+        return PluginDescription(status="error", reason=f"{problem}; update or remove it, or leave it out with --disable")
+
+    def validate_options(self, distribution: str, check: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Validate the options of a check in the process of its distribution."""
+        answer: Mapping[str, Any] = self.of(distribution).run_json({"check": check, "validate": plain(dict(values))}, LOADING)
+        return answer
 
     def comparer(self, check: Check, distribution: str) -> Check | RemoteComparer:
         """Return a check that compares two runs in the process of its distribution."""

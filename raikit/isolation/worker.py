@@ -1,4 +1,4 @@
-"""The child process of one distribution: run its checks, formats and listeners on request.
+"""The child process of one distribution: describe its plugins, run its checks, formats and listeners on request.
 
 JSON comes in and goes out, never pickled objects: what a plugin returns is not trusted.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import json
-import logging
 import os
 import signal
 import sys
@@ -17,11 +16,9 @@ import time
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from raikit.config.schema import AuditConfig
-from raikit.config.types import key_text
-from raikit.errors import ConfigError, PluginError, SkipCheck
+from raikit.errors import PluginError, RaikitError, SkipCheck
 from raikit.isolation.answer import (
     END_OF_OUTPUT,
     STACK_SIGNAL,
@@ -30,23 +27,16 @@ from raikit.isolation.answer import (
     error_text,
     traceback_text,
 )
-from raikit.isolation.context import Deferred, LazyContext
-from raikit.models.loaders import LOADERS
-from raikit.models.opening import open_dataset, open_model, set_threads
-from raikit.naming import DisplayNames, using
-from raikit.plugins.discovery import discover, discover_one
+from raikit.naming import using
+from raikit.plugins.describe import describe_plugin, validate_options
+from raikit.plugins.discovery import load_plugin, plugins_of
+from raikit.plugins.registry import Registry
 from raikit.process.guard import captured
-from raikit.run.levels import LevelRequest, Levels
-from raikit.run.margins import Margin, Margins
-from raikit.run.predictions import Predictions
-from raikit.run.reader import RunView
-from raikit.run.record import CheckRecord, Measurements, Record
 
 if TYPE_CHECKING:
-    from raikit.check import Check, CheckContext
-    from raikit.data.dataset import Dataset
-    from raikit.models.base import Model, ModelLoader
-    from raikit.plugins.registry import Registry
+    from raikit.check import Check
+    from raikit.isolation.subject import AuditSubject
+    from raikit.run.reader import RunView
 
 _GRACE = 5.0
 
@@ -57,11 +47,11 @@ def main() -> None:
     faulthandler.enable()
     faulthandler.register(STACK_SIGNAL, all_threads=False)
     connection = Connection(int(sys.argv[1]))
-    setting: dict[str, Any] = json.loads(connection.recv_bytes())
-    sys.path[:] = setting["path"]
+    start: dict[str, Any] = json.loads(connection.recv_bytes())
+    sys.path[:] = start["path"]
     os.environ.clear()
-    os.environ.update(setting["environment"])
-    worker, output, process = _Worker(connection, setting), os.dup(1), os.getpid()
+    os.environ.update(start["environment"])
+    worker, output, process = _Worker(connection), os.dup(1), os.getpid()
     while True:
         try:
             job = json.loads(connection.recv_bytes())
@@ -100,13 +90,13 @@ def _end_with_the_parent() -> None:
 
 
 class _Worker:
-    """The jobs of one distribution; data and model are opened when a check first asks for them."""
+    """The jobs of one distribution."""
 
-    def __init__(self, connection: Connection, setting: Mapping[str, Any]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection, self._sending = connection, threading.Lock()
-        self._setting = setting
-        self._opened: dict[str, Any] = {}
-        self._registry: Registry | None = None
+        self._setting: dict[str, Any] = {}
+        self._plugins: dict[str, Registry] = {}
+        self._subject: AuditSubject | None = None
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Send a message to the parent; a check may report progress from several threads."""
@@ -115,6 +105,8 @@ class _Worker:
 
     def answer(self, job: Mapping[str, Any]) -> dict[str, Any]:
         """Run a job and return its result or what went wrong, with its warnings."""
+        if "setting" in job:
+            self._setting |= job["setting"]  # in place: what is open already learns of it too
         answer: dict[str, Any] = {}
         with captured(job["seed"], sys.stdout) as messages:
             try:
@@ -123,10 +115,16 @@ class _Worker:
                 answer["skipped"] = (skip.reason, skip.help)
             except BaseException as error:
                 answer["error"], answer["traceback"] = error_text(error), traceback_text()
+                if isinstance(error, RaikitError):
+                    answer["refusal"] = str(error)
         return answer | {"warnings": messages}
 
     def _run_job(self, job: Mapping[str, Any]) -> str:
-        """Return the result of a job as JSON: a check's result, comparisons, the files of a report, or null for a listener."""
+        """Return the result of a job as JSON."""
+        if "describe" in job:
+            return describe_plugin(self._plugin(job["describe"])).model_dump_json()
+        if "model" in job:
+            return json.dumps(self._opened().answer(job, self._progress))
         registry = self._own_plugins()
         if "format" in job:
             return json.dumps([str(path) for path in registry.write(job["format"], _record(job["record"]), Path(job["folder"]))])
@@ -141,95 +139,55 @@ class _Worker:
                 "a plugin must provide the same checks on every import"
             )
         check = registry.checks[job["check"]].check
+        if "validate" in job:
+            return json.dumps(validate_options(check, job["validate"]))
         instance = check(check.Options.model_validate(job["options"]))
         if "compare" in job:
             return _compare(instance, job["compare"])
-        context = self._context(job)
+        context = self._opened().context(job, self._progress)
         with using(context.labels):
             encoded = encode_result(instance.run(context))
         decode_result(encoded)  # The parent validates it too, but here the traceback is the author's.
         return encoded
 
+    def _plugin(self, name: str) -> Registry:
+        """Load one plugin of the distribution, once."""
+        if name not in self._plugins:
+            self._plugins[name] = load_plugin(self._setting["distribution"], name, Path(self._setting["folder"]))
+        return self._plugins[name]
+
     def _own_plugins(self) -> Registry:
+        """Return all plugins of the distribution, without those that ended the process when they were loaded."""
+        from raikit.config.schema import PluginsConfig
 
-        if self._registry is None:
-            plugins, folder = None, None
-            if "config" in self._setting:
-                plugins, folder = self._config().plugins, Path(self._setting["folder"])
-            self._registry = discover_one(self._setting["distribution"], plugins, folder)
-        return self._registry
+        names = plugins_of(self._setting["distribution"], PluginsConfig.model_validate(self._setting["plugins"]))
+        together = Registry()
+        for name in names:
+            if name not in self._setting["without"]:
+                together.add(self._plugin(name))
+        return together
 
-    def _context(self, job: Mapping[str, Any]) -> CheckContext:
-        facts = self._setting["context"]
-        return LazyContext(
-            task=facts["task"],
-            predictions=Predictions(Path(job["predictions"]), facts["split"]),
-            data=Deferred(self._data),
-            model=Deferred(self._model) if facts["has_model"] else None,
-            classes=tuple(facts["classes"]),
-            positive=facts["positive"],
-            sensitive=tuple(facts["sensitive"]),
-            cluster=tuple(facts["cluster"]),
-            weight=facts["weight"],
-            seed=job["seed"],
-            workdir=Path(job["workdir"]),
-            confidence=job.get("level") or facts["confidence"],
-            levels=Levels() if job.get("level") else _levels(facts).of(job["check"].split(".", 1)[0]),
-            max_groups=facts["max_groups"],
-            reference=facts["reference"],
-            favourable=facts["favourable"],
-            labels=_labels(facts),
-            progress=self._progress,
-            log=logging.getLogger(f"raikit.check.{job['check']}"),
-        )
+    def _opened(self) -> AuditSubject:
+        from raikit.isolation.subject import AuditSubject
 
-    def _loaders(self, config: AuditConfig) -> Mapping[str, ModelLoader]:
-        """Return raikit's own loaders, and those of plugins only if the configuration needs one."""
-        kind = config.model.load.kind if config.model.load else "fusion"
-        return LOADERS if kind in LOADERS else discover(config.plugins, Path(self._setting["folder"])).loaders
+        if self._subject is None:
+            self._subject = AuditSubject(self._setting)
+        return self._subject
 
     def _progress(self, done: int, total: int) -> None:
         self.send({"progress": [int(done), int(total)]})
 
-    def _config(self) -> AuditConfig:
-        return AuditConfig.model_validate(self._setting["config"])
 
-    def _data(self) -> Dataset:
-        if "data" not in self._opened:
-            def error(key: Any, problem: str) -> ConfigError:
-                return ConfigError(f"{key_text(key)}: {problem}")
+def _record(content: Mapping[str, Any]) -> Any:
+    from raikit.run.record import Record
 
-            self._opened["data"] = open_dataset(self._config(), Path(self._setting["folder"]), error)
-        return cast("Dataset", self._opened["data"])
-
-    def _model(self) -> Model:
-        if "model" not in self._opened:
-            config = self._config()
-            set_threads(config.threads)
-            run, folder = Path(self._setting["run"]), Path(self._setting["folder"])
-            self._opened["model"] = open_model(config, self._data(), run, folder, self._loaders(config))
-        return cast("Model", self._opened["model"])
-
-
-def _labels(facts: Mapping[str, Any]) -> DisplayNames:
-    labels = facts["labels"]
-    return DisplayNames(**{**labels, "unit": tuple(labels["unit"])})
-
-
-def _levels(facts: Mapping[str, Any]) -> Levels:
-    requests = [
-        LevelRequest(**{**request, "errors": tuple(request["errors"]), "spare": tuple(request["spare"])})
-        for request in facts.get("requests", [])
-    ]
-    return Levels(requests, facts["confidence"])
-
-
-def _record(content: Mapping[str, Any]) -> Record:
     return Record.model_validate(content)
 
 
 def _payload(job: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a listener as a copy, so that the listener changes nothing."""
+    from raikit.run.record import CheckRecord
+
     if "record" in job:
         return {"record": _record(job["record"])}
     return {"result": CheckRecord.model_validate(job["result"])}
@@ -237,6 +195,8 @@ def _payload(job: Mapping[str, Any]) -> dict[str, Any]:
 
 def _compare(check: Check, request: Mapping[str, Any]) -> str:
     """Return the comparisons of two runs by a check, as JSON."""
+    from raikit.run.margins import Margin, Margins
+
     assert check.compare is not None
     margins = {**request["margins"], "of": {address: Margin(**margin) for address, margin in request["margins"]["of"].items()}}
     candidate = _run(request["candidate"])
@@ -246,5 +206,8 @@ def _compare(check: Check, request: Mapping[str, Any]) -> str:
 
 
 def _run(view: Mapping[str, Any]) -> RunView:
+    from raikit.run.reader import RunView
+    from raikit.run.record import Measurements
+
     return RunView(Path(view["folder"]), Measurements.model_validate(view["record"]), view["is_file"], view["counts"])
 

@@ -63,7 +63,6 @@ def open_source(
 ) -> PredictionSource:
     """Open what the predictions come from: the table itself if the configuration says so, else the model."""
     if config.model.load is not None and config.model.is_table:
-        loaders.make_importable(folder)  # local checks may import what lies there when they run
         return open_table(config.model.load.model_dump(), data)
     return ModelScorer(open_model(config, data, run, folder, known))
 

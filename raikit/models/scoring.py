@@ -31,7 +31,11 @@ class PredictionSource(Protocol):
 
     @property
     def model(self) -> Model | None:
-        """Return the model that checks may call, None if there is only a table."""
+        """Return the model that checks in this process may call, None if there is none."""
+
+    @property
+    def is_model(self) -> bool:
+        """Return whether a model scores the cases, in this process or another; false for a table."""
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -67,7 +71,7 @@ def score(source: PredictionSource, data: Dataset, path: Path, *, progress: Prog
         write_parts(data.expand(predictions), path)
     else:
         write_predictions(predictions, path)
-    return len(predictions) if source.model is not None else 0
+    return len(predictions) if source.is_model else 0
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ class ModelScorer:
     """Predictions of a model, made in batches."""
 
     model: Model
+
+    is_model = True
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -87,11 +93,7 @@ class ModelScorer:
 
     def notes(self, predictions: Sequence[str]) -> list[str]:
         """Return what the model says of how it was read, and whether its scores were left out."""
-        scored = not self.model.classes or any(is_score(column) for column in predictions)
-        left_out = [] if scored or "scores" not in self.capabilities else [
-            "Every score of the model is 0 or 1. These are decisions, not probabilities, so nothing is measured on scores."
-        ]
-        return [*self.model.notes(), *left_out]
+        return [*self.model.notes(), *left_out_scores(predictions, self.capabilities, self.model.classes)]
 
     def predict(self, data: Dataset, progress: Progress) -> pd.DataFrame:
         """Score every case of `data` once. Decisions are no scores: where a model gives nothing else, there are none.
@@ -101,26 +103,63 @@ class ModelScorer:
         ModelError
             If the model raises, or gives scores of another shape, NaN or no probabilities; names the case.
         """
-        total = sum(data.splits.values())
-        ids: list[Any] = []
-        parts: list[np.ndarray] = []
-        for split in data.splits:
-            for batch in data.batches(split, BATCH):
-                parts.append(_validate_scores(_scores_of(self.model, batch), batch.ids, data))
-                ids.extend(batch.ids)
-                progress(len(ids), total)
-        scores = np.concatenate(parts) if parts else np.empty((0, max(len(data.classes), 1)))
-        columns = decide(scores, data.task, data.classes)
-        if "scores" not in self.capabilities or are_decisions(scores):
-            columns = {name: column for name, column in columns.items() if not is_score(name)}
-        decisions = pd.DataFrame(columns, index=pd.Index(ids, name="id"))
-        roles = data.roles.set_index("id", drop=False)
-        roles.index.name = None
-        # Cases whose media could not be read were skipped, so they have roles but no prediction.
-        scored = roles.loc[decisions.index]
-        leading = scored[["id", "split", "target"]]
-        rest = scored.drop(columns=["id", "split", "target"])
-        return pd.concat([leading, decisions, rest], axis=1).reset_index(drop=True)
+        ids, scores = score_all(self.model, data, progress)
+        return predictions_of(ids, scores, data, self.capabilities)
+
+
+def left_out_scores(predictions: Sequence[str], capabilities: frozenset[str], classes: Sequence[Any]) -> list[str]:
+    """Return a sentence if a model's scores are not among the columns of the predictions, because they are decisions."""
+    if not classes or "scores" not in capabilities or any(is_score(column) for column in predictions):
+        return []
+    return ["Every score of the model is 0 or 1. These are decisions, not probabilities, so nothing is measured on scores."]
+
+
+def score_all(model: Model, data: Dataset, progress: Progress) -> tuple[list[Any], np.ndarray]:
+    """Score every case of every split in batches.
+
+    Returns
+    -------
+    ids : list
+    scores : ndarray of float64, shape (n, k)
+
+    Raises
+    ------
+    ModelError
+        If the model raises, or gives scores of another shape, NaN or no probabilities; names the case.
+    """
+    total = sum(data.splits.values())
+    ids: list[Any] = []
+    parts: list[np.ndarray] = []
+    for split in data.splits:
+        for batch in data.batches(split, BATCH):
+            parts.append(validate_scores(_scores_of(model, batch), batch.ids, data))
+            ids.extend(batch.ids)
+            progress(len(ids), total)
+    return ids, np.concatenate(parts) if parts else np.empty((0, max(len(data.classes), 1)))
+
+
+def predictions_of(ids: Sequence[Any], scores: np.ndarray, data: Dataset, capabilities: frozenset[str]) -> pd.DataFrame:
+    """Return the rows of ``predictions.parquet``: the roles of the scored cases, with decisions and scores.
+
+    Parameters
+    ----------
+    ids : sequence
+        Of the scored cases. Cases whose media could not be read have roles but no prediction.
+    scores : ndarray of float64, shape (n, k)
+    data : Dataset
+    capabilities : frozenset of str
+        Of the model.
+    """
+    columns = decide(scores, data.task, data.classes)
+    if "scores" not in capabilities or are_decisions(scores):
+        columns = {name: column for name, column in columns.items() if not is_score(name)}
+    decisions = pd.DataFrame(columns, index=pd.Index(ids, name="id"))
+    roles = data.roles.set_index("id", drop=False)
+    roles.index.name = None
+    scored = roles.loc[decisions.index]
+    leading = scored[["id", "split", "target"]]
+    rest = scored.drop(columns=["id", "split", "target"])
+    return pd.concat([leading, decisions, rest], axis=1).reset_index(drop=True)
 
 
 def _scores_of(model: Model, batch: Batch) -> np.ndarray:
@@ -136,7 +175,8 @@ def _scores_of(model: Model, batch: Batch) -> np.ndarray:
         ) from error
 
 
-def _validate_scores(scores: np.ndarray, ids: Sequence[Any], data: Dataset) -> np.ndarray:
+def validate_scores(scores: np.ndarray, ids: Sequence[Any], data: Dataset) -> np.ndarray:
+    """Return scores as float64, probabilities without float32 rounding; raise if they are none, and name the case."""
     width = 1 if data.task == "regression" else len(data.classes)
     scores = np.asarray(scores, dtype=np.float64)
     if scores.shape != (len(ids), width):

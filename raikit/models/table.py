@@ -53,6 +53,8 @@ class PredictionsTable:
 
     spec: PredictionsSpec
 
+    is_model = False
+
     @property
     def model(self) -> None:
         """Return None, because there is no model to call."""

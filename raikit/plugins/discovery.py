@@ -19,12 +19,13 @@ from raikit import hookspecs
 from raikit.check import Check
 from raikit.config.schema import PluginsConfig
 from raikit.deprecation import collect_warnings
-from raikit.errors import ConfigError, nearest, raised
-from raikit.models.loaders import LOADERS, TABLE_KIND
+from raikit.errors import ConfigError, PluginError, nearest, raised
+from raikit.models.loaders import LOADERS, TABLE_KIND, make_importable
 from raikit.plugins.contract import contract_problem, incompatibility
-from raikit.plugins.entry_points import distribution, installed, version
+from raikit.plugins.description import described_check
+from raikit.plugins.entry_points import distribution, impostor, installed, module_file, version
 from raikit.plugins.probe import find_fatal_imports
-from raikit.plugins.registry import CheckEntry, Registry, placeholder_check
+from raikit.plugins.registry import CheckEntry, PluginProcesses, Registry, placeholder_check
 from raikit.process.guard import preserved
 from raikit.run.owners import FIRST_PARTY, LOCAL
 from raikit.run.record import PluginRecord
@@ -34,7 +35,9 @@ DISABLE = "RAIKIT_DISABLE_PLUGINS"  # an environment variable: names, separated 
 Refusal = tuple[str, str]  # a status of `PluginRecord`, and the reason
 
 
-def discover(config: PluginsConfig | None = None, folder: Path | None = None) -> Registry:
+def discover(
+    config: PluginsConfig | None = None, folder: Path | None = None, processes: PluginProcesses | None = None
+) -> Registry:
     """Load every plugin that takes part.
 
     Parameters
@@ -43,6 +46,9 @@ def discover(config: PluginsConfig | None = None, folder: Path | None = None) ->
         Local files, disabled names, who replaces whom.
     folder : Path, optional
         What local files are relative to.
+    processes : PluginProcesses, optional
+        Where plugins of other distributions and local files are loaded, so that no module of theirs is imported here.
+        Absent: they are imported into this process.
 
     Raises
     ------
@@ -56,16 +62,57 @@ def discover(config: PluginsConfig | None = None, folder: Path | None = None) ->
     registry.loaders.update(LOADERS)
     refusals = [(point, _refusal(point, _namesakes(point, points), config)) for point in _grouped_by_name(points)]
     local = {name: (folder or Path.cwd()) / name for name in config.local}
-    foreign = [point.value for point, refusal in refusals if refusal is None and distribution(point) != FIRST_PARTY]
-    fatal = _refuse_fatal_imports([*foreign, *(str(path) for path in local.values() if path.is_file())])
+    _refuse_absent_files(local)
+    foreign = [point for point, refusal in refusals if refusal is None and distribution(point) != FIRST_PARTY]
+    fatal: dict[str, Refusal] = {}
+    if processes is None:
+        fatal = _refuse_fatal_imports([*(point.value for point in foreign), *map(str, local.values())])
+    else:
+        processes.start([*dict.fromkeys(map(distribution, foreign)), *([LOCAL] if local else [])])
     for point, refusal in refusals:
+        if processes is not None and point in foreign:
+            _add_described(registry, point.name, distribution(point), version(point), processes)
+            continue
         with _deprecations_of_the_next(registry):
             _load_entry_point(registry, point, refusal or fatal.get(point.value))
     for name, path in local.items():
+        if processes is not None:
+            _add_described(registry, name, LOCAL, "", processes)
+            continue
         with _deprecations_of_the_next(registry):
             _load_local(registry, path, name, fatal.get(str(path)))
     _settle_ownership(registry, config)
     return registry
+
+
+def _refuse_absent_files(local: Mapping[str, Path]) -> None:
+    for name, path in local.items():
+        if not path.is_file():
+            raise ConfigError(f"plugins.local: there is no file {name!r} beside the configuration.")
+
+
+def _add_described(registry: Registry, name: str, owner: str, version: str, processes: PluginProcesses) -> None:
+    """Add what a plugin provides by its description; its code stays in the process of its distribution."""
+    record = PluginRecord(name=name, distribution=owner, version=version)
+    registry.plugins.append(record)
+    described = processes.describe(owner, name)
+    record.status, record.reason = described.status, described.reason
+    record.hooks, record.warnings = list(described.hooks), list(described.warnings)
+    registry._managers.append((record, None))
+
+    def validate(check: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        return processes.validate_options(owner, check, values)
+
+    for check in described.checks:
+        if check.problem is not None:
+            _add_broken(registry, record, check.name, check.problem)
+        else:
+            _add_check(registry, record, described_check(check, validate))
+    _add_provided(registry, record, dict.fromkeys(described.loaders, _elsewhere), dict.fromkeys(described.formats, _elsewhere))
+
+
+def _elsewhere(*_: Any) -> Any:
+    raise PluginError("this runs in a process of its own, not in this one")
 
 
 def _grouped_by_name(points: Sequence[EntryPoint]) -> list[EntryPoint]:
@@ -86,15 +133,24 @@ def _deprecations_of_the_next(registry: Registry) -> Iterator[None]:
     registry.plugins[-1].warnings.extend(messages)
 
 
-def discover_one(owner: str, config: PluginsConfig | None = None, folder: Path | None = None) -> Registry:
-    """Load the plugins of one distribution, or the local files, and no others."""
-    registry, config = Registry(), config or PluginsConfig()
-    for name in config.local if owner == LOCAL else ():
-        _load_local(registry, (folder or Path.cwd()) / name, name)
-    for point in installed():
-        if distribution(point) == owner:
-            _load_entry_point(registry, point, _refusal(point, [point], config))
+def load_plugin(owner: str, name: str, folder: Path) -> Registry:
+    """Load one plugin of a distribution, or one local file, and no other."""
+    registry = Registry()
+    with _deprecations_of_the_next(registry):
+        if owner == LOCAL:
+            _load_local(registry, folder / name, name)
+        else:
+            point = next(point for point in installed() if (point.name, distribution(point)) == (name, owner))
+            _load_entry_point(registry, point, None)
     return registry
+
+
+def plugins_of(owner: str, config: PluginsConfig) -> list[str]:
+    """Return the names of the plugins of a distribution that take part, or of the local files."""
+    if owner == LOCAL:
+        return list(config.local)
+    points = [point for point in installed() if distribution(point) == owner]
+    return [point.name for point in points if _refusal(point, [point], config) is None]
 
 
 def _validate_disabled_names(config: PluginsConfig, points: Sequence[EntryPoint]) -> None:
@@ -112,13 +168,15 @@ def _disabled_by_environment() -> set[str]:
 def _refusal(point: EntryPoint, namesakes: Sequence[EntryPoint], config: PluginsConfig) -> Refusal | None:
     """Return the status and the reason if this entry point must not be imported."""
     name, owner = point.name, distribution(point)
+    if problem := impostor(point):
+        return "error", problem
     if name in config.disable or owner in config.disable:
         return "disabled", "disabled by plugins.disable or --disable"
     if {name, owner} & _disabled_by_environment():
         return "disabled", f"disabled by the environment variable {DISABLE}"
     chosen = config.use.get(name)
     if len(namesakes) > 1 and chosen is None:
-        owners = " and ".join(sorted(distribution(other) for other in namesakes))
+        owners = " and ".join(sorted(f"{distribution(other)} ({module_file(other)})" for other in namesakes))
         return "ambiguous", f"{owners} both have an entry point {name!r}; choose one with plugins.use: {{{name}: …}}"
     if chosen is not None and chosen != owner:
         return "disabled", f"plugins.use takes {name!r} from {chosen}"
@@ -184,9 +242,17 @@ def _collect(registry: Registry, record: PluginRecord, plugin: Any) -> None:
     registry._managers.append((record, manager))
     for check in checks:
         _add_check(registry, record, check)
-    _add_named(registry.loaders, loaders, record, "model loader", reserved=TABLE_KIND)
-    _add_named(registry.formats, formats, record, "report format")
-    registry.owners.update({name: record.distribution for name, value in formats.items() if registry.formats[name] is value})
+    _add_provided(registry, record, loaders, formats)
+
+
+def _add_provided(
+    registry: Registry, record: PluginRecord, loaders: Mapping[str, Any], formats: Mapping[str, Any]
+) -> None:
+    """Add the loaders and formats of a plugin, and who owns them."""
+    added = _add_named(registry.loaders, loaders, record, "model loader", reserved=TABLE_KIND)
+    registry.loader_owners.update(dict.fromkeys(added, record.distribution))
+    added = _add_named(registry.formats, formats, record, "report format")
+    registry.owners.update(dict.fromkeys(added, record.distribution))
 
 
 def _merged(answers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -195,12 +261,16 @@ def _merged(answers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _add_named(
     known: dict[str, Any], new: Mapping[str, Any], record: PluginRecord, what: str, reserved: str = ""
-) -> None:
+) -> list[str]:
+    """Add what no plugin provides yet, and return its names."""
+    added = []
     for name, value in new.items():
         if name in known or name == reserved:
             record.status, record.reason = "error", f"provides a {what} {name!r}, which another plugin provides already"
         else:
             known[name] = value
+            added.append(name)
+    return added
 
 
 def _add_check(registry: Registry, record: PluginRecord, check: Any) -> None:
@@ -208,10 +278,20 @@ def _add_check(registry: Registry, record: PluginRecord, check: Any) -> None:
     name = vars(check).get("name", getattr(check, "name", None)) if isinstance(check, type) else None
     if problem and not isinstance(name, str):
         record.status, record.reason = "error", problem
-        return
-    if problem:
-        check = placeholder_check(str(name))
-    entry = CheckEntry(check, record.distribution, record.version, problem, record.warnings)
+    elif problem:
+        _add_broken(registry, record, str(name), problem)
+    else:
+        _add_entry(registry, record, CheckEntry(check, record.distribution, record.version, None, record.warnings))
+
+
+def _add_broken(registry: Registry, record: PluginRecord, name: str, problem: str) -> None:
+    """Add a check that cannot run, so that it has a row in the record."""
+    check = placeholder_check(name)
+    _add_entry(registry, record, CheckEntry(check, record.distribution, record.version, problem, record.warnings))
+
+
+def _add_entry(registry: Registry, record: PluginRecord, entry: CheckEntry) -> None:
+    check = entry.check
     record.checks.append(check.name)
     if check.name in registry.checks:
         other = registry.checks[check.name].plugin
@@ -229,8 +309,6 @@ def _add_check(registry: Registry, record: PluginRecord, check: Any) -> None:
 
 def _load_local(registry: Registry, path: Path, name: str, refusal: Refusal | None = None) -> None:
     """Collect every `Check` subclass defined in a file, as pytest does with conftest.py."""
-    if not path.is_file():
-        raise ConfigError(f"plugins.local: there is no file {name!r} beside the configuration.")
     record = PluginRecord(name=name, distribution=LOCAL, status="local")
     registry.plugins.append(record)
     if refusal:
@@ -252,6 +330,7 @@ def _load_local(registry: Registry, path: Path, name: str, refusal: Refusal | No
 
 
 def _import_file(path: Path) -> ModuleType:
+    make_importable(path.parent.resolve())  # a file may import what lies beside it, also later, when its checks run
     name = "raikit_local_" + re.sub(r"\W", "_", str(path.resolve()))
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

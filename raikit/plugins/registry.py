@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +20,20 @@ if TYPE_CHECKING:
     import pluggy
 
     from raikit.models.base import ModelLoader
+    from raikit.plugins.description import PluginDescription
 
 
 class PluginProcesses(Protocol):
-    """The child processes in which formats and listeners of other distributions run."""
+    """The child processes in which the code of other distributions runs."""
+
+    def start(self, distributions: Iterable[str]) -> None:
+        """Start the processes of distributions, so that they load at the same time."""
+
+    def describe(self, distribution: str, plugin: str) -> PluginDescription:
+        """Load a plugin and describe what it provides."""
+
+    def validate_options(self, distribution: str, check: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Validate the options of a check, and return them or the faults as data."""
 
     def write(self, name: str, distribution: str, record: Record, folder: Path) -> list[Path]:
         """Write a report format."""
@@ -71,9 +81,21 @@ class Registry:
     loaders: dict[str, ModelLoader] = field(default_factory=dict)
     formats: dict[str, Callable[..., Any]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)  # of formats: distributions
+    loader_owners: dict[str, str] = field(default_factory=dict)
     plugins: list[PluginRecord] = field(default_factory=list)
     broken: list[CheckEntry] = field(default_factory=list)
-    _managers: list[tuple[PluginRecord, pluggy.PluginManager]] = field(default_factory=list)
+    _managers: list[tuple[PluginRecord, pluggy.PluginManager | None]] = field(default_factory=list)
+
+    def add(self, other: Registry) -> None:
+        """Add what the plugins of another registry provide; their names differ."""
+        self.checks.update(other.checks)
+        self.loaders.update(other.loaders)
+        self.formats.update(other.formats)
+        self.owners.update(other.owners)
+        self.loader_owners.update(other.loader_owners)
+        self.plugins += other.plugins
+        self.broken += other.broken
+        self._managers += other._managers
 
     @property
     def pillars(self) -> list[str]:
@@ -99,7 +121,7 @@ class Registry:
                     if processes is not None and record.distribution != FIRST_PARTY:
                         payload = {key: value.model_dump(mode="json") for key, value in arguments.items() if key != "run"}
                         processes.notify(hook, record.distribution, arguments["run"], payload)
-                    else:
+                    elif manager is not None:
                         getattr(manager.hook, hook)(**copy.deepcopy(readable))
             except KeyboardInterrupt:
                 raise

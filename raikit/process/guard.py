@@ -19,7 +19,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, TextIO
 
-from raikit.console import clean
+from raikit.console import block, clean
 from raikit.errors import PluginError
 from raikit.process import state as process_state
 
@@ -141,7 +141,7 @@ def preserved() -> Iterator[None]:
                 yield
         finally:
             if not raw.closed and raw.getvalue():
-                sys.stderr.write(clean(raw.getvalue().decode("utf-8", "replace")))
+                sys.stderr.write(block(raw.getvalue().decode("utf-8", "replace")))
 
 
 _SEEDERS: dict[str, Callable[[Any, int], object]] = {

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raikit.config.types import Key, key_text
-from raikit.errors import RunError
-from raikit.files import write_text
+from raikit.errors import RunError, TamperedRunError
+from raikit.files import sha256, write_text
 from raikit.format import counted
 from raikit.run import manifest
 from raikit.run.record import CheckRecord
@@ -60,6 +60,7 @@ class RunDirectory:
         self.folder = folder
         self.work = folder / ".work"
         self._lock: BaseFileLock | None = None
+        self._kept: dict[Path, str] = {}  # files that this process has written, with the hashes that they had
         try:
             self.is_new = not folder.exists() or not any(folder.iterdir())
             self.existed = folder.exists()
@@ -157,8 +158,38 @@ class RunDirectory:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
+    def keep(self, *paths: Path) -> None:
+        """Remember what files hold that this process has just written; nobody else may change them before the run is sealed."""
+        self._kept.update({path: sha256(path) for path in paths})
+
+    def keep_foreign(self, *paths: Path) -> None:
+        """Remember what files hold that a plugin's process has written; what this process wrote stays its own."""
+        self._kept |= {path: sha256(path) for path in paths if path not in self._kept}
+
+    def refuse_changes(self) -> None:
+        """Raise if another process has changed what this one wrote: a plugin or a model that writes into the run.
+
+        Raises
+        ------
+        TamperedRunError
+            Names the file.
+        """
+        for path, digest in self._kept.items():
+            if path.is_symlink() or not path.is_file() or sha256(path) != digest:
+                raise TamperedRunError(
+                    f"{path.relative_to(self.folder)} was changed by another process while the audit ran, such as a plugin's; "
+                    "the run cannot be trusted. Leave plugins out with --disable until it no longer happens."
+                )
+
     def seal(self, facts: dict[str, Any]) -> None:
-        """Write the manifest, then remove the temporary state: a run is finished when its manifest exists."""
+        """Write the manifest, then remove the temporary state: a run is finished when its manifest exists.
+
+        Raises
+        ------
+        TamperedRunError
+            If another process has changed what this one wrote.
+        """
+        self.refuse_changes()
         manifest.write(self.folder, facts, exclude=self.work)
         self.close()
         shutil.rmtree(self.work)

@@ -11,6 +11,7 @@ from raikit.errors import RunError
 from raikit.files import canonical, sha256, sha256_text, write_text
 
 NAME = "manifest.json"
+ATTESTATION = "attestation.json"  # signs the manifest, so it is not in it
 
 
 def write(folder: Path, facts: dict[str, Any], exclude: Path) -> None:
@@ -89,10 +90,9 @@ def _empty_folders(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return all files except the manifest, including links and hidden files."""
-    return sorted(
-        path for path in folder.rglob("*") if (path.is_symlink() or not path.is_dir()) and path != folder / NAME
-    )
+    """Return all files except the manifest and the attestation that signs it, including links and hidden files."""
+    apart = {folder / NAME, folder / ATTESTATION}
+    return sorted(path for path in folder.rglob("*") if (path.is_symlink() or not path.is_dir()) and path not in apart)
 
 
 def _text(content: dict[str, Any]) -> str:

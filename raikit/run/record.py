@@ -30,7 +30,11 @@ RuleStatus = Literal["pass", "fail", "inconclusive", "waived", "missing"]
 
 
 class CheckRecord(RecordModel):
-    """One check of the run: its results, or why there are none."""
+    """One check of the run: its results, or why there are none.
+
+    `process` says whose code ran beside the check: ``audit`` raikit's alone, ``plugin`` that of its distribution, ``model`` that
+    of the audited model.
+    """
 
     name: str
     pillar: str
@@ -48,6 +52,7 @@ class CheckRecord(RecordModel):
     options: dict[str, Any] = Field(default_factory=dict)
     produces: list[str] = Field(default_factory=list)
     seed: int | None = None
+    process: Literal["audit", "plugin", "model"] = "audit"
     warnings: list[str] = Field(default_factory=list)
     metrics: list[Metric] = Field(default_factory=list)
     findings: list[Finding] = Field(default_factory=list)
@@ -248,6 +253,7 @@ class Provenance(RecordModel):
     platform: str = ""
     threads: int | None = None
     rows_scored: int = 0
+    isolation: Literal["process", "none"] = "process"
 
 
 class Measurements(RecordModel):

@@ -11,6 +11,9 @@ from raikit.run.record import Record, Rule, Summary, failed_plugins
 from raikit.run.results import Finding
 
 _MOST_SENTENCES = 3
+_NOT_ISOLATED = (
+    "Plugins and the model ran in the process that judges them (--isolation none), so their code could have changed any number."
+)
 _SEVERITIES = {"fail": 0, "warn": 1, "note": 2}
 
 
@@ -104,6 +107,8 @@ def sentences(record: Record, names: Mapping[str, str]) -> list[str]:
         chosen.append(f"{fmt.counted(len(crashed), 'check', words=True).capitalize()} crashed: {', '.join(crashed)}.")
     for plugin in failed_plugins(record.plugins):
         chosen.append(f"The plugin {plugin.name} of {plugin.distribution} could not be loaded: {plugin.reason}.")
+    if record.provenance.isolation == "none":
+        chosen.append(_NOT_ISOLATED)
     return chosen
 
 

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from journey import record
 
+from raikit.run import manifest
+
 RULES = {"rules": [{"metric": "performance.accuracy", "min": 0.5}],
          "regressions": [{"metric": "fairness.equalized_odds_difference", "margin": 0.0}]}
 
@@ -206,3 +208,52 @@ def test_other_names_of_a_metric_serve_everywhere_and_the_record_has_one(raikit,
     wrong = raikit("gate", "run", "--policy", "p.yaml", "--baseline", "first", code=2).err
     assert "regressions, regression 1, metric: the run has no" in wrong
     assert "Did you mean 'fairness.false_negative_rate_difference'" in wrong
+
+
+GATED = {"rules": [{"metric": "performance.accuracy", "min": 0.9}, {"metric": "fairness.equalized_odds_difference", "max": 0.2}]}
+
+
+def rewritten(run, change):
+    """Change the record of a run as its author could, with a new manifest."""
+    path = run / "audit.json"
+    content = json.loads(path.read_text())
+    change({metric["id"]: metric for check in content["checks"] for metric in check["metrics"]})
+    path.write_text(json.dumps(content))
+    manifest.update(run, [path])
+
+
+def test_a_stored_run_is_measured_again_from_its_predictions(raikit, repository, tmp_path):
+    raikit("audit", repository(GATED), "--out", "run", "--no-baseline", code=1)
+    before = json.loads((tmp_path / "run" / "audit.json").read_text())["gate"]["rules"]
+    raikit("gate", "run", "--remeasure", code=1)
+    again = json.loads((tmp_path / "run" / "gate.json").read_text())["rules"]
+    assert [(rule["value"], rule["low"], rule["status"]) for rule in again] == [
+        (rule["value"], rule["low"], rule["status"]) for rule in before
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (lambda metrics: metrics["performance.accuracy"].update(value=0.97, low=0.96, high=0.98), "for value of performance.accuracy"),
+        (lambda metrics: metrics["performance.accuracy"].update(low=metrics["performance.accuracy"]["value"]), "for low of performance.accuracy"),
+        (lambda metrics: metrics["fairness.equalized_odds_difference[group]"].update(high=0.9), "for high of fairness.equalized_odds"),
+    ],
+)
+def test_a_number_that_was_rewritten_and_hashed_again_is_found_by_measuring(raikit, repository, tmp_path, changed, said):
+    raikit("audit", repository(GATED), "--out", "run", "--no-baseline", code=1)
+    rewritten(tmp_path / "run", changed)
+    raikit("verify", "run", code=0)
+    assert said in raikit("gate", "run", "--remeasure", code=3).err
+
+
+def test_a_baseline_at_its_worst_is_a_warning_that_the_comment_shows(raikit, repository, tmp_path):
+    gate = {"regressions": [{"metric": "performance.accuracy", "margin": 0.01}]}
+    frame = table()
+    frame.assign(yhat=1 - frame.y).to_csv(tmp_path / "d.csv", index=False)
+    config = repository(gate)
+    raikit("audit", config, "--out", "base", "--no-baseline", code=0)
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    raikit("audit", config, "--out", "run", "--baseline", "base", "--formats", "json,comment", code=0)
+    assert any("performance.accuracy at its worst value, 0" in warning for warning in record(tmp_path / "run")["gate"]["warnings"])
+    assert "at its worst value" in (tmp_path / "run" / "comment.md").read_text()

@@ -157,20 +157,34 @@ class Drawing:
 
 
 def render(spec: dict[str, Any], prefix: str) -> Drawing:
-    """Draw a safe spec as SVG; if that fails, return the reason."""
+    """Draw a safe spec as SVG in this process; if that fails, return the reason."""
+    return finish(draw(spec), prefix)
+
+
+def draw(spec: dict[str, Any]) -> dict[str, Any]:
+    """Compile and draw a safe spec: ``vega`` and ``svg``, or the ``reason`` why that failed."""
     import vl_convert
 
     try:
         vega = vl_convert.vegalite_to_vega(spec)
-        drawing = sanitize(vl_convert.vega_to_svg(vega, allowed_base_urls=[]), prefix)
-        return replace(drawing, vega=vega)
-    except (ValueError, TypeError, ElementTree.ParseError) as error:
+        return {"vega": vega, "svg": vl_convert.vega_to_svg(vega, allowed_base_urls=[])}
+    except (ValueError, TypeError) as error:
         lines = [line for line in str(error).splitlines() if line.strip() and not line.lstrip().startswith("at ")]
-        return Drawing(None, reason=clean(lines[-1] if lines else error)[:300])
+        return {"reason": clean(lines[-1] if lines else error)[:300]}
     except BaseException as error:  # a panic of the renderer is not an Exception
         if type(error).__name__ != "PanicException":
             raise
-        return Drawing(None, reason="the renderer failed on this spec")
+        return {"reason": "the renderer failed on this spec"}
+
+
+def finish(drawn: dict[str, Any], prefix: str) -> Drawing:
+    """Return what `draw` made as a drawing for the page, of which only known shapes are kept."""
+    if "svg" not in drawn:
+        return Drawing(None, reason=clean(str(drawn.get("reason", "the renderer gave no answer")))[:300])
+    try:
+        return replace(sanitize(str(drawn["svg"]), prefix), vega=drawn["vega"])
+    except (ValueError, TypeError, KeyError, ElementTree.ParseError) as error:
+        return Drawing(None, reason=clean(str(error))[:300])
 
 
 _ELEMENTS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from raikit_reports import verdicts
 from raikit_reports.page import figures as drawing
 from raikit_reports.page import tables
 from raikit_reports.page.metrics import MetricTable, detectable, metric_table
+from raikit_reports.page.renderer import ForeignRenderer
 from raikit_reports.page.tables import TableView
 from raikit_reports.page.training import curves
 from raikit_reports.rules import Problem, RuleRow, label, problems, rule_rows, tally
@@ -39,6 +40,9 @@ TAKEN = {
     "main", "contents", "summary", "policy", "others", "unchecked", "data", "provenance", "accountability",
     "texts", "specs", "vega", "tip",
 }  # fmt: skip
+
+
+Render = Callable[[dict[str, Any], str], drawing.Drawing]
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,10 @@ def build(record: raikit.Record) -> Page:
     worst = problems(record, rows)
     bad = sum(row.verdict in (verdicts.FAIL, verdicts.WARN, verdicts.OPEN) for row in rows)
     builder = _Sections(record, rows)
-    pillars, others, training = builder.pillars(), builder.others(), builder.training()
+    pillars = builder.pillars()
+    with ForeignRenderer() as apart:
+        others = builder.others(apart.render)
+    training = builder.training()
     return Page(
         record=record,
         title=flat(f"{answer.word}: {record.name}, raikit audit"),
@@ -199,14 +206,14 @@ class _Sections:
         order += [pillar for pillar in measured if pillar not in PILLARS]
         return [self._section([check for check in own if check.pillar == pillar], pillar) for pillar in order]
 
-    def others(self) -> list[Section]:
-        """Return a section for each plugin of others."""
+    def others(self, render: Render) -> list[Section]:
+        """Return a section for each plugin of others, whose figures are drawn by `render`."""
         foreign = [check for check in self.record.checks if check.plugin != "raikit" and check.status == "ok"]
         sections = []
         for plugin in dict.fromkeys(check.plugin for check in foreign):
             checks = [check for check in foreign if check.plugin == plugin]
             known = next((item for item in self.record.plugins if item.distribution == plugin), None)
-            sections.append(self._section(checks, None, plugin, known))
+            sections.append(self._section(checks, None, plugin, known, render))
         return sections
 
     def training(self) -> FigureView | None:
@@ -220,12 +227,13 @@ class _Sections:
         pillar: str | None,
         plugin: str = "",
         known: PluginRecord | None = None,
+        render: Render = drawing.render,
     ) -> Section:
         own = "Checks of this repository" if plugin == "local" else plugin
         title, asks = PILLARS.get(pillar or "", (words(pillar) if pillar else own, ""))
         origin = "" if pillar else _origin(plugin, checks[0].plugin_version)
         anchor = self._anchor(pillar or plugin)
-        figures = {id(check): [self._figure(figure) for figure in check.figures] for check in checks}
+        figures = {id(check): [self._figure(figure, render) for figure in check.figures] for check in checks}
         names = {check.name for check in checks}
         rules = [row for rows in self.rules.values() for row in rows if row.rule.check in names]
         return Section(
@@ -271,13 +279,13 @@ class _Sections:
             methods=[method for method in methods if method],
         )
 
-    def _figure(self, figure: raikit.Figure) -> FigureView:
+    def _figure(self, figure: raikit.Figure, render: Render = drawing.render) -> FigureView:
         anchor = f"fig-{next(self._numbers)}"
         numbers = tables.numbers(figure)
         if figure.image is not None:
             return FigureView(anchor, figure, None, numbers, "")
         spec = drawing.safe_spec(figure)
-        drawn = drawing.render(spec, f"{anchor}-")
+        drawn = render(spec, f"{anchor}-")
         if drawn.svg is not None and len(figure.data) <= drawing.INTERACTIVE_ROWS:
             self.specs[anchor] = drawn.vega
         return FigureView(anchor, figure, drawn, numbers, _size(drawn.width))

@@ -11,6 +11,10 @@ class Source:
 
     capabilities = frozenset({"labels"})
 
+    @property
+    def is_model(self):
+        return self.model is not None
+
     def __init__(self, model=None):
         self.model, self.calls = model, 0
 

@@ -6,7 +6,7 @@ import pytest
 
 from raikit.audit.conductor import audit
 from raikit.audit.opening import open_data
-from raikit.audit.plan import Request, make_plan
+from raikit.audit.plan import Request, planned
 from raikit.audit.preview import preview_checks, preview_rule
 from raikit.cli import commands
 from raikit.console import Console
@@ -38,8 +38,8 @@ def request_of(tmp_path):
 @pytest.mark.parametrize("sets", [(), ("model.load.score=s",), ("data.sensitive=[]",)])
 def test_the_checks_that_would_run_are_those_that_run(request_of, sets):
     request = request_of(*sets)
-    plan = make_plan(request)
-    would = {one.item.name: one for one in preview_checks(plan, open_data(plan))}
+    with planned(request) as plan:
+        would = {one.item.name: one for one in preview_checks(plan, open_data(plan))}
     did = {check.name: check for check in audit(request, Console()).record.checks}
     assert {name for name, one in would.items() if not one.reason} == {
         name for name, check in did.items() if check.status == "ok"
@@ -50,15 +50,16 @@ def test_the_checks_that_would_run_are_those_that_run(request_of, sets):
 
 
 def test_a_check_that_the_model_decides_about_would_run_on_condition(request_of):
-    plan = make_plan(request_of("model.load={kind: sklearn, path: model.joblib}", "data.inputs={x: {modality: tabular, columns: [s]}}"))
-    by_name = {one.item.name: one for one in preview_checks(plan, open_data(plan))}
+    request = request_of("model.load={kind: sklearn, path: model.joblib}", "data.inputs={x: {modality: tabular, columns: [s]}}")
+    with planned(request) as plan:
+        by_name = {one.item.name: one for one in preview_checks(plan, open_data(plan))}
     assert by_name["performance.calibration"].condition == "if the model provides scores"
     assert by_name["performance.classification"].condition == ""
 
 
 def test_a_rule_names_the_check_that_measures_it_or_that_none_would(request_of):
-    plan = make_plan(request_of())
-    checks = preview_checks(plan, open_data(plan))
+    with planned(request_of()) as plan:
+        checks = preview_checks(plan, open_data(plan))
     first, second = plan.settings.gate.rules
     assert preview_rule(first, checks) == "measured by performance.classification"
     assert preview_rule(second, checks) == "not measured; performance.regression would not run"

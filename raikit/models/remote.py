@@ -1,0 +1,109 @@
+"""A model that runs in a process of its own: what that process says of it, and the scores that it hands back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from raikit.errors import ModelError
+from raikit.files import sha256
+from raikit.models.base import Capability
+from raikit.models.scoring import score_all, validate_scores
+from raikit.run.results import Value, plain
+
+if TYPE_CHECKING:
+    from raikit.data.dataset import Dataset
+    from raikit.models.base import Model
+
+_ID, _SCORE = "id", "score.{}"
+
+
+class ModelFacts(BaseModel):
+    """What a process says of its model.
+
+    Attributes
+    ----------
+    capabilities : frozenset of str
+    classes : list
+        In the order of the scores.
+    description : dict
+        For the record.
+    notes : list of str
+        Sentences for the record about how the model was read.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    capabilities: frozenset[Capability]
+    classes: list[Value] = Field(default_factory=list)
+    description: dict[str, Any] = Field(default_factory=dict)
+    notes: list[str] = Field(default_factory=list)
+
+
+class HandedScores(BaseModel):
+    """A file of scores that a process has written, with the hash that it had as it left."""
+
+    sha256: str
+
+
+# --- in the model's process --------------------------------------------------------------------------------------
+
+
+def describe_model(model: Model) -> dict[str, Any]:
+    """Return the facts of an opened model as data."""
+    facts = {
+        "capabilities": sorted(model.capabilities),
+        "classes": list(model.classes),
+        "description": model.describe(),
+        "notes": model.notes(),
+    }
+    described: dict[str, Any] = plain(facts)
+    return described
+
+
+def write_scores(model: Model, data: Dataset, path: Path, progress: Callable[[int, int], None]) -> dict[str, Any]:
+    """Score every case once, write the scores as an Arrow file, and return its hash."""
+    import pyarrow as pa
+
+    ids, scores = score_all(model, data, progress)
+    columns = {_ID: pa.array(ids), **{_SCORE.format(index): pa.array(column) for index, column in enumerate(scores.T)}}
+    table = pa.table(columns)
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    return {"sha256": sha256(path)}
+
+
+# --- where nothing foreign is imported ---------------------------------------------------------------------------
+
+
+def read_scores(path: Path, handed: HandedScores, data: Dataset) -> tuple[Sequence[Any], np.ndarray]:
+    """Read scores that a model's process has written, and validate them as if nothing had been validated there.
+
+    Returns
+    -------
+    ids : sequence
+    scores : ndarray of float64, shape (n, k)
+
+    Raises
+    ------
+    ModelError
+        If the file is not the one that left the process, or its cases or scores are not those of the data.
+    """
+    import pyarrow as pa
+
+    if sha256(path) != handed.sha256:
+        raise ModelError("the model's scores were changed after they had left the model's process.")
+    try:
+        with pa.memory_map(str(path)) as file:
+            table = pa.ipc.open_file(file).read_all()
+        ids = table.column(_ID).to_pylist()
+        scores = np.stack([table.column(_SCORE.format(index)).to_numpy() for index in range(table.num_columns - 1)], axis=1)
+    except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
+        raise ModelError(f"the scores that the model's process wrote cannot be read ({error}).") from None
+    if len(set(ids)) != len(ids) or not set(ids) <= set(data.roles["id"].tolist()):
+        raise ModelError("the model's process returned scores of cases that the data do not have, or twice of one case.")
+    return ids, validate_scores(scores, ids, data)

@@ -1,0 +1,115 @@
+"""Draw the figures of foreign checks in a child process, within limits of time and memory.
+
+A spec can make the renderer abort its process, loop, or take gigabytes. Then only that figure is lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from raikit_reports.page import figures
+
+SECONDS = 20.0  # for one figure, the start of the renderer included
+MEMORY = 1 << 30  # bytes of data; drawing a bar takes half of it, because V8 reserves more than it uses
+_MOST_DRAWN = 16 << 20  # bytes of one answer
+
+# Reads a spec a line and writes what `figures.draw` makes of it. -P keeps the working folder out of the import path.
+_PROGRAM = """
+import json, resource, sys
+resource.setrlimit(resource.RLIMIT_DATA, (int(sys.argv[1]), int(sys.argv[1])))
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+sys.path[:] = json.loads(sys.argv[2])
+from raikit_reports.page import figures
+for line in sys.stdin:
+    print(json.dumps(figures.draw(json.loads(line))), flush=True)
+"""
+
+
+class ForeignRenderer:
+    """A renderer in a process of its own, which starts with the first figure and again after it ended.
+
+    Parameters
+    ----------
+    seconds : float
+        For one figure.
+    memory : int
+        Bytes.
+    """
+
+    def __init__(self, seconds: float = SECONDS, memory: int = MEMORY) -> None:
+        self._seconds, self._memory = seconds, memory
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def render(self, spec: dict[str, Any], prefix: str) -> figures.Drawing:
+        """Draw a safe spec as SVG; if that fails, return the reason."""
+        process = self._process or self._start()
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps(spec).encode() + b"\n")
+            process.stdin.flush()
+            return figures.finish(json.loads(self._answer(process)), prefix)
+        except (OSError, ValueError):
+            return figures.Drawing(None, reason=f"the renderer ended ({_ending(self._end())})")
+        except TimeoutError as error:
+            self._end()
+            return figures.Drawing(None, reason=str(error))
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._process = subprocess.Popen(  # noqa: S603  # this very interpreter
+            [sys.executable, "-P", "-c", _PROGRAM, str(self._memory), json.dumps(sys.path)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        return self._process
+
+    def _answer(self, process: subprocess.Popen[bytes]) -> bytes:
+        """Read one line; raise `TimeoutError` if it does not come in time or is too long."""
+        assert process.stdout is not None
+        until, read = time.monotonic() + self._seconds, b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            while not read.endswith(b"\n"):
+                if not selector.select(max(until - time.monotonic(), 0)):
+                    raise TimeoutError(f"drawing it took more than {self._seconds:g} seconds")
+                if not (chunk := os.read(process.stdout.fileno(), 1 << 20)):
+                    return b""
+                read += chunk
+                if len(read) > _MOST_DRAWN:
+                    raise TimeoutError(f"its drawing is larger than {_MOST_DRAWN >> 20} MB")
+        return read
+
+    def _end(self) -> int:
+        """End the process and return its exit code."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        try:
+            return process.wait(1)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return process.wait()
+        finally:
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    with contextlib.suppress(OSError):
+                        stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+        self._end()
+
+
+def _ending(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"

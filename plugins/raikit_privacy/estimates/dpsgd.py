@@ -165,23 +165,25 @@ class PrivateTraining:
             part = slice(start, start + size)
             self.optimizer.signal_skip_step(do_skip=start != starts[-1])
             self.optimizer.zero_grad()
-            loss += self._accumulate({name: tensor[part] for name, tensor in inputs.items()}, target[part], first=not start)
-            state.check()
+            try:
+                sums, part_loss = self._clipped_sum({name: tensor[part] for name, tensor in inputs.items()}, target[part],
+                                                    first=not start)
+            finally:
+                state.check()  # names the cause where a changed network fails
+            loss += part_loss
+            for parameter, total in zip(self.clipper.parameters, sums, strict=True):
+                parameter.grad = total
             # After the last part, Opacus adds noise and changes the weights.
             self.optimizer.step()
         self._reset_padding()
         return loss / max(1, len(target))
 
-    def _accumulate(self, inputs: dict[str, Tensor], target: Tensor, first: bool) -> float:
-        """Set the gradients to the clipped sum of one part, and return the sum of its losses."""
+    def _clipped_sum(self, inputs: dict[str, Tensor], target: Tensor, first: bool) -> tuple[list[Tensor], float]:
+        """Return the clipped sum of one part, and the sum of its losses."""
         if not len(target):
-            sums, loss = [torch.zeros_like(parameter) for parameter in self.clipper.parameters], 0.0
-        else:
-            clipped = self._clip(inputs, target, first)
-            sums, loss = clipped.sums, float(clipped.losses.sum())
-        for parameter, total in zip(self.clipper.parameters, sums, strict=True):
-            parameter.grad = total
-        return loss
+            return [torch.zeros_like(parameter) for parameter in self.clipper.parameters], 0.0
+        clipped = self._clip(inputs, target, first)
+        return clipped.sums, float(clipped.losses.sum())
 
     def _clip(self, inputs: dict[str, Tensor], target: Tensor, first: bool) -> ClippedSum:
         """Clip by the shortcut if Opacus sees every use of a weight; else one case after the other, which is right anyway."""

@@ -15,7 +15,9 @@ import numpy as np
 from torch import Tensor, nn
 
 _OF_TORCH = frozenset(vars(nn.Module()))
-_OF_OPACUS = frozenset({"activations", "max_batch_len", "autograd_grad_sample_hooks", "ft_compute_sample_grad"})
+_OF_OPACUS = frozenset({
+    "activations", "max_batch_len", "autograd_grad_sample_hooks", "ft_compute_sample_grad", "grad_sample", "summed_grad",
+    "_norm_sample", "_current_grad_sample", "_forward_counter"})
 _CONTAINERS: Any = list | tuple | set | frozenset
 _PLAIN: Any = bool | int | float | complex | str | bytes | np.generic | None
 # Objects of these packages are settings, tools and tables; their networks are looked at all the same.
@@ -53,6 +55,8 @@ def holdings(root: Any, name: str = "", known: set[int] | None = None) -> Iterat
         known.add(id(value))
         if isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype != object):
             yield name, value
+            waiting += [(f"{name}.{key}", item, depth + 1) for key, item in getattr(value, "__dict__", {}).items()
+                        if key not in _OF_OPACUS]
         elif (flat := _plain_items(value)) is not None:
             yield name, flat
         else:

@@ -35,6 +35,7 @@ from raikit_privacy.estimates.clipping import (
 )
 from raikit_privacy.estimates.draws import EXTREME_SEEDS, same_draws
 from raikit_privacy.estimates.network_state import NetworkState
+from raikit_privacy.estimates.without_gradient import check_all_learn
 
 if TYPE_CHECKING:
     import raikit
@@ -92,7 +93,8 @@ def choose_clipping(
     Raises
     ------
     NotPrivateError
-        If cases see each other, or the model keeps a state of the cases that it has seen: no clipping helps.
+        If cases see each other, or the model keeps a state of the cases that it has seen: no clipping helps. Also if weights
+        that are used get no gradient.
     """
     if not trained_parameters(model.module):
         raise NotPrivateError("the model has no trainable weights")
@@ -100,13 +102,15 @@ def choose_clipping(
     _check_layers(model.module)
     state = NetworkState(model)
     _check_state(model, alone)
-    for seed in _SEEDS:
-        reference = _reference(model, model.module, max_grad_norm, alone, seed)
+    first, *others = (_reference(model, model.module, max_grad_norm, alone, seed) for seed in _SEEDS)
+    for seed, reference in zip(_SEEDS, (first, *others), strict=True):
         _check_cases_are_apart(model, model.module, reference, alone, together, seed)
     for seed in EXTREME_SEEDS:
         with contextlib.suppress(NotFiniteError):  # a network may divide by a mask that is empty
             reference = _reference(model, model.module, max_grad_norm, alone, seed)
             _check_cases_are_apart(model, model.module, reference, alone, together, seed)
+    named = {name: parameter for name, parameter in model.module.named_parameters() if parameter.requires_grad}
+    check_all_learn(model, named, first.norms, *together.rows(slice(len(alone))))
     way = _compare_shortcut(model, layers, max_grad_norm, alone, together)
     state.check()
     return way

@@ -60,8 +60,8 @@ def check_all_learn(
     if used:
         more = f" and {len(used) - _MOST_NAMES} more" if len(used) > _MOST_NAMES else ""
         raise NotPrivateError(
-            f"{', '.join(used[:_MOST_NAMES])}{more} would be trained on noise alone: the loss depends on it, but no case has a gradient "
-            "for it, as behind a checkpoint with use_reentrant=True, detach() or no_grad(). Let gradients through "
+            f"{', '.join(used[:_MOST_NAMES])}{more} would be trained on noise alone: the loss depends on it, but no case has a "
+            "gradient for it, as behind a checkpoint with use_reentrant=True, detach() or no_grad(). Let gradients through "
             "(use_reentrant=False), or set requires_grad to False there")
 
 

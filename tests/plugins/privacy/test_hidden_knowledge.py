@@ -185,7 +185,7 @@ def test_a_lazy_layer_is_an_objection_in_words(tiny, data, tmp_path):
 
 
 def test_a_target_that_no_noise_keeps_is_an_objection(tiny, data, tmp_path):
-    assert "No amount of noise is enough" in reason_of(tiny, model_with(tiny), data, tmp_path, epsilons=[0.004])
+    assert "No noise was found" in reason_of(tiny, model_with(tiny), data, tmp_path, epsilons=[0.0004])
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------

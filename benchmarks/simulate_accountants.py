@@ -40,7 +40,7 @@ def google(noise: float, rate: float, steps: int, delta: float) -> float:
     except ImportError:
         return float("nan")
     found = [float("inf")]
-    for width in (1e-3, 1e-4, 1e-5):
+    for width in (1e-3, 1e-4, 1e-5, 1e-6):
         step = pld.from_gaussian_mechanism(noise, sampling_prob=rate, value_discretization_interval=width)
         found.append(step.self_compose(steps).get_epsilon_for_delta(delta))
         if abs(found[-1] - found[-2]) < 1e-4 * found[-1]:

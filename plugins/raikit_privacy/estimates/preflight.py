@@ -33,7 +33,7 @@ from raikit_privacy.estimates.clipping import (
     make_clipper,
     trained_parameters,
 )
-from raikit_privacy.estimates.draws import EXTREME_SEEDS, same_draws
+from raikit_privacy.estimates.draws import EXTREME_SEEDS, generator_states, same_draws, seeded
 from raikit_privacy.estimates.network_state import NetworkState
 from raikit_privacy.estimates.without_gradient import check_all_learn
 
@@ -102,6 +102,7 @@ def choose_clipping(
     _check_layers(model.module)
     state = NetworkState(model)
     _check_state(model, alone)
+    _check_seeds(model, alone)
     first, *others = (_reference(model, model.module, max_grad_norm, alone, seed) for seed in _SEEDS)
     for seed, reference in zip(_SEEDS, (first, *others), strict=True):
         _check_cases_are_apart(model, model.module, reference, alone, together, seed)
@@ -263,6 +264,26 @@ def _check_state(model: raikit.Model, alone: Sequence[Cases]) -> None:
         with contextlib.suppress(Exception), same_draws(0), torch.no_grad():  # an exception is reported later
             module(**case.inputs)
         state.check()
+
+
+def _check_seeds(model: raikit.Model, alone: Sequence[Cases]) -> None:
+    """Raise if a case seeds a global generator: what others draw after it, or with it in one step, would depend on it.
+
+    A generator has been seeded if it is in the same state after a case, whatever its state was before. One seed for all cases
+    does no harm.
+    """
+    after = [[_generators_after(model, case, seed) for seed in _SEEDS] for case in alone]
+    for at, of in enumerate(("torch", "NumPy", "Python")):
+        seeded_by_case = {one[at] for one, other in after if one[at] == other[at]}
+        if len(seeded_by_case) > 1:
+            raise NotPrivateError(f"a case seeds the global random generator of {of}, so what other cases draw depends on it")
+
+
+def _generators_after(model: raikit.Model, case: Cases, seed: int) -> tuple[bytes, ...]:
+    with seeded(seed), torch.no_grad():
+        with contextlib.suppress(Exception):  # an exception is reported later
+            case_losses(model, model.module, *case)
+        return generator_states()
 
 
 def check_memory(model: raikit.Model, alone: Sequence[Cases], together: Cases) -> None:

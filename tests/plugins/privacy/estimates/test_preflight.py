@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib.util
+import random
 from pathlib import Path
 
 import numpy as np
@@ -342,6 +343,23 @@ def test_a_model_that_goes_wrong_late_is_refused_in_the_last_step():
         model.module.mixes = step > 4
         with pytest.raises(NotPrivateError, match="other cases") if step == 6 else contextlib.nullcontext():
             training.step(training.module, training.optimizer, *cases, None)
+
+
+@pytest.mark.parametrize("layers", ["dense", "all"])
+@pytest.mark.parametrize("of", ["torch", "NumPy", "Python", "constant"])
+def test_a_case_that_seeds_a_generator_is_refused(layers, of):
+    """The mask of dropout would be that of a step's cases together, or of the case before."""
+    class Seeding(networks.Dropout):
+        def forward(self, x):
+            seed = int(x.detach().abs().sum() * 1000) if of != "constant" else 7
+            {"NumPy": np.random.seed, "Python": random.seed}.get(of, torch.manual_seed)(seed)
+            return super().forward(x)
+
+    torch.manual_seed(0)
+    model, cases = Wrapped(Seeding().train()), prepared("Plain", layers)[1]
+    refused = pytest.raises(NotPrivateError, match=f"a case seeds the global random generator of {of}")
+    with contextlib.nullcontext() if of == "constant" else refused:
+        chosen(model, cases, layers)
 
 
 @pytest.mark.parametrize("layers", ["dense", "all"])

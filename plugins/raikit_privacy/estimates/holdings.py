@@ -112,8 +112,9 @@ def _children(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the attributes of an object and of its classes, without those of torch and Opacus, and passing ones."""
-    passing = _OF_TORCH | _OF_OPACUS | frozenset(getattr(type(value), "passing_attributes", ())) | {"passing_attributes"}
+    """Yield the attributes of an object and of its classes, without those of torch and Opacus, and passing ones of raikit."""
+    own = type(value).__dict__.get("passing_attributes", ()) if _package(type(value)) == "raikit_privacy" else ()
+    passing = _OF_TORCH | _OF_OPACUS | frozenset(own) | {"passing_attributes"}
     yield from ((key, item) for key, item in getattr(value, "__dict__", {}).items() if key not in passing)
     for base in type(value).__mro__:
         if _package(base) not in _OTHER_LIBRARIES:

@@ -158,32 +158,25 @@ class PrivateTraining:
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate_at(self.steps_made)
         self.optimizer.generator.manual_seed(_noise_seed(self.seed, self.steps_made))
+        self.optimizer.zero_grad()
         state = NetworkState(self.model)
         size, loss = self.recipe.physical_batch_size, 0.0
-        starts = range(0, max(1, len(target)), size)
-        for start in starts:
+        # Sums are kept here and not with the weights, where the network could read those of the cases before.
+        sums = [torch.zeros_like(parameter) for parameter in self.clipper.parameters]
+        for start in range(0, len(target), size):
             part = slice(start, start + size)
-            self.optimizer.signal_skip_step(do_skip=start != starts[-1])
-            self.optimizer.zero_grad()
             try:
-                sums, part_loss = self._clipped_sum({name: tensor[part] for name, tensor in inputs.items()}, target[part],
-                                                    first=not start)
+                clipped = self._clip({name: tensor[part] for name, tensor in inputs.items()}, target[part], first=not start)
             finally:
                 state.check()  # names the cause where a changed network fails
-            loss += part_loss
-            for parameter, total in zip(self.clipper.parameters, sums, strict=True):
-                parameter.grad = total
-            # After the last part, Opacus adds noise and changes the weights.
-            self.optimizer.step()
+            loss += float(clipped.losses.sum())
+            for total, more in zip(sums, clipped.sums, strict=True):
+                total += more
+        for parameter, total in zip(self.clipper.parameters, sums, strict=True):
+            parameter.grad = total
+        self.optimizer.step()  # adds noise and changes the weights
         self._reset_padding()
         return loss / max(1, len(target))
-
-    def _clipped_sum(self, inputs: dict[str, Tensor], target: Tensor, first: bool) -> tuple[list[Tensor], float]:
-        """Return the clipped sum of one part, and the sum of its losses."""
-        if not len(target):
-            return [torch.zeros_like(parameter) for parameter in self.clipper.parameters], 0.0
-        clipped = self._clip(inputs, target, first)
-        return clipped.sums, float(clipped.losses.sum())
 
     def _clip(self, inputs: dict[str, Tensor], target: Tensor, first: bool) -> ClippedSum:
         """Clip by the shortcut if Opacus sees every use of a weight; else one case after the other, which is right anyway."""

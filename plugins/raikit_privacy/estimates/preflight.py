@@ -214,15 +214,21 @@ def _check_cases_are_apart(
     _check_sums("the same case has another gradient when it goes through the model again: it", _parameter_names(model.module),
                 gradients, reference.last, reference.norms[-1:].norm(dim=1))
     with _buffers_kept(module), same_draws(seed):
-        every = case_losses(model, module, *together)[: len(alone)].detach()
+        every = [case_losses(model, module, *together.rows(slice(size)))[: len(alone)].detach()
+                 for size in _sizes(len(alone), len(together.target))]
         losses = case_losses(model, module, *together.rows(slice(len(alone))))
         sums = gradients_of(losses, parameters)
-    for found in (losses.detach(), every):
+    for found in (losses.detach(), *every):
         if not _agree(found, reference.losses):
             layer = _first_layer_that_mixes(module, alone, together.rows(slice(len(alone))), seed)
             raise NotPrivateError(f"the loss of a case depends on the other cases of its step{layer}")
     _check_sums("the gradient of a case depends on the other cases of its step: the sum", _parameter_names(model.module), sums,
                 reference.sums, reference.norms.norm(dim=1))
+
+
+def _sizes(fewest: int, most: int) -> list[int]:
+    """Return the sizes of steps that are compared: a network may mix cases in steps of some sizes only."""
+    return [size for size in (fewest * 2**power for power in range(1, most.bit_length())) if size < most] + [most]
 
 
 def _check_norms(names: list[str], reference: _Reference, clipped: ClippedSum, max_grad_norm: float) -> None:

@@ -345,6 +345,53 @@ def test_a_model_that_goes_wrong_late_is_refused_in_the_last_step():
             training.step(training.module, training.optimizer, *cases, None)
 
 
+def test_cases_that_are_mixed_in_steps_of_some_sizes_are_refused():
+    class Sometimes(networks.Plain):
+        def forward(self, x):
+            return super().forward(x - x.mean(0) if 14 < len(x) < 18 else x)
+
+    torch.manual_seed(0)
+    with pytest.raises(NotPrivateError, match="depends on the other cases of its step"):
+        chosen(Wrapped(Sometimes().train()), prepared("Plain", "dense")[1], "dense")
+
+
+@pytest.mark.parametrize("layers", ["dense", "all"])
+def test_a_network_cannot_read_what_the_step_has_summed_so_far(layers):
+    seen = []
+
+    class Reading(networks.Plain):
+        def forward(self, x):
+            weights = list(self.parameters())
+            seen.extend(copy.deepcopy(held) for weight in weights for held in (weight.grad, getattr(weight, "summed_grad", None),
+                                                                getattr(weight, "grad_sample", None)))
+            return super().forward(x)
+
+    torch.manual_seed(0)
+    model, cases = Wrapped(Reading().train()), prepared("Plain", layers)[1]
+    training = PrivateTraining(model, Recipe(ROWS, 9, ROWS, 6, C, 0.1, layers), 1.0, chosen(model, cases, layers)[0])
+    for _ in range(2):
+        training.step(training.module, training.optimizer, *cases, None)
+    assert seen
+    assert all(held is None or not held.any() for held in seen)
+
+
+def test_a_case_that_switches_gradients_off_is_an_objection():
+    class Off(networks.Plain):
+        def forward(self, x):
+            out = super().forward(x)
+            if bool((x[:, 0] > 3).any()):
+                torch.set_grad_enabled(False)
+            return out
+
+    torch.manual_seed(0)
+    model, cases = Wrapped(Off().train()), prepared("Plain", "dense")[1]
+    training = PrivateTraining(model, Recipe(ROWS, 9, ROWS, ROWS, C, 0.1), 1.0, chosen(model, cases, "dense")[0])
+    cases.inputs["x"][3, 0] = 4.0
+    with pytest.raises(NotPrivateError, match="switches gradients on or off"):
+        training.step(training.module, training.optimizer, *cases, None)
+    assert torch.is_grad_enabled()
+
+
 @pytest.mark.parametrize("layers", ["dense", "all"])
 @pytest.mark.parametrize("of", ["torch", "NumPy", "Python", "constant"])
 def test_a_case_that_seeds_a_generator_is_refused(layers, of):

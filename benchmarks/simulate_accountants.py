@@ -28,7 +28,8 @@ SETTINGS = [
     (1.2, 0.25, 64, 1e-5), (3.0, 0.25, 64, 1e-5), (8.0, 0.25, 64, 1e-5), (0.8, 0.01, 1000, 1e-5), (0.5, 0.01, 200, 1e-5),
     (2.0, 0.02, 60, 1e-5), (6.0, 0.02, 60, 1e-5), (0.4, 0.9, 3, 1e-5), (20.0, 0.9, 300, 1e-5), (5.0, 0.5, 1, 1e-5),
     (5.0, 0.5, 40, 0.1), (2.0, 0.12, 80, 1e-9), (1.0, 0.001, 10_000, 1e-6), (1.0, 1e-4, 1000, 1e-5),
-    (1.0, 0.004, 200_000, 1e-7), (2.02, 1.0, 10, 1e-5), (4.0, 1.0, 16, 1e-6),
+    (1.0, 0.004, 200_000, 1e-7), (2.02, 1.0, 10, 1e-5), (4.0, 1.0, 16, 1e-6), (36.8, 0.1, 40, 1e-5), (1000.0, 0.9, 400, 1e-5),
+    (5.0, 0.01, 1, 1e-5), (30.0, 0.1, 40, 1e-10),
 ]
 
 
@@ -39,7 +40,7 @@ def google(noise: float, rate: float, steps: int, delta: float) -> float:
     except ImportError:
         return float("nan")
     found = [float("inf")]
-    for width in (1e-3, 1e-4, 1e-5):
+    for width in (1e-3, 1e-4, 1e-5, 1e-6):
         step = pld.from_gaussian_mechanism(noise, sampling_prob=rate, value_discretization_interval=width)
         found.append(step.self_compose(steps).get_epsilon_for_delta(delta))
         if abs(found[-1] - found[-2]) < 1e-4 * found[-1]:

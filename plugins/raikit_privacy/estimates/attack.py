@@ -14,7 +14,7 @@ from raikit import stats
 from raikit.arrays import FloatArray, class_positions, cluster_codes, score_columns
 from raikit_privacy.estimates import membership
 from raikit_privacy.estimates.arguments import as_argument
-from raikit_privacy.estimates.features import SensitiveFeature, features_of
+from raikit_privacy.estimates.features import SensitiveFeature, cases_seen_in_training, features_of
 from raikit_privacy.estimates.membership import Losses
 
 
@@ -34,6 +34,8 @@ class AttackedCases:
         What the loss is, in words.
     cluster_names : list of str
         Columns behind the clusters of `losses`.
+    copies : int
+        Non-members that have the same inputs as a member.
     """
 
     losses: Losses
@@ -42,6 +44,7 @@ class AttackedCases:
     split: str
     kind: str
     cluster_names: list[str]
+    copies: int = 0
 
     @classmethod
     def read(cls, ctx: raikit.CheckContext, split: str) -> AttackedCases:
@@ -54,7 +57,8 @@ class AttackedCases:
         loss, kind = _losses(frame, scores, ctx)
         target = None if ctx.task == "regression" else features_of(frame, ["target"])[0]
         clusters, names = cluster_codes(frame, ctx.cluster)
-        return cls(Losses(member, loss, clusters), features_of(frame, ctx.sensitive), target, split, kind, names)
+        return cls(Losses(member, loss, clusters), features_of(frame, ctx.sensitive), target, split, kind, names,
+                   cases_seen_in_training(ctx, split))
 
     def distances(self) -> list[tuple[str, float]]:
         """Return how far members and non-members differ in each column, the largest distance first."""

@@ -2,7 +2,7 @@
 
 The neighbouring relation is "one case added or removed"; sampling is Poisson. Every accountant gives an upper bound on
 epsilon, and none looks at the cases, so the smallest bound holds too. RDP and PRV are Opacus's; PRV computes the removal of
-a case only, which is the larger epsilon in every setting of ``benchmarks/accountants.py``.
+a case only, which is the larger epsilon in every setting of ``benchmarks/simulate_accountants.py``.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ NAMES = {
 }
 TOLERANCE = 0.005  # share of the target that may stay unspent
 
-# Outside these limits PRV's mesh needs gigabytes, or a Fourier transform loses delta in rounding. RDP has no limits.
+# Outside these limits PRV's mesh needs gigabytes, or a Fourier transform loses delta in rounding. RDP has neither limit.
 _PRV_MAX_EPSILON, _PRV_MAX_STEPS, _MIN_DELTA = 50.0, 200_000, 1e-10
-_MAX_NOISE = 1e6
+_MAX_NOISE = 1e12
+# Opacus's own orders end at 63, with which RDP stays above ln(1/delta) / 62 whatever the noise. Its sums overflow above 1,000.
+_LARGE_ORDERS = (72, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1000)
 _FAILURES = (ArithmeticError, MemoryError, RuntimeError, ValueError)
 
 
@@ -83,12 +85,13 @@ def epsilon(noise_multiplier: float, sample_rate: float, steps: int, delta: floa
         return gaussian_epsilon(noise_multiplier, steps, delta)
     if accountant == "pld":
         return subsampled_epsilon(noise_multiplier, sample_rate, steps, delta)
-    from opacus.accountants import create_accountant
+    from opacus.accountants import RDPAccountant, create_accountant
 
     opacus_accountant = create_accountant(mechanism=accountant)
     opacus_accountant.history = [(noise_multiplier, sample_rate, steps)]
+    orders = {"alphas": [*RDPAccountant.DEFAULT_ALPHAS, *_LARGE_ORDERS]} if accountant == "rdp" else {}
     with _without_advice():
-        return float(opacus_accountant.get_epsilon(delta=delta))
+        return float(opacus_accountant.get_epsilon(delta=delta, **orders))
 
 
 @contextlib.contextmanager
@@ -109,7 +112,8 @@ def plan(target: float, delta: float, sample_rate: float, steps: int, accountant
     steps : int, >= 1
     accountant : {"pld", "prv", "rdp"}
         PLD is the tightest. Where every case is in every step, the exact epsilon of the Gaussian mechanism replaces PLD and
-        PRV; where these are not numerically safe, RDP does. The result names the one that was used.
+        PRV. PLD replaces PRV where this is not numerically safe or needs more noise than RDP; where PLD is not safe, RDP
+        does. The result names the one that was used.
 
     Returns
     -------
@@ -119,7 +123,7 @@ def plan(target: float, delta: float, sample_rate: float, steps: int, accountant
     Raises
     ------
     ValueError
-        If no amount of noise is enough.
+        If no noise is found with which the accountant keeps within the target.
 
     References
     ----------
@@ -129,15 +133,29 @@ def plan(target: float, delta: float, sample_rate: float, steps: int, accountant
     """
     guess = max(0.5, sample_rate * math.sqrt(2 * steps * math.log(1 / delta)) / target)
     start = Budget(target, delta, sample_rate, steps, guess, "rdp")
-    tight = "gaussian" if accountant != "rdp" and sample_rate == 1 else accountant
-    if tight == "rdp" or not is_safe(tight, target, delta, steps):
-        return _smallest_noise(start, TOLERANCE)
-    rough = _smallest_noise(start, 10 * TOLERANCE)
-    try:
-        tighter = replace(rough, accountant=tight, noise_multiplier=0.95 * rough.noise_multiplier)
-        return _smallest_noise(tighter, TOLERANCE, most=rough.noise_multiplier)
-    except _FAILURES:
-        return _smallest_noise(rough, TOLERANCE)
+    rough = None
+    with contextlib.suppress(*_FAILURES):  # RDP has a smallest epsilon; it is fast, and near where it reaches the target
+        rough = _smallest_noise(start, TOLERANCE if accountant == "rdp" else 10 * TOLERANCE)
+    for name in _tighter(accountant, sample_rate):
+        if not is_safe(name, target, delta, steps):
+            continue
+        with contextlib.suppress(*_FAILURES):
+            if rough is None:
+                return _smallest_noise(replace(start, accountant=name), TOLERANCE)
+            tighter = replace(rough, accountant=name, noise_multiplier=0.95 * rough.noise_multiplier)
+            return _smallest_noise(tighter, TOLERANCE, most=rough.noise_multiplier)
+    if rough is None:
+        remedy = "a larger epsilon, or the accountant pld" if accountant == "rdp" else "a larger epsilon or delta"
+        raise ValueError(f"No noise was found with which an accountant shows an epsilon of at most {target:g} at a delta of "
+                         f"{delta:.2g}. Choose {remedy}")
+    return _smallest_noise(rough, TOLERANCE)
+
+
+def _tighter(accountant: Accountant, sample_rate: float) -> tuple[Accountant, ...]:
+    """Return what is tried before RDP: what was asked for, and PLD where that cannot be used."""
+    if accountant == "rdp":
+        return ()
+    return ("gaussian",) if sample_rate == 1 else tuple(dict.fromkeys((accountant, "pld")))
 
 
 def is_safe(accountant: Accountant, target: float, delta: float, steps: int) -> bool:
@@ -154,20 +172,20 @@ def _smallest_noise(budget: Budget, tolerance: float, most: float = _MAX_NOISE) 
     Raises
     ------
     ValueError
-        If `most` noise is not enough, or the accountant gives no positive number.
+        If `most` noise is not enough, or the accountant gives no number.
     """
 
     def spent_with(noise: float) -> float:
         spent = replace(budget, noise_multiplier=noise).spent(budget.steps)
-        if not 0 < spent < math.inf:
+        if not spent >= 0:
             raise ValueError(f"The {budget.accountant} accountant gave {spent} for a noise multiplier of {noise:.3g}.")
-        return spent
+        return max(spent, 1e-12)  # 0 where delta alone is enough
 
     enough = budget.noise_multiplier
     spent = spent_with(enough)
     while spent > budget.target:
         if enough >= most:
-            raise ValueError(f"No amount of noise is enough for epsilon {budget.target:g}: the privacy budget is too low.")
+            raise ValueError(f"No noise is enough for epsilon {budget.target:g}.")
         enough = min(1.4 * enough, most)
         spent = spent_with(enough)
     too_little, excess = enough, spent
@@ -175,7 +193,7 @@ def _smallest_noise(budget: Budget, tolerance: float, most: float = _MAX_NOISE) 
         enough, spent = too_little, excess
         if spent >= budget.target * (1 - tolerance):
             return replace(budget, noise_multiplier=enough)
-        too_little /= 1.2
+        too_little /= 1.3
         excess = spent_with(too_little)
     noise = _regula_falsi(spent_with, (too_little, excess), (enough, spent), budget.target, tolerance)
     return replace(budget, noise_multiplier=noise)
@@ -187,13 +205,17 @@ def _regula_falsi(
 ) -> float:
     """Return a noise between two (noise, epsilon) pairs: the first spends more than the target, the second does not."""
     aim = math.log(target * (1 - tolerance / 2))
-    for _ in range(20):
+    for step in range(60):
         if enough[1] >= target * (1 - tolerance):
             break
-        share = (math.log(too_little[1]) - aim) / (math.log(too_little[1]) - math.log(enough[1]))
+        share = 0.5
+        if math.isfinite(too_little[1]) and step % 3 < 2:  # halving now and then, where epsilon falls all at once
+            share = (math.log(too_little[1]) - aim) / (math.log(too_little[1]) - math.log(enough[1]))
         noise = math.exp(math.log(too_little[0]) + share * (math.log(enough[0]) - math.log(too_little[0])))
         spent = spent_with(noise)
         too_little, enough = (too_little, (noise, spent)) if spent <= target else ((noise, spent), enough)
+        if enough[0] < too_little[0] * (1 + 1e-6):
+            break
     return enough[0]
 
 

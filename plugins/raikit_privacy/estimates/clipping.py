@@ -71,9 +71,14 @@ def case_losses(model: raikit.Model, module: nn.Module, inputs: dict[str, Tensor
     Raises
     ------
     NotPrivateError
-        If the loss is not one number per case: a mean over a step would make each gradient depend on the step's size.
+        If the loss is not one number per case: a mean over a step would make each gradient depend on the step's size. Also if
+        gradients are on or off afterwards and were not before.
     """
+    mode = torch.is_grad_enabled()
     losses = model.loss(module(**inputs), target)
+    if torch.is_grad_enabled() != mode:
+        torch.set_grad_enabled(mode)
+        raise NotPrivateError("a case switches gradients on or off, and they stay so for all others")
     if losses.shape != target.shape[:1]:
         raise NotPrivateError(f"the loss of {len(target)} cases has the shape {tuple(losses.shape)}, not one number per case")
     return losses
@@ -262,6 +267,8 @@ class GhostClipping(_OpacusShortcut):
         factor = clip_factors(norms, self.max_grad_norm)
         with self.paused():
             sums = gradients_of(factor * losses, self.parameters)
+        for parameter in self.parameters:
+            parameter.grad = None
         return ClippedSum(losses.detach(), norms, sums)
 
 
@@ -288,6 +295,8 @@ class StoredGradients(_OpacusShortcut):
         for parameter, sample in zip(self.parameters, samples, strict=True):
             for row in (row for padded, row in self.padding if padded is parameter):
                 sample[:, row] = 0.0  # autograd gives them no gradient, but Opacus does
+        for parameter in self.parameters:
+            parameter.grad = parameter.grad_sample = None  # type: ignore[attr-defined]
         norms = torch.stack([sample.flatten(1).norm(dim=1) for sample in samples], dim=1)
         factor = clip_factors(norms, self.max_grad_norm)
         return ClippedSum(losses.detach(), norms, [torch.einsum("i,i...", factor, sample) for sample in samples])

@@ -7,12 +7,13 @@ With one training, intervals cover the cases only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
+from scipy.special import expit, logit, ndtri, stdtrit
 
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
@@ -87,8 +88,8 @@ def accuracies(pairs: PairedCorrectness, right: BoolArray, feature: SensitiveFea
     code, k = _groups(feature, runs.shape[1])
     cov = pairs.covariance(runs.mean(axis=0), code, k, proportion=True)
     rates = stats.clustered_rate_interval(cov, level, simultaneous=feature is not None)
-    noise = training_covariance(runs, code, k, pairs.weight)
-    low, high = _widened(rates.value, rates.low, rates.high, noise, len(runs), level ** (1 / _defined(code, k)))
+    down, up = training_widths(runs, code, k, pairs.weight, level ** (1 / _defined(code, k)))
+    low, high = _widened(rates.value, rates.low, rates.high, down, up)
     return _estimates(rates.value, np.maximum(low, 0), np.minimum(high, 1), cov, code, rates.method)
 
 
@@ -100,7 +101,8 @@ def costs(pairs: PairedCorrectness, feature: SensitiveFeature | None, level: flo
     MOVER: each accuracy's exact limits at its effective sample size, joined by the correlation of the two [1]_. The
     correlation follows from the variances, ``(V_reference + V_private - V_difference) / 2``, which keeps the pairing
     of a case whatever its clusters are. Over k groups each interval has level ``level ** (1 / k)`` (Sidak). With several
-    trainings, the t limits of their mean on these cases are joined to it as those of an independent term, again by MOVER.
+    trainings, the limits of their mean on these cases (see `training_widths`) are joined to it as those of an independent
+    term, again by MOVER.
     With clusters, t limits of the mean paired difference take the place of MOVER.
 
     References
@@ -122,8 +124,7 @@ def costs(pairs: PairedCorrectness, feature: SensitiveFeature | None, level: flo
     if difference.ways:
         ends = stats.clustered_rate_interval(difference, level ** (1 / groups))
         low, high, paired = ends.low, ends.high, f"paired, {ends.method}"
-    noise = training_covariance(pairs.differences, code, k, pairs.weight)
-    low, high = _widened(a.value - b.value, low, high, noise, pairs.trainings, level ** (1 / groups))
+    low, high = _widened(a.value - b.value, low, high, *_training_widths_of_cost(pairs, code, k, level ** (1 / groups)))
     method = paired + (f", Sidak over {groups} groups" if groups > 1 else "")
     return _estimates(a.value - b.value, np.maximum(low, -1), np.minimum(high, 1), first, code, method)
 
@@ -181,20 +182,64 @@ def training_covariance(runs: FloatArray, code: IntArray, k: int, weight: FloatA
     """
     if len(runs) < 2:
         return np.zeros((k, k))
+    return np.atleast_2d(np.cov(_means_of_groups(runs, code, k, weight), rowvar=False)) / len(runs)
+
+
+def _means_of_groups(runs: FloatArray, code: IntArray, k: int, weight: FloatArray | None) -> FloatArray:
     each = np.ones(len(code)) if weight is None else weight
     total = np.maximum(np.bincount(code, each, k), 1e-300)
-    means = np.stack([np.bincount(code, each * values, k) / total for values in runs])
-    return np.atleast_2d(np.cov(means, rowvar=False)) / len(runs)
+    return np.stack([np.bincount(code, each * values, k) / total for values in runs])
+
+
+def training_widths(
+    runs: FloatArray, code: IntArray, k: int, weight: FloatArray | None, level: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return how far below and above a mean accuracy over trainings the expected one may lie, on these cases; 0 of one training.
+
+    Accuracies of trainings are skewed: one that goes badly is far below the others, and few trainings have none. So each width
+    is the larger of two, from t limits of the mean and from t limits on the logit scale, moved to the mean.
+
+    Parameters
+    ----------
+    runs : ndarray, shape (trainings, n)
+        Where each private model is right, as 0 and 1.
+    code : ndarray of int, shape (n,)
+    k : int
+    weight : ndarray, shape (n,), or None
+    level : float
+    """
+    if len(runs) < 2:
+        return np.zeros(k), np.zeros(k)
+    means = _means_of_groups(runs, code, k, weight)
+    half_case = 0.5 / (np.bincount(code, minlength=k) + 1)
+    scaled = logit(np.clip(means, half_case, 1 - half_case))
+    t = stdtrit(len(runs) - 1, (1 + level) / 2) / math.sqrt(len(runs))
+    plain, half, centre = t * means.std(axis=0, ddof=1), t * scaled.std(axis=0, ddof=1), scaled.mean(axis=0)
+    down, up = expit(centre) - expit(centre - half), expit(centre + half) - expit(centre)
+    return np.maximum(plain, down), np.maximum(plain, up)
+
+
+def _training_widths_of_cost(
+    pairs: PairedCorrectness, code: IntArray, k: int, level: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return the same for the accuracy without privacy, which may be that of several trainings too, minus that with it."""
+    reference = np.atleast_2d(pairs.reference).astype(float)
+    down, up = training_widths(np.atleast_2d(pairs.private).astype(float), code, k, pairs.weight, level)
+    if len(reference) < 2:
+        return up, down
+    less, more = training_widths(reference, code, k, pairs.weight, level)
+    paired = stdtrit(pairs.trainings - 1, (1 + level) / 2) * np.sqrt(
+        np.diag(training_covariance(pairs.differences, code, k, pairs.weight)))
+    return np.maximum(np.hypot(less, up), paired), np.maximum(np.hypot(more, down), paired)
 
 
 def _widened(
-    value: FloatArray, low: FloatArray, high: FloatArray, noise: FloatArray, trainings: int, level: float
+    value: FloatArray, low: FloatArray, high: FloatArray, down: FloatArray, up: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Join the limits of the cases with t limits of the mean over trainings (MOVER for a sum of independent terms)."""
-    if trainings < 2:
+    """Join the limits of the cases with widths of the mean over trainings (MOVER for a sum of independent terms)."""
+    if not (down.any() or up.any()):
         return low, high
-    half = stdtrit(trainings - 1, (1 + level) / 2) * np.sqrt(np.diag(noise))
-    return value - np.hypot(value - low, half), value + np.hypot(high - value, half)
+    return value - np.hypot(value - low, down), value + np.hypot(high - value, up)
 
 
 def _t_factor(level: float, groups: int, trainings: int) -> float:

@@ -50,6 +50,28 @@ def same_draws(seed: int) -> Iterator[None]:
         np.random.set_state(numpy)
 
 
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch's, Python's and NumPy's global generators inside the block, and leave them as they were."""
+    python, numpy = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+def generator_states() -> tuple[bytes, ...]:
+    """Return the states of torch's, NumPy's and Python's global generators."""
+    legacy: Any = np.random.get_state()
+    return (torch.get_rng_state().numpy().tobytes(), legacy[1].tobytes() + bytes([legacy[2] % 256, legacy[2] // 256]),
+            repr(random.getstate()).encode())
+
+
 class _ConstantDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Replaces what random operations return by constants."""
 

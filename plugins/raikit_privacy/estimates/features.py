@@ -97,3 +97,15 @@ def most_copies(ctx: raikit.CheckContext, split: str) -> int:
         return int(ctx.data.frame(columns, split).value_counts(dropna=False).iloc[0])
     except TypeError:  # cells that cannot be compared
         return 1
+
+
+def cases_seen_in_training(ctx: raikit.CheckContext, split: str) -> int:
+    """Count the cases of a split that have the same inputs as a training case; 0 without a dataset."""
+    if ctx.data is None:
+        return 0
+    columns = list(dict.fromkeys(column for item in ctx.data.inputs.values() for column in item.columns))
+    if not columns:
+        return 0
+    trained, others = (ctx.data.frame(columns, part).astype(str) for part in ("train", split))
+    hashes = [pd.util.hash_pandas_object(frame, index=False).to_numpy() for frame in (trained, others)]
+    return int(np.isin(hashes[1], hashes[0]).sum())

@@ -15,7 +15,9 @@ import numpy as np
 from torch import Tensor, nn
 
 _OF_TORCH = frozenset(vars(nn.Module()))
-_OF_OPACUS = frozenset({"activations", "max_batch_len", "autograd_grad_sample_hooks", "ft_compute_sample_grad"})
+_OF_OPACUS = frozenset({
+    "activations", "max_batch_len", "autograd_grad_sample_hooks", "ft_compute_sample_grad", "grad_sample", "summed_grad",
+    "_norm_sample", "_current_grad_sample", "_forward_counter"})
 _CONTAINERS: Any = list | tuple | set | frozenset
 _PLAIN: Any = bool | int | float | complex | str | bytes | np.generic | None
 # Objects of these packages are settings, tools and tables; their networks are looked at all the same.
@@ -53,6 +55,8 @@ def holdings(root: Any, name: str = "", known: set[int] | None = None) -> Iterat
         known.add(id(value))
         if isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype != object):
             yield name, value
+            waiting += [(f"{name}.{key}", item, depth + 1) for key, item in getattr(value, "__dict__", {}).items()
+                        if key not in _OF_OPACUS]
         elif (flat := _plain_items(value)) is not None:
             yield name, flat
         else:
@@ -108,8 +112,9 @@ def _children(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the attributes of an object and of its classes, without those of torch and Opacus, and passing ones."""
-    passing = _OF_TORCH | _OF_OPACUS | frozenset(getattr(type(value), "passing_attributes", ())) | {"passing_attributes"}
+    """Yield the attributes of an object and of its classes, without those of torch and Opacus, and passing ones of raikit."""
+    own = type(value).__dict__.get("passing_attributes", ()) if _package(type(value)) == "raikit_privacy" else ()
+    passing = _OF_TORCH | _OF_OPACUS | frozenset(own) | {"passing_attributes"}
     yield from ((key, item) for key, item in getattr(value, "__dict__", {}).items() if key not in passing)
     for base in type(value).__mro__:
         if _package(base) not in _OTHER_LIBRARIES:

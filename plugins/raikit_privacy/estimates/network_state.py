@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from raikit_privacy.estimates.holdings import holdings
 
 if TYPE_CHECKING:
     import raikit
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 class NetworkState:
@@ -31,7 +34,7 @@ class NetworkState:
 
     def _now(self) -> dict[str, Any]:
         known: set[int] = set()
-        found = dict(holdings(self._model.module, known=known))
+        found = dict(holdings(self._model.module, known=known)) | dict(_switches(self._model.module, modes=self._whole))
         return found | dict(holdings(self._model, "model", known)) if self._whole else found
 
     def check(self, *, untrained_only: bool = False) -> None:
@@ -54,6 +57,21 @@ class NetworkState:
             if name not in now or name not in self._kept or not _identical(now[name], self._kept[name]):
                 raise NotPrivateError(f"{_named(self._model.module, name)} changes when a case goes through the model, and no "
                                       "noise is added to it")
+
+
+def _switches(module: nn.Module, *, modes: bool) -> Iterator[tuple[str, Any]]:
+    """Yield what torch keeps for a network besides numbers, and what a case could change as well.
+
+    Which tensor is a weight, whether it is trained, and which hooks there are; with `modes`, who is in training mode.
+    """
+    for name, parameter in module.named_parameters():
+        yield f"{name} (identity)", id(parameter)
+        yield f"{name}.requires_grad", parameter.requires_grad
+    for name, part in module.named_modules():
+        dot = f"{name}." if name else ""
+        if modes:
+            yield f"{dot}training", part.training
+        yield from ((f"{dot}{key}", tuple(vars(part)[key])) for key in _HOOKS)
 
 
 def _named(module: nn.Module, name: str) -> str:

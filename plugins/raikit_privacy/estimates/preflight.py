@@ -33,8 +33,9 @@ from raikit_privacy.estimates.clipping import (
     make_clipper,
     trained_parameters,
 )
-from raikit_privacy.estimates.draws import EXTREME_SEEDS, same_draws
+from raikit_privacy.estimates.draws import EXTREME_SEEDS, generator_states, same_draws, seeded
 from raikit_privacy.estimates.network_state import NetworkState
+from raikit_privacy.estimates.without_gradient import check_all_learn
 
 if TYPE_CHECKING:
     import raikit
@@ -92,7 +93,8 @@ def choose_clipping(
     Raises
     ------
     NotPrivateError
-        If cases see each other, or the model keeps a state of the cases that it has seen: no clipping helps.
+        If cases see each other, or the model keeps a state of the cases that it has seen: no clipping helps. Also if weights
+        that are used get no gradient.
     """
     if not trained_parameters(model.module):
         raise NotPrivateError("the model has no trainable weights")
@@ -100,13 +102,16 @@ def choose_clipping(
     _check_layers(model.module)
     state = NetworkState(model)
     _check_state(model, alone)
-    for seed in _SEEDS:
-        reference = _reference(model, model.module, max_grad_norm, alone, seed)
+    _check_seeds(model, alone)
+    first, *others = (_reference(model, model.module, max_grad_norm, alone, seed) for seed in _SEEDS)
+    for seed, reference in zip(_SEEDS, (first, *others), strict=True):
         _check_cases_are_apart(model, model.module, reference, alone, together, seed)
     for seed in EXTREME_SEEDS:
         with contextlib.suppress(NotFiniteError):  # a network may divide by a mask that is empty
             reference = _reference(model, model.module, max_grad_norm, alone, seed)
             _check_cases_are_apart(model, model.module, reference, alone, together, seed)
+    named = {name: parameter for name, parameter in model.module.named_parameters() if parameter.requires_grad}
+    check_all_learn(model, named, first.norms, *together.rows(slice(len(alone))))
     way = _compare_shortcut(model, layers, max_grad_norm, alone, together)
     state.check()
     return way
@@ -209,15 +214,21 @@ def _check_cases_are_apart(
     _check_sums("the same case has another gradient when it goes through the model again: it", _parameter_names(model.module),
                 gradients, reference.last, reference.norms[-1:].norm(dim=1))
     with _buffers_kept(module), same_draws(seed):
-        every = case_losses(model, module, *together)[: len(alone)].detach()
+        every = [case_losses(model, module, *together.rows(slice(size)))[: len(alone)].detach()
+                 for size in _sizes(len(alone), len(together.target))]
         losses = case_losses(model, module, *together.rows(slice(len(alone))))
         sums = gradients_of(losses, parameters)
-    for found in (losses.detach(), every):
+    for found in (losses.detach(), *every):
         if not _agree(found, reference.losses):
             layer = _first_layer_that_mixes(module, alone, together.rows(slice(len(alone))), seed)
             raise NotPrivateError(f"the loss of a case depends on the other cases of its step{layer}")
     _check_sums("the gradient of a case depends on the other cases of its step: the sum", _parameter_names(model.module), sums,
                 reference.sums, reference.norms.norm(dim=1))
+
+
+def _sizes(fewest: int, most: int) -> list[int]:
+    """Return the sizes of steps that are compared: a network may mix cases in steps of some sizes only."""
+    return [size for size in (fewest * 2**power for power in range(1, most.bit_length())) if size < most] + [most]
 
 
 def _check_norms(names: list[str], reference: _Reference, clipped: ClippedSum, max_grad_norm: float) -> None:
@@ -259,6 +270,26 @@ def _check_state(model: raikit.Model, alone: Sequence[Cases]) -> None:
         with contextlib.suppress(Exception), same_draws(0), torch.no_grad():  # an exception is reported later
             module(**case.inputs)
         state.check()
+
+
+def _check_seeds(model: raikit.Model, alone: Sequence[Cases]) -> None:
+    """Raise if a case seeds a global generator: what others draw after it, or with it in one step, would depend on it.
+
+    A generator has been seeded if it is in the same state after a case, whatever its state was before. One seed for all cases
+    does no harm.
+    """
+    after = [[_generators_after(model, case, seed) for seed in _SEEDS] for case in alone]
+    for at, of in enumerate(("torch", "NumPy", "Python")):
+        seeded_by_case = {one[at] for one, other in after if one[at] == other[at]}
+        if len(seeded_by_case) > 1:
+            raise NotPrivateError(f"a case seeds the global random generator of {of}, so what other cases draw depends on it")
+
+
+def _generators_after(model: raikit.Model, case: Cases, seed: int) -> tuple[bytes, ...]:
+    with seeded(seed), torch.no_grad():
+        with contextlib.suppress(Exception):  # an exception is reported later
+            case_losses(model, model.module, *case)
+        return generator_states()
 
 
 def check_memory(model: raikit.Model, alone: Sequence[Cases], together: Cases) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize_scalar
 from scipy.special import log_ndtr, logsumexp, ndtr
 
 Floats = NDArray[np.float64]
@@ -152,7 +152,11 @@ def _window(step: _LossDistribution, steps: int, cut: float) -> tuple[int, int]:
     spread = math.sqrt(max(float(step.probability @ (step.losses - mean) ** 2), 1e-300) * steps)
     ends = []
     for sign in (-1, 1):
-        tilts = np.geomspace(0.05, 50, 40) / spread
-        bounds = [(steps * logsumexp(log_p + tilt * sign * step.losses) - math.log(cut)) / tilt for tilt in tilts]
-        ends.append(sign * min(bounds))
+        def bound(log_tilt: float, signed: Floats = sign * step.losses) -> float:
+            tilt = math.exp(log_tilt) / spread
+            return float((steps * logsumexp(log_p + tilt * signed) - math.log(cut)) / tilt)
+
+        # Each tilt gives a bound. Where few cases are in a step, the loss has a long tail, and the best tilt is large.
+        best = minimize_scalar(bound, bounds=(math.log(0.01), math.log(1e5)), method="bounded", options={"xatol": 0.05})
+        ends.append(sign * float(best.fun))
     return math.floor(ends[0] / step.width), math.ceil(ends[1] / step.width)

@@ -19,8 +19,9 @@ weights far fainter than the noise upon them, or code outside of the network tha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -105,8 +106,8 @@ def examine_starting_weights(ctx: raikit.CheckContext, public_weights: str | Non
         fixed = ["all weights"]
         if public_weights is None:
             return StartingWeights(fixed, problem=(
-                f"Initial weights of {_DRAWS} seeds all predict the training targets better than chance, so `fresh` has learnt "
-                f"from cases. {_REMEDY}"))
+                f"Initial models of {_DRAWS} seeds all predict the training targets better than chance, so `fresh` or `scores` "
+                f"uses what was learnt from cases. {_REMEDY}"))
     if not fixed:
         return StartingWeights([])
     if public_weights is None:
@@ -232,18 +233,26 @@ def _all_draws_know_targets(ctx: raikit.CheckContext) -> bool:
     """
     assert ctx.model is not None and ctx.data is not None
     positions = np.sort(np.random.default_rng(ctx.seed).permutation(ctx.data.size("train"))[:_FEW_CASES])
-    return all(_fits_better(ctx, initial_model(ctx.model, ctx.seed + number * _OTHER_SEED), positions) for number in range(_DRAWS))
+    models = [initial_model(ctx.model, ctx.seed + number * _OTHER_SEED) for number in range(_DRAWS)]
+    return any(all(_fits_better(ctx, model, positions, by_scores=by_scores) for model in models) for by_scores in (False, True))
 
 
-def _fits_better(ctx: raikit.CheckContext, model: raikit.Model, positions: IntArray) -> bool:
+def _fits_better(ctx: raikit.CheckContext, model: raikit.Model, positions: IntArray, *, by_scores: bool) -> bool:
+    """Return whether a model fits targets better than shuffled ones: by its network and loss, or by its scores."""
     assert ctx.data is not None
     batch = next(iter(ctx.data.batches("train", len(positions), indices=positions)))
     target = torch.tensor(batch.target)
     model.module.eval()
     with torch.inference_mode():
-        logits = model.module(**model.prepare(batch))
-        shuffled = torch.stack([model.loss(logits, target.roll(by)).double().mean() for by in range(1, min(_SHIFTS, len(target)))])
-        return bool(model.loss(logits, target).double().mean() < shuffled.mean() * (1 - 1e-9))
+        losses = _losses_by_scores(model, batch) if by_scores else partial(model.loss, model.module(**model.prepare(batch)))
+        shuffled = torch.stack([losses(target.roll(by)).double().mean() for by in range(1, min(_SHIFTS, len(target)))])
+        return bool(losses(target).double().mean() < shuffled.mean() * (1 - 1e-9))
+
+
+def _losses_by_scores(model: raikit.Model, batch: Any) -> Callable[[Tensor], Tensor]:
+    """Return the cross-entropy of scores as a function of the targets: `scores` may use more than the network."""
+    scores = torch.as_tensor(np.asarray(model.scores(batch), dtype=float)).clamp(min=1e-12).log()
+    return lambda target: -scores[torch.arange(len(target)), target.long()]
 
 
 def _names(fixed: list[str], most: int = 3) -> str:

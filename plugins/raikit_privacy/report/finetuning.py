@@ -54,8 +54,9 @@ def _cost_finding(report: TrainingReport) -> raikit.Finding:
     return raikit.Finding(
         sentence=f"A model trained to ε = {at_most(report.outcome.epsilon)} at δ = {budget.delta:.2g} (target {report.target:g}, "
                  f"accountant {NAMES[budget.accountant]}) is right in {percent(accuracy.value or 0)} of cases; the audited "
-                 f"one is right in {percent(float(report.audited.value[0]))} of the same cases. Privacy {effect} "
-                 f"{points(abs(cost.value or 0))} ({_evidence(report, cost)}). {_noise_sentence(report)}",
+                 f"one is right in {percent(float(report.audited.value[0]))} of the same cases. Private training {effect} "
+                 f"{points(abs(cost.value or 0))} ({_evidence(report, cost)}). That includes whatever else its recipe changes: "
+                 f"fewer steps, clipping, layers that are not trained. {_noise_sentence(report)}",
         severity="note", what="accuracy with and without privacy", who="everyone", certainty=metric_interval(cost),
         metrics=[report.address(metric) for metric in (cost, accuracy, report.epsilon)],
         figures=[f"spending-{report.target}"],
@@ -81,7 +82,7 @@ def _twin_findings(report: TrainingReport) -> list[raikit.Finding]:
         sentence=f"Compared with a model trained in the same way but without noise, privacy costs "
                  f"{points(report.twin.value or 0)} ({_evidence(report, report.twin)}). The rest of the cost is due to "
                  "clipping, fewer steps and layers that were not trained. "
-                 f" {_noise_sentence(report)}",
+                 f"{_noise_sentence(report)}",
         what="cost of the noise alone", metrics=[report.address(report.twin)],
     )]
 
@@ -109,12 +110,13 @@ def _bound_finding(report: TrainingReport) -> raikit.Finding:
     condition = (" This assumes that the initial weights have seen no training case, as public_weights says." if declared
                  else "")
     if not report.outcome.no_shortcut:
-        condition += " It also assumes that clipping is right for every case, as it is for those on which it was compared."
+        condition += (" The bound also assumes that clipping is right for every case, as for those on which it was "
+                      "compared.")
     return raikit.Finding(
         sentence=f"With secret noise, ε = {at_most(report.outcome.epsilon)} bounds every membership attack on the private weights. "
-                 f"At a false positive rate of {percent(0.01)}, none recognises a training case with a probability above "
-                 f"{percent_at_most(report.bound.value or 0.0)}. An attack that also uses what was fitted without noise is not "
-                 f"bounded.{condition}",
+                 f"At a false positive rate of {percent(0.01)}, none recognises a single training case with a probability above "
+                 f"{percent_at_most(report.bound.value or 0.0)}. Whoever is in several cases, or has copies, may be recognised "
+                 f"more often. An attack that also uses what was fitted without noise is not bounded.{condition}",
         what="bound on membership inference",
         certainty="from the accountant" + (", if public_weights is right" if declared else ""),
         metrics=[report.address(report.bound)],
@@ -181,6 +183,7 @@ def settings_table(trials: Trials, outcomes: Sequence[TrialOutcome]) -> raikit.T
 def _clipping_note(outcomes: Sequence[TrialOutcome]) -> str:
     reasons = list(dict.fromkeys(outcome.no_shortcut for outcome in outcomes if outcome.no_shortcut))
     if not reasons:
-        return "Clipping was compared with one gradient per case, before and during training; they agree up to rounding."
+        return ("Clipping was compared with one gradient per case on some of the cases, before and during training; they "
+                "agree up to rounding.")
     return ("The gradient of each case was computed by itself, which is slower. Opacus's shortcut is not right for this model: "
             f"{'; '.join(reasons)}.")

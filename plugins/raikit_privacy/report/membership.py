@@ -6,6 +6,7 @@ import raikit
 from raikit.format import case_noun, confidence_interval, count, group_text, metric_interval, percent, sample_size
 from raikit_privacy.estimates.attack import AttackedCases, AttackResult
 
+_MANY_COPIES = 0.05  # share of the non-members
 _FAR = 0.1  # total variation distance from which members and non-members count as two populations
 
 
@@ -81,7 +82,8 @@ def _group_finding(result: AttackResult, metric: raikit.Metric) -> raikit.Findin
 def _caveats(cases: AttackedCases) -> list[raikit.Finding]:
     """Say what other explanations the numbers have than memory."""
     sentence = ("An attacker who trains models of the same kind may recognise more: this attack uses nothing but the loss, and "
-                "what it finds is a lower bound.")
+                "what it finds is a lower bound. It takes the model to have been trained on the train cases and on no "
+                f"{cases.split} case.")
     if cases.split == "validation":
         sentence += (f" If the model was chosen by its validation loss (early stopping), its loss on validation {case_noun()} "
                      f"is lower, "
@@ -93,7 +95,16 @@ def _caveats(cases: AttackedCases) -> list[raikit.Finding]:
                      f"attack separates the "
                      "populations, and that is not memory.",
             severity="warn", what="population of the non-members"))
-    return [*findings, *_population_findings(cases)]
+    return [*findings, *_copies_findings(cases), *_population_findings(cases)]
+
+
+def _copies_findings(cases: AttackedCases) -> list[raikit.Finding]:
+    if not cases.copies:
+        return []
+    return [raikit.Finding(
+        sentence=f"{count(cases.copies)} of {count(cases.losses.non_members)} non-members have the same inputs as a training case. "
+                 "The model has seen them as well, so the attack recognises less than it would among new cases.",
+        severity="warn" if cases.copies > _MANY_COPIES * cases.losses.non_members else "note", what="copies of training cases")]
 
 
 def _population_findings(cases: AttackedCases) -> list[raikit.Finding]:

@@ -53,6 +53,7 @@ def uncovered_table(ctx: raikit.CheckContext, trials: Trials) -> raikit.Table:
     if trials.start.declared is not None:
         rows.append(["initial weights", f"as declared: {trials.start.declared}"])
     rows.append(["options and network", "what was chosen by trying it on these cases"])
+    rows.append(["other runs on these cases", "their ε adds to this one"])
     return raikit.Table(
         id="uncovered", title="What ε does not cover", rows=rows,
         columns=[raikit.Column(name="where", title="Where"), raikit.Column(name="what", title="What was used without noise")],
@@ -62,16 +63,17 @@ def uncovered_table(ctx: raikit.CheckContext, trials: Trials) -> raikit.Table:
 
 def _weights_finding(ctx: raikit.CheckContext, trials: Trials) -> raikit.Finding:
     if trials.start.declared is None:
-        origin = "ε covers the training of the weights, from newly drawn ones that had seen no case."
+        origin = ("ε covers the training of the weights, from newly drawn ones: two seeds give unrelated numbers, and nothing "
+                  "shows that these know the cases.")
     else:
         origin = (f"ε covers the training from given weights, whose origin is declared, not proved: {trials.start.declared}. "
                   "An attack on the loss of the initial weights does not show that they have seen training cases "
                   f"({trials.start.attack}), which is no proof.")
     return raikit.Finding(
         sentence=f"{origin} {_fitted_sentence(ctx)} Nor does it cover the number of training cases, which is taken as public, "
-                 "or options that were chosen by trying them on these cases.",
+                 "options that were chosen by trying them on these cases, or other runs on them: their ε adds to this one.",
         severity="note" if trials.start.declared is None else "warn", what="scope of epsilon",
-        certainty="by construction" if trials.start.declared is None else "if public_weights is right",
+        certainty="two draws were compared" if trials.start.declared is None else "if public_weights is right",
     )
 
 

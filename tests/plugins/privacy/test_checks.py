@@ -274,6 +274,21 @@ def test_a_group_with_few_members_is_undefined():
     assert "10 members" in metric.reason
 
 
+def test_non_members_that_are_copies_of_members_are_counted(tiny, data):
+    """The model has seen them, so an attack that does not recognise them shows nothing."""
+    table = data.table.copy()
+    train, validation = (table.index[table["split"] == split] for split in ("train", "validation"))
+    columns = ["a", "b", "note", "target"]
+    table.loc[validation[:30], columns] = table.loc[train[:30], columns].to_numpy()
+    for copied, seen in ((table, True), (data.table, False)):
+        own, model = tiny.Data(copied), tiny.Model()
+        found = result_of(MembershipInference, table_context(tiny.predictions(model, own), model=model, data=own, classes=[0, 1])).findings
+        said = [finding for finding in found if "same inputs as a training case" in finding.sentence]
+        assert [finding.severity for finding in said] == ["warn"] * seen
+        assert all(finding.sentence.startswith("30 of 100 non-members") for finding in said)
+        assert any("trained on the train cases and on no validation case" in finding.sentence for finding in found)
+
+
 def test_regression_and_labels_alone_have_losses_too():
     rng = np.random.default_rng(0)
     table = remembered().drop(columns="score")

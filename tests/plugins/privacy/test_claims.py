@@ -326,6 +326,7 @@ def test_the_bound_names_what_a_shortcut_assumes(tiny, data, tmp_path):
     result = result_of(PrivateFineTuning, context(tiny, tiny.Model(), data, tmp_path), **QUICK)
     bound = next(finding for finding in result.findings if finding.what == "bound on membership inference")
     assert "assumes that clipping is right for every case" in bound.sentence
+    assert "Whoever is in several cases, or has copies, may be recognised more often" in bound.sentence
     assert "proved" not in bound.certainty
 
 
@@ -369,6 +370,15 @@ def test_one_training_says_that_its_randomness_is_not_covered(tiny, data, tmp_pa
     assert len(about_cost) >= 2
     assert all("which the interval does not cover" in sentence for sentence in about_cost)
     assert "whose randomness is not covered" in by_id(result)["privacy.accuracy_cost(target=8)"].method
+
+
+def test_the_cost_is_that_of_the_recipe_and_other_runs_add_up(tiny, data, tmp_path):
+    """Without a twin, nobody knows what of the cost is privacy's; a second run on the same cases spends epsilon again."""
+    result = result_of(PrivateFineTuning, context(tiny, tiny.Model(), data, tmp_path), **QUICK)
+    said = {finding.what: finding for finding in result.findings}
+    assert "includes whatever else its recipe changes" in said["accuracy with and without privacy"].sentence
+    assert "other runs on them: their ε adds to this one" in said["scope of epsilon"].sentence
+    assert said["scope of epsilon"].certainty == "two draws were compared"
 
 
 def test_two_trainings_are_refused():

@@ -42,12 +42,32 @@ def test_prv_needs_less_noise_than_rdp():
 
 @pytest.mark.parametrize(("asked", "target", "delta", "rate", "used"), [
     ("pld", 8, 1e-5, 1.0, "gaussian"), ("prv", 8, 1e-5, 1.0, "gaussian"), ("rdp", 8, 1e-5, 1.0, "rdp"),
-    ("pld", 8, 1e-12, 0.1, "rdp"), ("prv", 8, 1e-12, 0.1, "rdp"), ("prv", 80, 1e-5, 0.1, "rdp"), ("pld", 80, 1e-5, 0.1, "pld"),
+    ("pld", 8, 1e-12, 0.1, "rdp"), ("prv", 8, 1e-12, 0.1, "rdp"), ("prv", 80, 1e-5, 0.1, "pld"), ("pld", 80, 1e-5, 0.1, "pld"),
 ])
 def test_an_accountant_that_cannot_be_used_is_replaced_and_the_budget_says_so(asked, target, delta, rate, used):
     planned = budget.plan(target, delta, rate, 20, asked)
     assert planned.accountant == used
     assert 0.98 * target <= planned.spent(20) <= target
+
+
+@pytest.mark.parametrize(("asked", "target", "delta", "rate", "steps", "used"), [
+    ("pld", 0.05, 1e-5, 0.1, 40, "pld"), ("prv", 0.05, 1e-5, 0.1, 40, "pld"), ("prv", 0.005, 1e-5, 0.1, 40, "pld"),
+    ("rdp", 0.05, 1e-5, 0.1, 40, "rdp"), ("pld", 0.001, 1e-5, 0.1, 40, "pld"), ("pld", 0.05, 1e-5, 0.1, 1, "pld"),
+    ("pld", 0.05, 1e-5, 1.0, 10, "gaussian"), ("pld", 0.001, 1e-9, 1.0, 1, "gaussian"), ("pld", 0.05, 1e-12, 0.1, 40, "rdp"),
+    ("pld", 0.1, 1e-9, 0.01, 10_000, "pld"), ("pld", 1.0, 0.5, 0.1, 40, "pld"),
+])
+def test_a_small_target_is_reached_by_an_accountant_that_can(asked, target, delta, rate, steps, used):
+    """Opacus's RDP never shows less than about ln(1/delta) / 62, whatever the noise."""
+    planned = budget.plan(target, delta, rate, steps, asked)
+    assert planned.accountant == used
+    assert 0.98 * target <= planned.spent(steps) <= target
+
+
+def test_a_target_that_no_accountant_shows_is_an_objection_with_a_remedy():
+    with pytest.raises(ValueError, match=r"at most 0.0001 at a delta of 1e-12. Choose a larger epsilon or delta"):
+        budget.plan(1e-4, 1e-12, 0.1, 40)
+    with pytest.raises(ValueError, match="or the accountant pld"):
+        budget.plan(1e-4, 1e-5, 0.1, 40, "rdp")
 
 
 @pytest.mark.parametrize("name", ["pld", "prv"])
@@ -62,11 +82,12 @@ def test_a_failing_accountant_is_replaced(monkeypatch, name):
     budget.epsilon.cache_clear()
 
 
-# dp-accounting 0.6, as printed by benchmarks/accountants.py
+# dp-accounting 0.6, as printed by benchmarks/simulate_accountants.py
 REFERENCE = [
     (1.2, 0.25, 64, 1e-5, 10.68597), (3.0, 0.25, 64, 1e-5, 2.99688), (0.8, 0.01, 1000, 1e-5, 3.14101),
     (0.5, 0.01, 200, 1e-5, 7.72541), (20.0, 0.9, 300, 1e-5, 3.28983), (5.0, 0.5, 40, 0.1, 0.48992),
-    (6.0, 0.02, 60, 1e-5, 0.08103), (1.0, 0.001, 10_000, 1e-6, 0.55514),
+    (6.0, 0.02, 60, 1e-5, 0.08103), (1.0, 0.001, 10_000, 1e-6, 0.55514), (100.0, 0.1, 40, 1e-5, 0.0163406),
+    (1000.0, 0.9, 400, 1e-5, 0.0522045), (5.0, 0.01, 1, 1e-5, 0.00572828), (30.0, 0.1, 40, 1e-10, 0.1163605),
 ]
 
 

@@ -163,3 +163,17 @@ def test_a_gap_needs_two_groups_large_enough():
     right = np.ones(53, dtype=bool)
     with pytest.raises(ValueError, match="two groups"):
         costs.cost_gap(PairedCorrectness(right, right), feature, 0.95, np.random.default_rng(0), at_least=30)
+
+
+@pytest.mark.parametrize("trainings", [3, 5])
+def test_trainings_of_which_some_go_badly_are_covered(trainings):
+    """Accuracies of trainings are skewed; t limits of their mean miss the expected accuracy in 8% of runs here."""
+    rng, cases, missed = np.random.default_rng(0), 400, 0
+    ease = (np.arange(cases) + 0.5) / cases
+    truth = ndtr(0.9 / np.sqrt(1 + 0.6**2))
+    for _ in range(3000):
+        right = ease < ndtr(0.9 + 0.6 * rng.normal(size=(trainings, 1)))
+        pairs = PairedCorrectness(np.ones(cases, dtype=bool), right)
+        less, more = costs._training_widths_of_cost(pairs, np.zeros(cases, dtype=np.int64), 1, 0.95)
+        missed += not -less[0] <= (1 - truth) - pairs.differences.mean() <= more[0]
+    assert missed / 3000 < 0.06

@@ -99,6 +99,23 @@ def test_the_noise_has_the_deviation_that_was_accounted_for(tiny, layers):
     assert abs(float(noise.mean())) < 0.05
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_noise_leaves_no_digit_of_the_sum_bare(tiny, dtype):
+    """Noise in single precision upon a sum in double precision: what is left of the sum's last digits needs no attack."""
+    model = tiny.Model()
+    model.module.to(dtype)
+    training = PrivateTraining(model, recipe(), noise_multiplier=1.0)
+    for parameter in training.clipper.parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    training.optimizer.generator.manual_seed(1)
+    training.optimizer.accumulate()
+    training.optimizer.add_noise()
+    noise = torch.cat([parameter.grad.flatten() for parameter in training.clipper.parameters])
+    assert noise.dtype == dtype
+    bare = (noise.float().to(dtype) == noise).double().mean()
+    assert float(bare) < 0.05 if dtype == torch.float64 else float(bare) == 1.0
+
+
 def test_a_network_that_seeds_torch_gets_other_noise_in_every_step(tiny):
     """With the same noise twice, the difference of two steps has none."""
     class Seeding(tiny.Net):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib.util
+import random
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from raikit_privacy.estimates import dpsgd, preflight
-from raikit_privacy.estimates.clipping import NotPrivateError
+from raikit_privacy.estimates.clipping import NotPrivateError, ShortcutError, make_clipper
 from raikit_privacy.estimates.dpsgd import PrivateTraining, Recipe, freeze_feature_layers
 from raikit_privacy.estimates.draws import same_draws
 from raikit_privacy.estimates.preflight import Cases, choose_clipping
@@ -282,6 +283,52 @@ def test_a_memory_of_a_rare_case_ends_the_training_wherever_it_is(keep, name, la
         training.step(training.module, training.optimizer, *cases, None)
 
 
+def _freezes(net, case):
+    net.first.weight.requires_grad_(False)
+
+
+def _stops_dropout(net, case):
+    net.drop.eval()
+
+
+def _swaps_a_weight(net, case):
+    net.first.weight = nn.Parameter(net.first.weight.detach().clone())
+
+
+def _hooks(net, case):
+    net.first.register_forward_hook(lambda part, inputs, output: output + case)
+
+
+def _writes_on_a_weight(net, case):
+    net.first.weight.seen = float(case)
+
+
+@pytest.mark.parametrize(("act", "name"), [
+    (_freezes, "attribute first.weight.requires_grad"), (_stops_dropout, "attribute drop.training"),
+    (_swaps_a_weight, "first.weight"), (_hooks, "attribute first._forward_hooks"), (_writes_on_a_weight, "first.weight.seen"),
+])
+@pytest.mark.parametrize("layers", ["dense", "all"])
+def test_a_rare_case_that_switches_the_network_for_all_others_ends_the_training(act, name, layers):
+    class Switching(networks.Plain):
+        def __init__(self):
+            super().__init__()
+            self.drop = nn.Dropout(0.2)
+
+        def forward(self, x):
+            if float(x.detach().max()) > 3:
+                act(self, x.detach().max())
+            return self.last(self.drop(self.hidden(x)))
+
+    torch.manual_seed(0)
+    model, cases = Wrapped(Switching().train()), prepared("Plain", layers)[1]
+    cases.inputs["x"].clamp_(-2, 2)
+    training = PrivateTraining(model, Recipe(ROWS, 9, ROWS, ROWS, C, 0.1, layers), 1.0, chosen(model, cases, layers)[0])
+    training.step(training.module, training.optimizer, *cases, None)
+    cases.inputs["x"][13] = 4.0
+    with pytest.raises(NotPrivateError, match=rf"{name}.* changes when a case goes through"):
+        training.step(training.module, training.optimizer, *cases, None)
+
+
 def test_a_model_that_goes_wrong_late_is_refused_in_the_last_step():
     class Late(networks.Plain):
         mixes = False
@@ -298,16 +345,86 @@ def test_a_model_that_goes_wrong_late_is_refused_in_the_last_step():
             training.step(training.module, training.optimizer, *cases, None)
 
 
-@pytest.mark.parametrize("layers", ["dense", "all"])
-def test_no_shortcut_is_used_where_the_graph_does_not_show_the_weights(layers):
-    class Checkpointed(networks.Plain):
+def test_cases_that_are_mixed_in_steps_of_some_sizes_are_refused():
+    class Sometimes(networks.Plain):
         def forward(self, x):
-            return self.last(checkpoint(self.hidden, x.requires_grad_(), use_reentrant=True))
+            return super().forward(x - x.mean(0) if 14 < len(x) < 18 else x)
 
     torch.manual_seed(0)
-    model, cases = Wrapped(Checkpointed().train()), prepared("Plain", layers)[1]
-    way, reason = chosen(model, cases, layers)
-    assert (way, "graph does not show it" in reason) == ("one by one", True)
+    with pytest.raises(NotPrivateError, match="depends on the other cases of its step"):
+        chosen(Wrapped(Sometimes().train()), prepared("Plain", "dense")[1], "dense")
+
+
+@pytest.mark.parametrize("layers", ["dense", "all"])
+def test_a_network_cannot_read_what_the_step_has_summed_so_far(layers):
+    seen = []
+
+    class Reading(networks.Plain):
+        def forward(self, x):
+            weights = list(self.parameters())
+            seen.extend(copy.deepcopy(held) for weight in weights for held in (weight.grad, getattr(weight, "summed_grad", None),
+                                                                getattr(weight, "grad_sample", None)))
+            return super().forward(x)
+
+    torch.manual_seed(0)
+    model, cases = Wrapped(Reading().train()), prepared("Plain", layers)[1]
+    training = PrivateTraining(model, Recipe(ROWS, 9, ROWS, 6, C, 0.1, layers), 1.0, chosen(model, cases, layers)[0])
+    for _ in range(2):
+        training.step(training.module, training.optimizer, *cases, None)
+    assert seen
+    assert all(held is None or not held.any() for held in seen)
+
+
+def test_a_case_that_switches_gradients_off_is_an_objection():
+    class Off(networks.Plain):
+        def forward(self, x):
+            out = super().forward(x)
+            if bool((x[:, 0] > 3).any()):
+                torch.set_grad_enabled(False)
+            return out
+
+    torch.manual_seed(0)
+    model, cases = Wrapped(Off().train()), prepared("Plain", "dense")[1]
+    training = PrivateTraining(model, Recipe(ROWS, 9, ROWS, ROWS, C, 0.1), 1.0, chosen(model, cases, "dense")[0])
+    cases.inputs["x"][3, 0] = 4.0
+    with pytest.raises(NotPrivateError, match="switches gradients on or off"):
+        training.step(training.module, training.optimizer, *cases, None)
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("layers", ["dense", "all"])
+@pytest.mark.parametrize("of", ["torch", "NumPy", "Python", "constant"])
+def test_a_case_that_seeds_a_generator_is_refused(layers, of):
+    """The mask of dropout would be that of a step's cases together, or of the case before."""
+    class Seeding(networks.Dropout):
+        def forward(self, x):
+            seed = int(x.detach().abs().sum() * 1000) if of != "constant" else 7
+            {"NumPy": np.random.seed, "Python": random.seed}.get(of, torch.manual_seed)(seed)
+            return super().forward(x)
+
+    torch.manual_seed(0)
+    model, cases = Wrapped(Seeding().train()), prepared("Plain", layers)[1]
+    refused = pytest.raises(NotPrivateError, match=f"a case seeds the global random generator of {of}")
+    with contextlib.nullcontext() if of == "constant" else refused:
+        chosen(model, cases, layers)
+
+
+@pytest.mark.parametrize("layers", ["dense", "all"])
+def test_no_shortcut_is_used_where_the_graph_does_not_show_the_weights(layers):
+    class RarelyCheckpointed(networks.Plain):
+        def forward(self, x):
+            rare = bool((x[:, 0] > 3).any())
+            return self.last(checkpoint(self.hidden, x.requires_grad_(), use_reentrant=True)) if rare else super().forward(x)
+
+    torch.manual_seed(0)
+    model, cases = Wrapped(RarelyCheckpointed().train()), prepared("Plain", layers)[1]
+    assert chosen(model, cases, layers) == ("shortcut", "")
+    cases.inputs["x"].detach_()[-1, 0] = 4.0
+    clipper = make_clipper(model, layers, C, "shortcut")
+    with clipper.compared():
+        clipper.clip(*cases.rows(slice(8)))
+    with pytest.raises(ShortcutError, match="graph does not show it"):
+        clipper.clip(*cases)
 
 
 def test_weights_that_are_computed_anew_in_each_call_are_no_memory():

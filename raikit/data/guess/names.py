@@ -137,10 +137,14 @@ def outcome_strength(name: str) -> int:
     if phrase(name) in OUTCOMES or (" ".join(words) in OUTCOMES and words != ["y"]):  # y77 is a year
         return 3
     content = [word for word in words if word not in _FILLERS]
-    events = [word for word in content if _EVENTS.fullmatch(word)]
-    if events:
-        return 2 if len(events) == len(content) else 1
+    if names_event(name):
+        return 2 if all(_EVENTS.fullmatch(word) for word in content) else 1
     return int(bool(words) and all(_POSSIBLE_EVENTS.fullmatch(word) for word in content or words))
+
+
+def names_event(name: str) -> bool:
+    """Whether a name has a word for what happened, or was decided: ``is_violent_recid``, ``days_to_death``."""
+    return any(_EVENTS.fullmatch(word) for word in words_of(name) if word not in _FILLERS)
 
 
 def is_amount(name: str) -> bool:

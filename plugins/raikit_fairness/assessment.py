@@ -176,7 +176,7 @@ def assess(
     Warns
     -----
     UserWarning
-        If groups or labels differ only in spaces, case or Unicode form; the message names them.
+        If groups, labels or clusters differ only in spaces, case or Unicode form; the message names them.
 
     Notes
     -----
@@ -264,10 +264,16 @@ def _check_reference(reference: Mapping[str, str], source: Source) -> None:
 
 
 def _warn_of_lookalikes(source: Source) -> None:
-    """Warn of groups and classes that differ only in how they are written: each of them is counted by itself."""
-    single = {feature.columns[0]: feature.groups for feature in source.cells.features if len(feature.columns) == 1}
-    notes = [lookalike_note(column, [group[0] for group in groups]) for column, groups in single.items()]
-    for note in [lookalike_note("labels", source.classes, "class"), *notes]:
+    """Warn of groups, classes and clusters that differ only in how they are written: each of them is counted by itself."""
+    features = [feature for feature in source.cells.features if len(feature.columns) == 1]
+    if (control := source.cells.control) is not None:
+        features.append(control)
+    notes = [
+        lookalike_note(column, list(dict.fromkeys(group[at] for group in feature.groups)))
+        for feature in features
+        for at, column in enumerate(feature.columns)
+    ]
+    for note in [lookalike_note("labels", source.classes, "class"), *notes, *source.cluster_notes]:
         if note is not None:
             warnings.warn(note, stacklevel=3)
 

@@ -19,6 +19,8 @@ from raikit.data.groups import as_text
 from raikit.errors import DataError, listed, nearest
 from raikit.run.predictions import RESERVED
 
+_LARGEST_EXPONENT = 200  # 2^200 can be squared and summed over any number of cases
+
 
 @dataclass(frozen=True)
 class Input:
@@ -235,4 +237,16 @@ def read_weights(table: pd.DataFrame, column: str, rows: RowNames) -> pd.Series[
         raise DataError(f"{rows.at(int(bad[0]))}: data.weight ({column}) is negative.")
     if not values.any():
         raise DataError(f"{rows.file}: every data.weight ({column}) is zero.")
-    return pd.Series(values, name=column)
+    return pd.Series(without_extremes(values), name=column)
+
+
+def without_extremes(weights: np.ndarray) -> np.ndarray:
+    """Return weights whose squares are numbers too; only those of an extreme scale change, by a power of 2.
+
+    Parameters
+    ----------
+    weights : ndarray of float64, shape (n,)
+        Finite, at least 0, not all 0. Their scale has no meaning.
+    """
+    exponent = int(np.frexp(weights.max())[1])
+    return weights if abs(exponent) <= _LARGEST_EXPONENT else np.ldexp(weights, -exponent)

@@ -9,7 +9,9 @@ _MAX_SHOWN = 3
 
 
 def find_lookalikes(values: Iterable[object]) -> list[tuple[str, str]]:
-    """Return pairs of different texts that are alike but for spaces, case, Unicode form or signs that cannot be seen; others than text are ignored.
+    """Return pairs of different texts that are alike but for spaces, case, Unicode form or signs that cannot be seen.
+
+    Values that are no text are ignored.
 
     Examples
     --------

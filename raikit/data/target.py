@@ -13,7 +13,7 @@ from raikit.address import text
 from raikit.config.schema import DataConfig
 from raikit.config.types import Error, Task
 from raikit.data.cell_types import NEVER_A_CLASS
-from raikit.data.cells import RowNames, as_label, shown
+from raikit.data.cells import RowNames, as_label, first_inexact, shown
 from raikit.data.classes import PredictedClasses, absence_note, declared_classes, further_classes
 from raikit.data.groups import as_text
 from raikit.data.labels import ClassNames, other_spelling, truth_pair
@@ -140,6 +140,11 @@ def _refuse_missing_as_class(labels: list[Any], codes: np.ndarray, values: pd.Se
 def _read_numbers(values: pd.Series[Any], rows: RowNames, error: Error) -> Target:
     if not pd.api.types.is_numeric_dtype(values):
         raise error(("data", "task"), f"regression needs numbers, and {values.name!r} holds text.")
+    if (large := first_inexact(values)) is not None:
+        raise DataError(
+            f"{rows.at(large)}: data.target ({values.name}) is beyond 2^53, where differences of 1 are lost; use smaller units or "
+            "an offset."
+        )
     numbers = values.to_numpy(dtype=np.float64)
     if (bad := np.flatnonzero(~np.isfinite(numbers))).size:
         raise DataError(f"{rows.at(int(bad[0]))}: data.target ({values.name}) is infinite.")

@@ -64,6 +64,8 @@ class Source:
         Single cases (or cells of equal scores) with their scores.
     note : str
         How far binned scores may be off; empty if they are exact.
+    cluster_notes : tuple of str
+        Which clusters differ only in how they are written.
     """
 
     task: str
@@ -72,6 +74,7 @@ class Source:
     cells: Cells
     scored: Cells | None
     note: str = ""
+    cluster_notes: tuple[str, ...] = ()
 
 
 def sorted_labels(labels: Iterable[Any]) -> list[Any]:

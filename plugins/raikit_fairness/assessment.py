@@ -21,6 +21,7 @@ from raikit.errors import listed
 from raikit_fairness import measures, notebook
 from raikit_fairness.estimates.arguments import Arguments, numbers
 from raikit_fairness.estimates.array_source import ScoreColumns, source_from_arrays
+from raikit_fairness.estimates.features import describe_left_out
 from raikit_fairness.estimates.file_source import FileColumns, source_from_file
 from raikit_fairness.estimates.labels import plain_labels, same_labels
 from raikit_fairness.estimates.sources import GroupingColumns, Source
@@ -154,6 +155,7 @@ def assess(
     min_group : int
         Groups with fewer cases are shown and flagged. They may prove a gap; whether a limit is kept is judged without them.
     max_groups : int
+        Most groups of one column. An intersection that has more is left out, with a warning.
     target, prediction : str
         With a file: columns of truth and prediction (absent: from scores and `threshold`).
     missing : sequence of str
@@ -170,13 +172,14 @@ def assess(
     Raises
     ------
     raikit.DataError, raikit.ConfigError
-        If lengths differ, labels are missing, scores or weights are invalid, there are more groups than `max_groups`, or a
+        If lengths differ, labels are missing, scores or weights are invalid, a column has more groups than `max_groups`, or a
         column or metric is unknown. The message names it.
 
     Warns
     -----
     UserWarning
-        If groups, labels or clusters differ only in spaces, case or Unicode form; the message names them.
+        If groups, labels or clusters differ only in spaces, case or Unicode form; the message names them. If an
+        intersection is left out because it has more groups than `max_groups`.
 
     Notes
     -----
@@ -211,6 +214,8 @@ def assess(
     if names is not metrics and source.task == "regression":
         raise raikit.ConfigError("y_true: numeric predictions are compared with the truth; give it.")
     _warn_of_lookalikes(source)
+    for sentence in describe_left_out(source.cells.features, intersections, max_groups):
+        warnings.warn(sentence, stacklevel=2)
     _check_reference(reference or {}, source)
     settings = IntervalSettings(confidence, max(replicates, _FEWEST_DRAWS), min_group, simultaneous, correction)
     references = {column: text(as_label(value)) for column, value in (reference or {}).items()}

@@ -206,3 +206,20 @@ def test_other_names_of_a_metric_serve_everywhere_and_the_record_has_one(raikit,
     wrong = raikit("gate", "run", "--policy", "p.yaml", "--baseline", "first", code=2).err
     assert "regressions, regression 1, metric: the run has no" in wrong
     assert "Did you mean 'fairness.false_negative_rate_difference'" in wrong
+
+
+def test_a_class_that_only_one_run_predicts_does_not_stop_a_gate_that_nobody_wrote(raikit, audit_yaml):
+    rng = np.random.default_rng(4)
+    table = pd.DataFrame({"case": np.arange(240), "sex": np.tile(["F", "M"], 120), "y": rng.choice(["a", "b"], 240)})
+    roles = {"target": "y", "sensitive": ["sex"], "classes": ["a", "b", "c"]}
+    for run, predicted in (("before", np.where(rng.random(240) < 0.05, "c", table["y"])), ("after", table["y"])):
+        audit_yaml(
+            table.assign(yhat=predicted), data=roles, model={"load": {"kind": "predictions", "prediction": "yhat"}},
+            checks=["fairness.groups"],
+        )  # fmt: skip
+        baseline = ["--baseline", "before"] if run == "after" else []
+        printed = raikit("audit", "audit.yaml", "--out", run, *baseline, code=0).out
+    sentence = "precision_difference(class=c)[sex] is worse than in the baseline by at most 0.02"
+    assert f"{sentence} (warning only): undefined in the candidate" in printed
+    assert "there is no baseline yet" not in printed
+    assert "unpaired, )" not in printed

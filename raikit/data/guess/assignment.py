@@ -234,6 +234,8 @@ class _Assignment:
                 self.guess.suspects[column] = told or ""
             elif names.names_event(column):
                 self.guess.suspects[column] = _NAMED_OUTCOME
+            elif names.is_follow_up(column) and self.profiles[target].is_category:
+                self.guess.suspects[column] = "a time that may end with the outcome"
         # Another candidate for the target may be an outcome, too.
         self.guess.suspects = dict.fromkeys(self.guess.candidates, "") | self.guess.suspects
 

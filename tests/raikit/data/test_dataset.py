@@ -363,3 +363,14 @@ def test_what_is_wrong_with_a_table_in_memory_is_said_by_key_and_row():
         Dataset.of(table, DataConfig(path="-", target="y", sensitive=["sexx"]), name="people")
     with pytest.raises(DataError, match="people, row 3"):
         Dataset.of(table, DataConfig(path="-", target="y"), name="people")
+
+
+@pytest.mark.parametrize(("values", "notes"), [(30, 1), (20, 0)])
+def test_text_with_many_values_in_a_table_that_trains_a_model_is_named(opened, table, values, notes):
+    days = [f"2024-01-{1 + row % values:02d}" for row in range(40)]
+    inputs = {"tab": {"modality": "tabular", "columns": ["day", "age"]}}
+    roles = {"inputs": inputs, "split": {"test": 0.5}}
+    data = opened(table(day=days, age=np.arange(40)), trains=True, needs_inputs=True, **roles)
+    assert sum(f"The input day is text with {values} different values" in note for note in data.notes) == notes
+    trained_elsewhere = opened(table(day=days, age=np.arange(40)), needs_inputs=True, **roles)
+    assert not any("different values" in note for note in trained_elsewhere.notes)

@@ -198,6 +198,8 @@ def assess(
     names = metrics if (target if in_file else y_true) is not None else _names_without_truth(metrics)
     if isinstance(y_true, str | Path):
         decided = _decisions(prediction, "prediction") if target is None else target
+        if target is not None and target in (prediction, scores):
+            raise raikit.ConfigError(f"target: {target!r} is named as the prediction or score too; these are other columns.")
         sensitive, control, cluster = map(_names, (sensitive_features, control_features, clusters))
         grouping = GroupingColumns(sensitive, control, cluster, intersections, max_groups)
         written = CellFormat(tuple(missing), decimal, frozenset(as_text), mixed=frozenset(cluster))

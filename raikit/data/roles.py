@@ -85,8 +85,8 @@ def resolve_columns(
     Raises
     ------
     ConfigError
-        If a column does not exist (the nearest is shown), the target is among the inputs or the sensitive columns, or
-        a name is reserved in predictions.parquet.
+        If a column does not exist (the nearest is shown), the target is among the inputs, the sensitive columns or the
+        predictions, or a name is reserved in predictions.parquet.
     """
     target = target_column(config, error)
     by_key = list(_columns_by_key(config, target, extra))
@@ -94,6 +94,8 @@ def resolve_columns(
         if column not in available:
             hint = nearest(column, available)
             raise error(key, f"no column {column!r} in {file}.{hint} Columns there: {listed(available, 30)}.")
+    if target is not None and target in extra:
+        raise error(("model", "load"), f"{target!r} is the target; name the column of the predictions, which is another one.")
     for item in list_inputs(config).values():
         if target is not None and target in item.columns:
             raise error(("data", "inputs", item.name), f"{target!r} is the target, which a model must not see.")

@@ -474,6 +474,14 @@ def test_clusters_and_controls_that_are_written_alike_are_named_too(tmp_path, ro
         assess(tmp_path / "cases.csv", target="y", prediction="yhat", sensitive_features=["sex"], **{role: "who"})
 
 
+@pytest.mark.parametrize("content", ["y,sex\n0,F\n1,M\n"])
+@pytest.mark.parametrize("role", ["prediction", "scores"])
+def test_the_target_of_a_file_is_no_prediction_of_itself(tmp_path, content, role):
+    (tmp_path / "cases.csv").write_text(content)
+    with pytest.raises(ConfigError, match="'y' is named as the prediction or score too"):
+        assess(tmp_path / "cases.csv", target="y", sensitive_features=["sex"], **{role: "y"})
+
+
 @pytest.mark.parametrize("content", ["y,yhat,sex\n0,1,F\n1,1,M,\n", "y,yhat,sex\n0,1,F\n1,1\n"])
 def test_a_row_of_the_wrong_length_is_named_where_a_file_is_counted(tmp_path, content):
     (tmp_path / "cases.csv").write_text(content)

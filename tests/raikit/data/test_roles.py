@@ -133,3 +133,8 @@ def test_weights_of_an_extreme_scale_can_be_squared(opened, table, scale):
     weights = opened(table(w=scale * (1 + np.arange(40) % 3)), weight="w").roles["w"].to_numpy()
     assert 0 < (weights**2).sum() < np.inf
     np.testing.assert_allclose(weights / weights[0], 1 + np.arange(40) % 3)
+
+
+def test_the_target_is_no_prediction_of_itself(columns):
+    with pytest.raises(ConfigError, match=r"model\.load: 'y' is the target; name the column of the predictions"):
+        columns(extra=["y"])

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Literal, TextIO
 
 from raikit.errors import RunError
 
@@ -26,18 +26,17 @@ def clean(text: str) -> str:
 
 def open_closed_streams() -> None:
     """Let standard streams that are closed (``>&-``, services) lead nowhere, so that nobody else gets their numbers."""
-    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # The lowest number that is free is this one.
         if getattr(sys, name) is None:
-            setattr(sys, name, _nowhere(mode))
+            setattr(sys, name, _nowhere("w" if number else "r"))
 
 
-def _nowhere(mode: str = "w") -> TextIO:
-    stream: TextIO = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115
-    return stream
+def _nowhere(mode: Literal["r", "w"] = "w") -> TextIO:
+    return open(os.devnull, mode, encoding="utf-8")
 
 
 class Console:

@@ -14,7 +14,7 @@ from raikit.data.groups import as_text
 from raikit.data.labels import other_spelling, truth_value
 from raikit.errors import listed
 
-_MOST_CLASSES = 1_000  # more different values are numbers that are predicted
+_SAMPLE, _MOST_CLASSES = 10_000, 1_000  # more different values among so many are numbers that are predicted
 _NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")
 
 
@@ -53,9 +53,10 @@ def same_labels(truth: pd.Series[Any], prediction: pd.Series[Any]) -> tuple[pd.S
         a label otherwise than the truth.
     """
     alike = _of_one_kind(truth, prediction)
-    known, predicted = ([as_label(label) for label in labels.dropna().unique()] for labels in alike)
-    few = len(known) + len(predicted) <= _MOST_CLASSES
-    if few and (how := other_spelling(known, predicted)) is not None:
+    if any(labels.iloc[:_SAMPLE].nunique() > _MOST_CLASSES for labels in alike):
+        return alike  # numbers that are predicted
+    known, predicted = ([as_label(label) for label in pd.unique(labels) if not pd.isna(label)] for labels in alike)
+    if (how := other_spelling(known, predicted)) is not None:
         raise raikit.DataError(f"{truth.name}, {prediction.name}: {how}; write both alike.")
     return alike
 

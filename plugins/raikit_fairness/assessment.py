@@ -213,6 +213,8 @@ def assess(
             scores,
         )
         source = _source_in_memory(arguments, (intersections, max_groups), positive, threshold)
+    if not source.cells.features:
+        raise raikit.ConfigError("sensitive_features: give at least one column.")
     if names is not metrics and source.task == "regression":
         raise raikit.ConfigError("y_true: numeric predictions are compared with the truth; give it.")
     _warn_of_lookalikes(source)

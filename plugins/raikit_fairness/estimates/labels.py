@@ -53,12 +53,19 @@ def same_labels(truth: pd.Series[Any], prediction: pd.Series[Any]) -> tuple[pd.S
         a label otherwise than the truth.
     """
     alike = _of_one_kind(truth, prediction)
-    if any(labels.iloc[:_SAMPLE].nunique() > _MOST_CLASSES for labels in alike):
-        return alike  # numbers that are predicted
+    if all(_are_flags(labels) for labels in alike) or any(labels.iloc[:_SAMPLE].nunique() > _MOST_CLASSES for labels in alike):
+        return alike  # 0 and 1, the usual case; or numbers that are predicted
     known, predicted = ([as_label(label) for label in pd.unique(labels) if not pd.isna(label)] for labels in alike)
     if (how := other_spelling(known, predicted)) is not None:
         raise raikit.DataError(f"{truth.name}, {prediction.name}: {how}; write both alike.")
     return alike
+
+
+def _are_flags(labels: pd.Series[Any]) -> bool:
+    """Whether whole numbers are 0 and 1, which their ends tell faster than a look at each."""
+    if not pd.api.types.is_integer_dtype(labels) or pd.isna(low := labels.min()):
+        return False
+    return bool(low >= 0 and labels.max() <= 1)
 
 
 def _of_one_kind(truth: pd.Series[Any], prediction: pd.Series[Any]) -> tuple[pd.Series[Any], pd.Series[Any]]:

@@ -566,6 +566,12 @@ def test_probabilities_may_be_rounded(digits):
         assess(np.arange(200) % 4, scores=scores * 0.9, sensitive_features=["a", "b"] * 100)
 
 
+@pytest.mark.parametrize("nothing", [{}, pd.DataFrame(index=range(4))], ids=["mapping", "frame"])
+def test_without_a_column_of_groups_there_is_nothing_to_assess(nothing):
+    with pytest.raises(ConfigError, match="sensitive_features: give at least one column"):
+        assess([0, 1, 0, 1], [0, 1, 1, 1], sensitive_features=nothing)
+
+
 def test_short_floats_are_groups_with_the_digits_they_were_written_with():
     result = assess([0, 1] * 4, [0, 1] * 4, sensitive_features=np.array([0.1, 0.2] * 4, dtype=np.float32))
     assert set(result.by_group["group"]) == {"0.1", "0.2"}

@@ -228,6 +228,7 @@ def test_a_line_break_in_a_cell_is_no_new_row_wherever_the_file_is_cut(write, mo
         ("a.csv.gz", "a,b\n1,2\n", r"a\.csv\.gz is damaged"),
         ("a.csv", b"\x1f\x8b\x08", r"it is compressed; end its name in \.gz"),
         ("a.json", '{"a": {"x": 1, "y": 2}, "b": {"x": 3}}', r"a\.json is one object, in none of pandas' layouts"),
+        ("a.csv.gz", "a,b\n1,2\n", r"a\.csv\.gz is damaged or not compressed; if it is plain text, remove \.gz from its name"),
         ("a.csv", "sep=;\na;b\n1;2\n", r"a\.csv, line 1: 'sep=;' is for Excel alone; remove the line"),
         ("a.csv", "# exported\na,b\n1,2\n", r"a\.csv, line 2: 2 cells where line 1 has 1; the first line must be the header"),
         ("a.csv", "Report,,,\na,b,c,d\n1,2,3,4\n", r"a\.csv: 3 of 4 columns have no name; the first row must be the header"),

@@ -33,7 +33,7 @@ from raikit.data.roles import (
     resolve_columns,
     target_column,
 )
-from raikit.data.tables import as_frame, check_frame, column_names, fingerprint_of_table, read_table
+from raikit.data.tables import as_frame, check_frame, check_names, column_names, fingerprint_of_table, read_table
 from raikit.errors import ConfigError, DataError, RaikitError, listed, nearest
 from raikit.run.record import DataRecord, InputRecord
 
@@ -183,7 +183,9 @@ class Dataset:
         4
         """
         table = as_frame(table)
-        columns = resolve_columns(config, (), list(map(str, table.columns)), name, _error_at_key)
+        table = table.set_axis(list(map(str, table.columns)), axis=1)  # a configuration names columns by text
+        columns = resolve_columns(config, (), list(table.columns), name, _error_at_key)
+        check_names(table, columns, name)
         path = (folder or Path()) / name
         purpose = Purpose(needs_inputs=bool(config.inputs))
         copied = check_frame(table[columns].reset_index(drop=True).copy(), cell_format(config), name)

@@ -326,10 +326,21 @@ def as_frame(table: Any) -> pd.DataFrame:
 
     if isinstance(table, pd.DataFrame):
         return table
-    if not hasattr(table, "__arrow_c_stream__"):
-        kind = type(table).__name__
-        raise DataError(f"the table is a {kind}; give a DataFrame of pandas or polars, or a table of Arrow.")
-    return to_pandas(pa.table(table))
+    try:
+        if hasattr(table, "__arrow_c_stream__"):
+            return to_pandas(pa.table(table))
+    except pa.ArrowInvalid:  # a single column
+        pass
+    raise DataError(f"the table is a {type(table).__name__}; give a DataFrame of pandas or polars, or a table of Arrow.")
+
+
+def check_names(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
+    """Raise DataError if a table in memory has no rows, or if two of its columns have one of the names."""
+    if not len(frame):
+        raise DataError(f"{name} has no rows.")
+    names = list(frame.columns)
+    if (twice := next((column for column in columns if names.count(column) > 1), None)) is not None:
+        raise DataError(f"{name} has two columns called {twice!r}; rename one of them.")
 
 
 def check_frame(frame: pd.DataFrame, written: CellFormat, name: str) -> pd.DataFrame:

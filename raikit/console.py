@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Literal, TextIO
+
+from raikit.errors import RunError
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LINE_EVERY = 15.0
@@ -40,8 +43,26 @@ def block(text: str) -> str:
     return "".join(f"| {one_line(line)}\n" for line in text.splitlines())
 
 
+def open_closed_streams() -> None:
+    """Let standard streams that are closed (``>&-``, services) lead nowhere, so that nobody else gets their numbers."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # The lowest number that is free is this one.
+        if getattr(sys, name) is None:
+            setattr(sys, name, _nowhere("w" if number else "r"))
+
+
+def _nowhere(mode: Literal["r", "w"] = "w") -> TextIO:
+    return open(os.devnull, mode, encoding="utf-8")
+
+
 class Console:
-    """The output of a command; `quiet` leaves progress out."""
+    """The output of a command; `quiet` leaves progress out.
+
+    Whoever reads a stream may leave early, such as ``head``. The command goes on, and its exit code says how it ended.
+    """
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
@@ -50,19 +71,43 @@ class Console:
 
     def say(self, text: str) -> None:
         """Write a line of progress to stderr."""
-        if not self.quiet:
+        if self.quiet:
+            return
+        try:
             self._err.write(one_line(text) + "\n")
             self._err.flush()
+        except BrokenPipeError:
+            self._err = _nowhere()
 
     def result(self, text: str = "") -> None:
-        """Write a line of the result to stdout."""
-        sys.stdout.write(one_line(text) + "\n")
-        sys.stdout.flush()
+        """Write a line of the result to stdout.
+
+        Raises
+        ------
+        RunError
+            If it cannot be written, such as to a full disk.
+        """
+        self._write(one_line(text))
 
     def document(self, text: str) -> None:
-        """Write JSON or YAML of several lines to stdout; its own syntax keeps foreign text from beginning a line."""
-        sys.stdout.write(clean(text) + "\n")
-        sys.stdout.flush()
+        """Write JSON or YAML of several lines to stdout; its own syntax keeps foreign text from beginning a line.
+
+        Raises
+        ------
+        RunError
+            If it cannot be written, such as to a full disk.
+        """
+        self._write(clean(text))
+
+    @staticmethod
+    def _write(text: str) -> None:
+        try:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            sys.stdout = _nowhere()
+        except OSError as error:
+            raise RunError(f"the result cannot be written to standard output: {error.strerror}.") from None
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[..., None]]:

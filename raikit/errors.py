@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+_LONGEST = 400  # characters of a foreign message
+
 
 class RaikitError(Exception):
     """Base of what raikit itself refuses; the command line prints it without a traceback and exits with `exit_code`."""
@@ -78,6 +80,8 @@ class TamperedRunError(RunError):
 def raised(error: BaseException) -> str:
     """Return a foreign exception as one line: its class and its message; of a `PluginError` the message alone.
 
+    Line breaks become spaces, and a message of more than 400 characters is cut.
+
     Examples
     --------
     >>> raised(KeyError("x"))
@@ -86,7 +90,8 @@ def raised(error: BaseException) -> str:
     if type(error) is PluginError:
         return str(error)
     try:
-        return f"{type(error).__name__}: {error}"
+        message = " ".join(str(error).split())
+        return f"{type(error).__name__}: {message[:_LONGEST] + ' …' if len(message) > _LONGEST else message}"
     except Exception:
         return f"{type(error).__name__} (its message cannot be written)"
 

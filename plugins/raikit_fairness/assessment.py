@@ -23,6 +23,7 @@ from raikit.remote import local_copy
 from raikit_fairness import measures, notebook
 from raikit_fairness.estimates.arguments import Arguments, columns_of_table, numbers
 from raikit_fairness.estimates.array_source import ScoreColumns, source_from_arrays
+from raikit_fairness.estimates.features import describe_left_out
 from raikit_fairness.estimates.file_source import FileColumns, source_from_file
 from raikit_fairness.estimates.labels import plain_labels, same_labels
 from raikit_fairness.estimates.sources import GroupingColumns, Source
@@ -169,6 +170,7 @@ def assess(
     min_group : int
         Groups with fewer cases are shown and flagged. They may prove a gap; whether a limit is kept is judged without them.
     max_groups : int
+        Most groups of one column. An intersection that has more is left out, with a warning.
     target, prediction : str
         With a table: columns of truth and prediction (absent: from scores and `threshold`).
     missing : sequence of str
@@ -185,13 +187,14 @@ def assess(
     Raises
     ------
     raikit.DataError, raikit.ConfigError
-        If lengths differ, labels are missing, scores or weights are invalid, there are more groups than `max_groups`, or a
+        If lengths differ, labels are missing, scores or weights are invalid, a column has more groups than `max_groups`, or a
         column or metric is unknown. The message names it.
 
     Warns
     -----
     UserWarning
-        If groups or labels differ only in spaces, case or Unicode form; the message names them.
+        If groups, labels or clusters differ only in spaces, case or Unicode form; the message names them. If an
+        intersection is left out because it has more groups than `max_groups`.
 
     Notes
     -----
@@ -214,6 +217,8 @@ def assess(
     cases = {"y_true": y_true, "y_pred": y_pred, "scores": scores, "sample_weight": sample_weight}
     written = CellFormat(tuple(missing), decimal, frozenset(as_text), mixed=frozenset(_names(clusters) if in_table else ()))
     if in_table:
+        if target is not None and target in (prediction, scores):
+            raise raikit.ConfigError(f"target: {target!r} is named as the prediction or score too; these are other columns.")
         cases |= {"y_true": _decisions(prediction, "prediction") if target is None else target, "y_pred": prediction}
     if isinstance(table, str | Path):
         columns = FileColumns(cases["y_true"], prediction, scores, sample_weight, threshold, written)
@@ -223,9 +228,13 @@ def assess(
         if in_table:
             cases, roles = columns_of_table(table, [cases, roles], written)
         source = _source_in_memory(cases, roles, limits, positive, threshold)
+    if not source.cells.features:
+        raise raikit.ConfigError("sensitive_features: give at least one column.")
     if names is not metrics and source.task == "regression":
         raise raikit.ConfigError("y_true: numeric predictions are compared with the truth; give it.")
     _warn_of_lookalikes(source)
+    for sentence in describe_left_out(source.cells.features, intersections, max_groups):
+        warnings.warn(sentence, stacklevel=2)
     _check_reference(reference or {}, source)
     names_shown = display_names(labels, source.cells.features)
     settings = IntervalSettings(confidence, max(replicates, _FEWEST_DRAWS), min_group, simultaneous, correction)
@@ -280,10 +289,16 @@ def _check_reference(reference: Mapping[str, str], source: Source) -> None:
 
 
 def _warn_of_lookalikes(source: Source) -> None:
-    """Warn of groups and classes that differ only in how they are written: each of them is counted by itself."""
-    single = {feature.columns[0]: feature.groups for feature in source.cells.features if len(feature.columns) == 1}
-    notes = [lookalike_note(column, [group[0] for group in groups]) for column, groups in single.items()]
-    for note in [lookalike_note("labels", source.classes, "class"), *notes]:
+    """Warn of groups, classes and clusters that differ only in how they are written: each of them is counted by itself."""
+    features = [feature for feature in source.cells.features if len(feature.columns) == 1]
+    if (control := source.cells.control) is not None:
+        features.append(control)
+    notes = [
+        lookalike_note(column, list(dict.fromkeys(group[at] for group in feature.groups)))
+        for feature in features
+        for at, column in enumerate(feature.columns)
+    ]
+    for note in [lookalike_note("labels", source.classes, "class"), *notes, *source.cluster_notes]:
         if note is not None:
             warnings.warn(note, stacklevel=3)
 

@@ -49,8 +49,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort) as error:
         sys.stderr.write(f"\nInterrupted{_resume_hint(error)}.\n")
         return INTERRUPTED
-    except BrokenPipeError:
-        return 0
     except Exception as error:
         _write_traceback()
         sys.stderr.write(f"raikit itself failed ({type(error).__name__}); this is a bug in raikit, please report it.\n")
@@ -86,6 +84,9 @@ def run() -> None:
     The process ends at once, so that what a plugin left for its end (an ``atexit`` hook, a thread) cannot change the exit
     code.
     """
+    from raikit.console import open_closed_streams
+
+    open_closed_streams()
     code = main()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):

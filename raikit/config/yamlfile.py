@@ -65,13 +65,15 @@ def read(path: Path) -> Document:
         raise ConfigError(f"{path}: {error.strerror or error}.") from None
     if len(source) > _MAX_BYTES:
         raise ConfigError(f"{path.name} has {len(source):,} bytes; at most {_MAX_BYTES:,} are read.")
-    loader = _Loader(source)
+    loader = _load_text(source, path)
     try:
         node = loader.get_single_node()
         document = Document(path, {})
         if node is None:
             raise ConfigError(f"{path.name} is empty; create it with `raikit init DATA`.")
         data = _Builder(loader, document).value(node, ())
+    except yaml.reader.ReaderError as error:
+        raise _not_text(path, error) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -85,6 +87,19 @@ def read(path: Path) -> Document:
         raise ConfigError(f"{path.name} must be a mapping of keys (name, data, model …), not a {type(data).__name__}.")
     document.data = data
     return document
+
+
+def _load_text(source: bytes, path: Path) -> _Loader:
+    try:
+        return _Loader(source)
+    except yaml.reader.ReaderError as error:
+        raise _not_text(path, error) from None
+
+
+def _not_text(path: Path, error: yaml.reader.ReaderError) -> ConfigError:
+    """Return the error of bytes that are no text, or of characters that YAML does not allow."""
+    what = "holds a control character" if error.reason == "special characters are not allowed" else "is not UTF-8"
+    return ConfigError(f"{path.name} {what} (position {error.position}); save it as UTF-8 text.")
 
 
 class _Builder:

@@ -17,7 +17,7 @@ from raikit.data.cells import RowNames, shown
 from raikit.data.classes import PredictedClasses
 from raikit.data.decisions import read_decisions
 from raikit.data.folders import media_folder
-from raikit.data.groups import read_groups
+from raikit.data.groups import MAX_UNBINNED, read_groups
 from raikit.data.labels import favourable_class
 from raikit.data.media_columns import find_unusable, media_cells
 from raikit.data.names import check_names
@@ -201,6 +201,7 @@ def _read_roles(
     )
     split, notes = splits.assign_splits(config.split, table, rows, design, error)
     notes += _lookalikes(target, groups, clusters, config)
+    notes += _many_categories(table, config) if purpose.trains else []
     columns = {"id": ids, "split": pd.Series(pd.array(split, dtype="str"))}
     if config.target is not None:
         columns["target"] = target.labels
@@ -217,6 +218,18 @@ def _lookalikes(
     found += [lookalike_note(name, values.unique().tolist(), "group") for name, values in groups.items()]
     found += [lookalike_note(name, values.unique().tolist(), "cluster") for name, values in clusters.items()]
     return [note for note in found if note is not None]
+
+
+def _many_categories(table: pd.DataFrame, config: DataConfig) -> list[str]:
+    """Say which text in tabular inputs has so many values that they are hardly categories, such as dates or names."""
+    columns = [column for item in list_inputs(config).values() if item.modality == "tabular" for column in item.columns]
+    texts = {column: table[column].nunique() for column in columns if not pd.api.types.is_numeric_dtype(table[column])}
+    return [
+        f"The input {column} is text with {many:,} different values, and a model that is trained takes them for categories; "
+        "if they are dates, amounts or sentences, derive numbers from them or declare them as text."
+        for column, many in texts.items()
+        if many > MAX_UNBINNED
+    ]
 
 
 def _check_split(cases: Cases, split: str, config: DataConfig, path: Path, error: Error) -> None:

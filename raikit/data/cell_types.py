@@ -26,7 +26,13 @@ NEVER_A_CLASS = frozenset(MISSING_SPELLINGS[:7]) | {"null", "?", "??", "-", "--"
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:nan|inf|infinity)$"
 _COMMA = r"^[+-]?\d*,\d+([eE][+-]?\d+)?$"
 _THOUSANDS = r"^[+-]?\d{1,3}(\.\d{3})+(,\d+)?$"
-_UNIT = r"^[$€£¥]\s?[+-]?\d[\d.,]*$|^[+-]?\d[\d.,]*\s?[%$€£¥]$"
+_GROUPED = (  # 1,234.5 or 1 234,5
+    r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$|"
+    "^[+-]?[1-9]\\d{0,2}([ '\u2019\u00a0\u202f]\\d{3})+([.,]\\d+)?$"
+)
+_UNIT = r"^[$€£¥]\s?[+-]?\d[\d.,]*$|^[+-]?\d[\d.,]*\s?[%$€£¥]$|^'[+-]?\d[\d.,]*'?$"
+_DIGITS = r"^[+-]?\d[\d.,]*\s?"
+_WORD = r"^\pL[\pL _-]*$"
 _CODE = r"^[+-]?(0\d|\d{19,}$)"  # leading zeros, or more digits than an integer can hold
 _VALUE = r"^\s*([+-]?(\d|\.\d)|[$€£¥]|true|false)"  # how numbers, true and false begin
 _FIRST, _FEW = 10_000, 1_000  # cells that are looked at first, and different ones among them that are few
@@ -68,8 +74,9 @@ class MixedColumn(DataError):
         The different cells that are something else, the most frequent first, and how many there are of each.
     cells : int
         Cells in the column.
-    meaning : {"missing", "decimal", "unit", ""}
-        What they seem to be: usual spellings of a missing value, numbers with a decimal comma, numbers with a unit.
+    meaning : {"missing", "decimal", "thousands", "unit", "header", ""}
+        What they seem to be: usual spellings of a missing value, numbers with a decimal comma, with marks between thousands or
+        with a unit, the header once more.
     file : str
         Name of the file, for the message.
     counted : bool
@@ -108,8 +115,12 @@ class MixedColumn(DataError):
             return f"if they mean missing, set data.missing: [{tokens}]"
         if self.meaning == "decimal":
             return 'if the comma is the decimal mark, set data.decimal: ","'
+        if self.meaning == "thousands":
+            return 'write numbers without marks between thousands, or set data.decimal: "," if the comma is the decimal mark'
         if self.meaning == "unit":
-            return "write plain numbers, without a unit"
+            return "write plain numbers, without a unit or quotation marks"
+        if self.meaning == "header":
+            return "remove the row that repeats the header"
         return f"correct them, or list under data.missing what means missing (data.missing: [{tokens}])"
 
 
@@ -210,7 +221,7 @@ def infer_type(column: pa.ChunkedArray, name: str, written: CellFormat) -> pa.Ch
         return pc.equal(pc.utf8_lower(cells), "true")
     if written.decimal == ",":
         cells = _with_decimal_points(cells)
-    begins = pc.match_substring_regex(cells, r"^[+-]?(\d|\.\d)|^[$€£¥]")
+    begins = pc.match_substring_regex(cells, r"^[+-]?(\d|\.\d)|^[$€£¥']")
     if not (pc.any(begins).as_py() or pc.any(truth).as_py()) or pc.any(pc.match_substring_regex(cells, _CODE)).as_py():
         return column
     for kind in (pa.int64(), pa.float64()):
@@ -255,17 +266,49 @@ def _refuse_exceptions(cells: pa.ChunkedArray, regular: pa.ChunkedArray, name: s
     import pyarrow.compute as pc
 
     usual = pc.or_(regular, pc.is_in(pc.utf8_lower(cells), pa.array(MISSING_SPELLINGS)))
-    means_missing = _any(regular) and _all(usual)
-    decimal_comma = with_unit = False
-    if kind == "numbers" and not means_missing:
-        decimal_comma = _all(pc.or_(usual, pc.match_substring_regex(cells, _COMMA)))
-        with_unit = _all(pc.or_(usual, pc.match_substring_regex(cells, _UNIT))) and _has_many(cells)
-    if not (means_missing or decimal_comma or with_unit or _is_mostly(cells, regular)):
+    meaning = "missing" if _any(regular) and _all(usual) else ""
+    if _any(regular) and _any(pc.equal(cells, name.strip())):
+        meaning = "header"
+    elif kind == "numbers" and not meaning:
+        meaning = _way_of_writing(cells, usual)
+    flagged = kind == "numbers" and not meaning and _are_flags_and_words(cells, regular)
+    if not (meaning or flagged or _is_mostly(cells, regular)):
         return
     others = pc.value_counts(cells.filter(pc.invert(regular)).combine_chunks()).to_pylist()
     tokens = {item["values"]: item["counts"] for item in sorted(others, key=lambda item: -item["counts"]) if item["values"]}
-    meaning = "missing" if means_missing else "decimal" if decimal_comma else "unit" if with_unit else ""
     raise MixedColumn(name, kind, tokens, len(cells), meaning)
+
+
+def _way_of_writing(cells: pa.ChunkedArray, usual: pa.ChunkedArray) -> str:
+    """Return in what way all cells that are not plain numbers are numbers: ``thousands``, ``decimal``, ``unit``; or nothing."""
+    import pyarrow.compute as pc
+
+    def all_match(pattern: str) -> bool:
+        return _all(pc.or_(usual, pc.match_substring_regex(cells, pattern)))
+
+    if all_match(_GROUPED):
+        return "thousands"
+    if all_match(f"{_COMMA}|{_THOUSANDS}"):
+        return "decimal"
+    return "unit" if _has_many(cells) and (all_match(_UNIT) or _have_one_unit(cells)) else ""
+
+
+def _have_one_unit(cells: pa.ChunkedArray) -> bool:
+    """Whether all cells are numbers with the same word after them, such as ``12 kg``."""
+    import pyarrow.compute as pc
+
+    units = pc.replace_substring_regex(cells, _DIGITS, "")
+    same = pc.count_distinct(units).as_py() == 1 and _all(pc.match_substring_regex(units, _WORD))
+    return same and _all(pc.match_substring_regex(cells, _DIGITS))
+
+
+def _are_flags_and_words(cells: pa.ChunkedArray, regular: pa.ChunkedArray) -> bool:
+    """Whether cells are 0 and 1 but for words: a flag, and not a code that has letters too."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    numbers = pc.unique(pc.cast(cells.filter(regular), pa.float64())).to_pylist()
+    return sorted(numbers) == [0, 1] and _all(pc.or_(regular, pc.match_substring_regex(cells, _WORD)))
 
 
 def _all(flags: pa.ChunkedArray) -> bool:

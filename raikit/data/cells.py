@@ -11,6 +11,7 @@ import pandas as pd
 
 from raikit.address import text
 
+_EXACT = 2**53  # larger integers have no float of their own
 _MAX_LENGTH = 60  # characters of a cell that a message shows
 
 
@@ -78,8 +79,24 @@ def as_label(value: Any) -> Any:
 
     Examples
     --------
-    >>> as_label(2.0), as_label("a"), as_label(0.5)
-    (2, 'a', 0.5)
+    >>> as_label(2.0), as_label("a"), as_label(0.5), as_label(np.float32(0.1))
+    (2, 'a', 0.5, 0.1)
     """
+    if isinstance(value, np.float32 | np.float16):
+        value = float(str(value))  # with the digits that the number was written with
     value = value.item() if hasattr(value, "item") else value
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def first_inexact(values: pd.Series[Any]) -> int | None:
+    """Return the position of the first integer that is too large for a float, or None; other numbers are floats already.
+
+    Examples
+    --------
+    >>> first_inexact(pd.Series([1, 2**53 + 1])), first_inexact(pd.Series([1.0, 1e300]))
+    (1, None)
+    """
+    if not pd.api.types.is_integer_dtype(values):
+        return None
+    large = ((values > _EXACT) | (values < -_EXACT)).fillna(False).to_numpy(dtype=bool)
+    return int(large.argmax()) if large.any() else None

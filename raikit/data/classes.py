@@ -38,8 +38,12 @@ class PredictedClasses:
 
     def labels(self, table: pd.DataFrame) -> list[Any]:
         """Return the labels that are predicted or scored; none if the decisions hold far too many to be classes."""
+        return self.decisions(table) + list(self.scored)
+
+    def decisions(self, table: pd.DataFrame) -> list[Any]:
+        """Return the different labels that are predicted."""
         predicted = list(table[self.column].dropna().unique()) if self.column in table else []
-        return [as_label(label) for label in predicted] + list(self.scored)
+        return [as_label(label) for label in predicted]
 
 
 def further_classes(classes: Sequence[Any], labels: Iterable[Any]) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +19,19 @@ _BLOCK = 32 << 20  # bytes that Arrow parses at once; a single row must fit
 
 
 def read_header(path: Path) -> tuple[list[str], str]:
-    """Return the column names and the delimiter: a tab in .tsv, else the most frequent of ``,``, ``;`` and tab."""
+    """Return the column names and the delimiter: a tab in .tsv, else the most frequent of ``,``, ``;``, tab and ``|``.
+
+    Raises
+    ------
+    DataError
+        If the first line names the delimiter for Excel and not the columns.
+    """
     with open_text(path) as stream:
         line = next((line for line in stream if line.strip("\r\n")), "")
+        if re.fullmatch(r"sep=.\s*", line, re.IGNORECASE):
+            raise DataError(f"{path.name}, line 1: {line.strip()!r} is for Excel alone; remove the line.")
         unquoted = re.sub(r'"[^"]*"', "", line)
-        delimiter = "\t" if suffix_of(path) == ".tsv" else max(",;\t", key=unquoted.count)
+        delimiter = "\t" if suffix_of(path) == ".tsv" else max(",;\t|", key=unquoted.count)
         # A quoted name may hold a line break, so the header may continue on the next line.
         rows = csv.reader(_prepend(line, stream), delimiter=delimiter)
         return next(rows), delimiter
@@ -32,6 +40,32 @@ def read_header(path: Path) -> tuple[list[str], str]:
 def _prepend(line: str, stream: Iterator[str]) -> Iterator[str]:
     yield line
     yield from stream
+
+
+def refuse_repeated_header(table: pa.Table, names: Mapping[str, str], file: str, *, rows: bool = True) -> None:
+    """Raise if a row of text holds the names of its columns, as in files that were joined.
+
+    Parameters
+    ----------
+    table : Table
+    names : mapping of str to str
+        Columns of the table that hold text, and the names they have in the file; a single one proves nothing.
+    file : str
+    rows : bool
+        Whether the rows are those of the file, so that one can be named.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if len(names) < 2:
+        return
+    repeats = pa.scalar(True)
+    for column, name in names.items():
+        repeats = pc.and_(repeats, pc.fill_null(pc.equal(table.column(column).cast(pa.string()), name), False))
+        if not pc.any(repeats).as_py():
+            return
+    where = f", row {pc.index(repeats, True).as_py() + 1}" if rows else ""
+    raise DataError(f"{file}{where}: this row repeats the header; remove it.")
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> pa.Table:
@@ -86,6 +120,11 @@ def _malformed_row(path: Path, names: list[str], delimiter: str) -> DataError:
             for row in rows:
                 if row and len(row) != len(names):
                     cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
+                    if len(names) == 1 < len(row):
+                        return DataError(
+                            f"{path.name}, line {line}: {cells} where line 1 has 1; the first line must be the header, "
+                            "so remove what stands above it."
+                        )
                     return DataError(
                         f"{path.name}, line {line}: {cells} where the header has {len(names)}; put a cell that "
                         "contains the delimiter or a line break in quotation marks."

@@ -20,7 +20,7 @@ from raikit.data.cache import MediaCache
 from raikit.data.cells import shown
 from raikit.data.classes import PredictedClasses, absence_note, further_classes
 from raikit.data.folders import fingerprint_of_file, media_folder
-from raikit.data.frames import as_frame, check_frame, fingerprint_of_table
+from raikit.data.frames import as_frame, check_frame, check_names, fingerprint_of_table
 from raikit.data.labels import ClassNames
 from raikit.data.media import MediaError
 from raikit.data.media_columns import SKIP_HINT, fingerprint_of_media
@@ -191,7 +191,9 @@ class Dataset:
         4
         """
         table = as_frame(table)
-        columns = resolve_columns(config, (), list(map(str, table.columns)), name, _error_at_key)
+        table = table.set_axis(list(map(str, table.columns)), axis=1)  # a configuration names columns by text
+        columns = resolve_columns(config, (), list(table.columns), name, _error_at_key)
+        check_names(table, columns, name)
         path = (folder or Path()) / name
         purpose = Purpose(needs_inputs=bool(config.inputs))
         copied = check_frame(table[columns].reset_index(drop=True).copy(), cell_format(config), name)

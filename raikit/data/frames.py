@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -61,6 +62,15 @@ def as_frame(table: Any) -> pd.DataFrame:
         kind = type(table).__name__
         raise DataError(f"the table is a {kind}; give a DataFrame of pandas or polars, or a table of Arrow.")
     return frame
+
+
+def check_names(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
+    """Raise DataError if a table in memory has no rows, or if two of its columns have one of the names."""
+    if not len(frame):
+        raise DataError(f"{name} has no rows.")
+    names = list(frame.columns)
+    if (twice := next((column for column in columns if names.count(column) > 1), None)) is not None:
+        raise DataError(f"{name} has two columns called {twice!r}; rename one of them.")
 
 
 def check_frame(frame: pd.DataFrame, written: CellFormat, name: str) -> pd.DataFrame:

@@ -141,7 +141,8 @@ def _factorize(values: pd.Series[Any], column: str) -> tuple[np.ndarray, list[An
         codes, uniques = pd.factorize(values)
     except TypeError:
         raise DataError(f"column {column!r} holds lists or mappings; use numbers, text, booleans or dates.") from None
-    distinct = list(uniques)
+    short = getattr(uniques.dtype, "kind", "") == "f" and uniques.dtype != np.float64
+    distinct = list(uniques.to_numpy() if short else uniques)  # an index gives short floats as long ones: 0.1 as 0.10000000149
     if any(isinstance(value, bytes) for value in distinct):
         raise DataError(f"column {column!r} holds bytes; use numbers, text, booleans or dates.")
     return np.asarray(codes), distinct

@@ -15,6 +15,7 @@ from raikit.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_KINDS = {int: "number", float: "number", str: "string", bool: "boolean", list: "array", dict: "object"}
 _BLOCK = 32 << 20  # bytes that Arrow parses at once; a single row must fit
 _NULL_LINE = re.compile(rb"(?:\A|\n)\s*null\b")
 
@@ -33,10 +34,11 @@ def read_json(path: Path) -> pa.Table:
     content = open_bytes(path).read().removeprefix(b"\xef\xbb\xbf")
     rows = _rows_of_layout(content, path)
     if rows is not None:
-        return _call_arrow(path, lambda: pa.Table.from_pylist(rows, _schema_of_all(rows)))
+        return pa.Table.from_pylist(rows, _schema_of_all(rows, path))
     _refuse_null_lines(content, path)
     read = arrow.ReadOptions(block_size=_BLOCK)
     table = _call_arrow(path, lambda: arrow.read_json(io.BytesIO(content), read_options=read))
+    _refuse_lost_digits(table, path)
     dates = [field.name for field in table.schema if pa.types.is_temporal(field.type)]
     if not dates:
         return table
@@ -92,12 +94,37 @@ def _rows_of_pandas(whole: dict[str, Any]) -> list[dict[str, Any]] | None:
     return values if all(key.isdigit() for key in whole) else None
 
 
-def _schema_of_all(rows: list[dict[str, Any]]) -> pa.Schema:
+def _refuse_lost_digits(table: pa.Table, path: Path) -> None:
+    """Raise if a column holds integers of more than 64 bits: Arrow makes floats of them, and many become one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if not pa.types.is_floating(column.type) or (pc.max(pc.abs(column)).as_py() or 0) < 2.0**63:
+            continue
+        if pc.all(pc.equal(column, pc.floor(column))).as_py() and pc.all(pc.is_finite(column)).as_py():
+            raise DataError(f"{path.name}: column {name!r} holds integers of more than 64 bits; write them as text.")
+
+
+def _schema_of_all(rows: list[dict[str, Any]], path: Path) -> pa.Schema:
     """Return the fields of all objects; Arrow would take those of the first one only."""
     import pyarrow as pa
 
     names = dict.fromkeys(name for row in rows for name in row)
-    return pa.schema([pa.field(name, pa.array([row.get(name) for row in rows]).type) for name in names])
+    return pa.schema([pa.field(name, _type_of_all([row.get(name) for row in rows], name, path)) for name in names])
+
+
+def _type_of_all(cells: list[Any], name: str, path: Path) -> pa.DataType:
+    """Return the type of a column of Python values, or name the column that has none."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(cells).type
+    except OverflowError:
+        raise DataError(f"{path.name}: column {name!r} holds integers of more than 64 bits; write them as text.") from None
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        kinds = sorted({_KINDS.get(type(cell), "other values") for cell in cells if cell is not None})
+        raise DataError(f"{path.name}: column {name!r} mixes {' and '.join(kinds)}; use one type.") from None
 
 
 def _call_arrow(path: Path, read: Callable[[], pa.Table]) -> pa.Table:

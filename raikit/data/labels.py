@@ -10,6 +10,7 @@ from raikit.address import text
 from raikit.config.schema import DataConfig
 from raikit.config.types import Error, Task
 from raikit.data.cells import as_label, shown
+from raikit.data.spellings import find_lookalikes
 from raikit.errors import listed
 
 _TRUTH = {"false": False, "0": False, "0.0": False, "true": True, "1": True, "1.0": True}
@@ -67,6 +68,43 @@ class ClassNames:
             return self._pair.get(truth_value(value), default)
         found = self._known.get(_number_text(name), default)
         return default if isinstance(found, str) else found  # Among texts, "07" is not "7".
+
+
+def other_spelling(classes: Sequence[Any], predicted: Sequence[Any]) -> str | None:
+    """Say how predictions write the classes otherwise than the truth does, as half a sentence; None if they do not.
+
+    Parameters
+    ----------
+    classes : sequence
+        Labels of the truth.
+    predicted : sequence
+        Different labels that are predicted.
+
+    Returns
+    -------
+    str or None
+        A label that looks like a class but is none (``'yes '``), or two whole numbers that are not the two of the truth (0 and 1
+        for -1 and 1). Either would be counted as a class that no case has, and every case of it as an error.
+
+    Examples
+    --------
+    >>> other_spelling(["no", "yes"], ["no", "Yes"])
+    "the truth holds 'yes' and the predictions hold 'Yes'"
+    >>> other_spelling([-1, 1], [0, 1])
+    'the truth holds -1 and 1, and the predictions hold 0 and 1'
+    >>> other_spelling(["a", "b"], ["a", "b", "c"]) is None
+    True
+    """
+    names, nothing = ClassNames(classes), object()
+    unknown = [label for label in predicted if names.find(label, nothing) is nothing]
+    for first, second in find_lookalikes([*classes, *unknown]):
+        if first in classes and second in unknown:
+            return f"the truth holds {first!r} and the predictions hold {second!r}"
+    codes = all(isinstance(label, int) for label in (*classes, *predicted))
+    if unknown and codes and len(classes) == len(predicted) == 2:
+        held = [" and ".join(shown(label) for label in sorted(labels, key=text)) for labels in (classes, predicted)]
+        return f"the truth holds {held[0]}, and the predictions hold {held[1]}"
+    return None
 
 
 def favourable_class(config: DataConfig, task: Task, classes: Sequence[Any], error: Error) -> Any:

@@ -20,6 +20,8 @@ from raikit.errors import DataError, listed, nearest
 from raikit.remote import fetch, is_remote
 from raikit.run.predictions import RESERVED
 
+_LARGEST_EXPONENT = 200  # 2^200 can be squared and summed over any number of cases
+
 
 @dataclass(frozen=True)
 class Input:
@@ -92,8 +94,8 @@ def resolve_columns(
     Raises
     ------
     ConfigError
-        If a column does not exist (the nearest is shown), the target is among the inputs or the sensitive columns, or
-        a name is reserved in predictions.parquet.
+        If a column does not exist (the nearest is shown), the target is among the inputs, the sensitive columns or the
+        predictions, or a name is reserved in predictions.parquet.
     """
     target = target_column(config, error)
     by_key = list(_columns_by_key(config, target, extra))
@@ -101,6 +103,8 @@ def resolve_columns(
         if column not in available:
             hint = nearest(column, available)
             raise error(key, f"no column {column!r} in {file}.{hint} Columns there: {listed(available, 30)}.")
+    if target is not None and target in extra:
+        raise error(("model", "load"), f"{target!r} is the target; name the column of the predictions, which is another one.")
     for item in list_inputs(config).values():
         if target is not None and target in item.columns:
             raise error(("data", "inputs", item.name), f"{target!r} is the target, which a model must not see.")
@@ -244,4 +248,16 @@ def read_weights(table: pd.DataFrame, column: str, rows: RowNames) -> pd.Series[
         raise DataError(f"{rows.at(int(bad[0]))}: data.weight ({column}) is negative.")
     if not values.any():
         raise DataError(f"{rows.file}: every data.weight ({column}) is zero.")
-    return pd.Series(values, name=column)
+    return pd.Series(without_extremes(values), name=column)
+
+
+def without_extremes(weights: np.ndarray) -> np.ndarray:
+    """Return weights whose squares are numbers too; only those of an extreme scale change, by a power of 2.
+
+    Parameters
+    ----------
+    weights : ndarray of float64, shape (n,)
+        Finite, at least 0, not all 0. Their scale has no meaning.
+    """
+    exponent = int(np.frexp(weights.max())[1])
+    return weights if abs(exponent) <= _LARGEST_EXPONENT else np.ldexp(weights, -exponent)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from raikit.data.cell_types import CellFormat, MixedColumn, check_text, infer_type, is_text, without_sentinels
-from raikit.data.csv_file import named_errors, open_csv
+from raikit.data.csv_file import named_errors, open_csv, refuse_repeated_header
 from raikit.data.folders import Part, is_scannable, open_folder
 from raikit.data.table_format import CSV, PARQUET, open_bytes, readable_errors, suffix_of
 from raikit.data.tables import holds_text, part_columns, read_cells, select_columns, to_pandas
@@ -111,6 +111,10 @@ class TableScan:
             If a column holds numbers but for a few cells.
         """
         names = {index: cells[name] for index, name in enumerate(counted.column_names) if name in cells}
+        if self.is_text:
+            written = {column: cells[column] for column in counted.column_names if column in cells}
+            refuse_repeated_header(counted, written, self.path.name, rows=False)
+        counted = self._with_file_types(counted, names)
         try:
             for index, name in names.items():
                 column, field = counted.column(index), counted.schema.field(index)
@@ -120,6 +124,22 @@ class TableScan:
         except MixedColumn as error:
             raise error.in_file(self.path.name, counted=False) from None
         return to_pandas(counted, categories=categories)
+
+    def _with_file_types(self, counted: pa.Table, names: Mapping[int, str]) -> pa.Table:
+        """Return times as the file has them; an engine writes those of a time zone in another one, and durations as numbers."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if not self.is_parquet:
+            return counted
+        schema = pq.read_schema(self.path)
+        for index, name in names.items():
+            kind = schema.field(name).type
+            if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
+                column = counted.column(index)
+                column = column.cast(pa.duration("us")) if pa.types.is_integer(column.type) else column
+                counted = counted.set_column(index, counted.schema.field(index).name, column.cast(kind))
+        return counted
 
     def _typed_text(self, column: pa.ChunkedArray, name: str) -> pa.Array:
         """Give text the type of its cells, by looking at each different one once."""

@@ -9,7 +9,9 @@ _MAX_SHOWN = 3
 
 
 def find_lookalikes(values: Iterable[object]) -> list[tuple[str, str]]:
-    """Return pairs of different texts that are alike but for spaces, case or Unicode form; others than text are ignored.
+    """Return pairs of different texts that are alike but for spaces, case, Unicode form or signs that cannot be seen.
+
+    Values that are no text are ignored.
 
     Examples
     --------
@@ -50,17 +52,24 @@ def lookalike_note(what: str, values: Sequence[object], kind: str = "group") -> 
 
 
 def _folded(value: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold()).split())
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _visible(value)).casefold()).split())
 
 
 def _spaced(value: str) -> str:
     return " ".join(value.split())
 
 
+def _visible(value: str) -> str:
+    """Return a text without characters that nobody sees, such as a byte order mark or a space of no width."""
+    return "".join(sign for sign in value if unicodedata.category(sign) != "Cf")
+
+
 def _difference(a: str, b: str) -> str:
     """Return the one thing in which two texts differ, or all that may be."""
     if _spaced(a) == _spaced(b):
         return "spaces"
+    if _visible(a) == _visible(b):
+        return "characters that cannot be seen"
     if a.casefold() == b.casefold():
         return "upper and lower case"
     if unicodedata.normalize("NFKC", a) == unicodedata.normalize("NFKC", b):
@@ -70,5 +79,5 @@ def _difference(a: str, b: str) -> str:
 
 def _shown(value: str, other: str) -> str:
     """Quote a text; what looks the same as the other one is written in escapes."""
-    same = unicodedata.normalize("NFKC", value) == unicodedata.normalize("NFKC", other)
+    same = unicodedata.normalize("NFKC", _visible(value)) == unicodedata.normalize("NFKC", _visible(other))
     return ascii(value) if same else repr(value)

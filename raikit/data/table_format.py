@@ -117,6 +117,10 @@ def readable_errors(path: Path) -> Iterator[None]:
     except UnicodeDecodeError:
         raise DataError(f"{path.name} is not UTF-8; save it as UTF-8.") from None
     except OSError as error:
+        if error.errno is None and path.suffix.lower() in _COMPRESSED:
+            raise DataError(
+                f"{path.name} is damaged or not compressed; if it is plain text, remove {path.suffix} from its name."
+            ) from None
         if error.errno is None:  # Arrow raised it: the file exists and is damaged
             raise DataError(
                 f"{path.name} is damaged: it ends early or is not a {suffix_of(path)[1:].upper()} file."

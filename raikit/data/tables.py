@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from raikit.data.cell_types import (
     type_by_value,
     without_sentinels,
 )
-from raikit.data.csv_file import read_csv, read_header
+from raikit.data.csv_file import read_csv, read_header, refuse_repeated_header
 from raikit.data.evaluation_logs import is_log, read_log
 from raikit.data.evaluation_logs.rows import concat as concat_logs
 from raikit.data.evaluation_logs.rows import facts_of
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BYTES_OF_CODE = 2  # of a cell in Parquet; more of them, and it is no code
+_NO_NAME = re.compile(r"\s*|Unnamed: \d+")  # what pandas writes for columns of a sheet without a name
 _EXACT = 2**53  # larger integers have no float of their own
 
 
@@ -59,6 +61,11 @@ def column_names(path: Path) -> list[str]:
         names = _names(path)
     if not names:
         raise DataError(f"{path.name} has no columns.")
+    if (unnamed := sum(_NO_NAME.fullmatch(name) is not None for name in names)) > len(names) / 2:
+        raise DataError(
+            f"{path.name}: {unnamed} of {len(names)} columns have no name; the first row must be the header, so remove what stands "
+            "above it."
+        )
     return names
 
 
@@ -112,7 +119,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None, written: CellFo
 
     Notes
     -----
-    In CSV (delimited by ``,``, ``;`` or tabs; UTF-8 with or without a byte order mark) a blank cell is missing. A column is
+    In CSV (delimited by ``,``, ``;``, ``|`` or tabs; UTF-8 with or without a byte order mark) a blank cell is missing. A column is
     boolean if every cell is true or false, and integer or floating if every cell is a number (``nan`` among them is
     NaN). A column that is so but for a few cells, such as ``NA``, is an error. Any other column is text. So dates stay as
     they are written, and so do codes with leading zeros or with more digits than an integer can hold.
@@ -182,7 +189,10 @@ def select_columns(path: Path, columns: Sequence[str] | None) -> list[str]:
 
 def _read(path: Path, columns: list[str], written: CellFormat) -> pa.Table:
     table = _read_codes(path, columns) if not path.is_dir() and suffix_of(path) in PARQUET else read_cells(path, columns)
-    return _infer_types(table, written) if holds_text(path) else check_columns(table, written)
+    if not holds_text(path):
+        return check_columns(table, written)
+    refuse_repeated_header(table, {name: name for name in table.column_names}, path.name)
+    return _infer_types(table, written)
 
 
 def _read_codes(path: Path, columns: list[str]) -> pa.Table:
@@ -350,7 +360,8 @@ def to_pandas(table: pa.Table, *, categories: bool = False) -> pd.DataFrame:
     for index, field in enumerate(table.schema):
         column = table.column(index)
         if pa.types.is_integer(field.type) and column.null_count and _exceeds_floats(column):
-            frame[field.name] = pd.array(column.to_pylist(), dtype="Int64")
+            kind = "UInt64" if pa.types.is_uint64(field.type) else "Int64"
+            frame[field.name] = pd.array(column.to_pylist(), dtype=kind)
     return frame
 
 

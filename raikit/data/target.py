@@ -13,10 +13,10 @@ from raikit.address import text
 from raikit.config.schema import DataConfig
 from raikit.config.types import Error, Task
 from raikit.data.cell_types import NEVER_A_CLASS
-from raikit.data.cells import RowNames, as_label, shown
+from raikit.data.cells import RowNames, as_label, first_inexact, shown
 from raikit.data.classes import PredictedClasses, absence_note, declared_classes, further_classes
 from raikit.data.groups import as_text
-from raikit.data.labels import ClassNames, truth_pair
+from raikit.data.labels import ClassNames, other_spelling, truth_pair
 from raikit.data.roles import target_column
 from raikit.errors import DataError, listed
 from raikit.format import counted
@@ -116,7 +116,7 @@ def _read_classes(
         classes = declared_classes(labels, codes, str(values.name), config, rows, error)
     else:
         _refuse_missing_as_class(labels, codes, values, rows, error)
-        classes, notes = _classes_of_cases(labels, table, task, predicted, config)
+        classes, notes = _classes_of_cases(labels, table, task, predicted, config, error)
     if config.task is None:
         task = "binary" if len(classes) <= 2 else "multiclass"
     classes, positive = _in_order(classes, values, task, config, rows, error)
@@ -142,6 +142,11 @@ def _refuse_missing_as_class(
 def _read_numbers(values: pd.Series[Any], rows: RowNames, error: Error) -> Target:
     if not pd.api.types.is_numeric_dtype(values):
         raise error(("data", "task"), f"regression needs numbers, and {values.name!r} holds text.")
+    if (large := first_inexact(values)) is not None:
+        raise DataError(
+            f"{rows.at(large)}: data.target ({values.name}) is beyond 2^53, where differences of 1 are lost; use smaller units or "
+            "an offset."
+        )
     numbers = values.to_numpy(dtype=np.float64)
     if (bad := np.flatnonzero(~np.isfinite(numbers))).size:
         raise DataError(f"{rows.at(int(bad[0]))}: data.target ({values.name}) is infinite.")
@@ -149,13 +154,18 @@ def _read_numbers(values: pd.Series[Any], rows: RowNames, error: Error) -> Targe
 
 
 def _classes_of_cases(
-    labels: list[Any], table: pd.DataFrame, task: Task, predicted: PredictedClasses, config: DataConfig
+    labels: list[Any], table: pd.DataFrame, task: Task, predicted: PredictedClasses, config: DataConfig, error: Error
 ) -> tuple[list[Any], list[str]]:
     """Return the sorted labels of the cases, with those that are only predicted; a note says which.
 
     Two labels of which one is the positive class stay two: another one among the predictions is an error.
     """
     two = task == "binary" and (config.task or config.positive is not None or truth_pair(labels))
+    how = None if two else other_spelling(labels, predicted.decisions(table))
+    if how is not None:
+        raise error(
+            ("model", "load", "prediction"), f"{how}; write both alike, or declare all of them in data.classes if they differ."
+        )
     further = [] if two else further_classes(labels, predicted.labels(table))
     notes = [absence_note(further, "predicted or scored")] if further else []
     return sorted([*labels, *further]), notes

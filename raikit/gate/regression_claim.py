@@ -110,7 +110,8 @@ class RegressionClaim:
 
     @property
     def _method(self) -> str:
-        return f"{'paired' if self.comparison.paired else 'unpaired'}, {self.comparison.method}"
+        paired = "paired" if self.comparison.paired else "unpaired"
+        return f"{paired}, {self.comparison.method}" if self.comparison.method else paired
 
     @property
     def _power(self) -> str:

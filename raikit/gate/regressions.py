@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _BOUNDED = ("rate", "points", "ratio")  # units of metrics between 0 and 1, as far as they have a direction
 DEFAULT_PATTERN, DEFAULT_MARGIN = "fairness.*_difference", 0.02
+NO_BASELINE = "no baseline: this is the first run"
 
 
 class Comparer(Protocol):
@@ -79,8 +80,7 @@ def compare(
         If the policy asks for something that these runs cannot give.
     """
     if baseline is None:
-        why = "no baseline: this is the first run"
-        first = [_unjudged(config, config.metric, None, None, reason=why) for config in policy.regressions]
+        first = [_unjudged(config, config.metric, None, None, reason=NO_BASELINE) for config in policy.regressions]
         return Regressions([rule.model_copy(update={"severity": "warn"}) for rule in first])
     if baseline.is_file and policy.if_rows_differ == "refuse":
         raise ConfigError("gate.if_rows_differ: refuse needs a run as the baseline, because a file has no cases.")
@@ -97,6 +97,8 @@ def compare(
             if config.metric == DEFAULT_PATTERN and _is_undefined_in_both(new, old):
                 continue  # nobody asked for it by name, such as a false positive rate where no case is negative
             rules.append(_unjudged(config, address, new, old, reason=_why_not_comparable(new, old)))
+            if rules[-1].reason and config.metric == DEFAULT_PATTERN and new is not None and old is not None:
+                rules[-1].severity = "warn"  # undefined in one run, such as the precision of a class that only the other predicts
             if not rules[-1].reason:
                 tests.append((rules[-1], (address, Margin(config.margin, config.test))))
     error, words = policy.family_error(confidence), words_of(candidate.record)

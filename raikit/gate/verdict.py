@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from raikit.gate.exit_code import CRASHED, FAILED, INSUFFICIENT, NOTHING_RAN, exit_code
 from raikit.gate.family import Claim, decide_alone, decide_together
-from raikit.gate.regressions import Regressions
+from raikit.gate.regressions import NO_BASELINE, Regressions
 from raikit.gate.required import judge_required
 from raikit.gate.rule_claim import RuleClaim, undefined_groups
 from raikit.gate.rules import direction_warnings, match_rule, scale_warnings
@@ -63,7 +63,7 @@ def judge(
     if policy.decide_on == "estimate" and rules:
         warnings.append("decided on estimates, as the policy asks: by chance some rules fail and some pass")
     warnings += apply_waivers(rules, policy.waivers, today or date.today())
-    if any(rule.status == "missing" and rule.severity == "warn" for rule in compared.rules):
+    if any(rule.reason == NO_BASELINE for rule in compared.rules):
         warnings.append("regressions were not judged: there is no baseline yet")
     rules += [judge_required(required, checks) for required in policy.required]
     code = exit_code(policy, rules, checks, plugins)

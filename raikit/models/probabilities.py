@@ -46,6 +46,27 @@ def first_improbable(scores: _Floats) -> tuple[int, str] | None:
     return (int(outside[0][0]), f"{scores[tuple(outside[0])]:.9g}") if outside.size else None
 
 
+def first_incomplete(scores: _Floats) -> int | None:
+    """Return the first row whose probabilities do not add up to 1; None if all do, as far as they are rounded.
+
+    Parameters
+    ----------
+    scores : ndarray of float64, shape (n, k)
+        If every one is rounded to two or three decimals, k of them may miss 1 by k halves of the last one.
+
+    Examples
+    --------
+    >>> first_incomplete(np.array([[0.333, 0.333, 0.333]])), first_incomplete(np.array([[0.3331, 0.3332, 0.323]]))
+    (None, 0)
+    """
+    tolerance = SUM_TOLERANCE
+    for digits in (3, 2):
+        if (np.abs(scores - scores.round(digits)) <= ROUNDING).all():
+            tolerance = max(tolerance, 0.5 * scores.shape[1] * 10.0**-digits)
+    wrong = np.flatnonzero(np.abs(scores.sum(axis=1) - 1) > tolerance + ROUNDING)
+    return int(wrong[0]) if wrong.size else None
+
+
 def are_decisions(scores: _Floats) -> bool:
     """Return whether every score is 0 or 1: a decision, which ranks no case above another that is decided alike.
 

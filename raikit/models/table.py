@@ -15,7 +15,7 @@ from raikit.data.classes import PredictedClasses
 from raikit.data.labels import ClassNames
 from raikit.errors import DataError, listed
 from raikit.models.decisions import DECISION_THRESHOLD, decide
-from raikit.models.probabilities import SUM_TOLERANCE, are_decisions, clip_rounding, first_improbable
+from raikit.models.probabilities import are_decisions, clip_rounding, first_improbable, first_incomplete
 
 if TYPE_CHECKING:
     from raikit.data.dataset import Dataset
@@ -156,8 +156,8 @@ def _distribution(table: pd.DataFrame, columns: Mapping[str, str], data: Dataset
         problem = f"{odd!r} is missing" if odd in known else f"{odd!r} is not a class"
         raise DataError(f"model.load.scores: {problem}; the classes are {', '.join(sorted(known))}.")
     scores = np.stack([_numbers(table, by_class[name], data, probability=True) for name in known], axis=1)
-    if (bad := np.flatnonzero(np.abs(scores.sum(axis=1) - 1) > SUM_TOLERANCE)).size:
-        raise DataError(f"{data.where(int(bad[0]))}: the scores add up to {scores[bad[0]].sum():g}, not to 1.")
+    if (bad := first_incomplete(scores)) is not None:
+        raise DataError(f"{data.where(bad)}: the scores add up to {scores[bad].sum():g}, not to 1.")
     _refuse_decisions(scores, [by_class[name] for name in known], data)
     return scores
 

@@ -257,3 +257,20 @@ def test_a_baseline_at_its_worst_is_a_warning_that_the_comment_shows(raikit, rep
     raikit("audit", config, "--out", "run", "--baseline", "base", "--formats", "json,comment", code=0)
     assert any("performance.accuracy at its worst value, 0" in warning for warning in record(tmp_path / "run")["gate"]["warnings"])
     assert "at its worst value" in (tmp_path / "run" / "comment.md").read_text()
+
+
+def test_a_class_that_only_one_run_predicts_does_not_stop_a_gate_that_nobody_wrote(raikit, audit_yaml):
+    rng = np.random.default_rng(4)
+    table = pd.DataFrame({"case": np.arange(240), "sex": np.tile(["F", "M"], 120), "y": rng.choice(["a", "b"], 240)})
+    roles = {"target": "y", "sensitive": ["sex"], "classes": ["a", "b", "c"]}
+    for run, predicted in (("before", np.where(rng.random(240) < 0.05, "c", table["y"])), ("after", table["y"])):
+        audit_yaml(
+            table.assign(yhat=predicted), data=roles, model={"load": {"kind": "predictions", "prediction": "yhat"}},
+            checks=["fairness.groups"],
+        )  # fmt: skip
+        baseline = ["--baseline", "before"] if run == "after" else []
+        printed = raikit("audit", "audit.yaml", "--out", run, *baseline, code=0).out
+    sentence = "precision_difference(class=c)[sex] is worse than in the baseline by at most 0.02"
+    assert f"{sentence} (warning only): undefined in the candidate" in printed
+    assert "there is no baseline yet" not in printed
+    assert "unpaired, )" not in printed

@@ -51,7 +51,9 @@ def scorer(model: raikit.Model, names: list[str], scale: float = 1.0) -> Score:
 
     def score(*arguments: Tensor) -> Tensor:
         *tensors, decided = arguments
-        value = decision(model.forward(dict(zip(names, tensors, strict=True))), decided, scale)
+        # A model may change what it gets in place (``relu_``), which autograd refuses and which would change the next pass.
+        copies = {name: tensor.clone() for name, tensor in zip(names, tensors, strict=True)}
+        value = decision(model.forward(copies), decided, scale)
         # Autograd fails on an input that the model never reads, because it has no gradient; this makes it zero.
         return value + sum(0.0 * tensor.flatten(1).sum(dim=1) for tensor in tensors)
 

@@ -44,8 +44,9 @@ class GroupMetrics(raikit.Check):
 
         intersections: int = Field(2, ge=1, le=5, description="Most sensitive features crossed with each other.")
         max_groups: int | None = Field(
-            None, ge=2, description="More groups of one feature or intersection stop the check; absent: data.max_groups."
-        )
+            None, ge=2,
+            description="More groups of one feature stop the check, and an intersection is left out; absent: data.max_groups.",
+        )  # fmt: skip
         simultaneous: bool = Field(
             False, description="Whether groups' own intervals hold for all groups of a feature at once (Sidak)."
         )
@@ -63,6 +64,7 @@ class GroupMetrics(raikit.Check):
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         """Evaluate the groups of every feature."""
         from raikit_fairness.estimates.case_counts import count_cells, has_scores, has_truth, read_cases
+        from raikit_fairness.estimates.features import describe_left_out
         from raikit_fairness.estimates.task_metrics import target_views
         from raikit_fairness.report.group_report import ReportedEvaluation
 
@@ -79,7 +81,10 @@ class GroupMetrics(raikit.Check):
         evaluation = ReportedEvaluation(settings, ctx.seed, reference, self.address, names)
         views = target_views(ctx.task, ctx.classes, ctx.positive, ctx.favourable)
         evaluation.run(cells, scored, views, options.metrics == "all", ctx.progress)
-        return evaluation.result(ctx.task, cells)
+        result = evaluation.result(ctx.task, cells)
+        left_out = describe_left_out(cells.features, options.intersections, options.most_groups(ctx))
+        result.findings += [raikit.Finding(sentence=sentence, severity="warn", what="Left out") for sentence in left_out]
+        return result
 
     def compare(
         self, candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins

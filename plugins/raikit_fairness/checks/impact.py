@@ -42,13 +42,15 @@ class ImpactRatios(raikit.Check):
 
         intersections: int = Field(2, ge=1, le=3, description="Most sensitive features crossed with each other.")
         max_groups: int | None = Field(
-            None, ge=2, description="More categories of one feature or intersection stop the check; absent: data.max_groups."
-        )
+            None, ge=2,
+            description="More categories of one feature stop the check, and an intersection is left out; absent: data.max_groups.",
+        )  # fmt: skip
         marked_below: float = Field(0.02, ge=0, lt=1, description="Share of the data under which a category is marked.")
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         """Estimate the ratios of every feature and intersection."""
         from raikit_fairness.estimates.case_counts import count_cells, has_scores, read_cases
+        from raikit_fairness.estimates.features import describe_left_out
         from raikit_fairness.estimates.impact_ratios import (
             above_median,
             estimate_impact_ratios,
@@ -84,5 +86,7 @@ class ImpactRatios(raikit.Check):
             result.tables.append(impact_table(
                 number, feature, of_feature, unknown, settings, options.marked_below, class_text(selected)
             ))  # fmt: skip
+        left_out = describe_left_out(cells.features, options.intersections, most_groups)
         result.findings = impact_findings(estimates, result.metrics, self.address)
+        result.findings += [raikit.Finding(sentence=sentence, severity="warn", what="Left out") for sentence in left_out]
         return result

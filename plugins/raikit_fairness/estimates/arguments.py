@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set, ValuesView
 from typing import Any
 
 import numpy as np
@@ -143,6 +143,9 @@ def _column(values: Any, name: str) -> pd.Series[Any]:
 
 def _array(values: Any, name: str) -> Any:
     """Return an array that has lost nothing: NumPy itself makes the text 'nan' of a missing value among texts."""
+    values = _without_gradient(values)
+    if isinstance(values, Iterator | Set | Mapping | ValuesView):
+        raise raikit.DataError(f"{name} is a {type(values).__name__}; give a list, an array or a Series.")
     if isinstance(values, np.ma.MaskedArray):
         return values if values.ndim > 1 else pd.Series(values).to_numpy()
     if isinstance(values, list | tuple):
@@ -158,6 +161,17 @@ def _array(values: Any, name: str) -> Any:
             "with None for missing values (a Series may have a group that is called nan)."
         )
     return array
+
+
+def _without_gradient(values: Any) -> Any:
+    """Return a tensor of torch as an array, also where it has a gradient or a type that NumPy does not know."""
+    if not hasattr(values, "detach"):
+        return values
+    tensor = values.detach().cpu()
+    try:
+        return tensor.numpy()
+    except TypeError:
+        return tensor.double().numpy()
 
 
 def _columns(values: Any, role: str) -> dict[str, pd.Series[Any]]:
@@ -191,7 +205,7 @@ def _frame(scores: Any) -> pd.DataFrame:
     if isinstance(scores, pd.Series):
         return scores.to_frame()
     try:
-        array = np.asarray(scores, dtype=float)
+        array = np.asarray(_without_gradient(scores), dtype=float)
     except (TypeError, ValueError):
         raise raikit.DataError("scores: give numbers, of shape (n,) or (n, k).") from None
     if array.ndim not in (1, 2):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,11 @@ import pandas as pd
 import raikit
 from raikit.address import text
 from raikit.arrays import FloatArray, Groups, IntArray
-from raikit.models.probabilities import SUM_TOLERANCE, are_decisions, clip_rounding, first_improbable
+from raikit.data.cells import first_inexact
+from raikit.data.roles import without_extremes
+from raikit.models.probabilities import are_decisions, clip_rounding, first_improbable, first_incomplete
 from raikit_fairness.estimates.case_counts import Cells, dense_ranks, taken
-from raikit_fairness.estimates.group_columns import coded_clusters, coded_groups
+from raikit_fairness.estimates.group_columns import cluster_notes, coded_clusters, coded_groups
 from raikit_fairness.estimates.sources import (
     GroupingColumns,
     Source,
@@ -70,9 +73,11 @@ def source_from_arrays(
     weighted = "weight" in frame
     weight = frame["weight"].to_numpy(dtype=float) if weighted else np.broadcast_to(1.0, len(frame))
     check_weights(weight)
+    weight = without_extremes(weight)
     truth, prediction = _truth_and_prediction(frame, task, classes, scores, threshold)
     coded = {name: coded_groups(columns[name], name) for name in (*grouping.sensitive, *grouping.control)}
     clusters, cluster_names = coded_clusters(columns, grouping.clusters)
+    alike = cluster_notes(columns, grouping.clusters)
     single = task == "regression" or bool(clusters)
     cells = None
     if not single:
@@ -89,7 +94,7 @@ def source_from_arrays(
         cluster_names, weighted, *grouping.features(coded), scores, dense_ranks(scores),
     )  # fmt: skip
     positive = classes[-1] if classes else None
-    return Source(task, classes, positive, cells or cases, cases if scores is not None else None)
+    return Source(task, classes, positive, cells or cases, cases if scores is not None else None, cluster_notes=alike)
 
 
 def _class_scores(scored: ScoreColumns, task: str, classes: list[Any]) -> FloatArray | None:
@@ -104,8 +109,7 @@ def _class_scores(scored: ScoreColumns, task: str, classes: list[Any]) -> FloatA
     if scores.ndim != 2 or scores.shape[1] != len(classes):
         shape = "one column" if scores.ndim == 1 else f"{scores.shape[1]} columns"
         raise raikit.DataError(f"scores have {shape}; the {len(classes)} classes need one each, in sorted order.")
-    if (wrong := np.flatnonzero(np.abs(scores.sum(axis=1) - 1) > SUM_TOLERANCE)).size:
-        row = int(wrong[0])
+    if (row := first_incomplete(scores)) is not None:
         raise raikit.DataError(f"scores: row {row} adds up to {scores[row].sum():.9g}, not to 1.")
     scores = scores[:, _column_order(scored.names, classes)]
     return scores[:, 1] if task == "binary" else scores
@@ -124,14 +128,28 @@ def _probabilities(scores: FloatArray) -> FloatArray:
 
 
 def _column_order(names: Sequence[Any], classes: list[Any]) -> list[int]:
-    """Return the column of each class: by name if the columns are called like the classes, else by the labels' order."""
+    """Return the column of each class: by name if the columns are called like the classes, else by the labels' order.
+
+    Raises
+    ------
+    DataError
+        If some columns are called like classes and others are not.
+    """
     called = [text(name) for name in names]
-    wanted = [text(label) for label in classes]
-    if sorted(called) == sorted(wanted) and len(set(called)) == len(called):
-        return [called.index(name) for name in wanted]
+    named = [[at for at, name in enumerate(called) if _is_called(name, text(label))] for label in classes]
+    if called and all(len(places) == 1 for places in named) and len({places[0] for places in named}) == len(classes):
+        return [places[0] for places in named]
+    if any(named) and called != [text(at) for at in range(len(called))]:
+        wanted = ", ".join(text(label) for label in classes)
+        raise raikit.DataError(f"scores: the columns are called {', '.join(called)}; call them like the classes {wanted}.")
     # Columns are in the order of the sorted labels, of which the positive class may be the first.
     order = sorted_labels(classes)
     return [order.index(label) for label in classes]
+
+
+def _is_called(name: str, label: str) -> bool:
+    """Whether a column is called like a class, perhaps with a word before or after it: ``p_cat``, ``cat probability``."""
+    return name == label or re.search(rf"^{re.escape(label)}[\W_]|[\W_]{re.escape(label)}$", name) is not None
 
 
 def _truth_and_prediction(
@@ -150,6 +168,10 @@ def _truth_and_prediction(
 
 
 def _finite(values: pd.Series[Any], argument: str) -> FloatArray:
+    if (large := first_inexact(values)) is not None:
+        raise raikit.DataError(
+            f"{argument}: row {large} is beyond 2^53, where differences of 1 are lost; use smaller units or an offset."
+        )
     numbers = values.to_numpy(dtype=float)
     if not np.isfinite(numbers).all():
         raise raikit.DataError(f"{argument}: row {int((~np.isfinite(numbers)).argmax())} is infinite.")

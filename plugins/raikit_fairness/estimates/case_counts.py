@@ -191,7 +191,7 @@ def count_cells(ctx: raikit.CheckContext, intersections: int, max_groups: int, c
     Raises
     ------
     DataError
-        If a feature or intersection has more than `max_groups` groups; names it.
+        If a single feature has more than `max_groups` groups; names it.
     """
     if ctx.task == "regression":
         return read_cases(ctx, intersections, max_groups, control)

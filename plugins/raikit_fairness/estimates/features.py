@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -103,7 +103,7 @@ def _quoted(value: str) -> str:
 
 
 def build_features(coded: Mapping[str, Groups], intersections: int, max_groups: int) -> list[Feature]:
-    """Return every single feature, then every intersection of two, of three and so on.
+    """Return every single feature, then every intersection of two, of three and so on that has at most `max_groups` groups.
 
     Parameters
     ----------
@@ -115,10 +115,36 @@ def build_features(coded: Mapping[str, Groups], intersections: int, max_groups: 
     Raises
     ------
     DataError
-        If a feature or intersection has more than `max_groups` groups.
+        If a single feature has more than `max_groups` groups.
     """
-    crossings = [columns for size in range(1, intersections + 1) for columns in combinations(coded, size)]
-    return [cross(columns, [coded[column] for column in columns], max_groups) for columns in crossings]
+    features = [cross((column,), [groups], max_groups) for column, groups in coded.items()]
+    for columns in _crossings(coded, intersections):
+        try:
+            features.append(cross(columns, [coded[column] for column in columns], max_groups))
+        except TooManyGroups:
+            continue  # `describe_left_out` says so
+    return features
+
+
+def describe_left_out(features: Sequence[Feature], intersections: int, max_groups: int) -> list[str]:
+    """Say which intersections `build_features` left out, in sentences."""
+    columns = [feature.columns[0] for feature in features if len(feature.columns) == 1]
+    built = {feature.columns for feature in features}
+    return [
+        f"{' and '.join(crossing)} are not crossed, because more than {max_groups:,} groups would occur; bin their values, or "
+        "raise max_groups."
+        for crossing in _crossings(columns, intersections)
+        if crossing not in built
+    ]
+
+
+def _crossings(columns: Iterable[str], intersections: int) -> list[tuple[str, ...]]:
+    names = list(columns)
+    return [crossing for size in range(2, intersections + 1) for crossing in combinations(names, size)]
+
+
+class TooManyGroups(raikit.DataError):
+    """A feature with more groups than the limit."""
 
 
 def cross(columns: tuple[str, ...], parts: Sequence[Groups], max_groups: int) -> Feature:
@@ -126,12 +152,12 @@ def cross(columns: tuple[str, ...], parts: Sequence[Groups], max_groups: int) ->
 
     Raises
     ------
-    DataError
+    TooManyGroups
         If more than `max_groups` groups occur, or the possible combinations cannot be numbered.
     """
     size = int(np.prod([float(len(part.names)) for part in parts]))
     if size >= _LARGEST_CODE:
-        raise raikit.DataError(f"{' and '.join(columns)} cannot be crossed: that would be over 10^18 groups.")
+        raise TooManyGroups(f"{' and '.join(columns)} cannot be crossed: that would be over 10^18 groups.")
     code = np.zeros(len(parts[0].codes), dtype=np.int64)
     for part in parts:
         code = code * len(part.names) + part.codes
@@ -141,7 +167,7 @@ def cross(columns: tuple[str, ...], parts: Sequence[Groups], max_groups: int) ->
     else:
         numbers, code = np.unique(code, return_inverse=True)
     if len(numbers) > max_groups:
-        raise raikit.DataError(
+        raise TooManyGroups(
             f"{' and '.join(columns)} has {len(numbers)} groups, over the {max_groups} of max_groups: "
             "bin its values, lower intersections, or raise max_groups."
         )

@@ -17,7 +17,7 @@ from raikit.data.cell_types import CellFormat
 from raikit.data.scan import TableScan
 from raikit.models.probabilities import are_decisions, clip_rounding, first_improbable
 from raikit_fairness.estimates.case_counts import Cells, dense_ranks
-from raikit_fairness.estimates.group_columns import coded_groups
+from raikit_fairness.estimates.group_columns import cluster_notes, coded_groups
 from raikit_fairness.estimates.labels import plain_labels, same_labels
 from raikit_fairness.estimates.sources import GroupingColumns, Source, check_weights, infer_task, label_positions
 
@@ -77,12 +77,13 @@ def source_from_file(path: Path, columns: FileColumns, grouping: GroupingColumns
             f"{path.name}: {columns.target!r} is a numeric target; read its columns and give arrays."
         )
     cells = _cells(frame, classes, columns, grouping)
+    alike = cluster_notes({name: frame[_KEY + name] for name in grouping.clusters}, grouping.clusters)
     if columns.score is None or task != "binary":
-        return Source(task, classes, classes[-1], cells, None)
+        return Source(task, classes, classes[-1], cells, None, cluster_notes=alike)
     binned = int(cells.n.sum()) > _EXACT_CASES
     scored = _scored_cells(table, by, expressions, columns, parameters, classes, grouping, binned)
     note = f"{_BINS:,} score bins, areas off by at most {_largest_area_error(scored):.1g}" if binned else ""
-    return Source(task, classes, classes[-1], cells, scored, note)
+    return Source(task, classes, classes[-1], cells, scored, note, alike)
 
 
 def _scored_cells(
@@ -147,6 +148,8 @@ def _cells(
     n = frame["n"].to_numpy(dtype=np.int64)
     w, w2 = (frame[name].to_numpy(dtype=float) if columns.weight else n.astype(float) for name in ("w", "w2"))
     check_weights(w)
+    if not np.isfinite(w2).all() or ((w > 0) & (w2 == 0)).any():
+        raise raikit.DataError(f"{columns.weight!r} holds weights too large or too small to be squared; rescale them.")
     if columns.weight and (frame["least"] < 0).any():
         raise raikit.DataError(f"{columns.weight!r} holds a negative weight.")
     if columns.weight and frame["absent"].any():
@@ -179,7 +182,7 @@ class _CaseTable:
     def number(self, column: str) -> str:
         """Return the expression of a column of numbers; NULL where a cell is missing or no number."""
         if not self._scan.is_text:
-            return _quoted(column)
+            return f"TRY_CAST({_quoted(column)} AS DOUBLE)"
         cell = f"trim({_quoted(column)})"
         point = f"replace({cell}, ',', '.')" if self._scan.written.decimal == "," else cell
         return f"TRY_CAST({point} AS DOUBLE)"
@@ -204,9 +207,9 @@ class _CaseTable:
             sums |= {"w": f"sum({w})", "w2": f"sum({w} * {w})", "least": f"min({w})", "absent": f"count(*) - count({w})"}
         selected = ", ".join(f"{expression} AS {_quoted(name)}" for name, expression in {**keys, **sums}.items())
         order = ", ".join(str(1 + list(keys).index(name)) for name in sorted(keys, key=lambda name: name != first))
-        # Names are quoted identifiers of columns that were just checked; values travel as parameters.
-        query = f"SELECT {selected} FROM {self._rows()} GROUP BY {order} ORDER BY {order}"  # noqa: S608
         with self._scan.errors(), self._one_sentence():
+            # Names are quoted identifiers of columns that were just checked; values travel as parameters.
+            query = f"SELECT {selected} FROM {self._rows()} GROUP BY {order} ORDER BY {order}"  # noqa: S608
             counted = self._connection.sql(query, params=list(parameters)).to_arrow_table()
         if not counted.num_rows:
             raise raikit.DataError(f"{self.name} has no rows.")

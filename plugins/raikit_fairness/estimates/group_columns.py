@@ -12,6 +12,7 @@ import raikit
 from raikit.address import text
 from raikit.arrays import Groups, IntArray, cluster_codes, group_codes
 from raikit.data.groups import MAX_UNBINNED, as_text, bin_edges
+from raikit.data.spellings import lookalike_note
 
 
 def coded_groups(values: pd.Series[Any], name: str) -> Groups:
@@ -48,6 +49,18 @@ def coded_clusters(columns: Mapping[str, pd.Series[Any]], names: Sequence[str]) 
         if pd.api.types.is_object_dtype(columns[name]):
             _factorized(columns[name], name)
     return cluster_codes(pd.DataFrame({name: columns[name] for name in names}), names)
+
+
+def cluster_notes(columns: Mapping[str, pd.Series[Any]], names: Sequence[str]) -> tuple[str, ...]:
+    """Say which clusters differ only in how they are written; only text is looked at."""
+    notes = []
+    for name in names:
+        values = columns[name]
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            values = values.cat.categories.to_series()
+        if pd.api.types.is_object_dtype(values) or isinstance(values.dtype, pd.StringDtype):
+            notes.append(lookalike_note(name, values.dropna().unique().tolist(), "cluster"))
+    return tuple(note for note in notes if note is not None)
 
 
 def _factorized(values: pd.Series[Any], name: str) -> tuple[IntArray, Any]:

@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 
 import raikit
+from raikit.data.cells import as_label
 from raikit.data.groups import as_text
-from raikit.data.labels import truth_value
+from raikit.data.labels import other_spelling, truth_value
 from raikit.errors import listed
 
+_SAMPLE, _MOST_CLASSES = 10_000, 1_000  # more different values among so many are numbers that are predicted
 _NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")
 
 
@@ -47,8 +49,26 @@ def same_labels(truth: pd.Series[Any], prediction: pd.Series[Any]) -> tuple[pd.S
     Raises
     ------
     DataError
-        If one holds text that is no number and the other numbers, or if they have no label in common.
+        If one holds text that is no number and the other numbers, if they have no label in common, or if the predictions write
+        a label otherwise than the truth.
     """
+    alike = _of_one_kind(truth, prediction)
+    if all(_are_flags(labels) for labels in alike) or any(labels.iloc[:_SAMPLE].nunique() > _MOST_CLASSES for labels in alike):
+        return alike  # 0 and 1, the usual case; or numbers that are predicted
+    known, predicted = ([as_label(label) for label in pd.unique(labels) if not pd.isna(label)] for labels in alike)
+    if (how := other_spelling(known, predicted)) is not None:
+        raise raikit.DataError(f"{truth.name}, {prediction.name}: {how}; write both alike.")
+    return alike
+
+
+def _are_flags(labels: pd.Series[Any]) -> bool:
+    """Whether whole numbers are 0 and 1, which their ends tell faster than a look at each."""
+    if not pd.api.types.is_integer_dtype(labels) or pd.isna(low := labels.min()):
+        return False
+    return bool(low >= 0 and labels.max() <= 1)
+
+
+def _of_one_kind(truth: pd.Series[Any], prediction: pd.Series[Any]) -> tuple[pd.Series[Any], pd.Series[Any]]:
     texts = [not pd.api.types.is_numeric_dtype(labels) for labels in (truth, prediction)]
     if texts == [False, False]:
         return truth, prediction

@@ -64,6 +64,8 @@ class Source:
         Single cases (or cells of equal scores) with their scores.
     note : str
         How far binned scores may be off; empty if they are exact.
+    cluster_notes : tuple of str
+        Which clusters differ only in how they are written.
     """
 
     task: str
@@ -72,6 +74,7 @@ class Source:
     cells: Cells
     scored: Cells | None
     note: str = ""
+    cluster_notes: tuple[str, ...] = ()
 
 
 def sorted_labels(labels: Iterable[Any]) -> list[Any]:
@@ -108,7 +111,11 @@ def infer_task(frame: pd.DataFrame, positive: Any) -> tuple[str, list[Any]]:
     if pd.api.types.is_numeric_dtype(truth) and not few and len(labels) > 2:
         return "regression", []
     if "prediction" in frame:
-        labels |= _predicted_labels(frame["prediction"], labels, integral)
+        further = _predicted_labels(frame["prediction"], labels, integral) - labels
+        if further and positive is not None and len(labels) == 2:
+            odd, known = sorted_labels(map(as_label, further))[0], sorted_labels(map(as_label, labels))
+            raise raikit.DataError(f"y_pred holds {odd!r}, which is not among the labels {listed(map(text, known))}.")
+        labels |= further
     ordered = [0, 1] if labels <= {0, 1} else sorted_labels(map(as_label, labels))
     if len(ordered) > 2:
         return "multiclass", ordered

@@ -228,9 +228,12 @@ def _says_right_or_wrong(values: Sequence[float | None]) -> bool:
 
 def _metadata_columns(metadata: Sequence[Mapping[str, Any]], left_out: dict[str, str]) -> dict[str, pa.Array]:
     columns = {}
-    for key in dict.fromkeys(key for each in metadata for key in each):
+    keys = dict.fromkeys(key for each in metadata for key in each)
+    for key in keys:
         values = [each.get(key) for each in metadata]
-        name = f"metadata.{key}" if _is_taken(key.lower()) else key
+        name = key
+        while _is_taken(name.lower()) or (name != key and name in keys):  # a log may hold ``split`` and ``metadata.split``
+            name = f"metadata.{name}"
         if any(isinstance(value, list | dict) for value in values):
             left_out[name] = "lists or mappings"
         elif any(value is not None for value in values):

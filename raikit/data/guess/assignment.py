@@ -30,6 +30,7 @@ _UNUSABLE = {
     "date": "dates; derive numbers from them, such as days between two",
 }
 _NO_TARGET = {"image": "it holds pictures", "audio": "it holds sounds", "date": "it holds dates"}
+_NAMED_OUTCOME = "has the name of an outcome"
 _IDS = "different in (almost) every row"
 
 
@@ -231,6 +232,10 @@ class _Assignment:
                 self.guess.suspects[column] = f"{leak}{of_target}"
             elif (told := self._presence(column)) is not None or not self.named:
                 self.guess.suspects[column] = told or ""
+            elif names.names_event(column):
+                self.guess.suspects[column] = _NAMED_OUTCOME
+            elif names.is_follow_up(column) and self.profiles[target].is_category:
+                self.guess.suspects[column] = "a time that may end with the outcome"
         # Another candidate for the target may be an outcome, too.
         self.guess.suspects = dict.fromkeys(self.guess.candidates, "") | self.guess.suspects
 
@@ -274,8 +279,14 @@ class _Assignment:
                 del self.guess.suspects[column]
                 if column in self.guess.text:
                     self.guess.text.remove(column)
-                    told = f"tells much of the target ({told}); it may" if told else "text that may"
-                    self.guess.left_out[column] = f"{told} be known only afterwards"
+                    self.guess.left_out[column] = f"{_suspicion(told)} be known only afterwards"
+
+
+def _suspicion(told: str) -> str:
+    """Return why a text may be known only afterwards, up to the verb."""
+    if told == _NAMED_OUTCOME:
+        return f"{told}; it may"
+    return f"tells much of the target ({told}); it may" if told else "text that may"
 
 
 def _one_of(choices: list[str], closed: bool) -> str:

@@ -32,9 +32,12 @@ _EVENTS = re.compile(
 )
 # Whole names of an outcome in some tables, and of an input in others.
 _POSSIBLE_EVENTS = re.compile(
-    r"class|status|result|type|event|action|decision|card|credit|risk|response|income|(l|log)?wages?|salary|price|earnings|pass|fail|"
+    r"class|status|result|type|event|action|decision|arrests?|purchase|quit|card|credit|risk|response|income|(l|log)?wages?|salary|price|"
+    r"earnings|pass|fail|"
     r"left|good|bad|score|grade|rating|charges|cost|value|disease|win|won|award(ed)?|treat(ed)?|employed|lfp|clicked|click"
 )
+# Whole names of the time until something happens; it ends with the outcome, and tells of it.
+_FOLLOW_UP = re.compile(r"time|futime|surv(ival)? ?time|follow ?up( time)?|time to event|days to event|duration|durat")
 _AMOUNTS = re.compile(r"wages?|salary|earnings")
 # Words that only say more about an outcome: is_recid, two_year_recid, income-per-year, loan_approved.
 _FILLERS = {
@@ -55,7 +58,7 @@ _SENSITIVE = {
     "nationality": r"nationalit\w*|citizen\w*|foreign\w*|immigra\w*|migrant|country|origin",
     "language": r"language|lang|accent|dialect",
     "region": r"region",
-    "orientation": r"orientation|lgbt\w*",
+    "orientation": r"orientation|lgbt\w*|homo(sexual)?|gay|lesbian|bisexual",
     "pregnancy": r"pregnan\w*",
     "skin tone": r"skintone|skincolou?r",
 }
@@ -76,6 +79,7 @@ PERSONAL = re.compile(
 )
 ROW_NUMBERS = re.compile(r"\s*|Unnamed: \d+|__index_level_\d+__|row ?names?|index|row|row ?(number|id|num)", re.IGNORECASE)
 _IDS = {"id", "pid", "uid", "uuid", "guid", "key", "case", "row", "identifier", "number"}
+_ID_WORDS = re.compile(r"(p|pat|patient|subj?|subject|case|emp|cust|acct)?id(num|nr|no)?|pat(num|nr|no)")
 _CLUSTERS = {
     "patient", "subject", "speaker", "user", "household", "person", "customer", "family", "hospital", "site", "session", "student",
     "school", "doctor", "applicant", "client",
@@ -137,10 +141,19 @@ def outcome_strength(name: str) -> int:
     if phrase(name) in OUTCOMES or (" ".join(words) in OUTCOMES and words != ["y"]):  # y77 is a year
         return 3
     content = [word for word in words if word not in _FILLERS]
-    events = [word for word in content if _EVENTS.fullmatch(word)]
-    if events:
-        return 2 if len(events) == len(content) else 1
+    if names_event(name):
+        return 2 if all(_EVENTS.fullmatch(word) for word in content) else 1
     return int(bool(words) and all(_POSSIBLE_EVENTS.fullmatch(word) for word in content or words))
+
+
+def names_event(name: str) -> bool:
+    """Whether a name has a word for what happened, or was decided: ``is_violent_recid``, ``days_to_death``."""
+    return any(_EVENTS.fullmatch(word) for word in words_of(name) if word not in _FILLERS)
+
+
+def is_follow_up(name: str) -> bool:
+    """Whether the whole name is that of a time until something happens: ``futime``, ``follow_up_time``."""
+    return _FOLLOW_UP.fullmatch(phrase(name)) is not None
 
 
 def is_amount(name: str) -> bool:
@@ -189,7 +202,10 @@ def _names_target(name: str, target: str, signs: set[str]) -> bool:
 def is_id(name: str) -> bool:
     """Whether the name is that of an id: ``case_id``, ``PassengerId``, ``key``."""
     words = words_of(name)
-    return bool(words) and (words[-1] in _IDS or (words[-1].endswith("id") and words[-1][:-2] in _CLUSTERS))
+    if not words:
+        return False
+    last = words[-1]
+    return last in _IDS or _ID_WORDS.fullmatch(last) is not None or (last.endswith("id") and last[:-2] in _CLUSTERS)
 
 
 def is_date(name: str) -> bool:

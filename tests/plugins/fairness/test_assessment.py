@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import subprocess
 import sys
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import torch
 from fairlearn import metrics as fl
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -465,6 +470,122 @@ def test_groups_that_differ_only_in_how_they_are_written_are_named_in_a_warning(
         result = assess([1, 0, 1, 0], [1, 0, 0, 1], sensitive_features={"sex": ["F", " F ", "M", "M"]})
     assert caught[0].filename == __file__
     assert {"F", " F ", "M"} == set(result.by_group["group"])
+
+
+@pytest.mark.parametrize("role", ["clusters", "control_features"])
+@pytest.mark.parametrize("kind", ["object", "category"])
+def test_clusters_and_controls_that_are_written_alike_are_named_too(tmp_path, role, kind):
+    names = [f"k{number}" for number in range(12)] + ["K1", "k2 "]
+    frame = pd.DataFrame({"y": [0, 1] * 14, "yhat": [0, 1, 1, 0] * 7, "sex": list("FM") * 14, "who": names * 2})
+    frame.to_csv(tmp_path / "cases.csv", index=False)
+    who = frame["who"].astype(kind)
+    with pytest.warns(UserWarning, match="who: 'k1' and 'K1' differ|who: 'K1' and 'k1' differ"):
+        assess(frame["y"], frame["yhat"], sensitive_features=frame["sex"], **{role: who})
+    with pytest.warns(UserWarning, match="who: 'k1' and 'K1' differ|who: 'K1' and 'k1' differ"):
+        assess(tmp_path / "cases.csv", target="y", prediction="yhat", sensitive_features=["sex"], **{role: "who"})
+
+
+@pytest.mark.parametrize("content", ["y,sex\n0,F\n1,M\n"])
+@pytest.mark.parametrize("role", ["prediction", "scores"])
+def test_the_target_of_a_file_is_no_prediction_of_itself(tmp_path, content, role):
+    (tmp_path / "cases.csv").write_text(content)
+    with pytest.raises(ConfigError, match="'y' is named as the prediction or score too"):
+        assess(tmp_path / "cases.csv", target="y", sensitive_features=["sex"], **{role: "y"})
+
+
+@pytest.mark.parametrize("content", ["y,yhat,sex\n0,1,F\n1,1,M,\n", "y,yhat,sex\n0,1,F\n1,1\n"])
+def test_a_row_of_the_wrong_length_is_named_where_a_file_is_counted(tmp_path, content):
+    (tmp_path / "cases.csv").write_text(content)
+    with pytest.raises(raikit.DataError, match=r"cases\.csv, line 3: "):
+        assess(tmp_path / "cases.csv", target="y", prediction="yhat", sensitive_features=["sex"])
+
+
+def test_a_header_that_is_repeated_is_refused_where_a_file_is_counted(tmp_path):
+    (tmp_path / "cases.csv").write_text("y,yhat,sex\nno,no,F\nyes,no,M\ny,yhat,sex\nno,yes,F\n")
+    with pytest.raises(raikit.DataError, match="this row repeats the header"):
+        assess(tmp_path / "cases.csv", target="y", prediction="yhat", sensitive_features=["sex"], positive="yes")
+
+
+def test_times_and_durations_of_a_file_are_the_groups_of_an_audit(tmp_path):
+    zone = pa.timestamp("us", "America/New_York")
+    hours = [dt.datetime(2024, 1, 1 + row % 2, 23, tzinfo=dt.UTC) for row in range(8)]
+    took = pa.array([dt.timedelta(hours=row % 2) for row in range(8)])
+    pq.write_table(pa.table({"y": [0, 1] * 4, "yhat": [0, 1] * 4, "at": pa.array(hours, zone), "took": took}), tmp_path / "cases.parquet")
+    result = assess(tmp_path / "cases.parquet", target="y", prediction="yhat", sensitive_features=["at", "took"], intersections=1)
+    found = {feature: set(rows["group"]) for feature, rows in result.by_group.groupby("feature")}
+    assert found == {
+        "at": {"2024-01-01T18:00:00-05:00", "2024-01-02T18:00:00-05:00"}, "took": {"0 days 00:00:00", "0 days 01:00:00"}
+    }  # fmt: skip
+
+
+def test_scores_that_are_text_in_a_typed_file_are_numbers_as_in_an_audit(tmp_path):
+    rows = [{"y": row % 2, "p": str((row % 7) / 8), "sex": "FM"[row % 2]} for row in range(40)]
+    (tmp_path / "cases.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    result = assess(tmp_path / "cases.jsonl", target="y", scores="p", sensitive_features=["sex"])
+    assert "roc_auc" in set(result.by_group.metric)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_the_scale_of_weights_has_no_effect_even_if_their_squares_are_no_numbers(scale):
+    y, yhat, sex, weight = [0, 1, 1, 0] * 5, [0, 1, 0, 0] * 5, list("FM") * 10, np.arange(1.0, 21)
+    plain, scaled = (
+        assess(y, yhat, sensitive_features=sex, sample_weight=weight * factor, metrics=["accuracy"]).by_group
+        for factor in (1, scale)
+    )
+    np.testing.assert_allclose(scaled[["value", "low", "high"]].astype(float), plain[["value", "low", "high"]].astype(float))
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+def test_tensors_with_a_gradient_are_arrays(kind):
+    scores = torch.linspace(0.1, 0.9, 16).to(getattr(torch, kind)).requires_grad_()
+    y, sex = [0, 1] * 8, list("FFMM") * 4
+    of_tensor = assess(torch.tensor(y), scores=scores, sensitive_features=sex).by_group
+    of_array = assess(y, scores=scores.detach().double().numpy(), sensitive_features=sex).by_group
+    pd.testing.assert_frame_equal(of_tensor, of_array)
+
+
+@pytest.mark.parametrize("values", [{0, 1}, iter([0, 1]), {"a": 0, "b": 1}, {"a": 0, "b": 1}.values()], ids=["set", "iter", "dict", "values"])
+def test_what_holds_no_column_is_named(values):
+    with pytest.raises(raikit.DataError, match=f"y_true is a {type(values).__name__}; give a list, an array or a Series"):
+        assess(values, [0, 1], sensitive_features=["a", "b"])
+
+
+def test_integers_that_floats_cannot_tell_apart_are_no_numeric_target():
+    y = [10**17 + row for row in range(30)]
+    with pytest.raises(raikit.DataError, match=r"y_true: row 0 is beyond 2\^53"):
+        assess(y, [value + 1 for value in y], sensitive_features=["a", "b"] * 15)
+
+
+@pytest.mark.parametrize("names", [["p_2", "p_0", "p_1"], ["2", "0", "1"], ["2 probability", "0 probability", "1 probability"]])
+def test_columns_of_scores_belong_to_the_classes_that_they_name(names):
+    scores = np.random.default_rng(1).dirichlet([1, 1, 1], 60)
+    y, sex = np.arange(60) % 3, ["a", "b"] * 30
+    named = pd.DataFrame(scores[:, [2, 0, 1]], columns=names)
+    pd.testing.assert_frame_equal(
+        assess(y, scores=named, sensitive_features=sex).by_group, assess(y, scores=scores, sensitive_features=sex).by_group
+    )
+    with pytest.raises(raikit.DataError, match="call them like the classes 0, 1, 2"):
+        assess(y, scores=named.set_axis(["p_2", "p_0", "other"], axis=1), sensitive_features=sex)
+
+
+@pytest.mark.parametrize("digits", [2, 3])
+def test_probabilities_may_be_rounded(digits):
+    scores = np.random.default_rng(1).dirichlet([1] * 4, 200).round(digits)
+    assert np.abs(scores.sum(axis=1) - 1).max() > 1e-3
+    assess(np.arange(200) % 4, scores=scores, sensitive_features=["a", "b"] * 100)
+    with pytest.raises(raikit.DataError, match="adds up to"):
+        assess(np.arange(200) % 4, scores=scores * 0.9, sensitive_features=["a", "b"] * 100)
+
+
+@pytest.mark.parametrize("nothing", [{}, pd.DataFrame(index=range(4))], ids=["mapping", "frame"])
+def test_without_a_column_of_groups_there_is_nothing_to_assess(nothing):
+    with pytest.raises(ConfigError, match="sensitive_features: give at least one column"):
+        assess([0, 1, 0, 1], [0, 1, 1, 1], sensitive_features=nothing)
+
+
+def test_short_floats_are_groups_with_the_digits_they_were_written_with():
+    result = assess([0, 1] * 4, [0, 1] * 4, sensitive_features=np.array([0.1, 0.2] * 4, dtype=np.float32))
+    assert set(result.by_group["group"]) == {"0.1", "0.2"}
 
 
 def test_metrics_may_be_called_by_the_names_of_other_libraries():

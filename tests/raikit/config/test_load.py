@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from raikit.config.load import load
+from raikit.config.yamlfile import read
 from raikit.errors import ConfigError
 
 GOOD = """\
@@ -127,3 +128,17 @@ def test_code_in_yaml_is_not_run(write):
 def test_what_is_no_mapping_is_refused(write, text):
     with pytest.raises(ConfigError, match="empty|mapping"):
         load(write(text))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("name: Führung\n".encode("latin-1"), r"audit\.yaml is not UTF-8 \(position 7\); save it as UTF-8 text"),
+        (b"name: a\n" + b"# long\n" * 4000 + b"owner: \xff\n", r"audit\.yaml is not UTF-8 \(position 28015\)"),
+        (b"name: a\x00b\n", r"audit\.yaml holds a control character \(position 7\)"),
+    ],
+)
+def test_bytes_that_are_no_text_are_one_sentence(tmp_path, content, says):
+    (tmp_path / "audit.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=says):
+        read(tmp_path / "audit.yaml")

@@ -62,6 +62,16 @@ def test_no_spelling_of_a_missing_value_turns_numbers_into_labels(tmp_path_facto
         ([f"{number}.5" for number in range(30)] + ["about 7"], "'about 7' (1); correct them"),
         ([f"${number},000" for number in range(30)], "without a unit"),
         ([f"{number} %" for number in range(30)], "without a unit"),
+        ([f"{number} kg" for number in range(30)], "without a unit"),
+        ([f"'{number}.5'" for number in range(30)], "without a unit or quotation marks"),
+        ([f"{number},000" for number in range(1, 9)], "without marks between thousands, or set data.decimal"),
+        ([f"{number},234.5" for number in range(1, 9)], "without marks between thousands"),
+        ([f"{number} 234,5" for number in range(1, 9)], "without marks between thousands"),
+        ([f"{number}\u00a0234" for number in range(1, 9)], "without marks between thousands"),
+        ([f"{number}.234,5" for number in range(1, 9)], 'data.decimal: ","'),
+        (["0,123", "0,456"], 'data.decimal: ","'),
+        (["0", "1", "0", "label"], "'label' (1); correct them"),
+        (["3", "4", "5", "x"], "remove the row that repeats the header"),
     ],
 )
 def test_numbers_that_are_written_another_way_are_an_error(write, cells, says):
@@ -80,7 +90,8 @@ def test_numbers_that_are_written_another_way_are_an_error(write, cells, says):
     "cells",
     [
         ["25-34", "35-44", "65+"], ["0", "1", "2", "3+"], ["A12", "13", "14"], ["02139", "NA", "10115"], ["x", "NA"],
-        ["one", "2 or 3", "many"], ["10%", "20%"], ["1,2", "a"],
+        ["one", "2 or 3", "many"], ["10%", "20%"], ["1,2", "a"], ["0", "1", "2+"], ["1", "2", "other"], ["12 kg", "30 kg"],
+        [f"{number}{'AB'[number % 2]}" for number in range(30)],
     ],
 )  # fmt: skip
 def test_labels_that_begin_with_digits_stay_labels(write, cells):
@@ -161,3 +172,11 @@ def outcome(call):
     except MixedColumn as error:
         return str(error)
     return column.type, column.to_pylist()
+
+
+def test_marks_between_thousands_are_not_taken_for_decimal_marks(write):
+    rows = "\n".join(f'{number / 4};"{number},000"' for number in range(1, 40))
+    table, found, columns = read_as_written(write("a.csv", f"x;y\n{rows}\n"))
+    assert (found.decimal, found.text) == (".", frozenset({"y"}))
+    assert table["x"].tolist() == [number / 4 for number in range(1, 40)]
+    assert columns[0].meaning == "thousands"

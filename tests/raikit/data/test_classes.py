@@ -1,5 +1,7 @@
 """Classes without a case: declared, or known to predictions, scores and models."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -136,3 +138,20 @@ def test_a_model_adds_nothing_to_declared_or_binary_classes(opened, cases, table
     binary = opened(table())
     binary.add_classes([2])
     assert (declared.classes, binary.classes) == (["a", "b", "d"], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("y", "yhat", "says"),
+    [
+        ([-1, 1], [0, 1], "the truth holds -1 and 1, and the predictions hold 0 and 1; write both alike"),
+        ([1, 2], [0, 1], "the truth holds 1 and 2, and the predictions hold 0 and 1"),
+        (["no", "yes"], ["no", "Yes"], "the truth holds 'yes' and the predictions hold 'Yes'"),
+        (["no", "yes "], ["no", "yes"], "the truth holds 'yes ' and the predictions hold 'yes'"),
+        (["a", "b", "c"], ["a", "b\u200b", "c"], "the truth holds 'b' and the predictions hold"),
+    ],
+)
+def test_predictions_that_write_a_label_otherwise_are_refused(opened, table, y, yhat, says):
+    frame = table(y=(y * 20)[:40], yhat=(yhat * 20)[:40])
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        opened(frame, extra_columns=["yhat"], predicted=PredictedClasses("yhat"))
+    assert opened(frame, extra_columns=["yhat"], predicted=PredictedClasses("yhat"), classes=sorted({*y, *yhat})).classes

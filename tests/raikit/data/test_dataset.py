@@ -363,3 +363,37 @@ def test_what_is_wrong_with_a_table_in_memory_is_said_by_key_and_row():
         Dataset.of(table, DataConfig(path="-", target="y", sensitive=["sexx"]), name="people")
     with pytest.raises(DataError, match="people, row 3"):
         Dataset.of(table, DataConfig(path="-", target="y"), name="people")
+
+
+@pytest.mark.parametrize(("values", "notes"), [(30, 1), (20, 0)])
+def test_text_with_many_values_in_a_table_that_trains_a_model_is_named(opened, table, values, notes):
+    days = [f"2024-01-{1 + row % values:02d}" for row in range(40)]
+    inputs = {"tab": {"modality": "tabular", "columns": ["day", "age"]}}
+    roles = {"inputs": inputs, "split": {"test": 0.5}}
+    data = opened(table(day=days, age=np.arange(40)), trains=True, needs_inputs=True, **roles)
+    assert sum(f"The input day is text with {values} different values" in note for note in data.notes) == notes
+    trained_elsewhere = opened(table(day=days, age=np.arange(40)), needs_inputs=True, **roles)
+    assert not any("different values" in note for note in trained_elsewhere.notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda frame: frame.iloc[:0], "table has no rows"),
+        (lambda frame: pd.concat([frame, frame[["sex"]]], axis=1), "table has two columns called 'sex'; rename one of them"),
+        (lambda frame: frame["sex"], "the table is a Series; give a DataFrame"),
+    ],
+)
+def test_a_table_in_memory_that_cannot_be_used_is_one_sentence(table, change, says):
+    config = DataConfig(path="(memory)", target="y", sensitive=["sex"])
+    with pytest.raises(DataError, match=says):
+        Dataset.of(change(table()), config)
+    unused = pd.concat([table(), table(other=1)[["other"]], table(other=2)[["other"]]], axis=1)
+    assert Dataset.of(unused, config).size("test") == 40
+
+
+@pytest.mark.parametrize("names", [[0, 1], [("who", "y"), ("who", "sex")]])
+def test_columns_in_memory_are_named_by_their_text(table, names):
+    frame = table()[["y", "sex"]].set_axis(names, axis=1)
+    data = Dataset.of(frame, DataConfig(path="(memory)", target=str(names[0]), sensitive=[str(names[1])]))
+    assert set(data.roles[str(names[1])]) == {"F", "M"}

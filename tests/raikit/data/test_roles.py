@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -125,3 +126,15 @@ def test_an_id_that_identifies_nothing_is_named(values, says):
 def test_weights_that_weigh_nothing_are_named(opened, table, weights, says):
     with pytest.raises(DataError, match=says):
         opened(table(2, w=weights), weight="w")
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_weights_of_an_extreme_scale_can_be_squared(opened, table, scale):
+    weights = opened(table(w=scale * (1 + np.arange(40) % 3)), weight="w").roles["w"].to_numpy()
+    assert 0 < (weights**2).sum() < np.inf
+    np.testing.assert_allclose(weights / weights[0], 1 + np.arange(40) % 3)
+
+
+def test_the_target_is_no_prediction_of_itself(columns):
+    with pytest.raises(ConfigError, match=r"model\.load: 'y' is the target; name the column of the predictions"):
+        columns(extra=["y"])

@@ -17,6 +17,8 @@ from raikit.data.spellings import find_lookalikes, lookalike_note
         (["A1", "\uff21\uff11"], [("A1", "\uff21\uff11")], r"'A1' and '\uff21\uff11' differ only in their Unicode form"),
         (["a b", "A\u00a0 B"], [("a b", "A\u00a0 B")], "differ only in spaces, case or Unicode form"),
         (["a\u00a0b", "a b"], [("a\u00a0b", "a b")], "differ only in spaces"),
+        (["F", "F\u200b"], [("F", "F\u200b")], r"'F' and 'F\u200b' differ only in characters that cannot be seen"),
+        (["F", "\ufeffF"], [("F", "\ufeffF")], "differ only in characters that cannot be seen"),
         (["STRASSE", "Straße"], [("STRASSE", "Straße")], "differ only in upper and lower case"),
     ],
 )

@@ -21,7 +21,7 @@ from raikit.errors import DataError
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r"), min_size=1, max_size=12)
 
 
-@given(st.lists(text, min_size=1, max_size=8), st.sampled_from(",;\t"))
+@given(st.lists(text, min_size=1, max_size=8), st.sampled_from(",;\t|"))
 def test_text_survives_csv(tmp_path_factory, values, delimiter):
     path = tmp_path_factory.mktemp("csv") / "a.csv"
     written = ["x" + value for value in values]
@@ -230,6 +230,14 @@ def test_a_line_break_in_a_cell_is_no_new_row_wherever_the_file_is_cut(write, mo
         ("a.csv.gz", "a,b\n1,2\n", r"a\.csv\.gz is damaged"),
         ("a.csv", b"\x1f\x8b\x08", r"it is compressed; end its name in \.gz"),
         ("a.json", '{"a": {"x": 1, "y": 2}, "b": {"x": 3}}', r"a\.json is one object, in none of pandas' layouts"),
+        ("a.csv.gz", "a,b\n1,2\n", r"a\.csv\.gz is damaged or not compressed; if it is plain text, remove \.gz from its name"),
+        ("a.csv", "sep=;\na;b\n1;2\n", r"a\.csv, line 1: 'sep=;' is for Excel alone; remove the line"),
+        ("a.csv", "# exported\na,b\n1,2\n", r"a\.csv, line 2: 2 cells where line 1 has 1; the first line must be the header"),
+        ("a.csv", "Report,,,\na,b,c,d\n1,2,3,4\n", r"a\.csv: 3 of 4 columns have no name; the first row must be the header"),
+        ("a.csv", "a,b\nx,1\na,b\ny,2\n", r"a\.csv, row 2: this row repeats the header; remove it"),
+        ("a.json", '[{"a": 1}, {"a": "x"}]', r"a\.json: column 'a' mixes number and string; use one type"),
+        ("a.json", f'[{{"a": {2**64}}}]', r"a\.json: column 'a' holds integers of more than 64 bits; write them as text"),
+        ("a.jsonl", f'{{"a": {2**63 + 1}}}\n{{"a": {2**63 + 2}}}\n', r"a\.jsonl: column 'a' holds integers of more than 64 bits"),
     ],
 )
 def test_what_is_no_table_is_one_sentence_that_says_why(write, name, content, says):
@@ -290,3 +298,12 @@ def test_text_in_parquet_is_the_same_whether_it_stands_there_as_codes_or_not(tmp
     assert [str(kind) for kind in read[0].dtypes] == ["str", "float64", "str", "int64"]
     with pytest.raises(DataError, match="column 'number' holds numbers, but .* of 5,000 cells hold something else: 'NA'"):
         read_table(tmp_path / "codes.parquet")
+
+
+def test_a_file_that_is_blank_in_one_column_of_the_header_is_read(write):
+    assert column_names(write("a.csv", ",b,c\n0,1,2\n")) == ["", "b", "c"]
+
+
+def test_large_unsigned_integers_with_gaps_stay_what_they_are(tmp_path):
+    pq.write_table(pa.table({"k": pa.array([2**64 - 1, None, 2**64 - 2], pa.uint64())}), tmp_path / "a.parquet")
+    assert read_table(tmp_path / "a.parquet")["k"].dropna().tolist() == [2**64 - 1, 2**64 - 2]

@@ -104,3 +104,8 @@ def test_a_target_that_does_not_fit_names_the_key_and_the_way_out(target, values
 def test_a_row_without_a_usable_target_is_named(target, values, roles, says):
     with pytest.raises(DataError, match=says):
         target(values, **roles)
+
+
+def test_integers_that_floats_cannot_tell_apart_are_no_numeric_target(opened, table):
+    with pytest.raises(DataError, match=r"row 1 .*data\.target \(y\) is beyond 2\^53"):
+        opened(table(y=[10**17 + row for row in range(40)]), task="regression")

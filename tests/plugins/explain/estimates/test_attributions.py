@@ -127,3 +127,26 @@ def test_a_constant_added_to_every_logit_changes_no_decision():
 def test_large_inputs_go_through_in_smaller_parts():
     assert batch_size({"a": torch.zeros(4, 10)}) == 128
     assert batch_size({"a": torch.zeros(4, 3, 512, 512)}) == 2
+
+
+@pytest.mark.parametrize(
+    "change", [lambda tensor: tensor.relu_(), lambda tensor: tensor.sub_(0.5), lambda tensor: tensor.zero_()]
+)
+def test_a_model_that_changes_its_input_in_place_is_explained_like_one_that_does_not(tiny_model, change):
+    def logits_of(inputs):
+        value = change(inputs["facts"] * inputs["facts"] + 1).sum(dim=1) + inputs["facts"].sum(dim=1)
+        return torch.stack([-value, value], dim=1)
+
+    def in_place(inputs):
+        kept = {"facts": inputs["facts"].clone()}
+        change(inputs["facts"])
+        return logits_of(kept)
+
+    encoded, decided = {"facts": torch.rand(6, 3, generator=torch.Generator().manual_seed(1))}, torch.tensor([0, 1] * 3)
+    before = encoded["facts"].clone()
+    changing, keeping = (
+        _integrated(scorer(tiny_model(logits=logits), ["facts"]), encoded, decided) for logits in (in_place, logits_of)
+    )
+    assert torch.equal(encoded["facts"], before)
+    np.testing.assert_allclose(changing.attributions["facts"], keeping.attributions["facts"], rtol=1e-5)
+    np.testing.assert_allclose(changing.change, keeping.change)

@@ -15,7 +15,9 @@ from raikit import address, stats
 from raikit.address import Pattern
 from raikit.errors import ConfigError, DataError
 from raikit.testing import result_of, table_context
+from raikit_fairness import assess
 from raikit_fairness.checks.groups import GroupMetrics
+from raikit_fairness.checks.impact import ImpactRatios
 from raikit_fairness.estimates.case_counts import count_cells
 from raikit_fairness.estimates.disparities import GapEstimator, odds_disparities
 from raikit_fairness.estimates.group_estimates import Draws
@@ -265,6 +267,21 @@ def test_too_many_groups_stop_the_check_with_the_features_name():
     table = pd.DataFrame({"zip": np.arange(40).astype(str), "target": [0, 1] * 20, "prediction": 1})
     with pytest.raises(Exception, match="zip has 40 groups"):
         audit(table, ["zip"], options={"max_groups": 30})
+
+
+def test_an_intersection_with_too_many_groups_is_left_out_and_all_else_is_measured():
+    zip_code, sex = np.arange(400) % 40, np.arange(400) // 40 % 2
+    table = pd.DataFrame({"zip": zip_code.astype(str), "sex": np.where(sex, "F", "M"), "target": [0, 1] * 200, "prediction": 1})
+    metrics, result = audit(table, ["zip", "sex"], options={"max_groups": 40})
+    assert {tuple(metric.over or ()) for metric in metrics.values()} >= {("zip",), ("sex",)}
+    assert not any(metric.over == ["zip", "sex"] for metric in metrics.values())
+    said = [finding.sentence for finding in result.findings if finding.what == "Left out"]
+    assert said == ["zip and sex are not crossed, because more than 40 groups would occur; bin their values, or raise max_groups."]
+    with pytest.warns(UserWarning, match="zip and sex are not crossed"):
+        of_arrays = assess(table["target"], table["prediction"], sensitive_features=table[["zip", "sex"]], max_groups=40)
+    assert set(of_arrays.by_group["feature"]) == {"zip", "sex"}
+    impact = result_of(ImpactRatios, table_context(table, sensitive=["zip", "sex"], classes=[0, 1]), max_groups=40)
+    assert any(finding.what == "Left out" for finding in impact.findings)
 
 
 def test_the_limit_of_groups_is_the_configurations_unless_the_option_says_another():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -74,3 +76,19 @@ def test_a_class_that_is_never_predicted_or_never_true_is_no_error():
     result = assess(["a", "b"] * 4, ["a", "c"] * 4, sensitive_features=["x"] * 8).by_group.set_index("metric")
     assert result.value["accuracy"] == 0.5
     assert result.value["precision(class=c)"] == 0
+
+
+@pytest.mark.parametrize(
+    ("truth", "prediction", "options", "says"),
+    [
+        ([-1, 1], [0, 1], {}, "the truth holds -1 and 1, and the predictions hold 0 and 1"),
+        ([-1, 1], [0, 1], {"positive": 1}, "the truth holds -1 and 1, and the predictions hold 0 and 1"),
+        ([0, 1], [0, 2], {"positive": 1}, "the truth holds 0 and 1, and the predictions hold 0 and 2"),
+        ([0, 1, 0], [0, 1, 2], {"positive": 1}, "y_pred holds 2, which is not among the labels 0, 1"),
+        (["no", "yes "], ["no", "yes"], {"positive": "yes "}, "the truth holds 'yes ' and the predictions hold 'yes'"),
+        (["a", "b", "c"], ["a", "B", "c"], {}, "the truth holds 'b' and the predictions hold 'B'"),
+    ],
+)
+def test_predictions_that_write_a_label_otherwise_are_refused(truth, prediction, options, says):
+    with pytest.raises(raikit.DataError, match=re.escape(says)):
+        assess(truth * 4, prediction * 4, sensitive_features=["x"] * 4 * len(truth), **options)

@@ -161,3 +161,11 @@ def test_a_field_whose_name_is_taken_in_the_table_or_in_a_run_is_called_metadata
     fields = {"split": "a", "Prediction": "b", "target.x": "c", "score.y": "d", "id": "e", "sex": "f"}
     table = read_table(archive({"header.json": HEADER, "samples/a.json": sample(1, metadata=fields)}))
     assert list(table)[10:] == ["metadata.split", "metadata.Prediction", "metadata.target.x", "metadata.score.y", "metadata.id", "sex"]
+
+
+@pytest.mark.parametrize("names", [["split", "metadata.split"], ["metadata.split", "split"]])
+def test_a_field_that_is_called_metadata_already_keeps_its_name(archive, names):
+    fields = {name: f"of {name}" for name in names}
+    table = read_table(archive({"header.json": HEADER, "samples/a.json": sample(1, metadata=fields)}))
+    assert table["metadata.split"].tolist() == ["of metadata.split"]
+    assert table["metadata.metadata.split"].tolist() == ["of split"]

@@ -253,3 +253,27 @@ def test_columns_of_one_name_are_left_out(tmp_path):
     (tmp_path / "a.csv").write_text("y,priors,priors\n" + rows)
     guess = guess_roles(tmp_path / "a.csv")
     assert guess.left_out == {"priors": "two columns have this name; rename one"}
+
+
+def test_a_column_that_is_named_like_another_outcome_is_asked_about(tmp_path):
+    rng = np.random.default_rng(3)
+    table = {
+        "recid": rng.integers(0, 2, 200), "is_violent_recid": rng.random(200) < 0.1, "days_to_death": rng.integers(1, 90, 200),
+        "priors": rng.integers(0, 9, 200), "sex": rng.choice(["F", "M"], 200),
+    }  # fmt: skip
+    pd.DataFrame(table).to_csv(tmp_path / "cases.csv", index=False)
+    guess = guess_roles(tmp_path / "cases.csv", "recid")
+    assert guess.tabular == ["priors"]
+    assert guess.suspects == dict.fromkeys(["is_violent_recid", "days_to_death"], "has the name of an outcome")
+
+
+def test_numbers_of_patients_and_the_time_until_the_outcome_are_no_silent_inputs(tmp_path):
+    rng = np.random.default_rng(3)
+    table = {
+        "death": rng.integers(0, 2, 200), "pidnum": rng.permutation(90_000)[:200], "follow_up_time": rng.integers(1, 900, 200),
+        "wtkg": rng.normal(70, 9, 200).round(1), "gender": rng.integers(0, 2, 200),
+    }  # fmt: skip
+    pd.DataFrame(table).to_csv(tmp_path / "cases.csv", index=False)
+    guess = guess_roles(tmp_path / "cases.csv")
+    assert (guess.target, guess.id, guess.tabular) == ("death", "pidnum", ["wtkg"])
+    assert guess.suspects == {"follow_up_time": "a time that may end with the outcome"}

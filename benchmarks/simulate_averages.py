@@ -5,7 +5,8 @@
 Confusion matrices with a known truth: rare classes, classes that are hardly ever predicted, nearly perfect ones. Nominal: 5%,
 half at each end. "low" is how often the low end lies above the truth, "high" how often the high end lies below, "width" the
 mean width relative to 3.92 standard deviations of the estimate. "weights" samples wrong predictions a fifth as often and weighs
-them five times. "clusters" draws 60 clusters whose cases are right or wrong together; "Zipf" gives them uneven sizes.
+them five times; "heavy weights" weighs wrong predictions five times on top of log-normal weights. "undecided" intervals do not
+count as misses. "clusters" draws 60 clusters whose cases are right or wrong together; "Zipf" gives them uneven sizes.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Design:
         Whether errors go to all other classes alike, or by their prevalence.
     sizes : tuple of int
         Cases of a sample.
-    draw : {"cases", "weights", "clusters", "Zipf"}
+    draw : {"cases", "weights", "heavy weights", "clusters", "Zipf"}
     """
 
     name: str
@@ -45,6 +46,11 @@ class Design:
     even: bool = True
     sizes: tuple[int, ...] = (100, 300, 1_000)
     draw: str = "cases"
+
+    @property
+    def population(self) -> FloatArray:
+        """Return the weights of true and predicted classes, shape (k, k)."""
+        return self.matrix * np.where(np.eye(len(self.prevalence)), 1.0, 5.0) if self.draw == "heavy weights" else self.matrix
 
     @property
     def matrix(self) -> FloatArray:
@@ -77,6 +83,9 @@ DESIGNS = [
     Design("10 classes, near zero", _same(1, 10), _same(0.01, 10)),
     Design("3 even classes, weights", _same(1, 3), _same(0.7, 3), draw="weights", sizes=(300, 1_000)),
     Design("5 classes, each half of the last, weights", *_HALVES, False, (300, 1_000), "weights"),
+    Design("3 even classes, heavy weights", _same(1, 3), _same(0.7, 3), draw="heavy weights", sizes=(300, 1_000)),
+    Design("2 classes, rare .05, heavy weights", (95, 5), (0.97, 0.5), sizes=(300, 1_000), draw="heavy weights"),
+    Design("5 classes, each half of the last, heavy weights", *_HALVES, False, (300, 1_000), "heavy weights"),
     Design("3 even classes, clusters", _same(1, 3), _same(0.7, 3), draw="clusters", sizes=(600,)),
     Design("5 classes, each half of the last, clusters", *_HALVES, False, (600,), "clusters"),
     Design("4 classes, near perfect, clusters", _same(1, 4), _same(0.97, 4), draw="clusters", sizes=(600,)),
@@ -87,6 +96,7 @@ DESIGNS = [
 
 def true_values(matrix: FloatArray) -> dict[str, float]:
     """Return the averages of a population."""
+    matrix = matrix / matrix.sum()
     hits, truth, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     f1, precision = 2 * hits / (truth + predicted), hits / predicted
     return {
@@ -107,6 +117,8 @@ def draw_cases(design: Design, n: int, rng: np.random.Generator) -> raikit.Array
     truth, prediction = np.divmod(rng.choice(k * k, n, p=matrix.ravel()), k)
     if design.draw == "weights":
         weight = weights[truth, prediction]
+    if design.draw == "heavy weights":
+        weight = np.where(truth == prediction, 1.0, 5.0) * rng.lognormal(size=n)
     if design.draw in ("clusters", "Zipf"):
         share = np.ones(60) if design.draw == "clusters" else 1 / np.arange(1, 61)
         home = rng.choice(60, n, p=share / share.sum())
@@ -131,19 +143,22 @@ def scored_cases(rng: np.random.Generator, n: int, share: FloatArray, apart: flo
 
 def tally(samples: Iterable[list[raikit.Metric]], truth: dict[str, float]) -> Iterator[str]:
     """Yield one line about each metric in `truth`."""
-    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in truth}
+    found: dict[str, list[tuple[float, float, float, bool]]] = {name: [] for name in truth}
     for metrics in samples:
         for metric in metrics:
             average = metric.args.get("average")
             name = f"{metric.name}(average={average})" if average else metric.name
-            if name in found and "class" not in metric.args and metric.value is not None and "unreliable" not in metric.flags:
-                found[name].append((metric.value, metric.low or 0.0, metric.high or 0.0))
+            if name in found and "class" not in metric.args and metric.value is not None:
+                decides = not {"unreliable", "few_events"} & set(metric.flags)
+                found[name].append((metric.value, metric.low or 0.0, metric.high or 0.0, decides))
     for name, rows in found.items():
-        value, low, high = np.array(rows).T
-        under, over = 100 * np.mean(low > truth[name]), 100 * np.mean(high < truth[name])
+        value, low, high, decides = np.array(rows).T
+        under, over = 100 * np.mean(decides * (low > truth[name])), 100 * np.mean(decides * (high < truth[name]))
         width = np.mean(high - low) / max(3.92 * value.std(), 1e-12)
         error = 100 * np.sqrt(0.05 * 0.95 / len(rows))
-        yield f"   {name:28} low {under:5.1f}   high {over:5.1f}   both {under + over:5.1f} (SE {error:.1f})   width {width:.2f}"
+        undecided = f"   undecided {100 * np.mean(decides == 0):.0f}%" if not decides.all() else ""
+        yield (f"   {name:28} low {under:5.1f}   high {over:5.1f}   both {under + over:5.1f} (SE {error:.1f})   width {width:.2f}"
+               f"{undecided}")
 
 
 def main() -> None:
@@ -159,7 +174,7 @@ def main() -> None:
             name, rng = f"{design.name}, {n:,} cases", np.random.default_rng(options.seed)
             if options.only in name:
                 samples = (label_metrics(draw_cases(design, n, rng), 0.95) for _ in range(options.runs))
-                print(f"\n{name}", *tally(samples, true_values(design.matrix)), sep="\n", flush=True)
+                print(f"\n{name}", *tally(samples, true_values(design.population)), sep="\n", flush=True)
     for share, apart, n in ((np.ones(4), 1.0, 200), (np.array([8, 4, 2, 1]), 1.5, 200), (np.ones(8), 4.0, 300)):
         name, rng = f"areas of {len(share)} classes, {apart} apart, {n:,} cases", np.random.default_rng(options.seed)
         if options.only in name:

@@ -19,7 +19,7 @@ import numpy as np
 import raikit
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray
-from raikit.stats.covariance import known_size
+from raikit.stats.contributions import known_df
 from raikit.stats.covariance_result import MIN_EFFECTIVE_CASES
 from raikit_performance.shares import Shares, min_clusters
 
@@ -180,19 +180,13 @@ def _as_weighted_share(cov: stats.CovarianceResult, influence: FloatArray, weigh
     nearer of 0 and 1, stand for the rarer outcome: that end allows for one more of them, and of fewer than 5 effective ones
     nothing is decided. An average near 1 rests on the wrong predictions.
     """
-    counted = weight > 0
-    own, alike = influence[counted], influence[counted] / weight[counted]
-    known = known_size(*(np.array([_effective(part**2)]) for part in (own, alike)))
-    far = np.maximum(own if cov.rates[0] <= 0.5 else -own, 0.0)
-    supporting = np.array([_effective(far)])
+    far = np.maximum(influence if cov.rates[0] <= 0.5 else -influence, 0.0)
+    supporting = np.array([far.sum() ** 2 / (far @ far) if far.any() else 0.0])
     return replace(
-        cov, df=np.minimum(cov.df, known), weighted=True, supporting=supporting, one_more=np.array([far.max() ** 2]),
-        few_events=(supporting < MIN_EFFECTIVE_CASES) & (np.ptp(weight[counted]) > 0),
+        cov, df=np.minimum(cov.df, known_df(influence, weight)), weighted=True, supporting=supporting,
+        one_more=np.array([far.max() ** 2]),
+        few_events=(supporting < MIN_EFFECTIVE_CASES) & (np.ptp(weight[weight > 0]) > 0),
     )  # fmt: skip
-
-
-def _effective(values: FloatArray) -> float:
-    return float(values.sum() ** 2 / (values @ values)) if values.any() else 0.0
 
 
 def exact_limits(covariance: stats.CovarianceResult, level: float) -> tuple[float, float, str]:

@@ -5,9 +5,9 @@
 Confusion matrices with a known truth: rare classes, classes that are hardly ever predicted, nearly perfect ones. Nominal: 5%,
 half at each end. "low" is how often the low end lies above the truth, "high" how often the high end lies below, "width" the
 mean width relative to 3.92 standard deviations of the estimate. "fail": the true class ranks last. "weights" samples wrong
-predictions a fifth as often and weighs
-them five times; "heavy weights" weighs wrong predictions five times on top of log-normal weights. "undecided" intervals do not
-count as misses. "clusters" draws 60 clusters whose cases are right or wrong together; "Zipf" gives them uneven sizes.
+predictions a fifth as often and weighs them five times; "heavy weights" weighs wrong predictions five times on top of
+log-normal weights. "undecided" intervals do not count as misses. "clusters" draws 60 clusters whose cases are right or wrong
+together; "Zipf" gives them uneven sizes.
 """
 
 from __future__ import annotations

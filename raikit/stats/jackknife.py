@@ -19,7 +19,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy.sparse import csr_array
 
-from raikit.stats._types import AnyArray, FloatArray, IntArray
+from raikit.stats._types import AnyArray, BoolArray, FloatArray, IntArray
+from raikit.stats.dominance import dominated
 
 _SMALL = 1 << 16  # A table of so many cells is never sparse.
 _WHOLE = 1e-9  # A unit that holds all but this share of a group cannot be left out.
@@ -105,6 +106,8 @@ class LeaveOneOut:
         Square of the largest move of one unit towards more of the rarer outcome.
     supporting : ndarray, shape (k,)
         Effective number of units that hold the rarer outcome, ``(sum s)^2 / sum s^2``.
+    dominated : ndarray of bool, shape (k,)
+        Whether one cluster is in a class of its own (`raikit.stats.dominance`).
     """
 
     covariance: FloatArray
@@ -112,6 +115,7 @@ class LeaveOneOut:
     concentration: FloatArray
     one_more: FloatArray
     supporting: FloatArray
+    dominated: BoolArray
 
 
 def leave_one_out(entries: Contributions, cluster: IntArray, k: int, upward: FloatArray) -> LeaveOneOut:
@@ -139,6 +143,7 @@ def leave_one_out(entries: Contributions, cluster: IntArray, k: int, upward: Flo
     shares = _table(of_inside, inside.part, inside.share, parts)
     covariance, products = _gram(moves), _gram(shares)
     units, largest = _occupied(of_inside, inside.group, k), _largest(moves, upward)
+    by_part = dominated(inside.part, inside.share, parts, _mean_share(alone, parts))
     if len(alone.group):
         share = _mean_share(alone, parts)
         scale = _scale(number, np.arange(parts), share)
@@ -154,6 +159,7 @@ def leave_one_out(entries: Contributions, cluster: IntArray, k: int, upward: Flo
         _largest_of_parts(products, _groups_of_parts(entries, parts), k),
         largest**2,
         _ratio(support**2, group_sums(entries.group, entries.support_squares, k)),
+        np.isin(np.arange(k), _groups_of_parts(entries, parts)[by_part]),
     )
 
 
@@ -201,6 +207,7 @@ def worst_of(ways: Sequence[LeaveOneOut], covariance: FloatArray) -> LeaveOneOut
         np.max([way.concentration for way in ways], axis=0),
         np.max([way.one_more for way in ways], axis=0),
         np.min([way.supporting for way in ways], axis=0),
+        np.any([way.dominated for way in ways], axis=0),
     )
 
 

@@ -325,6 +325,8 @@ def main() -> None:
             matched("Positives weigh 2.7 times", runs, 1_000, 1_000, 500, rng, Population(weights=1.0)),
             different("Errors weigh 5 times", runs, 10_000, 300, rng, Population(tied=1.6)),
             different("Errors weigh 5 times, rare class", runs, 10_000, 1_000, rng, Population(0.2, 2.5, tied=1.6)),
+            different("Errors weigh 5 times, log-normal weights", runs, 10_000, 300, rng, Population(tied=1.6, spread=1.0)),
+            single("Errors weigh 5 times, log-normal weights, values", runs, 10_000, 300, rng, Population(tied=1.6, spread=1.0)),
         ),
         "tails": lambda: (
             *(single("Heavy tails, whole runs", runs, before, after, rng, heavy)

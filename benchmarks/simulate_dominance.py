@@ -3,10 +3,11 @@
     python benchmarks/simulate_dominance.py               # about five minutes
     python benchmarks/simulate_dominance.py --runs 2000
 
-All clusters have 20 cases, but for one, two or three that hold the given share together. Rates of clusters are gamma (shape 2),
-those of the large ones nine times as high on average. Nominal: the high end misses in at most 2.5% of the runs, both together in
-5%. "high" counts every interval, "decided" those of groups that may decide: without a cluster that holds at least 5% and over
-three times as much as the next largest. The second table prints how often groups of 40 clusters have such a cluster.
+All clusters have 20 cases, but for one, two or three that hold the given share together. Rates of clusters are gamma (shape
+2), those of the large ones nine times as high on average. Nominal: the high end misses in at most 2.5% of the runs, both
+together in 5%. "high" counts every interval, "decided" those of groups that may decide: without a cluster that makes a quarter
+of the sum of squared shares and holds over three times as much as any other. The second table prints how often groups of 40
+clusters have such a cluster.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ class _Sampler:
     def dominated(self) -> bool:
         """Whether one cluster is in a class of its own."""
         sizes = (np.bincount(unit) / self.n for unit in self.units)
-        return any(dominated(np.zeros(len(each), dtype=np.int64), each, 1)[0] for each in sizes)
+        return any(dominated(np.zeros(len(each), dtype=np.int64), each, np.array([each @ each]))[0] for each in sizes)
 
     @property
     def name(self) -> str:

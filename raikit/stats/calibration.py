@@ -211,7 +211,7 @@ def summed_calibration_error(sums: BinSums, *, rng: np.random.Generator, draws: 
 def _dominated(clusters: Sequence[IntArray], w: FloatArray) -> bool:
     """Return whether one cluster is in a class of its own; cases that share none count for nothing."""
     sizes = [np.bincount(column[column >= 0], w[column >= 0]) / float(w.sum()) for column in clusters]
-    return any(bool(dominated(np.zeros(len(each), dtype=np.int64), each, 1)[0]) for each in sizes)
+    return any(bool(dominated(np.zeros(len(each), dtype=np.int64), each, np.array([each @ each]))[0]) for each in sizes)
 
 
 def _summed_error(

@@ -55,7 +55,7 @@ class CovarianceResult:
         Rates of weighted cases of which fewer than 5 effective cases (with clusters, 2 effective clusters) have the rarer
         outcome: how often it truly occurs cannot be known, because those that were not seen may weigh more.
     dominated : ndarray of bool, shape (k,)
-        Groups of which one cluster holds at least 5%, and over three times as much as any other: it may be of another kind.
+        Groups of which one cluster is in a class of its own (`raikit.stats.dominance`): it may be of another kind.
     scale : {"proportion", "positive", "real"}
         Which limits apply: exact limits of a proportion at the effective sample size (a rate, or any quantity between 0
         and 1), symmetric limits of the logarithm (errors and losses), or symmetric limits.

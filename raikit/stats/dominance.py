@@ -12,12 +12,12 @@ import numpy as np
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray
 
-LEAST_SHARE = 0.05  # With less, one cluster was simulated to move a group's rate too little to matter.
+LEAST_PART = 0.25  # Of the sum of squared shares; with less, one cluster moves a group's rate too little beside its noise.
 MOST_TIMES = 3.0  # As large as any other: clusters that are more alike show how much large ones vary.
 
 
-def dominated(group: IntArray, share: FloatArray, k: int, others: FloatArray | None = None) -> BoolArray:
-    """Return in which groups one cluster holds at least 5%, and over three times as much as the next largest.
+def dominated(group: IntArray, share: FloatArray, concentration: FloatArray, others: FloatArray | None = None) -> BoolArray:
+    """Return in which groups one cluster makes a quarter of the concentration and is over three times as large as any other.
 
     Parameters
     ----------
@@ -25,7 +25,8 @@ def dominated(group: IntArray, share: FloatArray, k: int, others: FloatArray | N
         Group of each entry: one for each cluster that has cases in it.
     share : ndarray, shape (n,)
         Share of the group's weight that the cluster holds.
-    k : int
+    concentration : ndarray, shape (k,)
+        Sum of the squared shares of each group's clusters, and of its cases that share none.
     others : ndarray, shape (k,), optional
         Share of a case that shares no cluster, which counts as a cluster of its own.
 
@@ -36,11 +37,13 @@ def dominated(group: IntArray, share: FloatArray, k: int, others: FloatArray | N
 
     Examples
     --------
-    >>> shares = np.append(0.24, np.full(19, 0.04))
-    >>> dominated(np.zeros(20, dtype=int), shares, 1), dominated(np.zeros(19, dtype=int), np.full(19, 1 / 19), 1)
-    (array([ True]), array([False]))
+    >>> for shares in (np.append(0.24, np.full(19, 0.04)), np.full(20, 0.05)):
+    ...     print(dominated(np.zeros(20, dtype=int), shares, np.array([shares @ shares])))
+    [ True]
+    [False]
     """
-    count = share >= LEAST_SHARE / MOST_TIMES  # smaller ones neither dominate nor keep another from it
+    k, least = len(concentration), np.sqrt(LEAST_PART * concentration)
+    count = share >= least[group] / MOST_TIMES  # smaller ones neither dominate nor keep another from it
     group, share = group[count], share[count]
     first, second = np.zeros(k), np.zeros(k) if others is None else others.astype(float)
     np.maximum.at(first, group, share)
@@ -48,4 +51,4 @@ def dominated(group: IntArray, share: FloatArray, k: int, others: FloatArray | N
     same = group[order][1:] == group[order][:-1]
     next_largest = order[:-1][same]  # all but the largest of each group
     np.maximum.at(second, group[next_largest], share[next_largest])
-    return np.asarray((first >= LEAST_SHARE) & (first > MOST_TIMES * second))
+    return np.asarray((first > 0) & (first >= least) & (first > MOST_TIMES * second))

@@ -143,7 +143,6 @@ def leave_one_out(entries: Contributions, cluster: IntArray, k: int, upward: Flo
     shares = _table(of_inside, inside.part, inside.share, parts)
     covariance, products = _gram(moves), _gram(shares)
     units, largest = _occupied(of_inside, inside.group, k), _largest(moves, upward)
-    by_part = dominated(inside.part, inside.share, parts, _mean_share(alone, parts))
     if len(alone.group):
         share = _mean_share(alone, parts)
         scale = _scale(number, np.arange(parts), share)
@@ -153,6 +152,7 @@ def leave_one_out(entries: Contributions, cluster: IntArray, k: int, upward: Flo
         products = products + np.diag(group_sums(alone.part, alone.share_squares, parts))
         units = units + group_sums(alone.group, alone.counts, k)
     support = group_sums(entries.group, entries.support, k)
+    by_part = dominated(inside.part, inside.share, np.diag(products), _mean_share(alone, parts))
     return LeaveOneOut(
         covariance,
         units.astype(np.int64),

@@ -128,12 +128,13 @@ class _Table:
         k, inside = self.trials.shape[1], self.trials[self.cluster].tocoo()
         if not len(inside.data) or not self.cluster.any():
             return np.zeros(k, dtype=bool)
-        own = dominated(inside.col, inside.data / sums.w[inside.col], k)
+        of_own, of_rest = 1 / self.effective(sums)
+        own = dominated(inside.col, inside.data / sums.w[inside.col], of_own)
         whole = self.whole[:, 1] * self.cluster
         largest = np.argsort(whole)[-10:]
         outside = (whole[largest, None] - self.trials[largest].toarray()) / sums.w_rest
         column = np.tile(np.arange(k), len(largest))
-        return own | dominated(column, outside.ravel(), k)
+        return own | dominated(column, outside.ravel(), of_rest)
 
     def moments_of_large(self, sums: Sums, scale: FloatArray) -> _Parts:
         events, trials = self.events.toarray(), self.trials.toarray()

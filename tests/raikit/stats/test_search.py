@@ -248,7 +248,7 @@ def by_counts(x, n, x_rest, n_rest):
     filler = np.zeros(size)
     return Subgroups(
         x / n, x_rest / n_rest, filler + 0.5, 0.5, filler.astype(int) + n, filler + n, filler + n_rest, filler,
-        filler.astype(int) + n, np.eye(size), 0, filler + n,
+        filler.astype(int) + n, np.eye(size), 0, filler + n, filler > 0,
     )  # fmt: skip
 
 

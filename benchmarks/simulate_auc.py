@@ -1,4 +1,4 @@
-"""Simulate whether the interval of an area under the ROC curve keeps its level where a class is scarce or a few cases fail.
+"""Simulate whether the intervals of areas under the ROC curve and of average precision hold where a class is scarce or cases fail.
 
     python benchmarks/simulate_auc.py               # about three minutes
     python benchmarks/simulate_auc.py --runs 5000
@@ -6,20 +6,23 @@
 Cells are the percentage of samples in which the low or the high end misses, with the Monte-Carlo standard error; nominal are
 2.5, 0.5 and 0.05. Scores are normal in both classes; "failing" is the share of positives that rank below nearly all negatives.
 With "clusters", cases lie in 60 clusters with effects of their own. "width" is relative to DeLong's limits with the normal
-quantile, whose low end is "DeLong".
+quantile, whose low end is "DeLong". With "weights", wrong predictions weigh five times as much, on top of log-normal(.3) weights.
+Average precision that is flagged (few events) decides nothing; "undecided" says how often.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from monte_carlo import percent
 from scipy.special import expit, logit, ndtri
 
-from raikit.stats import auc_influence, auc_interval
+import raikit
+from raikit.stats import auc_influence, auc_interval, average_precision_influence
+from raikit_performance.scores import average_precision_interval
 
 Rng = np.random.Generator
 LEVELS = (0.95, 0.99, 0.999)
@@ -49,6 +52,19 @@ class Design:
         score = self.apart * truth + rng.normal(size=n) + effect[cluster]
         score = np.where((truth == 1) & (rng.random(n) < self.failing), -3.0, score)
         return truth, score, [cluster] if self.clusters else []
+
+    def weights(self, truth: np.ndarray, score: np.ndarray, rng: Rng) -> np.ndarray:
+        """Draw weights that are heavy where the prediction is wrong."""
+        return np.where((score > self.apart / 2) != (truth == 1), 5.0, 1.0) * rng.lognormal(0, 0.3, len(truth))
+
+    def precision(self, weighted: bool) -> float:
+        """Return the average precision of many cases."""
+        rng, found = np.random.default_rng(0), []
+        for _ in range(20):
+            truth, score, _ = replace(self, positives=60 * self.positives, negatives=60 * self.negatives).cases(rng)
+            weight = self.weights(truth, score, rng) if weighted else None
+            found.append(average_precision_influence(truth == 1, score, weight)[0])
+        return float(np.mean(found))
 
     def truth(self) -> float:
         """Return the area of many samples."""
@@ -84,8 +100,30 @@ def simulate(design: Design, runs: int, rng: Rng) -> str:
     return f"{design.name:36}{truth:>7.3f}{cells}{percent(int(delong), runs):>13}{np.median(widths):>7.2f}"
 
 
+def average_precision(design: Design, weighted: bool, runs: int, rng: Rng) -> str:
+    """Return the line of a design for average precision."""
+    true, misses, undecided, found = design.precision(weighted), np.zeros(2), 0, []
+    for _ in range(runs):
+        y, score, clusters = design.cases(rng)
+        p = expit(score)
+        cases = raikit.Arrays(
+            y, (p > 0.5).astype(int), scores=np.column_stack([1 - p, p]), classes=[0, 1], clusters=clusters,
+            cluster_names=["home"] * len(clusters), weight=design.weights(y, score, rng) if weighted else None,
+        )  # fmt: skip
+        interval, _ = average_precision_interval(y == 1, p, cases, 0.95)
+        found.append((interval.value, interval.high - interval.low))
+        if {"unreliable", "few_clusters", "few_events"} & set(interval.flags):
+            undecided += 1
+        else:
+            misses += [interval.low > true, interval.high < true]
+    value, width = np.array(found).T
+    cells = "".join(f"{percent(int(end), runs):>13}" for end in misses)
+    name = design.name + "; weights" * weighted
+    return f"{name:46}{true:>7.3f}{cells}{100 * undecided / runs:>10.0f}%{width.mean() / (3.92 * value.std()):>7.2f}"
+
+
 def main() -> None:
-    """Read the options and print the table."""
+    """Read the options and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=1_000, help="samples per scenario (1,000)")
     parser.add_argument("--seed", type=int, default=7)
@@ -95,6 +133,12 @@ def main() -> None:
     print(f"{'scenario':36}{'area':>7}{heads}{'DeLong':>13}{'width':>7}")
     for design in DESIGNS:
         print(simulate(design, options.runs, rng), flush=True)
+    print(f"\nAverage precision at .95; width relative to 3.92 standard deviations of the estimate\n"
+          f"{'scenario':46}{'value':>7}{'low':>13}{'high':>13}{'undecided':>11}{'width':>7}")
+    for weighted in (False, True):
+        for design in DESIGNS:
+            if design.positives >= 10:
+                print(average_precision(design, weighted, options.runs // 2, rng), flush=True)
     print(f"\n{time.perf_counter() - started:.0f} s")
 
 

@@ -4,8 +4,10 @@
 
 Confusion matrices with a known truth: rare classes, classes that are hardly ever predicted, nearly perfect ones. Nominal: 5%,
 half at each end. "low" is how often the low end lies above the truth, "high" how often the high end lies below, "width" the
-mean width relative to 3.92 standard deviations of the estimate. "weights" samples wrong predictions a fifth as often and weighs
-them five times. "clusters" draws 60 clusters whose cases are right or wrong together; "Zipf" gives them uneven sizes.
+mean width relative to 3.92 standard deviations of the estimate. "fail": the true class ranks last. "weights" samples wrong
+predictions a fifth as often and weighs them five times; "heavy weights" weighs wrong predictions five times on top of
+log-normal weights. "undecided" intervals do not count as misses. "clusters" draws 60 clusters whose cases are right or wrong
+together; "Zipf" gives them uneven sizes.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class Design:
         Whether errors go to all other classes alike, or by their prevalence.
     sizes : tuple of int
         Cases of a sample.
-    draw : {"cases", "weights", "clusters", "Zipf"}
+    draw : {"cases", "weights", "heavy weights", "clusters", "Zipf"}
     """
 
     name: str
@@ -45,6 +47,11 @@ class Design:
     even: bool = True
     sizes: tuple[int, ...] = (100, 300, 1_000)
     draw: str = "cases"
+
+    @property
+    def population(self) -> FloatArray:
+        """Return the weights of true and predicted classes, shape (k, k)."""
+        return self.matrix * np.where(np.eye(len(self.prevalence)), 1.0, 5.0) if self.draw == "heavy weights" else self.matrix
 
     @property
     def matrix(self) -> FloatArray:
@@ -77,6 +84,9 @@ DESIGNS = [
     Design("10 classes, near zero", _same(1, 10), _same(0.01, 10)),
     Design("3 even classes, weights", _same(1, 3), _same(0.7, 3), draw="weights", sizes=(300, 1_000)),
     Design("5 classes, each half of the last, weights", *_HALVES, False, (300, 1_000), "weights"),
+    Design("3 even classes, heavy weights", _same(1, 3), _same(0.7, 3), draw="heavy weights", sizes=(300, 1_000)),
+    Design("2 classes, rare .05, heavy weights", (95, 5), (0.97, 0.5), sizes=(300, 1_000), draw="heavy weights"),
+    Design("5 classes, each half of the last, heavy weights", *_HALVES, False, (300, 1_000), "heavy weights"),
     Design("3 even classes, clusters", _same(1, 3), _same(0.7, 3), draw="clusters", sizes=(600,)),
     Design("5 classes, each half of the last, clusters", *_HALVES, False, (600,), "clusters"),
     Design("4 classes, near perfect, clusters", _same(1, 4), _same(0.97, 4), draw="clusters", sizes=(600,)),
@@ -87,6 +97,7 @@ DESIGNS = [
 
 def true_values(matrix: FloatArray) -> dict[str, float]:
     """Return the averages of a population."""
+    matrix = matrix / matrix.sum()
     hits, truth, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     f1, precision = 2 * hits / (truth + predicted), hits / predicted
     return {
@@ -107,6 +118,8 @@ def draw_cases(design: Design, n: int, rng: np.random.Generator) -> raikit.Array
     truth, prediction = np.divmod(rng.choice(k * k, n, p=matrix.ravel()), k)
     if design.draw == "weights":
         weight = weights[truth, prediction]
+    if design.draw == "heavy weights":
+        weight = np.where(truth == prediction, 1.0, 5.0) * rng.lognormal(size=n)
     if design.draw in ("clusters", "Zipf"):
         share = np.ones(60) if design.draw == "clusters" else 1 / np.arange(1, 61)
         home = rng.choice(60, n, p=share / share.sum())
@@ -120,30 +133,100 @@ def draw_cases(design: Design, n: int, rng: np.random.Generator) -> raikit.Array
     return raikit.Arrays(truth, prediction, weight=weight, clusters=clusters, cluster_names=names, classes=classes)
 
 
-def scored_cases(rng: np.random.Generator, n: int, share: FloatArray, apart: float) -> raikit.Arrays:
-    """Draw cases with a probability of every class."""
-    k = len(share)
-    truth = rng.choice(k, n, p=share / share.sum())
-    logits = rng.normal(size=(n, k)) + apart * np.eye(k)[truth]
-    scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    return raikit.Arrays(truth, scores.argmax(1), scores=scores, classes=list(range(k)))
+@dataclass(frozen=True)
+class Scored:
+    """A population of cases with a probability of every class.
+
+    Parameters
+    ----------
+    name : str
+    n : int
+        Cases of a sample.
+    prevalence : sequence of float
+    apart : float
+        Distance of the true class's mean logit from that of the others, in standard deviations.
+    failing : float
+        Share of cases whose true class ranks last; with `failing_class`, of that class alone.
+    failing_class : int, optional
+    tied : bool
+        Whether probabilities are rounded to fifths.
+    weights : {"", "log-normal", "errors", "class", "failing"}
+        Log-normal weights, or such that wrong predictions, the last class, or failing cases weigh three to five times as much.
+    """
+
+    name: str
+    n: int
+    prevalence: tuple[float, ...]
+    apart: float
+    failing: float = 0.0
+    failing_class: int | None = None
+    tied: bool = False
+    weights: str = ""
+
+    def cases(self, rng: np.random.Generator, n: int) -> raikit.Arrays:
+        """Draw n cases."""
+        k, share = len(self.prevalence), np.array(self.prevalence)
+        truth = rng.choice(k, n, p=share / share.sum())
+        logits = rng.normal(size=(n, k)) + self.apart * np.eye(k)[truth]
+        fails = (rng.random(n) < self.failing) & ((truth == self.failing_class) | (self.failing_class is None))
+        logits[fails, truth[fails]] = -6.0
+        scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        scores = np.round(scores * 5) / 5 + 0.001 if self.tied else scores
+        scores = scores / scores.sum(axis=1, keepdims=True)
+        prediction = scores.argmax(axis=1)
+        noise = rng.lognormal(0, 1 if self.weights == "log-normal" else 0.3, n)
+        weight = {
+            "": None, "log-normal": noise, "errors": np.where(prediction != truth, 5.0, 1.0) * noise,
+            "class": np.where(truth == k - 1, 3.0, 1.0) * noise, "failing": np.where(fails, 5.0, 1.0),
+        }[self.weights]  # fmt: skip
+        return raikit.Arrays(truth, prediction, scores=scores, classes=list(range(k)), weight=weight)
+
+    def truth(self, rng: np.random.Generator) -> dict[str, float]:
+        """Return the averages of the population."""
+        found: dict[str, list[float]] = {"roc_auc": [], "average_precision": []}
+        for _ in range(8):
+            for metric in score_metrics(self.cases(rng, 30_000), 0.95):
+                if metric.name in found and not metric.args:
+                    found[metric.name].append(metric.value or 0.0)
+        return {name: float(np.mean(each)) for name, each in found.items()}
+
+
+_HALF = (8, 4, 2, 1)
+SCORED = [
+    Scored("4 even classes", 200, _same(1, 4), 1.0),
+    Scored("4 classes, each half of the last", 200, _HALF, 1.5),
+    Scored("8 even classes, near perfect", 300, _same(1, 8), 4.0),
+    *(Scored("3 classes, rare .03", n, (60, 37, 3), 2.0) for n in (300, 1_000)),
+    *(Scored("4 even classes, 2% fail", n, _same(1, 4), 3.0, 0.02) for n in (300, 1_000)),
+    Scored("4 classes, each half of the last, 3% fail", 300, _HALF, 3.0, 0.03),
+    *(Scored("3 classes, rare .05, of which 5% fail", n, (60, 35, 5), 3.0, 0.05, 2) for n in (400, 2_000)),
+    Scored("6 classes, Zipf, 2% fail", 500, tuple(1 / rank for rank in range(1, 7)), 3.0, 0.02),
+    Scored("4 even classes, ties", 300, _same(1, 4), 2.0, tied=True),
+    Scored("4 classes, each half of the last, ties, 2% fail", 300, _HALF, 3.0, 0.02, tied=True),
+    *(Scored(f"4 classes, each half of the last, weights: {kind}", 400, _HALF, 1.5, weights=kind)
+      for kind in ("log-normal", "errors", "class")),
+    Scored("4 even classes, 2% fail, weights: failing", 400, _same(1, 4), 3.0, 0.02, weights="failing"),
+]  # fmt: skip
 
 
 def tally(samples: Iterable[list[raikit.Metric]], truth: dict[str, float]) -> Iterator[str]:
     """Yield one line about each metric in `truth`."""
-    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in truth}
+    found: dict[str, list[tuple[float, float, float, bool]]] = {name: [] for name in truth}
     for metrics in samples:
         for metric in metrics:
             average = metric.args.get("average")
             name = f"{metric.name}(average={average})" if average else metric.name
-            if name in found and "class" not in metric.args and metric.value is not None and "unreliable" not in metric.flags:
-                found[name].append((metric.value, metric.low or 0.0, metric.high or 0.0))
+            if name in found and "class" not in metric.args and metric.value is not None:
+                decides = not {"unreliable", "few_events"} & set(metric.flags)
+                found[name].append((metric.value, metric.low or 0.0, metric.high or 0.0, decides))
     for name, rows in found.items():
-        value, low, high = np.array(rows).T
-        under, over = 100 * np.mean(low > truth[name]), 100 * np.mean(high < truth[name])
+        value, low, high, decides = np.array(rows).T
+        under, over = 100 * np.mean(decides * (low > truth[name])), 100 * np.mean(decides * (high < truth[name]))
         width = np.mean(high - low) / max(3.92 * value.std(), 1e-12)
         error = 100 * np.sqrt(0.05 * 0.95 / len(rows))
-        yield f"   {name:28} low {under:5.1f}   high {over:5.1f}   both {under + over:5.1f} (SE {error:.1f})   width {width:.2f}"
+        undecided = f"   undecided {100 * np.mean(decides == 0):.0f}%" if not decides.all() else ""
+        yield (f"   {name:28} low {under:5.1f}   high {over:5.1f}   both {under + over:5.1f} (SE {error:.1f})   width {width:.2f}"
+               f"{undecided}")
 
 
 def main() -> None:
@@ -159,14 +242,12 @@ def main() -> None:
             name, rng = f"{design.name}, {n:,} cases", np.random.default_rng(options.seed)
             if options.only in name:
                 samples = (label_metrics(draw_cases(design, n, rng), 0.95) for _ in range(options.runs))
-                print(f"\n{name}", *tally(samples, true_values(design.matrix)), sep="\n", flush=True)
-    for share, apart, n in ((np.ones(4), 1.0, 200), (np.array([8, 4, 2, 1]), 1.5, 200), (np.ones(8), 4.0, 300)):
-        name, rng = f"areas of {len(share)} classes, {apart} apart, {n:,} cases", np.random.default_rng(options.seed)
+                print(f"\n{name}", *tally(samples, true_values(design.population)), sep="\n", flush=True)
+    for scored in SCORED:
+        name, rng = f"areas, {scored.name}, {scored.n:,} cases", np.random.default_rng(options.seed)
         if options.only in name:
-            population = score_metrics(scored_cases(rng, 300_000, share, apart), 0.95)
-            wanted = ("roc_auc", "average_precision")
-            truth = {metric.name: metric.value or 0.0 for metric in population if metric.name in wanted and not metric.args}
-            samples = (score_metrics(scored_cases(rng, n, share, apart), 0.95) for _ in range(options.runs))
+            truth = scored.truth(rng)
+            samples = (score_metrics(scored.cases(rng, scored.n), 0.95) for _ in range(options.runs))
             print(f"\n{name}", *tally(samples, truth), sep="\n", flush=True)
 
 

@@ -4,10 +4,10 @@
     python benchmarks/simulate_clusters.py --runs 2000
 
 Nominal: each end of an interval misses in at most 2.5% of the runs, "rest" (any group against the rest) in 5%. Cells are
-percentages of runs, with the Monte-Carlo standard error. A group with fewer than 4 effective clusters decides nothing: its
-misses are not counted, and "undecided" says how often that was so. "rows" is the interval that ignores clusters. "width" is
-relative to that of clusters taken as alike in size: sums of squares with G / (G - 1), t with G - 1 degrees of freedom, for G
-clusters.
+percentages of runs, with the Monte-Carlo standard error. A group with fewer than 4 effective clusters, or with one that
+dominates (simulate_dominance.py), decides nothing: its misses are not counted, and "undecided" says how often that was so.
+"rows" is the interval that ignores clusters. "width" is relative to that of clusters taken as alike in size: sums of squares
+with G / (G - 1), t with G - 1 degrees of freedom, for G clusters.
 
 Clusters are of equal size, log-normal, Pareto (shape 1.2) or Zipf (exponent 1, 1.5), or one holds a third or half of the
 group. Rates of clusters are beta or logit-normal, 0 or 1 ("all or none"), or larger in large clusters. Two ways: 2,400 cases

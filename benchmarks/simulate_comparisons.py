@@ -60,6 +60,8 @@ class Population:
         Logarithm of how many times more positives weigh.
     tied : float
         Logarithm of how many times more wrong predictions weigh.
+    spread : float
+        Standard deviation of the logarithm of weights beside that.
     numeric : bool
         Whether the target is a number.
     tail : float
@@ -71,6 +73,7 @@ class Population:
     clusters: float | None = None
     weights: float = 0.0
     tied: float = 0.0
+    spread: float = 0.3
     numeric: bool = False
     tail: float = 0.0
 
@@ -96,7 +99,7 @@ class Population:
         effect = rng.normal(0, 0.7, int(home.max()) + 1)[home] if self.clusters is not None else np.zeros(n)
         y = rng.normal(size=n) if self.numeric else (rng.random(n) < self.base).astype(int)
         group = rng.integers(0, 5, n).astype(str)
-        w = np.exp(self.weights * (y == 1)) * rng.lognormal(0, 0.3, n) if self.weighted else np.ones(n)
+        w = np.exp(self.weights * (y == 1)) * rng.lognormal(0, self.spread, n) if self.weighted else np.ones(n)
         return pd.DataFrame({"id": np.arange(n) + first, "group": group, "home": home.astype(str), "w": w, "target": y,
                              "effect": effect + rng.normal(0, 0.9, n)})  # fmt: skip
 
@@ -322,6 +325,8 @@ def main() -> None:
             matched("Positives weigh 2.7 times", runs, 1_000, 1_000, 500, rng, Population(weights=1.0)),
             different("Errors weigh 5 times", runs, 10_000, 300, rng, Population(tied=1.6)),
             different("Errors weigh 5 times, rare class", runs, 10_000, 1_000, rng, Population(0.2, 2.5, tied=1.6)),
+            different("Errors weigh 5 times, log-normal weights", runs, 10_000, 300, rng, Population(tied=1.6, spread=1.0)),
+            single("Errors weigh 5 times, log-normal weights, values", runs, 10_000, 300, rng, Population(tied=1.6, spread=1.0)),
         ),
         "tails": lambda: (
             *(single("Heavy tails, whole runs", runs, before, after, rng, heavy)

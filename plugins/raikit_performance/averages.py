@@ -11,7 +11,7 @@ allows for every value that the class may have, from 0 to 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +19,8 @@ import numpy as np
 import raikit
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray
+from raikit.stats.contributions import known_df
+from raikit.stats.covariance_result import MIN_EFFECTIVE_CASES
 from raikit_performance.shares import Shares, min_clusters
 
 Measure = Literal["precision", "recall", "f1"]
@@ -177,7 +179,23 @@ def average_covariance(
     units = float(cov.effective_clusters[0])
     if hidden > 0 and (not cov.ways or units < float(cov.n_clusters[0]) / 2):
         cov = covariance((hidden / max(units, 1.0)) ** 2)
-    return cov
+    return cov if cov.ways or cases.weight is None else _as_weighted_share(cov, influence, cases.weight)
+
+
+def _as_weighted_share(cov: stats.CovarianceResult, influence: FloatArray, weight: FloatArray) -> stats.CovarianceResult:
+    """Add what limits of a weighted share allow for: few heavy cases that make the average what it is.
+
+    Degrees of freedom are those of the squared contributions. The cases that move the average to its far end, away from the
+    nearer of 0 and 1, stand for the rarer outcome: that end allows for one more of them, and of fewer than 5 effective ones
+    nothing is decided. An average near 1 rests on the wrong predictions.
+    """
+    far = np.maximum(influence if cov.rates[0] <= 0.5 else -influence, 0.0)
+    supporting = np.array([far.sum() ** 2 / (far @ far) if far.any() else 0.0])
+    return replace(
+        cov, df=np.minimum(cov.df, known_df(influence, weight)), weighted=True, supporting=supporting,
+        one_more=np.array([far.max() ** 2]),
+        few_events=(supporting < MIN_EFFECTIVE_CASES) & (np.ptp(weight[weight > 0]) > 0),
+    )  # fmt: skip
 
 
 def exact_limits(covariance: stats.CovarianceResult, level: float) -> tuple[float, float, str]:
@@ -247,7 +265,8 @@ def metric_of_average(
         name, average.value, low=min(low, average.value), high=max(high, average.value), level=by_class.level, n=cases.size,
         n_clusters=None if by_class.n_clusters is None else min_clusters(cases), method=method,
         excluded=empty_names(cases.classes, ~np.isnan(by_class.value)),
-        flags=["few_clusters"] * few_clusters + ["empty_class"] * (average.share < 1 - 1e-12), **{"unit": "rate", **fields},
+        flags=["few_clusters"] * few_clusters + ["few_events"] * (average.weighted and bool(average.covariance.few_events[0]))
+        + ["empty_class"] * (average.share < 1 - 1e-12), **{"unit": "rate", **fields},
     )
 
 

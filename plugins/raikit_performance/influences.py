@@ -228,12 +228,11 @@ def value_estimate(influence: Influence, cases: raikit.Arrays) -> stats.RunEstim
     """Return a value with its cluster-robust variance, of one more case with the largest influence, too."""
     one, size = np.array([influence.value]), np.array([float(cases.size)])
     entries, squares, counts = influence.of_entry, None, None
-    if influence.table is not None and not cases.clusters:  # cells of alike cases are far fewer
-        w, cell = entry_weights(cases), cases.truth * len(cases.classes) + cases.prediction
-        w2 = w**2 if cases.counts is None else w
-        n, sums, sums2 = (np.bincount(cell, part, minlength=influence.table.size) for part in (cases.counts, w, w2))
+    if influence.table is not None and not cases.clusters and cases.weight is None:  # cells of alike cases are far fewer
+        cell = cases.truth * len(cases.classes) + cases.prediction
+        n = np.bincount(cell, cases.counts, minlength=influence.table.size).astype(float)
         occurs, unit = n > 0, influence.table.reshape(-1)
-        entries, squares, counts = (part[occurs] for part in (sums * unit, sums2 * unit**2, n.astype(float)))
+        entries, squares, counts = (part[occurs] for part in (n * unit, n * unit**2, n))
     return stats.influence_estimates(
         one, entries, np.zeros(len(entries), dtype=np.int64), cases.clusters, size, largest=np.array([influence.largest]),
         scale="proportion" if influence.proportion else "real", squares=squares, counts=counts,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import stdtrit
 
 import raikit
 from raikit import stats
-from raikit.arrays import FloatArray
+from raikit.arrays import BoolArray, FloatArray
+from raikit.stats.constants import LEAST_DF
+from raikit.stats.contributions import known_df
 
+_FEWEST = 10  # Effective cases of a scarce class with weights; by simulation (benchmarks/simulate_auc.py).
 WAYS = {0: "", 1: "one-way cluster ", 2: "two-way cluster "}  # how many cluster columns the variance respects
 
 
@@ -35,6 +38,24 @@ class InfluenceInterval:
     method: str
     n_clusters: int | None
     flags: tuple[str, ...]
+
+    def with_heavy_cases(self, influence: FloatArray, cases: raikit.Arrays, scarce: BoolArray) -> InfluenceInterval:
+        """Return the same with one more case that counts, where few heavy cases of those without clusters make the variance.
+
+        Parameters
+        ----------
+        influence : ndarray, shape (n,)
+        cases : Arrays
+        scarce : ndarray of bool, shape (n,)
+            Cases of the scarce class: with fewer than 10 effective ones, those that were not seen may weigh too much.
+        """
+        if cases.weight is None or cases.clusters or np.ptp(cases.weight) == 0:
+            return self
+        known, w = known_df(influence, cases.weight), cases.weight[scarce]
+        few = known < LEAST_DF or float(w.sum() ** 2) < _FEWEST * float(w @ w)
+        return replace(
+            self, variance=self.variance * (1 + 1 / known), df=min(self.df, known), flags=(*self.flags, *["few_events"] * few)
+        )
 
     def half_width(self, level: float) -> float:
         """Return half the width of the t interval at `level`."""

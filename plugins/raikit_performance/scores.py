@@ -119,10 +119,14 @@ def _area(name: str, at: int, cases: raikit.Arrays, level: float) -> _Area:
 
 
 def average_precision_interval(truth: BoolArray, score: FloatArray, cases: raikit.Arrays, level: float) -> _Area:
-    """Compute average precision with a t interval on the logit scale, cluster-robust if cases share clusters."""
+    """Compute average precision with a t interval on the logit scale, cluster-robust if cases share clusters.
+
+    benchmarks/simulate_auc.py prints what was simulated.
+    """
     value, influence = stats.average_precision_influence(truth, score, cases.weight)
     # Without clusters the positive cases are the scarce ones.
     estimate = influence_interval(value, influence, cases, scale="logit", units=int(truth.sum()))
+    estimate = estimate.with_heavy_cases(influence, cases, truth)
     bias = average_precision_bias(truth, score, cases.weight)
     if not (1e-15 < value < 1 - 1e-12 and estimate.variance > 1e-24 and estimate.units > 1):
         return estimate.widest(value, 0.0, 1.0, len(cases)), influence

@@ -12,6 +12,7 @@ from scipy.special import ndtr, ndtri
 from raikit.stats._types import FloatArray, IntArray
 from raikit.stats.covariance import unit_codes
 from raikit.stats.covariance_result import MIN_EFFECTIVE_CLUSTERS
+from raikit.stats.dominance import dominated
 from raikit.stats.interval import Interval, without_variation
 from raikit.stats.quantiles import tail_of
 
@@ -59,7 +60,7 @@ def bootstrap_interval(
     Interval
         If the statistic is the same in every draw (a perfect score on few cases), the ends are the bounds and the flags
         ``no_variation`` and ``unreliable``. Draws in which it is NaN are dropped; if they are over 1%, the flag is
-        ``unreliable``. The flag ``few_clusters`` marks fewer than 4 effective clusters.
+        ``unreliable``. The flag ``few_clusters`` marks fewer than 4 effective clusters, or one that dominates.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def bootstrap_interval(
     drawn = np.concatenate([np.asarray(statistic(sampler.draw(size, rng)), dtype=float) for size in sizes])
     defined = drawn[~np.isnan(drawn)]
     clusters_drawn = sampler.n_clusters
-    few = sampler.clustered and sampler.effective_clusters < MIN_EFFECTIVE_CLUSTERS
+    few = sampler.clustered and (sampler.effective_clusters < MIN_EFFECTIVE_CLUSTERS or sampler.dominated)
     flags: tuple[str, ...] = ("few_clusters",) if few else ()
     flags = flags if len(defined) >= 0.99 * draws else (*flags, "unreliable")
     bca = kind == "bca" and len(clusters) < 2
@@ -142,6 +143,12 @@ class _Sampler:
     def effective_clusters(self) -> float:
         """Effective number of clusters, of the column that has fewer: 1 / sum of squared shares of the cases."""
         return min(self.n**2 / float(np.sum(np.bincount(u).astype(float) ** 2)) for u in self.units)
+
+    @property
+    def dominated(self) -> bool:
+        """Whether one cluster is in a class of its own."""
+        sizes = (np.bincount(unit) / self.n for unit in self.units)
+        return any(dominated(np.zeros(len(each), dtype=np.int64), each, np.array([each @ each]))[0] for each in sizes)
 
     @property
     def name(self) -> str:

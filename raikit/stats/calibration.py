@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 from raikit.stats._types import FloatArray, IntArray
 from raikit.stats.absolute_sums import AbsoluteSums
 from raikit.stats.constants import DRAWS
-from raikit.stats.covariance import influence_covariance, rate_covariance
+from raikit.stats.covariance import cluster_codes, influence_covariance, rate_covariance
 from raikit.stats.covariance_result import MIN_EFFECTIVE_CLUSTERS, CovarianceResult
+from raikit.stats.dominance import dominated
 from raikit.stats.quantiles import upper_quantile
 from raikit.stats.rates import agresti_caffo_variance
 
@@ -44,6 +45,8 @@ class CalibrationError:
         Part of all cases (of the weight) in each bin.
     effective_clusters : float or None
         Effective number of clusters of all bins together.
+    dominated : bool
+        Whether one cluster is in a class of its own (`raikit.stats.dominance`).
     """
 
     value: float
@@ -57,11 +60,12 @@ class CalibrationError:
     observed_variances: FloatArray
     shares: FloatArray
     effective_clusters: float | None
+    dominated: bool
 
     @property
     def few_clusters(self) -> bool:
-        """Whether there are fewer than 4 effective clusters, so that the error may be shown but should decide nothing."""
-        return self.effective_clusters is not None and self.effective_clusters < MIN_EFFECTIVE_CLUSTERS
+        """Whether there are fewer than 4 effective clusters, or one that dominates: the error should decide nothing."""
+        return self.dominated or (self.effective_clusters is not None and self.effective_clusters < MIN_EFFECTIVE_CLUSTERS)
 
     @property
     def sums(self) -> AbsoluteSums:
@@ -154,7 +158,8 @@ def calibration_error(
     k, ones = int(place.max()) + 1, np.ones(len(place))
     error = rate_covariance(occurred - p, ones, place, columns, w, k, scale="real")
     rates = rate_covariance(occurred, ones, place, columns, w, k, scale="proportion")
-    return _summed_error(error, rates, rng, draws)
+    one = _dominated([cluster_codes(c) for c in columns], ones if w is None else w)
+    return _summed_error(error, rates, one, rng, draws)
 
 
 @dataclass(frozen=True)
@@ -200,11 +205,17 @@ def summed_calibration_error(sums: BinSums, *, rng: np.random.Generator, draws: 
         outcome[keep], np.ones(int(keep.sum())), np.tile(sums.bin, 2)[keep], [np.tile(c, 2)[keep] for c in sums.clusters],
         weight[keep], k, scale="proportion", squares=squares[keep], counts=counts[keep],
     )  # fmt: skip
-    return _summed_error(error, rates, rng, draws)
+    return _summed_error(error, rates, _dominated(sums.clusters, w), rng, draws)
+
+
+def _dominated(clusters: Sequence[IntArray], w: FloatArray) -> bool:
+    """Return whether one cluster is in a class of its own; cases that share none count for nothing."""
+    sizes = [np.bincount(column[column >= 0], w[column >= 0]) / float(w.sum()) for column in clusters]
+    return any(bool(dominated(np.zeros(len(each), dtype=np.int64), each, np.array([each @ each]))[0]) for each in sizes)
 
 
 def _summed_error(
-    error: CovarianceResult, rates: CovarianceResult, rng: np.random.Generator, draws: int
+    error: CovarianceResult, rates: CovarianceResult, dominated: bool, rng: np.random.Generator, draws: int
 ) -> CalibrationError:
     """Return the sum of the bins' absolute errors; `rates` are the bins' shares of hits."""
     clustered, k = error.ways > 0, len(error.rates)
@@ -231,4 +242,5 @@ def _summed_error(
         observed_variances=np.diag(error.M).copy(),
         shares=share,
         effective_clusters=effective,
+        dominated=dominated,
     )

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray
 from raikit.stats.constants import DRAWS, POWER_QUANTILE
-from raikit.stats.covariance_result import MIN_EFFECTIVE_CLUSTERS, CovarianceResult, cluster_prefix
+from raikit.stats.covariance_result import CovarianceResult, cluster_prefix
 from raikit.stats.detectable import detectable_gap, detectable_ratio
 from raikit.stats.families import Family, groups_and_rests, pairs_and_rests
 from raikit.stats.gaps import Contrasts, Gap
@@ -36,7 +36,8 @@ class ClusteredRates:
     n_effective : ndarray, shape (k,)
         Number of independent cases that would be as informative.
     few_clusters : ndarray of bool, shape (k,)
-        Whether the group has fewer than 4 effective clusters, so that its interval may be shown but should decide nothing.
+        Whether the group has fewer than 4 effective clusters, or one that dominates (`raikit.stats.dominance`), so that its
+        interval may be shown but should decide nothing.
     method : str
     """
 
@@ -117,7 +118,7 @@ def clustered_gap(cov: CovarianceResult, level: float = 0.95, draws: int = DRAWS
     -----
     As `raikit.stats.gap`, with three changes. Draws have the cluster covariance. Each difference has t limits, with the
     smaller effective number of clusters of its two sides minus one degrees of freedom. The lower end uses only groups with
-    at least 4 effective clusters and without `few_events` (if there are two), because the variances of the others are
+    enough clusters and without `few_events` (if there are two), because the variances of the others are
     unreliable; the value and the upper end use all groups. Without clusters, limits of proportions are exact at the effective
     sample size, and combined by MOVER.
     """
@@ -408,7 +409,7 @@ def _errors(cov: CovarianceResult, covariance: FloatArray, draws: int, rng: np.r
 
 def _deciding(cov: CovarianceResult, strata: IntArray) -> BoolArray:
     """Return the entries with enough effective clusters and events in strata that have two of them; all if there are none."""
-    enough = comparable((cov.effective_clusters >= MIN_EFFECTIVE_CLUSTERS) & ~cov.few_events, strata)
+    enough = comparable(~(cov.few_clusters | cov.few_events), strata)
     return enough if enough.any() else np.ones(len(strata), dtype=bool)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from raikit.stats._types import FloatArray
-from raikit.stats.covariance import unit_codes
+from raikit.stats.covariance import known_size, unit_codes
 
 OPEN_HIGH, OPEN_LOW = "open_high", "open_low"
 _FEWEST, _ENOUGH = 10, 30  # Effective contributions; by simulation (benchmarks/simulate_errors.py and simulate_clusters.py).
@@ -81,6 +81,27 @@ def open_ends(deviations: Sequence[Deviations]) -> tuple[str, ...]:
     return tuple(
         flag for flag, side in sides.items() if any(own >= whole / 2 for own, whole in zip(side, largest, strict=True))
     )
+
+
+def known_df(contributions: FloatArray, weight: FloatArray) -> float:
+    """Return degrees of freedom of a variance of weighted cases, from the squared contributions that it rests on.
+
+    Parameters
+    ----------
+    contributions, weight : ndarray, shape (n,)
+        Of independent cases, each contribution with its case's weight.
+
+    Returns
+    -------
+    float
+        Few where heavy cases contribute much. The more the effective number of squared contributions is that of cases that weigh
+        alike, the better the variance is known; without limit where weights are alike.
+    """
+    counted = weight > 0
+    own, alike = ((part**2) for part in (contributions[counted], contributions[counted] / weight[counted]))
+    if not own.any():
+        return float("inf")
+    return float(known_size(*(np.array([part.sum() ** 2 / (part @ part)]) for part in (own, alike)))[0])
 
 
 def _of_means(sums: FloatArray, weights: FloatArray) -> Deviations:

@@ -236,7 +236,8 @@ def _covariance(
     few_events = (units.supporting < needed) & (outcomes and weighted)
     return CovarianceResult(
         rates, clip_eigenvalues((M + M.T) / 2), df, units.number, vrow, n_rows, n_effective, sizes,
-        units.concentration, units.one_more, units.supporting, few_events, scale, len(columns), outcomes and weighted,
+        units.concentration, units.one_more, units.supporting, few_events, units.dominated, scale,
+        len(columns), outcomes and weighted,
     )  # fmt: skip
 
 

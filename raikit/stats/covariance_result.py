@@ -54,6 +54,8 @@ class CovarianceResult:
     few_events : ndarray of bool, shape (k,)
         Rates of weighted cases of which fewer than 5 effective cases (with clusters, 2 effective clusters) have the rarer
         outcome: how often it truly occurs cannot be known, because those that were not seen may weigh more.
+    dominated : ndarray of bool, shape (k,)
+        Groups of which one cluster is in a class of its own (`raikit.stats.dominance`): it may be of another kind.
     scale : {"proportion", "positive", "real"}
         Which limits apply: exact limits of a proportion at the effective sample size (a rate, or any quantity between 0
         and 1), symmetric limits of the logarithm (errors and losses), or symmetric limits.
@@ -75,6 +77,7 @@ class CovarianceResult:
     one_more: FloatArray
     supporting: FloatArray
     few_events: BoolArray
+    dominated: BoolArray
     scale: Scale
     ways: int
     weighted: bool = False
@@ -97,10 +100,10 @@ class CovarianceResult:
 
     @property
     def few_clusters(self) -> BoolArray:
-        """Which groups have fewer than 4 effective clusters. They are shown and flagged, but decide nothing."""
+        """Which groups have fewer than 4 effective clusters, or one that dominates. They are shown, but decide nothing."""
         if not self.ways:
             return np.zeros(len(self.rates), dtype=bool)
-        return np.asarray(self.effective_clusters < MIN_EFFECTIVE_CLUSTERS)
+        return np.asarray((self.effective_clusters < MIN_EFFECTIVE_CLUSTERS) | self.dominated)
 
     def subset(self, index: ArrayLike) -> CovarianceResult:
         """Keep the groups at `index` (positions or a mask), in that order."""
@@ -115,7 +118,7 @@ class CovarianceResult:
 
 
 PER_GROUP = (
-    "rates", "df", "n_clusters", "vrow", "n_rows", "n_effective", "sizes", "one_more", "supporting", "few_events",
+    "rates", "df", "n_clusters", "vrow", "n_rows", "n_effective", "sizes", "one_more", "supporting", "few_events", "dominated",
 )  # fmt: skip
 """Names of the arrays of `CovarianceResult` with one entry per group."""
 

@@ -19,7 +19,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy.sparse import csr_array
 
-from raikit.stats._types import AnyArray, FloatArray, IntArray
+from raikit.stats._types import AnyArray, BoolArray, FloatArray, IntArray
+from raikit.stats.dominance import dominated
 
 _SMALL = 1 << 16  # A table of so many cells is never sparse.
 _WHOLE = 1e-9  # A unit that holds all but this share of a group cannot be left out.
@@ -105,6 +106,8 @@ class LeaveOneOut:
         Square of the largest move of one unit towards more of the rarer outcome.
     supporting : ndarray, shape (k,)
         Effective number of units that hold the rarer outcome, ``(sum s)^2 / sum s^2``.
+    dominated : ndarray of bool, shape (k,)
+        Whether one cluster is in a class of its own (`raikit.stats.dominance`).
     """
 
     covariance: FloatArray
@@ -112,6 +115,7 @@ class LeaveOneOut:
     concentration: FloatArray
     one_more: FloatArray
     supporting: FloatArray
+    dominated: BoolArray
 
 
 def leave_one_out(entries: Contributions, cluster: IntArray, k: int, upward: FloatArray) -> LeaveOneOut:
@@ -148,12 +152,14 @@ def leave_one_out(entries: Contributions, cluster: IntArray, k: int, upward: Flo
         products = products + np.diag(group_sums(alone.part, alone.share_squares, parts))
         units = units + group_sums(alone.group, alone.counts, k)
     support = group_sums(entries.group, entries.support, k)
+    by_part = dominated(inside.part, inside.share, np.diag(products), _mean_share(alone, parts))
     return LeaveOneOut(
         covariance,
         units.astype(np.int64),
         _largest_of_parts(products, _groups_of_parts(entries, parts), k),
         largest**2,
         _ratio(support**2, group_sums(entries.group, entries.support_squares, k)),
+        np.isin(np.arange(k), _groups_of_parts(entries, parts)[by_part]),
     )
 
 
@@ -201,6 +207,7 @@ def worst_of(ways: Sequence[LeaveOneOut], covariance: FloatArray) -> LeaveOneOut
         np.max([way.concentration for way in ways], axis=0),
         np.max([way.one_more for way in ways], axis=0),
         np.min([way.supporting for way in ways], axis=0),
+        np.any([way.dominated for way in ways], axis=0),
     )
 
 

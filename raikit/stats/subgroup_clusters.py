@@ -15,6 +15,7 @@ from scipy.sparse import csr_array, diags_array
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray
 from raikit.stats.covariance import crossed_codes
+from raikit.stats.dominance import dominated
 from raikit.stats.subgroup_sums import Cases, Sums, Units, column_squares, square
 
 _LARGE = 1 / 500  # Share of all weight from which a cluster is treated by itself.
@@ -36,6 +37,8 @@ class Moments:
         Units of the groups and of the rests.
     effective : ndarray, shape (2, N)
         Their effective numbers.
+    dominated : ndarray of bool, shape (N,)
+        Whether one cluster is in a class of its own in the group or in its rest.
     """
 
     matrix: FloatArray
@@ -44,6 +47,7 @@ class Moments:
     rest: FloatArray
     numbers: IntArray
     effective: FloatArray
+    dominated: BoolArray
 
     def at_least(self, other: Moments) -> Moments:
         """Return moments with no variance below that of `other`."""
@@ -61,7 +65,8 @@ def cluster_moments(cases: Cases, sums: Sums) -> Moments:
     names = ("matrix", "difference", "own", "rest")
     parts = {name: getattr(first, name) + getattr(second, name) - getattr(both, name) for name in names}
     numbers, effective = np.minimum(first.numbers, second.numbers), np.minimum(first.effective, second.effective)
-    return Moments(**parts, numbers=numbers, effective=effective).at_least(first).at_least(second)
+    either = first.dominated | second.dominated
+    return Moments(**parts, numbers=numbers, effective=effective, dominated=either).at_least(first).at_least(second)
 
 
 def _leave_one_out(cases: Cases, sums: Sums, code: IntArray) -> Moments:
@@ -71,7 +76,7 @@ def _leave_one_out(cases: Cases, sums: Sums, code: IntArray) -> Moments:
     large = units.cluster & (units.whole[:, 1] >= _LARGE * sums.total)
     parts = units.take(large).moments_of_large(sums, scale), units.take(~large).moments_of_small(sums, scale, cases)
     matrix, own, rest = (first + second for first, second in zip(*parts, strict=True))
-    return Moments(matrix, np.diag(matrix).copy(), own, rest, numbers, units.effective(sums))
+    return Moments(matrix, np.diag(matrix).copy(), own, rest, numbers, units.effective(sums), units.dominated(sums))
 
 
 _Parts = tuple[FloatArray, FloatArray, FloatArray]  # matrix, own, rest
@@ -114,6 +119,22 @@ class _Table:
         inside = column_squares(self.trials)
         outside = whole @ whole - 2 * (self.trials.T @ whole) + inside
         return np.array([sums.w**2, sums.w_rest**2]) / np.maximum([inside, outside], 1e-300)
+
+    def dominated(self, sums: Sums) -> BoolArray:
+        """Return where one cluster is in a class of its own, in the group or in the rest.
+
+        Of the rests only the ten largest clusters of all cases are looked at.
+        """
+        k, inside = self.trials.shape[1], self.trials[self.cluster].tocoo()
+        if not len(inside.data) or not self.cluster.any():
+            return np.zeros(k, dtype=bool)
+        of_own, of_rest = 1 / self.effective(sums)
+        own = dominated(inside.col, inside.data / sums.w[inside.col], of_own)
+        whole = self.whole[:, 1] * self.cluster
+        largest = np.argsort(whole)[-10:]
+        outside = (whole[largest, None] - self.trials[largest].toarray()) / sums.w_rest
+        column = np.tile(np.arange(k), len(largest))
+        return own | dominated(column, outside.ravel(), of_rest)
 
     def moments_of_large(self, sums: Sums, scale: FloatArray) -> _Parts:
         events, trials = self.events.toarray(), self.trials.toarray()

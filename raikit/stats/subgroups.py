@@ -49,6 +49,8 @@ class Subgroups:
     effective_clusters : ndarray, shape (N,)
         Effective number of clusters of the group or of its rest, whichever has fewer: 1 / sum of squared shares of the weight.
         Without cluster columns, of cases.
+    dominated : ndarray of bool, shape (N,)
+        Whether one cluster is in a class of its own, in the group or in its rest (`raikit.stats.dominance`).
     """
 
     rates: FloatArray
@@ -63,6 +65,7 @@ class Subgroups:
     joint: FloatArray
     ways: int
     effective_clusters: FloatArray
+    dominated: BoolArray
 
     def __len__(self) -> int:
         return len(self.rates)
@@ -81,15 +84,15 @@ class Subgroups:
 
     @property
     def few_clusters(self) -> BoolArray:
-        """Which groups, or their rests, have fewer than 4 effective clusters. Their limits are unreliable: judge none of them."""
-        return np.asarray((self.ways > 0) & (self.effective_clusters < MIN_EFFECTIVE_CLUSTERS))
+        """Which groups, or their rests, have fewer than 4 effective clusters, or one that dominates: judge none of them."""
+        return np.asarray((self.ways > 0) & ((self.effective_clusters < MIN_EFFECTIVE_CLUSTERS) | self.dominated))
 
     def subset(self, index: ArrayLike) -> Subgroups:
         """Keep the groups at `index` (positions or a mask), in that order."""
         keep = np.arange(len(self))[np.asarray(index)]
         names = (
             "rates", "rests", "shares", "n_rows", "n_effective", "rest_effective", "correlation", "n_clusters",
-            "effective_clusters",
+            "effective_clusters", "dominated",
         )  # fmt: skip
         return replace(self, **{name: getattr(self, name)[keep] for name in names}, joint=self.joint[np.ix_(keep, keep)])
 
@@ -156,7 +159,7 @@ def subgroup_rates(
     sums = Sums.of(cases)
     matrix, own, rest = moments(cases.separate(np.ones(len(cases.cell), dtype=bool)), cases.members, sums)
     numbers, effective = np.array([sums.n, sums.n_rest]), np.array([sums.kish, sums.kish_rest])
-    single = Moments(matrix, np.diag(matrix).copy(), own, rest, numbers, effective)
+    single = Moments(matrix, np.diag(matrix).copy(), own, rest, numbers, effective, np.zeros(len(own), dtype=bool))
     found = cluster_moments(cases, sums).at_least(single) if cases.clusters else single
     inside = effective_size(sums.p, found.own, own, sums.kish, found.effective[0], proportion=True)
     outside = effective_size(sums.q, found.rest, rest, sums.kish_rest, found.effective[1], proportion=True)
@@ -175,6 +178,7 @@ def subgroup_rates(
         joint=_correlations(found.matrix, np.maximum(found.difference, smoothed)),
         ways=len(cases.clusters),
         effective_clusters=found.effective.min(axis=0),
+        dominated=found.dominated,
     )
 
 

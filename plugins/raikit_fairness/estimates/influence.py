@@ -375,9 +375,9 @@ def _add_weighed(
         return
     n, w, w2 = weights
     each = np.divide(influence, w, out=np.zeros(len(w)), where=w > 0) ** 2
-    # Of a cell's weights two moments are known; the fourth is taken as (second / first)^4, as of common distributions.
+    # Of a cell's weights two moments are known; the fourth is taken as that of a log-normal distribution with these.
     kish = np.divide(w**2, w2, out=np.ones(len(w)), where=w2 > 0)
-    fourths = squares**2 * np.minimum(n / kish**2, 1.0)
+    fourths = squares**2 * np.minimum(n**3 / kish**4, 1.0)
     sums.add(unit, *weights, influence, squares, fourths, n * each, n * each**2)
 
 

@@ -77,6 +77,21 @@ def test_a_weighted_average_holds_its_level_where_one_cluster_has_a_fifth_of_the
     assert missed / runs <= 0.025 + 2 * (0.025 * 0.975 / runs) ** 0.5
 
 
+def test_weighted_averages_hold_their_level_where_errors_are_few_and_heavy():
+    matrix, rng, runs = population((95, 5), (0.97, 0.5)), np.random.default_rng(1), 400
+    truth, missed = averages(matrix * np.where(np.eye(2), 1, 5) / (matrix * np.where(np.eye(2), 1, 5)).sum()), {}
+    for _ in range(runs):
+        target, prediction = np.divmod(rng.choice(4, 300, p=matrix.ravel()), 2)
+        weight = np.where(target == prediction, 1.0, 5.0) * rng.lognormal(size=300)
+        for metric in label_metrics(raikit.Arrays(target, prediction, weight=weight, classes=[0, 1]), 0.95):
+            if metric.args.get("average") == "weighted":
+                decides = "few_events" not in metric.flags
+                missed.setdefault(metric.name, []).append(decides and not metric.low <= truth[metric.name, "weighted"] <= metric.high)
+    assert {name: np.mean(each) <= 0.05 + 2 * (0.05 * 0.95 / runs) ** 0.5 for name, each in missed.items()} == {
+        "precision": True, "f1": True,
+    }  # fmt: skip
+
+
 def test_the_effect_of_a_cell_is_the_derivative_of_the_average():
     rng = np.random.default_rng(0)
     truth = rng.choice(4, 80, p=[0.5, 0.3, 0.15, 0.05])

@@ -145,7 +145,7 @@ def _compare_clusters(events, cell, members, codes, weight):
     effective = np.min([share for _, share in counts], axis=0)
     np.testing.assert_allclose(found.effective_clusters, effective)
     assert found.ways == len(codes)
-    assert found.few_clusters.tolist() == (effective < 4).tolist()
+    assert found.few_clusters.tolist() == ((effective < 4) | found.dominated).tolist()
     np.testing.assert_allclose(found.df, np.maximum(effective - 1, 1))
     for rate, variance, n in ((found.rates, size[1], found.n_effective), (found.rests, size[2], found.rest_effective)):
         inner = (rate > 0) & (rate < 1)
@@ -248,7 +248,7 @@ def by_counts(x, n, x_rest, n_rest):
     filler = np.zeros(size)
     return Subgroups(
         x / n, x_rest / n_rest, filler + 0.5, 0.5, filler.astype(int) + n, filler + n, filler + n_rest, filler,
-        filler.astype(int) + n, np.eye(size), 0, filler + n,
+        filler.astype(int) + n, np.eye(size), 0, filler + n, filler > 0,
     )  # fmt: skip
 
 

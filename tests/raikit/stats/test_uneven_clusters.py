@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from raikit.stats import clustered_gap, clustered_group_vs_rest, clustered_rate_interval, rate_covariance
+from raikit.stats import (
+    auc_interval,
+    bootstrap_interval,
+    calibration_error,
+    clustered_gap,
+    clustered_group_vs_rest,
+    clustered_rate_interval,
+    mean_interval,
+    rate_covariance,
+    subgroup_rates,
+)
 
 RUNS = 200
 SIZES = {
@@ -45,6 +55,42 @@ def test_a_group_of_which_one_cluster_holds_half_does_not_decide():
     cov = groups_of(SIZES["half"], 2, np.random.default_rng(3))
     assert cov.n_clusters.tolist() == [40, 40]
     assert cov.few_clusters.all()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.33])
+def test_a_rate_is_undecided_or_holds_where_the_largest_cluster_is_of_another_kind(share):
+    rng, runs, missed = np.random.default_rng(5), 300, 0
+    sizes = np.append(round(share / (1 - share) * 20 * 149), np.full(149, 20))
+    cluster, mean = np.repeat(np.arange(150), sizes), np.append(0.3, np.full(149, 0.033))
+    for _ in range(runs):
+        y = (rng.random(len(cluster)) < np.clip(mean * rng.gamma(2, 0.5, 150), 0, 1)[cluster]).astype(int)
+        cov = rate_covariance(y, np.ones(len(y)), np.zeros(len(y), dtype=int), [cluster], proportion=True)
+        missed += clustered_rate_interval(cov).high[0] < sizes @ mean / sizes.sum() and not cov.few_clusters[0]
+    assert at_most(missed, runs, 0.025)
+
+
+def mean_share(weights):
+    """Return the weighted mean of cases of which every third is 1."""
+    return weights[:, ::3].sum(axis=1) / weights.sum(axis=1)
+
+
+def test_wherever_clusters_are_used_one_that_dominates_leaves_a_result_undecided():
+    rng, found = np.random.default_rng(2), {}
+    for kind, largest in (("one", 200), ("two", 60)):
+        sizes = np.append([largest, 60], np.full(98, 20))
+        cluster = np.repeat(np.arange(100), sizes)
+        y, score = rng.integers(0, 2, len(cluster)), rng.random(len(cluster))
+        everyone, half = np.zeros(len(y), dtype=int), np.arange(100) % 2
+        groups = subgroup_rates(y, half[cluster], [[1, 0]], [cluster])
+        found[kind] = [
+            bool(rate_covariance(y, np.ones(len(y)), everyone, [cluster]).few_clusters[0]),
+            "few_clusters" in mean_interval(score, clusters=[cluster]).flags,
+            "few_clusters" in auc_interval(y, score, clusters=[cluster]).flags,
+            calibration_error(y, score, everyone, clusters=[cluster], rng=rng, draws=50).few_clusters,
+            bool(groups.few_clusters[0]),
+            "few_clusters" in bootstrap_interval(mean_share, len(y), clusters=[cluster], draws=50, rng=rng).flags,
+        ]  # fmt: skip
+    assert found == {"one": [True] * 6, "two": [False] * 6}
 
 
 @pytest.mark.parametrize(("rate", "spread"), [(0.3, 0.2), (0.03, 0.1), (0.95, 0.3)])

@@ -102,7 +102,7 @@ def known_df(functional, part, influence):
     unit = np.zeros(len(n))
     unit[cell] = each
     with np.errstate(divide="ignore", invalid="ignore"):
-        fourths = np.nansum(unit**4 * w2**2 * np.minimum(n * (w2 / w**2) ** 2, 1))
+        fourths = np.nansum(unit**4 * w2**2 * np.minimum(n**3 * (w2 / w**2) ** 4, 1))
     number, alike = (influence**2).sum() ** 2 / fourths, (each**2).sum() ** 2 / (each**4).sum()
     return max(number - 1, 1) / max(1 - min(number / alike, 1) ** 2, 1e-9)
 

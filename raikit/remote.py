@@ -163,8 +163,14 @@ def _check_filesystems(path: str, address: str) -> None:
             raise DataError(f"{address} cannot be read yet: {str(needed).rstrip('.')}.") from None
 
 
+def remove_copies() -> None:
+    """Remove all copies; the command line calls it, because its process ends without the functions of `atexit`."""
+    if _copies.cache_info().currsize:
+        shutil.rmtree(_copies(), ignore_errors=True)
+        _copies.cache_clear()
+
+
 @cache
 def _copies() -> str:
-    folder = tempfile.mkdtemp(prefix="raikit-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    atexit.register(remove_copies)
+    return tempfile.mkdtemp(prefix="raikit-")

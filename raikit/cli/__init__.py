@@ -88,6 +88,8 @@ def run() -> None:
 
     open_closed_streams()
     code = main()
+    if (remote := sys.modules.get("raikit.remote")) is not None:
+        remote.remove_copies()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

@@ -24,6 +24,7 @@ from raikit.run.directory import RunDirectory
 from raikit.testing.data import DatasetSpec
 from raikit.testing.models import model as train_model
 from raikit.testing.models import predictions
+from raikit.testing.tables import remove_with
 
 if TYPE_CHECKING:
     from raikit.config.yamlfile import Document
@@ -59,7 +60,7 @@ def context(
         Absent: a tiny one if the check requires a capability beyond labels and scores; otherwise none, and predictions are
         drawn.
     folder : Path, optional
-        Folder of the predictions and of the workdir; absent: a new temporary folder, which is not removed.
+        Folder of the predictions and of the workdir; absent: a temporary folder, removed with ``ctx.predictions``.
     seed : int
         Seed of the run; the check's own follows from it and from its name.
     confidence : float
@@ -83,12 +84,15 @@ def context(
     """
     data = data if data is not None else suitable(check)
     model = model if model is not None else suitable_model(check, data)
-    folder = Path(folder) if folder is not None else Path(tempfile.mkdtemp(prefix="raikit-"))
-    workdir = folder / "work" / check.name
+    place = Path(folder) if folder is not None else Path(tempfile.mkdtemp(prefix="raikit-"))
+    workdir = place / "work" / check.name
     workdir.mkdir(parents=True, exist_ok=True)
+    scored = predictions(data, model, folder=place)
+    if folder is None:
+        remove_with(scored, place)
     return CheckContext(
         task=data.task,
-        predictions=predictions(data, model, folder=folder),
+        predictions=scored,
         data=data,
         model=model,
         classes=tuple(data.classes),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +61,7 @@ def table_context(
     model, data : optional
         As a check finds them in ``ctx.model`` and ``ctx.data``.
     folder : Path, optional
-        Folder of the Parquet file and of the check's `workdir`; absent: a new temporary folder.
+        Folder of the Parquet file and of the check's `workdir`; absent: a temporary folder, removed with ``ctx.predictions``.
     seed : int
     confidence : float
         Level of the intervals, between 0 and 1.
@@ -84,11 +86,13 @@ def table_context(
         table.insert(0, "id", range(len(table)))
     if "split" not in table:
         table.insert(1, "split", "test")
-    folder = folder or Path(tempfile.mkdtemp(prefix="raikit-"))
-    workdir = folder / "work"
+    place = folder or Path(tempfile.mkdtemp(prefix="raikit-"))
+    workdir = place / "work"
     workdir.mkdir(parents=True, exist_ok=True)
-    path = folder / "predictions.parquet"
-    table.to_parquet(path, index=False)
+    predictions = Predictions(place / "predictions.parquet")
+    table.to_parquet(predictions.path, index=False)
+    if folder is None:
+        remove_with(predictions, place)
     if classes is None:
         known = "target" if "target" in table else "prediction"
         classes = [] if task == "regression" else sorted(table[known].dropna().unique().tolist())
@@ -96,7 +100,7 @@ def table_context(
             classes = [label for label in classes if label != positive] + [positive]
     return CheckContext(
         task=task,
-        predictions=Predictions(path),
+        predictions=predictions,
         data=data,
         model=model,
         classes=list(classes),
@@ -110,6 +114,11 @@ def table_context(
         reference=reference or {},
         favourable=favourable,
     )
+
+
+def remove_with(predictions: Predictions, folder: Path) -> None:
+    """Remove a temporary folder once nobody uses the predictions in it, at the latest when the process ends."""
+    weakref.finalize(predictions, shutil.rmtree, folder, ignore_errors=True)
 
 
 def result_of(check: type[Check], ctx: CheckContext, **options: Any) -> CheckResult:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import zipfile
 
@@ -164,3 +166,12 @@ def test_copies_are_removed(addresses):
 def test_only_a_scheme_makes_a_path_remote(tmp_path):
     assert not any(map(is_remote, ["a.csv", "C:\\a.csv", "C:/a.csv", "/a:b/c.csv", tmp_path, None]))
     assert json.dumps(public_address("a/b?c.csv")) == '"a/b?c.csv"'
+
+
+def test_the_command_line_leaves_no_copy_behind(people, addresses, tmp_path):
+    config, there = configure(tmp_path, addresses["zip"]), tmp_path / "temporary"
+    there.mkdir()
+    command = [sys.executable, "-m", "raikit", "audit", str(config), "--out", "run", "--no-baseline"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(there)})
+    assert done.returncode == 0, done.stderr
+    assert not [path for path in there.iterdir() if path.name.startswith("raikit-")]

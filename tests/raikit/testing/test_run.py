@@ -1,8 +1,23 @@
+import gc
+import tempfile
+from dataclasses import replace
+
+import pandas as pd
 import pytest
 from pydantic import Field
 
 from raikit import Artifact, Check, CheckOptions, CheckResult, ConfigError, Metric, PluginError, Requires
-from raikit.testing import assert_error, assert_metric, assert_ok, assert_skipped, context, dataset, model, run_check
+from raikit.testing import (
+    assert_error,
+    assert_metric,
+    assert_ok,
+    assert_skipped,
+    context,
+    dataset,
+    model,
+    run_check,
+    table_context,
+)
 
 
 class Rows(Check):
@@ -100,3 +115,16 @@ def test_a_context_has_the_seed_and_workdir_of_the_check(tmp_path):
     assert ctx.confidence == 0.9
     assert ctx.model is None
     assert context(needing(capabilities={"gradients"})).model is not None
+
+
+def test_temporary_folders_are_removed_with_the_predictions_in_them(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    contexts = [context(Rows), table_context(pd.DataFrame({"target": [0, 1], "prediction": [0, 1]}))]
+    assert len(list(tmp_path.iterdir())) == 2
+    copy = replace(contexts.pop(), seed=3)
+    contexts.clear()
+    gc.collect()
+    assert list(tmp_path.iterdir()) == [copy.predictions.path.parent], "a copy of a context still reads them"
+    del copy
+    gc.collect()
+    assert not list(tmp_path.iterdir())

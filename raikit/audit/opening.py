@@ -51,8 +51,9 @@ def open_predictions(
     settings = plan.settings
     set_threads(settings.threads)
     trained = run.folder / MODEL_FOLDER
-    if settings.model.train is not None and not trained.is_dir():
+    if settings.model.train is not None and not run.was_left(trained):
         train_model(plan, data, run.work / "training", trained, console)
+        run.keep(*(path for path in trained.rglob("*") if path.is_file()))
     if children is not None and _brings_code(plan):
         loader = plan.registry.loader_owners.get(str(settings.model.load and settings.model.load.kind))
         children.tell(config=settings.model_dump(mode="json"), run=str(run.folder.resolve()), loader=loader)
@@ -87,7 +88,7 @@ def train_model(plan: Plan, data: Dataset, workdir: Path, target: Path, console:
 def score_cases(source: PredictionSource, data: Dataset, run: RunDirectory, console: Console) -> int:
     """Write ``predictions.parquet`` unless an interrupted run has; return the number of cases that the model scored."""
     journal = run.work / _SCORED
-    if journal.exists():
+    if run.was_left(journal):
         run.keep(run.folder / PREDICTIONS)
         return int(json.loads(journal.read_text(encoding="utf-8"))["cases"])
     with console.progress("scoring") as step:

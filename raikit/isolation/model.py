@@ -81,7 +81,7 @@ class RemoteModel:
         path = self.folder / _HANDED
         handed = _ask(self.child, {"model": "score", "path": str(path.resolve())}, HandedScores, progress)
         ids, scores = read_scores(path, handed, data)
-        path.unlink()
+        path.unlink(missing_ok=True)
         return predictions_of(ids, scores, data, self.capabilities)
 
 

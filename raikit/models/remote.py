@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from raikit.errors import ModelError
-from raikit.files import sha256
+from raikit.files import is_regular, sha256
 from raikit.models.base import Capability
 from raikit.models.scoring import score_all, validate_scores
 from raikit.run.results import Value, plain
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from raikit.models.base import Model
 
 _ID, _SCORE = "id", "score.{}"
+_MOST_BYTES, _BYTES_OF_A_CASE = 64 << 20, 1 << 12  # of a file of scores; ids may be long
 
 
 class ModelFacts(BaseModel):
@@ -95,15 +97,32 @@ def read_scores(path: Path, handed: HandedScores, data: Dataset) -> tuple[Sequen
     """
     import pyarrow as pa
 
-    if sha256(path) != handed.sha256:
-        raise ModelError("the model's scores were changed after they had left the model's process.")
     try:
-        with pa.memory_map(str(path)) as file:
-            table = pa.ipc.open_file(file).read_all()
+        if not is_regular(path):
+            raise ValueError("it left no file")
+        if path.stat().st_size > _MOST_BYTES + _BYTES_OF_A_CASE * len(data.roles) * max(len(data.classes), 1):
+            raise ValueError("the file is far larger than scores of these cases are")
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != handed.sha256:
+            raise ModelError("the model's scores were changed after they had left the model's process.")
+        table = pa.ipc.open_file(pa.py_buffer(content)).read_all()
         ids = table.column(_ID).to_pylist()
-        scores = np.stack([table.column(_SCORE.format(index)).to_numpy() for index in range(table.num_columns - 1)], axis=1)
-    except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
-        raise ModelError(f"the scores that the model's process wrote cannot be read ({error}).") from None
-    if len(set(ids)) != len(ids) or not set(ids) <= set(data.roles["id"].tolist()):
-        raise ModelError("the model's process returned scores of cases that the data do not have, or twice of one case.")
+        _refuse_other_cases(ids, data)
+        columns = [table.column(_SCORE.format(index)).to_numpy() for index in range(table.num_columns - 1)]
+        scores = np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
+        raise ModelError(f"the scores that the model's process wrote cannot be read ({_brief(error)}).") from None
     return ids, validate_scores(scores, ids, data)
+
+
+def _refuse_other_cases(ids: Sequence[Any], data: Dataset) -> None:
+    """Raise unless each case has scores once: who may leave cases out chooses the number of every other check."""
+    known = data.roles["id"].tolist()
+    if len(set(ids)) != len(ids) or not set(ids) <= set(known):
+        raise ModelError("the model's process returned scores of cases that the data do not have, or twice of one case.")
+    if len(ids) < len(known):
+        raise ModelError(f"the model's process returned scores of {len(ids):,} of {len(known):,} cases; none may be left out.")
+
+
+def _brief(error: BaseException) -> str:
+    return str(error).strip("'\"").splitlines()[0][:200] if str(error).strip() else type(error).__name__

@@ -57,7 +57,7 @@ def open_predictions(
     if children is not None and _brings_code(plan):
         loader = plan.registry.loader_owners.get(str(settings.model.load and settings.model.load.kind))
         children.tell(config=settings.model_dump(mode="json"), run=str(run.folder.resolve()), loader=loader)
-        return RemoteModel.open(children.model, data, run.work)
+        return RemoteModel.open(children.model, data, run.work, settings.model.timeout)
     return open_source(settings, data, run.folder, plan.config.folder, plan.registry.loaders)
 
 

@@ -30,13 +30,15 @@ _Warnings = Annotated[list[_Sentence], AfterValidator(lambda texts: texts[:_MOST
 class Answer:
     """The answer to one job: an encoded result, the reason and the help of a skip, or what went wrong.
 
-    `refusal` is the sentence of an error that raikit itself raises for a person. `died` says that the process ended.
+    `refusal` is the sentence of an error that raikit itself raises for a person. `died` says that the process ended, `late` that it
+    was ended because it took too long.
     """
 
     result: str | None = None
     error: _Sentence | None = None
     refusal: _Sentence | None = None
     died: bool = False
+    late: bool = False
     skipped: tuple[_Sentence, _Sentence] | None = None
     traceback: _Traceback | None = None
     warnings: _Warnings = field(default_factory=list)

@@ -49,7 +49,11 @@ LOADING = 60.0  # seconds for one plugin and what it imports
 
 
 class ChildError(PluginError):
-    """A child process that ended, or had to be terminated; what it did, without a subject."""
+    """A child process that ended, or had to be terminated; what it did, without a subject, and whether it took too long."""
+
+    def __init__(self, message: str, late: bool = False) -> None:
+        super().__init__(message)
+        self.late = late
 
 
 class Child:
@@ -77,6 +81,7 @@ class Child:
         job: Mapping[str, Any],
         progress: Callable[[int, int], None] = lambda done, total: None,
         timeout: float | None = None,
+        for_each_step: bool = False,
     ) -> Answer:
         """Run one job and return its answer, which says so if the child died.
 
@@ -85,15 +90,17 @@ class Child:
         job : mapping
         progress : callable
         timeout : float, optional
-            Seconds; absent: those of the process, `math.inf`: any number.
+            Seconds; absent: those of the process.
+        for_each_step : bool
+            Whether the time begins again with each step that is done, of those that the first report of progress announces.
         """
         self._output.clear()
         self._number += 1
         try:
-            answer = self._ask({"seed": 0, **job, "number": self._number}, progress, timeout or self._timeout)
+            answer = self._ask({"seed": 0, **job, "number": self._number}, progress, timeout or self._timeout, for_each_step)
         except ChildError as error:
             self.close()
-            return Answer(error=f"it {error}", died=True, output=self._output.text())
+            return Answer(error=f"it {error}", died=True, late=error.late, output=self._output.text())
         except BaseException:
             self.close()  # interrupted: leave no process behind
             raise
@@ -117,8 +124,10 @@ class Child:
         except ValidationError as error:
             raise PluginError(f"gave an answer that cannot be read: {error_text(error)[:500]}") from None
 
-    def _ask(self, job: dict[str, Any], progress: Callable[[int, int], None], timeout: float) -> Answer:
-        until = time.monotonic() + timeout
+    def _ask(
+        self, job: dict[str, Any], progress: Callable[[int, int], None], timeout: float, for_each_step: bool
+    ) -> Answer:
+        until, steps = time.monotonic() + timeout, _Steps()
         try:
             channel = self._channel or self.start()
             if news := {key: value for key, value in self._setting.items() if self._told.get(key) is not value}:
@@ -127,12 +136,14 @@ class Child:
             while True:
                 message = channel.receive(until)
                 if "progress" in message:
-                    progress(*_step(message["progress"]))
+                    if steps.advance(message["progress"]) and for_each_step:
+                        until = time.monotonic() + timeout
+                    progress(*message["progress"])
                 elif message.pop("number", None) == self._number:  # another number comes from a process that a check forked
                     return read_answer(message)
         except TimeoutError:
             self._dump_stack()
-            raise ChildError(f"did not finish within {timeout:,g} seconds, so its process was terminated") from None
+            raise ChildError(f"did not finish within {timeout:,g} seconds, so its process was terminated", late=True) from None
         except OSError:
             raise ChildError(f"ended the process that it ran in ({self._ending()})") from None
         except ValueError as error:
@@ -181,11 +192,19 @@ class Child:
             self._process = None
 
 
-def _step(content: Any) -> tuple[int, int]:
-    """Return a report of progress, which a child may have forged; raise `ValueError` if it is none."""
-    if not (isinstance(content, list) and len(content) == 2 and all(type(number) is int for number in content)):
-        raise ValueError("a report of progress that is not two numbers")
-    return content[0], content[1]
+class _Steps:
+    """How far a child is by its reports of progress, which may be forged: it cannot do more than it announced first."""
+
+    def __init__(self) -> None:
+        self._done, self._total = 0, 0
+
+    def advance(self, report: Any) -> bool:
+        """Take a report, and return whether more is done than before; raise `ValueError` if it is none."""
+        if not (isinstance(report, list) and len(report) == 2 and all(type(number) is int for number in report)):
+            raise ValueError("a report of progress that is not two numbers")
+        before, self._total = self._done, self._total or report[1]
+        self._done = max(before, min(report[0], self._total))
+        return self._done > before
 
 
 class Children:

@@ -41,6 +41,7 @@ def checks(draw) -> CheckRecord:
     return CheckRecord(
         name=draw(TEXTS), pillar=draw(TEXTS), title=draw(TEXTS), plugin=draw(TEXTS), status=status, help=draw(TEXTS),
         reason=None if status == "ok" else draw(TEXTS), traceback=draw(TEXTS), findings=[finding],
+        process=draw(st.sampled_from(["audit", "plugin", "model"])), warnings=draw(st.lists(TEXTS, max_size=1)),
     )  # fmt: skip
 
 

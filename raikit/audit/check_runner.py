@@ -257,7 +257,7 @@ class Runner:
         new.add(metric.id)
 
     def _keep_artifact(self, name: str, artifact: Artifact) -> Artifact:
-        workdir = self.run.workdir(name).resolve()
+        workdir = self.run.work.resolve() / "scratch" / name  # a link in its place leads elsewhere
         source = (workdir / artifact.path).resolve()
         if not source.is_relative_to(workdir) or not source.is_file():
             raise PluginError(f"the artifact {artifact.path!r} is not a file in the check's workdir")

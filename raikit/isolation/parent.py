@@ -118,7 +118,7 @@ class Child:
         """
         answer = self.run(job, timeout=timeout)
         if answer.error is not None:
-            raise PluginError(answer.error + place_of(answer.traceback))
+            raise (ChildError if answer.died else PluginError)(answer.error + place_of(answer.traceback))
         try:
             return TypeAdapter(kind).validate_json(answer.result or "null")
         except ValidationError as error:
@@ -226,6 +226,7 @@ class Children:
         }  # fmt: skip
         self._settings: dict[str, dict[str, Any]] = {}
         self._children: dict[str, Child] = {}
+        self._ended_by_listener: set[str] = set()
 
     def of(self, distribution: str) -> Child:
         """Return the child of a distribution."""
@@ -280,8 +281,17 @@ class Children:
         return self.of(distribution).run_as(list[Path], job)
 
     def notify(self, hook: str, distribution: str, run: Path, payload: Mapping[str, Any]) -> None:
-        """Call a listener hook in the process of its distribution, with a copy of the payload."""
-        self.of(distribution).run_as(NoneType, {"hook": hook, "run": str(run.resolve()), **payload})
+        """Call a listener hook in the process of its distribution, with a copy of the payload.
+
+        A listener that ended its process, or hung, is not called again: it would cost its time for every check.
+        """
+        if distribution in self._ended_by_listener:
+            return
+        try:
+            self.of(distribution).run_as(NoneType, {"hook": hook, "run": str(run.resolve()), **payload})
+        except ChildError:
+            self._ended_by_listener.add(distribution)
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from raikit.console import clean
 from raikit.errors import ModelError
 from raikit.files import is_regular, sha256
 from raikit.models.base import Capability
@@ -21,7 +23,17 @@ if TYPE_CHECKING:
     from raikit.models.base import Model
 
 _ID, _SCORE = "id", "score.{}"
+_LONGEST_DESCRIPTION = 1_000_000  # characters of JSON
+_MOST_CLASSES = 100_000
+_OF_RAIKIT = frozenset({"history", "process"})  # the training in this audit, and where the model runs
 _MOST_BYTES, _BYTES_OF_A_CASE = 64 << 20, 1 << 12  # of a file of scores; ids may be long
+
+
+def _brief_description(description: dict[str, Any]) -> dict[str, Any]:
+    """Return a description without what raikit itself says of a model; raise `ValueError` if it is no description but data."""
+    if len(json.dumps(description)) > _LONGEST_DESCRIPTION:
+        raise ValueError(f"the description is longer than {_LONGEST_DESCRIPTION:,} characters")
+    return {key: value for key, value in description.items() if key not in _OF_RAIKIT}
 
 
 class ModelFacts(BaseModel):
@@ -41,9 +53,9 @@ class ModelFacts(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     capabilities: frozenset[Capability]
-    classes: list[Value] = Field(default_factory=list)
-    description: dict[str, Any] = Field(default_factory=dict)
-    notes: list[str] = Field(default_factory=list)
+    classes: list[Value] = Field(default_factory=list, max_length=_MOST_CLASSES)
+    description: Annotated[dict[str, Any], AfterValidator(_brief_description)] = Field(default_factory=dict)
+    notes: list[Annotated[str, AfterValidator(lambda text: clean(text[:2000]))]] = Field(default_factory=list, max_length=1000)
 
 
 class HandedScores(BaseModel):
@@ -125,4 +137,4 @@ def _refuse_other_cases(ids: Sequence[Any], data: Dataset) -> None:
 
 
 def _brief(error: BaseException) -> str:
-    return str(error).strip("'\"").splitlines()[0][:200] if str(error).strip() else type(error).__name__
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

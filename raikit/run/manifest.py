@@ -17,21 +17,28 @@ ATTESTATION = "attestation.json"  # signs the manifest, so it is not in it
 def write(folder: Path, facts: dict[str, Any], exclude: Path, known: Mapping[Path, str] | None = None) -> None:
     """Hash every file in `folder` except those in `exclude`, and write the manifest with `facts` (versions, seeds …).
 
+    Empty folders are removed, because a manifest names files only.
+
+    Parameters
+    ----------
+    folder : Path
+    facts : dict
+    exclude : Path
+    known : mapping of Path to str, optional
+        Hashes of files as this process wrote them; a change since then does not get into the manifest.
+
     Raises
     ------
     TamperedRunError
         If something in the folder is no regular file, such as a link.
-
-    Notes
-    -----
-    `known` holds the hashes of files that this process has written; a change since then does not get into the manifest. Empty folders are removed, because a manifest names files only.
     """
     for path in _empty_folders(folder):
         if not path.is_relative_to(exclude):
             path.rmdir()
     included = [path for path in _files(folder) if not path.is_relative_to(exclude)]
     if odd := [path for path in included if not is_regular(path)]:
-        raise TamperedRunError(f"{odd[0].relative_to(folder)} is a link, a pipe or a device, which another process put into the run.")
+        name = odd[0].relative_to(folder)
+        raise TamperedRunError(f"{name} is a link, a pipe or a device, which another process put into the run.")
     files = {path.relative_to(folder).as_posix(): (known or {}).get(path) or sha256(path) for path in included}
     write_text(folder / NAME, _text({**facts, "files": files}))
 

@@ -90,7 +90,8 @@ def rule_table(rows: list[RuleRow]) -> Iterator[str]:
     yield "| Verdict | Rule | Measured | Interval | Decision |"
     yield "|---|---|---|---|---|"
     for row in rows:
-        decision = " ".join(sentence(part) for part in (row.decision, row.needed, row.waiver, row.against, row.written, row.beside) if part)
+        parts = (row.decision, row.needed, row.waiver, row.against, row.written, row.beside)
+        decision = " ".join(sentence(part) for part in parts if part)
         cells = [
             mark(row.verdict),
             escape(row.title),

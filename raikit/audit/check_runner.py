@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from raikit.run.directory import RunDirectory
 
 Progress = Callable[[int, int], None]
+MOST_METRICS = 50_000  # of a check that runs beside code of others
 _SOON = 5.0  # Seconds of a check up to which it is run again even for levels that only another policy may need.
 
 
@@ -232,6 +233,8 @@ class Runner:
     def _accept(self, item: PlannedCheck, record: CheckRecord, result: CheckResult) -> None:
         """Put a result into the record; raise if an address is not the check's to measure, or an artifact is missing."""
         check = item.entry.check
+        if self._runs_in_child(item) and len(result.metrics) > MOST_METRICS:
+            raise PluginError(f"it returned {len(result.metrics):,} metrics; the limit for a check is {MOST_METRICS:,}")
         new: set[str] = set()
         for metric in result.metrics:
             self._set_address(metric, check, new)

@@ -104,7 +104,7 @@ class DescribedOptions(CheckOptions):
         answer = cls.validator(obj)
         if answer.faults:
             raise ValidationError.from_exception_data(cls.__name__, [_error(fault) for fault in answer.faults])
-        return cls.model_construct(set(answer.options), **answer.options)
+        return cast("Self", cls.model_construct(set(answer.options), **answer.options))
 
     def model_dump(self, **_: Any) -> dict[str, Any]:
         """Return the options as their own class wrote them, which is JSON already."""

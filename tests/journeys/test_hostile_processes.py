@@ -129,6 +129,10 @@ def twice():
         send(result=json.dumps({"metrics": [metric]}))
 
 
+def many():
+    return raikit.CheckResult(metrics=[raikit.Metric.exact("many", number, args={"n": number}) for number in range(101)])
+
+
 def copy(ctx):
     path, status = ctx.predictions.path, os.stat(ctx.predictions.path)
     os.chmod(path, 0o644)
@@ -152,21 +156,22 @@ def made(attack):
         "__doc__": "Forges.", "name": f"evil.{attack.__name__}", "pillar": "evil", "run": run, "__module__": __name__})
 
 
-for attack in (nested, progress, warnings, half, others, twice, copy, link):
+for attack in (nested, progress, warnings, half, others, twice, many, copy, link):
     globals()[attack.__name__.title()] = made(attack)
 """
 EXPECTED = {
     "nested": "nested too deeply", "progress": "a report of progress that is not two numbers", "warnings": "sent an answer that",
     "half": "did not finish within 3 seconds", "copy": "it modified the shared predictions",
-    "link": "is not a file in the check's workdir",
+    "many": "it returned 101 metrics; the limit for a check is 100", "link": "is not a file in the check's workdir",
 }  # fmt: skip
 
 
-def test_each_forged_answer_costs_its_own_check(raikit, failing, tmp_path):
+def test_each_forged_answer_costs_its_own_check(raikit, failing, tmp_path, monkeypatch):
+    monkeypatch.setattr("raikit.audit.check_runner.MOST_METRICS", 100)
     (tmp_path / "checks.py").write_text(FORGES)
     config = failing(checks=["performance.classification", "evil"], plugins={"local": ["checks.py"], "timeout": 3})
     start = time.perf_counter()
-    ran = raikit("audit", config, "--out", "run", code=1, **APART)
+    ran = raikit("audit", config, "--out", "run", code=1)
     assert time.perf_counter() - start < 60
     assert judged(tmp_path / "run") == ("fail", ACCURACY)
     for name, says in EXPECTED.items():

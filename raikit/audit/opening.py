@@ -51,8 +51,9 @@ def open_predictions(
     settings = plan.settings
     set_threads(settings.threads)
     trained = run.folder / MODEL_FOLDER
-    if settings.model.train is not None and not run.was_left(trained):
-        train_model(plan, data, run.work / "training", trained, console)
+    if settings.model.train is not None:
+        if not run.was_left(trained):
+            train_model(plan, data, run.work / "training", trained, console)
         run.keep(*(path for path in trained.rglob("*") if path.is_file()))
     if children is not None and _brings_code(plan):
         loader = plan.registry.loader_owners.get(str(settings.model.load and settings.model.load.kind))
@@ -98,9 +99,9 @@ def score_cases(source: PredictionSource, data: Dataset, run: RunDirectory, cons
     return cases
 
 
-def describe_model(source: PredictionSource, run: RunDirectory) -> dict[str, Any]:
+def describe_model(source: PredictionSource, run: RunDirectory, was_trained: bool) -> dict[str, Any]:
     """Return what the record says of the model, with the history of its training if this run has trained it."""
     history = run.folder / MODEL_FOLDER / HISTORY
-    return source.describe() | (
-        {"history": json.loads(history.read_text(encoding="utf-8"))} if history.is_file() else {}
-    )
+    if not was_trained or not history.is_file():  # in a run without training, another process has put it there
+        return source.describe()
+    return source.describe() | {"history": json.loads(history.read_text(encoding="utf-8"))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,9 @@ def open_predictions(
     set_threads(settings.threads)
     trained = run.folder / MODEL_FOLDER
     if settings.model.train is not None:
+        if run.is_new:  # What lies here already is no earlier training of this audit.
+            for planted in (run.work / "training", trained):
+                shutil.rmtree(planted, ignore_errors=True)
         if not run.was_left(trained):
             train_model(plan, data, run.work / "training", trained, console)
         run.keep(*(path for path in trained.rglob("*") if path.is_file()))

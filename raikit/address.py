@@ -280,7 +280,9 @@ class Pattern:
 
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
-        body = ".*".join(re.escape(part) for part in pattern.split("*"))
+        first, *parts = map(re.escape, pattern.split("*"))
+        # The shortest run up to each part but the last, for good: backtracking would take years for a hostile pattern.
+        body = first + "".join(f"(?>.*?{part})" for part in parts[:-1]) + "".join(f".*{part}" for part in parts[-1:])
         self.is_bare = not re.search(r"[\[(]", pattern)
         self._regex = re.compile(body + (r"(?:\(.*\))?(?:\[.*\])?" if self.is_bare else ""), re.DOTALL)
 

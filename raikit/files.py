@@ -53,6 +53,26 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def is_regular(path: Path) -> bool:
+    """Return whether a path is a file and nothing that leads elsewhere or never ends: a link, a pipe or a device."""
+    return path.is_file() and not path.is_symlink()
+
+
+Stamp = tuple[int, int, int, int]
+
+
+def stamp(path: Path) -> Stamp | None:
+    """Return what changes when a file is written to, replaced or moved, even if its content and times are put back.
+
+    The last number is the time of the last change of its inode, which no program of the user can set. None if there is no file.
+    """
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 def sha256_text(text: str) -> str:
     """Return the SHA-256 of a text's UTF-8 bytes."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -22,6 +22,7 @@ from raikit.audit.places import Places
 from raikit.audit.requirements import unmet_requirement
 from raikit.console import clean
 from raikit.errors import PluginError, RaikitError, SkipCheck
+from raikit.files import Stamp, stamp
 from raikit.isolation.answer import Answer, decode_result, encode_result, error_text, traceback_text
 from raikit.naming import using
 from raikit.process.guard import MOST_OUTPUT, Sink, captured
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from raikit.run.directory import RunDirectory
 
 Progress = Callable[[int, int], None]
-_Stamp = tuple[int, int, int]
+MOST_METRICS = 50_000  # of a check that runs beside code of others
 _SOON = 5.0  # Seconds of a check up to which it is run again even for levels that only another policy may need.
 
 
@@ -77,13 +78,14 @@ class Runner:
     finish: Callable[[CheckRecord], None] = lambda record: None
     places: Places = field(default_factory=Places)
     _addresses: set[str] = field(default_factory=set)
-    _copy_stamp: _Stamp | None = None
+    _copy_stamp: Stamp | None = None
     _process: int = field(default_factory=os.getpid)
-    _declared: dict[str, Sequence[str]] = field(default_factory=dict)
+    _declared: dict[str, list[Pattern]] = field(default_factory=dict)
 
     def run_all(self, planned: Sequence[PlannedCheck]) -> list[CheckRecord]:
         """Run the checks that are to run, and return a record for every planned one."""
-        self._declared = {item.name: item.entry.check.produces for item in planned if item.entry.problem is None}
+        named = {item.name: item.entry.check.produces for item in planned if item.entry.problem is None}
+        self._declared = {name: [Pattern(pattern) for pattern in produces] for name, produces in named.items()}
         return [self._record_of(item) for item in planned]
 
     def _record_of(self, item: PlannedCheck) -> CheckRecord:
@@ -216,29 +218,31 @@ class Runner:
         own = self.context.predictions
         if not self._is_among_others(item):
             return own
-        if self._copy_stamp is None or _stamp(self._copy) != self._copy_stamp:
+        if self._copy_stamp is None or stamp(self._copy) != self._copy_stamp:
             self._copy.unlink(missing_ok=True)
             shutil.copyfile(own.path, self._copy)
-            self._copy_stamp = _stamp(self._copy)
+            self._copy_stamp = stamp(self._copy)
         return Predictions(self._copy, own.split)
 
     def _refuse_written_predictions(self, item: PlannedCheck) -> None:
         """Raise if the check wrote into the predictions; the next check gets a new copy."""
-        if not self._is_among_others(item) or _stamp(self._copy) == self._copy_stamp:
+        if not self._is_among_others(item) or stamp(self._copy) == self._copy_stamp:
             return
         raise PluginError("it modified the shared predictions; modify copies from ctx.predictions instead")
 
     def _accept(self, item: PlannedCheck, record: CheckRecord, result: CheckResult) -> None:
         """Put a result into the record; raise if an address is not the check's to measure, or an artifact is missing."""
         check = item.entry.check
+        if self._runs_in_child(item) and len(result.metrics) > MOST_METRICS:
+            raise PluginError(f"it returned {len(result.metrics):,} metrics; the limit for a check is {MOST_METRICS:,}")
         new: set[str] = set()
         for metric in result.metrics:
             self._set_address(metric, check, new)
             if metric.level is None and metric.method != "exact" and metric.value is not None:
                 metric.level = self.context.confidence
-        undeclared = [name for name in sorted(new) if not _declares(check.produces, name)]
+        undeclared = [name for name in sorted(new) if not _declares(self._declared[item.name], name)]
         for name in undeclared:
-            if owner := next((other for other, produces in self._declared.items() if _declares(produces, name)), None):
+            if owner := next((other for other, patterns in self._declared.items() if _declares(patterns, name)), None):
                 raise PluginError(f"it returned metric {name}, which belongs to {owner} (`produces`)")
         if undeclared and check.produces:
             record.warnings.append(f"it measured {undeclared[0]}, which it does not declare in `produces`")
@@ -256,28 +260,23 @@ class Runner:
         new.add(metric.id)
 
     def _keep_artifact(self, name: str, artifact: Artifact) -> Artifact:
-        workdir = self.run.workdir(name).resolve()
+        workdir = self.run.work.resolve() / "scratch" / name  # a link in its place leads elsewhere
         source = (workdir / artifact.path).resolve()
         if not source.is_relative_to(workdir) or not source.is_file():
             raise PluginError(f"the artifact {artifact.path!r} is not a file in the check's workdir")
         path = f"artifacts/{name}/{source.relative_to(workdir).as_posix()}"
         target = self.run.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.parent.resolve().is_relative_to(self.run.folder.resolve() / "artifacts" / name):
+            raise PluginError(f"the folder of the artifact {artifact.path!r} is a link that leads elsewhere")
+        target.unlink(missing_ok=True)  # A link would lead the copy elsewhere.
         shutil.copyfile(source, target)
+        self.run.keep(target)
         return artifact.model_copy(update={"path": path})
 
 
-def _declares(produces: Sequence[str], address: str) -> bool:
-    return any(Pattern(pattern).matches(address) for pattern in produces)
-
-
-def _stamp(path: Path) -> _Stamp | None:
-    """Return what changes when a file is written to or replaced; None if there is no file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
+def _declares(produces: Sequence[Pattern], address: str) -> bool:
+    return any(pattern.matches(address) for pattern in produces)
 
 
 def _remedy(item: PlannedCheck, reason: str) -> str:

@@ -107,7 +107,7 @@ def _run(
         checks=checks,
         gate=gate,
         data=described,
-        model=describe_model(source, run),
+        model=describe_model(source, run, settings.model.train is not None),
         plugins=plan.registry.plugins,
         owner=settings.owner,
         intended_use=settings.intended_use,

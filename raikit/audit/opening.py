@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,12 +52,17 @@ def open_predictions(
     settings = plan.settings
     set_threads(settings.threads)
     trained = run.folder / MODEL_FOLDER
-    if settings.model.train is not None and not trained.is_dir():
-        train_model(plan, data, run.work / "training", trained, console)
+    if settings.model.train is not None:
+        if run.is_new:  # What lies here already is no earlier training of this audit.
+            for planted in (run.work / "training", trained):
+                shutil.rmtree(planted, ignore_errors=True)
+        if not run.was_left(trained):
+            train_model(plan, data, run.work / "training", trained, console)
+        run.keep(*(path for path in trained.rglob("*") if path.is_file()))
     if children is not None and _brings_code(plan):
         loader = plan.registry.loader_owners.get(str(settings.model.load and settings.model.load.kind))
         children.tell(config=settings.model_dump(mode="json"), run=str(run.folder.resolve()), loader=loader)
-        return RemoteModel.open(children.model, data, run.work)
+        return RemoteModel.open(children.model, data, run.work, settings.model.timeout)
     return open_source(settings, data, run.folder, plan.config.folder, plan.registry.loaders)
 
 
@@ -87,7 +93,7 @@ def train_model(plan: Plan, data: Dataset, workdir: Path, target: Path, console:
 def score_cases(source: PredictionSource, data: Dataset, run: RunDirectory, console: Console) -> int:
     """Write ``predictions.parquet`` unless an interrupted run has; return the number of cases that the model scored."""
     journal = run.work / _SCORED
-    if journal.exists():
+    if run.was_left(journal):
         run.keep(run.folder / PREDICTIONS)
         return int(json.loads(journal.read_text(encoding="utf-8"))["cases"])
     with console.progress("scoring") as step:
@@ -97,9 +103,9 @@ def score_cases(source: PredictionSource, data: Dataset, run: RunDirectory, cons
     return cases
 
 
-def describe_model(source: PredictionSource, run: RunDirectory) -> dict[str, Any]:
+def describe_model(source: PredictionSource, run: RunDirectory, was_trained: bool) -> dict[str, Any]:
     """Return what the record says of the model, with the history of its training if this run has trained it."""
     history = run.folder / MODEL_FOLDER / HISTORY
-    return source.describe() | (
-        {"history": json.loads(history.read_text(encoding="utf-8"))} if history.is_file() else {}
-    )
+    if not was_trained or not history.is_file():  # in a run without training, another process has put it there
+        return source.describe()
+    return source.describe() | {"history": json.loads(history.read_text(encoding="utf-8"))}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from raikit.audit.refusals import refuse_unknown_formats
 from raikit.errors import RunError, listed, raised
-from raikit.files import write_text
 from raikit.gate.verdict import with_crashed_formats
 from raikit.isolation.parent import Children
 from raikit.naming import using
@@ -53,7 +52,7 @@ def publish(plan: Plan, record: Record, run: RunDirectory, console: Console) -> 
 def _write_record(record: Record, run: RunDirectory) -> None:
     with using(record.data.labels):
         record.summary = summary.compose(record)
-    run.keep(write_text(run.folder / RECORD, record.model_dump_json(indent=1)))
+    run.write(run.folder / RECORD, record.model_dump_json(indent=1))
 
 
 def write_reports(

@@ -185,6 +185,9 @@ class ModelConfig(ConfigSection):
 
     train: TrainConfig | None = None
     load: LoadConfig | None = None
+    timeout: float = Field(
+        3600.0, gt=0, description="Seconds that a model with code of its own may take to open, and then for each batch of cases."
+    )
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:

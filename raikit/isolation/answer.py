@@ -6,38 +6,66 @@ import re
 import signal
 import traceback
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import Annotated, Any
 
+from pydantic import AfterValidator, TypeAdapter, ValidationError
+
+from raikit.console import clean
 from raikit.errors import PluginError, raised
-from raikit.process.guard import MOST_RESULT
+from raikit.process.guard import MOST_OUTPUT, MOST_RESULT
 from raikit.run.results import CheckResult
 
 STACK_SIGNAL = signal.SIGUSR1  # makes the child write its stack
 END_OF_OUTPUT = b"\x00raikit: end of output\x00"
 _PYDANTIC_LINK = re.compile(r"\n *For further information visit https://errors\.pydantic\.dev\S*")
 
+_MOST_WARNINGS = 40
+_Sentence = Annotated[str, AfterValidator(lambda text: clean(text[:2000]))]
+_Traceback = Annotated[str, AfterValidator(lambda text: clean(text[-MOST_OUTPUT:]))]
+_Warnings = Annotated[list[_Sentence], AfterValidator(lambda texts: texts[:_MOST_WARNINGS])]
+
 
 @dataclass
 class Answer:
     """The answer to one job: an encoded result, the reason and the help of a skip, or what went wrong.
 
-    `refusal` is the sentence of an error that raikit itself raises for a person. `died` says that the process ended.
+    `refusal` is the sentence of an error that raikit itself raises for a person. `died` says that the process ended, `late` that it
+    was ended because it took too long.
     """
 
     result: str | None = None
-    error: str | None = None
-    refusal: str | None = None
+    error: _Sentence | None = None
+    refusal: _Sentence | None = None
     died: bool = False
-    skipped: tuple[str, str] | None = None
-    traceback: str | None = None
-    warnings: list[str] = field(default_factory=list)
+    late: bool = False
+    skipped: tuple[_Sentence, _Sentence] | None = None
+    traceback: _Traceback | None = None
+    warnings: _Warnings = field(default_factory=list)
     output: str = ""
+
+
+@cache
+def _answers() -> TypeAdapter[Answer]:
+    return TypeAdapter(Answer)
+
+
+def read_answer(message: Any) -> Answer:
+    """Return the answer that a child has sent, which may be forged; long texts are cut.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    try:
+        return _answers().validate_python(message)
+    except ValidationError as error:
+        raise ValueError(f"{error.error_count()} faults") from None
 
 
 def error_text(error: BaseException) -> str:
     """Return an error as one line; of pydantic's reports only what is wrong, without values and links."""
-    from pydantic import ValidationError
-
     if not isinstance(error, ValidationError):
         return raised(error)
     problems = error.errors(include_url=False, include_input=False, include_context=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,16 +33,19 @@ class RemoteModel:
     facts : ModelFacts
     folder : Path
         Where the child writes the scores.
+    timeout : float
+        Seconds for a batch of cases.
     """
 
     child: Child
     facts: ModelFacts
     folder: Path
+    timeout: float
     is_model = True
     model = None  # no check in this process may call it
 
     @classmethod
-    def open(cls, child: Child, data: Dataset, folder: Path) -> RemoteModel:
+    def open(cls, child: Child, data: Dataset, folder: Path, timeout: float) -> RemoteModel:
         """Open the model in its process.
 
         Raises
@@ -51,11 +53,11 @@ class RemoteModel:
         ModelError
             If it cannot be opened, or does not fit the data.
         """
-        facts = _ask(child, {"model": "open"}, ModelFacts)
+        facts = _ask(child, {"model": "open"}, ModelFacts, timeout)
         data.add_classes(facts.classes)
         if list(data.classes) != list(facts.classes):
             raise ModelError(f"the model's classes are {listed(facts.classes)}; the data's are {listed(data.classes)}.")
-        return cls(child, facts, folder)
+        return cls(child, facts, folder, timeout)
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -79,22 +81,27 @@ class RemoteModel:
             If the model raises, or gives scores of another shape, NaN or no probabilities; names the case.
         """
         path = self.folder / _HANDED
-        handed = _ask(self.child, {"model": "score", "path": str(path.resolve())}, HandedScores, progress)
+        handed = _ask(self.child, {"model": "score", "path": str(path.resolve())}, HandedScores, self.timeout, progress)
         ids, scores = read_scores(path, handed, data)
-        path.unlink()
+        path.unlink(missing_ok=True)
         return predictions_of(ids, scores, data, self.capabilities)
 
 
 def _ask(
-    child: Child, job: Mapping[str, Any], kind: type[_Answer], progress: Progress = lambda done, total: None
+    child: Child,
+    job: Mapping[str, Any],
+    kind: type[_Answer],
+    timeout: float,
+    progress: Progress = lambda done, total: None,
 ) -> _Answer:
     """Run a job in the model's process, and return its answer as `kind`; a fault is the model's."""
-    answer = child.run(job, progress, timeout=math.inf)
+    answer = child.run(job, progress, timeout, for_each_step=True)
     if answer.refusal is not None:
         raise ModelError(answer.refusal)
     if answer.error is not None:
         fault = answer.error.removeprefix("it ") if answer.died else f"raised {answer.error}"
-        raise ModelError(f"model.load: the model {fault}{place_of(answer.traceback)}.")
+        longer = "; model.timeout allows more for a batch of cases" if answer.late else ""
+        raise ModelError(f"model.load: the model {fault}{place_of(answer.traceback)}{longer}.")
     try:
         return kind.model_validate_json(answer.result or "")
     except ValidationError as error:

@@ -8,8 +8,6 @@ them. Only JSON comes back.
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 import os
 import socket
 import subprocess
@@ -17,17 +15,18 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from raikit.config.schema import PluginsConfig
 from raikit.errors import PluginError, place_of
-from raikit.isolation.answer import STACK_SIGNAL, Answer
+from raikit.isolation.answer import STACK_SIGNAL, Answer, error_text, read_answer
+from raikit.isolation.channel import Channel
 from raikit.isolation.output import LAST_WORDS, ChildOutput
-from raikit.plugins.description import PluginDescription
+from raikit.plugins.description import PluginDescription, ValidatedOptions
 from raikit.process.children import end, ending, python
 from raikit.process.guard import MOST_RESULT
 from raikit.run.owners import FIRST_PARTY
@@ -42,14 +41,18 @@ if TYPE_CHECKING:
 
 _GRACE = 2.0  # seconds in which a child may remove its temporary files
 _STACK_DELAY = 0.3  # seconds for a child to write its stack
-
-
-_MODEL = "model of the audit"  # no distribution has this name
+_Result = TypeVar("_Result")
+_MODEL = "\0 model of the audit"  # no metadata file holds this name
+_MOST_DESCRIPTION = 8 << 20  # characters
 LOADING = 60.0  # seconds for one plugin and what it imports
 
 
 class ChildError(PluginError):
-    """A child process that ended, or had to be terminated; what it did, without a subject."""
+    """A child process that ended, or had to be terminated; what it did, without a subject, and whether it took too long."""
+
+    def __init__(self, message: str, late: bool = False) -> None:
+        super().__init__(message)
+        self.late = late
 
 
 class Child:
@@ -68,7 +71,7 @@ class Child:
         self._setting, self._timeout = setting, timeout
         self._told: dict[str, Any] = {}  # of the setting, what the process knows
         self._process: subprocess.Popen[bytes] | None = None
-        self._connection: Connection | None = None
+        self._channel: Channel | None = None
         self._output = ChildOutput()
         self._number = 0
 
@@ -77,6 +80,7 @@ class Child:
         job: Mapping[str, Any],
         progress: Callable[[int, int], None] = lambda done, total: None,
         timeout: float | None = None,
+        for_each_step: bool = False,
     ) -> Answer:
         """Run one job and return its answer, which says so if the child died.
 
@@ -85,23 +89,26 @@ class Child:
         job : mapping
         progress : callable
         timeout : float, optional
-            Seconds; absent: those of the process, `math.inf`: any number.
+            Seconds; absent: those of the process.
+        for_each_step : bool
+            Whether the time begins again with each step that is done, of those that the first report of progress announces.
         """
         self._output.clear()
         self._number += 1
         try:
-            reply = self._ask({"seed": 0, **job, "number": self._number}, progress, timeout or self._timeout)
+            answer = self._ask({"seed": 0, **job, "number": self._number}, progress, timeout or self._timeout, for_each_step)
         except ChildError as error:
             self.close()
-            return Answer(error=f"it {error}", died=True, output=self._output.text())
+            return Answer(error=f"it {error}", died=True, late=error.late, output=self._output.text())
         except BaseException:
             self.close()  # interrupted: leave no process behind
             raise
         self._output.complete.wait(LAST_WORDS)
-        return Answer(**reply, output=self._output.text())
+        answer.output = self._output.text()
+        return answer
 
-    def run_json(self, job: Mapping[str, Any], timeout: float | None = None) -> Any:
-        """Run one job and return its result, parsed from JSON.
+    def run_as(self, kind: type[_Result], job: Mapping[str, Any], timeout: float | None = None) -> _Result:
+        """Run one job and return its result, validated as `kind`.
 
         Raises
         ------
@@ -110,27 +117,36 @@ class Child:
         """
         answer = self.run(job, timeout=timeout)
         if answer.error is not None:
-            raise PluginError(answer.error + place_of(answer.traceback))
-        return json.loads(answer.result or "null")
-
-    def _ask(self, job: dict[str, Any], progress: Callable[[int, int], None], timeout: float) -> dict[str, Any]:
-        until = time.monotonic() + timeout
+            raise (ChildError if answer.died else PluginError)(answer.error + place_of(answer.traceback))
         try:
-            connection = self._connection or self.start()
+            return TypeAdapter(kind).validate_json(answer.result or "null")
+        except ValidationError as error:
+            raise PluginError(f"gave an answer that cannot be read: {error_text(error)[:500]}") from None
+
+    def _ask(
+        self, job: dict[str, Any], progress: Callable[[int, int], None], timeout: float, for_each_step: bool
+    ) -> Answer:
+        until, steps = time.monotonic() + timeout, _Steps()
+        try:
+            channel = self._channel or self.start()
             if news := {key: value for key, value in self._setting.items() if self._told.get(key) is not value}:
                 job["setting"], self._told = news, dict(self._setting)
-            connection.send_bytes(json.dumps(job).encode())
+            channel.send(job, until)
             while True:
-                if not connection.poll(max(until - time.monotonic(), 0) if math.isfinite(timeout) else None):
-                    self._dump_stack()
-                    raise ChildError(f"did not finish within {timeout:,g} seconds, so its process was terminated")
-                message: dict[str, Any] = json.loads(connection.recv_bytes(2 * MOST_RESULT))
+                message = channel.receive(until)
                 if "progress" in message:
+                    if steps.advance(message["progress"]) and for_each_step:
+                        until = time.monotonic() + timeout
                     progress(*message["progress"])
                 elif message.pop("number", None) == self._number:  # another number comes from a process that a check forked
-                    return message
-        except (EOFError, OSError, ValueError):
+                    return read_answer(message)
+        except TimeoutError:
+            self._dump_stack()
+            raise ChildError(f"did not finish within {timeout:,g} seconds, so its process was terminated", late=True) from None
+        except OSError:
             raise ChildError(f"ended the process that it ran in ({self._ending()})") from None
+        except ValueError as error:
+            raise ChildError(f"sent an answer that cannot be read ({error}), so its process was terminated") from None
 
     def _dump_stack(self) -> None:
         """Make the child write its stack into its output, if it still can."""
@@ -138,10 +154,10 @@ class Child:
             self._process.send_signal(STACK_SIGNAL)
             time.sleep(_STACK_DELAY)
 
-    def start(self) -> Connection:
+    def start(self) -> Channel:
         """Start the process if there is none; it loads raikit while this one goes on."""
-        if self._connection is not None:
-            return self._connection
+        if self._channel is not None:
+            return self._channel
         ours, theirs = socket.socketpair()
         self._process = subprocess.Popen(  # noqa: S603  # this very interpreter
             python("from raikit.isolation.worker import main; main()", str(theirs.fileno())),
@@ -150,10 +166,10 @@ class Child:
         )  # fmt: skip
         theirs.close()
         self._output.read_from(self._process)
-        self._connection = Connection(ours.detach())
-        self._connection.send_bytes(json.dumps({"path": list(sys.path), "environment": dict(os.environ)}).encode())
+        self._channel = Channel(ours, limit=2 * MOST_RESULT)
+        self._channel.send({"path": list(sys.path), "environment": dict(os.environ)})
         self._told = {}
-        return self._connection
+        return self._channel
 
     def _ending(self) -> str:
         assert self._process is not None
@@ -164,15 +180,30 @@ class Child:
 
     def close(self, grace: float = 0.0) -> None:
         """Terminate the process and its descendants, after a grace period in seconds."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
         if self._process is not None:
             if self._process.stdin is not None:
                 self._process.stdin.close()
             end(self._process, grace)
             self._output.join()
             self._process = None
+
+
+class _Steps:
+    """How far a child is by its reports of progress, which may be forged: it cannot do more than it announced first."""
+
+    def __init__(self) -> None:
+        self._done, self._total = 0, 0
+
+    def advance(self, report: Any) -> bool:
+        """Take a report, and return whether more is done than before; raise `ValueError` if it is none."""
+        if not (isinstance(report, list) and len(report) == 2 and all(type(number) is int for number in report)):
+            raise ValueError("a report of progress that is not two numbers")
+        before, self._total = self._done, self._total or report[1]
+        self._done = max(before, min(report[0], self._total))
+        return self._done > before
 
 
 class Children:
@@ -194,6 +225,7 @@ class Children:
         }  # fmt: skip
         self._settings: dict[str, dict[str, Any]] = {}
         self._children: dict[str, Child] = {}
+        self._ended_by_listener: set[str] = set()
 
     def of(self, distribution: str) -> Child:
         """Return the child of a distribution."""
@@ -224,7 +256,7 @@ class Children:
     def describe(self, distribution: str, plugin: str) -> PluginDescription:
         """Load a plugin in the process of its distribution, and describe what it provides; one that ends it is left out."""
         answer = self.of(distribution).run({"describe": plugin}, timeout=LOADING)
-        if answer.error is None:
+        if answer.error is None and len(answer.result or "") <= _MOST_DESCRIPTION:
             with contextlib.suppress(ValidationError):
                 return PluginDescription.model_validate_json(answer.result or "")
         self._settings[distribution]["without"] = [*self._settings[distribution]["without"], plugin]
@@ -232,10 +264,9 @@ class Children:
         problem = f"loading it {problem}" if answer.died else f"loading it failed: {problem}"
         return PluginDescription(status="error", reason=f"{problem}; update or remove it, or leave it out with --disable")
 
-    def validate_options(self, distribution: str, check: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    def validate_options(self, distribution: str, check: str, values: Mapping[str, Any]) -> ValidatedOptions:
         """Validate the options of a check in the process of its distribution."""
-        answer: Mapping[str, Any] = self.of(distribution).run_json({"check": check, "validate": plain(dict(values))}, LOADING)
-        return answer
+        return self.of(distribution).run_as(ValidatedOptions, {"check": check, "validate": plain(dict(values))}, LOADING)
 
     def comparer(self, check: Check, distribution: str) -> Check | RemoteComparer:
         """Return a check that compares two runs in the process of its distribution."""
@@ -246,11 +277,20 @@ class Children:
     def write(self, name: str, distribution: str, record: Record, folder: Path) -> list[Path]:
         """Write a report format in the process of its distribution."""
         job = {"format": name, "record": record.model_dump(mode="json"), "folder": str(folder.resolve())}
-        return [Path(path) for path in self.of(distribution).run_json(job)]
+        return self.of(distribution).run_as(list[Path], job)
 
     def notify(self, hook: str, distribution: str, run: Path, payload: Mapping[str, Any]) -> None:
-        """Call a listener hook in the process of its distribution, with a copy of the payload."""
-        self.of(distribution).run_json({"hook": hook, "run": str(run.resolve()), **payload})
+        """Call a listener hook in the process of its distribution, with a copy of the payload.
+
+        A listener that ended its process, or hung, is not called again: it would cost its time for every check.
+        """
+        if distribution in self._ended_by_listener:
+            return
+        try:
+            self.of(distribution).run_as(NoneType, {"hook": hook, "run": str(run.resolve()), **payload})
+        except ChildError:
+            self._ended_by_listener.add(distribution)
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -279,7 +319,7 @@ class RemoteComparer:
             "options": dict(self.options),
             "compare": {"candidate": _view(candidate), "baseline": _view(baseline), "margins": asdict(margins)},
         }
-        return [Comparison.model_validate(item) for item in self.child.run_json(job)]
+        return self.child.run_as(list[Comparison], job)
 
 
 def _view(run: RunView) -> dict[str, Any]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from raikit.console import clean
 from raikit.errors import ModelError
-from raikit.files import sha256
+from raikit.files import is_regular, sha256
 from raikit.models.base import Capability
 from raikit.models.scoring import score_all, validate_scores
 from raikit.run.results import Value, plain
@@ -20,6 +23,17 @@ if TYPE_CHECKING:
     from raikit.models.base import Model
 
 _ID, _SCORE = "id", "score.{}"
+_LONGEST_DESCRIPTION = 1_000_000  # characters of JSON
+_MOST_CLASSES = 100_000
+_OF_RAIKIT = frozenset({"history", "process"})  # the training in this audit, and where the model runs
+_MOST_BYTES, _BYTES_OF_A_CASE = 64 << 20, 1 << 12  # of a file of scores; ids may be long
+
+
+def _brief_description(description: dict[str, Any]) -> dict[str, Any]:
+    """Return a description without what raikit itself says of a model; raise `ValueError` if it is no description but data."""
+    if len(json.dumps(description)) > _LONGEST_DESCRIPTION:
+        raise ValueError(f"the description is longer than {_LONGEST_DESCRIPTION:,} characters")
+    return {key: value for key, value in description.items() if key not in _OF_RAIKIT}
 
 
 class ModelFacts(BaseModel):
@@ -39,9 +53,9 @@ class ModelFacts(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     capabilities: frozenset[Capability]
-    classes: list[Value] = Field(default_factory=list)
-    description: dict[str, Any] = Field(default_factory=dict)
-    notes: list[str] = Field(default_factory=list)
+    classes: list[Value] = Field(default_factory=list, max_length=_MOST_CLASSES)
+    description: Annotated[dict[str, Any], AfterValidator(_brief_description)] = Field(default_factory=dict)
+    notes: list[Annotated[str, AfterValidator(lambda text: clean(text[:2000]))]] = Field(default_factory=list, max_length=1000)
 
 
 class HandedScores(BaseModel):
@@ -95,15 +109,32 @@ def read_scores(path: Path, handed: HandedScores, data: Dataset) -> tuple[Sequen
     """
     import pyarrow as pa
 
-    if sha256(path) != handed.sha256:
-        raise ModelError("the model's scores were changed after they had left the model's process.")
     try:
-        with pa.memory_map(str(path)) as file:
-            table = pa.ipc.open_file(file).read_all()
+        if not is_regular(path):
+            raise ValueError("it left no file")
+        if path.stat().st_size > _MOST_BYTES + _BYTES_OF_A_CASE * len(data.roles) * max(len(data.classes), 1):
+            raise ValueError("the file is far larger than scores of these cases are")
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != handed.sha256:
+            raise ModelError("the model's scores were changed after they had left the model's process.")
+        table = pa.ipc.open_file(pa.py_buffer(content)).read_all()
         ids = table.column(_ID).to_pylist()
-        scores = np.stack([table.column(_SCORE.format(index)).to_numpy() for index in range(table.num_columns - 1)], axis=1)
-    except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
-        raise ModelError(f"the scores that the model's process wrote cannot be read ({error}).") from None
-    if len(set(ids)) != len(ids) or not set(ids) <= set(data.roles["id"].tolist()):
-        raise ModelError("the model's process returned scores of cases that the data do not have, or twice of one case.")
+        _refuse_other_cases(ids, data)
+        columns = [table.column(_SCORE.format(index)).to_numpy() for index in range(table.num_columns - 1)]
+        scores = np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
+        raise ModelError(f"the scores that the model's process wrote cannot be read ({_brief(error)}).") from None
     return ids, validate_scores(scores, ids, data)
+
+
+def _refuse_other_cases(ids: Sequence[Any], data: Dataset) -> None:
+    """Raise unless each case has scores once: who may leave cases out chooses the number of every other check."""
+    known = data.roles["id"].tolist()
+    if len(set(ids)) != len(ids) or not set(ids) <= set(known):
+        raise ModelError("the model's process returned scores of cases that the data do not have, or twice of one case.")
+    if len(ids) < len(known):
+        raise ModelError(f"the model's process returned scores of {len(ids):,} of {len(known):,} cases; none may be left out.")
+
+
+def _brief(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

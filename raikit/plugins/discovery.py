@@ -21,8 +21,8 @@ from raikit.config.schema import PluginsConfig
 from raikit.deprecation import collect_warnings
 from raikit.errors import ConfigError, PluginError, nearest, raised
 from raikit.models.loaders import LOADERS, TABLE_KIND, make_importable
-from raikit.plugins.contract import contract_problem, incompatibility
-from raikit.plugins.description import described_check
+from raikit.plugins.contract import LONGEST_NAME, contract_problem, incompatibility
+from raikit.plugins.description import ValidatedOptions, described_check
 from raikit.plugins.entry_points import distribution, impostor, installed, module_file, version
 from raikit.plugins.probe import find_fatal_imports
 from raikit.plugins.registry import CheckEntry, PluginProcesses, Registry, placeholder_check
@@ -100,14 +100,20 @@ def _add_described(registry: Registry, name: str, owner: str, version: str, proc
     record.hooks, record.warnings = list(described.hooks), list(described.warnings)
     registry._managers.append((record, None))
 
-    def validate(check: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    def validate(check: str, values: Mapping[str, Any]) -> ValidatedOptions:
         return processes.validate_options(owner, check, values)
 
     for check in described.checks:
-        if check.problem is not None:
-            _add_broken(registry, record, check.name, check.problem)
+        problem, made = check.problem, None
+        if problem is None:
+            try:
+                made = described_check(check, validate)
+            except Exception as error:  # The description may be forged.
+                problem = f"it cannot be described: {raised(error)}"
+        if made is not None:
+            _add_check(registry, record, made)
         else:
-            _add_check(registry, record, described_check(check, validate))
+            _add_broken(registry, record, check.name[:LONGEST_NAME], str(problem))
     _add_provided(registry, record, dict.fromkeys(described.loaders, _elsewhere), dict.fromkeys(described.formats, _elsewhere))
 
 

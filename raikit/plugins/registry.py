@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pluggy
 
     from raikit.models.base import ModelLoader
-    from raikit.plugins.description import PluginDescription
+    from raikit.plugins.description import PluginDescription, ValidatedOptions
 
 
 class PluginProcesses(Protocol):
@@ -32,7 +32,7 @@ class PluginProcesses(Protocol):
     def describe(self, distribution: str, plugin: str) -> PluginDescription:
         """Load a plugin and describe what it provides."""
 
-    def validate_options(self, distribution: str, check: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    def validate_options(self, distribution: str, check: str, values: Mapping[str, Any]) -> ValidatedOptions:
         """Validate the options of a check, and return them or the faults as data."""
 
     def write(self, name: str, distribution: str, record: Record, folder: Path) -> list[Path]:

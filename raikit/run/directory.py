@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.config.types import Key, key_text
 from raikit.errors import RunError, TamperedRunError
-from raikit.files import sha256, write_text
+from raikit.files import Stamp, sha256, sha256_text, stamp, write_text
 from raikit.format import counted
 from raikit.run import manifest
 from raikit.run.record import CheckRecord
@@ -60,7 +60,7 @@ class RunDirectory:
         self.folder = folder
         self.work = folder / ".work"
         self._lock: BaseFileLock | None = None
-        self._kept: dict[Path, str] = {}  # files that this process has written, with the hashes that they had
+        self._kept: dict[Path, tuple[str, Stamp | None]] = {}  # files that this process has written, as they were
         try:
             self.is_new = not folder.exists() or not any(folder.iterdir())
             self.existed = folder.exists()
@@ -121,16 +121,20 @@ class RunDirectory:
             If the states differ.
         """
         path = self.work / _STATE
-        if path.exists():
+        if self.was_left(path):
             before = json.loads(path.read_text(encoding="utf-8"))
             compare_states(before, state, self.folder)
         else:
             write_text(path, json.dumps(state, indent=1, sort_keys=True))
 
+    def was_left(self, path: Path) -> bool:
+        """Return whether an interrupted run may have left a file; in a new run, a plugin or a model put it there."""
+        return not self.is_new and path.exists()
+
     def record_start(self, check: str) -> bool:
         """Record that a check starts; return False if it ended the process twice before and must not run again."""
         path = self.work / "checks" / f"{check}.started"
-        starts = len(path.read_text().splitlines()) if path.exists() else 0
+        starts = len(path.read_text().splitlines()) if self.was_left(path) else 0
         if starts >= _CRASHES_ALLOWED:
             return False
         with path.open("a", encoding="utf-8") as stream:
@@ -150,7 +154,7 @@ class RunDirectory:
     def load_check(self, check: str) -> CheckRecord | None:
         """Load a check that an interrupted run finished, None if it did not finish it."""
         path = self.work / "checks" / f"{check}.json"
-        return CheckRecord.model_validate_json(path.read_bytes()) if path.exists() else None
+        return CheckRecord.model_validate_json(path.read_bytes()) if self.was_left(path) else None
 
     def workdir(self, check: str) -> Path:
         """Create and return the folder of a check, where its artifacts are found."""
@@ -160,11 +164,16 @@ class RunDirectory:
 
     def keep(self, *paths: Path) -> None:
         """Remember what files hold that this process has just written; nobody else may change them before the run is sealed."""
-        self._kept.update({path: sha256(path) for path in paths})
+        self._kept.update({path: (sha256(path), stamp(path)) for path in paths})
+
+    def write(self, path: Path, text: str) -> None:
+        """Write a file, and remember what it was to hold, so that not even the moment after writing is a gap."""
+        write_text(path, text)
+        self._kept[path] = (sha256_text(text), stamp(path))
 
     def keep_foreign(self, *paths: Path) -> None:
         """Remember what files hold that a plugin's process has written; what this process wrote stays its own."""
-        self._kept |= {path: sha256(path) for path in paths if path not in self._kept}
+        self.keep(*(path for path in paths if path not in self._kept))
 
     def refuse_changes(self) -> None:
         """Raise if another process has changed what this one wrote: a plugin or a model that writes into the run.
@@ -174,8 +183,8 @@ class RunDirectory:
         TamperedRunError
             Names the file.
         """
-        for path, digest in self._kept.items():
-            if path.is_symlink() or not path.is_file() or sha256(path) != digest:
+        for path, (digest, before) in self._kept.items():
+            if path.is_symlink() or not path.is_file() or stamp(path) != before or sha256(path) != digest:
                 raise TamperedRunError(
                     f"{path.relative_to(self.folder)} was changed by another process while the audit ran, such as a plugin's; "
                     "the run cannot be trusted. Leave plugins out with --disable until it no longer happens."
@@ -190,7 +199,8 @@ class RunDirectory:
             If another process has changed what this one wrote.
         """
         self.refuse_changes()
-        manifest.write(self.folder, facts, exclude=self.work)
+        known = {path: digest for path, (digest, _) in self._kept.items()}
+        manifest.write(self.folder, facts, exclude=self.work, known=known)
         self.close()
         shutil.rmtree(self.work)
 

@@ -15,6 +15,8 @@ AnyRecord = TypeVar("AnyRecord", bound=Measurements)
 
 _CONFUSION = {"target", "predicted"}  # the arguments of a share of a true class; elsewhere they may be anything
 
+_NAMING = _CONFUSION | {"class", "to", "given"}  # arguments whose values name classes or groups
+
 
 @contextmanager
 def in_words(record: Record) -> Iterator[Record]:
@@ -46,6 +48,8 @@ def words_of(record: Measurements) -> Callable[[str], str]:
 
 
 def _labelled(metric: Metric, words: Callable[[str], str]) -> Metric:
+    if metric.judged is None and not (metric.pair or metric.excluded or metric.args.keys() & _NAMING):
+        return metric  # as almost all; copying them takes most of the time where there are many
     of_classes = metric.over is None  # then what is left out are classes
     judged = metric.judged
     return metric.model_copy(

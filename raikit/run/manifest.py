@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from raikit.errors import RunError
-from raikit.files import canonical, sha256, sha256_text, write_text
+from raikit.errors import RunError, TamperedRunError
+from raikit.files import canonical, is_regular, sha256, sha256_text, write_text
 
 NAME = "manifest.json"
 ATTESTATION = "attestation.json"  # signs the manifest, so it is not in it
 
 
-def write(folder: Path, facts: dict[str, Any], exclude: Path) -> None:
+def write(folder: Path, facts: dict[str, Any], exclude: Path, known: Mapping[Path, str] | None = None) -> None:
     """Hash every file in `folder` except those in `exclude`, and write the manifest with `facts` (versions, seeds …).
 
     Empty folders are removed, because a manifest names files only.
+
+    Parameters
+    ----------
+    folder : Path
+    facts : dict
+    exclude : Path
+    known : mapping of Path to str, optional
+        Hashes of files as this process wrote them; a change since then does not get into the manifest.
+
+    Raises
+    ------
+    TamperedRunError
+        If something in the folder is no regular file, such as a link.
     """
     for path in _empty_folders(folder):
         if not path.is_relative_to(exclude):
             path.rmdir()
     included = [path for path in _files(folder) if not path.is_relative_to(exclude)]
-    files = {path.relative_to(folder).as_posix(): sha256(path) for path in included}
+    if odd := [path for path in included if not is_regular(path)]:
+        name = odd[0].relative_to(folder)
+        raise TamperedRunError(f"{name} is a link, a pipe or a device, which another process put into the run.")
+    files = {path.relative_to(folder).as_posix(): (known or {}).get(path) or sha256(path) for path in included}
     write_text(folder / NAME, _text({**facts, "files": files}))
 
 
@@ -75,6 +91,8 @@ def verify(folder: Path) -> list[str]:
             problems.append(f"{name} is missing")
         elif files[name].is_symlink():
             problems.append(f"{name} was changed into a link")
+        elif not is_regular(files[name]):
+            problems.append(f"{name} was changed into a pipe or a device")
         elif sha256(files[name]) != digest:
             problems.append(f"{name} was changed")
     problems += [f"{name} was added" for name in sorted(files.keys() - content["files"].keys())]

@@ -17,7 +17,7 @@ from xml.etree import ElementTree as ET
 import raikit
 from raikit.files import write_text
 from raikit_reports.outcomes import Crash, Outcome, RuleOutcome, crashes, family_note, in_policy_order, one_line
-from raikit_reports.texts import clean, flat
+from raikit_reports.texts import beside, clean, flat
 
 NAME_LONG = 500
 TEXT_LONG = 50_000
@@ -99,7 +99,7 @@ def _message(item: RuleOutcome) -> str:
 def _check(check: raikit.CheckRecord, crash: Crash | None) -> Case:
     case = Case("checks", check.pillar, check.name, seconds=check.seconds)
     if check.status == "ok":
-        return case
+        return replace(case, text=beside(check))
     if crash is None:
         why = f"{check.status.replace('_', ' ')}: {check.reason or 'no reason was recorded'}"
         return replace(case, tag="skipped", message=why, text=check.help or "")

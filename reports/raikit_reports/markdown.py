@@ -11,7 +11,7 @@ from raikit.files import write_text
 from raikit_reports import verdicts
 from raikit_reports.outcomes import family_note
 from raikit_reports.rules import RuleRow, rule_rows, tally
-from raikit_reports.texts import flat, sentence
+from raikit_reports.texts import beside, flat, sentence
 from raikit_reports.unchecked import unchecked
 from raikit_reports.verdicts import Verdict
 
@@ -90,7 +90,8 @@ def rule_table(rows: list[RuleRow]) -> Iterator[str]:
     yield "| Verdict | Rule | Measured | Interval | Decision |"
     yield "|---|---|---|---|---|"
     for row in rows:
-        decision = " ".join(sentence(part) for part in (row.decision, row.needed, row.waiver, row.against, row.written) if part)
+        parts = (row.decision, row.needed, row.waiver, row.against, row.written, row.beside)
+        decision = " ".join(sentence(part) for part in parts if part)
         cells = [
             mark(row.verdict),
             escape(row.title),
@@ -123,9 +124,14 @@ def _findings(record: raikit.Record, rows: list[RuleRow]) -> Iterator[str]:
     if findings:
         yield "## Findings\n"
     for verdict, finding, check in findings[:FINDINGS_SHOWN]:
-        yield f"- {mark(verdict)}: {escape(finding.sentence, 400)} <sub>{escape(check.name)}</sub>"
+        yield f"- {mark(verdict)}: {escape(finding.sentence, 400)} <sub>{escape(check.name)}{_said(check)}</sub>"
     if left_out := more(len(findings) - FINDINGS_SHOWN, "findings"):
         yield f"\n{left_out}"
+
+
+def _said(check: raikit.CheckRecord) -> str:
+    """Return whether a check ran beside the model, as a sentence after its name."""
+    return f": {escape(beside(check))}" if beside(check) else ""
 
 
 def _not_checked(record: raikit.Record) -> Iterator[str]:

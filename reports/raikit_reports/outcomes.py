@@ -62,6 +62,7 @@ class RuleOutcome:
             row.needed,
             row.waiver,
             row.written,
+            row.beside,
             self.place,
             f"From {row.rows}." if row.rows else "",
         ]

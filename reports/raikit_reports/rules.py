@@ -11,7 +11,7 @@ import raikit
 from raikit import format as fmt
 from raikit.format import case_noun
 from raikit_reports import strips, verdicts
-from raikit_reports.texts import sentence, words
+from raikit_reports.texts import beside, sentence, words
 from raikit_reports.verdicts import Verdict
 
 
@@ -33,6 +33,7 @@ class RuleRow:
     rows: str
     waiver: str
     written: str
+    beside: str
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,16 @@ def unit_of(rule: raikit.Rule, metric: raikit.Metric | None) -> str | None:
 def rule_rows(record: raikit.Record) -> list[RuleRow]:
     """Return all rules, worst first, then by the relative distance to their limit."""
     metrics = {metric.id: metric for _, metric in record.metrics()}
-    rows = [_row(rule, metrics.get(rule.metric), record.confidence) for rule in record.gate.rules]
+    checks = {check.name: check for check in record.checks}
+    rows = [
+        _row(rule, metrics.get(rule.metric), checks.get(rule.check or ""), record.confidence) for rule in record.gate.rules
+    ]
     return sorted(rows, key=lambda row: (row.verdict.rank, _distance(row.rule)))
 
 
-def _row(rule: raikit.Rule, metric: raikit.Metric | None, confidence: float) -> RuleRow:
+def _row(
+    rule: raikit.Rule, metric: raikit.Metric | None, check: raikit.CheckRecord | None, confidence: float
+) -> RuleRow:
     unit, signed = unit_of(rule, metric), rule.kind == "regression"
     return RuleRow(
         rule=rule,
@@ -76,6 +82,7 @@ def _row(rule: raikit.Rule, metric: raikit.Metric | None, confidence: float) -> 
         rows=fmt.sample_size(rule.n, rule.n_clusters),
         waiver=_waiver(rule),
         written=f"The policy calls it {rule.written}." if rule.written else "",
+        beside=beside(check),
     )
 
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import raikit
 from raikit.files import write_text
 from raikit_reports.outcomes import Crash, Outcome, RuleOutcome, crashes, family_note, in_policy_order
-from raikit_reports.texts import clean, flat, sentence
+from raikit_reports.texts import beside, clean, flat, sentence
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 NOTHING_RAN = 5
@@ -143,7 +143,7 @@ def _findings(record: raikit.Record) -> Iterator[Json]:
     for (check, finding), identity in zip(warnings, identities, strict=True):
         level = "note" if judged.intersection(finding.metrics) else "warning"
         id, address = f"raikit/finding/{_id(check.name)}", "".join(finding.metrics[:1])
-        yield _result(id, level, finding.sentence, identity, address)
+        yield _result(id, level, f"{finding.sentence} {beside(check)}", identity, address)
 
 
 def _about(finding: raikit.Finding) -> str:

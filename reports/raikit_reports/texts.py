@@ -13,6 +13,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+import raikit
 from raikit import format as fmt
 
 # Controls, lone surrogates and noncharacters are not allowed in HTML and XML files. Overrides and isolates reorder the text
@@ -41,6 +42,13 @@ def flat(text: object, limit: int = 160) -> str:
     """
     line = " ".join(clean(text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def beside(check: raikit.CheckRecord | None) -> str:
+    """Return a sentence if a check of raikit ran beside the model, whose code could have changed its numbers; else nothing."""
+    if check is None or check.status != "ok" or check.process != "model":
+        return ""
+    return "Measured in a process that ran the model's own code."
 
 
 def sentence(text: str) -> str:

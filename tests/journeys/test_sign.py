@@ -97,3 +97,13 @@ def test_a_key_that_is_none_is_one_sentence_and_nothing_is_written(raikit, signe
     ran = raikit("sign", "run", "--key", key, code=2)
     assert key in ran.err and ran.err.count("\n") == 1
     assert (signed / "attestation.json").read_bytes() == before
+
+
+def test_hostile_names_reach_the_statement_as_data_and_begin_no_line(raikit, audit_yaml, keys, tmp_path):
+    name = "a\n::error::b <script> \u202e | {0}"
+    gate = {"rules": [{"metric": "performance.accuracy", "min": 0.5, "id": name, "reason": name}]}
+    raikit("audit", audit_yaml(gate=gate, name=name, intended_use=name), "--out", "run", code=0)
+    ran = [raikit("sign", "run", "--key", "mine.pem", code=0), raikit("verify", "run", "--signed-by", "mine.pub", code=0)]
+    ran.append(raikit("gate", "run", "--remeasure", code=0))
+    assert payload(tmp_path / "run")["predicate"]["passedTests"]
+    assert not any(line.startswith("::") for one in ran for line in one.printed.splitlines())

@@ -1,4 +1,5 @@
 import fnmatch
+import time
 
 import pytest
 from hypothesis import given
@@ -118,3 +119,25 @@ def test_two_patterns_meet_if_an_address_fits_both(left, right, meet):
 def test_scalars_are_written_without_needless_marks():
     assert [text(value) for value in (3, 3.0, 0.5, True, "x")] == ["3", "3", "0.5", "true", "x"]
     assert quote(" x") == '" x"'
+
+
+@pytest.mark.parametrize(
+    ("pattern", "address", "matches"),
+    [
+        ("a.*b*c", "a.xbxbc", True),
+        ("a.*b*bc", "a.xbxbc", True),
+        ("a.*b*c", "a.xbxcx", False),
+        ("a.**", "a.b", True),
+        ("*", "", True),
+        ("a.*x", "a.yx(k=1)[sex=F]", True),
+        ("a.*x*x", "a.x", False),
+    ],
+)
+def test_stars_match_any_run_of_characters(pattern, address, matches):
+    assert Pattern(pattern).matches(address) is matches
+
+
+def test_a_pattern_of_many_stars_is_matched_at_once():
+    start = time.perf_counter()
+    assert not Pattern("evil." + "*a" * 40 + "*b").matches("evil." + "a" * 3000)
+    assert time.perf_counter() - start < 1

@@ -9,7 +9,8 @@ from report_record import HOSTILE
 
 from raikit.config.schema import GateConfig
 from raikit.gate.exit_code import exit_code
-from raikit.run.record import CheckRecord, Gate, PluginRecord, Provenance, Record, Rule, Summary
+from raikit.naming import DisplayNames
+from raikit.run.record import CheckRecord, DataRecord, Gate, PluginRecord, Provenance, Record, Rule, Summary
 from raikit.run.results import Finding
 
 TEXTS = st.one_of(
@@ -41,6 +42,7 @@ def checks(draw) -> CheckRecord:
     return CheckRecord(
         name=draw(TEXTS), pillar=draw(TEXTS), title=draw(TEXTS), plugin=draw(TEXTS), status=status, help=draw(TEXTS),
         reason=None if status == "ok" else draw(TEXTS), traceback=draw(TEXTS), findings=[finding],
+        process=draw(st.sampled_from(["audit", "plugin", "model"])), warnings=draw(st.lists(TEXTS, max_size=1)),
     )  # fmt: skip
 
 
@@ -48,6 +50,17 @@ def checks(draw) -> CheckRecord:
 def plugins(draw) -> PluginRecord:
     status = draw(st.sampled_from(["ok", "error", "incompatible", "ambiguous", "disabled", "local"]))
     return PluginRecord(name=draw(TEXTS), distribution=draw(TEXTS), status=status, reason=draw(TEXTS))
+
+
+@st.composite
+def labelled_data(draw) -> DataRecord:
+    """Data whose labels of the unit, of columns, groups and classes are hostile too."""
+    texts = st.dictionaries(st.sampled_from(["sex", "F", "1"]), TEXTS, max_size=2)
+    names = DisplayNames(
+        unit=(draw(TEXTS), draw(TEXTS)), columns=draw(texts), values={"sex": draw(texts)}, nouns=draw(texts), missing=draw(texts),
+        classes=draw(texts),
+    )  # fmt: skip
+    return DataRecord(labels=names, classes=[draw(TEXTS)], sensitive=["sex"], notes=[draw(TEXTS)], limits=[draw(TEXTS)])
 
 
 @st.composite
@@ -62,7 +75,7 @@ def records(draw) -> Record:
     gate.warnings = draw(st.lists(TEXTS, max_size=2))
     return Record(
         name=draw(TEXTS), verdict=draw(st.sampled_from(["pass", "warn", "fail", "inconclusive", "error"])),
-        checks=ran, plugins=lost, gate=gate, summary=Summary(answer=draw(TEXTS), sentences=[draw(TEXTS)]),
+        checks=ran, plugins=lost, gate=gate, data=draw(labelled_data()), summary=Summary(answer=draw(TEXTS), sentences=[draw(TEXTS)]),
         provenance=Provenance(
             config=json.dumps({"gate": told}), config_path=draw(TEXTS), run_id=draw(TEXTS),
             versions={"raikit": draw(TEXTS)},

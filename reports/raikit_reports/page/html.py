@@ -100,6 +100,7 @@ def _environment(words: texts.Texts) -> jinja2.Environment:
         "seconds": fmt.seconds,
         "facts": layout.facts,
         "scalar": fmt.scalar,
+        "beside": texts.beside,
     }
     environment.filters.update(filters)
     return environment

@@ -1,13 +1,14 @@
 """Check classes made from what a child process says of a plugin: they behave as the classes themselves, without their code."""
 
 import sys
+import time
 
 import pytest
 from pydantic import ValidationError
 
 from raikit.check import Requires
 from raikit.isolation.parent import Children
-from raikit.plugins.description import CheckDescription, described_check
+from raikit.plugins.description import CheckDescription, ValidatedOptions, described_check
 from raikit.plugins.discovery import discover
 
 SOURCE = '''
@@ -88,3 +89,87 @@ def test_an_option_that_refers_to_itself_ends():
     schema = {"properties": {"inner": {"$ref": "#/$defs/Inner"}}, "$defs": {"Inner": {"properties": {"inner": {"$ref": "#/$defs/Inner"}}}}}
     check = described_check(CheckDescription(name="a.b", pillar="a", options=schema), lambda name, values: {"options": {}})
     assert list(check.Options.model_fields) == ["inner"]
+
+
+def laughs(links):
+    """A schema in which each definition refers twice to the next: 2 to the power of its length fields."""
+    defs = {f"A{i}": {"properties": {name: {"$ref": f"#/$defs/A{i + 1}"} for name in links}} for i in range(2000)}
+    return {"properties": {"a": {"$ref": "#/$defs/A0"}}, "$defs": defs}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [laughs("ab"), laughs("a"), {"properties": [1], "$defs": 3}, {"properties": {"a": [1], "b": {"$ref": {}}}},
+     {"properties": {name: {} for name in ("model_dump", "validator", "model_config", "copy", "__class__", "class", "", "\ud800")}}],
+)  # fmt: skip
+def test_a_hostile_schema_makes_a_class_at_once(schema):
+    def validate(check, values):
+        return ValidatedOptions(options={"model_dump": 1, "copy": 2, "x": 3})
+
+    start = time.perf_counter()
+    options = described_check(CheckDescription(name="a.b", pillar="a", options=schema), validate).Options
+    assert options.model_validate({}).model_dump(mode="json") == {"model_dump": 1, "copy": 2, "x": 3}
+    assert time.perf_counter() - start < 2
+
+
+FORGED = """
+import json
+import raikit
+import raikit.plugins.description as d
+
+raikit_api = 1
+real = d.PluginDescription.model_dump_json
+
+class Rows(raikit.Check):
+    name, pillar = "forged.rows", "forged"
+
+    def run(self, ctx):
+        return raikit.CheckResult()
+
+@raikit.hookimpl
+def raikit_checks():
+    return [Rows]
+
+def forged(self):
+    said = json.loads(real(self))
+    first = said["checks"][0]
+    {forge}
+    return json.dumps(said)
+
+d.PluginDescription.model_dump_json = forged
+"""
+FORGERIES = {
+    "too many checks": 'said["checks"] *= 5000',
+    "too long": 'first["doc"] = "x" * 20_000_000',
+    "a lone surrogate": 'first["doc"] = chr(0xd800)',
+    "no names": 'first["requires"] = {"columns": 5}',
+    "a name of another alphabet": 'first["name"] = "perf" + chr(0x43e) + "rmance.classification"',
+    "a name that is a path": 'first["name"] = "forged.../../x"',
+    "a name that is too long": 'first["name"] = "forged." + "x" * 5000',
+    "a name of raikit": 'first["name"] = "performance.classification"',
+    "patterns without end": 'first["produces"] = ["forged." + "*a" * 5000]',
+    "aliases of others": 'first["aliases"] = {"performance.accuracy": "forged.rows"}',
+    "aliases without end": 'first["aliases"] = {f"forged.{i}": "forged.rows" for i in range(5000)}',
+    "loaders and formats of raikit": 'said["loaders"] = ["predictions", "torch"]; said["formats"] = ["json"]',
+}
+
+
+@pytest.mark.parametrize("what", FORGERIES)
+def test_a_forged_description_costs_the_plugin_alone(what, write_distribution, tmp_path, monkeypatch):
+    source = FORGED.replace("{forge}", FORGERIES[what])
+    write_distribution(tmp_path / "site", "raikit-forged", {"forged": "forged_plugin"}, {"forged_plugin": source})
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    with Children() as children:
+        registry = discover(processes=children)
+    row = next(plugin for plugin in registry.plugins if plugin.name == "forged")
+    problems = [entry.problem for entry in (*registry.checks.values(), *registry.broken) if entry.plugin == "raikit-forged"]
+    assert row.status == "error" or any(problems), what
+    assert len(row.reason or "") <= 2000 and all(len(problem or "") <= 2000 for problem in problems)
+    assert registry.checks["performance.classification"].plugin == "raikit"
+    assert registry.owners["json"] == "raikit" and "torch" not in registry.loader_owners
+
+
+def test_no_distribution_shares_the_process_of_the_model():
+    children = Children()
+    for name in ("model of the audit", "raikit", " model of the audit"):
+        assert children.of(name) is not children.model

@@ -1,11 +1,14 @@
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
 
-from raikit.errors import RunError
-from raikit.run.directory import compare_states, newest_folder
+from raikit.errors import RunError, TamperedRunError
+from raikit.run.directory import RunDirectory, compare_states, newest_folder
 from raikit.run.reader import load_run
+from raikit.run.record import CheckRecord
 
 BEFORE = {"config": {"seed": 1, "gate": {"rules": [{"metric": "a.b", "max": 0.1}]}, "checks": None}, "data": {"print": "x"}}
 
@@ -50,3 +53,45 @@ def test_the_newest_run_of_a_name_is_found_among_others(tmp_path, monkeypatch):
     for name in ("my-model-20260101-000000", "my-model-20260301-000000", "my-model-two-20270101-000000", "my-model-notes"):
         (tmp_path / "runs" / name).mkdir(parents=True)
     assert newest_folder("my model") == Path("runs/my-model-20260301-000000")
+
+
+def restored(path):
+    """Write something else into a file, and put its content and its times back."""
+    content, status = path.read_bytes(), path.stat()
+    path.write_bytes(b"forged")
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def moved(path):
+    path.rename(path.with_name("aside"))
+    path.with_name("aside").rename(path)
+
+
+@pytest.mark.parametrize("change", [restored, moved, lambda path: path.write_text("x"), lambda path: path.unlink()])
+def test_a_file_that_was_another_for_a_while_is_refused(tmp_path, change):
+    run = RunDirectory(tmp_path / "run")
+    run.open()
+    run.write(tmp_path / "run" / "audit.json", "{}")
+    (tmp_path / "run" / "other").write_text("x")
+    run.keep(tmp_path / "run" / "other")
+    run.refuse_changes()
+    time.sleep(0.02)  # file systems count time in steps of up to some milliseconds
+    change(tmp_path / "run" / "audit.json")
+    with pytest.raises(TamperedRunError, match=r"audit\.json was changed by another process"):
+        run.seal({})
+    run.close()
+
+
+def test_what_appears_in_a_new_run_was_not_left_by_an_interrupted_one(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.open()
+    forged = CheckRecord(name="a.b", pillar="a", plugin="raikit", status="ok")
+    (run.work / "checks" / "a.b.json").write_text(forged.model_dump_json())
+    (run.work / "checks" / "a.b.started").write_text("x\nx\n")
+    (run.work / "state.json").write_text("[]")
+    assert run.load_check("a.b") is None
+    assert run.record_start("a.b")
+    run.check_state({"seed": 1})
+    run.close()
+    assert RunDirectory(tmp_path / "run", resume=True).load_check("a.b") == forged

@@ -1,6 +1,9 @@
+import os
+
 import pytest
 
-from raikit.errors import RunError
+from raikit.errors import RunError, TamperedRunError
+from raikit.files import sha256
 from raikit.run import manifest
 
 
@@ -69,3 +72,22 @@ def test_updating_one_file_does_not_launder_another(run):
 def test_what_is_no_run_is_said_so(tmp_path):
     with pytest.raises(RunError, match="not a finished run"):
         manifest.verify(tmp_path)
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, lambda path: os.symlink("/dev/zero", path), lambda path: os.symlink("/", path)])
+def test_what_is_no_regular_file_is_neither_hashed_nor_sealed(run, put):
+    put(run / "odd")
+    with pytest.raises(TamperedRunError, match="odd is a link, a pipe or a device"):
+        manifest.write(run, {}, exclude=run / ".work")
+    (run / "odd").unlink()
+    (run / "audit.json").unlink()
+    put(run / "audit.json")
+    assert "audit.json was changed into" in manifest.verify(run)[0]
+
+
+def test_a_file_that_changes_after_it_was_written_and_before_the_seal_does_not_get_into_the_manifest(run):
+    path = run / "audit.json"
+    before = sha256(path)
+    path.write_text("forged")
+    manifest.write(run, {}, exclude=run / ".work", known={path: before})
+    assert manifest.verify(run) == ["audit.json was changed"]

@@ -9,10 +9,14 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from hostile import records
+from hypothesis import given, settings
 from report_record import HOSTILE, make_record, metric
 
+from raikit.run.labelled import in_words
 from raikit.run.record import CheckRecord, Gate, Record, Rule
 from raikit.run.results import CheckResult, Finding
+from raikit_reports import markdown
 from raikit_reports.page import layout
 from raikit_reports.page.html import TEMPLATES, render
 
@@ -139,6 +143,18 @@ def test_a_hostile_name_gives_a_sound_page(text):
     read = Reader(written)
     assert (read.problems, read.open) == ([], [])
     assert "<script>alert" not in written
+
+
+@given(records())
+@settings(max_examples=25)
+def test_a_record_of_hostile_labels_warnings_and_checks_gives_a_sound_page(record):
+    with in_words(record) as readable:
+        written, brief = render(readable), markdown.render(readable)
+    written.encode()
+    read = Reader(written)
+    assert (read.problems, read.open) == ([], [])
+    assert "<script>alert" not in written + brief
+    assert not any(name.startswith("on") or value.startswith("javascript:") for _, name, value in read.attributes)
 
 
 def test_the_same_record_gives_the_same_page(page):

@@ -13,6 +13,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from raikit.address import Pattern
 from raikit.audit.places import Places
 from raikit.audit.requirements import unmet_requirement
 from raikit.console import clean
-from raikit.errors import PluginError, RaikitError, SkipCheck
+from raikit.errors import PluginError, RaikitError, SkipCheck, SystemFault, system_fault
 from raikit.isolation.answer import Answer, decode_result, encode_result, error_text, traceback_text
 from raikit.naming import using
 from raikit.process.guard import MOST_OUTPUT, Sink, captured
@@ -106,8 +107,9 @@ class Runner:
         else:
             try:
                 self._execute(item, record)
-            except KeyboardInterrupt:
-                self.run.undo_start(item.name)  # A person ended it, not the check.
+            except (KeyboardInterrupt, SystemFault):
+                with suppress(OSError, SystemFault):
+                    self.run.undo_start(item.name)  # A person or the machine ended it, not the check.
                 raise
         self.run.save_check(record)
         self.finish(record)
@@ -132,6 +134,8 @@ class Runner:
             self._accept(item, record, result or decode_result(answer.result))
             self._measure_further_levels(item, record, time.perf_counter() - start)
         except (RaikitError, ValueError, OSError) as error:
+            if not isinstance(error, PluginError) and (fault := system_fault(error)):
+                raise fault from None
             record.status = "error"
             record.reason = clean(answer.error or error_text(error))[:2000]
             record.traceback = clean(answer.traceback or "")[-MOST_OUTPUT:] or None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,9 @@ from raikit.audit.checks import make_context, run_checks
 from raikit.audit.judging import judge_audit
 from raikit.audit.opening import describe_model, open_data, open_predictions, score_cases
 from raikit.audit.plan import Plan, Request, planned, run_folder
-from raikit.audit.provenance import make_provenance, manifest_facts, resume_state
+from raikit.audit.provenance import Start, make_provenance, manifest_facts, resume_state
 from raikit.audit.reports import publish
-from raikit.errors import RaikitError
+from raikit.errors import RaikitError, SystemFault, system_fault
 from raikit.format import case_noun, count
 from raikit.gate.baseline import refuse_another_task
 from raikit.naming import using
@@ -44,16 +43,17 @@ def audit(request: Request, console: Console) -> Outcome:
     Raises
     ------
     RaikitError
-        If the configuration, the data or the model cannot be used, or the run directory cannot be written. A new run then
-        leaves nothing behind.
+        If the configuration, the data or the model cannot be used. A new run then leaves nothing behind.
+    SystemFault
+        If the disk is full or there is no memory. The run can be resumed.
     """
-    start = time.time()
+    start = Start()
     console.live = console.live and request.isolation == "process"  # Otherwise a debugger may need the terminal.
     with planned(request) as plan:
         return _audit(plan, console, start)
 
 
-def _audit(plan: Plan, console: Console, start: float) -> Outcome:
+def _audit(plan: Plan, console: Console, start: Start) -> Outcome:
     request = plan.request
     run = RunDirectory(run_folder(request, plan.settings.name), request.resume)
     if request.resume and run.is_new:
@@ -69,8 +69,11 @@ def _audit(plan: Plan, console: Console, start: float) -> Outcome:
         run.check_state(state)
         with using(data.labels):
             return _run(plan, run, data, state, console, start)
-    except RaikitError:
-        run.discard()
+    except (RaikitError, OSError, RuntimeError, MemoryError) as error:
+        if fault := system_fault(error):
+            raise SystemFault(f"{fault} Then continue with --resume --out {run.folder}.") from None
+        if isinstance(error, RaikitError):
+            run.discard()
         raise
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"resume with the same command and --resume --out {run.folder}") from None
@@ -81,12 +84,13 @@ def _audit(plan: Plan, console: Console, start: float) -> Outcome:
 def _finished(run: RunDirectory, state: dict[str, Any]) -> Outcome:
     """Return the outcome of a finished run, which ``--resume`` does not change."""
     compare_states(manifest.read(run.folder).get("state", {}), json.loads(json.dumps(state)), run.folder)
+    run.finish()
     record = load_run(run.folder).record
     return Outcome(run.folder, record, record.gate.exit_code)
 
 
 def _run(
-    plan: Plan, run: RunDirectory, data: Dataset, state: dict[str, Any], console: Console, start: float
+    plan: Plan, run: RunDirectory, data: Dataset, state: dict[str, Any], console: Console, start: Start
 ) -> Outcome:
     settings = plan.settings
     _announce(data, console)

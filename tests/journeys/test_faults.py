@@ -1,0 +1,152 @@
+"""The machine's faults are not ours: kills and full disks at any moment leave one sentence, the right code, and nothing lost."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+
+import faults
+import pytest
+from journey import write_audit_yaml
+
+from raikit.run import manifest
+
+COMMANDS = {
+    "audit": ["audit", "audit.yaml", "--out", "run"],
+    "gate": ["gate", "run"],
+    "report": ["report", "run", "--formats", "json,junit"],
+    "sign": ["sign", "run", "--key", "key"],
+    "baseline": ["baseline", "save", "run", "baseline.json"],
+}
+# Moments that are tried by default; the rest by --every-moment. Those of an audit: a check starts, the record and the manifest
+# are renamed, temporary files are removed.
+MOMENTS = {"audit": (16, 25, 28, 30), "gate": (3, 4, 6), "report": (3, 5), "sign": (3,), "baseline": (2,)}
+FULL = {"audit": (1, 13, 16, 25), "gate": (3, 6), "report": (2,), "sign": (2,), "baseline": (1,)}
+
+
+def private_key():
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A folder with an audit, a key and ``whole``, the run of an audit that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("faults")
+    policy = {"rules": [{"metric": "performance.accuracy", "min": 0.5}]}
+    write_audit_yaml(folder, checks=["performance.classification"], gate=policy)
+    (folder / "key").write_bytes(private_key())
+    assert faults.run([*COMMANDS["audit"][:-1], "whole"], folder).code == 0
+    return folder
+
+
+@pytest.fixture
+def ready(whole, tmp_path):
+    """Lay the audit and its run out anew, as ``ready(command)``; an audit has no run yet."""
+
+    def ready(name):
+        shutil.rmtree(tmp_path)
+        shutil.copytree(whole, tmp_path, ignore=shutil.ignore_patterns("whole"))
+        if name != "audit":
+            shutil.copytree(whole / "whole", tmp_path / "run")
+        return tmp_path
+
+    return ready
+
+
+def comparable(run):
+    """The record without times and the run's id."""
+    content = json.loads((run / "audit.json").read_text("utf-8"))
+    for key in ("run_id", "started", "seconds"):
+        content["provenance"].pop(key)
+    for check in content["checks"]:
+        check.pop("seconds")
+    return content
+
+
+def again(name, folder):
+    """Run a command that was interrupted once more, as a person would."""
+    resumed = ["--resume"] if name == "audit" and (folder / "run").exists() else []
+    return faults.run([*COMMANDS[name], *resumed], folder)
+
+
+def moments(name, chosen, request, ready):
+    if not request.config.getoption("--every-moment"):
+        return chosen
+    return range(1, faults.run(COMMANDS[name], ready(name)).changes + 1)
+
+
+def check_whole(name, folder, whole):
+    """Assert that the run is the one that nothing disturbed, and that it verifies."""
+    assert comparable(folder / "run") == comparable(whole / "whole")
+    predictions = "predictions.parquet"
+    assert (folder / "run" / predictions).read_bytes() == (whole / "whole" / predictions).read_bytes()
+    assert manifest.verify(folder / "run") == []
+    assert not list(folder.rglob(".*.partial"))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_that_is_killed_and_repeated_leaves_what_it_would_have_left(name, whole, ready, request):
+    for at in moments(name, MOMENTS[name], request, ready):
+        folder = ready(name)
+        assert faults.run(COMMANDS[name], folder, at=at).code == -9, "it had ended before it was killed"
+        repeated = again(name, folder)
+        assert repeated.code == 0, (at, repeated.err)
+        check_whole(name, folder, whole)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_is_full_or_read_only_is_one_sentence_and_nothing_is_lost(name, number, whole, ready, request):
+    for at in moments(name, FULL[name], request, ready):
+        folder = ready(name)
+        ended = faults.run(COMMANDS[name], folder, at=at, fault=number, lasting=True)
+        if ended.code == 0:  # Only temporary files were still to be removed, which a full disk allows.
+            assert number == errno.ENOSPC
+            continue
+        assert (ended.code, "Traceback" in ended.err) == (2, False), (at, ended.err)
+        assert ended.err.splitlines()[-1].startswith("raikit: cannot write"), ended.err
+        assert number != errno.ENOSPC or "No space left on device" in ended.err
+        repeated = again(name, folder)
+        assert repeated.code == 0, (at, repeated.err)
+        check_whole(name, folder, whole)
+
+
+def test_what_a_killed_command_left_is_not_taken_for_a_stranger(ready):
+    folder = ready("gate")
+    faults.run(COMMANDS["gate"], folder, at=3)
+    assert [problem for problem in manifest.verify(folder / "run") if "interrupted; repeat the command" in problem]
+    (folder / "run" / "stranger").touch()
+    refused = again("gate", folder)
+    assert (refused.code, "stranger was added" in refused.err) == (2, True)
+
+
+def test_no_memory_is_one_sentence(whole, monkeypatch):
+    import raikit.audit.conductor as conductor
+
+    monkeypatch.setattr(conductor, "judge_audit", lambda *_: bytearray(1 << 62))
+    ended = faults.run(["audit", "audit.yaml", "--out", "none"], whole)
+    assert (ended.code, "Traceback" in ended.err) == (2, False)
+    assert "not enough memory" in ended.err.splitlines()[-1]
+    assert "--resume --out none" in ended.err.splitlines()[-1]
+    assert faults.run(["audit", "audit.yaml", "--out", "none", "--resume"], whole).code == 2  # it still has none
+    monkeypatch.undo()
+    assert faults.run(["audit", "audit.yaml", "--out", "none", "--resume"], whole).code == 0
+    assert comparable(whole / "none") == comparable(whole / "whole")
+
+
+def test_a_clock_that_jumps_backwards_leaves_a_record_that_can_be_read(whole, monkeypatch):
+    import time
+
+    steps = iter(range(10**6))
+    monkeypatch.setattr(time, "time", lambda: 1.8e9 - 3600 * next(steps))
+    assert faults.run(["audit", "audit.yaml", "--out", "clock"], whole).code == 0
+    record = json.loads((whole / "clock" / "audit.json").read_text("utf-8"))
+    assert record["provenance"]["seconds"] >= 0
+    assert all(check["seconds"] >= 0 for check in record["checks"])
+    assert faults.run(["verify", "clock"], whole).code == 0

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from raikit.address import Pattern
 from raikit.audit.places import Places
+from raikit.audit.redaction import Redactor, hide_secrets
 from raikit.audit.requirements import unmet_requirement
 from raikit.console import clean
 from raikit.errors import PluginError, RaikitError, SkipCheck, SystemFault, system_fault
@@ -68,6 +69,8 @@ class Runner:
         Called with the record of each check that was tried.
     places : Places
         In which process each check runs.
+    redactor : Redactor, optional
+        Leaves ids and texts of the data out of each record; absent: nothing is left out.
     """
 
     run: RunDirectory
@@ -77,6 +80,7 @@ class Runner:
     announce: Callable[[str], AbstractContextManager[Progress]]
     finish: Callable[[CheckRecord], None] = lambda record: None
     places: Places = field(default_factory=Places)
+    redactor: Redactor | None = None
     _addresses: set[str] = field(default_factory=set)
     _copy_stamp: _Stamp | None = None
     _process: int = field(default_factory=os.getpid)
@@ -111,6 +115,9 @@ class Runner:
                 with suppress(OSError, SystemFault):
                     self.run.undo_start(item.name)  # A person or the machine ended it, not the check.
                 raise
+        if self.redactor is not None:
+            self.redactor.redact(record)
+        hide_secrets(record)
         self.run.save_check(record)
         self.finish(record)
         return record
@@ -246,7 +253,10 @@ class Runner:
                 raise PluginError(f"it returned metric {name}, which belongs to {owner} (`produces`)")
         if undeclared and check.produces:
             record.warnings.append(f"it measured {undeclared[0]}, which it does not declare in `produces`")
-        artifacts = [self._keep_artifact(item.name, artifact) for artifact in result.artifacts]
+        kept = result.artifacts if self.redactor is None or item.entry.plugin == FIRST_PARTY else []
+        if len(kept) < len(result.artifacts):
+            record.warnings.append("its artifacts were left out of a redacted run, because files cannot be searched")
+        artifacts = [self._keep_artifact(item.name, artifact) for artifact in kept]
         self._addresses |= new
         record.metrics, record.findings = result.metrics, result.findings
         record.tables, record.figures, record.artifacts = result.tables, result.figures, artifacts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import secrets
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.files import canonical, sha256, sha256_text
 from raikit.gate import baseline
+from raikit.process.secrets import map_texts, without_secrets
 from raikit.run.record import Provenance
 
 if TYPE_CHECKING:
@@ -56,7 +58,8 @@ def resume_state(plan: Plan, data: Dataset) -> dict[str, Any]:
     }
     if plan.request.baseline is not None:
         state["baseline"] = {"sha256": baseline.identity(plan.request.baseline)}
-    return state
+    masked: dict[str, Any] = map_texts(json.loads(json.dumps(state)), without_secrets)
+    return masked
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ INTERRUPTED, UNUSABLE, CRASHED = 130, 2, 3
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
-    Errors of raikit and faults of the machine are one sentence on stderr. Any other exception is a bug of raikit: exit 3 with a traceback, never 1,
-    because 1 says that the gate failed.
+    Errors of raikit and faults of the machine are one sentence on stderr. Any other exception is a bug of raikit: exit 3 with
+    a traceback, never 1, because 1 says that the gate failed.
     """
     # Idle OpenMP threads that spin make small models ten times slower. Both are read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")

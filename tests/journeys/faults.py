@@ -63,7 +63,7 @@ def _become(arguments, folder, errors, counted, at, fault, lasting):
         signal.alarm(_LONGEST)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.dup2(os.open(errors, os.O_WRONLY), 2)
-        sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
         sys.addaudithook(_Hook(folder, os.open(counted, os.O_WRONLY), at, fault, lasting))
         from raikit.cli import main
 
@@ -88,7 +88,7 @@ class _Hook:
         if self.count == self.at and self.fault == "kill":
             os.kill(self.process, signal.SIGKILL)
         frees = event in ("os.remove", "os.rmdir") and self.fault == errno.ENOSPC
-        if self.fault != "kill" and not frees and (self.count == self.at or self.lasting and self.count > self.at):
+        if self.fault != "kill" and not frees and (self.count == self.at or (self.lasting and self.count > self.at)):
             raise OSError(self.fault, os.strerror(self.fault), str(arguments[0]))
 
     def _changes(self, event, arguments):

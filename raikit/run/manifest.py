@@ -76,6 +76,8 @@ def verify(folder: Path, rewriting: str | None = None) -> list[str]:
     problems = []
     if (folder / NAME).read_bytes() != _text(content).encode():
         problems.append(f"{NAME} was changed")
+    if (folder / NAME).is_symlink():
+        problems.append(f"{NAME} was changed into a link")
     files = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
     for name, digest in sorted(content["files"].items()):
         if name not in files:

@@ -150,3 +150,21 @@ def test_a_clock_that_jumps_backwards_leaves_a_record_that_can_be_read(whole, mo
     assert record["provenance"]["seconds"] >= 0
     assert all(check["seconds"] >= 0 for check in record["checks"])
     assert faults.run(["verify", "clock"], whole).code == 0
+
+
+@pytest.mark.parametrize("name", ["audit.json", "predictions.parquet", "manifest.json", "folder"])
+def test_a_link_in_a_run_is_named_and_not_followed(name, ready, tmp_path_factory):
+    folder, outside = ready("gate"), tmp_path_factory.mktemp("outside")
+    (outside / "secret").write_text("not read")
+    path = folder / "run" / name
+    if name == "folder":
+        path.symlink_to(outside)
+    else:
+        shutil.move(path, outside / name)
+        path.symlink_to(outside / name)
+    problems = manifest.verify(folder / "run")
+    assert len(problems) == 1 and problems[0].startswith(name), problems
+    assert not [problem for problem in problems if "secret" in problem]
+    refused = faults.run(COMMANDS["gate"], folder)
+    assert (refused.code, "Traceback" in refused.err) == (2, False)
+    assert faults.run(COMMANDS["sign"], folder).code == 2

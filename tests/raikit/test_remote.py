@@ -17,6 +17,7 @@ from raikit.audit.conductor import audit
 from raikit.audit.plan import Request
 from raikit.cli import main
 from raikit.console import Console
+from raikit.errors import DataError
 from raikit.remote import fetch, is_remote, local_copy, name_of, public_address
 from raikit.scaffold.config import write_config
 from raikit_fairness import assess
@@ -164,3 +165,15 @@ def test_copies_are_removed(addresses):
 def test_only_a_scheme_makes_a_path_remote(tmp_path):
     assert not any(map(is_remote, ["a.csv", "C:\\a.csv", "C:/a.csv", "/a:b/c.csv", tmp_path, None]))
     assert json.dumps(public_address("a/b?c.csv")) == '"a/b?c.csv"'
+
+
+def test_an_archive_writes_nothing_outside_its_copy(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("d/cases.csv", "y\n1\n")
+        archive.writestr("d/../../../evil.csv", "y\n1\n")
+    monkeypatch.setattr("raikit.remote._copies", lambda: str(tmp_path / "x" / "y"))
+    (tmp_path / "x" / "y").mkdir(parents=True)
+    for path in ("zip://d::a.zip", "zip://..::a.zip"):
+        with pytest.raises(DataError):
+            fetch(path, tmp_path)
+    assert not list(tmp_path.rglob("evil.csv"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -30,7 +31,7 @@ class Ended:
     changes: int
 
 
-def run(arguments, folder, *, at=NEVER, fault="kill", lasting=False) -> Ended:
+def run(arguments, folder, *, at=NEVER, fault="kill", lasting=False, limits=()) -> Ended:
     """Run ``raikit ARGUMENTS`` in `folder`, and let its change number `at` (from 1) fail.
 
     Parameters
@@ -43,12 +44,16 @@ def run(arguments, folder, *, at=NEVER, fault="kill", lasting=False) -> Ended:
         An int is an errno.
     lasting : bool
         Whether all further changes that write fail too, as on a disk that stays full.
+    limits : sequence of (int, int)
+        Limits of `resource`: RLIMIT_FSIZE also stops writers that are not Python's.
     """
     with tempfile.TemporaryDirectory() as place:
         errors, counted = Path(place, "stderr"), Path(place, "changes")
         errors.touch()
         counted.touch()
         if (child := os.fork()) == 0:
+            for limit, most in limits:
+                resource.setrlimit(limit, (most, most))
             _become(list(map(str, arguments)), Path(folder).resolve(), errors, counted, at, fault, lasting)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         return Ended(code, errors.read_text("utf-8", "replace"), counted.stat().st_size)

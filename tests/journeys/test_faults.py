@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import resource
 import shutil
 
 import faults
+import pandas as pd
 import pytest
 from journey import write_audit_yaml
 
@@ -168,3 +170,79 @@ def test_a_link_in_a_run_is_named_and_not_followed(name, ready, tmp_path_factory
     refused = faults.run(COMMANDS["gate"], folder)
     assert (refused.code, "Traceback" in refused.err) == (2, False)
     assert faults.run(COMMANDS["sign"], folder).code == 2
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with a configuration that trains, and ``whole``, the model of a training that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("training")
+    rows = 120
+    table = pd.DataFrame({
+        "note": ["calm slow" if row % 2 else "loud fast" for row in range(rows)], "age": [float(row % 7) for row in range(rows)],
+        "y": [row % 2 for row in range(rows)], "sex": ["F" if row % 3 else "M" for row in range(rows)],
+        "split": ["test" if row % 5 == 0 else "train" for row in range(rows)],
+    })  # fmt: skip
+    write_audit_yaml(
+        folder, table, checks=["performance.classification"],
+        data={"id": None, "sensitive": ["sex"], "split": "split", "inputs": {
+            "note": {"modality": "text"}, "facts": {"modality": "tabular", "columns": ["age"]}}},
+        model={"train": {"kind": "fusion", "epochs": 2, "width": 16}},
+    )  # fmt: skip
+    assert faults.run([*TRAIN[:-1], "whole"], folder).code == 0
+    return folder
+
+
+TRAIN = ["train", "audit.yaml", "--out", "model"]
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def start_training(trained, tmp_path):
+    shutil.rmtree(tmp_path)
+    shutil.copytree(trained, tmp_path, ignore=shutil.ignore_patterns("whole"))
+    return tmp_path
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("fault", "chosen"), [("kill", (6, 12, 19, 20)), (errno.ENOSPC, (6, 13))])
+def test_a_training_that_is_interrupted_and_repeated_gives_the_same_model(fault, chosen, trained, tmp_path, request):
+    every = request.config.getoption("--every-moment")
+    for at in range(1, faults.run(TRAIN, start_training(trained, tmp_path)).changes + 1) if every else chosen:
+        folder = start_training(trained, tmp_path)
+        ended = faults.run(TRAIN, folder, at=at, fault=fault, lasting=True)
+        assert "Traceback" not in ended.err
+        if fault != "kill" and ended.code:
+            assert ended.code == 2
+            assert "No space left on device. Then resume with the same command" in ended.err.splitlines()[-1]
+        if ended.code:
+            repeated = faults.run(TRAIN, folder)
+            assert repeated.code == 0, (at, repeated.err)
+        assert files(folder / "model") == files(trained / "whole")
+        assert not (folder / ".model.training").exists()
+
+
+@pytest.mark.long
+def test_a_disk_that_fills_while_a_library_writes_is_one_sentence(trained, tmp_path):
+    folder = start_training(trained, tmp_path)
+    weights = (trained / "whole" / "model.safetensors").stat().st_size
+    for most in (1000, weights // 2, weights + 1000):
+        ended = faults.run(TRAIN, folder, limits=[(resource.RLIMIT_FSIZE, most)])
+        assert (ended.code, "Traceback" in ended.err) == (2, False), ended.err
+        assert "cannot write" in ended.err.splitlines()[-1], ended.err
+    audit = ["audit", "audit.yaml", "--out", "run"]
+    ended = faults.run(audit, folder, limits=[(resource.RLIMIT_FSIZE, weights * 5)])
+    assert ended.code == 0, ended.err
+    assert faults.run(TRAIN, folder).code == 0
+    assert files(folder / "model") == files(trained / "whole")
+
+
+def test_a_model_that_is_there_already_is_not_overwritten(trained, tmp_path):
+    folder = start_training(trained, tmp_path)
+    shutil.copytree(trained / "whole", folder / "model")
+    for left in (False, True):
+        if left:
+            (folder / ".model.training").mkdir()
+        refused = faults.run(TRAIN, folder)
+        assert (refused.code, "is not empty; choose another --out" in refused.err) == (2, True)

@@ -6,10 +6,13 @@ import errno
 import json
 import resource
 import shutil
+import subprocess
+import sys
 
 import faults
 import pandas as pd
 import pytest
+import yaml
 from journey import write_audit_yaml
 
 from raikit.run import manifest
@@ -39,6 +42,12 @@ def private_key():
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A folder with an audit, a key and ``whole``, the run of an audit that nothing disturbed."""
+    import duckdb
+    import pyarrow.parquet
+    import raikit_performance
+
+    import raikit.audit.conductor  # noqa: F401  # once, not in every fork
+
     folder = tmp_path_factory.mktemp("faults")
     policy = {"rules": [{"metric": "performance.accuracy", "min": 0.5}]}
     write_audit_yaml(folder, checks=["performance.classification"], gate=policy)
@@ -175,6 +184,9 @@ def test_a_link_in_a_run_is_named_and_not_followed(name, ready, tmp_path_factory
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder with a configuration that trains, and ``whole``, the model of a training that nothing disturbed."""
+    import raikit.models.fusion
+    import raikit.models.training  # noqa: F401  # once, not in every fork
+
     folder = tmp_path_factory.mktemp("training")
     rows = 120
     table = pd.DataFrame({
@@ -246,3 +258,62 @@ def test_a_model_that_is_there_already_is_not_overwritten(trained, tmp_path):
             (folder / ".model.training").mkdir()
         refused = faults.run(TRAIN, folder)
         assert (refused.code, "is not empty; choose another --out" in refused.err) == (2, True)
+
+
+def test_two_resumes_at_once_are_one_run(trained, tmp_path):
+    folder = start_training(trained, tmp_path)
+    audit = ["audit", "audit.yaml", "--out", "run"]
+    assert faults.run(audit, folder, at=20).code == -9
+    command = [sys.executable, "-m", "raikit", *audit, "--resume"]
+    both = [subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) for _ in range(2)]
+    ended = [(process.communicate(timeout=300)[1], process.returncode) for process in both]
+    # The later one is refused, or finds the run finished.
+    assert sorted(code for _, code in ended) in ([0, 2], [0, 0]), ended
+    for err, code in ended:
+        assert "Traceback" not in err
+        assert code == 0 or "is in use by another raikit process" in err.splitlines()[-1]
+    assert manifest.verify(folder / "run") == []
+
+
+KILLED = '''
+import os, pathlib, raikit, torch
+
+class Net(torch.nn.Module):
+    def forward(self, facts):
+        if pathlib.Path(__file__).with_name("kill").exists():
+            os.kill(os.getpid(), 9)
+        return facts[:, 0]
+
+def build():
+    return Net()
+
+class Killed(raikit.Check):
+    """Is killed, as by a person or for its memory."""
+    name, pillar = "killed.it", "killed"
+    def run(self, ctx):
+        if pathlib.Path(__file__).with_name("kill-check").exists():
+            os.kill(os.getpid(), 9)
+        return raikit.CheckResult(metrics=[raikit.Metric.exact("draw", float(ctx.rng.random()))])
+'''
+
+
+@pytest.mark.long
+def test_a_killed_process_of_a_model_or_a_plugin_is_one_sentence_and_its_own(trained, tmp_path):
+    folder = start_training(trained, tmp_path)
+    (folder / "net.py").write_text(KILLED)
+    config = yaml.safe_load((folder / "audit.yaml").read_text())
+    config["model"] = {"load": {"kind": "torch", "path": "net:build"}}
+    config["data"]["inputs"] = {"facts": {"modality": "tabular", "columns": ["age"]}}
+    config |= {"plugins": {"local": ["net.py"]}, "checks": {"performance.classification": {}, "killed": {}}}
+    (folder / "audit.yaml").write_text(yaml.safe_dump(config))
+    audit = ["audit", "audit.yaml", "--out"]
+    (folder / "kill").touch()
+    ended = faults.run([*audit, "run"], folder)
+    assert (ended.code, "Traceback" in ended.err, (folder / "run").exists()) == (2, False, False), ended.err
+    assert "SIGKILL" in ended.err.splitlines()[-1]
+    (folder / "kill").unlink()
+    (folder / "kill-check").touch()
+    assert faults.run([*audit, "run"], folder).code == 3
+    rows = {check["name"]: check for check in json.loads((folder / "run" / "audit.json").read_text("utf-8"))["checks"]}
+    assert rows["performance.classification"]["status"] == "ok"
+    assert (rows["killed.it"]["status"], "SIGKILL" in rows["killed.it"]["reason"]) == ("error", True)

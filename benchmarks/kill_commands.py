@@ -1,7 +1,7 @@
 """Kill commands at random moments, repeat them, and compare what they leave with what undisturbed ones leave.
 
-``python benchmarks/kill_commands.py --kills 50`` prints for each command how many kills hit it while it ran, and how many repetitions
-did not end with 0 or left something else. Nobody should ever see a number but 0 in the last two columns.
+``python benchmarks/kill_commands.py --kills 50`` prints for each command how many kills hit it while it ran, and how many
+repetitions did not end with 0 or left something else. Nobody should ever see a number but 0 in the last two columns.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def lay_out(folder: Path) -> None:
     y = rng.integers(0, 2, 400)
     note = ["loud fast" if label else "calm slow" for label in y]
     split = np.where(np.arange(400) % 4, "train", "test")
-    table = pd.DataFrame({"note": note, "age": rng.normal(size=400) + y, "y": y, "sex": rng.choice(["F", "M"], 400), "split": split})
+    sex = rng.choice(["F", "M"], 400)
+    table = pd.DataFrame({"note": note, "age": rng.normal(size=400) + y, "y": y, "sex": sex, "split": split})
     table.to_csv(folder / "cases.csv", index=False)
     inputs = {"note": {"modality": "text"}, "facts": {"modality": "tabular", "columns": ["age"]}}
     config = {
@@ -62,7 +63,7 @@ def lay_out(folder: Path) -> None:
 def start(arguments: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
     """Start a command in a process group of its own."""
     command = [sys.executable, "-m", "raikit", *arguments]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
 def run(arguments: Sequence[str], folder: Path) -> int:

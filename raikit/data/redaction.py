@@ -34,9 +34,9 @@ def hash_ids(data: Dataset, salt: str) -> None:
     for column in data.cluster:
         if column not in data.sensitive:
             data.roles[column] = _hashed(data.roles[column], salt)
-    for column in (data.config.id, *data.cluster):
-        if column in data.table and column not in needed:
-            data.table[column] = _hashed(data.table[column], salt)
+    for name in (data.config.id, *data.cluster):
+        if name in data.table and name not in needed:
+            data.table[name] = _hashed(data.table[name], salt)
     data.skipped = [(hashed(id, salt), reason) for id, reason in data.skipped]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import json
 import resource
 import shutil
@@ -42,12 +43,8 @@ def private_key():
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A folder with an audit, a key and ``whole``, the run of an audit that nothing disturbed."""
-    import duckdb
-    import pyarrow.parquet
-    import raikit_performance
-
-    import raikit.audit.conductor  # noqa: F401  # once, not in every fork
-
+    for module in ("duckdb", "pyarrow.parquet", "raikit_performance", "raikit.audit.conductor"):
+        importlib.import_module(module)  # once, not in every fork
     folder = tmp_path_factory.mktemp("faults")
     policy = {"rules": [{"metric": "performance.accuracy", "min": 0.5}]}
     write_audit_yaml(folder, checks=["performance.classification"], gate=policy)
@@ -184,9 +181,8 @@ def test_a_link_in_a_run_is_named_and_not_followed(name, ready, tmp_path_factory
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder with a configuration that trains, and ``whole``, the model of a training that nothing disturbed."""
-    import raikit.models.fusion
-    import raikit.models.training  # noqa: F401  # once, not in every fork
-
+    for module in ("raikit.models.fusion", "raikit.models.training"):
+        importlib.import_module(module)  # once, not in every fork
     folder = tmp_path_factory.mktemp("training")
     rows = 120
     table = pd.DataFrame({
@@ -317,3 +313,12 @@ def test_a_killed_process_of_a_model_or_a_plugin_is_one_sentence_and_its_own(tra
     rows = {check["name"]: check for check in json.loads((folder / "run" / "audit.json").read_text("utf-8"))["checks"]}
     assert rows["performance.classification"]["status"] == "ok"
     assert (rows["killed.it"]["status"], "SIGKILL" in rows["killed.it"]["reason"]) == ("error", True)
+
+
+def test_a_baseline_that_is_saved_twice_is_saved_once(ready):
+    folder = ready("baseline")
+    for _ in range(2):  # a kill may come after the file was written
+        assert faults.run(COMMANDS["baseline"], folder).code == 0
+    (folder / "baseline.json").write_text("{}")
+    refused = faults.run(COMMANDS["baseline"], folder)
+    assert (refused.code, "already exists" in refused.err) == (2, True)

@@ -117,9 +117,11 @@ def kill_at_random(name: str, whole: Path, folder: Path, kills: int, rng: random
         prepare(name, whole, folder)
         process = start(COMMANDS[name], folder)
         time.sleep(rng.uniform(0, seconds))
-        hit += process.poll() is None
-        os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
-        process.wait()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        if process.wait() == 0:  # It had ended before it was killed, so nobody repeats it.
+            continue
+        hit += 1
         failed += repeat(name, folder) != 0
         different += left(folder) != expected
     return hit, failed, different

@@ -114,6 +114,9 @@ class CheckContext:
         The further levels at which the gate may need intervals: ``ctx.levels.measure(metric, lambda level: (low, high))``.
     progress : callable
         ``progress(done, total)``.
+    redact : bool
+        Whether the run must hold no inputs and no single case (``redact: true``): return no texts, pictures or cells of cases.
+        Ids and clusters are hashes already.
     """
 
     task: Task
@@ -135,6 +138,7 @@ class CheckContext:
     reference: Mapping[str, str] = field(default_factory=dict)
     favourable: Any = None
     labels: DisplayNames = field(default_factory=DisplayNames)
+    redact: bool = False
 
     def arrays(self, split: str | None = None, *, sensitive: bool = False, counted: bool = False) -> Arrays:
         """Read the scored cases of a split as arrays: truth, prediction, scores, weight and clusters.

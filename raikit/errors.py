@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -75,6 +77,40 @@ class TamperedRunError(RunError):
     """A run that another process changed while it was written: a crash, and no fault of the configuration."""
 
     exit_code = 3
+
+
+class SystemFault(RunError):
+    """A fault of the machine: a full or read-only disk, or no memory. What was done until then is kept and can be resumed."""
+
+
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM}
+_NUMBERED = re.compile(r"\((?:os )?error (\d+)\)|\[errno (\d+)\]", re.IGNORECASE)  # as Rust and Arrow write it
+_NO_MEMORY = re.compile(r"can't allocate memory|failed to allocate|out of memory|bad_alloc|cannot allocate memory", re.IGNORECASE)
+
+
+def system_fault(error: BaseException) -> SystemFault | None:
+    """Return the machine's fault behind an exception, None if there is none.
+
+    Libraries that are not written in Python give the number of a fault in the text of other classes.
+
+    Examples
+    --------
+    >>> str(system_fault(OSError(28, "No space left on device", "run/audit.json")))
+    'cannot write run/audit.json: No space left on device.'
+    >>> system_fault(ValueError("no such column")) is None
+    True
+    """
+    if isinstance(error, SystemFault):
+        return error
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+        return SystemFault("there is not enough memory; give the process more, or audit fewer cases at once.")
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and (match := _NUMBERED.search(str(error))) and not isinstance(error, RaikitError):
+        number = int(match[1] or match[2])
+    if number not in _DISK:
+        return None
+    place = error.filename if isinstance(error, OSError) and error.filename is not None else "a file"
+    return SystemFault(f"cannot write {os.fsdecode(place) if not isinstance(place, int) else 'a file'}: {os.strerror(number)}.")
 
 
 def raised(error: BaseException) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from raikit.errors import RunError
+from raikit.errors import RunError, SystemFault, system_fault
+
+PARTIAL = re.compile(r"\.(?P<name>.+)\.partial")  # the temporary name of a file
 
 
 @contextmanager
@@ -19,20 +22,31 @@ def atomic(path: Path) -> Iterator[Path]:
 
     Raises
     ------
+    SystemFault
+        If the disk is full or cannot be written.
     RunError
-        If the folder cannot be written or is full.
+        If the path cannot be written otherwise.
     """
     temporary = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RunError(f"cannot write {path}: {error.strerror or error}.") from None
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):  # on a disk that became read-only
+            temporary.unlink(missing_ok=True)
+        fault = system_fault(error)
+        if isinstance(error, OSError):
+            raise (SystemFault if fault else RunError)(f"cannot write {path}: {error.strerror or error}.") from None
+        if fault is not None:
+            raise fault from None
         raise
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what writers that were killed have left in a folder and below."""
+    for path in folder.rglob(".*.partial"):
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -61,7 +61,8 @@ def name_of(path: str) -> str:
     >>> name_of("zip://parts/cases.csv::https://host/archive.zip?token=abc")
     'cases.csv'
     """
-    return PurePosixPath(_public_part(path.split("::")[0]).removesuffix("?...").rstrip("/")).name
+    name = PurePosixPath(_public_part(path.split("::")[0]).removesuffix("?...").rstrip("/")).name
+    return "" if name == ".." else name
 
 
 def fetch(path: str, folder: Path | None = None) -> Path:
@@ -96,6 +97,8 @@ def fetch(path: str, folder: Path | None = None) -> Path:
         _copy(filesystem, place, target)
     except FileNotFoundError:
         raise DataError(f"there is no file or folder {address}.") from None
+    except DataError:
+        raise
     except Exception as error:  # Any library may raise anything, and its message may hold the address with its credentials.
         raise DataError(f"{address} cannot be read ({type(error).__name__}); check the address and your access to it.") from None
     return target
@@ -127,7 +130,10 @@ def _copy(filesystem: Any, place: str, target: Path) -> None:
         filesystem.get_file(place, str(target))
         return
     for file in filesystem.find(place):
-        copy = target / PurePosixPath(file).relative_to(PurePosixPath(place))
+        inside = PurePosixPath(file).relative_to(PurePosixPath(place))
+        if ".." in inside.parts:
+            raise DataError(f"{name_of(place)} holds a file whose name leads out of it ('..'); such archives are not read.")
+        copy = target / inside
         copy.parent.mkdir(parents=True, exist_ok=True)
         filesystem.get_file(file, str(copy))
     if not target.exists():

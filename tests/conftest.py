@@ -22,6 +22,13 @@ settings.register_profile("raikit", deadline=None, max_examples=50, suppress_hea
 settings.load_profile("raikit")
 
 
+def pytest_addoption(parser):
+    """Add what takes too long by default."""
+    parser.addoption(
+        "--every-moment", action="store_true", help="Kill commands and fill the disk at every moment, not at a few (tests/journeys)."
+    )
+
+
 @pytest.fixture(scope="session")
 def write_distribution():
     """Write what installing a distribution leaves in a folder of ``sys.path``: metadata, entry points and modules.

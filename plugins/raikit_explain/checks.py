@@ -62,7 +62,7 @@ class Attributions(raikit.Check):
         examples: int = Field(
             6, ge=0, le=60,
             description="Cases that are drawn as figures, apart from the sample: the surest wrong and right decisions and "
-            "those nearest to another one. Figures show inputs of single cases; 0 shows none.",
+            "those nearest to another one. Figures show inputs of single cases; 0 shows none, and neither does --redact.",
         )
         tolerance: float = Field(
             0.05, gt=0, lt=1,
@@ -87,7 +87,7 @@ class Attributions(raikit.Check):
         regression = ctx.task == "regression"
         frame = sampling.with_outcome(ctx)
         sample = sampling.draw(frame, ctx, self.options.rows, ctx.rng)
-        examples = sampling.choose_examples(frame, ctx, self.options.examples)
+        examples = sampling.choose_examples(frame, ctx, 0 if ctx.redact else self.options.examples)
         settings = explanation.ExplanationSettings(self.options.tolerance, self.options.max_steps)
         if regression:
             settings = explanation.regression_settings(ctx, sample.frame, settings)

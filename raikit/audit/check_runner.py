@@ -13,15 +13,17 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raikit.address import Pattern
 from raikit.audit.places import Places
+from raikit.audit.redaction import Redactor, hide_secrets
 from raikit.audit.requirements import unmet_requirement
 from raikit.console import clean
-from raikit.errors import PluginError, RaikitError, SkipCheck
+from raikit.errors import PluginError, RaikitError, SkipCheck, SystemFault, system_fault
 from raikit.files import Stamp, stamp
 from raikit.isolation.answer import Answer, decode_result, encode_result, error_text, traceback_text
 from raikit.naming import using
@@ -68,6 +70,8 @@ class Runner:
         Called with the record of each check that was tried.
     places : Places
         In which process each check runs.
+    redactor : Redactor, optional
+        Leaves ids and texts of the data out of each record; absent: nothing is left out.
     """
 
     run: RunDirectory
@@ -77,6 +81,7 @@ class Runner:
     announce: Callable[[str], AbstractContextManager[Progress]]
     finish: Callable[[CheckRecord], None] = lambda record: None
     places: Places = field(default_factory=Places)
+    redactor: Redactor | None = None
     _addresses: set[str] = field(default_factory=set)
     _copy_stamp: Stamp | None = None
     _process: int = field(default_factory=os.getpid)
@@ -108,9 +113,13 @@ class Runner:
         else:
             try:
                 self._execute(item, record)
-            except KeyboardInterrupt:
-                self.run.undo_start(item.name)  # A person ended it, not the check.
+            except (KeyboardInterrupt, SystemFault):
+                with suppress(OSError, SystemFault):
+                    self.run.undo_start(item.name)  # A person or the machine ended it, not the check.
                 raise
+        if self.redactor is not None:
+            self.redactor.redact(record)
+        hide_secrets(record)
         self.run.save_check(record)
         self.finish(record)
         return record
@@ -134,6 +143,8 @@ class Runner:
             self._accept(item, record, result or decode_result(answer.result))
             self._measure_further_levels(item, record, time.perf_counter() - start)
         except (RaikitError, ValueError, OSError) as error:
+            if not isinstance(error, PluginError) and (fault := system_fault(error)):
+                raise fault from None
             record.status = "error"
             record.reason = clean(answer.error or error_text(error))[:2000]
             record.traceback = clean(answer.traceback or "")[-MOST_OUTPUT:] or None
@@ -246,7 +257,10 @@ class Runner:
                 raise PluginError(f"it returned metric {name}, which belongs to {owner} (`produces`)")
         if undeclared and check.produces:
             record.warnings.append(f"it measured {undeclared[0]}, which it does not declare in `produces`")
-        artifacts = [self._keep_artifact(item.name, artifact) for artifact in result.artifacts]
+        kept = result.artifacts if self.redactor is None or item.entry.plugin == FIRST_PARTY else []
+        if len(kept) < len(result.artifacts):
+            record.warnings.append("its artifacts were left out of a redacted run, because files cannot be searched")
+        artifacts = [self._keep_artifact(item.name, artifact) for artifact in kept]
         self._addresses |= new
         record.metrics, record.findings = result.metrics, result.findings
         record.tables, record.figures, record.artifacts = result.tables, result.figures, artifacts

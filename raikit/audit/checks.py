@@ -18,6 +18,7 @@ from raikit.run.results import plain
 
 if TYPE_CHECKING:
     from raikit.audit.plan import Plan
+    from raikit.audit.redaction import Redactor
     from raikit.console import Console
     from raikit.data.dataset import Dataset
     from raikit.isolation.parent import Children
@@ -50,6 +51,7 @@ def make_context(plan: Plan, source: PredictionSource, data: Dataset, run: RunDi
         reference=data.reference,
         favourable=data.favourable,
         labels=data.labels,
+        redact=plan.settings.redact,
     )
 
 
@@ -84,13 +86,14 @@ def run_checks(
     children: Children | None,
     run: RunDirectory,
     console: Console,
+    redactor: Redactor | None = None,
 ) -> list[CheckRecord]:
     """Run the planned checks in order and return a record for each, also for those that do not run."""
     if children is not None:
         tell_children(plan, context, source, run, children)
     display = _Display(plan, children, run, console)
     places = Places(children, model_is_here=source.model is not None or not source.is_model)
-    runner = Runner(run, context, source.capabilities, plan.seed, display.announce, display.finish, places)
+    runner = Runner(run, context, source.capabilities, plan.seed, display.announce, display.finish, places, redactor)
     return runner.run_all(plan.checks)
 
 

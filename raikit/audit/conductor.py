@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,20 +11,25 @@ from raikit.audit.checks import make_context, run_checks
 from raikit.audit.judging import judge_audit
 from raikit.audit.opening import describe_model, open_data, open_predictions, score_cases
 from raikit.audit.plan import Plan, Request, planned, run_folder
-from raikit.audit.provenance import make_provenance, manifest_facts, resume_state
+from raikit.audit.provenance import Start, make_provenance, manifest_facts, resume_state
+from raikit.audit.redaction import hide_secrets, start_redaction
 from raikit.audit.reports import publish
-from raikit.errors import RaikitError
+from raikit.errors import RaikitError, SystemFault, system_fault
 from raikit.format import case_noun, count
 from raikit.gate.baseline import refuse_another_task
 from raikit.naming import using
+from raikit.process.secrets import map_texts
 from raikit.run import manifest
 from raikit.run.directory import RunDirectory, compare_states
 from raikit.run.reader import load_run
 from raikit.run.record import Record
+from raikit.run.results import plain
 
 if TYPE_CHECKING:
+    from raikit.audit.redaction import Redactor
     from raikit.console import Console
     from raikit.data.dataset import Dataset
+    from raikit.models.scoring import PredictionSource
 
 
 @dataclass(frozen=True)
@@ -44,21 +48,23 @@ def audit(request: Request, console: Console) -> Outcome:
     Raises
     ------
     RaikitError
-        If the configuration, the data or the model cannot be used, or the run directory cannot be written. A new run then
-        leaves nothing behind.
+        If the configuration, the data or the model cannot be used. A new run then leaves nothing behind.
+    SystemFault
+        If the disk is full or there is no memory. The run can be resumed.
     """
-    start = time.time()
+    start = Start()
     console.live = console.live and request.isolation == "process"  # Otherwise a debugger may need the terminal.
     with planned(request) as plan:
         return _audit(plan, console, start)
 
 
-def _audit(plan: Plan, console: Console, start: float) -> Outcome:
+def _audit(plan: Plan, console: Console, start: Start) -> Outcome:
     request = plan.request
     run = RunDirectory(run_folder(request, plan.settings.name), request.resume)
     if request.resume and run.is_new:
         console.say(f"{run.folder} holds nothing to resume; this is a new run")
     data = open_data(plan)
+    redactor = start_redaction(plan, data, run)
     if plan.settings.model.train is not None:
         _refuse_another_task(plan, data)
     state = resume_state(plan, data)
@@ -67,10 +73,15 @@ def _audit(plan: Plan, console: Console, start: float) -> Outcome:
     run.open()
     try:
         run.check_state(state)
+        if redactor is not None:
+            redactor.keep_salt(run)
         with using(data.labels):
-            return _run(plan, run, data, state, console, start)
-    except RaikitError:
-        run.discard()
+            return _run(plan, run, data, state, console, start, redactor)
+    except (RaikitError, OSError, RuntimeError, MemoryError) as error:
+        if fault := system_fault(error):
+            raise SystemFault(f"{fault} Then continue with --resume --out {run.folder}.") from None
+        if isinstance(error, RaikitError):
+            run.discard()
         raise
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"resume with the same command and --resume --out {run.folder}") from None
@@ -81,12 +92,14 @@ def _audit(plan: Plan, console: Console, start: float) -> Outcome:
 def _finished(run: RunDirectory, state: dict[str, Any]) -> Outcome:
     """Return the outcome of a finished run, which ``--resume`` does not change."""
     compare_states(manifest.read(run.folder).get("state", {}), json.loads(json.dumps(state)), run.folder)
+    run.finish()
     record = load_run(run.folder).record
     return Outcome(run.folder, record, record.gate.exit_code)
 
 
 def _run(
-    plan: Plan, run: RunDirectory, data: Dataset, state: dict[str, Any], console: Console, start: float
+    plan: Plan, run: RunDirectory, data: Dataset, state: dict[str, Any], console: Console, start: Start,
+    redactor: Redactor | None,
 ) -> Outcome:
     settings = plan.settings
     _announce(data, console)
@@ -95,10 +108,12 @@ def _run(
     cases_scored = score_cases(source, data, run, console)
     context = make_context(plan, source, data, run)
     described = data.describe()
+    if redactor is not None:
+        described.notes = [redactor.mask(note) for note in described.notes]
     for note in source.notes(context.predictions.columns):
         console.say(f"Note: {note}")
         described.notes.append(note)
-    checks = run_checks(plan, context, source, plan.children, run, console)
+    checks = run_checks(plan, context, source, plan.children, run, console, redactor)
     run.refuse_changes()
     gate = judge_audit(plan, run.folder, described, checks)
     record = Record(
@@ -107,16 +122,27 @@ def _run(
         checks=checks,
         gate=gate,
         data=described,
-        model=describe_model(source, run, settings.model.train is not None),
+        model=_describe(plan, source, run, redactor),
         plugins=plan.registry.plugins,
         owner=settings.owner,
         intended_use=settings.intended_use,
         confidence=settings.confidence,
         provenance=make_provenance(plan, cases_scored, start),
     )
+    hide_secrets(record)
     complaints = publish(plan, record, run, console)
+    if redactor is not None:
+        redactor.remove_model(run)
     run.seal(manifest_facts(record, data, state))
     return Outcome(run.folder, record, record.gate.exit_code, complaints)
+
+
+def _describe(plan: Plan, source: PredictionSource, run: RunDirectory, redactor: Redactor | None) -> dict[str, Any]:
+    described = describe_model(source, run, plan.settings.model.train is not None)
+    if redactor is None:
+        return described
+    masked: dict[str, Any] = map_texts(plain(described), redactor.mask)
+    return masked
 
 
 def _refuse_another_task(plan: Plan, data: Dataset) -> None:

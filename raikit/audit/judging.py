@@ -81,7 +81,7 @@ def judge_run(
     ConfigError
         If the policy cannot be applied to this run.
     """
-    if problems := manifest.verify(folder):
+    if problems := manifest.verify(folder, rewriting=JUDGED_AGAIN):
         raise RunError(f"{folder} is not as it was written: {listed(problems)}.")
     run = load_run(folder)
     record = run.record

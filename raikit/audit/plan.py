@@ -51,6 +51,10 @@ class Request:
         Plugins that are not loaded.
     isolation : {"process", "none"}
         Whether checks of other distributions run in processes of their own.
+    redact : bool
+        Whether inputs and ids are left out of the run, whatever the configuration says.
+    salt : Path or None
+        The file that keeps the salt of hashed ids; None: it is not kept.
     """
 
     config: Path
@@ -66,6 +70,8 @@ class Request:
     no_baseline: bool = False
     disable: Sequence[str] = ()
     isolation: Literal["process", "none"] = "process"
+    redact: bool = False
+    salt: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -148,7 +154,10 @@ def _load_config(request: Request) -> LoadedConfig:
     config = load(request.config, [*request.sets, *seed])
     plugins = config.audit.plugins
     plugins = plugins.model_copy(update={"disable": [*plugins.disable, *request.disable]})
-    return replace(config, audit=config.audit.model_copy(update={"plugins": plugins}))
+    redact = request.redact or config.audit.redact
+    if request.salt is not None and not redact:
+        raise ConfigError("--salt is for --redact, which hashes ids; add it, or leave --salt out.")
+    return replace(config, audit=config.audit.model_copy(update={"plugins": plugins, "redact": redact}))
 
 
 def _with_ids(config: LoadedConfig, registry: Registry) -> LoadedConfig:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import secrets
 import time
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raikit.files import canonical, sha256, sha256_text
 from raikit.gate import baseline
+from raikit.process.secrets import map_texts, without_secrets
 from raikit.run.record import Provenance
 
 if TYPE_CHECKING:
@@ -55,16 +58,25 @@ def resume_state(plan: Plan, data: Dataset) -> dict[str, Any]:
     }
     if plan.request.baseline is not None:
         state["baseline"] = {"sha256": baseline.identity(plan.request.baseline)}
-    return state
+    masked: dict[str, Any] = map_texts(json.loads(json.dumps(state)), without_secrets)
+    return masked
 
 
-def make_provenance(plan: Plan, cases_scored: int, start: float) -> Provenance:
-    """Return the provenance of a run that started at `start`, in seconds since the epoch, and ends now."""
+@dataclass(frozen=True)
+class Start:
+    """When an audit began, by the clock and by a counter that no change of the clock moves."""
+
+    clock: float = field(default_factory=time.time)
+    counter: float = field(default_factory=time.monotonic)
+
+
+def make_provenance(plan: Plan, cases_scored: int, start: Start) -> Provenance:
+    """Return the provenance of a run that began at `start` and ends now."""
     path = _path_in_repository(plan.request.config)
     return Provenance(
         run_id=secrets.token_hex(8),
-        started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start)),
-        seconds=round(time.time() - start, 1),
+        started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start.clock)),
+        seconds=round(time.monotonic() - start.counter, 1),
         seed=plan.seed,
         config=canonical(plan.settings.model_dump(mode="json")),
         config_path=path,

@@ -24,8 +24,8 @@ INTERRUPTED, UNUSABLE, CRASHED = 130, 2, 3
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
-    Errors of raikit are one sentence on stderr. Any other exception is a bug of raikit: exit 3 with a traceback, never 1,
-    because 1 says that the gate failed.
+    Errors of raikit and faults of the machine are one sentence on stderr. Any other exception is a bug of raikit: exit 3 with
+    a traceback, never 1, because 1 says that the gate failed.
     """
     # Idle OpenMP threads that spin make small models ten times slower. Both are read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     import click
 
     from raikit.cli.app import app
-    from raikit.errors import RaikitError
+    from raikit.errors import RaikitError, system_fault
 
     try:
         return _exit_code(app.main(args=arguments, standalone_mode=False, prog_name="raikit"))
@@ -50,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"\nInterrupted{_resume_hint(error)}.\n")
         return INTERRUPTED
     except Exception as error:
+        if fault := system_fault(error):
+            return _report_error(fault, debug)
         _write_traceback()
         sys.stderr.write(f"raikit itself failed ({type(error).__name__}); this is a bug in raikit, please report it.\n")
         return CRASHED

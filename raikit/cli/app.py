@@ -112,6 +112,8 @@ def init(data: Path | str, out: Path, target: str | None) -> int:
               help="Run checks of other distributions in their own processes; none is for debugging.")
 @_sets
 @_formats
+@click.option("--redact", is_flag=True, help="Leave inputs and single cases out of the run, and hash ids.")
+@click.option("--salt", type=_PATH, metavar="FILE", help="Keep the salt of --redact here, to compare runs case by case.")
 @click.option("--resume", is_flag=True, help="Resume the run in --out.")
 @click.option("--dry-run", is_flag=True, help="Print what would run, and stop.")
 @_seed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from raikit.audit.plan import Plan, Request, planned
 from raikit.audit.reports import rewrite_reports, write_reports
 from raikit.cli.show import show_changes, show_gate, show_outcome, show_plan
 from raikit.console import Console
-from raikit.errors import ConfigError, RunError, listed
+from raikit.errors import ConfigError, RunError, SystemFault, listed, system_fault
+from raikit.files import canonical, write_text
 from raikit.format import counted, points
 from raikit.gate import baseline as baselines
 from raikit.gate import history as over_time
@@ -62,26 +63,45 @@ def _train(plan: Plan, console: Console) -> int:
     if plan.settings.model.train is None:
         raise plan.config.error(("model",), "it says `load`; there is nothing to train.")
     target = request.out or Path("models") / default_folder(plan.settings.name).name
-    if target.exists() and any(target.iterdir()):
+    workdir = target.with_name(f".{target.name}.training")
+    if target.exists() and any(target.iterdir()) and not workdir.exists():
         raise RunError(f"{target} is not empty; choose another --out.")
     set_threads(plan.settings.threads)
     data = open_data(plan)
-    workdir = target.with_name(f".{target.name}.training")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        target.rmdir()
+    wanted = canonical({"config": plan.settings.model_dump(mode="json"), "data": [data.fingerprint, data.media_fingerprint]})
     with _resumable(f"resume with the same command and --out {target}"):
-        train_model(plan, data, workdir, target, console)
-    shutil.rmtree(workdir)
+        _train_into(target, workdir, wanted, lambda: train_model(plan, data, workdir, target, console))
     console.result(f"Model: {target}")
     return 0
 
 
+def _train_into(target: Path, workdir: Path, wanted: str, train_it: Callable[[], None]) -> None:
+    """Train a model into `target`, unless a process that was killed as it tidied up has trained just this one."""
+    request = workdir / "request.json"
+    if target.exists() and any(target.iterdir()):
+        if not request.is_file() or request.read_text("utf-8") != wanted:
+            raise RunError(f"{target} is not empty; choose another --out.")
+    else:
+        write_text(request, wanted)
+        if target.exists():
+            target.rmdir()
+        train_it()
+    for path in workdir.iterdir():  # What says that the model is the one that was asked for goes last.
+        if path != request:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.rmtree(workdir)
+
+
 @contextmanager
 def _resumable(advice: str) -> Iterator[None]:
-    """Add to an interruption how to resume."""
+    """Add to an interruption or a fault of the machine how to resume, unless that is said already."""
     try:
         yield
+    except (OSError, RuntimeError, MemoryError, SystemFault) as error:
+        fault = system_fault(error)
+        if fault is None or "--resume" in str(fault):
+            raise
+        raise SystemFault(f"{fault} Then {advice}.") from None
     except KeyboardInterrupt:
         raise KeyboardInterrupt(advice) from None
 

@@ -340,6 +340,9 @@ class AuditConfig(ConfigSection):
     threads: int | None = Field(
         None, ge=1, description="Threads of torch; default: 1, which is fastest for small models."
     )
+    redact: bool = Field(
+        False, description="Leave inputs and single cases out of the run, and replace ids and clusters by salted hashes."
+    )
     formats: Names = Field(default_factory=lambda: ["html", "json", "md"])
     owner: dict[str, str] = Field(default_factory=dict)
     intended_use: str = ""

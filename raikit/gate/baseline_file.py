@@ -83,10 +83,8 @@ def save(
     Raises
     ------
     ConfigError
-        If `target` exists and no `history` is given.
+        If `target` exists with another content and no `history` is given.
     """
-    if history is None and target.exists():
-        raise ConfigError(f"{target} already exists; `raikit baseline accept` updates it and keeps its history.")
     provenance = run.record.provenance
     accepted = [*(history or []), {"run": provenance.run_id, "started": provenance.started, "reason": reason}]
     content = {
@@ -98,7 +96,11 @@ def save(
         "counts": _counts(run) if suppress <= 1 else [],
     }
     content["sha256"] = sha256_text(canonical(content))
-    write_text(target, _as_text(content))
+    text = _as_text(content)
+    # A command that is repeated after it was interrupted finds its own file.
+    if history is None and target.exists() and not (target.is_file() and target.read_bytes() == text.encode()):
+        raise ConfigError(f"{target} already exists; `raikit baseline accept` updates it and keeps its history.")
+    write_text(target, text)
     return _describe(target, run.record, suppress, everything)
 
 

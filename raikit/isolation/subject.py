@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.config.schema import AuditConfig
 from raikit.config.types import key_text
+from raikit.data.redaction import hash_ids
 from raikit.errors import ConfigError
 from raikit.isolation.context import Deferred, LazyContext
 from raikit.models.loaders import LOADERS
@@ -68,6 +69,7 @@ class AuditSubject:
             reference=facts["reference"],
             favourable=facts["favourable"],
             labels=_labels(facts),
+            redact=self._config.redact,
             progress=progress,
             log=logging.getLogger(f"raikit.check.{job['check']}"),
         )
@@ -83,7 +85,10 @@ class AuditSubject:
         def error(key: Any, problem: str) -> ConfigError:
             return ConfigError(f"{key_text(key)}: {problem}")
 
-        return open_dataset(self._config, Path(self._setting["folder"]), error)
+        data = open_dataset(self._config, Path(self._setting["folder"]), error)
+        if salt := self._setting.get("salt"):
+            hash_ids(data, salt)
+        return data
 
     @cached_property
     def model(self) -> Model:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,11 +72,14 @@ class Checkpoint:
             self._best = copy.deepcopy(module.state_dict())
         if self._path is None:
             return
+        # Torch's own writer hides what is wrong with the disk.
+        content = io.BytesIO()
+        torch.save({
+            "settings": self._settings, "history": history.to_dict(), "ended": ended, "best": self._best,
+            "module": module.state_dict(), "optimizer": optimizer.state_dict(),
+        }, content)
         with atomic(self._path) as temporary:
-            torch.save({
-                "settings": self._settings, "history": history.to_dict(), "ended": ended, "best": self._best,
-                "module": module.state_dict(), "optimizer": optimizer.state_dict(),
-            }, temporary)
+            temporary.write_bytes(content.getbuffer())
 
     def restore_best(self, module: nn.Module) -> None:
         """Restore the weights of the best epoch, if they were kept."""

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from raikit.errors import ModelError
+from raikit.errors import ModelError, raised
 from raikit.models import features
 from raikit.models.base import Model
+from raikit.models.folder import SIDE_FILE, WEIGHTS, read_side_file
 from raikit.models.network import FusionConfig, FusionNet
 from raikit.models.preprocessing import Preprocessing
 from raikit.run.results import plain
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from raikit.data.batch import Batch
 
 _CASES_AT_ONCE = 256
-_SIDE_FILE = "raikit.json"  # beside the weights
 
 
 class FusionModel(Model):
@@ -174,7 +174,7 @@ class FusionModel(Model):
             self.net.save_pretrained(folder)
         side = {"classes": plain(self.classes), "preprocessing": self.preprocessing.to_dict(),
                 "training": plain(self.training)}
-        (folder / _SIDE_FILE).write_text(json.dumps(side, ensure_ascii=False, indent=1), encoding="utf-8")
+        (folder / SIDE_FILE).write_text(json.dumps(side, ensure_ascii=False, indent=1), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -187,12 +187,15 @@ class FusionModel(Model):
         """
         folder = Path(folder)
         try:
-            side = json.loads((folder / _SIDE_FILE).read_text(encoding="utf-8"))
+            side = read_side_file(folder)
+            _refuse_other_size(folder)
             with _no_progress_bars():
                 net = FusionNet.from_pretrained(folder, local_files_only=True, use_safetensors=True)
             return cls(net, Preprocessing.from_dict(side["preprocessing"]), side["classes"], side.get("training"))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"{folder} does not hold a fusion model saved by raikit: {error}") from error
+        except ModelError:
+            raise
+        except Exception as error:  # Whatever libraries raise of a file that was changed.
+            raise ModelError(f"{folder} does not hold a fusion model saved by raikit: {raised(error)}.") from error
 
     def describe(self) -> dict[str, Any]:
         """Return facts for the record."""
@@ -204,6 +207,15 @@ class FusionModel(Model):
             "preprocessing": self.preprocessing.describe(),
             **({"reweight": ", ".join(self.training["reweight"])} if self.training.get("reweight") else {}),
         }
+
+
+def _refuse_other_size(folder: Path) -> None:
+    """Raise if the network of the configuration is larger than its weights; it is built without memory here."""
+    config = FusionConfig.from_pretrained(folder, local_files_only=True)
+    with torch.device("meta"):
+        needed = sum(parameter.numel() * parameter.element_size() for parameter in FusionNet(config).parameters())
+    if needed > (size := (folder / WEIGHTS).stat().st_size):
+        raise ModelError(f"{folder}: its configuration needs {needed:,} bytes of weights, and {WEIGHTS} has {size:,}.")
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from raikit.config.types import key_text
 from raikit.errors import ConfigError, ModelError, RaikitError, listed
 from raikit.models.base import Model, ModelLoader
+from raikit.models.folder import refuse_special_file
 
 if TYPE_CHECKING:
     from raikit.data.dataset import Dataset
@@ -59,7 +60,7 @@ def load_fusion(spec: Mapping[str, Any], data: Dataset) -> Model:
 
     settings = FusionSpec.model_validate(dict(spec))
     folder = Path(settings.path)
-    if not (folder / "config.json").is_file():
+    if not (folder / "config.json").exists():
         raise ModelError(f"model.load.path: {folder} holds no fusion model (there is no config.json in it).")
     model = FusionModel.load(folder)
     _refuse_other_data(model, data)
@@ -104,6 +105,7 @@ def load_sklearn(spec: Mapping[str, Any], data: Dataset) -> Model:
             f"model.load.path: {Path(settings.path).name} is a pickle, and loading one runs whatever code it "
             "holds; if you trust its source say `allow_pickle: true`, or give `path: module:function`."
         )
+    refuse_special_file(Path(settings.path), "model.load.path")
     import joblib
 
     try:

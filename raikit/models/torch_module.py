@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from raikit.errors import ModelError
 from raikit.models.base import Model
+from raikit.models.folder import refuse_special_file
 from raikit.models.probabilities import SUM_TOLERANCE, clip_rounding, first_improbable
 from raikit.models.torch_outputs import PROBE, returns_probabilities
 
@@ -31,6 +32,7 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
     ModelError
         If the file does not exist, is of another kind, or does not fit the module.
     """
+    refuse_special_file(path, "model.load.weights")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file

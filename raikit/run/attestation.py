@@ -46,7 +46,7 @@ def statement(folder: Path) -> dict[str, Any]:
     RunError
         If the run is not as it was written.
     """
-    if problems := manifest.verify(folder):
+    if problems := manifest.verify(folder, rewriting=manifest.ATTESTATION):
         raise RunError(f"{folder} is not as it was written: {listed(problems)}.")
     record, facts = load_run(folder).record, manifest.read(folder)
     config = json.loads(record.provenance.config)

@@ -6,12 +6,13 @@ import json
 import re
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raikit.config.types import Key, key_text
 from raikit.errors import RunError, TamperedRunError
-from raikit.files import Stamp, sha256, sha256_text, stamp, write_text
+from raikit.files import Stamp, remove_partial, sha256, sha256_text, stamp, write_text
 from raikit.format import counted
 from raikit.run import manifest
 from raikit.run.record import CheckRecord
@@ -84,6 +85,7 @@ class RunDirectory:
             (self.work / "checks").mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self.work / "lock")
             self._lock.acquire(timeout=0)
+            remove_partial(self.folder)
         except Timeout:
             self._lock = None
             raise RunError(f"{self.folder} is in use by another raikit process.") from None
@@ -97,11 +99,22 @@ class RunDirectory:
             self._lock.release()
             self._lock = None
 
+    def finish(self) -> None:
+        """Remove what a process that was killed right after the run was sealed has left."""
+        if self.work.exists():
+            self.open()
+            self.close()
+            shutil.rmtree(self.work)
+
     def discard(self) -> None:
         """Remove what a failed new run has written; leave a resumed run as it is."""
         self.close()
         if not self.is_new or not self.folder.is_dir():
             return
+        with suppress(OSError):  # A folder that cannot be removed must not hide why.
+            self._remove()
+
+    def _remove(self) -> None:
         for path in self.folder.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
@@ -142,10 +155,10 @@ class RunDirectory:
         return True
 
     def undo_start(self, check: str) -> None:
-        """Remove the last start of a check: a person ended the process, not the check."""
+        """Remove the last start of a check: a person or the machine ended the process, not the check."""
         path = self.work / "checks" / f"{check}.started"
         if path.exists():
-            path.write_text("".join(f"{line}\n" for line in path.read_text().splitlines()[:-1]))
+            write_text(path, "".join(f"{line}\n" for line in path.read_text().splitlines()[:-1]))
 
     def save_check(self, check: CheckRecord) -> None:
         """Save a finished check, so that a resumed run does not run it again."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from raikit.errors import RunError, TamperedRunError
-from raikit.files import canonical, is_regular, sha256, sha256_text, write_text
+from raikit.files import PARTIAL, canonical, is_regular, remove_partial, sha256, sha256_text, write_text
 
 NAME = "manifest.json"
 ATTESTATION = "attestation.json"  # signs the manifest, so it is not in it
@@ -32,6 +32,7 @@ def write(folder: Path, facts: dict[str, Any], exclude: Path, known: Mapping[Pat
     TamperedRunError
         If something in the folder is no regular file, such as a link.
     """
+    remove_partial(folder)
     for path in _empty_folders(folder):
         if not path.is_relative_to(exclude):
             path.rmdir()
@@ -72,8 +73,14 @@ def read(folder: Path) -> dict[str, Any]:
     return content
 
 
-def verify(folder: Path) -> list[str]:
+def verify(folder: Path, rewriting: str | None = None) -> list[str]:
     """Compare a run with its manifest.
+
+    Parameters
+    ----------
+    folder : Path
+    rewriting : str, optional
+        A file that the caller reads nothing from and is about to write again. It may be as an interrupted writer left it.
 
     Returns
     -------
@@ -85,6 +92,8 @@ def verify(folder: Path) -> list[str]:
     problems = []
     if (folder / NAME).read_bytes() != _text(content).encode():
         problems.append(f"{NAME} was changed")
+    if (folder / NAME).is_symlink():
+        problems.append(f"{NAME} was changed into a link")
     files = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
     for name, digest in sorted(content["files"].items()):
         if name not in files:
@@ -95,9 +104,21 @@ def verify(folder: Path) -> list[str]:
             problems.append(f"{name} was changed into a pipe or a device")
         elif sha256(files[name]) != digest:
             problems.append(f"{name} was changed")
-    problems += [f"{name} was added" for name in sorted(files.keys() - content["files"].keys())]
+    problems += [_addition(name) for name in sorted(files.keys() - content["files"].keys())]
     problems += [f"the empty folder {path.relative_to(folder).as_posix()} was added" for path in _empty_folders(folder)]
-    return problems
+    if rewriting is None:
+        return problems
+    own = [rewriting, f".{rewriting}.partial"]
+    if rewriting != ATTESTATION:  # Whoever writes another file writes the manifest after it.
+        own.append(f".{NAME}.partial")
+    return [problem for problem in problems if not problem.startswith(tuple(f"{name} was " for name in own))]
+
+
+def _addition(name: str) -> str:
+    """Say that a file was added, and what an interrupted command has to do with it."""
+    if PARTIAL.fullmatch(name):
+        return f"{name} was left by a command that was interrupted; repeat the command, or delete the file"
+    return f"{name} was added"
 
 
 def _empty_folders(folder: Path) -> list[Path]:

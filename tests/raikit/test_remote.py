@@ -19,6 +19,7 @@ from raikit.audit.conductor import audit
 from raikit.audit.plan import Request
 from raikit.cli import main
 from raikit.console import Console
+from raikit.errors import DataError
 from raikit.remote import fetch, is_remote, local_copy, name_of, public_address
 from raikit.scaffold.config import write_config
 from raikit_fairness import assess
@@ -175,3 +176,15 @@ def test_the_command_line_leaves_no_copy_behind(people, addresses, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(there)})
     assert done.returncode == 0, done.stderr
     assert not [path for path in there.iterdir() if path.name.startswith("raikit-")]
+
+
+def test_an_archive_writes_nothing_outside_its_copy(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("d/cases.csv", "y\n1\n")
+        archive.writestr("d/../../../evil.csv", "y\n1\n")
+    monkeypatch.setattr("raikit.remote._copies", lambda: str(tmp_path / "x" / "y"))
+    (tmp_path / "x" / "y").mkdir(parents=True)
+    for path in ("zip://d::a.zip", "zip://..::a.zip"):
+        with pytest.raises(DataError):
+            fetch(path, tmp_path)
+    assert not list(tmp_path.rglob("evil.csv"))

@@ -133,7 +133,7 @@ def summed_rate_covariance(
         Number of cases without and with the event, sums of their weights and of the squared weights. An entry has cases of
         one group that share their clusters.
     group : ndarray of int, shape (n,)
-        From 0.
+        From 0; entries with a negative group are left out.
     clusters : sequence of array_like of int, each shape (n,)
         At most two; negative for cases that share no cluster.
     groups : int
@@ -165,11 +165,11 @@ def summed_rate_covariance(
 def _separate_alone(
     misses: Sums, hits: Sums, group: IntArray, columns: list[IntArray]
 ) -> tuple[Sums, Sums, IntArray, list[IntArray]]:
-    """Return entries that each stand for alike cases, unless these share a cluster. Entries without weight are left out."""
+    """Return entries that each stand for alike cases, unless these share a cluster; none without a group or weight."""
     unweighted = hits[0] is hits[1] and misses[0] is misses[1]
     alone = np.any([column < 0 for column in columns], axis=0) if columns else np.ones(len(group), dtype=bool)
     mixed = alone & (misses[0] > 0) & (hits[0] > 0)
-    keep = misses[1] + hits[1] > 0
+    keep = (group >= 0) & (misses[1] + hits[1] > 0)
     if keep.all() and not mixed.any():
         return misses, hits, group, columns
     order = np.append(np.flatnonzero(keep), np.flatnonzero(keep & mixed))
@@ -407,6 +407,9 @@ def crossed_codes(first: IntArray, second: IntArray) -> IntArray:
 
 def clip_eigenvalues(matrix: FloatArray) -> FloatArray:
     """Return a symmetric matrix with its negative eigenvalues set to 0, unchanged if there are none."""
+    diagonal = np.diag(matrix)
+    if np.count_nonzero(matrix) == np.count_nonzero(diagonal) and not np.any(diagonal < 0):
+        return np.asarray(matrix)  # independent groups: a decomposition would take a cube of their number
     values, vectors = np.linalg.eigh(np.nan_to_num(matrix))
     if values.min(initial=0) >= 0:
         return np.asarray(matrix)

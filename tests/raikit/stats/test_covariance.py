@@ -7,7 +7,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from raikit.stats.covariance import clip_eigenvalues, rate_covariance, summed_rate_covariance
+from raikit.stats.covariance import rate_covariance, summed_rate_covariance
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -63,3 +63,23 @@ def test_no_table_of_all_groups_and_rests_is_made_for_many_groups():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 5e6
+
+
+def test_two_groups_of_each_kind_have_the_extremes_of_all(monkeypatch):
+    monkeypatch.setattr(families, "_DENSE", 0)
+    rng = np.random.default_rng(6)
+    strata, kind, n = rng.integers(0, 2, 60), rng.integers(0, 5, 60).astype(float), rng.integers(2, 4, 60).astype(float)
+    family = pairs_and_rests(n, strata)
+    kept = family.of_each_kind(kind, n)
+    assert len(kept.plus) < len(family.plus) / 2
+    level = {key: rng.normal(size=2) for key in zip(strata, kind, n, strict=True)}
+    quantity = np.array([level[key] for key in zip(strata, kind, n, strict=True)])
+    rest = np.array([level[key][::-1] + 1 for key in zip(*(part[family.rest_of] for part in (strata, kind, n)), strict=True)])
+    up, down = np.vstack([quantity, rest]).T
+    for some in (family, kept):
+        value = np.hypot(up[some.plus], down[some.minus]) - up[some.plus] * down[some.minus]
+        pairs = value[some.pairs]
+        if some is family:
+            expected = value.max(), value.min(), pairs.max(), pairs.min()
+        else:
+            assert (value.max(), value.min(), pairs.max(), pairs.min()) == expected

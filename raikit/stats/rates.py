@@ -16,7 +16,7 @@ from raikit.stats._types import FloatArray
 from raikit.stats.constants import TINY
 from raikit.stats.quantiles import tail_of
 
-_MANY = 200  # Of so many groups, those with the same counts are computed once.
+_MANY, _MOST = 200, 50_000  # Of so many groups, those with the same counts are computed once.
 
 
 def clopper_pearson(
@@ -71,7 +71,7 @@ def limits_at(x: ArrayLike, n: ArrayLike, tail: ArrayLike) -> tuple[FloatArray, 
     events, trials, tail = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (x, n, tail)))
     if np.any((events < 0) | (events > trials * (1 + 1e-12))):
         raise ValueError("x must lie between 0 and n")
-    if events.ndim == 1 and len(events) >= _MANY:
+    if events.ndim == 1 and _MANY <= len(events) <= _MOST:
         alike, place = np.unique(np.column_stack([events, trials, tail]), axis=0, return_inverse=True)
         if len(alike) <= len(events) // 2:
             low, high = _limits(*alike.T)

@@ -350,9 +350,15 @@ def _evaluate_labels(part: Part, functional: LabelFunctional, sums: UnitSums) ->
         weights = [summary.n, summary.w, summary.w2] if part.cells.weighted else [summary.n]
         _add_weighed(sums, None, weights, influence, derivative**2 * summary.w2)
         return value
-    classes = 1 + int(max(summary.truth.max(), summary.prediction.max()))
+    tables = part.labels()
+    classes = tables[0].shape[1] if tables else 1 + int(max(summary.truth.max(), summary.prediction.max()))
     by_label = np.zeros((classes, classes))
     by_label[summary.truth, summary.prediction] = derivative
+    if tables:
+        weights = [table.sum(axis=(1, 2)) for table in tables]
+        influences = np.einsum("utp,tp->u", tables[1 if part.cells.weighted else 0], by_label)
+        sums.add(np.arange(sums.k), *weights, influences, np.einsum("utp,tp->u", tables[-1], by_label**2))
+        return value
     for where in part.slices:
         w, w2 = part.w(where), part.w2(where)
         # A label that does not occur in the part has no weight there either.

@@ -130,8 +130,8 @@ def summed_rate_covariance(
     Parameters
     ----------
     misses, hits : tuple of ndarray, each shape (n,)
-        Number of cases without and with the event, sums of their weights and of the squared weights. An entry has cases of
-        one group that share their clusters.
+        Number of cases of positive weight without and with the event, sums of their weights and of the squared weights. An entry
+        has cases of one group that share their clusters.
     group : ndarray of int, shape (n,)
         From 0; entries with a negative group are left out.
     clusters : sequence of array_like of int, each shape (n,)

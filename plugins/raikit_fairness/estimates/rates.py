@@ -110,7 +110,12 @@ def _run_starts(*columns: IntArray) -> IntArray:
 
 
 def _sums_of_runs(cells: Cells, starts: IntArray, counted: BoolArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return number, weight and squared weight of the counted cells of each run; without weights, the number thrice."""
+    """Return number, weight and squared weight of the counted cells of each run; without weights, the number thrice.
+
+    Cases without weight tell nothing, so that they are no cases here.
+    """
+    if cells.weighted:
+        counted = counted & (cells.w > 0)
     parts = [cells.n, cells.w, cells.w2] if cells.weighted else [cells.n]
     sums = [np.add.reduceat(part * counted, starts).astype(float, copy=False) for part in parts]
     return (sums[0], sums[1], sums[2]) if cells.weighted else (sums[0],) * 3

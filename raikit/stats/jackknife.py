@@ -77,9 +77,13 @@ class Contributions:
         parts = int(self.part.max(initial=0)) + 1
         keys = of_inside * parts + inside.part
         if every and _distinct(keys):
-            support = self.support if outcomes else self.influence**2
-            squares = {"squares": self.influence**2, "share_squares": self.share**2, "support_squares": support**2}
-            return replace(self, support=support, counts=np.ones(len(keys)), **squares), cluster
+            squares = self.influence**2
+            support = self.support if outcomes else squares
+            together = replace(
+                self, squares=squares, share_squares=self.share**2, support=support, support_squares=support**2,
+                counts=np.ones(len(keys)),
+            )  # fmt: skip
+            return together, cluster
         key, sums = _sums_by_key(keys, inside.influence, inside.share, inside.support)
         influence, share = sums[0], sums[1]
         support = sums[2] if outcomes else influence**2

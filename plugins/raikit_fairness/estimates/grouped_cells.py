@@ -203,7 +203,7 @@ class GroupedCells:
         inside = self.code >= 0
         if not inside.all():
             code, parts = code[inside], [part[inside] for part in parts]
-        return [np.bincount(code, part, minlength=math.prod(shape)).reshape(shape) for part in parts]
+        return [np.bincount(code, part, minlength=math.prod(shape)).reshape(shape).astype(float, copy=False) for part in parts]
 
     def _summary(self, groups: Sequence[int]) -> Cells:
         """Return the cases of some groups in one cell for each truth and prediction that occurs."""

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from raikit.stats._types import FloatArray, IntArray
 from raikit.stats.absolute_sums import AbsoluteSums
 from raikit.stats.constants import DRAWS
-from raikit.stats.covariance import cluster_codes, influence_covariance, rate_covariance
+from raikit.stats.covariance import cluster_codes, influence_covariance, rate_covariance, summed_rate_covariance
 from raikit.stats.covariance_result import MIN_EFFECTIVE_CLUSTERS, CovarianceResult
 from raikit.stats.dominance import dominated
 from raikit.stats.quantiles import upper_quantile
@@ -198,13 +198,7 @@ def summed_calibration_error(sums: BinSums, *, rng: np.random.Generator, draws: 
         squares=np.maximum(sums.errors[2] - 2 * of_bin * sums.errors[1] + of_bin**2 * w2, 0) / scale**2, counts=n,
         weight=w, weight_squares=w2,
     )  # fmt: skip
-    outcome = np.repeat([0.0, 1.0], len(sums.bin))
-    counts, weight, squares = (np.concatenate(parts) for parts in zip(sums.misses, sums.hits, strict=True))
-    keep = counts > 0
-    rates = rate_covariance(
-        outcome[keep], np.ones(int(keep.sum())), np.tile(sums.bin, 2)[keep], [np.tile(c, 2)[keep] for c in sums.clusters],
-        weight[keep], k, scale="proportion", squares=squares[keep], counts=counts[keep],
-    )  # fmt: skip
+    rates = summed_rate_covariance(sums.misses, sums.hits, sums.bin, sums.clusters, k)
     return _summed_error(error, rates, _dominated(sums.clusters, w), rng, draws)
 
 

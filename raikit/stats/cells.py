@@ -56,6 +56,8 @@ def number_values(values: AnyArray) -> IntArray:
     if values.dtype.kind in "iu" and len(values) and values.min() >= 0 and (size := int(values.max()) + 1) <= 4 * len(values):
         occurs = np.zeros(size, dtype=bool)
         occurs[values] = True
+        if occurs.all():
+            return values.astype(np.int64, copy=False)
         return np.asarray((np.cumsum(occurs) - 1)[values])
     return np.unique(values, return_inverse=True)[1].reshape(-1)
 

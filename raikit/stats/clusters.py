@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray
 from raikit.stats.constants import DRAWS, POWER_QUANTILE
-from raikit.stats.covariance_result import CovarianceResult, cluster_prefix
+from raikit.stats.covariance_result import PER_GROUP, CovarianceResult, cluster_prefix
 from raikit.stats.detectable import detectable_gap, detectable_ratio
 from raikit.stats.families import Family, groups_and_rests, pairs_and_rests
 from raikit.stats.gaps import Contrasts, Gap
@@ -152,11 +152,11 @@ def clustered_odds_gap(
     """
     labels = np.asarray(strata)
     end = _SimultaneousEnd.of(cov, labels, tail_of(level), draws, rng)
-    every = pairs_and_rests(cov.sizes, labels)
+    every = _of_each_kind(pairs_and_rests(cov.sizes, labels), cov)
     i, j = every.plus[every.pairs], every.minus[every.pairs]
     values = cov.rates[i] - cov.rates[j]
     highs = differences(Quantities.of(cov, every), i, j, upper_quantile(end.alpha))[1]
-    lows = differences(end.quantities, end.family.plus, end.family.minus, end.critical)[0]
+    lows = differences(end.quantities, *end.contrasts, end.critical)[0]
     widest = int(np.argmax(values))
     ceiling = 1.0 if cov.proportion else np.inf
     return Gap(
@@ -199,10 +199,10 @@ def clustered_ratio(
     alpha = tail_of(level)
     strata = np.zeros(len(cov.rates), dtype=np.int64)
     end = _SimultaneousEnd.of(cov, strata, alpha, draws, rng, log=True)
-    every = pairs_and_rests(cov.sizes, strata)
+    every = _of_each_kind(pairs_and_rests(cov.sizes, strata), cov)
     i, j = every.plus[every.pairs], every.minus[every.pairs]
     lows = ratios(Quantities.of(cov, every), i, j, upper_quantile(alpha))[0]
-    highs = ratios(end.quantities, end.family.plus, end.family.minus, end.critical)[1]
+    highs = ratios(end.quantities, *end.contrasts, end.critical)[1]
     return Gap(
         value=float(cov.rates.min() / cov.rates.max()),
         low=max(0.0, float(np.nanmin(lows))),
@@ -335,10 +335,11 @@ def _validate(cov: CovarianceResult, strata: ArrayLike) -> None:
 class _SimultaneousEnd:
     """The groups that decide the simultaneous end of an interval, and their critical value.
 
-    `critical` is the critical value after selection, `full` without.
+    `critical` is the critical value after selection, `full` without; `contrasts` are those of each kind of groups.
     """
 
     family: Family
+    contrasts: tuple[IntArray, IntArray]
     quantities: Quantities
     se: FloatArray
     df: FloatArray
@@ -372,7 +373,8 @@ class _SimultaneousEnd:
         values = extended[family.plus] - extended[family.minus]
         critical = two_step_t(family, values, se, errors, alpha, df)
         p = critical.maxima.p_value(float(np.max(as_normal(values / se, df))))
-        return cls(family, quantities, se, df, critical.value, critical.full, p, alpha, log)
+        kinds = _of_each_kind(family, cov)
+        return cls(family, (kinds.plus, kinds.minus), quantities, se, df, critical.value, critical.full, p, alpha, log)
 
     @property
     def detectable(self) -> float:
@@ -392,6 +394,14 @@ class _SimultaneousEnd:
         if self.log:
             return float(detectable_ratio(p, n, family, se, critical) ** max(reach / normal, 1e-3))
         return detectable_gap(p, n, family, se, critical) * reach / normal
+
+
+def _of_each_kind(family: Family, cov: CovarianceResult) -> Family:
+    """Return the contrasts whose limits include the lowest and the highest: of independent groups, those of each kind."""
+    if cov.ways:
+        return family
+    each = (getattr(cov, name) for name in PER_GROUP)
+    return family.of_each_kind(*each, np.diag(cov.M), np.diag(cov.concentration))
 
 
 def _common_rates(rates: FloatArray, n: FloatArray, strata: IntArray) -> FloatArray:

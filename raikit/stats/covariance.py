@@ -119,6 +119,82 @@ def rate_covariance(
     )
 
 
+Sums = tuple[FloatArray, FloatArray, FloatArray]
+
+
+def summed_rate_covariance(
+    misses: Sums, hits: Sums, group: IntArray, clusters: Sequence[ArrayLike], groups: int
+) -> CovarianceResult:
+    """Compute the rates of groups and their covariance as `rate_covariance` does, from sums over cases.
+
+    Parameters
+    ----------
+    misses, hits : tuple of ndarray, each shape (n,)
+        Number of cases of positive weight without and with the event, sums of their weights and of the squared weights. An entry
+        has cases of one group that share their clusters.
+    group : ndarray of int, shape (n,)
+        From 0; entries with a negative group are left out.
+    clusters : sequence of array_like of int, each shape (n,)
+        At most two; negative for cases that share no cluster.
+    groups : int
+
+    Returns
+    -------
+    CovarianceResult
+
+    Raises
+    ------
+    ValueError
+        If there are over two cluster columns.
+    """
+    misses, hits, group, columns = _separate_alone(misses, hits, group, [cluster_codes(column) for column in clusters])
+    n, w, w2 = (miss + hit for miss, hit in zip(misses, hits, strict=True))
+    total = group_sums(group, w, groups)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rates = group_sums(group, hits[1], groups) / total
+        n_rows = total**2 / group_sums(group, w2, groups)
+    rate, size = rates[group], total[group]
+    squares = (rate**2 * misses[2] + (1 - rate) ** 2 * hits[2]) / size**2
+    events_are_rare = rate <= 0.5
+    rare = [np.where(events_are_rare, hit, miss) for hit, miss in zip(hits[1:], misses[1:], strict=True)]
+    cases = _Cases(group, group, (hits[1] - rate * w) / size, squares, n, (w, w2), (rare[0], rare[1]))
+    weighted = hits[0] is not hits[1] and _weights_of_outcomes_vary(misses, hits)
+    return _covariance(rates, cases, columns, np.nan_to_num(n_rows), total, "proportion", weighted=weighted)
+
+
+def _separate_alone(
+    misses: Sums, hits: Sums, group: IntArray, columns: list[IntArray]
+) -> tuple[Sums, Sums, IntArray, list[IntArray]]:
+    """Return entries that each stand for alike cases, unless these share a cluster; none without a group or weight."""
+    unweighted = hits[0] is hits[1] and misses[0] is misses[1]
+    alone = np.any([column < 0 for column in columns], axis=0) if columns else np.ones(len(group), dtype=bool)
+    mixed = alone & (misses[0] > 0) & (hits[0] > 0)
+    keep = (group >= 0) & (misses[1] + hits[1] > 0)
+    if keep.all() and not mixed.any():
+        return misses, hits, group, columns
+    order = np.append(np.flatnonzero(keep), np.flatnonzero(keep & mixed))
+    first = int(keep.sum())
+    misses, hits = _taken(misses, order, unweighted), _taken(hits, order, unweighted)
+    inside = mixed[order]
+    for part, of_part in ((misses, slice(first, None)), (hits, slice(0, first))):
+        for values in part[:1] if unweighted else part:
+            values[of_part][inside[of_part]] = 0
+    return misses, hits, group[order], [column[order] for column in columns]
+
+
+def _taken(sums: Sums, order: IntArray, unweighted: bool) -> Sums:
+    if unweighted:  # all three are numbers of cases
+        return (sums[0][order],) * 3
+    return sums[0][order], sums[1][order], sums[2][order]
+
+
+def _weights_of_outcomes_vary(misses: Sums, hits: Sums) -> bool:
+    both = (np.concatenate(parts) for parts in zip(misses, hits, strict=True))
+    counts, w, w2 = both
+    occurs = counts > 0
+    return weights_vary(w[occurs], w2[occurs], counts[occurs])
+
+
 def influence_covariance(
     rates: FloatArray,
     influence: FloatArray,
@@ -331,6 +407,9 @@ def crossed_codes(first: IntArray, second: IntArray) -> IntArray:
 
 def clip_eigenvalues(matrix: FloatArray) -> FloatArray:
     """Return a symmetric matrix with its negative eigenvalues set to 0, unchanged if there are none."""
+    diagonal = np.diag(matrix)
+    if np.count_nonzero(matrix) == np.count_nonzero(diagonal) and not np.any(diagonal < 0):
+        return np.asarray(matrix)  # independent groups: a decomposition would take a cube of their number
     values, vectors = np.linalg.eigh(np.nan_to_num(matrix))
     if values.min(initial=0) >= 0:
         return np.asarray(matrix)

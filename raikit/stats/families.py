@@ -7,7 +7,7 @@ difference, so a lower limit of the largest difference is a lower limit of the g
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from raikit.stats._types import AnyArray, BoolArray, FloatArray, IntArray
 from raikit.stats.constants import TINY
 
-_DENSE = 500  # Up to so many rests, one product of matrices is quick enough.
+_DENSE = 500  # Up to so many groups, all contrasts and one product of matrices are quick enough.
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,33 @@ class Family:
     plus: IntArray
     minus: IntArray
 
-    @property
+    @cached_property
     def pairs(self) -> BoolArray:
         """Which contrasts are between two groups, neither of them a rest; shape (c,)."""
         k = len(self.sizes)
         return np.asarray((self.plus < k) & (self.minus < k))
+
+    def of_each_kind(self, *columns: FloatArray) -> Family:
+        """Keep the contrasts of at most two groups of each kind, in their order.
+
+        Any quantity of a contrast that depends only on its groups' kinds has the same extremes over those.
+
+        Parameters
+        ----------
+        columns : ndarray, each of shape (k,)
+            Groups of one stratum with the same values are of one kind.
+        """
+        if len(self.sizes) <= _DENSE:
+            return self
+        order = np.lexsort((*columns, self.strata))
+        ordered = np.column_stack([self.strata, *columns])[order]
+        alike = np.all(ordered[1:] == ordered[:-1], axis=1)
+        third = np.append([False, False], alike[1:] & alike[:-1])
+        groups = np.ones(len(order), dtype=bool)
+        groups[order[third]] = False
+        keep = np.append(groups, groups[self.rest_of])
+        inside = keep[self.plus] & keep[self.minus]
+        return replace(self, plus=self.plus[inside], minus=self.minus[inside])
 
     def extend(self, values: AnyArray) -> AnyArray:
         """Append the pooled values of the rests: shape (k, ...) becomes (k + r, ...)."""

@@ -160,9 +160,10 @@ def odds_gap(
     family = pairs_and_rests(table.n, table.stratum)
     critical = _independent_critical(family, rates, variance, alpha, draws, rng, normals)
     low, high = _difference_ends(table, family, alpha, critical.value)
-    contrasts = np.where(family.pairs, family.extend(rates)[family.plus] - family.extend(rates)[family.minus], -1.0)
+    kinds, extended = family.of_each_kind(table.x, table.n), family.extend(rates)
+    contrasts = np.where(kinds.pairs, extended[kinds.plus] - extended[kinds.minus], -1.0)
     widest = int(np.argmax(contrasts))
-    best, worst = int(family.plus[widest]), int(family.minus[widest])
+    best, worst = int(kinds.plus[widest]), int(kinds.minus[widest])
     return Gap(
         value=float(contrasts[widest]),
         low=low,
@@ -451,7 +452,7 @@ def max_t_p(family: Family, extended: FloatArray, critical: Critical) -> float:
 
 def _difference_ends(table: _Table, family: Family, alpha: float, critical: float) -> tuple[float, float]:
     x, n = table.with_rests(family)
-    rates = x / n
+    family, rates = family.of_each_kind(table.x, table.n), x / n
     i, j, pairs = family.plus, family.minus, family.pairs
     low, high = limits_at(x, n, float(ndtr(-critical)))
     lows, _ = difference_limits(rates[i], low[i], high[i], rates[j], low[j], high[j])
@@ -463,7 +464,7 @@ def _difference_ends(table: _Table, family: Family, alpha: float, critical: floa
 
 def _ratio_ends(table: _Table, family: Family, alpha: float, critical: float) -> tuple[float, float]:
     x, n = table.with_rests(family)
-    rates = x / n
+    family, rates = family.of_each_kind(table.x, table.n), x / n
     i, j, pairs = family.plus, family.minus, family.pairs
     low, high = limits_at(x, n, float(ndtr(-critical)))
     _, highs = ratio_limits(rates[i], low[i], high[i], rates[j], low[j], high[j])

@@ -14,7 +14,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -75,7 +75,16 @@ class Contributions:
         every = bool(shared.all())
         inside, of_inside = (self, cluster) if every else (self.take(shared), cluster[shared])
         parts = int(self.part.max(initial=0)) + 1
-        key, sums = _sums_by_key(of_inside * parts + inside.part, inside.influence, inside.share, inside.support)
+        keys = of_inside * parts + inside.part
+        if every and _distinct(keys):
+            squares = self.influence**2
+            support = self.support if outcomes else squares
+            together = replace(
+                self, squares=squares, share_squares=self.share**2, support=support, support_squares=support**2,
+                counts=np.ones(len(keys)),
+            )  # fmt: skip
+            return together, cluster
+        key, sums = _sums_by_key(keys, inside.influence, inside.share, inside.support)
         influence, share = sums[0], sums[1]
         support = sums[2] if outcomes else influence**2
         part = key % parts
@@ -142,7 +151,7 @@ def leave_one_out(entries: Contributions, cluster: IntArray, k: int, upward: Flo
     moves = _table(of_inside, inside.group, _scale(number, inside.part, inside.share) * inside.influence, k)
     shares = _table(of_inside, inside.part, inside.share, parts)
     covariance, products = _gram(moves), _gram(shares)
-    units, largest = _occupied(of_inside, inside.group, k), _largest(moves, upward)
+    units, largest = _units(of_inside, inside, parts, k), _largest(moves, upward)
     if len(alone.group):
         share = _mean_share(alone, parts)
         scale = _scale(number, np.arange(parts), share)
@@ -248,6 +257,21 @@ def _largest(table: FloatArray | csr_array, upward: FloatArray) -> FloatArray:
     return largest
 
 
+def _units(cluster: IntArray, entries: Contributions, parts: int, k: int) -> FloatArray:
+    """Return how many clusters each group has; `entries` are one of each cluster in each part."""
+    of_part = np.full(parts, -1)
+    of_part[entries.part] = entries.group
+    if np.bincount(of_part[of_part >= 0], minlength=1).max() <= 1:  # no group has two parts
+        return np.bincount(entries.group, minlength=k).astype(float)
+    return _occupied(cluster, entries.group, k)
+
+
+def _distinct(key: IntArray) -> bool:
+    """Return whether no key, of an array of small ones, occurs twice; False also where that takes long to find out."""
+    size = int(key.max(initial=-1)) + 1
+    return size <= max(4 * len(key), _SMALL) and bool(np.bincount(key, minlength=1).max() <= 1)
+
+
 def _occupied(row: IntArray, column: IntArray, columns: int) -> FloatArray:
     """Return how many rows have an entry in each column."""
     key, _ = _sums_by_key(row * columns + column)
@@ -266,7 +290,7 @@ def _sums_by_key(key: IntArray, *values: FloatArray) -> tuple[IntArray, list[Flo
 
 def group_sums(code: IntArray, values: FloatArray, k: int) -> FloatArray:
     """Return the sum of the values of each of k codes."""
-    return np.bincount(code, values, minlength=k).astype(np.float64)
+    return np.bincount(code, values, minlength=k).astype(np.float64, copy=False)
 
 
 def _ratio(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -16,6 +16,8 @@ from raikit.stats._types import FloatArray
 from raikit.stats.constants import TINY
 from raikit.stats.quantiles import tail_of
 
+_MANY, _MOST = 200, 50_000  # Of so many groups, those with the same counts are computed once.
+
 
 def clopper_pearson(
     x: ArrayLike, n: ArrayLike, level: float = 0.95, sided: Literal["two", "lower", "upper"] = "two"
@@ -69,6 +71,15 @@ def limits_at(x: ArrayLike, n: ArrayLike, tail: ArrayLike) -> tuple[FloatArray, 
     events, trials, tail = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (x, n, tail)))
     if np.any((events < 0) | (events > trials * (1 + 1e-12))):
         raise ValueError("x must lie between 0 and n")
+    if events.ndim == 1 and _MANY <= len(events) <= _MOST:
+        alike, place = np.unique(np.column_stack([events, trials, tail]), axis=0, return_inverse=True)
+        if len(alike) <= len(events) // 2:
+            low, high = _limits(*alike.T)
+            return low[place.reshape(-1)], high[place.reshape(-1)]
+    return _limits(events, trials, tail)
+
+
+def _limits(events: FloatArray, trials: FloatArray, tail: FloatArray) -> tuple[FloatArray, FloatArray]:
     failures = np.maximum(trials - events, 0.0)
     with np.errstate(invalid="ignore"):
         low = np.where(events > 0, betaincinv(np.maximum(events, TINY), failures + 1, tail), 0.0)

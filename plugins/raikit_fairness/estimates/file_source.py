@@ -78,6 +78,7 @@ def source_from_file(path: Path, columns: FileColumns, grouping: GroupingColumns
         )
     cells = _cells(frame, classes, columns, grouping)
     alike = cluster_notes({name: frame[_KEY + name] for name in grouping.clusters}, grouping.clusters)
+    del frame  # Cases with scores need that memory.
     if columns.score is None or task != "binary":
         return Source(task, classes, classes[-1], cells, None, cluster_notes=alike)
     binned = int(cells.n.sum()) > _EXACT_CASES

@@ -19,6 +19,10 @@ from raikit_fairness.estimates.group_levels import CellLevels, RestLevels, cell_
 _PIECE = 1 << 16  # cells of a piece: its arrays stay in a processor's cache
 
 
+def _no_tables() -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Part:
     """One group's cells, or those of all other groups.
@@ -35,6 +39,9 @@ class Part:
         Pieces of the cells.
     levels : callable
         From the position of a class to the levels of the scores of its cases and the others.
+    labels : callable
+        Returns the part's number of cases by unit, truth and prediction, shape (units, c, c), and of weighted cells their sums of
+        weights and squared weights; None without clusters, or where most of these tables would be empty.
     """
 
     cells: Cells
@@ -42,6 +49,7 @@ class Part:
     summary: Cells
     slices: Sequence[slice]
     levels: Callable[[int], CellLevels]
+    labels: Callable[[], list[FloatArray] | None] = _no_tables
 
     def whole(self) -> Cells:
         """Return the cells, of which those outside the part have no cases and no weight."""
@@ -105,7 +113,7 @@ class GroupedCells:
     def groups(self) -> list[Part]:
         """Return the parts that are groups."""
         return [
-            Part(own, None, self._summary([group]), _pieces(own), partial(cell_levels, own))
+            Part(own, None, self._summary([group]), _pieces(own), partial(cell_levels, own), partial(self._labels, [group]))
             for group, own in enumerate(self._cells_by_group)
         ]
 
@@ -146,7 +154,7 @@ class GroupedCells:
         def levels(positive: int) -> CellLevels:
             return self._levels_of_rests(positive).without(group, kept)
 
-        return Part(self.cells, counted, self._summary(others), self._slices, levels)
+        return Part(self.cells, counted, self._summary(others), self._slices, levels, partial(self._labels, others))
 
     def among(self, kept: Sequence[int]) -> BoolArray:
         """Return which cells belong to one of some groups."""
@@ -168,6 +176,34 @@ class GroupedCells:
         parts = [cells.n, cells.w, cells.w2] if cells.weighted else [cells.n]
         tables = [np.bincount(code, part, minlength=(k + 1) * c * c).reshape(k + 1, c * c)[1:] for part in parts]
         return c, [table.astype(float) for table in (tables if cells.weighted else tables * 3)]
+
+    def _labels(self, groups: Sequence[int]) -> list[FloatArray] | None:
+        """Return `Part.labels` of some groups together, which are not subtracted from a total, so that nothing cancels."""
+        if self._label_tables is None or not groups:
+            return None
+        sums = []
+        for table in self._label_tables:
+            together = table[groups[0]].copy()
+            for group in groups[1:]:
+                together += table[group]
+            sums.append(together)
+        return sums
+
+    @cached_property
+    def _label_tables(self) -> list[FloatArray] | None:
+        """Return n, of weighted cells also w and w2, by group, unit, truth and prediction, shape (k, units, c, c)."""
+        cells, units, c = self.cells, self.cells.units, self._tables[0]
+        if units is None or cells.truth.dtype.kind != "i":
+            return None
+        shape = self.feature.k, units.k, c, c
+        if math.prod(shape) > 2 * len(cells):
+            return None
+        code = ((self.code * units.k + units.code) * c + cells.truth) * c + cells.prediction
+        parts = [cells.n, cells.w, cells.w2] if cells.weighted else [cells.n]
+        inside = self.code >= 0
+        if not inside.all():
+            code, parts = code[inside], [part[inside] for part in parts]
+        return [np.bincount(code, part, minlength=math.prod(shape)).reshape(shape).astype(float, copy=False) for part in parts]
 
     def _summary(self, groups: Sequence[int]) -> Cells:
         """Return the cases of some groups in one cell for each truth and prediction that occurs."""

@@ -9,6 +9,7 @@ import numpy as np
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
 from raikit.stats import CovarianceResult
+from raikit.stats.covariance import summed_rate_covariance
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.group_estimates import ClusteredEstimates, CountedRates, Estimates, Rates
@@ -87,13 +88,37 @@ def _odds(cells: Cells, feature: Feature, y: BoolArray, yhat: BoolArray, key: st
 def _clustered(
     cells: Cells, code: IntArray, k: int, numerator: BoolArray, denominator: BoolArray, key: str
 ) -> ClusteredEstimates:
-    cov = stats.rate_covariance(
-        numerator & denominator, denominator, code, cells.clusters, cells.w, k, scale="proportion",
-        squares=cells.w2, counts=cells.n,
-    )  # fmt: skip
+    starts = _run_starts(code, *cells.clusters)
+    if 2 * len(starts) > len(cells):
+        cov = stats.rate_covariance(
+            numerator & denominator, denominator, code, cells.clusters, cells.w, k, scale="proportion",
+            squares=cells.w2, counts=cells.n,
+        )  # fmt: skip
+    else:
+        misses, hits = (_sums_of_runs(cells, starts, part & denominator) for part in (~numerator, numerator))
+        clusters = [column[starts] for column in cells.clusters]
+        cov = summed_rate_covariance(misses, hits, code[starts], clusters, k)
     inside = denominator & (code >= 0)
     n = np.bincount(code[inside], cells.n[inside], minlength=k).astype(np.int64)
     return ClusteredEstimates(cov, n, _overall(cells, numerator, denominator), key=key)
+
+
+def _run_starts(*columns: IntArray) -> IntArray:
+    """Return where runs of cells begin that have the same entries in all columns, such as group and clusters."""
+    changes = [column[1:] != column[:-1] for column in columns]
+    return np.append(0, np.flatnonzero(np.logical_or.reduce(changes)) + 1)
+
+
+def _sums_of_runs(cells: Cells, starts: IntArray, counted: BoolArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return number, weight and squared weight of the counted cells of each run; without weights, the number thrice.
+
+    Cases without weight tell nothing, so that they are no cases here.
+    """
+    if cells.weighted:
+        counted = counted & (cells.w > 0)
+    parts = [cells.n, cells.w, cells.w2] if cells.weighted else [cells.n]
+    sums = [np.add.reduceat(part * counted, starts).astype(float, copy=False) for part in parts]
+    return (sums[0], sums[1], sums[2]) if cells.weighted else (sums[0],) * 3
 
 
 def _overall(cells: Cells, numerator: BoolArray, denominator: BoolArray) -> float:

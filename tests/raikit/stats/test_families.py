@@ -5,7 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from raikit.stats import families
+from raikit import stats
+from raikit.stats import clusters, families, gaps, quantities
 from raikit.stats.families import groups_and_rests, pairs_and_rests, two_sided
 
 
@@ -63,3 +64,63 @@ def test_no_table_of_all_groups_and_rests_is_made_for_many_groups():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 5e6
+
+
+def test_two_groups_of_each_kind_have_the_extremes_of_all(monkeypatch):
+    monkeypatch.setattr(families, "_DENSE", 0)
+    rng = np.random.default_rng(6)
+    strata, kind, n = rng.integers(0, 2, 60), rng.integers(0, 5, 60).astype(float), rng.integers(2, 4, 60).astype(float)
+    family = pairs_and_rests(n, strata)
+    kept = family.of_each_kind(kind, n)
+    assert len(kept.plus) < len(family.plus) / 2
+    level = {key: rng.normal(size=2) for key in zip(strata, kind, n, strict=True)}
+    quantity = np.array([level[key] for key in zip(strata, kind, n, strict=True)])
+    rest = np.array([level[key][::-1] + 1 for key in zip(*(part[family.rest_of] for part in (strata, kind, n)), strict=True)])
+    up, down = np.vstack([quantity, rest]).T
+    for some in (family, kept):
+        value = np.hypot(up[some.plus], down[some.minus]) - up[some.plus] * down[some.minus]
+        pairs = value[some.pairs]
+        if some is family:
+            expected = value.max(), value.min(), pairs.max(), pairs.min()
+        else:
+            assert (value.max(), value.min(), pairs.max(), pairs.min()) == expected
+
+
+@pytest.mark.parametrize("estimate", [stats.clustered_gap, stats.clustered_ratio])
+@pytest.mark.parametrize("scale", ["proportion", "positive"])
+def test_the_ends_of_independent_groups_are_those_of_all_contrasts(estimate, scale, monkeypatch):
+    rng = np.random.default_rng(9)
+    n = rng.integers(4, 7, 40)
+    group = np.repeat(np.arange(40), n)
+    value = (rng.random(len(group)) < 0.5) if scale == "proportion" else rng.choice([1.0, 2.0], len(group))
+    cov = stats.rate_covariance(value, np.ones(len(group)), group, scale=scale)
+    expected = estimate(cov, rng=np.random.default_rng(1))
+    contrasts = []
+    limits = quantities.differences if estimate is stats.clustered_gap else quantities.ratios
+
+    def counted(q, i, j, z):
+        contrasts.append(len(i))
+        return limits(q, i, j, z)
+
+    monkeypatch.setattr(clusters, limits.__name__, counted)
+    monkeypatch.setattr(families, "_DENSE", 0)
+    found = estimate(cov, rng=np.random.default_rng(1))
+    assert (found.low, found.high, found.value) == pytest.approx((expected.low, expected.high, expected.value), rel=1e-12)
+    assert (found.worst, found.best) == (expected.worst, expected.best)
+    assert max(contrasts) < 40 * 39 * 0.8
+
+
+@pytest.mark.parametrize("estimate", [stats.gap, stats.ratio])
+def test_the_ends_of_counts_are_those_of_all_contrasts(estimate, monkeypatch):
+    rng = np.random.default_rng(9)
+    n = rng.integers(4, 7, 40)
+    x = rng.integers(1, n + 1)
+    expected = estimate(x, n, rng=np.random.default_rng(1))
+    contrasts = []
+    limits = gaps.difference_limits if estimate is stats.gap else gaps.ratio_limits
+    monkeypatch.setattr(gaps, limits.__name__, lambda *args: contrasts.append(len(args[0])) or limits(*args))
+    monkeypatch.setattr(families, "_DENSE", 0)
+    found = estimate(x, n, rng=np.random.default_rng(1))
+    assert (found.low, found.high, found.value) == pytest.approx((expected.low, expected.high, expected.value), rel=1e-12)
+    assert (found.worst, found.best) == (expected.worst, expected.best)
+    assert max(contrasts) < 40 * 39 * 0.8

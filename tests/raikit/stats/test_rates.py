@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from raikit.stats import clopper_pearson, effective_counts, simultaneous_rates
+from raikit.stats import clopper_pearson, effective_counts, rates, simultaneous_rates
 
 
 @given(st.integers(1, 400), st.data(), st.floats(0.5, 0.999))
@@ -63,3 +63,16 @@ def test_simultaneous_limits_are_exact_ones_at_sidaks_level(sizes, data):
 
 def test_an_undefined_group_does_not_widen_the_others():
     assert simultaneous_rates([3, 4, 0], [9, 9, 0]).low[:2] == pytest.approx(simultaneous_rates([3, 4], [9, 9]).low)
+
+
+def test_limits_of_groups_with_the_same_counts_are_computed_once(monkeypatch):
+    computed = []
+    solve = rates.betaincinv
+    monkeypatch.setattr(rates, "betaincinv", lambda *args: computed.append(np.size(args[0])) or solve(*args))
+    rng = np.random.default_rng(2)
+    n = rng.integers(0, 5, 3_000)
+    x = rng.integers(0, n + 1)
+    low, high = clopper_pearson(x, n)
+    assert max(computed) <= 15
+    singly = np.array([clopper_pearson(*pair) for pair in zip(x[:40], n[:40], strict=True)])
+    np.testing.assert_array_equal(np.column_stack([low, high])[:40], singly)

@@ -16,6 +16,7 @@ from raikit_fairness.estimates.functionals import LabelFunctional
 from raikit_fairness.estimates.group_estimates import Draws
 from raikit_fairness.estimates.grouped_cells import UnitSums, group_cells, merge_like_cells
 from raikit_fairness.estimates.influence import FunctionalTraits, estimate_functional
+from raikit_fairness.estimates.rates import class_rates
 from raikit_fairness.estimates.variance_floors import auc_variance_floor, mean_variance_floor, recall_variance_floor
 from raikit_fairness.settings import IntervalSettings
 
@@ -154,7 +155,7 @@ def test_a_comparison_with_the_rest_evaluates_only_rests_that_are_no_group_and_s
     cells, feature = draw_cells(5)
     estimates = estimate_functional(cells, feature, functionals.roc_auc(1), FunctionalTraits(), "roc_auc")
     calls = []
-    monkeypatch.setattr(influence, "_evaluate", lambda *args, evaluate=influence._evaluate: calls.append(1) or evaluate(*args))
+    monkeypatch.setattr(influence, "evaluate", lambda *args, evaluate=influence.evaluate: calls.append(1) or evaluate(*args))
     keep = np.arange(4) < groups
     for level in (0.9, 0.95):
         estimates.versus_rest(keep, IntervalSettings(level, 2000, 10), Draws(0, ("g",), 2000))
@@ -215,3 +216,41 @@ def test_sums_by_unit_do_not_depend_on_pieces(units, monkeypatch):
     assert numbers.tolist() == [u for u in range(units) if n[unit == u].sum()]
     assert counts.tolist() == [n[unit == u].sum() for u in numbers]
     assert totals == pytest.approx([values[unit == u].sum() for u in numbers])
+
+
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("name", ["f1", "balanced_accuracy"])
+def test_labels_counted_by_cluster_and_group_give_what_the_cells_give(name, weights, monkeypatch):
+    functional, traits = FUNCTIONALS[name]
+    cells, feature = draw_cells(5, 900, ways=1, weights=weights)
+    cells = replace(cells, clusters=[np.maximum(cells.clusters[0], 0)])
+    settings, keep = IntervalSettings(0.95, 2000, 10), np.array([True, True, False, True])
+
+    def estimate():
+        estimates = estimate_functional(replace(cells), feature, functional, traits, name)
+        rest = estimates.versus_rest(keep, settings, Draws(0, ("g",), 2000))
+        return estimates.cov.M, estimates.cov.vrow, estimates.cov.concentration, rest.low, rest.high, rest.p_value
+
+    added = []
+    add = UnitSums.add
+    monkeypatch.setattr(UnitSums, "add", lambda self, unit, *values: added.append(len(values[0])) or add(self, unit, *values))
+    counted = estimate()
+    assert set(added) == {25}  # one entry for each cluster
+    monkeypatch.setattr(grouped_cells.GroupedCells, "_label_tables", None)
+    for found, expected in zip(counted, estimate(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("outside", [False, True])
+def test_rates_of_merged_cells_are_those_of_the_cells(weights, outside):
+    cells, feature = draw_cells(6, 3_000, ways=1, weights=weights)
+    if not outside:
+        feature = replace(feature, code=np.maximum(feature.code, 0))
+    merged = merge_like_cells(cells, feature)
+    assert len(merged[0]) < len(cells) / 2
+    for (name, ours), simple in zip(class_rates(*merged, 1)[0].items(), class_rates(cells, feature, 1)[0].values(), strict=True):
+        np.testing.assert_array_equal(ours.n, simple.n, err_msg=name)
+        for part in ("rates", "M", "df", "n_clusters", "vrow", "n_effective", "sizes", "concentration", "one_more", "supporting"):
+            found, expected = getattr(ours.cov, part), getattr(simple.cov, part)
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-14, err_msg=f"{name} {part}")

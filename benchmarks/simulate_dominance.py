@@ -1,28 +1,38 @@
-"""Simulate one rate where the largest clusters are of another kind than all others, and how often that leaves it undecided.
+"""Simulate groups whose largest clusters are of another kind than all others, and how often that leaves them undecided.
 
-    python benchmarks/simulate_dominance.py               # about five minutes
+    python benchmarks/simulate_dominance.py               # about six minutes
     python benchmarks/simulate_dominance.py --runs 2000
 
 All clusters have 20 cases, but for one, two or three that hold the given share together. Rates of clusters are gamma (shape
 2), those of the large ones nine times as high on average. Nominal: the high end misses in at most 2.5% of the runs, both
 together in 5%. "high" counts every interval, "decided" those of groups that may decide: without a cluster that makes a quarter
-of the sum of squared shares and holds over three times as much as any other. The second table prints how often groups of 40
-clusters have such a cluster.
+of the sum of squared shares and holds over three times as much as any other.
+
+The second table has 40 clusters and other quantities. "gap": two such groups, whose rates are truly the same, and a gap is
+claimed. "mean": values with a standard deviation of 1 around the mean of their cluster, which is gamma as the rates are, but ten
+times as high. "area": under the ROC curve; scores of positives are higher by a gamma number, on average 1.5, in large clusters
+0.3. The truth is the average of all runs. Nominal: 2.5% for a gap, and 5% for both ends of a mean or an area together; an end that
+is open decides nothing. The third table prints how often groups of 40 clusters have a cluster that dominates.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 
 import numpy as np
 from monte_carlo import percent
 from simulate_clusters import KINDS, cluster_sizes
 
-from raikit.stats import clustered_rate_interval, rate_covariance
+from raikit.stats import auc_interval, clustered_gap, clustered_rate_interval, mean_interval, rate_covariance
 
 SHARES = (0.03, 0.05, 0.1, 0.2, 0.33, 0.4)
 COMMON, LARGE = 0.033, 0.3  # mean rates
+
+
+Sample = Callable[[np.ndarray, np.ndarray], tuple[float, float, float, bool, bool]]
+"""From the large clusters and each case's cluster to a value with its ends, and whether the low and high end decide."""
 
 
 def draw_rates(large: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -32,8 +42,7 @@ def draw_rates(large: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def simulate(clusters: int, number: int, share: float, runs: int, rng: np.random.Generator) -> str:
     """Return the line of a design: `number` large clusters hold `share` of the cases."""
-    each = max(round(share / (1 - share) * 20 * (clusters - number) / number), 20)
-    sizes = np.append(np.full(number, each), np.full(clusters - number, 20))
+    sizes = sizes_of(clusters, number, share)
     large, cluster = np.arange(clusters) < number, np.repeat(np.arange(clusters), sizes)
     truth = np.mean([sizes @ draw_rates(large, rng) / sizes.sum() for _ in range(20_000)])
     misses, decided, undecided = np.zeros(2), 0, 0
@@ -45,11 +54,60 @@ def simulate(clusters: int, number: int, share: float, runs: int, rng: np.random
         misses, decided, undecided = misses + ends, decided + int(ends.any() and not few), undecided + few
     cells = "".join(f"{percent(int(count), runs):>13}" for count in (*misses, decided))
     name = f"{clusters} clusters, {number} with {share:.0%}"
-    return f"{name:30}{each / 20:>8.1f}{1 / np.sum((sizes / sizes.sum()) ** 2):>11.1f}{cells}{100 * undecided / runs:>11.0f}%"
+    return f"{name:30}{sizes[0] / 20:>8.1f}{1 / np.sum((sizes / sizes.sum()) ** 2):>11.1f}{cells}{100 * undecided / runs:>11.0f}%"
+
+
+def sizes_of(clusters: int, number: int, share: float) -> np.ndarray:
+    """Return sizes of clusters, of which the first `number` hold `share` of the cases together."""
+    each = max(round(share / (1 - share) * 20 * (clusters - number) / number), 20)
+    return np.append(np.full(number, each), np.full(clusters - number, 20))
+
+
+def sampler(quantity: str, rng: np.random.Generator) -> Sample:
+    """Return the samples of a gap, a mean or an area."""
+
+    def gap(large: np.ndarray, cluster: np.ndarray) -> tuple[float, float, float, bool, bool]:
+        both, group = np.append(cluster, cluster + len(large)), np.repeat([0, 1], len(cluster))
+        rates = np.append(draw_rates(large, rng), draw_rates(large, rng))
+        y = (rng.random(len(both)) < rates[both]).astype(int)
+        cov = rate_covariance(y, np.ones(len(y)), group, [both], proportion=True)
+        found, decides = clustered_gap(cov, draws=4_000, rng=rng), not cov.few_clusters.any()
+        return 0.0, found.low, 1.0, decides, decides
+
+    def mean(large: np.ndarray, cluster: np.ndarray) -> tuple[float, float, float, bool, bool]:
+        center = 10 * np.where(large, LARGE, COMMON) * rng.gamma(2, 0.5, len(large))
+        found = mean_interval(center[cluster] + rng.normal(size=len(cluster)), clusters=[cluster])
+        return found.value, found.low, found.high, *decide(found.flags)
+
+    def area(large: np.ndarray, cluster: np.ndarray) -> tuple[float, float, float, bool, bool]:
+        y, apart = rng.random(len(cluster)) < 0.3, np.where(large, 0.3, 1.5) * rng.gamma(4, 0.25, len(large))
+        found = auc_interval(y, y * apart[cluster] + rng.normal(size=len(cluster)), clusters=[cluster])
+        return found.value, found.low, found.high, *decide(found.flags)
+
+    return {"gap": gap, "mean": mean, "area": area}[quantity]
+
+
+def decide(flags: tuple[str, ...]) -> tuple[bool, bool]:
+    """Return which ends of an interval with these flags decide."""
+    enough = "few_clusters" not in flags
+    return enough and "open_low" not in flags, enough and "open_high" not in flags
+
+
+def simulate_other(quantity: str, number: int, share: float, runs: int, rng: np.random.Generator) -> str:
+    """Return the line of a design with 40 clusters, of a gap, a mean or an area."""
+    sizes = sizes_of(40, number, share)
+    large, cluster, sample = np.arange(40) < number, np.repeat(np.arange(40), sizes), sampler(quantity, rng)
+    results = np.array([sample(large, cluster) for _ in range(runs)])
+    truth = 0.0 if quantity == "gap" else results[:, 0].mean()  # of the whole estimates' own average, over all runs
+    misses = np.stack([results[:, 1] > truth, results[:, 2] < truth], axis=1)
+    decided = (misses & (results[:, 3:] > 0)).any(axis=1).sum()
+    cells = "".join(f"{percent(int(count), runs):>13}" for count in (*misses.sum(axis=0), decided))
+    undecided = np.mean(results[:, 3:].max(axis=1) == 0)
+    return f"{quantity}, {number} with {share:.0%}".ljust(49) + f"{cells}{100 * undecided:>11.0f}%"
 
 
 def main() -> None:
-    """Read the options and print both tables."""
+    """Read the options and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=1_000, help="samples per design (1,000)")
     parser.add_argument("--seed", type=int, default=5)
@@ -61,6 +119,12 @@ def main() -> None:
         for number in (1, 2, 3):
             for share in SHARES:
                 print(simulate(clusters, number, share, options.runs, rng), flush=True)
+    print(f"\nOther quantities of 40 clusters, {options.runs} runs\n"
+          f"{'design':49}{'low':>13}{'high':>13}{'decided':>13}{'undecided':>12}")
+    for quantity in ("gap", "mean", "area"):
+        for number in (1, 2):
+            for share in (0.05, 0.1, 0.33):
+                print(simulate_other(quantity, number, share, options.runs, rng), flush=True)
     print("\n40 clusters of these sizes: how often one dominates, or fewer than 4 are effective")
     for kind in KINDS:
         few = 0

@@ -25,6 +25,7 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _BIN = re.compile(r"\[\S+, \S+\)")
 _SHARES = {"rate": "%", "points": " pp"}  # units that are shown times 100, with what follows the number
 _MOST_DECIMALS = 6
+_ROUNDING = 1e-9  # of a share, or of the width of the interval beside a number: less is written as 0
 _NARROW = 0.2  # percentage points; with one decimal, the ends of a narrower interval would look equal
 _ACRONYMS = {"roc": "ROC", "auc": "AUC", "tpr": "TPR", "fpr": "FPR", "f1": "F1", "r2": "R²"}
 _NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -76,7 +77,7 @@ def decimals(value: float | None, low: float | None, high: float | None, unit: s
     (1, 2, 1)
     """
     scale = 100 if unit in _SHARES else 1
-    shown = abs(value or 0.0) * scale
+    shown = abs(_without_rounding(value or 0.0, low, high, unit)) * scale
     width = (high - low) * scale if low is not None and high is not None else 0.0
     if width > 1e15 or shown > 1e15:
         return 0
@@ -119,9 +120,19 @@ def estimate(value: float, low: float, high: float, digits: int = 3, *, signed: 
     --------
     >>> estimate(0.16, 0.1132, 0.2071), estimate(0.076, -0.004, 0.156, signed=True)
     ('0.16 [0.113, 0.207]', '+0.076 [-0.004, +0.156]')
+    >>> estimate(0.5, 2e-148, 1)
+    '0.5 [0, 1]'
     """
-    written, first, last = (significant(number, digits, signed=signed) for number in (value, low, high))
+    written, first, last = (
+        significant(_without_rounding(number, low, high), digits, signed=signed) for number in (value, low, high)
+    )
     return f"{written} [{first}, {last}]"
+
+
+def _without_rounding(value: float, low: float | None, high: float | None, unit: str | None = None) -> float:
+    """Return 0 for a number that is nothing beside its interval or, without one, is no share of any number of cases."""
+    width = high - low if low is not None and high is not None else 0.0
+    return 0.0 if abs(value) < _ROUNDING * (width or (unit in _SHARES)) else value
 
 
 def as_given(value: float) -> str:
@@ -143,6 +154,7 @@ def percent(share: float, *, signed: bool = False) -> str:
     >>> percent(0.1651), percent(0.57), percent(0.0), percent(0.00042)
     ('16.5%', '57.0%', '0.0%', '0.042%')
     """
+    share = _without_rounding(share, None, None, "rate")
     return number(share * 100, _share_decimals(share), signed=signed) + "%"
 
 
@@ -153,7 +165,10 @@ def points(difference: float, *, signed: bool = False, short: bool = False) -> s
     --------
     >>> points(-0.012), points(0.08, short=True), points(0.01)
     ('−1.2 percentage points', '8.0 pp', '1.0 percentage points')
+    >>> points(2e-150, short=True)
+    '0.0 pp'
     """
+    difference = _without_rounding(difference, None, None, "points")
     return number(difference * 100, _share_decimals(difference), signed=signed) + suffix("points", short=short)
 
 
@@ -301,7 +316,7 @@ def measure(
     """
     if value is None:
         return f"undefined: {reason}" if reason else "undefined"
-    scale = 100 if unit in _SHARES else 1
+    value, scale = _without_rounding(value, low, high, unit), 100 if unit in _SHARES else 1
     return number(value * scale, decimals(value, low, high, unit), signed=signed) + suffix(unit, short=short)
 
 
@@ -341,7 +356,7 @@ def interval(
         return "computed, no sampling error"
     places = decimals(value, low, high, unit)
     scale = 100 if unit in _SHARES else 1
-    ends = [number(end * scale, places, signed=signed) for end in (low, high)]
+    ends = [number(_without_rounding(end, low, high) * scale, places, signed=signed) for end in (low, high)]
     return f"{ends[0]} to {ends[1]}" + ("" if bare and unit != "rate" else suffix(unit))
 
 

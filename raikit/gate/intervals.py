@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from raikit.format import significant
+from raikit.format import estimate
 from raikit.run.levels import same_level
 from raikit.run.results import Metric
 
@@ -31,7 +31,7 @@ class DecidingInterval:
         return self.high <= limit if bound == "max" else self.low >= limit
 
     def __str__(self) -> str:
-        return f"[{significant(self.low, 4)}, {significant(self.high, 4)}]"
+        return estimate(self.value, self.low, self.high, 4).partition(" ")[2]
 
 
 @dataclass(frozen=True)

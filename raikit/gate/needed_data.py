@@ -21,7 +21,7 @@ def add_needed_data(rule: Rule, interval: DecidingInterval, metric: Metric, tota
     if metric.profile is not None and rule.bound == "max":
         events, trials = zip(*metric.profile, strict=True)
         needed = rows_to_settle(events, trials, rule.limit, rule.level, rng=_generator(rule.metric), whole=total)
-    elif not np.isfinite([interval.low, interval.high]).all():
+    elif not np.isfinite([interval.low, interval.high]).all() or _is_cut(interval, metric, rule.limit):
         return
     elif number := _trials(metric):
         known = interval.value, interval.low, interval.high
@@ -34,6 +34,11 @@ def add_needed_data(rule: Rule, interval: DecidingInterval, metric: Metric, tota
         rule.reason += (
             f"; more than {MOST_CASES:,} {case_noun()} would be needed if the true value is {significant(needed.assumed)}"
         )
+
+
+def _is_cut(interval: DecidingInterval, metric: Metric, limit: float) -> bool:
+    """Return whether the end that has to clear the limit is where a difference of rates ends: it then tells no standard error."""
+    return metric.unit == "points" and (interval.high >= 1 if interval.value < limit else interval.low <= -1)
 
 
 def _trials(metric: Metric) -> float:

@@ -243,10 +243,12 @@ class RunPair:
                 new, old = now[address], before[address]
                 if isinstance(result, str):
                     comparisons[address, margin] = result
-                elif (found := result.get(address)) is None:
-                    comparisons[address, margin] = compare_records(new, old, margin, error)
-                else:
-                    comparisons[address, margin] = found if found.paired else found.within_tails(new, old)
+                    continue
+                if (found := result.get(address)) is None:
+                    found = compare_records(new, old, margin, error)
+                elif not found.paired:
+                    found = found.within_tails(new, old)
+                comparisons[address, margin] = found.within_bounds(new, margin.test)
         return comparisons
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # Loading a plugin must not load pandas.
     import pandas as pd
 
 SCHEMA_VERSION = "1"
+_ROUNDING = 1e-12  # Of the width of an interval: a smaller number is 0.
+_IN_ITS_UNIT = {"value", "low", "high", "minimum_detectable", "judged_low", "judged_high"}
 
 Severity = Literal["fail", "warn", "note"]
 Direction = Literal["lower", "higher"]
@@ -171,7 +173,19 @@ class Metric(RecordModel):
         if not math.isclose(self.value, nearest, rel_tol=1e-9, abs_tol=1e-12):  # rounding may move an end past the value
             raise ValueError(f"metric {self.name!r}: the value {self.value} is outside {self.low} … {self.high}")
         self.low, self.high = min(self.low, self.value), max(self.high, self.value)
+        self._remove_rounding_errors()
         return self
+
+    def _remove_rounding_errors(self) -> None:
+        """Set to 0 what is nothing beside the interval: exact limits end at 1e-148, differences of equal rates at 1e-17."""
+        assert self.low is not None and self.high is not None
+        nothing = _ROUNDING * (self.high - self.low)
+        parts: list[RecordModel] = [self, *self.limits] if self.judged is None else [self, self.judged, *self.limits]
+        for part in parts:
+            for name in _IN_ITS_UNIT & part.__class__.model_fields.keys():
+                number = getattr(part, name)
+                if number is not None and 0 < abs(number) < nothing:
+                    setattr(part, name, 0.0)
 
     @classmethod
     def exact(cls, name: str, value: float, *, n: int = 1, **fields: Any) -> Metric:
@@ -471,6 +485,19 @@ class Comparison(RecordModel):
             reason = f"{self.reason}; {why}" if self.reason else why
             return self.model_copy(update={"low": None, "high": None, "reason": reason})
         return self
+
+    def within_bounds(self, metric: Metric, test: str) -> Comparison:
+        """Return the comparison without values that no change of rates can have: t limits do not know that rates end at 0 and 1.
+
+        A rate, or the largest difference of rates, changes by 1 at most; a difference of two groups by 2, and so does what one
+        group loses against another (`test` is ``moved``).
+        """
+        if metric.unit not in ("rate", "points"):
+            return self
+        most = 1.0 if metric.unit == "rate" or (metric.group is None and test == "gap") else 2.0
+        ends = {"low": self.low, "high": self.high, "minimum_detectable": self.minimum_detectable}
+        cut = {name: min(max(end, -most), most) for name, end in ends.items() if end is not None}
+        return self.model_copy(update=cut) if any(cut[name] != ends[name] for name in cut) else self
 
     @model_validator(mode="after")
     def _validate_p_value(self) -> Self:

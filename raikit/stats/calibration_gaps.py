@@ -125,6 +125,7 @@ def calibration_contrasts(
     low = -difference_of_sums(other, one, critical, independent=independent)[1]
     unknown = np.full(m, np.nan)
     method = f"limits free of the bias, MOVER, Bonferroni over {m} groups"
+    low, high = np.maximum(low, -1.0), np.minimum(high, 1.0)
     return Contrasts(one.value - other.value, low, high, unknown, unknown, float("nan"), method)
 
 

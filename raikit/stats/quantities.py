@@ -171,7 +171,7 @@ def _parts(
 
 
 def differences(q: Quantities, i: IntArray, j: IntArray, z: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Compute the limits of quantities i minus quantities j at the normal quantile `z`.
+    """Compute the limits of quantities i minus quantities j at the normal quantile `z`; of proportions, within [-1, 1].
 
     By MOVER; for rates of clustered cases by t, because limits from exact limits are too narrow where rates are low. A
     group with few events has a small variance, which t limits take at its word: against a group as small the two errors
@@ -184,7 +184,7 @@ def differences(q: Quantities, i: IntArray, j: IntArray, z: ArrayLike) -> tuple[
     if (rest := (i >= q.groups) | (j >= q.groups)).any():
         own = difference_limits(*_parts(q, i[rest], j[rest], z if np.ndim(z) == 0 else np.asarray(z)[rest], separate=True))
         low[rest], high[rest] = np.fmin(low[rest], own[0]), np.fmax(high[rest], own[1])
-    return low, high
+    return np.clip(low, -1.0, 1.0), np.clip(high, -1.0, 1.0)  # t limits do not know that rates end at 0 and 1
 
 
 def ratios(q: Quantities, i: IntArray, j: IntArray, z: ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -210,7 +210,7 @@ def _log_ratio_limits(q: Quantities, i: IntArray, j: IntArray, z: ArrayLike) -> 
     each = np.diag(relative)
     se = np.sqrt(np.maximum(each[i] + each[j] - 2 * relative[i, j], 0.0))
     reach, value = as_t(z, q.contrast_df(i, j)) * se, rates[i] / rates[j]
-    return value * np.exp(-reach), value * np.exp(np.minimum(reach, 700.0))
+    return value * np.exp(-reach), value * np.exp(np.minimum(reach, 500.0))
 
 
 def _ratio_limits(

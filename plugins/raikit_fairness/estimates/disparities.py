@@ -95,7 +95,9 @@ class GapEstimator:
         """Return the largest difference over the groups in `keep`."""
         key = "gap", id(estimates), keep.tobytes(), self.settings.level
         if key not in self._known:
-            self._known[key] = estimates.gap(keep, self.settings, self.draws)
+            gap, most = estimates.gap(keep, self.settings, self.draws), estimates.largest_difference
+            detectable = None if gap.minimum_detectable is None else min(gap.minimum_detectable, most)
+            self._known[key] = replace(gap, high=min(gap.high, most), minimum_detectable=detectable)
         return self._known[key]
 
     def ratio(self, estimates: Estimates, keep: BoolArray, settings: IntervalSettings | None = None) -> Gap:
@@ -380,18 +382,18 @@ def _contrast_metrics(
     contrasts_at: Callable[[float], Contrasts], settings: IntervalSettings,
 ) -> list[raikit.Metric]:  # fmt: skip
     limits, contrasts = estimates.intervals(settings.level), contrasts_at(settings.level)
-    metrics = []
+    metrics, most = [], estimates.largest_difference
 
     def ends_at(level: float, row: int) -> tuple[float, float]:
         there = contrasts_at(level)
-        return float(there.low[row]), float(there.high[row])
+        return max(float(there.low[row]), -most), min(float(there.high[row]), most)
 
     for row, group in enumerate(groups):
-        value, p_value = float(contrasts.value[row]), float(contrasts.p_value[row])
+        (low, high), value, p_value = ends_at(settings.level, row), float(contrasts.value[row]), float(contrasts.p_value[row])
         tested = not np.isnan(p_value)
         metric = raikit.Metric(
-            f"{measure.name}_difference", value, low=min(float(contrasts.low[row]), value),
-            high=max(float(contrasts.high[row]), value), level=settings.level, n=int(estimates.n[group]),
+            f"{measure.name}_difference", value, low=min(low, value), high=max(high, value), level=settings.level,
+            n=int(estimates.n[group]),
             n_clusters=None if estimates.n_clusters is None else int(estimates.n_clusters[group]),
             method=contrasts.method, simultaneous=True, p_value=p_value if tested else None,
             p_adjusted=float(contrasts.p_adjusted[row]) if tested else None,

@@ -162,8 +162,8 @@ class AreaFunctional:
 
     def defined(self, cells: Cells) -> bool:
         """Return whether cells have a value."""
-        of_class = inner_product(cells.truth == self.positive, cells.w)
-        return of_class > 0 and not (self.both and of_class >= float(cells.w.sum()))
+        has_class = cells.truth == self.positive  # the two classes each by itself: sums of uneven weights have rounding errors
+        return inner_product(has_class, cells.w) > 0 and not (self.both and inner_product(~has_class, cells.w) <= 0)
 
 
 def roc_auc(positive: int) -> AreaFunctional:

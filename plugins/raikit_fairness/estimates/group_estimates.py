@@ -100,6 +100,11 @@ class Estimates(ABC):
         """Return the value of all groups together."""
 
     @property
+    def largest_difference(self) -> float:
+        """Return how far apart two groups can be at most; 1 for rates."""
+        return 1.0
+
+    @property
     def n_clusters(self) -> IntArray | None:
         """Return the clusters of each group, by the column that has fewer; None without cluster columns."""
         return None
@@ -278,6 +283,11 @@ class ClusteredEstimates(Estimates):
     def overall(self) -> float:
         """Return the value of all groups together."""
         return self.everyone
+
+    @property
+    def largest_difference(self) -> float:
+        """Return how far apart two groups can be at most, which is less than what t limits may say."""
+        return self.bounds[1] - self.bounds[0]
 
     @property
     def value(self) -> FloatArray:

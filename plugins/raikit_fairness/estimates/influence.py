@@ -44,6 +44,8 @@ class FunctionalTraits:
     scale : {"proportion", "positive", "real"}
     bounds : (float, float)
         Smallest and largest possible value.
+    observed : bool
+        Whether the bounds are those of the sample, which other samples may exceed.
     support : callable or None
         From a group's cells to the number of cases that its value rests on; None: all cases.
     linear : bool
@@ -65,6 +67,7 @@ class FunctionalTraits:
 
     scale: Scale = "proportion"
     bounds: tuple[float, float] = (0.0, 1.0)
+    observed: bool = False
     support: Support | None = None
     linear: bool = False
     variance_floor: VarianceFloor | None = None
@@ -101,6 +104,11 @@ class FunctionalEstimates(ClusteredEstimates):
     support_n: IntArray = field(kw_only=True)
     kish: FloatArray = field(kw_only=True)
     heavy: BoolArray = field(kw_only=True)
+
+    @property
+    def largest_difference(self) -> float:
+        """Return how far apart two groups can be at most; without limit, if the bounds are only those of the sample."""
+        return np.inf if self.traits.observed else super().largest_difference
 
     @property
     def open_high(self) -> BoolArray:

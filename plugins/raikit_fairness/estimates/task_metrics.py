@@ -234,13 +234,13 @@ def _error_estimators(cells: Cells, feature: Feature) -> _Estimators:
         traits = _mean_traits(traits, values)
         return lambda: estimate_functional(cells, feature, functionals.mean(values), traits, name)
 
-    positive = FunctionalTraits("positive", (0.0, reach))
+    positive = FunctionalTraits("positive", (0.0, reach), observed=True)
     root = functionals.root_mean(squared_error)
     floor = mean_variance_floor(squared_error, root=True)
     root_traits = replace(positive, variance_floor=floor, tail=squared_error, one_more=squared_error)
     return {
         "mean_absolute_error": mean(absolute_error, replace(positive, tail=absolute_error), "mean_absolute_error"),
         "root_mean_squared_error": lambda: estimate_functional(cells, feature, root, root_traits, "rmse"),
-        "mean_signed_error": mean(error, FunctionalTraits("real", (-reach, reach)), "mean_signed_error"),
-        "mean_prediction": mean(prediction, FunctionalTraits("real", span), "mean_prediction"),
+        "mean_signed_error": mean(error, FunctionalTraits("real", (-reach, reach), observed=True), "mean_signed_error"),
+        "mean_prediction": mean(prediction, FunctionalTraits("real", span, observed=True), "mean_prediction"),
     }

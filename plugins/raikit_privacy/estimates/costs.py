@@ -196,8 +196,7 @@ def training_widths(
 ) -> tuple[FloatArray, FloatArray]:
     """Return how far below and above a mean accuracy over trainings the expected one may lie, on these cases; 0 of one training.
 
-    Accuracies of trainings are skewed: one that goes badly is far below the others, and few trainings have none. So each width
-    is the larger of two, from t limits of the mean and from t limits on the logit scale, moved to the mean.
+    See `widths_of_mean` for how it is computed.
 
     Parameters
     ----------
@@ -211,12 +210,45 @@ def training_widths(
     if len(runs) < 2:
         return np.zeros(k), np.zeros(k)
     means = _means_of_groups(runs, code, k, weight)
-    half_case = 0.5 / (np.bincount(code, minlength=k) + 1)
-    scaled = logit(np.clip(means, half_case, 1 - half_case))
-    t = stdtrit(len(runs) - 1, (1 + level) / 2) / math.sqrt(len(runs))
-    plain, half, centre = t * means.std(axis=0, ddof=1), t * scaled.std(axis=0, ddof=1), scaled.mean(axis=0)
+    return widths_of_mean(means, 0.5 / (np.bincount(code, minlength=k) + 1), level)
+
+
+def widths_of_mean(accuracies: FloatArray, half_case: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
+    """Return how far below and above the mean of several trainings' accuracies the expected one may lie.
+
+    Accuracies of trainings are skewed: one that goes badly is far below the others, and few trainings have none. So each width
+    is the largest of three: from t limits of the mean, from t limits on the logit scale, moved to the mean, and from limits of
+    the mean of a log-normal error rate (below) or accuracy (above) [1]_. Trainings of which a few fail altogether are not
+    covered unless one is among them.
+
+    Parameters
+    ----------
+    accuracies : ndarray, shape (trainings, k)
+        Of at least two trainings.
+    half_case : ndarray, shape (k,)
+        The least error rate, and the least accuracy, that is told from 0.
+    level : float
+
+    References
+    ----------
+    .. [1] Zhou and Gao, "Confidence intervals for the log-normal mean", Statistics in Medicine 1997, Cox's method, with the
+       quantile of t.
+    """
+    m, mean, shown = len(accuracies), accuracies.mean(axis=0), np.clip(accuracies, half_case, 1 - half_case)
+    t, scaled = stdtrit(m - 1, (1 + level) / 2), logit(shown)
+    plain, half, centre = (t * accuracies.std(axis=0, ddof=1) / math.sqrt(m), t * scaled.std(axis=0, ddof=1) / math.sqrt(m),
+                           scaled.mean(axis=0))  # fmt: skip
     down, up = expit(centre) - expit(centre - half), expit(centre + half) - expit(centre)
-    return np.maximum(plain, down), np.maximum(plain, up)
+    most_wrong, most_right = (_largest_log_normal_mean(share, t) for share in (1 - shown, shown))
+    return np.maximum.reduce([plain, down, most_wrong - (1 - mean)]), np.maximum.reduce([plain, up, most_right - mean])
+
+
+def _largest_log_normal_mean(shares: FloatArray, t: float) -> FloatArray:
+    """Return the upper limit of the expectation of log-normal shares, at most 1."""
+    m, logs = len(shares), np.log(shares)
+    centre, variance = logs.mean(axis=0), logs.var(axis=0, ddof=1)
+    reach = t * np.sqrt(variance / m + variance**2 / (2 * (m - 1)))
+    return np.asarray(np.where(variance > 0, np.exp(np.minimum(centre + variance / 2 + reach, 0.0)), 0.0))
 
 
 def _training_widths_of_cost(

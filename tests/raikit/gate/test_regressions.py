@@ -54,6 +54,16 @@ def test_by_intervals_only_a_sure_loss_fails_and_only_a_sure_stay_passes(now, st
     assert row.reason.endswith(f"; the metric went from 0.9 to {now:g}")
 
 
+@pytest.mark.parametrize(
+    ("unit", "test", "most"), [("rate", "gap", 1.0), ("points", "gap", 1.0), ("points", "moved", 2.0), (None, "gap", 9.8)]
+)
+def test_a_comparison_of_rates_ends_where_rates_end(unit, test, most):
+    change = Comparison(metric="m", value=0.1, low=-9.8, high=3.3, p_value=0.4, minimum_detectable=5.0)
+    within = change.within_bounds(metric(0.1, unit=unit), test)
+    assert (within.low, within.high) == (-most, min(3.3, most))
+    assert within.minimum_detectable == min(5.0, most)
+
+
 def test_lower_may_be_better():
     assert one(run(metric(0.3, direction="lower")), run(metric(0.1, direction="lower"))).status == "fail"
     assert one(run(metric(0.1, direction="lower")), run(metric(0.3, direction="lower"))).status == "pass"

@@ -169,6 +169,20 @@ def test_an_open_rule_says_how_many_rows_would_settle_it():
     assert at_the_limit.rows_needed is None
 
 
+@pytest.mark.parametrize(("low", "high", "limit"), [(-1.0, 1.0, 0.1), (-0.2, 1.0, 0.5), (0.0, 1.0, 0.5)])
+def test_an_interval_that_ends_where_differences_end_tells_no_number_of_cases(low, high, limit):
+    gap = metric(low, high, unit="points").model_copy(update={"value": 0.02})
+    row = judge(policy({"metric": "a.gap", "max": limit}), [measured(gap)]).rules[0]
+    assert (row.status, row.rows_needed) == ("inconclusive", None)
+    assert "would be needed" not in row.reason
+
+
+def test_a_reason_has_no_numbers_that_are_rounding_errors():
+    gap = metric(0.02, 0.12).model_copy(update={"limits": [Limits(level=0.99, low=2e-148, high=0.2)]})
+    row = judge(policy({"metric": "a.gap", "max": 0.1, "confidence": 0.99}), [measured(gap)]).rules[0]
+    assert "[0, 0.2]" in row.reason
+
+
 def test_a_limit_that_eight_times_the_rows_would_settle_is_not_called_hopeless():
     gap = metric(0.085, 0.131).model_copy(update={"n": 4000})
     row = judge(policy({"metric": "a.gap", "max": 0.1197}), [measured(gap)]).rules[0]

@@ -34,6 +34,15 @@ def test_rounding_is_no_breach_of_the_interval(scale):
     assert Metric("accuracy", value, low=0.1 * scale, high=0.3 * scale, n=3, method="m").value == value
 
 
+def test_numbers_that_are_rounding_errors_are_zero():
+    tiny = Metric("gap", 1.1e-16, low=-2e-148, high=0.3, n=3, method="m", minimum_detectable=3e-207,
+                  judged={"value": 1e-17, "low": 1e-60, "high": 0.2})  # fmt: skip
+    assert (tiny.value, tiny.low, tiny.minimum_detectable, tiny.judged.low) == (0.0, 0.0, 0.0, 0.0)
+    small = Metric("mse", 2e-15, low=1e-15, high=3e-15, n=3, method="m")  # of a target with small numbers
+    assert (small.value, small.low, small.high) == (2e-15, 1e-15, 3e-15)
+    assert Metric.exact("delta", 1e-14).value == 1e-14
+
+
 def test_infinite_ends_are_refused_because_json_has_none():
     with pytest.raises(ValidationError, match="needs high"):
         Metric("mae", 1.0, low=0.0, high=np.inf, n=3, method="m")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import ndtr
+from scipy.special import expit, logit, ndtr
 
 from raikit_privacy.estimates import costs
 from raikit_privacy.estimates.costs import PairedCorrectness
@@ -177,3 +177,18 @@ def test_trainings_of_which_some_go_badly_are_covered(trainings):
         less, more = costs._training_widths_of_cost(pairs, np.zeros(cases, dtype=np.int64), 1, 0.95)
         missed += not -less[0] <= (1 - truth) - pairs.differences.mean() <= more[0]
     assert missed / 3000 < 0.06
+
+
+@pytest.mark.parametrize(("base", "spread", "trainings"), [(0.97, 0.8, 10), (0.97, 0.8, 5), (0.945, 0.5, 10), (0.8, 0.335, 3)])
+def test_limits_of_accuracies_near_one_allow_for_trainings_that_go_worse_than_any_seen(base, spread, trainings):
+    rng = np.random.default_rng(0)
+    truth = expit(logit(base) + spread * rng.normal(size=1_000_000)).mean()
+    drawn = expit(logit(base) + spread * rng.normal(size=(trainings, 10_000)))
+    down, up = costs.widths_of_mean(drawn, np.full(10_000, 1e-5), 0.95)
+    mean = drawn.mean(axis=0)
+    assert np.mean((mean - down > truth) | (mean + up < truth)) < 0.056  # 0.086, 0.075, 0.06, 0.049 by t limits alone
+
+
+def test_trainings_that_agree_have_no_width():
+    down, up = costs.widths_of_mean(np.full((3, 2), 1.0), np.full(2, 0.01), 0.95)
+    assert (down.tolist(), up.tolist()) == ([0.0, 0.0], [0.0, 0.0])

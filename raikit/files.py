@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from raikit.errors import RunError
+from raikit.limits import check_regular
 
 
 @contextmanager
@@ -48,7 +49,8 @@ def canonical(value: Any) -> str:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, read in blocks."""
+    """Return the SHA-256 of a regular file, read in blocks; anything else is a `raikit.errors.LimitError`."""
+    check_regular(path)
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

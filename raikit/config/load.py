@@ -121,7 +121,7 @@ def _apply_setting(document: Document, setting: str) -> None:
         if not isinstance(below, dict):
             raise ConfigError(f"--set {setting!r}: {part!r} is not a mapping in {document.path.name}.")
         section = below
-    section[last] = parse_value(written)
+    section[last] = parse_value(written, dotted)
 
 
 def explain(error: ValidationError, model: type[BaseModel], document: Document, at: Key = ()) -> ConfigError:

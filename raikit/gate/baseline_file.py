@@ -18,6 +18,7 @@ from raikit.errors import ConfigError
 from raikit.files import canonical, sha256_text, write_text
 from raikit.gate.comparing import compare_records
 from raikit.gate.regressions import DEFAULT_PATTERN
+from raikit.limits import read_json
 from raikit.run.margins import Margin
 from raikit.run.reader import Run
 from raikit.run.record import Record
@@ -246,7 +247,7 @@ def _detectable(path: Path) -> list[tuple[str, float]]:
 
 def _content(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError):
         raise ConfigError(f"baseline {path}: it was not written by `raikit baseline save`.") from None
     if not isinstance(content, dict) or "raikit_baseline" not in content:

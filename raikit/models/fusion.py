@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from raikit.errors import ModelError
+from raikit.limits import read_json
 from raikit.models import features
 from raikit.models.base import Model
 from raikit.models.network import FusionConfig, FusionNet
@@ -187,7 +188,7 @@ class FusionModel(Model):
         """
         folder = Path(folder)
         try:
-            side = json.loads((folder / _SIDE_FILE).read_text(encoding="utf-8"))
+            side = read_json(folder / _SIDE_FILE)
             with _no_progress_bars():
                 net = FusionNet.from_pretrained(folder, local_files_only=True, use_safetensors=True)
             return cls(net, Preprocessing.from_dict(side["preprocessing"]), side["classes"], side.get("training"))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.errors import RunError, listed
 from raikit.files import canonical, sha256, sha256_text, write_text
+from raikit.limits import parse_json, read_bytes, read_json
 from raikit.run import manifest
 from raikit.run.reader import load_run
 
@@ -125,10 +126,10 @@ def verify_signature(folder: Path, key: Path) -> list[str]:
     public = _public_key(key)
     path = folder / manifest.ATTESTATION
     try:
-        envelope = json.loads(path.read_bytes())
+        envelope = read_json(path)
         payload = base64.b64decode(envelope["payload"], validate=True)
         signatures = [base64.b64decode(item["sig"], validate=True) for item in envelope["signatures"]]
-        signed = json.loads(payload)
+        signed = parse_json(payload, f"the payload of {manifest.ATTESTATION}")
         subjects = {item["name"]: item["digest"]["sha256"] for item in signed["subject"]}
         configured = {item["name"]: item["digest"]["sha256"] for item in signed["predicate"]["configuration"]}
     except FileNotFoundError:
@@ -212,7 +213,6 @@ def _public_key(path: Path) -> Ed25519PublicKey:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as stream:
-            return stream.read(1 << 16)
+        return read_bytes(path)[: 1 << 16]
     except OSError as error:
         raise RunError(f"{path}: {error.strerror or error}.") from None

@@ -9,6 +9,7 @@ from typing import Any
 
 from raikit.errors import RunError
 from raikit.files import canonical, sha256, sha256_text, write_text
+from raikit.limits import is_regular, read_bytes, read_json
 
 NAME = "manifest.json"
 ATTESTATION = "attestation.json"  # signs the manifest, so it is not in it
@@ -45,10 +46,11 @@ def read(folder: Path) -> dict[str, Any]:
     """
     path = folder / NAME
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = read_json(path)
         content.pop("manifest", None)
-        if not isinstance(content["files"], dict):
+        if not all(isinstance(digest, str) for digest in content["files"].values()):
             raise TypeError
+        _text(content)  # a lone surrogate cannot be hashed
     except FileNotFoundError:
         raise RunError(f"{folder}: there is no {NAME}, so this is not a finished run of raikit.") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -67,7 +69,7 @@ def verify(folder: Path) -> list[str]:
     """
     content = read(folder)
     problems = []
-    if (folder / NAME).read_bytes() != _text(content).encode():
+    if read_bytes(folder / NAME) != _text(content).encode():
         problems.append(f"{NAME} was changed")
     files = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
     for name, digest in sorted(content["files"].items()):
@@ -75,6 +77,8 @@ def verify(folder: Path) -> list[str]:
             problems.append(f"{name} is missing")
         elif files[name].is_symlink():
             problems.append(f"{name} was changed into a link")
+        elif not is_regular(files[name]):
+            problems.append(f"{name} was changed into something that is no file")
         elif sha256(files[name]) != digest:
             problems.append(f"{name} was changed")
     problems += [f"{name} was added" for name in sorted(files.keys() - content["files"].keys())]

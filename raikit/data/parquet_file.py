@@ -46,7 +46,10 @@ def read_parquet(path: Path, columns: Sequence[str], *, codes: bool = False) -> 
     # Text itself takes at least four bytes a cell, for its length.
     coded = {name for name in text if codes and size[name] < _BYTES_OF_CODE * rows}
     coded |= _repeats_long_text(path, file, [(name, at, chunk) for name, at, chunk in chunks if name in text])
-    return pq.read_table(path, columns=list(columns), read_dictionary=sorted(coded))
+    table = pq.read_table(path, columns=list(columns), read_dictionary=sorted(coded))
+    for name in coded:
+        check_bytes(path.name, _size_of_text(table.column(name)))
+    return table
 
 
 def _chunks(facts: Any, columns: Sequence[str]) -> Iterator[tuple[str, int, Any]]:
@@ -78,3 +81,11 @@ def _repeats_long_text(path: Path, file: Any, chunks: Sequence[tuple[str, int, A
             longest = (pc.max(pc.binary_length(texts)).as_py() or 0) if texts is not None else 0
             size[name] = size.get(name, 0) + chunk.num_values * longest
     return {name for name, largest in size.items() if largest > most_bytes()}
+
+
+def _size_of_text(column: pa.ChunkedArray) -> int:
+    """Return the bytes of the text that codes stand for."""
+    import pyarrow.compute as pc
+
+    parts = (pc.sum(pc.binary_length(part.dictionary).take(part.indices)).as_py() or 0 for part in column.chunks)
+    return int(sum(parts))

@@ -39,7 +39,7 @@ from raikit.data.table_format import (
 )
 from raikit.data.webdataset import read_shard
 from raikit.errors import DataError, listed, nearest
-from raikit.limits import check_bytes, check_columns
+from raikit.limits import check_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -303,7 +303,7 @@ def to_pandas(table: pa.Table, *, categories: bool = False) -> pd.DataFrame:
         column = table.column(index)
         if pa.types.is_dictionary(field.type):
             if not categories:
-                table = table.set_column(index, field.name, _decoded(column, field.name))
+                table = table.set_column(index, field.name, _decoded(column))
         elif pa.types.is_decimal(field.type):
             table = table.set_column(index, field.name, column.cast(pa.float64()))
         elif pa.types.is_null(field.type):
@@ -317,7 +317,7 @@ def to_pandas(table: pa.Table, *, categories: bool = False) -> pd.DataFrame:
     return frame
 
 
-def _decoded(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return what codes stand for. Arrow cannot decode views of text, which polars uses for categories."""
     import pyarrow as pa
 
@@ -325,18 +325,7 @@ def _decoded(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     if pa.types.is_string_view(kind):
         parts = [pa.DictionaryArray.from_arrays(part.indices, part.dictionary.cast(pa.string())) for part in column.chunks]
         column, kind = pa.chunked_array(parts, pa.dictionary(column.type.index_type, pa.string())), pa.string()
-    check_bytes(f"column {name!r}", _size_of_text(column))
     return column.cast(kind)
-
-
-def _size_of_text(column: pa.ChunkedArray) -> int:
-    """Return the bytes of the text that codes stand for."""
-    import pyarrow.compute as pc
-
-    if not is_text(column.type.value_type):
-        return 0
-    parts = (pc.sum(pc.binary_length(part.dictionary).take(part.indices)).as_py() or 0 for part in column.chunks)
-    return int(sum(parts))
 
 
 def _exceeds_floats(column: pa.ChunkedArray) -> bool:

@@ -35,10 +35,11 @@ def read_arrow(path: Path) -> pa.Table:
         if is_stream or beginning == _BEGINNING_OF_FILE:
             stream.seek(0 if is_stream else 8)
             _check_messages(stream, path.name)
-        if is_stream:
-            stream.seek(0)
-            return pa.ipc.open_stream(stream).read_all()
-    return feather.read_table(path)
+        stream.seek(0)
+        table = pa.ipc.open_stream(stream).read_all() if is_stream else feather.read_table(path)
+    # Buffers are used as they stand in the file; wrong offsets among them would end the process.
+    table.validate(full=True)
+    return table
 
 
 def _check_messages(stream: Any, file: str) -> None:

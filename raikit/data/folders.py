@@ -162,8 +162,11 @@ def _saved_dataset(folder: Path) -> FolderTable:
         if Path(str(split)).name != str(split) and split != "":
             raise DataError(f"{folder.name}: dataset_dict.json names a folder outside its own.")
         place = folder / str(split)
-        names = [str(item["filename"]) for item in _read(place / "state.json").get("_data_files", [])]
-        if any(Path(name).name != name for name in names):
+        files = _read(place / "state.json").get("_data_files", [])
+        if not isinstance(files, list) or not all(isinstance(item, dict) and "filename" in item for item in files):
+            raise DataError(f"{place.name}: state.json is missing or damaged, so this is no saved data set.")
+        names = [str(item["filename"]) for item in files]
+        if any(Path(name).name != name or "\x00" in name for name in names):
             raise DataError(f"{folder.name}: state.json names a file outside its folder.")
         parts += [Part(place / name, {"split": str(split)} if split else {}) for name in names]
         classes |= dict(_class_names(_read(place / "dataset_info.json").get("features", {})))
@@ -173,8 +176,8 @@ def _saved_dataset(folder: Path) -> FolderTable:
 
 
 def _class_names(features: Any) -> Iterator[tuple[str, list[str]]]:
-    for name, feature in (features or {}).items():
-        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names"):
+    for name, feature in features.items() if isinstance(features, dict) else ():
+        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and isinstance(feature.get("names"), list):
             yield name, [str(label) for label in feature["names"]]
 
 

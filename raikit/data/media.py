@@ -164,7 +164,7 @@ def locate(written: str, folder: Path) -> Path:
             mode = os.lstat(path).st_mode
             if stat.S_ISLNK(mode):
                 raise MediaError("the path goes through a link, which may lead out of the data's folder")
-    except OSError:
+    except (OSError, ValueError):  # a lone surrogate is in no name of a file
         raise MediaError("there is no such file in the data's folder") from None
     if not stat.S_ISREG(mode):
         raise MediaError("the path does not name a file")

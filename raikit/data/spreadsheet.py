@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,8 +57,8 @@ def _check_sizes(path: Path) -> None:
                 if member.filename.startswith("xl/worksheets/") and member.filename.endswith(".xml"):
                     with archive.open(member) as stream:
                         _check_extent(Bounded(stream, path.name), path.name)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        raise DataError(f"{path.name} cannot be read as XLSX: it is damaged or malformed.") from error
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError):
+        raise DataError(f"{path.name} cannot be read as XLSX: it is damaged or malformed.") from None
 
 
 def _check_extent(stream: Bounded, file: str) -> None:

@@ -133,9 +133,9 @@ def read_table(path: Path, columns: Sequence[str] | None = None, written: CellFo
             table = _read(path, selected, written)
         except MixedColumn as error:
             raise error.in_file(path.name) from None
-    if not table.num_rows:
-        raise DataError(f"{path.name} has no rows.")
-    frame = to_pandas(table)
+        if not table.num_rows:
+            raise DataError(f"{path.name} has no rows.")
+        frame = to_pandas(table)
     if (facts := facts_of([table])) is not None:
         frame.attrs |= vars(facts)
     return frame

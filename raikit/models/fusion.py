@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from raikit.errors import ModelError
+from raikit.errors import ModelError, RaikitError, raised
 from raikit.limits import read_json
 from raikit.models import features
 from raikit.models.base import Model
@@ -192,8 +192,10 @@ class FusionModel(Model):
             with _no_progress_bars():
                 net = FusionNet.from_pretrained(folder, local_files_only=True, use_safetensors=True)
             return cls(net, Preprocessing.from_dict(side["preprocessing"]), side["classes"], side.get("training"))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"{folder} does not hold a fusion model saved by raikit: {error}") from error
+        except RaikitError:
+            raise
+        except Exception as error:  # the libraries that read the files raise many kinds, from another language too
+            raise ModelError(f"{folder} does not hold a fusion model saved by raikit: {raised(error)}.") from error
 
     def describe(self) -> dict[str, Any]:
         """Return facts for the record."""

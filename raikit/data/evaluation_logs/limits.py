@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import struct
 import zipfile
 import zlib
@@ -116,7 +117,7 @@ class Archive:
                 return self._unpack_zstd(member)
             with zipfile.ZipFile(self.path) as archive, archive.open(member) as stream:
                 return stream.read(member.file_size)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, struct.error):
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, OSError, ValueError, RuntimeError, struct.error):
             raise self._damaged() from None
 
     def _unpack_zstd(self, member: zipfile.ZipInfo) -> bytes:

@@ -199,11 +199,14 @@ def parse_json(content: bytes, what: str) -> Any:
     LimitError
         If it is nested too deeply.
     ValueError
-        If it is no JSON; NaN and infinity are none.
+        If it is no JSON in UTF-8; NaN, infinity and lone surrogates are none.
     """
     check_depth(content, what)
     check_values(content, what)
-    return json.loads(content, parse_constant=_refuse_constant, parse_float=_finite)
+    value = json.loads(content.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
+    if b"\\u" in content:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate is a ValueError here, and nowhere else
+    return value
 
 
 def _refuse_constant(name: str) -> float:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _CHUNK = 1 << 20
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, struct.error)
 _REFERENCE = re.compile(rb"""\br=["']([A-Z]{0,3})(\d{1,7})["']""")
 _LONGEST = 16  # bytes of a reference with its quotation marks
 
@@ -57,7 +58,7 @@ def _check_sizes(path: Path) -> None:
                 if member.filename.startswith("xl/worksheets/") and member.filename.endswith(".xml"):
                     with archive.open(member) as stream:
                         _check_extent(Bounded(stream, path.name), path.name)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError):
+    except (*_DAMAGED, OSError, ValueError, RuntimeError):
         raise DataError(f"{path.name} cannot be read as XLSX: it is damaged or malformed.") from None
 
 

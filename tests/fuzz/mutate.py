@@ -116,6 +116,12 @@ def of_tree(tree: Any, rng: Random, values: list[Any] | None = None) -> Any:
     return tree
 
 
+def of_part(tree: Any, rng: Random) -> Any:
+    """Change a part of a JSON value, or replace it."""
+    changed = of_tree([tree], rng)
+    return changed[0] if isinstance(changed, list) and changed else None
+
+
 def _places(tree: Any) -> Any:
     """Yield what holds each node, and under which key; nodes near the root more often than their number."""
     waiting = [tree]

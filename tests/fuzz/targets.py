@@ -301,7 +301,7 @@ def _changed_record(rng: Random, folder: Path, samples: Samples) -> Path:
         if part is None:
             record = mutate.of_tree(record, rng)
         else:
-            record[part] = mutate.of_tree({"x": record[part]}, rng).get("x")
+            record[part] = mutate.of_part(record[part], rng)
     (run / "audit.json").write_bytes(mutate.as_json(record))
     manifest.update(run, [run / "audit.json"])
     return run
@@ -339,9 +339,38 @@ def predictions(rng: Random, folder: Path, samples: Samples) -> str | None:
     from raikit.run import manifest
 
     run = _copy_run(samples.run, folder)
-    (run / "predictions.parquet").write_bytes(mutate.of_bytes((run / "predictions.parquet").read_bytes(), rng))
+    path = run / "predictions.parquet"
+    if rng.random() < 0.3:
+        path.write_bytes(mutate.of_bytes(path.read_bytes(), rng))
+    else:
+        _change_columns(path, rng)
     manifest.update(run, [run / "predictions.parquet"])
     return command(rng.choice((["gate", "run", "--no-baseline", "--remeasure"], ["baseline", "save", "run", "b.json", "--suppress", "0"])), folder)
+
+
+def _change_columns(path: Path, rng: Random) -> None:
+    """Take away, rename, shorten or convert columns of Parquet, or fill them with something else."""
+    import pandas as pd
+
+    frame = pd.read_parquet(path)
+    for _ in range(rng.choice((1, 1, 2))):
+        column = rng.choice(list(frame))
+        kind = rng.randrange(6)
+        if kind == 0:
+            frame = frame.drop(columns=column)
+        elif kind == 1:
+            frame = frame.rename(columns={column: rng.choice(["x", "split", "", "Target", "prediction "])})
+        elif kind == 2:
+            frame = frame.iloc[: rng.choice((0, 1, 2))]
+        elif kind == 3:
+            frame[column] = frame[column].astype(str)
+        elif kind == 4:
+            frame[column] = rng.choice([None, float("nan"), float("inf"), -1.0, 10**18, "x", b"x", True, pd.Timestamp(0)])
+        else:
+            frame[column] = [[1]] * len(frame)
+        if not len(frame.columns):
+            break
+    frame.to_parquet(path)
 
 
 @target(60)
@@ -377,7 +406,7 @@ def baselines(rng: Random, folder: Path, samples: Samples) -> str | None:
     if part is None:
         content = mutate.of_tree(content, rng)
     else:
-        content[part] = mutate.of_tree({"x": content[part]}, rng).get("x")
+        content[part] = mutate.of_part(content[part], rng)
     if rng.random() < 0.9 and isinstance(content, dict):
         with contextlib.suppress(ValueError, RecursionError):  # nobody can hash NaN so
             content["sha256"] = sha256_text(canonical({key: value for key, value in content.items() if key != "sha256"}))

@@ -16,6 +16,7 @@ from raikit.errors import DataError
 from raikit.limits import check_bytes, check_depth, check_regular, check_values
 
 _CHUNK = 1 << 20
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, struct.error)
 _ZSTD = 93  # the compression that newer versions of Inspect use; Python reads it from 3.14 on
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 
@@ -117,7 +118,7 @@ class Archive:
                 return self._unpack_zstd(member)
             with zipfile.ZipFile(self.path) as archive, archive.open(member) as stream:
                 return stream.read(member.file_size)
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, OSError, ValueError, RuntimeError, struct.error):
+        except (*_DAMAGED, OSError, ValueError, RuntimeError):
             raise self._damaged() from None
 
     def _unpack_zstd(self, member: zipfile.ZipInfo) -> bytes:

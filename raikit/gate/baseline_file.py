@@ -98,7 +98,10 @@ def save(
         "everything": everything,
         "counts": _counts(run) if suppress <= 1 else [],
     }
-    content["sha256"] = sha256_text(canonical(content))
+    try:
+        content["sha256"] = sha256_text(canonical(content))
+    except (TypeError, ValueError):  # cells that raikit writes into no predictions
+        raise ConfigError(f"{run.folder}: its predictions are not those of raikit, or they were changed.") from None
     write_text(target, _as_text(content))
     return _describe(target, run.record, suppress, everything)
 
@@ -119,7 +122,7 @@ def open_file(path: Path) -> Run:
         If it is none, has another version, or was changed after it was written.
     """
     content = _content(path)
-    counts = [] if content["suppressed_below"] > 1 else list(content["counts"])
+    counts = [] if content["suppressed_below"] > 1 else content["counts"]
     return Run(path, Record.model_validate(content["record"]), is_file=True, counts=counts)
 
 
@@ -245,6 +248,17 @@ def _detectable(path: Path) -> list[tuple[str, float]]:
 # --- reading ----------------------------------------------------------------------------------------------------
 
 
+def _is_complete(content: Mapping[str, Any]) -> bool:
+    """Return whether a file has everything that is read from it, in the right types."""
+    counts, history = content.get("counts"), content.get("accepted")
+    try:
+        Record.model_validate(content.get("record"))
+    except ValueError:
+        return False
+    lists = all(isinstance(part, list) and all(isinstance(row, dict) for row in part) for part in (counts, history))
+    return lists and type(content.get("suppressed_below")) is int and isinstance(content.get("everything", True), bool)
+
+
 def _content(path: Path) -> Mapping[str, Any]:
     try:
         content = read_json(path)
@@ -255,6 +269,8 @@ def _content(path: Path) -> Mapping[str, Any]:
     if content["raikit_baseline"] != VERSION:
         version = content["raikit_baseline"]
         raise ConfigError(f"baseline {path}: its version is {version!r}; this version of raikit reads {VERSION}.")
+    if not _is_complete(content):
+        raise ConfigError(f"baseline {path}: it was not written by `raikit baseline save`.")
     if sha256_text(canonical({key: value for key, value in content.items() if key != "sha256"})) != content.get("sha256"):
         raise ConfigError(f"baseline {path}: it was changed after it was written; create it again with `raikit baseline save`.")
     return content

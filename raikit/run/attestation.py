@@ -18,6 +18,7 @@ from raikit.files import canonical, sha256, sha256_text, write_text
 from raikit.limits import parse_json, read_bytes, read_json
 from raikit.run import manifest
 from raikit.run.reader import load_run
+from raikit.run.settings import settings_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -50,7 +51,7 @@ def statement(folder: Path) -> dict[str, Any]:
     if problems := manifest.verify(folder):
         raise RunError(f"{folder} is not as it was written: {listed(problems)}.")
     record, facts = load_run(folder).record, manifest.read(folder)
-    config = json.loads(record.provenance.config)
+    config = settings_of(record)
     trained = {name: digest for name, digest in facts["files"].items() if name.startswith("model/")}
     subjects = {**facts.get("state", {}).get("model", {}), **trained, manifest.NAME: sha256(folder / manifest.NAME)}
     bound = {

@@ -208,7 +208,7 @@ def archives(rng: Random, folder: Path, samples: Samples) -> str | None:
             content = before._unpack(info)
             if member.endswith(".json") and rng.random() < 0.3:
                 content = mutate.as_json(mutate.of_tree(json.loads(content), rng))
-            after.writestr(rng.choice(mutate.TOKENS) or "x" if rng.random() < 0.05 else member, content)
+            after.writestr(rng.choice(mutate.TOKENS).replace("\x00", "") or "x" if rng.random() < 0.05 else member, content)
     return call(lambda: read_table(folder / "a.eval"), folder)
 
 

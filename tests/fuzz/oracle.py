@@ -37,7 +37,7 @@ def _watched() -> Iterator[list[str]]:
         _opened = None
 
 
-def command(arguments: list[str], folder: Path) -> str | None:
+def command(arguments: list[str], folder: Path, seconds: float = SECONDS) -> str | None:
     """Run a command in a folder, and return what is wrong with how it ends; None if nothing is."""
     from raikit.cli import main
 
@@ -61,7 +61,7 @@ def command(arguments: list[str], folder: Path) -> str | None:
     for line in (out.getvalue() + said).splitlines():
         if line.lstrip().startswith("::") or "##[" in line or any(ord(sign) < 32 and sign != "\t" for sign in line):
             return f"a line that is a command: {line!r}"
-    return _too_slow(started) or _outside(opened, folder)
+    return _too_slow(started, seconds) or _outside(opened, folder)
 
 
 def call(function: Callable[[], object], folder: Path) -> str | None:
@@ -78,9 +78,9 @@ def call(function: Callable[[], object], folder: Path) -> str | None:
     return _too_slow(started) or _outside(opened, folder)
 
 
-def _too_slow(started: float) -> str | None:
+def _too_slow(started: float, most: float = SECONDS) -> str | None:
     seconds = time.monotonic() - started
-    return f"it took {seconds:.1f} s" if seconds > SECONDS else None
+    return f"it took {seconds:.1f} s" if seconds > most else None
 
 
 def _outside(opened: list[str], folder: Path) -> str | None:

@@ -17,6 +17,7 @@ import yaml
 from oracle import command
 from pyarrow import feather
 
+_PATIENCE = 300.0  # seconds that a sample may take to be made: libraries are imported meanwhile
 LOGS = Path(__file__).parents[1] / "raikit" / "data" / "logs"
 CONFIG = {
     "name": "triage",
@@ -108,14 +109,14 @@ class Samples:
         place.mkdir()
         (place / "cases.csv").write_bytes(self.tables["csv"])
         (place / "audit.yaml").write_text(self.config)
-        said = command(["audit", "audit.yaml", "--out", "run", "--no-baseline"], place)
+        said = command(["audit", "audit.yaml", "--out", "run", "--no-baseline"], place, _PATIENCE)
         assert said is None and (place / "run" / "audit.json").is_file(), said
         return place / "run"
 
     @cached_property
     def baseline(self) -> Path:
         """A baseline file with everything in it."""
-        said = command(["baseline", "save", "run", "baseline.json", "--suppress", "0", "--everything"], self.run.parent)
+        said = command(["baseline", "save", "run", "baseline.json", "--suppress", "0", "--everything"], self.run.parent, _PATIENCE)
         assert said is None, said
         return self.run.parent / "baseline.json"
 
@@ -130,7 +131,7 @@ class Samples:
         (place / "key.pub").write_bytes(key.public_key().public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo))
         signed = place / "signed"
         shutil.copytree(self.run, signed)
-        said = command(["sign", "signed", "--key", "key.pem"], place)
+        said = command(["sign", "signed", "--key", "key.pem"], place, _PATIENCE)
         assert said is None and (signed / "attestation.json").is_file(), said
         return place / "key.pem", place / "key.pub"
 
@@ -144,7 +145,7 @@ class Samples:
                 "split": {"test": 0.3, "validation": 0.2}}  # fmt: skip
         model = {"train": {"kind": "fusion", "epochs": 1}}
         (place / "audit.yaml").write_text(yaml.safe_dump({"name": "m", "data": data, "model": model}))
-        said = command(["train", "audit.yaml", "--out", "model"], place)
+        said = command(["train", "audit.yaml", "--out", "model"], place, _PATIENCE)
         assert said is None and (place / "model" / "config.json").is_file(), said
         return place / "model"
 

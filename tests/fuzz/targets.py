@@ -44,7 +44,7 @@ def _yaml(tree: object, text: str, rng: Random) -> bytes:
 # --- configuration ----------------------------------------------------------------------------------------------
 
 
-@target(400)
+@target(300)
 def configuration(rng: Random, folder: Path, samples: Samples) -> str | None:
     """Read audit.yaml, with a setting now and then."""
     import yaml
@@ -65,7 +65,7 @@ def _setting(rng: Random) -> str:
     return f"{key}{'=' if rng.random() < 0.97 else ''}{value}"
 
 
-@target(300)
+@target(200)
 def settings(rng: Random, folder: Path, samples: Samples) -> str | None:
     """Apply ``--set`` to a valid configuration."""
     from raikit.config.load import load
@@ -84,7 +84,7 @@ def plans(rng: Random, folder: Path, samples: Samples) -> str | None:
     return command(["audit", "audit.yaml", "--dry-run", "--no-baseline", "--set", _setting(rng)][: 6 if rng.random() < 0.2 else 4], folder)
 
 
-@target(6)
+@target(4)
 def audits(rng: Random, folder: Path, samples: Samples) -> str | None:
     """Audit a table that was changed."""
     (folder / "audit.yaml").write_text(mutate.of_text(samples.config, rng) if rng.random() < 0.5 else samples.config, errors="replace")
@@ -103,7 +103,7 @@ def policies(rng: Random, folder: Path, samples: Samples) -> str | None:
     return call(lambda: read_policy(folder / "policy.yaml"), folder)
 
 
-@target(25)
+@target(15)
 def judging(rng: Random, folder: Path, samples: Samples) -> str | None:
     """Judge a run with a policy that can be read, by rules and waivers that nobody expected."""
     import yaml
@@ -316,14 +316,14 @@ def records(rng: Random, folder: Path, samples: Samples) -> str | None:
     return command(rng.choice(commands), folder)
 
 
-@target(4)
+@target(3)
 def pages(rng: Random, folder: Path, samples: Samples) -> str | None:
     """Write the page of a record that was changed and hashed again."""
     _changed_record(rng, folder, samples)
     return command(["report", "run", "--formats", "html"], folder)
 
 
-@target(25)
+@target(10)
 def comparisons(rng: Random, folder: Path, samples: Samples) -> str | None:
     """Compare a run with one that was changed and hashed again, either way round."""
     changed = _changed_record(rng, folder, samples)
@@ -373,7 +373,7 @@ def _change_columns(path: Path, rng: Random) -> None:
     frame.to_parquet(path)
 
 
-@target(60)
+@target(40)
 def manifests(rng: Random, folder: Path, samples: Samples) -> str | None:
     """Verify a run whose manifest was changed, with or without a right hash."""
     from raikit.files import canonical, sha256_text
@@ -435,7 +435,7 @@ def attestations(rng: Random, folder: Path, samples: Samples) -> str | None:
     return command(["verify", "run", "--signed-by", "key.pub"], folder)
 
 
-@target(40)
+@target(20)
 def models(rng: Random, folder: Path, samples: Samples) -> str | None:
     """Load the folder of a model, of which a file was changed."""
     from raikit.models.fusion import FusionModel

@@ -18,11 +18,16 @@ import pytest
 from pyarrow import feather
 
 from raikit import limits
+from raikit.cli import main
 from raikit.config.schema import DataConfig
 from raikit.data.roles import find_table
 from raikit.data.tables import column_names, read_table
-from raikit.errors import ConfigError, LimitError
+from raikit.errors import ConfigError, DataError, LimitError, RunError
+from raikit.files import canonical, sha256_text
+from raikit.gate.baseline_file import open_file
 from raikit.remote import fetch
+from raikit.run import manifest
+from raikit.run.reader import load_run
 
 
 @pytest.fixture(autouse=True)
@@ -274,3 +279,55 @@ def test_a_variable_that_is_no_number_is_an_error(monkeypatch, written):
     monkeypatch.setenv("RAIKIT_MAX_ROWS", written)
     with pytest.raises(ConfigError, match=r"^RAIKIT_MAX_ROWS must be a whole number from 1"):
         limits.in_force()
+
+
+# --- runs -------------------------------------------------------------------------------------------------------
+
+
+def test_a_pipe_in_a_run_is_a_change_and_is_not_read(tmp_path):
+    (tmp_path / "audit.json").write_text("{}")
+    manifest.write(tmp_path, {}, tmp_path / ".work")
+    assert manifest.verify(tmp_path) == []
+    (tmp_path / "audit.json").unlink()
+    os.mkfifo(tmp_path / "audit.json")
+    assert manifest.verify(tmp_path) == ["audit.json was changed into something that is no file"]
+    with pytest.raises(LimitError, match=r"audit\.json is a pipe"):
+        load_run(tmp_path)
+    with pytest.raises(LimitError, match=r"audit\.json is a pipe"):
+        open_file(tmp_path / "audit.json")
+
+
+@pytest.mark.parametrize("content", ['{"files": {"a": 1}}', '{"files": []}', '{"files": {}, "x": NaN}', '{"files": {}, "x": "\\ud800"}'])
+def test_a_manifest_with_other_content_is_none(tmp_path, content):
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(RunError, match="this is not a manifest of raikit"):
+        manifest.verify(tmp_path)
+
+
+@pytest.mark.parametrize("part", [{"counts": 1}, {"accepted": None}, {"suppressed_below": None}, {"suppressed_below": True}, {"record": {}}])
+def test_a_baseline_with_a_right_hash_and_wrong_content_is_none(tmp_path, part):
+    content = {"raikit_baseline": 1, "accepted": [], "record": {}, "suppressed_below": 10, "everything": True, "counts": []} | part
+    (tmp_path / "b.json").write_text(json.dumps({**content, "sha256": sha256_text(canonical(content))}))
+    with pytest.raises(ConfigError, match="it was not written by `raikit baseline save`"):
+        open_file(tmp_path / "b.json")
+
+
+def test_arrow_with_wrong_offsets_is_damaged(tmp_path):
+    table = pa.table({"x": ["a", "b", "c"]})
+    buffers = [None, pa.py_buffer(np.array([0, 10**9, 2, 3], dtype=np.int32)), pa.py_buffer(b"abc")]
+    broken = pa.Table.from_arrays([pa.Array.from_buffers(pa.string(), 3, buffers)], schema=table.schema)
+    with pa.ipc.new_file(tmp_path / "a.arrow", table.schema) as writer:
+        writer.write_table(table)
+    content = (tmp_path / "a.arrow").read_bytes()
+    offsets = np.array([0, 1, 2, 3], dtype=np.int32).tobytes()
+    assert content.count(offsets) == 1
+    (tmp_path / "a.arrow").write_bytes(content.replace(offsets, broken.column(0).chunk(0).buffers()[1].to_pybytes()))
+    with pytest.raises(DataError, match="it is damaged or malformed"):
+        read_table(tmp_path / "a.arrow")
+
+
+def test_a_path_that_no_system_takes_is_a_sentence(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("sex,y\nF,1\nM,0\n")
+    assert main(["init", "a.csv", "--out", "a" * 5000]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -21,7 +21,8 @@ import numpy as np
 from raikit.errors import ConfigError, LimitError
 
 _BLOCK = 16 << 20  # bytes that are examined at once
-_PREFIX = "RAIKIT_MAX_"
+_VARIABLES = {"rows": "RAIKIT_MAX_ROWS", "columns": "RAIKIT_MAX_COLUMNS", "megabytes": "RAIKIT_MAX_MEGABYTES",
+              "depth": "RAIKIT_MAX_DEPTH"}  # fmt: skip
 MOST_DEPTH = 500  # beyond it, Python itself ends the recursion of a parser
 _KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
           (stat.S_ISSOCK, "a socket"))  # fmt: skip
@@ -61,7 +62,7 @@ class Limits:
         """
         given = {}
         for limit in fields(cls):
-            variable, most = _PREFIX + limit.name.upper(), MOST_DEPTH if limit.name == "depth" else 10**12
+            variable, most = _VARIABLES[limit.name], MOST_DEPTH if limit.name == "depth" else 10**12
             if written := os.environ.get(variable, "").strip():
                 if not (written.isascii() and written.isdigit() and len(written) <= 18 and 0 < int(written) <= most):
                     raise ConfigError(f"{variable} must be a whole number from 1 to {most:,}.")
@@ -98,7 +99,7 @@ def refuse(what: str, limit: str, found: int | None = None, unit: str = "") -> L
     """
     most, unit = getattr(in_force(), limit), unit or ("levels of nesting" if limit == "depth" else limit)
     count = f"{found:,} {unit}, more than the {most:,}" if found is not None else f"more than the {most:,} {unit}"
-    return LimitError(f"{what} has {count} that are read; raise data.max_{limit}, or set {_PREFIX}{limit.upper()}.")
+    return LimitError(f"{what} has {count} that are read; raise data.max_{limit}, or set {_VARIABLES[limit]}.")
 
 
 def check_rows(what: str, rows: int) -> None:

@@ -269,8 +269,8 @@ def _content(path: Path) -> Mapping[str, Any]:
     if content["raikit_baseline"] != VERSION:
         version = content["raikit_baseline"]
         raise ConfigError(f"baseline {path}: its version is {version!r}; this version of raikit reads {VERSION}.")
-    if not _is_complete(content):
-        raise ConfigError(f"baseline {path}: it was not written by `raikit baseline save`.")
     if sha256_text(canonical({key: value for key, value in content.items() if key != "sha256"})) != content.get("sha256"):
         raise ConfigError(f"baseline {path}: it was changed after it was written; create it again with `raikit baseline save`.")
+    if not _is_complete(content):
+        raise ConfigError(f"baseline {path}: it was not written by `raikit baseline save`.")
     return content

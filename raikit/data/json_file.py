@@ -91,7 +91,11 @@ def _rows_of_layout(content: bytes, path: Path) -> list[dict[str, Any]] | None:
         return None
     if not isinstance(whole, dict) or not whole or not all(isinstance(value, dict | list) for value in whole.values()):
         return None
-    if (rows := _rows_of_pandas(whole)) is None:
+    try:
+        rows = _rows_of_pandas(whole)
+    except TypeError:  # columns or a row that are no list
+        raise DataError(f"{path.name} cannot be read as JSON: it is damaged or malformed.") from None
+    if rows is None:
         raise DataError(
             f"{path.name} is one object, in none of pandas' layouts; write one object per line, or an array of objects."
         )

@@ -370,7 +370,7 @@ def _change_columns(path: Path, rng: Random) -> None:
             frame[column] = [[1]] * len(frame)
         if not len(frame.columns):
             break
-    frame.to_parquet(path)
+    frame.loc[:, ~frame.columns.duplicated()].to_parquet(path)
 
 
 @target(40)

@@ -26,6 +26,10 @@ class DataError(RaikitError):
     """A table or media file that cannot be used as configured."""
 
 
+class LimitError(DataError):
+    """A file that is larger, deeper or of another kind than what is read; see `raikit.limits`."""
+
+
 class ModelError(RaikitError):
     """A model that cannot be loaded, trained or scored."""
 

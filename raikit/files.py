@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from raikit.errors import RunError, SystemFault, system_fault
+from raikit.limits import check_regular
 
 PARTIAL = re.compile(r"\.(?P<name>.+)\.partial")  # the temporary name of a file
 
@@ -62,12 +63,13 @@ def canonical(value: Any) -> str:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, read in blocks."""
+    """Return the SHA-256 of a regular file, read in blocks; anything else is a `raikit.errors.LimitError`."""
+    check_regular(path)
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def is_regular(path: Path) -> bool:
+def is_plain_file(path: Path) -> bool:
     """Return whether a path is a file and nothing that leads elsewhere or never ends: a link, a pipe or a device."""
     return path.is_file() and not path.is_symlink()
 

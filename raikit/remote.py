@@ -17,7 +17,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from raikit.errors import DataError, listed, nearest
+from raikit.limits import Bounded, check_bytes
 
+_CHUNK = 1 << 20
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+(://|::)")  # two letters at least: C:\ is a drive
 _PARTS = re.compile(r"(?P<scheme>[^:/]+)://(?:(?P<user>[^/@]*)@)?(?P<rest>[^?#]*)(?P<query>[?#].*)?", re.DOTALL)
 _CONTAINER = ("abfs", "abfss", "adl", "az", "wasb", "wasbs")  # where the part before @ is no user
@@ -86,6 +88,8 @@ def fetch(path: str, folder: Path | None = None) -> Path:
     DataError
         If fsspec or what it needs for this filesystem is not installed, or if the file is missing or cannot be read. The
         sentence holds no credentials.
+    LimitError
+        If it is larger than what is read.
     """
     address = public_address(path)
     _check_filesystems(path, address)
@@ -127,17 +131,27 @@ def _copy(filesystem: Any, place: str, target: Path) -> None:
     """Copy a file, or a folder with all below it; a web page is never searched for further files."""
     is_web = "http" in filesystem.protocol or "https" in filesystem.protocol
     if is_web or not filesystem.isdir(place):
-        filesystem.get_file(place, str(target))
+        _copy_file(filesystem, place, target)
         return
+    size = 0
     for file in filesystem.find(place):
         inside = PurePosixPath(file).relative_to(PurePosixPath(place))
         if ".." in inside.parts:
             raise DataError(f"{name_of(place)} holds a file whose name leads out of it ('..'); such archives are not read.")
         copy = target / inside
         copy.parent.mkdir(parents=True, exist_ok=True)
-        filesystem.get_file(file, str(copy))
+        _copy_file(filesystem, file, copy)
+        size += copy.stat().st_size
+        check_bytes(f"the copy of {target.name}", size)
     if not target.exists():
         raise FileNotFoundError
+
+
+def _copy_file(filesystem: Any, place: str, copy: Path) -> None:
+    """Copy a file within the limit of size; a server or an archive may state another size than it sends."""
+    check_bytes(copy.name, filesystem.info(place).get("size") or 0)
+    with filesystem.open(place, "rb") as stream, copy.open("wb") as target:
+        shutil.copyfileobj(Bounded(stream, copy.name), target, _CHUNK)
 
 
 def _in_folder(path: str, folder: Path | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +20,7 @@ from raikit.files import write_text
 from raikit.gate import regressions
 from raikit.gate.aliases import Aliases
 from raikit.gate.baseline import open_baseline, policy_and_baseline, refuse_another_task
+from raikit.gate.stored import stored_policy
 from raikit.gate.suggestions import suggest_metric
 from raikit.gate.verdict import judge
 from raikit.isolation.parent import Children
@@ -88,7 +88,7 @@ def judge_run(
     with Children() as children, using(record.data.labels):
         checks = Installed(children)
         applied, before = policy_and_baseline(
-            _policy_of(record) if policy is None else _policy_for(record, policy, checks.aliases(record)),
+            stored_policy(record) if policy is None else _policy_for(record, policy, checks.aliases(record)),
             baseline,
             no_baseline,
             lambda problem: ConfigError(f"gate.regressions: {problem}"),
@@ -164,11 +164,6 @@ def compare_runs(before: Path, after: Path, patterns: Sequence[str]) -> RunCompa
         hint = suggest_metric(unknown[0], addresses, aliases) if unknown else ""
         raise ConfigError(f"no metric common to both runs matches {', '.join(patterns) or '*'}.{hint}")
     return RunComparison(old.record, candidate, gate)
-
-
-def _policy_of(record: Record) -> GateConfig:
-    """Return the policy that a run was judged by."""
-    return GateConfig.model_validate(json.loads(record.provenance.config).get("gate", {}))
 
 
 def _policy_for(record: Record, path: Path, aliases: Aliases) -> GateConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from raikit.gate.family import levels_of
 from raikit.run.directory import PREDICTIONS, RunDirectory
 from raikit.run.owners import FIRST_PARTY
 from raikit.run.predictions import Predictions
+from raikit.run.settings import changed_settings, settings_of
 
 if TYPE_CHECKING:
     from raikit.config.schema import GateConfig
@@ -94,7 +94,10 @@ def _measure(run: RunView, record: Record, policy: GateConfig, planned: Sequence
 def _context(run: RunView, record: Record, policy: GateConfig, again: RunDirectory) -> CheckContext:
     """Return what the checks were given, but for the data and the model, which a run does not hold."""
     data = record.data
-    config: dict[str, Any] = json.loads(record.provenance.config)
+    section = settings_of(record).get("data")
+    most = section.get("max_groups") if isinstance(section, dict) else None
+    if type(most) is not int:
+        raise changed_settings()
     return CheckContext(
         task=data.task,  # type: ignore[arg-type]
         predictions=Predictions(run.folder / PREDICTIONS, data.audited_split),
@@ -109,7 +112,7 @@ def _context(run: RunView, record: Record, policy: GateConfig, again: RunDirecto
         workdir=again.work,
         confidence=record.confidence,
         levels=levels_of(policy, record.confidence),
-        max_groups=config["data"]["max_groups"],
+        max_groups=most,
         reference=data.reference,
         favourable=data.favourable,
         labels=data.labels,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from raikit.run import manifest, summary
 from raikit.run.directory import RECORD
 from raikit.run.owners import FIRST_PARTY
 from raikit.run.reader import load_run
+from raikit.run.settings import changed_settings, settings_of
 
 if TYPE_CHECKING:
     from raikit.audit.plan import Plan
@@ -117,7 +117,9 @@ def rewrite_reports(folder: Path, formats: Sequence[str] | None) -> tuple[list[P
     changed = [problem for problem in manifest.verify(folder) if problem.startswith((RECORD, manifest.NAME))]
     if changed:
         raise RunError(f"{folder} is not as it was written: {listed(changed)}.")
-    own = json.loads(record.provenance.config).get("formats", _DEFAULT_FORMATS)
+    own = settings_of(record).get("formats", _DEFAULT_FORMATS)
+    if not isinstance(own, list) or not all(isinstance(name, str) for name in own):
+        raise changed_settings()
     names = own if formats is None else formats
     with Children() as children:
         registry = discover(processes=children)

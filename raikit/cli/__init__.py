@@ -6,6 +6,7 @@ It must not plan or judge, nor import anything heavy before the command that nee
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from raikit.errors import RaikitError
 
 INTERRUPTED, UNUSABLE, CRASHED = 130, 2, 3
+# What the system says of a path that somebody gave: it is no mistake of raikit.
+_OF_PATHS = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS}
+_LONGEST = 200  # characters of a path in a sentence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     import click
 
     from raikit.cli.app import app
-    from raikit.errors import RaikitError, system_fault
+    from raikit.errors import ConfigError, RaikitError, system_fault
 
     try:
         return _exit_code(app.main(args=arguments, standalone_mode=False, prog_name="raikit"))
@@ -49,12 +53,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort) as error:
         sys.stderr.write(f"\nInterrupted{_resume_hint(error)}.\n")
         return INTERRUPTED
+    except OSError as error:
+        if error.errno not in _OF_PATHS or error.filename is None:
+            return _report_bug(error)
+        return _report_error(ConfigError(f"{str(error.filename)[:_LONGEST]}: {error.strerror}."), debug)
     except Exception as error:
         if fault := system_fault(error):
             return _report_error(fault, debug)
-        _write_traceback()
-        sys.stderr.write(f"raikit itself failed ({type(error).__name__}); this is a bug in raikit, please report it.\n")
-        return CRASHED
+        return _report_bug(error)
+
+
+def _report_bug(error: Exception) -> int:
+    """Write the traceback of what raikit should not have raised."""
+    _write_traceback()
+    sys.stderr.write(f"raikit itself failed ({type(error).__name__}); this is a bug in raikit, please report it.\n")
+    return CRASHED
 
 
 def _resume_hint(error: BaseException) -> str:

@@ -121,7 +121,7 @@ def _apply_setting(document: Document, setting: str) -> None:
         if not isinstance(below, dict):
             raise ConfigError(f"--set {setting!r}: {part!r} is not a mapping in {document.path.name}.")
         section = below
-    section[last] = parse_value(written)
+    section[last] = parse_value(written, dotted)
 
 
 def explain(error: ValidationError, model: type[BaseModel], document: Document, at: Key = ()) -> ConfigError:
@@ -140,10 +140,14 @@ def explain(error: ValidationError, model: type[BaseModel], document: Document, 
     loc = tuple(part for part in first["loc"] if isinstance(part, int) or not _is_union_tag(str(part)))
     key = (*at, *loc)
     if first["type"] == "extra_forbidden":
-        valid = fields_at(model, loc[:-1])
-        parent = f" in {key_text(key[:-1])}" if key[:-1] else ""
-        hint = nearest(str(key[-1]), valid)
-        return ConfigError(f"{document.place(key)}: unknown key {key[-1]!r}{parent}.{hint} Valid keys: {listed(valid)}.")
+        unknown = str(first["loc"][-1])  # which may look like a tag of a union
+        above = loc[:-1] if loc and loc[-1] == unknown else loc
+        valid = fields_at(model, above)
+        parent = f" in {key_text((*at, *above))}" if (*at, *above) else ""
+        hint = nearest(unknown, valid)
+        return ConfigError(
+            f"{document.place((*at, *above, unknown))}: unknown key {unknown!r}{parent}.{hint} Valid keys: {listed(valid)}."
+        )
     if first["type"] == "missing":
         return ConfigError(f"{document.where(key)} is required.")
     return ConfigError(f"{document.where(key)}: {problem_text(first)}.")

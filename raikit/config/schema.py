@@ -147,6 +147,14 @@ class DataConfig(ConfigSection):
     as_text: Names = Field(default_factory=list, description="Columns that stay text although their cells look like numbers.")
     on_bad_media: Literal["fail", "skip"] = Field("fail", description="What to do with unreadable media.")
     max_groups: int = Field(500, ge=2, description="The audit stops if a feature has more groups than this.")
+    max_rows: int | None = Field(None, ge=1, description="The audit stops if a table has more rows (1,000,000,000).")
+    max_columns: int | None = Field(None, ge=1, description="The audit stops if a table has more columns (10,000).")
+    max_megabytes: int | None = Field(
+        None, ge=1, description="The audit stops if a file, what it unpacks to, or the cells that are read of it take more (2,000)."
+    )
+    max_depth: int | None = Field(
+        None, ge=1, le=500, description="The audit stops if lists and mappings in JSON are nested more deeply (100)."
+    )
     limits: Names = Field(default_factory=list, description="What these data cannot show; printed in the report.")
     credits: Names = Field(default_factory=list, description="Sources and licences; printed in the report.")
 

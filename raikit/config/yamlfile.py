@@ -11,15 +11,38 @@ import yaml
 
 from raikit.config.types import Key, key_text
 from raikit.errors import ConfigError
+from raikit.limits import check_regular, read_bytes
 
 _MAX_BYTES = 1_000_000
 _MAX_NODES = 100_000
 QUESTION = "?"  # a value that a person has yet to choose
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+_TAG = "tag:yaml.org,2002:"
+_TAGS = {yaml.MappingNode: {"map"}, yaml.SequenceNode: {"seq"},
+         yaml.ScalarNode: {"null", "bool", "int", "float", "timestamp", "str"}}  # fmt: skip
+_NAMES = {"null": "null", "bool": "boolean", "int": "integer", "float": "number", "timestamp": "date", "str": "text"}
+_LARGEST = 10**18  # of an integer; no key needs a larger one, and many libraries cannot hold it
+_RECURSION = 60  # levels that the parser can read, however deep the stack is already
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader that reads only true and false as booleans, because a class called "no" must stay text."""
+    """A safe loader that reads only true and false as booleans, because a class called "no" must stay text.
+
+    The parser of the library calls itself for every level of nesting, so the levels are counted.
+    """
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Read a node with all that lies in it."""
+        self.depth += 1
+        try:
+            if self.depth > _RECURSION:
+                mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+                raise yaml.composer.ComposerError(None, None, f"more than {_RECURSION} levels of nesting, which are not read", mark)
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -60,18 +83,30 @@ def read(path: Path) -> Document:
         If the file is missing, is not YAML, is not a mapping, or has a duplicate key; names the line.
     """
     try:
-        source = path.read_bytes()
+        check_regular(path)
+        size = path.stat().st_size
+        if size > _MAX_BYTES:
+            raise ConfigError(f"{path.name} has {size:,} bytes; at most {_MAX_BYTES:,} are read.")
+        source = read_bytes(path)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}.") from None
-    if len(source) > _MAX_BYTES:
-        raise ConfigError(f"{path.name} has {len(source):,} bytes; at most {_MAX_BYTES:,} are read.")
+    document = Document(path, {})
+    data = _parse(source, document)
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path.name} must be a mapping of keys (name, data, model …), not a {type(data).__name__}.")
+    document.data = data
+    return document
+
+
+def _parse(source: bytes, document: Document) -> Any:
+    """Return the value of a text in YAML, and note in the document where its keys stand."""
+    path = document.path
     loader = _load_text(source, path)
     try:
         node = loader.get_single_node()
-        document = Document(path, {})
         if node is None:
             raise ConfigError(f"{path.name} is empty; create it with `raikit init DATA`.")
-        data = _Builder(loader, document).value(node, ())
+        return _Builder(loader, document).value(node, ())
     except yaml.reader.ReaderError as error:
         raise _not_text(path, error) from None
     except yaml.YAMLError as error:
@@ -83,10 +118,6 @@ def read(path: Path) -> Document:
         raise ConfigError(f"{path.name} is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8.") from None
     finally:
         loader.dispose()
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path.name} must be a mapping of keys (name, data, model …), not a {type(data).__name__}.")
-    document.data = data
-    return document
 
 
 def _load_text(source: bytes, path: Path) -> _Loader:
@@ -113,19 +144,34 @@ class _Builder:
         self.nodes += 1
         if self.nodes > _MAX_NODES:
             raise ConfigError(f"{self.document.path.name} has more than {_MAX_NODES:,} values, aliases included; shorten it.")
+        if len(key) > _RECURSION:  # an anchor may lie within itself
+            raise ConfigError(f"{self.document.place(key[:1])}: more than {_RECURSION} levels of nesting, which are not read.")
         self.document.lines.setdefault(key, node.start_mark.line + 1)
+        if node.tag.removeprefix(_TAG) not in _TAGS[type(node)]:
+            tag = node.tag.replace(_TAG, "!!", 1)
+            raise ConfigError(f"{self.document.place(key)}: the tag {tag!r} is not read; write plain YAML.")
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, key)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*key, index)) for index, item in enumerate(node.value)]
-        try:
-            value = self.loader.construct_object(node)
-        except ValueError as error:
-            raise ConfigError(f"{self.document.where(key)}: {error}.") from None
+        value = self.scalar(node, key)
         if isinstance(value, str) and not value.isascii() and _SURROGATE.search(value):
             raise ConfigError(f"{self.document.where(key)}: unpaired surrogate; write the character itself.")
         if value == QUESTION:
             self.document.comments[key] = _comment_after(node.end_mark)
+        return value
+
+    def scalar(self, node: yaml.Node, key: Key) -> Any:
+        """Build a value that is neither a mapping nor a list."""
+        kind = node.tag.removeprefix(_TAG)
+        try:
+            value = self.loader.construct_object(node)
+        except (ValueError, LookupError, AttributeError, TypeError, OverflowError) as error:
+            # A value that looks like a date and is none says why; a tag that does not fit has only an internal reason.
+            why = str(error) if kind == "timestamp" and isinstance(error, ValueError) else f"this is no {_NAMES[kind]}"
+            raise ConfigError(f"{self.document.where(key)}: {why}.") from None
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise ConfigError(f"{self.document.where(key)}: the number is larger than 10^18; write it as text, in quotation marks.")
         return value
 
     def mapping(self, node: yaml.MappingNode, key: Key) -> dict[Any, Any]:
@@ -146,14 +192,27 @@ class _Builder:
 
 def _comment_after(mark: yaml.Mark) -> str:
     """Return the comment on the rest of the line after a mark; empty if there is none."""
-    rest = (mark.buffer or "")[mark.pointer :].splitlines()
+    buffer = mark.buffer or ""
+    end = buffer.find("\n", mark.pointer)
+    rest = buffer[mark.pointer : end if end >= 0 else len(buffer)].splitlines()
     comment = re.fullmatch(r".*?\s#\s*(.*?)[\s\0.]*", rest[0]) if rest else None
     return comment[1] if comment else ""
 
 
-def parse_value(written: str) -> Any:
-    """Read the VALUE of ``--set KEY=VALUE`` as YAML would."""
+def parse_value(written: str, key: str) -> Any:
+    """Read the VALUE of ``--set KEY=VALUE`` as YAML would; what is no YAML is text.
+
+    Raises
+    ------
+    ConfigError
+        If it looks like a date and is none, is too large, or has a tag or an unpaired surrogate.
+    """
+    document = Document(Path(f"--set {key.replace('/', '.')}"), {})
+    if _SURROGATE.search(written):
+        raise ConfigError(f"{document.path.name}: unpaired surrogate; write the character itself.")
     try:
-        return yaml.load(written, _Loader)  # noqa: S506 (a subclass of SafeLoader)
+        loader = _Loader(written)
+        node = loader.get_single_node()
     except yaml.YAMLError:
         return written
+    return None if node is None else _Builder(loader, document).value(node, ())

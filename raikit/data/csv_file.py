@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raikit.data.table_format import open_bytes, open_text, suffix_of
+from raikit.data.table_format import is_compressed, open_bytes, open_text, suffix_of
 from raikit.errors import DataError
+from raikit.limits import check_bytes, check_cells, check_columns, most_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,22 +27,36 @@ def read_header(path: Path) -> tuple[list[str], str]:
     Raises
     ------
     DataError
-        If the first line names the delimiter for Excel and not the columns.
+        If the first line names the delimiter for Excel and not the columns, or if there are too many columns.
     """
     with open_text(path) as stream:
-        line = next((line for line in stream if line.strip("\r\n")), "")
+        lines = _lines_of_header(stream, path.name)
+        line = next((line for line in lines if line.strip("\r\n")), "")
         if re.fullmatch(r"sep=.\s*", line, re.IGNORECASE):
             raise DataError(f"{path.name}, line 1: {line.strip()!r} is for Excel alone; remove the line.")
         unquoted = re.sub(r'"[^"]*"', "", line)
         delimiter = "\t" if suffix_of(path) == ".tsv" else max(",;\t|", key=unquoted.count)
         # A quoted name may hold a line break, so the header may continue on the next line.
-        rows = csv.reader(_prepend(line, stream), delimiter=delimiter)
-        return next(rows), delimiter
+        check_columns(path.name, unquoted.count(delimiter) + 1)
+        names = next(csv.reader(itertools.chain([line], lines), delimiter=delimiter))
+        check_columns(path.name, len(names))
+        return names, delimiter
 
 
-def _prepend(line: str, stream: Iterator[str]) -> Iterator[str]:
-    yield line
-    yield from stream
+def _lines_of_header(stream: io.TextIOWrapper, file: str) -> Iterator[str]:
+    """Yield lines until they are too long for a header."""
+    left = _BLOCK
+    while line := stream.readline(left):
+        left -= len(line.strip("\r\n"))
+        if left <= 0:
+            raise DataError(f"{file}: its header does not end within {_BLOCK >> 20} MB; the first row must hold the column names.")
+        yield line
+
+
+def count_lines(path: Path) -> int:
+    """Return the number of line ends in a file."""
+    with open_bytes(path) as stream:
+        return sum(block.count(b"\n") for block in iter(lambda: stream.read(_BLOCK), b""))
 
 
 def refuse_repeated_header(table: pa.Table, names: Mapping[str, str], file: str, *, rows: bool = True) -> None:
@@ -70,8 +87,26 @@ def refuse_repeated_header(table: pa.Table, names: Mapping[str, str], file: str,
 
 def read_csv(path: Path, columns: Sequence[str]) -> pa.Table:
     """Read columns as text; Arrow's own inference of types parses dates and drops leading zeros."""
+    check_bytes(path.name, path.stat().st_size)
     with named_errors(path):
+        if is_compressed(path):
+            return _read_unpacked(path, columns)
+        # A cell takes eight bytes in memory, and one in the file if it is empty.
+        if path.stat().st_size > most_bytes() // 8:
+            check_cells(path.name, count_lines(path) * len(columns))
         return _open(path, columns, whole=True).select(list(columns))
+
+
+def _read_unpacked(path: Path, columns: Sequence[str]) -> pa.Table:
+    """Read a compressed file a block at a time, because nobody knows how many cells it holds."""
+    import pyarrow as pa
+
+    reader, batches, rows = _open(path, columns, whole=False), [], 0
+    for batch in reader:
+        rows += batch.num_rows
+        check_cells(path.name, rows * len(columns))
+        batches.append(batch)
+    return pa.Table.from_batches(batches, reader.schema).select(list(columns))
 
 
 def open_csv(path: Path, columns: Sequence[str]) -> pa.RecordBatchReader:

@@ -6,7 +6,6 @@ column of its own.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 from raikit.data.table_format import ARROW, CSV, EVAL, JSON, PARQUET, TAR, check_format, suffix_of
 from raikit.errors import DataError, listed
 from raikit.files import canonical, sha256, sha256_text
+from raikit.limits import files_below, read_json
 
 SPLITS = ("train", "training", "test", "validation", "val", "valid", "dev", "eval")
 MEDIA = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".wav", ".flac", ".ogg", ".mp3")
@@ -82,7 +82,7 @@ def open_folder(folder: Path) -> FolderTable:
     """
     if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
         return _saved_dataset(folder)
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path, folder))
+    files = [path for path in files_below(folder) if not _is_hidden(path, folder)]
     if metadata := [path for path in files if _METADATA.fullmatch(path.name)]:
         parts = (Part(path, _columns_of(path.parent, folder), path.parent.relative_to(folder).as_posix()) for path in metadata)
         return FolderTable(tuple(parts))
@@ -158,10 +158,15 @@ def _saved_dataset(folder: Path) -> FolderTable:
     splits = _read(folder / "dataset_dict.json").get("splits", [""]) if (folder / "dataset_dict.json").is_file() else [""]
     parts: list[Part] = []
     classes: dict[str, list[str]] = {}
-    for split in splits:
+    for split in splits if isinstance(splits, list) else []:
+        if Path(str(split)).name != str(split) and split != "":
+            raise DataError(f"{folder.name}: dataset_dict.json names a folder outside its own.")
         place = folder / str(split)
-        names = [str(item["filename"]) for item in _read(place / "state.json").get("_data_files", [])]
-        if any(Path(name).name != name for name in names):
+        files = _read(place / "state.json").get("_data_files", [])
+        if not isinstance(files, list) or not all(isinstance(item, dict) and "filename" in item for item in files):
+            raise DataError(f"{place.name}: state.json is missing or damaged, so this is no saved data set.")
+        names = [str(item["filename"]) for item in files]
+        if any(Path(name).name != name or "\x00" in name for name in names):
             raise DataError(f"{folder.name}: state.json names a file outside its folder.")
         parts += [Part(place / name, {"split": str(split)} if split else {}) for name in names]
         classes |= dict(_class_names(_read(place / "dataset_info.json").get("features", {})))
@@ -171,14 +176,14 @@ def _saved_dataset(folder: Path) -> FolderTable:
 
 
 def _class_names(features: Any) -> Iterator[tuple[str, list[str]]]:
-    for name, feature in (features or {}).items():
-        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names"):
+    for name, feature in features.items() if isinstance(features, dict) else ():
+        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and isinstance(feature.get("names"), list):
             yield name, [str(label) for label in feature["names"]]
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError):
         raise DataError(f"{path.parent.name}: {path.name} is missing or damaged, so this is no saved data set.") from None
     return content if isinstance(content, dict) else {}

@@ -9,14 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raikit.data.table_format import open_bytes, suffix_of
+from raikit.data.table_format import read_all, suffix_of
 from raikit.errors import DataError
+from raikit.limits import check_cells, check_columns, check_depth, check_values, in_force, most_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _KINDS = {int: "number", float: "number", str: "string", bool: "boolean", list: "array", dict: "object"}
 _BLOCK = 32 << 20  # bytes that Arrow parses at once; a single row must fit
+_KEY = re.compile(rb'"([^"\\]+)"\s*:')
 _NULL_LINE = re.compile(rb"(?:\A|\n)\s*null\b")
 
 
@@ -31,11 +33,13 @@ def read_json(path: Path) -> pa.Table:
     import pyarrow as pa
     from pyarrow import json as arrow
 
-    content = open_bytes(path).read().removeprefix(b"\xef\xbb\xbf")
+    content = read_all(path).removeprefix(b"\xef\xbb\xbf")
+    check_depth(content, path.name)  # deep nesting would end the process in Arrow's parser
     rows = _rows_of_layout(content, path)
     if rows is not None:
         return pa.Table.from_pylist(rows, _schema_of_all(rows, path))
     _refuse_null_lines(content, path)
+    _refuse_sparse_columns(content, path)
     read = arrow.ReadOptions(block_size=_BLOCK)
     table = _call_arrow(path, lambda: arrow.read_json(io.BytesIO(content), read_options=read))
     _refuse_lost_digits(table, path)
@@ -45,6 +49,19 @@ def read_json(path: Path) -> pa.Table:
     parse = arrow.ParseOptions(explicit_schema=pa.schema([(name, pa.string()) for name in dates]))
     order = table.column_names
     return arrow.read_json(io.BytesIO(content), read_options=read, parse_options=parse).select(order)
+
+
+def _refuse_sparse_columns(content: bytes, path: Path) -> None:
+    """Raise if there are too many columns, or too many cells where each object has columns of its own."""
+    lines = content.count(b"\n") + 1
+    if lines * min(in_force().columns, content.count(b":")) * 8 <= most_bytes():
+        check_columns(path.name, content.count(b":") // lines)
+        return
+    names: set[bytes] = set()
+    for at in range(0, len(content), _BLOCK):
+        names.update(_KEY.findall(content, at, at + _BLOCK))
+        check_columns(path.name, len(names))
+        check_cells(path.name, lines * len(names))
 
 
 def _refuse_null_lines(content: bytes, path: Path) -> None:
@@ -59,6 +76,8 @@ def _refuse_null_lines(content: bytes, path: Path) -> None:
 def _rows_of_layout(content: bytes, path: Path) -> list[dict[str, Any]] | None:
     """Return the rows of an array of objects, or of one of the layouts of pandas; None for one object per line."""
     start = content.lstrip()[:1]
+    if start == b"[" or suffix_of(path) == ".json":
+        check_values(content, path.name)
     if start == b"[":
         rows = json.loads(content)
         if not all(isinstance(row, dict) for row in rows):
@@ -72,7 +91,11 @@ def _rows_of_layout(content: bytes, path: Path) -> list[dict[str, Any]] | None:
         return None
     if not isinstance(whole, dict) or not whole or not all(isinstance(value, dict | list) for value in whole.values()):
         return None
-    if (rows := _rows_of_pandas(whole)) is None:
+    try:
+        rows = _rows_of_pandas(whole)
+    except TypeError:  # columns or a row that are no list
+        raise DataError(f"{path.name} cannot be read as JSON: it is damaged or malformed.") from None
+    if rows is None:
         raise DataError(
             f"{path.name} is one object, in none of pandas' layouts; write one object per line, or an array of objects."
         )
@@ -84,7 +107,10 @@ def _rows_of_pandas(whole: dict[str, Any]) -> list[dict[str, Any]] | None:
     if {"columns", "data"} <= set(whole) and isinstance(whole["data"], list):
         return [dict(zip(map(str, whole["columns"]), row, strict=True)) for row in whole["data"]]
     if {"schema", "data"} == set(whole) and isinstance(whole["data"], list):
-        return list(whole["data"])
+        rows = whole["data"]
+        if not all(isinstance(row, dict) for row in rows):
+            raise ValueError("rows of orient=table are objects")
+        return list(rows)
     values = list(whole.values())
     if not all(isinstance(value, dict) for value in values):
         return None
@@ -111,6 +137,8 @@ def _schema_of_all(rows: list[dict[str, Any]], path: Path) -> pa.Schema:
     import pyarrow as pa
 
     names = dict.fromkeys(name for row in rows for name in row)
+    check_columns(path.name, len(names))
+    check_cells(path.name, len(rows) * len(names))
     return pa.schema([pa.field(name, _type_of_all([row.get(name) for row in rows], name, path)) for name in names])
 
 

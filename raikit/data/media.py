@@ -164,7 +164,7 @@ def locate(written: str, folder: Path) -> Path:
             mode = os.lstat(path).st_mode
             if stat.S_ISLNK(mode):
                 raise MediaError("the path goes through a link, which may lead out of the data's folder")
-    except OSError:
+    except (OSError, ValueError):  # a lone surrogate is in no name of a file
         raise MediaError("there is no such file in the data's folder") from None
     if not stat.S_ISREG(mode):
         raise MediaError("the path does not name a file")
@@ -183,10 +183,13 @@ def _open_stream(source: Source, folder: Path | None) -> io.BufferedReader | io.
     if not isinstance(source, Path):
         raise MediaError(f"the cell holds a {type(source).__name__}, neither a path nor bytes")
     try:
-        _check_size(source.stat().st_size)
+        about = source.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise MediaError("the path does not name a file")
+        _check_size(about.st_size)
         return source.open("rb")
-    except OSError as error:
-        raise MediaError(f"the file cannot be read ({error.strerror or 'input/output error'})") from None
+    except (OSError, ValueError) as error:  # a null character in a name is a ValueError
+        raise MediaError(f"the file cannot be read ({getattr(error, 'strerror', None) or 'input/output error'})") from None
 
 
 def _check_size(size: int) -> None:

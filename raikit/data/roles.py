@@ -17,6 +17,7 @@ from raikit.data.cell_types import CellFormat
 from raikit.data.cells import RowNames, as_label, shown
 from raikit.data.groups import as_text
 from raikit.errors import DataError, listed, nearest
+from raikit.limits import configure
 from raikit.remote import fetch, is_remote
 from raikit.run.predictions import RESERVED
 
@@ -63,13 +64,16 @@ def find_table(config: DataConfig, folder: Path, error: Error) -> Path:
 
     A missing file is a mistake in audit.yaml, so the error names its line.
     """
+    configure(
+        rows=config.max_rows, columns=config.max_columns, megabytes=config.max_megabytes, depth=config.max_depth
+    )  # before anything is read; a copy is limited, too
     if is_remote(config.path):
         try:
             return fetch(config.path, folder)
         except DataError as problem:
             raise error(("data", "path"), str(problem)) from None
     path = folder / config.path
-    if not path.exists():
+    if "\x00" in config.path or not path.exists():
         raise error(("data", "path"), f"there is no file or folder {path.name} in {path.parent}.")
     return path
 

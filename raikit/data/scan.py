@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from raikit.data.cell_types import CellFormat, MixedColumn, check_text, infer_type, is_text, without_sentinels
-from raikit.data.csv_file import named_errors, open_csv, refuse_repeated_header
+from raikit.data.csv_file import count_lines, named_errors, open_csv, refuse_repeated_header
 from raikit.data.folders import Part, is_scannable, open_folder
-from raikit.data.table_format import CSV, PARQUET, open_bytes, readable_errors, suffix_of
+from raikit.data.table_format import CSV, PARQUET, readable_errors, suffix_of
 from raikit.data.tables import holds_text, part_columns, read_cells, select_columns, to_pandas
 from raikit.errors import DataError
+from raikit.limits import check_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_BLOCK = 8 << 20  # bytes that are searched for line ends at once
 _BATCH = 1 << 18  # rows of Parquet in a batch
 
 
@@ -74,7 +74,9 @@ class TableScan:
     def rows(self) -> int:
         """Number of rows; of CSV that of lines, which may be a few more. 0 where the table can only be read as a whole."""
         with self.errors():
-            return sum(_rows_of(part.file) for part in self._parts)
+            rows = sum(_rows_of(part.file) for part in self._parts)
+            check_rows(self.path.name, rows)
+            return rows
 
     def batches(self) -> pa.RecordBatchReader:
         """Open the rows, from the first one; read them within `errors`."""
@@ -162,10 +164,7 @@ def _rows_of(file: Path) -> int:
     """Return the number of rows of Parquet, and of lines of CSV."""
     import pyarrow.parquet as pq
 
-    if suffix_of(file) in PARQUET:
-        return int(pq.read_metadata(file).num_rows)
-    with open_bytes(file) as stream:
-        return sum(block.count(b"\n") for block in iter(lambda: stream.read(_BLOCK), b""))
+    return int(pq.read_metadata(file).num_rows) if suffix_of(file) in PARQUET else count_lines(file)
 
 
 def _schema_of(part: Part, columns: Sequence[str]) -> pa.Schema:

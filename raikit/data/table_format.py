@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raikit.errors import DataError
+from raikit.limits import Bounded, check_bytes, check_regular
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,6 +24,7 @@ TAR = (".tar",)
 EVAL = (".eval",)  # logs of Inspect
 _COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}  # for tables in text
 _SUPPORTED = "supported are .csv, .tsv, .parquet, .jsonl, .json, .arrow, .xlsx, .tar and .eval, and text as .gz, .zst or .bz2"
+_CHUNK = 1 << 20
 _HEAD = 65_536  # bytes that are looked at
 # How other formats begin, and what to do about them.
 _FOREIGN = {
@@ -50,10 +52,38 @@ def suffix_of(path: Path) -> str:
 
 
 def open_bytes(path: Path) -> pa.NativeFile:
-    """Open a file for reading, unpacked if it is compressed."""
+    """Open a regular file for reading, unpacked within the limit of size if it is compressed.
+
+    Raises
+    ------
+    LimitError
+        If it is a pipe, a device or the like; when it is read, also if it unpacks to too many bytes.
+    """
     import pyarrow as pa
 
-    return pa.input_stream(str(path), compression=_COMPRESSED.get(path.suffix.lower()))
+    check_regular(path)
+    compression = _COMPRESSED.get(path.suffix.lower())
+    stream = pa.input_stream(str(path), compression=compression)
+    return stream if compression is None else pa.PythonFile(Bounded(stream, path.name), mode="r")
+
+
+def read_all(path: Path) -> bytes:
+    """Return what a file holds, unpacked if it is compressed.
+
+    Raises
+    ------
+    LimitError
+        If it is too large; a file that is not compressed is not read then.
+    """
+    check_regular(path)
+    check_bytes(path.name, path.stat().st_size)
+    with open_bytes(path) as stream:
+        return b"".join(iter(lambda: stream.read(_CHUNK), b""))
+
+
+def is_compressed(path: Path) -> bool:
+    """Return whether the name of a file says that it is text that was compressed."""
+    return path.suffix.lower() in _COMPRESSED
 
 
 def open_text(path: Path, errors: str = "strict") -> io.TextIOWrapper:
@@ -72,8 +102,10 @@ def check_format(path: Path) -> None:
     suffix = suffix_of(path)
     if path.is_dir():
         return  # what it holds is found out by `raikit.data.folders`
-    if not path.is_file():
-        raise DataError(f"there is no file or folder {path.name} in {path.absolute().parent}.")
+    try:
+        check_regular(path)
+    except OSError:
+        raise DataError(f"there is no file or folder {path.name} in {path.absolute().parent}.") from None
     is_packed = suffix != path.suffix.lower()
     if suffix not in ((*CSV, *JSON) if is_packed else (*CSV, *JSON, *PARQUET, *ARROW, *EXCEL, *TAR, *EVAL)):
         raise DataError(f"{path.name} has an unsupported format; {_SUPPORTED}.")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from raikit.address import text
+from raikit.data.arrow_file import read_arrow
 from raikit.data.cell_types import (
     CellFormat,
     MixedColumn,
@@ -25,6 +25,8 @@ from raikit.data.evaluation_logs.rows import concat as concat_logs
 from raikit.data.evaluation_logs.rows import facts_of
 from raikit.data.folders import FolderTable, Part, open_folder
 from raikit.data.json_file import read_json
+from raikit.data.parquet_file import read_parquet
+from raikit.data.spreadsheet import read_sheet
 from raikit.data.table_format import (
     CSV,
     EXCEL,
@@ -32,17 +34,16 @@ from raikit.data.table_format import (
     PARQUET,
     TAR,
     check_format,
-    open_bytes,
     readable_errors,
     suffix_of,
 )
 from raikit.data.webdataset import read_shard
 from raikit.errors import DataError, listed, nearest
+from raikit.limits import check_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_BYTES_OF_CODE = 2  # of a cell in Parquet; more of them, and it is no code
 _NO_NAME = re.compile(r"\s*|Unnamed: \d+")  # what pandas writes for columns of a sheet without a name
 _EXACT = 2**53  # larger integers have no float of their own
 
@@ -59,6 +60,7 @@ def column_names(path: Path) -> list[str]:
     check_format(path)
     with readable_errors(path):
         names = _names(path)
+        check_columns(path.name, len(names))
     if not names:
         raise DataError(f"{path.name} has no columns.")
     if (unnamed := sum(_NO_NAME.fullmatch(name) is not None for name in names)) > len(names) / 2:
@@ -131,9 +133,9 @@ def read_table(path: Path, columns: Sequence[str] | None = None, written: CellFo
             table = _read(path, selected, written)
         except MixedColumn as error:
             raise error.in_file(path.name) from None
-    if not table.num_rows:
-        raise DataError(f"{path.name} has no rows.")
-    frame = to_pandas(table)
+        if not table.num_rows:
+            raise DataError(f"{path.name} has no rows.")
+        frame = to_pandas(table)
     if (facts := facts_of([table])) is not None:
         frame.attrs |= vars(facts)
     return frame
@@ -188,28 +190,12 @@ def select_columns(path: Path, columns: Sequence[str] | None) -> list[str]:
 
 
 def _read(path: Path, columns: list[str], written: CellFormat) -> pa.Table:
-    table = _read_codes(path, columns) if not path.is_dir() and suffix_of(path) in PARQUET else read_cells(path, columns)
+    is_parquet = not path.is_dir() and suffix_of(path) in PARQUET
+    table = read_parquet(path, columns, codes=True) if is_parquet else read_cells(path, columns)
     if not holds_text(path):
-        return check_columns(table, written)
+        return check_text_columns(table, written)
     refuse_repeated_header(table, {name: name for name in table.column_names}, path.name)
     return _infer_types(table, written)
-
-
-def _read_codes(path: Path, columns: list[str]) -> pa.Table:
-    """Read columns of Parquet; text as the codes that stand there, where there are few different cells."""
-    import pyarrow.parquet as pq
-
-    facts = pq.read_metadata(path)
-    groups = [facts.row_group(at) for at in range(facts.num_row_groups)]
-    size: dict[str, int] = {}
-    for group in groups:
-        for at in range(group.num_columns):
-            column = group.column(at)
-            size[column.path_in_schema] = size.get(column.path_in_schema, 0) + column.total_uncompressed_size
-    text = {field.name for field in pq.read_schema(path) if is_text(field.type)}
-    # Text itself takes at least four bytes a cell, for its length.
-    codes = [name for name in columns if name in text and size.get(name, 0) < _BYTES_OF_CODE * facts.num_rows]
-    return pq.read_table(path, columns=columns, read_dictionary=codes)
 
 
 def holds_text(path: Path) -> bool:
@@ -225,9 +211,7 @@ def read_cells(path: Path, columns: list[str]) -> pa.Table:
     if suffix in CSV:
         return read_csv(path, columns)
     if suffix in PARQUET:
-        import pyarrow.parquet as pq
-
-        return pq.read_table(path, columns=columns)
+        return read_parquet(path, columns)
     return _read_whole(path).select(columns)
 
 
@@ -288,44 +272,12 @@ def _read_whole(path: Path) -> pa.Table:
         return read_log(path)
     if suffix_of(path) in TAR:
         return read_shard(path)
-    return read_json(path) if suffix_of(path) in JSON else read_binary(path)
+    if suffix_of(path) in EXCEL:
+        return read_sheet(path)
+    return read_json(path) if suffix_of(path) in JSON else read_arrow(path)
 
 
-def read_binary(path: Path) -> pa.Table:
-    """Read all columns of an Arrow file or stream (Feather), or of the first sheet of a spreadsheet.
-
-    Raises
-    ------
-    DataError
-        If a spreadsheet cannot be read because no library for it is installed.
-    """
-    import pyarrow as pa
-    from pyarrow import feather
-
-    if suffix_of(path) not in EXCEL:
-        with open_bytes(path) as stream:
-            if stream.read(4) == b"\xff\xff\xff\xff":
-                stream.seek(0)
-                return pa.ipc.open_stream(stream).read_all()
-        return feather.read_table(path)
-    try:
-        sheet = pd.read_excel(path, dtype=object, keep_default_na=False, na_values=[""])
-    except ImportError:
-        raise DataError(f"{path.name} is a spreadsheet; install openpyxl to read it, or export the sheet as CSV.") from None
-    return pa.table({str(name): _column_of_sheet(sheet[name]) for name in sheet})
-
-
-def _column_of_sheet(cells: pd.Series[Any]) -> pa.Array:
-    """Return the cells of one type as they are, those of several as text, so that they are examined like those of CSV."""
-    import pyarrow as pa
-
-    kinds = {type(cell) for cell in cells.dropna()}
-    if len(kinds - {int, float}) + bool(kinds & {int, float}) > 1:
-        return pa.array([None if pd.isna(cell) else text(cell) for cell in cells], pa.string())
-    return pa.array(cells, from_pandas=True)
-
-
-def check_columns(table: pa.Table, written: CellFormat) -> pa.Table:
+def check_text_columns(table: pa.Table, written: CellFormat) -> pa.Table:
     """Return a table that has types, with its text columns read as `check_text` does."""
     for index, field in enumerate(table.schema):
         if is_text(field.type):

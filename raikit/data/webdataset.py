@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raikit.data.media import MAX_BYTES
 from raikit.errors import DataError
+from raikit.limits import check_bytes, check_cells, check_columns, parse_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,17 +35,22 @@ def read_shard(path: Path) -> pa.Table:
     import pyarrow as pa
 
     rows: dict[str, dict[str, Any]] = {}
+    size = 0
     try:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
+                size += member.size  # that of a sparse file is larger than what is stored of it
+                check_bytes(path.name, size)
                 if member.isfile() and not member.name.rpartition("/")[2].startswith("."):
                     _add(rows, archive, member, path.name)
-    except tarfile.TarError:
+    except (tarfile.TarError, EOFError, OverflowError):
         raise DataError(f"{path.name} is not a tar archive, or is damaged.") from None
     names = dict.fromkeys(name for row in rows.values() for name in row)
+    check_columns(path.name, len(names))
+    check_cells(path.name, len(rows) * len(names))
     try:
         return pa.table({name: pa.array([row.get(name) for row in rows.values()]) for name in names})
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         raise DataError(f"{path.name}: a field of its JSON objects has values of several types; use one type.") from None
 
 
@@ -59,15 +64,15 @@ def _add(rows: dict[str, dict[str, Any]], archive: tarfile.TarFile, member: tarf
     assert content is not None  # it is a file
     row = rows.setdefault(f"{folder}/{stem}" if folder else stem, {KEY: f"{folder}/{stem}" if folder else stem})
     try:
-        row.update(_cells(suffix.lower(), content.read()))
+        row.update(_cells(suffix.lower(), content.read(), f"{file}: {name}"))
     except ValueError:
         raise DataError(f"{file}: {name} is not what its suffix says.") from None
 
 
-def _cells(suffix: str, content: bytes) -> dict[str, Any]:
+def _cells(suffix: str, content: bytes, where: str) -> dict[str, Any]:
     last = suffix.rpartition(".")[2]
     if last == "json":
-        parsed = json.loads(content)
+        parsed = parse_json(content, where)
         return parsed if isinstance(parsed, dict) else {suffix: parsed}
     if last in _INTEGER:
         return {suffix: int(content)}

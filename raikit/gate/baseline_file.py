@@ -18,6 +18,7 @@ from raikit.errors import ConfigError
 from raikit.files import canonical, sha256_text, write_text
 from raikit.gate.comparing import compare_records
 from raikit.gate.regressions import DEFAULT_PATTERN
+from raikit.limits import read_json
 from raikit.run.margins import Margin
 from raikit.run.reader import Run
 from raikit.run.record import Record
@@ -95,7 +96,10 @@ def save(
         "everything": everything,
         "counts": _counts(run) if suppress <= 1 else [],
     }
-    content["sha256"] = sha256_text(canonical(content))
+    try:
+        content["sha256"] = sha256_text(canonical(content))
+    except (TypeError, ValueError):  # cells that raikit writes into no predictions
+        raise ConfigError(f"{run.folder}: its predictions are not those of raikit, or they were changed.") from None
     text = _as_text(content)
     # A command that is repeated after it was interrupted finds its own file.
     if history is None and target.exists() and not (target.is_file() and target.read_bytes() == text.encode()):
@@ -120,7 +124,7 @@ def open_file(path: Path) -> Run:
         If it is none, has another version, or was changed after it was written.
     """
     content = _content(path)
-    counts = [] if content["suppressed_below"] > 1 else list(content["counts"])
+    counts = [] if content["suppressed_below"] > 1 else content["counts"]
     return Run(path, Record.model_validate(content["record"]), is_file=True, counts=counts)
 
 
@@ -246,9 +250,20 @@ def _detectable(path: Path) -> list[tuple[str, float]]:
 # --- reading ----------------------------------------------------------------------------------------------------
 
 
+def _is_complete(content: Mapping[str, Any]) -> bool:
+    """Return whether a file has everything that is read from it, in the right types."""
+    counts, history = content.get("counts"), content.get("accepted")
+    try:
+        Record.model_validate(content.get("record"))
+    except ValueError:
+        return False
+    lists = all(isinstance(part, list) and all(isinstance(row, dict) for row in part) for part in (counts, history))
+    return lists and type(content.get("suppressed_below")) is int and isinstance(content.get("everything", True), bool)
+
+
 def _content(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError):
         raise ConfigError(f"baseline {path}: it was not written by `raikit baseline save`.") from None
     if not isinstance(content, dict) or "raikit_baseline" not in content:
@@ -258,4 +273,6 @@ def _content(path: Path) -> Mapping[str, Any]:
         raise ConfigError(f"baseline {path}: its version is {version!r}; this version of raikit reads {VERSION}.")
     if sha256_text(canonical({key: value for key, value in content.items() if key != "sha256"})) != content.get("sha256"):
         raise ConfigError(f"baseline {path}: it was changed after it was written; create it again with `raikit baseline save`.")
+    if not _is_complete(content):
+        raise ConfigError(f"baseline {path}: it was not written by `raikit baseline save`.")
     return content

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raikit.config.schema import GateConfig, RuleConfig
+from raikit.config.schema import RuleConfig
 from raikit.errors import RunError, listed
 from raikit.format import as_given, estimate, significant
 from raikit.gate.rules import judge_rule, limit_of
+from raikit.gate.stored import stored_policy
 from raikit.run.directory import RECORD
 from raikit.run.reader import Run, load_run
 from raikit.run.record import Record, Rule
@@ -196,13 +196,9 @@ def ratchet(runs: Sequence[Run]) -> list[TighterRule]:
         error. With less, the next sample of an equally good model would often be undecided.
     """
     last = [run.record for run in runs[-LAST_RUNS:]]
-    policy = _policy(last[-1]) if last else None
+    policy = stored_policy(last[-1]) if last else None
     tightened = [_tighter(rule, last) for rule in policy.rules] if policy else []
     return [rule for rule in tightened if rule is not None]
-
-
-def _policy(record: Record) -> GateConfig:
-    return GateConfig.model_validate(json.loads(record.provenance.config or "{}").get("gate", {}))
 
 
 def _tighter(rule: RuleConfig, records: Sequence[Record]) -> TighterRule | None:

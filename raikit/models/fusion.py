@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from raikit.errors import ModelError, raised
+from raikit.errors import ModelError, RaikitError, raised
 from raikit.models import features
 from raikit.models.base import Model
 from raikit.models.folder import SIDE_FILE, WEIGHTS, read_side_file
@@ -192,9 +192,9 @@ class FusionModel(Model):
             with _no_progress_bars():
                 net = FusionNet.from_pretrained(folder, local_files_only=True, use_safetensors=True)
             return cls(net, Preprocessing.from_dict(side["preprocessing"]), side["classes"], side.get("training"))
-        except ModelError:
+        except RaikitError:
             raise
-        except Exception as error:  # Whatever libraries raise of a file that was changed.
+        except Exception as error:  # the libraries that read the files raise many kinds, from another language too
             raise ModelError(f"{folder} does not hold a fusion model saved by raikit: {raised(error)}.") from error
 
     def describe(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from raikit.console import clean
 from raikit.errors import ModelError
-from raikit.files import is_regular, sha256
+from raikit.files import is_plain_file, sha256
 from raikit.models.base import Capability
 from raikit.models.scoring import score_all, validate_scores
 from raikit.run.results import Value, plain
@@ -110,7 +110,7 @@ def read_scores(path: Path, handed: HandedScores, data: Dataset) -> tuple[Sequen
     import pyarrow as pa
 
     try:
-        if not is_regular(path):
+        if not is_plain_file(path):
             raise ValueError("it left no file")
         if path.stat().st_size > _MOST_BYTES + _BYTES_OF_A_CASE * len(data.roles) * max(len(data.classes), 1):
             raise ValueError("the file is far larger than scores of these cases are")

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.errors import RunError, listed
 from raikit.files import canonical, sha256, sha256_text, write_text
+from raikit.limits import parse_json, read_bytes, read_json
 from raikit.run import manifest
 from raikit.run.reader import load_run
+from raikit.run.settings import settings_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -49,7 +51,7 @@ def statement(folder: Path) -> dict[str, Any]:
     if problems := manifest.verify(folder, rewriting=manifest.ATTESTATION):
         raise RunError(f"{folder} is not as it was written: {listed(problems)}.")
     record, facts = load_run(folder).record, manifest.read(folder)
-    config = json.loads(record.provenance.config)
+    config = settings_of(record)
     trained = {name: digest for name, digest in facts["files"].items() if name.startswith("model/")}
     subjects = {**facts.get("state", {}).get("model", {}), **trained, manifest.NAME: sha256(folder / manifest.NAME)}
     bound = {
@@ -125,10 +127,10 @@ def verify_signature(folder: Path, key: Path) -> list[str]:
     public = _public_key(key)
     path = folder / manifest.ATTESTATION
     try:
-        envelope = json.loads(path.read_bytes())
+        envelope = read_json(path)
         payload = base64.b64decode(envelope["payload"], validate=True)
         signatures = [base64.b64decode(item["sig"], validate=True) for item in envelope["signatures"]]
-        signed = json.loads(payload)
+        signed = parse_json(payload, f"the payload of {manifest.ATTESTATION}")
         subjects = {item["name"]: item["digest"]["sha256"] for item in signed["subject"]}
         configured = {item["name"]: item["digest"]["sha256"] for item in signed["predicate"]["configuration"]}
     except FileNotFoundError:
@@ -212,7 +214,6 @@ def _public_key(path: Path) -> Ed25519PublicKey:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as stream:
-            return stream.read(1 << 16)
+        return read_bytes(path)[: 1 << 16]
     except OSError as error:
         raise RunError(f"{path}: {error.strerror or error}.") from None

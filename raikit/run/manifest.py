@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from raikit.errors import RunError, TamperedRunError
-from raikit.files import PARTIAL, canonical, is_regular, remove_partial, sha256, sha256_text, write_text
+from raikit.files import PARTIAL, canonical, is_plain_file, remove_partial, sha256, sha256_text, write_text
+from raikit.limits import read_bytes, read_json
 
 NAME = "manifest.json"
 ATTESTATION = "attestation.json"  # signs the manifest, so it is not in it
@@ -37,7 +38,7 @@ def write(folder: Path, facts: dict[str, Any], exclude: Path, known: Mapping[Pat
         if not path.is_relative_to(exclude):
             path.rmdir()
     included = [path for path in _files(folder) if not path.is_relative_to(exclude)]
-    if odd := [path for path in included if not is_regular(path)]:
+    if odd := [path for path in included if not is_plain_file(path)]:
         name = odd[0].relative_to(folder)
         raise TamperedRunError(f"{name} is a link, a pipe or a device, which another process put into the run.")
     files = {path.relative_to(folder).as_posix(): (known or {}).get(path) or sha256(path) for path in included}
@@ -62,10 +63,11 @@ def read(folder: Path) -> dict[str, Any]:
     """
     path = folder / NAME
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = read_json(path)
         content.pop("manifest", None)
-        if not isinstance(content["files"], dict):
+        if not all(isinstance(digest, str) for digest in content["files"].values()):
             raise TypeError
+        _text(content)  # a lone surrogate cannot be hashed
     except FileNotFoundError:
         raise RunError(f"{folder}: there is no {NAME}, so this is not a finished run of raikit.") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -90,7 +92,7 @@ def verify(folder: Path, rewriting: str | None = None) -> list[str]:
     """
     content = read(folder)
     problems = []
-    if (folder / NAME).read_bytes() != _text(content).encode():
+    if read_bytes(folder / NAME) != _text(content).encode():
         problems.append(f"{NAME} was changed")
     if (folder / NAME).is_symlink():
         problems.append(f"{NAME} was changed into a link")
@@ -100,7 +102,7 @@ def verify(folder: Path, rewriting: str | None = None) -> list[str]:
             problems.append(f"{name} is missing")
         elif files[name].is_symlink():
             problems.append(f"{name} was changed into a link")
-        elif not is_regular(files[name]):
+        elif not is_plain_file(files[name]):
             problems.append(f"{name} was changed into a pipe or a device")
         elif sha256(files[name]) != digest:
             problems.append(f"{name} was changed")

@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from raikit.errors import DataError, TooManyCases, nearest
+from raikit.errors import DataError, LimitError, RunError, TooManyCases, nearest
 from raikit.files import atomic
+from raikit.limits import check_regular
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,7 +63,8 @@ class Predictions:
         """Names of all columns."""
         import pyarrow.parquet as pq
 
-        return list(pq.read_schema(self.path).names)
+        with self._errors():
+            return list(pq.read_schema(self.path).names)
 
     @cached_property
     def _sizes(self) -> dict[str, int]:
@@ -103,8 +105,9 @@ class Predictions:
         if size > MOST_CASES:
             raise TooManyCases(size, MOST_CASES)
         filters = None if split == "*" else [("split", "==", split or self.split)]
-        frame: pd.DataFrame = pq.read_table(self.path, columns=wanted, filters=filters).to_pandas()
-        return frame[wanted]
+        with self._errors():
+            frame: pd.DataFrame = pq.read_table(self.path, columns=wanted, filters=filters).to_pandas()
+            return frame[wanted]
 
     def cells(self, by: Sequence[str], split: str | None = None, weight: str | None = None) -> pd.DataFrame:
         """Count the cases of every combination of `by`, out of core.
@@ -135,11 +138,25 @@ class Predictions:
     def _sql(self, query: str, parameters: dict[str, Any] | None = None) -> pd.DataFrame:
         import duckdb
 
-        with duckdb.connect(config={"threads": "2"}) as connection:
+        with self._errors(), duckdb.connect(config={"threads": "2"}) as connection:
             connection.execute("SET enable_progress_bar = false")  # It would be printed on standard output.
             connection.from_parquet(str(self.path)).create_view("rows")
             frame: pd.DataFrame = connection.execute(query, parameters).df()
         return frame
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn what the readers of a file raise into one sentence; a run that was changed may hold anything under its name."""
+        import duckdb
+        import pyarrow as pa
+
+        try:
+            check_regular(self.path)
+            yield
+        except (LimitError, MemoryError, duckdb.OutOfMemoryException):
+            raise
+        except (OSError, pa.ArrowException, duckdb.Error, KeyError, UnicodeError):
+            raise RunError(f"{self.path}: there are no predictions of raikit here, or they were changed.") from None
 
     def _check(self, wanted: Sequence[str]) -> None:
         for column in wanted:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from raikit.errors import RunError
+from raikit.limits import read_json
 from raikit.run.directory import PREDICTIONS, RECORD
 from raikit.run.predictions import Predictions
 from raikit.run.record import Measurements, Record
@@ -106,7 +106,7 @@ def load_run(path: str | Path) -> Run:
     if folder.name == RECORD:
         folder = folder.parent
     try:
-        content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        content = read_json(folder / RECORD)
     except FileNotFoundError:
         raise RunError(f"{folder}: there is no {RECORD}, so this is not a run of raikit.") from None
     except OSError as error:

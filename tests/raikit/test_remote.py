@@ -139,7 +139,7 @@ def test_what_a_library_raises_is_one_sentence_without_credentials(monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError(f"403 for https://me:{SECRET}@host")
 
-    monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.get_file", fail)
+    monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.info", fail)
     with pytest.raises(raikit.DataError, match=r"memory://host/x\.csv cannot be read \(RuntimeError\); check") as raised:
         fetch(f"memory://me:{SECRET}@host/x.csv")
     assert SECRET not in str(raised.value)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raikit.data.evaluation_logs import every_eval_ever, inspect_log, lm_eval
-from raikit.data.evaluation_logs.limits import MAX_LINE, json_lines
+from raikit.data.evaluation_logs.limits import json_lines
 from raikit.data.evaluation_logs.rows import Log, to_table
 from raikit.data.table_format import EVAL, JSON, open_bytes, readable_errors, suffix_of
 from raikit.errors import DataError
+from raikit.limits import check_depth, most_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,9 +87,11 @@ def _kind_of_lines(path: Path, head: bytes) -> str | None:
     """Return the tool whose fields the first line has."""
     if b"\n" not in head.lstrip():
         with open_bytes(path) as stream:
-            head = stream.read(MAX_LINE)
+            head = stream.read(most_bytes())
+    line = head.lstrip().partition(b"\n")[0]
+    check_depth(line, path.name)
     try:
-        record: Any = json.loads(head.lstrip().partition(b"\n")[0])
+        record: Any = json.loads(line)
     except (ValueError, RecursionError):
         return None
     keys = set(record) if isinstance(record, dict) else set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import struct
 import zipfile
 import zlib
@@ -10,13 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from raikit.data.table_format import open_bytes
+from raikit.data.table_format import open_bytes, read_all
 from raikit.errors import DataError
+from raikit.limits import check_bytes, check_depth, check_regular, check_values
 
-MAX_LINE = 64 << 20  # bytes of one record
-MAX_JSON = 512 << 20  # bytes of JSON that are parsed as a whole
-MAX_TOTAL = 8 << 30  # bytes of a log after unpacking
 _CHUNK = 1 << 20
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, struct.error)
 _ZSTD = 93  # the compression that newer versions of Inspect use; Python reads it from 3.14 on
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 
@@ -35,6 +35,8 @@ def parse(content: bytes, where: str) -> Any:
     DataError
         If it is not valid, or nested too deeply.
     """
+    check_depth(content, where)
+    check_values(content, where)
     try:
         return json.loads(content)
     except (ValueError, RecursionError):
@@ -49,10 +51,7 @@ def read_json(path: Path) -> Any:
     DataError
         If it is too large or not valid.
     """
-    with open_bytes(path) as stream:
-        content = stream.read(MAX_JSON + 1)
-    _refuse_large(len(content), MAX_JSON, path.name)
-    return parse(content.removeprefix(b"\xef\xbb\xbf"), path.name)
+    return parse(read_all(path).removeprefix(b"\xef\xbb\xbf"), path.name)
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -77,16 +76,11 @@ def _lines(path: Path) -> Iterator[bytes]:
     with open_bytes(path) as stream:
         while chunk := stream.read(_CHUNK):
             total += len(chunk)
-            _refuse_large(total, MAX_TOTAL, path.name)
+            check_bytes(path.name, total)
             *lines, rest = (rest + chunk).split(b"\n")
             yield from lines
-            _refuse_large(len(rest), MAX_LINE, f"a line of {path.name}")
+            check_bytes(f"a line of {path.name}", len(rest))
     yield rest
-
-
-def _refuse_large(size: int, limit: int, what: str) -> None:
-    if size > limit:
-        raise DataError(f"{what} is too large: more than {limit >> 20:,} MB of JSON.")
 
 
 class Archive:
@@ -104,6 +98,7 @@ class Archive:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        check_regular(path)
         try:
             with zipfile.ZipFile(path) as archive:
                 # If a name occurs twice, the later member replaces the earlier one.
@@ -113,9 +108,8 @@ class Archive:
 
     def read(self, names: Sequence[str]) -> Iterator[Any]:
         """Yield the values of members; none is unpacked if they have too many bytes in all."""
-        _refuse_large(sum(self.members[name].file_size for name in names), MAX_TOTAL, self.path.name)
+        check_bytes(self.path.name, sum(self.members[name].file_size for name in names))
         for name in names:
-            _refuse_large(self.members[name].file_size, MAX_JSON, f"{self.path.name}: {_printable(name)}")
             yield parse(self._unpack(self.members[name]), f"{self.path.name}: {_printable(name)}")
 
     def _unpack(self, member: zipfile.ZipInfo) -> bytes:
@@ -124,7 +118,7 @@ class Archive:
                 return self._unpack_zstd(member)
             with zipfile.ZipFile(self.path) as archive, archive.open(member) as stream:
                 return stream.read(member.file_size)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, struct.error):
+        except (*_DAMAGED, OSError, ValueError, RuntimeError):
             raise self._damaged() from None
 
     def _unpack_zstd(self, member: zipfile.ZipInfo) -> bytes:

@@ -124,7 +124,7 @@ def test_a_run_that_did_not_end_is_read_with_a_note(archive):
         ({"header.json": HEADER, "samples/a.json": sample(1, epoch="1")}, "old.eval: a sample is not what Inspect writes"),
         ({"header.json": HEADER, "samples/a.json": sample(1, epoch=True)}, "old.eval: a sample is not what Inspect writes"),
         ({"header.json": HEADER, "samples/a.json": sample(1, epoch=2**70)}, "old.eval: a sample is not what Inspect writes"),
-        ({"header.json": HEADER, "samples/a.json": b"[" * 100_000}, "old.eval: samples/a.json is not valid JSON"),
+        ({"header.json": HEADER, "samples/a.json": b"[" * 100_000}, "old.eval: samples/a.json has more than the 100 levels"),
     ],
 )
 def test_a_log_that_cannot_be_used_is_one_sentence(archive, members, problem):

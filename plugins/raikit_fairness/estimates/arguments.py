@@ -17,6 +17,10 @@ from raikit.errors import listed, nearest
 _ITEMSIZE_OF_NAN = np.dtype("U3").itemsize
 
 
+# What `assess` calls columns of a table that are arrays otherwise.
+_OF_TABLE = {"y_true": "target", "y_pred": "prediction"}
+
+
 class Arguments:
     """Columns of one length, with their rows in the order of ``y_true``.
 
@@ -79,7 +83,7 @@ def columns_of_table(
         If a column is not there (the nearest name is shown), or holds numbers but for a few cells.
     """
     table = table.set_axis(list(map(str, table.columns)), axis=1)
-    names = {key: _column_names(value, key, table) for group in arguments for key, value in group.items()}
+    names = {key: _column_names(value, _OF_TABLE.get(key, key), table) for group in arguments for key, value in group.items()}
     used = list(dict.fromkeys(name for columns in names.values() for name in columns))
     read = check_frame(table[used].reset_index(drop=True), written, "the table")
     given = {key: value for group in arguments for key, value in group.items()}

@@ -114,7 +114,7 @@ def test_labels_that_only_number_the_rows_say_nothing():
     ("arguments", "says"),
     [
         ({"y_true": np.zeros((8, 2))}, r"y_true has the shape \(8, 2\); give one value for each case"),
-        ({"y_true": pd.DataFrame({"a": Y, "b": Y})}, "y_true has 2 columns; give one"),
+        ({"y_true": pd.DataFrame({"a": Y, "b": Y})}, "target: the table has no column 'target'. Columns there: a, b"),
         ({"y_true": 1}, r"y_true has the shape \(\)"),
         ({"sample_weight": ["1", "x"] * 4}, "sample_weight: row 1 is no number"),
         ({"scores": ["a"] * 8}, "scores: give numbers"),

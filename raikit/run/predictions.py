@@ -68,7 +68,7 @@ class Predictions:
 
     @cached_property
     def _sizes(self) -> dict[str, int]:
-        counted = self._sql("SELECT split, count(*) AS n FROM rows GROUP BY split")
+        counted = self._sql("SELECT CAST(split AS VARCHAR) AS split, count(*) AS n FROM rows GROUP BY ALL")
         return dict(zip(counted["split"], counted["n"].astype(int), strict=True))
 
     def size(self, split: str | None = None) -> int:

@@ -52,3 +52,8 @@ def test_a_column_that_is_not_there_is_named_with_the_nearest(written):
     predictions = written(pd.DataFrame({"split": ["test"], "sex": ["F"]}))
     with pytest.raises(DataError, match="no column 'sxe'.*'sex'"):
         predictions.cells(["sxe"])
+
+
+def test_a_split_that_is_no_text_is_no_split_of_an_audit(written):
+    predictions = written(pd.DataFrame({"split": [["test"], ["a", "b"]], "n": [1, 2]}))
+    assert predictions.size("test") == 0 and len(predictions.splits) == 2

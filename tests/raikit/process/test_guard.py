@@ -118,7 +118,7 @@ def test_an_import_prints_nothing_on_stdout(capsys):
     with preserved():
         print("hello")
         os.environ["RAIKIT_TEST"] = "1"
-    assert capsys.readouterr() == ("", "hello\n")
+    assert capsys.readouterr() == ("", "| hello\n")
     assert "RAIKIT_TEST" not in os.environ
 
 

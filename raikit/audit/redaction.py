@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,7 +108,7 @@ class Redactor:
 
     def remove_model(self, run: RunDirectory) -> None:
         """Remove the model that the audit has trained: its encoding holds labels of the data, its weights may hold more."""
-        shutil.rmtree(run.folder / MODEL_FOLDER, ignore_errors=True)
+        run.remove(run.folder / MODEL_FOLDER)
 
     def redact(self, record: CheckRecord) -> None:
         """Leave out of a check's record what it printed and raised, what it drew of cases, and every id and text of the data."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -40,6 +40,11 @@ class PluginProcesses(Protocol):
 
     def notify(self, hook: str, distribution: str, run: Path, payload: Mapping[str, Any]) -> None:
         """Call a listener hook."""
+
+
+def _apart_from(distribution: str) -> AbstractContextManager[None]:
+    """Guard against a listener of others; raikit's own may write workflow commands, which is what they are for."""
+    return nullcontext() if distribution == FIRST_PARTY else preserved()
 
 
 def placeholder_check(name: str, title: str = "Not run") -> type[Check]:
@@ -117,7 +122,7 @@ class Registry:
             if hook not in record.hooks:
                 continue
             try:
-                with preserved(), _in_words(arguments) as readable:
+                with _apart_from(record.distribution), _in_words(arguments) as readable:
                     if processes is not None and record.distribution != FIRST_PARTY:
                         payload = {key: value.model_dump(mode="json") for key, value in arguments.items() if key != "run"}
                         processes.notify(hook, record.distribution, arguments["run"], payload)

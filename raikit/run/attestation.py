@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raikit.errors import RunError, listed
+from raikit.errors import LimitError, RunError, listed
 from raikit.files import canonical, sha256, sha256_text, write_text
 from raikit.limits import parse_json, read_bytes, read_json
 from raikit.run import manifest
@@ -135,7 +135,7 @@ def verify_signature(folder: Path, key: Path) -> list[str]:
         configured = {item["name"]: item["digest"]["sha256"] for item in signed["predicate"]["configuration"]}
     except FileNotFoundError:
         return [f"it has no {manifest.ATTESTATION}, so nobody has signed it"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error, LimitError):
         return [f"{manifest.ATTESTATION} is not an attestation of raikit"]
     for signature in signatures:
         try:

@@ -184,6 +184,11 @@ class RunDirectory:
         write_text(path, text)
         self._kept[path] = (sha256_text(text), stamp(path))
 
+    def remove(self, folder: Path) -> None:
+        """Remove a folder of the run that this process has written."""
+        self._kept = {path: known for path, known in self._kept.items() if not path.is_relative_to(folder)}
+        shutil.rmtree(folder, ignore_errors=True)
+
     def keep_foreign(self, *paths: Path) -> None:
         """Remember what files hold that a plugin's process has written; what this process wrote stays its own."""
         self.keep(*(path for path in paths if path not in self._kept))

@@ -93,6 +93,52 @@ class Part:
 
 
 @dataclass(frozen=True)
+class LabelTables:
+    """Labels counted by cluster and group. It does not know the groups' parts, which know it: a circle would keep all cells.
+
+    Parameters
+    ----------
+    cells, code
+        As in `GroupedCells`.
+    k, c : int
+        Numbers of groups and of classes.
+    """
+
+    cells: Cells
+    code: IntArray
+    k: int
+    c: int
+
+    def of(self, groups: Sequence[int]) -> list[FloatArray] | None:
+        """Return `Part.labels` of some groups together, which are not subtracted from a total, so that nothing cancels."""
+        if self.tables is None or not groups:
+            return None
+        sums = []
+        for table in self.tables:
+            together = table[groups[0]].copy()
+            for group in groups[1:]:
+                together += table[group]
+            sums.append(together)
+        return sums
+
+    @cached_property
+    def tables(self) -> list[FloatArray] | None:
+        """Return n, of weighted cells also w and w2, by group, unit, truth and prediction, shape (k, units, c, c)."""
+        cells, units, c = self.cells, self.cells.units, self.c
+        if units is None or cells.truth.dtype.kind != "i":
+            return None
+        shape = self.k, units.k, c, c
+        if math.prod(shape) > 2 * len(cells):
+            return None
+        code = ((self.code * units.k + units.code) * c + cells.truth) * c + cells.prediction
+        parts = [cells.n, cells.w, cells.w2] if cells.weighted else [cells.n]
+        inside = self.code >= 0
+        if not inside.all():
+            code, parts = code[inside], [part[inside] for part in parts]
+        return [np.bincount(code, part, minlength=math.prod(shape)).reshape(shape).astype(float, copy=False) for part in parts]
+
+
+@dataclass(frozen=True)
 class GroupedCells:
     """Cells of positive weight, and each group's.
 
@@ -113,7 +159,7 @@ class GroupedCells:
     def groups(self) -> list[Part]:
         """Return the parts that are groups."""
         return [
-            Part(own, None, self._summary([group]), _pieces(own), partial(cell_levels, own), partial(self._labels, [group]))
+            Part(own, None, self._summary([group]), _pieces(own), partial(cell_levels, own), partial(self._labels.of, [group]))
             for group, own in enumerate(self._cells_by_group)
         ]
 
@@ -154,7 +200,7 @@ class GroupedCells:
         def levels(positive: int) -> CellLevels:
             return self._levels_of_rests(positive).without(group, kept)
 
-        return Part(self.cells, counted, self._summary(others), self._slices, levels, partial(self._labels, others))
+        return Part(self.cells, counted, self._summary(others), self._slices, levels, partial(self._labels.of, others))
 
     def among(self, kept: Sequence[int]) -> BoolArray:
         """Return which cells belong to one of some groups."""
@@ -177,33 +223,9 @@ class GroupedCells:
         tables = [np.bincount(code, part, minlength=(k + 1) * c * c).reshape(k + 1, c * c)[1:] for part in parts]
         return c, [table.astype(float) for table in (tables if cells.weighted else tables * 3)]
 
-    def _labels(self, groups: Sequence[int]) -> list[FloatArray] | None:
-        """Return `Part.labels` of some groups together, which are not subtracted from a total, so that nothing cancels."""
-        if self._label_tables is None or not groups:
-            return None
-        sums = []
-        for table in self._label_tables:
-            together = table[groups[0]].copy()
-            for group in groups[1:]:
-                together += table[group]
-            sums.append(together)
-        return sums
-
     @cached_property
-    def _label_tables(self) -> list[FloatArray] | None:
-        """Return n, of weighted cells also w and w2, by group, unit, truth and prediction, shape (k, units, c, c)."""
-        cells, units, c = self.cells, self.cells.units, self._tables[0]
-        if units is None or cells.truth.dtype.kind != "i":
-            return None
-        shape = self.feature.k, units.k, c, c
-        if math.prod(shape) > 2 * len(cells):
-            return None
-        code = ((self.code * units.k + units.code) * c + cells.truth) * c + cells.prediction
-        parts = [cells.n, cells.w, cells.w2] if cells.weighted else [cells.n]
-        inside = self.code >= 0
-        if not inside.all():
-            code, parts = code[inside], [part[inside] for part in parts]
-        return [np.bincount(code, part, minlength=math.prod(shape)).reshape(shape).astype(float, copy=False) for part in parts]
+    def _labels(self) -> LabelTables:
+        return LabelTables(self.cells, self.code, self.feature.k, self._tables[0])
 
     def _summary(self, groups: Sequence[int]) -> Cells:
         """Return the cases of some groups in one cell for each truth and prediction that occurs."""

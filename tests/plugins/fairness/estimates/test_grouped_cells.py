@@ -236,7 +236,7 @@ def test_labels_counted_by_cluster_and_group_give_what_the_cells_give(name, weig
     monkeypatch.setattr(UnitSums, "add", lambda self, unit, *values: added.append(len(values[0])) or add(self, unit, *values))
     counted = estimate()
     assert set(added) == {25}  # one entry for each cluster
-    monkeypatch.setattr(grouped_cells.GroupedCells, "_label_tables", None)
+    monkeypatch.setattr(grouped_cells.LabelTables, "tables", None)
     for found, expected in zip(counted, estimate(), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-15)
 

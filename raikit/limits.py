@@ -13,12 +13,14 @@ import stat
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from raikit.errors import ConfigError, LimitError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _BLOCK = 16 << 20  # bytes that are examined at once
 _VARIABLES = {"rows": "RAIKIT_MAX_ROWS", "columns": "RAIKIT_MAX_COLUMNS", "megabytes": "RAIKIT_MAX_MEGABYTES",
@@ -224,11 +226,19 @@ def _finite(written: str) -> float:
 # --- depth ------------------------------------------------------------------------------------------------------
 
 
-_STEP = np.zeros(256, dtype=np.int8)
-_STEP[[ord("["), ord("{")]] = 1
-_STEP[[ord("]"), ord("}")]] = -1
 _QUOTE, _LINE = 2, 3
-_STEP[ord('"')], _STEP[ord("\n")] = _QUOTE, _LINE
+
+
+@cache
+def _steps() -> np.ndarray:
+    """Return what each byte does to the depth."""
+    import numpy as np
+
+    steps = np.zeros(256, dtype=np.int8)
+    steps[[ord("["), ord("{")]] = 1
+    steps[[ord("]"), ord("}")]] = -1
+    steps[ord('"')], steps[ord("\n")] = _QUOTE, _LINE
+    return steps
 
 
 def check_depth(content: bytes, what: str) -> None:
@@ -251,9 +261,11 @@ def check_depth(content: bytes, what: str) -> None:
 
 def _depth_of_lines(lines: bytes, before: int) -> tuple[int, int]:
     """Return the depth after some lines and the highest in them, given that before them."""
+    import numpy as np
+
     if b"\\" in lines:
         lines = lines.replace(b"\\\\", b"__").replace(b'\\"', b"__")
-    steps = _STEP[np.frombuffer(lines, dtype=np.uint8)]
+    steps = _steps()[np.frombuffer(lines, dtype=np.uint8)]
     steps = steps[steps != 0]
     quotes = np.cumsum(steps == _QUOTE)
     at_line = np.maximum.accumulate(np.where(steps == _LINE, quotes, 0))

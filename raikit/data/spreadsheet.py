@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import lzma
 import re
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from raikit.address import text
+from raikit.data.table_format import DAMAGED
 from raikit.errors import DataError
 from raikit.limits import Bounded, check_bytes, check_cells
 
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _CHUNK = 1 << 20
-_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, struct.error)
 _REFERENCE = re.compile(rb"""\br=["']([A-Z]{0,3})(\d{1,7})["']""")
 _LONGEST = 16  # bytes of a reference with its quotation marks
 
@@ -58,7 +55,7 @@ def _check_sizes(path: Path) -> None:
                 if member.filename.startswith("xl/worksheets/") and member.filename.endswith(".xml"):
                     with archive.open(member) as stream:
                         _check_extent(Bounded(stream, path.name), path.name)
-    except (*_DAMAGED, OSError, ValueError, RuntimeError):
+    except (*DAMAGED, OSError, ValueError, RuntimeError):
         raise DataError(f"{path.name} cannot be read as XLSX: it is damaged or malformed.") from None
 
 

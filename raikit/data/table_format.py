@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import lzma
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +28,8 @@ TAR = (".tar",)
 EVAL = (".eval",)  # logs of Inspect
 _COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}  # for tables in text
 _SUPPORTED = "supported are .csv, .tsv, .parquet, .jsonl, .json, .arrow, .xlsx, .tar and .eval, and text as .gz, .zst or .bz2"
+# What Python raises of archives and compressed files that are damaged.
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, struct.error)
 _CHUNK = 1 << 20
 _HEAD = 65_536  # bytes that are looked at
 # How other formats begin, and what to do about them.

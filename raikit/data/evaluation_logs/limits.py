@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import lzma
 import struct
 import zipfile
 import zlib
@@ -11,12 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from raikit.data.table_format import open_bytes, read_all
+from raikit.data.table_format import DAMAGED, open_bytes, read_all
 from raikit.errors import DataError
 from raikit.limits import check_bytes, check_depth, check_regular, check_values
 
 _CHUNK = 1 << 20
-_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, struct.error)
 _ZSTD = 93  # the compression that newer versions of Inspect use; Python reads it from 3.14 on
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 
@@ -118,7 +116,7 @@ class Archive:
                 return self._unpack_zstd(member)
             with zipfile.ZipFile(self.path) as archive, archive.open(member) as stream:
                 return stream.read(member.file_size)
-        except (*_DAMAGED, OSError, ValueError, RuntimeError):
+        except (*DAMAGED, OSError, ValueError, RuntimeError):
             raise self._damaged() from None
 
     def _unpack_zstd(self, member: zipfile.ZipInfo) -> bytes:

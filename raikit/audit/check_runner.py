@@ -12,8 +12,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +51,11 @@ def seed_of(run_seed: int, check: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{run_seed}:{check}".encode()).digest()[:4], "big")
 
 
+@contextmanager
+def _announce_nothing(name: str) -> Iterator[Progress]:
+    yield lambda done, total: None
+
+
 @dataclass
 class Runner:
     """Runs planned checks in order and returns their records.
@@ -65,7 +70,7 @@ class Runner:
     seed : int
         The run's.
     announce : callable
-        ``announce(name)`` returns a context manager that yields the check's ``progress(done, total)``.
+        ``announce(name)`` returns a context manager that yields the check's ``progress(done, total)``; absent: nobody is told.
     finish : callable
         Called with the record of each check that was tried.
     places : Places
@@ -78,7 +83,7 @@ class Runner:
     context: CheckContext
     capabilities: frozenset[str]
     seed: int
-    announce: Callable[[str], AbstractContextManager[Progress]]
+    announce: Callable[[str], AbstractContextManager[Progress]] = _announce_nothing
     finish: Callable[[CheckRecord], None] = lambda record: None
     places: Places = field(default_factory=Places)
     redactor: Redactor | None = None

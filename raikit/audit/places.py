@@ -5,21 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from raikit.audit.requirements import needs_model
 from raikit.run.owners import FIRST_PARTY
 
 if TYPE_CHECKING:
-    from raikit.check import Check
     from raikit.isolation.parent import Child, Children
     from raikit.plugins.registry import CheckEntry
 
-_OF_A_TABLE = frozenset({"labels", "scores"})  # what predictions alone have
-
 Place = Literal["audit", "plugin", "model"]
-
-
-def needs_model(check: type[Check]) -> bool:
-    """Return whether a check calls the model, because predictions alone do not have the capabilities that it requires."""
-    return bool(set(check.requires.capabilities) - _OF_A_TABLE)
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from raikit.audit.check_runner import Runner
-from raikit.audit.places import Places, needs_model
+from raikit.audit.requirements import capabilities_of, needs_model
 from raikit.audit.selection import PlannedCheck
 from raikit.check import CheckContext
 from raikit.errors import TamperedRunError
@@ -86,7 +85,7 @@ def _measure(run: RunView, record: Record, policy: GateConfig, planned: Sequence
         again.open()
         try:
             context = _context(run, record, policy, again)
-            return Runner(again, context, _capabilities(context), record.provenance.seed, _quiet, places=Places()).run_all(planned)
+            return Runner(again, context, capabilities_of(context.predictions.columns), record.provenance.seed).run_all(planned)
         finally:
             again.close()
 
@@ -117,16 +116,6 @@ def _context(run: RunView, record: Record, policy: GateConfig, again: RunDirecto
         favourable=data.favourable,
         labels=data.labels,
     )
-
-
-def _capabilities(context: CheckContext) -> frozenset[str]:
-    scored = any(column == "score" or column.startswith("score.") for column in context.predictions.columns)
-    return frozenset({"labels", "scores"} if scored else {"labels"})
-
-
-@contextmanager
-def _quiet(name: str) -> Iterator[Any]:
-    yield lambda done, total: None
 
 
 def _refuse_differences(before: CheckRecord, now: CheckRecord) -> None:

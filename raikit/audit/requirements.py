@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from raikit.format import case_noun, count, sample_size
+from raikit.models.decisions import is_score
 
 if TYPE_CHECKING:
     from raikit.check import Check, CheckContext, Requires
+
+
+_OF_PREDICTIONS = frozenset({"labels", "scores"})  # what predictions alone may have
+
+
+def needs_model(check: type[Check]) -> bool:
+    """Return whether a check calls the model, because predictions alone do not have the capabilities that it requires."""
+    return bool(set(check.requires.capabilities) - _OF_PREDICTIONS)
+
+
+def capabilities_of(columns: Iterable[str]) -> frozenset[str]:
+    """Return the capabilities of predictions alone: labels, and scores if a column holds some."""
+    return _OF_PREDICTIONS if any(map(is_score, columns)) else frozenset({"labels"})
 
 
 class UnmetRequirement(NamedTuple):
@@ -68,7 +82,7 @@ class Available:
             "sensitive": bool(ctx.sensitive),
             "cluster": bool(ctx.cluster),
             "weight": ctx.weight is not None,
-            "score": any(column == "score" or column.startswith("score.") for column in columns),
+            "score": any(map(is_score, columns)),
         }
         data = ctx.data
         modalities = {item.modality for item in data.inputs.values()} if data is not None else set()

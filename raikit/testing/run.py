@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import ValidationError
 
 from raikit.audit.check_runner import Runner, seed_of
+from raikit.audit.requirements import capabilities_of, needs_model
 from raikit.audit.selection import PlannedCheck
 from raikit.check import Check, CheckContext, CheckOptions
 from raikit.config.load import explain
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from raikit.run.record import CheckRecord
 
 ROLES = ("target", "prediction", "sensitive", "cluster", "weight", "score")
-_TABLE_CAPABILITIES = frozenset({"labels", "scores"})  # of predictions without a model
 _AUDITED: tuple[Task, ...] = ("binary", "multiclass", "regression")
 
 
@@ -177,20 +177,14 @@ def execute(
 ) -> list[CheckRecord]:
     """Run checks one after the other in a new run in `folder`; nothing else in this room knows the runner."""
     if capabilities is None:
-        capabilities = ctx.model.capabilities if ctx.model is not None else capabilities_of_table(ctx)
+        capabilities = ctx.model.capabilities if ctx.model is not None else capabilities_of(ctx.predictions.columns)
     run = RunDirectory(folder)
     run.open()
     try:
         planned = [PlannedCheck(CheckEntry(check, "local"), options) for check, options in checks]
-        return Runner(run, ctx, capabilities, seed, _no_progress).run_all(planned)
+        return Runner(run, ctx, capabilities, seed).run_all(planned)
     finally:
         run.close()
-
-
-def capabilities_of_table(ctx: CheckContext) -> frozenset[str]:
-    """Return the capabilities of predictions alone: labels, and scores if they have any."""
-    scored = any(column == "score" or column.startswith("score.") for column in ctx.predictions.columns)
-    return _TABLE_CAPABILITIES if scored else frozenset({"labels"})
 
 
 def options_of(check: type[Check], options: Mapping[str, Any] | None) -> CheckOptions:
@@ -226,11 +220,6 @@ class _Options:
 
 
 # --- what a check requires --------------------------------------------------------------------------------------
-
-
-def needs_model(check: type[Check]) -> bool:
-    """Return whether the check needs a model, because predictions alone do not have its capabilities."""
-    return bool(set(check.requires.capabilities) - _TABLE_CAPABILITIES)
 
 
 def suitable(check: type[Check], task: Task | None = None, **changes: Any) -> Dataset:
@@ -271,8 +260,3 @@ def _folder(folder: Path | None) -> Iterator[Path]:
     else:
         Path(folder).mkdir(parents=True, exist_ok=True)
         yield Path(tempfile.mkdtemp(prefix="run-", dir=folder))
-
-
-@contextmanager
-def _no_progress(name: str) -> Iterator[Any]:
-    yield lambda done, total: None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from raikit.audit.requirements import capabilities_of, needs_model
 from raikit.check import Check, CheckContext
 from raikit.config.types import Task
 from raikit.errors import RaikitError
@@ -23,11 +24,9 @@ from raikit.testing.contract.rule import NotApplicable
 from raikit.testing.data import DatasetSpec
 from raikit.testing.models import model as train_model
 from raikit.testing.run import (
-    capabilities_of_table,
     context,
     data_requirements,
     execute,
-    needs_model,
     own_columns,
     suitable_model,
 )
@@ -269,7 +268,7 @@ class Bench:
 
     def capabilities(self, ctx: CheckContext) -> frozenset[str]:
         """Return the capabilities of the model, or those of predictions alone."""
-        return ctx.model.capabilities if ctx.model is not None else capabilities_of_table(ctx)
+        return ctx.model.capabilities if ctx.model is not None else capabilities_of(ctx.predictions.columns)
 
     def _scenario_inputs(self, scenario: Scenario) -> tuple[Dataset, Model | None]:
         """Return data and model of a scenario, made once, and again if the check changed them."""

@@ -8,13 +8,14 @@ from typing import Any, get_args
 
 import pandas as pd
 
+from raikit.audit.requirements import needs_model
 from raikit.check import Check, CheckContext
 from raikit.config.types import Task
 from raikit.process import state as process_state
 from raikit.testing.contract.bench import SEED, Bench, Scenario, Trial
 from raikit.testing.contract.rule import Broken, NotApplicable, first_few
 from raikit.testing.data import GROUP
-from raikit.testing.run import data_requirements, execute, needs_model
+from raikit.testing.run import data_requirements, execute
 
 _GIVE_DATA = "conformance(…, data=…), or --data audit.yaml"
 

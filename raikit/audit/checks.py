@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from raikit.audit.check_runner import Runner
+from raikit.audit.opening import config_for_children
 from raikit.audit.places import Places
 from raikit.check import CheckContext
 from raikit.errors import place_of
@@ -55,15 +56,12 @@ def make_context(plan: Plan, source: PredictionSource, data: Dataset, run: RunDi
     )
 
 
-def tell_children(plan: Plan, context: CheckContext, source: PredictionSource, run: RunDirectory, children: Children) -> None:
+def tell_children(plan: Plan, context: CheckContext, source: PredictionSource, children: Children) -> None:
     """Tell the processes of other distributions what their checks are given."""
     facts = {name: plain(getattr(context, name)) for name in _FACTS}
-    config = plan.settings.model_dump(mode="json")
-    if context.data is not None:  # of a table on another filesystem, the copy
-        config["data"]["path"] = str(context.data.path.absolute())
+    config = config_for_children(plan, context.data)
     if context.task == "multiclass":
         config["data"]["classes"] = facts["classes"]  # with those that only the model knows, from the start
-    load = plan.settings.model.load
     children.tell(
         context={
             **facts,
@@ -74,8 +72,6 @@ def tell_children(plan: Plan, context: CheckContext, source: PredictionSource, r
             "has_model": source.is_model,
         },
         config=config,
-        run=str(run.folder.resolve()),
-        loader=plan.registry.loader_owners.get(load.kind) if load is not None else None,
     )
 
 
@@ -90,7 +86,7 @@ def run_checks(
 ) -> list[CheckRecord]:
     """Run the planned checks in order and return a record for each, also for those that do not run."""
     if children is not None:
-        tell_children(plan, context, source, run, children)
+        tell_children(plan, context, source, children)
     display = _Display(plan, children, run, console)
     places = Places(children, model_is_here=source.model is not None or not source.is_model)
     runner = Runner(run, context, source.capabilities, plan.seed, display.announce, display.finish, places, redactor)

@@ -59,11 +59,20 @@ def open_predictions(
         if not run.was_left(trained):
             train_model(plan, data, run.work / "training", trained, console)
         run.keep(*(path for path in trained.rglob("*") if path.is_file()))
-    if children is not None and _brings_code(plan):
+    if children is not None:
         loader = plan.registry.loader_owners.get(str(settings.model.load and settings.model.load.kind))
-        children.tell(config=settings.model_dump(mode="json"), run=str(run.folder.resolve()), loader=loader)
+        children.tell(run=str(run.folder.resolve()), loader=loader, config=config_for_children(plan, data))
+    if children is not None and _brings_code(plan):
         return RemoteModel.open(children.model, data, run.work, settings.model.timeout)
     return open_source(settings, data, run.folder, plan.config.folder, plan.registry.loaders)
+
+
+def config_for_children(plan: Plan, data: Dataset | None) -> dict[str, Any]:
+    """Return the configuration from which a child process opens the same data, of a table on another filesystem the copy."""
+    config = plan.settings.model_dump(mode="json")
+    if data is not None:
+        config["data"]["path"] = str(data.path.absolute())
+    return config
 
 
 def _brings_code(plan: Plan) -> bool:

@@ -1,6 +1,6 @@
 """Sign a finished run: an in-toto statement about model, data and policy, in a DSSE envelope with an Ed25519 signature.
 
-A manifest detects accidents and later changes, but whoever can write the run can also write a new manifest. A signature can only be
+A manifest detects accidents and later changes, but an author of the run can also write a new manifest. A signature can only be
 made with the key. The formats are those of in-toto (Statement v1, test-result v0.1) and of the Dead Simple Signing Envelope v1, so
 that other tools can read and verify them.
 """

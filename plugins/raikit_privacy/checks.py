@@ -25,7 +25,7 @@ class PrivateFineTuning(raikit.Check):
     training cases: lengths, clipped sum, and whether a case is the same alone and among others. Models whose cases see each
     other are refused, and those that a case changes. Models that Opacus's shortcuts get wrong are trained one case at a time,
     which is slower. A dependence that shows in none of the cases compared, or below rounding (1e-4 in single precision), is
-    not found.
+    not found. Code that raikit did not write is therefore a condition of every guarantee, which sentence and record name.
 
     Noise and sampling follow from the run's seed. That makes a measurement that can be repeated, not a model that may be
     released, so the private model is discarded. The losses of its training are not recorded: epsilon does not cover them.

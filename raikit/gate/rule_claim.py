@@ -193,6 +193,8 @@ class RuleClaim:
         if self.rule.status == "inconclusive" and (flags := [flag for flag in OPEN_ENDS if flag in metric.flags]):
             end = "either" if len(flags) > 1 else f"the {flags[0].removeprefix('open_')}"
             notes.append(f"the tail is too heavy for {end} end of the interval to be valid")
+        if rests_on := unchecked_condition(metric, self.rule):
+            notes.append(rests_on)
         self.rule.not_judged = list(dict.fromkeys(nothing))
         self.rule.reason = "; ".join([self.rule.reason, *notes])
 
@@ -206,6 +208,11 @@ def groups_without_value(metric: Metric) -> list[str]:
     An average over classes allows for any value of a class without cases, so its rule is about that class too.
     """
     return [] if "empty_class" in metric.flags else list(metric.excluded)
+
+
+def unchecked_condition(metric: Metric, rule: Rule) -> str:
+    """Say what a rule that holds takes for granted; a broken one is broken without it."""
+    return f"provided that {metric.condition}" if metric.condition and rule.status == "pass" else ""
 
 
 def undefined_groups(metric: Metric) -> str:
@@ -242,6 +249,8 @@ def claim_or_decide(
         return None
     if undefined := undefined_groups(metric):
         rule.not_judged, rule.reason = groups_without_value(metric), f"{rule.reason}; {undefined}"
+    if rests_on := unchecked_condition(metric, rule):
+        rule.reason = f"{rule.reason}; {rests_on}"
     return None
 
 

@@ -10,7 +10,7 @@ from raikit.gate.exit_code import CRASHED, FAILED, INSUFFICIENT, NOTHING_RAN, ex
 from raikit.gate.family import Claim, decide_alone, decide_together
 from raikit.gate.regressions import NO_BASELINE, Regressions
 from raikit.gate.required import judge_required
-from raikit.gate.rule_claim import RuleClaim, undefined_groups
+from raikit.gate.rule_claim import RuleClaim, unchecked_condition, undefined_groups
 from raikit.gate.rules import direction_warnings, match_rule, scale_warnings
 from raikit.gate.waivers import apply_waivers
 from raikit.run.record import CheckRecord, Gate, PluginRecord, Rule, RuleFamily, Verdict
@@ -57,6 +57,7 @@ def judge(
     family = _decide(policy, claims, compared, confidence)
     warnings = [
         *scale_warnings(rules), *direction_warnings(rules, checks), *_silent_rules(rules, checks, compared),
+        *_conditional_passes(rules, checks),
         *_allowed_crashes(policy, checks), *compared.warnings,
     ]  # fmt: skip
     rules += compared.rules
@@ -110,6 +111,15 @@ def _silent_rules(rules: Sequence[Rule], checks: Sequence[CheckRecord], compared
     warnings = [f"{rule.metric}: {undefined[rule.metric]}" for rule in rules if rule.metric in undefined]
     warnings += [f"{claim.rule.metric}: {claim.left_out.reason}" for claim in compared.claims if claim.left_out.reason]
     return list(dict.fromkeys(warnings))
+
+
+def _conditional_passes(rules: Sequence[Rule], checks: Sequence[CheckRecord]) -> list[str]:
+    """Warn of rules that hold only if something is so that nobody could check."""
+    metrics = {str(metric.id): metric for check in checks for metric in check.metrics if metric.condition}
+    return list(dict.fromkeys(
+        f"{rule.metric}: the rule holds {unchecked_condition(metrics[rule.metric], rule)}"
+        for rule in rules if rule.metric in metrics and rule.status == "pass"
+    ))
 
 
 def _allowed_crashes(policy: GateConfig, checks: Sequence[CheckRecord]) -> list[str]:

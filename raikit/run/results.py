@@ -98,6 +98,9 @@ class Metric(RecordModel):
         Groups or classes in which the quantity is not defined, so that `value` says nothing about them.
     excluded_reason : str, optional
         Why it is not defined there: ``no case has target 1``.
+    condition : str, optional
+        What the value takes for granted and nobody could check, as a clause after "provided that". A rule that it passes names
+        the condition, and so does a warning of the gate.
 
     Raises
     ------
@@ -135,6 +138,7 @@ class Metric(RecordModel):
     effective_n: Number = None
     excluded: list[str] = Field(default_factory=list)
     excluded_reason: str = ""
+    condition: str = ""
     subject: str = "model"
     judged: JudgedOver | None = None
     limits: list[Limits] = Field(default_factory=list)

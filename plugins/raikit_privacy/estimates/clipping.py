@@ -6,12 +6,14 @@ import contextlib
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
+
+from raikit_privacy.estimates.foreign_code import foreign_code
 
 if TYPE_CHECKING:
     import raikit
@@ -65,7 +67,7 @@ def trained_parameters(module: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in module.parameters() if parameter.requires_grad]
 
 
-def case_losses(model: raikit.Model, module: nn.Module, inputs: dict[str, Tensor], target: Tensor) -> Tensor:
+def case_losses(model: raikit.Model, module: Callable[..., Any], inputs: dict[str, Tensor], target: Tensor) -> Tensor:
     """Compute the loss of each case.
 
     Raises
@@ -82,6 +84,13 @@ def case_losses(model: raikit.Model, module: nn.Module, inputs: dict[str, Tensor
     if losses.shape != target.shape[:1]:
         raise NotPrivateError(f"the loss of {len(target)} cases has the shape {tuple(losses.shape)}, not one number per case")
     return losses
+
+
+def isolated_losses(model: raikit.Model, module: nn.Module, inputs: dict[str, Tensor], target: Tensor) -> Tensor:
+    """Compute the loss of each case from its own logits and target alone, whatever the model's `loss` does."""
+    logits = module(**inputs)
+    rows = [slice(at, at + 1) for at in range(len(target))]
+    return torch.cat([case_losses(model, lambda logits: logits, {"logits": logits[row]}, target[row]) for row in rows])
 
 
 def clip_factors(norms: Tensor, max_grad_norm: float) -> Tensor:
@@ -150,6 +159,7 @@ class _OpacusShortcut:
         self.parameters = trained_parameters(model.module)
         self._uses_of_a_call: dict[int, float] = {}  # by position of the parameter; learnt while clipping is compared
         self._is_compared = False
+        self._losses_of = isolated_losses if foreign_code(model) else case_losses
 
     @contextlib.contextmanager
     def compared(self) -> Iterator[None]:
@@ -168,7 +178,7 @@ class _OpacusShortcut:
         for part in self.model.module.modules():
             for name in ("activations", "max_batch_len"):
                 part.__dict__.pop(name, None)
-        return case_losses(self.model, self.module, inputs, target)
+        return self._losses_of(self.model, self.module, inputs, target)
 
     def _backward(self, losses: Tensor, retain_graph: bool) -> None:
         """Run the backward pass with Opacus's hooks.

@@ -23,6 +23,7 @@ from raikit_privacy.estimates.clipping import (
     padded_embeddings,
     trained_parameters,
 )
+from raikit_privacy.estimates.foreign_code import foreign_code
 from raikit_privacy.estimates.network_state import NetworkState
 
 if TYPE_CHECKING:
@@ -117,6 +118,9 @@ class PrivateTraining:
     A shortcut is compared with one autograd call per case again in steps 0, 1, 3, 7, 15 … and the last one, because what a
     network does may depend on its weights and on the cases. In every step it is used only if each weight is used in the recorded
     calls of its layers alone: a branch that rare cases take may use a weight elsewhere.
+
+    Code that raikit did not write may mix cases in some steps only. With a shortcut, its losses are compared in every step with
+    those of the same cases in two smaller steps, and its `loss` gets the logits of one case at a time.
     """
 
     def __init__(
@@ -130,6 +134,7 @@ class PrivateTraining:
         self.clipper = make_clipper(model, recipe.layers, recipe.max_grad_norm, clipping)
         self.module = self.clipper.module
         self.optimizer = _optimizer(module, recipe, noise_multiplier)
+        self.foreign = bool(foreign_code(model))
         self._is_compared = False  # since the training began or was resumed
 
     @property
@@ -185,6 +190,9 @@ class PrivateTraining:
             if self.clipping == "shortcut" and first and (due or not self._is_compared):
                 preflight.verify(self.model, self.clipper, inputs, target, seed=self.steps_made)
                 self._is_compared = True
+            if self.clipping == "shortcut" and self.foreign and len(target) > 1:
+                with self.clipper.paused():
+                    preflight.check_company(self.model, self.module, inputs, target, seed=self.steps_made)
             return self.clipper.clip(inputs, target)
         except NotPrivateError:
             raise

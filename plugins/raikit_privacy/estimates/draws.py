@@ -21,6 +21,7 @@ _NORMALS = ("randn", "normal")
 # Seeds with which draws are very low, and very high: they show what happens with a small probability only.
 EXTREME_SEEDS = (-1, -2)
 _EXTREMES = {-1: 0.001, -2: 0.999}
+_OWN_SEED = 0x7261_696B_6974  # of torch's generator while draws are constant; another one was set by the network
 
 
 @contextlib.contextmanager
@@ -30,6 +31,9 @@ def same_draws(seed: int) -> Iterator[None]:
     Torch's draws become constants: dropout keeps everything, uniform and normal draws are one number that follows from
     `seed`, permutations are reversals, so that cases that are mixed by a permutation do change places. Python's and NumPy's
     global generators start from `seed`.
+
+    What is drawn from another generator of torch stays as it is, and so does what is drawn after the network has seeded torch's
+    own: a case may have chosen the seed, and then the draws of all cases depend on it.
 
     Parameters
     ----------
@@ -43,8 +47,10 @@ def same_draws(seed: int) -> Iterator[None]:
     level = _EXTREMES.get(seed, (0.25 + seed * 0.618034) % 1)
     normal = float(ndtri(level)) if seed in _EXTREMES else level
     try:
-        with torch.random.fork_rng(devices=[]), _ConstantDraws(level, normal, keep=seed != -1):
-            yield
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(_OWN_SEED)
+            with _ConstantDraws(level, normal, keep=seed != -1):
+                yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
@@ -82,6 +88,8 @@ class _ConstantDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if torch.Tag.nondeterministic_seeded not in func.tags:
+            return func(*args, **kwargs)
+        if (kwargs.get("generator") or torch.default_generator).initial_seed() != _OWN_SEED:
             return func(*args, **kwargs)
         name = func._schema.name.removeprefix("aten::")
         if name in _DROPOUTS:

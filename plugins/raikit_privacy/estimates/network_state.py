@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from raikit_privacy.estimates.clipping import NotPrivateError
-from raikit_privacy.estimates.holdings import holdings
+from raikit_privacy.estimates.foreign_code import foreign_functions
+from raikit_privacy.estimates.holdings import GENERATORS, global_holdings, holdings
 
 if TYPE_CHECKING:
     import raikit
@@ -18,7 +21,7 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 
 
 class NetworkState:
-    """A copy of all weights, buffers and attributes of a network, by which a change is noticed.
+    """A copy of all weights, buffers and attributes of a network, and of the globals of its code, by which a change is noticed.
 
     Parameters
     ----------
@@ -35,6 +38,8 @@ class NetworkState:
     def _now(self) -> dict[str, Any]:
         known: set[int] = set()
         found = dict(holdings(self._model.module, known=known)) | dict(_switches(self._model.module, modes=self._whole))
+        functions = foreign_functions(self._model if self._whole else None, self._model.module)
+        found |= dict(global_holdings(functions, known))
         return found | dict(holdings(self._model, "model", known)) if self._whole else found
 
     def check(self, *, untrained_only: bool = False) -> None:
@@ -77,14 +82,33 @@ def _switches(module: nn.Module, *, modes: bool) -> Iterator[tuple[str, Any]]:
 def _named(module: nn.Module, name: str) -> str:
     """Say what has a name: a weight, a buffer or an attribute."""
     kinds = {**dict.fromkeys(dict(module.named_parameters()), "weight"), **dict.fromkeys(dict(module.named_buffers()), "buffer")}
-    return f"{kinds.get(name, 'attribute')} {name}"
+    return name if name.startswith("global ") else f"{kinds.get(name, 'attribute')} {name}"
 
 
 def _copied(value: Any) -> Any:
+    if isinstance(value, GENERATORS):
+        return _State(value)
     return value.detach().clone() if isinstance(value, Tensor) else value.copy() if isinstance(value, np.ndarray) else value
 
 
+class _State:
+    """The state of a random generator; not its copy, which would be another object."""
+
+    def __init__(self, generator: Any) -> None:
+        if isinstance(generator, torch.Generator):
+            self.state = generator.get_state().numpy().tobytes()
+        elif isinstance(generator, np.random.Generator):
+            self.state = repr(generator.bit_generator.state).encode()
+        else:
+            known: Any = generator.get_state(legacy=False) if isinstance(generator, np.random.RandomState) else generator.getstate()
+            self.state = pickle.dumps(known)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _State) and self.state == other.state
+
+
 def _identical(one: Any, other: Any) -> bool:
+    one, other = (_State(value) if isinstance(value, GENERATORS) else value for value in (one, other))
     if type(one) is not type(other) and not (isinstance(one, Tensor) and isinstance(other, Tensor)):
         return False
     if isinstance(one, Tensor | np.ndarray):

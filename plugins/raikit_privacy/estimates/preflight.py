@@ -75,7 +75,8 @@ class _Reference:
 
 
 def choose_clipping(
-    model: raikit.Model, layers: Layers, max_grad_norm: float, alone: Sequence[Cases], together: Cases
+    model: raikit.Model, layers: Layers, max_grad_norm: float, alone: Sequence[Cases], together: Cases,
+    companies: Sequence[Cases] = (),
 ) -> tuple[Clipping, str]:
     """Return how to clip the gradients of `model`, and what is wrong with Opacus's shortcut, if anything.
 
@@ -89,6 +90,8 @@ def choose_clipping(
         Cases that were prepared alone.
     together : Cases
         The same cases in the same order, prepared together with more cases, as in a step.
+    companies : sequence of Cases
+        The same cases first, each time among others that a step of random cases rarely has, such as those of one class.
 
     Raises
     ------
@@ -106,6 +109,8 @@ def choose_clipping(
     first, *others = (_reference(model, model.module, max_grad_norm, alone, seed) for seed in _SEEDS)
     for seed, reference in zip(_SEEDS, (first, *others), strict=True):
         _check_cases_are_apart(model, model.module, reference, alone, together, seed)
+    for company in companies:
+        check_company(model, model.module, *company, seed=0, most=len(alone))
     for seed in EXTREME_SEEDS:
         with contextlib.suppress(NotFiniteError):  # a network may divide by a mask that is empty
             reference = _reference(model, model.module, max_grad_norm, alone, seed)
@@ -224,6 +229,38 @@ def _check_cases_are_apart(
             raise NotPrivateError(f"the loss of a case depends on the other cases of its step{layer}")
     _check_sums("the gradient of a case depends on the other cases of its step: the sum", _parameter_names(model.module), sums,
                 reference.sums, reference.norms.norm(dim=1))
+
+
+def check_company(
+    model: raikit.Model, module: nn.Module, inputs: dict[str, Tensor], target: Tensor, *, seed: int, most: int | None = None
+) -> None:
+    """Raise if losses of cases are others when the same cases are in two smaller steps, drawn at random.
+
+    Parameters
+    ----------
+    model : Model
+    module : nn.Module
+    inputs, target : dict of str to Tensor, and Tensor
+        The cases of a step.
+    seed : int
+        Of the random split and of what the network draws.
+    most : int, optional
+        Compare the first so many cases, by themselves, with the same among all; absent, all cases.
+
+    Raises
+    ------
+    NotPrivateError
+        If a loss differs by more than rounding.
+    """
+    cases, n = Cases(inputs, target), len(target)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    parts = order.chunk(2) if most is None else (torch.arange(min(most, n)),)
+    with _buffers_kept(module), same_draws(seed), torch.no_grad():
+        together = case_losses(model, module, *cases)
+        apart = [case_losses(model, module, {name: tensor[part] for name, tensor in inputs.items()}, target[part])
+                 for part in parts]
+    if not all(_agree(losses, together[part]) for losses, part in zip(apart, parts, strict=True)):
+        raise NotPrivateError("the loss of a case depends on the other cases of its step")
 
 
 def _sizes(fewest: int, most: int) -> list[int]:

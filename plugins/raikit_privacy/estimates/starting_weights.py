@@ -123,6 +123,14 @@ def fixed_tensors(one: raikit.Model, other: raikit.Model) -> list[str]:
     return fixed or _with_common_part({name: (tensor, others[name]) for name, tensor in found.items()})
 
 
+def numbers_beside(model: raikit.Model) -> list[str]:
+    """Name the tensors, arrays and long lists that a model holds beside all networks: a scaler's means, a list of cases."""
+    known: set[int] = set()
+    for network in (model.module, *(network for _, network in networks_outside(model))):
+        list(holdings(network, known=known))
+    return [name for name, value in holdings(model, "", known) if isinstance(value, Tensor) or _numbers(value) is not None]
+
+
 def _tensors(model: raikit.Model) -> Iterator[tuple[str, Tensor]]:
     """Yield the tensors of the network, and of networks that the model uses besides, such as a teacher."""
     known: set[int] = set()

@@ -26,6 +26,7 @@ from raikit_privacy.estimates.network_state import NetworkState
 from raikit_privacy.estimates.preflight import CASES, Cases
 
 _AT_ONCE = 256  # cases that `raikit.fit` prepares together
+_MOST_CLASSES, _OF_A_CLASS = 10, 16  # of which steps of one class are made
 
 
 def weights_digest(model: raikit.Model) -> str:
@@ -49,10 +50,13 @@ class TrainedPrivately:
         Noisy steps that were made.
     no_shortcut : str
         Why each case went through the network by itself; empty if Opacus's shortcut was right.
+    compared : int
+        Cases that went through the network alone before training, to be compared.
     """
 
     steps: int
     no_shortcut: str
+    compared: int
 
 
 def train_private(
@@ -78,8 +82,9 @@ def train_private(
     preflight.check_memory(model, *preflight_cases(ctx, model, recipe.physical_batch_size))
     seed = ctx.seed if seed is None else seed
     with _frozen_layers_cached(ctx, model) as trained:
-        clipping, reason = preflight.choose_clipping(
-            trained, recipe.layers, recipe.max_grad_norm, *preflight_cases(ctx, trained, recipe.physical_batch_size))
+        alone, together = preflight_cases(ctx, trained, recipe.physical_batch_size)
+        companies = list(companies_of_a_class(ctx, trained, together, len(alone)))
+        clipping, reason = preflight.choose_clipping(trained, recipe.layers, recipe.max_grad_norm, alone, together, companies)
     start.check()
     with _frozen_layers_cached(ctx, model) as trained:
         training = PrivateTraining(trained, recipe, noise_multiplier, clipping, seed)
@@ -97,7 +102,7 @@ def train_private(
             training.finish()
     start.check(untrained_only=True)
     model.module.eval()
-    return TrainedPrivately(training.steps_made, reason)
+    return TrainedPrivately(training.steps_made, reason, len(alone))
 
 
 @contextlib.contextmanager
@@ -155,6 +160,24 @@ def preflight_cases(ctx: raikit.CheckContext, model: raikit.Model, most: int) ->
     order = list(dict.fromkeys([int(filled.argmin()), int(filled.argmax()), *range(len(drawn))]))
     together = Cases({name: tensor[order] for name, tensor in together.inputs.items()}, together.target[order])
     return [_prepared(ctx, model, drawn[[at]]) for at in order[:CASES]], together
+
+
+def companies_of_a_class(ctx: raikit.CheckContext, model: raikit.Model, together: Cases, alone: int) -> Iterator[Cases]:
+    """Yield the first `alone` cases of `together` among cases of one class only, for each of the rarest classes.
+
+    A network or a loss may mix cases only where a class has a share that it hardly has in a random step.
+    """
+    assert ctx.data is not None
+    target = class_positions(ctx.data.frame(["target"], "train")["target"], ctx.classes)
+    counts = np.bincount(target, minlength=len(ctx.classes))
+    few = together.rows(slice(alone))
+    for label in sorted(np.flatnonzero(counts), key=lambda label: counts[label])[:_MOST_CLASSES]:
+        others = _prepared(ctx, model, np.flatnonzero(target == label)[:_OF_A_CLASS])
+        copies = torch.arange(max(0, len(together.target) - alone)) % len(others.target)
+        if any(others.inputs[name].shape[1:] != tensor.shape[1:] for name, tensor in few.inputs.items()):
+            continue  # prepared together, cases may be padded to another length
+        yield Cases({name: torch.cat([tensor, others.inputs[name][copies]]) for name, tensor in few.inputs.items()},
+                    torch.cat([few.target, others.target[copies]]))
 
 
 def _prepared(ctx: raikit.CheckContext, model: raikit.Model, positions: IntArray) -> Cases:

@@ -14,7 +14,7 @@ from raikit_privacy.estimates.arguments import as_argument
 from raikit_privacy.estimates.budget import true_positive_rate_bound
 from raikit_privacy.estimates.costs import GroupEstimates, accuracies, cost_gap, costs
 from raikit_privacy.estimates.features import SensitiveFeature
-from raikit_privacy.estimates.trials import TrialOutcome, Trials
+from raikit_privacy.estimates.trials import TrialOutcome, Trials, unchecked_condition
 
 SUBJECT = "dp_model"
 
@@ -36,6 +36,7 @@ class TrainingReport:
     ) -> None:
         self.ctx, self.trials, self.outcome, self.address = ctx, trials, outcome, address
         self.target, self.level = as_argument(outcome.budget.target), ctx.confidence
+        self.condition = unchecked_condition(trials, outcome)
         self.features = trials.cases.features(ctx)
         self.cluster_names = cluster_codes(trials.cases.frame, ctx.cluster)[1]
         pairs = outcome.pairs
@@ -44,10 +45,10 @@ class TrainingReport:
         self.cost = self._overall("accuracy_cost", costs(pairs, None, self.level), "lower")
         self.twin = None if outcome.twin is None else self._overall(
             "accuracy_cost", costs(outcome.twin, None, self.level), "lower", to="twin")
-        self.epsilon = self._exact("epsilon", outcome.epsilon, direction="lower")
+        self.epsilon = self._exact("epsilon", outcome.epsilon, direction="lower", condition=self.condition)
         self.bound = self._exact(
             "membership_tpr_ceiling", true_positive_rate_bound(outcome.budget, outcome.steps, 0.01),
-            args=self._args(fpr=0.01), direction="lower", unit="rate")
+            args=self._args(fpr=0.01), direction="lower", unit="rate", condition=self.condition)
         self.by_group = {feature.column: costs(pairs, feature, self.level) for feature in self.features}
         self.gaps = [self._gap(feature) for feature in self.features]
 

@@ -12,12 +12,15 @@ import numpy as np
 
 import raikit
 from raikit.arrays import BoolArray
+from raikit.format import cases as case_count
+from raikit.format import joined
 from raikit_privacy.estimates import training
 from raikit_privacy.estimates.arguments import as_argument
 from raikit_privacy.estimates.budget import Budget, default_delta, plan
 from raikit_privacy.estimates.clipping import NotPrivateError
 from raikit_privacy.estimates.costs import PairedCorrectness
 from raikit_privacy.estimates.dpsgd import Recipe
+from raikit_privacy.estimates.foreign_code import foreign_code
 from raikit_privacy.estimates.starting_weights import StartingWeights, initial_model
 
 NOTICE = "NOT-PRIVATE.txt"
@@ -49,6 +52,8 @@ class TrialOutcome:
         With models that were trained alike but without noise.
     no_shortcut : str
         Why each case went through the network by itself; empty if Opacus's shortcut was right.
+    compared : int
+        Cases that went through the network alone before training, to be compared.
     """
 
     budget: Budget
@@ -57,6 +62,7 @@ class TrialOutcome:
     pairs: PairedCorrectness
     twin: PairedCorrectness | None
     no_shortcut: str
+    compared: int
 
 
 class Trials:
@@ -76,7 +82,9 @@ class Trials:
     ) -> None:
         assert ctx.data is not None
         n = ctx.data.size("train")
+        assert ctx.model is not None
         self.options, self.ctx, self.cases, self.start = options, ctx, cases, start
+        self.foreign = foreign_code(initial_model(ctx.model, ctx.seed))
         self.delta = options.delta if options.delta is not None else default_delta(n)
         self.recipe = Recipe(
             n, options.epochs, options.batch_size or max(1, round(n / 4)), options.physical_batch_size,
@@ -109,7 +117,7 @@ class Trials:
             raise RuntimeError(f"{steps} steps were made and epsilon is {epsilon:.4f}, above its target of {target:g}.")
         twin = self.cases.pairs(self.ctx, correct, self._correct_without_noise()) if self.options.twin else None
         pairs = self.cases.pairs(self.ctx, correct)
-        return TrialOutcome(budget, steps, epsilon, pairs, twin, trained[0].no_shortcut)
+        return TrialOutcome(budget, steps, epsilon, pairs, twin, trained[0].no_shortcut, trained[0].compared)
 
     def discard(self) -> None:
         """Delete the checkpoints: they are there for an interrupted run, and are not private."""
@@ -160,3 +168,19 @@ class Trials:
     def _progress(self, part: int) -> Callable[[int, int], None]:
         parts = (len(self.options.epsilons) + bool(self.options.twin)) * self.options.repeats
         return lambda done, total: self.ctx.progress(part * total + done, parts * total)
+
+
+def unchecked_condition(trials: Trials, outcome: TrialOutcome) -> str:
+    """Return what every guarantee takes for granted and nobody could check, as clauses; empty if it is raikit's own code."""
+    clauses = []
+    if trials.foreign:
+        clauses.append(
+            f"the code of {_names(trials.foreign)} treats each case alone and knows nothing of the cases beforehand (tried on "
+            f"{case_count(outcome.compared)})")
+    if trials.start.declared is not None:
+        clauses.append("the initial weights have seen no training case, as public_weights says")
+    return ", and ".join(clauses)
+
+
+def _names(names: list[str], most: int = 4) -> str:
+    return joined([*names[:most], f"{len(names) - most} more"] if len(names) > most else names)

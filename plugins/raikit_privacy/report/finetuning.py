@@ -106,9 +106,7 @@ def _chance_findings(report: TrainingReport) -> list[raikit.Finding]:
 
 def _bound_finding(report: TrainingReport) -> raikit.Finding:
     """State the bound with its conditions: secret noise, the weights alone, where training starts, and how it clips."""
-    declared = report.trials.start.declared is not None
-    condition = (" This assumes that the initial weights have seen no training case, as public_weights says." if declared
-                 else "")
+    condition = f" This is so provided that {report.condition}." if report.condition else ""
     if not report.outcome.no_shortcut:
         condition += (" The bound also assumes that clipping is right for every case, as for those on which it was "
                       "compared.")
@@ -118,7 +116,8 @@ def _bound_finding(report: TrainingReport) -> raikit.Finding:
                  f"{percent_at_most(report.bound.value or 0.0)}. Whoever is in several cases, or has copies, may be recognised "
                  f"more often. An attack that also uses what was fitted without noise is not bounded.{condition}",
         what="bound on membership inference",
-        certainty="from the accountant" + (", if public_weights is right" if declared else ""),
+        certainty="from the accountant" + (", under a condition that cannot be checked" if report.condition else ""),
+        severity="warn" if report.condition else "note",
         metrics=[report.address(report.bound)],
     )
 

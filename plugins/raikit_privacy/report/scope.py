@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import raikit
-from raikit.format import count, joined
+from raikit.format import cases, count, joined, percent
 from raikit_privacy.estimates.features import cases_of_one_file, largest_clusters, most_copies
+from raikit_privacy.estimates.starting_weights import numbers_beside
 from raikit_privacy.estimates.trials import Trials
 from raikit_privacy.report.wording import at_most
 
 _MOST_NAMES = 6
+_LARGEST_DELTA = 0.1  # over the number of training cases, as the default is
 
 
 def scope_findings(ctx: raikit.CheckContext, trials: Trials) -> list[raikit.Finding]:
@@ -48,6 +51,8 @@ def uncovered_table(ctx: raikit.CheckContext, trials: Trials) -> raikit.Table:
     rows = [[where, what] for where, what in fitted_without_noise(ctx).items()]
     if not preprocessing_is_known(ctx):
         rows.append(["preprocessing", "not known: the model does not say what it was fitted on"])
+    elif trials.foreign:
+        rows.append(["anything else", "not known: what is above, but for the target, is the model's own statement"])
     rows.append(["number of training cases", f"{count(trials.recipe.rows)}; sampling rate and steps depend on it"
                  + (f", and by default {joined(derived)}" if derived else "")])
     if trials.start.declared is not None:
@@ -70,17 +75,23 @@ def _weights_finding(ctx: raikit.CheckContext, trials: Trials) -> raikit.Finding
                   "An attack on the loss of the initial weights does not show that they have seen training cases "
                   f"({trials.start.attack}), which is no proof.")
     return raikit.Finding(
-        sentence=f"{origin} {_fitted_sentence(ctx)} Nor does it cover the number of training cases, which is taken as public, "
-                 "options that were chosen by trying them on these cases, or other runs on them: their ε adds to this one.",
+        sentence=f"{origin} {_fitted_sentence(ctx, bool(trials.foreign))} Nor does it cover the number of training cases, "
+                 "which is taken as public, options that were chosen by trying them on these cases, or other runs on them: "
+                 "their ε adds to this one.",
         severity="note" if trials.start.declared is None else "warn", what="scope of epsilon",
         certainty="two draws were compared" if trials.start.declared is None else "if public_weights is right",
     )
 
 
-def _fitted_sentence(ctx: raikit.CheckContext) -> str:
-    without_noise = _short(fitted_without_noise(ctx))
-    unknown = "" if preprocessing_is_known(ctx) else " What else the model's preprocessing or loss was fitted on is not known."
-    return f"It does not cover what was fitted on these cases without noise: {without_noise}.{unknown}"
+def _fitted_sentence(ctx: raikit.CheckContext, foreign: bool) -> str:
+    without_noise = f"It does not cover what was fitted on these cases without noise: {_short(fitted_without_noise(ctx))}."
+    if not preprocessing_is_known(ctx):
+        return f"{without_noise} What else the model's preprocessing or loss was fitted on is not known."
+    if foreign:
+        held = numbers_beside(ctx.model) if ctx.model is not None else []
+        more = f" The model also holds numbers whose origin is not known: {_some(held)}." if held else ""
+        return f"{without_noise} That is the model's own statement; nothing shows that it is complete.{more}"
+    return without_noise
 
 
 def _short(fitted: Mapping[str, str]) -> str:
@@ -127,12 +138,26 @@ def _number_findings(trials: Trials) -> list[raikit.Finding]:
 
 
 def _delta_findings(trials: Trials) -> list[raikit.Finding]:
-    """Warn of a delta that is as large as the share of one case."""
-    cases = trials.recipe.rows
-    if trials.delta * cases < 1:
+    """Warn of a delta that is not far below the share of one case.
+
+    References
+    ----------
+    .. [1] Dwork and Roth, "The Algorithmic Foundations of Differential Privacy", 2014, section 2.3.
+    .. [2] Ponomareva et al., "How to DP-fy ML", JAIR 2023.
+    """
+    n = trials.recipe.rows
+    if trials.delta * n <= _LARGEST_DELTA * (1 + 1e-9):
         return []
+    over = "at least" if trials.delta * n >= 1 else "not far below"
     return [raikit.Finding(
-        sentence=f"δ = {trials.delta:.2g} is at least one over the number of training cases ({count(cases)}). Publishing some "
-                 "cases outright would satisfy such a guarantee. Leave delta out, or set it far below that.",
+        sentence=f"δ = {trials.delta:.2g} is {over} one over the number of training cases ({count(n)}). Publishing each case "
+                 f"with a probability of δ, {_published(trials.delta * n)}, would satisfy such a guarantee (Dwork and Roth 2014). "
+                 f"Leave delta out, or set it to {_LARGEST_DELTA / n:.2g} at most (Ponomareva et al. 2023 advise far less than "
+                 "one over that number).",
         severity="warn", what="size of delta", certainty="by construction",
     )]
+
+
+def _published(expected: float) -> str:
+    """Write how many cases are published if each is with a probability of delta."""
+    return f"about {cases(round(expected))}" if expected >= 1 else f"some case in {percent(-math.expm1(-expected))} of releases"

@@ -104,6 +104,8 @@ def _notes(metric: raikit.Metric) -> list[str]:
         notes.append(f"judged without {_named(metric.judged.left_out)}: {value}, {spread}")
     if metric.excluded:
         notes.append(f"undefined for {_named(metric.excluded)}")
+    if metric.condition and metric.value is not None:
+        notes.append(f"provided that {metric.condition}")
     if metric.p_adjusted is not None:
         adjustment = f", {metric.adjustment}" if metric.adjustment else ", adjusted"
         notes.append(f"p {fmt.p_value(metric.p_adjusted)}{adjustment}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -144,7 +145,8 @@ def test_declared_weights_are_a_condition_of_every_guarantee(tiny, noisy_data, w
     assert by_id(result)[CEILING].value < 0.03
     text = " ".join(finding.sentence for finding in result.findings)
     assert "origin is declared, not proved: a web crawl of 2019" in text
-    assert "assumes that the initial weights have seen no training case" in text
+    assert "and the initial weights have seen no training case, as public_weights says" in text
+    assert "the initial weights have seen no training case" in by_id(result)[CEILING].condition
     assert "99.8% CI" in text
     assert "which is no proof" in text
 
@@ -276,6 +278,8 @@ def test_a_checkpoint_of_other_cases_or_other_initial_weights_is_refused(tiny, d
 
 def test_the_scope_names_what_this_model_was_fitted_on(tiny, data, tmp_path):
     class Fitted(tiny.Model):
+        scaler = SimpleNamespace(mean_=np.array([0.3, 0.1]), names=["a", "b"])
+
         def fitted(self):
             return {"columns.a": "mean", "columns.b": "mean", "note": "vocabulary of 20 words"}
 
@@ -285,8 +289,10 @@ def test_the_scope_names_what_this_model_was_fitted_on(tiny, data, tmp_path):
     result = result_of(PrivateFineTuning, context(tiny, Fitted(), data, tmp_path), **QUICK)
     assert "without noise: mean (columns.a and columns.b); vocabulary of 20 words (note); list of 2 classes (target)." in (
         result.findings[0].sentence)
+    assert "That is the model's own statement; nothing shows that it is complete." in result.findings[0].sentence
+    assert "The model also holds numbers whose origin is not known: scaler.mean_." in result.findings[0].sentence
     rows = dict(next(table for table in result.tables if table.id == "uncovered").rows)
-    assert {"columns.a", "columns.b", "note", "target", "number of training cases"} <= rows.keys()
+    assert {"columns.a", "columns.b", "note", "target", "number of training cases", "anything else"} <= rows.keys()
     assert "preprocessing" not in rows
 
 
@@ -308,12 +314,17 @@ def test_all_that_one_case_changes_outside_of_the_weights_of_a_fusion_model_is_n
     assert {key for key in with_it if with_it[key] != without[key]} == {"tables"}
 
 
-def test_a_delta_of_one_over_the_number_of_cases_is_warned_of(tiny, data, tmp_path):
+def test_a_delta_that_is_not_far_below_one_over_the_number_of_cases_is_warned_of(tiny, data, tmp_path):
+    """There are 300 training cases; the default is a tenth of one over that number at most."""
     ctx = context(tiny, tiny.Model(), data, tmp_path)
     warned = [[finding.sentence for finding in result_of(PrivateFineTuning, ctx, delta=delta, **QUICK).findings
-               if finding.what == "size of delta"] for delta in (1 / 250, 1 / 350)]
-    assert [len(sentences) for sentences in warned] == [1, 0]
-    assert "Publishing some cases outright" in warned[0][0]
+               if finding.what == "size of delta"] for delta in (1 / 100, 1 / 350, 1 / 2900, 1 / 3000, None)]
+    assert [len(sentences) for sentences in warned] == [1, 1, 1, 0, 0]
+    assert "is at least one over the number of training cases (300)" in warned[0][0]
+    assert "about 3 cases, would satisfy" in warned[0][0]
+    assert "is not far below" in warned[1][0]
+    assert "some case in 57.6% of releases" in warned[1][0]
+    assert "set it to 0.00033 at most" in warned[2][0]
 
 
 def test_copies_of_a_case_are_said_to_weaken_epsilon_without_clusters_too(tiny, data, tmp_path):

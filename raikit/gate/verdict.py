@@ -57,7 +57,7 @@ def judge(
     family = _decide(policy, claims, compared, confidence)
     warnings = [
         *scale_warnings(rules), *direction_warnings(rules, checks), *_silent_rules(rules, checks, compared),
-        *_conditional_passes(rules, checks),
+        *_conditional_passes([*rules, *compared.rules], checks),
         *_allowed_crashes(policy, checks), *compared.warnings,
     ]  # fmt: skip
     rules += compared.rules

@@ -40,6 +40,8 @@ class Model(ABC):
     training : mapping
         The settings of its training, as `raikit.fit` takes them (``epochs``, ``batch_size``, ``learning_rate``,
         ``weight_decay``, ``patience``, ``seed``), and ``reweight``; empty if they are not known.
+    built_by : str
+        The function or loader that built the model, if it is code that raikit did not write; raikit sets it.
     """
 
     kind: str = "model"
@@ -47,6 +49,7 @@ class Model(ABC):
     classes: Sequence[Any] = ()
     modalities: Mapping[str, Modality] = {}
     training: Mapping[str, Any] = {}
+    built_by: str = ""
 
     @abstractmethod
     def scores(self, batch: Batch) -> np.ndarray:

@@ -144,10 +144,14 @@ def load(spec: Mapping[str, Any], data: Dataset, loaders: Mapping[str, ModelLoad
         If the loader raises.
     """
     kind = str(spec["kind"])
-    if kind in RUNS_CODE or kind not in LOADERS:
+    runs_code = kind in RUNS_CODE or kind not in LOADERS
+    if runs_code:
         make_importable(folder)
     try:
-        return loaders[kind](with_absolute_paths(spec, folder), data)
+        model = loaders[kind](with_absolute_paths(spec, folder), data)
+        if runs_code and isinstance(model, Model):
+            model.built_by = str(spec.get("path", kind)) if kind in RUNS_CODE else f"the loader {kind}"
+        return model
     except ValidationError as error:
         # A misspelt required setting is both unknown and missing; name the word that is wrong.
         first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")

@@ -24,7 +24,7 @@ _CODE: Any = types.FunctionType | types.MethodType | functools.partial | staticm
 
 
 def foreign_code(model: Model) -> list[str]:
-    """Name the code of a model that raikit does not know: classes of the model and its network, functions and hooks.
+    """Name the code of a model that raikit does not know: classes, functions and hooks, and what built the model.
 
     Parameters
     ----------
@@ -37,7 +37,8 @@ def foreign_code(model: Model) -> list[str]:
     """
     inner = [value for value in vars(model).values() if isinstance(value, Model)]  # such as one whose frozen layers are cached
     names = [name for part in [model, *model.module.modules()] for name in _of_part(part)]
-    return list(dict.fromkeys([*names, *(name for one in inner for name in foreign_code(one))]))
+    built_by = [model.built_by] if getattr(model, "built_by", "") else []
+    return list(dict.fromkeys([*names, *built_by, *(name for one in inner for name in foreign_code(one))]))
 
 
 def foreign_functions(*parts: Any) -> list[types.FunctionType]:

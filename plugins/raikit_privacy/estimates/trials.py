@@ -84,7 +84,8 @@ class Trials:
         n = ctx.data.size("train")
         assert ctx.model is not None
         self.options, self.ctx, self.cases, self.start = options, ctx, cases, start
-        self.foreign = foreign_code(initial_model(ctx.model, ctx.seed))
+        # The audited model's `fresh` makes the other; either may bring code.
+        self.foreign = list(dict.fromkeys([*foreign_code(ctx.model), *foreign_code(initial_model(ctx.model, ctx.seed))]))
         self.delta = options.delta if options.delta is not None else default_delta(n)
         self.recipe = Recipe(
             n, options.epochs, options.batch_size or max(1, round(n / 4)), options.physical_batch_size,
@@ -101,7 +102,7 @@ class Trials:
         Raises
         ------
         RuntimeError
-            If a training spent more than its target.
+            If a training spent more than its target, or did not count the steps that its recipe has.
         NotPrivateError
             If no noise keeps within the target, or the guarantee would not hold for this model.
         """
@@ -112,6 +113,9 @@ class Trials:
             raise NotPrivateError(str(error).rstrip(".")) from error
         correct, trained = self._train_all(budget.noise_multiplier, f"epsilon-{as_argument(target)}", index)
         steps = max(one.steps for one in trained)
+        if (fewest := min(one.steps for one in trained)) != self.recipe.steps or steps != fewest:
+            raise RuntimeError(f"{self.recipe.steps} steps were planned and {fewest} counted: training.pt was changed, or a step "
+                               "was not made. Delete the run's .work folder and start anew.")
         epsilon = budget.spent(steps)
         if not epsilon <= target:
             raise RuntimeError(f"{steps} steps were made and epsilon is {epsilon:.4f}, above its target of {target:g}.")

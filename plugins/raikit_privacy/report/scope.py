@@ -57,6 +57,7 @@ def uncovered_table(ctx: raikit.CheckContext, trials: Trials) -> raikit.Table:
                  + (f", and by default {joined(derived)}" if derived else "")])
     if trials.start.declared is not None:
         rows.append(["initial weights", f"as declared: {trials.start.declared}"])
+    rows.append(["this report", "its numbers are computed from all cases without noise, by models without privacy too"])
     rows.append(["options and network", "what was chosen by trying it on these cases"])
     rows.append(["other runs on these cases", "their ε adds to this one"])
     return raikit.Table(

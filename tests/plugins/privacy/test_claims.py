@@ -273,6 +273,28 @@ def test_a_checkpoint_of_other_cases_or_other_initial_weights_is_refused(tiny, d
         result_of(PrivateFineTuning, context(tiny, tiny.Model(Shifted()), data, tmp_path), **QUICK)
 
 
+def test_a_checkpoint_that_counts_fewer_steps_than_were_made_is_not_accounted(tiny, data, tmp_path):
+    """Ten steps: five before the interruption, of which a changed file remembers one."""
+    ctx = context(tiny, tiny.Model(), data, tmp_path)
+    (path,) = interrupt(ctx, 6, **QUICK).rglob("training.pt")
+    saved = torch.load(path, weights_only=True)
+    edited = 0
+
+    def edit(part):
+        nonlocal edited
+        for key, value in part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ():
+            if key == "steps_made":
+                part[key], edited = 1, edited + 1
+            else:
+                edit(value)
+
+    edit(saved)
+    assert edited
+    torch.save(saved, path)
+    with pytest.raises(RuntimeError, match=r"10 steps were planned and 6 counted: training\.pt was changed"):
+        result_of(PrivateFineTuning, ctx, **QUICK)
+
+
 # --- what epsilon does not cover --------------------------------------------------------------------------------------
 
 

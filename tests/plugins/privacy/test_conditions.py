@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import random
 import types
 from collections import deque
@@ -15,11 +16,12 @@ from torch.nn import functional
 
 from raikit.config.schema import GateConfig
 from raikit.gate.verdict import judge
+from raikit.models import loaders
 from raikit.run.record import CheckRecord
 from raikit.testing import result_of, table_context
 from raikit_privacy.checks import PrivateFineTuning
 from raikit_privacy.estimates.foreign_code import foreign_code
-from raikit_privacy.estimates.trials import unchecked_condition
+from raikit_privacy.estimates.trials import Trials, unchecked_condition
 
 QUICK = {"epochs": 1, "batch_size": 60, "learning_rate": 0.3, "accountant": "rdp"}
 COUNTER = [0]
@@ -188,13 +190,34 @@ def test_raikits_own_network_needs_no_condition_and_one_changed_part_does(fusion
 
     changed = fusion.copy()
     changed.net.head = Disguised(32, 2)
-    assert foreign_code(changed) == ["Disguised"] or foreign_code(changed) == ["Linear"]
+    assert foreign_code(changed) == ["Disguised"]
     changed = fusion.copy()
     changed.loss = lambda logits, target: logits[:, 0]
     assert foreign_code(changed) == ["FusionModel.loss"]
     changed = fusion.copy()
     changed.net.head.register_forward_hook(lambda module, inputs, output: output - output.mean(0))
     assert foreign_code(changed) == ["a hook of Linear"]
+
+
+def test_a_builder_or_a_fresh_of_other_code_is_a_condition_too(fusion, tmp_path, monkeypatch):
+    """What they return may be raikit's own network, with weights that they computed from cases, or functions of torch replaced."""
+    (tmp_path / "builder_of_a_fusion_model.py").write_text("MODELS = []\n\n\ndef build():\n    return MODELS[0]\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.import_module("builder_of_a_fusion_model").MODELS.append(fusion.copy())
+    data = SimpleNamespace(task="binary", classes=[0, 1], inputs={})
+    monkeypatch.setattr(loaders, "_refuse_other_data", lambda model, data: None)
+    model = loaders.load({"kind": "torch", "path": "builder_of_a_fusion_model:build"}, data, loaders.LOADERS, tmp_path)
+    assert foreign_code(model) == ["builder_of_a_fusion_model:build"]
+
+    class Fusion(type(fusion)):
+        def fresh(self, seed=0):
+            return fusion.fresh(seed)
+
+    model = Fusion(fusion.net, fusion.preprocessing, fusion.classes)
+    assert foreign_code(model.fresh()) == []
+    trials = Trials(PrivateFineTuning.Options(), SimpleNamespace(
+        data=SimpleNamespace(size=lambda split: 100), model=model, seed=1, workdir=tmp_path), None, None)
+    assert trials.foreign == ["Fusion"]
 
 
 @pytest.mark.parametrize("decide_on", ["interval", "estimate"])

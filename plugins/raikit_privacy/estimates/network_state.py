@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -37,10 +38,15 @@ class NetworkState:
 
     def _now(self) -> dict[str, Any]:
         known: set[int] = set()
-        found = dict(holdings(self._model.module, known=known)) | dict(_switches(self._model.module, modes=self._whole))
+        found = dict(_switches(self._model.module, modes=self._whole))
         functions = foreign_functions(self._model if self._whole else None, self._model.module)
-        found |= dict(global_holdings(functions, known))
-        return found | dict(holdings(self._model, "model", known)) if self._whole else found
+        parts = [holdings(self._model.module, known=known), *([holdings(self._model, "model", known)] if self._whole else []),
+                 global_holdings(functions, known)]
+        for name, value in itertools.chain(*parts):
+            while name in found:  # an attribute and that of the class behind it
+                name = f"{name} (another)"
+            found[name] = value
+        return found
 
     def check(self, *, untrained_only: bool = False) -> None:
         """Raise if a weight, buffer or attribute is another one than when the copy was made.

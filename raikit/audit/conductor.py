@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.audit.checks import make_context, run_checks
 from raikit.audit.judging import judge_audit
-from raikit.audit.opening import describe_model, open_data, open_predictions, score_cases
+from raikit.audit.opening import describe_model, open_data, open_predictions, score_cases, start_model_process
 from raikit.audit.plan import Plan, Request, planned, run_folder
 from raikit.audit.provenance import Start, make_provenance, manifest_facts, resume_state
 from raikit.audit.redaction import hide_secrets, start_redaction
@@ -63,6 +63,7 @@ def _audit(plan: Plan, console: Console, start: Start) -> Outcome:
     run = RunDirectory(run_folder(request, plan.settings.name), request.resume)
     if request.resume and run.is_new:
         console.say(f"{run.folder} holds nothing to resume; this is a new run")
+    start_model_process(plan)
     data = open_data(plan)
     redactor = start_redaction(plan, data, run)
     if plan.settings.model.train is not None:

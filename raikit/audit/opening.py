@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 HISTORY = "history.json"
 _SCORED = "scored.json"
+_IMPORTED_BY = {"torch": ["raikit.models.torch_module"], "sklearn": ["raikit.models.sklearn_estimator"]}  # kinds of models
 
 
 def open_data(plan: Plan) -> Dataset:
@@ -40,6 +41,15 @@ def open_data(plan: Plan) -> Dataset:
     data = open_dataset(plan.settings, plan.config.folder, plan.config.error)
     refuse_absent_groups(plan.config, plan.checks, data)
     return data
+
+
+def start_model_process(plan: Plan) -> None:
+    """Start the process of a model that brings code of its own, if there is one; it loads while this process reads the data."""
+    if plan.children is None or not _brings_code(plan):
+        return
+    set_threads(plan.settings.threads)
+    kind = plan.settings.model.load.kind if plan.settings.model.load is not None else ""
+    plan.children.start_model("raikit.isolation.subject", *_IMPORTED_BY.get(kind, ()))
 
 
 def open_predictions(

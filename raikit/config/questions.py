@@ -26,7 +26,7 @@ def refuse_questions(document: Document) -> None:
     proposal = document.comments.get(keys[0]) or "the answer"
     others = ", ".join(_dotted(key) for key in keys[1:])
     also = f" {others} {'waits' if len(keys) == 2 else 'wait'} for an answer, too." if others else ""
-    raise ConfigError(f'{document.where(keys[0])} is an open question; write {proposal} instead of "{QUESTION}".{also}')
+    raise ConfigError(f'{document.where(keys[0])} is an open question; in place of "{QUESTION}" write {proposal}.{also}')
 
 
 def _dotted(key: Key) -> str:

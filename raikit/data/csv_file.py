@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raikit.data.csv_end import MarkedFile, UnclosedQuoteError, batches_without_mark, without_mark
 from raikit.data.table_format import is_compressed, open_bytes, open_text, suffix_of
 from raikit.errors import DataError
 from raikit.limits import check_bytes, check_cells, check_columns, most_bytes
@@ -94,7 +95,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> pa.Table:
         # A cell takes eight bytes in memory, and one in the file if it is empty.
         if path.stat().st_size > most_bytes() // 8:
             check_cells(path.name, count_lines(path) * len(columns))
-        return _open(path, columns, whole=True).select(list(columns))
+        return without_mark(_open(path, columns, whole=True)).select(list(columns))
 
 
 def _read_unpacked(path: Path, columns: Sequence[str]) -> pa.Table:
@@ -102,7 +103,7 @@ def _read_unpacked(path: Path, columns: Sequence[str]) -> pa.Table:
     import pyarrow as pa
 
     reader, batches, rows = _open(path, columns, whole=False), [], 0
-    for batch in reader:
+    for batch in batches_without_mark(reader):
         rows += batch.num_rows
         check_cells(path.name, rows * len(columns))
         batches.append(batch)
@@ -111,14 +112,23 @@ def _read_unpacked(path: Path, columns: Sequence[str]) -> pa.Table:
 
 def open_csv(path: Path, columns: Sequence[str]) -> pa.RecordBatchReader:
     """Open columns as text, to be read a batch at a time; what reads them must do so under `named_errors`."""
-    return _open(path, columns, whole=False)
+    import pyarrow as pa
+
+    reader = _open(path, columns, whole=False)
+    return pa.RecordBatchReader.from_batches(reader.schema, _checked(path, reader))
+
+
+def _checked(path: Path, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a file; raise what is wrong with it at once, since engines do not pass other errors on."""
+    with named_errors(path):
+        yield from batches_without_mark(reader)
 
 
 def _open(path: Path, columns: Sequence[str], *, whole: bool) -> Any:
     import pyarrow as pa
     from pyarrow import csv as arrow
 
-    delimiter = read_header(path)[1]
+    names, delimiter = read_header(path)
     convert = arrow.ConvertOptions(
         include_columns=list(columns),
         column_types={name: pa.string() for name in columns},
@@ -129,7 +139,8 @@ def _open(path: Path, columns: Sequence[str], *, whole: bool) -> Any:
     parse = arrow.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     read = arrow.ReadOptions(block_size=_BLOCK)
     function = arrow.read_csv if whole else arrow.open_csv
-    return function(open_bytes(path), read_options=read, parse_options=parse, convert_options=convert)
+    marked = pa.PythonFile(MarkedFile(open_bytes(path), len(names), delimiter), mode="r")
+    return function(marked, read_options=read, parse_options=parse, convert_options=convert)
 
 
 @contextmanager
@@ -139,11 +150,26 @@ def named_errors(path: Path) -> Iterator[None]:
 
     try:
         yield
+    except UnclosedQuoteError:
+        raise DataError(f"{path.name}, line {_last_row(path)}: a quotation mark is not closed.") from None
     except pa.ArrowInvalid as error:
         if "UTF8" in str(error):
             raise DataError(f"{path.name} is not UTF-8; save it as UTF-8.") from None
         names, delimiter = read_header(path)
         raise _malformed_row(path, names, delimiter) from None
+
+
+def _last_row(path: Path) -> int:
+    """Return the line in which the last row begins, or one that is too long to be read."""
+    with open_text(path, errors="replace") as stream:
+        rows = csv.reader(stream, delimiter=read_header(path)[1])
+        start, line = 1, 1
+        try:
+            for _ in rows:
+                start, line = line, rows.line_num + 1
+        except csv.Error:
+            return line
+        return start
 
 
 def _malformed_row(path: Path, names: list[str], delimiter: str) -> DataError:

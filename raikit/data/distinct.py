@@ -152,7 +152,9 @@ def count_rows(scan: TableScan) -> DistinctRows | None:
 def _query(scan: TableScan, names: Sequence[str], connection: Any) -> str:
     """Return the query that counts: DuckDB reads Parquet itself, which is faster, and anything else batch by batch."""
     columns, place, rows = list(names), "place", "cases"
-    if scan.is_parquet and "file_row_number" not in map(str.lower, scan.columns):
+    # DuckDB takes names that differ only in case for one.
+    lowered = {name.lower() for name in scan.all_columns}
+    if scan.is_parquet and len(lowered) == len(scan.all_columns) and "file_row_number" not in lowered:
         quoted = ['"' + name.replace('"', '""') + '"' for name in scan.columns]
         columns = [f"{name} AS {alias}" for name, alias in zip(quoted, names, strict=True)]
         path = str(scan.path).replace("'", "''")

@@ -17,7 +17,7 @@ from raikit.data.cell_types import CellFormat, MixedColumn, check_text, infer_ty
 from raikit.data.csv_file import count_lines, named_errors, open_csv, refuse_repeated_header
 from raikit.data.folders import Part, is_scannable, open_folder
 from raikit.data.table_format import CSV, PARQUET, readable_errors, suffix_of
-from raikit.data.tables import holds_text, part_columns, read_cells, select_columns, to_pandas
+from raikit.data.tables import column_names, holds_text, part_columns, read_cells, select_columns, to_pandas
 from raikit.errors import DataError
 from raikit.limits import check_rows
 
@@ -57,6 +57,11 @@ class TableScan:
     def is_text(self) -> bool:
         """Whether every cell comes as text."""
         return holds_text(self.path)
+
+    @cached_property
+    def all_columns(self) -> list[str]:
+        """The names of all columns of the table, needed or not."""
+        return column_names(self.path)
 
     @property
     def is_parquet(self) -> bool:

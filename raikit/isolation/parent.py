@@ -74,6 +74,7 @@ class Child:
         self._channel: Channel | None = None
         self._output = ChildOutput()
         self._number = 0
+        self.preload: tuple[str, ...] = ()  # modules that it imports when it starts
 
     def run(
         self,
@@ -167,7 +168,7 @@ class Child:
         theirs.close()
         self._output.read_from(self._process)
         self._channel = Channel(ours, limit=2 * MOST_RESULT)
-        self._channel.send({"path": list(sys.path), "environment": dict(os.environ)})
+        self._channel.send({"path": list(sys.path), "environment": dict(os.environ), "preload": self.preload})
         self._told = {}
         return self._channel
 
@@ -179,14 +180,14 @@ class Child:
             return "it closed its connection"
 
     def close(self, grace: float = 0.0) -> None:
-        """Terminate the process and its descendants, after a grace period in seconds."""
+        """Terminate the process and its descendants, after a grace period in seconds if it has run a job."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None
         if self._process is not None:
             if self._process.stdin is not None:
                 self._process.stdin.close()
-            end(self._process, grace)
+            end(self._process, grace if self._number else 0.0)
             self._output.join()
             self._process = None
 
@@ -235,6 +236,11 @@ class Children:
     def model(self) -> Child:
         """The child in which the audited model runs, and raikit's own checks that call it."""
         return self._child(_MODEL, FIRST_PARTY)
+
+    def start_model(self, *modules: str) -> None:
+        """Start the process of the model, which imports these modules of raikit while this process reads the data."""
+        self.model.preload = modules
+        self.model.start()
 
     def _child(self, name: str, distribution: str) -> Child:
         if name not in self._children:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import importlib
 import json
 import os
 import signal
@@ -51,6 +52,9 @@ def main() -> None:
     sys.path[:] = start["path"]
     os.environ.clear()
     os.environ.update(start["environment"])
+    for module in start["preload"]:
+        with contextlib.suppress(Exception):  # the job that needs it says what is wrong
+            importlib.import_module(module)
     worker, output, process = _Worker(connection), os.dup(1), os.getpid()
     while True:
         try:

@@ -26,7 +26,7 @@ def test_a_question_stops_the_audit_until_it_is_answered(raikit, tmp_path):
     for command in (("audit", "audit.yaml", "--out", "run"), ("audit", "audit.yaml", "--dry-run")):
         refused = raikit(*command, code=2)
         assert refused.err == (
-            'raikit: audit.yaml, line 11: data.target is an open question; write approve or reject instead of "?". '
+            'raikit: audit.yaml, line 11: data.target is an open question; in place of "?" write approve or reject. '
             "data.inputs.table.columns.1 waits for an answer, too.\n"
         )
     assert not (tmp_path / "run").exists()

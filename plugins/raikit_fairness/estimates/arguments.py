@@ -129,20 +129,33 @@ def numbers(values: pd.Series[Any], name: str) -> FloatArray:
 
 def _column(values: Any, name: str) -> pd.Series[Any]:
     """Return one column, from whatever holds it; missing values stay missing."""
+    values = _with_fields(values)
     if isinstance(values, pd.Series):
-        return values.rename(name)
+        return _real(values.rename(name))
     if isinstance(values, pd.DataFrame):
         if values.shape[1] != 1:
             raise raikit.DataError(f"{name} has {values.shape[1]:,} columns; give one.")
-        return values.iloc[:, 0].rename(name)
+        return _real(values.iloc[:, 0].rename(name))
     if isinstance(values, pd.Index | pd.api.extensions.ExtensionArray):
-        return pd.Series(values, name=name)
+        return _real(pd.Series(values, name=name))
     array = _array(values, name)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
         raise raikit.DataError(f"{name} has the shape {array.shape}; give one value for each case.")
-    return pd.Series(array, name=name)
+    return _real(pd.Series(array, name=name))
+
+
+def _with_fields(values: Any) -> Any:
+    """Return a structured array, whose cells are records, as a table."""
+    return pd.DataFrame(values) if isinstance(values, np.ndarray) and values.dtype.names else values
+
+
+def _real(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Return a column; raise `DataError` if it holds complex numbers, of which NumPy would leave out a part."""
+    if values.dtype.kind == "c":
+        raise raikit.DataError(f"{values.name} holds complex numbers; give real ones.")
+    return values
 
 
 def _array(values: Any, name: str) -> Any:
@@ -183,18 +196,19 @@ def _columns(values: Any, role: str) -> dict[str, pd.Series[Any]]:
     if values is None:
         return {}
     singular = role.removesuffix("s")
+    values = _with_fields(values)
     if isinstance(values, pd.DataFrame):
         if not values.columns.is_unique:
             repeated = values.columns[values.columns.duplicated()][0]
             raise raikit.ConfigError(f"{role}: two columns are called {repeated!r}.")
-        return {str(name): column.rename(str(name)) for name, column in values.items()}
+        return {str(name): _real(column.rename(str(name))) for name, column in values.items()}
     if isinstance(values, Mapping):
         return {str(name): _column(column, str(name)) for name, column in values.items()}
     if isinstance(values, pd.Series):
         name = str(values.name) if values.name is not None else singular
-        return {name: values.rename(name)}
+        return {name: _real(values.rename(name))}
     if isinstance(values, pd.Index | pd.api.extensions.ExtensionArray):
-        return {singular: pd.Series(values, name=singular)}
+        return {singular: _real(pd.Series(values, name=singular))}
     array = _array(values, role)
     if array.ndim == 2 and array.shape[1] > 1:
         names = [f"{singular}_{number}" for number in range(array.shape[1])]
@@ -204,12 +218,14 @@ def _columns(values: Any, role: str) -> dict[str, pd.Series[Any]]:
 
 def _frame(scores: Any) -> pd.DataFrame:
     """Return scores as a frame with a column for each class, or one."""
+    scores = _with_fields(scores)
     if isinstance(scores, pd.DataFrame):
         return scores
     if isinstance(scores, pd.Series):
         return scores.to_frame()
     try:
-        array = np.asarray(_without_gradient(scores), dtype=float)
+        array = np.asarray(_without_gradient(scores))
+        array = array if array.dtype.kind == "c" else array.astype(float)
     except (TypeError, ValueError):
         raise raikit.DataError("scores: give numbers, of shape (n,) or (n, k).") from None
     if array.ndim not in (1, 2):
@@ -218,7 +234,7 @@ def _frame(scores: Any) -> pd.DataFrame:
 
 
 def _score_array(table: pd.DataFrame) -> FloatArray:
-    array = np.column_stack([numbers(table.iloc[:, at], "scores") for at in range(table.shape[1])])
+    array = np.column_stack([numbers(_real(table.iloc[:, at].rename("scores")), "scores") for at in range(table.shape[1])])
     return array[:, 0] if array.shape[1] == 1 else array
 
 

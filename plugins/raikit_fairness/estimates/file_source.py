@@ -63,10 +63,10 @@ def source_from_file(path: Path, columns: FileColumns, grouping: GroupingColumns
     roles = (columns.target, columns.prediction, columns.score, columns.weight)
     table = _CaseTable(TableScan(path, [*by, *(name for name in roles if name)], columns.written))
     if columns.prediction:
-        prediction, parameters = _quoted(columns.prediction), []
+        prediction, parameters = table.column(columns.prediction), []
     else:
         prediction, parameters = f"CAST({table.number(str(columns.score))} >= ? AS INTEGER)", [columns.threshold]
-    expressions = {"truth": _quoted(columns.target), "prediction": prediction}
+    expressions = {"truth": table.column(columns.target), "prediction": prediction}
     frame = _alike(table.count(by, expressions, columns.weight, parameters), columns)
     for name, column in (("truth", columns.target), ("prediction", columns.prediction or columns.score)):
         if frame[name].isna().any():
@@ -172,6 +172,10 @@ class _CaseTable:
         import duckdb
 
         self._scan = scan
+        # DuckDB takes names that differ only in case for one.
+        alike = len({name.lower() for name in scan.all_columns}) < len(scan.all_columns)
+        self._read_by_engine = scan.is_parquet and not alike
+        self._names = {name: f"c{number}" if alike else name for number, name in enumerate(scan.columns)}
         self._connection = duckdb.connect(config={"threads": "2"})
         self._connection.execute("SET enable_progress_bar = false")  # It would be printed on standard output.
 
@@ -180,11 +184,15 @@ class _CaseTable:
         """Return the name of the file."""
         return self._scan.path.name
 
+    def column(self, name: str) -> str:
+        """Return the expression of a column."""
+        return _quoted(self._names[name])
+
     def number(self, column: str) -> str:
         """Return the expression of a column of numbers; NULL where a cell is missing or no number."""
         if not self._scan.is_text:
-            return f"TRY_CAST({_quoted(column)} AS DOUBLE)"
-        cell = f"trim({_quoted(column)})"
+            return f"TRY_CAST({self.column(column)} AS DOUBLE)"
+        cell = f"trim({self.column(column)})"
         point = f"replace({cell}, ',', '.')" if self._scan.written.decimal == "," else cell
         return f"TRY_CAST({point} AS DOUBLE)"
 
@@ -201,12 +209,12 @@ class _CaseTable:
 
         They are in the order of the columns and expressions; the one named `first` comes before the others.
         """
-        keys = {f"{_KEY}{name}": _quoted(name) for name in by} | dict(expressions)
+        keys = {f"{_KEY}{name}": self.column(name) for name in by} | dict(expressions)
         sums = {"n": "count(*)", **(aggregates or {})}
         if weight:
             w = self.number(weight)
             sums |= {"w": f"sum({w})", "w2": f"sum({w} * {w})", "least": f"min({w})", "absent": f"count(*) - count({w})"}
-        selected = ", ".join(f"{expression} AS {_quoted(name)}" for name, expression in {**keys, **sums}.items())
+        selected = ", ".join(f"{expression} AS k{number}" for number, expression in enumerate([*keys.values(), *sums.values()]))
         order = ", ".join(str(1 + list(keys).index(name)) for name in sorted(keys, key=lambda name: name != first))
         with self._scan.errors(), self._one_sentence():
             # Names are quoted identifiers of columns that were just checked; values travel as parameters.
@@ -214,15 +222,22 @@ class _CaseTable:
             counted = self._connection.sql(query, params=list(parameters)).to_arrow_table()
         if not counted.num_rows:
             raise raikit.DataError(f"{self.name} has no rows.")
-        written = {name: expression[1:-1].replace('""', '"') for name, expression in keys.items() if expression[0] == '"'}
+        counted = counted.rename_columns([*keys, *sums])
+        columns = {self.column(name): name for name in self._scan.columns}
+        written = {name: columns[expression] for name, expression in keys.items() if expression in columns}
         return self._scan.typed(counted, written)
 
     def _rows(self) -> str:
         """Return the rows as a query names them: read by DuckDB itself if it can, else batch by batch."""
-        if self._scan.is_parquet:
+        import pyarrow as pa
+
+        if self._read_by_engine:
             path = str(self._scan.path).replace("'", "''")
             return f"read_parquet('{path}')"
-        self._connection.register("cases", self._scan.batches())
+        batches = self._scan.batches()
+        schema = pa.schema([(self._names[field.name], field.type) for field in batches.schema])
+        renamed = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in batches)
+        self._connection.register("cases", pa.RecordBatchReader.from_batches(schema, renamed))
         return "cases"
 
     @contextmanager

@@ -194,7 +194,7 @@ class _Assignment:
             target, candidates, self.named = rank_targets(
                 {name: self.profiles[name] for name in self.left},
                 about_people=bool(self.guess.sensitive),
-                last=self.guess.columns[-1],
+                ends=(self.guess.columns[0], self.guess.columns[-1]),
             )
             for name in [target] if target else candidates:
                 self.take(name)
@@ -234,7 +234,7 @@ class _Assignment:
                 self.guess.suspects[column] = told or ""
             elif names.names_event(column):
                 self.guess.suspects[column] = _NAMED_OUTCOME
-            elif names.is_follow_up(column) and self.profiles[target].is_category:
+            elif names.is_follow_up(column, self.guess.columns) and self.profiles[target].is_category:
                 self.guess.suspects[column] = "a time that may end with the outcome"
         # Another candidate for the target may be an outcome, too.
         self.guess.suspects = dict.fromkeys(self.guess.candidates, "") | self.guess.suspects

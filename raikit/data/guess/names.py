@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 OUTCOMES = {"target", "label", "labels", "y", "y true", "true label", "truth", "ground truth", "outcome", "actual", "true"}
 """Names that mean the target in every field."""
@@ -38,6 +39,8 @@ _POSSIBLE_EVENTS = re.compile(
 )
 # Whole names of the time until something happens; it ends with the outcome, and tells of it.
 _FOLLOW_UP = re.compile(r"time|futime|surv(ival)? ?time|follow ?up( time)?|time to event|days to event|duration|durat")
+# Those of them that are what a table asks of each case, if it is first or last and no other can be meant: not "treated".
+_ASKED = re.compile(r"status|result|decision|response|purchase|quit|card|credit|risk|income|disease|win|won|award(ed)?|clicks?")
 _AMOUNTS = re.compile(r"wages?|salary|earnings")
 # Words that only say more about an outcome: is_recid, two_year_recid, income-per-year, loan_approved.
 _FILLERS = {
@@ -151,9 +154,19 @@ def names_event(name: str) -> bool:
     return any(_EVENTS.fullmatch(word) for word in words_of(name) if word not in _FILLERS)
 
 
-def is_follow_up(name: str) -> bool:
-    """Whether the whole name is that of a time until something happens: ``futime``, ``follow_up_time``."""
-    return _FOLLOW_UP.fullmatch(phrase(name)) is not None
+def is_asked(name: str) -> bool:
+    """Whether the whole name may be what a table asks of each case: ``risk``, ``credit_risk``."""
+    words = [word for word in words_of(name) if not word.isdigit()]
+    return bool(words) and all(_ASKED.fullmatch(word) for word in words)
+
+
+def is_follow_up(name: str, others: Iterable[str] = ()) -> bool:
+    """Whether the whole name is that of a time until something happens: ``futime``, ``follow_up_time``.
+
+    Beside the amount of a credit, a duration is how long the credit was agreed for.
+    """
+    of_a_credit = any({"credit", "loan"} & set(words) and "amount" in words for words in map(words_of, others))
+    return _FOLLOW_UP.fullmatch(phrase(name)) is not None and not (of_a_credit and phrase(name) == "duration")
 
 
 def is_amount(name: str) -> bool:

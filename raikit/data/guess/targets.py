@@ -9,6 +9,7 @@ from typing import Any
 from raikit.address import text
 from raikit.data.guess.names import (
     is_amount,
+    is_asked,
     is_prediction,
     is_prediction_of,
     is_score,
@@ -29,10 +30,11 @@ _OUTCOME_VALUES = {
 _NEGATION = re.compile(r"(not|no|non|un)[\s_-]?")
 
 
-def rank_targets(profiles: Mapping[str, Profile], about_people: bool, last: str) -> tuple[str | None, list[str], bool]:
+def rank_targets(profiles: Mapping[str, Profile], about_people: bool, ends: tuple[str, str]) -> tuple[str | None, list[str], bool]:
     """Return the obvious target, or None and the candidates, the likeliest first; and whether their names suggest them.
 
     A target is obvious if one column alone has the name of one and fits, or if a prediction or score carries its name.
+    A name that may also be that of an input (``risk``) is enough at one end of the table, for its only pair of classes.
 
     Parameters
     ----------
@@ -40,9 +42,9 @@ def rank_targets(profiles: Mapping[str, Profile], about_people: bool, last: str)
         Of the columns that have no other role: no sensitive features, ids, dates or media.
     about_people : bool
         Whether there are sensitive features. In tables about people a wage is usually predicted, in others it is an input.
-    last : str
-        The last column of the table. A ``class`` with more than two values is the target if it stands there; others are
-        classes of ships and societies.
+    ends : tuple of str
+        The first and the last column of the table. A ``class`` with more than two values is the target if it stands last;
+        others are classes of ships and societies.
     """
     fitting = {name: about for name, about in profiles.items() if _fits(name, about)}
     strength = {name: _strength(name, about) for name, about in fitting.items()}
@@ -56,15 +58,17 @@ def rank_targets(profiles: Mapping[str, Profile], about_people: bool, last: str)
     for suggested in (with_output, *([name for name in fitting if strength[name] >= level] for level in (3, 2))):
         if suggested:
             return (suggested[0], [], True) if len(suggested) == 1 else (None, _ranked(fitting, strength), True)
-    usual = _usual(fitting, strength, about_people, last)
+    usual = _usual(fitting, strength, about_people, ends)
     return (usual, [], True) if usual else (None, _ranked(fitting, strength), any(strength.values()))
 
 
-def _usual(fitting: Mapping[str, Profile], strength: Mapping[str, int], about_people: bool, last: str) -> str | None:
-    """Return the wage or the class of a table, if no other column has a name that may be that of an outcome."""
+def _usual(fitting: Mapping[str, Profile], strength: Mapping[str, int], about_people: bool, ends: tuple[str, str]) -> str | None:
+    """Return the wage, the class or the only question of a table, if no other column has a name that may be that of an outcome."""
     amounts = [name for name in fitting if about_people and is_amount(name) and fitting[name].distinct > _MAX_CLASSES]
-    classes = [name for name in fitting if name.lower() == "class" and (fitting[name].is_binary or name == last)]
-    for names in (amounts, classes):
+    classes = [name for name in fitting if name.lower() == "class" and (fitting[name].is_binary or name == ends[1])]
+    pairs = [name for name in fitting if about_people and fitting[name].is_binary]
+    asked = [name for name in pairs if len(pairs) == 1 and name in ends and is_asked(name)]
+    for names in (amounts, classes, asked):
         if len(names) == 1 and not any(strength[name] for name in fitting if not _is_of(name, names[0])):
             return names[0]
     return None

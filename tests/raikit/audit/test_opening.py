@@ -1,8 +1,11 @@
 import pandas as pd
 import pytest
 
+from raikit.audit.conductor import audit
 from raikit.audit.opening import describe_model, score_cases
+from raikit.audit.plan import Request
 from raikit.console import Console
+from raikit.isolation.parent import Children
 from raikit.run.directory import PREDICTIONS, RunDirectory
 
 
@@ -64,3 +67,26 @@ def test_a_model_that_this_run_has_trained_is_described_with_its_history(run):
     (run.folder / "model" / "history.json").write_text('{"epochs": [1]}')
     assert describe_model(Source(), run, True) == {"kind": "mine", "history": {"epochs": [1]}}
     assert describe_model(Source(), run, False) == {"kind": "mine"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "loads"),
+    [
+        ("torch", "path: 'network:build'", ["raikit.isolation.subject", "raikit.models.torch_module"]),
+        ("sklearn", "path: 'network:build'", ["raikit.isolation.subject", "raikit.models.sklearn_estimator"]),
+        ("fusion", "path: model", None),
+        ("predictions", "prediction: y", None),
+    ],
+)
+def test_the_process_of_a_model_with_code_of_its_own_loads_before_the_data_are_read(tmp_path, monkeypatch, kind, keys, loads):
+    (tmp_path / "cases.csv").write_text("a,y\n1,0\n2,1\n")
+    (tmp_path / "audit.yaml").write_text(
+        f"name: t\ndata: {{path: cases.csv, target: y, inputs: {{t: {{modality: tabular, columns: [a]}}}}}}\n"
+        f"model: {{load: {{kind: {kind}, {keys}}}}}\n"
+    )
+    started = []
+    monkeypatch.setattr(Children, "start_model", lambda self, *modules: started.append(list(modules)))
+    monkeypatch.setattr("raikit.audit.conductor.open_data", lambda plan: started.append("data") or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        audit(Request(tmp_path / "audit.yaml", out=tmp_path / "run"), Console())
+    assert started == ["data"] if loads is None else [loads, "data"]

@@ -35,20 +35,20 @@ def write(tmp_path):
         (
             "target: y",
             'target: "?"      # one of approve or reject.',
-            'audit.yaml, line 4: data.target is an open question; write one of approve or reject instead of "?".',
+            'audit.yaml, line 4: data.target is an open question; in place of "?" write one of approve or reject.',
         ),
-        ("target: y", "target: '?'", 'line 4: data.target is an open question; write the answer instead of "?".'),
+        ("target: y", "target: '?'", 'line 4: data.target is an open question; in place of "?" write the answer.'),
         (
             "score: p}",
             'score: "?"}   # p or q',
-            'line 7: model.load.score is an open question; write p or q instead of "?".',
+            'line 7: model.load.score is an open question; in place of "?" write p or q.',
         ),
         (
             "score: p}",
             'prediction: "?", score: p}   # p or q',
-            'line 7: model.load.prediction is an open question; write p or q instead of "?".',
+            'line 7: model.load.prediction is an open question; in place of "?" write p or q.',
         ),
-        ("path: a.csv", 'path: a.csv\n  sensitive: ["?"] # sex', "data.sensitive, item 1 is an open question; write sex instead"),
+        ("path: a.csv", 'path: a.csv\n  sensitive: ["?"] # sex', 'data.sensitive, item 1 is an open question; in place of "?" write sex.'),
     ],
 )
 def test_an_open_question_stops_the_audit_and_names_what_its_line_proposes(write, old, new, says):

@@ -197,3 +197,16 @@ def test_a_child_may_clean_up_when_it_is_no_longer_needed(ask, tmp_path):
     ask(f"import atexit; atexit.register(lambda: open({str(tmp_path / 'clean')!r}, 'w').close())")
     ask.child.close(5.0)
     assert (tmp_path / "clean").exists()
+
+
+def test_a_child_imports_what_it_will_need_before_it_is_asked_and_leaves_out_what_cannot_be_imported(ask):
+    ask.child.preload = ("wave", "no_such_module")
+    ask.child.start()
+    assert value(ask("import sys; value = int('wave' in sys.modules)")) == 1
+
+
+def test_a_child_that_was_asked_nothing_is_not_waited_for(ask):
+    ask.child.start()
+    began = time.monotonic()
+    ask.child.close(60.0)
+    assert time.monotonic() - began < 10

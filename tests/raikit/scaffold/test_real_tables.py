@@ -143,7 +143,7 @@ def test_adult(rng, init, question, opened):
     )
     written = init(frame)
     assert are_named(written, frame) == []
-    assert question().startswith("audit.yaml, line 23: data.weight is an open question; write fnlwgt, or delete this line")
+    assert question().startswith('audit.yaml, line 23: data.weight is an open question; in place of "?" write fnlwgt, or delete this line')
     config, data = opened("data.weight=null")
     assert (config.target, data.positive) == ("income-per-year", ">50K")
     assert sensitive_of(config) == ["age", "marital-status", "race", "sex"]
@@ -211,7 +211,7 @@ def test_german_credit(rng, init, question, opened):
     )
     written = init(frame)
     assert are_named(written, frame) == []
-    assert "data.positive is an open question; write 1 or 2" in question()
+    assert 'data.positive is an open question; in place of "?" write 1 or 2.' in question()
     config, _ = opened("data.positive=2")
     assert config.target == "class"
     assert sensitive_of(config) == ["personal_status_sex", "age", "foreign_worker"]

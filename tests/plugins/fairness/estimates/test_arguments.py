@@ -147,3 +147,47 @@ def test_columns_of_scores_that_the_classes_name_are_taken_by_name():
     by_place = assess(y, sensitive_features=sex, scores=scores.to_numpy()).by_group
     by_name = assess(y, sensitive_features=sex, scores=scores[["eel", "cat", "dog"]]).by_group
     pd.testing.assert_frame_equal(by_name, by_place)
+
+
+def test_a_structured_array_is_a_table():
+    truth, groups = [0, 1] * 20, ["F", "M", "M", "F"] * 10
+    records = np.array(list(zip(groups, truth, strict=True)), dtype=[("sex", "U1"), ("late", int)])
+    both = assess(truth, truth, sensitive_features=records, metrics=["selection_rate"])
+    assert both.by_group["feature"].unique().tolist() == ["sex", "late", "sex and late"]
+    one = assess(records[["late"]], truth, sensitive_features=records[["sex"]], metrics=["selection_rate"])
+    assert one.by_group["feature"].unique().tolist() == ["sex"]
+    with pytest.raises(raikit.DataError, match="y_true has 2 columns; give one"):
+        assess(records, truth, sensitive_features=groups)
+
+
+@pytest.mark.parametrize("place", ["y_true", "y_pred", "scores", "sample_weight", "sensitive_features"])
+@pytest.mark.parametrize("kind", [np.asarray, list, pd.Series, lambda values: pd.DataFrame({"a": values})])
+def test_complex_numbers_are_refused_instead_of_losing_a_part(place, kind):
+    truth = np.array([0, 1] * 20)
+    given = {"y_true": truth, "y_pred": truth, "sensitive_features": ["F", "M", "M", "F"] * 10}
+    if place == "scores":
+        del given["y_pred"]
+    given[place] = kind(truth * 0.5 + 1j)
+    with pytest.raises(raikit.DataError, match="holds? complex numbers; give real ones"):
+        assess(**given)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_names_of_columns_that_differ_only_in_case_are_two_columns(tmp_path, suffix):
+    table = pd.DataFrame({"Y": [0, 1, 1, 0] * 10, "y": [1, 1, 0, 0] * 10, "Sex": ["F", "F", "M", "M"] * 10, "sex": ["a", "b"] * 20})
+    path = tmp_path / f"t.{suffix}"
+    table.to_csv(path, index=False) if suffix == "csv" else table.to_parquet(path)
+    names = {"metrics": ["selection_rate", "accuracy"], "intersections": 1}
+    read = assess(path, target="Y", prediction="y", sensitive_features=["Sex", "sex"], **names)
+    right = assess(table["Y"], table["y"], sensitive_features=table[["Sex", "sex"]], **names)
+    pd.testing.assert_frame_equal(read.by_group, right.by_group)
+    assert read.by_group.query("feature == 'Sex' and group == 'F' and metric == 'selection_rate'")["value"].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_further_column_whose_name_differs_in_case_changes_nothing(tmp_path, suffix):
+    table = pd.DataFrame({"Y": [1, 1, 1, 1] * 10, "y": [0, 1, 1, 0] * 10, "p": [1, 1, 0, 0] * 10, "sex": ["F", "F", "M", "M"] * 10})
+    path = tmp_path / f"t.{suffix}"
+    table.to_csv(path, index=False) if suffix == "csv" else table.to_parquet(path)
+    read = assess(path, target="y", prediction="p", sensitive_features=["sex"], metrics=["accuracy"])
+    assert read.by_group.query("metric == 'accuracy'")["value"].tolist() == [0.5, 0.5]

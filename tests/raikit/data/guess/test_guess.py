@@ -277,3 +277,19 @@ def test_numbers_of_patients_and_the_time_until_the_outcome_are_no_silent_inputs
     guess = guess_roles(tmp_path / "cases.csv")
     assert (guess.target, guess.id, guess.tabular) == ("death", "pidnum", ["wtkg"])
     assert guess.suspects == {"follow_up_time": "a time that may end with the outcome"}
+
+
+@pytest.mark.parametrize(
+    ("other", "suspects"),
+    [
+        ("credit_amount", {}),
+        ("LoanAmount", {}),
+        ("loan", {"duration": "a time that may end with the outcome"}),
+        ("claim_amount", {"duration": "a time that may end with the outcome"}),
+    ],
+)
+def test_a_duration_beside_the_amount_of_a_credit_is_its_term(guess_of, other, suspects):
+    rng = np.random.default_rng(2)
+    columns = {"risk": rng.integers(0, 2, 60), "duration": rng.integers(6, 60, 60), other: rng.integers(1, 9000, 60), "sex": mixed("F", "M")}
+    guess = guess_of(**columns)
+    assert (guess.target, guess.suspects) == ("risk", suspects)

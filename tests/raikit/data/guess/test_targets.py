@@ -15,7 +15,7 @@ def words(*values):
 
 
 def rank(people=True, last="", **profiles):
-    return rank_targets(profiles, people, last)[:2]
+    return rank_targets(profiles, people, (next(iter(profiles)), last))[:2]
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,8 @@ def rank(people=True, last="", **profiles):
         ("income", {"income": words("<=50K", ">50K"), "work": TWO}),
         ("wage", {"wage": NUMBER, "lwage": NUMBER, "south": TWO}),
         ("class", {"glass": NUMBER, "class": TWO}),
+        ("risk", {"risk": TWO, "job": words("a", "b", "c"), "credit_amount": NUMBER}),
+        ("CreditRisk", {"CreditRisk": words("1", "2"), "job": words("a", "b", "c")}),
     ],
 )
 def test_an_obvious_target(target, columns):
@@ -44,6 +46,11 @@ def test_an_obvious_target(target, columns):
         (["price"], {"price": NUMBER, "sold": TWO}),
         (["y"], {"x": NUMBER, "y": NUMBER}),
         (["p_tau", "tau"], {"tau": NUMBER, "p_tau": NUMBER}),
+        (["risk"], {"risk": TWO, "owner": TWO}),
+        (["risk"], {"job": NUMBER, "risk": TWO, "amount": NUMBER}),
+        (["risk"], {"risk": NUMBER, "amount": NUMBER}),
+        (["risk", "cost"], {"risk": TWO, "cost": NUMBER}),
+        (["treated"], {"treated": TWO, "gain": NUMBER}),
     ],
 )
 def test_what_is_not_obvious_is_a_list_of_candidates(candidates, columns):
@@ -52,6 +59,10 @@ def test_what_is_not_obvious_is_a_list_of_candidates(candidates, columns):
 
 def test_wages_are_inputs_in_tables_that_are_not_about_people():
     assert rank(people=False, wage=NUMBER, output=NUMBER)[0] is None
+
+
+def test_a_risk_is_asked_about_in_tables_that_are_not_about_people():
+    assert rank(people=False, risk=TWO, size=NUMBER)[0] is None
 
 
 def test_a_class_of_several_is_the_target_only_at_the_end():

@@ -77,7 +77,7 @@ def _decidable(part: Ingredients) -> list[str]:
 def _too_few(before: Ingredients, after: Ingredients) -> str:
     if all(each.df >= LEAST_DF for part in (before, after) for each in part.estimates):
         return "fewer than two groups are recorded in both runs: the others are too small, or suppressed in the baseline file"
-    return f"too few clusters or {case_noun()} to decide: four are needed, and no cluster may dominate"
+    return f"too few clusters or {case_noun()} to decide: four are needed, and fewer must not dominate"
 
 
 def _undecided(new: Metric, margin: float, reason: str) -> Comparison:

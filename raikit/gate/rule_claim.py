@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Flags of metrics on which no rule can be decided, with the reason.
 _UNDECIDABLE = {
-    "few_clusters": "too few clusters, or one that dominates, for a valid interval",
+    "few_clusters": "too few clusters, or up to three that dominate, for a valid interval",
     "few_events": "too few weighted {cases}, of those that the value rests on, for a valid interval",
     "unreliable": "no valid interval exists",
 }

@@ -30,7 +30,7 @@ def test_the_pair_that_lost_is_named():
 def test_groups_of_one_run_only_and_those_with_few_clusters_are_left_out():
     few = compare_records(gap([0.6, 0.8], df=2), gap([0.7, 0.8]), Margin(0.0), 0.05)
     assert (few.p_value, few.low, few.high) == (1, None, None)
-    assert few.reason == "too few clusters or cases to decide: four are needed, and no cluster may dominate"
+    assert few.reason == "too few clusters or cases to decide: four are needed, and fewer must not dominate"
     other = compare_records(gap([0.6, 0.8], names=["a", "b"]), gap([0.7, 0.8]), Margin(0.0), 0.05)
     assert other.p_value == 1
     assert "suppressed" in other.reason

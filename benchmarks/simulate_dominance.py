@@ -1,6 +1,6 @@
 """Simulate groups whose largest clusters are of another kind than all others, and how often that leaves them undecided.
 
-    python benchmarks/simulate_dominance.py               # about six minutes
+    python benchmarks/simulate_dominance.py               # about 20 minutes
     python benchmarks/simulate_dominance.py --runs 2000
 
 All clusters have 20 cases, but for one to four that hold the given share together. Rates of clusters are gamma (shape 2), those

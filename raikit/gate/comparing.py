@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from raikit.errors import listed
 from raikit.format import case_noun
-from raikit.gate.intervals import OPEN_ENDS
+from raikit.gate.intervals import ONE_TRAINING, OPEN_ENDS
 from raikit.run.results import Comparison, Ingredients, Metric
 from raikit.stats.constants import LEAST_DF
 
@@ -39,6 +39,8 @@ def compare_records(new: Metric, old: Metric, margin: Margin, error: float) -> C
     Comparison
         Without a p-value, and with a reason, if nothing can be tested.
     """
+    if ONE_TRAINING in (*new.flags, *old.flags):
+        return _undecided(new, margin.margin, "it is of one training in either run, and how much trainings differ is not known")
     if new.ingredients and len(new.ingredients) == len(old.ingredients):
         return _compare_ingredients(new, old, margin, error).within_tails(new, old)
     if few := {"few_clusters", "few_events", "unreliable", *OPEN_ENDS} & {*new.flags, *old.flags}:

@@ -36,6 +36,20 @@ def test_groups_of_one_run_only_and_those_with_few_clusters_are_left_out():
     assert "suppressed" in other.reason
 
 
+@pytest.mark.parametrize("with_ingredients", [True, False])
+@pytest.mark.parametrize("which", ["new", "old"])
+def test_what_one_training_shows_is_no_regression(which, with_ingredients):
+    runs = {"new": gap([0.2, 0.8]), "old": gap([0.7, 0.8])}
+    if not with_ingredients:
+        narrow = {"new": {"low": 0.5, "high": 0.7}, "old": {"low": 0.05, "high": 0.15}}
+        runs = {name: run.model_copy(update={"ingredients": [], **narrow[name]}) for name, run in runs.items()}
+    assert compare_records(**runs, margin=Margin(0.02), error=0.05).p_value < 0.05
+    runs[which] = runs[which].model_copy(update={"flags": ["one_training"]})
+    compared = compare_records(**runs, margin=Margin(0.02), error=0.05)
+    assert compared.p_value == 1
+    assert compared.reason == "it is of one training in either run, and how much trainings differ is not known"
+
+
 def test_covariances_of_groups_that_share_clusters_are_used():
     def run(values, shared):
         metric = gap(values)

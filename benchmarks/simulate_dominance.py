@@ -1,6 +1,6 @@
 """Simulate groups whose largest clusters are of another kind than all others, and how often that leaves them undecided.
 
-    python benchmarks/simulate_dominance.py               # about 20 minutes
+    python benchmarks/simulate_dominance.py               # about 15 minutes
     python benchmarks/simulate_dominance.py --runs 2000
 
 All clusters have 20 cases, but for one to four that hold the given share together. Rates of clusters are gamma (shape 2), those
@@ -58,8 +58,8 @@ def simulate(
         ends = np.array([found.low[0] > truth, found.high[0] < truth])
         misses, decided, undecided = misses + ends, decided + int(ends.any() and not few), undecided + few
     cells = "".join(f"{percent(int(count), runs):>13}" for count in (*misses, decided))
-    name = f"{clusters} clusters, {number} with {share:.0%}" + (f", {rates[1]:g}" if rates[1] != LARGE else "")
-    return f"{name:34}{sizes[0] / 20:>8.1f}{1 / np.sum((sizes / sizes.sum()) ** 2):>11.1f}{cells}{100 * undecided / runs:>11.0f}%"
+    name = f"{clusters} clusters, {number} with {share:.0%}" + ("" if rates[1] == LARGE else f", {rates[0]:g}, {rates[1]:g}")
+    return f"{name:38}{sizes[0] / 20:>8.1f}{1 / np.sum((sizes / sizes.sum()) ** 2):>11.1f}{cells}{100 * undecided / runs:>11.0f}%"
 
 
 def sizes_of(clusters: int, number: int, share: float) -> np.ndarray:
@@ -109,7 +109,7 @@ def simulate_other(quantity: str, clusters: int, number: int, share: float, runs
     cells = "".join(f"{percent(int(count), runs):>13}" for count in (*misses.sum(axis=0), decided))
     undecided = np.mean(results[:, 3:].max(axis=1) == 0)
     name = f"{quantity}, {clusters} clusters, {number} with {share:.0%}"
-    return f"{name:34}{sizes[0] / 20:>8.1f}{'':11}{cells}{100 * undecided:>11.0f}%"
+    return f"{name:38}{sizes[0] / 20:>8.1f}{'':11}{cells}{100 * undecided:>11.0f}%"
 
 
 def undecided_share(kind: str, clusters: int, runs: int, rng: np.random.Generator) -> str:
@@ -131,14 +131,14 @@ def main() -> None:
     options = parser.parse_args()
     started, rng = time.perf_counter(), np.random.default_rng(options.seed)
     header = f"{'times':>8}{'effective':>11}{'low':>13}{'high':>13}{'decided':>13}{'undecided':>12}"
-    print(f"One rate where large clusters are of another kind, {options.runs} runs\n{'design':34}{header}")
+    print(f"One rate where large clusters are of another kind, {options.runs} runs\n{'design':38}{header}")
     for clusters, number in itertools.product((40, 150), (1, 2, 3)):
         for share in SHARES:
             print(simulate(clusters, number, share, options.runs, rng), flush=True)
     for rates, clusters, number in itertools.product(OTHER_RATES, (40, 150), (1, 2, 3, 4)):
         for share in (0.02, 0.1, 0.33):
             print(simulate(clusters, number, share, options.runs, rng, rates), flush=True)
-    print(f"\nOther quantities, {options.runs} runs\n{'design':34}{header}")
+    print(f"\nOther quantities, {options.runs} runs\n{'design':38}{header}")
     for quantity, clusters, number in itertools.product(("gap", "mean", "area"), (40, 150), (1, 2, 4)):
         for share in (0.02, 0.05, 0.07, 0.1, 0.33):
             print(simulate_other(quantity, clusters, number, share, options.runs, rng), flush=True)

@@ -1,6 +1,6 @@
 """Simulate whether the intervals of areas under the ROC curve and of average precision hold where a class is scarce or cases fail.
 
-    python benchmarks/simulate_auc.py               # about three minutes
+    python benchmarks/simulate_auc.py               # about five minutes
     python benchmarks/simulate_auc.py --runs 5000
 
 Cells are the percentage of samples in which the low or the high end misses, with the Monte-Carlo standard error; nominal are
@@ -66,9 +66,13 @@ class Design:
             found.append(average_precision_influence(truth == 1, score, weight)[0])
         return float(np.mean(found))
 
-    def truth(self) -> float:
-        """Return the area of many samples."""
+    def truth(self, weighted: bool = False) -> float:
+        """Return the area of many samples, or with weights that of large ones."""
         rng = np.random.default_rng(0)
+        if weighted:
+            large = replace(self, positives=60 * self.positives, negatives=60 * self.negatives)
+            drawn = (large.cases(rng)[:2] for _ in range(20))
+            return float(np.mean([auc_influence(y, score, self.weights(y, score, rng))[0] for y, score in drawn]))
         many = max(400_000 // (self.positives + self.negatives), 200)
         return float(np.mean([auc_influence(*self.cases(rng)[:2])[0] for _ in range(many)]))
 
@@ -81,23 +85,25 @@ DESIGNS = [
 ]  # fmt: skip
 
 
-def simulate(design: Design, runs: int, rng: Rng) -> str:
+def simulate(design: Design, weighted: bool, runs: int, rng: Rng) -> str:
     """Return the line of a design."""
-    truth, misses, delong, widths = design.truth(), np.zeros((3, 2)), 0, []
+    truth, misses, delong, widths = design.truth(weighted), np.zeros((3, 2)), 0, []
     for _ in range(runs):
         y, score, clusters = design.cases(rng)
+        weight = design.weights(y, score, rng) if weighted else None
         for at, level in enumerate(LEVELS):
-            found = auc_interval(y, score, clusters=clusters, level=level)
+            found = auc_interval(y, score, weight, clusters, level)
             if not {"unreliable", "few_clusters"} & set(found.flags):
                 misses[at] += [found.low > truth, found.high < truth]
             if at == 0 and 1 - found.value > 1e-9:
-                influence = auc_influence(y, score)[1]
+                influence = auc_influence(y, score, weight)[1]
                 half = -ndtri(0.025) * np.sqrt(influence @ influence) / (found.value * (1 - found.value))
                 low, high = expit(logit(found.value) - half), expit(logit(found.value) + half)
                 delong += low > truth
                 widths.append((found.high - found.low) / (high - low))
     cells = "".join(f"{percent(int(low), runs):>13}{percent(int(high), runs):>13}" for low, high in misses)
-    return f"{design.name:36}{truth:>7.3f}{cells}{percent(int(delong), runs):>13}{np.median(widths):>7.2f}"
+    name = design.name + "; weights" * weighted
+    return f"{name:46}{truth:>7.3f}{cells}{percent(int(delong), runs):>13}{np.median(widths):>7.2f}"
 
 
 def average_precision(design: Design, weighted: bool, runs: int, rng: Rng) -> str:
@@ -130,9 +136,10 @@ def main() -> None:
     options = parser.parse_args()
     started, rng = time.perf_counter(), np.random.default_rng(options.seed)
     heads = "".join(f"{f'low {level:g}':>13}{f'high {level:g}':>13}" for level in LEVELS)
-    print(f"{'scenario':36}{'area':>7}{heads}{'DeLong':>13}{'width':>7}")
-    for design in DESIGNS:
-        print(simulate(design, options.runs, rng), flush=True)
+    print(f"{'scenario':46}{'area':>7}{heads}{'DeLong':>13}{'width':>7}")
+    for weighted in (False, True):
+        for design in DESIGNS:
+            print(simulate(design, weighted, options.runs, rng), flush=True)
     print(f"\nAverage precision at .95; width relative to 3.92 standard deviations of the estimate\n"
           f"{'scenario':46}{'value':>7}{'low':>13}{'high':>13}{'undecided':>11}{'width':>7}")
     for weighted in (False, True):

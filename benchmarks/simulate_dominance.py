@@ -1,23 +1,25 @@
 """Simulate groups whose largest clusters are of another kind than all others, and how often that leaves them undecided.
 
-    python benchmarks/simulate_dominance.py               # about six minutes
+    python benchmarks/simulate_dominance.py               # about 15 minutes
     python benchmarks/simulate_dominance.py --runs 2000
 
-All clusters have 20 cases, but for one, two or three that hold the given share together. Rates of clusters are gamma (shape
-2), those of the large ones nine times as high on average. Nominal: the high end misses in at most 2.5% of the runs, both
-together in 5%. "high" counts every interval, "decided" those of groups that may decide: without a cluster that makes a quarter
-of the sum of squared shares and holds over three times as much as any other.
+All clusters have 20 cases, but for one to four that hold the given share together. Rates of clusters are gamma (shape 2), those
+of the large ones nine times as high on average, 25 times, or .5 where the others' is .2. Nominal: the high end misses in at
+most 2.5% of the runs, both together in 5%. "high" counts every interval, "decided" those of groups that may decide: without one
+to three clusters that make a twentieth of the sum of squared shares and are each over three times as large as any other.
 
-The second table has 40 clusters and other quantities. "gap": two such groups, whose rates are truly the same, and a gap is
+The second table has other quantities. "gap": two such groups, whose rates are truly the same, and a gap is
 claimed. "mean": values with a standard deviation of 1 around the mean of their cluster, which is gamma as the rates are, but ten
 times as high. "area": under the ROC curve; scores of positives are higher by a gamma number, on average 1.5, in large clusters
 0.3. The truth is the average of all runs. Nominal: 2.5% for a gap, and 5% for both ends of a mean or an area together; an end that
-is open decides nothing. The third table prints how often groups of 40 clusters have a cluster that dominates.
+is open decides nothing. The third table prints how often sizes
+of one kind have up to three clusters that dominate, or fewer than 4 effective ones.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections.abc import Callable
 
@@ -29,32 +31,35 @@ from raikit.stats import auc_interval, clustered_gap, clustered_rate_interval, m
 
 SHARES = (0.03, 0.05, 0.1, 0.2, 0.33, 0.4)
 COMMON, LARGE = 0.033, 0.3  # mean rates
+OTHER_RATES = ((0.02, 0.5), (0.2, 0.5))
 
 
 Sample = Callable[[np.ndarray, np.ndarray], tuple[float, float, float, bool, bool]]
 """From the large clusters and each case's cluster to a value with its ends, and whether the low and high end decide."""
 
 
-def draw_rates(large: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def draw_rates(large: np.ndarray, rng: np.random.Generator, rates: tuple[float, float] = (COMMON, LARGE)) -> np.ndarray:
     """Draw the rates of clusters."""
-    return np.clip(np.where(large, LARGE, COMMON) * rng.gamma(2, 0.5, len(large)), 0, 1)
+    return np.clip(np.where(large, rates[1], rates[0]) * rng.gamma(2, 0.5, len(large)), 0, 1)
 
 
-def simulate(clusters: int, number: int, share: float, runs: int, rng: np.random.Generator) -> str:
+def simulate(
+    clusters: int, number: int, share: float, runs: int, rng: np.random.Generator, rates: tuple[float, float] = (COMMON, LARGE)
+) -> str:
     """Return the line of a design: `number` large clusters hold `share` of the cases."""
     sizes = sizes_of(clusters, number, share)
     large, cluster = np.arange(clusters) < number, np.repeat(np.arange(clusters), sizes)
-    truth = np.mean([sizes @ draw_rates(large, rng) / sizes.sum() for _ in range(20_000)])
+    truth = np.mean([sizes @ draw_rates(large, rng, rates) / sizes.sum() for _ in range(20_000)])
     misses, decided, undecided = np.zeros(2), 0, 0
     for _ in range(runs):
-        y = (rng.random(len(cluster)) < draw_rates(large, rng)[cluster]).astype(int)
+        y = (rng.random(len(cluster)) < draw_rates(large, rng, rates)[cluster]).astype(int)
         cov = rate_covariance(y, np.ones(len(y)), np.zeros(len(y), dtype=int), [cluster], proportion=True)
         found, few = clustered_rate_interval(cov), bool(cov.few_clusters[0])
         ends = np.array([found.low[0] > truth, found.high[0] < truth])
         misses, decided, undecided = misses + ends, decided + int(ends.any() and not few), undecided + few
     cells = "".join(f"{percent(int(count), runs):>13}" for count in (*misses, decided))
-    name = f"{clusters} clusters, {number} with {share:.0%}"
-    return f"{name:30}{sizes[0] / 20:>8.1f}{1 / np.sum((sizes / sizes.sum()) ** 2):>11.1f}{cells}{100 * undecided / runs:>11.0f}%"
+    name = f"{clusters} clusters, {number} with {share:.0%}" + ("" if rates[1] == LARGE else f", {rates[0]:g}, {rates[1]:g}")
+    return f"{name:38}{sizes[0] / 20:>8.1f}{1 / np.sum((sizes / sizes.sum()) ** 2):>11.1f}{cells}{100 * undecided / runs:>11.0f}%"
 
 
 def sizes_of(clusters: int, number: int, share: float) -> np.ndarray:
@@ -93,17 +98,29 @@ def decide(flags: tuple[str, ...]) -> tuple[bool, bool]:
     return enough and "open_low" not in flags, enough and "open_high" not in flags
 
 
-def simulate_other(quantity: str, number: int, share: float, runs: int, rng: np.random.Generator) -> str:
-    """Return the line of a design with 40 clusters, of a gap, a mean or an area."""
-    sizes = sizes_of(40, number, share)
-    large, cluster, sample = np.arange(40) < number, np.repeat(np.arange(40), sizes), sampler(quantity, rng)
+def simulate_other(quantity: str, clusters: int, number: int, share: float, runs: int, rng: np.random.Generator) -> str:
+    """Return the line of a design of a gap, a mean or an area."""
+    sizes = sizes_of(clusters, number, share)
+    large, cluster, sample = np.arange(clusters) < number, np.repeat(np.arange(clusters), sizes), sampler(quantity, rng)
     results = np.array([sample(large, cluster) for _ in range(runs)])
     truth = 0.0 if quantity == "gap" else results[:, 0].mean()  # of the whole estimates' own average, over all runs
     misses = np.stack([results[:, 1] > truth, results[:, 2] < truth], axis=1)
     decided = (misses & (results[:, 3:] > 0)).any(axis=1).sum()
     cells = "".join(f"{percent(int(count), runs):>13}" for count in (*misses.sum(axis=0), decided))
     undecided = np.mean(results[:, 3:].max(axis=1) == 0)
-    return f"{quantity}, {number} with {share:.0%}".ljust(49) + f"{cells}{100 * undecided:>11.0f}%"
+    name = f"{quantity}, {clusters} clusters, {number} with {share:.0%}"
+    return f"{name:38}{sizes[0] / 20:>8.1f}{'':11}{cells}{100 * undecided:>11.0f}%"
+
+
+def undecided_share(kind: str, clusters: int, runs: int, rng: np.random.Generator) -> str:
+    """Return how often groups whose sizes are of one kind are undecided."""
+    few = 0
+    for _ in range(runs):
+        sizes = cluster_sizes(kind, clusters, rng)
+        cluster = np.repeat(np.arange(clusters), sizes)
+        y, group = np.arange(len(cluster)) % 2, np.zeros(len(cluster), dtype=int)
+        few += bool(rate_covariance(y, np.ones(len(y)), group, [cluster], proportion=True).few_clusters[0])
+    return percent(few, runs)
 
 
 def main() -> None:
@@ -113,27 +130,23 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=5)
     options = parser.parse_args()
     started, rng = time.perf_counter(), np.random.default_rng(options.seed)
-    print(f"One rate where large clusters are of another kind, {options.runs} runs\n"
-          f"{'design':30}{'times':>8}{'effective':>11}{'low':>13}{'high':>13}{'decided':>13}{'undecided':>12}")
-    for clusters in (40, 150):
-        for number in (1, 2, 3):
-            for share in SHARES:
-                print(simulate(clusters, number, share, options.runs, rng), flush=True)
-    print(f"\nOther quantities of 40 clusters, {options.runs} runs\n"
-          f"{'design':49}{'low':>13}{'high':>13}{'decided':>13}{'undecided':>12}")
-    for quantity in ("gap", "mean", "area"):
-        for number in (1, 2):
-            for share in (0.05, 0.1, 0.33):
-                print(simulate_other(quantity, number, share, options.runs, rng), flush=True)
-    print("\n40 clusters of these sizes: how often one dominates, or fewer than 4 are effective")
+    header = f"{'times':>8}{'effective':>11}{'low':>13}{'high':>13}{'decided':>13}{'undecided':>12}"
+    print(f"One rate where large clusters are of another kind, {options.runs} runs\n{'design':38}{header}")
+    for clusters, number in itertools.product((40, 150), (1, 2, 3)):
+        for share in SHARES:
+            print(simulate(clusters, number, share, options.runs, rng), flush=True)
+    for rates, clusters, number in itertools.product(OTHER_RATES, (40, 150), (1, 2, 3, 4)):
+        for share in (0.02, 0.1, 0.33):
+            print(simulate(clusters, number, share, options.runs, rng, rates), flush=True)
+    print(f"\nOther quantities, {options.runs} runs\n{'design':38}{header}")
+    for quantity, clusters, number in itertools.product(("gap", "mean", "area"), (40, 150), (1, 2, 4)):
+        for share in (0.02, 0.05, 0.07, 0.1, 0.33):
+            print(simulate_other(quantity, clusters, number, share, options.runs, rng), flush=True)
+    print("\nSizes of one kind: how often up to three clusters dominate, or fewer than 4 are effective\n"
+          f"{'':20}{'40 clusters':>15}{'150 clusters':>15}")
     for kind in KINDS:
-        few = 0
-        for _ in range(options.runs):
-            sizes = cluster_sizes(kind, 40, rng)
-            cluster = np.repeat(np.arange(40), sizes)
-            y, group = np.arange(len(cluster)) % 2, np.zeros(len(cluster), dtype=int)
-            few += bool(rate_covariance(y, np.ones(len(y)), group, [cluster], proportion=True).few_clusters[0])
-        print(f"{kind:30}{percent(few, options.runs)}", flush=True)
+        cells = (undecided_share(kind, clusters, options.runs, rng) for clusters in (40, 150))
+        print(f"{kind:20}" + "".join(f"{cell:>15}" for cell in cells), flush=True)
     print(f"\n{time.perf_counter() - started:.0f} s")
 
 

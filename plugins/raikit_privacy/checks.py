@@ -90,7 +90,8 @@ class PrivateFineTuning(raikit.Check):
         repeats: int = Field(
             1, ge=1, le=100,
             description="Private trainings for each budget, each with other initial weights, sampling and noise: 1, or at least "
-            "3. From 3 on, intervals cover the randomness of training; they are wide below 5.",
+            "3. From 3 on, intervals cover the randomness of trainings that do not fail; they are wide below 5. No rule is "
+            "decided on the accuracy of one training.",
         )
         public_weights: str | None = Field(
             None, min_length=3,

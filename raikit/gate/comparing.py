@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from raikit.errors import listed
 from raikit.format import case_noun
-from raikit.gate.intervals import OPEN_ENDS
+from raikit.gate.intervals import ONE_TRAINING, OPEN_ENDS
 from raikit.run.results import Comparison, Ingredients, Metric
 from raikit.stats.constants import LEAST_DF
 
@@ -39,6 +39,8 @@ def compare_records(new: Metric, old: Metric, margin: Margin, error: float) -> C
     Comparison
         Without a p-value, and with a reason, if nothing can be tested.
     """
+    if ONE_TRAINING in (*new.flags, *old.flags):
+        return _undecided(new, margin.margin, "it is of one training in either run, and how much trainings differ is not known")
     if new.ingredients and len(new.ingredients) == len(old.ingredients):
         return _compare_ingredients(new, old, margin, error).within_tails(new, old)
     if few := {"few_clusters", "few_events", "unreliable", *OPEN_ENDS} & {*new.flags, *old.flags}:
@@ -77,7 +79,7 @@ def _decidable(part: Ingredients) -> list[str]:
 def _too_few(before: Ingredients, after: Ingredients) -> str:
     if all(each.df >= LEAST_DF for part in (before, after) for each in part.estimates):
         return "fewer than two groups are recorded in both runs: the others are too small, or suppressed in the baseline file"
-    return f"too few clusters or {case_noun()} to decide: four are needed, and no cluster may dominate"
+    return f"too few clusters or {case_noun()} to decide: four are needed, and fewer must not dominate"
 
 
 def _undecided(new: Metric, margin: float, reason: str) -> Comparison:

@@ -12,6 +12,7 @@ from raikit.run.results import Metric
 
 # Flags of metrics one end of whose interval is shown, but decides nothing.
 OPEN_ENDS = ("open_low", "open_high")
+ONE_TRAINING = "one_training"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from raikit.format import as_given, case_noun, confidence, estimate, joined
 from raikit.gate.family import ROUNDING
-from raikit.gate.intervals import OPEN_ENDS, DecidingInterval, MeasuredLevel, at_level, measured_levels
+from raikit.gate.intervals import ONE_TRAINING, OPEN_ENDS, DecidingInterval, MeasuredLevel, at_level, measured_levels
 from raikit.gate.needed_data import add_needed_data
 from raikit.run.record import Rule
 from raikit.run.results import Metric, plain
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 # Flags of metrics on which no rule can be decided, with the reason.
 _UNDECIDABLE = {
-    "few_clusters": "too few clusters, or one that dominates, for a valid interval",
+    "few_clusters": "too few clusters, or up to three that dominate, for a valid interval",
     "few_events": "too few weighted {cases}, of those that the value rests on, for a valid interval",
     "unreliable": "no valid interval exists",
+    ONE_TRAINING: "the value is that of one training, and its interval leaves out how much trainings differ",
 }
 
 

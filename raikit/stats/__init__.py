@@ -8,7 +8,7 @@ module              what is in it
 `clusters`          the same for cases that share clusters
 `covariance`        the cluster-robust covariance of the groups' estimates
 `covariance_result` what it returns, and how many clusters and cases a group needs to decide
-`dominance`         groups in which one cluster is in a class of its own
+`dominance`         groups in which few clusters are in a class of their own
 `jackknife`         variances by leaving out one cluster, or one case
 `means`             intervals of means
 `tails`             means of losses and ratios of means, with heavy tails

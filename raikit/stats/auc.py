@@ -2,9 +2,9 @@
 
 The area is the mean *placement* of the positives: the share of negatives that each one beats. A few positives that are ranked
 badly make the area, and samples in which they happen to be absent look precise. So the end away from a perfect area is as
-careful as that of a mean loss (`raikit.stats.tails`): it allows for one more case like the worst, and where the tail of the
-placements is heavy it is the exact limit of a rate of as many cases as the scarcer class has. A mean of values between 0 and
-1 is never less certain than such a rate. benchmarks/simulate_auc.py prints what was simulated.
+careful as that of a mean loss (`raikit.stats.tails`): it allows for one more case like the worst. Where the variance of a class
+rests on too few cases (`raikit.stats.contributions`) it is the exact limit of a rate of as many cases as the scarcer class has. A
+mean of values between 0 and 1 is never less certain than such a rate. benchmarks/simulate_auc.py prints what was simulated.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ from scipy.special import expit, logit
 
 from raikit.stats._types import BoolArray, FloatArray
 from raikit.stats.areas import auc_influence, truth_and_weight
+from raikit.stats.contributions import Deviations
 from raikit.stats.covariance import influence_covariance, unit_codes
 from raikit.stats.covariance_result import CovarianceResult, cluster_prefix
 from raikit.stats.interval import Interval, cluster_flags, cluster_number
 from raikit.stats.quantiles import tail_of, upper_quantile
 from raikit.stats.rates import limits_at
 
-_ENOUGH = 30  # Effective number of contributions with which the far end was simulated to hold whatever the tail.
-_FINITE_VARIANCE = 2.0  # Losses with a smaller tail index would have no finite variance.
-_ALLOWANCE = 5.0  # For the error of an index from k losses, divided by k.
+_ENOUGH = 30  # Effective number of contributions with which an area by group was simulated to hold whatever the tail.
 _FAILED = 0.3, 0.5  # Share of the other class on the wrong side with which a case shows how badly cases of its class may rank,
 _OF_MANY = 100  # of fewer and of as many cases: of many, some rank rather badly anyway.
 
@@ -134,7 +133,7 @@ class _Area:
         if size < 2:  # a class with one case does not show how cases of that class vary
             near = max(near, high)
         method = f"DeLong, logit, {cluster_prefix(cov.ways)}t (df {df:.3g})"
-        if any(_heavy_tail(losses, supporting) for losses in self.losses()):
+        if any(Deviations(self.influence[side], float(side.sum())).few for side in self.classes()):
             return low, near, f"{method}; far end of a rate"
         return max(far, low), near, f"{method}; far end with one more case"
 
@@ -181,24 +180,3 @@ class _Area:
         if clusters:  # A pair is a positive and a negative from different clusters, and each cluster is used once.
             pairs = min([pairs, *((int(unit_codes(c).max(initial=-1)) + 1) // 2 for c in clusters)])
         return tail ** (1 / pairs) if pairs else 0.0
-
-
-def _heavy_tail(losses: FloatArray, supporting: float) -> bool:
-    """Return whether few losses make the area: by Hill's index of the ``max(10, sqrt(n))`` largest.
-
-    Of fewer than 20 losses the tail is unknown. `supporting` is the effective number of contributions.
-
-    References
-    ----------
-    .. [1] Hill, "A simple general approach to inference about the tail of a distribution", Annals of Statistics 1975.
-    """
-    n, k = len(losses), max(10, int(np.sqrt(len(losses))))
-    if supporting - 1 >= _ENOUGH:
-        return False
-    if n < 2 * k:
-        return True
-    largest = np.partition(losses, n - k - 1)[n - k - 1 :]
-    if not largest[0] > 0:
-        return True
-    spacing = float(np.mean(np.log(largest[1:] / largest[0])))
-    return spacing > 0 and 1 / spacing < _FINITE_VARIANCE + _ALLOWANCE / k

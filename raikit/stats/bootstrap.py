@@ -60,7 +60,7 @@ def bootstrap_interval(
     Interval
         If the statistic is the same in every draw (a perfect score on few cases), the ends are the bounds and the flags
         ``no_variation`` and ``unreliable``. Draws in which it is NaN are dropped; if they are over 1%, the flag is
-        ``unreliable``. The flag ``few_clusters`` marks fewer than 4 effective clusters, or one that dominates.
+        ``unreliable``. The flag ``few_clusters`` marks fewer than 4 effective clusters, or up to three that dominate.
 
     Raises
     ------
@@ -146,7 +146,7 @@ class _Sampler:
 
     @property
     def dominated(self) -> bool:
-        """Whether one cluster is in a class of its own."""
+        """Whether one to three clusters are in a class of their own."""
         sizes = (np.bincount(unit) / self.n for unit in self.units)
         return any(dominated(np.zeros(len(each), dtype=np.int64), each, np.array([each @ each]))[0] for each in sizes)
 

@@ -46,7 +46,7 @@ class CalibrationError:
     effective_clusters : float or None
         Effective number of clusters of all bins together.
     dominated : bool
-        Whether one cluster is in a class of its own (`raikit.stats.dominance`).
+        Whether one to three clusters are in a class of their own (`raikit.stats.dominance`).
     """
 
     value: float
@@ -64,7 +64,7 @@ class CalibrationError:
 
     @property
     def few_clusters(self) -> bool:
-        """Whether there are fewer than 4 effective clusters, or one that dominates: the error should decide nothing."""
+        """Whether there are fewer than 4 effective clusters, or up to three that dominate: the error should decide nothing."""
         return self.dominated or (self.effective_clusters is not None and self.effective_clusters < MIN_EFFECTIVE_CLUSTERS)
 
     @property
@@ -158,8 +158,9 @@ def calibration_error(
     k, ones = int(place.max()) + 1, np.ones(len(place))
     error = rate_covariance(occurred - p, ones, place, columns, w, k, scale="real")
     rates = rate_covariance(occurred, ones, place, columns, w, k, scale="proportion")
-    one = _dominated([cluster_codes(c) for c in columns], ones if w is None else w)
-    return _summed_error(error, rates, one, rng, draws)
+    each = ones if w is None else w
+    few = _dominated([cluster_codes(c) for c in columns], each, each**2)
+    return _summed_error(error, rates, few, rng, draws)
 
 
 @dataclass(frozen=True)
@@ -199,13 +200,21 @@ def summed_calibration_error(sums: BinSums, *, rng: np.random.Generator, draws: 
         weight=w, weight_squares=w2,
     )  # fmt: skip
     rates = summed_rate_covariance(sums.misses, sums.hits, sums.bin, sums.clusters, k)
-    return _summed_error(error, rates, _dominated(sums.clusters, w), rng, draws)
+    return _summed_error(error, rates, _dominated(sums.clusters, w, w2), rng, draws)
 
 
-def _dominated(clusters: Sequence[IntArray], w: FloatArray) -> bool:
-    """Return whether one cluster is in a class of its own; cases that share none count for nothing."""
-    sizes = [np.bincount(column[column >= 0], w[column >= 0]) / float(w.sum()) for column in clusters]
-    return any(bool(dominated(np.zeros(len(each), dtype=np.int64), each, np.array([each @ each]))[0]) for each in sizes)
+def _dominated(clusters: Sequence[IntArray], w: FloatArray, w2: FloatArray) -> bool:
+    """Return whether few clusters are in a class of their own; `w2` are the entries' sums of squared weights."""
+    return any(_dominated_by(column, w, w2) for column in clusters)
+
+
+def _dominated_by(cluster: IntArray, w: FloatArray, w2: FloatArray) -> bool:
+    total, alone = float(w.sum()), cluster < 0
+    share = np.bincount(cluster[~alone], w[~alone]) / total
+    of_alone = float(w2[alone].sum()) / total**2
+    other = of_alone * total / max(float(w[alone].sum()), 1e-300)
+    concentration = np.array([share @ share + of_alone])
+    return bool(dominated(np.zeros(len(share), dtype=np.int64), share, concentration, np.array([other]))[0])
 
 
 def _summed_error(

@@ -36,7 +36,7 @@ class ClusteredRates:
     n_effective : ndarray, shape (k,)
         Number of independent cases that would be as informative.
     few_clusters : ndarray of bool, shape (k,)
-        Whether the group has fewer than 4 effective clusters, or one that dominates (`raikit.stats.dominance`), so that its
+        Whether the group has fewer than 4 effective clusters, or up to three that dominate (`raikit.stats.dominance`), so that its
         interval may be shown but should decide nothing.
     method : str
     """

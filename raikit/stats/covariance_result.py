@@ -55,7 +55,7 @@ class CovarianceResult:
         Rates of weighted cases of which fewer than 5 effective cases (with clusters, 2 effective clusters) have the rarer
         outcome: how often it truly occurs cannot be known, because those that were not seen may weigh more.
     dominated : ndarray of bool, shape (k,)
-        Groups of which one cluster is in a class of its own (`raikit.stats.dominance`): it may be of another kind.
+        Groups in which one to three clusters are in a class of their own (`raikit.stats.dominance`).
     scale : {"proportion", "positive", "real"}
         Which limits apply: exact limits of a proportion at the effective sample size (a rate, or any quantity between 0
         and 1), symmetric limits of the logarithm (errors and losses), or symmetric limits.
@@ -100,7 +100,7 @@ class CovarianceResult:
 
     @property
     def few_clusters(self) -> BoolArray:
-        """Which groups have fewer than 4 effective clusters, or one that dominates. They are shown, but decide nothing."""
+        """Which groups have fewer than 4 effective clusters, or up to three that dominate. They are shown, but decide nothing."""
         if not self.ways:
             return np.zeros(len(self.rates), dtype=bool)
         return np.asarray((self.effective_clusters < MIN_EFFECTIVE_CLUSTERS) | self.dominated)

@@ -1,9 +1,9 @@
-"""Groups in which one cluster is in a class of its own.
+"""Groups in which one to three clusters are in a class of their own.
 
-A cluster far larger than all others may be of another kind: the one power user, the one large hospital. Its rate is then a sample
-of one. Where it happens to be like the others', the data look precise, and no method sees how far it may be off.
-benchmarks/simulate_dominance.py prints how often an interval misses then, by the share of the largest cluster and by how many
-clusters are as large.
+Clusters far larger than all others may be of another kind: the one power user, the two large hospitals. Their rates are then a
+sample of one or two. Where these happen to be like the others', the data look precise, and no method sees how far they may be off.
+As with groups of few clusters, four are needed. benchmarks/simulate_dominance.py prints how often an interval misses otherwise,
+by the share of the largest clusters and by how many are as large.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ import numpy as np
 
 from raikit.stats._types import BoolArray, FloatArray, IntArray
 
-LEAST_PART = 0.25  # Of the sum of squared shares; with less, one cluster moves a group's rate too little beside its noise.
-MOST_TIMES = 3.0  # As large as any other: clusters that are more alike show how much large ones vary.
+MOST_CLUSTERS = 3  # One fewer than the effective clusters that a group needs.
+LEAST_PART = 0.05  # Of the sum of squared shares; with less, large clusters move a group's rate too little beside its noise.
+MOST_TIMES = 3.0  # As large as the next: sizes without such a step are those of one kind, of which small ones are examples too.
 
 
 def dominated(group: IntArray, share: FloatArray, concentration: FloatArray, others: FloatArray | None = None) -> BoolArray:
-    """Return in which groups one cluster makes a quarter of the concentration and is over three times as large as any other.
+    """Return in which groups one, two or three clusters are each over three times as large as any other.
+
+    Together they make a twentieth of the concentration, and each a third of that.
 
     Parameters
     ----------
@@ -37,18 +40,31 @@ def dominated(group: IntArray, share: FloatArray, concentration: FloatArray, oth
 
     Examples
     --------
-    >>> for shares in (np.append(0.24, np.full(19, 0.04)), np.full(20, 0.05)):
-    ...     print(dominated(np.zeros(20, dtype=int), shares, np.array([shares @ shares])))
+    >>> for shares in ([0.2, 0.2, *[0.04] * 15], [0.05] * 20):
+    ...     each = np.array(shares)
+    ...     print(dominated(np.zeros(len(each), dtype=int), each, np.array([each @ each])))
     [ True]
     [False]
     """
-    k, least = len(concentration), np.sqrt(LEAST_PART * concentration)
-    count = share >= least[group] / MOST_TIMES  # smaller ones neither dominate nor keep another from it
-    group, share = group[count], share[count]
-    first, second = np.zeros(k), np.zeros(k) if others is None else others.astype(float)
-    np.maximum.at(first, group, share)
-    order = np.lexsort((share, group))
-    same = group[order][1:] == group[order][:-1]
-    next_largest = order[:-1][same]  # all but the largest of each group
-    np.maximum.at(second, group[next_largest], share[next_largest])
-    return np.asarray((first > 0) & (first >= least) & (first > MOST_TIMES * second))
+    largest = _largest(group, share, concentration)
+    large, following = largest[:-1], largest[1:] if others is None else np.maximum(largest[1:], others)
+    makes_much = (np.cumsum(large**2, axis=0) >= LEAST_PART * concentration) & (large >= _least(concentration))
+    return np.asarray(((large > 0) & (large > MOST_TIMES * following) & makes_much).any(axis=0))
+
+
+def _least(concentration: FloatArray) -> FloatArray:
+    """Return the smallest share with which a cluster may dominate a group."""
+    return np.asarray(np.sqrt(LEAST_PART / MOST_CLUSTERS * concentration))
+
+
+def _largest(group: IntArray, share: FloatArray, concentration: FloatArray) -> FloatArray:
+    """Return the shares of the four largest clusters of each group, descending; 0 where one is too small to matter."""
+    matters = share >= _least(concentration)[group] / MOST_TIMES  # smaller ones neither dominate nor keep others from it
+    group, share = group[matters], share[matters]
+    order = np.lexsort((-share, group))
+    group, share = group[order], share[order]
+    rank = np.arange(len(group)) - np.searchsorted(group, group)
+    first = rank <= MOST_CLUSTERS
+    table = np.zeros((MOST_CLUSTERS + 1, len(concentration)))
+    table[rank[first], group[first]] = share[first]
+    return table

@@ -22,9 +22,9 @@ class Interval:
     n_clusters : int, optional
         Fewest clusters of any cluster column.
     flags : tuple of str
-        ``"few_clusters"``: fewer than 4 effective clusters, or one that dominates. ``"no_variation"``: the data do not vary, so
-        they do not show how far off the estimate may be. ``"unreliable"``: decide nothing on this interval. ``"open_high"``,
-        ``"open_low"``: decide nothing on this end.
+        ``"few_clusters"``: fewer than 4 effective clusters, or up to three that dominate. ``"no_variation"``: the data do not
+        vary, so they do not show how far off the estimate may be. ``"unreliable"``: decide nothing on this interval.
+        ``"open_high"``, ``"open_low"``: decide nothing on this end.
     """
 
     value: float

@@ -116,7 +116,7 @@ class LeaveOneOut:
     supporting : ndarray, shape (k,)
         Effective number of units that hold the rarer outcome, ``(sum s)^2 / sum s^2``.
     dominated : ndarray of bool, shape (k,)
-        Whether one cluster is in a class of its own (`raikit.stats.dominance`).
+        Whether one to three clusters are in a class of their own (`raikit.stats.dominance`).
     """
 
     covariance: FloatArray

@@ -38,7 +38,7 @@ class Moments:
     effective : ndarray, shape (2, N)
         Their effective numbers.
     dominated : ndarray of bool, shape (N,)
-        Whether one cluster is in a class of its own in the group or in its rest.
+        Whether one to three clusters are in a class of their own in the group or in its rest.
     """
 
     matrix: FloatArray
@@ -76,7 +76,8 @@ def _leave_one_out(cases: Cases, sums: Sums, code: IntArray) -> Moments:
     large = units.cluster & (units.whole[:, 1] >= _LARGE * sums.total)
     parts = units.take(large).moments_of_large(sums, scale), units.take(~large).moments_of_small(sums, scale, cases)
     matrix, own, rest = (first + second for first, second in zip(*parts, strict=True))
-    return Moments(matrix, np.diag(matrix).copy(), own, rest, numbers, units.effective(sums), units.dominated(sums))
+    few_large = units.dominated(sums, float(cases.w2.sum() / cases.w.sum()))
+    return Moments(matrix, np.diag(matrix).copy(), own, rest, numbers, units.effective(sums), few_large)
 
 
 _Parts = tuple[FloatArray, FloatArray, FloatArray]  # matrix, own, rest
@@ -120,21 +121,24 @@ class _Table:
         outside = whole @ whole - 2 * (self.trials.T @ whole) + inside
         return np.array([sums.w**2, sums.w_rest**2]) / np.maximum([inside, outside], 1e-300)
 
-    def dominated(self, sums: Sums) -> BoolArray:
-        """Return where one cluster is in a class of its own, in the group or in the rest.
+    def dominated(self, sums: Sums, single: float) -> BoolArray:
+        """Return where few clusters are in a class of their own, in the group or in the rest.
 
-        Of the rests only the ten largest clusters of all cases are looked at.
+        `single` is the weight of a case. Of the rests only the ten largest clusters of all cases are looked at; others are at
+        most as large as the next.
         """
         k, inside = self.trials.shape[1], self.trials[self.cluster].tocoo()
         if not len(inside.data) or not self.cluster.any():
             return np.zeros(k, dtype=bool)
         of_own, of_rest = 1 / self.effective(sums)
-        own = dominated(inside.col, inside.data / sums.w[inside.col], of_own)
+        alone = 0.0 if self.cluster.all() else single
+        own = dominated(inside.col, inside.data / sums.w[inside.col], of_own, alone / sums.w)
         whole = self.whole[:, 1] * self.cluster
-        largest = np.argsort(whole)[-10:]
+        order = np.argsort(whole)
+        largest, unseen = order[-10:], max(alone, *whole[order[-11:-10]], 0.0)
         outside = (whole[largest, None] - self.trials[largest].toarray()) / sums.w_rest
         column = np.tile(np.arange(k), len(largest))
-        return own | dominated(column, outside.ravel(), of_rest)
+        return own | dominated(column, outside.ravel(), of_rest, unseen / sums.w_rest)
 
     def moments_of_large(self, sums: Sums, scale: FloatArray) -> _Parts:
         events, trials = self.events.toarray(), self.trials.toarray()

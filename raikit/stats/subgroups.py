@@ -50,7 +50,7 @@ class Subgroups:
         Effective number of clusters of the group or of its rest, whichever has fewer: 1 / sum of squared shares of the weight.
         Without cluster columns, of cases.
     dominated : ndarray of bool, shape (N,)
-        Whether one cluster is in a class of its own, in the group or in its rest (`raikit.stats.dominance`).
+        Whether one to three clusters are in a class of their own, in the group or in its rest (`raikit.stats.dominance`).
     """
 
     rates: FloatArray
@@ -84,7 +84,7 @@ class Subgroups:
 
     @property
     def few_clusters(self) -> BoolArray:
-        """Which groups, or their rests, have fewer than 4 effective clusters, or one that dominates: judge none of them."""
+        """Which groups, or their rests, have fewer than 4 effective clusters, or up to three that dominate: judge none of them."""
         return np.asarray((self.ways > 0) & ((self.effective_clusters < MIN_EFFECTIVE_CLUSTERS) | self.dominated))
 
     def subset(self, index: ArrayLike) -> Subgroups:

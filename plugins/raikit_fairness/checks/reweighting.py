@@ -32,7 +32,8 @@ class Reweighting(raikit.Check):
 
     Notes
     -----
-    One training of each kind is compared: intervals cover the choice of test cases, not that of the seed.
+    One training of each kind is compared: intervals cover the choice of test cases, not that of the seed. Metrics have the flag
+    ``one_training``, and no rule is decided on them.
 
     References
     ----------
@@ -180,8 +181,10 @@ def _flat(gaps: _Gaps, costs: list[raikit.Metric], by_group: list[raikit.Metric]
 
 
 def _of_one_training(metric: raikit.Metric) -> raikit.Metric:
-    """Return the metric with a method that says what its interval leaves out."""
-    return metric.model_copy(update={"method": metric.method + _METHOD}) if metric.method else metric
+    """Return the metric with a method that says what its interval leaves out, and the flag that keeps rules from deciding on it."""
+    if not metric.method:
+        return metric
+    return metric.model_copy(update={"method": metric.method + _METHOD, "flags": [*metric.flags, "one_training"]})
 
 
 def _train(ctx: raikit.CheckContext, training: Mapping[str, Any], weight: FloatArray | None) -> raikit.Model:

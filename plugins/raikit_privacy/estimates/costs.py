@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
+_SHARE_OF_ERROR = 0.8  # By simulation (benchmarks/simulate_training_randomness.py).
+
+
 @dataclass(frozen=True)
 class PairedCorrectness:
     """Whether two models are right on the same cases.
@@ -218,8 +221,9 @@ def widths_of_mean(accuracies: FloatArray, half_case: FloatArray, level: float) 
 
     Accuracies of trainings are skewed: one that goes badly is far below the others, and few trainings have none. So each width
     is the largest of three: from t limits of the mean, from t limits on the logit scale, moved to the mean, and from limits of
-    the mean of a log-normal error rate (below) or accuracy (above) [1]_. Trainings of which a few fail altogether are not
-    covered unless one is among them.
+    the mean of a log-normal error rate (below) or accuracy (above) [1]_, with four fifths of the error, because t limits of
+    skewed values are too near. Trainings of which a few fail altogether are not covered unless one is among them: otherwise
+    the expectation is that of trainings that do not fail.
 
     Parameters
     ----------
@@ -235,7 +239,7 @@ def widths_of_mean(accuracies: FloatArray, half_case: FloatArray, level: float) 
        quantile of t.
     """
     m, mean, shown = len(accuracies), accuracies.mean(axis=0), np.clip(accuracies, half_case, 1 - half_case)
-    t, scaled = stdtrit(m - 1, (1 + level) / 2), logit(shown)
+    t, scaled = stdtrit(m - 1, 1 - _SHARE_OF_ERROR * (1 - level) / 2), logit(shown)
     plain, half, centre = (t * accuracies.std(axis=0, ddof=1) / math.sqrt(m), t * scaled.std(axis=0, ddof=1) / math.sqrt(m),
                            scaled.mean(axis=0))  # fmt: skip
     down, up = expit(centre) - expit(centre - half), expit(centre + half) - expit(centre)

@@ -56,7 +56,14 @@ class TrainingReport:
     def randomness(self) -> str:
         """What intervals say of the randomness of private training, for `method`."""
         trainings = self.outcome.pairs.trainings
-        return f", over {trainings} trainings" if trainings > 1 else ", of one training, whose randomness is not covered"
+        if trainings == 1:
+            return ", of one training, whose randomness is not covered"
+        return f", over {trainings} trainings and others that do not fail"
+
+    @property
+    def flags(self) -> list[str]:
+        """Flags of all estimates: with one training, no interval covers what is judged."""
+        return ["one_training"] if self.outcome.pairs.trainings == 1 else []
 
     @property
     def metrics(self) -> list[raikit.Metric]:
@@ -93,7 +100,7 @@ class TrainingReport:
         if not n or np.isnan(value):
             return raikit.Metric.undefined(name, f"no {case_noun(1)} of this group was compared", subject=SUBJECT, **fields)
         small = n < self.trials.options.min_group and "group" in fields
-        flags = [*(["few_clusters"] if estimates.few_clusters[index] else []), *(["small_group"] if small else [])]
+        flags = [*self.flags, *(["few_clusters"] if estimates.few_clusters[index] else []), *(["small_group"] if small else [])]
         return raikit.Metric(
             name, value, low=estimates.low[index], high=estimates.high[index], n=n, method=estimates.method + self.randomness,
             level=self.level, n_clusters=None if estimates.n_clusters is None else int(estimates.n_clusters[index]),
@@ -116,7 +123,7 @@ class TrainingReport:
             method=gap.method + self.randomness, level=self.level, simultaneous=True, p_value=gap.p_value,
             minimum_detectable=gap.minimum_detectable,
             n_clusters=None if clusters is None else int(clusters[groups].min()),
-            flags=["few_clusters"] if int((~few[groups]).sum()) < 2 else [],
+            flags=[*self.flags, *(["few_clusters"] if int((~few[groups]).sum()) < 2 else [])],
             judged=self._judged(feature, small) if small else None, **fields,
         )
 

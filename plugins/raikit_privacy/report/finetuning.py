@@ -72,7 +72,10 @@ def _noise_sentence(report: TrainingReport) -> str:
     trainings = report.outcome.pairs.trainings
     if trainings == 1:
         return "This is one training; another draw of its noise may give another number, which the interval does not cover."
-    return f"This is the mean of {trainings} trainings; the interval covers the randomness of private training."
+    return (
+        f"This is the mean of {trainings} trainings. The interval covers others that do not fail in ways that none of these did; "
+        f"up to {percent(1 - (1 - report.level) ** (1 / trainings))} of trainings may."
+    )
 
 
 def _twin_findings(report: TrainingReport) -> list[raikit.Finding]:
@@ -139,8 +142,8 @@ def _unequal_finding(report: TrainingReport, feature: SensitiveFeature, gap: rai
         sentence=f"Privacy at ε = {report.target:g} costs {feature.text(most)} {points(float(value[most]))} of accuracy and "
                  f"{feature.text(least)} {points(float(value[least]))}: a difference of {points(gap.value or 0)} "
                  f"({_evidence(report, gap)}). {_noise_sentence(report)}",
-        severity="warn", what="cost of privacy, by group", who=feature.text(most), certainty=metric_interval(gap),
-        metrics=[report.address(gap)], figures=[f"accuracy-{report.target}-{feature.column}"],
+        severity="note" if report.flags else "warn", what="cost of privacy, by group", who=feature.text(most),
+        certainty=metric_interval(gap), metrics=[report.address(gap)], figures=[f"accuracy-{report.target}-{feature.column}"],
         group={feature.column: feature.groups[most]},
     )
 

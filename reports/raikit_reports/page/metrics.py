@@ -17,6 +17,7 @@ FLAGS = {
     "few_clusters": "too few clusters to decide",
     "few_events": "too few of the weighted {cases} that the value rests on",
     "unreliable": "no valid interval",
+    "one_training": "of one training: how much trainings differ is not covered",
     "one_sided": "one-sided",
     "open_high": "high end not valid: tail too heavy",
     "open_low": "low end not valid: tail too heavy",

@@ -425,7 +425,10 @@ def test_several_trainings_are_averaged_and_their_randomness_widens_the_interval
         by_id(result_of(PrivateFineTuning, ctx, repeats=repeats, twin=True, epsilons=[1], **QUICK)) for repeats in (1, 3))
     name = "privacy.accuracy_cost(target=1)"
     assert three[name].high - three[name].low > one[name].high - one[name].low
-    assert three[name].method.endswith("over 3 trainings")
+    assert three[name].method.endswith("over 3 trainings and others that do not fail")
+    estimated = [metric for metric in one.values() if metric.method]
+    assert {tuple(metric.flags[:1]) for metric in estimated if "accuracy" in metric.id} == {("one_training",)}
+    assert not any("one_training" in metric.flags for metric in (*three.values(), one["privacy.epsilon(target=1)"]))
     assert three["privacy.epsilon(target=1)"].value == one["privacy.epsilon(target=1)"].value
     groups = [three[f"{name}[sex={sex}]"] for sex in "FM"]
     shares = [metric.n / 200 for metric in groups]

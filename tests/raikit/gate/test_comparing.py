@@ -30,10 +30,24 @@ def test_the_pair_that_lost_is_named():
 def test_groups_of_one_run_only_and_those_with_few_clusters_are_left_out():
     few = compare_records(gap([0.6, 0.8], df=2), gap([0.7, 0.8]), Margin(0.0), 0.05)
     assert (few.p_value, few.low, few.high) == (1, None, None)
-    assert few.reason == "too few clusters or cases to decide: four are needed, and no cluster may dominate"
+    assert few.reason == "too few clusters or cases to decide: four are needed, and fewer must not dominate"
     other = compare_records(gap([0.6, 0.8], names=["a", "b"]), gap([0.7, 0.8]), Margin(0.0), 0.05)
     assert other.p_value == 1
     assert "suppressed" in other.reason
+
+
+@pytest.mark.parametrize("with_ingredients", [True, False])
+@pytest.mark.parametrize("which", ["new", "old"])
+def test_what_one_training_shows_is_no_regression(which, with_ingredients):
+    runs = {"new": gap([0.2, 0.8]), "old": gap([0.7, 0.8])}
+    if not with_ingredients:
+        narrow = {"new": {"low": 0.5, "high": 0.7}, "old": {"low": 0.05, "high": 0.15}}
+        runs = {name: run.model_copy(update={"ingredients": [], **narrow[name]}) for name, run in runs.items()}
+    assert compare_records(**runs, margin=Margin(0.02), error=0.05).p_value < 0.05
+    runs[which] = runs[which].model_copy(update={"flags": ["one_training"]})
+    compared = compare_records(**runs, margin=Margin(0.02), error=0.05)
+    assert compared.p_value == 1
+    assert compared.reason == "it is of one training in either run, and how much trainings differ is not known"
 
 
 def test_covariances_of_groups_that_share_clusters_are_used():

@@ -217,7 +217,13 @@ def test_a_limit_that_no_number_of_rows_would_settle_is_said_to_be_one():
 
 def test_more_rows_are_no_answer_to_too_few_clusters():
     row = judge(policy(AT_MOST), [measured(metric(0.02, 0.12, flags=["few_clusters"]))]).rules[0]
-    assert (row.status, row.rows_needed, row.reason) == ("inconclusive", None, "too few clusters, or one that dominates, for a valid interval")
+    assert (row.status, row.rows_needed, row.reason) == ("inconclusive", None, "too few clusters, or up to three that dominate, for a valid interval")
+
+
+def test_no_rule_is_decided_on_one_training():
+    row = judge(policy(AT_MOST), [measured(metric(0.02, 0.05, flags=["one_training"]))]).rules[0]
+    assert (row.status, row.p_value) == ("inconclusive", None)
+    assert row.reason == "the value is that of one training, and its interval leaves out how much trainings differ"
 
 
 AT_999 = GateConfig.model_validate({"rules": [{"metric": "a.gap", "min": 0.888, "confidence": 0.999}]})

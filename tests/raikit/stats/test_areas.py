@@ -71,6 +71,16 @@ def test_an_area_is_seldom_surely_too_high_where_one_class_is_scarce(positives, 
     assert passes[0.999] <= 1
 
 
+def test_the_low_end_is_that_of_a_rate_only_where_the_variance_rests_on_few_cases(rng):
+    y, of_rate = np.repeat([1, 0], [60, 600]), {}
+    for apart, failing in ((1.0, 0.0), (3.0, 0.03)):
+        last = [y * (rng.random(660) < failing) == 1 for _ in range(100)]
+        methods = [auc_interval(y, np.where(at, -3, apart * y + rng.normal(size=660))).method for at in last]
+        of_rate[apart] = np.mean(["far end of a rate" in method for method in methods])
+    assert of_rate[1.0] < 0.1  # 0.22 by an index of the tail
+    assert of_rate[3.0] > 0.9
+
+
 def test_the_area_of_the_other_class_has_the_mirrored_interval(rng):
     truth, score = rng.random(80) < 0.2, rng.normal(size=80)
     one, other = auc_interval(truth, score + truth), auc_interval(~truth, score + truth)

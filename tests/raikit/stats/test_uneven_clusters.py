@@ -14,6 +14,7 @@ from raikit.stats import (
     rate_covariance,
     subgroup_rates,
 )
+from raikit.stats.dominance import dominated
 
 RUNS = 200
 SIZES = {
@@ -57,11 +58,13 @@ def test_a_group_of_which_one_cluster_holds_half_does_not_decide():
     assert cov.few_clusters.all()
 
 
-@pytest.mark.parametrize("share", [0.1, 0.33])
-def test_a_rate_is_undecided_or_holds_where_the_largest_cluster_is_of_another_kind(share):
+@pytest.mark.parametrize(("share", "number", "rates"), [
+    (0.1, 1, (0.033, 0.3)), (0.33, 1, (0.033, 0.3)), (0.04, 1, (0.02, 0.5)), (0.2, 2, (0.2, 0.5)), (0.5, 3, (0.2, 0.5)),
+])  # fmt: skip
+def test_a_rate_is_undecided_or_holds_where_the_largest_clusters_are_of_another_kind(share, number, rates):
     rng, runs, missed = np.random.default_rng(5), 300, 0
-    sizes = np.append(round(share / (1 - share) * 20 * 149), np.full(149, 20))
-    cluster, mean = np.repeat(np.arange(150), sizes), np.append(0.3, np.full(149, 0.033))
+    sizes = np.repeat([round(share / (1 - share) * 20 * (150 - number) / number), 20], [number, 150 - number])
+    cluster, mean = np.repeat(np.arange(150), sizes), np.repeat(rates[::-1], [number, 150 - number])
     for _ in range(runs):
         y = (rng.random(len(cluster)) < np.clip(mean * rng.gamma(2, 0.5, 150), 0, 1)[cluster]).astype(int)
         cov = rate_covariance(y, np.ones(len(y)), np.zeros(len(y), dtype=int), [cluster], proportion=True)
@@ -74,13 +77,14 @@ def mean_share(weights):
     return weights[:, ::3].sum(axis=1) / weights.sum(axis=1)
 
 
-def test_wherever_clusters_are_used_one_that_dominates_leaves_a_result_undecided():
+def test_wherever_clusters_are_used_up_to_three_that_dominate_leave_a_result_undecided():
     rng, found = np.random.default_rng(2), {}
-    for kind, largest in (("one", 200), ("two", 60)):
-        sizes = np.append([largest, 60], np.full(98, 20))
+    kinds = {"one": [200], "of many": [80], "two": [200, 180], "three": [200, 180, 70], "four": [200] * 4, "steps": [60, 60, 20]}
+    for kind, largest in kinds.items():
+        sizes = np.append(largest, np.full(100 - len(largest), 20))
         cluster = np.repeat(np.arange(100), sizes)
         y, score = rng.integers(0, 2, len(cluster)), rng.random(len(cluster))
-        everyone, half = np.zeros(len(y), dtype=int), np.arange(100) % 2
+        everyone, half = np.zeros(len(y), dtype=int), np.arange(100) // 50
         groups = subgroup_rates(y, half[cluster], [[1, 0]], [cluster])
         found[kind] = [
             bool(rate_covariance(y, np.ones(len(y)), everyone, [cluster]).few_clusters[0]),
@@ -90,7 +94,27 @@ def test_wherever_clusters_are_used_one_that_dominates_leaves_a_result_undecided
             bool(groups.few_clusters[0]),
             "few_clusters" in bootstrap_interval(mean_share, len(y), clusters=[cluster], draws=50, rng=rng).flags,
         ]  # fmt: skip
-    assert found == {"one": [True] * 6, "two": [False] * 6}
+    decided = {"four", "steps"}
+    assert found == {kind: [kind not in decided] * 6 for kind in kinds}
+
+
+def test_sizes_of_one_kind_are_decided_as_often_as_if_only_one_cluster_could_dominate():
+    rng, undecided = np.random.default_rng(4), {"one": 0, "few": 0}
+    for _ in range(400):
+        sizes = np.maximum(np.round(20 * rng.lognormal(size=40)), 1)
+        share, largest = sizes / sizes.sum(), np.sort(sizes)[::-1]
+        undecided["one"] += largest[0] > 3 * largest[1]
+        undecided["few"] += bool(dominated(np.zeros(40, dtype=int), share, np.array([share @ share]))[0])
+    assert undecided["few"] <= undecided["one"] + 0.02 * 400
+
+
+def test_cases_without_a_cluster_keep_small_clusters_from_dominating():
+    column = np.append(np.repeat([0, 1], 3), np.full(60, -1))
+    y, rng = np.arange(66) % 2, np.random.default_rng(0)
+    everyone = np.zeros(66, dtype=int)
+    assert not rate_covariance(y, np.ones(66), everyone, [column]).dominated.any()
+    assert not calibration_error(y, np.full(66, 0.4), everyone, clusters=[column], rng=rng, draws=50).few_clusters
+    assert not subgroup_rates(y, np.arange(66) // 33, [[1, 0]], [column]).dominated.any()
 
 
 @pytest.mark.parametrize(("rate", "spread"), [(0.3, 0.2), (0.03, 0.1), (0.95, 0.3)])

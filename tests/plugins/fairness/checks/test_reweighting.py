@@ -171,6 +171,7 @@ def test_every_number_and_finding_about_the_two_models_says_that_other_seeds_may
     estimated = [metric for metric in compared.metrics if metric.method]
     assert estimated
     assert all(metric.method.endswith("whose randomness is not covered") for metric in estimated)
+    assert all("one_training" in metric.flags for metric in estimated)
 
 
 def test_a_model_trained_on_reweighed_rows_is_the_after_of_the_same_comparison(audited, compared):

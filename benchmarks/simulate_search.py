@@ -185,7 +185,9 @@ def naive_search(x: Floats, n: Floats, members: NDArray[np.bool_], tolerance: fl
 
 
 def percent(values: list[float]) -> str:
-    """Return the mean with its standard error, in percent."""
+    """Return the mean with its standard error, in percent; a dash where nothing was decided in any run."""
+    if not values:
+        return "–"
     shares = 100 * np.array(values)
     return f"{shares.mean():5.1f} ±{max(shares.std(), 50 / len(shares)) / np.sqrt(len(shares)):3.1f}"
 
@@ -214,8 +216,9 @@ def simulate(scenario: Scenario, runs: int, seed: int) -> str:
         for name, value in zip(names, values, strict=True):
             seen[name].append(float(value))
     cells = [percent(seen[name]) for name in ("fdr", "naive fdr", "power", "miss", "joint", "naive miss")]
-    sizes = [f"{100 * float(np.median(seen[name])):5.1f}" for name in ("truth", "bound", "band")]
-    return f"{scenario.name:42}{np.mean(seen['groups']):5.0f}" + "".join(f"{cell:>13}" for cell in [*cells, *sizes])
+    sizes = [f"{100 * float(np.median(seen[name])):5.1f}" if seen[name] else "–" for name in ("truth", "bound", "band")]
+    groups_decided = float(np.mean(seen["groups"])) if seen["groups"] else 0.0
+    return f"{scenario.name:42}{groups_decided:5.0f}" + "".join(f"{cell:>13}" for cell in [*cells, *sizes])
 
 
 def main() -> None:

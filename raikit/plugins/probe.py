@@ -13,9 +13,8 @@ import sys
 from collections.abc import Sequence
 
 from raikit.hookspecs import API_VERSION
+from raikit.limits import Limits, remedy
 from raikit.process.children import end, ending, python
-
-TIMEOUT = 60.0  # seconds for one module and what it imports
 
 # Writes a byte to the given descriptor after each plugin that was imported and asked what it provides, or that raised: the real
 # import reports what it raised.
@@ -80,11 +79,11 @@ def _import(values: Sequence[str]) -> tuple[int, str]:
         pass_fds=[writing], start_new_session=True,
     )  # fmt: skip
     os.close(writing)
-    survived = 0
+    survived, seconds = 0, Limits.of_environment().loading_seconds
     try:
         while survived < len(values):
-            if not select.select([reading], [], [], TIMEOUT)[0]:
-                return survived, f"loading it did not finish within {TIMEOUT:.0f} seconds"
+            if not select.select([reading], [], [], seconds)[0]:
+                return survived, f"loading it did not finish within {seconds} seconds ({remedy('loading_seconds')})"
             if not (done := os.read(reading, len(values))):
                 return survived, f"loading it ended the process ({ending(process.wait())})"
             survived += len(done)

@@ -107,9 +107,11 @@ def test_output_belongs_to_the_check_that_wrote_it(ask):
     assert "last words" in ask("import os; os.write(2, b'last words'); os._exit(1)").output
 
 
-def test_a_result_too_large_for_a_report_is_refused(ask):
-    answer = ask("value = 0; import raikit.isolation.answer; raikit.isolation.answer.MOST_RESULT = 10")
-    assert "write large things to ctx.workdir" in answer.error
+def test_a_result_too_large_for_a_report_is_refused(ask, monkeypatch):
+    monkeypatch.setenv("RAIKIT_MAX_RESULT_MEGABYTES", "1")
+    answer = ask("value = 0; import raikit; raikit.CheckResult.model_dump_json = lambda self: 'x' * (1 << 21)")
+    assert "its result takes 2 MB; the limit is 1 MB: write large things to ctx.workdir" in answer.error
+    assert "set RAIKIT_MAX_RESULT_MEGABYTES" in answer.error
 
 
 def test_standard_input_is_empty(ask):

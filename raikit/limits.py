@@ -191,6 +191,16 @@ def row_bytes() -> int:
     return in_force().row_megabytes << 20
 
 
+def address_space() -> int | None:
+    """Return how many bytes of address space this process may have (``ulimit -v``), None if there is no limit."""
+    if os.name == "nt":
+        return None
+    import resource
+
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if most == resource.RLIM_INFINITY else most
+
+
 def is_regular(path: Path) -> bool:
     """Return whether a path leads to a file, rather than to a folder, pipe, device or socket, or nowhere."""
     try:
@@ -227,10 +237,14 @@ def read_bytes(path: Path) -> bytes:
         If it cannot be read.
     """
     check_regular(path)
-    check_bytes(path.name, path.stat().st_size)
+    size = path.stat().st_size
+    check_bytes(path.name, size)
     with path.open("rb") as stream:
-        content = stream.read(most_bytes() + 1)
-    check_bytes(path.name, len(content))  # it may have grown, or be one of the files of a kernel, which state no size
+        content = stream.read(size + 1)  # what is asked for is reserved, whether it is there or not
+        # It may have grown, or be one of the files of a kernel, which state no size.
+        while more := len(content) > size and stream.read(_BLOCK):
+            content += more
+            check_bytes(path.name, len(content))
     return content
 
 

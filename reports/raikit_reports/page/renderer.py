@@ -60,7 +60,7 @@ class ForeignRenderer:
             process.stdin.flush()
             return figures.finish(json.loads(self._answer(process)), prefix)
         except (OSError, ValueError):
-            more = f"if it lacked memory, set {variable('figure_megabytes')}"
+            more = f"if it lacked memory, raise {variable('figure_megabytes')} or ulimit -v"
             return figures.Drawing(None, reason=f"the renderer ended ({_ending(self._end())}); {more}")
         except TimeoutError as error:
             self._end()

@@ -28,7 +28,7 @@ from raikit.isolation.channel import Channel
 from raikit.isolation.output import LAST_WORDS, ChildOutput
 from raikit.limits import Limits, remedy
 from raikit.plugins.description import PluginDescription, ValidatedOptions
-from raikit.process.children import end, ending, python
+from raikit.process.children import end, ending, environment, python
 from raikit.run.owners import FIRST_PARTY
 from raikit.run.results import plain
 
@@ -161,12 +161,12 @@ class Child:
         self._process = subprocess.Popen(  # noqa: S603  # this very interpreter
             python("from raikit.isolation.worker import main; main()", str(theirs.fileno())),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            pass_fds=[theirs.fileno()], start_new_session=True,
+            pass_fds=[theirs.fileno()], start_new_session=True, env=environment(),
         )  # fmt: skip
         theirs.close()
         self._output.read_from(self._process)
         self._channel = Channel(ours, limit=2 * most_result())
-        self._channel.send({"path": list(sys.path), "environment": dict(os.environ)})
+        self._channel.send({"path": list(sys.path), "environment": environment()})
         self._told = {}
         return self._channel
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from raikit.hookspecs import API_VERSION
 from raikit.limits import Limits, remedy
-from raikit.process.children import end, ending, python
+from raikit.process.children import end, ending, environment, python
 
 # Writes a byte to the given descriptor after each plugin that was imported and asked what it provides, or that raised: the real
 # import reports what it raised.
@@ -76,7 +76,7 @@ def _import(values: Sequence[str]) -> tuple[int, str]:
     process = subprocess.Popen(  # noqa: S603  # this very interpreter
         python(_PROGRAM, str(writing), str(API_VERSION), json.dumps(sys.path), *values),
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        pass_fds=[writing], start_new_session=True,
+        pass_fds=[writing], start_new_session=True, env=environment(),
     )  # fmt: skip
     os.close(writing)
     survived, seconds = 0, Limits.of_environment().loading_seconds

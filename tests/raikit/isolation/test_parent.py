@@ -125,6 +125,23 @@ def test_the_environment_is_the_parents(ask, monkeypatch):
     assert json.loads(json.dumps(sys.path)) == sys.path
 
 
+def test_the_files_that_a_ci_service_reads_are_not_named_to_a_child(ask, monkeypatch):
+    for name in ("GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.setenv(name, "/nowhere")
+    told = "b'/nowhere' in open('/proc/self/environ', 'rb').read() or '/nowhere' in os.environ.values()"
+    assert value(ask(f"import os; value = int({told})")) == 0
+    assert os.environ["GITHUB_OUTPUT"] == "/nowhere"
+
+
+@pytest.mark.parametrize("signal_sent", [signal.SIGSTOP, signal.SIGTSTP])
+def test_a_process_that_is_stopped_is_terminated_after_its_time(ask, signal_sent):
+    ask.child._timeout = 1
+    answer = ask(f"import os; os.kill(os.getpid(), {int(signal_sent)})")
+    assert answer.late and "did not finish within 1 seconds" in answer.error
+    ask.child._timeout = 20
+    assert value(ask("value = 5")) == 5
+
+
 def test_what_a_child_has_started_ends_with_it(ask, tmp_path):
     ask(f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
         f"open({str(tmp_path / 'pid')!r}, 'w').write(str(p.pid))")  # fmt: skip

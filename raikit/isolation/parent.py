@@ -8,7 +8,6 @@ them. Only JSON comes back.
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import subprocess
 import sys

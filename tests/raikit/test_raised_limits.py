@@ -15,6 +15,7 @@ import soundfile
 from PIL import Image
 
 from raikit import limits
+from raikit.cli import main
 from raikit.config.schema import DataConfig, PluginsConfig
 from raikit.config.yamlfile import read
 from raikit.data.cells import RowNames
@@ -151,6 +152,19 @@ def stated_size(path, size):
     content = path.read_bytes()
     true = next(size for size in (8000, 8064, 8192) if content.count(size.to_bytes(8, "little")))
     return content.replace(true.to_bytes(8, "little"), size.to_bytes(8, "little"), 1)
+
+
+@pytest.mark.parametrize(
+    "command", [["history", "loop"], ["init", "a.csv", "--out", "loop/x.yaml"], ["gate", "loop"],
+                ["audit", "loop"], ["verify", "loop"]], ids=" ".join,
+)  # fmt: skip
+def test_a_link_to_itself_is_one_sentence(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "a.csv").write_text("case,sex,y,p\n" + "".join(f"c{at},{'FM'[at % 2]},{at % 3 % 2},0.{at}\n" for at in range(10, 60)))
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("raikit: ") and said.count("\n") == 1
 
 
 def test_python_ends_after_an_error_in_a_row_of_json(tmp_path):

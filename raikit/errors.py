@@ -89,7 +89,8 @@ class SystemFault(RunError):
 
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM}
 _NUMBERED = re.compile(r"\((?:os )?error (\d+)\)|\[errno (\d+)\]", re.IGNORECASE)  # as Rust and Arrow write it
-_NO_MEMORY = re.compile(r"can't allocate memory|failed to allocate|out of memory|bad_alloc|cannot allocate memory", re.IGNORECASE)
+_NO_MEMORY = re.compile(r"can't allocate memory|failed to (?:allocate|launch worker thread|map segment)|out of memory|bad_alloc|"
+                        "cannot allocate memory|can't start new thread", re.IGNORECASE)  # fmt: skip
 
 
 def system_fault(error: BaseException) -> SystemFault | None:

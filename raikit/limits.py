@@ -1,7 +1,7 @@
 """Limits that are looked at before anything is read: kinds of files, rows, columns, sizes after unpacking, and depth.
 
-A small file may unpack to any size. Each limit is named in the sentence that refuses a file, with what raises it: a key of the
-configuration for its data, and an environment variable for every command.
+A small file may unpack to any size. Each limit is named in the sentence that refuses a file, with what raises it: an environment
+variable for every command, and for the size of tables also a key of the configuration.
 """
 
 from __future__ import annotations
@@ -23,9 +23,18 @@ if TYPE_CHECKING:
     import numpy as np
 
 _BLOCK = 16 << 20  # bytes that are examined at once
-_VARIABLES = {"rows": "RAIKIT_MAX_ROWS", "columns": "RAIKIT_MAX_COLUMNS", "megabytes": "RAIKIT_MAX_MEGABYTES",
-              "depth": "RAIKIT_MAX_DEPTH"}  # fmt: skip
+_VARIABLES = {
+    "rows": "RAIKIT_MAX_ROWS", "columns": "RAIKIT_MAX_COLUMNS", "megabytes": "RAIKIT_MAX_MEGABYTES", "depth": "RAIKIT_MAX_DEPTH",
+    "row_megabytes": "RAIKIT_MAX_ROW_MEGABYTES", "classes": "RAIKIT_MAX_CLASSES", "pixels": "RAIKIT_MAX_PIXELS",
+    "sound_seconds": "RAIKIT_MAX_SOUND_SECONDS", "media_megabytes": "RAIKIT_MAX_MEDIA_MEGABYTES",
+    "config_megabytes": "RAIKIT_MAX_CONFIG_MEGABYTES", "loading_seconds": "RAIKIT_MAX_LOADING_SECONDS",
+    "result_megabytes": "RAIKIT_MAX_RESULT_MEGABYTES", "metrics": "RAIKIT_MAX_METRICS",
+    "weights_megabytes": "RAIKIT_MAX_WEIGHTS_MEGABYTES", "figure_seconds": "RAIKIT_MAX_FIGURE_SECONDS",
+    "figure_megabytes": "RAIKIT_MAX_FIGURE_MEGABYTES",
+}  # fmt: skip
+_WITH_KEY = ("rows", "columns", "megabytes", "depth")  # those that a configuration sets, too
 MOST_DEPTH = 500  # beyond it, Python itself ends the recursion of a parser
+_LARGEST = {"depth": MOST_DEPTH, "row_megabytes": 2_000}  # Arrow counts the bytes of a block in 32 bits
 _KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
           (stat.S_ISSOCK, "a socket"))  # fmt: skip
 _CELL = 8  # bytes of a cell in memory
@@ -46,12 +55,40 @@ class Limits:
         Size of a file, of what it unpacks to, and of the cells that are read from it at once.
     depth : int
         Levels of mappings and lists inside one another.
+    row_megabytes : int
+        A row of text, or the header; as much of a file is parsed at once.
+    classes : int
+        Different labels of a target.
+    pixels, sound_seconds, media_megabytes : int
+        A picture, a sound, and the file of either.
+    config_megabytes : int
+        A configuration; it may have 100,000 values for each.
+    loading_seconds : int
+        A plugin and what it imports.
+    result_megabytes, metrics : int
+        What a check of another distribution returns.
+    weights_megabytes : int
+        The weights of a saved model.
+    figure_seconds, figure_megabytes : int
+        Drawing one figure of another distribution.
     """
 
     rows: int = 1_000_000_000
     columns: int = 10_000
     megabytes: int = 2_000
     depth: int = 100
+    row_megabytes: int = 32
+    classes: int = 1_000
+    pixels: int = 64_000_000
+    sound_seconds: int = 600
+    media_megabytes: int = 256
+    config_megabytes: int = 1
+    loading_seconds: int = 60
+    result_megabytes: int = 64
+    metrics: int = 50_000
+    weights_megabytes: int = 64_000
+    figure_seconds: int = 20
+    figure_megabytes: int = 1_000
 
     @classmethod
     def of_environment(cls) -> Limits:
@@ -64,7 +101,7 @@ class Limits:
         """
         given = {}
         for limit in fields(cls):
-            variable, most = _VARIABLES[limit.name], MOST_DEPTH if limit.name == "depth" else 10**12
+            variable, most = _VARIABLES[limit.name], _LARGEST.get(limit.name, 10**12)
             if written := os.environ.get(variable, "").strip():
                 if not (written.isascii() and written.isdigit() and len(written) <= 18 and 0 < int(written) <= most):
                     raise ConfigError(f"{variable} must be a whole number from 1 to {most:,}.")
@@ -101,7 +138,18 @@ def refuse(what: str, limit: str, found: int | None = None, unit: str = "") -> L
     """
     most, unit = getattr(in_force(), limit), unit or ("levels of nesting" if limit == "depth" else limit)
     count = f"{found:,} {unit}, more than the {most:,}" if found is not None else f"more than the {most:,} {unit}"
-    return LimitError(f"{what} has {count} that are read; raise data.max_{limit}, or set {_VARIABLES[limit]}.")
+    return LimitError(f"{what} has {count} that are read; {remedy(limit)}.")
+
+
+def remedy(limit: str) -> str:
+    """Return half a sentence that says what raises a limit."""
+    key = f"raise data.max_{limit}, or " if limit in _WITH_KEY else ""
+    return f"{key}set {variable(limit)}" + ("" if key else " to raise the limit")
+
+
+def variable(limit: str) -> str:
+    """Return the environment variable that sets a limit."""
+    return _VARIABLES[limit]
 
 
 def check_rows(what: str, rows: int) -> None:
@@ -136,6 +184,21 @@ def check_values(content: bytes, what: str) -> None:
 def most_bytes() -> int:
     """Return how many bytes are read at most."""
     return in_force().megabytes * 1_000_000
+
+
+def row_bytes() -> int:
+    """Return how many bytes a row of text has at most; as many are parsed at once."""
+    return in_force().row_megabytes << 20
+
+
+def address_space() -> int | None:
+    """Return how many bytes of address space this process may have (``ulimit -v``), None if there is no limit."""
+    if os.name == "nt":
+        return None
+    import resource
+
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if most == resource.RLIM_INFINITY else most
 
 
 def is_regular(path: Path) -> bool:
@@ -174,10 +237,14 @@ def read_bytes(path: Path) -> bytes:
         If it cannot be read.
     """
     check_regular(path)
-    check_bytes(path.name, path.stat().st_size)
+    size = path.stat().st_size
+    check_bytes(path.name, size)
     with path.open("rb") as stream:
-        content = stream.read(most_bytes() + 1)
-    check_bytes(path.name, len(content))  # it may have grown, or be one of the files of a kernel, which state no size
+        content = stream.read(size + 1)  # what is asked for is reserved, whether it is there or not
+        # It may have grown, or be one of the files of a kernel, which state no size.
+        while more := len(content) > size and stream.read(_BLOCK):
+            content += more
+            check_bytes(path.name, len(content))
     return content
 
 

@@ -26,6 +26,7 @@ from raikit.console import clean
 from raikit.errors import PluginError, RaikitError, SkipCheck, SystemFault, system_fault
 from raikit.files import Stamp, stamp
 from raikit.isolation.answer import Answer, decode_result, encode_result, error_text, traceback_text
+from raikit.limits import Limits, remedy
 from raikit.naming import using
 from raikit.process.guard import MOST_OUTPUT, Sink, captured
 from raikit.run.levels import Levels
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from raikit.run.directory import RunDirectory
 
 Progress = Callable[[int, int], None]
-MOST_METRICS = 50_000  # of a check that runs beside code of others
 _SOON = 5.0  # Seconds of a check up to which it is run again even for levels that only another policy may need.
 
 
@@ -249,8 +249,8 @@ class Runner:
     def _accept(self, item: PlannedCheck, record: CheckRecord, result: CheckResult) -> None:
         """Put a result into the record; raise if an address is not the check's to measure, or an artifact is missing."""
         check = item.entry.check
-        if self._runs_in_child(item) and len(result.metrics) > MOST_METRICS:
-            raise PluginError(f"it returned {len(result.metrics):,} metrics; the limit for a check is {MOST_METRICS:,}")
+        if self._runs_in_child(item) and len(result.metrics) > (most := Limits.of_environment().metrics):
+            raise PluginError(f"it returned {len(result.metrics):,} metrics, more than {most:,}; {remedy('metrics')}")
         new: set[str] = set()
         for metric in result.metrics:
             self._set_address(metric, check, new)

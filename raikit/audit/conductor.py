@@ -12,7 +12,7 @@ from raikit.audit.judging import judge_audit
 from raikit.audit.opening import describe_model, open_data, open_predictions, score_cases, start_model_process
 from raikit.audit.plan import Plan, Request, planned, run_folder
 from raikit.audit.provenance import Start, make_provenance, manifest_facts, resume_state
-from raikit.audit.redaction import hide_secrets, start_redaction
+from raikit.audit.redaction import MODEL_LEFT_OUT, hide_secrets, start_redaction
 from raikit.audit.reports import publish
 from raikit.errors import RaikitError, SystemFault, system_fault
 from raikit.format import case_noun, count
@@ -111,7 +111,8 @@ def _run(
     described = data.describe()
     if redactor is not None:
         described.notes = [redactor.mask(note) for note in described.notes]
-    for note in source.notes(context.predictions.columns):
+    lost = [MODEL_LEFT_OUT] if redactor is not None and settings.model.train is not None else []
+    for note in [*source.notes(context.predictions.columns), *lost]:
         console.say(f"Note: {note}")
         described.notes.append(note)
     checks = run_checks(plan, context, source, plan.children, run, console, redactor)

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from raikit.run.directory import RunDirectory
 
 LEFT_OUT = "[left out]"
+MODEL_LEFT_OUT = (
+    "The model that this audit trained is not kept in a redacted run, because it may hold cells of the data; "
+    "`raikit train` keeps it."
+)
 _SALT = "salt"
 _SHORTEST_SALT = 16  # characters
 _CLASS = re.compile(r"([A-Za-z_][\w.]*): .+", re.DOTALL)

@@ -23,6 +23,7 @@ INTERRUPTED, UNUSABLE, CRASHED = 130, 2, 3
 # What the system says of a path that somebody gave: it is no mistake of raikit.
 _OF_PATHS = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS}
 _LONGEST = 200  # characters of a path in a sentence
+_LEAST_MEMORY = 2_000_000_000  # bytes of address space, of which far less is ever used
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from raikit.errors import ConfigError, RaikitError, system_fault
 
     try:
+        _refuse_little_memory()
         return _exit_code(app.main(args=arguments, standalone_mode=False, prog_name="raikit"))
     except RaikitError as error:
         return _report_error(error, debug)
@@ -61,6 +63,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         if fault := system_fault(error):
             return _report_error(fault, debug)
         return _report_bug(error)
+
+
+def _refuse_little_memory() -> None:
+    """Raise `SystemFault` under a limit with which libraries end the process by themselves, with any exit code, or never."""
+    from raikit.errors import SystemFault
+    from raikit.limits import address_space
+
+    most = address_space()
+    if most is not None and most < _LEAST_MEMORY:
+        raise SystemFault(
+            f"the process may use {most // 1_000_000:,} MB of address space (ulimit -v), and raikit's libraries need "
+            f"{_LEAST_MEMORY // 1_000_000:,} MB; raise it, or limit the memory of a container instead."
+        )
 
 
 def _report_bug(error: Exception) -> int:

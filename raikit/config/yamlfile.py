@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,10 +14,9 @@ import yaml
 
 from raikit.config.types import Key, key_text
 from raikit.errors import ConfigError
-from raikit.limits import check_regular, read_bytes
+from raikit.limits import Limits, check_regular, read_bytes, remedy, variable
 
-_MAX_BYTES = 1_000_000
-_MAX_NODES = 100_000
+_VALUES = 100_000  # for each megabyte that a file may have
 QUESTION = "?"  # a value that a person has yet to choose
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _TAG = "tag:yaml.org,2002:"
@@ -22,7 +24,7 @@ _TAGS = {yaml.MappingNode: {"map"}, yaml.SequenceNode: {"seq"},
          yaml.ScalarNode: {"null", "bool", "int", "float", "timestamp", "str"}}  # fmt: skip
 _NAMES = {"null": "null", "bool": "boolean", "int": "integer", "float": "number", "timestamp": "date", "str": "text"}
 _LARGEST = 10**18  # of an integer; no key needs a larger one, and many libraries cannot hold it
-_RECURSION = 60  # levels that the parser can read, however deep the stack is already
+_FRAMES = 8  # calls inside one another for a level of nesting
 
 
 class _Loader(yaml.SafeLoader):
@@ -31,18 +33,22 @@ class _Loader(yaml.SafeLoader):
     The parser of the library calls itself for every level of nesting, so the levels are counted.
     """
 
-    depth = 0
+    depth, most = 0, 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Read a node with all that lies in it."""
         self.depth += 1
         try:
-            if self.depth > _RECURSION:
+            if self.depth > self.most:
                 mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-                raise yaml.composer.ComposerError(None, None, f"more than {_RECURSION} levels of nesting, which are not read", mark)
+                raise yaml.composer.ComposerError(None, None, _too_deep(self.most), mark)
             return super().compose_node(parent, index)
         finally:
             self.depth -= 1
+
+
+def _too_deep(most: int) -> str:
+    return f"more than {most} levels of nesting, which are not read; set {variable('depth')} to raise the limit"
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -84,9 +90,10 @@ def read(path: Path) -> Document:
     """
     try:
         check_regular(path)
-        size = path.stat().st_size
-        if size > _MAX_BYTES:
-            raise ConfigError(f"{path.name} has {size:,} bytes; at most {_MAX_BYTES:,} are read.")
+        size, most = path.stat().st_size, Limits.of_environment().config_megabytes * 1_000_000
+        if size > most:
+            many = f"{size:,} bytes, more than the {most:,} that are read"
+            raise ConfigError(f"{path.name} has {many}; {remedy('config_megabytes')}.")
         source = read_bytes(path)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}.") from None
@@ -103,10 +110,10 @@ def _parse(source: bytes, document: Document) -> Any:
     path = document.path
     loader = _load_text(source, path)
     try:
-        node = loader.get_single_node()
+        node = _compose(loader)
         if node is None:
             raise ConfigError(f"{path.name} is empty; create it with `raikit init DATA`.")
-        return _Builder(loader, document).value(node, ())
+        return _build(loader, document, node)
     except yaml.reader.ReaderError as error:
         raise _not_text(path, error) from None
     except yaml.YAMLError as error:
@@ -118,6 +125,29 @@ def _parse(source: bytes, document: Document) -> Any:
         raise ConfigError(f"{path.name} is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8.") from None
     finally:
         loader.dispose()
+
+
+def _compose(loader: _Loader) -> yaml.Node | None:
+    """Parse a text within the limit of depth."""
+    loader.most = Limits.of_environment().depth
+    with _room_for(loader.most):
+        return loader.get_single_node()
+
+
+def _build(loader: _Loader, document: Document, node: yaml.Node) -> Any:
+    with _room_for(loader.most):
+        return _Builder(loader, document, loader.most).value(node, ())
+
+
+@contextmanager
+def _room_for(levels: int) -> Iterator[None]:
+    """Let functions call themselves once more for each level, however deep the stack is already."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before + _FRAMES * levels)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _load_text(source: bytes, path: Path) -> _Loader:
@@ -136,16 +166,18 @@ def _not_text(path: Path, error: yaml.reader.ReaderError) -> ConfigError:
 class _Builder:
     """Builder of values from YAML nodes; it notes their lines, and counts nodes so that aliases cannot explode."""
 
-    def __init__(self, loader: _Loader, document: Document) -> None:
-        self.loader, self.document, self.nodes = loader, document, 0
+    def __init__(self, loader: _Loader, document: Document, depth: int) -> None:
+        self.loader, self.document, self.nodes, self.depth = loader, document, 0, depth
+        self.most = _VALUES * Limits.of_environment().config_megabytes
 
     def value(self, node: yaml.Node, key: Key) -> Any:
         """Build the value at `key`."""
         self.nodes += 1
-        if self.nodes > _MAX_NODES:
-            raise ConfigError(f"{self.document.path.name} has more than {_MAX_NODES:,} values, aliases included; shorten it.")
-        if len(key) > _RECURSION:  # an anchor may lie within itself
-            raise ConfigError(f"{self.document.place(key[:1])}: more than {_RECURSION} levels of nesting, which are not read.")
+        if self.nodes > self.most:
+            many = f"more than {self.most:,} values, aliases included"
+            raise ConfigError(f"{self.document.path.name} has {many}; shorten it, or {remedy('config_megabytes')}.")
+        if len(key) > self.depth:  # an anchor may lie within itself
+            raise ConfigError(f"{self.document.place(key[:1])}: {_too_deep(self.depth)}.")
         self.document.lines.setdefault(key, node.start_mark.line + 1)
         if node.tag.removeprefix(_TAG) not in _TAGS[type(node)]:
             tag = node.tag.replace(_TAG, "!!", 1)
@@ -212,7 +244,7 @@ def parse_value(written: str, key: str) -> Any:
         raise ConfigError(f"{document.path.name}: unpaired surrogate; write the character itself.")
     try:
         loader = _Loader(written)
-        node = loader.get_single_node()
+        node = _compose(loader)
     except yaml.YAMLError:
         return written
-    return None if node is None else _Builder(loader, document).value(node, ())
+    return None if node is None else _build(loader, document, node)

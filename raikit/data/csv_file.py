@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from raikit.data.csv_end import MarkedFile, UnclosedQuoteError, batches_without_mark, without_mark
 from raikit.data.table_format import is_compressed, open_bytes, open_text, suffix_of
 from raikit.errors import DataError
-from raikit.limits import check_bytes, check_cells, check_columns, most_bytes
+from raikit.limits import check_bytes, check_cells, check_columns, most_bytes, remedy, row_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_BLOCK = 32 << 20  # bytes that Arrow parses at once; a single row must fit
+_BLOCK = 32 << 20  # bytes that are counted at once
 
 
 def read_header(path: Path) -> tuple[list[str], str]:
@@ -39,18 +39,21 @@ def read_header(path: Path) -> tuple[list[str], str]:
         delimiter = "\t" if suffix_of(path) == ".tsv" else max(",;\t|", key=unquoted.count)
         # A quoted name may hold a line break, so the header may continue on the next line.
         check_columns(path.name, unquoted.count(delimiter) + 1)
-        names = next(csv.reader(itertools.chain([line], lines), delimiter=delimiter))
+        with _long_cells():
+            names = next(csv.reader(itertools.chain([line], lines), delimiter=delimiter))
         check_columns(path.name, len(names))
         return names, delimiter
 
 
 def _lines_of_header(stream: io.TextIOWrapper, file: str) -> Iterator[str]:
     """Yield lines until they are too long for a header."""
-    left = _BLOCK
+    most = row_bytes()
+    left = most
     while line := stream.readline(left):
         left -= len(line.strip("\r\n"))
         if left <= 0:
-            raise DataError(f"{file}: its header does not end within {_BLOCK >> 20} MB; the first row must hold the column names.")
+            within = f"within {most >> 20} MB; the first row must hold the column names, or {remedy('row_megabytes')}"
+            raise DataError(f"{file}: its header does not end {within}.")
         yield line
 
 
@@ -137,10 +140,20 @@ def _open(path: Path, columns: Sequence[str], *, whole: bool) -> Any:
         quoted_strings_can_be_null=True,
     )
     parse = arrow.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    read = arrow.ReadOptions(block_size=_BLOCK)
+    read = arrow.ReadOptions(block_size=row_bytes())
     function = arrow.read_csv if whole else arrow.open_csv
     marked = pa.PythonFile(MarkedFile(open_bytes(path), len(names), delimiter), mode="r")
     return function(marked, read_options=read, parse_options=parse, convert_options=convert)
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Let Python's reader take cells as long as a row may be."""
+    before = csv.field_size_limit(row_bytes())
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 @contextmanager
@@ -155,6 +168,8 @@ def named_errors(path: Path) -> Iterator[None]:
     except pa.ArrowInvalid as error:
         if "UTF8" in str(error):
             raise DataError(f"{path.name} is not UTF-8; save it as UTF-8.") from None
+        if "straddling" in str(error):
+            raise DataError(f"{path.name}: a row is longer than {row_bytes() >> 20:,} MB; {remedy('row_megabytes')}.") from None
         names, delimiter = read_header(path)
         raise _malformed_row(path, names, delimiter) from None
 
@@ -174,9 +189,8 @@ def _last_row(path: Path) -> int:
 
 def _malformed_row(path: Path, names: list[str], delimiter: str) -> DataError:
     """Return the error that names the first row with too many or too few cells; slow, but only on failure."""
-    with open_text(path, errors="replace") as stream:
-        rows = csv.reader(stream, delimiter=delimiter)
-        line = 1
+    with open_text(path, errors="replace") as stream, _long_cells():
+        rows, line = csv.reader(stream, delimiter=delimiter), 1
         try:
             for row in rows:
                 if row and len(row) != len(names):

@@ -13,8 +13,9 @@ from raikit.config.types import Error, Task
 from raikit.data.cells import RowNames, shown
 from raikit.data.classes import PredictedClasses, further_classes
 from raikit.data.labels import ClassNames, truth_pair
-from raikit.data.target import MAX_CLASSES, Target, infer_task
+from raikit.data.target import Target, infer_task
 from raikit.errors import listed
+from raikit.limits import in_force, remedy
 
 NOTE = "The data has no target, so only what needs no truth is measured, such as selection rates and impact ratios."
 _PREDICTION = ("model", "load", "prediction")
@@ -56,8 +57,9 @@ def _task_and_labels(
     if config.task == "regression" or (decided is not None and not config.classes and infer_task(decided) == "regression"):
         raise error(("data", "target"), "numeric predictions are compared with the truth; name the column that holds it.")
     labels = list(config.classes or _labels(table, predicted))
-    if len(labels) > MAX_CLASSES:
-        raise error(_PREDICTION, f"{predicted.column!r} has {len(labels):,} different values; does it hold decisions?")
+    if len(labels) > in_force().classes:
+        many = f"{len(labels):,} different values"
+        raise error(_PREDICTION, f"{predicted.column!r} has {many}; does it hold decisions? If so, {remedy('classes')}.")
     if len(labels) > 2 and config.task == "binary":
         raise error(("data", "task"), f"the task is binary, but there are {len(labels)} decisions ({_written(labels)}).")
     if len(labels) < 2:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Callable
@@ -11,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.data.table_format import read_all, suffix_of
 from raikit.errors import DataError
-from raikit.limits import check_cells, check_columns, check_depth, check_values, in_force, most_bytes
+from raikit.limits import check_cells, check_columns, check_depth, check_values, in_force, most_bytes, remedy, row_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _KINDS = {int: "number", float: "number", str: "string", bool: "boolean", list: "array", dict: "object"}
-_BLOCK = 32 << 20  # bytes that Arrow parses at once; a single row must fit
+_BLOCK = 32 << 20  # bytes that are searched at once
 _KEY = re.compile(rb'"([^"\\]+)"\s*:')
 _NULL_LINE = re.compile(rb"(?:\A|\n)\s*null\b")
 
@@ -40,15 +39,16 @@ def read_json(path: Path) -> pa.Table:
         return pa.Table.from_pylist(rows, _schema_of_all(rows, path))
     _refuse_null_lines(content, path)
     _refuse_sparse_columns(content, path)
-    read = arrow.ReadOptions(block_size=_BLOCK)
-    table = _call_arrow(path, lambda: arrow.read_json(io.BytesIO(content), read_options=read))
+    read = arrow.ReadOptions(block_size=row_bytes())
+    # A buffer of Arrow, because its threads may still read after an error and would wait for Python for ever.
+    table = _call_arrow(path, lambda: arrow.read_json(pa.BufferReader(content), read_options=read))
     _refuse_lost_digits(table, path)
     dates = [field.name for field in table.schema if pa.types.is_temporal(field.type)]
     if not dates:
         return table
     parse = arrow.ParseOptions(explicit_schema=pa.schema([(name, pa.string()) for name in dates]))
     order = table.column_names
-    return arrow.read_json(io.BytesIO(content), read_options=read, parse_options=parse).select(order)
+    return arrow.read_json(pa.BufferReader(content), read_options=read, parse_options=parse).select(order)
 
 
 def _refuse_sparse_columns(content: bytes, path: Path) -> None:
@@ -162,6 +162,8 @@ def _call_arrow(path: Path, read: Callable[[], pa.Table]) -> pa.Table:
     try:
         return read()
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        if "straddling" in str(error):
+            raise DataError(f"{path.name}: a row is longer than {row_bytes() >> 20:,} MB; {remedy('row_megabytes')}.") from None
         mixed = re.search(r"Column\(/(.+?)\) changed from (\w+) to (\w+)", str(error))
         if mixed:
             kinds = f"{mixed[2]} and {mixed[3]}"

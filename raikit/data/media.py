@@ -16,14 +16,12 @@ import numpy as np
 
 from raikit.data.batch import Audio
 from raikit.errors import DataError
+from raikit.limits import in_force, variable
 
 if TYPE_CHECKING:
     from PIL import Image
 
-MAX_PIXELS = 64_000_000
-MAX_SECONDS = 600
-MAX_SAMPLES = 192_000 * MAX_SECONDS  # of all channels together
-MAX_BYTES = 256_000_000
+_SAMPLES_A_SECOND = 192_000  # of all channels together
 MAX_OVERSHOOT = 2.0  # 6 dB over full scale: more is another scale, not a loud sound
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:")
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -55,8 +53,8 @@ def decode_image(source: Source, folder: Path | None = None) -> np.ndarray:
     Raises
     ------
     MediaError
-        If the file does not exist, is damaged, is not PNG, JPEG, WebP, GIF, BMP or TIFF, has more than 64 million pixels
-        (found before they are decoded), or has pixels whose range is not known: 32-bit integers, or floats beyond 0 … 1.
+        If the file does not exist, is damaged, is not PNG, JPEG, WebP, GIF, BMP or TIFF, has too many pixels (found before
+        they are decoded; see `raikit.limits`), or has pixels whose range is not known: 32-bit integers, or floats beyond 0 … 1.
     """
     from PIL import ImageOps
 
@@ -96,21 +94,20 @@ def decode_audio(source: Source, folder: Path | None = None) -> Audio:
     Raises
     ------
     MediaError
-        If the file does not exist, cannot be read by libsndfile, is empty, is longer than ten minutes, or holds samples that
-        are NaN, infinite, or beyond -2 … 2 (the scale of integers, for example).
+        If the file does not exist, cannot be read by libsndfile, is empty, is too long (see `raikit.limits`), or holds samples
+        that are NaN, infinite, or beyond -2 … 2 (the scale of integers, for example).
     """
+    most = in_force().sound_seconds
     with _open_sound(source, folder) as sound:
         blocks = [
             block.mean(axis=1)
-            for block in sound.blocks(
-                1 << 16, dtype="float32", always_2d=True, frames=MAX_SECONDS * sound.samplerate + 1
-            )
+            for block in sound.blocks(1 << 16, dtype="float32", always_2d=True, frames=most * sound.samplerate + 1)
         ]
         rate = int(sound.samplerate)
     samples = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
     # The header of a compressed file may understate its length.
-    if len(samples) > MAX_SECONDS * rate:
-        raise MediaError(f"it is longer than {MAX_SECONDS // 60} minutes")
+    if len(samples) > most * rate:
+        raise _too_long(most)
     if not len(samples):
         raise MediaError("not a readable sound (it is empty)")
     if not np.isfinite(samples).all():
@@ -193,8 +190,12 @@ def _open_stream(source: Source, folder: Path | None) -> io.BufferedReader | io.
 
 
 def _check_size(size: int) -> None:
-    if size > MAX_BYTES:
-        raise MediaError(f"it has {size:,} bytes, more than {MAX_BYTES:,}")
+    if size > (most := in_force().media_megabytes * 1_000_000):
+        raise MediaError(f"it has {size:,} bytes, more than {most:,} ({variable('media_megabytes')})")
+
+
+def _too_long(seconds: int) -> MediaError:
+    return MediaError(f"it is longer than {seconds:,} seconds ({variable('sound_seconds')})")
 
 
 # --- opening the file -------------------------------------------------------------------------------------------
@@ -204,12 +205,13 @@ def _check_size(size: int) -> None:
 def _open_image(source: Source, folder: Path | None) -> Iterator[Image.Image]:
     from PIL import Image, UnidentifiedImageError
 
+    most = in_force().pixels
     with _open_stream(source, folder) as stream, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow has its own limit for bombs, and warns of odd palettes
         try:
-            with Image.open(stream, formats=_FORMATS) as picture:
-                if picture.width * picture.height > MAX_PIXELS:
-                    raise MediaError(f"{picture.width:,} × {picture.height:,} pixels are more than {MAX_PIXELS:,}")
+            with _limit_of_pillow(most), Image.open(stream, formats=_FORMATS) as picture:
+                if picture.width * picture.height > most:
+                    raise MediaError(f"{picture.width:,} × {picture.height:,} pixels are more than {most:,} ({variable('pixels')})")
                 yield picture
         except MediaError:
             raise
@@ -218,20 +220,39 @@ def _open_image(source: Source, folder: Path | None) -> Iterator[Image.Image]:
                 "not a readable picture (not PNG, JPEG, WebP, GIF, BMP or TIFF, or with pixels of an unusual kind)"
             ) from None
         except Image.DecompressionBombError:
-            raise MediaError(f"it has more than {MAX_PIXELS:,} pixels") from None
+            raise MediaError(f"it has more than {most:,} pixels ({variable('pixels')})") from None
         except Exception as error:  # decoders raise SyntaxError, struct.error, zlib.error, MemoryError …
             raise MediaError(f"not a readable picture ({_defect(error)})") from None
+
+
+@contextmanager
+def _limit_of_pillow(most: int) -> Iterator[None]:
+    """Let Pillow's own limit not be lower than the one that was asked for."""
+    from PIL import Image
+
+    before = Image.MAX_IMAGE_PIXELS
+    if before is None or before >= most:
+        yield
+        return
+    Image.MAX_IMAGE_PIXELS = most
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 @contextmanager
 def _open_sound(source: Source, folder: Path | None) -> Iterator[Any]:
     import soundfile
 
+    most = in_force().sound_seconds
     with _open_stream(source, folder) as stream:
         try:
             with soundfile.SoundFile(stream) as sound:
-                if sound.frames > MAX_SECONDS * sound.samplerate or sound.frames * sound.channels > MAX_SAMPLES:
-                    raise MediaError(f"it is longer than {MAX_SECONDS // 60} minutes")
+                if sound.frames > most * sound.samplerate:
+                    raise _too_long(most)
+                if (samples := sound.frames * sound.channels) > _SAMPLES_A_SECOND * most:
+                    raise MediaError(f"its channels have {samples:,} samples, too many ({variable('sound_seconds')})")
                 yield sound
         except MediaError:
             raise

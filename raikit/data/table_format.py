@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import lzma
+import re
 import struct
 import zipfile
 import zlib
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raikit.errors import DataError
-from raikit.limits import Bounded, check_bytes, check_regular
+from raikit.limits import Bounded, check_bytes, check_regular, most_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -154,6 +155,11 @@ def readable_errors(path: Path) -> Iterator[None]:
         raise
     except UnicodeDecodeError:
         raise DataError(f"{path.name} is not UTF-8; save it as UTF-8.") from None
+    except MemoryError as error:
+        asked = re.search(r"of size (\d+) failed", str(error))
+        if asked is None or int(asked[1]) <= most_bytes():
+            raise
+        raise DataError(f"{path.name} is damaged: it states a size of {int(asked[1]):,} bytes.") from None
     except OSError as error:
         if error.errno is None and path.suffix.lower() in _COMPRESSED:
             raise DataError(

@@ -20,8 +20,8 @@ from raikit.data.labels import ClassNames, other_spelling, truth_pair
 from raikit.data.roles import target_column
 from raikit.errors import DataError, listed
 from raikit.format import counted
+from raikit.limits import in_force, remedy
 
-MAX_CLASSES = 1000
 _MAX_INTEGER_CLASSES = 20
 
 
@@ -180,11 +180,11 @@ def _in_order(
             f"{rows.file}: data.target ({values.name}) has only one class, {shown(classes[0])}; two or more are needed, and "
             "data.classes declares those that no case has."
         )
-    if len(classes) > MAX_CLASSES:
+    if len(classes) > (most := in_force().classes):
         raise error(
             ("data", "target"),
-            f"{values.name!r} has {len(classes):,} different values, and at most {MAX_CLASSES:,} classes are "
-            "supported; is it the target?",
+            f"{values.name!r} has {len(classes):,} different values, more than {most:,} classes; is it the target? If so, "
+            f"{remedy('classes')}.",
         )
     if task != "binary":
         if config.positive is not None:

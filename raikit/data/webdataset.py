@@ -6,9 +6,8 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raikit.data.media import MAX_BYTES
 from raikit.errors import DataError
-from raikit.limits import check_bytes, check_cells, check_columns, parse_json
+from raikit.limits import check_bytes, check_cells, check_columns, in_force, parse_json, remedy
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,8 +57,8 @@ def _add(rows: dict[str, dict[str, Any]], archive: tarfile.TarFile, member: tarf
     """Add a member to its row."""
     folder, _, name = member.name.rpartition("/")
     stem, _, suffix = name.partition(".")
-    if member.size > MAX_BYTES:
-        raise DataError(f"{file}: {name} has {member.size:,} bytes, more than {MAX_BYTES:,}.")
+    if member.size > (most := in_force().media_megabytes * 1_000_000):
+        raise DataError(f"{file}: {name} has {member.size:,} bytes, more than {most:,}; {remedy('media_megabytes')}.")
     content = archive.extractfile(member)
     assert content is not None  # it is a file
     row = rows.setdefault(f"{folder}/{stem}" if folder else stem, {KEY: f"{folder}/{stem}" if folder else stem})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,7 @@ def open_runs(paths: Iterable[Path]) -> list[Run]:
     RunError
         If there are none, or if they belong to several audits.
     """
-    folders: dict[Path, Path] = {}
+    folders: dict[str, Path] = {}
     for path in paths:
         if (path / RECORD).is_file() or path.name == RECORD or not path.is_dir():
             runs_there = [path.parent if path.name == RECORD else path]
@@ -75,7 +76,7 @@ def open_runs(paths: Iterable[Path]) -> list[Run]:
             if not runs_there:
                 raise RunError(f"{path}: neither a run of raikit nor a folder of runs.")
         for folder in runs_there:
-            folders.setdefault(folder.resolve(), folder)
+            folders.setdefault(os.path.realpath(folder), folder)  # `resolve` ends at a link that leads to itself
     runs = sorted((load_run(folder) for folder in folders.values()), key=lambda run: run.record.provenance.started)
     if len(names := {run.record.name for run in runs}) > 1:
         raise RunError(f"these runs belong to several audits ({listed(names)}); give the runs of one.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion
 
 from raikit.gate.rules import describe_status
 from raikit.run.record import CheckRecord, Rule
@@ -33,9 +34,16 @@ def judge_required(required: RequiredConfig, checks: Sequence[CheckRecord]) -> R
         rule.reason = "; ".join(f"{check.name} {describe_status(check)}" for check in candidates)
     else:
         first = completed[0]
-        fits = not required.version or SpecifierSet(required.version).contains(first.plugin_version, prereleases=True)
-        if fits:
+        if _fits(first.plugin_version, required.version):
             rule.status, rule.reason = "pass", f"ran ({first.plugin} {first.plugin_version})"
         else:
             rule.reason = f"version {first.plugin_version} of {first.plugin} does not fit {required.version}"
     return rule
+
+
+def _fits(version: str, required: str | None) -> bool:
+    """Return whether a version is among those that are required; what a changed record calls a version is among none."""
+    try:
+        return not required or SpecifierSet(required).contains(version, prereleases=True)
+    except (InvalidSpecifier, InvalidVersion):
+        return False

@@ -13,7 +13,8 @@ from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from raikit.console import clean
 from raikit.errors import PluginError, raised
-from raikit.process.guard import MOST_OUTPUT, MOST_RESULT
+from raikit.limits import Limits, remedy
+from raikit.process.guard import MOST_OUTPUT
 from raikit.run.results import CheckResult
 
 STACK_SIGNAL = signal.SIGUSR1  # makes the child write its stack
@@ -81,13 +82,18 @@ def traceback_text() -> str:
     return _PYDANTIC_LINK.sub("", traceback.format_exc(limit=-20))
 
 
+def most_result() -> int:
+    """Return how many bytes a result may take as JSON."""
+    return Limits.of_environment().result_megabytes << 20
+
+
 def encode_result(result: Any) -> str:
     """Encode the result of a check as JSON.
 
     Raises
     ------
     PluginError
-        If it is not a `CheckResult`, cannot be written as JSON, or is larger than `MOST_RESULT` bytes.
+        If it is not a `CheckResult`, cannot be written as JSON, or is too large.
     """
     from pydantic_core import PydanticSerializationError
 
@@ -97,10 +103,10 @@ def encode_result(result: Any) -> str:
         text: str = result.model_dump_json()
     except PydanticSerializationError as error:
         raise PluginError(f"its result cannot be written as JSON: {error}") from None
-    if len(text) > MOST_RESULT:
+    if len(text) > (most := most_result()):
         raise PluginError(
-            f"its result takes {len(text) >> 20:,} MB; the limit is {MOST_RESULT >> 20} MB: write large things to ctx.workdir "
-            "and return them as artifacts"
+            f"its result takes {len(text) >> 20:,} MB; the limit is {most >> 20:,} MB: write large things to ctx.workdir "
+            f"and return them as artifacts, or {remedy('result_megabytes')}"
         )
     return text
 

@@ -8,7 +8,6 @@ them. Only JSON comes back.
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import subprocess
 import sys
@@ -23,12 +22,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from raikit.config.schema import PluginsConfig
 from raikit.errors import PluginError, place_of
-from raikit.isolation.answer import STACK_SIGNAL, Answer, error_text, read_answer
+from raikit.isolation.answer import STACK_SIGNAL, Answer, error_text, most_result, read_answer
 from raikit.isolation.channel import Channel
 from raikit.isolation.output import LAST_WORDS, ChildOutput
+from raikit.limits import Limits, remedy
 from raikit.plugins.description import PluginDescription, ValidatedOptions
-from raikit.process.children import end, ending, python
-from raikit.process.guard import MOST_RESULT
+from raikit.process.children import end, ending, environment, python
 from raikit.run.owners import FIRST_PARTY
 from raikit.run.results import plain
 
@@ -44,7 +43,6 @@ _STACK_DELAY = 0.3  # seconds for a child to write its stack
 _Result = TypeVar("_Result")
 _MODEL = "\0 model of the audit"  # no metadata file holds this name
 _MOST_DESCRIPTION = 8 << 20  # characters
-LOADING = 60.0  # seconds for one plugin and what it imports
 
 
 class ChildError(PluginError):
@@ -163,12 +161,12 @@ class Child:
         self._process = subprocess.Popen(  # noqa: S603  # this very interpreter
             python("from raikit.isolation.worker import main; main()", str(theirs.fileno())),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            pass_fds=[theirs.fileno()], start_new_session=True,
+            pass_fds=[theirs.fileno()], start_new_session=True, env=environment(),
         )  # fmt: skip
         theirs.close()
         self._output.read_from(self._process)
-        self._channel = Channel(ours, limit=2 * MOST_RESULT)
-        self._channel.send({"path": list(sys.path), "environment": dict(os.environ), "preload": self.preload})
+        self._channel = Channel(ours, limit=2 * most_result())
+        self._channel.send({"path": list(sys.path), "environment": environment(), "preload": self.preload})
         self._told = {}
         return self._channel
 
@@ -261,18 +259,20 @@ class Children:
 
     def describe(self, distribution: str, plugin: str) -> PluginDescription:
         """Load a plugin in the process of its distribution, and describe what it provides; one that ends it is left out."""
-        answer = self.of(distribution).run({"describe": plugin}, timeout=LOADING)
+        answer = self.of(distribution).run({"describe": plugin}, timeout=Limits.of_environment().loading_seconds)
         if answer.error is None and len(answer.result or "") <= _MOST_DESCRIPTION:
             with contextlib.suppress(ValidationError):
                 return PluginDescription.model_validate_json(answer.result or "")
         self._settings[distribution]["without"] = [*self._settings[distribution]["without"], plugin]
         problem = (answer.error or "it cannot be described").removeprefix("it ")
         problem = f"loading it {problem}" if answer.died else f"loading it failed: {problem}"
-        return PluginDescription(status="error", reason=f"{problem}; update or remove it, or leave it out with --disable")
+        longer = f", or {remedy('loading_seconds')}" if answer.late else ""
+        return PluginDescription(status="error", reason=f"{problem}; update or remove it, or leave it out with --disable{longer}")
 
     def validate_options(self, distribution: str, check: str, values: Mapping[str, Any]) -> ValidatedOptions:
         """Validate the options of a check in the process of its distribution."""
-        return self.of(distribution).run_as(ValidatedOptions, {"check": check, "validate": plain(dict(values))}, LOADING)
+        seconds = Limits.of_environment().loading_seconds
+        return self.of(distribution).run_as(ValidatedOptions, {"check": check, "validate": plain(dict(values))}, seconds)
 
     def comparer(self, check: Check, distribution: str) -> Check | RemoteComparer:
         """Return a check that compares two runs in the process of its distribution."""

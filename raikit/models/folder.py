@@ -10,12 +10,11 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from raikit.errors import ModelError
+from raikit.errors import LimitError, ModelError
+from raikit.limits import Limits, read_json, remedy
 
 CONFIG, SIDE_FILE, WEIGHTS = "config.json", "raikit.json", "model.safetensors"
 _ADAPTER = "adapter_config.json"
-MOST_JSON = 64 << 20  # bytes of a JSON file
-MOST_WEIGHTS = 64 << 30  # bytes of weights
 _MOST_HEADER = 100_000_000  # bytes, as safetensors has it
 _KIND = "raikit-fusion"
 _TYPE = "F32"  # raikit saves no other
@@ -39,8 +38,8 @@ def read_side_file(folder: Path) -> dict[str, Any]:
         If a file is missing, no regular file of the folder or too large, if the configuration is another model's or asks for code
         or files of others, or if the weights do not lie within their file.
     """
-    for name, most in ((CONFIG, MOST_JSON), (SIDE_FILE, MOST_JSON), (WEIGHTS, MOST_WEIGHTS)):
-        _refuse_other_file(folder / name, most)
+    for name in (CONFIG, SIDE_FILE, WEIGHTS):
+        _refuse_other_file(folder / name)
     if os.path.lexists(folder / _ADAPTER):
         raise ModelError(f"{folder / _ADAPTER}: raikit saves no adapters, and this one may lead to other files; remove it.")
     _validate_config(_read_json(folder / CONFIG), folder / CONFIG)
@@ -63,19 +62,19 @@ def refuse_special_file(path: Path, key: str) -> None:
         raise ModelError(f"{key}: {path.name} is no regular file.")
 
 
-def _refuse_other_file(path: Path, most: int) -> None:
+def _refuse_other_file(path: Path) -> None:
     """Raise if a path is no regular file: a pipe would block, a device would never end, a link may lead out of the folder."""
     if path.is_symlink() or not path.is_file():
         what = "a link" if path.is_symlink() else "no regular file" if path.exists() else "missing"
         raise ModelError(f"{path.parent} does not hold a fusion model saved by raikit: {path.name} is {what}.")
-    if (size := path.stat().st_size) > most:
-        raise ModelError(f"{path}: it has {size:,} bytes; the limit is {most:,}.")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError, OSError) as error:
+        content = read_json(path)
+    except LimitError as error:
+        raise ModelError(f"{path.parent}: {error}") from None
+    except (ValueError, OSError) as error:
         raise ModelError(f"{path}: it cannot be read as JSON ({type(error).__name__}).") from None
     if not isinstance(content, dict):
         raise ModelError(f"{path}: it holds no mapping.")
@@ -105,7 +104,9 @@ def _is_source(source: Any) -> bool:
 
 def _validate_weights(path: Path) -> None:
     """Read the header of a safetensors file: its types and that each tensor lies within the file, with the bytes of its shape."""
-    size = path.stat().st_size
+    size, most = path.stat().st_size, Limits.of_environment().weights_megabytes * 1_000_000
+    if size > most:
+        raise ModelError(f"{path}: it has {size:,} bytes, more than the {most:,} that are read; {remedy('weights_megabytes')}.")
     try:
         with path.open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -182,7 +183,7 @@ def _sentence(error: Mapping[str, Any]) -> str:
 def with_absolute_paths(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return `spec` with the paths of files made absolute; ``module:function`` is left as it is."""
     paths = {
-        key: str((folder / spec[key]).resolve())
+        key: os.path.realpath(folder / spec[key])
         for key in ("path", "weights")
         if isinstance(spec.get(key), str) and not _is_function(spec[key])
     }

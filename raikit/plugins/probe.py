@@ -13,9 +13,8 @@ import sys
 from collections.abc import Sequence
 
 from raikit.hookspecs import API_VERSION
-from raikit.process.children import end, ending, python
-
-TIMEOUT = 60.0  # seconds for one module and what it imports
+from raikit.limits import Limits, remedy
+from raikit.process.children import end, ending, environment, python
 
 # Writes a byte to the given descriptor after each plugin that was imported and asked what it provides, or that raised: the real
 # import reports what it raised.
@@ -77,14 +76,14 @@ def _import(values: Sequence[str]) -> tuple[int, str]:
     process = subprocess.Popen(  # noqa: S603  # this very interpreter
         python(_PROGRAM, str(writing), str(API_VERSION), json.dumps(sys.path), *values),
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        pass_fds=[writing], start_new_session=True,
+        pass_fds=[writing], start_new_session=True, env=environment(),
     )  # fmt: skip
     os.close(writing)
-    survived = 0
+    survived, seconds = 0, Limits.of_environment().loading_seconds
     try:
         while survived < len(values):
-            if not select.select([reading], [], [], TIMEOUT)[0]:
-                return survived, f"loading it did not finish within {TIMEOUT:.0f} seconds"
+            if not select.select([reading], [], [], seconds)[0]:
+                return survived, f"loading it did not finish within {seconds} seconds ({remedy('loading_seconds')})"
             if not (done := os.read(reading, len(values))):
                 return survived, f"loading it ended the process ({ending(process.wait())})"
             survived += len(done)

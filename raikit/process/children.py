@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+_OF_THE_SERVICE = {"GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"}
 TIMEOUT = 600.0  # seconds that a child may take for one check; plugins.timeout overrides it
 
 
@@ -20,6 +21,14 @@ def python(program: str, *arguments: str) -> list[str]:
     """
     prologue = f"import sys; sys.path.append({str(Path(__file__).parents[2])!r})\n"
     return [sys.executable, "-P", "-c", prologue + program, *arguments]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for a process that runs code of others: without the files that a CI service reads from a job.
+
+    Whoever writes into them sets outputs, variables and paths of the job, or its summary.
+    """
+    return {name: value for name, value in os.environ.items() if name not in _OF_THE_SERVICE}
 
 
 def ending(code: int) -> str:

@@ -24,7 +24,6 @@ from raikit.errors import PluginError
 from raikit.process import state as process_state
 
 MOST_OUTPUT = 20_000  # characters of what a check printed that are kept, half from the beginning, half from the end
-MOST_RESULT = 64 << 20  # bytes of a result as JSON
 _MOST_WARNINGS = 20
 _HALF = MOST_OUTPUT // 2
 # Restored without a warning: using a global generator is no fault, and libraries set the others when they are imported.

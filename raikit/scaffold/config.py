@@ -58,7 +58,7 @@ def write_config(data: Path | str, out: Path, target: str | None = None) -> str:
     """
     with local_copy(data) as table:
         guess = guess_roles(table, target)
-        here = Path(os.path.relpath(table.resolve(), out.resolve().parent)).as_posix()
+        here = Path(os.path.relpath(os.path.realpath(table), Path(os.path.realpath(out)).parent)).as_posix()
         path = data if isinstance(data, str) and is_remote(data) else here
         write_text(out, render_config(guess, path, table.stem))
     return "\n".join(_summary(guess))

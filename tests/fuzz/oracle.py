@@ -56,7 +56,9 @@ def command(arguments: list[str], folder: Path, seconds: float = SECONDS) -> str
         return f"a traceback: {said}"
     if code not in CODES:
         return f"exit {code}"
-    if code == 2 and not out.getvalue() and len(said.splitlines()) != 1 and not said.startswith("Usage:"):
+    # What an audit says of its data comes before the sentence that ends it.
+    lines = [line for line in said.splitlines() if not line.startswith(("Data: ", "Note: "))]
+    if code == 2 and not out.getvalue() and len(lines) != 1 and not said.startswith("Usage:"):
         return f"more than a sentence: {said!r}"
     for line in (out.getvalue() + said).splitlines():
         if line.lstrip().startswith("::") or "##[" in line or any(ord(sign) < 32 and sign != "\t" for sign in line):

@@ -134,6 +134,47 @@ def test_what_a_killed_command_left_is_not_taken_for_a_stranger(ready):
     assert (refused.code, "stranger was added" in refused.err) == (2, True)
 
 
+COMMANDS_WITHOUT_MEMORY = [["init", "cases.csv", "--out", "o.yaml"], ["audit", "audit.yaml", "--out", "none"], ["report", "whole"],
+                           ["gate", "whole"], ["verify", "whole"], ["baseline", "save", "whole", "none.json"]]  # fmt: skip
+
+
+@pytest.mark.parametrize("megabytes", [100, 400, 900])
+@pytest.mark.parametrize("command", COMMANDS_WITHOUT_MEMORY, ids=lambda words: words[0])
+def test_a_limit_of_address_space_that_ends_libraries_is_one_sentence(whole, command, megabytes):
+    before = sorted(path.name for path in whole.iterdir())
+    most = megabytes * 1_000_000
+    ended = subprocess.run(
+        [sys.executable, "-m", "raikit", *command], cwd=whole, capture_output=True, text=True, check=False, timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (most, most)),
+    )  # fmt: skip
+    says = f"raikit: the process may use {megabytes} MB of address space (ulimit -v), and raikit's libraries need 2,000 MB;"
+    assert (ended.returncode, ended.stderr.startswith(says), ended.stderr.count("\n")) == (2, True, 1)
+    assert sorted(path.name for path in whole.iterdir()) == before
+
+
+def test_figures_are_lost_and_not_the_report_where_address_space_is_short(whole, tmp_path):
+    write_audit_yaml(tmp_path, checks=["performance.confusion_matrix"])
+    assert faults.run(COMMANDS["audit"], tmp_path).code == 0
+    run, most = tmp_path / "run", 3_000_000_000  # the renderer reserves more
+    ended = subprocess.run(
+        [sys.executable, "-m", "raikit", "report", "run", "--formats", "html"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (most, most)),
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert "the renderer ended (" in (run / "report.html").read_text("utf-8")
+    assert manifest.verify(run) == []
+
+
+def test_a_small_file_is_read_with_little_memory(tmp_path):
+    (tmp_path / "a.json").write_text("{}")
+    program = "import raikit.limits, pathlib, sys; raikit.limits.read_json(pathlib.Path(sys.argv[1]))"
+    most = 1_000_000_000  # less than the largest file that is read
+    subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "a.json")], check=True, timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (most, most)),
+    )  # fmt: skip
+
+
 def test_no_memory_is_one_sentence(whole, monkeypatch):
     import raikit.audit.conductor as conductor
 

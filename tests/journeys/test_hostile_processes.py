@@ -162,12 +162,12 @@ for attack in (nested, progress, warnings, half, others, twice, many, copy, link
 EXPECTED = {
     "nested": "nested too deeply", "progress": "a report of progress that is not two numbers", "warnings": "sent an answer that",
     "half": "did not finish within 8 seconds", "copy": "it modified the shared predictions",
-    "many": "it returned 101 metrics; the limit for a check is 100", "link": "is not a file in the check's workdir",
+    "many": "it returned 101 metrics, more than 100; set RAIKIT_MAX_METRICS to raise", "link": "is not a file in the check's workdir",
 }  # fmt: skip
 
 
 def test_each_forged_answer_costs_its_own_check(raikit, failing, tmp_path, monkeypatch):
-    monkeypatch.setattr("raikit.audit.check_runner.MOST_METRICS", 100)
+    monkeypatch.setenv("RAIKIT_MAX_METRICS", "100")
     (tmp_path / "checks.py").write_text(FORGES)
     config = failing(checks=["performance.classification", "evil"], plugins={"local": ["checks.py"], "timeout": 8})
     start = time.perf_counter()

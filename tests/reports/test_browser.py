@@ -6,6 +6,8 @@ import time
 
 import pytest
 from headless import Browser, chromium
+from pydantic import BaseModel
+from report_record import HOSTILE
 
 from raikit_reports import write_html
 
@@ -33,6 +35,61 @@ def browser():
 @pytest.fixture(scope="module")
 def file(record, tmp_path_factory):
     return write_html(record, tmp_path_factory.mktemp("report"))[0]
+
+
+def attacked(node, attacks):
+    """Return a record as data in which each text of people is an attack as well; a text is always replaced by the same one."""
+    if isinstance(node, dict):
+        return {key: value if key in FIXED else attacked(value, attacks) for key, value in node.items()}
+    if isinstance(node, list):
+        return [attacked(value, attacks) for value in node]
+    return f"{node} {attacks[hash(node) % len(attacks)]}" if isinstance(node, str) and node else node
+
+
+def assign_texts(model, attacks):
+    """Replace the texts of a record in place, past the validation that a hostile author would not run."""
+    for name, field in type(model).model_fields.items():
+        if name in FIXED:
+            continue
+        value = getattr(model, name)
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, BaseModel):
+                assign_texts(item, attacks)
+        if field.annotation in (str, str | None) or isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], str)):
+            object.__setattr__(model, name, attacked(value, attacks))
+
+
+FIXED = {"status", "verdict", "severity", "kind", "type", "direction", "unit", "task", "format", "process", "config", "bound", "spec", "data_url",
+         "image", "media_type", "started", "level", "method_kind", "seconds", "split"}  # fmt: skip
+ATTACKS = [
+    *(text for text in HOSTILE if text and len(text) < 100), "<img src=http://attack.invalid/i onerror=attack()>", "<svg onload=attack()>",
+    "javascript:attack()", "<a href=javascript:attack()>x</a>", "<iframe src=http://attack.invalid></iframe>", "url(http://attack.invalid/u)",
+    "<style>@import 'http://attack.invalid/s';</style>", "</script><script>attack()</script>", "' onfocus='attack()' autofocus='",
+]  # fmt: skip
+TOUCH = """(async () => {
+  window.attack = () => { window.ran = true; };
+  window.alert = window.attack;
+  const kinds = ["pointerover", "mouseover", "mouseenter", "mousemove", "focus", "pointerdown", "mousedown", "mouseup", "click"];
+  let touched = 0;
+  for (const node of document.querySelectorAll("body *")) {
+    for (const kind of kinds) node.dispatchEvent(new MouseEvent(kind, {bubbles: true, cancelable: true, view: window}));
+    if ((touched += 1) % 500 === 0) await new Promise((done) => setTimeout(done, 0));
+  }
+  await new Promise((done) => setTimeout(done, 300));
+  return [touched, window.ran === true, location.protocol, document.querySelectorAll("img[src^=http], iframe, [onerror], [onload]").length];
+})()"""
+
+
+def test_hostile_texts_in_every_field_run_and_request_nothing(browser, record, tmp_path):
+    hostile = record.model_copy(deep=True)
+    assign_texts(hostile, ATTACKS)
+    written = write_html(hostile, tmp_path)[0]
+    assert written.read_text("utf-8").count("attack()") > 100
+    browser.open(written)
+    browser.run(SCROLL_THROUGH)
+    touched, ran, protocol, made = browser.run(TOUCH)
+    assert touched > 1000
+    assert (ran, protocol, made) == (False, "file:", 0)
 
 
 @pytest.fixture(autouse=True)

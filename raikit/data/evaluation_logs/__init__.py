@@ -83,11 +83,23 @@ def _kind(path: Path) -> str | None:
     return inspect_log.TOOL if _INSPECT.match(head) else None
 
 
+def _first_line(stream: pa.NativeFile, most: int) -> bytes:
+    """Read blocks up to the end of the first line that is not blank; what is asked for at once is reserved, there or not."""
+    blocks: list[bytes] = []
+    begun, size = False, 0
+    while size < most and (block := stream.read(_HEAD << 4)):
+        blocks.append(block)
+        if b"\n" in (block if begun else block.lstrip()):
+            break
+        begun, size = begun or bool(block.strip()), size + len(block)
+    return b"".join(blocks)
+
+
 def _kind_of_lines(path: Path, head: bytes) -> str | None:
     """Return the tool whose fields the first line has."""
     if b"\n" not in head.lstrip():
         with open_bytes(path) as stream:
-            head = stream.read(most_bytes())
+            head = _first_line(stream, most_bytes())
     line = head.lstrip().partition(b"\n")[0]
     check_depth(line, path.name)
     try:

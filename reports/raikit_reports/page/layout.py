@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import raikit
 from raikit import format as fmt
+from raikit.limits import address_space
 from raikit_reports import verdicts
 from raikit_reports.page import figures as drawing
 from raikit_reports.page import tables
@@ -140,11 +141,10 @@ def build(record: raikit.Record) -> Page:
     rows = rule_rows(record)
     worst = problems(record, rows)
     bad = sum(row.verdict in (verdicts.FAIL, verdicts.WARN, verdicts.OPEN) for row in rows)
-    builder = _Sections(record, rows)
-    pillars = builder.pillars()
     with ForeignRenderer() as apart:
-        others = builder.others(apart.render)
-    training = builder.training()
+        # The renderer ends its process where address space is short, so that it must not be this one.
+        builder = _Sections(record, rows, drawing.render if address_space() is None else apart.render)
+        pillars, others, training = builder.pillars(), builder.others(apart.render), builder.training()
     return Page(
         record=record,
         title=flat(f"{answer.word}: {record.name}, raikit audit"),
@@ -188,7 +188,8 @@ def _in_words(text: str, record: raikit.Record) -> str:
 class _Sections:
     """Builder of the sections, which assigns anchors and collects the specs of figures."""
 
-    def __init__(self, record: raikit.Record, rows: list[RuleRow]) -> None:
+    def __init__(self, record: raikit.Record, rows: list[RuleRow], render: Render = drawing.render) -> None:
+        self._render = render
         self.record = record
         self.specs: dict[str, Any] = {}
         self.metrics = {metric.id: metric for _, metric in record.metrics()}
@@ -227,7 +228,7 @@ class _Sections:
         pillar: str | None,
         plugin: str = "",
         known: PluginRecord | None = None,
-        render: Render = drawing.render,
+        render: Render | None = None,
     ) -> Section:
         own = "Checks of this repository" if plugin == "local" else plugin
         title, asks = PILLARS.get(pillar or "", (words(pillar) if pillar else own, ""))
@@ -279,13 +280,13 @@ class _Sections:
             methods=[method for method in methods if method],
         )
 
-    def _figure(self, figure: raikit.Figure, render: Render = drawing.render) -> FigureView:
+    def _figure(self, figure: raikit.Figure, render: Render | None = None) -> FigureView:
         anchor = f"fig-{next(self._numbers)}"
         numbers = tables.numbers(figure)
         if figure.image is not None:
             return FigureView(anchor, figure, None, numbers, "")
         spec = drawing.safe_spec(figure)
-        drawn = render(spec, f"{anchor}-")
+        drawn = (render or self._render)(spec, f"{anchor}-")
         if drawn.svg is not None and len(figure.data) <= drawing.INTERACTIVE_ROWS:
             self.specs[anchor] = drawn.vega
         return FigureView(anchor, figure, drawn, numbers, _size(drawn.width))

@@ -16,10 +16,9 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
+from raikit.limits import Limits, variable
 from raikit_reports.page import figures
 
-SECONDS = 20.0  # for one figure, the start of the renderer included
-MEMORY = 1 << 30  # bytes of data; drawing a bar takes half of it, because V8 reserves more than it uses
 _MOST_DRAWN = 16 << 20  # bytes of one answer
 
 # Reads a spec a line and writes what `figures.draw` makes of it. -P keeps the working folder out of the import path.
@@ -39,14 +38,17 @@ class ForeignRenderer:
 
     Parameters
     ----------
-    seconds : float
-        For one figure.
-    memory : int
-        Bytes.
+    seconds : float, optional
+        For one figure, the start of the renderer included; absent: `raikit.limits.Limits.figure_seconds`.
+    memory : int, optional
+        Bytes of data; absent: `raikit.limits.Limits.figure_megabytes`. Drawing a bar takes half of its default, because V8
+        reserves more than it uses.
     """
 
-    def __init__(self, seconds: float = SECONDS, memory: int = MEMORY) -> None:
-        self._seconds, self._memory = seconds, memory
+    def __init__(self, seconds: float | None = None, memory: int | None = None) -> None:
+        limits = Limits.of_environment()
+        self._seconds = limits.figure_seconds if seconds is None else seconds
+        self._memory = limits.figure_megabytes << 20 if memory is None else memory
         self._process: subprocess.Popen[bytes] | None = None
 
     def render(self, spec: dict[str, Any], prefix: str) -> figures.Drawing:
@@ -58,7 +60,8 @@ class ForeignRenderer:
             process.stdin.flush()
             return figures.finish(json.loads(self._answer(process)), prefix)
         except (OSError, ValueError):
-            return figures.Drawing(None, reason=f"the renderer ended ({_ending(self._end())})")
+            more = f"if it lacked memory, raise {variable('figure_megabytes')} or ulimit -v"
+            return figures.Drawing(None, reason=f"the renderer ended ({_ending(self._end())}); {more}")
         except TimeoutError as error:
             self._end()
             return figures.Drawing(None, reason=str(error))
@@ -78,7 +81,7 @@ class ForeignRenderer:
             selector.register(process.stdout, selectors.EVENT_READ)
             while not read.endswith(b"\n"):
                 if not selector.select(max(until - time.monotonic(), 0)):
-                    raise TimeoutError(f"drawing it took more than {self._seconds:g} seconds")
+                    raise TimeoutError(f"drawing it took more than {self._seconds:g} seconds ({variable('figure_seconds')})")
                 if not (chunk := os.read(process.stdout.fileno(), 1 << 20)):
                     return b""
                 read += chunk

@@ -107,9 +107,11 @@ def test_output_belongs_to_the_check_that_wrote_it(ask):
     assert "last words" in ask("import os; os.write(2, b'last words'); os._exit(1)").output
 
 
-def test_a_result_too_large_for_a_report_is_refused(ask):
-    answer = ask("value = 0; import raikit.isolation.answer; raikit.isolation.answer.MOST_RESULT = 10")
-    assert "write large things to ctx.workdir" in answer.error
+def test_a_result_too_large_for_a_report_is_refused(ask, monkeypatch):
+    monkeypatch.setenv("RAIKIT_MAX_RESULT_MEGABYTES", "1")
+    answer = ask("value = 0; import raikit; raikit.CheckResult.model_dump_json = lambda self: 'x' * (1 << 21)")
+    assert "its result takes 2 MB; the limit is 1 MB: write large things to ctx.workdir" in answer.error
+    assert "set RAIKIT_MAX_RESULT_MEGABYTES" in answer.error
 
 
 def test_standard_input_is_empty(ask):
@@ -121,6 +123,23 @@ def test_the_environment_is_the_parents(ask, monkeypatch):
     assert value(ask("import os; value = int(os.environ['RAIKIT_TEST'])")) == 7
     assert value(ask("import os; value = int('PYTHONPATH' in os.environ)")) == int("PYTHONPATH" in os.environ)
     assert json.loads(json.dumps(sys.path)) == sys.path
+
+
+def test_the_files_that_a_ci_service_reads_are_not_named_to_a_child(ask, monkeypatch):
+    for name in ("GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.setenv(name, "/nowhere")
+    told = "b'/nowhere' in open('/proc/self/environ', 'rb').read() or '/nowhere' in os.environ.values()"
+    assert value(ask(f"import os; value = int({told})")) == 0
+    assert os.environ["GITHUB_OUTPUT"] == "/nowhere"
+
+
+@pytest.mark.parametrize("signal_sent", [signal.SIGSTOP, signal.SIGTSTP])
+def test_a_process_that_is_stopped_is_terminated_after_its_time(ask, signal_sent):
+    ask.child._timeout = 1
+    answer = ask(f"import os; os.kill(os.getpid(), {int(signal_sent)})")
+    assert answer.late and "did not finish within 1 seconds" in answer.error
+    ask.child._timeout = 20
+    assert value(ask("value = 5")) == 5
 
 
 def test_what_a_child_has_started_ends_with_it(ask, tmp_path):

@@ -17,9 +17,10 @@ from torch.nn import functional
 
 from raikit.errors import ModelError, RaikitError, raised
 from raikit.models import features
-from raikit.models.base import Model
+from raikit.models.base import Model, Origin
 from raikit.models.folder import SIDE_FILE, WEIGHTS, read_side_file
 from raikit.models.network import FusionConfig, FusionNet
+from raikit.models.positions import Columns, Pixels, Positions, Spectrogram, Tokens
 from raikit.models.preprocessing import Preprocessing
 from raikit.run.results import plain
 
@@ -67,7 +68,9 @@ class FusionModel(Model):
         """Return a model with random weights."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return cls(FusionNet(config), preprocessing, classes)
+            model = cls(FusionNet(config), preprocessing, classes)
+        model.origin = Origin("random")
+        return model
 
     # --- scores -------------------------------------------------------------------------------------------------
 
@@ -143,16 +146,20 @@ class FusionModel(Model):
         standardised = (target - self.preprocessing.target_mean) / self.preprocessing.target_scale
         return functional.mse_loss(logits[:, 0], standardised.to(logits.dtype), reduction="none")
 
-    def tokens(self, batch: Batch) -> dict[str, list[list[str]]]:
-        """Return the words of each text input in the order of its encoding; the rest of that axis is padding."""
-        texts = {name: batch.inputs.get(name) or [None] * len(batch)
-                 for name, modality in self.modalities.items() if modality == "text"}
-        return {name: [features.split_words(text, self.net.config.words) for text in values]
-                for name, values in texts.items()}
+    def positions(self, batch: Batch) -> dict[str, list[Positions]]:
+        """Return the words of each text, the columns of each table and the seconds and hertz of each sound."""
+        return {name: self._positions(name, batch) for name in self.modalities}
 
-    def columns(self, name: str) -> list[str]:
-        """Return the names of the encoded columns of a tabular input."""
-        return self.preprocessing.columns(name)
+    def _positions(self, name: str, batch: Batch) -> list[Positions]:
+        config, modality = self.net.config, self.modalities[name]
+        if modality == "text":
+            return [Tokens(features.split_words(text, config.words)) for text in batch.inputs.get(name) or [None] * len(batch)]
+        if modality == "tabular":
+            return [Columns(self.preprocessing.columns(name))] * len(batch)
+        if modality == "audio":
+            bands = features.band_centres(config.sample_rate, config.mels)
+            return [Spectrogram(config.hop / config.sample_rate, bands)] * len(batch)
+        return [Pixels()] * len(batch)
 
     # --- training and storage -----------------------------------------------------------------------------------
 

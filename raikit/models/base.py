@@ -64,6 +64,8 @@ class Model(ABC):
     kind : str
         ``fusion``, ``torch``, ``sklearn`` …
     capabilities : frozenset
+        What checks may ask of it. If the class names none, they follow from the methods that it defines. Those that fail on
+        the first cases are taken away as it is opened (`raikit.models.probe`).
     classes : sequence
         Labels in the order of the columns of `scores`; empty for regression.
     modalities : mapping of input name to modality
@@ -73,6 +75,10 @@ class Model(ABC):
         The tensors of `prepare`. Those that are not named belong to the input of their name, and are padded with zero.
     origin : Origin
         Where the weights that `fresh` returns come from; not known unless the model says so.
+    device, precision : str
+        Where it runs (``cpu``, ``cuda``, ``mps``) and in which numbers (``float32``, ``bf16``).
+    limits : sequence of str
+        Sentences on capabilities that it seemed to have and did not show; raikit fills it.
     training : mapping
         The settings of its training, as `raikit.fit` takes them (``epochs``, ``batch_size``, ``learning_rate``,
         ``weight_decay``, ``patience``, ``seed``), and ``reweight``; empty if they are not known.
@@ -84,6 +90,9 @@ class Model(ABC):
     modalities: Mapping[str, Modality] = {}
     tensors: Mapping[str, PreparedTensor] = {}
     origin: Origin = Origin("unknown")
+    device: str = "cpu"
+    precision: str = "float32"
+    limits: Sequence[str] = ()
     training: Mapping[str, Any] = {}
 
     @abstractmethod

@@ -141,13 +141,15 @@ def load(spec: Mapping[str, Any], data: Dataset, loaders: Mapping[str, ModelLoad
     ConfigError
         If the loader does not know a setting, or needs one that is absent.
     ModelError
-        If the loader raises.
+        If the loader raises, or the model gives a case another score beside other cases.
     """
+    from raikit.models.probe import examine
+
     kind = str(spec["kind"])
     if kind in RUNS_CODE or kind not in LOADERS:
         make_importable(folder)
     try:
-        return loaders[kind](with_absolute_paths(spec, folder), data)
+        return examine(loaders[kind](with_absolute_paths(spec, folder), data), data)
     except ValidationError as error:
         # A misspelt required setting is both unknown and missing; name the word that is wrong.
         first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")

@@ -73,7 +73,7 @@ def describe_model(model: Model) -> dict[str, Any]:
         "capabilities": sorted(model.capabilities),
         "classes": list(model.classes),
         "description": model.describe(),
-        "notes": model.notes(),
+        "notes": [*model.notes(), *model.limits],
     }
     described: dict[str, Any] = plain(facts)
     return described

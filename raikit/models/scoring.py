@@ -93,7 +93,7 @@ class ModelScorer:
 
     def notes(self, predictions: Sequence[str]) -> list[str]:
         """Return what the model says of how it was read, and whether its scores were left out."""
-        return [*self.model.notes(), *left_out_scores(predictions, self.capabilities, self.model.classes)]
+        return [*self.model.notes(), *self.model.limits, *left_out_scores(predictions, self.capabilities, self.model.classes)]
 
     def predict(self, data: Dataset, progress: Progress) -> pd.DataFrame:
         """Score every case of `data` once. Decisions are no scores: where a model gives nothing else, there are none.

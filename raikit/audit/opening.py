@@ -11,7 +11,7 @@ from raikit.audit.refusals import refuse_absent_groups
 from raikit.files import write_text
 from raikit.format import case_noun
 from raikit.isolation.model import RemoteModel
-from raikit.models.loaders import RUNS_CODE
+from raikit.models.loaders import runs_code
 from raikit.models.opening import MODEL_FOLDER, open_dataset, open_source, set_threads
 from raikit.models.scoring import PredictionSource, score
 from raikit.run.directory import PREDICTIONS
@@ -78,7 +78,7 @@ def config_for_children(plan: Plan, data: Dataset | None) -> dict[str, Any]:
 def _brings_code(plan: Plan) -> bool:
     """Whether opening the model runs code that is not raikit's own."""
     load = plan.settings.model.load
-    return load is not None and (load.kind in RUNS_CODE or load.kind in plan.registry.loader_owners)
+    return load is not None and (runs_code(load.model_dump()) or load.kind in plan.registry.loader_owners)
 
 
 def train_model(plan: Plan, data: Dataset, workdir: Path, target: Path, console: Console) -> None:

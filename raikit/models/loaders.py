@@ -1,4 +1,4 @@
-"""The model loaders of raikit itself: fusion, torch, sklearn.
+"""The model loaders of raikit itself: fusion, huggingface, torch, sklearn.
 
 A table of predictions (``kind: predictions``) is not a model and has no loader; see `raikit.models.table`.
 """
@@ -115,13 +115,33 @@ def load_sklearn(spec: Mapping[str, Any], data: Dataset) -> Model:
     return SklearnModel(estimator, data)
 
 
+def load_huggingface(spec: Mapping[str, Any], data: Dataset) -> Model:
+    """Load a folder of transformers; see `raikit.models.huggingface`.
+
+    Raises
+    ------
+    ModelError
+        If the folder cannot be read, or does not fit the data.
+    """
+    from raikit.models.huggingface.loader import load_huggingface as load_folder
+
+    return load_folder(spec, data)
+
+
 LOADERS: dict[str, ModelLoader] = {
     "fusion": load_fusion,
+    "huggingface": load_huggingface,
     "torch": load_torch,
     "sklearn": load_sklearn,
 }
 RUNS_CODE = frozenset({"torch", "sklearn"})  # of these loaders: they call a function of the user's, or read a pickle
+_CODE_ALLOWED = ("trust_remote_code", "allow_pickle")  # settings with which a loader may run code that came with the model
 TABLE_KIND = "predictions"  # a plugin may not give a loader this name
+
+
+def runs_code(spec: Mapping[str, Any]) -> bool:
+    """Return whether loading what ``model.load`` names runs code that is not raikit's, by one of raikit's own loaders."""
+    return str(spec["kind"]) in RUNS_CODE or any(spec.get(setting) for setting in _CODE_ALLOWED)
 
 
 def load(spec: Mapping[str, Any], data: Dataset, loaders: Mapping[str, ModelLoader], folder: Path) -> Model:
@@ -146,7 +166,7 @@ def load(spec: Mapping[str, Any], data: Dataset, loaders: Mapping[str, ModelLoad
     from raikit.models.probe import examine
 
     kind = str(spec["kind"])
-    if kind in RUNS_CODE or kind not in LOADERS:
+    if runs_code(spec) or kind not in LOADERS:
         make_importable(folder)
     try:
         return examine(loaders[kind](with_absolute_paths(spec, folder), data), data)
@@ -181,7 +201,7 @@ def with_absolute_paths(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]
     """Return `spec` with the paths of files made absolute; ``module:function`` is left as it is."""
     paths = {
         key: str((folder / spec[key]).resolve())
-        for key in ("path", "weights")
+        for key in ("path", "weights", "base")
         if isinstance(spec.get(key), str) and not _is_function(spec[key])
     }
     return {**spec, **paths}

@@ -17,7 +17,7 @@ from raikit.errors import ModelError
 from raikit.models.base import Model
 from raikit.models.folder import refuse_special_file
 from raikit.models.probabilities import SUM_TOLERANCE, clip_rounding, first_improbable
-from raikit.models.torch_outputs import PROBE, returns_probabilities
+from raikit.models.torch_outputs import PROBE, logits_of, returns_probabilities
 
 if TYPE_CHECKING:
     from raikit.data.batch import Audio, Batch
@@ -66,7 +66,7 @@ class TorchModel(Model):
     - audio: float32, shape (n, t), padded with zeros; a missing sound is all zeros;
     - text: a list of n strings, which the module converts itself; a missing text is "".
 
-    The module returns logits of shape (n, k), (n, 1) or (n,) for a binary target, or values for regression. A module that ends
+    The module returns logits (a tensor, or the entry ``logits`` of a mapping or of an output of transformers) of shape (n, k), (n, 1) or (n,) for a binary target, or values for regression. A module that ends
     in a sigmoid or softmax returns probabilities: where `outputs` does not say which, the first cases are looked at, and
     `notes` tells what was found. If no input is text, the model has the capability ``gradients``.
     """
@@ -130,9 +130,7 @@ class TorchModel(Model):
 
     def _outputs(self, encoded: Mapping[str, Any]) -> torch.Tensor:
         """Call the module, and give a binary target that has one column two, without another number in them."""
-        outputs: torch.Tensor = self._module(**encoded)
-        if outputs.ndim == 1:
-            outputs = outputs[:, None]
+        outputs = logits_of(self._module(**encoded))
         if self.task == "binary" and outputs.shape[1] == 1:
             negative = 1 - outputs if self._gives_probabilities else torch.zeros_like(outputs)
             outputs = torch.cat([negative, outputs], dim=1)

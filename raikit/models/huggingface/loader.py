@@ -1,0 +1,166 @@
+"""Load a folder that `save_pretrained` wrote."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from raikit.errors import ModelError, RaikitError, raised
+from raikit.models.base import Origin
+from raikit.models.huggingface.labels import class_order
+from raikit.models.huggingface.model import HuggingFaceModel, refuse_inputs
+from raikit.models.huggingface.readers import ImageReader, Reader, SoundReader, TextReader
+from raikit.models.huggingface.settings import HuggingFaceSpec, validate_folder
+
+if TYPE_CHECKING:
+    from raikit.data.dataset import Dataset
+
+# What a task's models read: the most inputs of each modality.
+_TASKS: dict[str, tuple[str, Mapping[str, int]]] = {
+    "IMAGE_CLASSIFICATION": ("AutoModelForImageClassification", {"image": 1}),
+    "AUDIO_CLASSIFICATION": ("AutoModelForAudioClassification", {"audio": 1}),
+    "SEQUENCE_CLASSIFICATION": ("AutoModelForSequenceClassification", {"text": 2}),
+    "VISUAL_QUESTION_ANSWERING": ("AutoModelForVisualQuestionAnswering", {"image": 1, "text": 1}),
+}
+
+
+def load_huggingface(spec: Mapping[str, Any], data: Dataset) -> HuggingFaceModel:
+    """Load a classifier or a regression of transformers.
+
+    Parameters
+    ----------
+    spec : mapping
+        See `HuggingFaceSpec`.
+    data : Dataset
+
+    Raises
+    ------
+    ModelError
+        If the folder cannot be read, is of another task, or does not fit the inputs or the classes of the data.
+    """
+    settings = HuggingFaceSpec.model_validate(dict(spec))
+    validate_folder(settings)
+    with _quiet():
+        config = _read("AutoConfig", settings)
+        architecture = (config.architectures or ["a model without a head"])[0]
+        task = _task(architecture, config)
+        auto, wanted = _TASKS[task]
+        modalities = {name: item.modality for name, item in data.inputs.items()}
+        refuse_inputs(modalities, wanted, architecture)
+        order, classes = _outputs(config, settings, data)
+        net = _read(auto, settings, config=config, use_safetensors=None if settings.allow_pickle else True, dtype="float32")
+        readers = _readers(settings, net, modalities)
+        restart, origin = _restart(settings, auto, net)
+    return HuggingFaceModel(net, readers, order, modalities, classes, restart, origin)
+
+
+def _task(architecture: str, config: Any) -> str:
+    """Return the task of an architecture.
+
+    Raises
+    ------
+    ModelError
+        If raikit audits no such task.
+    """
+    from transformers.models.auto import modeling_auto
+
+    for task in _TASKS:
+        known = getattr(modeling_auto, f"MODEL_FOR_{task}_MAPPING_NAMES")
+        if any(architecture in ((name,) if isinstance(name, str) else name) for name in known.values()):
+            return task
+    raise ModelError(
+        f"model.load: {architecture} is no model for the classification of texts, pictures or sounds, nor for visual question "
+        "answering; only these are loaded."
+    )
+
+
+def _outputs(config: Any, settings: HuggingFaceSpec, data: Dataset) -> tuple[list[int], list[Any]]:
+    """Return the network's output of each class, and the classes; of a regression the one output."""
+    if data.task == "regression":
+        if config.num_labels != 1:
+            raise ModelError(f"model.load: the target is a number, and the model has {config.num_labels} outputs, not one.")
+        return [0], []
+    if config.problem_type == "multi_label_classification":
+        raise ModelError("model.load: the model gives each case several labels, which raikit cannot audit yet.")
+    if config.num_labels < 2:
+        raise ModelError("model.load: the target has classes, and the model has one output; a classifier has one for each class.")
+    order = class_order(dict(config.id2label), settings.labels, data)
+    return order, list(data.classes)
+
+
+def _readers(settings: HuggingFaceSpec, net: Any, modalities: Mapping[str, Any]) -> list[Reader]:
+    """Return the readers of all inputs."""
+    accepted = frozenset(inspect.signature(net.forward).parameters)
+    names = {kind: [name for name, modality in modalities.items() if modality == kind] for kind in ("text", "image", "audio")}
+    readers: list[Reader] = []
+    if names["text"]:
+        tokenizer = _processor("AutoTokenizer", "tokenizer", settings)
+        readers.append(TextReader.of(tokenizer, names["text"], net, accepted, settings.max_length))
+    if names["image"]:
+        processor = _processor("AutoImageProcessor", "image processor", settings)
+        patch = getattr(net.config, "patch_size", None)
+        readers.append(ImageReader(processor, names["image"][0], accepted, patch if isinstance(patch, int) else None))
+    if names["audio"]:
+        extractor = _processor("AutoFeatureExtractor", "feature extractor", settings)
+        readers.append(SoundReader(extractor, names["audio"][0], accepted))
+    return readers
+
+
+def _processor(auto: str, what: str, settings: HuggingFaceSpec) -> Any:
+    """Read a tokenizer or processor; `what` it is called in a sentence."""
+    try:
+        return _read(auto, settings)
+    except ModelError as error:
+        raise ModelError(
+            f"model.load: {settings.where} has no {what} that can be read; save it too, with `{what.replace(' ', '_')}.save_pretrained`. "
+            f"({str(error).partition(': ')[2]})"
+        ) from None
+
+
+def _restart(settings: HuggingFaceSpec, auto: str, net: Any) -> tuple[Callable[[], Any], Origin]:
+    """Return what makes a network with weights that have seen none of the cases, and where they come from."""
+    import transformers
+
+    config = copy.deepcopy(net.config)
+    factory = getattr(transformers, auto)
+    if settings.base is None:
+        return lambda: factory.from_config(copy.deepcopy(config)), Origin("random")
+    base = settings.model_copy(update={"path": settings.base, "hub": None})
+    validate_folder(base)
+
+    def restart() -> Any:
+        with _quiet():
+            return _read(auto, base, config=copy.deepcopy(config), dtype="float32")
+
+    return restart, Origin("pretrained", settings.base.rpartition("/")[2])
+
+
+def _read(auto: str, settings: HuggingFaceSpec, **arguments: Any) -> Any:
+    """Call ``from_pretrained`` of a class of transformers; whatever it raises is one sentence."""
+    import transformers
+
+    try:
+        return getattr(transformers, auto).from_pretrained(settings.where, **settings.reading, **arguments)
+    except RaikitError:
+        raise
+    except Exception as error:
+        raise ModelError(f"model.load: {settings.where} cannot be read by {auto}: {raised(error)}.") from None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the progress bars and warnings of transformers; what matters in them is an error or a note of raikit."""
+    from transformers.utils import logging
+
+    level, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)  # type: ignore[no-untyped-call]
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -98,7 +98,7 @@ def _compare(model: Model, batch: Batch, one: np.ndarray, other: np.ndarray, whe
         return
     row, column = np.unravel_index(int(apart.argmax()), apart.shape)
     raise ModelError(
-        f"model.load: the model scores the case with id {batch.ids[row]!r} {one[row, column]:.6g} "
+        f"model.load: the model scores the case with id {batch.ids[int(row)]!r} {one[row, column]:.6g} "
         f"{when.format(f'{other[row, column]:.6g}')}; {cause}. A score must depend on its case alone."
     )
 

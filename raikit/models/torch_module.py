@@ -66,10 +66,10 @@ class TorchModel(Model):
     - audio: float32, shape (n, t), padded with zeros; a missing sound is all zeros;
     - text: a list of n strings, which the module converts itself; a missing text is "".
 
-    The module returns logits (a tensor, or the entry ``logits`` of a mapping or of an output of transformers) of shape (n, k), (n, 1) or (n,) for a binary target, or values for regression. A module that ends
-    in a sigmoid or softmax returns probabilities: where `outputs` does not say which, the first cases are looked at, and
-    `notes` tells what was found. If no input is text, the model has the capability ``gradients``.
-    """
+    The module returns logits of shape (n, k), (n, 1) or (n,) for a binary target, or values for regression: a tensor, or the
+    entry ``logits`` of a mapping or of an output of transformers. A module that ends in a sigmoid or softmax returns
+    probabilities: where `outputs` does not say which, the first cases are looked at, and `notes` tells what was found. If no
+    input is text, the model has the capability ``gradients``.
 
     kind = "torch"
 

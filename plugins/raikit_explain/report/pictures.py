@@ -93,9 +93,9 @@ def cropped(picture: npt.NDArray[np.uint8], crop: tuple[float, float, float, flo
     """Return the part of a picture between edges (left, top, right, bottom) that are shares of its width and height."""
     height, width = picture.shape[:2]
     left, top, right, bottom = crop
-    rows = slice(int(round(top * height)), max(int(round(bottom * height)), int(round(top * height)) + 1))
-    columns = slice(int(round(left * width)), max(int(round(right * width)), int(round(left * width)) + 1))
-    return picture[rows, columns]
+    first_row, first_column = round(top * height), round(left * width)
+    rows = slice(first_row, max(round(bottom * height), first_row + 1))
+    return picture[rows, first_column : max(round(right * width), first_column + 1)]
 
 
 def faded(picture: npt.NDArray[np.uint8], grid: Grid, longest: int = 300) -> tuple[bytes, float]:

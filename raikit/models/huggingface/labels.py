@@ -41,8 +41,8 @@ def class_order(id2label: Mapping[int, str], labels: Mapping[str, Any], data: Da
     own = [names.find(label, _UNKNOWN) for label in own]
     if missing := [label for label in data.classes if label not in own]:
         raise ModelError(
-            f"model.load: the model has no output for the class {text(missing[0])}; its labels are {listed(list(id2label.values()))}. "
-            "`model.load.labels` can say which of them is meant."
+            f"model.load: the model has no output for the class {text(missing[0])}; its labels are "
+            f"{listed(list(id2label.values()))}. `model.load.labels` can say which of them is meant."
         )
     return [own.index(label) for label in data.classes]
 

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from raikit.errors import ModelError, RaikitError, raised
+from raikit.errors import ModelError, RaikitError, listed, raised
 from raikit.models.base import Origin
 from raikit.models.huggingface.labels import class_order
 from raikit.models.huggingface.model import HuggingFaceModel, refuse_inputs
@@ -51,7 +51,7 @@ def load_huggingface(spec: Mapping[str, Any], data: Dataset) -> HuggingFaceModel
         modalities = {name: item.modality for name, item in data.inputs.items()}
         refuse_inputs(modalities, wanted, architecture)
         order, classes = _outputs(config, settings, data)
-        net = _read(auto, settings, config=config, use_safetensors=None if settings.allow_pickle else True, dtype="float32")
+        net = _network(auto, settings, config)
         readers = _readers(settings, net, modalities)
         restart, origin = _restart(settings, auto, net)
     return HuggingFaceModel(net, readers, order, modalities, classes, restart, origin)
@@ -91,6 +91,21 @@ def _outputs(config: Any, settings: HuggingFaceSpec, data: Dataset) -> tuple[lis
     return order, list(data.classes)
 
 
+def _network(auto: str, settings: HuggingFaceSpec, config: Any) -> Any:
+    """Read the network.
+
+    Raises
+    ------
+    ModelError
+        If a weight is missing: transformers would draw it at random.
+    """
+    pickles = None if settings.allow_pickle else True
+    net, read = _read(auto, settings, config=config, use_safetensors=pickles, dtype="float32", output_loading_info=True)
+    if missing := sorted(read["missing_keys"]):
+        raise ModelError(f"model.load: {settings.where} lacks the weights {listed(missing)}; the model was saved without them.")
+    return net
+
+
 def _readers(settings: HuggingFaceSpec, net: Any, modalities: Mapping[str, Any]) -> list[Reader]:
     """Return the readers of all inputs."""
     accepted = frozenset(inspect.signature(net.forward).parameters)
@@ -115,8 +130,8 @@ def _processor(auto: str, what: str, settings: HuggingFaceSpec) -> Any:
         return _read(auto, settings)
     except ModelError as error:
         raise ModelError(
-            f"model.load: {settings.where} has no {what} that can be read; save it too, with `{what.replace(' ', '_')}.save_pretrained`. "
-            f"({str(error).partition(': ')[2]})"
+            f"model.load: {settings.where} has no {what} that can be read; save it too, with "
+            f"`{what.replace(' ', '_')}.save_pretrained`. ({str(error).partition(': ')[2]})"
         ) from None
 
 
@@ -133,7 +148,7 @@ def _restart(settings: HuggingFaceSpec, auto: str, net: Any) -> tuple[Callable[[
 
     def restart() -> Any:
         with _quiet():
-            return _read(auto, base, config=copy.deepcopy(config), dtype="float32")
+            return _read(auto, base, config=copy.deepcopy(config), dtype="float32", ignore_mismatched_sizes=True)
 
     return restart, Origin("pretrained", settings.base.rpartition("/")[2])
 
@@ -155,12 +170,12 @@ def _quiet() -> Iterator[None]:
     """Silence the progress bars and warnings of transformers; what matters in them is an error or a note of raikit."""
     from transformers.utils import logging
 
-    level, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()  # type: ignore[no-untyped-call]
+    level, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
-        logging.set_verbosity(level)  # type: ignore[no-untyped-call]
+        logging.set_verbosity(level)
         if shown:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -43,10 +43,11 @@ def groups(tensors: Mapping[str, Tensor]) -> Iterator[tuple[Tensor, dict[str, Te
     tensors = dict(tensors)
     cases = len(next(iter(tensors.values())))
     lengths = tensors.pop(LENGTHS, None)
-    if lengths is None or len(lengths.unique()) <= 1:
+    of_one_length = sorted(set(lengths.tolist())) if lengths is not None else []
+    if len(of_one_length) <= 1:
         yield torch.arange(cases), tensors
         return
-    for length in lengths.unique().tolist():
+    for length in of_one_length:
         rows = torch.nonzero(lengths == length)[:, 0]
         yield rows, {name: tensor[rows, :length] for name, tensor in tensors.items()}
 

@@ -29,7 +29,10 @@ _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "longformer", "mpnet
 class Reader(Protocol):
     """Reads some inputs of a batch."""
 
-    tensors: Mapping[str, PreparedTensor]
+    @property
+    def tensors(self) -> Mapping[str, PreparedTensor]:
+        """The tensors of `prepare`."""
+        ...
 
     def prepare(self, batch: Batch) -> dict[str, Tensor]:
         """Convert raw inputs to tensors with first axis n."""
@@ -269,7 +272,8 @@ class SoundReader:
         """Convert sounds to samples, shape (n, t), or to spectrograms, shape (n, frames, bands)."""
         sounds = [self._samples(value) for value in batch.inputs[self.input]]
         read = self.extractor(
-            sounds, sampling_rate=self.extractor.sampling_rate, return_tensors="pt", padding=True if self._waveform else "max_length",
+            sounds, sampling_rate=self.extractor.sampling_rate, return_tensors="pt",
+            padding=True if self._waveform else "max_length",
             **({"return_attention_mask": True} if self._masked else {}),
         )  # fmt: skip
         prepared = {name: read[name] for name in self.tensors if name in read}
@@ -306,7 +310,7 @@ class SoundReader:
         rate = int(self.extractor.sampling_rate)
         if self._waveform:
             return {self.input: [Waveform(rate)] * len(batch)}
-        bands = int(getattr(self.extractor, "num_mel_bins", None) or getattr(self.extractor, "feature_size", 80))
+        bands = getattr(self.extractor, "num_mel_bins", None) or getattr(self.extractor, "feature_size", None) or 80
         hop = getattr(self.extractor, "hop_length", None) or rate // 100  # Kaldi's frames are ten milliseconds apart
         first = self._name == "input_values"  # Whisper's features have the bands first
-        return {self.input: [Spectrogram(hop / rate, features.band_centres(rate, bands), time_first=first)] * len(batch)}
+        return {self.input: [Spectrogram(hop / rate, features.band_centres(rate, int(bands)), time_first=first)] * len(batch)}

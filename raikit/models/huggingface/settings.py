@@ -9,7 +9,15 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from raikit.errors import ModelError
-from raikit.models.folder import CONFIG, MOST_JSON, MOST_WEIGHTS, WEIGHTS, read_json_mapping, refuse_other_file, validate_weights
+from raikit.models.folder import (
+    CONFIG,
+    MOST_JSON,
+    MOST_WEIGHTS,
+    WEIGHTS,
+    read_json_mapping,
+    refuse_other_file,
+    validate_weights,
+)
 
 INDEX = "model.safetensors.index.json"
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -37,7 +45,9 @@ class HuggingFaceSpec(BaseModel):
     prompts: Mapping[str, str] = Field(
         default_factory=dict, description="Zero-shot: the text for each class, such as `{cat: a photo of a cat}`."
     )
-    max_length: int | None = Field(None, ge=1, le=1 << 20, description="Tokens after which a text is cut; absent: the model's limit.")
+    max_length: int | None = Field(
+        None, ge=1, le=1 << 20, description="Tokens after which a text is cut; absent: the model's limit."
+    )
     allow_pickle: bool = Field(False, description="Read pytorch_model.bin; only tensors are read from it.")
     trust_remote_code: bool = Field(False, description="Run the code that the folder brings; it runs in a process of its own.")
 
@@ -77,13 +87,17 @@ def validate_folder(spec: HuggingFaceSpec) -> None:
     folder = Path(spec.path)
     if not (folder / CONFIG).exists():
         if (folder / _ADAPTER).exists():
-            raise ModelError(f"model.load.path: {folder} holds an adapter; merge it into its model (`merge_and_unload`) and save that.")
+            raise ModelError(
+                f"model.load.path: {folder} holds an adapter; merge it into its model (`merge_and_unload`) and save that."
+            )
         raise ModelError(f"model.load.path: {folder} holds no model of transformers (there is no {CONFIG} in it).")
     for file in sorted(path for path in folder.iterdir() if not path.is_dir()):
         refuse_other_file(file, MOST_WEIGHTS if file.suffix in (".safetensors", ".bin") else MOST_JSON, "a model")
     for file in folder.glob("*.json"):
         if not spec.trust_remote_code and "auto_map" in read_json_mapping(file, lists=True):
-            raise ModelError(f"{file}: 'auto_map' asks for code that the folder brings; if you trust it say `trust_remote_code: true`.")
+            raise ModelError(
+                f"{file}: 'auto_map' asks for code that the folder brings; if you trust it say `trust_remote_code: true`."
+            )
     if read_json_mapping(folder / CONFIG).get("quantization_config"):
         raise ModelError(f"{folder / CONFIG}: a quantised model cannot be audited; save it in float32 or bfloat16.")
     _validate_weights(folder, spec)

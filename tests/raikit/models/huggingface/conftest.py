@@ -151,9 +151,10 @@ def cases(modalities, rows=40) -> Dataset:
         "image": [None if row % 9 == 5 else _png(rng, 20 + row, 24 + 2 * (row % 7)) for row in range(rows)],
         "audio": [None if row % 9 == 6 else _wav(rng, 700 + 97 * (row % 5)) for row in range(rows)],
     }
+    columns["other"] = columns["text"][::-1]
     table = pd.DataFrame({name: columns[name] for name in modalities})
     table["label"], table["split"] = [("a", "b", "c")[row % 3] for row in range(rows)], ["train", "test"] * (rows // 2)
-    inputs = {name: {"modality": name, "column": name} for name in modalities}
+    inputs = {name: {"modality": "text" if name == "other" else name, "column": name} for name in modalities}
     return Dataset.of(table, DataConfig(path="(memory)", target="label", inputs=inputs, split="split"))
 
 

@@ -70,6 +70,7 @@ class TorchModel(Model):
     entry ``logits`` of a mapping or of an output of transformers. A module that ends in a sigmoid or softmax returns
     probabilities: where `outputs` does not say which, the first cases are looked at, and `notes` tells what was found. If no
     input is text, the model has the capability ``gradients``.
+    """
 
     kind = "torch"
 

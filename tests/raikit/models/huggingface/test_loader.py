@@ -46,7 +46,7 @@ def drop_weight(file, name):
         (lambda path: (path / "model.safetensors").unlink(), r"no weights \(there is no model\.safetensors"),
         (lambda path: (path / "model.safetensors").write_bytes((path / "model.safetensors").read_bytes()[:-100]), "within the file"),
         (lambda path: (path / "model.safetensors").write_bytes(b"\x01" * 40), "no weights that can be read"),
-        (lambda path: drop_weight(path / "model.safetensors", "classifier.bias"), r"lacks the weights 'classifier\.bias'"),
+        (lambda path: drop_weight(path / "model.safetensors", "classifier.bias"), r"lacks the weights classifier\.bias"),
         (lambda path: (path / "tokenizer.json").unlink(), r"has no tokenizer that can be read.*tokenizer\.save_pretrained"),
         (lambda path: change(path / "config.json", auto_map={"AutoModel": "evil.Model"}), "auto_map.*trust_remote_code: true"),
         (lambda path: change(path / "config.json", quantization_config={"bits": 4}), "quantised"),

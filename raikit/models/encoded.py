@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from raikit.data.batch import Batch
-    from raikit.models.base import Model
+
+
+class _Encoder(Protocol):
+    """A `raikit.Model` with the capability ``gradients``."""
+
+    def encode(self, batch: Batch) -> Encoded | dict[str, Tensor]: ...
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ class Encoded(Mapping[str, "Tensor"]):
         return {name: (tensor != self.baseline(name)).flatten(1).any(dim=1) for name, tensor in self.inputs.items()}
 
 
-def encode(model: Model, batch: Batch) -> Encoded:
+def encode(model: _Encoder, batch: Batch) -> Encoded:
     """Return what a model encodes, with an empty context and baselines of zero where it returns a plain mapping.
 
     Raises

@@ -14,8 +14,10 @@ from raikit.models.huggingface.labels import class_order
 from raikit.models.huggingface.model import HuggingFaceModel, refuse_inputs
 from raikit.models.huggingface.readers import ImageReader, Reader, SoundReader, TextReader
 from raikit.models.huggingface.settings import HuggingFaceSpec, validate_folder
+from raikit.models.huggingface.zero_shot import prompt_tensors
 
 if TYPE_CHECKING:
+    from raikit.config.types import Modality
     from raikit.data.dataset import Dataset
 
 # What a task's models read: the most inputs of each modality.
@@ -24,7 +26,9 @@ _TASKS: dict[str, tuple[str, Mapping[str, int]]] = {
     "AUDIO_CLASSIFICATION": ("AutoModelForAudioClassification", {"audio": 1}),
     "SEQUENCE_CLASSIFICATION": ("AutoModelForSequenceClassification", {"text": 2}),
     "VISUAL_QUESTION_ANSWERING": ("AutoModelForVisualQuestionAnswering", {"image": 1, "text": 1}),
+    "ZERO_SHOT_IMAGE_CLASSIFICATION": ("AutoModel", {"image": 1}),
 }
+_DUAL_ENCODER = "VisionTextDualEncoderModel"
 
 
 def load_huggingface(spec: Mapping[str, Any], data: Dataset) -> HuggingFaceModel:
@@ -50,11 +54,24 @@ def load_huggingface(spec: Mapping[str, Any], data: Dataset) -> HuggingFaceModel
         auto, wanted = _TASKS[task]
         modalities = {name: item.modality for name, item in data.inputs.items()}
         refuse_inputs(modalities, wanted, architecture)
+        if task == "ZERO_SHOT_IMAGE_CLASSIFICATION":
+            return _zero_shot(settings, config, modalities, data)
         order, classes = _outputs(config, settings, data)
         net = _network(auto, settings, config)
         readers = _readers(settings, net, modalities)
         restart, origin = _restart(settings, auto, net)
     return HuggingFaceModel(net, readers, order, modalities, classes, restart, origin)
+
+
+def _zero_shot(settings: HuggingFaceSpec, config: Any, modalities: Mapping[str, Modality], data: Dataset) -> HuggingFaceModel:
+    """Load a model of pictures and texts, with the text of each class beside it."""
+    if data.task == "regression":
+        raise ModelError("model.load: a zero-shot model decides between classes, and the target is a number.")
+    net = _network("AutoModel", settings, config)
+    accepted = frozenset(inspect.signature(net.forward).parameters)
+    texts = prompt_tensors(settings.prompts, data.classes, _processor("AutoTokenizer", "tokenizer", settings), accepted)
+    readers, order = _readers(settings, net, modalities), list(range(len(data.classes)))
+    return HuggingFaceModel(net, readers, order, modalities, data.classes, beside=texts)
 
 
 def _task(architecture: str, config: Any) -> str:
@@ -67,13 +84,15 @@ def _task(architecture: str, config: Any) -> str:
     """
     from transformers.models.auto import modeling_auto
 
+    if architecture == _DUAL_ENCODER:
+        return "ZERO_SHOT_IMAGE_CLASSIFICATION"
     for task in _TASKS:
         known = getattr(modeling_auto, f"MODEL_FOR_{task}_MAPPING_NAMES")
         if any(architecture in ((name,) if isinstance(name, str) else name) for name in known.values()):
             return task
     raise ModelError(
-        f"model.load: {architecture} is no model for the classification of texts, pictures or sounds, nor for visual question "
-        "answering; only these are loaded."
+        f"model.load: {architecture} is no model for the classification of texts, pictures or sounds, for visual question "
+        "answering or for zero-shot classification; only these are loaded."
     )
 
 

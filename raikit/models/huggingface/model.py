@@ -43,6 +43,8 @@ class HuggingFaceModel(Model):
         not pretrained.
     origin : Origin
         Of those weights.
+    beside : mapping of str to Tensor, optional
+        What the network gets with every batch: the texts of a zero-shot model.
     """
 
     kind = "huggingface"
@@ -50,13 +52,14 @@ class HuggingFaceModel(Model):
     def __init__(
         self, net: Any, readers: Sequence[Reader], order: Sequence[int], modalities: Mapping[str, Modality],
         classes: Sequence[Any], restart: Callable[[], Any] | None = None, origin: Origin = Model.origin,
+        beside: Mapping[str, Tensor] | None = None,
     ) -> None:  # fmt: skip
-        self._network = Network(net, order).eval()
+        self._network = Network(net, order, beside).eval()
         self._readers, self._restart, self.origin = list(readers), restart, origin
         self.modalities, self.classes = dict(modalities), list(classes)
         self.tensors: Mapping[str, PreparedTensor] = {name: of for reader in readers for name, of in reader.tensors.items()}
-        known = {"labels", "scores", "gradients", "embeddings"}
-        self.capabilities = frozenset(known | ({"trainable"} if restart is not None else set()))
+        with_a_head = {"embeddings", "trainable"} if restart is not None else set()
+        self.capabilities = frozenset({"labels", "scores", "gradients"} | with_a_head)
 
     @property
     def module(self) -> nn.Module:

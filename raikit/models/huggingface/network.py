@@ -21,12 +21,15 @@ class Network(nn.Module):
     net : PreTrainedModel
     order : sequence of int
         The network's output of each class.
+    beside : mapping of str to Tensor, optional
+        Tensors that the network gets with every batch.
     """
 
-    def __init__(self, net: Any, order: Sequence[int]) -> None:
+    def __init__(self, net: Any, order: Sequence[int], beside: Mapping[str, Tensor] | None = None) -> None:
         super().__init__()
         self.net = net
         self.order = list(order)
+        self.beside = dict(beside or {})
 
     def forward(self, /, **tensors: Tensor) -> Tensor:
         """Compute logits, shape (n, k)."""
@@ -34,7 +37,7 @@ class Network(nn.Module):
         return parts[0] if len(parts) == 1 else torch.cat(parts)[torch.cat(rows).argsort()]
 
     def _logits(self, tensors: dict[str, Tensor]) -> Tensor:
-        logits = logits_of(self.net(**tensors))
+        logits = logits_of(self.net(**tensors, **self.beside))
         return logits if self.order == list(range(logits.shape[1])) else logits[:, self.order]
 
 

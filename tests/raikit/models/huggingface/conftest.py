@@ -114,6 +114,31 @@ def vilt():
     ]
 
 
+def _towers():
+    vision = transformers.CLIPVisionConfig(image_size=32, patch_size=8, **SIZE)
+    text = transformers.CLIPTextConfig(vocab_size=300, max_position_embeddings=64, eos_token_id=3, pad_token_id=0, **SIZE)
+    return vision, text
+
+
+def clip():
+    """Return a model of pictures and texts, which has no classes of its own."""
+    vision, text = _towers()
+    config = transformers.CLIPConfig(vision_config=vision.to_dict(), text_config=text.to_dict(), projection_dim=16)
+    processor = transformers.CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    return transformers.CLIPModel(config), [processor, word_pieces()]
+
+
+def dual_encoder():
+    """Return a picture tower and a text tower of two libraries' models."""
+    vision = transformers.ViTConfig(image_size=32, patch_size=8, **SIZE)
+    text = transformers.BertConfig(vocab_size=300, max_position_embeddings=64, **SIZE)
+    config = transformers.VisionTextDualEncoderConfig.from_vision_text_configs(vision, text, projection_dim=16)
+    return transformers.VisionTextDualEncoderModel(config), [
+        transformers.ViTImageProcessorPil(size={"height": 32, "width": 32}), word_pieces()
+    ]
+
+
+ZERO_SHOT = {"clip": (clip, ["image"]), "dual-encoder": (dual_encoder, ["image"])}
 MODELS = {
     "bert": (bert, ["text"]), "distilbert": (distilbert, ["text"]), "roberta": (roberta, ["text"]), "gpt2": (gpt2, ["text"]),
     "vit": (vit, ["image"]), "resnet": (resnet, ["image"]), "clip-vision": (clip_vision, ["image"]),
@@ -126,7 +151,7 @@ def save(name: str, folder: Path) -> Path:
     """Save a model with what reads its inputs; its weights are drawn from a fixed seed, large enough to decide variously."""
     torch.manual_seed(0)
     with np.errstate(all="ignore"):
-        net, processors = MODELS[name][0]()
+        net, processors = (MODELS | ZERO_SHOT)[name][0]()
     with torch.no_grad():
         for parameter in net.parameters():
             if parameter.ndim > 1 and name != "resnet":  # convolutions are drawn large enough

@@ -22,6 +22,7 @@ from raikit.models.folder import SIDE_FILE, WEIGHTS, read_side_file
 from raikit.models.network import FusionConfig, FusionNet
 from raikit.models.positions import Columns, Pixels, Positions, Spectrogram, Tokens
 from raikit.models.preprocessing import Preprocessing
+from raikit.models.runtime import computing
 from raikit.run.results import plain
 
 if TYPE_CHECKING:
@@ -80,19 +81,19 @@ class FusionModel(Model):
             return np.zeros((0, self.net.config.outputs))
         logits = self._apply(self.prepare(batch), self.net.classify)
         if self.classes:
-            return logits.double().softmax(dim=1).numpy()
-        return logits.double().numpy() * self.preprocessing.target_scale + self.preprocessing.target_mean
+            return logits.double().softmax(dim=1).cpu().numpy()
+        return logits.double().cpu().numpy() * self.preprocessing.target_scale + self.preprocessing.target_mean
 
     def embeddings(self, batch: Batch) -> npt.NDArray[np.float32]:
         """Compute the representation of each case before the last layer, shape (n, 2 * width)."""
         if not len(batch):
             return np.zeros((0, 2 * self.net.config.width), dtype=np.float32)
-        return self._apply(self.prepare(batch), self.net.fuse).numpy()
+        return self._apply(self.prepare(batch), self.net.fuse).float().cpu().numpy()
 
     def _apply(self, prepared: Mapping[str, Tensor], function: Callable[[dict[str, Tensor]], Tensor]) -> Tensor:
         """Apply a method of the network to embedded inputs, some cases at a time to save memory."""
         cases = len(next(iter(prepared.values())))
-        with torch.inference_mode():
+        with torch.inference_mode(), computing(self):
             return torch.cat([
                 function(self.net.embed({name: tensor[at : at + _CASES_AT_ONCE] for name, tensor in prepared.items()}))
                 for at in range(0, cases, _CASES_AT_ONCE)
@@ -107,7 +108,7 @@ class FusionModel(Model):
 
     def prepare(self, batch: Batch) -> dict[str, Tensor]:
         """Convert the raw inputs to tensors; an input that the batch lacks is missing in every case."""
-        return {name: torch.from_numpy(self._prepare(name, batch)) for name in self.modalities}
+        return {name: torch.from_numpy(self._prepare(name, batch)).to(self.device) for name in self.modalities}
 
     def _prepare(self, name: str, batch: Batch) -> npt.NDArray[Any]:
         config, modality = self.net.config, self.modalities[name]
@@ -136,14 +137,15 @@ class FusionModel(Model):
 
     def forward(self, encoded: Mapping[str, Tensor]) -> Tensor:
         """Compute logits of shape (n, k) from encoded inputs."""
-        logits: Tensor = self.net.classify(encoded)
+        with computing(self):
+            logits: Tensor = self.net.classify(encoded)
         return logits
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of each case: cross-entropy, or squared error on the standardised target."""
         if self.classes:
-            return functional.cross_entropy(logits, target, reduction="none")
-        standardised = (target - self.preprocessing.target_mean) / self.preprocessing.target_scale
+            return functional.cross_entropy(logits, target.to(logits.device), reduction="none")
+        standardised = (target.to(logits.device) - self.preprocessing.target_mean) / self.preprocessing.target_scale
         return functional.mse_loss(logits[:, 0], standardised.to(logits.dtype), reduction="none")
 
     def positions(self, batch: Batch) -> dict[str, list[Positions]]:

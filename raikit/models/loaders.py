@@ -20,6 +20,7 @@ from raikit.models.base import Model, ModelLoader
 from raikit.models.folder import refuse_special_file
 
 if TYPE_CHECKING:
+    from raikit.config.schema import ModelConfig
     from raikit.data.dataset import Dataset
 
 
@@ -144,7 +145,9 @@ def runs_code(spec: Mapping[str, Any]) -> bool:
     return str(spec["kind"]) in RUNS_CODE or any(spec.get(setting) for setting in _CODE_ALLOWED)
 
 
-def load(spec: Mapping[str, Any], data: Dataset, loaders: Mapping[str, ModelLoader], folder: Path) -> Model:
+def load(
+    spec: Mapping[str, Any], data: Dataset, loaders: Mapping[str, ModelLoader], folder: Path, settings: ModelConfig | None = None
+) -> Model:
     """Load the model that ``model.load`` names.
 
     Parameters
@@ -155,6 +158,8 @@ def load(spec: Mapping[str, Any], data: Dataset, loaders: Mapping[str, ModelLoad
     loaders : mapping of str to ModelLoader
     folder : Path
         Where audit.yaml lies; paths are relative to it, and modules there can be imported.
+    settings : ModelConfig, optional
+        Where the model computes; absent: on the CPU.
 
     Raises
     ------
@@ -164,12 +169,14 @@ def load(spec: Mapping[str, Any], data: Dataset, loaders: Mapping[str, ModelLoad
         If the loader raises, or the model gives a case another score beside other cases.
     """
     from raikit.models.probe import examine
+    from raikit.models.runtime import place
 
     kind = str(spec["kind"])
     if runs_code(spec) or kind not in LOADERS:
         make_importable(folder)
     try:
-        return examine(loaders[kind](with_absolute_paths(spec, folder), data), data)
+        model = loaders[kind](with_absolute_paths(spec, folder), data)
+        return examine(model if settings is None else place(model, settings), data)
     except ValidationError as error:
         # A misspelt required setting is both unknown and missing; name the word that is wrong.
         first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -177,7 +176,7 @@ def _three_cases(data: Dataset, inputs: Sequence[str]) -> Batch | None:
         for batch in data.batches(split, _LOOKED_AT):
             sizes = [sum(_size(batch.inputs[name], row) for name in inputs if name in batch.inputs) for row in range(len(batch))]
             wanted = (int(np.argmin(sizes)), int(np.argmax(sizes)), 0, len(sizes) // 2, len(sizes) - 1)
-            return _rows(batch, sorted(list(dict.fromkeys(wanted))[:3]))
+            return batch.take(sorted(list(dict.fromkeys(wanted))[:3]))
     return None
 
 
@@ -188,15 +187,6 @@ def _size(values: Any, row: int) -> int:
     return len(getattr(values[row], "samples", values[row]))
 
 
-def _rows(batch: Batch, rows: Sequence[int]) -> Batch:
-    """Return some cases of a batch."""
-    inputs = {
-        name: values.iloc[list(rows)] if isinstance(values, pd.DataFrame) else [values[row] for row in rows]
-        for name, values in batch.inputs.items()
-    }
-    return replace(batch, ids=[batch.ids[row] for row in rows], inputs=inputs, target=None, weight=None)
-
-
 def _singly(batch: Batch) -> Iterator[Batch]:
     for row in range(len(batch)):
-        yield _rows(batch, [row])
+        yield batch.take([row])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from raikit.models.base import Model, Origin, PreparedTensor
 from raikit.models.encoded import Encoded
 from raikit.models.huggingface.network import Network, groups, replaced_output
 from raikit.models.huggingface.readers import Reader, TextReader
+from raikit.models.runtime import computing
 
 if TYPE_CHECKING:
     from raikit.config.types import Modality
@@ -71,7 +73,7 @@ class HuggingFaceModel(Model):
     def scores(self, batch: Batch) -> np.ndarray:
         """Compute the probabilities of the classes, shape (n, k), or the predicted values, shape (n, 1)."""
         self._network.eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), computing(self):
             logits = self._network(**self.prepare(batch)).double()
         scores: np.ndarray = (logits.softmax(dim=1) if self.classes else logits).cpu().numpy()
         return scores
@@ -111,7 +113,7 @@ class HuggingFaceModel(Model):
 
     def prepare(self, batch: Batch) -> dict[str, Tensor]:
         """Convert the raw inputs to the tensors of the network, padded to the longest of the batch where a mask says so."""
-        return {name: tensor for reader in self._readers for name, tensor in reader.prepare(batch).items()}
+        return {name: tensor.to(self.device) for reader in self._readers for name, tensor in reader.prepare(batch).items()}
 
     def encode(self, batch: Batch) -> Encoded:
         """Compute token embeddings, pixels, samples or spectrograms; masks, types and positions are their context."""
@@ -120,7 +122,8 @@ class HuggingFaceModel(Model):
         baselines: dict[str, Tensor] = {}
         with torch.no_grad():
             for reader in self._readers:
-                part = reader.encode(reader.prepare(batch), self._embed)
+                prepared = {name: tensor.to(self.device) for name, tensor in reader.prepare(batch).items()}
+                part = reader.encode(prepared, self._embed)
                 inputs, context = {**inputs, **part.inputs}, {**context, **part.context}
                 baselines = {**baselines, **part.baselines}
         return Encoded({name: inputs[name] for name in self.modalities}, context, baselines)
@@ -144,16 +147,21 @@ class HuggingFaceModel(Model):
         for reader in self._readers:
             own, replaced = reader.restore(encoded)
             tensors, embeddings = {**tensors, **own}, replaced if replaced is not None else embeddings
+        with computing(self), self._embedded(embeddings):
+            logits: Tensor = self._network(**tensors)
+        return logits
+
+    def _embedded(self, embeddings: Tensor | None) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which `embeddings` replace those of the token ids."""
         if embeddings is None:
-            return self._network(**tensors)  # type: ignore[no-any-return]
-        with replaced_output(self._network.net.get_input_embeddings(), embeddings):
-            return self._network(**tensors)  # type: ignore[no-any-return]
+            return contextlib.nullcontext()
+        return replaced_output(self._network.net.get_input_embeddings(), embeddings)
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of each case: cross-entropy, or squared error."""
         if self.classes:
-            return functional.cross_entropy(logits, target, reduction="none")
-        return (logits[:, 0] - target.to(logits.dtype)) ** 2
+            return functional.cross_entropy(logits, target.to(logits.device), reduction="none")
+        return (logits[:, 0] - target.to(logits)) ** 2
 
     def positions(self, batch: Batch) -> dict[str, list[Positions]]:
         """Return the tokens of each text with their characters, the parts of pictures and the seconds of sounds."""

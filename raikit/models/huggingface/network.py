@@ -37,7 +37,7 @@ class Network(nn.Module):
         return parts[0] if len(parts) == 1 else torch.cat(parts)[torch.cat(rows).argsort()]
 
     def _logits(self, tensors: dict[str, Tensor]) -> Tensor:
-        logits = logits_of(self.net(**tensors, **self.beside))
+        logits = logits_of(self.net(**tensors, **{name: tensor.to(self.net.device) for name, tensor in self.beside.items()}))
         return logits if self.order == list(range(logits.shape[1])) else logits[:, self.order]
 
 

@@ -20,7 +20,7 @@ from raikit.models import features
 from raikit.models.base import Model, Origin
 from raikit.models.folder import SIDE_FILE, WEIGHTS, read_side_file
 from raikit.models.network import FusionConfig, FusionNet
-from raikit.models.positions import Columns, Pixels, Positions, Spectrogram, Tokens
+from raikit.models.positions import EncodedColumns, Pixels, Positions, Spectrogram, Tokens
 from raikit.models.preprocessing import Preprocessing
 from raikit.models.runtime import computing
 from raikit.run.results import plain
@@ -157,7 +157,7 @@ class FusionModel(Model):
         if modality == "text":
             return [Tokens(features.split_words(text, config.words)) for text in batch.inputs.get(name) or [None] * len(batch)]
         if modality == "tabular":
-            return [Columns(self.preprocessing.columns(name))] * len(batch)
+            return [EncodedColumns(self.preprocessing.columns(name))] * len(batch)
         if modality == "audio":
             bands = features.band_centres(config.sample_rate, config.mels)
             return [Spectrogram(config.hop / config.sample_rate, bands)] * len(batch)

@@ -77,7 +77,7 @@ class Spectrogram:
 
 
 @dataclass(frozen=True)
-class Columns:
+class EncodedColumns:
     """A table row, encoded with the shape (c,).
 
     Attributes
@@ -88,4 +88,4 @@ class Columns:
     names: Sequence[str]
 
 
-Positions = Tokens | Pixels | Waveform | Spectrogram | Columns
+Positions = Tokens | Pixels | Waveform | Spectrogram | EncodedColumns

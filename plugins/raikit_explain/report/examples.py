@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 import raikit
 from raikit.format import capitalised, case_noun, class_text, column_text, number, percent, scalar, value_text
-from raikit.models.positions import WHOLE, Columns, Pixels, Positions, Spectrogram, Tokens
+from raikit.models.positions import WHOLE, EncodedColumns, Pixels, Positions, Spectrogram, Tokens
 from raikit_explain.estimates.explanation import ExampleInputs
 from raikit_explain.report import pictures
 from raikit_explain.report.canvas import SMALL, TEXT, WIDTH, Canvas, shortened, width_of
@@ -282,7 +282,7 @@ def _draw_columns(drawing: ExampleDrawing, piece: Piece) -> float:
 def _labels(piece: Piece, count: int) -> list[str]:
     """Return the names of the encoded columns, with the value where a column is one of the table's own."""
     raw = piece.raw
-    names = [str(label) for label in piece.positions.names] if isinstance(piece.positions, Columns) else []
+    names = [str(label) for label in piece.positions.names] if isinstance(piece.positions, EncodedColumns) else []
     if len(names) != count:
         names = [str(label) for label in raw.columns] if raw is not None and len(raw.columns) == count else []
     if not names:

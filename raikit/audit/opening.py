@@ -59,12 +59,18 @@ def open_predictions(
         if not run.was_left(trained):
             train_model(plan, data, run.work / "training", trained, console)
         run.keep(*(path for path in trained.rglob("*") if path.is_file()))
+    return open_loaded(plan, data, run.folder, run.work, children)
+
+
+def open_loaded(plan: Plan, data: Dataset, run: Path, work: Path, children: Children | None) -> PredictionSource:
+    """Open what the configuration names, or what this audit has trained into `run`, in a process of its own if it brings code."""
+    settings = plan.settings
     if children is not None:
         loader = plan.registry.loader_owners.get(str(settings.model.load and settings.model.load.kind))
-        children.tell(run=str(run.folder.resolve()), loader=loader, config=config_for_children(plan, data))
+        children.tell(run=str(run.resolve()), loader=loader, config=config_for_children(plan, data))
     if children is not None and _brings_code(plan):
-        return RemoteModel.open(children.model, data, run.work, settings.model.timeout)
-    return open_source(settings, data, run.folder, plan.config.folder, plan.registry.loaders)
+        return RemoteModel.open(children.model, data, work, settings.model.timeout)
+    return open_source(settings, data, run, plan.config.folder, plan.registry.loaders)
 
 
 def config_for_children(plan: Plan, data: Dataset | None) -> dict[str, Any]:

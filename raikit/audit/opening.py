@@ -88,17 +88,15 @@ def _brings_code(plan: Plan) -> bool:
 
 
 def train_model(plan: Plan, data: Dataset, workdir: Path, target: Path, console: Console) -> None:
-    """Train a fusion model and rename it to `target` when it is complete; resumes from `workdir`."""
-    from raikit.models.training import train_fusion
+    """Train a model and rename it to `target` when it is complete; resumes from `workdir`."""
+    from raikit.models.training import train as train_as
 
     train = plan.settings.model.train
     assert train is not None
     workdir.mkdir(parents=True, exist_ok=True)
-    console.say(f"Training a fusion model on {data.size('train'):,} {case_noun()}")
+    console.say(f"Training a {train.kind} model on {data.size('train'):,} {case_noun()}")
     with console.progress("training") as step:
-        model, history = train_fusion(
-            data, train.model_dump(exclude={"kind"}), seed=plan.seed, workdir=workdir, progress=step
-        )
+        model, history = train_as(train, data, plan.config.folder, plan.seed, workdir, step)
     complete = workdir / "finished"
     model.save(complete)
     write_text(complete / HISTORY, json.dumps(history.to_dict(), indent=1))

@@ -185,7 +185,7 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    kind: Literal["fusion"] = "fusion"
+    kind: Literal["fusion", "huggingface"] = "fusion"
 
 
 class ModelConfig(ConfigSection):

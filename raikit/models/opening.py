@@ -55,7 +55,12 @@ def open_model(
     """Open the model that this audit has trained into `run`, or that its configuration names."""
     if config.model.load is not None:
         return loaders.load(config.model.load.model_dump(), data, known, folder, config.model)
-    trained = {"kind": "fusion", "path": str(run / MODEL_FOLDER)}
+    train = config.model.train
+    assert train is not None
+    trained = {"kind": train.kind, "path": str((run / MODEL_FOLDER).resolve())}
+    if train.kind == "huggingface":
+        settings = train.model_dump()
+        trained |= {"base": str((folder / settings["base"]).resolve()), "max_length": settings.get("max_length")}
     return loaders.load(trained, data, loaders.LOADERS, folder, config.model)
 
 

@@ -47,8 +47,8 @@ def load_huggingface(spec: Mapping[str, Any], data: Dataset) -> HuggingFaceModel
     """
     settings = HuggingFaceSpec.model_validate(dict(spec))
     validate_folder(settings)
-    with _quiet():
-        config = _read("AutoConfig", settings)
+    with quiet():
+        config = read("AutoConfig", settings)
         architecture = (config.architectures or ["a model without a head"])[0]
         task = _task(architecture, config)
         auto, wanted = _TASKS[task]
@@ -58,7 +58,7 @@ def load_huggingface(spec: Mapping[str, Any], data: Dataset) -> HuggingFaceModel
             return _zero_shot(settings, config, modalities, data)
         order, classes = _outputs(config, settings, data)
         net = _network(auto, settings, config)
-        readers = _readers(settings, net, modalities)
+        readers = build_readers(settings, net, modalities)
         restart, origin = _restart(settings, auto, net)
     return HuggingFaceModel(net, readers, order, modalities, classes, restart, origin)
 
@@ -70,7 +70,7 @@ def _zero_shot(settings: HuggingFaceSpec, config: Any, modalities: Mapping[str, 
     net = _network("AutoModel", settings, config)
     accepted = frozenset(inspect.signature(net.forward).parameters)
     texts = prompt_tensors(settings.prompts, data.classes, _processor("AutoTokenizer", "tokenizer", settings), accepted)
-    readers, order = _readers(settings, net, modalities), list(range(len(data.classes)))
+    readers, order = build_readers(settings, net, modalities), list(range(len(data.classes)))
     return HuggingFaceModel(net, readers, order, modalities, data.classes, beside=texts)
 
 
@@ -119,13 +119,29 @@ def _network(auto: str, settings: HuggingFaceSpec, config: Any) -> Any:
         If a weight is missing: transformers would draw it at random.
     """
     pickles = None if settings.allow_pickle else True
-    net, read = _read(auto, settings, config=config, use_safetensors=pickles, dtype="float32", output_loading_info=True)
-    if missing := sorted(read["missing_keys"]):
+    net, loading = read(auto, settings, config=config, use_safetensors=pickles, dtype="float32", output_loading_info=True)
+    if missing := sorted(loading["missing_keys"]):
         raise ModelError(f"model.load: {settings.where} lacks the weights {listed(missing)}; the model was saved without them.")
     return net
 
 
-def _readers(settings: HuggingFaceSpec, net: Any, modalities: Mapping[str, Any]) -> list[Reader]:
+def task_of_inputs(modalities: Mapping[str, Modality]) -> tuple[str, Mapping[str, int]]:
+    """Return the class of transformers that reads such inputs, and the most inputs of each modality.
+
+    Raises
+    ------
+    ModelError
+        If no class of models reads them together.
+    """
+    kinds = set(modalities.values())
+    for task in ("SEQUENCE_CLASSIFICATION", "IMAGE_CLASSIFICATION", "AUDIO_CLASSIFICATION", "VISUAL_QUESTION_ANSWERING"):
+        if kinds == _TASKS[task][1].keys():
+            return _TASKS[task]
+    together = " and ".join(sorted(kinds)) or "no inputs"
+    raise ModelError(f"model.train: raikit fine-tunes no model of transformers that reads {together}; `kind: fusion` does.")
+
+
+def build_readers(settings: HuggingFaceSpec, net: Any, modalities: Mapping[str, Any]) -> list[Reader]:
     """Return the readers of all inputs."""
     accepted = frozenset(inspect.signature(net.forward).parameters)
     names = {kind: [name for name, modality in modalities.items() if modality == kind] for kind in ("text", "image", "audio")}
@@ -146,7 +162,7 @@ def _readers(settings: HuggingFaceSpec, net: Any, modalities: Mapping[str, Any])
 def _processor(auto: str, what: str, settings: HuggingFaceSpec) -> Any:
     """Read a tokenizer or processor; `what` it is called in a sentence."""
     try:
-        return _read(auto, settings)
+        return read(auto, settings)
     except ModelError as error:
         raise ModelError(
             f"model.load: {settings.where} has no {what} that can be read; save it too, with "
@@ -166,13 +182,13 @@ def _restart(settings: HuggingFaceSpec, auto: str, net: Any) -> tuple[Callable[[
     validate_folder(base)
 
     def restart() -> Any:
-        with _quiet():
-            return _read(auto, base, config=copy.deepcopy(config), dtype="float32", ignore_mismatched_sizes=True)
+        with quiet():
+            return read(auto, base, config=copy.deepcopy(config), dtype="float32", ignore_mismatched_sizes=True)
 
     return restart, Origin("pretrained", settings.base.rpartition("/")[2])
 
 
-def _read(auto: str, settings: HuggingFaceSpec, **arguments: Any) -> Any:
+def read(auto: str, settings: HuggingFaceSpec, **arguments: Any) -> Any:
     """Call ``from_pretrained`` of a class of transformers; whatever it raises is one sentence."""
     import transformers
 
@@ -185,7 +201,7 @@ def _read(auto: str, settings: HuggingFaceSpec, **arguments: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence the progress bars and warnings of transformers; what matters in them is an error or a note of raikit."""
     from transformers.utils import logging
 

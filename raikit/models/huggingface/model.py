@@ -64,6 +64,15 @@ class HuggingFaceModel(Model):
         self.capabilities = frozenset({"labels", "scores", "gradients"} | with_a_head)
 
     @property
+    def net(self) -> Any:
+        """The network as transformers has it."""
+        return self._network.net
+
+    @net.setter
+    def net(self, net: Any) -> None:
+        self._network.net = net
+
+    @property
     def module(self) -> nn.Module:
         """The network; called with the tensors of `prepare`, it returns logits in the order of the classes."""
         return self._network
@@ -190,8 +199,10 @@ class HuggingFaceModel(Model):
         return {} if self.origin.kind != "unknown" else None
 
     def save(self, folder: Path) -> None:
-        """Write the network as `save_pretrained` does."""
+        """Write the network, its tokenizer and its processors as `save_pretrained` does."""
         self._network.net.save_pretrained(folder)
+        for reader in self._readers:
+            reader.save(folder)
 
     def describe(self) -> dict[str, Any]:
         """Return facts for the record."""

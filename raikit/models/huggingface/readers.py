@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -48,6 +49,10 @@ class Reader(Protocol):
 
     def positions(self, batch: Batch) -> dict[str, list[Positions]]:
         """Return how encoded positions map back, for each case."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer or processor beside the network."""
         ...
 
 
@@ -150,6 +155,10 @@ class TextReader:
             for index, name in enumerate(self.inputs)
         }
 
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer beside the network."""
+        self.tokenizer.save_pretrained(folder)
+
     def _tokens(self, tokens: Any, row: int, own: Tensor, text: str) -> Tokens:
         names = self.tokenizer.convert_ids_to_tokens(tokens["input_ids"][row].tolist())
         offsets = tokens["offset_mapping"][row].tolist() if "offset_mapping" in tokens else [None] * len(names)
@@ -222,6 +231,10 @@ class ImageReader:
     def positions(self, batch: Batch) -> dict[str, list[Positions]]:
         """Return the part of each picture that is read, and the side of its patches."""
         return {self.input: [Pixels(self._crop(value), self.patch) for value in batch.inputs[self.input]]}
+
+    def save(self, folder: Path) -> None:
+        """Write the processor beside the network."""
+        self.processor.save_pretrained(folder)
 
     def _crop(self, picture: np.ndarray | None) -> tuple[float, float, float, float]:
         """Return the edges of the part that a crop in the middle keeps, after the picture was resized."""
@@ -314,3 +327,7 @@ class SoundReader:
         hop = getattr(self.extractor, "hop_length", None) or rate // 100  # Kaldi's frames are ten milliseconds apart
         first = self._name == "input_values"  # Whisper's features have the bands first
         return {self.input: [Spectrogram(hop / rate, features.band_centres(rate, int(bands)), time_first=first)] * len(batch)}
+
+    def save(self, folder: Path) -> None:
+        """Write the feature extractor beside the network."""
+        self.extractor.save_pretrained(folder)

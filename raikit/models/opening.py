@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raikit.data.counted import open_counted, refuse_large
 from raikit.data.dataset import Dataset
@@ -57,7 +57,7 @@ def open_model(
         return loaders.load(config.model.load.model_dump(), data, known, folder, config.model)
     train = config.model.train
     assert train is not None
-    trained = {"kind": train.kind, "path": str((run / MODEL_FOLDER).resolve())}
+    trained: dict[str, Any] = {"kind": train.kind, "path": str((run / MODEL_FOLDER).resolve())}
     if train.kind == "huggingface":
         settings = train.model_dump()
         trained |= {"base": str((folder / settings["base"]).resolve()), "max_length": settings.get("max_length")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import importlib.util
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -206,10 +207,8 @@ def _train(
     model: HuggingFaceModel, net: Any, data: Dataset, settings: HuggingFaceTraining, seed: int, workdir: Path, progress: Progress
 ) -> History:
     """Run `Trainer`, and return the course of the training; the weights end in `net`."""
-    try:
-        import accelerate  # noqa: F401
-    except ImportError:
-        raise ModelError("model.train: fine-tuning needs the package accelerate; install raikit[models].") from None
+    if importlib.util.find_spec("accelerate") is None:
+        raise ModelError("model.train: fine-tuning needs the package accelerate; install raikit[models].")
     import transformers
 
     folder = workdir / "checkpoints"

@@ -18,8 +18,9 @@ from raikit.config.training import HuggingFaceTraining
 from raikit.errors import ModelError, listed, raised
 from raikit.models.base import Origin
 from raikit.models.history import Epoch, History
-from raikit.models.huggingface.loader import build_readers, quiet, read, task_of_inputs
+from raikit.models.huggingface.loader import build_readers, read, task_of_inputs
 from raikit.models.huggingface.model import HuggingFaceModel, refuse_inputs
+from raikit.models.huggingface.quiet import quiet
 from raikit.models.huggingface.settings import HuggingFaceSpec, validate_folder
 from raikit.models.trainer import weighted_mean
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from raikit.errors import ModelError, RaikitError, listed, raised
 from raikit.models.base import Origin
 from raikit.models.huggingface.labels import class_order
 from raikit.models.huggingface.model import HuggingFaceModel, refuse_inputs
+from raikit.models.huggingface.quiet import quiet
 from raikit.models.huggingface.readers import ImageReader, Reader, SoundReader, TextReader
 from raikit.models.huggingface.settings import HuggingFaceSpec, validate_folder
 from raikit.models.huggingface.zero_shot import prompt_tensors
@@ -198,19 +198,3 @@ def read(auto: str, settings: HuggingFaceSpec, **arguments: Any) -> Any:
         raise
     except Exception as error:
         raise ModelError(f"model.load: {settings.where} cannot be read by {auto}: {raised(error)}.") from None
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Silence the progress bars and warnings of transformers; what matters in them is an error or a note of raikit."""
-    from transformers.utils import logging
-
-    level, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if shown:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

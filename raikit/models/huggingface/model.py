@@ -18,6 +18,7 @@ from raikit.format import count
 from raikit.models.base import Model, Origin, PreparedTensor
 from raikit.models.encoded import Encoded
 from raikit.models.huggingface.network import Network, groups, replaced_output
+from raikit.models.huggingface.quiet import quiet
 from raikit.models.huggingface.readers import Reader, TextReader
 from raikit.models.runtime import computing
 
@@ -200,9 +201,10 @@ class HuggingFaceModel(Model):
 
     def save(self, folder: Path) -> None:
         """Write the network, its tokenizer and its processors as `save_pretrained` does."""
-        self._network.net.save_pretrained(folder)
-        for reader in self._readers:
-            reader.save(folder)
+        with quiet():
+            self._network.net.save_pretrained(folder)
+            for reader in self._readers:
+                reader.save(folder)
 
     def describe(self) -> dict[str, Any]:
         """Return facts for the record."""

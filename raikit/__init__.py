@@ -24,6 +24,8 @@ _PUBLIC = {
     "DataError": "errors",
     "Dataset": "data.dataset",
     "DisplayNames": "naming",
+    "Encoded": "models.encoded",
+    "EncodedColumns": "models.positions",
     "Figure": "run.results",
     "Finding": "run.results",
     "Groups": "arrays",
@@ -39,8 +41,11 @@ _PUBLIC = {
     "Metric": "run.results",
     "Model": "models.base",
     "ModelError": "errors",
+    "Origin": "models.base",
+    "Pixels": "models.positions",
     "PluginError": "errors",
     "Predictions": "run.predictions",
+    "PreparedTensor": "models.base",
     "RaikitDeprecationWarning": "deprecation",
     "RaikitError": "errors",
     "Record": "run.record",
@@ -49,7 +54,10 @@ _PUBLIC = {
     "RunError": "errors",
     "RunView": "run.reader",
     "SkipCheck": "errors",
+    "Spectrogram": "models.positions",
     "Table": "run.results",
+    "Tokens": "models.positions",
+    "Waveform": "models.positions",
     "address": None,
     "arrays": None,
     "fit": "models.trainer",
@@ -90,6 +98,14 @@ if TYPE_CHECKING:
     from raikit.errors import SkipCheck as SkipCheck
     from raikit.hookspecs import hookimpl as hookimpl
     from raikit.models.base import Model as Model
+    from raikit.models.base import Origin as Origin
+    from raikit.models.base import PreparedTensor as PreparedTensor
+    from raikit.models.encoded import Encoded as Encoded
+    from raikit.models.positions import EncodedColumns as EncodedColumns
+    from raikit.models.positions import Pixels as Pixels
+    from raikit.models.positions import Spectrogram as Spectrogram
+    from raikit.models.positions import Tokens as Tokens
+    from raikit.models.positions import Waveform as Waveform
     from raikit.models.reweighting import reweighing as reweighing
     from raikit.models.trainer import fit as fit
     from raikit.naming import DisplayNames as DisplayNames

@@ -11,7 +11,7 @@ from raikit.audit.refusals import refuse_absent_groups
 from raikit.files import write_text
 from raikit.format import case_noun
 from raikit.isolation.model import RemoteModel
-from raikit.models.loaders import RUNS_CODE
+from raikit.models.loaders import runs_code
 from raikit.models.opening import MODEL_FOLDER, open_dataset, open_source, set_threads
 from raikit.models.scoring import PredictionSource, score
 from raikit.run.directory import PREDICTIONS
@@ -69,12 +69,18 @@ def open_predictions(
         if not run.was_left(trained):
             train_model(plan, data, run.work / "training", trained, console)
         run.keep(*(path for path in trained.rglob("*") if path.is_file()))
+    return open_loaded(plan, data, run.folder, run.work, children)
+
+
+def open_loaded(plan: Plan, data: Dataset, run: Path, work: Path, children: Children | None) -> PredictionSource:
+    """Open what the configuration names, or what this audit has trained into `run`, in a process of its own if it brings code."""
+    settings = plan.settings
     if children is not None:
         loader = plan.registry.loader_owners.get(str(settings.model.load and settings.model.load.kind))
-        children.tell(run=str(run.folder.resolve()), loader=loader, config=config_for_children(plan, data))
+        children.tell(run=str(run.resolve()), loader=loader, config=config_for_children(plan, data))
     if children is not None and _brings_code(plan):
-        return RemoteModel.open(children.model, data, run.work, settings.model.timeout)
-    return open_source(settings, data, run.folder, plan.config.folder, plan.registry.loaders)
+        return RemoteModel.open(children.model, data, work, settings.model.timeout)
+    return open_source(settings, data, run, plan.config.folder, plan.registry.loaders)
 
 
 def config_for_children(plan: Plan, data: Dataset | None) -> dict[str, Any]:
@@ -88,21 +94,19 @@ def config_for_children(plan: Plan, data: Dataset | None) -> dict[str, Any]:
 def _brings_code(plan: Plan) -> bool:
     """Whether opening the model runs code that is not raikit's own."""
     load = plan.settings.model.load
-    return load is not None and (load.kind in RUNS_CODE or load.kind in plan.registry.loader_owners)
+    return load is not None and (runs_code(load.model_dump()) or load.kind in plan.registry.loader_owners)
 
 
 def train_model(plan: Plan, data: Dataset, workdir: Path, target: Path, console: Console) -> None:
-    """Train a fusion model and rename it to `target` when it is complete; resumes from `workdir`."""
-    from raikit.models.training import train_fusion
+    """Train a model and rename it to `target` when it is complete; resumes from `workdir`."""
+    from raikit.models.training import train as train_as
 
     train = plan.settings.model.train
     assert train is not None
     workdir.mkdir(parents=True, exist_ok=True)
-    console.say(f"Training a fusion model on {data.size('train'):,} {case_noun()}")
+    console.say(f"Training a {train.kind} model on {data.size('train'):,} {case_noun()}")
     with console.progress("training") as step:
-        model, history = train_fusion(
-            data, train.model_dump(exclude={"kind"}), seed=plan.seed, workdir=workdir, progress=step
-        )
+        model, history = train_as(train, data, plan.config.folder, plan.seed, workdir, step)
     complete = workdir / "finished"
     model.save(complete)
     write_text(complete / HISTORY, json.dumps(history.to_dict(), indent=1))

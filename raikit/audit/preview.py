@@ -1,4 +1,4 @@
-"""What an audit would do, as far as it is known before a model is opened: for ``raikit audit --dry-run``."""
+"""What an audit would do, as far as it is known before it runs: for ``raikit audit --dry-run``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from raikit.models.table import PredictionsSpec, PredictionsTable
 if TYPE_CHECKING:
     from raikit.audit.plan import Plan
     from raikit.audit.selection import PlannedCheck
+    from raikit.audit.trial import ModelTrial
     from raikit.config.schema import MetricSection
     from raikit.data.dataset import Dataset
 
@@ -43,9 +44,9 @@ class CheckPreview:
     over: Sequence[str] = ()
 
 
-def preview_checks(plan: Plan, data: Dataset) -> list[CheckPreview]:
-    """Return what would become of every check of a plan."""
-    provided = _capabilities(plan)
+def preview_checks(plan: Plan, data: Dataset, trial: ModelTrial | None = None) -> list[CheckPreview]:
+    """Return what would become of every check of a plan, as far as is known: of a loaded model by its `trial`."""
+    provided = trial.capabilities if trial is not None else _capabilities(plan)
     available = _available(data, provided)
     return [_preview(item, available, provided, data) for item in plan.checks]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from raikit.config.schema import AuditConfig
-from raikit.config.training import FusionTraining
+from raikit.config.schema import AuditConfig, ConfigSection
+from raikit.config.training import TRAININGS
 from raikit.plugins.describe import options_schema
 from raikit.plugins.discovery import discover
 
@@ -40,10 +40,17 @@ def audit_schema() -> dict[str, Any]:
         "anyOf": [{"type": "null"}, {"type": "object", "properties": {**pillars, **named}}],
         "description": "Names of pillars or checks with their options; absent: every applicable quick one.",
     }
-    training = FusionTraining.model_json_schema()
-    training["properties"]["kind"] = {"const": "fusion"}
-    schema["$defs"]["TrainConfig"] = training
+    schema["$defs"]["TrainConfig"] = {"oneOf": [_training(kind, settings) for kind, settings in TRAININGS.items()]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "raikit audit.yaml", **schema}
+
+
+def _training(kind: str, settings: type[ConfigSection]) -> dict[str, Any]:
+    """Return the schema of the settings of one kind of training; without a kind, the fusion model is trained."""
+    training = settings.model_json_schema()
+    training["properties"]["kind"] = {"const": kind}
+    if kind != "fusion":
+        training["required"] = ["kind", *training.get("required", [])]
+    return training
 
 
 def _options(registry: Registry, pillar: str) -> dict[str, Any]:

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from raikit.audit.conductor import Outcome
 from raikit.audit.plan import Plan
 from raikit.audit.preview import CheckPreview, preview_checks, preview_rule
+from raikit.audit.trial import ModelTrial, try_model
 from raikit.console import Console
 from raikit.data.dataset import Dataset
 from raikit.errors import listed
 from raikit.format import (
     as_given,
     case_noun,
+    cases,
     class_text,
     column_text,
     confidence_interval,
@@ -21,6 +23,7 @@ from raikit.format import (
     group_text,
     joined,
     measure,
+    seconds,
     stored_group,
 )
 from raikit.gate.rules import as_written
@@ -42,10 +45,11 @@ def show_plan(plan: Plan, data: Dataset, console: Console) -> None:
     console.result(f"data    {data.path.name}: {splits}")
     guessed = " (guessed)" if data.task_guessed else ""
     console.result(f"task    {data.task}{guessed}, classes {listed(class_text(label) for label in data.classes) or 'none'}")
-    console.result(f"model   {kind}")
-    for note in data.notes:
-        console.result(f"note    {note}")
-    checks = preview_checks(plan, data)
+    trial = try_model(plan, data)
+    console.result(f"model   {kind}{_shown(trial, sum(data.splits.values())) if trial is not None else ''}")
+    for note in [*data.notes, *(trial.notes if trial is not None else ())]:
+        console.result(f"note    {_one_line(note)}")
+    checks = preview_checks(plan, data, trial)
     for check in checks:
         console.result(f"check   {check.item.name}: {check.reason or _would_run(check)}")
     gate = plan.settings.gate
@@ -60,6 +64,14 @@ def show_plan(plan: Plan, data: Dataset, console: Console) -> None:
     for plugin in plan.registry.plugins:
         if plugin.status not in ("ok", "local"):
             console.result(f"plugin  {plugin.name} of {plugin.distribution}: {plugin.status} ({plugin.reason})")
+
+
+def _shown(trial: ModelTrial, scored: int) -> str:
+    """Return what a model has shown on trial: its size, its capabilities, and how long it takes."""
+    parameters = trial.description.get("parameters")
+    size = f"{count(parameters)} parameters, " if isinstance(parameters, int) else ""
+    took = f"; about {seconds(trial.seconds)} for {cases(scored)}" if trial.seconds is not None else ""
+    return f": {size}provides {', '.join(sorted(trial.capabilities))}{took}"
 
 
 def _would_run(check: CheckPreview) -> str:

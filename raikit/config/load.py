@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from raikit.config.questions import refuse_questions
 from raikit.config.schema import AuditConfig, GateConfig, TrainConfig
-from raikit.config.training import FusionTraining
+from raikit.config.training import TRAININGS
 from raikit.config.types import Key, key_text
 from raikit.config.yamlfile import Document, parse_value, read
 from raikit.errors import ConfigError, listed, nearest
@@ -98,12 +98,13 @@ def read_policy(path: Path) -> tuple[GateConfig, Document, Key]:
 
 
 def _check_training(audit: AuditConfig, train: TrainConfig, document: Document) -> None:
+    kind = TRAININGS[train.kind]
     try:
-        settings = FusionTraining.model_validate(train.model_extra)
+        settings = kind.model_validate(train.model_extra)
     except ValidationError as error:
-        raise explain(error, FusionTraining, document, ("model", "train")) from None
+        raise explain(error, kind, document, ("model", "train")) from None
     sensitive = [feature.column for feature in audit.data.sensitive]
-    for column in settings.reweight:
+    for column in getattr(settings, "reweight", []):
         if column not in sensitive:
             where = document.where(("model", "train", "reweight"))
             raise ConfigError(f"{where}: {column!r} is not among data.sensitive.{nearest(column, sensitive)}")

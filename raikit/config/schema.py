@@ -177,7 +177,7 @@ class LoadConfig(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    kind: str = Field(description="fusion, torch, sklearn, predictions, or a loader of a plugin")
+    kind: str = Field(description="huggingface, torch, sklearn, fusion, predictions, or a loader of a plugin")
 
 
 class TrainConfig(BaseModel):
@@ -185,7 +185,7 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    kind: Literal["fusion"] = "fusion"
+    kind: Literal["fusion", "huggingface"] = "fusion"
 
 
 class ModelConfig(ConfigSection):
@@ -193,6 +193,15 @@ class ModelConfig(ConfigSection):
 
     train: TrainConfig | None = None
     load: LoadConfig | None = None
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="Where a network computes; auto: on CUDA or MPS if the machine has it, else on the CPU."
+    )
+    precision: Literal["float32", "bf16"] = Field("float32", description="Numbers in which a network computes.")
+    batch_size: int = Field(
+        256, ge=1, le=1 << 20, description="Cases that go through a model together; halved where memory does not suffice."
+    )
+    compile: bool = Field(False, description="Compile a network with torch.compile, which takes minutes and pays for many cases.")
+    deterministic: bool = Field(False, description="Use only operations of torch that give the same result each time.")
     timeout: float = Field(
         3600.0, gt=0, description="Seconds that a model with code of its own may take to open, and then for each batch of cases."
     )

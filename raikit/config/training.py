@@ -1,6 +1,8 @@
-"""Settings of ``model.train: {kind: fusion, …}``; imports no torch, so that `raikit schema` stays quick."""
+"""Settings of ``model.train``, by kind; imports no torch, so that `raikit schema` stays quick."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from pydantic import Field
 
@@ -33,3 +35,31 @@ class FusionTraining(ConfigSection):
     sample_rate: int = Field(22_050, ge=4_000, le=96_000, description="Sounds are resampled to this rate in Hz.")
     frames: int = Field(64, ge=8, le=4096, multiple_of=8, description="Frames of the spectrogram; the rest is cut off.")
     hop: int = Field(384, ge=16, le=8192, description="Samples from one frame to the next.")
+
+
+class HuggingFaceTraining(ConfigSection):
+    """Settings of the fine-tuning of a pretrained model of transformers."""
+
+    base: str = Field(description="The folder of the pretrained model, with its tokenizer or processor.")
+    method: Literal["full", "head", "lora", "adalora"] = Field(
+        "full", description="What is trained: all weights, the new head, or low-rank adapters and the head."
+    )
+    epochs: int = Field(3, ge=1, le=10_000, description="Passes over the training cases.")
+    batch_size: int = Field(16, ge=1, description="Cases per step.")
+    accumulation: int = Field(1, ge=1, description="Steps whose gradients are added up before the weights change.")
+    learning_rate: float | None = Field(
+        None, gt=0, description="Peak of the linear schedule; absent: 5e-5 for full, 1e-3 for head and adalora, 5e-4 for lora."
+    )
+    warmup: float = Field(0.1, ge=0, lt=1, description="Share of the steps in which the learning rate rises.")
+    weight_decay: float = Field(0.01, ge=0, description="Weight decay of AdamW.")
+    patience: int | None = Field(
+        None, ge=1, description="Stop after this many epochs without a better validation loss, and keep the best weights."
+    )
+    rank: int = Field(8, ge=1, le=1024, description="Rank of adapters.")
+    alpha: float = Field(16, gt=0, description="Scale of adapters, divided by their rank.")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Dropout within adapters.")
+    max_length: int | None = Field(None, ge=1, le=1 << 20, description="Tokens after which a text is cut.")
+    precision: Literal["float32", "bf16"] = Field("float32", description="Numbers in which is trained.")
+
+
+TRAININGS: dict[str, type[ConfigSection]] = {"fusion": FusionTraining, "huggingface": HuggingFaceTraining}

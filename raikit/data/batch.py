@@ -39,3 +39,15 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def take(self, rows: Sequence[int]) -> Batch:
+        """Return some of the cases, by position."""
+        inputs = {
+            name: values.iloc[list(rows)].reset_index(drop=True) if hasattr(values, "iloc") else [values[row] for row in rows]
+            for name, values in self.inputs.items()
+        }
+        at = list(rows)
+        return Batch(
+            [self.ids[row] for row in rows], inputs,
+            None if self.target is None else self.target[at], None if self.weight is None else self.weight[at],
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from raikit.errors import ModelError
 
@@ -16,12 +16,44 @@ if TYPE_CHECKING:
     from raikit.config.types import Modality
     from raikit.data.batch import Batch
     from raikit.data.dataset import Dataset
+    from raikit.models.encoded import Encoded
+    from raikit.models.positions import Positions
 
 Capability = Literal["labels", "scores", "gradients", "embeddings", "trainable"]
 
 # loader(spec, data): `spec` is the `model.load` mapping of audit.yaml with `path` resolved; `data` knows the classes, the
 # task and the inputs. A key of `spec` that the loader does not know is an error that names the key.
 ModelLoader = Callable[[Mapping[str, Any], "Dataset"], "Model"]
+
+
+class PreparedTensor(NamedTuple):
+    """A tensor that `Model.prepare` returns.
+
+    Attributes
+    ----------
+    owner : str
+        The input that it comes from; several tensors may have one owner.
+    padding : float
+        What fills the second axis where a case is shorter than others.
+    """
+
+    owner: str
+    padding: float = 0.0
+
+
+class Origin(NamedTuple):
+    """Where the weights of a model come from, before it was trained on the audited cases.
+
+    Attributes
+    ----------
+    kind : {"random", "pretrained", "unknown"}
+        Drawn at random; pretrained on other cases, which `name` says; or not known.
+    name : str
+        Of the pretrained model, empty for the others.
+    """
+
+    kind: Literal["random", "pretrained", "unknown"]
+    name: str = ""
 
 
 class Model(ABC):
@@ -32,11 +64,21 @@ class Model(ABC):
     kind : str
         ``fusion``, ``torch``, ``sklearn`` …
     capabilities : frozenset
+        What checks may ask of it. If the class names none, they follow from the methods that it defines. Those that fail on
+        the first cases are taken away as it is opened (`raikit.models.probe`).
     classes : sequence
         Labels in the order of the columns of `scores`; empty for regression.
     modalities : mapping of input name to modality
         The inputs that the model reads. Encoded tensors are keyed by these names, because a model may have two inputs
         of one modality.
+    tensors : mapping of tensor name to PreparedTensor
+        The tensors of `prepare`. Those that are not named belong to the input of their name, and are padded with zero.
+    origin : Origin
+        Where the weights that `fresh` returns come from; not known unless the model says so.
+    device, precision : str
+        Where it runs (``cpu``, ``cuda``, ``mps``) and in which numbers (``float32``, ``bf16``).
+    limits : sequence of str
+        Sentences on capabilities that it seemed to have and did not show; raikit fills it.
     training : mapping
         The settings of its training, as `raikit.fit` takes them (``epochs``, ``batch_size``, ``learning_rate``,
         ``weight_decay``, ``patience``, ``seed``), and ``reweight``; empty if they are not known.
@@ -48,6 +90,11 @@ class Model(ABC):
     capabilities: frozenset[str] = frozenset()
     classes: Sequence[Any] = ()
     modalities: Mapping[str, Modality] = {}
+    tensors: Mapping[str, PreparedTensor] = {}
+    origin: Origin = Origin("unknown")
+    device: str = "cpu"
+    precision: str = "float32"
+    limits: Sequence[str] = ()
     training: Mapping[str, Any] = {}
     built_by: str = ""
 
@@ -63,19 +110,27 @@ class Model(ABC):
         raise self._lacks("gradients")
 
     def prepare(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """Convert the raw inputs to tensors with first axis n: token ids, pixels, spectrograms, columns."""
+        """Convert the raw inputs to tensors with first axis n: token ids, masks, pixels, spectrograms, columns."""
         raise self._lacks("gradients")
 
-    def encode(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """Compute the tensors that attributions refer to, by input name: token embeddings, pixels, spectrogram, columns.
+    def encode(self, batch: Batch) -> Encoded | dict[str, torch.Tensor]:
+        """Compute what attributions refer to, by input name: token embeddings, pixels, spectrogram, columns.
 
-        A missing input is all zeros, so zero is the natural baseline of an attribution.
+        An `Encoded` also has what must stay as it is (attention masks, positions), and what stands for an absent input. In a plain
+        mapping, zero is an absent input.
         """
         raise self._lacks("gradients")
 
     def forward(self, encoded: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Compute logits of shape (n, k) from encoded inputs; differentiable."""
+        """Compute logits of shape (n, k) from what `encode` returns, with the same or other values; differentiable."""
         raise self._lacks("gradients")
+
+    def positions(self, batch: Batch) -> Mapping[str, Sequence[Positions]]:
+        """Return how encoded positions map back to words, pixels, seconds or columns: for each input, one entry a case.
+
+        An input that is left out is drawn with numbered positions.
+        """
+        return {}
 
     def loss(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Compute the loss of each case, shape (n,): cross-entropy, or squared error on the standardised target."""

@@ -121,13 +121,24 @@ def _log_level(energy: Floats) -> Floats:
     return levels
 
 
+def band_centres(rate: int, mels: int) -> list[float]:
+    """Return the centre of each mel band in hertz, from low to high."""
+    return [float(centre) for centre in _band_edges(rate, mels)[1:-1]]
+
+
+def _band_edges(rate: int, mels: int) -> npt.NDArray[np.float64]:
+    """Return the edges of bands that are equally spaced in mel, shape (mels + 2,)."""
+    top = 2595 * np.log10(1 + rate / 2 / 700)
+    edges: npt.NDArray[np.float64] = 700 * (10 ** (np.linspace(0, top, mels + 2) / 2595) - 1)
+    return edges
+
+
 @functools.cache
 def _analysis(rate: int, mels: int) -> tuple[Floats, Floats]:
     """Return the window, and triangular filters that are equally spaced in mel, shape (mels, bins)."""
     window = np.hanning(_FFT + 1)[:-1].astype(np.float32)
     bins = np.fft.rfftfreq(_FFT, 1 / rate)
-    top = 2595 * np.log10(1 + rate / 2 / 700)
-    edges = 700 * (10 ** (np.linspace(0, top, mels + 2) / 2595) - 1)
+    edges = _band_edges(rate, mels)
     # Low filters can be narrower than one bin; widen them so that none is empty.
     width = np.maximum(np.diff(edges), bins[1])
     centres = edges[1:-1, None]

@@ -18,6 +18,7 @@ _ADAPTER = "adapter_config.json"
 _MOST_HEADER = 100_000_000  # bytes, as safetensors has it
 _KIND = "raikit-fusion"
 _TYPE = "F32"  # raikit saves no other
+_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 # Keys with which transformers would read other files or load other code.
 _FOREIGN = ("auto_map", "trust_remote_code", "quantization_config", "custom_pipelines", "adapter_config", "attn_implementation",
             "_attn_implementation", "_attn_implementation_internal", "base_model_name_or_path")  # fmt: skip
@@ -39,12 +40,12 @@ def read_side_file(folder: Path) -> dict[str, Any]:
         or files of others, or if the weights do not lie within their file.
     """
     for name in (CONFIG, SIDE_FILE, WEIGHTS):
-        _refuse_other_file(folder / name)
+        refuse_other_file(folder / name, "a fusion model saved by raikit")
     if os.path.lexists(folder / _ADAPTER):
         raise ModelError(f"{folder / _ADAPTER}: raikit saves no adapters, and this one may lead to other files; remove it.")
-    _validate_config(_read_json(folder / CONFIG), folder / CONFIG)
-    _validate_weights(folder / WEIGHTS)
-    side = _read_json(folder / SIDE_FILE)
+    _validate_config(read_json_mapping(folder / CONFIG), folder / CONFIG)
+    validate_weights(folder / WEIGHTS)
+    side = read_json_mapping(folder / SIDE_FILE)
     if not isinstance(side.get("classes"), list) or not isinstance(side.get("preprocessing"), dict):
         raise ModelError(f"{folder / SIDE_FILE}: it holds no classes and preprocessing of a model that raikit saved.")
     return side
@@ -62,14 +63,21 @@ def refuse_special_file(path: Path, key: str) -> None:
         raise ModelError(f"{key}: {path.name} is no regular file.")
 
 
-def _refuse_other_file(path: Path) -> None:
+def refuse_other_file(path: Path, what_it_should_hold: str) -> None:
     """Raise if a path is no regular file: a pipe would block, a device would never end, a link may lead out of the folder."""
     if path.is_symlink() or not path.is_file():
         what = "a link" if path.is_symlink() else "no regular file" if path.exists() else "missing"
-        raise ModelError(f"{path.parent} does not hold a fusion model saved by raikit: {path.name} is {what}.")
+        raise ModelError(f"{path.parent} does not hold {what_it_should_hold}: {path.name} is {what}.")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json_mapping(path: Path, *, lists: bool = False) -> dict[str, Any]:
+    """Read a JSON file that holds a mapping; with `lists`, any other value counts as an empty one.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be read.
+    """
     try:
         content = read_json(path)
     except LimitError as error:
@@ -77,6 +85,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (ValueError, OSError) as error:
         raise ModelError(f"{path}: it cannot be read as JSON ({type(error).__name__}).") from None
     if not isinstance(content, dict):
+        if lists:
+            return {}
         raise ModelError(f"{path}: it holds no mapping.")
     return content
 
@@ -102,8 +112,14 @@ def _is_source(source: Any) -> bool:
     return isinstance(source, dict) and isinstance(source.get("name"), str) and source.get("modality") in _MODALITIES
 
 
-def _validate_weights(path: Path) -> None:
-    """Read the header of a safetensors file: its types and that each tensor lies within the file, with the bytes of its shape."""
+def validate_weights(path: Path, *, one_type: bool = True) -> None:
+    """Read the header of a safetensors file: its types and that each tensor lies within the file, with the bytes of its shape.
+
+    Raises
+    ------
+    ModelError
+        If the file is too large, its header is malformed or, with `one_type`, it names a type in which raikit does not save.
+    """
     size, most = path.stat().st_size, Limits.of_environment().weights_megabytes * 1_000_000
     if size > most:
         raise ModelError(f"{path}: it has {size:,} bytes, more than the {most:,} that are read; {remedy('weights_megabytes')}.")
@@ -115,15 +131,16 @@ def _validate_weights(path: Path) -> None:
             header = json.loads(stream.read(length))
         for name, tensor in header.items():
             if name != "__metadata__":
-                _validate_tensor(tensor, size - 8 - length)
+                _validate_tensor(tensor, size - 8 - length, one_type)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error) as error:
         why = str(error) if type(error) is ValueError else "its header is malformed"
-        raise ModelError(f"{path}: these are no weights that raikit saved; {why}.") from None
+        raise ModelError(f"{path}: these are no weights that can be read; {why}.") from None
 
 
-def _validate_tensor(tensor: Mapping[str, Any], room: int) -> None:
-    if tensor["dtype"] != _TYPE:
+def _validate_tensor(tensor: Mapping[str, Any], room: int, one_type: bool) -> None:
+    if one_type and tensor["dtype"] != _TYPE:
         raise ValueError("a tensor has another type than F32")
     start, end = tensor["data_offsets"]
-    if not 0 <= start <= end <= room or end - start != 4 * prod(tensor["shape"]):
+    size = _BYTES.get(tensor["dtype"])
+    if not 0 <= start <= end <= room or (size is not None and end - start != size * prod(tensor["shape"])):
         raise ValueError("a tensor does not lie within the file")

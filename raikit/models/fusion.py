@@ -17,10 +17,12 @@ from torch.nn import functional
 
 from raikit.errors import ModelError, RaikitError, raised
 from raikit.models import features
-from raikit.models.base import Model
+from raikit.models.base import Model, Origin
 from raikit.models.folder import SIDE_FILE, WEIGHTS, read_side_file
 from raikit.models.network import FusionConfig, FusionNet
+from raikit.models.positions import EncodedColumns, Pixels, Positions, Spectrogram, Tokens
 from raikit.models.preprocessing import Preprocessing
+from raikit.models.runtime import computing
 from raikit.run.results import plain
 
 if TYPE_CHECKING:
@@ -67,7 +69,9 @@ class FusionModel(Model):
         """Return a model with random weights."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return cls(FusionNet(config), preprocessing, classes)
+            model = cls(FusionNet(config), preprocessing, classes)
+        model.origin = Origin("random")
+        return model
 
     # --- scores -------------------------------------------------------------------------------------------------
 
@@ -77,19 +81,19 @@ class FusionModel(Model):
             return np.zeros((0, self.net.config.outputs))
         logits = self._apply(self.prepare(batch), self.net.classify)
         if self.classes:
-            return logits.double().softmax(dim=1).numpy()
-        return logits.double().numpy() * self.preprocessing.target_scale + self.preprocessing.target_mean
+            return logits.double().softmax(dim=1).cpu().numpy()
+        return logits.double().cpu().numpy() * self.preprocessing.target_scale + self.preprocessing.target_mean
 
     def embeddings(self, batch: Batch) -> npt.NDArray[np.float32]:
         """Compute the representation of each case before the last layer, shape (n, 2 * width)."""
         if not len(batch):
             return np.zeros((0, 2 * self.net.config.width), dtype=np.float32)
-        return self._apply(self.prepare(batch), self.net.fuse).numpy()
+        return self._apply(self.prepare(batch), self.net.fuse).float().cpu().numpy()
 
     def _apply(self, prepared: Mapping[str, Tensor], function: Callable[[dict[str, Tensor]], Tensor]) -> Tensor:
         """Apply a method of the network to embedded inputs, some cases at a time to save memory."""
         cases = len(next(iter(prepared.values())))
-        with torch.inference_mode():
+        with torch.inference_mode(), computing(self):
             return torch.cat([
                 function(self.net.embed({name: tensor[at : at + _CASES_AT_ONCE] for name, tensor in prepared.items()}))
                 for at in range(0, cases, _CASES_AT_ONCE)
@@ -104,7 +108,7 @@ class FusionModel(Model):
 
     def prepare(self, batch: Batch) -> dict[str, Tensor]:
         """Convert the raw inputs to tensors; an input that the batch lacks is missing in every case."""
-        return {name: torch.from_numpy(self._prepare(name, batch)) for name in self.modalities}
+        return {name: torch.from_numpy(self._prepare(name, batch)).to(self.device) for name in self.modalities}
 
     def _prepare(self, name: str, batch: Batch) -> npt.NDArray[Any]:
         config, modality = self.net.config, self.modalities[name]
@@ -133,26 +137,31 @@ class FusionModel(Model):
 
     def forward(self, encoded: Mapping[str, Tensor]) -> Tensor:
         """Compute logits of shape (n, k) from encoded inputs."""
-        logits: Tensor = self.net.classify(encoded)
+        with computing(self):
+            logits: Tensor = self.net.classify(encoded)
         return logits
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of each case: cross-entropy, or squared error on the standardised target."""
         if self.classes:
-            return functional.cross_entropy(logits, target, reduction="none")
-        standardised = (target - self.preprocessing.target_mean) / self.preprocessing.target_scale
+            return functional.cross_entropy(logits, target.to(logits.device), reduction="none")
+        standardised = (target.to(logits.device) - self.preprocessing.target_mean) / self.preprocessing.target_scale
         return functional.mse_loss(logits[:, 0], standardised.to(logits.dtype), reduction="none")
 
-    def tokens(self, batch: Batch) -> dict[str, list[list[str]]]:
-        """Return the words of each text input in the order of its encoding; the rest of that axis is padding."""
-        texts = {name: batch.inputs.get(name) or [None] * len(batch)
-                 for name, modality in self.modalities.items() if modality == "text"}
-        return {name: [features.split_words(text, self.net.config.words) for text in values]
-                for name, values in texts.items()}
+    def positions(self, batch: Batch) -> dict[str, list[Positions]]:
+        """Return the words of each text, the columns of each table and the seconds and hertz of each sound."""
+        return {name: self._positions(name, batch) for name in self.modalities}
 
-    def columns(self, name: str) -> list[str]:
-        """Return the names of the encoded columns of a tabular input."""
-        return self.preprocessing.columns(name)
+    def _positions(self, name: str, batch: Batch) -> list[Positions]:
+        config, modality = self.net.config, self.modalities[name]
+        if modality == "text":
+            return [Tokens(features.split_words(text, config.words)) for text in batch.inputs.get(name) or [None] * len(batch)]
+        if modality == "tabular":
+            return [EncodedColumns(self.preprocessing.columns(name))] * len(batch)
+        if modality == "audio":
+            bands = features.band_centres(config.sample_rate, config.mels)
+            return [Spectrogram(config.hop / config.sample_rate, bands)] * len(batch)
+        return [Pixels()] * len(batch)
 
     # --- training and storage -----------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The model loaders of raikit itself: fusion, torch, sklearn.
+"""The model loaders of raikit itself: fusion, huggingface, torch, sklearn.
 
 A table of predictions (``kind: predictions``) is not a model and has no loader; see `raikit.models.table`.
 """
@@ -21,6 +21,7 @@ from raikit.models.base import Model, ModelLoader
 from raikit.models.folder import refuse_special_file
 
 if TYPE_CHECKING:
+    from raikit.config.schema import ModelConfig
     from raikit.data.dataset import Dataset
 
 
@@ -116,16 +117,38 @@ def load_sklearn(spec: Mapping[str, Any], data: Dataset) -> Model:
     return SklearnModel(estimator, data)
 
 
+def load_huggingface(spec: Mapping[str, Any], data: Dataset) -> Model:
+    """Load a folder of transformers; see `raikit.models.huggingface`.
+
+    Raises
+    ------
+    ModelError
+        If the folder cannot be read, or does not fit the data.
+    """
+    from raikit.models.huggingface.loader import load_huggingface as load_folder
+
+    return load_folder(spec, data)
+
+
 LOADERS: dict[str, ModelLoader] = {
     "fusion": load_fusion,
+    "huggingface": load_huggingface,
     "torch": load_torch,
     "sklearn": load_sklearn,
 }
 RUNS_CODE = frozenset({"torch", "sklearn"})  # of these loaders: they call a function of the user's, or read a pickle
+_CODE_ALLOWED = ("trust_remote_code", "allow_pickle")  # settings with which a loader may run code that came with the model
 TABLE_KIND = "predictions"  # a plugin may not give a loader this name
 
 
-def load(spec: Mapping[str, Any], data: Dataset, loaders: Mapping[str, ModelLoader], folder: Path) -> Model:
+def runs_code(spec: Mapping[str, Any]) -> bool:
+    """Return whether loading what ``model.load`` names runs code that is not raikit's, by one of raikit's own loaders."""
+    return str(spec["kind"]) in RUNS_CODE or any(spec.get(setting) for setting in _CODE_ALLOWED)
+
+
+def load(
+    spec: Mapping[str, Any], data: Dataset, loaders: Mapping[str, ModelLoader], folder: Path, settings: ModelConfig | None = None
+) -> Model:
     """Load the model that ``model.load`` names.
 
     Parameters
@@ -136,23 +159,30 @@ def load(spec: Mapping[str, Any], data: Dataset, loaders: Mapping[str, ModelLoad
     loaders : mapping of str to ModelLoader
     folder : Path
         Where audit.yaml lies; paths are relative to it, and modules there can be imported.
+    settings : ModelConfig, optional
+        Where the model computes; absent: on the CPU.
 
     Raises
     ------
     ConfigError
         If the loader does not know a setting, or needs one that is absent.
     ModelError
-        If the loader raises.
+        If the loader raises, or the model gives a case another score beside other cases.
     """
+    from raikit.models.probe import examine
+    from raikit.models.runtime import place
+
     kind = str(spec["kind"])
-    runs_code = kind in RUNS_CODE or kind not in LOADERS
-    if runs_code:
+    foreign = runs_code(spec) or kind not in LOADERS
+    if foreign:
         make_importable(folder)
     try:
         model = loaders[kind](with_absolute_paths(spec, folder), data)
-        if runs_code and isinstance(model, Model):
-            model.built_by = str(spec.get("path", kind)) if kind in RUNS_CODE else f"the loader {kind}"
-        return model
+        if not isinstance(model, Model):
+            raise ModelError(f"model.load: the loader {kind!r} returned a {type(model).__name__}, not a raikit.Model.")
+        if foreign:
+            model.built_by = str(spec.get("path", kind)) if kind in LOADERS else f"the loader {kind}"
+        return examine(model if settings is None else place(model, settings), data)
     except ValidationError as error:
         # A misspelt required setting is both unknown and missing; name the word that is wrong.
         first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
@@ -184,7 +214,7 @@ def with_absolute_paths(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]
     """Return `spec` with the paths of files made absolute; ``module:function`` is left as it is."""
     paths = {
         key: os.path.realpath(folder / spec[key])
-        for key in ("path", "weights")
+        for key in ("path", "weights", "base")
         if isinstance(spec.get(key), str) and not _is_function(spec[key])
     }
     return {**spec, **paths}

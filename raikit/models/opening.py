@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raikit.data.counted import open_counted, refuse_large
 from raikit.data.dataset import Dataset
@@ -54,8 +54,14 @@ def open_model(
 ) -> Model:
     """Open the model that this audit has trained into `run`, or that its configuration names."""
     if config.model.load is not None:
-        return loaders.load(config.model.load.model_dump(), data, known, folder)
-    return loaders.load_fusion({"kind": "fusion", "path": str(run / MODEL_FOLDER)}, data)
+        return loaders.load(config.model.load.model_dump(), data, known, folder, config.model)
+    train = config.model.train
+    assert train is not None
+    trained: dict[str, Any] = {"kind": train.kind, "path": str((run / MODEL_FOLDER).resolve())}
+    if train.kind == "huggingface":
+        settings = train.model_dump()
+        trained |= {"base": str((folder / settings["base"]).resolve()), "max_length": settings.get("max_length")}
+    return loaders.load(trained, data, loaders.LOADERS, folder, config.model)
 
 
 def open_source(
@@ -64,7 +70,7 @@ def open_source(
     """Open what the predictions come from: the table itself if the configuration says so, else the model."""
     if config.model.load is not None and config.model.is_table:
         return open_table(config.model.load.model_dump(), data)
-    return ModelScorer(open_model(config, data, run, folder, known))
+    return ModelScorer(open_model(config, data, run, folder, known), config.model.batch_size)
 
 
 def set_threads(threads: int | None) -> None:

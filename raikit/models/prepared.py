@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from raikit.models.base import PreparedTensor
 from raikit.models.checkpoint import digest
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def prepare_cases(
     factor = None if row_weight is None else _check_weight(row_weight, size)
     shared = _shared_files(data, split)
     sample = model.prepare(next(iter(data.batches(split, min(size, 8)))))
+    shared = {name: shared[owner] for name in sample if (owner := _tensor(model, name).owner) in shared}
     needed = sum(
         tensor[0].numel() * tensor.element_size() * (int(shared[name].max()) + 1 if name in shared else size)
         for name, tensor in sample.items()
@@ -131,7 +133,7 @@ class _InMemory:
             if batch.weight is not None:
                 weights.append(torch.tensor(batch.weight, dtype=torch.float32))
             start += len(batch)
-        self._tensors = {name: torch.cat(parts) for name, parts in tensors.items()}
+        self._tensors = {name: torch.cat(_padded(parts, _tensor(model, name).padding)) for name, parts in tensors.items()}
         self._shared = {name: torch.from_numpy(numbers) for name, numbers in shared.items()}
         self._target = torch.cat(targets)
         self._weight = _product(torch.cat(weights) if weights else None, factor)
@@ -167,6 +169,20 @@ class _Streamed:
         inputs = {name: tensor[rows] for name, tensor in self._model.prepare(batch).items()}
         weight = None if batch.weight is None else torch.tensor(batch.weight, dtype=torch.float32)[rows]
         return TensorBatch(inputs, _target(batch)[rows], weight)
+
+
+def _tensor(model: Model, name: str) -> PreparedTensor:
+    return model.tensors.get(name, PreparedTensor(name))
+
+
+def _padded(parts: list[Tensor], padding: float) -> list[Tensor]:
+    """Return batches of tensors with their second axis as long as the longest."""
+    longest = max((part.shape[1] for part in parts if part.ndim > 1), default=0)
+    return [
+        part if part.ndim < 2 or part.shape[1] == longest
+        else torch.cat([part, part.new_full((len(part), longest - part.shape[1], *part.shape[2:]), padding)], dim=1)
+        for part in parts
+    ]
 
 
 def _check_shared(kept: list[Tensor], tensor: Tensor, of_case: Indices) -> None:

@@ -15,7 +15,7 @@ from raikit.console import clean
 from raikit.errors import ModelError
 from raikit.files import is_plain_file, sha256
 from raikit.models.base import Capability
-from raikit.models.scoring import score_all, validate_scores
+from raikit.models.scoring import BATCH, score_all, validate_scores
 from raikit.run.results import Value, plain
 
 if TYPE_CHECKING:
@@ -73,17 +73,19 @@ def describe_model(model: Model) -> dict[str, Any]:
         "capabilities": sorted(model.capabilities),
         "classes": list(model.classes),
         "description": model.describe(),
-        "notes": model.notes(),
+        "notes": [*model.notes(), *model.limits],
     }
     described: dict[str, Any] = plain(facts)
     return described
 
 
-def write_scores(model: Model, data: Dataset, path: Path, progress: Callable[[int, int], None]) -> dict[str, Any]:
+def write_scores(
+    model: Model, data: Dataset, path: Path, progress: Callable[[int, int], None], batch_size: int = BATCH
+) -> dict[str, Any]:
     """Score every case once, write the scores as an Arrow file, and return its hash."""
     import pyarrow as pa
 
-    ids, scores = score_all(model, data, progress)
+    ids, scores = score_all(model, data, progress, batch_size)
     columns = {_ID: pa.array(ids), **{_SCORE.format(index): pa.array(column) for index, column in enumerate(scores.T)}}
     table = pa.table(columns)
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:

@@ -14,6 +14,7 @@ from raikit.data.counted import CountedDataset
 from raikit.errors import ModelError, RaikitError, listed
 from raikit.models.decisions import decide, is_score
 from raikit.models.probabilities import SUM_TOLERANCE, are_decisions, clip_rounding, first_improbable
+from raikit.models.runtime import is_out_of_memory
 from raikit.run.predictions import write_parts, write_predictions
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class ModelScorer:
     """Predictions of a model, made in batches."""
 
     model: Model
+    batch_size: int = BATCH
 
     is_model = True
 
@@ -93,7 +95,7 @@ class ModelScorer:
 
     def notes(self, predictions: Sequence[str]) -> list[str]:
         """Return what the model says of how it was read, and whether its scores were left out."""
-        return [*self.model.notes(), *left_out_scores(predictions, self.capabilities, self.model.classes)]
+        return [*self.model.notes(), *self.model.limits, *left_out_scores(predictions, self.capabilities, self.model.classes)]
 
     def predict(self, data: Dataset, progress: Progress) -> pd.DataFrame:
         """Score every case of `data` once. Decisions are no scores: where a model gives nothing else, there are none.
@@ -103,7 +105,7 @@ class ModelScorer:
         ModelError
             If the model raises, or gives scores of another shape, NaN or no probabilities; names the case.
         """
-        ids, scores = score_all(self.model, data, progress)
+        ids, scores = score_all(self.model, data, progress, self.batch_size)
         return predictions_of(ids, scores, data, self.capabilities)
 
 
@@ -114,8 +116,8 @@ def left_out_scores(predictions: Sequence[str], capabilities: frozenset[str], cl
     return ["Every score of the model is 0 or 1. These are decisions, not probabilities, so nothing is measured on scores."]
 
 
-def score_all(model: Model, data: Dataset, progress: Progress) -> tuple[list[Any], np.ndarray]:
-    """Score every case of every split in batches.
+def score_all(model: Model, data: Dataset, progress: Progress, batch_size: int = BATCH) -> tuple[list[Any], np.ndarray]:
+    """Score every case of every split in batches, which are halved for good where memory does not suffice.
 
     Returns
     -------
@@ -130,9 +132,11 @@ def score_all(model: Model, data: Dataset, progress: Progress) -> tuple[list[Any
     total = sum(data.splits.values())
     ids: list[Any] = []
     parts: list[np.ndarray] = []
+    together = batch_size
     for split in data.splits:
-        for batch in data.batches(split, BATCH):
-            parts.append(validate_scores(_scores_of(model, batch), batch.ids, data))
+        for batch in data.batches(split, batch_size):
+            scores, together = _scores_in_memory(model, batch, together)
+            parts.append(validate_scores(scores, batch.ids, data))
             ids.extend(batch.ids)
             progress(len(ids), total)
     return ids, np.concatenate(parts) if parts else np.empty((0, max(len(data.classes), 1)))
@@ -162,13 +166,34 @@ def predictions_of(ids: Sequence[Any], scores: np.ndarray, data: Dataset, capabi
     return pd.concat([leading, decisions, rest], axis=1).reset_index(drop=True)
 
 
+def _scores_in_memory(model: Model, batch: Batch, together: int) -> tuple[np.ndarray, int]:
+    """Return the scores of a batch, and how many cases fit in memory together: at most `together`."""
+    while True:
+        try:
+            parts = [_scores_of(model, batch.take(range(at, min(at + together, len(batch)))))
+                     for at in range(0, len(batch), together)]
+            return (parts[0] if len(parts) == 1 else np.concatenate(parts)), together
+        except MemoryError:
+            if together == 1:
+                raise ModelError("model: there is not enough memory to score one case.") from None
+            together = max(min(together, len(batch)) // 2, 1)
+
+
 def _scores_of(model: Model, batch: Batch) -> np.ndarray:
-    """Return the scores of a batch; whatever the model raises is reported as the model's error."""
+    """Return the scores of a batch; whatever the model raises is reported as the model's error.
+
+    Raises
+    ------
+    MemoryError
+        If torch could not allocate memory.
+    """
     try:
         return model.scores(batch)
-    except RaikitError:
+    except (RaikitError, MemoryError):
         raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise MemoryError(str(error)) from None
         raise ModelError(
             f"the model ({model.kind}) raised {type(error).__name__} for the cases from id {batch.ids[0]!r} on: {error}; "
             "raikit --debug shows where."

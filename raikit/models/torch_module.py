@@ -17,7 +17,8 @@ from raikit.errors import ModelError
 from raikit.models.base import Model
 from raikit.models.folder import refuse_special_file
 from raikit.models.probabilities import SUM_TOLERANCE, clip_rounding, first_improbable
-from raikit.models.torch_outputs import PROBE, returns_probabilities
+from raikit.models.runtime import computing
+from raikit.models.torch_outputs import PROBE, logits_of, returns_probabilities
 
 if TYPE_CHECKING:
     from raikit.data.batch import Audio, Batch
@@ -66,9 +67,10 @@ class TorchModel(Model):
     - audio: float32, shape (n, t), padded with zeros; a missing sound is all zeros;
     - text: a list of n strings, which the module converts itself; a missing text is "".
 
-    The module returns logits of shape (n, k), (n, 1) or (n,) for a binary target, or values for regression. A module that ends
-    in a sigmoid or softmax returns probabilities: where `outputs` does not say which, the first cases are looked at, and
-    `notes` tells what was found. If no input is text, the model has the capability ``gradients``.
+    The module returns logits of shape (n, k), (n, 1) or (n,) for a binary target, or values for regression: a tensor, or the
+    entry ``logits`` of a mapping or of an output of transformers. A module that ends in a sigmoid or softmax returns
+    probabilities: where `outputs` does not say which, the first cases are looked at, and `notes` tells what was found. If no
+    input is text, the model has the capability ``gradients``.
     """
 
     kind = "torch"
@@ -93,10 +95,11 @@ class TorchModel(Model):
         """Convert the raw inputs to tensors; texts stay lists of strings."""
         size = getattr(self._module, "image_size", None)
         converters: dict[str, Callable[[Any], Any]] = {"tabular": _table, "audio": _waveforms, "text": _texts}
-        return {
+        prepared = {
             name: _pictures(batch.inputs[name], size) if modality == "image" else converters[modality](batch.inputs[name])
             for name, modality in self.modalities.items()
         }
+        return {name: value.to(self.device) if isinstance(value, torch.Tensor) else value for name, value in prepared.items()}
 
     def encode(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the prepared tensors, which attributions refer to."""
@@ -130,9 +133,8 @@ class TorchModel(Model):
 
     def _outputs(self, encoded: Mapping[str, Any]) -> torch.Tensor:
         """Call the module, and give a binary target that has one column two, without another number in them."""
-        outputs: torch.Tensor = self._module(**encoded)
-        if outputs.ndim == 1:
-            outputs = outputs[:, None]
+        with computing(self):
+            outputs = logits_of(self._module(**encoded))
         if self.task == "binary" and outputs.shape[1] == 1:
             negative = 1 - outputs if self._gives_probabilities else torch.zeros_like(outputs)
             outputs = torch.cat([negative, outputs], dim=1)
@@ -141,8 +143,8 @@ class TorchModel(Model):
     def loss(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Compute the loss of each case: cross-entropy, or squared error."""
         if self.task == "regression":
-            return (logits[:, 0] - target.to(logits.dtype)) ** 2
-        return functional.cross_entropy(logits, target, reduction="none")
+            return (logits[:, 0] - target.to(logits)) ** 2
+        return functional.cross_entropy(logits, target.to(logits.device), reduction="none")
 
     def scores(self, batch: Batch) -> np.ndarray:
         """Compute the probabilities of the classes, shape (n, k), or the predicted values, shape (n, 1)."""
@@ -150,7 +152,7 @@ class TorchModel(Model):
         self._module.eval()
         with torch.inference_mode():
             outputs = self._outputs(self.prepare(batch)).double()
-            scores: np.ndarray = (outputs if as_they_are else outputs.softmax(dim=1)).numpy()
+            scores: np.ndarray = (outputs if as_they_are else outputs.softmax(dim=1)).cpu().numpy()
         return self._checked(scores, batch) if self._gives_probabilities else scores
 
     def _checked(self, scores: np.ndarray, batch: Batch) -> np.ndarray:

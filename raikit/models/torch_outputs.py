@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from raikit.errors import ModelError
 from raikit.models.probabilities import ROUNDING, SUM_TOLERANCE
 
 PROBE = 64  # cases that are looked at
@@ -16,7 +17,27 @@ _LAYOUT = (
     "View", "UnsafeView", "Reshape", "ReshapeAlias", "Squeeze", "Unsqueeze", "Select", "Slice", "Permute", "Transpose", "T",
     "ToCopy", "Clone", "Alias", "Expand", "AsStrided", "Index",
 )  # fmt: skip
+_NAMES = ("logits", "logits_per_image", "scores", "probabilities", "output")  # of outputs, the likeliest first
 _AFFINE = ("Addmm", "Addmv", "Addbmm", "Baddbmm", "Mm", "Bmm", "Mv", "Linear", "Convolution")
+
+
+def logits_of(outputs: Any) -> torch.Tensor:
+    """Return the logits, shape (n, k), of whatever a module returns: a tensor, a mapping, a tuple or an output of transformers.
+
+    Raises
+    ------
+    ModelError
+        If there is no tensor of one or two axes with one row for each case.
+    """
+    if isinstance(outputs, Mapping):
+        named = [outputs[name] for name in _NAMES if outputs.get(name) is not None]
+        outputs = named[0] if named else next(iter(outputs.values()), None)
+    if isinstance(outputs, list | tuple):
+        outputs = outputs[0] if outputs else None
+    if not isinstance(outputs, torch.Tensor) or outputs.ndim not in (1, 2):
+        found = f"a tensor of shape {tuple(outputs.shape)}" if isinstance(outputs, torch.Tensor) else type(outputs).__name__
+        raise ModelError(f"the module returned {found}; expected logits of shape (n, classes), alone or named 'logits'.")
+    return outputs[:, None] if outputs.ndim == 1 else outputs
 
 
 def returns_probabilities(call: Callable[..., Any], inputs: Mapping[str, Any]) -> bool:
@@ -33,8 +54,8 @@ def returns_probabilities(call: Callable[..., Any], inputs: Mapping[str, Any]) -
     """
     with torch.enable_grad():  # so that the output knows the operation that made it
         outputs = call(**{name: _tracked(value) for name, value in inputs.items()})
+    outputs = logits_of(outputs)
     values = outputs.detach().double()
-    values = values[:, None] if values.ndim == 1 else values
     if not values.numel() or not ((values >= -ROUNDING) & (values <= 1 + ROUNDING)).all():
         return False
     if values.shape[1] > 1:

@@ -225,7 +225,10 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
     """Compute the mean of `values`, shape (n,); the scale of the weights does not matter."""
-    return values.mean() if weight is None else (values * weight).sum() / weight.sum()
+    if weight is None:
+        return values.mean()
+    weight = weight.to(values.device)
+    return (values * weight).sum() / weight.sum()
 
 
 def evaluate(model: Model, cases: PreparedCases | None) -> tuple[float | None, float | None]:
@@ -239,7 +242,8 @@ def evaluate(model: Model, cases: PreparedCases | None) -> tuple[float | None, f
             logits.append(model.module(**batch.inputs))
             targets.append(batch.target)
             weights.append(batch.weight if batch.weight is not None else torch.ones(len(batch.target)))
-        logit, target, weight = torch.cat(logits), torch.cat(targets), torch.cat(weights)
+        logit = torch.cat(logits)
+        target, weight = torch.cat(targets).to(logit.device), torch.cat(weights).to(logit.device)
         losses = model.loss(logit, target)
         loss = weighted_mean(losses, weight).item()
         if model.classes:

@@ -1,4 +1,4 @@
-"""Build and train a fusion model from a dataset and the settings in audit.yaml."""
+"""Train the model that audit.yaml describes; build and train a fusion model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from raikit.config.load import most_telling, problem_text
-from raikit.config.training import FusionTraining
+from raikit.config.training import FusionTraining, HuggingFaceTraining
 from raikit.errors import ConfigError, ModelError, listed, nearest
 from raikit.models.fusion import FusionModel
 from raikit.models.history import History
@@ -20,7 +20,9 @@ from raikit.models.reweighting import reweighing
 from raikit.models.trainer import fit
 
 if TYPE_CHECKING:
+    from raikit.config.schema import TrainConfig
     from raikit.data.dataset import Dataset
+    from raikit.models.base import Model
 
 _LOOP_SETTINGS = {"epochs", "batch_size", "learning_rate", "weight_decay", "patience"}
 
@@ -66,6 +68,25 @@ def train_fusion(
     )
     model.training = {**valid.model_dump(include=_LOOP_SETTINGS | {"reweight"}), "seed": seed}
     return model, history
+
+
+def train(
+    settings: TrainConfig, data: Dataset, folder: Path, seed: int, workdir: Path, progress: Callable[[int, int], None]
+) -> tuple[Model, History]:
+    """Train the model that ``model.train`` describes; `folder` is what its paths are relative to.
+
+    Raises
+    ------
+    ConfigError, ModelError
+        See `train_fusion` and `raikit.models.huggingface.finetuning.train_huggingface`.
+    """
+    own = settings.model_dump(exclude={"kind"})
+    if settings.kind == "fusion":
+        return train_fusion(data, own, seed, workdir, progress)
+    from raikit.models.huggingface.finetuning import train_huggingface
+
+    valid = HuggingFaceTraining.model_validate({**own, "base": str((folder / own["base"]).resolve())})
+    return train_huggingface(data, valid, seed, workdir, progress)
 
 
 def _check_reweight(data: Dataset, columns: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from raikit.arrays import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import raikit
+    from raikit.models.encoded import Encoded
 
 Score = Callable[..., Tensor]
 
@@ -46,13 +47,13 @@ def decision(logits: Tensor, decided: Tensor, scale: float = 1.0) -> Tensor:
     return logits[chosen] - logits.masked_fill(chosen, -torch.inf).logsumexp(dim=1)
 
 
-def scorer(model: raikit.Model, names: list[str], scale: float = 1.0) -> Score:
-    """Return ``score(*tensors, decided)``, which computes decisions from inputs in the order of `names`."""
+def scorer(model: raikit.Model, encoded: Encoded, scale: float = 1.0) -> Score:
+    """Return ``score(*values, decided, *context)``, which computes decisions from inputs in the order of `encoded`."""
 
     def score(*arguments: Tensor) -> Tensor:
-        *tensors, decided = arguments
+        tensors, (decided, *context) = arguments[: len(encoded)], arguments[len(encoded) :]
         # A model may change what it gets in place (``relu_``), which autograd refuses and which would change the next pass.
-        copies = {name: tensor.clone() for name, tensor in zip(names, tensors, strict=True)}
+        copies = encoded.with_inputs([tensor.clone() for tensor in tensors], [tensor.clone() for tensor in context])
         value = decision(model.forward(copies), decided, scale)
         # Autograd fails on an input that the model never reads, because it has no gradient; this makes it zero.
         return value + sum(0.0 * tensor.flatten(1).sum(dim=1) for tensor in tensors)
@@ -60,17 +61,22 @@ def scorer(model: raikit.Model, names: list[str], scale: float = 1.0) -> Score:
     return score
 
 
-def evaluate(score: Score, encoded: Mapping[str, Tensor], decided: Tensor) -> FloatArray:
+def evaluate(score: Score, encoded: Encoded, decided: Tensor) -> FloatArray:
     """Compute the decisions of all cases without gradients, shape (n,)."""
     with torch.no_grad():
-        parts = [score(*(tensor[part] for tensor in encoded.values()), decided[part]).double().cpu().numpy()
+        parts = [_evaluate_part(score, encoded.take(part), decided[part])
                  for part in slices(len(decided), batch_size(encoded))]
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
-def batch_size(encoded: Mapping[str, Tensor]) -> int:
+def _evaluate_part(score: Score, encoded: Encoded, decided: Tensor) -> FloatArray:
+    decisions: FloatArray = score(*encoded.inputs.values(), decided, *encoded.context.values()).double().cpu().numpy()
+    return decisions
+
+
+def batch_size(encoded: Encoded) -> int:
     """Return how many cases go through the model together, so that they fit in memory and in the cache."""
-    cells = sum(tensor[0].numel() for tensor in encoded.values() if len(tensor))
+    cells = sum(tensor[0].numel() for tensor in encoded.inputs.values() if len(tensor))
     return int(np.clip(_MAX_CELLS // max(cells, 1), 1, _MAX_PASSES))
 
 
@@ -114,15 +120,16 @@ def relative_error(total: FloatArray, change: FloatArray, floor: float) -> Float
 
 
 def integrated_gradients(
-    score: Score, encoded: Mapping[str, Tensor], decided: Tensor, *, tolerance: float, most_steps: int, floor: float,
+    score: Score, encoded: Encoded, decided: Tensor, *, tolerance: float, most_steps: int, floor: float,
 ) -> IntegratedGradients:
-    """Attribute the decisions to the encoded inputs jointly; the baseline is all zeros, an absent input.
+    """Attribute the decisions to the encoded inputs jointly, against the model's baseline of each input.
 
     Parameters
     ----------
     score : callable
         From `scorer`.
-    encoded : mapping of input name to Tensor, shape (n, …)
+    encoded : Encoded
+        Its context stays as it is on the whole path.
     decided : Tensor of int, shape (n,)
     tolerance : float
         Cases whose `relative_error` is above it are integrated again with twice the steps, up to `most_steps`.
@@ -135,17 +142,16 @@ def integrated_gradients(
 
     Notes
     -----
-    Captum's Integrated Gradients [1]_ with Gauss-Legendre nodes. All inputs move from zero to their values together,
-    so that the effect of an interaction is divided between its inputs.
+    Captum's Integrated Gradients [1]_ with Gauss-Legendre nodes. All inputs move from their baselines to their values
+    together, so that the effect of an interaction is divided between its inputs.
 
     References
     ----------
     .. [1] Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks", ICML 2017.
     """
     n = len(decided)
-    absent = {name: torch.zeros_like(tensor) for name, tensor in encoded.items()}
-    change = evaluate(score, encoded, decided) - evaluate(score, absent, decided)
-    best = IntegratedGradients({name: np.zeros(tuple(tensor.shape), np.float32) for name, tensor in encoded.items()},
+    change = evaluate(score, encoded, decided) - evaluate(score, encoded.without(list(encoded)), decided)
+    best = IntegratedGradients({name: np.zeros(tuple(tensor.shape), np.float32) for name, tensor in encoded.inputs.items()},
                       change, np.full(n, np.inf), np.zeros(n, np.int64))
     pending, steps = np.arange(n), min(FIRST_STEPS, most_steps)
     while len(pending):
@@ -159,29 +165,27 @@ def integrated_gradients(
 
 
 def _improve(
-    best: IntegratedGradients, cases: IntArray, score: Score, encoded: Mapping[str, Tensor], decided: Tensor, steps: int,
-    floor: float,
+    best: IntegratedGradients, cases: IntArray, score: Score, encoded: Encoded, decided: Tensor, steps: int, floor: float,
 ) -> None:
     """Integrate `cases` with `steps` steps and keep the results with a smaller error than before."""
     at = torch.from_numpy(cases).to(decided.device)
-    attributions = _captum(score, [tensor[at] for tensor in encoded.values()], decided[at], steps, batch_size(encoded))
+    attributions = _captum(score, encoded.take(at), decided[at], steps, batch_size(encoded))
     total = sum((values.reshape(len(cases), -1).sum(axis=1, dtype=np.float64) for values in attributions),
                 np.zeros(len(cases)))
     error = relative_error(total, best.change[cases], floor)
     better = error < best.error[cases]
     improved = cases[better]
     best.error[improved], best.steps[cases] = error[better], steps
-    for name, values in zip(encoded, attributions, strict=True):
+    for name, values in zip(encoded.inputs, attributions, strict=True):
         best.attributions[name][improved] = values[better]
 
 
-def _captum(
-    score: Score, tensors: list[Tensor], decided: Tensor, steps: int, passes: int
-) -> list[npt.NDArray[np.float32]]:
+def _captum(score: Score, encoded: Encoded, decided: Tensor, steps: int, passes: int) -> list[npt.NDArray[np.float32]]:
     from captum.attr import IntegratedGradients
 
     method: Any = IntegratedGradients(score)
-    inputs = tuple(tensor.detach().clone() for tensor in tensors)
-    attributions = method.attribute(inputs, additional_forward_args=(decided,), n_steps=steps,
+    inputs = tuple(tensor.detach().clone() for tensor in encoded.inputs.values())
+    attributions = method.attribute(inputs, baselines=tuple(encoded.baseline(name) for name in encoded),
+                                    additional_forward_args=(decided, *encoded.context.values()), n_steps=steps,
                                     internal_batch_size=max(passes, len(decided)))
     return [values.detach().float().cpu().numpy() for values in attributions]

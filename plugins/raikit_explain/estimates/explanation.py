@@ -14,6 +14,8 @@ from torch import Tensor
 
 import raikit
 from raikit.arrays import BoolArray, FloatArray, IntArray
+from raikit.models.encoded import Encoded, encode
+from raikit.models.positions import Positions
 from raikit_explain.estimates import shares
 from raikit_explain.estimates.attributions import (
     IntegratedGradients,
@@ -93,11 +95,24 @@ class Explanations:
 
 @dataclass(frozen=True)
 class ExampleInputs:
-    """One case with its raw inputs, its encoded ones and their attributions, for a figure."""
+    """One case for a figure.
+
+    Attributes
+    ----------
+    batch : Batch
+        The raw inputs of the case alone.
+    encoded, attributions : mapping of input name to ndarray
+        The encoded inputs and their attributions.
+    present : mapping of input name to bool
+    positions : mapping of input name to Positions
+        How encoded positions map back to words, pixels, seconds or columns, as far as the model says.
+    """
 
     batch: raikit.Batch
     encoded: dict[str, npt.NDArray[np.float32]]
     attributions: dict[str, npt.NDArray[np.float32]]
+    present: dict[str, bool]
+    positions: dict[str, Positions]
 
 
 def explain(
@@ -120,8 +135,8 @@ def explain(
     assert ctx.model is not None
     parts, done = [], 0
     for batch, part in batches(ctx, cases):
-        encoded = {name: tensor.detach() for name, tensor in ctx.model.encode(batch).items()}
-        decided = torch.from_numpy(decided_classes(ctx, part["prediction"])).to(next(iter(encoded.values())).device)
+        encoded = encode(ctx.model, batch)
+        decided = torch.from_numpy(decided_classes(ctx, part["prediction"])).to(next(iter(encoded.inputs.values())).device)
         parts.append(_explain_batch(ctx, batch, encoded, decided, settings, keep_inputs))
         done += len(part)
         progress(done)
@@ -163,8 +178,8 @@ def regression_settings(ctx: raikit.CheckContext, cases: pd.DataFrame, settings:
     assert ctx.model is not None
     spread = float(cases["prediction"].std()) or 1.0
     batch, part = next(batches(ctx, cases))
-    encoded = ctx.model.encode(batch)
-    score = scorer(ctx.model, list(encoded))
+    encoded = encode(ctx.model, batch)
+    score = scorer(ctx.model, encoded)
     outputs = evaluate(score, encoded, torch.zeros(len(part), dtype=torch.int64))
     values = part["prediction"].to_numpy(dtype=float)
     floor = 0.1 * spread
@@ -177,24 +192,24 @@ def regression_settings(ctx: raikit.CheckContext, cases: pd.DataFrame, settings:
 
 
 def _explain_batch(
-    ctx: raikit.CheckContext, batch: raikit.Batch, encoded: dict[str, Tensor], decided: Tensor, settings: ExplanationSettings,
+    ctx: raikit.CheckContext, batch: raikit.Batch, encoded: Encoded, decided: Tensor, settings: ExplanationSettings,
     keep_inputs: bool,
 ) -> Explanations:
     assert ctx.model is not None
     names = list(encoded)
-    score = scorer(ctx.model, names, settings.scale)
+    score = scorer(ctx.model, encoded, settings.scale)
     gradients = integrated_gradients(score, encoded, decided, tolerance=settings.tolerance,
                                      most_steps=settings.most_steps, floor=settings.floor)
-    present = np.stack([tensor.flatten(1).ne(0).any(dim=1).cpu().numpy() for tensor in encoded.values()], axis=1)
+    present = np.stack([has_input.cpu().numpy() for has_input in encoded.present().values()], axis=1)
     values, removal = _by_removal(ctx.task, score, encoded, decided)
     return Explanations(
         names, present, gradients.totals(), values, removal, gradients.change, gradients.error, gradients.steps,
-        _example_inputs(batch, encoded, gradients) if keep_inputs else [],
+        _example_inputs(ctx, batch, encoded, gradients) if keep_inputs else [],
     )
 
 
 def _by_removal(
-    task: str, score: Score, encoded: dict[str, Tensor], decided: Tensor
+    task: str, score: Score, encoded: Encoded, decided: Tensor
 ) -> tuple[FloatArray | None, FloatArray]:
     """Compute Shapley values, and the effect of removing each input."""
     if len(encoded) <= shares.MAX_INPUTS:
@@ -216,9 +231,10 @@ def _probability(log_odds: FloatArray) -> FloatArray:
 
 
 def _example_inputs(
-    batch: raikit.Batch, encoded: dict[str, Tensor], gradients: IntegratedGradients
+    ctx: raikit.CheckContext, batch: raikit.Batch, encoded: Encoded, gradients: IntegratedGradients
 ) -> list[ExampleInputs]:
-    examples = []
+    assert ctx.model is not None
+    examples, present, positions = [], encoded.present(), ctx.model.positions(batch)
     for row in range(len(batch)):
         inputs = {name: values.iloc[[row]] if isinstance(values, pd.DataFrame) else [values[row]]
                   for name, values in batch.inputs.items()}
@@ -226,6 +242,8 @@ def _example_inputs(
             replace(batch, ids=[batch.ids[row]], inputs=inputs, target=None, weight=None),
             {name: tensor[row].float().cpu().numpy() for name, tensor in encoded.items()},
             {name: values[row] for name, values in gradients.attributions.items()},
+            {name: bool(has_input[row]) for name, has_input in present.items()},
+            {name: of_cases[row] for name, of_cases in positions.items()},
         ))
     return examples
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import factorial
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from raikit.arrays import FloatArray
 from raikit_explain.estimates.attributions import Score, evaluate
 
+if TYPE_CHECKING:
+    from raikit.models.encoded import Encoded
+
 MAX_INPUTS = 8  # with more, 2^m passes cost more than the integration itself
 
 
-def coalitions(score: Score, encoded: Mapping[str, Tensor], decided: Tensor) -> FloatArray:
+def coalitions(score: Score, encoded: Encoded, decided: Tensor) -> FloatArray:
     """Compute decisions with every subset of the inputs present and the others absent.
 
     Returns
@@ -26,16 +28,15 @@ def coalitions(score: Score, encoded: Mapping[str, Tensor], decided: Tensor) -> 
     return np.stack([evaluate(score, _only(encoded, subset), decided) for subset in range(2 ** len(encoded))], axis=1)
 
 
-def leave_one_out(score: Score, encoded: Mapping[str, Tensor], decided: Tensor) -> FloatArray:
+def leave_one_out(score: Score, encoded: Encoded, decided: Tensor) -> FloatArray:
     """Compute decisions with one input absent, shape (n, m)."""
     all_inputs = 2 ** len(encoded) - 1
     return np.stack([evaluate(score, _only(encoded, all_inputs - (1 << index)), decided)
                      for index in range(len(encoded))], axis=1)
 
 
-def _only(encoded: Mapping[str, Tensor], subset: int) -> dict[str, Tensor]:
-    return {name: tensor if subset >> index & 1 else torch.zeros_like(tensor)
-            for index, (name, tensor) in enumerate(encoded.items())}
+def _only(encoded: Encoded, subset: int) -> Encoded:
+    return encoded.without([name for index, name in enumerate(encoded) if not subset >> index & 1])
 
 
 def shapley(values: FloatArray) -> FloatArray:

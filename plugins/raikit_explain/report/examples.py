@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 import raikit
 from raikit.format import capitalised, case_noun, class_text, column_text, number, percent, scalar, value_text
+from raikit.models.positions import WHOLE, EncodedColumns, Pixels, Positions, Spectrogram, Tokens
 from raikit_explain.estimates.explanation import ExampleInputs
 from raikit_explain.report import pictures
 from raikit_explain.report.canvas import SMALL, TEXT, WIDTH, Canvas, shortened, width_of
@@ -27,15 +28,14 @@ _GRID = 8
 
 @dataclass(frozen=True)
 class Piece:
-    """One input of the case: where it is drawn, its value, and the attributions of its parts."""
+    """One input of the case: where it is drawn, its value, the attributions of its parts, and what the parts are."""
 
     name: str
     top: float
     raw: Any
     encoded: Array
     attribution: Array
-    batch: raikit.Batch
-    model: raikit.Model
+    positions: Positions | None
 
 
 @dataclass
@@ -119,14 +119,14 @@ def _draw_input(drawing: ExampleDrawing, name: str, total: float, inputs: Exampl
     canvas = drawing.canvas
     canvas.text(0, top + 10, shortened(name, _LEFT - 8), weight=600)
     drawing.note(name, "all of it", total)
-    if not np.any(encoded):
+    if not inputs.present[name]:
         canvas.text(_LEFT, top + 10, "missing", colour="var(--ink-2)")
         drawing.y = top + 34
         return
     canvas.text(0, top + 28, _signed(total))
     drawing.y = top + 34
     modality = model.modalities.get(name, "tabular")
-    piece = Piece(name, top, inputs.batch.inputs.get(name), encoded, attribution, inputs.batch, model)
+    piece = Piece(name, top, inputs.batch.inputs.get(name), encoded, attribution, inputs.positions.get(name))
     bottom = {"image": _draw_image, "text": _draw_text, "audio": _draw_sound, "tabular": _draw_columns}[modality](drawing, piece)
     drawing.y = max(drawing.y, bottom) + 14
 
@@ -137,7 +137,8 @@ def _draw_image(drawing: ExampleDrawing, piece: Piece) -> float:
     if plane is None or piece.raw is None or piece.raw[0] is None:
         return _draw_nothing(drawing, top)
     grid = pictures.cells(plane, _GRID, _GRID)
-    file, aspect = pictures.faded(piece.raw[0], grid)
+    crop = piece.positions.crop if isinstance(piece.positions, Pixels) else WHOLE
+    file, aspect = pictures.faded(pictures.cropped(piece.raw[0], crop), grid)
     width, height = (_PICTURE, _PICTURE * aspect) if aspect <= 1 else (_PICTURE / aspect, _PICTURE)
     drawing.canvas.box(_LEFT - 0.5, top - 0.5, width + 1, height + 1, fill="var(--line)")
     drawing.canvas.image(_LEFT, top, width, height, file, "image/jpeg")
@@ -193,9 +194,8 @@ def _tone(value: float, strongest: float) -> tuple[str | None, str]:
 
 def _words(piece: Piece) -> list[str]:
     """Return the words of the encoding; numbered tokens if the model does not give them."""
-    tokens = getattr(piece.model, "tokens", None)
-    if callable(tokens):
-        return [str(word) for word in tokens(piece.batch)[piece.name][0]]
+    if isinstance(piece.positions, Tokens):
+        return [str(word) for word in piece.positions.text]
     filled = int(np.max(np.flatnonzero(piece.encoded.reshape(len(piece.encoded), -1).any(axis=1)), initial=-1)) + 1
     return [f"token {position + 1}" for position in range(filled)]
 
@@ -205,6 +205,8 @@ def _draw_sound(drawing: ExampleDrawing, piece: Piece) -> float:
     encoded, attribution = piece.encoded.astype(np.float64), piece.attribution.astype(np.float64)
     if encoded.ndim == 3:  # channels of a spectrogram
         encoded, attribution = encoded.sum(axis=0), attribution.sum(axis=0)
+    if isinstance(piece.positions, Spectrogram) and piece.positions.time_first:
+        encoded, attribution = encoded.T, attribution.T
     place = (_LEFT, piece.top, _ROOM, 64.0)
     if encoded.ndim == 1:
         _draw_wave(drawing, piece.top, place[3], encoded)
@@ -279,8 +281,8 @@ def _draw_columns(drawing: ExampleDrawing, piece: Piece) -> float:
 
 def _labels(piece: Piece, count: int) -> list[str]:
     """Return the names of the encoded columns, with the value where a column is one of the table's own."""
-    columns, raw = getattr(piece.model, "columns", None), piece.raw
-    names = [str(label) for label in columns(piece.name)] if callable(columns) else []
+    raw = piece.raw
+    names = [str(label) for label in piece.positions.names] if isinstance(piece.positions, EncodedColumns) else []
     if len(names) != count:
         names = [str(label) for label in raw.columns] if raw is not None and len(raw.columns) == count else []
     if not names:

@@ -89,6 +89,15 @@ def strength(grid: Grid, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
     return np.asarray(Image.fromarray(level).resize((shape[1], shape[0]), Image.Resampling.BICUBIC)).clip(0, 1)
 
 
+def cropped(picture: npt.NDArray[np.uint8], crop: tuple[float, float, float, float]) -> npt.NDArray[np.uint8]:
+    """Return the part of a picture between edges (left, top, right, bottom) that are shares of its width and height."""
+    height, width = picture.shape[:2]
+    left, top, right, bottom = crop
+    first_row, first_column = round(top * height), round(left * width)
+    rows = slice(first_row, max(round(bottom * height), first_row + 1))
+    return picture[rows, first_column : max(round(right * width), first_column + 1)]
+
+
 def faded(picture: npt.NDArray[np.uint8], grid: Grid, longest: int = 300) -> tuple[bytes, float]:
     """Return a JPEG in which cells with strong attributions keep their colours and the rest turns pale grey.
 

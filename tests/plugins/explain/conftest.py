@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import raikit
+from raikit.models.positions import Tokens
 from raikit.testing import table_context
 
 WORDS = ["alpha", "beta", "gamma", "delta", "epsilon"]
@@ -38,8 +39,8 @@ class TinyModel(raikit.Model):
             logits = self.forward(self.encode(batch)).double()
         return (logits.softmax(dim=1) if self.classes else logits).numpy()
 
-    def tokens(self, batch):
-        return {name: [text.split() if text else [] for text in batch.inputs[name]]
+    def positions(self, batch):
+        return {name: [Tokens(text.split() if text else []) for text in batch.inputs[name]]
                 for name, modality in self.modalities.items() if modality == "text"}
 
     @staticmethod

@@ -1,5 +1,7 @@
 """What --dry-run says is what an audit does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from raikit.audit.plan import Request, planned
 from raikit.audit.preview import preview_checks, preview_rule
 from raikit.cli import commands
 from raikit.console import Console
+from raikit.errors import ModelError
 
 CONFIG = """
 name: m
@@ -73,3 +76,31 @@ def test_a_dry_run_names_columns_metrics_rules_and_reports(request_of, capsys):
     assert "rule 1  performance.accuracy (written performance.accuracy_score) min 0.1: measured by" in said
     assert "rule 2  performance.root_mean_squared_error (written performance.rmse) max 1: not measured;" in said
     assert "report  json" in said
+
+
+BUILDER = """
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+def build():
+    return LogisticRegression().fit(np.array([[0.0], [1.0]]), [0, 1])
+"""
+
+
+@pytest.mark.parametrize("isolation", ["process", "none"])
+def test_a_dry_run_opens_the_model_and_says_what_it_provides(request_of, tmp_path, capsys, isolation):
+    (tmp_path / "builder.py").write_text(BUILDER)
+    load = "model.load={kind: sklearn, path: 'builder:build'}"
+    request = request_of(load, "data.inputs={x: {modality: tabular, columns: [s]}}")
+    assert commands.dry_run(replace(request, isolation=isolation)) == 0
+    said = capsys.readouterr().out
+    assert "model   load sklearn: provides labels, scores" in said
+    assert ("; about " in said) == (isolation == "none"), said
+    assert "check   performance.calibration: would run" in said
+    assert "check   explainability.attributions: skipped (the model does not provide gradients)" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_of_a_model_that_cannot_be_opened_is_its_error(request_of):
+    with pytest.raises(ModelError, match=r"nothing\.joblib"):
+        commands.dry_run(request_of("model.load={kind: sklearn, path: nothing.joblib, allow_pickle: true}",
+                                    "data.inputs={x: {modality: tabular, columns: [s]}}"))

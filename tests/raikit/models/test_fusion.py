@@ -65,7 +65,7 @@ def test_saved_and_loaded_it_scores_the_same(make, task, tmp_path):
     loaded = FusionModel.load(tmp_path)
     np.testing.assert_array_equal(loaded.scores(first(data)), model.scores(first(data)))
     assert loaded.classes == model.classes
-    assert loaded.columns("facts") == model.columns("facts")
+    assert loaded.positions(first(data)) == model.positions(first(data))
     assert (tmp_path / "model.safetensors").exists()
 
 
@@ -139,10 +139,11 @@ def test_words_and_columns_name_the_encoding(make):
     data = make()
     model = untrained(data, words=2)
     batch = first(data)
-    words = model.tokens(batch)["note"]
-    assert words == [text.split()[:2] if text else [] for text in batch.inputs["note"]]
-    assert model.encode(batch)["note"].shape[:2] == (12, 2)
-    assert len(model.columns("facts")) == model.encode(batch)["facts"].shape[1]
+    positions, encoded = model.positions(batch), model.encode(batch)
+    assert [tokens.text for tokens in positions["note"]] == [text.split()[:2] if text else [] for text in batch.inputs["note"]]
+    assert encoded["note"].shape[:2] == (12, 2)
+    assert {len(columns.names) for columns in positions["facts"]} == {encoded["facts"].shape[1]}
+    assert {len(spectrogram.hertz) for spectrogram in positions["voice"]} == {encoded["voice"].shape[2]}
 
 
 def test_a_copy_is_independent_and_fresh_has_seen_no_row(trained):

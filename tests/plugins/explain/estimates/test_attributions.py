@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from raikit.models.encoded import Encoded, encode
 from raikit_explain.estimates.attributions import batch_size, decision, integrated_gradients, relative_error, scorer
 
 from ..conftest import MemoryData, bent, random_inputs
@@ -13,7 +14,7 @@ from ..conftest import MemoryData, bent, random_inputs
 
 def _encoded(model, rows=12, missing=0.2, seed=0):
     inputs = random_inputs(model.modalities, rows, seed, missing)
-    return model.encode(next(MemoryData(range(rows), inputs).batches("test", rows)))
+    return encode(model, next(MemoryData(range(rows), inputs).batches("test", rows)))
 
 
 def _integrated(score, encoded, decided, **settings):
@@ -34,7 +35,7 @@ def test_a_linear_model_gives_weight_times_input_and_adds_up_exactly(tiny_model)
     model = tiny_model(logits=logits)
     encoded = _encoded(model)
     decided = torch.tensor([0, 1] * 6)
-    integrated = _integrated(scorer(model, list(encoded)), encoded, decided)
+    integrated = _integrated(scorer(model, encoded), encoded, decided)
 
     sign = np.where(decided.numpy() == 1, 1.0, -1.0)
     for name, tensor in encoded.items():
@@ -50,7 +51,7 @@ def test_integrated_gradients_are_the_integral_of_the_gradient_along_the_way(tin
     model = tiny_model(classes=range(outputs) if outputs > 1 else (), logits=lambda encoded: bent(encoded, outputs))
     encoded = _encoded(model, rows=3)
     decided = torch.tensor([0, outputs - 1, outputs // 2]) % outputs
-    score = scorer(model, list(encoded))
+    score = scorer(model, encoded)
     integrated = _integrated(score, encoded, decided, tolerance=1e-6)
 
     brute = {name: torch.zeros_like(tensor) for name, tensor in encoded.items()}
@@ -68,7 +69,7 @@ def test_what_two_inputs_do_only_together_is_divided_between_them(tiny_model):
     model = tiny_model({"left": "tabular", "right": "tabular"}, logits=lambda encoded: torch.stack(
         [torch.zeros(len(encoded["left"])), encoded["left"][:, 0] * encoded["right"][:, 0]], dim=1))
     encoded = _encoded(model)
-    integrated = _integrated(scorer(model, list(encoded)), encoded, torch.ones(12, dtype=torch.int64))
+    integrated = _integrated(scorer(model, encoded), encoded, torch.ones(12, dtype=torch.int64))
 
     product = (encoded["left"][:, 0] * encoded["right"][:, 0]).numpy()
     np.testing.assert_allclose(integrated.totals(), np.stack([product / 2, product / 2], axis=1), atol=1e-4)
@@ -77,7 +78,7 @@ def test_what_two_inputs_do_only_together_is_divided_between_them(tiny_model):
 def test_an_input_that_the_model_does_not_read_gets_nothing(tiny_model):
     model = tiny_model(logits=lambda encoded: bent({"facts": encoded["facts"]}))
     encoded = _encoded(model)
-    integrated = _integrated(scorer(model, list(encoded)), encoded, torch.zeros(12, dtype=torch.int64))
+    integrated = _integrated(scorer(model, encoded), encoded, torch.zeros(12, dtype=torch.int64))
 
     assert np.abs(integrated.totals()[:, :3]).max() == 0
     assert np.abs(integrated.totals()[:, 3]).min() > 0
@@ -90,8 +91,8 @@ def test_hard_rows_get_more_steps_and_easy_rows_do_not(tiny_model):
         return torch.stack([torch.zeros_like(value), value], dim=1)
 
     model = tiny_model({"facts": "tabular"}, logits=logits)
-    encoded = {"facts": torch.tensor([[1.0, 1.0], [1.0, -1.0]])}
-    integrated = _integrated(scorer(model, ["facts"]), encoded, torch.tensor([1, 1]), tolerance=1e-3)
+    encoded = Encoded({"facts": torch.tensor([[1.0, 1.0], [1.0, -1.0]])})
+    integrated = _integrated(scorer(model, encoded), encoded, torch.tensor([1, 1]), tolerance=1e-3)
 
     assert integrated.steps[0] > 16
     assert integrated.steps[1] == 16
@@ -104,7 +105,8 @@ def test_rows_that_do_not_add_up_say_so(tiny_model):
         return torch.stack([torch.zeros_like(x), x + 5.0 * (x > 0.37).float()], dim=1)
 
     model = tiny_model({"facts": "tabular"}, logits=jump)
-    integrated = _integrated(scorer(model, ["facts"]), {"facts": torch.ones(2, 2)}, torch.tensor([1, 1]), most_steps=64)
+    encoded = Encoded({"facts": torch.ones(2, 2)})
+    integrated = _integrated(scorer(model, encoded), encoded, torch.tensor([1, 1]), most_steps=64)
 
     np.testing.assert_allclose(integrated.change, 6.0)
     np.testing.assert_allclose(integrated.error, 5 / 6, rtol=1e-4)
@@ -125,8 +127,8 @@ def test_a_constant_added_to_every_logit_changes_no_decision():
 
 
 def test_large_inputs_go_through_in_smaller_parts():
-    assert batch_size({"a": torch.zeros(4, 10)}) == 128
-    assert batch_size({"a": torch.zeros(4, 3, 512, 512)}) == 2
+    assert batch_size(Encoded({"a": torch.zeros(4, 10)})) == 128
+    assert batch_size(Encoded({"a": torch.zeros(4, 3, 512, 512)})) == 2
 
 
 @pytest.mark.parametrize(
@@ -142,11 +144,27 @@ def test_a_model_that_changes_its_input_in_place_is_explained_like_one_that_does
         change(inputs["facts"])
         return logits_of(kept)
 
-    encoded, decided = {"facts": torch.rand(6, 3, generator=torch.Generator().manual_seed(1))}, torch.tensor([0, 1] * 3)
+    encoded = Encoded({"facts": torch.rand(6, 3, generator=torch.Generator().manual_seed(1))})
+    decided = torch.tensor([0, 1] * 3)
     before = encoded["facts"].clone()
     changing, keeping = (
-        _integrated(scorer(tiny_model(logits=logits), ["facts"]), encoded, decided) for logits in (in_place, logits_of)
+        _integrated(scorer(tiny_model(logits=logits), encoded), encoded, decided) for logits in (in_place, logits_of)
     )
     assert torch.equal(encoded["facts"], before)
     np.testing.assert_allclose(changing.attributions["facts"], keeping.attributions["facts"], rtol=1e-5)
     np.testing.assert_allclose(changing.change, keeping.change)
+
+
+def test_a_context_stays_and_attributions_begin_at_the_models_own_baseline(tiny_model):
+    """A mask that follows from the values along the path, or a baseline of zero, would attribute something else."""
+    values = torch.rand(6, 4, generator=torch.Generator().manual_seed(2)) + 1
+    mask = (torch.arange(4) < torch.tensor([[1], [2], [3], [4], [4], [0]])).float()
+    encoded = Encoded({"facts": values}, {"mask": mask}, {"facts": torch.full((1, 4), 0.5)})
+
+    def logits(inputs):
+        value = (inputs["facts"] ** 2 * inputs.context["mask"]).sum(dim=1)
+        return torch.stack([torch.zeros_like(value), value], dim=1)
+
+    integrated = _integrated(scorer(tiny_model({"facts": "tabular"}, logits=logits), encoded), encoded, torch.ones(6, dtype=torch.int64))
+    np.testing.assert_allclose(integrated.attributions["facts"], ((values**2 - 0.25) * mask).numpy(), rtol=1e-5, atol=1e-6)
+    assert integrated.error.max() < 1e-6

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raikit.models.encoded import encode
 from raikit_explain.estimates.attributions import evaluate, scorer
 from raikit_explain.estimates.shares import coalitions, leave_one_out, shapley, shares
 
@@ -44,8 +45,8 @@ def test_coalitions_leave_out_what_their_number_says(tiny_model):
     model = tiny_model({"left": "tabular", "right": "tabular"}, logits=lambda encoded: torch.stack(
         [torch.zeros(len(encoded["left"])), encoded["left"].sum(dim=1) + 100 * encoded["right"].sum(dim=1)], dim=1))
     inputs = random_inputs(model.modalities, 5)
-    encoded = model.encode(next(MemoryData(range(5), inputs).batches("test", 5)))
-    score, ones = scorer(model, ["left", "right"]), torch.ones(5, dtype=torch.int64)
+    encoded = encode(model, next(MemoryData(range(5), inputs).batches("test", 5)))
+    score, ones = scorer(model, encoded), torch.ones(5, dtype=torch.int64)
     left, right = encoded["left"].sum(dim=1).numpy(), 100 * encoded["right"].sum(dim=1).numpy()
 
     values = coalitions(score, encoded, ones)

@@ -1,0 +1,200 @@
+"""Load a folder that `save_pretrained` wrote."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from raikit.errors import ModelError, RaikitError, listed, raised
+from raikit.models.base import Origin
+from raikit.models.huggingface.labels import class_order
+from raikit.models.huggingface.model import HuggingFaceModel, refuse_inputs
+from raikit.models.huggingface.quiet import quiet
+from raikit.models.huggingface.readers import ImageReader, Reader, SoundReader, TextReader
+from raikit.models.huggingface.settings import HuggingFaceSpec, validate_folder
+from raikit.models.huggingface.zero_shot import prompt_tensors
+
+if TYPE_CHECKING:
+    from raikit.config.types import Modality
+    from raikit.data.dataset import Dataset
+
+# What a task's models read: the most inputs of each modality.
+_TASKS: dict[str, tuple[str, Mapping[str, int]]] = {
+    "IMAGE_CLASSIFICATION": ("AutoModelForImageClassification", {"image": 1}),
+    "AUDIO_CLASSIFICATION": ("AutoModelForAudioClassification", {"audio": 1}),
+    "SEQUENCE_CLASSIFICATION": ("AutoModelForSequenceClassification", {"text": 2}),
+    "VISUAL_QUESTION_ANSWERING": ("AutoModelForVisualQuestionAnswering", {"image": 1, "text": 1}),
+    "ZERO_SHOT_IMAGE_CLASSIFICATION": ("AutoModel", {"image": 1}),
+}
+_DUAL_ENCODER = "VisionTextDualEncoderModel"
+
+
+def load_huggingface(spec: Mapping[str, Any], data: Dataset) -> HuggingFaceModel:
+    """Load a classifier or a regression of transformers.
+
+    Parameters
+    ----------
+    spec : mapping
+        See `HuggingFaceSpec`.
+    data : Dataset
+
+    Raises
+    ------
+    ModelError
+        If the folder cannot be read, is of another task, or does not fit the inputs or the classes of the data.
+    """
+    settings = HuggingFaceSpec.model_validate(dict(spec))
+    validate_folder(settings)
+    with quiet():
+        config = read("AutoConfig", settings)
+        architecture = (config.architectures or ["a model without a head"])[0]
+        task = _task(architecture, config)
+        auto, wanted = _TASKS[task]
+        modalities = {name: item.modality for name, item in data.inputs.items()}
+        refuse_inputs(modalities, wanted, architecture)
+        if task == "ZERO_SHOT_IMAGE_CLASSIFICATION":
+            return _zero_shot(settings, config, modalities, data)
+        order, classes = _outputs(config, settings, data)
+        net = _network(auto, settings, config)
+        readers = build_readers(settings, net, modalities)
+        restart, origin = _restart(settings, auto, net)
+    return HuggingFaceModel(net, readers, order, modalities, classes, restart, origin)
+
+
+def _zero_shot(settings: HuggingFaceSpec, config: Any, modalities: Mapping[str, Modality], data: Dataset) -> HuggingFaceModel:
+    """Load a model of pictures and texts, with the text of each class beside it."""
+    if data.task == "regression":
+        raise ModelError("model.load: a zero-shot model decides between classes, and the target is a number.")
+    net = _network("AutoModel", settings, config)
+    accepted = frozenset(inspect.signature(net.forward).parameters)
+    texts = prompt_tensors(settings.prompts, data.classes, _processor("AutoTokenizer", "tokenizer", settings), accepted)
+    readers, order = build_readers(settings, net, modalities), list(range(len(data.classes)))
+    return HuggingFaceModel(net, readers, order, modalities, data.classes, beside=texts)
+
+
+def _task(architecture: str, config: Any) -> str:
+    """Return the task of an architecture.
+
+    Raises
+    ------
+    ModelError
+        If raikit audits no such task.
+    """
+    from transformers.models.auto import modeling_auto
+
+    if architecture == _DUAL_ENCODER:
+        return "ZERO_SHOT_IMAGE_CLASSIFICATION"
+    for task in _TASKS:
+        known = getattr(modeling_auto, f"MODEL_FOR_{task}_MAPPING_NAMES")
+        if any(architecture in ((name,) if isinstance(name, str) else name) for name in known.values()):
+            return task
+    raise ModelError(
+        f"model.load: {architecture} is no model for the classification of texts, pictures or sounds, for visual question "
+        "answering or for zero-shot classification; only these are loaded."
+    )
+
+
+def _outputs(config: Any, settings: HuggingFaceSpec, data: Dataset) -> tuple[list[int], list[Any]]:
+    """Return the network's output of each class, and the classes; of a regression the one output."""
+    if data.task == "regression":
+        if config.num_labels != 1:
+            raise ModelError(f"model.load: the target is a number, and the model has {config.num_labels} outputs, not one.")
+        return [0], []
+    if config.problem_type == "multi_label_classification":
+        raise ModelError("model.load: the model gives each case several labels, which raikit cannot audit yet.")
+    if config.num_labels < 2:
+        raise ModelError("model.load: the target has classes, and the model has one output; a classifier has one for each class.")
+    order = class_order(dict(config.id2label), settings.labels, data)
+    return order, list(data.classes)
+
+
+def _network(auto: str, settings: HuggingFaceSpec, config: Any) -> Any:
+    """Read the network.
+
+    Raises
+    ------
+    ModelError
+        If a weight is missing: transformers would draw it at random.
+    """
+    pickles = None if settings.allow_pickle else True
+    net, loading = read(auto, settings, config=config, use_safetensors=pickles, dtype="float32", output_loading_info=True)
+    if missing := sorted(loading["missing_keys"]):
+        raise ModelError(f"model.load: {settings.where} lacks the weights {listed(missing)}; the model was saved without them.")
+    return net
+
+
+def task_of_inputs(modalities: Mapping[str, Modality]) -> tuple[str, Mapping[str, int]]:
+    """Return the class of transformers that reads such inputs, and the most inputs of each modality.
+
+    Raises
+    ------
+    ModelError
+        If no class of models reads them together.
+    """
+    kinds = set(modalities.values())
+    for task in ("SEQUENCE_CLASSIFICATION", "IMAGE_CLASSIFICATION", "AUDIO_CLASSIFICATION", "VISUAL_QUESTION_ANSWERING"):
+        if kinds == _TASKS[task][1].keys():
+            return _TASKS[task]
+    together = " and ".join(sorted(kinds)) or "no inputs"
+    raise ModelError(f"model.train: raikit fine-tunes no model of transformers that reads {together}; `kind: fusion` does.")
+
+
+def build_readers(settings: HuggingFaceSpec, net: Any, modalities: Mapping[str, Any]) -> list[Reader]:
+    """Return the readers of all inputs."""
+    accepted = frozenset(inspect.signature(net.forward).parameters)
+    names = {kind: [name for name, modality in modalities.items() if modality == kind] for kind in ("text", "image", "audio")}
+    readers: list[Reader] = []
+    if names["text"]:
+        tokenizer = _processor("AutoTokenizer", "tokenizer", settings)
+        readers.append(TextReader.of(tokenizer, names["text"], net, accepted, settings.max_length))
+    if names["image"]:
+        processor = _processor("AutoImageProcessor", "image processor", settings)
+        patch = getattr(net.config, "patch_size", None)
+        readers.append(ImageReader(processor, names["image"][0], accepted, patch if isinstance(patch, int) else None))
+    if names["audio"]:
+        extractor = _processor("AutoFeatureExtractor", "feature extractor", settings)
+        readers.append(SoundReader(extractor, names["audio"][0], accepted))
+    return readers
+
+
+def _processor(auto: str, what: str, settings: HuggingFaceSpec) -> Any:
+    """Read a tokenizer or processor; `what` it is called in a sentence."""
+    try:
+        return read(auto, settings)
+    except ModelError as error:
+        raise ModelError(
+            f"model.load: {settings.where} has no {what} that can be read; save it too, with "
+            f"`{what.replace(' ', '_')}.save_pretrained`. ({str(error).partition(': ')[2]})"
+        ) from None
+
+
+def _restart(settings: HuggingFaceSpec, auto: str, net: Any) -> tuple[Callable[[], Any], Origin]:
+    """Return what makes a network with weights that have seen none of the cases, and where they come from."""
+    import transformers
+
+    config = copy.deepcopy(net.config)
+    factory = getattr(transformers, auto)
+    if settings.base is None:
+        return lambda: factory.from_config(copy.deepcopy(config)), Origin("random")
+    base = settings.model_copy(update={"path": settings.base, "hub": None})
+    validate_folder(base)
+
+    def restart() -> Any:
+        with quiet():
+            return read(auto, base, config=copy.deepcopy(config), dtype="float32", ignore_mismatched_sizes=True)
+
+    return restart, Origin("pretrained", settings.base.rpartition("/")[2])
+
+
+def read(auto: str, settings: HuggingFaceSpec, **arguments: Any) -> Any:
+    """Call ``from_pretrained`` of a class of transformers; whatever it raises is one sentence."""
+    import transformers
+
+    try:
+        return getattr(transformers, auto).from_pretrained(settings.where, **settings.reading, **arguments)
+    except RaikitError:
+        raise
+    except Exception as error:
+        raise ModelError(f"model.load: {settings.where} cannot be read by {auto}: {raised(error)}.") from None

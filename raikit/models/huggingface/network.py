@@ -1,0 +1,65 @@
+"""A network of transformers with raikit's interface: tensors by name in, logits in the order of the data's classes out."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from raikit.models.huggingface.readers import LENGTHS
+from raikit.models.torch_outputs import logits_of
+
+
+class Network(nn.Module):
+    """A network of transformers.
+
+    Parameters
+    ----------
+    net : PreTrainedModel
+    order : sequence of int
+        The network's output of each class.
+    beside : mapping of str to Tensor, optional
+        Tensors that the network gets with every batch.
+    """
+
+    def __init__(self, net: Any, order: Sequence[int], beside: Mapping[str, Tensor] | None = None) -> None:
+        super().__init__()
+        self.net = net
+        self.order = list(order)
+        self.beside = dict(beside or {})
+
+    def forward(self, /, **tensors: Tensor) -> Tensor:
+        """Compute logits, shape (n, k)."""
+        rows, parts = zip(*((rows, self._logits(part)) for rows, part in groups(tensors)), strict=True)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)[torch.cat(rows).argsort()]
+
+    def _logits(self, tensors: dict[str, Tensor]) -> Tensor:
+        logits = logits_of(self.net(**tensors, **{name: tensor.to(self.net.device) for name, tensor in self.beside.items()}))
+        return logits if self.order == list(range(logits.shape[1])) else logits[:, self.order]
+
+
+def groups(tensors: Mapping[str, Tensor]) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+    """Yield cases that may go through a network together, with their rows: those of one length where padding is not masked."""
+    tensors = dict(tensors)
+    cases = len(next(iter(tensors.values())))
+    lengths = tensors.pop(LENGTHS, None)
+    of_one_length = sorted(set(lengths.tolist())) if lengths is not None else []
+    if len(of_one_length) <= 1:
+        yield torch.arange(cases), tensors
+        return
+    for length in of_one_length:
+        rows = torch.nonzero(lengths == length)[:, 0]
+        yield rows, {name: tensor[rows, :length] for name, tensor in tensors.items()}
+
+
+@contextlib.contextmanager
+def replaced_output(layer: nn.Module, output: Tensor) -> Iterator[None]:
+    """Let a layer return `output` inside the block, whatever it computes."""
+    handle = layer.register_forward_hook(lambda module, arguments, computed: output)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -7,8 +7,8 @@ in weights, buffers, and arrays and long lists kept in attributes, is one of the
 - drawn: `Model.fresh` gives it another, unrelated value for another seed;
 - plain: 0 or 1 in a simple pattern (blocks, a band, an identity), or a count 0, 1, 2 …, as layers are initialised without
   looking at data; scattered zeros and ones, such as a pruning mask or stored targets, may come from cases;
-- declared: the configuration says which public data it comes from (``public_weights``), and with it the network does not
-  tell training cases from others.
+- declared: the configuration says which public data it comes from (``public_weights``, or a pretrained model as ``base``), and
+  with it the network does not tell training cases from others.
 
 Otherwise nothing is trained and nothing is claimed: no epsilon, no bound on attacks, no cost of privacy.
 
@@ -97,6 +97,7 @@ def examine_starting_weights(ctx: raikit.CheckContext, public_weights: str | Non
     """
     assert ctx.model is not None
     start = initial_model(ctx.model, ctx.seed)
+    public_weights = public_weights or _pretrained(start)
     if lazy := [name for name, tensor in start.module.state_dict(keep_vars=True).items() if is_lazy(tensor)]:
         return StartingWeights(lazy, problem=(
             f"{_names(lazy)} would take a shape from the first case: a lazy layer has no initial weights. Let the model's "
@@ -114,6 +115,13 @@ def examine_starting_weights(ctx: raikit.CheckContext, public_weights: str | Non
         return StartingWeights(fixed, problem=(
             f"It is not known what the initial weights have seen: {_names(fixed)} would start from fixed numbers. {_REMEDY}"))
     return StartingWeights(fixed, public_weights, *_attack(ctx, start))
+
+
+def _pretrained(start: raikit.Model) -> str | None:
+    """Return what a pretrained model was trained on, if the configuration names that model and raikit itself has read it."""
+    if start.built_by or start.origin.kind != "pretrained":
+        return None
+    return f"what the pretrained model {start.origin.name} was trained on"
 
 
 def fixed_tensors(one: raikit.Model, other: raikit.Model) -> list[str]:
@@ -273,7 +281,9 @@ def _attack(ctx: raikit.CheckContext, start: raikit.Model) -> tuple[str | None, 
     assert ctx.data is not None
     split = next((name for name in ("validation", "test") if ctx.data.size(name)), None)
     if split is None:
-        return "Nothing can test what public_weights says: there are no cases that were not trained on", ""
+        return (
+            "Nothing can test what the configuration says of the initial weights: there are no cases that were not trained on"
+        ), ""
     members, others = (_sample(ctx, name) for name in ("train", split))
     loss = np.concatenate([_loss(ctx, start, name, at) for name, at in (("train", members), (split, others))])
     frames = [ctx.data.frame(["id", *ctx.cluster], name).iloc[at] for name, at in (("train", members), (split, others))]
@@ -283,7 +293,7 @@ def _attack(ctx: raikit.CheckContext, start: raikit.Model) -> tuple[str | None, 
     if area.low <= 0.5:
         return None, f"area under the ROC curve {value}, {percent(_LEVEL)} CI {low} to {high}"
     return (f"The initial weights already tell training cases from {split} cases (area under the ROC curve {value}, {low} to "
-            f"{high}). Either they have seen training cases, which public_weights denies, or the two splits hold different "
+            f"{high}). Either they have seen training cases, which the configuration denies, or the two splits hold different "
             "populations"), ""
 
 

@@ -145,7 +145,7 @@ def test_declared_weights_are_a_condition_of_every_guarantee(tiny, noisy_data, w
     assert by_id(result)[CEILING].value < 0.03
     text = " ".join(finding.sentence for finding in result.findings)
     assert "origin is declared, not proved: a web crawl of 2019" in text
-    assert "and the initial weights have seen no training case, as public_weights says" in text
+    assert "and the initial weights have seen no training case, as the configuration says" in text
     assert "the initial weights have seen no training case" in by_id(result)[CEILING].condition
     assert "99.8% CI" in text
     assert "which is no proof" in text

@@ -22,6 +22,7 @@ _ROOM = WIDTH - _LEFT
 _PICTURE = 150.0
 _STRETCHES = 8
 _WORDS = 48
+_LEAST_SHOWN = -0.005  # what is nearer to zero is written as 0.00, and is neither for nor against
 _COLUMNS = 6
 _GRID = 8
 
@@ -163,16 +164,17 @@ def _draw_frames(drawing: ExampleDrawing, name: str, grid: pictures.Grid, place:
 def _draw_text(drawing: ExampleDrawing, piece: Piece) -> float:
     """Draw the words in order, shaded by attribution, with the number under each."""
     weights = piece.attribution.reshape(len(piece.attribution), -1).sum(axis=1)
-    words = _words(piece)
+    # A start or padding token has no text of its own, and stands for nothing that a person could read.
+    words = [(word, value) for word, value in zip(_words(piece), weights, strict=False) if word]
     x, y = _LEFT, piece.top
-    for word, value in zip(words[:_WORDS], weights, strict=False):
+    for word, value in words[:_WORDS]:
         drawing.note(piece.name, word, float(value))
         label, value_text = shortened(word, _ROOM - 14), _signed(float(value))
         width = max(width_of(label), width_of(value_text, SMALL)) + 12
         if x + width > WIDTH and x > _LEFT:
             x, y = _LEFT, y + 42
         fill, ink = _tone(float(value), drawing.strongest)
-        drawing.canvas.box(x, y, width, 38, fill=fill, dashed=fill is None and value < 0, radius=3)
+        drawing.canvas.box(x, y, width, 38, fill=fill, dashed=fill is None and value <= _LEAST_SHOWN, radius=3)
         drawing.canvas.text(x + width / 2, y + 12, label, align="center", colour=ink)
         drawing.canvas.text(x + width / 2, y + 28, value_text, align="center", colour=ink, size=SMALL)
         x += width + 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import vl_convert
 
+from raikit.models.positions import Tokens
 from raikit.testing import result_of
 from raikit_explain.checks import Attributions
 from raikit_explain.report.canvas import WIDTH
@@ -52,6 +53,20 @@ def test_the_parts_of_words_sounds_and_columns_add_up_to_their_input(result):
             parts = [row["towards"] for row in figure.data if row["input"] == name and row["part"] != "all of it"
                      and not row["part"].startswith("cell")]
             assert sum(parts) == pytest.approx(whole[0], abs=0.01)
+
+
+def test_tokens_without_a_text_of_their_own_are_not_drawn(tiny_model, make_context):
+    model = tiny_model({"note": "text"})
+    own = model.positions
+    model.positions = lambda batch: {
+        "note": [Tokens(["", *tokens.text[1:]]) for tokens in own(batch)["note"]]
+    }
+    result = result_of(Attributions, make_context(model, rows=60), rows=12, examples=4)
+    drawn = [row for figure in result.figures for row in figure.data if row["part"] != "all of it"]
+    assert drawn
+    assert all(row["part"] for row in drawn)
+    first = [sum(row["part"] != "all of it" for row in figure.data) for figure in result.figures if figure.id.startswith("example")]
+    assert max(first) <= 5, "the first of six words is none"
 
 
 def test_a_missing_input_is_said_to_be_missing(tiny_model, make_context):

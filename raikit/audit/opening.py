@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from raikit.run.directory import RunDirectory
 
 HISTORY = "history.json"
-_SCORED = "scored.json"
+_SCORED, _PARTS = "scored.json", "scores"
 _IMPORTED_BY = {"torch": ["raikit.models.torch_module"], "sklearn": ["raikit.models.sklearn_estimator"]}  # kinds of models
 
 
@@ -119,8 +119,11 @@ def score_cases(source: PredictionSource, data: Dataset, run: RunDirectory, cons
     if run.was_left(journal):
         run.keep(run.folder / PREDICTIONS)
         return int(json.loads(journal.read_text(encoding="utf-8"))["cases"])
+    parts = run.work / _PARTS
+    if run.is_new:  # What lies here already are no scores of this audit.
+        shutil.rmtree(parts, ignore_errors=True)
     with console.progress("scoring") as step:
-        cases = score(source, data, run.folder / PREDICTIONS, progress=step)
+        cases = score(source, data, run.folder / PREDICTIONS, progress=step, parts=parts)
     run.keep(run.folder / PREDICTIONS)
     write_text(journal, json.dumps({"cases": cases}))
     return cases

@@ -72,7 +72,7 @@ class RemoteModel:
         """Return what the process says of how the model was read, and whether its scores were left out."""
         return [*self.facts.notes, *left_out_scores(predictions, self.capabilities, self.facts.classes)]
 
-    def predict(self, data: Dataset, progress: Progress) -> pd.DataFrame:
+    def predict(self, data: Dataset, progress: Progress, parts: Path | None = None) -> pd.DataFrame:
         """Have every case scored once, and return the rows of ``predictions.parquet``.
 
         Raises
@@ -81,7 +81,8 @@ class RemoteModel:
             If the model raises, or gives scores of another shape, NaN or no probabilities; names the case.
         """
         path = self.folder / _HANDED
-        handed = _ask(self.child, {"model": "score", "path": str(path.resolve())}, HandedScores, self.timeout, progress)
+        job = {"model": "score", "path": str(path.resolve()), "parts": str((parts or self.folder / "scores").resolve())}
+        handed = _ask(self.child, job, HandedScores, self.timeout, progress)
         ids, scores = read_scores(path, handed, data)
         path.unlink(missing_ok=True)
         return predictions_of(ids, scores, data, self.capabilities)

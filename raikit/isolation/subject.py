@@ -46,7 +46,8 @@ class AuditSubject:
         """Open the model and describe it, or score all cases into a file."""
         if job["model"] == "open":
             return describe_model(self.model)
-        return write_scores(self.model, self.data, Path(job["path"]), progress, self._config.model.batch_size)
+        path, parts = Path(job["path"]), Path(job["parts"])
+        return write_scores(self.model, self.data, path, progress, self._config.model.batch_size, parts)
 
     def context(self, job: Mapping[str, Any], progress: Progress) -> CheckContext:
         """Return the context of a check; data and model are opened when it asks for them."""

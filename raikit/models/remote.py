@@ -15,6 +15,7 @@ from raikit.console import clean
 from raikit.errors import ModelError
 from raikit.files import is_plain_file, sha256
 from raikit.models.base import Capability
+from raikit.models.score_files import read_score_file, write_score_file
 from raikit.models.scoring import BATCH, score_all, validate_scores
 from raikit.run.results import Value, plain
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from raikit.data.dataset import Dataset
     from raikit.models.base import Model
 
-_ID, _SCORE = "id", "score.{}"
 _LONGEST_DESCRIPTION = 1_000_000  # characters of JSON
 _MOST_CLASSES = 100_000
 _OF_RAIKIT = frozenset({"history", "process"})  # the training in this audit, and where the model runs
@@ -80,16 +80,12 @@ def describe_model(model: Model) -> dict[str, Any]:
 
 
 def write_scores(
-    model: Model, data: Dataset, path: Path, progress: Callable[[int, int], None], batch_size: int = BATCH
+    model: Model, data: Dataset, path: Path, progress: Callable[[int, int], None], batch_size: int = BATCH,
+    parts: Path | None = None,
 ) -> dict[str, Any]:
     """Score every case once, write the scores as an Arrow file, and return its hash."""
-    import pyarrow as pa
-
-    ids, scores = score_all(model, data, progress, batch_size)
-    columns = {_ID: pa.array(ids), **{_SCORE.format(index): pa.array(column) for index, column in enumerate(scores.T)}}
-    table = pa.table(columns)
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-        writer.write_table(table)
+    ids, scores = score_all(model, data, progress, batch_size, parts)
+    write_score_file(path, ids, scores)
     return {"sha256": sha256(path)}
 
 
@@ -119,11 +115,8 @@ def read_scores(path: Path, handed: HandedScores, data: Dataset) -> tuple[Sequen
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != handed.sha256:
             raise ModelError("the model's scores were changed after they had left the model's process.")
-        table = pa.ipc.open_file(pa.py_buffer(content)).read_all()
-        ids = table.column(_ID).to_pylist()
+        ids, scores = read_score_file(content)
         _refuse_other_cases(ids, data)
-        columns = [table.column(_SCORE.format(index)).to_numpy() for index in range(table.num_columns - 1)]
-        scores = np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
         raise ModelError(f"the scores that the model's process wrote cannot be read ({_brief(error)}).") from None
     return ids, validate_scores(scores, ids, data)

@@ -15,6 +15,7 @@ from raikit.errors import ModelError, RaikitError, listed
 from raikit.models.decisions import decide, is_score
 from raikit.models.probabilities import SUM_TOLERANCE, are_decisions, clip_rounding, first_improbable
 from raikit.models.runtime import is_out_of_memory
+from raikit.models.score_files import ScoredParts
 from raikit.run.predictions import write_parts, write_predictions
 
 if TYPE_CHECKING:
@@ -48,12 +49,17 @@ class PredictionSource(Protocol):
     def notes(self, predictions: Sequence[str]) -> list[str]:
         """Return sentences for the record about the predictions, whose columns are given."""
 
-    def predict(self, data: Dataset, progress: Progress) -> pd.DataFrame:
-        """Return the rows of ``predictions.parquet``: the roles of every case, then its prediction and scores."""
+    def predict(self, data: Dataset, progress: Progress, parts: Path | None = None) -> pd.DataFrame:
+        """Return the rows of ``predictions.parquet``: the roles of every case, then its prediction and scores.
+
+        `parts` is a folder in which a model's scores are kept meanwhile, to go on after an interruption.
+        """
 
 
-def score(source: PredictionSource, data: Dataset, path: Path, *, progress: Progress = lambda done, total: None) -> int:
-    """Write ``predictions.parquet``.
+def score(
+    source: PredictionSource, data: Dataset, path: Path, *, progress: Progress = lambda done, total: None, parts: Path | None = None
+) -> int:
+    """Write ``predictions.parquet``; in `parts` a model's scores are kept meanwhile, to go on after an interruption.
 
     Returns
     -------
@@ -67,7 +73,7 @@ def score(source: PredictionSource, data: Dataset, path: Path, *, progress: Prog
     DataError
         If the table's predictions cannot be used; names the row.
     """
-    predictions = source.predict(data, progress)
+    predictions = source.predict(data, progress, parts)
     if isinstance(data, CountedDataset):
         write_parts(data.expand(predictions), path)
     else:
@@ -97,7 +103,7 @@ class ModelScorer:
         """Return what the model says of how it was read, and whether its scores were left out."""
         return [*self.model.notes(), *self.model.limits, *left_out_scores(predictions, self.capabilities, self.model.classes)]
 
-    def predict(self, data: Dataset, progress: Progress) -> pd.DataFrame:
+    def predict(self, data: Dataset, progress: Progress, parts: Path | None = None) -> pd.DataFrame:
         """Score every case of `data` once. Decisions are no scores: where a model gives nothing else, there are none.
 
         Raises
@@ -105,7 +111,7 @@ class ModelScorer:
         ModelError
             If the model raises, or gives scores of another shape, NaN or no probabilities; names the case.
         """
-        ids, scores = score_all(self.model, data, progress, self.batch_size)
+        ids, scores = score_all(self.model, data, progress, self.batch_size, parts)
         return predictions_of(ids, scores, data, self.capabilities)
 
 
@@ -116,8 +122,20 @@ def left_out_scores(predictions: Sequence[str], capabilities: frozenset[str], cl
     return ["Every score of the model is 0 or 1. These are decisions, not probabilities, so nothing is measured on scores."]
 
 
-def score_all(model: Model, data: Dataset, progress: Progress, batch_size: int = BATCH) -> tuple[list[Any], np.ndarray]:
+def score_all(
+    model: Model, data: Dataset, progress: Progress, batch_size: int = BATCH, parts: Path | None = None
+) -> tuple[list[Any], np.ndarray]:
     """Score every case of every split in batches, which are halved for good where memory does not suffice.
+
+    Parameters
+    ----------
+    model : Model
+    data : Dataset
+    progress : callable
+        ``progress(done, total)``, in cases.
+    batch_size : int
+    parts : Path, optional
+        Folder in which scores are kept every few seconds; a scoring that was interrupted goes on behind them.
 
     Returns
     -------
@@ -129,17 +147,22 @@ def score_all(model: Model, data: Dataset, progress: Progress, batch_size: int =
     ModelError
         If the model raises, or gives scores of another shape, NaN or no probabilities; names the case.
     """
-    total = sum(data.splits.values())
-    ids: list[Any] = []
-    parts: list[np.ndarray] = []
+    total, scored = sum(data.splits.values()), ScoredParts(parts)
+    skipped = scored.restore(_ids_in_order(data)) if parts is not None else 0
     together = batch_size
-    for split in data.splits:
-        for batch in data.batches(split, batch_size):
+    for split, size in data.splits.items():
+        rest = np.arange(min(skipped, size), size)
+        skipped -= size - len(rest)
+        for batch in data.batches(split, batch_size, indices=rest):
             scores, together = _scores_in_memory(model, batch, together)
-            parts.append(validate_scores(scores, batch.ids, data))
-            ids.extend(batch.ids)
-            progress(len(ids), total)
-    return ids, np.concatenate(parts) if parts else np.empty((0, max(len(data.classes), 1)))
+            scored.add(batch.ids, validate_scores(scores, batch.ids, data))
+            progress(len(scored.ids), total)
+    return scored.ids, scored.scores(max(len(data.classes), 1))
+
+
+def _ids_in_order(data: Dataset) -> list[Any]:
+    """Return the ids of all cases in the order in which they are scored."""
+    return [id for split in data.splits for id in data.roles["id"].iloc[data.positions(split)].tolist()]
 
 
 def predictions_of(ids: Sequence[Any], scores: np.ndarray, data: Dataset, capabilities: frozenset[str]) -> pd.DataFrame:

@@ -18,6 +18,8 @@ from raikit.models.decisions import DECISION_THRESHOLD, decide
 from raikit.models.probabilities import are_decisions, clip_rounding, first_improbable, first_incomplete
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from raikit.data.dataset import Dataset
 
 _UNKNOWN = object()
@@ -74,7 +76,9 @@ class PredictionsTable:
         """Return nothing: what the table's predictions leave open is an error."""
         return []
 
-    def predict(self, data: Dataset, progress: Callable[[int, int], None] = lambda done, total: None) -> pd.DataFrame:
+    def predict(
+        self, data: Dataset, progress: Callable[[int, int], None] = lambda done, total: None, parts: Path | None = None
+    ) -> pd.DataFrame:
         """Return the roles of every case with the table's ``prediction`` and ``score…``.
 
         Raises

@@ -14,13 +14,15 @@ from raikit.stats._types import BoolArray, FloatArray, IntArray
 
 MOST_CLUSTERS = 3  # One fewer than the effective clusters that a group needs.
 LEAST_PART = 0.05  # Of the sum of squared shares; with less, large clusters move a group's rate too little beside its noise.
+LEAST_PART_AMONG_CASES = 0.25  # The same where all else are single cases: beside them any family would be in a class of its own.
 MOST_TIMES = 3.0  # As large as the next: sizes without such a step are those of one kind, of which small ones are examples too.
 
 
 def dominated(group: IntArray, share: FloatArray, concentration: FloatArray, others: FloatArray | None = None) -> BoolArray:
     """Return in which groups one, two or three clusters are each over three times as large as any other.
 
-    Together they make a twentieth of the concentration, and each a third of that.
+    Together they make a twentieth of the concentration, and each a third of that. Where all else are cases that share no
+    cluster, they make a quarter.
 
     Parameters
     ----------
@@ -48,7 +50,9 @@ def dominated(group: IntArray, share: FloatArray, concentration: FloatArray, oth
     """
     largest = _largest(group, share, concentration)
     large, following = largest[:-1], largest[1:] if others is None else np.maximum(largest[1:], others)
-    makes_much = (np.cumsum(large**2, axis=0) >= LEAST_PART * concentration) & (large >= _least(concentration))
+    among_cases = np.zeros(large.shape, dtype=bool) if others is None else largest[1:] <= others
+    part = np.where(among_cases, LEAST_PART_AMONG_CASES, LEAST_PART)
+    makes_much = (np.cumsum(large**2, axis=0) >= part * concentration) & (large >= _least(concentration))
     return np.asarray(((large > 0) & (large > MOST_TIMES * following) & makes_much).any(axis=0))
 
 

@@ -153,3 +153,12 @@ def test_a_column_that_ties_few_cases_changes_almost_nothing():
     np.testing.assert_allclose(np.diag(tied.M), np.diag(free.M), rtol=0.01)
     ends = [clustered_gap(cov, rng=np.random.default_rng(1)) for cov in (free, tied)]
     assert (ends[1].low, ends[1].high) == pytest.approx((ends[0].low, ends[0].high), abs=0.004)
+
+
+def test_a_family_among_single_cases_leaves_a_group_decided():
+    """Any family is over three times as large as a single case; it is of a class of its own where it makes much of the group."""
+    for size, flagged in ((4, False), (5, True)):
+        share = np.array([size / 60])
+        concentration = np.array([(size**2 + 60 - size) / 3600])
+        found = dominated(np.zeros(1, dtype=int), share, concentration, np.array([1 / 60]))
+        assert found[0] == flagged

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from raikit.config.types import key_text
 from raikit.errors import ConfigError, ModelError, RaikitError, listed
 from raikit.models.base import Model, ModelLoader
-from raikit.models.folder import refuse_special_file
+from raikit.models.sklearn_files import PICKLES, SKOPS, read_pickle, read_skops
 
 if TYPE_CHECKING:
     from raikit.config.schema import ModelConfig
@@ -33,20 +33,28 @@ class FusionSpec(BaseModel):
     path: str = Field(description="A folder that `raikit train` or an audit wrote.")
 
 
-class FunctionSpec(BaseModel):
-    """Settings of ``kind: torch`` and of ``kind: sklearn`` by function."""
+class TorchSpec(BaseModel):
+    """Settings of ``kind: torch``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: str
-    path: str = Field(description="module:function, or for sklearn a .joblib or .pkl file.")
-    weights: str | None = Field(
-        None, description="torch: a .safetensors or .pt file of weights that is put into the module."
-    )
+    kind: str = "torch"
+    path: str = Field(description="module:function that returns the module.")
+    weights: str | None = Field(None, description="A .safetensors or .pt file of weights that is put into the module.")
     outputs: Literal["logits", "probabilities"] | None = Field(
-        None, description="torch: what the module returns; absent: seen from its outputs for the first cases."
+        None, description="What the module returns; absent: seen from its outputs for the first cases."
     )
-    allow_pickle: bool = Field(False, description="sklearn: read a pickle, which runs whatever code it holds.")
+
+
+class SklearnSpec(BaseModel):
+    """Settings of ``kind: sklearn``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str = "sklearn"
+    path: str = Field(description="A .skops, .joblib or .pkl file, or module:function that returns a fitted estimator.")
+    trusted: tuple[str, ...] = Field((), description="Types in a .skops file whose code may run, such as `my_steps.Cleaner`.")
+    allow_pickle: bool = Field(False, description="Read a .joblib or .pkl file, which runs whatever code it holds.")
 
 
 def load_fusion(spec: Mapping[str, Any], data: Dataset) -> Model:
@@ -76,7 +84,7 @@ def load_torch(spec: Mapping[str, Any], data: Dataset) -> Model:
     ModelError
         If the function cannot be called, or what it returns cannot be used with the data.
     """
-    settings = FunctionSpec.model_validate(dict(spec))
+    settings = TorchSpec.model_validate(dict(spec))
     model = _call(settings.path, data)
     if isinstance(model, Model):
         _refuse_other_data(model, data)
@@ -89,31 +97,22 @@ def load_torch(spec: Mapping[str, Any], data: Dataset) -> Model:
 
 
 def load_sklearn(spec: Mapping[str, Any], data: Dataset) -> Model:
-    """Load a fitted estimator from ``module:function``, or from a pickle if the user allows that it runs code.
+    """Load a fitted estimator from a file of skops, a pickle if the user allows it, or ``module:function``.
 
     Raises
     ------
     ModelError
-        If a pickle is not allowed or cannot be read, or the function cannot be called.
+        If the file cannot be read or holds code that nobody allowed, or the function cannot be called.
     """
     from raikit.models.sklearn_estimator import SklearnModel
 
-    settings = FunctionSpec.model_validate(dict(spec))
-    if Path(settings.path).suffix not in (".joblib", ".pkl", ".pickle"):
-        return SklearnModel(_call(settings.path, data), data)
-    if not settings.allow_pickle:
-        raise ModelError(
-            f"model.load.path: {Path(settings.path).name} is a pickle, and loading one runs whatever code it "
-            "holds; if you trust its source say `allow_pickle: true`, or give `path: module:function`."
-        )
-    refuse_special_file(Path(settings.path), "model.load.path")
-    import joblib
-
-    try:
-        estimator = joblib.load(settings.path)
-    except Exception as error:
-        raise ModelError(f"model.load.path: {settings.path}: {type(error).__name__}: {error}.") from None
-    return SklearnModel(estimator, data)
+    settings = SklearnSpec.model_validate(dict(spec))
+    path = Path(settings.path)
+    if path.suffix == SKOPS:
+        return SklearnModel(read_skops(path, settings.trusted), data)
+    if path.suffix in PICKLES:
+        return SklearnModel(read_pickle(path, settings.allow_pickle), data)
+    return SklearnModel(_call(settings.path, data), data)
 
 
 def load_huggingface(spec: Mapping[str, Any], data: Dataset) -> Model:
@@ -136,13 +135,14 @@ LOADERS: dict[str, ModelLoader] = {
     "sklearn": load_sklearn,
 }
 RUNS_CODE = frozenset({"torch", "sklearn"})  # of these loaders: they call a function of the user's, or read a pickle
-_CODE_ALLOWED = ("trust_remote_code", "allow_pickle")  # settings with which a loader may run code that came with the model
+_CODE_ALLOWED = ("trust_remote_code", "allow_pickle", "trusted")  # settings with which a loader may run code that came with the model
 TABLE_KIND = "predictions"  # a plugin may not give a loader this name
 
 
 def runs_code(spec: Mapping[str, Any]) -> bool:
     """Return whether loading what ``model.load`` names runs code that is not raikit's, by one of raikit's own loaders."""
-    return str(spec["kind"]) in RUNS_CODE or any(spec.get(setting) for setting in _CODE_ALLOWED)
+    is_plain = spec["kind"] == "sklearn" and Path(str(spec.get("path"))).suffix == SKOPS  # of types that skops trusts by itself
+    return (spec["kind"] in RUNS_CODE and not is_plain) or any(spec.get(setting) for setting in _CODE_ALLOWED)
 
 
 def load(

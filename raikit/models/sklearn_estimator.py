@@ -23,7 +23,8 @@ _UNKNOWN = object()
 class SklearnModel(Model):
     """A wrapper of an estimator with ``predict_proba`` (classification) or ``predict``.
 
-    The scores of a classifier without ``predict_proba`` are its decisions, 0 or 1, and it lacks the capability ``scores``.
+    The scores of a classifier without ``predict_proba`` are its decisions, 0 or 1, and it lacks the capability ``scores``. The
+    numbers of a ``decision_function`` are no probabilities and are not used; `notes` says so.
     An estimator that was fitted on single texts and not on columns gets its one input as an array of texts, shape (n,).
     """
 
@@ -89,6 +90,15 @@ class SklearnModel(Model):
         if self.modalities[name] == "tabular":
             return value.reset_index(drop=True)
         return pd.DataFrame({name: value})
+
+    def notes(self) -> list[str]:
+        """Tell that a classifier has no probabilities, where its numbers could be taken for some."""
+        if "scores" in self.capabilities or self.task == "regression" or not hasattr(self.estimator, "decision_function"):
+            return []
+        return [
+            f"{type(self.estimator).__name__} has no `predict_proba`. The numbers of its `decision_function` are not probabilities, "
+            "so nothing is measured on scores; CalibratedClassifierCV of scikit-learn would add probabilities."
+        ]
 
     def describe(self) -> dict[str, Any]:
         """Return facts for the record."""

@@ -135,7 +135,7 @@ LOADERS: dict[str, ModelLoader] = {
     "sklearn": load_sklearn,
 }
 RUNS_CODE = frozenset({"torch", "sklearn"})  # of these loaders: they call a function of the user's, or read a pickle
-_CODE_ALLOWED = ("trust_remote_code", "allow_pickle", "trusted")  # settings with which a loader may run code that came with the model
+_CODE_ALLOWED = ("trust_remote_code", "allow_pickle", "trusted")  # settings with which code that came with the model may run
 TABLE_KIND = "predictions"  # a plugin may not give a loader this name
 
 

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from raikit.address import text
-from raikit.data.cells import as_label
-from raikit.data.labels import ClassNames
 from raikit.errors import ModelError
 from raikit.models.base import Model
+from raikit.models.class_positions import class_positions
 
 if TYPE_CHECKING:
     from raikit.data.batch import Batch
     from raikit.data.dataset import Dataset
 
-_UNKNOWN = object()
+_RANKS_ONLY = (
+    "The numbers of its `decision_function` are not probabilities, so nothing is measured on scores; CalibratedClassifierCV of "
+    "scikit-learn would add probabilities."
+)
 
 
 class SklearnModel(Model):
@@ -47,15 +48,9 @@ class SklearnModel(Model):
             raise ModelError(
                 f"model.load: {type(estimator).__name__} has no `classes_`; give a fitted classifier."
             )
-        data.add_classes(list(known))
-        self.classes, names = data.classes, ClassNames(data.classes)
-        own = [names.find(label, _UNKNOWN) for label in known]
-        if _UNKNOWN in own or len(own) != len(self.classes):
-            raise ModelError(
-                f"model.load: the classes of the estimator are {', '.join(text(as_label(label)) for label in known)}; "
-                f"those of the data are {', '.join(map(text, self.classes))}. data.classes can declare them."
-            )
-        return [own.index(label) for label in self.classes]
+        order = class_positions(list(known), data, "of the estimator")
+        self.classes = data.classes
+        return order
 
     def scores(self, batch: Batch) -> np.ndarray:
         """Compute the probabilities of the classes, shape (n, k), or the predicted values, shape (n, 1)."""
@@ -95,10 +90,8 @@ class SklearnModel(Model):
         """Tell that a classifier has no probabilities, where its numbers could be taken for some."""
         if "scores" in self.capabilities or self.task == "regression" or not hasattr(self.estimator, "decision_function"):
             return []
-        return [
-            f"{type(self.estimator).__name__} has no `predict_proba`. The numbers of its `decision_function` are not probabilities, "
-            "so nothing is measured on scores; CalibratedClassifierCV of scikit-learn would add probabilities."
-        ]
+        name = type(self.estimator).__name__
+        return [f"{name} has no `predict_proba`. {_RANKS_ONLY}"]
 
     def describe(self) -> dict[str, Any]:
         """Return facts for the record."""

@@ -44,8 +44,8 @@ def read_skops(path: Path, trusted: Sequence[str]) -> Any:
     except Exception as error:
         raise ModelError(f"model.load.path: {path.name} cannot be read as a file of skops ({raised(error)}).") from None
     raise ModelError(
-        f"model.load.path: {path.name} holds types that skops does not trust: {listed(unknown)}. If you trust their code, name each "
-        "in `model.load.trusted`."
+        f"model.load.path: {path.name} holds types that skops does not trust: {listed(unknown)}. If you trust their code, name "
+        "each in `model.load.trusted`."
     )
 
 

@@ -7,12 +7,12 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from skops import io as skops
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skops import io as skops
 
 from raikit.config.schema import DataConfig
 from raikit.data.dataset import Dataset

@@ -1,4 +1,4 @@
-"""The model loaders of raikit itself: fusion, huggingface, torch, sklearn.
+"""The model loaders of raikit itself: fusion, huggingface, onnx, torch, sklearn.
 
 A table of predictions (``kind: predictions``) is not a model and has no loader; see `raikit.models.table`.
 """
@@ -128,9 +128,23 @@ def load_huggingface(spec: Mapping[str, Any], data: Dataset) -> Model:
     return load_folder(spec, data)
 
 
+def load_onnx(spec: Mapping[str, Any], data: Dataset) -> Model:
+    """Open a graph of ONNX; see `raikit.models.onnx`.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read, or does not fit the data.
+    """
+    from raikit.models.onnx.model import load_onnx as load_graph
+
+    return load_graph(spec, data)
+
+
 LOADERS: dict[str, ModelLoader] = {
     "fusion": load_fusion,
     "huggingface": load_huggingface,
+    "onnx": load_onnx,
     "torch": load_torch,
     "sklearn": load_sklearn,
 }

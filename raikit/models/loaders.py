@@ -1,4 +1,4 @@
-"""The model loaders of raikit itself: fusion, huggingface, onnx, torch, sklearn.
+"""The model loaders of raikit itself: fusion, huggingface, onnx, http, torch, sklearn.
 
 A table of predictions (``kind: predictions``) is not a model and has no loader; see `raikit.models.table`.
 """
@@ -141,10 +141,24 @@ def load_onnx(spec: Mapping[str, Any], data: Dataset) -> Model:
     return load_graph(spec, data)
 
 
+def load_http(spec: Mapping[str, Any], data: Dataset) -> Model:
+    """Open a model behind an address; see `raikit.models.endpoint`.
+
+    Raises
+    ------
+    ModelError
+        If the endpoint cannot be used, or does not fit the data.
+    """
+    from raikit.models.endpoint.model import load_http as load_endpoint
+
+    return load_endpoint(spec, data)
+
+
 LOADERS: dict[str, ModelLoader] = {
     "fusion": load_fusion,
     "huggingface": load_huggingface,
     "onnx": load_onnx,
+    "http": load_http,
     "torch": load_torch,
     "sklearn": load_sklearn,
 }
@@ -222,7 +236,7 @@ def with_absolute_paths(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]
     """Return `spec` with the paths of files made absolute; ``module:function`` is left as it is."""
     paths = {
         key: str((folder / spec[key]).resolve())
-        for key in ("path", "weights", "base")
+        for key in ("path", "weights", "base", "cache")
         if isinstance(spec.get(key), str) and not _is_function(spec[key])
     }
     return {**spec, **paths}

@@ -12,7 +12,6 @@ from raikit.errors import ModelError
 from raikit.models.onnx import file
 from raikit.models.onnx.file import read_graph
 
-
 HELD = WEIGHTS[:, :2].tobytes()
 
 

@@ -39,11 +39,12 @@ class TorchSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: str = "torch"
-    path: str = Field(description="module:function that returns the module.")
+    path: str = Field(description="module:function that returns the module, or a .pt2 file that torch.export has saved.")
     weights: str | None = Field(None, description="A .safetensors or .pt file of weights that is put into the module.")
     outputs: Literal["logits", "probabilities"] | None = Field(
         None, description="What the module returns; absent: seen from its outputs for the first cases."
     )
+    allow_pickle: bool = Field(False, description="Read a .pt2 file, which may run code that it holds.")
 
 
 class SklearnSpec(BaseModel):
@@ -77,14 +78,16 @@ def load_fusion(spec: Mapping[str, Any], data: Dataset) -> Model:
 
 
 def load_torch(spec: Mapping[str, Any], data: Dataset) -> Model:
-    """Call ``module:function`` for a `torch.nn.Module` (or a `raikit.Model`) and load weights into it.
+    """Call ``module:function`` for a `torch.nn.Module` (or a `raikit.Model`) and load weights into it, or read an exported one.
 
     Raises
     ------
     ModelError
-        If the function cannot be called, or what it returns cannot be used with the data.
+        If the function cannot be called, a file is not allowed or cannot be read, or what it gives cannot be used with the data.
     """
     settings = TorchSpec.model_validate(dict(spec))
+    if Path(settings.path).suffix == ".pt2":
+        return _exported(settings, data)
     model = _call(settings.path, data)
     if isinstance(model, Model):
         _refuse_other_data(model, data)
@@ -94,6 +97,13 @@ def load_torch(spec: Mapping[str, Any], data: Dataset) -> Model:
     if settings.weights:
         load_weights(model, Path(settings.weights))
     return TorchModel(model, data, settings.outputs)
+
+
+def _exported(settings: TorchSpec, data: Dataset) -> Model:
+    from raikit.models.torch_export import read_exported
+    from raikit.models.torch_module import TorchModel
+
+    return TorchModel(read_exported(Path(settings.path), settings.allow_pickle, settings.weights), data, settings.outputs)
 
 
 def load_sklearn(spec: Mapping[str, Any], data: Dataset) -> Model:

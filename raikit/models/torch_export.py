@@ -42,7 +42,7 @@ class ExportedModule(torch.nn.Module):
         """Return what the module returns; of a fixed number of cases, in parts of that number."""
         if missing := [name for name in self.inputs if name not in inputs]:
             raise ModelError(
-                f"model.load: the exported module takes the input {missing[0]!r}, which the data do not have ({listed(inputs)}); give "
+                f"model.load: the exported module takes the input {missing[0]!r}, which the data lack ({listed(inputs)}); give "
                 "the inputs of the data its names."
             )
         if extra := [name for name in inputs if name not in self.inputs]:

@@ -80,7 +80,7 @@ def test_an_input_by_another_name_is_named(numbers, tmp_path):
             return self.linear(table)
 
     torch.export.save(torch.export.export(Other(), (torch.zeros(1, 2),)), tmp_path / "m.pt2")
-    with pytest.raises(ModelError, match=r"takes the input 'table', which the data do not have \(facts\)"):
+    with pytest.raises(ModelError, match=r"takes the input 'table', which the data lack \(facts\)"):
         load(SPEC, numbers("multiclass"), LOADERS, tmp_path).scores(next(numbers("multiclass").batches("test", 4)))
 
 

@@ -15,6 +15,10 @@ from raikit.errors import ModelError
 from raikit.models.outputs import OutputKind
 
 _SECRET = re.compile(r"auth|cookie|token|secret|passw|credential|signature|(^|[-_])(key|sig)([-_]|$)|apikey", re.IGNORECASE)
+_OF_ONE = {
+    "kserve": ("batch_size", "output", "outputs", "classes", "inputs", "missing"),
+    "openai": ("prompt", "system", "labels", "logprobs", "max_tokens", "otherwise"),
+}
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OWN = {"content-type", "content-length", "host", "transfer-encoding", "connection"}
 
@@ -73,6 +77,13 @@ class EndpointSpec(BaseModel):
             raise ValueError(f"the header {secret[0]!r} is a secret; name in `headers_env` the environment variable that has it")
         if (self.token_env or self.headers_env) and urlsplit(self.url).scheme == "http" and not self.is_local:
             raise ValueError("a secret is sent over https only, or to this machine")
+        return self
+
+    @model_validator(mode="after")
+    def _settings_of_its_protocol(self) -> Self:
+        other = "kserve" if self.protocol == "openai" else "openai"
+        if foreign := [name for name in _OF_ONE[other] if name in self.model_fields_set]:
+            raise ValueError(f"`{foreign[0]}` is a setting of the protocol {other}, and this is {self.protocol}")
         if self.protocol == "openai" and not self.prompt:
             raise ValueError("the protocol openai needs a `prompt`")
         return self

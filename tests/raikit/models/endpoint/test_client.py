@@ -208,6 +208,8 @@ def test_a_secret_that_cannot_be_sent_names_its_variable_alone(serve, opened, nu
         ({"headers": {"X-A": "hunter2\r\nX-B: c"}}, "cannot be a header of one's own"),
         ({"url": "http://example.org", "token_env": "T"}, "a secret is sent over https only"),
         ({"protocol": "openai"}, "needs a `prompt`"),
+        ({"prompt": "hunter2"}, "`prompt` is a setting of the protocol openai, and this is kserve"),
+        ({"protocol": "openai", "prompt": "x", "output": "hunter2"}, "`output` is a setting of the protocol kserve, and this is openai"),
         ({"protocol": "grpc"}, r"model\.load\.protocol"),
         ({"retries": -1}, r"model\.load\.retries"),
         ({"tokn_env": "T"}, "the loader knows no such setting"),

@@ -102,9 +102,16 @@ def choose_output(outputs: Sequence[Any], data: Dataset, settings: OnnxSpec) -> 
         return outputs[names.index(settings.output)]
     fitting = [output for output in outputs if output.type.startswith(("seq(map(", "tensor(float", "tensor(double"))]
     if len(fitting) > 1:
-        fitting = [output for name in _NAMES for output in fitting if output.name == name][:1] or [
-            output for output in fitting if output.shape and output.shape[-1] == max(len(data.classes), 1)
-        ]
+        named = [output for name in _NAMES for output in fitting if output.name == name]
+        fitting = named[:1] or [output for output in fitting if _may_be_scores(output, data)]
     if len(fitting) != 1:
         raise ModelError(f"model.load: the graph has the outputs {listed(names)}; say in `model.load.output` which has the scores.")
     return fitting[0]
+
+
+def _may_be_scores(output: Any, data: Dataset) -> bool:
+    """Return whether an output's shape is that of one number for each class, or of one number in all."""
+    widths = {max(len(data.classes), 1), *([1] if data.task == "binary" else [])}
+    if len(output.shape) > 2:
+        return False
+    return output.shape[1] in widths if len(output.shape) == 2 else 1 in widths

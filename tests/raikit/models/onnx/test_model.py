@@ -122,6 +122,15 @@ def test_of_several_outputs_one_is_named(numbers, predictions, loaded, tmp_path)
     np.testing.assert_allclose(*scores, atol=1e-6)
 
 
+def test_an_output_of_another_shape_is_not_asked_about(numbers, predictions, loaded, tmp_path):
+    nodes = [helper.make_node("MatMul", ["facts", "w"], ["y"]), helper.make_node("Unsqueeze", ["facts", "axes"], ["state"])]
+    declared = [value("y", FLOAT, [None, 1]), value("state", FLOAT, [None, 2, 1])]
+    save(tmp_path / "m.onnx", nodes, [value("facts", FLOAT, [None, 2])], declared, {"w": WEIGHTS[:, :1], "axes": np.array([2])})
+    dataset = numbers()
+    expected = 1 / (1 + np.exp(-inputs_of(dataset) @ WEIGHTS[:, 0]))
+    np.testing.assert_allclose(predictions(loaded(dataset), dataset)["score"], expected, atol=1e-6)
+
+
 # --- inputs -------------------------------------------------------------------------------------------------------
 
 

@@ -119,9 +119,11 @@ def load_sklearn(spec: Mapping[str, Any], data: Dataset) -> Model:
     settings = SklearnSpec.model_validate(dict(spec))
     path = Path(settings.path)
     if path.suffix == SKOPS:
-        return SklearnModel(read_skops(path, settings.trusted), data)
+        saved = read_skops(path, settings.trusted)
+        return SklearnModel(saved.estimator, data, saved.notes)
     if path.suffix in PICKLES:
-        return SklearnModel(read_pickle(path, settings.allow_pickle), data)
+        saved = read_pickle(path, settings.allow_pickle)
+        return SklearnModel(saved.estimator, data, saved.notes)
     return SklearnModel(_call(settings.path, data), data)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,10 +32,11 @@ class SklearnModel(Model):
 
     kind = "sklearn"
 
-    def __init__(self, estimator: Any, data: Dataset) -> None:
+    def __init__(self, estimator: Any, data: Dataset, notes: Sequence[str] = ()) -> None:
         if not hasattr(estimator, "predict"):
             raise ModelError(f"model.load: {type(estimator).__name__} has no `predict`; give a fitted estimator.")
         self.estimator, self.task, self.classes = estimator, data.task, data.classes
+        self._notes = list(notes)
         self.modalities = {name: item.modality for name, item in data.inputs.items()}
         if data.task != "regression":
             self._order = self._class_order(estimator, data)
@@ -87,11 +89,11 @@ class SklearnModel(Model):
         return pd.DataFrame({name: value})
 
     def notes(self) -> list[str]:
-        """Tell that a classifier has no probabilities, where its numbers could be taken for some."""
+        """Tell how it was saved, and that a classifier has no probabilities, where its numbers could be taken for some."""
         if "scores" in self.capabilities or self.task == "regression" or not hasattr(self.estimator, "decision_function"):
-            return []
+            return self._notes
         name = type(self.estimator).__name__
-        return [f"{name} has no `predict_proba`. {_RANKS_ONLY}"]
+        return [*self._notes, f"{name} has no `predict_proba`. {_RANKS_ONLY}"]
 
     def describe(self) -> dict[str, Any]:
         """Return facts for the record."""

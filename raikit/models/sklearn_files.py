@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from raikit.console import clean
 from raikit.errors import ModelError, listed, raised
 from raikit.models.extras import import_extra
 from raikit.models.folder import refuse_special_file
@@ -16,7 +18,14 @@ SKOPS = ".skops"
 _MOST_UNPACKED = 8 << 30  # bytes of all members of a .skops file, which is an archive
 
 
-def read_skops(path: Path, trusted: Sequence[str]) -> Any:
+class SavedEstimator(NamedTuple):
+    """An estimator from a file, and sentences on how it was saved."""
+
+    estimator: Any
+    notes: list[str]
+
+
+def read_skops(path: Path, trusted: Sequence[str]) -> SavedEstimator:
     """Read an estimator that skops has saved, of types that skops trusts by itself or that the user names.
 
     Parameters
@@ -36,7 +45,7 @@ def read_skops(path: Path, trusted: Sequence[str]) -> Any:
         _refuse_large(path)
         unknown = [name for name in skops.get_untrusted_types(file=path) if name not in trusted]
         if not unknown:
-            return skops.load(path, trusted=list(trusted))
+            return _read(lambda: skops.load(path, trusted=list(trusted)))
     except FileNotFoundError:
         raise ModelError(f"model.load.path: there is no file {path.name}.") from None
     except ModelError:
@@ -56,7 +65,26 @@ def _refuse_large(path: Path) -> None:
         raise ModelError(f"model.load.path: {path.name} has {size:,} bytes after unpacking; the limit is {_MOST_UNPACKED:,}.")
 
 
-def read_pickle(path: Path, allowed: bool) -> Any:
+def _read(load: Callable[[], Any]) -> SavedEstimator:
+    """Call a function that reads an estimator; that another version of scikit-learn saved it is a note."""
+    from sklearn.exceptions import InconsistentVersionWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        estimator = load()
+    notes: list[str] = []
+    for item in caught:
+        if not isinstance(item.message, InconsistentVersionWarning):
+            warnings.warn(item.message, stacklevel=2)
+        elif not notes:  # one of the steps speaks for all
+            notes.append(
+                f"The estimator was saved by scikit-learn {clean(str(item.message.original_sklearn_version))} and is read by "
+                f"{item.message.current_sklearn_version}; its scores may differ from those that it gave there."
+            )
+    return SavedEstimator(estimator, notes)
+
+
+def read_pickle(path: Path, allowed: bool) -> SavedEstimator:
     """Read an estimator from a pickle, which runs whatever code it holds.
 
     Raises
@@ -73,6 +101,6 @@ def read_pickle(path: Path, allowed: bool) -> Any:
     import joblib
 
     try:
-        return joblib.load(path)
+        return _read(lambda: joblib.load(path))
     except Exception as error:
         raise ModelError(f"model.load.path: {path.name}: {raised(error)}.") from None

@@ -120,3 +120,17 @@ def test_without_skops_a_sentence_says_what_to_install(numbers, tmp_path, monkey
     monkeypatch.setitem(sys.modules, "skops.io", None)
     with pytest.raises(ModelError, match=r"m\.skops needs the package skops: pip install 'raikit\[models\]'"):
         load({"kind": "sklearn", "path": "m.skops"}, numbers(), LOADERS, tmp_path)
+
+
+@pytest.mark.parametrize("way", ["skops", "joblib"])
+def test_another_version_of_scikit_learn_is_noted(numbers, tmp_path, way, monkeypatch, recwarn):
+    dataset = numbers()
+    estimator = fitted(dataset)
+    with monkeypatch.context() as older:
+        older.setattr("sklearn.base.__version__", "1.0.1")
+        (skops.dump if way == "skops" else joblib.dump)(estimator, tmp_path / f"m.{way}")
+    allowed = {"allow_pickle": True} if way == "joblib" else {}
+    model = load({"kind": "sklearn", "path": f"m.{way}", **allowed}, dataset, LOADERS, tmp_path)
+    (note,) = model.notes()
+    assert note.startswith("The estimator was saved by scikit-learn 1.0.1 and is read by")
+    assert not [item for item in recwarn if "InconsistentVersion" in str(item.category)]

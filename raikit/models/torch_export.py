@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -36,7 +36,12 @@ class ExportedModule(torch.nn.Module):
         self._positional = len(positional)
         self._call = (program.module(),)  # a tuple, because an exported module refuses `eval` and is no part of another
         self.weights = torch.nn.ParameterList(program.parameters())
+        self._device = next((weight.device for weight in self.weights), torch.device("cpu"))
         self._rows = _fixed_rows(program)
+
+    def _apply(self, *arguments: Any, **named: Any) -> Self:
+        """Stay where the module was exported: its graph names the device."""
+        return self
 
     def forward(self, **inputs: Any) -> Any:
         """Return what the module returns; of a fixed number of cases, in parts of that number."""
@@ -49,7 +54,7 @@ class ExportedModule(torch.nn.Module):
             raise ModelError(f"model.load: the exported module takes no input {extra[0]!r}; it takes {listed(self.inputs)}.")
         if texts := [name for name, value in inputs.items() if not isinstance(value, Tensor)]:
             raise ModelError(f"model.load: the exported module takes tensors, and the input {texts[0]!r} is text.")
-        values = [inputs[name] for name in self.inputs]
+        values = [inputs[name].to(self._device) for name in self.inputs]
         return self._run(values) if self._rows is None else self._in_parts(values, self._rows)
 
     def _run(self, values: Sequence[Tensor]) -> Any:

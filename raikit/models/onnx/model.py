@@ -11,7 +11,7 @@ import numpy as np
 
 from raikit.errors import ModelError, raised
 from raikit.models.base import Model
-from raikit.models.batches import first_batch, take
+from raikit.models.batches import first_batch
 from raikit.models.extras import import_extra
 from raikit.models.onnx.feeds import Array, GraphInput, SoundFeed
 from raikit.models.onnx.file import GraphFile, read_graph
@@ -112,7 +112,7 @@ class OnnxModel(Model):
             for start in range(0, len(rows), step):
                 chunk = rows[start : start + step]
                 full = chunk + chunk[-1:] * ((self._rows or len(chunk)) - len(chunk))  # a graph of fixed size is filled up
-                parts.append(self._call(take(batch, full))[: len(chunk)])
+                parts.append(self._call(batch.take(full))[: len(chunk)])
                 order.extend(chunk)
         try:
             joined = np.concatenate(parts)

@@ -96,3 +96,13 @@ def test_weights_beside_it_are_refused(numbers, tmp_path):
     save(tmp_path / "m.pt2")
     with pytest.raises(ModelError, match="has its own weights"):
         load({**SPEC, "weights": "w.pt"}, numbers(), LOADERS, tmp_path)
+
+
+def test_a_graph_stays_on_the_device_that_it_names(numbers, tmp_path):
+    save(tmp_path / "m.pt2")
+    dataset = numbers("multiclass")
+    model = load(SPEC, dataset, LOADERS, tmp_path)
+    batch = next(dataset.batches("test", 4))
+    before = model.scores(batch)
+    model.module.to("meta")
+    np.testing.assert_array_equal(model.scores(batch), before)

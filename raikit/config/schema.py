@@ -177,7 +177,7 @@ class LoadConfig(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    kind: str = Field(description="huggingface, torch, sklearn, fusion, predictions, or a loader of a plugin")
+    kind: str = Field(description="huggingface, torch, sklearn, onnx, http, fusion, predictions, or a loader of a plugin")
 
 
 class TrainConfig(BaseModel):

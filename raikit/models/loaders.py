@@ -1,4 +1,4 @@
-"""The model loaders of raikit itself: fusion, huggingface, torch, sklearn.
+"""The model loaders of raikit itself: fusion, huggingface, onnx, http, torch, sklearn.
 
 A table of predictions (``kind: predictions``) is not a model and has no loader; see `raikit.models.table`.
 """
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from raikit.config.types import key_text
 from raikit.errors import ConfigError, ModelError, RaikitError, listed
 from raikit.models.base import Model, ModelLoader
-from raikit.models.folder import refuse_special_file
+from raikit.models.sklearn_files import PICKLES, SKOPS, read_pickle, read_skops
 
 if TYPE_CHECKING:
     from raikit.config.schema import ModelConfig
@@ -34,20 +34,29 @@ class FusionSpec(BaseModel):
     path: str = Field(description="A folder that `raikit train` or an audit wrote.")
 
 
-class FunctionSpec(BaseModel):
-    """Settings of ``kind: torch`` and of ``kind: sklearn`` by function."""
+class TorchSpec(BaseModel):
+    """Settings of ``kind: torch``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: str
-    path: str = Field(description="module:function, or for sklearn a .joblib or .pkl file.")
-    weights: str | None = Field(
-        None, description="torch: a .safetensors or .pt file of weights that is put into the module."
-    )
+    kind: str = "torch"
+    path: str = Field(description="module:function that returns the module, or a .pt2 file that torch.export has saved.")
+    weights: str | None = Field(None, description="A .safetensors or .pt file of weights that is put into the module.")
     outputs: Literal["logits", "probabilities"] | None = Field(
-        None, description="torch: what the module returns; absent: seen from its outputs for the first cases."
+        None, description="What the module returns; absent: seen from its outputs for the first cases."
     )
-    allow_pickle: bool = Field(False, description="sklearn: read a pickle, which runs whatever code it holds.")
+    allow_pickle: bool = Field(False, description="Read a .pt2 file, which may run code that it holds.")
+
+
+class SklearnSpec(BaseModel):
+    """Settings of ``kind: sklearn``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str = "sklearn"
+    path: str = Field(description="A .skops, .joblib or .pkl file, or module:function that returns a fitted estimator.")
+    trusted: tuple[str, ...] = Field((), description="Types in a .skops file whose code may run, such as `my_steps.Cleaner`.")
+    allow_pickle: bool = Field(False, description="Read a .joblib or .pkl file, which runs whatever code it holds.")
 
 
 def load_fusion(spec: Mapping[str, Any], data: Dataset) -> Model:
@@ -70,14 +79,16 @@ def load_fusion(spec: Mapping[str, Any], data: Dataset) -> Model:
 
 
 def load_torch(spec: Mapping[str, Any], data: Dataset) -> Model:
-    """Call ``module:function`` for a `torch.nn.Module` (or a `raikit.Model`) and load weights into it.
+    """Call ``module:function`` for a `torch.nn.Module` (or a `raikit.Model`) and load weights into it, or read an exported one.
 
     Raises
     ------
     ModelError
-        If the function cannot be called, or what it returns cannot be used with the data.
+        If the function cannot be called, a file is not allowed or cannot be read, or what it gives cannot be used with the data.
     """
-    settings = FunctionSpec.model_validate(dict(spec))
+    settings = TorchSpec.model_validate(dict(spec))
+    if Path(settings.path).suffix == ".pt2":
+        return _exported(settings, data)
     model = _call(settings.path, data)
     if isinstance(model, Model):
         _refuse_other_data(model, data)
@@ -89,32 +100,32 @@ def load_torch(spec: Mapping[str, Any], data: Dataset) -> Model:
     return TorchModel(model, data, settings.outputs)
 
 
+def _exported(settings: TorchSpec, data: Dataset) -> Model:
+    from raikit.models.torch_export import read_exported
+    from raikit.models.torch_module import TorchModel
+
+    return TorchModel(read_exported(Path(settings.path), settings.allow_pickle, settings.weights), data, settings.outputs)
+
+
 def load_sklearn(spec: Mapping[str, Any], data: Dataset) -> Model:
-    """Load a fitted estimator from ``module:function``, or from a pickle if the user allows that it runs code.
+    """Load a fitted estimator from a file of skops, a pickle if the user allows it, or ``module:function``.
 
     Raises
     ------
     ModelError
-        If a pickle is not allowed or cannot be read, or the function cannot be called.
+        If the file cannot be read or holds code that nobody allowed, or the function cannot be called.
     """
     from raikit.models.sklearn_estimator import SklearnModel
 
-    settings = FunctionSpec.model_validate(dict(spec))
-    if Path(settings.path).suffix not in (".joblib", ".pkl", ".pickle"):
-        return SklearnModel(_call(settings.path, data), data)
-    if not settings.allow_pickle:
-        raise ModelError(
-            f"model.load.path: {Path(settings.path).name} is a pickle, and loading one runs whatever code it "
-            "holds; if you trust its source say `allow_pickle: true`, or give `path: module:function`."
-        )
-    refuse_special_file(Path(settings.path), "model.load.path")
-    import joblib
-
-    try:
-        estimator = joblib.load(settings.path)
-    except Exception as error:
-        raise ModelError(f"model.load.path: {settings.path}: {type(error).__name__}: {error}.") from None
-    return SklearnModel(estimator, data)
+    settings = SklearnSpec.model_validate(dict(spec))
+    path = Path(settings.path)
+    if path.suffix == SKOPS:
+        saved = read_skops(path, settings.trusted)
+        return SklearnModel(saved.estimator, data, saved.notes)
+    if path.suffix in PICKLES:
+        saved = read_pickle(path, settings.allow_pickle)
+        return SklearnModel(saved.estimator, data, saved.notes)
+    return SklearnModel(_call(settings.path, data), data)
 
 
 def load_huggingface(spec: Mapping[str, Any], data: Dataset) -> Model:
@@ -130,20 +141,49 @@ def load_huggingface(spec: Mapping[str, Any], data: Dataset) -> Model:
     return load_folder(spec, data)
 
 
+def load_onnx(spec: Mapping[str, Any], data: Dataset) -> Model:
+    """Open a graph of ONNX; see `raikit.models.onnx`.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read, or does not fit the data.
+    """
+    from raikit.models.onnx.model import load_onnx as load_graph
+
+    return load_graph(spec, data)
+
+
+def load_http(spec: Mapping[str, Any], data: Dataset) -> Model:
+    """Open a model behind an address; see `raikit.models.endpoint`.
+
+    Raises
+    ------
+    ModelError
+        If the endpoint cannot be used, or does not fit the data.
+    """
+    from raikit.models.endpoint.model import load_http as load_endpoint
+
+    return load_endpoint(spec, data)
+
+
 LOADERS: dict[str, ModelLoader] = {
     "fusion": load_fusion,
     "huggingface": load_huggingface,
+    "onnx": load_onnx,
+    "http": load_http,
     "torch": load_torch,
     "sklearn": load_sklearn,
 }
 RUNS_CODE = frozenset({"torch", "sklearn"})  # of these loaders: they call a function of the user's, or read a pickle
-_CODE_ALLOWED = ("trust_remote_code", "allow_pickle")  # settings with which a loader may run code that came with the model
+_CODE_ALLOWED = ("trust_remote_code", "allow_pickle", "trusted")  # settings with which code that came with the model may run
 TABLE_KIND = "predictions"  # a plugin may not give a loader this name
 
 
 def runs_code(spec: Mapping[str, Any]) -> bool:
     """Return whether loading what ``model.load`` names runs code that is not raikit's, by one of raikit's own loaders."""
-    return str(spec["kind"]) in RUNS_CODE or any(spec.get(setting) for setting in _CODE_ALLOWED)
+    is_plain = spec["kind"] == "sklearn" and Path(str(spec.get("path"))).suffix == SKOPS  # of types that skops trusts by itself
+    return (spec["kind"] in RUNS_CODE and not is_plain) or any(spec.get(setting) for setting in _CODE_ALLOWED)
 
 
 def load(
@@ -214,7 +254,7 @@ def with_absolute_paths(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]
     """Return `spec` with the paths of files made absolute; ``module:function`` is left as it is."""
     paths = {
         key: os.path.realpath(folder / spec[key])
-        for key in ("path", "weights", "base")
+        for key in ("path", "weights", "base", "cache")
         if isinstance(spec.get(key), str) and not _is_function(spec[key])
     }
     return {**spec, **paths}

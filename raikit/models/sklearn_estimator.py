@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from raikit.address import text
-from raikit.data.cells import as_label
-from raikit.data.labels import ClassNames
 from raikit.errors import ModelError
 from raikit.models.base import Model
+from raikit.models.class_positions import class_positions
 
 if TYPE_CHECKING:
     from raikit.data.batch import Batch
     from raikit.data.dataset import Dataset
 
-_UNKNOWN = object()
+_RANKS_ONLY = (
+    "The numbers of its `decision_function` are not probabilities, so nothing is measured on scores; CalibratedClassifierCV of "
+    "scikit-learn would add probabilities."
+)
 
 
 class SklearnModel(Model):
     """A wrapper of an estimator with ``predict_proba`` (classification) or ``predict``.
 
-    The scores of a classifier without ``predict_proba`` are its decisions, 0 or 1, and it lacks the capability ``scores``.
+    The scores of a classifier without ``predict_proba`` are its decisions, 0 or 1, and it lacks the capability ``scores``. The
+    numbers of a ``decision_function`` are no probabilities and are not used; `notes` says so.
     An estimator that was fitted on single texts and not on columns gets its one input as an array of texts, shape (n,).
     """
 
     kind = "sklearn"
 
-    def __init__(self, estimator: Any, data: Dataset) -> None:
+    def __init__(self, estimator: Any, data: Dataset, notes: Sequence[str] = ()) -> None:
         if not hasattr(estimator, "predict"):
             raise ModelError(f"model.load: {type(estimator).__name__} has no `predict`; give a fitted estimator.")
         self.estimator, self.task, self.classes = estimator, data.task, data.classes
+        self._notes = list(notes)
         self.modalities = {name: item.modality for name, item in data.inputs.items()}
         if data.task != "regression":
             self._order = self._class_order(estimator, data)
@@ -46,15 +50,9 @@ class SklearnModel(Model):
             raise ModelError(
                 f"model.load: {type(estimator).__name__} has no `classes_`; give a fitted classifier."
             )
-        data.add_classes(list(known))
-        self.classes, names = data.classes, ClassNames(data.classes)
-        own = [names.find(label, _UNKNOWN) for label in known]
-        if _UNKNOWN in own or len(own) != len(self.classes):
-            raise ModelError(
-                f"model.load: the classes of the estimator are {', '.join(text(as_label(label)) for label in known)}; "
-                f"those of the data are {', '.join(map(text, self.classes))}. data.classes can declare them."
-            )
-        return [own.index(label) for label in self.classes]
+        order = class_positions(list(known), data, "of the estimator")
+        self.classes = data.classes
+        return order
 
     def scores(self, batch: Batch) -> np.ndarray:
         """Compute the probabilities of the classes, shape (n, k), or the predicted values, shape (n, 1)."""
@@ -89,6 +87,13 @@ class SklearnModel(Model):
         if self.modalities[name] == "tabular":
             return value.reset_index(drop=True)
         return pd.DataFrame({name: value})
+
+    def notes(self) -> list[str]:
+        """Tell how it was saved, and that a classifier has no probabilities, where its numbers could be taken for some."""
+        if "scores" in self.capabilities or self.task == "regression" or not hasattr(self.estimator, "decision_function"):
+            return self._notes
+        name = type(self.estimator).__name__
+        return [*self._notes, f"{name} has no `predict_proba`. {_RANKS_ONLY}"]
 
     def describe(self) -> dict[str, Any]:
         """Return facts for the record."""

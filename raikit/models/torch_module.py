@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,9 @@ from torch.nn import functional
 from raikit.errors import ModelError
 from raikit.models.base import Model
 from raikit.models.folder import refuse_special_file
-from raikit.models.probabilities import SUM_TOLERANCE, clip_rounding, first_improbable
+from raikit.models.outputs import PROBE, OutputKind, check_probabilities, taken_as_probabilities
 from raikit.models.runtime import computing
-from raikit.models.torch_outputs import PROBE, logits_of, returns_probabilities
+from raikit.models.torch_outputs import logits_of, returns_probabilities
 
 if TYPE_CHECKING:
     from raikit.data.batch import Audio, Batch
@@ -48,14 +48,6 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
         raise ModelError(f"model.load.weights: {path.name}: {str(error).splitlines()[0]}.") from None
 
 
-Outputs = Literal["logits", "probabilities"]
-_TAKEN_AS_PROBABILITIES = (
-    "The module's outputs lie within 0 and 1, so they were taken as probabilities and not as logits; if they are logits, "
-    "say `model.load.outputs: logits`."
-)
-_SAY_WHICH = "say which with `model.load.outputs: logits` or `probabilities`"
-
-
 class TorchModel(Model):
     """A wrapper that calls ``module(**inputs)`` with a tensor (or list) for each input.
 
@@ -75,7 +67,7 @@ class TorchModel(Model):
 
     kind = "torch"
 
-    def __init__(self, module: torch.nn.Module, data: Dataset, outputs: Outputs | None = None) -> None:
+    def __init__(self, module: torch.nn.Module, data: Dataset, outputs: OutputKind | None = None) -> None:
         if not isinstance(module, torch.nn.Module):
             raise ModelError(
                 f"model.load.path: the function returned a {type(module).__name__}, not a torch.nn.Module or raikit.Model."
@@ -122,7 +114,7 @@ class TorchModel(Model):
         """Tell what the outputs were taken for, if nobody said it and they are not what torch modules usually return."""
         if self._declared is not None or not self._gives_probabilities:
             return []
-        return [_TAKEN_AS_PROBABILITIES]
+        return [taken_as_probabilities("module")]
 
     def forward(self, encoded: Mapping[str, Any]) -> torch.Tensor:
         """Compute logits of shape (n, k) from prepared inputs; of probabilities their logarithms, whose softmax they are."""
@@ -153,20 +145,9 @@ class TorchModel(Model):
         with torch.inference_mode():
             outputs = self._outputs(self.prepare(batch)).double()
             scores: np.ndarray = (outputs if as_they_are else outputs.softmax(dim=1)).cpu().numpy()
-        return self._checked(scores, batch) if self._gives_probabilities else scores
-
-    def _checked(self, scores: np.ndarray, batch: Batch) -> np.ndarray:
-        """Return probabilities without float32 rounding; raise if those of a case are none, unlike those of the first cases."""
-        scores = clip_rounding(scores)
-        if (bad := first_improbable(scores)) is not None:
-            row, digits = bad
-            problem = f"{digits} for the case with id {batch.ids[row]!r}"
-        elif (sums := np.flatnonzero(np.abs(scores.sum(axis=1) - 1) > SUM_TOLERANCE)).size:
-            problem = f"scores that add up to {scores[sums[0]].sum():.9g} for the case with id {batch.ids[sums[0]]!r}"
-        else:
+        if not self._gives_probabilities:
             return scores
-        seen = "is said to return" if self._declared else "returned"
-        raise ModelError(f"the module {seen} probabilities, but {problem} is none; {_SAY_WHICH}.")
+        return check_probabilities(scores, batch.ids, "module", self._declared is not None)
 
     def copy(self) -> Self:
         """Return an independent copy with the same weights."""

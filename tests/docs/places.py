@@ -41,6 +41,45 @@ def people(site):
     (site.folder / "audit.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
+def graph(site):
+    """Write model.onnx, which gives the probabilities of both classes from the column p of people.csv."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    held = {"w": np.array([[-4.0, 4.0]], np.float32), "b": np.array([2.0, -2.0], np.float32)}
+    nodes = [helper.make_node("Gemm", ["facts", "w", "b"], ["z"]), helper.make_node("Softmax", ["z"], ["y"], axis=1)]
+    sizes = {"facts": 1, "y": 2}
+    facts, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, size]) for name, size in sizes.items())
+    tensors = [numpy_helper.from_array(array, name) for name, array in held.items()]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", [facts], [y], tensors), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    )
+    onnx.save(model, site.folder / "model.onnx")
+
+
+def endpoint(site):
+    """Start a server of KServe's protocol, whose address is in the variable ENDPOINT; it ends with the tests."""
+    import json
+    import threading
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            rows = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["inputs"][0]["data"]
+            data = [share for p in rows for share in (1 - p, p)]
+            output = {"name": "scores", "datatype": "FP32", "shape": [len(rows), 2], "data": data}
+            self.send_response(200 if self.headers["Authorization"] == "Bearer my-secret-token" else 401)
+            self.end_headers()
+            self.wfile.write(json.dumps({"outputs": [output]}).encode())
+
+        def log_message(self, *arguments):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    site.environment["ENDPOINT"] = f"http://127.0.0.1:{server.server_port}"
+
+
 def cases(site):
     """Write the data of README, cases.csv and cases.parquet; some patients have several cases."""
     rng = np.random.default_rng(1)

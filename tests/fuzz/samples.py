@@ -87,6 +87,29 @@ class Samples:
         return written | {path.name.partition(".")[2]: path.read_bytes() for path in sorted(place.iterdir())}
 
     @cached_property
+    def graph(self) -> bytes:
+        """A graph of ONNX: probabilities of two classes from two numbers."""
+        from onnx import TensorProto, helper
+
+        nodes = [helper.make_node("MatMul", ["facts", "w"], ["z"]), helper.make_node("Softmax", ["z"], ["y"], axis=1)]
+        facts, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 2]) for name in ("facts", "y"))
+        weights = helper.make_tensor("w", TensorProto.FLOAT, [2, 2], [1.0, -1.0, 0.5, 0.25])
+        graph = helper.make_graph(nodes, "g", [facts], [y], [weights])
+        written: bytes = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+        return written
+
+    @cached_property
+    def estimator(self) -> bytes:
+        """A pipeline of scikit-learn as skops saves it."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+        from skops import io as skops
+
+        frame = pd.DataFrame({"x0": np.arange(6.0), "x1": [0.5, -1.0] * 3})
+        return bytes(skops.dumps(make_pipeline(StandardScaler(), LogisticRegression()).fit(frame, [0, 1] * 3)))
+
+    @cached_property
     def logs(self) -> dict[str, bytes]:
         """Logs of other evaluation tools, by name."""
         files = [path for path in LOGS.rglob("*") if path.is_file() and path.suffix in (".eval", ".json", ".jsonl")]

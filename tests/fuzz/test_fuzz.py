@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # helpers of these tests
 
+import loaders  # noqa: F401 - registers its targets
 from oracle import empty_folder
 from samples import Samples
 from targets import TARGETS

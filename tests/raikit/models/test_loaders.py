@@ -1,6 +1,5 @@
 """Loaders of raikit: estimators and modules are found, asked and refused in a sentence."""
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,15 +39,6 @@ def test_a_fitted_estimator_is_taken_from_a_function(numbers, predictions, modul
         assert frame["prediction"].tolist() == expected.tolist()
         column = "score" if task == "binary" else "score.c"
         np.testing.assert_allclose(frame[column], own.predict_proba(table[["x0", "x1"]])[:, -1])
-
-
-def test_a_pickle_is_refused_unless_the_user_says_that_it_may_run_code(numbers, tmp_path):
-    dataset = numbers()
-    joblib.dump(LogisticRegression().fit(dataset.frame(["x0", "x1"]), dataset.roles["target"]), tmp_path / "m.joblib")
-    with pytest.raises(ModelError, match=r"m\.joblib is a pickle.*allow_pickle: true"):
-        load({"kind": "sklearn", "path": "m.joblib"}, dataset, LOADERS, tmp_path)
-    model = load({"kind": "sklearn", "path": "m.joblib", "allow_pickle": True}, dataset, LOADERS, tmp_path)
-    assert "scores" in model.capabilities
 
 
 # --- torch ------------------------------------------------------------------------------------------------------

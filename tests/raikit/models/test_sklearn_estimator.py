@@ -7,11 +7,12 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import LinearSVC, LinearSVR
 
 from raikit.config.schema import DataConfig
 from raikit.data.dataset import Dataset
@@ -124,3 +125,21 @@ def test_classes_that_are_not_those_of_the_data_are_refused(own, truth):
         SklearnModel(estimator, opened(table_of(truth), TABULAR))
 
 
+
+
+@pytest.mark.parametrize("estimator", [LinearSVC(), RidgeClassifier(), make_pipeline(StandardScaler(), LinearSVC())])
+def test_decision_function_is_not_taken_for_probabilities(estimator, predictions):
+    table = table_of([0, 1])
+    model = SklearnModel(estimator.fit(table[["x0", "x1"]], table["y"]), data := opened(table, TABULAR))
+    frame = predictions(model, data)
+    assert "score" not in frame and "scores" not in model.capabilities
+    assert frame["prediction"].tolist() == estimator.predict(table[["x0", "x1"]]).tolist()
+    (note,) = model.notes()
+    assert "`decision_function` are not probabilities, so nothing is measured on scores" in note
+
+
+def test_a_classifier_with_probabilities_and_a_regression_have_no_note():
+    table = table_of([0, 1])
+    assert not SklearnModel(LogisticRegression().fit(table[["x0", "x1"]], table["y"]), opened(table, TABULAR)).notes()
+    numbers = table.assign(y=table["x0"] * 3.5)
+    assert not SklearnModel(LinearSVR().fit(table[["x0", "x1"]], numbers["y"]), opened(numbers, TABULAR, task="regression")).notes()

@@ -20,8 +20,9 @@ from raikit.models.base import Origin
 from raikit.models.history import Epoch, History
 from raikit.models.huggingface.loader import build_readers, read, task_of_inputs
 from raikit.models.huggingface.model import HuggingFaceModel, refuse_inputs
-from raikit.models.huggingface.quiet import quiet
+from raikit.models.huggingface.quiet import offline, quiet
 from raikit.models.huggingface.settings import HuggingFaceSpec, validate_folder
+from raikit.models.huggingface.size import refuse_larger
 from raikit.models.trainer import weighted_mean
 
 if TYPE_CHECKING:
@@ -76,21 +77,23 @@ def train_huggingface(
 def start(data: Dataset, settings: HuggingFaceTraining) -> HuggingFaceModel:
     """Return the pretrained model with a new head for the classes of the data, drawn from torch's generator."""
     spec = HuggingFaceSpec(path=settings.base, max_length=settings.max_length)
-    validate_folder(spec)
+    weights = validate_folder(spec)
     modalities = {name: item.modality for name, item in data.inputs.items()}
     auto, wanted = task_of_inputs(modalities)
     refuse_inputs(modalities, wanted, f"a model of {settings.base.rpartition('/')[2]}")
     classes = list(data.classes)
-    with quiet():
+    with quiet(), offline():
         config = read("AutoConfig", spec)
         names = {index: str(label) for index, label in enumerate(classes)}
         config.num_labels = len(classes) or 1
         if classes:
             config.id2label, config.label2id = names, {name: index for index, name in names.items()}
         config.problem_type = "single_label_classification" if classes else "regression"
+        if weights is not None:
+            refuse_larger(auto, config, weights)
 
         def restart() -> Any:
-            with quiet():
+            with quiet(), offline():
                 return read(auto, spec, config=copy.deepcopy(config), dtype="float32", ignore_mismatched_sizes=True)
 
         net = restart()

@@ -29,11 +29,13 @@ _MOST_REPEATED, _MOST_LABELS = 1_000, 100_000
 _MOST_PIXELS = 2_048  # in height or width, as for fusion models
 _MOST_NUMBER = 1 << 24
 _LARGEST = {
-    "sampling_rate": 768_000, "chunk_length": 3_600, "feature_size": 1_024, "num_mel_bins": 1_024, "n_fft": 65_536, "max_length": 65_536,
-    "hop_length": 65_536, "fft_window_size": 65_536, "max_length_s": 600, "num_frames": 4_096, "max_num_patches": 65_536,
-    "max_patches": 65_536,
+    "sampling_rate": 768_000, "chunk_length": 3_600, "feature_size": 1_024, "num_mel_bins": 1_024, "n_fft": 65_536,
+    "max_length": 65_536, "hop_length": 65_536, "fft_window_size": 65_536, "max_length_s": 600, "num_frames": 4_096,
+    "max_num_patches": 65_536, "max_patches": 65_536,
 }  # fmt: skip
-_SIZES = ("size", "crop_size", "pad_size", "shortest_edge", "longest_edge", "height", "width", "size_divisor", "max_height", "max_width")
+_SIZES = (
+    "size", "crop_size", "pad_size", "shortest_edge", "longest_edge", "height", "width", "size_divisor", "max_height", "max_width",
+)  # fmt: skip
 _MOST_GROWTH = 1_000  # times that a text may become longer before it is cut into tokens
 
 Leaf = tuple[str, Any]
@@ -111,7 +113,9 @@ def _refuse_keys(file: Path, leaves: list[Leaf], code: bool) -> None:
         if key == "quantization_config" and value:
             raise ModelError(f"{file}: a quantised model cannot be audited; save it in float32 or bfloat16.")
         if _leads_elsewhere(key, value):
-            raise ModelError(f"{file}: {key!r} asks for code or files that the folder does not hold; remove it, or save the model again.")
+            raise ModelError(
+                f"{file}: {key!r} asks for code or files that the folder does not hold; remove it, or save the model again."
+            )
 
 
 def _leads_elsewhere(key: str, value: Any) -> bool:

@@ -470,7 +470,7 @@ def transformers(rng: Random, folder: Path, samples: Samples) -> str | None:
     place = folder / "model"
     shutil.copytree(samples.transformer, place)
     _change_folder(place, rng)
-    table = pd.DataFrame({"note": NOTES, "y": [0, 1] * 4, "split": ["train", "test"] * 4})
+    table = pd.DataFrame({"note": NOTES, "y": [0, 1, 1, 0] * 2, "split": ["train", "test"] * 4})
     data = Dataset.of(table, DataConfig(path="(memory)", target="y", inputs={"note": {"modality": "text"}}, split="split"))
 
     def score() -> None:

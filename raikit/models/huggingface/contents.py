@@ -36,7 +36,14 @@ _LARGEST = {
 _SIZES = (
     "size", "crop_size", "pad_size", "shortest_edge", "longest_edge", "height", "width", "size_divisor", "max_height", "max_width",
 )  # fmt: skip
+_CLASSES = {  # what a class that a setting names must be: transformers looks it up among everything that it has
+    "tokenizer_class": re.compile(r"^(?!Auto)\w*(Tokenizer\w*|Backend)$"),
+    "image_processor_type": re.compile(r"^(?!Auto)\w*(ImageProcessor\w*|FeatureExtractor)$"),
+    "feature_extractor_type": re.compile(r"^(?!Auto)\w*(ImageProcessor\w*|FeatureExtractor)$"),
+}
+_STEPS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 _MOST_GROWTH = 1_000  # times that a text may become longer before it is cut into tokens
+_MOST_STEPS = 2_000  # values that describe them; those of a usual tokenizer are less than a hundred
 
 Leaf = tuple[str, Any]
 
@@ -123,6 +130,8 @@ def _leads_elsewhere(key: str, value: Any) -> bool:
         return False
     if key in _KERNELS:
         return isinstance(value, str) and "/" in value  # a kernel of a hub
+    if key in _CLASSES:
+        return not isinstance(value, str) or not _CLASSES[key].search(value)
     if key == "architecture":
         return isinstance(value, str) and ":" in value  # timm's `hf-hub:` and `local-dir:`
     named_file = key.endswith("_file") and key != "special_tokens_map_file"  # of which transformers opens only that of the folder
@@ -146,21 +155,25 @@ def _refuse_sizes(file: Path, leaves: list[Leaf]) -> None:
 
 
 def _refuse_growth(file: Path, content: Mapping[str, Any]) -> None:
-    """Raise if replacements one after another would make a text many times as long."""
-    growth = 1.0
-    for _, step in _leaves({key: content.get(key) for key in ("normalizer", "pre_tokenizer")}):
-        if isinstance(step, Mapping) and step.get("type") == "Replace":
-            growth *= _growth(step)
-            if growth > _MOST_GROWTH:
-                raise ModelError(f"{file}: its replacements make a text more than {_MOST_GROWTH:,} times as long.")
+    """Raise if the steps of a tokenizer, one after another, would make a text many times as long."""
+    growth, steps = 1.0, list(_leaves({key: content.get(key) for key in _STEPS}))
+    for _, step in steps:
+        growth *= _growth(step) if isinstance(step, Mapping) else 1.0
+        if growth > _MOST_GROWTH:
+            raise ModelError(f"{file}: what it replaces or adds makes a text more than {_MOST_GROWTH:,} times as long.")
+    if len(steps) > _MOST_STEPS:
+        raise ModelError(f"{file}: its steps hold {len(steps):,} values, more than the {_MOST_STEPS:,} that are read.")
 
 
 def _growth(step: Mapping[str, Any]) -> float:
-    """Return how many times as long a replacement makes a text at most; a regular expression may match between all characters."""
-    pattern, content = step.get("pattern"), step.get("content")
-    written = len(content) if isinstance(content, str) else 0
-    literal = pattern.get("String") if isinstance(pattern, Mapping) else None
-    return max(1.0, written / max(len(literal), 1)) if isinstance(literal, str) and literal else 1.0 + written
+    """Return how many times as long a step makes a text at most; a regular expression may match between all characters."""
+    pattern, written = step.get("pattern"), _length(step.get("content")) + _length(step.get("prepend"))
+    literal = _length(pattern.get("String")) if isinstance(pattern, Mapping) else 0
+    return max(1.0, written / literal) if literal else 1.0 + written
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, str) else 0
 
 
 def _is_number(value: Any) -> bool:

@@ -56,7 +56,10 @@ def index(path, part):
 
 
 def replaced(path, content, times, pattern=None):
-    step = {"type": "Replace", "pattern": pattern or {"String": "a"}, "content": content}
+    stepped(path, {"type": "Replace", "pattern": pattern or {"String": "a"}, "content": content}, times)
+
+
+def stepped(path, step, times):
     change(path / "tokenizer.json", normalizer={"type": "Sequence", "normalizers": [step] * times})
 
 
@@ -76,6 +79,9 @@ FILES = {
     "timm": lambda path: change(path / "config.json", model_args={"checkpoint_path": "/x.pth"}),
     "timm's folder": lambda path: change(path / "config.json", architecture="local-dir:/outside"),
     "sentence pieces": lambda path: deeper(path / "tokenizer_config.json", "sp_model_kwargs", model_file="/etc/passwd"),
+    "a network for a tokenizer": lambda path: change(path / "tokenizer_config.json", tokenizer_class="GPT2Model"),
+    "itself for a tokenizer": lambda path: change(path / "tokenizer_config.json", tokenizer_class="AutoTokenizer"),
+    "a function for a processor": lambda path: change(path / "preprocessor_config.json", image_processor_type="pipeline"),
     "dictionary": lambda path: deeper(path / "tokenizer_config.json", "mecab_kwargs", mecab_option="-r /etc/passwd"),
 }
 BUILT = {
@@ -83,8 +89,14 @@ BUILT = {
     "labels": (lambda path: (change(path / "config.json", num_labels=10**10)), "num_labels is 10,000,000,000, more than the 100,000"),
     "width": (lambda path: change(path / "config.json", intermediate_size=10**8), r"network of [\d,]{13,} numbers, and the weights hold"),
     "vocabulary": (lambda path: change(path / "config.json", vocab_size=10**9), r"network of [\d,]{13,} numbers, and the weights hold"),
-    "replacements": (lambda path: replaced(path, "aa", 40), "tokenizer.json: its replacements make a text more than 1,000 times"),
-    "expressions": (lambda path: replaced(path, "x" * 50, 2, {"Regex": ""}), "tokenizer.json: its replacements make a text"),
+    "replacements": (lambda path: replaced(path, "aa", 40), "tokenizer.json: what it replaces or adds makes a text more"),
+    "expressions": (lambda path: replaced(path, "x" * 50, 2, {"Regex": ""}), "tokenizer.json: what it replaces or adds makes a text"),
+    "prefixes": (lambda path: stepped(path, {"type": "Prepend", "prepend": "x" * 1000}, 1000), "tokenizer.json: what it replaces or adds"),
+    "steps": (lambda path: stepped(path, {"type": "Lowercase"}, 10_000), "tokenizer.json: its steps hold .* more than the 2,000"),
+    "tokens": (
+        lambda path: change(path / "tokenizer.json", post_processor={"type": "TemplateProcessing", "special_tokens": {
+            "[CLS]": {"id": "[CLS]", "ids": [2] * 10**5, "tokens": ["[CLS]"] * 10**5}}}), "tokenizer.json: its steps hold"
+    ),
     "positions": (lambda path: change(path / "config.json", max_position_embeddings=10**9), "network of .* numbers"),
 }  # fmt: skip
 LINKS = {
@@ -176,9 +188,16 @@ def test_a_template_and_a_file_of_code_are_not_run(edited, tmp_path):
     assert not mark.exists()
 
 
+def test_a_library_that_gives_up_is_one_sentence(edited):
+    path = edited()
+    change(path / "tokenizer.json", normalizer={"type": "Precompiled", "precompiled_charsmap": "/////w=="})
+    with pytest.raises(ModelError, match="has no tokenizer that can be read.*PanicException"):
+        opened(path)
+
+
 HUB = {  # processors that ask a hub although nobody has allowed it
     "metadata": {"image_processor_type": "OneFormerImageProcessor", "num_text": 1, "class_info_file": "x.json"},
-    "a class that nobody knows": {"image_processor_type": "NoSuchProcessor"},
+    "a class that nobody knows": {"image_processor_type": "NoSuchImageProcessor"},
 }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from raikit.console import clean
 from raikit.errors import LimitError, ModelError
 from raikit.limits import check_bytes
 from raikit.models.folder import read_json_mapping, refuse_other_file
@@ -121,7 +122,7 @@ def _refuse_keys(file: Path, leaves: list[Leaf], code: bool) -> None:
             raise ModelError(f"{file}: a quantised model cannot be audited; save it in float32 or bfloat16.")
         if _leads_elsewhere(key, value):
             raise ModelError(
-                f"{file}: {key!r} asks for code or files that the folder does not hold; remove it, or save the model again."
+                f"{file}: {_shown(key)!r} asks for code or files that the folder does not hold; remove it, or save the model again."
             )
 
 
@@ -143,7 +144,7 @@ def _refuse_repeats(file: Path, leaves: list[Leaf], most: int) -> None:
     for key, value in leaves:
         limit = _MOST_LABELS if key == "num_labels" else most
         if _REPEATED.search(key) and _is_number(value) and value > limit:
-            raise ModelError(f"{file}: {key} is {value:,}, more than the {limit:,} that the weights can fill.")
+            raise ModelError(f"{file}: {_shown(key)} is {value:,}, more than the {limit:,} that the weights can fill.")
 
 
 def _refuse_sizes(file: Path, leaves: list[Leaf]) -> None:
@@ -174,6 +175,11 @@ def _growth(step: Mapping[str, Any]) -> float:
 
 def _length(value: Any) -> int:
     return len(value) if isinstance(value, str) else 0
+
+
+def _shown(key: str) -> str:
+    """Return a key of the folder's author as it may stand in a sentence."""
+    return clean(" ".join(key[:60].split()))
 
 
 def _is_number(value: Any) -> bool:

@@ -95,8 +95,8 @@ def _task(architecture: str, config: Any) -> str:
         if any(architecture in ((name,) if isinstance(name, str) else name) for name in known.values()):
             return task
     raise ModelError(
-        f"model.load: {architecture} is no model for the classification of texts, pictures or sounds, for visual question "
-        "answering or for zero-shot classification; only these are loaded."
+        f"model.load: {str(architecture)[:60]} is no model for the classification of texts, pictures or sounds, for visual "
+        "question answering or for zero-shot classification; only these are loaded."
     )
 
 

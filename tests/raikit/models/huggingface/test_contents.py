@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from raikit.errors import ModelError
+from raikit.errors import LimitError, ModelError
 from raikit.models.loaders import LOADERS, load
 
 from .conftest import cases
@@ -186,6 +186,22 @@ def test_a_template_and_a_file_of_code_are_not_run(edited, tmp_path):
         (path / name).write_text(evil)
     assert "scores" in opened(path).capabilities
     assert not mark.exists()
+
+
+def test_what_the_folder_says_is_one_short_line(edited, tmp_path):
+    path = edited()
+    change(path / "config.json", **{"x\n::error::" + "y" * 10**5 + "_layers": 10**9})
+    with pytest.raises(ModelError, match="is 1,000,000,000, more than") as caught:
+        opened(path)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < len(str(path)) + 200
+
+
+def test_a_model_brings_no_more_labels_than_are_read(edited):
+    path = edited()
+    labels = ["a", "b", "c", *(f"other{number}" for number in range(2_000))]
+    change(path / "config.json", id2label=dict(enumerate(labels)), label2id={label: at for at, label in enumerate(labels)})
+    with pytest.raises(LimitError, match="2,003 labels, more than the 1,000.*RAIKIT_MAX_CLASSES"):
+        opened(path)
 
 
 def test_a_library_that_gives_up_is_one_sentence(edited):

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from raikit.errors import LimitError, ModelError
 from raikit.limits import Limits, read_json, remedy
@@ -112,7 +112,14 @@ def _is_source(source: Any) -> bool:
     return isinstance(source, dict) and isinstance(source.get("name"), str) and source.get("modality") in _MODALITIES
 
 
-def validate_weights(path: Path, *, one_type: bool = True) -> None:
+class Weights(NamedTuple):
+    """How many tensors there are, and how many numbers they hold."""
+
+    tensors: int
+    numbers: int
+
+
+def validate_weights(path: Path, *, one_type: bool = True) -> Weights:
     """Read the header of a safetensors file: its types and that each tensor lies within the file, with the bytes of its shape.
 
     Raises
@@ -129,10 +136,11 @@ def validate_weights(path: Path, *, one_type: bool = True) -> None:
             if length > min(_MOST_HEADER, size - 8):
                 raise ValueError(f"its header says that it is {length:,} bytes long")
             header = json.loads(stream.read(length))
-        for name, tensor in header.items():
-            if name != "__metadata__":
-                _validate_tensor(tensor, size - 8 - length, one_type)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error) as error:
+        tensors = [tensor for name, tensor in header.items() if name != "__metadata__"]
+        for tensor in tensors:
+            _validate_tensor(tensor, size - 8 - length, one_type)
+        return Weights(len(tensors), sum(prod(tensor["shape"]) for tensor in tensors))
+    except (ValueError, OSError, KeyError, TypeError, AttributeError, RecursionError, struct.error) as error:
         why = str(error) if type(error) is ValueError else "its header is malformed"
         raise ModelError(f"{path}: these are no weights that can be read; {why}.") from None
 

@@ -16,6 +16,7 @@ from raikit_reports.unchecked import unchecked
 from raikit_reports.verdicts import Verdict
 
 FINDINGS_SHOWN = 20
+NOTES_SHOWN = 20
 RULES_SHOWN = 60
 MARKS = {"fail": "🛑", "warn": "⚠️", "open": "❔", "none": "➖", "waived": "⏸️", "pass": "✅", "note": "ℹ️", "crash": "💥"}
 
@@ -54,6 +55,8 @@ def details(record: raikit.Record, rows: list[RuleRow]) -> list[str]:
         "\n".join(_findings(record, rows)),
         "\n".join(_not_checked(record)),
         _listed("What would change the answer", record.summary.what_would_change),
+        _listed("Notes on the data and the model", record.data.notes[:NOTES_SHOWN]),
+        more(len(record.data.notes) - NOTES_SHOWN, "notes"),
         _foot(record),
     ]
 
@@ -146,7 +149,7 @@ def _not_checked(record: raikit.Record) -> Iterator[str]:
 
 
 def _listed(title: str, texts: list[str]) -> str:
-    return "\n".join([f"## {title}\n", *(f"- {escape(text, 240)}" for text in texts)]) if texts else ""
+    return "\n".join([f"## {title}\n", *(f"- {escape(text, 400)}" for text in texts)]) if texts else ""
 
 
 def _foot(record: raikit.Record) -> str:

@@ -173,6 +173,28 @@ class Samples:
         return place / "model"
 
     @cached_property
+    def transformer(self) -> Path:
+        """The folder of a small classifier of texts as transformers saves it."""
+        import transformers
+        from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+        words = {word: at for at, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "calm", "loud", "##er"])}
+        tokenizer = Tokenizer(models.WordPiece(words, unk_token="[UNK]"))
+        tokenizer.normalizer = normalizers.Sequence([normalizers.BertNormalizer(), normalizers.Replace("-", " ")])
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+        config = transformers.BertConfig(
+            vocab_size=7, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, max_position_embeddings=16,
+            id2label={0: "0", 1: "1"}, label2id={"0": 0, "1": 1},
+        )  # fmt: skip
+        place = self.folder / "transformer"
+        transformers.BertForSequenceClassification(config).save_pretrained(place)
+        transformers.PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", model_max_length=16
+        ).save_pretrained(place)
+        return place
+
+    @cached_property
     def media(self) -> dict[str, bytes]:
         """A picture and a sound in several formats."""
         import soundfile

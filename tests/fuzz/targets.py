@@ -449,3 +449,55 @@ def models(rng: Random, folder: Path, samples: Samples) -> str | None:
     else:
         path.write_bytes(mutate.of_bytes(content, rng))
     return call(lambda: FusionModel.load(place), folder)
+
+
+NOTES = ["calm", "louder", "calm-loud", "", "a\x00b", "🐢 e\u0301", "x" * 300, "loud " * 40]
+HOSTILE = {"auto_map": ["x.Y", "x.Y"], "num_labels": 10**9, "vocab_file": "../outside", "model_args": {"a": 1}, "max_length": 10**12,
+           "num_hidden_layers": 10**9, "vocab_size": 2**40, "fast_tokenizer_files": ["../tokenizer.4.0.0.json"], "dtype": "load",
+           "tokenizer_class": "AutoModel", "problem_type": "regression", "architectures": ["CLIPModel"], "model_type": "clip"}  # fmt: skip
+
+
+@target(20)
+def transformers(rng: Random, folder: Path, samples: Samples) -> str | None:
+    """Open a folder of transformers of which a file was changed, and score texts with it."""
+    import pandas as pd
+
+    from raikit.config.schema import DataConfig
+    from raikit.data.dataset import Dataset
+    from raikit.models.loaders import LOADERS, load
+    from raikit.models.scoring import score_all
+
+    place = folder / "model"
+    shutil.copytree(samples.transformer, place)
+    _change_folder(place, rng)
+    table = pd.DataFrame({"note": NOTES, "y": [0, 1, 1, 0] * 2, "split": ["train", "test"] * 4})
+    data = Dataset.of(table, DataConfig(path="(memory)", target="y", inputs={"note": {"modality": "text"}}, split="split"))
+
+    def score() -> None:
+        score_all(load({"kind": "huggingface", "path": str(place)}, data, LOADERS, folder), data, lambda done, total: None)
+
+    return call(score, folder)
+
+
+def _change_folder(place: Path, rng: Random) -> None:
+    """Change the settings, the tokenizer, or the weights' header or bytes, or put another file there."""
+    path = rng.choice(sorted(place.iterdir()))
+    content = path.read_bytes()
+    kind = rng.random()
+    if kind < 0.1:
+        other = place / rng.choice(["model.safetensors.index.json", "adapter_config.json", "preprocessor_config.json", "vocab.txt"])
+        tree = {"weight_map": {"a": rng.choice(["model.safetensors", "../outside", "..", ""])}, **HOSTILE}
+        other.write_bytes(mutate.as_json(mutate.of_tree(tree, rng)))
+        if rng.random() < 0.5:
+            (place / "model.safetensors").unlink()
+    elif path.suffix == ".json" and kind < 0.4:
+        name = rng.choice(list(HOSTILE))
+        path.write_bytes(mutate.as_json({**json.loads(content), name: HOSTILE[name]}))
+    elif path.suffix == ".json" and kind < 0.85:
+        path.write_bytes(mutate.as_json(mutate.of_tree(json.loads(content), rng)))
+    elif path.suffix == ".safetensors" and kind < 0.8:
+        length = int.from_bytes(content[:8], "little")
+        header = mutate.as_json(mutate.of_tree(json.loads(content[8 : 8 + length]), rng))
+        path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + length :])
+    else:
+        path.write_bytes(mutate.of_bytes(content, rng))

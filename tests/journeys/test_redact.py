@@ -151,7 +151,7 @@ def test_neither_a_trained_model_nor_explanations_hold_inputs(audit_yaml, raikit
     assert leaked(tmp_path / "run", table) == []
     assert "Person" not in (tmp_path / "run" / "report.html").read_text("utf-8")
     assert not (tmp_path / "run" / "model").exists()
-    for name in ("report.html", "audit.json"):
+    for name in ("report.html", "audit.json", "report.md"):
         says = (tmp_path / "run" / name).read_text("utf-8"), (tmp_path / "plain" / name).read_text("utf-8")
         assert ["is not kept in a redacted run" in text for text in says] == [True, False], name
     assert check_row(tmp_path / "run", "explainability.attributions")["status"] == "ok"

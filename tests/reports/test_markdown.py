@@ -43,6 +43,15 @@ def test_it_fits_a_pull_request_comment():
     record = make_record()
     record.gate.rules *= 100
     record.checks[1].findings *= 500
+    record.data.notes = ["The first 800 words of a text were read."] * 500
     text = render(record)
     assert len(text.encode()) < 64_000
     assert "more rules are in report.html" in text
+
+
+def test_what_the_data_and_the_model_note_is_there():
+    record = make_record()
+    record.data.notes = ["The model is not kept <b>here</b>.", "3 texts were cut."]
+    text = render(record)
+    assert "## Notes on the data and the model\n\n- The model is not kept" in text and "\n- 3 texts were cut" in text
+    assert "<b>" not in text

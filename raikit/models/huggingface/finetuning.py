@@ -6,6 +6,7 @@ import contextlib
 import copy
 import importlib.util
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,15 @@ from torch import Tensor, nn
 
 from raikit.config.training import HuggingFaceTraining
 from raikit.errors import ModelError, listed, raised
+from raikit.files import write_text
 from raikit.models.base import Origin
+from raikit.models.folder import read_json_mapping
 from raikit.models.history import Epoch, History
 from raikit.models.huggingface.loader import build_readers, read, task_of_inputs
 from raikit.models.huggingface.model import HuggingFaceModel, refuse_inputs
-from raikit.models.huggingface.quiet import quiet
+from raikit.models.huggingface.quiet import offline, quiet
 from raikit.models.huggingface.settings import HuggingFaceSpec, validate_folder
+from raikit.models.huggingface.size import refuse_larger
 from raikit.models.trainer import weighted_mean
 
 if TYPE_CHECKING:
@@ -76,21 +80,23 @@ def train_huggingface(
 def start(data: Dataset, settings: HuggingFaceTraining) -> HuggingFaceModel:
     """Return the pretrained model with a new head for the classes of the data, drawn from torch's generator."""
     spec = HuggingFaceSpec(path=settings.base, max_length=settings.max_length)
-    validate_folder(spec)
+    weights = validate_folder(spec)
     modalities = {name: item.modality for name, item in data.inputs.items()}
     auto, wanted = task_of_inputs(modalities)
     refuse_inputs(modalities, wanted, f"a model of {settings.base.rpartition('/')[2]}")
     classes = list(data.classes)
-    with quiet():
+    with quiet(), offline():
         config = read("AutoConfig", spec)
         names = {index: str(label) for index, label in enumerate(classes)}
         config.num_labels = len(classes) or 1
         if classes:
             config.id2label, config.label2id = names, {name: index for index, name in names.items()}
         config.problem_type = "single_label_classification" if classes else "regression"
+        if weights is not None:
+            refuse_larger(auto, config, weights)
 
         def restart() -> Any:
-            with quiet():
+            with quiet(), offline():
                 return read(auto, spec, config=copy.deepcopy(config), dtype="float32", ignore_mismatched_sizes=True)
 
         net = restart()
@@ -285,11 +291,21 @@ def _resumes(folder: Path, settings: Mapping[str, Any]) -> bool:
     """
     folder.mkdir(parents=True, exist_ok=True)
     file, known = folder / _SETTINGS, json.loads(json.dumps(settings, default=str))
-    if file.exists() and (other := json.loads(file.read_text(encoding="utf-8"))) != known:
+    if file.exists() and (other := read_json_mapping(file)) != known:
         changed = [key for key in known if other.get(key) != known[key]]
         raise ModelError(f"{folder} holds another training: {listed(changed)} differ; delete it to start again.")
-    file.write_text(json.dumps(known), encoding="utf-8")
+    write_text(file, json.dumps(known))
+    for checkpoint in [path for path in folder.glob("checkpoint-*") if not _is_whole(path)]:
+        shutil.rmtree(checkpoint)
     return any(folder.glob("checkpoint-*"))
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Return whether a checkpoint was written to its end: `Trainer` writes its own state last, and a kill may come before."""
+    try:
+        return bool(read_json_mapping(checkpoint / "trainer_state.json"))
+    except ModelError:
+        return False
 
 
 def _accuracy(predicted: Any) -> dict[str, float]:

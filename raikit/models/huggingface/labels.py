@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from raikit.address import text
 from raikit.data.labels import ClassNames
 from raikit.errors import ModelError, listed
+from raikit.limits import in_force, refuse
 
 if TYPE_CHECKING:
     from raikit.data.dataset import Dataset
@@ -30,9 +31,13 @@ def class_order(id2label: Mapping[int, str], labels: Mapping[str, Any], data: Da
 
     Raises
     ------
+    LimitError
+        If it has more labels than are read.
     ModelError
         If a class of the data has no output, or the model has no labels but ``LABEL_0`` and the data's are no numbers from 0 on.
     """
+    if len(id2label) > in_force().classes:
+        raise refuse("model.load: the model", "classes", len(id2label), "labels")
     if unknown := [label for label in labels if label not in id2label.values()]:
         raise ModelError(f"model.load.labels: the model has no label {unknown[0]!r}; it has {listed(list(id2label.values()))}.")
     own = [_meant(str(id2label[index]), index, labels, data) for index in range(len(id2label))]

@@ -11,14 +11,16 @@ from raikit.errors import ModelError, RaikitError, listed, raised
 from raikit.models.base import Origin
 from raikit.models.huggingface.labels import class_order
 from raikit.models.huggingface.model import HuggingFaceModel, refuse_inputs
-from raikit.models.huggingface.quiet import quiet
+from raikit.models.huggingface.quiet import is_panic, offline, quiet
 from raikit.models.huggingface.readers import ImageReader, Reader, SoundReader, TextReader
 from raikit.models.huggingface.settings import HuggingFaceSpec, validate_folder
+from raikit.models.huggingface.size import refuse_larger
 from raikit.models.huggingface.zero_shot import prompt_tensors
 
 if TYPE_CHECKING:
     from raikit.config.types import Modality
     from raikit.data.dataset import Dataset
+    from raikit.models.folder import Weights
 
 # What a task's models read: the most inputs of each modality.
 _TASKS: dict[str, tuple[str, Mapping[str, int]]] = {
@@ -46,8 +48,8 @@ def load_huggingface(spec: Mapping[str, Any], data: Dataset) -> HuggingFaceModel
         If the folder cannot be read, is of another task, or does not fit the inputs or the classes of the data.
     """
     settings = HuggingFaceSpec.model_validate(dict(spec))
-    validate_folder(settings)
-    with quiet():
+    weights = validate_folder(settings)
+    with quiet(), offline(settings.allow_download):
         config = read("AutoConfig", settings)
         architecture = (config.architectures or ["a model without a head"])[0]
         task = _task(architecture, config)
@@ -55,19 +57,21 @@ def load_huggingface(spec: Mapping[str, Any], data: Dataset) -> HuggingFaceModel
         modalities = {name: item.modality for name, item in data.inputs.items()}
         refuse_inputs(modalities, wanted, architecture)
         if task == "ZERO_SHOT_IMAGE_CLASSIFICATION":
-            return _zero_shot(settings, config, modalities, data)
+            return _zero_shot(settings, config, modalities, data, weights)
         order, classes = _outputs(config, settings, data)
-        net = _network(auto, settings, config)
+        net = _network(auto, settings, config, weights)
         readers = build_readers(settings, net, modalities)
         restart, origin = _restart(settings, auto, net)
     return HuggingFaceModel(net, readers, order, modalities, classes, restart, origin)
 
 
-def _zero_shot(settings: HuggingFaceSpec, config: Any, modalities: Mapping[str, Modality], data: Dataset) -> HuggingFaceModel:
+def _zero_shot(
+    settings: HuggingFaceSpec, config: Any, modalities: Mapping[str, Modality], data: Dataset, weights: Weights | None
+) -> HuggingFaceModel:
     """Load a model of pictures and texts, with the text of each class beside it."""
     if data.task == "regression":
         raise ModelError("model.load: a zero-shot model decides between classes, and the target is a number.")
-    net = _network("AutoModel", settings, config)
+    net = _network("AutoModel", settings, config, weights)
     accepted = frozenset(inspect.signature(net.forward).parameters)
     texts = prompt_tensors(settings.prompts, data.classes, _processor("AutoTokenizer", "tokenizer", settings), accepted)
     readers, order = build_readers(settings, net, modalities), list(range(len(data.classes)))
@@ -91,8 +95,8 @@ def _task(architecture: str, config: Any) -> str:
         if any(architecture in ((name,) if isinstance(name, str) else name) for name in known.values()):
             return task
     raise ModelError(
-        f"model.load: {architecture} is no model for the classification of texts, pictures or sounds, for visual question "
-        "answering or for zero-shot classification; only these are loaded."
+        f"model.load: {str(architecture)[:60]} is no model for the classification of texts, pictures or sounds, for visual "
+        "question answering or for zero-shot classification; only these are loaded."
     )
 
 
@@ -110,7 +114,7 @@ def _outputs(config: Any, settings: HuggingFaceSpec, data: Dataset) -> tuple[lis
     return order, list(data.classes)
 
 
-def _network(auto: str, settings: HuggingFaceSpec, config: Any) -> Any:
+def _network(auto: str, settings: HuggingFaceSpec, config: Any, weights: Weights | None) -> Any:
     """Read the network.
 
     Raises
@@ -118,8 +122,9 @@ def _network(auto: str, settings: HuggingFaceSpec, config: Any) -> Any:
     ModelError
         If a weight is missing: transformers would draw it at random.
     """
-    pickles = None if settings.allow_pickle else True
-    net, loading = read(auto, settings, config=config, use_safetensors=pickles, dtype="float32", output_loading_info=True)
+    if weights is not None:
+        refuse_larger(auto, config, weights)
+    net, loading = read(auto, settings, config=config, dtype="float32", output_loading_info=True)
     if missing := sorted(loading["missing_keys"]):
         raise ModelError(f"model.load: {settings.where} lacks the weights {listed(missing)}; the model was saved without them.")
     return net
@@ -182,7 +187,7 @@ def _restart(settings: HuggingFaceSpec, auto: str, net: Any) -> tuple[Callable[[
     validate_folder(base)
 
     def restart() -> Any:
-        with quiet():
+        with quiet(), offline(base.allow_download):
             return read(auto, base, config=copy.deepcopy(config), dtype="float32", ignore_mismatched_sizes=True)
 
     return restart, Origin("pretrained", settings.base.rpartition("/")[2])
@@ -192,9 +197,13 @@ def read(auto: str, settings: HuggingFaceSpec, **arguments: Any) -> Any:
     """Call ``from_pretrained`` of a class of transformers; whatever it raises is one sentence."""
     import transformers
 
+    if auto.startswith("AutoModel"):
+        arguments["use_safetensors"] = None if settings.allow_pickle else True
     try:
         return getattr(transformers, auto).from_pretrained(settings.where, **settings.reading, **arguments)
     except RaikitError:
         raise
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
         raise ModelError(f"model.load: {settings.where} cannot be read by {auto}: {raised(error)}.") from None

@@ -1,4 +1,4 @@
-"""Silence for the libraries of Hugging Face, which write progress bars and advice to the terminal."""
+"""Silence and no connections for the libraries of Hugging Face, which write to the terminal and ask a hub unasked."""
 
 from __future__ import annotations
 
@@ -23,3 +23,21 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if shown:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+@contextlib.contextmanager
+def offline(allowed: bool = False) -> Iterator[None]:
+    """Keep the libraries of Hugging Face from opening a connection: some of their classes ignore ``local_files_only``."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not allowed
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def is_panic(error: BaseException) -> bool:
+    """Return whether a library in Rust has given up, which no class of Python's exceptions stands for."""
+    return type(error).__name__ == "PanicException"

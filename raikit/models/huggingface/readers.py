@@ -15,9 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from raikit.errors import ModelError, raised
 from raikit.models import features
 from raikit.models.base import PreparedTensor
 from raikit.models.encoded import Encoded
+from raikit.models.huggingface.quiet import is_panic
 from raikit.models.positions import WHOLE, Pixels, Positions, Spectrogram, Tokens, Waveform
 
 if TYPE_CHECKING:
@@ -92,10 +94,15 @@ class TextReader:
 
     def _tokenize(self, batch: Batch) -> Any:
         texts = [["" if value is None else str(value) for value in batch.inputs[name]] for name in self.inputs]
-        tokens = self.tokenizer(
-            *texts, truncation=True, max_length=self.most_tokens, padding=True, padding_side="right", return_tensors="pt",
-            return_offsets_mapping=self.tokenizer.is_fast, return_attention_mask=True,
-        )  # fmt: skip
+        try:
+            tokens = self.tokenizer(
+                *texts, truncation=True, max_length=self.most_tokens, padding=True, padding_side="right", return_tensors="pt",
+                return_offsets_mapping=self.tokenizer.is_fast, return_attention_mask=True,
+            )  # fmt: skip
+        except BaseException as error:
+            if not is_panic(error):
+                raise
+            raise ModelError(f"the tokenizer cannot read the texts ({raised(error)}).") from None
         return _with_a_token(tokens, self.tokenizer.pad_token_id)
 
     def prepare(self, batch: Batch) -> dict[str, Tensor]:

@@ -9,13 +9,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from raikit.errors import ModelError
-from raikit.models.folder import (
-    CONFIG,
-    WEIGHTS,
-    read_json_mapping,
-    refuse_other_file,
-    validate_weights,
-)
+from raikit.models.folder import CONFIG, WEIGHTS, Weights, read_json_mapping, validate_weights
+from raikit.models.huggingface.contents import refuse_files, refuse_settings
 
 INDEX = "model.safetensors.index.json"
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -72,44 +67,37 @@ class HuggingFaceSpec(BaseModel):
         }
 
 
-def validate_folder(spec: HuggingFaceSpec) -> None:
-    """Look through the files of a local folder.
+def validate_folder(spec: HuggingFaceSpec) -> Weights | None:
+    """Look through the files of a local folder, and return how much its weights hold; None if that cannot be seen.
 
     Raises
     ------
     ModelError
-        If it is no such folder, if a file is no regular one or malformed, or asks for code or files that nobody allowed.
+        If it is no such folder, if a file is no regular one or malformed, or asks for code, files or memory that nobody allowed.
     """
     if spec.path is None:
-        return
+        return None
     folder = Path(spec.path)
+    if (folder / _ADAPTER).exists():
+        what = "holds an adapter" + (" beside a model" if (folder / CONFIG).exists() else "")
+        raise ModelError(
+            f"model.load.path: {folder} {what} ({_ADAPTER}); merge it into its model (`merge_and_unload`) and save that."
+        )
     if not (folder / CONFIG).exists():
-        if (folder / _ADAPTER).exists():
-            raise ModelError(
-                f"model.load.path: {folder} holds an adapter; merge it into its model (`merge_and_unload`) and save that."
-            )
         raise ModelError(f"model.load.path: {folder} holds no model of transformers (there is no {CONFIG} in it).")
-    for file in sorted(path for path in folder.iterdir() if not path.is_dir()):
-        refuse_other_file(file, "a model")
-    for file in folder.glob("*.json"):
-        if not spec.trust_remote_code and "auto_map" in read_json_mapping(file, lists=True):
-            raise ModelError(
-                f"{file}: 'auto_map' asks for code that the folder brings; if you trust it say `trust_remote_code: true`."
-            )
-    if read_json_mapping(folder / CONFIG).get("quantization_config"):
-        raise ModelError(f"{folder / CONFIG}: a quantised model cannot be audited; save it in float32 or bfloat16.")
-    _validate_weights(folder, spec)
+    refuse_files(folder)
+    weights = _validate_weights(folder, spec)
+    refuse_settings(folder, tensors=weights.tensors if weights else 0, code=spec.trust_remote_code)
+    return weights
 
 
-def _validate_weights(folder: Path, spec: HuggingFaceSpec) -> None:
+def _validate_weights(folder: Path, spec: HuggingFaceSpec) -> Weights | None:
+    if shards := sorted(folder.glob("shard-*.safetensors")):
+        raise ModelError(f"{shards[0]}: weights of a distributed training are not read; save the model with `save_pretrained`.")
     if (folder / WEIGHTS).exists():
         return validate_weights(folder / WEIGHTS, one_type=False)
     if (folder / INDEX).exists():
-        for part in sorted(set(read_json_mapping(folder / INDEX).get("weight_map", {}).values())):
-            if Path(part).name != part or not (folder / part).exists():
-                raise ModelError(f"{folder / INDEX}: there is no file {part} in the folder.")
-            validate_weights(folder / part, one_type=False)
-        return None
+        return Weights(*map(sum, zip(*(validate_weights(part, one_type=False) for part in _parts(folder)), strict=True)))
     if pickled := [name for name in _PICKLES if (folder / name).exists()]:
         if spec.allow_pickle:
             return None
@@ -118,3 +106,15 @@ def _validate_weights(folder: Path, spec: HuggingFaceSpec) -> None:
             "`allow_pickle: true`."
         )
     raise ModelError(f"model.load.path: {folder} holds no weights (there is no {WEIGHTS} in it).")
+
+
+def _parts(folder: Path) -> list[Path]:
+    """Return the files among which an index divides the weights."""
+    named = read_json_mapping(folder / INDEX).get("weight_map")
+    names = list(named.values()) if isinstance(named, dict) else []
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ModelError(f"{folder / INDEX}: weight_map must name a file for each weight.")
+    for name in sorted(set(names)):
+        if Path(name).name != name or not (folder / name).is_file():
+            raise ModelError(f"{folder / INDEX}: there is no file {name[:100]!r} in the folder.")
+    return [folder / name for name in sorted(set(names))]

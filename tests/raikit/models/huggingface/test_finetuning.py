@@ -92,6 +92,20 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one_and_others_are_ref
         train_huggingface(DATA, settings(folder("bert"), epochs=4), 0, tmp_path / "half")
 
 
+def test_a_checkpoint_that_a_kill_cut_off_is_not_continued(folder, tmp_path):
+    wanted = settings(folder("bert"), epochs=1)
+    whole, _ = train_huggingface(DATA, wanted, 0, tmp_path / "work")
+    states = sorted((tmp_path / "work").rglob("trainer_state.json"))
+    cut = states[0].parent.parent / "checkpoint-99999"
+    cut.mkdir()
+    (cut / "model.safetensors").write_bytes(b"half")
+    states[0].write_text(states[0].read_text()[:100])
+    again, history = train_huggingface(DATA, wanted, 0, tmp_path / "work")
+    assert len(history.epochs) == 1 and not cut.exists()
+    for one, other in zip(whole.net.parameters(), again.net.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=0)
+
+
 def test_inputs_that_no_model_reads_together_are_refused(folder, tmp_path):
     with pytest.raises(ModelError, match="reads audio and text; `kind: fusion` does"):
         train_huggingface(dataset("binary", ["text", "audio"]), settings(folder("bert")), 0, tmp_path)

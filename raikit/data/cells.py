@@ -12,6 +12,8 @@ import pandas as pd
 from raikit.address import text
 
 _EXACT = 2**53  # larger integers have no float of their own
+_LARGEST = 1e35  # intervals need the fourth power of squared errors, which is infinite for numbers not far above
+TOO_LARGE = f"beyond {_LARGEST:g}, where variances are infinite; use larger units"
 _MAX_LENGTH = 60  # characters of a cell that a message shows
 
 
@@ -86,6 +88,18 @@ def as_label(value: Any) -> Any:
         value = float(str(value))  # with the digits that the number was written with
     value = value.item() if hasattr(value, "item") else value
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def first_too_large(numbers: np.ndarray) -> int | None:
+    """Return the position of the first number of which a variance is no number, or None.
+
+    Examples
+    --------
+    >>> first_too_large(np.array([1.0, -1e300])), first_too_large(np.array([1.0, 1e30]))
+    (1, None)
+    """
+    large = np.abs(numbers) > _LARGEST
+    return int(large.argmax()) if large.any() else None
 
 
 def first_inexact(values: pd.Series[Any]) -> int | None:

@@ -134,11 +134,11 @@ class TableScan:
 
     def _with_file_types(self, counted: pa.Table, names: Mapping[int, str]) -> pa.Table:
         """Return times as the file has them; an engine writes those of a time zone in another one, and durations as numbers."""
+        if not self.is_parquet:
+            return counted
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        if not self.is_parquet:
-            return counted
         schema = pq.read_schema(self.path)
         for index, name in names.items():
             kind = schema.field(name).type
@@ -167,9 +167,11 @@ class TableScan:
 
 def _rows_of(file: Path) -> int:
     """Return the number of rows of Parquet, and of lines of CSV."""
-    import pyarrow.parquet as pq
+    if suffix_of(file) not in PARQUET:
+        return count_lines(file)
+    import pyarrow.parquet as pq  # loads clients of every cloud, which a table of text never needs
 
-    return int(pq.read_metadata(file).num_rows) if suffix_of(file) in PARQUET else count_lines(file)
+    return int(pq.read_metadata(file).num_rows)
 
 
 def _schema_of(part: Part, columns: Sequence[str]) -> pa.Schema:

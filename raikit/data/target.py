@@ -13,7 +13,7 @@ from raikit.address import text
 from raikit.config.schema import DataConfig
 from raikit.config.types import Error, Task
 from raikit.data.cell_types import NEVER_A_CLASS
-from raikit.data.cells import RowNames, as_label, first_inexact, shown
+from raikit.data.cells import TOO_LARGE, RowNames, as_label, first_inexact, first_too_large, shown
 from raikit.data.classes import PredictedClasses, absence_note, declared_classes, further_classes
 from raikit.data.groups import as_text
 from raikit.data.labels import ClassNames, other_spelling, truth_pair
@@ -150,6 +150,8 @@ def _read_numbers(values: pd.Series[Any], rows: RowNames, error: Error) -> Targe
     numbers = values.to_numpy(dtype=np.float64)
     if (bad := np.flatnonzero(~np.isfinite(numbers))).size:
         raise DataError(f"{rows.at(int(bad[0]))}: data.target ({values.name}) is infinite.")
+    if (large := first_too_large(numbers)) is not None:
+        raise DataError(f"{rows.at(large)}: data.target ({values.name}) is {TOO_LARGE}.")
     return Target("regression", (), None, pd.Series(numbers), numbers)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,9 @@ def save(
         A finished run that was verified.
     target : Path
     suppress : int
-        Groups below this number of cases are left out. Where one group of a feature is, so is the next smallest: it would follow
-        from the others. 0 or 1 leaves out nothing, and adds the counts of groups, targets and predictions.
+        Groups below this number of cases are left out. If all that is left out of a feature has fewer cases together, so is the
+        next smallest group: they would follow from the totals. 0 or 1 leaves out nothing, and adds the counts of groups, targets
+        and predictions.
     everything : bool
         Whether all metrics are kept, or those of the policy's regressions and those over all cases.
     reason : str
@@ -133,13 +134,15 @@ def open_file(path: Path) -> Run:
 
 def _slim(record: Record, suppress: int, everything: bool) -> dict[str, Any]:
     """Return the record without findings, figures, tables and profiles, and without what tells about small groups."""
-    kept = {metric.id for metric in _compared(record, everything) if not _is_small(metric, suppress)}
-    checks = []
+    metrics = [metric for _, metric in record.metrics()]
+    kept = {metric.id for metric in _compared(record, everything)} - _small_groups(metrics, suppress)
+    kept_of, checks = KeptGroups(metrics, suppress), []
     for check in record.checks:
         content = check.model_dump(mode="json", include={
             "name", "pillar", "plugin", "plugin_version", "status", "reason", "options", "seed", "metrics"})
-        metrics = [metric for metric in content["metrics"] if metric["id"] in kept]
-        checks.append({**content, "metrics": [_without_small_groups(metric, suppress) for metric in metrics]})
+        pairs = zip(check.metrics, content["metrics"], strict=True)
+        short = [_without_small_groups(metric, written, kept_of) for metric, written in pairs if metric.id in kept]
+        checks.append({**content, "metrics": short})
     slim = record.model_dump(mode="json", include={"schema_version", "name", "verdict", "data", "confidence"})
     versions = record.provenance.model_dump(mode="json", include={"run_id", "started", "seed", "versions"})
     return {**slim, "checks": checks, "gate": {"verdict": record.gate.verdict}, "provenance": versions}
@@ -156,25 +159,64 @@ def _compared(record: Record, everything: bool) -> Iterator[Metric]:
             yield metric
 
 
-def _is_small(metric: Metric, suppress: int) -> bool:
-    """Whether a metric is that of one group with few cases."""
-    return metric.group is not None and (metric.n or 0) < suppress
+def _small_groups(metrics: Iterable[Metric], suppress: int) -> set[str]:
+    """Return the ids of metrics of one group that tell about few cases, or from which those of such a group follow."""
+    siblings: dict[str, list[Metric]] = {}
+    for metric in metrics:
+        if metric.group is not None:
+            siblings.setdefault(canonical([metric.name, metric.over, metric.args]), []).append(metric)
+    small: set[str] = set()
+    for groups in siblings.values():
+        kept = _kept([metric.n or 0 for metric in groups], suppress)
+        small |= {str(metric.id) for place, metric in enumerate(groups) if place not in kept}
+    return small
 
 
-def _without_small_groups(metric: dict[str, Any], suppress: int) -> dict[str, Any]:
-    parts = []
-    for part in metric["ingredients"]:
-        estimates = part["estimates"]
-        kept = _kept([each["n"] for each in estimates], suppress)
-        parts.append({**part, "estimates": [_without_others(estimates[place], kept) for place in kept]})
-    content = {key: _rounded(value) for key, value in {**metric, "ingredients": parts}.items() if key not in _LEFT_OUT}
-    return {key: value for key, value in content.items() if not _is_default(value)}
+def _without_small_groups(metric: Metric, content: dict[str, Any], kept_of: KeptGroups) -> dict[str, Any]:
+    """Return the content of a metric without groups that are left out, and without what later runs do not need."""
+    parts = [
+        {**part, "estimates": [_without_others(part["estimates"][place], kept) for place in kept]}
+        for part, kept in zip(content["ingredients"], kept_of(metric), strict=True)
+    ]
+    short = {key: _rounded(value) for key, value in {**content, "ingredients": parts}.items() if key not in _LEFT_OUT}
+    return {key: value for key, value in short.items() if not _is_default(value)}
 
 
-def _kept(sizes: Sequence[int], suppress: int) -> list[int]:
-    """Return the positions of groups that are large enough; never all but one, which would follow from the margins."""
+class KeptGroups:
+    """Which groups are kept of each part of a metric.
+
+    A metric of one part (a rate) tells the cases of all its groups, also of those that are too small to be judged and in no part.
+
+    Parameters
+    ----------
+    metrics : iterable of Metric
+        All of a record.
+    suppress : int
+    """
+
+    def __init__(self, metrics: Iterable[Metric], suppress: int) -> None:
+        self.suppress = suppress
+        self.totals = {_part_key(metric, 0): metric.n or 0 for metric in metrics if len(metric.ingredients) == 1}
+
+    def __call__(self, metric: Metric) -> list[list[int]]:
+        """Return the positions of the kept groups, by part."""
+        sizes = [[each.n for each in part.estimates] for part in metric.ingredients]
+        totals = [self.totals.get(_part_key(metric, place), 0) for place in range(len(sizes))]
+        return [_kept(each, self.suppress, total) for each, total in zip(sizes, totals, strict=True)]
+
+
+def _part_key(metric: Metric, place: int) -> str:
+    return canonical([metric.ingredients[place].name, metric.over, metric.group, metric.args.get("class")])
+
+
+def _kept(sizes: Sequence[int], suppress: int, total: int = 0) -> list[int]:
+    """Return the positions of groups that are large enough.
+
+    All others follow from the total together. If they have few cases, the smallest of the large groups is left out as well.
+    """
     kept = [place for place, size in enumerate(sizes) if size >= suppress]
-    if len(sizes) > 1 and len(sizes) - len(kept) == 1 and kept:
+    hidden = max(total, sum(sizes)) - sum(sizes[place] for place in kept)
+    if kept and 0 < hidden < suppress:
         kept.remove(min(kept, key=lambda place: sizes[place]))
     return kept
 
@@ -226,10 +268,10 @@ def _as_text(content: dict[str, Any]) -> str:
 
 def _describe(path: Path, record: Record, suppress: int, everything: bool) -> SavedBaseline:
     """Say what the file leaves out and what a comparison with it can find."""
+    kept_of = KeptGroups((metric for _, metric in record.metrics()), suppress)
     is_kept: dict[tuple[tuple[str, ...], str], bool] = {}
     for metric in (metrics := list(_compared(record, everything))):
-        for part in metric.ingredients:
-            kept = _kept([each.n for each in part.estimates], suppress)
+        for part, kept in zip(metric.ingredients, kept_of(metric), strict=True):
             for place, each in enumerate(part.estimates):
                 key = (tuple(metric.over or ()), each.group)
                 is_kept[key] = is_kept.get(key, True) and place in kept

@@ -26,13 +26,13 @@ from raikit.isolation.answer import STACK_SIGNAL, Answer, error_text, most_resul
 from raikit.isolation.channel import Channel
 from raikit.isolation.output import LAST_WORDS, ChildOutput
 from raikit.limits import Limits, remedy
-from raikit.plugins.description import PluginDescription, ValidatedOptions
 from raikit.process.children import end, ending, environment, python
 from raikit.run.owners import FIRST_PARTY
 from raikit.run.results import plain
 
 if TYPE_CHECKING:
     from raikit.check import Check
+    from raikit.plugins.description import PluginDescription, ValidatedOptions
     from raikit.run.margins import Margins
     from raikit.run.reader import RunView
     from raikit.run.record import Record
@@ -259,6 +259,8 @@ class Children:
 
     def describe(self, distribution: str, plugin: str) -> PluginDescription:
         """Load a plugin in the process of its distribution, and describe what it provides; one that ends it is left out."""
+        from raikit.plugins.description import PluginDescription
+
         answer = self.of(distribution).run({"describe": plugin}, timeout=Limits.of_environment().loading_seconds)
         if answer.error is None and len(answer.result or "") <= _MOST_DESCRIPTION:
             with contextlib.suppress(ValidationError):
@@ -271,6 +273,8 @@ class Children:
 
     def validate_options(self, distribution: str, check: str, values: Mapping[str, Any]) -> ValidatedOptions:
         """Validate the options of a check in the process of its distribution."""
+        from raikit.plugins.description import ValidatedOptions
+
         seconds = Limits.of_environment().loading_seconds
         return self.of(distribution).run_as(ValidatedOptions, {"check": check, "validate": plain(dict(values))}, seconds)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pandas as pd
 
+from raikit.data.cells import TOO_LARGE, first_too_large
 from raikit.data.counted import CountedDataset
 from raikit.errors import ModelError, RaikitError, listed
 from raikit.models.decisions import decide, is_score
@@ -235,7 +236,11 @@ def validate_scores(scores: np.ndarray, ids: Sequence[Any], data: Dataset) -> np
     if not np.isfinite(scores).all():
         position = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
         raise ModelError(f"the model returned a score that is NaN or infinite for the case with id {ids[position]!r}.")
-    return scores if data.task == "regression" else _probabilities(scores, ids)
+    if data.task != "regression":
+        return _probabilities(scores, ids)
+    if (large := first_too_large(scores[:, 0])) is not None:
+        raise ModelError(f"the case with id {ids[large]!r} is predicted as a number {TOO_LARGE}.")
+    return scores
 
 
 def _probabilities(scores: np.ndarray, ids: Sequence[Any]) -> np.ndarray:

@@ -11,6 +11,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from raikit.address import text
+from raikit.data.cells import TOO_LARGE, first_too_large
 from raikit.data.classes import PredictedClasses
 from raikit.data.labels import ClassNames
 from raikit.errors import DataError, listed
@@ -131,6 +132,8 @@ def _numbers(table: pd.DataFrame, column: str, data: Dataset, probability: bool 
     if (bad := np.flatnonzero(~np.isfinite(values))).size:
         raise DataError(f"{data.where(int(bad[0]))}: {column} is not a finite number.")
     if not probability:
+        if (large := first_too_large(values)) is not None:
+            raise DataError(f"{data.where(large)}: {column} is {TOO_LARGE}.")
         return values
     values = clip_rounding(values)
     if (wrong := first_improbable(values)) is not None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raikit import hookspecs
 from raikit.check import Check
@@ -22,13 +22,15 @@ from raikit.deprecation import collect_warnings
 from raikit.errors import ConfigError, PluginError, nearest, raised
 from raikit.models.loaders import LOADERS, TABLE_KIND, make_importable
 from raikit.plugins.contract import LONGEST_NAME, contract_problem, incompatibility
-from raikit.plugins.description import ValidatedOptions, described_check
 from raikit.plugins.entry_points import distribution, impostor, installed, module_file, version
 from raikit.plugins.probe import find_fatal_imports
 from raikit.plugins.registry import CheckEntry, PluginProcesses, Registry, placeholder_check
 from raikit.process.guard import preserved
 from raikit.run.owners import FIRST_PARTY, LOCAL
 from raikit.run.record import PluginRecord
+
+if TYPE_CHECKING:
+    from raikit.plugins.description import ValidatedOptions
 
 DISABLE = "RAIKIT_DISABLE_PLUGINS"  # an environment variable: names, separated by commas
 
@@ -93,6 +95,8 @@ def _refuse_absent_files(local: Mapping[str, Path]) -> None:
 
 def _add_described(registry: Registry, name: str, owner: str, version: str, processes: PluginProcesses) -> None:
     """Add what a plugin provides by its description; its code stays in the process of its distribution."""
+    from raikit.plugins.description import described_check
+
     record = PluginRecord(name=name, distribution=owner, version=version)
     registry.plugins.append(record)
     described = processes.describe(owner, name)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from importlib.metadata import EntryPoint, distributions
+from functools import lru_cache
+from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 
 from raikit.run.owners import FIRST_PARTY, LOCAL
@@ -23,7 +24,7 @@ def installed() -> list[EntryPoint]:
     for found in distributions():
         if not (own := found.entry_points.select(group=GROUP)):
             continue  # before its name is read, which is slow
-        name = normal(found.metadata["Name"] or "unknown")  # a broken uninstall leaves metadata without a name
+        name = normal(_name_and_version(found)[0])
         if name in seen and name != FIRST_PARTY:
             continue
         seen.add(name)
@@ -39,12 +40,21 @@ def normal(name: str) -> str:
 
 def distribution(point: EntryPoint) -> str:
     """Return the name of the distribution that an entry point belongs to."""
-    return (point.dist.name if point.dist else None) or "unknown"  # a broken uninstall leaves metadata without a name
+    return _name_and_version(point.dist)[0]
 
 
 def version(point: EntryPoint) -> str:
     """Return the version of the distribution that an entry point belongs to."""
-    return (point.dist.version if point.dist else None) or ""
+    return _name_and_version(point.dist)[1]
+
+
+@lru_cache(maxsize=1_000)
+def _name_and_version(found: Distribution | None) -> tuple[str, str]:
+    """Read the metadata of a distribution, once: every look at its name parses the file anew."""
+    if found is None:
+        return "unknown", ""
+    metadata = found.metadata
+    return metadata["Name"] or "unknown", metadata["Version"] or ""  # a broken uninstall leaves metadata without a name
 
 
 def module_file(point: EntryPoint) -> Path | None:

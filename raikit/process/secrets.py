@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -31,13 +32,19 @@ def secret_values(environment: Mapping[str, str] | None = None) -> list[str]:
     >>> secret_values({"HF_TOKEN": "abcdefgh12", "HOME": "/root", "DB": "postgres://me:hunter2hunter2@host/db"})
     ['hunter2hunter2', 'abcdefgh12']
     """
-    found = set()
-    for name, value in (os.environ if environment is None else environment).items():
-        named = not _NAMES.isdisjoint(re.split(r"[^a-z]+", name.lower()))
-        if (named and not _is_harmless(value)) or _TOKEN.fullmatch(value):
-            found.add(value)
-        found |= {password for password in _USER.findall(value) if len(password) >= _SHORTEST}
+    variables = (os.environ if environment is None else environment).items()
+    found = {secret for name, value in variables for secret in _secrets_of(name, value)}
     return sorted(found, key=lambda value: (-len(value), value))
+
+
+@lru_cache(maxsize=10_000)  # every text of a record is masked, and the environment is large
+def _secrets_of(name: str, value: str) -> frozenset[str]:
+    """Return what is secret in a variable."""
+    found = {password for password in _USER.findall(value) if len(password) >= _SHORTEST}
+    named = not _NAMES.isdisjoint(re.split(r"[^a-z]+", name.lower()))
+    if (named and not _is_harmless(value)) or _TOKEN.fullmatch(value):
+        found.add(value)
+    return frozenset(found)
 
 
 def _is_harmless(value: str) -> bool:

@@ -16,6 +16,19 @@ def test_nothing_heavy_is_imported(arguments):
     assert not loaded & HEAVY
 
 
+def test_an_audit_of_a_table_of_text_imports_nothing_that_only_others_need(tmp_path):
+    (tmp_path / "t.csv").write_text("y,p,sex\n" + "0,.2,F\n1,.8,M\n" * 30)
+    (tmp_path / "a.yaml").write_text(
+        "name: t\ndata: {path: t.csv, target: y, sensitive: [sex]}\nmodel: {load: {kind: predictions, score: p}}\n"
+    )
+    code = "import sys; from raikit.cli import main; main(['audit', 'a.yaml', '--dry-run']); print('loaded', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    loaded = set(done.stdout.split("loaded", 1)[1].split())
+    assert "raikit.data.csv_file" in loaded
+    # Clients of every cloud; models of what plugins of other distributions provide.
+    assert not loaded & {"pyarrow.fs", "pyarrow.parquet", "raikit.plugins.description"}
+
+
 def test_importing_raikit_costs_nothing():
     code = "import sys; import raikit; print(*sys.modules)"
     loaded = {

@@ -13,7 +13,7 @@ import pandas as pd
 import raikit
 from raikit.address import text
 from raikit.arrays import FloatArray, Groups, IntArray
-from raikit.data.cells import first_inexact
+from raikit.data.cells import TOO_LARGE, first_inexact, first_too_large
 from raikit.data.roles import without_extremes
 from raikit.models.probabilities import are_decisions, clip_rounding, first_improbable, first_incomplete
 from raikit_fairness.estimates.case_counts import Cells, dense_ranks, taken
@@ -175,6 +175,8 @@ def _finite(values: pd.Series[Any], argument: str) -> FloatArray:
     numbers = values.to_numpy(dtype=float)
     if not np.isfinite(numbers).all():
         raise raikit.DataError(f"{argument}: row {int((~np.isfinite(numbers)).argmax())} is infinite.")
+    if (large := first_too_large(numbers)) is not None:
+        raise raikit.DataError(f"{argument}: row {large} is {TOO_LARGE}.")
     return numbers
 
 

@@ -78,6 +78,13 @@ def test_scores_that_are_no_probabilities_are_refused_with_their_digits(numbers,
         predictions(Fixed(data, *scores), data)
 
 
+def test_a_predicted_number_whose_variance_is_infinite_is_refused(numbers, predictions):
+    data = numbers("regression")
+    predictions(Fixed(data, 1e30), data)
+    with pytest.raises(ModelError, match=r"the case with id 0 is predicted as a number beyond 1e\+35, .*use larger units"):
+        predictions(Fixed(data, -1e36), data)
+
+
 def test_rounding_of_float32_is_no_error(numbers, predictions):
     data = numbers()
     draws = iter([[-(2.0**-23), 1 + 2.0**-23]] + [[0.25, 0.75]] * 59)

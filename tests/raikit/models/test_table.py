@@ -96,6 +96,7 @@ def test_a_score_that_misses_0_or_1_by_rounding_is_0_or_1(numbers, tmp_path):
             r"row 1 \(id 0\): the scores add up to 1\.4",
         ),
         ("regression", {"prediction": "yhat"}, {"yhat": [1.0, np.inf] * 30}, r"row 2 \(id 1\): yhat is not a finite number"),
+        ("regression", {"prediction": "yhat"}, {"yhat": [1.0, -1e36] * 30}, r"row 2 \(id 1\): yhat is beyond 1e\+35, where"),
         ("regression", {}, {}, "name the column of the `prediction`"),
     ],
 )

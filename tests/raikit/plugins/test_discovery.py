@@ -1,9 +1,11 @@
+from importlib.metadata import PathDistribution
+
 import pytest
 
 from raikit.config.schema import PluginsConfig
 from raikit.errors import ConfigError
 from raikit.plugins.discovery import discover
-from raikit.plugins.entry_points import installed
+from raikit.plugins.entry_points import distribution, installed, version
 from raikit.run.record import failed_plugins
 
 GOOD = """
@@ -142,3 +144,19 @@ def test_a_listener_that_raises_is_reported_and_changes_nothing(install):
     install("raikit-tracker", {"tracker": "tracker_plugin"}, {"tracker_plugin": source})
     complaints = discover().notify("raikit_run_finished", record=None, run=None)
     assert complaints == ["raikit-tracker: raikit_run_finished raised OSError: no tracker"]
+
+
+def test_the_metadata_of_a_distribution_is_read_once(install, monkeypatch):
+    install("raikit-mine", {"one": "mine_plugin", "two": "mine_plugin"}, {"mine_plugin": good()})
+    read = []
+    text = PathDistribution.read_text
+
+    def count(self, name):
+        read.append((id(self), name))
+        return text(self, name)
+
+    monkeypatch.setattr(PathDistribution, "read_text", count)
+    points = installed()
+    assert {distribution(point) for point in points} >= {"raikit", "raikit-mine"}
+    assert all(version(point) for point in points)
+    assert max(read.count(each) for each in read if each[1] == "METADATA") == 1

@@ -63,6 +63,8 @@ def test_text_of_numbers_is_numbers_where_the_other_holds_numbers():
         ([1, 2], [1, 2], "positive: name the positive class; the labels are 1, 2"),
         ([{}, {}], [1, 1], "y_true.*lists or mappings"),
         (np.append(np.arange(39.0), np.inf), np.arange(40.0), "y_true: row 39 is infinite"),
+        (np.append(np.arange(39.0), 1e300), np.arange(40.0), r"y_true: row 39 is beyond 1e\+35, where variances are infinite"),
+        (np.arange(40.0), np.append(np.arange(39.0), 1e36), r"y_pred: row 39 is beyond 1e\+35"),
     ],
 )
 def test_labels_that_cannot_be_the_same_are_refused(truth, prediction, says):

@@ -163,9 +163,10 @@ def _draw_frames(drawing: ExampleDrawing, name: str, grid: pictures.Grid, place:
 def _draw_text(drawing: ExampleDrawing, piece: Piece) -> float:
     """Draw the words in order, shaded by attribution, with the number under each."""
     weights = piece.attribution.reshape(len(piece.attribution), -1).sum(axis=1)
-    words = _words(piece)
+    # Start, separator and padding tokens have no text, and no attribution either: an empty box would say nothing.
+    words = [(word, value) for word, value in zip(_words(piece), weights, strict=False) if word or value]
     x, y = _LEFT, piece.top
-    for word, value in zip(words[:_WORDS], weights, strict=False):
+    for word, value in words[:_WORDS]:
         drawing.note(piece.name, word, float(value))
         label, value_text = shortened(word, _ROOM - 14), _signed(float(value))
         width = max(width_of(label), width_of(value_text, SMALL)) + 12

@@ -178,15 +178,23 @@ def memory(rows: int) -> None:
         model = load(
             {"kind": "huggingface", "path": str(folder / "model"), "labels": {"LABEL_0": 0, "LABEL_1": 1}}, data, LOADERS, folder
         )
-        before = _peak()
-        _, scores = score_all(model, data, lambda done, total: None)
-        grown = _peak() - before
-        own = scores.nbytes / 1e6
-        print(f"{rows:>10,} texts: {before:6.0f} MB before, {grown:+6.0f} MB at the peak of scoring; scores {own:.1f} MB", flush=True)
+        before, peak = resident(), 0.0
+
+        def watch(done: int, total: int) -> None:
+            nonlocal peak
+            peak = max(peak, resident())
+
+        _, scores = score_all(model, data, watch)
+        print(
+            f"{rows:>10,} texts: {before:6.0f} MB before, {peak - before:+6.1f} MB at the peak of scoring; scores and ids "
+            f"{(scores.nbytes + 8 * rows) / 1e6:.1f} MB", flush=True,
+        )  # fmt: skip
 
 
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def resident() -> float:
+    """Return the memory that this process holds now, in MB (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 1e6
 
 
 def main() -> None:

@@ -160,7 +160,7 @@ def build_readers(settings: HuggingFaceSpec, net: Any, modalities: Mapping[str, 
         readers.append(ImageReader(processor, names["image"][0], accepted, patch if isinstance(patch, int) else None))
     if names["audio"]:
         extractor = _processor("AutoFeatureExtractor", "feature extractor", settings)
-        readers.append(SoundReader(extractor, names["audio"][0], accepted))
+        readers.append(SoundReader.of(extractor, names["audio"][0], net, accepted))
     return readers
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from raikit.errors import ModelError
-from raikit.format import count
+from raikit.format import cases
 from raikit.models.base import Model, Origin, PreparedTensor
 from raikit.models.encoded import Encoded
 from raikit.models.huggingface.network import Network, groups, replaced_output
@@ -220,7 +220,7 @@ class HuggingFaceModel(Model):
     def notes(self) -> list[str]:
         """Return how many texts were cut, as far as they have been read."""
         return [
-            f"{count(len(reader.cut))} had texts of {reader.most_tokens} tokens or more; what is longer was cut."
+            f"{cases(len(reader.cut))} had texts of {reader.most_tokens} tokens or more; what is longer was cut."
             for reader in self._readers if isinstance(reader, TextReader) and reader.cut
         ]
 

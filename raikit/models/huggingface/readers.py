@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from raikit.data.batch import Audio, Batch
 
 FIXED, LENGTHS = "fixed_embeddings", "lengths"  # context of texts that belongs to no input; samples of each sound
+_KALDI_FRAME = 400  # samples: 25 milliseconds at 16 kHz
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "longformer", "mpnet", "esm", "mpt", "bloom"}  # they count their own
 
 
@@ -209,7 +210,11 @@ class ImageReader:
         objects = {id(value): value for value in values}
         first = {key: index for index, key in enumerate(objects)}
         grey = np.full((64, 64, 3), 127, dtype=np.uint8)
-        read = self.processor(images=[grey if value is None else value for value in objects.values()], return_tensors="pt")
+        # A picture one or three pixels high could have its channels first; the processor must not guess.
+        read = self.processor(
+            images=[grey if value is None else value for value in objects.values()], input_data_format="channels_last",
+            return_tensors="pt",
+        )  # fmt: skip
         prepared = {name: read[name] for name in self.tensors if name in read}
         for row, value in enumerate(objects.values()):
             if value is None:
@@ -263,12 +268,24 @@ class SoundReader:
     """A sound through a feature extractor, resampled to its rate. Its baseline, and a missing sound, is silence.
 
     Where the extractor gives no mask for waveforms, sounds of one length go through the network together and others apart, so
-    that padding changes no score.
+    that padding changes no score. A sound that is shorter than one frame of the network is followed by silence.
     """
 
     extractor: Any
     input: str
     accepted: frozenset[str]
+    shortest: int = _KALDI_FRAME  # samples
+
+    @classmethod
+    def of(cls, extractor: Any, input: str, net: Any, accepted: frozenset[str]) -> SoundReader:
+        """Return the reader of a network's sounds."""
+        kernels, strides = getattr(net.config, "conv_kernel", None), getattr(net.config, "conv_stride", None)
+        if not (isinstance(kernels, list | tuple) and isinstance(strides, list | tuple)):
+            return cls(extractor, input, accepted)
+        samples = 1
+        for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
+            samples = (samples - 1) * stride + kernel
+        return cls(extractor, input, accepted, samples)
 
     @property
     def _name(self) -> str:
@@ -294,7 +311,8 @@ class SoundReader:
         read = self.extractor(
             sounds, sampling_rate=self.extractor.sampling_rate, return_tensors="pt",
             padding=True if self._waveform else "max_length",
-            **({"return_attention_mask": True} if self._masked else {}),
+            # Without lengths the extractor scales each waveform by the mean and spread of what it was padded to.
+            **({"return_attention_mask": True} if self._masked or self._waveform else {}),
         )  # fmt: skip
         prepared = {name: read[name] for name in self.tensors if name in read}
         if LENGTHS in self.tensors:
@@ -303,7 +321,9 @@ class SoundReader:
 
     def _samples(self, value: Audio | None) -> np.ndarray:
         rate = int(self.extractor.sampling_rate)
-        return np.zeros(rate, dtype=np.float32) if value is None else features.resample(value, rate)
+        samples = np.zeros(rate, dtype=np.float32) if value is None else features.resample(value, rate)
+        missing = self.shortest - len(samples)
+        return np.pad(samples, (0, missing)) if missing > 0 else samples
 
     def encode(self, prepared: Mapping[str, Tensor], embed: Callable[[Tensor], Tensor]) -> Encoded:
         """Return the samples or the spectrogram."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import vl_convert
 
@@ -9,7 +10,7 @@ from raikit.models.positions import Tokens
 from raikit.testing import result_of
 from raikit_explain.checks import Attributions
 from raikit_explain.report.canvas import WIDTH
-from raikit_explain.report.examples import _signed
+from raikit_explain.report.examples import ExampleDrawing, Piece, _draw_text, _signed
 
 
 def _svg(figure):
@@ -74,6 +75,15 @@ def test_a_missing_input_is_said_to_be_missing(tiny_model, make_context):
     assert result.figures[0].id == "example-1", "one input has no shares to draw"
     drawn = [mark["text"] for layer in result.figures[0].spec["layer"] for mark in layer["data"]["values"] if "text" in mark]
     assert drawn.count("missing") == 3
+
+
+def test_tokens_without_text_are_not_drawn():
+    attribution = np.array([0.0, 0.3, -0.1, 0.0, 0.0])[:, None] * np.ones((1, 4))
+    drawing = ExampleDrawing(strongest=1.2)
+    _draw_text(drawing, Piece("note", 0.0, "a b", np.ones((5, 4)), attribution, Tokens(["", "a", "b", "", ""])))
+    assert [row["part"] for row in drawing.numbers] == ["a", "b"]
+    long = Piece("note", 0.0, "", np.ones((99, 4)), np.zeros((99, 4)), Tokens(["", "a", *[""] * 97]))
+    assert _draw_text(ExampleDrawing(strongest=1.0), long) == 38, "padding takes no room and is not counted"
 
 
 def test_hostile_names_are_only_text(tiny_model, make_context):

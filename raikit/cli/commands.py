@@ -172,7 +172,7 @@ def _show_baseline(saved: SavedBaseline, advice: str) -> None:
     if saved.detectable:
         address, loss = saved.detectable[0]
         console.result(f"On other cases of the same number, this file shows losses of about {points(loss)} or more in {address} "
-                       "(found in 80% of builds by this regression alone), and only larger ones elsewhere. If the cases are the "
+                       "(found in 80% of builds or more by this regression alone), and only larger ones elsewhere. If the cases are the "
                        "same, the run directory shows smaller ones.")
 
 

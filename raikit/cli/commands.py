@@ -173,8 +173,8 @@ def _show_baseline(saved: SavedBaseline, advice: str) -> None:
     if saved.detectable:
         address, loss = saved.detectable[0]
         console.result(f"On other cases of the same number, this file shows losses of about {points(loss)} or more in {address} "
-                       "(found in 80% of builds or more by this regression alone), and only larger ones elsewhere. If the cases are "
-                       "the same, the run directory shows smaller ones.")
+                       "(found in 80% of builds or more by this regression alone), and only larger ones elsewhere. If the "
+                       "cases are the same, the run directory shows smaller ones.")
 
 
 def report(folder: Path, formats: Sequence[str] | None) -> int:

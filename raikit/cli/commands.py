@@ -168,12 +168,13 @@ def _show_baseline(saved: SavedBaseline, advice: str) -> None:
     console.result(f"Wrote {saved.path} ({size:,} KB; {counted(saved.metrics, 'metric')}). {advice}")
     if saved.left_out:
         console.result(f"{saved.left_out} of {counted(saved.groups, 'group')} are left out of some metrics, because fewer than "
-                       f"{saved.smallest} cases would be told about. Their regressions cannot be found with this file; --suppress 0 keeps all groups.")
+                       f"{saved.smallest} cases would be told about. Their regressions cannot be found with this file; "
+                       "--suppress 0 keeps all groups.")
     if saved.detectable:
         address, loss = saved.detectable[0]
         console.result(f"On other cases of the same number, this file shows losses of about {points(loss)} or more in {address} "
-                       "(found in 80% of builds by this regression alone), and only larger ones elsewhere. If the cases are the "
-                       "same, the run directory shows smaller ones.")
+                       "(found in 80% of builds or more by this regression alone), and only larger ones elsewhere. If the "
+                       "cases are the same, the run directory shows smaller ones.")
 
 
 def report(folder: Path, formats: Sequence[str] | None) -> int:

@@ -82,8 +82,8 @@ def _scores(model: Model, batch: Batch) -> np.ndarray:
         raise
     except Exception as error:
         raise ModelError(
-            f"the model ({model.kind}) raised {raised(error)} for {len(batch)} of the cases that it was tried on; raikit --debug "
-            "shows where."
+            f"the model ({model.kind}) raised {type(error).__name__} for the cases from id {batch.ids[0]!r} on: {error}; "
+            "raikit --debug shows where."
         ) from error
 
 

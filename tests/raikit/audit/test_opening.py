@@ -24,7 +24,7 @@ class Source:
     def describe(self):
         return {"kind": "mine"}
 
-    def predict(self, data, progress):
+    def predict(self, data, progress, parts=None):
         self.calls += 1
         return pd.DataFrame({"prediction": [0, 1, 1]})
 

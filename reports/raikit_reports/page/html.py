@@ -47,7 +47,7 @@ def render(record: raikit.Record) -> str:
             texts=words,
         )
     )
-    return text + "\n"
+    return text.encode("utf-8", "replace").decode() + "\n"  # a lone surrogate, in a unit for example, is no character of a page
 
 
 def _asset(name: str) -> str:

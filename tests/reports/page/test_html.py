@@ -157,6 +157,12 @@ def test_a_record_of_hostile_labels_warnings_and_checks_gives_a_sound_page(recor
     assert not any(name.startswith("on") or value.startswith("javascript:") for _, name, value in read.attributes)
 
 
+def test_a_unit_that_is_no_character_is_replaced():
+    record = make_record()
+    record.gate.rules[0].unit = "\ud800"
+    render(record).encode()
+
+
 def test_the_same_record_gives_the_same_page(page):
     assert render(make_record()) == page
 

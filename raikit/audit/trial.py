@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raikit.audit.opening import open_loaded
+from raikit.models.batches import first_batch
 
 if TYPE_CHECKING:
     from raikit.audit.plan import Plan
@@ -59,10 +60,9 @@ def try_model(plan: Plan, data: Dataset) -> ModelTrial | None:
 
 def _seconds(model: Model, data: Dataset) -> float | None:
     """Return about how long the model takes to score all cases, from the first of them."""
-    for split, size in data.splits.items():
-        if size:
-            batch = next(data.batches(split, _TIMED))
-            start = time.perf_counter()
-            model.scores(batch)
-            return (time.perf_counter() - start) / len(batch) * sum(data.splits.values())
-    return None
+    batch = first_batch(data, _TIMED)
+    if batch is None:
+        return None
+    start = time.perf_counter()
+    model.scores(batch)
+    return (time.perf_counter() - start) / len(batch) * sum(data.splits.values())

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from raikit.errors import ModelError, RaikitError, raised
+from raikit.errors import ModelError, raised
 from raikit.models.base import Model
+from raikit.models.batches import first_batch
+from raikit.models.scoring import scores_in_memory
 
 if TYPE_CHECKING:
     from raikit.data.batch import Batch
@@ -76,15 +78,7 @@ def _refuse_dependent_scores(model: Model, batch: Batch) -> np.ndarray:
 
 
 def _scores(model: Model, batch: Batch) -> np.ndarray:
-    try:
-        return np.asarray(model.scores(batch), dtype=np.float64)
-    except RaikitError:
-        raise
-    except Exception as error:
-        raise ModelError(
-            f"the model ({model.kind}) raised {type(error).__name__} for the cases from id {batch.ids[0]!r} on: {error}; "
-            "raikit --debug shows where."
-        ) from error
+    return np.asarray(scores_in_memory(model, batch, len(batch))[0], dtype=np.float64)
 
 
 def _compare(model: Model, batch: Batch, one: np.ndarray, other: np.ndarray, when: str, cause: str) -> None:
@@ -172,12 +166,12 @@ def _fault_of_training(model: Model, batch: Batch, scores: np.ndarray) -> str:
 
 def _three_cases(data: Dataset, inputs: Sequence[str]) -> Batch | None:
     """Return the shortest of the first cases, the longest and another one; None without cases."""
-    for split in ("test", "validation", "train"):
-        for batch in data.batches(split, _LOOKED_AT):
-            sizes = [sum(_size(batch.inputs[name], row) for name in inputs if name in batch.inputs) for row in range(len(batch))]
-            wanted = (int(np.argmin(sizes)), int(np.argmax(sizes)), 0, len(sizes) // 2, len(sizes) - 1)
-            return batch.take(sorted(list(dict.fromkeys(wanted))[:3]))
-    return None
+    batch = first_batch(data, _LOOKED_AT)
+    if batch is None:
+        return None
+    sizes = [sum(_size(batch.inputs[name], row) for name in inputs if name in batch.inputs) for row in range(len(batch))]
+    wanted = (int(np.argmin(sizes)), int(np.argmax(sizes)), 0, len(sizes) // 2, len(sizes) - 1)
+    return batch.take(sorted(list(dict.fromkeys(wanted))[:3]))
 
 
 def _size(values: Any, row: int) -> int:

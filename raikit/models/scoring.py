@@ -155,7 +155,7 @@ def score_all(
         rest = np.arange(min(skipped, size), size)
         skipped -= size - len(rest)
         for batch in data.batches(split, batch_size, indices=rest):
-            scores, together = _scores_in_memory(model, batch, together)
+            scores, together = scores_in_memory(model, batch, together)
             scored.add(batch.ids, validate_scores(scores, batch.ids, data))
             progress(len(scored.ids), total)
     return scored.ids, scored.scores(max(len(data.classes), 1))
@@ -190,13 +190,21 @@ def predictions_of(ids: Sequence[Any], scores: np.ndarray, data: Dataset, capabi
     return pd.concat([leading, decisions, rest], axis=1).reset_index(drop=True)
 
 
-def _scores_in_memory(model: Model, batch: Batch, together: int) -> tuple[np.ndarray, int]:
-    """Return the scores of a batch, and how many cases fit in memory together: at most `together`."""
+def scores_in_memory(model: Model, batch: Batch, together: int) -> tuple[np.ndarray, int]:
+    """Return the scores of a batch, and how many cases fit in memory together: at most `together`.
+
+    Raises
+    ------
+    ModelError
+        If the model raises, or one case does not fit in memory.
+    """
     while True:
         try:
-            parts = [_scores_of(model, batch.take(range(at, min(at + together, len(batch)))))
-                     for at in range(0, len(batch), together)]
-            return (parts[0] if len(parts) == 1 else np.concatenate(parts)), together
+            if len(batch) <= together:
+                return _scores_of(model, batch), together
+            starts = range(0, len(batch), together)
+            parts = [_scores_of(model, batch.take(range(at, min(at + together, len(batch))))) for at in starts]
+            return np.concatenate(parts), together
         except MemoryError:
             if together == 1:
                 raise ModelError("model: there is not enough memory to score one case.") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -236,10 +236,8 @@ def _example_inputs(
     assert ctx.model is not None
     examples, present, positions = [], encoded.present(), ctx.model.positions(batch)
     for row in range(len(batch)):
-        inputs = {name: values.iloc[[row]] if isinstance(values, pd.DataFrame) else [values[row]]
-                  for name, values in batch.inputs.items()}
         examples.append(ExampleInputs(
-            replace(batch, ids=[batch.ids[row]], inputs=inputs, target=None, weight=None),
+            batch.take([row]),
             {name: tensor[row].float().cpu().numpy() for name, tensor in encoded.items()},
             {name: values[row] for name, values in gradients.attributions.items()},
             {name: bool(has_input[row]) for name, has_input in present.items()},

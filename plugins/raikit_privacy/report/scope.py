@@ -80,7 +80,7 @@ def _weights_finding(ctx: raikit.CheckContext, trials: Trials) -> raikit.Finding
                  "which is taken as public, options that were chosen by trying them on these cases, or other runs on them: "
                  "their ε adds to this one.",
         severity="note" if trials.start.declared is None else "warn", what="scope of epsilon",
-        certainty="two draws were compared" if trials.start.declared is None else "if public_weights is right",
+        certainty="two draws were compared" if trials.start.declared is None else "if the configuration is right",
     )
 
 

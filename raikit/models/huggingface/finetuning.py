@@ -189,21 +189,22 @@ class _WithLoss(nn.Module):
 
 
 class _Cases(torch.utils.data.Dataset):  # type: ignore[type-arg]
-    """The positions of a split's cases; the collator reads and prepares whole batches."""
+    """The cases of a split by name and position; the collator reads and prepares whole batches."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, data: Dataset, split: str) -> None:
+        self._split, self._size = split, data.size(split)
 
     def __len__(self) -> int:
         return self._size
 
-    def __getitem__(self, position: int) -> int:
-        return position
+    def __getitem__(self, position: int) -> tuple[str, int]:
+        return self._split, position
 
 
-def _collator(model: HuggingFaceModel, data: Dataset) -> Callable[[Sequence[tuple[str, int] | int]], dict[str, Tensor]]:
-    def collate(positions: Sequence[Any], split: str = "train") -> dict[str, Tensor]:
-        batch = next(data.batches(split, len(positions), indices=np.asarray(positions)))
+def _collator(model: HuggingFaceModel, data: Dataset) -> Callable[[Sequence[tuple[str, int]]], dict[str, Tensor]]:
+    def collate(cases: Sequence[tuple[str, int]]) -> dict[str, Tensor]:
+        split, positions = cases[0][0], np.array([position for _, position in cases])
+        batch = next(data.batches(split, len(positions), indices=positions))
         prepared = model.prepare(batch) | {"labels": torch.tensor(batch.target)}
         return prepared if batch.weight is None else prepared | {"weight": torch.tensor(batch.weight, dtype=torch.float32)}
 
@@ -223,13 +224,12 @@ def _train(
     watched = bool(data.size("validation"))
     callbacks = [_progress(progress), *([transformers.EarlyStoppingCallback(settings.patience)] if settings.patience else [])]
     with quiet(), _as_seeded():
-        trainer = _trainer_class()(
+        trainer = transformers.Trainer(
             model=_WithLoss(model, net), args=_arguments(settings, seed, folder, watched), callbacks=callbacks,
-            data_collator=_collator(model, data), train_dataset=_Cases(data.size("train")),
-            eval_dataset=_Cases(data.size("validation")) if watched else None,
+            data_collator=_collator(model, data), train_dataset=_Cases(data, "train"),
+            eval_dataset=_Cases(data, "validation") if watched else None,
             compute_metrics=_accuracy if model.classes else _r2,
         )
-        trainer.validation_collator = lambda positions: _collator(model, data)(positions, "validation")  # type: ignore[call-arg]
         trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
         try:
             trainer.train(resume_from_checkpoint=resumes)
@@ -251,24 +251,6 @@ def _arguments(settings: HuggingFaceTraining, seed: int, folder: Path, watched: 
         disable_tqdm=True, remove_unused_columns=False, label_names=["labels"], dataloader_pin_memory=False,
         bf16=settings.precision == "bf16",
     )  # fmt: skip
-
-
-def _trainer_class() -> Any:
-    import transformers
-
-    class Trainer(transformers.Trainer):
-        """A `Trainer` whose validation cases are read from their own split."""
-
-        validation_collator: Any = None
-
-        def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
-            train_collator, self.data_collator = self.data_collator, self.validation_collator
-            try:
-                return super().get_eval_dataloader(eval_dataset)
-            finally:
-                self.data_collator = train_collator
-
-    return Trainer
 
 
 def _progress(progress: Progress) -> Any:

@@ -10,6 +10,7 @@ from raikit.address import text
 from raikit.data.labels import ClassNames
 from raikit.errors import ModelError, listed
 from raikit.limits import in_force, refuse
+from raikit.models.class_positions import class_positions
 
 if TYPE_CHECKING:
     from raikit.data.dataset import Dataset
@@ -41,15 +42,14 @@ def class_order(id2label: Mapping[int, str], labels: Mapping[str, Any], data: Da
     if unknown := [label for label in labels if label not in id2label.values()]:
         raise ModelError(f"model.load.labels: the model has no label {unknown[0]!r}; it has {listed(list(id2label.values()))}.")
     own = [_meant(str(id2label[index]), index, labels, data) for index in range(len(id2label))]
-    data.add_classes(own)
     names = ClassNames(data.classes)
-    own = [names.find(label, _UNKNOWN) for label in own]
-    if missing := [label for label in data.classes if label not in own]:
+    found = [names.find(label, _UNKNOWN) for label in own]
+    if missing := [label for label in data.classes if label not in found]:
         raise ModelError(
             f"model.load: the model has no output for the class {text(missing[0])}; its labels are "
             f"{listed(list(id2label.values()))}. `model.load.labels` can say which of them is meant."
         )
-    return [own.index(label) for label in data.classes]
+    return class_positions(own, data, "of the model")
 
 
 def _meant(label: str, index: int, labels: Mapping[str, Any], data: Dataset) -> Any:

@@ -60,7 +60,7 @@ def open_model(
     trained: dict[str, Any] = {"kind": train.kind, "path": str((run / MODEL_FOLDER).resolve())}
     if train.kind == "huggingface":
         settings = train.model_dump()
-        trained |= {"base": str((folder / settings["base"]).resolve()), "max_length": settings.get("max_length")}
+        trained |= {"base": settings["base"], "max_length": settings.get("max_length")}
     return loaders.load(trained, data, loaders.LOADERS, folder, config.model)
 
 

@@ -14,6 +14,7 @@ from raikit.config.training import FusionTraining, HuggingFaceTraining
 from raikit.errors import ConfigError, ModelError, listed, nearest
 from raikit.models.fusion import FusionModel
 from raikit.models.history import History
+from raikit.models.loaders import with_absolute_paths
 from raikit.models.network import FusionConfig
 from raikit.models.preprocessing import Preprocessing
 from raikit.models.reweighting import reweighing
@@ -85,7 +86,7 @@ def train(
         return train_fusion(data, own, seed, workdir, progress)
     from raikit.models.huggingface.finetuning import train_huggingface
 
-    valid = HuggingFaceTraining.model_validate({**own, "base": str((folder / own["base"]).resolve())})
+    valid = HuggingFaceTraining.model_validate(with_absolute_paths(own, folder))
     return train_huggingface(data, valid, seed, workdir, progress)
 
 

@@ -39,8 +39,8 @@ def read_json(path: Path) -> pa.Table:
         return pa.Table.from_pylist(rows, _schema_of_all(rows, path))
     _refuse_null_lines(content, path)
     _refuse_sparse_columns(content, path)
-    read = arrow.ReadOptions(block_size=row_bytes())
-    # A buffer of Arrow, because its threads may still read after an error and would wait for Python for ever.
+    # One thread: others still read after an error, and one that lets go of Python's memory while Python ends waits for ever.
+    read = arrow.ReadOptions(block_size=row_bytes(), use_threads=False)
     table = _call_arrow(path, lambda: arrow.read_json(pa.BufferReader(content), read_options=read))
     _refuse_lost_digits(table, path)
     dates = [field.name for field in table.schema if pa.types.is_temporal(field.type)]

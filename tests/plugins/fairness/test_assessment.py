@@ -632,7 +632,9 @@ def test_what_needs_the_truth_is_refused_without_it(arguments, says):
 
 
 def _polars(frame):
-    return pytest.importorskip("polars").from_pandas(frame)
+    import polars
+
+    return polars.from_pandas(frame)
 
 
 def _arrow(frame):

@@ -59,7 +59,8 @@ def test_a_column_is_typed_over_all_parts(tmp_path):
 
 @pytest.mark.parametrize("several", [False, True])
 def test_what_the_datasets_library_saved_is_read_with_the_names_of_its_classes(tmp_path, several):
-    datasets = pytest.importorskip("datasets")
+    import datasets
+
     features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["no", "yes"])})
     rows = {"text": ["a", "b", "c"], "label": [1, 0, 1]}
     data = datasets.Dataset.from_dict(rows, features=features)

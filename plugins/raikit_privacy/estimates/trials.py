@@ -181,8 +181,8 @@ def unchecked_condition(trials: Trials, outcome: TrialOutcome) -> str:
         clauses.append(
             f"the code of {_names(trials.foreign)} treats each case alone and knows nothing of the cases beforehand (tried on "
             f"{case_count(outcome.compared)})")
-    if trials.start.declared is not None:
-        clauses.append("the initial weights have seen no training case, as the configuration says")
+    if trials.start.condition:
+        clauses.append(trials.start.condition)
     return ", and ".join(clauses)
 
 

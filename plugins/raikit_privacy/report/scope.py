@@ -56,7 +56,8 @@ def uncovered_table(ctx: raikit.CheckContext, trials: Trials) -> raikit.Table:
     rows.append(["number of training cases", f"{count(trials.recipe.rows)}; sampling rate and steps depend on it"
                  + (f", and by default {joined(derived)}" if derived else "")])
     if trials.start.declared is not None:
-        rows.append(["initial weights", f"as declared: {trials.start.declared}"])
+        rows.append(["initial weights", f"{'as declared' if trials.start.pretrained is None else 'not known'}: "
+                                        f"{trials.start.declared}"])
     rows.append(["this report", "its numbers are computed from all cases without noise, by models without privacy too"])
     rows.append(["options and network", "what was chosen by trying it on these cases"])
     rows.append(["other runs on these cases", "their ε adds to this one"])
@@ -72,7 +73,8 @@ def _weights_finding(ctx: raikit.CheckContext, trials: Trials) -> raikit.Finding
         origin = ("ε covers the training of the weights, from newly drawn ones: two seeds give unrelated numbers, and nothing "
                   "shows that these know the cases.")
     else:
-        origin = (f"ε covers the training from given weights, whose origin is declared, not proved: {trials.start.declared}. "
+        known = "declared, not proved" if trials.start.pretrained is None else "not known beyond its name"
+        origin = (f"ε covers the training from given weights, whose origin is {known}: {trials.start.declared}. "
                   "An attack on the loss of the initial weights does not show that they have seen training cases "
                   f"({trials.start.attack}), which is no proof.")
     return raikit.Finding(
@@ -80,7 +82,7 @@ def _weights_finding(ctx: raikit.CheckContext, trials: Trials) -> raikit.Finding
                  "which is taken as public, options that were chosen by trying them on these cases, or other runs on them: "
                  "their ε adds to this one.",
         severity="note" if trials.start.declared is None else "warn", what="scope of epsilon",
-        certainty="two draws were compared" if trials.start.declared is None else "if the configuration is right",
+        certainty="two draws were compared" if not trials.start.condition else "if these weights have seen no training case",
     )
 
 

@@ -151,6 +151,26 @@ def test_declared_weights_are_a_condition_of_every_guarantee(tiny, noisy_data, w
     assert "which is no proof" in text
 
 
+def test_a_base_that_is_only_named_is_not_said_to_be_declared(tiny, noisy_data, wide, tmp_path):
+    """``base: folder`` names a model; nobody has said that it has seen no training case."""
+    model = loaded(tiny, wide(3), given)
+    type(model).origin = raikit.models.base.Origin("pretrained", "reviews-bert")
+    fresh = type(model).fresh
+    type(model).fresh = lambda self, seed=0: with_origin(fresh(self, seed))
+    result = result_of(PrivateFineTuning, context(tiny, model, noisy_data, tmp_path), epsilons=[1], **QUICK)
+    condition = by_id(result)[CEILING].condition
+    text = " ".join(finding.sentence for finding in result.findings)
+    assert "the pretrained model reviews-bert has seen no training case (the configuration names it, and does not say" in condition
+    assert condition in text
+    assert "as the configuration says" not in text
+    assert "declared" not in text
+
+
+def with_origin(model):
+    model.origin = raikit.models.base.Origin("pretrained", "reviews-bert")
+    return model
+
+
 def test_a_model_whose_fresh_draws_is_trained_whatever_its_own_weights_know(tiny, noisy_data, by_heart, tmp_path):
     result = result_of(PrivateFineTuning, context(tiny, loaded(tiny, by_heart), noisy_data, tmp_path), epsilons=[1], **QUICK)
     assert by_id(result)[CEILING].value < 0.03

@@ -186,7 +186,7 @@ def test_what_is_known_of_foreign_code_is_a_condition_of_every_guarantee(tiny, d
 
 def test_raikits_own_network_needs_no_condition_and_one_changed_part_does(fusion):
     assert foreign_code(fusion) == []
-    assert unchecked_condition(SimpleNamespace(foreign=[], start=SimpleNamespace(declared=None)), SimpleNamespace(compared=8)) == ""
+    assert unchecked_condition(SimpleNamespace(foreign=[], start=SimpleNamespace(condition="")), SimpleNamespace(compared=8)) == ""
 
     class Disguised(nn.Linear):
         __module__, __qualname__ = "torch.nn.modules.linear", "Linear"

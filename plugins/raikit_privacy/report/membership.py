@@ -12,7 +12,7 @@ _FAR = 0.1  # total variation distance from which members and non-members count 
 
 def findings(result: AttackResult) -> list[raikit.Finding]:
     """Say whom the attack recognises, and what else could explain it."""
-    return [_area_finding(result), *(_rate_finding(result, rate) for rate in result.rates), *_group_findings(result),
+    return [_area_finding(result), *_reversal_findings(result), *(_rate_finding(result, rate) for rate in result.rates), *_group_findings(result),
             *_caveats(result.cases)]
 
 
@@ -35,7 +35,7 @@ def _area_finding(result: AttackResult) -> raikit.Finding:
     if (area.low or 0) > 0.5:
         verdict = "The loss separates members from non-members better than guessing"
     elif (area.high or 1) < 0.5:
-        verdict = "Members have a higher loss than non-members; they come from two populations, because memory lowers a loss"
+        verdict = "Members have a higher loss than non-members"
     else:
         verdict = "The loss is not shown to separate members from non-members"
     return raikit.Finding(
@@ -45,6 +45,20 @@ def _area_finding(result: AttackResult) -> raikit.Finding:
                  f"{_sample(result, area)}).",
         what="membership inference", who="everyone", certainty=ci, metrics=[result.address(area)], figures=["roc"],
     )
+
+
+def _reversal_findings(result: AttackResult) -> list[raikit.Finding]:
+    """Say that the opposite attack works, and what can make it so: it is no sign that members are hard to recognise."""
+    area = result.area
+    if (area.high or 1) >= 0.5:
+        return []
+    noun, split = case_noun(), result.cases.split
+    return [raikit.Finding(
+        sentence=f"Whoever takes the higher loss for the training {case_noun(1)} is right in {percent(1 - (area.value or 0.0))} of "
+                 f"pairs. Memory lowers a loss, so something else happened: the model was trained on {split} {noun}, training "
+                 f"raised the loss of its own {noun}, or the two come from different populations.",
+        severity="warn", what="membership inference by a high loss", metrics=[result.address(area)], figures=["roc"],
+    )]
 
 
 def _rate_finding(result: AttackResult, rate: raikit.Metric) -> raikit.Finding:
@@ -102,8 +116,10 @@ def _copies_findings(cases: AttackedCases) -> list[raikit.Finding]:
     if not cases.copies:
         return []
     return [raikit.Finding(
-        sentence=f"{count(cases.copies)} of {count(cases.losses.non_members)} non-members have the same inputs as a training case. "
-                 "The model has seen them as well, so the attack recognises less than it would among new cases.",
+        sentence=f"{count(cases.copies)} of {count(cases.losses.non_members)} non-members have the same inputs as a training case, "
+                 "not counting copies under other file names or spellings. The model has seen these inputs, so the attack does "
+                 "not measure how it recognises training cases among new ones. It recognises fewer if the targets are the same "
+                 "too, and may recognise more if they differ.",
         severity="warn" if cases.copies > _MANY_COPIES * cases.losses.non_members else "note", what="copies of training cases")]
 
 

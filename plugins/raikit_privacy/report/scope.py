@@ -118,7 +118,8 @@ def _unit_of_privacy_findings(ctx: raikit.CheckContext) -> list[raikit.Finding]:
                     *(f"one file of {column} in up to {count(n)}" for column, n in shared.items())])
     clusters = f", not all cases of a cluster or file: among the training cases, {where}" if where else ""
     copies = most_copies(ctx, "train")
-    same = f" Up to {count(copies)} training cases have the same inputs." if copies > 1 else ""
+    same = (f" {count(copies)} training cases have the same inputs, not counting copies under other file names or spellings."
+            if copies > 1 else "")
     return [raikit.Finding(
         sentence=f"ε protects single cases{clusters}. For k cases of one person, or k copies of a case, ε is k times as large and "
                  f"δ is larger too.{same}",

@@ -58,6 +58,9 @@ def uncovered_table(ctx: raikit.CheckContext, trials: Trials) -> raikit.Table:
     if trials.start.declared is not None:
         rows.append(["initial weights", f"{'as declared' if trials.start.pretrained is None else 'not known'}: "
                                         f"{trials.start.declared}"])
+    rows.append(["columns of the data", "what was computed from several cases before raikit read them: ranks, means of a group, "
+                 "filled gaps, counts"])
+    rows.append(["choice of training cases", "which cases they are, where that depends on other cases, as a random split does"])
     rows.append(["this report", "its numbers are computed from all cases without noise, by models without privacy too"])
     rows.append(["options and network", "what was chosen by trying it on these cases"])
     rows.append(["other runs on these cases", "their ε adds to this one"])
@@ -79,8 +82,8 @@ def _weights_finding(ctx: raikit.CheckContext, trials: Trials) -> raikit.Finding
                   f"({trials.start.attack}), which is no proof.")
     return raikit.Finding(
         sentence=f"{origin} {_fitted_sentence(ctx, bool(trials.foreign))} Nor does it cover the number of training cases, "
-                 "which is taken as public, options that were chosen by trying them on these cases, or other runs on them: "
-                 "their ε adds to this one.",
+                 "which is taken as public, columns that were computed from several cases, options that were chosen by trying "
+                 "them on these cases, or other runs on them: their ε adds to this one.",
         severity="note" if trials.start.declared is None else "warn", what="scope of epsilon",
         certainty="two draws were compared" if not trials.start.condition else "if these weights have seen no training case",
     )

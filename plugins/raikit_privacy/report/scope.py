@@ -7,18 +7,16 @@ from collections.abc import Mapping
 
 import raikit
 from raikit.format import cases, count, joined, percent
-from raikit_privacy.estimates.features import cases_of_one_file, largest_clusters, most_copies
 from raikit_privacy.estimates.starting_weights import numbers_beside
-from raikit_privacy.estimates.trials import Trials
+from raikit_privacy.estimates.trials import LARGEST_DELTA, Trials
 from raikit_privacy.report.wording import at_most
 
 _MOST_NAMES = 6
-_LARGEST_DELTA = 0.1  # over the number of training cases, as the default is
 
 
 def scope_findings(ctx: raikit.CheckContext, trials: Trials) -> list[raikit.Finding]:
     """Say what epsilon covers: the weights, single cases, and a seed that is known."""
-    findings = [_weights_finding(ctx, trials), *_unit_of_privacy_findings(ctx), *_delta_findings(trials), *_number_findings(trials)]
+    findings = [_weights_finding(ctx, trials), *_unit_of_privacy_findings(trials), *_delta_findings(trials), *_number_findings(trials)]
     findings.append(raikit.Finding(
         sentence="Noise and sampling were drawn from the run's seed: this is a measurement, not a release. Private models and "
                  "checkpoints were deleted. A model that is released must draw its noise from the operating system.",
@@ -114,13 +112,10 @@ def _some(names: list[str]) -> str:
     return joined([*shown, f"{len(names) - len(shown)} more"] if len(names) > len(shown) else shown)
 
 
-def _unit_of_privacy_findings(ctx: raikit.CheckContext) -> list[raikit.Finding]:
-    largest = {column: n for column, n in largest_clusters(ctx, "train").items() if n > 1}
-    shared = {column: n for column, n in cases_of_one_file(ctx, "train").items() if n > 1}
-    where = joined([*(f"one {column} appears in up to {count(n)}" for column, n in largest.items()),
-                    *(f"one file of {column} in up to {count(n)}" for column, n in shared.items())])
+def _unit_of_privacy_findings(trials: Trials) -> list[raikit.Finding]:
+    where = joined(trials.shared)
     clusters = f", not all cases of a cluster or file: among the training cases, {where}" if where else ""
-    copies = most_copies(ctx, "train")
+    copies = trials.copies
     same = (f" {count(copies)} training cases have the same inputs, not counting copies under other file names or spellings."
             if copies > 1 else "")
     return [raikit.Finding(
@@ -153,13 +148,13 @@ def _delta_findings(trials: Trials) -> list[raikit.Finding]:
     .. [2] Ponomareva et al., "How to DP-fy ML", JAIR 2023.
     """
     n = trials.recipe.rows
-    if trials.delta * n <= _LARGEST_DELTA * (1 + 1e-9):
+    if not trials.has_large_delta:
         return []
     over = "at least" if trials.delta * n >= 1 else "not far below"
     return [raikit.Finding(
         sentence=f"δ = {trials.delta:.2g} is {over} one over the number of training cases ({count(n)}). Publishing each case "
                  f"with a probability of δ, {_published(trials.delta * n)}, would satisfy such a guarantee (Dwork and Roth 2014). "
-                 f"Leave delta out, or set it to {_LARGEST_DELTA / n:.2g} at most (Ponomareva et al. 2023 advise far less than "
+                 f"Leave delta out, or set it to {LARGEST_DELTA / n:.2g} at most (Ponomareva et al. 2023 advise far less than "
                  "one over that number).",
         severity="warn", what="size of delta", certainty="by construction",
     )]

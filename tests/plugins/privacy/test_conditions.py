@@ -290,3 +290,27 @@ def test_a_rule_that_holds_under_a_condition_names_it_and_warns(tiny, data, tmp_
         assert gate.rules[0].status == status
         assert ("provided that the code of Model and Net" in gate.rules[0].reason) == (status == "pass")
         assert any(warning.startswith(f"{name}: the rule holds provided that") for warning in gate.warnings) == (status == "pass")
+
+
+def test_a_rule_that_holds_for_cases_says_so_where_people_are_in_several(tiny, data, tmp_path):
+    """Four training cases of each person, or five copies of one: the ceiling for them is far higher than for a case."""
+    model = tiny.Model()
+
+    def conditions(data, **roles):
+        ctx = table_context(tiny.predictions(model, data), model=model, data=data, seed=1, classes=[0, 1], folder=tmp_path, **roles)
+        return {metric.name: metric.condition for metric in result_of(PrivateFineTuning, ctx, **QUICK).metrics}
+
+    clause = "a single case is what is to be protected (among the training cases, {})"
+    people = conditions(data, cluster=("person",))
+    assert all(people[name].endswith(clause.format("one person appears in up to 4")) for name in ("epsilon", "membership_tpr_ceiling"))
+    table = data.table.copy()
+    copies = table.index[table["split"] == "train"][:5]
+    table.loc[copies, ["a", "b", "note"]] = table.loc[copies[0], ["a", "b", "note"]].tolist()
+    assert conditions(tiny.Data(table))["epsilon"].endswith(clause.format("5 have the same inputs"))
+    assert "single case" not in conditions(data)["epsilon"]
+
+
+def test_a_rule_on_epsilon_names_a_delta_that_makes_it_empty(tiny, data, tmp_path):
+    found = {metric.name: metric.condition for metric in run(tiny, data, tmp_path, delta=0.5).metrics}
+    assert found["epsilon"].endswith("δ = 0.5 is small enough, with 300 cases")
+    assert "δ" not in found["membership_tpr_ceiling"]  # a bound whatever delta is

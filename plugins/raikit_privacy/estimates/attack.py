@@ -61,6 +61,13 @@ class AttackedCases:
         return cls(Losses(member, loss, clusters), features_of(frame, ctx.sensitive), target, split, kind, names,
                    cases_seen_in_training(ctx, split))
 
+    def with_a_member(self) -> list[tuple[str, int]]:
+        """Return for each cluster column how many non-members share a cluster with a member, where any do."""
+        member = self.losses.member
+        shared = [(name, int(np.isin(codes[~member], np.unique(codes[member & (codes >= 0)])).sum()))
+                  for name, codes in zip(self.cluster_names, self.losses.clusters, strict=True)]
+        return [(name, cases) for name, cases in shared if cases]
+
     def distances(self) -> list[tuple[str, float]]:
         """Return how far members and non-members differ in each column, the largest distance first."""
         compared = [*([self.target] if self.target is not None else []), *self.features]

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import raikit
-from raikit.format import case_noun, confidence_interval, count, group_text, metric_interval, percent, sample_size
+from raikit.format import (
+    case_noun,
+    confidence_interval,
+    count,
+    group_text,
+    joined,
+    metric_interval,
+    percent,
+    sample_size,
+)
 from raikit_privacy.estimates.attack import AttackedCases, AttackResult
 
 _MANY_COPIES = 0.05  # share of the non-members
@@ -109,7 +118,20 @@ def _caveats(cases: AttackedCases) -> list[raikit.Finding]:
                      f"attack separates the "
                      "populations, and that is not memory.",
             severity="warn", what="population of the non-members"))
-    return [*findings, *_copies_findings(cases), *_population_findings(cases)]
+    return [*findings, *_people_findings(cases), *_copies_findings(cases), *_population_findings(cases)]
+
+
+def _people_findings(cases: AttackedCases) -> list[raikit.Finding]:
+    """Say that cases are told apart and not people, where non-members are of people who are in training cases too."""
+    shared = cases.with_a_member()
+    if not shared:
+        return []
+    whose = joined([f"{count(number)} share a {column}" for column, number in shared])
+    return [raikit.Finding(
+        sentence=f"Of {count(cases.losses.non_members)} non-members, {whose} with training {case_noun()}. The attack tells training "
+                 f"{case_noun()} from other {case_noun()}. It does not tell whether all that belongs to one {shared[0][0]} was "
+                 "trained on or not, which may be far easier.",
+        severity="warn", what="unit of privacy", certainty="by construction")]
 
 
 def _copies_findings(cases: AttackedCases) -> list[raikit.Finding]:

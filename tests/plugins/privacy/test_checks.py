@@ -308,6 +308,18 @@ def test_members_with_a_high_loss_are_recognised_by_it(tiny):
     assert {metric.condition for metric in usual.values()} == {""}
 
 
+def test_an_attack_on_cases_is_not_said_to_be_one_on_people():
+    """Every person has cases in both splits, so a small area says nothing of whether the model gives people away."""
+    table = remembered(remembers=False).assign(person=[f"p{at // 8}" for at in range(400)], shop=[f"s{at % 2}-{at // 8}" for at in range(400)])
+    table.loc[table.index[:8], "person"] = None
+    found = {finding.what: finding for finding in
+             result_of(MembershipInference, table_context(table, cluster=("person", "shop"))).findings}
+    assert "Of 200 non-members, 196 share a person with training cases." in found["unit of privacy"].sentence
+    assert found["unit of privacy"].severity == "warn"
+    apart = result_of(MembershipInference, table_context(table, cluster=("shop",)))
+    assert "unit of privacy" not in {finding.what for finding in apart.findings}
+
+
 def test_copies_with_other_targets_are_not_said_to_hide_members(tiny, data):
     """A model that knows the targets by heart is surely wrong on copies with the other target: the attack finds more."""
     table = data.table.copy()

@@ -68,7 +68,8 @@ def _without_weights(report: TrainingReport) -> str:
     """Name the weights of cases that the audited model was trained with, as far as is known, and the private one without."""
     ctx = report.ctx
     reweighted = list(ctx.model.training.get("reweight") or ()) if ctx.model is not None else []
-    kinds = [*([f"the column {ctx.weight}"] if ctx.weight else []), *([f"reweighting by {joined(reweighted)}"] if reweighted else [])]
+    kinds = [f"the column {ctx.weight}"] if ctx.weight else []
+    kinds += [f"reweighting by {joined(reweighted)}"] if reweighted else []
     return f", and weights of cases, which private training does not use ({joined(kinds)})" if kinds else ""
 
 

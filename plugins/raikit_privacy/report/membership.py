@@ -21,8 +21,8 @@ _FAR = 0.1  # total variation distance from which members and non-members count 
 
 def findings(result: AttackResult) -> list[raikit.Finding]:
     """Say whom the attack recognises, and what else could explain it."""
-    return [_area_finding(result), *_reversal_findings(result), *(_rate_finding(result, rate) for rate in result.rates), *_group_findings(result),
-            *_caveats(result.cases)]
+    rates = [_rate_finding(result, rate) for rate in result.rates]
+    return [_area_finding(result), *_reversal_findings(result), *rates, *_group_findings(result), *_caveats(result.cases)]
 
 
 def _area_interval(area: raikit.Metric, level: float) -> str:
@@ -128,9 +128,9 @@ def _people_findings(cases: AttackedCases) -> list[raikit.Finding]:
         return []
     whose = joined([f"{count(number)} share a {column}" for column, number in shared])
     return [raikit.Finding(
-        sentence=f"Of {count(cases.losses.non_members)} non-members, {whose} with training {case_noun()}. The attack tells training "
-                 f"{case_noun()} from other {case_noun()}. It does not tell whether all that belongs to one {shared[0][0]} was "
-                 "trained on or not, which may be far easier.",
+        sentence=f"Of {count(cases.losses.non_members)} non-members, {whose} with training {case_noun()}. The attack tells "
+                 f"training {case_noun()} from other {case_noun()}. It does not tell whether what belongs to one {shared[0][0]} "
+                 "was trained on or not, which may be far easier.",
         severity="warn", what="unit of privacy", certainty="by construction")]
 
 
@@ -139,9 +139,9 @@ def _copies_findings(cases: AttackedCases) -> list[raikit.Finding]:
         return []
     return [raikit.Finding(
         sentence=f"{count(cases.copies)} of {count(cases.losses.non_members)} non-members have the same inputs as a training case, "
-                 "not counting copies under other file names or spellings. The model has seen these inputs, so the attack does "
-                 "not measure how it recognises training cases among new ones. It recognises fewer if the targets are the same "
-                 "too, and may recognise more if they differ.",
+                 "not counting copies under other file names or spellings. The model has seen these inputs, so the attack does not "
+                 "measure how it recognises training cases among new ones. It recognises fewer if the targets are the same too, "
+                 "and may recognise more if they differ.",
         severity="warn" if cases.copies > _MANY_COPIES * cases.losses.non_members else "note", what="copies of training cases")]
 
 

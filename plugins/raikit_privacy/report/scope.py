@@ -16,7 +16,8 @@ _MOST_NAMES = 6
 
 def scope_findings(ctx: raikit.CheckContext, trials: Trials) -> list[raikit.Finding]:
     """Say what epsilon covers: the weights, single cases, and a seed that is known."""
-    findings = [_weights_finding(ctx, trials), *_unit_of_privacy_findings(trials), *_delta_findings(trials), *_number_findings(trials)]
+    findings = [_weights_finding(ctx, trials), _unit_of_privacy_finding(trials)]
+    findings += [*_delta_findings(trials), *_number_findings(trials)]
     findings.append(raikit.Finding(
         sentence="Noise and sampling were drawn from the run's seed: this is a measurement, not a release. Private models and "
                  "checkpoints were deleted. A model that is released must draw its noise from the operating system.",
@@ -54,10 +55,10 @@ def uncovered_table(ctx: raikit.CheckContext, trials: Trials) -> raikit.Table:
     rows.append(["number of training cases", f"{count(trials.recipe.rows)}; sampling rate and steps depend on it"
                  + (f", and by default {joined(derived)}" if derived else "")])
     if trials.start.declared is not None:
-        rows.append(["initial weights", f"{'as declared' if trials.start.pretrained is None else 'not known'}: "
-                                        f"{trials.start.declared}"])
-    rows.append(["columns of the data", "what was computed from several cases before raikit read them: ranks, means of a group, "
-                 "filled gaps, counts"])
+        known = "as declared" if trials.start.pretrained is None else "not known"
+        rows.append(["initial weights", f"{known}: {trials.start.declared}"])
+    before = "what was computed from several cases before raikit read them: ranks, means of a group, filled gaps, counts"
+    rows.append(["columns of the data", before])
     rows.append(["choice of training cases", "which cases they are, where that depends on other cases, as a random split does"])
     rows.append(["this report", "its numbers are computed from all cases without noise, by models without privacy too"])
     rows.append(["options and network", "what was chosen by trying it on these cases"])
@@ -112,17 +113,17 @@ def _some(names: list[str]) -> str:
     return joined([*shown, f"{len(names) - len(shown)} more"] if len(names) > len(shown) else shown)
 
 
-def _unit_of_privacy_findings(trials: Trials) -> list[raikit.Finding]:
+def _unit_of_privacy_finding(trials: Trials) -> raikit.Finding:
     where = joined(trials.shared)
     clusters = f", not all cases of a cluster or file: among the training cases, {where}" if where else ""
     copies = trials.copies
     same = (f" {count(copies)} training cases have the same inputs, not counting copies under other file names or spellings."
             if copies > 1 else "")
-    return [raikit.Finding(
+    return raikit.Finding(
         sentence=f"ε protects single cases{clusters}. For k cases of one person, or k copies of a case, ε is k times as large and "
                  f"δ is larger too.{same}",
         severity="warn" if where else "note", what="unit of privacy", certainty="by construction",
-    )]
+    )
 
 
 def _number_findings(trials: Trials) -> list[raikit.Finding]:

@@ -69,6 +69,8 @@ class StartingWeights:
         What the attack on declared weights found: an area under the ROC curve with its interval.
     pretrained : str or None
         The pretrained model that fixed weights come from, if the configuration names it and does not say what it has seen.
+    partly_drawn : bool
+        Other weights are newly drawn, such as those of a new head, behind which a loss hardly shows what the fixed ones know.
     """
 
     fixed: list[str]
@@ -76,6 +78,7 @@ class StartingWeights:
     problem: str | None = None
     attack: str | None = None
     pretrained: str | None = None
+    partly_drawn: bool = False
 
     @property
     def condition(self) -> str:
@@ -116,7 +119,8 @@ def examine_starting_weights(ctx: raikit.CheckContext, public_weights: str | Non
         return StartingWeights(lazy, problem=(
             f"{_names(lazy)} would take a shape from the first case: a lazy layer has no initial weights. Let the model's "
             "`fresh` build layers of known size"))
-    fixed = fixed_tensors(start, initial_model(ctx.model, ctx.seed + _OTHER_SEED))
+    other = initial_model(ctx.model, ctx.seed + _OTHER_SEED)
+    fixed = fixed_tensors(start, other)
     if not fixed and _all_draws_know_targets(ctx):
         fixed = ["all weights"]
         if public_weights is None:
@@ -129,7 +133,8 @@ def examine_starting_weights(ctx: raikit.CheckContext, public_weights: str | Non
         return StartingWeights(fixed, problem=(
             f"It is not known what the initial weights have seen: {_names(fixed)} would start from fixed numbers. {_REMEDY}"))
     problem, area = _attack(ctx, start, ", which the configuration denies," if named is None else "")
-    return StartingWeights(fixed, public_weights, problem, area, named)
+    pairs = zip(start.module.parameters(), other.module.parameters(), strict=False)
+    return StartingWeights(fixed, public_weights, problem, area, named, any(not torch.equal(*pair) for pair in pairs))
 
 
 def _pretrained(start: raikit.Model) -> str | None:

@@ -79,6 +79,8 @@ def _weights_finding(ctx: raikit.CheckContext, trials: Trials) -> raikit.Finding
         origin = (f"ε covers the training from given weights, whose origin is {known}: {trials.start.declared}. "
                   "An attack on the loss of the initial weights does not show that they have seen training cases "
                   f"({trials.start.attack}), which is no proof.")
+        if trials.start.partly_drawn:
+            origin += " It has little power here, because other weights are newly drawn, as those of a new head."
     return raikit.Finding(
         sentence=f"{origin} {_fitted_sentence(ctx, bool(trials.foreign))} Nor does it cover the number of training cases, "
                  "which is taken as public, columns that were computed from several cases, options that were chosen by trying "

@@ -149,6 +149,7 @@ def test_declared_weights_are_a_condition_of_every_guarantee(tiny, noisy_data, w
     assert "the initial weights have seen no training case" in by_id(result)[CEILING].condition
     assert "99.8% CI" in text
     assert "which is no proof" in text
+    assert ("It has little power here, because other weights are newly drawn" in text) == (fresh is new_head)
 
 
 def test_a_base_that_is_only_named_is_not_said_to_be_declared(tiny, noisy_data, wide, tmp_path):

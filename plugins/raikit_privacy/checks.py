@@ -169,6 +169,14 @@ class PrivateFineTuning(raikit.Check):
             tables=[finetuning.settings_table(trials, outcomes), scope.uncovered_table(ctx, trials)],
         )
 
+    def compare(
+        self, candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins
+    ) -> list[raikit.Comparison]:
+        """Refuse to compare an epsilon with one at another delta."""
+        from raikit_privacy.estimates.run_comparison import compare_epsilons
+
+        return compare_epsilons(candidate, baseline, margins)
+
     def _unknown_start(self, problem: str) -> raikit.CheckResult:
         """Return undefined metrics for a model whose initial weights may have seen the training cases."""
         from raikit_privacy.estimates.training_report import undefined_metrics

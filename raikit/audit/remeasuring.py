@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from raikit.address import Pattern
 from raikit.audit.check_runner import Runner
 from raikit.audit.requirements import capabilities_of, needs_model
 from raikit.audit.selection import PlannedCheck
@@ -58,7 +59,10 @@ def remeasure(run: RunView, record: Record, policy: GateConfig, registry: Regist
     TamperedRunError
         If a number of the record is not the one that its predictions give.
     """
-    behind = {rule.check for rule in record.gate.rules if rule.check}
+    # Of this policy, not of the one that the run was judged by: another one rests on other numbers.
+    patterns = [Pattern(rule.metric) for rule in (*policy.rules, *(policy.regressions or ()))]
+    behind = {check.name for check in record.checks
+              if any(pattern.matches(str(metric.id)) for metric in check.metrics for pattern in patterns)}
     planned = [item for check in record.checks if check.name in behind if (item := _planned(check, registry))]
     again = {check.name: check for check in _measure(run, record, policy, planned)}
     for check in record.checks:
@@ -133,6 +137,10 @@ def _refuse_differences(before: CheckRecord, now: CheckRecord) -> None:
 
 def _first_difference(metric: Metric, other: Metric) -> str | None:
     old, new = metric.model_dump(mode="json"), other.model_dump(mode="json")
+    # Another policy needs other levels. Those that only the record has are not used any more.
+    levels = [{limits["level"] for limits in each["limits"]} for each in (old, new)]
+    for each in (old, new):
+        each["limits"] = [limits for limits in each["limits"] if limits["level"] in levels[0] & levels[1]]
     return next((field for field in _TOLD if not _equal(old[field], new[field])), None)
 
 

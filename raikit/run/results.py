@@ -99,8 +99,8 @@ class Metric(RecordModel):
     excluded_reason : str, optional
         Why it is not defined there: ``no case has target 1``.
     condition : str, optional
-        What the value takes for granted and nobody could check, as a clause after "provided that". A rule that it passes names
-        the condition, and so does a warning of the gate.
+        What the value takes for granted and nobody could check, or what it says nothing about, as a clause after "provided
+        that". A rule that it passes names the condition, and so does a warning of the gate.
 
     Raises
     ------

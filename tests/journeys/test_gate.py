@@ -247,6 +247,20 @@ def test_a_number_that_was_rewritten_and_hashed_again_is_found_by_measuring(raik
     assert said in raikit("gate", "run", "--remeasure", code=3).err
 
 
+def test_what_another_policy_rests_on_is_measured_again_too(raikit, repository, tmp_path):
+    """The run's own rules do not look at recall; a policy that does must not be judged by what somebody wrote there."""
+    raikit("audit", repository({"rules": [{"metric": "performance.accuracy", "min": 0.5}]}), "--out", "run", "--no-baseline", code=0)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(yaml.safe_dump({"rules": [{"metric": "fairness.equal_opportunity_difference", "max": 0.1, "confidence": 0.9}]}))
+    raikit("gate", "run", "--policy", policy, "--remeasure", code=0)
+    before = json.loads((tmp_path / "run" / "gate.json").read_text())["rules"]
+    assert "fairness.equal_opportunity_difference[group]" in {rule["metric"] for rule in before}
+    assert all(rule["level"] is not None for rule in before)
+    address = "fairness.equal_opportunity_difference[group]"
+    rewritten(tmp_path / "run", lambda metrics: metrics[address].update(value=0.02, low=0.01, high=0.03))
+    assert f"for value of {address}" in raikit("gate", "run", "--policy", policy, "--remeasure", code=3).err
+
+
 def test_a_baseline_at_its_worst_is_a_warning_that_the_comment_shows(raikit, repository, tmp_path):
     gate = {"regressions": [{"metric": "performance.accuracy", "margin": 0.01}]}
     frame = table()

@@ -12,6 +12,7 @@ import pandas as pd
 import raikit
 from raikit import stats
 from raikit.arrays import FloatArray, class_positions, cluster_codes, score_columns
+from raikit.format import percent
 from raikit_privacy.estimates import membership
 from raikit_privacy.estimates.arguments import as_argument
 from raikit_privacy.estimates.features import SensitiveFeature, cases_seen_in_training, features_of
@@ -35,7 +36,7 @@ class AttackedCases:
     cluster_names : list of str
         Columns behind the clusters of `losses`.
     copies : int
-        Non-members that have the same inputs as a member.
+        Non-members that have the same cells as a member in the columns of the inputs, at least.
     """
 
     losses: Losses
@@ -59,6 +60,13 @@ class AttackedCases:
         clusters, names = cluster_codes(frame, ctx.cluster)
         return cls(Losses(member, loss, clusters), features_of(frame, ctx.sensitive), target, split, kind, names,
                    cases_seen_in_training(ctx, split))
+
+    def with_a_member(self) -> list[tuple[str, int]]:
+        """Return for each cluster column how many non-members share a cluster with a member, where any do."""
+        member = self.losses.member
+        shared = [(name, int(np.isin(codes[~member], np.unique(codes[member & (codes >= 0)])).sum()))
+                  for name, codes in zip(self.cluster_names, self.losses.clusters, strict=True)]
+        return [(name, cases) for name, cases in shared if cases]
 
     def distances(self) -> list[tuple[str, float]]:
         """Return how far members and non-members differ in each column, the largest distance first."""
@@ -129,19 +137,27 @@ def attack(
         Returns the address of a metric.
     """
     level = ctx.confidence
+    area = _area(cases.losses, level, level)
     return AttackResult(
-        cases=cases,
-        area=_metric("membership_auc", membership.area(cases.losses, level), len(cases.losses), level),
-        rates=[_true_positive_rate(cases.losses, fpr, level) for fpr in false_positive_rates],
-        advantage=_advantage(cases.losses, level, ctx.rng),
+        cases=cases, area=area,
+        rates=[_true_positive_rate(cases.losses, fpr, level, area.condition) for fpr in false_positive_rates],
+        advantage=_advantage(cases.losses, level, ctx.rng, area.condition),
         groups=[metric for feature in cases.features for metric in _group_areas(cases.losses, feature, min_group, level)],
         level=level, address=address,
     )
 
 
-def _true_positive_rate(losses: Losses, fpr: float, level: float) -> raikit.Metric:
+def _area(losses: Losses, own_level: float, level: float, **fields: Any) -> raikit.Metric:
+    """Return an area; where members surely have the higher loss, a small one is no sign that they are hard to recognise."""
+    area = membership.area(losses, own_level)
+    condition = "" if area.high >= 0.5 else (
+        f"nobody takes a high loss for the sign of a training case (that attack tells {percent(1 - area.value)} of pairs apart)")
+    return _metric("membership_auc", area, len(losses), level, condition=condition, **fields)
+
+
+def _true_positive_rate(losses: Losses, fpr: float, level: float, condition: str) -> raikit.Metric:
     rate = membership.true_positive_rate_at(losses, fpr, level)
-    fields: dict[str, Any] = {"args": {"fpr": as_argument(fpr)}, "direction": "lower", "unit": "rate"}
+    fields: dict[str, Any] = {"args": {"fpr": as_argument(fpr)}, "direction": "lower", "unit": "rate", "condition": condition}
     if rate.value is None:
         return raikit.Metric.undefined("membership_tpr_at_fpr", rate.reason, **fields)
     return raikit.Metric(
@@ -150,12 +166,12 @@ def _true_positive_rate(losses: Losses, fpr: float, level: float) -> raikit.Metr
     )
 
 
-def _advantage(losses: Losses, level: float, rng: np.random.Generator) -> raikit.Metric:
+def _advantage(losses: Losses, level: float, rng: np.random.Generator, condition: str) -> raikit.Metric:
     try:
         interval = membership.advantage(losses, level, rng)
     except ValueError as problem:
         return raikit.Metric.undefined("membership_advantage", str(problem), direction="lower", unit="points")
-    return _metric("membership_advantage", interval, len(losses), level, unit="points")
+    return _metric("membership_advantage", interval, len(losses), level, unit="points", condition=condition)
 
 
 def _group_areas(losses: Losses, feature: SensitiveFeature, min_group: int, level: float) -> list[raikit.Metric]:
@@ -168,8 +184,7 @@ def _group_areas(losses: Losses, feature: SensitiveFeature, min_group: int, leve
     for index, part in enumerate(parts):
         fields: dict[str, Any] = {"over": [feature.column], "group": {feature.column: feature.groups[index]}}
         if large[index]:
-            area = membership.area(part, level_of_each)
-            metrics.append(_metric("membership_auc", area, len(part), level, suffix=suffix, simultaneous=True, **fields))
+            metrics.append(_area(part, level_of_each, level, suffix=suffix, simultaneous=True, **fields))
         else:
             reason = f"{part.members:,} members and {part.non_members:,} non-members; {min_group} of each are needed"
             metrics.append(raikit.Metric.undefined("membership_auc", reason, direction="lower", **fields))

@@ -10,7 +10,7 @@ import pandas as pd
 
 import raikit
 from raikit.arrays import IntArray, group_codes
-from raikit.format import group_text
+from raikit.format import count, group_text
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,13 @@ def cases_of_one_file(ctx: raikit.CheckContext, split: str) -> dict[str, int]:
     columns = [item.columns[0] for item in ctx.data.inputs.values() if item.modality in {"image", "audio"}]
     return {column: int(ctx.data.frame([column], split)[column].value_counts().max() or 0)
             for column in dict.fromkeys(columns) if ctx.data.frame([column], split)[column].notna().any()}
+
+
+def shared_cases(ctx: raikit.CheckContext, split: str) -> list[str]:
+    """Return who or what is in several cases, as clauses with the highest number: clusters and files."""
+    largest, files = largest_clusters(ctx, split), cases_of_one_file(ctx, split)
+    return [*(f"one {column} appears in up to {count(n)}" for column, n in largest.items() if n > 1),
+            *(f"one file of {column} in up to {count(n)}" for column, n in files.items() if n > 1)]
 
 
 def most_copies(ctx: raikit.CheckContext, split: str) -> int:

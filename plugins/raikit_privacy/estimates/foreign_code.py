@@ -1,8 +1,10 @@
 """Code of a model that raikit did not write, whose behaviour a trial on some cases can test but not prove.
 
-A network of layers of torch, transformers and raikit, called by a model of raikit's, computes each case by itself: these layers
-are read, and `raikit_privacy.estimates.preflight` refuses those that mix cases. Other code may do anything on cases, or in
-company, that were not tried. Claims about such a model are made under a condition.
+A network of layers of torch and raikit, called by a model of raikit's, computes each case by itself: these layers are read, and
+`raikit_privacy.estimates.preflight` refuses those that mix cases. Other code may do anything on cases, or in company, that were
+not tried. Claims about such a model are made under a condition. The architectures of transformers are other code: there are
+hundreds, and some compute over the step (its Nystromformer divides by a maximum over all cases). So is a network of torch that
+brings its own program, as TorchScript and `torch.fx` make them.
 """
 
 from __future__ import annotations
@@ -13,12 +15,15 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import nn
 
 from raikit import Model
 from raikit_privacy.estimates.holdings import OTHER_LIBRARIES
 
 _KNOWN = frozenset({"raikit", "raikit_privacy", "torch", "transformers"})
+_ARCHITECTURES = "transformers.models."
+_PROGRAMS = (torch.jit.ScriptModule, torch.fx.GraphModule)  # classes of torch, whose code is whatever was compiled
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _CODE: Any = types.FunctionType | types.MethodType | functools.partial | staticmethod | classmethod | property
 
@@ -66,13 +71,21 @@ def is_foreign(kind: type) -> bool:
 
 def _of_part(part: Any) -> Iterator[str]:
     kind = type(part)
-    if is_foreign(kind):
+    if isinstance(part, _PROGRAMS):
+        yield f"a {'TorchScript' if isinstance(part, torch.jit.ScriptModule) else 'torch.fx'} program"
+    elif is_foreign(kind):
         yield kind.__name__
+    yield from _architectures(kind)
     for name, value in vars(part).items():
         if name in _HOOKS:
             yield from (f"a hook of {kind.__name__}" for hook in value.values() if _is_unknown(hook))
         elif _is_unknown(value) if isinstance(value, _CODE) else _is_unknown_object(value):
             yield f"{kind.__name__}.{name}"
+
+
+def _architectures(kind: type) -> Iterator[str]:
+    """Yield the architectures of transformers that a class belongs to, such as ``transformers.models.bert``."""
+    yield from (".".join(base.__module__.split(".")[:3]) for base in kind.__mro__ if base.__module__.startswith(_ARCHITECTURES))
 
 
 def _is_unknown_object(value: Any) -> bool:

@@ -67,12 +67,28 @@ class StartingWeights:
         Why nothing may be claimed of a training from these weights.
     attack : str or None
         What the attack on declared weights found: an area under the ROC curve with its interval.
+    pretrained : str or None
+        The pretrained model that fixed weights come from, if the configuration names it and does not say what it has seen.
+    partly_drawn : bool
+        Other weights are newly drawn, such as those of a new head, behind which a loss hardly shows what the fixed ones know.
     """
 
     fixed: list[str]
     declared: str | None = None
     problem: str | None = None
     attack: str | None = None
+    pretrained: str | None = None
+    partly_drawn: bool = False
+
+    @property
+    def condition(self) -> str:
+        """What every guarantee takes for granted of weights that were not drawn, as a clause; empty if all were drawn."""
+        if self.declared is None:
+            return ""
+        if self.pretrained is not None:
+            return (f"the pretrained model {self.pretrained} has seen no training case (the configuration names it, and does not "
+                    "say what it has seen)")
+        return "the initial weights have seen no training case, as the configuration says"
 
 
 def initial_model(model: raikit.Model, seed: int) -> raikit.Model:
@@ -97,12 +113,14 @@ def examine_starting_weights(ctx: raikit.CheckContext, public_weights: str | Non
     """
     assert ctx.model is not None
     start = initial_model(ctx.model, ctx.seed)
-    public_weights = public_weights or _pretrained(start)
+    named = None if public_weights else _pretrained(start)
+    public_weights = public_weights or (f"what the pretrained model {named} was trained on" if named else None)
     if lazy := [name for name, tensor in start.module.state_dict(keep_vars=True).items() if is_lazy(tensor)]:
         return StartingWeights(lazy, problem=(
             f"{_names(lazy)} would take a shape from the first case: a lazy layer has no initial weights. Let the model's "
             "`fresh` build layers of known size"))
-    fixed = fixed_tensors(start, initial_model(ctx.model, ctx.seed + _OTHER_SEED))
+    other = initial_model(ctx.model, ctx.seed + _OTHER_SEED)
+    fixed = fixed_tensors(start, other)
     if not fixed and _all_draws_know_targets(ctx):
         fixed = ["all weights"]
         if public_weights is None:
@@ -114,14 +132,14 @@ def examine_starting_weights(ctx: raikit.CheckContext, public_weights: str | Non
     if public_weights is None:
         return StartingWeights(fixed, problem=(
             f"It is not known what the initial weights have seen: {_names(fixed)} would start from fixed numbers. {_REMEDY}"))
-    return StartingWeights(fixed, public_weights, *_attack(ctx, start))
+    problem, area = _attack(ctx, start, ", which the configuration denies," if named is None else "")
+    pairs = zip(start.module.parameters(), other.module.parameters(), strict=False)
+    return StartingWeights(fixed, public_weights, problem, area, named, any(not torch.equal(*pair) for pair in pairs))
 
 
 def _pretrained(start: raikit.Model) -> str | None:
-    """Return what a pretrained model was trained on, if the configuration names that model and raikit itself has read it."""
-    if start.built_by or start.origin.kind != "pretrained":
-        return None
-    return f"what the pretrained model {start.origin.name} was trained on"
+    """Return the name of a pretrained model, if the configuration names that model and raikit itself has read it."""
+    return start.origin.name if start.origin.kind == "pretrained" and not start.built_by else None
 
 
 def fixed_tensors(one: raikit.Model, other: raikit.Model) -> list[str]:
@@ -276,8 +294,11 @@ def _names(fixed: list[str], most: int = 3) -> str:
     return ", ".join(fixed[:most]) + more
 
 
-def _attack(ctx: raikit.CheckContext, start: raikit.Model) -> tuple[str | None, str]:
-    """Return what contradicts the declaration that `start` has not seen the training cases, if anything, and the area."""
+def _attack(ctx: raikit.CheckContext, start: raikit.Model, denial: str) -> tuple[str | None, str]:
+    """Return what contradicts that `start` has not seen the training cases, if anything, and the area.
+
+    `denial` says that the configuration says so.
+    """
     assert ctx.data is not None
     split = next((name for name in ("validation", "test") if ctx.data.size(name)), None)
     if split is None:
@@ -293,8 +314,7 @@ def _attack(ctx: raikit.CheckContext, start: raikit.Model) -> tuple[str | None, 
     if area.low <= 0.5:
         return None, f"area under the ROC curve {value}, {percent(_LEVEL)} CI {low} to {high}"
     return (f"The initial weights already tell training cases from {split} cases (area under the ROC curve {value}, {low} to "
-            f"{high}). Either they have seen training cases, which the configuration denies, or the two splits hold different "
-            "populations"), ""
+            f"{high}). Either they have seen training cases{denial} or the two splits hold different populations"), ""
 
 
 def _sample(ctx: raikit.CheckContext, split: str) -> IntArray:

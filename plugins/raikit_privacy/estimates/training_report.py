@@ -14,7 +14,7 @@ from raikit_privacy.estimates.arguments import as_argument
 from raikit_privacy.estimates.budget import true_positive_rate_bound
 from raikit_privacy.estimates.costs import GroupEstimates, accuracies, cost_gap, costs
 from raikit_privacy.estimates.features import SensitiveFeature
-from raikit_privacy.estimates.trials import TrialOutcome, Trials, unchecked_condition
+from raikit_privacy.estimates.trials import TrialOutcome, Trials, delta_condition, unchecked_condition, unit_condition
 
 SUBJECT = "dp_model"
 
@@ -45,10 +45,11 @@ class TrainingReport:
         self.cost = self._overall("accuracy_cost", costs(pairs, None, self.level), "lower")
         self.twin = None if outcome.twin is None else self._overall(
             "accuracy_cost", costs(outcome.twin, None, self.level), "lower", to="twin")
-        self.epsilon = self._exact("epsilon", outcome.epsilon, direction="lower", condition=self.condition)
+        unit, delta = unit_condition(trials), delta_condition(trials)
+        self.epsilon = self._exact("epsilon", outcome.epsilon, direction="lower", condition=_both(self.condition, unit, delta))
         self.bound = self._exact(
             "membership_tpr_ceiling", true_positive_rate_bound(outcome.budget, outcome.steps, 0.01),
-            args=self._args(fpr=0.01), direction="lower", unit="rate", condition=self.condition)
+            args=self._args(fpr=0.01), direction="lower", unit="rate", condition=_both(self.condition, unit))
         self.by_group = {feature.column: costs(pairs, feature, self.level) for feature in self.features}
         self.gaps = [self._gap(feature) for feature in self.features]
 
@@ -137,6 +138,10 @@ class TrainingReport:
             reason = f"{reason}; fewer than two are left"
             return {"value": None, "low": None, "high": None, "left_out": small, "reason": reason}
         return {"value": gap.value, "low": gap.low, "high": gap.high, "left_out": small, "reason": reason}
+
+
+def _both(*clauses: str) -> str:
+    return ", and ".join(filter(None, clauses))
 
 
 def undefined_metrics(targets: tuple[float, ...], reason: str) -> list[raikit.Metric]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,18 @@ import numpy as np
 import raikit
 from raikit.arrays import BoolArray
 from raikit.format import cases as case_count
-from raikit.format import joined
+from raikit.format import count, joined
 from raikit_privacy.estimates import training
 from raikit_privacy.estimates.arguments import as_argument
 from raikit_privacy.estimates.budget import Budget, default_delta, plan
 from raikit_privacy.estimates.clipping import NotPrivateError
 from raikit_privacy.estimates.costs import PairedCorrectness
 from raikit_privacy.estimates.dpsgd import Recipe
+from raikit_privacy.estimates.features import most_copies, shared_cases
 from raikit_privacy.estimates.foreign_code import foreign_code
 from raikit_privacy.estimates.starting_weights import StartingWeights, initial_model
+
+LARGEST_DELTA = 0.1  # over the number of training cases, as the default is
 
 NOTICE = "NOT-PRIVATE.txt"
 _NOTICE_TEXT = """\
@@ -95,6 +99,21 @@ class Trials:
         self._twins_correct: BoolArray | None = None
         self._folder.mkdir(exist_ok=True)
         (self._folder / NOTICE).write_text(_NOTICE_TEXT)  # before any weights, so that they are never there without it
+
+    @cached_property
+    def shared(self) -> list[str]:
+        """Who or what is in several training cases, as clauses."""
+        return shared_cases(self.ctx, "train")
+
+    @cached_property
+    def copies(self) -> int:
+        """Training cases that have the same inputs, where most have."""
+        return most_copies(self.ctx, "train")
+
+    @property
+    def has_large_delta(self) -> bool:
+        """Whether delta is not far below one over the number of training cases."""
+        return self.delta * self.recipe.rows > LARGEST_DELTA * (1 + 1e-9)
 
     def run(self, target: float) -> TrialOutcome:
         """Plan, train, account and compare for one budget.
@@ -181,9 +200,26 @@ def unchecked_condition(trials: Trials, outcome: TrialOutcome) -> str:
         clauses.append(
             f"the code of {_names(trials.foreign)} treats each case alone and knows nothing of the cases beforehand (tried on "
             f"{case_count(outcome.compared)})")
-    if trials.start.declared is not None:
-        clauses.append("the initial weights have seen no training case, as the configuration says")
+    if trials.start.condition:
+        clauses.append(trials.start.condition)
     return ", and ".join(clauses)
+
+
+def unit_condition(trials: Trials) -> str:
+    """Return that a single case is what is protected, as a clause, where someone or something is known to be in several.
+
+    Nothing is unknown here, but a rule that holds for cases says nothing about people, and its reader should see that.
+    """
+    copies = [f"{count(trials.copies)} have the same inputs"] if trials.copies > 1 else []
+    return f"a single case is what is to be protected (among the training cases, {joined(shared)})" if (
+        shared := [*trials.shared, *copies]) else ""
+
+
+def delta_condition(trials: Trials) -> str:
+    """Return that delta is small enough, as a clause, where it is not far below one over the number of cases."""
+    if not trials.has_large_delta:
+        return ""
+    return f"δ = {trials.delta:.2g} is small enough, with {case_count(trials.recipe.rows)}"
 
 
 def _names(names: list[str], most: int = 4) -> str:

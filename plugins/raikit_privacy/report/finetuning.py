@@ -12,6 +12,7 @@ from raikit.format import (
     confidence_interval,
     count,
     interval,
+    joined,
     metric_interval,
     percent,
     points,
@@ -56,11 +57,26 @@ def _cost_finding(report: TrainingReport) -> raikit.Finding:
                  f"accountant {NAMES[budget.accountant]}) is right in {percent(accuracy.value or 0)} of cases; the audited "
                  f"one is right in {percent(float(report.audited.value[0]))} of the same cases. Private training {effect} "
                  f"{points(abs(cost.value or 0))} ({_evidence(report, cost)}). That includes whatever else its recipe changes: "
-                 f"fewer steps, clipping, layers that are not trained. {_noise_sentence(report)}",
+                 f"other steps, clipping, layers that are not trained{_without_weights(report)}. {_noise_sentence(report)}",
         severity="note", what="accuracy with and without privacy", who="everyone", certainty=metric_interval(cost),
         metrics=[report.address(metric) for metric in (cost, accuracy, report.epsilon)],
         figures=[f"spending-{report.target}"],
     )
+
+
+def _without_weights(report: TrainingReport) -> str:
+    """Name the weights of cases that the audited model was trained with, as far as is known, and the private one without."""
+    ctx = report.ctx
+    reweighted = list(ctx.model.training.get("reweight") or ()) if ctx.model is not None else []
+    kinds = [f"the column {ctx.weight}"] if ctx.weight else []
+    kinds += [f"reweighting by {joined(reweighted)}"] if reweighted else []
+    return f", and weights of cases, which private training does not use ({joined(kinds)})" if kinds else ""
+
+
+def _weights_sentence(report: TrainingReport) -> str:
+    """Say that a difference of groups may be due to weights; empty without any."""
+    weights = _without_weights(report).removeprefix(", and ")
+    return f" A part of it may be due to {weights}." if weights else ""
 
 
 def _evidence(report: TrainingReport, metric: raikit.Metric) -> str:
@@ -84,7 +100,7 @@ def _twin_findings(report: TrainingReport) -> list[raikit.Finding]:
     return [raikit.Finding(
         sentence=f"Compared with a model trained in the same way but without noise, privacy costs "
                  f"{points(report.twin.value or 0)} ({_evidence(report, report.twin)}). The rest of the cost is due to "
-                 "clipping, fewer steps and layers that were not trained. "
+                 f"clipping, other steps and layers that were not trained{_without_weights(report)}. "
                  f"{_noise_sentence(report)}",
         what="cost of the noise alone", metrics=[report.address(report.twin)],
     )]
@@ -141,7 +157,7 @@ def _unequal_finding(report: TrainingReport, feature: SensitiveFeature, gap: rai
     return raikit.Finding(
         sentence=f"Privacy at ε = {report.target:g} costs {feature.text(most)} {points(float(value[most]))} of accuracy and "
                  f"{feature.text(least)} {points(float(value[least]))}: a difference of {points(gap.value or 0)} "
-                 f"({_evidence(report, gap)}). {_noise_sentence(report)}",
+                 f"({_evidence(report, gap)}).{_weights_sentence(report)} {_noise_sentence(report)}",
         severity="note" if report.flags else "warn", what="cost of privacy, by group", who=feature.text(most),
         certainty=metric_interval(gap), metrics=[report.address(gap)], figures=[f"accuracy-{report.target}-{feature.column}"],
         group={feature.column: feature.groups[most]},
@@ -156,7 +172,8 @@ def _undecided_finding(report: TrainingReport, undecided: Sequence[tuple[Sensiti
     )
     return raikit.Finding(
         sentence=f"Privacy at ε = {report.target:g} is not shown to cost some groups more than others. Largest differences: "
-                 f"{gaps} (simultaneous {confidence(report.level)} CI; {sample_size(report.cost.n)}). {_noise_sentence(report)}",
+                 f"{gaps} (simultaneous {confidence(report.level)} CI; {sample_size(report.cost.n)}).{_weights_sentence(report)} "
+                 f"{_noise_sentence(report)}",
         what="cost of privacy, by group", certainty="not shown",
         metrics=[report.address(gap) for _, gap in undecided],
         figures=[f"accuracy-{report.target}-{feature.column}" for feature, _ in undecided],

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import raikit
-from raikit.format import case_noun, confidence_interval, count, group_text, metric_interval, percent, sample_size
+from raikit.format import (
+    case_noun,
+    confidence_interval,
+    count,
+    group_text,
+    joined,
+    metric_interval,
+    percent,
+    sample_size,
+)
 from raikit_privacy.estimates.attack import AttackedCases, AttackResult
 
 _MANY_COPIES = 0.05  # share of the non-members
@@ -12,8 +21,8 @@ _FAR = 0.1  # total variation distance from which members and non-members count 
 
 def findings(result: AttackResult) -> list[raikit.Finding]:
     """Say whom the attack recognises, and what else could explain it."""
-    return [_area_finding(result), *(_rate_finding(result, rate) for rate in result.rates), *_group_findings(result),
-            *_caveats(result.cases)]
+    rates = [_rate_finding(result, rate) for rate in result.rates]
+    return [_area_finding(result), *_reversal_findings(result), *rates, *_group_findings(result), *_caveats(result.cases)]
 
 
 def _area_interval(area: raikit.Metric, level: float) -> str:
@@ -35,7 +44,7 @@ def _area_finding(result: AttackResult) -> raikit.Finding:
     if (area.low or 0) > 0.5:
         verdict = "The loss separates members from non-members better than guessing"
     elif (area.high or 1) < 0.5:
-        verdict = "Members have a higher loss than non-members; they come from two populations, because memory lowers a loss"
+        verdict = "Members have a higher loss than non-members"
     else:
         verdict = "The loss is not shown to separate members from non-members"
     return raikit.Finding(
@@ -45,6 +54,20 @@ def _area_finding(result: AttackResult) -> raikit.Finding:
                  f"{_sample(result, area)}).",
         what="membership inference", who="everyone", certainty=ci, metrics=[result.address(area)], figures=["roc"],
     )
+
+
+def _reversal_findings(result: AttackResult) -> list[raikit.Finding]:
+    """Say that the opposite attack works, and what can make it so: it is no sign that members are hard to recognise."""
+    area = result.area
+    if (area.high or 1) >= 0.5:
+        return []
+    noun, split = case_noun(), result.cases.split
+    return [raikit.Finding(
+        sentence=f"Whoever takes the higher loss for the training {case_noun(1)} is right in {percent(1 - (area.value or 0.0))} of "
+                 f"pairs. Memory lowers a loss, so something else happened: the model was trained on {split} {noun}, training "
+                 f"raised the loss of its own {noun}, or the two come from different populations.",
+        severity="warn", what="membership inference by a high loss", metrics=[result.address(area)], figures=["roc"],
+    )]
 
 
 def _rate_finding(result: AttackResult, rate: raikit.Metric) -> raikit.Finding:
@@ -95,15 +118,30 @@ def _caveats(cases: AttackedCases) -> list[raikit.Finding]:
                      f"attack separates the "
                      "populations, and that is not memory.",
             severity="warn", what="population of the non-members"))
-    return [*findings, *_copies_findings(cases), *_population_findings(cases)]
+    return [*findings, *_people_findings(cases), *_copies_findings(cases), *_population_findings(cases)]
+
+
+def _people_findings(cases: AttackedCases) -> list[raikit.Finding]:
+    """Say that cases are told apart and not people, where non-members are of people who are in training cases too."""
+    shared = cases.with_a_member()
+    if not shared:
+        return []
+    whose = joined([f"{count(number)} share a {column}" for column, number in shared])
+    return [raikit.Finding(
+        sentence=f"Of {count(cases.losses.non_members)} non-members, {whose} with training {case_noun()}. The attack tells "
+                 f"training {case_noun()} from other {case_noun()}. It does not tell whether what belongs to one {shared[0][0]} "
+                 "was trained on or not, which may be far easier.",
+        severity="warn", what="unit of privacy", certainty="by construction")]
 
 
 def _copies_findings(cases: AttackedCases) -> list[raikit.Finding]:
     if not cases.copies:
         return []
     return [raikit.Finding(
-        sentence=f"{count(cases.copies)} of {count(cases.losses.non_members)} non-members have the same inputs as a training case. "
-                 "The model has seen them as well, so the attack recognises less than it would among new cases.",
+        sentence=f"{count(cases.copies)} of {count(cases.losses.non_members)} non-members have the same inputs as a training case, "
+                 "not counting copies under other file names or spellings. The model has seen these inputs, so the attack does not "
+                 "measure how it recognises training cases among new ones. It recognises fewer if the targets are the same too, "
+                 "and may recognise more if they differ.",
         severity="warn" if cases.copies > _MANY_COPIES * cases.losses.non_members else "note", what="copies of training cases")]
 
 

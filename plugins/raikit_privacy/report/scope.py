@@ -7,18 +7,17 @@ from collections.abc import Mapping
 
 import raikit
 from raikit.format import cases, count, joined, percent
-from raikit_privacy.estimates.features import cases_of_one_file, largest_clusters, most_copies
 from raikit_privacy.estimates.starting_weights import numbers_beside
-from raikit_privacy.estimates.trials import Trials
+from raikit_privacy.estimates.trials import LARGEST_DELTA, Trials
 from raikit_privacy.report.wording import at_most
 
 _MOST_NAMES = 6
-_LARGEST_DELTA = 0.1  # over the number of training cases, as the default is
 
 
 def scope_findings(ctx: raikit.CheckContext, trials: Trials) -> list[raikit.Finding]:
     """Say what epsilon covers: the weights, single cases, and a seed that is known."""
-    findings = [_weights_finding(ctx, trials), *_unit_of_privacy_findings(ctx), *_delta_findings(trials), *_number_findings(trials)]
+    findings = [_weights_finding(ctx, trials), _unit_of_privacy_finding(trials)]
+    findings += [*_delta_findings(trials), *_number_findings(trials)]
     findings.append(raikit.Finding(
         sentence="Noise and sampling were drawn from the run's seed: this is a measurement, not a release. Private models and "
                  "checkpoints were deleted. A model that is released must draw its noise from the operating system.",
@@ -56,7 +55,11 @@ def uncovered_table(ctx: raikit.CheckContext, trials: Trials) -> raikit.Table:
     rows.append(["number of training cases", f"{count(trials.recipe.rows)}; sampling rate and steps depend on it"
                  + (f", and by default {joined(derived)}" if derived else "")])
     if trials.start.declared is not None:
-        rows.append(["initial weights", f"as declared: {trials.start.declared}"])
+        known = "as declared" if trials.start.pretrained is None else "not known"
+        rows.append(["initial weights", f"{known}: {trials.start.declared}"])
+    before = "what was computed from several cases before raikit read them: ranks, means of a group, filled gaps, counts"
+    rows.append(["columns of the data", before])
+    rows.append(["choice of training cases", "which cases they are, where that depends on other cases, as a random split does"])
     rows.append(["this report", "its numbers are computed from all cases without noise, by models without privacy too"])
     rows.append(["options and network", "what was chosen by trying it on these cases"])
     rows.append(["other runs on these cases", "their ε adds to this one"])
@@ -72,15 +75,18 @@ def _weights_finding(ctx: raikit.CheckContext, trials: Trials) -> raikit.Finding
         origin = ("ε covers the training of the weights, from newly drawn ones: two seeds give unrelated numbers, and nothing "
                   "shows that these know the cases.")
     else:
-        origin = (f"ε covers the training from given weights, whose origin is declared, not proved: {trials.start.declared}. "
+        known = "declared, not proved" if trials.start.pretrained is None else "not known beyond its name"
+        origin = (f"ε covers the training from given weights, whose origin is {known}: {trials.start.declared}. "
                   "An attack on the loss of the initial weights does not show that they have seen training cases "
                   f"({trials.start.attack}), which is no proof.")
+        if trials.start.partly_drawn:
+            origin += " It has little power here, because other weights are newly drawn, as those of a new head."
     return raikit.Finding(
         sentence=f"{origin} {_fitted_sentence(ctx, bool(trials.foreign))} Nor does it cover the number of training cases, "
-                 "which is taken as public, options that were chosen by trying them on these cases, or other runs on them: "
-                 "their ε adds to this one.",
+                 "which is taken as public, columns that were computed from several cases, options that were chosen by trying "
+                 "them on these cases, or other runs on them: their ε adds to this one.",
         severity="note" if trials.start.declared is None else "warn", what="scope of epsilon",
-        certainty="two draws were compared" if trials.start.declared is None else "if the configuration is right",
+        certainty="two draws were compared" if not trials.start.condition else "if these weights have seen no training case",
     )
 
 
@@ -109,19 +115,17 @@ def _some(names: list[str]) -> str:
     return joined([*shown, f"{len(names) - len(shown)} more"] if len(names) > len(shown) else shown)
 
 
-def _unit_of_privacy_findings(ctx: raikit.CheckContext) -> list[raikit.Finding]:
-    largest = {column: n for column, n in largest_clusters(ctx, "train").items() if n > 1}
-    shared = {column: n for column, n in cases_of_one_file(ctx, "train").items() if n > 1}
-    where = joined([*(f"one {column} appears in up to {count(n)}" for column, n in largest.items()),
-                    *(f"one file of {column} in up to {count(n)}" for column, n in shared.items())])
+def _unit_of_privacy_finding(trials: Trials) -> raikit.Finding:
+    where = joined(trials.shared)
     clusters = f", not all cases of a cluster or file: among the training cases, {where}" if where else ""
-    copies = most_copies(ctx, "train")
-    same = f" Up to {count(copies)} training cases have the same inputs." if copies > 1 else ""
-    return [raikit.Finding(
+    copies = trials.copies
+    same = (f" {count(copies)} training cases have the same inputs, not counting copies under other file names or spellings."
+            if copies > 1 else "")
+    return raikit.Finding(
         sentence=f"ε protects single cases{clusters}. For k cases of one person, or k copies of a case, ε is k times as large and "
                  f"δ is larger too.{same}",
         severity="warn" if where else "note", what="unit of privacy", certainty="by construction",
-    )]
+    )
 
 
 def _number_findings(trials: Trials) -> list[raikit.Finding]:
@@ -147,13 +151,13 @@ def _delta_findings(trials: Trials) -> list[raikit.Finding]:
     .. [2] Ponomareva et al., "How to DP-fy ML", JAIR 2023.
     """
     n = trials.recipe.rows
-    if trials.delta * n <= _LARGEST_DELTA * (1 + 1e-9):
+    if not trials.has_large_delta:
         return []
     over = "at least" if trials.delta * n >= 1 else "not far below"
     return [raikit.Finding(
         sentence=f"δ = {trials.delta:.2g} is {over} one over the number of training cases ({count(n)}). Publishing each case "
                  f"with a probability of δ, {_published(trials.delta * n)}, would satisfy such a guarantee (Dwork and Roth 2014). "
-                 f"Leave delta out, or set it to {_LARGEST_DELTA / n:.2g} at most (Ponomareva et al. 2023 advise far less than "
+                 f"Leave delta out, or set it to {LARGEST_DELTA / n:.2g} at most (Ponomareva et al. 2023 advise far less than "
                  "one over that number).",
         severity="warn", what="size of delta", certainty="by construction",
     )]

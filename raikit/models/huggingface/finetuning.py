@@ -102,7 +102,7 @@ def start(data: Dataset, settings: HuggingFaceTraining) -> HuggingFaceModel:
         net = restart()
         readers = build_readers(spec, net, modalities)
     origin = Origin("pretrained", settings.base.rpartition("/")[2])
-    return HuggingFaceModel(net, readers, range(config.num_labels), modalities, classes, restart, origin)
+    return HuggingFaceModel(net, readers, range(config.num_labels), modalities, classes, restart, origin, readers_of_base=True)
 
 
 def with_method(net: Any, settings: HuggingFaceTraining, steps: int) -> Any:

@@ -48,6 +48,9 @@ class HuggingFaceModel(Model):
         Of those weights.
     beside : mapping of str to Tensor, optional
         What the network gets with every batch: the texts of a zero-shot model.
+    readers_of_base : bool
+        The tokenizer and processors are those of the pretrained model that `restart` reads. Others may have been fitted on the
+        training cases: a vocabulary, the mean of pictures.
     """
 
     kind = "huggingface"
@@ -55,10 +58,11 @@ class HuggingFaceModel(Model):
     def __init__(
         self, net: Any, readers: Sequence[Reader], order: Sequence[int], modalities: Mapping[str, Modality],
         classes: Sequence[Any], restart: Callable[[], Any] | None = None, origin: Origin = Model.origin,
-        beside: Mapping[str, Tensor] | None = None,
+        beside: Mapping[str, Tensor] | None = None, readers_of_base: bool = False,
     ) -> None:  # fmt: skip
         self._network = Network(net, order, beside).eval()
         self._readers, self._restart, self.origin = list(readers), restart, origin
+        self._readers_of_base = readers_of_base
         self.modalities, self.classes = dict(modalities), list(classes)
         self.tensors: Mapping[str, PreparedTensor] = {name: of for reader in readers for name, of in reader.tensors.items()}
         with_a_head = {"embeddings", "trainable"} if restart is not None else set()
@@ -196,8 +200,11 @@ class HuggingFaceModel(Model):
         return started
 
     def fitted(self) -> dict[str, str] | None:
-        """Return what was learnt from training cases beside the weights: nothing, a tokenizer or processor is given with them."""
-        return {} if self.origin.kind != "unknown" else None
+        """Return what was learnt from training cases beside the weights: nothing if tokenizer and processors are the base's.
+
+        A folder does not say what its tokenizer was fitted on, nor where the numbers of its configuration come from.
+        """
+        return {} if self._readers_of_base else None
 
     def save(self, folder: Path) -> None:
         """Write the network, its tokenizer and its processors as `save_pretrained` does."""

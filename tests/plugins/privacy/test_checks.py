@@ -13,6 +13,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from raikit.address import Pattern
+from raikit.format import percent
 from raikit.testing import result_of, table_context
 from raikit_privacy.checks import MembershipInference, PrivateFineTuning
 from raikit_privacy.estimates import training, trials
@@ -287,6 +288,55 @@ def test_non_members_that_are_copies_of_members_are_counted(tiny, data):
         assert [finding.severity for finding in said] == ["warn"] * seen
         assert all(finding.sentence.startswith("30 of 100 non-members") for finding in said)
         assert any("trained on the train cases and on no validation case" in finding.sentence for finding in found)
+
+
+def test_members_with_a_high_loss_are_recognised_by_it(tiny):
+    """A model that was trained on the validation cases: they are the members, and a rule on a small area must not reassure."""
+    table = remembered(600, True)
+    table["split"] = table["split"].map({"train": "validation", "validation": "train"})
+    result = result_of(MembershipInference, table_context(table))
+    metrics = by_id(result)
+    area = metrics["privacy.membership_auc"]
+    assert area.high < 0.5
+    text = " ".join(finding.sentence for finding in result.findings)
+    assert f"takes the higher loss for the training case is right in {percent(1 - area.value)} of pairs" in text
+    assert "they come from two populations" not in text
+    assert "warn" in {finding.severity for finding in result.findings if finding.what == "membership inference by a high loss"}
+    for name in ("membership_auc", "membership_advantage", "membership_tpr_at_fpr(fpr=0.01)"):
+        assert "nobody takes a high loss for the sign of a training case" in metrics[f"privacy.{name}"].condition
+    usual = by_id(result_of(MembershipInference, table_context(remembered(600, True))))
+    assert {metric.condition for metric in usual.values()} == {""}
+
+
+def test_an_attack_on_cases_is_not_said_to_be_one_on_people():
+    """Every person has cases in both splits, so a small area says nothing of whether the model gives people away."""
+    table = remembered(remembers=False).assign(person=[f"p{at // 8}" for at in range(400)], shop=[f"s{at % 2}-{at // 8}" for at in range(400)])
+    table.loc[table.index[:8], "person"] = None
+    found = {finding.what: finding for finding in
+             result_of(MembershipInference, table_context(table, cluster=("person", "shop"))).findings}
+    assert "Of 200 non-members, 196 share a person with training cases." in found["unit of privacy"].sentence
+    assert found["unit of privacy"].severity == "warn"
+    apart = result_of(MembershipInference, table_context(table, cluster=("shop",)))
+    assert "unit of privacy" not in {finding.what for finding in apart.findings}
+
+
+def test_copies_with_other_targets_are_not_said_to_hide_members(tiny, data):
+    """A model that knows the targets by heart is surely wrong on copies with the other target: the attack finds more."""
+    table = data.table.copy()
+    train, validation = (table.index[table["split"] == split] for split in ("train", "validation"))
+    table.loc[validation, ["a", "b", "note"]] = table.loc[train[: len(validation)], ["a", "b", "note"]].to_numpy()
+    table.loc[validation, "target"] = 1 - table.loc[train[: len(validation)], "target"].to_numpy()
+    own, model = tiny.Data(table), tiny.Model()
+    rows = tiny.predictions(model, own)
+    known = {text: 0.9 if target else 0.1 for text, target in zip(table.loc[train, "a"].astype(str) + table.loc[train, "note"],
+                                                                 table.loc[train, "target"], strict=True)}
+    place = table.set_index("id").loc[rows["id"]]
+    rows["score"] = [known.get(text, 0.5) for text in place["a"].astype(str) + place["note"]]
+    result = result_of(MembershipInference, table_context(rows, model=model, data=own, classes=[0, 1]))
+    assert by_id(result)["privacy.membership_auc"].value > 0.99
+    text = " ".join(finding.sentence for finding in result.findings)
+    assert "100 of 100 non-members have the same inputs" in text
+    assert "recognises less" not in text
 
 
 def test_regression_and_labels_alone_have_losses_too():

@@ -149,6 +149,27 @@ def test_declared_weights_are_a_condition_of_every_guarantee(tiny, noisy_data, w
     assert "the initial weights have seen no training case" in by_id(result)[CEILING].condition
     assert "99.8% CI" in text
     assert "which is no proof" in text
+    assert ("It has little power here, because other weights are newly drawn" in text) == (fresh is new_head)
+
+
+def test_a_base_that_is_only_named_is_not_said_to_be_declared(tiny, noisy_data, wide, tmp_path):
+    """``base: folder`` names a model; nobody has said that it has seen no training case."""
+    model = loaded(tiny, wide(3), given)
+    type(model).origin = raikit.models.base.Origin("pretrained", "reviews-bert")
+    fresh = type(model).fresh
+    type(model).fresh = lambda self, seed=0: with_origin(fresh(self, seed))
+    result = result_of(PrivateFineTuning, context(tiny, model, noisy_data, tmp_path), epsilons=[1], **QUICK)
+    condition = by_id(result)[CEILING].condition
+    text = " ".join(finding.sentence for finding in result.findings)
+    assert "the pretrained model reviews-bert has seen no training case (the configuration names it, and does not say" in condition
+    assert condition in text
+    assert "as the configuration says" not in text
+    assert "declared" not in text
+
+
+def with_origin(model):
+    model.origin = raikit.models.base.Origin("pretrained", "reviews-bert")
+    return model
 
 
 def test_a_model_whose_fresh_draws_is_trained_whatever_its_own_weights_know(tiny, noisy_data, by_heart, tmp_path):
@@ -433,3 +454,29 @@ def test_several_trainings_are_averaged_and_their_randomness_widens_the_interval
     groups = [three[f"{name}[sex={sex}]"] for sex in "FM"]
     shares = [metric.n / 200 for metric in groups]
     assert np.dot([metric.value for metric in groups], shares) == pytest.approx(three[name].value)
+
+
+# --- what else than privacy differs -----------------------------------------------------------------------------------
+
+
+def test_weights_of_the_audited_training_are_not_a_cost_of_privacy(tiny, data, tmp_path):
+    """A model that was reweighted for a group pays for leaving that out, and not for privacy alone."""
+    model = tiny.Model()
+    model.training = {"reweight": ["sex"]}
+    rows = tiny.predictions(model, data).assign(importance=1.0)
+    ctx = table_context(rows, model=model, data=data, seed=1, classes=[0, 1], sensitive=("sex",), weight="importance", folder=tmp_path)
+    said = {finding.what: finding.sentence for finding in result_of(PrivateFineTuning, ctx, **QUICK).findings}
+    weights = "weights of cases, which private training does not use (the column importance and reweighting by sex)"
+    assert f"layers that are not trained, and {weights}." in said["accuracy with and without privacy"]
+    assert f"A part of it may be due to {weights}." in said["cost of privacy, by group"]
+    plain = result_of(PrivateFineTuning, context(tiny, tiny.Model(), data, tmp_path / "plain"), **QUICK)
+    assert "weights of cases" not in " ".join(finding.sentence for finding in plain.findings)
+
+
+def test_what_was_computed_from_several_cases_beforehand_is_not_covered(tiny, data, tmp_path):
+    """A column of ranks, or a split that depends on other cases, tells of a case wherever it is not."""
+    result = result_of(PrivateFineTuning, context(tiny, tiny.Model(), data, tmp_path), **QUICK)
+    scope = next(finding.sentence for finding in result.findings if finding.what == "scope of epsilon")
+    assert "columns that were computed from several cases" in scope
+    rows = dict(next(table.rows for table in result.tables if table.id == "uncovered"))
+    assert {"columns of the data", "choice of training cases"} <= rows.keys()

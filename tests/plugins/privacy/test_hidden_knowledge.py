@@ -264,7 +264,7 @@ def test_copies_of_a_case_and_cases_of_one_file_are_counted(tiny, data, tmp_path
     table = data.table.copy()
     table.loc[[6, 12], ["a", "b", "note"]] = table.loc[0, ["a", "b", "note"]].tolist()
     said, _ = sentences(tiny, tiny.Data(table), tmp_path)
-    assert "Up to 3 training cases have the same inputs" in said["unit of privacy"]
+    assert "3 training cases have the same inputs, not counting copies under other file names" in said["unit of privacy"]
     assert "same inputs" not in sentences(tiny, data, tmp_path)[0]["unit of privacy"]
     photos = tiny.Data(data.table.assign(photo=[f"{i // 12}.png" for i in range(len(data.table))]))
     photos.inputs = photos.inputs | {"photo": SimpleNamespace(modality="image", columns=("photo",))}

@@ -8,7 +8,9 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from raikit.config.training import HuggingFaceTraining
 from raikit.errors import ConfigError, ModelError
+from raikit.models.huggingface.finetuning import start
 from raikit.models.loaders import LOADERS, load
 
 from .conftest import cases
@@ -137,3 +139,10 @@ def test_fresh_weights_come_from_the_base_or_are_drawn(folder):
     start = dict(based.fresh(3).module.named_parameters())
     kept = dict(based.module.named_parameters())
     assert torch.equal(start["net.bert.embeddings.word_embeddings.weight"], kept["net.bert.embeddings.word_embeddings.weight"])
+
+
+def test_a_folder_does_not_say_what_its_tokenizer_was_fitted_on(folder):
+    """Its words may be those of the training cases, whatever the weights that private training starts from."""
+    assert opened(folder("bert"), ["text"]).fitted() is None
+    assert opened(folder("bert"), ["text"], base=str(folder("bert"))).fitted() is None
+    assert start(cases(["text"]), HuggingFaceTraining(base=str(folder("bert")))).fitted() == {}

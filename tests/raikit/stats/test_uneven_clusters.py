@@ -10,6 +10,7 @@ from raikit.stats import (
     clustered_gap,
     clustered_group_vs_rest,
     clustered_rate_interval,
+    influence_covariance,
     loss_interval,
     mean_interval,
     rate_covariance,
@@ -218,3 +219,20 @@ def test_a_family_among_single_cases_leaves_a_group_decided():
         concentration = np.array([(size**2 + 60 - size) / 3600])
         found = dominated(np.zeros(1, dtype=int), share, concentration, np.array([1 / 60]))
         assert found[0] == flagged
+
+
+def test_an_average_allows_for_one_more_cluster_on_the_side_away_from_its_nearer_bound():
+    """An average of .9 and the share of errors that goes with it have mirrored limits."""
+    rng = np.random.default_rng(0)
+    cluster = np.repeat(np.arange(40), SIZES["zipf"])
+    right = (rng.random(len(cluster)) < np.where(np.arange(40) == 5, 0.2, 0.95)[cluster]).astype(float)
+    n, one_group, size = len(right), np.zeros(len(right), dtype=int), np.array([1e15])
+
+    def ends(values):
+        mean = np.array([values.mean()])
+        cov = influence_covariance(mean, (values - mean) / n, one_group, [cluster], size, np.array([n]), scale="proportion")
+        found = clustered_rate_interval(cov)
+        return found.low[0], found.high[0]
+
+    low, high = ends(right)
+    assert (1 - high, 1 - low) == pytest.approx(ends(1 - right))

@@ -11,9 +11,15 @@ to three clusters that make a twentieth of the sum of squared shares and are eac
 The second table has other quantities. "gap": two such groups, whose rates are truly the same, and a gap is
 claimed. "mean": values with a standard deviation of 1 around the mean of their cluster, which is gamma as the rates are, but ten
 times as high. "area": under the ROC curve; scores of positives are higher by a gamma number, on average 1.5, in large clusters
-0.3. The truth is the average of all runs. Nominal: 2.5% for a gap, and 5% for both ends of a mean or an area together; an end that
-is open decides nothing. The third table prints how often sizes
-of one kind have up to three clusters that dominate, or fewer than 4 effective ones.
+0.3. "loss" is the mean of the squares of the same values. The truth is the average of all runs. Nominal: 2.5% for a gap, and 5% for
+both ends of a mean, a loss or an area together; an end that is open decides nothing. A mean is undecided from a smaller step to
+the largest cluster than a rate, if the other sizes are alike.
+
+"spread": log-normal sizes with a standard deviation of .35 or .5, and one cluster of another kind of 2.5 times the median, which is
+often in line with the other sizes.
+
+The third table prints how often sizes of one kind leave a rate and a mean of normal values undecided: up to three clusters
+dominate, or fewer than 4 are effective.
 """
 
 from __future__ import annotations
@@ -27,7 +33,14 @@ import numpy as np
 from monte_carlo import percent
 from simulate_clusters import KINDS, cluster_sizes
 
-from raikit.stats import auc_interval, clustered_gap, clustered_rate_interval, mean_interval, rate_covariance
+from raikit.stats import (
+    auc_interval,
+    clustered_gap,
+    clustered_rate_interval,
+    loss_interval,
+    mean_interval,
+    rate_covariance,
+)
 
 SHARES = (0.03, 0.05, 0.1, 0.2, 0.33, 0.4)
 COMMON, LARGE = 0.033, 0.3  # mean rates
@@ -69,7 +82,7 @@ def sizes_of(clusters: int, number: int, share: float) -> np.ndarray:
 
 
 def sampler(quantity: str, rng: np.random.Generator) -> Sample:
-    """Return the samples of a gap, a mean or an area."""
+    """Return the samples of a gap, a mean, a loss or an area."""
 
     def gap(large: np.ndarray, cluster: np.ndarray) -> tuple[float, float, float, bool, bool]:
         both, group = np.append(cluster, cluster + len(large)), np.repeat([0, 1], len(cluster))
@@ -79,9 +92,16 @@ def sampler(quantity: str, rng: np.random.Generator) -> Sample:
         found, decides = clustered_gap(cov, draws=4_000, rng=rng), not cov.few_clusters.any()
         return 0.0, found.low, 1.0, decides, decides
 
-    def mean(large: np.ndarray, cluster: np.ndarray) -> tuple[float, float, float, bool, bool]:
+    def values(large: np.ndarray, cluster: np.ndarray) -> np.ndarray:
         center = 10 * np.where(large, LARGE, COMMON) * rng.gamma(2, 0.5, len(large))
-        found = mean_interval(center[cluster] + rng.normal(size=len(cluster)), clusters=[cluster])
+        return np.asarray(center[cluster] + rng.normal(size=len(cluster)))
+
+    def mean(large: np.ndarray, cluster: np.ndarray) -> tuple[float, float, float, bool, bool]:
+        found = mean_interval(values(large, cluster), clusters=[cluster])
+        return found.value, found.low, found.high, *decide(found.flags)
+
+    def loss(large: np.ndarray, cluster: np.ndarray) -> tuple[float, float, float, bool, bool]:
+        found = loss_interval(values(large, cluster) ** 2, clusters=[cluster])
         return found.value, found.low, found.high, *decide(found.flags)
 
     def area(large: np.ndarray, cluster: np.ndarray) -> tuple[float, float, float, bool, bool]:
@@ -89,7 +109,7 @@ def sampler(quantity: str, rng: np.random.Generator) -> Sample:
         found = auc_interval(y, y * apart[cluster] + rng.normal(size=len(cluster)), clusters=[cluster])
         return found.value, found.low, found.high, *decide(found.flags)
 
-    return {"gap": gap, "mean": mean, "area": area}[quantity]
+    return {"gap": gap, "mean": mean, "loss": loss, "area": area}[quantity]
 
 
 def decide(flags: tuple[str, ...]) -> tuple[bool, bool]:
@@ -99,28 +119,46 @@ def decide(flags: tuple[str, ...]) -> tuple[bool, bool]:
 
 
 def simulate_other(quantity: str, clusters: int, number: int, share: float, runs: int, rng: np.random.Generator) -> str:
-    """Return the line of a design of a gap, a mean or an area."""
+    """Return the line of a design of a gap, a mean, a loss or an area."""
     sizes = sizes_of(clusters, number, share)
     large, cluster, sample = np.arange(clusters) < number, np.repeat(np.arange(clusters), sizes), sampler(quantity, rng)
     results = np.array([sample(large, cluster) for _ in range(runs)])
-    truth = 0.0 if quantity == "gap" else results[:, 0].mean()  # of the whole estimates' own average, over all runs
+    return _line(f"{quantity}, {clusters} clusters, {number} with {share:.0%}", f"{sizes[0] / 20:.1f}", results, quantity == "gap")
+
+
+def simulate_in_line(clusters: int, spread: float, runs: int, rng: np.random.Generator) -> str:
+    """Return the line of a mean where a cluster of another kind has a size that is in line with the others'."""
+    large, sample, results = np.arange(clusters) < 1, sampler("mean", rng), []
+    for _ in range(runs):
+        sizes = np.maximum(np.round(20 * rng.lognormal(0, spread, clusters)), 1).astype(int)
+        sizes[0] = 50
+        found = sample(large, np.repeat(np.arange(clusters), sizes))
+        truth = 10 * (sizes @ np.where(large, LARGE, COMMON)) / sizes.sum()
+        results.append([found[0], *(end - truth for end in found[1:3]), *found[3:]])
+    return _line(f"mean, {clusters} clusters, spread {spread:g}", "2.5", np.array(results), True)
+
+
+def _line(name: str, times: str, results: np.ndarray, centered: bool) -> str:
+    """Return the line of results, whose truth is 0 or else their own average."""
+    runs = len(results)
+    truth = 0.0 if centered else results[:, 0].mean()
     misses = np.stack([results[:, 1] > truth, results[:, 2] < truth], axis=1)
     decided = (misses & (results[:, 3:] > 0)).any(axis=1).sum()
     cells = "".join(f"{percent(int(count), runs):>13}" for count in (*misses.sum(axis=0), decided))
     undecided = np.mean(results[:, 3:].max(axis=1) == 0)
-    name = f"{quantity}, {clusters} clusters, {number} with {share:.0%}"
-    return f"{name:38}{sizes[0] / 20:>8.1f}{'':11}{cells}{100 * undecided:>11.0f}%"
+    return f"{name:38}{times:>8}{'':11}{cells}{100 * undecided:>11.0f}%"
 
 
-def undecided_share(kind: str, clusters: int, runs: int, rng: np.random.Generator) -> str:
-    """Return how often groups whose sizes are of one kind are undecided."""
-    few = 0
+def undecided_share(kind: str, clusters: int, runs: int, rng: np.random.Generator) -> tuple[str, str]:
+    """Return how often groups whose sizes are of one kind leave a rate and a mean undecided."""
+    few = np.zeros(2, dtype=int)
     for _ in range(runs):
         sizes = cluster_sizes(kind, clusters, rng)
         cluster = np.repeat(np.arange(clusters), sizes)
         y, group = np.arange(len(cluster)) % 2, np.zeros(len(cluster), dtype=int)
-        few += bool(rate_covariance(y, np.ones(len(y)), group, [cluster], proportion=True).few_clusters[0])
-    return percent(few, runs)
+        rate = rate_covariance(y, np.ones(len(y)), group, [cluster], proportion=True).few_clusters[0]
+        few += [rate, "few_clusters" in mean_interval(rng.normal(size=len(cluster)), clusters=[cluster]).flags]
+    return percent(int(few[0]), runs), percent(int(few[1]), runs)
 
 
 def main() -> None:
@@ -139,13 +177,15 @@ def main() -> None:
         for share in (0.02, 0.1, 0.33):
             print(simulate(clusters, number, share, options.runs, rng, rates), flush=True)
     print(f"\nOther quantities, {options.runs} runs\n{'design':38}{header}")
-    for quantity, clusters, number in itertools.product(("gap", "mean", "area"), (40, 150), (1, 2, 4)):
+    for quantity, clusters, number in itertools.product(("gap", "mean", "loss", "area"), (40, 150), (1, 2, 4)):
         for share in (0.02, 0.05, 0.07, 0.1, 0.33):
             print(simulate_other(quantity, clusters, number, share, options.runs, rng), flush=True)
+    for clusters, spread in itertools.product((40, 150), (0.35, 0.5)):
+        print(simulate_in_line(clusters, spread, options.runs, rng), flush=True)
     print("\nSizes of one kind: how often up to three clusters dominate, or fewer than 4 are effective\n"
-          f"{'':20}{'40 clusters':>15}{'150 clusters':>15}")
+          f"{'':20}" + "".join(f"{name:>15}" for clusters in (40, 150) for name in (f"rate, {clusters}", f"mean, {clusters}")))
     for kind in KINDS:
-        cells = (undecided_share(kind, clusters, options.runs, rng) for clusters in (40, 150))
+        cells = (cell for clusters in (40, 150) for cell in undecided_share(kind, clusters, options.runs, rng))
         print(f"{kind:20}" + "".join(f"{cell:>15}" for cell in cells), flush=True)
     print(f"\n{time.perf_counter() - started:.0f} s")
 

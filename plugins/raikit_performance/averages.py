@@ -138,7 +138,21 @@ def estimate_average(measure: Measure, cases: raikit.Arrays, weighted: bool) -> 
     # A class that is predicted rarely and always right hides what its first error would cost.
     hidden = average.unseen if weighted and measure == "precision" else 0.0
     covariance = average_covariance(average.value, influence, cases, hidden=hidden)
+    if cases.weight is not None and not cases.clusters:
+        covariance = replace(covariance, one_more=np.maximum(covariance.one_more, _one_more(average, cases) ** 2))
     return AverageEstimate(measure, weighted, average.value, average.share, covariance)
+
+
+def _one_more(average: ConfusionAverage, cases: raikit.Arrays) -> float:
+    """Return how far one more case moves an average to its far end, if it weighs as much as the heaviest of its true class.
+
+    In a class that weighs much, no case may have shown yet what moves the average there.
+    """
+    assert cases.weight is not None
+    heaviest = np.zeros(len(cases.classes))
+    np.maximum.at(heaviest, cases.truth, cases.weight)
+    farther = average.effect.max(axis=1) if average.value <= 0.5 else -average.effect.min(axis=1)
+    return float(np.max(heaviest * farther, initial=0.0) / cases.weight.sum())
 
 
 def entry_weights(cases: raikit.Arrays) -> FloatArray:

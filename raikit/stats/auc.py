@@ -4,7 +4,8 @@ The area is the mean *placement* of the positives: the share of negatives that e
 badly make the area, and samples in which they happen to be absent look precise. So the end away from a perfect area is as
 careful as that of a mean loss (`raikit.stats.tails`): it allows for one more case like the worst. Where the variance of a class
 rests on too few cases (`raikit.stats.contributions`) it is the exact limit of a rate of as many cases as the scarcer class has. A
-mean of values between 0 and 1 is never less certain than such a rate. benchmarks/simulate_auc.py prints what was simulated.
+mean of values between 0 and 1 is never less certain than such a rate. With weights the class has one more case, as heavy as any.
+benchmarks/simulate_auc.py prints what was simulated.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ class _Area:
         supporting = float(cov.supporting[0])
         near = self._logit(1.0, variance, tail, df)
         far = self._logit(-1.0, variance + float(cov.one_more[0]), tail, max(min(df, supporting - 1), 1.0))
-        size = min(self.kish(), float(cov.effective_clusters[0]) if cov.ways else np.inf)
+        size = min(self.scarcer_size(), float(cov.effective_clusters[0]) if cov.ways else np.inf)
         low, high = (float(end) for end in limits_at(self.value * size, size, tail))
         if size < 2:  # a class with one case does not show how cases of that class vary
             near = max(near, high)
@@ -151,9 +152,17 @@ class _Area:
         """Return the masks of both classes."""
         return self.truth, ~self.truth
 
-    def kish(self) -> float:
+    def scarcer_size(self) -> float:
         """Return the number of cases of the scarcer class, if they weighed alike."""
-        return min(self._kish_of(side) for side in self.classes())
+        return min(self.size_of(side) for side in self.classes())
+
+    def size_of(self, side: BoolArray) -> float:
+        """Return the number of cases of a class, if they weighed alike, with one more that weighs as much as any of both classes.
+
+        Cases that rank badly may be the heavy ones. If a sample of a class has none, its cases seem to weigh alike.
+        """
+        heaviest, w, squares = float(self.w.max()), float(self.w[side].sum()), float(self.w[side] @ self.w[side])
+        return min(w**2 / squares, (w + heaviest) ** 2 / (squares + heaviest**2))
 
     def _kish_of(self, side: BoolArray) -> float:
         return float(self.w[side].sum() ** 2 / (self.w[side] ** 2).sum())
@@ -169,7 +178,7 @@ class _Area:
         """Return the number of cases of the scarcest class of which no case ranks badly, if they weighed alike."""
         sizes = [np.inf]
         for side, losses in zip(self.classes(), self.losses(), strict=True):
-            size = self._kish_of(side)
+            size = self.size_of(side)
             if (losses < _FAILED[size > _OF_MANY] * self.w[side]).all():
                 sizes.append(size)
         return min(sizes)

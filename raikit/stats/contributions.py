@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from raikit.stats._types import FloatArray
-from raikit.stats.covariance import known_size, unit_codes
+from raikit.stats._types import AnyArray, FloatArray
+from raikit.stats.covariance import cluster_codes, known_size, unit_codes
+from raikit.stats.dominance import stands_apart
 
 OPEN_HIGH, OPEN_LOW = "open_high", "open_low"
 _FEWEST, _ENOUGH = 10, 30  # Effective contributions; by simulation (benchmarks/simulate_errors.py and simulate_clusters.py).
@@ -81,6 +82,30 @@ def open_ends(deviations: Sequence[Deviations]) -> tuple[str, ...]:
     return tuple(
         flag for flag, side in sides.items() if any(own >= whole / 2 for own, whole in zip(side, largest, strict=True))
     )
+
+
+def cluster_apart(weight: ArrayLike, clusters: Sequence[ArrayLike], counts: ArrayLike | None = None) -> bool:
+    """Return whether the largest cluster of a column is so much larger than the others that a mean may not decide.
+
+    Parameters
+    ----------
+    weight : array_like, shape (n,)
+    clusters : sequence of array_like of int, each shape (n,)
+    counts : array_like, shape (n,), optional
+        Number of cases of each entry, where entries are sums of alike cases.
+    """
+    w = np.asarray(weight, dtype=float)
+    number = np.ones(len(w)) if counts is None else np.asarray(counts, dtype=float)
+    keep = w > 0
+    return any(_apart(w[keep], number[keep], np.asarray(column)[keep]) for column in clusters)
+
+
+def _apart(w: FloatArray, counts: FloatArray, cluster: AnyArray) -> bool:
+    codes = unit_codes(cluster)
+    alone = np.zeros(int(codes.max(initial=-1)) + 1, dtype=bool)
+    alone[codes[cluster_codes(cluster) < 0]] = True
+    number = np.where(alone, np.bincount(codes, counts), 1.0)
+    return stands_apart(np.bincount(codes, w) / number, number, alone)
 
 
 def known_df(contributions: FloatArray, weight: FloatArray) -> float:

@@ -293,7 +293,7 @@ def _covariance(
     columns, proportion, outcomes = [cluster_codes(c) for c in clusters], scale == "proportion", cases.rare is not None
     if len(columns) > 2:
         raise ValueError(f"at most two cluster columns, not {len(columns)}")
-    upward = np.where(rates <= 0.5, 1.0, -1.0) if outcomes else np.ones(len(rates))
+    upward = np.where(rates <= 0.5, 1.0, -1.0) if proportion else np.ones(len(rates))
     entries = cases.contributions
     vrow = independent_variances(entries, len(rates))
     units = _by_cluster(entries, columns, upward, outcomes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +13,7 @@ from raikit.stats.contributions import (
     OPEN_HIGH,
     OPEN_LOW,
     Deviations,
+    cluster_apart,
     deviations_from_mean,
     effective_contributions,
     open_ends,
@@ -47,7 +49,8 @@ def mean_interval(
     -------
     Interval
         Where the data show no spread (one case, one cluster, or all values alike) the ends are the bounds and the flag is
-        ``unreliable``. The flag ``few_clusters`` marks fewer than 4 effective clusters. The flags ``open_high`` and ``open_low``
+        ``unreliable``. The flag ``few_clusters`` marks fewer than 4 effective clusters, or one of a size of its own
+        (`raikit.stats.dominance`). The flags ``open_high`` and ``open_low``
         mark an end that is not valid, because the variance rests on too few cases or clusters. Between finite bounds, such an
         end of independent cases is the exact limit of a rate instead.
 
@@ -121,12 +124,17 @@ def skewed_mean_interval(
 def mean_covariance(
     values: FloatArray, weight: ArrayLike | None, clusters: Sequence[ArrayLike]
 ) -> CovarianceResult:
-    """Return a mean with its variance; raise if there are no cases."""
+    """Return a mean with its variance; raise if there are no cases. A cluster of a size of its own dominates it."""
     n = len(values)
     cov = rate_covariance(values, np.ones(n), np.zeros(n, dtype=np.int64), clusters, weight, groups=1, proportion=False)
     if not cov.n_rows[0]:
         raise ValueError("no cases, so there is no mean")
-    return cov
+    return without_cluster_apart(cov, np.ones(n) if weight is None else weight, clusters)
+
+
+def without_cluster_apart(cov: CovarianceResult, weight: ArrayLike, clusters: Sequence[ArrayLike]) -> CovarianceResult:
+    """Return a single mean's covariance, which may not decide if the largest cluster has a size of its own."""
+    return replace(cov, dominated=cov.dominated | cluster_apart(weight, clusters))
 
 
 def reach(cov: CovarianceResult, deviations: Sequence[Deviations], tail: float) -> tuple[float, float]:

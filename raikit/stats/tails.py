@@ -20,7 +20,7 @@ from raikit.stats.contributions import OPEN_HIGH, OPEN_LOW, deviations_from_mean
 from raikit.stats.covariance import influence_covariance
 from raikit.stats.covariance_result import CovarianceResult
 from raikit.stats.interval import Interval
-from raikit.stats.means import bounded_interval, mean_covariance, no_variation, reach, unit_of
+from raikit.stats.means import bounded_interval, mean_covariance, no_variation, reach, unit_of, without_cluster_apart
 from raikit.stats.quantiles import tail_of, upper_quantile
 from raikit.stats.rates import limits_at
 
@@ -125,7 +125,8 @@ def _influence_covariance(
 ) -> CovarianceResult:
     kish = np.array([float(weight.sum() ** 2 / (weight**2).sum())])
     one_group = np.zeros(len(influence), dtype=np.int64)
-    return influence_covariance(np.array([value]), influence, one_group, clusters, kish, kish, weight=weight)
+    cov = influence_covariance(np.array([value]), influence, one_group, clusters, kish, kish, weight=weight)
+    return without_cluster_apart(cov, weight, clusters)
 
 
 def _rate_limit(rate: float, cov: CovarianceResult, tail: float) -> float:

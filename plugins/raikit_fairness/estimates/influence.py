@@ -16,7 +16,7 @@ from raikit.arrays import BoolArray, FloatArray, IntArray
 from raikit.stats import Contrasts, CovarianceResult
 from raikit.stats.areas import widen_for_bias
 from raikit.stats.constants import LEAST_DF
-from raikit.stats.contributions import OPEN_HIGH, deviations_from_mean, open_ends
+from raikit.stats.contributions import OPEN_HIGH, cluster_apart, deviations_from_mean, open_ends
 from raikit.stats.covariance import unit_codes
 from raikit.stats.covariance_result import Scale
 from raikit_fairness.estimates.case_counts import Cells
@@ -62,7 +62,8 @@ class FunctionalTraits:
         From cases to one number per case whose upper tail may be too heavy for the high end of a group's interval.
     one_more : callable or None
         From cases to the numbers whose mean (or its root) is the value. Weighted or clustered cases allow for one more unit like
-        the one that moves the value most, and weighted ones have an open high end if few make up the variance.
+        the one that moves the value most, and weighted ones have an open high end if few make up the variance. A cluster of a
+        size of its own dominates.
     """
 
     scale: Scale = "proportion"
@@ -298,4 +299,8 @@ def _covariance(groups: Sequence[_GroupSums], traits: FunctionalTraits) -> Covar
     # Those of a pooled rest follow from the concentration of the weights.
     fewest = np.diag(np.maximum(1 / (df + 1) - np.diag(cov.concentration), 0))
     few = np.array([group.known < LEAST_DF for group in groups])
-    return replace(cov, concentration=cov.concentration + fewest, df=np.minimum(cov.df, df), few_events=few)
+    apart = [traits.one_more is not None and cluster_apart(g.sums[1], g.clusters, g.sums[0]) for g in groups]
+    return replace(
+        cov, concentration=cov.concentration + fewest, df=np.minimum(cov.df, df), few_events=few,
+        dominated=cov.dominated | np.array(apart, dtype=bool),
+    )  # fmt: skip

@@ -92,6 +92,19 @@ def test_weighted_averages_hold_their_level_where_errors_are_few_and_heavy():
     }  # fmt: skip
 
 
+def test_weighted_averages_hold_at_99_percent_where_a_rare_class_is_heavy_and_may_show_no_error():
+    """Nine cases of the last class weigh ten times as much; in one sample in a hundred all of them are right."""
+    rng, runs, matrix = np.random.default_rng(11), 400, population((60, 37, 3), (0.9, 0.8, 0.6))
+    weight = np.array([1.0, 1.0, 10.0])
+    truth, missed = averages(matrix * weight[:, None] / (weight @ matrix.sum(axis=1))), {"precision": 0, "f1": 0}
+    for _ in range(runs):
+        target, prediction = np.divmod(rng.choice(9, 300, p=matrix.ravel()), 3)
+        for metric in label_metrics(raikit.Arrays(target, prediction, weight=weight[target], classes=[0, 1, 2]), 0.99):
+            if metric.args.get("average") == "weighted" and "few_events" not in metric.flags:
+                missed[metric.name] += metric.low > truth[metric.name, "weighted"]
+    assert max(missed.values()) <= runs * 0.005 + 3 * (runs * 0.005) ** 0.5
+
+
 def test_the_effect_of_a_cell_is_the_derivative_of_the_average():
     rng = np.random.default_rng(0)
     truth = rng.choice(4, 80, p=[0.5, 0.3, 0.15, 0.05])

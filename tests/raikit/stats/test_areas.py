@@ -71,6 +71,22 @@ def test_an_area_is_seldom_surely_too_high_where_one_class_is_scarce(positives, 
     assert passes[0.999] <= 1
 
 
+@pytest.mark.parametrize(("failing", "heavy"), [(0.03, 5.0), (0.01, 10.0), (0.03, 10.0)])
+def test_an_area_is_seldom_surely_too_high_where_cases_that_rank_last_are_heavy_and_may_be_absent(failing, heavy):
+    """Without one of them, the positives seem to weigh alike."""
+    rng, truth = np.random.default_rng(2), np.repeat([1, 0], [30, 300])
+
+    def draw(copies=1):
+        y = np.repeat(truth, copies)
+        score = 3 * y + rng.normal(size=len(y))
+        score = np.where((y == 1) & (rng.random(len(y)) < failing), -3, score)
+        return y, score, np.where((score > 1.5) != (y == 1), heavy, 1.0) * rng.lognormal(0, 0.3, len(y))
+
+    area, runs = auc_influence(*draw(1_000))[0], 600
+    found = [auc_interval(*draw()) for _ in range(runs)]
+    assert np.mean([each.low > area for each in found]) <= 0.025 + 2 * (0.025 * 0.975 / runs) ** 0.5
+
+
 def test_the_low_end_is_that_of_a_rate_only_where_the_variance_rests_on_few_cases(rng):
     y, of_rate = np.repeat([1, 0], [60, 600]), {}
     for apart, failing in ((1.0, 0.0), (3.0, 0.03)):

@@ -10,8 +10,11 @@ from raikit.stats import (
     clustered_gap,
     clustered_group_vs_rest,
     clustered_rate_interval,
+    influence_covariance,
+    loss_interval,
     mean_interval,
     rate_covariance,
+    ratio_of_means_interval,
     subgroup_rates,
 )
 from raikit.stats.dominance import dominated
@@ -70,6 +73,60 @@ def test_a_rate_is_undecided_or_holds_where_the_largest_clusters_are_of_another_
         cov = rate_covariance(y, np.ones(len(y)), np.zeros(len(y), dtype=int), [cluster], proportion=True)
         missed += clustered_rate_interval(cov).high[0] < sizes @ mean / sizes.sum() and not cov.few_clusters[0]
     assert at_most(missed, runs, 0.025)
+
+
+def mean_of(values, cluster):
+    return mean_interval(values, clusters=[cluster])
+
+
+def loss_of(values, cluster):
+    return loss_interval(values**2, clusters=[cluster])
+
+
+def ratio_of(values, cluster):
+    return ratio_of_means_interval(values**2, np.full(len(values), 4.0), clusters=[cluster])
+
+
+def brier_of(values, cluster):
+    return loss_interval(np.clip(np.abs(values) / 10, 0, 1), clusters=[cluster], largest=1.0)
+
+
+@pytest.mark.parametrize(("estimate", "times", "number"), [
+    (mean_of, 2.0, 40), (mean_of, 2.5, 40), (mean_of, 3.0, 40), (loss_of, 3.0, 150), (ratio_of, 3.0, 150), (brier_of, 3.0, 150),
+])  # fmt: skip
+def test_a_mean_is_undecided_or_holds_where_the_largest_cluster_is_of_another_kind(estimate, times, number):
+    """Its mean is nine times as high, so that a sample in which it happens to be like the others looks precise."""
+    rng, runs = np.random.default_rng(7), 600
+    cluster = np.repeat(np.arange(number), np.append(round(20 * times), np.full(number - 1, 20)))
+    mean = np.append(3.0, np.full(number - 1, 0.33))
+    found = [
+        estimate((mean * rng.gamma(2, 0.5, number))[cluster] + 0.3 * rng.normal(size=len(cluster)), cluster) for _ in range(runs)
+    ]
+    truth = np.mean([each.value for each in found])
+    missed = sum(each.high < truth and not {"few_clusters", "open_high"} & set(each.flags) for each in found)
+    assert missed <= 0.05 * runs + 1
+
+
+def test_a_mean_of_clusters_of_one_kind_is_decided_as_often_as_a_rate():
+    """The step of the largest cluster is judged by the spread of the sizes, and counts only for means."""
+    rng, kinds = np.random.default_rng(8), {
+        "equal": lambda: np.full(40, 20), "chance": lambda: rng.poisson(20, 40), "uniform": lambda: rng.integers(5, 36, 40),
+        "zipf": lambda: SIZES["zipf"], "log-normal": lambda: np.ceil(20 * rng.lognormal(0, 0.5, 40)).astype(int),
+    }  # fmt: skip
+    undecided = dict.fromkeys(kinds, 0)
+    for kind, draw in kinds.items():
+        for _ in range(200):
+            cluster = np.repeat(np.arange(40), draw())
+            values = rng.normal(size=len(cluster))
+            cov = rate_covariance(values > 0, np.ones(len(values)), np.zeros(len(values), dtype=int), [cluster])
+            undecided[kind] += "few_clusters" in mean_of(values, cluster).flags and not cov.few_clusters[0]
+    assert undecided == {kind: pytest.approx(0, abs=2 if kind != "log-normal" else 12) for kind in kinds}
+
+
+def test_single_cases_and_a_pair_decide_a_mean():
+    values = np.random.default_rng(9).normal(size=60)
+    assert "few_clusters" not in mean_of(values, np.append([0, 0], np.full(58, -1))).flags
+    assert "few_clusters" in mean_of(values, np.append(np.zeros(6, dtype=int), np.full(54, -1))).flags
 
 
 def mean_share(weights):
@@ -162,3 +219,20 @@ def test_a_family_among_single_cases_leaves_a_group_decided():
         concentration = np.array([(size**2 + 60 - size) / 3600])
         found = dominated(np.zeros(1, dtype=int), share, concentration, np.array([1 / 60]))
         assert found[0] == flagged
+
+
+def test_an_average_allows_for_one_more_cluster_on_the_side_away_from_its_nearer_bound():
+    """An average of .9 and the share of errors that goes with it have mirrored limits."""
+    rng = np.random.default_rng(0)
+    cluster = np.repeat(np.arange(40), SIZES["zipf"])
+    right = (rng.random(len(cluster)) < np.where(np.arange(40) == 5, 0.2, 0.95)[cluster]).astype(float)
+    n, one_group, size = len(right), np.zeros(len(right), dtype=int), np.array([1e15])
+
+    def ends(values):
+        mean = np.array([values.mean()])
+        cov = influence_covariance(mean, (values - mean) / n, one_group, [cluster], size, np.array([n]), scale="proportion")
+        found = clustered_rate_interval(cov)
+        return found.low[0], found.high[0]
+
+    low, high = ends(right)
+    assert (1 - high, 1 - low) == pytest.approx(ends(1 - right))

@@ -82,3 +82,17 @@ def test_weighted_losses_of_groups_hold_or_have_an_open_end_and_those_that_weigh
     assert max(missed.values()) / runs <= 0.04
     alike = assess(y, sensitive_features=group, scores=score, metrics=[*truth]).by_group
     assert not alike["flags"].astype(str).str.contains("open_high").any()
+
+
+def test_a_cluster_of_a_size_of_its_own_leaves_errors_of_its_group_undecided_and_rates_decided():
+    rng = np.random.default_rng(0)
+    home = np.repeat(np.arange(80), np.append(50, np.full(79, 20)))
+    group = np.where(home < 40, "a", "b")
+    y = rng.normal(size=len(home))
+    errors = assess(y, y + rng.normal(size=len(home)), sensitive_features=group, clusters=home,
+                    metrics=["mean_absolute_error", "root_mean_squared_error", "mean_signed_error"]).by_group
+    errors = errors[errors.metric != "count"]
+    flagged = errors["flags"].astype(str).str.contains("few_clusters")
+    assert flagged.tolist() == (errors.group == "a").tolist()
+    rates = assess((y > 0).astype(int), (y > 0.3).astype(int), sensitive_features=group, clusters=home).by_group
+    assert not rates["flags"].astype(str).str.contains("few_clusters").any()

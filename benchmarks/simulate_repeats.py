@@ -1,0 +1,81 @@
+"""Simulate rates and weighted averages of clusters that repeat one of their cases, beside cases of their own.
+
+    python benchmarks/simulate_repeats.py               # about two minutes
+    python benchmarks/simulate_repeats.py --runs 5000
+
+600 cases of 40 or 150 clusters, which are chosen alike or by Zipf's law (exponent 1). Each case is a copy of the first
+case of its cluster with the given probability: an item asked again, a picture stored again. So all clusters hold some wrong
+predictions, and a few hold very many. Nominal: 2.5% an end at .95, .5% at .99. "F1" is the weighted average over three classes.
+Undecided groups miss nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+from monte_carlo import percent
+
+import raikit
+from raikit.stats import clustered_rate_interval, rate_covariance
+from raikit_performance.classification import label_metrics
+
+CASES = 600
+DESIGNS = [
+    (40, 0.0, 0.9, 0.4), *((40, 1.0, 0.9, copies) for copies in (0.1, 0.2, 0.4, 0.8)), (40, 1.0, 0.7, 0.4), (40, 1.0, 0.97, 0.4),
+    (150, 0.0, 0.9, 0.4), (150, 1.0, 0.9, 0.4),
+]  # fmt: skip
+"""Clusters, exponent of their sizes, share of right predictions, and of copies."""
+
+
+def draw(design: tuple[int, float, float, float], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw truth, prediction and cluster of three even classes, which are right with the same probability."""
+    clusters, zipf, right, repeated = design
+    share = np.arange(1, clusters + 1.0) ** -zipf
+    cluster = rng.choice(clusters, CASES, p=share / share.sum())
+    truth = rng.integers(0, 3, CASES)
+    prediction = np.where(rng.random(CASES) < right, truth, (truth + rng.integers(1, 3, CASES)) % 3)
+    first = np.full(clusters, -1)
+    first[cluster[::-1]] = np.arange(CASES)[::-1]
+    copied = rng.random(CASES) < repeated
+    return *(np.where(copied, part[first[cluster]], part) for part in (truth, prediction)), cluster
+
+
+def simulate(design: tuple[int, float, float, float], runs: int, averages: int, rng: np.random.Generator) -> str:
+    """Return the line of a design."""
+    clusters, zipf, right, repeated = design
+    rates, f1 = np.zeros((2, 2), dtype=int), np.zeros(2, dtype=int)
+    for run in range(runs):
+        truth, prediction, cluster = draw(design, rng)
+        y, group = (truth == prediction).astype(int), np.zeros(CASES, dtype=int)
+        cov = rate_covariance(y, np.ones(CASES), group, [cluster], proportion=True)
+        for at, level in enumerate((0.95, 0.99)):
+            found = clustered_rate_interval(cov, level)
+            rates[at] += [not cov.few_clusters[0] and end for end in (found.low[0] > right, found.high[0] < right)]
+        if run < averages:
+            cases = raikit.Arrays(truth, prediction, clusters=[cluster], cluster_names=["home"], classes=[0, 1, 2])
+            metrics = [each for each in label_metrics(cases, 0.95) if each.args == {"average": "weighted"} and each.name == "f1"]
+            f1 += [(end and "few_clusters" not in each.flags) for each in metrics
+                   for end in ((each.low or 0.0) > right, (each.high or 1.0) < right)]
+    name = f"{clusters} {'Zipf' if zipf else 'even'}, right {right:.0%}, copies {repeated:.0%}"
+    cells = (*(percent(int(each), runs) for each in rates.ravel()), *(percent(int(each), averages) for each in f1))
+    return f"{name:38}" + "".join(f"{cell:>13}" for cell in cells)
+
+
+def main() -> None:
+    """Read the options and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=1_500, help="samples per design (1,500); of averages a fifth")
+    parser.add_argument("--seed", type=int, default=3)
+    options = parser.parse_args()
+    started, rng = time.perf_counter(), np.random.default_rng(options.seed)
+    heads = ("low .95", "high .95", "low .99", "high .99", "low F1 .95", "high F1 .95")
+    print(f"{'clusters':38}" + "".join(f"{head:>13}" for head in heads))
+    for design in DESIGNS:
+        print(simulate(design, options.runs, max(options.runs // 5, 1), rng), flush=True)
+    print(f"\n{time.perf_counter() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

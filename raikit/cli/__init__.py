@@ -67,11 +67,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _refuse_little_memory() -> None:
     """Raise `SystemFault` under a limit with which libraries end the process by themselves, with any exit code, or never."""
-    from raikit.errors import SystemFault
-    from raikit.limits import address_space
+    if os.name == "nt":
+        return
+    import resource
 
-    most = address_space()
-    if most is not None and most < _LEAST_MEMORY:
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if most != resource.RLIM_INFINITY and most < _LEAST_MEMORY:
+        from raikit.errors import SystemFault
+
         raise SystemFault(
             f"the process may use {most // 1_000_000:,} MB of address space (ulimit -v), and raikit's libraries need "
             f"{_LEAST_MEMORY // 1_000_000:,} MB; raise it, or limit the memory of a container instead."

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from raikit.data.cells import shown
+from raikit.data.plain_cells import plainly_typed
 from raikit.errors import DataError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _GROUPED = (  # 1,234.5 or 1 234,5
 _UNIT = r"^[$€£¥]\s?[+-]?\d[\d.,]*$|^[+-]?\d[\d.,]*\s?[%$€£¥]$|^'[+-]?\d[\d.,]*'?$"
 _DIGITS = r"^[+-]?\d[\d.,]*\s?"
 _WORD = r"^\pL[\pL _-]*$"
-_CODE = r"^[+-]?(0\d|\d{19,}$)"  # leading zeros, or more digits than an integer can hold
+_CODE = r"^[+-]?(0[\dxX]|\d{19,}$)"  # leading zeros, hexadecimal, or more digits than an integer can hold
 _VALUE = r"^\s*([+-]?(\d|\.\d)|[$€£¥]|true|false)"  # how numbers, true and false begin
 _FIRST, _FEW = 10_000, 1_000  # cells that are looked at first, and different ones among them that are few
 _MOSTLY = 0.9  # a column with at least this share of numbers is one of numbers, if it has more different numbers than groups
@@ -166,6 +167,10 @@ def type_by_value(
     import pyarrow.compute as pc
 
     coded = pa.types.is_dictionary(column.type)
+    if not coded and (read is infer_type or not written.missing):
+        plain = _plain(column, name, written)
+        if plain is not None:
+            return plain if read is infer_type else column
     if not len(column) or (not coded and pc.count_distinct(column.slice(0, _FIRST)).as_py() > _FEW):
         return read(column.cast(pa.string()), name, written)
     codes = (column if coded else column.dictionary_encode()).unify_dictionaries().combine_chunks()
@@ -212,6 +217,8 @@ def infer_type(column: pa.ChunkedArray, name: str, written: CellFormat) -> pa.Ch
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if (plain := _plain(column, name, written)) is not None:
+        return plain
     column = read_missing(column, written.missing)
     if name in written.text or column.null_count == len(column):
         return column
@@ -234,6 +241,20 @@ def infer_type(column: pa.ChunkedArray, name: str, written: CellFormat) -> pa.Ch
         _refuse_exceptions(cells, numbers, name, "numbers")
         _refuse_exceptions(cells, truth, name, "true and false")
     return column
+
+
+def _plain(column: pa.ChunkedArray, name: str, written: CellFormat) -> pa.ChunkedArray | None:
+    """Return what `infer_type` does, without a look at all of every cell; None if that is needed."""
+    import pyarrow as pa
+
+    if name in written.text:
+        return None
+    if written.missing:
+        column = read_missing(column, written.missing)
+    plain = plainly_typed(column)
+    if plain is None or (written.decimal == "," and pa.types.is_floating(plain.type)):
+        return None
+    return without_sentinels(plain, written.missing)
 
 
 def check_text(column: pa.ChunkedArray, name: str, written: CellFormat) -> pa.ChunkedArray:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from raikit.address import text
+from raikit.errors import DataError
 
 _EXACT = 2**53  # larger integers have no float of their own
 _LARGEST = 1e35  # intervals need the fourth power of squared errors, which is infinite for numbers not far above
@@ -88,6 +90,16 @@ def as_label(value: Any) -> Any:
         value = float(str(value))  # with the digits that the number was written with
     value = value.item() if hasattr(value, "item") else value
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+@contextmanager
+def refuse_lone_surrogates(name: str) -> Iterator[None]:
+    """Raise DataError instead of UnicodeEncodeError, which is raised where text in memory is half of a character."""
+    try:
+        yield
+    except UnicodeEncodeError:
+        problem = "holds text with half of a character (a lone surrogate), which no file can hold; replace it"
+        raise DataError(f"{name!r} {problem}.") from None
 
 
 def first_too_large(numbers: np.ndarray) -> int | None:

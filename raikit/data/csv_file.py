@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BLOCK = 32 << 20  # bytes that are counted at once
+_LEAST_BLOCK, _BLOCKS = 1 << 20, 64  # bytes of a block that is parsed at once, and blocks of a larger file
 
 
 def read_header(path: Path) -> tuple[list[str], str]:
@@ -98,14 +99,38 @@ def read_csv(path: Path, columns: Sequence[str]) -> pa.Table:
         # A cell takes eight bytes in memory, and one in the file if it is empty.
         if path.stat().st_size > most_bytes() // 8:
             check_cells(path.name, count_lines(path) * len(columns))
-        return without_mark(_open(path, columns, whole=True)).select(list(columns))
+        return _read_in_blocks(path, columns).select(list(columns))
+
+
+def _read_in_blocks(path: Path, columns: Sequence[str]) -> pa.Table:
+    """Read a file in blocks that fit into a processor's cache, or of the longest row if one is longer than a block."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow
+
+    quoted = _holds_quotes(path)
+    largest = row_bytes()
+    for size in (min(largest, max(_LEAST_BLOCK, path.stat().st_size // _BLOCKS)), largest):
+        try:
+            stream, options = _input(path, columns, size, quoted=quoted)
+            table = arrow.read_csv(stream, **options)
+            return without_mark(table) if quoted else table
+        except pa.ArrowInvalid as error:
+            if "straddling" not in str(error) or size == largest:
+                raise
+    raise AssertionError("the last size is the largest")
+
+
+def _holds_quotes(path: Path) -> bool:
+    """Return whether a file has a quotation mark; without one, no cell holds a line break, and none can be unclosed."""
+    with open_bytes(path) as stream:
+        return any(b'"' in block for block in iter(lambda: stream.read(_LEAST_BLOCK), b""))
 
 
 def _read_unpacked(path: Path, columns: Sequence[str]) -> pa.Table:
     """Read a compressed file a block at a time, because nobody knows how many cells it holds."""
     import pyarrow as pa
 
-    reader, batches, rows = _open(path, columns, whole=False), [], 0
+    reader, batches, rows = _open(path, columns), [], 0
     for batch in batches_without_mark(reader):
         rows += batch.num_rows
         check_cells(path.name, rows * len(columns))
@@ -117,7 +142,7 @@ def open_csv(path: Path, columns: Sequence[str]) -> pa.RecordBatchReader:
     """Open columns as text, to be read a batch at a time; what reads them must do so under `named_errors`."""
     import pyarrow as pa
 
-    reader = _open(path, columns, whole=False)
+    reader = _open(path, columns)
     return pa.RecordBatchReader.from_batches(reader.schema, _checked(path, reader))
 
 
@@ -127,23 +152,33 @@ def _checked(path: Path, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatc
         yield from batches_without_mark(reader)
 
 
-def _open(path: Path, columns: Sequence[str], *, whole: bool) -> Any:
+def _open(path: Path, columns: Sequence[str]) -> pa.RecordBatchReader:
+    """Open a file whose last row is that of marks."""
+    from pyarrow import csv as arrow
+
+    stream, options = _input(path, columns, row_bytes(), quoted=True)
+    return arrow.open_csv(stream, **options)
+
+
+def _input(path: Path, columns: Sequence[str], block: int, *, quoted: bool) -> tuple[pa.NativeFile, dict[str, Any]]:
+    """Return what Arrow reads and how; of a file that may have quoted cells, with a row of marks at the end."""
     import pyarrow as pa
     from pyarrow import csv as arrow
 
     names, delimiter = read_header(path)
-    convert = arrow.ConvertOptions(
-        include_columns=list(columns),
-        column_types={name: pa.string() for name in columns},
-        null_values=[""],
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=True,
-    )
-    parse = arrow.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    read = arrow.ReadOptions(block_size=row_bytes())
-    function = arrow.read_csv if whole else arrow.open_csv
-    marked = pa.PythonFile(MarkedFile(open_bytes(path), len(names), delimiter), mode="r")
-    return function(marked, read_options=read, parse_options=parse, convert_options=convert)
+    options = {
+        "convert_options": arrow.ConvertOptions(
+            include_columns=list(columns),
+            column_types={name: pa.string() for name in columns},
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+        ),
+        "parse_options": arrow.ParseOptions(delimiter=delimiter, newlines_in_values=quoted),
+        "read_options": arrow.ReadOptions(block_size=block),
+    }
+    stream = open_bytes(path)
+    return pa.PythonFile(MarkedFile(stream, len(names), delimiter), mode="r") if quoted else stream, options
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pandas as pd
 from raikit.address import text
 from raikit.config.schema import SensitiveConfig
 from raikit.config.types import Error, Key
-from raikit.data.cells import as_label
+from raikit.data.cells import as_label, refuse_lone_surrogates
 from raikit.errors import DataError
 
 MAX_UNBINNED = 20  # up to this many different numbers are groups as they are
@@ -133,7 +133,15 @@ def as_text(values: pd.Series[Any], column: str) -> pd.Series[Any]:
         return values.astype("str")
     codes, distinct = _factorize(values, column)
     only_days = all(isinstance(value, datetime) and value.time() == datetime.min.time() for value in distinct)
-    return _labels_at([*(_written(value, only_days) for value in distinct), None], codes, values).rename(column)
+    # Midnights of two time zones are different moments of one day.
+    only_days = only_days and len({value.date() for value in distinct}) == len(distinct)
+    return _labels_at([*(_written(value, only_days) for value in distinct), None], codes, values.rename(column))
+
+
+def refuse_nested(values: pd.Series[Any], column: str) -> None:
+    """Raise DataError if a column holds bytes, lists or mappings, which are neither labels nor numbers."""
+    if pd.api.types.is_object_dtype(values):
+        _factorize(values, column)
 
 
 def _factorize(values: pd.Series[Any], column: str) -> tuple[np.ndarray, list[Any]]:
@@ -158,4 +166,5 @@ def _written(value: Any, only_days: bool) -> str:
 
 def _labels_at(labels: list[str | None], codes: np.ndarray, like: pd.Series[Any]) -> pd.Series[Any]:
     """Return the label of each code, the last one for -1, in the type that Parquet gives back."""
-    return pd.Series(pd.array(np.array(labels, dtype=object)[codes], dtype="str"), index=like.index, name=like.name)
+    with refuse_lone_surrogates(str(like.name)):
+        return pd.Series(pd.array(np.array(labels, dtype=object)[codes], dtype="str"), index=like.index, name=like.name)

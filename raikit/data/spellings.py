@@ -43,6 +43,9 @@ def lookalike_note(what: str, values: Sequence[object], kind: str = "group") -> 
     >>> lookalike_note("sex", ["F", " F "])
     "sex: 'F' and ' F ' differ only in spaces, yet each is a group of its own; write them alike if they mean the same."
     """
+    if "missing" in values and any(value is None or value != value for value in values):
+        # A group of missing cells is shown by that word.
+        return f"{what}: some cells hold 'missing' and others are missing, yet each is a {kind} of its own; write them alike."
     pairs = find_lookalikes(values)
     if not pairs:
         return None

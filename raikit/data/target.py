@@ -15,7 +15,7 @@ from raikit.config.types import Error, Task
 from raikit.data.cell_types import NEVER_A_CLASS
 from raikit.data.cells import TOO_LARGE, RowNames, as_label, first_inexact, first_too_large, shown
 from raikit.data.classes import PredictedClasses, absence_note, declared_classes, further_classes
-from raikit.data.groups import as_text
+from raikit.data.groups import as_text, refuse_nested
 from raikit.data.labels import ClassNames, other_spelling, truth_pair
 from raikit.data.roles import target_column
 from raikit.errors import DataError, listed
@@ -91,13 +91,14 @@ def read_target(
     ConfigError
         If task, positive class and values contradict each other; says what would fit.
     DataError
-        If a value is missing, or infinite in a regression (the row is named), or if there is only one class.
+        If a value is missing, or infinite in a regression (the row is named), if there is only one class, or if values are lists.
     """
     column = target_column(config, error)
     assert column is not None, "without a target, `read_decisions` is asked"
     values = table[column]
     if (missing := values.isna().to_numpy()).any():
         raise DataError(f"{rows.at(int(missing.argmax()))}: data.target ({column}) is missing.")
+    refuse_nested(values, column)
     task = config.task or ("multiclass" if config.classes else infer_task(values))
     if task == "regression":
         if config.classes:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from raikit.address import text
 from raikit.data.cells import TOO_LARGE, first_too_large
 from raikit.data.classes import PredictedClasses
+from raikit.data.groups import refuse_nested
 from raikit.data.labels import ClassNames
 from raikit.errors import DataError, listed
 from raikit.models.decisions import DECISION_THRESHOLD, decide
@@ -128,6 +129,7 @@ def open_table(spec: Mapping[str, Any], data: Dataset) -> PredictionsTable:
 
 
 def _numbers(table: pd.DataFrame, column: str, data: Dataset, probability: bool = False) -> np.ndarray:
+    refuse_nested(table[column], column)
     values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     if (bad := np.flatnonzero(~np.isfinite(values))).size:
         raise DataError(f"{data.where(int(bad[0]))}: {column} is not a finite number.")
@@ -172,6 +174,7 @@ def _distribution(table: pd.DataFrame, columns: Mapping[str, str], data: Dataset
 def _labels(table: pd.DataFrame, column: str, data: Dataset) -> Sequence[Any]:
     """Return decisions as the classes' own values: 1.0, "1" and True all mean the class 1 if there is one."""
     names = ClassNames(data.classes)
+    refuse_nested(table[column], column)
     codes, values = table[column].factorize(use_na_sentinel=True)
     if (codes < 0).any():
         raise DataError(f"{data.where(int((codes < 0).argmax()))}: {column} is missing.")

@@ -11,6 +11,7 @@ import pandas as pd
 import raikit
 from raikit.arrays import FloatArray
 from raikit.data.cell_types import CellFormat
+from raikit.data.cells import refuse_lone_surrogates
 from raikit.data.frames import as_pandas, check_frame
 from raikit.errors import listed, nearest
 
@@ -42,8 +43,15 @@ class Arguments:
 
     def __init__(self, cases: Mapping[str, Any], roles: Mapping[str, Any], scores: Any) -> None:
         cases, roles, scores = _in_pandas(cases), _in_pandas(roles), as_pandas(scores)
-        given = {name: _column(values, name) for name, values in cases.items() if values is not None}
-        by_role = {role: _columns(values, role) for role, values in roles.items()}
+        given, by_role = {}, {}
+        for name, values in cases.items():
+            if values is not None:
+                with refuse_lone_surrogates(name):
+                    given[name] = _column(values, name)
+        for role, values in roles.items():
+            with refuse_lone_surrogates(role):
+                by_role[role] = _columns(values, role)
+                pd.Index(list(by_role[role]), dtype="str")  # what it refuses of names, a table would refuse later
         self._refuse_same_names([name for columns in by_role.values() for name in columns])
         grouped = {name: column for columns in by_role.values() for name, column in columns.items()}
         table = None if scores is None else _frame(scores)
@@ -152,9 +160,17 @@ def _with_fields(values: Any) -> Any:
 
 
 def _real(values: pd.Series[Any]) -> pd.Series[Any]:
-    """Return a column; raise `DataError` if it holds complex numbers, of which NumPy would leave out a part."""
+    """Return a column in the processor's order of bytes, which pandas needs.
+
+    Raises
+    ------
+    DataError
+        If it holds complex numbers, of which NumPy would leave out a part.
+    """
     if values.dtype.kind == "c":
         raise raikit.DataError(f"{values.name} holds complex numbers; give real ones.")
+    if isinstance(values.dtype, np.dtype) and not values.dtype.isnative:
+        return values.astype(values.dtype.newbyteorder("="))
     return values
 
 

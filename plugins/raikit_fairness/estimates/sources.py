@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -149,11 +150,20 @@ def _negative_first(labels: list[Any], positive: Any) -> list[Any]:
         if pair is None:
             raise raikit.ConfigError(f"positive: name the positive class; the labels are {names}.")
         return list(pair)
-    named = ClassNames(labels).find(positive, _UNKNOWN)
+    named = ClassNames(labels).find(_as_written(positive, labels), _UNKNOWN)
     if named is _UNKNOWN:
         raise raikit.ConfigError(f"positive: {positive!r} is not among the labels {names}.")
     others = [label for label in labels if label is not named]
     return [*(others or [f"not {positive}"]), named]
+
+
+def _as_written(positive: Any, labels: list[Any]) -> Any:
+    """Return a date or time as the labels write it, and anything else as it is."""
+    if not isinstance(positive, date | np.datetime64):
+        return positive
+    moment = pd.Timestamp(positive)
+    written = {moment.isoformat(), str(moment.date())} if moment == moment.normalize() else {moment.isoformat()}
+    return next((label for label in labels if label in written), positive)
 
 
 def label_positions(labels: pd.Series[Any], classes: list[Any]) -> IntArray:

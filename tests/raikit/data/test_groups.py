@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import numpy as np
 import pandas as pd
@@ -100,3 +100,16 @@ def test_many_numbers_need_bins_and_the_proposal_can_be_used(error):
 def test_only_numbers_can_be_bin_numbers(error, values, kind):
     with pytest.raises(ConfigError, match=f"'g' holds {kind}, and only numbers can be put in bins"):
         read_groups(pd.Series(values), SensitiveConfig(column="g", bins=[1]), 500, error)
+
+
+def test_midnights_of_two_time_zones_on_one_day_are_two_groups():
+    zones = [UTC, timezone(timedelta(hours=2))]
+    values = pd.Series([datetime(2020, 1, 1, tzinfo=zone) for zone in zones], dtype=object)
+    assert as_text(values, "when").tolist() == ["2020-01-01T00:00:00+00:00", "2020-01-01T00:00:00+02:00"]
+    summer = pd.Series(pd.to_datetime(["2020-01-01", "2020-07-01"])).dt.tz_localize("Europe/Berlin")
+    assert as_text(summer, "when").tolist() == ["2020-01-01", "2020-07-01"]
+
+
+def test_half_of_a_character_is_refused_by_column():
+    with pytest.raises(DataError, match="'tags' holds text with half of a character"):
+        as_text(pd.Series(["a\ud800", "b"], dtype=object), "tags")

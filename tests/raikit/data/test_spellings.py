@@ -50,3 +50,10 @@ def test_the_record_has_a_note_on_classes():
     table = pd.DataFrame({"y": ["yes", "no", "Yes", "no"], "sex": ["a", "b", "a", "b"]})
     data = Dataset.of(table, DataConfig(path="-", target="y", sensitive=["sex"]))
     assert any("target y: 'Yes' and 'yes' differ only in upper and lower case" in note for note in data.notes)
+
+
+def test_a_group_called_missing_beside_missing_cells_is_named():
+    note = "sex: some cells hold 'missing' and others are missing, yet each is a group of its own; write them alike."
+    assert lookalike_note("sex", ["missing", "F", None]) == note
+    assert lookalike_note("sex", ["missing", "F", float("nan")]) == note
+    assert lookalike_note("sex", ["missing", "F"]) is lookalike_note("sex", ["F", None]) is None

@@ -307,3 +307,13 @@ def test_a_file_that_is_blank_in_one_column_of_the_header_is_read(write):
 def test_large_unsigned_integers_with_gaps_stay_what_they_are(tmp_path):
     pq.write_table(pa.table({"k": pa.array([2**64 - 1, None, 2**64 - 2], pa.uint64())}), tmp_path / "a.parquet")
     assert read_table(tmp_path / "a.parquet")["k"].dropna().tolist() == [2**64 - 1, 2**64 - 2]
+
+
+@pytest.mark.parametrize("quote", ['"', ""], ids=["quoted", "unquoted"])
+def test_a_row_of_csv_may_be_longer_than_a_block(tmp_path, quote):
+    long = "x" * 1_500_000
+    rows = [f"{at},{quote}{long if at == 1 else 'short'}{quote}" for at in range(3)]
+    (tmp_path / "t.csv").write_text("\n".join(["id,text", *rows]) + "\n", encoding="utf-8")
+    table = read_table(tmp_path / "t.csv")
+    assert table["id"].tolist() == [0, 1, 2]
+    assert table["text"].tolist() == ["short", long, "short"]

@@ -110,3 +110,10 @@ def test_a_row_without_a_usable_target_is_named(target, values, roles, says):
 def test_integers_that_floats_cannot_tell_apart_are_no_numeric_target(opened, table):
     with pytest.raises(DataError, match=r"row 1 .*data\.target \(y\) is beyond 2\^53"):
         opened(table(y=[10**17 + row for row in range(40)]), task="regression")
+
+
+@pytest.mark.parametrize("values", [[[1], [0]], [{"a": 1}, {"a": 0}], [np.array([1]), np.array([0])], [b"1", b"0"]])
+@pytest.mark.parametrize("roles", [{}, {"task": "regression"}])
+def test_lists_mappings_and_bytes_are_no_target(target, values, roles):
+    with pytest.raises(DataError, match=r"column 'y' holds (lists or mappings|bytes); use numbers, text, booleans or dates\."):
+        target(pd.Series(values), **roles)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from raikit.cli import main
 from raikit.config.schema import DataConfig
 from raikit.data.dataset import Dataset
 from raikit.errors import ConfigError, DataError
@@ -105,3 +106,14 @@ def test_predictions_that_mean_nothing_name_the_row(numbers, tmp_path, task, spe
     dataset = numbers(task, extra=columns, **changes)
     with pytest.raises(DataError, match=says):
         written({"kind": "predictions", **spec}, dataset, tmp_path)
+
+
+@pytest.mark.parametrize("spec", ["prediction: told", "score: told"])
+@pytest.mark.parametrize("told", [[[0], [1]], [{"a": 0}, {"a": 1}], [b"0", b"1"]], ids=["lists", "mappings", "bytes"])
+def test_nested_cells_and_bytes_are_no_predictions(tmp_path, capsys, spec, told):
+    pd.DataFrame({"y": [0, 1] * 20, "told": told * 20}).to_parquet(tmp_path / "t.parquet")
+    (tmp_path / "a.yaml").write_text(
+        f"name: a\ndata: {{path: t.parquet, target: y}}\nmodel: {{load: {{kind: predictions, {spec}}}}}\n", encoding="utf-8"
+    )
+    assert main(["audit", str(tmp_path / "a.yaml"), "--out", str(tmp_path / "run"), "--select", "performance.classification"]) == 2
+    assert "column 'told' holds" in capsys.readouterr().err

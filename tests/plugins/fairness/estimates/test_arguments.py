@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 
 import numpy as np
@@ -191,3 +192,30 @@ def test_a_further_column_whose_name_differs_in_case_changes_nothing(tmp_path, s
     table.to_csv(path, index=False) if suffix == "csv" else table.to_parquet(path)
     read = assess(path, target="y", prediction="p", sensitive_features=["sex"], metrics=["accuracy"])
     assert read.by_group.query("metric == 'accuracy'")["value"].tolist() == [0.5, 0.5]
+
+
+def test_arrays_of_another_order_of_bytes_are_read():
+    expected = accuracy()
+    assert accuracy(y_true=np.asarray(Y).astype(">i4"), y_pred=np.asarray(YHAT).astype(">f8")) == expected
+    assert accuracy(y_pred=pd.Series(np.asarray(YHAT).astype(">i2"))) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"sensitive_features": pd.Series(["a\ud800", *["b"] * (len(Y) - 1)], dtype=object, name="sex")}, "sex"),
+        ({"sensitive_features": {"s\ud800": ["b"] * len(Y)}}, "sensitive_features"),
+        ({"clusters": ["a\ud800", *["b"] * (len(Y) - 1)]}, "clusters"),
+        ({"y_true": ["a\ud800", *["b"] * (len(Y) - 1)]}, "y_true"),
+    ],
+)
+def test_half_of_a_character_is_refused_by_argument(arguments, name):
+    with pytest.raises(raikit.DataError, match=f"{name!r} holds text with half of a character"):
+        accuracy(**arguments)
+
+
+@pytest.mark.parametrize("positive", ["2020-01-01", dt.date(2020, 1, 1), pd.Timestamp("2020-01-01"), np.datetime64("2020-01-01")])
+def test_the_positive_class_may_be_a_date_as_the_labels_are(positive):
+    dates = {0: pd.Timestamp("2021-01-01"), 1: pd.Timestamp("2020-01-01")}
+    truth, decided = ([dates[int(value)] for value in values] for values in (Y, YHAT))
+    assert accuracy(y_true=truth, y_pred=decided, positive=positive) == accuracy()

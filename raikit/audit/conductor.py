@@ -118,6 +118,7 @@ def _run(
     checks = run_checks(plan, context, source, plan.children, run, console, redactor)
     run.refuse_changes()
     gate = judge_audit(plan, run.folder, described, checks)
+    plan.inputs.refuse_changes()
     record = Record(
         name=settings.name,
         verdict=gate.verdict,

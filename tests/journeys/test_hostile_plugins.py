@@ -160,7 +160,7 @@ def test_a_plugin_that_writes_over(raikit, failing, install, tmp_path, what):
 def test_a_plugin_that_writes_over_what_an_audit_reads_when(when, name, raikit, failing, install, tmp_path):
     raikit("audit", failing, "--out", "before", "--select", "performance.classification", code=1)
     raikit("baseline", "save", "before", "baseline.json", code=0)
-    line = f"import pathlib; path = pathlib.Path({str(tmp_path / name)!r}); path.write_text(path.read_text().replace('0', '1'))"
+    line = f"import pathlib; path = pathlib.Path({str(tmp_path / name)!r}); path.write_text(path.read_text() + chr(10))"
     source = plugin(body=line) if when == "its check runs" else f"{line}\n{plugin()}"
     compared = ("--baseline", "baseline.json", "--set", "gate.regressions=[{metric: performance.accuracy}]")
     ran = raikit("audit", failing, "--out", "run", *SELECT, *compared, code=3, **install(source, "raikit-evil", "evil"))

@@ -56,7 +56,7 @@ class WatchedInputs:
         """Return the state of a file, or of all files below a folder but hidden ones, by its path."""
         if not os.path.isdir(path):
             return {str(path): _state(str(path))}
-        states = {}
+        states: dict[str, _State] = {}
         for folder, below, files in os.walk(path):
             below[:] = [name for name in below if self._is_watched(folder, name)]
             places = [os.path.join(folder, name) for name in files if self._is_watched(folder, name)]
@@ -70,7 +70,7 @@ class WatchedInputs:
 def inputs_of(settings: AuditConfig, folder: Path, baseline: Path | None) -> list[Path]:
     """Return the files and folders here that an audit reads after its plugins were loaded: table, model and baseline."""
     load, train = settings.model.load, settings.model.train
-    named = [settings.data.path]
+    named: list[object] = [settings.data.path]
     named += [(load.model_extra or {}).get(key) for key in ("path", "weights")] if load is not None else []
     named += [(train.model_extra or {}).get("base")] if train is not None else []
     paths = [folder / name for name in named if isinstance(name, str) and not is_remote(name) and "\x00" not in name]

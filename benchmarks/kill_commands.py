@@ -34,13 +34,14 @@ COMMANDS = {
     "sign": ["sign", "run", "--key", "key"],
     "baseline save": ["baseline", "save", "run", "baseline.json", "--everything"],
     "two resumes": ["audit", "audit.yaml", "--out", "run"],
+    "fine-tuning": ["audit", "finetune.yaml", "--out", "run"],
 }
-_WITHOUT_RUN = ("audit", "train", "two resumes")
+_WITHOUT_RUN = ("audit", "train", "two resumes", "fine-tuning")
 _TIMES = ("run_id", "started", "seconds", "run_seconds")
 
 
 def lay_out(folder: Path) -> None:
-    """Write a table, a configuration that trains, and a key."""
+    """Write a table, two configurations that train, a pretrained model, and a key."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -60,8 +61,31 @@ def lay_out(folder: Path) -> None:
         "gate": {"rules": [{"metric": "performance.accuracy", "min": 0.5}]},
     }
     (folder / "audit.yaml").write_text(yaml.safe_dump(config))
+    save_bert(folder / "bert")
+    inputs = {"note": {"modality": "text"}}
+    split = {"column": "split", "validation": 0.2}
+    train = {"kind": "huggingface", "base": "bert", "epochs": 6, "batch_size": 8, "learning_rate": 1e-3, "patience": 4}
+    config |= {"data": config["data"] | {"inputs": inputs, "split": split}, "model": {"train": train}}
+    (folder / "finetune.yaml").write_text(yaml.safe_dump(config))
     pem, pkcs8, plain = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     (folder / "key").write_bytes(Ed25519PrivateKey.generate().private_bytes(pem, pkcs8, plain))
+
+
+def save_bert(folder: Path) -> None:
+    """Save a small BERT of random weights, and a tokenizer of the table's four words."""
+    import torch
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    torch.manual_seed(0)
+    words = ["[PAD]", "[UNK]", "loud", "fast", "calm", "slow"]
+    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]"}
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=16, **names).save_pretrained(folder)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+    config = transformers.BertConfig(vocab_size=len(words), max_position_embeddings=16, **sizes)
+    transformers.BertForSequenceClassification(config).save_pretrained(folder)
 
 
 def start(arguments: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:

@@ -23,6 +23,7 @@ from raikit.audit.places import Places
 from raikit.audit.redaction import Redactor, hide_secrets
 from raikit.audit.requirements import unmet_requirement
 from raikit.console import clean
+from raikit.data.redaction import without_cells
 from raikit.errors import PluginError, RaikitError, SkipCheck, SystemFault, system_fault
 from raikit.files import Stamp, stamp
 from raikit.isolation.answer import Answer, decode_result, encode_result, error_text, traceback_text
@@ -122,6 +123,9 @@ class Runner:
                 with suppress(OSError, SystemFault):
                     self.run.undo_start(item.name)  # A person or the machine ended it, not the check.
                 raise
+        if record.status == "error" and self.context.data is not None:
+            record.reason = without_cells(record.reason or "", self.context.data)
+            record.traceback = without_cells(record.traceback, self.context.data) if record.traceback else None
         if self.redactor is not None:
             self.redactor.redact(record)
         hide_secrets(record)

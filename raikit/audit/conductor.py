@@ -14,6 +14,7 @@ from raikit.audit.plan import Plan, Request, planned, run_folder
 from raikit.audit.provenance import Start, make_provenance, manifest_facts, resume_state
 from raikit.audit.redaction import MODEL_LEFT_OUT, hide_secrets, start_redaction
 from raikit.audit.reports import publish
+from raikit.data.redaction import without_cells
 from raikit.errors import RaikitError, SystemFault, system_fault
 from raikit.format import case_noun, count
 from raikit.gate.baseline import refuse_another_task
@@ -112,12 +113,13 @@ def _run(
     if redactor is not None:
         described.notes = [redactor.mask(note) for note in described.notes]
     lost = [MODEL_LEFT_OUT] if redactor is not None and settings.model.train is not None else []
-    for note in [*source.notes(context.predictions.columns), *lost]:
+    for note in [*(without_cells(note, data) for note in source.notes(context.predictions.columns)), *lost]:
         console.say(f"Note: {note}")
         described.notes.append(note)
     checks = run_checks(plan, context, source, plan.children, run, console, redactor)
     run.refuse_changes()
     gate = judge_audit(plan, run.folder, described, checks)
+    plan.inputs.refuse_changes()
     record = Record(
         name=settings.name,
         verdict=gate.verdict,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from raikit.address import Pattern
+from raikit.audit.inputs import WatchedInputs
 from raikit.audit.refusals import refuse_unmeasured
 from raikit.audit.remeasuring import remeasure
 from raikit.config.load import read_policy
@@ -81,6 +82,7 @@ def judge_run(
     ConfigError
         If the policy cannot be applied to this run.
     """
+    inputs = WatchedInputs(path for path in (folder, policy, baseline) if path is not None)
     if problems := manifest.verify(folder, rewriting=JUDGED_AGAIN):
         raise RunError(f"{folder} is not as it was written: {listed(problems)}.")
     run = load_run(folder)
@@ -104,6 +106,7 @@ def judge_run(
         verdict = judge(
             applied, readable, record.plugins, _audited_cases(record.data), compared, confidence=record.confidence
         )
+    inputs.refuse_changes()
     written = write_text(folder / JUDGED_AGAIN, verdict.model_dump_json(indent=1) + "\n")
     manifest.update(folder, [written])
     return record.model_copy(update={"gate": verdict, "verdict": verdict.verdict}), left
@@ -145,6 +148,7 @@ def compare_runs(before: Path, after: Path, patterns: Sequence[str]) -> RunCompa
     ConfigError
         If the runs cannot be compared, or no metric of both matches.
     """
+    inputs = WatchedInputs([before, after])
     old, new = open_baseline(before), open_baseline(after)
     refuse_another_task(new.record.data, old.record.data)
     wanted = [{"metric": pattern, "margin": 0.0, "severity": "warn"} for pattern in patterns or ["*"]]
@@ -158,6 +162,7 @@ def compare_runs(before: Path, after: Path, patterns: Sequence[str]) -> RunCompa
             claim.decide(claim.own_error / 2, 1)
         decided = regressions.Regressions(compared.rules, warnings=compared.warnings)
         gate = judge(policy, labelled(candidate).checks, candidate.plugins, regressions=decided)
+    inputs.refuse_changes()
     if not any(row.value is not None for row in gate.rules):
         addresses = [str(metric.id) for _, metric in candidate.metrics()]
         unknown = [rule.metric for rule in policy.regressions if not any(map(Pattern(rule.metric).matches, addresses))]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raikit.audit.refusals import refuse_absent_groups
+from raikit.data.redaction import quoting_no_cells
 from raikit.files import write_text
 from raikit.format import case_noun
 from raikit.isolation.model import RemoteModel
@@ -78,9 +79,10 @@ def open_loaded(plan: Plan, data: Dataset, run: Path, work: Path, children: Chil
     if children is not None:
         loader = plan.registry.loader_owners.get(str(settings.model.load and settings.model.load.kind))
         children.tell(run=str(run.resolve()), loader=loader, config=config_for_children(plan, data))
-    if children is not None and _brings_code(plan):
-        return RemoteModel.open(children.model, data, work, settings.model.timeout)
-    return open_source(settings, data, run, plan.config.folder, plan.registry.loaders)
+    with quoting_no_cells(data):
+        if children is not None and _brings_code(plan):
+            return RemoteModel.open(children.model, data, work, settings.model.timeout)
+        return open_source(settings, data, run, plan.config.folder, plan.registry.loaders)
 
 
 def config_for_children(plan: Plan, data: Dataset | None) -> dict[str, Any]:
@@ -105,7 +107,7 @@ def train_model(plan: Plan, data: Dataset, workdir: Path, target: Path, console:
     assert train is not None
     workdir.mkdir(parents=True, exist_ok=True)
     console.say(f"Training a {train.kind} model on {data.size('train'):,} {case_noun()}")
-    with console.progress("training") as step:
+    with console.progress("training") as step, quoting_no_cells(data):
         model, history = train_as(train, data, plan.config.folder, plan.seed, workdir, step)
     complete = workdir / "finished"
     model.save(complete)
@@ -122,7 +124,7 @@ def score_cases(source: PredictionSource, data: Dataset, run: RunDirectory, cons
     parts = run.work / _PARTS
     if run.is_new:  # What lies here already are no scores of this audit.
         shutil.rmtree(parts, ignore_errors=True)
-    with console.progress("scoring") as step:
+    with console.progress("scoring") as step, quoting_no_cells(data):
         cases = score(source, data, run.folder / PREDICTIONS, progress=step, parts=parts)
     run.keep(run.folder / PREDICTIONS)
     write_text(journal, json.dumps({"cases": cases}))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from raikit.audit import refusals
+from raikit.audit.inputs import WatchedInputs, inputs_of
 from raikit.audit.selection import PlannedCheck, select_checks
 from raikit.config.load import LoadedConfig, load
 from raikit.config.schema import AuditConfig
@@ -78,7 +79,8 @@ class Request:
 class Plan:
     """A validated audit plan. Data has not been read yet.
 
-    `children` holds the processes in which the code of others runs; None with ``--isolation none``.
+    `children` holds the processes in which the code of others runs; None with ``--isolation none``. `inputs` knows what
+    the files were like before any of it ran.
     """
 
     request: Request
@@ -88,6 +90,7 @@ class Plan:
     formats: list[str]
     baseline: Run | None = None
     children: Children | None = None
+    inputs: WatchedInputs = field(default_factory=lambda: WatchedInputs([]))
 
     @property
     def settings(self) -> AuditConfig:
@@ -119,6 +122,7 @@ def planned(request: Request) -> Iterator[Plan]:
 
 def _make_plan(request: Request, config: LoadedConfig, children: Children | None) -> Plan:
     """Find plugins, and decide what runs."""
+    inputs = WatchedInputs(inputs_of(config.audit, config.folder, request.baseline), apart=request.out or Path("runs"))
     registry = discover(config.audit.plugins, config.folder, children)
     checks = select_checks(
         config, registry, select=request.select, exclude=request.exclude, everything=request.everything
@@ -130,7 +134,7 @@ def _make_plan(request: Request, config: LoadedConfig, children: Children | None
     formats = list(request.formats if request.formats is not None else config.audit.formats)
     refusals.refuse_unknown_formats(registry, formats, by_option=request.formats is not None)
     refusals.refuse_invalid_table(config)
-    return Plan(request, config, registry, checks, formats, baseline, children)
+    return Plan(request, config, registry, checks, formats, baseline, children, inputs)
 
 
 def run_folder(request: Request, name: str) -> Path:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raikit.data.redaction import hash_ids
+from raikit.data.redaction import LEFT_OUT, hash_ids
 from raikit.errors import RunError
 from raikit.files import write_text
 from raikit.format import counted
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from raikit.data.dataset import Dataset
     from raikit.run.directory import RunDirectory
 
-LEFT_OUT = "[left out]"
 MODEL_LEFT_OUT = (
     "The model that this audit trained is not kept in a redacted run, because it may hold cells of the data; "
     "`raikit train` keeps it."

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from raikit.audit.refusals import refuse_unknown_formats
-from raikit.errors import RunError, listed, raised
+from raikit.errors import RunError, TamperedRunError, listed, raised
+from raikit.files import Stamp, stamp
 from raikit.gate.verdict import with_crashed_formats
 from raikit.isolation.parent import Children
 from raikit.naming import using
@@ -26,6 +27,16 @@ if TYPE_CHECKING:
     from raikit.run.record import Record
 
 _DEFAULT_FORMATS = ["html", "json", "md"]  # of a record whose configuration does not name any
+
+
+class _Keeper(Protocol):
+    """Who remembers what formats have written: a run that an audit writes, or one that is stored."""
+
+    def keep(self, *paths: Path) -> None:
+        """Remember files that raikit has written."""
+
+    def keep_foreign(self, *paths: Path) -> None:
+        """Remember files that a plugin's process has written."""
 
 
 def publish(plan: Plan, record: Record, run: RunDirectory, console: Console) -> list[str]:
@@ -61,9 +72,9 @@ def write_reports(
     record: Record,
     folder: Path,
     children: Children | None = None,
-    run: RunDirectory | None = None,
+    run: _Keeper | None = None,
 ) -> tuple[list[Path], dict[str, str]]:
-    """Write each format; one that fails does not stop the others. `run`, if it is being written, keeps what they wrote.
+    """Write each format; one that fails does not stop the others. `run`, if there is one, keeps what they wrote.
 
     Returns
     -------
@@ -112,6 +123,8 @@ def rewrite_reports(folder: Path, formats: Sequence[str] | None) -> tuple[list[P
     ------
     RunError
         If there is no run, or its record was changed.
+    TamperedRunError
+        If a plugin's format has written over a file that is not its own.
     """
     record = load_run(folder).record
     changed = [problem for problem in manifest.verify(folder) if problem.startswith((RECORD, manifest.NAME))]
@@ -121,9 +134,50 @@ def rewrite_reports(folder: Path, formats: Sequence[str] | None) -> tuple[list[P
     if not isinstance(own, list) or not all(isinstance(name, str) for name in own):
         raise changed_settings()
     names = own if formats is None else formats
+    stored = _StoredRun(folder)
     with Children() as children:
         registry = discover(processes=children)
         refuse_unknown_formats(registry, names, by_option=formats is not None)
-        written, crashed = write_reports(registry, names, record, folder, children)
-    manifest.update(folder, [path for path in written if path.name != RECORD])
+        written, crashed = write_reports(registry, names, record, folder, children, stored)
+    stored.refuse_changes()
+    manifest.update(folder, [path for path in written if path.name != RECORD], stored.foreign)
     return written, list(crashed.values())
+
+
+class _StoredRun:
+    """The files of a run whose reports are written again: what they were, and which of them raikit itself has written since.
+
+    Attributes
+    ----------
+    foreign : list of Path
+        What formats of plugins have written. They may replace such files, and no others.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self.foreign = folder, list[Path]()
+        theirs = manifest.foreign_files(folder)
+        files = [path for path in folder.rglob("*") if not path.is_dir() and path.relative_to(folder).as_posix() not in theirs]
+        self._known: dict[Path, Stamp | None] = {path: stamp(path) for path in files}
+
+    def keep(self, *paths: Path) -> None:
+        """Remember files that raikit has written."""
+        self._known.update({path: stamp(path) for path in paths})
+
+    def keep_foreign(self, *paths: Path) -> None:
+        """Remember files that a plugin's process has written."""
+        self.foreign += paths
+
+    def refuse_changes(self) -> None:
+        """Raise if a file that no plugin has written before is not as raikit wrote it.
+
+        Raises
+        ------
+        TamperedRunError
+            Names the file.
+        """
+        for path, before in self._known.items():
+            if stamp(path) != before:
+                raise TamperedRunError(
+                    f"{path.relative_to(self._folder)} was changed by another process while reports were written, such as that "
+                    "of a plugin's format; the run cannot be trusted any more."
+                )

@@ -21,6 +21,7 @@ from raikit.data.cells import shown
 from raikit.data.classes import PredictedClasses, absence_note, further_classes
 from raikit.data.folders import fingerprint_of_file, media_folder
 from raikit.data.frames import as_frame, check_frame, check_names, fingerprint_of_table
+from raikit.data.headers import columns_there
 from raikit.data.labels import ClassNames
 from raikit.data.media import MediaError
 from raikit.data.media_columns import SKIP_HINT, fingerprint_of_media
@@ -36,7 +37,7 @@ from raikit.data.roles import (
     target_column,
 )
 from raikit.data.tables import column_names, read_table
-from raikit.errors import ConfigError, DataError, RaikitError, listed, nearest
+from raikit.errors import ConfigError, DataError, RaikitError
 from raikit.naming import DisplayNames
 from raikit.remote import public_address
 from raikit.run.record import DataRecord, InputRecord
@@ -343,8 +344,7 @@ class Dataset:
             if name not in source:
                 known = list(dict.fromkeys([*self.table.columns, *self.roles.columns]))
                 raise DataError(
-                    f"no column {name!r} was read from {self.path.name}.{nearest(name, known)} "
-                    f"Columns there: {listed(known, 30)}."
+                    f"no column {name!r} was read from {self.path.name}. {columns_there(known, name)}"
                 )
             copied[name] = source[name].iloc[rows].reset_index(drop=True)
         return pd.DataFrame(copied, columns=names, index=range(len(rows)))

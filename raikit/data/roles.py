@@ -16,6 +16,7 @@ from raikit.config.types import Error, Key, Modality
 from raikit.data.cell_types import CellFormat
 from raikit.data.cells import RowNames, as_label, shown
 from raikit.data.groups import as_text
+from raikit.data.headers import columns_there
 from raikit.errors import DataError, listed, nearest
 from raikit.limits import configure
 from raikit.remote import fetch, is_remote
@@ -105,8 +106,7 @@ def resolve_columns(
     by_key = list(_columns_by_key(config, target, extra))
     for key, column in by_key:
         if column not in available:
-            hint = nearest(column, available)
-            raise error(key, f"no column {column!r} in {file}.{hint} Columns there: {listed(available, 30)}.")
+            raise error(key, f"no column {column!r} in {file}. {columns_there(available, column)}")
     if target is not None and target in extra:
         raise error(("model", "load"), f"{target!r} is the target; name the column of the predictions, which is another one.")
     for item in list_inputs(config).values():

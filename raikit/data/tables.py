@@ -24,6 +24,7 @@ from raikit.data.evaluation_logs import is_log, read_log
 from raikit.data.evaluation_logs.rows import concat as concat_logs
 from raikit.data.evaluation_logs.rows import facts_of
 from raikit.data.folders import FolderTable, Part, open_folder
+from raikit.data.headers import columns_there, count_values
 from raikit.data.json_file import read_json
 from raikit.data.parquet_file import read_parquet
 from raikit.data.spreadsheet import read_sheet
@@ -38,7 +39,7 @@ from raikit.data.table_format import (
     suffix_of,
 )
 from raikit.data.webdataset import read_shard
-from raikit.errors import DataError, listed, nearest
+from raikit.errors import DataError
 from raikit.limits import check_columns
 
 if TYPE_CHECKING:
@@ -182,10 +183,10 @@ def select_columns(path: Path, columns: Sequence[str] | None) -> list[str]:
     selected = list(dict.fromkeys(columns)) if columns is not None else names
     for column in selected:
         if column not in names:
-            hint = nearest(column, names)
-            raise DataError(f"no column {column!r} in {path.name}.{hint} Columns there: {listed(names, 30)}.")
+            raise DataError(f"no column {column!r} in {path.name}. {columns_there(names, column)}")
         if names.count(column) > 1:
-            raise DataError(f"{path.name} has two columns called {column!r}; rename one of them.")
+            name = "one name" if count_values(names) else repr(column)
+            raise DataError(f"{path.name} has two columns called {name}; rename one of them.")
     return selected
 
 

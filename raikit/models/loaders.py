@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from raikit.config.types import key_text
-from raikit.errors import ConfigError, ModelError, RaikitError, listed
+from raikit.errors import ConfigError, ModelError, RaikitError, listed, raised
 from raikit.models.base import Model, ModelLoader
 from raikit.models.sklearn_files import PICKLES, SKOPS, read_pickle, read_skops
 
@@ -232,7 +232,7 @@ def load(
         raise
     except Exception as error:
         raise ModelError(
-            f"model.load: the loader {spec['kind']!r} raised {type(error).__name__}: {error}; raikit --debug shows where."
+            f"model.load: the loader {spec['kind']!r} raised {raised(error)}; raikit --debug shows where."
         ) from error
 
 
@@ -278,7 +278,7 @@ def _call(path: str, data: Dataset) -> Any:
     try:
         return function(data) if inspect.signature(function).parameters else function()
     except Exception as error:
-        raise ModelError(f"model.load.path: {path} raised {type(error).__name__}: {error}.") from error
+        raise ModelError(f"model.load.path: {path} raised {raised(error)}.") from error
 
 
 def _refuse_other_data(model: Model, data: Dataset) -> None:

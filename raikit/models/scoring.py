@@ -12,7 +12,7 @@ import pandas as pd
 
 from raikit.data.cells import TOO_LARGE, first_too_large
 from raikit.data.counted import CountedDataset
-from raikit.errors import ModelError, RaikitError, listed
+from raikit.errors import ModelError, RaikitError, listed, raised
 from raikit.models.decisions import decide, is_score
 from raikit.models.probabilities import SUM_TOLERANCE, are_decisions, clip_rounding, first_improbable
 from raikit.models.runtime import is_out_of_memory
@@ -226,8 +226,9 @@ def _scores_of(model: Model, batch: Batch) -> np.ndarray:
     except Exception as error:
         if is_out_of_memory(error):
             raise MemoryError(str(error)) from None
+        name, colon, message = raised(error).partition(": ")
         raise ModelError(
-            f"the model ({model.kind}) raised {type(error).__name__} for the cases from id {batch.ids[0]!r} on: {error}; "
+            f"the model ({model.kind}) raised {name} for the cases from id {batch.ids[0]!r} on{colon}{message}; "
             "raikit --debug shows where."
         ) from error
 

@@ -152,4 +152,4 @@ class Registry:
             raise PluginError("it must return a list of the paths (pathlib.Path) that it wrote")
         if stray := [path for path in written if not path.is_file() or not path.resolve().is_relative_to(folder.resolve())]:
             raise PluginError(f"it returned {stray[0]}, which is not a file in {folder}")
-        return written
+        return [folder / path.resolve().relative_to(folder.resolve()) for path in written]

@@ -62,6 +62,7 @@ class RunDirectory:
         self.work = folder / ".work"
         self._lock: BaseFileLock | None = None
         self._kept: dict[Path, tuple[str, Stamp | None]] = {}  # files that this process has written, as they were
+        self._foreign: list[Path] = []
         try:
             self.is_new = not folder.exists() or not any(folder.iterdir())
             self.existed = folder.exists()
@@ -191,7 +192,9 @@ class RunDirectory:
 
     def keep_foreign(self, *paths: Path) -> None:
         """Remember what files hold that a plugin's process has written; what this process wrote stays its own."""
-        self.keep(*(path for path in paths if path not in self._kept))
+        theirs = [path for path in paths if path not in self._kept or path in self._foreign]
+        self._foreign += theirs
+        self.keep(*theirs)
 
     def refuse_changes(self) -> None:
         """Raise if another process has changed what this one wrote: a plugin or a model that writes into the run.
@@ -218,7 +221,7 @@ class RunDirectory:
         """
         self.refuse_changes()
         known = {path: digest for path, (digest, _) in self._kept.items()}
-        manifest.write(self.folder, facts, exclude=self.work, known=known)
+        manifest.write(self.folder, facts, exclude=self.work, known=known, foreign=self._foreign)
         self.close()
         shutil.rmtree(self.work)
 

@@ -12,10 +12,17 @@ from raikit.files import PARTIAL, canonical, is_plain_file, remove_partial, sha2
 from raikit.limits import read_bytes, read_json
 
 NAME = "manifest.json"
+_FOREIGN = "of_plugins"  # the key that names files of report formats of plugins
 ATTESTATION = "attestation.json"  # signs the manifest, so it is not in it
 
 
-def write(folder: Path, facts: dict[str, Any], exclude: Path, known: Mapping[Path, str] | None = None) -> None:
+def write(
+    folder: Path,
+    facts: dict[str, Any],
+    exclude: Path,
+    known: Mapping[Path, str] | None = None,
+    foreign: Iterable[Path] = (),
+) -> None:
     """Hash every file in `folder` except those in `exclude`, and write the manifest with `facts` (versions, seeds …).
 
     Empty folders are removed, because a manifest names files only.
@@ -25,6 +32,8 @@ def write(folder: Path, facts: dict[str, Any], exclude: Path, known: Mapping[Pat
     folder : Path
     facts : dict
     exclude : Path
+    foreign : iterable of Path
+        Files that formats of plugins wrote.
     known : mapping of Path to str, optional
         Hashes of files as this process wrote them; a change since then does not get into the manifest.
 
@@ -42,14 +51,25 @@ def write(folder: Path, facts: dict[str, Any], exclude: Path, known: Mapping[Pat
         name = odd[0].relative_to(folder)
         raise TamperedRunError(f"{name} is a link, a pipe or a device, which another process put into the run.")
     files = {path.relative_to(folder).as_posix(): (known or {}).get(path) or sha256(path) for path in included}
-    write_text(folder / NAME, _text({**facts, "files": files}))
+    theirs = {_FOREIGN: sorted({_name(path, folder) for path in foreign})} if foreign else {}
+    write_text(folder / NAME, _text({**facts, **theirs, "files": files}))
 
 
-def update(folder: Path, written: Iterable[Path]) -> None:
-    """Add or update the entries of files that a later command wrote; leave all others unchanged."""
+def update(folder: Path, written: Iterable[Path], foreign: Iterable[Path] = ()) -> None:
+    """Add or update the entries of files that a later command wrote; leave all others unchanged.
+
+    Parameters
+    ----------
+    folder : Path
+    written : iterable of Path
+    foreign : iterable of Path
+        Those that formats of plugins wrote.
+    """
     content = read(folder)
     for path in written:
-        content["files"][path.relative_to(folder).as_posix()] = sha256(path)
+        content["files"][_name(path, folder)] = sha256(path)
+    if theirs := {_name(path, folder) for path in foreign}:
+        content[_FOREIGN] = sorted(theirs | foreign_files(folder))
     write_text(folder / NAME, _text(content))
 
 
@@ -73,6 +93,15 @@ def read(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise RunError(f"{path}: this is not a manifest of raikit.") from None
     return content
+
+
+def foreign_files(folder: Path) -> set[str]:
+    """Return the names of files that formats of plugins wrote, which may replace them."""
+    return {name for name in names if isinstance(name, str)} if isinstance(names := read(folder).get(_FOREIGN), list) else set()
+
+
+def _name(path: Path, folder: Path) -> str:
+    return path.resolve().relative_to(folder.resolve()).as_posix()
 
 
 def verify(folder: Path, rewriting: str | None = None) -> list[str]:

@@ -156,6 +156,42 @@ def test_a_plugin_that_writes_over(raikit, failing, install, tmp_path, what):
     assert not (tmp_path / "run" / "manifest.json").exists()
 
 
+@pytest.mark.parametrize(("when", "name"), [("it is loaded", "people.csv"), ("its check runs", "baseline.json")])
+def test_a_plugin_that_writes_over_what_an_audit_reads_when(when, name, raikit, failing, install, tmp_path):
+    raikit("audit", failing, "--out", "before", "--select", "performance.classification", code=1)
+    raikit("baseline", "save", "before", "baseline.json", code=0)
+    line = f"import pathlib; path = pathlib.Path({str(tmp_path / name)!r}); path.write_text(path.read_text() + chr(10))"
+    source = plugin(body=line) if when == "its check runs" else f"{line}\n{plugin()}"
+    compared = ("--baseline", "baseline.json", "--set", "gate.regressions=[{metric: performance.accuracy}]")
+    ran = raikit("audit", failing, "--out", "run", *SELECT, *compared, code=3, **install(source, "raikit-evil", "evil"))
+    assert f"{name} was changed by another process while raikit read it" in ran.printed
+    assert not (tmp_path / "run" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("name", ["predictions.parquet", "report.md"])
+def test_a_format_that_writes_over_what_is_not_its_own_when_reports_are_written_again(
+    name, raikit, failing, install, tmp_path
+):
+    over = f"(folder / {name!r}).write_bytes(b'x'); return [folder / {name!r}]"
+    environment = install(plugin(format=over), name="raikit-evil", point="evil")
+    raikit("audit", failing, "--out", "run", "--select", "performance.classification", "--formats", "json,md", code=1)
+    ran = raikit("report", "run", "--formats", "evil", code=3, **environment)
+    assert f"{name} was changed by another process while reports were written" in ran.printed
+    assert f"{name} was changed" in raikit("verify", "run").printed
+
+
+def test_a_format_may_write_its_own_file_again(raikit, failing, install, tmp_path):
+    environment = install(plugin(), name="raikit-evil", point="evil")
+    raikit("audit", failing, "--out", "run", *SELECT, "--formats", "json,evil", code=1, **environment)
+    for _ in range(2):
+        raikit("report", "run", "--formats", "evil", code=0, **environment)
+        raikit("verify", "run", code=0)
+    raikit("audit", failing, "--out", "other", "--select", "performance.classification", "--formats", "json", code=1)
+    for _ in range(2):
+        raikit("report", "other", "--formats", "evil,md", code=0, **environment)
+        raikit("verify", "other", code=0)
+
+
 def test_without_isolation_the_record_says_so(raikit, failing, tmp_path):
     raikit("audit", failing, "--out", "run", "--select", "performance.classification", "--isolation", "none", code=1)
     assert record(tmp_path / "run")["provenance"]["isolation"] == "none"

@@ -18,8 +18,9 @@ from raikit.data.guess.logs import guess_log_roles
 from raikit.data.guess.names import cluster_strength, is_id
 from raikit.data.guess.roles import Question, RoleGuess
 from raikit.data.guess.words import propose_words
+from raikit.data.headers import columns_there
 from raikit.data.tables import column_names, read_as_written, read_table
-from raikit.errors import DataError, listed, nearest
+from raikit.errors import DataError, listed
 
 __all__ = ["Question", "RoleGuess", "guess_roles"]
 
@@ -42,7 +43,7 @@ def guess_roles(path: Path, target: str | None = None) -> RoleGuess:
     if (log := _read_if_log(path, names)) is not None:
         return guess_log_roles(log, target)
     if target is not None and target not in names:
-        raise DataError(f"no column {target!r} in {path.name}.{nearest(target, names)} Columns there: {listed(names, 30)}.")
+        raise DataError(f"no column {target!r} in {path.name}. {columns_there(names, target)}")
     repeated = {name: "two columns have this name; rename one" for name in names if names.count(name) > 1}
     table, written, mixed = read_as_written(path, [name for name in names if name not in repeated])
     unclear = {column.column: column for column in mixed if column.column in written.text and not _is_label(column.column)}

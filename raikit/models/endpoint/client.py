@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from raikit.errors import ModelError
+from raikit.models.endpoint.deadline import TimelyHandler, TimelySecureHandler
 from raikit.models.endpoint.settings import EndpointSpec
 
 _MOST_BYTES = 64 << 20  # of an answer
@@ -51,7 +52,7 @@ class Client:
     ) -> None:
         self._settings, self._sleep, self._clock = settings, sleep, clock
         proxies = [urllib.request.ProxyHandler({})] if settings.is_local else []
-        self._opener = urllib.request.build_opener(_NoRedirect, *proxies)
+        self._opener = urllib.request.build_opener(_NoRedirect, TimelyHandler, TimelySecureHandler, *proxies)
         self._next = 0.0
 
     def post(self, path: str, body: Any) -> dict[str, Any]:
@@ -96,11 +97,10 @@ class Client:
         """Return the content of an answer with the status 200."""
         headers = {"Content-Type": "application/json", **self._settings.headers, **self._settings.secret_headers()}
         request = urllib.request.Request(self._settings.address(path), content, headers, method="POST")  # noqa: S310 - http or https
-        deadline = self._clock() + self._settings.timeout
         slow = f"gave no answer within {self._settings.timeout:g} s"
         try:
             with self._opener.open(request, timeout=self._settings.timeout) as answer:
-                return self._read(answer, deadline)
+                return self._read(answer)
         except urllib.error.HTTPError as error:
             raise self._of_status(error) from None
         except TimeoutError:
@@ -115,8 +115,8 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             raise _Temporary(f"broke the connection off ({type(error).__name__})") from None
 
-    def _read(self, answer: Any, deadline: float) -> bytes:
-        """Read an answer, however slowly it comes, until the deadline."""
+    def _read(self, answer: Any) -> bytes:
+        """Read the content of an answer, up to a limit."""
         if answer.status != 200:
             raise self._error(f"answered with the status {answer.status}, not 200")
         parts, size = [], 0
@@ -125,8 +125,6 @@ class Client:
             size += len(part)
             if size > _MOST_BYTES:
                 raise self._error(f"answered with more than {_MOST_BYTES >> 20} MB")
-            if self._clock() > deadline:
-                raise TimeoutError
         if answer.length:  # bytes that were announced and have not come
             raise http.client.IncompleteRead(b"")
         return b"".join(parts)

@@ -146,7 +146,26 @@ def drip(connection):
         pass
 
 
-@pytest.mark.parametrize("slow", [lambda connection: time.sleep(1), drip])
+def trickle(beginning, part):
+    """Return a server that sends parts without end, each well within the timeout of a socket."""
+
+    def answer(connection):
+        try:
+            connection.sendall(beginning)
+            for _ in range(100):
+                connection.sendall(part)
+                time.sleep(0.05)
+        except OSError:
+            pass
+
+    return answer
+
+
+STATUS, HEADER = trickle(b"HTTP/1.1 ", b"2"), trickle(b"HTTP/1.1 200 OK\r\nX: ", b"a")
+CONTINUED = trickle(b"", b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+@pytest.mark.parametrize("slow", [lambda connection: time.sleep(1), drip, STATUS, HEADER, CONTINUED])
 def test_a_slow_answer_ends_at_the_timeout(slow):
     listener, url = raw(slow)
     spec = EndpointSpec(url=url, protocol="kserve", name="m", timeout=0.3, retries=0)

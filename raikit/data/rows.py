@@ -83,7 +83,8 @@ class InputRows:
             return None
         cells = (self.table[column].iloc[rows] for column in texts)
         lengths = [one.astype("string").str.len().to_numpy(dtype=np.float64, na_value=0.0) for one in cells]
-        return np.sum(lengths, axis=0, dtype=np.float64)
+        together: np.ndarray = np.stack(lengths).sum(axis=0)
+        return together
 
 
 @dataclass(frozen=True)

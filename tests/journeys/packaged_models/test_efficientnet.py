@@ -64,7 +64,7 @@ def test_a_pretrained_picture_model_with_a_fitted_head_is_audited(audited, packa
                 "cluster": ["activity"], "inputs": {"picture": {"modality": "image"}}, "unit": "picture",
             },
             "model": {"load": {"kind": "torch", "path": "effnet:build"}},
-            "checks": {"performance": {}, "fairness": {}, "explainability": {}, "privacy": {}},
+            "checks": {"performance": {}, "fairness": {}, "explainability.attributions": {"rows": 8, "examples": 3}, "privacy": {}},
         }
     )  # fmt: skip
     assert run.metrics["performance.accuracy"]["value"] > 0.7  # drawings of activities that the head has not seen

@@ -53,6 +53,7 @@ _PUBLIC = {
     "Rule": "run.record",
     "RunError": "errors",
     "RunView": "run.reader",
+    "Scorer": "models.arrow",
     "SkipCheck": "errors",
     "Spectrogram": "models.positions",
     "Table": "run.results",
@@ -65,6 +66,7 @@ _PUBLIC = {
     "hookimpl": "hookspecs",
     "load_run": "run.reader",
     "match_rows": "run.pairing",
+    "open_scorer": "audit.scorer",
     "pair_rows": "run.pairing",
     "reweighing": "models.reweighting",
     "stats": None,
@@ -81,6 +83,7 @@ if TYPE_CHECKING:
     from raikit import testing as testing
     from raikit.arrays import Arrays as Arrays
     from raikit.arrays import Groups as Groups
+    from raikit.audit.scorer import open_scorer as open_scorer
     from raikit.check import Check as Check
     from raikit.check import CheckContext as CheckContext
     from raikit.check import CheckOptions as CheckOptions
@@ -97,6 +100,7 @@ if TYPE_CHECKING:
     from raikit.errors import RunError as RunError
     from raikit.errors import SkipCheck as SkipCheck
     from raikit.hookspecs import hookimpl as hookimpl
+    from raikit.models.arrow import Scorer as Scorer
     from raikit.models.base import Model as Model
     from raikit.models.base import Origin as Origin
     from raikit.models.base import PreparedTensor as PreparedTensor

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from raikit.naming import names_in_use
+from raikit.naming import names_in_use, plural_of
 
 MINUS = "\u2212"
 _MONTHS = (
@@ -197,7 +197,7 @@ def counted(number: int, noun: str, plural: str | None = None, *, words: bool = 
     ('1 case', '1,200 cases', '2 entries', 'two rules')
     """
     written = in_words(number) if words else count(number)
-    return f"{written} {noun if number == 1 else plural or noun + 's'}"
+    return f"{written} {noun if number == 1 else plural or plural_of(noun)}"
 
 
 def case_noun(number: int = 2) -> str:

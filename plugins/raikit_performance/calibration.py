@@ -140,7 +140,7 @@ def reliability_table(curve: Curve) -> raikit.Table:
     ]
     body = [[record[column.name] for column in columns] for record in _records(curve)]
     return raikit.Table(id="reliability", title="Scores and how often they come true", columns=columns, rows=body,
-                        note=f"{curve.rate.method}; intervals hold for each bin by itself.")
+                        note=f"{capitalised(str(curve.rate.method))}; intervals hold for each bin by itself.")
 
 
 def reliability_figure(curve: Curve, error: raikit.Metric, classes: Sequence[Any]) -> raikit.Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.audit.opening import open_loaded
 from raikit.models.batches import first_batch
+from raikit.models.scoring import scores_in_memory
 
 if TYPE_CHECKING:
     from raikit.audit.plan import Plan
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from raikit.models.base import Model
 
 _TIMED = 64  # cases whose scoring is timed
+_PATIENCE = 10.0  # seconds that a whole batch may take; of a slower model the memory is that of fewer cases
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,16 @@ class ModelTrial:
         How it was read, and which capabilities it lacks, with the reasons.
     seconds : float or None
         Estimate for scoring all cases; None for a model in a process of its own.
+    memory : float or None
+        Estimate of the most bytes of memory that this process needs to score all cases: what it has needed for a batch, and the
+        scores. None where `seconds` is, and where the system does not say it.
     """
 
     capabilities: frozenset[str]
     description: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
     seconds: float | None = None
+    memory: float | None = None
 
 
 def try_model(plan: Plan, data: Dataset) -> ModelTrial | None:
@@ -54,15 +61,29 @@ def try_model(plan: Plan, data: Dataset) -> ModelTrial | None:
         return None
     with tempfile.TemporaryDirectory(prefix="raikit-") as folder:
         source = open_loaded(plan, data, Path(folder), Path(folder), plan.children)
-        seconds = None if source.model is None else _seconds(source.model, data)
-        return ModelTrial(source.capabilities, source.describe(), source.notes(["score"]), seconds)
+        seconds, memory = (None, None) if source.model is None else _cost(source.model, data, plan.settings.model.batch_size)
+        return ModelTrial(source.capabilities, source.describe(), source.notes(["score"]), seconds, memory)
 
 
-def _seconds(model: Model, data: Dataset) -> float | None:
-    """Return about how long the model takes to score all cases, from the first of them."""
-    batch = first_batch(data, _TIMED)
+def _cost(model: Model, data: Dataset, batch_size: int) -> tuple[float | None, float | None]:
+    """Return about how long the model takes to score all cases, and how much memory, from the first of them."""
+    batch = first_batch(data, min(_TIMED, batch_size))
     if batch is None:
-        return None
+        return None, None
     start = time.perf_counter()
     model.scores(batch)
-    return (time.perf_counter() - start) / len(batch) * sum(data.splits.values())
+    each, total = (time.perf_counter() - start) / len(batch), sum(data.splits.values())
+    if each * batch_size <= _PATIENCE and (whole := first_batch(data, batch_size)) is not None:
+        scores_in_memory(model, whole, batch_size)
+    most = _most_memory()
+    return each * total, None if most is None else most + 8.0 * total * max(len(data.classes), 1)
+
+
+def _most_memory() -> float | None:
+    """Return the most bytes that this process has held so far; None on a system that does not say it."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(most) if sys.platform == "darwin" else 1024.0 * most

@@ -67,10 +67,11 @@ def show_plan(plan: Plan, data: Dataset, console: Console) -> None:
 
 
 def _shown(trial: ModelTrial, scored: int) -> str:
-    """Return what a model has shown on trial: its size, its capabilities, and how long it takes."""
+    """Return what a model has shown on trial: its size, its capabilities, and what scoring takes."""
     parameters = trial.description.get("parameters")
     size = f"{count(parameters)} parameters, " if isinstance(parameters, int) else ""
-    took = f"; about {seconds(trial.seconds)} for {cases(scored)}" if trial.seconds is not None else ""
+    memory = f" and {count(round(trial.memory / 1e6))} MB of memory" if trial.memory is not None else ""
+    took = f"; about {seconds(trial.seconds)}{memory} to score {cases(scored)}" if trial.seconds is not None else ""
     return f": {size}provides {', '.join(sorted(trial.capabilities))}{took}"
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from raikit.config.schema import ConfigSection, Names
 
@@ -58,8 +58,17 @@ class HuggingFaceTraining(ConfigSection):
     rank: int = Field(8, ge=1, le=1024, description="Rank of adapters.")
     alpha: float = Field(16, gt=0, description="Scale of adapters, divided by their rank.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout within adapters.")
+    adapter: Literal["merged", "kept"] = Field(
+        "merged", description="Whether the adapters are saved within the weights, or beside those of `base`, which is then needed."
+    )
     max_length: int | None = Field(None, ge=1, le=1 << 20, description="Tokens after which a text is cut.")
     precision: Literal["float32", "bf16"] = Field("float32", description="Numbers in which is trained.")
+
+    @model_validator(mode="after")
+    def _keeps_adapters(self) -> Self:
+        if self.adapter == "kept" and self.method not in ("lora", "adalora"):
+            raise ValueError("`adapter: kept` needs adapters: method: lora or adalora")
+        return self
 
 
 TRAININGS: dict[str, type[ConfigSection]] = {"fusion": FusionTraining, "huggingface": HuggingFaceTraining}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -23,8 +23,7 @@ from raikit.data.folders import fingerprint_of_file, media_folder
 from raikit.data.frames import as_frame, check_frame, check_names, fingerprint_of_table
 from raikit.data.headers import columns_there
 from raikit.data.labels import ClassNames
-from raikit.data.media import MediaError
-from raikit.data.media_columns import SKIP_HINT, fingerprint_of_media
+from raikit.data.media_columns import fingerprint_of_media
 from raikit.data.names import display_names
 from raikit.data.roles import (
     Input,
@@ -36,11 +35,15 @@ from raikit.data.roles import (
     resolve_columns,
     target_column,
 )
+from raikit.data.rows import ArrowRows, InputRows
 from raikit.data.tables import column_names, read_table
 from raikit.errors import ConfigError, DataError, RaikitError
 from raikit.naming import DisplayNames
 from raikit.remote import public_address
 from raikit.run.record import DataRecord, InputRecord
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass
@@ -294,11 +297,8 @@ class Dataset:
         return MediaCache(media_folder(self.path))
 
     @cached_property
-    def _tables(self) -> dict[str, pd.DataFrame]:
-        """The columns of each tabular input; selecting them for every batch would copy the whole table each time."""
-        return {
-            name: self.table[list(item.columns)] for name, item in self.inputs.items() if item.modality == "tabular"
-        }
+    def _input_rows(self) -> InputRows:
+        return InputRows(self.table, self.inputs, self._media, self.where)
 
     @cached_property
     def _by_id(self) -> pd.Index[Any]:
@@ -375,6 +375,20 @@ class Dataset:
         for start in range(0, len(rows), size):
             yield self._batch(rows[start : start + size])
 
+    def text_lengths(self, split: str) -> np.ndarray | None:
+        """Return the number of characters of all texts of each case of a split; None without an input of text."""
+        return self._input_rows.lengths(self.positions(split))
+
+    def rows_of(self, batch: pa.RecordBatch | pa.Table) -> ArrowRows:
+        """Return the rows of an Arrow batch, whose columns are those of this table: they are read like its cases.
+
+        Raises
+        ------
+        DataError
+            If a column is absent, or holds text where this table holds numbers.
+        """
+        return ArrowRows.of(batch, self.config, self.inputs, self.table, self._media)
+
     def row(self, id: Any) -> Batch:
         """Return the case with this id as a batch of one.
 
@@ -426,24 +440,8 @@ class Dataset:
 
     def _batch(self, rows: np.ndarray) -> Batch:
         ids = self.roles["id"].iloc[rows].tolist()
-        inputs = {item.name: self._values(item, rows) for item in self.inputs.values()}
         weight = None if self.weight is None else self.roles[self.weight].to_numpy(dtype=np.float64)[rows]
-        return Batch(ids, inputs, self._numbers[rows], weight)
-
-    def _values(self, item: Input, rows: np.ndarray) -> Any:
-        if item.modality == "tabular":
-            return self._tables[item.name].iloc[rows].reset_index(drop=True)
-        cells = self.table[item.columns[0]].iloc[rows]
-        present = zip(cells.tolist(), cells.isna().tolist(), rows.tolist(), strict=True)
-        if item.modality == "text":
-            return [None if missing else str(cell) for cell, missing, _ in present]
-        return [None if missing else self._decoded(item, cell, row) for cell, missing, row in present]
-
-    def _decoded(self, item: Input, cell: Any, row: int) -> Any:
-        try:
-            return self._media.get(item.modality, cell)
-        except MediaError as problem:
-            raise DataError(f"{self.where(row)}: {item.columns[0]}: {problem}; {SKIP_HINT}.") from None
+        return Batch(ids, self._input_rows.read(rows), self._numbers[rows], weight)
 
 
 def _error_at_key(key: Key, problem: str) -> RaikitError:

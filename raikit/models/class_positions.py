@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _UNKNOWN = object()
 
 
-def class_positions(labels: Sequence[Any], data: Dataset, owner: str) -> list[int]:
+def class_positions(labels: Sequence[Any], data: Dataset, owner: str, key: str = "classes") -> list[int]:
     """Return which of a model's outputs belongs to each class of the data, which may get further classes from the model.
 
     Parameters
@@ -26,6 +26,8 @@ def class_positions(labels: Sequence[Any], data: Dataset, owner: str) -> list[in
     data : Dataset
     owner : str
         Whose labels they are, for a sentence: ``"of the estimator"``.
+    key : str
+        The setting of ``model.load`` that says what they mean in the data.
 
     Raises
     ------
@@ -38,6 +40,6 @@ def class_positions(labels: Sequence[Any], data: Dataset, owner: str) -> list[in
     if _UNKNOWN in own or len(own) != len(data.classes) or len(set(map(text, own))) != len(own):
         raise ModelError(
             f"model.load: the classes {owner} are {', '.join(text(as_label(label)) for label in labels)}; those of the data are "
-            f"{', '.join(map(text, data.classes))}. data.classes can declare them."
+            f"{', '.join(map(text, data.classes))}. `model.load.{key}` says which is which, and data.classes can declare classes."
         )
     return [own.index(label) for label in data.classes]

@@ -57,6 +57,9 @@ class SklearnSpec(BaseModel):
     path: str = Field(description="A .skops, .joblib or .pkl file, or module:function that returns a fitted estimator.")
     trusted: tuple[str, ...] = Field((), description="Types in a .skops file whose code may run, such as `my_steps.Cleaner`.")
     allow_pickle: bool = Field(False, description="Read a .joblib or .pkl file, which runs whatever code it holds.")
+    classes: tuple[Any, ...] | None = Field(
+        None, description="The data's classes in the order of the estimator's `classes_`; absent: its own labels are the data's."
+    )
 
 
 def load_fusion(spec: Mapping[str, Any], data: Dataset) -> Model:
@@ -121,11 +124,11 @@ def load_sklearn(spec: Mapping[str, Any], data: Dataset) -> Model:
     path = Path(settings.path)
     if path.suffix == SKOPS:
         saved = read_skops(path, settings.trusted)
-        return SklearnModel(saved.estimator, data, saved.notes)
-    if path.suffix in PICKLES:
+    elif path.suffix in PICKLES:
         saved = read_pickle(path, settings.allow_pickle)
-        return SklearnModel(saved.estimator, data, saved.notes)
-    return SklearnModel(_call(settings.path, data), data)
+    else:
+        return SklearnModel(_call(settings.path, data), data, classes=settings.classes)
+    return SklearnModel(saved.estimator, data, saved.notes, settings.classes)
 
 
 def load_huggingface(spec: Mapping[str, Any], data: Dataset) -> Model:

@@ -60,7 +60,7 @@ def open_model(
     trained: dict[str, Any] = {"kind": train.kind, "path": str((run / MODEL_FOLDER).resolve())}
     if train.kind == "huggingface":
         settings = train.model_dump()
-        trained |= {"base": settings["base"], "max_length": settings.get("max_length")}
+        trained |= {name: settings[name] for name in ("base", "max_length", "adapter")}
     return loaders.load(trained, data, loaders.LOADERS, folder, config.model)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from raikit.files import atomic
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ID = "id"
 _SCORE = "score.{}"
@@ -21,7 +24,13 @@ def write_score_file(path: Path, ids: Sequence[Any], scores: np.ndarray) -> None
     import pyarrow as pa
 
     columns = {ID: pa.array(ids), **{_SCORE.format(index): pa.array(column) for index, column in enumerate(scores.T)}}
-    table = pa.table(columns)
+    write_arrow(path, pa.table(columns))
+
+
+def write_arrow(path: Path, table: pa.Table) -> None:
+    """Write an Arrow file, under a temporary name first."""
+    import pyarrow as pa
+
     with atomic(path) as temporary, pa.OSFile(str(temporary), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table)
 

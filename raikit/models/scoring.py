@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from raikit.models.base import Model
 
 BATCH = 256
+_WINDOW = 8  # batches; of more cases fewer would share the media that were decoded last
 
 Progress = Callable[[int, int], None]
 
@@ -148,22 +149,66 @@ def score_all(
     ModelError
         If the model raises, or gives scores of another shape, NaN or no probabilities; names the case.
     """
+    order = {split: scoring_order(size, data.text_lengths(split), batch_size) for split, size in data.splits.items()}
+    ids = {split: data.roles["id"].iloc[data.positions(split)].to_numpy(dtype=object) for split in order}
     total, scored = sum(data.splits.values()), ScoredParts(parts)
-    skipped = scored.restore(_ids_in_order(data)) if parts is not None else 0
-    together = batch_size
+    skipped = scored.restore([id for split in order for id in ids[split][order[split]].tolist()]) if parts is not None else 0
+    scorer = BatchScorer(model, data, batch_size)
     for split, size in data.splits.items():
-        rest = np.arange(min(skipped, size), size)
-        skipped -= size - len(rest)
+        rest = order[split][skipped:]
+        skipped = max(skipped - size, 0)
         for batch in data.batches(split, batch_size, indices=rest):
-            scores, together = scores_in_memory(model, batch, together)
-            scored.add(batch.ids, validate_scores(scores, batch.ids, data))
+            scored.add(batch.ids, scorer.scores(batch))
             progress(len(scored.ids), total)
-    return scored.ids, scored.scores(max(len(data.classes), 1))
+    return in_table_order(scored.ids, scored.scores(max(len(data.classes), 1)), list(order.values()))
 
 
-def _ids_in_order(data: Dataset) -> list[Any]:
-    """Return the ids of all cases in the order in which they are scored."""
-    return [id for split in data.splits for id in data.roles["id"].iloc[data.positions(split)].tolist()]
+@dataclass
+class BatchScorer:
+    """The model's valid scores of one batch after another; batches are halved for good where memory does not suffice."""
+
+    model: Model
+    data: Dataset
+    together: int
+
+    def scores(self, batch: Batch) -> np.ndarray:
+        """Return the scores of a batch, shape (n, k).
+
+        Raises
+        ------
+        ModelError
+            If the model raises, or gives scores of another shape, NaN or no probabilities; names the case.
+        """
+        scores, self.together = scores_in_memory(self.model, batch, self.together)
+        return validate_scores(scores, batch.ids, self.data)
+
+
+def scoring_order(cases: int, lengths: np.ndarray | None, batch_size: int) -> np.ndarray:
+    """Return the order in which cases are scored: among those of a few batches by length, as a batch is padded to its longest text.
+
+    Parameters
+    ----------
+    cases : int
+    lengths : ndarray or None
+        Of the text of each case; None keeps the order of the table.
+    batch_size : int
+
+    Returns
+    -------
+    ndarray of int64, shape (cases,)
+        Positions; the longest of some batches come first, because they need the most memory.
+    """
+    if lengths is None:
+        return np.arange(cases)
+    windows = np.arange(cases) // (batch_size * _WINDOW)
+    return np.lexsort((-lengths, windows))
+
+
+def in_table_order(ids: Sequence[Any], scores: np.ndarray, orders: Sequence[np.ndarray]) -> tuple[list[Any], np.ndarray]:
+    """Return ids and scores in the order of the table; `orders` are those in which the cases of each split were scored."""
+    starts = np.cumsum([0, *map(len, orders)])
+    back = np.argsort(np.concatenate([[], *(order + start for order, start in zip(orders, starts, strict=False))]))
+    return [ids[at] for at in back.tolist()], scores[back]
 
 
 def predictions_of(ids: Sequence[Any], scores: np.ndarray, data: Dataset, capabilities: frozenset[str]) -> pd.DataFrame:

@@ -32,25 +32,32 @@ class SklearnModel(Model):
 
     kind = "sklearn"
 
-    def __init__(self, estimator: Any, data: Dataset, notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self, estimator: Any, data: Dataset, notes: Sequence[str] = (), classes: Sequence[Any] | None = None
+    ) -> None:  # fmt: skip
         if not hasattr(estimator, "predict"):
             raise ModelError(f"model.load: {type(estimator).__name__} has no `predict`; give a fitted estimator.")
         self.estimator, self.task, self.classes = estimator, data.task, data.classes
         self._notes = list(notes)
         self.modalities = {name: item.modality for name, item in data.inputs.items()}
         if data.task != "regression":
-            self._order = self._class_order(estimator, data)
+            self._order = self._class_order(estimator, data, classes)
         probabilities = hasattr(estimator, "predict_proba") and data.task != "regression"
         self.capabilities = frozenset({"labels"} | ({"scores"} if probabilities else set()))
 
-    def _class_order(self, estimator: Any, data: Dataset) -> list[int]:
-        """Return the columns of the estimator's scores in the order of the classes of the data, which may get further ones."""
+    def _class_order(self, estimator: Any, data: Dataset, classes: Sequence[Any] | None) -> list[int]:
+        """Return the columns of the estimator's scores in the order of the classes of the data, which may get further ones.
+
+        `classes` names the estimator's, where it was fitted on other labels than those of the data.
+        """
         known = getattr(estimator, "classes_", None)
         if known is None:
             raise ModelError(
                 f"model.load: {type(estimator).__name__} has no `classes_`; give a fitted classifier."
             )
-        order = class_positions(list(known), data, "of the estimator")
+        if classes is not None and len(classes) != len(known):
+            raise ModelError(f"model.load.classes: {len(classes)} classes are named, and the estimator knows {len(known)}.")
+        order = class_positions(list(known if classes is None else classes), data, "of the estimator")
         self.classes = data.classes
         return order
 

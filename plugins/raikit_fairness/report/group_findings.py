@@ -22,6 +22,7 @@ from raikit.format import (
     points,
     significant,
 )
+from raikit.naming import plural_of
 from raikit.stats import Gap
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
@@ -129,7 +130,7 @@ def _evidence(subject: FindingSubject, feature: Feature, cells: Cells, groups: t
 
 def plural(name: str) -> str:
     """Return a cluster column's name for a number of clusters: ``speakers``; unusual names keep their shape."""
-    return f"{name}s" if name.isalpha() and name.isascii() and not name.endswith("s") else f"of {name}"
+    return plural_of(name) if name.isalpha() and name.isascii() and not name.endswith("s") else f"of {name}"
 
 
 def _no_gap_finding(subjects: Sequence[FindingSubject], feature: Feature, settings: IntervalSettings) -> raikit.Finding:

@@ -190,8 +190,9 @@ def _flagged_table(result: SearchResult) -> raikit.Table:
         title=f"Groups flagged: {_uncapitalised(settings.title)}",
         columns=columns,
         rows=rows,
-        note=f"{_capitalised(_flagged_count(result))}.{more} {flagged.method}. Limits are adjusted for the selection of "
-        f"groups; a group is flagged if the lower limit is above {_as_points(settings.tolerance)}.",
+        note=f"{_capitalised(_flagged_count(result))}.{more} {_capitalised(str(flagged.method))}. "
+        "Limits are adjusted for the selection of groups; a group is flagged if the lower limit is above "
+        f"{_as_points(settings.tolerance)}.",
     )
 
 
@@ -218,7 +219,7 @@ def _certificate_table(result: SearchResult) -> raikit.Table:
         title=f"Certificate: {_uncapitalised(settings.title)}",
         columns=columns,
         rows=rows,
-        note=f"Each line by itself holds with {confidence(settings.level)} confidence. {certificate.method}."
+        note=f"Each line by itself holds with {confidence(settings.level)} confidence. {_capitalised(str(certificate.method))}."
         + (f" Not searched: {left_out}." if left_out else "")
         + (f" {count(repeated)} groups with the same {case_noun()} as a simpler one were searched once." if repeated else ""),
     )

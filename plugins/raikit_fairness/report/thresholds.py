@@ -37,7 +37,7 @@ def _gap_cells(gap: Gap | None) -> list[float | None]:
 def threshold_table(rows: list[list[Any]], grid: Grid, settings: IntervalSettings) -> raikit.Table:
     """Return the table of all features' thresholds."""
     specs: list[ColumnSpec] = [
-        ("feature", "Over", "text"), ("threshold", "Threshold", "number"), ("now", "", "text"),
+        ("feature", "Over", "text"), ("threshold", "Threshold", "number"), ("now", "In use", "text"),
         ("selected", "Decided positive", "percent"), ("accuracy", "Accuracy", "percent"),
         ("loss", "Accuracy lost", "percent"), ("loss_low", "low", "percent"), ("loss_high", "high", "percent"),
     ]  # fmt: skip

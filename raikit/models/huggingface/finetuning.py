@@ -57,7 +57,7 @@ def train_huggingface(
     Returns
     -------
     HuggingFaceModel, History
-        Adapters are merged into the weights, so that `from_pretrained` reads the saved folder without peft.
+        Adapters are merged into the weights, so that `from_pretrained` reads the saved folder without peft, unless they are kept.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def train_huggingface(
         model = start(data, settings)
         net = with_method(model.net, settings, _steps(data, settings))
     history = _train(model, net, data, settings, seed, workdir, progress)
-    model.net = merged(net).eval()
+    model.net = (net if settings.adapter == "kept" else merged(net)).eval()
     model.training = {"epochs": settings.epochs, "batch_size": settings.batch_size, "learning_rate": rate(settings),
                       "weight_decay": settings.weight_decay, "seed": seed}
     return model, history

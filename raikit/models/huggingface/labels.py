@@ -49,7 +49,7 @@ def class_order(id2label: Mapping[int, str], labels: Mapping[str, Any], data: Da
             f"model.load: the model has no output for the class {text(missing[0])}; its labels are "
             f"{listed(list(id2label.values()))}. `model.load.labels` can say which of them is meant."
         )
-    return class_positions(own, data, "of the model")
+    return class_positions(own, data, "of the model", "labels")
 
 
 def _meant(label: str, index: int, labels: Mapping[str, Any], data: Dataset) -> Any:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raikit.errors import ModelError, RaikitError, listed, raised
 from raikit.models.base import Origin
+from raikit.models.folder import CONFIG
+from raikit.models.huggingface.adapter import with_adapter, without_adapter
 from raikit.models.huggingface.labels import class_order
 from raikit.models.huggingface.model import HuggingFaceModel, refuse_inputs
 from raikit.models.huggingface.quiet import is_panic, offline, quiet
@@ -50,7 +53,7 @@ def load_huggingface(spec: Mapping[str, Any], data: Dataset) -> HuggingFaceModel
     settings = HuggingFaceSpec.model_validate(dict(spec))
     weights = validate_folder(settings)
     with quiet(), offline(settings.allow_download):
-        config = read("AutoConfig", settings)
+        config = read("AutoConfig", settings.place_of(CONFIG))
         architecture = (config.architectures or ["a model without a head"])[0]
         task = _task(architecture, config)
         auto, wanted = _TASKS[task]
@@ -124,10 +127,20 @@ def _network(auto: str, settings: HuggingFaceSpec, config: Any, weights: Weights
     """
     if weights is not None:
         refuse_larger(auto, config, weights)
+    if settings.has_adapter:
+        return _adapted(auto, settings, config)
     net, loading = read(auto, settings, config=config, dtype="float32", output_loading_info=True)
     if missing := sorted(loading["missing_keys"]):
         raise ModelError(f"model.load: {settings.where} lacks the weights {listed(missing)}; the model was saved without them.")
     return net
+
+
+def _adapted(auto: str, settings: HuggingFaceSpec, config: Any) -> Any:
+    """Read the base of adapters, and put them into it; they bring the head."""
+    base = settings.model_copy(update={"path": settings.base})
+    net, loading = read(auto, base, config=config, dtype="float32", output_loading_info=True, ignore_mismatched_sizes=True)
+    absent = sorted({*loading["missing_keys"], *(mismatch[0] for mismatch in loading["mismatched_keys"])})
+    return with_adapter(net, Path(settings.where), absent, keep=settings.adapter == "kept")
 
 
 def task_of_inputs(modalities: Mapping[str, Modality]) -> tuple[str, Mapping[str, int]]:
@@ -148,6 +161,7 @@ def task_of_inputs(modalities: Mapping[str, Modality]) -> tuple[str, Mapping[str
 
 def build_readers(settings: HuggingFaceSpec, net: Any, modalities: Mapping[str, Any]) -> list[Reader]:
     """Return the readers of all inputs."""
+    net = without_adapter(net)
     accepted = frozenset(inspect.signature(net.forward).parameters)
     names = {kind: [name for name, modality in modalities.items() if modality == kind] for kind in ("text", "image", "audio")}
     readers: list[Reader] = []
@@ -167,7 +181,7 @@ def build_readers(settings: HuggingFaceSpec, net: Any, modalities: Mapping[str, 
 def _processor(auto: str, what: str, settings: HuggingFaceSpec) -> Any:
     """Read a tokenizer or processor; `what` it is called in a sentence."""
     try:
-        return read(auto, settings)
+        return read(auto, settings.processors)
     except ModelError as error:
         raise ModelError(
             f"model.load: {settings.where} has no {what} that can be read; save it too, with "

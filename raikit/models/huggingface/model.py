@@ -17,6 +17,7 @@ from raikit.errors import ModelError
 from raikit.format import cases
 from raikit.models.base import Model, Origin, PreparedTensor
 from raikit.models.encoded import Encoded
+from raikit.models.huggingface.adapter import has_adapter, without_adapter
 from raikit.models.huggingface.network import Network, groups, replaced_output
 from raikit.models.huggingface.quiet import quiet
 from raikit.models.huggingface.readers import Reader, TextReader
@@ -210,6 +211,8 @@ class HuggingFaceModel(Model):
         """Write the network, its tokenizer and its processors as `save_pretrained` does."""
         with quiet():
             self._network.net.save_pretrained(folder)
+            if has_adapter(self._network.net):  # adapters are saved without the model that they are beside
+                self._network.net.config.save_pretrained(folder)
             for reader in self._readers:
                 reader.save(folder)
 
@@ -218,7 +221,7 @@ class HuggingFaceModel(Model):
         net = self._network.net
         return {
             **super().describe(),
-            "architecture": type(net).__name__,
+            "architecture": type(without_adapter(net)).__name__,
             "parameters": sum(parameter.numel() for parameter in net.parameters()),
             "inputs": dict(self.modalities),
             **({"pretrained": self.origin.name} if self.origin.kind == "pretrained" else {}),

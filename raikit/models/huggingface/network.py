@@ -37,7 +37,9 @@ class Network(nn.Module):
         return parts[0] if len(parts) == 1 else torch.cat(parts)[torch.cat(rows).argsort()]
 
     def _logits(self, tensors: dict[str, Tensor]) -> Tensor:
-        logits = logits_of(self.net(**tensors, **{name: tensor.to(self.net.device) for name, tensor in self.beside.items()}))
+        beside = {name: tensor.to(self.net.device) for name, tensor in self.beside.items()}
+        with _short_sounds_unmasked(self.net, tensors):
+            logits = logits_of(self.net(**tensors, **beside))
         return logits if self.order == list(range(logits.shape[1])) else logits[:, self.order]
 
 
@@ -53,6 +55,23 @@ def groups(tensors: Mapping[str, Tensor]) -> Iterator[tuple[Tensor, dict[str, Te
     for length in of_one_length:
         rows = torch.nonzero(lengths == length)[:, 0]
         yield rows, {name: tensor[rows, :length] for name, tensor in tensors.items()}
+
+
+@contextlib.contextmanager
+def _short_sounds_unmasked(net: Any, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    """Leave out the random masking of time inside the block if all sounds are shorter than one mask; transformers would fail."""
+    config, values = net.config, tensors.get("input_values", tensors.get("input_features"))
+    longest = getattr(config, "mask_time_length", None)
+    if not net.training or longest is None or values is None or not getattr(config, "apply_spec_augment", True):
+        yield
+        return
+    waveform = values.ndim == 2 and hasattr(net, "_get_feat_extract_output_lengths")
+    frames = int(net._get_feat_extract_output_lengths(values.shape[1])) if waveform else values.shape[1]
+    config.apply_spec_augment = frames >= longest
+    try:
+        yield
+    finally:
+        config.apply_spec_augment = True
 
 
 @contextlib.contextmanager

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from raikit.errors import ModelError
 from raikit.models.folder import CONFIG, WEIGHTS, Weights, read_json_mapping, validate_weights
+from raikit.models.huggingface.adapter import ADAPTER, refuse_adapter
 from raikit.models.huggingface.contents import refuse_files, refuse_settings
 
 INDEX = "model.safetensors.index.json"
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
-_ADAPTER = "adapter_config.json"
+_PROCESSORS = ("tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 
 
 class HuggingFaceSpec(BaseModel):
@@ -31,6 +32,9 @@ class HuggingFaceSpec(BaseModel):
         None,
         description="The folder of the pretrained model that this one was fine-tuned from: for adapters, and what private training "
         "starts from.",
+    )
+    adapter: Literal["merged", "kept"] = Field(
+        "merged", description="Where `path` holds adapters of LoRA: add them to the weights of `base`, or keep them beside."
     )
     labels: Mapping[str, Any] = Field(
         default_factory=dict, description="The data's label for each label of the model, where they are written differently."
@@ -58,6 +62,22 @@ class HuggingFaceSpec(BaseModel):
         return self.path or str(self.hub)
 
     @property
+    def has_adapter(self) -> bool:
+        """Whether the folder holds adapters beside a model that lies elsewhere."""
+        return self.path is not None and (Path(self.path) / ADAPTER).exists()
+
+    def place_of(self, *files: str) -> HuggingFaceSpec:
+        """Return the settings with the folder that has one of the files: of adapters their own, else that of their base."""
+        if not self.has_adapter or any((Path(str(self.path)) / file).exists() for file in files):
+            return self
+        return self.model_copy(update={"path": self.base})
+
+    @property
+    def processors(self) -> HuggingFaceSpec:
+        """The settings with the folder of the tokenizer or processor."""
+        return self.place_of(*_PROCESSORS)
+
+    @property
     def reading(self) -> dict[str, Any]:
         """Keyword arguments of every ``from_pretrained``."""
         return {
@@ -78,15 +98,25 @@ def validate_folder(spec: HuggingFaceSpec) -> Weights | None:
     if spec.path is None:
         return None
     folder = Path(spec.path)
-    if (folder / _ADAPTER).exists():
-        what = "holds an adapter" + (" beside a model" if (folder / CONFIG).exists() else "")
-        raise ModelError(
-            f"model.load.path: {folder} {what} ({_ADAPTER}); merge it into its model (`merge_and_unload`) and save that."
-        )
+    if (folder / ADAPTER).exists():
+        return _validate_adapter(folder, spec)
     if not (folder / CONFIG).exists():
         raise ModelError(f"model.load.path: {folder} holds no model of transformers (there is no {CONFIG} in it).")
     refuse_files(folder)
     weights = _validate_weights(folder, spec)
+    refuse_settings(folder, tensors=weights.tensors if weights else 0, code=spec.trust_remote_code)
+    return weights
+
+
+def _validate_adapter(folder: Path, spec: HuggingFaceSpec) -> Weights | None:
+    """Look through the folder of adapters, then that of their base, whose weights are counted."""
+    if (folder / WEIGHTS).exists() or (folder / INDEX).exists():
+        raise ModelError(f"model.load.path: {folder} holds an adapter beside a model ({ADAPTER} and weights); remove one of them.")
+    if spec.base is None:
+        raise ModelError(f"model.load.path: {folder} holds adapters ({ADAPTER}); `model.load.base` must name their model's folder.")
+    refuse_files(folder)
+    refuse_adapter(folder)
+    weights = validate_folder(spec.model_copy(update={"path": spec.base, "base": None}))
     refuse_settings(folder, tensors=weights.tensors if weights else 0, code=spec.trust_remote_code)
     return weights
 

@@ -60,7 +60,7 @@ def test_an_interrupted_scoring_goes_on_behind_its_last_part(tiny, tmp_path, cas
     ids, scores = score_all(tiny, DATA, lambda done, total: progress.append(done), 16, tmp_path / "parts")
     assert ids == expected_ids
     np.testing.assert_allclose(scores, expected, atol=1e-7)
-    assert seen == expected_ids, "no case is scored twice"
+    assert sorted(seen) == sorted(expected_ids), "no case is scored twice"
     assert progress[0] > scored_first
 
 
@@ -68,9 +68,10 @@ def test_a_damaged_part_and_parts_of_other_cases_are_scored_again(tiny, tmp_path
     expected_ids, expected = score_all(tiny, DATA, nothing, 16, tmp_path)
     parts = sorted(tmp_path.glob("part-*"))
     assert len(parts) > 8
+    scored = [id for part in parts for id in read_score_file(part.read_bytes())[0]]  # in this order
     parts[4].write_bytes(parts[4].read_bytes()[:-40])
     restored = ScoredParts(tmp_path)
-    assert restored.restore(expected_ids) == 64
+    assert restored.restore(scored) == 64
     assert len(list(tmp_path.glob("part-*"))) == 4
     assert ScoredParts(tmp_path).restore(expected_ids[::-1]) == 0
     ids, scores = score_all(tiny, DATA, nothing, 16, tmp_path)

@@ -1,16 +1,19 @@
 """Scoring: what a model returns is checked before it becomes a prediction."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.ensemble import VotingClassifier
 from sklearn.linear_model import LogisticRegression, Perceptron
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
+from raikit.config.schema import DataConfig
+from raikit.data.dataset import Dataset
 from raikit.errors import ModelError
 from raikit.models.base import Model
 from raikit.models.loaders import LOADERS, load
-from raikit.models.scoring import ModelScorer, score
+from raikit.models.scoring import ModelScorer, score, score_all
 from raikit.models.sklearn_estimator import SklearnModel
 
 TORCH = """
@@ -110,3 +113,36 @@ def test_decisions_are_no_scores(numbers, predictions, task, estimator):
     told = {"DecisionTreeClassifier": "decisions, not probabilities", "VotingClassifier": None}  # others have a `decision_function`
     expected = told.get(type(estimator).__name__, "are not probabilities, so nothing is measured on scores")
     assert [expected in note for note in notes] == ([True] if expected else [])
+
+
+# --- texts of like length together -------------------------------------------------------------------------------
+
+
+class Longest(Model):
+    """A model whose scores tell the text, and that notes how long each batch is."""
+
+    kind = "longest"
+
+    def __init__(self, data):
+        self.classes, self.modalities, self.padded = data.classes, {"said": "text"}, 0
+
+    def scores(self, batch):
+        lengths = [len(text or "") for text in batch.inputs["said"]]
+        self.padded += max(lengths) * len(lengths)
+        return np.stack([1 - np.array(lengths) / 100, np.array(lengths) / 100], axis=1)
+
+
+@pytest.mark.parametrize("size", [1, 3, 16, 500])
+def test_texts_of_like_length_are_scored_together_and_their_scores_are_in_the_order_of_the_table(size):
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(0, 100, 200)
+    said = ["x" * int(length) if length else None for length in lengths]
+    table = pd.DataFrame({"said": said, "y": np.arange(200) % 2, "split": np.where(np.arange(200) % 3, "test", "train")})
+    config = {"path": "t", "target": "y", "split": "split", "inputs": {"said": {"modality": "text"}}}
+    data = Dataset.of(table, DataConfig.model_validate(config))
+    model = Longest(data)
+    ids, scores = score_all(model, data, lambda done, total: None, size)
+    assert ids == [id for split in data.splits for id in data.frame(["id"], split)["id"].tolist()]
+    np.testing.assert_array_equal(scores[:, 1], lengths[np.argsort(table["split"] == "test", kind="stable")] / 100)
+    if size == 16:
+        assert model.padded < 1.3 * lengths.sum()  # 1.9 times in the order of the table

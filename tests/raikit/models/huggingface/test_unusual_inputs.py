@@ -14,10 +14,11 @@ from scipy.signal import resample_poly
 from raikit.config.schema import DataConfig
 from raikit.data.dataset import Dataset
 from raikit.errors import ModelError
+from raikit.models.huggingface.network import Network
 from raikit.models.loaders import LOADERS, load
 from raikit.models.scoring import score_all
 
-from .conftest import MODELS, cases
+from .conftest import LABELS, MODELS, SIZE, cases
 
 
 def table(modality, values, labels=("a", "b", "c"), **settings):
@@ -161,3 +162,23 @@ def test_a_model_without_a_head_for_classes_is_named(folder, tmp_path, architect
     config.write_text(config.read_text().replace('"BertModel"', f'"{architecture}"'))
     with pytest.raises(ModelError, match=f"{architecture} is no model for the classification"):
         load({"kind": "huggingface", "path": str(tmp_path)}, cases(["text"]), LOADERS, tmp_path)
+
+
+# Families that mask time in training, ten frames of the encoder at once.
+_FAMILIES = {
+    "wav2vec2": transformers.Wav2Vec2Config, "hubert": transformers.HubertConfig, "wavlm": transformers.WavLMConfig,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _FAMILIES)
+def test_sounds_shorter_than_a_mask_can_be_trained_on(name):
+    config = _FAMILIES[name](
+        conv_dim=[16] * 3, conv_kernel=[10, 3, 3], conv_stride=[5, 2, 2], num_feat_extract_layers=3, num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=2, classifier_proj_size=16, mask_time_prob=0.5, **SIZE, **LABELS,
+    )  # fmt: skip
+    net = Network(transformers.AutoModelForAudioClassification.from_config(config), [0, 1, 2]).train()
+    for samples in (60, 200, 4000):
+        net(input_values=torch.zeros(2, samples)).sum().backward()
+        assert net.net.config.apply_spec_augment
+    torch.manual_seed(0)
+    assert not torch.equal(*(net(input_values=torch.ones(1, 4000)) for _ in range(2))), "long sounds are still masked"

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
 
 from raikit.config.schema import ConfigSection, Names
+
+
+class EncoderSettings(ConfigSection):
+    """A pretrained encoder of transformers that reads one input of a fusion model."""
+
+    path: str = Field(description="The folder of the pretrained model, with its tokenizer, image processor or feature extractor.")
+    method: Literal["frozen", "lora", "full"] = Field(
+        "frozen", description="What is trained of it: nothing, low-rank adapters, or all weights."
+    )
+    learning_rate: float | None = Field(
+        None, gt=0, description="Peak of the schedule for what is trained of it; absent: 5e-4 for lora, 5e-5 for full."
+    )
+    rank: int = Field(8, ge=1, le=1024, description="Rank of adapters.")
+    alpha: float = Field(16, gt=0, description="Scale of adapters, divided by their rank.")
+    max_length: int | None = Field(None, ge=1, le=1 << 20, description="Tokens after which a text is cut.")
 
 
 class FusionTraining(ConfigSection):
@@ -23,6 +39,9 @@ class FusionTraining(ConfigSection):
     reweight: Names = Field(
         default_factory=list, description="Sensitive columns (crossed) that the target is made independent of: training "
         "cases are weighted by P(group) P(target) / P(group, target) (Kamiran and Calders 2012)."
+    )
+    encoders: Mapping[str, EncoderSettings] = Field(
+        default_factory=dict, description="A pretrained encoder for each input that does not use the built-in one."
     )
     width: int = Field(64, ge=8, le=1024, multiple_of=8, description="Length of the token that represents an input.")
     modality_dropout: float = Field(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from raikit.config.types import key_text
-from raikit.errors import ConfigError, ModelError, RaikitError, listed
+from raikit.errors import ConfigError, ModelError, RaikitError, listed, nearest
 from raikit.models.base import Model, ModelLoader
 from raikit.models.sklearn_files import PICKLES, SKOPS, read_pickle, read_skops
 
@@ -32,6 +32,9 @@ class FusionSpec(BaseModel):
 
     kind: str = "fusion"
     path: str = Field(description="A folder that `raikit train` or an audit wrote.")
+    encoders: Mapping[str, str] = Field(
+        default_factory=dict, description="The folder of each pretrained encoder, by input: what private training starts from."
+    )
 
 
 class TorchSpec(BaseModel):
@@ -74,6 +77,11 @@ def load_fusion(spec: Mapping[str, Any], data: Dataset) -> Model:
     if not (folder / "config.json").exists():
         raise ModelError(f"model.load.path: {folder} holds no fusion model (there is no config.json in it).")
     model = FusionModel.load(folder)
+    pretrained = [encoder.name for encoder in model.net.pretrained]
+    for name in settings.encoders:
+        if name not in pretrained:
+            raise ModelError(f"model.load.encoders: the model has no pretrained encoder for {name!r}.{nearest(name, pretrained)}")
+    model.start_from(settings.encoders)
     _refuse_other_data(model, data)
     return model
 
@@ -252,11 +260,16 @@ def _sentence(error: Mapping[str, Any]) -> str:
 
 def with_absolute_paths(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return `spec` with the paths of files made absolute; ``module:function`` is left as it is."""
-    paths = {
+    paths: dict[str, Any] = {
         key: os.path.realpath(folder / spec[key])
         for key in ("path", "weights", "base", "cache")
         if isinstance(spec.get(key), str) and not _is_function(spec[key])
     }
+    if isinstance(encoders := spec.get("encoders"), Mapping):
+        paths["encoders"] = {
+            name: with_absolute_paths(value, folder) if isinstance(value, Mapping) else os.path.realpath(folder / str(value))
+            for name, value in encoders.items()
+        }
     return {**spec, **paths}
 
 

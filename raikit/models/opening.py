@@ -61,6 +61,8 @@ def open_model(
     if train.kind == "huggingface":
         settings = train.model_dump()
         trained |= {"base": settings["base"], "max_length": settings.get("max_length")}
+    elif encoders := (train.model_extra or {}).get("encoders"):
+        trained["encoders"] = {name: encoder["path"] for name, encoder in encoders.items()}
     return loaders.load(trained, data, loaders.LOADERS, folder, config.model)
 
 

@@ -115,7 +115,7 @@ def fit(
     module = module if module is not None else model.module
     scheduled = optimizer is None
     optimizer = optimizer or torch.optim.AdamW(
-        module.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True
+        _by_share(module), lr=learning_rate, weight_decay=weight_decay, fused=True
     )
     step = step or plain_step(model)
     sampler = sampler or shuffle(len(cases), batch_size)
@@ -218,9 +218,19 @@ def one_cycle(progress: float) -> float:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of all parameters."""
+    """Set the learning rate of all parameters, of those of a group with a ``share`` that share of it."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("share", 1.0)
+
+
+def _by_share(module: nn.Module) -> list[dict[str, Any]]:
+    """Return groups of parameters by their share of the learning rate, which the ``rate_shares`` of a network say."""
+    shares: Mapping[str, float] = getattr(module, "rate_shares", {})
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        share = next((share for prefix, share in shares.items() if name.startswith(prefix)), 1.0)
+        groups.setdefault(share, []).append(parameter)
+    return [{"params": parameters, "share": share} for share, parameters in groups.items()]
 
 
 def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:

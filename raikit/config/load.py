@@ -108,6 +108,10 @@ def _check_training(audit: AuditConfig, train: TrainConfig, document: Document) 
         if column not in sensitive:
             where = document.where(("model", "train", "reweight"))
             raise ConfigError(f"{where}: {column!r} is not among data.sensitive.{nearest(column, sensitive)}")
+    for name in getattr(settings, "encoders", {}):
+        if name not in audit.data.inputs:
+            where = document.where(("model", "train", "encoders", name))
+            raise ConfigError(f"{where}: {name!r} is not among data.inputs.{nearest(name, audit.data.inputs)}")
 
 
 def _apply_setting(document: Document, setting: str) -> None:

@@ -14,6 +14,7 @@ from raikit.errors import LimitError, ModelError
 from raikit.limits import Limits, read_json, remedy
 
 CONFIG, SIDE_FILE, WEIGHTS = "config.json", "raikit.json", "model.safetensors"
+SEARCH = "search.json"  # the trials of the search that chose the model's settings, if there was one
 _ADAPTER = "adapter_config.json"
 _MOST_HEADER = 100_000_000  # bytes, as safetensors has it
 _KIND = "raikit-fusion"

@@ -208,6 +208,7 @@ class FusionModel(Model):
         """Return an independent copy with the same weights."""
         copied = type(self)(copy.deepcopy(self.net), self.preprocessing, self.classes, self.training)
         copied.start_from(self.bases)
+        copied.searched = self.searched
         return copied
 
     def fresh(self, seed: int = 0) -> Self:

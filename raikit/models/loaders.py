@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from raikit.config.types import key_text
 from raikit.errors import ConfigError, ModelError, RaikitError, listed, nearest
 from raikit.models.base import Model, ModelLoader
+from raikit.models.folder import SEARCH, read_json_mapping, refuse_other_file
 from raikit.models.sklearn_files import PICKLES, SKOPS, read_pickle, read_skops
 
 if TYPE_CHECKING:
@@ -228,6 +229,8 @@ def load(
         model = loaders[kind](with_absolute_paths(spec, folder), data)
         if not isinstance(model, Model):
             raise ModelError(f"model.load: the loader {kind!r} returned a {type(model).__name__}, not a raikit.Model.")
+        if kind in ("fusion", "huggingface"):
+            model.searched = _trials_beside(with_absolute_paths(spec, folder).get("path"))
         if foreign:
             model.built_by = str(spec.get("path", kind)) if kind in LOADERS else f"the loader {kind}"
         return examine(model if settings is None else place(model, settings), data)
@@ -242,6 +245,18 @@ def load(
         raise ModelError(
             f"model.load: the loader {spec['kind']!r} raised {type(error).__name__}: {error}; raikit --debug shows where."
         ) from error
+
+
+def _trials_beside(path: str | None) -> int:
+    """Return how many trials chose the settings of a model that raikit has trained into a folder."""
+    file = Path(path or "") / SEARCH
+    if path is None or not os.path.lexists(file):
+        return 0
+    refuse_other_file(file, "a model that raikit has trained")
+    trials = read_json_mapping(file).get("trials")
+    if not isinstance(trials, list):
+        raise ModelError(f"{file}: it holds no trials of a search.")
+    return len(trials)
 
 
 def make_importable(folder: Path) -> None:

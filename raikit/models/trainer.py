@@ -31,6 +31,10 @@ Sampler = Callable[[int, np.random.Generator], Iterable[Indices]]
 Callback = Callable[[History, nn.Module], object]
 
 
+class DivergedError(ModelError):
+    """A training whose loss became NaN or infinite."""
+
+
 def fit(
     model: Model,
     data: Dataset,
@@ -145,7 +149,7 @@ def fit(
                     loss_sum, seen = loss_sum + loss * len(indices), seen + len(indices)
                 progress(number * len(batches) + done + 1, epochs * len(batches))
         if not math.isfinite(loss_sum):
-            raise ModelError(f"the training loss is NaN or infinite in epoch {number + 1}; try a lower learning_rate.")
+            raise DivergedError(f"the training loss is NaN or infinite in epoch {number + 1}; try a lower learning_rate.")
         train_loss = loss_sum / seen if seen and record_losses else None
         history.epochs.append(Epoch(number + 1, len(batches), train_loss, *evaluate(model, validation)))
         stops = [bool(callback(history, module)) for callback in callbacks]

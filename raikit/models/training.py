@@ -132,7 +132,7 @@ def build_model(data: Dataset, settings: FusionTraining, seed: int = 0) -> Fusio
     ]
     config = FusionConfig(
         sources=sources, outputs=len(data.classes) or 1,
-        **settings.model_dump(exclude=_LOOP_SETTINGS | {"reweight", "encoders"}),
+        **settings.model_dump(exclude=_LOOP_SETTINGS | {"reweight", "encoders", "search"}),
     )
     readers = {name: one.reader for name, one in pretrained.items()}
     model = FusionModel.initial(config, preprocessing, list(data.classes), seed, readers)

@@ -310,7 +310,7 @@ def _refuse_other_input(net: Any, modality: str, folder: str) -> None:
 def _add_adapters(net: Any, settings: Mapping[str, Any]) -> None:
     from raikit.models.extras import import_extra
 
-    peft = import_extra("peft", "the method lora")
+    peft = import_extra("peft", "the method lora", "model.train.encoders")
     layers = [name for name, part in net.named_modules() if isinstance(part, nn.Linear) or type(part).__name__ == "Conv1D"]
     if not layers:
         raise ModelError(f"a body of kind {net.config.model_type!r} has no linear layers for adapters; use method full or frozen.")

@@ -7,6 +7,7 @@ tries the same values as one that was not.
 from __future__ import annotations
 
 import math
+import sqlite3
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -104,7 +105,7 @@ def run_search(settings: SearchSettings, evaluate: Evaluate, storage: Path, seed
     """
     optuna = import_extra("optuna", "a search", "model.train.search")
     with _silent(optuna):
-        study = optuna.create_study(storage=f"sqlite:///{storage}", study_name="raikit", load_if_exists=True)
+        study = optuna.create_study(storage=_storage(optuna, storage), study_name="raikit", load_if_exists=True)
         for left in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):  # by a process that was killed
             study.tell(left.number, state=optuna.trial.TrialState.FAIL)
         while len(trials := _trials(study, settings)) < settings.trials:
@@ -156,6 +157,17 @@ def _one_excess(limit: Any, limits: Mapping[str, float | None]) -> float:
 def _sampler(optuna: Any, seed: int, ended: int) -> Any:
     own = int(np.random.SeedSequence([abs(seed), ended]).generate_state(1)[0])
     return optuna.samplers.TPESampler(seed=own, constraints_func=lambda trial: trial.user_attrs.get(_EXCESS, []))
+
+
+def _storage(optuna: Any, file: Path) -> Any:
+    """Return a storage in an SQLite file, of which each change is whole even if the process is killed."""
+
+    def connect() -> sqlite3.Connection:  # a path in an address would have to be quoted
+        connection = sqlite3.connect(file)
+        connection.execute("PRAGMA synchronous = OFF")  # the machine may not fail, but the process may
+        return connection
+
+    return optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connect})
 
 
 def _suggest(trial: Any, key: str, tried: SearchRange | Sequence[Any]) -> Any:

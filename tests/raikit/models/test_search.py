@@ -33,14 +33,14 @@ def measure(settings, seen=None, stop_at=None):
 
 
 def test_values_are_of_their_ranges_and_trials_concentrate_where_they_are_good(tmp_path):
-    settings = search(trials=40)
-    outcome = run_search(settings, measure(settings), tmp_path / "trials", 3)
-    assert [trial.number for trial in outcome.trials] == list(range(1, 41))
+    settings = search(trials=30)
+    outcome = run_search(settings, measure(settings), tmp_path / "is it? 100%", 3)
+    assert [trial.number for trial in outcome.trials] == list(range(1, 31))
     for trial in outcome.trials:
         assert 1e-4 <= trial.values["rate"] <= 1e-1
         assert trial.values["width"] in range(8, 65, 8)
         assert trial.values["kind"] in ("a", "b", None)
-    first, last = outcome.trials[:15], outcome.trials[-15:]
+    first, last = outcome.trials[:12], outcome.trials[-12:]
     assert _mean(last) < _mean(first) / 2
     assert outcome.chosen.objective == min(trial.objective for trial in outcome.trials if trial.objective is not None)
 

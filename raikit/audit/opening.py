@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raikit.audit.refusals import refuse_absent_groups
+from raikit.config.training import TRAININGS
 from raikit.data.redaction import quoting_no_cells
 from raikit.files import write_text
 from raikit.format import case_noun
 from raikit.isolation.model import RemoteModel
+from raikit.models.folder import SEARCH
 from raikit.models.loaders import runs_code
 from raikit.models.opening import MODEL_FOLDER, open_dataset, open_source, set_threads
 from raikit.models.scoring import PredictionSource, score
 from raikit.run.directory import PREDICTIONS
+from raikit.run.results import plain
 
 if TYPE_CHECKING:
     from raikit.audit.plan import Plan
@@ -107,10 +110,19 @@ def train_model(plan: Plan, data: Dataset, workdir: Path, target: Path, console:
     assert train is not None
     workdir.mkdir(parents=True, exist_ok=True)
     console.say(f"Training a {train.kind} model on {data.size('train'):,} {case_noun()}")
-    with console.progress("training") as step, quoting_no_cells(data):
-        model, history = train_as(train, data, plan.config.folder, plan.seed, workdir, step)
+    search = TRAININGS[train.kind].model_validate(train.model_extra).search  # type: ignore[attr-defined]
     complete = workdir / "finished"
-    model.save(complete)
+    if search is None:
+        with console.progress("training") as step, quoting_no_cells(data):
+            model, history = train_as(train, data, plan.config.folder, plan.seed, workdir, step)
+        model.save(complete)
+    else:
+        from raikit.audit.search import search_and_train
+
+        with quoting_no_cells(data):
+            model, history, outcome = search_and_train(plan, data, search, workdir, console)
+        model.save(complete)
+        write_text(complete / SEARCH, json.dumps(plain(outcome.to_dict()), indent=1))
     write_text(complete / HISTORY, json.dumps(history.to_dict(), indent=1))
     complete.rename(target)
 
@@ -136,4 +148,6 @@ def describe_model(source: PredictionSource, run: RunDirectory, was_trained: boo
     history = run.folder / MODEL_FOLDER / HISTORY
     if not was_trained or not history.is_file():  # in a run without training, another process has put it there
         return source.describe()
-    return source.describe() | {"history": json.loads(history.read_text(encoding="utf-8"))}
+    described = source.describe() | {"history": json.loads(history.read_text(encoding="utf-8"))}
+    search = run.folder / MODEL_FOLDER / SEARCH
+    return described | ({"search": json.loads(search.read_text(encoding="utf-8"))} if search.is_file() else {})

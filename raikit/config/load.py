@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from raikit.config.questions import refuse_questions
 from raikit.config.schema import AuditConfig, GateConfig, TrainConfig
-from raikit.config.training import TRAININGS
+from raikit.config.training import TRAININGS, SearchSettings, with_values
 from raikit.config.types import Key, key_text
 from raikit.config.yamlfile import Document, parse_value, read
 from raikit.errors import ConfigError, listed, nearest
@@ -108,6 +108,31 @@ def _check_training(audit: AuditConfig, train: TrainConfig, document: Document) 
         if column not in sensitive:
             where = document.where(("model", "train", "reweight"))
             raise ConfigError(f"{where}: {column!r} is not among data.sensitive.{nearest(column, sensitive)}")
+    for name in getattr(settings, "encoders", {}):
+        if name not in audit.data.inputs:
+            where = document.where(("model", "train", "encoders", name))
+            raise ConfigError(f"{where}: {name!r} is not among data.inputs.{nearest(name, audit.data.inputs)}")
+    search: SearchSettings | None = getattr(settings, "search", None)
+    for key in search.ranges if search is not None else ():
+        _check_range(search, key, train, document)
+
+
+def _check_range(search: SearchSettings, key: str, train: TrainConfig, document: Document) -> None:
+    """Raise unless each value that a search may try is one that training takes."""
+    where, kind = document.where(("model", "train", "search", "ranges", key)), TRAININGS[train.kind]
+    if key in ("search", "kind"):
+        raise ConfigError(f"{where}: a search chooses no {key!r}; name a setting of training.")
+    for value in search.values_of(key):
+        try:
+            kind.model_validate(with_values(train.model_extra or {}, {key: value}))
+        except KeyError:
+            raise ConfigError(f"{where}: model.train has no {key.rpartition('.')[0]!r} of which it could be a part.") from None
+        except ValidationError as error:
+            first = most_telling(error)
+            if first["type"] == "extra_forbidden":
+                hint = nearest(key, kind.model_fields)
+                raise ConfigError(f"{where}: training knows no setting {key!r}.{hint}") from None
+            raise ConfigError(f"{where}: training cannot use {value!r}; {problem_text(first)}.") from None
 
 
 def _apply_setting(document: Document, setting: str) -> None:

@@ -2,11 +2,127 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from raikit.config.schema import ConfigSection, Names
+
+
+class SearchRange(ConfigSection):
+    """Numbers among which a search chooses; whole ones if both ends and the step are."""
+
+    low: int | float
+    high: int | float
+    step: int | float | None = Field(None, gt=0, description="Distance between the numbers that are tried.")
+    log: bool = Field(False, description="Whether orders of magnitude are tried alike.")
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if not self.low < self.high:
+            raise ValueError(f"`low` must be less than `high`, and {self.low} is not less than {self.high}")
+        if self.log and (self.low <= 0 or self.step is not None):
+            raise ValueError("with `log: true`, `low` must be above 0 and there is no `step`")
+        return self
+
+    @property
+    def ends(self) -> tuple[int | float, ...]:
+        """The least and the greatest number."""
+        return self.low, self.high
+
+
+class SearchLimit(ConfigSection):
+    """A bound that the value of a metric on the validation cases must keep."""
+
+    metric: str = Field(description="The address of a metric, such as fairness.selection_rate_difference(to=rest)[sex=F].")
+    max: float | None = None
+    min: float | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if (self.max is None) == (self.min is None):
+            raise ValueError("give either `max` or `min`")
+        return self
+
+    def excess(self, value: float) -> float:
+        """Return by how much a value breaks the bound; 0 or less if it keeps it."""
+        return value - self.max if self.max is not None else (self.min or 0.0) - value
+
+
+Choice = str | int | float | bool | None
+
+
+class SearchSettings(ConfigSection):
+    """A search for settings of training, by trials that are compared on the validation cases."""
+
+    trials: int = Field(20, ge=1, le=10_000, description="Models that are trained.")
+    ranges: Mapping[str, SearchRange | Annotated[list[Choice], Field(min_length=1)]] = Field(
+        min_length=1, description="For each setting of `train` a range or a list of values; an encoder's: `encoders.note.rank`."
+    )
+    minimise: str | None = Field(None, description="The address of the metric that is to be low; absent: the validation loss.")
+    maximise: str | None = Field(None, description="The address of the metric that is to be high.")
+    limits: list[SearchLimit] = Field(default_factory=list, description="Bounds for the chosen trial on the validation cases.")
+
+    @model_validator(mode="after")
+    def _one_aim(self) -> Self:
+        if self.minimise is not None and self.maximise is not None:
+            raise ValueError("give either `minimise` or `maximise`")
+        return self
+
+    @property
+    def objective(self) -> str | None:
+        """The address of the metric that trials are compared by; None for the validation loss."""
+        return self.maximise or self.minimise
+
+    @property
+    def metrics(self) -> list[str]:
+        """The addresses that are measured for each trial."""
+        return list(dict.fromkeys([*([self.objective] if self.objective else []), *(limit.metric for limit in self.limits)]))
+
+    def values_of(self, key: str) -> Sequence[Choice]:
+        """Return what is tried of a list, and the ends of a range."""
+        tried = self.ranges[key]
+        return tried.ends if isinstance(tried, SearchRange) else tried
+
+
+def with_values(settings: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of training with other values, by dotted keys, and without the search.
+
+    Raises
+    ------
+    KeyError
+        If a dotted key leads through something that is not there.
+    """
+    changed: dict[str, Any] = copy.deepcopy({key: value for key, value in settings.items() if key != "search"})
+    for key, value in values.items():
+        *parents, last = key.split(".")
+        section = changed
+        for parent in parents:
+            section = section[parent]
+            if not isinstance(section, dict):
+                raise KeyError(parent)
+        section[last] = value
+    return changed
+
+
+_SEARCH = Field(None, description="Search for settings by trials on the validation cases.")
+
+
+class EncoderSettings(ConfigSection):
+    """A pretrained encoder of transformers that reads one input of a fusion model."""
+
+    path: str = Field(description="The folder of the pretrained model, with its tokenizer, image processor or feature extractor.")
+    method: Literal["frozen", "lora", "full"] = Field(
+        "frozen", description="What is trained of it: nothing, low-rank adapters, or all weights."
+    )
+    learning_rate: float | None = Field(
+        None, gt=0, description="Peak of the schedule for what is trained of it; absent: 5e-4 for lora, 5e-5 for full."
+    )
+    rank: int = Field(8, ge=1, le=1024, description="Rank of adapters.")
+    alpha: float = Field(16, gt=0, description="Scale of adapters, divided by their rank.")
+    max_length: int | None = Field(None, ge=1, le=1 << 20, description="Tokens after which a text is cut.")
 
 
 class FusionTraining(ConfigSection):
@@ -24,6 +140,10 @@ class FusionTraining(ConfigSection):
         default_factory=list, description="Sensitive columns (crossed) that the target is made independent of: training "
         "cases are weighted by P(group) P(target) / P(group, target) (Kamiran and Calders 2012)."
     )
+    encoders: Mapping[str, EncoderSettings] = Field(
+        default_factory=dict, description="A pretrained encoder for each input that does not use the built-in one."
+    )
+    search: SearchSettings | None = _SEARCH
     width: int = Field(64, ge=8, le=1024, multiple_of=8, description="Length of the token that represents an input.")
     modality_dropout: float = Field(
         0.02, ge=0, lt=1, description="Probability that an input of a training case is hidden, as if it were missing."
@@ -63,6 +183,7 @@ class HuggingFaceTraining(ConfigSection):
     )
     max_length: int | None = Field(None, ge=1, le=1 << 20, description="Tokens after which a text is cut.")
     precision: Literal["float32", "bf16"] = Field("float32", description="Numbers in which is trained.")
+    search: SearchSettings | None = _SEARCH
 
     @model_validator(mode="after")
     def _keeps_adapters(self) -> Self:

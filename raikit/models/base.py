@@ -82,6 +82,8 @@ class Model(ABC):
     training : mapping
         The settings of its training, as `raikit.fit` takes them (``epochs``, ``batch_size``, ``learning_rate``,
         ``weight_decay``, ``patience``, ``seed``), and ``reweight``; empty if they are not known.
+    searched : int
+        Trials of a search on these cases that chose the settings of its training; raikit sets it. None of its trials is private.
     built_by : str
         The function or loader that built the model, if it is code that raikit did not write; raikit sets it.
     """
@@ -96,6 +98,7 @@ class Model(ABC):
     precision: str = "float32"
     limits: Sequence[str] = ()
     training: Mapping[str, Any] = {}
+    searched: int = 0
     built_by: str = ""
 
     @abstractmethod

@@ -13,24 +13,55 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from raikit.models.encoded import Encoded
+
 # A faint input is nearly constant at the first normalisation of an encoder. A large epsilon makes the change from
 # nothing to a faint input a slope that Integrated Gradients can follow, not a step.
 _EPSILON = 1e-2
 
 
 class Encoder(nn.Module):
-    """An encoder of one input: `embed` computes what attributions refer to, a call turns that into a token."""
+    """An encoder of one input: `embed` computes what attributions refer to, a call turns that into a token.
+
+    Parameters
+    ----------
+    name : str
+        Of the input.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
 
     def embed(self, prepared: Tensor) -> Tensor:
         """Compute the tensor that attributions refer to; by default the prepared tensor itself."""
         return prepared
 
+    def read(self, prepared: Mapping[str, Tensor]) -> Tensor:
+        """Compute the token from prepared tensors, shape (n, width)."""
+        token: Tensor = self(self.embed(prepared[self.name]))
+        return token
+
+    def encode(self, prepared: Mapping[str, Tensor]) -> Encoded:
+        """Return what attributions refer to; zero is an absent input."""
+        return Encoded({self.name: self.embed(prepared[self.name])})
+
+    def restore(self, encoded: Mapping[str, Tensor]) -> Tensor:
+        """Compute the token from what `encode` returned, with the same or other values."""
+        token: Tensor = self(encoded[self.name])
+        return token
+
+    def hide(self, prepared: Mapping[str, Tensor], kept: Tensor) -> dict[str, Tensor]:
+        """Return the tensors of this input, absent in the cases that are not `kept`, shape (n,)."""
+        tensor = prepared[self.name]
+        return {self.name: tensor * kept.to(tensor).view(-1, *[1] * (tensor.ndim - 1))}
+
 
 class TextEncoder(Encoder):
     """Embedded hashed words, then the maximum of each three-word detector over the text."""
 
-    def __init__(self, vocabulary: int, width: int) -> None:
-        super().__init__()
+    def __init__(self, name: str, vocabulary: int, width: int) -> None:
+        super().__init__(name)
         self.embedding = nn.Embedding(vocabulary, width // 2, padding_idx=0)
         self.detectors = nn.Conv1d(width // 2, width, kernel_size=3, padding=1)
         self.activation = nn.GELU()
@@ -54,8 +85,8 @@ class GridEncoder(Encoder):
     Dropout before the last layer makes it generalise to new pictures and voices.
     """
 
-    def __init__(self, channels: int, size: tuple[int, int], width: int, dropout: float) -> None:
-        super().__init__()
+    def __init__(self, name: str, channels: int, size: tuple[int, int], width: int, dropout: float) -> None:
+        super().__init__(name)
         half, full = width // 2, width
         self.layers = nn.Sequential(
             # Equal to a convolution of 4 × 4 pixels with stride 4, and several times faster with one channel.
@@ -76,8 +107,8 @@ class GridEncoder(Encoder):
 class TableEncoder(Encoder):
     """One hidden layer over standardised numbers and one-hot labels."""
 
-    def __init__(self, columns: int, width: int) -> None:
-        super().__init__()
+    def __init__(self, name: str, columns: int, width: int) -> None:
+        super().__init__(name)
         self.layers = nn.Sequential(nn.Linear(columns, width), nn.GELU(), nn.Linear(width, width))
 
     def forward(self, columns: Tensor) -> Tensor:
@@ -91,11 +122,12 @@ def _norm(channels: int) -> nn.GroupNorm:
 
 
 def build(source: Mapping[str, Any], config: Any) -> Encoder:
-    """Build the encoder for one entry of `FusionConfig.sources`."""
+    """Build the encoder for one entry of `FusionConfig.sources` that has none of its own."""
+    name = source["name"]
     makers: dict[str, Callable[[], Encoder]] = {
-        "text": lambda: TextEncoder(config.vocabulary, config.width),
-        "image": lambda: GridEncoder(3, (config.image_size, config.image_size), config.width, config.dropout),
-        "audio": lambda: GridEncoder(1, (config.mels, config.frames), config.width, config.dropout),
-        "tabular": lambda: TableEncoder(int(source["columns"]), config.width),
+        "text": lambda: TextEncoder(name, config.vocabulary, config.width),
+        "image": lambda: GridEncoder(name, 3, (config.image_size, config.image_size), config.width, config.dropout),
+        "audio": lambda: GridEncoder(name, 1, (config.mels, config.frames), config.width, config.dropout),
+        "tabular": lambda: TableEncoder(name, int(source["columns"]), config.width),
     }
     return makers[source["modality"]]()

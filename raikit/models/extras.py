@@ -8,16 +8,16 @@ from typing import Any
 from raikit.errors import ModelError
 
 
-def import_extra(module: str, purpose: str) -> Any:
+def import_extra(module: str, purpose: str, key: str = "model.load") -> Any:
     """Import a module of a package that the extra ``raikit[models]`` installs.
 
     Raises
     ------
     ModelError
-        If the package is not installed; says what `purpose` needs, and how to get it.
+        If the package is not installed; says what `purpose` needs, where (`key`), and how to get it.
     """
     try:
         return importlib.import_module(module)
     except ImportError:
         package = module.partition(".")[0]
-        raise ModelError(f"model.load: {purpose} needs the package {package}: pip install 'raikit[models]'.") from None
+        raise ModelError(f"{key}: {purpose} needs the package {package}: pip install 'raikit[models]'.") from None

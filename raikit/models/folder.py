@@ -14,6 +14,7 @@ from raikit.errors import LimitError, ModelError
 from raikit.limits import Limits, read_json, remedy
 
 CONFIG, SIDE_FILE, WEIGHTS = "config.json", "raikit.json", "model.safetensors"
+SEARCH = "search.json"  # the trials of the search that chose the model's settings, if there was one
 _ADAPTER = "adapter_config.json"
 _MOST_HEADER = 100_000_000  # bytes, as safetensors has it
 _KIND = "raikit-fusion"
@@ -43,8 +44,10 @@ def read_side_file(folder: Path) -> dict[str, Any]:
         refuse_other_file(folder / name, "a fusion model saved by raikit")
     if os.path.lexists(folder / _ADAPTER):
         raise ModelError(f"{folder / _ADAPTER}: raikit saves no adapters, and this one may lead to other files; remove it.")
-    _validate_config(read_json_mapping(folder / CONFIG), folder / CONFIG)
-    validate_weights(folder / WEIGHTS)
+    config = read_json_mapping(folder / CONFIG)
+    _validate_config(config, folder / CONFIG)
+    has_bodies = any("encoder" in source for source in config["sources"])  # whose libraries count batches in whole numbers
+    validate_weights(folder / WEIGHTS, one_type=not has_bodies)
     side = read_json_mapping(folder / SIDE_FILE)
     if not isinstance(side.get("classes"), list) or not isinstance(side.get("preprocessing"), dict):
         raise ModelError(f"{folder / SIDE_FILE}: it holds no classes and preprocessing of a model that raikit saved.")

@@ -43,6 +43,11 @@ class History:
         measured = [epoch for epoch in self.epochs if epoch.validation_loss is not None]
         return min(measured, key=lambda epoch: epoch.validation_loss or 0.0).epoch if measured else len(self.epochs)
 
+    @property
+    def kept_loss(self) -> float | None:
+        """The validation loss of the kept epoch; None without validation cases."""
+        return next((epoch.validation_loss for epoch in self.epochs if epoch.epoch == self.kept), None)
+
     def frame(self) -> pd.DataFrame:
         """Return a table with one row for each epoch."""
         return pd.DataFrame([asdict(epoch) for epoch in self.epochs])

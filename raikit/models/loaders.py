@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from raikit.config.types import key_text
-from raikit.errors import ConfigError, ModelError, RaikitError, listed, raised
+from raikit.errors import ConfigError, ModelError, RaikitError, listed, nearest, raised
 from raikit.models.base import Model, ModelLoader
+from raikit.models.folder import SEARCH, read_json_mapping, refuse_other_file
 from raikit.models.sklearn_files import PICKLES, SKOPS, read_pickle, read_skops
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ class FusionSpec(BaseModel):
 
     kind: str = "fusion"
     path: str = Field(description="A folder that `raikit train` or an audit wrote.")
+    encoders: Mapping[str, str] = Field(
+        default_factory=dict, description="The folder of each pretrained encoder, by input: what private training starts from."
+    )
 
 
 class TorchSpec(BaseModel):
@@ -77,6 +81,11 @@ def load_fusion(spec: Mapping[str, Any], data: Dataset) -> Model:
     if not (folder / "config.json").exists():
         raise ModelError(f"model.load.path: {folder} holds no fusion model (there is no config.json in it).")
     model = FusionModel.load(folder)
+    pretrained = [encoder.name for encoder in model.net.pretrained]
+    for name in settings.encoders:
+        if name not in pretrained:
+            raise ModelError(f"model.load.encoders: the model has no pretrained encoder for {name!r}.{nearest(name, pretrained)}")
+    model.start_from(settings.encoders)
     _refuse_other_data(model, data)
     return model
 
@@ -223,6 +232,8 @@ def load(
         model = loaders[kind](with_absolute_paths(spec, folder), data)
         if not isinstance(model, Model):
             raise ModelError(f"model.load: the loader {kind!r} returned a {type(model).__name__}, not a raikit.Model.")
+        if kind in ("fusion", "huggingface"):
+            model.searched = _trials_beside(with_absolute_paths(spec, folder).get("path"))
         if foreign:
             model.built_by = str(spec.get("path", kind)) if kind in LOADERS else f"the loader {kind}"
         return examine(model if settings is None else place(model, settings), data)
@@ -237,6 +248,18 @@ def load(
         raise ModelError(
             f"model.load: the loader {spec['kind']!r} raised {raised(error)}; raikit --debug shows where."
         ) from error
+
+
+def _trials_beside(path: str | None) -> int:
+    """Return how many trials chose the settings of a model that raikit has trained into a folder."""
+    file = Path(path or "") / SEARCH
+    if path is None or not os.path.lexists(file):
+        return 0
+    refuse_other_file(file, "a model that raikit has trained")
+    trials = read_json_mapping(file).get("trials")
+    if not isinstance(trials, list):
+        raise ModelError(f"{file}: it holds no trials of a search.")
+    return len(trials)
 
 
 def make_importable(folder: Path) -> None:
@@ -255,11 +278,16 @@ def _sentence(error: Mapping[str, Any]) -> str:
 
 def with_absolute_paths(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return `spec` with the paths of files made absolute; ``module:function`` is left as it is."""
-    paths = {
+    paths: dict[str, Any] = {
         key: os.path.realpath(folder / spec[key])
         for key in ("path", "weights", "base", "cache")
         if isinstance(spec.get(key), str) and not _is_function(spec[key])
     }
+    if isinstance(encoders := spec.get("encoders"), Mapping):
+        paths["encoders"] = {
+            name: with_absolute_paths(value, folder) if isinstance(value, Mapping) else os.path.realpath(folder / str(value))
+            for name, value in encoders.items()
+        }
     return {**spec, **paths}
 
 

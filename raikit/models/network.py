@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 from raikit.models import encoders
+from raikit.models.encoded import Encoded
+from raikit.models.huggingface.encoder import PretrainedEncoder
 
 
 class FusionConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
@@ -21,7 +23,7 @@ class FusionConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
     ----------
     sources : sequence of mapping
         One for each input, in order: ``{"name": "photo", "modality": "image"}``; a tabular one also has the number of
-        encoded ``columns``.
+        encoded ``columns``, one with a pretrained encoder what `describe_encoder` says of its ``encoder``.
     outputs : int
         Number of logits: the number of classes, or 1 for regression.
     width : int
@@ -107,36 +109,61 @@ class FusionNet(PreTrainedModel):  # type: ignore[no-untyped-call]
     def __init__(self, config: FusionConfig) -> None:
         super().__init__(config)
         # A list, not a mapping: users choose input names, and some are not valid module names ("a.b", "keys").
-        self.encoders = nn.ModuleList(encoders.build(source, config) for source in config.sources)
+        self.encoders = nn.ModuleList(_encoder(source, config) for source in config.sources)
         self.fusion = Fusion(len(config.sources), config.width)
         self.head = nn.Linear(2 * config.width, config.outputs)
         self.post_init()  # type: ignore[no-untyped-call]
+        for encoder in self.pretrained:  # after weights were drawn: adapters begin with weights of their own kind
+            encoder.adapt()
 
-    def by_name(self) -> list[tuple[str, encoders.Encoder]]:
-        """Return the name and the encoder of each input, in order."""
-        names = [source["name"] for source in self.config.sources]
-        return list(zip(names, cast("list[encoders.Encoder]", list(self.encoders)), strict=True))
+    @property
+    def pretrained(self) -> list[PretrainedEncoder]:
+        """The encoders that were pretrained elsewhere."""
+        return [encoder for encoder in self.parts if isinstance(encoder, PretrainedEncoder)]
+
+    @property
+    def parts(self) -> list[encoders.Encoder]:
+        """The encoder of each input, in order."""
+        return cast("list[encoders.Encoder]", list(self.encoders))
+
+    @property
+    def rate_shares(self) -> dict[str, float]:
+        """The share of the learning rate of parameters whose names begin so: pretrained weights change more slowly."""
+        return {f"encoders.{at}.net.": source["encoder"]["rate_share"]
+                for at, source in enumerate(self.config.sources) if "encoder" in source}
 
     def forward(self, /, **prepared: Tensor) -> Tensor:
         """Compute logits, shape (n, outputs); in training, with modality dropout."""
-        encoded = self.embed(prepared)
-        return self.classify(self.hide(encoded) if self.training else encoded)
+        return self.logits(self.hide(prepared) if self.training else prepared)
 
-    def embed(self, prepared: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Replace words by their embeddings; pixels, spectrograms and columns stay."""
-        return {name: encoder.embed(prepared[name]) for name, encoder in self.by_name()}
+    def logits(self, prepared: Mapping[str, Tensor]) -> Tensor:
+        """Compute logits from prepared tensors, shape (n, outputs)."""
+        logits: Tensor = self.head(self.represent(prepared))
+        return logits
 
-    def hide(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def represent(self, prepared: Mapping[str, Tensor]) -> Tensor:
+        """Compute the embedding of each case from prepared tensors, shape (n, 2 * width)."""
+        represented: Tensor = self.fusion([encoder.read(prepared) for encoder in self.parts])
+        return represented
+
+    def embed(self, prepared: Mapping[str, Tensor]) -> Encoded:
+        """Replace words and tokens by their embeddings; pixels, sounds and columns stay."""
+        parts = [encoder.encode(prepared) for encoder in self.parts]
+        return Encoded(*({key: value for part in parts for key, value in getattr(part, of).items()}
+                         for of in ("inputs", "context", "baselines")))
+
+    def hide(self, prepared: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Apply modality dropout: hide each input of each case at random, as if it were missing."""
         probability = self.config.modality_dropout
         if not probability:
-            return dict(encoded)
-        return {name: tensor * torch.empty(len(tensor), *[1] * (tensor.ndim - 1)).bernoulli_(1 - probability)
-                for name, tensor in encoded.items()}
+            return dict(prepared)
+        cases = len(next(iter(prepared.values())))
+        hidden = [encoder.hide(prepared, torch.empty(cases).bernoulli_(1 - probability)) for encoder in self.parts]
+        return {key: tensor for tensors in hidden for key, tensor in tensors.items()}
 
     def fuse(self, encoded: Mapping[str, Tensor]) -> Tensor:
         """Compute the embedding of each case, shape (n, 2 * width), on which the head decides."""
-        fused: Tensor = self.fusion([encoder(encoded[name]) for name, encoder in self.by_name()])
+        fused: Tensor = self.fusion([encoder.restore(encoded) for encoder in self.parts])
         return fused
 
     def classify(self, encoded: Mapping[str, Tensor]) -> Tensor:
@@ -148,6 +175,10 @@ class FusionNet(PreTrainedModel):  # type: ignore[no-untyped-call]
         # The default of transformers has a small deviation, with which such shallow convolutions do not train.
         if callable(reset := getattr(module, "reset_parameters", None)):
             reset()
+
+
+def _encoder(source: Mapping[str, Any], config: FusionConfig) -> encoders.Encoder:
+    return PretrainedEncoder(source, config.width) if "encoder" in source else encoders.build(source, config)
 
 
 AutoConfig.register(FusionConfig.model_type, FusionConfig, exist_ok=True)

@@ -61,6 +61,8 @@ def open_model(
     if train.kind == "huggingface":
         settings = train.model_dump()
         trained |= {name: settings[name] for name in ("base", "max_length", "adapter")}
+    elif encoders := (train.model_extra or {}).get("encoders"):
+        trained["encoders"] = {name: encoder["path"] for name, encoder in encoders.items()}
     return loaders.load(trained, data, loaders.LOADERS, folder, config.model)
 
 

@@ -31,6 +31,10 @@ Sampler = Callable[[int, np.random.Generator], Iterable[Indices]]
 Callback = Callable[[History, nn.Module], object]
 
 
+class DivergedError(ModelError):
+    """A training whose loss became NaN or infinite."""
+
+
 def fit(
     model: Model,
     data: Dataset,
@@ -115,7 +119,7 @@ def fit(
     module = module if module is not None else model.module
     scheduled = optimizer is None
     optimizer = optimizer or torch.optim.AdamW(
-        module.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True
+        _by_share(module), lr=learning_rate, weight_decay=weight_decay, fused=True
     )
     step = step or plain_step(model)
     sampler = sampler or shuffle(len(cases), batch_size)
@@ -145,7 +149,7 @@ def fit(
                     loss_sum, seen = loss_sum + loss * len(indices), seen + len(indices)
                 progress(number * len(batches) + done + 1, epochs * len(batches))
         if not math.isfinite(loss_sum):
-            raise ModelError(f"the training loss is NaN or infinite in epoch {number + 1}; try a lower learning_rate.")
+            raise DivergedError(f"the training loss is NaN or infinite in epoch {number + 1}; try a lower learning_rate.")
         train_loss = loss_sum / seen if seen and record_losses else None
         history.epochs.append(Epoch(number + 1, len(batches), train_loss, *evaluate(model, validation)))
         stops = [bool(callback(history, module)) for callback in callbacks]
@@ -218,9 +222,19 @@ def one_cycle(progress: float) -> float:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of all parameters."""
+    """Set the learning rate of all parameters, of those of a group with a ``share`` that share of it."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("share", 1.0)
+
+
+def _by_share(module: nn.Module) -> list[dict[str, Any]]:
+    """Return groups of parameters by their share of the learning rate, which the ``rate_shares`` of a network say."""
+    shares: Mapping[str, float] = getattr(module, "rate_shares", {})
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        share = next((share for prefix, share in shares.items() if name.startswith(prefix)), 1.0)
+        groups.setdefault(share, []).append(parameter)
+    return [{"params": parameters, "share": share} for share, parameters in groups.items()]
 
 
 def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:

@@ -14,6 +14,7 @@ from raikit.config.training import FusionTraining, HuggingFaceTraining
 from raikit.errors import ConfigError, ModelError, listed, nearest
 from raikit.models.fusion import FusionModel
 from raikit.models.history import History
+from raikit.models.huggingface.encoder import Pretrained, describe_encoder, read_pretrained
 from raikit.models.loaders import with_absolute_paths
 from raikit.models.network import FusionConfig
 from raikit.models.preprocessing import Preprocessing
@@ -81,12 +82,12 @@ def train(
     ConfigError, ModelError
         See `train_fusion` and `raikit.models.huggingface.finetuning.train_huggingface`.
     """
-    own = settings.model_dump(exclude={"kind"})
+    own = with_absolute_paths(settings.model_dump(exclude={"kind"}), folder)
     if settings.kind == "fusion":
         return train_fusion(data, own, seed, workdir, progress)
     from raikit.models.huggingface.finetuning import train_huggingface
 
-    valid = HuggingFaceTraining.model_validate(with_absolute_paths(own, folder))
+    valid = HuggingFaceTraining.model_validate(own)
     return train_huggingface(data, valid, seed, workdir, progress)
 
 
@@ -115,21 +116,52 @@ def validate_settings(settings: Mapping[str, Any]) -> FusionTraining:
 
 
 def build_model(data: Dataset, settings: FusionTraining, seed: int = 0) -> FusionModel:
-    """Build a model with random weights, and fit its preprocessing on the train cases."""
+    """Build a model with random weights and pretrained encoders, and fit its preprocessing on the train cases."""
     if not data.inputs:
         raise ModelError("data.inputs is empty; name at least one input to train on.")
     if "self" in data.inputs:  # a module is called with its inputs as keyword arguments
         raise ModelError("data.inputs: an input of the fusion model cannot be called 'self'; rename it.")
     preprocessing = _fit_preprocessing(data)
+    pretrained = _read_encoders(data, settings)
     sources = [
         {"name": name, "modality": source.modality}
         | ({"columns": len(preprocessing.columns(name))} if source.modality == "tabular" else {})
+        | ({"encoder": describe_encoder(settings.encoders[name], pretrained[name], settings.learning_rate)}
+           if name in pretrained else {})
         for name, source in data.inputs.items()
     ]
     config = FusionConfig(
-        sources=sources, outputs=len(data.classes) or 1, **settings.model_dump(exclude=_LOOP_SETTINGS | {"reweight"}),
+        sources=sources, outputs=len(data.classes) or 1,
+        **settings.model_dump(exclude=_LOOP_SETTINGS | {"reweight", "encoders", "search"}),
     )
-    return FusionModel.initial(config, preprocessing, list(data.classes), seed)
+    readers = {name: one.reader for name, one in pretrained.items()}
+    model = FusionModel.initial(config, preprocessing, list(data.classes), seed, readers)
+    for encoder in model.net.pretrained:
+        encoder.load_pretrained(pretrained[encoder.name].net.state_dict())
+    model.start_from({name: settings.encoders[name].path for name in pretrained})
+    return model
+
+
+def _read_encoders(data: Dataset, settings: FusionTraining) -> dict[str, Pretrained]:
+    """Read the folders of the pretrained encoders, by input.
+
+    Raises
+    ------
+    ConfigError
+        If an encoder is named for an input that there is not, or for a table.
+    ModelError
+        If a folder cannot be read.
+    """
+    for name in settings.encoders:
+        where = f"model.train.encoders.{name}"
+        if name not in data.inputs:
+            raise ConfigError(f"{where}: {name!r} is not among data.inputs.{nearest(name, data.inputs)}")
+        if data.inputs[name].modality == "tabular":
+            raise ConfigError(f"{where}: {name!r} is a table, which no pretrained encoder reads; remove this key.")
+    return {
+        name: read_pretrained(name, data.inputs[name].modality, encoder, f"model.train.encoders.{name}")
+        for name, encoder in settings.encoders.items()
+    }
 
 
 def _fit_preprocessing(data: Dataset) -> Preprocessing:

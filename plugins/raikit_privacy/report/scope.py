@@ -61,7 +61,9 @@ def uncovered_table(ctx: raikit.CheckContext, trials: Trials) -> raikit.Table:
     rows.append(["columns of the data", before])
     rows.append(["choice of training cases", "which cases they are, where that depends on other cases, as a random split does"])
     rows.append(["this report", "its numbers are computed from all cases without noise, by models without privacy too"])
-    rows.append(["options and network", "what was chosen by trying it on these cases"])
+    searched = ctx.model.searched if ctx.model is not None else 0
+    rows.append(["options and network", "what was chosen by trying it on these cases" + (
+        f": a search of {count(searched)} trials, each trained on them without noise" if searched else "")])
     rows.append(["other runs on these cases", "their ε adds to this one"])
     return raikit.Table(
         id="uncovered", title="What ε does not cover", rows=rows,
@@ -82,12 +84,21 @@ def _weights_finding(ctx: raikit.CheckContext, trials: Trials) -> raikit.Finding
         if trials.start.partly_drawn:
             origin += " It has little power here, because other weights are newly drawn, as those of a new head."
     return raikit.Finding(
-        sentence=f"{origin} {_fitted_sentence(ctx, bool(trials.foreign))} Nor does it cover the number of training cases, "
-                 "which is taken as public, columns that were computed from several cases, options that were chosen by trying "
-                 "them on these cases, or other runs on them: their ε adds to this one.",
-        severity="note" if trials.start.declared is None else "warn", what="scope of epsilon",
+        sentence=f"{origin} {_fitted_sentence(ctx, bool(trials.foreign))}{_search_sentence(ctx)} Nor does it cover the number of "
+                 "training cases, which is taken as public, columns that were computed from several cases, options that were "
+                 "chosen by trying them on these cases, or other runs on them: their ε adds to this one.",
+        severity="warn" if trials.start.declared is not None or _search_sentence(ctx) else "note", what="scope of epsilon",
         certainty="two draws were compared" if not trials.start.condition else "if these weights have seen no training case",
     )
+
+
+def _search_sentence(ctx: raikit.CheckContext) -> str:
+    """Return a sentence on the search that chose the network, empty without one."""
+    searched = ctx.model.searched if ctx.model is not None else 0
+    if not searched:
+        return ""
+    return (f" A search of {count(searched)} trials on these cases, trained without noise, chose the settings of the network: "
+            "what it learnt from them is not covered, at any ε.")
 
 
 def _fitted_sentence(ctx: raikit.CheckContext, foreign: bool) -> str:

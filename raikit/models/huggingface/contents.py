@@ -77,6 +77,19 @@ def refuse_settings(folder: Path, *, tensors: int, code: bool) -> None:
         _refuse_growth(folder / _TOKENIZER, read_json_mapping(folder / _TOKENIZER))
 
 
+def refuse_nested(file: Path, content: Mapping[str, Any], tensors: int) -> None:
+    """Look through the configuration of a body that stands in that of another network; see `refuse_settings`.
+
+    Raises
+    ------
+    ModelError
+        If it asks for code, other files, or more parts than there are weights.
+    """
+    leaves = list(_leaves(content))
+    _refuse_keys(file, leaves, code=False)
+    _refuse_repeats(file, leaves, max(tensors, _MOST_REPEATED))
+
+
 def refuse_files(folder: Path) -> None:
     """Raise if a file of a folder is no regular one, or one that is read whole is too large.
 

@@ -167,6 +167,9 @@ def build_readers(settings: HuggingFaceSpec, net: Any, modalities: Mapping[str, 
     readers: list[Reader] = []
     if names["text"]:
         tokenizer = _processor("AutoTokenizer", "tokenizer", settings)
+        if len(tokenizer) <= len(tokenizer.all_special_ids):  # transformers makes one without words where no file holds any
+            raise ModelError(f"model.load: {settings.where} has no tokenizer that can be read; save it too, with "
+                             "`tokenizer.save_pretrained`.")
         readers.append(TextReader.of(tokenizer, names["text"], net, accepted, settings.max_length))
     if names["image"]:
         processor = _processor("AutoImageProcessor", "image processor", settings)

@@ -14,13 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from raikit.errors import ModelError
-from raikit.format import cases
 from raikit.models.base import Model, Origin, PreparedTensor
 from raikit.models.encoded import Encoded
 from raikit.models.huggingface.adapter import has_adapter, without_adapter
 from raikit.models.huggingface.network import Network, groups, replaced_output
 from raikit.models.huggingface.quiet import quiet
-from raikit.models.huggingface.readers import Reader, TextReader
+from raikit.models.huggingface.readers import Reader, cut_texts
 from raikit.models.runtime import computing
 
 if TYPE_CHECKING:
@@ -229,10 +228,7 @@ class HuggingFaceModel(Model):
 
     def notes(self) -> list[str]:
         """Return how many texts were cut, as far as they have been read."""
-        return [
-            f"{cases(len(reader.cut))} had texts of {reader.most_tokens} tokens or more; what is longer was cut."
-            for reader in self._readers if isinstance(reader, TextReader) and reader.cut
-        ]
+        return [note for reader in self._readers for note in cut_texts(reader)]
 
 
 def refuse_inputs(modalities: Mapping[str, Modality], wanted: Mapping[str, int], architecture: str) -> None:

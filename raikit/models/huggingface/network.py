@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -75,10 +75,15 @@ def _short_sounds_unmasked(net: Any, tensors: Mapping[str, Tensor]) -> Iterator[
 
 
 @contextlib.contextmanager
-def replaced_output(layer: nn.Module, output: Tensor) -> Iterator[None]:
-    """Let a layer return `output` inside the block, whatever it computes."""
-    handle = layer.register_forward_hook(lambda module, arguments, computed: output)
+def changed_output(layer: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Let a layer return what `change` makes of its output inside the block."""
+    handle = layer.register_forward_hook(lambda module, arguments, computed: change(computed))
     try:
         yield
     finally:
         handle.remove()
+
+
+def replaced_output(layer: nn.Module, output: Tensor) -> contextlib.AbstractContextManager[None]:
+    """Return a context in which a layer returns `output`, whatever it computes."""
+    return changed_output(layer, lambda computed: output)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from raikit.errors import ModelError, raised
+from raikit.format import cases
 from raikit.models import features
 from raikit.models.base import PreparedTensor
 from raikit.models.encoded import Encoded
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from raikit.data.batch import Audio, Batch
 
 FIXED, LENGTHS = "fixed_embeddings", "lengths"  # context of texts that belongs to no input; samples of each sound
+HIDDEN = "hidden"  # tokens of texts that are hidden in training
 _KALDI_FRAME = 400  # samples: 25 milliseconds at 16 kHz
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "longformer", "mpnet", "esm", "mpt", "bloom"}  # they count their own
 
@@ -48,6 +50,10 @@ class Reader(Protocol):
 
     def restore(self, encoded: Encoded) -> tuple[dict[str, Tensor], Tensor | None]:
         """Return the tensors of the network, and the embeddings that replace those of its token ids."""
+        ...
+
+    def hide(self, prepared: Mapping[str, Tensor], kept: Tensor) -> dict[str, Tensor]:
+        """Return what changes where the inputs of the cases that are not `kept`, shape (n,), give way to their baselines."""
         ...
 
     def positions(self, batch: Batch) -> dict[str, list[Positions]]:
@@ -154,6 +160,13 @@ class TextReader:
         replaced = encoded.context[FIXED] + sum(encoded[name] for name in self.inputs)
         return prepared, replaced
 
+    def hide(self, prepared: Mapping[str, Tensor], kept: Tensor) -> dict[str, Tensor]:
+        """Return a mask of the tokens whose embeddings give way to that of padding, shape (n, tokens).
+
+        Their ids stay: some models count positions from them.
+        """
+        return {HIDDEN: ~_as_mask(kept, prepared["input_ids"]) & (self._owner(prepared) >= 0)}
+
     def positions(self, batch: Batch) -> dict[str, list[Positions]]:
         """Return the tokens of each text with their characters; those of the other text of a pair are empty."""
         tokens = self._tokenize(batch)
@@ -176,6 +189,18 @@ class TextReader:
             for name, span, is_own in zip(names, spans, own.tolist(), strict=True)
         ]
         return Tokens(words, spans)
+
+
+def cut_texts(reader: Reader) -> list[str]:
+    """Return a sentence if texts were cut, as far as they have been read."""
+    if not isinstance(reader, TextReader) or not reader.cut:
+        return []
+    return [f"{cases(len(reader.cut))} had texts of {reader.most_tokens} tokens or more; what is longer was cut."]
+
+
+def _as_mask(kept: Tensor, values: Tensor) -> Tensor:
+    """Return which cases are kept as a mask that fits their values, shape (n, 1, …)."""
+    return kept.to(values.device).bool().view(-1, *[1] * (values.ndim - 1))
 
 
 def _with_a_token(tokens: Any, padding: int) -> Any:
@@ -239,6 +264,11 @@ class ImageReader:
         """Return the pixels with their mask."""
         context = {name: encoded.context[name] for name in self.tensors if name in encoded.context}
         return {**context, "pixel_values": encoded[self.input]}, None
+
+    def hide(self, prepared: Mapping[str, Tensor], kept: Tensor) -> dict[str, Tensor]:
+        """Return the pixels, of the mean colour where they are hidden."""
+        pixels = prepared["pixel_values"]
+        return {"pixel_values": torch.where(_as_mask(kept, pixels), pixels, self._mean)}
 
     def positions(self, batch: Batch) -> dict[str, list[Positions]]:
         """Return the part of each picture that is read, and the side of its patches."""
@@ -344,6 +374,11 @@ class SoundReader:
         """Return the samples or the spectrogram with its mask."""
         context = {name: encoded.context[name] for name in self.tensors if name in encoded.context}
         return {**context, self._name: encoded[self.input]}, None
+
+    def hide(self, prepared: Mapping[str, Tensor], kept: Tensor) -> dict[str, Tensor]:
+        """Return the sounds, silent where they are hidden."""
+        values = prepared[self._name]
+        return {self._name: torch.where(_as_mask(kept, values), values, self._silence(values))}
 
     def positions(self, batch: Batch) -> dict[str, list[Positions]]:
         """Return samples a second, or seconds a frame with the bands in hertz."""

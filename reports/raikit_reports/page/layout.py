@@ -17,6 +17,7 @@ from raikit_reports.page import figures as drawing
 from raikit_reports.page import tables
 from raikit_reports.page.metrics import MetricTable, detectable, metric_table
 from raikit_reports.page.renderer import ForeignRenderer
+from raikit_reports.page.search import trials
 from raikit_reports.page.tables import TableView
 from raikit_reports.page.training import curves
 from raikit_reports.rules import Problem, RuleRow, label, problems, rule_rows, tally
@@ -131,6 +132,7 @@ class Page:
     unchecked: Unchecked
     model: dict[str, Any]
     training: FigureView | None
+    trials: TableView | None
     level: str
     specs: dict[str, Any]
 
@@ -140,11 +142,13 @@ def build(record: raikit.Record) -> Page:
     answer, short, fallback = verdicts.answer(record)
     rows = rule_rows(record)
     worst = problems(record, rows)
+    searched = trials(record.model, lambda address: label(metric) if (metric := record.find(address)) else address)
     bad = sum(row.verdict in (verdicts.FAIL, verdicts.WARN, verdicts.OPEN) for row in rows)
     with ForeignRenderer() as apart:
         # The renderer ends its process where address space is short, so that it must not be this one.
         builder = _Sections(record, rows, drawing.render if address_space() is None else apart.render)
         pillars, others, training = builder.pillars(), builder.others(apart.render), builder.training()
+    shown = [*(["history"] if training is not None else []), *(["search"] if searched is not None else [])]
     return Page(
         record=record,
         title=flat(f"{answer.word}: {record.name}, raikit audit"),
@@ -163,8 +167,9 @@ def build(record: raikit.Record) -> Page:
         others=others,
         others_tally=_findings_tally(others),
         unchecked=unchecked(record),
-        model={key: value for key, value in record.model.items() if key != "history" or training is None},
+        model={key: value for key, value in record.model.items() if key not in shown},
         training=training,
+        trials=tables.view(searched) if searched is not None else None,
         level=fmt.confidence(record.confidence),
         specs=builder.specs,
     )

@@ -78,6 +78,16 @@ def test_a_good_file_is_read(write):
             "train: {kind: fusion, reweight: sexx}",
             r"line 8: model\.train\.reweight: 'sexx' is not among data\.sensitive\. Did you mean 'sex'\?",
         ),
+        (
+            "load: {kind: predictions, score: p}",
+            "train: {kind: fusion, encoders: {note: {path: x}}}",
+            r"line 8: model\.train\.encoders\.note: 'note' is not among data\.inputs",
+        ),
+        (
+            "load: {kind: predictions, score: p}",
+            "train: {kind: fusion, encoders: {note: {path: x, method: half}}}",
+            r"line 8: model\.train\.encoders\.note\.method: must be 'frozen', 'lora' or 'full'",
+        ),
         ("name: m", 'name: "a\\ud800"', r"line 1: name: unpaired surrogate; write the character itself"),
         ("name: m", "name: m\nname: n", r"line 2: duplicate key 'name'; remove one"),
         ("name: m", "nam: m", r"audit\.yaml, line 1: unknown key 'nam'\. Did you mean 'name'\?"),

@@ -49,6 +49,7 @@ def drop_weight(file, name):
         (lambda path: (path / "model.safetensors").write_bytes((path / "model.safetensors").read_bytes()[:-100]), "within the file"),
         (lambda path: (path / "model.safetensors").write_bytes(b"\x01" * 40), "no weights that can be read"),
         (lambda path: drop_weight(path / "model.safetensors", "classifier.bias"), r"lacks the weights classifier\.bias"),
+        (lambda path: [file.unlink() for file in path.glob("tokenizer*")], r"has no tokenizer that can be read"),
         (lambda path: (path / "tokenizer.json").unlink(), r"has no tokenizer that can be read.*tokenizer\.save_pretrained"),
         (lambda path: change(path / "config.json", auto_map={"AutoModel": "evil.Model"}), "auto_map.*trust_remote_code: true"),
         (lambda path: change(path / "config.json", quantization_config={"bits": 4}), "quantised"),

@@ -1,0 +1,217 @@
+"""Search for settings of training: each trial is trained, and measured on the validation cases by the checks of the audit."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from raikit.address import Pattern, parse
+from raikit.audit.check_runner import Runner
+from raikit.audit.checks import make_context
+from raikit.audit.requirements import capabilities_of, needs_model
+from raikit.audit.selection import PlannedCheck
+from raikit.config.schema import TrainConfig
+from raikit.config.training import SearchSettings, with_values
+from raikit.errors import ConfigError, ModelError
+from raikit.format import significant
+from raikit.gate.aliases import Aliases
+from raikit.gate.rules import may_measure_any
+from raikit.models.scoring import ModelScorer, predictions_of, scores_in_memory, validate_scores
+from raikit.models.search import LOSS, SearchOutcome, Trial, choose, run_search
+from raikit.models.trainer import DivergedError
+from raikit.models.training import train as train_as
+from raikit.run.directory import PREDICTIONS, RunDirectory
+from raikit.run.levels import Levels
+from raikit.run.owners import FIRST_PARTY
+from raikit.run.predictions import Predictions, write_predictions
+
+if TYPE_CHECKING:
+    from raikit.audit.plan import Plan
+    from raikit.console import Console
+    from raikit.data.dataset import Dataset
+    from raikit.models.base import Model
+    from raikit.models.history import History
+
+_STORAGE, _SPLIT = "trials.sqlite3", "validation"
+
+
+def search_and_train(
+    plan: Plan, data: Dataset, settings: SearchSettings, workdir: Path, console: Console
+) -> tuple[Model, History, SearchOutcome]:
+    """Make the trials of a search, and return the model of the one that is chosen.
+
+    Parameters
+    ----------
+    plan : Plan
+    data : Dataset
+    settings : SearchSettings
+    workdir : Path
+        Holds the trials and the checkpoints of their trainings; an interrupted search goes on there.
+    console : Console
+
+    Raises
+    ------
+    ConfigError
+        If no check of raikit measures a metric of the search from predictions.
+    ModelError
+        If there are no validation cases, a model cannot be trained, or a metric is not measured on the validation cases.
+    """
+    trials = _Trials(plan, data, _with_ids(plan, settings), workdir, console)
+    outcome = run_search(trials.settings, trials.evaluate, workdir / _STORAGE, plan.seed)
+    chosen = outcome.chosen
+    if chosen.objective is None:
+        raise ModelError(f"model.train.search: none of {len(outcome.trials)} trials has a value of {trials.aim}; "
+                         "try lower learning rates.")
+    console.say(f"Search: trial {chosen.number} of {len(outcome.trials)} is chosen, {trials.describe(chosen)}")
+    model, history = trials.train(chosen)  # its checkpoint is complete, so that nothing is trained again
+    return model, history, outcome
+
+
+class _Trials:
+    """Trains and measures the trials of a search."""
+
+    def __init__(self, plan: Plan, data: Dataset, settings: SearchSettings, workdir: Path, console: Console) -> None:
+        if not data.size(_SPLIT):
+            raise ModelError("model.train.search: trials are compared on validation cases, and there are none; say "
+                             "`data.split: {validation: 0.2, test: 0.3}`.")
+        self.settings = settings
+        self._plan, self._data = plan, data
+        self._workdir, self._console = workdir, console
+        self._checks = _checks(plan, settings.metrics)
+
+    @property
+    def aim(self) -> str:
+        """What trials are compared by."""
+        return self.settings.objective or LOSS
+
+    def describe(self, trial: Trial) -> str:
+        """Return what was measured in a trial."""
+        numbers = {self.aim: trial.objective} | dict(trial.limits)
+        words = [f"{name} {'undefined' if value is None else significant(value)}" for name, value in numbers.items()]
+        return ", ".join(words) + ("" if trial.keeps_limits else "; the limits are not kept")
+
+    def evaluate(self, trial: Trial, earlier: Sequence[Trial]) -> Trial:
+        """Train and measure one trial; one that diverges has no objective."""
+        settings = self.settings
+        self._console.say(f"Trial {trial.number} of {settings.trials}: {_in_words(trial.values)}")
+        limits = [limit.metric for limit in settings.limits]
+        try:
+            model, history = self.train(trial)
+        except DivergedError as error:
+            self._console.say(f"  it diverged: {error}")
+            return trial.measured(settings, None, dict.fromkeys(limits))
+        values = self._measure(model) if self._checks else {}
+        objective = values[settings.objective] if settings.objective else history.kept_loss
+        ended = trial.measured(settings, objective, {name: values[name] for name in limits})
+        self._console.say(f"  {self.describe(ended)}")
+        best = choose(settings, [*earlier, ended])
+        for number in range(1, trial.number + 1):  # only the model of the best trial may be needed again
+            if number != best.number:
+                shutil.rmtree(self._folder(number), ignore_errors=True)
+        return ended
+
+    def train(self, trial: Trial) -> tuple[Model, History]:
+        """Train the model of a trial, or go on where its training was interrupted."""
+        train = self._plan.settings.model.train
+        assert train is not None
+        own = TrainConfig(kind=train.kind, **with_values(train.model_extra or {}, trial.values))
+        folder = self._folder(trial.number)
+        folder.mkdir(exist_ok=True)
+        with self._console.progress(f"trial {trial.number}") as step:
+            return train_as(own, self._data, self._plan.config.folder, self._plan.seed, folder, step)
+
+    def _folder(self, number: int) -> Path:
+        return self._workdir / f"trial-{number}"
+
+    def _measure(self, model: Model) -> dict[str, float | None]:
+        """Return the metrics of the search on the validation cases."""
+        with tempfile.TemporaryDirectory(prefix="raikit-", ignore_cleanup_errors=True) as folder:
+            run = RunDirectory(Path(folder) / "run")
+            run.open()
+            try:
+                write_predictions(_predictions(model, self._data, self._plan.settings.model.batch_size), run.folder / PREDICTIONS)
+                context = replace(
+                    make_context(self._plan, ModelScorer(model), self._data, run), model=None, levels=Levels(),
+                    predictions=Predictions(run.folder / PREDICTIONS, _SPLIT),
+                )
+                records = Runner(run, context, capabilities_of(context.predictions.columns), self._plan.seed).run_all(self._checks)
+            finally:
+                run.close()
+        found = {str(metric.id): metric.value for record in records for metric in record.metrics}
+        for id in self.settings.metrics:
+            if id not in found:
+                why = "; ".join(f"{record.name} {record.status}: {record.reason}" for record in records if record.reason)
+                because = f" ({why})" if why else ""
+                raise ModelError(f"model.train.search: {id} is not measured on the validation cases{because}.")
+        return {id: found[id] for id in self.settings.metrics}
+
+
+def _in_words(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {significant(value) if isinstance(value, float) else value}" for key, value in values.items())
+
+
+def _with_ids(plan: Plan, settings: SearchSettings) -> SearchSettings:
+    """Return the search with the ids of metrics in place of their other names.
+
+    Raises
+    ------
+    ConfigError
+        If a name is no address of one metric.
+    """
+    columns = [feature.column for feature in plan.settings.data.sensitive]
+    aliases = Aliases.of((entry.check for entry in plan.registry.checks.values()), columns)
+
+    def id_of(written: str | None) -> str | None:
+        id = written if written is None else aliases.resolve(written)
+        if id is not None and "*" in id:
+            raise ConfigError(f"model.train.search: {written!r} is a pattern; name one metric by its address.")
+        if id is not None:
+            parse(id)
+        return id
+
+    limits = [limit.model_copy(update={"metric": id_of(limit.metric)}) for limit in settings.limits]
+    aims = {"minimise": id_of(settings.minimise), "maximise": id_of(settings.maximise)}
+    return settings.model_copy(update={"limits": limits, **aims})
+
+
+def _checks(plan: Plan, metrics: Sequence[str]) -> list[PlannedCheck]:
+    """Return the checks that measure the metrics of a search, with the options that they have in the audit.
+
+    Raises
+    ------
+    ConfigError
+        If a metric is measured by no check of raikit that needs predictions alone.
+    """
+    found: dict[str, PlannedCheck] = {}
+    for id in metrics:
+        able = [item for item in plan.checks if _measures(item, id)]
+        if not able:
+            raise ConfigError(f"model.train.search: no check of raikit measures {id!r} from predictions alone.")
+        for item in able:
+            found[item.name] = PlannedCheck(item.entry, item.options or item.entry.check.Options())
+    return list(found.values())
+
+
+def _measures(item: PlannedCheck, id: str) -> bool:
+    """Return whether a check may measure a metric, from predictions and in this process."""
+    check = item.entry.check
+    quick = item.entry.plugin == FIRST_PARTY and item.entry.problem is None and not needs_model(check)
+    return quick and may_measure_any(item.name, [str(pattern) for pattern in check.produces], Pattern(id))
+
+
+def _predictions(model: Model, data: Dataset, batch_size: int) -> Any:
+    """Return the rows of ``predictions.parquet`` for the validation cases."""
+    ids: list[Any] = []
+    parts: list[np.ndarray] = []
+    together = batch_size
+    for batch in data.batches(_SPLIT, batch_size):
+        scores, together = scores_in_memory(model, batch, together)
+        parts.append(validate_scores(scores, batch.ids, data))
+        ids += list(batch.ids)
+    return predictions_of(ids, np.concatenate(parts), data, model.capabilities)

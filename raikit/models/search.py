@@ -1,0 +1,193 @@
+"""A search for settings of training: trials that Optuna proposes, kept in a file, so that an interrupted search goes on.
+
+Each trial is drawn with a seed of its own, which follows from the number of trials that have ended. An interrupted search therefore
+tries the same values as one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from raikit.config.training import SearchRange, SearchSettings
+from raikit.models.extras import import_extra
+
+LOSS = "validation loss"
+_ENDED, _EXCESS = "ended", "excess"  # what is kept of a trial beside what Optuna keeps
+_FAR = 1e9  # how far a trial without a value is beyond its limits
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial of a search.
+
+    Attributes
+    ----------
+    number : int
+        From 1.
+    values : mapping of str to value
+        Of the settings, by dotted key.
+    objective : float or None
+        None if the training diverged, or the metric is undefined.
+    limits : mapping of str to float or None
+        The metrics that have limits.
+    keeps_limits : bool
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    objective: float | None = None
+    limits: Mapping[str, float | None] = field(default_factory=dict)
+    keeps_limits: bool = False
+
+    def measured(self, settings: SearchSettings, objective: float | None, limits: Mapping[str, float | None]) -> Trial:
+        """Return the trial with what was measured in it."""
+        return replace(
+            self, objective=objective, limits=dict(limits), keeps_limits=objective is not None and _excess(settings, limits) <= 0
+        )
+
+
+# evaluate(trial, earlier) -> the trial with what was measured in it; `earlier` are those that ended before
+Evaluate = Callable[[Trial, Sequence[Trial]], Trial]
+
+
+@dataclass(frozen=True)
+class SearchOutcome:
+    """All trials of a search, and the one that is chosen.
+
+    Attributes
+    ----------
+    settings : SearchSettings
+    trials : list of Trial
+    chosen : Trial
+        The best of those that keep the limits; if none does, the one that exceeds them least.
+    """
+
+    settings: SearchSettings
+    trials: list[Trial]
+    chosen: Trial
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for the record."""
+        return {
+            "objective": self.settings.objective or LOSS,
+            "aim": "high" if self.settings.maximise else "low",
+            "limits": [limit.model_dump(exclude_none=True) for limit in self.settings.limits],
+            "trials": [asdict(trial) for trial in self.trials],
+            "chosen": self.chosen.number,
+        }
+
+
+def run_search(settings: SearchSettings, evaluate: Evaluate, storage: Path, seed: int) -> SearchOutcome:
+    """Make the trials that `storage`, a file, does not hold yet, and choose one.
+
+    Parameters
+    ----------
+    settings : SearchSettings
+    evaluate : callable
+        Trains and measures one trial.
+    storage : Path
+        SQLite; made if it is not there.
+    seed : int
+
+    Raises
+    ------
+    ModelError
+        If Optuna is not installed.
+    """
+    optuna = import_extra("optuna", "a search", "model.train.search")
+    with _silent(optuna):
+        study = optuna.create_study(storage=_storage(optuna, storage), study_name="raikit", load_if_exists=True)
+        for left in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):  # by a process that was killed
+            study.tell(left.number, state=optuna.trial.TrialState.FAIL)
+        while len(trials := _trials(study, settings)) < settings.trials:
+            study.sampler = _sampler(optuna, seed, len(trials))
+            proposed = study.ask()
+            values = {key: _suggest(proposed, key, tried) for key, tried in settings.ranges.items()}
+            _end(optuna, study, proposed, settings, evaluate(Trial(len(trials) + 1, values), trials))
+    return SearchOutcome(settings, trials, choose(settings, trials))
+
+
+def choose(settings: SearchSettings, trials: Sequence[Trial]) -> Trial:
+    """Return the best trial that keeps the limits, the first of equal ones; if none does, the one that exceeds them least."""
+    sign = -1 if settings.maximise else 1
+
+    def rank(trial: Trial) -> tuple[bool, float, float]:
+        objective = math.inf if trial.objective is None else sign * trial.objective
+        return not trial.keeps_limits, 0.0 if trial.keeps_limits else _excess(settings, trial.limits), objective
+
+    return min(trials, key=rank)
+
+
+def _trials(study: Any, settings: SearchSettings) -> list[Trial]:
+    """Return the trials that have ended, in their order."""
+    ended = [trial.user_attrs[_ENDED] | {"values": dict(trial.params)} for trial in study.get_trials(deepcopy=False)
+             if _ENDED in trial.user_attrs and trial.state.is_finished()]
+    return [Trial(number, one["values"]).measured(settings, one["objective"], one["limits"]) for number, one in enumerate(ended, 1)]
+
+
+def _end(optuna: Any, study: Any, proposed: Any, settings: SearchSettings, trial: Trial) -> None:
+    """Keep what was measured in a trial."""
+    proposed.set_user_attr(_EXCESS, [_one_excess(limit, trial.limits) for limit in settings.limits])
+    proposed.set_user_attr(_ENDED, {"objective": trial.objective, "limits": dict(trial.limits)})
+    if trial.objective is None:
+        study.tell(proposed, state=optuna.trial.TrialState.PRUNED)
+    else:
+        study.tell(proposed, -trial.objective if settings.maximise else trial.objective)
+
+
+def _excess(settings: SearchSettings, limits: Mapping[str, float | None]) -> float:
+    """Return by how much all limits together are exceeded; 0 if none is."""
+    return sum(max(_one_excess(limit, limits), 0.0) for limit in settings.limits)
+
+
+def _one_excess(limit: Any, limits: Mapping[str, float | None]) -> float:
+    value = limits.get(limit.metric)
+    return _FAR if value is None else float(limit.excess(value))
+
+
+def _sampler(optuna: Any, seed: int, ended: int) -> Any:
+    own = int(np.random.SeedSequence([abs(seed), ended]).generate_state(1)[0])
+    return optuna.samplers.TPESampler(seed=own, constraints_func=lambda trial: trial.user_attrs.get(_EXCESS, []))
+
+
+def _storage(optuna: Any, file: Path) -> Any:
+    """Return a storage in an SQLite file, of which each change is whole even if the process is killed."""
+
+    def connect() -> sqlite3.Connection:  # a path in an address would have to be quoted
+        connection = sqlite3.connect(file)
+        connection.execute("PRAGMA synchronous = OFF")  # the machine may not fail, but the process may
+        return connection
+
+    return optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connect})
+
+
+def _suggest(trial: Any, key: str, tried: SearchRange | Sequence[Any]) -> Any:
+    """Return the value of a setting for a trial."""
+    if not isinstance(tried, SearchRange):
+        return trial.suggest_categorical(key, list(tried))
+    if all(isinstance(number, int) for number in (tried.low, tried.high, tried.step or 1)):
+        return trial.suggest_int(key, tried.low, tried.high, step=tried.step or 1, log=tried.log)
+    return trial.suggest_float(key, tried.low, tried.high, step=tried.step, log=tried.log)
+
+
+@contextmanager
+def _silent(optuna: Any) -> Iterator[None]:
+    """Silence Optuna's log and its warnings of experimental functions; what matters is told trial by trial."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="optuna")
+            warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)

@@ -1,0 +1,248 @@
+"""A fusion model reads an input through a pretrained body of transformers, as through one of its own encoders."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import transformers
+
+from raikit.config.schema import DataConfig
+from raikit.data.dataset import Dataset
+from raikit.errors import ConfigError, ModelError
+from raikit.models.base import Origin
+from raikit.models.encoded import encode
+from raikit.models.fusion import FusionModel
+from raikit.models.loaders import LOADERS, load
+from raikit.models.positions import Pixels, Tokens
+from raikit.models.trainer import fit
+from raikit.models.training import build_model, train_fusion, validate_settings
+
+from .conftest import SIZE, cases, word_pieces
+
+BODIES = {"bert": "text", "distilbert": "text", "roberta": "text", "gpt2": "text", "vit": "image", "resnet": "image",
+          "wav2vec2": "audio", "wav2vec2-masked": "audio", "ast": "audio"}
+QUICK = {"epochs": 2, "width": 16, "learning_rate": 4e-3}
+
+
+def model_of(folder, name, method="frozen", **more):
+    modality = BODIES[name]
+    data = cases(list(dict.fromkeys([modality, "text"])))
+    settings = QUICK | {"encoders": {modality: {"path": str(folder(name)), "method": method}}} | more
+    return build_model(data, validate_settings(settings)), data
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_scores_do_not_depend_on_the_batch_and_encoded_inputs_give_them_too(folder, name):
+    model, data = model_of(folder, name)
+    batch = next(data.batches("train", 12))
+    together = model.scores(batch)
+    alone = np.concatenate([model.scores(batch.take([row])) for row in range(12)])
+    np.testing.assert_allclose(alone, together, atol=1e-5)
+    assert np.ptp(together[:, 0]) > 1e-3  # the scores differ at all
+    logits = model.forward(encode(model, batch))
+    np.testing.assert_allclose(logits.double().softmax(1).detach(), together, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_an_input_that_is_hidden_in_training_is_its_baseline(folder, name):
+    model, data = model_of(folder, name)
+    batch, modality = next(data.batches("train", 6)), BODIES[name]
+    encoder, prepared = model.net.pretrained[0], model.prepare(batch)
+    kept = torch.tensor([1.0, 0.0, 1.0, 0.0, 1.0, 1.0])
+    with torch.no_grad():
+        hidden = encoder.read({**prepared, **encoder.hide(prepared, kept)})
+        encoded = encode(model, batch)
+        absent, present = encoder.restore(encoded.without([modality])), encoder.restore(encoded)
+    torch.testing.assert_close(hidden, torch.where(kept.bool()[:, None], present, absent), atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(absent[0], present[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["bert", "vit", "wav2vec2"])
+@pytest.mark.parametrize("method", ["frozen", "lora", "full"])
+def test_each_method_trains_what_it_names_and_is_saved_without_its_folder(folder, name, method, tmp_path):
+    shutil.copytree(folder(name), tmp_path / "base")
+    modality = BODIES[name]
+    data = cases(list(dict.fromkeys([modality, "text"])))
+    settings = QUICK | {"encoders": {modality: {"path": str(tmp_path / "base"), "method": method, "learning_rate": 1e-2}}}
+    before = build_model(data, validate_settings(settings)).net.pretrained[0].net.state_dict()
+    model, _ = train_fusion(data, settings)
+    after = model.net.pretrained[0].net.state_dict()
+    changed = {key for key in before if not torch.equal(before[key], after[key])}
+    adapters = {key for key in before if "lora_" in key}
+    if method == "full":
+        assert len(changed) > len(before) // 2
+    else:
+        assert changed == adapters
+        assert bool(adapters) == (method == "lora")
+    model.save(tmp_path / "saved")
+    shutil.rmtree(tmp_path / "base")
+    again = load({"kind": "fusion", "path": "saved"}, data, LOADERS, tmp_path)
+    batch = next(data.batches("test", 12))
+    np.testing.assert_array_equal(again.scores(batch), model.scores(batch))
+    assert again.limits == []
+    assert again.origin == Origin("random" if method == "full" else "unknown")
+
+
+@pytest.mark.parametrize("method", ["frozen", "lora", "full"])
+def test_fresh_starts_from_the_folder_that_is_named(folder, method, tmp_path):
+    model, data = model_of(folder, "bert", method)
+    assert model.origin == Origin("pretrained", folder("bert").name)
+    start = model.net.pretrained[0].pretrained_state()
+    model.save(tmp_path)
+    again = load(
+        {"kind": "fusion", "path": str(tmp_path), "encoders": {"text": str(folder("bert"))}}, data, LOADERS, tmp_path
+    )
+    with torch.no_grad():
+        for parameter in again.net.parameters():
+            parameter.add_(1.0)
+    one, other = again.fresh(1), again.fresh(2)
+    for fresh in (one, other):
+        assert fresh.origin == model.origin
+        state = fresh.net.pretrained[0].pretrained_state()
+        assert all(torch.equal(state[key], tensor) for key, tensor in start.items())
+    assert not torch.equal(one.net.head.weight, other.net.head.weight)
+    assert again.copy().origin == model.origin
+
+
+def test_adapters_begin_as_the_pretrained_body(folder):
+    frozen, data = model_of(folder, "bert")
+    lora, _ = model_of(folder, "bert", "lora")
+    batch = next(data.batches("test", 8))
+    prepared = frozen.prepare(batch)
+    with torch.no_grad():
+        one, other = (model.net.pretrained[0] for model in (frozen, lora))
+        other.out.load_state_dict(one.out.state_dict())
+        torch.testing.assert_close(one.read(prepared), other.read(prepared))
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_an_interrupted_training_goes_on_to_the_same_weights(folder, method, tmp_path):
+    def train(workdir, *, stop=False):
+        model, data = model_of(folder, "wav2vec2", method)
+        fit(model, data, epochs=3, seed=5, workdir=workdir, callbacks=[_raise] if stop else [])
+        return model.net.state_dict()
+
+    def _raise(history, module):
+        if len(history.epochs) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "one", stop=True)
+    resumed, whole = train(tmp_path / "one"), train(tmp_path / "two")
+    assert all(torch.equal(resumed[key], whole[key]) for key in whole)
+
+
+def test_pretrained_weights_change_at_their_own_rate(folder):
+    model, data = model_of(folder, "bert", "full", encoders={"text": {"path": str(folder("bert")), "method": "full"}})
+    assert model.net.rate_shares == {"encoders.0.net.": pytest.approx(5e-5 / 4e-3)}
+    before = {key: tensor.clone() for key, tensor in model.net.state_dict().items()}
+    fit(model, data, epochs=1, learning_rate=4e-3, batch_size=64, weight_decay=0.0)
+    moved = {key: float((tensor - before[key]).abs().max()) for key, tensor in model.net.state_dict().items()}
+    body = max(change for key, change in moved.items() if key.startswith("encoders.0.net."))
+    assert 0 < body < moved["head.weight"] / 20
+
+
+def test_positions_are_the_tokens_of_the_folder_and_the_patches_of_the_picture(folder):
+    data = cases(["text", "image"])
+    encoders = {"text": {"path": str(folder("bert"))}, "image": {"path": str(folder("vit"))}}
+    model = build_model(data, validate_settings(QUICK | {"encoders": encoders}))
+    batch = next(data.batches("train", 3))
+    positions = model.positions(batch)
+    tokens = positions["text"][0]
+    assert isinstance(tokens, Tokens)
+    text = batch.inputs["text"][0]
+    assert "".join(tokens.text) == text.replace(" ", "")
+    assert [text[slice(*span)] for span in tokens.spans if span] == [word for word in tokens.text if word]
+    assert positions["image"][0] == Pixels(patch=8)
+    assert encode(model, batch)["text"].shape[1] == len(tokens.text)
+
+
+def test_long_texts_are_cut_and_counted(folder):
+    encoders = {"text": {"path": str(folder("bert")), "max_length": 6}}
+    data = cases(["text"])
+    model = build_model(data, validate_settings(QUICK | {"encoders": encoders}))
+    model.scores(next(data.batches("train", 20)))
+    assert "texts of 6 tokens or more" in model.notes()[0]
+
+
+def test_a_frozen_encoder_is_better_than_chance_where_its_states_say_the_class(folder):
+    rng = np.random.default_rng(0)
+    words = [[f"word{number}" for number in range(12)], [f"word{number}" for number in range(12, 23)]]
+    rows = [(row % 2, " ".join(rng.choice(words[row % 2], 6))) for row in range(160)]
+    table = pd.DataFrame({"text": [text for _, text in rows], "label": [label for label, _ in rows],
+                          "split": ["train", "train", "test", "test"] * 40})
+    data = Dataset.of(table, DataConfig(path="m", target="label", inputs={"text": {"modality": "text"}}, split="split"))
+    model, history = train_fusion(data, {"epochs": 8, "encoders": {"text": {"path": str(folder("bert"))}}})
+    batch = next(data.batches("test", 80))
+    assert (model.scores(batch).argmax(1) == batch.target).mean() > 0.9
+    assert history.epochs[-1].train_loss < history.epochs[0].train_loss
+
+
+# --- what cannot be used -----------------------------------------------------------------------------------------
+
+
+def _says(folder, encoders, message, modalities=("text", "image"), error=ModelError):
+    with pytest.raises(error, match=message):
+        train_fusion(cases(list(modalities)), QUICK | {"encoders": encoders})
+
+
+def test_an_encoder_that_does_not_fit_is_named(folder, tmp_path):
+    _says(folder, {"txt": {"path": "x"}}, "encoders.txt: 'txt' is not among data.inputs. Did you mean 'text'", error=ConfigError)
+    _says(folder, {"text": {"path": "nowhere"}}, "^model.train.encoders.text: nowhere holds no model of transformers")
+    _says(folder, {"text": {"path": str(folder("vit"))}}, "encoders.text: the model in .* reads image, not text")
+    _says(folder, {"image": {"path": str(folder("clip"))}}, "reads text and image, not image")
+    _says(folder, {"text": {"path": "x", "method": "half"}}, "must be 'frozen', 'lora' or 'full'", error=ConfigError)
+    shutil.copytree(folder("bert"), tmp_path / "bare")
+    for file in (tmp_path / "bare").glob("token*"):
+        file.unlink()
+    _says(folder, {"text": {"path": str(tmp_path / "bare")}}, "encoders.text: .* has no tokenizer that can be read")
+    shutil.copytree(folder("bert"), tmp_path / "code")
+    config = json.loads((tmp_path / "code" / "config.json").read_text())
+    (tmp_path / "code" / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModel": "evil.Model"}}))
+    _says(folder, {"text": {"path": str(tmp_path / "code")}}, "'auto_map' asks for code")
+
+
+def test_a_table_has_no_pretrained_encoder():
+    table = pd.DataFrame({"a": [1.0, 2.0] * 10, "label": [0, 1] * 10, "split": ["train", "train", "test", "test"] * 5})
+    config = DataConfig(path="m", target="label", inputs={"form": {"modality": "tabular", "columns": ["a"]}}, split="split")
+    with pytest.raises(ConfigError, match="'form' is a table"):
+        train_fusion(Dataset.of(table, config), {"encoders": {"form": {"path": "x"}}})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda of: of["config"].update(auto_map={"AutoModel": "evil.Model"}), "'auto_map' asks for code"),
+        (lambda of: of["config"].update(num_hidden_layers=10_000_000), "num_hidden_layers is 10,000,000"),
+        (lambda of: of["config"].update(vocab_size=1 << 24, hidden_size=2048), "its configuration needs"),
+        (lambda of: of.update(method="other"), "must have a configuration and a method"),
+        (lambda of: of.update(rank="many"), "must be positive numbers"),
+    ],
+)
+def test_a_saved_model_asks_for_no_code_and_no_more_than_its_weights(folder, tmp_path, change, message):
+    model, _ = model_of(folder, "bert", "lora")
+    model.save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    change(config["sources"][0]["encoder"])
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=message):
+        FusionModel.load(tmp_path)
+
+
+def test_a_saved_model_needs_what_reads_its_inputs(folder, tmp_path):
+    model, data = model_of(folder, "bert")
+    model.save(tmp_path / "a")
+    with pytest.raises(ModelError, match="no pretrained encoder for 'txt'. Did you mean 'text'"):
+        load({"kind": "fusion", "path": "a", "encoders": {"txt": "x"}}, data, LOADERS, tmp_path)
+    other = transformers.BertModel(transformers.BertConfig(vocab_size=300, **(SIZE | {"hidden_size": 16})))
+    other.save_pretrained(tmp_path / "other")
+    word_pieces().save_pretrained(tmp_path / "other")
+    named = load({"kind": "fusion", "path": "a", "encoders": {"text": "other"}}, data, LOADERS, tmp_path)
+    with pytest.raises(ModelError, match="has other weights than its folder"):
+        named.fresh(0)
+    shutil.rmtree(tmp_path / "a" / "encoder-0")
+    with pytest.raises(ModelError, match="lacks the folder encoder-0"):
+        FusionModel.load(tmp_path / "a")

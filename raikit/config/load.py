@@ -113,8 +113,9 @@ def _check_training(audit: AuditConfig, train: TrainConfig, document: Document) 
             where = document.where(("model", "train", "encoders", name))
             raise ConfigError(f"{where}: {name!r} is not among data.inputs.{nearest(name, audit.data.inputs)}")
     search: SearchSettings | None = getattr(settings, "search", None)
-    for key in search.ranges if search is not None else ():
-        _check_range(search, key, train, document)
+    if search is not None:
+        for key in search.ranges:
+            _check_range(search, key, train, document)
 
 
 def _check_range(search: SearchSettings, key: str, train: TrainConfig, document: Document) -> None:

@@ -183,6 +183,7 @@ class HuggingFaceTraining(ConfigSection):
     )
     max_length: int | None = Field(None, ge=1, le=1 << 20, description="Tokens after which a text is cut.")
     precision: Literal["float32", "bf16"] = Field("float32", description="Numbers in which is trained.")
+    tensorboard: str | None = Field(None, description="A folder for the curves of the training, which TensorBoard draws.")
     search: SearchSettings | None = _SEARCH
 
     @model_validator(mode="after")

@@ -280,7 +280,7 @@ def with_absolute_paths(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]
     """Return `spec` with the paths of files made absolute; ``module:function`` is left as it is."""
     paths: dict[str, Any] = {
         key: os.path.realpath(folder / spec[key])
-        for key in ("path", "weights", "base", "cache")
+        for key in ("path", "weights", "base", "cache", "tensorboard")
         if isinstance(spec.get(key), str) and not _is_function(spec[key])
     }
     if isinstance(encoders := spec.get("encoders"), Mapping):

@@ -19,6 +19,7 @@ from raikit.config.training import HuggingFaceTraining
 from raikit.errors import ModelError, listed, raised
 from raikit.files import write_text
 from raikit.models.base import Origin
+from raikit.models.extras import import_extra
 from raikit.models.folder import read_json_mapping
 from raikit.models.history import Epoch, History
 from raikit.models.huggingface.loader import build_readers, read, task_of_inputs
@@ -220,9 +221,12 @@ def _train(
     import transformers
 
     folder = workdir / "checkpoints"
-    resumes = _resumes(folder, {**settings.model_dump(), "seed": seed, "cases": data.size("train"), "data": data.fingerprint})
+    known = settings.model_dump(exclude={"tensorboard"})
+    resumes = _resumes(folder, {**known, "seed": seed, "cases": data.size("train"), "data": data.fingerprint})
     watched = bool(data.size("validation"))
     callbacks = [_progress(progress), *([transformers.EarlyStoppingCallback(settings.patience)] if settings.patience else [])]
+    if settings.tensorboard is not None:
+        callbacks.append(_curves(Path(settings.tensorboard) / workdir.name))
     with quiet(), _as_seeded():
         trainer = transformers.Trainer(
             model=_WithLoss(model, net), args=_arguments(settings, seed, folder, watched), callbacks=callbacks,
@@ -261,6 +265,30 @@ def _progress(progress: Progress) -> Any:
             progress(state.global_step, state.max_steps)
 
     return Reporting()
+
+
+def _curves(folder: Path) -> Any:
+    """Return a callback that writes losses, rates and metrics to a folder of TensorBoard."""
+    import_extra("tensorboard", "writing curves", "model.train.tensorboard")
+    import transformers
+    from torch.utils.tensorboard import SummaryWriter
+
+    class Curves(transformers.TrainerCallback):
+        """Writes numbers alone: the callback of transformers also writes settings of this machine."""
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **more: Any) -> None:
+            for name, value in (logs or {}).items():
+                if isinstance(value, int | float):
+                    self.writer.add_scalar(name, value, state.global_step)
+            self.writer.flush()
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+            self.writer = SummaryWriter(str(folder))
+
+        def on_train_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+            self.writer.close()
+
+    return Curves()
 
 
 def _resumes(folder: Path, settings: Mapping[str, Any]) -> bool:

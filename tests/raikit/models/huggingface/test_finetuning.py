@@ -123,3 +123,18 @@ def test_the_folder_of_a_training_says_what_was_trained(folder, tmp_path):
     said = json.loads((tmp_path / "checkpoints" / "settings.json").read_text())
     assert said["method"] == "head"
     assert said["seed"] == 7
+
+
+def test_curves_are_read_by_tensorboard_and_hold_no_settings_of_the_machine(folder, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    own = settings(folder("bert"), method="head", tensorboard=str(tmp_path / "curves"))
+    _, history = train_huggingface(DATA, own, 0, tmp_path / "work")
+    (file,) = (tmp_path / "curves" / "work").iterdir()
+    assert str(tmp_path).encode() not in file.read_bytes()
+    read = EventAccumulator(str(file))
+    read.Reload()
+    assert {"loss", "eval_loss", "eval_metric", "learning_rate"} <= set(read.Tags()["scalars"])
+    measured = [event.value for event in read.Scalars("eval_loss")]
+    assert measured == pytest.approx([epoch.validation_loss for epoch in history.epochs])
+    assert [event.step for event in read.Scalars("loss")] == list(np.cumsum([epoch.steps for epoch in history.epochs]))

@@ -49,7 +49,8 @@ class LabelGaps(raikit.Check):
                 yield Part(str(label), cases.reset_index(drop=True), list(ctx.classes), 1)
 
         return report_parts(
-            ctx, self.options.settings(ctx), self.options.most_groups(ctx), list(parts()), "label", ("case", "cases"), None, self.address
+            ctx, self.options.settings(ctx), self.options.most_groups(ctx), list(parts()), "label", ("case", "cases"), None,
+            self.address,
         )
 
 
@@ -82,7 +83,8 @@ class EntityGaps(raikit.Check):
         parts = [Part(name, frame, [*types, NO_ENTITY], position) for position, name in enumerate(types)]
         names = [measure.name for measure in _OF_ENTITIES]
         return report_parts(
-            ctx, self.options.settings(ctx), self.options.most_groups(ctx), parts, "entity", ("entity", "entities"), names, self.address
+            ctx, self.options.settings(ctx), self.options.most_groups(ctx), parts, "entity", ("entity", "entities"), names,
+            self.address,
         )
 
 

@@ -90,11 +90,12 @@ class Detections:
             )
             for average in self._averages
         ]
-        return [
+        metrics = [
             *(self._metric(name, micro[name], 0, {"average": "micro"}) for name in _MEASURES),
             *averages,
             *(metric for at in range(self.k) for metric in self._of_class(at, by_class)),
         ]
+        return [metric.model_copy(update={"counts": self.kind.noun}) for metric in metrics]
 
     def _of_class(self, at: int, by_class: dict[str, Shares]) -> list[raikit.Metric]:
         args = {"class": self.cases.classes[at]}

@@ -92,7 +92,8 @@ def report_parts(
                 evaluation.subjects, cells, evaluation.settings)]
             ctx.progress(done + 1, len(parts))
         tables = [_table(metrics, argument), disparity_table(disparities)]
-    all_metrics = [*metrics, *(disparity.metric for disparity in disparities)]
+    both = [*metrics, *(disparity.metric for disparity in disparities)]
+    all_metrics = [metric.model_copy(update={"counts": unit[0]}) for metric in both]
     return raikit.CheckResult(metrics=all_metrics, findings=_shortened(findings, ctx, argument), tables=tables)
 
 

@@ -72,9 +72,10 @@ def label_order(id2label: Mapping[int, str], labels: Mapping[str, Any], names: S
     own = [text(labels.get(str(id2label[index]), id2label[index])) for index in range(len(id2label))]
     for name in names:
         if own.count(name) != 1:
+            many = f"{own.count(name)} outputs" if name in own else "no output"
             raise ModelError(
-                f"model.load: the model has {own.count(name) or 'no'} output{'s' * (own.count(name) > 1)} for the label {name!r}; its "
-                f"labels are {listed(list(id2label.values()))}. `model.load.labels` can say which of them is meant."
+                f"model.load: the model has {many} for the label {name!r}; its labels are {listed(list(id2label.values()))}. "
+                "`model.load.labels` can say which of them is meant."
             )
     return [own.index(name) for name in names]
 

@@ -131,7 +131,8 @@ def _refuse_other_parts(task: str, config: Any, data: Dataset) -> None:
     several = getattr(config, "problem_type", None) == "multi_label_classification"
     if (task == _TOKENS) != (role == TOKEN):
         what = "tags each token of a text" if task == _TOKENS else "gives no tags"
-        fits = "say `data.task: token_classification`" if task == _TOKENS else "`data.task: token_classification` needs one that does"
+        own = "`data.task: token_classification`"
+        fits = f"say {own}" if task == _TOKENS else f"{own} needs one that does"
         raise ModelError(f"model.load: the model {what}; {fits}.")
     if several != (role == LABEL) and task != _TOKENS:
         what, fits = ("gives each case several labels", "say `data.task: multilabel`") if several else (

@@ -52,7 +52,7 @@ class HuggingFaceModel(Model):
 
     Notes
     -----
-    Where a case is a token of a text, or one label of a case that may have several, the network is asked once for each text or case.
+    Where a case is a token of a text, or one label of a case that may have several, scores need one pass for each text or case.
     """
 
     kind = "huggingface"

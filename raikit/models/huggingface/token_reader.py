@@ -97,7 +97,8 @@ class TokenReader(TextReader):
         own, back = wholes(batch)
         texts = self._words(own)
         pieces = self._pieces(texts)
-        of_text = [_positions(words, pieces.word_ids(row), pieces["offset_mapping"][row].tolist()) for row, words in enumerate(texts)]
+        offsets = pieces["offset_mapping"].tolist()
+        of_text = [_positions(words, pieces.word_ids(row), offsets[row]) for row, words in enumerate(texts)]
         return {self.inputs[0]: [of_text[row] for row in back]}
 
 

@@ -45,6 +45,7 @@ def test_entities_are_measured_as_seqeval_does(seed):
             metric = metrics[f"performance.entity_{name}({key})"]
             assert metric.value == pytest.approx(values[seqeval], abs=1e-12)
             assert metric.low < metric.value < metric.high
+            assert metric.counts == "entity"
         if key.startswith("class"):
             assert metrics[f"performance.entity_support({key})"].value == values["support"]
 

@@ -45,7 +45,8 @@ class Requires:
     Parameters
     ----------
     columns : set of {"target", "sensitive", "cluster", "weight", "score", "prediction"}
-        Roles of the predictions table.
+        Roles of the predictions table. ``target.token``, ``target.label`` and ``target.answers`` are there with `data.task`
+        ``token_classification``, ``multilabel`` and ``answers``.
     capabilities : set of {"labels", "scores", "gradients", "embeddings", "trainable"}
         What the model must be able to do. A table of predictions has ``labels`` and, with a score, ``scores``.
     modalities : set of {"text", "image", "audio", "tabular"}

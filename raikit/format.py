@@ -571,15 +571,20 @@ def seconds(value: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def sample_size(n: int | None, clusters: int | None = None, cluster_names: Sequence[str] = ()) -> str:
-    """Write the number of cases and clusters behind a value.
+def sample_size(
+    n: int | None, clusters: int | None = None, cluster_names: Sequence[str] = (), counts: str = ""
+) -> str:
+    """Write the number of cases and clusters behind a value; `counts` is what one is called if it is no case.
 
     Examples
     --------
     >>> sample_size(1000, 126), sample_size(1), sample_size(1200, 40, ["speaker"]), sample_size(None)
     ('1,000 cases, 126 clusters', '1 case', '1,200 cases, 40 clusters (speaker)', '')
+    >>> sample_size(2, 1, counts="entity")
+    '2 entities, 1 cluster'
     """
-    parts = ["" if n is None else cases(n), "" if clusters is None else counted(clusters, "cluster")]
+    number = "" if n is None else counted(n, counts, plural_of(counts)) if counts else cases(n)
+    parts = [number, "" if clusters is None else counted(clusters, "cluster")]
     written = ", ".join(part for part in parts if part)
     names = joined([column_text(name) for name in cluster_names])
     return f"{written} ({names})" if clusters is not None and names else written

@@ -233,7 +233,7 @@ def _rule(rule: Rule, on_inconclusive: str, report: str) -> _Case:
             return _Case(name, "skip", text)
     elif rule.severity == "warn":
         return _Case(name, "skip", f"warning only: {text}")
-    sample = f"From {sample_size(rule.n)}.\n" if rule.n else ""
+    sample = f"From {sample_size(rule.n, counts=rule.counts)}.\n" if rule.n else ""
     return _Case(name, "fail", f"{text}\nRule: {name}\n{sample}{report}")
 
 

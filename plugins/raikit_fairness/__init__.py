@@ -34,8 +34,9 @@ def raikit_checks() -> Iterable[type[raikit.Check]]:
     from raikit_fairness.checks.groups import GroupMetrics
     from raikit_fairness.checks.impact import ImpactRatios
     from raikit_fairness.checks.mitigation import Mitigation
+    from raikit_fairness.checks.parts import EntityGaps, LabelGaps
     from raikit_fairness.checks.reweighting import Reweighting
     from raikit_fairness.checks.search import Search
     from raikit_fairness.checks.thresholds import Thresholds
 
-    return [GroupMetrics, ImpactRatios, Thresholds, Mitigation, Reweighting, Search]
+    return [GroupMetrics, LabelGaps, EntityGaps, ImpactRatios, Thresholds, Mitigation, Reweighting, Search]

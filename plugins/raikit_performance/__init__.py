@@ -15,6 +15,14 @@ raikit_api = 1
 @raikit.hookimpl
 def raikit_checks() -> Iterable[type[raikit.Check]]:
     """Return the checks of the pillar "performance"."""
-    from raikit_performance.checks import Calibration, Classification, ConfusionMatrix, Regression
+    from raikit_performance.checks import (
+        Answers,
+        Calibration,
+        Classification,
+        ConfusionMatrix,
+        Entities,
+        Labels,
+        Regression,
+    )
 
-    return [Classification, ConfusionMatrix, Calibration, Regression]
+    return [Entities, Labels, Answers, Classification, ConfusionMatrix, Calibration, Regression]

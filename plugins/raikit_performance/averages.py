@@ -48,7 +48,9 @@ class ConfusionAverage:
     share: float
 
 
-def confusion_average(matrix: FloatArray, measure: Measure, weighted: bool) -> ConfusionAverage:
+def confusion_average(
+    matrix: FloatArray, measure: Measure, weighted: bool, classes: int | None = None
+) -> ConfusionAverage:
     """Compute a macro or weighted average of a measure, with its derivatives by the cells of the confusion matrix.
 
     Parameters
@@ -59,6 +61,8 @@ def confusion_average(matrix: FloatArray, measure: Measure, weighted: bool) -> C
         Every one is ``c M_tt / (a M_t. + b M_.t)``.
     weighted : bool
         Whether classes count by their number of cases, which is estimated too, or equally.
+    classes : int, optional
+        How many of the classes are averaged, the first ones; absent: all. The others stand for what is no class.
 
     References
     ----------
@@ -69,9 +73,10 @@ def confusion_average(matrix: FloatArray, measure: Measure, weighted: bool) -> C
     rows, columns = (1, 0) if measure == "recall" else (0, 1) if measure == "precision" else (1, 1)
     truth = shares.sum(axis=1)
     denominator = rows * truth + columns * shares.sum(axis=0)
-    defined = denominator > 0
+    counted = np.arange(len(truth)) < (len(truth) if classes is None else classes)
+    defined = (denominator > 0) & counted
     ratio = np.divide((rows + columns) * np.diag(shares), denominator, out=np.zeros(len(truth)), where=defined)
-    weight = np.where(defined, truth if weighted else 1 / len(truth), 0.0)
+    weight = np.where(defined, truth if weighted else 1 / counted.sum(), 0.0)
     share = float(weight.sum())
     if not share > 0:
         return ConfusionAverage(float("nan"), np.zeros_like(shares), 0.0, 0.0)
@@ -82,7 +87,8 @@ def confusion_average(matrix: FloatArray, measure: Measure, weighted: bool) -> C
     if weighted:
         effect += (np.where(defined, ratio - value, 0.0) / share)[:, None]
     possible = (shares == 0) & ((rows * defined)[:, None] | (columns * defined)).astype(bool)
-    return ConfusionAverage(value, effect, float(np.abs(effect[possible]).max(initial=0.0)), min(share, 1.0))
+    unseen = float(np.abs(effect[possible]).max(initial=0.0))
+    return ConfusionAverage(value, effect, unseen, min(share / (float(truth[counted].sum()) if weighted else 1.0), 1.0))
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,9 @@ class AverageEstimate:
         return *allow_for_empty(low, high, self.share), method
 
 
-def estimate_average(measure: Measure, cases: raikit.Arrays, weighted: bool) -> AverageEstimate:
+def estimate_average(
+    measure: Measure, cases: raikit.Arrays, weighted: bool, classes: int | None = None
+) -> AverageEstimate:
     """Estimate the average of a measure over classes and its variance.
 
     Parameters
@@ -128,10 +136,12 @@ def estimate_average(measure: Measure, cases: raikit.Arrays, weighted: bool) -> 
     cases : Arrays
     weighted : bool
         Whether classes count by their number of cases, or equally.
+    classes : int, optional
+        As in `confusion_average`.
     """
     k, weight = len(cases.classes), entry_weights(cases)
     counts = np.bincount(cases.truth * k + cases.prediction, weight, minlength=k * k)
-    average = confusion_average(counts.reshape(k, k).astype(np.float64), measure, weighted)
+    average = confusion_average(counts.reshape(k, k).astype(np.float64), measure, weighted, classes)
     if not average.share > 0:
         return AverageEstimate(measure, weighted, average.value, 0.0, None)
     influence = weight * average.effect[cases.truth, cases.prediction] / weight.sum()

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 import raikit
 from raikit_performance import names
 
+if TYPE_CHECKING:
+    from raikit_performance.detection import Detections
+
+_AVERAGES = ("micro", "macro", "weighted")
+_NOTHING = "\u2205"  # stands where a case does not have a label; no label is called so
+_NO_ENTITIES = "The tags mark no entities (none begins with B- or I-), so each token is measured by itself."
 
 class Classification(raikit.Check):
     """Accuracy, and precision, recall and F1 of every class.
@@ -134,6 +140,114 @@ class Calibration(raikit.Check):
             tables=[calibration.reliability_table(curve)],
             figures=[calibration.reliability_figure(curve, error, ctx.classes)],
         )
+
+
+def _produced(kind: str) -> list[str]:
+    averages = [f"performance.{kind}_{name}(average={of})" for name in ("precision", "recall", "f1") for of in _AVERAGES]
+    return [*averages, *(f"performance.{kind}_{name}(class=*)" for name in ("precision", "recall", "f1", "support"))]
+
+
+class Entities(raikit.Check):
+    """Precision, recall and F1 of named entities, as seqeval defines them: overall and by type.
+
+    An entity is found if its first token, its last token and its type are. A measure with an empty denominator is undefined, where
+    seqeval says 0, and is left out of averages, which then name it. Texts are clusters, because what is found in one text is not
+    independent. Limits are those of `Classification`.
+
+    References
+    ----------
+    .. [1] Nakayama, "seqeval: A Python framework for sequence labeling evaluation", 2018.
+    .. [2] Tjong Kim Sang and De Meulder, "Introduction to the CoNLL-2003 Shared Task", 2003.
+    """
+
+    name = "performance.entities"
+    pillar = "performance"
+    requires = raikit.Requires(
+        columns={"target", "prediction", "target.token"}, capabilities={"labels"}, tasks={"multiclass"}
+    )
+    produces: ClassVar[Sequence[str]] = _produced("entity")
+
+    def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
+        """Find the entities of truth and prediction, and measure how many are right."""
+        from raikit.data.entities import NO_ENTITY, entity_cases, has_entities
+        from raikit_performance import detection
+
+        if not has_entities(ctx.classes):
+            return raikit.CheckResult(findings=[raikit.Finding(sentence=_NO_ENTITIES, severity="note", what="Entities")])
+        columns = ["target", "prediction", "target.token", *ctx.cluster, *([ctx.weight] if ctx.weight else [])]
+        frame, types = entity_cases(ctx.predictions.frame(columns))
+        kind = detection.Kind("entity", "entity", "entities")
+        return _found(self, ctx, detection.detections(frame, types, NO_ENTITY, ctx, kind))
+
+
+class Labels(raikit.Check):
+    """Precision, recall and F1 of each label, where a case may have several: by label, and averaged as scikit-learn does.
+
+    A measure with an empty denominator is undefined, where scikit-learn says 0, and is left out of averages, which then name it.
+    Cases are clusters: the labels of one case are not independent. Limits are those of `Classification`.
+    """
+
+    name = "performance.labels"
+    pillar = "performance"
+    requires = raikit.Requires(columns={"target", "prediction", "target.label"}, capabilities={"labels"}, tasks={"binary"})
+    produces: ClassVar[Sequence[str]] = _produced("label")
+
+    def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
+        """Measure which labels are given and which are missed."""
+        import pandas as pd
+
+        from raikit_performance import detection
+
+        columns = ["target", "prediction", "target.label", *ctx.cluster, *([ctx.weight] if ctx.weight else [])]
+        frame = ctx.predictions.frame(columns)
+        label = frame["target.label"]
+        names = list(pd.unique(label))
+        present = {side: frame[side] == ctx.positive for side in ("target", "prediction")}
+        sides = {side: label.where(has, _NOTHING) for side, has in present.items()}
+        frame = frame.assign(**sides)[present["target"] | present["prediction"]].reset_index(drop=True)
+        kind = detection.Kind("label", "label", "labels")
+        return _found(self, ctx, detection.detections(frame, names, _NOTHING, ctx, kind))
+
+
+class Answers(raikit.Check):
+    """Accuracy by agreeing annotators, as the VQA challenge defines it.
+
+    An answer that k annotators gave counts min(k / 3, 1), averaged over all ways to leave one annotator out. Answers are compared
+    as they are written. Cases that share clusters are not taken to be independent; the interval allows for an error that was not
+    seen.
+
+    References
+    ----------
+    .. [1] Antol et al., "VQA: Visual Question Answering", ICCV 2015.
+    """
+
+    name = "performance.answers"
+    pillar = "performance"
+    requires = raikit.Requires(
+        columns={"target", "prediction", "target.answers"}, capabilities={"labels"}, tasks={"multiclass"}
+    )
+    produces: ClassVar[Sequence[str]] = ("performance.vqa_accuracy",)
+
+    def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
+        """Measure how far the annotators agree with the answers."""
+        from raikit_performance import answers
+
+        cases = ctx.arrays()
+        frame = ctx.predictions.frame(["prediction", "target.answers"])
+        accuracy = answers.agreement(frame["prediction"].tolist(), frame["target.answers"].tolist())
+        metrics = ctx.levels.measure_all(
+            [answers.accuracy_metric(accuracy, cases, ctx.confidence)],
+            lambda level: [answers.accuracy_metric(accuracy, cases, level)],
+        )
+        return raikit.CheckResult(
+            metrics=metrics, findings=[answers.accuracy_finding(metrics[0], cases, self.address)]
+        )
+
+
+def _found(check: raikit.Check, ctx: raikit.CheckContext, measures: Detections) -> raikit.CheckResult:
+    metrics = ctx.levels.measure_all(measures.at(ctx.confidence), measures.at)
+    finding = measures.finding(metrics, ctx.confidence, check.address)
+    return raikit.CheckResult(metrics=metrics, findings=[finding], tables=[measures.table(metrics)])
 
 
 class Regression(raikit.Check):

@@ -42,7 +42,7 @@ class LabelMeasures:
         """Return accuracy first, then averages over classes, then the measures of each class."""
         overall = self._overall.at(level)
         by_class = {name: estimates.at(level) for name, estimates in self._by_class.items()}
-        by_class["f1"] = by_class["f1"].transform(_f1_of_jaccard, "through F1 = 2 J / (1 + J)")
+        by_class["f1"] = by_class["f1"].transform(f1_of_jaccard, "through F1 = 2 J / (1 + J)")
         return [
             metric_of_share("accuracy", overall, 0, f"there are no {case_noun()}", direction="higher"),
             *(self._average(average, by_class, bool(overall.few_clusters[0])) for average in self._averages),
@@ -86,7 +86,8 @@ def estimate_overlap(cases: raikit.Arrays) -> ShareEstimates:
     return estimate_shares(hit, group, len(cases.classes), cases, positions)
 
 
-def _f1_of_jaccard(j: FloatArray) -> FloatArray:
+def f1_of_jaccard(j: FloatArray) -> FloatArray:
+    """Return F1 from Jaccard's index, of which it is an increasing function."""
     return 2 * j / (1 + j)
 
 

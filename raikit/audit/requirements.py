@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from raikit.data.parts import ANSWERS, LABEL, TOKEN
 from raikit.format import case_noun, count, sample_size
 from raikit.models.decisions import is_score
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from raikit.check import Check, CheckContext, Requires
 
 
+_TASKS = {TOKEN: "token_classification", LABEL: "multilabel", ANSWERS: "answers"}  # what gives cases these roles
 _OF_PREDICTIONS = frozenset({"labels", "scores"})  # what predictions alone may have
 
 
@@ -83,6 +85,7 @@ class Available:
             "cluster": bool(ctx.cluster),
             "weight": ctx.weight is not None,
             "score": any(map(is_score, columns)),
+            **{role: role in columns for role in _TASKS},
         }
         data = ctx.data
         modalities = {item.modality for item in data.inputs.values()} if data is not None else set()
@@ -119,6 +122,9 @@ def first_unmet(needs: Requires, available: Available, capabilities: AbstractSet
 def _missing_column(required: AbstractSet[str], available: Available) -> UnmetRequirement | None:
     """Return the roles that the data does not have, else the first column that was not read."""
     roles = available.roles
+    for role, task in _TASKS.items():
+        if role in required and not roles.get(role):
+            return UnmetRequirement(f"it measures `task: {task}`; this target is none", "nothing: it does not apply")
     missing = sorted(name for name in required if not roles.get(name, name in available.columns))
     if not missing:
         return None

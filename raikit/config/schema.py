@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 
 from raikit.address import text
 from raikit.config.labels import Labels, Unit, UnitConfig
-from raikit.config.types import Modality
+from raikit.config.types import DeclaredTask, Modality
 from raikit.process.children import TIMEOUT
 from raikit.remote import public_address
 
@@ -108,7 +108,9 @@ class DataConfig(ConfigSection):
     id: str | None = Field(None, description="A column of unique ids; default: row numbers.")
     inputs: dict[str, InputConfig] = Field(default_factory=dict, description="The inputs of the model, by name.")
     target: str | list[str] | None = Field(
-        None, description="The column to predict; absent: decisions whose truth is unknown (model.load.kind: predictions)."
+        None,
+        description="The column to predict, or one for each label or annotator; absent: decisions whose truth is unknown "
+        "(model.load.kind: predictions).",
     )
     classes: list[str | int | float | bool] | None = Field(
         None, description="The labels, in the order of a model's scores; default: those of the target, sorted."
@@ -117,8 +119,9 @@ class DataConfig(ConfigSection):
     favourable: str | int | float | bool | None = Field(
         None, description="The decision of a binary target that is good for the person it is about; absent: not known."
     )
-    task: Literal["binary", "multiclass", "multilabel", "regression"] | None = Field(
-        None, description="Default: inferred from the target, printed and recorded."
+    task: DeclaredTask | None = Field(None, description="Default: inferred from the target, printed and recorded.")
+    sequence: str | None = Field(
+        None, description="Token classification with one token a row: the column that says which text it belongs to."
     )
     sensitive: Annotated[list[SensitiveConfig], BeforeValidator(_as_features)] = Field(
         default_factory=list, description="Columns whose groups are compared."

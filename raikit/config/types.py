@@ -7,7 +7,9 @@ from typing import Literal
 
 from raikit.errors import RaikitError
 
-Task = Literal["binary", "multiclass", "multilabel", "regression"]
+Task = Literal["binary", "multiclass", "regression"]
+# What a configuration may say: the last three have lists as targets, and are reduced to cases of one label (`raikit.data.parts`).
+DeclaredTask = Literal["binary", "multiclass", "regression", "multilabel", "token_classification", "answers"]
 Modality = Literal["text", "image", "audio", "tabular"]
 
 # A key of audit.yaml as the path that leads to it: ("data", "sensitive", 0).

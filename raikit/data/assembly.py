@@ -21,6 +21,7 @@ from raikit.data.groups import MAX_UNBINNED, read_groups
 from raikit.data.labels import favourable_class
 from raikit.data.media_columns import find_unusable, media_cells
 from raikit.data.names import check_names
+from raikit.data.parts import Parts, Reduced
 from raikit.data.roles import list_inputs, media_columns, read_clusters, read_ids, read_weights, reference_groups
 from raikit.data.spellings import lookalike_note
 from raikit.data.target import Target, read_target
@@ -85,6 +86,8 @@ class Cases:
         As `raikit.Dataset.overlap`.
     notes : list of str
         Sentences for the record.
+    parts : Parts or None
+        If the cases are parts of the file's rows.
     """
 
     table: pd.DataFrame
@@ -94,6 +97,7 @@ class Cases:
     skipped: list[tuple[Any, str]]
     overlap: Mapping[str, str]
     notes: list[str]
+    parts: Parts | None = None
 
     @property
     def numbers(self) -> np.ndarray:
@@ -104,7 +108,7 @@ class Cases:
 
 def assemble(
     table: pd.DataFrame, config: DataConfig, path: Path, purpose: Purpose, *, seed: int, error: Error,
-    alike: Alike | None = None,
+    alike: Alike | None = None, reduced: Reduced | None = None,
 ) -> Cases:  # fmt: skip
     """Give the columns of a table their roles, and leave out the rows that cannot be used.
 
@@ -124,6 +128,8 @@ def assemble(
         Makes the error that names a key.
     alike : Alike, optional
         If the table holds each different row once.
+    reduced : Reduced, optional
+        If the cases are parts of the file's rows, or have answers of several annotators.
 
     Raises
     ------
@@ -132,14 +138,16 @@ def assemble(
     DataError
         If a row cannot be used; it is named.
     """
-    ids = read_ids(table, config.id, path.name) if alike is None else pd.Series(alike.first, name="id")
-    numbers, counts = (None, None) if alike is None else (alike.first.tolist(), alike.counts)
-    rows = RowNames(path.name, ids.tolist(), numbers, counts)
+    parts, beside = (None, {}) if reduced is None else (reduced.parts, reduced.roles)
+    ids = _read_ids(table, config, path, alike, reduced)
+    numbers = parts.rows.tolist() if parts is not None else None if alike is None else alike.first.tolist()
+    rows = RowNames(path.name, ids.tolist(), numbers, None if alike is None else alike.counts)
     read = read_decisions if config.target is None else read_target
     target = read(table, config, rows, error, purpose.predicted)
     favourable_class(config, target.task, target.classes, error)
     unusable = _read_media(table, config, path, rows, purpose)
     roles, notes = _read_roles(table, config, ids, rows, target, purpose, seed, error)
+    roles = roles.assign(**beside)
     check_names(config, table, roles, target, purpose.predicted.column, error)
     keep = np.ones(len(roles), dtype=bool)
     keep[list(unusable)] = False
@@ -156,12 +164,21 @@ def assemble(
         rows=positions,
         skipped=[(rows.ids[position], reason) for position, reason in unusable.items()],
         overlap=splits.describe_overlap(roles["split"].to_numpy(), {name: roles[name] for name in config.cluster}),
-        notes=[*target.notes, *notes],
+        notes=[*(reduced.notes if reduced is not None else []), *target.notes, *notes],
+        parts=None if parts is None else parts.take(positions),
     )
     for split in (splits.TRAIN, splits.TEST) if purpose.trains else (splits.TEST,):
         _check_split(cases, split, config, path, error)
     _check_audited(cases, config, path, error)
     return cases
+
+
+def _read_ids(
+    table: pd.DataFrame, config: DataConfig, path: Path, alike: Alike | None, reduced: Reduced | None
+) -> pd.Series[Any]:
+    if reduced is not None and reduced.ids is not None:
+        return reduced.ids
+    return read_ids(table, config.id, path.name) if alike is None else pd.Series(alike.first, name="id")
 
 
 def _read_media(

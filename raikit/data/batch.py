@@ -24,18 +24,23 @@ class Batch:
     ----------
     ids : sequence, length n
     inputs : mapping of input name to its n values
-        text: ``list[str | None]``; image: list of uint8 arrays of shape (height, width, 3) or None, sizes may differ;
+        text: ``list[str | None]``, of token classification the list of each text's tokens; image: list of uint8 arrays of shape
+        (height, width, 3) or None, sizes may differ;
         audio: ``list[Audio | None]``; tabular: a pandas DataFrame of n rows. None is a missing input.
     target : ndarray, shape (n,), or None
         Position in the classes (int64), or float64 for regression.
     weight : ndarray, shape (n,), or None
         Sampling weights.
+    whole, part : ndarray of int64, shape (n,), or None
+        Where cases are parts: number of the text or of the case that may have several labels, and of the token or the label in it.
     """
 
     ids: Sequence[Any]
     inputs: Mapping[str, Any]
     target: np.ndarray | None = None
     weight: np.ndarray | None = None
+    whole: np.ndarray | None = None
+    part: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -47,7 +52,5 @@ class Batch:
             for name, values in self.inputs.items()
         }
         at = list(rows)
-        return Batch(
-            [self.ids[row] for row in rows], inputs,
-            None if self.target is None else self.target[at], None if self.weight is None else self.weight[at],
-        )
+        arrays = (self.target, self.weight, self.whole, self.part)
+        return Batch([self.ids[row] for row in rows], inputs, *(None if array is None else array[at] for array in arrays))

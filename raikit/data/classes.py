@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
@@ -31,10 +31,18 @@ class PredictedClasses:
         The column of decisions.
     scored : sequence of str
         Classes that have a column of scores.
+    by_label : mapping
+        Columns of the ``prediction`` and of the ``score``, by label where there are several; by "" where there is one.
     """
 
     column: str | None = None
     scored: Sequence[str] = ()
+    by_label: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> dict[str, Mapping[str, str]]:
+        """Columns of the ``prediction`` and of the ``score``, by label."""
+        return {key: self.by_label.get(key, {}) for key in ("prediction", "score")}
 
     def labels(self, table: pd.DataFrame) -> list[Any]:
         """Return the labels that are predicted or scored; none if the decisions hold far too many to be classes."""
@@ -46,8 +54,10 @@ class PredictedClasses:
         return [as_label(label) for label in predicted]
 
 
-def further_classes(classes: Sequence[Any], labels: Iterable[Any]) -> list[Any]:
+def further_classes(classes: Sequence[Any], labels: Iterable[Any], *, limited: bool = True) -> list[Any]:
     """Return the labels that are none of the classes but could be: text beside text, whole numbers beside numbers.
+
+    Many of them are no classes, unless they are not `limited`.
 
     Examples
     --------
@@ -59,7 +69,7 @@ def further_classes(classes: Sequence[Any], labels: Iterable[Any]) -> list[Any]:
         label = _of_the_same_kind(label, classes[0])
         if label is not _UNKNOWN and known.find(label, _UNKNOWN) is _UNKNOWN and label not in further:
             further.append(label)
-    return sorted(further) if len(further) <= _MOST_FURTHER else []
+    return sorted(further) if len(further) <= _MOST_FURTHER or not limited else []
 
 
 def _of_the_same_kind(label: Any, like: Any) -> Any:

@@ -143,7 +143,9 @@ def _columns_of_cases(config: DataConfig, predicted: PredictedClasses, extra: Se
     quantiles = any(feature.quantiles for feature in config.sensitive)
     present = {
         "data.id": config.id, "data.inputs": config.inputs, "data.cluster": config.cluster, "data.weight": config.weight,
-        "data.keep": config.keep, "data.sensitive (quantiles)": quantiles, "data.task (regression)": config.task == "regression",
+        "data.keep": config.keep, "data.sensitive (quantiles)": quantiles,
+        f"data.task ({config.task})": config.task not in (None, "binary", "multiclass"),
+        "data.target (several columns)": isinstance(config.target, list),
         "model.load (scores)": list(extra) != [predicted.column],
     }  # fmt: skip
     return [key for key, value in present.items() if value]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -24,7 +24,10 @@ from raikit.data.frames import as_frame, check_frame, check_names, fingerprint_o
 from raikit.data.headers import columns_there
 from raikit.data.labels import ClassNames
 from raikit.data.media_columns import fingerprint_of_media
+from raikit.data.multilabel import PREDICTED, SCORED
 from raikit.data.names import display_names
+from raikit.data.parts import ANSWERS, LABEL, TOKEN, Parts
+from raikit.data.reduction import reduce_targets
 from raikit.data.roles import (
     Input,
     cell_format,
@@ -33,7 +36,6 @@ from raikit.data.roles import (
     media_columns,
     reference_groups,
     resolve_columns,
-    target_column,
 )
 from raikit.data.rows import ArrowRows, InputRows
 from raikit.data.tables import column_names, read_table
@@ -78,6 +80,8 @@ class Dataset:
         Sentences for the record.
     audited_split : str
         The split that metrics are measured on.
+    parts : Parts or None
+        If the cases are the tokens of texts, or the labels of cases that may have several.
     """
 
     config: DataConfig
@@ -96,6 +100,7 @@ class Dataset:
     skipped: list[tuple[Any, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     audited_split: str = splits.TEST
+    parts: Parts | None = None
     _numbers: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)  # the target as a model has it
     _rows: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64), repr=False)  # positions in the file
     _decided: str | None = field(default=None, repr=False)  # the column of decisions, if the table holds them
@@ -146,7 +151,7 @@ class Dataset:
         DataError
             If the file, or a row of it, cannot be used; it is named.
         """
-        if target_column(config, error) is None and needs_inputs:
+        if config.target is None and needs_inputs:
             raise error(
                 ("data", "target"),
                 "name the column to predict; only decisions in the table (model.load: {kind: predictions}) need none.",
@@ -160,9 +165,9 @@ class Dataset:
         purpose = Purpose(trains, needs_inputs, list(extra_columns), predicted or PredictedClasses())
         table = read_table(path, columns, cell_format(config))
         notes = table.attrs.pop("notes", [])
-        cases = assemble(table, config, path, purpose, seed=seed, error=error)
-        cases.notes.extend(notes)
-        return cls._from_cases(cases, config, path, purpose)
+        data = cls._assembled(table, config, path, purpose, seed, error)
+        data.notes.extend(notes)
+        return data
 
     @classmethod
     def of(
@@ -201,13 +206,29 @@ class Dataset:
         path = (folder or Path()) / name
         purpose = Purpose(needs_inputs=bool(config.inputs))
         copied = check_frame(table[columns].reset_index(drop=True).copy(), cell_format(config), name)
-        cases = assemble(copied, config, path, purpose, seed=seed, error=_error_at_key)
-        return cls._from_cases(cases, config, path, purpose, in_memory=True)
+        data = cls._assembled(copied, config, path, purpose, seed, _error_at_key)
+        data._in_memory = True
+        return data
 
     @classmethod
-    def _from_cases(
-        cls, cases: Cases, config: DataConfig, path: Path, purpose: Purpose, *, in_memory: bool = False
+    def _assembled(
+        cls, table: pd.DataFrame, config: DataConfig, path: Path, purpose: Purpose, seed: int, error: Error
     ) -> Self:
+        """Return the cases of a table, which are parts of its rows where the target is a list."""
+        reduced = reduce_targets(table, config, purpose.predicted.columns, path.name, error)
+        if reduced.parts is not None and reduced.parts.role == LABEL:
+            purpose = replace(
+                purpose, predictions=[name for name in (PREDICTED, SCORED) if name in reduced.table],
+                predicted=PredictedClasses(PREDICTED if PREDICTED in reduced.table else None),
+            )
+        cases = assemble(reduced.table, reduced.config, path, purpose, seed=seed, error=error, reduced=reduced)
+        data = cls._from_cases(cases, reduced.config, path, purpose)
+        data.parts = cases.parts
+        data._rows = cases.rows if cases.parts is None else cases.parts.rows
+        return data
+
+    @classmethod
+    def _from_cases(cls, cases: Cases, config: DataConfig, path: Path, purpose: Purpose) -> Self:
         return cls(
             config=config,
             path=path,
@@ -227,7 +248,6 @@ class Dataset:
             _numbers=cases.numbers,
             _rows=cases.rows,
             _decided=purpose.predicted.column,
-            _in_memory=in_memory,
         )
 
     def add_classes(self, labels: Sequence[Any]) -> None:
@@ -241,7 +261,7 @@ class Dataset:
         """
         if self.task != "multiclass" or self.config.classes:
             return
-        if further := further_classes(self.classes, labels):
+        if further := further_classes(self.classes, labels, limited=ANSWERS not in self.roles):
             classes = sorted([*self.classes, *further])
             self._numbers = np.array([classes.index(label) for label in self.classes], dtype=np.int64)[self._numbers]
             self.classes = classes
@@ -298,7 +318,8 @@ class Dataset:
 
     @cached_property
     def _input_rows(self) -> InputRows:
-        return InputRows(self.table, self.inputs, self._media, self.where)
+        is_tokens = self.parts is not None and self.parts.role == TOKEN
+        return InputRows(self.table, self.inputs, self._media, self.where, is_tokens)
 
     @cached_property
     def _by_id(self) -> pd.Index[Any]:
@@ -441,7 +462,8 @@ class Dataset:
     def _batch(self, rows: np.ndarray) -> Batch:
         ids = self.roles["id"].iloc[rows].tolist()
         weight = None if self.weight is None else self.roles[self.weight].to_numpy(dtype=np.float64)[rows]
-        return Batch(ids, self._input_rows.read(rows), self._numbers[rows], weight)
+        whole, part = (None, None) if self.parts is None else (self.parts.whole[rows], self.parts.take(rows).numbers)
+        return Batch(ids, self._input_rows.read(rows), self._numbers[rows], weight, whole, part)
 
 
 def _error_at_key(key: Key, problem: str) -> RaikitError:

@@ -65,7 +65,7 @@ def _task_and_labels(
     if len(labels) < 2:
         only = f"holds only {shown(labels[0])}" if labels else "is empty"
         raise error(_PREDICTION, f"{predicted.column!r} {only}; name every decision, as in `data.classes: [reject, approve]`.")
-    return config.task or ("binary" if len(labels) == 2 else "multiclass"), labels
+    return "binary" if len(labels) == 2 and config.task != "multiclass" else "multiclass", labels
 
 
 def _labels(table: pd.DataFrame, predicted: PredictedClasses) -> list[Any]:

@@ -47,17 +47,11 @@ def media_columns(inputs: Mapping[str, Input]) -> dict[str, Modality]:
     return {item.columns[0]: item.modality for item in inputs.values() if item.modality in ("image", "audio")}
 
 
-def target_column(config: DataConfig, error: Error) -> str | None:
-    """Return the target column, None if the truth is unknown.
-
-    Raises
-    ------
-    ConfigError
-        If the configuration asks for several targets.
-    """
-    if isinstance(config.target, list) or config.task == "multilabel":
-        raise error(("data", "target"), "several targets at once are not supported yet; name one column.")
-    return config.target
+def target_columns(config: DataConfig) -> list[str]:
+    """Return the columns of the target: none if the truth is unknown, several for labels or annotators of their own."""
+    if config.target is None:
+        return []
+    return [config.target] if isinstance(config.target, str) else list(config.target)
 
 
 def find_table(config: DataConfig, folder: Path, error: Error) -> Path:
@@ -102,19 +96,20 @@ def resolve_columns(
         If a column does not exist (the nearest is shown), the target is among the inputs, the sensitive columns or the
         predictions, or a name is reserved in predictions.parquet.
     """
-    target = target_column(config, error)
-    by_key = list(_columns_by_key(config, target, extra))
+    targets = target_columns(config)
+    by_key = list(_columns_by_key(config, targets, extra))
     for key, column in by_key:
         if column not in available:
             raise error(key, f"no column {column!r} in {file}. {columns_there(available, column)}")
-    if target is not None and target in extra:
-        raise error(("model", "load"), f"{target!r} is the target; name the column of the predictions, which is another one.")
-    for item in list_inputs(config).values():
-        if target is not None and target in item.columns:
-            raise error(("data", "inputs", item.name), f"{target!r} is the target, which a model must not see.")
-    for index, feature in enumerate(config.sensitive):
-        if feature.column == target:
-            raise error(("data", "sensitive", index), f"{target!r} is the target; remove it from the sensitive columns.")
+    for target in targets:
+        if target in extra:
+            raise error(("model", "load"), f"{target!r} is the target; name the column of the predictions, which is another one.")
+        for item in list_inputs(config).values():
+            if target in item.columns:
+                raise error(("data", "inputs", item.name), f"{target!r} is the target, which a model must not see.")
+        for index, feature in enumerate(config.sensitive):
+            if feature.column == target:
+                raise error(("data", "sensitive", index), f"{target!r} is the target; remove it from the sensitive columns.")
     _check_reference_columns(config, error)
     _check_reserved_names(config, error)
     _check_one_form(config, error)
@@ -146,14 +141,15 @@ def cell_format(config: DataConfig) -> CellFormat:
     )
 
 
-def _columns_by_key(config: DataConfig, target: str | None, extra: Sequence[str]) -> Iterator[tuple[Key, str]]:
+def _columns_by_key(config: DataConfig, targets: Sequence[str], extra: Sequence[str]) -> Iterator[tuple[Key, str]]:
     """Yield every column with the key under which audit.yaml names it."""
     if config.id:
         yield ("data", "id"), config.id
     for item in list_inputs(config).values():
         yield from ((("data", "inputs", item.name), column) for column in item.columns)
-    if target is not None:
-        yield ("data", "target"), target
+    yield from ((("data", "target"), column) for column in targets)
+    if config.sequence:
+        yield ("data", "sequence"), config.sequence
     yield from ((("data", "sensitive", index), feature.column) for index, feature in enumerate(config.sensitive))
     yield from ((("data", "cluster"), column) for column in config.cluster)
     if config.weight:

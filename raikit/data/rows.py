@@ -38,12 +38,15 @@ class InputRows:
     media : MediaCache
     where : callable
         Names the row at a position for a message.
+    is_tokens : bool
+        A text is the list of its tokens.
     """
 
     table: pd.DataFrame
     inputs: Mapping[str, Input]
     media: MediaCache
     where: Callable[[int], str]
+    is_tokens: bool = False
 
     @cached_property
     def _tables(self) -> dict[str, pd.DataFrame]:
@@ -67,7 +70,7 @@ class InputRows:
         cells = self.table[item.columns[0]].iloc[rows]
         present = zip(cells.tolist(), cells.isna().tolist(), rows.tolist(), strict=True)
         if item.modality == "text":
-            return [None if missing else str(cell) for cell, missing, _ in present]
+            return [None if missing else cell if self.is_tokens else str(cell) for cell, missing, _ in present]
         return [None if missing else self._decoded(item, cell, row) for cell, missing, row in present]
 
     def _decoded(self, item: Input, cell: Any, row: int) -> Any:

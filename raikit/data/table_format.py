@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 CSV = (".csv", ".tsv")
 PARQUET = (".parquet", ".pq")
 JSON = (".jsonl", ".ndjson", ".json")
+CONLL = (".conll",)  # tagged tokens
 ARROW = (".arrow", ".feather", ".ipc")
 EXCEL = (".xlsx",)
 TAR = (".tar",)
 EVAL = (".eval",)  # logs of Inspect
 _COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}  # for tables in text
-_SUPPORTED = "supported are .csv, .tsv, .parquet, .jsonl, .json, .arrow, .xlsx, .tar and .eval, and text as .gz, .zst or .bz2"
+_SUPPORTED = "supported are .csv, .tsv, .parquet, .jsonl, .json, .arrow, .xlsx, .tar, .eval, .conll; text also as .gz, .zst, .bz2"
 # What Python raises of archives and compressed files that are damaged.
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, struct.error)
 _CHUNK = 1 << 20
@@ -114,13 +115,13 @@ def check_format(path: Path) -> None:
     except OSError:
         raise DataError(f"there is no file or folder {path.name} in {path.absolute().parent}.") from None
     is_packed = suffix != path.suffix.lower()
-    if suffix not in ((*CSV, *JSON) if is_packed else (*CSV, *JSON, *PARQUET, *ARROW, *EXCEL, *TAR, *EVAL)):
+    if suffix not in ((*CSV, *JSON, *CONLL) if is_packed else (*CSV, *JSON, *CONLL, *PARQUET, *ARROW, *EXCEL, *TAR, *EVAL)):
         raise DataError(f"{path.name} has an unsupported format; {_SUPPORTED}.")
     with readable_errors(path), open_bytes(path) as stream:
         head = stream.read(_HEAD)
     if not head.strip(b"\xef\xbb\xbf \t\r\n"):
         raise DataError(f"{path.name} is empty.")
-    if suffix not in (*CSV, *JSON):
+    if suffix not in (*CSV, *JSON, *CONLL):
         _check_binary(path, suffix, head)
         return
     for beginning, advice in _FOREIGN.items():

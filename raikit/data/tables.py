@@ -19,6 +19,7 @@ from raikit.data.cell_types import (
     type_by_value,
     without_sentinels,
 )
+from raikit.data.conll_file import read_conll
 from raikit.data.csv_file import read_csv, read_header, refuse_repeated_header
 from raikit.data.evaluation_logs import is_log, read_log
 from raikit.data.evaluation_logs.rows import concat as concat_logs
@@ -29,6 +30,7 @@ from raikit.data.json_file import read_json
 from raikit.data.parquet_file import read_parquet
 from raikit.data.spreadsheet import read_sheet
 from raikit.data.table_format import (
+    CONLL,
     CSV,
     EXCEL,
     JSON,
@@ -102,7 +104,8 @@ def read_table(path: Path, columns: Sequence[str] | None = None, written: CellFo
     ----------
     path : Path
         ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson`` or ``.json`` (lines, one array of objects, or a layout of pandas), each also
-        compressed (``.gz``, ``.zst``, ``.bz2``); ``.parquet``, ``.arrow``, ``.feather``, or the first sheet of ``.xlsx``; the log
+        compressed (``.gz``, ``.zst``, ``.bz2``); ``.conll`` of tagged tokens;
+        ``.parquet``, ``.arrow``, ``.feather``, or the first sheet of ``.xlsx``; the log
         of another evaluation tool (`raikit.data.evaluation_logs`); or a folder, as `raikit.data.folders.open_folder` describes.
     columns : sequence of str, optional
         Absent: all of them.
@@ -273,6 +276,8 @@ def _read_whole(path: Path) -> pa.Table:
         return read_log(path)
     if suffix_of(path) in TAR:
         return read_shard(path)
+    if suffix_of(path) in CONLL:
+        return read_conll(path)
     if suffix_of(path) in EXCEL:
         return read_sheet(path)
     return read_json(path) if suffix_of(path) in JSON else read_arrow(path)

@@ -17,7 +17,6 @@ from raikit.data.cells import TOO_LARGE, RowNames, as_label, first_inexact, firs
 from raikit.data.classes import PredictedClasses, absence_note, declared_classes, further_classes
 from raikit.data.groups import as_text, refuse_nested
 from raikit.data.labels import ClassNames, other_spelling, truth_pair
-from raikit.data.roles import target_column
 from raikit.errors import DataError, listed
 from raikit.format import counted
 from raikit.limits import in_force, remedy
@@ -93,13 +92,13 @@ def read_target(
     DataError
         If a value is missing, or infinite in a regression (the row is named), if there is only one class, or if values are lists.
     """
-    column = target_column(config, error)
-    assert column is not None, "without a target, `read_decisions` is asked"
+    column = config.target
+    assert isinstance(column, str), "without a target, `read_decisions` is asked; several are reduced to one"
     values = table[column]
     if (missing := values.isna().to_numpy()).any():
         raise DataError(f"{rows.at(int(missing.argmax()))}: data.target ({column}) is missing.")
     refuse_nested(values, column)
-    task = config.task or ("multiclass" if config.classes else infer_task(values))
+    task: Any = config.task or ("multiclass" if config.classes else infer_task(values))
     if task == "regression":
         if config.classes:
             raise error(("data", "classes"), "a regression has no classes; remove the key, or the task.")

@@ -73,6 +73,7 @@ def match_rule(
         for metric in (metric for metric in check.metrics if metric.id and pattern.matches(metric.id)):
             rule = _unjudged(config, str(metric.id))
             rule.n, rule.n_clusters, rule.unit, rule.check = metric.n, metric.n_clusters, metric.unit, check.name
+            rule.counts = metric.counts
             claim = claim_or_decide(rule, config, metric, total_cases(check, metric, audited), decide_on, confidence)
             rules.append(rule)
             claims += [claim] if claim is not None else []

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from raikit.config.types import key_text
+from raikit.data.parts import TOKEN
 from raikit.errors import ConfigError, ModelError, RaikitError, listed, nearest, raised
 from raikit.models.base import Model, ModelLoader
 from raikit.models.folder import SEARCH, read_json_mapping, refuse_other_file
@@ -225,6 +226,9 @@ def load(
     from raikit.models.runtime import place
 
     kind = str(spec["kind"])
+    if data.parts is not None and kind in LOADERS and kind != "huggingface":
+        task = "token classification" if data.parts.role == TOKEN else "several labels"
+        raise ModelError(f"model.load: models of kind {kind!r} are not audited for {task}; `huggingface` and `predictions` are.")
     foreign = runs_code(spec) or kind not in LOADERS
     if foreign:
         make_importable(folder)

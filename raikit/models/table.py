@@ -15,6 +15,8 @@ from raikit.data.cells import TOO_LARGE, first_too_large
 from raikit.data.classes import PredictedClasses
 from raikit.data.groups import refuse_nested
 from raikit.data.labels import ClassNames
+from raikit.data.multilabel import PREDICTED, SCORED
+from raikit.data.parts import LABEL
 from raikit.errors import DataError, listed
 from raikit.models.decisions import DECISION_THRESHOLD, decide
 from raikit.models.probabilities import are_decisions, clip_rounding, first_improbable, first_incomplete
@@ -33,9 +35,11 @@ class PredictionsSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: str = "predictions"
-    prediction: str | None = Field(None, description="Column of decisions; absent: from the score and `threshold`.")
+    prediction: str | dict[str, str] | None = Field(
+        None, description="Column of decisions, or label to its column; absent: from the score and `threshold`."
+    )
     score: str | None = Field(None, description="Column with the probability of the positive class (binary).")
-    scores: dict[str, str] | None = Field(None, description="Class to column of its probability (multiclass).")
+    scores: dict[str, str] | None = Field(None, description="Class or label to column of its probability.")
     threshold: float = Field(
         DECISION_THRESHOLD, ge=0, le=1, description="Decides for the positive class from this score on."
     )
@@ -43,12 +47,15 @@ class PredictionsSpec(BaseModel):
     @property
     def classes(self) -> PredictedClasses:
         """What the columns say about classes."""
-        return PredictedClasses(self.prediction, tuple(self.scores or ()))
+        decided = self.prediction if isinstance(self.prediction, str) else None
+        by_label = {"prediction": _by_label(self.prediction), "score": self.scores or _by_label(self.score)}
+        return PredictedClasses(decided, tuple(self.scores or ()), by_label)
 
     @property
     def columns(self) -> list[str]:
         """Columns of the table that are read."""
-        return [name for name in (self.prediction, self.score, *(self.scores or {}).values()) if name]
+        columns = (_by_label(self.prediction), _by_label(self.score), self.scores or {})
+        return list(dict.fromkeys(name for by_label in columns for name in by_label.values()))
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ class PredictionsTable:
             columns = decide(_distribution(table, spec.scores, data), "multiclass", data.classes, spec.threshold)
         if spec.prediction is not None:
             columns.pop("prediction", None)
-            columns = {"prediction": _labels(table, spec.prediction, data), **columns}
+            columns = {"prediction": _labels(table, str(spec.prediction), data), **columns}
         return pd.DataFrame(columns, index=table.index)
 
 
@@ -116,7 +123,7 @@ def open_table(spec: Mapping[str, Any], data: Dataset) -> PredictionsTable:
     DataError
         If `spec` names no column, or columns that do not suit the task.
     """
-    settings = PredictionsSpec.model_validate(dict(spec))
+    settings = _of_cases(PredictionsSpec.model_validate(dict(spec)), data)
     if data.task == "binary" and settings.score is None and settings.prediction is None:
         raise DataError("model.load: name the column of the `prediction`, of the `score`, or of both.")
     if data.task == "multiclass" and settings.prediction is None and settings.scores is None:
@@ -126,6 +133,20 @@ def open_table(spec: Mapping[str, Any], data: Dataset) -> PredictionsTable:
     if data.task == "regression" and settings.prediction is None:
         raise DataError("model.load: name the column of the `prediction`.")
     return PredictionsTable(settings)
+
+
+def _by_label(columns: str | Mapping[str, str] | None) -> Mapping[str, str]:
+    return {} if columns is None else {"": columns} if isinstance(columns, str) else columns
+
+
+def _of_cases(spec: PredictionsSpec, data: Dataset) -> PredictionsSpec:
+    """Return the settings as they are for the cases, of which each has one label."""
+    if data.parts is None or data.parts.role != LABEL:
+        if isinstance(spec.prediction, dict):
+            raise DataError("model.load.prediction: only several labels (`task: multilabel`) have a column each; name one column.")
+        return spec
+    present = {key: name for key, name in (("prediction", PREDICTED), ("score", SCORED)) if name in data.extra_columns}
+    return PredictionsSpec(**present, threshold=spec.threshold)
 
 
 def _numbers(table: pd.DataFrame, column: str, data: Dataset, probability: bool = False) -> np.ndarray:

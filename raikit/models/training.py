@@ -82,6 +82,11 @@ def train(
     ConfigError, ModelError
         See `train_fusion` and `raikit.models.huggingface.finetuning.train_huggingface`.
     """
+    if data.parts is not None:
+        raise ModelError(
+            "model.train: raikit trains no models for tokens of texts or several labels; train yours elsewhere and load it with "
+            "`load: {kind: huggingface}`."
+        )
     own = with_absolute_paths(settings.model_dump(exclude={"kind"}), folder)
     if settings.kind == "fusion":
         return train_fusion(data, own, seed, workdir, progress)

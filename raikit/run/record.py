@@ -85,6 +85,7 @@ class Rule(RecordModel):
     level: Number = None
     n: Count = None
     n_clusters: Count = None
+    counts: str = ""
     unit: str | None = None
     check: str | None = None
     p_value: Number = None

@@ -71,6 +71,8 @@ class Metric(RecordModel):
         Ends of the interval at `level` (by default the run's). Both equal the value if it is not an estimate: `Metric.exact`.
     n : int
         Cases behind the value: for a rate, its denominator.
+    counts : str, optional
+        What one of `n` is called if it is no case: ``entity``.
     method : str
         How the interval was obtained, fit for a table cell: ``Clopper-Pearson``.
     args : mapping
@@ -122,6 +124,7 @@ class Metric(RecordModel):
     level: Number = None
     n: Count = None
     n_clusters: Count = None
+    counts: str = ""
     method: str | None = None
     args: dict[str, Value] = Field(default_factory=dict)
     over: list[str] | None = None

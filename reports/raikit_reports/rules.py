@@ -79,7 +79,7 @@ def _row(
         decision=_decision(rule),
         needed=needed_data(rule, unit),
         against=_against(rule, metric, unit),
-        rows=fmt.sample_size(rule.n, rule.n_clusters),
+        rows=fmt.sample_size(rule.n, rule.n_clusters, counts=rule.counts),
         waiver=_waiver(rule),
         written=f"The policy calls it {rule.written}." if rule.written else "",
         beside=beside(check),

@@ -167,7 +167,7 @@ def _tally(missing: list[MissingResult]) -> list[tuple[Verdict, int, str]]:
 def _headline(missing: list[MissingResult], limits: list[str]) -> list[tuple[Verdict, str]]:
     """Write the few lines beside the answer."""
     crashed = [item for item in missing if item.verdict.icon == "crash"]
-    rest = [item for item in missing if item.verdict.icon != "crash"]
+    rest = sorted((item for item in missing if item.verdict.icon != "crash"), key=lambda item: item.help.startswith("nothing:"))
     lines = [(item.verdict, f"{item.short}: {_short(item)}") for item in crashed[:2]]
     if rest:
         names = ", ".join(item.short for item in rest[:4]) + (f" and {len(rest) - 4} more" if len(rest) > 4 else "")

@@ -14,6 +14,7 @@ DRAWS_NOTHING = {"fairness.impact_ratios", "performance.classification", "perfor
 TRAINS = {"fairness.reweighting", "privacy.dp_finetuning"}
 ASKS_THE_MODEL = {*TRAINS, "explainability.attributions"}
 CHECKS = [entry.check for entry in discover().checks.values() if entry.plugin == FIRST_PARTY]
+OF_LISTS = {"performance.entities", "performance.labels", "performance.answers", "fairness.labels", "fairness.entities"}
 
 
 def name_of(check):
@@ -30,6 +31,9 @@ def test_a_first_party_check_keeps_every_rule_and_each_is_tried(check):
     expected = {"one_answer": "it queries the model itself"} if check.name in ASKS_THE_MODEL else {}
     if check.name in DRAWS_NOTHING:
         expected["figures"] = "it makes no figures"
+    if check.name in OF_LISTS:  # the bench has no targets that are lists; their own tests run them
+        assert all(reason.startswith("it cannot be tried: it measures `task: ") for reason in untried.values())
+        return
     if check.compare is None:
         expected["compares"] = "it has no `compare`: raikit compares its intervals"
     assert untried == expected

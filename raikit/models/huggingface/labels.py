@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from raikit.address import text
@@ -50,6 +50,34 @@ def class_order(id2label: Mapping[int, str], labels: Mapping[str, Any], data: Da
             f"{listed(list(id2label.values()))}. `model.load.labels` can say which of them is meant."
         )
     return class_positions(own, data, "of the model", "labels")
+
+
+def label_order(id2label: Mapping[int, str], labels: Mapping[str, Any], names: Sequence[str]) -> list[int]:
+    """Return the model's output of each of several labels; outputs that are no label of the data are left out.
+
+    Parameters
+    ----------
+    id2label, labels
+        As in `class_order`.
+    names : sequence of str
+        The labels of the data.
+
+    Raises
+    ------
+    ModelError
+        If a label has no output, or two.
+    """
+    if unknown := [label for label in labels if label not in id2label.values()]:
+        raise ModelError(f"model.load.labels: the model has no label {unknown[0]!r}; it has {listed(list(id2label.values()))}.")
+    own = [text(labels.get(str(id2label[index]), id2label[index])) for index in range(len(id2label))]
+    for name in names:
+        if own.count(name) != 1:
+            many = f"{own.count(name)} outputs" if name in own else "no output"
+            raise ModelError(
+                f"model.load: the model has {many} for the label {name!r}; its labels are {listed(list(id2label.values()))}. "
+                "`model.load.labels` can say which of them is meant."
+            )
+    return [own.index(name) for name in names]
 
 
 def _meant(label: str, index: int, labels: Mapping[str, Any], data: Dataset) -> Any:

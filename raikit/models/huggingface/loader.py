@@ -8,16 +8,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raikit.data.parts import LABEL, TOKEN
 from raikit.errors import ModelError, RaikitError, listed, raised
 from raikit.models.base import Origin
 from raikit.models.folder import CONFIG
 from raikit.models.huggingface.adapter import with_adapter, without_adapter
-from raikit.models.huggingface.labels import class_order
+from raikit.models.huggingface.labels import class_order, label_order
 from raikit.models.huggingface.model import HuggingFaceModel, refuse_inputs
 from raikit.models.huggingface.quiet import is_panic, offline, quiet
 from raikit.models.huggingface.readers import ImageReader, Reader, SoundReader, TextReader
 from raikit.models.huggingface.settings import HuggingFaceSpec, validate_folder
 from raikit.models.huggingface.size import refuse_larger
+from raikit.models.huggingface.token_reader import TokenReader
 from raikit.models.huggingface.zero_shot import prompt_tensors
 
 if TYPE_CHECKING:
@@ -25,11 +27,13 @@ if TYPE_CHECKING:
     from raikit.data.dataset import Dataset
     from raikit.models.folder import Weights
 
+_TOKENS = "TOKEN_CLASSIFICATION"
 # What a task's models read: the most inputs of each modality.
 _TASKS: dict[str, tuple[str, Mapping[str, int]]] = {
     "IMAGE_CLASSIFICATION": ("AutoModelForImageClassification", {"image": 1}),
     "AUDIO_CLASSIFICATION": ("AutoModelForAudioClassification", {"audio": 1}),
     "SEQUENCE_CLASSIFICATION": ("AutoModelForSequenceClassification", {"text": 2}),
+    _TOKENS: ("AutoModelForTokenClassification", {"text": 1}),
     "VISUAL_QUESTION_ANSWERING": ("AutoModelForVisualQuestionAnswering", {"image": 1, "text": 1}),
     "ZERO_SHOT_IMAGE_CLASSIFICATION": ("AutoModel", {"image": 1}),
 }
@@ -59,11 +63,12 @@ def load_huggingface(spec: Mapping[str, Any], data: Dataset) -> HuggingFaceModel
         auto, wanted = _TASKS[task]
         modalities = {name: item.modality for name, item in data.inputs.items()}
         refuse_inputs(modalities, wanted, architecture)
+        _refuse_other_parts(task, config, data)
         if task == "ZERO_SHOT_IMAGE_CLASSIFICATION":
             return _zero_shot(settings, config, modalities, data, weights)
         order, classes = _outputs(config, settings, data)
         net = _network(auto, settings, config, weights)
-        readers = build_readers(settings, net, modalities)
+        readers = build_readers(settings, net, modalities, tokens=task == _TOKENS)
         restart, origin = _restart(settings, auto, net)
     return HuggingFaceModel(net, readers, order, modalities, classes, restart, origin)
 
@@ -109,12 +114,33 @@ def _outputs(config: Any, settings: HuggingFaceSpec, data: Dataset) -> tuple[lis
         if config.num_labels != 1:
             raise ModelError(f"model.load: the target is a number, and the model has {config.num_labels} outputs, not one.")
         return [0], []
-    if config.problem_type == "multi_label_classification":
-        raise ModelError("model.load: the model gives each case several labels, which raikit cannot audit yet.")
+    if data.parts is not None and data.parts.role == LABEL:
+        return label_order(dict(config.id2label), settings.labels, data.parts.names), list(data.classes)
     if config.num_labels < 2:
         raise ModelError("model.load: the target has classes, and the model has one output; a classifier has one for each class.")
     order = class_order(dict(config.id2label), settings.labels, data)
     return order, list(data.classes)
+
+
+def _refuse_other_parts(task: str, config: Any, data: Dataset) -> None:
+    """Raise unless the model tags tokens or gives several labels where the data say so, and only there.
+
+    Raises
+    ------
+    ModelError
+        Says what `data.task` would fit.
+    """
+    role = None if data.parts is None else data.parts.role
+    several = getattr(config, "problem_type", None) == "multi_label_classification"
+    if (task == _TOKENS) != (role == TOKEN):
+        what = "tags each token of a text" if task == _TOKENS else "gives no tags"
+        own = "`data.task: token_classification`"
+        fits = f"say {own}" if task == _TOKENS else f"{own} needs one that does"
+        raise ModelError(f"model.load: the model {what}; {fits}.")
+    if several != (role == LABEL) and task != _TOKENS:
+        what, fits = ("gives each case several labels", "say `data.task: multilabel`") if several else (
+            "gives each case one label", "several need `problem_type: multi_label_classification` in its config.json")
+        raise ModelError(f"model.load: the model {what}; {fits}.")
 
 
 def _network(auto: str, settings: HuggingFaceSpec, config: Any, weights: Weights | None) -> Any:
@@ -159,8 +185,10 @@ def task_of_inputs(modalities: Mapping[str, Modality]) -> tuple[str, Mapping[str
     raise ModelError(f"model.train: raikit fine-tunes no model of transformers that reads {together}; `kind: fusion` does.")
 
 
-def build_readers(settings: HuggingFaceSpec, net: Any, modalities: Mapping[str, Any]) -> list[Reader]:
-    """Return the readers of all inputs."""
+def build_readers(
+    settings: HuggingFaceSpec, net: Any, modalities: Mapping[str, Any], *, tokens: bool = False
+) -> list[Reader]:
+    """Return the readers of all inputs; texts are read as lists of `tokens` if these are tagged."""
     net = without_adapter(net)
     accepted = frozenset(inspect.signature(net.forward).parameters)
     names = {kind: [name for name, modality in modalities.items() if modality == kind] for kind in ("text", "image", "audio")}
@@ -170,7 +198,10 @@ def build_readers(settings: HuggingFaceSpec, net: Any, modalities: Mapping[str, 
         if len(tokenizer) <= len(tokenizer.all_special_ids):  # transformers makes one without words where no file holds any
             raise ModelError(f"model.load: {settings.where} has no tokenizer that can be read; save it too, with "
                              "`tokenizer.save_pretrained`.")
-        readers.append(TextReader.of(tokenizer, names["text"], net, accepted, settings.max_length))
+        kind = TokenReader if tokens else TextReader
+        if tokens and not tokenizer.is_fast:
+            raise ModelError("model.load: tags need a fast tokenizer, which says where words begin; save the model with one.")
+        readers.append(kind.of(tokenizer, names["text"], net, accepted, settings.max_length))
     if names["image"]:
         processor = _processor("AutoImageProcessor", "image processor", settings)
         patch = getattr(net.config, "patch_size", None)

@@ -17,9 +17,10 @@ from raikit.errors import ModelError
 from raikit.models.base import Model, Origin, PreparedTensor
 from raikit.models.encoded import Encoded
 from raikit.models.huggingface.adapter import has_adapter, without_adapter
-from raikit.models.huggingface.network import Network, groups, replaced_output
+from raikit.models.huggingface.network import PART, Network, groups, picked, replaced_output
 from raikit.models.huggingface.quiet import quiet
 from raikit.models.huggingface.readers import Reader, cut_texts
+from raikit.models.huggingface.token_reader import TokenReader, wholes
 from raikit.models.runtime import computing
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ class HuggingFaceModel(Model):
     readers_of_base : bool
         The tokenizer and processors are those of the pretrained model that `restart` reads. Others may have been fitted on the
         training cases: a vocabulary, the mean of pictures.
+
+    Notes
+    -----
+    Where a case is a token of a text, or one label of a case that may have several, scores need one pass for each text or case.
     """
 
     kind = "huggingface"
@@ -60,7 +65,8 @@ class HuggingFaceModel(Model):
         classes: Sequence[Any], restart: Callable[[], Any] | None = None, origin: Origin = Model.origin,
         beside: Mapping[str, Tensor] | None = None, readers_of_base: bool = False,
     ) -> None:  # fmt: skip
-        self._network = Network(net, order, beside).eval()
+        self._tokens = next((reader for reader in readers if isinstance(reader, TokenReader)), None)
+        self._network = Network(net, order, beside, tokens=self._tokens is not None).eval()
         self._readers, self._restart, self.origin = list(readers), restart, origin
         self._readers_of_base = readers_of_base
         self.modalities, self.classes = dict(modalities), list(classes)
@@ -88,9 +94,22 @@ class HuggingFaceModel(Model):
         """Compute the probabilities of the classes, shape (n, k), or the predicted values, shape (n, 1)."""
         self._network.eval()
         with torch.inference_mode(), computing(self):
-            logits = self._network(**self.prepare(batch)).double()
+            logits = (self._network(**self.prepare(batch)) if batch.whole is None else self._logits_of_parts(batch)).double()
         scores: np.ndarray = (logits.softmax(dim=1) if self.classes else logits).cpu().numpy()
         return scores
+
+    def _logits_of_parts(self, batch: Batch) -> Tensor:
+        own, back = wholes(batch)
+        logits = self._network.whole(**self._read(own))
+        return picked(logits[torch.from_numpy(back).to(logits.device)], self._parts(batch))
+
+    def _parts(self, batch: Batch) -> Tensor:
+        """Return which logits of its text or case each case picks, shape (n,)."""
+        assert batch.part is not None
+        return torch.from_numpy(batch.part) if self._tokens is None else self._tokens.places(batch)
+
+    def _read(self, batch: Batch) -> dict[str, Tensor]:
+        return {name: tensor.to(self.device) for reader in self._readers for name, tensor in reader.prepare(batch).items()}
 
     def embeddings(self, batch: Batch) -> np.ndarray:
         """Compute what the last linear layer of the outputs' size receives, shape (n, d); of a sequence its last token."""
@@ -111,6 +130,8 @@ class HuggingFaceModel(Model):
             self._network(**tensors)
         finally:
             handle.remove()
+        if received[-1].ndim == 3 and PART in tensors:
+            return received[-1][torch.arange(len(tensors[PART])), tensors[PART]]
         if received[-1].ndim == 3 and "attention_mask" in tensors:  # a language model decides at the last token of each text
             last = tensors["attention_mask"].long().cumsum(dim=1).argmax(dim=1)
             return received[-1][torch.arange(len(last)), last]
@@ -127,7 +148,8 @@ class HuggingFaceModel(Model):
 
     def prepare(self, batch: Batch) -> dict[str, Tensor]:
         """Convert the raw inputs to the tensors of the network, padded to the longest of the batch where a mask says so."""
-        return {name: tensor.to(self.device) for reader in self._readers for name, tensor in reader.prepare(batch).items()}
+        part = {} if batch.part is None else {PART: self._parts(batch).to(self.device)}
+        return {**self._read(batch), **part}
 
     def encode(self, batch: Batch) -> Encoded:
         """Compute token embeddings, pixels, samples or spectrograms; masks, types and positions are their context."""
@@ -140,6 +162,8 @@ class HuggingFaceModel(Model):
                 part = reader.encode(prepared, self._embed)
                 inputs, context = {**inputs, **part.inputs}, {**context, **part.context}
                 baselines = {**baselines, **part.baselines}
+        if batch.part is not None:
+            context[PART] = self._parts(batch).to(self.device)
         return Encoded({name: inputs[name] for name in self.modalities}, context, baselines)
 
     def _embed(self, ids: Tensor) -> Tensor:
@@ -161,6 +185,8 @@ class HuggingFaceModel(Model):
         for reader in self._readers:
             own, replaced = reader.restore(encoded)
             tensors, embeddings = {**tensors, **own}, replaced if replaced is not None else embeddings
+        if PART in encoded.context:
+            tensors[PART] = encoded.context[PART]
         with computing(self), self._embedded(embeddings):
             logits: Tensor = self._network(**tensors)
         return logits
@@ -196,7 +222,7 @@ class HuggingFaceModel(Model):
         started = copy.copy(self)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            started._network = Network(self._restart(), self._network.order).eval()
+            started._network = Network(self._restart(), self._network.order, tokens=self._network.tokens).eval()
         return started
 
     def fitted(self) -> dict[str, str] | None:

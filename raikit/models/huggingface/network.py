@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from raikit.models.huggingface.readers import LENGTHS
 from raikit.models.torch_outputs import logits_of
 
+PART = "part"  # the tensor that says which token or label of each text or case is meant
+
 
 class Network(nn.Module):
     """A network of transformers.
@@ -23,24 +25,48 @@ class Network(nn.Module):
         The network's output of each class.
     beside : mapping of str to Tensor, optional
         Tensors that the network gets with every batch.
+    tokens : bool
+        Whether the network returns logits for each token of a text, shape (n, tokens, k).
     """
 
-    def __init__(self, net: Any, order: Sequence[int], beside: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(
+        self, net: Any, order: Sequence[int], beside: Mapping[str, Tensor] | None = None, *, tokens: bool = False
+    ) -> None:
         super().__init__()
+        self.tokens = tokens
         self.net = net
         self.order = list(order)
         self.beside = dict(beside or {})
 
     def forward(self, /, **tensors: Tensor) -> Tensor:
-        """Compute logits, shape (n, k)."""
+        """Compute logits, shape (n, k); of a part of each text or case if `PART` says which."""
+        part = tensors.pop(PART, None)
+        logits = self.whole(**tensors)
+        return logits if part is None else picked(logits, part)
+
+    def whole(self, /, **tensors: Tensor) -> Tensor:
+        """Compute all logits of each text or case: shape (n, k), or (n, tokens, k) where tokens have their own."""
         rows, parts = zip(*((rows, self._logits(part)) for rows, part in groups(tensors)), strict=True)
         return parts[0] if len(parts) == 1 else torch.cat(parts)[torch.cat(rows).argsort()]
 
     def _logits(self, tensors: dict[str, Tensor]) -> Tensor:
         beside = {name: tensor.to(self.net.device) for name, tensor in self.beside.items()}
         with _short_sounds_unmasked(self.net, tensors):
-            logits = logits_of(self.net(**tensors, **beside))
-        return logits if self.order == list(range(logits.shape[1])) else logits[:, self.order]
+            outputs = self.net(**tensors, **beside)
+        logits = outputs.logits if self.tokens else logits_of(outputs)
+        return logits if self.order == list(range(logits.shape[-1])) else logits[..., self.order]
+
+
+def picked(logits: Tensor, part: Tensor) -> Tensor:
+    """Return the logits of a part: of the classes of a token, or of a label as the logits of not having it and having it.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (n, tokens, k) or (n, labels)
+    part : Tensor of int64, shape (n,)
+    """
+    own = logits[torch.arange(len(part), device=logits.device), part.to(logits.device)]
+    return own if own.ndim == 2 else torch.stack([torch.zeros_like(own), own], dim=1)
 
 
 def groups(tensors: Mapping[str, Tensor]) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:

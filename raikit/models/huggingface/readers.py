@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -81,7 +81,7 @@ class TextReader:
     cut: set[Any] = field(default_factory=set)  # ids of cases whose text was longer
 
     @classmethod
-    def of(cls, tokenizer: Any, inputs: Sequence[str], net: Any, accepted: frozenset[str], max_length: int | None) -> TextReader:
+    def of(cls, tokenizer: Any, inputs: Sequence[str], net: Any, accepted: frozenset[str], max_length: int | None) -> Self:
         """Return the reader of a network's texts."""
         config = net.config.get_text_config() if hasattr(net.config, "get_text_config") else net.config
         if tokenizer.pad_token is None:  # of models that were trained on whole blocks of text

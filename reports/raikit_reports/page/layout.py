@@ -329,7 +329,7 @@ def _evidence(finding: raikit.Finding, rows: list[RuleRow], measured: list[raiki
         kind = "simultaneous interval" if metric.simultaneous else "interval"
         how = f"{fmt.confidence(metric.level or level)} {kind}" if metric.low != metric.high else ""
         method = metric.method if how else ""
-        parts = ["" if finding.certainty else how, method, fmt.sample_size(metric.n, metric.n_clusters)]
+        parts = ["" if finding.certainty else how, method, fmt.sample_size(metric.n, metric.n_clusters, counts=metric.counts)]
         yield sentence(fmt.capitalised("; ".join(part for part in parts if part)))
         if smallest := detectable(metric):
             yield f"A {'ratio' if metric.unit == 'ratio' else 'gap'} of {smallest} would have been detected (80% power)."

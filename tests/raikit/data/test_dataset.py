@@ -75,11 +75,6 @@ def test_rows_of_other_splits_are_kept_as_far_as_they_have_predictions(opened, t
     assert data.extra.index.equals(data.roles.index)
 
 
-def test_several_targets_are_refused_before_the_table_is_looked_for(opened, table):
-    with pytest.raises(ConfigError, match=r"data\.target: several targets at once are not supported yet"):
-        opened(table(), target=["cat", "dog"], path="nowhere.csv")
-
-
 def test_the_description_is_what_the_record_needs(opened, table, tmp_path):
     data = opened(
         table(home=np.arange(40) // 4, part=["train"] * 8 + ["train", "test"] * 16, y=np.arange(40) // 2 % 2),

@@ -68,11 +68,6 @@ def test_a_regression_target_is_float64(target):
     assert result.labels.tolist() == [1.0, 5.0, 7.0]
 
 
-@pytest.mark.parametrize("roles", [{"target": ["y", "z"]}, {"task": "multilabel"}, {"target": ["y"], "task": "binary"}])
-def test_several_targets_are_refused(target, roles):
-    with pytest.raises(ConfigError, match=r"data\.target: several targets at once are not supported yet; name one column"):
-        target(pd.DataFrame({"y": [0, 1], "z": [1, 0]}), **roles)
-
 
 @pytest.mark.parametrize(
     ("values", "roles", "says"),

@@ -153,7 +153,7 @@ def test_a_classifier_is_not_read_as_a_regression_nor_the_other_way(folder, tmp_
         load({"kind": "huggingface", "path": str(tmp_path / "one")}, cases(["text"]), LOADERS, tmp_path)
 
 
-@pytest.mark.parametrize("architecture", ["BertForTokenClassification", "BertModel", "T5ForConditionalGeneration"])
+@pytest.mark.parametrize("architecture", ["BertForQuestionAnswering", "BertModel", "T5ForConditionalGeneration"])
 def test_a_model_without_a_head_for_classes_is_named(folder, tmp_path, architecture):
     net = transformers.BertModel(transformers.AutoConfig.from_pretrained(folder("bert")))
     net.config.architectures = [architecture]

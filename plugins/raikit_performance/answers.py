@@ -1,0 +1,66 @@
+"""Accuracy of answers by the annotators who agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+import raikit
+from raikit import stats
+from raikit.arrays import FloatArray
+from raikit.format import capitalised, case_noun, metric_interval, percent, sample_size
+from raikit_performance.shares import metric_of_interval
+
+_ENOUGH = 3  # annotators who agree
+
+
+def agreement(predictions: Sequence[str], answers: Sequence[Sequence[str]]) -> FloatArray:
+    """Return the accuracy of each prediction: min(k / 3, 1), averaged over all ways to leave one annotator out.
+
+    Parameters
+    ----------
+    predictions : sequence of str, n of them
+    answers : sequence of sequence of str
+        Those of all annotators of each case.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        From 0 to 1.
+
+    Examples
+    --------
+    >>> agreement(["a", "a"], [["a", "b", "b", "b"] + ["c"] * 6, ["a"] * 3 + ["b"] * 7]).round(12).tolist()
+    [0.3, 0.9]
+    """
+    pairs = zip(predictions, answers, strict=True)
+    agreeing = np.array([sum(answer == prediction for answer in given) for prediction, given in pairs], dtype=float)
+    of = np.array([len(given) for given in answers], dtype=float)
+    with_all = np.minimum(agreeing / _ENOUGH, 1.0)  # where one who disagrees is left out
+    with_one_less = np.minimum(np.maximum(agreeing - 1, 0) / _ENOUGH, 1.0)
+    accuracy: FloatArray = (agreeing * with_one_less + (of - agreeing) * with_all) / of
+    return accuracy
+
+
+def accuracy_metric(accuracy: FloatArray, cases: raikit.Arrays, level: float) -> raikit.Metric:
+    """Return the mean accuracy; its interval is that of the mean loss, which lies between 0 and 1."""
+    loss = stats.loss_interval(1 - accuracy, cases.weight, cases.clusters, level, (0.0, 1.0), largest=1.0)
+    turned = {"open_high": "open_low", "open_low": "open_high"}
+    interval = replace(
+        loss, value=1 - loss.value, low=1 - loss.high, high=1 - loss.low, flags=tuple(turned.get(flag, flag) for flag in loss.flags)
+    )
+    return metric_of_interval("vqa_accuracy", interval, cases, level, direction="higher", unit="rate")
+
+
+def accuracy_finding(
+    metric: raikit.Metric, cases: raikit.Arrays, address: Callable[[raikit.Metric], str]
+) -> raikit.Finding:
+    """Say how accurate the answers are."""
+    size = sample_size(metric.n, metric.n_clusters, cases.cluster_names)
+    return raikit.Finding(
+        sentence=f"The accuracy by agreeing annotators is {percent(metric.value or 0.0)} ({metric_interval(metric)}; {size}).",
+        what=f"{capitalised(case_noun())} answered as annotators do", who=f"all {case_noun()}",
+        certainty=metric_interval(metric), metrics=[address(metric)],
+    )

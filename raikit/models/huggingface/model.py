@@ -222,7 +222,8 @@ class HuggingFaceModel(Model):
         started = copy.copy(self)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            started._network = Network(self._restart(), self._network.order, tokens=self._network.tokens).eval()
+            network = Network(self._restart(), self._network.order, tokens=self._network.tokens)
+        started._network = network.to(self.device).eval()
         return started
 
     def fitted(self) -> dict[str, str] | None:

@@ -73,3 +73,9 @@ def test_every_model_has_all_capabilities_and_its_attributions_add_up(loaded, na
     absent = model.forward(encoded.without(list(model.modalities)))
     assert (absent - model.forward(encoded)).abs().max() > 1e-4
     assert {len(positions) for positions in model.positions(batch).values()} == {6}
+
+
+def test_a_fresh_model_is_where_its_model_is(loaded):
+    model, _ = loaded("bert")
+    model.device = "meta"  # the one other device that each machine has
+    assert {parameter.device.type for parameter in model.fresh(1).module.parameters()} == {"meta"}

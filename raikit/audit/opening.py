@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from raikit.audit.refusals import refuse_absent_groups
 from raikit.files import write_text
 from raikit.format import case_noun
-from raikit.isolation.model import RemoteModel
 from raikit.models.loaders import runs_code
 from raikit.models.opening import MODEL_FOLDER, open_dataset, open_source, set_threads
 from raikit.models.scoring import PredictionSource, score
@@ -79,6 +78,8 @@ def open_loaded(plan: Plan, data: Dataset, run: Path, work: Path, children: Chil
         loader = plan.registry.loader_owners.get(str(settings.model.load and settings.model.load.kind))
         children.tell(run=str(run.resolve()), loader=loader, config=config_for_children(plan, data))
     if children is not None and _brings_code(plan):
+        from raikit.isolation.model import RemoteModel
+
         return RemoteModel.open(children.model, data, work, settings.model.timeout)
     return open_source(settings, data, run, plan.config.folder, plan.registry.loaders)
 

@@ -4,7 +4,7 @@
 
 A table of target, decision and three groups is written as CSV and Parquet. In one process, the same columns are read
 
-* by `raikit.data.tables.read_table`, as an audit of up to ten million rows reads them, and by Arrow into pandas;
+* by `raikit.data.tables.read_table`, as an audit of up to ten million rows reads them, and by Arrow and by DuckDB into pandas;
 * by `raikit.data.distinct.count_rows`, as an audit of more decisions counts them, and by DuckDB's own reader, which counts the
   same combinations;
 * by `raikit_fairness`, as `assess` counts a file, and by the same query of DuckDB.
@@ -47,6 +47,15 @@ def bare_duckdb(path: Path) -> Any:
         return connection.sql(f"SELECT {names}, count(*) FROM {rows} GROUP BY ALL ORDER BY ALL").df()
 
 
+def bare_duckdb_rows(path: Path) -> Any:
+    """Read the columns with DuckDB into pandas."""
+    import duckdb
+
+    with duckdb.connect(config={"threads": "2"}) as connection:
+        rows = f"read_parquet('{path}')" if path.suffix == ".parquet" else f"read_csv('{path}')"
+        return connection.sql(f"SELECT {', '.join(_COLUMNS)} FROM {rows}").df()
+
+
 def read_whole(path: Path) -> Any:
     """Read the columns as an audit does."""
     from raikit.data.tables import read_table
@@ -72,7 +81,8 @@ def count_for_assess(path: Path) -> Any:
 
 
 _PAIRS: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Any]]] = {
-    "read (audit)": (read_whole, bare_arrow),
+    "read (Arrow)": (read_whole, bare_arrow),
+    "read (DuckDB)": (read_whole, bare_duckdb_rows),
     "count (audit of more)": (count_distinct, bare_duckdb),
     "count (assess)": (count_for_assess, bare_duckdb),
 }

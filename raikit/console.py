@@ -12,7 +12,8 @@ from typing import Literal, TextIO
 
 from raikit.errors import RunError
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Compiled at its first use, because every command imports this module.
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 _LINE_EVERY = 15.0
 
 
@@ -21,7 +22,7 @@ def clean(text: str) -> str:
 
     These are control characters, overrides of the writing direction, and lone surrogates, which no file can hold.
     """
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    return re.sub(_CONTROL, "\N{REPLACEMENT CHARACTER}", text)
 
 
 def one_line(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import os
 import re
@@ -161,6 +160,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("zebra", ["sex", "skin_tone"])
     ''
     """
+    import difflib
+
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" Did you mean {close[0]!r}?" if close else ""
 

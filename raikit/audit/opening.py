@@ -12,7 +12,6 @@ from raikit.config.training import TRAININGS
 from raikit.data.redaction import quoting_no_cells
 from raikit.files import write_text
 from raikit.format import case_noun
-from raikit.isolation.model import RemoteModel
 from raikit.models.folder import SEARCH
 from raikit.models.loaders import runs_code
 from raikit.models.opening import MODEL_FOLDER, open_dataset, open_source, set_threads
@@ -84,6 +83,8 @@ def open_loaded(plan: Plan, data: Dataset, run: Path, work: Path, children: Chil
         children.tell(run=str(run.resolve()), loader=loader, config=config_for_children(plan, data))
     with quoting_no_cells(data):
         if children is not None and _brings_code(plan):
+            from raikit.isolation.model import RemoteModel
+
             return RemoteModel.open(children.model, data, work, settings.model.timeout)
         return open_source(settings, data, run, plan.config.folder, plan.registry.loaders)
 

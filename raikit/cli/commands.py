@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from raikit.audit import conductor
 from raikit.audit.judging import compare_runs, judge_run
@@ -21,13 +22,15 @@ from raikit.files import canonical, write_text
 from raikit.format import counted, points
 from raikit.gate import baseline as baselines
 from raikit.gate import history as over_time
-from raikit.gate.baseline_file import SavedBaseline
 from raikit.isolation.parent import Children
 from raikit.models.opening import set_threads
 from raikit.naming import using
 from raikit.plugins.discovery import discover
 from raikit.run import manifest
 from raikit.run.directory import default_folder
+
+if TYPE_CHECKING:
+    from raikit.gate.baseline_file import SavedBaseline
 
 
 def audit(request: Request) -> int:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from raikit.data.arrow_file import read_arrow
 from raikit.data.cell_types import (
     CellFormat,
     MixedColumn,
@@ -19,19 +18,14 @@ from raikit.data.cell_types import (
     type_by_value,
     without_sentinels,
 )
-from raikit.data.conll_file import read_conll
 from raikit.data.csv_file import read_csv, read_header, refuse_repeated_header
-from raikit.data.evaluation_logs import is_log, read_log
-from raikit.data.evaluation_logs.rows import concat as concat_logs
-from raikit.data.evaluation_logs.rows import facts_of
 from raikit.data.folders import FolderTable, Part, open_folder
 from raikit.data.headers import columns_there, count_values
-from raikit.data.json_file import read_json
 from raikit.data.parquet_file import read_parquet
-from raikit.data.spreadsheet import read_sheet
 from raikit.data.table_format import (
     CONLL,
     CSV,
+    EVAL,
     EXCEL,
     JSON,
     PARQUET,
@@ -40,12 +34,13 @@ from raikit.data.table_format import (
     readable_errors,
     suffix_of,
 )
-from raikit.data.webdataset import read_shard
 from raikit.errors import DataError
 from raikit.limits import check_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from raikit.data.evaluation_logs.rows import Facts
 
 _NO_NAME = re.compile(r"\s*|Unnamed: \d+")  # what pandas writes for columns of a sheet without a name
 _EXACT = 2**53  # larger integers have no float of their own
@@ -140,7 +135,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None, written: CellFo
         if not table.num_rows:
             raise DataError(f"{path.name} has no rows.")
         frame = to_pandas(table)
-    if (facts := facts_of([table])) is not None:
+    if (facts := _facts_of([table])) is not None:
         frame.attrs |= vars(facts)
     return frame
 
@@ -228,7 +223,7 @@ def _read_folder(folder: FolderTable, columns: list[str], name: str) -> pa.Table
         return pa.Table.from_pylist(rows, pa.schema([(column, pa.string()) for column in columns]))
     tables = [_read_part(part, columns) for part in folder.parts]
     try:
-        table = concat_logs(tables, name) if facts_of(tables) else pa.concat_tables(tables, promote_options="permissive")
+        table = _concat_logs(tables, name) if _facts_of(tables) else pa.concat_tables(tables, promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         raise DataError(f"{name}: a column has another type in one part of the table than in another.") from None
     for column, labels in folder.classes.items():
@@ -271,16 +266,46 @@ def _read_present(path: Path, columns: list[str]) -> pa.Table:
 
 
 def _read_whole(path: Path) -> pa.Table:
-    """Read all columns of a file that has types and that can only be read as a whole."""
-    if is_log(path):
-        return read_log(path)
-    if suffix_of(path) in TAR:
+    """Read all columns of a file that has types and that can only be read as a whole.
+
+    Their readers are imported here, because most tables are CSV or Parquet.
+    """
+    suffix = suffix_of(path)
+    if suffix in TAR:
+        from raikit.data.webdataset import read_shard
+
         return read_shard(path)
-    if suffix_of(path) in CONLL:
+    if suffix in CONLL:
+        from raikit.data.conll_file import read_conll
+
         return read_conll(path)
-    if suffix_of(path) in EXCEL:
+    if suffix in EXCEL:
+        from raikit.data.spreadsheet import read_sheet
+
         return read_sheet(path)
-    return read_json(path) if suffix_of(path) in JSON else read_arrow(path)
+    if suffix in (*EVAL, *JSON):
+        from raikit.data.evaluation_logs import is_log, read_log
+        from raikit.data.json_file import read_json
+
+        return read_log(path) if is_log(path) else read_json(path)
+    from raikit.data.arrow_file import read_arrow
+
+    return read_arrow(path)
+
+
+def _facts_of(tables: Sequence[pa.Table]) -> Facts | None:
+    """Return the facts about tables that are logs of another tool, which are metadata; None of any others."""
+    if not any(table.schema.metadata for table in tables):
+        return None
+    from raikit.data.evaluation_logs.rows import facts_of
+
+    return facts_of(tables)
+
+
+def _concat_logs(tables: Sequence[pa.Table], name: str) -> pa.Table:
+    from raikit.data.evaluation_logs.rows import concat
+
+    return concat(tables, name)
 
 
 def check_text_columns(table: pa.Table, written: CellFormat) -> pa.Table:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from raikit.errors import ConfigError, RunError, listed
 from raikit.files import sha256
-from raikit.gate import baseline_file
-from raikit.gate.baseline_file import SMALLEST, SavedBaseline
 from raikit.gate.regressions import with_default
 from raikit.run import manifest
 from raikit.run.reader import Run, load_run
@@ -17,6 +15,9 @@ from raikit.run.record import DataRecord
 
 if TYPE_CHECKING:
     from raikit.config.schema import GateConfig
+    from raikit.gate.baseline_file import SavedBaseline
+
+SMALLEST = 10  # cases of a group that a file tells about, unless asked otherwise
 
 
 def open_baseline(path: Path) -> Run:
@@ -30,6 +31,8 @@ def open_baseline(path: Path) -> Run:
     if not path.exists():
         raise ConfigError(f"baseline {path}: no such run or file.")
     if path.is_file() and path.name != "audit.json":
+        from raikit.gate import baseline_file  # few audits have such a file, and its models take time to build
+
         return baseline_file.open_file(path)
     folder = path.parent if path.is_file() else path
     try:
@@ -103,6 +106,8 @@ def save(run: Path, target: Path, *, suppress: int = SMALLEST, everything: bool 
     ConfigError
         If the run was changed, or `target` exists.
     """
+    from raikit.gate import baseline_file
+
     return baseline_file.save(open_baseline(run), target, suppress=suppress, everything=everything, reason=reason)
 
 
@@ -114,6 +119,8 @@ def accept(run: Path, target: Path, reason: str) -> SavedBaseline:
     ConfigError
         If there is no reason or no such file, or if the runs answer different questions.
     """
+    from raikit.gate import baseline_file
+
     if not reason.strip():
         raise ConfigError("--reason: state why this run becomes the baseline.")
     if not target.exists():

@@ -27,6 +27,15 @@ def test_an_audit_of_a_table_of_text_imports_nothing_that_only_others_need(tmp_p
     assert "raikit.data.csv_file" in loaded
     # Clients of every cloud; models of what plugins of other distributions provide.
     assert not loaded & {"pyarrow.fs", "pyarrow.parquet", "raikit.plugins.description"}
+    # Readers of other formats, files of baselines, and models in a process of their own.
+    assert not loaded & {"raikit.data.evaluation_logs", "raikit.data.json_file", "raikit.data.spreadsheet", "raikit.data.webdataset"}
+    assert not loaded & {"raikit.gate.baseline_file", "raikit.isolation.model", "raikit.data.arrow_file"}
+
+
+def test_help_imports_no_limits_of_files():
+    code = "import sys; from raikit.cli import main; main(['--help']); print('loaded', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split("loaded", 1)[1].split()) & {"raikit.limits", "difflib", "json", "dataclasses"}
 
 
 def test_importing_raikit_costs_nothing():

@@ -22,7 +22,7 @@ class WatchedInputs:
     Parameters
     ----------
     paths : iterable of Path
-        What is not there is watched too: nobody may put it there.
+        What is not there is watched too: nobody may put it there. In a folder, so is a new file whose suffix others have.
     apart : Path, optional
         A folder that the command itself writes into.
 
@@ -46,7 +46,9 @@ class WatchedInputs:
         """
         for path, before in self._before.items():
             now = self._states(path)
-            if changed := [name for name in sorted(before.keys() | now.keys()) if before.get(name) != now.get(name)]:
+            kinds = {os.path.splitext(name)[1] for name in before}
+            added = {name for name in now if name not in before and os.path.splitext(name)[1] in kinds}
+            if changed := [name for name in sorted(before.keys() | added) if before.get(name) != now.get(name)]:
                 raise TamperedRunError(
                     f"{changed[0]} was changed by another process while raikit read it, such as a plugin's; what was measured "
                     "cannot be trusted. Repeat the command; if it happens again, leave plugins out with --disable."

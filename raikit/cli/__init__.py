@@ -23,6 +23,7 @@ INTERRUPTED, UNUSABLE, CRASHED = 130, 2, 3
 # What the system says of a path that somebody gave: it is no mistake of raikit.
 _OF_PATHS = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS}
 _LONGEST = 200  # characters of a path in a sentence
+_NO_FOLDER = "the working folder no longer exists; change to one that does."
 _LEAST_MEMORY = 2_000_000_000  # bytes of address space, of which far less is ever used
 
 
@@ -46,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         _refuse_little_memory()
+        if not _has_working_folder():
+            raise ConfigError(_NO_FOLDER)
         return _exit_code(app.main(args=arguments, standalone_mode=False, prog_name="raikit"))
     except RaikitError as error:
         return _report_error(error, debug)
@@ -56,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"\nInterrupted{_resume_hint(error)}.\n")
         return INTERRUPTED
     except OSError as error:
+        if not _has_working_folder():
+            return _report_error(ConfigError(_NO_FOLDER), debug)
         if error.errno not in _OF_PATHS or error.filename is None:
             return _report_bug(error)
         return _report_error(ConfigError(f"{str(error.filename)[:_LONGEST]}: {error.strerror}."), debug)
@@ -79,6 +84,14 @@ def _refuse_little_memory() -> None:
             f"the process may use {most // 1_000_000:,} MB of address space (ulimit -v), and raikit's libraries need "
             f"{_LEAST_MEMORY // 1_000_000:,} MB; raise it, or limit the memory of a container instead."
         )
+
+
+def _has_working_folder() -> bool:
+    """Return whether the folder that the process is in is still there."""
+    try:
+        return bool(os.getcwd())
+    except OSError:
+        return False
 
 
 def _report_bug(error: Exception) -> int:

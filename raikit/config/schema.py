@@ -5,11 +5,21 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from raikit.address import text
 from raikit.config.labels import Labels, Unit, UnitConfig
-from raikit.config.types import DeclaredTask, Modality
+from raikit.config.types import DeclaredTask, Modality, refuse_flag
 from raikit.process.children import TIMEOUT
 from raikit.remote import public_address
 
@@ -20,6 +30,11 @@ class ConfigSection(BaseModel):
     """A mapping in audit.yaml; unknown keys are errors, and so are NaN and infinite numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_flag_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        return refuse_flag(cls, info.field_name, value)
 
 
 def _as_list(value: Any) -> Any:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
 
 from raikit.errors import RaikitError
 
@@ -36,3 +39,25 @@ def key_text(key: Key) -> str:
             text += (", " if ", " in text else "." if text else "") + str(part)
             last = str(part)
     return text
+
+
+def refuse_flag(section: type[BaseModel], name: str | None, value: Any) -> Any:
+    """Return the value of a key, or raise `ValueError` if it is true or false and the key wants a number.
+
+    Pydantic takes true for 1, so ``max: true`` would be a limit that every rate keeps.
+    """
+    if isinstance(value, bool) and name in section.model_fields:
+        kinds = _kinds(section.model_fields[name].annotation)
+        if kinds & {int, float} and bool not in kinds:
+            raise ValueError(f"must be a number, not {str(value).lower()}")
+    return value
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """Return the classes among which a value may be one; of a list or a mapping, only that itself."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _kinds(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        return set().union(*map(_kinds, get_args(annotation)))
+    return {origin or annotation}

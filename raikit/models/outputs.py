@@ -22,6 +22,21 @@ OutputKind = Literal["logits", "probabilities"]
 _Floats = npt.NDArray[np.float64]
 
 
+def as_numbers(values: Any) -> _Floats:
+    """Return scores as float64.
+
+    Raises
+    ------
+    ModelError
+        If they are complex, whose imaginary parts NumPy would drop, or masked, where it would show what the mask hides.
+    """
+    if np.ma.is_masked(values):
+        raise ModelError("the model returned masked scores; give a number for each case.")
+    if np.iscomplexobj(values):
+        raise ModelError("the model returned complex numbers; give real ones.")
+    return np.asarray(values, dtype=np.float64)
+
+
 def look_like_probabilities(values: npt.NDArray[Any]) -> bool:
     """Return whether outputs can be probabilities: all within 0 … 1, several columns adding up to 1.
 
@@ -106,7 +121,7 @@ class OutputReader:
             If they have another shape, are no numbers, or are NaN or infinite; names the case.
         """
         try:
-            values = np.asarray(values, dtype=np.float64)
+            values = as_numbers(values)
         except (TypeError, ValueError, OverflowError):
             raise ModelError(f"the {self._what} returned something else than numbers.") from None
         shape = values.shape

@@ -14,6 +14,7 @@ from raikit.data.cells import TOO_LARGE, first_too_large
 from raikit.data.counted import CountedDataset
 from raikit.errors import ModelError, RaikitError, listed, raised
 from raikit.models.decisions import decide, is_score
+from raikit.models.outputs import as_numbers
 from raikit.models.probabilities import SUM_TOLERANCE, are_decisions, clip_rounding, first_improbable
 from raikit.models.runtime import is_out_of_memory
 from raikit.models.score_files import ScoredParts
@@ -281,7 +282,7 @@ def _scores_of(model: Model, batch: Batch) -> np.ndarray:
 def validate_scores(scores: np.ndarray, ids: Sequence[Any], data: Dataset) -> np.ndarray:
     """Return scores as float64, probabilities without float32 rounding; raise if they are none, and name the case."""
     width = 1 if data.task == "regression" else len(data.classes)
-    scores = np.asarray(scores, dtype=np.float64)
+    scores = as_numbers(scores)
     if scores.shape != (len(ids), width):
         classes = f", for the classes {listed(data.classes)} (data.classes can declare others)" if data.classes else ""
         raise ModelError(

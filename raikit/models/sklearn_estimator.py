@@ -11,6 +11,7 @@ import pandas as pd
 from raikit.errors import ModelError
 from raikit.models.base import Model
 from raikit.models.class_positions import class_positions
+from raikit.models.outputs import as_numbers
 
 if TYPE_CHECKING:
     from raikit.data.batch import Batch
@@ -65,9 +66,9 @@ class SklearnModel(Model):
         """Compute the probabilities of the classes, shape (n, k), or the predicted values, shape (n, 1)."""
         table = self._texts(batch) if self._takes_texts else self._table(batch)
         if self.task == "regression":
-            return np.asarray(self.estimator.predict(table), dtype=np.float64).reshape(-1, 1)
+            return as_numbers(self.estimator.predict(table)).reshape(-1, 1)
         if "scores" in self.capabilities:
-            return np.asarray(self.estimator.predict_proba(table), dtype=np.float64)[:, self._order]
+            return as_numbers(self.estimator.predict_proba(table))[:, self._order]
         predicted = np.asarray(self.estimator.predict(table))
         own = list(self.estimator.classes_)
         return np.stack([predicted == own[index] for index in self._order], axis=1).astype(np.float64)

@@ -363,3 +363,13 @@ def test_a_baseline_that_is_saved_twice_is_saved_once(ready):
     (folder / "baseline.json").write_text("{}")
     refused = faults.run(COMMANDS["baseline"], folder)
     assert (refused.code, "already exists" in refused.err) == (2, True)
+
+
+def test_a_working_folder_that_was_removed_is_one_sentence(whole, tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = f"cd {gone} && rmdir {gone} && {sys.executable} -m raikit gate {whole / 'whole'}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "raikit: the working folder no longer exists; change to one that does."
+    assert "Traceback" not in done.stderr

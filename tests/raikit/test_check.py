@@ -2,7 +2,7 @@
 
 import pytest
 
-from raikit import PluginError, Requires
+from raikit import CheckOptions, PluginError, Requires
 
 
 def test_what_is_required_may_be_any_collection_of_names():
@@ -13,3 +13,13 @@ def test_what_is_required_may_be_any_collection_of_names():
 def test_a_string_in_place_of_a_set_is_refused_when_the_class_is_made(name):
     with pytest.raises(PluginError, match=rf"Requires\.{name} must be a set such as {{'scores'}}, not the string 'scores'"):
         Requires(**{name: "scores"})
+
+
+def test_an_option_that_is_a_number_is_not_true():
+    class Options(CheckOptions):
+        tolerance: float = 0.1
+        quick: bool = False
+
+    assert Options(quick=True).quick
+    with pytest.raises(ValueError, match="must be a number, not true"):
+        Options(tolerance=True)

@@ -48,4 +48,5 @@ def test_what_the_command_writes_itself_and_hidden_files_are_no_change(place):
     watched = WatchedInputs([place / "set", place / "no\x00name", place / "\udcff"], apart=place / "set" / "out")
     (place / "set" / "out" / "audit.json").write_text("{}")
     (place / "set" / ".cache").write_text("x")
+    (place / "set" / "salt").write_text("x")
     watched.refuse_changes()

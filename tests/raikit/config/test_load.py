@@ -152,3 +152,18 @@ def test_bytes_that_are_no_text_are_one_sentence(tmp_path, content, says):
     (tmp_path / "audit.yaml").write_bytes(content)
     with pytest.raises(ConfigError, match=says):
         read(tmp_path / "audit.yaml")
+
+
+@pytest.mark.parametrize("setting", [
+    "gate.rules=[{metric: performance.accuracy, max: true}]", "gate.rules=[{metric: performance.accuracy, min: false}]",
+    "gate.regressions=[{metric: performance.accuracy, margin: true}]", "seed=true", "data.max_rows=true", "model.timeout=true",
+    "data.split={validation: false, test: 0.2}",
+])  # fmt: skip
+def test_true_is_no_number(write, setting):
+    with pytest.raises(ConfigError, match="must be a number, not (true|false)"):
+        load(write(GOOD), [setting])
+
+
+def test_true_stays_where_it_may_be_a_value(write):
+    audit = load(write(GOOD), ["data.positive=true", "data.classes=[true, false]"]).audit
+    assert audit.data.positive is True and audit.data.classes == [True, False]

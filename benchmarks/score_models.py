@@ -5,11 +5,15 @@ turns, and the medians of the seconds are compared. Both read the same files, an
 
     python benchmarks/score_models.py                       seconds of raikit and of the loop, and their ratio (goal: 1.1)
     python benchmarks/score_models.py --memory 10000 100000 memory of raikit while it scores so many short texts
+    python benchmarks/score_models.py --stream 10000 1000000 memory of a process that scores so many rows of Parquet in batches,
+                                                            in an ONNX graph, and seconds to go on after all parts were written
+    python benchmarks/score_models.py --order              seconds of texts in their own order, and among those of like length
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import statistics
 import subprocess
@@ -22,12 +26,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import soundfile
 import torch
 import transformers
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
+import raikit
 from raikit.config.schema import DataConfig
 from raikit.data.dataset import Dataset
 from raikit.models.loaders import LOADERS, load
@@ -191,6 +198,81 @@ def memory(rows: int) -> None:
         )  # fmt: skip
 
 
+# --- a stream ----------------------------------------------------------------------------------------------------
+
+
+def logistic(folder: Path) -> None:
+    """Write an audit of a small graph over three columns, and its table of 100 cases."""
+    import onnx
+    from onnx import helper as onnx_helper
+
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(100, 3)), columns=["a", "b", "c"])
+    table.assign(case=range(100), y=rng.integers(0, 2, 100)).to_csv(folder / "cases.csv", index=False)
+    graph = onnx_helper.make_graph(
+        [onnx_helper.make_node("MatMul", ["x", "w"], ["logits"]), onnx_helper.make_node("Softmax", ["logits"], ["p"])], "g",
+        [onnx_helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [None, 3])],
+        [onnx_helper.make_tensor_value_info("p", onnx.TensorProto.FLOAT, [None, 2])],
+        [onnx_helper.make_tensor("w", onnx.TensorProto.FLOAT, [3, 2], rng.normal(size=6))],
+    )  # fmt: skip
+    onnx.save(onnx_helper.make_model(graph, opset_imports=[onnx_helper.make_opsetid("", 17)], ir_version=9), folder / "model.onnx")
+    config = {
+        "name": "stream", "model": {"load": {"kind": "onnx", "path": "model.onnx"}}, "checks": {"performance.classification": {}},
+        "data": {"path": "cases.csv", "id": "case", "target": "y",
+                 "inputs": {"x": {"modality": "tabular", "columns": ["a", "b", "c"]}}},
+    }  # fmt: skip
+    (folder / "audit.yaml").write_text(json.dumps(config), encoding="utf-8")
+
+
+def stream(rows: int) -> None:
+    """Print the memory and seconds of this process while it scores rows of Parquet batch by batch, and goes on behind them."""
+    with tempfile.TemporaryDirectory() as place:
+        folder, rng = Path(place), np.random.default_rng(1)
+        logistic(folder)
+        schema = pa.schema([("case", pa.int64()), *((name, pa.float64()) for name in "abc")])
+        with pq.ParquetWriter(folder / "rows.parquet", schema) as writer:
+            for start in range(0, rows, 10_000):
+                many = min(10_000, rows - start)
+                numbers = {name: rng.normal(size=many) for name in "abc"}
+                writer.write_table(pa.table({"case": np.arange(start, start + many), **numbers}, schema=schema))
+        scorer = raikit.open_scorer(folder / "audit.yaml")
+        before, peak, seconds = resident(), 0.0, []
+
+        def batches() -> Any:
+            nonlocal peak
+            for batch in pq.ParquetFile(folder / "rows.parquet", pre_buffer=False, buffer_size=1 << 20).iter_batches(8192):
+                yield batch
+                peak = max(peak, resident())
+
+        for _ in range(2):
+            start_of = time.perf_counter()
+            assert scorer.write_parts(batches(), folder / "scores") == rows
+            seconds.append(time.perf_counter() - start_of)
+        print(f"{rows:>10,} rows: {before:6.0f} MB before, {peak - before:+6.1f} MB at the peak; {seconds[0]:7.1f} s, and "
+              f"{seconds[1]:6.1f} s where all parts are there", flush=True)  # fmt: skip
+
+
+def order(rows: int, turns: int) -> None:
+    """Print the median seconds of scoring texts of 3 to 59 words in batches of 256, in their own order and by length."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for part in bert(SIZE):
+            part.save_pretrained(folder / "model")
+        data = dataset(folder, "text", texts(folder, rows))
+        model = load(
+            {"kind": "huggingface", "path": str(folder / "model"), "labels": {"LABEL_0": 0, "LABEL_1": 1}}, data, LOADERS, folder
+        )
+        by_length, seconds = Dataset.text_lengths, {"own": [], "length": []}
+        for _ in range(turns):
+            for name, lengths in (("own", lambda self, split: None), ("length", by_length)):
+                Dataset.text_lengths = lengths  # type: ignore[method-assign]
+                start = time.process_time()
+                score_all(model, data, lambda done, total: None)
+                seconds[name].append(time.process_time() - start)
+        own, sorted_ = statistics.median(seconds["own"]), statistics.median(seconds["length"])
+        print(f"{rows:,} texts: {own:.2f} s in their own order, {sorted_:.2f} s by length: ratio {sorted_ / own:.2f}")
+
+
 def resident() -> float:
     """Return the memory that this process holds now, in MB (Linux)."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
@@ -203,17 +285,24 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=384)
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--only", choices=["text", "pictures", "waveforms", "spectra"])
+    parser.add_argument("--stream", type=int, nargs="+", metavar="ROWS")
+    parser.add_argument("--order", action="store_true")
     parser.add_argument("--memory", type=int, nargs="+", metavar="ROWS")
     arguments = parser.parse_args()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    if arguments.memory and len(arguments.memory) > 1:  # a peak never falls: each size in a process of its own
-        for rows in arguments.memory:
-            subprocess.run([sys.executable, __file__, "--memory", str(rows)], check=True)
-    elif arguments.memory:
-        memory(arguments.memory[0])
+    for option, sizes, measured in (("--memory", arguments.memory, memory), ("--stream", arguments.stream, stream)):
+        for rows in sizes or ():
+            if len(sizes) == 1:
+                measured(rows)
+            else:  # a peak never falls: each size in a process of its own
+                subprocess.run([sys.executable, __file__, option, str(rows)], check=True)
+    if arguments.memory or arguments.stream:
+        return
+    if arguments.order:
+        order(arguments.rows, arguments.turns)
     else:
         for name, parts, modality, write in (
             ("text", bert(SIZE), "text", texts), ("pictures", vit(), "image", pictures),

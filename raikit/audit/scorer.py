@@ -32,10 +32,9 @@ def open_scorer(config: str | Path, run: str | Path | None = None) -> Scorer:
     DataError, ModelError
         If the table or the model cannot be opened.
 
-    Examples
-    --------
-    >>> scorer = open_scorer("audit.yaml")  # doctest: +SKIP
-    >>> ray.data.read_parquet("cases/").map_batches(scorer, batch_format="pyarrow")  # doctest: +SKIP
+    Notes
+    -----
+    With Ray Data: ``ray.data.read_parquet("cases").map_batches(open_scorer("audit.yaml"), batch_format="pyarrow")``.
     """
     path = Path(config).resolve()
     with planned(Request(path, isolation="none")) as plan:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -37,15 +37,12 @@ from raikit.data.roles import (
     reference_groups,
     resolve_columns,
 )
-from raikit.data.rows import ArrowRows, InputRows
+from raikit.data.rows import InputRows
 from raikit.data.tables import column_names, read_table
 from raikit.errors import ConfigError, DataError, RaikitError
 from raikit.naming import DisplayNames
 from raikit.remote import public_address
 from raikit.run.record import DataRecord, InputRecord
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass
@@ -399,16 +396,6 @@ class Dataset:
     def text_lengths(self, split: str) -> np.ndarray | None:
         """Return the number of characters of all texts of each case of a split; None without an input of text."""
         return self._input_rows.lengths(self.positions(split))
-
-    def rows_of(self, batch: pa.RecordBatch | pa.Table) -> ArrowRows:
-        """Return the rows of an Arrow batch, whose columns are those of this table: they are read like its cases.
-
-        Raises
-        ------
-        DataError
-            If a column is absent, or holds text where this table holds numbers.
-        """
-        return ArrowRows.of(batch, self.config, self.inputs, self.table, self._media)
 
     def row(self, id: Any) -> Batch:
         """Return the case with this id as a batch of one.

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from raikit.data.arrow_rows import ArrowRows
+from raikit.data.cache import MediaCache
+from raikit.data.folders import media_folder
 from raikit.errors import DataError
 from raikit.models.decisions import decide, is_score
 from raikit.models.score_files import ID, write_arrow
@@ -48,6 +51,7 @@ class Scorer:
     def __init__(self, model: Model, data: Dataset, batch_size: int = BATCH, *, identity: str, reopen: _Reopening) -> None:
         self._model, self._data, self._batch_size, self._identity, self._reopen = model, data, batch_size, identity, reopen
         self._scorer = BatchScorer(model, data, batch_size)
+        self._media = MediaCache(media_folder(data.path))
 
     def __reduce__(self) -> _Reopening:
         return self._reopen
@@ -69,7 +73,7 @@ class Scorer:
         ModelError
             If the model raises, or gives NaN or no probabilities; names the row's id.
         """
-        rows = self._data.rows_of(batch)
+        rows = ArrowRows.of(batch, self._data, self._media)
         order = scoring_order(len(rows.ids), rows.rows.lengths(np.arange(len(rows.ids))), self._batch_size)
         scored: list[np.ndarray] = [self._scorer.scores(batch) for batch in rows.batches(self._batch_size, order)]
         scores = np.concatenate([np.empty((0, max(len(self._data.classes), 1))), *scored])[np.argsort(order)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -151,9 +151,8 @@ def score_all(
         If the model raises, or gives scores of another shape, NaN or no probabilities; names the case.
     """
     order = {split: scoring_order(size, data.text_lengths(split), batch_size) for split, size in data.splits.items()}
-    ids = {split: data.roles["id"].iloc[data.positions(split)].to_numpy(dtype=object) for split in order}
     total, scored = sum(data.splits.values()), ScoredParts(parts)
-    skipped = scored.restore([id for split in order for id in ids[split][order[split]].tolist()]) if parts is not None else 0
+    skipped = scored.restore(_ids_in(order, data)) if parts is not None else 0
     scorer = BatchScorer(model, data, batch_size)
     for split, size in data.splits.items():
         rest = order[split][skipped:]
@@ -162,6 +161,11 @@ def score_all(
             scored.add(batch.ids, scorer.scores(batch))
             progress(len(scored.ids), total)
     return in_table_order(scored.ids, scored.scores(max(len(data.classes), 1)), list(order.values()))
+
+
+def _ids_in(order: Mapping[str, np.ndarray], data: Dataset) -> list[Any]:
+    """Return the ids of all cases in the order in which they are scored."""
+    return [id for split, at in order.items() for id in data.roles["id"].iloc[data.positions(split)[at]].tolist()]
 
 
 @dataclass

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from raikit.errors import ModelError
+from raikit.format import counted
 from raikit.models.base import Model
 from raikit.models.class_positions import class_positions
 from raikit.models.outputs import as_numbers
@@ -57,7 +58,7 @@ class SklearnModel(Model):
                 f"model.load: {type(estimator).__name__} has no `classes_`; give a fitted classifier."
             )
         if classes is not None and len(classes) != len(known):
-            raise ModelError(f"model.load.classes: {len(classes)} classes are named, and the estimator knows {len(known)}.")
+            raise ModelError(f"model.load.classes names {counted(len(classes), 'class')}, and the estimator knows {len(known)}.")
         order = class_positions(list(known if classes is None else classes), data, "of the estimator")
         self.classes = data.classes
         return order

@@ -153,13 +153,14 @@ def test_classes_say_which_labels_of_the_data_an_estimators_own_are(predictions,
     table = pd.DataFrame({"x0": np.arange(8.0), "x1": 0.0, "y": ["no"] * 4 + ["yes"] * 4})
     kind = LogisticRegression if proba else RidgeClassifier
     estimator = kind().fit(table[["x0", "x1"]], np.where(table["y"] == "yes", 0, 1))  # its 0 is the data's "yes"
-    model = SklearnModel(estimator, opened(table, TABULAR), classes=["yes", "no"])
-    assert predictions(model, opened(table, TABULAR)) == table["y"].tolist()
+    data = opened(table, TABULAR, positive="yes")
+    model = SklearnModel(estimator, data, classes=["yes", "no"])
+    assert predictions(model, data)["prediction"].tolist() == table["y"].tolist()
 
 
-@pytest.mark.parametrize(("classes", "problem"), [(["yes"], "1 classes are named"), (["yes", "maybe"], "says which is which")])
+@pytest.mark.parametrize(("classes", "problem"), [(["yes"], "names 1 class, and the estimator knows 2"), (["yes", "maybe"], "says which is which")])
 def test_classes_that_do_not_fit_are_refused(classes, problem):
     table = pd.DataFrame({"x0": np.arange(8.0), "x1": 0.0, "y": ["no"] * 4 + ["yes"] * 4})
     estimator = LogisticRegression().fit(table[["x0", "x1"]], np.arange(8) % 2)
     with pytest.raises(ModelError, match=problem):
-        SklearnModel(estimator, opened(table, TABULAR), classes=classes)
+        SklearnModel(estimator, opened(table, TABULAR, positive="yes"), classes=classes)

@@ -246,3 +246,51 @@ def test_a_saved_model_needs_what_reads_its_inputs(folder, tmp_path):
     shutil.rmtree(tmp_path / "a" / "encoder-0")
     with pytest.raises(ModelError, match="lacks the folder encoder-0"):
         FusionModel.load(tmp_path / "a")
+
+
+def t5():
+    return transformers.T5Model(transformers.T5Config(vocab_size=300, d_model=32, d_kv=16, d_ff=48, num_layers=2, num_heads=2))
+
+
+def deberta():
+    size = SIZE | {"relative_attention": True, "position_biased_input": False, "pos_att_type": ["p2c", "c2p"]}
+    return transformers.DebertaV2Model(transformers.DebertaV2Config(vocab_size=300, **size))
+
+
+def swin():
+    return transformers.SwinModel(
+        transformers.SwinConfig(image_size=32, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[2, 2], window_size=4)
+    )
+
+
+def whisper():
+    layers = {f"{side}_{what}": number for side in ("encoder", "decoder")
+              for what, number in (("layers", 1), ("attention_heads", 2), ("ffn_dim", 48))}
+    config = transformers.WhisperConfig(
+        num_mel_bins=16, d_model=32, vocab_size=300, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1,
+        max_source_positions=50, suppress_tokens=None, begin_suppress_tokens=None, **layers,
+    )
+    return transformers.WhisperModel(config)
+
+
+@pytest.mark.parametrize(
+    ("make", "reader", "modality"),
+    [
+        (t5, word_pieces, "text"),
+        (deberta, word_pieces, "text"),
+        (swin, lambda: transformers.ViTImageProcessorPil(size={"height": 32, "width": 32}), "image"),
+        (whisper, lambda: transformers.WhisperFeatureExtractor(
+            feature_size=16, sampling_rate=4000, chunk_length=1, hop_length=40, n_fft=100), "audio"),
+    ],
+)  # fmt: skip
+def test_encoders_of_larger_models_and_without_a_token_of_their_own_are_read_too(make, reader, modality, tmp_path):
+    torch.manual_seed(0)
+    make().save_pretrained(tmp_path)
+    reader().save_pretrained(tmp_path)
+    data = cases([modality])
+    model, _ = train_fusion(data, QUICK | {"epochs": 1, "encoders": {modality: {"path": str(tmp_path), "method": "lora"}}})
+    batch = next(data.batches("train", 8))
+    together = model.scores(batch)
+    np.testing.assert_allclose(np.concatenate([model.scores(batch.take([row])) for row in range(8)]), together, atol=1e-5)
+    np.testing.assert_allclose(model.forward(encode(model, batch)).double().softmax(1).detach(), together, atol=1e-5)
+    assert not any("decoder" in key for key in model.net.state_dict())

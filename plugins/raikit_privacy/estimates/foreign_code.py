@@ -67,7 +67,8 @@ def is_foreign(kind: type) -> bool:
 def _of_part(part: Any) -> Iterator[str]:
     kind = type(part)
     if is_foreign(kind):
-        yield kind.__name__
+        # A name that torch has too would be taken for torch's own layer.
+        yield f"{_package(kind)}.{kind.__name__}" if hasattr(nn, kind.__name__) else kind.__name__
     for name, value in vars(part).items():
         if name in _HOOKS:
             yield from (f"a hook of {kind.__name__}" for hook in value.values() if _is_unknown(hook))

@@ -1,5 +1,6 @@
 """A fusion model reads an input through a pretrained body of transformers, as through one of its own encoders."""
 
+import contextlib
 import json
 import shutil
 
@@ -105,6 +106,24 @@ def test_fresh_starts_from_the_folder_that_is_named(folder, method, tmp_path):
         assert all(torch.equal(state[key], tensor) for key, tensor in start.items())
     assert not torch.equal(one.net.head.weight, other.net.head.weight)
     assert again.copy().origin == model.origin
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta", "vit", "wav2vec2"])
+def test_frozen_bodies_are_computed_once_in_training_with_the_same_weights_as_each_time(folder, name):
+    def train(once):
+        calls = []
+        model, data = model_of(folder, name)
+        model.net.pretrained[0].net.register_forward_hook(lambda *_: calls.append(1))
+        with model.frozen_bodies_once() if once else contextlib.nullcontext():
+            fit(model, data, epochs=6, seed=2, batch_size=8)
+        return model, data, len(calls)
+
+    (model, data, few), (other, _, many) = train(True), train(False)
+    assert few < many / 2
+    weights = other.net.state_dict()
+    for key, tensor in model.net.state_dict().items():
+        torch.testing.assert_close(tensor, weights[key], atol=1e-4, rtol=1e-3)
+    assert not set(model.prepare(next(data.batches("test", 2)))) & {"text:states", "image:states", "audio:states"}
 
 
 def test_adapters_begin_as_the_pretrained_body(folder):

@@ -74,6 +74,7 @@ class FusionModel(Model):
         }
         self.tensors: Mapping[str, PreparedTensor] = {key: of for part in net.pretrained for key, of in part.tensors.items()}
         self.bases: Mapping[str, str] = {}
+        self._frozen_once = False
         self.origin = self._origin()
 
     @classmethod
@@ -141,7 +142,8 @@ class FusionModel(Model):
         tensors: dict[str, Tensor] = {}
         for encoder in self.net.parts:
             if isinstance(encoder, PretrainedEncoder):
-                tensors |= encoder.prepare(batch)
+                own = {name: tensor.to(self.device) for name, tensor in encoder.prepare(batch).items()}
+                tensors |= encoder.states(own) if self._frozen_once and encoder.is_frozen else own
             else:
                 tensors[encoder.name] = torch.from_numpy(self._prepare(encoder.name, batch))
         return {name: tensor.to(self.device) for name, tensor in tensors.items()}
@@ -203,6 +205,15 @@ class FusionModel(Model):
         return [Pixels()] * len(batch)
 
     # --- training and storage -----------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def frozen_bodies_once(self) -> Iterator[None]:
+        """Let `prepare` return what frozen encoders make of inputs inside the block, so that a training computes it once."""
+        self._frozen_once = True
+        try:
+            yield
+        finally:
+            self._frozen_once = False
 
     def copy(self) -> Self:
         """Return an independent copy with the same weights."""

@@ -64,10 +64,12 @@ def train_fusion(
     valid = validate_settings(settings)
     _check_reweight(data, valid.reweight)
     model = build_model(data, valid, seed)
-    history = fit(
-        model, data, **valid.model_dump(include=_LOOP_SETTINGS), seed=seed, workdir=workdir, progress=progress,
-        row_weight=reweighing(data, valid.reweight) if valid.reweight else None,
-    )
+    weight = reweighing(data, valid.reweight) if valid.reweight else None
+    with model.frozen_bodies_once():
+        history = fit(
+            model, data, **valid.model_dump(include=_LOOP_SETTINGS), seed=seed, workdir=workdir, progress=progress,
+            row_weight=weight,
+        )
     model.training = {**valid.model_dump(include=_LOOP_SETTINGS | {"reweight"}), "seed": seed}
     return model, history
 

@@ -74,7 +74,8 @@ def _of_part(part: Any) -> Iterator[str]:
     if isinstance(part, _PROGRAMS):
         yield f"a {'TorchScript' if isinstance(part, torch.jit.ScriptModule) else 'torch.fx'} program"
     elif is_foreign(kind):
-        yield kind.__name__
+        # A name that torch has too would be taken for torch's own layer.
+        yield f"{_package(kind)}.{kind.__name__}" if hasattr(nn, kind.__name__) else kind.__name__
     yield from _architectures(kind)
     for name, value in vars(part).items():
         if name in _HOOKS:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _READS = {"text": ("input_ids",), "image": ("pixel_values",), "audio": ("input_values", "input_features")}
 _RATES = {"frozen": 1.0, "lora": 5e-4, "full": 5e-5}
+STATES, ABSENT = "states", "absent"  # of a frozen body: what it makes of inputs, and of their baselines
 _ADAPTER, _WRAPPED = "lora_", ".base_layer"  # in the names of what peft adds, and of the weights beside which it adds them
 
 
@@ -58,6 +59,11 @@ class PretrainedEncoder(Encoder):
         self.out = nn.Linear(size, width)
 
     @property
+    def is_frozen(self) -> bool:
+        """Whether training leaves the body as it is."""
+        return bool(self.settings["method"] == "frozen")
+
+    @property
     def is_trained_whole(self) -> bool:
         """Whether training changes the pretrained weights."""
         return bool(self.settings["method"] == "full")
@@ -73,7 +79,7 @@ class PretrainedEncoder(Encoder):
     def train(self, mode: bool = True) -> PretrainedEncoder:
         """Set the mode; a frozen body stays in evaluation, so that it draws and learns nothing."""
         super().train(mode)
-        if self.settings["method"] == "frozen":
+        if self.is_frozen:
             self.net.train(False)
         return self
 
@@ -102,8 +108,9 @@ class PretrainedEncoder(Encoder):
 
     @property
     def tensors(self) -> dict[str, PreparedTensor]:
-        """The tensors of `prepare`."""
-        return {self._key(name): PreparedTensor(self.name, of.padding) for name, of in self.reader.tensors.items()}
+        """The tensors of `prepare`, and those of `states`."""
+        own = {self._key(name): PreparedTensor(self.name, of.padding) for name, of in self.reader.tensors.items()}
+        return own | ({self._key(name): PreparedTensor(self.name) for name in (STATES, ABSENT)} if self.is_frozen else {})
 
     def prepare(self, batch: Batch) -> dict[str, Tensor]:
         """Convert the raw inputs to the tensors of the body; an input that the batch lacks is missing in every case."""
@@ -113,9 +120,16 @@ class PretrainedEncoder(Encoder):
         """Return how encoded positions map back, for each case."""
         return self.reader.positions(with_inputs(batch, [self.name]))[self.name]
 
+    def states(self, prepared: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return what a frozen body makes of inputs and of their baselines: all that training needs of the tensors of `prepare`."""
+        absent = self.hide(prepared, torch.zeros(len(next(iter(prepared.values())))))
+        with torch.no_grad():
+            return self._named({STATES: self._states(self._own(prepared), None), ABSENT: self._states(self._own(absent), None)})
+
     def read(self, prepared: Mapping[str, Tensor]) -> Tensor:
-        """Compute the token from the tensors of `prepare`, shape (n, width)."""
-        return self._token(self._own(prepared), None)
+        """Compute the token from the tensors of `prepare`, or from `states`, shape (n, width)."""
+        states = prepared.get(self._key(STATES))
+        return self._token(states if states is not None else self._states(self._own(prepared), None))
 
     def encode(self, prepared: Mapping[str, Tensor]) -> Encoded:
         """Return token embeddings, pixels, samples or a spectrogram, with their context and baseline."""
@@ -133,20 +147,26 @@ class PretrainedEncoder(Encoder):
         if not isinstance(encoded, Encoded):
             raise TypeError("the encoded inputs lack their context; change them with `Encoded.with_inputs`")
         own = Encoded({self.name: encoded[self.name]}, self._own(encoded.context))
-        return self._token(*self.reader.restore(own))
+        return self._token(self._states(*self.reader.restore(own)))
 
     def hide(self, prepared: Mapping[str, Tensor], kept: Tensor) -> dict[str, Tensor]:
         """Replace the input of the cases that are not `kept`, shape (n,), by its baseline."""
+        if (states := prepared.get(self._key(STATES))) is not None:
+            stays = kept.to(states.device).bool()[:, None]
+            return self._named({STATES: torch.where(stays, states, prepared[self._key(ABSENT)])})
         own = self._own(prepared)
         return self._named({**own, **self.reader.hide(own, kept)})
 
-    def _token(self, tensors: Mapping[str, Tensor], embeddings: Tensor | None) -> Tensor:
+    def _token(self, states: Tensor) -> Tensor:
+        token: Tensor = self.out(self.norm(states))
+        return token
+
+    def _states(self, tensors: Mapping[str, Tensor], embeddings: Tensor | None) -> Tensor:
+        """Return the mean of the body's last states, shape (n, d)."""
         tensors = dict(tensors)
         with self._embedded(tensors.pop(HIDDEN, None), embeddings):
             rows, parts = zip(*((rows, self._pooled(part)) for rows, part in groups(tensors)), strict=True)
-        pooled = parts[0] if len(parts) == 1 else torch.cat(parts)[torch.cat(rows).argsort()]
-        token: Tensor = self.out(self.norm(pooled))
-        return token
+        return parts[0] if len(parts) == 1 else torch.cat(parts)[torch.cat(rows).argsort()]
 
     def _embedded(self, hidden: Tensor | None, embeddings: Tensor | None) -> contextlib.AbstractContextManager[None]:
         """Return a context in which hidden tokens have the embedding of padding, or all those of `embeddings`."""

@@ -97,5 +97,5 @@ def test_pretrained_weights_are_fixed_and_declared_and_the_rest_is_drawn(folder,
 
 def test_only_adapters_are_code_of_another_library(folder):
     assert foreign_code(model_of(folder, "frozen")) == []
-    assert foreign_code(model_of(folder, "lora")) == ["Linear"]
+    assert foreign_code(model_of(folder, "lora")) == ["peft.Linear"]
     assert np.ptp(model_of(folder, "frozen").scores(next(DATA.batches("train", 20)))[:, 0]) > 0

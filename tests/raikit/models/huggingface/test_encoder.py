@@ -1,5 +1,6 @@
 """A fusion model reads an input through a pretrained body of transformers, as through one of its own encoders."""
 
+import contextlib
 import json
 import shutil
 
@@ -105,6 +106,24 @@ def test_fresh_starts_from_the_folder_that_is_named(folder, method, tmp_path):
         assert all(torch.equal(state[key], tensor) for key, tensor in start.items())
     assert not torch.equal(one.net.head.weight, other.net.head.weight)
     assert again.copy().origin == model.origin
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta", "vit", "wav2vec2"])
+def test_frozen_bodies_are_computed_once_in_training_with_the_same_weights_as_each_time(folder, name):
+    def train(once):
+        calls = []
+        model, data = model_of(folder, name)
+        model.net.pretrained[0].net.register_forward_hook(lambda *_: calls.append(1))
+        with model.frozen_bodies_once() if once else contextlib.nullcontext():
+            fit(model, data, epochs=6, seed=2, batch_size=8)
+        return model, data, len(calls)
+
+    (model, data, few), (other, _, many) = train(True), train(False)
+    assert few < many / 2
+    weights = other.net.state_dict()
+    for key, tensor in model.net.state_dict().items():
+        torch.testing.assert_close(tensor, weights[key], atol=1e-4, rtol=1e-3)
+    assert not set(model.prepare(next(data.batches("test", 2)))) & {"text:states", "image:states", "audio:states"}
 
 
 def test_adapters_begin_as_the_pretrained_body(folder):
@@ -246,3 +265,51 @@ def test_a_saved_model_needs_what_reads_its_inputs(folder, tmp_path):
     shutil.rmtree(tmp_path / "a" / "encoder-0")
     with pytest.raises(ModelError, match="lacks the folder encoder-0"):
         FusionModel.load(tmp_path / "a")
+
+
+def t5():
+    return transformers.T5Model(transformers.T5Config(vocab_size=300, d_model=32, d_kv=16, d_ff=48, num_layers=2, num_heads=2))
+
+
+def deberta():
+    size = SIZE | {"relative_attention": True, "position_biased_input": False, "pos_att_type": ["p2c", "c2p"]}
+    return transformers.DebertaV2Model(transformers.DebertaV2Config(vocab_size=300, **size))
+
+
+def swin():
+    return transformers.SwinModel(
+        transformers.SwinConfig(image_size=32, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[2, 2], window_size=4)
+    )
+
+
+def whisper():
+    layers = {f"{side}_{what}": number for side in ("encoder", "decoder")
+              for what, number in (("layers", 1), ("attention_heads", 2), ("ffn_dim", 48))}
+    config = transformers.WhisperConfig(
+        num_mel_bins=16, d_model=32, vocab_size=300, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1,
+        max_source_positions=50, suppress_tokens=None, begin_suppress_tokens=None, **layers,
+    )
+    return transformers.WhisperModel(config)
+
+
+@pytest.mark.parametrize(
+    ("make", "reader", "modality"),
+    [
+        (t5, word_pieces, "text"),
+        (deberta, word_pieces, "text"),
+        (swin, lambda: transformers.ViTImageProcessorPil(size={"height": 32, "width": 32}), "image"),
+        (whisper, lambda: transformers.WhisperFeatureExtractor(
+            feature_size=16, sampling_rate=4000, chunk_length=1, hop_length=40, n_fft=100), "audio"),
+    ],
+)  # fmt: skip
+def test_encoders_of_larger_models_and_without_a_token_of_their_own_are_read_too(make, reader, modality, tmp_path):
+    torch.manual_seed(0)
+    make().save_pretrained(tmp_path)
+    reader().save_pretrained(tmp_path)
+    data = cases([modality])
+    model, _ = train_fusion(data, QUICK | {"epochs": 1, "encoders": {modality: {"path": str(tmp_path), "method": "lora"}}})
+    batch = next(data.batches("train", 8))
+    together = model.scores(batch)
+    np.testing.assert_allclose(np.concatenate([model.scores(batch.take([row])) for row in range(8)]), together, atol=1e-5)
+    np.testing.assert_allclose(model.forward(encode(model, batch)).double().softmax(1).detach(), together, atol=1e-5)
+    assert not any("decoder" in key for key in model.net.state_dict())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from raikit.address import Pattern, pattern_parts
-from raikit.audit.requirements import Available, first_unmet
+from raikit.audit.requirements import TASK_OF_ROLE, Available, first_unmet
 from raikit.gate.rules import may_measure_any
 from raikit.models.base import Capability
 from raikit.models.table import PredictionsSpec, PredictionsTable
@@ -87,8 +87,9 @@ def _available(data: Dataset, provided: frozenset[str] | None) -> Available:
         "prediction": True,
         "sensitive": bool(data.sensitive),
         "cluster": bool(data.cluster),
-        "weight": "weight" in data.roles,
+        "weight": data.weight is not None,
         "score": provided is None or "scores" in provided,
+        **{role: role in data.roles for role in TASK_OF_ROLE},
     }
 
     def size(split: str | None) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from raikit.check import Check, CheckContext, Requires
 
 
-_TASKS = {TOKEN: "token_classification", LABEL: "multilabel", ANSWERS: "answers"}  # what gives cases these roles
+TASK_OF_ROLE = {TOKEN: "token_classification", LABEL: "multilabel", ANSWERS: "answers"}  # what gives cases these roles
 _OF_PREDICTIONS = frozenset({"labels", "scores"})  # what predictions alone may have
 
 
@@ -85,7 +85,7 @@ class Available:
             "cluster": bool(ctx.cluster),
             "weight": ctx.weight is not None,
             "score": any(map(is_score, columns)),
-            **{role: role in columns for role in _TASKS},
+            **{role: role in columns for role in TASK_OF_ROLE},
         }
         data = ctx.data
         modalities = {item.modality for item in data.inputs.values()} if data is not None else set()
@@ -122,7 +122,7 @@ def first_unmet(needs: Requires, available: Available, capabilities: AbstractSet
 def _missing_column(required: AbstractSet[str], available: Available) -> UnmetRequirement | None:
     """Return the roles that the data does not have, else the first column that was not read."""
     roles = available.roles
-    for role, task in _TASKS.items():
+    for role, task in TASK_OF_ROLE.items():
         if role in required and not roles.get(role):
             return UnmetRequirement(f"it measures `task: {task}`; this target is none", "nothing: it does not apply")
     missing = sorted(name for name in required if not roles.get(name, name in available.columns))

@@ -112,5 +112,8 @@ def fingerprint_of_table(table: pd.DataFrame) -> str:
     """Compute the SHA-256 of a table in memory, over its column names, types and cells."""
     digest = hashlib.sha256(json.dumps([(str(name), str(table[name].dtype)) for name in table]).encode())
     for name in table:  # column by column, so that swapping two columns changes the result
-        digest.update(pd.util.hash_pandas_object(table[name], index=False).to_numpy().tobytes())
+        cells = table[name]
+        if not cells.map(pd.api.types.is_hashable).all():  # lists
+            cells = cells.map(lambda cell: json.dumps(cell, default=list))
+        digest.update(pd.util.hash_pandas_object(cells, index=False).to_numpy().tobytes())
     return digest.hexdigest()

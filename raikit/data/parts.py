@@ -121,7 +121,7 @@ def names_in(lists: Sequence[Sequence[Any]], column: str, file: str) -> Iterator
     for row, items in enumerate(lists):
         labels = [as_label(item) for item in items]
         for label in labels:
-            if label is None or is_list(label) or isinstance(label, dict) or label != label:
+            if is_list(label) or isinstance(label, dict) or pd.isna(label):
                 raise DataError(f"{file}, row {row + 1}: an item of {column} is missing or no name.")
         yield [label if isinstance(label, str) else text(label) for label in labels]
 

@@ -93,7 +93,7 @@ def report_parts(
             ctx.progress(done + 1, len(parts))
         tables = [_table(metrics, argument), disparity_table(disparities)]
     both = [*metrics, *(disparity.metric for disparity in disparities)]
-    all_metrics = [metric.model_copy(update={"counts": unit[0]}) for metric in both]
+    all_metrics = [_counting(metric, unit[0], bool(ctx.cluster)) for metric in both]
     return raikit.CheckResult(metrics=all_metrics, findings=_shortened(findings, ctx, argument), tables=tables)
 
 
@@ -105,6 +105,12 @@ def _cells(ctx: raikit.CheckContext, part: Part, max_groups: int) -> Cells:
     w = frame[ctx.weight].to_numpy(dtype=float) if ctx.weight else np.ones(len(frame))
     counts = np.ones(len(frame), dtype=np.int64), w, w**2 if weighted else w
     return cells_of_frame(roles, frame, counts, 1, max_groups, ())
+
+
+def _counting(metric: raikit.Metric, noun: str, clustered: bool) -> raikit.Metric:
+    """Return a metric that says what it counts; without cluster columns in its part, each case is a cluster."""
+    alone = {"n_clusters": metric.n} if clustered and metric.n_clusters is None and metric.n is not None else {}
+    return metric.model_copy(update={"counts": noun, **alone})
 
 
 def _about(finding: raikit.Finding, argument: str, name: str) -> raikit.Finding:

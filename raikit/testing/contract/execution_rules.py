@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from raikit.audit.requirements import needs_model
+from raikit.audit.requirements import TASK_OF_ROLE, needs_model
 from raikit.check import Check, CheckContext
 from raikit.config.types import Task
 from raikit.process import state as process_state
@@ -67,6 +67,8 @@ def requires(bench: Bench) -> str:
             record = execute([(check, bench.options)], reduced, folder / f"without-{number}", SEED, capabilities)[0]
             if record.status != "skipped" or not record.reason:
                 raise Broken(f"without {what} its status is {record.status}; it must be skipped with a reason")
+    if check.requires.columns & TASK_OF_ROLE.keys():
+        return "what is missing is named; generated data have no targets that are lists"
     groups = ("F", "M") if "sensitive" in check.requires.columns else ()
     changes = {"task": data_requirements(check)["task"], "groups": groups}
     trial = bench.try_on(Scenario("data that hold exactly what it requires", changes, bare=True))

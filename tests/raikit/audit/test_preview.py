@@ -38,7 +38,30 @@ def request_of(tmp_path):
     return request_of
 
 
-@pytest.mark.parametrize("sets", [(), ("model.load.score=s",), ("data.sensitive=[]",)])
+LISTS = {
+    "token_classification": (("data.target=tags", "model.load.prediction=found"), "performance.entities"),
+    "multilabel": (("data.target=tags", "model.load.prediction=found"), "performance.labels"),
+    "answers": (("data.target=tags", "model.load.prediction=said"), "performance.answers"),
+}
+
+
+@pytest.mark.parametrize("task", LISTS)
+def test_checks_of_targets_that_are_lists_run_as_the_preview_says(request_of, tmp_path, task):
+    rng = np.random.default_rng(0)
+    tags = [rng.choice(["O", "B-PER", "I-PER"], 5).tolist() for _ in range(100)]
+    found = [rng.permutation(own).tolist() for own in tags]
+    table = pd.DataFrame({"tags": tags, "found": found, "said": rng.choice(["O", "B-PER"], 100), "sex": rng.choice(["F", "M"], 100)})
+    table.to_parquet(tmp_path / "a.parquet")
+    sets, check = LISTS[task]
+    request = replace(request_of("data.path=a.parquet", "data.positive=null", f"data.task={task}", *sets), exclude=["fairness.search"])
+    with planned(request) as plan:
+        would = {one.item.name for one in preview_checks(plan, open_data(plan)) if not one.reason}
+    did = {one.name for one in audit(request, Console()).record.checks if one.status == "ok"}
+    assert check in did
+    assert would == did
+
+
+@pytest.mark.parametrize("sets", [(), ("model.load.score=s",), ("data.sensitive=[]",), ("data.weight=s",)])
 def test_the_checks_that_would_run_are_those_that_run(request_of, sets):
     request = request_of(*sets)
     with planned(request) as plan:

@@ -30,3 +30,9 @@ def test_each_annotator_may_have_a_column(opened):
 def test_three_annotators_are_too_few(opened):
     with pytest.raises(DataError, match="row 2: there are 3 answers; agreement needs 4 or more annotators"):
         opened(ANSWERED.assign(given=[["a"] * 4, ["a", "b", "a"]]), target="given", task="answers")
+
+
+def test_a_model_may_know_many_more_answers_than_cases_have(opened):
+    data = opened(ANSWERED, target="given", task="answers")
+    data.add_classes([f"answer {number}" for number in range(40)])
+    assert len(data.classes) == 42

@@ -68,6 +68,8 @@ def test_declared_labels_may_have_no_case(opened):
         (COLUMNS, {"score": "p1"}, {"target": ["toxic", "insult"], "positive": 1}, ConfigError, "having a label is positive"),
         (LISTS, {"prediction": "got"}, {"target": "has", "task": "multilabel", "classes": ["toxic", "x"]}, DataError,
          "row 1: has has 'insult', which is not in data.classes"),
+        (LISTS.assign(has=[["toxic"], ["insult", None], []]), {"prediction": "got"}, {"target": "has", "task": "multilabel"}, DataError,
+         "row 2: an item of has is missing or no name"),
         (LISTS.assign(has="toxic"), {"prediction": "got"}, {"target": "has", "task": "multilabel"}, DataError,
          "row 1: has holds no list"),
         (COLUMNS, {"prediction": {"a": "p1"}}, {"target": "toxic", "positive": 1}, DataError, "only several labels"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from raikit.config.schema import DataConfig
 from raikit.data.classes import PredictedClasses
+from raikit.data.dataset import Dataset
 from raikit.data.parts import TOKEN
 from raikit.errors import ConfigError, DataError
 
@@ -43,6 +45,13 @@ def test_rows_of_one_token_are_gathered_by_their_text_though_they_are_mixed(open
     assert data.cluster == ["sentence"]
     assert next(data.batches("test", 3)).inputs["words"] == [["Ada", "slept"]] * 2 + [["in", "York"]]
     assert "row 3 (id 's1:1')" in data.where(1)
+
+
+def test_a_table_in_memory_has_a_fingerprint_that_its_tokens_change():
+    config = DataConfig.model_validate({"path": "(memory)", **TASK, **INPUT})
+    first, same = (Dataset.of(TEXTS, config).fingerprint for _ in range(2))
+    assert first == same
+    assert first != Dataset.of(TEXTS.assign(tokens=[["Bob", "slept"], ["in", "New", "York"]]), config).fingerprint
 
 
 def test_text_in_cells_is_divided_at_white_space(opened):

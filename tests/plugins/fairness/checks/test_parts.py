@@ -41,7 +41,8 @@ def test_rates_of_each_label_are_those_of_fairlearn():
             for group in ("f", "m"):
                 metric = metrics[f"fairness.{name}(label={label})[sex={group}]"]
                 assert metric.value == pytest.approx(frame.by_group.loc[group, name])
-                assert metric.n_clusters is None  # a case has each label once
+                assert metric.n_clusters == metric.n  # a case has each label once
+                assert metric.method == "Clopper-Pearson"
         difference = metrics[f"fairness.demographic_parity_difference(label={label})[sex]"]
         assert difference.value == pytest.approx(frame.difference()["selection_rate"])
 

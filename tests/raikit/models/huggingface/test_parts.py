@@ -8,10 +8,11 @@ import pytest
 import torch
 import transformers
 
-from raikit.config.schema import DataConfig
+from raikit.config.schema import DataConfig, TrainConfig
 from raikit.data.dataset import Dataset
 from raikit.errors import ModelError
 from raikit.models.loaders import LOADERS, load
+from raikit.models.training import train
 
 from .conftest import SIZE, WORDS, byte_pairs, word_pieces
 
@@ -210,3 +211,10 @@ def test_a_label_that_the_model_lacks_is_named_and_can_be_mapped(saved):
 def test_other_kinds_of_models_are_refused_in_a_sentence(tmp_path):
     with pytest.raises(ModelError, match="models of kind 'sklearn' are not audited for several labels; `huggingface` and"):
         load({"kind": "sklearn", "path": "x.skops"}, labelled(), LOADERS, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["fusion", "huggingface"])
+def test_training_is_refused_in_a_sentence(tmp_path, kind):
+    settings = TrainConfig.model_validate({"kind": kind, "base": "x"})
+    with pytest.raises(ModelError, match="raikit trains no models for tokens of texts or several labels; train yours elsewhere"):
+        train(settings, texts(), tmp_path, 0, tmp_path, lambda done, total: None)

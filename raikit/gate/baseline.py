@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from raikit.config.schema import GateConfig
     from raikit.gate.baseline_file import SavedBaseline
 
-SMALLEST = 10  # cases of a group that a file tells about, unless asked otherwise
-
 
 def open_baseline(path: Path) -> Run:
     """Read and verify a baseline.
@@ -31,7 +29,7 @@ def open_baseline(path: Path) -> Run:
     if not path.exists():
         raise ConfigError(f"baseline {path}: no such run or file.")
     if path.is_file() and path.name != "audit.json":
-        from raikit.gate import baseline_file  # few audits have such a file, and its models take time to build
+        from raikit.gate import baseline_file  # few audits have such a file
 
         return baseline_file.open_file(path)
     folder = path.parent if path.is_file() else path
@@ -98,7 +96,7 @@ def refuse_another_task(candidate: DataRecord, baseline: DataRecord) -> None:
             )
 
 
-def save(run: Path, target: Path, *, suppress: int = SMALLEST, everything: bool = False, reason: str = "") -> SavedBaseline:
+def save(run: Path, target: Path, *, suppress: int | None = None, everything: bool = False, reason: str = "") -> SavedBaseline:
     """Write a run to a baseline file, as `baseline_file.save` describes.
 
     Raises
@@ -108,7 +106,8 @@ def save(run: Path, target: Path, *, suppress: int = SMALLEST, everything: bool 
     """
     from raikit.gate import baseline_file
 
-    return baseline_file.save(open_baseline(run), target, suppress=suppress, everything=everything, reason=reason)
+    least = baseline_file.SMALLEST if suppress is None else suppress
+    return baseline_file.save(open_baseline(run), target, suppress=least, everything=everything, reason=reason)
 
 
 def accept(run: Path, target: Path, reason: str) -> SavedBaseline:

@@ -108,3 +108,8 @@ def test_a_value_that_holds_a_separator_is_one_value():
 def test_a_wide_interval_does_not_hide_a_small_value(value, low, high, shown):
     assert fmt.number(value, fmt.decimals(value, low, high, "nats")) == shown
     assert fmt.decimals(0.0042, -3, 3, "nats") == 1  # its sign is open
+
+
+@pytest.mark.parametrize(("noun", "written"), [("case", "2 cases"), ("activity", "2 activities"), ("class", "2 classes")])
+def test_a_noun_has_the_plural_of_its_ending(noun, written):
+    assert fmt.counted(2, noun) == written

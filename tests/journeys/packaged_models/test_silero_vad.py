@@ -76,5 +76,4 @@ def test_the_speech_detector_is_audited_and_misses_whispers(audited, package, tm
         }
     )  # fmt: skip
     assert run.metrics["performance.accuracy"]["value"] > 0.6
-    groups = run.checks["fairness.groups"]
-    assert groups["status"] == "ok"
+    assert any("voice: whispered are missed more often" in sentence for sentence in run.record["summary"]["sentences"])

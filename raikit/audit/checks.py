@@ -1,4 +1,4 @@
-"""Run the checks of a plan: their context, the processes of other distributions, and what a person sees meanwhile."""
+"""Run the checks of a plan: the processes of other distributions, and what a person sees meanwhile."""
 
 from __future__ import annotations
 
@@ -10,18 +10,14 @@ from typing import TYPE_CHECKING
 from raikit.audit.check_runner import Runner
 from raikit.audit.opening import config_for_children
 from raikit.audit.places import Places
-from raikit.check import CheckContext
 from raikit.errors import place_of
-from raikit.gate.family import levels_of
-from raikit.run.directory import PREDICTIONS
-from raikit.run.predictions import Predictions
 from raikit.run.results import plain
 
 if TYPE_CHECKING:
     from raikit.audit.plan import Plan
     from raikit.audit.redaction import Redactor
+    from raikit.check import CheckContext
     from raikit.console import Console
-    from raikit.data.dataset import Dataset
     from raikit.isolation.parent import Children
     from raikit.models.scoring import PredictionSource
     from raikit.run.directory import RunDirectory
@@ -30,30 +26,6 @@ if TYPE_CHECKING:
 
 # Of a context, what a child process is told.
 _FACTS = ("task", "classes", "positive", "sensitive", "cluster", "weight", "max_groups", "reference", "favourable")
-
-
-def make_context(plan: Plan, source: PredictionSource, data: Dataset, run: RunDirectory) -> CheckContext:
-    """Return what every check is given."""
-    return CheckContext(
-        task=data.task,
-        predictions=Predictions(run.folder / PREDICTIONS, data.audited_split),
-        data=data,
-        model=source.model,
-        classes=tuple(data.classes),
-        positive=data.positive,
-        sensitive=tuple(data.sensitive),
-        cluster=tuple(data.cluster),
-        weight=data.weight,
-        seed=plan.seed,
-        workdir=run.work,
-        confidence=plan.settings.confidence,
-        levels=levels_of(plan.settings.gate, plan.settings.confidence),
-        max_groups=plan.settings.data.max_groups,
-        reference=data.reference,
-        favourable=data.favourable,
-        labels=data.labels,
-        redact=plan.settings.redact,
-    )
 
 
 def tell_children(plan: Plan, context: CheckContext, source: PredictionSource, children: Children) -> None:

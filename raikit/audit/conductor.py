@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raikit.audit.checks import make_context, run_checks
+from raikit.audit.checks import run_checks
+from raikit.audit.context import make_context
 from raikit.audit.judging import judge_audit
 from raikit.audit.opening import describe_model, open_data, open_predictions, score_cases, start_model_process
 from raikit.audit.plan import Plan, Request, planned, run_folder

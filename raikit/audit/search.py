@@ -13,7 +13,7 @@ import numpy as np
 
 from raikit.address import Pattern, parse
 from raikit.audit.check_runner import Runner
-from raikit.audit.checks import make_context
+from raikit.audit.context import make_context
 from raikit.audit.requirements import capabilities_of, needs_model
 from raikit.audit.selection import PlannedCheck
 from raikit.config.schema import TrainConfig

@@ -87,8 +87,6 @@ def _cells(column: pa.ChunkedArray, written: CellFormat) -> pa.ChunkedArray:
     """Return cells with null for what means a missing value; what a batch holds beside must not change their type."""
     import pyarrow as pa
 
-    if not written.missing:
-        return column
     if is_text(column.type):
         return read_missing(column.cast(pa.string()), written.missing)
     return without_sentinels(column, written.missing)

@@ -258,7 +258,9 @@ def _plain(column: pa.ChunkedArray, name: str, written: CellFormat) -> pa.Chunke
 
 
 def check_text(column: pa.ChunkedArray, name: str, written: CellFormat) -> pa.ChunkedArray:
-    """Return text of a file that has types as it is, unless some cells mean missing and all others are of one type.
+    """Return text of a file that has types, with null for blank cells, as in CSV.
+
+    Where other cells mean missing too, a column gets the type of those that do not.
 
     Raises
     ------
@@ -266,10 +268,10 @@ def check_text(column: pa.ChunkedArray, name: str, written: CellFormat) -> pa.Ch
         As `infer_type`.
     """
     if name in written.text or name in written.mixed:
-        return read_missing(column, written.missing) if written.missing else column
-    known = read_missing(column, written.missing) if written.missing else column
+        return read_missing(column, written.missing)
+    filled, known = read_missing(column, ()), read_missing(column, written.missing)
     typed = infer_type(known, name, written)
-    return column if known is column else typed
+    return typed if known.null_count > filled.null_count else filled
 
 
 def _with_decimal_points(cells: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -317,3 +318,16 @@ def test_a_row_of_csv_may_be_longer_than_a_block(tmp_path, quote):
     table = read_table(tmp_path / "t.csv")
     assert table["id"].tolist() == [0, 1, 2]
     assert table["text"].tolist() == ["short", long, "short"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl", "feather"])
+def test_a_blank_cell_is_missing_in_every_format(tmp_path, kind):
+    table = pd.DataFrame({"group": ["x", "", "  ", None, "y"], "code": ["1", "2", "", "3", "4"], "n": range(5)})
+    path = tmp_path / f"table.{kind}"
+    write = {"csv": partial(table.to_csv, index=False), "parquet": table.to_parquet, "feather": table.to_feather,
+             "jsonl": partial(table.to_json, orient="records", lines=True)}  # fmt: skip
+    write[kind](path)
+    read = read_table(path)
+    assert read["group"].isna().tolist() == [False, True, True, True, False]
+    assert read["code"].isna().tolist() == [False, False, True, False, False]
+    assert (read["code"].dtype == "str") == (kind != "csv"), "text of a file that has types stays text"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raikit.errors import TamperedRunError
 from raikit.remote import is_remote
@@ -71,12 +71,17 @@ class WatchedInputs:
 
 def inputs_of(settings: AuditConfig, folder: Path, baseline: Path | None) -> list[Path]:
     """Return the files and folders here that an audit reads after its plugins were loaded: table, model and baseline."""
-    load, train = settings.model.load, settings.model.train
-    named: list[object] = [settings.data.path]
-    named += [(load.model_extra or {}).get(key) for key in ("path", "weights")] if load is not None else []
-    named += [(train.model_extra or {}).get("base")] if train is not None else []
+    load = settings.model.load.model_extra or {} if settings.model.load is not None else {}
+    train = settings.model.train.model_extra or {} if settings.model.train is not None else {}
+    encoders = [one for of in (load, train) for one in _values(of.get("encoders"))]
+    named = [settings.data.path, load.get("path"), load.get("weights"), load.get("base"), train.get("base"), *encoders]
+    named += [one.get("path") for one in encoders if isinstance(one, dict)]
     paths = [folder / name for name in named if isinstance(name, str) and not is_remote(name) and "\x00" not in name]
     return [*paths, *([baseline] if baseline is not None else [])]
+
+
+def _values(mapping: object) -> list[Any]:
+    return list(mapping.values()) if isinstance(mapping, dict) else []
 
 
 def _state(path: str) -> _State:

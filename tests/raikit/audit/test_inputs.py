@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from raikit.audit.inputs import WatchedInputs
+from raikit.audit.inputs import WatchedInputs, inputs_of
+from raikit.config.schema import AuditConfig
 from raikit.errors import TamperedRunError
 
 
@@ -50,3 +51,17 @@ def test_what_the_command_writes_itself_and_hidden_files_are_no_change(place):
     (place / "set" / ".cache").write_text("x")
     (place / "set" / "salt").write_text("x")
     watched.refuse_changes()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [{"load": {"kind": "huggingface", "path": "m", "base": "b"}},
+     {"load": {"kind": "fusion", "path": "m", "encoders": {"note": "b"}}},
+     {"load": {"kind": "torch", "path": "m", "weights": "b"}},
+     {"train": {"kind": "fusion", "encoders": {"note": {"path": "b"}, "photo": {"path": "m"}}}},
+     {"train": {"kind": "huggingface", "base": "b"}}],
+)  # fmt: skip
+def test_every_folder_of_a_model_is_watched(tmp_path, model):
+    settings = AuditConfig.model_validate({"name": "a", "data": {"path": "t.csv", "target": "y"}, "model": model})
+    watched = set(inputs_of(settings, tmp_path, None))
+    assert watched >= {tmp_path / "t.csv", tmp_path / "b"} | ({tmp_path / "m"} if "'m'" in str(model) else set())

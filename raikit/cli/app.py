@@ -92,11 +92,12 @@ def demo(out: Path, seed: int | None, resume: bool) -> int:
 @click.argument("data", type=_SOURCE)
 @click.option("--out", type=_PATH, default=Path("audit.yaml"), show_default=True, help="The file to write.")
 @click.option("--target", metavar="COLUMN", help="The column to predict (in an evaluation log: of scores), if init cannot know it.")
-def init(data: Path | str, out: Path, target: str | None) -> int:
+@click.option("--model", type=_PATH, metavar="FOLDER", help="A model that save_pretrained wrote, which is audited on the table.")
+def init(data: Path | str, out: Path, target: str | None, model: Path | None) -> int:
     """Write a commented audit.yaml for a table or an evaluation log; what is unsure becomes a question."""
     from raikit.cli import commands
 
-    return commands.init(data, out, target)
+    return commands.init(data, out, target, model)
 
 
 @app.command()

@@ -109,13 +109,13 @@ def _resumable(advice: str) -> Iterator[None]:
         raise KeyboardInterrupt(advice) from None
 
 
-def init(data: Path | str, out: Path, target: str | None = None) -> int:
+def init(data: Path | str, out: Path, target: str | None = None, model: Path | None = None) -> int:
     """Run ``raikit init``."""
     from raikit.scaffold.config import write_config
 
     if out.exists():
         raise ConfigError(f"{out} exists; give another --out.")
-    summary = write_config(data, out, target).splitlines()
+    summary = write_config(data, out, target, model).splitlines()
     for line in summary:
         Console().say(line)
     questions = sum(line.startswith("Question: ") for line in summary)

@@ -49,7 +49,8 @@ def reduce_targets(
         return reduce_labels(table, config, predicted, file, error)
     _refuse_lists(table, config, error)
     if config.sequence is not None:
-        raise error(("data", "sequence"), "only `task: token_classification` has texts of several rows; remove the key.")
+        remedy = "remove the key" if config.task else "name the task, or remove the key"
+        raise error(("data", "sequence"), f"only `task: token_classification` has texts of several rows; {remedy}.")
     return Reduced(table, config)
 
 

@@ -11,8 +11,10 @@ from typing import Any
 from raikit.address import text
 from raikit.config.yamlfile import QUESTION
 from raikit.data.guess import Question, RoleGuess, guess_roles
+from raikit.data.guess.lists import LABELS, TAGS
 from raikit.files import write_text
 from raikit.remote import is_remote, local_copy
+from raikit.scaffold.model_folder import read_model_folder, refuse_model_folder
 from raikit.scaffold.words import proposed_words
 
 _CLASSIFICATION_RULES = """\
@@ -31,10 +33,15 @@ _LOG_REGRESSIONS = """\
   # regressions:
   #   - {metric: performance.accuracy, margin: 0.02}"""
 _WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}  # words that YAML does not read as text
+_LIST_METRICS = {
+    TAGS: "performance.entity_f1(average=micro)",
+    LABELS: "performance.label_f1(average=micro)",
+    "answers": "performance.vqa_accuracy",
+}
 _GAP_RULE = "    - {{metric: fairness.{metric}, max: {limit}}}   # over every sensitive feature and intersection"
 
 
-def write_config(data: Path | str, out: Path, target: str | None = None) -> str:
+def write_config(data: Path | str, out: Path, target: str | None = None, model: Path | None = None) -> str:
     """Write a configuration that audits a table as it is, with a question wherever a guess would be unsure.
 
     Parameters
@@ -45,6 +52,8 @@ def write_config(data: Path | str, out: Path, target: str | None = None) -> str:
         The configuration; an existing file is replaced.
     target : str, optional
         The target, if it is known.
+    model : Path, optional
+        The folder of a model that `save_pretrained` wrote.
 
     Returns
     -------
@@ -55,20 +64,29 @@ def write_config(data: Path | str, out: Path, target: str | None = None) -> str:
     ------
     DataError
         If `data` is not a table, or no column could be the target.
+    ModelError
+        If `model` is no folder of a model that can be audited.
     """
+    refuse_model_folder(data)
+    facts = None if model is None else read_model_folder(model)
     with local_copy(data) as table:
-        guess = guess_roles(table, target)
-        here = Path(os.path.relpath(os.path.realpath(table), Path(os.path.realpath(out)).parent)).as_posix()
-        path = data if isinstance(data, str) and is_remote(data) else here
-        write_text(out, render_config(guess, path, table.stem))
+        guess = guess_roles(table, target, facts)
+        path = data if isinstance(data, str) and is_remote(data) else _from(out, table)
+        write_text(out, render_config(guess, path, table.stem, None if model is None else _from(out, model)))
     return "\n".join(_summary(guess))
+
+
+def _from(out: Path, path: Path) -> str:
+    """Return a path as the configuration at `out` names it."""
+    return Path(os.path.relpath(os.path.realpath(path), Path(os.path.realpath(out)).parent)).as_posix()
 
 
 def _summary(guess: RoleGuess) -> list[str]:
     sensitive = [name for name, _ in guess.sensitive]
     if guess.log:
         return [*_log_summary(guess, sensitive), *_questions(guess)]
-    lines = [] if isinstance(guess.target, Question) else [f"Target: {guess.target} ({_task_in_words(guess)})"]
+    target = ", ".join(guess.target) if isinstance(guess.target, list) else guess.target
+    lines = [] if isinstance(target, Question) else [f"Target: {target} ({_task_in_words(guess)})"]
     lines.append(
         f"Sensitive features: {', '.join(sensitive)}"
         if sensitive
@@ -78,7 +96,7 @@ def _summary(guess: RoleGuess) -> list[str]:
         lines.append(f"Clusters: cases with the same {' or '.join(guess.cluster)} are not independent")
     if guess.has_predictions:
         lines.append("The table holds predictions, so no model is needed")
-    elif guess.model is None:
+    elif guess.trains and guess.model is None:
         lines.append("No column of predictions was recognised, so a fusion model is trained")
     if guess.left_out:
         lines.append(f"Left out: {len(guess.left_out)} of {len(guess.columns)} columns; the file says why")
@@ -101,8 +119,8 @@ def _task_in_words(guess: RoleGuess) -> str:
     return guess.task if isinstance(guess.task, str) else "its task is a question"
 
 
-def render_config(guess: RoleGuess, path: str, name: str) -> str:
-    """Write the text of audit.yaml; `path` is that of the table, `name` what the model is called."""
+def render_config(guess: RoleGuess, path: str, name: str, folder: str | None = None) -> str:
+    """Write the text of audit.yaml; `path` is that of the table, `name` what the model is called, `folder` where it is."""
     return "\n".join(
         [
             "# The model, the data and the policy of an audit. Paths are relative to this file.",
@@ -116,7 +134,7 @@ def render_config(guess: RoleGuess, path: str, name: str) -> str:
             *_data(guess),
             *_left_out(guess),
             "",
-            *_model(guess),
+            *(_model(guess) if folder is None else _loaded(folder)),
             "",
             *_checks(guess),
             "",
@@ -141,6 +159,8 @@ def _line(key: str, role: Any, indent: str = "  ") -> str:
     """Write a key with its value, or as an open question with the possible answers beside it."""
     if isinstance(role, Question):
         return f'{indent}{key}: "{QUESTION}"      # {_in_line(role.answers)}'
+    if isinstance(role, list):
+        return f"{indent}{key}: [{', '.join(map(_q, role))}]"
     return f"{indent}{key}: {_q(role)}"
 
 
@@ -164,7 +184,7 @@ def _data(guess: RoleGuess) -> list[str]:
         else ["  # cluster: [patient]     cases with the same value are not independent"]
     )
     lines += [_line(key, role) for key, role in (("weight", guess.weight), ("split", guess.split)) if role is not None]
-    return lines if guess.has_predictions or guess.split else [*lines, "  split: {validation: 0.1, test: 0.3}"]
+    return [*lines, "  split: {validation: 0.1, test: 0.3}"] if guess.trains and not guess.split else lines
 
 
 def _target(guess: RoleGuess) -> list[str]:
@@ -174,7 +194,7 @@ def _target(guess: RoleGuess) -> list[str]:
         lines.append(f"  # Rows without a target: {guess.missing_targets:,}; remove them, because an audit needs one in each")
     if guess.log:
         lines.append(_IDEAL if guess.classes else _IDEAL_NUMBER)
-    roles = (("target", guess.target), ("positive", guess.positive), ("task", guess.task))
+    roles = (("target", guess.target), ("sequence", guess.sequence), ("positive", guess.positive), ("task", guess.task))
     lines += [_line(key, role) for key, role in roles if role is not None]
     return [*lines, f"  classes: [{', '.join(map(_q, guess.classes))}]"] if guess.classes else lines
 
@@ -197,6 +217,8 @@ def _sensitive(guess: RoleGuess) -> list[str]:
 
 def _inputs(guess: RoleGuess) -> list[str]:
     lines = ["  # What the model sees"]
+    if guess.inputs is not None:
+        return [*lines, _line("inputs", guess.inputs)]
     inputs = {column: f"{{modality: {modality}}}" for column, modality in guess.media.items()}
     inputs |= dict.fromkeys(guess.text, "{modality: text}")
     columns = list(map(_q, guess.tabular))
@@ -251,6 +273,10 @@ def _model(guess: RoleGuess) -> list[str]:
     return ["model:", *source, f"  load: {{kind: predictions, {', '.join(parts)}}}{comment}"]
 
 
+def _loaded(folder: str) -> list[str]:
+    return ["model:", f"  load: {{kind: huggingface, path: {_q(folder)}}}"]
+
+
 def _role(role: str | Question) -> str:
     return f'"{QUESTION}"' if isinstance(role, Question) else _q(role)
 
@@ -270,6 +296,8 @@ def _gate(guess: RoleGuess) -> list[str]:
         return _log_gate(guess)
     if guess.task == "regression":
         return ["  rules: []", "  #  - {metric: performance.mean_absolute_error, max: …}"]
+    if isinstance(guess.task, str) and guess.task in _LIST_METRICS:
+        return ["  rules:", f'    - {{metric: "{_LIST_METRICS[guess.task]}", min: 0.80}}']
     if guess.task not in ("binary", "multiclass"):
         return ["  rules: []      # such as {metric: performance.accuracy, min: 0.80}, once the target is known"]
     lines = _CLASSIFICATION_RULES.splitlines()

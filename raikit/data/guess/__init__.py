@@ -16,16 +16,16 @@ from raikit.data.evaluation_logs.rows import SCORE
 from raikit.data.guess.assignment import assign_roles
 from raikit.data.guess.logs import guess_log_roles
 from raikit.data.guess.names import cluster_strength, is_id
-from raikit.data.guess.roles import Question, RoleGuess
+from raikit.data.guess.roles import ModelFacts, Question, RoleGuess
 from raikit.data.guess.words import propose_words
 from raikit.data.headers import columns_there
 from raikit.data.tables import column_names, read_as_written, read_table
 from raikit.errors import DataError, listed
 
-__all__ = ["Question", "RoleGuess", "guess_roles"]
+__all__ = ["ModelFacts", "Question", "RoleGuess", "guess_roles"]
 
 
-def guess_roles(path: Path, target: str | None = None) -> RoleGuess:
+def guess_roles(path: Path, target: str | None = None, model: ModelFacts | None = None) -> RoleGuess:
     """Read a table and guess the roles of its columns.
 
     Parameters
@@ -33,6 +33,8 @@ def guess_roles(path: Path, target: str | None = None) -> RoleGuess:
     path : Path
     target : str, optional
         The target, if it is known; absent: it is guessed, or becomes a question. Of an evaluation log, the column of scores.
+    model : ModelFacts, optional
+        A model that is there; its labels show the target, and its modalities the inputs.
 
     Raises
     ------
@@ -41,6 +43,8 @@ def guess_roles(path: Path, target: str | None = None) -> RoleGuess:
     """
     names = column_names(path)
     if (log := _read_if_log(path, names)) is not None:
+        if model is not None:
+            raise DataError(f"{path.name} is an evaluation log, which holds a model's answers already; leave out --model.")
         return guess_log_roles(log, target)
     if target is not None and target not in names:
         raise DataError(f"no column {target!r} in {path.name}. {columns_there(names, target)}")
@@ -50,7 +54,7 @@ def guess_roles(path: Path, target: str | None = None) -> RoleGuess:
     if target in unclear:
         raise unclear[target].in_file(path.name)
     left_out = repeated | {name: _why_unclear(column) for name, column in unclear.items()}
-    guess = assign_roles(table.drop(columns=list(unclear)), target)
+    guess = assign_roles(table.drop(columns=list(unclear)), target, model)
     if guess.target is None:
         raise DataError(
             f"{path.name}: no column can be the target, because each is a sensitive feature, an id, a date, constant or not a "

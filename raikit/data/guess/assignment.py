@@ -10,9 +10,11 @@ from raikit.address import text
 from raikit.data.groups import bin_edges
 from raikit.data.guess import names
 from raikit.data.guess.leakage import Leak, find_same, is_coarser, measure_leak, presence_tells, signatures
+from raikit.data.guess.lists import LABELS, ListTarget, find_list_target, may_be_label, offer_labels
 from raikit.data.guess.outputs import find_outputs
 from raikit.data.guess.profile import Profile, is_row_number, profile
-from raikit.data.guess.roles import Question, RoleGuess
+from raikit.data.guess.reading import assign_read_columns, column_of_classes
+from raikit.data.guess.roles import ModelFacts, Question, RoleGuess
 from raikit.data.guess.targets import MAX_CANDIDATES, positive_class, rank_targets
 from raikit.data.splits import SPELLINGS, TEST, TRAIN
 from raikit.errors import DataError
@@ -34,8 +36,8 @@ _NAMED_OUTCOME = "has the name of an outcome"
 _IDS = "different in (almost) every row"
 
 
-def assign_roles(table: pd.DataFrame, target: str | None = None) -> RoleGuess:
-    """Guess the role of each column; `target` is one that a person has named.
+def assign_roles(table: pd.DataFrame, target: str | None = None, model: ModelFacts | None = None) -> RoleGuess:
+    """Guess the role of each column; `target` is one that a person has named, `model` one that is there.
 
     Raises
     ------
@@ -43,7 +45,14 @@ def assign_roles(table: pd.DataFrame, target: str | None = None) -> RoleGuess:
         If the named column cannot be a target.
     """
     assignment = _Assignment(table)
-    if target is not None:
+    assignment.guess.trained_elsewhere = model is not None
+    flags = assignment.find_flags(model)
+    if not flags and target is None and model is not None:
+        target = column_of_classes(assignment.profiles, model.labels)
+    listed = None if flags else find_list_target(table, assignment.profiles, target)
+    if listed is not None:
+        assignment.take_lists(listed)
+    elif target is not None:
         kind = assignment.profiles[assignment.take(target)].kind
         if kind not in ("boolean", "number", "text"):
             raise DataError(f"column {target!r} cannot be the target: {_NO_TARGET.get(kind) or _UNUSABLE[kind]}.")
@@ -51,8 +60,12 @@ def assign_roles(table: pd.DataFrame, target: str | None = None) -> RoleGuess:
     assignment.find_sensitive()
     assignment.find_split_and_weight()
     assignment.find_ids()
-    assignment.choose_target(target)
+    if listed is None and not flags:
+        assignment.choose_target(target)
     if assignment.guess.target is None:
+        return assignment.guess
+    if model is not None or listed is not None:
+        assignment.assign_what_is_read(model)
         return assignment.guess
     assignment.find_outputs()
     if not assignment.guess.has_predictions:
@@ -81,6 +94,45 @@ class _Assignment:
     def leave_out(self, column: str, reason: str) -> None:
         """Leave a column out for a reason."""
         self.guess.left_out[self.take(column)] = reason
+
+    def find_flags(self, model: ModelFacts | None) -> bool:
+        """Take the columns of 0 and 1 that have the names of a model's labels, if it gives a case several."""
+        labels = list(model.labels) if model is not None and model.task == LABELS else []
+        if not labels or not all(name in self.left and self.profiles[name].is_flag for name in labels):
+            return False
+        self.guess.target, self.guess.task = [self.take(name) for name in labels], LABELS
+        return True
+
+    def take_lists(self, listed: ListTarget) -> None:
+        """Take the columns of a target that is a list."""
+        self.guess.target, self.guess.task, self.guess.sequence = listed.target, listed.task, listed.sequence
+        for column in (listed.target, listed.text, listed.sequence):
+            if isinstance(column, str):
+                self.take(column)
+        self.guess.text = [listed.text] if listed.text else []
+        if isinstance(listed.target, str) and not self.guess.trained_elsewhere:  # no folder of a model was named
+            predicted = self._predicted_lists(listed.target)
+            self.guess.prediction = self.take(predicted) if predicted is not None else None
+
+    def _predicted_lists(self, target: str) -> str | None:
+        """Return the column of predictions of the same kind as the target."""
+        kind = self.profiles[target].kind
+        return next((name for name in self.left if names.is_prediction(name, target) and self.profiles[name].kind == kind), None)
+
+    def assign_what_is_read(self, model: ModelFacts | None) -> None:
+        """Assign the inputs of a model that is there, or of one for lists, which raikit does not train."""
+        guess = self.guess
+        if guess.has_predictions:
+            self.leave_out_rest()
+            return
+        if model is None:
+            guess.trained_elsewhere = True
+            guess.model = Question("{load: {kind: huggingface, path: FOLDER}}; raikit trains no model for lists")
+        considered = [] if guess.text else assign_read_columns(guess, self.profiles, self.left, model)
+        for column in considered:
+            self.take(column)
+        for column in list(self.left):
+            self.leave_out(column, "not read by the model" if model else "not read by models for such lists")
 
     def leave_out_unusable(self) -> None:
         """Leave out what no model reads: empty and constant columns, lists, dates, row numbers, what identifies a person."""
@@ -196,12 +248,15 @@ class _Assignment:
                 about_people=bool(self.guess.sensitive),
                 ends=(self.guess.columns[0], self.guess.columns[-1]),
             )
+            if target is not None and names.outcome_strength(target) < 3 and self._together([target]):
+                candidates = [target, *(name for name in self.left if name != target and may_be_label(name, self.profiles[name]))]
+                target = None
             for name in [target] if target else candidates:
                 self.take(name)
         if target is None:
             self.guess.candidates = candidates
             choice = _one_of(candidates, self.named) if len(candidates) <= MAX_CANDIDATES else "the column to predict"
-            self.guess.target = Question(choice) if candidates else None
+            self.guess.target = Question(choice + self._together(candidates)) if candidates else None
             return
         self.guess.target = target
         about = self.profiles[target]
@@ -211,6 +266,10 @@ class _Assignment:
             self.guess.positive = positive_class(target, about)
             if self.guess.positive is None:
                 self.guess.positive = Question(_one_of([text(value) for value in about.values], closed=True))
+
+    def _together(self, candidates: list[str]) -> str:
+        """Offer columns of 0 and 1 as the labels of a case; "" where they are none."""
+        return offer_labels({name: self.profiles[name] for name in self.guess.columns}, [*self.left, *candidates], candidates)
 
     def find_outputs(self) -> None:
         """Find predictions and scores; leave out what looks like a model's output but is neither."""

@@ -77,6 +77,12 @@ class Profile:
         return self.in_unit and not self.missing
 
     @property
+    def is_flag(self) -> bool:
+        """Whether every cell says 0 or 1, or true or false."""
+        written = {str(value).lower() for value in self.values}
+        return not self.missing and bool(written) and written <= {"0", "1", "false", "true"}
+
+    @property
     def is_binary(self) -> bool:
         """Whether there are two values."""
         return self.is_category and self.distinct == 2

@@ -19,6 +19,25 @@ class Question:
     answers: str
 
 
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of a model that is there.
+
+    Parameters
+    ----------
+    reads : tuple of str
+        Modalities of its inputs.
+    labels : tuple of str
+        Its classes; empty if they are not named.
+    task : str or None
+        ``token_classification`` or ``multilabel``; None for others.
+    """
+
+    reads: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    task: str | None = None
+
+
 @dataclass
 class RoleGuess:
     """Guessed roles of columns. Every column of the table has a role, is named in a question, or is in `left_out`.
@@ -30,6 +49,8 @@ class RoleGuess:
         Cells that mean a missing value, and the decimal mark: ``data.missing`` and ``data.decimal``.
     candidates : list of str
         Possible targets, if `target` is a question.
+    sequence : str, Question or None
+        The column that says which text a token belongs to, where each row is a token.
     missing_targets : int
         Rows without a target, which an audit refuses.
     task : str, Question or None
@@ -42,8 +63,12 @@ class RoleGuess:
     media : mapping of column to modality
     suspects : mapping of column to str
         Inputs that may be known only after the outcome, each with what was measured (or nothing): a question.
+    inputs : Question or None
+        Which columns a model reads that reads fewer than there are.
+    trained_elsewhere : bool
+        Whether raikit trains no model, because one is there or the target is a list.
     model : Question or None
-        A question if columns look like a model's output and cannot be used as they are.
+        A question if raikit trains no model for the task, or if columns look like a model's output and cannot be used as they are.
     left_out : mapping of column to reason
     classes : list of label
         Declared classes: those of a target that may lack cases of one of them.
@@ -65,7 +90,8 @@ class RoleGuess:
     missing: list[str] = field(default_factory=list)
     decimal: str = "."
     id: str | None = None
-    target: str | Question | None = None
+    target: str | list[str] | Question | None = None
+    sequence: str | Question | None = None
     candidates: list[str] = field(default_factory=list)
     missing_targets: int = 0
     positive: Any = None
@@ -81,6 +107,8 @@ class RoleGuess:
     text: list[str] = field(default_factory=list)
     tabular: list[str] = field(default_factory=list)
     suspects: dict[str, str] = field(default_factory=dict)
+    inputs: Question | None = None
+    trained_elsewhere: bool = False
     model: Question | None = None
     left_out: dict[str, str] = field(default_factory=dict)
     classes: list[Any] = field(default_factory=list)
@@ -95,6 +123,11 @@ class RoleGuess:
     def has_predictions(self) -> bool:
         """Whether the table holds predictions, so that no model is needed."""
         return self.prediction is not None or self.score is not None or bool(self.scores)
+
+    @property
+    def trains(self) -> bool:
+        """Whether raikit may train a model."""
+        return not self.has_predictions and not self.trained_elsewhere
 
     @property
     def targets(self) -> list[str]:
@@ -114,12 +147,13 @@ class RoleGuess:
         """The open questions by key."""
         roles = {
             "data.target": self.target,
+            "data.sequence": self.sequence,
             "data.positive": self.positive,
             "data.task": self.task,
             "data.weight": self.weight,
             "model.load.prediction": self.prediction,
             "model.load.score": self.score,
             "model": self.model,
-            "data.inputs": self.inputs_question,
+            "data.inputs": self.inputs or self.inputs_question,
         }
         return {key: role for key, role in roles.items() if isinstance(role, Question)}

@@ -224,7 +224,7 @@ def test_few_whole_numbers_may_be_classes_or_amounts(guess_of):
 
 
 @pytest.mark.parametrize(
-    ("cells", "says"), [(["a"], "lists or mappings"), ("2020-01-01", "it holds dates"), ("x", "one value only"), (None, "no values")]
+    ("cells", "says"), [([1], "lists or mappings"), ({"a": 1}, "lists or mappings"), ("2020-01-01", "it holds dates"), ("x", "one value only"), (None, "no values")]
 )
 def test_what_cannot_be_a_target_is_refused(tmp_path, cells, says):
     pd.DataFrame({"y": mixed(0, 1), "bad": [cells] * ROWS}).to_parquet(tmp_path / "a.parquet")

@@ -30,7 +30,7 @@ def read_decisions(
     ----------
     table : DataFrame
     config : DataConfig
-        Without a target. `classes` and `positive` mean what they do with one.
+        Without a target. `classes` and `positive` mean what they do with one; `favourable` stands for a missing `positive`.
     rows : RowNames
     error : callable
         Makes the error that names a key.
@@ -84,6 +84,8 @@ def _positive(labels: list[Any], config: DataConfig, error: Error) -> Any:
         return positive
     if (pair := truth_pair(labels)) is not None:
         return pair[1]
+    if config.favourable is not None and (selected := ClassNames(labels).find(config.favourable)) is not None:
+        return selected  # without the truth, nothing but being selected can be meant
     raise error(
         ("data", "positive"),
         f"the decisions are {shown(labels[0])} or {shown(labels[1])}; name the one that counts as selected: "

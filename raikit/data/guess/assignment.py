@@ -33,6 +33,9 @@ _UNUSABLE = {
 }
 _NO_TARGET = {"image": "it holds pictures", "audio": "it holds sounds", "date": "it holds dates"}
 _NAMED_OUTCOME = "has the name of an outcome"
+_LOADS = (
+    "{load: {kind: huggingface, path: FOLDER}} or {load: {kind: predictions, prediction: COLUMN}}; raikit trains no model for lists"
+)
 _IDS = "different in (almost) every row"
 
 
@@ -127,7 +130,7 @@ class _Assignment:
             return
         if model is None:
             guess.trained_elsewhere = True
-            guess.model = Question("{load: {kind: huggingface, path: FOLDER}}; raikit trains no model for lists")
+            guess.model = Question(_LOADS)
         considered = [] if guess.text else assign_read_columns(guess, self.profiles, self.left, model)
         for column in considered:
             self.take(column)

@@ -24,7 +24,7 @@ _SAMPLE = 2_000
 _TAG = re.compile(r"O|[BIESLU]-\S+")
 _TOKEN_NAMES = {"tokens", "token", "words", "word"}
 _TAG_NAMES = {"tags", "tag", "ner tags", "ner tag", "ner", "pos tags", "pos", "chunk tags", "labels", "label", "entities"}
-_LABEL_NAMES = {"labels", "label", "tags", "topics", "categories", "genres", "classes", "targets"}
+_LABEL_NAMES = {"labels", "label", "tags", "topics", "categories", "genres", "classes", "targets", "answers"}
 _SENTENCES = re.compile(r"(sentence|sent|text|seq|sequence|doc|document|utterance)s?( (id|idx|no|nr|num|number|index))?")
 
 

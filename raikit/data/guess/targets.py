@@ -54,6 +54,7 @@ def rank_targets(profiles: Mapping[str, Profile], about_people: bool, ends: tupl
         name
         for name in fitting
         if any(_is_output(other, profiles[other], name, fitting[name]) for other in profiles if other != name)
+        or _has_class_scores(fitting[name], profiles)
     ]
     for suggested in (with_output, *([name for name in fitting if strength[name] >= level] for level in (3, 2))):
         if suggested:
@@ -87,6 +88,12 @@ def _is_output(other: str, about: Profile, name: str, target: Profile) -> bool:
     if is_prediction_of(other, name) and about.kind == target.kind:
         return True
     return is_score_of(other, name) and about.is_probability and target.is_category
+
+
+def _has_class_scores(target: Profile, profiles: Mapping[str, Profile]) -> bool:
+    """Whether each of several classes has a column that is named and looks like its probability."""
+    probable = [name for name, about in profiles.items() if about.is_probability]
+    return len(target.values) > 2 and all(any(is_score_of(name, text(label)) for name in probable) for label in target.values)
 
 
 def _is_of(name: str, amount: str) -> bool:

@@ -10,6 +10,7 @@ from raikit.errors import DataError
 
 ROWS = 60
 TOKENS = [["Ada", "left", "Oslo", "."], ["Rome", "fell"], ["Alan", "went"]]
+TEXTS = [f"this is text {row}" for row in range(ROWS)]
 TAGS = [["B-PER", "O", "B-LOC", "O"], ["B-LOC", "O"], ["B-PER", "O"]]
 
 
@@ -64,10 +65,15 @@ def test_one_token_a_row_names_its_text_or_asks_for_it(guess_of):
     ],
 )
 def test_lists_of_labels_differ_in_a_case_and_answers_agree(guess_of, cells, task):
-    guess = guess_of(text=[f"this is text {row}" for row in range(ROWS)], labels=over(*cells))
+    guess = guess_of(text=TEXTS, labels=over(*cells))
     assert guess.target == "labels"
     assert guess.text == ["text"]
     assert ("question" if isinstance(guess.task, Question) else guess.task) == task
+
+
+def test_answers_of_annotators_are_a_target(guess_of):
+    guess = guess_of(question=TEXTS, answers=over(["red", "red", "red", "blue"], ["blue"] * 5), answer=over("red", "blue"))
+    assert (guess.target, guess.task) == ("answers", "answers")
 
 
 def test_a_target_that_is_no_list_stays_the_target(guess_of):
@@ -78,16 +84,14 @@ def test_a_target_that_is_no_list_stays_the_target(guess_of):
 @pytest.mark.parametrize("first", ["sport", "toxic"])  # the name of an event made one label of several the target
 def test_columns_of_0_and_1_beside_text_may_be_labels_of_a_case(guess_of, first):
     flags = {first: over(0, 1), "money": over(1, 0, 0), "travel": over(0, 0, 1, 1)}
-    texts = [f"this is text {row}" for row in range(ROWS)]
-    question = guess_of(text=texts, **flags).questions["data.target"].answers
+    question = guess_of(text=TEXTS, **flags).questions["data.target"].answers
     assert f"or [{first}, money, travel] if these are labels" in question
     assert "labels" not in str(guess_of(**flags).target)
-    assert guess_of(text=texts, label=over(0, 1), **flags).target == "label"
+    assert guess_of(text=TEXTS, label=over(0, 1), **flags).target == "label"
 
 
 def test_several_texts_are_a_question(guess_of):
-    texts = [f"this is text {row}" for row in range(ROWS)]
-    guess = guess_of(title=texts, body=texts[::-1], labels=over(["a", "b"], ["c"]))
+    guess = guess_of(title=TEXTS, body=TEXTS[::-1], labels=over(["a", "b"], ["c"]))
     assert guess.questions["data.inputs"].answers == (
         "in braces what the model reads: title: {modality: text} or body: {modality: text}"
     )

@@ -86,3 +86,13 @@ def test_a_class_of_several_is_the_target_only_at_the_end():
 )
 def test_the_positive_class_is_named_only_if_it_is_obvious(target, labels, positive):
     assert positive_class(target, words(*labels)) == positive
+
+
+def test_a_column_of_classes_that_each_have_a_probability_is_the_target():
+    animal = Profile("text", 3, 0, 60, ("cat", "dog", "fox"))
+    share = Profile("number", 50, 0, 60, in_unit=True)
+    camera = Profile("text", 2, 0, 60, ("x", "y"))
+    profiles = {"animal": animal, "camera": camera, "p_cat": share, "p_dog": share, "p_fox": share}
+    assert rank_targets(profiles, False, ("animal", "p_fox"))[0] == "animal"
+    del profiles["p_fox"]
+    assert rank_targets(profiles, False, ("animal", "p_dog"))[0] is None

@@ -11,7 +11,7 @@ import pandas as pd
 
 import raikit
 from raikit.arrays import IntArray, arrays_from_frame
-from raikit.format import capitalised, class_text, counted, metric_interval, percent, sample_size
+from raikit.format import capitalised, class_text, count, counted, metric_interval, percent, sample_size
 from raikit_performance.averages import estimate_average, metric_of_average
 from raikit_performance.classification import f1_of_jaccard
 from raikit_performance.shares import ShareEstimates, Shares, estimate_shares, metric_of_share, simultaneous
@@ -137,7 +137,8 @@ class Detections:
         both = (("precision", precision), ("recall", recall))
         parts = [f"{name} {percent(metric.value)}" for name, metric in both if metric.value is not None]
         clusters = sample_size(None, f1.n_clusters, self.cases.cluster_names)
-        size = f"{counted(len(self.cases), self.kind.noun, self.kind.nouns)} in the truth or predicted"
+        # Not the n of F1, which counts what is taken for another class twice.
+        size = f"{counted(recall.n or 0, self.kind.noun, self.kind.nouns)} in the truth, {count(precision.n or 0)} predicted"
         evidence = "; ".join([metric_interval(f1), ", ".join(parts), ", ".join(part for part in (size, clusters) if part)])
         return f"The F1 of {self.kind.nouns} is {percent(f1.value)} ({evidence})."
 

@@ -10,7 +10,15 @@ from raikit.address import text
 from raikit.data.groups import bin_edges
 from raikit.data.guess import names
 from raikit.data.guess.leakage import Leak, find_same, is_coarser, measure_leak, presence_tells, signatures
-from raikit.data.guess.lists import LABELS, ListTarget, find_list_target, may_be_label, offer_labels
+from raikit.data.guess.lists import (
+    LABELS,
+    ListTarget,
+    ask_for_lists,
+    find_list_target,
+    holds_numbers,
+    may_be_label,
+    offer_labels,
+)
 from raikit.data.guess.outputs import find_outputs
 from raikit.data.guess.profile import Profile, is_row_number, profile
 from raikit.data.guess.reading import assign_read_columns, column_of_classes
@@ -31,6 +39,7 @@ _UNUSABLE = {
     "bytes": "bytes in no known format of pictures or sounds",
     "date": "dates; derive numbers from them, such as days between two",
 }
+_NUMBERS = "lists of numbers; tags and labels are read by name"
 _NO_TARGET = {"image": "it holds pictures", "audio": "it holds sounds", "date": "it holds dates"}
 _NAMED_OUTCOME = "has the name of an outcome"
 _LOADS = (
@@ -53,6 +62,8 @@ def assign_roles(table: pd.DataFrame, target: str | None = None, model: ModelFac
     if not flags and target is None and model is not None:
         target = column_of_classes(assignment.profiles, model.labels)
     listed = None if flags else find_list_target(table, assignment.profiles, target)
+    if listed is None and not flags and target is None and model is not None and model.task is not None:
+        listed = ask_for_lists(model)
     if listed is not None:
         assignment.take_lists(listed)
     elif target is not None:
@@ -145,7 +156,7 @@ class _Assignment:
 
     def _why_unusable(self, column: str, about: Profile) -> str | None:
         if about.kind in _UNUSABLE:
-            return _UNUSABLE[about.kind]
+            return _NUMBERS if about.kind == "nested" and holds_numbers(self.table[column]) else _UNUSABLE[about.kind]
         counts = names.ROW_NUMBERS.fullmatch(column) if about.is_unique else None
         if counts or (is_row_number(self.table[column]) and not names.is_id(column)):
             return "row numbers"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ import pandas as pd
 from raikit.data.annotators import FEWEST
 from raikit.data.guess import names
 from raikit.data.guess.profile import Profile
-from raikit.data.guess.roles import Question
+from raikit.data.guess.roles import ModelFacts, Question
 from raikit.data.parts import is_list
+from raikit.errors import listed
 
 TAGS, LABELS = "token_classification", "multilabel"
 WHICH_LISTS = "multilabel (the labels of a case) or answers (of several annotators)"
@@ -71,6 +73,20 @@ def find_list_target(table: pd.DataFrame, profiles: Mapping[str, Profile], targe
     if len(labels) == 1:
         return ListTarget(labels[0], _task_of_labels(lists[labels[0]]))
     return _tags_in_rows(table, profiles, None)
+
+
+def ask_for_lists(model: ModelFacts) -> ListTarget:
+    """Ask for the target of a model of tokens or of several labels, where the table does not show it."""
+    which = f" ({listed((label[:40] for label in model.labels), 5)})" if model.labels else ""
+    if model.task == TAGS:
+        return ListTarget(Question(f"the column of tags{which}: a list for each text, or one tag a row with `sequence`"), TAGS)
+    return ListTarget(Question(f"the columns of 0 and 1 in brackets, or the column of lists, of the labels{which}"), LABELS)
+
+
+def holds_numbers(values: pd.Series[Any]) -> bool:
+    """Whether the first list that is not empty holds numbers."""
+    cells = (cell for cell in values.dropna().head(_SAMPLE) if is_list(cell) and len(cell))
+    return isinstance(next(cells, [None])[0], numbers.Number)
 
 
 def may_be_label(name: str, about: Profile) -> bool:

@@ -66,9 +66,12 @@ def _fitting(modality: str, profiles: Mapping[str, Profile], left: Sequence[str]
 
 
 def _choice(fitting: Mapping[str, Sequence[str]]) -> str:
-    """Write what the model reads, and which columns could be it."""
-    parts = [
-        f"{' or '.join(f'{column}: {{modality: {modality}}}' for column in columns) or f'COLUMN: {{modality: {modality}}}'}"
-        for modality, columns in fitting.items()
-    ]
-    return f"in braces what the model reads: {'; and '.join(parts) or 'COLUMN: {modality: text}'}"
+    """Write the inputs that could be meant, as they are written in audit.yaml."""
+    if len(fitting) == 1:
+        ((modality, columns),) = fitting.items()
+        if columns:
+            return " or ".join(f"{{{column}: {{modality: {modality}}}}}" for column in columns)
+    names = [f"{' or '.join(columns) or 'COLUMN'}: {{modality: {modality}}}" for modality, columns in fitting.items()]
+    missing = [modality for modality, columns in fitting.items() if not columns]
+    none = f"; no column was recognised as {' or '.join(missing)}" if missing else ""
+    return f"{{{', '.join(names) or 'COLUMN: {modality: text}'}}}{none}"

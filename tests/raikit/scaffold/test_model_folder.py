@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 
 from raikit.cli.app import app
 from raikit.config.load import load
-from raikit.errors import DataError, ModelError
+from raikit.errors import ConfigError, DataError, ModelError
 from raikit.scaffold.config import write_config
 from raikit.scaffold.model_folder import read_model_folder
 
@@ -79,6 +80,20 @@ def test_a_tagger_reads_lists_of_tokens(folder, init):
 
 def test_a_model_of_sounds_that_is_called_a_model_of_sequences_is_known_by_its_files(folder):
     assert read_model_folder(folder("Wav2Vec2ForSequenceClassification", tokenizer=False)).reads == ("audio",)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "config", "columns", "says"),
+    [
+        ("BertForTokenClassification", {}, {"text": TEXTS}, r"the column of tags \(.*bad.*good.*\): a list"),
+        ("BertForSequenceClassification", {"problem_type": "multi_label_classification"}, {"text": TEXTS}, "the columns of 0 and 1"),
+        ("ViTForImageClassification", {}, {"opinion": over("bad", "good")}, "no column was recognised as image"),
+    ],
+)
+def test_what_a_model_needs_and_a_table_does_not_show_is_a_question(folder, init, tmp_path, architecture, config, columns, says):
+    with pytest.raises(ConfigError, match="is an open question"):
+        init(folder(architecture, **config), kind=over("x", "y"), **columns)
+    assert re.search(says, (tmp_path / "audit.yaml").read_text())
 
 
 def test_labels_without_names_show_no_target(folder):

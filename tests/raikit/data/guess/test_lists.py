@@ -93,8 +93,13 @@ def test_columns_of_0_and_1_beside_text_may_be_labels_of_a_case(guess_of, first)
 def test_several_texts_are_a_question(guess_of):
     guess = guess_of(title=TEXTS, body=TEXTS[::-1], labels=over(["a", "b"], ["c"]))
     assert guess.questions["data.inputs"].answers == (
-        "in braces what the model reads: title: {modality: text} or body: {modality: text}"
+        "{title: {modality: text}} or {body: {modality: text}}"
     )
+
+
+def test_lists_of_numbers_are_left_out_with_what_is_missing(guess_of):
+    guess = guess_of(tokens=over(*TOKENS), tags=over([1, 0, 2, 0], [2, 0], [1, 0]), kind=over("a", "b"))
+    assert guess.left_out["tags"] == "lists of numbers; tags and labels are read by name"
 
 
 def test_lists_of_numbers_are_refused_as_a_target(guess_of):

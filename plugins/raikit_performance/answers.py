@@ -44,6 +44,11 @@ def agreement(predictions: Sequence[str], answers: Sequence[Sequence[str]]) -> F
     return accuracy
 
 
+def as_numbers(accuracy: FloatArray, cases: raikit.Arrays) -> raikit.Arrays:
+    """Return cases whose numbers are the accuracies of their answers; each would best be 1."""
+    return replace(cases, truth=np.ones(len(cases)), prediction=accuracy, scores=None, classes=[])
+
+
 def accuracy_metric(accuracy: FloatArray, cases: raikit.Arrays, level: float) -> raikit.Metric:
     """Return the mean accuracy; its interval is that of the mean loss, which lies between 0 and 1."""
     loss = stats.loss_interval(1 - accuracy, cases.weight, cases.clusters, level, (0.0, 1.0), largest=1.0)

@@ -130,20 +130,22 @@ class Answers:
                   "Pareto": 2 * (1 + rng.pareto(2, self.pictures))}[self.sizes]
         picture = np.repeat(np.arange(self.pictures), 1 + rng.poisson(length))
         skill, n = (self.right + self.spread * rng.normal(size=self.pictures))[picture], len(picture)
-        accuracy, alike, same, found = rng.choice([0.3, 0.6, 0.9, 1.0], n, p=[0.1, 0.1, 0.1, 0.7]), rng.random(n) < 0.8, rng.random(n), []
+        accuracy = rng.choice([0.3, 0.6, 0.9, 1.0], n, p=[0.1, 0.1, 0.1, 0.7])
+        alike, same, found = rng.random(n) < 0.8, rng.random(n), []
         for loss in (0.0, self.loss):
             own = np.where(alike, same, rng.random(n))
             found.append(np.where(own < expit(skill - loss), accuracy, 0.0))
         return found[0], found[1], picture
 
 
+_TEN = np.arange(1, 11.0) ** -1.5
 TEXTS = [
     *(Texts(f"{texts} texts, {sizes} sizes", texts, sizes) for texts in (50, 300) for sizes in ("equal", "log-normal", "Pareto")),
     Texts("100 texts, longer ones are harder", 100, harder=0.5),
     Texts("100 texts, near perfect", 100, right=5.0),
     Texts("100 texts, hardly anything found", 100, right=-3.0),
     Texts("100 texts, one has a tenth", 100, "one"),
-    Texts("1,000 texts, log-normal sizes, ten types", 1_000, types=tuple(np.arange(1, 11.0) ** -1.5 / (np.arange(1, 11.0) ** -1.5).sum())),
+    Texts("1,000 texts, log-normal sizes, ten types", 1_000, types=tuple(_TEN / _TEN.sum())),
 ]
 CASES = [
     Cases("200 cases", 200), Cases("1,000 cases", 1_000), Cases("1,000 cases of 100 people, Zipf", 1_000, 100),
@@ -164,7 +166,7 @@ def measured(arrays: raikit.Arrays, level: float) -> list[raikit.Metric]:
     """Return the measures of entities or labels, without those of single types but for the rarest."""
     k = len(arrays.classes) - 1
     present = arrays.take((arrays.truth < k) | (arrays.prediction < k))
-    metrics = Detections(present, Kind("entity", "entity", "entities")).at(level)
+    metrics = Detections(present, Kind("entity", "entity", "entities", "seqeval")).at(level)
     return [metric for metric in metrics if metric.name != "entity_support" and metric.args.get("class") in (None, str(k - 1))]
 
 
@@ -207,11 +209,13 @@ def compare(draws: Iterable[tuple[Side, Side]], metrics: list[raikit.Metric]) ->
 
 def show_comparisons(same: Iterable[tuple[Side, Side]], worse: Iterable[tuple[Side, Side]], metrics: list[raikit.Metric]) -> None:
     """Print how often a loss is shown."""
-    (level, runs), (power, others) = compare(same, metrics), compare(worse, metrics)
+    (level, runs), (loss, others) = compare(same, metrics), compare(worse, metrics)
     for name, values in level.items():
-        known, found = [p for p in values if p is not None], [p for p in power[name] if p is not None]
-        print(f"   {name:22} fails: 5% {percent(sum(p <= 0.05 for p in known), runs)}  1% {percent(sum(p <= 0.01 for p in known), runs)}"
-              f"   finds {percent(sum(p <= 0.05 for p in found), others)}   undecided {100 * (1 - len(known) / runs):3.0f}%", flush=True)
+        known, found = [p for p in values if p is not None], [p for p in loss[name] if p is not None]
+        five, one = (percent(sum(p <= level for p in known), runs) for level in (0.05, 0.01))
+        power = percent(sum(p <= 0.05 for p in found), others)
+        undecided = 100 * (1 - len(known) / runs)
+        print(f"   {name:22} fails: 5% {five}  1% {one}   finds {power}   undecided {undecided:3.0f}%", flush=True)
 
 
 def of_things(design: Texts | Cases, runs: int, seed: int) -> None:
@@ -278,7 +282,8 @@ def main() -> None:
     parser.add_argument("--only", default="", help="designs whose name contains this")
     options = parser.parse_args()
     print("Percent of intervals that miss, nominal 2.5 and 0.5 at each end; of comparisons that show a loss, nominal 5 and 1")
-    for title, designs, simulate in (("entities", TEXTS, of_things), ("labels", CASES, of_things), ("answers", ANSWERS, of_answers)):
+    families = (("entities", TEXTS, of_things), ("labels", CASES, of_things), ("answers", ANSWERS, of_answers))
+    for title, designs, simulate in families:
         for design in designs:
             if options.only in f"{title}, {design.name}":
                 print(f"\n{title}, {design.name}, {options.runs} runs", flush=True)

@@ -176,7 +176,7 @@ class Entities(raikit.Check):
             return raikit.CheckResult(findings=[raikit.Finding(sentence=_NO_ENTITIES, severity="note", what="Entities")])
         columns = ["target", "prediction", "target.token", *ctx.cluster, *([ctx.weight] if ctx.weight else [])]
         frame, types = entity_cases(ctx.predictions.frame(columns))
-        kind = detection.Kind("entity", "entity", "entities")
+        kind = detection.Kind("entity", "entity", "entities", "seqeval")
         return _found(self, ctx, detection.detections(frame, types, NO_ENTITY, ctx, kind))
 
     def compare(
@@ -209,7 +209,7 @@ class Labels(raikit.Check):
         columns = ["target", "prediction", "target.label", *ctx.cluster, *([ctx.weight] if ctx.weight else [])]
         frame, names = label_frame(ctx.predictions.frame(columns), ctx.positive)
         frame = frame[(frame[["target", "prediction"]] != NO_LABEL).any(axis=1)].reset_index(drop=True)
-        kind = detection.Kind("label", "label", "labels")
+        kind = detection.Kind("label", "label", "labels", "scikit-learn")
         return _found(self, ctx, detection.detections(frame, names, NO_LABEL, ctx, kind))
 
     def compare(

@@ -58,7 +58,7 @@ def run_checks(
     console: Console,
     redactor: Redactor | None = None,
 ) -> list[CheckRecord]:
-    """Run the planned checks in order and return a record for each, also for those that do not run; none for other tasks' checks."""
+    """Run the planned checks in order and return a record for each, also for those that do not run, but for other tasks' checks."""
     if children is not None:
         tell_children(plan, context, source, children)
     planned = plan.checks_of_task(Available.of_context(context))

@@ -85,8 +85,8 @@ class TokenReader(TextReader):
         if long:
             row, texts_are = int(data.parts.rows[long[0]]) + 1, "text has" if len(long) == 1 else "texts have"
             raise ModelError(
-                f"model.load: {count(len(long))} {texts_are} more pieces than the model reads ({self.most_tokens}), the first in row "
-                f"{row} of {data.path.name}; divide such texts into sentences."
+                f"model.load: {count(len(long))} {texts_are} more pieces than the model reads ({self.most_tokens}), the first in "
+                f"row {row} of {data.path.name}; divide such texts into sentences."
             )
 
     def _sizes(self, texts: list[list[str]]) -> np.ndarray:

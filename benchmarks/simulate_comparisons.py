@@ -268,17 +268,14 @@ def matched(
         new = population.scored(cases.iloc[before - shared :].reset_index(drop=True), rng, worse)
         match = raikit.MatchedCases(old, new, (old.id.to_numpy(), new.id.to_numpy()), shared)
         run = raikit.RunView(None, Measurements(name="m", data=population.data))  # type: ignore[arg-type]
-        comparison = MetricComparison(match, run, margins, SETTINGS)
+        comparison = MetricComparison(match, run.record, margins, SETTINGS)
         for name in names:
             metric = raikit.Metric.undefined(differences.get(name, f"{name}_difference"), "r", over=["group"])
             count(tally, name, comparison.compare(name, metric))
-        designs = [performance._both_runs(match, run.record)]
-        if not match.same_cases:
-            designs.append(performance._both_runs(match.only_shared(), run.record))
         for name in whole:
             direction = "lower" if name in ERRORS else "higher"
             metric = raikit.Metric(name, 0.5, low=0.5, high=0.5, n=1, method="m", direction=direction, id=name)
-            found = performance._compare_metric(metric, designs, margins)
+            found = performance.compare_matched([metric], match, run.record, margins)[0]
             if found is not None:
                 count(tally, f"{name} (all groups)", found)
     tally.show(f"{title}, {before:,} and {after:,} cases, {shared:,} shared, {runs} runs")

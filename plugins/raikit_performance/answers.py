@@ -44,13 +44,24 @@ def agreement(predictions: Sequence[str], answers: Sequence[Sequence[str]]) -> F
     return accuracy
 
 
+def as_numbers(accuracy: FloatArray, cases: raikit.Arrays) -> raikit.Arrays:
+    """Return cases whose numbers are the accuracies of their answers; each would best be 1."""
+    return replace(cases, truth=np.ones(len(cases)), prediction=accuracy, scores=None, classes=[])
+
+
 def accuracy_metric(accuracy: FloatArray, cases: raikit.Arrays, level: float) -> raikit.Metric:
-    """Return the mean accuracy; its interval is that of the mean loss, which lies between 0 and 1."""
-    loss = stats.loss_interval(1 - accuracy, cases.weight, cases.clusters, level, (0.0, 1.0), largest=1.0)
-    turned = {"open_high": "open_low", "open_low": "open_high"}
-    interval = replace(
-        loss, value=1 - loss.value, low=1 - loss.high, high=1 - loss.low, flags=tuple(turned.get(flag, flag) for flag in loss.flags)
+    """Return the mean accuracy, with the outer ends of the intervals of the mean loss and of the mean accuracy.
+
+    Both means lie between 0 and 1. The interval of the first allows for a wrong answer that was not seen, that of the second for a
+    right one.
+    """
+    loss, own = (
+        stats.loss_interval(values, cases.weight, cases.clusters, level, (0.0, 1.0), largest=1.0) for values in (1 - accuracy, accuracy)
     )
+    turned = {"open_high": "open_low", "open_low": "open_high"}
+    flags = dict.fromkeys((*(turned.get(flag, flag) for flag in loss.flags), *own.flags))
+    low, high = min(1 - loss.high, own.low), max(1 - loss.low, own.high)
+    interval = replace(loss, value=1 - loss.value, low=low, high=high, flags=tuple(flags))
     return metric_of_interval("vqa_accuracy", interval, cases, level, direction="higher", unit="rate")
 
 

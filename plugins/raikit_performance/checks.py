@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from raikit_performance.detection import Detections
 
 _AVERAGES = ("micro", "macro", "weighted")
-_NOTHING = "\u2205"  # stands where a case does not have a label; no label is called so
 _NO_ENTITIES = "The tags mark no entities (none begins with B- or I-), so each token is measured by itself."
+
 
 class Classification(raikit.Check):
     """Accuracy, and precision, recall and F1 of every class.
@@ -176,8 +176,17 @@ class Entities(raikit.Check):
             return raikit.CheckResult(findings=[raikit.Finding(sentence=_NO_ENTITIES, severity="note", what="Entities")])
         columns = ["target", "prediction", "target.token", *ctx.cluster, *([ctx.weight] if ctx.weight else [])]
         frame, types = entity_cases(ctx.predictions.frame(columns))
-        kind = detection.Kind("entity", "entity", "entities")
+        kind = detection.Kind("entity", "entity", "entities", "seqeval")
         return _found(self, ctx, detection.detections(frame, types, NO_ENTITY, ctx, kind))
+
+    def compare(
+        self, candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins
+    ) -> list[raikit.Comparison]:
+        """Compare the entities of both runs, paired where they hold the same texts."""
+        from raikit_performance.compare import compare
+        from raikit_performance.parts import entity_sides
+
+        return compare(candidate, baseline, margins, entity_sides)
 
 
 class Labels(raikit.Check):
@@ -194,19 +203,23 @@ class Labels(raikit.Check):
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         """Measure which labels are given and which are missed."""
-        import pandas as pd
-
         from raikit_performance import detection
+        from raikit_performance.parts import NO_LABEL, label_frame
 
         columns = ["target", "prediction", "target.label", *ctx.cluster, *([ctx.weight] if ctx.weight else [])]
-        frame = ctx.predictions.frame(columns)
-        label = frame["target.label"]
-        names = list(pd.unique(label))
-        present = {side: frame[side] == ctx.positive for side in ("target", "prediction")}
-        sides = {side: label.where(has, _NOTHING) for side, has in present.items()}
-        frame = frame.assign(**sides)[present["target"] | present["prediction"]].reset_index(drop=True)
-        kind = detection.Kind("label", "label", "labels")
-        return _found(self, ctx, detection.detections(frame, names, _NOTHING, ctx, kind))
+        frame, names = label_frame(ctx.predictions.frame(columns), ctx.positive)
+        frame = frame[(frame[["target", "prediction"]] != NO_LABEL).any(axis=1)].reset_index(drop=True)
+        kind = detection.Kind("label", "label", "labels", "scikit-learn")
+        return _found(self, ctx, detection.detections(frame, names, NO_LABEL, ctx, kind))
+
+    def compare(
+        self, candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins
+    ) -> list[raikit.Comparison]:
+        """Compare the labels of both runs, paired where they hold the same cases."""
+        from raikit_performance.compare import compare
+        from raikit_performance.parts import label_sides
+
+        return compare(candidate, baseline, margins, label_sides)
 
 
 class Answers(raikit.Check):
@@ -231,6 +244,7 @@ class Answers(raikit.Check):
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         """Measure how far the annotators agree with the answers."""
         from raikit_performance import answers
+        from raikit_performance.influences import add_ingredients
 
         cases = ctx.arrays()
         frame = ctx.predictions.frame(["prediction", "target.answers"])
@@ -239,13 +253,26 @@ class Answers(raikit.Check):
             [answers.accuracy_metric(accuracy, cases, ctx.confidence)],
             lambda level: [answers.accuracy_metric(accuracy, cases, level)],
         )
+        add_ingredients(metrics, answers.as_numbers(accuracy, cases))
         return raikit.CheckResult(
             metrics=metrics, findings=[answers.accuracy_finding(metrics[0], cases, self.address)]
         )
 
+    def compare(
+        self, candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins
+    ) -> list[raikit.Comparison]:
+        """Compare the accuracies of both runs' answers, paired where they hold the same cases."""
+        from raikit_performance.compare import compare
+        from raikit_performance.parts import answer_sides
+
+        return compare(candidate, baseline, margins, answer_sides)
+
 
 def _found(check: raikit.Check, ctx: raikit.CheckContext, measures: Detections) -> raikit.CheckResult:
+    from raikit_performance.influences import add_ingredients
+
     metrics = ctx.levels.measure_all(measures.at(ctx.confidence), measures.at)
+    add_ingredients(metrics, measures.cases)
     finding = measures.finding(metrics, ctx.confidence, check.address)
     return raikit.CheckResult(metrics=metrics, findings=[finding], tables=[measures.table(metrics)])
 

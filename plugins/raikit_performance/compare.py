@@ -5,6 +5,7 @@ What is compared without cases (a baseline file, a calibration error) the harnes
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +13,47 @@ import pandas as pd
 
 import raikit
 from raikit import stats
-from raikit.arrays import IntArray, arrays_from_frame
+from raikit.arrays import BoolArray, IntArray, arrays_from_frame
 from raikit.format import case_noun
 from raikit.stats.constants import LEAST_DF
 from raikit_performance.influences import COMPARABLE, Influence, influence_of, value_estimate
 
 
-def compare(candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins) -> list[raikit.Comparison]:
+@dataclass(frozen=True)
+class Side:
+    """Cases of one run of two.
+
+    Parameters
+    ----------
+    cases : Arrays
+        Coded as those of the other run.
+    unit : ndarray of int64, shape (n,)
+        The same number in both runs is the same case.
+    present : ndarray of bool, shape (n,)
+        False for what only the other run holds, such as an entity that it alone predicts: nothing here rests on it.
+    """
+
+    cases: raikit.Arrays
+    unit: IntArray
+    present: BoolArray
+
+
+Sides = Callable[[raikit.MatchedCases, raikit.Measurements], tuple[Side, Side]]  # of the baseline and of the candidate
+
+
+def coded_alike(matched: raikit.MatchedCases, measured: raikit.Measurements) -> tuple[Side, Side]:
+    """Return the cases of both runs as they are."""
+    first, data = len(matched.baseline), measured.data
+    both = pd.concat([matched.baseline, matched.candidate], ignore_index=True)
+    arrays = arrays_from_frame(both, data.task, data.classes, cluster=data.cluster, weight=data.weight)
+    old, new = arrays.take(np.arange(first)), arrays.take(np.arange(first, len(both)))
+    present = [np.ones(len(cases), dtype=bool) for cases in (old, new)]
+    return Side(old, matched.units[0], present[0]), Side(new, matched.units[1], present[1])
+
+
+def compare(
+    candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins, sides: Sides = coded_alike
+) -> list[raikit.Comparison]:
     """Compare metrics on the cases of both runs; baseline files, which have none, are left to the harness."""
     metrics = [
         metric for _, metric in candidate.record.metrics()
@@ -27,30 +62,30 @@ def compare(candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit
     if not metrics or baseline.is_file:
         return []
     matched = raikit.match_rows(candidate, baseline, margins)
-    designs = [_both_runs(matched, candidate.record)]
-    if matched.shared and not matched.same_cases:
-        designs.append(_both_runs(matched.only_shared(), candidate.record))
     compared = []
-    for metric in metrics:
-        comparison, old = _compare_metric(metric, designs, margins), baseline.record.find(str(metric.id))
+    for metric, comparison in zip(metrics, compare_matched(metrics, matched, candidate.record, margins, sides), strict=True):
+        old = baseline.record.find(str(metric.id))
         if comparison is not None:
             compared.append(comparison if matched.same_cases or old is None else comparison.within_tails(metric, old))
     return compared
 
 
+def compare_matched(
+    metrics: Sequence[raikit.Metric], matched: raikit.MatchedCases, measured: raikit.Measurements, margins: raikit.Margins,
+    sides: Sides = coded_alike,
+) -> list[raikit.Comparison | None]:  # fmt: skip
+    """Compare metrics on cases that are matched; None for one that is undefined in a run."""
+    both = [matched, *([matched.only_shared()] if matched.shared and not matched.same_cases else [])]
+    designs = [_BothRuns(each, sides(each, measured)) for each in both]
+    return [_compare_metric(metric, designs, margins) for metric in metrics]
+
+
 @dataclass(frozen=True)
 class _BothRuns:
-    """Cases of the baseline and of the candidate, coded alike."""
+    """Cases of the baseline and of the candidate."""
 
     matched: raikit.MatchedCases
-    arrays: tuple[raikit.Arrays, raikit.Arrays]
-
-
-def _both_runs(matched: raikit.MatchedCases, measured: raikit.Measurements) -> _BothRuns:
-    first, data = len(matched.baseline), measured.data
-    both = pd.concat([matched.baseline, matched.candidate], ignore_index=True)
-    arrays = arrays_from_frame(both, data.task, data.classes, cluster=data.cluster, weight=data.weight)
-    return _BothRuns(matched, (arrays.take(np.arange(first)), arrays.take(np.arange(first, len(both)))))
+    sides: tuple[Side, Side]
 
 
 def _compare_metric(
@@ -61,7 +96,7 @@ def _compare_metric(
     if not losses:
         return None
     runs, loss = min(losses, key=lambda each: float(each[1].covariance[0, 0]))
-    address, margin, n = str(metric.id), margins.of[str(metric.id)].margin, len(runs.arrays[1])
+    address, margin, n = str(metric.id), margins.of[str(metric.id)].margin, int(runs.sides[1].present.sum())
     note = runs.matched.note or None
     if loss.df[0] < LEAST_DF:
         few = f"too few clusters, or {case_noun()} that differ, to decide: four are needed"
@@ -78,14 +113,17 @@ def _compare_metric(
 
 def _loss(metric: raikit.Metric, runs: _BothRuns) -> stats.RunEstimates | None:
     """Return how much the metric changed, with its variance; None where it is undefined in a run."""
-    influences = [influence_of(metric, cases) for cases in runs.arrays]
-    if influences[0] is None or influences[1] is None:
+    found = [(side, cases, influence_of(metric, cases)) for side in runs.sides for cases in (side.cases.take(side.present),)]
+    pairs = [(side, cases, influence) for side, cases, influence in found if influence is not None]
+    if len(pairs) < len(found):
         return None
-    pairs = list(zip(influences, runs.arrays, runs.matched.units, strict=True))
-    estimates = [value_estimate(influence, cases) for influence, cases, _ in pairs if influence is not None]
-    parts = [_case_influences(influence, cases, unit) for influence, cases, unit in pairs if influence is not None]
+    estimates = [value_estimate(influence, cases) for _, cases, influence in pairs]
+    parts = [_case_influences(influence, side) for side, _, influence in pairs]
     return stats.shared_loss(estimates[0], estimates[1], parts[0], parts[1])
 
 
-def _case_influences(influence: Influence, cases: raikit.Arrays, unit: IntArray) -> stats.CaseInfluences:
-    return stats.CaseInfluences(influence.of_entry, np.zeros(len(cases), dtype=np.int64), unit, cases.clusters)
+def _case_influences(influence: Influence, side: Side) -> stats.CaseInfluences:
+    n = len(side.cases)
+    of_case = np.zeros(n)
+    of_case[side.present] = influence.of_entry
+    return stats.CaseInfluences(of_case, np.zeros(n, dtype=np.int64), side.unit, side.cases.clusters)

@@ -28,11 +28,14 @@ class Kind:
     prefix : str
         Of the metrics: ``entity``.
     noun, nouns : str
+    library : str
+        Whose definitions these are; it gives 0 where a denominator is empty.
     """
 
     prefix: str
     noun: str
     nouns: str
+    library: str
 
     def name(self, measure: str) -> str:
         """Return the name of a metric."""
@@ -166,7 +169,14 @@ class Detections:
             columns += [raikit.Column(name=measure + end, title=title + head, format="percent")
                         for end, head in (("", ""), ("_low", ", low"), ("_high", ", high"))]
         return raikit.Table(id=self.kind.nouns, title=f"{capitalised(self.kind.nouns)} found", columns=columns, rows=body,
-                            note="Intervals hold for each row by itself.")
+                            note=f"Intervals hold for each row by itself.{self._about_empty(metrics)}")
+
+    def _about_empty(self, metrics: Sequence[raikit.Metric]) -> str:
+        """Say what stands for a measure without a denominator, if there is one."""
+        if all(metric.value is not None for metric in metrics):
+            return ""
+        return (f" A measure whose denominator is 0 is undefined and left out of averages; {self.kind.library} counts it as 0, "
+                "which makes averages lower.")
 
 
 def _at(name: str, estimates: ShareEstimates, level: float) -> Shares:

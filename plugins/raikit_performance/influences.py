@@ -53,6 +53,9 @@ def influence_of(metric: raikit.Metric, cases: raikit.Arrays) -> Influence | Non
     if pair is None:
         return None
     value, influence = pair
+    if metric.name in _SHARES:  # cases that all agree hide the one that is farthest from them
+        w = entry_weights(cases)
+        return Influence(value, influence, True, max(value, 1 - value) * float(w @ w / w.sum() ** 2))
     return Influence(value, influence, metric.name in _AREAS, float(np.abs(influence).max(initial=0.0)))
 
 
@@ -124,7 +127,32 @@ def _by_class(measure: Measure, parts: Callable[[FloatArray], list[_Table | None
     return table
 
 
+def _of_things(measure: Measure, parts: Callable[[FloatArray], list[_Table | None]]) -> Callable[..., _Table | None]:
+    """Return the table of a measure of things that are found or missed; the last class stands where there is none."""
+    rows, columns = (1, 0) if measure == "recall" else (0, 1) if measure == "precision" else (1, 1)
+
+    def table(C: FloatArray, args: Mapping[str, Any], classes: list[Any]) -> _Table | None:
+        k = len(classes) - 1
+        if "class" in args:
+            at = [position for position, label in enumerate(classes[:k]) if str(label) == str(args["class"])]
+            return parts(C)[at[0]] if at else None
+        if args.get("average") != "micro":
+            average = confusion_average(C, measure, args.get("average") == "weighted", k) if C.sum() > 0 else None
+            return (average.value, average.effect / C.sum()) if average is not None and average.share > 0 else None
+        thing = np.arange(k + 1) < k
+        total = float(rows * C[thing].sum() + columns * C[:, thing].sum())
+        if not total > 0:
+            return None
+        hit = np.diag(thing.astype(float))
+        value = (rows + columns) * float((C * hit).sum()) / total
+        return value, ((rows + columns) * hit - value * (rows * thing[:, None] + columns * thing)) / total
+
+    return table
+
+
+_PARTS: Mapping[Measure, Callable[[FloatArray], list[_Table | None]]] = {"precision": _precisions, "recall": _recalls, "f1": _f1s}
 _LABEL_TABLES: Mapping[str, Callable[..., _Table | None]] = {
+    **{f"{kind}_{measure}": _of_things(measure, parts) for kind in ("entity", "label") for measure, parts in _PARTS.items()},
     "accuracy": _accuracy, "balanced_accuracy": _by_class("recall", _recalls), "recall": _by_class("recall", _recalls),
     "precision": _by_class("precision", _precisions), "f1": _by_class("f1", _f1s),
 }
@@ -180,6 +208,10 @@ def _absolute_error(cases: raikit.Arrays, args: Mapping[str, Any]) -> _Pair:
     return _mean(np.abs(_error(cases)), cases)
 
 
+def _agreement(cases: raikit.Arrays, args: Mapping[str, Any]) -> _Pair:
+    return _mean(cases.prediction, cases)
+
+
 def _root_squared_error(cases: raikit.Arrays, args: Mapping[str, Any]) -> _Pair | None:
     value, influence = _mean(_error(cases) ** 2, cases)
     return (value**0.5, influence / (2 * value**0.5)) if value > 0 else None
@@ -201,8 +233,10 @@ _OF_SCORES: Mapping[str, Callable[[raikit.Arrays, Mapping[str, Any]], _Pair | No
 }
 _OF_NUMBERS: Mapping[str, Callable[[raikit.Arrays, Mapping[str, Any]], _Pair | None]] = {
     "mean_absolute_error": _absolute_error, "root_mean_squared_error": _root_squared_error, "r2": _r2,
+    "vqa_accuracy": _agreement,
 }
 _AREAS = {"roc_auc", "average_precision"}
+_SHARES = {"vqa_accuracy"}  # means of numbers between 0 and 1
 COMPARABLE = frozenset({*_LABEL_TABLES, *_OF_SCORES, *_OF_NUMBERS})
 
 

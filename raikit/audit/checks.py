@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from raikit.audit.check_runner import Runner
 from raikit.audit.opening import config_for_children
 from raikit.audit.places import Places
+from raikit.audit.requirements import Available
 from raikit.errors import place_of
 from raikit.run.results import plain
 
 if TYPE_CHECKING:
     from raikit.audit.plan import Plan
     from raikit.audit.redaction import Redactor
+    from raikit.audit.selection import PlannedCheck
     from raikit.check import CheckContext
     from raikit.console import Console
     from raikit.isolation.parent import Children
@@ -56,21 +58,24 @@ def run_checks(
     console: Console,
     redactor: Redactor | None = None,
 ) -> list[CheckRecord]:
-    """Run the planned checks in order and return a record for each, also for those that do not run."""
+    """Run the planned checks in order and return a record for each, also for those that do not run, but for other tasks' checks."""
     if children is not None:
         tell_children(plan, context, source, children)
-    display = _Display(plan, children, run, console)
+    planned = plan.checks_of_task(Available.of_context(context))
+    display = _Display(plan, planned, children, run, console)
     places = Places(children, model_is_here=source.model is not None or not source.is_model)
     runner = Runner(run, context, source.capabilities, plan.seed, display.announce, display.finish, places, redactor)
-    return runner.run_all(plan.checks)
+    return runner.run_all(planned)
 
 
 class _Display:
     """Shows the progress of checks to a person, and tells listeners of each that ended."""
 
-    def __init__(self, plan: Plan, children: Children | None, run: RunDirectory, console: Console) -> None:
+    def __init__(
+        self, plan: Plan, planned: Sequence[PlannedCheck], children: Children | None, run: RunDirectory, console: Console
+    ) -> None:
         self._registry, self._children, self._run, self._console = plan.registry, children, run, console
-        names = [item.name for item in plan.checks if item.status is None]
+        names = [item.name for item in planned if item.status is None]
         self._labels = {name: f"[{number}/{len(names)}] {name}" for number, name in enumerate(names, 1)}
         self._announced: set[str] = set()
         finished = sum(run.load_check(name) is not None for name in names)

@@ -8,14 +8,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from raikit.address import Pattern
 from raikit.audit import refusals
 from raikit.audit.inputs import WatchedInputs, inputs_of
+from raikit.audit.requirements import Available, of_another_task
 from raikit.audit.selection import PlannedCheck, select_checks
 from raikit.config.load import LoadedConfig, load
 from raikit.config.schema import AuditConfig
 from raikit.errors import ConfigError
 from raikit.gate.aliases import Aliases
 from raikit.gate.baseline import policy_and_baseline
+from raikit.gate.rules import may_measure_any
 from raikit.isolation.parent import Children
 from raikit.plugins.discovery import discover
 from raikit.plugins.registry import Registry
@@ -96,6 +99,23 @@ class Plan:
     def settings(self) -> AuditConfig:
         """The configuration's values, with the options of the command line over them."""
         return self.config.audit
+
+    def checks_of_task(self, available: Available) -> list[PlannedCheck]:
+        """Return the checks without those of other tasks, which could not run; what is asked for stays, to say why it does not."""
+        return [
+            item for item in self.checks
+            if item.status in ("error", "not_loaded") or not of_another_task(item.entry.check.requires, available)
+            or self._asks_for(item)
+        ]  # fmt: skip
+
+    def _asks_for(self, item: PlannedCheck) -> bool:
+        """Return whether the request, the configuration or its policy names a check, or a metric that it may measure."""
+        named = [*self.request.select, *(self.settings.checks or {}), *(required.check for required in self.settings.gate.required)]
+        if any(name == item.name or name.startswith(f"{item.name}.") for name in map(str, named)):
+            return True
+        metrics = [rule.metric for rule in (*self.settings.gate.rules, *self.settings.gate.regressions)]
+        produced = [str(pattern) for pattern in item.entry.check.produces]
+        return any("*" not in metric and may_measure_any(item.name, produced, Pattern(metric)) for metric in metrics)
 
     @property
     def seed(self) -> int:

@@ -45,10 +45,10 @@ class CheckPreview:
 
 
 def preview_checks(plan: Plan, data: Dataset, trial: ModelTrial | None = None) -> list[CheckPreview]:
-    """Return what would become of every check of a plan, as far as is known: of a loaded model by its `trial`."""
+    """Return what would become of the checks of a plan, as far as is known: of a loaded model by its `trial`."""
     provided = trial.capabilities if trial is not None else _capabilities(plan)
-    available = _available(data, provided)
-    return [_preview(item, available, provided, data) for item in plan.checks]
+    available = available_of(data, provided)
+    return [_preview(item, available, provided, data) for item in plan.checks_of_task(available)]
 
 
 def preview_rule(rule: MetricSection, checks: Sequence[CheckPreview]) -> str:
@@ -80,8 +80,8 @@ def _names(item: PlannedCheck) -> Iterator[str]:
         yield pattern_parts(str(pattern)).name.removeprefix(f"{check.prefix()}.")
 
 
-def _available(data: Dataset, provided: frozenset[str] | None) -> Available:
-    """Return what the scored cases would hold."""
+def available_of(data: Dataset, provided: frozenset[str] | None) -> Available:
+    """Return what the scored cases would hold; `provided` is what the model can do, None if that is not known."""
     roles = {
         "target": "target" in data.roles,
         "prediction": True,

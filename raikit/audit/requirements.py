@@ -93,6 +93,12 @@ class Available:
         return cls(ctx.task, roles, known, modalities, ctx.predictions.size)
 
 
+def of_another_task(needs: Requires, available: Available) -> bool:
+    """Return whether a check measures what another task has, so that no audit of this one could run it."""
+    lacks_role = any(role in needs.columns and not available.roles.get(role) for role in TASK_OF_ROLE)
+    return lacks_role or bool(needs.tasks and available.task not in needs.tasks)
+
+
 def first_unmet(needs: Requires, available: Available, capabilities: AbstractSet[str]) -> UnmetRequirement | None:
     """Return the first requirement that is not met, None if all are."""
     if needs.tasks and available.task not in needs.tasks:

@@ -14,11 +14,12 @@ import numpy as np
 from raikit.address import Pattern, parse
 from raikit.audit.check_runner import Runner
 from raikit.audit.context import make_context
-from raikit.audit.requirements import capabilities_of, needs_model
+from raikit.audit.preview import available_of
+from raikit.audit.requirements import capabilities_of, first_unmet, needs_model
 from raikit.audit.selection import PlannedCheck
 from raikit.config.schema import TrainConfig
-from raikit.config.training import SearchSettings, with_values
-from raikit.errors import ConfigError, ModelError
+from raikit.config.training import TRAININGS, SearchSettings, with_values
+from raikit.errors import ConfigError, ModelError, listed
 from raikit.format import significant
 from raikit.gate.aliases import Aliases
 from raikit.gate.rules import may_measure_any
@@ -73,17 +74,36 @@ def search_and_train(
     return model, history, outcome
 
 
+def check_search(plan: Plan, data: Dataset) -> None:
+    """Raise what would keep a search of this plan from being made, as far as it is known before a trial is trained.
+
+    Raises
+    ------
+    ConfigError, ModelError
+        As `search_and_train`.
+    """
+    train = plan.settings.model.train
+    settings = TRAININGS[train.kind].model_validate(train.model_extra).search if train is not None else None  # type: ignore[attr-defined]
+    if settings is not None:
+        _refuse_no_validation(data)
+        _checks(plan, data, _with_ids(plan, settings).metrics)
+
+
+def _refuse_no_validation(data: Dataset) -> None:
+    if not data.size(_SPLIT):
+        raise ModelError("model.train.search: trials are compared on validation cases, and there are none; say "
+                         "`data.split: {validation: 0.2, test: 0.3}`.")
+
+
 class _Trials:
     """Trains and measures the trials of a search."""
 
     def __init__(self, plan: Plan, data: Dataset, settings: SearchSettings, workdir: Path, console: Console) -> None:
-        if not data.size(_SPLIT):
-            raise ModelError("model.train.search: trials are compared on validation cases, and there are none; say "
-                             "`data.split: {validation: 0.2, test: 0.3}`.")
+        _refuse_no_validation(data)
         self.settings = settings
         self._plan, self._data = plan, data
         self._workdir, self._console = workdir, console
-        self._checks = _checks(plan, settings.metrics)
+        self._checks = _checks(plan, data, settings.metrics)
 
     @property
     def aim(self) -> str:
@@ -180,22 +200,38 @@ def _with_ids(plan: Plan, settings: SearchSettings) -> SearchSettings:
     return settings.model_copy(update={"limits": limits, **aims})
 
 
-def _checks(plan: Plan, metrics: Sequence[str]) -> list[PlannedCheck]:
+def _checks(plan: Plan, data: Dataset, metrics: Sequence[str]) -> list[PlannedCheck]:
     """Return the checks that measure the metrics of a search, with the options that they have in the audit.
 
     Raises
     ------
     ConfigError
-        If a metric is measured by no check of raikit that needs predictions alone.
+        If a metric is measured by no check of raikit that needs predictions alone, or not on the validation cases.
     """
     found: dict[str, PlannedCheck] = {}
     for id in metrics:
         able = [item for item in plan.checks if _measures(item, id)]
         if not able:
             raise ConfigError(f"model.train.search: no check of raikit measures {id!r} from predictions alone.")
+        _refuse_unmeasured(id, able, data)
         for item in able:
             found[item.name] = PlannedCheck(item.entry, item.options or item.entry.check.Options())
     return list(found.values())
+
+
+def _refuse_unmeasured(id: str, able: Sequence[PlannedCheck], data: Dataset) -> None:
+    """Raise an error if the validation cases lack what every check needs that may measure a metric."""
+    address = parse(id)
+    for column in (*address.over, *address.group):
+        if column not in data.sensitive:
+            raise ConfigError(f"model.train.search: {id} is not measured on the validation cases ({column!r} is not among "
+                              f"data.sensitive: {listed(data.sensitive)}).")
+    provided = frozenset({"labels"} if data.task == "regression" else {"labels", "scores"})
+    available = replace(available_of(data, provided), size=lambda split: data.size(_SPLIT) if split in (None, _SPLIT) else 0)
+    unmet = {item.name: first_unmet(item.entry.check.requires, available, provided) for item in able}
+    if all(unmet.values()):
+        why = "; ".join(f"{name} skipped: {each.reason}" for name, each in unmet.items() if each is not None)
+        raise ConfigError(f"model.train.search: {id} is not measured on the validation cases ({why}).")
 
 
 def _measures(item: PlannedCheck, id: str) -> bool:

@@ -49,14 +49,20 @@ class ModelTrial:
 
 
 def try_model(plan: Plan, data: Dataset) -> ModelTrial | None:
-    """Open the model that a configuration names; None if there is none yet, or a table holds the predictions.
+    """Open the model that a configuration names; None if it is still to be trained, or a table holds the predictions.
 
     Raises
     ------
     ModelError
         If it cannot be opened, or does not fit the data.
+    ConfigError, ModelError
+        If a search could not measure its trials.
     """
     model = plan.settings.model
+    if model.train is not None and (model.train.model_extra or {}).get("search") is not None:
+        from raikit.audit.search import check_search
+
+        check_search(plan, data)
     if model.load is None or model.is_table:
         return None
     with tempfile.TemporaryDirectory(prefix="raikit-") as folder:

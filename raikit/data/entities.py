@@ -13,9 +13,12 @@ from raikit.data.parts import TOKEN
 from raikit.errors import DataError, listed
 
 NO_ENTITY = "no entity"
+LAST_TOKEN = "target.last"  # noqa: S105 -- a column: the number of an entity's last token in its text
 _OUTSIDE = "O"
 _AS_IOBES = {"U": "S", "L": "E"}  # BILOU calls them so
 _NO_TYPE = "_"
+_UNIT = "(unit)"
+_KEY = [_UNIT, LAST_TOKEN]  # what two runs know an entity by
 
 
 def has_entities(tags: Sequence[Any]) -> bool:
@@ -31,7 +34,7 @@ def has_entities(tags: Sequence[Any]) -> bool:
 
 
 def entity_cases(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return one row for each entity of truth or prediction, with the other columns of its first token.
+    """Return one row for each entity of truth or prediction, with the other columns of its first token, and its `LAST_TOKEN`.
 
     An entity is right if its first and last token and its type are. ``target`` and ``prediction`` hold the type, or `NO_ENTITY`
     where the other one alone marks an entity between these tokens.
@@ -62,7 +65,45 @@ def entity_cases(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     types = sorted({name for side in sides for name in side["type"].unique()})
     merged = sides[0].merge(sides[1], on=["first", "last"], how="outer", suffixes=("", "_predicted")).fillna(NO_ENTITY)
     rows = frame.iloc[merged["first"].to_numpy()].reset_index(drop=True)
-    return rows.assign(target=merged["type"], prediction=merged["type_predicted"]), types
+    own = {"target": merged["type"], "prediction": merged["type_predicted"], LAST_TOKEN: numbers[merged["last"].to_numpy()]}
+    return rows.assign(**own), types
+
+
+def matched_entities(
+    frames: tuple[pd.DataFrame, pd.DataFrame], units: tuple[IntArray, IntArray]
+) -> tuple[list[pd.DataFrame], list[IntArray], list[str]]:
+    """Return the entities of the tokens of two runs, each with its number, and the types that occur.
+
+    Entities with the same first and last token have the same number. One that a run alone predicts stands in the other, if that has
+    the tokens, as `NO_ENTITY` that is found to be none. Entities are in the order of their numbers, so runs with the same texts
+    have the same entities in the same order.
+
+    Parameters
+    ----------
+    frames : (DataFrame, DataFrame)
+        As `entity_cases`.
+    units : (ndarray of int, ndarray of int)
+        Number of each token; the same number in both runs is the same token.
+    """
+    tokens = [frame.assign(**{_UNIT: unit}) for frame, unit in zip(frames, units, strict=True)]
+    (old, first_types), (new, second_types) = (entity_cases(frame) for frame in tokens)
+    entities = [_with_absent(old, new, tokens[0]), _with_absent(new, old, tokens[1])]
+    keys = pd.MultiIndex.from_frame(pd.concat([frame[_KEY] for frame in entities], ignore_index=True))
+    codes = np.split(np.asarray(pd.factorize(keys)[0], dtype=np.int64), [len(entities[0])])
+    orders = [np.argsort(code) for code in codes]
+    ordered = [frame.iloc[order].drop(columns=_KEY).reset_index(drop=True) for frame, order in zip(entities, orders, strict=True)]
+    return ordered, [code[order] for code, order in zip(codes, orders, strict=True)], sorted({*first_types, *second_types})
+
+
+def _with_absent(own: pd.DataFrame, other: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:
+    """Add the entities that the other run alone predicts, with the columns of their first token in this run."""
+    place = pd.Series(np.arange(len(tokens)), index=tokens[_UNIT])
+    known = pd.MultiIndex.from_frame(other[_KEY]).isin(pd.MultiIndex.from_frame(own[_KEY]))
+    absent = other.loc[~known & other[_UNIT].isin(place.index).to_numpy(), _KEY]
+    rows = tokens.iloc[place.loc[absent[_UNIT]].to_numpy()].assign(
+        target=NO_ENTITY, prediction=NO_ENTITY, **{LAST_TOKEN: absent[LAST_TOKEN].to_numpy()}
+    )
+    return pd.concat([own, rows[own.columns]], ignore_index=True) if len(absent) else own
 
 
 def _spans(tags: pd.Series[Any], new_text: BoolArray) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from raikit.address import text
-from raikit.config.labels import UnitConfig
+from raikit.config.labels import LabelsConfig, UnitConfig
 from raikit.config.schema import DataConfig
 from raikit.config.types import Error
 from raikit.data.cells import as_label, shown
@@ -31,6 +31,7 @@ from raikit.format import counted
 
 PREDICTED, SCORED = "(prediction)", "(score)"  # columns of the pairs
 _TARGET = "labels"
+_WORDS = {"0": "label absent", "1": "label present"}  # for people, of the pairs' classes
 _FLAGS = {"0": 0, "1": 1, "false": 0, "true": 1}
 
 
@@ -63,9 +64,18 @@ def reduce_labels(
     parts = Parts(LABEL, rows, values, rows, tuple(names))
     reduced, clusters = whole_as_cluster(reduced, config, parts.whole, wholes, name)
     unit = config.unit if "unit" in config.model_fields_set else UnitConfig(one="label decision", many="label decisions")
-    changed = {"task": "binary", "target": target, "classes": None, "positive": 1, "cluster": clusters, "unit": unit}
+    changed = {"task": "binary", "target": target, "classes": None, "positive": 1, "cluster": clusters, "unit": unit,
+               "labels": _with_words(config, target, names)}
     note = f"Each of {counted(len(table), 'case')} has {counted(len(names), 'label')}, and each pair of both is measured as a case."
     return Reduced(reduced, config.model_copy(update=changed), parts, part_ids(wholes, values), notes=[note])
+
+
+def _with_words(config: DataConfig, target: str, names: Sequence[str]) -> dict[str, LabelsConfig]:
+    """Return the labels of a configuration, with words for 0 and 1, unless it has some or labels are called so."""
+    given = config.labels.get(target, LabelsConfig())
+    if given.values or set(names) & set(_WORDS):
+        return dict(config.labels)
+    return {**config.labels, target: given.model_copy(update={"values": dict(_WORDS)})}
 
 
 def _refuse_other_tasks(config: DataConfig, error: Error) -> None:

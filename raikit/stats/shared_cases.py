@@ -13,6 +13,8 @@ from raikit.stats.changes import NORMAL_DF, RunEstimates, welch
 from raikit.stats.covariance import influence_covariance
 from raikit.stats.covariance_result import Scale
 
+_ROUNDING = 1e-9  # of what is compared: smaller contributions are errors of rounding
+
 
 def influence_estimates(
     value: FloatArray,
@@ -87,8 +89,9 @@ def shared_loss(before: RunEstimates, after: RunEstimates, first: CaseInfluences
     -----
     The contributions of a case to both estimates are subtracted before they are squared, so ``var(b - a) = var(a) + var(b) -
     2 cov(a, b)`` with the covariance of the shared cases. Where every case is shared, one more case with the largest difference
-    is added to the variance (with the largest contribution, where most cases show no difference). Else what `before` and
-    `after` have beyond the squared contributions stays.
+    is added to the variance (with the largest contribution, where most cases show no difference; with the variance of a run, where
+    no case contributes to either, such as to two recalls of 1). Else what `before` and `after` have beyond the squared
+    contributions stays.
     """
     k = len(before.value)
     cases = [(each.influence[keep], each.group[keep], each.unit[keep], [c[keep] for c in each.clusters])
@@ -103,9 +106,12 @@ def shared_loss(before: RunEstimates, after: RunEstimates, first: CaseInfluences
     change: FloatArray = np.bincount(row, signed).astype(float)
     sizes: FloatArray = np.bincount(group[place], minlength=k).astype(float)
     where = group[place]
-    seen = change if np.count_nonzero(change) * 2 > len(change) else signed  # decisions that agree hide one that does not
+    differ = np.abs(change) > _ROUNDING * np.max(np.abs(signed), initial=0.0)
+    seen = change if np.count_nonzero(differ) * 2 > len(change) else signed  # decisions that agree hide one that does not
     relative = float(np.max(np.abs(seen) * sizes[where if seen is change else group], initial=0.0))
     largest = relative / np.maximum(sizes, 1)
+    of_run = np.sqrt(np.maximum(np.diag(before.covariance), np.diag(after.covariance)))
+    largest = np.where(largest > _ROUNDING * of_run, largest, of_run)
     if len(place) * 2 == len(unit):
         return influence_estimates(after.value - before.value, change, where, clusters, sizes, largest=largest)
     estimate = influence_estimates(after.value - before.value, change, where, clusters, sizes, largest=np.zeros(k))

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import raikit
 from raikit.files import write_text
+from raikit.format import significant
 from raikit_reports import verdicts
 from raikit_reports.outcomes import family_note
 from raikit_reports.rules import RuleRow, rule_rows, tally
+from raikit_reports.search import trials_of
 from raikit_reports.texts import beside, flat, sentence
 from raikit_reports.unchecked import unchecked
 from raikit_reports.verdicts import Verdict
@@ -18,6 +20,7 @@ from raikit_reports.verdicts import Verdict
 FINDINGS_SHOWN = 20
 NOTES_SHOWN = 20
 RULES_SHOWN = 60
+TRIALS_SHOWN = 40
 MARKS = {"fail": "🛑", "warn": "⚠️", "open": "❔", "none": "➖", "waived": "⏸️", "pass": "✅", "note": "ℹ️", "crash": "💥"}
 
 # Characters with a meaning in Markdown or HTML inside a line; @ and # become links on GitHub.
@@ -54,6 +57,7 @@ def details(record: raikit.Record, rows: list[RuleRow]) -> list[str]:
         "\n".join(f"- {MARKS['warn']} {escape(warning, 400)}" for warning in record.gate.warnings),
         "\n".join(_findings(record, rows)),
         "\n".join(_not_checked(record)),
+        "\n".join(_trials(record)),
         _listed("What would change the answer", record.summary.what_would_change),
         _listed("Notes on the data and the model", record.data.notes[:NOTES_SHOWN]),
         more(len(record.data.notes) - NOTES_SHOWN, "notes"),
@@ -146,6 +150,25 @@ def _not_checked(record: raikit.Record) -> Iterator[str]:
         yield f"- {mark(item.verdict)}: {escape(item.title)} ({escape(item.source)}). {why} {item.consequence}"
     for text in lists.limits:
         yield f"- {MARKS['none']} {escape(text, 240)}"
+
+
+def _trials(record: raikit.Record) -> Iterator[str]:
+    """Yield the trials of a search as lines of a table."""
+    table = trials_of(record)
+    if table is None:
+        return
+    yield f"## {escape(table.title)}\n"
+    yield f"| {' | '.join(escape(column.title) for column in table.columns)} |"
+    yield f"|{'---|' * len(table.columns)}"
+    for row in table.rows[:TRIALS_SHOWN]:
+        yield f"| {' | '.join('–' if cell is None else escape(_cell(cell)) for cell in row)} |"
+    yield f"\n{escape(table.note, 1000)}"
+    if left_out := more(len(table.rows) - TRIALS_SHOWN, "trials"):
+        yield f"\n{left_out}"
+
+
+def _cell(cell: object) -> str:
+    return significant(cell) if isinstance(cell, float) else str(cell)
 
 
 def _listed(title: str, texts: list[str]) -> str:

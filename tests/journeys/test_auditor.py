@@ -2,13 +2,13 @@
 
 import json
 import os
-import re
 import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from journey import numbers, people, record
@@ -156,14 +156,28 @@ def test_weights_of_another_scale_change_nothing(raikit, audit_yaml, tmp_path):
         assert seven[address]["n"] == metric["n"], address
 
 
-def test_progress_counts_every_check_and_names_those_that_are_skipped(raikit, audit_yaml):
-    lines = raikit("audit", audit_yaml(checks=["performance"]), "--out", "run", code=0).err.splitlines()
+def test_progress_counts_every_check_and_leaves_out_those_of_other_tasks(raikit, audit_yaml):
+    ran = raikit("audit", audit_yaml(checks=["performance"]), "--out", "run", code=0)
+    lines = ran.err.splitlines()
     counted = [line.strip() for line in lines if line.startswith("  [")]
     total = int(next(line for line in lines if line.startswith("Checks: ")).removeprefix("Checks: "))
     assert [line.split("]")[0] for line in counted] == [f"[{number}/{total}" for number in range(1, total + 1)]
-    skipped = [line for line in lines if "skipped:" in line]
-    assert skipped
-    assert all(re.search(r"\] performance\.\w+: skipped: it measures", line) for line in skipped)
+    assert not [line for line in lines if "skipped:" in line]
+    names = [check["name"] for check in json.loads(Path("run/audit.json").read_text())["checks"]]
+    assert "performance.classification" in names
+    assert not {"performance.regression", "performance.entities", "fairness.labels"} & set(names)
+
+
+@pytest.mark.parametrize(("gate", "checks"), [
+    ({}, ["performance.classification", "performance.entities"]),
+    ({"rules": [{"metric": "performance.entity_f1(average=micro)", "min": 0.5}]}, ["performance"]),
+    ({"required": ["performance.entities"]}, ["performance"]),
+])
+def test_a_check_of_another_task_that_is_asked_for_says_why_it_does_not_run(raikit, audit_yaml, gate, checks):
+    raikit("audit", audit_yaml(checks=checks, gate=gate), "--out", "run")
+    records = {check["name"]: check for check in json.loads(Path("run/audit.json").read_text())["checks"]}
+    assert records["performance.entities"]["reason"] == "it measures multiclass targets; this one is binary"
+    assert "performance.regression" not in records
 
 
 def test_dry_run_says_what_would_run_and_writes_nothing(raikit, audit_yaml, tmp_path):

@@ -27,3 +27,8 @@ class GapOptions(raikit.CheckOptions):
     def settings(self, ctx: raikit.CheckContext) -> IntervalSettings:
         """Return the settings of intervals, at the run's level if the options name none."""
         return IntervalSettings(self.confidence or ctx.confidence, self.draws, self.min_group, levels=ctx.levels)
+
+    @property
+    def between_runs(self) -> IntervalSettings:
+        """The settings of comparisons of two runs, whose levels follow from their margins."""
+        return IntervalSettings(0.95, self.draws, self.min_group)

@@ -53,6 +53,14 @@ class LabelGaps(raikit.Check):
             self.address,
         )
 
+    def compare(
+        self, candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins
+    ) -> list[raikit.Comparison]:
+        """Compare with the baseline label by label: which group lost against which, paired on the cases that both runs hold."""
+        from raikit_fairness.estimates.part_comparison import compare_labels
+
+        return compare_labels(candidate, baseline, margins, self.options.between_runs)
+
 
 class EntityGaps(raikit.Check):
     """Recall and precision of named entities in every group of texts, and the disparities between groups, by type of entity.
@@ -86,6 +94,14 @@ class EntityGaps(raikit.Check):
             ctx, self.options.settings(ctx), self.options.most_groups(ctx), parts, "entity", ("entity", "entities"), names,
             self.address,
         )
+
+    def compare(
+        self, candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins
+    ) -> list[raikit.Comparison]:
+        """Compare with the baseline type by type: which group lost against which, paired on the cases that both runs hold."""
+        from raikit_fairness.estimates.part_comparison import compare_entities
+
+        return compare_entities(candidate, baseline, margins, self.options.between_runs)
 
 
 def _columns(ctx: raikit.CheckContext, role: str) -> list[str]:

@@ -79,18 +79,19 @@ class MetricComparison:
     Parameters
     ----------
     matched : MatchedCases
-    candidate : RunView
+    measured : Measurements
+        Of the candidate.
     margins : Margins
     settings : IntervalSettings
     """
 
     def __init__(
-        self, matched: raikit.MatchedCases, candidate: raikit.RunView, margins: raikit.Margins, settings: IntervalSettings
+        self, matched: raikit.MatchedCases, measured: raikit.Measurements, margins: raikit.Margins, settings: IntervalSettings
     ) -> None:
-        self.margins, self.settings, self.data = margins, settings, candidate.record.data
-        self.designs = [_TwoRuns.of(matched, candidate.record)]
+        self.margins, self.settings, self.data = margins, settings, measured.data
+        self.designs = [_TwoRuns.of(matched, measured)]
         if matched.shared and not matched.same_cases:
-            self.designs.append(_TwoRuns.of(matched.only_shared(), candidate.record))
+            self.designs.append(_TwoRuns.of(matched.only_shared(), measured))
 
     def compare(self, address: str, metric: raikit.Metric) -> raikit.Comparison:
         """Compare one metric by the design in which its change has the smaller variance: all cases, or the shared ones."""

@@ -6,7 +6,7 @@ Runs are compared case by case where both hold the same cases, else by the rates
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -107,44 +107,48 @@ def compare_runs(
 ) -> list[raikit.Comparison]:
     """Compare the disparities that `margins` names; the harness compares those that need more than cases."""
     named = {str(metric.id): metric for _, metric in candidate.record.metrics() if str(metric.id) in margins.of}
-    rates = {address: metric for address, metric in named.items() if _is_comparable(metric)}
-    data, compared = candidate.record.data, []
-    if baseline.is_file:
-        if not rates or data.cluster or data.weight or not baseline.counts:
-            return []  # a baseline file's counts hold neither clusters nor weights; the harness has the ingredients
-        cases = _counted_cases(candidate, baseline)
-    else:
-        others = {address: metric for address, metric in named.items() if can_compare(metric)}
-        if not others:
+    settings = IntervalSettings(0.95, draws, min_group)
+    if not baseline.is_file:
+        named = {address: metric for address, metric in named.items() if can_compare(metric)}
+        if not named:
             return []
         matched = raikit.match_rows(candidate, baseline, margins)
-        if matched.shared and not matched.same_cases:
-            rates = {}  # only some cases match: none is thrown away
-        compared = _compare_others({address: others[address] for address in others if address not in rates},
-                                   matched, candidate, margins, IntervalSettings(0.95, draws, min_group))
-        cases = _matched_cases(candidate, matched)
-    return compared + [
-        _compare_disparity(address, metric, cases, margins, min_group, draws, seed) for address, metric in rates.items()
-    ]
+        return compare_matched(named, matched, candidate.record, margins, settings, seed)
+    rates, data = {address: metric for address, metric in named.items() if _is_comparable(metric)}, candidate.record.data
+    if not rates or data.cluster or data.weight or not baseline.counts:
+        return []  # a baseline file's counts hold neither clusters nor weights; the harness has the ingredients
+    return _compare_rates(rates, _counted_cases(candidate, baseline), margins, settings, seed)
 
 
-def _compare_others(
-    metrics: dict[str, raikit.Metric], matched: raikit.MatchedCases, candidate: raikit.RunView, margins: raikit.Margins,
-    settings: IntervalSettings,
+def compare_matched(
+    metrics: Mapping[str, raikit.Metric], matched: raikit.MatchedCases, measured: raikit.Measurements, margins: raikit.Margins,
+    settings: IntervalSettings, seed: int,
 ) -> list[raikit.Comparison]:  # fmt: skip
-    """Compare what is no plain rate, and everything where only some cases match."""
-    if not metrics:
-        return []
-    comparison = MetricComparison(matched, candidate, margins, settings)
-    return [comparison.compare(address, metric) for address, metric in metrics.items()]
+    """Compare metrics, by address, on cases that are matched: plain rates by their own test where all cases match."""
+    rates = {address: metric for address, metric in metrics.items() if _is_comparable(metric)}
+    if matched.shared and not matched.same_cases:
+        rates = {}  # only some cases match: none is thrown away
+    others = {address: metric for address, metric in metrics.items() if address not in rates and can_compare(metric)}
+    comparison = MetricComparison(matched, measured, margins, settings) if others else None
+    compared = [comparison.compare(address, metric) for address, metric in others.items()] if comparison else []
+    return compared + _compare_rates(rates, _matched_cases(measured.data, matched), margins, settings, seed)
+
+
+def _compare_rates(
+    metrics: Mapping[str, raikit.Metric], cases: RunCases, margins: raikit.Margins, settings: IntervalSettings, seed: int
+) -> list[raikit.Comparison]:
+    return [
+        _compare_disparity(address, metric, cases, margins, settings.min_group, settings.draws, seed)
+        for address, metric in metrics.items()
+    ]
 
 
 def _is_comparable(metric: raikit.Metric) -> bool:
     return metric.name in STRATA and metric.group is None and not {"to", "given"} & set(metric.args)
 
 
-def _matched_cases(candidate: raikit.RunView, matched: raikit.MatchedCases) -> RunCases:
-    data, frames = candidate.record.data, (matched.baseline, matched.candidate)
+def _matched_cases(data: Any, matched: raikit.MatchedCases) -> RunCases:
+    frames = (matched.baseline, matched.candidate)
     return RunCases(frames, matched.same_cases, list(data.classes), list(data.cluster), data.weight, matched.note)
 
 

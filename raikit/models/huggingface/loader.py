@@ -69,6 +69,9 @@ def load_huggingface(spec: Mapping[str, Any], data: Dataset) -> HuggingFaceModel
         order, classes = _outputs(config, settings, data)
         net = _network(auto, settings, config, weights)
         readers = build_readers(settings, net, modalities, tokens=task == _TOKENS)
+        for reader in readers:
+            if isinstance(reader, TokenReader):
+                reader.refuse_long_texts(data)
         restart, origin = _restart(settings, auto, net)
     return HuggingFaceModel(net, readers, order, modalities, classes, restart, origin)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from raikit.errors import ModelError, raised
+from raikit.format import count
 from raikit.models.huggingface.quiet import is_panic
 from raikit.models.huggingface.readers import TextReader
 from raikit.models.positions import Tokens
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from raikit.data.batch import Batch
+    from raikit.data.dataset import Dataset
+
+_AT_ONCE = 1024  # texts whose sizes are counted together
 
 
 def wholes(batch: Batch) -> tuple[Batch, np.ndarray]:
@@ -52,16 +56,44 @@ class TokenReader(TextReader):
             ])
         return pieces
 
-    def _call(self, texts: list[list[str]]) -> Any:
+    def _call(self, texts: list[list[str]], **settings: Any) -> Any:
+        cut = {"truncation": True, "max_length": self.most_tokens, "padding": True, "padding_side": "right", "return_tensors": "pt"}
         try:
             return self.tokenizer(
-                texts, is_split_into_words=True, truncation=True, max_length=self.most_tokens, padding=True, padding_side="right",
-                return_tensors="pt", return_offsets_mapping=True, return_attention_mask=True,
-            )  # fmt: skip
+                texts, is_split_into_words=True, return_offsets_mapping=True, return_attention_mask=True, **(cut | settings)
+            )
         except BaseException as error:
             if not (isinstance(error, Exception) or is_panic(error)):
                 raise
             raise ModelError(f"the tokenizer cannot read texts as lists of words ({raised(error)}).") from None
+
+    def refuse_long_texts(self, data: Dataset) -> None:
+        """Raise an error if texts are longer than the model reads: a token behind a cut would have no score.
+
+        Raises
+        ------
+        ModelError
+            Counts the texts and names the row of the first.
+        """
+        assert data.parts is not None
+        whole, column = data.parts.whole, data.table[data.inputs[self.inputs[0]].columns[0]]
+        first = np.flatnonzero(np.append(True, whole[1:] != whole[:-1]))
+        long: list[int] = []
+        for part in np.array_split(first, max(len(first) // _AT_ONCE, 1)):
+            texts = [list(map(str, words)) for words in column.iloc[part]]
+            long += part[self._sizes(texts) > self.most_tokens].tolist()
+        if long:
+            row, texts_are = int(data.parts.rows[long[0]]) + 1, "text has" if len(long) == 1 else "texts have"
+            raise ModelError(
+                f"model.load: {count(len(long))} {texts_are} more pieces than the model reads ({self.most_tokens}), the first in "
+                f"row {row} of {data.path.name}; divide such texts into sentences."
+            )
+
+    def _sizes(self, texts: list[list[str]]) -> np.ndarray:
+        """Return the number of pieces of each text; a word of which nothing is left has one."""
+        pieces = self._call(texts, truncation=False, padding=False, return_tensors=None, verbose=False)
+        numbers = [pieces.word_ids(row) for row in range(len(texts))]
+        return np.array([len(own) + len(words) - len({*own} - {None}) for own, words in zip(numbers, texts, strict=True)])
 
     def _vanished(self, pieces: Any, row: int, words: int) -> set[int]:
         """Return the words without a piece, but for those behind a cut."""

@@ -17,10 +17,10 @@ from raikit_reports.page import figures as drawing
 from raikit_reports.page import tables
 from raikit_reports.page.metrics import MetricTable, detectable, metric_table
 from raikit_reports.page.renderer import ForeignRenderer
-from raikit_reports.page.search import trials
 from raikit_reports.page.tables import TableView
 from raikit_reports.page.training import curves
 from raikit_reports.rules import Problem, RuleRow, label, problems, rule_rows, tally
+from raikit_reports.search import trials_of
 from raikit_reports.texts import flat, sentence, words
 from raikit_reports.unchecked import Unchecked, unchecked
 from raikit_reports.verdicts import Verdict
@@ -142,7 +142,7 @@ def build(record: raikit.Record) -> Page:
     answer, short, fallback = verdicts.answer(record)
     rows = rule_rows(record)
     worst = problems(record, rows)
-    searched = trials(record.model, lambda address: label(metric) if (metric := record.find(address)) else address)
+    searched = trials_of(record)
     bad = sum(row.verdict in (verdicts.FAIL, verdicts.WARN, verdicts.OPEN) for row in rows)
     with ForeignRenderer() as apart:
         # The renderer ends its process where address space is short, so that it must not be this one.

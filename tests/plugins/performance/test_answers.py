@@ -36,3 +36,14 @@ def test_the_check_averages_over_cases_by_weight():
     assert metric.id == "performance.vqa_accuracy"
     assert metric.value == pytest.approx((1 + 3 * 0.3) / 4)
     assert 0 < metric.low < metric.value < metric.high < 1
+
+
+def test_accuracies_near_zero_allow_for_a_right_answer_that_was_not_seen():
+    table = pd.DataFrame({
+        "target": "no", "prediction": ["yes"] * 100, "target.answers": [["no"] * 9 + ["yes"]] + [["no"] * 10] * 99,
+        "picture": [str(at // 4) for at in range(100)],
+    })
+    (metric,) = result_of(Answers, table_context(table, task="multiclass", classes=["no", "yes"], cluster=["picture"])).metrics
+    assert metric.value == pytest.approx(0.003)
+    assert metric.low == 0
+    assert metric.high > 0.03

@@ -60,7 +60,10 @@ def test_texts_are_clusters_of_which_like_ones_add_nothing():
 
 
 def test_a_type_that_is_only_predicted_has_no_recall_and_is_named():
-    metrics = {metric.id: metric for metric in entities([["B-LOC", "O"], ["B-LOC"]], [["B-LOC", "B-PER"], ["O"]]).metrics}
+    result = entities([["B-LOC", "O"], ["B-LOC"]], [["B-LOC", "B-PER"], ["O"]])
+    metrics = {metric.id: metric for metric in result.metrics}
+    assert "whose denominator is 0 is undefined and left out of averages; seqeval counts it as 0" in result.tables[0].note
+    assert "denominator" not in entities([["B-LOC"]], [["B-LOC"]]).tables[0].note
     assert metrics["performance.entity_recall(class=PER)"].value is None
     assert metrics["performance.entity_recall(class=PER)"].reason == "no entity PER is in the truth"
     assert metrics["performance.entity_recall(average=macro)"].excluded == ["PER"]

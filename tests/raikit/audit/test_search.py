@@ -10,7 +10,9 @@ import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from raikit.audit.conductor import audit
-from raikit.audit.plan import Request
+from raikit.audit.opening import open_data
+from raikit.audit.plan import Request, planned
+from raikit.audit.trial import try_model
 from raikit.console import Console
 from raikit.errors import ConfigError, ModelError
 
@@ -160,6 +162,23 @@ def test_a_search_that_cannot_be_made_is_one_sentence(write, tmp_path, search, m
         run(write(search=search), tmp_path / "run")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("search", "message"),
+    [
+        ({"maximise": "performance.acuracy"}, r"no check of raikit measures 'performance\.acuracy' from predictions alone"),
+        ({"minimise": "performance.mean_absolute_error", "maximise": None}, r"performance\.regression skipped: it measures regression"),
+        ({"maximise": "performance.entity_f1(average=micro)"}, r"is not measured on the validation cases \(performance\.entities"),
+        ({"limits": [{"metric": "fairness.selection_rate_difference[age]", "max": 0.1}]}, r"'age' is not among data\.sensitive: sex"),
+    ],
+)
+def test_a_dry_run_finds_what_a_search_cannot_measure_and_a_run_before_it_trains(write, tmp_path, search, message):
+    config = write(search=search)
+    with planned(Request(config)) as plan, pytest.raises((ConfigError, ModelError), match=message):
+        try_model(plan, open_data(plan))
+    with pytest.raises((ConfigError, ModelError), match=message):
+        run(config, tmp_path / "run", Interrupted("Trial 1"))
 
 
 def test_a_search_needs_validation_cases(write, tmp_path):

@@ -78,3 +78,14 @@ def test_declared_labels_may_have_no_case(opened):
 def test_what_names_no_labels_is_refused(opened, frame, spec, roles, kind, says):
     with pytest.raises(kind, match=says):
         predictions(opened, frame, spec, **roles)
+
+
+def test_words_stand_for_zero_and_one_unless_labels_are_called_so(opened):
+    data, _ = predictions(opened, COLUMNS, {"scores": {"toxic": "p1", "insult": "p2"}}, target=["toxic", "insult"])
+    assert [data.labels.of_class(label) for label in data.classes] == ["label absent", "label present"]
+    own = {"has": {"values": {"0": "no", "1": "yes"}}}
+    data, _ = predictions(opened, LISTS, {"prediction": "got"}, target="has", task="multilabel", id="key", labels=own)
+    assert data.labels.of_class(1) == "yes"
+    ones = LISTS.assign(has=[["1"], [], ["2"]], got=[["1"], ["2"], []])
+    data, _ = predictions(opened, ones, {"prediction": "got"}, target="has", task="multilabel", id="key")
+    assert data.labels.of_class("1") == "1"

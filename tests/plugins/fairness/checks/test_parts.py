@@ -8,6 +8,10 @@ import pytest
 from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
 from sklearn.metrics import precision_score
 
+from raikit import Margin, Margins, Record
+from raikit.gate.comparing import compare_records
+from raikit.run.reader import Run
+from raikit.run.record import CheckRecord, DataRecord, Gate
 from raikit.testing import result_of, table_context
 from raikit_fairness.checks.parts import EntityGaps, LabelGaps
 
@@ -82,3 +86,61 @@ def test_recall_of_each_type_of_entity_is_compared():
         assert metrics[f"fairness.true_positive_rate(entity=LOC)[genre={group}]"].value == 1
     (finding,) = result.findings
     assert finding.sentence.startswith("Entity PER: entities with genre: web are missed more often than genre: news (")
+
+
+def as_run(folder, check, frame, roles):
+    """Return a run with what the check measured on the cases."""
+    folder.mkdir(parents=True)
+    result = result_of(check, table_context(frame.drop(columns="id"), **roles))
+    frame.assign(split="test").to_parquet(folder / "predictions.parquet", index=False)
+    for metric in result.metrics:
+        metric.id = metric.address("fairness")
+    record = CheckRecord(name=check.name, pillar="fairness", plugin="raikit", status="ok", metrics=result.metrics)
+    return Run(folder, Record(name="m", verdict="pass", gate=Gate(verdict="pass"), data=DataRecord(**roles), checks=[record]))
+
+
+def label_runs(folder):
+    """Return runs of which the second misses more toxic cases of f."""
+    before, rng = labelled(np.random.default_rng(0), gap=0.05), np.random.default_rng(1)
+    before = before.assign(id=before["case"] + ":" + before["target.label"])
+    lost = (before["sex"] == "f") & (before["target.label"] == "toxic") & (rng.random(len(before)) < 0.15)
+    after = before.assign(prediction=before["prediction"].where(~lost, 0))
+    roles = {"task": "binary", "classes": [0, 1], "positive": 1, "sensitive": ["sex"], "cluster": ["case"]}
+    frames = {"old": before, "same": before, "new": after}
+    old, same, new = (as_run(folder / name, LabelGaps, frame, roles) for name, frame in frames.items())
+    return LabelGaps, old, same, new, "fairness.{}(label=toxic)[sex]", "fairness.{}(label=insult)[sex]"
+
+
+def entity_runs(folder):
+    """Return runs of which the second misses more persons of the web and sees some where there are none."""
+    before, rng = tagged(np.random.default_rng(0)), np.random.default_rng(1)
+    before = before.assign(id=before["text"] + ":" + before["target.token"].astype(str))
+    chosen = rng.random(len(before)) < 0.3
+    lost = (before["genre"] == "web") & before["target"].str.endswith("PER") & chosen
+    invented = (before["target.token"] == 4) & (before["genre"] == "news") & chosen
+    after = before.assign(prediction=before["prediction"].mask(lost, "O").mask(invented, "B-LOC"))
+    roles = {"task": "multiclass", "classes": ["B-LOC", "B-PER", "I-PER", "O"], "sensitive": ["genre"], "cluster": ["text"]}
+    frames = {"old": before, "same": before, "new": after}
+    old, same, new = (as_run(folder / name, EntityGaps, frame, roles) for name, frame in frames.items())
+    return EntityGaps, old, same, new, "fairness.{}(entity=PER)[genre]", "fairness.{}(entity=LOC)[genre]"
+
+
+@pytest.mark.parametrize("runs", [label_runs, entity_runs])
+def test_a_gap_that_grew_in_one_part_is_found_there_alone_on_the_same_cases(tmp_path, runs):
+    check, old, same, new, worse, other = runs(tmp_path)
+    names = ["equal_opportunity_difference", "precision_difference", "false_negative_rate_difference"]
+    ids = [str(metric.id) for metric in new.record.checks[0].metrics]
+    addresses = [where.format(name) for where in (worse, other) for name in names if where.format(name) in ids]
+    margins = Margins({address: Margin(0.0) for address in addresses})
+    for comparison in check().compare(same, old, margins):
+        assert comparison.paired or comparison.value is None  # all precise in either run, so nothing is decided
+        assert comparison.p_value >= 0.5 - 1e-9
+    found = {comparison.metric: comparison for comparison in check().compare(new, old, margins)}
+    assert set(found) == set(addresses)
+    lost = found[worse.format("equal_opportunity_difference")]
+    assert lost.p_value < 0.01
+    assert lost.loser in ("sex: f against sex: m", "genre: web against genre: news")
+    assert found[other.format("equal_opportunity_difference")].p_value >= 0.5 - 1e-9
+    before, after = (run.record.find(worse.format("equal_opportunity_difference")) for run in (old, new))
+    unpaired = compare_records(after, before, Margin(0.0), 0.05)
+    assert lost.high - lost.low < unpaired.high - unpaired.low

@@ -7,6 +7,12 @@ from typing import Any
 
 import raikit
 from raikit import format as fmt
+from raikit_reports.rules import label
+
+
+def trials_of(record: raikit.Record) -> raikit.Table | None:
+    """Return the trials of a record, in its words; None if it has none."""
+    return trials(record.model, lambda address: label(metric) if (metric := record.find(address)) else address)
 
 
 def trials(model: Mapping[str, Any], name: Callable[[str], str]) -> raikit.Table | None:
@@ -69,7 +75,8 @@ def _note(search: Mapping[str, Any], name: Callable[[str], str]) -> str:
     kept = any(row["keeps_limits"] for row in search["trials"])
     none = "" if kept or not limits else " No trial keeps them; the chosen one exceeds them least."
     bound = f" Limits, on values without their uncertainty: {limits}.{none}" if limits else ""
-    return f"{aim}{bound} New cases are likely to give worse values than those by which a trial was chosen."
+    return (f"{aim}{bound} The values of the chosen trial are optimistic, because it was chosen by them among "
+            f"{fmt.counted(len(search['trials']), 'trial')} on the same cases; new cases are likely to give worse ones.")
 
 
 def _are_trials(trials: Any) -> bool:

@@ -7,8 +7,9 @@ import copy
 import pytest
 from report_record import make_record
 
+from raikit_reports.markdown import render as as_markdown
 from raikit_reports.page.html import render
-from raikit_reports.page.search import trials
+from raikit_reports.search import trials
 
 GAP = "fairness.gap[sex]"
 SEARCH = {
@@ -31,6 +32,7 @@ def test_each_trial_is_a_row_with_what_was_measured_and_chosen():
     ]
     assert "validation loss, low is better. Limits, on values without their uncertainty: gap by sex at most 0.1." in table.note
     assert "exceeds" not in table.note
+    assert "The values of the chosen trial are optimistic, because it was chosen by them among 3 trials" in table.note
 
 
 def test_a_search_that_found_no_trial_within_its_limits_says_so():
@@ -65,3 +67,18 @@ def test_what_is_no_search_is_no_table(search):
     record = make_record()
     record.model = {"kind": "fusion", "search": search}
     assert "trial by trial" not in render(record)
+
+
+def test_the_markdown_report_has_the_trials_too():
+    record = make_record()
+    record.model = {"kind": "fusion", "search": SEARCH | {"trials": [*SEARCH["trials"][:2], SEARCH["trials"][2] | {
+        "values": {"rate": 0.1, "method": "<b>|x"}}]}}
+    lines = as_markdown(record).splitlines()
+    at = lines.index("| Trial | Outcome | Validation loss | Fairness.gap\\[sex\\] | rate | method |")
+    assert lines[at + 2 : at + 5] == [
+        "| 1 | limits not kept | 0.4 | 0.3 | 0.01 | lora |", "| 2 | chosen | 0.5 | 0.05 | 0.001 | full |",
+        "| 3 | no value | – | – | 0.1 | &lt;b&gt;&#124;x |",
+    ]  # fmt: skip
+    assert "optimistic" in lines[at + 6]
+    record.model = {}
+    assert "trial by trial" not in as_markdown(record)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from raikit.audit.refusals import refuse_absent_groups
 from raikit.config.training import TRAININGS
 from raikit.data.redaction import quoting_no_cells
-from raikit.files import write_text
+from raikit.files import is_plain_file, write_text
 from raikit.format import case_noun
 from raikit.models.folder import SEARCH
 from raikit.models.loaders import may_not_end, runs_code
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 HISTORY = "history.json"
 _SCORED, _PARTS = "scored.json", "scores"
-_IMPORTED_BY = {"torch": ["raikit.models.torch_module"], "sklearn": ["raikit.models.sklearn_estimator"]}  # kinds of models
+_IMPORTED_BY = {  # kinds of models
+    "torch": ["raikit.models.torch_module"], "sklearn": ["raikit.models.sklearn_estimator"], "onnx": ["raikit.models.onnx.model"],
+}  # fmt: skip
 
 
 def open_data(plan: Plan) -> Dataset:
@@ -135,7 +137,7 @@ def train_model(plan: Plan, data: Dataset, workdir: Path, target: Path, console:
 def score_cases(source: PredictionSource, data: Dataset, run: RunDirectory, console: Console) -> int:
     """Write ``predictions.parquet`` unless an interrupted run has; return the number of cases that the model scored."""
     journal = run.work / _SCORED
-    if run.was_left(journal):
+    if run.was_left(journal) and is_plain_file(run.folder / PREDICTIONS):
         run.keep(run.folder / PREDICTIONS)
         return run.read_left(journal, lambda content: int(json.loads(content)["cases"]))
     parts = run.work / _PARTS

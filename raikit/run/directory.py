@@ -75,6 +75,8 @@ class RunDirectory:
             raise RunError(f"{folder} is not empty; choose another --out, or continue the run with --resume.")
         if not self.is_new and not self.work.is_dir() and not (folder / manifest.NAME).is_file():
             raise RunError(f"{folder} contains no run to resume; choose an empty --out.")
+        if not self.is_new and (link := _first_link(folder)) is not None:  # what is written behind it would lie elsewhere
+            raise RunError(f"--resume {folder}: {link.relative_to(folder)} is a link; start a new run in another --out.")
 
     @property
     def is_finished(self) -> bool:
@@ -243,6 +245,12 @@ class RunDirectory:
         manifest.write(self.folder, facts, exclude=self.work, known=known, foreign=self._foreign)
         self.close()
         shutil.rmtree(self.work)
+
+
+def _first_link(folder: Path) -> Path | None:
+    """Return a link in a folder or below; a run has none of its own."""
+    below = (Path(place, name) for place, folders, files in os.walk(folder) for name in [*folders, *files])
+    return next((path for path in below if path.is_symlink()), None)
 
 
 def _mapping(content: bytes) -> dict[str, Any]:

@@ -109,3 +109,15 @@ def test_what_was_put_into_an_interrupted_run_is_one_sentence(tmp_path, content)
         run = RunDirectory(tmp_path / name[:5], resume=True)
         with pytest.raises(RunError, match=rf"--resume .*{name} is damaged; start a new run in another --out\.$"):
             run.check_state(BEFORE) if name == "state.json" else run.load_check("a")
+
+
+@pytest.mark.parametrize("name", [".work", ".work/checks", "model"])
+def test_a_link_in_an_interrupted_run_is_refused_so_that_nothing_is_written_behind_it(tmp_path, name):
+    elsewhere, link = tmp_path / "elsewhere", tmp_path / "run" / name
+    elsewhere.mkdir()
+    (tmp_path / "run" / ".work").mkdir(parents=True)
+    if name == ".work":
+        link.rmdir()
+    link.symlink_to(elsewhere)
+    with pytest.raises(RunError, match=rf"--resume .*: {name} is a link; start a new run in another --out\.$"):
+        RunDirectory(tmp_path / "run", resume=True)

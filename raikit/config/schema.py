@@ -19,7 +19,7 @@ from pydantic import (
 
 from raikit.address import text
 from raikit.config.labels import Labels, Unit, UnitConfig
-from raikit.config.types import DeclaredTask, Legible, Modality, refuse_flag
+from raikit.config.types import DeclaredTask, Modality, is_legible, refuse_flag
 from raikit.process.children import TIMEOUT
 from raikit.remote import public_address
 
@@ -292,9 +292,16 @@ class RegressionConfig(MetricSection):
 class WaiverConfig(MetricSection):
     """An exception to a rule until a date, with the person responsible."""
 
-    reason: Legible
-    who: Legible
+    reason: str = Field(min_length=1)
+    who: str = Field(min_length=1)
     until: date = Field(description="The last day of the exception: 2026-12-31.")
+
+    @field_validator("reason", "who")
+    @classmethod
+    def _can_be_read(cls, value: str) -> str:
+        if not is_legible(value):
+            raise ValueError("must say something: it has no letter and no digit")
+        return value
 
 
 class RequiredConfig(ConfigSection):

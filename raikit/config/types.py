@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel
+from pydantic import BaseModel
 
 from raikit.errors import RaikitError
 
@@ -29,15 +29,6 @@ _BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0")  # Unicode calls the fill
 def is_legible(value: str) -> bool:
     """Return whether a text says something: it has a letter or a digit that is not invisible."""
     return any(sign.isalnum() and sign not in _BLANK_LETTERS for sign in value)
-
-
-def _legible(value: str) -> str:
-    if not is_legible(value):
-        raise ValueError("must say something: it has no letter and no digit")
-    return value
-
-
-Legible = Annotated[str, AfterValidator(_legible)]
 
 
 def key_text(key: Key) -> str:

@@ -509,10 +509,11 @@ def confidence(level: float) -> str:
 
     Examples
     --------
-    >>> confidence(0.95), confidence(0.999)
-    ('95%', '99.9%')
+    >>> confidence(0.95), confidence(0.999), confidence(0.999999)
+    ('95%', '99.9%', '99.9999%')
     """
-    return f"{level * 100:.4g}%"
+    written = (f"{level * 100:.{digits}g}%" for digits in range(4, 18))
+    return next((one for one in written if one != "100%"), "100%")  # no interval covers everything
 
 
 def scalar(value: object) -> str:

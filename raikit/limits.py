@@ -10,7 +10,7 @@ import io
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from functools import cache
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 _BLOCK = 16 << 20  # bytes that are examined at once
 _VARIABLES = {
     "rows": "RAIKIT_MAX_ROWS", "columns": "RAIKIT_MAX_COLUMNS", "megabytes": "RAIKIT_MAX_MEGABYTES", "depth": "RAIKIT_MAX_DEPTH",
-    "row_megabytes": "RAIKIT_MAX_ROW_MEGABYTES", "classes": "RAIKIT_MAX_CLASSES", "pixels": "RAIKIT_MAX_PIXELS",
+    "row_megabytes": "RAIKIT_MAX_ROW_MEGABYTES", "classes": "RAIKIT_MAX_CLASSES",
+    "label_characters": "RAIKIT_MAX_LABEL_CHARACTERS", "pixels": "RAIKIT_MAX_PIXELS",
     "sound_seconds": "RAIKIT_MAX_SOUND_SECONDS", "media_megabytes": "RAIKIT_MAX_MEDIA_MEGABYTES",
     "config_megabytes": "RAIKIT_MAX_CONFIG_MEGABYTES", "loading_seconds": "RAIKIT_MAX_LOADING_SECONDS",
     "result_megabytes": "RAIKIT_MAX_RESULT_MEGABYTES", "metrics": "RAIKIT_MAX_METRICS",
@@ -59,6 +60,8 @@ class Limits:
         A row of text, or the header; as much of a file is parsed at once.
     classes : int
         Different labels of a target.
+    label_characters : int
+        The name of a class, a group or a column.
     pixels, sound_seconds, media_megabytes : int
         A picture, a sound, and the file of either.
     config_megabytes : int
@@ -79,6 +82,7 @@ class Limits:
     depth: int = 100
     row_megabytes: int = 32
     classes: int = 1_000
+    label_characters: int = 1_000
     pixels: int = 64_000_000
     sound_seconds: int = 600
     media_megabytes: int = 256
@@ -162,6 +166,13 @@ def check_columns(what: str, columns: int) -> None:
     """Raise `LimitError` if a table has too many columns."""
     if columns > in_force().columns:
         raise refuse(what, "columns", columns)
+
+
+def check_labels(what: str, labels: Iterable[Any], unit: str = "characters in one of its labels") -> None:
+    """Raise `LimitError` if a class, a group or a column has a text for a name, which figures would draw."""
+    longest = max((len(label) for label in labels if isinstance(label, str)), default=0)
+    if longest > in_force().label_characters:
+        raise refuse(what, "label_characters", longest, unit)
 
 
 def check_bytes(what: str, size: int) -> None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from raikit.audit.refusals import refuse_absent_groups
 from raikit.config.training import TRAININGS
 from raikit.data.redaction import quoting_no_cells
-from raikit.files import write_text
+from raikit.files import is_plain_file, write_text
 from raikit.format import case_noun
 from raikit.models.folder import SEARCH
-from raikit.models.loaders import runs_code
+from raikit.models.loaders import may_not_end, runs_code
 from raikit.models.opening import MODEL_FOLDER, open_dataset, open_source, set_threads
 from raikit.models.scoring import PredictionSource, score
 from raikit.run.directory import PREDICTIONS
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 HISTORY = "history.json"
 _SCORED, _PARTS = "scored.json", "scores"
-_IMPORTED_BY = {"torch": ["raikit.models.torch_module"], "sklearn": ["raikit.models.sklearn_estimator"]}  # kinds of models
+_IMPORTED_BY = {  # kinds of models
+    "torch": ["raikit.models.torch_module"], "sklearn": ["raikit.models.sklearn_estimator"], "onnx": ["raikit.models.onnx.model"],
+}  # fmt: skip
 
 
 def open_data(plan: Plan) -> Dataset:
@@ -48,7 +50,7 @@ def open_data(plan: Plan) -> Dataset:
 
 def start_model_process(plan: Plan) -> None:
     """Start the process of a model that brings code of its own, if there is one; it loads while this process reads the data."""
-    if plan.children is None or not _brings_code(plan):
+    if plan.children is None or not _needs_process(plan):
         return
     set_threads(plan.settings.threads)
     kind = plan.settings.model.load.kind if plan.settings.model.load is not None else ""
@@ -60,7 +62,8 @@ def open_predictions(
 ) -> PredictionSource:
     """Train the model unless an interrupted run has, or load what the configuration names.
 
-    A model that brings code of its own, a function of the user's or a plugin's loader, is opened in a process of its own.
+    A model that brings code of its own, a function of the user's or a plugin's loader, is opened in a process of its own, and so is
+    a graph of ONNX, which may have a loop without an end.
     """
     settings = plan.settings
     set_threads(settings.threads)
@@ -76,13 +79,13 @@ def open_predictions(
 
 
 def open_loaded(plan: Plan, data: Dataset, run: Path, work: Path, children: Children | None) -> PredictionSource:
-    """Open what the configuration names, or what this audit has trained into `run`, in a process of its own if it brings code."""
+    """Open what the configuration names, or what this audit has trained into `run`, in a process of its own if it needs one."""
     settings = plan.settings
     if children is not None:
         loader = plan.registry.loader_owners.get(str(settings.model.load and settings.model.load.kind))
         children.tell(run=str(run.resolve()), loader=loader, config=config_for_children(plan, data))
     with quoting_no_cells(data):
-        if children is not None and _brings_code(plan):
+        if children is not None and _needs_process(plan):
             from raikit.isolation.model import RemoteModel
 
             return RemoteModel.open(children.model, data, work, settings.model.timeout)
@@ -97,10 +100,13 @@ def config_for_children(plan: Plan, data: Dataset | None) -> dict[str, Any]:
     return config
 
 
-def _brings_code(plan: Plan) -> bool:
-    """Whether opening the model runs code that is not raikit's own."""
+def _needs_process(plan: Plan) -> bool:
+    """Whether opening the model runs code that is not raikit's own, or may never end."""
     load = plan.settings.model.load
-    return load is not None and (runs_code(load.model_dump()) or load.kind in plan.registry.loader_owners)
+    if load is None:
+        return False
+    spec = load.model_dump()
+    return runs_code(spec) or may_not_end(spec) or load.kind in plan.registry.loader_owners
 
 
 def train_model(plan: Plan, data: Dataset, workdir: Path, target: Path, console: Console) -> None:
@@ -131,9 +137,9 @@ def train_model(plan: Plan, data: Dataset, workdir: Path, target: Path, console:
 def score_cases(source: PredictionSource, data: Dataset, run: RunDirectory, console: Console) -> int:
     """Write ``predictions.parquet`` unless an interrupted run has; return the number of cases that the model scored."""
     journal = run.work / _SCORED
-    if run.was_left(journal):
+    if run.was_left(journal) and is_plain_file(run.folder / PREDICTIONS):
         run.keep(run.folder / PREDICTIONS)
-        return int(json.loads(journal.read_text(encoding="utf-8"))["cases"])
+        return run.read_left(journal, lambda content: int(json.loads(content)["cases"]))
     parts = run.work / _PARTS
     if run.is_new:  # What lies here already are no scores of this audit.
         shutil.rmtree(parts, ignore_errors=True)
@@ -149,6 +155,6 @@ def describe_model(source: PredictionSource, run: RunDirectory, was_trained: boo
     history = run.folder / MODEL_FOLDER / HISTORY
     if not was_trained or not history.is_file():  # in a run without training, another process has put it there
         return source.describe()
-    described = source.describe() | {"history": json.loads(history.read_text(encoding="utf-8"))}
+    described = source.describe() | {"history": run.read_left(history, json.loads)}
     search = run.folder / MODEL_FOLDER / SEARCH
-    return described | ({"search": json.loads(search.read_text(encoding="utf-8"))} if search.is_file() else {})
+    return described | ({"search": run.read_left(search, json.loads)} if search.is_file() else {})

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from raikit.audit.opening import open_data
 from raikit.audit.plan import Plan, Request, planned
 from raikit.errors import ConfigError
 from raikit.models.arrow import Scorer
+from raikit.models.loaders import with_absolute_paths
 from raikit.models.opening import MODEL_FOLDER, open_source, set_threads
+
+if TYPE_CHECKING:
+    from raikit.data.dataset import Dataset
 
 
 def open_scorer(config: str | Path, run: str | Path | None = None) -> Scorer:
@@ -49,13 +57,30 @@ def open_scorer(config: str | Path, run: str | Path | None = None) -> Scorer:
         source = open_source(plan.settings, data, trained, plan.config.folder, plan.registry.loaders)
         assert source.model is not None
         again = (open_scorer, (path, run and trained))
-        return Scorer(source.model, data, model.batch_size, identity=_identity(plan, trained), reopen=again)
+        return Scorer(source.model, data, model.batch_size, identity=_identity(plan, data, trained), reopen=again)
 
 
-def _identity(plan: Plan, run: Path) -> str:
-    """Return what tells one model from another: its settings, and the names, sizes and times of its files."""
-    model = plan.settings.model
-    named = run / MODEL_FOLDER if model.load is None else plan.config.folder / str(model.load.model_dump().get("path"))
-    files = sorted(path for path in [named, *named.rglob("*")] if path.is_file())
+def _identity(plan: Plan, data: Dataset, run: Path) -> str:
+    """Return what tells one model from another: its settings and classes, and the names, sizes and times of all its files.
+
+    Beside the files that the configuration names these are the modules beside it, which have been imported by now.
+    """
+    model, folder = plan.settings.model, plan.config.folder
+    named = [run / MODEL_FOLDER] if model.train is not None else []
+    if model.load is not None:
+        named += [Path(place) for place in _texts(with_absolute_paths(model.load.model_dump(), folder)) if os.path.isabs(place)]
+    imported = [Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))]
+    named += [path for path in imported if path.is_relative_to(folder)]
+    files = sorted({path for place in named for path in [place, *place.rglob("*")] if path.is_file()})
     facts = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return json.dumps([model.model_dump(mode="json"), plan.settings.data.model_dump(mode="json"), facts])
+    settings = [model.model_dump(mode="json"), plan.settings.data.model_dump(mode="json")]
+    return json.dumps([*settings, data.task, [str(label) for label in data.classes], facts])
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts in mappings and lists."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(item)

@@ -19,7 +19,7 @@ from pydantic import (
 
 from raikit.address import text
 from raikit.config.labels import Labels, Unit, UnitConfig
-from raikit.config.types import DeclaredTask, Modality, refuse_flag
+from raikit.config.types import DeclaredTask, Modality, is_legible, refuse_flag
 from raikit.process.children import TIMEOUT
 from raikit.remote import public_address
 
@@ -221,7 +221,8 @@ class ModelConfig(ConfigSection):
     compile: bool = Field(False, description="Compile a network with torch.compile, which takes minutes and pays for many cases.")
     deterministic: bool = Field(False, description="Use only operations of torch that give the same result each time.")
     timeout: float = Field(
-        3600.0, gt=0, description="Seconds that a model with code of its own may take to open, and then for each batch of cases."
+        3600.0, gt=0,
+        description="Seconds that a model with code of its own, or of ONNX, may take to open, and then for each batch of cases.",
     )
 
     @model_validator(mode="after")
@@ -294,6 +295,13 @@ class WaiverConfig(MetricSection):
     reason: str = Field(min_length=1)
     who: str = Field(min_length=1)
     until: date = Field(description="The last day of the exception: 2026-12-31.")
+
+    @field_validator("reason", "who")
+    @classmethod
+    def _can_be_read(cls, value: str) -> str:
+        if not is_legible(value):
+            raise ValueError("must say something: it has no letter and no digit")
+        return value
 
 
 class RequiredConfig(ConfigSection):

@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 
 from raikit.config.schema import ConfigSection, Names
 
+_LARGEST, _MOST_STEPS = 2**53, 1_000_000
+
 
 class SearchRange(ConfigSection):
     """Numbers among which a search chooses; whole ones if both ends and the step are."""
@@ -25,6 +27,10 @@ class SearchRange(ConfigSection):
             raise ValueError(f"`low` must be less than `high`, and {self.low} is not less than {self.high}")
         if self.log and (self.low <= 0 or self.step is not None):
             raise ValueError("with `log: true`, `low` must be above 0 and there is no `step`")
+        if max(abs(self.low), abs(self.high)) > _LARGEST:
+            raise ValueError("numbers beyond 2^53 are not searched, because differences of 1 are lost there")
+        if self.step is not None and (self.high - self.low) / self.step > _MOST_STEPS:
+            raise ValueError(f"`step` divides the range into more than {_MOST_STEPS:,} numbers")
         return self
 
     @property

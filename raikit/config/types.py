@@ -23,6 +23,14 @@ Error = Callable[[Key, str], RaikitError]
 _ONE_OF = {"rules": "rule", "regressions": "regression", "waivers": "waiver", "required": "check"}
 
 
+_BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0")  # Unicode calls the fillers of Hangul letters
+
+
+def is_legible(value: str) -> bool:
+    """Return whether a text says something: it has a letter or a digit that is not invisible."""
+    return any(sign.isalnum() and sign not in _BLANK_LETTERS for sign in value)
+
+
 def key_text(key: Key) -> str:
     """Write a key for a person, who counts the items of a list from 1.
 

@@ -24,6 +24,7 @@ _TAGS = {yaml.MappingNode: {"map"}, yaml.SequenceNode: {"seq"},
          yaml.ScalarNode: {"null", "bool", "int", "float", "timestamp", "str"}}  # fmt: skip
 _NAMES = {"null": "null", "bool": "boolean", "int": "integer", "float": "number", "timestamp": "date", "str": "text"}
 _LARGEST = 10**18  # of an integer; no key needs a larger one, and many libraries cannot hold it
+_TWO_READINGS = re.compile(r"[-+]?(0[0-9_]+|0b.*|.*[_:].*)")  # numbers of YAML 1.1 alone: 010 is 8, 1:30 is 90, 1_0 is 10
 _FRAMES = 8  # calls inside one another for a level of nesting
 
 
@@ -202,6 +203,9 @@ class _Builder:
             # A value that looks like a date and is none says why; a tag that does not fit has only an internal reason.
             why = str(error) if kind == "timestamp" and isinstance(error, ValueError) else f"this is no {_NAMES[kind]}"
             raise ConfigError(f"{self.document.where(key)}: {why}.") from None
+        if kind in ("int", "float") and _TWO_READINGS.fullmatch(node.value):
+            raise ConfigError(f"{self.document.where(key)}: YAML reads {node.value} as {value}; write it so, or put it in "
+                              "quotation marks to have a text.")
         if isinstance(value, int) and abs(value) > _LARGEST:
             raise ConfigError(f"{self.document.where(key)}: the number is larger than 10^18; write it as text, in quotation marks.")
         return value

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from raikit.data.cells import shown
+from raikit.data.cells import LONGEST_SHOWN, shown
 from raikit.data.plain_cells import plainly_typed
 from raikit.errors import DataError
 
@@ -111,8 +111,9 @@ class MixedColumn(DataError):
                 f"{self._advice()}; to keep the column as text, set data.as_text: [{_in_yaml(self.column)}].")
 
     def _advice(self) -> str:
-        tokens = ", ".join(_in_yaml(token) for token in list(self.tokens)[:_TOKENS])
-        if self.meaning == "missing":
+        short = [token for token in self.tokens if len(token) <= LONGEST_SHOWN]  # a long text is no mark for a missing value
+        tokens = ", ".join(_in_yaml(token) for token in short[:_TOKENS])
+        if self.meaning == "missing" and tokens:
             return f"if they mean missing, set data.missing: [{tokens}]"
         if self.meaning == "decimal":
             return 'if the comma is the decimal mark, set data.decimal: ","'
@@ -122,7 +123,7 @@ class MixedColumn(DataError):
             return "write plain numbers, without a unit or quotation marks"
         if self.meaning == "header":
             return "remove the row that repeats the header"
-        return f"correct them, or list under data.missing what means missing (data.missing: [{tokens}])"
+        return "correct them" + (f", or list under data.missing what means missing (data.missing: [{tokens}])" if tokens else "")
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -16,7 +16,7 @@ from raikit.errors import DataError
 _EXACT = 2**53  # larger integers have no float of their own
 _LARGEST = 1e35  # intervals need the fourth power of squared errors, which is infinite for numbers not far above
 TOO_LARGE = f"beyond {_LARGEST:g}, where variances are infinite; use larger units"
-_MAX_LENGTH = 60  # characters of a cell that a message shows
+LONGEST_SHOWN = 60  # characters of a cell that a message shows
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def shown(value: Any) -> str:
     """
     value = as_label(value)
     written = " ".join(text(value).split())
-    written = written if len(written) <= _MAX_LENGTH else written[: _MAX_LENGTH - 3] + "..."
+    written = written if len(written) <= LONGEST_SHOWN else written[: LONGEST_SHOWN - 3] + "..."
     return repr(written) if isinstance(value, str) else written
 
 

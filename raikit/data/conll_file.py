@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from raikit.data.table_format import open_text
 from raikit.errors import DataError
-from raikit.limits import check_cells, check_columns
+from raikit.limits import check_cells, check_columns, in_force, refuse, row_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _DOCUMENT = "-DOCSTART-"
 _OF_2003 = ["token", "pos", "chunk", "tag"]
-_CHECKED = 100_000  # lines between two looks at the limits
+_CHECKED = 100_000  # tokens between two looks at the limits
 
 
 def read_conll(path: Path) -> pa.Table:
@@ -37,8 +37,11 @@ def read_conll(path: Path) -> pa.Table:
     places: list[tuple[int, int]] = []
     sentence, document, is_open = 1, 1, False
     with open_text(path) as lines:
-        for number, line in enumerate(lines, 1):
-            parts = line.split()
+        longest, most = row_bytes(), in_force().columns
+        for number, line in enumerate(iter(lambda: lines.readline(longest + 1), ""), 1):
+            if len(line) > longest:
+                raise refuse(f"{path.name}, line {number}", "row_megabytes", unit="megabytes")
+            parts = line.split(maxsplit=most)  # no more than are read
             is_document = bool(parts) and parts[0] == _DOCUMENT
             if not parts or is_document:
                 sentence, is_open = sentence + is_open, False
@@ -50,12 +53,13 @@ def read_conll(path: Path) -> pa.Table:
             rows.append(parts)
             places.append((sentence, document))
             is_open = True
-            if number % _CHECKED == 0:
+            if len(rows) == 1:
+                check_columns(path.name, len(parts))
+            if len(rows) % _CHECKED == 0:
                 check_cells(path.name, len(rows) * len(parts))
     if not rows:
         raise DataError(f"{path.name} has no rows.")
     width = len(rows[0])
-    check_columns(path.name, width)
     names = _OF_2003 if width == len(_OF_2003) else ["token", *(f"column_{at}" for at in range(2, width)), "tag"]
     columns = {"sentence": [place[0] for place in places], "document": [place[1] for place in places]}
     return pa.table({**columns, **dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))})

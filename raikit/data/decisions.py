@@ -15,7 +15,7 @@ from raikit.data.classes import PredictedClasses, further_classes
 from raikit.data.labels import ClassNames, truth_pair
 from raikit.data.target import Target, infer_task
 from raikit.errors import listed
-from raikit.limits import in_force, remedy
+from raikit.limits import check_labels, in_force, remedy
 
 NOTE = "The data has no target, so only what needs no truth is measured, such as selection rates and impact ratios."
 _PREDICTION = ("model", "load", "prediction")
@@ -60,6 +60,7 @@ def _task_and_labels(
     if len(labels) > in_force().classes:
         many = f"{len(labels):,} different values"
         raise error(_PREDICTION, f"{predicted.column!r} has {many}; does it hold decisions? If so, {remedy('classes')}.")
+    check_labels(f"the column {predicted.column!r}", labels)
     if len(labels) > 2 and config.task == "binary":
         raise error(("data", "task"), f"the task is binary, but there are {len(labels)} decisions ({_written(labels)}).")
     if len(labels) < 2:

@@ -15,6 +15,7 @@ from raikit.config.schema import SensitiveConfig
 from raikit.config.types import Error, Key
 from raikit.data.cells import as_label, refuse_lone_surrogates
 from raikit.errors import DataError
+from raikit.limits import check_labels
 
 MAX_UNBINNED = 20  # up to this many different numbers are groups as they are
 
@@ -67,6 +68,7 @@ def read_groups(
             f"{column!r} has {many:,} groups, more than data.max_groups ({max_groups}); merge rare groups, "
             "remove the feature, or raise data.max_groups.",
         )
+    check_labels(f"the sensitive column {column!r}", groups.dropna().unique())
     return groups
 
 

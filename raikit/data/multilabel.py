@@ -28,6 +28,7 @@ from raikit.data.parts import (
 from raikit.data.roles import read_ids
 from raikit.errors import DataError, listed
 from raikit.format import counted
+from raikit.limits import check_labels, in_force, remedy
 
 PREDICTED, SCORED = "(prediction)", "(score)"  # columns of the pairs
 _TARGET = "labels"
@@ -51,6 +52,9 @@ def reduce_labels(
         raise error(("data", "target"), "several labels need their columns, or one column of lists.")
     _refuse_other_tasks(config, error)
     names = _names(table, config, predicted, file, error)
+    if len(names) > (most := in_force().classes):
+        raise error(("data", "target"), f"there are {len(names):,} labels, more than {most:,}; {remedy('classes')}.")
+    check_labels("the target", names)
     truth = _flags(table, config.target, names, file)
     rows = np.repeat(np.arange(len(table)), len(names))
     values = np.tile(np.array(names, dtype=object), len(table))

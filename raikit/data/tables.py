@@ -35,7 +35,7 @@ from raikit.data.table_format import (
     suffix_of,
 )
 from raikit.errors import DataError
-from raikit.limits import check_columns
+from raikit.limits import check_columns, check_labels
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,6 +59,7 @@ def column_names(path: Path) -> list[str]:
     with readable_errors(path):
         names = _names(path)
         check_columns(path.name, len(names))
+        check_labels(path.name, names, "characters in the name of a column")
     if not names:
         raise DataError(f"{path.name} has no columns.")
     if (unnamed := sum(_NO_NAME.fullmatch(name) is not None for name in names)) > len(names) / 2:

@@ -19,7 +19,7 @@ from raikit.data.groups import as_text, refuse_nested
 from raikit.data.labels import ClassNames, other_spelling, truth_pair
 from raikit.errors import DataError, listed
 from raikit.format import counted
-from raikit.limits import in_force, remedy
+from raikit.limits import check_labels, in_force, remedy
 
 _MAX_INTEGER_CLASSES = 20
 
@@ -188,6 +188,7 @@ def _in_order(
             f"{values.name!r} has {len(classes):,} different values, more than {most:,} classes; is it the target? If so, "
             f"{remedy('classes')}.",
         )
+    check_labels(f"the target {values.name!r}", classes)
     if task != "binary":
         if config.positive is not None:
             raise error(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raikit.config.types import is_legible
 from raikit.errors import ConfigError, RunError, listed
 from raikit.files import sha256
 from raikit.gate.regressions import with_default
@@ -120,7 +121,7 @@ def accept(run: Path, target: Path, reason: str) -> SavedBaseline:
     """
     from raikit.gate import baseline_file
 
-    if not reason.strip():
+    if not is_legible(reason):
         raise ConfigError("--reason: state why this run becomes the baseline.")
     if not target.exists():
         raise ConfigError(f"baseline {target}: no such file; create it with `raikit baseline save`.")

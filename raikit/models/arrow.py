@@ -16,6 +16,7 @@ from raikit.data.arrow_rows import ArrowRows
 from raikit.data.cache import MediaCache
 from raikit.data.folders import media_folder
 from raikit.errors import DataError
+from raikit.files import is_plain_file
 from raikit.models.decisions import decide, is_score
 from raikit.models.score_files import ID, write_arrow
 from raikit.models.scoring import BATCH, BatchScorer, scoring_order
@@ -130,6 +131,8 @@ class Scorer:
 
 def _is_made_of(file: Path, made_of: bytes) -> bool:
     """Return whether a part is whole, and was made of these rows."""
+    if not is_plain_file(file):
+        return False
     try:
         with pa.OSFile(str(file)) as opened:
             return (pa.ipc.open_file(opened).schema.metadata or {}).get(_INPUT) == made_of

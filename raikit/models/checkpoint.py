@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 
 from raikit.errors import ModelError
-from raikit.files import atomic
+from raikit.files import atomic, is_plain_file
 from raikit.models.history import History
 
 
@@ -45,17 +46,23 @@ class Checkpoint:
 
     def restore(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> History | None:
         """Restore what was saved and return the history; None if nothing was saved."""
-        if self._path is None or not self._path.exists():
+        if self._path is None or not os.path.lexists(self._path):
             return None
         try:
+            if not is_plain_file(self._path):
+                raise OSError
             saved = torch.load(self._path, weights_only=True)
             self._refuse_other_settings(saved["settings"])
             module.load_state_dict(saved["module"])
             optimizer.load_state_dict(saved["optimizer"])
-        except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
-            raise ModelError(f"{self._path} cannot be resumed ({error}); delete it to start again.") from error
-        self._best, self.ended = saved["best"], saved["ended"]
-        return History.from_dict(saved["history"])
+            self._best, self.ended = saved["best"], bool(saved["ended"])
+            return History.from_dict(saved["history"])
+        except ModelError:
+            raise
+        except Exception as error:  # whatever torch raises for a file that is no checkpoint, or not a whole one
+            raise ModelError(
+                f"{self._path} cannot be resumed, because it is no whole checkpoint of this training; delete it to start again."
+            ) from error
 
     def _refuse_other_settings(self, saved: Mapping[str, Any]) -> None:
         """Raise if any setting differs; one that only the checkpoint has belongs to another training too."""

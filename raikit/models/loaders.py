@@ -199,6 +199,11 @@ def runs_code(spec: Mapping[str, Any]) -> bool:
     return (spec["kind"] in RUNS_CODE and not is_plain) or any(spec.get(setting) for setting in _CODE_ALLOWED)
 
 
+def may_not_end(spec: Mapping[str, Any]) -> bool:
+    """Return whether what ``model.load`` names runs no code, but is a program itself: a graph of ONNX has loops and functions."""
+    return bool(spec["kind"] == "onnx")
+
+
 def load(
     spec: Mapping[str, Any], data: Dataset, loaders: Mapping[str, ModelLoader], folder: Path, settings: ModelConfig | None = None
 ) -> Model:

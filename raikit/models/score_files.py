@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from raikit.files import atomic
+from raikit.files import atomic, is_plain_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,6 +76,8 @@ class ScoredParts:
         files = sorted(self._folder.glob("part-*.arrow")) if self._folder is not None and self._folder.is_dir() else []
         for file in files:
             try:
+                if not is_plain_file(file):  # a pipe never ends
+                    break
                 ids, scores = read_score_file(file.read_bytes())
             except Exception:  # a damaged part is scored again, whatever a library raises for it
                 break

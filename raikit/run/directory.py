@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from raikit.config.types import Key, key_text
 from raikit.errors import RunError, TamperedRunError
-from raikit.files import Stamp, remove_partial, sha256, sha256_text, stamp, write_text
+from raikit.files import Stamp, is_plain_file, remove_partial, sha256, sha256_text, stamp, write_text
 from raikit.format import counted
 from raikit.run import manifest
 from raikit.run.record import CheckRecord
@@ -25,6 +27,7 @@ RECORD = "audit.json"
 PREDICTIONS = "predictions.parquet"
 _STATE = "state.json"
 _CRASHES_ALLOWED = 2
+_Read = TypeVar("_Read")
 
 
 def default_folder(name: str) -> Path:
@@ -72,6 +75,8 @@ class RunDirectory:
             raise RunError(f"{folder} is not empty; choose another --out, or continue the run with --resume.")
         if not self.is_new and not self.work.is_dir() and not (folder / manifest.NAME).is_file():
             raise RunError(f"{folder} contains no run to resume; choose an empty --out.")
+        if not self.is_new and (link := _first_link(folder)) is not None:  # what is written behind it would lie elsewhere
+            raise RunError(f"--resume {folder}: {link.relative_to(folder)} is a link; start a new run in another --out.")
 
     @property
     def is_finished(self) -> bool:
@@ -136,19 +141,35 @@ class RunDirectory:
         """
         path = self.work / _STATE
         if self.was_left(path):
-            before = json.loads(path.read_text(encoding="utf-8"))
-            compare_states(before, state, self.folder)
+            compare_states(self.read_left(path, _mapping), state, self.folder)
         else:
             write_text(path, json.dumps(state, indent=1, sort_keys=True))
 
     def was_left(self, path: Path) -> bool:
         """Return whether an interrupted run may have left a file; in a new run, a plugin or a model put it there."""
-        return not self.is_new and path.exists()
+        return not self.is_new and os.path.lexists(path)
+
+    def read_left(self, path: Path, parse: Callable[[bytes], _Read]) -> _Read:
+        """Return what an interrupted run has left in a file.
+
+        Raises
+        ------
+        RunError
+            If it cannot be read: something else than raikit has written it.
+        """
+        try:
+            if not is_plain_file(path):
+                raise ValueError
+            return parse(path.read_bytes())
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise RunError(
+                f"--resume {self.folder}: {path.relative_to(self.folder)} is damaged; start a new run in another --out."
+            ) from None
 
     def record_start(self, check: str) -> bool:
         """Record that a check starts; return False if it ended the process twice before and must not run again."""
         path = self.work / "checks" / f"{check}.started"
-        starts = len(path.read_text().splitlines()) if self.was_left(path) else 0
+        starts = len(self.read_left(path, bytes.splitlines)) if self.was_left(path) else 0
         if starts >= _CRASHES_ALLOWED:
             return False
         with path.open("a", encoding="utf-8") as stream:
@@ -168,7 +189,7 @@ class RunDirectory:
     def load_check(self, check: str) -> CheckRecord | None:
         """Load a check that an interrupted run finished, None if it did not finish it."""
         path = self.work / "checks" / f"{check}.json"
-        return CheckRecord.model_validate_json(path.read_bytes()) if self.was_left(path) else None
+        return self.read_left(path, CheckRecord.model_validate_json) if self.was_left(path) else None
 
     def workdir(self, check: str) -> Path:
         """Create and return the folder of a check, where its artifacts are found."""
@@ -224,6 +245,19 @@ class RunDirectory:
         manifest.write(self.folder, facts, exclude=self.work, known=known, foreign=self._foreign)
         self.close()
         shutil.rmtree(self.work)
+
+
+def _first_link(folder: Path) -> Path | None:
+    """Return a link in a folder or below; a run has none of its own."""
+    below = (Path(place, name) for place, folders, files in os.walk(folder) for name in [*folders, *files])
+    return next((path for path in below if path.is_symlink()), None)
+
+
+def _mapping(content: bytes) -> dict[str, Any]:
+    value = json.loads(content)
+    if not isinstance(value, dict):
+        raise ValueError("it is no mapping")
+    return value
 
 
 def compare_states(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:

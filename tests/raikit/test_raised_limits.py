@@ -67,7 +67,7 @@ def classes(folder):
 
 
 LONG = "z" * 3_000_000
-HEADER = "x" * 1_500_000 + ",y\n1,2\n"
+HEADER = ",".join(f"{'x' * 700}{at}" for at in range(2_000)) + "\n" + ",".join(["1"] * 2_000) + "\n"
 KINDS = {
     "picture": ("PIXELS", 1000, 1_000_000, picture),
     "file of a picture": ("MEDIA_MEGABYTES", 1, 3, picture),
@@ -75,6 +75,7 @@ KINDS = {
     "header": ("ROW_MEGABYTES", 1, 2, table("a.csv", HEADER)),
     "row of CSV": ("ROW_MEGABYTES", 1, 4, table("a.csv", "x,y\n" + "1,2\n" * 400_000 + f"{LONG},2\n1,2\n")),
     "row of JSON": ("ROW_MEGABYTES", 1, 4, table("a.jsonl", '{"x":"1"}\n' * 200_000 + f'{{"x":"{LONG}"}}\n{{"x":"1"}}\n')),
+    "name of a column": ("LABEL_CHARACTERS", 5, 6, table("a.csv", "income,y\n1,2\n")),
     "classes": ("CLASSES", 5, 6, classes),
     "size of a configuration": ("CONFIG_MEGABYTES", 1, 2, configuration("a: 1\n#" + "x" * 1_000_000)),
     "values of a configuration": ("CONFIG_MEGABYTES", 1, 2, configuration("a: [" + "1, " * 100_000 + "1]")),

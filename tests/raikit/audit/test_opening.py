@@ -54,6 +54,14 @@ def test_scores_that_an_interruption_left_uncounted_are_made_again(run):
     assert len(pd.read_parquet(run.folder / PREDICTIONS)) == 3
 
 
+def test_scores_that_were_taken_out_of_an_interrupted_run_are_made_again(run):
+    assert score_cases(Source(object()), None, run, Console(quiet=True)) == 3
+    run.close()
+    (run.folder / PREDICTIONS).unlink()
+    assert score_cases(Source(object()), None, RunDirectory(run.folder, resume=True), Console(quiet=True)) == 3
+    assert len(pd.read_parquet(run.folder / PREDICTIONS)) == 3
+
+
 def test_scores_that_another_process_has_put_into_a_new_run_are_made_again(run):
     (run.work / "scored.json").write_text('{"cases": 0}')
     (run.folder / PREDICTIONS).write_bytes(b"forged")
@@ -74,6 +82,7 @@ def test_a_model_that_this_run_has_trained_is_described_with_its_history(run):
     [
         ("torch", "path: 'network:build'", ["raikit.isolation.subject", "raikit.models.torch_module"]),
         ("sklearn", "path: 'network:build'", ["raikit.isolation.subject", "raikit.models.sklearn_estimator"]),
+        ("onnx", "path: m.onnx", ["raikit.isolation.subject", "raikit.models.onnx.model"]),
         ("fusion", "path: model", None),
         ("predictions", "prediction: y", None),
     ],

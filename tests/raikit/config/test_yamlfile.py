@@ -61,3 +61,14 @@ def test_many_questions_are_read_in_time_proportional_to_their_number(tmp_path):
     document = read(tmp_path / "audit.yaml")
     assert len(document.comments) == count
     assert document.comments[("k7",)] == "c7"
+
+
+@pytest.mark.parametrize(("written", "value"), [("1:30", 90), ("010", 8), ("1_0", 10), ("0b11", 3), ("1:30.5", 90.5), ("-01", -1)])
+def test_numbers_of_yaml_1_1_alone_are_refused(tmp_path, written, value):
+    (tmp_path / "a.yaml").write_text(f"max: {written}\n")
+    with pytest.raises(ConfigError, match=rf"^a\.yaml, line 1: max: YAML reads {written} as {value}; write it so"):
+        read(tmp_path / "a.yaml")
+    with pytest.raises(ConfigError, match=f"YAML reads {written} as {value}"):
+        parse_value(written, "max")
+    (tmp_path / "a.yaml").write_text(f"max: '{written}'\nother: [0, 0.5, 10, -1e3, 2026-01-01, 0x1F]\n")
+    assert read(tmp_path / "a.yaml").data["max"] == written

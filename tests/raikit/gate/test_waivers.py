@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
 from gate_builders import measured, metric
 
-from raikit.config.schema import GateConfig
+from raikit.config.schema import GateConfig, WaiverConfig
 from raikit.gate.verdict import judge
 
 RULE = {"rules": [{"metric": "a.gap", "min": 0.95}]}
@@ -32,3 +33,12 @@ def test_a_waiver_that_nothing_needs_is_a_warning():
         {"metric": "a.gap", "reason": "r", "who": "w", "until": "2030-01-01"}]})
     judged = judge(config, [measured(metric(0.89, 0.91))])
     assert judged.warnings == ["the waiver for a.gap is not needed: nothing that it names is broken"]
+
+
+@pytest.mark.parametrize("blank", [" ", "\u200b\u2060", "\u3164", "\u2800", "...", "\u202e"])
+@pytest.mark.parametrize("key", ["reason", "who"])
+def test_a_waiver_says_who_and_why_in_signs_that_can_be_seen(blank, key):
+    written = {"metric": "a.b", "reason": "known", "who": "ana", "until": "2026-12-31"}
+    WaiverConfig.model_validate(written)
+    with pytest.raises(ValueError, match="must say something"):
+        WaiverConfig.model_validate(written | {key: blank})

@@ -1,11 +1,15 @@
 """An Arrow batch becomes an Arrow batch of scores: those of the audit, whatever the sizes of batches, in any process."""
 
+import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from sklearn.impute import SimpleImputer
@@ -127,3 +131,42 @@ def test_a_table_of_predictions_and_a_model_that_nobody_trained_are_refused(fold
     (folder / "table.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(ConfigError, match="only a model can score other rows"):
         raikit.open_scorer(folder / "table.yaml")
+
+
+MODULE = """from sklearn.dummy import DummyRegressor
+
+def build(data):
+    return DummyRegressor(strategy="constant", constant={}).fit([[0, 0]], [0])
+"""
+_PROGRAM = """import pathlib, sys
+import pyarrow.parquet, raikit
+config, rows, parts = sys.argv[1:]
+raikit.open_scorer(config).write_parts(pyarrow.parquet.read_table(rows).to_batches(), pathlib.Path(parts))
+"""
+
+
+def _written(config, table, parts):
+    """Return the scores that another process writes into parts."""
+    run = [sys.executable, "-c", _PROGRAM]
+    pq.write_table(table, parts.parent / "rows.parquet")
+    subprocess.run([*run, str(config), str(parts.parent / "rows.parquet"), str(parts)], check=True, timeout=120)
+    return set(pa.dataset.dataset(parts, format="arrow").to_table()["prediction"].to_pylist())
+
+
+def test_parts_of_a_function_that_was_changed_are_not_kept(folder, table, tmp_path):
+    config = yaml.safe_load((folder / "audit.yaml").read_text())
+    config["data"] |= {"target": "income", "positive": None, "path": str(folder / "loans.csv")}
+    config["data"]["inputs"]["facts"]["columns"] = ["age"]
+    config["model"] = {"load": {"kind": "sklearn", "path": "own_model:build"}}
+    (tmp_path / "audit.yaml").write_text(yaml.safe_dump(config))
+    found = []
+    for constant in (1, 25):
+        (tmp_path / "own_model.py").write_text(MODULE.format(constant))
+        found.append(_written(tmp_path / "audit.yaml", table, tmp_path / "parts"))
+    assert found == [{1.0}, {25.0}]
+
+
+def test_a_pipe_in_the_place_of_a_part_is_replaced(scorer, table, tmp_path):
+    os.mkfifo(tmp_path / "part-000000.arrow")
+    assert scorer.write_parts(batches(table, 50), tmp_path) == ROWS
+    assert pa.dataset.dataset(tmp_path, format="arrow").to_table().equals(scorer(table))

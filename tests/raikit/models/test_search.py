@@ -109,3 +109,16 @@ def test_a_high_objective_can_be_the_aim_and_a_value_can_have_a_minimum():
 def test_a_search_that_makes_no_sense_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         search(**change)
+
+
+@pytest.mark.parametrize(
+    ("tried", "says"),
+    [
+        ({"low": 1, "high": 10**18}, "beyond 2\\^53"),
+        ({"low": 1.0, "high": 1e300, "log": True}, "beyond 2\\^53"),
+        ({"low": 0.0, "high": 1.0, "step": 1e-300}, "more than 1,000,000 numbers"),
+    ],
+)
+def test_ranges_that_no_search_can_try_are_refused(tried, says):
+    with pytest.raises(ValueError, match=says):
+        search(ranges={"epochs": tried})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import pickle
 
 import numpy as np
 import pytest
@@ -133,8 +136,26 @@ def test_losses_are_neither_recorded_nor_saved_on_request(data, tmp_path):
         fit(model_of(data), data, epochs=2, patience=1, record_losses=False)
 
 
-def test_a_broken_checkpoint_is_an_error_that_names_it(data, tmp_path):
-    (tmp_path / "training.pt").write_bytes(b"half a fi")
+class _Code:
+    def __reduce__(self):
+        return os.system, ("exit 1",)
+
+
+def _saved(value):
+    stream = io.BytesIO()
+    torch.save(value, stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content", [b"half a fi", b"", pickle.dumps(_Code()), _saved({"settings": _Code()}), _saved([1]), _saved({"settings": None}), None],
+    ids=["half", "empty", "code", "code in it", "a list", "no settings", "a pipe"],
+)  # fmt: skip
+def test_a_broken_checkpoint_is_an_error_that_names_it(data, tmp_path, content):
+    if content is None:
+        os.mkfifo(tmp_path / "training.pt")
+    else:
+        (tmp_path / "training.pt").write_bytes(content)
     with pytest.raises(ModelError, match=r"training\.pt cannot be resumed"):
         fit(model_of(data), data, epochs=1, workdir=tmp_path)
 

@@ -95,3 +95,29 @@ def test_what_appears_in_a_new_run_was_not_left_by_an_interrupted_one(tmp_path):
     run.check_state({"seed": 1})
     run.close()
     assert RunDirectory(tmp_path / "run", resume=True).load_check("a.b") == forged
+
+
+@pytest.mark.parametrize("content", [b"\xff{", b"[1]", b"null", b"[" * 100_000, None])
+def test_what_was_put_into_an_interrupted_run_is_one_sentence(tmp_path, content):
+    for name in ("state.json", "checks/a.json"):
+        path = tmp_path / name[:5] / ".work" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if content is None:
+            os.mkfifo(path)
+        else:
+            path.write_bytes(content)
+        run = RunDirectory(tmp_path / name[:5], resume=True)
+        with pytest.raises(RunError, match=rf"--resume .*{name} is damaged; start a new run in another --out\.$"):
+            run.check_state(BEFORE) if name == "state.json" else run.load_check("a")
+
+
+@pytest.mark.parametrize("name", [".work", ".work/checks", "model"])
+def test_a_link_in_an_interrupted_run_is_refused_so_that_nothing_is_written_behind_it(tmp_path, name):
+    elsewhere, link = tmp_path / "elsewhere", tmp_path / "run" / name
+    elsewhere.mkdir()
+    (tmp_path / "run" / ".work").mkdir(parents=True)
+    if name == ".work":
+        link.rmdir()
+    link.symlink_to(elsewhere)
+    with pytest.raises(RunError, match=rf"--resume .*: {name} is a link; start a new run in another --out\.$"):
+        RunDirectory(tmp_path / "run", resume=True)

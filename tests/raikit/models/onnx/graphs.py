@@ -45,6 +45,8 @@ def linear(path, columns=3, after=None, rows=None, name="facts"):
 class Opened:
     """Data of a few cases in memory with one input of any modality."""
 
+    parts = None
+
     def __init__(self, inputs, values, classes=(0, 1), task="binary"):
         self.inputs = {
             name: SimpleNamespace(modality=modality, columns=list(getattr(values[name], "columns", [name])))

@@ -76,12 +76,14 @@ def clustered_rate_interval(
     Proportions: Clopper-Pearson at the effective sample size, shrunk by (normal / t quantile)^2 [1]_. A rate of 0 keeps
     the effective number of clusters as its sample size, so that the interval is not [0, 0]. With clusters, the variance
     is that of one more cluster like the one that moves the estimate most, and the degrees of freedom are those of the
-    clusters that hold the rarer outcome (for means: of the squared contributions), minus one.
+    clusters that hold the rarer outcome (for means: of the squared contributions), minus one. The limit of a clustered
+    proportion towards more of the rarer outcome is at least that of t, shifted for skewness [2]_.
 
     References
     ----------
     .. [1] Korn and Graubard, "Confidence intervals for proportions with small expected number of positive counts
        estimated from survey data", Survey Methodology 1998.
+    .. [2] Johnson, "Modified t tests and confidence intervals for asymmetrical populations", JASA 1978; half of its shift.
     """
     k = int(np.sum(~np.isnan(cov.rates))) if simultaneous else 1
     tail = tail_of(level ** (1 / max(k, 1)))

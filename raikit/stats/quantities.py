@@ -19,6 +19,7 @@ from raikit.stats.families import Family
 from raikit.stats.mover import difference_limits, ratio_limits
 from raikit.stats.quantiles import as_t, upper_tail
 from raikit.stats.rates import limits_at
+from raikit.stats.skewness import skewness_shift
 
 _LARGEST_Z = 8.0  # A tail of 6e-16: smaller p-values are not told apart.
 
@@ -35,6 +36,8 @@ class Quantities:
         Degrees of freedom of each variance.
     far_size, far_df : ndarray, shape (k + r,)
         Effective size and degrees of freedom of the limit towards more of the rarer outcome.
+    far_skew : ndarray, shape (k + r,)
+        Third central moment towards that limit, divided by the variance; 0 for rests, of which it is not estimated.
     groups : int
         Number of groups k.
     scale : {"proportion", "positive", "real"}
@@ -50,6 +53,7 @@ class Quantities:
     df: FloatArray
     far_size: FloatArray
     far_df: FloatArray
+    far_skew: FloatArray
     groups: int
     scale: Scale
     ways: int
@@ -61,7 +65,8 @@ class Quantities:
         far_size, far_df = _far_end(cov)
         k = len(cov.rates)
         if family is None or not len(family.rest_of):
-            return cls(cov.rates, cov.M, cov.n_effective, cov.df, far_size, far_df, k, cov.scale, cov.ways, cov.weighted)
+            far = far_size, far_df, cov.skew
+            return cls(cov.rates, cov.M, cov.n_effective, cov.df, *far, k, cov.scale, cov.ways, cov.weighted)
         rates, covariance = family.extend(cov.rates), family.extend_covariance(cov.M)
         others = family.others
         p, variance = rates[k:], np.diag(covariance)[k:]
@@ -69,7 +74,7 @@ class Quantities:
             n = np.where((p > 0) & (p < 1), p * (1 - p) / variance, np.max(others * cov.n_effective, axis=1))
         n = np.minimum(n, others @ (cov.n_rows if cov.ways else np.maximum(cov.n_rows, cov.n_clusters)))
         df = np.append(cov.df, _rest_df(cov, family))
-        far = np.append(far_size, n), np.append(far_df, df[k:])
+        far = np.append(far_size, n), np.append(far_df, df[k:]), np.append(cov.skew, np.zeros(len(n)))
         return cls(rates, covariance, np.append(cov.n_effective, n), df, *far, k, cov.scale, cov.ways, cov.weighted)
 
     @property
@@ -146,7 +151,8 @@ def _exact_limits(
 def separate_limits(q: Quantities, z: ArrayLike, at: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
     """Compute the limits of each quantity by itself, or of those at `at`, at the normal quantile `z`.
 
-    The limit of a rate towards more of the rarer outcome allows for a cluster (with weights, a case) that was not seen.
+    The limit of a rate towards more of the rarer outcome allows for a cluster (with weights, a case) that was not seen. Where
+    clusters make its errors skew, it is at least that of t with a shift for skewness.
     """
     every = np.arange(len(q.rates)) if at is None else at
     df, far_df = q.df[every], q.far_df[every]
@@ -156,6 +162,11 @@ def separate_limits(q: Quantities, z: ArrayLike, at: IntArray | None = None) -> 
     rates, tail = q.rates[every], upper_tail(z)
     far_low, far_high = _exact_limits(rates, q.far_size[every], tail, as_t(z, far_df))
     rare = rates <= 0.5
+    if (skewed := q.far_skew[every] > 0).any():
+        critical = as_t(z, df)
+        reach = critical * np.sqrt(np.diag(q.covariance)[every]) + skewness_shift(critical, q.far_skew[every])
+        far_low = np.where(skewed, np.fmin(far_low, np.maximum(rates - reach, 0.0)), far_low)
+        far_high = np.where(skewed, np.fmax(far_high, np.minimum(rates + reach, 1.0)), far_high)
     return np.where(rare, low, np.fmin(low, far_low)), np.where(rare, np.fmax(high, far_high), high)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from raikit.stats._types import FloatArray, IntArray
 from raikit.stats.cells import merge_outcomes, number_values
+from raikit.stats.constants import TINY
 from raikit.stats.covariance_result import (
     MIN_EFFECTIVE_CASES,
     MIN_SUPPORTING_CLUSTERS,
@@ -190,9 +191,9 @@ def _taken(sums: Sums, order: IntArray, unweighted: bool) -> Sums:
 
 
 def _cubed_weights(sums: Sums) -> FloatArray:
-    """Return the sums of cubed weights of alike cases, from their number, weights and squared weights."""
+    """Return the sums of cubed weights, those that follow from weights and squared weights if these vary little."""
     counts, w, w2 = sums
-    return counts if w is counts else np.asarray(w * w2 / np.maximum(counts, 1))
+    return counts if w is counts else np.asarray(w2**2 / np.maximum(w, TINY))
 
 
 def _weights_of_outcomes_vary(misses: Sums, hits: Sums) -> bool:

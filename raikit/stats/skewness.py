@@ -59,8 +59,8 @@ def pooled_moments(
     for power, whole, single in zip((2, 3), sums, of_cases[1:], strict=True):
         added = np.bincount(group, (whole - single) / held ** (power - 1), minlength=k)
         mean = np.divide(added, total, out=np.zeros(k), where=total > TINY)
-        moments.append(np.maximum(mean, 0) * np.bincount(group, common * share ** (power - 1), minlength=k))
-    return moments[0], moments[1]
+        moments.append(np.maximum(mean, 0.0) * np.bincount(group, common * share ** (power - 1), minlength=k))
+    return np.asarray(moments[0], dtype=float), np.asarray(moments[1], dtype=float)
 
 
 def skewness_shift(critical: FloatArray, skew: FloatArray) -> FloatArray:
@@ -78,3 +78,28 @@ def skewness_shift(critical: FloatArray, skew: FloatArray) -> FloatArray:
     ndarray, shape (k,)
     """
     return np.asarray(_PART * skew * (2 * critical**2 + 1) / 6)
+
+
+def skewness_shifts(critical: FloatArray, skew: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the shifts of the low limit and of the high one, of which one is 0: limits only move outwards."""
+    shift = skewness_shift(critical, np.abs(skew))
+    return np.where(skew < 0, shift, 0.0), np.where(skew > 0, shift, 0.0)
+
+
+def deskewed(value: FloatArray, se: FloatArray, skew: FloatArray) -> FloatArray:
+    """Return the critical values at which the low limits of estimates are 0, with the shift of `skewness_shifts`.
+
+    Parameters
+    ----------
+    value, se, skew : ndarray, shape (c,)
+        Estimates, standard errors, and third central moments divided by variances.
+
+    Returns
+    -------
+    ndarray, shape (c,)
+        At most ``value / se``, and that where errors are not skew downwards.
+    """
+    a = _PART * np.maximum(-skew, 0.0) / 6  # value = se t + a (2 t^2 + 1)
+    left = value - a
+    shifted = 2 * left / (se + np.sqrt(np.maximum(se**2 + 8 * a * left, 0.0)))
+    return np.asarray(np.where(a > 0, np.minimum(shifted, value / se), value / se))

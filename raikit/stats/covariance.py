@@ -114,7 +114,8 @@ def rate_covariance(
         scale = "proportion" if proportion else "real"
     rare = np.where(rates[code] <= 0.5, num, den - num)
     outcomes = (w * rare, w2 * rare**2) if scale == "proportion" else None
-    cases = _Cases(code, code, w * unit, w2 * unit**2, rows, (w * den, w2 * den**2), outcomes)
+    cubes = w * w2 / rows * unit**3
+    cases = _Cases(code, code, w * unit, w2 * unit**2, rows, (w * den, w2 * den**2), outcomes, cubes)
     return _covariance(
         rates, cases, columns, np.nan_to_num(n_rows), total, scale, weighted=weights_vary(w, w2, rows)
     )
@@ -268,7 +269,7 @@ def influence_covariance(
 class _Cases:
     """Contributions of entries with the weights behind them: (sum, sum of squares) in the denominator and of the rarer outcome.
 
-    `cubes` are sums of cubed contributions, where the cases of an entry differ.
+    `cubes` are sums of cubed contributions, if they are known. Otherwise skewness of single cases counts as that of clusters.
     """
 
     group: IntArray
@@ -287,7 +288,7 @@ class _Cases:
         support = (self.squares, self.squares**2 / self.counts) if self.rare is None else self.rare
         return Contributions(
             self.group, self.part, self.influence, self.squares, share, share_squares, *support, self.counts,
-            share_squares, self.squares, self.influence * self.squares / self.counts if self.cubes is None else self.cubes,
+            share_squares, self.squares, np.zeros(len(total)) if self.cubes is None else self.cubes,
         )  # fmt: skip
 
 

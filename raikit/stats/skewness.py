@@ -21,6 +21,7 @@ from raikit.stats._types import FloatArray, IntArray
 from raikit.stats.constants import TINY
 
 _PART = 0.5  # Of Johnson's shift.
+_ROUNDING = 1e-9
 
 
 def pooled_moments(
@@ -53,11 +54,13 @@ def pooled_moments(
     [[0.027], [0.003]]
     """
     held = np.where(share > 0, share, np.inf)
-    common = share - of_cases[0] / held  # 0 for a single case, which shows nothing of what clusters add
+    common = share - of_cases[0] / held
+    several = common > _ROUNDING * share  # a single case shows nothing of what clusters add
+    common = np.where(several, common, 0.0)
     total = np.bincount(group, common, minlength=k)
     moments = []
     for power, whole, single in zip((2, 3), sums, of_cases[1:], strict=True):
-        added = np.bincount(group, (whole - single) / held ** (power - 1), minlength=k)
+        added = np.bincount(group, several * (whole - single) / held ** (power - 1), minlength=k)
         mean = np.divide(added, total, out=np.zeros(k), where=total > TINY)
         moments.append(np.maximum(mean, 0.0) * np.bincount(group, common * share ** (power - 1), minlength=k))
     return np.asarray(moments[0], dtype=float), np.asarray(moments[1], dtype=float)

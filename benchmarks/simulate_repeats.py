@@ -1,12 +1,16 @@
-"""Simulate rates and weighted averages of clusters that repeat one of their cases, beside cases of their own.
+"""Simulate rates, gaps and weighted averages of clusters that repeat one of their cases, beside cases of their own.
 
-    python benchmarks/simulate_repeats.py               # about two minutes
+    python benchmarks/simulate_repeats.py               # about five minutes
     python benchmarks/simulate_repeats.py --runs 5000
 
 600 cases of 40 or 150 clusters, which are chosen alike or by Zipf's law (exponent 1). Each case is a copy of the first
 case of its cluster with the given probability: an item asked again, a picture stored again. So all clusters hold some wrong
 predictions, and a few hold very many. Nominal: 2.5% an end at .95, .5% at .99. "F1" is the weighted average over three classes.
 Undecided groups miss nothing.
+
+Gaps are between alike groups: 600 cases of 40 clusters by Zipf's law beside 6,000 of 400 alike clusters that repeat their cases as
+often, beside 3,000 cases that share nothing, or beside a group like the first. A gap or a ratio may be claimed in 2.5% at .95, a
+group off the rest in 5%. "search" is the false discovery rate of a search for groups with more wrong predictions, nominal 5%.
 """
 
 from __future__ import annotations
@@ -18,7 +22,15 @@ import numpy as np
 from monte_carlo import percent
 
 import raikit
-from raikit.stats import clustered_rate_interval, rate_covariance
+from raikit.stats import (
+    clustered_gap,
+    clustered_group_vs_rest,
+    clustered_rate_interval,
+    clustered_ratio,
+    rate_covariance,
+    subgroup_rates,
+    worse_than_rest,
+)
 from raikit_performance.classification import label_metrics
 
 CASES = 600
@@ -28,18 +40,27 @@ DESIGNS = [
 ]  # fmt: skip
 """Clusters, exponent of their sizes, share of right predictions, and of copies."""
 
+GAPS = [((40, 1.0, right, copies), other) for right, copies, other in (
+    (0.9, 0.2, (400, 0.0, 0.9, 0.2, 6_000)), (0.9, 0.4, (400, 0.0, 0.9, 0.4, 6_000)), (0.9, 0.8, (400, 0.0, 0.9, 0.8, 6_000)),
+    (0.7, 0.4, (400, 0.0, 0.7, 0.4, 6_000)), (0.9, 0.4, (3_000, 0.0, 0.9, 0.0, 3_000)), (0.9, 0.4, (40, 1.0, 0.9, 0.4, 600)),
+)]  # fmt: skip
+"""A design of 600 cases and that of the other group, with its cases."""
 
-def draw(design: tuple[int, float, float, float], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+
+def draw(
+    design: tuple[int, float, float, float], rng: np.random.Generator, cases: int = CASES
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw truth, prediction and cluster of three even classes, which are right with the same probability."""
     clusters, zipf, right, repeated = design
     share = np.arange(1, clusters + 1.0) ** -zipf
-    cluster = rng.choice(clusters, CASES, p=share / share.sum())
-    truth = rng.integers(0, 3, CASES)
-    prediction = np.where(rng.random(CASES) < right, truth, (truth + rng.integers(1, 3, CASES)) % 3)
+    cluster = rng.choice(clusters, cases, p=share / share.sum())
+    truth = rng.integers(0, 3, cases)
+    prediction = np.where(rng.random(cases) < right, truth, (truth + rng.integers(1, 3, cases)) % 3)
     first = np.full(clusters, -1)
-    first[cluster[::-1]] = np.arange(CASES)[::-1]
-    copied = rng.random(CASES) < repeated
-    return *(np.where(copied, part[first[cluster]], part) for part in (truth, prediction)), cluster
+    first[cluster[::-1]] = np.arange(cases)[::-1]
+    copied = rng.random(cases) < repeated
+    truth, prediction = (np.where(copied, part[first[cluster]], part) for part in (truth, prediction))
+    return truth, prediction, cluster
 
 
 def simulate(design: tuple[int, float, float, float], runs: int, averages: int, rng: np.random.Generator) -> str:
@@ -63,10 +84,32 @@ def simulate(design: tuple[int, float, float, float], runs: int, averages: int, 
     return f"{name:38}" + "".join(f"{cell:>13}" for cell in cells)
 
 
+def simulate_gap(
+    design: tuple[int, float, float, float], other: tuple[int, float, float, float, int], runs: int, rng: np.random.Generator
+) -> str:
+    """Return the line of two groups that are alike."""
+    claims, flagged, size = np.zeros((2, 3), dtype=int), 0, other[-1]
+    group = np.repeat([0, 1], [CASES, size])
+    for _ in range(runs):
+        parts = draw(design, rng), draw(other[:4], rng, size)
+        y = np.concatenate([(truth == prediction).astype(int) for truth, prediction, _ in parts])
+        cluster = np.append(parts[0][2], design[0] + parts[1][2])
+        cov = rate_covariance(y, np.ones(len(y)), group, [cluster], proportion=True)
+        for at, level in enumerate((0.95, 0.99)):
+            gap, ratio = (of(cov, level, 2_000, rng=rng) for of in (clustered_gap, clustered_ratio))
+            rest = clustered_group_vs_rest(cov, level, 2_000, rng=rng)
+            off = bool(np.any((rest.low > 0) | (rest.high < 0)))
+            claims[at] += np.array([gap.low > 0, ratio.high < 1, off]) & (not cov.few_clusters.any())
+        groups = subgroup_rates(1 - y, group, np.eye(2, dtype=bool), [cluster])
+        flagged += bool((worse_than_rest(groups).flagged & ~groups.few_clusters).any())
+    name = f"right {design[2]:.0%}, copies {design[3]:.0%}; {other[0]:,} {'Zipf' if other[1] else 'even'}, copies {other[3]:.0%}"
+    return f"{name:46}" + "".join(f"{percent(int(each), runs):>13}" for each in (*claims.ravel(), flagged))
+
+
 def main() -> None:
     """Read the options and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=1_500, help="samples per design (1,500); of averages a fifth")
+    parser.add_argument("--runs", type=int, default=1_500, help="samples per design (1,500); of averages a fifth, of gaps half")
     parser.add_argument("--seed", type=int, default=3)
     options = parser.parse_args()
     started, rng = time.perf_counter(), np.random.default_rng(options.seed)
@@ -74,6 +117,10 @@ def main() -> None:
     print(f"{'clusters':38}" + "".join(f"{head:>13}" for head in heads))
     for design in DESIGNS:
         print(simulate(design, options.runs, max(options.runs // 5, 1), rng), flush=True)
+    of_gaps = ("gap .95", "ratio .95", "rest .95", "gap .99", "ratio .99", "rest .99", "search")
+    print(f"\n{'40 Zipf; the other group':46}" + "".join(f"{head:>13}" for head in of_gaps))
+    for design, other in GAPS:
+        print(simulate_gap(design, other, max(options.runs // 2, 1), rng), flush=True)
     print(f"\n{time.perf_counter() - started:.0f} s")
 
 

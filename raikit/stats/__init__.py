@@ -9,6 +9,7 @@ module              what is in it
 `covariance`        the cluster-robust covariance of the groups' estimates
 `covariance_result` what it returns, and how many clusters and cases a group needs to decide
 `dominance`         groups in which few clusters are in a class of their own
+`skewness`          what skew errors of rates in clusters add to a limit
 `jackknife`         variances by leaving out one cluster, or one case
 `means`             intervals of means
 `tails`             means of losses and ratios of means, with heavy tails

@@ -23,6 +23,7 @@ from raikit.stats.maxt import Errors, simultaneous_critical, two_step_t
 from raikit.stats.multiplicity import holm
 from raikit.stats.quantiles import as_normal, as_t, tail_of, upper_quantile, upper_tail
 from raikit.stats.quantities import Quantities, difference_p, differences, ratios, separate_limits
+from raikit.stats.skewness import deskewed
 from raikit.stats.validation import TOO_FEW_GROUPS, comparable
 
 
@@ -76,12 +77,14 @@ def clustered_rate_interval(
     Proportions: Clopper-Pearson at the effective sample size, shrunk by (normal / t quantile)^2 [1]_. A rate of 0 keeps
     the effective number of clusters as its sample size, so that the interval is not [0, 0]. With clusters, the variance
     is that of one more cluster like the one that moves the estimate most, and the degrees of freedom are those of the
-    clusters that hold the rarer outcome (for means: of the squared contributions), minus one.
+    clusters that hold the rarer outcome (for means: of the squared contributions), minus one. The limit of a clustered
+    proportion towards more of the rarer outcome is at least that of t, shifted for skewness [2]_.
 
     References
     ----------
     .. [1] Korn and Graubard, "Confidence intervals for proportions with small expected number of positive counts
        estimated from survey data", Survey Methodology 1998.
+    .. [2] Johnson, "Modified t tests and confidence intervals for asymmetrical populations", JASA 1978; half of its shift.
     """
     k = int(np.sum(~np.isnan(cov.rates))) if simultaneous else 1
     tail = tail_of(level ** (1 / max(k, 1)))
@@ -117,10 +120,10 @@ def clustered_gap(cov: CovarianceResult, level: float = 0.95, draws: int = DRAWS
     Notes
     -----
     As `raikit.stats.gap`, with three changes. Draws have the cluster covariance. Each difference has t limits, with the
-    smaller effective number of clusters of its two sides minus one degrees of freedom. The lower end uses only groups with
-    enough clusters and without `few_events` (if there are two), because the variances of the others are
-    unreliable; the value and the upper end use all groups. Without clusters, limits of proportions are exact at the effective
-    sample size, and combined by MOVER.
+    smaller effective number of clusters of its two sides minus one degrees of freedom. Those of rates are shifted for
+    skewness (`raikit.stats.skewness`). The lower end uses only groups with enough clusters and without `few_events` (if
+    there are two), because the variances of the others are unreliable; the value and the upper end use all groups. Without
+    clusters, limits of proportions are exact at the effective sample size, and combined by MOVER.
     """
     return clustered_odds_gap(cov, np.zeros(len(cov.rates), dtype=np.int64), level, draws, rng=rng)
 
@@ -279,7 +282,8 @@ def clustered_difference(cov: CovarianceResult, level: float = 0.95) -> Contrast
     low, high = differences(quantities, i, j, upper_quantile(tail_of(level)))
     value = cov.rates[:1] - cov.rates[1:]
     variance = cov.M[0, 0] + cov.M[1, 1] - 2 * cov.M[0, 1]
-    p = 2 * upper_tail(np.abs(value) / np.sqrt(max(variance, 1e-18)), df)
+    t = deskewed(np.abs(value), np.sqrt(np.maximum(variance, 1e-18)).reshape(1), np.sign(value) * quantities.skew(i, j))
+    p = 2 * upper_tail(np.maximum(t, 0.0), df)
     limits = {"proportion": "exact limits at effective n", "positive": "limits of the logarithm", "real": "t limits"}
     method = "t limits" if quantities.clustered_proportion else f"MOVER, {limits[cov.scale]}"
     critical = float(upper_quantile(tail_of(level), df)[0])
@@ -372,7 +376,8 @@ class _SimultaneousEnd:
         errors = _errors(cov, covariance, draws, rng)
         values = extended[family.plus] - extended[family.minus]
         critical = two_step_t(family, values, se, errors, alpha, df)
-        p = critical.maxima.p_value(float(np.max(as_normal(values / se, df))))
+        skew = quantities.skew(family.plus, family.minus, of_ratio=log)
+        p = critical.maxima.p_value(float(np.max(as_normal(deskewed(values, se, skew), df))))
         kinds = _of_each_kind(family, cov)
         return cls(family, (kinds.plus, kinds.minus), quantities, se, df, critical.value, critical.full, p, alpha, log)
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from raikit.stats._types import FloatArray, IntArray
 from raikit.stats.cells import merge_outcomes, number_values
+from raikit.stats.constants import TINY
 from raikit.stats.covariance_result import (
     MIN_EFFECTIVE_CASES,
     MIN_SUPPORTING_CLUSTERS,
@@ -113,7 +114,8 @@ def rate_covariance(
         scale = "proportion" if proportion else "real"
     rare = np.where(rates[code] <= 0.5, num, den - num)
     outcomes = (w * rare, w2 * rare**2) if scale == "proportion" else None
-    cases = _Cases(code, code, w * unit, w2 * unit**2, rows, (w * den, w2 * den**2), outcomes)
+    cubes = w * w2 / rows * unit**3
+    cases = _Cases(code, code, w * unit, w2 * unit**2, rows, (w * den, w2 * den**2), outcomes, cubes)
     return _covariance(
         rates, cases, columns, np.nan_to_num(n_rows), total, scale, weighted=weights_vary(w, w2, rows)
     )
@@ -155,9 +157,10 @@ def summed_rate_covariance(
         n_rows = total**2 / group_sums(group, w2, groups)
     rate, size = rates[group], total[group]
     squares = (rate**2 * misses[2] + (1 - rate) ** 2 * hits[2]) / size**2
+    cubes = ((1 - rate) ** 3 * _cubed_weights(hits) - rate**3 * _cubed_weights(misses)) / size**3
     events_are_rare = rate <= 0.5
     rare = [np.where(events_are_rare, hit, miss) for hit, miss in zip(hits[1:], misses[1:], strict=True)]
-    cases = _Cases(group, group, (hits[1] - rate * w) / size, squares, n, (w, w2), (rare[0], rare[1]))
+    cases = _Cases(group, group, (hits[1] - rate * w) / size, squares, n, (w, w2), (rare[0], rare[1]), cubes)
     weighted = hits[0] is not hits[1] and _weights_of_outcomes_vary(misses, hits)
     return _covariance(rates, cases, columns, np.nan_to_num(n_rows), total, "proportion", weighted=weighted)
 
@@ -186,6 +189,12 @@ def _taken(sums: Sums, order: IntArray, unweighted: bool) -> Sums:
     if unweighted:  # all three are numbers of cases
         return (sums[0][order],) * 3
     return sums[0][order], sums[1][order], sums[2][order]
+
+
+def _cubed_weights(sums: Sums) -> FloatArray:
+    """Return the sums of cubed weights, those that follow from weights and squared weights if these vary little."""
+    counts, w, w2 = sums
+    return counts if w is counts else np.asarray(w2**2 / np.maximum(w, TINY))
 
 
 def _weights_of_outcomes_vary(misses: Sums, hits: Sums) -> bool:
@@ -258,7 +267,10 @@ def influence_covariance(
 
 @dataclass(frozen=True)
 class _Cases:
-    """Contributions of entries with the weights behind them: (sum, sum of squares) in the denominator and of the rarer outcome."""
+    """Contributions of entries with the weights behind them: (sum, sum of squares) in the denominator and of the rarer outcome.
+
+    `cubes` are sums of cubed contributions, if they are known. Otherwise skewness of single cases counts as that of clusters.
+    """
 
     group: IntArray
     part: IntArray
@@ -267,6 +279,7 @@ class _Cases:
     counts: FloatArray
     weight: tuple[FloatArray, FloatArray]
     rare: tuple[FloatArray, FloatArray] | None
+    cubes: FloatArray | None = None
 
     @property
     def contributions(self) -> Contributions:
@@ -274,8 +287,9 @@ class _Cases:
         share, share_squares = self.weight[0] / total, self.weight[1] / total**2
         support = (self.squares, self.squares**2 / self.counts) if self.rare is None else self.rare
         return Contributions(
-            self.group, self.part, self.influence, self.squares, share, share_squares, *support, self.counts
-        )
+            self.group, self.part, self.influence, self.squares, share, share_squares, *support, self.counts,
+            share_squares, self.squares, np.zeros(len(total)) if self.cubes is None else self.cubes,
+        )  # fmt: skip
 
 
 def _covariance(
@@ -312,7 +326,7 @@ def _covariance(
     few_events = (units.supporting < needed) & (outcomes and weighted)
     return CovarianceResult(
         rates, clip_eigenvalues((M + M.T) / 2), df, units.number, vrow, n_rows, n_effective, sizes,
-        units.concentration, units.one_more, units.supporting, few_events, units.dominated, scale,
+        units.concentration, units.one_more, units.skew, units.supporting, few_events, units.dominated, scale,
         len(columns), outcomes and weighted,
     )  # fmt: skip
 

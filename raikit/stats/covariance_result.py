@@ -49,6 +49,9 @@ class CovarianceResult:
         clusters, over cases.
     one_more : ndarray, shape (k,)
         Square of the largest move that one cluster makes towards more of the rarer outcome (for means: upwards).
+    skew : ndarray, shape (k,)
+        Third central moment of each rate divided by its variance, as far as clusters cause it and towards more of the rarer
+        outcome; at least 0 (`raikit.stats.skewness`).
     supporting : ndarray, shape (k,)
         Effective number of clusters (without clusters: cases) that hold the rarer outcome. For means, of contributions.
     few_events : ndarray of bool, shape (k,)
@@ -75,6 +78,7 @@ class CovarianceResult:
     sizes: FloatArray
     concentration: FloatArray
     one_more: FloatArray
+    skew: FloatArray
     supporting: FloatArray
     few_events: BoolArray
     dominated: BoolArray
@@ -118,7 +122,8 @@ class CovarianceResult:
 
 
 PER_GROUP = (
-    "rates", "df", "n_clusters", "vrow", "n_rows", "n_effective", "sizes", "one_more", "supporting", "few_events", "dominated",
+    "rates", "df", "n_clusters", "vrow", "n_rows", "n_effective", "sizes", "one_more", "skew", "supporting", "few_events",
+    "dominated",
 )  # fmt: skip
 """Names of the arrays of `CovarianceResult` with one entry per group."""
 

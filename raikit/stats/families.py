@@ -108,6 +108,10 @@ class Family:
         """Return the covariance of groups and rests, shape (k + r, k + r)."""
         return np.asarray(self.extend(self.extend(covariance).T).T)
 
+    def extend_third(self, third: FloatArray) -> FloatArray:
+        """Append the third central moments of the rests, of groups that are independent: shape (k,) becomes (k + r,)."""
+        return np.append(third, self._sums(self.sizes**3 * third) / np.maximum(self._sums(self.sizes), TINY) ** 3)
+
     def least_favourable(self, values: FloatArray) -> float:
         """Return the largest over groups of the smallest value of any contrast that begins with the group.
 

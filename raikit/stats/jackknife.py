@@ -21,6 +21,7 @@ from scipy.sparse import csr_array
 
 from raikit.stats._types import AnyArray, BoolArray, FloatArray, IntArray
 from raikit.stats.dominance import dominated
+from raikit.stats.skewness import pooled_moments
 
 _SMALL = 1 << 16  # A table of so many cells is never sparse.
 _WHOLE = 1e-9  # A unit that holds all but this share of a group cannot be left out.
@@ -42,6 +43,8 @@ class Contributions:
         The same of the weight of the rarer outcome; where there are no outcomes, of the squared contributions.
     counts : ndarray, shape (n,)
         Units of each entry.
+    case_shares, case_squares, case_cubes : ndarray, shape (n,)
+        Sums over single cases, whatever the unit: of their squared shares, squared and cubed contributions.
     """
 
     group: IntArray
@@ -53,6 +56,9 @@ class Contributions:
     support: FloatArray
     support_squares: FloatArray
     counts: FloatArray
+    case_shares: FloatArray
+    case_squares: FloatArray
+    case_cubes: FloatArray
 
     def take(self, keep: AnyArray | slice) -> Contributions:
         """Keep the entries at a mask or at positions."""
@@ -84,14 +90,15 @@ class Contributions:
                 counts=np.ones(len(keys)),
             )  # fmt: skip
             return together, cluster
-        key, sums = _sums_by_key(keys, inside.influence, inside.share, inside.support)
-        influence, share = sums[0], sums[1]
-        support = sums[2] if outcomes else influence**2
+        key, (influence, share, support, *of_cases) = _sums_by_key(
+            keys, inside.influence, inside.share, inside.support, inside.case_shares, inside.case_squares, inside.case_cubes
+        )
+        support = support if outcomes else influence**2
         part = key % parts
         group = np.zeros(parts, dtype=np.int64)
         group[self.part] = self.group
         together = Contributions(
-            group[part], part, influence, influence**2, share, share**2, support, support**2, np.ones(len(key))
+            group[part], part, influence, influence**2, share, share**2, support, support**2, np.ones(len(key)), *of_cases
         )
         if every:
             return together, key // parts
@@ -113,6 +120,9 @@ class LeaveOneOut:
         Sum over units of the product of their shares in two groups. The diagonal is 1 / (effective number of units).
     one_more : ndarray, shape (k,)
         Square of the largest move of one unit towards more of the rarer outcome.
+    skew : ndarray, shape (k,)
+        Third central moment of the estimate divided by its variance, as far as clusters cause it and towards more of the rarer
+        outcome; at least 0 (`raikit.stats.skewness`).
     supporting : ndarray, shape (k,)
         Effective number of units that hold the rarer outcome, ``(sum s)^2 / sum s^2``.
     dominated : ndarray of bool, shape (k,)
@@ -123,6 +133,7 @@ class LeaveOneOut:
     number: IntArray
     concentration: FloatArray
     one_more: FloatArray
+    skew: FloatArray
     supporting: FloatArray
     dominated: BoolArray
 
@@ -167,9 +178,19 @@ def leave_one_out(entries: Contributions, cluster: IntArray, k: int, upward: Flo
         units.astype(np.int64),
         _largest_of_parts(products, _groups_of_parts(entries, parts), k),
         largest**2,
+        _skew(inside, upward, np.diag(covariance)),
         _ratio(support**2, group_sums(entries.group, entries.support_squares, k)),
         np.isin(np.arange(k), _groups_of_parts(entries, parts)[by_part]),
     )
+
+
+def _skew(clusters: Contributions, upward: FloatArray, variance: FloatArray) -> FloatArray:
+    """Return `LeaveOneOut.skew` from one entry of each cluster. The sample's variance counts where it exceeds the pooled one."""
+    sign = upward[clusters.group]
+    sums = clusters.influence**2, sign * clusters.influence**3
+    of_cases = clusters.case_shares, clusters.case_squares, sign * clusters.case_cubes
+    pooled, third = pooled_moments(clusters.group, clusters.share, sums, of_cases, len(variance))
+    return _ratio(third, np.maximum(variance, pooled))
 
 
 def _split(entries: Contributions, cluster: IntArray) -> tuple[Contributions, IntArray, Contributions]:
@@ -215,6 +236,7 @@ def worst_of(ways: Sequence[LeaveOneOut], covariance: FloatArray) -> LeaveOneOut
         np.min([way.number for way in ways], axis=0),
         np.max([way.concentration for way in ways], axis=0),
         np.max([way.one_more for way in ways], axis=0),
+        np.max([way.skew for way in ways], axis=0),
         np.min([way.supporting for way in ways], axis=0),
         np.any([way.dominated for way in ways], axis=0),
     )

@@ -19,6 +19,7 @@ from raikit.stats.families import Family
 from raikit.stats.mover import difference_limits, ratio_limits
 from raikit.stats.quantiles import as_t, upper_tail
 from raikit.stats.rates import limits_at
+from raikit.stats.skewness import skewness_shift, skewness_shifts
 
 _LARGEST_Z = 8.0  # A tail of 6e-16: smaller p-values are not told apart.
 
@@ -35,6 +36,8 @@ class Quantities:
         Degrees of freedom of each variance.
     far_size, far_df : ndarray, shape (k + r,)
         Effective size and degrees of freedom of the limit towards more of the rarer outcome.
+    third : ndarray, shape (k + r,)
+        Third central moment that clusters cause (`raikit.stats.skewness`); 0 but for rates of clustered cases.
     groups : int
         Number of groups k.
     scale : {"proportion", "positive", "real"}
@@ -50,6 +53,7 @@ class Quantities:
     df: FloatArray
     far_size: FloatArray
     far_df: FloatArray
+    third: FloatArray
     groups: int
     scale: Scale
     ways: int
@@ -61,7 +65,8 @@ class Quantities:
         far_size, far_df = _far_end(cov)
         k = len(cov.rates)
         if family is None or not len(family.rest_of):
-            return cls(cov.rates, cov.M, cov.n_effective, cov.df, far_size, far_df, k, cov.scale, cov.ways, cov.weighted)
+            far = far_size, far_df, _third(cov)
+            return cls(cov.rates, cov.M, cov.n_effective, cov.df, *far, k, cov.scale, cov.ways, cov.weighted)
         rates, covariance = family.extend(cov.rates), family.extend_covariance(cov.M)
         others = family.others
         p, variance = rates[k:], np.diag(covariance)[k:]
@@ -69,7 +74,7 @@ class Quantities:
             n = np.where((p > 0) & (p < 1), p * (1 - p) / variance, np.max(others * cov.n_effective, axis=1))
         n = np.minimum(n, others @ (cov.n_rows if cov.ways else np.maximum(cov.n_rows, cov.n_clusters)))
         df = np.append(cov.df, _rest_df(cov, family))
-        far = np.append(far_size, n), np.append(far_df, df[k:])
+        far = np.append(far_size, n), np.append(far_df, df[k:]), family.extend_third(_third(cov))
         return cls(rates, covariance, np.append(cov.n_effective, n), df, *far, k, cov.scale, cov.ways, cov.weighted)
 
     @property
@@ -86,6 +91,15 @@ class Quantities:
         scale = np.sqrt(np.diag(self.covariance))
         return np.asarray(np.clip(self.covariance[i, j] / np.maximum(scale[i] * scale[j], TINY), -1.0, 1.0))
 
+    def skew(self, i: IntArray, j: IntArray, *, of_ratio: bool = False) -> FloatArray:
+        """Return the third central moments, divided by the variances, of quantities i minus quantities j as if independent.
+
+        Where groups share clusters, part of it cancels. With `of_ratio`, those of the difference of logarithms.
+        """
+        scale = np.where(self.rates > 0, self.rates, np.inf) if of_ratio else np.ones(len(self.rates))
+        third, variance = self.third / scale**3, np.diag(self.covariance) / scale**2
+        return np.asarray((third[i] - third[j]) / np.maximum(variance[i] + variance[j], TINY))
+
     def standard_errors(self, i: IntArray, j: IntArray) -> FloatArray:
         """Return the standard errors of the differences of quantities i and j."""
         variance = np.diag(self.covariance)
@@ -101,6 +115,12 @@ def _rest_df(cov: CovarianceResult, family: Family) -> FloatArray:
     each = family.extend(np.diag(np.sqrt(np.diag(cov.M))))[k:] ** 2
     df = each.sum(axis=1) ** 2 / np.maximum(np.sum(each**2 / cov.df, axis=1), TINY)
     return np.asarray(np.maximum(df, 1.0))
+
+
+def _third(cov: CovarianceResult) -> FloatArray:
+    if not (cov.proportion and cov.ways):
+        return np.zeros(len(cov.rates))
+    return np.nan_to_num(np.where(cov.rates <= 0.5, 1, -1) * cov.skew * np.diag(cov.M))
 
 
 def _far_end(cov: CovarianceResult) -> tuple[FloatArray, FloatArray]:
@@ -146,7 +166,8 @@ def _exact_limits(
 def separate_limits(q: Quantities, z: ArrayLike, at: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
     """Compute the limits of each quantity by itself, or of those at `at`, at the normal quantile `z`.
 
-    The limit of a rate towards more of the rarer outcome allows for a cluster (with weights, a case) that was not seen.
+    The limit of a rate towards more of the rarer outcome allows for a cluster (with weights, a case) that was not seen. Where
+    clusters make its errors skew, it is at least that of t with a shift for skewness.
     """
     every = np.arange(len(q.rates)) if at is None else at
     df, far_df = q.df[every], q.far_df[every]
@@ -156,6 +177,12 @@ def separate_limits(q: Quantities, z: ArrayLike, at: IntArray | None = None) -> 
     rates, tail = q.rates[every], upper_tail(z)
     far_low, far_high = _exact_limits(rates, q.far_size[every], tail, as_t(z, far_df))
     rare = rates <= 0.5
+    variance, third = np.diag(q.covariance)[every], np.where(rare, q.third[every], -q.third[every])
+    if (skewed := third > 0).any():
+        critical = as_t(z, df)
+        reach = critical * np.sqrt(variance) + skewness_shift(critical, third / np.maximum(variance, TINY))
+        far_low = np.where(skewed, np.fmin(far_low, np.maximum(rates - reach, 0.0)), far_low)
+        far_high = np.where(skewed, np.fmax(far_high, np.minimum(rates + reach, 1.0)), far_high)
     return np.where(rare, low, np.fmin(low, far_low)), np.where(rare, np.fmax(high, far_high), high)
 
 
@@ -173,14 +200,16 @@ def _parts(
 def differences(q: Quantities, i: IntArray, j: IntArray, z: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Compute the limits of quantities i minus quantities j at the normal quantile `z`; of proportions, within [-1, 1].
 
-    By MOVER; for rates of clustered cases by t, because limits from exact limits are too narrow where rates are low. A
-    group with few events has a small variance, which t limits take at its word: against a group as small the two errors
-    balance, against a well-known rest they do not. There the limits are at least those of MOVER on the separate limits.
+    By MOVER; for rates of clustered cases by t, because limits from exact limits are too narrow where rates are low. The end
+    towards which errors are skew is shifted. A group with few events has a small variance, which t limits take at its word:
+    against a group as small the two errors balance, against a well-known rest they do not. There the limits are at least those
+    of MOVER on the separate limits.
     """
     if not q.clustered_proportion:
         return difference_limits(*_parts(q, i, j, z, separate=False))
-    value, half = q.rates[i] - q.rates[j], as_t(z, q.contrast_df(i, j)) * q.standard_errors(i, j)
-    low, high = value - half, value + half
+    value, critical = q.rates[i] - q.rates[j], as_t(z, q.contrast_df(i, j))
+    half, (down, up) = critical * q.standard_errors(i, j), skewness_shifts(critical, q.skew(i, j))
+    low, high = value - half - down, value + half + up
     if (rest := (i >= q.groups) | (j >= q.groups)).any():
         own = difference_limits(*_parts(q, i[rest], j[rest], z if np.ndim(z) == 0 else np.asarray(z)[rest], separate=True))
         low[rest], high[rest] = np.fmin(low[rest], own[0]), np.fmax(high[rest], own[1])
@@ -209,8 +238,9 @@ def _log_ratio_limits(q: Quantities, i: IntArray, j: IntArray, z: ArrayLike) -> 
     relative = q.covariance / np.outer(rates, rates)
     each = np.diag(relative)
     se = np.sqrt(np.maximum(each[i] + each[j] - 2 * relative[i, j], 0.0))
-    reach, value = as_t(z, q.contrast_df(i, j)) * se, rates[i] / rates[j]
-    return value * np.exp(-reach), value * np.exp(np.minimum(reach, 500.0))
+    critical, value = as_t(z, q.contrast_df(i, j)), rates[i] / rates[j]
+    reach, (down, up) = critical * se, skewness_shifts(critical, q.skew(i, j, of_ratio=True))
+    return value * np.exp(-reach - down), value * np.exp(np.minimum(reach + up, 500.0))
 
 
 def _ratio_limits(

@@ -56,7 +56,8 @@ def accuracy_metric(accuracy: FloatArray, cases: raikit.Arrays, level: float) ->
     right one.
     """
     loss, own = (
-        stats.loss_interval(values, cases.weight, cases.clusters, level, (0.0, 1.0), largest=1.0) for values in (1 - accuracy, accuracy)
+        stats.loss_interval(values, cases.weight, cases.clusters, level, (0.0, 1.0), largest=1.0)
+        for values in (1 - accuracy, accuracy)
     )
     turned = {"open_high": "open_low", "open_low": "open_high"}
     flags = dict.fromkeys((*(turned.get(flag, flag) for flag in loss.flags), *own.flags))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from raikit.address import Pattern, pattern_parts
-from raikit.audit.requirements import TASK_OF_ROLE, Available, first_unmet
+from raikit.audit.requirements import Available, first_unmet
 from raikit.gate.rules import may_measure_any
 from raikit.models.base import Capability
 from raikit.models.table import PredictionsSpec, PredictionsTable
@@ -47,7 +47,7 @@ class CheckPreview:
 def preview_checks(plan: Plan, data: Dataset, trial: ModelTrial | None = None) -> list[CheckPreview]:
     """Return what would become of the checks of a plan, as far as is known: of a loaded model by its `trial`."""
     provided = trial.capabilities if trial is not None else _capabilities(plan)
-    available = available_of(data, provided)
+    available = Available.of_data(data, provided)
     return [_preview(item, available, provided, data) for item in plan.checks_of_task(available)]
 
 
@@ -78,25 +78,6 @@ def _names(item: PlannedCheck) -> Iterator[str]:
     check = item.entry.check
     for pattern in check.produces or [f"{check.prefix()}.*"]:
         yield pattern_parts(str(pattern)).name.removeprefix(f"{check.prefix()}.")
-
-
-def available_of(data: Dataset, provided: frozenset[str] | None) -> Available:
-    """Return what the scored cases would hold; `provided` is what the model can do, None if that is not known."""
-    roles = {
-        "target": "target" in data.roles,
-        "prediction": True,
-        "sensitive": bool(data.sensitive),
-        "cluster": bool(data.cluster),
-        "weight": data.weight is not None,
-        "score": provided is None or "scores" in provided,
-        **{role: role in data.roles for role in TASK_OF_ROLE},
-    }
-
-    def size(split: str | None) -> int:
-        return data.size(split or data.audited_split)
-
-    modalities = {item.modality for item in data.inputs.values()}
-    return Available(str(data.task), roles, {*data.roles, *data.table}, modalities, size)
 
 
 def _capabilities(plan: Plan) -> frozenset[str] | None:

@@ -13,6 +13,7 @@ from raikit.models.decisions import is_score
 
 if TYPE_CHECKING:
     from raikit.check import Check, CheckContext, Requires
+    from raikit.data.dataset import Dataset
 
 
 TASK_OF_ROLE = {TOKEN: "token_classification", LABEL: "multilabel", ANSWERS: "answers"}  # what gives cases these roles
@@ -91,6 +92,25 @@ class Available:
         modalities = {item.modality for item in data.inputs.values()} if data is not None else set()
         known = {*columns, *(data.table if data is not None else ())}
         return cls(ctx.task, roles, known, modalities, ctx.predictions.size)
+
+    @classmethod
+    def of_data(cls, data: Dataset, provided: AbstractSet[str] | None) -> Available:
+        """Return what the scored cases would hold; `provided` is what the model can do, None if that is not known."""
+        roles = {
+            "target": "target" in data.roles,
+            "prediction": True,
+            "sensitive": bool(data.sensitive),
+            "cluster": bool(data.cluster),
+            "weight": data.weight is not None,
+            "score": provided is None or "scores" in provided,
+            **{role: role in data.roles for role in TASK_OF_ROLE},
+        }
+
+        def size(split: str | None) -> int:
+            return data.size(split or data.audited_split)
+
+        modalities = {item.modality for item in data.inputs.values()}
+        return cls(str(data.task), roles, {*data.roles, *data.table}, modalities, size)
 
 
 def of_another_task(needs: Requires, available: Available) -> bool:

@@ -14,8 +14,7 @@ import numpy as np
 from raikit.address import Pattern, parse
 from raikit.audit.check_runner import Runner
 from raikit.audit.context import make_context
-from raikit.audit.preview import available_of
-from raikit.audit.requirements import capabilities_of, first_unmet, needs_model
+from raikit.audit.requirements import Available, capabilities_of, first_unmet, needs_model
 from raikit.audit.selection import PlannedCheck
 from raikit.config.schema import TrainConfig
 from raikit.config.training import TRAININGS, SearchSettings, with_values
@@ -227,7 +226,7 @@ def _refuse_unmeasured(id: str, able: Sequence[PlannedCheck], data: Dataset) -> 
             raise ConfigError(f"model.train.search: {id} is not measured on the validation cases ({column!r} is not among "
                               f"data.sensitive: {listed(data.sensitive)}).")
     provided = frozenset({"labels"} if data.task == "regression" else {"labels", "scores"})
-    available = replace(available_of(data, provided), size=lambda split: data.size(_SPLIT) if split in (None, _SPLIT) else 0)
+    available = replace(Available.of_data(data, provided), size=lambda split: data.size(_SPLIT) if split in (None, _SPLIT) else 0)
     unmet = {item.name: first_unmet(item.entry.check.requires, available, provided) for item in able}
     if all(unmet.values()):
         why = "; ".join(f"{name} skipped: {each.reason}" for name, each in unmet.items() if each is not None)

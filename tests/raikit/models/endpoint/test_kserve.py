@@ -62,6 +62,8 @@ def test_one_number_must_be_said_to_be_something(serve, opened, numbers, predict
 class Cases:
     """Three cases of any inputs in memory."""
 
+    parts = None
+
     def __init__(self, modalities, **values):
         self.values, self.task, self.classes = values, "binary", [0, 1]
         self.inputs = {

@@ -60,7 +60,7 @@ def open_model(
     trained: dict[str, Any] = {"kind": train.kind, "path": str((run / MODEL_FOLDER).resolve())}
     if train.kind == "huggingface":
         settings = train.model_dump()
-        trained |= {name: settings[name] for name in ("base", "max_length", "adapter") if name in settings}
+        trained |= {name: settings[name] for name in ("base", "adapter") if name in settings}
     elif encoders := (train.model_extra or {}).get("encoders"):
         trained["encoders"] = {name: encoder["path"] for name, encoder in encoders.items()}
     return loaders.load(trained, data, loaders.LOADERS, folder, config.model)

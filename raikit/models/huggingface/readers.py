@@ -89,7 +89,9 @@ class TextReader:
             config.pad_token_id = net.config.pad_token_id = tokenizer.pad_token_id
         offset = config.model_type in _OFFSET_POSITIONS
         room = getattr(config, "max_position_embeddings", None) or 1 << 20
-        limit = min(tokenizer.model_max_length, room - (2 if offset else 0), max_length or 1 << 20)
+        if max_length is not None:  # saved with the tokenizer, so that texts are cut alike wherever the model is read again
+            tokenizer.model_max_length = min(tokenizer.model_max_length, max_length)
+        limit = min(tokenizer.model_max_length, room - (2 if offset else 0), 1 << 20)
         return cls(tokenizer, inputs, accepted, int(limit), "position_ids" in accepted and not offset)
 
     @property

@@ -126,7 +126,7 @@ def test_a_fine_tuning_is_searched_too(write, tmp_path):
     size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     transformers.BertModel(transformers.BertConfig(vocab_size=4, **size)).save_pretrained(tmp_path / "bert")
     train = {"kind": "huggingface", "base": "bert", "batch_size": 32, "epochs": 1}
-    search = {"ranges": {"learning_rate": [1e-6, 1e-2], "method": ["head", "full"]}, "trials": 3}
+    search = {"ranges": {"learning_rate": [1e-6, 1e-2], "method": ["head", "full"], "max_length": [8]}, "trials": 3}
     config = write(train=train | {"search": SEARCH | search}, data={"inputs": {"note": {"modality": "text"}}})
     with pytest.raises(KeyboardInterrupt):
         run(config, tmp_path / "run", Interrupted("Search: "))

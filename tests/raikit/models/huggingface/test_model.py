@@ -79,3 +79,12 @@ def test_a_fresh_model_is_where_its_model_is(loaded):
     model, _ = loaded("bert")
     model.device = "meta"  # the one other device that each machine has
     assert {parameter.device.type for parameter in model.fresh(1).module.parameters()} == {"meta"}
+
+
+def test_a_saved_model_cuts_texts_as_it_did(loaded, tmp_path):
+    model, cases = loaded("bert", max_length=3)
+    model.save(tmp_path / "saved")
+    again = load({"kind": "huggingface", "path": str(tmp_path / "saved")}, cases, LOADERS, tmp_path)
+    batch = next(cases.batches("test", 12))
+    np.testing.assert_allclose(again.scores(batch), model.scores(batch), atol=1e-6)
+    assert np.abs(loaded("bert")[0].scores(batch) - model.scores(batch)).max() > 1e-4, "no text is long enough to be cut"

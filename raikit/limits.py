@@ -82,7 +82,7 @@ class Limits:
     depth: int = 100
     row_megabytes: int = 32
     classes: int = 1_000
-    label_characters: int = 1_000
+    label_characters: int = 10_000
     pixels: int = 64_000_000
     sound_seconds: int = 600
     media_megabytes: int = 256

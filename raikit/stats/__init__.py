@@ -37,8 +37,9 @@ module              what is in it
 
 Below them: `families` (which contrasts are tested together), `maxt` (simultaneous critical values), `quantities` (limits
 from a cluster covariance), `absolute_sums` (limits of sums of absolute values), `two_models` (rates of a baseline and a
-candidate side by side), `subgroup_sums` and `subgroup_clusters` (sums over overlapping groups and their clusters), `cells`
-(merging of alike entries), `products` (inner products on one thread), `interval`, `quantiles`, `validation` and `constants`.
+candidate side by side), `subgroup_sums`, `subgroup_clusters` and `subgroup_skewness` (sums over overlapping groups, the
+variances of their clusters, and how skew those make errors), `cells` (merging of alike entries), `products` (inner products on
+one thread), `interval`, `quantiles`, `validation` and `constants`.
 
 Intervals and test results have a `method` for a table cell. Random numbers come only from the `numpy.random.Generator` that the
 caller gives. ``benchmarks/simulate_*.py`` simulate error rates: of rates, gaps and ratios for independent cases, for clusters

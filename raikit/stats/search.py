@@ -25,6 +25,7 @@ from raikit.stats.mover import difference_limits
 from raikit.stats.multiplicity import benjamini_hochberg
 from raikit.stats.quantiles import tail_of
 from raikit.stats.rates import limits_at
+from raikit.stats.skewness import skewness_shifts
 from raikit.stats.subgroups import Subgroups
 
 Dependence = Literal["positive", "any"]
@@ -89,12 +90,15 @@ def worse_than_rest(
     A p-value is the smallest error probability at which the lower limit of the difference is above the tolerance. The
     limit is MOVER's on one-sided Clopper-Pearson limits of the group and its rest, which share no cases. With clusters, the
     limits are at the effective sample size and t, each group with its own degrees of freedom, with the correlation of the two.
+    The end towards which few clusters make errors skew lies further out (`raikit.stats.skewness`), as if the group and its rest
+    shared no cluster.
 
     Benjamini and Hochberg's procedure is proved for tests that depend on each other positively [1]_, as those of nested
     and overlapping groups do. Groups without common cases depend on each other negatively, and weakly if a feature has
     more than two values; there the error is bounded by a constant factor [2]_. No theorem covers the mixture that
     intersections make. ``benchmarks/simulate_search.py`` simulates it: independent cases, and clusters of equal size, of
-    Zipf sizes, and with one that holds a third or half of all cases. The limits are Benjamini and Yekutieli's for selected
+    Zipf sizes, and with one that holds a third or half of all cases. ``benchmarks/simulate_repeats.py`` simulates clusters that
+    repeat one of their cases. The limits are Benjamini and Yekutieli's for selected
     parameters [3]_.
 
     References
@@ -250,7 +254,11 @@ def _difference_limits(groups: Subgroups, tail: FloatArray) -> tuple[FloatArray,
         _rate_limits(rate, n, tail, groups)
         for rate, n in ((groups.rates, groups.n_effective), (groups.rests, groups.rest_effective))
     )
-    return difference_limits(groups.rates, l1, u1, groups.rests, l2, u2, groups.correlation)
+    low, high = difference_limits(groups.rates, l1, u1, groups.rests, l2, u2, groups.correlation)
+    if not groups.ways:
+        return low, high
+    down, up = skewness_shifts(-stdtrit(groups.df, tail), groups.skew)
+    return np.maximum(low - down, -1.0), np.minimum(high + up, 1.0)
 
 
 def _rate_limits(

@@ -16,6 +16,7 @@ from scipy.sparse import csr_array, diags_array
 from raikit.stats._types import BoolArray, FloatArray, IntArray
 from raikit.stats.covariance import crossed_codes
 from raikit.stats.dominance import dominated
+from raikit.stats.subgroup_skewness import subgroup_skewness
 from raikit.stats.subgroup_sums import Cases, Sums, Units, column_squares, square
 
 _LARGE = 1 / 500  # Share of all weight from which a cluster is treated by itself.
@@ -39,6 +40,8 @@ class Moments:
         Their effective numbers.
     dominated : ndarray of bool, shape (N,)
         Whether one to three clusters are in a class of their own in the group or in its rest.
+    skew : ndarray, shape (2, N)
+        Third central moments of the groups' rates and of the rests' that clusters cause, divided by their variances.
     """
 
     matrix: FloatArray
@@ -48,6 +51,7 @@ class Moments:
     numbers: IntArray
     effective: FloatArray
     dominated: BoolArray
+    skew: FloatArray
 
     def at_least(self, other: Moments) -> Moments:
         """Return moments with no variance below that of `other`."""
@@ -66,7 +70,9 @@ def cluster_moments(cases: Cases, sums: Sums) -> Moments:
     parts = {name: getattr(first, name) + getattr(second, name) - getattr(both, name) for name in names}
     numbers, effective = np.minimum(first.numbers, second.numbers), np.minimum(first.effective, second.effective)
     either = first.dominated | second.dominated
-    return Moments(**parts, numbers=numbers, effective=effective, dominated=either).at_least(first).at_least(second)
+    skew = np.where(np.abs(first.skew) > np.abs(second.skew), first.skew, second.skew)
+    found = Moments(**parts, numbers=numbers, effective=effective, dominated=either, skew=skew)
+    return found.at_least(first).at_least(second)
 
 
 def _leave_one_out(cases: Cases, sums: Sums, code: IntArray) -> Moments:
@@ -77,7 +83,8 @@ def _leave_one_out(cases: Cases, sums: Sums, code: IntArray) -> Moments:
     parts = units.take(large).moments_of_large(sums, scale), units.take(~large).moments_of_small(sums, scale, cases)
     matrix, own, rest = (first + second for first, second in zip(*parts, strict=True))
     few_large = units.dominated(sums, float(cases.w2.sum() / cases.w.sum()))
-    return Moments(matrix, np.diag(matrix).copy(), own, rest, numbers, units.effective(sums), few_large)
+    skew = subgroup_skewness(cases, sums, code, (own, rest))
+    return Moments(matrix, np.diag(matrix).copy(), own, rest, numbers, units.effective(sums), few_large, skew)
 
 
 _Parts = tuple[FloatArray, FloatArray, FloatArray]  # matrix, own, rest

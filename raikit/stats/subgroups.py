@@ -51,6 +51,9 @@ class Subgroups:
         Without cluster columns, of cases.
     dominated : ndarray of bool, shape (N,)
         Whether one to three clusters are in a class of their own, in the group or in its rest (`raikit.stats.dominance`).
+    skew : ndarray, shape (N,)
+        Third central moment of the difference that clusters cause, divided by its variance, both as if group and rest shared no
+        cluster (`raikit.stats.skewness`). Without cluster columns, 0.
     """
 
     rates: FloatArray
@@ -66,6 +69,7 @@ class Subgroups:
     ways: int
     effective_clusters: FloatArray
     dominated: BoolArray
+    skew: FloatArray
 
     def __len__(self) -> int:
         return len(self.rates)
@@ -92,7 +96,7 @@ class Subgroups:
         keep = np.arange(len(self))[np.asarray(index)]
         names = (
             "rates", "rests", "shares", "n_rows", "n_effective", "rest_effective", "correlation", "n_clusters",
-            "effective_clusters", "dominated",
+            "effective_clusters", "dominated", "skew",
         )  # fmt: skip
         return replace(self, **{name: getattr(self, name)[keep] for name in names}, joint=self.joint[np.ix_(keep, keep)])
 
@@ -159,7 +163,8 @@ def subgroup_rates(
     sums = Sums.of(cases)
     matrix, own, rest = moments(cases.separate(np.ones(len(cases.cell), dtype=bool)), cases.members, sums)
     numbers, effective = np.array([sums.n, sums.n_rest]), np.array([sums.kish, sums.kish_rest])
-    single = Moments(matrix, np.diag(matrix).copy(), own, rest, numbers, effective, np.zeros(len(own), dtype=bool))
+    nothing = np.zeros((2, len(own)))
+    single = Moments(matrix, np.diag(matrix).copy(), own, rest, numbers, effective, nothing[0] > 0, nothing)
     found = cluster_moments(cases, sums).at_least(single) if cases.clusters else single
     inside = effective_size(sums.p, found.own, own, sums.kish, found.effective[0], proportion=True)
     outside = effective_size(sums.q, found.rest, rest, sums.kish_rest, found.effective[1], proportion=True)
@@ -179,6 +184,7 @@ def subgroup_rates(
         ways=len(cases.clusters),
         effective_clusters=found.effective.min(axis=0),
         dominated=found.dominated,
+        skew=(found.skew[0] * found.own - found.skew[1] * found.rest) / np.maximum(found.own + found.rest, TINY),
     )
 
 

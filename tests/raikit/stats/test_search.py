@@ -13,6 +13,7 @@ from scipy.stats import binom, norm
 from raikit import stats
 from raikit.stats.quantiles import upper_quantile
 from raikit.stats.quantities import Quantities, limits_of
+from raikit.stats.skewness import skewness_shifts
 from raikit.stats.subgroups import Subgroups
 
 DRAWS = 2_000  # where the test is not about a tail
@@ -248,7 +249,7 @@ def by_counts(x, n, x_rest, n_rest):
     filler = np.zeros(size)
     return Subgroups(
         x / n, x_rest / n_rest, filler + 0.5, 0.5, filler.astype(int) + n, filler + n, filler + n_rest, filler,
-        filler.astype(int) + n, np.eye(size), 0, filler + n, filler > 0,
+        filler.astype(int) + n, np.eye(size), 0, filler + n, filler > 0, filler,
     )  # fmt: skip
 
 
@@ -331,6 +332,8 @@ def test_clustered_limits_are_those_of_two_estimates_that_share_clusters(rng, re
     correlation = cov.M[0, 1] / np.sqrt(cov.M[0, 0] * cov.M[1, 1])
     ends = [limit for group in (0, 1) for limit in (cov.rates[group], limits[0][group], limits[1][group])]
     low, high = (np.atleast_1d(end) for end in stats.difference_limits(*ends, correlation))
+    down, up = skewness_shifts(upper_quantile(0.05, cov.df.min()), group.skew)
+    low, high = low - down, high + up
     found = stats.certificate(group, 0.9, DRAWS, rng=rng)
     # where clusters reach into both, the variance of the difference is kept at that of independent rows at least
     nearly = 0.003 if reaching else 1e-9

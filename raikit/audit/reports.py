@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from raikit.audit.refusals import refuse_unknown_formats
 from raikit.errors import RunError, TamperedRunError, listed, raised
-from raikit.files import Stamp, stamp
+from raikit.files import PARTIAL, Stamp, stamp
 from raikit.gate.verdict import with_crashed_formats
 from raikit.isolation.parent import Children
 from raikit.naming import using
@@ -156,7 +156,8 @@ class _StoredRun:
     def __init__(self, folder: Path) -> None:
         self._folder, self.foreign = folder, list[Path]()
         theirs = manifest.foreign_files(folder)
-        files = [path for path in folder.rglob("*") if not path.is_dir() and path.relative_to(folder).as_posix() not in theirs]
+        kept = [path for path in folder.rglob("*") if not path.is_dir() and not PARTIAL.fullmatch(path.name)]  # a kill leaves such
+        files = [path for path in kept if path.relative_to(folder).as_posix() not in theirs]
         self._known: dict[Path, Stamp | None] = {path: stamp(path) for path in files}
 
     def keep(self, *paths: Path) -> None:

@@ -236,7 +236,7 @@ LIES = {
     "sleeps": ("time.sleep(1000)", 2, "did not finish within 2 seconds"),
     "reports progress without end": (ENDLESS.strip(), 2, "did not finish within 2 seconds"),
     "ends well": ("os._exit(0)", 2, "ended the process that it ran in (exit code 0)"),
-    "begins a command": (r"raise ValueError('a\n::error::b')", 2, "a | : :error::b"),
+    "begins a command": (r"raise ValueError('a\n::error::b')", 2, "a ::error::b; "),
 }  # fmt: skip
 
 

@@ -154,7 +154,7 @@ class Bench:
         tasks = [task for task in _AUDITED if not self.check.requires.tasks or task in self.check.requires.tasks]
         if not tasks:
             required = ", ".join(sorted(self.check.requires.tasks))
-            raise NotApplicable(f"it supports {required} targets only, which raikit does not audit yet")
+            raise NotApplicable(f"it supports {required} targets only, which raikit does not know")
         scenarios = []
         if self.author_data is not None:
             scenarios.append(Scenario("the author's data", {"task": self.author_data.task}, data=self.author_data))

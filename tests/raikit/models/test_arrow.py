@@ -59,6 +59,11 @@ def table(folder):
                      "age": pa.array([None if np.isnan(age) else int(age) for age in frame["age"]], pa.int32())})  # fmt: skip
 
 
+def assert_alike(one, other):
+    """Scores agree but for rounding: libraries of linear algebra add in another order where rows are fewer."""
+    pd.testing.assert_frame_equal(one.to_pandas(), other.to_pandas(), rtol=1e-12, atol=1e-15)
+
+
 def batches(table, size):
     return table.to_batches(max_chunksize=size)
 
@@ -76,7 +81,7 @@ def test_scores_are_those_of_the_audit(folder, scorer, table, capsys):
 @pytest.mark.parametrize("size", [1, 2, 7, 31, 32, 33, ROWS])
 def test_scores_do_not_depend_on_the_size_of_batches(scorer, table, size):
     scored = pa.Table.from_batches([scorer(batch) for batch in batches(table, size)])
-    assert scored.equals(scorer(table))
+    assert_alike(scored, scorer(table))
     assert scored.schema.equals(scorer.schema)
 
 
@@ -112,14 +117,14 @@ def test_an_interrupted_stream_goes_on_behind_its_last_finished_part(scorer, tab
     assert scorer.write_parts(batches(table, 50), tmp_path) == ROWS
     kept = {file.name for file, time in left.items() if file.stat().st_mtime_ns == time}
     assert kept == {"part-000000.arrow", "part-000002.arrow"}
-    assert pa.dataset.dataset(tmp_path, format="arrow").to_table().equals(scorer(table))
+    assert_alike(pa.dataset.dataset(tmp_path, format="arrow").to_table(), scorer(table))
 
 
 def test_parts_of_other_rows_are_not_kept(scorer, table, tmp_path):
     scorer.write_parts(batches(table, 50), tmp_path)
     changed = table.set_column(1, "income", pa.array([0] * ROWS))
     scorer.write_parts(batches(changed.slice(0, 100), 50), tmp_path)
-    assert pa.dataset.dataset(tmp_path, format="arrow").to_table().equals(scorer(changed.slice(0, 100)))
+    assert_alike(pa.dataset.dataset(tmp_path, format="arrow").to_table(), scorer(changed.slice(0, 100)))
 
 
 def test_a_table_of_predictions_and_a_model_that_nobody_trained_are_refused(folder, tmp_path):
@@ -169,4 +174,4 @@ def test_parts_of_a_function_that_was_changed_are_not_kept(folder, table, tmp_pa
 def test_a_pipe_in_the_place_of_a_part_is_replaced(scorer, table, tmp_path):
     os.mkfifo(tmp_path / "part-000000.arrow")
     assert scorer.write_parts(batches(table, 50), tmp_path) == ROWS
-    assert pa.dataset.dataset(tmp_path, format="arrow").to_table().equals(scorer(table))
+    assert_alike(pa.dataset.dataset(tmp_path, format="arrow").to_table(), scorer(table))

@@ -12,6 +12,8 @@ import raikit
 from raikit_performance import names
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from raikit_performance.detection import Detections
 
 _AVERAGES = ("micro", "macro", "weighted")
@@ -174,8 +176,7 @@ class Entities(raikit.Check):
 
         if not has_entities(ctx.classes):
             return raikit.CheckResult(findings=[raikit.Finding(sentence=_NO_ENTITIES, severity="note", what="Entities")])
-        columns = ["target", "prediction", "target.token", *ctx.cluster, *([ctx.weight] if ctx.weight else [])]
-        frame, types = entity_cases(ctx.predictions.frame(columns))
+        frame, types = entity_cases(_frame(ctx, "target.token"))
         kind = detection.Kind("entity", "entity", "entities", "seqeval")
         return _found(self, ctx, detection.detections(frame, types, NO_ENTITY, ctx, kind))
 
@@ -206,8 +207,7 @@ class Labels(raikit.Check):
         from raikit_performance import detection
         from raikit_performance.parts import NO_LABEL, label_frame
 
-        columns = ["target", "prediction", "target.label", *ctx.cluster, *([ctx.weight] if ctx.weight else [])]
-        frame, names = label_frame(ctx.predictions.frame(columns), ctx.positive)
+        frame, names = label_frame(_frame(ctx, "target.label"), ctx.positive)
         frame = frame[(frame[["target", "prediction"]] != NO_LABEL).any(axis=1)].reset_index(drop=True)
         kind = detection.Kind("label", "label", "labels", "scikit-learn")
         return _found(self, ctx, detection.detections(frame, names, NO_LABEL, ctx, kind))
@@ -266,6 +266,12 @@ class Answers(raikit.Check):
         from raikit_performance.parts import answer_sides
 
         return compare(candidate, baseline, margins, answer_sides)
+
+
+def _frame(ctx: raikit.CheckContext, part: str) -> pd.DataFrame:
+    """Return truth and prediction with the part that each case is of its text or case, clusters and weights."""
+    weight = [ctx.weight] if ctx.weight else []
+    return ctx.predictions.frame(["target", "prediction", part, *ctx.cluster, *weight])
 
 
 def _found(check: raikit.Check, ctx: raikit.CheckContext, measures: Detections) -> raikit.CheckResult:

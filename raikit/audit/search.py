@@ -22,7 +22,7 @@ from raikit.errors import ConfigError, ModelError, listed
 from raikit.format import significant
 from raikit.gate.aliases import Aliases
 from raikit.gate.rules import may_measure_any
-from raikit.models.scoring import ModelScorer, predictions_of, scores_in_memory, validate_scores
+from raikit.models.scoring import BatchScorer, ModelScorer, predictions_of
 from raikit.models.search import LOSS, SearchOutcome, Trial, choose, run_search
 from raikit.models.trainer import DivergedError
 from raikit.models.training import train as train_as
@@ -244,9 +244,8 @@ def _predictions(model: Model, data: Dataset, batch_size: int) -> Any:
     """Return the rows of ``predictions.parquet`` for the validation cases."""
     ids: list[Any] = []
     parts: list[np.ndarray] = []
-    together = batch_size
+    scorer = BatchScorer(model, data, batch_size)
     for batch in data.batches(_SPLIT, batch_size):
-        scores, together = scores_in_memory(model, batch, together)
-        parts.append(validate_scores(scores, batch.ids, data))
+        parts.append(scorer.scores(batch))
         ids += list(batch.ids)
     return predictions_of(ids, np.concatenate(parts), data, model.capabilities)

@@ -54,8 +54,10 @@ _PUBLIC = {
     "RunError": "errors",
     "RunView": "run.reader",
     "Scorer": "models.arrow",
+    "Side": "run.results",
     "SkipCheck": "errors",
     "Spectrogram": "models.positions",
+    "Statement": "run.statements",
     "Table": "run.results",
     "Tokens": "models.positions",
     "Waveform": "models.positions",
@@ -69,6 +71,7 @@ _PUBLIC = {
     "open_scorer": "audit.scorer",
     "pair_rows": "run.pairing",
     "reweighing": "models.reweighting",
+    "statements": "run.statements",
     "stats": None,
     "testing": None,
 }
@@ -137,7 +140,10 @@ if TYPE_CHECKING:
     from raikit.run.results import JudgedOver as JudgedOver
     from raikit.run.results import Limits as Limits
     from raikit.run.results import Metric as Metric
+    from raikit.run.results import Side as Side
     from raikit.run.results import Table as Table
+    from raikit.run.statements import Statement as Statement
+    from raikit.run.statements import statements as statements
 
 
 def __getattr__(name: str) -> Any:

@@ -32,6 +32,10 @@ class DisplayNames:
         Label of the missing group.
     classes : mapping of str to str
         Labels of the classes, by the class as an address has it.
+    denominators : mapping of str to str
+        What the cases of a rate are called, by ``positives`` and ``negatives``: people who reoffended.
+    harms : mapping of str to str
+        What a measure says of a case, to follow its group: ``{false_negative_rate: are missed}``.
     """
 
     unit: tuple[str, str] = ("case", "cases")
@@ -40,6 +44,8 @@ class DisplayNames:
     nouns: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     classes: Mapping[str, str] = field(default_factory=dict)
+    denominators: Mapping[str, str] = field(default_factory=dict)
+    harms: Mapping[str, str] = field(default_factory=dict)
 
     def column(self, column: str) -> str:
         """Return the name of a column."""

@@ -28,7 +28,7 @@ from raikit.format import (
 )
 from raikit.gate.rules import as_written
 from raikit.run.record import Record, Rule
-from raikit.run.summary import answer, findings, sort_rules
+from raikit.run.summary import answer, sort_rules
 
 _WORDS = {"pass": "pass", "fail": "FAIL", "inconclusive": "open", "missing": "MISSING", "waived": "waived"}
 _MOST_RULES = 20
@@ -202,7 +202,8 @@ def _some(names: Sequence[str]) -> str:
 
 def _tally(record: Record, console: Console) -> None:
     by_status = Counter(check.status for check in record.checks)
-    notes = sum(finding.severity == "note" for finding in findings(record))
+    findings = [finding for check in record.checks for finding in check.findings]
+    notes = sum(finding.severity == "note" for finding in findings)
     counted = ", ".join(f"{number} {status}" for status, number in sorted(by_status.items()))
     console.result()
-    console.result(f"Checks: {counted}; {len(findings(record))} findings ({notes} of them notes)")
+    console.result(f"Checks: {counted}; {len(findings)} findings ({notes} of them notes)")

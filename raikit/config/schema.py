@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from raikit.address import text
-from raikit.config.labels import Labels, Unit, UnitConfig
+from raikit.config.labels import Labels, Unit, UnitConfig, Words
 from raikit.config.types import DeclaredTask, Modality, is_legible, refuse_flag
 from raikit.process.children import TIMEOUT
 from raikit.remote import public_address
@@ -149,6 +149,12 @@ class DataConfig(ConfigSection):
     )
     labels: dict[str, Labels] = Field(
         default_factory=dict, description="Words for the codes of groups and classes, by column: {sex: {F: Women, M: Men}}."
+    )
+    denominators: dict[Literal["positives", "negatives"], Words] = Field(
+        default_factory=dict, description="What the cases of a rate are called: {positives: people who reoffended}."
+    )
+    harms: dict[str, Words] = Field(
+        default_factory=dict, description="What a measure says of a case, after its group: {false_negative_rate: are missed}."
     )
     cluster: Names = Field(default_factory=list, description="Cases with the same value are not independent: patient.")
     weight: str | None = Field(None, description="A column of sampling weights; their scale does not matter.")

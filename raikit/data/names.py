@@ -75,6 +75,8 @@ def display_names(config: DataConfig, classes: Sequence[Any], predicted: str | N
         nouns={column: labels.noun for column, labels in config.labels.items() if labels.noun},
         missing={column: labels.missing for column, labels in config.labels.items() if labels.missing},
         classes={text(as_label(known.find(code, code))): label for code, label in of_classes.items()},
+        denominators={str(name): words for name, words in config.denominators.items()},
+        harms=dict(config.harms),
     )
 
 

@@ -177,10 +177,14 @@ class Gate(RecordModel):
 
 
 class Summary(RecordModel):
-    """The answer in words, composed once for all formats."""
+    """The answer in words, composed once for all formats.
+
+    `lede` is what the answer rests on; `sentences` begin with it and go on with what else a reader must know first.
+    """
 
     question: str = ""
     answer: str = ""
+    lede: str = ""
     sentences: list[str] = Field(default_factory=list)
     not_measured: list[str] = Field(default_factory=list)
     what_would_change: list[str] = Field(default_factory=list)

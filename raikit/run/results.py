@@ -19,10 +19,12 @@ if TYPE_CHECKING:  # Loading a plugin must not load pandas.
     import pandas as pd
 
 SCHEMA_VERSION = "1"
+MOST_HEADLINE_WORDS = 12
 _ROUNDING = 1e-12  # Of the width of an interval: a smaller number is 0.
 _IN_ITS_UNIT = {"value", "low", "high", "minimum_detectable", "judged_low", "judged_high"}
 
 Severity = Literal["fail", "warn", "note"]
+FindingKind = Literal["undecided", "worth_knowing", "fine", "method"]
 Direction = Literal["lower", "higher"]
 CheckStatus = Literal["ok", "skipped", "error", "not_loaded", "deselected", "missing"]
 
@@ -94,6 +96,8 @@ class Metric(RecordModel):
         cases are compared by their intervals alone, which finds large changes only.
     pair : sequence of str, optional
         For a gap or ratio: the groups with the lowest and the highest value, in words.
+    compares : str, optional
+        For a gap or ratio: the name of the metric, measured for each group under the same prefix, in which its groups differ.
     limits : sequence of Limits, optional
         The interval measured at further levels, which the gate may need (`raikit.Levels.measure` fills it in).
     excluded : sequence of str, optional
@@ -148,6 +152,7 @@ class Metric(RecordModel):
     profile: list[tuple[float, float]] | None = None
     ingredients: list[Ingredients] = Field(default_factory=list)
     pair: list[str] = Field(default_factory=list)
+    compares: str = ""
 
     def __init__(self, name: str = "", value: Any = None, **fields: Any) -> None:
         super().__init__(name=name, value=value, **fields)
@@ -217,6 +222,7 @@ class JudgedOver(RecordModel):
     high: Number
     left_out: list[str] = Field(default_factory=list)
     pair: list[str] = Field(default_factory=list)
+    compares: str = ""
     reason: str = ""
 
 
@@ -285,29 +291,84 @@ class Ingredient(RecordModel):
     bins: list[tuple[float, float, float]] = Field(default_factory=list)
 
 
+class Side(RecordModel):
+    """One end of a gap: a group with its own number.
+
+    Parameters
+    ----------
+    group : mapping of str to value
+        By column; None is the missing group.
+    value, low, high : float or None
+        Of the finding's measure in this group, with its interval.
+    n : int or None
+        Cases behind the value: for a rate, its denominator.
+    clusters : mapping of str to int
+        Number of clusters by column, where cases are not independent.
+    """
+
+    group: dict[str, Value]
+    value: Number = None
+    low: Number = None
+    high: Number = None
+    n: Count = None
+    clusters: dict[str, int] = Field(default_factory=dict)
+
+
 class Finding(RecordModel):
-    """A sentence that a person should read, with the addresses that support it.
+    """Something that a person should know, as data: `raikit.statements` words it for every format.
+
+    Fill the fields of a gap (`measure`, `worse`, `better`, `value`, `low`, `high`), or give a `headline`. A rule about the first
+    metric takes the finding's facts and has its own numbers.
 
     Parameters
     ----------
     sentence : str
-        Who, how much, compared with whom, how certain, from how much data. No adjectives.
+        The whole statement with its numbers, which stands in the fold; may be empty beside other fields.
     severity : {"fail", "warn", "note"}
+    kind : {"undecided", "worth_knowing", "fine", "method"} or None
+        ``fine``: no problem is shown, and `value` is what would have been. ``method``: how a check works, which stands in a fold.
+        None follows from `severity`: ``worth_knowing``, or ``method`` for a note.
+    headline : str
+        At most 12 words, present tense, without a number: who is harmed by what.
+    evidence : str
+        One line of at most 25 words with the numbers; absent: composed from the first metric or the sides.
+    facts : list of (str, str)
+        Further rows of the fold: a label and a text.
+    measure : str
+        Name of the metric in which the sides differ.
+    worse, better : Side or None
+        The groups that are served worst and best.
+    ratio : sequence of 3 float, optional
+        Worse over better, with both ends of its interval.
     what, who, certainty : str
-        The same in parts, for tables: what is measured, for whom, how certain.
+        What is measured, for whom, how certain.
     metrics : list of str
-        Addresses (`Check.address` composes them), first that of the number in the sentence.
+        Addresses (`Check.address` composes them), first that of the number in the headline.
     figures : list of str
         Ids of figures of the same check.
     value, low, high : float, optional
-        The number in the sentence with its interval, if it is not that of the first metric: a gap over fewer groups.
+        The number of the finding with its interval, if it is not that of the first metric: a gap over fewer groups.
         `high` is None for a lower limit.
     scope : str
         What that number is about, as a label: ``over groups with at least 30 cases``.
+
+    Raises
+    ------
+    ValueError
+        If there is neither a sentence, nor a headline, nor both sides; if the headline has more than 12 words; if one side is
+        given without the other.
     """
 
-    sentence: str = Field(min_length=1)
+    sentence: str = ""
     severity: Severity = "note"
+    kind: FindingKind | None = None
+    headline: str = ""
+    evidence: str = ""
+    facts: list[tuple[str, str]] = Field(default_factory=list)
+    measure: str = ""
+    worse: Side | None = None
+    better: Side | None = None
+    ratio: tuple[float, float, float] | None = None
     what: str = ""
     who: str = ""
     certainty: str = ""
@@ -318,6 +379,16 @@ class Finding(RecordModel):
     low: Number = None
     high: Number = None
     scope: str = ""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if (self.worse is None) != (self.better is None):
+            raise ValueError("a finding about a gap names both sides: worse and better")
+        if not (self.sentence or self.headline or self.worse):
+            raise ValueError("a finding needs a headline, a sentence, or both sides of a gap")
+        if len(self.headline.split()) > MOST_HEADLINE_WORDS:
+            raise ValueError(f"the headline {self.headline!r} has more than {MOST_HEADLINE_WORDS} words")
+        return self
 
 
 class Column(RecordModel):

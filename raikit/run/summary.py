@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from raikit import format as fmt
-from raikit.run.labelled import labelled
 from raikit.run.record import Record, Rule, Summary, failed_plugins
-from raikit.run.results import Finding
+from raikit.run.statements import lede, statements
 
-_MOST_SENTENCES = 3
 _NOT_ISOLATED = (
     "Plugins and the model ran in the process that judges them (--isolation none), so their code could have changed any number."
 )
-_SEVERITIES = {"fail": 0, "warn": 1, "note": 2}
 
 
 def compose(record: Record) -> Summary:
-    """Compose the summary of a record, whose checks and gate must be final, in the words in use (`raikit.naming`).
-
-    What is missing keeps its address, by which a person looks it up.
-    """
-    names = {str(metric.id): fmt.metric_text(metric) for _, metric in labelled(record).metrics()}
+    """Compose the summary of a record, whose checks and gate must be final, in the words in use (`raikit.naming`)."""
+    told = statements(record)
+    first = lede(record, told)
     return Summary(
         question=f"May {record.name} be released?",
         answer=answer(record),
-        sentences=sentences(record, names),
+        lede=first,
+        sentences=[*([first] if first else []), *_must_be_known(record)],
         not_measured=not_measured(record),
-        what_would_change=[
-            _remedy(rule, names.get(rule.metric, rule.metric))
-            for rule in record.gate.rules
-            if rule.status in ("fail", "inconclusive", "missing")
-        ],
+        what_would_change=[statement.change for statement in told if statement.change],
     )
 
 
@@ -87,58 +79,17 @@ def _n_warnings(record: Record) -> int:
     return bad + len(record.gate.warnings)
 
 
-def findings(record: Record) -> list[Finding]:
-    """Return all findings, worst first; findings of equal severity keep the order of their checks."""
-    unsorted = (finding for check in record.checks for finding in check.findings)
-    return sorted(unsorted, key=lambda finding: _SEVERITIES[finding.severity])
-
-
-def sentences(record: Record, names: Mapping[str, str]) -> list[str]:
-    """Select the most important sentences: at most three findings, those behind broken rules first, then what is missing."""
-    broken = {rule.metric for rule in record.gate.rules if rule.status == "fail"}
-    ordered = sorted(findings(record), key=lambda finding: not broken.intersection(finding.metrics))
-    important = [finding for finding in ordered if finding.severity != "note"]
-    chosen = _regressions(record, names)
-    chosen += [finding.sentence for finding in _without_nested(important or ordered)[: _MOST_SENTENCES - len(chosen)]]
+def _must_be_known(record: Record) -> Iterator[str]:
+    """Yield what a reader must know before the verdict: what crashed, could not be loaded or was not isolated."""
     undecided = sum(rule.status == "inconclusive" for rule in record.gate.rules)
-    if undecided and record.verdict != "inconclusive":
-        chosen.append(f"{fmt.counted(undecided, 'rule', words=True).capitalize()} cannot be decided with this much data.")
+    if undecided and record.verdict not in ("inconclusive", "warn"):
+        yield f"{fmt.counted(undecided, 'rule', words=True).capitalize()} cannot be decided with this much data."
     if crashed := [check.name for check in record.checks if check.status == "error"]:
-        chosen.append(f"{fmt.counted(len(crashed), 'check', words=True).capitalize()} crashed: {', '.join(crashed)}.")
+        yield f"{fmt.counted(len(crashed), 'check', words=True).capitalize()} crashed: {', '.join(crashed)}."
     for plugin in failed_plugins(record.plugins):
-        chosen.append(f"The plugin {plugin.name} of {plugin.distribution} could not be loaded: {plugin.reason}.")
+        yield f"The plugin {plugin.name} of {plugin.distribution} could not be loaded: {plugin.reason}."
     if record.provenance.isolation == "none":
-        chosen.append(_NOT_ISOLATED)
-    return chosen
-
-
-def _regressions(record: Record, names: Mapping[str, str]) -> list[str]:
-    """Describe what surely got worse since the baseline, in at most two sentences."""
-    failed = [rule for rule in sort_rules(record.gate.rules) if rule.kind == "regression" and rule.status == "fail"]
-    texts: list[str] = []
-    for rule in failed[:2]:
-        loss = fmt.measure(rule.value, rule.low, rule.high, rule.unit, short=False)
-        ends = fmt.interval(rule.low, rule.high, rule.unit, value=rule.value, bare=True)
-        more = f"; {fmt.in_words(len(failed) - 2)} more regressed" if len(texts) == 1 and len(failed) > 2 else ""
-        pair, now, name = rule.pair_of_loss, record.find(rule.metric), names.get(rule.metric, rule.metric)
-        what = f"{pair[0]} lost {loss} against {pair[1]} since the baseline in {name}" if pair else (
-            f"{_first(name, rule)} is worse than in the baseline by {loss}")
-        itself = ""
-        if pair and now is not None and now.value is not None and rule.baseline is not None:
-            from_to = (fmt.measure(value, unit=now.unit, short=False) for value in (rule.baseline, now.value))
-            itself = f"; the difference itself went from {' to '.join(from_to)}"
-        texts.append(f"{what} (interval {ends}{itself}){more}.")
-    return texts
-
-
-def _without_nested(ordered: Sequence[Finding]) -> list[Finding]:
-    """Drop findings over an intersection of columns that includes the columns of an earlier finding."""
-    selected: list[Finding] = []
-    for finding in ordered:
-        columns = set(finding.group or ())
-        if not any(before.group and set(before.group) < columns for before in selected):
-            selected.append(finding)
-    return selected
+        yield _NOT_ISOLATED
 
 
 def not_measured(record: Record) -> list[str]:
@@ -153,41 +104,6 @@ def not_measured(record: Record) -> list[str]:
         if plugin.status not in ("ok", "local")
     ]
     return texts + list(record.data.limits)
-
-
-def _first(name: str, rule: Rule) -> str:
-    """Return the name of a rule's metric as the beginning of a sentence; an address stays as it is."""
-    return name if name == rule.metric else fmt.capitalised(name)
-
-
-def _remedy(rule: Rule, name: str) -> str:
-    """Describe what would make a rule pass or decide it; `name` is its metric's."""
-    first = _first(name, rule)
-    if rule.status == "missing":
-        must = "have run" if rule.kind == "required" else "be measured"
-        return f"{first} must {must}: {rule.reason.removeprefix('no measurement: ')}."
-    value, limit = _measure(rule, rule.value), fmt.measure(rule.limit, unit=rule.unit)
-    if rule.kind == "regression":
-        if rule.status == "fail":
-            return f"{first} must not be worse than in the baseline by more than {limit}; it is by {value}."
-        return f"{first}: {rule.reason}."
-    if rule.status == "fail":
-        fall = rule.bound == "max"
-        end = rule.high if fall else rule.low
-        if end is None or rule.low == rule.high:
-            return f"{first} must {'fall' if fall else 'rise'} from {value} to {limit}."
-        side, must = ("upper", "fall to") if fall else ("lower", "reach")
-        the = "" if name == rule.metric else "the "
-        return f"The {side} end of {the}{name}, now {_measure(rule, end)}, must {must} {limit}."
-    # The reason may begin with the interval in raw numbers; this sentence has them in their unit.
-    why = rule.reason.partition("; ")[2] if rule.reason.startswith("the interval [") else rule.reason
-    needed = rule.describe_needed_data(lambda assumed: fmt.measure(assumed, rule.low, rule.high, rule.unit)) or why
-    return f"{first} is {value}, its limit {limit}: {needed}."
-
-
-def _measure(rule: Rule, value: float | None) -> str:
-    """Write a value in the rule's unit, with the decimals that its interval justifies."""
-    return fmt.measure(value, rule.low, rule.high, rule.unit)
 
 
 def sort_rules(rules: Sequence[Rule]) -> list[Rule]:

@@ -38,7 +38,7 @@ def rules(draw) -> Rule:
 def checks(draw) -> CheckRecord:
     status = draw(st.sampled_from(["ok", "error", "skipped", "deselected", "not_loaded", "missing"]))
     finding = Finding(sentence="x", severity=draw(st.sampled_from(["fail", "warn", "note"])), metrics=[draw(TEXTS)])
-    finding.sentence = draw(TEXTS)
+    finding.sentence = draw(TEXTS) or "x"
     return CheckRecord(
         name=draw(TEXTS), pillar=draw(TEXTS), title=draw(TEXTS), plugin=draw(TEXTS), status=status, help=draw(TEXTS),
         reason=None if status == "ok" else draw(TEXTS), traceback=draw(TEXTS), findings=[finding],

@@ -212,9 +212,9 @@ def estimate_disparity(
         n=int(sum(stratum.n[kept].sum() for stratum, kept in zip(spec.strata, defined, strict=True))),
         method=gap.method, simultaneous=True, p_value=gap.p_value, flags=_flags(spec, judged_gap, judged, settings),
         minimum_detectable=(judged_gap or gap).minimum_detectable, n_clusters=_fewest_clusters(spec.strata),
-        judged=None if all_judged else _judged_part(spec.strata, judged_gap, defined, judged, feature, settings),
+        judged=None if all_judged else _judged_part(spec, judged_gap, defined, judged, feature, settings),
         profile=_profile(spec, judged_gap, judged), ingredients=_ingredients(spec, feature, judged),
-        pair=_pair(feature, gap, defined), **place,
+        pair=_pair(feature, gap, defined), compares=_compared(spec, gap), **place,
     )  # fmt: skip
 
     def ends_at(level: float) -> list[float]:
@@ -237,6 +237,11 @@ def _ends(gap: Gap, masks: Sequence[BoolArray]) -> tuple[int, int]:
 
 def _pair(feature: Feature, gap: Gap, masks: Sequence[BoolArray]) -> list[str]:
     return [feature.name(group) for group in _ends(gap, masks)]
+
+
+def _compared(spec: DisparitySpec, gap: Gap) -> str:
+    """Return the measure in which the groups of a gap differ; of equalized odds, that with the larger gap."""
+    return spec.labels[gap.stratum if len(spec.strata) > 1 else 0]
 
 
 def _profile(spec: DisparitySpec, gap: Gap | None, judged: Sequence[BoolArray]) -> list[tuple[float, float]] | None:
@@ -322,10 +327,11 @@ def _fewest_clusters(strata: Sequence[Estimates]) -> int | None:
 
 
 def _judged_part(
-    strata: Sequence[Estimates], gap: Gap | None, defined: Sequence[BoolArray], judged: Sequence[BoolArray], feature: Feature,
+    spec: DisparitySpec, gap: Gap | None, defined: Sequence[BoolArray], judged: Sequence[BoolArray], feature: Feature,
     settings: IntervalSettings,
 ) -> dict[str, Any]:  # fmt: skip
     """Return the disparity over the judged groups alone, with the names of the others."""
+    strata = spec.strata
     others = [group for every, kept in zip(defined, judged, strict=True) for group in _positions(every & ~kept)]
     left_out = [feature.name(group) for group in dict.fromkeys(others)]
     if gap is None:
@@ -336,6 +342,7 @@ def _judged_part(
     return {
         "value": gap.value, "low": min(gap.low, gap.value), "high": max(gap.high, gap.value), "left_out": left_out,
         "pair": _pair(feature, gap, judged),
+        "compares": _compared(spec, gap),
         "reason": f"Under {settings.min_group} {case_noun()} in the denominator, or too few clusters or {case_noun()} of the "
                   f"rarer outcome",
     }  # fmt: skip

@@ -76,15 +76,11 @@ def check(name="a.check", findings=(), status="ok", **fields):
     return CheckRecord(name=name, pillar="a", plugin="raikit", status=status, findings=list(findings), **fields)
 
 
-def test_what_broke_a_rule_is_said_first_and_an_intersection_does_not_repeat_its_feature():
-    findings = [
-        Finding(sentence="other", severity="warn", metrics=["a.other"], group={"race": "B"}),
-        Finding(sentence="both", severity="warn", metrics=["a.gap[sex,race]"], group={"sex": "F", "race": "B"}),
-        Finding(sentence="broke it", severity="warn", metrics=["a.gap"], group={"sex": "F"}),
-        Finding(sentence="note", severity="note"),
-    ]
-    made = record(rule("fail"), checks=[check(findings=findings)], verdict="fail")
-    assert made.summary.sentences == ["broke it", "other"]
+def test_what_broke_a_rule_is_said_first_and_then_what_crashed():
+    checks = [check(findings=[Finding(sentence="other", severity="warn")]), check("a.bad", status="error", reason="x")]
+    made = record(rule("pass", metric="a.held"), rule("fail"), checks=checks, verdict="fail")
+    assert made.summary.lede == "a.gap is 0.2; limit 0.1."
+    assert made.summary.sentences == [made.summary.lede, "One check crashed: a.bad."]
 
 
 def test_nothing_that_did_not_run_is_left_out():
@@ -112,21 +108,21 @@ def test_what_would_change_the_answer_names_the_way():
         verdict="fail",
     )
     first, second, third, *rest = made.summary.what_would_change
-    assert "must fall from 16 pp to 10 pp" in first
-    assert "about 3,000 cases in all would decide" in second
-    assert third.endswith(": more than 10,000,000 cases would be needed if the true value is 0.0999.")
-    assert rest == ["a.gap must be measured: a.check crashed (x).", "a.gap must have run: a.check was skipped (y)."]
+    assert first == "a.gap: at most 10 pp"
+    assert second == "a.gap: about 3,000 cases in all"
+    assert third == "a.gap: more than 10,000,000 cases would be needed if the true value is 0.0999"
+    assert rest == ["a.gap must be measured: a.check crashed (x)", "a.gap must have run: a.check was skipped (y)"]
 
 
 @pytest.mark.parametrize(
     ("broken", "says"),
     [
-        (rule("fail", low=0.12, high=0.21, unit="points"), "The upper end of a.gap, now 21.0 pp, must fall to 10 pp."),
+        (rule("fail", low=0.12, high=0.21, unit="points", level=0.95), "a.gap: upper end of its 95% CI at most 10 pp; now 21.0"),
         (
-            rule("fail", 0.77, 0.8, low=0.74, high=0.79, unit="rate").model_copy(update={"bound": "min"}),
-            "The lower end of a.gap, now 74.0%, must reach 80%.",
+            rule("fail", 0.77, 0.8, low=0.74, high=0.79, unit="rate", level=0.99).model_copy(update={"bound": "min"}),
+            "a.gap: lower end of its 99% CI at least 80%; now 74.0",
         ),
-        (rule("fail", 1083.2, 1000, low=1083.2, high=1083.2), "a.gap must fall from 1,083 to 1,000."),
+        (rule("fail", 1083.2, 1000, low=1083.2, high=1083.2), "a.gap: at most 1,000"),
     ],
 )
 def test_the_whole_interval_has_to_reach_the_limit(broken, says):

@@ -1,0 +1,358 @@
+"""Statements from the rules and findings of a record, ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from raikit import format as fmt
+from raikit.naming import using
+from raikit.run.record import CheckRecord, Measurements, Record, Rule
+from raikit.run.results import Finding, Metric
+from raikit.run.statements import phrases
+from raikit.run.statements.gaps import GapStatement, GroupNumbers
+
+Kind = Literal["rule_broken", "undecided", "not_measured", "waived", "worth_knowing", "fine", "method"]
+KINDS: tuple[Kind, ...] = ("rule_broken", "undecided", "not_measured", "waived", "worth_knowing", "fine", "method")
+_OF_STATUS: dict[str, Kind] = {
+    "fail": "rule_broken", "inconclusive": "undecided", "missing": "not_measured", "waived": "waived", "pass": "fine",
+}  # fmt: skip
+_SURE = {"fail": "Sure", "inconclusive": "Undecided", "missing": "Not measured", "waived": "Waived", "pass": "Sure"}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Something that the audit says, worded for people in the words of ``data.labels``.
+
+    Parameters
+    ----------
+    id : str
+        Unique in a record.
+    kind : str
+        One of `KINDS`.
+    pillar, check : str
+    headline : str
+        At most 12 words.
+    evidence : str
+        One line: measure, two values, gap, interval, limit, n.
+    subject : str
+        What it is about, for tables and lists: ``Accent gap``.
+    number, limit : str
+        The quantity and its limit; may be empty.
+    detail : str
+        What the number is, under it in a table.
+    whom, whom_detail : str
+        The worse-served group and how much is known of it.
+    sure, sure_detail : str
+        ``Sure``, ``Undecided``, ``Not measured`` or ``Waived``, and why in numbers.
+    change : str
+        What would change the answer, with today's value; empty if nothing needs to.
+    facts : list of (str, str)
+        Rows of the fold "How we know".
+    metric : Metric or None
+    gap : GapStatement or None
+    rule : Rule or None
+    finding : Finding or None
+    value, low, high, level : float or None
+        The quantity with the interval that decided.
+    unit : str or None
+    valid : bool
+        Whether that interval decides anything.
+    figures : list of str
+        Ids of figures of `check`.
+    """
+
+    id: str
+    kind: Kind
+    pillar: str
+    check: str
+    headline: str
+    evidence: str
+    subject: str = ""
+    number: str = ""
+    limit: str = ""
+    detail: str = ""
+    whom: str = ""
+    whom_detail: str = ""
+    sure: str = ""
+    sure_detail: str = ""
+    change: str = ""
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    metric: Metric | None = None
+    gap: GapStatement | None = None
+    rule: Rule | None = None
+    finding: Finding | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+    unit: str | None = None
+    valid: bool = True
+    figures: list[str] = field(default_factory=list)
+
+
+def statements(record: Record) -> list[Statement]:
+    """Return all statements of a record, the most important first.
+
+    A statement about a rule comes first by what was decided, the surest breach before others. Findings about the number of a
+    rule lend it their facts and are not repeated.
+    """
+    with using(record.data.labels):
+        writer = _Writer(record)
+        unsorted = [*writer.of_rules(), *writer.of_findings()]
+    return sorted(unsorted, key=lambda statement: KINDS.index(statement.kind))
+
+
+def lede(record: Record, composed: Sequence[Statement]) -> str:
+    """Return what the answer rests on, in at most two sentences and 35 words.
+
+    That is the broken rule nearest to certain; without one the first undecided rule, without these the rule that comes nearest
+    to its limit.
+    """
+    judged = [one for one in composed if one.rule is not None and one.rule.kind != "required" and one.number]
+    with using(record.data.labels):
+        for kind, write in (("rule_broken", _lede_broken), ("undecided", _lede_undecided)):
+            if first := next((one for one in judged if one.kind == kind), None):
+                return write(first)
+        near = min((one for one in judged if one.kind == "fine"), key=_relative_distance, default=None)
+        return f"Nearest to its limit: {near.subject}, {near.number}; {near.limit}." if near is not None else ""
+
+
+def _lede_broken(broken: Statement) -> str:
+    assert broken.rule is not None
+    if broken.rule.kind == "regression":
+        return f"{broken.headline}: by {broken.number}, {broken.limit.replace('limit', 'margin')}."
+    if broken.gap is not None:
+        return phrases.lede_of_gap(broken.gap, broken.rule, broken.unit)
+    return f"{broken.subject} is {broken.number}; {broken.limit}."
+
+
+def _lede_undecided(first: Statement) -> str:
+    return f"{first.headline}: {first.number}, {first.limit}."
+
+
+def _relative_distance(statement: Statement) -> float:
+    rule = statement.rule
+    if rule is None or rule.value is None or rule.limit is None:
+        return float("inf")
+    return abs(rule.value - rule.limit) / (abs(rule.limit) or 1)
+
+
+class _Writer:
+    """Composer of the statements of one record."""
+
+    def __init__(self, record: Measurements) -> None:
+        self.record = record
+        self.numbers = GroupNumbers(record)
+        self.checks: dict[str, CheckRecord] = {check.name: check for check in record.checks}
+        self.measured: dict[str, tuple[CheckRecord, Metric]] = {
+            metric.id: (check, metric) for check, metric in record.metrics() if metric.id
+        }
+        self.findings: dict[str, list[tuple[CheckRecord, Finding]]] = {}
+        for check in record.checks:
+            for finding in check.findings:
+                if finding.metrics:
+                    self.findings.setdefault(finding.metrics[0], []).append((check, finding))
+        self.told: set[int] = set()
+
+    def of_rules(self) -> Iterator[Statement]:
+        """Yield a statement for each rule of the gate, the surest and largest breach first."""
+        gate = self.record.gate
+        for rule in sorted(gate.rules if gate is not None else [], key=_by_certainty):
+            check, metric = self.measured.get(rule.metric, (self.checks.get(rule.check or ""), None))
+            beside = self.findings.get(rule.metric, []) if rule.kind == "rule" else []
+            self.told.update(id(finding) for _, finding in beside)
+            yield self._of_rule(rule, check, metric, [finding for _, finding in beside])
+
+    def of_findings(self) -> Iterator[Statement]:
+        """Yield a statement for each finding that no rule covers."""
+        for check in self.record.checks:
+            for number, finding in enumerate(check.findings, 1):
+                if id(finding) not in self.told:
+                    yield self._of_finding(check, finding, number)
+
+    def _of_rule(self, rule: Rule, check: CheckRecord | None, metric: Metric | None, beside: Sequence[Finding]) -> Statement:
+        unit = rule.unit or (metric.unit if metric else None)
+        gap = self._gap_of_rule(rule, metric)
+        valid = not phrases.is_undecidable(metric)
+        level = rule.level or (metric.level if metric else None) or self.record.confidence
+        number = "" if rule.value is None else fmt.measure(rule.value, rule.low, rule.high, unit)
+        limit = phrases.limit_text(rule.limit, rule.bound, unit)
+        whom, whom_detail = phrases.whom(gap) if gap else (self._whom(rule, metric), _sample(rule))
+        interval = phrases.ci(rule.low, rule.high, unit, rule.value, level, valid=valid)
+        return Statement(
+            id=f"rule-{rule.id}", kind=_OF_STATUS[rule.status], pillar=check.pillar if check else "",
+            check=check.name if check else "", headline=self._headline(rule, metric, gap),
+            evidence=self._evidence(gap, metric, number, interval, limit, rule),
+            subject=phrases.subject_of(metric, rule), number=number, limit=limit, detail=_detail(metric, gap, limit),
+            whom=whom, whom_detail=whom_detail, sure=_SURE[rule.status],
+            sure_detail=self._sure(rule, metric, unit, interval, valid),
+            change=self._change(rule, metric, unit, level), facts=[*_facts_of_rule(rule, metric), *_lent(beside)],
+            metric=metric, gap=gap, rule=rule, finding=beside[0] if beside else None,
+            value=rule.value, low=rule.low, high=rule.high, level=level, unit=unit, valid=valid,
+            figures=list(dict.fromkeys(figure for finding in beside for figure in finding.figures)),
+        )  # fmt: skip
+
+    def _gap_of_rule(self, rule: Rule, metric: Metric | None) -> GapStatement | None:
+        if metric is None or rule.kind == "regression":
+            return None
+        judged = metric.judged if metric.judged is not None and rule.value == metric.judged.value else None
+        return self.numbers.of_gap(metric, judged)
+
+    def _headline(self, rule: Rule, metric: Metric | None, gap: GapStatement | None) -> str:
+        if rule.status == "missing" or metric is None:
+            name = phrases.subject_of(metric, rule)
+            return phrases.first_that_fits(f"{name} {'ran' if rule.status == 'pass' else 'was not measured'}", "Not measured")
+        if rule.status == "inconclusive":
+            return phrases.undecided_headline(rule, metric, self._clusters(), gap)
+        if rule.status == "pass" and gap is not None:
+            return phrases.first_that_fits(f"{phrases.subject_of(metric)} in {phrases.measure_name(gap.measure)} keeps its limit",
+                                           f"{phrases.subject_of(metric)} keeps its limit", "A gap keeps its limit")
+        return phrases.gap_headline(gap) if gap is not None else phrases.limit_headline(rule, metric)
+
+    def _clusters(self) -> str:
+        """Return what clusters are called, by the column if there is only one."""
+        names = self.record.data.cluster
+        return phrases.cluster_noun(names[0]) if len(names) == 1 else "clusters"
+
+    def _evidence(
+        self, gap: GapStatement | None, metric: Metric | None, number: str, interval: str, limit: str, rule: Rule | None
+    ) -> str:
+        if gap is not None:
+            kind = "ratio" if metric is not None and metric.unit == "ratio" else "gap"
+            number_ci = ", ".join(part for part in (f"{kind} {number}" if number else "", interval) if part)
+            return "; ".join(part for part in (phrases.sides(gap), number_ci, limit, phrases.sizes(gap)) if part)
+        name = phrases.subject_of(metric, rule) if metric is not None or rule is not None else ""
+        if rule is not None and rule.kind == "regression":
+            number, limit = f"worse by {number}" if number else "", limit.replace("limit", "margin")
+        n = rule.n if rule is not None else metric.n if metric is not None and metric.method != "exact" else None
+        parts = (", ".join(part for part in (f"{name} {number}".strip(), interval) if part), limit,
+                 f"n = {fmt.count(n)}" if n is not None else "")
+        return "; ".join(part for part in parts if part)
+
+    def _whom(self, rule: Rule, metric: Metric | None) -> str:
+        if rule.loser:
+            return rule.loser
+        if metric is not None and metric.group:
+            return fmt.capitalised(fmt.group_name(metric.group))
+        if metric is not None and metric.over:
+            return f"By {phrases.by_columns(metric.over)}"
+        return f"All {fmt.case_noun()}"
+
+    def _sure(self, rule: Rule, metric: Metric | None, unit: str | None, interval: str, valid: bool) -> str:
+        """Write why a rule is decided as it is, in numbers."""
+        limit = fmt.measure(rule.limit, unit=unit).removesuffix(fmt.suffix(unit)) if rule.limit is not None else ""
+        if rule.status == "missing" or metric is None:
+            return fmt.capitalised(rule.reason)
+        if not valid:
+            few = "few_clusters" in metric.flags
+            return f"{fmt.count(metric.n_clusters)} {self._clusters()} are too few" if few and metric.n_clusters else "No valid CI"
+        if not interval:
+            return "Computed, no sampling error"
+        if rule.status == "inconclusive":
+            return f"{interval}; the limit is {limit}"
+        beyond = (rule.status in ("fail", "waived")) == (rule.bound == "max")
+        return f"{interval}, all {'above' if beyond else 'below'} {limit}"
+
+    def _change(self, rule: Rule, metric: Metric | None, unit: str | None, level: float | None) -> str:
+        name = phrases.subject_of(metric, rule)
+        if rule.status == "missing":
+            must = "must have run" if rule.kind == "required" else "must be measured"
+            return f"{name} {must}: {rule.reason.removeprefix('no measurement: ')}"
+        if rule.status not in ("fail", "inconclusive"):
+            return ""
+        if rule.status == "inconclusive" and metric is not None and "few_clusters" in metric.flags:
+            return f"{name}: more {self._clusters()} in each group; now {fmt.count(metric.n_clusters)}"
+        if rule.status == "inconclusive" and rule.rows_needed is not None:
+            return f"{name}: about {fmt.cases(rule.rows_needed)} in all"
+        if rule.status == "inconclusive":
+            # The reason may begin with the interval in raw numbers, which stand elsewhere in their unit.
+            why = rule.reason.partition("; ")[2] if rule.reason.startswith("the interval [") else rule.reason
+            return f"{name}: {why or f'more {fmt.case_noun()}'}"
+        fall = rule.bound != "min"
+        end = rule.high if fall else rule.low
+        limit = fmt.measure(rule.limit, unit=unit)
+        if end is None or rule.low == rule.high:
+            return f"{name}: {'at most' if fall else 'at least'} {limit}"
+        now = fmt.measure(end, rule.low, rule.high, unit).removesuffix(fmt.suffix(unit))
+        upper = f"{'upper' if fall else 'lower'} end of its {fmt.confidence(level)} CI" if level else "its end"
+        return f"{name}: {upper} {'at most' if fall else 'at least'} {limit}; now {now}"
+
+    def _of_finding(self, check: CheckRecord, finding: Finding, number: int) -> Statement:
+        known = self.measured.get(finding.metrics[0]) if finding.metrics else None
+        metric = known[1] if known else None
+        gap = self.numbers.of_finding(finding, metric)
+        own = finding.value is not None
+        value, low, high = (finding.value, finding.low, finding.high) if own else (
+            (metric.value, metric.low, metric.high) if metric is not None else (None, None, None))
+        unit = metric.unit if metric is not None else None
+        level = (metric.level if metric else None) or self.record.confidence
+        valid = not phrases.is_undecidable(metric) or finding.kind != "undecided"
+        number_text = "" if value is None else fmt.measure(value, low, high, unit)
+        interval = phrases.ci(low, high, unit, value, level, valid=valid)
+        if high is None and low is not None:
+            interval = f"at least {fmt.measure(low, low, value, unit)}"
+        kind: Kind = finding.kind or ("method" if finding.severity == "note" else "worth_knowing")
+        whom = phrases.whom(gap) if gap else (fmt.capitalised(finding.who), "")
+        return Statement(
+            id=f"{check.name}-{number}", kind=kind, pillar=check.pillar, check=check.name,
+            headline=finding.headline or (phrases.gap_headline(gap) if gap else _legacy_headline(finding)),
+            evidence=finding.evidence or self._evidence(gap, metric, number_text, interval, "", None) or finding.certainty,
+            subject=phrases.subject_of(metric) if metric is not None else fmt.capitalised(finding.what), number=number_text,
+            whom=whom[0], whom_detail=whom[1], sure="", sure_detail=interval, facts=_lent([finding]), metric=metric, gap=gap,
+            finding=finding, value=value, low=low, high=high, level=level, unit=unit, valid=valid, figures=list(finding.figures),
+        )  # fmt: skip
+
+
+def _legacy_headline(finding: Finding) -> str:
+    """Return a headline for a finding that has only a sentence, as those of older records."""
+    what = fmt.capitalised(finding.what)
+    return phrases.first_that_fits(f"{what}: {finding.who}" if what and finding.who else what, what or finding.sentence)
+
+
+def _detail(metric: Metric | None, gap: GapStatement | None, limit: str) -> str:
+    what = f"gap in {phrases.measure_name(gap.measure)}" if gap is not None else ""
+    if metric is not None and metric.unit == "ratio":
+        what = what.replace("gap in", "ratio of")
+    return fmt.capitalised(", ".join(part for part in (limit, what) if part))
+
+
+def _sample(rule: Rule) -> str:
+    return fmt.sample_size(rule.n, rule.n_clusters, counts=rule.counts)
+
+
+def _facts_of_rule(rule: Rule, metric: Metric | None) -> list[tuple[str, str]]:
+    facts = [("Decision", fmt.capitalised(rule.reason))]
+    if metric is not None and metric.method and metric.method != "exact":
+        facts.append(("Method", metric.method))
+    if rule.n_clusters:
+        facts.append(("Clusters", fmt.count(rule.n_clusters)))
+    if rule.not_judged:
+        facts.append(("Not judged", "; ".join(rule.not_judged)))
+    facts.append(("Rule", rule.sentence if rule.written is None else f"{rule.sentence}, written {rule.written}"))
+    return [(name, text) for name, text in facts if text]
+
+
+def _lent(findings: Sequence[Finding]) -> list[tuple[str, str]]:
+    """Return the facts of findings for a fold."""
+    facts = []
+    for finding in findings:
+        if finding.sentence:
+            facts.append(("In full", finding.sentence))
+        if finding.ratio is not None:
+            value, low, high = finding.ratio
+            facts.append(("Ratio", f"{fmt.measure(value, low, high, 'ratio')} ({fmt.interval(low, high, 'ratio', value=value)})"))
+        facts += finding.facts
+        if finding.scope:
+            facts.append(("Scope", finding.scope))
+    return facts
+
+
+def _by_certainty(rule: Rule) -> tuple[int, float, float]:
+    """Order rules by status, breaches by p-value and then by the distance to the limit; others keep the order of the policy."""
+    order = ("fail", "inconclusive", "missing", "waived", "pass")
+    broken = rule.status == "fail" and rule.value is not None and rule.limit is not None
+    distance = abs((rule.value or 0.0) - (rule.limit or 0.0)) if broken else 0.0
+    rank = order.index(rule.status) + (0.5 if rule.status == "fail" and rule.severity == "warn" else 0.0)
+    return int(2 * rank), rule.p_value if rule.status == "fail" and rule.p_value is not None else 1.0, -distance

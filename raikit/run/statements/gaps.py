@@ -1,0 +1,133 @@
+"""Both ends of a gap: which group is served worst, which best, with the number of each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from raikit.format import stored_group
+from raikit.run.record import Measurements
+from raikit.run.results import Finding, JudgedOver, Metric, Side
+from raikit.run.statements.vocabulary import TOLD_AS, Denominator, words_of_measure
+
+
+@dataclass(frozen=True)
+class GapStatement:
+    """A gap between two groups as people read it.
+
+    Parameters
+    ----------
+    measure : str
+        Name of the metric of each group: ``false_negative_rate``.
+    columns : tuple of str
+    worse, better : Side
+        Where it is not known which side is worse, `worse` has the higher value.
+    harmful : bool
+        Whether it is known that `worse` is served worse.
+    higher : bool
+        Whether the value of `worse` is the higher one.
+    unit : str or None
+        Of both values.
+    verb : str
+        What happens to a case, as in `vocabulary`; may be empty.
+    denominator : {"positives", "negatives", ""}
+    groups : int
+        Number of groups compared.
+    """
+
+    measure: str
+    columns: tuple[str, ...]
+    worse: Side
+    better: Side
+    harmful: bool
+    higher: bool
+    unit: str | None
+    verb: str
+    denominator: Denominator
+    groups: int
+
+
+class GroupNumbers:
+    """The metrics of groups in a record, found by name, columns and arguments."""
+
+    def __init__(self, record: Measurements) -> None:
+        self._positive, self._favourable = record.data.positive, record.data.favourable
+        self._by_place: dict[tuple[str, tuple[str, ...], str, str], dict[str, Metric]] = defaultdict(dict)
+        for check, metric in record.metrics():
+            if metric.group and metric.over and metric.value is not None and metric.subject == "model":
+                self._by_place[_place(_prefix(metric, check.name), metric.name, metric)][stored_group(metric.group)] = metric
+
+    def of_measure(self, prefix: str, measure: str, like: Metric) -> dict[str, Metric]:
+        """Return the metrics of a measure in all groups of the columns of `like`, by the group as a record names it."""
+        return self._by_place.get(_place(prefix, measure, like), {})
+
+    def of_gap(self, metric: Metric, judged: JudgedOver | None = None) -> GapStatement | None:
+        """Return both ends of a gap or ratio; None if the record lacks the numbers of its groups.
+
+        Parameters
+        ----------
+        metric : Metric
+        judged : JudgedOver, optional
+            Given: the ends over the groups that are large enough to be judged.
+        """
+        pair, compares = (judged.pair, judged.compares) if judged is not None else (metric.pair, metric.compares)
+        if len(pair) != 2 or not compares or not metric.over:
+            return None
+        prefix = _prefix(metric, "")
+        told = TOLD_AS.get(compares, compares)
+        for measure in dict.fromkeys([told, compares]):
+            groups = self.of_measure(prefix, measure, metric)
+            if pair[0] in groups and pair[1] in groups:
+                ends = sorted((groups[name] for name in pair), key=lambda end: end.value or 0.0)
+                return self._statement(measure, tuple(metric.over), ends, len(groups))
+        return None
+
+    def of_finding(self, finding: Finding, metric: Metric | None) -> GapStatement | None:
+        """Return both ends of a finding that gives them."""
+        if finding.worse is None or finding.better is None or not finding.measure:
+            return None
+        words = words_of_measure(finding.measure, self._positive)
+        over = tuple(finding.worse.group)
+        unit = "rate" if words.verb else None
+        groups = {}
+        if metric is not None:
+            groups = self.of_measure(_prefix(metric, ""), finding.measure, metric)
+            unit = next((one.unit for one in groups.values()), unit)
+        known = self._higher_is_better(finding.measure, next(iter(groups.values()), None))
+        return GapStatement(
+            finding.measure, over, finding.worse, finding.better, known is not None,
+            (finding.worse.value or 0.0) >= (finding.better.value or 0.0), unit, words.verb, words.denominator,
+            max(len(groups), 2),
+        )  # fmt: skip
+
+    def _statement(self, measure: str, columns: tuple[str, ...], ends: list[Metric], groups: int) -> GapStatement:
+        better_if_higher = self._higher_is_better(measure, ends[0])
+        worse, better = ends if better_if_higher else ends[::-1]
+        words = words_of_measure(measure, self._positive)
+        return GapStatement(
+            measure, columns, _side(worse), _side(better), better_if_higher is not None, not better_if_higher, worse.unit,
+            words.verb, words.denominator, groups,
+        )  # fmt: skip
+
+    def _higher_is_better(self, measure: str, metric: Metric | None) -> bool | None:
+        """Return whether a higher value is better for a person; None if nobody said so."""
+        if measure == "selection_rate":
+            return None if self._favourable is None else self._favourable == self._positive
+        if metric is not None and metric.direction is not None:
+            return metric.direction == "higher"
+        return words_of_measure(measure).higher_is_better
+
+
+def _side(metric: Metric) -> Side:
+    return Side(group=metric.group or {}, value=metric.value, low=metric.low, high=metric.high, n=metric.n)
+
+
+def _prefix(metric: Metric, check: str) -> str:
+    """Return the first part of a metric's address."""
+    return (metric.id or check).partition(".")[0]
+
+
+def _place(prefix: str, name: str, metric: Metric) -> tuple[str, tuple[str, ...], str, str]:
+    arguments: Iterable[tuple[str, object]] = sorted((key, value) for key, value in metric.args.items() if key != "to")
+    return prefix, tuple(metric.over or ()), name, repr(list(arguments))

@@ -1,0 +1,173 @@
+"""The sentences of statements: short, from the side of those harmed, one quantity each."""
+
+from __future__ import annotations
+
+from raikit import format as fmt
+from raikit.naming import names_in_use, plural_of
+from raikit.run.record import Rule
+from raikit.run.results import MOST_HEADLINE_WORDS, Metric
+from raikit.run.statements.gaps import GapStatement
+from raikit.run.statements.vocabulary import denominator_text
+
+_UNDECIDABLE = {"few_clusters", "few_events", "unreliable", "one_training"}
+_GAPS = ("_difference", "_ratio")
+
+
+def is_gap(metric: Metric | None) -> bool:
+    """Return whether a metric is a gap or ratio over the groups of some columns."""
+    return metric is not None and bool(metric.over) and not metric.group and metric.name.endswith(_GAPS)
+
+
+def first_that_fits(*headlines: str) -> str:
+    """Return the first headline that is short enough; else the last, cut."""
+    fitting = (text for text in headlines if text and len(text.split()) <= MOST_HEADLINE_WORDS)
+    return next(fitting, " ".join(headlines[-1].split()[: MOST_HEADLINE_WORDS - 1]) + " …")
+
+
+def by_columns(columns: tuple[str, ...] | list[str]) -> str:
+    """Write over which columns groups are compared: ``skin tone × accent``."""
+    return " × ".join(fmt.column_text(column) for column in columns)
+
+
+def measure_name(name: str) -> str:
+    """Write a measure inside a sentence, without the word for its gap: ``false negative rate``."""
+    return fmt.metric_words(name)
+
+
+def name_of(metric: Metric) -> str:
+    """Write what a metric without groups is called: ``Recall, class 1``."""
+    arguments = ", ".join(f"{fmt.metric_words(key)} {fmt.as_stored(value)}" for key, value in metric.args.items())
+    place = fmt.group_text(metric.over, metric.group)
+    return fmt.capitalised(fmt.metric_words(metric.name)) + "".join(f", {part}" for part in (arguments, place) if part)
+
+
+def subject_of(metric: Metric | None, rule: Rule | None = None) -> str:
+    """Write what a statement is about, for a table and a list: ``Accent gap``, ``Accuracy``."""
+    if metric is None:
+        return rule.metric if rule is not None else ""  # an address, by which a person looks it up
+    if not is_gap(metric):
+        return name_of(metric)
+    return f"{fmt.capitalised(by_columns(metric.over or []))} {'ratio' if metric.unit == 'ratio' else 'gap'}"
+
+
+def gap_headline(gap: GapStatement) -> str:
+    """Say who is harmed by what."""
+    worse, better = fmt.group_cases(gap.worse.group), fmt.group_name(gap.better.group)
+    degree = "most often" if gap.higher else "least often"
+    if gap.verb:
+        pair = f"{fmt.capitalised(worse)} {gap.verb} {'more' if gap.higher else 'less'} often than {better}"
+        most = f"{fmt.capitalised(worse)} {gap.verb} {degree}"
+        return first_that_fits(*([pair, most] if gap.groups == 2 else [most]), _named(gap))
+    return _named(gap)
+
+
+def _named(gap: GapStatement) -> str:
+    measure = fmt.capitalised(measure_name(gap.measure))
+    return first_that_fits(f"{measure} is {'highest' if gap.higher else 'lowest'} for {fmt.group_name(gap.worse.group)}",
+                           f"{measure} differs by {by_columns(gap.columns)}")
+
+
+def undecided_headline(rule: Rule | None, metric: Metric | None, clusters: str, gap: GapStatement | None) -> str:
+    """Say what could not be decided, and what is missing if that is known."""
+    about = _about(metric, gap)
+    if metric is not None and "few_clusters" in metric.flags:
+        few = f"Too few {clusters} to judge"
+        return first_that_fits(f"{few} the {about}", f"{few} the gap by {by_columns(metric.over or [])}", few)
+    if metric is not None and "few_events" in metric.flags:
+        return first_that_fits(f"Too few {fmt.case_noun()} of the rarer outcome to judge the {about}", f"Too few {fmt.case_noun()}")
+    if rule is None:
+        return first_that_fits(f"The {about} cannot be judged", "Cannot be judged")
+    side = "over" if rule.bound == "max" else "under"
+    short = subject_of(metric, rule)
+    return first_that_fits(f"The {about} may be {side} its limit", f"{short} may be {side} its limit", "One rule cannot be decided")
+
+
+def _about(metric: Metric | None, gap: GapStatement | None) -> str:
+    if metric is None:
+        return "rule"
+    if not is_gap(metric):
+        return name_of(metric)[:1].lower() + name_of(metric)[1:] if not metric.name.isupper() else name_of(metric)
+    what = f" in {measure_name(gap.measure)}" if gap is not None else ""
+    return f"{'ratio' if metric.unit == 'ratio' else 'gap'}{what} by {by_columns(metric.over or [])}"
+
+
+def limit_headline(rule: Rule, metric: Metric | None) -> str:
+    """Say how a metric without groups stands to its limit."""
+    name = subject_of(metric, rule)
+    if rule.kind == "regression":
+        return first_that_fits(f"{name} is worse than in the baseline", "Worse than in the baseline")
+    side = {("fail", "max"): "is over its limit", ("fail", "min"): "is below its limit"}.get((rule.status, rule.bound or "max"),
+                                                                                          "keeps its limit")
+    return first_that_fits(f"{name} {side}", f"One metric {side}")
+
+
+def ci(
+    low: float | None, high: float | None, unit: str | None, value: float | None, level: float | None, *, valid: bool = True
+) -> str:
+    """Write an interval for an evidence line: ``95% CI 12.5 to 21.2``; empty for a number that is no estimate."""
+    kind = f"{fmt.confidence(level)} CI" if level else "CI"
+    if not valid:
+        return f"{kind} not valid"
+    if low is None or high is None or low == high:
+        return ""
+    return f"{kind} {fmt.interval(low, high, unit, value=value, bare=True).removesuffix('%')}"
+
+
+def limit_text(limit: float | None, bound: str | None, unit: str | None) -> str:
+    """Write a limit for an evidence line: ``limit 10 pp``, ``limit at least 90%``."""
+    if limit is None:
+        return ""
+    return f"limit {'at least ' if bound == 'min' else ''}{fmt.measure(limit, unit=unit)}"
+
+
+def sides(gap: GapStatement) -> str:
+    """Write the measure with both values: ``False negative rate 19.8% vs 2.3%``."""
+    values = [fmt.measure(side.value, side.low, side.high, gap.unit) for side in (gap.worse, gap.better)]
+    return f"{fmt.capitalised(measure_name(gap.measure))} {' vs '.join(values)}"
+
+
+def sizes(gap: GapStatement) -> str:
+    """Write the number of cases of both sides: ``n = 938 and 958``."""
+    known = [fmt.count(side.n) for side in (gap.worse, gap.better) if side.n is not None]
+    return f"n = {' and '.join(known)}" if known else ""
+
+
+def whom(gap: GapStatement) -> tuple[str, str]:
+    """Write the worse-served group, with the better one where it is no group of its own, and how much is known of it."""
+    text = fmt.capitalised(fmt.group_name(gap.worse.group))
+    if gap.groups == 2 or None in gap.better.group.values() or None in gap.worse.group.values():
+        text += f", against {fmt.group_name(gap.better.group)}"
+    n = gap.worse.n
+    detail = "" if n is None else f"{fmt.count(n)} {denominator_text(gap.denominator) if n != 1 else fmt.case_noun(1)}"
+    clusters = [f"{fmt.count(many)} {cluster_noun(column, many)}" for column, many in gap.worse.clusters.items()]
+    return text, ", ".join(part for part in (detail, *clusters) if part)
+
+
+def cluster_noun(column: str, many: int = 2) -> str:
+    """Write what clusters of a column are called: ``speakers``; unusual names keep their shape."""
+    name = names_in_use().column(column)
+    if many == 1:
+        return name
+    return plural_of(name) if name.isalpha() and name.isascii() and not name.endswith("s") else f"of {name}"
+
+
+def lede_of_gap(gap: GapStatement, rule: Rule, unit: str | None) -> str:
+    """Write the answer in two sentences of together at most 35 words and four numbers."""
+    worse, better = (fmt.measure(side.value, side.low, side.high, gap.unit) for side in (gap.worse, gap.better))
+    first, second = fmt.group_name(gap.worse.group), fmt.group_name(gap.better.group)
+    if gap.verb:
+        of = f" of {denominator_text(gap.denominator)}" if gap.denominator else ""
+        pair = f"For {first}, {worse}{of} {gap.verb}; for {second}, {better}."
+    else:
+        pair = f"{fmt.capitalised(measure_name(gap.measure))} is {worse} for {first} and {better} for {second}."
+    limit = fmt.measure(rule.limit, unit=unit, short=False)
+    if unit == "ratio":
+        return f"{pair} The ratio of {fmt.measure(rule.value, rule.low, rule.high, unit)} is under the limit of {limit}."
+    size = fmt.measure(rule.value, rule.low, rule.high, unit, short=False)
+    bare = limit.removesuffix(" percentage points").removesuffix(f" {unit}")
+    return f"{pair} The gap of {size} exceeds the limit of {bare}."
+
+
+def is_undecidable(metric: Metric | None) -> bool:
+    """Return whether the interval of a metric decides nothing."""
+    return metric is not None and bool(_UNDECIDABLE.intersection(metric.flags))

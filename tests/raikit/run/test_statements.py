@@ -1,0 +1,146 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raikit import DisplayNames, Finding, Metric, Side, statements
+from raikit.run.record import CheckRecord, DataRecord, Gate, Record, Rule
+from raikit.run.statements import KINDS, lede
+
+MISSED = {"North": (0.198, 938), "South": (0.051, 950), "West": (0.023, 958)}
+
+
+def metric(name, value, half=0.03, prefix="fairness", **fields):
+    made = Metric(name, value, low=max(value - half, 0), high=value + half, method="m", level=0.95, **{"n": 900, **fields})
+    return made.model_copy(update={"id": made.address(prefix)})
+
+
+def rates(values, name="false_negative_rate", column="region", direction="lower"):
+    return [metric(name, value, n=n, over=[column], group={column: group}, direction=direction, unit="rate")
+            for group, (value, n) in values.items()]  # fmt: skip
+
+
+def gap(value=0.175, pair=("North", "West"), compares="true_positive_rate", column="region", **fields):
+    fields = {"name": "equal_opportunity_difference", "unit": "points", **fields}
+    return metric(fields.pop("name"), value, over=[column], pair=[f"{column}: {group}" for group in pair], direction="lower",
+                  compares=compares, **fields)  # fmt: skip
+
+
+def rule(measured, status="fail", limit=0.1, bound="max", **fields):
+    return Rule(id=f"{measured.id} {bound}={limit}", sentence=f"{measured.id} is at most {limit}", metric=measured.id, limit=limit,
+                bound=bound, value=measured.value, low=measured.low, high=measured.high, level=0.95, n=measured.n, status=status,
+                unit=measured.unit, check="fairness.groups", reason="why", **fields)  # fmt: skip
+
+
+def record(metrics=(), rules=(), findings=(), labels=None, **data):
+    checks = [CheckRecord(name="fairness.groups", pillar="fairness", plugin="raikit", status="ok", metrics=list(metrics),
+                          findings=list(findings))]  # fmt: skip
+    labels = labels or DisplayNames()
+    return Record(name="m", verdict="fail", gate=Gate(verdict="fail", rules=list(rules)), checks=checks,
+                  data=DataRecord(labels=labels, positive=1, **data))  # fmt: skip
+
+
+NAMED = DisplayNames(columns={"region": "region"}, nouns={"region": "people in the {}"},
+                     denominators={"positives": "true matches"})  # fmt: skip
+
+
+def test_a_gap_of_true_positive_rates_is_told_from_the_side_of_those_who_are_missed():
+    broken = gap()
+    (said,) = statements(record([*rates(MISSED), broken], [rule(broken)], labels=NAMED))
+    assert (said.kind, said.headline) == ("rule_broken", "People in the North are missed most often")
+    assert said.evidence == "False negative rate 19.8% vs 2.3%; gap 17.5 pp, 95% CI 14.5 to 20.5; limit 10 pp; n = 938 and 958"
+    assert (said.subject, said.number, said.whom, said.whom_detail) == ("Region gap", "17.5 pp", "People in the North", "938 true matches")
+    assert (said.sure, said.sure_detail) == ("Sure", "95% CI 14.5 to 20.5, all above 10")
+    assert said.change == "Region gap: upper end of its 95% CI at most 10 pp; now 20.5"
+
+
+def test_the_lede_is_the_surest_breach_in_one_quantity():
+    first, second = gap(), gap(0.4, name="demographic_parity_difference", compares="selection_rate")
+    made = record([*rates(MISSED), first, second], [rule(second, p_value=0.02), rule(first, p_value=0.001)], labels=NAMED)
+    told = statements(made)
+    assert lede(made, told) == (
+        "For people in the North, 19.8% of true matches are missed; for people in the West, 2.3%. "
+        "The gap of 17.5 percentage points exceeds the limit of 10."
+    )
+
+
+def test_judged_groups_are_those_of_the_statement_where_the_rule_was_judged_on_them():
+    small = {**MISSED, "Isle": (1.0, 3)}
+    broken = gap(0.977, pair=("Isle", "West"), judged={"value": 0.175, "low": 0.145, "high": 0.205, "pair": ["region: North", "region: West"],
+                                                       "compares": "true_positive_rate", "left_out": ["region: Isle"]})  # fmt: skip
+    judged = rule(broken).model_copy(update={"value": 0.175, "low": 0.145, "high": 0.205})
+    (said,) = statements(record([*rates(small), broken], [judged]))
+    assert said.gap is not None and said.gap.worse.group == {"region": "North"}
+    assert "19.8% vs 2.3%; gap 17.5 pp" in said.evidence and "97.7" not in said.evidence
+
+
+@pytest.mark.parametrize(("favourable", "worse", "often"), [(1, "West", "least"), (0, "North", "most"), (None, "North", "most")])
+def test_which_side_of_a_selection_rate_is_worse_follows_from_what_is_favourable(favourable, worse, often):
+    selected = gap(compares="selection_rate", name="demographic_parity_difference")
+    groups = rates(MISSED, "selection_rate", direction=None)
+    (said,) = statements(record([*groups, selected], [rule(selected)], favourable=favourable))
+    assert said.gap.worse.group == {"region": worse}
+    assert said.headline == f"Cases with region: {worse} are labelled “1” {often} often"
+    assert said.gap.harmful == (favourable is not None)
+
+
+def test_a_measure_without_a_verb_is_named():
+    errors = gap(1.2, compares="mean_absolute_error", name="mean_absolute_error_difference", unit="kg")
+    groups = rates({"North": (4.1, 50), "West": (2.9, 60)}, "mean_absolute_error")
+    (said,) = statements(record([*groups, errors], [rule(errors, limit=1)]))
+    assert said.headline == "Mean absolute error is highest for region: North"
+
+
+def test_too_few_clusters_are_said_with_their_number_and_the_interval_is_not_shown_as_valid():
+    few = gap(flags=["few_clusters"], n_clusters=6)
+    made = record([*rates(MISSED), few], [rule(few, "inconclusive")], cluster=["speaker"])
+    (said,) = statements(made)
+    assert (said.kind, said.headline) == ("undecided", "Too few speakers to judge the gap by region")
+    assert "95% CI not valid" in said.evidence and said.sure_detail == "6 speakers are too few"
+    assert said.change == "Region gap: more speakers in each group; now 6"
+
+
+def test_a_finding_about_the_number_of_a_rule_lends_it_its_facts_and_is_not_repeated():
+    broken, other = gap(), gap(0.12, name="accuracy_difference", compares="accuracy")
+    beside = Finding(sentence="All of it.", metrics=[broken.id], facts=[("Context", "Since May")], figures=["f"])
+    alone = Finding(headline="Accuracy differs by region", kind="worth_knowing", metrics=[other.id])
+    first, second = statements(record([*rates(MISSED), broken, other], [rule(broken)], [beside, alone]))
+    assert {("In full", "All of it."), ("Context", "Since May")} <= set(first.facts) and first.figures == ["f"]
+    assert (second.headline, second.kind) == ("Accuracy differs by region", "worth_knowing")
+    assert second.evidence.endswith("12.0 pp, 95% CI 9.0 to 15.0; n = 900")
+
+
+def test_a_finding_may_bring_both_sides_itself():
+    sides = {"worse": Side(group={"region": "North"}, value=0.3, n=40), "better": Side(group={"region": "West"}, value=0.1, n=50)}
+    finding = Finding(measure="false_positive_rate", value=0.2, low=0.1, high=0.3, metrics=["fairness.equal_opportunity_difference[region]"], **sides)
+    (said,) = statements(record([gap()], findings=[finding]))
+    assert said.headline == "Cases with region: North are wrongly labelled “1” most often" or "more often" in said.headline
+    assert said.evidence == "False positive rate 30% vs 10%; gap 20.0 pp, 95% CI 10.0 to 30.0; n = 40 and 50"
+
+
+def test_older_findings_with_nothing_but_a_sentence_still_have_a_headline():
+    said = statements(record(findings=[Finding(sentence=" ".join(["word"] * 40), severity="warn"), Finding(sentence="A note.")]))
+    assert [one.kind for one in said] == ["worth_knowing", "method"]
+    assert all(0 < len(one.headline.split()) <= 12 for one in said)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"headline": "word " * 13}, {"sentence": "x", "worse": Side(group={"a": "b"})}])
+def test_a_finding_that_says_nothing_or_too_much_is_refused(wrong):
+    with pytest.raises(ValueError, match="headline|both sides"):
+        Finding(**wrong)
+
+
+@given(name=st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zs")), min_size=1, max_size=40), words=st.integers(1, 30),
+       status=st.sampled_from(["fail", "inconclusive", "pass", "missing", "waived"]))  # fmt: skip
+def test_headlines_and_ledes_are_short_whatever_groups_are_called(name, words, status):
+    group, column = " ".join([name] * words), "column " + name
+    measured = gap(pair=(group, "b"), column=column)
+    values = {group: (0.198, 10), "b": (0.02, 20)}
+    made = record([*rates(values, column=column), measured], [rule(measured, status)])
+    told = statements(made)
+    assert all(len(one.headline.split()) <= 12 and one.kind in KINDS for one in told)
+    if words * len(name.split()) < 4:
+        first = lede(made, told)
+        assert len(first.split()) <= 35
+        assert len(re.findall(r"[0-9][0-9.,]*%?", first.replace(group, "").replace(column, ""))) <= 5

@@ -90,9 +90,9 @@ def _sections(record: raikit.Record, rules: list[RuleOutcome], room: int) -> Ite
 
 
 def _line(item: RuleOutcome) -> str:
-    """Write one rule: what, by how much, since when, how sure, for whom, from how much data."""
+    """Write one rule: what, by how much, since when, how sure, for whom."""
     facts = " ".join(escape(fact, 240) for fact in item.facts())
-    return f"- {mark(item.row.verdict)}: {escape(sentence(item.row.title))} {facts}"
+    return f"- {mark(item.row.verdict)}: **{escape(item.headline)}** {facts}"
 
 
 def _fitting(lines: list[str], room: int) -> list[str]:

@@ -42,7 +42,7 @@ def commands(record: raikit.Record) -> list[str]:
     errors, warnings = [], []
     for item in rule_outcomes(record):
         text = one_line(item.facts())
-        title = f"{item.row.verdict.word}: {item.row.title}"
+        title = f"{item.row.verdict.word}: {item.statement.headline}"
         if item.outcome in ("fail", "crash"):
             errors.append((title, text))
         elif item.outcome in ("warn", "open"):
@@ -95,7 +95,7 @@ def summary(record: raikit.Record, budget: int = SUMMARY_BYTES) -> str:
     head = f"### {markdown.MARKS[answer.icon]} {markdown.escape(record.name)}: {text}\n\n"
     lines = [f"{text}\n" for text in markdown.rule_table(rows)]
     sentences = " ".join(markdown.escape(text, 400) for text in record.summary.sentences)
-    rest = [f"{text}\n\n" for text in (sentences, *markdown.details(record, rows)) if text]
+    rest = [f"{text}\n\n" for text in (sentences, *markdown.details(record)) if text]
     parts = _fitting([head, *lines, "\n", *rest], budget - 100)  # 100 bytes for the sentence below
     if len(parts) == 2 + len(lines) + len(rest):
         return "".join(parts)

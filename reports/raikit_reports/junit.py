@@ -84,7 +84,7 @@ def _rule(item: RuleOutcome) -> Case:
         name=rule.sentence,
         tag=tag,
         message=_message(item) if tag else "",
-        text="\n".join([item.row.title, *item.facts(), f"Address: {rule.metric}", f"Rule: {rule.id}"]),
+        text="\n".join([item.headline, *item.facts(), f"Address: {rule.metric}", f"Rule: {rule.id}"]),
     )
 
 
@@ -92,8 +92,7 @@ def _message(item: RuleOutcome) -> str:
     """Return the line that a build server shows in its list: why, for whom, how much."""
     if item.outcome == "waived":
         return item.row.waiver or "Waived."
-    measured = f"{item.measured}." if item.measured else ""
-    return _WORDS[item.outcome] + one_line([measured, item.row.decision, item.row.needed, item.place])
+    return _WORDS[item.outcome] + one_line([item.headline, *item.facts()])
 
 
 def _check(check: raikit.CheckRecord, crash: Crash | None) -> Case:

@@ -17,7 +17,11 @@ from raikit_reports.texts import beside, flat, sentence
 from raikit_reports.unchecked import unchecked
 from raikit_reports.verdicts import Verdict
 
-FINDINGS_SHOWN = 20
+FINDINGS_SHOWN = 10  # of a group
+GROUPS = {
+    "rule_broken": "Rules broken", "undecided": "Cannot be decided", "worth_knowing": "Worth knowing", "fine": "Checked and fine",
+}  # fmt: skip
+_ICONS = {"rule_broken": "fail", "undecided": "open", "worth_knowing": "note", "fine": "pass"}
 NOTES_SHOWN = 20
 RULES_SHOWN = 60
 TRIALS_SHOWN = 40
@@ -45,17 +49,17 @@ def render(record: raikit.Record) -> str:
         " · ".join(f"{MARKS[verdict.icon]} {many} {word}" for verdict, many, word in tally(rows)),
         "\n".join(rule_table(rows[:RULES_SHOWN])),
         more(len(rows) - RULES_SHOWN, "rules"),
-        *details(record, rows),
+        *details(record),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def details(record: raikit.Record, rows: list[RuleRow]) -> list[str]:
+def details(record: raikit.Record) -> list[str]:
     """Return the parts after the table: warnings, findings, what was not checked, and remedies."""
     return [
         escape(family_note(record), 400) if record.gate.family is not None else "",
         "\n".join(f"- {MARKS['warn']} {escape(warning, 400)}" for warning in record.gate.warnings),
-        "\n".join(_findings(record, rows)),
+        "\n".join(_findings(record)).strip(),
         "\n".join(_not_checked(record)),
         "\n".join(_trials(record)),
         _listed("What would change the answer", record.summary.what_would_change),
@@ -114,26 +118,21 @@ def more(number: int, what: str) -> str:
     return f"{number} more {what} are in report.html." if number > 0 else ""
 
 
-def _findings(record: raikit.Record, rows: list[RuleRow]) -> Iterator[str]:
-    judged: dict[str, list[raikit.Rule]] = {}
-    for row in rows:
-        judged.setdefault(row.rule.metric, []).append(row.rule)
-    findings = [
-        (
-            verdicts.of_finding(finding, [rule for name in finding.metrics for rule in judged.get(name, ())]),
-            finding,
-            check,
-        )
-        for check in record.checks
-        for finding in check.findings
-    ]
-    findings.sort(key=lambda item: item[0].rank)
-    if findings:
-        yield "## Findings\n"
-    for verdict, finding, check in findings[:FINDINGS_SHOWN]:
-        yield f"- {mark(verdict)}: {escape(finding.sentence, 400)} <sub>{escape(check.name)}{_said(check)}</sub>"
-    if left_out := more(len(findings) - FINDINGS_SHOWN, "findings"):
-        yield f"\n{left_out}"
+def _findings(record: raikit.Record) -> Iterator[str]:
+    """Yield what was found, in the groups of every report: what a rule says first, then what no rule covers."""
+    checks = {check.name: check for check in record.checks}
+    told = raikit.statements(record)
+    for kind, title in GROUPS.items():
+        group = [one for one in told if one.kind == kind and (one.rule is None or one.rule.kind != "required")]
+        if not group:
+            continue
+        yield f"\n## {title}\n"
+        for one in group[:FINDINGS_SHOWN]:
+            numbers = f" {escape(sentence(one.evidence), 400)}" if one.evidence else ""
+            source = f" <sub>{escape(one.check)}{_said(checks[one.check])}</sub>" if one.check in checks else ""
+            yield f"- {MARKS[_ICONS[kind]]} **{escape(sentence(one.headline))}**{numbers}{source}"
+        if left_out := more(len(group) - FINDINGS_SHOWN, "of these"):
+            yield f"\n{left_out}"
 
 
 def _said(check: raikit.CheckRecord) -> str:

@@ -7,13 +7,14 @@ The gate decides: what it did not count (a broken rule of severity `warn`, an un
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import raikit
 from raikit import format as fmt
-from raikit_reports.rules import RuleRow, affected_groups, rule_rows
+from raikit_reports.rules import RuleRow, rule_rows
 from raikit_reports.texts import flat, sentence
 
 # "fail" and "crash" are red; "open" (undecided) and "warn" need a person; "accepted" is undecided under
@@ -33,38 +34,40 @@ class Policy:
 
 @dataclass(frozen=True)
 class RuleOutcome:
-    """A rule in words, its meaning for a build server, and the affected group."""
+    """A rule, what is said of it, and its meaning for a build server."""
 
     row: RuleRow
     outcome: Outcome
-    who: str
+    statement: raikit.Statement
 
     @property
-    def measured(self) -> str:
-        """Value, interval and limit, as in ``Measured 16.0 pp (11.3 to 20.7), at most 10 pp``; empty if not measured."""
-        if self.row.rule.value is None:
-            return ""
-        interval = f" ({self.row.interval})" if self.row.interval not in ("", "–") else ""
-        return f"Measured {self.row.measured}{interval}" + (f", {self.row.limit}" if self.row.limit else "")
+    def headline(self) -> str:
+        """What happened, as a sentence."""
+        return sentence(self.statement.headline)
 
     @property
-    def place(self) -> str:
-        """The affected group, as a sentence."""
-        return sentence(self.who if self.who.startswith("Over ") else f"Who: {self.who}") if self.who else ""
+    def evidence(self) -> str:
+        """The numbers in one line, as a sentence; empty if nothing was measured."""
+        return sentence(self.statement.evidence) if self.row.rule.value is not None else ""
+
+    def _why(self) -> str:
+        """Return why it is sure or undecided, without the interval that the evidence has already."""
+        interval, separator, rest = re.split(r"([,;]) ", f"{self.statement.sure_detail}, ", maxsplit=1)[:3]
+        return rest.removesuffix(", ") if separator and rest and interval in self.statement.evidence else self.statement.sure_detail
 
     def facts(self) -> list[str]:
-        """Return the facts that support the outcome, each as a sentence."""
-        row = self.row
+        """Return what supports the outcome, each as a sentence: numbers, how sure, what is needed, whom it concerns."""
+        row, statement = self.row, self.statement
         facts = [
-            f"{self.measured}." if self.measured else "",
-            f"{row.against[:1].upper()}{row.against[1:]}." if row.against else "",
-            row.decision,
+            self.evidence,
+            sentence(row.against),
+            sentence(f"{statement.sure}: {self._why()}") if statement.sure_detail else row.decision,
             row.needed,
+            f"It says nothing about {fmt.joined(row.rule.not_judged)}." if row.rule.not_judged else "",
             row.waiver,
             row.written,
             row.beside,
-            self.place,
-            f"From {row.rows}." if row.rows else "",
+            sentence(f"For whom: {statement.whom}") if statement.whom else "",
         ]
         return [fact for fact in facts if fact]
 
@@ -105,11 +108,9 @@ def of_rule(rule: raikit.Rule, policy: Policy) -> Outcome:
 
 def rule_outcomes(record: raikit.Record) -> list[RuleOutcome]:
     """Return the outcomes of all rules, worst first."""
-    policy, groups = policy_of(record), affected_groups(record)
-    return [
-        RuleOutcome(row, of_rule(row.rule, policy), groups.get(row.rule.id, ""))
-        for row in rule_rows(record)
-    ]
+    policy = policy_of(record)
+    said = {id(statement.rule): statement for statement in raikit.statements(record) if statement.rule is not None}
+    return [RuleOutcome(row, of_rule(row.rule, policy), said[id(row.rule)]) for row in rule_rows(record)]
 
 
 def in_policy_order(record: raikit.Record) -> list[RuleOutcome]:

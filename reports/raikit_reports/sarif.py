@@ -33,6 +33,8 @@ _WORDS: dict[Outcome, str] = {
     "waived": "Waived",
 }  # fmt: skip
 
+_TOLD = ("worth_knowing", "undecided")
+
 Json = dict[str, Any]
 
 
@@ -99,7 +101,7 @@ def _rules(rules: list[RuleOutcome]) -> Iterator[Json]:
         if item.outcome == "pass":
             continue
         rule = item.row.rule
-        text = f"{_WORDS[item.outcome]}: {sentence(item.row.title)} {' '.join(item.facts())}"
+        text = f"{_WORDS[item.outcome]}: {item.headline} {' '.join(item.facts())}"
         result = _result(rule_id(rule), _LEVELS[item.outcome], text, identity, rule.metric)
         result["properties"] = {"status": rule.status, **_numbers(rule)}
         if item.outcome == "waived":
@@ -136,14 +138,15 @@ def _crashes(lost: list[Crash]) -> Iterator[Json]:
 
 
 def _findings(record: raikit.Record) -> Iterator[Json]:
-    """Yield the warnings of checks, as notes where a rule on the same address is a result already."""
-    judged = {rule.metric for rule in record.gate.rules}
-    warnings = [(check, finding) for check in record.checks for finding in check.findings if finding.severity != "note"]
-    identities = _numbered([f"finding | {check.name} | {_about(finding)}" for check, finding in warnings])
-    for (check, finding), identity in zip(warnings, identities, strict=True):
-        level = "note" if judged.intersection(finding.metrics) else "warning"
-        id, address = f"raikit/finding/{_id(check.name)}", "".join(finding.metrics[:1])
-        yield _result(id, level, f"{finding.sentence} {beside(check)}", identity, address)
+    """Yield what checks found that no rule covers and a person should act on."""
+    checks = {check.name: check for check in record.checks}
+    told = [one for one in raikit.statements(record) if one.rule is None and one.finding is not None and one.kind in _TOLD]
+    identities = _numbered([f"finding | {one.check} | {_about(one.finding)}" for one in told if one.finding is not None])
+    for one, identity in zip(told, identities, strict=True):
+        text = " ".join([sentence(one.headline), sentence(one.evidence), beside(checks.get(one.check))])
+        address = one.finding.metrics[0] if one.finding is not None and one.finding.metrics else ""
+        level = "warning" if one.kind == "worth_knowing" else "note"
+        yield _result(f"raikit/finding/{_id(one.check)}", level, text, identity, address)
 
 
 def _about(finding: raikit.Finding) -> str:

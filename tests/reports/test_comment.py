@@ -42,8 +42,8 @@ def test_nothing_in_a_record_becomes_a_command(record):
 def test_it_says_what_regressed_by_how_much_and_how_sure(record):
     text = comment.render(record, "a/report.html")
     assert text.splitlines()[2] == "**🛑 triage-model 2.1.0: No. Two of ten rules are broken.**"
-    worse = next(line for line in text.splitlines() if "Gap over wards" in line)
-    for part in ("+6.1 pp (+2.8 to +9.4)", "The metric went from 7.8 pp to 13.9 pp, on the same cases", "Night shift", "4,191 cases"):
+    worse = next(line for line in text.splitlines() if "is worse than in the baseline" in line)
+    for part in ("worse by 6.1 pp, 95% CI 2.8 to 9.4", "The metric went from 7.8 pp to 13.9 pp, on the same cases", "Night shift", "n = 4,191"):
         assert part in worse
     assert text.index("Worse than the baseline") < text.index("**Broken**") < text.index("**Not decided**")
     assert "🛑 2 fail · ⚠️ 1 warn · ❔ 1 inconclusive" in text
@@ -54,7 +54,7 @@ def test_it_says_what_regressed_by_how_much_and_how_sure(record):
 def test_the_loser_of_a_regression_is_named():
     record = make_record()
     record.gate.rules[1].loser = "ward = night shift"
-    assert "Who: ward = night shift." in comment.render(record)
+    assert "For whom: ward = night shift." in comment.render(record)
 
 
 def test_rules_that_hold_are_only_counted(record):

@@ -50,10 +50,10 @@ def test_the_tenth_says_how_many_more():
 def test_each_kind_of_trouble_has_its_annotation(record):
     text = "\n".join(github.commands(record))
     for part in (
-        "::error title=Fail%3A Gap over skin tones at most 10 points::Measured 16.0 pp (11.3 to 20.7)",
-        "::error title=Not measured%3A Mean corruption error",
+        "::error title=Fail%3A Skin tone gap is over its limit::Skin tone gap 16.0 pp, 95%25 CI 11.3 to 20.7; limit 10 pp",
+        "::error title=Not measured%3A robustness.mean_corruption_error was not measured",
         "::error title=Crashed%3A robustness.corruptions::",
-        "::warning title=Inconclusive%3A Gap over skin tone and sex",
+        "::warning title=Inconclusive%3A The gap by skin tone × sex may be over its limit",
         "About 24,000 cases in all would decide.",
     ):
         assert part in text
@@ -68,7 +68,7 @@ def test_the_table_comes_before_any_prose(record):
     assert lines[0] == "### 🛑 triage-model 2.1.0: No. Two of ten rules are broken."
     assert lines[2].startswith("| Verdict | Rule |")
     assert len([line for line in lines if line.startswith("| ")]) == 1 + len(record.gate.rules)
-    assert "## Findings" in lines
+    assert "## Worth knowing" in lines
 
 
 @pytest.mark.parametrize("budget", [300, 700, 1500, 2500, 6000, 10**6])
@@ -117,7 +117,7 @@ def test_commands_reach_stdout_and_the_summary_its_file(record, tmp_path, monkey
     raikit_reports.raikit_run_finished(record)
     raikit_reports.raikit_run_finished(record)  # a second audit in one step
     captured = capsys.readouterr()
-    assert captured.out.count("::error title=Fail%3A Gap over skin tones") == 2
+    assert captured.out.count("::error title=Fail%3A Skin tone gap is over its limit") == 2
     assert captured.err == ""
     assert (tmp_path / "summary.md").read_text(encoding="utf-8").count("| Verdict | Rule |") == 2
 

@@ -31,7 +31,8 @@ def test_verdict_sentences_findings_and_gaps_are_there(record):
     text = render(record)
     assert text.startswith("# May triage-model 2.1.0 be released?\n\n**🛑 No. Two of ten rules are broken.**")
     for part in (
-        "missed 2.9 times as often",
+        "## Rules broken\n\n- 🛑 **",
+        "## Worth knowing",
         "Waived by head of triage until 31 January 2027",
         "Crashed: Noise and distortion",
         "## What would change",

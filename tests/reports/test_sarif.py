@@ -115,7 +115,7 @@ def test_a_verdict_moves_no_fingerprint_of_a_rule_beside_it():
             Rule(id=said, sentence=said, metric="a.b[sex]", pattern="a.b", status=status) for said, status in rows
         ]
         wanted = [found for found in run(record)["results"] if found["ruleId"] == "raikit/rule/a.b"]
-        return {found["message"]["text"].split(".")[1]: found["partialFingerprints"]["raikit/v1"] for found in wanted}
+        return {found["level"]: found["partialFingerprints"]["raikit/v1"] for found in wanted}
 
     both, one = two("fail", "inconclusive"), two("pass", "fail")
     assert len(set(both.values())) == 2

@@ -179,7 +179,8 @@ class _Writer:
         level = rule.level or (metric.level if metric else None) or self.record.confidence
         number = "" if rule.value is None else fmt.measure(rule.value, rule.low, rule.high, unit)
         limit = phrases.limit_text(rule.limit, rule.bound, unit)
-        whom, whom_detail = phrases.whom(gap) if gap else (self._whom(rule, metric), _sample(rule))
+        named = "" if rule.loser else next((finding.who for _, finding in self.findings.get(rule.metric, []) if finding.who), "")
+        whom, whom_detail = phrases.whom(gap) if gap else (fmt.capitalised(named) or self._whom(rule, metric), _sample(rule))
         interval = phrases.ci(rule.low, rule.high, unit, rule.value, level, valid=valid)
         return Statement(
             id=f"rule-{rule.id}", kind=_OF_STATUS[rule.status], pillar=check.pillar if check else "",
@@ -201,9 +202,10 @@ class _Writer:
         return self.numbers.of_gap(metric, judged)
 
     def _headline(self, rule: Rule, metric: Metric | None, gap: GapStatement | None) -> str:
-        if rule.status == "missing" or metric is None:
+        if rule.kind == "required" or rule.status == "missing":
             name = phrases.subject_of(metric, rule)
-            return phrases.first_that_fits(f"{name} {'ran' if rule.status == 'pass' else 'was not measured'}", "Not measured")
+            done = {True: ("ran", "did not run"), False: ("was measured", "was not measured")}[rule.kind == "required"]
+            return phrases.first_that_fits(f"{name} {done[0 if rule.status == 'pass' else 1]}", "Not measured")
         if rule.status == "inconclusive":
             return phrases.undecided_headline(rule, metric, self._clusters(), gap)
         if rule.status == "pass" and gap is not None:

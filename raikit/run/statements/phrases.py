@@ -26,7 +26,7 @@ def first_that_fits(*headlines: str) -> str:
 
 def by_columns(columns: tuple[str, ...] | list[str]) -> str:
     """Write over which columns groups are compared: ``skin tone × accent``."""
-    return " × ".join(fmt.column_text(column) for column in columns)
+    return " × ".join(fmt.column_text(column).replace("_", " ") for column in columns)
 
 
 def measure_name(name: str) -> str:

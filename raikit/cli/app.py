@@ -286,11 +286,12 @@ def plugins_check(plugin: str | None, rules: bool, timeout: float, data: Path | 
 
 
 @app.command()
-def schema() -> int:
-    """Print the JSON schema of audit.yaml, for editors."""
+@click.option("--record", is_flag=True, help="Print that of audit.json instead.")
+def schema(record: bool) -> int:
+    """Print the JSON schema of audit.yaml, for editors, or of the record."""
     from raikit.cli import commands
 
-    return commands.schema()
+    return commands.schema(of_record=record)
 
 
 @app.command()

@@ -217,11 +217,11 @@ def verify(folder: Path, signed_by: Path | None = None) -> int:
     return 1 if problems else 0
 
 
-def schema() -> int:
+def schema(*, of_record: bool = False) -> int:
     """Run ``raikit schema``."""
-    from raikit.cli.schema import audit_schema
+    from raikit.cli.schema import audit_schema, record_schema
 
-    Console().document(json.dumps(audit_schema(), indent=1, ensure_ascii=False))
+    Console().document(json.dumps(record_schema() if of_record else audit_schema(), indent=1, ensure_ascii=False))
     return 0
 
 

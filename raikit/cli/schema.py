@@ -1,4 +1,4 @@
-"""The JSON schema of audit.yaml, with the options of every installed check and the settings of training."""
+"""The JSON schemas of audit.yaml, with the options of every installed check and the settings of training, and of audit.json."""
 
 from __future__ import annotations
 
@@ -42,6 +42,14 @@ def audit_schema() -> dict[str, Any]:
     }
     schema["$defs"]["TrainConfig"] = {"oneOf": [_training(kind, settings) for kind, settings in TRAININGS.items()]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "raikit audit.yaml", **schema}
+
+
+def record_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of audit.json. A reader must ignore fields that it does not name."""
+    from raikit.run.record import Record
+
+    schema = Record.model_json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "raikit audit.json"}
 
 
 def _training(kind: str, settings: type[ConfigSection]) -> dict[str, Any]:

@@ -62,6 +62,55 @@ def write_comment(record: raikit.Record, folder: Path) -> list[Path]:
     return write(record, folder)
 
 
+def write_csv(record: raikit.Record, folder: Path) -> list[Path]:
+    """Write ``metrics.csv``: every metric with its interval, one a row."""
+    from raikit_reports.exports.metric_table import write_csv as write
+
+    return write(record, folder)
+
+
+def write_parquet(record: raikit.Record, folder: Path) -> list[Path]:
+    """Write ``metrics.parquet``: the same, typed."""
+    from raikit_reports.exports.metric_table import write_parquet as write
+
+    return write(record, folder)
+
+
+def write_pdf(record: raikit.Record, folder: Path) -> list[Path]:
+    """Write ``report.pdf``: the HTML report, printed by a Chromium that is installed."""
+    from raikit_reports.exports.pdf import write
+
+    return write(record, folder)
+
+
+def write_model_card(record: raikit.Record, folder: Path) -> list[Path]:
+    """Write ``MODEL_CARD.md``: a model card of the Hugging Face hub with the results as metadata."""
+    from raikit_reports.exports.model_card import write
+
+    return write(record, folder)
+
+
+def write_cyclonedx(record: raikit.Record, folder: Path) -> list[Path]:
+    """Write ``bom.cdx.json``: a CycloneDX 1.7 bill of materials of the model with its card."""
+    from raikit_reports.exports.cyclonedx import write
+
+    return write(record, folder)
+
+
+def write_every_eval_ever(record: raikit.Record, folder: Path) -> list[Path]:
+    """Write ``every_eval_ever.json``: the results in the format 0.3 of Every Eval Ever."""
+    from raikit_reports.exports.every_eval_ever import write
+
+    return write(record, folder)
+
+
+def write_evidence(record: raikit.Record, folder: Path) -> list[Path]:
+    """Write ``evidence.md``: which number or file serves which item of a regulation or standard."""
+    from raikit_reports.exports.evidence import write
+
+    return write(record, folder)
+
+
 @raikit.hookimpl
 def raikit_report_formats() -> Mapping[str, Writer]:
     """Return the writers, by their name in ``--formats``."""
@@ -72,6 +121,13 @@ def raikit_report_formats() -> Mapping[str, Writer]:
         "junit": write_junit,
         "sarif": write_sarif,
         "comment": write_comment,
+        "csv": write_csv,
+        "parquet": write_parquet,
+        "pdf": write_pdf,
+        "model-card": write_model_card,
+        "cyclonedx": write_cyclonedx,
+        "every-eval-ever": write_every_eval_ever,
+        "evidence": write_evidence,
     }
 
 

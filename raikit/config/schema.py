@@ -19,6 +19,7 @@ from pydantic import (
 
 from raikit.address import text
 from raikit.config.labels import Labels, Unit, UnitConfig, Words
+from raikit.config.trackers import TrackersConfig
 from raikit.config.types import DeclaredTask, Modality, is_legible, refuse_flag
 from raikit.process.children import TIMEOUT
 from raikit.remote import public_address
@@ -393,5 +394,8 @@ class AuditConfig(ConfigSection):
         False, description="Leave inputs and single cases out of the run, and replace ids and clusters by salted hashes."
     )
     formats: Names = Field(default_factory=lambda: ["html", "json", "md"])
+    trackers: TrackersConfig = Field(
+        TrackersConfig(), description="Where the finished audit is logged: mlflow, tensorboard, wandb."
+    )
     owner: dict[str, str] = Field(default_factory=dict)
     intended_use: str = ""

@@ -132,8 +132,12 @@ def raikit_report_formats() -> Mapping[str, Writer]:
 
 
 @raikit.hookimpl
-def raikit_run_finished(record: raikit.Record) -> None:
-    """Annotate the step of a GitHub workflow and append to its summary; do nothing elsewhere."""
+def raikit_run_finished(record: raikit.Record, run: Path) -> None:
+    """Log to the trackers of the configuration; annotate the step of a GitHub workflow and append to its summary."""
+    if '"trackers"' in record.provenance.config:
+        from raikit_reports.trackers import log
+
+        log(record, run)
     if "GITHUB_ACTIONS" in os.environ or "GITHUB_STEP_SUMMARY" in os.environ:
         from raikit_reports.github import publish
 

@@ -114,8 +114,8 @@ def test_a_hostile_record_keeps_its_table(record):
 def test_commands_reach_stdout_and_the_summary_its_file(record, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
-    raikit_reports.raikit_run_finished(record)
-    raikit_reports.raikit_run_finished(record)  # a second audit in one step
+    raikit_reports.raikit_run_finished(record, tmp_path)
+    raikit_reports.raikit_run_finished(record, tmp_path)  # a second audit in one step
     captured = capsys.readouterr()
     assert captured.out.count("::error title=Fail%3A Skin tone gap is over its limit") == 2
     assert captured.err == ""
@@ -126,7 +126,7 @@ def test_elsewhere_nothing_is_said_or_written(record, tmp_path, monkeypatch, cap
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     monkeypatch.chdir(tmp_path)
-    raikit_reports.raikit_run_finished(record)
+    raikit_reports.raikit_run_finished(record, tmp_path)
     assert capsys.readouterr().out == ""
     assert list(tmp_path.iterdir()) == []
 

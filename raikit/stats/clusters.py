@@ -124,9 +124,9 @@ def clustered_gap(cov: CovarianceResult, level: float = 0.95, draws: int = DRAWS
     As `raikit.stats.gap`, with three changes. Draws have the cluster covariance. Each difference has t limits, with the
     smaller effective number of clusters of its two sides minus one degrees of freedom. Those of rates are shifted for
     skewness (`raikit.stats.skewness`), and above 95% a cluster that was not seen is added (`raikit.stats.unseen`). The lower end
-    uses only groups with enough clusters and without `few_events` (if
-    there are two), because the variances of the others are unreliable; the value and the upper end use all groups. Without
-    clusters, limits of proportions are exact at the effective sample size, and combined by MOVER.
+    uses only groups with enough clusters and without `few_events` (if there are two), because the variances of the others are
+    unreliable; the value and the upper end use all groups. Without clusters, limits of proportions are exact at the effective
+    sample size, and combined by MOVER.
     """
     return clustered_odds_gap(cov, np.zeros(len(cov.rates), dtype=np.int64), level, draws, rng=rng)
 
@@ -285,7 +285,8 @@ def clustered_difference(cov: CovarianceResult, level: float = 0.95) -> Contrast
     df = quantities.contrast_df(i, j)
     low, high = differences(quantities, i, j, upper_quantile(tail_of(level)))
     value = cov.rates[:1] - cov.rates[1:]
-    p = with_unseen_p(*(_difference_p(with_unseen_cluster(cov, each)) for each in (NOTHING_AT, ALL_AT)))
+    plain, strict = (_difference_p(with_unseen_cluster(cov, each)) for each in (NOTHING_AT, ALL_AT))
+    p = with_unseen_p(plain, strict)
     limits = {"proportion": "exact limits at effective n", "positive": "limits of the logarithm", "real": "t limits"}
     method = "t limits" if quantities.clustered_proportion else f"MOVER, {limits[cov.scale]}"
     critical = float(upper_quantile(tail_of(level), df)[0])
@@ -388,8 +389,11 @@ class _SimultaneousEnd:
         errors = _errors(cov, covariance, draws, rng)
         values = extended[family.plus] - extended[family.minus]
         critical = two_step_t(family, values, se, errors, alpha, df)
-        largest = (_largest_statistic(with_unseen_cluster(seen, each), family, df, log) for each in (NOTHING_AT, ALL_AT))
-        p = float(with_unseen_p(*(np.asarray(critical.maxima.p_value(each)) for each in largest), two_sided=False))
+        plain, strict = (
+            np.asarray(critical.maxima.p_value(_largest_statistic(with_unseen_cluster(seen, each), family, df, log)))
+            for each in (NOTHING_AT, ALL_AT)
+        )
+        p = float(with_unseen_p(plain, strict, two_sided=False))
         kinds = _of_each_kind(family, cov)
         return cls(family, (kinds.plus, kinds.minus), quantities, se, df, critical.value, critical.full, p, alpha, log)
 

@@ -26,6 +26,7 @@ from raikit.stats.interval import Interval
 from raikit.stats.means import bounded_interval, mean_covariance, no_variation, reach, unit_of, without_cluster_apart
 from raikit.stats.quantiles import tail_of, upper_quantile
 from raikit.stats.rates import limits_at
+from raikit.stats.unseen import unseen_share
 
 MIN_CLUSTERS_OF_SQUARES = 100
 """Effective clusters with which the end of a mean of squares may decide; benchmarks/simulate_dominance.py prints misses with 40."""
@@ -57,9 +58,10 @@ def loss_interval(
     Returns
     -------
     Interval
-        The low end is that of the t interval; it holds with tails of any weight. The flag ``open_high`` marks a tail for which
-        no high end is valid, unless `largest` is given and cases weigh alike: where large losses weigh more, Kish's number of
-        cases is too many. ``unreliable`` marks losses that do not vary.
+        The low end is that of the t interval; it holds with tails of any weight. The high end allows above 95% for a cluster
+        that was not seen, of cases like the worst. The flag ``open_high`` marks a tail for which no high end is valid, unless
+        `largest` is given and cases weigh alike: where large losses weigh more, Kish's number of cases is too many.
+        ``unreliable`` marks losses that do not vary.
 
     Raises
     ------
@@ -79,6 +81,8 @@ def loss_interval(
     low = value - float(upper_quantile(tail, float(cov.df[0]))) * float(np.sqrt(cov.M[0, 0]))
     deviations = deviations_from_mean(values, weight, clusters)
     above, df = reach(cov, deviations, tail)
+    unseen = float(unseen_share(cov, level)[0]) * (float(values.max()) - value)
+    above = float(np.hypot(above, float(upper_quantile(tail, df)) * unseen))
     high, heavy = _logarithmic(value, above), OPEN_HIGH in open_ends(deviations) or (squares and _few_for_squares(cov))
     flags = [OPEN_HIGH] if heavy else []
     if not flags or largest is None:

@@ -4,7 +4,8 @@ A few clusters may be much worse than all others, because each repeats one wrong
 sampled ones, the data look like independent cases, and no variance shows what is missing. At 95% that is one of the ways in which
 an interval may miss; at 99% it would happen several times as often as is promised. So a strict limit adds the square of one
 cluster's share to the variance: one more cluster of average size, all of whose cases have the rarer outcome. It is added in full
-from 99%, and in part between 95% and 99%. benchmarks/simulate_repeats.py prints how often limits miss.
+from 99%, and in part between 95% and 99%. Losses have no rarer outcome: their high end allows for a cluster of cases like the worst
+that was seen (`raikit.stats.tails`). benchmarks/simulate_repeats.py prints how often limits miss.
 """
 
 from __future__ import annotations
@@ -43,16 +44,20 @@ def with_unseen_cluster(cov: CovarianceResult, level: float) -> CovarianceResult
     >>> [round(float(np.sqrt(with_unseen_cluster(cov, level).M[0, 0])), 3) for level in (0.95, 0.99)]
     [0.056, 0.061]
     """
-    part = _part(level)
-    if not (part > 0 and cov.ways and cov.proportion):
+    added = unseen_share(cov, level) ** 2
+    if not (added.any() and cov.proportion):
         return cov
-    held = cov.effective_clusters
-    added = np.divide(part, held, out=np.zeros(len(held)), where=held > 0) ** 2
     M = cov.M + np.diag(added)
-    size = effective_size(cov.rates, np.diag(M), cov.vrow, cov.n_rows, held, proportion=True)
+    size = effective_size(cov.rates, np.diag(M), cov.vrow, cov.n_rows, cov.effective_clusters, proportion=True)
     old, new = np.diag(cov.M), np.diag(M)
     skew = cov.skew * np.divide(old, new, out=np.ones(len(new)), where=new > 0)  # the third moment stays what it was
     return replace(cov, M=M, n_effective=np.minimum(cov.n_effective, size), skew=skew)
+
+
+def unseen_share(cov: CovarianceResult, level: float) -> FloatArray:
+    """Return the share of one more cluster of average size in each group, as far as the level asks for it; 0 without clusters."""
+    held, part = cov.effective_clusters, _part(level) if cov.ways else 0.0
+    return np.asarray(np.divide(part, held, out=np.zeros(len(held)), where=held > 0))
 
 
 def with_unseen_p(plain: FloatArray, strict: FloatArray, two_sided: bool = True) -> FloatArray:

@@ -9,6 +9,7 @@ from raikit.stats import (
     clustered_group_vs_rest,
     clustered_rate_interval,
     clustered_ratio,
+    loss_interval,
     rate_covariance,
 )
 from raikit.stats.unseen import with_unseen_cluster
@@ -68,3 +69,13 @@ def test_limits_widen_with_the_level_and_hardly_where_there_are_many_clusters():
     assert widths == sorted(widths)
     many = of_clusters([0.9], 2_000)
     assert with_unseen_cluster(many, 0.99).M[0, 0] < 1.1 * many.M[0, 0]
+
+
+def test_losses_at_strict_levels_allow_for_a_cluster_of_cases_like_the_worst():
+    # As above: of 40 clusters none repeats one of the large losses, of which there are .1 in truth.
+    cluster = np.arange(600) // 15
+    losses = np.where(np.arange(600) % 17 < 1, 0.8, 0.02)
+    truth = 0.1 * 0.8 + 0.9 * 0.02
+    assert loss_interval(losses, clusters=[cluster], level=0.95, largest=1.0).high < truth
+    assert loss_interval(losses, clusters=[cluster], level=0.99, largest=1.0).high > truth
+    assert loss_interval(losses, level=0.99, largest=1.0).high < truth  # independent cases need no such allowance

@@ -17,6 +17,8 @@ import numpy as np
 from monte_carlo import percent
 from simulate_parts import LEVELS, UNDECIDED, Cases, measured, things
 
+import raikit
+
 PEOPLE = (40, 100, 300)
 AVERAGES = [(measure, average) for average in ("micro", "weighted", "macro") for measure in ("precision", "recall", "f1")]
 
@@ -30,7 +32,8 @@ def simulate(design: Cases, runs: int, rng: np.random.Generator) -> list[str]:
     """Return a line for each average."""
     k = len(design.prevalence)
     truth, found, person = (np.concatenate(parts) for parts in zip(*samples(design, rng, 500), strict=True))
-    true = {_key(metric): metric.value for metric in measured(things(truth, found, person, k), 0.95)}
+    large = measured(things(truth, found, person, k), 0.95)
+    true = {_key(metric): metric.value or 0.0 for metric in large}
     counts = {key: np.zeros((len(LEVELS), 3), dtype=int) for key in AVERAGES}
     for truth, found, person in samples(design, rng, runs):
         arrays = things(truth, found, person, k)
@@ -38,16 +41,17 @@ def simulate(design: Cases, runs: int, rng: np.random.Generator) -> list[str]:
             for metric in measured(arrays, level):
                 if (key := _key(metric)) not in counts:
                     continue
-                few = bool(UNDECIDED & set(metric.flags)) or metric.low is None or metric.high is None
-                counts[key][at] += [few, not few and metric.low > true[key], not few and metric.high < true[key]]
+                few, low, high = bool(UNDECIDED & set(metric.flags)), metric.low or 0.0, metric.high or 1.0
+                counts[key][at] += [few, not few and low > true[key], not few and high < true[key]]
     return [f"{design.people:>6} {' '.join(key):22}" + "".join(
-        f"{percent(int(low), runs):>13}{percent(int(high), runs):>13}{100 * few / runs:>14.0f}%" for few, low, high in counts[key]
+        f"{percent(int(low), runs):>13}{percent(int(high), runs):>13}{100 * undecided / runs:>14.0f}%"
+        for undecided, low, high in counts[key]
     ) for key in AVERAGES]
 
 
-def _key(metric: object) -> tuple[str, str]:
-    name, args = metric.name.removeprefix("entity_"), metric.args  # type: ignore[attr-defined]
-    return name, args.get("average", "")
+def _key(metric: raikit.Metric) -> tuple[str, str]:
+    name, args = metric.name.removeprefix("entity_"), metric.args
+    return name, str(args.get("average", ""))
 
 
 def main() -> None:

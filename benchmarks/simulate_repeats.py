@@ -152,8 +152,8 @@ def main() -> None:
     print(f"\n{'40 Zipf; the other group':46}" + "".join(f"{head:>13}" for head in of_gaps))
     for design, other in GAPS:
         print(simulate_gap(design, other, max(options.runs // 2, 1), rng), flush=True)
-    heads = ("moved .05", "moved .01", "grew .05", "grew .01")
-    print(f"\n{'regressions':58}" + "".join(f"{head:>13}" for head in heads))
+    of_tests = ("moved .05", "moved .01", "grew .05", "grew .01")
+    print(f"\n{'regressions':58}" + "".join(f"{head:>13}" for head in of_tests))
     for regression in REGRESSIONS:
         print(simulate_regression(regression, max(options.runs // 2, 1), rng), flush=True)
     print(f"\n{time.perf_counter() - started:.0f} s")

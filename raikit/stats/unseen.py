@@ -42,7 +42,7 @@ def with_unseen_cluster(cov: CovarianceResult, level: float) -> CovarianceResult
     >>> from raikit.stats import rate_covariance
     >>> cov = rate_covariance([0, 1] * 40, [1] * 80, [0] * 80, [np.repeat(np.arange(40), 2)], proportion=True)
     >>> [round(float(np.sqrt(with_unseen_cluster(cov, level).M[0, 0])), 3) for level in (0.95, 0.99)]
-    [0.056, 0.061]
+    [0.056, 0.062]
     """
     added = unseen_share(cov, level) ** 2
     if not (added.any() and cov.proportion):

@@ -247,7 +247,7 @@ class FusionModel(Model):
         with _no_progress_bars():
             self.net.save_pretrained(folder)
             for at, encoder in enumerate(self.net.pretrained):
-                encoder.net.config.save_pretrained(folder / READERS.format(at))
+                encoder.config.save_pretrained(folder / READERS.format(at))
                 encoder.reader.save(folder / READERS.format(at))
         side = {"classes": plain(self.classes), "preprocessing": self.preprocessing.to_dict(),
                 "training": plain(self.training)}

@@ -84,7 +84,8 @@ def _zero_shot(
         raise ModelError("model.load: a zero-shot model decides between classes, and the target is a number.")
     net = _network("AutoModel", settings, config, weights)
     accepted = frozenset(inspect.signature(net.forward).parameters)
-    texts = prompt_tensors(settings.prompts, data.classes, _processor("AutoTokenizer", "tokenizer", settings), accepted)
+    tokenizer = _processor("AutoTokenizer", "tokenizer", settings)
+    texts = prompt_tensors(settings.prompts, data.classes, tokenizer, config, accepted)
     readers, order = build_readers(settings, net, modalities), list(range(len(data.classes)))
     return HuggingFaceModel(net, readers, order, modalities, data.classes, beside=texts)
 

@@ -236,6 +236,7 @@ def read_pretrained(name: str, modality: str, settings: EncoderSettings, where: 
             net = _encoder_of(tower)
             _refuse_other_input(net, modality, Path(settings.path).name)
             reader = build_readers(spec, net, {name: modality})[0]
+            _refuse_other_tensors(net, reader, modality, Path(settings.path).name)
             return Pretrained(net, reader, (net if tower is whole else whole).config)
     except ModelError as error:
         raise ModelError(f"{where}: {str(error).removeprefix('model.load.path: ').removeprefix('model.load: ')}") from None
@@ -337,6 +338,19 @@ def _refuse_other_input(net: Any, modality: str, folder: str) -> None:
     if kinds != [modality]:
         read_by = " and ".join(kinds) or "other inputs"
         raise ModelError(f"the model in {folder} reads {read_by}, not {modality}; an encoder reads the input that it is named for.")
+
+
+def _refuse_other_tensors(net: Any, reader: Reader, modality: str, folder: str) -> None:
+    """Raise if a body needs tensors that no reader makes, such as the shapes of pictures of any size, or hides its embeddings."""
+    for name, parameter in inspect.signature(net.forward).parameters.items():
+        is_variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if parameter.default is parameter.empty and not is_variadic and name not in reader.tensors:
+            raise ModelError(f"the model in {folder} needs {name!r}, which raikit does not make of an input; name another.")
+    if modality == "text":
+        try:
+            net.get_input_embeddings()
+        except NotImplementedError:
+            raise ModelError(f"the model in {folder} does not say which layer embeds its tokens; name another.") from None
 
 
 def _add_adapters(net: Any, settings: Mapping[str, Any]) -> None:

@@ -362,6 +362,23 @@ def test_a_tower_is_no_more_than_what_its_states_need(folder, name):
     assert [key for key in without if "post_layernorm" not in key] == []  # that of CLIP's pictures is for its one vector
 
 
+@pytest.mark.parametrize(
+    ("net", "modality", "message"),
+    [
+        ("Siglip2", "image", "^model.train.encoders.image: .* needs 'pixel_attention_mask', which raikit does not make"),
+        ("OwlViT", "text", "^model.train.encoders.text: .* does not say which layer embeds its tokens"),
+    ],
+)
+def test_a_tower_that_cannot_be_read_is_one_sentence(folder, net, modality, message, tmp_path):
+    special = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
+    text = SIZE | special | {"vocab_size": 300, "max_position_embeddings": 24, "projection_size": 32}
+    config = getattr(transformers, f"{net}Config")(text_config=text, vision_config=SIZE | {"patch_size": 8, "image_size": 32})
+    getattr(transformers, f"{net}Model")(config).save_pretrained(tmp_path)
+    transformers.AutoImageProcessor.from_pretrained(folder("vit")).save_pretrained(tmp_path)
+    word_pieces().save_pretrained(tmp_path)
+    _says(folder, {modality: {"path": str(tmp_path)}}, message)
+
+
 def test_a_saved_tower_does_not_build_the_other_one(folder, tmp_path):
     model, _ = model_of(folder, "clip/text")
     model.save(tmp_path)

@@ -221,9 +221,11 @@ def _processor(auto: str, what: str, settings: HuggingFaceSpec) -> Any:
     try:
         return read(auto, settings.processors)
     except ModelError as error:
+        missing = "OSError: " in str(error)  # transformers then speaks of a hub, which nobody asked for
+        why = "" if missing else f" ({str(error).partition('cannot be read by ')[2].rstrip('.')})"
         raise ModelError(
-            f"model.load: {settings.where} has no {what} that can be read; save it too, with "
-            f"`{what.replace(' ', '_')}.save_pretrained`. ({str(error).partition(': ')[2]})"
+            f"model.load: {settings.where} has no {what} that can be read{why}; save it too, with "
+            f"`{what.replace(' ', '_')}.save_pretrained`."
         ) from None
 
 

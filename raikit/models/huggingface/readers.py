@@ -321,7 +321,16 @@ class SoundReader:
 
     @classmethod
     def of(cls, extractor: Any, input: str, net: Any, accepted: frozenset[str]) -> SoundReader:
-        """Return the reader of a network's sounds."""
+        """Return the reader of a network's sounds.
+
+        Raises
+        ------
+        ModelError
+            If the extractor has no sampling rate.
+        """
+        rate = getattr(extractor, "sampling_rate", None)
+        if not isinstance(rate, int) or rate < 1:
+            raise ModelError("model.load: the feature extractor has no `sampling_rate`, a whole number of samples a second.")
         kernels, strides = getattr(net.config, "conv_kernel", None), getattr(net.config, "conv_stride", None)
         if not (isinstance(kernels, list | tuple) and isinstance(strides, list | tuple)):
             return cls(extractor, input, accepted)

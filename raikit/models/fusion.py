@@ -109,7 +109,7 @@ class FusionModel(Model):
         """Compute the probabilities of the classes, shape (n, k), or the predicted values, shape (n, 1)."""
         if not len(batch):
             return np.zeros((0, self.net.config.outputs))
-        logits = self._apply(self.prepare(batch), self.net.logits)
+        logits = self._apply(self.prepare(batch), lambda prepared: self.net(**prepared))  # a call, which may be compiled
         if self.classes:
             return logits.double().softmax(dim=1).cpu().numpy()
         return logits.double().cpu().numpy() * self.preprocessing.target_scale + self.preprocessing.target_mean

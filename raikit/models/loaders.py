@@ -190,7 +190,8 @@ LOADERS: dict[str, ModelLoader] = {
 }
 _SETTINGS = {  # where the settings of each loader are described
     "fusion": "loaders:FusionSpec", "torch": "loaders:TorchSpec", "sklearn": "loaders:SklearnSpec",
-    "huggingface": "huggingface.settings:HuggingFaceSpec", "onnx": "onnx.settings:OnnxSpec", "http": "endpoint.settings:EndpointSpec",
+    "huggingface": "huggingface.settings:HuggingFaceSpec", "onnx": "onnx.settings:OnnxSpec",
+    "http": "endpoint.settings:EndpointSpec",
 }  # fmt: skip
 RUNS_CODE = frozenset({"torch", "sklearn"})  # of these loaders: they call a function of the user's, or read a pickle
 _CODE_ALLOWED = ("trust_remote_code", "allow_pickle", "trusted")  # settings with which code that came with the model may run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence, Set
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from raikit.address import Address, Pattern, parse, pattern_parts, quote
 from raikit.audit.selection import PlannedCheck, known_names, unknown_check
@@ -75,7 +75,7 @@ def refuse_invalid_settings(config: LoadedConfig, registry: Registry) -> None:
     model = config.audit.model
     if model.load is None:
         return
-    kind = PredictionsSpec if model.is_table else None
+    kind: type[BaseModel] | None = PredictionsSpec if model.is_table else None
     if kind is None and registry.loaders.get(model.load.kind) is LOADERS.get(model.load.kind):
         kind = settings_of(model.load.kind)
     if kind is None:

@@ -153,7 +153,7 @@ def _make_plan(request: Request, config: LoadedConfig, children: Children | None
     refusals.refuse_unknown_loader(config, registry)
     formats = list(request.formats if request.formats is not None else config.audit.formats)
     refusals.refuse_unknown_formats(registry, formats, by_option=request.formats is not None)
-    refusals.refuse_invalid_table(config)
+    refusals.refuse_invalid_settings(config, registry)
     return Plan(request, config, registry, checks, formats, baseline, children, inputs)
 
 

@@ -109,7 +109,7 @@ class FusionModel(Model):
         """Compute the probabilities of the classes, shape (n, k), or the predicted values, shape (n, 1)."""
         if not len(batch):
             return np.zeros((0, self.net.config.outputs))
-        logits = self._apply(self.prepare(batch), self.net.logits)
+        logits = self._apply(self.prepare(batch), lambda prepared: self.net(**prepared))  # a call, which may be compiled
         if self.classes:
             return logits.double().softmax(dim=1).cpu().numpy()
         return logits.double().cpu().numpy() * self.preprocessing.target_scale + self.preprocessing.target_mean
@@ -247,7 +247,7 @@ class FusionModel(Model):
         with _no_progress_bars():
             self.net.save_pretrained(folder)
             for at, encoder in enumerate(self.net.pretrained):
-                encoder.net.config.save_pretrained(folder / READERS.format(at))
+                encoder.config.save_pretrained(folder / READERS.format(at))
                 encoder.reader.save(folder / READERS.format(at))
         side = {"classes": plain(self.classes), "preprocessing": self.preprocessing.to_dict(),
                 "training": plain(self.training)}

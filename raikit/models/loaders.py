@@ -188,9 +188,23 @@ LOADERS: dict[str, ModelLoader] = {
     "torch": load_torch,
     "sklearn": load_sklearn,
 }
+_SETTINGS = {  # where the settings of each loader are described
+    "fusion": "loaders:FusionSpec", "torch": "loaders:TorchSpec", "sklearn": "loaders:SklearnSpec",
+    "huggingface": "huggingface.settings:HuggingFaceSpec", "onnx": "onnx.settings:OnnxSpec",
+    "http": "endpoint.settings:EndpointSpec",
+}  # fmt: skip
 RUNS_CODE = frozenset({"torch", "sklearn"})  # of these loaders: they call a function of the user's, or read a pickle
 _CODE_ALLOWED = ("trust_remote_code", "allow_pickle", "trusted")  # settings with which code that came with the model may run
 TABLE_KIND = "predictions"  # a plugin may not give a loader this name
+
+
+def settings_of(kind: str) -> type[BaseModel] | None:
+    """Return the settings of one of raikit's own loaders; None for those of plugins."""
+    if kind not in _SETTINGS:
+        return None
+    module, _, name = _SETTINGS[kind].partition(":")
+    settings: type[BaseModel] = getattr(importlib.import_module(f"raikit.models.{module}"), name)
+    return settings
 
 
 def runs_code(spec: Mapping[str, Any]) -> bool:
@@ -249,8 +263,7 @@ def load(
     except ValidationError as error:
         # A misspelt required setting is both unknown and missing; name the word that is wrong.
         first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
-        key = key_text(first["loc"])
-        raise ConfigError(f"model.load.{key}: {_sentence(first)}.") from None
+        raise ConfigError(f"{key_text(('model', 'load', *first['loc']))}: {_sentence(first)}.") from None
     except RaikitError:
         raise
     except Exception as error:
@@ -282,7 +295,7 @@ def _sentence(error: Mapping[str, Any]) -> str:
         return "the loader knows no such setting"
     if error["type"] == "missing":
         return "this setting is required"
-    return str(error["msg"])
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 def with_absolute_paths(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -40,3 +40,4 @@ class OnnxSpec(BaseModel):
     missing: float | None = Field(None, description="What stands for a missing number; absent: NaN.")
     picture: PictureSpec = Field(default_factory=lambda: PictureSpec.model_validate({}))
     sample_rate: int | None = Field(None, ge=1, le=768_000, description="Hz to which sounds are resampled; absent: they stay.")
+    max_megabytes: int = Field(4_000, ge=1, le=10**9, description="Memory that the graph may take, while it is opened and run.")

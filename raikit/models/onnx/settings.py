@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from raikit.config.types import NumbersToComputeWith
 from raikit.models.outputs import OutputKind
 
 
-class PictureSpec(BaseModel):
+class PictureSpec(NumbersToComputeWith):
     """How pixels from 0 to 255 become the numbers of a graph: ``(pixel * scale - mean) / std``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -23,7 +24,7 @@ class PictureSpec(BaseModel):
     channels: Literal["rgb", "bgr"] = "rgb"
 
 
-class OnnxSpec(BaseModel):
+class OnnxSpec(NumbersToComputeWith):
     """Settings of ``kind: onnx``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

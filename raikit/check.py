@@ -14,9 +14,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
-from raikit.config.types import NumbersToComputeWith
+from raikit.config.types import refuse_absurd, refuse_flag
 from raikit.errors import PluginError
 from raikit.naming import DisplayNames
 from raikit.run.levels import Levels
@@ -33,10 +33,20 @@ if TYPE_CHECKING:
     from raikit.run.reader import RunView
 
 
-class CheckOptions(NumbersToComputeWith):
+class CheckOptions(BaseModel):
     """Base of a check's options. Describe every field: the description is its documentation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_flag_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        return refuse_flag(cls, info.field_name, value)
+
+    @field_validator("*")
+    @classmethod
+    def _not_absurd(cls, value: Any) -> Any:
+        return refuse_absurd(value)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import typing
 import pytest
 from pydantic import ValidationError
 
+from raikit.check import CheckOptions
 from raikit.config.load import load
 from raikit.config.types import NumbersToComputeWith
 from raikit.errors import ConfigError
@@ -38,7 +39,7 @@ def _has_float(annotation):
 
 FIELDS = sorted(
     {
-        (section, name) for section in _all(NumbersToComputeWith) if section.__module__.startswith("raikit")
+        (section, name) for section in [*_all(NumbersToComputeWith), *_all(CheckOptions)] if section.__module__.startswith("raikit")
         for name, field in section.model_fields.items() if _has_float(field.annotation)
     },
     key=lambda pair: (pair[0].__module__, pair[0].__qualname__, pair[1]),

@@ -36,10 +36,12 @@ class Trial:
     values : mapping of str to value
         Of the settings, by dotted key.
     objective : float or None
-        None if the training diverged, or the metric is undefined.
+        None if the trial failed, or the metric is undefined.
     limits : mapping of str to float or None
         The metrics that have limits.
     keeps_limits : bool
+    reason : str
+        Why the trial failed, such as a model that returns NaN; empty if it did not.
     """
 
     number: int
@@ -47,6 +49,11 @@ class Trial:
     objective: float | None = None
     limits: Mapping[str, float | None] = field(default_factory=dict)
     keeps_limits: bool = False
+    reason: str = ""
+
+    def failed(self, settings: SearchSettings, reason: str) -> Trial:
+        """Return the trial without values, and why it has none."""
+        return replace(self, limits={limit.metric: None for limit in settings.limits}, reason=reason)
 
     def measured(self, settings: SearchSettings, objective: float | None, limits: Mapping[str, float | None]) -> Trial:
         """Return the trial with what was measured in it."""
@@ -131,13 +138,14 @@ def _trials(study: Any, settings: SearchSettings) -> list[Trial]:
     """Return the trials that have ended, in their order."""
     ended = [trial.user_attrs[_ENDED] | {"values": dict(trial.params)} for trial in study.get_trials(deepcopy=False)
              if _ENDED in trial.user_attrs and trial.state.is_finished()]
-    return [Trial(number, one["values"]).measured(settings, one["objective"], one["limits"]) for number, one in enumerate(ended, 1)]
+    drawn = [Trial(number, one["values"], reason=one.get("reason", "")) for number, one in enumerate(ended, 1)]
+    return [trial.measured(settings, one["objective"], one["limits"]) for trial, one in zip(drawn, ended, strict=True)]
 
 
 def _end(optuna: Any, study: Any, proposed: Any, settings: SearchSettings, trial: Trial) -> None:
     """Keep what was measured in a trial."""
     proposed.set_user_attr(_EXCESS, [_one_excess(limit, trial.limits) for limit in settings.limits])
-    proposed.set_user_attr(_ENDED, {"objective": trial.objective, "limits": dict(trial.limits)})
+    proposed.set_user_attr(_ENDED, {"objective": trial.objective, "limits": dict(trial.limits), "reason": trial.reason})
     if trial.objective is None:
         study.tell(proposed, state=optuna.trial.TrialState.PRUNED)
     else:

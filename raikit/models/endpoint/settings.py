@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from raikit.config.types import NumbersToComputeWith
 from raikit.errors import ModelError
 from raikit.models.outputs import OutputKind
 
@@ -24,7 +25,7 @@ _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OWN = {"content-type", "content-length", "host", "transfer-encoding", "connection"}
 
 
-class EndpointSpec(BaseModel):
+class EndpointSpec(NumbersToComputeWith):
     """Settings of ``kind: http``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -195,7 +195,7 @@ def test_a_column_that_pandas_had_for_an_index_is_a_column(tmp_path):
 
 
 def test_a_line_break_in_a_cell_is_no_new_row_wherever_the_file_is_cut(write, monkeypatch):
-    monkeypatch.setattr(csv_file, "_BLOCK", 64)
+    monkeypatch.setattr(csv_file, "_LEAST_BLOCK", 64)
     cells = [f"one\ntwo {row}" for row in range(40)]
     path = write("a.csv", "n,a\n" + "".join(f'{row},"{cell}"\n' for row, cell in enumerate(cells)))
     assert read_table(path)["a"].tolist() == cells

@@ -42,6 +42,11 @@ _GRACE = 2.0  # seconds in which a child may remove its temporary files
 _STACK_DELAY = 0.3  # seconds for a child to write its stack
 _Result = TypeVar("_Result")
 _MODEL = "\0 model of the audit"  # no metadata file holds this name
+_PROGRAM = """from raikit.process.importing import without_collection
+with without_collection():
+    from raikit.isolation.worker import main
+main()
+"""
 _MOST_DESCRIPTION = 8 << 20  # characters
 
 
@@ -159,7 +164,7 @@ class Child:
             return self._channel
         ours, theirs = socket.socketpair()
         self._process = subprocess.Popen(  # noqa: S603  # this very interpreter
-            python("from raikit.isolation.worker import main; main()", str(theirs.fileno())),
+            python(_PROGRAM, str(theirs.fileno())),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             pass_fds=[theirs.fileno()], start_new_session=True, env=environment(),
         )  # fmt: skip

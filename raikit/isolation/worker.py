@@ -33,6 +33,7 @@ from raikit.plugins.describe import describe_plugin, validate_options
 from raikit.plugins.discovery import load_plugin, plugins_of
 from raikit.plugins.registry import Registry
 from raikit.process.guard import captured
+from raikit.process.importing import without_collection
 
 if TYPE_CHECKING:
     from raikit.check import Check
@@ -52,9 +53,10 @@ def main() -> None:
     sys.path[:] = start["path"]
     os.environ.clear()
     os.environ.update(start["environment"])
-    for module in start["preload"]:
-        with contextlib.suppress(Exception):  # the job that needs it says what is wrong
-            importlib.import_module(module)
+    with without_collection():
+        for module in start["preload"]:
+            with contextlib.suppress(Exception):  # the job that needs it says what is wrong
+                importlib.import_module(module)
     worker, output, process = _Worker(connection), os.dup(1), os.getpid()
     while True:
         try:

@@ -22,7 +22,7 @@ def nothing_large() -> Any:
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    class NothingLarge(TorchDispatchMode):
+    class NothingLarge(TorchDispatchMode):  # type: ignore[no-untyped-call]
         largest: float = 0  # numbers that a tensor was to hold
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -35,13 +35,13 @@ def nothing_large() -> Any:
                     asked["device"] = torch.device("meta")
             return func(*args, **asked)
 
-    return NothingLarge()
+    return NothingLarge()  # type: ignore[no-untyped-call]
 
 
 def _elements(arguments: Sequence[Any]) -> float:
     """Return how many numbers a function is asked for: the product of its shape, or the greatest of its bounds."""
     if arguments and isinstance(arguments[0], list | tuple):
-        return prod(map(abs, arguments[0]))
+        return float(prod(map(abs, arguments[0])))
     return max((abs(bound) for bound in arguments if isinstance(bound, int | float)), default=0)
 
 

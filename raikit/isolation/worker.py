@@ -32,6 +32,7 @@ from raikit.naming import using
 from raikit.plugins.describe import describe_plugin, validate_options
 from raikit.plugins.discovery import load_plugin, plugins_of
 from raikit.plugins.registry import Registry
+from raikit.process.children import go_on_without_parent
 from raikit.process.guard import captured
 from raikit.process.importing import without_collection
 
@@ -61,7 +62,9 @@ def main() -> None:
     while True:
         try:
             job = json.loads(connection.recv_bytes())
-        except EOFError:
+        except EOFError:  # the parent has died, or it would have said that nothing follows
+            os.killpg(0, signal.SIGKILL)
+        if job is None:
             return
         _open_streams(output)
         answer = worker.answer(job)
@@ -83,6 +86,7 @@ def _open_streams(output: int) -> None:
 
 def _end_with_the_parent() -> None:
     """Watch standard input, which closes when the parent dies, and give checks an empty one."""
+    go_on_without_parent()
     alive = os.dup(0)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)

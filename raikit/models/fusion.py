@@ -22,6 +22,7 @@ from raikit.models.encoded import Encoded
 from raikit.models.folder import SIDE_FILE, WEIGHTS, read_side_file
 from raikit.models.huggingface.encoder import PretrainedEncoder, attach, read_state, refuse_encoders
 from raikit.models.huggingface.readers import Reader, cut_texts
+from raikit.models.huggingface.size import nothing_large
 from raikit.models.network import FusionConfig, FusionNet
 from raikit.models.positions import EncodedColumns, Pixels, Positions, Spectrogram, Tokens
 from raikit.models.preprocessing import Preprocessing
@@ -298,7 +299,7 @@ class FusionModel(Model):
 
 def _refuse_other_size(config: FusionConfig, folder: Path) -> None:
     """Raise if the network of the configuration is larger than its weights; it is built without memory here."""
-    with torch.device("meta"):
+    with torch.device("meta"), nothing_large():
         needed = sum(parameter.numel() * parameter.element_size() for parameter in FusionNet(config).parameters())
     if needed > (size := (folder / WEIGHTS).stat().st_size):
         raise ModelError(f"{folder}: its configuration needs {needed:,} bytes of weights, and {WEIGHTS} has {size:,}.")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FIXED, LENGTHS = "fixed_embeddings", "lengths"  # context of texts that belongs to no input; samples of each sound
 HIDDEN = "hidden"  # tokens of texts that are hidden in training
+_MOST_SAMPLES = 1 << 20  # of the shortest sound that a network of convolutions reads
 _KALDI_FRAME = 400  # samples: 25 milliseconds at 16 kHz
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "longformer", "mpnet", "esm", "mpt", "bloom"}  # they count their own
 
@@ -337,6 +338,9 @@ class SoundReader:
         samples = 1
         for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
             samples = (samples - 1) * stride + kernel
+        if not 1 <= samples <= _MOST_SAMPLES:
+            raise ModelError(f"model.load: by conv_kernel and conv_stride the shortest sound has {samples:,} samples; "
+                             f"up to {_MOST_SAMPLES:,} are read.")
         return cls(extractor, input, accepted, samples)
 
     @property

@@ -12,8 +12,8 @@ The second table has other quantities. "gap": two such groups, whose rates are t
 claimed. "mean": values with a standard deviation of 1 around the mean of their cluster, which is gamma as the rates are, but ten
 times as high. "area": under the ROC curve; scores of positives are higher by a gamma number, on average 1.5, in large clusters
 0.3. "loss" is the mean of the squares of the same values. The truth is the average of all runs. Nominal: 2.5% for a gap, and 5% for
-both ends of a mean, a loss or an area together; an end that is open decides nothing. A mean is undecided from a smaller step to
-the largest cluster than a rate, if the other sizes are alike.
+both ends of a mean, a loss or an area together; an end that is open decides nothing, as that of a loss with fewer than 100
+effective clusters. A mean is undecided from a smaller step to the largest cluster than a rate, if the other sizes are alike.
 
 "spread": log-normal sizes with a standard deviation of .35 or .5, and one cluster of another kind of 2.5 times the median, which is
 often in line with the other sizes.
@@ -101,7 +101,7 @@ def sampler(quantity: str, rng: np.random.Generator) -> Sample:
         return found.value, found.low, found.high, *decide(found.flags)
 
     def loss(large: np.ndarray, cluster: np.ndarray) -> tuple[float, float, float, bool, bool]:
-        found = loss_interval(values(large, cluster) ** 2, clusters=[cluster])
+        found = loss_interval(values(large, cluster) ** 2, clusters=[cluster], squares=True)
         return found.value, found.low, found.high, *decide(found.flags)
 
     def area(large: np.ndarray, cluster: np.ndarray) -> tuple[float, float, float, bool, bool]:

@@ -1,9 +1,9 @@
 """Simulate rates, gaps and weighted averages of clusters that repeat one of their cases, beside cases of their own.
 
-    python benchmarks/simulate_repeats.py               # about five minutes
+    python benchmarks/simulate_repeats.py               # about six minutes
     python benchmarks/simulate_repeats.py --runs 5000
 
-600 cases of 40 or 150 clusters, which are chosen alike or by Zipf's law (exponent 1). Each case is a copy of the first
+600 cases of 40, 80 or 150 clusters, which are chosen alike or by Zipf's law (exponent 1). Each case is a copy of the first
 case of its cluster with the given probability: an item asked again, a picture stored again. So all clusters hold some wrong
 predictions, and a few hold very many. Nominal: 2.5% an end at .95, .5% at .99. "F1" is the weighted average over three classes.
 Undecided groups miss nothing.
@@ -11,6 +11,9 @@ Undecided groups miss nothing.
 Gaps are between alike groups: 600 cases of 40 clusters by Zipf's law beside 6,000 of 400 alike clusters that repeat their cases as
 often, beside 3,000 cases that share nothing, or beside a group like the first. A gap or a ratio may be claimed in 2.5% at .95, a
 group off the rest in 5%. "search" is the false discovery rate of a search for groups with more wrong predictions, nominal 5%.
+
+Regressions: two models of the same quality, on the same cases, of which the second decides some anew; of two groups of even
+clusters one is behind by 30 points. "moved" and "grew" are how often a build fails, nominal 5% and 1%.
 """
 
 from __future__ import annotations
@@ -27,16 +30,19 @@ from raikit.stats import (
     clustered_group_vs_rest,
     clustered_rate_interval,
     clustered_ratio,
+    gap_increase_test,
+    paired_covariance,
     rate_covariance,
     subgroup_rates,
     worse_than_rest,
+    worsening_test,
 )
 from raikit_performance.classification import label_metrics
 
 CASES = 600
 DESIGNS = [
     (40, 0.0, 0.9, 0.4), *((40, 1.0, 0.9, copies) for copies in (0.1, 0.2, 0.4, 0.8)), (40, 1.0, 0.7, 0.4), (40, 1.0, 0.97, 0.4),
-    (150, 0.0, 0.9, 0.4), (150, 1.0, 0.9, 0.4),
+    (150, 0.0, 0.9, 0.4), (150, 1.0, 0.9, 0.4), (40, 0.0, 0.95, 0.6), (80, 0.0, 0.97, 0.8),
 ]  # fmt: skip
 """Clusters, exponent of their sizes, share of right predictions, and of copies."""
 
@@ -45,6 +51,10 @@ GAPS = [((40, 1.0, right, copies), other) for right, copies, other in (
     (0.7, 0.4, (400, 0.0, 0.7, 0.4, 6_000)), (0.9, 0.4, (3_000, 0.0, 0.9, 0.0, 3_000)), (0.9, 0.4, (40, 1.0, 0.9, 0.4, 600)),
 )]  # fmt: skip
 """A design of 600 cases and that of the other group, with its cases."""
+
+REGRESSIONS = [(40, 15, 0.9, 0.4, 0.3), (40, 15, 0.9, 0.8, 0.3), (40, 15, 0.95, 0.6, 0.1), (40, 50, 0.9, 0.6, 0.1),
+               (80, 15, 0.95, 0.6, 0.3)]  # fmt: skip
+"""Clusters of a group, cases of each, shares of right predictions, of copies, and of cases that are decided anew."""
 
 
 def draw(
@@ -106,6 +116,27 @@ def simulate_gap(
     return f"{name:46}" + "".join(f"{percent(int(each), runs):>13}" for each in (*claims.ravel(), flagged))
 
 
+def simulate_regression(design: tuple[int, int, float, float, float], runs: int, rng: np.random.Generator) -> str:
+    """Return the line of two models of the same quality."""
+    clusters, each, right, repeated, anew = design
+    n, fails = 2 * clusters * each, np.zeros((2, 2), dtype=int)
+    group = np.repeat([0, 1], n // 2)
+    chance = right - 0.3 * (group == 0)
+    for _ in range(runs):
+        cluster = rng.integers(0, clusters, n) + clusters * group
+        first = np.full(2 * clusters, -1)
+        first[cluster[::-1]] = np.arange(n)[::-1]
+        source = np.where(rng.random(n) < repeated, first[cluster], np.arange(n))
+        one = rng.random(n)
+        two = np.where(rng.random(n) < anew, rng.random(n), one)
+        before, after = ((luck < chance).astype(int)[source] for luck in (one, two))
+        cov = paired_covariance(before, after, np.ones(n), group, [cluster], groups=2)
+        tests = (test(cov, higher_is_better=True, rng=rng, draws=5_000).p_value for test in (worsening_test, gap_increase_test))
+        fails += [[p <= 0.05, p <= 0.01] for p in tests]
+    name = f"{clusters} x {each} cases, right {right:.0%}, copies {repeated:.0%}, anew {anew:.0%}"
+    return f"{name:58}" + "".join(f"{percent(int(count), runs):>13}" for count in fails.ravel())
+
+
 def main() -> None:
     """Read the options and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -121,6 +152,10 @@ def main() -> None:
     print(f"\n{'40 Zipf; the other group':46}" + "".join(f"{head:>13}" for head in of_gaps))
     for design, other in GAPS:
         print(simulate_gap(design, other, max(options.runs // 2, 1), rng), flush=True)
+    of_tests = ("moved .05", "moved .01", "grew .05", "grew .01")
+    print(f"\n{'regressions':58}" + "".join(f"{head:>13}" for head in of_tests))
+    for regression in REGRESSIONS:
+        print(simulate_regression(regression, max(options.runs // 2, 1), rng), flush=True)
     print(f"\n{time.perf_counter() - started:.0f} s")
 
 

@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from raikit.errors import ConfigError
 
@@ -252,6 +253,7 @@ class PatternParts:
         return items
 
 
+@lru_cache(maxsize=1 << 13)
 def pattern_parts(pattern: str) -> PatternParts:
     """Take a pattern apart; what cannot be an address is all name.
 
@@ -279,12 +281,9 @@ class Pattern:
     """
 
     def __init__(self, pattern: str) -> None:
-        self.pattern = pattern
-        first, *parts = map(re.escape, pattern.split("*"))
-        # The shortest run up to each part but the last, for good: backtracking would take years for a hostile pattern.
-        body = first + "".join(f"(?>.*?{part})" for part in parts[:-1]) + "".join(f".*{part}" for part in parts[-1:])
+        self.pattern, self._parts = pattern, pattern_parts(pattern)
         self.is_bare = not re.search(r"[\[(]", pattern)
-        self._regex = re.compile(body + (r"(?:\(.*\))?(?:\[.*\])?" if self.is_bare else ""), re.DOTALL)
+        self._regex = _compiled(pattern, r"(?:\(.*\))?(?:\[.*\])?" if self.is_bare else "")
 
     def matches(self, address: str) -> bool:
         """Return whether the whole of `address` fits this pattern."""
@@ -301,7 +300,7 @@ class Pattern:
         >>> Pattern("performance.recall(average=macro)").overlaps("performance.recall(class=*)")
         False
         """
-        mine, theirs = pattern_parts(self.pattern), pattern_parts(produced)
+        mine, theirs = self._parts, pattern_parts(produced)
         if not _intersect(mine.name, theirs.name):
             return False
         if mine.is_bare or theirs.is_bare or "*" in mine.name + theirs.name:
@@ -312,8 +311,27 @@ class Pattern:
         return f"Pattern({self.pattern!r})"
 
 
+@lru_cache(maxsize=1 << 13)
+def _compiled(pattern: str, rest: str = "") -> re.Pattern[str]:
+    """Return the expression for a pattern with ``*``, followed by that for what may come after it."""
+    first, *parts = map(re.escape, re.sub(r"\*+", "*", pattern).split("*"))
+    # The shortest run up to each part but the last, for good: backtracking would take years for a hostile pattern.
+    body = first + "".join(f"(?>.*?{part})" for part in parts[:-1]) + "".join(f".*{part}" for part in parts[-1:])
+    return re.compile(body + rest, re.DOTALL)
+
+
 def _intersect(left: str, right: str) -> bool:
-    """Return whether two patterns with ``*`` match a common string, by a walk over both at once."""
+    """Return whether two patterns with ``*`` match a common string.
+
+    Thousands of rules meet hundreds of names that checks declare, so that only two patterns are walked over.
+    """
+    if "*" not in right:
+        return _compiled(left).fullmatch(right) is not None if "*" in left else left == right
+    return _compiled(right).fullmatch(left) is not None if "*" not in left else _walk(left, right)
+
+
+def _walk(left: str, right: str) -> bool:
+    """Return whether two patterns match a common string, by a walk over both at once."""
     reachable = {(0, 0)}
     seen: set[tuple[int, int]] = set()
     while reachable:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
-from raikit.config.types import refuse_flag
+from raikit.config.types import refuse_absurd, refuse_flag
 from raikit.errors import PluginError
 from raikit.naming import DisplayNames
 from raikit.run.levels import Levels
@@ -42,6 +42,11 @@ class CheckOptions(BaseModel):
     @classmethod
     def _no_flag_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
         return refuse_flag(cls, info.field_name, value)
+
+    @field_validator("*")
+    @classmethod
+    def _not_absurd(cls, value: Any) -> Any:
+        return refuse_absurd(value)
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,23 @@ def remove_partial(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder unless it is there.
+
+    Raises
+    ------
+    SystemFault
+        If the disk is full or cannot be written.
+    RunError
+        If there is a file of this name.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        kind = SystemFault if system_fault(error) else RunError
+        raise kind(f"{path} cannot be made a folder: {error.strerror or error}.") from None
+
+
 def write_text(path: Path, text: str) -> Path:
     """Write UTF-8 text under a temporary name, then rename it."""
     with atomic(path) as temporary:

@@ -31,7 +31,7 @@ _VARIABLES = {
     "config_megabytes": "RAIKIT_MAX_CONFIG_MEGABYTES", "loading_seconds": "RAIKIT_MAX_LOADING_SECONDS",
     "result_megabytes": "RAIKIT_MAX_RESULT_MEGABYTES", "metrics": "RAIKIT_MAX_METRICS",
     "weights_megabytes": "RAIKIT_MAX_WEIGHTS_MEGABYTES", "figure_seconds": "RAIKIT_MAX_FIGURE_SECONDS",
-    "figure_megabytes": "RAIKIT_MAX_FIGURE_MEGABYTES",
+    "figure_megabytes": "RAIKIT_MAX_FIGURE_MEGABYTES", "outcomes": "RAIKIT_MAX_OUTCOMES",
 }  # fmt: skip
 _WITH_KEY = ("rows", "columns", "megabytes", "depth")  # those that a configuration sets, too
 MOST_DEPTH = 500  # beyond it, Python itself ends the recursion of a parser
@@ -74,6 +74,8 @@ class Limits:
         The weights of a saved model.
     figure_seconds, figure_megabytes : int
         Drawing one figure of another distribution.
+    outcomes : int
+        Metrics that the rules and regressions of a policy match, each counted for every one of them.
     """
 
     rows: int = 1_000_000_000
@@ -93,6 +95,7 @@ class Limits:
     weights_megabytes: int = 64_000
     figure_seconds: int = 20
     figure_megabytes: int = 1_000
+    outcomes: int = 50_000
 
     @classmethod
     def of_environment(cls) -> Limits:

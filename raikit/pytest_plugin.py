@@ -273,21 +273,26 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     session_audit = terminalreporter.config.stash.get(_AUDIT_KEY, None)
     if session_audit is None:
         return
+    from raikit.errors import RaikitError
     from raikit.run.reader import load_run
 
     folder = Path(session_audit.folder)
-    record = load_run(folder).record
     terminalreporter.section("raikit")
+    try:
+        record = load_run(folder).record
+    except RaikitError as error:  # a test has removed the run, or written over it
+        terminalreporter.line(_plain(f"raikit: {error}"))
+        return
     terminalreporter.line(_plain(f"{record.summary.question}  {record.summary.answer}"))
     for case in _cases(record, session_audit):
         if case.outcome == "skip":
             terminalreporter.line(f"  {case.name}: {case.text}")
     if record.gate.family is not None:
-        terminalreporter.line(f"  {record.gate.family.describe()}")
+        terminalreporter.line(f"  {_plain(record.gate.family.describe())}")
     for warning in record.gate.warnings:
         terminalreporter.line(_plain(f"  warning: {warning}"))
     report = folder / "report.html"
-    terminalreporter.line(f"Report: {report if report.exists() else folder / 'audit.json'}")
+    terminalreporter.line(_plain(f"Report: {report if report.exists() else folder / 'audit.json'}"))
 
 
 # --- the fixture ------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ def error_metrics(cases: raikit.Arrays, level: float) -> list[raikit.Metric]:
     reach = float(np.ptp(np.concatenate([cases.prediction, cases.truth])))
     arguments = cases.weight, cases.clusters, level
     absolute = stats.loss_interval(np.abs(error), *arguments, bounds=(0.0, _bound(reach, np.abs(error))))
-    squared = stats.loss_interval(error**2, *arguments, bounds=(0.0, _bound(reach**2, error**2)))
+    squared = stats.loss_interval(error**2, *arguments, bounds=(0.0, _bound(reach**2, error**2)), squares=True)
     signed = stats.skewed_mean_interval(error, *arguments, bounds=(-_bound(reach, error), _bound(reach, error)))
     root = replace(squared, value=squared.value**0.5, low=squared.low**0.5, high=squared.high**0.5,
                    method=f"{squared.method}, root of the mean square's limits")
@@ -44,7 +44,7 @@ def _r2(error: FloatArray, cases: raikit.Arrays, level: float) -> raikit.Metric:
     spread = (cases.truth - np.average(cases.truth, weights=cases.weight)) ** 2
     if not spread.sum() > 0:
         return raikit.Metric.undefined("r2", f"the target is the same in every {case_noun(1)}", direction="higher")
-    ratio = stats.ratio_of_means_interval(error**2, spread, cases.weight, cases.clusters, level)
+    ratio = stats.ratio_of_means_interval(error**2, spread, cases.weight, cases.clusters, level, squares=True)
     swapped = {"open_high": "open_low", "open_low": "open_high"}
     high = 1 - ratio.low
     interval = replace(

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raikit.data.folders import MEDIA, TABLES
 from raikit.errors import TamperedRunError
+from raikit.models.loaders import LOADERS, runs_code
+from raikit.process.beginning import changed_since
+from raikit.process.sources import MODULE_SUFFIXES
 from raikit.remote import is_remote
 
 if TYPE_CHECKING:
     from raikit.config.schema import AuditConfig
 
 _State = tuple[tuple[int, int, int] | None, ...]
+_MODEL = (".safetensors", ".bin", ".json", ".txt", ".model", ".jinja", ".onnx", ".data", ".pt", ".pth", ".skops", ".joblib", ".pkl")
+_READ = frozenset({*MEDIA, *TABLES, *_MODEL, *MODULE_SUFFIXES})  # endings of files that change what is read where they appear
 
 
 class WatchedInputs:
@@ -22,9 +28,12 @@ class WatchedInputs:
     Parameters
     ----------
     paths : iterable of Path
-        What is not there is watched too: nobody may put it there. In a folder, so is a new file whose suffix others have.
+        What is not there is watched too: nobody may put it there. In a folder, so is a new file whose suffix others have, or
+        that of a table, a picture, a sound, a model or a module.
     apart : Path, optional
         A folder that the command itself writes into.
+    code : iterable of Path
+        Folders from which modules are imported; of them only modules are watched, and packages that hold some.
 
     Notes
     -----
@@ -32,9 +41,29 @@ class WatchedInputs:
     of the inode is not, because some network filesystems draw a new one each time.
     """
 
-    def __init__(self, paths: Iterable[Path], apart: Path | None = None) -> None:
+    def __init__(self, paths: Iterable[Path], apart: Path | None = None, code: Iterable[Path] = ()) -> None:
         self._apart = None if apart is None else os.path.abspath(apart)
         self._before = {path: self._states(path) for path in paths}
+        self._code = {folder: _modules_in(folder) for folder in code}
+
+    def add(self, files: Iterable[Path], *, are_copies: bool = False) -> None:
+        """Watch files too that are known only now, such as the pictures that a table names.
+
+        Parameters
+        ----------
+        files : iterable of Path
+        are_copies : bool
+            Whether this command has written them. Those of others may not have been changed since it began.
+
+        Raises
+        ------
+        TamperedRunError
+            Names the file.
+        """
+        for path in files:
+            if not are_copies and _is_changed(path):
+                raise _tampered(str(path))
+            self._before.setdefault(path, self._states(path))
 
     def refuse_changes(self) -> None:
         """Raise if something has changed.
@@ -46,13 +75,12 @@ class WatchedInputs:
         """
         for path, before in self._before.items():
             now = self._states(path)
-            kinds = {os.path.splitext(name)[1] for name in before}
-            added = {name for name in now if name not in before and os.path.splitext(name)[1] in kinds}
-            if changed := [name for name in sorted(before.keys() | added) if before.get(name) != now.get(name)]:
-                raise TamperedRunError(
-                    f"{changed[0]} was changed by another process while raikit read it, such as a plugin's; what was measured "
-                    "cannot be trusted. Repeat the command; if it happens again, leave plugins out with --disable."
-                )
+            kinds = {os.path.splitext(name)[1].lower() for name in before}
+            added = {name for name in now if name not in before and os.path.splitext(name)[1].lower() in kinds | _READ}
+            _refuse_difference(before, now, before.keys() | added)
+        for folder, before in self._code.items():
+            now = _modules_in(folder)
+            _refuse_difference(before, now, before.keys() | now.keys())
 
     def _states(self, path: Path) -> dict[str, _State]:
         """Return the state of a file, or of all files below a folder but hidden ones, by its path."""
@@ -77,7 +105,61 @@ def inputs_of(settings: AuditConfig, folder: Path, baseline: Path | None) -> lis
     named = [settings.data.path, load.get("path"), load.get("weights"), load.get("base"), train.get("base"), *encoders]
     named += [one.get("path") for one in encoders if isinstance(one, dict)]
     paths = [folder / name for name in named if isinstance(name, str) and not is_remote(name) and "\x00" not in name]
-    return [*paths, *([baseline] if baseline is not None else [])]
+    local = [folder / name for name in settings.plugins.local]
+    return [*paths, *local, *([baseline] if baseline is not None else [])]
+
+
+def code_of(settings: AuditConfig, folder: Path) -> list[Path]:
+    """Return the folders beside the configuration from which local checks, the model or its loader import modules."""
+    load = settings.model.load.model_dump() if settings.model.load is not None else {"kind": ""}
+    of_model = not settings.model.is_table and load["kind"] != "" and (load["kind"] not in LOADERS or runs_code(load))
+    folders = [folder] if of_model else []
+    path = load.get("path")
+    if of_model and isinstance(path, str):  # of a package without an __init__.py each folder on the way
+        parents = path.rpartition(":")[0].split(".")[:-1]
+        folders += [folder.joinpath(*parents[:length]) for length in range(1, len(parents) + 1)]
+    return list(dict.fromkeys([*folders, *((folder / name).parent for name in settings.plugins.local)]))
+
+
+def _refuse_difference(before: dict[str, _State], now: dict[str, _State], names: Iterable[str]) -> None:
+    if changed := [name for name in sorted(names) if before.get(name) != now.get(name)]:
+        raise _tampered(changed[0])
+
+
+def _tampered(file: str) -> TamperedRunError:
+    return TamperedRunError(
+        f"{file} was changed by another process while raikit read it, such as a plugin's; what was measured cannot be trusted. "
+        "Repeat the command; if it happens again, leave plugins out with --disable."
+    )
+
+
+def _modules_in(folder: Path) -> dict[str, _State]:
+    """Return the state of each module in a folder of the import path, and in the packages there."""
+    return {file: _state(file) for file in _module_files(str(folder), set())}
+
+
+def _module_files(folder: str, seen: set[str]) -> Iterator[str]:
+    """Yield the modules in a folder, and those in folders below that hold modules and have a name that can be imported."""
+    if (real := os.path.realpath(folder)) in seen:  # links may go round
+        return
+    seen.add(real)
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return
+    yield from (entry.path for entry in found if entry.name.endswith(MODULE_SUFFIXES))
+    for entry in found:
+        if entry.name.isidentifier() and entry.is_dir() and _holds_modules(entry.path):
+            yield from _module_files(entry.path, seen)
+
+
+def _holds_modules(folder: str) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(entry.name.endswith(MODULE_SUFFIXES) for entry in entries)
+    except OSError:
+        return False
 
 
 def _values(mapping: object) -> list[Any]:
@@ -87,6 +169,13 @@ def _values(mapping: object) -> list[Any]:
 def _state(path: str) -> _State:
     """Return what changes when a file is written to or replaced, of a link also that of what it leads to."""
     return (_times(path, False), _times(path, True) if os.path.islink(path) else None)
+
+
+def _is_changed(path: Path) -> bool:
+    try:
+        return changed_since(os.lstat(path))
+    except (OSError, ValueError):
+        return False
 
 
 def _times(path: str, follow: bool) -> tuple[int, int, int] | None:

@@ -21,6 +21,7 @@ from raikit.files import write_text
 from raikit.gate import regressions
 from raikit.gate.aliases import Aliases
 from raikit.gate.baseline import open_baseline, policy_and_baseline, refuse_another_task
+from raikit.gate.outcomes import refuse_many_outcomes
 from raikit.gate.stored import stored_policy
 from raikit.gate.suggestions import suggest_metric
 from raikit.gate.verdict import judge
@@ -48,6 +49,7 @@ def judge_audit(
     policy = plan.settings.gate
     confidence, compared = plan.settings.confidence, None
     measured = Measurements(name=plan.settings.name, checks=checks, data=data, confidence=confidence)
+    refuse_many_outcomes(policy, checks)
     with using(data.labels):
         if policy.regressions:
             comparers = _planned_comparers(plan)
@@ -100,6 +102,7 @@ def judge_run(
         measured, left = record.checks, list[str]()
         if measure_again:
             measured, left = remeasure(run, record, applied, checks.registry)
+        refuse_many_outcomes(applied, measured)
         comparers = checks.comparers(record) if applied.regressions else {}
         compared = regressions.compare(applied, run, before, comparers, record.confidence)
         readable = labelled(record.model_copy(update={"checks": measured})).checks

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from raikit.models.folder import SEARCH
 from raikit.models.loaders import may_not_end, runs_code
 from raikit.models.opening import MODEL_FOLDER, open_dataset, open_source, set_threads
 from raikit.models.scoring import PredictionSource, score
+from raikit.remote import is_remote
 from raikit.run.directory import PREDICTIONS
 from raikit.run.results import plain
 
@@ -30,6 +30,7 @@ HISTORY = "history.json"
 _SCORED, _PARTS = "scored.json", "scores"
 _IMPORTED_BY = {  # kinds of models
     "torch": ["raikit.models.torch_module"], "sklearn": ["raikit.models.sklearn_estimator"], "onnx": ["raikit.models.onnx.model"],
+    "huggingface": ["raikit.models.huggingface.loader"], "fusion": ["raikit.models.fusion"],
 }  # fmt: skip
 
 
@@ -42,9 +43,13 @@ def open_data(plan: Plan) -> Dataset:
         If the table or its media cannot be used.
     ConfigError
         If a column is missing, or a rule names a group that no audited case belongs to.
+    TamperedRunError
+        If a picture or sound was changed since the command began.
     """
     data = open_dataset(plan.settings, plan.config.folder, plan.config.error)
     refuse_absent_groups(plan.config, plan.checks, data)
+    copied = is_remote(plan.settings.data.path)
+    plan.inputs.add([*([data.path] if copied else []), *data.media_files], are_copies=copied)
     return data
 
 
@@ -69,9 +74,7 @@ def open_predictions(
     set_threads(settings.threads)
     trained = run.folder / MODEL_FOLDER
     if settings.model.train is not None:
-        if run.is_new:  # What lies here already is no earlier training of this audit.
-            for planted in (run.work / "training", trained):
-                shutil.rmtree(planted, ignore_errors=True)
+        run.clear(run.work / "training", trained)
         if not run.was_left(trained):
             train_model(plan, data, run.work / "training", trained, console)
         run.keep(*(path for path in trained.rglob("*") if path.is_file()))
@@ -106,7 +109,7 @@ def _needs_process(plan: Plan) -> bool:
     if load is None:
         return False
     spec = load.model_dump()
-    return runs_code(spec) or may_not_end(spec) or load.kind in plan.registry.loader_owners
+    return runs_code(spec) or may_not_end(spec, plan.config.folder) or load.kind in plan.registry.loader_owners
 
 
 def train_model(plan: Plan, data: Dataset, workdir: Path, target: Path, console: Console) -> None:
@@ -131,6 +134,7 @@ def train_model(plan: Plan, data: Dataset, workdir: Path, target: Path, console:
         model.save(complete)
         write_text(complete / SEARCH, json.dumps(plain(outcome.to_dict()), indent=1))
     write_text(complete / HISTORY, json.dumps(history.to_dict(), indent=1))
+    plan.inputs.refuse_changes()
     complete.rename(target)
 
 
@@ -141,8 +145,7 @@ def score_cases(source: PredictionSource, data: Dataset, run: RunDirectory, cons
         run.keep(run.folder / PREDICTIONS)
         return run.read_left(journal, lambda content: int(json.loads(content)["cases"]))
     parts = run.work / _PARTS
-    if run.is_new:  # What lies here already are no scores of this audit.
-        shutil.rmtree(parts, ignore_errors=True)
+    run.clear(parts)
     with console.progress("scoring") as step, quoting_no_cells(data):
         cases = score(source, data, run.folder / PREDICTIONS, progress=step, parts=parts)
     run.keep(run.folder / PREDICTIONS)

@@ -10,7 +10,7 @@ from typing import Literal
 
 from raikit.address import Pattern
 from raikit.audit import refusals
-from raikit.audit.inputs import WatchedInputs, inputs_of
+from raikit.audit.inputs import WatchedInputs, code_of, inputs_of
 from raikit.audit.requirements import Available, of_another_task
 from raikit.audit.selection import PlannedCheck, select_checks
 from raikit.config.load import LoadedConfig, load
@@ -22,6 +22,7 @@ from raikit.gate.rules import may_measure_any
 from raikit.isolation.parent import Children
 from raikit.plugins.discovery import discover
 from raikit.plugins.registry import Registry
+from raikit.process.beginning import beginning
 from raikit.run.directory import default_folder, newest_folder
 from raikit.run.reader import Run
 
@@ -132,17 +133,19 @@ def planned(request: Request) -> Iterator[Plan]:
     ConfigError
         If anything is wrong that can be known before data is read.
     """
-    config = _load_config(request)
-    if request.isolation == "none":
-        yield _make_plan(request, config, None)
-    else:
-        with Children(config.audit.plugins, config.folder) as children:
-            yield _make_plan(request, config, children)
+    with beginning():
+        config = _load_config(request)
+        if request.isolation == "none":
+            yield _make_plan(request, config, None)
+        else:
+            with Children(config.audit.plugins, config.folder) as children:
+                yield _make_plan(request, config, children)
 
 
 def _make_plan(request: Request, config: LoadedConfig, children: Children | None) -> Plan:
     """Find plugins, and decide what runs."""
-    inputs = WatchedInputs(inputs_of(config.audit, config.folder, request.baseline), apart=request.out or Path("runs"))
+    read, code = inputs_of(config.audit, config.folder, request.baseline), code_of(config.audit, config.folder)
+    inputs = WatchedInputs(read, apart=request.out or Path("runs"), code=code)
     registry = discover(config.audit.plugins, config.folder, children)
     checks = select_checks(
         config, registry, select=request.select, exclude=request.exclude, everything=request.everything
@@ -153,7 +156,7 @@ def _make_plan(request: Request, config: LoadedConfig, children: Children | None
     refusals.refuse_unknown_loader(config, registry)
     formats = list(request.formats if request.formats is not None else config.audit.formats)
     refusals.refuse_unknown_formats(registry, formats, by_option=request.formats is not None)
-    refusals.refuse_invalid_table(config)
+    refusals.refuse_invalid_settings(config, registry)
     return Plan(request, config, registry, checks, formats, baseline, children, inputs)
 
 

@@ -128,7 +128,8 @@ def system() -> str:
 def _path_in_repository(path: Path) -> str:
     """Return the path relative to the working folder if it lies below it, else its name alone."""
     full, here = path.resolve(), Path.cwd().resolve()
-    return full.relative_to(here).as_posix() if full.is_relative_to(here) else path.name
+    written = full.relative_to(here).as_posix() if full.is_relative_to(here) else path.name
+    return written.encode("utf-8", "replace").decode()  # of a name that is no UTF-8 a record holds what it can
 
 
 def _model_files(config: LoadedConfig) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence, Set
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from raikit.address import Address, Pattern, parse, pattern_parts, quote
 from raikit.audit.selection import PlannedCheck, known_names, unknown_check
@@ -15,7 +15,7 @@ from raikit.format import as_given
 from raikit.gate.aliases import Aliases
 from raikit.gate.rules import may_measure
 from raikit.gate.suggestions import suggest_metric
-from raikit.models.loaders import TABLE_KIND
+from raikit.models.loaders import LOADERS, TABLE_KIND, settings_of
 from raikit.models.table import PredictionsSpec
 from raikit.run.record import failed_plugins
 
@@ -64,15 +64,26 @@ def refuse_unknown_formats(registry: Registry, formats: Sequence[str], *, by_opt
             )
 
 
-def refuse_invalid_table(config: LoadedConfig) -> None:
-    """Raise if ``kind: predictions`` has settings that a table of predictions cannot have."""
+def refuse_invalid_settings(config: LoadedConfig, registry: Registry) -> None:
+    """Raise if ``model.load`` has settings that a table of predictions or a loader of raikit's own cannot have.
+
+    Raises
+    ------
+    ConfigError
+        Names the file, the line, the key and, for an unknown key, the nearest valid one.
+    """
     model = config.audit.model
-    if model.load is None or not model.is_table:
+    if model.load is None:
+        return
+    kind: type[BaseModel] | None = PredictionsSpec if model.is_table else None
+    if kind is None and registry.loaders.get(model.load.kind) is LOADERS.get(model.load.kind):
+        kind = settings_of(model.load.kind)
+    if kind is None:
         return
     try:
-        PredictionsSpec.model_validate(model.load.model_dump())
+        kind.model_validate(model.load.model_dump())
     except ValidationError as error:
-        raise explain(error, PredictionsSpec, config.document, ("model", "load")) from None
+        raise explain(error, kind, config.document, ("model", "load")) from None
 
 
 def refuse_unreachable_rules(config: LoadedConfig, planned: Sequence[PlannedCheck], registry: Registry) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,6 @@ from raikit.gate.aliases import Aliases
 from raikit.gate.rules import may_measure_any
 from raikit.models.scoring import BatchScorer, ModelScorer, predictions_of
 from raikit.models.search import LOSS, SearchOutcome, Trial, choose, run_search
-from raikit.models.trainer import DivergedError
 from raikit.models.training import train as train_as
 from raikit.run.directory import PREDICTIONS, RunDirectory
 from raikit.run.levels import Levels
@@ -66,7 +66,8 @@ def search_and_train(
     outcome = run_search(trials.settings, trials.evaluate, workdir / _STORAGE, plan.seed)
     chosen = outcome.chosen
     if chosen.objective is None:
-        raise ModelError(f"model.train.search: none of {len(outcome.trials)} trials has a value of {trials.aim}; "
+        why = next((f" (trial {trial.number}: {trial.reason.rstrip('.')})" for trial in outcome.trials if trial.reason), "")
+        raise ModelError(f"model.train.search: none of {len(outcome.trials)} trials has a value of {trials.aim}{why}; "
                          "try lower learning rates.")
     console.say(f"Search: trial {chosen.number} of {len(outcome.trials)} is chosen, {trials.describe(chosen)}")
     model, history = trials.train(chosen)  # its checkpoint is complete, so that nothing is trained again
@@ -116,24 +117,37 @@ class _Trials:
         return ", ".join(words) + ("" if trial.keeps_limits else "; the limits are not kept")
 
     def evaluate(self, trial: Trial, earlier: Sequence[Trial]) -> Trial:
-        """Train and measure one trial; one that diverges has no objective."""
+        """Train and measure one trial; one that diverges, or whose model cannot be measured, fails with a reason."""
         settings = self.settings
         self._console.say(f"Trial {trial.number} of {settings.trials}: {_in_words(trial.values)}")
-        limits = [limit.metric for limit in settings.limits]
         try:
-            model, history = self.train(trial)
-        except DivergedError as error:
-            self._console.say(f"  it diverged: {error}")
-            return trial.measured(settings, None, dict.fromkeys(limits))
-        values = self._measure(model) if self._checks else {}
-        objective = values[settings.objective] if settings.objective else history.kept_loss
-        ended = trial.measured(settings, objective, {name: values[name] for name in limits})
-        self._console.say(f"  {self.describe(ended)}")
+            ended = self._measured(trial)
+        except ModelError as error:
+            self._console.say(f"  it failed: {error}")
+            ended = trial.failed(settings, str(error))
+        else:
+            self._console.say(f"  {self.describe(ended)}")
         best = choose(settings, [*earlier, ended])
         for number in range(1, trial.number + 1):  # only the model of the best trial may be needed again
             if number != best.number:
                 shutil.rmtree(self._folder(number), ignore_errors=True)
         return ended
+
+    def _measured(self, trial: Trial) -> Trial:
+        """Return the trial with what was measured in it.
+
+        Raises
+        ------
+        ModelError
+            If the training diverges, or the model returns NaN or cannot be measured.
+        """
+        settings = self.settings
+        model, history = self.train(trial)
+        values = self._measure(model) if self._checks else {}
+        objective = values[settings.objective] if settings.objective else history.kept_loss
+        if objective is not None and not math.isfinite(objective):
+            raise ModelError(f"its {self.aim} is NaN or infinite; try a lower learning_rate.")
+        return trial.measured(settings, objective, {limit.metric: values[limit.metric] for limit in settings.limits})
 
     def train(self, trial: Trial) -> tuple[Model, History]:
         """Train the model of a trial, or go on where its training was interrupted."""

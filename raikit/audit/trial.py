@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raikit.audit.opening import open_loaded
-from raikit.models.batches import first_batch
-from raikit.models.scoring import scores_in_memory
+from raikit.models.cost import measure_cost, most_memory
 
 if TYPE_CHECKING:
     from raikit.audit.plan import Plan
     from raikit.data.dataset import Dataset
-    from raikit.models.base import Model
-
-_TIMED = 64  # cases whose scoring is timed
-_PATIENCE = 10.0  # seconds that a whole batch may take; of a slower model the memory is that of fewer cases
+    from raikit.models.scoring import PredictionSource
 
 
 @dataclass(frozen=True)
@@ -36,10 +29,10 @@ class ModelTrial:
     notes : sequence of str
         How it was read, and which capabilities it lacks, with the reasons.
     seconds : float or None
-        Estimate for scoring all cases; None for a model in a process of its own.
+        Estimate for scoring all cases; None without cases.
     memory : float or None
-        Estimate of the most bytes of memory that this process needs to score all cases: what it has needed for a batch, and the
-        scores. None where `seconds` is, and where the system does not say it.
+        Estimate of the most bytes of memory that scoring all cases needs: what a batch has needed, and the scores; of a model in a
+        process of its own that of both processes. None where `seconds` is, and where the system does not say it.
     """
 
     capabilities: frozenset[str]
@@ -68,33 +61,21 @@ def try_model(plan: Plan, data: Dataset) -> ModelTrial | None:
         return None
     with tempfile.TemporaryDirectory(prefix="raikit-") as folder:
         source = open_loaded(plan, data, Path(folder), Path(folder), plan.children)
-        seconds, memory = (None, None) if source.model is None else _cost(source.model, data, plan.settings.model.batch_size)
+        seconds, memory = _cost(source, data, plan.settings.model.batch_size)
         return ModelTrial(source.capabilities, source.describe(), source.notes(["score"]), seconds, memory)
 
 
-def _cost(model: Model, data: Dataset, batch_size: int) -> tuple[float | None, float | None]:
-    """Return about how long the model takes to score all cases, and how much memory, from the first of them."""
-    batch = first_batch(data, min(_TIMED, batch_size))
-    if batch is None:
+def _cost(source: PredictionSource, data: Dataset, batch_size: int) -> tuple[float | None, float | None]:
+    """Return about how long scoring all cases takes, and how much memory, in all processes."""
+    if source.model is not None:
+        cost, held = measure_cost(source.model, data, batch_size), 0.0
+    else:
+        from raikit.isolation.model import RemoteModel
+
+        assert isinstance(source, RemoteModel)
+        cost, held = source.cost(), most_memory() or 0.0
+    if cost is None:
         return None, None
-    start = time.perf_counter()
-    model.scores(batch)
-    each, total = (time.perf_counter() - start) / len(batch), sum(data.splits.values())
-    if each * batch_size <= _PATIENCE and (whole := first_batch(data, batch_size)) is not None:
-        scores_in_memory(model, whole, batch_size)
-    most = _most_memory()
-    return each * total, None if most is None else most + 8.0 * total * max(len(data.classes), 1)
-
-
-def _most_memory() -> float | None:
-    """Return the most bytes that this process has held so far; None on a system that does not say it."""
-    status = Path("/proc/self/status")  # of Linux, where `resource` counts what the process held that started this one, too
-    if status.is_file():
-        held = re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE)
-        return None if held is None else 1024.0 * int(held[1])
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return float(most) if sys.platform == "darwin" else 1024.0 * most
+    total = sum(data.splits.values())
+    scores = 8.0 * total * max(len(data.classes), 1) * (2 if held else 1)
+    return cost.seconds * total, None if cost.memory is None else cost.memory + held + scores

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from raikit.process.importing import without_collection
+
 _Command = Callable[..., Any]
 
 EXIT_CODES = (
@@ -83,7 +85,8 @@ def app(debug: bool) -> None:
 @click.option("--resume", is_flag=True, help="Resume an interrupted demo.")
 def demo(out: Path, seed: int | None, resume: bool) -> int:
     """Build a small data set of real pictures, words and voices, and audit a model of it."""
-    from raikit.cli import commands
+    with without_collection():
+        from raikit.cli import commands
 
     return commands.demo(out, seed or 0, resume)
 
@@ -95,7 +98,8 @@ def demo(out: Path, seed: int | None, resume: bool) -> int:
 @click.option("--model", type=_PATH, metavar="FOLDER", help="A model that save_pretrained wrote, which is audited on the table.")
 def init(data: Path | str, out: Path, target: str | None, model: Path | None) -> int:
     """Write a commented audit.yaml for a table or an evaluation log; what is unsure becomes a question."""
-    from raikit.cli import commands
+    with without_collection():
+        from raikit.cli import commands
 
     return commands.init(data, out, target, model)
 
@@ -120,8 +124,9 @@ def init(data: Path | str, out: Path, target: str | None, model: Path | None) ->
 @_seed
 def audit(dry_run: bool, **options: Any) -> int:
     """Train or load the model, score the data, run every check, judge, and write the report."""
-    from raikit.audit.plan import Request
-    from raikit.cli import commands
+    with without_collection():
+        from raikit.audit.plan import Request
+        from raikit.cli import commands
 
     request = Request(**options)
     return commands.dry_run(request) if dry_run else commands.audit(request)
@@ -134,8 +139,9 @@ def audit(dry_run: bool, **options: Any) -> int:
 @_seed
 def train(**options: Any) -> int:
     """Train the model and save it, without an audit."""
-    from raikit.audit.plan import Request
-    from raikit.cli import commands
+    with without_collection():
+        from raikit.audit.plan import Request
+        from raikit.cli import commands
 
     return commands.train(Request(**options))
 
@@ -148,7 +154,8 @@ def train(**options: Any) -> int:
 @click.option("--remeasure", is_flag=True, help="Measure what the rules rest on again, from the predictions of the run.")
 def gate(run: Path, policy: Path | None, baseline: Path | None, no_baseline: bool, remeasure: bool) -> int:
     """Judge a stored run again."""
-    from raikit.cli import commands
+    with without_collection():
+        from raikit.cli import commands
 
     return commands.gate(run, policy, baseline, no_baseline, remeasure)
 
@@ -160,7 +167,8 @@ def gate(run: Path, policy: Path | None, baseline: Path | None, no_baseline: boo
 @click.option("--out", type=_PATH, help="A folder for report.html and report.md of the comparison.")
 def compare(before: Path, after: Path, patterns: tuple[str, ...], out: Path | None) -> int:
     """Show what changed from one run to another, with its uncertainty; judge nothing."""
-    from raikit.cli import commands
+    with without_collection():
+        from raikit.cli import commands
 
     return commands.compare(before, after, list(patterns), out)
 
@@ -177,7 +185,8 @@ def baseline() -> None:
 @click.option("--everything", is_flag=True, help="Keep all metrics, not only those of the policy's regressions.")
 def baseline_save(run: Path, file: Path, suppress: int, everything: bool) -> int:
     """Write what later runs are compared with to a file."""
-    from raikit.cli import commands
+    with without_collection():
+        from raikit.cli import commands
 
     return commands.save_baseline(run, file, suppress, everything)
 
@@ -188,7 +197,8 @@ def baseline_save(run: Path, file: Path, suppress: int, everything: bool) -> int
 @click.option("--reason", required=True, help="Why this run is the baseline now; kept in the file.")
 def baseline_accept(run: Path, file: Path, reason: str) -> int:
     """Replace the run of a baseline file, after review."""
-    from raikit.cli import commands
+    with without_collection():
+        from raikit.cli import commands
 
     return commands.accept_baseline(run, file, reason)
 
@@ -198,7 +208,8 @@ def baseline_accept(run: Path, file: Path, reason: str) -> int:
 @_formats
 def report(run: Path, formats: list[str] | None) -> int:
     """Write the reports of a stored run again, from its record."""
-    from raikit.cli import commands
+    with without_collection():
+        from raikit.cli import commands
 
     return commands.report(run, formats)
 
@@ -208,7 +219,8 @@ def report(run: Path, formats: list[str] | None) -> int:
 @click.option("--key", type=_PATH, required=True, help="An Ed25519 private key, PEM or OpenSSH; RAIKIT_KEY_PASSPHRASE opens it.")
 def sign(run: Path, key: Path) -> int:
     """Sign a run: attestation.json, an in-toto test result bound to model, data and policy."""
-    from raikit.cli import commands
+    with without_collection():
+        from raikit.cli import commands
 
     return commands.sign(run, key)
 
@@ -221,7 +233,8 @@ def verify(run: Path, signed_by: Path | None) -> int:
 
     This detects accidents and later changes, not an author who writes a new manifest; --signed-by does.
     """
-    from raikit.cli import commands
+    with without_collection():
+        from raikit.cli import commands
 
     return commands.verify(run, signed_by)
 
@@ -289,7 +302,8 @@ def plugins_check(plugin: str | None, rules: bool, timeout: float, data: Path | 
 @click.option("--record", is_flag=True, help="Print that of audit.json instead.")
 def schema(record: bool) -> int:
     """Print the JSON schema of audit.yaml, for editors, or of the record."""
-    from raikit.cli import commands
+    with without_collection():
+        from raikit.cli import commands
 
     return commands.schema(of_record=record)
 
@@ -299,6 +313,7 @@ def schema(record: bool) -> int:
 @click.option("--ratchet", is_flag=True, help="Print tighter rules that the newest runs keep, as YAML.")
 def history(runs: tuple[Path, ...], ratchet: bool) -> int:
     """Draw each metric with a rule over runs (or all runs of a folder), oldest first."""
-    from raikit.cli import commands
+    with without_collection():
+        from raikit.cli import commands
 
     return commands.history(runs, ratchet)

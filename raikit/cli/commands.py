@@ -18,7 +18,7 @@ from raikit.audit.reports import rewrite_reports, write_reports
 from raikit.cli.show import show_changes, show_gate, show_outcome, show_plan
 from raikit.console import Console
 from raikit.errors import ConfigError, RunError, SystemFault, listed, system_fault
-from raikit.files import canonical, write_text
+from raikit.files import canonical, make_folder, write_text
 from raikit.format import counted, points
 from raikit.gate import baseline as baselines
 from raikit.gate import history as over_time
@@ -143,7 +143,7 @@ def compare(before: Path, after: Path, patterns: Sequence[str], out: Path | None
         show_changes(comparison.candidate, comparison.baseline, comparison.rules, console)
     if out is not None:
         record = comparison.record()
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         with Children() as children:
             written = write_reports(discover(processes=children), ["html", "md"], record, out, children)[0]
         for path in written:

@@ -71,7 +71,10 @@ def _shown(trial: ModelTrial, scored: int) -> str:
     parameters = trial.description.get("parameters")
     size = f"{count(parameters)} parameters, " if isinstance(parameters, int) else ""
     memory = f" and {count(round(trial.memory / 1e6))} MB of memory" if trial.memory is not None else ""
-    took = f"; about {seconds(trial.seconds)}{memory} to score {cases(scored)}" if trial.seconds is not None else ""
+    took = ""
+    if trial.seconds is not None:
+        time = "less than 0.1 s" if trial.seconds < 0.1 else f"about {seconds(trial.seconds)}"
+        took = f"; {time}{memory} to score {cases(scored)}"
     return f": {size}provides {', '.join(sorted(trial.capabilities))}{took}"
 
 

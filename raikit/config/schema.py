@@ -11,7 +11,6 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
-    ValidationInfo,
     field_serializer,
     field_validator,
     model_validator,
@@ -20,22 +19,17 @@ from pydantic import (
 from raikit.address import text
 from raikit.config.labels import Labels, Unit, UnitConfig, Words
 from raikit.config.trackers import TrackersConfig
-from raikit.config.types import DeclaredTask, Modality, is_legible, refuse_flag
+from raikit.config.types import LEAST_ERROR, MOST_CONFIDENCE, DeclaredTask, Modality, NumbersToComputeWith, is_legible
 from raikit.process.children import TIMEOUT
 from raikit.remote import public_address
 
 REGRESSION_ERROR = 0.05
 
 
-class ConfigSection(BaseModel):
+class ConfigSection(NumbersToComputeWith):
     """A mapping in audit.yaml; unknown keys are errors, and so are NaN and infinite numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_flag_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
-        return refuse_flag(cls, info.field_name, value)
 
 
 def _as_list(value: Any) -> Any:
@@ -273,7 +267,7 @@ class RuleConfig(MetricSection):
     id: str | None = Field(None, description="A stable name; default: the pattern and its bound.")
     reason: str = Field("", description="Why the limit is what it is; printed in the report.")
     confidence: float | None = Field(
-        None, gt=0.5, lt=1, description="Confidence level of this rule; default: that of the measurement."
+        None, gt=0.5, le=MOST_CONFIDENCE, description="Confidence level of this rule; default: that of the measurement."
     )
 
     @model_validator(mode="after")
@@ -343,7 +337,7 @@ class GateConfig(ConfigSection):
                              "rule: each rule has its own, and regressions share one."
     )
     regression_error: float | None = Field(
-        None, gt=0, lt=0.5, description="Nominal bound on the probability that a build fails although nothing is broken; "
+        None, ge=LEAST_ERROR, lt=0.5, description="Nominal bound on the probability that a build fails although nothing is broken; "
                                         "default: 1 - confidence, and 0.05 for regressions with error_rate: rule."
     )
     if_rows_differ: Literal["overlap", "refuse", "unpaired"] = Field(
@@ -385,7 +379,7 @@ class AuditConfig(ConfigSection):
     )
     gate: GateConfig = GateConfig()
     plugins: PluginsConfig = PluginsConfig()
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
+    confidence: float = Field(0.95, gt=0.5, le=MOST_CONFIDENCE, description="Confidence level of the intervals.")
     seed: int = Field(0, ge=0, le=2**32 - 1)
     threads: int | None = Field(
         None, ge=1, description="Threads of torch; default: 1, which is fastest for small models."

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationInfo, field_validator
 
 from raikit.errors import RaikitError
 
@@ -49,6 +50,10 @@ def key_text(key: Key) -> str:
     return text
 
 
+_LEAST, _MOST = 1e-100, 1e100  # the size of a number with which something is computed
+MOST_CONFIDENCE, LEAST_ERROR = 1 - 1e-9, 1e-9  # beyond them, one minus a level is rounding
+
+
 def refuse_flag(section: type[BaseModel], name: str | None, value: Any) -> Any:
     """Return the value of a key, or raise `ValueError` if it is true or false and the key wants a number.
 
@@ -59,6 +64,29 @@ def refuse_flag(section: type[BaseModel], name: str | None, value: Any) -> Any:
         if kinds & {int, float} and bool not in kinds:
             raise ValueError(f"must be a number, not {str(value).lower()}")
     return value
+
+
+def refuse_absurd(value: Any) -> Any:
+    """Return a value, or raise `ValueError` if it is a number, or has one, whose square or inverse is no number any more."""
+    items = value if isinstance(value, list | tuple) else value.values() if isinstance(value, Mapping) else [value]
+    for item in items:
+        if isinstance(item, float) and item and math.isfinite(item) and not _LEAST <= abs(item) <= _MOST:
+            raise ValueError(f"must be 0 or between {_LEAST:g} and {_MOST:g} in size, and {item:g} is not")
+    return value
+
+
+class NumbersToComputeWith(BaseModel):
+    """Base of sections whose numbers are examined by `refuse_flag` and `refuse_absurd`."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_flag(cls, value: Any, info: ValidationInfo) -> Any:
+        return refuse_flag(cls, info.field_name, value)
+
+    @field_validator("*")
+    @classmethod
+    def _not_absurd(cls, value: Any) -> Any:
+        return refuse_absurd(value)
 
 
 def _kinds(annotation: Any) -> set[Any]:

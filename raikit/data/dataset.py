@@ -23,7 +23,7 @@ from raikit.data.folders import fingerprint_of_file, media_folder
 from raikit.data.frames import as_frame, check_frame, check_names, fingerprint_of_table
 from raikit.data.headers import columns_there
 from raikit.data.labels import ClassNames
-from raikit.data.media_columns import fingerprint_of_media
+from raikit.data.media_columns import fingerprint_of_media, media_files
 from raikit.data.multilabel import PREDICTED, SCORED
 from raikit.data.names import display_names
 from raikit.data.parts import ANSWERS, LABEL, TOKEN, Parts
@@ -303,6 +303,11 @@ class Dataset:
     def media_fingerprint(self) -> str | None:
         """SHA-256 over the media files that the table names, by path and content; None without any."""
         return fingerprint_of_media(self.table, media_columns(self.inputs), media_folder(self.path))
+
+    @property
+    def media_files(self) -> list[Path]:
+        """The files of pictures and sounds that the table names."""
+        return media_files(self.table, media_columns(self.inputs), media_folder(self.path))
 
     @cached_property
     def _positions(self) -> dict[str, np.ndarray]:

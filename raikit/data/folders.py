@@ -19,7 +19,7 @@ from raikit.limits import files_below, read_json
 
 SPLITS = ("train", "training", "test", "validation", "val", "valid", "dev", "eval")
 MEDIA = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".wav", ".flac", ".ogg", ".mp3")
-_TABLES = (*CSV, *PARQUET, *JSON, *ARROW, *TAR, *EVAL)
+TABLES = (*CSV, *PARQUET, *JSON, *ARROW, *TAR, *EVAL)
 _METADATA = re.compile(r"metadata\.(csv|jsonl|parquet)")
 _SHARD = re.compile(rf"({'|'.join(SPLITS)})([-_.]\d.*)?\.[a-z.]+")
 _LOG = re.compile(r".*\.eval|samples_.*\.jsonl|.*_samples\.jsonl")  # beside which tools write JSON of other kinds
@@ -86,7 +86,7 @@ def open_folder(folder: Path) -> FolderTable:
     if metadata := [path for path in files if _METADATA.fullmatch(path.name)]:
         parts = (Part(path, _columns_of(path.parent, folder), path.parent.relative_to(folder).as_posix()) for path in metadata)
         return FolderTable(tuple(parts))
-    tables = [path for path in files if suffix_of(path) in _TABLES and not path.name.endswith(("_info.json", "state.json"))]
+    tables = [path for path in files if suffix_of(path) in TABLES and not path.name.endswith(("_info.json", "state.json"))]
     if tables := [path for path in tables if _LOG.fullmatch(path.name)] or tables:
         return FolderTable(tuple(Part(path, _columns_of(path, folder)) for path in _of_one_format(tables, folder)))
     media = [path for path in files if path.suffix.lower() in MEDIA and path.parent != folder]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -83,6 +84,15 @@ def _problem(examine: Callable[[str | bytes, Path], object], source: str | bytes
     except MediaError as problem:
         return str(problem)
     return None
+
+
+def media_files(table: pd.DataFrame, media: Iterable[str], folder: Path) -> list[Path]:
+    """Return the files in `folder` that the cells of columns of pictures and sounds name, each once."""
+    found = []
+    for path in sorted({cell for column in media for cell in table[column] if isinstance(cell, str)}):
+        with suppress(MediaError, OSError):
+            found.append(locate(path, folder))
+    return found
 
 
 def fingerprint_of_media(table: pd.DataFrame, media: Mapping[str, Modality], folder: Path) -> str | None:

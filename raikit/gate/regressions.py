@@ -89,7 +89,7 @@ def compare(
     rules: list[Rule] = []
     tests: list[tuple[Rule, Test]] = []
     for config in policy.regressions:
-        matched = [address for address in {**now, **before} if Pattern(config.metric).matches(address)]
+        matched = list(filter(Pattern(config.metric).matches, {**now, **before}))
         if not matched:
             rules.append(_unjudged(config, config.metric, None, None, reason=_why_no_match(config, candidate, baseline)))
         for address in matched:

@@ -193,7 +193,7 @@ class RuleClaim:
             notes.append(undefined)
         if self.rule.status == "inconclusive" and (flags := [flag for flag in OPEN_ENDS if flag in metric.flags]):
             end = "either" if len(flags) > 1 else f"the {flags[0].removeprefix('open_')}"
-            notes.append(f"the tail is too heavy for {end} end of the interval to be valid")
+            notes.append(f"the tail is too heavy, or clusters are too few, for {end} end of the interval to be valid")
         if rests_on := unchecked_condition(metric, self.rule):
             notes.append(rests_on)
         self.rule.not_judged = list(dict.fromkeys(nothing))

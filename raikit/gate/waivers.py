@@ -23,14 +23,18 @@ def apply_waivers(rules: Sequence[Rule], waivers: Sequence[WaiverConfig], today:
         A warning for each waiver that is not needed.
     """
     warnings = []
+    by_metric: dict[str, list[Rule]] = {}  # many rules may name one metric
+    for rule in rules:
+        by_metric.setdefault(rule.metric, []).append(rule)
+    missing = {rule.pattern for rule in rules if rule.status == "missing"}
     for waiver in waivers:
         pattern = Pattern(waiver.metric)
-        matched = [rule for rule in rules if pattern.matches(rule.metric)]
+        matched = [rule for metric, named in by_metric.items() if pattern.matches(metric) for rule in named]
         broken = [rule for rule in matched if rule.status in ("fail", "inconclusive")]
         for rule in broken:
             _apply(waiver, rule, today)
         # A rule without a measurement may need the waiver again as soon as it is measured.
-        unmeasured = any(rule.status == "missing" and pattern.overlaps(rule.pattern) for rule in rules)
+        unmeasured = any(map(pattern.overlaps, missing))
         if not broken and not unmeasured:
             why = "nothing that it names is broken" if matched else "no rule names it"
             warnings.append(f"the waiver for {waiver.metric}{as_written(waiver)} is not needed: {why}")

@@ -27,8 +27,8 @@ class Channel:
     def __init__(self, end: socket.socket, limit: int) -> None:
         self._end, self._limit = end, limit
 
-    def send(self, message: Mapping[str, Any], until: float = math.inf) -> None:
-        """Send a message; `until` is a time of `time.monotonic`.
+    def send(self, message: Mapping[str, Any] | None, until: float = math.inf) -> None:
+        """Send a message, or None as the last; `until` is a time of `time.monotonic`.
 
         Raises
         ------

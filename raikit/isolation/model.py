@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from raikit.errors import ModelError, listed, place_of
-from raikit.models.remote import HandedScores, ModelFacts, read_scores
+from raikit.models.remote import HandedScores, ModelFacts, TrialCost, read_scores
 from raikit.models.scoring import Progress, left_out_scores, predictions_of
 
 if TYPE_CHECKING:
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from raikit.data.dataset import Dataset
     from raikit.isolation.parent import Child
+    from raikit.models.cost import Cost
 
 _HANDED = "scores.arrow"
-_Answer = TypeVar("_Answer", ModelFacts, HandedScores)
+_Answer = TypeVar("_Answer", ModelFacts, HandedScores, TrialCost)
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,16 @@ class RemoteModel:
     def notes(self, predictions: Sequence[str]) -> list[str]:
         """Return what the process says of how the model was read, and whether its scores were left out."""
         return [*self.facts.notes, *left_out_scores(predictions, self.capabilities, self.facts.classes)]
+
+    def cost(self) -> Cost | None:
+        """Return what scoring costs in the process; None without cases.
+
+        Raises
+        ------
+        ModelError
+            If the model raises.
+        """
+        return _ask(self.child, {"model": "cost"}, TrialCost, self.timeout).cost
 
     def predict(self, data: Dataset, progress: Progress, parts: Path | None = None) -> pd.DataFrame:
         """Have every case scored once, and return the rows of ``predictions.parquet``.

@@ -1,7 +1,8 @@
 """Run foreign code in child processes: it changes nothing here, and a hang, an ``os._exit`` or a segfault costs one check only.
 
 Each distribution has one child, which starts when its plugins are discovered and again after it died. The child runs
-`raikit.isolation.worker`. It gets its own copy of the predictions and opens the model and the data when a check asks for
+`raikit.isolation.worker`. On Linux it is stopped while it has no job, so that no thread of a plugin runs while raikit writes.
+It gets its own copy of the predictions and opens the model and the data when a check asks for
 them. Only JSON comes back.
 """
 
@@ -26,7 +27,7 @@ from raikit.isolation.answer import STACK_SIGNAL, Answer, error_text, most_resul
 from raikit.isolation.channel import Channel
 from raikit.isolation.output import LAST_WORDS, ChildOutput
 from raikit.limits import Limits, remedy
-from raikit.process.children import end, ending, environment, python
+from raikit.process.children import end, ending, environment, go_on, pause, python
 from raikit.run.owners import FIRST_PARTY
 from raikit.run.results import plain
 
@@ -42,6 +43,11 @@ _GRACE = 2.0  # seconds in which a child may remove its temporary files
 _STACK_DELAY = 0.3  # seconds for a child to write its stack
 _Result = TypeVar("_Result")
 _MODEL = "\0 model of the audit"  # no metadata file holds this name
+_PROGRAM = """from raikit.process.importing import without_collection
+with without_collection():
+    from raikit.isolation.worker import main
+main()
+"""
 _MOST_DESCRIPTION = 8 << 20  # characters
 
 
@@ -104,6 +110,8 @@ class Child:
             raise
         self._output.complete.wait(LAST_WORDS)
         answer.output = self._output.text()
+        if self._process is not None:
+            pause(self._process)
         return answer
 
     def run_as(self, kind: type[_Result], job: Mapping[str, Any], timeout: float | None = None) -> _Result:
@@ -128,6 +136,8 @@ class Child:
         until, steps = time.monotonic() + timeout, _Steps()
         try:
             channel = self._channel or self.start()
+            if self._process is not None:
+                go_on(self._process)
             if news := {key: value for key, value in self._setting.items() if self._told.get(key) is not value}:
                 job["setting"], self._told = news, dict(self._setting)
             channel.send(job, until)
@@ -159,7 +169,7 @@ class Child:
             return self._channel
         ours, theirs = socket.socketpair()
         self._process = subprocess.Popen(  # noqa: S603  # this very interpreter
-            python("from raikit.isolation.worker import main; main()", str(theirs.fileno())),
+            python(_PROGRAM, str(theirs.fileno())),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             pass_fds=[theirs.fileno()], start_new_session=True, env=environment(),
         )  # fmt: skip
@@ -180,11 +190,14 @@ class Child:
     def close(self, grace: float = 0.0) -> None:
         """Terminate the process and its descendants, after a grace period in seconds if it has run a job."""
         if self._channel is not None:
+            with contextlib.suppress(OSError):
+                self._channel.send(None, time.monotonic() + _GRACE)  # nothing follows
             self._channel.close()
             self._channel = None
         if self._process is not None:
             if self._process.stdin is not None:
                 self._process.stdin.close()
+            go_on(self._process)
             end(self._process, grace if self._number else 0.0)
             self._output.join()
             self._process = None

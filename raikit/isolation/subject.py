@@ -15,7 +15,7 @@ from raikit.errors import ConfigError
 from raikit.isolation.context import Deferred, LazyContext
 from raikit.models.loaders import LOADERS
 from raikit.models.opening import open_dataset, open_model, set_threads
-from raikit.models.remote import describe_model, write_scores
+from raikit.models.remote import describe_model, try_scoring, write_scores
 from raikit.naming import DisplayNames
 from raikit.plugins.discovery import load_plugin, plugins_of
 from raikit.run.levels import LevelRequest, Levels
@@ -43,9 +43,12 @@ class AuditSubject:
         self._setting = setting
 
     def answer(self, job: Mapping[str, Any], progress: Progress) -> Any:
-        """Open the model and describe it, or score all cases into a file."""
+        """Open the model and describe it, measure what scoring costs, or score all cases into a file."""
         if job["model"] == "open":
             return describe_model(self.model)
+        if job["model"] == "cost":
+            settings = self._config.model
+            return try_scoring(self.model, self.data, settings.batch_size, settings.timeout)
         path, parts = Path(job["path"]), Path(job["parts"])
         return write_scores(self.model, self.data, path, progress, self._config.model.batch_size, parts)
 

@@ -32,7 +32,9 @@ from raikit.naming import using
 from raikit.plugins.describe import describe_plugin, validate_options
 from raikit.plugins.discovery import load_plugin, plugins_of
 from raikit.plugins.registry import Registry
+from raikit.process.children import go_on_without_parent
 from raikit.process.guard import captured
+from raikit.process.importing import without_collection
 
 if TYPE_CHECKING:
     from raikit.check import Check
@@ -52,14 +54,17 @@ def main() -> None:
     sys.path[:] = start["path"]
     os.environ.clear()
     os.environ.update(start["environment"])
-    for module in start["preload"]:
-        with contextlib.suppress(Exception):  # the job that needs it says what is wrong
-            importlib.import_module(module)
+    with without_collection():
+        for module in start["preload"]:
+            with contextlib.suppress(Exception):  # the job that needs it says what is wrong
+                importlib.import_module(module)
     worker, output, process = _Worker(connection), os.dup(1), os.getpid()
     while True:
         try:
             job = json.loads(connection.recv_bytes())
-        except EOFError:
+        except EOFError:  # the parent has died, or it would have said that nothing follows
+            os.killpg(0, signal.SIGKILL)
+        if job is None:
             return
         _open_streams(output)
         answer = worker.answer(job)
@@ -81,6 +86,7 @@ def _open_streams(output: int) -> None:
 
 def _end_with_the_parent() -> None:
     """Watch standard input, which closes when the parent dies, and give checks an empty one."""
+    go_on_without_parent()
     alive = os.dup(0)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)

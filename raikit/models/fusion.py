@@ -22,6 +22,7 @@ from raikit.models.encoded import Encoded
 from raikit.models.folder import SIDE_FILE, WEIGHTS, read_side_file
 from raikit.models.huggingface.encoder import PretrainedEncoder, attach, read_state, refuse_encoders
 from raikit.models.huggingface.readers import Reader, cut_texts
+from raikit.models.huggingface.size import nothing_large
 from raikit.models.network import FusionConfig, FusionNet
 from raikit.models.positions import EncodedColumns, Pixels, Positions, Spectrogram, Tokens
 from raikit.models.preprocessing import Preprocessing
@@ -109,7 +110,7 @@ class FusionModel(Model):
         """Compute the probabilities of the classes, shape (n, k), or the predicted values, shape (n, 1)."""
         if not len(batch):
             return np.zeros((0, self.net.config.outputs))
-        logits = self._apply(self.prepare(batch), self.net.logits)
+        logits = self._apply(self.prepare(batch), lambda prepared: self.net(**prepared))  # a call, which may be compiled
         if self.classes:
             return logits.double().softmax(dim=1).cpu().numpy()
         return logits.double().cpu().numpy() * self.preprocessing.target_scale + self.preprocessing.target_mean
@@ -247,7 +248,7 @@ class FusionModel(Model):
         with _no_progress_bars():
             self.net.save_pretrained(folder)
             for at, encoder in enumerate(self.net.pretrained):
-                encoder.net.config.save_pretrained(folder / READERS.format(at))
+                encoder.config.save_pretrained(folder / READERS.format(at))
                 encoder.reader.save(folder / READERS.format(at))
         side = {"classes": plain(self.classes), "preprocessing": self.preprocessing.to_dict(),
                 "training": plain(self.training)}
@@ -298,7 +299,7 @@ class FusionModel(Model):
 
 def _refuse_other_size(config: FusionConfig, folder: Path) -> None:
     """Raise if the network of the configuration is larger than its weights; it is built without memory here."""
-    with torch.device("meta"):
+    with torch.device("meta"), nothing_large():
         needed = sum(parameter.numel() * parameter.element_size() for parameter in FusionNet(config).parameters())
     if needed > (size := (folder / WEIGHTS).stat().st_size):
         raise ModelError(f"{folder}: its configuration needs {needed:,} bytes of weights, and {WEIGHTS} has {size:,}.")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +20,8 @@ from raikit.errors import ConfigError, ModelError, RaikitError, listed, nearest,
 from raikit.models.base import Model, ModelLoader
 from raikit.models.folder import SEARCH, read_json_mapping, refuse_other_file
 from raikit.models.sklearn_files import PICKLES, SKOPS, read_pickle, read_skops
+from raikit.models.tokenizer_patterns import may_be_slow
+from raikit.process.sources import import_from
 
 if TYPE_CHECKING:
     from raikit.config.schema import ModelConfig
@@ -188,9 +189,23 @@ LOADERS: dict[str, ModelLoader] = {
     "torch": load_torch,
     "sklearn": load_sklearn,
 }
+_SETTINGS = {  # where the settings of each loader are described
+    "fusion": "loaders:FusionSpec", "torch": "loaders:TorchSpec", "sklearn": "loaders:SklearnSpec",
+    "huggingface": "huggingface.settings:HuggingFaceSpec", "onnx": "onnx.settings:OnnxSpec",
+    "http": "endpoint.settings:EndpointSpec",
+}  # fmt: skip
 RUNS_CODE = frozenset({"torch", "sklearn"})  # of these loaders: they call a function of the user's, or read a pickle
 _CODE_ALLOWED = ("trust_remote_code", "allow_pickle", "trusted")  # settings with which code that came with the model may run
 TABLE_KIND = "predictions"  # a plugin may not give a loader this name
+
+
+def settings_of(kind: str) -> type[BaseModel] | None:
+    """Return the settings of one of raikit's own loaders; None for those of plugins."""
+    if kind not in _SETTINGS:
+        return None
+    module, _, name = _SETTINGS[kind].partition(":")
+    settings: type[BaseModel] = getattr(importlib.import_module(f"raikit.models.{module}"), name)
+    return settings
 
 
 def runs_code(spec: Mapping[str, Any]) -> bool:
@@ -199,9 +214,15 @@ def runs_code(spec: Mapping[str, Any]) -> bool:
     return (spec["kind"] in RUNS_CODE and not is_plain) or any(spec.get(setting) for setting in _CODE_ALLOWED)
 
 
-def may_not_end(spec: Mapping[str, Any]) -> bool:
-    """Return whether what ``model.load`` names runs no code, but is a program itself: a graph of ONNX has loops and functions."""
-    return bool(spec["kind"] == "onnx")
+def may_not_end(spec: Mapping[str, Any], folder: Path) -> bool:
+    """Return whether what ``model.load`` names runs no code, but is a program itself.
+
+    A graph of ONNX has loops and functions, and a tokenizer regular expressions. `folder` is that of the configuration.
+    """
+    if spec["kind"] not in ("fusion", "huggingface"):
+        return bool(spec["kind"] == "onnx")
+    named = [with_absolute_paths(spec, folder).get(key) for key in ("path", "base")]
+    return any(may_be_slow(Path(place)) for place in named if isinstance(place, str))
 
 
 def load(
@@ -236,7 +257,7 @@ def load(
         raise ModelError(f"model.load: models of kind {kind!r} are not audited for {task}; `huggingface` and `predictions` are.")
     foreign = runs_code(spec) or kind not in LOADERS
     if foreign:
-        make_importable(folder)
+        import_from(folder)
     try:
         model = loaders[kind](with_absolute_paths(spec, folder), data)
         if not isinstance(model, Model):
@@ -249,8 +270,7 @@ def load(
     except ValidationError as error:
         # A misspelt required setting is both unknown and missing; name the word that is wrong.
         first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
-        key = key_text(first["loc"])
-        raise ConfigError(f"model.load.{key}: {_sentence(first)}.") from None
+        raise ConfigError(f"{key_text(('model', 'load', *first['loc']))}: {_sentence(first)}.") from None
     except RaikitError:
         raise
     except Exception as error:
@@ -271,33 +291,34 @@ def _trials_beside(path: str | None) -> int:
     return len(trials)
 
 
-def make_importable(folder: Path) -> None:
-    """Put `folder` first on the import path."""
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-
-
 def _sentence(error: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return "the loader knows no such setting"
     if error["type"] == "missing":
         return "this setting is required"
-    return str(error["msg"])
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 def with_absolute_paths(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return `spec` with the paths of files made absolute; ``module:function`` is left as it is."""
     paths: dict[str, Any] = {
-        key: os.path.realpath(folder / spec[key])
+        key: _absolute(folder, key, spec[key])
         for key in ("path", "weights", "base", "cache", "tensorboard")
         if isinstance(spec.get(key), str) and not _is_function(spec[key])
     }
     if isinstance(encoders := spec.get("encoders"), Mapping):
         paths["encoders"] = {
-            name: with_absolute_paths(value, folder) if isinstance(value, Mapping) else os.path.realpath(folder / str(value))
+            name: with_absolute_paths(value, folder) if isinstance(value, Mapping) else _absolute(folder, "encoders", str(value))
             for name, value in encoders.items()
         }
     return {**spec, **paths}
+
+
+def _absolute(folder: Path, key: str, path: str) -> str:
+    try:
+        return os.path.realpath(folder / path)
+    except ValueError:
+        raise ConfigError(f"model: {key} holds a null character, which no name of a file can have.") from None
 
 
 def _is_function(path: str) -> bool:

@@ -42,8 +42,11 @@ def first_improbable(scores: _Floats) -> tuple[int, str] | None:
     >>> first_improbable(np.array([0.5, 1.00002]))
     (1, '1.00002')
     """
-    outside = np.argwhere((scores < 0) | (scores > 1))
-    return (int(outside[0][0]), f"{scores[tuple(outside[0])]:.9g}") if outside.size else None
+    outside = (scores < 0) | (scores > 1)
+    if not outside.any():
+        return None
+    place = tuple(np.argwhere(outside)[0])
+    return int(place[0]), f"{scores[place]:.9g}"
 
 
 def first_incomplete(scores: _Floats) -> int | None:

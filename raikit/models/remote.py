@@ -15,6 +15,7 @@ from raikit.console import clean
 from raikit.errors import ModelError
 from raikit.files import is_plain_file, sha256
 from raikit.models.base import Capability
+from raikit.models.cost import PATIENCE, Cost, measure_cost
 from raikit.models.score_files import read_score_file, write_score_file
 from raikit.models.scoring import BATCH, score_all, validate_scores
 from raikit.run.results import Value, plain
@@ -64,6 +65,12 @@ class HandedScores(BaseModel):
     sha256: str
 
 
+class TrialCost(BaseModel):
+    """What a process has measured on its model's first cases; None without cases."""
+
+    cost: Cost | None
+
+
 # --- in the model's process --------------------------------------------------------------------------------------
 
 
@@ -77,6 +84,11 @@ def describe_model(model: Model) -> dict[str, Any]:
     }
     described: dict[str, Any] = plain(facts)
     return described
+
+
+def try_scoring(model: Model, data: Dataset, batch_size: int, timeout: float) -> dict[str, Any]:
+    """Return what scoring costs as data, measured on the first cases, well before the process is ended."""
+    return TrialCost(cost=measure_cost(model, data, batch_size, min(PATIENCE, timeout / 4))).model_dump()
 
 
 def write_scores(

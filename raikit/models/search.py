@@ -18,10 +18,13 @@ from typing import Any
 import numpy as np
 
 from raikit.config.training import SearchRange, SearchSettings
+from raikit.errors import ModelError, RaikitError, system_fault
+from raikit.files import is_plain_file
 from raikit.models.extras import import_extra
 
 LOSS = "validation loss"
 _ENDED, _EXCESS = "ended", "excess"  # what is kept of a trial beside what Optuna keeps
+_MOST_BYTES = 1 << 30  # of the file of a search; a trial takes about a kilobyte
 _FAR = 1e9  # how far a trial without a value is beyond its limits
 
 
@@ -36,10 +39,12 @@ class Trial:
     values : mapping of str to value
         Of the settings, by dotted key.
     objective : float or None
-        None if the training diverged, or the metric is undefined.
+        None if the trial failed, or the metric is undefined.
     limits : mapping of str to float or None
         The metrics that have limits.
     keeps_limits : bool
+    reason : str
+        Why the trial failed, such as a model that returns NaN; empty if it did not.
     """
 
     number: int
@@ -47,6 +52,11 @@ class Trial:
     objective: float | None = None
     limits: Mapping[str, float | None] = field(default_factory=dict)
     keeps_limits: bool = False
+    reason: str = ""
+
+    def failed(self, settings: SearchSettings, reason: str) -> Trial:
+        """Return the trial without values, and why it has none."""
+        return replace(self, limits={limit.metric: None for limit in settings.limits}, reason=reason)
 
     def measured(self, settings: SearchSettings, objective: float | None, limits: Mapping[str, float | None]) -> Trial:
         """Return the trial with what was measured in it."""
@@ -101,19 +111,47 @@ def run_search(settings: SearchSettings, evaluate: Evaluate, storage: Path, seed
     Raises
     ------
     ModelError
-        If Optuna is not installed.
+        If Optuna is not installed, or `storage` holds no trials of such a search.
     """
     optuna = import_extra("optuna", "a search", "model.train.search")
     with _silent(optuna):
-        study = optuna.create_study(storage=_storage(optuna, storage), study_name="raikit", load_if_exists=True)
-        for left in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):  # by a process that was killed
-            study.tell(left.number, state=optuna.trial.TrialState.FAIL)
-        while len(trials := _trials(study, settings)) < settings.trials:
-            study.sampler = _sampler(optuna, seed, len(trials))
-            proposed = study.ask()
-            values = {key: _suggest(proposed, key, tried) for key, tried in settings.ranges.items()}
-            _end(optuna, study, proposed, settings, evaluate(Trial(len(trials) + 1, values), trials))
-    return SearchOutcome(settings, trials, choose(settings, trials))
+        with _readable(storage):
+            study = _study(optuna, storage)
+        while True:
+            with _readable(storage):
+                trials = _trials(study, settings)
+                if len(trials) >= settings.trials:
+                    return SearchOutcome(settings, trials, choose(settings, trials))
+                study.sampler = _sampler(optuna, seed, len(trials))
+                proposed = study.ask()
+                values = {key: _suggest(proposed, key, tried) for key, tried in settings.ranges.items()}
+            ended = evaluate(Trial(len(trials) + 1, values), trials)
+            with _readable(storage):
+                _end(optuna, study, proposed, settings, ended)
+
+
+def _study(optuna: Any, storage: Path) -> Any:
+    """Open the study in a file, without the trial that a process was at when it was killed."""
+    if storage.exists() and (not is_plain_file(storage) or storage.stat().st_size > _MOST_BYTES):
+        raise ValueError("it is a link, no regular file, or too large")
+    study = optuna.create_study(storage=_storage(optuna, storage), study_name="raikit", load_if_exists=True)
+    for left in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
+        study.tell(left.number, state=optuna.trial.TrialState.FAIL)
+    return study
+
+
+@contextmanager
+def _readable(storage: Path) -> Iterator[None]:
+    """Turn whatever Optuna and its database raise for a file that something else has written into one sentence."""
+    try:
+        yield
+    except Exception as error:
+        if system_fault(error) is not None or isinstance(error, RaikitError):
+            raise
+        raise ModelError(
+            f"model.train.search: {storage} holds no trials of this search, or was changed ({type(error).__name__}); start again "
+            "with another --out."
+        ) from None
 
 
 def choose(settings: SearchSettings, trials: Sequence[Trial]) -> Trial:
@@ -128,16 +166,45 @@ def choose(settings: SearchSettings, trials: Sequence[Trial]) -> Trial:
 
 
 def _trials(study: Any, settings: SearchSettings) -> list[Trial]:
-    """Return the trials that have ended, in their order."""
-    ended = [trial.user_attrs[_ENDED] | {"values": dict(trial.params)} for trial in study.get_trials(deepcopy=False)
+    """Return the trials that have ended, in their order.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        If the search could not have made one of them.
+    """
+    ended = [(dict(trial.params), trial.user_attrs[_ENDED]) for trial in study.get_trials(deepcopy=False)
              if _ENDED in trial.user_attrs and trial.state.is_finished()]
-    return [Trial(number, one["values"]).measured(settings, one["objective"], one["limits"]) for number, one in enumerate(ended, 1)]
+    for values, measured in ended:
+        _validate(settings, values, measured)
+    drawn = [Trial(number, values, reason=measured.get("reason", "")) for number, (values, measured) in enumerate(ended, 1)]
+    return [trial.measured(settings, measured["objective"], measured["limits"])
+            for trial, (_, measured) in zip(drawn, ended, strict=True)]
+
+
+def _validate(settings: SearchSettings, values: Mapping[str, Any], measured: Mapping[str, Any]) -> None:
+    """Raise if a trial has settings that are not searched, values that are not tried, or measurements that are no numbers."""
+    if values.keys() != settings.ranges.keys() or not all(_is_tried(values[key], tried) for key, tried in settings.ranges.items()):
+        raise ValueError("other settings were tried")
+    numbers = [measured["objective"], *measured["limits"].values()]
+    if not all(number is None or (isinstance(number, int | float) and math.isfinite(number)) for number in numbers):
+        raise ValueError("what was measured is no number")
+    if not isinstance(measured.get("reason", ""), str):
+        raise TypeError("a reason is no text")
+    if not measured["limits"].keys() >= {limit.metric for limit in settings.limits}:
+        raise ValueError("other limits were measured")
+
+
+def _is_tried(value: Any, tried: SearchRange | Sequence[Any]) -> bool:
+    if not isinstance(tried, SearchRange):
+        return any(value is one or (type(value) is type(one) and value == one) for one in tried)
+    return isinstance(value, int | float) and bool(tried.low <= value <= tried.high)
 
 
 def _end(optuna: Any, study: Any, proposed: Any, settings: SearchSettings, trial: Trial) -> None:
     """Keep what was measured in a trial."""
     proposed.set_user_attr(_EXCESS, [_one_excess(limit, trial.limits) for limit in settings.limits])
-    proposed.set_user_attr(_ENDED, {"objective": trial.objective, "limits": dict(trial.limits)})
+    proposed.set_user_attr(_ENDED, {"objective": trial.objective, "limits": dict(trial.limits), "reason": trial.reason})
     if trial.objective is None:
         study.tell(proposed, state=optuna.trial.TrialState.PRUNED)
     else:

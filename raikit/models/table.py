@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from raikit.address import text
+from raikit.config.types import NumbersToComputeWith
 from raikit.data.cells import TOO_LARGE, first_too_large
 from raikit.data.classes import PredictedClasses
 from raikit.data.groups import refuse_nested
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _UNKNOWN = object()
 
 
-class PredictionsSpec(BaseModel):
+class PredictionsSpec(NumbersToComputeWith):
     """Settings of ``model.load`` with ``kind: predictions``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -162,7 +162,9 @@ class TorchModel(Model):
 
 
 def _table(frame: pd.DataFrame) -> torch.Tensor:
-    return torch.tensor(frame.astype("float32").fillna(0.0).to_numpy())
+    values = frame.to_numpy(dtype=np.float32, na_value=np.nan, copy=True)
+    values[np.isnan(values)] = 0.0
+    return torch.from_numpy(values)
 
 
 def _texts(values: Sequence[str | None]) -> list[str]:

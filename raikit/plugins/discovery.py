@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.machinery import SOURCE_SUFFIXES
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
@@ -20,12 +21,13 @@ from raikit.check import Check
 from raikit.config.schema import PluginsConfig
 from raikit.deprecation import collect_warnings
 from raikit.errors import ConfigError, PluginError, nearest, raised
-from raikit.models.loaders import LOADERS, TABLE_KIND, make_importable
+from raikit.models.loaders import LOADERS, TABLE_KIND
 from raikit.plugins.contract import LONGEST_NAME, contract_problem, incompatibility
 from raikit.plugins.entry_points import distribution, impostor, installed, module_file, version
 from raikit.plugins.probe import find_fatal_imports
 from raikit.plugins.registry import CheckEntry, PluginProcesses, Registry, placeholder_check
 from raikit.process.guard import preserved
+from raikit.process.sources import SourceOnly, import_from
 from raikit.run.owners import FIRST_PARTY, LOCAL
 from raikit.run.record import PluginRecord
 
@@ -340,9 +342,10 @@ def _load_local(registry: Registry, path: Path, name: str, refusal: Refusal | No
 
 
 def _import_file(path: Path) -> ModuleType:
-    make_importable(path.parent.resolve())  # a file may import what lies beside it, also later, when its checks run
+    import_from(path.parent.resolve())  # a file may import what lies beside it, also later, when its checks run
     name = "raikit_local_" + re.sub(r"\W", "_", str(path.resolve()))
-    spec = importlib.util.spec_from_file_location(name, path)
+    loader = SourceOnly(name, str(path)) if path.suffix in SOURCE_SUFFIXES else None
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path.name} is not a Python file")
     module = importlib.util.module_from_spec(spec)

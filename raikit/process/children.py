@@ -7,9 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 _OF_THE_SERVICE = {"GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"}
+_PR_SET_PDEATHSIG = 1  # of Linux
+_STOPPED_WITHIN = 1.0  # seconds; a thread that waits for a disk stops later
 TIMEOUT = 600.0  # seconds that a child may take for one check; plugins.timeout overrides it
 
 
@@ -45,6 +48,37 @@ def ending(code: int) -> str:
         return signal.Signals(-code).name
     except ValueError:
         return f"signal {-code}"
+
+
+def pause(process: subprocess.Popen[bytes]) -> None:
+    """Stop a process and its group until `go_on`, so that no thread of it changes what raikit writes meanwhile.
+
+    Only on Linux, where the kernel lets a stopped process go on when the one that started it has died (`go_on_without_parent`).
+    """
+    if sys.platform != "linux":
+        return
+    until = time.monotonic() + _STOPPED_WITHIN
+    with contextlib.suppress(ProcessLookupError, PermissionError, ChildProcessError):
+        os.killpg(process.pid, signal.SIGSTOP)
+        how = os.WSTOPPED | os.WEXITED | os.WNOWAIT | os.WNOHANG
+        while os.waitid(os.P_PID, process.pid, how) is None and time.monotonic() < until:
+            time.sleep(0.0002)
+
+
+def go_on(process: subprocess.Popen[bytes]) -> None:
+    """Let a process and its group go on, which `pause` has stopped."""
+    if sys.platform == "linux":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGCONT)
+
+
+def go_on_without_parent() -> None:
+    """Ask the kernel to let this process go on if its parent dies while it is stopped; it ends itself then."""
+    if sys.platform == "linux":
+        import ctypes
+
+        with contextlib.suppress(OSError, AttributeError):  # without it a stopped process stays until somebody ends it
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
 
 
 def end(process: subprocess.Popen[bytes], patience: float = 0.0) -> None:

@@ -66,6 +66,8 @@ class RunDirectory:
         self._lock: BaseFileLock | None = None
         self._kept: dict[Path, tuple[str, Stamp | None]] = {}  # files that this process has written, as they were
         self._foreign: list[Path] = []
+        if (unwritable := os.fspath(folder).encode("utf-8", "replace").decode()) != os.fspath(folder):
+            raise RunError(f"--out {unwritable}: this name is no UTF-8, which some libraries cannot write; choose another.")
         try:
             self.is_new = not folder.exists() or not any(folder.iterdir())
             self.existed = folder.exists()
@@ -166,6 +168,22 @@ class RunDirectory:
                 f"--resume {self.folder}: {path.relative_to(self.folder)} is damaged; start a new run in another --out."
             ) from None
 
+    def clear(self, *folders: Path) -> None:
+        """Remove from a new run what lies where an interrupted one would have left something: it is no work of this audit.
+
+        Raises
+        ------
+        TamperedRunError
+            If another process puts it there again.
+        """
+        for folder in folders if self.is_new else ():
+            shutil.rmtree(folder, ignore_errors=True)
+            if os.path.lexists(folder):
+                raise TamperedRunError(
+                    f"{folder.relative_to(self.folder)} is written by another process while the audit runs, such as a plugin's; "
+                    "the run cannot be trusted. Leave plugins out with --disable until it no longer happens."
+                )
+
     def record_start(self, check: str) -> bool:
         """Record that a check starts; return False if it ended the process twice before and must not run again."""
         path = self.work / "checks" / f"{check}.started"
@@ -244,7 +262,13 @@ class RunDirectory:
         known = {path: digest for path, (digest, _) in self._kept.items()}
         manifest.write(self.folder, facts, exclude=self.work, known=known, foreign=self._foreign)
         self.close()
-        shutil.rmtree(self.work)
+        try:
+            shutil.rmtree(self.work)
+        except OSError as error:
+            raise RunError(
+                f"{self.folder} is complete, but {self.work.name} in it could not be removed ({error.strerror or error}): another "
+                "process uses it. End that process and remove the folder."
+            ) from None
 
 
 def _first_link(folder: Path) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import cached_property, partial
 from typing import Literal
 
 from raikit.address import Pattern
@@ -40,6 +40,11 @@ class LevelRequest:
     confidence: float | None = None
     errors: tuple[float, ...] = ()
     spare: tuple[float, ...] = ()
+
+    @cached_property
+    def matcher(self) -> Pattern:
+        """The pattern, made once: an audit has many metrics, and each meets every rule."""
+        return Pattern(self.pattern)
 
     def is_broken(self, low: float | None, high: float | None) -> bool:
         """Return whether a whole interval is beyond the limit."""
@@ -102,7 +107,7 @@ class Levels:
             return metric
         address = metric.address(self.prefix)
         for request in self.requests:
-            if _pattern(request.pattern).matches(address):
+            if request.matcher.matches(address):
                 self._measure_for(request, metric, ends)
         metric.limits.sort(key=lambda limits: limits.level)
         return metric
@@ -172,9 +177,6 @@ class Levels:
             limits.judged_high = _most(judged[1], metric.judged.value)
         metric.limits.append(limits)
         return limits
-
-
-_pattern = lru_cache(Pattern)  # A policy has few, and an audit many metrics.
 
 
 def same_level(first: float, second: float) -> bool:

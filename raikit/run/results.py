@@ -556,10 +556,10 @@ class Comparison(RecordModel):
         """
         worse = "open_low" if new.direction == "higher" else "open_high"
         if worse in old.flags:
-            why = "the baseline's tail is too heavy to decide: it may have been worse than it looked"
+            why = "the baseline's tail is too heavy, or its clusters too few, to decide: it may have been worse than it looked"
             return Comparison.undecided(self.metric, self.margin, why, n=self.n, method="not tested")
         if worse in new.flags:
-            why = "the candidate's tail is too heavy for an upper limit of the loss"
+            why = "the candidate's tail is too heavy, or its clusters too few, for an upper limit of the loss"
             reason = f"{self.reason}; {why}" if self.reason else why
             return self.model_copy(update={"low": None, "high": None, "reason": reason})
         return self

@@ -427,7 +427,8 @@ def _detectable(
 def welch(v1: FloatArray, df1: FloatArray, v2: FloatArray, df2: FloatArray) -> FloatArray:
     """Return the degrees of freedom of a sum of two variances (Welch and Satterthwaite)."""
     total = np.maximum(v1 + v2, TINY)
-    return np.asarray(1 / np.maximum((v1 / total) ** 2 / df1 + (v2 / total) ** 2 / df2, 1 / NORMAL_DF))
+    first, second = ((v / total) ** 2 / np.maximum(df, TINY) for v, df in ((v1, df1), (v2, df2)))  # 0: nothing is known
+    return np.asarray(1 / np.maximum(first + second, 1 / NORMAL_DF))
 
 
 def _quantile(tail: float, df: ArrayLike) -> FloatArray:

@@ -24,6 +24,7 @@ from raikit.stats.multiplicity import holm
 from raikit.stats.quantiles import as_normal, as_t, tail_of, upper_quantile, upper_tail
 from raikit.stats.quantities import Quantities, difference_p, differences, ratios, separate_limits
 from raikit.stats.skewness import deskewed
+from raikit.stats.unseen import ALL_AT, NOTHING_AT, with_unseen_cluster, with_unseen_p
 from raikit.stats.validation import TOO_FEW_GROUPS, comparable
 
 
@@ -78,7 +79,8 @@ def clustered_rate_interval(
     the effective number of clusters as its sample size, so that the interval is not [0, 0]. With clusters, the variance
     is that of one more cluster like the one that moves the estimate most, and the degrees of freedom are those of the
     clusters that hold the rarer outcome (for means: of the squared contributions), minus one. The limit of a clustered
-    proportion towards more of the rarer outcome is at least that of t, shifted for skewness [2]_.
+    proportion towards more of the rarer outcome is at least that of t, shifted for skewness [2]_. Above 95% a cluster that was
+    not seen is added (`raikit.stats.unseen`).
 
     References
     ----------
@@ -87,7 +89,7 @@ def clustered_rate_interval(
     .. [2] Johnson, "Modified t tests and confidence intervals for asymmetrical populations", JASA 1978; half of its shift.
     """
     k = int(np.sum(~np.isnan(cov.rates))) if simultaneous else 1
-    tail = tail_of(level ** (1 / max(k, 1)))
+    cov, tail = with_unseen_cluster(cov, level), tail_of(level ** (1 / max(k, 1)))
     low, high = separate_limits(Quantities.of(cov), upper_quantile(tail))
     kind = {"proportion": "Korn-Graubard exact limits", "positive": "t limits of the logarithm", "real": "t limits"}[
         cov.scale
@@ -121,9 +123,10 @@ def clustered_gap(cov: CovarianceResult, level: float = 0.95, draws: int = DRAWS
     -----
     As `raikit.stats.gap`, with three changes. Draws have the cluster covariance. Each difference has t limits, with the
     smaller effective number of clusters of its two sides minus one degrees of freedom. Those of rates are shifted for
-    skewness (`raikit.stats.skewness`). The lower end uses only groups with enough clusters and without `few_events` (if
-    there are two), because the variances of the others are unreliable; the value and the upper end use all groups. Without
-    clusters, limits of proportions are exact at the effective sample size, and combined by MOVER.
+    skewness (`raikit.stats.skewness`), and above 95% a cluster that was not seen is added (`raikit.stats.unseen`). The lower end
+    uses only groups with enough clusters and without `few_events` (if there are two), because the variances of the others are
+    unreliable; the value and the upper end use all groups. Without clusters, limits of proportions are exact at the effective
+    sample size, and combined by MOVER.
     """
     return clustered_odds_gap(cov, np.zeros(len(cov.rates), dtype=np.int64), level, draws, rng=rng)
 
@@ -154,7 +157,7 @@ def clustered_odds_gap(
         If a rate is undefined, a stratum has fewer than two groups, or lengths do not match.
     """
     labels = np.asarray(strata)
-    end = _SimultaneousEnd.of(cov, labels, tail_of(level), draws, rng)
+    end, cov = _SimultaneousEnd.of(cov, labels, level, draws, rng), with_unseen_cluster(cov, level)
     every = _of_each_kind(pairs_and_rests(cov.sizes, labels), cov)
     i, j = every.plus[every.pairs], every.minus[every.pairs]
     values = cov.rates[i] - cov.rates[j]
@@ -199,12 +202,11 @@ def clustered_ratio(
     _validate(cov, np.zeros(len(cov.rates)))
     if np.any(cov.rates < 0) or not np.any(cov.rates > 0):
         raise ValueError("a ratio needs rates that are not negative and not all 0")
-    alpha = tail_of(level)
     strata = np.zeros(len(cov.rates), dtype=np.int64)
-    end = _SimultaneousEnd.of(cov, strata, alpha, draws, rng, log=True)
+    end, cov = _SimultaneousEnd.of(cov, strata, level, draws, rng, log=True), with_unseen_cluster(cov, level)
     every = _of_each_kind(pairs_and_rests(cov.sizes, strata), cov)
     i, j = every.plus[every.pairs], every.minus[every.pairs]
-    lows = ratios(Quantities.of(cov, every), i, j, upper_quantile(alpha))[0]
+    lows = ratios(Quantities.of(cov, every), i, j, upper_quantile(end.alpha))[0]
     highs = ratios(end.quantities, *end.contrasts, end.critical)[1]
     return Gap(
         value=float(cov.rates.min() / cov.rates.max()),
@@ -242,14 +244,16 @@ def clustered_group_vs_rest(
     """
     _validate(cov, np.zeros(len(cov.rates)))
     family = groups_and_rests(cov.sizes)
-    quantities = Quantities.of(cov, family)
+    at_level = with_unseen_cluster(cov, level)
+    quantities = Quantities.of(at_level, family)
     se = family.standard_errors(quantities.covariance)
-    critical = simultaneous_critical(family, _errors(cov, cov.M, draws, rng), se, level)
+    critical = simultaneous_critical(family, _errors(cov, at_level.M, draws, rng), se, level)
     i, j = family.plus, family.minus
     low, high = differences(quantities, i, j, critical)
     value = quantities.rates[i] - quantities.rates[j]
     if quantities.clustered_proportion:
-        p = difference_p(quantities, i, j)
+        plain, strict = (difference_p(Quantities.of(with_unseen_cluster(cov, each), family), i, j) for each in (NOTHING_AT, ALL_AT))
+        p = with_unseen_p(plain, strict)
     else:
         p = 2 * upper_tail(np.abs(value) / se, quantities.contrast_df(i, j))
     return Contrasts(value, low, high, p, holm(p), critical, _method(cov) + "; Holm")
@@ -277,17 +281,25 @@ def clustered_difference(cov: CovarianceResult, level: float = 0.95) -> Contrast
     """
     _validate(cov, np.zeros(len(cov.rates)))
     i, j = np.array([0]), np.array([1])
-    quantities = Quantities.of(cov)
+    quantities = Quantities.of(with_unseen_cluster(cov, level))
     df = quantities.contrast_df(i, j)
     low, high = differences(quantities, i, j, upper_quantile(tail_of(level)))
     value = cov.rates[:1] - cov.rates[1:]
-    variance = cov.M[0, 0] + cov.M[1, 1] - 2 * cov.M[0, 1]
-    t = deskewed(np.abs(value), np.sqrt(np.maximum(variance, 1e-18)).reshape(1), np.sign(value) * quantities.skew(i, j))
-    p = 2 * upper_tail(np.maximum(t, 0.0), df)
+    plain, strict = (_difference_p(with_unseen_cluster(cov, each)) for each in (NOTHING_AT, ALL_AT))
+    p = with_unseen_p(plain, strict)
     limits = {"proportion": "exact limits at effective n", "positive": "limits of the logarithm", "real": "t limits"}
     method = "t limits" if quantities.clustered_proportion else f"MOVER, {limits[cov.scale]}"
     critical = float(upper_quantile(tail_of(level), df)[0])
     return Contrasts(value, low, high, p, p, critical, f"{_prefix(cov)}{method}")
+
+
+def _difference_p(cov: CovarianceResult) -> FloatArray:
+    """Return the two-sided p-value of the difference of two estimates, shape (1,)."""
+    i, j = np.array([0]), np.array([1])
+    value, quantities = cov.rates[:1] - cov.rates[1:], Quantities.of(cov)
+    variance = cov.M[0, 0] + cov.M[1, 1] - 2 * cov.M[0, 1]
+    t = deskewed(np.abs(value), np.sqrt(np.maximum(variance, 1e-18)).reshape(1), np.sign(value) * quantities.skew(i, j))
+    return np.asarray(2 * upper_tail(np.maximum(t, 0.0), quantities.contrast_df(i, j)))
 
 
 def join_contrasts(parts: Sequence[Contrasts], correction: str) -> Contrasts:
@@ -358,15 +370,16 @@ class _SimultaneousEnd:
         cls,
         cov: CovarianceResult,
         strata: IntArray,
-        alpha: float,
+        level: float,
         draws: int,
         rng: np.random.Generator,
         *,
         log: bool = False,
     ) -> _SimultaneousEnd:
         _validate(cov, strata)
-        deciding = _deciding(cov, strata)
-        cov, strata = cov.subset(deciding), strata[deciding]
+        alpha, deciding = tail_of(level), _deciding(cov, strata)
+        seen, strata = cov.subset(deciding), strata[deciding]
+        cov = with_unseen_cluster(seen, level)
         family = pairs_and_rests(cov.sizes, strata)
         estimates, covariance = _logarithms(cov) if log else (cov.rates, cov.M)
         extended = family.extend(estimates)
@@ -376,8 +389,11 @@ class _SimultaneousEnd:
         errors = _errors(cov, covariance, draws, rng)
         values = extended[family.plus] - extended[family.minus]
         critical = two_step_t(family, values, se, errors, alpha, df)
-        skew = quantities.skew(family.plus, family.minus, of_ratio=log)
-        p = critical.maxima.p_value(float(np.max(as_normal(deskewed(values, se, skew), df))))
+        plain, strict = (
+            np.asarray(critical.maxima.p_value(_largest_statistic(with_unseen_cluster(seen, each), family, df, log)))
+            for each in (NOTHING_AT, ALL_AT)
+        )
+        p = float(with_unseen_p(plain, strict, two_sided=False))
         kinds = _of_each_kind(family, cov)
         return cls(family, (kinds.plus, kinds.minus), quantities, se, df, critical.value, critical.full, p, alpha, log)
 
@@ -399,6 +415,14 @@ class _SimultaneousEnd:
         if self.log:
             return float(detectable_ratio(p, n, family, se, critical) ** max(reach / normal, 1e-3))
         return detectable_gap(p, n, family, se, critical) * reach / normal
+
+
+def _largest_statistic(cov: CovarianceResult, family: Family, df: FloatArray, log: bool) -> float:
+    """Return the largest contrast in standard errors, as a normal value."""
+    estimates, covariance = _logarithms(cov) if log else (cov.rates, cov.M)
+    extended, se = family.extend(estimates), family.standard_errors(family.extend_covariance(covariance))
+    skew = Quantities.of(cov, family).skew(family.plus, family.minus, of_ratio=log)
+    return float(np.max(as_normal(deskewed(extended[family.plus] - extended[family.minus], se, skew), df)))
 
 
 def _of_each_kind(family: Family, cov: CovarianceResult) -> Family:

@@ -6,6 +6,9 @@ of freedom are those of the squared contributions, ``(sum f^2)^2 / sum f^4 - 1``
 the logarithm. Where the variance rests on so few cases that this does not hold either, the end is flagged: ``open_high``,
 ``open_low``. Nothing should be decided on it. Samples from which rare large values are absent altogether look like light tails;
 no method sees them.
+
+Squares count one cluster of another kind far more than a mean does: values nine times as large move it by up to a hundred times
+the share of that cluster. Where few clusters are sampled, the end of a mean of squares is open on that side for this reason alone.
 """
 
 from __future__ import annotations
@@ -23,6 +26,10 @@ from raikit.stats.interval import Interval
 from raikit.stats.means import bounded_interval, mean_covariance, no_variation, reach, unit_of, without_cluster_apart
 from raikit.stats.quantiles import tail_of, upper_quantile
 from raikit.stats.rates import limits_at
+from raikit.stats.unseen import unseen_share
+
+MIN_CLUSTERS_OF_SQUARES = 100
+"""Effective clusters with which the end of a mean of squares may decide; benchmarks/simulate_dominance.py prints misses with 40."""
 
 
 def loss_interval(
@@ -33,6 +40,7 @@ def loss_interval(
     bounds: tuple[float, float] = (0.0, np.inf),
     *,
     largest: float | None = None,
+    squares: bool = False,
 ) -> Interval:
     """Compute the mean of losses, which are at least 0 and may have a heavy tail.
 
@@ -44,13 +52,16 @@ def loss_interval(
     largest : float, optional
         Largest loss that a case can have. The mean of losses up to 1 is less uncertain than a rate of the same size, so that
         exact limits of a rate are valid with any tail.
+    squares : bool
+        Whether losses are squares of errors, whose high end is open with fewer than 100 effective clusters.
 
     Returns
     -------
     Interval
-        The low end is that of the t interval; it holds with tails of any weight. The flag ``open_high`` marks a tail for which
-        no high end is valid, unless `largest` is given and cases weigh alike: where large losses weigh more, Kish's number of
-        cases is too many. ``unreliable`` marks losses that do not vary.
+        The low end is that of the t interval; it holds with tails of any weight. The high end allows above 95% for a cluster
+        that was not seen, of cases like the worst. The flag ``open_high`` marks a tail for which no high end is valid, unless
+        `largest` is given and cases weigh alike: where large losses weigh more, Kish's number of cases is too many.
+        ``unreliable`` marks losses that do not vary.
 
     Raises
     ------
@@ -70,7 +81,10 @@ def loss_interval(
     low = value - float(upper_quantile(tail, float(cov.df[0]))) * float(np.sqrt(cov.M[0, 0]))
     deviations = deviations_from_mean(values, weight, clusters)
     above, df = reach(cov, deviations, tail)
-    high, flags = _logarithmic(value, above), [flag for flag in open_ends(deviations) if flag == OPEN_HIGH]
+    unseen = float(unseen_share(cov, level)[0]) * (float(values.max()) - value)
+    above = float(np.hypot(above, float(upper_quantile(tail, df)) * unseen))
+    high, heavy = _logarithmic(value, above), OPEN_HIGH in open_ends(deviations) or (squares and _few_for_squares(cov))
+    flags = [OPEN_HIGH] if heavy else []
     if not flags or largest is None:
         return bounded_interval(cov, low, high, bounds, f"t, one more {unit_of(cov)}, log high end (df {df:.3g})", flags)
     high = largest * _rate_limit(value / largest, cov, tail)
@@ -83,6 +97,8 @@ def ratio_of_means_interval(
     weight: ArrayLike | None = None,
     clusters: Sequence[ArrayLike] = (),
     level: float = 0.95,
+    *,
+    squares: bool = False,
 ) -> Interval:
     """Compute the ratio of two means of values that are at least 0 and may have heavy tails.
 
@@ -92,6 +108,8 @@ def ratio_of_means_interval(
         The mean of the denominator must be positive.
     weight, clusters, level
         As in `mean_interval`.
+    squares : bool
+        Whether both are squares of errors or deviations: both ends are open with fewer than 100 effective clusters.
 
     Returns
     -------
@@ -115,7 +133,8 @@ def ratio_of_means_interval(
     tail = tail_of(level)
     (above, df), (below, _) = (reach(cov, deviations_from_mean(x - value * y, w, clusters), tail) for cov in (up, down))
     high = _logarithmic(value, above)
-    heavy = (OPEN_HIGH in open_ends(deviations_from_mean(side, w, clusters)) for side in (x, y))
+    few = squares and _few_for_squares(up)
+    heavy = (few or OPEN_HIGH in open_ends(deviations_from_mean(side, w, clusters)) for side in (x, y))
     flags = [flag for flag, is_heavy in zip((OPEN_HIGH, OPEN_LOW), heavy, strict=True) if is_heavy]
     return bounded_interval(up, value - below, high, (0.0, np.inf), f"ratio, t, one more {unit_of(up)} (df {df:.3g})", flags)
 
@@ -133,6 +152,11 @@ def _rate_limit(rate: float, cov: CovarianceResult, tail: float) -> float:
     """Return the exact upper limit of a rate of as many cases, or clusters, as weigh alike."""
     n = min(float(cov.n_rows[0]), float(cov.effective_clusters[0]))
     return float(limits_at(min(rate, 1.0) * n, n, tail)[1])
+
+
+def _few_for_squares(cov: CovarianceResult) -> bool:
+    """Return whether so few clusters were sampled that one of another kind may make much of a mean of squares unseen."""
+    return bool(cov.ways) and bool(cov.effective_clusters[0] < MIN_CLUSTERS_OF_SQUARES)
 
 
 def _weights_vary(cov: CovarianceResult) -> bool:

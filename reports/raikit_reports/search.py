@@ -52,6 +52,8 @@ def trials(model: Mapping[str, Any], name: Callable[[str], str]) -> raikit.Table
 
 
 def _outcome(row: Mapping[str, Any], chosen: Any, limited: bool) -> str:
+    if row.get("reason"):
+        return f"failed: {row['reason']}"
     if row["objective"] is None:
         return "no value"
     kept = "" if not limited else "limits kept" if row["keeps_limits"] else "limits not kept"

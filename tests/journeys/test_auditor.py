@@ -247,6 +247,19 @@ BAD = [
         "unknown key 'scor' in model.load. Did you mean 'score'?",
     ),
     (
+        {"model": {"load": {"kind": "huggingface", "pth": "bert"}}},
+        "audit.yaml, line 12: unknown key 'pth' in model.load. Did you mean 'path'?",
+    ),
+    ({"model": {"load": {"kind": "onnx"}}}, "audit.yaml, line 10: model.load.path is required."),
+    (
+        {"model": {"load": {"kind": "huggingface", "hub": "a/b"}}},
+        "audit.yaml, line 10: model.load: `hub` needs `allow_download: true` and `revision`",
+    ),
+    (
+        {"model": {"load": {"kind": "http", "url": "http://h/v2/models/m/infer", "protocol": "kserve", "name": "m"}}},
+        "audit.yaml, line 10: model.load: `url` is the address of a model; name only what stands before /v2/models",
+    ),
+    (
         {"gate": {"rules": [{"metric": "fairness.equalised_odds_difference", "max": 0.1}]}},
         "Did you mean 'fairness.equalized_odds_difference'?",
     ),

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ def folder(tmp_path, monkeypatch):
     import transformers
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / ".modules"))
     tokenizer = Tokenizer(models.WordLevel({"[PAD]": 0, "[UNK]": 1, "calm": 2, "loud": 3}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     config = transformers.BertConfig(
@@ -98,3 +99,19 @@ def test_an_audit_of_a_folder_opens_no_socket(raikit, config, folder, tmp_path, 
     raikit("audit", config(), "--out", "run", "--select", "performance.classification", code=1)
     assert numbers(tmp_path / "run")["performance.accuracy"]["n"] == 80
     assert asked == []
+
+
+def test_a_tokenizer_that_takes_forever_is_ended_after_its_time(raikit, config, folder, tmp_path):
+    file = folder / "tokenizer.json"
+    content = json.loads(file.read_text())
+    content["pre_tokenizer"] = {"type": "Split", "behavior": "Isolated", "invert": False,
+                                "pattern": {"Regex": "[a-z ]*[a-z ]*[a-z ]*[a-z ]*(?!.)(?=.)"}}  # fmt: skip
+    file.write_text(json.dumps(content))
+    path = config()
+    table = pd.read_csv(tmp_path / "people.csv")
+    table["note"] = "a quiet and a loud word " * 5
+    table.to_csv(tmp_path / "people.csv", index=False)
+    started = time.monotonic()
+    ran = raikit("audit", path, "--out", "run", "--set", "model.timeout=5", code=2)
+    assert "the model did not finish within 5 seconds, so its process was terminated" in ran.printed
+    assert time.monotonic() - started < 60

@@ -179,3 +179,19 @@ def test_nothing_is_imported_for_those_who_do_not_ask():
     heavy = {"numpy", "pandas", "torch", "pydantic", "raikit.audit.conductor", "raikit.errors"}
     code = f"import sys, raikit.pytest_plugin; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("change", ["shutil.rmtree('run')", "pathlib.Path('run/audit.json').write_text('{')"])
+def test_a_run_that_a_test_destroys_is_one_sentence_in_the_summary(project, change):
+    pytester = project(ACCURATE)
+    pytester.makepyfile(f"import pathlib, shutil\ndef test_of_ones_own(): {change}")
+    ran = pytester.runpytest_subprocess("--raikit", "audit.yaml", "--raikit-out", "run")
+    printed = ran.stdout.str() + ran.stderr.str()
+    assert "Traceback" not in printed and "INTERNALERROR" not in printed
+    assert "raikit: " in printed.split("= raikit =")[-1]
+
+
+def test_no_line_of_the_summary_begins_with_what_a_path_says(project):
+    pytester = project(ACCURATE)
+    ran = pytester.runpytest_subprocess("--raikit", "audit.yaml", "--raikit-out", "run\n::error::x")
+    assert not any(line.startswith("::") for line in (ran.stdout.str() + ran.stderr.str()).splitlines())

@@ -17,7 +17,7 @@ class GapOptions(raikit.CheckOptions):
     max_groups: int | None = Field(
         None, ge=2, description="More groups of one feature stop the check; absent: data.max_groups."
     )
-    confidence: float | None = Field(None, gt=0.5, lt=1, description="Level of the intervals; absent: the run's.")
+    confidence: float | None = Field(None, gt=0.5, le=1 - 1e-9, description="Level of the intervals; absent: the run's.")
     draws: int = Field(20_000, ge=1_000, description="Draws behind simultaneous limits; fewer are imprecise.")
 
     def most_groups(self, ctx: raikit.CheckContext) -> int:

@@ -52,14 +52,14 @@ class Search(raikit.Check):
             "class), more mistakes among the selected (precision); absent: accuracy and, for two classes, false_negative_rate.",
         )
         min_group: int = Field(30, ge=1, description="Groups with fewer cases are counted, and not searched.")
-        fdr: float = Field(0.05, gt=0, lt=0.5, description="Expected share of wrongly flagged among the flagged groups.")
+        fdr: float = Field(0.05, ge=1e-9, lt=0.5, description="Expected share of wrongly flagged among the flagged groups.")
         dependence: Literal["positive", "any"] = Field(
             "positive", description="Benjamini-Hochberg, or Benjamini-Yekutieli, which needs no assumption."
         )
         max_searched: int = Field(
             2_000, ge=2, description="Most groups searched; combinations of more features are left out beyond it."
         )
-        confidence: float | None = Field(None, gt=0.5, lt=1, description="Level of the certificate; absent: the run's.")
+        confidence: float | None = Field(None, gt=0.5, le=1 - 1e-9, description="Level of the certificate; absent: the run's.")
         draws: int = Field(20_000, ge=1_000, description="Draws behind simultaneous limits; fewer are imprecise.")
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:

@@ -9,6 +9,7 @@ from typing import Any
 from raikit.errors import ModelError
 from raikit.files import canonical, sha256_text, write_text
 from raikit.models.endpoint.settings import EndpointSpec
+from raikit.process.beginning import changed_since
 
 _FORMAT = 1
 _MOST_BYTES = 16 << 20  # of one answer
@@ -16,6 +17,8 @@ _MOST_BYTES = 16 << 20  # of one answer
 
 class AnswerCache:
     """Answers by case. Without a folder nothing is kept.
+
+    An answer that something else has put there since the command began is asked for again: a plugin may have forged it.
 
     Parameters
     ----------
@@ -25,6 +28,7 @@ class AnswerCache:
 
     def __init__(self, settings: EndpointSpec) -> None:
         self._folder = None if settings.cache is None else Path(settings.cache)
+        self._own: set[str] = set()  # keys of the answers that were put here
         self._of = [_FORMAT, settings.url, settings.protocol, settings.name, settings.output]
         if self._folder is not None:
             try:
@@ -44,7 +48,10 @@ class AnswerCache:
         try:
             if path.is_symlink() or not path.is_file() or path.stat().st_size > _MOST_BYTES:
                 return None
-            return json.loads(path.read_bytes())["answer"]
+            content = path.read_bytes()
+            if key not in self._own and changed_since(path.stat()):
+                return None
+            return json.loads(content)["answer"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):  # a damaged answer is asked for again
             return None
 
@@ -53,6 +60,7 @@ class AnswerCache:
         if self._folder is not None:
             path = self._path(self._folder, key)
             path.parent.mkdir(exist_ok=True)
+            self._own.add(key)
             write_text(path, json.dumps({"answer": answer}, allow_nan=False))
 
     def _path(self, folder: Path, key: str) -> Path:

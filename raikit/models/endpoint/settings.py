@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from raikit.config.types import NumbersToComputeWith
 from raikit.errors import ModelError
 from raikit.models.outputs import OutputKind
 
@@ -19,11 +20,12 @@ _OF_ONE = {
     "kserve": ("batch_size", "output", "outputs", "classes", "inputs", "missing"),
     "openai": ("prompt", "system", "labels", "logprobs", "max_tokens", "otherwise"),
 }
+_PATHS = {"kserve": "/v2/models", "openai": "/chat/completions"}  # raikit adds them
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OWN = {"content-type", "content-length", "host", "transfer-encoding", "connection"}
 
 
-class EndpointSpec(BaseModel):
+class EndpointSpec(NumbersToComputeWith):
     """Settings of ``kind: http``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -84,6 +86,8 @@ class EndpointSpec(BaseModel):
         other = "kserve" if self.protocol == "openai" else "openai"
         if foreign := [name for name in _OF_ONE[other] if name in self.model_fields_set]:
             raise ValueError(f"`{foreign[0]}` is a setting of the protocol {other}, and this is {self.protocol}")
+        if (path := _PATHS[self.protocol]) in urlsplit(self.url).path:
+            raise ValueError(f"`url` is the address of a model; name only what stands before {path}")
         if self.protocol == "openai" and not self.prompt:
             raise ValueError("the protocol openai needs a `prompt`")
         return self

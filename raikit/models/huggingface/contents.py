@@ -30,7 +30,7 @@ _MOST_REPEATED, _MOST_LABELS = 1_000, 100_000
 _MOST_PIXELS = 2_048  # in height or width, as for fusion models
 _MOST_NUMBER = 1 << 24
 _LARGEST = {
-    "sampling_rate": 768_000, "chunk_length": 3_600, "feature_size": 1_024, "num_mel_bins": 1_024, "n_fft": 65_536,
+    "sampling_rate": 192_000, "chunk_length": 3_600, "feature_size": 1_024, "num_mel_bins": 1_024, "n_fft": 65_536,
     "max_length": 65_536, "hop_length": 65_536, "fft_window_size": 65_536, "max_length_s": 600, "num_frames": 4_096,
     "max_num_patches": 65_536, "max_patches": 65_536,
 }  # fmt: skip
@@ -163,6 +163,8 @@ def _refuse_repeats(file: Path, leaves: list[Leaf], most: int) -> None:
 def _refuse_sizes(file: Path, leaves: list[Leaf]) -> None:
     """Raise if a picture or sound would be made larger than any network reads."""
     for key, value in leaves:
+        if isinstance(value, bool) and key in _LARGEST:  # some extractors count with it, and fail with all samples in their words
+            raise ModelError(f"{file}: {key} must be a number.")
         most = _MOST_PIXELS if key in _SIZES else _LARGEST.get(key, _MOST_NUMBER)
         if _is_number(value) and value > most:
             raise ModelError(f"{file}: {key} must be at most {most:,}.")

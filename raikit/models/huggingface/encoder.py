@@ -25,6 +25,7 @@ from raikit.models.huggingface.quiet import offline, quiet
 from raikit.models.huggingface.readers import FIXED, HIDDEN, Reader
 from raikit.models.huggingface.settings import HuggingFaceSpec, validate_folder
 from raikit.models.huggingface.size import refuse_larger
+from raikit.models.huggingface.towers import has_towers, tower_of, without_projection
 
 if TYPE_CHECKING:
     from raikit.data.batch import Batch
@@ -52,7 +53,7 @@ class PretrainedEncoder(Encoder):
     def __init__(self, source: Mapping[str, Any], width: int) -> None:
         super().__init__(source["name"])
         self.settings, self.modality = dict(source["encoder"]), source["modality"]
-        self.net = _body(self.settings["config"])
+        self.net, self.config = _body(self.settings["config"], self.modality)
         size = _hidden_size(self.net.config)
         # States of pretrained bodies have scales of their own.
         self.norm = nn.LayerNorm(size, elementwise_affine=False)
@@ -206,10 +207,11 @@ class PretrainedEncoder(Encoder):
 
 
 class Pretrained(NamedTuple):
-    """A body that was read from its folder."""
+    """A body that was read from its folder, and the configuration from which `PretrainedEncoder` builds it again."""
 
     net: Any
     reader: Reader
+    config: Any
 
 
 def read_pretrained(name: str, modality: str, settings: EncoderSettings, where: str) -> Pretrained:
@@ -227,12 +229,15 @@ def read_pretrained(name: str, modality: str, settings: EncoderSettings, where: 
             config = read("AutoConfig", spec)
             if weights is not None:
                 refuse_larger("AutoModel", config, weights)
-            net, loading = read("AutoModel", spec, config=config, dtype="float32", output_loading_info=True)
+            whole, loading = read("AutoModel", spec, config=config, dtype="float32", output_loading_info=True)
             if missing := sorted(key for key in loading["missing_keys"] if not key.startswith("pooler.")):
                 raise ModelError(f"model.load: {settings.path} lacks weights of its body, such as {missing[0]}.")
-            net = _encoder_of(net)
+            tower = tower_of(whole, modality)
+            net = _encoder_of(tower)
             _refuse_other_input(net, modality, Path(settings.path).name)
-            return Pretrained(net, build_readers(spec, net, {name: modality})[0])
+            reader = build_readers(spec, net, {name: modality})[0]
+            _refuse_other_tensors(net, reader, modality, Path(settings.path).name)
+            return Pretrained(net, reader, (net if tower is whole else whole).config)
     except ModelError as error:
         raise ModelError(f"{where}: {str(error).removeprefix('model.load.path: ').removeprefix('model.load: ')}") from None
 
@@ -287,18 +292,26 @@ def describe_encoder(settings: EncoderSettings, pretrained: Pretrained, learning
     return {
         "name": Path(settings.path).name, "method": settings.method, "rank": settings.rank, "alpha": settings.alpha,
         "max_length": settings.max_length, "rate_share": rate / learning_rate if settings.method != "frozen" else 1.0,
-        "config": pretrained.net.config.to_dict(),
+        "config": pretrained.config.to_dict(),
     }  # fmt: skip
 
 
-def _body(config: Mapping[str, Any]) -> Any:
-    """Build a body from its configuration, with weights that are drawn."""
+def _body(config: Mapping[str, Any], modality: str) -> tuple[Any, Any]:
+    """Build a body from its configuration, with weights that are drawn, and return it with its configuration.
+
+    Of a network with several towers only the one that is read is laid out in memory.
+    """
     from transformers import AutoConfig, AutoModel
 
     with quiet():
         known = AutoConfig.for_model(**config)
         known.apply_spec_augment = False  # it would draw from NumPy's global generator
-        return _encoder_of(AutoModel.from_config(known))  # type: ignore[no-untyped-call]
+        if has_towers(known):
+            with torch.device("meta"):
+                tower = tower_of(AutoModel.from_config(known), modality)  # type: ignore[no-untyped-call]
+            return _encoder_of(type(tower)(tower.config)), known
+        net = _encoder_of(AutoModel.from_config(known))  # type: ignore[no-untyped-call]
+        return net, net.config
 
 
 def _encoder_of(net: Any) -> Any:
@@ -307,7 +320,7 @@ def _encoder_of(net: Any) -> Any:
         net = net.get_encoder()
     if isinstance(pooler := getattr(net, "pooler", None), nn.Module) and any(True for _ in pooler.parameters()):
         net.pooler = None
-    return net
+    return without_projection(net)
 
 
 def _hidden_size(config: Any) -> int:
@@ -325,6 +338,19 @@ def _refuse_other_input(net: Any, modality: str, folder: str) -> None:
     if kinds != [modality]:
         read_by = " and ".join(kinds) or "other inputs"
         raise ModelError(f"the model in {folder} reads {read_by}, not {modality}; an encoder reads the input that it is named for.")
+
+
+def _refuse_other_tensors(net: Any, reader: Reader, modality: str, folder: str) -> None:
+    """Raise if a body needs tensors that no reader makes, such as the shapes of pictures of any size, or hides its embeddings."""
+    for name, parameter in inspect.signature(net.forward).parameters.items():
+        is_variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if parameter.default is parameter.empty and not is_variadic and name not in reader.tensors:
+            raise ModelError(f"the model in {folder} needs {name!r}, which raikit does not make of an input; name another.")
+    if modality == "text":
+        try:
+            net.get_input_embeddings()
+        except NotImplementedError:
+            raise ModelError(f"the model in {folder} does not say which layer embeds its tokens; name another.") from None
 
 
 def _add_adapters(net: Any, settings: Mapping[str, Any]) -> None:

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from raikit.config.training import HuggingFaceTraining
-from raikit.errors import ModelError, listed, raised
-from raikit.files import write_text
+from raikit.errors import ModelError, RaikitError, listed, raised, system_fault
+from raikit.files import make_folder, write_text
 from raikit.models.base import Origin
 from raikit.models.extras import import_extra
 from raikit.models.folder import read_json_mapping
@@ -239,6 +239,10 @@ def _train(
             trainer.train(resume_from_checkpoint=resumes)
         except torch.OutOfMemoryError as error:
             raise ModelError(f"model.train: {raised(error)}; try a smaller batch_size with accumulation.") from None
+        except Exception as error:
+            if not resumes or isinstance(error, RaikitError) or system_fault(error) is not None:
+                raise
+            raise ModelError(f"model.train: {folder} cannot be resumed ({raised(error)}); delete it to start again.") from None
     return _history(trainer.state, bool(model.classes), settings.patience is not None)
 
 
@@ -270,6 +274,7 @@ def _progress(progress: Progress) -> Any:
 def _curves(folder: Path) -> Any:
     """Return a callback that writes losses, rates and metrics to a folder of TensorBoard."""
     import_extra("tensorboard", "writing curves", "model.train.tensorboard")
+    make_folder(folder)
     import transformers
     from torch.utils.tensorboard import SummaryWriter
 

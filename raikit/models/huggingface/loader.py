@@ -84,7 +84,8 @@ def _zero_shot(
         raise ModelError("model.load: a zero-shot model decides between classes, and the target is a number.")
     net = _network("AutoModel", settings, config, weights)
     accepted = frozenset(inspect.signature(net.forward).parameters)
-    texts = prompt_tensors(settings.prompts, data.classes, _processor("AutoTokenizer", "tokenizer", settings), accepted)
+    tokenizer = _processor("AutoTokenizer", "tokenizer", settings)
+    texts = prompt_tensors(settings.prompts, data.classes, tokenizer, config, accepted)
     readers, order = build_readers(settings, net, modalities), list(range(len(data.classes)))
     return HuggingFaceModel(net, readers, order, modalities, data.classes, beside=texts)
 
@@ -220,9 +221,11 @@ def _processor(auto: str, what: str, settings: HuggingFaceSpec) -> Any:
     try:
         return read(auto, settings.processors)
     except ModelError as error:
+        missing = "OSError: " in str(error)  # transformers then speaks of a hub, which nobody asked for
+        why = "" if missing else f" ({str(error).partition('cannot be read by ')[2].rstrip('.')})"
         raise ModelError(
-            f"model.load: {settings.where} has no {what} that can be read; save it too, with "
-            f"`{what.replace(' ', '_')}.save_pretrained`. ({str(error).partition(': ')[2]})"
+            f"model.load: {settings.where} has no {what} that can be read{why}; save it too, with "
+            f"`{what.replace(' ', '_')}.save_pretrained`."
         ) from None
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FIXED, LENGTHS = "fixed_embeddings", "lengths"  # context of texts that belongs to no input; samples of each sound
 HIDDEN = "hidden"  # tokens of texts that are hidden in training
+_MOST_SAMPLES = 1 << 20  # of the shortest sound that a network of convolutions reads
 _KALDI_FRAME = 400  # samples: 25 milliseconds at 16 kHz
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "longformer", "mpnet", "esm", "mpt", "bloom"}  # they count their own
 
@@ -78,6 +79,7 @@ class TextReader:
     accepted: frozenset[str]  # arguments of the network's forward
     most_tokens: int
     own_positions: bool
+    reads_padding: bool = False  # as SigLIP does: it was trained on texts of one length, without a mask
     cut: set[Any] = field(default_factory=set)  # ids of cases whose text was longer
 
     @classmethod
@@ -92,7 +94,8 @@ class TextReader:
         if max_length is not None:  # saved with the tokenizer, so that texts are cut alike wherever the model is read again
             tokenizer.model_max_length = min(tokenizer.model_max_length, max_length)
         limit = min(tokenizer.model_max_length, room - (2 if offset else 0), 1 << 20)
-        return cls(tokenizer, inputs, accepted, int(limit), "position_ids" in accepted and not offset)
+        own_positions = "position_ids" in accepted and not offset
+        return cls(tokenizer, inputs, accepted, int(limit), own_positions, reads_padding(config, tokenizer))
 
     @property
     def tensors(self) -> dict[str, PreparedTensor]:
@@ -103,22 +106,26 @@ class TextReader:
 
     def _tokenize(self, batch: Batch) -> Any:
         texts = [["" if value is None else str(value) for value in batch.inputs[name]] for name in self.inputs]
+        padding = "max_length" if self.reads_padding else True
         try:
             tokens = self.tokenizer(
-                *texts, truncation=True, max_length=self.most_tokens, padding=True, padding_side="right", return_tensors="pt",
+                *texts, truncation=True, max_length=self.most_tokens, padding=padding, padding_side="right", return_tensors="pt",
                 return_offsets_mapping=self.tokenizer.is_fast, return_attention_mask=True,
             )  # fmt: skip
         except BaseException as error:
             if not is_panic(error):
                 raise
             raise ModelError(f"the tokenizer cannot read the texts ({raised(error)}).") from None
+        if self.reads_padding:
+            return tokens | {"attention_mask": torch.ones_like(tokens["attention_mask"])}
         return _with_a_token(tokens, self.tokenizer.pad_token_id)
 
     def prepare(self, batch: Batch) -> dict[str, Tensor]:
         """Convert texts to token ids, mask, token types and positions, shape (n, tokens)."""
         tokens = self._tokenize(batch)
         if tokens["input_ids"].shape[1] >= self.most_tokens:
-            full = tokens["attention_mask"].sum(dim=1) >= self.most_tokens
+            empty = tokens["input_ids"][:, -1] == self.tokenizer.pad_token_id
+            full = (tokens["attention_mask"].sum(dim=1) >= self.most_tokens) & ~(empty & self.reads_padding)
             self.cut.update(batch.ids[row] for row in torch.nonzero(full)[:, 0].tolist())
         prepared = {name: tokens[name] for name in self.tensors if name in tokens}
         if self.own_positions:  # one row for each case, because a row that is shared has no gradient of its own
@@ -191,6 +198,11 @@ class TextReader:
             for name, span, is_own in zip(names, spans, own.tolist(), strict=True)
         ]
         return Tokens(words, spans)
+
+
+def reads_padding(config: Any, tokenizer: Any) -> bool:
+    """Return whether a network attends to padding, so that its texts must all be padded to the length that it reads."""
+    return "siglip" in config.model_type and "attention_mask" not in tokenizer.model_input_names
 
 
 def cut_texts(reader: Reader) -> list[str]:
@@ -310,13 +322,25 @@ class SoundReader:
 
     @classmethod
     def of(cls, extractor: Any, input: str, net: Any, accepted: frozenset[str]) -> SoundReader:
-        """Return the reader of a network's sounds."""
+        """Return the reader of a network's sounds.
+
+        Raises
+        ------
+        ModelError
+            If the extractor has no sampling rate.
+        """
+        rate = getattr(extractor, "sampling_rate", None)
+        if not isinstance(rate, int) or rate < 1:
+            raise ModelError("model.load: the feature extractor has no `sampling_rate`, a whole number of samples a second.")
         kernels, strides = getattr(net.config, "conv_kernel", None), getattr(net.config, "conv_stride", None)
         if not (isinstance(kernels, list | tuple) and isinstance(strides, list | tuple)):
             return cls(extractor, input, accepted)
         samples = 1
         for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
             samples = (samples - 1) * stride + kernel
+        if not 1 <= samples <= _MOST_SAMPLES:
+            raise ModelError(f"model.load: by conv_kernel and conv_stride the shortest sound has {samples:,} samples; "
+                             f"up to {_MOST_SAMPLES:,} are read.")
         return cls(extractor, input, accepted, samples)
 
     @property

@@ -15,9 +15,11 @@ _UNKNOWN = object()
 
 
 def prompt_tensors(
-    prompts: Mapping[str, str], classes: Sequence[Any], tokenizer: Any, accepted: frozenset[str]
+    prompts: Mapping[str, str], classes: Sequence[Any], tokenizer: Any, config: Any, accepted: frozenset[str]
 ) -> dict[str, Tensor]:
     """Return the token ids and masks of the text of each class, in the order of the classes.
+
+    Texts of SigLIP are padded to the length that it was trained on, because the last position stands for its text.
 
     Raises
     ------
@@ -33,5 +35,11 @@ def prompt_tensors(
     if missing := [label for label in classes if label not in texts]:
         example = f"{{{text(missing[0])}: a photo of {text(missing[0])}}}"
         raise ModelError(f"model.load.prompts: the class {text(missing[0])} has no text; give one for each class, as in {example}.")
-    tokens = tokenizer([texts[label] for label in classes], padding=True, truncation=True, return_tensors="pt")
+    of_one_length = {"padding": "max_length", "max_length": _longest(config, tokenizer)} if "siglip" in config.model_type else {}
+    written = [texts[label] for label in classes]
+    tokens = tokenizer(written, return_tensors="pt", **({"padding": True, "truncation": True} | of_one_length))
     return {name: tensor for name, tensor in tokens.items() if name in accepted}
+
+
+def _longest(config: Any, tokenizer: Any) -> int:
+    return int(min(tokenizer.model_max_length, config.text_config.max_position_embeddings))

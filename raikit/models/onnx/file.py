@@ -59,6 +59,8 @@ def read_graph(path: Path) -> GraphFile:
         raise ModelError(f"model.load.path: {path.name} has {size:,} bytes; the limit is {_MOST_BYTES:,}.")
     try:
         model = onnx.load(path, load_external_data=False)
+    except MemoryError:
+        raise
     except Exception:
         raise ModelError(f"model.load.path: {path.name} is no graph of ONNX that can be read.") from None
     external = sorted({_validate_external(tensor, path) for tensor in _tensors(model, onnx)})

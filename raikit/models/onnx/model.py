@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from raikit.models.onnx.file import GraphFile, read_graph
 from raikit.models.onnx.matching import choose_output, match_inputs
 from raikit.models.onnx.settings import OnnxSpec
 from raikit.models.outputs import PROBE, OutputReader, look_like_probabilities
+from raikit.process.memory import MemoryLimit, lacked_memory
 
 if TYPE_CHECKING:
     from raikit.data.batch import Batch
@@ -41,8 +43,38 @@ def load_onnx(spec: Mapping[str, Any], data: Dataset) -> OnnxModel:
     settings = OnnxSpec.model_validate(dict(spec))
     path = Path(settings.path)
     runtime = import_extra("onnxruntime", "an .onnx file")
-    file = read_graph(path)
-    return OnnxModel(_session(runtime, path), file, data, settings)
+    import_extra("onnx", "an .onnx file")  # before the limit, so that the graph has all of it
+    memory = GraphMemory(settings.max_megabytes)
+    with memory.limited(f"{path.name} while it is opened"):
+        file = read_graph(path)
+        session = _session(runtime, path)
+    return OnnxModel(session, file, data, settings, memory)
+
+
+class GraphMemory:
+    """The memory that a graph may take: a few bytes of a file can ask for a tensor of any size.
+
+    Parameters
+    ----------
+    megabytes : int
+        Beyond what the process has when the graph is opened.
+    """
+
+    def __init__(self, megabytes: int) -> None:
+        self._megabytes, self._limit = megabytes, MemoryLimit(megabytes * 1_000_000)
+
+    @contextlib.contextmanager
+    def limited(self, what: str) -> Iterator[None]:
+        """Limit the memory within the ``with`` block, and raise `ModelError` if it does not suffice for `what`."""
+        try:
+            with self._limit():
+                yield
+        except Exception as error:
+            if not lacked_memory(error):
+                raise
+            raise ModelError(
+                f"model.load: {self._megabytes:,} megabytes of memory do not suffice for {what}; `max_megabytes` allows more."
+            ) from None
 
 
 def _session(runtime: Any, path: Path) -> Any:
@@ -52,6 +84,8 @@ def _session(runtime: Any, path: Path) -> Any:
     try:
         return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:
+        if lacked_memory(error):
+            raise
         raise ModelError(f"model.load.path: onnxruntime cannot open {path.name} ({raised(error)}).") from None
 
 
@@ -64,13 +98,14 @@ class OnnxModel(Model):
     file : GraphFile
     data : Dataset
     settings : OnnxSpec
+    memory : GraphMemory
     """
 
     kind = "onnx"
     capabilities = frozenset({"labels", "scores"})
 
-    def __init__(self, session: Any, file: GraphFile, data: Dataset, settings: OnnxSpec) -> None:
-        self._session, self._file = session, file
+    def __init__(self, session: Any, file: GraphFile, data: Dataset, settings: OnnxSpec, memory: GraphMemory) -> None:
+        self._session, self._file, self._memory = session, file, memory
         self.modalities = {name: item.modality for name, item in data.inputs.items()}
         graph = [GraphInput.of(argument) for argument in session.get_inputs()]
         self._feeds = match_inputs(graph, data, settings)
@@ -123,7 +158,10 @@ class OnnxModel(Model):
     def _call(self, batch: Batch) -> Array:
         feeds = {name: feed.tensor(batch) for name, feed in self._feeds.items()}
         try:
-            (value,) = self._session.run([self._output], feeds)
+            with self._memory.limited(f"the graph and {len(batch):,} cases"):
+                (value,) = self._session.run([self._output], feeds)
+        except ModelError:
+            raise
         except Exception as error:
             raise ModelError(
                 f"onnxruntime could not run the graph for the cases from id {batch.ids[0]!r} on ({raised(error)})."

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from raikit.config.types import NumbersToComputeWith
 from raikit.models.outputs import OutputKind
 
 
-class PictureSpec(BaseModel):
+class PictureSpec(NumbersToComputeWith):
     """How pixels from 0 to 255 become the numbers of a graph: ``(pixel * scale - mean) / std``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -23,7 +24,7 @@ class PictureSpec(BaseModel):
     channels: Literal["rgb", "bgr"] = "rgb"
 
 
-class OnnxSpec(BaseModel):
+class OnnxSpec(NumbersToComputeWith):
     """Settings of ``kind: onnx``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,3 +41,4 @@ class OnnxSpec(BaseModel):
     missing: float | None = Field(None, description="What stands for a missing number; absent: NaN.")
     picture: PictureSpec = Field(default_factory=lambda: PictureSpec.model_validate({}))
     sample_rate: int | None = Field(None, ge=1, le=768_000, description="Hz to which sounds are resampled; absent: they stay.")
+    max_megabytes: int = Field(4_000, ge=1, le=10**9, description="Memory that the graph may take, while it is opened and run.")

@@ -142,7 +142,7 @@ def build(record: raikit.Record) -> Page:
     answer, short, fallback = verdicts.answer(record)
     rows = rule_rows(record)
     worst = problems(record, rows)
-    searched = trials_of(record)
+    searched, names = trials_of(record), _Names(record)
     bad = sum(row.verdict in (verdicts.FAIL, verdicts.WARN, verdicts.OPEN) for row in rows)
     with ForeignRenderer() as apart:
         # The renderer ends its process where address space is short, so that it must not be this one.
@@ -161,8 +161,8 @@ def build(record: raikit.Record) -> Page:
         problems=worst,
         more_problems=bad - len(worst),
         near=[row for row in rows if row.strip][:3] if not worst else [],
-        changes=[_in_words(text, record) for text in record.summary.what_would_change],
-        sentences=[_in_words(text, record) for text in record.summary.sentences],
+        changes=[names.put_into(text) for text in record.summary.what_would_change],
+        sentences=[names.put_into(text) for text in record.summary.sentences],
         pillars=pillars,
         others=others,
         others_tally=_findings_tally(others),
@@ -181,13 +181,19 @@ def _findings_tally(sections: list[Section]) -> list[tuple[Verdict, int, str]]:
     return [(verdict, counted[verdict], verdict.word) for verdict in sorted(counted, key=lambda verdict: verdict.rank)]
 
 
-def _in_words(text: str, record: raikit.Record) -> str:
-    """Replace the addresses of metrics by their names."""
-    for rule in sorted(record.gate.rules, key=lambda rule: -len(rule.metric)):
-        metric = record.find(rule.metric) if rule.metric in text else None
-        if metric is not None:
-            text = text.replace(rule.metric, label(metric))
-    return text
+class _Names:
+    """The names of the judged metrics in place of their addresses."""
+
+    def __init__(self, record: raikit.Record) -> None:
+        judged = {rule.metric for rule in record.gate.rules}
+        self._names = {str(metric.id): label(metric) for _, metric in record.metrics() if metric.id in judged}
+        # All at once, and the longer ones first: an address may begin with another one.
+        longest_first = sorted(self._names, key=len, reverse=True)
+        self._any = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+
+    def put_into(self, text: str) -> str:
+        """Replace the addresses in a text."""
+        return self._any.sub(lambda found: self._names[found[0]], text)
 
 
 class _Sections:

@@ -19,8 +19,8 @@ FLAGS = {
     "unreliable": "no valid interval",
     "one_training": "of one training: how much trainings differ is not covered",
     "one_sided": "one-sided",
-    "open_high": "high end not valid: tail too heavy",
-    "open_low": "low end not valid: tail too heavy",
+    "open_high": "high end not valid: tail too heavy or clusters too few",
+    "open_low": "low end not valid: tail too heavy or clusters too few",
     "empty_class": "interval allows for any value of an empty class",
 }
 

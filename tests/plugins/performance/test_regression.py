@@ -69,3 +69,14 @@ def test_a_bias_beyond_its_interval_is_said():
     assert "too high by" in findings[0].sentence
     _, findings = measured(pd.DataFrame({"target": truth, "prediction": truth + rng.normal(size=200)}))
     assert "too high by" not in findings[0].sentence
+
+
+def test_with_few_clusters_squared_errors_may_be_surely_large_but_not_surely_small():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=2_000)
+    frame = pd.DataFrame({"target": truth, "prediction": truth + rng.normal(size=2_000)})
+    few, many = (measured(frame.assign(c=(np.arange(2_000) // size).astype(str)), cluster=["c"])[0] for size in (50, 10))
+    assert set(few["root_mean_squared_error"].flags) == {"open_high"}
+    assert set(few["r2"].flags) == {"open_high", "open_low"}
+    assert not few["mean_absolute_error"].flags
+    assert not any(many[name].flags for name in ("root_mean_squared_error", "r2", "mean_absolute_error"))

@@ -113,8 +113,27 @@ def test_a_trial_that_diverges_is_not_chosen(write, tmp_path):
     assert lost
     assert all(trial["objective"] is None and not trial["keeps_limits"] for trial in lost)
     assert model["trials"][model["chosen"] - 1]["values"]["learning_rate"] == 1e-3
-    with pytest.raises(ModelError, match="none of 2 trials has a value of validation loss; try lower learning rates"):
+    with pytest.raises(ModelError, match=r"none of 2 trials has a value of validation loss \(trial 1: .*\); try lower learning rates"):
         run(write(search=search | {"ranges": {"learning_rate": [1e30]}, "trials": 2}), tmp_path / "other")
+
+
+@pytest.mark.parametrize("aim", [{}, {"maximise": None, "limits": []}])
+def test_a_trial_whose_model_returns_nan_fails_with_a_reason_and_the_search_goes_on(write, tmp_path, aim):
+    """Weights become NaN in the last step of an epoch, after its loss was computed."""
+    search = {"ranges": {"learning_rate": [1e37, 1e-3]}, "trials": 5} | aim
+    config = write({"epochs": 1, "batch_size": 4096}, search)
+    model = run(config, tmp_path / "run").record.model["search"]
+    failed = [trial for trial in model["trials"] if float(trial["values"]["learning_rate"]) == 1e37]
+    assert failed
+    assert all(trial["objective"] is None and "NaN" in trial["reason"] for trial in failed)
+    assert all(not trial["reason"] for trial in model["trials"] if trial not in failed)
+    assert model["trials"][model["chosen"] - 1]["values"]["learning_rate"] == 1e-3
+
+
+def test_a_search_in_which_every_model_returns_nan_is_one_sentence(write, tmp_path):
+    search = {"ranges": {"learning_rate": [1e37]}, "trials": 2}
+    with pytest.raises(ModelError, match=r"none of 2 trials has a value of performance.accuracy \(trial 1: .*NaN.*\); try lower"):
+        run(write({"epochs": 1, "batch_size": 4096}, search), tmp_path / "run")
 
 
 def test_a_fine_tuning_is_searched_too(write, tmp_path):

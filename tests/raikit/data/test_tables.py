@@ -195,7 +195,7 @@ def test_a_column_that_pandas_had_for_an_index_is_a_column(tmp_path):
 
 
 def test_a_line_break_in_a_cell_is_no_new_row_wherever_the_file_is_cut(write, monkeypatch):
-    monkeypatch.setattr(csv_file, "_BLOCK", 64)
+    monkeypatch.setattr(csv_file, "_LEAST_BLOCK", 64)
     cells = [f"one\ntwo {row}" for row in range(40)]
     path = write("a.csv", "n,a\n" + "".join(f'{row},"{cell}"\n' for row, cell in enumerate(cells)))
     assert read_table(path)["a"].tolist() == cells
@@ -331,3 +331,14 @@ def test_a_blank_cell_is_missing_in_every_format(tmp_path, kind):
     assert read["group"].isna().tolist() == [False, True, True, True, False]
     assert read["code"].isna().tolist() == [False, False, True, False, False]
     assert (read["code"].dtype == "str") == (kind != "csv"), "text of a file that has types stays text"
+
+
+def test_columns_that_are_typed_on_threads_are_the_same(write, monkeypatch):
+    path = write("a.csv", "n,code,word,flag\n" + "".join(f"{row},0{row},w{row % 3},{row % 2 == 0}\n" for row in range(500)))
+    alone = read_table(path)
+    monkeypatch.setattr("raikit.data.tables._MANY", 1)
+    monkeypatch.setattr("pyarrow.cpu_count", lambda: 2)
+    pd.testing.assert_frame_equal(read_table(path), alone)
+    path = write("b.csv", "n,m\n" + "".join(f"{row},{row}\n" for row in range(500)) + "x,y\n")
+    with pytest.raises(DataError, match="column 'n'"):
+        read_table(path)

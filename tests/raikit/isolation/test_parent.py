@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import asdict
@@ -11,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from raikit.isolation.parent import Child
+from raikit.config.schema import PluginsConfig
+from raikit.isolation.parent import Child, Children
 from raikit.naming import DisplayNames
 
 MODULE = '''
@@ -149,7 +151,7 @@ def test_what_a_child_has_started_ends_with_it(ask, tmp_path):
 
 
 def _lives_after_a_while(pid):
-    for _ in range(100):
+    for _ in range(400):
         if not _lives(pid):
             return False
         time.sleep(0.05)
@@ -165,13 +167,57 @@ def _lives(pid):
         return ") Z " not in stream.read()  # a zombie waits for somebody to ask for it
 
 
-def test_a_child_ends_when_its_parent_is_gone_with_all_that_it_has_started(ask, tmp_path, monkeypatch):
-    ask(f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
-        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(p.pid))")  # fmt: skip
-    process = ask.child._process
-    process.stdin.close()  # what the end of the parent does
-    assert process.wait(20) == -signal.SIGKILL
-    assert not _lives_after_a_while(int((tmp_path / "pid").read_text()))
+PARENT = """
+import pathlib, sys, time
+from raikit.config.schema import PluginsConfig
+from raikit.isolation.parent import Children
+
+with Children(PluginsConfig(local=["starts.py"]), pathlib.Path(sys.argv[1])) as children:
+    children.describe("local", "starts.py")
+    print(children.of("local")._process.pid, flush=True)
+    time.sleep(600)
+"""
+STARTS = """
+import pathlib, subprocess, sys
+started = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+pathlib.Path(__file__).with_name("pid").write_text(str(started.pid))
+"""
+
+
+def test_a_child_that_is_stopped_ends_when_its_parent_is_killed_with_all_that_it_has_started(tmp_path):
+    (tmp_path / "starts.py").write_text(STARTS)
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    child = int(parent.stdout.readline())
+    started = int((tmp_path / "pid").read_text())
+    assert _lives(child) and _lives(started)
+    parent.kill()
+    parent.communicate()
+    assert not _lives_after_a_while(child) and not _lives_after_a_while(started)
+
+
+COUNTS = """
+import pathlib, threading, time
+import raikit
+
+def count():
+    while True:
+        pathlib.Path(__file__).with_name("count").write_text(str(time.monotonic()))
+        time.sleep(0.001)
+
+threading.Thread(target=count, daemon=True).start()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing lets a stopped process go on if its parent dies")
+def test_a_thread_of_a_plugin_runs_only_while_its_process_has_a_job(tmp_path):
+    (tmp_path / "counts.py").write_text(COUNTS)
+    with Children(PluginsConfig(local=["counts.py"]), tmp_path) as children:
+        children.describe("local", "counts.py")
+        before = (tmp_path / "count").read_text()
+        time.sleep(0.3)
+        assert (tmp_path / "count").read_text() == before
+        children.describe("local", "counts.py")
+        assert (tmp_path / "count").read_text() != before
 
 
 def test_a_copy_that_a_check_has_forked_answers_for_nobody(ask):

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from raikit.errors import ModelError
 from raikit.files import sha256
-from raikit.models.remote import HandedScores, ModelFacts, read_scores
+from raikit.models.remote import HandedScores, ModelFacts, TrialCost, read_scores
 
 DATA = SimpleNamespace(task="binary", classes=[0, 1], roles=pd.DataFrame({"id": ["a", "b", "c"]}))
 IDS, GOOD = ["a", "b", "c"], {"score.0": [0.5, 0.2, 1.0], "score.1": [0.5, 0.8, 0.0]}
@@ -77,3 +77,9 @@ def test_a_model_cannot_say_that_this_audit_trained_it():
     facts = ModelFacts(capabilities=[], description={"kind": "x", "history": {"loss": [1]}, "process": "audit"}, notes=["a\n\x1b" + "x" * 9999])
     assert facts.description == {"kind": "x"}
     assert len(facts.notes[0]) == 2000 and "\x1b" not in facts.notes[0]
+
+
+@pytest.mark.parametrize("cost", [{"seconds": -1, "memory": 1}, {"seconds": 1e999, "memory": 1}, {"seconds": 1, "memory": "x"}, {}, 3])
+def test_a_forged_cost_is_refused(cost):
+    with pytest.raises(ValidationError):
+        TrialCost.model_validate({"cost": cost})

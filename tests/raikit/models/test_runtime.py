@@ -16,10 +16,10 @@ from raikit.testing import dataset, model
 DATA = dataset("multiclass", ["text", "tabular"], rows=90)
 
 
-def placed(**settings):
-    trained = model(DATA)
+def placed(data=DATA, **settings):
+    trained = model(data)
     config = ModelConfig(load={"kind": "own"}, **settings)
-    return load({"kind": "own"}, DATA, {**LOADERS, "own": lambda spec, data: trained}, Path.cwd(), config)
+    return load({"kind": "own"}, data, {**LOADERS, "own": lambda spec, data: trained}, Path.cwd(), config)
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(),
@@ -54,6 +54,27 @@ def test_sixteen_bits_change_scores_a_little_and_are_recorded():
     exact, coarse = placed().scores(batch), placed(precision="bf16").scores(batch)
     assert 1e-6 < np.abs(exact - coarse).max() < 0.05
     np.testing.assert_allclose(coarse.sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.long
+def test_a_compiled_network_gives_the_same_scores():
+    data = dataset("multiclass", ["tabular"], rows=90)  # a small network: a compiler of C++ builds its kernels
+    batch = next(data.batches("test", 20))
+    exact, compiled = placed(data), placed(data, compile=True)
+    torch._dynamo.utils.counters.clear()
+    np.testing.assert_allclose(compiled.scores(batch), exact.scores(batch), atol=1e-5)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0  # it is compiled at all
+
+
+def test_deterministic_operations_are_chosen():
+    assert not torch.are_deterministic_algorithms_enabled()
+    try:
+        own = placed(deterministic=True)
+        assert torch.are_deterministic_algorithms_enabled()
+        batch = next(DATA.batches("test", 20))
+        np.testing.assert_array_equal(own.scores(batch), own.scores(batch))
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the machine has the device")

@@ -1,10 +1,13 @@
 """A search proposes the same trials whether or not it was interrupted, and chooses by objective and limits."""
 
 import math
+import os
+import sqlite3
 
 import pytest
 
 from raikit.config.training import SearchSettings
+from raikit.errors import ModelError
 from raikit.models.search import Trial, choose, run_search
 
 RANGES = {"rate": {"low": 1e-4, "high": 1e-1, "log": True}, "width": {"low": 8, "high": 64, "step": 8}, "kind": ["a", "b", None]}
@@ -115,10 +118,54 @@ def test_a_search_that_makes_no_sense_is_refused(change, message):
     ("tried", "says"),
     [
         ({"low": 1, "high": 10**18}, "beyond 2\\^53"),
-        ({"low": 1.0, "high": 1e300, "log": True}, "beyond 2\\^53"),
-        ({"low": 0.0, "high": 1.0, "step": 1e-300}, "more than 1,000,000 numbers"),
+        ({"low": 1.0, "high": 1e99, "log": True}, "beyond 2\\^53"),
+        ({"low": 0.0, "high": 1.0, "step": 1e-99}, "more than 1,000,000 numbers"),
     ],
 )
 def test_ranges_that_no_search_can_try_are_refused(tried, says):
     with pytest.raises(ValueError, match=says):
         search(ranges={"epochs": tried})
+
+
+def sql(*commands):
+    def change(file):
+        with sqlite3.connect(file) as connection:
+            for command in commands:
+                connection.execute(command)
+
+    return change
+
+
+def ended(value):
+    return sql(f"UPDATE trial_user_attributes SET value_json = '{value}' WHERE key = 'ended'")
+
+
+HOSTILE = {
+    "bytes": lambda file: file.write_bytes(b"x" * 5000),
+    "a pipe": lambda file: (file.unlink(), os.mkfifo(file)),
+    "a link": lambda file: file.symlink_to(file.rename(file.with_suffix(".elsewhere"))),
+    "a folder": lambda file: (file.unlink(), file.mkdir()),
+    "a version that is not known": sql("UPDATE alembic_version SET version_num = 'v99'"),
+    "a state that there is not": sql("UPDATE trials SET state = 'x'"),
+    "a time that is none": sql("UPDATE trials SET datetime_start = 'x'"),
+    "a kind of values that there is not": sql("""UPDATE trial_params SET distribution_json = '{"name": "X", "attributes": {}}'"""),
+    "values of another list": sql("UPDATE trial_params SET distribution_json = replace(distribution_json, '\"b\"', '\"/etc/passwd\"')",
+                                  "UPDATE trial_params SET param_value = 1 WHERE param_name = 'kind'"),
+    "values out of range": sql("UPDATE trial_params SET param_value = -1 WHERE param_name = 'rate'"),
+    "another setting": sql("UPDATE trial_params SET param_name = 'base' WHERE param_name = 'width'"),
+    "a measurement that is a text": ended('{"objective": "x", "limits": {}}'),
+    "a measurement that is not finite": ended('{"objective": -Infinity, "limits": {}}'),
+    "a measurement without limits": ended('{"objective": 1}'),
+    "a measurement that is none": ended('"x"'),
+    "a measurement that is deep": ended("[" * 100_000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_file_of_trials_is_refused_that_holds(what, tmp_path):
+    few, more = search(trials=3), search(trials=4)
+    run_search(few, measure(few), tmp_path / "trials", 3)
+    HOSTILE[what](tmp_path / "trials")
+    with pytest.raises(ModelError, match="trials holds no trials of this search, or was changed") as refused:
+        run_search(more, measure(more), tmp_path / "trials", 3)
+    assert "\n" not in str(refused.value)

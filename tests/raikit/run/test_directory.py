@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -121,3 +122,36 @@ def test_a_link_in_an_interrupted_run_is_refused_so_that_nothing_is_written_behi
     link.symlink_to(elsewhere)
     with pytest.raises(RunError, match=rf"--resume .*: {name} is a link; start a new run in another --out\.$"):
         RunDirectory(tmp_path / "run", resume=True)
+
+
+def test_what_another_process_puts_back_into_a_new_run_ends_it(tmp_path, monkeypatch):
+    run = RunDirectory(tmp_path / "run")
+    run.open()
+    (run.work / "scores").mkdir()
+    run.clear(run.work / "scores", run.work / "training")
+    assert not (run.work / "scores").exists()
+    (run.work / "scores").symlink_to(tmp_path)  # which `rmtree` does not remove
+    with pytest.raises(TamperedRunError, match=r"\.work/scores is written by another process"):
+        run.clear(run.work / "scores")
+    run.close()
+
+
+def test_a_run_is_complete_though_its_temporary_state_cannot_be_removed(tmp_path, monkeypatch):
+    run = RunDirectory(tmp_path / "run")
+    run.open()
+    write = shutil.rmtree
+
+    def refilled(folder, *arguments, **options):
+        raise OSError(39, "Directory not empty", str(folder))
+
+    monkeypatch.setattr(shutil, "rmtree", refilled)
+    with pytest.raises(RunError, match=r"run is complete, but \.work in it could not be removed \(Directory not empty\)"):
+        run.seal({})
+    monkeypatch.setattr(shutil, "rmtree", write)
+    assert (tmp_path / "run" / "manifest.json").is_file()
+
+
+@pytest.mark.parametrize("name", ["run\udcff", "a\udcff/run"])
+def test_a_name_that_is_no_utf_8_is_refused(tmp_path, name):
+    with pytest.raises(RunError, match=r"this name is no UTF-8"):
+        RunDirectory(tmp_path / name)

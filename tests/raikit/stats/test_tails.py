@@ -89,3 +89,26 @@ def test_weights_and_copies_in_clusters_change_nothing_but_their_own():
     assert copies.low == pytest.approx(once.low, rel=1e-6)
     scaled = loss_interval(losses, np.full(150, 7.0))
     assert scaled.high == pytest.approx(once.high, rel=1e-9)
+
+
+def odd_cluster(rng, clusters=40):
+    """Return values of even clusters, one of which has values nine times as high on average, and their clusters."""
+    center = 10 * np.where(np.arange(clusters) < 1, 0.3, 0.033) * rng.gamma(2, 0.5, clusters)
+    cluster = np.repeat(np.arange(clusters), 20)
+    return center[cluster] + rng.normal(size=len(cluster)), cluster
+
+
+def test_mean_squares_of_few_clusters_are_open_because_one_of_another_kind_may_go_unseen():
+    rng = np.random.default_rng(0)
+    intervals = [loss_interval(x**2, clusters=[c], squares=True) for x, c in (odd_cluster(rng) for _ in range(RUNS))]
+    truth = np.mean([each.value for each in intervals])
+    assert np.mean([each.high < truth for each in intervals]) > 2 * MOST  # what no interval of so few clusters would see
+    assert all("open_high" in each.flags for each in intervals)
+    assert np.mean([each.low > truth for each in intervals]) <= MOST
+
+
+def test_mean_squares_of_many_clusters_or_of_independent_cases_may_decide():
+    x = np.random.default_rng(0).normal(size=2_000)
+    assert not loss_interval(x**2, clusters=[np.arange(2_000) // 10], squares=True).flags
+    assert not loss_interval(x**2, squares=True).flags
+    assert not loss_interval(np.abs(x), clusters=[np.arange(2_000) // 50]).flags

@@ -194,6 +194,17 @@ def test_rules_stand_worst_first(record):
     assert ranks == sorted(ranks)
 
 
+def test_addresses_in_sentences_are_put_in_words_in_one_pass_for_all_rules(record, monkeypatch):
+    """Each of thousands of sentences was searched for the address of each of thousands of rules."""
+    named = []
+    monkeypatch.setattr(layout, "label", lambda metric: named.append(metric.id) or "Its name")
+    judged = record.gate.rules * 50
+    many = record.model_copy(update={"gate": record.gate.model_copy(update={"rules": judged})})
+    names = layout._Names(many)
+    assert sorted(named) == sorted({rule.metric for rule in judged} & {metric.id for _, metric in record.metrics()})
+    assert names.put_into(f"{named[0]} and {named[1]} must fall") == "Its name and Its name must fall"
+
+
 def test_foreign_and_local_checks_stand_apart_and_say_whose_they_are(record):
     view = layout.build(record)
     assert [section.title for section in view.pillars] == ["Performance", "Fairness", "Explanations", "Privacy"]

@@ -1,12 +1,14 @@
 """Kept answers: each case is asked for once, and what cannot be read is asked for again."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 from server import complete, infer
 
 from raikit.errors import ModelError
+from raikit.process.beginning import beginning
 
 
 def asked(server):
@@ -59,3 +61,20 @@ def test_other_words_have_other_answers(serve, opened, comments, predictions):
     first = predictions(opened(server, data, labels={"0": "no", "1": "yes"}, **settings), data)
     turned = predictions(opened(server, data, labels={"0": "yes", "1": "no"}, **settings), data)
     np.testing.assert_allclose(first["score"], 1 - turned["score"])
+
+
+def test_an_answer_that_something_else_puts_there_while_the_command_runs_is_asked_for_again(
+    serve, opened, numbers, predictions, tmp_path
+):
+    server, dataset = serve(infer), numbers()
+    before = predictions(opened(server, dataset, cache="kept"), dataset)
+    with beginning():
+        for path in (tmp_path / "kept").rglob("*.json"):  # as a plugin would, with the times of the true answer
+            times = path.stat()
+            path.write_bytes(b'{"answer": [0.5, 0.5]}')
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        model = opened(server, dataset, cache="kept")
+        np.testing.assert_array_equal(predictions(model, dataset)["score"], before["score"])
+        assert asked(server) == 120
+        predictions(model, dataset)  # its own answers are kept
+        assert asked(server) == 120

@@ -24,7 +24,7 @@ WORDS = [f"word{number}" for number in range(23)] + [f"thing{number}" for number
 TEXTS = [" ".join(f"word{number % 23} thing{number % 7}" for number in range(start, start + 9)) for start in range(40)]
 
 
-def word_pieces() -> transformers.PreTrainedTokenizerFast:
+def word_pieces(longest=64, **more) -> transformers.PreTrainedTokenizerFast:
     """Return a tokenizer like BERT's, trained on a few texts."""
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -34,7 +34,7 @@ def word_pieces() -> transformers.PreTrainedTokenizerFast:
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, **names)
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=longest, **names, **more)
 
 
 def byte_pairs() -> transformers.PreTrainedTokenizerFast:
@@ -128,6 +128,15 @@ def clip():
     return transformers.CLIPModel(config), [processor, word_pieces()]
 
 
+def siglip():
+    """Return a model of pictures and texts that was trained on texts padded to one length, without a mask."""
+    vision = transformers.SiglipVisionConfig(image_size=32, patch_size=8, **SIZE)
+    text = transformers.SiglipTextConfig(vocab_size=300, max_position_embeddings=24, projection_size=32, **SIZE)
+    config = transformers.SiglipConfig(vision_config=vision.to_dict(), text_config=text.to_dict())
+    processor = transformers.SiglipImageProcessorPil(size={"height": 32, "width": 32})
+    return transformers.SiglipModel(config), [processor, word_pieces(24, model_input_names=["input_ids"])]
+
+
 def dual_encoder():
     """Return a picture tower and a text tower of two libraries' models."""
     vision = transformers.ViTConfig(image_size=32, patch_size=8, **SIZE)
@@ -138,7 +147,7 @@ def dual_encoder():
     ]
 
 
-ZERO_SHOT = {"clip": (clip, ["image"]), "dual-encoder": (dual_encoder, ["image"])}
+ZERO_SHOT = {"clip": (clip, ["image"]), "siglip": (siglip, ["image"]), "dual-encoder": (dual_encoder, ["image"])}
 MODELS = {
     "bert": (bert, ["text"]), "distilbert": (distilbert, ["text"]), "roberta": (roberta, ["text"]), "gpt2": (gpt2, ["text"]),
     "vit": (vit, ["image"]), "resnet": (resnet, ["image"]), "clip-vision": (clip_vision, ["image"]),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import socket
 import time
@@ -140,6 +141,20 @@ def test_nothing_grows_beyond_the_weights(edited, name):
     assert time.monotonic() - started < 10
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"hidden_size": 2**31}, r"network of [\d,]{10,} numbers, and the weights hold"),  # memory that one layer asks for by itself
+     ({"conv_stride": [10**9] * 3}, "shortest sound has [\\d,]{20,} samples"), ({"conv_kernel": [2**20] * 3}, "shortest sound|numbers|cannot")],
+)  # fmt: skip
+def test_a_network_of_sounds_takes_no_more_memory_than_its_weights(folder, tmp_path, settings, message):
+    shutil.copytree(folder("wav2vec2"), tmp_path / "model")
+    change(tmp_path / "model" / "config.json", **settings)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ModelError, match=message):
+        opened(tmp_path / "model", "audio")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_500_000  # kilobytes
+
+
 @pytest.mark.parametrize("name", LINKS)
 def test_only_files_of_the_folder_count(edited, name):
     path = edited()
@@ -168,12 +183,12 @@ def test_a_template_that_has_no_end_is_refused(edited):
 @pytest.mark.parametrize(
     ("modality", "settings"),
     [("image", {"size": {"height": 10**5, "width": 10**5}}), ("image", {"crop_size": 10**6}), ("audio", {"sampling_rate": 10**9}),
-     ("audio", {"max_length": 10**9}), ("audio", {"num_mel_bins": 10**6})],
+     ("audio", {"max_length": 10**9}), ("audio", {"num_mel_bins": 10**6}), ("audio", {"feature_size": True})],
 )  # fmt: skip
 def test_a_processor_makes_no_input_larger_than_networks_read(edited, modality, settings):
     path = edited(modality)
     change(path / "preprocessor_config.json", **settings)
-    with pytest.raises(ModelError, match=r"preprocessor_config\.json: \w+ must be at most"):
+    with pytest.raises(ModelError, match=r"preprocessor_config\.json: \w+ must be (at most|a number)"):
         opened(path, modality)
 
 

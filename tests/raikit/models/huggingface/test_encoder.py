@@ -25,13 +25,16 @@ from .conftest import SIZE, cases, word_pieces
 
 BODIES = {"bert": "text", "distilbert": "text", "roberta": "text", "gpt2": "text", "vit": "image", "resnet": "image",
           "wav2vec2": "audio", "wav2vec2-masked": "audio", "ast": "audio"}
+TOWERS = {f"{pair}/{modality}": modality for pair in ("clip", "siglip", "dual-encoder") for modality in ("text", "image")}
+BODIES |= TOWERS
 QUICK = {"epochs": 2, "width": 16, "learning_rate": 4e-3}
 
 
 def model_of(folder, name, method="frozen", **more):
     modality = BODIES[name]
     data = cases(list(dict.fromkeys([modality, "text"])))
-    settings = QUICK | {"encoders": {modality: {"path": str(folder(name)), "method": method}}} | more
+    path = str(folder(name.partition("/")[0]))
+    settings = QUICK | {"encoders": {modality: {"path": path, "method": method}}} | more
     return build_model(data, validate_settings(settings)), data
 
 
@@ -61,10 +64,10 @@ def test_an_input_that_is_hidden_in_training_is_its_baseline(folder, name):
     assert not torch.allclose(absent[0], present[0], atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["bert", "vit", "wav2vec2"])
+@pytest.mark.parametrize("name", ["bert", "vit", "wav2vec2", "clip/text", "siglip/image", "dual-encoder/text"])
 @pytest.mark.parametrize("method", ["frozen", "lora", "full"])
 def test_each_method_trains_what_it_names_and_is_saved_without_its_folder(folder, name, method, tmp_path):
-    shutil.copytree(folder(name), tmp_path / "base")
+    shutil.copytree(folder(name.partition("/")[0]), tmp_path / "base")
     modality = BODIES[name]
     data = cases(list(dict.fromkeys([modality, "text"])))
     settings = QUICK | {"encoders": {modality: {"path": str(tmp_path / "base"), "method": method, "learning_rate": 1e-2}}}
@@ -212,7 +215,8 @@ def test_an_encoder_that_does_not_fit_is_named(folder, tmp_path):
     _says(folder, {"txt": {"path": "x"}}, "encoders.txt: 'txt' is not among data.inputs. Did you mean 'text'", error=ConfigError)
     _says(folder, {"text": {"path": "nowhere"}}, "^model.train.encoders.text: nowhere holds no model of transformers")
     _says(folder, {"text": {"path": str(folder("vit"))}}, "encoders.text: the model in .* reads image, not text")
-    _says(folder, {"image": {"path": str(folder("clip"))}}, "reads text and image, not image")
+    _says(folder, {"image": {"path": str(folder("vilt"))}}, "reads text and image, not image")
+    _says(folder, {"audio": {"path": str(folder("clip"))}}, "reads text and image, not audio", modalities=("text", "audio"))
     _says(folder, {"text": {"path": "x", "method": "half"}}, "must be 'frozen', 'lora' or 'full'", error=ConfigError)
     shutil.copytree(folder("bert"), tmp_path / "bare")
     for file in (tmp_path / "bare").glob("token*"):
@@ -313,3 +317,72 @@ def test_encoders_of_larger_models_and_without_a_token_of_their_own_are_read_too
     np.testing.assert_allclose(np.concatenate([model.scores(batch.take([row])) for row in range(8)]), together, atol=1e-5)
     np.testing.assert_allclose(model.forward(encode(model, batch)).double().softmax(1).detach(), together, atol=1e-5)
     assert not any("decoder" in key for key in model.net.state_dict())
+
+
+# --- towers of networks that compare texts with pictures ---------------------------------------------------------
+
+BARE = {
+    "clip/text": transformers.CLIPTextModel, "clip/image": transformers.CLIPVisionModel,
+    "siglip/text": transformers.SiglipTextModel, "siglip/image": transformers.SiglipVisionModel,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOWERS)
+def test_the_states_of_a_tower_are_those_of_the_bare_tower(folder, name):
+    path, modality = folder(name.partition("/")[0]), TOWERS[name]
+    model, data = model_of(folder, name)
+    if name in BARE:
+        bare = BARE[name].from_pretrained(path).eval()
+    else:
+        whole = transformers.AutoModel.from_pretrained(path).eval()
+        bare = whole.text_model if modality == "text" else whole.vision_model
+    batch = next(data.batches("train", 20))
+    states = model.net.pretrained[0].states(model.prepare(batch))[f"{modality}:states"]
+    for row, value in enumerate(batch.inputs[modality]):
+        if value is None:
+            continue
+        if modality == "image":
+            read = transformers.AutoImageProcessor.from_pretrained(path)(images=[value], return_tensors="pt")
+        else:  # as transformers' own pipeline pads texts for SigLIP
+            padding = {"padding": "max_length", "max_length": 24} if "siglip" in name else {}
+            read = transformers.AutoTokenizer.from_pretrained(path)([value], return_tensors="pt", **padding)
+        accepted = {key: tensor for key, tensor in read.items() if key != "token_type_ids"}
+        with torch.no_grad():
+            expected = bare(**accepted).last_hidden_state.mean(dim=1)[0]
+        torch.testing.assert_close(states[row], expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", TOWERS)
+def test_a_tower_is_no_more_than_what_its_states_need(folder, name):
+    model, data = model_of(folder, name, "full")
+    model.module.train(False)
+    batch = next(data.batches("train", 20))
+    model.loss(model.module(**model.prepare(batch)), torch.zeros(20, dtype=torch.int64)).sum().backward()
+    without = [key for key, weight in model.net.pretrained[0].named_parameters() if weight.grad is None]
+    assert [key for key in without if "post_layernorm" not in key] == []  # that of CLIP's pictures is for its one vector
+
+
+@pytest.mark.parametrize(
+    ("net", "modality", "message"),
+    [
+        ("Siglip2", "image", "^model.train.encoders.image: .* needs 'pixel_attention_mask', which raikit does not make"),
+        ("OwlViT", "text", "^model.train.encoders.text: .* does not say which layer embeds its tokens"),
+    ],
+)
+def test_a_tower_that_cannot_be_read_is_one_sentence(folder, net, modality, message, tmp_path):
+    special = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
+    text = SIZE | special | {"vocab_size": 300, "max_position_embeddings": 24, "projection_size": 32}
+    config = getattr(transformers, f"{net}Config")(text_config=text, vision_config=SIZE | {"patch_size": 8, "image_size": 32})
+    getattr(transformers, f"{net}Model")(config).save_pretrained(tmp_path)
+    transformers.AutoImageProcessor.from_pretrained(folder("vit")).save_pretrained(tmp_path)
+    word_pieces().save_pretrained(tmp_path)
+    _says(folder, {modality: {"path": str(tmp_path)}}, message)
+
+
+def test_a_saved_tower_does_not_build_the_other_one(folder, tmp_path):
+    model, _ = model_of(folder, "clip/text")
+    model.save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["sources"][0]["encoder"]["config"]["vision_config"].update(hidden_size=1 << 16, intermediate_size=1 << 20)
+    (tmp_path / "config.json").write_text(json.dumps(config))  # the other tower would take a terabyte
+    assert FusionModel.load(tmp_path).net.pretrained[0].settings["name"] == folder("clip").name

@@ -138,3 +138,14 @@ def test_curves_are_read_by_tensorboard_and_hold_no_settings_of_the_machine(fold
     measured = [event.value for event in read.Scalars("eval_loss")]
     assert measured == pytest.approx([epoch.validation_loss for epoch in history.epochs])
     assert [event.step for event in read.Scalars("loss")] == list(np.cumsum([epoch.steps for epoch in history.epochs]))
+
+
+@pytest.mark.parametrize("file", ["optimizer.pt", "scheduler.pt", "model.safetensors"])
+def test_a_checkpoint_that_something_else_has_written_is_one_sentence_and_runs_no_code(file, folder, tmp_path):
+    wanted = settings(folder("bert"), epochs=2)
+    train_huggingface(DATA, wanted, 0, tmp_path / "work")
+    newest = max((tmp_path / "work" / "checkpoints").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    (newest / file).write_bytes(b"cos\nsystem\n(S'touch " + str(tmp_path / "ran").encode() + b"'\ntR.")
+    with pytest.raises(ModelError, match="cannot be resumed .*; delete it to start again") as refused:
+        train_huggingface(DATA, wanted, 0, tmp_path / "work")
+    assert "\n" not in str(refused.value) and not (tmp_path / "ran").exists()

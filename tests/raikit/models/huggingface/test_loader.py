@@ -68,6 +68,21 @@ def test_a_folder_that_cannot_be_read_is_one_sentence(edited, damage, says):
     assert "\n" not in str(caught.value)
 
 
+def test_a_missing_image_processor_is_told_without_a_hub(edited):
+    path = edited("vit")
+    (path / "preprocessor_config.json").unlink()
+    with pytest.raises(ModelError, match=r"has no image processor that can be read; save it too, with `image_processor\.save_pret") as caught:
+        opened(path, ["image"])
+    assert "huggingface.co" not in str(caught.value)
+
+
+def test_a_feature_extractor_without_a_rate_is_named(edited):
+    path = edited("wav2vec2")
+    change(path / "preprocessor_config.json", sampling_rate=0)
+    with pytest.raises(ModelError, match="the feature extractor has no `sampling_rate`"):
+        opened(path, ["audio"])
+
+
 def test_a_pickle_is_read_by_permission_and_runs_nothing(edited):
     path = edited("bert")
     torch.save(transformers.AutoModelForSequenceClassification.from_pretrained(path).state_dict(), path / "pytorch_model.bin")

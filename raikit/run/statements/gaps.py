@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from raikit.format import stored_group
+from raikit.format import as_stored, class_text, metric_words, stored_group
 from raikit.run.record import Measurements
 from raikit.run.results import Finding, JudgedOver, Metric, Side
 from raikit.run.statements.vocabulary import TOLD_AS, Denominator, words_of_measure
@@ -34,6 +34,10 @@ class GapStatement:
     denominator : {"positives", "negatives", ""}
     groups : int
         Number of groups compared.
+    part : str
+        Arguments that narrow the metric, in words: ``label toxic``; may be empty.
+    reference : bool
+        Whether these are a group and its reference, and not those that are furthest apart.
     """
 
     measure: str
@@ -46,6 +50,8 @@ class GapStatement:
     verb: str
     denominator: Denominator
     groups: int
+    part: str = ""
+    reference: bool = False
 
 
 class GroupNumbers:
@@ -80,7 +86,7 @@ class GroupNumbers:
             groups = self.of_measure(prefix, measure, metric)
             if pair[0] in groups and pair[1] in groups:
                 ends = sorted((groups[name] for name in pair), key=lambda end: end.value or 0.0)
-                return self._statement(measure, tuple(metric.over), ends, len(groups))
+                return replace(self._statement(measure, tuple(metric.over), ends, len(groups)), part=part_of(metric))
         return None
 
     def of_finding(self, finding: Finding, metric: Metric | None) -> GapStatement | None:
@@ -95,10 +101,11 @@ class GroupNumbers:
             groups = self.of_measure(_prefix(metric, ""), finding.measure, metric)
             unit = next((one.unit for one in groups.values()), unit)
         known = self._higher_is_better(finding.measure, next(iter(groups.values()), None))
+        with_reference = metric is not None and "to" in metric.args
         return GapStatement(
             finding.measure, over, finding.worse, finding.better, known is not None,
             (finding.worse.value or 0.0) >= (finding.better.value or 0.0), unit, words.verb, words.denominator,
-            max(len(groups), 2),
+            max(len(groups), 2), part_of(metric), with_reference,
         )  # fmt: skip
 
     def _statement(self, measure: str, columns: tuple[str, ...], ends: list[Metric], groups: int) -> GapStatement:
@@ -117,6 +124,16 @@ class GroupNumbers:
         if metric is not None and metric.direction is not None:
             return metric.direction == "higher"
         return words_of_measure(measure).higher_is_better
+
+
+def part_of(metric: Metric | None) -> str:
+    """Return the arguments that narrow a metric, in words: ``label toxic``."""
+    if metric is None:
+        return ""
+    return ", ".join(
+        f"{metric_words(key)} {class_text(value) if key == 'class' else as_stored(value)}"
+        for key, value in metric.args.items() if key != "to"
+    )  # fmt: skip
 
 
 def _side(metric: Metric) -> Side:

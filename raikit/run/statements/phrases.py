@@ -6,7 +6,7 @@ from raikit import format as fmt
 from raikit.naming import names_in_use, plural_of
 from raikit.run.record import Rule
 from raikit.run.results import MOST_HEADLINE_WORDS, Metric
-from raikit.run.statements.gaps import GapStatement
+from raikit.run.statements.gaps import GapStatement, part_of
 from raikit.run.statements.vocabulary import denominator_text
 
 _UNDECIDABLE = {"few_clusters", "few_events", "unreliable", "one_training"}
@@ -47,24 +47,34 @@ def subject_of(metric: Metric | None, rule: Rule | None = None) -> str:
         return rule.metric if rule is not None else ""  # an address, by which a person looks it up
     if not is_gap(metric):
         return name_of(metric)
-    return f"{fmt.capitalised(by_columns(metric.over or []))} {'ratio' if metric.unit == 'ratio' else 'gap'}"
+    part = part_of(metric)
+    return f"{fmt.capitalised(by_columns(metric.over or []))} {'ratio' if metric.unit == 'ratio' else 'gap'}{f', {part}' if part else ''}"
 
 
 def gap_headline(gap: GapStatement) -> str:
     """Say who is harmed by what."""
-    worse, better = fmt.group_cases(gap.worse.group), fmt.group_name(gap.better.group)
-    degree = "most often" if gap.higher else "least often"
-    if gap.verb:
-        pair = f"{fmt.capitalised(worse)} {gap.verb} {'more' if gap.higher else 'less'} often than {better}"
-        most = f"{fmt.capitalised(worse)} {gap.verb} {degree}"
-        return first_that_fits(*([pair, most] if gap.groups == 2 else [most]), _named(gap))
-    return _named(gap)
+    worse, better = fmt.capitalised(fmt.group_cases(gap.worse.group)), fmt.group_name(gap.better.group)
+    part = f" ({gap.part})" if gap.part else ""
+    named = _named(gap, part)
+    if not gap.verb:
+        return named
+    pair = f"{worse} {gap.verb} {'more' if gap.higher else 'less'} often than {better}{part}"
+    most = f"{worse} {gap.verb} {'most' if gap.higher else 'least'} often{part}"
+    if gap.reference:
+        return first_that_fits(pair, named)
+    return first_that_fits(*([pair] if gap.groups == 2 else []), most, named)
 
 
-def _named(gap: GapStatement) -> str:
-    measure = fmt.capitalised(measure_name(gap.measure))
-    return first_that_fits(f"{measure} is {'highest' if gap.higher else 'lowest'} for {fmt.group_name(gap.worse.group)}",
-                           f"{measure} differs by {by_columns(gap.columns)}")
+def _named(gap: GapStatement, part: str) -> str:
+    measure, worse, better = fmt.capitalised(measure_name(gap.measure)), gap.worse.group, gap.better.group
+    if gap.reference or gap.groups == 2:
+        than = "higher" if gap.higher else "lower"
+        named = [f"{measure} is {than} for {fmt.group_name(worse)} than for {fmt.group_name(better)}{part}",
+                 f"{measure} is {than} for {fmt.group_label(worse)} than for {fmt.group_label(better)}{part}"]  # fmt: skip
+    else:
+        most = "highest" if gap.higher else "lowest"
+        named = [f"{measure} is {most} for {name(worse)}{part}" for name in (fmt.group_name, fmt.group_label)]
+    return first_that_fits(*named, f"{measure} differs by {by_columns(gap.columns)}{part}", f"{measure} differs by {by_columns(gap.columns)}")
 
 
 def undecided_headline(rule: Rule | None, metric: Metric | None, clusters: str, gap: GapStatement | None) -> str:
@@ -135,7 +145,7 @@ def sizes(gap: GapStatement) -> str:
 def whom(gap: GapStatement) -> tuple[str, str]:
     """Write the worse-served group, with the better one where it is no group of its own, and how much is known of it."""
     text = fmt.capitalised(fmt.group_name(gap.worse.group))
-    if gap.groups == 2 or None in gap.better.group.values() or None in gap.worse.group.values():
+    if gap.reference or gap.groups == 2 or None in gap.better.group.values() or None in gap.worse.group.values():
         text += f", against {fmt.group_name(gap.better.group)}"
     n = gap.worse.n
     detail = "" if n is None else f"{fmt.count(n)} {denominator_text(gap.denominator) if n != 1 else fmt.case_noun(1)}"

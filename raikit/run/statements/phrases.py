@@ -58,11 +58,12 @@ def gap_headline(gap: GapStatement) -> str:
     named = _named(gap, part)
     if not gap.verb:
         return named
-    pair = f"{worse} {gap.verb} {'more' if gap.higher else 'less'} often than {better}{part}"
+    often = f"{worse} {gap.verb} {'more' if gap.higher else 'less'} often than"
+    pairs = [f"{often} {better}{part}", f"{often} {fmt.group_label(gap.better.group)}{part}"]
     most = f"{worse} {gap.verb} {'most' if gap.higher else 'least'} often{part}"
     if gap.reference:
-        return first_that_fits(pair, named)
-    return first_that_fits(*([pair] if gap.groups == 2 else []), most, named)
+        return first_that_fits(*pairs, named)
+    return first_that_fits(*(pairs if gap.groups == 2 else []), most, named)
 
 
 def _named(gap: GapStatement, part: str) -> str:

@@ -124,7 +124,7 @@ def test_a_group_and_its_reference_are_a_pair_although_there_are_more_groups():
     sides = {"worse": Side(group={"region": "North"}, value=0.198), "better": Side(group={"region": "West"}, value=0.023)}
     finding = Finding(measure="false_negative_rate", metrics=[contrast.id], **sides)
     (said,) = statements(record([*rates(MISSED), contrast], findings=[finding], labels=NAMED))
-    assert said.headline == "People in the North are missed more often than people in the West"
+    assert said.headline == "People in the North are missed more often than West"
 
 
 def test_a_gap_of_one_label_names_the_label():

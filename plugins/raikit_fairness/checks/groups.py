@@ -67,6 +67,7 @@ class GroupMetrics(raikit.Check):
         from raikit_fairness.estimates.features import describe_left_out
         from raikit_fairness.estimates.task_metrics import target_views
         from raikit_fairness.report.group_report import ReportedEvaluation
+        from raikit_fairness.report.wording import not_crossed
 
         options = self.options
         reference = {**ctx.reference, **options.reference}
@@ -83,7 +84,7 @@ class GroupMetrics(raikit.Check):
         evaluation.run(cells, scored, views, options.metrics == "all", ctx.progress)
         result = evaluation.result(ctx.task, cells)
         left_out = describe_left_out(cells.features, options.intersections, options.most_groups(ctx))
-        result.findings += [raikit.Finding(sentence=sentence, severity="warn", what="Left out") for sentence in left_out]
+        result.findings += not_crossed(left_out)
         return result
 
     def compare(

@@ -58,6 +58,7 @@ class ImpactRatios(raikit.Check):
             impact_metrics,
         )
         from raikit_fairness.report.impact import impact_findings, impact_table
+        from raikit_fairness.report.wording import not_crossed
 
         options, settings = self.options, IntervalSettings(ctx.confidence, _DRAWS, min_group=1, levels=ctx.levels)
         result = raikit.CheckResult()
@@ -88,5 +89,5 @@ class ImpactRatios(raikit.Check):
             ))  # fmt: skip
         left_out = describe_left_out(cells.features, options.intersections, most_groups)
         result.findings = impact_findings(estimates, result.metrics, self.address)
-        result.findings += [raikit.Finding(sentence=sentence, severity="warn", what="Left out") for sentence in left_out]
+        result.findings += not_crossed(left_out)
         return result

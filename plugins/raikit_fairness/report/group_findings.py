@@ -27,6 +27,8 @@ from raikit.stats import Gap
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.report.headlines import FindingSubject, Headline, lead_against_reference, rank_headlines
+from raikit_fairness.report.wording import crossed, short_points
+from raikit_fairness.report.wording import headline as short_headline
 from raikit_fairness.settings import IntervalSettings
 
 _MOST_ALIKE = 3  # further groups that a sentence names
@@ -50,25 +52,63 @@ def group_findings(
 
 def _gap_finding(headline: Headline, cells: Cells, settings: IntervalSettings) -> raikit.Finding:
     subject, feature, first, second = headline.subject, headline.feature, headline.first, headline.second
-    value = subject.estimates.value
-    who, other = (group_name(feature.group(group)) for group in (first, second))
+    value, ends = subject.estimates.value, [feature.group(group) for group in (first, second)]
+    worse, better = _sides(headline, cells, settings)
     shown = " against ".join(_write(float(value[group]), subject.mean) for group in (first, second))
-    certainty = _certainty(headline, settings)
-    shown += f", a gap of {_write_gap(headline)}"
-    evidence = _evidence(subject, feature, cells, (first, second))
     comparison = _comparison(subject, float(value[first]) < float(value[second]))
+    certainty, evidence = _certainty(headline, settings), _evidence((worse, better))
     return raikit.Finding(
-        sentence=f"{capitalised(group_cases(feature.group(first)))} {subject.verb} {comparison} {other} ({shown}; {certainty}; "
-                 f"{evidence}).{_alike(headline)}",
+        sentence=f"{capitalised(group_cases(ends[0]))} {subject.verb} {comparison} {group_name(ends[1])}: {shown}. "
+                 f"The gap is {_write_gap(headline)} ({certainty}; {evidence}).",
         severity="warn",
+        kind="worth_knowing",
+        measure=subject.name,
+        worse=worse,
+        better=better,
+        ratio=_ratio(headline),
+        facts=_facts(headline, worse, better),
         what=subject.short,
-        who=f"{who} against {other}",
+        who=f"{group_name(ends[0])} against {group_name(ends[1])}",
         certainty=certainty,
         metrics=[headline.contrast.address, *subject.cited] if headline.contrast else list(subject.cited),
         figures=[subject.figure] if subject.figure else [],
-        group=feature.group(first),
+        group=ends[0],
         **_number_of(headline, settings),
-    )
+    )  # fmt: skip
+
+
+def _sides(headline: Headline, cells: Cells, settings: IntervalSettings) -> tuple[raikit.Side, raikit.Side]:
+    """Return both ends with their own intervals; without a better direction the first has the higher value."""
+    subject, feature = headline.subject, headline.feature
+    estimates = subject.estimates
+    limits = estimates.intervals(settings.group_level(feature.k))
+
+    def side(group: int) -> raikit.Side:
+        value = float(estimates.value[group])
+        return raikit.Side(
+            group=feature.group(group), value=value, low=min(float(limits.low[group]), value),
+            high=max(float(limits.high[group]), value), n=int(estimates.n[group]), clusters=_clusters(subject, feature, cells, group),
+        )  # fmt: skip
+
+    return side(headline.first), side(headline.second)
+
+
+def _ratio(headline: Headline) -> tuple[float, float, float] | None:
+    """Return first over second with its interval, where the recorded ratio is that of the same two groups."""
+    ratio, feature = headline.subject.ratio, headline.feature
+    if ratio is None or ratio.gap is None or headline.contrast is not None or {ratio.worst, ratio.best} != {headline.first, headline.second}:
+        return None
+    value, low, high = ratio.gap.value, ratio.gap.low, ratio.gap.high
+    if feature.k < 2 or not 0 < low <= value <= high:
+        return None
+    return (1 / value, 1 / high, 1 / low) if headline.first == ratio.best else (value, low, high)
+
+
+def _facts(headline: Headline, worse: raikit.Side, better: raikit.Side) -> list[tuple[str, str]]:
+    also = _alike(headline)
+    clusters = [f"{joined([count(worse.clusters[name]), count(better.clusters[name])])} {plural(column_text(name))}"
+                for name in worse.clusters]  # fmt: skip
+    return [*([("Also", also)] if also else []), *([("Clusters", ", ".join(clusters))] if clusters else [])]
 
 
 def _number_of(headline: Headline, settings: IntervalSettings) -> dict[str, Any]:
@@ -94,7 +134,7 @@ def _alike(headline: Headline) -> str:
     if not names:
         return ""
     more = [f"{len(names) - _MOST_ALIKE} more"] if len(names) > _MOST_ALIKE else []
-    return f" The same holds for {joined([*names[:_MOST_ALIKE], *more])}."
+    return f"The same holds for {joined([*names[:_MOST_ALIKE], *more])}."
 
 
 def _certainty(headline: Headline, settings: IntervalSettings) -> str:
@@ -117,15 +157,20 @@ def _write(value: float, mean: bool) -> str:
     return significant(value, 4) if mean else percent(value)
 
 
-def _evidence(subject: FindingSubject, feature: Feature, cells: Cells, groups: tuple[int, int]) -> str:
+def _evidence(sides: Sequence[raikit.Side]) -> str:
     """Write the number of cases and clusters behind both groups."""
-    n = joined([count(int(subject.estimates.n[group])) for group in groups])
-    parts = [f"{n} {case_noun()}"]
-    for name, codes in zip(cells.cluster_names, cells.clusters, strict=True):
-        shared = subject.counted & (codes >= 0)  # a case that shares a cluster with no other is not counted
-        clusters = [len(np.unique(codes[shared & (feature.code == group)])) for group in groups]
-        parts.append(f"{joined([count(many) for many in clusters])} {plural(column_text(name))}")
+    parts = [f"{joined([count(side.n) for side in sides])} {case_noun()}"]
+    for name in sides[0].clusters:
+        parts.append(f"{joined([count(side.clusters[name]) for side in sides])} {plural(column_text(name))}")
     return ", ".join(parts)
+
+
+def _clusters(subject: FindingSubject, feature: Feature, cells: Cells, group: int) -> dict[str, int]:
+    """Return the number of clusters of a group; a case that shares a cluster with no other is not counted."""
+    return {
+        name: len(np.unique(codes[subject.counted & (codes >= 0) & (feature.code == group)]))
+        for name, codes in zip(cells.cluster_names, cells.clusters, strict=True)
+    }
 
 
 def plural(name: str) -> str:
@@ -136,41 +181,67 @@ def plural(name: str) -> str:
 def _no_gap_finding(subjects: Sequence[FindingSubject], feature: Feature, settings: IntervalSettings) -> raikit.Finding:
     judged = [(subject, gap) for subject in subjects if (gap := subject.difference.gap)]
     closest = lead_against_reference(subjects[0], feature, sure=False)
-    if closest:
-        sentence = (
-            f"No difference to {group_name(feature.group(closest.second))} is established over {feature.title}. The closest to "
-            f"it is "
-            f"{_write_gap(closest)} in {subjects[0].short}, for {group_name(feature.group(closest.first))} "
-            f"({_certainty(closest, settings)})."
-        )
-    elif judged:
-        sentence = f"No gap is established over {feature.title}; {_detectable(judged)} (80% power)."
-    else:
-        clustered = any(subject.estimates.n_clusters is not None for subject in subjects)
-        sentence = (
-            f"No gap over {feature.title} could be judged: fewer than two of its groups have {settings.min_group} {case_noun()}"
-            f"{' and enough clusters' if clustered else ''} in any denominator."
-        )
+    text = _closest(closest, settings) if closest else _detectable(judged, feature) if judged else _not_judged(subjects, feature, settings)
     return raikit.Finding(
-        sentence=sentence,
         severity="note",
         what="Gaps over " + feature.title,
         who=feature.title,
         certainty=f"{confidence(settings.level)} CIs include 0" if judged else "",
         metrics=[*([closest.contrast.address] if closest and closest.contrast else []),
                  *(address for subject in subjects for address in subject.cited)],
+        **text,
         **(_number_of(closest, settings) if closest else _number_without_finding(subjects[0], settings)),
     )
 
 
-def _detectable(judged: Sequence[tuple[FindingSubject, Gap]]) -> str:
-    """Say which gaps would have been detected; a rate cannot differ by 1 or more, so such a gap says that none would."""
+def _closest(closest: Headline, settings: IntervalSettings) -> dict[str, Any]:
+    """Return what is said if no group surely differs from the reference."""
+    feature, short = closest.feature, closest.subject.short
+    reference, group = (feature.group(at) for at in (closest.second, closest.first))
+    size, certainty = _write_gap(closest), _certainty(closest, settings)
+    return {
+        "kind": "fine",
+        "headline": short_headline(f"No gap to {group_name(reference)} shown by {crossed(feature.columns)}",
+                                   f"No gap to the reference shown by {crossed(feature.columns)}", "No gap to the reference shown"),
+        "evidence": f"largest difference: {group_name(group)}, {size.replace(' percentage points', ' pp')} in "
+                    f"{short.removeprefix('the ')}, {certainty}",
+        "sentence": f"No difference to {group_name(reference)} is established over {feature.title}. The closest to it is {size} in "
+                    f"{short}, for {group_name(group)} ({certainty}).",
+    }  # fmt: skip
+
+
+def _detectable(judged: Sequence[tuple[FindingSubject, Gap]], feature: Feature) -> dict[str, Any]:
+    """Return what is said if no gap is shown: which would have been. Rates cannot differ by 1, so such a gap says that none would."""
     sizes = [
-        f"{(significant if subject.mean else points)(gap.minimum_detectable)} in {subject.short}"
+        f"{(significant if subject.mean else short_points)(gap.minimum_detectable)} in {subject.short.removeprefix('the ')}"
         for subject, gap in judged
         if gap.minimum_detectable is not None and (subject.mean or gap.minimum_detectable < 1)
     ]
-    return f"one of {', '.join(sizes)} would have been detected" if sizes else "none of any size would have been detected"
+    by = crossed(feature.columns)
+    sentence = f"No gap is established over {feature.title}"
+    if not sizes:
+        return {"kind": "undecided", "headline": short_headline(f"Too few {case_noun()} to show a gap by {by}", f"No gap by {by} can be shown"),
+                "evidence": "none of any size would have been detected (80% power)",
+                "sentence": f"{sentence}; none of any size would have been detected (80% power)."}  # fmt: skip
+    return {
+        "kind": "fine",
+        "headline": short_headline(f"No gap shown by {by}", "No gap shown"),
+        "evidence": f"one of {sizes[0]} would have been detected (80% power)",
+        "sentence": f"{sentence}; one of {sizes[0]} would have been detected (80% power).",
+        "facts": [("Also detectable", f"{joined(sizes[1:])} (80% power)")] if sizes[1:] else [],
+    }  # fmt: skip
+
+
+def _not_judged(subjects: Sequence[FindingSubject], feature: Feature, settings: IntervalSettings) -> dict[str, Any]:
+    clustered = any(subject.estimates.n_clusters is not None for subject in subjects)
+    reason = f"fewer than two of its groups have {settings.min_group} {case_noun()}{' and enough clusters' if clustered else ''}"
+    by = crossed(feature.columns)
+    return {
+        "kind": "undecided",
+        "headline": short_headline(f"The gap by {by} cannot be judged", "A gap cannot be judged"),
+        "evidence": f"{reason} in any denominator",
+        "sentence": f"No gap over {feature.title} could be judged: {reason} in any denominator.",
+    }
 
 
 def _number_without_finding(subject: FindingSubject, settings: IntervalSettings) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import raikit
 from raikit.format import class_text
+from raikit.naming import names_in_use
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.evaluation import FeatureMeasurements, GroupEvaluation
 from raikit_fairness.estimates.features import Feature
@@ -62,7 +63,7 @@ class LedEvaluation(GroupEvaluation):
         difference, ratio = measured.disparities[topic.difference], measured.disparities.get(topic.ratio or "")
         return FindingSubject(
             name=measure.name, estimates=of_measure, difference=difference, short=topic.short,
-            verb=topic.verb.format(positive=class_text(view.positive)), figure=figure.id if figure else None,
+            verb=_verb(topic, view.positive), ratio=ratio, figure=figure.id if figure else None,
             counted=topic.denominator(cells, view.position), mean=measure.unit != "rate", direction=measure.direction,
             cited=[self.address(disparity.metric) for disparity in (difference, ratio) if disparity is not None],
             reference=measured.reference, contrasts=self._contrasts(topic, measured, feature),
@@ -87,6 +88,11 @@ class LedEvaluation(GroupEvaluation):
         self, cells: Cells, topic: Topic, measured: FeatureMeasurements, feature: Feature
     ) -> raikit.Figure | None:
         """Draw the groups; this class draws nothing, a subclass may."""
+
+
+def _verb(topic: Topic, positive: object) -> str:
+    """Return what happens to a case, in the words of ``data.harms`` if it has some for this measure."""
+    return names_in_use().harms.get(topic.measure.name) or topic.verb.format(positive=class_text(positive))
 
 
 class ReportedEvaluation(LedEvaluation):

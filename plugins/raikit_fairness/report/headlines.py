@@ -74,6 +74,8 @@ class FindingSubject:
         The group that others are compared with.
     contrasts : sequence of ReferenceContrast
         Of the groups that can be judged; empty if the reference cannot.
+    ratio : Disparity or None
+        Of the same measure, over the same groups.
     """
 
     name: str
@@ -88,6 +90,7 @@ class FindingSubject:
     direction: str | None = None
     reference: int | None = None
     contrasts: Sequence[ReferenceContrast] = field(default_factory=tuple)
+    ratio: Disparity | None = None
 
     @property
     def lower_is_worse(self) -> bool:

@@ -73,11 +73,11 @@ TOPICS = {
         ),
         Topic(
             measures.FPR, "false_positive_rate_difference", "false_positive_rate_ratio", "false_positive_rate",
-            "are wrongly called “{positive}”", "the false positive rate", "False positive rate",
+            "are wrongly labelled “{positive}”", "the false positive rate", "False positive rate",
         ),
         Topic(
             measures.SELECTION_RATE, "demographic_parity_difference", "demographic_parity_ratio", "selection_rate",
-            "are predicted “{positive}”", "the selection rate", "Selection rate",
+            "are labelled “{positive}”", "the selection rate", "Selection rate",
         ),
     ],
     "multiclass": [

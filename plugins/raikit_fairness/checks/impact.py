@@ -88,6 +88,6 @@ class ImpactRatios(raikit.Check):
                 number, feature, of_feature, unknown, settings, options.marked_below, class_text(selected)
             ))  # fmt: skip
         left_out = describe_left_out(cells.features, options.intersections, most_groups)
-        result.findings = impact_findings(estimates, result.metrics, self.address)
+        result.findings = impact_findings(estimates, result.metrics, self.address, class_text(selected))
         result.findings += not_crossed(left_out)
         return result

@@ -110,7 +110,10 @@ def _not_measured(fittable: Sequence[FittableGroups], what: str) -> list[raikit.
     several = [groups for groups in fittable if groups.feature.k + len(groups.unfit) > 1]
     reasons = dict.fromkeys(groups.reason for groups in several if groups.reason)
     return [
-        raikit.Finding(sentence=f"Mitigation was not measured: {reason}.", what=what, certainty="not measured")
+        raikit.Finding(
+            kind="undecided", headline="Group-specific thresholds could not be fitted", evidence=reason,
+            sentence=f"Mitigation was not measured: {reason}.", what=what, certainty="not measured",
+        )
         for reason in reasons
     ]
 

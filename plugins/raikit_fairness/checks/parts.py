@@ -86,7 +86,10 @@ class EntityGaps(raikit.Check):
 
         if not has_entities(ctx.classes):
             sentence = "The tags mark no entities (none begins with B- or I-), so groups are compared by tokens alone."
-            return raikit.CheckResult(findings=[raikit.Finding(sentence=sentence, severity="note", what="Entities")])
+            return raikit.CheckResult(findings=[raikit.Finding(
+                kind="method", headline="The tags mark no entities", evidence="no tag begins with B- or I-", sentence=sentence,
+                severity="note", what="Entities",
+            )])  # fmt: skip
         frame, types = entity_cases(ctx.predictions.frame(_columns(ctx, "target.token")))
         parts = [Part(name, frame, [*types, NO_ENTITY], position) for position, name in enumerate(types)]
         names = [measure.name for measure in _OF_ENTITIES]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 import raikit
-from raikit.format import capitalised, case_noun
+from raikit.format import capitalised, case_noun, columns_text, count
 from raikit_fairness.checks.options import GapOptions
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Reweighting(raikit.Check):
         settings = self.options.settings(ctx)
         wording = Wording(
             f"Training on reweighted {case_noun()}", f"What does training on reweighted {case_noun()} change?", METRIC_NAMES,
-            "narrows", "widens", "costs", CONDITION,
+            "narrows", "widens", CONDITION,
         )  # fmt: skip
         subject = "model" if audited_is_reweighted else "reweighted"
         tradeoffs = tradeoffs_at(settings)
@@ -132,7 +132,10 @@ class Reweighting(raikit.Check):
             else "The audited model was trained without these weights."
         )
         return raikit.Finding(
-            sentence=f"To make the target independent of {' and '.join(columns)}, {len(weight):,} training {case_noun()} weigh "
+            kind="method",
+            headline=f"How training {case_noun()} are weighted",
+            evidence=f"weights {low:.2f} to {high:.2f} of {count(len(weight))} training {case_noun()}",
+            sentence=f"To make the target independent of {columns_text(columns)}, {len(weight):,} training {case_noun()} weigh "
             f"{low:.2f} to {high:.2f}{little}. {with_weights}",
             what=f"weights of training {case_noun()}",
             certainty="by construction",
@@ -146,6 +149,9 @@ class Reweighting(raikit.Check):
             for name, direction in (("reweighted_accuracy", "higher"), ("reweighting_cost", "lower"))
         ]
         finding = raikit.Finding(
+            kind="undecided",
+            headline="No second model was trained",
+            evidence="how the audited model was trained is not known",
             sentence=f"No second model was trained: {reason}. It is known of a model that raikit trains (model.train).",
             what=f"training on reweighted {case_noun()}",
             certainty="not measured",

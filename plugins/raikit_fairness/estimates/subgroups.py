@@ -66,15 +66,15 @@ HARMS = {
         Harm("accuracy", "are predicted wrong", "Predicted wrong"),
         Harm("false_negative_rate", "are missed", "Missed", "positive"),
         Harm(
-            "false_positive_rate", "are wrongly called “{positive}”", "Wrongly called “{positive}”", "negative"
+            "false_positive_rate", "are wrongly labelled “{positive}”", "Wrongly labelled “{positive}”", "negative"
         ),
-        Harm("selection_rate", "are not predicted “{positive}”", "Not predicted “{positive}”", event="not selected"),
+        Harm("selection_rate", "are not labelled “{positive}”", "Not labelled “{positive}”", event="not selected"),
         Harm("precision", "are “{positive}” by mistake", "“{positive}” by mistake", "selected"),
     )
 }  # fmt: skip
 
 
-_SELECTED = Harm("selection_rate", "are predicted “{positive}”", "Predicted “{positive}”", event="selected")
+_SELECTED = Harm("selection_rate", "are labelled “{positive}”", "Labelled “{positive}”", event="selected")
 
 
 def harm_by(measure: str, favourable: bool | None) -> Harm:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,13 +14,15 @@ from raikit.format import (
     confidence,
     confidence_interval,
     count,
-    group_text,
+    group_cases,
+    group_label,
+    group_name,
     percent,
-    sample_size,
 )
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.impact_ratios import ImpactRatioEstimates
 from raikit_fairness.report.columns import ColumnSpec, table_columns
+from raikit_fairness.report.wording import headline
 from raikit_fairness.settings import IntervalSettings
 
 _FOUR_FIFTHS = 0.8
@@ -68,7 +70,8 @@ def impact_table(
 
 
 def impact_findings(
-    estimates: Sequence[ImpactRatioEstimates], metrics: Sequence[raikit.Metric], address: Callable[[raikit.Metric], str]
+    estimates: Sequence[ImpactRatioEstimates], metrics: Sequence[raikit.Metric], address: Callable[[raikit.Metric], str],
+    selected: str,
 ) -> list[raikit.Finding]:
     """Return one finding: the category that is surest to lie below four fifths, else the lowest; never a marked one."""
     judged = [
@@ -91,24 +94,36 @@ def impact_findings(
 
     proven = [metric for metric in judged if upper_limit(metric) < _FOUR_FIFTHS]
     lowest = min(proven, key=upper_limit) if proven else min(judged, key=lambda metric: metric.value or 0.0)
-    who = group_text(lowest.over, lowest.group)
     # The category is chosen because its ratio is low in this sample, so the upper end holds for all categories at once.
-    high = max(lowest.high or 0.0, upper_limit(lowest))
+    return [_impact_finding(lowest, judged, proven, max(lowest.high or 0.0, upper_limit(lowest)), address, selected)]
+
+
+def _impact_finding(
+    lowest: raikit.Metric, judged: Sequence[raikit.Metric], proven: Sequence[raikit.Metric], high: float,
+    address: Callable[[raikit.Metric], str], selected: str,
+) -> raikit.Finding:  # fmt: skip
+    group = lowest.group or {}
+    who, cases = group_name(group), capitalised(group_cases(group))
     interval = confidence_interval(lowest.low, high, "ratio", level=lowest.level, value=lowest.value)
-    evidence = f"({interval}; {sample_size(lowest.n)})"
-    if proven:
-        more = f" So are {len(proven) - 1} more." if len(proven) > 1 else ""
-        sentence = (
-            f"The impact ratio of {who} is {lowest.value:.2f} {evidence}, surely below four fifths, even among "
-            f"{len(judged)} categories.{more}"
-        )
-    else:
-        below = "not below four fifths" if (lowest.low or 0.0) >= _FOUR_FIFTHS else "not surely below four fifths"
-        sentence = f"The lowest impact ratio is {lowest.value:.2f}, of {who} {evidence}: it is {below}."
-    return [
-        raikit.Finding(
-            sentence=sentence, severity="warn" if proven else "note", what="Impact ratio", who=who, group=lowest.group,
-            certainty=interval, metrics=[address(lowest)], value=lowest.value, low=lowest.low, high=high,
-            scope="the lowest of all categories",
-        )
-    ]  # fmt: skip
+    all_above = all((metric.low or 0.0) >= _FOUR_FIFTHS for metric in judged)
+    kind: Literal["worth_knowing", "fine", "undecided"] = "worth_knowing" if proven else "fine" if all_above else "undecided"
+    short = {
+        "worth_knowing": headline(f"{cases} get “{selected}” less than four fifths as often", f"Impact ratio is below four fifths for {who}",
+                                  f"Impact ratio is below four fifths for {group_label(group)}", "An impact ratio is below four fifths"),
+        "fine": "No impact ratio is below four fifths",
+        "undecided": "An impact ratio below four fifths cannot be excluded",
+    }[kind]  # fmt: skip
+    below = {
+        "worth_knowing": f"surely below four fifths, even among {count(len(judged))} categories",
+        "fine": "not below four fifths", "undecided": "not surely below four fifths",
+    }[kind]  # fmt: skip
+    others = [("Also below four fifths", f"{count(len(proven) - 1)} more of {count(len(judged))} categories")] if len(proven) > 1 else []
+    return raikit.Finding(
+        sentence=f"The lowest impact ratio is {lowest.value:.2f}, of {who}: it is {below}."
+        if not proven else f"The impact ratio of {who} is {lowest.value:.2f}, {below}.",
+        evidence=f"impact ratio {lowest.value:.2f} ({who}), {interval}; four-fifths rule 0.80; n = {count(lowest.n)}"
+        if not proven else f"impact ratio {lowest.value:.2f}, {interval}; four-fifths rule 0.80; n = {count(lowest.n)}",
+        kind=kind, headline=short, facts=others, severity="warn" if proven else "note", what="Impact ratio", who=who, group=lowest.group,
+        certainty=interval, metrics=[address(lowest)], value=lowest.value, low=lowest.low, high=high,
+        scope="the lowest of all categories",
+    )  # fmt: skip

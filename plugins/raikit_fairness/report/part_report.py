@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 import raikit
-from raikit.format import capitalised, joined
+from raikit.format import capitalised, case_noun, columns_text, count
 from raikit.naming import names_in_use, using
 from raikit_fairness.estimates.case_counts import Cells, cells_of_frame
 from raikit_fairness.estimates.disparities import Disparity
@@ -19,6 +19,7 @@ from raikit_fairness.report.columns import ColumnSpec, table_columns
 from raikit_fairness.report.group_findings import group_findings
 from raikit_fairness.report.group_report import LedEvaluation
 from raikit_fairness.report.group_tables import disparity_table
+from raikit_fairness.report.wording import headline
 from raikit_fairness.settings import IntervalSettings
 
 _SHOWN = ("selection_rate", "true_positive_rate", "precision")
@@ -114,20 +115,27 @@ def _counting(metric: raikit.Metric, noun: str, clustered: bool) -> raikit.Metri
 
 
 def _about(finding: raikit.Finding, argument: str, name: str) -> raikit.Finding:
+    """Return a finding that names its part; the headline of a gap names it by the arguments of its metric."""
     sentence = f"{capitalised(argument)} {name}: {finding.sentence[:1].lower()}{finding.sentence[1:]}"
     return finding.model_copy(update={"sentence": sentence, "what": f"{finding.what} ({argument} {name})"})
 
 
 def _shortened(findings: Sequence[raikit.Finding], ctx: raikit.CheckContext, argument: str) -> list[raikit.Finding]:
-    """Return the gaps, and one note for all parts without any instead of one for each."""
+    """Return the gaps, and one finding for all parts without any instead of one for each."""
     gaps = [finding for finding in findings if finding.severity == "warn"]
     if gaps or not findings:
         return gaps
-    columns = joined(list(ctx.sensitive))
+    columns = columns_text(list(ctx.sensitive))
+    shown = [finding for finding in findings if finding.kind == "fine"]
+    evidence = f"in {count(len(shown))} of {count(len(findings))} comparisons a gap could have been shown"
     return [raikit.Finding(
+        kind="fine" if len(shown) == len(findings) else "undecided",
+        headline=headline(f"No gap shown for any {argument} by {columns}", f"No gap shown for any {argument}")
+        if shown else headline(f"Too few {case_noun()} to show a gap for any {argument}"),
+        evidence=f"{shown[0].evidence}, in {shown[0].who}" if len(shown) == len(findings) == 1 else evidence,
         sentence=f"No gap is established for any {argument} over {columns}.", severity="note", what=f"Gaps over {columns}",
         who=columns, metrics=list(dict.fromkeys(metric for finding in findings for metric in finding.metrics)),
-    )]
+    )]  # fmt: skip
 
 
 def _table(metrics: Sequence[raikit.Metric], argument: str) -> raikit.Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,12 +17,15 @@ from raikit.format import (
     confidence,
     count,
     group_cases,
+    group_label,
+    group_name,
     percent,
     points,
     sample_size,
 )
 from raikit_fairness.estimates.subgroup_search import (
     SearchResult,
+    SearchSettings,
     cluster_counts,
     containing_groups,
     distinct_flagged,
@@ -39,6 +42,7 @@ from raikit_fairness.report.layers import (
     unique_labels,
 )
 from raikit_fairness.report.layers import points as point_layer
+from raikit_fairness.report.wording import headline, short_points
 
 _MOST_DOTS, _MOST_ROWS, _MOST_FINDINGS = 15, 200, 3
 _MOST_LETTERS = 80
@@ -50,8 +54,11 @@ def search_findings(result: SearchResult, cited: Sequence[str]) -> list[raikit.F
     settings = result.settings
     if result.certificate is None or result.flagged is None:
         reason = f"{count(result.left_out)} groups have fewer than {settings.min_group} {case_noun()} or too few clusters"
-        sentence = f"No group could be searched for {case_noun()} that {settings.verb}: {reason}."
-        return [raikit.Finding(sentence=sentence, what=settings.title, metrics=list(cited))]
+        return [raikit.Finding(
+            kind="undecided", headline=headline(f"No group could be searched for {case_noun()} that {settings.verb}", "No group could be searched"),
+            evidence=reason, sentence=f"No group could be searched for {case_noun()} that {settings.verb}: {reason}.",
+            what=settings.title, metrics=list(cited),
+        )]  # fmt: skip
     groups = distinct_flagged(result)[:_MOST_FINDINGS]
     flagged = [_flagged_finding(result, group, cited, with_count=rank == 0) for rank, group in enumerate(groups)]
     return [*flagged, _certificate_finding(result, cited, none_flagged=not flagged)]
@@ -59,29 +66,33 @@ def search_findings(result: SearchResult, cited: Sequence[str]) -> list[raikit.F
 
 def _flagged_finding(result: SearchResult, group: int, cited: Sequence[str], *, with_count: bool) -> raikit.Finding:
     assert result.flagged is not None and result.groups is not None
-    settings, name, flagged, groups = result.settings, result.candidates.label(group), result.flagged, result.groups
-    rates = f"{percent(groups.rates[group])} against {percent(groups.rests[group])}"
-    at_least = f"at least {points(flagged.low[group])}"
-    clusters = [f"{count(n)} {plural(column_text(column))}" for column, n in cluster_counts(result, group)]
-    evidence = ", ".join([sample_size(int(groups.n_rows[group])), *clusters])
-    total = f"; {_flagged_count(result)}" if with_count else ""
+    settings, flagged, groups = result.settings, result.flagged, result.groups
+    of = result.candidates.group(group)
+    name, cases, rest = group_name(of), capitalised(group_cases(of)), f"all other {case_noun()}"
+    rates = [percent(rate) for rate in (groups.rates[group], groups.rests[group])]
+    low, n = flagged.low[group], int(groups.n_rows[group])
+    clusters = [f"{count(many)} {plural(column_text(column))}" for column, many in cluster_counts(result, group)]
+    facts = [("Groups flagged", f"{_capitalised(_flagged_count(result))}.")] if with_count else []
     return raikit.Finding(
-        sentence=f"{capitalised(group_cases(result.candidates.group(group)))} {settings.verb} {points(flagged.value[group])} "
-                 f"more often than the "
-                 f"rest ({rates}; "
-        f"{at_least}; {evidence}){total}.",
+        kind="worth_knowing",
+        headline=headline(f"{cases} {settings.verb} more often than {rest}", f"{cases} {settings.verb} more often",
+                          f"{settings.title} more often: {group_label(of)}", f"{settings.title} more often in one group"),
+        evidence=f"{settings.title} {' vs '.join(rates)} of {rest}; gap {short_points(flagged.value[group])}, "
+                 f"at least {short_points(low)}; n = {count(n)}",
+        sentence=f"{cases} {settings.verb} {points(flagged.value[group])} more often than {rest} ({' against '.join(rates)}).",
+        facts=[*([("Clusters", ", ".join(clusters))] if clusters else []), *facts],
         severity="warn",
         what=settings.title,
         who=name,
-        certainty=f"{at_least}, p adjusted {flagged.p_adjusted[group]:.2g}",
-        group=result.candidates.group(group),
+        certainty=f"at least {points(low)}, p adjusted {flagged.p_adjusted[group]:.2g}",
+        group=of,
         metrics=list(cited),
         figures=[_figure_id(result)],
         # The metric is the largest excess of any group over all cases; this sentence compares one group with the rest.
         value=flagged.value[group],
-        low=flagged.low[group],
-        scope=f"{name} against the rest",
-    )
+        low=low,
+        scope=f"{name} against {rest}",
+    )  # fmt: skip
 
 
 def _flagged_count(result: SearchResult) -> str:
@@ -101,27 +112,37 @@ def _as_points(setting: float) -> str:
 
 
 def _certificate_finding(result: SearchResult, cited: Sequence[str], *, none_flagged: bool) -> raikit.Finding:
+    """Return what is known of all searched groups: fine only if none of them can be worse by more than the tolerance."""
     assert result.certificate is not None and result.groups is not None
     settings, certificate, searched = result.settings, result.certificate, len(result.candidates)
-    level = f"{confidence(settings.level)} confidence"
-    groups = "the one group" if searched == 1 else f"any of these {count(searched)} groups"
-    tolerance = ""
-    if settings.tolerance:
-        tolerance = f", in {count(result.certified)} of them at most {_as_points(settings.tolerance)}"
+    level, bound = f"{confidence(settings.level)} confidence", max(certificate.bound, 0.0)
     limiting = int(certificate.high_pointwise.argmax())
-    sentence = (
-        f"With {level} {case_noun()} in {groups} {settings.verb} at most {points(max(certificate.bound, 0.0))} more often than all "
-        f"{case_noun()} together{tolerance}; the limit is set by {result.candidates.label(limiting)} "
-        f"({sample_size(int(result.groups.n_rows[limiting]))})."
-    )
-    if none_flagged:
-        sentence = f"{_capitalised(_flagged_count(result))}. {sentence}"
-    if reasons := _left_out(result):
-        sentence += f" Not searched: {reasons}."
+    bounded = certificate.bound <= settings.tolerance
+    kind: Literal["fine", "undecided", "method"] = "method" if not none_flagged else "fine" if bounded else "undecided"
+    groups = "the one searched group" if searched == 1 else f"any of {count(searched)} groups"
+    within = "" if bounded else f"; within it in {count(result.certified)}"
+    left_out = _left_out(result)
     return raikit.Finding(
-        sentence=sentence, severity="note", what=settings.title, who="every group", certainty=level,
-        metrics=list(cited), figures=[_figure_id(result)],
+        kind=kind, headline=_certificate_headline(settings, kind),
+        evidence=f"excess in {groups} at most {short_points(bound)} ({level}); tolerance {_as_points(settings.tolerance).replace(' percentage points', ' pp')}{within}",
+        sentence=f"With {level}, {case_noun()} in {groups} {settings.verb} at most {points(bound)} more often than all together.",
+        facts=[("Groups flagged", f"{_capitalised(_flagged_count(result))}."),
+               ("Limit set by", f"{group_name(result.candidates.group(limiting))} ({sample_size(int(result.groups.n_rows[limiting]))})"),
+               *([("Not searched", left_out)] if left_out else [])],
+        severity="note", what=settings.title, who="every group", certainty=level, metrics=list(cited), figures=[_figure_id(result)],
     )  # fmt: skip
+
+
+def _certificate_headline(settings: SearchSettings, kind: str) -> str:
+    if kind == "fine":
+        return headline(f"No searched group has more {case_noun()} that {settings.verb}", "No searched group is worse off")
+    if kind == "undecided":
+        return headline(f"A group that {_singular(settings.verb)} far more often cannot be excluded", "A group that is far worse off cannot be excluded")
+    return headline(f"Further groups that {settings.verb} more often cannot be excluded", "Further groups cannot be excluded")
+
+
+def _singular(verb: str) -> str:
+    return verb.replace("are ", "is ", 1) if verb.startswith("are ") else verb
 
 
 def _left_out(result: SearchResult) -> str:
@@ -234,7 +255,7 @@ def search_figures(result: SearchResult) -> list[raikit.Figure]:
         return []
     certificate, settings, searched = result.certificate, result.settings, len(result.candidates)
     groups = [int(group) for group in _drawn_groups(result)]
-    labels = unique_labels([result.candidates.label(group)[:_MOST_LETTERS] for group in groups])
+    labels = unique_labels([group_label(result.candidates.group(group))[:_MOST_LETTERS] for group in groups])
     data = [_dot(result, group, label) for group, label in zip(groups, labels, strict=True)]
     drawn = f"the {len(data)} worst of" if len(data) < searched else "all"
     worst = "; ".join(f"{row['label']} {points(row['value'], signed=True)}" for row in data[:6])

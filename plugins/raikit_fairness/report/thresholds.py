@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import raikit
-from raikit.format import as_given, case_noun, confidence, interval, points, sample_size
+from raikit.format import as_given, case_noun, confidence, count, interval, points
 from raikit.stats import Gap
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.threshold_sweep import SWEPT, FeatureSweep, Grid, Improvement
 from raikit_fairness.report.columns import ColumnSpec, table_columns
+from raikit_fairness.report.wording import crossed, headline, short_points
 from raikit_fairness.settings import IntervalSettings
 
 
@@ -62,62 +63,82 @@ def threshold_table(rows: list[list[Any]], grid: Grid, settings: IntervalSetting
 
 
 def threshold_findings(swept: Sequence[FeatureSweep], max_loss: float) -> list[raikit.Finding]:
-    """Return the surest improvement of each feature; then one note on all features without any."""
+    """Return the surest improvement of each feature; then one finding on all features without any."""
     findings = []
-    without: list[tuple[FeatureSweep, str]] = []
+    without: list[tuple[FeatureSweep, _Reason]] = []
     for one in swept:
         gaps = [point.gap for point in one.current_points if point.gap]
         if not gaps:
-            without.append((one, "fewer than two groups can be judged"))
+            without.append((one, "undecided"))
         elif not any(gap.low > 0 for gap in gaps):
-            without.append((one, "no gap is established as it is"))
+            without.append((one, "fine"))
         elif improvements := one.improvements(max_loss):
             surest = max(improvements, key=lambda improvement: improvement.now.low - improvement.then.high)
             findings.append(_improvement_finding(one, surest))
         else:
-            without.append((one, ""))
+            without.append((one, "worth_knowing"))
     return findings + _no_improvement_finding(without, max_loss)
 
 
 def _improvement_finding(swept: FeatureSweep, improvement: Improvement) -> raikit.Finding:
     grid, feature, loss = swept.grid, swept.feature, improvement.loss
-    now, then = (_points_with_interval(gap.value, gap.low, gap.high) for gap in (improvement.now, improvement.then))
+    now, then = improvement.now, improvement.then
+    threshold, by = f"{grid.thresholds[improvement.threshold]:.3g}", crossed(feature.columns)
+    at_once = f"{confidence(swept.settings.level)} CIs that hold for all {count(len(grid.thresholds))} thresholds and {len(SWEPT)} gaps at once"
     return raikit.Finding(
-        sentence=f"Deciding from a score of {grid.thresholds[improvement.threshold]:.3g} on would bring the largest gap in "
-        f"{SWEPT[improvement.measure]} over {feature.title} from {now} to {then}, at a loss of accuracy of "
-        f"{_points_with_interval(loss.value, loss.low, loss.high)} ({confidence(swept.settings.level)} CIs that hold for all "
-        f"{len(grid.thresholds)} thresholds and {len(SWEPT)} gaps at once; {sample_size(loss.n)}).",
+        kind="worth_knowing",
+        headline=headline(f"Another single threshold would narrow the gap by {by}", "Another single threshold would narrow a gap"),
+        evidence=f"gap in {SWEPT[improvement.measure]} {short_points(now.value)} now, {short_points(then.value)} at a score of "
+                 f"{threshold}; accuracy lost {short_points(loss.value)}; n = {count(loss.n)}",
+        sentence=f"Deciding from a score of {threshold} on would bring the largest gap in {SWEPT[improvement.measure]} over "
+                 f"{feature.title} from {_points_with_interval(now.value, now.low, now.high)} to "
+                 f"{_points_with_interval(then.value, then.low, then.high)}.",
+        facts=[("Accuracy lost", _points_with_interval(loss.value, loss.low, loss.high)), ("Intervals", at_once)],
         severity="note",
         what=f"threshold and gaps over {feature.title}",
         who=feature.title,
         certainty="established, simultaneous over thresholds",
         figures=[f"thresholds-{swept.number}"],
-    )
+    )  # fmt: skip
 
 
 def _points_with_interval(value: float, low: float, high: float) -> str:
     return f"{points(value)} ({interval(low, high, 'points', value=value)})"
 
 
-def _no_improvement_finding(without: Sequence[tuple[FeatureSweep, str]], max_loss: float) -> list[raikit.Finding]:
-    """Return one note on the features without an established improvement, each with the reason if there is one."""
+def _no_improvement_finding(without: Sequence[tuple[FeatureSweep, _Reason]], max_loss: float) -> list[raikit.Finding]:
+    """Return one finding on the features without an established improvement, each with the reason if there is one."""
     if not without:
         return []
     swept = without[0][0]
+    kind = min((reason for _, reason in without), key=_BY_WEIGHT.index)
     features = ", ".join(_with_reason(one.feature, reason) for one, reason in without)
-    loss = f"{as_given(round(max_loss * 100, 10))} percentage point{'' if max_loss == 0.01 else 's'}"
+    loss = f"{as_given(round(max_loss * 100, 10))} pp"
     return [
         raikit.Finding(
-            sentence=f"No other single threshold surely brings groups closer at a loss of at most {loss} of accuracy: "
-            f"{features} ({len(swept.grid.thresholds)} thresholds, {len(SWEPT)} gaps; {confidence(swept.settings.level)} CIs "
-            "that hold for all at once).",
+            kind=kind,
+            headline=_HEADLINES[kind],
+            evidence=f"none of {count(len(swept.grid.thresholds))} thresholds surely narrows a gap at a loss of at most {loss} of accuracy",
+            sentence="No other single threshold surely brings groups closer.",
+            facts=[("Compared", features), ("Intervals", f"{confidence(swept.settings.level)} CIs that hold for all thresholds and "
+                                                         f"{len(SWEPT)} gaps at once")],
             severity="note",
             what="thresholds and gaps",
             certainty="not established",
             figures=[f"thresholds-{one.number}" for one, _ in without],
         )
-    ]
+    ]  # fmt: skip
 
 
-def _with_reason(feature: Feature, reason: str) -> str:
-    return f"{feature.title} ({reason})" if reason else feature.title
+_Reason = Literal["worth_knowing", "undecided", "fine"]
+_BY_WEIGHT: tuple[_Reason, ...] = ("worth_knowing", "undecided", "fine")
+_HEADLINES = {
+    "worth_knowing": "No other single threshold surely narrows a gap",
+    "undecided": "Too few groups can be judged to compare thresholds",
+    "fine": "No gap is shown that another threshold could narrow",
+}
+_REASONS = {"worth_knowing": "", "undecided": " (fewer than two groups can be judged)", "fine": " (no gap is established as it is)"}
+
+
+def _with_reason(feature: Feature, reason: _Reason) -> str:
+    return feature.title + _REASONS[reason]

@@ -8,12 +8,13 @@ from typing import Any
 
 import raikit
 from raikit.format import (
+    capitalised,
     case_noun,
     columns_text,
     confidence,
     confidence_interval,
     count,
-    group_text,
+    group_name,
     interval,
     number,
     percent,
@@ -23,6 +24,7 @@ from raikit_fairness.estimates.paired_changes import Change
 from raikit_fairness.estimates.tradeoff import STRATA, Tradeoff
 from raikit_fairness.report.columns import ColumnSpec, table_columns
 from raikit_fairness.report.layers import reference_line
+from raikit_fairness.report.wording import crossed, headline, short_points
 from raikit_fairness.settings import IntervalSettings
 
 _SIDES = ("Gap narrowed, pp", "Accuracy lost, pp")
@@ -42,7 +44,7 @@ class Wording:
         Of the table and the figure.
     names : (str, str)
         First words of its metrics: ``mitigated`` and ``mitigation``.
-    narrow, widen, cost : str
+    narrow, widen : str
         Verbs after `action`.
     condition : str
         A sentence after each finding: what its intervals leave out.
@@ -53,7 +55,6 @@ class Wording:
     names: tuple[str, str]
     narrow: str = "would narrow"
     widen: str = "would widen"
-    cost: str = "would cost"
     condition: str = ""
 
 
@@ -191,38 +192,74 @@ def tradeoff_findings(
         numbers = [number for number, tradeoff in enumerate(tradeoffs) if tradeoff.feature.columns == columns]
         of_feature = [tradeoffs[number] for number in numbers]
         sure = [tradeoff for tradeoff in of_feature if tradeoff.gain is not None and tradeoff.gain.established]
-        sentences = [_established_sentence(tradeoff, wording, settings, clusters) for tradeoff in sure]
-        sentences = sentences or [_not_established_sentence(of_feature, wording, settings)]
+        sure.sort(key=lambda tradeoff: tradeoff.gain is None or tradeoff.gain.value < 0)  # a gap that narrows is told first
+        facts = [fact for tradeoff in of_feature for fact in _facts(tradeoff, wording, clusters)]
         if unfit := of_feature[0].unfit:
-            groups = [group_text(columns, dict(zip(columns, group, strict=True))) for group in unfit]
-            sentences.append(f"Nothing is known for {_listed(groups)}: {_reasons(unfit)}.")
+            groups = [group_name(dict(zip(columns, group, strict=True))) for group in unfit]
+            facts.append(("Not known", f"{_listed(groups)}: {_reasons(unfit)}."))
         if wording.condition:
-            sentences.append(wording.condition)
+            facts.append(("Not covered", wording.condition))
         own = [metric for number in sorted(numbers, key=lambda at: tradeoffs[at] not in sure) for metric in metrics[number]]
         cited = [metric for kind in _CITED for metric in own if metric.name.endswith(kind) and not metric.group]
+        text = _established(sure[0], wording, settings) if sure else _not_established(of_feature, wording, settings)
         findings.append(raikit.Finding(
-            sentence=" ".join(sentences), severity="note", what=wording.title.rstrip("?"), who=columns_text(columns),
+            severity="note", what=wording.title.rstrip("?"), who=columns_text(columns), facts=facts,
             certainty="established" if sure else "not established", figures=["bought"],
-            metrics=[address(metric) for metric in cited],
+            metrics=[address(metric) for metric in cited], **text,
         ))  # fmt: skip
     return findings
 
 
-def _established_sentence(
-    tradeoff: Tradeoff, wording: Wording, settings: IntervalSettings, clusters: Sequence[str]
-) -> str:
-    pair, gain = tradeoff.pair, tradeoff.gain
+def _established(tradeoff: Tradeoff, wording: Wording, settings: IntervalSettings) -> dict[str, Any]:
+    """Return the texts of a finding about a gap that surely narrows or widens."""
+    pair, gain, feature = tradeoff.pair, tradeoff.gain, tradeoff.feature
     assert pair is not None and gain is not None
     verb = wording.narrow if gain.value > 0 else wording.widen
-    low, high = sorted((abs(gain.low), abs(gain.high)))
-    gain_interval = confidence_interval(low, high, "points", level=settings.level, value=gain.value)
-    feature = tradeoff.feature
-    return (
-        f"{wording.action}{_purpose(tradeoff, wording)} {verb} the gap in {STRATA[pair.stratum].rate} between "
-        f"{feature.label(pair.higher)} and {feature.label(pair.lower)} by {points(abs(gain.value))} ({gain_interval}; "
-        f"{_evidence(gain, clusters)}) and {wording.cost} {_write_change(tradeoff.cost)} of accuracy; the largest gap over "
-        f"all {feature.k} groups {_from_to(tradeoff)}."
-    )
+    between = f"{group_name(feature.group(pair.higher))} and {group_name(feature.group(pair.lower))}"
+    size, low, high = abs(gain.value), *sorted((abs(gain.low), abs(gain.high)))
+    by = crossed(feature.columns)
+    certainty = confidence_interval(low, high, "points", level=settings.level, value=size)
+    cost = tradeoff.cost
+    return {
+        "kind": "worth_knowing",
+        "headline": headline(f"{wording.action} {verb} the gap by {by}", f"{wording.action} {verb} a gap"),
+        "evidence": f"gap in {STRATA[pair.stratum].rate} by {short_points(size)}, {certainty}; accuracy "
+                    f"{'lost' if cost.value >= 0 else 'gained'} {short_points(abs(cost.value))}; n = {count(gain.n)}",
+        "sentence": f"{wording.action}{_purpose(tradeoff, wording)} {verb} the gap in {STRATA[pair.stratum].rate} between "
+                    f"{between} by {points(size)}.",
+    }  # fmt: skip
+
+
+def _not_established(tradeoffs: Sequence[Tradeoff], wording: Wording, settings: IntervalSettings) -> dict[str, Any]:
+    """Return the texts of a finding about gaps of which no change is sure."""
+    first, by = next((one for one in tradeoffs if one.gain is not None), None), crossed(tradeoffs[0].feature.columns)
+    action = wording.action[:1].lower() + wording.action[1:]
+    if first is None or first.gain is None:
+        evidence = f"{tradeoffs[0].reason}"
+    else:
+        gain, cost = first.gain, first.cost
+        evidence = (
+            f"gap in {first.criterion.words} by {short_points(gain.value)}, "
+            f"{confidence_interval(gain.low, gain.high, 'points', level=settings.level, value=gain.value)}; accuracy lost "
+            f"{short_points(cost.value)}; n = {count(gain.n)}"
+        )
+    return {
+        "kind": "undecided",
+        "headline": headline(f"Whether {action} {wording.narrow} the gap by {by} is undecided", f"{wording.action}: no change is sure"),
+        "evidence": evidence,
+        "sentence": f"It is not established that {action} {wording.narrow} a gap over {tradeoffs[0].feature.title}.",
+    }
+
+
+def _facts(tradeoff: Tradeoff, wording: Wording, clusters: Sequence[str]) -> list[tuple[str, str]]:
+    """Return what is known of one criterion: the gap between two fixed groups, the largest gap, and accuracy."""
+    gain, words = tradeoff.gain, capitalised(tradeoff.criterion.words)
+    facts = [(words, f"Not known: {tradeoff.reason}.")]
+    if gain is not None:
+        few = " (too few clusters of similar size)" if gain.few_clusters else ""
+        facts = [(words, f"Gap narrowed by {_write_change(gain)}{few}, {_evidence(gain, clusters)}.")]
+    facts.append((f"{words}, largest gap", f"Over all {count(tradeoff.feature.k)} groups it {_from_to(tradeoff)}."))
+    return [*facts, (f"{words}, accuracy lost", _write_change(tradeoff.cost))]
 
 
 def _purpose(tradeoff: Tradeoff, wording: Wording) -> str:
@@ -248,25 +285,6 @@ def _evidence(change: Change, clusters: Sequence[str]) -> str:
     if change.n_clusters is None or not clusters:
         return cases
     return f"{cases}, {count(change.n_clusters)} clusters in the smaller group"
-
-
-def _not_established_sentence(tradeoffs: Sequence[Tradeoff], wording: Wording, settings: IntervalSettings) -> str:
-    costs = {_write_change(tradeoff.cost) for tradeoff in tradeoffs}
-    each = "; ".join(_gain_and_cost(tradeoff, with_cost=len(costs) > 1) for tradeoff in tradeoffs)
-    lost = f"; accuracy lost {costs.pop()}" if len(costs) == 1 else ""
-    return (
-        f"It is not established that {wording.action[0].lower()}{wording.action[1:]} {wording.narrow} a gap over "
-        f"{tradeoffs[0].feature.title} (gap narrowed with {confidence(settings.level)} CI: {each}{lost})."
-    )
-
-
-def _gain_and_cost(tradeoff: Tradeoff, *, with_cost: bool) -> str:
-    words, gain = tradeoff.criterion.words, tradeoff.gain
-    if gain is None:
-        return f"{words}: {tradeoff.reason}"
-    cost = f", for {_write_change(tradeoff.cost)} of accuracy" if with_cost else ""
-    few = " (too few clusters of similar size)" if gain.few_clusters else ""
-    return f"{words} {_write_change(gain)}{cost}{few}"
 
 
 def _listed(names: Sequence[str]) -> str:

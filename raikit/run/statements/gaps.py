@@ -11,6 +11,8 @@ from raikit.run.record import Measurements
 from raikit.run.results import Finding, JudgedOver, Metric, Side
 from raikit.run.statements.vocabulary import TOLD_AS, Denominator, words_of_measure
 
+_NAMES_OF_MEASURES = {"measure", "constraint", "of"}  # arguments whose value is the name of a metric
+
 
 @dataclass(frozen=True)
 class GapStatement:
@@ -127,13 +129,15 @@ class GroupNumbers:
 
 
 def part_of(metric: Metric | None) -> str:
-    """Return the arguments that narrow a metric, in words: ``label toxic``."""
-    if metric is None:
-        return ""
-    return ", ".join(
-        f"{metric_words(key)} {class_text(value) if key == 'class' else as_stored(value)}"
-        for key, value in metric.args.items() if key != "to"
-    )  # fmt: skip
+    """Return the arguments that narrow a metric, in words: ``label toxic``; one that names a measure stands for itself."""
+    arguments = {} if metric is None else {key: value for key, value in metric.args.items() if key != "to"}
+    return ", ".join(_argument(key, value) for key, value in arguments.items())
+
+
+def _argument(key: str, value: object) -> str:
+    if key in _NAMES_OF_MEASURES:
+        return metric_words(str(value))
+    return f"{metric_words(key)} {class_text(value) if key == 'class' else as_stored(value)}"
 
 
 def _side(metric: Metric) -> Side:

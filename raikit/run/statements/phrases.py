@@ -35,10 +35,9 @@ def measure_name(name: str) -> str:
 
 
 def name_of(metric: Metric) -> str:
-    """Write what a metric without groups is called: ``Recall, class 1``."""
-    arguments = ", ".join(f"{fmt.metric_words(key)} {fmt.as_stored(value)}" for key, value in metric.args.items())
-    place = fmt.group_text(metric.over, metric.group)
-    return fmt.capitalised(fmt.metric_words(metric.name)) + "".join(f", {part}" for part in (arguments, place) if part)
+    """Write what a metric of its own is called: ``Recall, class 1``; of a group ``Impact ratio, Black people``."""
+    place = fmt.group_name(metric.group) if metric.group else fmt.columns_text(metric.over or ())
+    return fmt.capitalised(fmt.metric_words(metric.name)) + "".join(f", {part}" for part in (part_of(metric), place) if part)
 
 
 def subject_of(metric: Metric | None, rule: Rule | None = None) -> str:
@@ -109,6 +108,10 @@ def limit_headline(rule: Rule, metric: Metric | None) -> str:
         return first_that_fits(f"{name} is worse than in the baseline", "Worse than in the baseline")
     side = {("fail", "max"): "is over its limit", ("fail", "min"): "is below its limit"}.get((rule.status, rule.bound or "max"),
                                                                                           "keeps its limit")
+    if metric is not None and metric.group:
+        measure = fmt.capitalised(fmt.metric_words(metric.name))
+        names = [f"{measure} {side} for {name(metric.group)}" for name in (fmt.group_name, fmt.group_label)]
+        return first_that_fits(*names, f"{measure} {side} for one group")
     return first_that_fits(f"{name} {side}", f"One metric {side}")
 
 

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 _PLURAL = re.compile(r"(?i)(?:men|people|children|[^su]s)$")  # a label that can be the subject of a sentence: Women, smokers
+_AMBIGUOUS = {"other", "others", "unknown", "none", "missing"}
 _FUNCTION_WORDS = {"a", "an", "the", "of", "in", "with", "from", "by", "for"}
 _IRREGULAR = {"person": "people", "child": "children", "man": "men", "woman": "women"}
 
@@ -65,7 +66,12 @@ class DisplayNames:
         """Return what a sentence calls a group of one column; None if there is no such noun, or the value is missing."""
         (column, value), *others = group.items()
         noun = self.nouns.get(column)
-        return None if others or noun is None or value is None else noun.replace("{}", self.value(column, value))
+        return None if others or noun is None or value is None else noun.replace("{}", self._in_noun(column, value))
+
+    def _in_noun(self, column: str, value: object) -> str:
+        """Return a label for a noun; “Other” people are a group, and not all other people."""
+        label = self.value(column, value)
+        return f"“{label}”" if label.lower() in _AMBIGUOUS else label
 
     def own_name(self, column: str, value: object) -> str | None:
         """Return what a group is called without its column: the label of the missing group, or a label that is a plural noun."""
@@ -104,9 +110,9 @@ class DisplayNames:
         return " ".join([*before, head, *([after] if after else [])])
 
     def _part(self, column: str, value: object, plain: Callable[[str, object], str]) -> _Part:
-        label, noun = self.value(column, value), self.nouns.get(column)
+        label, noun = self._in_noun(column, value), self.nouns.get(column)
         if value is None and column in self.missing:
-            return _Part(after=f"with {label}")
+            return _Part(after=f"with {self.missing[column]}")
         if value is not None and noun is not None:
             first, _, rest = noun.partition(" ")
             if noun == "{}":
@@ -132,7 +138,7 @@ class DisplayNames:
         before, _, after = noun.partition("{}")
         words = before.split()
         lead = f"{words[-1]} " if len(words) > 1 and not after and words[-1] not in _FUNCTION_WORDS else ""
-        return f"{lead}{self.value(column, value)}{after}"
+        return f"{lead}{self._in_noun(column, value)}{after}"
 
     def of_class(self, label: object) -> str:
         """Return the label of a class."""

@@ -87,7 +87,8 @@ def _sides(headline: Headline, cells: Cells, settings: IntervalSettings) -> tupl
         value = float(estimates.value[group])
         return raikit.Side(
             group=feature.group(group), value=value, low=min(float(limits.low[group]), value),
-            high=max(float(limits.high[group]), value), n=int(estimates.n[group]), clusters=_clusters(subject, feature, cells, group),
+            high=max(float(limits.high[group]), value), n=int(estimates.n[group]),
+            clusters=_clusters(subject, feature, cells, group),
         )  # fmt: skip
 
     return side(headline.first), side(headline.second)
@@ -95,11 +96,11 @@ def _sides(headline: Headline, cells: Cells, settings: IntervalSettings) -> tupl
 
 def _ratio(headline: Headline) -> tuple[float, float, float] | None:
     """Return first over second with its interval, where the recorded ratio is that of the same two groups."""
-    ratio, feature = headline.subject.ratio, headline.feature
-    if ratio is None or ratio.gap is None or headline.contrast is not None or {ratio.worst, ratio.best} != {headline.first, headline.second}:
+    ratio = headline.subject.ratio
+    if ratio is None or ratio.gap is None or {ratio.worst, ratio.best} != {headline.first, headline.second}:
         return None
     value, low, high = ratio.gap.value, ratio.gap.low, ratio.gap.high
-    if feature.k < 2 or not 0 < low <= value <= high:
+    if headline.contrast is not None or not 0 < low <= value <= high:
         return None
     return (1 / value, 1 / high, 1 / low) if headline.first == ratio.best else (value, low, high)
 
@@ -181,7 +182,9 @@ def plural(name: str) -> str:
 def _no_gap_finding(subjects: Sequence[FindingSubject], feature: Feature, settings: IntervalSettings) -> raikit.Finding:
     judged = [(subject, gap) for subject in subjects if (gap := subject.difference.gap)]
     closest = lead_against_reference(subjects[0], feature, sure=False)
-    text = _closest(closest, settings) if closest else _detectable(judged, feature) if judged else _not_judged(subjects, feature, settings)
+    text = _detectable(judged, feature) if judged else _not_judged(subjects, feature, settings)
+    if closest is not None:
+        text = _closest(closest, settings)
     return raikit.Finding(
         severity="note",
         what="Gaps over " + feature.title,
@@ -211,7 +214,7 @@ def _closest(closest: Headline, settings: IntervalSettings) -> dict[str, Any]:
 
 
 def _detectable(judged: Sequence[tuple[FindingSubject, Gap]], feature: Feature) -> dict[str, Any]:
-    """Return what is said if no gap is shown: which would have been. Rates cannot differ by 1, so such a gap says that none would."""
+    """Return what is said if no gap is shown: which would have been. Rates cannot differ by 1: of that size none would."""
     sizes = [
         f"{(significant if subject.mean else short_points)(gap.minimum_detectable)} in {subject.short.removeprefix('the ')}"
         for subject, gap in judged
@@ -220,9 +223,12 @@ def _detectable(judged: Sequence[tuple[FindingSubject, Gap]], feature: Feature) 
     by = crossed(feature.columns)
     sentence = f"No gap is established over {feature.title}"
     if not sizes:
-        return {"kind": "undecided", "headline": short_headline(f"Too few {case_noun()} to show a gap by {by}", f"No gap by {by} can be shown"),
-                "evidence": "none of any size would have been detected (80% power)",
-                "sentence": f"{sentence}; none of any size would have been detected (80% power)."}  # fmt: skip
+        return {
+            "kind": "undecided",
+            "headline": short_headline(f"Too few {case_noun()} to show a gap by {by}", f"Too few {case_noun()} to show a gap"),
+            "evidence": "none of any size would have been detected (80% power)",
+            "sentence": f"{sentence}; none of any size would have been detected (80% power).",
+        }
     return {
         "kind": "fine",
         "headline": short_headline(f"No gap shown by {by}", "No gap shown"),

@@ -108,8 +108,10 @@ def _impact_finding(
     all_above = all((metric.low or 0.0) >= _FOUR_FIFTHS for metric in judged)
     kind: Literal["worth_knowing", "fine", "undecided"] = "worth_knowing" if proven else "fine" if all_above else "undecided"
     short = {
-        "worth_knowing": headline(f"{cases} get “{selected}” less than four fifths as often", f"Impact ratio is below four fifths for {who}",
-                                  f"Impact ratio is below four fifths for {group_label(group)}", "An impact ratio is below four fifths"),
+        "worth_knowing": headline(
+            f"{cases} get “{selected}” less than four fifths as often", f"Impact ratio is below four fifths for {who}",
+            f"Impact ratio is below four fifths for {group_label(group)}", "An impact ratio is below four fifths",
+        ),
         "fine": "No impact ratio is below four fifths",
         "undecided": "An impact ratio below four fifths cannot be excluded",
     }[kind]  # fmt: skip
@@ -117,13 +119,14 @@ def _impact_finding(
         "worth_knowing": f"surely below four fifths, even among {count(len(judged))} categories",
         "fine": "not below four fifths", "undecided": "not surely below four fifths",
     }[kind]  # fmt: skip
-    others = [("Also below four fifths", f"{count(len(proven) - 1)} more of {count(len(judged))} categories")] if len(proven) > 1 else []
+    more = f"{count(len(proven) - 1)} more of {count(len(judged))} categories"
+    named = "" if proven else f" ({who})"
     return raikit.Finding(
         sentence=f"The lowest impact ratio is {lowest.value:.2f}, of {who}: it is {below}."
         if not proven else f"The impact ratio of {who} is {lowest.value:.2f}, {below}.",
-        evidence=f"impact ratio {lowest.value:.2f} ({who}), {interval}; four-fifths rule 0.80; n = {count(lowest.n)}"
-        if not proven else f"impact ratio {lowest.value:.2f}, {interval}; four-fifths rule 0.80; n = {count(lowest.n)}",
-        kind=kind, headline=short, facts=others, severity="warn" if proven else "note", what="Impact ratio", who=who, group=lowest.group,
+        evidence=f"impact ratio {lowest.value:.2f}{named}, {interval}; four-fifths rule 0.80; n = {count(lowest.n)}",
+        kind=kind, headline=short, facts=[("Also below four fifths", more)] if len(proven) > 1 else [],
+        severity="warn" if proven else "note", what="Impact ratio", who=who, group=lowest.group,
         certainty=interval, metrics=[address(lowest)], value=lowest.value, low=lowest.low, high=high,
         scope="the lowest of all categories",
     )  # fmt: skip

@@ -55,7 +55,8 @@ def search_findings(result: SearchResult, cited: Sequence[str]) -> list[raikit.F
     if result.certificate is None or result.flagged is None:
         reason = f"{count(result.left_out)} groups have fewer than {settings.min_group} {case_noun()} or too few clusters"
         return [raikit.Finding(
-            kind="undecided", headline=headline(f"No group could be searched for {case_noun()} that {settings.verb}", "No group could be searched"),
+            kind="undecided",
+            headline=headline(f"No group could be searched for {case_noun()} that {settings.verb}", "No group could be searched"),
             evidence=reason, sentence=f"No group could be searched for {case_noun()} that {settings.verb}: {reason}.",
             what=settings.title, metrics=list(cited),
         )]  # fmt: skip
@@ -120,16 +121,18 @@ def _certificate_finding(result: SearchResult, cited: Sequence[str], *, none_fla
     bounded = certificate.bound <= settings.tolerance
     kind: Literal["fine", "undecided", "method"] = "method" if not none_flagged else "fine" if bounded else "undecided"
     groups = "the one searched group" if searched == 1 else f"any of {count(searched)} groups"
+    tolerance = _as_points(settings.tolerance).replace(" percentage points", " pp")
     within = "" if bounded else f"; within it in {count(result.certified)}"
-    left_out = _left_out(result)
+    left_out, limiting_size = _left_out(result), sample_size(int(result.groups.n_rows[limiting]))
     return raikit.Finding(
         kind=kind, headline=_certificate_headline(settings, kind),
-        evidence=f"excess in {groups} at most {short_points(bound)} ({level}); tolerance {_as_points(settings.tolerance).replace(' percentage points', ' pp')}{within}",
+        evidence=f"excess in {groups} at most {short_points(bound)} ({level}); tolerance {tolerance}{within}",
         sentence=f"With {level}, {case_noun()} in {groups} {settings.verb} at most {points(bound)} more often than all together.",
         facts=[("Groups flagged", f"{_capitalised(_flagged_count(result))}."),
-               ("Limit set by", f"{group_name(result.candidates.group(limiting))} ({sample_size(int(result.groups.n_rows[limiting]))})"),
+               ("Limit set by", f"{group_name(result.candidates.group(limiting))} ({limiting_size})"),
                *([("Not searched", left_out)] if left_out else [])],
-        severity="note", what=settings.title, who="every group", certainty=level, metrics=list(cited), figures=[_figure_id(result)],
+        severity="note", what=settings.title, who="every group", certainty=level, metrics=list(cited),
+        figures=[_figure_id(result)],
     )  # fmt: skip
 
 
@@ -137,7 +140,8 @@ def _certificate_headline(settings: SearchSettings, kind: str) -> str:
     if kind == "fine":
         return headline(f"No searched group has more {case_noun()} that {settings.verb}", "No searched group is worse off")
     if kind == "undecided":
-        return headline(f"A group that {_singular(settings.verb)} far more often cannot be excluded", "A group that is far worse off cannot be excluded")
+        worse = f"A group that {_singular(settings.verb)} far more often cannot be excluded"
+        return headline(worse, "A group that is far worse off cannot be excluded")
     return headline(f"Further groups that {settings.verb} more often cannot be excluded", "Further groups cannot be excluded")
 
 

@@ -84,7 +84,7 @@ def _improvement_finding(swept: FeatureSweep, improvement: Improvement) -> raiki
     grid, feature, loss = swept.grid, swept.feature, improvement.loss
     now, then = improvement.now, improvement.then
     threshold, by = f"{grid.thresholds[improvement.threshold]:.3g}", crossed(feature.columns)
-    at_once = f"{confidence(swept.settings.level)} CIs that hold for all {count(len(grid.thresholds))} thresholds and {len(SWEPT)} gaps at once"
+    at_once = _at_once(swept)
     return raikit.Finding(
         kind="worth_knowing",
         headline=headline(f"Another single threshold would narrow the gap by {by}", "Another single threshold would narrow a gap"),
@@ -100,6 +100,11 @@ def _improvement_finding(swept: FeatureSweep, improvement: Improvement) -> raiki
         certainty="established, simultaneous over thresholds",
         figures=[f"thresholds-{swept.number}"],
     )  # fmt: skip
+
+
+def _at_once(swept: FeatureSweep) -> str:
+    thresholds = count(len(swept.grid.thresholds))
+    return f"{confidence(swept.settings.level)} CIs that hold for all {thresholds} thresholds and {len(SWEPT)} gaps at once"
 
 
 def _points_with_interval(value: float, low: float, high: float) -> str:
@@ -118,10 +123,10 @@ def _no_improvement_finding(without: Sequence[tuple[FeatureSweep, _Reason]], max
         raikit.Finding(
             kind=kind,
             headline=_HEADLINES[kind],
-            evidence=f"none of {count(len(swept.grid.thresholds))} thresholds surely narrows a gap at a loss of at most {loss} of accuracy",
+            evidence=f"none of {count(len(swept.grid.thresholds))} thresholds surely narrows a gap at a loss of at most {loss} of "
+                     "accuracy",
             sentence="No other single threshold surely brings groups closer.",
-            facts=[("Compared", features), ("Intervals", f"{confidence(swept.settings.level)} CIs that hold for all thresholds and "
-                                                         f"{len(SWEPT)} gaps at once")],
+            facts=[("Compared", features), ("Intervals", _at_once(swept))],
             severity="note",
             what="thresholds and gaps",
             certainty="not established",

@@ -193,7 +193,7 @@ def tradeoff_findings(
         of_feature = [tradeoffs[number] for number in numbers]
         sure = [tradeoff for tradeoff in of_feature if tradeoff.gain is not None and tradeoff.gain.established]
         sure.sort(key=lambda tradeoff: tradeoff.gain is None or tradeoff.gain.value < 0)  # a gap that narrows is told first
-        facts = [fact for tradeoff in of_feature for fact in _facts(tradeoff, wording, clusters)]
+        facts = [fact for tradeoff in of_feature for fact in _facts(tradeoff, clusters)]
         if unfit := of_feature[0].unfit:
             groups = [group_name(dict(zip(columns, group, strict=True))) for group in unfit]
             facts.append(("Not known", f"{_listed(groups)}: {_reasons(unfit)}."))
@@ -219,12 +219,11 @@ def _established(tradeoff: Tradeoff, wording: Wording, settings: IntervalSetting
     size, low, high = abs(gain.value), *sorted((abs(gain.low), abs(gain.high)))
     by = crossed(feature.columns)
     certainty = confidence_interval(low, high, "points", level=settings.level, value=size)
-    cost = tradeoff.cost
     return {
         "kind": "worth_knowing",
         "headline": headline(f"{wording.action} {verb} the gap by {by}", f"{wording.action} {verb} a gap"),
-        "evidence": f"gap in {STRATA[pair.stratum].rate} by {short_points(size)}, {certainty}; accuracy "
-                    f"{'lost' if cost.value >= 0 else 'gained'} {short_points(abs(cost.value))}; n = {count(gain.n)}",
+        "evidence": f"gap in {STRATA[pair.stratum].rate} {'narrowed' if gain.value > 0 else 'widened'} by {short_points(size)}, "
+                    f"{certainty}; {_cost(tradeoff.cost)}; n = {count(gain.n)}",
         "sentence": f"{wording.action}{_purpose(tradeoff, wording)} {verb} the gap in {STRATA[pair.stratum].rate} between "
                     f"{between} by {points(size)}.",
     }  # fmt: skip
@@ -235,23 +234,28 @@ def _not_established(tradeoffs: Sequence[Tradeoff], wording: Wording, settings: 
     first, by = next((one for one in tradeoffs if one.gain is not None), None), crossed(tradeoffs[0].feature.columns)
     action = wording.action[:1].lower() + wording.action[1:]
     if first is None or first.gain is None:
-        evidence = f"{tradeoffs[0].reason}"
+        evidence = tradeoffs[0].reason
     else:
-        gain, cost = first.gain, first.cost
+        gain = first.gain
         evidence = (
-            f"gap in {first.criterion.words} by {short_points(gain.value)}, "
-            f"{confidence_interval(gain.low, gain.high, 'points', level=settings.level, value=gain.value)}; accuracy lost "
-            f"{short_points(cost.value)}; n = {count(gain.n)}"
+            f"gap in {first.criterion.words} narrowed by {short_points(gain.value)}, "
+            f"{confidence_interval(gain.low, gain.high, 'points', level=settings.level, value=gain.value)}; {_cost(first.cost)}; "
+            f"n = {count(gain.n)}"
         )
     return {
         "kind": "undecided",
-        "headline": headline(f"Whether {action} {wording.narrow} the gap by {by} is undecided", f"{wording.action}: no change is sure"),
+        "headline": headline(f"Whether {action} {wording.narrow} the gap by {by} is undecided",
+                             f"{wording.action}: no change is sure", "No change of a gap is sure"),
         "evidence": evidence,
         "sentence": f"It is not established that {action} {wording.narrow} a gap over {tradeoffs[0].feature.title}.",
-    }
+    }  # fmt: skip
 
 
-def _facts(tradeoff: Tradeoff, wording: Wording, clusters: Sequence[str]) -> list[tuple[str, str]]:
+def _cost(cost: Change) -> str:
+    return f"accuracy {'lost' if cost.value >= 0 else 'gained'} {short_points(abs(cost.value))}"
+
+
+def _facts(tradeoff: Tradeoff, clusters: Sequence[str]) -> list[tuple[str, str]]:
     """Return what is known of one criterion: the gap between two fixed groups, the largest gap, and accuracy."""
     gain, words = tradeoff.gain, capitalised(tradeoff.criterion.words)
     facts = [(words, f"Not known: {tradeoff.reason}.")]

@@ -47,7 +47,8 @@ def subject_of(metric: Metric | None, rule: Rule | None = None) -> str:
     if not is_gap(metric):
         return name_of(metric)
     part = part_of(metric)
-    return f"{fmt.capitalised(by_columns(metric.over or []))} {'ratio' if metric.unit == 'ratio' else 'gap'}{f', {part}' if part else ''}"
+    kind = "ratio" if metric.unit == "ratio" else "gap"
+    return f"{fmt.capitalised(by_columns(metric.over or []))} {kind}" + (f", {part}" if part else "")
 
 
 def gap_headline(gap: GapStatement) -> str:
@@ -74,7 +75,8 @@ def _named(gap: GapStatement, part: str) -> str:
     else:
         most = "highest" if gap.higher else "lowest"
         named = [f"{measure} is {most} for {name(worse)}{part}" for name in (fmt.group_name, fmt.group_label)]
-    return first_that_fits(*named, f"{measure} differs by {by_columns(gap.columns)}{part}", f"{measure} differs by {by_columns(gap.columns)}")
+    differs = f"{measure} differs by {by_columns(gap.columns)}"
+    return first_that_fits(*named, differs + part, differs)
 
 
 def undecided_headline(rule: Rule | None, metric: Metric | None, clusters: str, gap: GapStatement | None) -> str:

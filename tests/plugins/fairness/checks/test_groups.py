@@ -206,14 +206,22 @@ def test_a_real_gap_is_told_with_both_ends_and_no_gap_with_what_could_have_been_
     _, result = audit(table, ["accent", "coin"], options={"intersections": 1})
     first = result.findings[0]
     assert first.severity == "warn"
-    assert first.sentence.startswith("Cases with accent: Scotland are missed more often than accent: US "
-                                     "(30.0% against 10.0%, a gap of 20.0 percentage points; 95% CI ")
+    assert first.sentence.startswith("Cases with accent: Scotland are missed more often than accent: US: "
+                                     "30.0% against 10.0%. The gap is 20.0 percentage points (95% CI ")
+    assert (first.kind, first.measure) == ("worth_knowing", "false_negative_rate")
+    assert (first.worse.group, first.worse.n, first.better.group) == ({"accent": "Scotland"}, 600, {"accent": "US"})
+    assert first.worse.value == pytest.approx(0.3)
+    assert first.worse.low < 0.3 < first.worse.high
+    ratio = next(metric for metric in result.metrics if metric.id == "fairness.false_negative_rate_ratio[accent]")
+    assert first.ratio == pytest.approx((3, 1 / ratio.high, 1 / ratio.low))
     assert first.sentence.endswith("; 600 and 600 cases).")
     assert first.metrics[0] == "fairness.equal_opportunity_difference[accent]"
     assert first.figures[0] in {figure.id for figure in result.figures}
-    assert result.findings[-1].severity == "note"
+    none = result.findings[-1]
+    assert (none.severity, none.kind, none.headline) == ("note", "fine", "No gap shown by coin")
+    assert none.evidence.startswith("one of ") and none.evidence.endswith(" pp in false negative rate would have been detected (80% power)")
     assert result.findings[-1].sentence.startswith("No gap is established over coin; one of ")
-    assert " percentage points in the false negative rate" in result.findings[-1].sentence
+    assert " pp in false negative rate would have" in result.findings[-1].sentence
     assert result.findings[-1].sentence.endswith(" would have been detected (80% power).")
 
 
@@ -224,6 +232,7 @@ def test_a_finding_over_clusters_counts_them():
     _, result = audit(table, ["accent"], cluster=["voice", "picture"])
     assert "8 and 8 voices" in result.findings[0].sentence
     assert "pictures)." in result.findings[0].sentence
+    assert result.findings[0].worse.clusters["voice"] == 8
 
 
 def test_rows_without_a_cluster_are_counted_as_none():
@@ -307,7 +316,7 @@ def test_a_numeric_target_finds_the_group_with_larger_errors():
                           "prediction": truth + rng.normal(size=600) * np.where(sex == "F", 3.0, 1.0)})
     metrics, result = audit(table, task="regression", classes=[])
     assert result.findings[0].sentence.startswith("Cases with sex: F have mean absolute errors ")
-    assert " larger than those of sex: M " in result.findings[0].sentence
+    assert " larger than those of sex: M: " in result.findings[0].sentence
     assert metrics["fairness.mean_absolute_error_difference[sex]"].low > 1
     assert metrics["fairness.mean_signed_error[sex=F]"].direction is None
 
@@ -359,7 +368,7 @@ def test_accuracy_of_several_classes_names_the_group_that_is_right_less_often():
     table["target"] = table.target.where(np.arange(1200) % 3 > 0, 2)
     table["prediction"] = table.prediction.where(table.target != 2, 2)
     result = audit(table, task="multiclass", classes=[0, 1, 2])[1]
-    assert result.findings[0].sentence.startswith("Cases with sex: F are predicted right less often than sex: M (")
+    assert result.findings[0].sentence.startswith("Cases with sex: F are predicted right less often than sex: M: ")
 
 
 def test_control_columns_are_compared_within_and_not_over():
@@ -444,6 +453,6 @@ def test_a_finding_over_the_large_groups_carries_their_gap_and_says_so():
     finding, metric = result.findings[0], metrics["fairness.equal_opportunity_difference[sex]"]
     assert (metric.value, metric.judged.value) == (pytest.approx(0.9), pytest.approx(0.3))
     assert (metric.pair, metric.judged.pair) == (["sex: N", "sex: M"], ["sex: F", "sex: M"])
-    assert "a gap of 30.0 percentage points" in finding.sentence
+    assert "The gap is 30.0 percentage points" in finding.sentence
     assert (finding.value, finding.low, finding.high) == (metric.judged.value, metric.judged.low, metric.judged.high)
     assert finding.scope == "over groups with at least 30 cases"

@@ -95,7 +95,8 @@ def test_what_is_bought_is_established_and_said():
     assert cost.low < cost.value < cost.high
     sentence = result.findings[0].sentence
     assert "would narrow the gap in selection rate between sex: " in sentence
-    assert result.findings[0].certainty == "established"
+    assert (result.findings[0].certainty, result.findings[0].kind) == ("established", "worth_knowing")
+    assert result.findings[0].headline == "Group-specific thresholds would narrow the gap by sex"
     assert set(result.findings[0].metrics) <= set(metrics)
     assert "_gain" in result.findings[0].metrics[0]  # the number in the sentence
     assert [row[2] for row in result.tables[1].rows] == ["sex: F", "sex: M"]
@@ -149,9 +150,9 @@ def test_a_group_that_validation_rows_do_not_know_takes_no_part_and_is_named():
     metric = metrics["fairness.mitigated_difference(constraint=equalized_odds)[sex]"]
     assert metric.excluded == ["sex: X", "sex: Y"]
     assert "fairness.mitigation_cost(constraint=equalized_odds)[sex=X]" not in metrics
-    sentence = result.findings[0].sentence
-    assert "the validation split has no case of them" in sentence
-    assert "every validation case of theirs has target 1" in sentence
+    unknown = dict(result.findings[0].facts)["Not known"]
+    assert "the validation split has no case of them" in unknown
+    assert "every validation case of theirs has target 1" in unknown
     rows = table[(table["split"] == "test") & table["sex"].isin(["F", "M"])]
     assert metrics["fairness.mitigation_cost(constraint=equalized_odds)[sex]"].n == len(rows)
 

@@ -60,6 +60,7 @@ def test_a_finding_names_the_label_with_the_gap_and_no_other():
 def test_without_a_gap_one_note_stands_for_all_labels():
     (finding,) = of_labels(labelled(np.random.default_rng(0), gap=0.0)).findings
     assert (finding.severity, finding.sentence) == ("note", "No gap is established for any label over sex.")
+    assert (finding.kind, finding.headline) == ("fine", "No gap shown for any label by sex")
 
 
 def tagged(rng, texts=200):
@@ -85,7 +86,7 @@ def test_recall_of_each_type_of_entity_is_compared():
         assert metrics[f"fairness.true_positive_rate(entity=PER)[genre={group}]"].value == pytest.approx(found[group])
         assert metrics[f"fairness.true_positive_rate(entity=LOC)[genre={group}]"].value == 1
     (finding,) = result.findings
-    assert finding.sentence.startswith("Entity PER: entities with genre: web are missed more often than genre: news (")
+    assert finding.sentence.startswith("Entity PER: entities with genre: web are missed more often than genre: news: ")
 
 
 def as_run(folder, check, frame, roles):

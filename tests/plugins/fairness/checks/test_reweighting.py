@@ -160,6 +160,7 @@ def test_what_reweighing_can_even_out_it_does_and_that_is_established(compared):
     assert metrics[GAIN].subject == "reweighted"
     sentence = compared.findings[0].sentence
     assert "Training on reweighted cases narrows the gap in selection rate between sex: " in sentence
+    assert {finding.kind for finding in compared.findings} <= {"worth_knowing", "undecided", "method"}
     assert "training cases weigh 0." in compared.findings[-1].sentence
     assert {"fairness.reweighting_cost[sex=F]", "fairness.reweighting_cost[sex=M]", "fairness.reweighting_cost[race=p]"} <= set(metrics)
 
@@ -167,7 +168,8 @@ def test_what_reweighing_can_even_out_it_does_and_that_is_established(compared):
 def test_every_number_and_finding_about_the_two_models_says_that_other_seeds_may_give_others(compared):
     findings = [finding for finding in compared.findings if finding.figures]
     assert findings
-    assert all("other seeds may give other numbers, which the intervals do not cover" in finding.sentence for finding in findings)
+    assert all("other seeds may give other numbers, which the intervals do not cover" in dict(finding.facts)["Not covered"]
+               for finding in findings)
     estimated = [metric for metric in compared.metrics if metric.method]
     assert estimated
     assert all(metric.method.endswith("whose randomness is not covered") for metric in estimated)

@@ -68,19 +68,22 @@ def test_the_groups_are_those_of_a_loop_over_combinations(seed, depth, min_group
 def test_a_planted_group_is_found_and_told_with_what_it_rests_on():
     metrics, result = audit(people(worse="sex == 'F' and age == 'old'"))
     first = result.findings[0]
-    assert f"{100 * first.value:.1f} percentage points more often than the rest" in first.sentence
-    assert f"at least {100 * first.low:.1f} percentage points" in first.sentence
-    assert first.scope.endswith(" against the rest")
-    assert first.severity == "warn"
+    assert f"{100 * first.value:.1f} percentage points more often than all other cases" in first.sentence
+    assert f"gap {100 * first.value:.1f} pp, at least {100 * first.low:.1f} pp" in first.evidence
+    assert first.scope.endswith(" against all other cases")
+    assert (first.severity, first.kind) == ("warn", "worth_knowing")
+    assert first.headline == "Cases with sex: F, age: old are predicted wrong more often"
     assert first.group == {"sex": "F", "age": "old"}
     table = people(worse="sex == 'F' and age == 'old'")
     mine, wrong = (table.sex == "F") & (table.age == "old"), table.target != table.prediction
     points = 100 * (wrong[mine].mean() - wrong[~mine].mean())
     assert first.sentence.startswith(
-        f"Cases with sex: F, age: old are predicted wrong {points:.1f} percentage points more often than the rest "
-        f"({wrong[mine].mean() * 100:.1f}% against {wrong[~mine].mean() * 100:.1f}%; at least ")
+        f"Cases with sex: F, age: old are predicted wrong {points:.1f} percentage points more often than all other cases "
+        f"({wrong[mine].mean() * 100:.1f}% against {wrong[~mine].mean() * 100:.1f}%).")
     flagged, searched = (metrics[f"fairness.groups_{name}(measure=accuracy)"] for name in ("flagged", "searched"))
-    assert f"; {mine.sum():,} cases); {flagged.value:g} of {searched.value:g} groups are flagged" in first.sentence
+    assert first.evidence.endswith(f"; n = {mine.sum():,}")
+    assert dict(first.facts)["Groups flagged"].startswith(f"{flagged.value:g} of {searched.value:g} groups are flagged")
+    assert result.findings[-1].kind in ("method", "undecided", "fine")
     assert searched.value == len(loop(table, FEATURES, 3, 30))
     assert [finding.group for finding in result.findings if finding.severity == "warn"] == [first.group] * 2  # both measures
     assert set(first.metrics) == {f"fairness.{name}(measure=accuracy)" for name in ("groups_flagged", "worst_group_excess")}
@@ -136,11 +139,26 @@ def test_what_is_not_flagged_is_said_with_what_is_certain():
     assert [finding.severity for finding in result.findings] == ["note"]
     excess = metrics["fairness.worst_group_excess(measure=accuracy)"]
     searched = metrics["fairness.groups_searched(measure=accuracy)"].value
-    sentence = result.findings[0].sentence
-    assert sentence.startswith(f"None of {searched:g} groups are flagged as worse by more than 5 percentage points, at a "
-                               f"false-discovery rate of 5.0%. With 95% confidence cases in any of these {searched:g} groups are "
-                               f"predicted wrong at most {excess.high * 100:.1f} percentage points more often than all cases together, in ")
+    first = result.findings[0]
+    assert dict(first.facts)["Groups flagged"] == (
+        f"None of {searched:g} groups are flagged as worse by more than 5 percentage points, at a false-discovery rate of 5.0%.")
+    assert first.sentence == (f"With 95% confidence, cases in any of {searched:g} groups are predicted wrong at most "
+                              f"{excess.high * 100:.1f} percentage points more often than all together.")
     assert metrics["fairness.groups_flagged(measure=accuracy)"].value == 0
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "kind", "says"),
+    [(0.05, "undecided", "A group that is predicted wrong far more often cannot be excluded"),
+     (0.5, "fine", "No searched group has more cases that are predicted wrong")],
+)  # fmt: skip
+def test_a_search_that_flags_nobody_is_fine_only_if_no_searched_group_can_be_worse_by_more_than_the_tolerance(tolerance, kind, says):
+    metrics, result = audit(people(600), options={"measures": ["accuracy"], "tolerance": tolerance})
+    (finding,) = result.findings
+    bound = metrics["fairness.worst_group_excess(measure=accuracy)"].high
+    assert (bound <= tolerance) == (kind == "fine")
+    assert (finding.kind, finding.headline) == (kind, says)
+    assert f"at most {100 * bound:.1f} pp (95% confidence); tolerance {100 * tolerance:g} pp" in finding.evidence
 
 
 def test_the_certificate_of_larger_groups_is_tighter_and_each_line_names_the_group_that_sets_it():
@@ -184,7 +202,7 @@ def test_small_groups_are_counted_and_not_looked_at():
     metrics, result = audit(table, ["race"], options={"measures": ["accuracy"], "depth": 1})
     assert metrics["fairness.groups_searched(measure=accuracy)"].value == 3
     assert metrics["fairness.groups_not_searched(measure=accuracy)"].value == 1
-    assert result.findings[-1].sentence.endswith("Not searched: 1 group under 30 cases.")
+    assert dict(result.findings[-1].facts)["Not searched"] == "1 group under 30 cases"
     assert "rare" not in json.dumps([table.model_dump() for table in result.tables])
 
 
@@ -219,8 +237,8 @@ def test_combinations_beyond_the_limit_are_left_out_and_counted():
     metrics, result = audit(table, options={"max_searched": 30, "measures": ["accuracy"]})
     assert metrics["fairness.groups_searched(measure=accuracy)"].value == len(loop(table, FEATURES, 2, 30)) == 29
     beyond = len(loop(table, FEATURES, 3, 30)) - 29
-    assert result.findings[-1].sentence.endswith(
-        f"combinations of 3 or more features (of 3 there are {beyond} groups, over the 30 of max_searched).")
+    assert dict(result.findings[-1].facts)["Not searched"].endswith(
+        f"combinations of 3 or more features (of 3 there are {beyond} groups, over the 30 of max_searched)")
     with pytest.raises(DataError, match="over the 5 of max_searched"):
         audit(table, options={"max_searched": 5})
 
@@ -268,9 +286,9 @@ def test_clusters_are_counted_and_groups_of_few_are_not_looked_at():
     table.loc[table.accent == "1", "prediction"] = 0
     metrics, result = audit(table, ["accent"], cluster=["speaker"], options={"measures": ["accuracy"]})
     assert metrics["fairness.groups_not_searched(measure=accuracy)"].value == 1
-    assert ", 15 speakers)" in result.findings[0].sentence
+    assert ("Clusters", "15 speakers") in result.findings[0].facts
     assert result.findings[0].group == {"accent": "1"}
-    assert result.findings[-1].sentence.endswith("Not searched: 1 group with too few clusters, inside or outside it.")
+    assert dict(result.findings[-1].facts)["Not searched"] == "1 group with too few clusters, inside or outside it"
     assert metrics["fairness.worst_group_excess(measure=accuracy)"].n_clusters == 15
 
 
@@ -342,7 +360,7 @@ def test_being_selected_is_the_harm_where_it_is_not_favourable(favourable, flagg
     table["prediction"] = (np.random.default_rng(1).random(len(table)) < np.where(table.sex == "F", 0.3, 0.6)).astype(int)
     _, result = audit(table, ["sex", "age"], options={"measures": ["selection_rate"], "depth": 1}, favourable=favourable)
     (finding, *_) = result.findings
-    verb = "are predicted “1”" if favourable == 0 else "are not predicted “1”"
+    verb = "are labelled “1”" if favourable == 0 else "are not labelled “1”"
     assert finding.severity == "warn"
     assert flagged in finding.sentence
     assert verb in finding.sentence

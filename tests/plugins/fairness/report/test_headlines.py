@@ -40,8 +40,8 @@ def test_the_difference_to_the_reference_leads_although_another_gap_is_larger():
     assert first.metrics[0] == "fairness.false_positive_rate_difference(to=White)[race=Black]"
     assert first.scope == "false positive rate, against race: White"
     assert first.sentence.startswith(
-        "Cases with race: Black are wrongly called “1” more often than race: White (45.0% against 25.0%, "
-        "a gap of 20.0 percentage points;"
+        "Cases with race: Black are wrongly labelled “1” more often than race: White: 45.0% against 25.0%. "
+        "The gap is 20.0 percentage points ("
     )
     measured = {metric.id: metric for metric in result.metrics}
     assert measured["fairness.false_positive_rate_difference[race]"].value == pytest.approx(0.35), "between Black and Other"
@@ -82,26 +82,26 @@ def test_a_notebook_prints_the_headline_first():
 
 def test_a_group_that_is_better_off_leads_only_if_none_is_worse_off():
     first = audited(decisions({"White": 0.45, "Black": 0.25, "Other": 0.44}), reference={"race": "White"}).findings[0]
-    assert first.sentence.startswith("Cases with race: Black are wrongly called “1” less often than race: White")
+    assert first.sentence.startswith("Cases with race: Black are wrongly labelled “1” less often than race: White")
     assert first.value == pytest.approx(0.20)
     assert first.low > 0
 
 
 def test_groups_that_differ_from_the_reference_alike_are_named_together():
     first = audited(decisions({"White": 0.1, "Black": 0.5, "Other": 0.4}), reference={"race": "White"}).findings[0]
-    assert first.sentence.endswith(" The same holds for race: Other.")
+    assert ("Also", "The same holds for race: Other.") in first.facts
 
 
 def test_a_gap_between_two_other_groups_is_still_found():
     table = decisions({"White": 0.30, "Black": 0.36, "Other": 0.24})
     result = audited(table, reference={"race": "White"})
     assert result.findings[0].metrics[0] == "fairness.false_positive_rate_difference[race]"
-    assert result.findings[0].sentence.startswith("Cases with race: Black are wrongly called “1” more often than race: Other")
+    assert result.findings[0].sentence.startswith("Cases with race: Black are wrongly labelled “1” more often than race: Other")
 
 
 def test_a_reference_from_which_nobody_surely_differs_is_said_to_be_that():
     (note,) = audited(decisions(dict.fromkeys(WRONGLY_CALLED, 0.2)), reference={"race": "White"}).findings
-    assert note.severity == "note"
+    assert (note.severity, note.kind, note.headline) == ("note", "fine", "No gap to race: White shown by race")
     assert note.sentence.startswith("No difference to race: White is established over race.")
     assert note.metrics[0].startswith("fairness.true_positive_rate_difference(to=White)[race=")
 
@@ -159,8 +159,9 @@ def test_the_group_that_gets_the_favourable_decision_less_often_is_worse_off(fav
     table = pd.DataFrame({"sex": ["F"] * 1000 + ["M"] * 1000, "prediction": called})  # its truth is unknown
     result = audited(table, ["sex"], favourable=favourable)
     first = result.findings[0]
-    assert first.sentence.startswith(f"Cases with {who} are predicted “1” {word} often than")
+    assert first.sentence.startswith(f"Cases with {who} are labelled “1” {word} often than")
     assert first.value is None or first.value > 0
+    assert {"sex: F": "F", "sex: M": "M"}[who] == first.worse.group["sex"]
     figure = next(figure for figure in result.figures if figure.id == "selection_rate-0")
     assert {row["label"] for row in figure.data if row["mark"] == "worse"} == marked
     assert ("Surely worse than" in figure.alt) == (favourable is not None)

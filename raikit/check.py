@@ -115,6 +115,9 @@ class CheckContext:
         ``data.favourable``: the class of a binary target that is good for the person it is about, if that is known.
     reference : mapping of str to str
         ``data.reference``: the group that others are compared with, for each sensitive column that has one.
+    missing_group : mapping of str to {"show", "leave_out"}
+        ``data.missing_group``: sensitive columns whose missing group is not compared with others. Where it is shown it has
+        metrics of its own; where it is left out it has none.
     labels : DisplayNames
         ``data.unit`` and ``data.labels``. While a check runs, `raikit.format` writes cases, columns, groups and classes in these
         words, so that a check needs them only for texts that it composes otherwise.
@@ -149,6 +152,7 @@ class CheckContext:
     max_groups: int = 500
     reference: Mapping[str, str] = field(default_factory=dict)
     favourable: Any = None
+    missing_group: Mapping[str, str] = field(default_factory=dict)
     labels: DisplayNames = field(default_factory=DisplayNames)
     redact: bool = False
 

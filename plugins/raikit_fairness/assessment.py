@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -18,7 +18,7 @@ from raikit.data.cells import as_label
 from raikit.data.frames import as_pandas
 from raikit.data.labels import ClassNames
 from raikit.data.spellings import lookalike_note
-from raikit.errors import listed
+from raikit.errors import listed, nearest
 from raikit.remote import local_copy
 from raikit_fairness import measures, notebook
 from raikit_fairness.estimates.arguments import Arguments, columns_of_table, numbers
@@ -43,6 +43,9 @@ _DISPARITY_COLUMNS = (
     "minimum_detectable", "excluded", "flags", "reason", "method",
 )  # fmt: skip
 _OF_SCORES = {measure.name for measure in (*measures.BINARY_SCORES, *measures.MULTICLASS_SCORES)}
+
+MissingGroup = Literal["compare", "show", "leave_out"]
+_Limits = tuple[int, int, MissingGroup | Mapping[str, MissingGroup]]
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ def assess(
     intersections: int = 2,
     min_group: int = 30,
     max_groups: int = 500,
+    missing_group: MissingGroup | Mapping[str, MissingGroup] = "compare",
     target: str | None = "target",
     prediction: str | None = None,
     missing: Sequence[str] = (),
@@ -171,6 +175,9 @@ def assess(
         Groups with fewer cases are shown and flagged. They may prove a gap; whether a limit is kept is judged without them.
     max_groups : int
         Most groups of one column. An intersection that has more is left out, with a warning.
+    missing_group : {"compare", "show", "leave_out"}, or mapping of column to one of them
+        Whether a missing value is a group that is compared with others. Shown, it has metrics of its own and is in no gap; left
+        out, its cases are not compared at all.
     target, prediction : str
         With a table: columns of truth and prediction (absent: from scores and `threshold`).
     missing : sequence of str
@@ -210,7 +217,7 @@ def assess(
     metrics = None if metrics is None else [metric_by_group(name) for name in metrics]
     _check_options(metrics, confidence)
     y_true = table = as_pandas(y_true)
-    limits = intersections, max_groups
+    limits = intersections, max_groups, missing_group
     in_table = isinstance(table, str | Path) or (isinstance(table, pd.DataFrame) and table.shape[1] > 1)
     names = metrics if (target if in_table else y_true) is not None else _names_without_truth(metrics)
     roles = {"sensitive_features": sensitive_features, "control_features": control_features, "clusters": clusters}
@@ -309,16 +316,31 @@ def _names(columns: Any) -> list[str]:
     return [columns] if isinstance(columns, str) else [str(name) for name in columns]
 
 
+def _grouping(sensitive: Sequence[str], control: Sequence[str], clusters: Sequence[str], limits: _Limits) -> GroupingColumns:
+    """Return the columns that group cases, with what their missing groups are."""
+    intersections, max_groups, given = limits
+    columns = [*sensitive, *control]
+    of = dict.fromkeys(columns, given) if isinstance(given, str) else dict(given)
+    for column, choice in of.items():
+        if column not in columns:
+            hint = nearest(column, columns)
+            raise raikit.ConfigError(f"missing_group: {column!r} is not among the sensitive columns ({listed(columns)}).{hint}")
+        if choice not in get_args(MissingGroup):
+            raise raikit.ConfigError(f"missing_group: {choice!r} is not one of {', '.join(get_args(MissingGroup))}.")
+    missing = {column: choice for column, choice in of.items() if choice != "compare"}
+    return GroupingColumns(sensitive, control, clusters, intersections, max_groups, missing)
+
+
 def _source_in_file(
-    path: Path, columns: FileColumns, roles: Mapping[str, Any], limits: tuple[int, int], positive: Any
+    path: Path, columns: FileColumns, roles: Mapping[str, Any], limits: _Limits, positive: Any
 ) -> Source:
     """Count a file."""
     sensitive, control, clusters = map(_names, roles.values())
-    return source_from_file(path, columns, GroupingColumns(sensitive, control, clusters, *limits), positive)
+    return source_from_file(path, columns, _grouping(sensitive, control, clusters, limits), positive)
 
 
 def _source_in_memory(
-    cases: Mapping[str, Any], roles: Mapping[str, Any], limits: tuple[int, int], positive: Any, threshold: float
+    cases: Mapping[str, Any], roles: Mapping[str, Any], limits: _Limits, positive: Any, threshold: float
 ) -> Source:
     """Count arrays."""
     given = dict(cases)
@@ -334,7 +356,7 @@ def _source_in_memory(
     if "weight" in columns:
         columns["weight"] = pd.Series(numbers(columns["weight"], "sample_weight"))
     sensitive, control, clusters = arguments.roles.values()
-    grouping = GroupingColumns(sensitive, control, clusters, *limits)
+    grouping = _grouping(sensitive, control, clusters, limits)
     scored = ScoreColumns(arguments.scores, arguments.score_names)
     return source_from_arrays(pd.DataFrame(columns), arguments.groups, scored, grouping, positive, threshold)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 # Of a context, what a child process is told.
-_FACTS = ("task", "classes", "positive", "sensitive", "cluster", "weight", "max_groups", "reference", "favourable")
+_FACTS = ("task", "classes", "positive", "sensitive", "cluster", "weight", "max_groups", "reference", "favourable", "missing_group")
 
 
 def tell_children(plan: Plan, context: CheckContext, source: PredictionSource, children: Children) -> None:

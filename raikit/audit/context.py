@@ -34,6 +34,7 @@ def make_context(plan: Plan, source: PredictionSource, data: Dataset, run: RunDi
         levels=levels_of(plan.settings.gate, plan.settings.confidence),
         max_groups=plan.settings.data.max_groups,
         reference=data.reference,
+        missing_group=data.missing_group,
         favourable=data.favourable,
         labels=data.labels,
         redact=plan.settings.redact,

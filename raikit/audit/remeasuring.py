@@ -117,6 +117,7 @@ def _context(run: RunView, record: Record, policy: GateConfig, again: RunDirecto
         levels=levels_of(policy, record.confidence),
         max_groups=most,
         reference=data.reference,
+        missing_group=data.missing_group,
         favourable=data.favourable,
         labels=data.labels,
     )

@@ -109,6 +109,9 @@ def _as_features(value: Any) -> Any:
     return value
 
 
+MissingGroup = Literal["compare", "show", "leave_out"]
+
+
 class DataConfig(ConfigSection):
     """The table and the roles of its columns."""
 
@@ -165,6 +168,10 @@ class DataConfig(ConfigSection):
     decimal: Literal[".", ","] = Field(".", description="The decimal mark of numbers in CSV.")
     as_text: Names = Field(default_factory=list, description="Columns that stay text although their cells look like numbers.")
     on_bad_media: Literal["fail", "skip"] = Field("fail", description="What to do with unreadable media.")
+    missing_group: MissingGroup | dict[str, MissingGroup] = Field(
+        "compare", description="Whether a missing value of a sensitive column is a group that is compared, only shown, or "
+        "left out; for all columns, or by column: {voice: show}.",
+    )  # fmt: skip
     max_groups: int = Field(500, ge=2, description="The audit stops if a feature has more groups than this.")
     max_rows: int | None = Field(None, ge=1, description="The audit stops if a table has more rows (1,000,000,000).")
     max_columns: int | None = Field(None, ge=1, description="The audit stops if a table has more columns (10,000).")

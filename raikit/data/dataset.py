@@ -34,6 +34,7 @@ from raikit.data.roles import (
     find_table,
     list_inputs,
     media_columns,
+    missing_groups,
     reference_groups,
     resolve_columns,
 )
@@ -285,6 +286,11 @@ class Dataset:
         return reference_groups(self.config)
 
     @property
+    def missing_group(self) -> dict[str, str]:
+        """What the missing group of a sensitive column is: ``show`` or ``leave_out``; of other columns it is compared."""
+        return missing_groups(self.config)
+
+    @property
     def labels(self) -> DisplayNames:
         """The words for cases, columns, groups and classes, as ``data.unit`` and ``data.labels`` give them."""
         return display_names(self.config, self.classes, self._decided)
@@ -438,6 +444,7 @@ class Dataset:
             ],
             sensitive=list(self.sensitive),
             reference=self.reference,
+            missing_group=self.missing_group,
             labels=self.labels,
             cluster=list(self.cluster),
             weight=self.weight,

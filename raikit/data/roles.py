@@ -118,11 +118,20 @@ def resolve_columns(
 
 def _check_reference_columns(config: DataConfig, error: Error) -> None:
     sensitive = [feature.column for feature in config.sensitive]
-    for column in config.reference:
+    by_column = config.missing_group if isinstance(config.missing_group, dict) else {}
+    for key, column in [*(("reference", name) for name in config.reference), *(("missing_group", name) for name in by_column)]:
         if column not in sensitive:
             known = f"those are {listed(sensitive, 20)}" if sensitive else "there are none"
             hint = nearest(column, sensitive)
-            raise error(("data", "reference", column), f"{column!r} is not among the columns of data.sensitive; {known}.{hint}")
+            raise error(("data", key, column), f"{column!r} is not among the columns of data.sensitive; {known}.{hint}")
+
+
+def missing_groups(config: DataConfig) -> dict[str, str]:
+    """Return what the missing group of each sensitive column is, ``show`` or ``leave_out``, where it is not compared."""
+    given = config.missing_group
+    columns = [feature.column for feature in config.sensitive]
+    of = given if isinstance(given, dict) else dict.fromkeys(columns, given)
+    return {column: of[column] for column in columns if of.get(column, "compare") != "compare"}
 
 
 def reference_groups(config: DataConfig) -> dict[str, str]:

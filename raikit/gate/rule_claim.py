@@ -221,7 +221,8 @@ def undefined_groups(metric: Metric) -> str:
     if not (groups := groups_without_value(metric)):
         return ""
     why = f" ({metric.excluded_reason})" if metric.excluded_reason else ""
-    return f"not defined for {joined(groups)}{why}, so this rule says nothing about {'it' if len(groups) == 1 else 'them'}"
+    what = "not compared" if metric.excluded_reason.startswith("data.missing_group") else "not defined"
+    return f"{what} for {joined(groups)}{why}, so this rule says nothing about {'it' if len(groups) == 1 else 'them'}"
 
 
 def claim_or_decide(

@@ -71,6 +71,7 @@ class AuditSubject:
             levels=Levels() if job.get("level") else _levels(facts).of(job["check"].split(".", 1)[0]),
             max_groups=facts["max_groups"],
             reference=facts["reference"],
+            missing_group=facts["missing_group"],
             favourable=facts["favourable"],
             labels=_labels(facts),
             redact=self._config.redact,

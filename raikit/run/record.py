@@ -213,6 +213,7 @@ class DataRecord(RecordModel):
     inputs: list[InputRecord] = Field(default_factory=list)
     sensitive: list[str] = Field(default_factory=list)
     reference: dict[str, str] = Field(default_factory=dict)
+    missing_group: dict[str, str] = Field(default_factory=dict)
     labels: DisplayNames = Field(default_factory=DisplayNames)
     cluster: list[str] = Field(default_factory=list)
     weight: str | None = None

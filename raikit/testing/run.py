@@ -99,6 +99,7 @@ def context(
         positive=data.positive,
         sensitive=tuple(data.sensitive),
         reference=data.reference,
+        missing_group=data.missing_group,
         favourable=data.favourable,
         labels=data.labels,
         cluster=tuple(data.cluster),

@@ -32,6 +32,7 @@ def table_context(
     classes: Sequence[Any] | None = None,
     positive: Any = 1,
     favourable: Any = None,
+    missing_group: Mapping[str, str] | None = None,
     model: Model | None = None,
     data: Dataset | None = None,
     folder: Path | None = None,
@@ -58,6 +59,8 @@ def table_context(
         The positive class of a binary target.
     favourable : label, optional
         The class of a binary target that is good for the person it is about.
+    missing_group : mapping of str to {"show", "leave_out"}, optional
+        Sensitive columns whose missing group is not compared with others.
     model, data : optional
         As a check finds them in ``ctx.model`` and ``ctx.data``.
     folder : Path, optional
@@ -113,6 +116,7 @@ def table_context(
         confidence=confidence,
         reference=reference or {},
         favourable=favourable,
+        missing_group=missing_group or {},
     )
 
 

@@ -73,8 +73,8 @@ class Mitigation(raikit.Check):
 
         options = self.options
         settings = options.settings(ctx)
-        test = read_cases(ctx, 1, options.most_groups(ctx))
-        validation = read_cases(ctx, 1, options.most_groups(ctx), split="validation")
+        test = read_cases(ctx, 1, options.most_groups(ctx)).of_compared()
+        validation = read_cases(ctx, 1, options.most_groups(ctx), split="validation").of_compared()
         positive = list(ctx.classes).index(ctx.positive)
         fittable = [
             find_fittable(validation, test, number, positive, ctx.positive) for number in range(len(test.features))

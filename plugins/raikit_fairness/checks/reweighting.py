@@ -226,8 +226,8 @@ def _compare(
     from raikit_fairness.estimates.group_estimates import Draws
     from raikit_fairness.estimates.tradeoff import CRITERIA, AlternativeDecisions, compare_decisions, furthest_pair
 
-    test = read_cases(ctx, 1, max_groups)
-    validation = read_cases(ctx, 1, max_groups, split="validation")
+    test = read_cases(ctx, 1, max_groups).of_compared()
+    validation = read_cases(ctx, 1, max_groups, split="validation").of_compared()
     positive = list(ctx.classes).index(ctx.positive)
     audited = (test.prediction == positive).astype(float)
     before, after = (other, audited) if audited_is_after else (audited, other)

@@ -70,7 +70,7 @@ class Search(raikit.Check):
         from raikit_fairness.report.search import search_figures, search_findings, search_tables
 
         options = self.options
-        cells = count_cells(ctx, 1, _NO_LIMIT)
+        cells = count_cells(ctx, 1, _NO_LIMIT).of_compared()
         positive = list(ctx.classes).index(ctx.positive) if ctx.task == "binary" else -1
         favourable = None if ctx.favourable is None else bool(ctx.favourable == ctx.positive)
         measures = self._measures(ctx)

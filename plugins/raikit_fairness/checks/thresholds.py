@@ -57,7 +57,7 @@ class Thresholds(raikit.Check):
 
         options = self.options
         settings = options.settings(ctx)
-        cases = read_cases(ctx, 1, options.most_groups(ctx))
+        cases = read_cases(ctx, 1, options.most_groups(ctx)).of_compared()
         grid = build_grid(cases, list(ctx.classes).index(ctx.positive), options.thresholds)
         result = raikit.CheckResult(metrics=[threshold_metric(grid, len(cases))])
         swept = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
@@ -13,13 +13,14 @@ import raikit
 from raikit.arrays import (
     BoolArray,
     FloatArray,
+    Groups,
     IntArray,
     class_positions,
     cluster_codes,
     group_codes,
     score_columns,
 )
-from raikit_fairness.estimates.features import Feature, build_features, cross
+from raikit_fairness.estimates.features import Feature, build_features, cross, without_missing
 
 T = TypeVar("T")
 
@@ -70,6 +71,10 @@ class Cells:
 
     def __len__(self) -> int:
         return len(self.n)
+
+    def of_compared(self) -> Cells:
+        """Return the cells with features whose groups are all compared: those that are only shown are left out."""
+        return replace(self, features=[feature.of_compared() for feature in self.features])
 
     def within_control(self, group: int) -> Cells:
         """Return the cells of one control group, with the features among them."""
@@ -243,6 +248,10 @@ class Roles(Protocol):
     def weight(self) -> str | None:
         """Return the column of sampling weights."""
 
+    @property
+    def missing_group(self) -> Mapping[str, str]:
+        """Return by column what the missing group is: ``show`` or ``leave_out``; of other columns it is compared."""
+
 
 def cells_of_frame(
     ctx: Roles,
@@ -263,7 +272,7 @@ def cells_of_frame(
         truth = np.zeros_like(truth)
     clusters, cluster_names = cluster_codes(frame, ctx.cluster)
     coded = {column: group_codes(frame[column]) for column in ctx.sensitive}
-    controls = [coded.pop(column) for column in control]
+    controls = [_to_compare_within(coded.pop(column), ctx.missing_group.get(column)) for column in control]
     scored = score_columns(ctx.task, ctx.classes, frame.columns)
     scores = frame[scored].to_numpy(dtype=float) if scored else None
     if scores is not None and ctx.task == "binary":
@@ -275,11 +284,15 @@ def cells_of_frame(
         clusters,
         cluster_names,
         ctx.weight is not None,
-        build_features(coded, intersections, max_groups),
+        build_features(coded, intersections, max_groups, ctx.missing_group),
         cross(tuple(control), controls, max_groups) if controls else None,
         scores,
         dense_ranks(scores),
     )
+
+
+def _to_compare_within(groups: Groups, missing: str | None) -> Groups:
+    return without_missing(groups) if missing == "leave_out" else groups
 
 
 def dense_ranks(scores: FloatArray | None) -> IntArray | None:

@@ -196,12 +196,12 @@ def estimate_disparity(
     direction = {"difference": "lower", "ratio": "higher"}[spec.kind] if spec.directed else None
     place: dict[str, Any] = {
         "args": args, "over": list(feature.columns), "unit": spec.unit, "direction": direction,
-        "excluded": _undefined_groups(spec, feature), "excluded_reason": _reasons_without_value(spec),
+        "excluded": _groups_outside(spec, feature), "excluded_reason": _reasons_outside(spec, feature),
     }  # fmt: skip
-    settings, defined = gaps.settings, [stratum.defined for stratum in spec.strata]
+    settings, defined = gaps.settings, [stratum.defined & feature.compared for stratum in spec.strata]
     if reason := _undefined_reason(spec, feature, defined):
         return Disparity(raikit.Metric.undefined(spec.name, reason, **place), feature)
-    judged = [stratum.judged(settings) for stratum in spec.strata]
+    judged = [stratum.judged(settings) & feature.compared for stratum in spec.strata]
     gap = spec.compute(defined, gaps)
     all_judged = all((a == b).all() for a, b in zip(defined, judged, strict=True))
     judged_gap = gap if all_judged else None
@@ -210,8 +210,8 @@ def estimate_disparity(
     metric = raikit.Metric(
         spec.name, gap.value, low=min(gap.low, gap.value), high=max(gap.high, gap.value), level=settings.level,
         n=int(sum(stratum.n[kept].sum() for stratum, kept in zip(spec.strata, defined, strict=True))),
-        method=gap.method, simultaneous=True, p_value=gap.p_value, flags=_flags(spec, judged_gap, judged, settings),
-        minimum_detectable=(judged_gap or gap).minimum_detectable, n_clusters=_fewest_clusters(spec.strata),
+        method=gap.method, simultaneous=True, p_value=gap.p_value, flags=_flags(spec, judged_gap, judged, defined, settings),
+        minimum_detectable=(judged_gap or gap).minimum_detectable, n_clusters=_fewest_clusters(spec.strata, defined),
         judged=None if all_judged else _judged_part(spec, judged_gap, defined, judged, feature, settings),
         profile=_profile(spec, judged_gap, judged), ingredients=_ingredients(spec, feature, judged),
         pair=_pair(feature, gap, defined), compares=_compared(spec, gap), **place,
@@ -270,16 +270,18 @@ def _positions(mask: BoolArray) -> list[int]:
     return [int(position) for position in mask.nonzero()[0]]
 
 
-def _undefined_groups(spec: DisparitySpec, feature: Feature) -> list[str]:
-    groups = [group for stratum in spec.strata for group in _positions(~stratum.defined)]
+def _groups_outside(spec: DisparitySpec, feature: Feature) -> list[str]:
+    """Return the groups that the quantity says nothing about: they have no value, or are only shown."""
+    groups = [group for stratum in spec.strata for group in _positions(~stratum.defined | ~feature.compared)]
     return [feature.name(group) for group in dict.fromkeys(groups)]
 
 
-def _reasons_without_value(spec: DisparitySpec) -> str:
-    """Return why groups have no value in some stratum; empty if all have one."""
-    return " or ".join(
-        dict.fromkeys(why for why, stratum in zip(spec.empty, spec.strata, strict=True) if not stratum.defined.all())
-    )
+def _reasons_outside(spec: DisparitySpec, feature: Feature) -> str:
+    """Return why the quantity says nothing about some groups; empty if it is about all."""
+    pairs = zip(spec.empty, spec.strata, strict=True)
+    reasons = [why for why, stratum in pairs if not (stratum.defined | ~feature.compared).all()]
+    shown = [] if feature.compared.all() else ["data.missing_group only shows it"]
+    return " or ".join(dict.fromkeys([*reasons, *shown]))
 
 
 def _undefined_reason(spec: DisparitySpec, feature: Feature, masks: Sequence[BoolArray]) -> str:
@@ -299,7 +301,7 @@ def _undefined_reason(spec: DisparitySpec, feature: Feature, masks: Sequence[Boo
 
 
 def _flags(
-    spec: DisparitySpec, gap: Gap | None, judged: Sequence[BoolArray], settings: IntervalSettings
+    spec: DisparitySpec, gap: Gap | None, judged: Sequence[BoolArray], defined: Sequence[BoolArray], settings: IntervalSettings
 ) -> list[str]:  # fmt: skip
     """Return ``few_clusters``, ``few_events`` or ``unreliable`` if that is why fewer than two groups are judged.
 
@@ -309,20 +311,22 @@ def _flags(
     if gap is not None:
         heavy = any((stratum.open_high & kept).any() for stratum, kept in zip(spec.strata, judged, strict=True))
         return [{"difference": "open_high", "ratio": "open_low"}[spec.kind]] * heavy
-    large = [stratum.defined & (stratum.support >= settings.min_group) for stratum in spec.strata]
+    strata = list(zip(spec.strata, defined, strict=True))
+    large = [kept & (stratum.support >= settings.min_group) for stratum, kept in strata]
     decisive = any(groups.sum() >= 2 > kept.sum() for groups, kept in zip(large, judged, strict=True))
     unreliable = any(
-        (stratum.intervals(settings.level).unreliable & stratum.defined).any() for stratum in spec.strata
+        (stratum.intervals(settings.level).unreliable & kept).any() for stratum, kept in strata
     )  # fmt: skip
-    few = any(stratum.few_clusters.any() for stratum in spec.strata)
-    rare = any(stratum.few_events.any() for stratum in spec.strata)
+    few = any((stratum.few_clusters & kept).any() for stratum, kept in strata)
+    rare = any((stratum.few_events & kept).any() for stratum, kept in strata)
     clusters = few or (decisive and not rare)
     return ["few_clusters"] * clusters + ["few_events"] * rare + ["unreliable"] * unreliable
 
 
-def _fewest_clusters(strata: Sequence[Estimates]) -> int | None:
-    """Return the fewest clusters that any group rests on."""
-    fewest = [int(stratum.n_clusters[stratum.defined].min()) for stratum in strata if stratum.n_clusters is not None]
+def _fewest_clusters(strata: Sequence[Estimates], compared: Sequence[BoolArray]) -> int | None:
+    """Return the fewest clusters that any of the compared groups rests on."""
+    pairs = zip(strata, compared, strict=True)
+    fewest = [int(stratum.n_clusters[kept].min()) for stratum, kept in pairs if stratum.n_clusters is not None]
     return min(fewest, default=None)
 
 
@@ -352,13 +356,14 @@ def rest_contrasts(
     measure: Measure, estimates: Estimates, feature: Feature, args: dict[str, Any], gaps: GapEstimator
 ) -> list[raikit.Metric]:
     """Return each group minus all others together, intervals simultaneous over the groups."""
-    if not measure.rest or estimates.defined.sum() < 2:
+    kept = estimates.defined & feature.compared
+    if not measure.rest or kept.sum() < 2:
         return []
     @cache
     def contrasts_at(level: float) -> Contrasts:
-        return estimates.versus_rest(estimates.defined, gaps.settings.at(level), gaps.draws)
+        return estimates.versus_rest(kept, gaps.settings.at(level), gaps.draws)
 
-    groups = _positions(estimates.defined)
+    groups = _positions(kept)
     return _contrast_metrics(measure, estimates, feature, {**args, "to": "rest"}, groups, contrasts_at, gaps.settings)
 
 
@@ -367,12 +372,13 @@ def reference_contrasts(
     settings: IntervalSettings,
 ) -> list[raikit.Metric]:  # fmt: skip
     """Return each group minus the reference, intervals simultaneous over the groups."""
-    groups = [group for group in _positions(estimates.defined) if group != reference]
-    if not measure.rest or not groups or not estimates.defined[reference]:
+    kept = estimates.defined & feature.compared
+    groups = [group for group in _positions(kept) if group != reference]
+    if not measure.rest or not groups or not kept[reference]:
         return []
     @cache
     def contrasts_at(level: float) -> Contrasts:
-        return estimates.versus(reference, estimates.defined, settings.at(level))
+        return estimates.versus(reference, kept, settings.at(level))
 
     to = ", ".join("missing" if value is None else value for value in feature.groups[reference])
     return _contrast_metrics(measure, estimates, feature, {**args, "to": to}, groups, contrasts_at, settings)

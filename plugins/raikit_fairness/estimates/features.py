@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -28,16 +30,38 @@ class Feature:
         Values in the order of `columns`; None is missing.
     code : ndarray of int, shape (m,)
         Group of each cell or case; -1 belongs to none.
+    only_shown : frozenset of str
+        Columns whose missing group has metrics of its own and is compared with no other (``data.missing_group: show``).
     """
 
     columns: tuple[str, ...]
     groups: list[tuple[str | None, ...]]
     code: IntArray
+    only_shown: frozenset[str] = frozenset()
 
     @property
     def k(self) -> int:
         """Return the number of groups."""
         return len(self.groups)
+
+    def sums(self, values: Any) -> Any:
+        """Return the sum of values of cells or cases in each group; those of no group count nowhere."""
+        sums = np.bincount(self.code + 1, values, minlength=self.k + 1)[1:]
+        return sums.astype(np.asarray(values).dtype, copy=False)
+
+    @cached_property
+    def compared(self) -> BoolArray:
+        """Return which groups are compared with others, shape (k,)."""
+        shown = [any(value is None and column in self.only_shown for column, value in zip(self.columns, group, strict=True))
+                 for group in self.groups]  # fmt: skip
+        return ~np.array(shown, dtype=bool)
+
+    def of_compared(self) -> Feature:
+        """Return the feature without the groups that are only shown: their cases belong to none."""
+        if self.compared.all():
+            return self
+        return replace(self.renumbered([group for group, kept in zip(self.groups, self.compared, strict=True) if kept]),
+                       only_shown=frozenset())  # fmt: skip
 
     @property
     def key(self) -> str:
@@ -61,14 +85,15 @@ class Feature:
     def within(self, cells: BoolArray) -> Feature:
         """Return the same feature among some of the cells, with the groups that occur there."""
         present, code = np.unique(self.code[cells], return_inverse=True)
-        groups = [self.groups[group] for group in present.tolist()]
-        return Feature(self.columns, groups, code.reshape(-1).astype(np.int64))
+        outside = int(present[:1].sum() == -1)  # the first of the sorted codes, if a case belongs to no group
+        groups = [self.groups[group] for group in present[outside:].tolist()]
+        return replace(self, groups=groups, code=code.reshape(-1).astype(np.int64) - outside)
 
     def renumbered(self, groups: list[tuple[str | None, ...]]) -> Feature:
         """Return the same feature with other groups, in their order; a cell of a group that is not among them gets -1."""
         position = {group: index for index, group in enumerate(groups)}
-        code = np.array([position.get(group, -1) for group in self.groups], dtype=np.int64)[self.code]
-        return Feature(self.columns, groups, code)
+        code = np.array([*(position.get(group, -1) for group in self.groups), -1], dtype=np.int64)[self.code]
+        return replace(self, groups=groups, code=code)
 
     def group(self, group: int) -> dict[str, str | None]:
         """Return a group as an address has it."""
@@ -102,7 +127,9 @@ def _quoted(value: str) -> str:
     return f"“{value}”" if ambiguous else value
 
 
-def build_features(coded: Mapping[str, Groups], intersections: int, max_groups: int) -> list[Feature]:
+def build_features(
+    coded: Mapping[str, Groups], intersections: int, max_groups: int, missing: Mapping[str, str] = MappingProxyType({})
+) -> list[Feature]:
     """Return every single feature, then every intersection of two, of three and so on that has at most `max_groups` groups.
 
     Parameters
@@ -111,19 +138,31 @@ def build_features(coded: Mapping[str, Groups], intersections: int, max_groups: 
     intersections : int
         Most columns in one intersection.
     max_groups : int
+    missing : mapping of column to {"show", "leave_out"}
+        What the missing group of a column is; of other columns it is compared as every group.
 
     Raises
     ------
     DataError
         If a single feature has more than `max_groups` groups.
     """
+    coded = {column: without_missing(groups) if missing.get(column) == "leave_out" else groups for column, groups in coded.items()}
     features = [cross((column,), [groups], max_groups) for column, groups in coded.items()]
     for columns in _crossings(coded, intersections):
         try:
             features.append(cross(columns, [coded[column] for column in columns], max_groups))
         except TooManyGroups:
             continue  # `describe_left_out` says so
-    return features
+    shown = {column for column, choice in missing.items() if choice == "show"}
+    return [replace(feature, only_shown=frozenset(shown.intersection(feature.columns))) for feature in features]
+
+
+def without_missing(groups: Groups) -> Groups:
+    """Return the groups without the missing one, which is the last: its cases belong to none."""
+    if None not in groups.names:
+        return groups
+    last = len(groups.names) - 1
+    return Groups(np.where(groups.codes == last, -1, groups.codes), groups.names[:-1])
 
 
 def describe_left_out(features: Sequence[Feature], intersections: int, max_groups: int) -> list[str]:
@@ -161,7 +200,12 @@ def cross(columns: tuple[str, ...], parts: Sequence[Groups], max_groups: int) ->
     code = np.zeros(len(parts[0].codes), dtype=np.int64)
     for part in parts:
         code = code * len(part.names) + part.codes
-    if size <= _LARGEST_TABLE:
+    inside = np.logical_and.reduce([part.codes >= 0 for part in parts])
+    if not inside.all():
+        numbers, place = np.unique(code[inside], return_inverse=True)
+        code = np.full(len(code), -1, dtype=np.int64)
+        code[inside] = place.reshape(-1)
+    elif size <= _LARGEST_TABLE:
         occurs = np.bincount(code, minlength=size) > 0
         numbers, code = np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[code]
     else:

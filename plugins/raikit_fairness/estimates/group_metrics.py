@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import Any
 
-import numpy as np
-
 import raikit
 from raikit.format import case_noun
 from raikit_fairness.estimates.case_counts import Cells
@@ -19,7 +17,7 @@ from raikit_fairness.settings import IntervalSettings
 
 def count_metrics(cells: Cells, feature: Feature, args: dict[str, Any]) -> list[raikit.Metric]:
     """Return the number of cases of each group."""
-    n = np.bincount(feature.code, cells.n, minlength=feature.k)
+    n = feature.sums(cells.n)
     return [
         raikit.Metric.exact(
             "count", int(n[group]), n=int(n[group]), unit="rows", args=args,

@@ -83,8 +83,8 @@ def find_fittable(validation: Cells, test: Cells, number: int, positive: int, la
             fittable.append(index)
     groups = [feature.groups[index] for index in fittable]
     renumbered = {position[group]: index for index, group in enumerate(groups)}
-    validation_code = np.array([renumbered.get(code, -1) for code in range(known.k)], dtype=np.int64)[known.code]
-    new_code = np.full(feature.k, -1, dtype=np.int64)
+    validation_code = np.array([*(renumbered.get(code, -1) for code in range(known.k)), -1], dtype=np.int64)[known.code]
+    new_code = np.full(feature.k + 1, -1, dtype=np.int64)  # the last is of cases in no group
     new_code[fittable] = np.arange(len(fittable))
     kept = replace(feature, groups=groups, code=new_code[feature.code])
     reason = "" if len(fittable) > 1 else _unfit_reason(feature, unfit)

@@ -32,7 +32,7 @@ def above_median(cases: Cells) -> BoolArray:
 
 def has_category(feature: Feature) -> BoolArray:
     """Return the cells whose category is known."""
-    known = np.array([None not in group for group in feature.groups])
+    known = np.array([*(None not in group for group in feature.groups), False])  # the last is of cases in no group
     return np.asarray(known[feature.code])
 
 

@@ -5,8 +5,8 @@ Plain rates on the same cases have a test with more power (`raikit_fairness.esti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from raikit.stats.changes import joint_change, metric_change
 from raikit.stats.constants import LEAST_DF
 from raikit_fairness import measures
 from raikit_fairness.estimates.case_counts import Cells, cells_of_frame
-from raikit_fairness.estimates.features import Feature, cross
+from raikit_fairness.estimates.features import Feature, build_features
 from raikit_fairness.estimates.functionals import Functional, rate_functional
 from raikit_fairness.estimates.group_estimates import Draws, Estimates
 from raikit_fairness.estimates.influence import FunctionalEstimates
@@ -53,6 +53,7 @@ class _TwoRuns:
     matched: raikit.MatchedCases
     cells: tuple[Cells, Cells]
     frame: pd.DataFrame
+    missing: Mapping[str, str]
     features: dict[tuple[str, ...], tuple[Feature, Feature]] = field(default_factory=dict)
 
     @classmethod
@@ -61,15 +62,15 @@ class _TwoRuns:
         w = frame[run.data.weight].to_numpy(dtype=float) if run.data.weight else np.ones(len(frame))
         cells = cells_of_frame(run.data, frame, (np.ones(len(frame), dtype=np.int64), w, w**2), 0, _MOST_GROUPS, ())
         first = len(matched.baseline)
-        return cls(matched, (cells.take(np.arange(first)), cells.take(np.arange(first, len(frame)))), frame)
+        return cls(matched, (cells.take(np.arange(first)), cells.take(np.arange(first, len(frame)))), frame, run.data.missing_group)
 
     def feature(self, columns: tuple[str, ...]) -> tuple[Feature, Feature]:
         """Return the groups of some columns in both runs, with the same numbers."""
         if columns not in self.features:
-            both = cross(columns, [group_codes(self.frame[column]) for column in columns], _MOST_GROUPS)
+            coded = {column: group_codes(self.frame[column]) for column in columns}
+            both = next(one for one in build_features(coded, len(columns), _MOST_GROUPS, self.missing) if one.columns == columns)
             first = len(self.matched.baseline)
-            parts = both.code[:first], both.code[first:]
-            self.features[columns] = Feature(columns, both.groups, parts[0]), Feature(columns, both.groups, parts[1])
+            self.features[columns] = replace(both, code=both.code[:first]), replace(both, code=both.code[first:])
         return self.features[columns]
 
 
@@ -139,7 +140,7 @@ class MetricComparison:
         enough = [np.asarray(each.uncertainty().df >= LEAST_DF) & each.defined for each in estimates]
         keep = enough[0] & enough[1]
         if metric.group is None:
-            keep &= estimates[0].judged(self.settings) & estimates[1].judged(self.settings)
+            keep &= estimates[0].judged(self.settings) & estimates[1].judged(self.settings) & feature.compared
         return [at for at in np.flatnonzero(keep).tolist() if metric.group is None or feature.group(at) == metric.group]
 
     def _view(self, label: Any) -> TargetView:

@@ -16,11 +16,11 @@ import pandas as pd
 
 import raikit
 from raikit import stats
-from raikit.arrays import BoolArray, FloatArray, IntArray, class_positions, cluster_codes, group_codes
+from raikit.arrays import BoolArray, FloatArray, Groups, IntArray, class_positions, cluster_codes, group_codes
 from raikit.format import case_noun
 from raikit.stats import CovarianceResult
 from raikit_fairness import measures
-from raikit_fairness.estimates.features import Feature, cross
+from raikit_fairness.estimates.features import Feature, cross, without_missing
 from raikit_fairness.estimates.metric_comparison import MetricComparison, can_compare
 from raikit_fairness.settings import IntervalSettings
 
@@ -69,6 +69,8 @@ class RunCases:
     clusters : list of str
     weight : str or None
     note : str
+    missing : mapping of column to {"show", "leave_out"}
+        Columns whose missing group is not compared.
     """
 
     frames: tuple[pd.DataFrame, pd.DataFrame]
@@ -77,6 +79,7 @@ class RunCases:
     clusters: list[str]
     weight: str | None
     note: str
+    missing: Mapping[str, str] = field(default_factory=dict)
     _cache: dict[Any, Any] = field(default_factory=dict)
 
     def cached(self, key: Any, compute: Callable[[], Any]) -> Any:
@@ -149,7 +152,9 @@ def _is_comparable(metric: raikit.Metric) -> bool:
 
 def _matched_cases(data: Any, matched: raikit.MatchedCases) -> RunCases:
     frames = (matched.baseline, matched.candidate)
-    return RunCases(frames, matched.same_cases, list(data.classes), list(data.cluster), data.weight, matched.note)
+    return RunCases(
+        frames, matched.same_cases, list(data.classes), list(data.cluster), data.weight, matched.note, data.missing_group
+    )
 
 
 def _counted_cases(candidate: raikit.RunView, baseline: raikit.RunView) -> RunCases:
@@ -159,7 +164,8 @@ def _counted_cases(candidate: raikit.RunView, baseline: raikit.RunView) -> RunCa
     old = pd.DataFrame(list(baseline.counts), columns=[*columns, "rows"])
     new = candidate.predictions.cells(columns)
     new.columns = pd.Index([*columns, "rows"])
-    return RunCases((old, new), False, list(data.classes), [], None, "against the baseline's counts, so unpaired")
+    note = "against the baseline's counts, so unpaired"
+    return RunCases((old, new), False, list(data.classes), [], None, note, data.missing_group)
 
 
 def _compare_disparity(
@@ -225,7 +231,7 @@ def _judged_rates(
     events = [[_select(outcome, stratum) for outcome in outcomes] for stratum in strata]
     counts = np.array([
         [
-            np.bincount(code[run][one.inside], cases.counts(run)[one.inside], minlength=feature.k)
+            np.bincount(code[run][one.inside] + 1, cases.counts(run)[one.inside], minlength=feature.k + 1)[1:]
             for run, one in enumerate(both)
         ]
         for both in events
@@ -236,8 +242,9 @@ def _judged_rates(
     n = int(counts[:, 1].sum())
     if min(keep.sum(axis=1)) < 2:
         return _JudgedRates(None, [], which, n)
-    place = np.full(keep.shape, -1, dtype=np.int64)  # of each group of each stratum among the judged ones
-    place[keep] = np.arange(int(keep.sum()))
+    # Of each group of each stratum among the judged ones; the last is of cases in no group.
+    place = np.full((keep.shape[0], keep.shape[1] + 1), -1, dtype=np.int64)
+    place[:, :-1][keep] = np.arange(int(keep.sum()))
     groups = [np.concatenate([place[stratum][code[run]] for stratum in range(len(strata))]) for run in (0, 1)]
     covariance = _paired_covariance if cases.paired else _unpaired_covariance
     return _JudgedRates(covariance(cases, events, groups, len(names)), names, which, n)
@@ -249,9 +256,17 @@ def _feature(columns: tuple[str, ...], cases: RunCases) -> Feature:
     both: pd.DataFrame = new
     if not cases.paired:
         both = cases.cached("both", lambda: pd.concat([old, new], ignore_index=True))
-    parts = [cases.cached(("group", column), partial(group_codes, both[column])) for column in columns]
+    parts = [
+        cases.cached(("group", column), partial(_compared_groups, both[column], cases.missing.get(column))) for column in columns
+    ]
     feature: Feature = cases.cached(("feature", columns), lambda: cross(columns, parts, _MOST_GROUPS))
     return feature
+
+
+def _compared_groups(values: pd.Series[Any], missing: str | None) -> Groups:
+    """Return the groups of a column that are compared; without the missing one where it is only shown or left out."""
+    groups = group_codes(values)
+    return groups if missing is None else without_missing(groups)
 
 
 def _class_position(classes: Sequence[Any], positive: Any) -> int:

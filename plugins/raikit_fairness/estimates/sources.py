@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -17,7 +17,7 @@ from raikit.data.cells import as_label
 from raikit.data.labels import ClassNames, truth_pair
 from raikit.errors import listed
 from raikit_fairness.estimates.case_counts import Cells
-from raikit_fairness.estimates.features import Feature, build_features, cross
+from raikit_fairness.estimates.features import Feature, build_features, cross, without_missing
 
 _UNKNOWN = object()
 _MOST_CLASSES = 20  # more different integers are a numeric target
@@ -34,6 +34,8 @@ class GroupingColumns:
         Most sensitive columns in one intersection.
     max_groups : int
         Most groups of one feature.
+    missing : mapping of column to {"show", "leave_out"}
+        What the missing group of a column is, if it is not compared.
     """
 
     sensitive: Sequence[str]
@@ -41,13 +43,14 @@ class GroupingColumns:
     clusters: Sequence[str]
     intersections: int
     max_groups: int
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     def features(self, coded: Mapping[str, Groups]) -> tuple[list[Feature], Feature | None]:
         """Return the features to compare, and the one to compare within."""
-        controls = [coded[name] for name in self.control]
+        controls = [without_missing(coded[name]) if self.missing.get(name) == "leave_out" else coded[name] for name in self.control]
         compared = {name: coded[name] for name in self.sensitive}
         control = cross(tuple(self.control), controls, self.max_groups) if controls else None
-        return build_features(compared, self.intersections, self.max_groups), control
+        return build_features(compared, self.intersections, self.max_groups, self.missing), control
 
 
 @dataclass(frozen=True)

@@ -178,14 +178,14 @@ def _base_cells(features: Sequence[Feature], size: int) -> tuple[IntArray, list[
     """Return the number of each cell's combination of all features, and each combination's group in every feature."""
     cell = np.zeros(size, dtype=np.int64)
     for feature in features:
-        cell = np.unique(cell * feature.k + feature.code, return_inverse=True)[1].reshape(-1).astype(np.int64)
+        cell = np.unique(cell * (feature.k + 1) + feature.code, return_inverse=True)[1].reshape(-1).astype(np.int64)
     first = np.unique(cell, return_index=True)[1]
     return cell, [Groups(feature.code[first], [group[0] for group in feature.groups]) for feature in features]
 
 
 def _large_groups(feature: Feature, n: IntArray, min_group: int) -> tuple[list[int], int]:
     """Return the groups with enough cases that are not all cases, and the number of groups with too few."""
-    sizes = np.bincount(feature.code, n, minlength=feature.k)
+    sizes = feature.sums(n)
     return np.flatnonzero((sizes >= min_group) & (sizes < n.sum())).tolist(), int(np.sum(sizes < min_group))
 
 

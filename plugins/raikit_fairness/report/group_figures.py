@@ -38,7 +38,7 @@ def mark_groups(
     For a metric without a better direction "worse" means "different".
     """
     contrast_of = {tuple((metric.group or {}).values()): metric for metric in contrasts}
-    judged, defined = estimates.judged(settings), estimates.defined
+    judged, defined = estimates.judged(settings) & feature.compared, estimates.defined
     marks = []
     for position, group in enumerate(feature.groups):
         contrast = contrast_of.get(group)

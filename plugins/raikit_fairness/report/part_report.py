@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,6 +54,7 @@ class _Roles:
     sensitive: Sequence[str]
     cluster: Sequence[str]
     weight: str | None
+    missing_group: Mapping[str, str]
 
 
 def report_parts(
@@ -102,7 +103,7 @@ def _cells(ctx: raikit.CheckContext, part: Part, max_groups: int) -> Cells:
     """Code the cases of a part; a cluster column in which no two of them share a value says nothing."""
     frame, weighted = part.frame, ctx.weight is not None
     clusters = [column for column in ctx.cluster if frame[column].nunique() < len(frame)]
-    roles = _Roles("multiclass", part.classes, ctx.sensitive, clusters, ctx.weight)
+    roles = _Roles("multiclass", part.classes, ctx.sensitive, clusters, ctx.weight, ctx.missing_group)
     w = frame[ctx.weight].to_numpy(dtype=float) if ctx.weight else np.ones(len(frame))
     counts = np.ones(len(frame), dtype=np.int64), w, w**2 if weighted else w
     return cells_of_frame(roles, frame, counts, 1, max_groups, ())

@@ -34,7 +34,7 @@ def threshold_figures(swept: FeatureSweep, label: Any) -> list[raikit.Figure]:
 
 def _drawn_groups(feature: Feature, cells: Cells) -> list[int]:
     """Return the groups that are drawn: all, or the largest, in their order."""
-    sizes = np.bincount(feature.code, cells.n, minlength=feature.k)
+    sizes = feature.sums(cells.n)
     return sorted(np.argsort(-sizes, kind="stable")[:MOST_PANELS].tolist())
 
 

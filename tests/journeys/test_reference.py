@@ -35,10 +35,10 @@ def test_the_difference_to_the_reference_leads_the_summary_and_can_be_a_rule(aud
     written = record(run)
     assert written["data"]["reference"] == {"race": "White"}
     assert written["summary"]["sentences"][0].startswith(
-        "Cases with race: Black are wrongly called “1” more often than race: White (45.0% against 25.0%, a gap of 20.0")
+        "For race: Black, 45.0% of negative cases are wrongly labelled “1”; for race: White, 25.0%. The gap of 20.0")
     judged = {rule["metric"]: rule["status"] for rule in written["gate"]["rules"]}
     assert judged["fairness.false_positive_rate_difference(to=White)[race=Black]"] == "fail"
-    assert "a gap of 20.0 percentage points" in (run / "report.md").read_text(encoding="utf-8")
+    assert "The gap of 20.0 percentage points" in (run / "report.md").read_text(encoding="utf-8")
     assert "race: White" in (run / "report.html").read_text(encoding="utf-8").split("Reference groups")[1][:80]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from raikit.format import as_stored, class_text, metric_words, stored_group
@@ -79,6 +79,8 @@ class GroupNumbers:
         judged : JudgedOver, optional
             Given: the ends over the groups that are large enough to be judged.
         """
+        if metric.group:
+            return self._of_contrast(metric)
         pair, compares = (judged.pair, judged.compares) if judged is not None else (metric.pair, metric.compares)
         if len(pair) != 2 or not compares or not metric.over:
             return None
@@ -90,6 +92,17 @@ class GroupNumbers:
                 ends = sorted((groups[name] for name in pair), key=lambda end: end.value or 0.0)
                 return replace(self._statement(measure, tuple(metric.over), ends, len(groups)), part=part_of(metric))
         return None
+
+    def _of_contrast(self, metric: Metric) -> GapStatement | None:
+        """Return a group and its reference; None for a group and the rest, of which no group is the other end."""
+        measure, group = metric.name.removesuffix("_difference"), metric.group or {}
+        known = self.of_measure(_prefix(metric, ""), measure, metric)
+        reference = [one for one in known.values() if reference_name(one.group or {}) == metric.args.get("to")]
+        own = known.get(stored_group(group))
+        if measure == metric.name or own is None or len(reference) != 1:
+            return None
+        ends = sorted([own, reference[0]], key=lambda end: end.value or 0.0)
+        return replace(self._statement(measure, tuple(metric.over or ()), ends, len(known)), reference=True, part=part_of(metric))
 
     def of_finding(self, finding: Finding, metric: Metric | None) -> GapStatement | None:
         """Return both ends of a finding that gives them."""
@@ -126,6 +139,11 @@ class GroupNumbers:
         if metric is not None and metric.direction is not None:
             return metric.direction == "higher"
         return words_of_measure(measure).higher_is_better
+
+
+def reference_name(group: Mapping[str, object]) -> str:
+    """Return a group as the argument ``to`` of a contrast has it."""
+    return ", ".join("missing" if value is None else as_stored(value) for value in group.values())
 
 
 def part_of(metric: Metric | None) -> str:

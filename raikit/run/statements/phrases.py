@@ -37,6 +37,12 @@ def measure_name(name: str) -> str:
 def name_of(metric: Metric) -> str:
     """Write what a metric of its own is called: ``Recall, class 1``; of a group ``Impact ratio, Black people``."""
     place = fmt.group_name(metric.group) if metric.group else fmt.columns_text(metric.over or ())
+    if metric.group and "to" in metric.args:
+        to = metric.args["to"]
+        other = "the rest" if to == "rest" else ", ".join(
+            fmt.group_label({column: value}) for column, value in zip(metric.group, str(to).split(", "), strict=False)
+        )  # fmt: skip
+        place += f" against {other}"
     return fmt.capitalised(fmt.metric_words(metric.name)) + "".join(f", {part}" for part in (part_of(metric), place) if part)
 
 

@@ -127,6 +127,24 @@ def test_a_group_and_its_reference_are_a_pair_although_there_are_more_groups():
     assert said.headline == "People in the North are missed more often than West"
 
 
+def test_a_rule_about_a_group_and_its_reference_names_both():
+    contrast = metric("false_negative_rate_difference", 0.175, over=["region"], group={"region": "North"}, args={"to": "West"},
+                      unit="points")  # fmt: skip
+    made = record([*rates(MISSED), contrast], [rule(contrast)], labels=NAMED)
+    (said,) = statements(made)
+    assert said.headline == "People in the North are missed more often than West"
+    assert said.evidence.startswith("False negative rate 19.8% vs 2.3%; gap 17.5 pp")
+    assert said.subject == "False negative rate difference, people in the North against West"
+    assert lede(made, [said]).startswith("For people in the North, 19.8% of true matches are missed; for people in the West, 2.3%.")
+
+
+def test_a_rule_about_a_group_and_the_rest_names_the_group():
+    contrast = metric("false_negative_rate_difference", 0.175, over=["region"], group={"region": "North"}, args={"to": "rest"},
+                      unit="points")  # fmt: skip
+    (said,) = statements(record([*rates(MISSED), contrast], [rule(contrast)], labels=NAMED))
+    assert said.subject == "False negative rate difference, people in the North against the rest"
+
+
 def test_a_gap_of_one_label_names_the_label():
     args = {"label": "toxic"}
     groups = [one.model_copy(update={"args": args, "id": None}) for one in rates(MISSED)]

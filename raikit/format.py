@@ -641,7 +641,7 @@ def group_label(group: Mapping[str, object]) -> str:
     'sex: F, race: missing'
     """
     names = names_in_use()
-    return ", ".join(names.short(column, value) or _plain(column, value) for column, value in group.items())
+    return ", ".join(dict.fromkeys(names.short(column, value) or _plain(column, value) for column, value in group.items()))
 
 
 def _plain(column: str, value: object) -> str:

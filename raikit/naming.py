@@ -106,7 +106,7 @@ class DisplayNames:
         owns = [part.own for part in parts if part.own]
         before = [part.before for part in parts if part.before]
         head = _uncapitalised(", ".join(owns)) if owns and before else ", ".join(owns) or heads.pop()
-        after = " and ".join(part.after for part in parts if part.after)
+        after = " and ".join(dict.fromkeys(part.after for part in parts if part.after))
         return " ".join([*before, head, *([after] if after else [])])
 
     def _part(self, column: str, value: object, plain: Callable[[str, object], str]) -> _Part:

@@ -55,6 +55,7 @@ WORDS = DisplayNames(
         ({"skin": "dark", "accent": "Scottish"}, "queries with dark skin and in a Scottish accent", None, "dark skin, Scottish accent"),
         ({"voice": "male", "drawn": "man"}, "queries with male voices and of a man", None, "male voices, man"),
         ({"skin": "dark", "voice": None}, "drawings with dark skin and with no voice", None, "dark skin, no voice"),
+        ({"voice": None, "accent": None}, "queries with no voice", None, "no voice"),
         ({"race": "Other", "sex": "F"}, "“Other” women", None, "“Other” people, Women"),
         ({"sex": "M", "zip": "[1, 2)"}, "Men with zip: [1, 2)", None, "Men, zip: [1, 2)"),
         ({"zip": 1, "town": None}, "queries with zip: 1, town: missing", "zip: 1, town: missing", "zip: 1, town: missing"),

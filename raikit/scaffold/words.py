@@ -29,8 +29,9 @@ def proposed_words(guess: RoleGuess, quote: Callable[[Any], str]) -> list[str]:
     if guess.sensitive and guess.decisions:
         lines.append(_favourable(guess, quote))
     lines.append(_UNIT)
-    example = _labels(guess, quote) if guess.labels else "{sex: {F: Women, M: Men}}"
-    return [*lines, f"  # labels: {example}      # words for codes of groups and classes"]
+    if guess.labels or guess.column_names:
+        return [*lines, f"  labels: {_labels(guess, quote)}      # words for codes of groups and classes; check them"]
+    return [*lines, "  # labels: {sex: {F: Women, M: Men}}      # words for codes of groups and classes"]
 
 
 def _favourable(guess: RoleGuess, quote: Callable[[Any], str]) -> str:
@@ -41,8 +42,10 @@ def _favourable(guess: RoleGuess, quote: Callable[[Any], str]) -> str:
 
 
 def _labels(guess: RoleGuess, quote: Callable[[Any], str]) -> str:
-    columns = (
-        f"{quote(column)}: {{{', '.join(f'{quote(value)}: {quote(label)}' for value, label in labels.items())}}}"
-        for column, labels in guess.labels.items()
-    )
+    columns = []
+    for column in dict.fromkeys([*guess.labels, *guess.column_names]):
+        values = ", ".join(f"{quote(value)}: {quote(label)}" for value, label in guess.labels.get(column, {}).items())
+        name = guess.column_names.get(column)
+        words = f"{{{values}}}" if name is None else quote(name) if not values else f"{{name: {quote(name)}, values: {{{values}}}}}"
+        columns.append(f"{quote(column)}: {words}")
     return f"{{{', '.join(columns)}}}"

@@ -109,7 +109,7 @@ def _facts(headline: Headline, worse: raikit.Side, better: raikit.Side) -> list[
     also = _alike(headline)
     clusters = [f"{joined([count(worse.clusters[name]), count(better.clusters[name])])} {plural(column_text(name))}"
                 for name in worse.clusters]  # fmt: skip
-    return [*([("Also", also)] if also else []), *([("Clusters", ", ".join(clusters))] if clusters else [])]
+    return [*([("Also", also)] if also else []), *([("Clusters of both groups", ", ".join(clusters))] if clusters else [])]
 
 
 def _number_of(headline: Headline, settings: IntervalSettings) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import raikit
@@ -261,7 +261,9 @@ def _facts(tradeoff: Tradeoff, clusters: Sequence[str]) -> list[tuple[str, str]]
     facts = [(words, f"Not known: {tradeoff.reason}.")]
     if gain is not None:
         few = " (too few clusters of similar size)" if gain.few_clusters else ""
-        facts = [(words, f"Gap narrowed by {_write_change(gain)}{few}, {_evidence(gain, clusters)}.")]
+        widened = replace(gain, value=-gain.value, low=-gain.high, high=-gain.low)
+        change, verb = (gain, "narrowed") if gain.value >= 0 else (widened, "widened")
+        facts = [(words, f"Gap {verb} by {_write_change(change)}{few}, {_evidence(gain, clusters)}.")]
     facts.append((f"{words}, largest gap", f"Over all {count(tradeoff.feature.k)} groups it {_from_to(tradeoff)}."))
     return [*facts, (f"{words}, accuracy lost", _write_change(tradeoff.cost))]
 

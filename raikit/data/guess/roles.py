@@ -80,6 +80,8 @@ class RoleGuess:
         The one that is good for a person, if a name says so.
     labels : mapping of column to (mapping of value to str)
         Words for obvious codes.
+    column_names : mapping of column to str
+        Names of sensitive columns that are written as codes: ``marital status`` for ``marital_status``.
     log : str or None
         The tool that wrote the table, if it is an evaluation log.
     correct : mapping of task to scorer
@@ -116,6 +118,7 @@ class RoleGuess:
     decisions: list[Any] = field(default_factory=list)
     favourable: Any = None
     labels: dict[str, dict[Any, str]] = field(default_factory=dict)
+    column_names: dict[str, str] = field(default_factory=dict)
     log: str | None = None
     correct: dict[str, str] = field(default_factory=dict)
 

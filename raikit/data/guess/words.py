@@ -18,7 +18,19 @@ _BAD = {
     "deny", "refuse", "decline",
 }  # fmt: skip
 _GOOD_FORMS = _GOOD | {"approve", "accept", "admit", "grant", "hire", "yes"}
-_SEXES = {"f": "Women", "m": "Men"}
+_SEXES = {"f": "Women", "m": "Men", "female": "Women", "male": "Men", "woman": "Women", "man": "Men"}
+_PAIRS = ({"f", "m"}, {"female", "male"}, {"woman", "man"})
+_FLAGS = ({"0", "1"}, {"false", "true"}, {"no", "yes"}, {"n", "y"})
+_YES = {"1", "true", "yes", "y"}
+# Columns of yes and no that are named after one of their groups; of other names what they mean is unknown.
+_GROUPS = {
+    "female": ("Men", "Women"), "woman": ("Men", "Women"), "male": ("Women", "Men"), "man": ("Women", "Men"),
+    **{word: (f"not {word}", word) for word in ("disabled", "married", "divorced", "widowed", "single", "elderly", "senior",
+                                                "pregnant", "foreign", "religious")},
+    **{word: (f"not {word.capitalize()}", word.capitalize()) for word in ("black", "white", "asian", "hispanic", "latino", "latina",
+                                                                          "african", "caucasian", "indigenous", "muslim", "christian",
+                                                                          "jewish", "hindu", "catholic")},
+}  # fmt: skip
 
 
 def propose_words(guess: RoleGuess, table: pd.DataFrame) -> None:
@@ -32,7 +44,8 @@ def propose_words(guess: RoleGuess, table: pd.DataFrame) -> None:
             sizes = table[column].dropna().value_counts()
             if len(sizes) > 1 and sizes.iloc[0] > sizes.iloc[1]:
                 guess.largest[column] = as_label(sizes.index[0])
-            guess.labels |= _labels_of_sex(column, sizes.index.tolist())
+            guess.labels |= _labels_of_groups(column, sizes.index.tolist())
+    guess.column_names = _readable([column for column, _ in guess.sensitive], list(map(str, table.columns)))
     if isinstance(guess.target, str) and guess.task == "binary":
         classes = sorted((as_label(label) for label in table[guess.target].dropna().unique()), key=text)
         guess.decisions = classes
@@ -66,8 +79,27 @@ def _event(target: str) -> str | None:
     return words[0] if len(words) == 1 and words[0] in _GOOD else None
 
 
-def _labels_of_sex(column: str, values: Sequence[Any]) -> dict[str, dict[Any, str]]:
-    codes = {value: str(value).lower() for value in values}
-    if sensitive_concept(column) != "sex" or sorted(codes.values()) != ["f", "m"]:
+def _labels_of_groups(column: str, values: Sequence[Any]) -> dict[str, dict[Any, str]]:
+    """Return labels of women and men, and of yes and no in a column that is named after a group."""
+    codes = {as_label(value): text(as_label(value)).lower() for value in values}
+    if sensitive_concept(column) == "sex" and set(codes.values()) in _PAIRS and len(codes) == 2:
+        return {column: {value: _SEXES[code] for value, code in codes.items()}}
+    words = [word for word in words_of(column) if word not in ("is", "has", "flag", "ind")]
+    names = _GROUPS.get(words[0]) if len(words) == 1 else None
+    if names is None or set(codes.values()) not in _FLAGS:
         return {}
-    return {column: {value: _SEXES[code] for value, code in codes.items()}}
+    return {column: {value: names[code in _YES] for value, code in codes.items()}}
+
+
+def _readable(columns: Sequence[str], taken: Sequence[str]) -> dict[str, str]:
+    """Return names without underscores for columns that have some, unless another column has that name.
+
+    Examples
+    --------
+    >>> _readable(["marital_status", "age", "skinTone"], ["marital_status", "age", "skinTone"])
+    {'marital_status': 'marital status', 'skinTone': 'skin tone'}
+    """
+    names = {column: " ".join(words_of(column)) for column in columns}
+    used = [*taken, *names.values()]
+    written = {column: name for column, name in names.items() if name and name != column.lower() and used.count(name) == 1}
+    return {column: name for column, name in written.items() if "_" in column or column != column.lower()}

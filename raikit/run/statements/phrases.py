@@ -161,7 +161,7 @@ def whom(gap: GapStatement) -> tuple[str, str]:
         text += f", against {fmt.group_name(gap.better.group)}"
     n = gap.worse.n
     detail = "" if n is None else f"{fmt.count(n)} {denominator_text(gap.denominator) if n != 1 else fmt.case_noun(1)}"
-    clusters = [f"{fmt.count(many)} {cluster_noun(column, many)}" for column, many in gap.worse.clusters.items()]
+    clusters = [f"{fmt.count(many)} {cluster_noun(column, many)}" for column, many in gap.worse.clusters.items() if many]
     return text, ", ".join(part for part in (detail, *clusters) if part)
 
 

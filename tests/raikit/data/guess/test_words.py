@@ -35,9 +35,26 @@ def test_a_target_that_names_a_good_decision_is_favourable_and_gets_labels(propo
     lines, data = proposed(sex=["F"] * 50 + ["M"] * 70, x=x(), loan_approved=[0, 1] * 60)
     assert data.favourable == 1
     assert line(lines, "reference") == "  # reference: {sex: M}"
-    assert line(lines, "labels") == '  # labels: {sex: {M: Men, F: Women}, loan_approved: {0: "not approved", 1: approved}}'
+    assert line(lines, "labels") == '  labels: {sex: {M: Men, F: Women}, loan_approved: {0: "not approved", 1: approved}}'
     assert line(lines, "unit") == "  # unit: applicant"
-    assert (data.reference, data.labels, data.unit.one) == ({}, {}, "case")  # what is a comment decides nothing
+    assert (data.reference, data.unit.one) == ({}, "case")  # what is a comment decides nothing
+    assert data.labels["sex"].values == {"F": "Women", "M": "Men"}  # words change no number
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"gender": ["Male", "Female"] * 60}, {"gender": (None, {"Male": "Men", "Female": "Women"})}),
+        ({"female": [0, 1] * 60}, {"female": (None, {"0": "Men", "1": "Women"})}),
+        ({"is_black": [True, False] * 60}, {"is_black": ("is black", {"true": "Black", "false": "not Black"})}),
+        ({"marital_status": ["single", "married"] * 60}, {"marital_status": ("marital status", {})}),
+        ({"sex": [0, 1] * 60}, {}),
+        ({"sex": ["F", "M", "X"] * 40}, {}),
+    ],
+)  # fmt: skip
+def test_obvious_codes_and_names_of_sensitive_columns_get_words(proposed, columns, says):
+    _, data = proposed(**columns, x=x(), two_year_recid=[0, 0, 1] * 40)
+    assert {column: (words.name, words.values) for column, words in data.labels.items()} == says
 
 
 def test_the_proposals_hold_once_the_hash_is_deleted(proposed, tmp_path):

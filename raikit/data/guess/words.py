@@ -27,9 +27,10 @@ _GROUPS = {
     "female": ("Men", "Women"), "woman": ("Men", "Women"), "male": ("Women", "Men"), "man": ("Women", "Men"),
     **{word: (f"not {word}", word) for word in ("disabled", "married", "divorced", "widowed", "single", "elderly", "senior",
                                                 "pregnant", "foreign", "religious")},
-    **{word: (f"not {word.capitalize()}", word.capitalize()) for word in ("black", "white", "asian", "hispanic", "latino", "latina",
-                                                                          "african", "caucasian", "indigenous", "muslim", "christian",
-                                                                          "jewish", "hindu", "catholic")},
+    **{word: (f"not {word.capitalize()}", word.capitalize()) for word in (
+        "black", "white", "asian", "hispanic", "latino", "latina", "african", "caucasian", "indigenous", "muslim", "christian",
+        "jewish", "hindu", "catholic",
+    )},
 }  # fmt: skip
 
 

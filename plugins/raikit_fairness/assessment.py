@@ -19,7 +19,10 @@ from raikit.data.frames import as_pandas
 from raikit.data.labels import ClassNames
 from raikit.data.spellings import lookalike_note
 from raikit.errors import listed, nearest
+from raikit.naming import using
 from raikit.remote import local_copy
+from raikit.run.record import DataRecord
+from raikit.run.results import plain
 from raikit_fairness import measures, notebook
 from raikit_fairness.estimates.arguments import Arguments, columns_of_table, numbers
 from raikit_fairness.estimates.array_source import ScoreColumns, source_from_arrays
@@ -29,6 +32,7 @@ from raikit_fairness.estimates.labels import plain_labels, same_labels
 from raikit_fairness.estimates.sources import GroupingColumns, Source
 from raikit_fairness.estimates.task_metrics import target_views
 from raikit_fairness.names import metric_by_group
+from raikit_fairness.report.group_findings import group_findings
 from raikit_fairness.report.group_report import LedEvaluation
 from raikit_fairness.report.headlines import headline_frame
 from raikit_fairness.settings import Correction, IntervalSettings
@@ -73,6 +77,8 @@ class Assessment:
         judged), ``low``, ``high``, ``established``.
     labels : DisplayNames
         The words in which it is shown; the tables keep the codes.
+    statements : list of Statement
+        The same gaps in words, as the report of an audit has them: ``headline``, ``evidence``, and both groups.
     """
 
     by_group: pd.DataFrame
@@ -81,14 +87,15 @@ class Assessment:
     confidence: float
     headlines: pd.DataFrame = field(default_factory=pd.DataFrame)
     labels: raikit.DisplayNames = field(default_factory=raikit.DisplayNames)
+    statements: list[raikit.Statement] = field(default_factory=list)
 
     def __repr__(self) -> str:
-        """Return the headlines and both tables, the surest gaps first."""
-        return notebook.as_text(self.headlines, self.by_group, self.disparities, self.confidence, self._in_words)
+        """Return the statements and both tables, the surest gaps first."""
+        return notebook.as_text(self.statements, self.by_group, self.disparities, self.confidence, self._in_words)
 
     def _repr_html_(self) -> str:
-        """Return the headlines, a drawing of the groups, and the gaps as a table."""
-        return notebook.as_html(self.headlines, self.by_group, self.disparities, self.confidence, self._in_words)
+        """Return the statements, a drawing of the groups, and the gaps as a table."""
+        return notebook.as_html(self.statements, self.by_group, self.disparities, self.confidence, self._in_words)
 
     def _in_words(self, frame: pd.DataFrame) -> pd.DataFrame:
         return in_words(frame, self.metrics, self.labels)
@@ -249,7 +256,25 @@ def assess(
     evaluation = LedEvaluation(settings, seed, references, lambda metric: metric.address("fairness"), names)
     views = target_views(source.task, source.classes, source.positive, _favourable_label(favourable, source))
     evaluation.run(source.cells, source.scored, views, full=metrics is not None)
-    return replace(_assessment(evaluation, source, confidence), labels=names_shown)
+    measured = _measurements(evaluation, source, names_shown, favourable, confidence)
+    return replace(_assessment(evaluation, source, confidence), labels=names_shown, statements=raikit.statements(measured))
+
+
+def _measurements(
+    evaluation: LedEvaluation, source: Source, names: raikit.DisplayNames, favourable: Any, confidence: float
+) -> raikit.Measurements:
+    """Return what was measured as an audit records it, from which statements are written."""
+    with using(names):
+        findings = group_findings(evaluation.subjects, source.cells, evaluation.settings)
+    metrics = [metric.model_copy(update={"id": metric.address("fairness")}) for metric in evaluation.all_metrics]
+    check = raikit.CheckRecord(
+        name="fairness.groups", pillar="fairness", plugin="raikit_fairness", status="ok", metrics=metrics, findings=findings
+    )
+    data = DataRecord(
+        task=source.task, classes=[plain(label) for label in source.classes], positive=plain(source.positive),
+        favourable=plain(_favourable_label(favourable, source)), labels=names,
+    )  # fmt: skip
+    return raikit.Measurements(name="assessment", checks=[check], data=data, confidence=confidence)
 
 
 def _names_without_truth(metrics: Sequence[str] | None) -> list[str]:

@@ -2,55 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
 import pandas as pd
 
+import raikit
 from raikit.format import confidence
 
 Words = Callable[[pd.DataFrame], pd.DataFrame]
 """From a table to the same table with columns and groups in words."""
 
 _SHOWN = ("selection_rate", "true_positive_rate", "false_positive_rate", "accuracy", "mean_absolute_error", "roc_auc")
-_MOST_DOTS, _MOST_GAPS, _MOST_GROUPS = 24, 12, 30
+_MOST_DOTS, _MOST_GAPS, _MOST_GROUPS, _MOST_STATEMENTS = 24, 12, 30, 8
 _GAP_COLUMNS = ["feature", "metric", "value", "low", "high", "p_adjusted", "minimum_detectable"]
 _GROUP_COLUMNS = ["group", "metric", "value", "low", "high", "n"]
 
 
 def as_text(
-    headlines: pd.DataFrame, by_group: pd.DataFrame, disparities: pd.DataFrame, level: float, in_words: Words
+    statements: Sequence[raikit.Statement], by_group: pd.DataFrame, disparities: pd.DataFrame, level: float, in_words: Words
 ) -> str:
     """Return what an audit states first, then the gaps, the surest first, then the groups of the single features."""
     title = f"{confidence(level)} CIs of gaps are simultaneous over all pairs of groups"
     gaps = in_words(_gaps(disparities)).to_string(index=False, float_format="%.3f", na_rep="")
     single = in_words(_single_features(by_group[by_group.metric.isin(_SHOWN)]))
     groups = single[_GROUP_COLUMNS].head(_MOST_GROUPS).to_string(index=False, float_format="%.3f")
-    lead = f"{in_words(_lead(headlines)).to_string(index=False, float_format='%.3f', na_rep='')}\n\n" if len(headlines) else ""
-    return f"{lead}{title}\n{gaps}\n\n{groups}"
+    lead = "".join(f"{one.headline}\n  {one.evidence}\n" for one in _led(statements))
+    more = f"… and {len(statements) - _MOST_STATEMENTS} more\n" if len(statements) > _MOST_STATEMENTS else ""
+    return f"{lead}{more}\n{title}\n{gaps}\n\n{groups}"
 
 
 def as_html(
-    headlines: pd.DataFrame, by_group: pd.DataFrame, disparities: pd.DataFrame, level: float, in_words: Words
+    statements: Sequence[raikit.Statement], by_group: pd.DataFrame, disparities: pd.DataFrame, level: float, in_words: Words
 ) -> str:
     """Return what an audit states first, a drawing of values with their intervals, and the gaps as a table."""
     drawings = "".join(_drawing(by_group, metric, in_words) for metric in _SHOWN)
-    lead = _table(in_words(_lead(headlines))) if len(headlines) else ""
+    lead = "".join(f"<li><b>{escape(one.headline)}</b><br>{escape(one.evidence)}</li>" for one in _led(statements))
+    more = f"<li>… and {len(statements) - _MOST_STATEMENTS} more</li>" if len(statements) > _MOST_STATEMENTS else ""
     table = _table(in_words(_gaps(disparities)))
     note = (
         f"{confidence(level)} CIs. Those of gaps are simultaneous over all pairs of groups, those of groups hold for each "
         "group by itself. A gap is established if low is above 0."
     )
-    return f'{lead}<div style="display:flex;flex-wrap:wrap;gap:1.5em">{drawings}</div>{table}<p>{escape(note)}</p>'
+    return (
+        f'<ul>{lead}{more}</ul><div style="display:flex;flex-wrap:wrap;gap:1.5em">{drawings}</div>{table}<p>{escape(note)}</p>'
+    )
+
+
+def _led(statements: Sequence[raikit.Statement]) -> Sequence[raikit.Statement]:
+    return statements[:_MOST_STATEMENTS]
 
 
 def _table(frame: pd.DataFrame) -> str:
     return str(frame.to_html(index=False, float_format="{:.3f}".format, na_rep="", border=0, escape=True))
-
-
-def _lead(headlines: pd.DataFrame) -> pd.DataFrame:
-    return headlines.head(_MOST_GAPS)
 
 
 def _gaps(disparities: pd.DataFrame) -> pd.DataFrame:

@@ -92,8 +92,8 @@ class Statement:
     figures: list[str] = field(default_factory=list)
 
 
-def statements(record: Record) -> list[Statement]:
-    """Return all statements of a record, the most important first.
+def statements(record: Measurements) -> list[Statement]:
+    """Return all statements of a record, the most important first; before the gate has run, those about findings.
 
     A statement about a rule comes first by what was decided, the surest breach before others. Findings about the number of a
     rule lend it their facts and are not repeated.

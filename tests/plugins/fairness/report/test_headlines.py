@@ -76,8 +76,12 @@ def test_a_notebook_prints_the_headline_first():
     row = assessment.headlines.iloc[0]
     assert (row.measure, row.group, row.against) == ("false_positive_rate", "Black", "White")
     assert (row.group_value, row.against_value, row.gap) == pytest.approx((0.45, 0.25, 0.20))
-    assert repr(assessment).splitlines()[1].split()[:4] == ["race", "false_positive_rate", "Black", "White"]
-    assert assessment._repr_html_().index("false_positive_rate") < assessment._repr_html_().index("<svg")
+    said, audited_ones = assessment.statements[0], audited(decisions(), reference={"race": "White"}).findings
+    assert said.headline == "False positive rate is higher for race: Black than for race: White"
+    assert said.evidence.startswith("False positive rate 45.0% vs 25.0%; gap 20.0 pp, 95% CI ")
+    assert len(assessment.statements) == len(audited_ones)
+    assert repr(assessment).splitlines()[:2] == [said.headline, f"  {said.evidence}"]
+    assert assessment._repr_html_().index(said.headline) < assessment._repr_html_().index("<svg")
 
 
 def test_a_group_that_is_better_off_leads_only_if_none_is_worse_off():

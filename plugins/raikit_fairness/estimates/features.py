@@ -13,7 +13,7 @@ import numpy as np
 
 import raikit
 from raikit.arrays import BoolArray, Groups, IntArray
-from raikit.format import columns_text, group_text, stored_group
+from raikit.format import columns_text, group_label, stored_group
 
 _LARGEST_CODE = 1 << 62  # a product of group counts beyond it does not fit into int64
 _LARGEST_TABLE = 1 << 20  # up to so many combinations, a table of counts is faster than sorting
@@ -104,8 +104,8 @@ class Feature:
         return stored_group(self.group(group))
 
     def label(self, group: int) -> str:
-        """Return a group as people read it, in the words of ``data.labels``: ``sex: Women, race: missing``."""
-        return group_text(self.columns, self.group(group))
+        """Return a group as people read it, in the words of ``data.labels``: ``Women, race: missing``."""
+        return group_label(self.group(group))
 
     def in_words(self, name: str) -> str:
         """Return the group that a record calls `name` as people read it; another text is returned as it is."""

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import raikit
-from raikit.format import case_noun, column_text, confidence, count, percent, sample_size, significant, value_text
+from raikit.format import (
+    case_noun,
+    column_text,
+    confidence,
+    count,
+    group_name,
+    percent,
+    sample_size,
+    significant,
+    value_text,
+)
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.group_estimates import Estimates
 from raikit_fairness.measures import Measure
@@ -26,6 +36,7 @@ from raikit_fairness.settings import IntervalSettings
 _MOST_DOTS = 40
 _MOST_CELLS = 15  # of a heat map, to a side
 _MOST_LETTERS = 60
+_MOST_NAMED = 12
 
 
 def mark_groups(
@@ -77,19 +88,26 @@ def dot_plot(
     ]
     worse = [row["label"] for row in rows if row["mark"] == WORSE]
     word = "Surely different from" if measure.direction is None else "Surely worse than"
-    values = "; ".join(f"{row['label']} {row['shown']}" for row in rows[:12])
-    rest, line = ("the rest", f"all {case_noun()}") if reference is None else (feature.label(reference),) * 2
+    values = "; ".join(f"{row['label']} {row['shown']}" for row in _both_ends(rows))
+    rest, line = ("the rest", f"all {case_noun()}") if reference is None else (group_name(feature.group(reference)),) * 2
+    shown = "" if feature.compared.all() else ", or not compared"
     result = f"{word} {rest}: {', '.join(worse[:6])}." if worse else f"No group is {word.lower()} {rest}."
     middle = f"; {omitted} groups in the middle are not drawn" if omitted else ""
     return raikit.Figure(
         id=id,
         title=f"{title}, by {feature.title}",
         subtitle=f"{confidence(settings.level)} CIs of each group by itself; dashed line: {line}; triangle: "
-        f"{word.lower()} {rest}; ring: under {settings.min_group} {case_noun()}{middle}",
+        f"{word.lower()} {rest}; ring: under {settings.min_group} {case_noun()}{shown}{middle}",
         alt=f"{title} by {feature.title}, from the highest: {values}. {result}",
         spec={"height": {"step": 26}, "layer": layers},
         data=rows,
     )
+
+
+def _both_ends(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the groups that a text names: the highest, and the lowest one that has a value."""
+    first, others = list(rows[:_MOST_NAMED]), [row for row in rows[_MOST_NAMED:] if row["value"] is not None]
+    return [*first, *others[-1:]]
 
 
 def _dot_rows(
@@ -141,8 +159,8 @@ def heat_map(
         for group, values in enumerate(feature.groups)
     ]
     than = "different from" if measure.direction is None else "worse than"
-    rest = "the rest" if reference is None else feature.label(reference)
-    highest = max((row for row in data if row["value"] is not None), key=lambda row: row["value"])
+    rest = "the rest" if reference is None else group_name(feature.group(reference))
+    lowest, *_, highest = sorted((row for row in data if row["value"] is not None), key=lambda row: row["value"]) * 2
     return raikit.Figure(
         id=id,
         title=f"{title}, by {feature.title}",
@@ -151,7 +169,7 @@ def heat_map(
         subtitle=("Percent; " if measure.unit == "rate" else "")
         + f"a stronger tone is a higher value; frame and triangle: surely {than} {rest}; dashed: few {case_noun()}",
         alt=f"{title} for every combination of {feature.title}: highest for {highest['down']} and {highest['across']}, "
-        f"{highest['shown']}.",
+        f"{highest['shown']}; lowest for {lowest['down']} and {lowest['across']}, {lowest['shown']}.",
     )
 
 

@@ -261,13 +261,13 @@ def search_figures(result: SearchResult) -> list[raikit.Figure]:
     groups = [int(group) for group in _drawn_groups(result)]
     labels = unique_labels([group_label(result.candidates.group(group))[:_MOST_LETTERS] for group in groups])
     data = [_dot(result, group, label) for group, label in zip(groups, labels, strict=True)]
-    drawn = f"the {len(data)} worst of" if len(data) < searched else "all"
+    drawn = f"{len(data)} of {count(searched)} groups" if len(data) < searched else f"all {count(searched)} groups"
     worst = "; ".join(f"{row['label']} {points(row['value'], signed=True)}" for row in data[:6])
     level = confidence(settings.level)
     return [
         raikit.Figure(
             id=_figure_id(result),
-            title=f"{settings.title}: {drawn} {count(searched)} groups",
+            title=f"{settings.title}, by group: {drawn}",
             subtitle=f"Difference to all {case_noun()} together (dashed, {percent(result.groups.overall)}); {level} CIs of "
                      f"each group "
             "by itself; triangle: flagged; dotted: no group is worse by more",

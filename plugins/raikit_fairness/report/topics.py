@@ -69,7 +69,7 @@ TOPICS = {
     "binary": [
         Topic(
             measures.FNR, "equal_opportunity_difference", "false_negative_rate_ratio", "true_positive_rate",
-            "are missed", "the false negative rate", "Missed", in_heat_maps=True,
+            "are missed", "the false negative rate", "False negative rate", in_heat_maps=True,
         ),
         Topic(
             measures.FPR, "false_positive_rate_difference", "false_positive_rate_ratio", "false_positive_rate",

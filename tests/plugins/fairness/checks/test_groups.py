@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import raikit
 from raikit import address, stats
 from raikit.address import Pattern
 from raikit.errors import ConfigError, DataError
+from raikit.naming import using
 from raikit.testing import result_of, table_context
 from raikit_fairness import assess
 from raikit_fairness.checks.groups import GroupMetrics
@@ -254,12 +256,32 @@ def test_marks_in_figures_follow_the_rules():
     assert "Surely worse than the rest: F" in figure.alt
 
 
+def test_a_figure_of_many_groups_names_both_ends_and_claims_no_finding():
+    rates = {f"g{number:02}": number / 40 for number in range(20)}
+    figure = next(f for f in audit(rows_with(rates, 200))[1].figures if f.id.startswith("false_negative_rate"))
+    assert figure.title == "False negative rate, by sex"
+    assert "from the highest: g19 " in figure.alt and "; g00 0.0%" in figure.alt
+
+
+def test_figures_are_in_words_where_there_are_some():
+    words = raikit.DisplayNames(nouns={"sex": "{} people"}, values={"sex": {"F": "female", "M": "male"}}, missing={"sex": "not stated"})
+    table = rows_with({"F": 0.5, "M": 0.1, "X": 0.1}, 300).replace({"sex": {"X": None}})
+    with using(words):
+        result = audit(table, reference={"sex": "M"}, missing_group={"sex": "show"})[1]
+    figure = next(figure for figure in result.figures if figure.id.startswith("false_negative_rate"))
+    assert "dashed line: male people; triangle: surely worse than male people; ring: under 30 cases, or not compared" in figure.subtitle
+    assert {row["label"]: row["mark"] for row in figure.data} == {
+        "female": "worse", "male": "not surely worse", "not stated": "too small to judge"}
+    assert "sex:" not in figure.subtitle + figure.alt + figure.title
+
+
 def test_an_intersection_is_drawn_with_a_number_in_every_cell():
     table = rows_with({"F": 0.3, "M": 0.1}, 400).assign(race=np.tile(["p", "q"], 400))
     figures = audit(table, ["sex", "race"])[1].figures
-    heat = next(figure for figure in figures if figure.title == "Missed, by sex and race")
+    heat = next(figure for figure in figures if figure.title == "False negative rate, by sex and race")
     assert len(heat.data) == 4
     assert all(row["shown"][0].isdigit() for row in heat.data)
+    assert "highest for F and " in heat.alt and "; lowest for M and " in heat.alt
 
 
 def test_numbers_do_not_depend_on_which_other_features_there_are():

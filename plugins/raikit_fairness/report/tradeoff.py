@@ -201,16 +201,18 @@ def tradeoff_findings(
             facts.append(("Not covered", wording.condition))
         own = [metric for number in sorted(numbers, key=lambda at: tradeoffs[at] not in sure) for metric in metrics[number]]
         cited = [metric for kind in _CITED for metric in own if metric.name.endswith(kind) and not metric.group]
-        text = _established(sure[0], wording, settings) if sure else _not_established(of_feature, wording, settings)
+        text = _established(sure[0], wording, settings, facts) if sure else _not_established(of_feature, wording, settings, facts)
         findings.append(raikit.Finding(
-            severity="note", what=wording.title.rstrip("?"), who=columns_text(columns), facts=facts,
+            severity="note", what=wording.title.rstrip("?"), who=columns_text(columns),
             certainty="established" if sure else "not established", figures=["bought"],
             metrics=[address(metric) for metric in cited], **text,
         ))  # fmt: skip
     return findings
 
 
-def _established(tradeoff: Tradeoff, wording: Wording, settings: IntervalSettings) -> dict[str, Any]:
+def _established(
+    tradeoff: Tradeoff, wording: Wording, settings: IntervalSettings, facts: list[tuple[str, str]]
+) -> dict[str, Any]:
     """Return the texts of a finding about a gap that surely narrows or widens."""
     pair, gain, feature = tradeoff.pair, tradeoff.gain, tradeoff.feature
     assert pair is not None and gain is not None
@@ -219,17 +221,22 @@ def _established(tradeoff: Tradeoff, wording: Wording, settings: IntervalSetting
     size, low, high = abs(gain.value), *sorted((abs(gain.low), abs(gain.high)))
     by = crossed(feature.columns)
     certainty = confidence_interval(low, high, "points", level=settings.level, value=size)
+    if wording.names[0] == "mitigated":
+        facts = [("Made equal", tradeoff.criterion.words), *facts]
     return {
         "kind": "worth_knowing",
+        "facts": facts,
         "headline": headline(f"{wording.action} {verb} the gap by {by}", f"{wording.action} {verb} a gap"),
         "evidence": f"gap in {STRATA[pair.stratum].rate} {'narrowed' if gain.value > 0 else 'widened'} by {short_points(size)}, "
                     f"{certainty}; {_cost(tradeoff.cost)}; n = {count(gain.n)}",
-        "sentence": f"{wording.action}{_purpose(tradeoff, wording)} {verb} the gap in {STRATA[pair.stratum].rate} between "
+        "sentence": f"{wording.action} {verb} the gap in {STRATA[pair.stratum].rate} between "
                     f"{between} by {points(size)}.",
     }  # fmt: skip
 
 
-def _not_established(tradeoffs: Sequence[Tradeoff], wording: Wording, settings: IntervalSettings) -> dict[str, Any]:
+def _not_established(
+    tradeoffs: Sequence[Tradeoff], wording: Wording, settings: IntervalSettings, facts: list[tuple[str, str]]
+) -> dict[str, Any]:
     """Return the texts of a finding about gaps of which no change is sure."""
     first, by = next((one for one in tradeoffs if one.gain is not None), None), crossed(tradeoffs[0].feature.columns)
     action = wording.action[:1].lower() + wording.action[1:]
@@ -244,6 +251,7 @@ def _not_established(tradeoffs: Sequence[Tradeoff], wording: Wording, settings: 
         )
     return {
         "kind": "undecided",
+        "facts": facts,
         "headline": headline(f"Whether {action} {wording.narrow} the gap by {by} is undecided",
                              f"{wording.action}: no change is sure", "No change of a gap is sure"),
         "evidence": evidence,
@@ -266,10 +274,6 @@ def _facts(tradeoff: Tradeoff, clusters: Sequence[str]) -> list[tuple[str, str]]
         facts = [(words, f"Gap {verb} by {_write_change(change)}{few}, {_evidence(gain, clusters)}.")]
     facts.append((f"{words}, largest gap", f"Over all {count(tradeoff.feature.k)} groups it {_from_to(tradeoff)}."))
     return [*facts, (f"{words}, accuracy lost", _write_change(tradeoff.cost))]
-
-
-def _purpose(tradeoff: Tradeoff, wording: Wording) -> str:
-    return f", to make the {tradeoff.criterion.words} equal," if wording.names[0] == "mitigated" else ""
 
 
 def _from_to(tradeoff: Tradeoff) -> str:

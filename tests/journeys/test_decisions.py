@@ -70,7 +70,7 @@ def test_parity_leads_and_is_judged_and_compared_with_a_baseline(audit, raikit):
     sections = {"load": {"prediction": "decision"}, "positive": "approve", "gate": gate, "reference": {"sex": "M"}}
     first, _ = audit("--no-baseline", out="first", target=None, table=table, code=1, **sections)
     assert record(first)["summary"]["sentences"][0].startswith(
-        "Cases with sex: F are predicted “approve” less often than sex: M (")
+        "For sex: M, 68.5% are labelled “approve”; for sex: F, 48.8%.")
     raikit("baseline", "save", first, "base.json", code=0)
     worse = table.assign(decision=np.where((table.sex == "F") & (np.arange(len(table)) % 3 == 0), "reject", table.decision))
     for number, baseline in enumerate(("first", "base.json")):

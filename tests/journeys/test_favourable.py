@@ -25,7 +25,7 @@ def test_the_favourable_decision_says_who_is_worse_off_in_every_format(tmp_path,
     assert check_row(run, "odd.one")["status"] == "ok"
     assert record(run)["data"]["favourable"] == "spared"
     assert numbers(run)["fairness.impact_ratio[race=B]"]["value"] == (160 / 400) / (320 / 400)
-    sentence = "Cases with race: B are predicted “rearrest” more often than race: A"
+    sentence = "Cases with race: B are labelled “rearrest” more often than race: A"
     assert check_row(run, "fairness.groups")["findings"][0]["sentence"].startswith(sentence)
     assert sentence in (run / "report.md").read_text(encoding="utf-8")
     page = (run / "report.html").read_text(encoding="utf-8")

@@ -326,7 +326,7 @@ class Finding(RecordModel):
         The whole statement with its numbers, which stands in the fold; may be empty beside other fields.
     severity : {"fail", "warn", "note"}
     kind : {"undecided", "worth_knowing", "fine", "method"} or None
-        ``fine``: no problem is shown, and `value` is what would have been. ``method``: how a check works, which stands in a fold.
+        ``fine``: no problem is shown, and `evidence` names what would have been detected. ``method``: how a check works, which stands in a fold.
         None follows from `severity`: ``worth_knowing``, or ``method`` for a note.
     headline : str
         At most 12 words, present tense, without a number: who is harmed by what.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from raikit import format as fmt
+from raikit.format import headline as first_that_fits
 from raikit.naming import names_in_use, plural_of
 from raikit.run.record import Rule
-from raikit.run.results import MOST_HEADLINE_WORDS, Metric
+from raikit.run.results import Metric
 from raikit.run.statements.gaps import GapStatement
 from raikit.run.statements.vocabulary import denominator_text
 
@@ -16,12 +17,6 @@ _GAPS = ("_difference", "_ratio")
 def is_gap(metric: Metric | None) -> bool:
     """Return whether a metric is a gap or ratio over the groups of some columns."""
     return metric is not None and bool(metric.over) and not metric.group and metric.name.endswith(_GAPS)
-
-
-def first_that_fits(*headlines: str) -> str:
-    """Return the first headline that is short enough; else the last, cut."""
-    fitting = (text for text in headlines if text and len(text.split()) <= MOST_HEADLINE_WORDS)
-    return next(fitting, " ".join(headlines[-1].split()[: MOST_HEADLINE_WORDS - 1]) + " …")
 
 
 def by_columns(columns: tuple[str, ...] | list[str]) -> str:
@@ -35,10 +30,17 @@ def measure_name(name: str) -> str:
 
 
 def name_of(metric: Metric) -> str:
-    """Write what a metric without groups is called: ``Recall, class 1``."""
-    arguments = ", ".join(f"{fmt.metric_words(key)} {fmt.as_stored(value)}" for key, value in metric.args.items())
+    """Write what a metric without groups is called: by its title, else by name and arguments: ``Recall, class 1``."""
+    arguments = [fmt.metric_words(metric.name), *(_argument(key, value) for key, value in metric.args.items())]
+    name = metric.title or ", ".join(arguments)
     place = fmt.group_text(metric.over, metric.group)
-    return fmt.capitalised(fmt.metric_words(metric.name)) + "".join(f", {part}" for part in (arguments, place) if part)
+    return fmt.capitalised(name) + (f", {place}" if place else "")
+
+
+def _argument(key: str, value: object) -> str:
+    """Write an argument of an address; a class by its label, which stands for itself if it has one."""
+    label = fmt.class_text(value) if key == "class" else fmt.as_stored(value)
+    return label if label != fmt.as_stored(value) else f"{fmt.metric_words(key)} {label}"
 
 
 def subject_of(metric: Metric | None, rule: Rule | None = None) -> str:

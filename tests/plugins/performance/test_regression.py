@@ -66,9 +66,9 @@ def test_a_bias_beyond_its_interval_is_said():
     rng = np.random.default_rng(1)
     truth = rng.normal(size=200)
     _, findings = measured(pd.DataFrame({"target": truth, "prediction": truth + 2 + rng.normal(size=200)}))
-    assert "too high by" in findings[0].sentence
+    assert findings[-1].headline == "Predictions are too high on average"
     _, findings = measured(pd.DataFrame({"target": truth, "prediction": truth + rng.normal(size=200)}))
-    assert "too high by" not in findings[0].sentence
+    assert findings[-1].kind == "fine"
 
 
 def test_with_few_clusters_squared_errors_may_be_surely_large_but_not_surely_small():

@@ -154,8 +154,9 @@ def _chance_findings(report: TrainingReport) -> list[raikit.Finding]:
         kind="worth_knowing" if worse else "undecided",
         headline=f"{capitalised(copies)} {('are' if several else 'is') if worse else 'may be'} "
                  f"{'worse' if worse else 'no better'} than always guessing one class",
-        evidence=f"Accuracy {percent(report.accuracy.value or 0.0)}; guessing the most frequent class {percent(float(np.mean(majority)))}; difference "
-                 f"{points(value, short=True)}, {ci.removesuffix(' pp')}; n = {count(report.accuracy.n or 0)}",
+        evidence=f"Accuracy {percent(report.accuracy.value or 0.0)}; guessing the most frequent class "
+                 f"{percent(float(np.mean(majority)))}; difference {points(value, short=True)}, {ci.removesuffix(' pp')}; "
+                 f"n = {count(report.accuracy.n or 0)}",
         sentence=_noise_sentence(report), facts=[("Sample", _size(report, report.accuracy))],
         severity="note", what="usefulness of the private model", metrics=[report.address(report.accuracy)],
     )]

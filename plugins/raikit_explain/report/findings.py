@@ -81,6 +81,7 @@ def _completeness_finding(facts: Facts) -> raikit.Finding:
     violations = f"{count(int((error > facts.tolerance).sum()))} of {sample_size(len(error))}"
     average = percent(round(mean.value or 0.0, 4))  # without the digits of errors that hardly differ from 0
     common: dict[str, Any] = {
+        "evidence": f"Missed by more than {percent(facts.tolerance)} in {violations}; {average} of the change on average",
         "what": "completeness of the attributions", "metrics": [facts.address(mean), facts.address(rate)],
         "certainty": facts.sample(len(error), rate.n_clusters),
         "facts": [("Completeness", "The parts of an attribution add up to the change of the decision that they explain."),

@@ -36,6 +36,7 @@ def untrainable_finding(reason: str, addresses: list[str]) -> raikit.Finding:
     """Say why no private model was trained, and what would help."""
     return raikit.Finding(
         kind="undecided", headline="This model cannot be trained privately as it is",
+        evidence="Not measured: its cases see each other, or a guarantee would not hold",
         sentence=f"No private model was trained. {reason}.",
         facts=[("What would help", "A model that computes each case by itself: BatchNorm becomes GroupNorm."),
                ("Tool", "opacus.validators.ModuleValidator.fix replaces such layers.")],
@@ -47,6 +48,7 @@ def unknown_start_finding(problem: str, addresses: list[str]) -> raikit.Finding:
     """Say that nothing is claimed, because the initial weights may have seen the cases, and what would help."""
     return raikit.Finding(
         kind="undecided", headline="Initial weights may have seen training cases, so no privacy is claimed",
+        evidence="Not measured: no private model was trained",
         sentence=f"No private model was trained, and nothing is claimed about privacy or its cost. {problem}.",
         severity="warn", what="differentially private training", certainty="cannot be decided", metrics=addresses,
     )

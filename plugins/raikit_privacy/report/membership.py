@@ -89,7 +89,8 @@ def _reversal_findings(result: AttackResult) -> list[raikit.Finding]:
         return []
     noun, split = case_noun(), result.cases.split
     return [raikit.Finding(
-        kind="worth_knowing", headline=headline(f"A high loss gives away training {noun} of the audited model",
+        kind="worth_knowing", evidence=f"Attack AUC {numbers(area)}, below guessing; {_sizes(result)}",
+        headline=headline(f"A high loss gives away training {noun} of the audited model",
                                                 "A high loss gives training data away"),
         sentence=f"Whoever takes the higher loss for the training {case_noun(1)} is right in {percent(1 - (area.value or 0.0))} of "
                  f"pairs. Memory lowers a loss, so something else happened.",
@@ -105,7 +106,7 @@ def _rate_finding(result: AttackResult, rate: raikit.Metric) -> raikit.Finding:
     if rate.value is None:
         return raikit.Finding(
             kind="undecided", headline="Whether single cases are recognised for sure is not measured",
-            sentence=f"{capitalised(str(rate.reason))}.", certainty="not measured", **common)
+            evidence=capitalised(str(rate.reason)), certainty="not measured", **common)
     low, high, decided = rate.low or 0.0, rate.high or 1.0, is_decisive(rate)
     kind: Literal["undecided", "worth_knowing", "fine"]
     if decided and low > fpr:
@@ -153,11 +154,13 @@ def _caveats(cases: AttackedCases) -> list[raikit.Finding]:
             "If the model was chosen by its validation loss (early stopping), that loss is lower. Memory is then underestimated.")))
     findings = [raikit.Finding(
         kind="method", headline="The attack is a lower bound on what the audited model reveals", facts=facts,
+        evidence="It uses nothing but the loss of each case",
         sentence="An attacker who trains models of the same kind may recognise more: this attack uses nothing but the loss.",
         what="membership inference", certainty="by construction")]
     if cases.split == "test":
         findings.append(raikit.Finding(
             kind="worth_knowing", headline="The attack compares training cases with test cases, which may differ",
+            evidence=f"There are no validation {case_noun()}, or the options name test {case_noun()}",
             sentence=f"Non-members are test {case_noun()}. If they come from other people than training {case_noun()}, the "
                      "attack separates the populations, and that is not memory.",
             severity="warn", what="population of the non-members"))
@@ -172,6 +175,7 @@ def _people_findings(cases: AttackedCases) -> list[raikit.Finding]:
     whose = joined([f"{count(number)} share a {column_text(column)}" for column, number in shared])
     return [raikit.Finding(
         kind="method", headline="The attack tells cases apart, not people",
+        evidence=f"{capitalised(whose)} with training {case_noun()}",
         sentence=f"Of {count(cases.losses.non_members)} non-members, {whose} with training {case_noun()}. Whether anything of one "
                  f"{column_text(shared[0][0])} was trained on is another question. It may be far easier to answer.",
         severity="warn", what="unit of privacy", certainty="by construction")]
@@ -183,6 +187,7 @@ def _copies_findings(cases: AttackedCases) -> list[raikit.Finding]:
     many = cases.copies > _MANY_COPIES * cases.losses.non_members
     return [raikit.Finding(
         kind="worth_knowing" if many else "method", headline="The attack is tried on copies of training cases",
+        evidence=f"{count(cases.copies)} of {count(cases.losses.non_members)} non-members have the inputs of a training case",
         sentence=f"{count(cases.copies)} of {count(cases.losses.non_members)} non-members have the same inputs as a training case. "
                  "The model has seen these inputs.",
         facts=[("Effect", "The attack recognises fewer if the targets are the same too, and may recognise more if they differ."),

@@ -20,6 +20,7 @@ def scope_findings(ctx: raikit.CheckContext, trials: Trials) -> list[raikit.Find
     findings += [*_delta_findings(trials), *_number_findings(trials)]
     findings.append(raikit.Finding(
         kind="method", headline="Noise comes from the run's seed: a measurement, not a release",
+        evidence="Private models and checkpoints were deleted",
         sentence="Noise and sampling were drawn from the run's seed: this is a measurement, not a release. Private models and "
                  "checkpoints were deleted. A model that is released must draw its noise from the operating system.",
         what="seeded noise", certainty="by construction",
@@ -28,6 +29,7 @@ def scope_findings(ctx: raikit.CheckContext, trials: Trials) -> list[raikit.Find
     if trials.cases.available > compared:
         findings.append(raikit.Finding(
             kind="method", headline="Models are compared on a part of the test cases",
+            evidence=f"{count(compared)} of {count(trials.cases.available)} test cases",
             sentence=f"Models were compared on {count(compared)} of {count(trials.cases.available)} test cases, whole "
                      "clusters drawn at random. Raise test_rows to compare more.", what="cases compared",
         ))
@@ -91,6 +93,7 @@ def _weights_finding(ctx: raikit.CheckContext, trials: Trials) -> raikit.Finding
             else "ε covers the training of the weights and nothing else")
     return raikit.Finding(
         kind="worth_knowing" if declared or searched else "method", headline=said,
+        evidence="Not covered: what was fitted without noise, searches, other runs on these cases",
         sentence=f"{origin} {_fitted_sentence(ctx, bool(trials.foreign))}{_search_sentence(ctx)} ε leaves out the number of "
                  "training cases, which is taken as public, and columns that were computed from several cases. It leaves out "
                  "options that were chosen by trying them on these cases. It leaves out other "
@@ -158,6 +161,7 @@ def _number_findings(trials: Trials) -> list[raikit.Finding]:
     models = len(targets) * repeats
     return [raikit.Finding(
         kind="method", headline="Private models of the same cases add up their ε",
+        evidence=f"All {count(models)} together: ε = {at_most(sum(targets) * repeats)} at δ = {trials.delta * models:.2g}",
         sentence=f"Each ε is that of one private model. {count(models)} were trained on the same cases. Who sees all of them, or "
                  f"numbers computed from all, has at most ε = {at_most(sum(targets) * repeats)} at "
                  f"δ = {trials.delta * models:.2g}.",
@@ -179,6 +183,7 @@ def _delta_findings(trials: Trials) -> list[raikit.Finding]:
     over = "at least" if trials.delta * n >= 1 else "not far below"
     return [raikit.Finding(
         kind="worth_knowing", headline="δ is too large for the guarantee to mean much",
+        evidence=f"δ = {trials.delta:.2g}; one over the number of training cases is {1 / n:.2g}",
         sentence=f"δ = {trials.delta:.2g} is {over} one over the number of training cases ({count(n)}). Publishing each case "
                  f"with a probability of δ, {_published(trials.delta * n)}, would satisfy such a guarantee (Dwork and Roth 2014).",
         facts=[("What to do", f"Leave delta out, or set it to {LARGEST_DELTA / n:.2g} at most."),

@@ -290,7 +290,9 @@ class _Writer:
             (metric.value, metric.low, metric.high) if metric is not None else (None, None, None))
         unit = metric.unit if metric is not None else None
         level = (metric.level if metric else None) or self.record.confidence
-        valid = not phrases.is_undecidable(metric) or finding.kind != "undecided"
+        # A finding is about the models that were trained; only rules ask what other trainings would give.
+        flags = set(metric.flags if metric else ()) - {"one_training"}
+        valid = finding.kind != "undecided" or not phrases.UNDECIDABLE.intersection(flags)
         number_text = "" if value is None else fmt.measure(value, low, high, unit)
         interval = phrases.ci(low, high, unit, value, level, valid=valid)
         if high is None and low is not None:

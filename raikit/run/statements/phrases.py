@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from raikit import format as fmt
-from raikit.format import headline as first_that_fits
 from raikit.naming import names_in_use, plural_of
 from raikit.run.record import Rule
 from raikit.run.results import Metric
 from raikit.run.statements.gaps import GapStatement
 from raikit.run.statements.vocabulary import denominator_text
 
-_UNDECIDABLE = {"few_clusters", "few_events", "unreliable", "one_training"}
+UNDECIDABLE = {"few_clusters", "few_events", "unreliable", "one_training"}
 _GAPS = ("_difference", "_ratio")
+first_that_fits = fmt.headline
 
 
 def is_gap(metric: Metric | None) -> bool:
@@ -172,4 +172,4 @@ def lede_of_gap(gap: GapStatement, rule: Rule, unit: str | None) -> str:
 
 def is_undecidable(metric: Metric | None) -> bool:
     """Return whether the interval of a metric decides nothing."""
-    return metric is not None and bool(_UNDECIDABLE.intersection(metric.flags))
+    return metric is not None and bool(UNDECIDABLE.intersection(metric.flags))

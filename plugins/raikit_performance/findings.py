@@ -74,7 +74,7 @@ def lowest_recall_finding(
              ("Many classes", "The interval holds for all classes at once, because the lowest was picked."),
              ("Method", str(lowest.method))]
     common: dict[str, Any] = {
-        "evidence": f"{numbers(f'Recall, {class_text(label)}', lowest)}; all classes {percent(overall.value or 0.0)}",
+        "evidence": f"{numbers(f'Recall of class {quoted(label)}', lowest)}; all classes {percent(overall.value or 0.0)}",
         "what": "recall by class", "who": f"class {class_text(label)}", "metrics": [address(lowest), address(overall)],
         "value": lowest.value, "low": lowest.low, "high": lowest.high,
     }

@@ -15,6 +15,8 @@ from raikit.format import case_noun, interval, sample_size
 from raikit_performance.findings import is_decisive, numbers
 from raikit_performance.shares import metric_of_interval
 
+_LARGE_LEAN = 0.5  # of the mean absolute error: predictions that surely lean less hardly lean to one side
+
 
 def error_metrics(cases: raikit.Arrays, level: float) -> list[raikit.Metric]:
     """Return mean absolute error, root mean squared error, R² and mean signed error, in this order."""
@@ -62,7 +64,7 @@ def error_findings(
     """Say whether predictions beat the mean of the target, how far they are off, and whether they lean to one side."""
     absolute, _, explained, signed = metrics
     found = [] if explained.value is None else [_mean_finding(explained, absolute, cluster_names, address)]
-    return [*found, _lean_finding(signed, cluster_names, address)]
+    return [*found, _lean_finding(signed, absolute, cluster_names, address)]
 
 
 def _mean_finding(
@@ -85,7 +87,7 @@ def _mean_finding(
 
 
 def _lean_finding(
-    signed: raikit.Metric, cluster_names: Sequence[str], address: Callable[[raikit.Metric], str]
+    signed: raikit.Metric, absolute: raikit.Metric, cluster_names: Sequence[str], address: Callable[[raikit.Metric], str]
 ) -> raikit.Finding:
     common: dict[str, Any] = {"what": "signed error", "who": f"all {case_noun()}", "metrics": [address(signed)],
               "facts": [("Signed error", "Prediction minus truth, averaged: errors to both sides cancel out."),
@@ -95,7 +97,8 @@ def _lean_finding(
     if is_decisive(signed) and (up or down):
         return raikit.Finding(kind="worth_knowing", severity="warn",
                               headline=f"Predictions are too {'high' if up else 'low'} on average", **common)
-    if not is_decisive(signed) or {"open_low", "open_high"}.intersection(signed.flags):
+    large = max(-low, high) > _LARGE_LEAN * (absolute.value or 0.0)
+    if large or not is_decisive(signed) or {"open_low", "open_high"}.intersection(signed.flags):
         return raikit.Finding(kind="undecided", headline="Predictions may lean to one side", **common)
     excluded = f"An average error beyond {interval(low, high, signed.unit, value=signed.value)}."
     common["facts"].insert(0, ("Excluded", excluded))

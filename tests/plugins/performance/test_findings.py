@@ -26,7 +26,7 @@ def test_a_model_that_misses_the_rare_class_is_told_by_that_class():
         named = by_what(findings(Classification, table_of(truth, prediction)))["recall by class"]
     assert found["recall by class"].kind == "worth_knowing"
     assert named.headline == "Cases of class “fraud” are recognised least often"
-    assert named.evidence.startswith("Recall, fraud 20.0%, simultaneous 95% CI")
+    assert named.evidence.startswith("Recall of class “fraud” 20.0%, simultaneous 95% CI")
     assert found["accuracy"].kind == "fine"  # 96% right, 95% are of the frequent class: 10 of 10 cases that differ
 
 

@@ -365,3 +365,42 @@ def test_importing_the_plugin_and_its_checks_imports_nothing_heavy():
     code = ("import sys, raikit_privacy; [c.Options() for c in raikit_privacy.raikit_checks()]; "
             "print([m for m in ('numpy', 'pandas', 'torch', 'opacus', 'scipy', 'sklearn') if m in sys.modules])")
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+# --- promise and measurement ------------------------------------------------------------------------------------------
+
+
+def test_promise_and_measurement_are_told_apart_with_the_model_that_each_is_about(private):
+    rows = next(table for table in private.tables if table.id == "promises").rows
+    assert [row[:2] for row in rows] == [["Audited model", "measured"], ["Audited model", "promised"],
+                                         ["Private copy, ε = 8", "promised"], ["Private copy, ε = 8", "measured"]]
+    assert rows[0][2].startswith("An attack by the loss has an AUC of 0.")
+    assert rows[1][2].startswith("Nothing") and rows[3][2] == "Not attacked"
+    by_what = {finding.what: finding for finding in private.findings}
+    assert by_what["bound on membership inference"].kind == "worth_knowing"
+    assert by_what["attack on the private copy"].headline == "The private copy was not attacked"
+
+
+def test_the_attack_in_the_table_of_promises_is_that_of_the_attack_check(audited, private):
+    attack = result_of(MembershipInference, audited())
+    own = next(table for table in attack.tables if table.id == "promises").rows
+    assert own[0] == next(table for table in private.tables if table.id == "promises").rows[0]
+
+
+@pytest.mark.parametrize(("rows", "remembers", "kind"), [(800, True, "worth_knowing"), (2000, False, "fine"), (60, False, "undecided")])
+def test_an_attack_that_finds_nothing_is_fine_only_if_it_could_have_found_much(rows, remembers, kind):
+    area, *others = result_of(MembershipInference, table_context(remembered(rows, remembers))).findings
+    assert (area.what, area.kind) == ("membership inference", kind)
+    assert "No privacy guarantee is known for the audited model" in [finding.headline for finding in others]
+
+
+def test_the_cost_of_groups_has_both_sides_with_their_numbers(private):
+    (cost,) = [finding for finding in private.findings if finding.what == "cost of privacy, by group"]
+    metrics = by_id(private)
+    for side in (cost.worse, cost.better):
+        (group,) = side.group.values()
+        metric = metrics[f"privacy.accuracy_cost(target=8)[sex={group}]"]
+        assert (side.value, side.low, side.high, side.n) == pytest.approx((metric.value, metric.low, metric.high, metric.n))
+    gap = metrics["privacy.accuracy_cost_difference(target=8)[sex]"]
+    assert gap.compares == "accuracy_cost" and gap.pair == [f"sex: {side.group['sex']}" for side in (cost.better, cost.worse)]
+    assert cost.worse.value - cost.better.value == pytest.approx(gap.value)

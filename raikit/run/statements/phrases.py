@@ -30,17 +30,12 @@ def measure_name(name: str) -> str:
 
 
 def name_of(metric: Metric) -> str:
-    """Write what a metric without groups is called: by its title, else by name and arguments: ``Recall, class 1``."""
-    arguments = [fmt.metric_words(metric.name), *(_argument(key, value) for key, value in metric.args.items())]
-    name = metric.title or ", ".join(arguments)
+    """Write what a metric without groups is called: ``Recall, class 1``."""
+    arguments = ", ".join(f"{fmt.metric_words(key)} {fmt.as_stored(value)}" for key, value in metric.args.items())
     place = fmt.group_text(metric.over, metric.group)
-    return fmt.capitalised(name) + (f", {place}" if place else "")
-
-
-def _argument(key: str, value: object) -> str:
-    """Write an argument of an address; a class by its label, which stands for itself if it has one."""
-    label = fmt.class_text(value) if key == "class" else fmt.as_stored(value)
-    return label if label != fmt.as_stored(value) else f"{fmt.metric_words(key)} {label}"
+    if metric.title:
+        return fmt.capitalised(metric.title) + (f", {place}" if place else "")
+    return fmt.capitalised(fmt.metric_words(metric.name)) + "".join(f", {part}" for part in (arguments, place) if part)
 
 
 def subject_of(metric: Metric | None, rule: Rule | None = None) -> str:

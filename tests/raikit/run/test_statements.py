@@ -156,12 +156,10 @@ def test_a_bad_finding_about_a_number_that_keeps_its_limit_is_told_beside_the_ru
     assert [one.kind for one in statements(broken)] == ["rule_broken"]
 
 
-def test_a_metric_is_called_by_its_title_and_a_class_by_its_label():
+def test_a_metric_is_called_by_its_title():
     titled = metric("modality_share", 0.4, prefix="explainability", args={"input": "image"}, title="share of the decision, picture")
-    recall = metric("recall", 0.4, prefix="performance", args={"class": 1})
-    labels = DisplayNames(classes={"1": "match"})
-    said = statements(record([titled, recall], [rule(titled), rule(recall)], labels=labels))
-    assert {one.subject for one in said} == {"Share of the decision, picture", "Recall, match"}
+    (said,) = statements(record([titled], [rule(titled)]))
+    assert said.subject == "Share of the decision, picture"
 
 
 def test_a_gap_of_a_private_copy_finds_its_groups_and_not_those_of_the_model():

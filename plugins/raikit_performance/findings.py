@@ -23,6 +23,7 @@ from raikit.format import (
 from raikit_performance.shares import Shares, estimate_shares, simultaneous
 
 _GUESSING = "guessing the most frequent class"
+_HALF = 0.5
 MUCH_LOWER = 0.10  # A class is recognised much less often than all if its recall is lower by more than 10 percentage points.
 
 
@@ -102,6 +103,8 @@ def guessing_finding(
     weight = weight if cases.counts is None else weight * cases.counts
     frequency = np.bincount(cases.truth, weight, minlength=len(cases.classes)) / weight.sum()
     most = int(frequency.argmax())
+    if frequency[most] >= 1:
+        return _one_class_finding(accuracy, cases, address)
     right, guessed = cases.truth == cases.prediction, cases.truth == most
     differ = estimate_shares(right, np.where(right == guessed, -1, 0), 1, cases).at(level)
     low, high, n = float(differ.low[0]), float(differ.high[0]), int(differ.n[0])
@@ -125,3 +128,20 @@ def guessing_finding(
         return raikit.Finding(kind="worth_knowing", severity="warn", headline=said, **common)
     said = headline(f"The model may be no better than {guess}", f"The model may be no better than {_GUESSING}")
     return raikit.Finding(kind="undecided", severity="warn", headline=said, **common)
+
+
+def _one_class_finding(
+    accuracy: raikit.Metric, cases: raikit.Arrays, address: Callable[[raikit.Metric], str]
+) -> raikit.Finding:
+    """Say whether most predictions are right where every target is the same, as in logs of an evaluation: no guess is compared."""
+    nouns, decided = case_noun(), is_decisive(accuracy)
+    right, wrong = decided and (accuracy.low or 0.0) > _HALF, decided and (accuracy.high or 1.0) < _HALF
+    said = f"Most {nouns} are predicted {'right' if right else 'wrong'}" if right or wrong else (
+        f"Whether most {nouns} are predicted right cannot be decided")
+    return raikit.Finding(
+        kind="worth_knowing" if right or wrong else "undecided", severity="warn" if wrong else "note",
+        headline=headline(said, "Most predictions were compared with one class"),
+        facts=[("Targets", f"All are {quoted(cases.classes[int(cases.truth[0])])}, so no guess is compared."),
+               ("Method", str(accuracy.method))],
+        what="accuracy", who=f"all {nouns}", metrics=[address(accuracy)],
+    )

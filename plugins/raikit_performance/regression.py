@@ -63,8 +63,10 @@ def error_findings(
 ) -> list[raikit.Finding]:
     """Say whether predictions beat the mean of the target, how far they are off, and whether they lean to one side."""
     absolute, _, explained, signed = metrics
-    found = [] if explained.value is None else [_mean_finding(explained, absolute, cluster_names, address)]
-    return [*found, _lean_finding(signed, absolute, cluster_names, address)]
+    first = (_mean_finding(explained, absolute, cluster_names, address) if explained.value is not None else raikit.Finding(
+        kind="worth_knowing", headline="Errors have no comparison, because all targets are the same", what="mean absolute error",
+        who=f"all {case_noun()}", metrics=[address(absolute)], facts=[("Method", str(absolute.method))]))
+    return [first, _lean_finding(signed, absolute, cluster_names, address)]
 
 
 def _mean_finding(

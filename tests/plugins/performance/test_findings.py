@@ -92,3 +92,10 @@ def test_numeric_predictions_are_compared_with_the_mean(noise, lean, kinds):
     table = pd.DataFrame({"target": truth, "prediction": truth + lean + rng.normal(size=400) * noise})
     found = result_of(Regression, table_context(table, task="regression")).findings
     assert tuple(one.kind for one in found) == kinds
+
+
+def test_logs_whose_targets_are_all_the_same_are_not_compared_with_a_guess():
+    truth = np.ones(200, dtype=int)
+    (said,) = findings(Classification, table_of(truth, np.where(np.arange(200) < 150, 1, 0)))
+    assert (said.kind, said.headline) == ("worth_knowing", "Most cases are predicted right")
+    assert "no guess is compared" in dict(said.facts)["Targets"]

@@ -46,6 +46,7 @@ class Classification(raikit.Check):
         """Measure decisions, and scores where there are any."""
         from raikit_performance import classification, scores
         from raikit_performance.influences import add_ingredients
+        from raikit_performance.mistakes import mistakes_table
 
         cases = ctx.arrays(counted=True)
         metrics = [
@@ -57,7 +58,7 @@ class Classification(raikit.Check):
         return raikit.CheckResult(
             metrics=metrics,
             findings=classification.accuracy_findings(metrics, cases, ctx.confidence, self.address),
-            tables=[classification.class_table(metrics, cases.classes)],
+            tables=[classification.class_table(metrics, cases.classes), *mistakes_table(ctx)],
         )
 
     def compare(
@@ -305,6 +306,7 @@ class Regression(raikit.Check):
         """Measure the errors."""
         from raikit_performance import regression
         from raikit_performance.influences import add_ingredients
+        from raikit_performance.mistakes import mistakes_table
 
         cases = ctx.arrays()
         metrics = ctx.levels.measure_all(
@@ -312,7 +314,8 @@ class Regression(raikit.Check):
         )
         add_ingredients(metrics, cases)
         return raikit.CheckResult(
-            metrics=metrics, findings=regression.error_findings(metrics, cases.cluster_names, self.address)
+            metrics=metrics, findings=regression.error_findings(metrics, cases.cluster_names, self.address),
+            tables=mistakes_table(ctx),
         )
 
     def compare(

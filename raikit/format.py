@@ -28,6 +28,7 @@ _MOST_DECIMALS = 6
 _ROUNDING = 1e-9  # of a share, or of the width of the interval beside a number: less is written as 0
 _NARROW = 0.2  # percentage points; with one decimal, the ends of a narrower interval would look equal
 _ACRONYMS = {"roc": "ROC", "auc": "AUC", "tpr": "TPR", "fpr": "FPR", "f1": "F1", "r2": "R²"}
+MOST_HEADLINE_WORDS = 12
 _NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
@@ -231,6 +232,18 @@ def capitalised(text: str) -> str:
     'True positives in New York'
     """
     return text[:1].upper() + text[1:]
+
+
+def headline(*candidates: str) -> str:
+    """Return the first headline that is short enough; else the last, cut. The first names most, the last fits always.
+
+    Examples
+    --------
+    >>> headline("Decisions rest most on " + "the very long name of an input, as its owner has it", "One input dominates")
+    'One input dominates'
+    """
+    fitting = (text for text in candidates if text and len(text.split()) <= MOST_HEADLINE_WORDS)
+    return next(fitting, " ".join(candidates[-1].split()[: MOST_HEADLINE_WORDS - 1]) + " …")
 
 
 def joined(names: Sequence[str]) -> str:

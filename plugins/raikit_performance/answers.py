@@ -10,7 +10,8 @@ import numpy as np
 import raikit
 from raikit import stats
 from raikit.arrays import FloatArray
-from raikit.format import capitalised, case_noun, metric_interval, percent, sample_size
+from raikit.format import case_noun, sample_size
+from raikit_performance.findings import is_decisive
 from raikit_performance.shares import metric_of_interval
 
 _ENOUGH = 3  # annotators who agree
@@ -66,13 +67,17 @@ def accuracy_metric(accuracy: FloatArray, cases: raikit.Arrays, level: float) ->
     return metric_of_interval("vqa_accuracy", interval, cases, level, direction="higher", unit="rate")
 
 
-def accuracy_finding(
+def agreement_finding(
     metric: raikit.Metric, cases: raikit.Arrays, address: Callable[[raikit.Metric], str]
 ) -> raikit.Finding:
-    """Say how accurate the answers are."""
-    size = sample_size(metric.n, metric.n_clusters, cases.cluster_names)
+    """Say whether most answers are those of annotators."""
+    decided, half = is_decisive(metric), 0.5
+    agree = decided and (metric.low or 0.0) > half
+    said = ("Most answers agree with annotators" if agree else "Most answers disagree with annotators"
+            if decided and (metric.high or 1.0) < half else "Whether most answers agree with annotators cannot be decided")
     return raikit.Finding(
-        sentence=f"The accuracy by agreeing annotators is {percent(metric.value or 0.0)} ({metric_interval(metric)}; {size}).",
-        what=f"{capitalised(case_noun())} answered as annotators do", who=f"all {case_noun()}",
-        certainty=metric_interval(metric), metrics=[address(metric)],
+        kind="undecided" if said.startswith("Whether") else "worth_knowing", headline=said,
+        facts=[("Counted as right", "An answer of three annotators counts in full, that of fewer in part."),
+               ("Cases", sample_size(metric.n, metric.n_clusters, cases.cluster_names)), ("Method", str(metric.method))],
+        what="accuracy by agreeing annotators", who=f"all {case_noun()}", metrics=[address(metric)],
     )

@@ -11,8 +11,10 @@ import numpy as np
 import raikit
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
-from raikit.format import capitalised, case_noun, class_text, confidence, metric_interval, percent, points, sample_size
+from raikit.format import capitalised, case_noun, class_text, confidence, percent, points, sample_size
 from raikit_performance.shares import Shares, estimate_shares, min_clusters
+
+_LARGE_ERROR = 0.10  # An average difference that is surely smaller, and not shown to be above 0, is no problem.
 
 
 @dataclass(frozen=True)
@@ -100,22 +102,24 @@ def _ingredients(error: stats.CalibrationError, cases: raikit.Arrays) -> raikit.
 
 
 def calibration_finding(
-    error: raikit.Metric, curve: Curve, address: Callable[[raikit.Metric], str]
+    error: raikit.Metric, curve: Curve, classes: int, address: Callable[[raikit.Metric], str]
 ) -> raikit.Finding:
-    """Say how far scores are from how often they come true, and where most, if that is certain."""
-    distance, evidence = points(error.value or 0.0), f"{metric_interval(error)}; {sample_size(error.n)}"
-    if (error.low or 0.0) <= 0:
-        sentence = (f"No miscalibration is shown: scores differ from how often they come true by {distance} on average "
-                    f"({evidence}).")
-    else:
-        at = curve.farthest
-        sentence = (f"Scores differ from how often they come true by {distance} on average ({evidence}). The difference "
-                    f"is largest where scores average {percent(float(curve.score[at]))} and "
-                    f"{percent(float(curve.rate.value[at]))} come true ({sample_size(int(curve.rate.n[at]))}).")
-    return raikit.Finding(
-        sentence=sentence, what="Calibration error", who=f"all {case_noun()}", certainty=metric_interval(error),
-        metrics=[address(error)], figures=["reliability"],
-    )
+    """Say whether scores are how often they come true, and where they differ most, if that is certain."""
+    at = curve.farthest
+    share, rate, size = (percent(float(curve.score[at])), percent(float(curve.rate.value[at])), sample_size(int(curve.rate.n[at])))
+    of = "the positive class" if classes == 2 else "the predicted class"
+    facts = [("Scores", f"The probability of {of}, in groups of equally many {case_noun()}."), ("Method", str(error.method))]
+    common: dict[str, Any] = {"what": "calibration error", "who": f"all {case_noun()}", "metrics": [address(error)],
+                              "figures": ["reliability"]}
+    if "few_clusters" not in error.flags and (error.low or 0.0) > 0:
+        farthest = ("Largest difference", f"Where scores average {share}, {rate} come true ({size}).")
+        return raikit.Finding(kind="worth_knowing", headline="Scores differ from how often they come true",
+                              facts=[farthest, *facts], **common)
+    if "few_clusters" not in error.flags and (error.high or 1.0) <= _LARGE_ERROR:
+        excluded = ("Excluded", f"An average difference above {points(error.high or 0.0)}.")
+        return raikit.Finding(kind="fine", headline="Scores are not shown to differ from how often they come true",
+                              facts=[excluded, *facts], **common)
+    return raikit.Finding(kind="undecided", headline="Scores may differ much from how often they come true", facts=facts, **common)
 
 
 def _records(curve: Curve) -> list[dict[str, Any]]:

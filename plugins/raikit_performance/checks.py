@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from raikit_performance.detection import Detections
 
 _AVERAGES = ("micro", "macro", "weighted")
-_NO_ENTITIES = "The tags mark no entities (none begins with B- or I-), so each token is measured by itself."
+_NO_ENTITIES = "The tags mark no entities: none begins with B- or I-. Each token is measured by itself."
 
 
 class Classification(raikit.Check):
@@ -46,6 +46,7 @@ class Classification(raikit.Check):
         """Measure decisions, and scores where there are any."""
         from raikit_performance import classification, scores
         from raikit_performance.influences import add_ingredients
+        from raikit_performance.mistakes import mistakes_table
 
         cases = ctx.arrays(counted=True)
         metrics = [
@@ -56,8 +57,8 @@ class Classification(raikit.Check):
         add_ingredients(metrics, cases)
         return raikit.CheckResult(
             metrics=metrics,
-            findings=[classification.accuracy_finding(metrics, cases, ctx.confidence, self.address)],
-            tables=[classification.class_table(metrics, cases.classes)],
+            findings=classification.accuracy_findings(metrics, cases, ctx.confidence, self.address),
+            tables=[classification.class_table(metrics, cases.classes), *mistakes_table(ctx)],
         )
 
     def compare(
@@ -138,7 +139,7 @@ class Calibration(raikit.Check):
         )[0]
         return raikit.CheckResult(
             metrics=[error],
-            findings=[calibration.calibration_finding(error, curve, self.address)],
+            findings=[calibration.calibration_finding(error, curve, len(ctx.classes), self.address)],
             tables=[calibration.reliability_table(curve)],
             figures=[calibration.reliability_figure(curve, error, ctx.classes)],
         )
@@ -175,7 +176,8 @@ class Entities(raikit.Check):
         from raikit_performance import detection
 
         if not has_entities(ctx.classes):
-            return raikit.CheckResult(findings=[raikit.Finding(sentence=_NO_ENTITIES, severity="note", what="Entities")])
+            return raikit.CheckResult(findings=[raikit.Finding(
+                kind="method", headline="The tags mark no entities", sentence=_NO_ENTITIES, what="entities")])
         frame, types = entity_cases(_frame(ctx, "target.token"))
         kind = detection.Kind("entity", "entity", "entities", "seqeval")
         return _found(self, ctx, detection.detections(frame, types, NO_ENTITY, ctx, kind))
@@ -255,7 +257,7 @@ class Answers(raikit.Check):
         )
         add_ingredients(metrics, answers.as_numbers(accuracy, cases))
         return raikit.CheckResult(
-            metrics=metrics, findings=[answers.accuracy_finding(metrics[0], cases, self.address)]
+            metrics=metrics, findings=[answers.agreement_finding(metrics[0], cases, self.address)]
         )
 
     def compare(
@@ -279,8 +281,8 @@ def _found(check: raikit.Check, ctx: raikit.CheckContext, measures: Detections) 
 
     metrics = ctx.levels.measure_all(measures.at(ctx.confidence), measures.at)
     add_ingredients(metrics, measures.cases)
-    finding = measures.finding(metrics, ctx.confidence, check.address)
-    return raikit.CheckResult(metrics=metrics, findings=[finding], tables=[measures.table(metrics)])
+    findings = measures.findings(metrics, ctx.confidence, check.address)
+    return raikit.CheckResult(metrics=metrics, findings=findings, tables=[measures.table(metrics)])
 
 
 class Regression(raikit.Check):
@@ -304,6 +306,7 @@ class Regression(raikit.Check):
         """Measure the errors."""
         from raikit_performance import regression
         from raikit_performance.influences import add_ingredients
+        from raikit_performance.mistakes import mistakes_table
 
         cases = ctx.arrays()
         metrics = ctx.levels.measure_all(
@@ -311,7 +314,8 @@ class Regression(raikit.Check):
         )
         add_ingredients(metrics, cases)
         return raikit.CheckResult(
-            metrics=metrics, findings=[regression.error_finding(metrics, cases.cluster_names, self.address)]
+            metrics=metrics, findings=regression.error_findings(metrics, cases.cluster_names, self.address),
+            tables=mistakes_table(ctx),
         )
 
     def compare(

@@ -9,9 +9,10 @@ import numpy as np
 
 import raikit
 from raikit.arrays import FloatArray
-from raikit.format import capitalised, case_noun, class_text, metric_interval, percent, sample_size
+from raikit.format import capitalised, case_noun, class_text
 from raikit_performance.averages import AverageEstimate, Measure, estimate_average, metric_of_average
-from raikit_performance.shares import ShareEstimates, Shares, estimate_shares, metric_of_share, simultaneous
+from raikit_performance.findings import guessing_finding, lowest_recall_finding
+from raikit_performance.shares import ShareEstimates, Shares, estimate_shares, metric_of_share
 
 _BY_CLASS = ("precision", "recall", "f1")
 
@@ -91,34 +92,20 @@ def f1_of_jaccard(j: FloatArray) -> FloatArray:
     return 2 * j / (1 + j)
 
 
-def accuracy_finding(
+def accuracy_findings(
     metrics: Sequence[raikit.Metric], cases: raikit.Arrays, level: float, address: Callable[[raikit.Metric], str]
-) -> raikit.Finding:
-    """Say how often predictions are right, and in which class least often.
-
-    The class is chosen because its recall is low in this sample, so its interval holds for all classes at once.
-    """
+) -> list[raikit.Finding]:
+    """Say whether predictions beat the most frequent class, and whether some class is recognised less often than others."""
     accuracy = metrics[0]
-    evidence = _evidence(accuracy, cases.cluster_names)
-    sentence = f"{percent(accuracy.value or 0.0)} of {case_noun()} are predicted right ({evidence})."
-    cited = [accuracy]
+    if accuracy.value is None:
+        return []
+    found = [guessing_finding(accuracy, cases, level, address)]
     recalls = [metric for metric in metrics if metric.name == "recall" and metric.value is not None]
     if len(recalls) > 1:
-        lowest = min(recalls, key=lambda metric: metric.value or 0.0)
-        cited.append(lowest)
         recall = estimate_shares(cases.truth == cases.prediction, cases.truth, len(cases.classes), cases)
         every = recall.at(level ** (1 / len(recalls)))
-        evidence = _evidence(simultaneous(lowest, every, cases.classes.index(lowest.args["class"])), cases.cluster_names)
-        sentence += f" Recall is lowest in class {class_text(lowest.args['class'])}: {percent(lowest.value or 0.0)} ({evidence})."
-    return raikit.Finding(
-        sentence=sentence, what=f"{capitalised(case_noun())} predicted "
-                                f"right", who=f"all {case_noun()}", certainty=metric_interval(accuracy),
-        metrics=[address(metric) for metric in cited],
-    )
-
-
-def _evidence(metric: raikit.Metric, cluster_names: Sequence[str]) -> str:
-    return f"{metric_interval(metric)}; {sample_size(metric.n, metric.n_clusters, cluster_names)}"
+        found.append(lowest_recall_finding(recalls, every, accuracy, cases, address, case_noun()))
+    return found
 
 
 def class_table(metrics: Sequence[raikit.Metric], classes: Sequence[Any]) -> raikit.Table:

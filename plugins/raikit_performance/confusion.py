@@ -9,11 +9,13 @@ import numpy as np
 
 import raikit
 from raikit.arrays import IntArray
-from raikit.format import capitalised, case_noun, class_text, metric_interval, percent, sample_size
+from raikit.format import capitalised, case_noun, class_text, headline, percent, sample_size
+from raikit_performance.findings import numbers, quoted
 from raikit_performance.shares import ShareEstimates, Shares, estimate_shares, metric_of_share, simultaneous
 
 _MOST_CLASSES = 20  # beyond this a matrix cannot be drawn or read; the largest confusions are listed
 _MOST_CELLS = 200
+_OFTEN = 0.05  # of the cases of a class; a confusion that is surely more frequent is worth knowing
 
 
 def confusion_counts(cases: raikit.Arrays) -> IntArray:
@@ -40,8 +42,9 @@ def confusion_metrics(counts: IntArray, predicted: Mapping[int, Shares], classes
         if truth == prediction or not counts[truth].any() or prediction not in predicted:
             continue
         args = {"predicted": classes[prediction], "target": classes[truth]}
-        metrics.append(
-            metric_of_share("confusion_matrix", predicted[prediction], int(truth), "", args=args, direction="lower"))
+        title = f"class {class_text(classes[truth])} predicted as {class_text(classes[prediction])}"
+        metrics.append(metric_of_share("confusion_matrix", predicted[prediction], int(truth), "", args=args, title=title,
+                                       direction="lower"))
     return metrics
 
 
@@ -61,14 +64,20 @@ def worst_confusion_finding(
     k, number = len(cases.classes), len(np.unique(cases.truth)) * (len(cases.classes) - 1)
     of_prediction = estimate_shares(cases.prediction == predicted, cases.truth, k, cases)
     worst = simultaneous(chosen, of_prediction.at(level ** (1 / number)), truth)
-    interval, names = metric_interval(worst), [class_text(label) for label in cases.classes]
+    names = [quoted(label) for label in cases.classes]
+    # With two classes this is one minus a recall, which the classification check tells.
+    telling = k > 2 and (worst.low or 0.0) > _OFTEN
+    size = sample_size(worst.n, worst.n_clusters, cases.cluster_names)
     return raikit.Finding(
-        sentence=f"The most frequent confusion: {percent(worst.value or 0.0)} of {case_noun()} of class {names[truth]} "
-                 f"are predicted {names[predicted]} ({interval}; "
-                 f"{sample_size(worst.n, worst.n_clusters, cases.cluster_names)}).",
-        what=f"{capitalised(case_noun())} predicted as another class", certainty=interval, who=f"class {names[truth]}",
+        kind="worth_knowing" if telling else "method",
+        headline=headline(f"{capitalised(case_noun())} of class {names[truth]} are most often mistaken for {names[predicted]}",
+                          f"{names[truth]} is most often mistaken for {names[predicted]}", "One class is most often mistaken"),
+        evidence=f"{numbers(f'Predicted {names[predicted]}', worst)}; {size} of class {names[truth]}",
+        facts=[("Many pairs", "The interval holds for all pairs of classes at once, because the most frequent was picked."),
+               ("Method", str(worst.method))],
+        what="confusion of classes", who=f"class {class_text(chosen.args['target'])}",
         metrics=[address(worst)], figures=[figure.id] if figure else [],
-        value=worst.value, low=worst.low, high=worst.high, scope="the most frequent of all confusions",
+        value=worst.value, low=worst.low, high=worst.high,
     )
 
 

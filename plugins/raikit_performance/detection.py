@@ -11,10 +11,11 @@ import pandas as pd
 
 import raikit
 from raikit.arrays import IntArray, arrays_from_frame
-from raikit.format import capitalised, class_text, count, counted, metric_interval, percent, sample_size
+from raikit.format import capitalised, class_text, count, counted, sample_size
 from raikit_performance.averages import estimate_average, metric_of_average
 from raikit_performance.classification import f1_of_jaccard
-from raikit_performance.shares import ShareEstimates, Shares, estimate_shares, metric_of_share, simultaneous
+from raikit_performance.findings import lowest_recall_finding, numbers
+from raikit_performance.shares import ShareEstimates, Shares, estimate_shares, metric_of_share
 
 _MEASURES = ("precision", "recall", "f1")
 
@@ -112,38 +113,41 @@ class Detections:
         reason = f"no {self.kind.noun}{which} {missing}"
         return metric_of_share(self.kind.name(name), shares, at, reason, args=args, direction="higher")
 
-    def finding(
+    def findings(
         self, metrics: Sequence[raikit.Metric], level: float, address: Callable[[raikit.Metric], str]
-    ) -> raikit.Finding:
-        """Say how good precision and recall are, and which class is found least often.
-
-        The class is chosen because its recall is low in this sample, so its interval holds for all classes at once.
-        """
-        f1, cited = metrics[2], [metrics[2]]
-        sentence = self._overall(*metrics[:3])
-        recalls = [metric for metric in metrics if metric.name == self.kind.name("recall") and "class" in metric.args]
-        if len(known := [metric for metric in recalls if metric.value is not None]) > 1:
-            lowest = min(known, key=lambda metric: metric.value or 0.0)
-            shares = self._by_class["recall"].at(level ** (1 / len(known)))
-            every = simultaneous(lowest, shares, self.cases.classes.index(lowest.args["class"]))
-            cited.append(lowest)
-            name, value = class_text(lowest.args["class"]), percent(lowest.value or 0.0)
-            sentence += f" Recall is lowest for {name}: {value} ({metric_interval(every)})."
-        return raikit.Finding(
-            sentence=sentence, what=f"{capitalised(self.kind.nouns)} found", who=f"all {self.kind.nouns}",
-            certainty=metric_interval(f1), metrics=[address(metric) for metric in cited],
-        )
-
-    def _overall(self, precision: raikit.Metric, recall: raikit.Metric, f1: raikit.Metric) -> str:
+    ) -> list[raikit.Finding]:
+        """Say whether more is missed or invented, and whether some class is found less often than others."""
+        precision, recall, f1 = metrics[:3]
         if f1.value is None:
-            return f"No {self.kind.noun} is in the truth or predicted."
-        both = (("precision", precision), ("recall", recall))
-        parts = [f"{name} {percent(metric.value)}" for name, metric in both if metric.value is not None]
+            return [raikit.Finding(kind="undecided", headline=f"No {self.kind.noun} is in the truth or predicted",
+                                   what=f"{self.kind.nouns} found", metrics=[address(f1)])]
+        found = [self._overall(precision, recall, f1, address)]
+        recalls = [metric for metric in metrics if metric.name == self.kind.name("recall") and "class" in metric.args]
+        if recall.value is not None and len(known := [metric for metric in recalls if metric.value is not None]) > 1:
+            every = self._by_class["recall"].at(level ** (1 / len(known)))
+            found.append(lowest_recall_finding(known, every, recall, self.cases, address, self.kind.nouns))
+        return found
+
+    def _overall(
+        self, precision: raikit.Metric, recall: raikit.Metric, f1: raikit.Metric, address: Callable[[raikit.Metric], str]
+    ) -> raikit.Finding:
+        nouns, kind = self.kind.nouns, "worth_knowing"
+        if (precision.low or 0.0) > (recall.high or 1.0):
+            said = f"The model misses {nouns} more often than it invents them"
+        elif (recall.low or 0.0) > (precision.high or 1.0):
+            said = f"The model invents {nouns} more often than it misses them"
+        else:
+            said, kind = f"Whether the model misses or invents more {nouns} cannot be decided", "undecided"
         clusters = sample_size(None, f1.n_clusters, self.cases.cluster_names)
         # Not the n of F1, which counts what is taken for another class twice.
-        size = f"{counted(recall.n or 0, self.kind.noun, self.kind.nouns)} in the truth, {count(precision.n or 0)} predicted"
-        evidence = "; ".join([metric_interval(f1), ", ".join(parts), ", ".join(part for part in (size, clusters) if part)])
-        return f"The F1 of {self.kind.nouns} is {percent(f1.value)} ({evidence})."
+        size = f"{counted(recall.n or 0, self.kind.noun, nouns)} in the truth, {count(precision.n or 0)} predicted"
+        parts = [numbers(name, metric) for name, metric in (("F1", f1), ("precision", precision), ("recall", recall))
+                 if metric.value is not None]
+        facts = [("Sample", ", ".join(part for part in (size, clusters) if part)), ("Method", str(f1.method))]
+        return raikit.Finding(
+            kind=kind, headline=said, evidence="; ".join(parts), facts=facts, what=f"{nouns} found", who=f"all {nouns}",
+            metrics=[address(metric) for metric in (f1, precision, recall)],
+        )
 
     def table(self, metrics: Sequence[raikit.Metric]) -> raikit.Table:
         """Return one row for each class and average, as seqeval and scikit-learn print them, with intervals."""

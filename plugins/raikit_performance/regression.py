@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 import raikit
 from raikit import stats
 from raikit.arrays import FloatArray
-from raikit.format import case_noun, measure, metric_interval, sample_size
+from raikit.format import case_noun, interval, sample_size
+from raikit_performance.findings import is_decisive, numbers
 from raikit_performance.shares import metric_of_interval
+
+_LARGE_LEAN = 0.5  # of the mean absolute error: predictions that surely lean less hardly lean to one side
 
 
 def error_metrics(cases: raikit.Arrays, level: float) -> list[raikit.Metric]:
@@ -54,19 +58,50 @@ def _r2(error: FloatArray, cases: raikit.Arrays, level: float) -> raikit.Metric:
     return metric_of_interval("r2", interval, cases, level, direction="higher")
 
 
-def error_finding(
+def error_findings(
     metrics: Sequence[raikit.Metric], cluster_names: Sequence[str], address: Callable[[raikit.Metric], str]
+) -> list[raikit.Finding]:
+    """Say whether predictions beat the mean of the target, how far they are off, and whether they lean to one side."""
+    absolute, _, explained, signed = metrics
+    first = (_mean_finding(explained, absolute, cluster_names, address) if explained.value is not None else raikit.Finding(
+        kind="worth_knowing", headline="Errors have no comparison, because all targets are the same", what="mean absolute error",
+        who=f"all {case_noun()}", metrics=[address(absolute)], facts=[("Method", str(absolute.method))]))
+    return [first, _lean_finding(signed, absolute, cluster_names, address)]
+
+
+def _mean_finding(
+    explained: raikit.Metric, absolute: raikit.Metric, cluster_names: Sequence[str], address: Callable[[raikit.Metric], str]
 ) -> raikit.Finding:
-    """Say how large errors are on average, and whether they lean to one side."""
-    absolute, signed = metrics[0], metrics[3]
-    sentence = (f"Predictions are off by {_value(absolute)} on average ({metric_interval(absolute)}; "
-                f"{sample_size(absolute.n, absolute.n_clusters, cluster_names)}).")
-    if (signed.low or 0.0) > 0 or (signed.high or 0.0) < 0:
-        direction = "high" if (signed.value or 0.0) > 0 else "low"
-        sentence += f" They are too {direction} by {_value(signed)} on average ({metric_interval(signed)})."
-    return raikit.Finding(sentence=sentence, what="Error of predictions", who=f"all {case_noun()}",
-                          certainty=metric_interval(absolute), metrics=[address(absolute), address(signed)])
+    size = sample_size(explained.n, explained.n_clusters, cluster_names)
+    common: dict[str, Any] = {
+        "evidence": f"{numbers('R²', explained)}; {numbers('mean absolute error', absolute)}; {size}",
+        "facts": [("R²", "One minus the mean squared error as a share of the variance of the target; zero for the mean."),
+                  ("Method", str(explained.method))],
+        "what": "variance explained", "who": f"all {case_noun()}", "metrics": [address(explained), address(absolute)],
+    }
+    if is_decisive(explained) and "open_low" not in explained.flags and (explained.low or 0.0) > 0:
+        return raikit.Finding(kind="fine", headline="Predictions are closer to the truth than always predicting the mean", **common)
+    if is_decisive(explained) and "open_high" not in explained.flags and (explained.high or 0.0) < 0:
+        return raikit.Finding(kind="worth_knowing", severity="warn",
+                              headline="Always predicting the mean is closer to the truth than the model", **common)
+    return raikit.Finding(kind="undecided", severity="warn", headline="The model may be no better than always predicting the mean",
+                          **common)
 
 
-def _value(metric: raikit.Metric) -> str:
-    return measure(abs(metric.value or 0.0), metric.low, metric.high, metric.unit)
+def _lean_finding(
+    signed: raikit.Metric, absolute: raikit.Metric, cluster_names: Sequence[str], address: Callable[[raikit.Metric], str]
+) -> raikit.Finding:
+    common: dict[str, Any] = {"what": "signed error", "who": f"all {case_noun()}", "metrics": [address(signed)],
+              "facts": [("Signed error", "Prediction minus truth, averaged: errors to both sides cancel out."),
+                        ("Cases", sample_size(signed.n, signed.n_clusters, cluster_names)), ("Method", str(signed.method))]}
+    low, high = signed.low or 0.0, signed.high or 0.0
+    up, down = ("open_low" not in signed.flags and low > 0), ("open_high" not in signed.flags and high < 0)
+    if is_decisive(signed) and (up or down):
+        return raikit.Finding(kind="worth_knowing", severity="warn",
+                              headline=f"Predictions are too {'high' if up else 'low'} on average", **common)
+    large = max(-low, high) > _LARGE_LEAN * (absolute.value or 0.0)
+    if large or not is_decisive(signed) or {"open_low", "open_high"}.intersection(signed.flags):
+        return raikit.Finding(kind="undecided", headline="Predictions may lean to one side", **common)
+    excluded = f"An average error beyond {interval(low, high, signed.unit, value=signed.value)}."
+    common["facts"].insert(0, ("Excluded", excluded))
+    return raikit.Finding(kind="fine", headline="Predictions are not shown to lean to one side", **common)

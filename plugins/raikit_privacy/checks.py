@@ -132,7 +132,7 @@ class PrivateFineTuning(raikit.Check):
         from raikit_privacy.estimates.starting_weights import examine_starting_weights
         from raikit_privacy.estimates.training_report import TrainingReport
         from raikit_privacy.estimates.trials import Trials
-        from raikit_privacy.report import figures, finetuning, scope
+        from raikit_privacy.report import figures, finetuning, promises, scope
 
         assert ctx.model is not None
         digest = training.weights_digest(ctx.model)
@@ -166,7 +166,8 @@ class PrivateFineTuning(raikit.Check):
                 *(finding for report in reports for finding in finetuning.training_findings(report)),
             ],
             figures=[figure for report in reports for figure in figures.training_figures(report)],
-            tables=[finetuning.settings_table(trials, outcomes), scope.uncovered_table(ctx, trials)],
+            tables=[finetuning.settings_table(trials, outcomes), scope.uncovered_table(ctx, trials),
+                    promises.promises_table(ctx, reports)],
         )
 
     def compare(
@@ -240,7 +241,7 @@ class MembershipInference(raikit.Check):
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         """Try the attack on everyone and on each group."""
         from raikit_privacy.estimates.attack import AttackedCases, attack, undefined_metrics
-        from raikit_privacy.report import figures, membership
+        from raikit_privacy.report import figures, membership, promises
 
         split = self._non_member_split(ctx)
         if split is None:
@@ -255,7 +256,7 @@ class MembershipInference(raikit.Check):
         )
         return raikit.CheckResult(
             metrics=metrics, figures=figures.attack_figures(result), findings=membership.findings(result),
-            tables=[membership.population_table(cases)],
+            tables=[promises.audited_table(result.area), membership.population_table(cases)],
         )
 
     def _candidate_splits(self) -> tuple[str, ...]:

@@ -37,6 +37,10 @@ def check_names(
     """
     columns = list(map(str, table.columns))
     for column, labels in config.labels.items():
+        if column in config.inputs and column not in columns:
+            if labels.values:
+                raise error(("data", "labels", column), f"{column!r} is an input and no column, so it has a name and no values.")
+            continue
         if column not in columns:
             hint = nearest(column, columns)
             raise error(
@@ -46,7 +50,7 @@ def check_names(
             classes = list(target.classes) if column == class_column(config, predicted) else None
             _check_values(column, labels.values, _values_of(column, table, roles, classes), classes, error)
     named = {column: labels.name for column, labels in config.labels.items() if labels.name}
-    _check_differ({column: named.get(column, column) for column in columns}, error)
+    _check_differ({column: named.get(column, column) for column in dict.fromkeys([*columns, *named])}, error)
 
 
 def class_column(config: DataConfig, predicted: str | None) -> str | None:

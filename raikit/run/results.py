@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from raikit import address
+from raikit.format import MOST_HEADLINE_WORDS
 
 if TYPE_CHECKING:  # Loading a plugin must not load pandas.
     import pandas as pd
 
 SCHEMA_VERSION = "1"
-MOST_HEADLINE_WORDS = 12
 _ROUNDING = 1e-12  # Of the width of an interval: a smaller number is 0.
 _IN_ITS_UNIT = {"value", "low", "high", "minimum_detectable", "judged_low", "judged_high"}
 
@@ -98,6 +98,9 @@ class Metric(RecordModel):
         For a gap or ratio: the groups with the lowest and the highest value, in words.
     compares : str, optional
         For a gap or ratio: the name of the metric, measured for each group under the same prefix, in which its groups differ.
+    title : str, optional
+        What people call the metric inside a sentence, arguments included and groups not: ``share of the decision, picture``.
+        Absent: name and arguments in words.
     limits : sequence of Limits, optional
         The interval measured at further levels, which the gate may need (`raikit.Levels.measure` fills it in).
     excluded : sequence of str, optional
@@ -153,6 +156,7 @@ class Metric(RecordModel):
     ingredients: list[Ingredients] = Field(default_factory=list)
     pair: list[str] = Field(default_factory=list)
     compares: str = ""
+    title: str = ""
 
     def __init__(self, name: str = "", value: Any = None, **fields: Any) -> None:
         super().__init__(name=name, value=value, **fields)
@@ -326,8 +330,8 @@ class Finding(RecordModel):
         The whole statement with its numbers, which stands in the fold; may be empty beside other fields.
     severity : {"fail", "warn", "note"}
     kind : {"undecided", "worth_knowing", "fine", "method"} or None
-        ``fine``: no problem is shown, and `evidence` names what would have been detected. ``method``: how a check works, which stands in a fold.
-        None follows from `severity`: ``worth_knowing``, or ``method`` for a note.
+        ``fine``: no problem is shown, and `evidence` names what would have been detected. ``method``: how a check works, which
+        stands in a fold. None follows from `severity`: ``worth_knowing``, or ``method`` for a note.
     headline : str
         At most 12 words, present tense, without a number: who is harmed by what.
     evidence : str

@@ -98,13 +98,13 @@ def assert_metric(
 
 
 def assert_finding(record: CheckRecord, match: str) -> Finding:
-    """Assert that the sentence of a finding matches, and return the first finding that does.
+    """Assert that the words of a finding match, and return the first finding that does.
 
     Parameters
     ----------
     record : CheckRecord
     match : str
-        A regular expression that must match somewhere in the sentence.
+        A regular expression that must match somewhere in the headline, the evidence, the sentence or a fact.
 
     Returns
     -------
@@ -117,11 +117,17 @@ def assert_finding(record: CheckRecord, match: str) -> Finding:
     """
     __tracebackhide__ = True
     assert_ok(record)
-    matching = next((finding for finding in record.findings if re.search(match, finding.sentence)), None)
+    matching = next((finding for finding in record.findings if any(re.search(match, text) for text in _texts(finding))), None)
     if matching is None:
-        listed = "".join(f"\n  {finding.severity}: {finding.sentence}" for finding in record.findings) or " none."
+        listed = "".join(f"\n  {finding.severity}: {' | '.join(_texts(finding))}" for finding in record.findings) or " none."
         raise AssertionError(f"no finding of {record.name} matches {match!r}. Its findings:{listed}")
     return matching
+
+
+def _texts(finding: Finding) -> list[str]:
+    """Return what a finding says, part by part."""
+    parts = [finding.headline, finding.evidence, finding.sentence, *(f"{label}: {text}" for label, text in finding.facts)]
+    return [part for part in parts if part]
 
 
 def _require(holds: bool, message: Callable[[], str]) -> None:

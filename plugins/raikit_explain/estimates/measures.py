@@ -14,8 +14,13 @@ from raikit.format import case_noun
 from raikit_explain.estimates.explanation import Explanations
 from raikit_explain.estimates.sampling import Sample
 from raikit_explain.estimates.shares import MAX_INPUTS, shares
+from raikit_explain.names import input_name
 
 NO_CASE = "no explained case has this input"
+_TITLES = {
+    "modality_share": "share of the decision, {}", "modality_shapley": "share of the decision by leaving out, {}",
+    "modality_removal": "effect of leaving out, {}",
+}
 ONE_INPUT = "with one input there are no shares"
 TOO_MANY = f"more than {MAX_INPUTS} inputs have too many combinations to try them all"
 
@@ -80,16 +85,16 @@ def measure(sample: Sample, explanations: Explanations, *, level: float, toleran
 def _share(
     measures: Measures, metric: str, name: str, by_case: FloatArray | None, index: int, way: str
 ) -> raikit.Metric:
-    args = {"input": name}
+    args: dict[str, Any] = {"args": {"input": name}, "title": _TITLES[metric].format(input_name(name))}
     if len(measures.explanations.inputs) == 1:
-        return raikit.Metric.undefined(metric, ONE_INPUT, args=args)
+        return raikit.Metric.undefined(metric, ONE_INPUT, **args)
     if by_case is None:
-        return raikit.Metric.undefined(metric, TOO_MANY, args=args)
+        return raikit.Metric.undefined(metric, TOO_MANY, **args)
     if not measures.explanations.present[:, index].any():
-        return raikit.Metric.undefined(metric, NO_CASE, args=args)
+        return raikit.Metric.undefined(metric, NO_CASE, **args)
     interval = measures.mean(by_case[:, index], bounds=(0.0, 1.0))
     return metric_of(metric, interval, measures.count(by_case[:, index]), "no input changed any decision",
-                     args=args, unit="rate", way=f"mean over {case_noun()} of |input| / sum |inputs|, {way}")
+                     **args, unit="rate", way=f"mean over {case_noun()} of |input| / sum |inputs|, {way}")
 
 
 def _removal(measures: Measures, name: str, index: int, regression: bool) -> raikit.Metric:
@@ -98,6 +103,7 @@ def _removal(measures: Measures, name: str, index: int, regression: bool) -> rai
     interval = measures.mean(values, cases=present, bounds=(0.0, np.inf) if regression else (-1.0, 1.0))
     way = ("mean absolute change of the value" if regression else "mean fall of the decided class's probability")
     return metric_of("modality_removal", interval, measures.count(values, present), NO_CASE, args={"input": name},
+                     title=_TITLES["modality_removal"].format(input_name(name)),
                      unit=None if regression else "points", way=f"{way} without the input, {case_noun()} that have it")
 
 

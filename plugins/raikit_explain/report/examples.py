@@ -13,6 +13,7 @@ import raikit
 from raikit.format import capitalised, case_noun, class_text, column_text, number, percent, scalar, value_text
 from raikit.models.positions import WHOLE, EncodedColumns, Pixels, Positions, Spectrogram, Tokens
 from raikit_explain.estimates.explanation import ExampleInputs
+from raikit_explain.names import input_name
 from raikit_explain.report import pictures
 from raikit_explain.report.canvas import SMALL, TEXT, WIDTH, Canvas, shortened, width_of
 
@@ -50,7 +51,7 @@ class ExampleDrawing:
 
     def note(self, name: str, part: str, value: float) -> None:
         """Add a number to the data of the figure."""
-        self.numbers.append({"input": name, "part": part, "towards": round(float(value), 4)})
+        self.numbers.append({"input": input_name(name), "part": part, "towards": round(float(value), 4)})
 
 
 def figure(
@@ -109,7 +110,7 @@ def _title(case: Mapping[str, Any], classes: bool) -> tuple[str, str]:
 
 def _alt(title: str, totals: Mapping[str, float], unit: str) -> str:
     ranked = sorted(totals.items(), key=lambda item: -abs(item[1]))
-    parts = ", ".join(f"{name} {_signed(total)}" for name, total in ranked)
+    parts = ", ".join(f"{input_name(name)} {_signed(total)}" for name, total in ranked)
     return f"{title}. Contribution of each input towards the decision, in {unit}: {parts}."
 
 
@@ -118,7 +119,7 @@ def _draw_input(drawing: ExampleDrawing, name: str, total: float, inputs: Exampl
     top = drawing.y
     encoded, attribution = inputs.encoded[name], inputs.attributions[name]
     canvas = drawing.canvas
-    canvas.text(0, top + 10, shortened(name, _LEFT - 8), weight=600)
+    canvas.text(0, top + 10, shortened(input_name(name), _LEFT - 8), weight=600)
     drawing.note(name, "all of it", total)
     if not inputs.present[name]:
         canvas.text(_LEFT, top + 10, "missing", colour="var(--ink-2)")

@@ -9,6 +9,7 @@ from typing import Any
 import raikit
 from raikit.format import case_noun, confidence, count, joined, percent, sample_size
 from raikit_explain.estimates.measures import Measures
+from raikit_explain.names import input_name
 from raikit_explain.report.canvas import SMALL, WIDTH, Canvas, shortened
 
 _NAME, _BARS, _END, _VALUE = 84.0, 168.0, 318.0, 352.0
@@ -49,12 +50,12 @@ def share_figure(measures: Measures) -> raikit.Figure | None:
 
 
 def _described(bars: Sequence[_Bar], method: str) -> str:
-    return joined([f"{bar.input} {percent(bar.metric.value or 0.0)}" for bar in bars if bar.method == method])
+    return joined([f"{input_name(bar.input)} {percent(bar.metric.value or 0.0)}" for bar in bars if bar.method == method])
 
 
 def _record(bar: _Bar) -> dict[str, Any]:
-    return {"input": bar.input, "by": bar.method, "share": bar.metric.value, "low": bar.metric.low, "high": bar.metric.high,
-            "rows with it": bar.cases}
+    return {"input": input_name(bar.input), "by": bar.method, "share": bar.metric.value, "low": bar.metric.low,
+            "high": bar.metric.high, "rows with it": bar.cases}
 
 
 def _spec(bars: Sequence[_Bar]) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def _draw_bar(
 ) -> None:
     middle = y + 10
     if first:
-        canvas.text(0, middle, shortened(bar.input, _NAME - 6), weight=600)
+        canvas.text(0, middle, shortened(input_name(bar.input), _NAME - 6), weight=600)
         canvas.text(WIDTH, middle, count(bar.cases), align="right", colour="var(--ink-2)")
     canvas.text(_BARS - 8, middle, bar.method, align="right", size=SMALL, colour="var(--ink-2)")
     canvas.box(zero, middle - 7, max(value - zero, 0.5), 14, fill="var(--q2)")

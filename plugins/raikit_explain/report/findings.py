@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 import raikit
 from raikit import stats
-from raikit.format import case_noun, confidence, confidence_interval, count, percent, points, sample_size, significant
+from raikit.format import (
+    capitalised,
+    case_noun,
+    confidence,
+    confidence_interval,
+    count,
+    headline,
+    percent,
+    points,
+    sample_size,
+)
 from raikit_explain.estimates.measures import Measures
+from raikit_explain.names import input_name
 
 AGREEMENT_MARGIN = 0.10  # two methods agree where their shares differ by at most 10 percentage points
 NEGLIGIBLE_SHARE = 0.05
 _MAX_VIOLATION_RATE = 0.05
-_THIS_MODEL = "This is one model; the same model trained again may rest on other inputs, which no interval here covers."
+_THIS_MODEL = "The same model trained again may rest on other inputs, which no interval here covers."
 _SEVERITIES = ("fail", "warn", "note")
 
 
@@ -68,18 +80,21 @@ def _completeness_finding(facts: Facts) -> raikit.Finding:
     error = facts.measures.explanations.error
     violations = f"{count(int((error > facts.tolerance).sum()))} of {sample_size(len(error))}"
     average = percent(round(mean.value or 0.0, 4))  # without the digits of errors that hardly differ from 0
-    metrics = [facts.address(mean), facts.address(rate)]
-    certainty = (f"share of {case_noun()} above the tolerance: {facts.interval(rate)}; mean error {average}; at most "
-                 f"{int(facts.measures.explanations.steps.max())} steps; {facts.sample(len(error), rate.n_clusters)}")
+    common: dict[str, Any] = {
+        "evidence": f"Missed by more than {percent(facts.tolerance)} in {violations}; {average} of the change on average",
+        "what": "completeness of the attributions", "metrics": [facts.address(mean), facts.address(rate)],
+        "certainty": facts.sample(len(error), rate.n_clusters),
+        "facts": [("Completeness", "The parts of an attribution add up to the change of the decision that they explain."),
+                  (f"Missed by over {percent(facts.tolerance)}", f"{violations} ({facts.interval(rate)} of all {case_noun()})."),
+                  ("Average miss", f"{average} of the change."),
+                  ("Steps", f"At most {count(int(facts.measures.explanations.steps.max()))} for each integral."),
+                  ("Sample", facts.sample(len(error), rate.n_clusters))],
+    }
     if (rate.value or 0.0) > _MAX_VIOLATION_RATE:
         return raikit.Finding(
-            sentence=f"Attributions miss the change that they explain by more than {percent(facts.tolerance)} in {violations} "
-                     f"({facts.interval(rate)} of all {case_noun()}). Do not rely on attributions of single parts of an input.",
-            severity="warn", what="completeness of the attributions", certainty=certainty, metrics=metrics)
-    return raikit.Finding(
-        sentence=f"Attributions add up to the change that they explain: they miss it by {average} on average, and by "
-                 f"more than {percent(facts.tolerance)} in {violations}.",
-        what="completeness of the attributions", certainty=certainty, metrics=metrics)
+            kind="worth_knowing", severity="warn", headline="Attributions miss part of the change that they explain",
+            sentence="Do not rely on attributions of single parts of an input.", **common)
+    return raikit.Finding(kind="method", headline="Attributions add up to the change that they explain", **common)
 
 
 def _largest_share_findings(facts: Facts) -> list[raikit.Finding]:
@@ -90,18 +105,24 @@ def _largest_share_findings(facts: Facts) -> list[raikit.Finding]:
         return []
     first, second = ranking[0], ranking[1]
     largest, next_ = (measures.of("modality_share", input=name) for name in (first, second))
-    if _leads(measures, first, second, len(ranking)):
-        sentence = (f"Decisions rest most on the input {first}: its share of the decision is {_percent(largest)}, that of "
-                    f"{second} {_percent(next_)}")
-    else:
-        sentence = (f"{first} and {second} have the largest shares of the decisions ({_percent(largest)} and "
-                    f"{_percent(next_)}); the sample is too small to rank them")
+    leads = _leads(measures, first, second, len(ranking))
+    said = headline(f"Decisions rest most on the {input_name(first)}", "Decisions rest most on one input")
+    if not leads:
+        said = headline(f"Decisions may rest most on the {input_name(first)} or the {input_name(second)}",
+                        "Which input decisions rest on most cannot be decided")
     return [raikit.Finding(
-        sentence=f"{sentence}{_other_ranking(measures, first)}. {_THIS_MODEL}",
-        what="share of the decision", who=first, figures=["shares"],
-        certainty=f"{facts.interval(largest)}, and {facts.interval(next_)}; Integrated Gradients; "
-                  f"{facts.sample(largest.n or 0, largest.n_clusters)}",
+        kind="worth_knowing" if leads else "undecided", headline=said, what="share of the decision", who=input_name(first),
+        evidence=_evidence(facts, (input_name(first), largest), (input_name(second), next_)),
+        facts=[*_other_ranking(measures, first), ("Method", "Integrated Gradients; the mean over the explained cases."),
+               ("One model", _THIS_MODEL), ("Sample", facts.sample(largest.n or 0, largest.n_clusters))],
+        figures=["shares"], certainty=facts.sample(largest.n or 0, largest.n_clusters),
         metrics=[facts.address(largest), facts.address(next_)])]
+
+
+def _evidence(facts: Facts, *inputs: tuple[str, raikit.Metric]) -> str:
+    """Write the shares of inputs as a line: ``Share of the decision: picture 36.5%, 95% CI 29.4 to 44.0; n = 128``."""
+    parts = [f"{name} {_percent(metric)}, {facts.interval(metric).removesuffix('%')}" for name, metric in inputs]
+    return f"Share of the decision: {'; '.join(parts)}; n = {count(inputs[0][1].n or 0)}"
 
 
 def _leads(measures: Measures, first: str, second: str, inputs: int) -> bool:
@@ -114,14 +135,15 @@ def _leads(measures: Measures, first: str, second: str, inputs: int) -> bool:
     return interval is not None and interval.low > 0
 
 
-def _other_ranking(measures: Measures, first: str) -> str:
+def _other_ranking(measures: Measures, first: str) -> list[tuple[str, str]]:
     """Name the input that comes first by leaving inputs out, if that is another one."""
     metrics = {name: measures.of("modality_shapley", input=name) for name in measures.explanations.inputs}
     defined = {name: metric for name, metric in metrics.items() if metric.value is not None}
     if not defined:
-        return ""
+        return []
     other = max(defined, key=lambda name: defined[name].value or 0.0)
-    return "" if other == first else f"; by leaving inputs out {other} comes first ({_percent(defined[other])})"
+    return [] if other == first else [
+        ("By leaving inputs out", f"{capitalised(input_name(other))} comes first, with a share of {_percent(defined[other])}.")]
 
 
 def _agreement_findings(facts: Facts) -> list[raikit.Finding]:
@@ -137,17 +159,32 @@ def _agreement_findings(facts: Facts) -> list[raikit.Finding]:
     if not differences:
         return []
     widest = max(max(abs(difference.low), abs(difference.high)) for difference in differences.values())
-    sentence = (
-        f"Gradients and leaving inputs out agree: their shares differ by at most {points(widest)} for every input."
-        if widest <= AGREEMENT_MARGIN else
-        f"The sample is too small to tell whether gradients and leaving inputs out agree within {points(AGREEMENT_MARGIN)} "
-        f"for every input; {_largest_difference(facts.measures, differences)}"
-    )
+    agree = widest <= AGREEMENT_MARGIN
+    name = max(differences, key=lambda name: max(abs(differences[name].low), abs(differences[name].high)))
     n = facts.measures.count(facts.measures.by_gradients[:, 0])
     return [raikit.Finding(
-        sentence=sentence, what="agreement of two explanations", figures=["shares"], metrics=_both_shares(facts, names),
-        certainty=f"simultaneous {confidence(facts.measures.level)} CI (Bonferroni over {len(names)} inputs) of the paired "
-                  f"differences; {facts.sample(n, None)}")]
+        kind="fine" if agree else "undecided",
+        headline="Two methods agree on what decisions rest on" if agree else "Two methods may disagree on what decisions rest on",
+        evidence=_both_methods(facts, name, differences[name]),
+        facts=[("Excluded" if agree else "Not excluded", f"A difference of {points(widest)} between the methods, for some input."),
+               *_method_facts(facts, len(names)), ("Sample", facts.sample(n, None))],
+        what="agreement of two explanations", figures=["shares"], certainty=facts.sample(n, None),
+        metrics=_both_shares(facts, [name, *(other for other in names if other != name)]))]
+
+
+def _both_methods(facts: Facts, name: str, difference: stats.Interval) -> str:
+    """Write the share of an input by both methods with their paired difference."""
+    gradients, removal = (facts.measures.of(metric, input=name) for metric in ("modality_share", "modality_shapley"))
+    value, low, high = (round(end, 4) for end in (difference.value, difference.low, difference.high))  # without 1e-7
+    ci = confidence_interval(low, high, "points", level=facts.measures.level, value=value, simultaneous=True)
+    return (f"{capitalised(input_name(name))}: {_percent(gradients)} by gradients, {_percent(removal)} by leaving out; "
+            f"difference {points(value, short=True)}, {ci.removesuffix(' pp')}")
+
+
+def _method_facts(facts: Facts, inputs: int) -> list[tuple[str, str]]:
+    return [("Methods", "Integrated Gradients, and exact Shapley values over combinations of inputs."),
+            ("Margin", f"Methods agree if their shares differ by at most {points(AGREEMENT_MARGIN)}."),
+            ("Interval", f"Simultaneous {confidence(facts.measures.level)} CI; paired, Bonferroni over {count(inputs)} inputs.")]
 
 
 def _paired_differences(measures: Measures, names: list[str]) -> dict[str, stats.Interval]:
@@ -164,23 +201,15 @@ def _paired_differences(measures: Measures, names: list[str]) -> dict[str, stats
     return differences
 
 
-def _largest_difference(measures: Measures, differences: Mapping[str, stats.Interval]) -> str:
-    name = max(differences, key=lambda name: abs(differences[name].value))
-    gradients, removal = (measures.of(metric, input=name) for metric in ("modality_share", "modality_shapley"))
-    return f"the difference is largest for {name}, {_percent(gradients)} against {_percent(removal)}."
-
-
 def _disagreement_finding(facts: Facts, name: str, difference: stats.Interval, inputs: int) -> raikit.Finding:
-    gradients, removal = (facts.measures.of(metric, input=name) for metric in ("modality_share", "modality_shapley"))
-    ci = confidence_interval(difference.low, difference.high, "points", level=facts.measures.level, value=difference.value,
-                             simultaneous=True)
+    gradients = facts.measures.of("modality_share", input=name)
+    sample = facts.sample(gradients.n or 0, difference.n_clusters)
     return raikit.Finding(
-        sentence=f"Gradients and leaving inputs out disagree about {name}: its share of the decision is {_percent(gradients)} "
-                 f"by gradients and {_percent(removal)} by leaving out.",
-        severity="warn", what="agreement of two explanations", who=name, figures=["shares"],
-        metrics=_both_shares(facts, [name]),
-        certainty=f"{ci} (Bonferroni over {inputs} inputs) of the paired difference; "
-                  f"{facts.sample(gradients.n or 0, difference.n_clusters)}")
+        kind="worth_knowing", severity="warn",
+        headline=headline(f"Two methods disagree on how much the {input_name(name)} counts", "Two methods disagree on one input"),
+        evidence=_both_methods(facts, name, difference), facts=[*_method_facts(facts, inputs), ("Sample", sample)],
+        what="agreement of two explanations", who=input_name(name), figures=["shares"], certainty=sample,
+        metrics=_both_shares(facts, [name]))
 
 
 def _negligible_findings(facts: Facts) -> list[raikit.Finding]:
@@ -193,12 +222,17 @@ def _negligible_findings(facts: Facts) -> list[raikit.Finding]:
         share = measures.mean(measures.by_gradients[:, index], cases=present, bounds=(0.0, 1.0))
         if share is None or "unreliable" in share.flags or share.high > NEGLIGIBLE_SHARE:
             continue
+        said = headline(f"The {input_name(name)} hardly matters to decisions", "One input hardly matters to decisions")
+        sample = facts.sample(int(present.sum()), share.n_clusters)
+        ci = facts.interval(share).removesuffix("%")
         negligible.append(raikit.Finding(
-            sentence=f"The input {name} hardly matters: in {case_noun()} that have it, its share of the decision is "
-                     f"{percent(share.value)}.",
-            what="share of the decision", who=name, figures=["shares"],
-            metrics=[facts.address(measures.of("modality_share", input=name))],
-            certainty=f"{facts.interval(share)}; {facts.sample(int(present.sum()), share.n_clusters)}"))
+            kind="worth_knowing", headline=said, what="share of the decision", who=input_name(name), figures=["shares"],
+            evidence=f"Share of the decision in {case_noun()} that have it {percent(share.value)}, {ci}; "
+                     f"n = {count(int(present.sum()))}",
+            facts=[("Method", "Integrated Gradients."), ("Hardly", f"At most {percent(NEGLIGIBLE_SHARE)} of the decision."),
+                   ("Sample", sample)],
+            certainty=sample, metrics=[facts.address(measures.of("modality_share", input=name))],
+            value=share.value, low=share.low, high=share.high))
     return negligible
 
 
@@ -207,16 +241,19 @@ def _removal_findings(facts: Facts) -> list[raikit.Finding]:
     metrics = [metric for metric in facts.measures.metrics if metric.name == "modality_removal" and metric.value is not None]
     if not metrics:
         return []
-    largest = max(metrics, key=lambda metric: metric.value or 0.0)
-    name, value = str(largest.args["input"]), largest.value or 0.0
-    effect = (f"the predicted value changes by {significant(value)} {facts.target_unit}" if facts.regression
-              else f"the probability of the decided class falls by {points(value)}")
-    others = ", more than without any other input" if len(metrics) > 1 else ""
+    largest, *others = sorted(metrics, key=lambda metric: -(metric.value or 0.0))
+    name = input_name(str(largest.args["input"]))
+    sample = facts.sample(largest.n or 0, largest.n_clusters)
+    effect = (f"The predicted value changes, in {facts.target_unit}." if facts.regression
+              else "The probability of the decided class falls.")
+    # Whether it is the most for sure is no claim: the headline says so only where no interval of another input overlaps.
+    surely = bool(others) and all((largest.low or 0.0) > (other.high or 0.0) for other in others)
+    said = (f"Leaving out the {name} changes decisions most" if surely else f"Leaving out the {name} changes decisions"
+            if (largest.low or 0.0) > 0 else f"Leaving out the {name} is not shown to change decisions")
     return [raikit.Finding(
-        sentence=f"Without the input {name}, {effect} on average{others}.",
-        what="removal of an input", who=name, metrics=[facts.address(largest)],
-        certainty=f"{facts.interval(largest, largest.unit)}; {case_noun()} that have the input: "
-                  f"{facts.sample(largest.n or 0, largest.n_clusters)}")]
+        kind="worth_knowing" if surely else "method", headline=headline(said, "Leaving out one input changes decisions"),
+        facts=[("Effect", effect), ("Cases", f"Those that have the input: {sample}.")],
+        what="removal of an input", who=name, metrics=[facts.address(largest)], certainty=sample)]
 
 
 def _ranking(measures: Measures) -> list[str]:

@@ -10,6 +10,7 @@ import raikit
 from raikit.arrays import BoolArray
 from raikit.format import capitalised, case_noun, class_text, confidence
 from raikit_explain.estimates.measures import Measures
+from raikit_explain.names import input_name
 
 _MAX_CLASSES = 12
 
@@ -22,7 +23,7 @@ def outcome_table(measures: Measures, regression: bool) -> raikit.Table | None:
             values = measures.by_gradients[:, index]
             mean = measures.mean(values, cases=cases, bounds=(0.0, 1.0))
             if mean is not None:
-                rows.append([outcome, name, measures.count(values, cases), mean.value, mean.low, mean.high])
+                rows.append([outcome, input_name(name), measures.count(values, cases), mean.value, mean.low, mean.high])
     if len(measures.explanations.inputs) < 2 or not rows:
         return None
     columns = [raikit.Column(name=name, title=title, format=form) for name, title, form in (

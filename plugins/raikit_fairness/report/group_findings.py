@@ -22,13 +22,13 @@ from raikit.format import (
     points,
     significant,
 )
+from raikit.format import headline as short_headline
 from raikit.naming import plural_of
 from raikit.stats import Gap
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.report.headlines import FindingSubject, Headline, lead_against_reference, rank_headlines
 from raikit_fairness.report.wording import crossed, short_points
-from raikit_fairness.report.wording import headline as short_headline
 from raikit_fairness.settings import IntervalSettings
 
 _MOST_ALIKE = 3  # further groups that a sentence names

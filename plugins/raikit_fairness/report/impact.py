@@ -17,12 +17,12 @@ from raikit.format import (
     group_cases,
     group_label,
     group_name,
+    headline,
     percent,
 )
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.impact_ratios import ImpactRatioEstimates
 from raikit_fairness.report.columns import ColumnSpec, table_columns
-from raikit_fairness.report.wording import headline
 from raikit_fairness.settings import IntervalSettings
 
 _FOUR_FIFTHS = 0.8

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 import raikit
-from raikit.format import capitalised, case_noun, columns_text, count
+from raikit.format import capitalised, case_noun, columns_text, count, headline
 from raikit.naming import names_in_use, using
 from raikit_fairness.estimates.case_counts import Cells, cells_of_frame
 from raikit_fairness.estimates.disparities import Disparity
@@ -19,7 +19,6 @@ from raikit_fairness.report.columns import ColumnSpec, table_columns
 from raikit_fairness.report.group_findings import group_findings
 from raikit_fairness.report.group_report import LedEvaluation
 from raikit_fairness.report.group_tables import disparity_table
-from raikit_fairness.report.wording import headline
 from raikit_fairness.settings import IntervalSettings
 
 _SHOWN = ("selection_rate", "true_positive_rate", "precision")

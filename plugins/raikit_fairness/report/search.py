@@ -19,6 +19,7 @@ from raikit.format import (
     group_cases,
     group_label,
     group_name,
+    headline,
     percent,
     points,
     sample_size,
@@ -42,7 +43,7 @@ from raikit_fairness.report.layers import (
     unique_labels,
 )
 from raikit_fairness.report.layers import points as point_layer
-from raikit_fairness.report.wording import headline, short_points
+from raikit_fairness.report.wording import short_points
 
 _MOST_DOTS, _MOST_ROWS, _MOST_FINDINGS = 15, 200, 3
 _MOST_LETTERS = 80

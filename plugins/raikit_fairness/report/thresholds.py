@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import raikit
-from raikit.format import as_given, case_noun, confidence, count, interval, points
+from raikit.format import as_given, case_noun, confidence, count, headline, interval, points
 from raikit.stats import Gap
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.estimates.threshold_sweep import SWEPT, FeatureSweep, Grid, Improvement
 from raikit_fairness.report.columns import ColumnSpec, table_columns
-from raikit_fairness.report.wording import crossed, headline, short_points
+from raikit_fairness.report.wording import crossed, short_points
 from raikit_fairness.settings import IntervalSettings
 
 

@@ -15,6 +15,7 @@ from raikit.format import (
     confidence_interval,
     count,
     group_name,
+    headline,
     interval,
     number,
     percent,
@@ -24,7 +25,7 @@ from raikit_fairness.estimates.paired_changes import Change
 from raikit_fairness.estimates.tradeoff import STRATA, Tradeoff
 from raikit_fairness.report.columns import ColumnSpec, table_columns
 from raikit_fairness.report.layers import reference_line
-from raikit_fairness.report.wording import crossed, headline, short_points
+from raikit_fairness.report.wording import crossed, short_points
 from raikit_fairness.settings import IntervalSettings
 
 _SIDES = ("Gap narrowed, pp", "Accuracy lost, pp")

@@ -18,6 +18,8 @@ from raikit_privacy.estimates.arguments import as_argument
 from raikit_privacy.estimates.features import SensitiveFeature, cases_seen_in_training, features_of
 from raikit_privacy.estimates.membership import Losses
 
+_AREA = "attack AUC"
+
 
 @dataclass(frozen=True)
 class AttackedCases:
@@ -152,12 +154,13 @@ def _area(losses: Losses, own_level: float, level: float, **fields: Any) -> raik
     area = membership.area(losses, own_level)
     condition = "" if area.high >= 0.5 else (
         f"nobody takes a high loss for the sign of a training case (that attack tells {percent(1 - area.value)} of pairs apart)")
-    return _metric("membership_auc", area, len(losses), level, condition=condition, **fields)
+    return _metric("membership_auc", area, len(losses), level, condition=condition, title=_AREA, **fields)
 
 
 def _true_positive_rate(losses: Losses, fpr: float, level: float, condition: str) -> raikit.Metric:
     rate = membership.true_positive_rate_at(losses, fpr, level)
-    fields: dict[str, Any] = {"args": {"fpr": as_argument(fpr)}, "direction": "lower", "unit": "rate", "condition": condition}
+    fields: dict[str, Any] = {"args": {"fpr": as_argument(fpr)}, "direction": "lower", "unit": "rate", "condition": condition,
+                              "title": f"training cases recognised at {percent(fpr)} false positives"}
     if rate.value is None:
         return raikit.Metric.undefined("membership_tpr_at_fpr", rate.reason, **fields)
     return raikit.Metric(

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 import raikit
-from raikit.arrays import cluster_codes
-from raikit.format import case_noun
+from raikit.arrays import IntArray, cluster_codes
+from raikit.format import case_noun, stored_group
 from raikit_privacy.estimates.arguments import as_argument
 from raikit_privacy.estimates.budget import true_positive_rate_bound
 from raikit_privacy.estimates.costs import GroupEstimates, accuracies, cost_gap, costs
@@ -17,6 +17,16 @@ from raikit_privacy.estimates.features import SensitiveFeature
 from raikit_privacy.estimates.trials import TrialOutcome, Trials, delta_condition, unchecked_condition, unit_condition
 
 SUBJECT = "dp_model"
+_TITLES = {
+    "epsilon": "ε of the private copy", "delta": "δ of the private copy", "noise_multiplier": "noise multiplier",
+    "membership_tpr_ceiling": "most that any attack recognises at 1% false positives", "accuracy": "accuracy of the private copy",
+    "accuracy_cost": "accuracy lost", "accuracy_cost_difference": "gap in accuracy lost",
+}
+
+
+def title_of(name: str, target: object, to: str = "") -> str:
+    """Return what people call a metric of a private copy: ``accuracy lost, ε = 8``."""
+    return f"{_TITLES[name]}{' to noise alone' if to else ''}, {'target ' * (name == 'epsilon')}ε = {target}"
 
 
 class TrainingReport:
@@ -53,6 +63,18 @@ class TrainingReport:
         self.by_group = {feature.column: costs(pairs, feature, self.level) for feature in self.features}
         self.gaps = [self._gap(feature) for feature in self.features]
 
+    def ends(self, feature: SensitiveFeature) -> tuple[int, int]:
+        """Return the positions of the groups that lose most and least accuracy."""
+        costs = self.by_group[feature.column]
+        value = np.where(costs.n > 0, costs.value, np.nan)
+        return int(np.nanargmax(value)), int(np.nanargmin(value))
+
+    def side(self, feature: SensitiveFeature, index: int) -> raikit.Side:
+        """Return one group with the accuracy that it loses."""
+        costs = self.by_group[feature.column]
+        return raikit.Side(group={feature.column: feature.groups[index]}, value=float(costs.value[index]),
+                           low=float(costs.low[index]), high=float(costs.high[index]), n=int(costs.n[index]))
+
     @property
     def randomness(self) -> str:
         """What intervals say of the randomness of private training, for `method`."""
@@ -82,7 +104,8 @@ class TrainingReport:
     def _exact(self, name: str, value: float, **fields: Any) -> raikit.Metric:
         """Return a metric that is computed rather than estimated."""
         return raikit.Metric.exact(
-            name, value, n=self.trials.recipe.rows, subject=SUBJECT, **{"args": self._args(), **fields})
+            name, value, n=self.trials.recipe.rows, subject=SUBJECT, title=title_of(name, self.target),
+            **{"args": self._args(), **fields})
 
     def _overall(
         self, name: str, estimates: GroupEstimates, direction: Literal["lower", "higher"], **args: Any
@@ -98,6 +121,7 @@ class TrainingReport:
 
     def _metric(self, name: str, estimates: GroupEstimates, index: int, **fields: Any) -> raikit.Metric:
         n, value = int(estimates.n[index]), float(estimates.value[index])
+        fields["title"] = title_of(name, self.target, str(fields["args"].get("to", "")))
         if not n or np.isnan(value):
             return raikit.Metric.undefined(name, f"no {case_noun(1)} of this group was compared", subject=SUBJECT, **fields)
         small = n < self.trials.options.min_group and "group" in fields
@@ -111,7 +135,7 @@ class TrainingReport:
     def _gap(self, feature: SensitiveFeature) -> raikit.Metric:
         """Return the largest difference of two groups' costs; `judged` is over the groups that are large enough."""
         fields: dict[str, Any] = {"args": self._args(), "over": [feature.column], "direction": "lower", "unit": "points",
-                                  "subject": SUBJECT}
+                                  "subject": SUBJECT, "title": title_of("accuracy_cost_difference", self.target)}
         try:
             gap, groups = cost_gap(self.outcome.pairs, feature, self.level, self.ctx.rng)
         except ValueError as problem:
@@ -125,7 +149,8 @@ class TrainingReport:
             minimum_detectable=gap.minimum_detectable,
             n_clusters=None if clusters is None else int(clusters[groups].min()),
             flags=[*self.flags, *(["few_clusters"] if int((~few[groups]).sum()) < 2 else [])],
-            judged=self._judged(feature, small) if small else None, **fields,
+            judged=self._judged(feature, small) if small else None, pair=self._pair(feature, groups), compares="accuracy_cost",
+            **fields,
         )
 
     def _judged(self, feature: SensitiveFeature, small: list[str]) -> dict[str, Any]:
@@ -133,11 +158,18 @@ class TrainingReport:
         smallest = self.trials.options.min_group
         reason = f"groups with fewer than {smallest} {case_noun()} are not judged"
         try:
-            gap, _ = cost_gap(self.outcome.pairs, feature, self.level, self.ctx.rng, smallest)
+            gap, groups = cost_gap(self.outcome.pairs, feature, self.level, self.ctx.rng, smallest)
         except ValueError:
             reason = f"{reason}; fewer than two are left"
             return {"value": None, "low": None, "high": None, "left_out": small, "reason": reason}
-        return {"value": gap.value, "low": gap.low, "high": gap.high, "left_out": small, "reason": reason}
+        return {"value": gap.value, "low": gap.low, "high": gap.high, "left_out": small, "reason": reason,
+                "pair": self._pair(feature, groups), "compares": "accuracy_cost"}
+
+    def _pair(self, feature: SensitiveFeature, groups: IntArray) -> list[str]:
+        """Return the groups that lose least and most accuracy, as `raikit.Metric.pair` has them."""
+        value = self.by_group[feature.column].value[groups]
+        ends = groups[int(np.nanargmin(value))], groups[int(np.nanargmax(value))]
+        return [stored_group({feature.column: feature.groups[int(index)]}) for index in ends]
 
 
 def _both(*clauses: str) -> str:
@@ -150,7 +182,8 @@ def undefined_metrics(targets: tuple[float, ...], reason: str) -> list[raikit.Me
         ("epsilon", "lower", {}), ("membership_tpr_ceiling", "lower", {"fpr": 0.01}), ("accuracy", "higher", {}),
         ("accuracy_cost", "lower", {}))
     return [
-        raikit.Metric.undefined(name, reason, args={"target": as_argument(target)} | args, subject=SUBJECT, direction=direction)
+        raikit.Metric.undefined(name, reason, args={"target": as_argument(target)} | args, subject=SUBJECT, direction=direction,
+                                title=title_of(name, as_argument(target)))
         for target in targets
         for name, direction, args in quantities
     ]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 import raikit
 from raikit.format import (
-    confidence,
+    capitalised,
+    column_text,
     confidence_interval,
     count,
-    interval,
+    group_name,
+    headline,
     joined,
+    measure,
     metric_interval,
     percent,
     points,
@@ -23,14 +27,19 @@ from raikit_privacy.estimates.costs import PairedCorrectness, costs
 from raikit_privacy.estimates.features import SensitiveFeature
 from raikit_privacy.estimates.training_report import TrainingReport
 from raikit_privacy.estimates.trials import TrialOutcome, Trials
-from raikit_privacy.report.wording import at_most, percent_at_most
+from raikit_privacy.report.wording import at_most, is_decisive, numbers, percent_at_most
+
+_MUCH = 0.05  # of accuracy: groups that surely differ by no more pay about the same
 
 
 def untrainable_finding(reason: str, addresses: list[str]) -> raikit.Finding:
     """Say why no private model was trained, and what would help."""
     return raikit.Finding(
-        sentence=f"No private model was trained. {reason}. Change the model so that it computes each case by itself, and train "
-                 "it again. BatchNorm becomes GroupNorm; opacus.validators.ModuleValidator.fix does it.",
+        kind="undecided", headline="This model cannot be trained privately as it is",
+        evidence="Not measured: its cases see each other, or a guarantee would not hold",
+        sentence=f"No private model was trained. {reason}.",
+        facts=[("What would help", "A model that computes each case by itself: BatchNorm becomes GroupNorm."),
+               ("Tool", "opacus.validators.ModuleValidator.fix replaces such layers.")],
         severity="note", what="differentially private training", metrics=addresses,
     )
 
@@ -38,6 +47,8 @@ def untrainable_finding(reason: str, addresses: list[str]) -> raikit.Finding:
 def unknown_start_finding(problem: str, addresses: list[str]) -> raikit.Finding:
     """Say that nothing is claimed, because the initial weights may have seen the cases, and what would help."""
     return raikit.Finding(
+        kind="undecided", headline="Initial weights may have seen training cases, so no privacy is claimed",
+        evidence="Not measured: no private model was trained",
         sentence=f"No private model was trained, and nothing is claimed about privacy or its cost. {problem}.",
         severity="warn", what="differentially private training", certainty="cannot be decided", metrics=addresses,
     )
@@ -46,22 +57,44 @@ def unknown_start_finding(problem: str, addresses: list[str]) -> raikit.Finding:
 def training_findings(report: TrainingReport) -> list[raikit.Finding]:
     """Say what one budget costs, what it guarantees, and which groups pay."""
     return [_cost_finding(report), *_twin_findings(report), *_chance_findings(report), _bound_finding(report),
-            *_group_findings(report)]
+            _not_attacked_finding(report), *_group_findings(report)]
+
+
+def _copies(report: TrainingReport) -> tuple[str, bool]:
+    """Return what the private copies are called, and whether there are several."""
+    several = report.outcome.pairs.trainings > 1
+    return ("private copies" if several else "the private copy"), several
 
 
 def _cost_finding(report: TrainingReport) -> raikit.Finding:
-    cost, accuracy, budget = report.cost, report.accuracy, report.outcome.budget
-    effect = "costs" if (cost.value or 0) >= 0 else "gains"
+    cost, accuracy = report.cost, report.accuracy
+    copies, several = _copies(report)
+    verb = "are" if several else "is"
+    kind: Literal["undecided", "worth_knowing"] = "worth_knowing"
+    if is_decisive(cost) and (cost.low or 0.0) > 0:
+        said = f"{capitalised(copies)} {verb} right less often than the audited model"
+    elif is_decisive(cost) and (cost.high or 0.0) < 0:
+        said = f"{capitalised(copies)} {verb} right more often than the audited model"
+    else:
+        kind, said = "undecided", f"Whether {copies} {verb} right less often cannot be decided"
+    audited = percent(float(report.audited.value[0]))
     return raikit.Finding(
-        sentence=f"A model trained to ε = {at_most(report.outcome.epsilon)} at δ = {budget.delta:.2g} (target {report.target:g}, "
-                 f"accountant {NAMES[budget.accountant]}) is right in {percent(accuracy.value or 0)} of cases; the audited "
-                 f"one is right in {percent(float(report.audited.value[0]))} of the same cases. Private training {effect} "
-                 f"{points(abs(cost.value or 0))} ({_evidence(report, cost)}). That includes whatever else its recipe changes: "
-                 f"other steps, clipping, layers that are not trained{_without_weights(report)}. {_noise_sentence(report)}",
+        kind=kind, headline=said,
+        evidence=f"Accuracy {percent(accuracy.value or 0.0)} vs {audited} audited; accuracy lost {numbers(cost)}; "
+                 f"n = {count(cost.n or 0)}",
+        sentence="The difference includes whatever else its recipe changes: other steps, clipping, layers that are not "
+                 f"trained{_without_weights(report)}. {_noise_sentence(report)}",
+        facts=[("Budget", _budget(report)), ("Sample", _size(report, cost)), ("Method", str(cost.method))],
         severity="note", what="accuracy with and without privacy", who="everyone", certainty=metric_interval(cost),
         metrics=[report.address(metric) for metric in (cost, accuracy, report.epsilon)],
         figures=[f"spending-{report.target}"],
     )
+
+
+def _budget(report: TrainingReport) -> str:
+    budget = report.outcome.budget
+    return (f"ε = {at_most(report.outcome.epsilon)} at δ = {budget.delta:.2g}; target {report.target:g}; accountant "
+            f"{NAMES[budget.accountant]}")
 
 
 def _without_weights(report: TrainingReport) -> str:
@@ -79,12 +112,12 @@ def _weights_sentence(report: TrainingReport) -> str:
     return f" A part of it may be due to {weights}." if weights else ""
 
 
-def _evidence(report: TrainingReport, metric: raikit.Metric) -> str:
-    return f"{metric_interval(metric)}; {sample_size(metric.n, metric.n_clusters, report.cluster_names)}"
+def _size(report: TrainingReport, metric: raikit.Metric) -> str:
+    return sample_size(metric.n, metric.n_clusters, report.cluster_names)
 
 
 def _noise_sentence(report: TrainingReport) -> str:
-    """Say whether the interval before this sentence covers the randomness of private training."""
+    """Say whether the interval of a finding covers the randomness of private training."""
     trainings = report.outcome.pairs.trainings
     if trainings == 1:
         return "This is one training; another draw of its noise may give another number, which the interval does not cover."
@@ -97,11 +130,14 @@ def _noise_sentence(report: TrainingReport) -> str:
 def _twin_findings(report: TrainingReport) -> list[raikit.Finding]:
     if report.twin is None:
         return []
+    costly = is_decisive(report.twin) and (report.twin.low or 0.0) > 0
     return [raikit.Finding(
-        sentence=f"Compared with a model trained in the same way but without noise, privacy costs "
-                 f"{points(report.twin.value or 0)} ({_evidence(report, report.twin)}). The rest of the cost is due to "
-                 f"clipping, other steps and layers that were not trained{_without_weights(report)}. "
-                 f"{_noise_sentence(report)}",
+        kind="worth_knowing" if costly else "undecided",
+        headline=("Noise alone lowers the accuracy of private training" if costly
+                  else "Whether noise alone costs accuracy cannot be decided"),
+        sentence="It is compared with a model trained in the same way but without noise. The rest of the cost is due to "
+                 f"clipping, other steps and layers that were not trained{_without_weights(report)}. {_noise_sentence(report)}",
+        facts=[("Sample", _size(report, report.twin)), ("Method", str(report.twin.method))],
         what="cost of the noise alone", metrics=[report.address(report.twin)],
     )]
 
@@ -114,11 +150,16 @@ def _chance_findings(report: TrainingReport) -> list[raikit.Finding]:
     if low > 0:
         return []
     ci = confidence_interval(low, high, "points", level=report.level, value=value)
-    n, n_clusters = report.accuracy.n, report.accuracy.n_clusters
+    copies, several = _copies(report)
+    worse = high < 0
     return [raikit.Finding(
-        sentence=f"At ε = {report.target:g} the private model is not shown to be better than always predicting the most "
-                 f"frequent class, which is right in {percent(float(np.mean(majority)))} of these cases (difference "
-                 f"{points(value)}, {ci}; {sample_size(n, n_clusters, report.cluster_names)}). {_noise_sentence(report)}",
+        kind="worth_knowing" if worse else "undecided",
+        headline=f"{capitalised(copies)} {('are' if several else 'is') if worse else 'may be'} "
+                 f"{'worse' if worse else 'no better'} than always guessing one class",
+        evidence=f"Accuracy {percent(report.accuracy.value or 0.0)}; guessing the most frequent class "
+                 f"{percent(float(np.mean(majority)))}; difference {points(value, short=True)}, {ci.removesuffix(' pp')}; "
+                 f"n = {count(report.accuracy.n or 0)}",
+        sentence=_noise_sentence(report), facts=[("Sample", _size(report, report.accuracy))],
         severity="note", what="usefulness of the private model", metrics=[report.address(report.accuracy)],
     )]
 
@@ -129,11 +170,18 @@ def _bound_finding(report: TrainingReport) -> raikit.Finding:
     if not report.outcome.no_shortcut:
         condition += (" The bound also assumes that clipping is right for every case, as for those on which it was "
                       "compared.")
+    epsilon, ceiling = at_most(report.outcome.epsilon), percent_at_most(report.bound.value or 0.0)
+    budget = report.outcome.budget
     return raikit.Finding(
-        sentence=f"With secret noise, ε = {at_most(report.outcome.epsilon)} bounds every membership attack on the private weights. "
+        kind="worth_knowing", headline="A private copy limits what any attack on its weights recognises",
+        evidence=f"ε = {epsilon} at δ = {budget.delta:.2g}; at {percent(0.01)} false positives any attack recognises at most "
+                 f"{ceiling} of training cases",
+        sentence=f"With secret noise, ε = {epsilon} bounds every membership attack on the private weights. "
                  f"At a false positive rate of {percent(0.01)}, none recognises a single training case with a probability above "
-                 f"{percent_at_most(report.bound.value or 0.0)}. Whoever is in several cases, or has copies, may be recognised "
-                 f"more often. An attack that also uses what was fitted without noise is not bounded.{condition}",
+                 f"{ceiling}. Whoever is in several cases, or has copies, may be recognised more often. An attack that also uses "
+                 f"what was fitted without noise is not bounded.{condition}",
+        facts=[("About", "The private copy, promised; it was deleted. The audited model has no such bound."),
+               ("Accountant", NAMES[budget.accountant]), ("Noise multiplier", f"{budget.noise_multiplier:.3g}")],
         what="bound on membership inference",
         certainty="from the accountant" + (", under a condition that cannot be checked" if report.condition else ""),
         severity="warn" if report.condition else "note",
@@ -141,42 +189,52 @@ def _bound_finding(report: TrainingReport) -> raikit.Finding:
     )
 
 
+def _not_attacked_finding(report: TrainingReport) -> raikit.Finding:
+    """Say that the promise was not put to the test."""
+    return raikit.Finding(
+        kind="method", headline="The private copy was not attacked", evidence="Measured: nothing; the promise is computed",
+        facts=[("About", "The private copy, measured."), ("Why", "The bound holds for every attack, so one attack adds little.")],
+        what="attack on the private copy", certainty="not measured", metrics=[report.address(report.bound)],
+    )
+
+
 def _group_findings(report: TrainingReport) -> list[raikit.Finding]:
-    """Return one finding for each feature whose groups certainly pay differently, and one for all others together."""
-    gaps = [(feature, gap) for feature, gap in zip(report.features, report.gaps, strict=True) if gap.value is not None]
-    certain = [(gap.low or 0) > 0 and "few_clusters" not in gap.flags for _, gap in gaps]
-    unequal = [_unequal_finding(report, *pair) for pair, shown in zip(gaps, certain, strict=True) if shown]
-    undecided = [pair for pair, shown in zip(gaps, certain, strict=True) if not shown]
-    return [*unequal, *([_undecided_finding(report, undecided)] if undecided else [])]
+    """Return a finding for each feature: its groups certainly pay differently, surely about the same, or neither is shown."""
+    return [_group_finding(report, feature, gap) for feature, gap in zip(report.features, report.gaps, strict=True)
+            if gap.value is not None]
 
 
-def _unequal_finding(report: TrainingReport, feature: SensitiveFeature, gap: raikit.Metric) -> raikit.Finding:
-    costs = report.by_group[feature.column]
-    value = np.where(costs.n > 0, costs.value, np.nan)
-    most, least = int(np.nanargmax(value)), int(np.nanargmin(value))
+def _group_finding(report: TrainingReport, feature: SensitiveFeature, gap: raikit.Metric) -> raikit.Finding:
+    most, least = report.ends(feature)
+    sides = {name: report.side(feature, index) for name, index in (("worse", most), ("better", least))}
+    decided = "few_clusters" not in gap.flags
+    column = column_text(feature.column)
+    kind: Literal["undecided", "worth_knowing", "fine"]
+    if decided and (gap.low or 0.0) > 0:
+        worse_served, others = (group_name(side.group) for side in sides.values())
+        kind, said = "worth_knowing", headline(f"Private training costs {worse_served} more accuracy than {others}",
+                                               f"Private training costs {worse_served} more accuracy than others",
+                                               "Private training costs one group more accuracy than others")
+    elif decided and (gap.high or 1.0) <= _MUCH:
+        kind, said = "fine", headline(f"Private training costs all groups of {column} about the same",
+                                      "Private training costs all groups about the same")
+    else:
+        kind, said = "undecided", headline(f"Whether private training costs one {column} more cannot be decided",
+                                           "Whether private training costs one group more cannot be decided")
+    facts = [("Excluded", f"A difference above {points(gap.high or 0.0)} between any two groups.")] if kind == "fine" else []
+    facts += [("Too few", "Fewer than two groups have enough clusters of similar size.")] if not decided else []
+    worse, better = (measure(side.value, side.low, side.high, "points") for side in sides.values())
     return raikit.Finding(
-        sentence=f"Privacy at ε = {report.target:g} costs {feature.text(most)} {points(float(value[most]))} of accuracy and "
-                 f"{feature.text(least)} {points(float(value[least]))}: a difference of {points(gap.value or 0)} "
-                 f"({_evidence(report, gap)}).{_weights_sentence(report)} {_noise_sentence(report)}",
-        severity="note" if report.flags else "warn", what="cost of privacy, by group", who=feature.text(most),
-        certainty=metric_interval(gap), metrics=[report.address(gap)], figures=[f"accuracy-{report.target}-{feature.column}"],
-        group={feature.column: feature.groups[most]},
-    )
-
-
-def _undecided_finding(report: TrainingReport, undecided: Sequence[tuple[SensitiveFeature, raikit.Metric]]) -> raikit.Finding:
-    gaps = "; ".join(
-        f"{feature.column} {points(gap.value or 0)}, {interval(gap.low, gap.high, gap.unit, value=gap.value)}"
-        + (" (fewer than two groups have enough clusters of similar size)" if "few_clusters" in gap.flags else "")
-        for feature, gap in undecided
-    )
-    return raikit.Finding(
-        sentence=f"Privacy at ε = {report.target:g} is not shown to cost some groups more than others. Largest differences: "
-                 f"{gaps} (simultaneous {confidence(report.level)} CI; {sample_size(report.cost.n)}).{_weights_sentence(report)} "
-                 f"{_noise_sentence(report)}",
-        what="cost of privacy, by group", certainty="not shown",
-        metrics=[report.address(gap) for _, gap in undecided],
-        figures=[f"accuracy-{report.target}-{feature.column}" for feature, _ in undecided],
+        kind=kind, headline=said, measure="accuracy_cost", **sides,
+        evidence=f"Accuracy lost {worse} vs {better}; gap {numbers(gap)}; n = {count(sides['worse'].n or 0)} and "
+                 f"{count(sides['better'].n or 0)}",
+        sentence=f"{_noise_sentence(report)}{_weights_sentence(report)}",
+        facts=[*facts, ("About", f"Private copies at ε = {report.target:g}, measured."), ("Compared with", (
+            f"{capitalised(group_name(sides['better'].group))}, who lose least.")), ("Sample", _size(report, gap)),
+            ("Method", str(gap.method))],
+        severity="warn" if kind == "worth_knowing" and not report.flags else "note", what="cost of privacy, by group",
+        who=feature.text(most) if kind == "worth_knowing" else "", certainty=metric_interval(gap), metrics=[report.address(gap)],
+        figures=[f"accuracy-{report.target}-{feature.column}"], group={feature.column: feature.groups[most]},
     )
 
 

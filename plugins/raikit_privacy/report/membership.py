@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import raikit
 from raikit.format import (
+    capitalised,
     case_noun,
+    column_text,
     confidence_interval,
     count,
-    group_text,
+    group_name,
+    headline,
     joined,
     metric_interval,
     percent,
     sample_size,
+    significant,
 )
 from raikit_privacy.estimates.attack import AttackedCases, AttackResult
+from raikit_privacy.report import promises
+from raikit_privacy.report.wording import is_decisive, numbers
 
+_GUESSING = 0.5
+_MARGIN = 0.10  # of the area: an attack that is surely nearer to guessing reveals little by the loss alone
+_TIMES = 2  # An attack that surely recognises no more than twice what guessing does is no problem that these data show.
+_MOST_COLUMNS = 3
 _MANY_COPIES = 0.05  # share of the non-members
 _FAR = 0.1  # total variation distance from which members and non-members count as two populations
 
 
 def findings(result: AttackResult) -> list[raikit.Finding]:
-    """Say whom the attack recognises, and what else could explain it."""
+    """Say whom the attack recognises, that nothing is promised, and what else could explain what it finds."""
     rates = [_rate_finding(result, rate) for rate in result.rates]
-    return [_area_finding(result), *_reversal_findings(result), *rates, *_group_findings(result), *_caveats(result.cases)]
+    return [_area_finding(result), *_reversal_findings(result), *rates, *_group_findings(result), promises.no_promise_finding(),
+            *_caveats(result.cases)]
 
 
 def _area_interval(area: raikit.Metric, level: float) -> str:
@@ -30,28 +43,41 @@ def _area_interval(area: raikit.Metric, level: float) -> str:
     return confidence_interval(area.low, area.high, "rate", level=level, value=area.value, simultaneous=area.simultaneous)
 
 
-def _sample(result: AttackResult, metric: raikit.Metric) -> str:
-    """Write the numbers of members and non-members, and of clusters if there are any."""
+def _sample_facts(result: AttackResult, metric: raikit.Metric) -> list[tuple[str, str]]:
+    """Return the numbers of members and non-members, and of clusters if there are any."""
     losses = result.cases.losses
-    members = f"{count(losses.members)} members, {count(losses.non_members)} non-members from {result.cases.split}"
     clusters = sample_size(None, metric.n_clusters, result.cases.cluster_names)
-    return f"{members}; {clusters}" if clusters else members
+    return [("Training cases", f"{count(losses.members)} members from train."),
+            ("Other cases", f"{count(losses.non_members)} non-members from {result.cases.split}."),
+            *([("Clusters", clusters)] if clusters else []), ("Method", str(metric.method))]
+
+
+def _sizes(result: AttackResult) -> str:
+    losses = result.cases.losses
+    return f"n = {count(losses.members)} and {count(losses.non_members)}"
 
 
 def _area_finding(result: AttackResult) -> raikit.Finding:
-    area = result.area
-    ci = _area_interval(area, result.level)
-    if (area.low or 0) > 0.5:
-        verdict = "The loss separates members from non-members better than guessing"
-    elif (area.high or 1) < 0.5:
-        verdict = "Members have a higher loss than non-members"
+    area, low, high = result.area, result.area.low or 0.0, result.area.high or 1.0
+    decided = is_decisive(area)
+    kind: Literal["undecided", "worth_knowing", "fine"]
+    if decided and low > _GUESSING:
+        kind, said = "worth_knowing", f"The audited model's losses give away some training {case_noun()}"
+    elif decided and high < _GUESSING:
+        kind, said = "worth_knowing", f"Training {case_noun()} have higher losses than others in the audited model"
+    elif decided and high <= _GUESSING + _MARGIN:
+        kind, said = "fine", "The attack on the audited model is not shown to beat guessing"
     else:
-        verdict = "The loss is not shown to separate members from non-members"
+        kind, said = "undecided", "The attack on the audited model may beat guessing by far"
+    one = case_noun(1)
+    ci = _area_interval(area, result.level)
+    excluded = [("Excluded", f"That an attack by the loss alone is right in more than {percent(high)} of pairs.")]
     return raikit.Finding(
-        sentence=f"{verdict}. Of one training {case_noun(1)} and one other {case_noun(1)}, the training {case_noun(1)} has the "
-                 f"lower {result.cases.kind} "
-                 f"in {percent(area.value or 0.0)} of pairs, where guessing gives {percent(0.5)} ({ci}; "
-                 f"{_sample(result, area)}).",
+        kind=kind, headline=headline(said, "The attack on the audited model was measured"),
+        evidence=f"Attack AUC {numbers(area)}; guessing {significant(_GUESSING, 1)}; {_sizes(result)}",
+        sentence=f"Of one training {one} and one other {one}, the training {one} has the lower {result.cases.kind} in "
+                 f"{percent(area.value or 0.0)} of pairs ({ci}). Guessing gives {percent(_GUESSING)}.",
+        facts=[*(excluded if kind == "fine" else []), ("About", "The audited model, measured."), *_sample_facts(result, area)],
         what="membership inference", who="everyone", certainty=ci, metrics=[result.address(area)], figures=["roc"],
     )
 
@@ -59,27 +85,44 @@ def _area_finding(result: AttackResult) -> raikit.Finding:
 def _reversal_findings(result: AttackResult) -> list[raikit.Finding]:
     """Say that the opposite attack works, and what can make it so: it is no sign that members are hard to recognise."""
     area = result.area
-    if (area.high or 1) >= 0.5:
+    if (area.high or 1) >= _GUESSING:
         return []
     noun, split = case_noun(), result.cases.split
     return [raikit.Finding(
+        kind="worth_knowing", evidence=f"Attack AUC {numbers(area)}, below guessing; {_sizes(result)}",
+        headline=headline(f"A high loss gives away training {noun} of the audited model",
+                                                "A high loss gives training data away"),
         sentence=f"Whoever takes the higher loss for the training {case_noun(1)} is right in {percent(1 - (area.value or 0.0))} of "
-                 f"pairs. Memory lowers a loss, so something else happened: the model was trained on {split} {noun}, training "
-                 f"raised the loss of its own {noun}, or the two come from different populations.",
+                 f"pairs. Memory lowers a loss, so something else happened.",
+        facts=[("May be", f"The model was trained on {split} {noun}."), ("Or", f"Training raised the loss of its own {noun}."),
+               ("Or", f"The {noun} of both splits come from different populations."), *_sample_facts(result, area)],
         severity="warn", what="membership inference by a high loss", metrics=[result.address(area)], figures=["roc"],
     )]
 
 
 def _rate_finding(result: AttackResult, rate: raikit.Metric) -> raikit.Finding:
-    fpr = percent(float(rate.args["fpr"] or 0))
+    fpr = float(rate.args["fpr"] or 0)
+    common: dict[str, Any] = {"what": "membership inference at a low false positive rate", "metrics": [result.address(rate)]}
     if rate.value is None:
-        return raikit.Finding(sentence=f"How many members are recognised with near certainty is not measured: {rate.reason}.",
-                              what="membership inference", certainty="not measured", metrics=[result.address(rate)])
+        return raikit.Finding(
+            kind="undecided", headline="Whether single cases are recognised for sure is not measured",
+            evidence=capitalised(str(rate.reason)), certainty="not measured", **common)
+    low, high, decided = rate.low or 0.0, rate.high or 1.0, is_decisive(rate)
+    kind: Literal["undecided", "worth_knowing", "fine"]
+    if decided and low > fpr:
+        kind, said = "worth_knowing", "The attack recognises some of the audited model's training cases almost surely"
+    elif decided and high <= _TIMES * fpr:
+        kind, said = "fine", "The attack is not shown to recognise any training case almost surely"
+    else:
+        kind, said = "undecided", "The attack may recognise some training cases almost surely"
+    excluded = [("Excluded", f"That more than {percent(high)} of training {case_noun()} are recognised.")]
     return raikit.Finding(
-        sentence=f"At a false positive rate of {fpr}, {percent(rate.value)} of members are recognised, where guessing gives "
-                 f"{fpr} ({metric_interval(rate)}; {_sample(result, rate)}).",
-        what="membership inference at a low false positive rate", certainty=metric_interval(rate),
-        metrics=[result.address(rate)], figures=["roc"],
+        kind=kind, headline=said, certainty=metric_interval(rate),
+        evidence=f"Recognised at {percent(fpr)} false positives {numbers(rate)}; guessing {percent(fpr)}; {_sizes(result)}",
+        facts=[*(excluded if kind == "fine" else []),
+               ("Almost surely", f"Of other {case_noun()}, {percent(fpr)} are taken for training {case_noun()}."),
+               ("About", "The audited model, measured."), *_sample_facts(result, rate)],
+        figures=["roc"], **common,
     )
 
 
@@ -91,32 +134,35 @@ def _group_findings(result: AttackResult) -> list[raikit.Finding]:
 
 
 def _group_finding(result: AttackResult, metric: raikit.Metric) -> raikit.Finding:
-    area, group = result.area, group_text(metric.over, metric.group)
-    ci = _area_interval(metric, result.level)
+    area, group = result.area, group_name(metric.group or {})
+    size = sample_size(metric.n, metric.n_clusters, result.cases.cluster_names)
     return raikit.Finding(
-        sentence=f"Members with {group} are recognised more often than members overall: in {percent(metric.value or 0)} of "
-                 f"pairs ({ci}; {sample_size(metric.n, metric.n_clusters, result.cases.cluster_names)}), against "
-                 f"{percent(area.value or 0)} ({_area_interval(area, result.level)}).",
-        severity="warn", what="membership inference, by group", who=group, group=metric.group, certainty=ci,
+        kind="worth_knowing", severity="warn",
+        headline=headline(f"The attack recognises {group} more often than others", "The attack recognises one group more often"),
+        evidence=f"Attack AUC {numbers(metric)}; everyone {numbers(area)}; {size}",
+        facts=[("About", "The audited model, measured."), ("Method", str(metric.method))],
+        what="membership inference, by group", who=group, group=metric.group, certainty=_area_interval(metric, result.level),
         metrics=[result.address(metric)], figures=["exposure"],
     )
 
 
 def _caveats(cases: AttackedCases) -> list[raikit.Finding]:
     """Say what other explanations the numbers have than memory."""
-    sentence = ("An attacker who trains models of the same kind may recognise more: this attack uses nothing but the loss, and "
-                "what it finds is a lower bound. It takes the model to have been trained on the train cases and on no "
-                f"{cases.split} case.")
+    facts = [("Assumed", f"The model was trained on the train cases and on no {cases.split} case.")]
     if cases.split == "validation":
-        sentence += (f" If the model was chosen by its validation loss (early stopping), its loss on validation {case_noun()} "
-                     f"is lower, "
-                     "and memorisation is underestimated.")
-    findings = [raikit.Finding(sentence=sentence, what="membership inference", certainty="by construction")]
+        facts.append(("Early stopping", (
+            "If the model was chosen by its validation loss (early stopping), that loss is lower. Memory is then underestimated.")))
+    findings = [raikit.Finding(
+        kind="method", headline="The attack is a lower bound on what the audited model reveals", facts=facts,
+        evidence="It uses nothing but the loss of each case",
+        sentence="An attacker who trains models of the same kind may recognise more: this attack uses nothing but the loss.",
+        what="membership inference", certainty="by construction")]
     if cases.split == "test":
         findings.append(raikit.Finding(
+            kind="worth_knowing", headline="The attack compares training cases with test cases, which may differ",
+            evidence=f"There are no validation {case_noun()}, or the options name test {case_noun()}",
             sentence=f"Non-members are test {case_noun()}. If they come from other people than training {case_noun()}, the "
-                     f"attack separates the "
-                     "populations, and that is not memory.",
+                     "attack separates the populations, and that is not memory.",
             severity="warn", what="population of the non-members"))
     return [*findings, *_people_findings(cases), *_copies_findings(cases), *_population_findings(cases)]
 
@@ -126,35 +172,44 @@ def _people_findings(cases: AttackedCases) -> list[raikit.Finding]:
     shared = cases.with_a_member()
     if not shared:
         return []
-    whose = joined([f"{count(number)} share a {column}" for column, number in shared])
+    whose = joined([f"{count(number)} share a {column_text(column)}" for column, number in shared])
     return [raikit.Finding(
-        sentence=f"Of {count(cases.losses.non_members)} non-members, {whose} with training {case_noun()}. The attack tells "
-                 f"training {case_noun()} from other {case_noun()}. It does not tell whether what belongs to one {shared[0][0]} "
-                 "was trained on or not, which may be far easier.",
+        kind="method", headline="The attack tells cases apart, not people",
+        evidence=f"{capitalised(whose)} with training {case_noun()}",
+        sentence=f"Of {count(cases.losses.non_members)} non-members, {whose} with training {case_noun()}. Whether anything of one "
+                 f"{column_text(shared[0][0])} was trained on is another question. It may be far easier to answer.",
         severity="warn", what="unit of privacy", certainty="by construction")]
 
 
 def _copies_findings(cases: AttackedCases) -> list[raikit.Finding]:
     if not cases.copies:
         return []
+    many = cases.copies > _MANY_COPIES * cases.losses.non_members
     return [raikit.Finding(
-        sentence=f"{count(cases.copies)} of {count(cases.losses.non_members)} non-members have the same inputs as a training case, "
-                 "not counting copies under other file names or spellings. The model has seen these inputs, so the attack does not "
-                 "measure how it recognises training cases among new ones. It recognises fewer if the targets are the same too, "
-                 "and may recognise more if they differ.",
-        severity="warn" if cases.copies > _MANY_COPIES * cases.losses.non_members else "note", what="copies of training cases")]
+        kind="worth_knowing" if many else "method", headline="The attack is tried on copies of training cases",
+        evidence=f"{count(cases.copies)} of {count(cases.losses.non_members)} non-members have the inputs of a training case",
+        sentence=f"{count(cases.copies)} of {count(cases.losses.non_members)} non-members have the same inputs as a training case. "
+                 "The model has seen these inputs.",
+        facts=[("Effect", "The attack recognises fewer if the targets are the same too, and may recognise more if they differ."),
+               ("Not counted", "Copies under other file names or spellings.")],
+        severity="warn" if many else "note", what="copies of training cases")]
 
 
 def _population_findings(cases: AttackedCases) -> list[raikit.Finding]:
     far = [(column, distance) for column, distance in cases.distances() if distance > _FAR]
     if not far:
         return []
-    columns = ", ".join(f"{column} ({percent(distance)} of {case_noun()} would have to differ)" for column, distance in far)
+    shown = far[:_MOST_COLUMNS]
+    names = joined([column_text(column) for column, _ in shown])
     return [raikit.Finding(
-        sentence=f"Members and non-members differ in {columns}; {count(cases.losses.members)} members, "
-                 f"{count(cases.losses.non_members)} non-members. A part of what the attack finds may be that difference and not "
-                 "memory.",
-        severity="warn", what="population of the non-members")]
+        kind="worth_knowing", severity="warn",
+        headline=headline(f"Members and non-members of the attack differ in {names}", "Members and non-members differ"),
+        evidence="; ".join(f"{column_text(column)} {percent(distance)} of {case_noun()}" for column, distance in shown),
+        sentence=f"Members and non-members differ in {names}. A part of what the attack "
+                 "finds may be that difference and not memory.",
+        facts=[(f"Differ in {column_text(column)}", f"{percent(distance)} of {case_noun()} would have to have another value.")
+               for column, distance in far],
+        what="population of the non-members")]
 
 
 def population_table(cases: AttackedCases) -> raikit.Table:
@@ -163,7 +218,7 @@ def population_table(cases: AttackedCases) -> raikit.Table:
         id="population", title="How much members and non-members differ",
         columns=[raikit.Column(name="column", title="Column"),
                  raikit.Column(name="distance", title=f"Share of {case_noun()} that would have to differ", format="percent")],
-        rows=[[column, distance] for column, distance in cases.distances()],
+        rows=[[column_text(column), distance] for column, distance in cases.distances()],
         note=f"{count(cases.losses.members)} members (train) and {count(cases.losses.non_members)} non-members ({cases.split}). "
              f"Total variation distance of the groups' shares; with few {case_noun()} it is above 0 by chance.",
     )

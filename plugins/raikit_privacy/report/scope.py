@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 import raikit
-from raikit.format import cases, count, joined, percent
+from raikit.format import capitalised, cases, count, joined, percent
 from raikit_privacy.estimates.starting_weights import numbers_beside
 from raikit_privacy.estimates.trials import LARGEST_DELTA, Trials
 from raikit_privacy.report.wording import at_most
@@ -19,6 +19,8 @@ def scope_findings(ctx: raikit.CheckContext, trials: Trials) -> list[raikit.Find
     findings = [_weights_finding(ctx, trials), _unit_of_privacy_finding(trials)]
     findings += [*_delta_findings(trials), *_number_findings(trials)]
     findings.append(raikit.Finding(
+        kind="method", headline="Noise comes from the run's seed: a measurement, not a release",
+        evidence="Private models and checkpoints were deleted",
         sentence="Noise and sampling were drawn from the run's seed: this is a measurement, not a release. Private models and "
                  "checkpoints were deleted. A model that is released must draw its noise from the operating system.",
         what="seeded noise", certainty="by construction",
@@ -26,6 +28,8 @@ def scope_findings(ctx: raikit.CheckContext, trials: Trials) -> list[raikit.Find
     compared = len(trials.cases.frame)
     if trials.cases.available > compared:
         findings.append(raikit.Finding(
+            kind="method", headline="Models are compared on a part of the test cases",
+            evidence=f"{count(compared)} of {count(trials.cases.available)} test cases",
             sentence=f"Models were compared on {count(compared)} of {count(trials.cases.available)} test cases, whole "
                      "clusters drawn at random. Raise test_rows to compare more.", what="cases compared",
         ))
@@ -74,7 +78,7 @@ def uncovered_table(ctx: raikit.CheckContext, trials: Trials) -> raikit.Table:
 
 def _weights_finding(ctx: raikit.CheckContext, trials: Trials) -> raikit.Finding:
     if trials.start.declared is None:
-        origin = ("ε covers the training of the weights, from newly drawn ones: two seeds give unrelated numbers, and nothing "
+        origin = ("ε covers the training of the weights, from newly drawn ones. Two seeds give unrelated numbers, and nothing "
                   "shows that these know the cases.")
     else:
         known = "declared, not proved" if trials.start.pretrained is None else "not known beyond its name"
@@ -83,11 +87,19 @@ def _weights_finding(ctx: raikit.CheckContext, trials: Trials) -> raikit.Finding
                   f"({trials.start.attack}), which is no proof.")
         if trials.start.partly_drawn:
             origin += " It has little power here, because other weights are newly drawn, as those of a new head."
+    declared, searched = trials.start.declared is not None, bool(_search_sentence(ctx))
+    said = ("The guarantee assumes initial weights that saw no training case" if declared
+            else "The guarantee leaves out the search that chose the settings" if searched
+            else "ε covers the training of the weights and nothing else")
     return raikit.Finding(
-        sentence=f"{origin} {_fitted_sentence(ctx, bool(trials.foreign))}{_search_sentence(ctx)} Nor does it cover the number of "
-                 "training cases, which is taken as public, columns that were computed from several cases, options that were "
-                 "chosen by trying them on these cases, or other runs on them: their ε adds to this one.",
-        severity="warn" if trials.start.declared is not None or _search_sentence(ctx) else "note", what="scope of epsilon",
+        kind="worth_knowing" if declared or searched else "method", headline=said,
+        evidence="Not covered: what was fitted without noise, searches, other runs on these cases",
+        sentence=f"{origin} {_fitted_sentence(ctx, bool(trials.foreign))}{_search_sentence(ctx)} ε leaves out the number of "
+                 "training cases, which is taken as public, and columns that were computed from several cases. It leaves out "
+                 "options that were chosen by trying them on these cases. It leaves out other "
+                 "runs on them: their ε adds to this one.",
+        facts=[("Fitted without noise", _short(fitted_without_noise(ctx)))],
+        severity="warn" if declared or searched else "note", what="scope of epsilon",
         certainty="two draws were compared" if not trials.start.condition else "if these weights have seen no training case",
     )
 
@@ -97,12 +109,12 @@ def _search_sentence(ctx: raikit.CheckContext) -> str:
     searched = ctx.model.searched if ctx.model is not None else 0
     if not searched:
         return ""
-    return (f" A search of {count(searched)} trials on these cases, trained without noise, chose the settings of the network: "
-            "what it learnt from them is not covered, at any ε.")
+    return (f" A search of {count(searched)} trials on these cases, trained without noise, chose the settings of the network. "
+            "What it learnt from them is not covered, at any ε.")
 
 
 def _fitted_sentence(ctx: raikit.CheckContext, foreign: bool) -> str:
-    without_noise = f"It does not cover what was fitted on these cases without noise: {_short(fitted_without_noise(ctx))}."
+    without_noise = "It does not cover what was fitted on these cases without noise, which is listed below."
     if not preprocessing_is_known(ctx):
         return f"{without_noise} What else the model's preprocessing or loss was fitted on is not known."
     if foreign:
@@ -128,14 +140,16 @@ def _some(names: list[str]) -> str:
 
 def _unit_of_privacy_finding(trials: Trials) -> raikit.Finding:
     where = joined(trials.shared)
-    clusters = f", not all cases of a cluster or file: among the training cases, {where}" if where else ""
     copies = trials.copies
-    same = (f" {count(copies)} training cases have the same inputs, not counting copies under other file names or spellings."
-            if copies > 1 else "")
+    facts = [("For k cases", "With k cases of one person, or k copies of a case, ε is k times as large and δ is larger too.")]
+    facts += [("Among the training cases", f"{capitalised(where)}.")] if where else []
+    facts += [("Copies", f"{count(copies)} training cases have the same inputs."),
+              ("Not counted", "Copies under other file names or spellings.")] if copies > 1 else []
     return raikit.Finding(
-        sentence=f"ε protects single cases{clusters}. For k cases of one person, or k copies of a case, ε is k times as large and "
-                 f"δ is larger too.{same}",
-        severity="warn" if where else "note", what="unit of privacy", certainty="by construction",
+        kind="worth_knowing" if where else "method", headline="The guarantee protects single cases, not people",
+        evidence=(f"Among the training cases, {joined(trials.shared[:2])}" if where
+                  else "For k cases of one person, ε is k times as large"),
+        facts=facts, severity="warn" if where else "note", what="unit of privacy", certainty="by construction",
     )
 
 
@@ -146,6 +160,8 @@ def _number_findings(trials: Trials) -> list[raikit.Finding]:
         return []
     models = len(targets) * repeats
     return [raikit.Finding(
+        kind="method", headline="Private models of the same cases add up their ε",
+        evidence=f"All {count(models)} together: ε = {at_most(sum(targets) * repeats)} at δ = {trials.delta * models:.2g}",
         sentence=f"Each ε is that of one private model. {count(models)} were trained on the same cases. Who sees all of them, or "
                  f"numbers computed from all, has at most ε = {at_most(sum(targets) * repeats)} at "
                  f"δ = {trials.delta * models:.2g}.",
@@ -166,10 +182,12 @@ def _delta_findings(trials: Trials) -> list[raikit.Finding]:
         return []
     over = "at least" if trials.delta * n >= 1 else "not far below"
     return [raikit.Finding(
+        kind="worth_knowing", headline="δ is too large for the guarantee to mean much",
+        evidence=f"δ = {trials.delta:.2g}; one over the number of training cases is {1 / n:.2g}",
         sentence=f"δ = {trials.delta:.2g} is {over} one over the number of training cases ({count(n)}). Publishing each case "
-                 f"with a probability of δ, {_published(trials.delta * n)}, would satisfy such a guarantee (Dwork and Roth 2014). "
-                 f"Leave delta out, or set it to {LARGEST_DELTA / n:.2g} at most (Ponomareva et al. 2023 advise far less than "
-                 "one over that number).",
+                 f"with a probability of δ, {_published(trials.delta * n)}, would satisfy such a guarantee (Dwork and Roth 2014).",
+        facts=[("What to do", f"Leave delta out, or set it to {LARGEST_DELTA / n:.2g} at most."),
+               ("Source", "Ponomareva et al. 2023 advise far less than one over the number of training cases.")],
         severity="warn", what="size of delta", certainty="by construction",
     )]
 

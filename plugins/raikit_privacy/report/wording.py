@@ -1,10 +1,11 @@
-"""Bounds in words: rounded up, because a bound that is rounded down is not one."""
+"""Numbers in words. Bounds are rounded up, because a bound that is rounded down is not one."""
 
 from __future__ import annotations
 
 import math
 
-from raikit.format import percent
+import raikit
+from raikit.format import confidence_interval, measure, percent
 
 
 def at_most(value: float) -> str:
@@ -29,3 +30,16 @@ def percent_at_most(share: float) -> str:
     """
     step = 1e-3 if share >= 0.01 or share <= 0 else 10.0 ** (math.floor(math.log10(share)) - 1)
     return percent(min(1.0, math.ceil(share / step - 1e-6) * step))
+
+
+def is_decisive(metric: raikit.Metric) -> bool:
+    """Return whether the interval of a metric decides anything about the models that were measured."""
+    return metric.value is not None and not {"few_clusters", "few_events", "unreliable"}.intersection(metric.flags)
+
+
+def numbers(metric: raikit.Metric) -> str:
+    """Write a value with its interval for a line of evidence: ``0.584, 95% CI 0.552 to 0.614``."""
+    value = measure(metric.value, metric.low, metric.high, metric.unit)
+    ci = confidence_interval(metric.low, metric.high, metric.unit, level=metric.level, value=metric.value,
+                             simultaneous=metric.simultaneous)
+    return f"{value}, {ci.removesuffix('%').removesuffix(' pp')}"

@@ -162,6 +162,7 @@ class _Writer:
         for rule in sorted(gate.rules if gate is not None else [], key=_by_certainty):
             check, metric = self.measured.get(rule.metric, (self.checks.get(rule.check or ""), None))
             beside = self.findings.get(rule.metric, []) if rule.kind == "rule" else []
+            beside = [(owner, finding) for owner, finding in beside if not _says_more(rule, finding)]
             self.told.update(id(finding) for _, finding in beside)
             yield self._of_rule(rule, check, metric, [finding for _, finding in beside])
 
@@ -290,7 +291,9 @@ class _Writer:
             (metric.value, metric.low, metric.high) if metric is not None else (None, None, None))
         unit = metric.unit if metric is not None else None
         level = (metric.level if metric else None) or self.record.confidence
-        valid = not phrases.is_undecidable(metric) or finding.kind != "undecided"
+        # A finding is about the models that were trained; only rules ask what other trainings would give.
+        flags = set(metric.flags if metric else ()) - {"one_training"}
+        valid = finding.kind != "undecided" or not phrases.UNDECIDABLE.intersection(flags)
         number_text = "" if value is None else fmt.measure(value, low, high, unit)
         interval = phrases.ci(low, high, unit, value, level, valid=valid)
         if high is None and low is not None:
@@ -311,6 +314,14 @@ def _legacy_headline(finding: Finding) -> str:
     """Return a headline for a finding that has only a sentence, as those of older records."""
     what = fmt.capitalised(finding.what)
     return phrases.first_that_fits(f"{what}: {finding.who}" if what and finding.who else what, what or finding.sentence)
+
+
+def _says_more(rule: Rule, finding: Finding) -> bool:
+    """Return whether a finding tells something bad of a number that keeps its limit: accuracy over it, and no better than guessing.
+
+    The gap of a finding with two sides is what the rule judged, so the rule's statement tells it.
+    """
+    return rule.status == "pass" and finding.kind in ("worth_knowing", "undecided") and finding.worse is None
 
 
 def _detail(metric: Metric | None, gap: GapStatement | None, limit: str) -> str:

@@ -61,9 +61,9 @@ class GroupNumbers:
 
     def __init__(self, record: Measurements) -> None:
         self._positive, self._favourable = record.data.positive, record.data.favourable
-        self._by_place: dict[tuple[str, tuple[str, ...], str, str], dict[str, Metric]] = defaultdict(dict)
+        self._by_place: dict[tuple[str, ...], dict[str, Metric]] = defaultdict(dict)
         for check, metric in record.metrics():
-            if metric.group and metric.over and metric.value is not None and metric.subject == "model":
+            if metric.group and metric.over and metric.value is not None:
                 self._by_place[_place(_prefix(metric, check.name), metric.name, metric)][stored_group(metric.group)] = metric
 
     def of_measure(self, prefix: str, measure: str, like: Metric) -> dict[str, Metric]:
@@ -167,6 +167,7 @@ def _prefix(metric: Metric, check: str) -> str:
     return (metric.id or check).partition(".")[0]
 
 
-def _place(prefix: str, name: str, metric: Metric) -> tuple[str, tuple[str, ...], str, str]:
+def _place(prefix: str, name: str, metric: Metric) -> tuple[str, ...]:
+    """Return what the metrics of groups that are compared share: a gap is about one subject, the audited model or another."""
     arguments: Iterable[tuple[str, object]] = sorted((key, value) for key, value in metric.args.items() if key != "to")
-    return prefix, tuple(metric.over or ()), name, repr(list(arguments))
+    return prefix, metric.subject, name, repr(list(arguments)), *(metric.over or ())

@@ -5,23 +5,18 @@ from __future__ import annotations
 from raikit import format as fmt
 from raikit.naming import names_in_use, plural_of
 from raikit.run.record import Rule
-from raikit.run.results import MOST_HEADLINE_WORDS, Metric
+from raikit.run.results import Metric
 from raikit.run.statements.gaps import GapStatement, part_of
 from raikit.run.statements.vocabulary import denominator_text
 
-_UNDECIDABLE = {"few_clusters", "few_events", "unreliable", "one_training"}
+UNDECIDABLE = {"few_clusters", "few_events", "unreliable", "one_training"}
 _GAPS = ("_difference", "_ratio")
+first_that_fits = fmt.headline
 
 
 def is_gap(metric: Metric | None) -> bool:
     """Return whether a metric is a gap or ratio over the groups of some columns."""
     return metric is not None and bool(metric.over) and not metric.group and metric.name.endswith(_GAPS)
-
-
-def first_that_fits(*headlines: str) -> str:
-    """Return the first headline that is short enough; else the last, cut."""
-    fitting = (text for text in headlines if text and len(text.split()) <= MOST_HEADLINE_WORDS)
-    return next(fitting, " ".join(headlines[-1].split()[: MOST_HEADLINE_WORDS - 1]) + " …")
 
 
 def by_columns(columns: tuple[str, ...] | list[str]) -> str:
@@ -43,6 +38,8 @@ def name_of(metric: Metric) -> str:
             fmt.group_label({column: value}) for column, value in zip(metric.group, str(to).split(", "), strict=False)
         )  # fmt: skip
         place += f" against {other}"
+    if metric.title:
+        return fmt.capitalised(metric.title) + (f", {place}" if place else "")
     return fmt.capitalised(fmt.metric_words(metric.name)) + "".join(f", {part}" for part in (part_of(metric), place) if part)
 
 
@@ -192,4 +189,4 @@ def lede_of_gap(gap: GapStatement, rule: Rule, unit: str | None) -> str:
 
 def is_undecidable(metric: Metric | None) -> bool:
     """Return whether the interval of a metric decides nothing."""
-    return metric is not None and bool(_UNDECIDABLE.intersection(metric.flags))
+    return metric is not None and bool(UNDECIDABLE.intersection(metric.flags))

@@ -35,6 +35,7 @@ _RUN_RULES: tuple[Callable[[Any], str | None], ...] = (
     result_rules.intervals,
     result_rules.clusters,
     result_rules.findings,
+    result_rules.wording,
     figure_rules.figures,
     reproducibility_rules.deterministic,
     reproducibility_rules.order,

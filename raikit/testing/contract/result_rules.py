@@ -9,12 +9,17 @@ from collections import Counter
 from raikit import address
 from raikit.address import Pattern
 from raikit.errors import RaikitError, nearest
-from raikit.run.results import CheckResult, Metric
+from raikit.naming import names_in_use
+from raikit.run.results import CheckResult, Finding, Metric
 from raikit.testing.contract.bench import Bench
 from raikit.testing.contract.rule import Broken, NotApplicable
 
 _DEFAULT_SUBJECT = Metric.model_fields["subject"].default
 _FLAG = re.compile(r"[a-z][a-z0-9_]*")
+_NUMBER = re.compile(r"(?<!\w)\d")  # F1 and R2 are names
+_QUOTED = re.compile(r"“[^”]*”")
+_SENTENCE_END = re.compile(r"(?<=[.!?;])\s+")
+_MOST_WORDS = 25
 
 
 def result(bench: Bench) -> None:
@@ -138,3 +143,40 @@ def findings(bench: Bench) -> None:
         for kind, names in (("figures", figures), ("tables", [table.id for table in returned.tables])):
             if duplicates := [name for name, times in Counter(names).items() if times > 1]:
                 raise Broken(f"on {trial.scenario.name}: two {kind} have the id {duplicates[0]!r}")
+
+
+def wording(bench: Bench) -> str:
+    """Give findings a headline of 12 words without a number, or both sides with n; no sentence has over 25 words."""
+    count = 0
+    for trial, returned in bench.results():
+        for finding in returned.findings:
+            if problem := _wording_problem(finding, returned):
+                raise Broken(f"on {trial.scenario.name}: {problem}")
+            count += 1
+    return f"{count:,} findings"
+
+
+def _wording_problem(finding: Finding, returned: CheckResult) -> str | None:
+    sides = [side for side in (finding.worse, finding.better) if side is not None]
+    if not finding.headline and not sides:
+        return f"the finding {finding.sentence[:80]!r} has no headline; say in at most 12 words who or what does what"
+    if _NUMBER.search(_without_names(finding, returned)):
+        return f"the headline {finding.headline!r} has a number; numbers are for `evidence`"
+    if any(side.n is None for side in sides):
+        return f"the finding {finding.headline or finding.measure!r} gives a side without n"
+    for place, text in (("evidence", finding.evidence), *finding.facts):
+        if long := [part for part in _SENTENCE_END.split(text) if len(part.split()) > _MOST_WORDS]:
+            return f"{place!r} has a sentence of {len(long[0].split())} words, {long[0][:80]!r}; at most {_MOST_WORDS}"
+    return None
+
+
+def _without_names(finding: Finding, returned: CheckResult) -> str:
+    """Return a headline without what it quotes and without names of groups and classes, which may hold digits."""
+    groups = [metric.group or {} for metric in returned.metrics]
+    groups += [side.group for side in (finding.worse, finding.better) if side is not None]
+    names = {names_in_use().value(column, value) for group in groups for column, value in group.items()}
+    names |= {names_in_use().of_class(metric.args["class"]) for metric in returned.metrics if "class" in metric.args}
+    text = _QUOTED.sub("", finding.headline)
+    for name in sorted(names, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "", text)
+    return text

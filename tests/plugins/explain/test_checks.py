@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -12,6 +13,8 @@ import torch
 
 import raikit
 from raikit import address
+from raikit.naming import DisplayNames, using
+from raikit.run.statements.phrases import name_of
 from raikit.testing import result_of
 from raikit_explain.checks import Attributions
 
@@ -83,11 +86,16 @@ def test_a_model_of_steps_is_warned_about(tiny_model, make_context):
     result = result_of(Attributions, make_context(model, rows=40), rows=40, examples=3, max_steps=32)
     first = result.findings[0]
     assert first.severity == "warn"
-    assert "miss the change" in first.sentence
+    assert first.headline == "Attributions miss part of the change that they explain"
     assert _value(result, "completeness_violation_rate").value > 0.05
-    disagree = [finding for finding in result.findings if "disagree" in finding.sentence]
+    disagree = [finding for finding in result.findings if "disagree on" in finding.headline]
     assert {finding.who for finding in disagree} == {"note", "facts"}, "a step has no gradient, but leaving it out shows"
     assert any("read with care" in figure.subtitle for figure in result.figures)
+
+
+def _ends_of_difference(finding):
+    """Return the ends of the interval on the line of evidence, in percentage points."""
+    return [float(end.replace("−", "-")) for end in re.search(r"CI (\S+) to (\S+)$", finding.evidence).groups()]
 
 
 def test_the_input_that_decides_is_named_with_interval_and_rows(tiny_model, make_context):
@@ -97,10 +105,12 @@ def test_the_input_that_decides_is_named_with_interval_and_rows(tiny_model, make
 
     model = tiny_model({"note": "text", "facts": "tabular"}, logits=logits)
     result = result_of(Attributions, make_context(model, rows=300), rows=300)
-    sentences = [finding.sentence for finding in result.findings]
-    assert any(sentence.startswith("Decisions rest most on the input facts") for sentence in sentences)
-    assert any(sentence.startswith("The input note hardly matters") for sentence in sentences)
-    assert any("leaving inputs out agree" in sentence for sentence in sentences)
+    kinds = {finding.headline: finding.kind for finding in result.findings}
+    assert kinds["Decisions rest most on the facts"] == "worth_knowing"
+    assert kinds["The note hardly matters to decisions"] == "worth_knowing"
+    (methods,) = [finding for finding in result.findings if finding.what == "agreement of two explanations"]
+    agree = max(abs(end) for end in _ends_of_difference(methods)) <= 10
+    assert methods.kind == ("fine" if agree else "undecided")
     known = {metric.id for metric in result.metrics}
     figures = {figure.id for figure in result.figures}
     for finding in result.findings:
@@ -113,7 +123,25 @@ def test_equal_inputs_are_not_ranked(tiny_model, make_context):
     model = tiny_model({"left": "tabular", "right": "tabular"}, logits=lambda encoded: bent(
         {"a": encoded["left"]}, seed=1) + bent({"a": encoded["right"]}, seed=1))
     result = result_of(Attributions, make_context(model, rows=60), rows=60, examples=0)
-    assert any("too small to rank them" in finding.sentence for finding in result.findings)
+    share = next(finding for finding in result.findings if finding.what == "share of the decision")
+    assert (share.kind, share.headline[:27]) == ("undecided", "Decisions may rest most on ")
+
+
+def test_inputs_are_called_by_their_labels(tiny_model, make_context):
+    def logits(encoded):
+        value = 5 * encoded["facts"].sum(dim=1) + 0.01 * encoded["note"].flatten(1).sum(dim=1)
+        return torch.stack([torch.zeros_like(value), value], dim=1)
+
+    model = tiny_model({"note": "text", "facts": "tabular"}, logits=logits)
+    ctx = make_context(model, rows=100)
+    with using(DisplayNames(columns={"facts": "form fields"})):
+        result = result_of(Attributions, ctx, rows=100, examples=1)
+    share = _value(result, "modality_share", input="facts")
+    assert name_of(share) == "Share of the decision, form fields"
+    assert "Decisions rest most on the form fields" in {finding.headline for finding in result.findings}
+    (shares, example) = result.figures
+    assert {row["input"] for row in shares.data} == {"form fields", "note"} == {row["input"] for row in example.data}
+    assert {row[1] for row in result.tables[0].rows} == {"form fields", "note"}
 
 
 def test_two_inputs_of_one_modality_are_told_apart(tiny_model, make_context):

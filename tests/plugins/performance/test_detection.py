@@ -72,7 +72,7 @@ def test_a_type_that_is_only_predicted_has_no_recall_and_is_named():
 def test_the_finding_counts_what_is_there_and_what_is_found():
     # An entity that is taken for another type is one of the truth and one that is predicted.
     finding = entities([["B-LOC", "O", "B-LOC"]] * 9, [["B-PER", "B-PER", "B-LOC"]] * 9).findings[0]
-    assert "18 entities in the truth, 27 predicted" in finding.sentence
+    assert "18 entities in the truth, 27 predicted" in dict(finding.facts)["Sample"]
 
 
 def test_tags_without_entities_are_left_to_the_other_checks():

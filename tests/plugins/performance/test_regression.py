@@ -57,18 +57,19 @@ def test_perfect_predictions_are_marked_unreliable_rather_than_certain():
 
 
 def test_r2_of_a_constant_target_is_undefined():
-    metrics, _ = measured(pd.DataFrame({"target": [2.0, 2.0, 2.0], "prediction": [1.0, 2.0, 4.0]}))
+    metrics, findings = measured(pd.DataFrame({"target": [2.0, 2.0, 2.0], "prediction": [1.0, 2.0, 4.0]}))
     assert metrics["r2"].value is None
     assert metrics["r2"].reason == "the target is the same in every case"
+    assert findings[0].headline == "Errors have no comparison, because all targets are the same"
 
 
 def test_a_bias_beyond_its_interval_is_said():
     rng = np.random.default_rng(1)
     truth = rng.normal(size=200)
     _, findings = measured(pd.DataFrame({"target": truth, "prediction": truth + 2 + rng.normal(size=200)}))
-    assert "too high by" in findings[0].sentence
+    assert findings[-1].headline == "Predictions are too high on average"
     _, findings = measured(pd.DataFrame({"target": truth, "prediction": truth + rng.normal(size=200)}))
-    assert "too high by" not in findings[0].sentence
+    assert findings[-1].kind == "fine"
 
 
 def test_with_few_clusters_squared_errors_may_be_surely_large_but_not_surely_small():

@@ -16,6 +16,11 @@ from raikit.data.batch import Batch
 from raikit.models.base import Model
 
 
+def words_of(finding):
+    """Return all that a finding says: its sentence, the facts of the fold, headline and evidence."""
+    return " ".join([finding.sentence, *(f"{label}: {text}" for label, text in finding.facts), finding.headline, finding.evidence])
+
+
 class Net(nn.Module):
     """Words are embedded, columns are not; both meet in one hidden layer."""
 

@@ -19,6 +19,8 @@ from raikit_privacy.checks import MembershipInference, PrivateFineTuning
 from raikit_privacy.estimates import training, trials
 from raikit_privacy.estimates.dpsgd import Recipe
 
+from .conftest import words_of
+
 QUICK = {"epochs": 4, "batch_size": 60, "physical_batch_size": 32, "learning_rate": 0.3,
          "accountant": "rdp"}
 
@@ -126,7 +128,7 @@ def test_a_model_that_mixes_rows_is_not_measured_and_the_reason_is_readable(audi
     metric = by_id(result)["privacy.epsilon(target=8)"]
     assert metric.value is None
     assert "BatchNorm" in metric.reason
-    assert "GroupNorm" in result.findings[0].sentence
+    assert "GroupNorm" in words_of(result.findings[0])
 
 
 def test_a_network_whose_cases_see_each_other_is_not_measured(audited, tiny):
@@ -175,11 +177,11 @@ def test_a_training_that_touched_the_audited_model_is_an_error(audited, monkeypa
 def test_the_twin_differs_by_noise_alone(private):
     twin = by_id(private)["privacy.accuracy_cost(target=8,to=twin)"]
     assert twin.low <= twin.value <= twin.high
-    assert any("in the same way but without noise" in finding.sentence for finding in private.findings)
+    assert any("in the same way but without noise" in words_of(finding) for finding in private.findings)
 
 
 def test_findings_say_one_row_seeded_noise_and_what_is_promised(private):
-    text = " ".join(finding.sentence for finding in private.findings)
+    text = " ".join(words_of(finding) for finding in private.findings)
     for needed in ("one person appears in up to", "a measurement, not a release", "every membership attack", "newly drawn"):
         assert needed in text
 
@@ -220,7 +222,7 @@ def test_a_model_that_knows_its_rows_by_heart_is_found_out():
     assert metrics["privacy.membership_auc"].value == 1.0
     assert metrics["privacy.membership_tpr_at_fpr(fpr=0.01)"].value == 1.0
     assert metrics["privacy.membership_auc[sex=F]"].low > 0.9
-    assert "better than guessing" in result.findings[0].sentence
+    assert result.findings[0].headline == "The audited model's losses give away some training cases"
 
 
 def test_a_model_that_remembers_nothing_is_not_accused():
@@ -242,21 +244,21 @@ def test_area_equals_scikit_learn_on_the_losses():
 
 def test_validation_rows_are_the_non_members_although_there_are_test_rows(audited):
     result = result_of(MembershipInference, audited())
-    assert "non-members from validation" in result.findings[0].sentence
-    assert "early stopping" in " ".join(finding.sentence for finding in result.findings)
+    assert "non-members from validation" in words_of(result.findings[0])
+    assert "early stopping" in " ".join(words_of(finding) for finding in result.findings)
 
 
 def test_test_rows_take_their_place_only_with_a_warning():
     table = remembered().replace({"split": {"validation": "test"}})
     result = result_of(MembershipInference, table_context(table))
-    assert "non-members from test" in result.findings[0].sentence
-    assert any(finding.severity == "warn" and "populations" in finding.sentence for finding in result.findings)
+    assert "non-members from test" in words_of(result.findings[0])
+    assert any(finding.severity == "warn" and "populations" in words_of(finding) for finding in result.findings)
 
 
 def test_members_that_are_other_people_than_non_members_are_named():
     table = remembered(remembers=False)
     table["sex"] = np.where(table["split"] == "train", "F", table["sex"])
-    sentences = [finding.sentence for finding in result_of(MembershipInference, table_context(table, sensitive=("sex",))).findings]
+    sentences = [words_of(finding) for finding in result_of(MembershipInference, table_context(table, sensitive=("sex",))).findings]
     assert any("differ in sex" in sentence and "not memory" in sentence for sentence in sentences)
 
 
@@ -284,10 +286,10 @@ def test_non_members_that_are_copies_of_members_are_counted(tiny, data):
     for copied, seen in ((table, True), (data.table, False)):
         own, model = tiny.Data(copied), tiny.Model()
         found = result_of(MembershipInference, table_context(tiny.predictions(model, own), model=model, data=own, classes=[0, 1])).findings
-        said = [finding for finding in found if "same inputs as a training case" in finding.sentence]
+        said = [finding for finding in found if "same inputs as a training case" in words_of(finding)]
         assert [finding.severity for finding in said] == ["warn"] * seen
-        assert all(finding.sentence.startswith("30 of 100 non-members") for finding in said)
-        assert any("trained on the train cases and on no validation case" in finding.sentence for finding in found)
+        assert all(words_of(finding).startswith("30 of 100 non-members") for finding in said)
+        assert any("trained on the train cases and on no validation case" in words_of(finding) for finding in found)
 
 
 def test_members_with_a_high_loss_are_recognised_by_it(tiny):
@@ -298,7 +300,7 @@ def test_members_with_a_high_loss_are_recognised_by_it(tiny):
     metrics = by_id(result)
     area = metrics["privacy.membership_auc"]
     assert area.high < 0.5
-    text = " ".join(finding.sentence for finding in result.findings)
+    text = " ".join(words_of(finding) for finding in result.findings)
     assert f"takes the higher loss for the training case is right in {percent(1 - area.value)} of pairs" in text
     assert "they come from two populations" not in text
     assert "warn" in {finding.severity for finding in result.findings if finding.what == "membership inference by a high loss"}
@@ -314,7 +316,7 @@ def test_an_attack_on_cases_is_not_said_to_be_one_on_people():
     table.loc[table.index[:8], "person"] = None
     found = {finding.what: finding for finding in
              result_of(MembershipInference, table_context(table, cluster=("person", "shop"))).findings}
-    assert "Of 200 non-members, 196 share a person with training cases." in found["unit of privacy"].sentence
+    assert "Of 200 non-members, 196 share a person with training cases." in words_of(found["unit of privacy"])
     assert found["unit of privacy"].severity == "warn"
     apart = result_of(MembershipInference, table_context(table, cluster=("shop",)))
     assert "unit of privacy" not in {finding.what for finding in apart.findings}
@@ -334,7 +336,7 @@ def test_copies_with_other_targets_are_not_said_to_hide_members(tiny, data):
     rows["score"] = [known.get(text, 0.5) for text in place["a"].astype(str) + place["note"]]
     result = result_of(MembershipInference, table_context(rows, model=model, data=own, classes=[0, 1]))
     assert by_id(result)["privacy.membership_auc"].value > 0.99
-    text = " ".join(finding.sentence for finding in result.findings)
+    text = " ".join(words_of(finding) for finding in result.findings)
     assert "100 of 100 non-members have the same inputs" in text
     assert "recognises less" not in text
 
@@ -363,3 +365,42 @@ def test_importing_the_plugin_and_its_checks_imports_nothing_heavy():
     code = ("import sys, raikit_privacy; [c.Options() for c in raikit_privacy.raikit_checks()]; "
             "print([m for m in ('numpy', 'pandas', 'torch', 'opacus', 'scipy', 'sklearn') if m in sys.modules])")
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+# --- promise and measurement ------------------------------------------------------------------------------------------
+
+
+def test_promise_and_measurement_are_told_apart_with_the_model_that_each_is_about(private):
+    rows = next(table for table in private.tables if table.id == "promises").rows
+    assert [row[:2] for row in rows] == [["Audited model", "measured"], ["Audited model", "promised"],
+                                         ["Private copy, ε = 8", "promised"], ["Private copy, ε = 8", "measured"]]
+    assert rows[0][2].startswith("An attack by the loss has an AUC of 0.")
+    assert rows[1][2].startswith("Nothing") and rows[3][2] == "Not attacked"
+    by_what = {finding.what: finding for finding in private.findings}
+    assert by_what["bound on membership inference"].kind == "worth_knowing"
+    assert by_what["attack on the private copy"].headline == "The private copy was not attacked"
+
+
+def test_the_attack_in_the_table_of_promises_is_that_of_the_attack_check(audited, private):
+    attack = result_of(MembershipInference, audited())
+    own = next(table for table in attack.tables if table.id == "promises").rows
+    assert own[0] == next(table for table in private.tables if table.id == "promises").rows[0]
+
+
+@pytest.mark.parametrize(("rows", "remembers", "kind"), [(800, True, "worth_knowing"), (2000, False, "fine"), (60, False, "undecided")])
+def test_an_attack_that_finds_nothing_is_fine_only_if_it_could_have_found_much(rows, remembers, kind):
+    area, *others = result_of(MembershipInference, table_context(remembered(rows, remembers))).findings
+    assert (area.what, area.kind) == ("membership inference", kind)
+    assert "No privacy guarantee is known for the audited model" in [finding.headline for finding in others]
+
+
+def test_the_cost_of_groups_has_both_sides_with_their_numbers(private):
+    (cost,) = [finding for finding in private.findings if finding.what == "cost of privacy, by group"]
+    metrics = by_id(private)
+    for side in (cost.worse, cost.better):
+        (group,) = side.group.values()
+        metric = metrics[f"privacy.accuracy_cost(target=8)[sex={group}]"]
+        assert (side.value, side.low, side.high, side.n) == pytest.approx((metric.value, metric.low, metric.high, metric.n))
+    gap = metrics["privacy.accuracy_cost_difference(target=8)[sex]"]
+    assert gap.compares == "accuracy_cost" and gap.pair == [f"sex: {side.group['sex']}" for side in (cost.better, cost.worse)]
+    assert cost.worse.value - cost.better.value == pytest.approx(gap.value)

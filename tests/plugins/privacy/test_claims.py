@@ -19,6 +19,8 @@ from raikit_privacy.estimates import membership, trials
 from raikit_privacy.estimates.membership import Losses
 from raikit_privacy.estimates.starting_weights import fixed_tensors, initial_model
 
+from .conftest import words_of
+
 QUICK = {"epochs": 2, "batch_size": 60, "learning_rate": 0.3, "accountant": "rdp"}
 CEILING = "privacy.membership_tpr_ceiling(fpr=0.01,target=1)"
 
@@ -127,7 +129,7 @@ def test_nothing_is_claimed_of_weights_that_may_have_seen_the_cases(tiny, noisy_
     assert CEILING in by_id(result)
     assert "not known what the initial weights have seen" in by_id(result)[CEILING].reason
     assert [finding.severity for finding in result.findings] == ["warn"]
-    assert "nothing is claimed" in result.findings[0].sentence
+    assert "nothing is claimed" in words_of(result.findings[0])
 
 
 @pytest.mark.parametrize("fresh", [given, refused, shrunk_and_perturbed])
@@ -143,7 +145,7 @@ def test_declared_weights_are_a_condition_of_every_guarantee(tiny, noisy_data, w
     ctx = context(tiny, loaded(tiny, wide(3), fresh), noisy_data, tmp_path)
     result = result_of(PrivateFineTuning, ctx, epsilons=[1], public_weights="a web crawl of 2019", **QUICK)
     assert by_id(result)[CEILING].value < 0.03
-    text = " ".join(finding.sentence for finding in result.findings)
+    text = " ".join(words_of(finding) for finding in result.findings)
     assert "origin is declared, not proved: a web crawl of 2019" in text
     assert "and the initial weights have seen no training case, as the configuration says" in text
     assert "the initial weights have seen no training case" in by_id(result)[CEILING].condition
@@ -160,7 +162,7 @@ def test_a_base_that_is_only_named_is_not_said_to_be_declared(tiny, noisy_data, 
     type(model).fresh = lambda self, seed=0: with_origin(fresh(self, seed))
     result = result_of(PrivateFineTuning, context(tiny, model, noisy_data, tmp_path), epsilons=[1], **QUICK)
     condition = by_id(result)[CEILING].condition
-    text = " ".join(finding.sentence for finding in result.findings)
+    text = " ".join(words_of(finding) for finding in result.findings)
     assert "the pretrained model reviews-bert has seen no training case (the configuration names it, and does not say" in condition
     assert condition in text
     assert "as the configuration says" not in text
@@ -175,7 +177,7 @@ def with_origin(model):
 def test_a_model_whose_fresh_draws_is_trained_whatever_its_own_weights_know(tiny, noisy_data, by_heart, tmp_path):
     result = result_of(PrivateFineTuning, context(tiny, loaded(tiny, by_heart), noisy_data, tmp_path), epsilons=[1], **QUICK)
     assert by_id(result)[CEILING].value < 0.03
-    assert "newly drawn" in result.findings[0].sentence
+    assert "newly drawn" in words_of(result.findings[0])
 
 
 def test_buffers_that_were_fitted_are_found_and_plain_ones_are_not(tiny):
@@ -330,10 +332,10 @@ def test_the_scope_names_what_this_model_was_fitted_on(tiny, data, tmp_path):
             return Fitted(super().fresh(seed).net)
 
     result = result_of(PrivateFineTuning, context(tiny, Fitted(), data, tmp_path), **QUICK)
-    assert "without noise: mean (columns.a and columns.b); vocabulary of 20 words (note); list of 2 classes (target)." in (
-        result.findings[0].sentence)
-    assert "That is the model's own statement; nothing shows that it is complete." in result.findings[0].sentence
-    assert "The model also holds numbers whose origin is not known: scaler.mean_." in result.findings[0].sentence
+    assert dict(result.findings[0].facts)["Fitted without noise"] == (
+        "mean (columns.a and columns.b); vocabulary of 20 words (note); list of 2 classes (target)")
+    assert "That is the model's own statement; nothing shows that it is complete." in words_of(result.findings[0])
+    assert "The model also holds numbers whose origin is not known: scaler.mean_." in words_of(result.findings[0])
     rows = dict(next(table for table in result.tables if table.id == "uncovered").rows)
     assert {"columns.a", "columns.b", "note", "target", "number of training cases", "anything else"} <= rows.keys()
     assert "preprocessing" not in rows
@@ -341,7 +343,7 @@ def test_the_scope_names_what_this_model_was_fitted_on(tiny, data, tmp_path):
 
 def test_what_is_not_known_is_said_to_be_unknown(tiny, data, tmp_path):
     result = result_of(PrivateFineTuning, context(tiny, tiny.Model(), data, tmp_path), **QUICK)
-    assert "preprocessing or loss was fitted on is not known" in result.findings[0].sentence
+    assert "preprocessing or loss was fitted on is not known" in words_of(result.findings[0])
     assert "not known" in dict(next(table for table in result.tables if table.id == "uncovered").rows)["preprocessing"]
 
 
@@ -360,7 +362,7 @@ def test_all_that_one_case_changes_outside_of_the_weights_of_a_fusion_model_is_n
 def test_a_delta_that_is_not_far_below_one_over_the_number_of_cases_is_warned_of(tiny, data, tmp_path):
     """There are 300 training cases; the default is a tenth of one over that number at most."""
     ctx = context(tiny, tiny.Model(), data, tmp_path)
-    warned = [[finding.sentence for finding in result_of(PrivateFineTuning, ctx, delta=delta, **QUICK).findings
+    warned = [[words_of(finding) for finding in result_of(PrivateFineTuning, ctx, delta=delta, **QUICK).findings
                if finding.what == "size of delta"] for delta in (1 / 100, 1 / 350, 1 / 2900, 1 / 3000, None)]
     assert [len(sentences) for sentences in warned] == [1, 1, 1, 0, 0]
     assert "is at least one over the number of training cases (300)" in warned[0][0]
@@ -373,14 +375,14 @@ def test_a_delta_that_is_not_far_below_one_over_the_number_of_cases_is_warned_of
 def test_copies_of_a_case_are_said_to_weaken_epsilon_without_clusters_too(tiny, data, tmp_path):
     result = result_of(PrivateFineTuning, context(tiny, tiny.Model(), data, tmp_path), **QUICK)
     unit = next(finding for finding in result.findings if finding.what == "unit of privacy")
-    assert "k copies of a case" in unit.sentence
+    assert "k copies of a case" in words_of(unit)
 
 
 def test_the_bound_names_what_a_shortcut_assumes(tiny, data, tmp_path):
     result = result_of(PrivateFineTuning, context(tiny, tiny.Model(), data, tmp_path), **QUICK)
     bound = next(finding for finding in result.findings if finding.what == "bound on membership inference")
-    assert "assumes that clipping is right for every case" in bound.sentence
-    assert "Whoever is in several cases, or has copies, may be recognised more often" in bound.sentence
+    assert "assumes that clipping is right for every case" in words_of(bound)
+    assert "Whoever is in several cases, or has copies, may be recognised more often" in words_of(bound)
     assert "proved" not in bound.certainty
 
 
@@ -420,7 +422,7 @@ def test_a_network_that_remembers_cases_is_refused(tiny, data, tmp_path, memory)
 
 def test_one_training_says_that_its_randomness_is_not_covered(tiny, data, tmp_path):
     result = result_of(PrivateFineTuning, context(tiny, tiny.Model(), data, tmp_path), **QUICK)
-    about_cost = [finding.sentence for finding in result.findings if "cost" in finding.what or "accuracy" in finding.what]
+    about_cost = [words_of(finding) for finding in result.findings if "cost" in finding.what or "accuracy" in finding.what]
     assert len(about_cost) >= 2
     assert all("which the interval does not cover" in sentence for sentence in about_cost)
     assert "whose randomness is not covered" in by_id(result)["privacy.accuracy_cost(target=8)"].method
@@ -430,8 +432,8 @@ def test_the_cost_is_that_of_the_recipe_and_other_runs_add_up(tiny, data, tmp_pa
     """Without a twin, nobody knows what of the cost is privacy's; a second run on the same cases spends epsilon again."""
     result = result_of(PrivateFineTuning, context(tiny, tiny.Model(), data, tmp_path), **QUICK)
     said = {finding.what: finding for finding in result.findings}
-    assert "includes whatever else its recipe changes" in said["accuracy with and without privacy"].sentence
-    assert "other runs on them: their ε adds to this one" in said["scope of epsilon"].sentence
+    assert "includes whatever else its recipe changes" in words_of(said["accuracy with and without privacy"])
+    assert "other runs on them: their ε adds to this one" in words_of(said["scope of epsilon"])
     assert said["scope of epsilon"].certainty == "two draws were compared"
 
 
@@ -465,18 +467,18 @@ def test_weights_of_the_audited_training_are_not_a_cost_of_privacy(tiny, data, t
     model.training = {"reweight": ["sex"]}
     rows = tiny.predictions(model, data).assign(importance=1.0)
     ctx = table_context(rows, model=model, data=data, seed=1, classes=[0, 1], sensitive=("sex",), weight="importance", folder=tmp_path)
-    said = {finding.what: finding.sentence for finding in result_of(PrivateFineTuning, ctx, **QUICK).findings}
+    said = {finding.what: words_of(finding) for finding in result_of(PrivateFineTuning, ctx, **QUICK).findings}
     weights = "weights of cases, which private training does not use (the column importance and reweighting by sex)"
     assert f"layers that are not trained, and {weights}." in said["accuracy with and without privacy"]
     assert f"A part of it may be due to {weights}." in said["cost of privacy, by group"]
     plain = result_of(PrivateFineTuning, context(tiny, tiny.Model(), data, tmp_path / "plain"), **QUICK)
-    assert "weights of cases" not in " ".join(finding.sentence for finding in plain.findings)
+    assert "weights of cases" not in " ".join(words_of(finding) for finding in plain.findings)
 
 
 def test_what_was_computed_from_several_cases_beforehand_is_not_covered(tiny, data, tmp_path):
     """A column of ranks, or a split that depends on other cases, tells of a case wherever it is not."""
     result = result_of(PrivateFineTuning, context(tiny, tiny.Model(), data, tmp_path), **QUICK)
-    scope = next(finding.sentence for finding in result.findings if finding.what == "scope of epsilon")
+    scope = next(words_of(finding) for finding in result.findings if finding.what == "scope of epsilon")
     assert "columns that were computed from several cases" in scope
     rows = dict(next(table.rows for table in result.tables if table.id == "uncovered"))
     assert {"columns of the data", "choice of training cases"} <= rows.keys()

@@ -25,6 +25,8 @@ from raikit_privacy.checks import PrivateFineTuning
 from raikit_privacy.estimates.foreign_code import foreign_code
 from raikit_privacy.estimates.trials import Trials, unchecked_condition
 
+from .conftest import words_of
+
 QUICK = {"epochs": 1, "batch_size": 60, "learning_rate": 0.3, "accountant": "rdp"}
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 COUNTER = [0]
@@ -179,7 +181,7 @@ def test_what_is_known_of_foreign_code_is_a_condition_of_every_guarantee(tiny, d
     result = run(tiny, data, tmp_path)
     condition = "the code of Model and Net treats each case alone and knows nothing of the cases beforehand (tried on 8 cases)"
     said = {finding.what: finding for finding in result.findings}["bound on membership inference"]
-    assert f"provided that {condition}." in said.sentence
+    assert f"provided that {condition}." in words_of(said)
     assert (said.severity, said.certainty) == ("warn", "from the accountant, under a condition that cannot be checked")
     assert {metric.name for metric in result.metrics if metric.condition == condition} == {"epsilon", "membership_tpr_ceiling"}
 

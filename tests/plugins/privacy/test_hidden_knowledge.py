@@ -17,6 +17,8 @@ from raikit_privacy.estimates.features import cases_of_one_file
 from raikit_privacy.estimates.starting_weights import fixed_tensors, initial_model
 from raikit_privacy.report.wording import at_most, percent_at_most
 
+from .conftest import words_of
+
 QUICK = {"epochs": 1, "batch_size": 60, "learning_rate": 0.3, "accountant": "rdp"}
 
 
@@ -225,7 +227,7 @@ def sentences(tiny, data, folder, **options):
     model = tiny.Model()
     ctx = table_context(tiny.predictions(model, data), model=model, data=data, seed=1, classes=[0, 1], folder=folder)
     result = result_of(PrivateFineTuning, ctx, **QUICK | options)
-    return {finding.what: finding.sentence for finding in result.findings}, {metric.name: metric.value for metric in result.metrics}
+    return {finding.what: words_of(finding) for finding in result.findings}, {metric.name: metric.value for metric in result.metrics}
 
 
 def test_bounds_are_rounded_up_because_a_bound_that_is_rounded_down_is_none(tiny, data, tmp_path):

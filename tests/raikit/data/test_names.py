@@ -55,3 +55,12 @@ def test_a_label_of_something_else_is_named_with_its_key(opened, labels, says):
 def test_codes_may_be_swapped_as_long_as_all_have_a_label(opened):
     names = data(opened, {"sex": {"F": "M", "M": "F"}}).labels
     assert (names.value("sex", "F"), names.value("sex", "M")) == ("M", "F")
+
+
+def test_an_input_has_a_name_without_a_column_of_that_name(opened):
+    inputs = {"form": {"modality": "tabular", "columns": ["age"]}}
+    assert data(opened, {"form": "form fields"}, inputs=inputs).labels.column("form") == "form fields"
+    with pytest.raises(ConfigError, match=r"data\.labels\.form: 'form' is an input and no column"):
+        data(opened, {"form": {"a": "b"}}, inputs=inputs)
+    with pytest.raises(ConfigError, match="have the same name 'sex'"):
+        data(opened, {"form": "sex"}, inputs=inputs)

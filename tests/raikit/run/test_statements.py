@@ -193,3 +193,28 @@ def test_headlines_and_ledes_are_short_whatever_groups_are_called(name, words, s
         first = lede(made, told)
         assert len(first.split()) <= 35
         assert len(re.findall(r"[0-9][0-9.,]*%?", first.replace(group, "").replace(column, ""))) <= 5
+
+
+def test_a_bad_finding_about_a_number_that_keeps_its_limit_is_told_beside_the_rule():
+    accuracy = metric("accuracy", 0.95, prefix="performance", unit="rate")
+    finding = Finding(headline="The model may be no better than guessing", kind="undecided", metrics=[accuracy.id])
+    kept = record([accuracy], [rule(accuracy, "pass", 0.9, "min")], [finding])
+    assert [(one.kind, one.headline) for one in statements(kept)] == [
+        ("undecided", "The model may be no better than guessing"), ("fine", "Accuracy keeps its limit")]
+    broken = record([accuracy], [rule(accuracy, "fail", 0.99, "min")], [finding])
+    assert [one.kind for one in statements(broken)] == ["rule_broken"]
+
+
+def test_a_metric_is_called_by_its_title():
+    titled = metric("modality_share", 0.4, prefix="explainability", args={"input": "image"}, title="share of the decision, picture")
+    (said,) = statements(record([titled], [rule(titled)]))
+    assert said.subject == "Share of the decision, picture"
+
+
+def test_a_gap_of_a_private_copy_finds_its_groups_and_not_those_of_the_model():
+    cost = {"North": (0.3, 40), "West": (0.1, 50)}
+    own = [one.model_copy(update={"subject": "dp_model"}) for one in rates(cost, "accuracy_cost")]
+    other = rates({"North": (0.9, 4), "West": (0.1, 5)}, "accuracy_cost")
+    broken = gap(0.2, name="accuracy_cost_difference", compares="accuracy_cost", subject="dp_model")
+    (said,) = statements(record([*other, *own, broken], [rule(broken)]))
+    assert said.gap is not None and (said.gap.worse.value, said.gap.worse.n) == (0.3, 40)

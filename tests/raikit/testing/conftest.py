@@ -41,7 +41,7 @@ class Rates(Check):
         noise = Metric.exact("noise", float(ctx.rng.random()))
         return CheckResult(
             metrics=[*metrics, noise],
-            findings=[Finding(sentence="It was counted.", metrics=[self.address(metrics[0])])],
+            findings=[Finding(headline="Cases are counted", kind="method", sentence="It was counted.", metrics=[self.address(metrics[0])])],
             figures=[Figure(id="rates", title="Rates", alt="Rates.", spec=SPEC, data=[{"rate": metrics[0].value}])],
         )
 

@@ -51,7 +51,7 @@ def test_without_confident_cases_the_risk_is_undefined(raikit_data, raikit_run_c
     metric = assert_metric(record, RISK)
     assert metric.value is None
     assert metric.reason == "no decision is that confident"
-    assert_finding(record, "never that confident")
+    assert_finding(record, "No decision reaches the threshold")
 
 
 def test_cases_of_one_cluster_are_not_independent(raikit_data, raikit_run_check):

@@ -20,6 +20,7 @@ from raikit import (
     Finding,
     Metric,
     Requires,
+    Side,
     SkipCheck,
     Table,
 )
@@ -156,6 +157,7 @@ NO_WIDTH = Metric("rate", 0.5, low=0.5, high=0.5, n=9, method="guess", n_cluster
 NO_ROWS = Metric("rate", 0.5, low=0.4, high=0.6, n=0, method="guess", n_clusters=2, args={"of": "a"})
 NO_REASON = Metric.undefined("rate", " ", args={"of": "a"})
 UNDEFINED = Metric.undefined("rate", "too few rows")
+SIDE = Side(group={"a": 2}, value=0.2, n=10)
 ODD_FLAG = Metric("rate", 0.5, low=0.4, high=0.6, n=9, method="guess", n_clusters=2, args={"of": "a"}, flags=["Not good!"])
 WORSE = Comparison(metric="mine.other", value=0.1, low=0, high=0.2, p_value=0.5)
 NO_CLUSTERS = Metric("rate", 0.5, low=0.4, high=0.6, n=9, method="guess", args={"of": "a"})
@@ -194,9 +196,21 @@ BAD = {
     "no reason": ({"run": then(after=plus(NO_REASON))}, "intervals", "undefined without a reason"),
     "a flag that is no word": ({"run": then(after=plus(ODD_FLAG))}, "intervals", "Not good!"),
     "a finding on an unknown metric": (
-        {"run": then(after=plus(findings=[Finding(sentence="It is so.", metrics=["mine.rates"])]))}, "findings", "Did you mean 'mine.rate'"),
+        {"run": then(after=plus(findings=[Finding(headline="It is so", metrics=["mine.rates"])]))}, "findings", "Did you mean 'mine.rate'"),
     "a finding that points at nothing": (
-        {"run": then(after=plus(findings=[Finding(sentence="It is so.", figures=["f"])]))}, "findings", "figure 'f'"),
+        {"run": then(after=plus(findings=[Finding(headline="It is so", figures=["f"])]))}, "findings", "figure 'f'"),
+    "a finding without a headline": (
+        {"run": then(after=plus(findings=[Finding(sentence="It is so.")]))}, "wording", "'It is so.' has no headline"),
+    "a number in a headline": (
+        {"run": then(after=plus(findings=[Finding(headline="12% of “8” are missed")]))}, "wording", "has a number"),
+    "a long line of evidence": (
+        {"run": then(after=plus(findings=[Finding(headline="It is so", evidence="word " * 26)]))}, "wording", "a sentence of 26 words"),
+    "a long fact": (
+        {"run": then(after=plus(findings=[Finding(headline="It is so", facts=[("Why", "Short. " + "word " * 26)])]))}, "wording",
+        "'Why' has a sentence of 26 words"),
+    "a side without n": (
+        {"run": then(after=plus(findings=[Finding(measure="rate", worse=Side(group={"a": 1}, value=0.1), better=SIDE)]))}, "wording",
+        "gives a side without n"),
     "clusters that nobody counts": ({"run": then(after=plus(NO_CLUSTERS))}, "clusters", "rate treats cases of one cluster as independent (guess)"),
     "a mark that there is not": ({"run": then(after=plus(figures=[figure("bra")]))}, "figures", "unknown mark 'bra'. Did you mean 'bar'?"),
     "a figure of nothing": ({"run": then(after=plus(figures=[figure("bar", layers=[])]))}, "figures", "the figure 'f' cannot be drawn: "),
@@ -373,3 +387,20 @@ def test_a_check_that_asks_a_model_is_tried_on_every_kind_of_input(worse):
 def test_the_assertion_shows_the_table_of_what_failed(worse):
     with pytest.raises(AssertionError, match=r"^1 rule of the contract is broken:\nrule +check +status +reason\nproduces +mine.rates"):
         check_conformance(worse(produces=()))
+
+
+def test_names_of_groups_and_classes_may_hold_digits():
+    class Named(Check):
+        """Names what it measures."""
+
+        name = "named.rate"
+        pillar = "named"
+        requires = Requires(columns={"target", "prediction"})
+        produces = ("named.rate",)
+
+        def run(self, ctx):
+            """Count."""
+            metric = Metric.exact("rate", 1, over=["age"], group={"age": "30-39"})
+            return CheckResult(metrics=[metric], findings=[Finding(headline="F1 is lowest for 30-39 and for class “7”")])
+
+    assert "wording" not in by_rule(tried(Named), "failed")

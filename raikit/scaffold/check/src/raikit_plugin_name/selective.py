@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import raikit
 from pydantic import Field
-from raikit.format import confidence, confidence_interval, percent, sample_size
+from raikit.format import confidence, percent
 
 
 class SelectiveRisk(raikit.Check):
@@ -72,24 +72,26 @@ class SelectiveRisk(raikit.Check):
     def findings(
         self, coverage: raikit.Metric, risk: raikit.Metric
     ) -> list[raikit.Finding]:
-        """Report the risk in one sentence, with its interval and the number of "
-        "cases."""
-        score = f"a score of at least {self.options.threshold:g}"
+        """Say how often confident decisions are wrong; the report words the numbers.
+
+        The headline says who or what does what, in at most 12 words without a number.
+        The line of evidence is composed from the first metric in `metrics`. A finding
+        about a gap gives `measure`, `worse` and `better` instead of a headline.
+        """
+        accepted = f"Decisions with a score of at least {self.options.threshold:g}."
         if risk.value is None:
-            sentence = f"No decision has {score}: the model is never that confident."
+            headline, kind = "No decision reaches the threshold", "undecided"
+        elif risk.low is not None and risk.low > 0.5:
+            headline, kind = "Most confident decisions are wrong", "worth_knowing"
         else:
-            interval = confidence_interval(risk.low, risk.high, "rate", level=None)
-            sentence = (
-                f"{percent(risk.value)} of decisions with {score} are wrong ({interval}; "
-                f""
-                f""
-                f""
-                f"{sample_size(risk.n)}, {percent(coverage.value)} of all)."
-            )
-        addresses = [self.address(risk), self.address(coverage)]
+            headline, kind = "Some confident decisions are wrong", "worth_knowing"
         return [
             raikit.Finding(
-                sentence=sentence, metrics=addresses, figures=["risk_by_coverage"]
+                headline=headline,
+                kind=kind,
+                facts=[("Confident", accepted), ("Coverage", percent(coverage.value))],
+                metrics=[self.address(risk), self.address(coverage)],
+                figures=["risk_by_coverage"],
             )
         ]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import raikit
 from pydantic import Field
-from raikit.format import confidence, confidence_interval, percent, sample_size
+from raikit.format import confidence, headline, percent
 
 if TYPE_CHECKING:
     import torch
@@ -90,16 +90,16 @@ class Flips(raikit.Check):
         if not defined:
             return []
         worst = max(defined, key=lambda metric: metric.low)
-        interval = confidence_interval(worst.low, worst.high, "rate", level=None)
-        sentence = (
-            f"A step of {percent(self.options.within)} of the norm of "
-            f"{worst.args['input']} flips {percent(worst.value)} of decisions"
-            + (f", the most of {len(defined)} inputs" if len(defined) > 1 else "")
-            + f" ({interval}; {sample_size(worst.n)})."
-        )
+        said = f"Small steps in the {worst.args['input']} flip decisions"
+        most = f"{said} most often" if len(defined) > 1 else said
+        step = f"A step of {percent(self.options.within)} of the norm of the input."
         return [
             raikit.Finding(
-                sentence=sentence, metrics=[self.address(worst)], figures=["flipped"]
+                kind="worth_knowing",
+                headline=headline(most, "Small steps in one input flip decisions"),
+                facts=[("Step", step), ("Inputs", f"{len(defined)} were tried.")],
+                metrics=[self.address(worst)],
+                figures=["flipped"],
             )
         ]
 

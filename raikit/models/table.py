@@ -109,7 +109,8 @@ class PredictionsTable:
             columns = decide(np.stack([1 - score, score], axis=1), "binary", data.classes, spec.threshold)
             columns["score"] = score
         elif spec.scores is not None:
-            columns = decide(_distribution(table, spec.scores, data), "multiclass", data.classes, spec.threshold)
+            kind = "binary" if data.task == "binary" else "multiclass"
+            columns = decide(_distribution(table, spec.scores, data), kind, data.classes, spec.threshold)
         if spec.prediction is not None:
             columns.pop("prediction", None)
             columns = {"prediction": _labels(table, str(spec.prediction), data), **columns}

@@ -34,6 +34,14 @@ def test_scores_of_classes_are_taken_by_name(numbers, tmp_path):
     assert frame["score.a"].eq(0.5).all()
 
 
+def test_scores_of_both_classes_of_a_binary_target_are_one_score_of_the_positive_class(numbers, tmp_path):
+    p = np.linspace(0.0, 1.0, 60)
+    dataset = numbers(extra=["no", "yes"], yes=p, no=1 - p)
+    frame = written({"kind": "predictions", "scores": {"0": "no", "1": "yes"}, "threshold": 0.7}, dataset, tmp_path)
+    assert frame["score"].tolist() == pytest.approx(p.tolist()) and not any("." in column for column in frame)
+    assert (frame["prediction"] == (frame["score"] >= 0.7)).all()
+
+
 @pytest.mark.parametrize("values", [[0.0, 1.0], ["0", "1"], [False, True], ["False", "True"], ["FALSE", "TRUE"]])
 def test_decisions_are_read_however_they_are_written(numbers, tmp_path, values):
     truth = numbers(extra=["yhat"]).roles["target"]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from raikit.audit.conductor import Outcome
     from raikit.run.reader import Run
     from raikit.run.record import CheckRecord, Record, Rule
+    from raikit.run.screen import ScreenLine
 
 _WORKER_KEY = "raikit_audit"
 _LOST_PLUGIN = ("error", "incompatible", "ambiguous")
@@ -269,12 +270,14 @@ def _plain(text: str) -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the answer, what was skipped with its reason, and where the report is."""
+    """Print the last screen of the audit, and where the report is."""
     session_audit = terminalreporter.config.stash.get(_AUDIT_KEY, None)
     if session_audit is None:
         return
     from raikit.errors import RaikitError
+    from raikit.naming import using
     from raikit.run.reader import load_run
+    from raikit.run.screen import final_screen
 
     folder = Path(session_audit.folder)
     terminalreporter.section("raikit")
@@ -283,16 +286,27 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     except RaikitError as error:  # a test has removed the run, or written over it
         terminalreporter.line(_plain(f"raikit: {error}"))
         return
-    terminalreporter.line(_plain(f"{record.summary.question}  {record.summary.answer}"))
+    with using(record.data.labels):
+        for line in final_screen(record, record.summary, verbose=terminalreporter.config.get_verbosity() > 1):
+            _write_line(terminalreporter, line)
     for case in _cases(record, session_audit):
-        if case.outcome == "skip":
-            terminalreporter.line(f"  {case.name}: {case.text}")
-    if record.gate.family is not None:
-        terminalreporter.line(f"  {_plain(record.gate.family.describe())}")
-    for warning in record.gate.warnings:
-        terminalreporter.line(_plain(f"  warning: {warning}"))
+        if case.outcome == "skip" and case.name.endswith(" runs"):  # A crash that the policy allows is no rule of the screen.
+            terminalreporter.line(f"{case.name}: {case.text}")
     report = folder / "report.html"
     terminalreporter.line(_plain(f"Report: {report if report.exists() else folder / 'audit.json'}"))
+
+
+def _write_line(terminalreporter: pytest.TerminalReporter, line: ScreenLine) -> None:
+    """Write a line of the screen, its head in the colour that pytest chooses to show or not."""
+    from raikit.console import one_line
+
+    text, head = one_line(line.text), one_line(line.head)
+    markup: dict[str, bool] = {"strong": {"bold": True}, "bad": {"red": True, "bold": True}, "open": {"yellow": True},
+                               "good": {"green": True}}.get(line.style, {})
+    if markup and text.startswith(head):
+        terminalreporter.write(head, **markup)
+        text = text[len(head):]
+    terminalreporter.line(text)
 
 
 # --- the fixture ------------------------------------------------------------------------------------------------

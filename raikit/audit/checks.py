@@ -12,6 +12,7 @@ from raikit.audit.opening import config_for_children
 from raikit.audit.places import Places
 from raikit.audit.requirements import Available
 from raikit.errors import place_of
+from raikit.format import seconds
 from raikit.run.results import plain
 
 if TYPE_CHECKING:
@@ -68,6 +69,13 @@ def run_checks(
     return runner.run_all(planned)
 
 
+def _planned(item: PlannedCheck) -> str:
+    """Return whether a check will run, or why not, for the plan that ``--verbose`` shows."""
+    if item.status is None:
+        return f"will run ({item.entry.check.cost})"
+    return f"{item.status}: {item.reason}" if item.reason else item.status
+
+
 class _Display:
     """Shows the progress of checks to a person, and tells listeners of each that ended."""
 
@@ -80,19 +88,31 @@ class _Display:
         self._announced: set[str] = set()
         finished = sum(run.load_check(name) is not None for name in names)
         console.say(f"Checks: {len(names)}" + (f", of which {finished} had finished before" if finished else ""))
+        for item in planned:
+            console.detail(f"  {item.name}: {_planned(item)}")
 
     @contextmanager
     def announce(self, name: str) -> Iterator[Callable[..., None]]:
         """Show that a check starts, and yield its ``progress(done, total)``."""
         self._announced.add(name)
+        if self._console.live:  # The bar names the check, and `finish` leaves a line.
+            with self._console.progress(self._labels[name], keep=False) as step:
+                yield step
+            return
         self._console.say(f"  {self._labels[name]}")
         with self._console.progress(name) as step:
             yield step
 
     def finish(self, record: CheckRecord) -> None:
-        """Show why a check has no result, and call the listeners."""
+        """Show how long a check took or why it has no result, and call the listeners."""
+        announced = record.name in self._announced
+        if record.status == "ok" and announced:
+            if self._console.live:
+                self._console.say(f"  {self._labels[record.name]}: {seconds(record.seconds)}")
+            else:
+                self._console.detail(f"        {seconds(record.seconds)}")
         if record.status != "ok":
-            head = "      " if record.name in self._announced else f"  {self._labels.get(record.name, record.name)}:"
+            head = "      " if announced and not self._console.live else f"  {self._labels.get(record.name, record.name)}:"
             self._console.say(f"{head} {record.status}: {record.reason}{place_of(record.traceback)}")
         for complaint in self._registry.notify(
             "raikit_check_finished", self._children, result=record, run=self._run.folder

@@ -36,12 +36,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where the run is, its record, what the process exits with, and which reports or listeners failed."""
+    """Where the run is, its record, what the process exits with, which reports or listeners failed, and what was written."""
 
     folder: Path
     record: Record
     exit_code: int
     warnings: list[str] = field(default_factory=list)
+    reports: list[Path] = field(default_factory=list)
 
 
 def audit(request: Request, console: Console) -> Outcome:
@@ -135,11 +136,11 @@ def _run(
         provenance=make_provenance(plan, cases_scored, start),
     )
     hide_secrets(record)
-    complaints = publish(plan, record, run, console)
+    written, complaints = publish(plan, record, run, console)
     if redactor is not None:
         redactor.remove_model(run)
     run.seal(manifest_facts(record, data, state))
-    return Outcome(run.folder, record, record.gate.exit_code, complaints)
+    return Outcome(run.folder, record, record.gate.exit_code, complaints, written)
 
 
 def _describe(plan: Plan, source: PredictionSource, run: RunDirectory, redactor: Redactor | None) -> dict[str, Any]:

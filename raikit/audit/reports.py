@@ -39,25 +39,25 @@ class _Keeper(Protocol):
         """Remember files that a plugin's process has written."""
 
 
-def publish(plan: Plan, record: Record, run: RunDirectory, console: Console) -> list[str]:
-    """Write the record and every format, and call the listeners; return a complaint for each that failed."""
+def publish(plan: Plan, record: Record, run: RunDirectory, console: Console) -> tuple[list[Path], list[str]]:
+    """Write the record and every format, and call the listeners; return the files and a complaint for each that failed."""
     children = plan.children
     _write_record(record, run)
     console.say("Reports: " + ", ".join(plan.formats))
-    _, crashed = write_reports(plan.registry, plan.formats, record, run.folder, children, run)
+    written, crashed = write_reports(plan.registry, plan.formats, record, run.folder, children, run)
     if crashed:  # This is known only when all were tried, so the record and the other formats are written again.
         record.gate = with_crashed_formats(record.gate, crashed)
         record.verdict = record.gate.verdict
         _write_record(record, run)
         others = [name for name in plan.formats if name not in crashed]
-        write_reports(plan.registry, others, record, run.folder, children, run)
+        written, _ = write_reports(plan.registry, others, record, run.folder, children, run)
     complaints = [
         *crashed.values(),
         *plan.registry.notify("raikit_run_finished", children, record=record, run=run.folder),
     ]
     for complaint in complaints:
         console.say(f"  {complaint}")
-    return complaints
+    return written, complaints
 
 
 def _write_record(record: Record, run: RunDirectory) -> None:

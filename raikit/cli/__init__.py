@@ -30,21 +30,20 @@ _LEAST_MEMORY = 2_000_000_000  # bytes of address space, of which far less is ev
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
-    Errors of raikit and faults of the machine are one sentence on stderr. Any other exception is a bug of raikit: exit 3 with
-    a traceback, never 1, because 1 says that the gate failed.
+    Errors of raikit and faults of the machine are one sentence on stderr. Any other exception is a bug of raikit: exit 3,
+    never 1, because 1 says that the gate failed. Only ``--debug`` adds a traceback.
     """
     # Idle OpenMP threads that spin make small models ten times slower. Both are read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     arguments = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in arguments
-    arguments = [argument for argument in arguments if argument != "--debug"]
-
     import click
 
-    from raikit.cli.app import app
+    from raikit.cli.app import COMMON, app
     from raikit.errors import ConfigError, RaikitError, system_fault
 
+    arguments = _common_first(arguments, [f"--{name.replace('_', '-')}" for name in COMMON])
+    debug = "--debug" in arguments
     try:
         _refuse_little_memory()
         if not _has_working_folder():
@@ -62,12 +61,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not _has_working_folder():
             return _report_error(ConfigError(_NO_FOLDER), debug)
         if error.errno not in _OF_PATHS or error.filename is None:
-            return _report_bug(error)
+            return _report_bug(error, debug)
         return _report_error(ConfigError(f"{str(error.filename)[:_LONGEST]}: {error.strerror}."), debug)
     except Exception as error:
         if fault := system_fault(error):
             return _report_error(fault, debug)
-        return _report_bug(error)
+        return _report_bug(error, debug)
 
 
 def _refuse_little_memory() -> None:
@@ -94,10 +93,24 @@ def _has_working_folder() -> bool:
         return False
 
 
-def _report_bug(error: Exception) -> int:
-    """Write the traceback of what raikit should not have raised."""
-    _write_traceback()
-    sys.stderr.write(f"raikit itself failed ({type(error).__name__}); this is a bug in raikit, please report it.\n")
+def _common_first(arguments: Sequence[str], common: Sequence[str]) -> list[str]:
+    """Move the options of every command to the front, where click expects them; what follows ``--`` stays."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    moved = [argument for argument in arguments[:end] if argument in common]
+    return [*moved, *(argument for argument in arguments[:end] if argument not in common), *arguments[end:]]
+
+
+def _report_bug(error: Exception, debug: bool) -> int:
+    """Write one sentence about what raikit should not have raised; its message may quote the data, so it needs ``--debug``."""
+    from raikit.console import one_line
+
+    if debug:
+        _write_traceback()
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+    how = "" if debug else " Add --debug for the traceback."
+    what = f"raikit itself failed ({type(error).__name__}{place}); this is a bug in raikit, please report it.{how}"
+    sys.stderr.write(one_line(what) + "\n")
     return CRASHED
 
 

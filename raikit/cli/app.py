@@ -16,6 +16,7 @@ EXIT_CODES = (
     "Exit codes: 0 passed, 1 the gate failed, 2 unusable input, 3 something crashed or is missing, 4 not enough data "
     "(if the policy stops on that), 5 nothing ran, 130 interrupted."
 )
+COMMON = ("quiet", "verbose", "no_color", "debug")  # options of every command
 _PATH = click.Path(path_type=Path)
 
 
@@ -44,8 +45,21 @@ class _Run(_Source):
 _SOURCE, _RUN = _Source(), _Run()
 
 
+class _WithCommonOptions(click.Command):
+    """A command whose help lists the options of every command, which are the group's own and may stand anywhere."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options of the command, then those of every command."""
+        super().format_options(ctx, formatter)
+        common = [param for param in ctx.find_root().command.params if param.name in COMMON]
+        with formatter.section("Options of every command"):
+            formatter.write_dl([row for param in common if (row := param.get_help_record(ctx)) is not None])
+
+
 class _InOrder(click.Group):
     """A group that lists its commands in the order of their definition, not of the alphabet."""
+
+    command_class = _WithCommonOptions
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands in the order of their definition."""
@@ -72,9 +86,17 @@ def _list(context: click.Context, parameter: click.Parameter, value: str | None)
 
 @click.group(cls=_InOrder, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
 @click.version_option(package_name="raikit", message="raikit %(version)s")
+@click.option("--quiet", is_flag=True, help="Print only the verdict and the paths of reports; no progress.")
+@click.option("--verbose", is_flag=True, help="Add the plan, seconds, rules that hold, all findings and how they are known.")
+@click.option("--no-color", is_flag=True, help="Write without colour, as NO_COLOR=1 does; without a terminal there is none.")
 @click.option("--debug", is_flag=True, help="Add a traceback to errors.")
-def app(debug: bool) -> None:
-    """Audit trained models, as pytest tests code; every number carries its uncertainty."""
+def app(quiet: bool, verbose: bool, no_color: bool, debug: bool) -> None:
+    """Audit trained models, as pytest tests code; every number carries its uncertainty.
+
+    The options below may stand before or after a command.
+    """
+    if quiet and verbose:
+        raise click.UsageError("Use either --quiet or --verbose, not both.")
 
 
 @app.command()

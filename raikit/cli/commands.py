@@ -16,6 +16,7 @@ from raikit.audit.opening import open_data, train_model
 from raikit.audit.plan import Plan, Request, planned
 from raikit.audit.reports import rewrite_reports, write_reports
 from raikit.cli.show import show_changes, show_gate, show_outcome, show_plan
+from raikit.cli.terminal import console_of_command
 from raikit.console import Console
 from raikit.errors import ConfigError, RunError, SystemFault, listed, system_fault
 from raikit.files import canonical, make_folder, write_text
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 def audit(request: Request) -> int:
     """Run ``raikit audit``."""
-    console = Console()
+    console = console_of_command()
     outcome = conductor.audit(request, console)
     _show_outcome(outcome, console)
     return outcome.exit_code
@@ -51,14 +52,14 @@ def dry_run(request: Request) -> int:
     with planned(request) as plan:
         data = open_data(plan)
         with using(data.labels):
-            show_plan(plan, data, Console())
+            show_plan(plan, data, console_of_command())
     return 0
 
 
 def train(request: Request) -> int:
     """Run ``raikit train``; ``model.load: {kind: fusion, path: …}`` reads the folder that it writes."""
     with planned(request) as plan:
-        return _train(plan, Console())
+        return _train(plan, console_of_command())
 
 
 def _train(plan: Plan, console: Console) -> int:
@@ -117,27 +118,27 @@ def init(data: Path | str, out: Path, target: str | None = None, model: Path | N
         raise ConfigError(f"{out} exists; give another --out.")
     summary = write_config(data, out, target, model).splitlines()
     for line in summary:
-        Console().say(line)
+        console_of_command().say(line)
     questions = sum(line.startswith("Question: ") for line in summary)
     step = f"Answer its {questions} {'question' if questions == 1 else 'questions'}" if questions else "Read it through"
-    Console().result(f"Wrote {out}. {step}, then: raikit audit {out}")
+    console_of_command().result(f"Wrote {out}. {step}, then: raikit audit {out}")
     return 0
 
 
 def gate(folder: Path, policy: Path | None, baseline: Path | None, no_baseline: bool, measure_again: bool) -> int:
     """Run ``raikit gate``."""
-    console = Console()
+    console = console_of_command()
     record, left = judge_run(folder, policy, baseline, no_baseline, measure_again)
     if left:
         console.say(f"Not measured again, because predictions alone do not show them: {listed(left)}")
     with using(record.data.labels):
-        show_gate(record, console)
+        show_gate(record, folder, console)
     return record.gate.exit_code
 
 
 def compare(before: Path, after: Path, patterns: Sequence[str], out: Path | None) -> int:
     """Run ``raikit compare``."""
-    console = Console()
+    console = console_of_command()
     comparison = compare_runs(before, after, patterns)
     with using(comparison.candidate.data.labels):
         show_changes(comparison.candidate, comparison.baseline, comparison.rules, console)
@@ -166,7 +167,7 @@ def accept_baseline(run: Path, file: Path, reason: str) -> int:
 
 def _show_baseline(saved: SavedBaseline, advice: str) -> None:
     """Say what a baseline file holds, what is left out, and which losses it can show."""
-    console = Console()
+    console = console_of_command()
     size = max(1, round(saved.path.stat().st_size / 1000))
     console.result(f"Wrote {saved.path} ({size:,} KB; {counted(saved.metrics, 'metric')}). {advice}")
     if saved.left_out:
@@ -182,7 +183,7 @@ def _show_baseline(saved: SavedBaseline, advice: str) -> None:
 
 def report(folder: Path, formats: Sequence[str] | None) -> int:
     """Run ``raikit report``."""
-    console = Console()
+    console = console_of_command()
     written, complaints = rewrite_reports(folder, formats)
     for path in written:
         console.result(str(path))
@@ -197,13 +198,13 @@ def sign(folder: Path, key: Path) -> int:
 
     passphrase = os.environ.get("RAIKIT_KEY_PASSPHRASE")
     written = attestation.sign(folder, key, passphrase.encode() if passphrase else None)
-    Console().result(f"Wrote {written}. Verify it with: raikit verify {folder} --signed-by PUBLIC_KEY")
+    console_of_command().result(f"Wrote {written}. Verify it with: raikit verify {folder} --signed-by PUBLIC_KEY")
     return 0
 
 
 def verify(folder: Path, signed_by: Path | None = None) -> int:
     """Run ``raikit verify``; return 0 if every file is as it was written, and signed if that is asked for, else 1."""
-    console = Console()
+    console = console_of_command()
     problems = manifest.verify(folder)
     if signed_by is not None:
         from raikit.run import attestation
@@ -221,7 +222,7 @@ def schema(*, of_record: bool = False) -> int:
     """Run ``raikit schema``."""
     from raikit.cli.schema import audit_schema, record_schema
 
-    Console().document(json.dumps(record_schema() if of_record else audit_schema(), indent=1, ensure_ascii=False))
+    console_of_command().document(json.dumps(record_schema() if of_record else audit_schema(), indent=1, ensure_ascii=False))
     return 0
 
 
@@ -229,7 +230,7 @@ def demo(out: Path, seed: int, resume: bool) -> int:
     """Run ``raikit demo``: build the data, then run an audit of it as of any other."""
     from raikit import demo as builder
 
-    console = Console()
+    console = console_of_command()
     config = out / "audit.yaml"
     if not (resume and config.is_file()):
         if out.exists() and any(out.iterdir()) and not resume:
@@ -240,13 +241,14 @@ def demo(out: Path, seed: int, resume: bool) -> int:
     with _resumable(f"resume with raikit demo --resume --out {out}"):
         outcome = conductor.audit(Request(config, out / "run", resume=resume, seed=seed), console)
     _show_outcome(outcome, console)
-    console.result(f"To repeat it, or to change audit.yaml first: raikit audit {config}")
+    if not console.quiet:
+        console.result(f"To repeat it, or to change audit.yaml first: raikit audit {config}")
     return outcome.exit_code
 
 
 def history(paths: Sequence[Path], ratchet: bool) -> int:
     """Run ``raikit history``."""
-    runs, console = over_time.open_runs(paths), Console()
+    runs, console = over_time.open_runs(paths), console_of_command()
     if ratchet:
         console.document(over_time.as_yaml(over_time.ratchet(runs), runs[-1]).rstrip())
         return 0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from raikit.audit.conductor import Outcome
 from raikit.audit.plan import Plan
@@ -21,19 +21,16 @@ from raikit.format import (
     confidence_interval,
     count,
     group_text,
-    joined,
     measure,
     seconds,
     stored_group,
 )
 from raikit.gate.rules import as_written
-from raikit.run.record import Record, Rule
-from raikit.run.summary import answer, sort_rules
+from raikit.run.record import Record, Rule, Summary
+from raikit.run.screen import final_screen, verdict_line
+from raikit.run.summary import compose
 
-_WORDS = {"pass": "pass", "fail": "FAIL", "inconclusive": "open", "missing": "MISSING", "waived": "waived"}
-_MOST_RULES = 20
 _MOST_CHANGES = 25
-_MOST_NAMES = 5
 _MOST_METRICS = 8
 
 
@@ -87,24 +84,30 @@ def _would_run(check: CheckPreview) -> str:
 
 
 def show_outcome(outcome: Outcome, console: Console) -> None:
-    """Print the answer, the rules and the checks of an audit, and where its report is."""
-    record = outcome.record
-    console.result()
-    console.result(_one_line(f"{record.summary.question}  {record.summary.answer}"))
-    for sentence in record.summary.sentences:
-        console.result(f"  {_one_line(sentence)}")
-    _rules(record, console)
-    _tally(record, console)
+    """Print the last screen of an audit, and where its reports are; the verdict and the paths alone if the console is quiet."""
+    if not console.quiet:
+        console.result()
+    _show_screen(outcome.record, outcome.record.summary, console)
     for complaint in outcome.warnings:
-        console.result(f"  {_one_line(complaint)}")
+        console.result(f"warning: {complaint}", head="warning:", style="open", hang=2)
     report = outcome.folder / "report.html"
-    console.result(f"Report: {report if report.exists() else outcome.folder / 'audit.json'}")
+    main = report if report.exists() else outcome.folder / "audit.json"
+    console.result(f"Report: {main}")
+    for path in outcome.reports:
+        if path != main:
+            console.result(f"        {path}")
 
 
-def show_gate(record: Record, console: Console) -> None:
-    """Print the rules of a run that was judged again."""
-    console.result(answer(record))
-    _rules(record, console)
+def show_gate(record: Record, folder: Path, console: Console) -> None:
+    """Print the last screen of a run that was judged again."""
+    _show_screen(record, compose(record), console)
+    console.result(f"Verdict: {folder / 'gate.json'}")
+
+
+def _show_screen(record: Record, summary: Summary, console: Console) -> None:
+    lines = [verdict_line(record, summary)] if console.quiet else final_screen(record, summary, verbose=console.verbose)
+    for line in lines:
+        console.result(line.text, head=line.head, style=line.style, hang=line.hang)
 
 
 def show_changes(new: Record, old: Record, rows: Sequence[Rule], console: Console) -> None:
@@ -160,53 +163,6 @@ def _by_evidence(row: Rule) -> tuple[float, float]:
     return -proven, -abs(value)
 
 
-def _rules(record: Record, console: Console) -> None:
-    rules = sort_rules(record.gate.rules)
-    if rules:
-        console.result()
-    for rule in rules[:_MOST_RULES]:
-        console.result(f"  {_WORDS[rule.status]:<8} {_one_line(_rule_text(rule, record))}")
-    if len(rules) > _MOST_RULES:
-        console.result(f"  … and {len(rules) - _MOST_RULES} more in the report")
-    if record.gate.family is not None and record.gate.family.size > 1:
-        console.result(f"  {record.gate.family.describe()}")
-    for warning in record.gate.warnings:
-        console.result(f"  warning: {_one_line(warning)}")
-
-
 def _one_line(text: str) -> str:
     """Join a text from a plugin or the data into one line, because build services read lines as commands."""
     return " ".join(text.split())
-
-
-def _rule_text(rule: Rule, record: Record) -> str:
-    sentence = rule.sentence.replace(rule.metric, rule.metric + _in_words(rule, record), 1)
-    word = " (warning only)" if rule.severity == "warn" and rule.status != "pass" else ""
-    if rule.value is None or rule.low is None or rule.high is None:
-        return f"{sentence}{word}: {rule.reason}"
-    who = ""
-    if rule.kind == "regression" and rule.status != "pass":
-        who = f"; {rule.reason}"
-    elif rule.waiver:
-        who += f"; {rule.reason.split('; ')[0]}"
-    elif rule.not_judged:
-        who += f"; says nothing about {_some(rule.not_judged)}"
-    needed = f"; {text}" if (text := rule.describe_needed_data()) else ""
-    value = measure(rule.value, rule.low, rule.high, rule.unit)
-    ends = confidence_interval(rule.low, rule.high, rule.unit, level=rule.level, value=rule.value)
-    return f"{sentence}{word}: {value} ({ends}){who}{needed}"
-
-
-def _some(names: Sequence[str]) -> str:
-    """Join the first names for a line of the terminal."""
-    more = len(names) - _MOST_NAMES
-    return joined([*names[:_MOST_NAMES], f"{more} more"] if more > 0 else names)
-
-
-def _tally(record: Record, console: Console) -> None:
-    by_status = Counter(check.status for check in record.checks)
-    findings = [finding for check in record.checks for finding in check.findings]
-    notes = sum(finding.severity == "note" for finding in findings)
-    counted = ", ".join(f"{number} {status}" for status, number in sorted(by_status.items()))
-    console.result()
-    console.result(f"Checks: {counted}; {len(findings)} findings ({notes} of them notes)")

@@ -111,8 +111,9 @@ def limit_headline(rule: Rule, metric: Metric | None) -> str:
     name = subject_of(metric, rule)
     if rule.kind == "regression":
         return first_that_fits(f"{name} is worse than in the baseline", "Worse than in the baseline")
-    side = {("fail", "max"): "is over its limit", ("fail", "min"): "is below its limit"}.get((rule.status, rule.bound or "max"),
-                                                                                          "keeps its limit")
+    status = "fail" if rule.status == "waived" else rule.status  # Only what is broken is waived.
+    side = {("fail", "max"): "is over its limit", ("fail", "min"): "is below its limit"}.get((status, rule.bound or "max"),
+                                                                                     "keeps its limit")
     if metric is not None and metric.group:
         measure = fmt.capitalised(fmt.metric_words(metric.name))
         names = [f"{measure} {side} for {name(metric.group)}" for name in (fmt.group_name, fmt.group_label)]

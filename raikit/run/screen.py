@@ -14,7 +14,7 @@ from raikit.format import counted
 from raikit.run.record import Record, Summary
 from raikit.run.statements import Statement, statements
 
-MOST_RULES, MOST_FINDINGS, MOST_CHANGES = 20, 3, 5
+MOST_RULES, MOST_FINDINGS, MOST_CHANGES, MOST_GROUPS = 10, 3, 5, 5
 _WIDTH = 14  # of the words before headlines: "not measured" and two spaces
 _RULE_WORDS: dict[str, tuple[str, Style]] = {
     "rule_broken": ("broken", "bad"), "undecided": ("undecided", "open"), "not_measured": ("not measured", "open"),
@@ -78,10 +78,10 @@ def verdict_line(record: Record, summary: Summary) -> ScreenLine:
 
 
 def _rules(told: Sequence[Statement], verbose: bool) -> Iterator[ScreenLine]:
-    """Yield the rules that do not hold; all rules if `verbose`."""
-    rules = [one for one in told if one.rule is not None and (verbose or one.kind != "fine")]
+    """Yield the rules that do not hold, or hold for some groups only; all rules if `verbose`."""
+    rules = [one for one in told if one.rule is not None and (verbose or one.kind != "fine" or one.rule.not_judged)]
     if rules:
-        yield from _heading("Rules" if verbose else "Rules that do not hold")
+        yield from _heading("Rules")
     shown = rules if verbose else rules[:MOST_RULES]
     for one in shown:
         word, style = _RULE_WORDS[one.kind]
@@ -127,14 +127,23 @@ def _statement(one: Statement, word: str, style: Style, verbose: bool) -> Iterat
     indent = _WIDTH + 2 if style or verbose else 4
     head = f"  {word}"
     yield ScreenLine(f"{head:<{indent}}{one.headline}", head, style, indent)
-    waiver = one.rule.reason.partition("; ")[0] if one.kind == "waived" and one.rule is not None else ""
-    evidence = "; ".join(part for part in (one.evidence, waiver) if part)
-    if one.kind == "not_measured":
-        evidence = one.sure_detail
-    if evidence:
+    if evidence := _evidence(one):
         yield ScreenLine(f"{'':<{indent}}{evidence}", hang=indent)
     if verbose:
         yield from (ScreenLine(f"{'':<{indent}}{name}: {text}", hang=indent + 2) for name, text in one.facts)
+
+
+def _evidence(one: Statement) -> str:
+    """Return the line of evidence, with who waived a rule and about which groups it says nothing."""
+    if one.kind == "not_measured":
+        return one.sure_detail
+    parts = [one.evidence]
+    if one.rule is not None and one.kind == "waived":
+        parts.append(one.rule.reason.partition("; ")[0])
+    if one.rule is not None and one.rule.not_judged:
+        shown, more = one.rule.not_judged[:MOST_GROUPS], len(one.rule.not_judged) - MOST_GROUPS
+        parts.append(f"not judged: {', '.join(shown)}{f' and {more} more' if more > 0 else ''}")
+    return "; ".join(part for part in parts if part)
 
 
 def _counts(record: Record, told: Sequence[Statement]) -> str:

@@ -63,7 +63,7 @@ def test_judging_again_under_another_policy_leaves_the_record_alone(raikit, audi
         "rules: [{metric: 'fairness.equal_opportunity_difference[sex]', max: 0.05}]\n"
     )
     raikit("gate", "run", code=0)
-    assert "FAIL" in raikit("gate", "run", "--policy", "policy.yaml", code=1).out
+    assert "broken" in raikit("gate", "run", "--policy", "policy.yaml", code=1).out
     assert (tmp_path / "run" / "audit.json").read_bytes() == before
     assert json.loads((tmp_path / "run" / "gate.json").read_text())["verdict"] == "fail"
     raikit("verify", "run", code=0)

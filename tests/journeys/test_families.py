@@ -91,4 +91,4 @@ def test_a_policy_that_needs_another_level_is_decided_by_another_audit(raikit, r
     assert "it was not measured at 99.99%, the level of this rule; run the audit again with this policy" in again.out
     strict = raikit("audit", repository([{"metric": GAP, "max": 0.3, "confidence": 0.9999}]), "--out", "strict", code=0)
     assert "99.99% CI" in strict.out
-    assert "pass" in raikit("gate", "strict", "--policy", "strict.yaml", code=0).out
+    assert "holds" in raikit("gate", "strict", "--policy", "strict.yaml", code=0).out

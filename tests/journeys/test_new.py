@@ -15,7 +15,7 @@ def test_three_commands_lead_from_nothing_to_the_check_in_a_report(raikit, insta
     assert pip[:3] == ["pip", "install", "-e"]
     environment = install_package(tmp_path / pip[3])
     assert audit[:2] == ["raikit", "audit"]
-    ran = raikit(*audit[1:], "--out", "run", code=0, **environment)
+    ran = raikit(*audit[1:], "--out", "run", "--verbose", code=0, **environment)
     assert "my_check.selective_risk is at most 0.2" in ran.out
     row = check_row(tmp_path / "run", "my_check.selective_risk")
     assert (row["status"], row["plugin"]) == ("ok", "raikit-my-check")

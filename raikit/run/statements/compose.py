@@ -230,7 +230,8 @@ class _Writer:
         if rule is not None and rule.kind == "regression":
             number, limit = f"worse by {number}" if number else "", limit.replace("limit", "margin")
         n = rule.n if rule is not None else metric.n if metric is not None and metric.method != "exact" else None
-        lost = " lost against ".join(rule.pair_of_loss) if rule is not None and rule.pair_of_loss is not None else ""
+        shown = rule is not None and rule.status in ("fail", "waived")
+        lost = " lost against ".join(rule.pair_of_loss or ()) if rule is not None and shown else ""
         parts = (lost, ", ".join(part for part in (f"{name} {number}".strip(), interval) if part), limit,
                  f"n = {fmt.count(n)}" if n is not None else "")
         return "; ".join(part for part in parts if part)

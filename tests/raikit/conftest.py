@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
 
 import pandas as pd
@@ -85,3 +87,32 @@ def raikit_run(tmp_path):
         return folder
 
     return raikit_run
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Call a function in front of a terminal of 80 columns: ``terminal(function)`` returns what was written to it."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "LINES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def terminal(function):
+        written = bytearray()
+        master, slave = os.openpty()
+        reader = threading.Thread(target=_read_all, args=(master, written), daemon=True)
+        reader.start()
+        stream = os.fdopen(slave, "w", encoding="utf-8")
+        with stream, redirect_stdout(stream), redirect_stderr(stream):
+            function()
+        reader.join(10)
+        os.close(master)
+        return written.decode().replace("\r\n", "\n")
+
+    return terminal
+
+
+def _read_all(descriptor, written):
+    with suppress(OSError):  # Linux says by an error that the other end is closed.
+        while chunk := os.read(descriptor, 65536):
+            written.extend(chunk)

@@ -92,6 +92,9 @@ def undecided_headline(rule: Rule | None, metric: Metric | None, clusters: str, 
         return first_that_fits(f"Too few {fmt.case_noun()} of the rarer outcome to judge the {about}", f"Too few {fmt.case_noun()}")
     if rule is None:
         return first_that_fits(f"The {about} cannot be judged", "Cannot be judged")
+    if rule.kind == "regression":
+        worse = "may be worse than in the baseline"
+        return first_that_fits(f"The {about} {worse}", f"{subject_of(metric, rule)} {worse}", f"One metric {worse}")
     side = "over" if rule.bound == "max" else "under"
     short = subject_of(metric, rule)
     return first_that_fits(f"The {about} may be {side} its limit", f"{short} may be {side} its limit", "One rule cannot be decided")

@@ -126,7 +126,7 @@ def open_table(spec: Mapping[str, Any], data: Dataset) -> PredictionsTable:
         If `spec` names no column, or columns that do not suit the task.
     """
     settings = _of_cases(PredictionsSpec.model_validate(dict(spec)), data)
-    if data.task == "binary" and settings.score is None and settings.prediction is None:
+    if data.task == "binary" and settings.score is None and settings.scores is None and settings.prediction is None:
         raise DataError("model.load: name the column of the `prediction`, of the `score`, or of both.")
     if data.task == "multiclass" and settings.prediction is None and settings.scores is None:
         raise DataError("model.load: name the column of the `prediction`, or `scores` as a mapping of class to column.")

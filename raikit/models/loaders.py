@@ -88,7 +88,7 @@ def load_fusion(spec: Mapping[str, Any], data: Dataset) -> Model:
         if name not in pretrained:
             raise ModelError(f"model.load.encoders: the model has no pretrained encoder for {name!r}.{nearest(name, pretrained)}")
     model.start_from(settings.encoders)
-    _refuse_other_data(model, data)
+    refuse_other_data(model, data)
     return model
 
 
@@ -105,7 +105,7 @@ def load_torch(spec: Mapping[str, Any], data: Dataset) -> Model:
         return _exported(settings, data)
     model = _call(settings.path, data)
     if isinstance(model, Model):
-        _refuse_other_data(model, data)
+        refuse_other_data(model, data)
         return model
     from raikit.models.torch_module import TorchModel, load_weights
 
@@ -342,7 +342,7 @@ def _call(path: str, data: Dataset) -> Any:
         raise ModelError(f"model.load.path: {path} raised {raised(error)}.") from error
 
 
-def _refuse_other_data(model: Model, data: Dataset) -> None:
+def refuse_other_data(model: Model, data: Dataset) -> None:
     """Raise if the model was made for other classes or inputs: its scores would mean nothing."""
     if list(model.classes) != list(data.classes):
         raise ModelError(f"the model's classes are {listed(model.classes)}; the data's are {listed(data.classes)}.")

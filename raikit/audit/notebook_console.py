@@ -1,0 +1,51 @@
+"""Progress of an audit in a notebook: one bar on stderr that is drawn over itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from raikit.console import Console, one_line
+
+_WIDTH, _CELLS = 100, 24
+
+
+def console_for(progress: bool) -> Console:
+    """Return where progress is shown: a bar in a notebook, what the command line shows elsewhere, or nothing."""
+    return NotebookConsole() if progress and in_notebook() else Console(quiet=not progress)
+
+
+def in_notebook() -> bool:
+    """Return whether this process is the kernel of a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return shell is not None and "IPKernelApp" in getattr(shell, "config", {})
+
+
+class NotebookConsole(Console):
+    """A console whose lines replace each other, so that a cell shows one line while the audit runs and none afterwards."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live = False  # A notebook is no terminal that rich could draw on.
+
+    def say(self, text: str) -> None:
+        """Show a line until the next; notes are in the result."""
+        self._draw(one_line(text).strip())
+
+    @contextmanager
+    def progress(self, label: str, **options: Any) -> Iterator[Callable[..., None]]:
+        """Yield ``step(done, total, note="")``, which draws the bar."""
+
+        def step(done: int, total: int, note: str = "") -> None:
+            filled = round(_CELLS * done / total) if total else 0
+            self._draw(f"{one_line(label)} {'█' * filled}{'░' * (_CELLS - filled)} {done:,} of {total:,} {one_line(note)}")
+
+        yield step
+        self._draw("")
+
+    def _draw(self, line: str) -> None:
+        """Draw over the last line: a carriage return alone would leave the end of a longer one."""
+        self._err.write(f"\r{line[:_WIDTH]:<{_WIDTH}}\r")
+        self._err.flush()

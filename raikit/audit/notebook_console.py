@@ -24,11 +24,14 @@ def in_notebook() -> bool:
 
 
 class NotebookConsole(Console):
-    """A console whose lines replace each other, so that a cell shows one line while the audit runs and none afterwards."""
+    """A console whose lines replace each other, so that a cell shows one line while the audit runs.
+
+    A notebook is no terminal on which rich could draw.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.live = False  # A notebook is no terminal that rich could draw on.
+        self.live = True
 
     def say(self, text: str) -> None:
         """Show a line until the next; notes are in the result."""
@@ -42,7 +45,11 @@ class NotebookConsole(Console):
             filled = round(_CELLS * done / total) if total else 0
             self._draw(f"{one_line(label)} {'█' * filled}{'░' * (_CELLS - filled)} {done:,} of {total:,} {one_line(note)}")
 
+        self._draw(one_line(label))
         yield step
+
+    def clear(self) -> None:
+        """Leave nothing: the result is what the cell shows."""
         self._draw("")
 
     def _draw(self, line: str) -> None:

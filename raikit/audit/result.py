@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -40,11 +39,8 @@ class AuditResult:
         The run. Without `out` it lasts as long as this object; `save` keeps it.
     """
 
-    def __init__(
-        self, record: Record, folder: Path, temporary: tempfile.TemporaryDirectory[str] | None = None
-    ) -> None:  # fmt: skip
+    def __init__(self, record: Record, folder: Path) -> None:
         self.record, self.folder = record, folder
-        self._temporary = temporary  # The folder is removed when nothing refers to it any more.
 
     @property
     def verdict(self) -> Verdict:

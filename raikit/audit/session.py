@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from raikit.audit.arguments import Call, named
 from raikit.audit.conductor import audit as run_audit
-from raikit.audit.notebook_console import console_for
+from raikit.audit.notebook_console import NotebookConsole, console_for
 from raikit.audit.plan import Request
 from raikit.audit.result import AuditResult
 from raikit.errors import RaikitError
+
+if TYPE_CHECKING:
+    from raikit.audit.memory import InMemory
+    from raikit.console import Console
 
 
 def audit(
@@ -126,15 +132,28 @@ def audit(
     try:
         call = Call(data, model, keys, prediction, score, threshold, inputs, rules, sections, config)
         memory = call.in_memory()
-        folder = tempfile.TemporaryDirectory(prefix="raikit-") if out is None else None
-        request = Request(
-            config=memory.config.document.path, out=Path(folder.name if folder is not None else str(out)), memory=memory,
-            isolation="none" if memory.objects else "process",
-        )  # fmt: skip
-        outcome = run_audit(request, console_for(progress))
+        return _run(memory, None if out is None else Path(out), console_for(progress))
     except RaikitError as error:
         raise named(error) from error.__cause__
-    return AuditResult(outcome.record, outcome.folder, folder)
+
+
+def _run(memory: InMemory, out: Path | None, console: Console) -> AuditResult:
+    """Run the audit into `out`, or into a folder that lasts as long as the result."""
+    folder = Path(tempfile.mkdtemp(prefix="raikit-")) if out is None else out
+    isolation: Literal["none", "process"] = "none" if memory.objects else "process"
+    try:
+        outcome = run_audit(Request(memory.config.document.path, folder, memory=memory, isolation=isolation), console)
+    except BaseException:
+        if out is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        if isinstance(console, NotebookConsole):
+            console.clear()
+    result = AuditResult(outcome.record, outcome.folder)
+    if out is None:
+        weakref.finalize(result, shutil.rmtree, folder, ignore_errors=True)
+    return result
 
 
 def _checks(checks: Sequence[str] | Mapping[str, Any] | None) -> dict[str, Any] | None:

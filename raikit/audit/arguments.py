@@ -35,7 +35,7 @@ DATA_KEYS = (
 # Where a message begins with a key of audit.yaml, it gets the argument instead; the first that fits.
 _ARGUMENTS = (
     ("data.path", "data"), ("model.load.prediction", "prediction"), ("model.load.scores", "score"), ("model.load.score", "score"),
-    ("model.load.threshold", "threshold"), ("model.load", "model"), ("gate.rules", "rules"), ("data.inputs", "inputs"),
+    ("model.load.threshold", "threshold"), ("gate.rules", "rules"), ("data.inputs", "inputs"),
     *((f"data.{key}", key) for key in DATA_KEYS),
 )  # fmt: skip
 
@@ -179,10 +179,13 @@ class Call:
         return modality_of(self.model)
 
 
-def named(error: RaikitError) -> RaikitError:
-    """Return an error whose message begins with the argument instead of the key of audit.yaml."""
+def named(error: RaikitError, model: str = "model") -> RaikitError:
+    """Return an error whose message begins with the argument instead of the key of audit.yaml.
+
+    `model` is the argument that stands for ``model.load``, which is another one where there is no model.
+    """
     message = str(error)
-    for key, argument in _ARGUMENTS:
+    for key, argument in (*_ARGUMENTS, ("model.load", model)):
         if re.match(rf"{re.escape(key)}(?!\w)", message):
             return type(error)(f"{argument}{message[len(key):]}")
     return error
@@ -278,7 +281,8 @@ def _rules(rules: Any) -> tuple[list[Any], frozenset[str]]:
             raise ConfigError("rules: give {metric: limit}, or a list of mappings such as {'metric': …, 'max': 0.1}.")
         return [dict(one) for one in rules], frozenset()
     bare = {str(metric) for metric, limit in rules.items() if not isinstance(limit, Mapping)}
-    written = [{"metric": str(metric), **(limit if isinstance(limit, Mapping) else {"max": limit})} for metric, limit in rules.items()]
+    limits = {metric: limit if isinstance(limit, Mapping) else {"max": limit} for metric, limit in rules.items()}
+    written = [{"metric": str(metric), **limit} for metric, limit in limits.items()]
     return written, frozenset(bare)
 
 

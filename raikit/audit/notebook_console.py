@@ -1,7 +1,8 @@
-"""Progress of an audit in a notebook: one bar on stderr that is drawn over itself."""
+"""Progress of an audit in a notebook: one line with a bar on stderr, which is drawn over itself."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,8 @@ from typing import Any
 
 from raikit.console import Console, one_line
 
-_WIDTH, _CELLS = 100, 24
+_WIDTH, _CELLS = 100, 20
+_NUMBERED = re.compile(r"\[(\d+)/(\d+)\] ")  # the number of a check among all
 
 
 def console_for(progress: bool) -> Console:
@@ -32,6 +34,7 @@ class NotebookConsole(Console):
     def __init__(self) -> None:
         super().__init__()
         self.live = True
+        self._done = ""  # the bar of the checks
 
     def say(self, text: str) -> None:
         """Show a line until the next; notes are in the result."""
@@ -39,20 +42,24 @@ class NotebookConsole(Console):
 
     @contextmanager
     def progress(self, label: str, **options: Any) -> Iterator[Callable[..., None]]:
-        """Yield ``step(done, total, note="")``, which draws the bar."""
+        """Yield ``step(done, total, note="")``, which shows how far a check or the scoring is."""
+        line = one_line(label)
 
         def step(done: int, total: int, note: str = "") -> None:
-            filled = round(_CELLS * done / total) if total else 0
-            self._draw(f"{one_line(label)} {'█' * filled}{'░' * (_CELLS - filled)} {done:,} of {total:,} {one_line(note)}")
+            self._draw(f"{line}: {done:,} of {total:,} {one_line(note)}")
 
-        self._draw(one_line(label))
+        self._draw(line)
         yield step
 
     def clear(self) -> None:
         """Leave nothing: the result is what the cell shows."""
+        self._done = ""
         self._draw("")
 
     def _draw(self, line: str) -> None:
         """Draw over the last line: a carriage return alone would leave the end of a longer one."""
-        self._err.write(f"\r{line[:_WIDTH]:<{_WIDTH}}\r")
+        if number := _NUMBERED.match(line):
+            filled = _CELLS * (int(number[1]) - 1) // int(number[2])
+            self._done, line = f"{'█' * filled}{'░' * (_CELLS - filled)} {number[0]}", line[number.end() :]
+        self._err.write(f"\r{self._done + line:<{_WIDTH}.{_WIDTH}}\r")
         self._err.flush()

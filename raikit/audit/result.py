@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from raikit.run.results import Figure
 
 _METRIC_COLUMNS = (
-    "check", "pillar", "id", "name", "value", "low", "high", "level", "n", "n_clusters", "unit", "direction", "method", "flags", "reason",
+    "check", "pillar", "id", "name", "value", "low", "high", "level", "n", "n_clusters", "unit", "direction", "method",
+    "flags", "reason",
 )  # fmt: skip
 _SHOWN = {"rule_broken": "broken", "undecided": "undecided", "not_measured": "not measured", "waived": "waived",
           "worth_knowing": "worth knowing"}  # fmt: skip
@@ -60,13 +61,13 @@ class AuditResult:
     @cached_property
     def rules(self) -> pd.DataFrame:
         """One row per judged rule, those that do not hold first."""
-        columns = ("id", "status", "headline", "evidence", "metric", "limit", "bound", "value", "low", "high", "level", "n", "reason", "change")
+        judged = ("id", "status", "metric", "limit", "bound", "value", "low", "high", "level", "n", "reason")
+        worded = ("headline", "evidence", "change")
         rows = [
-            {**{name: getattr(one.rule, name, None) for name in columns}, "headline": one.headline, "evidence": one.evidence,
-             "change": one.change}
+            {name: getattr(one.rule, name) for name in judged} | {name: getattr(one, name) for name in worded}
             for one in self.statements if one.rule is not None
         ]  # fmt: skip
-        return pd.DataFrame(rows, columns=list(columns))
+        return pd.DataFrame(rows, columns=[*judged[:2], *worded[:2], *judged[2:], worded[2]])
 
     @cached_property
     def findings(self) -> pd.DataFrame:

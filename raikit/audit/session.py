@@ -134,7 +134,8 @@ def audit(
         memory = call.in_memory()
         return _run(memory, None if out is None else Path(out), console_for(progress))
     except RaikitError as error:
-        raise named(error) from error.__cause__
+        of_model = "model" if model is not None else "prediction" if score is None else "score"
+        raise named(error, of_model) from error.__cause__
 
 
 def _run(memory: InMemory, out: Path | None, console: Console) -> AuditResult:

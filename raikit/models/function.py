@@ -46,7 +46,8 @@ class FunctionModel(Model):
             else pd.DataFrame({name: pd.Series(list(batch.inputs[name]), dtype=object)})
             for name, modality in self.modalities.items()
         ]  # fmt: skip
-        return pd.concat(tables, axis=1)
+        joined: pd.DataFrame = pd.concat(tables, axis=1)
+        return joined
 
     @staticmethod
     def _numbers(values: Any) -> np.ndarray:

@@ -66,7 +66,8 @@ def loader_of(model: Any) -> ModelLoader:
     def load_object(spec: Mapping[str, Any], data: Dataset) -> Model:
         settings = {name: value for name, value in spec.items() if name != "kind"}
         if unknown := next((name for name in settings if name not in _SETTINGS[kind]), None):
-            raise ModelError(f"model.load.{unknown}: {describe_object(model)} has no such setting.{nearest(unknown, _SETTINGS[kind])}")
+            hint = nearest(unknown, _SETTINGS[kind])
+            raise ModelError(f"model.load.{unknown}: {describe_object(model)} has no such setting.{hint}")
         return _WRAPPERS[kind](model, data, settings)
 
     return load_object

@@ -12,7 +12,9 @@ from raikit.run.statements import lede, statements
 _NOT_ISOLATED = (
     "Plugins and the model ran in the process that judges them (--isolation none), so their code could have changed any number."
 )
-_IN_MEMORY = "The audit shared a process with objects in memory ({}), so code of the model or plugins could have changed any number."
+_IN_MEMORY = (
+    "The audit shared a process with objects in memory ({}), so code of the model or of plugins could have changed any number."
+)
 
 
 def compose(record: Record) -> Summary:

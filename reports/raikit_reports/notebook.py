@@ -38,7 +38,8 @@ STYLE = f"""
 .raikit .wide{{overflow-x:auto}} .raikit .figure{{max-width:430px;padding:0 2.5em 0 1em}}
 .raikit svg.fig{{width:100%;height:auto;overflow:visible}}
 .raikit table{{border-collapse:collapse;font-size:13px;color:var(--ink);background:none}}
-.raikit th,.raikit td{{text-align:left;vertical-align:top;padding:.3em 1.2em .3em 0;border-bottom:1px solid var(--line);background:none}}
+.raikit th,.raikit td{{text-align:left;vertical-align:top;padding:.3em 1.2em .3em 0;border-bottom:1px solid var(--line);
+background:none}}
 .raikit .bad{{color:var(--bad);font-weight:600}} .raikit .open{{color:var(--open);font-weight:600}}
 """
 
@@ -96,7 +97,8 @@ def _findings(told: Sequence[raikit.Statement]) -> Markup:
         Markup("<li>{}<br><small>{}</small></li>").format(flat(one.headline, 200), flat(one.evidence, 300))
         for one in told[:FINDINGS_SHOWN]
     ]  # fmt: skip
-    return Markup("<h4>Worth knowing</h4><ul>{}</ul>").format(Markup("").join(items)) + _more(len(told) - FINDINGS_SHOWN, "findings")
+    listed = Markup("<h4>Worth knowing</h4><ul>{}</ul>").format(Markup("").join(items))
+    return listed + _more(len(told) - FINDINGS_SHOWN, "findings")
 
 
 def _figure(record: raikit.Record, told: Sequence[raikit.Statement]) -> Markup:

@@ -40,6 +40,9 @@ class AuditResult:
         The run. Without `out` it lasts as long as this object; `save` keeps it.
     """
 
+    record: Record
+    folder: Path
+
     def __init__(self, record: Record, folder: Path) -> None:
         self.record, self.folder = record, folder
 

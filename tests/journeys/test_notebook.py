@@ -83,8 +83,7 @@ def test_a_saved_run_is_one_of_the_command_line(raikit, tmp_path):
     raikit("verify", "saved", code=0)
     page = (tmp_path / "saved" / "report.html").read_text(encoding="utf-8")
     assert "raikit.audit(DataFrame of pandas, …)" in page and "--isolation none" not in page
-    judged = raikit("gate", "saved")
-    assert judged.code == 1 and "people" in judged.out
+    assert "sex" in raikit("gate", "saved", code=1).out
 
 
 def _stored(run):

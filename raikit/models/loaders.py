@@ -19,6 +19,7 @@ from raikit.data.parts import TOKEN
 from raikit.errors import ConfigError, ModelError, RaikitError, listed, nearest, raised
 from raikit.models.base import Model, ModelLoader
 from raikit.models.folder import SEARCH, read_json_mapping, refuse_other_file
+from raikit.models.objects import OBJECT_KIND
 from raikit.models.sklearn_files import PICKLES, SKOPS, read_pickle, read_skops
 from raikit.models.tokenizer_patterns import may_be_slow
 from raikit.process.sources import import_from
@@ -256,7 +257,7 @@ def load(
         task = "token classification" if data.parts.role == TOKEN else "several labels"
         raise ModelError(f"model.load: models of kind {kind!r} are not audited for {task}; `huggingface` and `predictions` are.")
     foreign = runs_code(spec) or kind not in LOADERS
-    if foreign:
+    if foreign and kind != OBJECT_KIND:  # of an object everything is imported already
         import_from(folder)
     try:
         model = loaders[kind](with_absolute_paths(spec, folder), data)
@@ -265,7 +266,8 @@ def load(
         if kind in ("fusion", "huggingface"):
             model.searched = _trials_beside(with_absolute_paths(spec, folder).get("path"))
         if foreign:
-            model.built_by = str(spec.get("path", kind)) if kind in LOADERS else f"the loader {kind}"
+            loader = "an object in memory" if kind == OBJECT_KIND else f"the loader {kind}"
+            model.built_by = str(spec.get("path", kind)) if kind in LOADERS else loader
         return examine(model if settings is None else place(model, settings), data)
     except ValidationError as error:
         # A misspelt required setting is both unknown and missing; name the word that is wrong.

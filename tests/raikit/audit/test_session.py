@@ -316,6 +316,18 @@ def test_out_is_a_run_with_reports(tmp_path):
         audit(people(), score="p", out=tmp_path / "run")
 
 
+def test_the_working_folder_is_neither_watched_nor_imported_from(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+
+    def score(rows):
+        (tmp_path / "edited.py").write_text("meanwhile = 1")  # somebody works on while the audit runs
+        return 1 / (1 + np.exp(-rows["x"].to_numpy()))
+
+    assert audit(people(), score, checks=["performance.classification"]).record.model["function"] == "score"
+    assert sys.path == before
+
+
 # --- the name --------------------------------------------------------------------------------------------------------
 
 

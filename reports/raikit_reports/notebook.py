@@ -40,6 +40,8 @@ STYLE = f"""
 .raikit table{{border-collapse:collapse;font-size:13px;color:var(--ink);background:none}}
 .raikit th,.raikit td{{text-align:left;vertical-align:top;padding:.3em 1.2em .3em 0;border-bottom:1px solid var(--line);
 background:none}}
+@media(max-width:40em){{.raikit th{{display:none}} .raikit td{{display:block;border:0;padding:.1em 0}}
+.raikit tr{{display:block;border-bottom:1px solid var(--line);padding:.5em 0}}}}
 .raikit .bad{{color:var(--bad);font-weight:600}} .raikit .open{{color:var(--open);font-weight:600}}
 """
 

@@ -14,7 +14,7 @@ from raikit.audit.conductor import audit as run_audit
 from raikit.audit.notebook_console import NotebookConsole, console_for
 from raikit.audit.plan import Request
 from raikit.audit.result import AuditResult
-from raikit.errors import RaikitError
+from raikit.errors import RaikitError, RunError
 
 if TYPE_CHECKING:
     from raikit.audit.memory import InMemory
@@ -140,13 +140,17 @@ def audit(
 
 def _run(memory: InMemory, out: Path | None, console: Console) -> AuditResult:
     """Run the audit into `out`, or into a folder that lasts as long as the result."""
+    if out is not None and out.is_dir() and any(out.iterdir()):
+        raise RunError(f"out: {out} is not empty; choose another folder.")
     folder = Path(tempfile.mkdtemp(prefix="raikit-")) if out is None else out
     isolation: Literal["none", "process"] = "none" if memory.objects else "process"
     try:
         outcome = run_audit(Request(memory.config.document.path, folder, memory=memory, isolation=isolation), console)
-    except BaseException:
+    except BaseException as error:
         if out is None:
             shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt("the audit was interrupted") from None  # Only the command line can resume one.
         raise
     finally:
         if isinstance(console, NotebookConsole):

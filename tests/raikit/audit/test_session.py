@@ -151,6 +151,28 @@ def test_a_torch_module_gets_its_parameter_and_is_not_changed():
     assert result.record.data.inputs[0].name == "facts"
 
 
+def test_settings_of_a_loader_are_those_of_the_kind_of_object():
+    frame = people()
+    frame["y"] = np.where(frame.y == 1, "yes", "no")
+    estimator = LogisticRegression().fit(frame[["x"]], frame.y == "yes")
+    named = audit(frame, estimator, positive="yes", config={"model": {"load": {"classes": ["no", "yes"]}}})
+    assert values(named)["performance.accuracy"] == estimator.score(frame[["x"]], frame.y == "yes")
+    with pytest.raises(ModelError, match=r"model\.outputz: Scorer of .* has no such setting. Did you mean 'outputs'"):
+        audit(people(), Scorer(), inputs=["x", "z"], config={"model": {"load": {"outputz": "logits"}}})
+
+
+def test_an_interruption_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+
+    def interrupted(rows):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match="the audit was interrupted"):
+        audit(people(), interrupted)
+    assert not list(tmp_path.glob("raikit-*"))
+
+
 @pytest.mark.parametrize("shape", ["n", "n1", "n2", "tensor"])
 def test_a_function_of_rows_returns_scores(shape, expected):
     def score(rows):
@@ -312,7 +334,7 @@ def test_nothing_is_left_behind_without_out(tmp_path, monkeypatch):
 def test_out_is_a_run_with_reports(tmp_path):
     result = audit(people(), score="p", out=tmp_path / "run", formats=["md"])
     assert (tmp_path / "run" / "report.md").exists() and result.folder == tmp_path / "run"
-    with pytest.raises(RunError, match="not empty"):
+    with pytest.raises(RunError, match="out: .* is not empty; choose another folder"):
         audit(people(), score="p", out=tmp_path / "run")
 
 

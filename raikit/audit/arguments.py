@@ -17,14 +17,8 @@ from raikit.config.types import Key, key_text
 from raikit.config.yamlfile import Document
 from raikit.data.frames import as_frame, as_pandas
 from raikit.errors import ConfigError, DataError, RaikitError
-from raikit.models.objects import (
-    OBJECT_KIND,
-    columns_of,
-    describe_object,
-    input_name,
-    loader_of,
-    modality_of,
-)
+from raikit.models.loaders import OBJECT_KIND
+from raikit.models.objects import columns_of, describe_object, input_name, loader_of, modality_of
 
 CALL = "raikit.audit"
 # Arguments that are keys of `data` in audit.yaml, under the same name.

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.data.folders import MEDIA, TABLES
 from raikit.errors import TamperedRunError
-from raikit.models.loaders import LOADERS, runs_code
-from raikit.models.objects import OBJECT_KIND
+from raikit.models.loaders import LOADERS, OBJECT_KIND, runs_code
 from raikit.process.beginning import changed_since
 from raikit.process.sources import MODULE_SUFFIXES
 from raikit.remote import is_remote

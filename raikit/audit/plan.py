@@ -21,7 +21,7 @@ from raikit.gate.aliases import Aliases
 from raikit.gate.baseline import policy_and_baseline
 from raikit.gate.rules import may_measure_any
 from raikit.isolation.parent import Children
-from raikit.models.objects import OBJECT_KIND
+from raikit.models.loaders import OBJECT_KIND
 from raikit.plugins.discovery import discover
 from raikit.plugins.registry import Registry
 from raikit.process.beginning import beginning

@@ -19,7 +19,6 @@ from raikit.data.parts import TOKEN
 from raikit.errors import ConfigError, ModelError, RaikitError, listed, nearest, raised
 from raikit.models.base import Model, ModelLoader
 from raikit.models.folder import SEARCH, read_json_mapping, refuse_other_file
-from raikit.models.objects import OBJECT_KIND
 from raikit.models.sklearn_files import PICKLES, SKOPS, read_pickle, read_skops
 from raikit.models.tokenizer_patterns import may_be_slow
 from raikit.process.sources import import_from
@@ -198,6 +197,7 @@ _SETTINGS = {  # where the settings of each loader are described
 RUNS_CODE = frozenset({"torch", "sklearn"})  # of these loaders: they call a function of the user's, or read a pickle
 _CODE_ALLOWED = ("trust_remote_code", "allow_pickle", "trusted")  # settings with which code that came with the model may run
 TABLE_KIND = "predictions"  # a plugin may not give a loader this name
+OBJECT_KIND = "object"  # of a model that is an object in memory; audit.yaml knows no such kind
 
 
 def settings_of(kind: str) -> type[BaseModel] | None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from raikit.config.types import Modality
     from raikit.data.dataset import Dataset
 
-OBJECT_KIND = "object"  # of `model.load` in the configuration of such an audit; audit.yaml knows no such kind
 ObjectKind = Literal["raikit", "pipeline", "torch", "sklearn", "function"]
 _OF_TASK: dict[str, Modality] = {"image-classification": "image", "audio-classification": "audio"}
 _SETTINGS: dict[ObjectKind, tuple[str, ...]] = {

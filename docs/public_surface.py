@@ -150,7 +150,7 @@ def module_lines(module_name: str) -> Iterator[Line]:
     module = importlib.import_module(module_name)
     for name in public_names(module):
         value, full = getattr(module, name), f"{module_name}.{name}"
-        if inspect.ismodule(value):
+        if inspect.ismodule(value) and not callable(value):
             continue  # it has a section of its own
         if inspect.isclass(value):
             yield from class_lines(full, value)

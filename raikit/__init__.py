@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Arrays": "arrays",
     "Artifact": "run.results",
+    "AuditResult": "audit.result",
     "Audio": "data.batch",
     "Batch": "data.batch",
     "Check": "check",
@@ -63,6 +64,7 @@ _PUBLIC = {
     "Waveform": "models.positions",
     "address": None,
     "arrays": None,
+    "audit": None,  # a package that can be called
     "fit": "models.trainer",
     "format": None,
     "hookimpl": "hookspecs",
@@ -86,7 +88,9 @@ if TYPE_CHECKING:
     from raikit import testing as testing
     from raikit.arrays import Arrays as Arrays
     from raikit.arrays import Groups as Groups
+    from raikit.audit.result import AuditResult as AuditResult
     from raikit.audit.scorer import open_scorer as open_scorer
+    from raikit.audit.session import audit as audit
     from raikit.check import Check as Check
     from raikit.check import CheckContext as CheckContext
     from raikit.check import CheckOptions as CheckOptions

@@ -56,7 +56,8 @@ def audit(request: Request, console: Console) -> Outcome:
         If the disk is full or there is no memory. The run can be resumed.
     """
     start = Start()
-    console.live = console.live and request.isolation == "process"  # Otherwise a debugger may need the terminal.
+    # Without isolation a debugger may need the terminal.
+    console.live = console.live and (request.isolation == "process" or request.memory is not None)
     with planned(request) as plan:
         return _audit(plan, console, start)
 
@@ -120,6 +121,8 @@ def _run(
         described.notes.append(note)
     checks = run_checks(plan, context, source, plan.children, run, console, redactor)
     run.refuse_changes()
+    if plan.request.memory is not None:
+        plan.request.memory.refuse_reversed_limits(checks, settings.gate.rules)
     gate = judge_audit(plan, run.folder, described, checks)
     plan.inputs.refuse_changes()
     record = Record(

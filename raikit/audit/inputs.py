@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from raikit.data.folders import MEDIA, TABLES
 from raikit.errors import TamperedRunError
-from raikit.models.loaders import LOADERS, runs_code
+from raikit.models.loaders import LOADERS, OBJECT_KIND, runs_code
 from raikit.process.beginning import changed_since
 from raikit.process.sources import MODULE_SUFFIXES
 from raikit.remote import is_remote
@@ -112,7 +112,8 @@ def inputs_of(settings: AuditConfig, folder: Path, baseline: Path | None) -> lis
 def code_of(settings: AuditConfig, folder: Path) -> list[Path]:
     """Return the folders beside the configuration from which local checks, the model or its loader import modules."""
     load = settings.model.load.model_dump() if settings.model.load is not None else {"kind": ""}
-    of_model = not settings.model.is_table and load["kind"] != "" and (load["kind"] not in LOADERS or runs_code(load))
+    is_loaded = not settings.model.is_table and load["kind"] not in ("", OBJECT_KIND)
+    of_model = is_loaded and (load["kind"] not in LOADERS or runs_code(load))
     folders = [folder] if of_model else []
     path = load.get("path")
     if of_model and isinstance(path, str):  # of a package without an __init__.py each folder on the way

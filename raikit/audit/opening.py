@@ -46,7 +46,11 @@ def open_data(plan: Plan) -> Dataset:
     TamperedRunError
         If a picture or sound was changed since the command began.
     """
-    data = open_dataset(plan.settings, plan.config.folder, plan.config.error)
+    memory = plan.request.memory
+    if memory is not None and memory.table is not None:
+        data = memory.open_dataset()
+    else:
+        data = open_dataset(plan.settings, plan.config.folder, plan.config.error)
     refuse_absent_groups(plan.config, plan.checks, data)
     copied = is_remote(plan.settings.data.path)
     plan.inputs.add([*([data.path] if copied else []), *data.media_files], are_copies=copied)

@@ -11,6 +11,7 @@ from typing import Literal
 from raikit.address import Pattern
 from raikit.audit import refusals
 from raikit.audit.inputs import WatchedInputs, code_of, inputs_of
+from raikit.audit.memory import InMemory
 from raikit.audit.requirements import Available, of_another_task
 from raikit.audit.selection import PlannedCheck, select_checks
 from raikit.config.load import LoadedConfig, load
@@ -20,6 +21,7 @@ from raikit.gate.aliases import Aliases
 from raikit.gate.baseline import policy_and_baseline
 from raikit.gate.rules import may_measure_any
 from raikit.isolation.parent import Children
+from raikit.models.loaders import OBJECT_KIND
 from raikit.plugins.discovery import discover
 from raikit.plugins.registry import Registry
 from raikit.process.beginning import beginning
@@ -60,6 +62,8 @@ class Request:
         Whether inputs and ids are left out of the run, whatever the configuration says.
     salt : Path or None
         The file that keeps the salt of hashed ids; None: it is not kept.
+    memory : InMemory or None
+        The configuration and the objects of `raikit.audit`, in place of the file `config`.
     """
 
     config: Path
@@ -77,6 +81,7 @@ class Request:
     isolation: Literal["process", "none"] = "process"
     redact: bool = False
     salt: Path | None = None
+    memory: InMemory | None = None
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,8 @@ def _make_plan(request: Request, config: LoadedConfig, children: Children | None
     read, code = inputs_of(config.audit, config.folder, request.baseline), code_of(config.audit, config.folder)
     inputs = WatchedInputs(read, apart=request.out or Path("runs"), code=code)
     registry = discover(config.audit.plugins, config.folder, children)
+    if request.memory is not None and request.memory.loader is not None:
+        registry.loaders[OBJECT_KIND] = request.memory.loader
     checks = select_checks(
         config, registry, select=request.select, exclude=request.exclude, everything=request.everything
     )
@@ -178,7 +185,7 @@ def run_folder(request: Request, name: str) -> Path:
 def _load_config(request: Request) -> LoadedConfig:
     """Return the configuration with ``--set``, ``--seed`` and ``--disable`` over it."""
     seed = [f"seed={request.seed}"] if request.seed is not None else []
-    config = load(request.config, [*request.sets, *seed])
+    config = load(request.config, [*request.sets, *seed]) if request.memory is None else request.memory.config
     plugins = config.audit.plugins
     plugins = plugins.model_copy(update={"disable": [*plugins.disable, *request.disable]})
     redact = request.redact or config.audit.redact

@@ -72,7 +72,8 @@ class Start:
 
 def make_provenance(plan: Plan, cases_scored: int, start: Start) -> Provenance:
     """Return the provenance of a run that began at `start` and ends now."""
-    path = _path_in_repository(plan.request.config)
+    memory = plan.request.memory
+    path = "" if memory is not None else _path_in_repository(plan.request.config)
     return Provenance(
         run_id=secrets.token_hex(8),
         started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start.clock)),
@@ -80,12 +81,13 @@ def make_provenance(plan: Plan, cases_scored: int, start: Start) -> Provenance:
         seed=plan.seed,
         config=canonical(plan.settings.model_dump(mode="json")),
         config_path=path,
-        command=f"raikit audit {path}",
+        command=f"raikit audit {path}" if memory is None else memory.call,
         versions=versions(),
         platform=system(),
         threads=threads(),
         rows_scored=cases_scored,
         isolation=plan.request.isolation,
+        in_memory=list(memory.objects) if memory is not None else [],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from raikit.run.directory import RunDirectory
     from raikit.run.record import Record
 
-_DEFAULT_FORMATS = ["html", "json", "md"]  # of a record whose configuration does not name any
+DEFAULT_FORMATS = ["html", "json", "md"]  # of a record whose configuration does not name any
 
 
 class _Keeper(Protocol):
@@ -43,7 +44,8 @@ def publish(plan: Plan, record: Record, run: RunDirectory, console: Console) -> 
     """Write the record and every format, and call the listeners; return the files and a complaint for each that failed."""
     children = plan.children
     _write_record(record, run)
-    console.say("Reports: " + ", ".join(plan.formats))
+    if plan.formats:
+        console.say("Reports: " + ", ".join(plan.formats))
     written, crashed = write_reports(plan.registry, plan.formats, record, run.folder, children, run)
     if crashed:  # This is known only when all were tried, so the record and the other formats are written again.
         record.gate = with_crashed_formats(record.gate, crashed)
@@ -130,7 +132,7 @@ def rewrite_reports(folder: Path, formats: Sequence[str] | None) -> tuple[list[P
     changed = [problem for problem in manifest.verify(folder) if problem.startswith((RECORD, manifest.NAME))]
     if changed:
         raise RunError(f"{folder} is not as it was written: {listed(changed)}.")
-    own = settings_of(record).get("formats", _DEFAULT_FORMATS)
+    own = settings_of(record).get("formats", DEFAULT_FORMATS)
     if not isinstance(own, list) or not all(isinstance(name, str) for name in own):
         raise changed_settings()
     names = own if formats is None else formats
@@ -142,6 +144,20 @@ def rewrite_reports(folder: Path, formats: Sequence[str] | None) -> tuple[list[P
     stored.refuse_changes()
     manifest.update(folder, [path for path in written if path.name != RECORD], stored.foreign)
     return written, list(crashed.values())
+
+
+def write_text_of(name: str, record: Record) -> str:
+    """Return what a format writes for a record, as text.
+
+    Raises
+    ------
+    ConfigError
+        If no plugin provides the format.
+    """
+    with Children() as children, tempfile.TemporaryDirectory(prefix="raikit-") as folder:
+        registry = discover(processes=children)
+        refuse_unknown_formats(registry, [name], by_option=False)
+        return registry.write(name, record, Path(folder), children)[0].read_text(encoding="utf-8")
 
 
 class _StoredRun:

@@ -62,6 +62,17 @@ def load(path: Path, sets: Iterable[str] = ()) -> LoadedConfig:
     for setting in sets:
         _apply_setting(document, setting)
     refuse_questions(document)
+    return validated(document)
+
+
+def validated(document: Document) -> LoadedConfig:
+    """Return the configuration that a document holds, which need not come from a file.
+
+    Raises
+    ------
+    ConfigError
+        As `load`.
+    """
     try:
         audit = AuditConfig.model_validate(document.data)
     except ValidationError as error:

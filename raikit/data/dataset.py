@@ -169,8 +169,9 @@ class Dataset:
 
     @classmethod
     def of(
-        cls, table: Any, config: DataConfig, *, name: str = "table", folder: Path | None = None, seed: int = 0
-    ) -> Dataset:
+        cls, table: Any, config: DataConfig, *, name: str = "table", folder: Path | None = None, seed: int = 0,
+        extra_columns: Sequence[str] = (), predicted: PredictedClasses | None = None,
+    ) -> Dataset:  # fmt: skip
         """Give the columns of a table in memory their roles, as `open` does for a file.
 
         Parameters
@@ -185,6 +186,10 @@ class Dataset:
             The folder that paths of media are relative to; absent: the working folder.
         seed : int
             Splits are drawn from it.
+        extra_columns : sequence of str
+            Columns of predictions; `extra` holds them.
+        predicted : PredictedClasses, optional
+            The columns of predictions that know classes, which need not have a case.
 
         Raises
         ------
@@ -199,10 +204,11 @@ class Dataset:
         """
         table = as_frame(table)
         table = table.set_axis(list(map(str, table.columns)), axis=1)  # a configuration names columns by text
-        columns = resolve_columns(config, (), list(table.columns), name, _error_at_key)
+        columns = resolve_columns(config, extra_columns, list(table.columns), name, _error_at_key)
         check_names(table, columns, name)
         path = (folder or Path()) / name
-        purpose = Purpose(needs_inputs=bool(config.inputs))
+        needs_inputs = bool(config.inputs) and not extra_columns
+        purpose = Purpose(False, needs_inputs, list(extra_columns), predicted or PredictedClasses())
         copied = check_frame(table[columns].reset_index(drop=True).copy(), cell_format(config), name)
         data = cls._assembled(copied, config, path, purpose, seed, _error_at_key)
         data._in_memory = True

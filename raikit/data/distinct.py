@@ -13,6 +13,7 @@ import pandas as pd
 
 from raikit.data.scan import TableScan
 from raikit.errors import DataError
+from raikit.process.database import open_database
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -129,8 +130,7 @@ def count_rows(scan: TableScan) -> DistinctRows | None:
     import pyarrow as pa
 
     names = [f"c{number}" for number in range(len(scan.columns))]
-    with duckdb.connect(config={"threads": "2", "memory_limit": _MEMORY}) as connection, scan.errors():
-        connection.execute("SET enable_progress_bar = false")
+    with open_database(memory_limit=_MEMORY) as connection, scan.errors():
         connection.execute("SET temp_directory = ''")
         try:
             counted = connection.sql(_query(scan, names, connection)).to_arrow_table()

@@ -88,7 +88,7 @@ def load_fusion(spec: Mapping[str, Any], data: Dataset) -> Model:
         if name not in pretrained:
             raise ModelError(f"model.load.encoders: the model has no pretrained encoder for {name!r}.{nearest(name, pretrained)}")
     model.start_from(settings.encoders)
-    _refuse_other_data(model, data)
+    refuse_other_data(model, data)
     return model
 
 
@@ -105,7 +105,7 @@ def load_torch(spec: Mapping[str, Any], data: Dataset) -> Model:
         return _exported(settings, data)
     model = _call(settings.path, data)
     if isinstance(model, Model):
-        _refuse_other_data(model, data)
+        refuse_other_data(model, data)
         return model
     from raikit.models.torch_module import TorchModel, load_weights
 
@@ -197,6 +197,7 @@ _SETTINGS = {  # where the settings of each loader are described
 RUNS_CODE = frozenset({"torch", "sklearn"})  # of these loaders: they call a function of the user's, or read a pickle
 _CODE_ALLOWED = ("trust_remote_code", "allow_pickle", "trusted")  # settings with which code that came with the model may run
 TABLE_KIND = "predictions"  # a plugin may not give a loader this name
+OBJECT_KIND = "object"  # of a model that is an object in memory; audit.yaml knows no such kind
 
 
 def settings_of(kind: str) -> type[BaseModel] | None:
@@ -256,7 +257,7 @@ def load(
         task = "token classification" if data.parts.role == TOKEN else "several labels"
         raise ModelError(f"model.load: models of kind {kind!r} are not audited for {task}; `huggingface` and `predictions` are.")
     foreign = runs_code(spec) or kind not in LOADERS
-    if foreign:
+    if foreign and kind != OBJECT_KIND:  # of an object everything is imported already
         import_from(folder)
     try:
         model = loaders[kind](with_absolute_paths(spec, folder), data)
@@ -265,7 +266,8 @@ def load(
         if kind in ("fusion", "huggingface"):
             model.searched = _trials_beside(with_absolute_paths(spec, folder).get("path"))
         if foreign:
-            model.built_by = str(spec.get("path", kind)) if kind in LOADERS else f"the loader {kind}"
+            loader = "an object in memory" if kind == OBJECT_KIND else f"the loader {kind}"
+            model.built_by = str(spec.get("path", kind)) if kind in LOADERS else loader
         return examine(model if settings is None else place(model, settings), data)
     except ValidationError as error:
         # A misspelt required setting is both unknown and missing; name the word that is wrong.
@@ -342,7 +344,7 @@ def _call(path: str, data: Dataset) -> Any:
         raise ModelError(f"model.load.path: {path} raised {raised(error)}.") from error
 
 
-def _refuse_other_data(model: Model, data: Dataset) -> None:
+def refuse_other_data(model: Model, data: Dataset) -> None:
     """Raise if the model was made for other classes or inputs: its scores would mean nothing."""
     if list(model.classes) != list(data.classes):
         raise ModelError(f"the model's classes are {listed(model.classes)}; the data's are {listed(data.classes)}.")

@@ -16,6 +16,7 @@ import pandas as pd
 from raikit.errors import DataError, LimitError, RunError, TooManyCases, nearest
 from raikit.files import atomic
 from raikit.limits import check_regular
+from raikit.process.database import open_database
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -136,10 +137,7 @@ class Predictions:
         return self._sql(query, None if split == "*" else {"split": split or self.split})
 
     def _sql(self, query: str, parameters: dict[str, Any] | None = None) -> pd.DataFrame:
-        import duckdb
-
-        with self._errors(), duckdb.connect(config={"threads": "2"}) as connection:
-            connection.execute("SET enable_progress_bar = false")  # It would be printed on standard output.
+        with self._errors(), open_database() as connection:
             connection.from_parquet(str(self.path)).create_view("rows")
             frame: pd.DataFrame = connection.execute(query, parameters).df()
         return frame

@@ -246,7 +246,10 @@ def failed_plugins(plugins: Iterable[PluginRecord]) -> Iterator[PluginRecord]:
 
 
 class Provenance(RecordModel):
-    """What identifies a run and is needed to repeat it."""
+    """What identifies a run and is needed to repeat it.
+
+    `in_memory` names the objects that were audited where they were, such as ``model: Pipeline of sklearn``. No file holds them.
+    """
 
     run_id: str = ""
     started: str = ""
@@ -260,6 +263,7 @@ class Provenance(RecordModel):
     threads: int | None = None
     rows_scored: int = 0
     isolation: Literal["process", "none"] = "process"
+    in_memory: list[str] = Field(default_factory=list)
 
 
 class Measurements(RecordModel):

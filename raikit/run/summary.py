@@ -12,6 +12,9 @@ from raikit.run.statements import lede, statements
 _NOT_ISOLATED = (
     "Plugins and the model ran in the process that judges them (--isolation none), so their code could have changed any number."
 )
+_IN_MEMORY = (
+    "The audit shared a process with objects in memory ({}), so code of the model or of plugins could have changed any number."
+)
 
 
 def compose(record: Record) -> Summary:
@@ -89,7 +92,8 @@ def _must_be_known(record: Record) -> Iterator[str]:
     for plugin in failed_plugins(record.plugins):
         yield f"The plugin {plugin.name} of {plugin.distribution} could not be loaded: {plugin.reason}."
     if record.provenance.isolation == "none":
-        yield _NOT_ISOLATED
+        objects = record.provenance.in_memory
+        yield _IN_MEMORY.format("; ".join(objects)) if objects else _NOT_ISOLATED
 
 
 def not_measured(record: Record) -> list[str]:

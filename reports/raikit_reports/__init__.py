@@ -111,6 +111,13 @@ def write_evidence(record: raikit.Record, folder: Path) -> list[Path]:
     return write(record, folder)
 
 
+def write_notebook(record: raikit.Record, folder: Path) -> list[Path]:
+    """Write ``notebook.html``: the summary that a notebook shows, a part of a page without a script."""
+    from raikit_reports.notebook import write
+
+    return write(record, folder)
+
+
 @raikit.hookimpl
 def raikit_report_formats() -> Mapping[str, Writer]:
     """Return the writers, by their name in ``--formats``."""
@@ -128,6 +135,7 @@ def raikit_report_formats() -> Mapping[str, Writer]:
         "cyclonedx": write_cyclonedx,
         "every-eval-ever": write_every_eval_ever,
         "evidence": write_evidence,
+        "notebook": write_notebook,
     }
 
 

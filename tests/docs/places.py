@@ -101,6 +101,16 @@ def cases(site):
     table.to_parquet(site.folder / "cases.parquet", index=False)
 
 
+def estimator(site):
+    """Return the variables of a notebook: the cases of a frame, and an estimator that was fitted on two of its columns."""
+    from sklearn.linear_model import LogisticRegression
+
+    cases(site)
+    table = pd.read_csv(site.folder / "cases.csv")
+    table["pulse"] = (70 + 25 * table["urgent"] + np.random.default_rng(2).normal(0, 12, len(table))).round(1)
+    return {"cases": table, "model": LogisticRegression(max_iter=1000).fit(table[["pulse", "age"]], table["urgent"])}
+
+
 def arrays(site):
     """Return the variables of a notebook: labels, decisions, scores and a frame of people."""
     cases(site)

@@ -26,6 +26,7 @@ FILES = {
     "cyclonedx": "bom.cdx.json",
     "every-eval-ever": "every_eval_ever.json",
     "evidence": "evidence.md",
+    "notebook": "notebook.html",
 }
 
 

@@ -169,15 +169,12 @@ class _CaseTable:
     """A table that DuckDB counts."""
 
     def __init__(self, scan: TableScan) -> None:
-        import duckdb
-
         self._scan = scan
         # DuckDB takes names that differ only in case for one.
         alike = len({name.lower() for name in scan.all_columns}) < len(scan.all_columns)
         self._read_by_engine = scan.is_parquet and not alike
         self._names = {name: f"c{number}" if alike else name for number, name in enumerate(scan.columns)}
-        self._connection = duckdb.connect(config={"threads": "2"})
-        self._connection.execute("SET enable_progress_bar = false")  # It would be printed on standard output.
+        self._connection = open_database()
 
     @property
     def name(self) -> str:

@@ -14,36 +14,13 @@ from raikit.errors import RunError, listed
 from raikit.format import as_given, estimate, significant
 from raikit.gate.rules import judge_rule, limit_of
 from raikit.gate.stored import stored_policy
+from raikit.run.across import Point, RunHistory, Series
 from raikit.run.directory import RECORD
 from raikit.run.reader import Run, load_run
 from raikit.run.record import Record, Rule
 
 STRIP_WIDTH = 32  # characters
 LAST_RUNS = 3  # number of runs that must pass a tighter limit
-
-
-@dataclass(frozen=True)
-class Point:
-    """A metric in one run, or the reason why it has no value."""
-
-    run: str
-    started: str
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int | None = None
-    status: str = ""
-    reason: str = ""
-    other_data: bool = False
-
-
-@dataclass(frozen=True)
-class Series:
-    """A metric over all runs, oldest first, with the rules of the newest run that judged it."""
-
-    metric: str
-    points: list[Point]
-    limits: list[Rule]
 
 
 @dataclass(frozen=True)
@@ -94,6 +71,11 @@ def history(runs: Sequence[Run]) -> list[Series]:
             if rule.kind != "required" and any(other.record.find(rule.metric) for other in runs):
                 metrics.setdefault(rule.metric)
     return [_series(metric, runs) for metric in metrics]
+
+
+def over_time(runs: Sequence[Run]) -> RunHistory:
+    """Return the gated metrics of runs with their records, for the formats of reports."""
+    return RunHistory(names=[run.folder.name for run in runs], records=[run.record for run in runs], series=history(runs))
 
 
 def _series(metric: str, runs: Sequence[Run]) -> Series:

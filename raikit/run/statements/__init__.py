@@ -2,9 +2,14 @@
 
 `statements` turns rules and findings into `Statement` objects, ranked; each has a headline, a line of evidence and the rows of a
 fold. `lede` is the answer's first paragraph.
+`changes` does the same for two runs that were compared.
 """
 
+from raikit.run.statements.changes import CHANGE_KINDS, Change, changes, how_compared, lede_of_changes, multiplicity
 from raikit.run.statements.compose import KINDS, Statement, lede, statements
 from raikit.run.statements.gaps import GapStatement
 
-__all__ = ["KINDS", "GapStatement", "Statement", "lede", "statements"]
+__all__ = [
+    "CHANGE_KINDS", "KINDS", "Change", "GapStatement", "Statement", "changes", "how_compared", "lede", "lede_of_changes",
+    "multiplicity", "statements",
+]  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 
 from raikit.config.schema import RuleConfig
 from raikit.errors import RunError, listed
-from raikit.format import as_given, estimate, significant
+from raikit.format import as_given, estimate, measure, significant
 from raikit.gate.rules import judge_rule, limit_of
 from raikit.gate.stored import stored_policy
 from raikit.run.across import Point, RunHistory, Series
@@ -107,7 +107,7 @@ def _point(metric: str, run: Run, other_data: bool) -> Point:
 def draw(series: Series) -> list[str]:
     """Draw a series as lines of text: the metric with its limits, then a line for each run."""
     low, high = span(series)
-    limits = [_limit_words(rule) for rule in series.limits]
+    limits = [limit_words(rule) for rule in series.limits]
     lines = [f"{series.metric}  {', '.join(dict.fromkeys(limits)) or 'no limit'}"]
     wide = max((len(point.run) for point in series.points), default=0)
     for point in series.points:
@@ -125,8 +125,10 @@ def draw(series: Series) -> list[str]:
     return lines
 
 
-def _limit_words(rule: Rule) -> str:
-    words = f"{'at most' if rule.bound == 'max' else 'at least'} {as_given(rule.limit or 0.0)}"
+def limit_words(rule: Rule, unit: str | None = None) -> str:
+    """Write the limit of a rule: as in the policy, or in a unit that people read."""
+    limit = as_given(rule.limit or 0.0) if unit is None else measure(rule.limit, unit=unit)
+    words = f"{'at most' if rule.bound == 'max' else 'at least'} {limit}"
     return words + (" (warning only)" if rule.severity == "warn" else "")
 
 

@@ -46,6 +46,10 @@ class Change:
     n : int or None
     paired : bool or None
         Whether the same cases were compared.
+    was : float or None
+        Its value in the older run; that in the newer is the metric's.
+    margin : float or None
+        By how much a regression of the newer run's policy lets it get worse.
     gated : bool
         Whether a rule of either run is about this metric.
     retold : bool
@@ -74,6 +78,8 @@ class Change:
     paired: bool | None
     gated: bool
     retold: bool = False
+    was: float | None = None
+    margin: float | None = None
     metric: Metric | None = None
 
 
@@ -145,6 +151,7 @@ class _Writer:
             fmt.group_text(metric.over, metric.group): metric.group for metric in self.raw.values() if metric.group
         }
         records: tuple[Record, ...] = (comparison.baseline, comparison.candidate)
+        self.margins = {rule.metric: rule.limit for rule in comparison.candidate.gate.rules if rule.kind == "regression"}
         self.gated = {rule.metric for record in records for rule in record.gate.rules if rule.kind == "rule"}
 
     def of(self, rule: Rule) -> Change:
@@ -154,14 +161,14 @@ class _Writer:
         gap = self.numbers.of_gap(self.raw[rule.metric]) if metric is not None and phrases.is_gap(metric) else None
         number, interval = _size(rule)
         before, after = _number(self.old.get(rule.metric)), _number(metric)
-        subject = _subject(metric, rule, gap)
+        subject = phrases.quantity(metric, rule, gap)
         return Change(
             id=rule.metric, kind=kind, headline=self._headline(kind, metric, rule, gap),
             evidence=self._evidence(rule, gap, subject, before, after, number, interval),
             subject=subject, before=before, after=after, number=number, interval=interval,
             whom=self._whom(rule, metric, kind, gap), value=rule.value, low=rule.low, high=rule.high, level=rule.level,
             unit=rule.unit, n=rule.n, paired=rule.paired, gated=rule.metric in self.gated, retold=rule.metric in self.retold,
-            metric=metric,
+            was=rule.baseline, margin=self.margins.get(rule.metric), metric=metric,
         )  # fmt: skip
 
     def _headline(self, kind: ChangeKind, metric: Metric | None, rule: Rule, gap: GapStatement | None) -> str:
@@ -272,15 +279,6 @@ def _size(rule: Rule) -> tuple[str, str]:
         return "no change", ""
     without = "no CI" if low is None or high is None else ""
     return f"{word} {number}", phrases.ci(low, high, rule.unit, value, rule.level) or without
-
-
-def _subject(metric: Metric | None, rule: Rule, gap: GapStatement | None) -> str:
-    """Write the quantity whose values stand beside it."""
-    if metric is None:
-        return rule.metric
-    if gap is None and not phrases.is_gap(metric):
-        return phrases.name_of(metric)
-    return fmt.capitalised(phrases.about(metric, gap))
 
 
 def _rank(change: Change) -> tuple[int, bool, bool, bool, float, str]:

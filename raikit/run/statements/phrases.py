@@ -54,6 +54,13 @@ def subject_of(metric: Metric | None, rule: Rule | None = None) -> str:
     return f"{fmt.capitalised(by_columns(metric.over or []))} {kind}" + (f", {part}" if part else "")
 
 
+def quantity(metric: Metric | None, rule: Rule, gap: GapStatement | None) -> str:
+    """Write the quantity whose values stand beside it, a gap with its measure: ``Gap in false negative rate by race``."""
+    if metric is None:
+        return rule.metric  # an address, by which a person looks it up
+    return fmt.capitalised(about(metric, gap)) if is_gap(metric) else name_of(metric)
+
+
 def gap_headline(gap: GapStatement) -> str:
     """Say who is harmed by what."""
     worse, better = fmt.capitalised(fmt.group_cases(gap.worse.group)), fmt.group_name(gap.better.group)

@@ -24,6 +24,9 @@ _GROUPS = (
     ("undecided", "Cannot be told", "The interval holds 0. The largest possible losses come first.", "Every change is sure."),
 )
 
+_COLUMNS = ["verdict", "metric", "for_whom", "before", "after", "worse_by", "low", "high", "level", "unit", "n", "paired",
+            "address"]  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -141,8 +144,7 @@ def _table(written: Sequence[Change]) -> dict[str, Any]:
         cells = [one.kind, one.subject, one.whom, one.was, now, one.value, one.low, one.high, one.level, one.unit or "", one.n,
                  one.paired, one.id]  # fmt: skip
         rows.append({"t": _clean(shown), "k": keys, "c": _clean(cells)})
-    columns = ["verdict", "metric", "for_whom", "before", "after", "worse_by", "low", "high", "level", "unit", "n", "paired", "address"]
-    return {"heads": heads, "numeric": [3, 4, 5, 6, 7], "rows": rows, "csv": columns}
+    return {"heads": heads, "numeric": [3, 4, 5, 6, 7], "rows": rows, "csv": _COLUMNS}
 
 
 def _clean(cells: Sequence[Any]) -> list[Any]:

@@ -41,10 +41,15 @@ def _hash(content: str) -> str:
 
 def _environment(words: texts.Texts) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_OWN), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(_OWN),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     filters: dict[str, Any] = {
-        "say": words.say, "brief": words.brief, "flat": texts.flat, "address": texts.breakable, "count": fmt.count, "moment": fmt.moment,
+        "say": words.say, "brief": words.brief, "flat": texts.flat, "address": texts.breakable, "count": fmt.count,
+        "moment": fmt.moment,
     }  # fmt: skip
     environment.filters.update(filters)
     return environment

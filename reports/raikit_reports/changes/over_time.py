@@ -58,7 +58,8 @@ def render(history: RunHistory) -> str:
 def _answer(history: RunHistory) -> tuple[str, str]:
     """Return the tone and the words of the answer, from what became of the rules and not from what the policy lets pass."""
     now = {series.points[-1].status for series in history.series}
-    return next(((status, words) for status, words in _ANSWERS if status in now), ("missing", "The newest run has no rule on a metric."))
+    known = ((status, words) for status, words in _ANSWERS if status in now)
+    return next(known, ("missing", "The newest run has no rule on a metric."))
 
 
 def _view(series: Series, records: Sequence[Record]) -> SeriesView:

@@ -34,7 +34,7 @@ class Trend:
 
     marks: list[Mark] = field(default_factory=list)
     line: str = ""
-    limits: list[tuple[float, str, str]] = field(default_factory=list)  # y, its label, and the side that breaks it
+    limits: list[tuple[float, str]] = field(default_factory=list)  # y, and the side that breaks it
     ticks: list[tuple[float, str]] = field(default_factory=list)
     dates: list[tuple[float, str, str]] = field(default_factory=list)  # x, the day, and the anchor of the text
     other_data: list[float] = field(default_factory=list)
@@ -47,7 +47,8 @@ def draw(series: Series, unit: str | None) -> Trend:
     if not ends:
         return Trend()
     limits = [rule for rule in series.limits if rule.limit is not None]
-    ticks = nice_ticks(min([*ends, *(rule.limit or 0.0 for rule in limits)]), max([*ends, *(rule.limit or 0.0 for rule in limits)]))
+    ends += [rule.limit for rule in limits if rule.limit is not None]
+    ticks = nice_ticks(min(ends), max(ends))
     bottom, top = ticks[0], ticks[-1]
 
     def height(value: float) -> float:
@@ -66,7 +67,7 @@ def draw(series: Series, unit: str | None) -> Trend:
         parted = False
     return Trend(
         marks, "".join(parts),
-        [(height(rule.limit or 0.0), fmt.measure(rule.limit, unit=unit), "above" if rule.bound == "max" else "below") for rule in limits],
+        [(height(rule.limit or 0.0), "above" if rule.bound == "max" else "below") for rule in limits],
         [(height(tick), fmt.measure(tick, bottom, top, unit)) for tick in ticks], _dates(series.points, places),
         [x for x, point in zip(places, series.points, strict=True) if point.other_data], evenly,
     )  # fmt: skip

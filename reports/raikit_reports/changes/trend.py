@@ -15,6 +15,7 @@ WIDTH, HEIGHT = 880, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 80, 30, 16, 34
 _LEAST_APART = 26  # units between two marks that can be told apart
 _MOST_DATES = 6
+_NOTHING = 1e-12  # a range below this is that of rounding errors
 
 
 @dataclass(frozen=True)
@@ -105,13 +106,15 @@ def nice_ticks(low: float, high: float) -> list[float]:
     >>> nice_ticks(0.031, 0.24), nice_ticks(5, 5)
     ([0.0, 0.05, 0.1, 0.15, 0.2, 0.25], [4.0, 5.0, 6.0])
     """
-    if high <= low:
-        low, high = low - (abs(low) * 0.2 or 1), high + (abs(high) * 0.2 or 1)
+    largest = max(abs(low), abs(high))
+    if high - low <= max(1e-9 * largest, _NOTHING):
+        around = 0.2 * largest if largest > _NOTHING else 1
+        low, high = low - around, high + around
     rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(step * power for step in (1, 2, 5, 10) if step * power >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(at * step, 12) for at in range(first, last + 1)]
+    return [float(f"{at * step:.12g}") for at in range(first, last + 1)]
 
 
 def _dates(points: Sequence[Point], places: Sequence[float]) -> list[tuple[float, str, str]]:

@@ -104,7 +104,7 @@ def nice_ticks(low: float, high: float) -> list[float]:
     Examples
     --------
     >>> nice_ticks(0.031, 0.24), nice_ticks(5, 5)
-    ([0.0, 0.05, 0.1, 0.15, 0.2, 0.25], [4.0, 5.0, 6.0])
+    ([0.0, 0.05, 0.1, 0.15, 0.2, 0.25], [4.0, 4.5, 5.0, 5.5, 6.0])
     """
     largest = max(abs(low), abs(high))
     if high - low <= max(1e-9 * largest, _NOTHING):

@@ -52,9 +52,9 @@ def one(measured, value, low, high, before=(), after=(), favourable=None, **fiel
     [
         (0.08, 0.03, 0.12, "worse", "People in the North are missed more often than before"),
         (-0.08, -0.12, -0.03, "better", "People in the North are missed less often than before"),
-        (0.08, -0.01, 0.17, "undecided", "No sure change in false negative rate, region: North"),
-        (0.0, 0.0, 0.0, "same", "False negative rate, region: North is the same"),
-        (0.08, None, None, "undecided", "No sure change in false negative rate, region: North"),
+        (0.08, -0.01, 0.17, "undecided", "No sure change in false negative rate, people in the North"),
+        (0.0, 0.0, 0.0, "same", "False negative rate, people in the North is the same"),
+        (0.08, None, None, "undecided", "No sure change in false negative rate, people in the North"),
     ],
 )
 def test_a_change_is_called_sure_only_if_its_whole_interval_is_on_one_side(value, low, high, kind, headline):
@@ -65,7 +65,7 @@ def test_a_change_is_called_sure_only_if_its_whole_interval_is_on_one_side(value
 def test_the_evidence_has_both_values_the_change_its_interval_and_n():
     old, new = group("false_negative_rate", 0.12, "N"), group("false_negative_rate", 0.2, "N")
     (said,) = changes(compared(run(old), run(new), loss(old, -0.08, -0.12, -0.03)))
-    assert said.evidence == ("False negative rate, region: North 12.0% before, 20.0% after; better by 8.0 pp, 95% CI 3.0 to 12.0; "
+    assert said.evidence == ("False negative rate, people in the North 12.0% before, 20.0% after; better by 8.0 pp, 95% CI 3.0 to 12.0; "
                              "n = 900, the same people")  # fmt: skip
     assert (said.before, said.after, said.whom) == ("12.0%", "20.0%", "People in the North")
 

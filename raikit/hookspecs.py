@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from raikit.check import Check
     from raikit.models.base import ModelLoader
+    from raikit.run.across import RunComparison, RunHistory
     from raikit.run.record import CheckRecord, Record
 
 API_VERSION = 1
@@ -37,6 +38,11 @@ def raikit_model_loaders() -> Mapping[str, ModelLoader]:  # type: ignore[empty-b
 @hookspec
 def raikit_report_formats() -> Mapping[str, Callable[[Record, Path], list[Path]]]:  # type: ignore[empty-body]
     """Return report writers by their name in ``--formats``: ``write(record, folder)`` returns the files it wrote."""
+
+
+@hookspec
+def raikit_comparison_formats() -> Mapping[str, Callable[[RunComparison | RunHistory, Path], None]]:  # type: ignore[empty-body]
+    """Return writers of several runs by the ending of the file: ``write(runs, file)``. For ``compare`` and ``history --report``."""
 
 
 @hookspec

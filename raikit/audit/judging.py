@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +28,7 @@ from raikit.isolation.parent import Children
 from raikit.naming import using
 from raikit.plugins.discovery import discover
 from raikit.run import manifest, summary
+from raikit.run.across import RunComparison
 from raikit.run.labelled import labelled
 from raikit.run.reader import RunView, load_run
 from raikit.run.record import Measurements
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from raikit.audit.plan import Plan
     from raikit.gate.regressions import Comparer
     from raikit.plugins.registry import CheckEntry, Registry
-    from raikit.run.record import CheckRecord, DataRecord, Gate, Record, Rule
+    from raikit.run.record import CheckRecord, DataRecord, Gate, Record
 
 JUDGED_AGAIN = "gate.json"
 
@@ -115,27 +115,6 @@ def judge_run(
     return record.model_copy(update={"gate": verdict, "verdict": verdict.verdict}), left
 
 
-@dataclass(frozen=True)
-class RunComparison:
-    """How much worse or better each metric is in one run than in another."""
-
-    baseline: Record
-    candidate: Record
-    gate: Gate
-
-    @property
-    def rules(self) -> list[Rule]:
-        """Return a rule for each metric that was compared."""
-        return self.gate.rules
-
-    def record(self) -> Record:
-        """Return the candidate's record with the comparison as its gate, for reports."""
-        record = self.candidate.model_copy(update={"gate": self.gate, "verdict": self.gate.verdict})
-        with using(record.data.labels):
-            record.summary = summary.compose(record)
-        return record
-
-
 def compare_runs(before: Path, after: Path, patterns: Sequence[str]) -> RunComparison:
     """Compare every metric of two runs that has a better direction; nothing is judged.
 
@@ -171,7 +150,16 @@ def compare_runs(before: Path, after: Path, patterns: Sequence[str]) -> RunCompa
         unknown = [rule.metric for rule in policy.regressions if not any(map(Pattern(rule.metric).matches, addresses))]
         hint = suggest_metric(unknown[0], addresses, aliases) if unknown else ""
         raise ConfigError(f"no metric common to both runs matches {', '.join(patterns) or '*'}.{hint}")
-    return RunComparison(old.record, candidate, gate)
+    return RunComparison(baseline=old.record, candidate=candidate, gate=gate)
+
+
+def comparison_record(comparison: RunComparison) -> Record:
+    """Return the candidate's record with the comparison as its gate, for reports of one run."""
+    gate = comparison.gate
+    record = comparison.candidate.model_copy(update={"gate": gate, "verdict": gate.verdict})
+    with using(record.data.labels):
+        record.summary = summary.compose(record)
+    return record
 
 
 def _policy_for(record: Record, path: Path, aliases: Aliases) -> GateConfig:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from raikit.audit.refusals import refuse_unknown_formats
-from raikit.errors import RunError, TamperedRunError, listed, raised
+from raikit.errors import ConfigError, RunError, TamperedRunError, listed, raised
 from raikit.files import PARTIAL, Stamp, stamp
 from raikit.gate.verdict import with_crashed_formats
 from raikit.isolation.parent import Children
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from raikit.audit.plan import Plan
     from raikit.console import Console
     from raikit.plugins.registry import Registry
+    from raikit.run.across import RunComparison, RunHistory
     from raikit.run.directory import RunDirectory
     from raikit.run.record import Record
 
@@ -158,6 +159,30 @@ def write_text_of(name: str, record: Record) -> str:
         registry = discover(processes=children)
         refuse_unknown_formats(registry, [name], by_option=False)
         return registry.write(name, record, Path(folder), children)[0].read_text(encoding="utf-8")
+
+
+def write_runs(runs: RunComparison | RunHistory, file: Path) -> None:
+    """Write what changed between runs to a file, in the format that its ending names.
+
+    Raises
+    ------
+    ConfigError
+        If no installed plugin has a format of that ending, or it crashed.
+    """
+    with Children() as children:
+        registry = discover(processes=children)
+        name = file.suffix.removeprefix(".").lower()
+        if name not in registry.comparison_formats:
+            known = listed(f".{ending}" for ending in registry.comparison_formats) or "none"
+            raise ConfigError(f"--report {file}: the ending of the file names its format, one of: {known}.")
+        if not file.parent.is_dir():
+            raise ConfigError(f"--report {file}: there is no folder {file.parent}.")
+        try:
+            registry.write_runs(name, runs, file, children)
+        except (KeyboardInterrupt, RunError):
+            raise
+        except BaseException as error:
+            raise ConfigError(f"--report {file}: the format {name!r} crashed: {raised(error)}") from error
 
 
 class _StoredRun:

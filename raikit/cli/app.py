@@ -187,12 +187,13 @@ def gate(run: Path, policy: Path | None, baseline: Path | None, no_baseline: boo
 @click.argument("after", type=_PATH)
 @click.option("--metric", "patterns", multiple=True, metavar="PATTERN", help="Compare only these addresses; may be repeated.")
 @click.option("--out", type=_PATH, help="A folder for report.html and report.md of the comparison.")
-def compare(before: Path, after: Path, patterns: tuple[str, ...], out: Path | None) -> int:
+@click.option("--report", type=_PATH, metavar="FILE", help="Write what changed to this file, such as changes.html, too.")
+def compare(before: Path, after: Path, patterns: tuple[str, ...], out: Path | None, report: Path | None) -> int:
     """Show what changed from one run to another, with its uncertainty; judge nothing."""
     with without_collection():
         from raikit.cli import commands
 
-    return commands.compare(before, after, list(patterns), out)
+    return commands.compare(before, after, list(patterns), out, report)
 
 
 @app.group(cls=_InOrder)
@@ -333,9 +334,10 @@ def schema(record: bool) -> int:
 @app.command()
 @click.argument("runs", type=_PATH, nargs=-1, required=True)
 @click.option("--ratchet", is_flag=True, help="Print tighter rules that the newest runs keep, as YAML.")
-def history(runs: tuple[Path, ...], ratchet: bool) -> int:
+@click.option("--report", type=_PATH, metavar="FILE", help="Write the history to this file, such as history.html, too.")
+def history(runs: tuple[Path, ...], ratchet: bool, report: Path | None) -> int:
     """Draw each metric with a rule over runs (or all runs of a folder), oldest first."""
     with without_collection():
         from raikit.cli import commands
 
-    return commands.history(runs, ratchet)
+    return commands.history(runs, ratchet, report)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raikit.audit import conductor
-from raikit.audit.judging import compare_runs, judge_run
+from raikit.audit.judging import compare_runs, comparison_record, judge_run
 from raikit.audit.opening import open_data, train_model
 from raikit.audit.plan import Plan, Request, planned
-from raikit.audit.reports import rewrite_reports, write_reports
+from raikit.audit.reports import rewrite_reports, write_reports, write_runs
 from raikit.cli.show import show_changes, show_gate, show_outcome, show_plan
 from raikit.cli.terminal import console_of_command
 from raikit.console import Console
@@ -136,19 +136,21 @@ def gate(folder: Path, policy: Path | None, baseline: Path | None, no_baseline: 
     return record.gate.exit_code
 
 
-def compare(before: Path, after: Path, patterns: Sequence[str], out: Path | None) -> int:
+def compare(before: Path, after: Path, patterns: Sequence[str], out: Path | None, report: Path | None = None) -> int:
     """Run ``raikit compare``."""
     console = console_of_command()
     comparison = compare_runs(before, after, patterns)
-    with using(comparison.candidate.data.labels):
-        show_changes(comparison.candidate, comparison.baseline, comparison.rules, console)
+    show_changes(comparison, console)
     if out is not None:
-        record = comparison.record()
+        record = comparison_record(comparison)
         make_folder(out)
         with Children() as children:
             written = write_reports(discover(processes=children), ["html", "md"], record, out, children)[0]
         for path in written:
             console.result(f"Wrote {path}")
+    if report is not None:
+        write_runs(comparison, report)
+        console.result(f"Wrote {report}")
     return 0
 
 
@@ -246,17 +248,20 @@ def demo(out: Path, seed: int, resume: bool) -> int:
     return outcome.exit_code
 
 
-def history(paths: Sequence[Path], ratchet: bool) -> int:
+def history(paths: Sequence[Path], ratchet: bool, report: Path | None = None) -> int:
     """Run ``raikit history``."""
     runs, console = over_time.open_runs(paths), console_of_command()
     if ratchet:
         console.document(over_time.as_yaml(over_time.ratchet(runs), runs[-1]).rstrip())
         return 0
-    drawn = over_time.history(runs)
-    for series in drawn:
+    drawn = over_time.over_time(runs)
+    for series in drawn.series:
         for line in over_time.draw(series):
             console.result(line)
         console.result()
-    if not drawn:
+    if not drawn.series:
         console.result("No run has a rule on something that was measured.")
+    if report is not None:
+        write_runs(drawn, report)
+        console.result(f"Wrote {report}")
     return 0

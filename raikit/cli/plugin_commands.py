@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # Constraints of pydantic's fields as a person writes them.
 _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "at least", "max_length": "at most", "multiple_of": "times"}
 
+_PROVIDING = {"raikit_report_formats": "format", "raikit_comparison_formats": "of runs", "raikit_model_loaders": "loader"}
+
 
 def list_installed() -> int:
     """Print the entry points from their metadata; no plugin is imported."""
@@ -119,7 +121,7 @@ def _describe_plugin(plugin: PluginRecord) -> None:
     _row("hooks", ", ".join(plugin.hooks) or "none")
     _row("checks", ", ".join(plugin.checks) or "none")
     if plugin.status == "ok":
-        for hook, heading in (("raikit_report_formats", "format"), ("raikit_model_loaders", "loader")):
+        for hook, heading in _PROVIDING.items():
             for name, function in _provided(loaded, hook).items():
                 _row(heading, f"{name}  {_first_line(function)}".rstrip())
     say()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from raikit.audit.conductor import Outcome
@@ -14,23 +13,23 @@ from raikit.data.dataset import Dataset
 from raikit.errors import listed
 from raikit.format import (
     as_given,
-    case_noun,
     cases,
     class_text,
     column_text,
-    confidence_interval,
     count,
     group_text,
-    measure,
     seconds,
     stored_group,
 )
 from raikit.gate.rules import as_written
+from raikit.run.across import RunComparison
 from raikit.run.record import Record, Rule, Summary
 from raikit.run.screen import final_screen, verdict_line
+from raikit.run.statements import changes, how_compared, lede_of_changes, multiplicity
 from raikit.run.summary import compose
 
-_MOST_CHANGES = 25
+_MOST_CHANGES = 10  # of a kind
+_CHANGES = ("worse", "better", "undecided")
 _MOST_METRICS = 8
 
 
@@ -110,28 +109,31 @@ def _show_screen(record: Record, summary: Summary, console: Console) -> None:
         console.result(line.text, head=line.head, style=line.style, hang=line.hang)
 
 
-def show_changes(new: Record, old: Record, rows: Sequence[Rule], console: Console) -> None:
-    """Print how much better or worse metrics are: proven changes first, then the largest."""
-    changed = sorted((row for row in rows if row.value is not None), key=_by_evidence)
-    for record, word in ((old, "from"), (new, "to")):
+def show_changes(comparison: RunComparison, console: Console) -> None:
+    """Print what got worse, what got better and what cannot be decided, in the sentences of every format."""
+    written = changes(comparison)
+    for record, word in ((comparison.baseline, "from"), (comparison.candidate, "to")):
         run = record.provenance
-        console.result(f"{word:<5} {record.name} {run.started} (run {run.run_id})")
+        console.result(f"{word:<5} {_one_line(f'{record.name} {run.started} (run {run.run_id})')}")
+    console.result(f"      {how_compared(comparison, written)}")
     console.result()
-    for row in changed[:_MOST_CHANGES]:
-        word = "worse" if (row.low or 0.0) > 0 else "better" if (row.high or 0.0) < 0 else "even"
-        who = f"; {row.loser}" if row.loser and word == "worse" else ""
-        how = f"same {case_noun()}" if row.paired else "unpaired"
-        by = measure(row.value, row.low, row.high, row.unit, signed=True)
-        ends = "no interval" if row.low is None or row.high is None else confidence_interval(
-            row.low, row.high, row.unit, level=row.level, value=row.value)
-        console.result(f"  {word:<7} {row.metric}{_in_words(row, new)}: by {by} ({ends}; {how}{who}{_went(row, new)})")
-    if len(changed) > _MOST_CHANGES:
-        console.result(f"  … and {len(changed) - _MOST_CHANGES} more; --metric PATTERN chooses")
-    absent = sum(row.value is None for row in rows)
-    if absent:
-        why = f"in one of the runs only, undefined, or too few {case_noun()} or clusters"
+    console.result(_one_line(lede_of_changes(comparison, written)))
+    for kind in _CHANGES:
+        of_kind = [one for one in written if one.kind == kind]
+        for one in of_kind[:_MOST_CHANGES]:
+            console.result(f"  {kind:<9} {_one_line(f'{one.headline}. {one.evidence} ({one.id})')}")
+        if len(of_kind) > _MOST_CHANGES:
+            console.result(f"  {kind:<9} … and {count(len(of_kind) - _MOST_CHANGES)} more; --metric PATTERN chooses")
+    if same := sum(one.kind == "same" for one in written):
+        console.result(f"  {count(same)} metrics are the same in both runs.")
+    if absent := sum(one.kind == "not_compared" for one in written):
+        why = f"in one of the runs only, undefined, or too few {_cases_of(comparison)} or clusters"
         console.result(f"  {absent} metrics could not be compared: {why}")
-    console.result("Positive is worse. Each interval stands alone: about one in twenty misses by chance.")
+    console.result(multiplicity(written, comparison.candidate.confidence))
+
+
+def _cases_of(comparison: RunComparison) -> str:
+    return comparison.candidate.data.labels.unit[1]
 
 
 def _in_words(rule: Rule, record: Record) -> str:
@@ -147,20 +149,6 @@ def _in_words(rule: Rule, record: Record) -> str:
     return f" ({', '.join(parts)})" if parts != codes else ""
 
 
-def _went(row: Rule, new: Record) -> str:
-    """Return from where to where the metric itself went, where the change is that of two of its groups."""
-    now = new.find(row.metric)
-    if row.pair_of_loss is None or now is None or now.value is None or row.baseline is None:
-        return ""
-    before, after = (measure(value, unit=now.unit) for value in (row.baseline, now.value))
-    return f"; the difference itself went from {before} to {after}"
-
-
-def _by_evidence(row: Rule) -> tuple[float, float]:
-    """Return a sort key: changes whose interval excludes 0 first, then the largest."""
-    value, low, high = row.value or 0.0, row.low or 0.0, row.high or 0.0
-    proven = low if low > 0 else -high if high < 0 else 0.0
-    return -proven, -abs(value)
 
 
 def _one_line(text: str) -> str:

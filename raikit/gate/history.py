@@ -11,39 +11,16 @@ from typing import Any
 
 from raikit.config.schema import RuleConfig
 from raikit.errors import RunError, listed
-from raikit.format import as_given, estimate, significant
+from raikit.format import as_given, estimate, measure, significant
 from raikit.gate.rules import judge_rule, limit_of
 from raikit.gate.stored import stored_policy
+from raikit.run.across import Point, RunHistory, Series
 from raikit.run.directory import RECORD
 from raikit.run.reader import Run, load_run
 from raikit.run.record import Record, Rule
 
 STRIP_WIDTH = 32  # characters
 LAST_RUNS = 3  # number of runs that must pass a tighter limit
-
-
-@dataclass(frozen=True)
-class Point:
-    """A metric in one run, or the reason why it has no value."""
-
-    run: str
-    started: str
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int | None = None
-    status: str = ""
-    reason: str = ""
-    other_data: bool = False
-
-
-@dataclass(frozen=True)
-class Series:
-    """A metric over all runs, oldest first, with the rules of the newest run that judged it."""
-
-    metric: str
-    points: list[Point]
-    limits: list[Rule]
 
 
 @dataclass(frozen=True)
@@ -96,6 +73,11 @@ def history(runs: Sequence[Run]) -> list[Series]:
     return [_series(metric, runs) for metric in metrics]
 
 
+def over_time(runs: Sequence[Run]) -> RunHistory:
+    """Return the gated metrics of runs with their records, for the formats of reports."""
+    return RunHistory(names=[run.folder.name for run in runs], records=[run.record for run in runs], series=history(runs))
+
+
 def _series(metric: str, runs: Sequence[Run]) -> Series:
     points, previous = [], ""
     for run in runs:
@@ -125,7 +107,7 @@ def _point(metric: str, run: Run, other_data: bool) -> Point:
 def draw(series: Series) -> list[str]:
     """Draw a series as lines of text: the metric with its limits, then a line for each run."""
     low, high = span(series)
-    limits = [_limit_words(rule) for rule in series.limits]
+    limits = [limit_words(rule) for rule in series.limits]
     lines = [f"{series.metric}  {', '.join(dict.fromkeys(limits)) or 'no limit'}"]
     wide = max((len(point.run) for point in series.points), default=0)
     for point in series.points:
@@ -143,8 +125,10 @@ def draw(series: Series) -> list[str]:
     return lines
 
 
-def _limit_words(rule: Rule) -> str:
-    words = f"{'at most' if rule.bound == 'max' else 'at least'} {as_given(rule.limit or 0.0)}"
+def limit_words(rule: Rule, unit: str | None = None) -> str:
+    """Write the limit of a rule: as in the policy, or in a unit that people read."""
+    limit = as_given(rule.limit or 0.0) if unit is None else measure(rule.limit, unit=unit)
+    words = f"{'at most' if rule.bound == 'max' else 'at least'} {limit}"
     return words + (" (warning only)" if rule.severity == "warn" else "")
 
 

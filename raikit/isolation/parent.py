@@ -28,6 +28,7 @@ from raikit.isolation.channel import Channel
 from raikit.isolation.output import LAST_WORDS, ChildOutput
 from raikit.limits import Limits, remedy
 from raikit.process.children import end, ending, environment, go_on, pause, python
+from raikit.run.across import RunComparison, RunHistory
 from raikit.run.owners import FIRST_PARTY
 from raikit.run.results import plain
 
@@ -301,6 +302,12 @@ class Children:
         """Write a report format in the process of its distribution."""
         job = {"format": name, "record": record.model_dump(mode="json"), "folder": str(folder.resolve())}
         return self.of(distribution).run_as(list[Path], job)
+
+    def write_runs(self, name: str, distribution: str, runs: RunComparison | RunHistory, file: Path) -> None:
+        """Write several runs in a format, in the process of its distribution."""
+        kind = "comparison" if isinstance(runs, RunComparison) else "history"
+        job = {"runs_format": name, kind: runs.model_dump(mode="json"), "file": str(file.resolve())}
+        self.of(distribution).run_as(NoneType, job)
 
     def notify(self, hook: str, distribution: str, run: Path, payload: Mapping[str, Any]) -> None:
         """Call a listener hook in the process of its distribution, with a copy of the payload.

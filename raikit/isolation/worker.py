@@ -39,6 +39,7 @@ from raikit.process.importing import without_collection
 if TYPE_CHECKING:
     from raikit.check import Check
     from raikit.isolation.subject import AuditSubject
+    from raikit.run.across import RunComparison, RunHistory
     from raikit.run.reader import RunView
 
 _GRACE = 5.0
@@ -138,6 +139,9 @@ class _Worker:
         registry = self._own_plugins()
         if "format" in job:
             return json.dumps([str(path) for path in registry.write(job["format"], _record(job["record"]), Path(job["folder"]))])
+        if "runs_format" in job:
+            registry.write_runs(job["runs_format"], _runs(job), Path(job["file"]))
+            return "null"
         if "hook" in job:
             arguments = {"run": Path(job["run"]), **_payload(job)}
             if problems := registry.notify(job["hook"], **arguments):
@@ -192,6 +196,12 @@ def _record(content: Mapping[str, Any]) -> Any:
     from raikit.run.record import Record
 
     return Record.model_validate(content)
+
+
+def _runs(job: Mapping[str, Any]) -> RunComparison | RunHistory:
+    from raikit.run.across import RunComparison, RunHistory
+
+    return RunComparison.model_validate(job["comparison"]) if "comparison" in job else RunHistory.model_validate(job["history"])
 
 
 def _payload(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ def describe_plugin(registry: Registry) -> PluginDescription:
         checks=[_describe_check(entry) for entry in (*registry.checks.values(), *registry.broken)],
         loaders=list(registry.loaders),
         formats=list(registry.formats),
+        comparison_formats=list(registry.comparison_formats),
     )
 
 

@@ -81,6 +81,7 @@ class PluginDescription(_Data):
     checks: list[CheckDescription] = Field(default_factory=list, max_length=MOST)
     loaders: list[_Text] = Field(default_factory=list, max_length=MOST)
     formats: list[_Text] = Field(default_factory=list, max_length=MOST)
+    comparison_formats: list[_Text] = Field(default_factory=list, max_length=MOST)
 
 
 class DescribedOptions(CheckOptions):

@@ -120,7 +120,8 @@ def _add_described(registry: Registry, name: str, owner: str, version: str, proc
             _add_check(registry, record, made)
         else:
             _add_broken(registry, record, check.name[:LONGEST_NAME], str(problem))
-    _add_provided(registry, record, dict.fromkeys(described.loaders, _elsewhere), dict.fromkeys(described.formats, _elsewhere))
+    named = (described.loaders, described.formats, described.comparison_formats)
+    _add_provided(registry, record, *(dict.fromkeys(names, _elsewhere) for names in named))
 
 
 def _elsewhere(*_: Any) -> Any:
@@ -246,6 +247,7 @@ def _collect(registry: Registry, record: PluginRecord, plugin: Any) -> None:
         checks = [check for batch in manager.hook.raikit_checks() for check in batch]
         loaders = _merged(manager.hook.raikit_model_loaders())
         formats = _merged(manager.hook.raikit_report_formats())
+        of_runs = _merged(manager.hook.raikit_comparison_formats())
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -254,17 +256,19 @@ def _collect(registry: Registry, record: PluginRecord, plugin: Any) -> None:
     registry._managers.append((record, manager))
     for check in checks:
         _add_check(registry, record, check)
-    _add_provided(registry, record, loaders, formats)
+    _add_provided(registry, record, loaders, formats, of_runs)
 
 
 def _add_provided(
-    registry: Registry, record: PluginRecord, loaders: Mapping[str, Any], formats: Mapping[str, Any]
+    registry: Registry, record: PluginRecord, loaders: Mapping[str, Any], formats: Mapping[str, Any], of_runs: Mapping[str, Any]
 ) -> None:
     """Add the loaders and formats of a plugin, and who owns them."""
     added = _add_named(registry.loaders, loaders, record, "model loader", reserved=TABLE_KIND)
     registry.loader_owners.update(dict.fromkeys(added, record.distribution))
     added = _add_named(registry.formats, formats, record, "report format")
     registry.owners.update(dict.fromkeys(added, record.distribution))
+    added = _add_named(registry.comparison_formats, of_runs, record, "format of comparisons")
+    registry.comparison_owners.update(dict.fromkeys(added, record.distribution))
 
 
 def _merged(answers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ for value in sys.argv[4:]:
             for name in filter(None, attribute.split(".")):
                 plugin = getattr(plugin, name)
             if getattr(plugin, "raikit_api", None) in range(1, api + 1):
-                for hook in ("raikit_checks", "raikit_model_loaders", "raikit_report_formats"):
+                for hook in ("raikit_checks", "raikit_model_loaders", "raikit_report_formats", "raikit_comparison_formats"):
                     list(getattr(plugin, hook, list)())
     except BaseException:
         pass

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from raikit.check import Check
 from raikit.errors import PluginError, raised
+from raikit.naming import using
 from raikit.process.guard import preserved
+from raikit.run.across import RunComparison, RunHistory
 from raikit.run.labelled import in_words
 from raikit.run.owners import FIRST_PARTY
 from raikit.run.record import PluginRecord, Record
@@ -37,6 +39,9 @@ class PluginProcesses(Protocol):
 
     def write(self, name: str, distribution: str, record: Record, folder: Path) -> list[Path]:
         """Write a report format."""
+
+    def write_runs(self, name: str, distribution: str, runs: RunComparison | RunHistory, file: Path) -> None:
+        """Write a format of several runs."""
 
     def notify(self, hook: str, distribution: str, run: Path, payload: Mapping[str, Any]) -> None:
         """Call a listener hook."""
@@ -86,6 +91,8 @@ class Registry:
     loaders: dict[str, ModelLoader] = field(default_factory=dict)
     formats: dict[str, Callable[..., Any]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)  # of formats: distributions
+    comparison_formats: dict[str, Callable[..., Any]] = field(default_factory=dict)  # by the ending of their files
+    comparison_owners: dict[str, str] = field(default_factory=dict)
     loader_owners: dict[str, str] = field(default_factory=dict)
     plugins: list[PluginRecord] = field(default_factory=list)
     broken: list[CheckEntry] = field(default_factory=list)
@@ -97,6 +104,8 @@ class Registry:
         self.loaders.update(other.loaders)
         self.formats.update(other.formats)
         self.owners.update(other.owners)
+        self.comparison_formats.update(other.comparison_formats)
+        self.comparison_owners.update(other.comparison_owners)
         self.loader_owners.update(other.loader_owners)
         self.plugins += other.plugins
         self.broken += other.broken
@@ -153,3 +162,21 @@ class Registry:
         if stray := [path for path in written if not path.is_file() or not path.resolve().is_relative_to(folder.resolve())]:
             raise PluginError(f"it returned {stray[0]}, which is not a file in {folder}")
         return [folder / path.resolve().relative_to(folder.resolve()) for path in written]
+
+    def write_runs(self, name: str, runs: RunComparison | RunHistory, file: Path, processes: PluginProcesses | None = None) -> None:
+        """Write several runs in a format to a file; formats of other distributions run in the child processes, if there are any.
+
+        Raises
+        ------
+        PluginError
+            If the format does not write the file.
+        """
+        owner = self.comparison_owners.get(name, FIRST_PARTY)
+        newest = runs.candidate if isinstance(runs, RunComparison) else runs.records[-1]
+        with preserved(), using(newest.data.labels):
+            if processes is not None and owner != FIRST_PARTY:
+                processes.write_runs(name, owner, runs, file)
+            else:
+                self.comparison_formats[name](runs, file)
+        if not file.is_file():
+            raise PluginError(f"the format {name!r} of several runs did not write {file}")

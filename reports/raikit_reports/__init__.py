@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from raikit.run.across import RunComparison, RunHistory
+
     Writer = Callable[[raikit.Record, Path], list[Path]]
 
 raikit_api = 1
@@ -116,6 +118,19 @@ def write_notebook(record: raikit.Record, folder: Path) -> list[Path]:
     from raikit_reports.notebook import write
 
     return write(record, folder)
+
+
+def write_runs_html(runs: RunComparison | RunHistory, file: Path) -> None:
+    """Write what changed between two runs, or gated metrics over several, as one page that opens offline."""
+    from raikit_reports.changes import write
+
+    write(runs, file)
+
+
+@raikit.hookimpl
+def raikit_comparison_formats() -> Mapping[str, Callable[[RunComparison | RunHistory, Path], None]]:
+    """Return the writers of several runs, by the ending of their files."""
+    return {"html": write_runs_html}
 
 
 @raikit.hookimpl

@@ -82,6 +82,41 @@ def test_a_plugin_that_cannot_be_imported_is_never_silent(raikit, audit_yaml, si
     raikit("audit", audit_yaml(plugins={"disable": ["names"]}), "--out", "without", code=0, **site)
 
 
+def test_a_plugin_writes_comparisons_and_histories_in_a_process_of_its_own(raikit, audit_yaml, site, tmp_path):
+    (tmp_path / "site" / "raikit_names.py").write_text("""
+import raikit
+
+raikit_api = 1
+
+
+def write(runs, file):
+    what = [len(runs.rules), runs.candidate.name] if hasattr(runs, "rules") else [len(runs.series), runs.records[-1].name]
+    file.write_text(str(what))
+
+
+def lazy(runs, file):
+    pass
+
+
+@raikit.hookimpl
+def raikit_comparison_formats():
+    return {"txt": write, "lazy": lazy}
+""")
+    config = audit_yaml(formats=["json"])
+    raikit("audit", config, "--out", "a", **site)
+    raikit("audit", config, "--out", "b", **site)
+    raikit("compare", "a", "b", "--report", "c.txt", code=0, **site)
+    raikit("history", "a", "b", "--report", "h.txt", code=0, **site)
+    name = record(tmp_path / "a")["name"]
+    for file in ("c.txt", "h.txt"):
+        assert repr(name) in (tmp_path / file).read_text()
+    raikit("compare", "a", "b", "--report", "c.html", code=0, **site)
+    assert "What changed in" in (tmp_path / "c.html").read_text()
+    wrong = raikit("compare", "a", "b", "--report", "c.docx", code=2, **site).err
+    assert "--report c.docx: the ending of the file names its format" in wrong and ".txt" in wrong
+    assert "did not write" in raikit("compare", "a", "b", "--report", "c.lazy", code=2, **site).err
+
+
 def test_a_report_format_that_crashes_turns_every_other_red(raikit, audit_yaml, site, tmp_path):
     (tmp_path / "site" / "raikit_names.py").write_text("""
 import raikit

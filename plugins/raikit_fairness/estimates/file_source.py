@@ -16,6 +16,7 @@ from raikit.arrays import FloatArray, cluster_codes
 from raikit.data.cell_types import CellFormat
 from raikit.data.scan import TableScan
 from raikit.models.probabilities import are_decisions, clip_rounding, first_improbable
+from raikit.process.database import open_database
 from raikit_fairness.estimates.case_counts import Cells, dense_ranks
 from raikit_fairness.estimates.group_columns import cluster_notes, coded_groups
 from raikit_fairness.estimates.labels import plain_labels, same_labels

@@ -54,6 +54,13 @@ def subject_of(metric: Metric | None, rule: Rule | None = None) -> str:
     return f"{fmt.capitalised(by_columns(metric.over or []))} {kind}" + (f", {part}" if part else "")
 
 
+def quantity(metric: Metric | None, rule: Rule, gap: GapStatement | None) -> str:
+    """Write the quantity whose values stand beside it, a gap with its measure: ``Gap in false negative rate by race``."""
+    if metric is None:
+        return rule.metric  # an address, by which a person looks it up
+    return fmt.capitalised(about(metric, gap)) if is_gap(metric) else name_of(metric)
+
+
 def gap_headline(gap: GapStatement) -> str:
     """Say who is harmed by what."""
     worse, better = fmt.capitalised(fmt.group_cases(gap.worse.group)), fmt.group_name(gap.better.group)
@@ -84,23 +91,24 @@ def _named(gap: GapStatement, part: str) -> str:
 
 def undecided_headline(rule: Rule | None, metric: Metric | None, clusters: str, gap: GapStatement | None) -> str:
     """Say what could not be decided, and what is missing if that is known."""
-    about = _about(metric, gap)
+    what = about(metric, gap)
     if metric is not None and "few_clusters" in metric.flags:
         few = f"Too few {clusters} to judge"
-        return first_that_fits(f"{few} the {about}", f"{few} the gap by {by_columns(metric.over or [])}", few)
+        return first_that_fits(f"{few} the {what}", f"{few} the gap by {by_columns(metric.over or [])}", few)
     if metric is not None and "few_events" in metric.flags:
-        return first_that_fits(f"Too few {fmt.case_noun()} of the rarer outcome to judge the {about}", f"Too few {fmt.case_noun()}")
+        return first_that_fits(f"Too few {fmt.case_noun()} of the rarer outcome to judge the {what}", f"Too few {fmt.case_noun()}")
     if rule is None:
-        return first_that_fits(f"The {about} cannot be judged", "Cannot be judged")
+        return first_that_fits(f"The {what} cannot be judged", "Cannot be judged")
     if rule.kind == "regression":
         worse = "may be worse than in the baseline"
-        return first_that_fits(f"The {about} {worse}", f"{subject_of(metric, rule)} {worse}", f"One metric {worse}")
+        return first_that_fits(f"The {what} {worse}", f"{subject_of(metric, rule)} {worse}", f"One metric {worse}")
     side = "over" if rule.bound == "max" else "under"
     short = subject_of(metric, rule)
-    return first_that_fits(f"The {about} may be {side} its limit", f"{short} may be {side} its limit", "One rule cannot be decided")
+    return first_that_fits(f"The {what} may be {side} its limit", f"{short} may be {side} its limit", "One rule cannot be decided")
 
 
-def _about(metric: Metric | None, gap: GapStatement | None) -> str:
+def about(metric: Metric | None, gap: GapStatement | None) -> str:
+    """Write what a sentence is about, to follow an article: ``gap in false negative rate by accent``."""
     if metric is None:
         return "rule"
     if not is_gap(metric):

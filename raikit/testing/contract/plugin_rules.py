@@ -39,7 +39,7 @@ else:
     plugin = importlib.util.module_from_spec(spec)
     sys.modules["examined"] = plugin
     spec.loader.exec_module(plugin)
-for hook in ("raikit_checks", "raikit_model_loaders", "raikit_report_formats"):
+for hook in ("raikit_checks", "raikit_model_loaders", "raikit_report_formats", "raikit_comparison_formats"):
     function = getattr(plugin, hook, None)
     if callable(function):
         list(function() or ())

@@ -15,7 +15,7 @@ from raikit.plugins.discovery import _import_file
 from raikit.plugins.entry_points import GROUP, distribution, installed
 from raikit.testing.contract.folder import FolderPlugin, plugins_in
 
-_HOOKS = ("raikit_checks", "raikit_model_loaders", "raikit_report_formats")
+_HOOKS = ("raikit_checks", "raikit_model_loaders", "raikit_report_formats", "raikit_comparison_formats")
 
 
 @dataclass

@@ -144,7 +144,8 @@ def as_text(values: pd.Series[Any], column: str) -> pd.Series[Any]:
 
 def _refuse_merged(distinct: Sequence[Any], column: str) -> None:
     """Raise if some of the values are floats that stand for several whole numbers, such as codes of 18 digits beside decimals."""
-    if any(isinstance(value, float | np.floating) and _EXACT <= abs(value) < np.inf for value in distinct):
+    floats = [float(value) for value in distinct if isinstance(value, float | np.floating)]
+    if any(_EXACT <= abs(value) < np.inf for value in floats):
         raise DataError(
             f"column {column!r} holds numbers of 16 or more digits that are kept as floats, so that different ones became "
             f"one; write them as text (in CSV, data.as_text: [{column}] is enough)."

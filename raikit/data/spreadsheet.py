@@ -51,7 +51,8 @@ def read_sheet(path: Path) -> pa.Table:
             f"{path.name}, cell {formula}: a formula without a saved value; open and save the file in a spreadsheet program."
         )
     # Columns of one name are kept, as in CSV; whoever reads one of them is told.
-    names = [f"Unnamed: {number}" if pd.isna(name) else str(name) for number, name in enumerate(sheet.iloc[0])] if len(sheet) else []
+    header = list(sheet.iloc[0]) if len(sheet) else []
+    names = [f"Unnamed: {number}" if pd.isna(name) else str(name) for number, name in enumerate(header)]
     cells = sheet.iloc[1:]
     return pa.Table.from_arrays([_column(cells.iloc[:, number], path.name) for number in range(len(names))], names=names)
 
@@ -60,11 +61,13 @@ def _unsaved_formula(path: Path, sheet: pd.DataFrame) -> str | None:
     """Return the first cell of a formula whose value is missing; programs that only write formulas save none."""
     from openpyxl import load_workbook
 
+    missing = sheet.isna().to_numpy()
+    rows, columns = missing.shape  # without empty rows and columns at the end
     book = load_workbook(path, read_only=True)
     try:
         for row in book.worksheets[0].iter_rows():
             for cell in row:
-                if cell.data_type == "f" and pd.isna(sheet.iat[cell.row - 1, cell.column - 1]):
+                if cell.data_type == "f" and (cell.row > rows or cell.column > columns or missing[cell.row - 1, cell.column - 1]):
                     return f"{cell.column_letter}{cell.row}"
     finally:
         book.close()

@@ -30,6 +30,11 @@ def test_a_formula_without_a_saved_value_is_refused_and_its_cell_is_named(sheet)
         read_table(path)
 
 
+def test_a_row_of_formulas_at_the_end_is_not_lost(sheet):
+    with pytest.raises(DataError, match=r"cases\.xlsx, cell A3: a formula without a saved value"):
+        read_table(sheet(["y", "sex"], [1, "F"], ["=A2", "=B2"]))
+
+
 def test_a_formula_with_an_empty_text_is_a_missing_cell(sheet):
     # As Excel saves it: the cell says that it holds text, and the text is empty.
     path = sheet(["y", "sex"], [1, "F"], [0, '=""'])

@@ -17,6 +17,7 @@ from raikit.data.cells import as_label, refuse_lone_surrogates
 from raikit.errors import DataError
 from raikit.limits import check_labels
 
+_EXACT = 2**53  # from here on floats make one number of several whole ones
 MAX_UNBINNED = 20  # up to this many different numbers are groups as they are
 
 
@@ -127,17 +128,28 @@ def as_text(values: pd.Series[Any], column: str) -> pd.Series[Any]:
     Raises
     ------
     DataError
-        If the column holds bytes, lists or mappings.
+        If the column holds bytes, lists or mappings, or floats so large that several codes may have become one.
     """
     if isinstance(values.dtype, pd.StringDtype):
         return values
     if pd.api.types.is_integer_dtype(values):
         return values.astype("str")
     codes, distinct = _factorize(values, column)
+    _refuse_merged(distinct, column)
     only_days = all(isinstance(value, datetime) and value.time() == datetime.min.time() for value in distinct)
     # Midnights of two time zones are different moments of one day.
     only_days = only_days and len({value.date() for value in distinct}) == len(distinct)
     return _labels_at([*(_written(value, only_days) for value in distinct), None], codes, values.rename(column))
+
+
+def _refuse_merged(distinct: Sequence[Any], column: str) -> None:
+    """Raise if some of the values are floats that stand for several whole numbers, such as codes of 18 digits beside decimals."""
+    floats = [float(value) for value in distinct if isinstance(value, float | np.floating)]
+    if any(_EXACT <= abs(value) < np.inf for value in floats):
+        raise DataError(
+            f"column {column!r} holds numbers of 16 or more digits that are kept as floats, so that different ones became "
+            f"one; write them as text (in CSV, data.as_text: [{column}] is enough)."
+        )
 
 
 def refuse_nested(values: pd.Series[Any], column: str) -> None:
@@ -155,6 +167,8 @@ def _factorize(values: pd.Series[Any], column: str) -> tuple[np.ndarray, list[An
     distinct = list(uniques.to_numpy() if short else uniques)  # an index gives short floats as long ones: 0.1 as 0.10000000149
     if any(isinstance(value, bytes) for value in distinct):
         raise DataError(f"column {column!r} holds bytes; use numbers, text, booleans or dates.")
+    if any(isinstance(value, pd.DateOffset) for value in distinct):  # Arrow's intervals, in which nanoseconds may be lost
+        raise DataError(f"column {column!r} holds durations; write them as numbers or text.")
     return np.asarray(codes), distinct
 
 

@@ -144,7 +144,6 @@ class TableScan:
             kind = schema.field(name).type
             if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
                 column = counted.column(index)
-                column = column.cast(pa.duration("us")) if pa.types.is_integer(column.type) else column
                 counted = counted.set_column(index, counted.schema.field(index).name, column.cast(kind))
         return counted
 

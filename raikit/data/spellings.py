@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from raikit.data.cell_types import NEVER_A_CLASS
+
 _MAX_SHOWN = 3
+_LONGEST = 40  # characters of escapes
 
 
 def find_lookalikes(values: Iterable[object]) -> list[tuple[str, str]]:
@@ -27,7 +31,7 @@ def find_lookalikes(values: Iterable[object]) -> list[tuple[str, str]]:
 
 
 def lookalike_note(what: str, values: Sequence[object], kind: str = "group") -> str | None:
-    """Return a sentence that names the values of a column that are alike, or None.
+    """Return sentences that name the values of a column that are alike, or that may mean a missing one; None without any.
 
     Parameters
     ----------
@@ -42,10 +46,31 @@ def lookalike_note(what: str, values: Sequence[object], kind: str = "group") -> 
     --------
     >>> lookalike_note("sex", ["F", " F "])
     "sex: 'F' and ' F ' differ only in spaces, yet each is a group of its own; write them alike if they mean the same."
+    >>> lookalike_note("sex", ["F", "NULL"])
+    "sex: 'NULL' is a group of its own; if it means a missing value, leave such cells empty or set data.missing: [NULL]."
     """
     if "missing" in values and any(value is None or value != value for value in values):
         # A group of missing cells is shown by that word.
         return f"{what}: some cells hold 'missing' and others are missing, yet each is a {kind} of its own; write them alike."
+    notes = [_alike(what, values, kind), _placeholders(what, values, kind)]
+    return " ".join(note for note in notes if note is not None) or None
+
+
+def _placeholders(what: str, values: Sequence[object], kind: str) -> str | None:
+    """Name the texts that stand for a missing value in most tables, and those in which nothing can be seen."""
+    texts = [value for value in values if isinstance(value, str)]
+    found = [value for value in texts if value.strip().lower() in NEVER_A_CLASS or not _visible(value).strip()][:_MAX_SHOWN]
+    if not found:
+        return None
+    told = " and ".join(repr(value) if _visible(value).strip() else ascii(value)[:_LONGEST] for value in found)
+    quoted = ", ".join(value if re.fullmatch(r"[A-Za-z]+", value) else f"'{value}'" for value in found if _visible(value).strip())
+    key = f"leave such cells empty or set data.missing: [{quoted}]" if quoted else "leave such cells empty"
+    if len(found) > 1:
+        return f"{what}: {told} are {kind}s of their own; if they mean a missing value, {key}."
+    return f"{what}: {told} is a {kind} of its own; if it means a missing value, {key}."
+
+
+def _alike(what: str, values: Sequence[object], kind: str) -> str | None:
     pairs = find_lookalikes(values)
     if not pairs:
         return None

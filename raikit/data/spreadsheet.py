@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _REFERENCE = re.compile(rb"""\br=["']([A-Z]{0,3})(\d{1,7})["']""")
-_LONGEST = 16  # bytes of a reference with its quotation marks
+_UNSAVED = re.compile(rb"""<c\b(?![^>]*\bt=["']str["'])[^>]*>\s*<f\b(?:[^>]*/>|[^>]*>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>|</c>)""")
+_LONGEST = 1 << 14  # bytes of a cell with a formula
 
 
 def read_sheet(path: Path) -> pa.Table:
@@ -35,33 +36,63 @@ def read_sheet(path: Path) -> pa.Table:
     """
     import pyarrow as pa
 
-    _check_sizes(path)
+    unsaved = _check_sizes(path)
     try:
-        sheet = pd.read_excel(path, dtype=object, keep_default_na=False, na_values=[""])
+        sheet = pd.read_excel(path, header=None, dtype=object, keep_default_na=False, na_values=[""])
+        formula = _unsaved_formula(path, sheet) if unsaved else None
     except ImportError:
         raise DataError(f"{path.name} is a spreadsheet; install openpyxl to read it, or export the sheet as CSV.") from None
     except (OSError, ValueError, MemoryError):
         raise
     except Exception:  # parsers of XML and of the parts of a sheet raise nearly anything
         raise DataError(f"{path.name} cannot be read as XLSX: it is damaged or malformed.") from None
-    return pa.table({str(name): _column(sheet[name], path.name) for name in sheet})
+    if formula is not None:
+        raise DataError(
+            f"{path.name}, cell {formula}: a formula without a saved value; open and save the file in a spreadsheet program."
+        )
+    # Columns of one name are kept, as in CSV; whoever reads one of them is told.
+    header = list(sheet.iloc[0]) if len(sheet) else []
+    names = [f"Unnamed: {number}" if pd.isna(name) else str(name) for number, name in enumerate(header)]
+    cells = sheet.iloc[1:]
+    return pa.Table.from_arrays([_column(cells.iloc[:, number], path.name) for number in range(len(names))], names=names)
 
 
-def _check_sizes(path: Path) -> None:
+def _unsaved_formula(path: Path, sheet: pd.DataFrame) -> str | None:
+    """Return the first cell of a formula whose value is missing; programs that only write formulas save none."""
+    from openpyxl import load_workbook
+
+    missing = sheet.isna().to_numpy()
+    rows, columns = missing.shape  # without empty rows and columns at the end
+    book = load_workbook(path, read_only=True)
+    try:
+        for row in book.worksheets[0].iter_rows():
+            for cell in row:
+                if cell.data_type == "f" and (cell.row > rows or cell.column > columns or missing[cell.row - 1, cell.column - 1]):
+                    return f"{cell.column_letter}{cell.row}"
+    finally:
+        book.close()
+    return None
+
+
+def _check_sizes(path: Path) -> bool:
+    """Raise if the file is too large; return whether it has formulas without a saved value."""
+    unsaved = False
     try:
         with zipfile.ZipFile(path) as archive:
             check_bytes(path.name, sum(member.file_size for member in archive.infolist()))
             for member in archive.infolist():
                 if member.filename.startswith("xl/worksheets/") and member.filename.endswith(".xml"):
                     with archive.open(member) as stream:
-                        _check_extent(Bounded(stream, path.name), path.name)
+                        unsaved |= _check_extent(Bounded(stream, path.name), path.name)
     except (*DAMAGED, OSError, ValueError, RuntimeError):
         raise DataError(f"{path.name} cannot be read as XLSX: it is damaged or malformed.") from None
+    return unsaved
 
 
-def _check_extent(stream: Bounded, file: str) -> None:
-    """Raise if the last row and the last column span too many cells."""
+def _check_extent(stream: Bounded, file: str) -> bool:
+    """Raise if the last row and the last column span too many cells; return whether a formula has no saved value."""
     rows = columns = 0
+    unsaved = False
     for part in _overlapping(stream):
         for letters, row in _REFERENCE.findall(part):
             rows, column = max(rows, int(row)), 0
@@ -69,6 +100,8 @@ def _check_extent(stream: Bounded, file: str) -> None:
                 column = column * 26 + letter - ord("A") + 1
             columns = max(columns, column)
         check_cells(file, rows * columns)
+        unsaved = unsaved or _UNSAVED.search(part) is not None
+    return unsaved
 
 
 def _overlapping(stream: Bounded) -> Iterator[bytes]:

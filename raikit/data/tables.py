@@ -347,7 +347,9 @@ def to_pandas(table: pa.Table, *, categories: bool = False) -> pd.DataFrame:
             if not categories:
                 table = table.set_column(index, field.name, _decoded(column))
         elif pa.types.is_decimal(field.type):
-            table = table.set_column(index, field.name, column.cast(pa.float64()))
+            table = table.set_column(index, field.name, _as_number(column))
+        elif field.type == pa.time64("ns"):
+            table = table.set_column(index, field.name, _as_time(column))
         elif pa.types.is_null(field.type):
             table = table.set_column(index, field.name, column.cast(pa.string()))
     frame: pd.DataFrame = table.combine_chunks().to_pandas(ignore_metadata=True)
@@ -357,6 +359,31 @@ def to_pandas(table: pa.Table, *, categories: bool = False) -> pd.DataFrame:
             kind = "UInt64" if pa.types.is_uint64(field.type) else "Int64"
             frame[field.name] = pd.array(column.to_pylist(), dtype=kind)
     return frame
+
+
+def _as_number(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return decimals as integers where they are whole by type and fit, else as the nearest floats.
+
+    Arrow divides by a power of ten instead, so that 5.10 would become 5.1000000000000005.
+    """
+    import pyarrow as pa
+
+    if column.type.scale == 0:
+        try:
+            return column.cast(pa.int64())
+        except pa.ArrowInvalid:  # too large
+            pass
+    return column.cast(pa.string()).cast(pa.float64())
+
+
+def _as_time(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return times of day in microseconds, or as text if they are finer, which Python's own times are not."""
+    import pyarrow as pa
+
+    try:
+        return column.cast(pa.time64("us"))
+    except pa.ArrowInvalid:
+        return column.cast(pa.string())
 
 
 def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:

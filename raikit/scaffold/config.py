@@ -22,6 +22,7 @@ _CLASSIFICATION_RULES = """\
     # A rule holds if the whole confidence interval keeps the limit, and is broken if the whole interval violates it.
     # Otherwise it cannot be decided, and the report says how many cases would decide it.
     - {metric: performance.accuracy, min: 0.80}"""
+_OPEN = f'"{QUESTION}"'
 _IDEAL = "  # `ideal` is true in every row, so that accuracy is the share of correct answers"
 _IDEAL_NUMBER = "  # `ideal` is 1 in every row; the means of scores do not depend on it, the mean absolute error does"
 _LOG_RULES = """\
@@ -158,7 +159,7 @@ def _next_step(guess: RoleGuess) -> list[str]:
 def _line(key: str, role: Any, indent: str = "  ") -> str:
     """Write a key with its value, or as an open question with the possible answers beside it."""
     if isinstance(role, Question):
-        return f'{indent}{key}: "{QUESTION}"      # {_in_line(role.answers)}'
+        return f'{indent}{key}: {_OPEN}      # {_in_line(role.answers)}'
     if isinstance(role, list):
         return f"{indent}{key}: [{', '.join(map(_q, role))}]"
     return f"{indent}{key}: {_q(role)}"
@@ -178,11 +179,7 @@ def _data(guess: RoleGuess) -> list[str]:
     if not guess.has_predictions:
         lines += _inputs(guess)
     lines += [*_sensitive(guess), *proposed_words(guess, _q)]
-    lines += (
-        [f"  cluster: [{', '.join(map(_q, guess.cluster))}]      # cases with the same value are not independent"]
-        if guess.cluster
-        else ["  # cluster: [patient]     cases with the same value are not independent"]
-    )
+    lines.append(_cluster(guess))
     lines += [_line(key, role) for key, role in (("weight", guess.weight), ("split", guess.split)) if role is not None]
     return [*lines, "  split: {validation: 0.1, test: 0.3}"] if guess.trains and not guess.split else lines
 
@@ -215,6 +212,15 @@ def _sensitive(guess: RoleGuess) -> list[str]:
     ]
 
 
+def _cluster(guess: RoleGuess) -> str:
+    columns = list(map(_q, guess.cluster))
+    if (question := guess.cluster_question) is not None:
+        return f"  cluster: [{', '.join([*columns, _OPEN])}]      # {_in_line(question.answers)}"
+    if not columns:
+        return "  # cluster: [patient]     cases with the same value are not independent"
+    return f"  cluster: [{', '.join(columns)}]      # cases with the same value are not independent"
+
+
 def _inputs(guess: RoleGuess) -> list[str]:
     lines = ["  # What the model sees"]
     if guess.inputs is not None:
@@ -224,7 +230,7 @@ def _inputs(guess: RoleGuess) -> list[str]:
     columns = list(map(_q, guess.tabular))
     comment = ""
     if (question := guess.inputs_question) is not None:
-        columns.append(f'"{QUESTION}"')
+        columns.append(_OPEN)
         comment = f"      # {_in_line(question.answers)}"
     if columns:
         name = "table" if "table" not in guess.columns else "tabular_columns"
@@ -278,7 +284,7 @@ def _loaded(folder: str) -> list[str]:
 
 
 def _role(role: str | Question) -> str:
-    return f'"{QUESTION}"' if isinstance(role, Question) else _q(role)
+    return _OPEN if isinstance(role, Question) else _q(role)
 
 
 def _checks(guess: RoleGuess) -> list[str]:

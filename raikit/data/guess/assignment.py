@@ -242,7 +242,8 @@ class _Assignment:
             strength = names.cluster_strength(column)
             needed = _FEW_CLUSTERS if strength == 2 and about.kind == "text" else _MIN_CLUSTERS
             if strength and needed <= about.distinct < about.rows:
-                self.guess.cluster.append(self.take(column))
+                counts = about.kind == "number" and names.may_be_count(column, float(self.table[column].max()))
+                (self.guess.unsure_clusters if counts else self.guess.cluster).append(self.take(column))
             elif (named or strength) and about.is_unique:
                 if self.guess.id is None and named:
                     self.guess.id = self.take(column)

@@ -35,7 +35,7 @@ _EVENTS = re.compile(
 _POSSIBLE_EVENTS = re.compile(
     r"class|status|result|type|event|action|decision|arrests?|purchase|quit|card|credit|risk|response|income|(l|log)?wages?|salary|price|"
     r"earnings|pass|fail|"
-    r"left|good|bad|score|grade|rating|charges|cost|value|disease|win|won|award(ed)?|treat(ed)?|employed|lfp|clicked|click"
+    r"left|votes?|voted|good|bad|score|grade|rating|charges|cost|value|disease|win|won|award(ed)?|treat(ed)?|employed|lfp|clicked|click"
 )
 # Whole names of the time until something happens; it ends with the outcome, and tells of it.
 _FOLLOW_UP = re.compile(r"time|futime|surv(ival)? ?time|follow ?up( time)?|time to event|days to event|duration|durat")
@@ -54,15 +54,15 @@ _SENSITIVE = {
     "sex": r"sex|gender\w*|female|male|women|woman",
     "race": r"race|racial|ethni\w*|black|white|n(on)?white|hisp\w*|latin[oax]|asian|afam|african|caucasian|indigenous|caste|"
             r"minority",
-    "age": r"age|ages|elderly|senior|yob",
+    "age": r"age|ages|elderly|senior|older|younger|yob",
     "marital status": r"marit\w*|marr|married|single|divorced|widow\w*",
     "religion": r"relig\w*|muslim|christian|jewish|hindu|catholic",
     "disability": r"disab\w*|handicap\w*",
-    "nationality": r"nationalit\w*|citizen\w*|foreign\w*|immigra\w*|migrant|country|origin",
+    "nationality": r"nationalit\w*|citizen\w*|foreign\w*|immigra\w*|migrant|country|origin|birthplace",
     "language": r"language|lang|accent|dialect",
     "region": r"region",
     "orientation": r"orientation|lgbt\w*|homo(sexual)?|gay|lesbian|bisexual",
-    "pregnancy": r"pregnan\w*",
+    "pregnancy": r"pregnan(t|cy)",  # pregnancies is a number of them
     "skin tone": r"skintone|skincolou?r",
 }
 _SENSITIVE_WORDS = {concept: re.compile(words) for concept, words in _SENSITIVE.items()}
@@ -87,6 +87,9 @@ _CLUSTERS = {
     "patient", "subject", "speaker", "user", "household", "person", "customer", "family", "hospital", "site", "session", "student",
     "school", "doctor", "applicant", "client",
 }  # fmt: skip
+# Those of them that are a number of years, members, stays or visits in other tables, if they hold small numbers.
+_COUNTED = {"household", "person", "family", "hospital", "site", "session", "student", "school", "doctor"}
+_MAX_COUNT = 100
 
 
 def words_of(name: str) -> list[str]:
@@ -238,3 +241,14 @@ def cluster_strength(name: str) -> int:
     if not words or not (words[-1] in _CLUSTERS or words[-1].removesuffix("id") in _CLUSTERS):
         return 0
     return 2 if len(words) == 1 or is_id(name) else 1
+
+
+def may_be_count(name: str, largest: float) -> bool:
+    """Whether numbers below this name may count something instead of naming clusters: years of ``school``, size of ``family``.
+
+    Examples
+    --------
+    >>> may_be_count("school", 17), may_be_count("school", 9586), may_be_count("school_id", 17), may_be_count("patient", 17)
+    (True, False, False, False)
+    """
+    return not is_id(name) and words_of(name)[-1] in _COUNTED and largest < _MAX_COUNT

@@ -12,12 +12,14 @@ from raikit.address import text
 from raikit.data.cells import as_label
 from raikit.data.guess.leakage import auc
 from raikit.data.guess.names import is_prediction, is_score, is_score_of, words_of
-from raikit.data.guess.profile import Profile
+from raikit.data.guess.profile import Profile, profile
 from raikit.data.guess.roles import Question, RoleGuess
 
 _REVERSED = 0.4  # below this AUC a score is more likely that of the other class than worse than chance
 _TRAIN = "{train: {kind: fusion, epochs: 10}}"
 _NO_OUTPUT = "looks like a model's output, but holds neither classes of the target nor probabilities"
+_SOME_CLASSES = "looks like the probabilities of a class, which are needed of every class of a target"
+_OTHER_CLASS = "probabilities of the class that is not positive"
 _PLAIN_LABELS = {"0", "1", "true", "false", "yes", "no", "y", "n", "t", "f"}  # many columns that are no decisions hold them
 
 
@@ -29,20 +31,29 @@ def find_outputs(
     Several predictions or scores are a question; so is the model, if what looks like its output cannot be used.
     """
     targets = guess.targets
+    table, profiles = _cases_with_target(guess, table, profiles, columns)
     named_predictions = [c for c in columns if any(is_prediction(c, target) for target in targets)]
     named_scores = [c for c in columns if any(is_score(c, target) for target in targets) and c not in named_predictions]
     predictions = [c for c in named_predictions if any(_is_prediction(table[c], table[t], guess) for t in targets)]
-    guess.scores, of_classes = _class_scores(guess, table, profiles, columns)
+    by_class = _class_scores(guess, profiles, columns)
+    of_classes = list(by_class.values())
     scores = [c for c in named_scores if profiles[c].is_probability and words_of(c) != ["confidence"] and c not in of_classes]
     binary = guess.task == "binary" or (guess.task is None and all(profiles[t].is_binary for t in targets))
     guess.prediction = _one_or_ask(predictions)
+    used = [*predictions, *scores]
+    if guess.task == "multiclass" and len(by_class) == len(profiles[targets[0]].values):
+        guess.scores = by_class
+        used += of_classes
+    elif binary and isinstance(guess.target, str):
+        scores = _with_positive(guess, by_class, scores)
+        used += of_classes
     if binary and scores:
         guess.score = _one_or_ask(scores)
         _ask_if_reversed(guess, table)
-    unused = [c for c in dict.fromkeys([*named_predictions, *named_scores]) if c not in (*predictions, *scores, *of_classes)]
+    unused = [c for c in dict.fromkeys([*named_predictions, *named_scores, *of_classes]) if c not in used]
     unused += [] if binary else scores
     for column in unused:
-        guess.left_out[column] = _NO_OUTPUT
+        guess.left_out[column] = _SOME_CLASSES if column in of_classes else _NO_OUTPUT
     alike = [] if guess.has_predictions else _like_the_target(guess, table, profiles, columns)
     if not guess.has_predictions and (unused or alike):
         guess.model = _ask_for_model(unused, alike)
@@ -81,19 +92,35 @@ def _ask_for_model(unused: Sequence[str], alike: Sequence[str]) -> Question:
     )
 
 
-def _class_scores(
+def _cases_with_target(
     guess: RoleGuess, table: pd.DataFrame, profiles: Mapping[str, Profile], columns: Sequence[str]
-) -> tuple[dict[Any, str], list[str]]:
-    """Return the column of probabilities of each class, if every class has one: ``p_cat`` and ``p_dog``; and all of them."""
-    if not isinstance(guess.target, str) or guess.task != "multiclass":
-        return {}, []
+) -> tuple[pd.DataFrame, Mapping[str, Profile]]:
+    """Return the rows that an audit can use, and what they hold: without a target there is often no prediction either."""
+    if not isinstance(guess.target, str) or not guess.missing_targets:
+        return table, profiles
+    table = table[table[guess.target].notna()]
+    return table, {**profiles, **{column: profile(table[column]) for column in columns}}
+
+
+def _class_scores(guess: RoleGuess, profiles: Mapping[str, Profile], columns: Sequence[str]) -> dict[Any, str]:
+    """Return the column of probabilities that is named after each class of a target: ``p_cat`` and ``p_dog``."""
     probable = [column for column in columns if profiles[column].is_probability]
-    by_class = {
-        label: next((column for column in probable if is_score_of(column, text(label))), None)
-        for label in profiles[guess.target].values
-    }
-    found = {label: column for label, column in by_class.items() if column is not None}
-    return (found, list(found.values())) if found and len(found) == len(by_class) else ({}, [])
+    labels = [label for target in guess.targets for label in profiles[target].values]
+    by_class = {label: next((column for column in probable if is_score_of(column, text(label))), None) for label in labels}
+    return {label: column for label, column in by_class.items() if column is not None}
+
+
+def _with_positive(guess: RoleGuess, by_class: Mapping[Any, str], scores: Sequence[str]) -> list[str]:
+    """Add the probability of the positive class to the scores; say why that of the other class is left out, or ask for it."""
+    if isinstance(guess.positive, Question):
+        return [*scores, *by_class.values()]
+    wanted = {"1", "true"} if guess.positive is None else {text(guess.positive)}
+    positive = [column for label, column in by_class.items() if text(label) in wanted]
+    others = [column for column in by_class.values() if column not in positive]
+    guess.left_out |= dict.fromkeys(others, _OTHER_CLASS)
+    if others and not positive and not scores and guess.prediction is None:
+        guess.score = Question(f"a column of probabilities of {min(wanted)}; {others[0]} holds those of the other class")
+    return [*scores, *positive]
 
 
 def _like_the_target(

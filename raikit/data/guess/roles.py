@@ -65,6 +65,8 @@ class RoleGuess:
         Inputs that may be known only after the outcome, each with what was measured (or nothing): a question.
     inputs : Question or None
         Which columns a model reads that reads fewer than there are.
+    unsure_clusters : list of str
+        Columns that may name clusters, or count something: a question.
     trained_elsewhere : bool
         Whether raikit trains no model, because one is there or the target is a list.
     model : Question or None
@@ -103,6 +105,7 @@ class RoleGuess:
     scores: dict[Any, str] = field(default_factory=dict)
     sensitive: list[tuple[str, list[float] | None]] = field(default_factory=list)
     cluster: list[str] = field(default_factory=list)
+    unsure_clusters: list[str] = field(default_factory=list)
     weight: str | Question | None = None
     split: str | None = None
     media: dict[str, str] = field(default_factory=dict)
@@ -146,6 +149,13 @@ class RoleGuess:
         return Question(f"those of these that are known before the outcome, or nothing: {told}")
 
     @property
+    def cluster_question(self) -> Question | None:
+        """Which columns say that cases are not independent, where their numbers may count something; None without any."""
+        if not self.unsure_clusters:
+            return None
+        return Question(f"{' and '.join(self.unsure_clusters)}, or nothing if the numbers count something, such as years or visits")
+
+    @property
     def questions(self) -> dict[str, Question]:
         """The open questions by key."""
         roles = {
@@ -153,6 +163,7 @@ class RoleGuess:
             "data.sequence": self.sequence,
             "data.positive": self.positive,
             "data.task": self.task,
+            "data.cluster": self.cluster_question,
             "data.weight": self.weight,
             "model.load.prediction": self.prediction,
             "model.load.score": self.score,

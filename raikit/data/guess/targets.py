@@ -56,6 +56,9 @@ def rank_targets(profiles: Mapping[str, Profile], about_people: bool, ends: tupl
         if any(_is_output(other, profiles[other], name, fitting[name]) for other in profiles if other != name)
         or _has_class_scores(fitting[name], profiles)
     ]
+    with_output = [name for name in with_output if not any(is_prediction_of(name, other) for other in with_output)]
+    if len(with_output) > 1:
+        return None, _ranked({name: fitting[name] for name in with_output}, strength), True
     for suggested in (with_output, *([name for name in fitting if strength[name] >= level] for level in (3, 2))):
         if suggested:
             return (suggested[0], [], True) if len(suggested) == 1 else (None, _ranked(fitting, strength), True)
@@ -87,12 +90,12 @@ def _is_output(other: str, about: Profile, name: str, target: Profile) -> bool:
     """Whether a column is named and looks like a prediction or score of another one."""
     if is_prediction_of(other, name) and about.kind == target.kind:
         return True
-    return is_score_of(other, name) and about.is_probability and target.is_category
+    return is_score_of(other, name) and about.in_unit and target.is_category
 
 
 def _has_class_scores(target: Profile, profiles: Mapping[str, Profile]) -> bool:
-    """Whether each of several classes has a column that is named and looks like its probability."""
-    probable = [name for name, about in profiles.items() if about.is_probability]
+    """Whether each of several classes has a column that is named and looks like its probability, at least where there is one."""
+    probable = [name for name, about in profiles.items() if about.in_unit]
     return len(target.values) > 2 and all(any(is_score_of(name, text(label)) for name in probable) for label in target.values)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import decimal
 import json
 import subprocess
 import sys
@@ -516,6 +517,16 @@ def test_times_and_durations_of_a_file_are_the_groups_of_an_audit(tmp_path):
     assert found == {
         "at": {"2024-01-01T18:00:00-05:00", "2024-01-02T18:00:00-05:00"}, "took": {"0 days 00:00:00", "0 days 01:00:00"}
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_durations_and_decimals_of_a_file_that_is_counted_are_what_they_are(tmp_path, unit):
+    took = pa.array([row % 2 for row in range(8)], pa.duration(unit))
+    dose = pa.array([decimal.Decimal(["5.10", "7.30"][row % 2]) for row in range(8)])
+    pq.write_table(pa.table({"y": [0, 1] * 4, "yhat": [0, 1] * 4, "took": took, "dose": dose}), tmp_path / "cases.parquet")
+    result = assess(tmp_path / "cases.parquet", target="y", prediction="yhat", sensitive_features=["took", "dose"], intersections=1)
+    found = {feature: set(rows["group"]) for feature, rows in result.by_group.groupby("feature")}
+    assert found == {"took": {str(pd.Timedelta(0, unit)), str(pd.Timedelta(1, unit))}, "dose": {"5.1", "7.3"}}
 
 
 def test_scores_that_are_text_in_a_typed_file_are_numbers_as_in_an_audit(tmp_path):

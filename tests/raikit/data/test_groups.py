@@ -113,3 +113,19 @@ def test_midnights_of_two_time_zones_on_one_day_are_two_groups():
 def test_half_of_a_character_is_refused_by_column():
     with pytest.raises(DataError, match="'tags' holds text with half of a character"):
         as_text(pd.Series(["a\ud800", "b"], dtype=object), "tags")
+
+
+@pytest.mark.parametrize("values", [[2**53 + 1, 2**53, 0.5], [2**53 + 1, 2**53, None], [-(2**53) - 1, 1.5]])
+def test_codes_that_floats_made_one_are_refused(values):
+    with pytest.raises(DataError, match=r"'code' holds numbers of 16 or more digits.*data\.as_text: \[code\]"):
+        as_text(pd.Series(values, dtype="float64"), "code")
+    assert as_text(pd.Series(values, dtype=object), "code").nunique() == len([value for value in values if value is not None])
+
+
+def test_the_largest_floats_that_are_told_apart_and_infinity_are_groups():
+    assert as_list(as_text(pd.Series([2.0**53 - 1, np.inf, np.nan]), "x")) == ["9007199254740991", "inf", None]
+
+
+def test_intervals_are_no_groups():
+    with pytest.raises(DataError, match="'took' holds durations; write them as numbers or text"):
+        as_text(pd.Series([pd.DateOffset(hours=1), pd.DateOffset(hours=2)]), "took")

@@ -57,3 +57,34 @@ def test_a_group_called_missing_beside_missing_cells_is_named():
     assert lookalike_note("sex", ["missing", "F", None]) == note
     assert lookalike_note("sex", ["missing", "F", float("nan")]) == note
     assert lookalike_note("sex", ["missing", "F"]) is lookalike_note("sex", ["F", None]) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (["F", "NULL", "M"], "'NULL' is a group of its own; if it means a missing value, leave such cells empty or set data.missing: [NULL]."),
+        (["F", "?"], "set data.missing: ['?']."),
+        (["F", "n/a", " NA "], "'n/a' and ' NA ' are groups of their own; if they mean a missing value, leave such cells empty"),
+        (["F", "n/a", " NA "], "set data.missing: ['n/a', ' NA ']."),
+        (["F", "\u200b"], r"'\u200b' is a group of its own; if it means a missing value, leave such cells empty."),
+    ],
+)
+def test_a_text_that_stands_for_a_missing_value_is_named(values, says):
+    assert says in lookalike_note("sex", values)
+
+
+def test_none_and_unknown_may_be_groups():
+    assert lookalike_note("religion", ["none", "unknown", "other", "N"]) is None
+
+
+def test_placeholders_and_lookalikes_are_both_named():
+    note = lookalike_note("sex", ["F", "f", "null"])
+    assert "'F' and 'f' differ only in upper and lower case" in note
+    assert note.endswith("sex: 'null' is a group of its own; if it means a missing value, leave such cells empty or set data.missing: [null].")
+
+
+@pytest.mark.parametrize(("role", "kind"), [("sensitive", "group"), ("cluster", "cluster")])
+def test_the_record_names_placeholders_among_groups_and_clusters(role, kind):
+    table = pd.DataFrame({"y": [0, 1, 0, 1], "who": ["F", "NULL", "M", "M"], "sex": ["a", "b", "a", "b"]})
+    data = Dataset.of(table, DataConfig.model_validate({"path": "-", "target": "y", role: ["who"]}))
+    assert any(note.startswith(f"who: 'NULL' is a {kind} of its own") for note in data.describe().notes)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from functools import partial
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -342,3 +344,30 @@ def test_columns_that_are_typed_on_threads_are_the_same(write, monkeypatch):
     path = write("b.csv", "n,m\n" + "".join(f"{row},{row}\n" for row in range(500)) + "x,y\n")
     with pytest.raises(DataError, match="column 'n'"):
         read_table(path)
+
+
+@pytest.mark.parametrize("write", [pq.write_table, pa.feather.write_feather])
+@pytest.mark.parametrize("kind", [pa.decimal128(5, 2), pa.decimal128(38, 10), pa.decimal256(60, 4)])
+def test_decimals_are_the_nearest_floats(tmp_path, write, kind):
+    numbers = [f"{whole}.{tenths}" for whole in range(30) for tenths in (1, 3, 7)]
+    table = pa.table({"x": pa.array([*map(Decimal, numbers), None]).cast(kind)})
+    write(table, tmp_path / "a.parquet" if write is pq.write_table else tmp_path / "a.feather")
+    read = next(iter(read_table(path)["x"] for path in tmp_path.iterdir()))
+    assert read.tolist()[:-1] == list(map(float, numbers)) and np.isnan(read.iloc[-1])
+
+
+def test_whole_decimals_are_integers_unless_they_are_too_large(tmp_path):
+    codes = [2**53, 2**53 + 1, None]
+    pq.write_table(pa.table({"x": pa.array(codes).cast(pa.decimal128(38, 0))}), tmp_path / "a.parquet")
+    read = read_table(tmp_path / "a.parquet")["x"]
+    assert [None if pd.isna(value) else int(value) for value in read] == codes
+    pq.write_table(pa.table({"x": pa.array([Decimal(10**30), None])}), tmp_path / "b.parquet")
+    assert read_table(tmp_path / "b.parquet")["x"].iloc[0] == 1e30
+
+
+def test_times_finer_than_those_of_python_are_text(tmp_path):
+    fine, coarse = (pa.array(times, pa.time64("ns")) for times in ([1, 2, None], [3_600_000_000_000, 1_000, None]))
+    pq.write_table(pa.table({"fine": fine, "coarse": coarse}), tmp_path / "a.parquet")
+    read = read_table(tmp_path / "a.parquet")
+    assert read["fine"].tolist()[:2] == ["00:00:00.000000001", "00:00:00.000000002"]
+    assert [time.isoformat() for time in read["coarse"].tolist()[:2]] == ["01:00:00", "00:00:00.000001"]

@@ -138,3 +138,13 @@ def test_what_means_missing_and_the_decimal_mark_are_written(tmp_path):
     audit, data = opened(tmp_path / "audit.yaml")
     assert (set(audit.data.missing), audit.data.decimal) == ({"NULL", "-"}, ",")
     assert data.frame(["pulse"])["pulse"].isna().sum() == 2
+
+
+def test_small_numbers_that_may_name_clusters_stop_the_audit(tmp_path):
+    rows = pd.DataFrame({"died": [0, 1, 0] * 20, "pulse": np.linspace(0, 1, 60), "school": [*range(12)] * 5, "ward_id": [*range(30)] * 2})
+    rows.to_csv(tmp_path / "cases.csv", index=False)
+    told = write_config(tmp_path / "cases.csv", tmp_path / "audit.yaml")
+    assert "Question: data.cluster: school, or nothing if the numbers count something" in told
+    assert 'cluster: [ward_id, "?"]      # school, or nothing' in (tmp_path / "audit.yaml").read_text()
+    with pytest.raises(ConfigError, match=r"data\.cluster"):
+        opened(tmp_path / "audit.yaml")

@@ -293,3 +293,74 @@ def test_a_duration_beside_the_amount_of_a_credit_is_its_term(guess_of, other, s
     columns = {"risk": rng.integers(0, 2, 60), "duration": rng.integers(6, 60, 60), other: rng.integers(1, 9000, 60), "sex": mixed("F", "M")}
     guess = guess_of(**columns)
     assert (guess.target, guess.suspects) == ("risk", suspects)
+
+
+@pytest.mark.parametrize(
+    ("labels", "columns", "score"),
+    [
+        (("no", "yes"), ("prob_no", "prob_yes"), "prob_yes"),
+        ((0, 1), ("p_0", "p_1"), "p_1"),
+        ((False, True), ("proba_False", "proba_True"), "proba_True"),
+        (("no", "yes"), ("yes_probability",), "yes_probability"),
+    ],
+)
+def test_of_two_classes_the_probabilities_of_the_positive_one_are_the_score(guess_of, labels, columns, score):
+    shares = np.where(np.array(mixed(0, 0, 1)) == 1, 0.7, 0.2) + np.linspace(0, 0.2, ROWS)
+    of_class = [1 - shares, shares] if len(columns) == 2 else [shares]
+    table = dict(zip(columns, of_class, strict=True))
+    guess = guess_of(sex=mixed("F", "M"), income=NUMBERS, **table, deny=mixed(labels[0], labels[0], labels[1]))
+    assert (guess.target, guess.score, guess.tabular, guess.questions) == ("deny", score, [], {})
+    assert set(guess.left_out) == {"income", *columns} - {score}, "each column is used or left out with a reason"
+
+
+def test_probabilities_of_the_other_class_alone_or_of_an_unknown_one_are_a_question(guess_of):
+    shares = np.linspace(0, 1, ROWS)
+    other = guess_of(sex=mixed("F", "M"), prob_no=shares, deny=mixed("no", "yes"))
+    assert isinstance(other.score, Question) and "prob_no" in other.score.answers and other.tabular == []
+    unknown = guess_of(sex=mixed("F", "M"), p_good=shares, p_bad=1 - shares, outcome=mixed("good", "bad"))
+    assert unknown.score == Question("one of p_good or p_bad") and "data.positive" in unknown.questions
+
+
+def test_predictions_may_be_missing_where_the_target_is(guess_of):
+    vote = mixed("yes", "no", "none", None)
+    told = [None if value is None else row / ROWS for row, value in enumerate(vote)]
+    guess = guess_of(sex=mixed("F", "M"), vote=vote, p_yes=told, p_no=told, p_none=told, predicted_vote=vote)
+    assert (guess.target, guess.missing_targets, guess.prediction) == ("vote", ROWS // 4, "predicted_vote")
+    assert guess.scores == {"yes": "p_yes", "no": "p_no", "none": "p_none"}
+    missing_elsewhere = guess_of(outcome=mixed("yes", "no", "none"), predicted=mixed("yes", "no", "none", None))
+    assert missing_elsewhere.prediction is None and isinstance(missing_elsewhere.model, Question)
+
+
+def test_probabilities_of_some_classes_are_no_inputs(guess_of):
+    shares = np.linspace(0, 1, ROWS)
+    guess = guess_of(sex=mixed("F", "M"), income=NUMBERS, p_yes=shares, p_no=1 - shares, outcome=mixed("yes", "no", "none"))
+    assert (guess.scores, guess.tabular) == ({}, ["income"]) and isinstance(guess.model, Question)
+    assert "needed of every class" in guess.left_out["p_yes"]
+
+
+def test_a_prediction_of_the_target_is_no_second_target(guess_of):
+    vote, shares = mixed("yes", "no", "none"), np.linspace(0, 1, ROWS)
+    guess = guess_of(sex=mixed("F", "M"), vote=vote, p_yes=shares, p_no=shares, p_none=shares, predicted_vote=mixed("no", "yes", "none"))
+    assert (guess.target, guess.prediction, len(guess.scores)) == ("vote", "predicted_vote", 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "asked"),
+    [
+        ("school", range(18), True),  # years of it
+        ("family", range(1, 13), True),  # members
+        ("hospital", range(11), True),  # stays
+        ("school", range(9_000, 9_012), False),
+        ("school_id", range(18), False),
+        ("patient", range(12), False),
+    ],
+)
+def test_small_numbers_below_the_name_of_a_cluster_are_a_question(guess_of, name, values, asked):
+    guess = guess_of(sex=mixed("F", "M"), pulse=NUMBERS, **{name: mixed(*values)}, died=mixed(0, 1))
+    assert (guess.unsure_clusters, guess.cluster) == (([name], []) if asked else ([], [name]))
+    assert ("data.cluster" in guess.questions) is asked
+
+
+def test_a_number_of_pregnancies_is_no_group(guess_of):
+    guess = guess_of(sex=mixed("F", "M"), pregnant=mixed("yes", "no", "no"), pregnancies=mixed(*range(7)), died=mixed(0, 1))
+    assert ([name for name, _ in guess.sensitive], guess.tabular) == (["sex", "pregnant"], ["pregnancies"])

@@ -10,6 +10,7 @@ module              what is in it
 `covariance_result` what it returns, and how many clusters and cases a group needs to decide
 `dominance`         groups in which few clusters are in a class of their own
 `skewness`          what skew errors of rates in clusters add to a limit
+`unseen`            what a cluster that was not sampled adds to a limit at strict levels
 `jackknife`         variances by leaving out one cluster, or one case
 `means`             intervals of means
 `tails`             means of losses and ratios of means, with heavy tails

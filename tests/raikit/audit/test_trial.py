@@ -66,7 +66,7 @@ IN_ONE_PROCESS, IN_ITS_OWN = ("--isolation", "none"), ()
 @pytest.mark.parametrize("options", [IN_ONE_PROCESS, IN_ITS_OWN])
 def test_the_memory_of_a_dry_run_is_that_of_whole_batches(dry_run, options):
     more = dry_run(*options, batch_size=256).memory - dry_run(*options, batch_size=16).memory
-    assert 120 < more < 600  # 192 MB of inputs and as much for their sum
+    assert 80 < more < 600  # 192 MB of inputs and as much for their sum; the allocator may have some of it already
 
 
 @pytest.mark.parametrize("options", [IN_ONE_PROCESS, IN_ITS_OWN])

@@ -199,7 +199,7 @@ def test_a_frozen_encoder_is_better_than_chance_where_its_states_say_the_class(f
     data = Dataset.of(table, DataConfig(path="m", target="label", inputs={"text": {"modality": "text"}}, split="split"))
     model, history = train_fusion(data, {"epochs": 8, "encoders": {"text": {"path": str(folder("bert"))}}})
     batch = next(data.batches("test", 80))
-    assert (model.scores(batch).argmax(1) == batch.target).mean() > 0.9
+    assert (model.scores(batch).argmax(1) == batch.target).mean() > 0.8
     assert history.epochs[-1].train_loss < history.epochs[0].train_loss
 
 

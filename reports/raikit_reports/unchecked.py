@@ -27,6 +27,7 @@ class MissingResult:
 
     verdict: Verdict
     title: str
+    name: str
     short: str
     source: str
     why: str
@@ -46,6 +47,21 @@ class Unchecked:
     limits: list[str]
     tally: list[tuple[Verdict, int, str]]
     headline: list[tuple[Verdict, str]]
+
+    @property
+    def not_applicable(self) -> list[MissingResult]:
+        """Checks that measure something which this model or these data do not have; nothing is missing."""
+        return [item for item in self.missing if item.help.startswith("nothing:")]
+
+    @property
+    def not_run(self) -> list[MissingResult]:
+        """Checks and plugins that could have had a result."""
+        return [item for item in self.missing if not item.help.startswith("nothing:")]
+
+    @property
+    def gaps(self) -> int:
+        """The number of gaps."""
+        return len(self.not_run) + len(self.unjudged) + len(self.undefined) + len(self.limits)
 
 
 def unchecked(record: raikit.Record) -> Unchecked:
@@ -69,6 +85,7 @@ def _checks(record: raikit.Record) -> list[MissingResult]:
         MissingResult(
             verdict=verdicts.CHECKS[check.status],
             title=check.title.removesuffix(".") or words(check.name.rpartition(".")[2]),
+            name=words(check.name.rpartition(".")[2]),
             short=_short_name(check),
             source=f"{check.name} {check.plugin_version}".strip(),
             why=check.reason or "No reason was recorded.",
@@ -88,6 +105,7 @@ def _plugins(record: raikit.Record) -> list[MissingResult]:
         MissingResult(
             verdict=verdicts.PLUGINS[plugin.status],
             title=f"Plugin {plugin.name}",
+            name=f"Plugin {plugin.name}",
             short=f"Plugin {plugin.name}",
             source=f"{plugin.distribution} {plugin.version}".strip(),
             why=plugin.reason or "No reason was recorded.",

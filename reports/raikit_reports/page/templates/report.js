@@ -186,7 +186,7 @@
 
   // Another threshold, another reference group: all rates stand in the data of the figures, none is computed but differences.
   const svg = (name, attributes) => {
-    const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+    const node = document.createElementNS(document.querySelector("svg").namespaceURI, name);
     for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
     return node;
   };

@@ -178,7 +178,7 @@ EXPLORE = """(async () => { const fold = document.querySelector("details.explore
   reference.value = "b";
   reference.dispatchEvent(new Event("input", {bubbles: true}));
   const other = seen();
-  slide.value = 1;
+  slide.value = 0;
   slide.dispatchEvent(new Event("input", {bubbles: true}));
   return [first, other, seen(), slide.getAttribute("aria-valuetext")]; })()"""
 

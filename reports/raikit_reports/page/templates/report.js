@@ -226,7 +226,7 @@
     const load = () => {
       const { names, rows: found } = figure(column.value);
       rows = found.map((row) => Object.fromEntries(row.map((value, place) => [names[place], value])));
-      steps = [...new Map(rows.map((row) => [row.selected ?? row.threshold, row])).values()].map((row) => row.threshold);
+      steps = [...new Map(rows.map((row) => [row.selected ?? row.threshold, row])).values()].map((row) => row.threshold).toSorted((one, other) => one - other);
       const first = measure.options.length === 0;
       fill(measure, [...new Set(rows.map((row) => row.measure))]);
       if (first && rows.some((row) => row.measure === "true positive rate")) measure.value = "true positive rate";

@@ -87,7 +87,16 @@ def _hash(content: str) -> str:
 
 _RULE_WORDS = {verdict: fmt.capitalised(word) for verdict, word in WORDS.items()}
 _RULE_WORDS |= {verdicts.PASS: "Holds", verdicts.WARN: "Warning"}
+_TAG = re.compile(r"(<[^>]*>)")
+_SHARE = re.compile(r"(?<![\w.])\d[\d,.]*%(?! CI)")
 _BEFORE_COLON = re.compile(r"^([^:]{1,60}):\s")
+
+
+def _strong(marked: Markup, whole: bool = False) -> Markup:
+    """Set shares in bold: in the `whole` of a text, else up to its first semicolon, as the two values of an evidence line."""
+    first, semicolon, rest = (str(marked), "", "") if whole else str(marked).partition("; ")
+    parts = [part if part.startswith("<") else _SHARE.sub(r"<b>\g<0></b>", part) for part in _TAG.split(first)]
+    return Markup("".join(parts) + semicolon + rest)  # noqa: S704 - it was escaped, and only tags of ours are added
 
 
 def _lead(text: object) -> Markup:
@@ -127,6 +136,7 @@ def _environment(words: texts.Texts, glossary: Glossary) -> jinja2.Environment:
         "scalar": fmt.scalar,
         "explain": glossary.mark,
         "lead": _lead,
+        "strong": _strong,
     }
     environment.filters.update(filters)
     return environment

@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 import pytest
 from hostile import records
 from hypothesis import given, settings
+from markupsafe import Markup
 from report_record import HOSTILE, make_record, metric
 
 from raikit.run.labelled import in_words
@@ -21,7 +22,7 @@ from raikit.run.results import CheckResult, Figure, Finding, Side
 from raikit.run.statements import KINDS, statements
 from raikit_reports import markdown
 from raikit_reports.page import layout
-from raikit_reports.page.html import TEMPLATES, render
+from raikit_reports.page.html import TEMPLATES, _strong, render
 
 VOID = {"meta", "link", "br", "img", "input", "wbr", "hr"}
 
@@ -364,3 +365,9 @@ def test_what_a_check_printed_stands_with_how_it_was_measured():
     assert "What it printed:" in page and "&lt;b&gt;loud&lt;/b&gt;\nand more" in page
     silent = check.model_copy(update={"output": " \n"})
     assert "What it printed" not in render(Record(name="m", verdict="pass", checks=[silent], gate=Gate(verdict="pass")))
+
+
+def test_the_values_of_an_evidence_line_are_bold_and_no_level_limit_or_tag_is():
+    marked = _strong(Markup("False rate 19.8% vs 2.3%; gap 17.5 pp, 95% CI 12.5 to 21.2; limit 90%"))
+    assert marked == "False rate <b>19.8%</b> vs <b>2.3%</b>; gap 17.5 pp, 95% CI 12.5 to 21.2; limit 90%"
+    assert _strong(Markup('<button id="5%">95% CI</button> 0.5%')) == '<button id="5%">95% CI</button> <b>0.5%</b>'

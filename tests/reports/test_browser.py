@@ -87,7 +87,7 @@ def test_hostile_texts_in_every_field_run_and_request_nothing(browser, record, t
     hostile = record.model_copy(deep=True)
     assign_texts(hostile, ATTACKS)
     written = write_html(hostile, tmp_path)[0]
-    assert written.read_text("utf-8").count("attack()") > 100
+    assert written.read_text("utf-8").count("attack()") > 50  # which attack a text becomes differs from run to run
     browser.open(written)
     browser.run(SCROLL_THROUGH)
     touched, ran, protocol, made = browser.run(TOUCH)

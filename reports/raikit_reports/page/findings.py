@@ -15,6 +15,7 @@ from raikit_reports import verdicts
 from raikit_reports.page import charts
 from raikit_reports.verdicts import Verdict
 
+_KNOWN = 3  # of those worth knowing, with which a section stays within three screens
 OPEN = 5  # findings of a section that are not folded; rules broken and undecided are always open
 _KNOW = Verdict("Worth knowing", "know", "note", 5)
 _VERDICTS = {
@@ -72,7 +73,7 @@ def groups(statements: Sequence[Statement], budget: int, beside: dict[str, str])
     """
     by_kind = {kind: [one for one in statements if one.kind == kind] for kind in _TITLES}
     rules = sum(one.rule is not None for kind in ("rule_broken", "undecided", "not_measured", "waived") for one in by_kind[kind])
-    room = min(max(OPEN - rules, 1), budget)
+    room = min(max(OPEN - rules, 1), _KNOWN, budget)
     axes, made = _axes(statements), []
     for kind, title in _TITLES.items():
         known = by_kind[kind]

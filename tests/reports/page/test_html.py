@@ -327,8 +327,8 @@ def test_at_most_five_findings_of_a_section_are_open_and_the_rest_is_counted():
         Finding(severity="warn", kind="worth_knowing", headline=f"Headline {number}", evidence="n = 9") for number in range(7)
     ]
     (section,) = layout.build(record).pillars
-    assert [(group.title, len(group.shown), len(group.folded)) for group in section.groups] == [("Rules broken", 1, 0), ("Worth knowing", 4, 3)]
-    assert "3 more" in text_of(record)
+    assert [(group.title, len(group.shown), len(group.folded)) for group in section.groups] == [("Rules broken", 1, 0), ("Worth knowing", 3, 4)]
+    assert "4 more" in text_of(record)
 
 
 def test_the_groups_of_a_finding_are_drawn_from_their_numbers_and_its_figure_is_folded():

@@ -159,7 +159,8 @@ class SectionBuilder:
         drawn = {id(one) for one in opened if charts and self.groups.has(one)}
         cited = [(one.check, name) for one in opened if id(one) not in drawn for name in one.figures]
         spare = [(one.check, name) for one in about if one.kind in ("fine", "method") for name in one.figures]
-        wanted = list(dict.fromkeys(key for key in cited if key in known))[: max(_MOST_FIGURES - charts, 0) if charts else _FEWEST_FIGURES]
+        most = max(_MOST_FIGURES - charts, 0) if charts else _FEWEST_FIGURES
+        wanted = list(dict.fromkeys(key for key in cited if key in known))[:most]
         for key in [*spare, *known] if not charts else []:
             if len(wanted) >= _FEWEST_FIGURES:
                 break

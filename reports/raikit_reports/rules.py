@@ -36,18 +36,6 @@ class RuleRow:
     beside: str
 
 
-@dataclass(frozen=True)
-class Problem:
-    """A row of the first screen: what is wrong, for whom, how sure."""
-
-    row: RuleRow
-    what: str
-    detail: str
-    who: str
-    certainty: str
-    evidence: str
-
-
 def unit_of(rule: raikit.Rule, metric: raikit.Metric | None) -> str | None:
     """Return the unit of a rule, else that of its metric."""
     return rule.unit or (metric.unit if metric else None)
@@ -202,65 +190,3 @@ def tally(rows: Iterable[RuleRow]) -> list[tuple[Verdict, int, str]]:
         (verdict, counted[verdict], verdicts.TALLY[verdict])
         for verdict in sorted(counted, key=lambda verdict: verdict.rank)
     ]
-
-
-def problems(record: raikit.Record, rows: list[RuleRow], limit: int = 4) -> list[Problem]:
-    """Return the broken or undecided rules, in the words of the findings about them."""
-    findings, groups = _findings_by_address(record), affected_groups(record)
-    bad = [row for row in rows if row.verdict in (verdicts.FAIL, verdicts.WARN, verdicts.OPEN)]
-    return [_problem(row, findings.get(row.rule.metric), groups) for row in bad[:limit]]
-
-
-def affected_groups(record: raikit.Record) -> dict[str, str]:
-    """Return whom each rule is about, by its id: the group that lost, the pair of groups with the gap, or the groups."""
-    metrics, findings = {metric.id: metric for _, metric in record.metrics()}, _findings_by_address(record)
-    who = {}
-    for rule in record.gate.rules:
-        metric = metrics.get(rule.metric)
-        text = rule.loser or (_affected_pair(rule, metric, findings.get(rule.metric)) if metric else "")
-        if text:
-            who[rule.id] = text
-    return who
-
-
-def _affected_pair(rule: raikit.Rule, metric: raikit.Metric, finding: raikit.Finding | None) -> str:
-    """Return the groups of a rule in the words of a finding, if that is about the number on which the rule was judged."""
-    if finding is not None and finding.who and finding.value in (None, rule.value):
-        return finding.who
-    judged = metric.judged
-    pair = judged.pair if judged is not None and rule.value == judged.value else metric.pair
-    over = fmt.group_text(metric.over, metric.group)
-    return " and ".join(pair) or (over if metric.group or not over else f"Over {over}")
-
-
-def _findings_by_address(record: raikit.Record) -> dict[str, raikit.Finding]:
-    """Return the first finding about each address."""
-    findings: dict[str, raikit.Finding] = {}
-    for check in record.checks:
-        for finding in check.findings:
-            for address in finding.metrics:
-                findings.setdefault(address, finding)
-    return findings
-
-
-def _problem(row: RuleRow, finding: raikit.Finding | None, groups: dict[str, str]) -> Problem:
-    what = finding.what if finding and finding.what and row.rule.kind != "regression" else ""
-    numbers = f"{row.measured}, {row.limit}" if row.limit else row.measured
-    return Problem(
-        row=row,
-        what=what or row.title,
-        detail=f"{numbers}; {row.against}" if row.against else numbers,
-        who=groups.get(row.rule.id, f"All {case_noun()}"),
-        certainty="Undecided" if row.verdict is verdicts.OPEN else "Sure",
-        evidence=_evidence(row),
-    )
-
-
-def _evidence(row: RuleRow) -> str:
-    if row.strip is None or row.strip.low is None:
-        return row.decision
-    if row.verdict is verdicts.OPEN:
-        between = "," if row.interval.endswith(" CI") else ""
-        return f"{row.interval}{between} contains the limit. {row.needed}".strip()
-    side, limit = ("below", "at least ") if row.rule.bound == "min" else ("above", "at most ")
-    return f"{row.interval}, all {side} {row.limit.removeprefix(limit)}"

@@ -27,7 +27,7 @@ class MissingResult:
 
     verdict: Verdict
     title: str
-    short: str
+    name: str
     source: str
     why: str
     consequence: str
@@ -45,7 +45,21 @@ class Unchecked:
     undefined: list[tuple[str, list[str], int]]
     limits: list[str]
     tally: list[tuple[Verdict, int, str]]
-    headline: list[tuple[Verdict, str]]
+
+    @property
+    def not_applicable(self) -> list[MissingResult]:
+        """Checks that measure something which this model or these data do not have; nothing is missing."""
+        return [item for item in self.missing if item.help.startswith("nothing:")]
+
+    @property
+    def not_run(self) -> list[MissingResult]:
+        """Checks and plugins that could have had a result."""
+        return [item for item in self.missing if not item.help.startswith("nothing:")]
+
+    @property
+    def gaps(self) -> int:
+        """The number of gaps."""
+        return len(self.not_run) + len(self.unjudged) + len(self.undefined) + len(self.limits)
 
 
 def unchecked(record: raikit.Record) -> Unchecked:
@@ -59,7 +73,6 @@ def unchecked(record: raikit.Record) -> Unchecked:
         undefined=undefined,
         limits=limits,
         tally=_tally(missing),
-        headline=_headline(missing, limits),
     )
 
 
@@ -69,7 +82,7 @@ def _checks(record: raikit.Record) -> list[MissingResult]:
         MissingResult(
             verdict=verdicts.CHECKS[check.status],
             title=check.title.removesuffix(".") or words(check.name.rpartition(".")[2]),
-            short=_short_name(check),
+            name=words(check.name.rpartition(".")[2]),
             source=f"{check.name} {check.plugin_version}".strip(),
             why=check.reason or "No reason was recorded.",
             consequence=_consequence(lost[check.name] + lost[_family(check.name)]),
@@ -88,7 +101,7 @@ def _plugins(record: raikit.Record) -> list[MissingResult]:
         MissingResult(
             verdict=verdicts.PLUGINS[plugin.status],
             title=f"Plugin {plugin.name}",
-            short=f"Plugin {plugin.name}",
+            name=f"Plugin {plugin.name}",
             source=f"{plugin.distribution} {plugin.version}".strip(),
             why=plugin.reason or "No reason was recorded.",
             consequence="None of its checks ran.",
@@ -96,12 +109,6 @@ def _plugins(record: raikit.Record) -> list[MissingResult]:
         for plugin in record.plugins
         if plugin.status in verdicts.PLUGINS and plugin.distribution not in named
     ]
-
-
-def _short_name(check: raikit.CheckRecord) -> str:
-    """Return a name that fits the first screen; a title from a docstring may be a whole sentence."""
-    title = check.title.removesuffix(".")
-    return title if title and len(title) <= 36 else check.name
 
 
 def _family(name: str) -> str:
@@ -162,21 +169,3 @@ def _tally(missing: list[MissingResult]) -> list[tuple[Verdict, int, str]]:
     rest = len(missing) - len(crashed)
     counted = [(verdicts.CHECKS["error"], len(crashed), "crashed"), (verdicts.CHECKS["skipped"], rest, "did not run")]
     return [entry for entry in counted if entry[1]]
-
-
-def _headline(missing: list[MissingResult], limits: list[str]) -> list[tuple[Verdict, str]]:
-    """Write the few lines beside the answer."""
-    crashed = [item for item in missing if item.verdict.icon == "crash"]
-    rest = sorted((item for item in missing if item.verdict.icon != "crash"), key=lambda item: item.help.startswith("nothing:"))
-    lines = [(item.verdict, f"{item.short}: {_short(item)}") for item in crashed[:2]]
-    if rest:
-        names = ", ".join(item.short for item in rest[:4]) + (f" and {len(rest) - 4} more" if len(rest) > 4 else "")
-        lines.append((rest[0].verdict, f"{names}: left out or unable to run."))
-    written = " ".join(line for _, line in lines)
-    lines.extend((verdicts.MISSING, text) for text in limits[:3] if text not in written)
-    return lines[:5]
-
-
-def _short(item: MissingResult) -> str:
-    what = {"Crashed": "the check crashed", "Missing": "required, but there is no such check"}
-    return f"{what.get(item.verdict.word, 'the plugin failed to load')}. {item.consequence}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -9,6 +10,7 @@ from headless import Browser, chromium
 from pydantic import BaseModel
 from report_record import HOSTILE
 
+from raikit.run.results import Figure
 from raikit_reports import write_html
 
 pytestmark = [
@@ -17,6 +19,7 @@ pytestmark = [
 ]
 
 SCROLL_THROUGH = """(async () => {
+  for (const fold of document.querySelectorAll("details.gallery")) fold.open = true;
   for (const chart of document.querySelectorAll(".chart")) {
     chart.scrollIntoView();
     for (let tick = 0; tick < 100 && !chart.dataset.live; tick += 1) await new Promise((done) => setTimeout(done, 50));
@@ -84,7 +87,7 @@ def test_hostile_texts_in_every_field_run_and_request_nothing(browser, record, t
     hostile = record.model_copy(deep=True)
     assign_texts(hostile, ATTACKS)
     written = write_html(hostile, tmp_path)[0]
-    assert written.read_text("utf-8").count("attack()") > 100
+    assert written.read_text("utf-8").count("attack()") > 50  # which attack a text becomes differs from run to run
     browser.open(written)
     browser.run(SCROLL_THROUGH)
     touched, ran, protocol, made = browser.run(TOUCH)
@@ -111,16 +114,15 @@ def test_no_width_scrolls_sideways(browser, file, width):
 @pytest.mark.parametrize("width", [360, 720, 768, 900, 1090, 1200, 1440])
 def test_a_decision_has_room_for_a_few_words_in_a_line(browser, file, width):
     browser.open(file, width)
-    cells = "[...document.querySelectorAll('#policy .rule')].map((row) => row.lastElementChild.clientWidth)"
+    cells = "[...document.querySelectorAll('#rules .rule')].map((row) => row.lastElementChild.clientWidth)"
     assert min(browser.run(cells)) >= 200
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_figures_come_alive_one_by_one_and_are_never_blank(browser, file, dark):
     browser.open(file, dark=dark)
-    assert browser.run("document.querySelectorAll('.chart svg').length") == browser.run(
-        "document.querySelectorAll('.chart').length"
-    )
+    drawn = "document.querySelectorAll('.chart:not(.later)"
+    assert browser.run(f"{drawn} svg').length") == browser.run(f"{drawn}').length") > 3
     assert set(browser.run(SCROLL_THROUGH)) == {"yes"}
     assert browser.run("[...document.querySelectorAll('.chart svg')].every((svg) => svg.getBBox().width > 100)")
 
@@ -139,7 +141,7 @@ def test_a_mark_shows_its_numbers(browser, file):
     browser.open(file)
     browser.run(SCROLL_THROUGH)
     place = browser.run(
-        """(() => { const chart = document.querySelector("#fairness .chart");
+        """(() => { const chart = document.querySelector("#fairness .figs .chart");
         chart.scrollIntoView({behavior: "instant", block: "center"});
         const box = chart.querySelector(".mark-symbol path").getBoundingClientRect();
         return [box.x + box.width / 2, box.y + box.height / 2]; })()"""
@@ -156,7 +158,8 @@ def test_the_theme_can_be_chosen_and_the_numbers_searched(browser, file):
     browser.run("document.getElementById('theme-dark').click()")
     assert browser.run(paper) == "rgb(18, 21, 24)"
     shown = browser.run(
-        """(() => { const part = document.querySelector("#fairness details.all"); part.open = true;
+        """(async () => { const part = document.querySelector("#fairness details.all"); part.open = true;
+        await new Promise((done) => setTimeout(done, 100));
         const field = part.querySelector("input");
         field.value = "true positive dark";
         field.dispatchEvent(new Event("input"));
@@ -166,8 +169,77 @@ def test_the_theme_can_be_chosen_and_the_numbers_searched(browser, file):
     browser.run("document.getElementById('theme-auto').click()")
 
 
-def test_a_link_unfolds_what_it_leads_to(browser, file):
+EXPLORE = """(async () => { const fold = document.querySelector("details.explore");
+  fold.open = true;
+  await new Promise((done) => setTimeout(done, 100));
+  const [groups, measure, reference] = fold.querySelectorAll("select"), slide = fold.querySelector("input[type=range]");
+  const seen = () => [fold.querySelector("[role=status]").textContent, ...[...fold.querySelectorAll("tbody tr")].map((row) => row.innerText)];
+  const first = seen();
+  reference.value = "b";
+  reference.dispatchEvent(new Event("input", {bubbles: true}));
+  const other = seen();
+  slide.value = 0;
+  slide.dispatchEvent(new Event("input", {bubbles: true}));
+  return [first, other, seen(), slide.getAttribute("aria-valuetext")]; })()"""
+
+
+def rates_at_thresholds():
+    rows = [
+        {"measure": "selection rate", "threshold": step / 10, "selected": 1 - step / 10, "side": side, "group": group, "value": value,
+         "low": value - 0.05, "high": value + 0.05}
+        for step in (2, 5)
+        for side, group, value in (("rate by group", "a", step / 10), ("rate by group", "b", step / 20), ("largest gap", "all groups", step / 20))
+    ]  # fmt: skip
+    return Figure(id="thresholds", title="By group", alt="It says.", data=rows, spec={"mark": "point"})
+
+
+def test_another_threshold_and_reference_group_move_the_rates(browser, record, tmp_path):
+    changed = record.model_copy(deep=True)
+    changed.checks[1].figures.append(rates_at_thresholds())
+    browser.open(write_html(changed, tmp_path)[0])
+    first, other, moved, spoken = browser.run(EXPLORE)
+    assert first[0] == "Threshold 0.5, 50.0% of all decided positive. Largest gap in selection rate: 25.0 pp, CI 20.0 to 30.0."
+    assert [re.split(r"\s*\t\s*", row) for row in first[1:]] == [["a", "50.0%", "45.0 to 55.0", "+0.0 pp"], ["b", "25.0%", "20.0 to 30.0", "\u221225.0 pp"]]
+    assert [row.split("\t")[-1] for row in other[1:]] == ["+25.0 pp", "+0.0 pp"]
+    assert [re.split(r"\s*\t\s*", row)[1] for row in moved[1:]] == ["20.0%", "10.0%"]
+    assert spoken == "0.2, 80.0% of all decided positive"
+
+
+def test_numbers_are_built_when_opened_sorted_and_saved(browser, file):
     browser.open(file)
+    assert browser.run("document.querySelectorAll('details.all tr').length") == 0
+    saved = browser.run(
+        """(async () => { const part = document.querySelector("#fairness details.all");
+        part.open = true;
+        await new Promise((done) => setTimeout(done, 100));
+        const value = [...part.querySelectorAll("thead button")].find((button) => button.textContent === "Value");
+        value.click();
+        const rising = [...part.querySelectorAll("tbody tr")].map((row) => row.children[2].textContent);
+        const blobs = [];
+        URL.createObjectURL = (blob) => { blobs.push(blob); return "#"; };
+        [...part.querySelectorAll("button")].find((button) => button.textContent === "Save as CSV").click();
+        return [rising, await blobs[0].text(), value.parentElement.getAttribute("aria-sort")]; })()"""
+    )
+    rising, text, sort = saved
+    numbers = [float(value.rstrip("% p")) for value in rising if value.endswith("%")]
+    assert numbers == sorted(numbers) and sort == "ascending"
+    lines = text.splitlines()
+    assert lines[0].lstrip("\ufeff") == "measure,group,value,low,high,n,unit,notes,address"
+    assert len(lines) > 20
+
+
+def test_a_term_is_explained_without_a_script(browser, file):
+    browser.send("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.open(file)
+        browser.run("document.querySelector('.t').click()")
+        assert browser.run("document.querySelectorAll('.gl:popover-open').length") == 1
+    finally:
+        browser.send("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def test_a_link_unfolds_what_it_leads_to(browser, record, tmp_path):
+    browser.open(write_html(record.model_copy(update={"intended_use": "long " * 2000}), tmp_path)[0])
     browser.run("location.hash = '#text-1'")
     time.sleep(0.2)
     assert browser.run("document.getElementById('texts').open")
@@ -176,4 +248,11 @@ def test_a_link_unfolds_what_it_leads_to(browser, file):
 def test_it_prints(browser, file, tmp_path):
     browser.open(file)
     browser.pdf(tmp_path / "report.pdf")
-    assert (tmp_path / "report.pdf").stat().st_size > 50_000
+    pages = len(re.findall(rb"/Type\s*/Page\b", (tmp_path / "report.pdf").read_bytes()))
+    assert 5 <= pages <= 12
+
+
+def test_the_first_screen_and_the_whole_page_are_short(browser, file):
+    browser.open(file)
+    assert browser.run("Math.max(...[...document.querySelectorAll('.hero > *')].map((part) => part.getBoundingClientRect().bottom))") <= 900
+    assert browser.run("document.documentElement.scrollHeight") <= 9000

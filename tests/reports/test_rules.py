@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from report_record import make_record, metric
+from report_record import metric
 
 from raikit.run.record import CheckRecord, Gate, Record, Rule
-from raikit.run.results import Finding, JudgedOver
-from raikit_reports.rules import affected_groups, label, problems, rule_rows
+from raikit_reports.rules import label, rule_rows
 
 
 def one(rule: Rule, **fields) -> Record:
@@ -62,14 +61,6 @@ def test_undecided_rules_say_how_much_data_would_decide():
     assert row.needed == "About 24,000 cases in all would decide."
 
 
-def test_what_is_wrong_is_told_in_the_words_of_the_finding():
-    record = make_record()
-    wrong = problems(record, rule_rows(record))
-    assert wrong[0].what == "Urgent cases are missed 2.9 times as often" or wrong[1].what.startswith("Urgent cases")
-    assert {item.certainty for item in wrong} == {"Sure", "Undecided"}
-    assert all(item.who for item in wrong)
-
-
 def test_a_label_names_arguments_and_groups_as_they_are_stored():
     rest = metric("fairness", "selection_rate_difference", 0.1, 0.1, 90, args={"to": "rest"}, over=["born"], group={"born": 1900})
     assert label(rest) == "Selection rate difference (to = rest), born: 1900"
@@ -91,18 +82,3 @@ def test_the_baseline_of_a_rate_is_in_percent_and_the_loss_in_points():
 def test_a_required_check_is_named_once():
     required = Rule(id="q", sentence="Required check: a.b", metric="a.b", kind="required", status="pass")
     assert (rule_rows(one(required))[0].title, rule_rows(one(required))[0].address) == ("Required check: a.b", "")
-
-
-def test_whom_a_gap_is_about_are_the_groups_of_the_number_that_was_judged():
-    judged = JudgedOver(value=0.12, low=0.05, high=0.19, left_out=["sex: x"], pair=["sex: F", "sex: M"])
-    gap = metric("fairness", "equalized_odds_difference", 0.45, 0.1, 1000, over=["sex"], unit="points",
-                 judged=judged, pair=["sex: x", "sex: M"])
-    finding = Finding(sentence="F and M.", who="sex: F against sex: M", metrics=[gap.id], value=0.12, low=0.05, high=0.19)
-
-    def who(value):
-        record = one(rule(value=value))
-        record.checks[0] = record.checks[0].model_copy(update={"metrics": [gap], "findings": [finding]})
-        return affected_groups(record)["r"]
-
-    assert who(0.45) == "sex: x and sex: M"
-    assert who(0.12) == "sex: F against sex: M"

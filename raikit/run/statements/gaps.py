@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from raikit.format import as_stored, class_text, metric_words, stored_group
+from raikit.format import as_stored, class_text, group_text, metric_words, stored_group
 from raikit.run.record import Measurements
 from raikit.run.results import Finding, JudgedOver, Metric, Side
 from raikit.run.statements.vocabulary import TOLD_AS, Denominator, words_of_measure
@@ -88,6 +88,8 @@ class GroupNumbers:
         told = TOLD_AS.get(compares, compares)
         for measure in dict.fromkeys([told, compares]):
             groups = self.of_measure(prefix, measure, metric)
+            if pair[0] not in groups:  # a record for people names the groups of a pair in its words
+                groups = {group_text(one.over, one.group): one for one in groups.values()}
             if pair[0] in groups and pair[1] in groups:
                 ends = sorted((groups[name] for name in pair), key=lambda end: end.value or 0.0)
                 return replace(self._statement(measure, tuple(metric.over), ends, len(groups)), part=part_of(metric))

@@ -45,6 +45,8 @@ def name_of(metric: Metric) -> str:
 
 def subject_of(metric: Metric | None, rule: Rule | None = None) -> str:
     """Write what a statement is about, for a table and a list: ``Accent gap``, ``Accuracy``."""
+    if metric is None and rule is not None and rule.kind == "required":
+        return f"Check “{measure_name(rule.metric.rpartition('.')[2])}”"
     if metric is None:
         return rule.metric if rule is not None else ""  # an address, by which a person looks it up
     if not is_gap(metric):

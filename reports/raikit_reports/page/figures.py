@@ -6,9 +6,8 @@ shapes and attributes of the drawing are kept.
 
 from __future__ import annotations
 
-import functools
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
@@ -145,15 +144,11 @@ def _merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawing ready for the page, or the reason why there is none.
-
-    `vega` is the compiled spec, from which the page draws the interactive figure just like the static one.
-    """
+    """A drawing ready for the page, or the reason why there is none."""
 
     svg: Markup | None
     width: float = WIDTH
     reason: str = ""
-    vega: dict[str, Any] | None = None
 
 
 def render(spec: dict[str, Any], prefix: str) -> Drawing:
@@ -162,12 +157,11 @@ def render(spec: dict[str, Any], prefix: str) -> Drawing:
 
 
 def draw(spec: dict[str, Any]) -> dict[str, Any]:
-    """Compile and draw a safe spec: ``vega`` and ``svg``, or the ``reason`` why that failed."""
+    """Draw a safe spec: ``svg``, or the ``reason`` why that failed."""
     import vl_convert
 
     try:
-        vega = vl_convert.vegalite_to_vega(spec)
-        return {"vega": vega, "svg": vl_convert.vega_to_svg(vega, allowed_base_urls=[])}
+        return {"svg": vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])}
     except (ValueError, TypeError) as error:
         lines = [line for line in str(error).splitlines() if line.strip() and not line.lstrip().startswith("at ")]
         return {"reason": clean(lines[-1] if lines else error)[:300]}
@@ -182,7 +176,7 @@ def finish(drawn: dict[str, Any], prefix: str) -> Drawing:
     if "svg" not in drawn:
         return Drawing(None, reason=clean(str(drawn.get("reason", "the renderer gave no answer")))[:300])
     try:
-        return replace(sanitize(str(drawn["svg"]), prefix), vega=drawn["vega"])
+        return sanitize(str(drawn["svg"]), prefix)
     except (ValueError, TypeError, KeyError, ElementTree.ParseError) as error:
         return Drawing(None, reason=clean(str(error))[:300])
 
@@ -282,13 +276,12 @@ def _local(name: Any) -> str:
     return str(name).rpartition("}")[2]
 
 
-@functools.cache
-def runtime() -> str:
-    """Return the Vega runtime as a classic script: in a function, because it was written as a module."""
-    import vl_convert
+# Vega-Lite warns of what a spec asks for in vain; a report must not write to its reader's console.
+_COMPILE = re.compile(r"\b(\w+)\.compile\((\w+),\{config:(\w+)\}\)\.spec")
 
-    bundle: str = (
-        vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("\r\n", "\n").replace("\r", "\n")
-    )
-    bundle = bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+def runtime(bundle: str) -> str:
+    """Return Vega's bundle as a classic script: in a function, because it was written as a module."""
+    bundle = _COMPILE.sub(r"\1.compile(\2,{config:\3,logger:window.vegaLogger}).spec", bundle)
+    bundle = bundle.replace("\r\n", "\n").replace("\r", "\n").replace("</script", "<\\/script").replace("<!--", "<\\!--")
     return '(()=>{"use strict";' + bundle + "})()"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import re
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,11 @@ from markupsafe import Markup
 import raikit
 from raikit import format as fmt
 from raikit.files import write_text
-from raikit_reports import texts
+from raikit_reports import texts, verdicts
 from raikit_reports.page import figures, layout
+from raikit_reports.page.glossary import Glossary, terms
+from raikit_reports.page.renderer import RuntimeBundle
+from raikit_reports.page.sections import WORDS
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -27,24 +33,29 @@ def write(record: raikit.Record, folder: Path) -> list[Path]:
 
 def render(record: raikit.Record) -> str:
     """Return the whole page as text, which depends on the record alone."""
-    view = layout.build(record)
-    style = _asset("report.css") + _paper(record)
-    script = _asset("report.js")
-    runtime = figures.runtime() if view.specs else ""
-    policy = _policy([style], [script, runtime] if runtime else [script])
-    words = texts.Texts()
+    drawn = "history" in record.model or any(check.figures for check in record.checks)
+    with RuntimeBundle() if drawn else nullcontext() as bundle:
+        view = layout.build(record)
+        runtime = bundle.read() if bundle is not None and view.alive else ""
+    style, script = _asset("report.css") + _paper(record), _asset("report.js")
+    words, glossary = texts.Texts(), Glossary(terms(record.data.positive))
     text = (
-        _environment(words)
+        _environment(words, glossary)
         .get_template("report.html.j2")
         .render(
             page=view,
             record=record,
-            policy=policy,
+            policy=_policy([style], [script, runtime] if runtime else [script]),
             style=Markup(style),  # noqa: S704 - ours, except for the strings escaped by css_string
             script=Markup(script),  # noqa: S704 - ours
-            runtime=Markup(runtime),  # noqa: S704 - vl_convert's
-            specs=texts.script_json(view.specs),
+            runtime=base64.b64encode(gzip.compress(runtime.encode(), mtime=0)).decode() if runtime else "",
+            specs=texts.script_json({"config": figures.CONFIG, "figures": view.figures}),
+            tables=texts.script_json(view.tables),
+            numbers=texts.script_json({**view.numbers, "name": texts.flat(record.name, 60)}),
             texts=words,
+            glossary=glossary,
+            begin_section=glossary.section,
+            rule_words=_RULE_WORDS,
         )
     )
     return text.encode("utf-8", "replace").decode() + "\n"  # a lone surrogate, in a unit for example, is no character of a page
@@ -74,7 +85,30 @@ def _hash(content: str) -> str:
     return base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
 
 
-def _environment(words: texts.Texts) -> jinja2.Environment:
+_RULE_WORDS = {verdict: fmt.capitalised(word) for verdict, word in WORDS.items()}
+_RULE_WORDS |= {verdicts.PASS: "Holds", verdicts.WARN: "Warning"}
+_TAG = re.compile(r"(<[^>]*>)")
+_SHARE = re.compile(r"(?<![\w.])\d[\d,.]*%(?! CI)")
+_BEFORE_COLON = re.compile(r"^([^:]{1,60}):\s")
+
+
+def _strong(marked: Markup, whole: bool = False) -> Markup:
+    """Set shares in bold: in the `whole` of a text, else up to its first semicolon, as the two values of an evidence line."""
+    first, semicolon, rest = (str(marked), "", "") if whole else str(marked).partition("; ")
+    parts = [part if part.startswith("<") else _SHARE.sub(r"<b>\g<0></b>", part) for part in _TAG.split(first)]
+    return Markup("".join(parts) + semicolon + rest)  # noqa: S704 - it was escaped, and only tags of ours are added
+
+
+def _lead(text: object) -> Markup:
+    """Write a line of a list, what stands before its colon in bold."""
+    written = texts.flat(text, 400)
+    match = _BEFORE_COLON.match(written)
+    if match is None:
+        return Markup("<bdi>{}</bdi>").format(written)
+    return Markup("<bdi><b>{}:</b> {}</bdi>").format(match[1], written[match.end() :])
+
+
+def _environment(words: texts.Texts, glossary: Glossary) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -88,10 +122,8 @@ def _environment(words: texts.Texts) -> jinja2.Environment:
         "flat": texts.flat,
         "clean": texts.clean,
         "address": texts.breakable,
-        "words": texts.words,
         "sentence": texts.sentence,
         "count": fmt.count,
-        "cell": fmt.cell,
         "column": fmt.column_text,
         "class": fmt.class_text,
         "group": partial(fmt.group_text, None),
@@ -99,8 +131,9 @@ def _environment(words: texts.Texts) -> jinja2.Environment:
         "moment": fmt.moment,
         "seconds": fmt.seconds,
         "facts": layout.facts,
-        "scalar": fmt.scalar,
-        "beside": texts.beside,
+        "explain": glossary.mark,
+        "lead": _lead,
+        "strong": _strong,
     }
     environment.filters.update(filters)
     return environment

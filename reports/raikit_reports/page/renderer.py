@@ -116,3 +116,34 @@ class ForeignRenderer:
 
 def _ending(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+# Written as bytes at once: the bundle is one long line of 900 KB.
+_BUNDLE = """
+import sys, vl_convert
+sys.stdout.buffer.write(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").encode())
+"""
+
+
+class RuntimeBundle:
+    """The script that draws figures in the reader's browser, bundled in a process of its own while the page is laid out."""
+
+    def __enter__(self) -> Self:
+        program = f"import sys; sys.path[:] = {sys.path!r}\n{_BUNDLE}"
+        self._process = subprocess.Popen(  # noqa: S603  # this very interpreter
+            [sys.executable, "-P", "-c", program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        return self
+
+    def read(self) -> str:
+        """Return the script; empty if it could not be bundled, for example for lack of memory."""
+        bundle, _ = self._process.communicate()
+        return figures.runtime(bundle.decode()) if self._process.returncode == 0 else ""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()

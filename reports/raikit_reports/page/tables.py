@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import Any
 
 import raikit
 from raikit import format as fmt
-from raikit_reports.texts import words
 
 ROWS_SHOWN = 500
 COLUMNS_SHOWN = 24
@@ -49,22 +47,6 @@ def view(table: raikit.Table) -> TableView:
     )
 
 
-def numbers(figure: raikit.Figure) -> TableView | None:
-    """Return the data of a figure as a table, None without data."""
-    if not figure.data:
-        return None
-    keys = itertools.chain.from_iterable(row.keys() for row in figure.data[:ROWS_SHOWN])
-    names = list(dict.fromkeys(keys))[:COLUMNS_SHOWN]
-    return view(
-        raikit.Table(
-            id=figure.id,
-            title=figure.title,
-            columns=[raikit.Column(name=name, title=words(name)) for name in names],
-            rows=[[_scalar(row.get(name)) for name in names] for row in figure.data],
-        )
-    )
-
-
 def _ends(table: raikit.Table) -> dict[str, tuple[int, int]]:
     """Return the positions of the columns with the ends of each column's interval, by its name."""
     names = [column.name for column in table.columns]
@@ -94,7 +76,3 @@ def _cell(table: raikit.Table, row: list[Any], place: int, ends: dict[str, tuple
     if column.name not in ends or low is None or high is None:
         return Cell(text)
     return Cell(text, f"{fmt.cell(low, column.format).removesuffix('%')} to {fmt.cell(high, column.format)}")
-
-
-def _scalar(value: Any) -> Any:
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

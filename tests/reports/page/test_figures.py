@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from raikit.run.results import Figure
-from raikit_reports.page import figures
+from raikit_reports.page import figures, renderer
+from raikit_reports.page.renderer import RuntimeBundle
 
 BAR = {"mark": "bar", "encoding": {"y": {"field": "a", "type": "nominal"}, "x": {"field": "b", "type": "quantitative"}}}
 ROWS = [{"a": "one", "b": 1}, {"a": "two", "b": 2}]
@@ -90,5 +91,14 @@ def test_a_document_type_is_refused():
 
 
 def test_the_runtime_cannot_end_its_own_script():
-    assert "</script" not in figures.runtime()
-    assert "<!--" not in figures.runtime()
+    with RuntimeBundle() as bundle:
+        script = bundle.read()
+    assert "vegaEmbed" in script and "vegaLogger" in script
+    assert "</script" not in script
+    assert "<!--" not in script
+
+
+def test_a_runtime_that_cannot_be_bundled_is_left_out(monkeypatch):
+    monkeypatch.setattr(renderer, "_BUNDLE", "raise MemoryError")
+    with RuntimeBundle() as bundle:
+        assert bundle.read() == ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raikit.run.results import Column, Figure, Table
+from raikit.run.results import Column, Table
 from raikit_reports.page import tables
 
 
@@ -35,11 +35,3 @@ def test_low_and_high_belong_to_the_column_before_them():
 
 def test_long_tables_are_cut_and_say_so():
     assert tables.view(table({"a": "integer"}, [[1]] * 700)).left_out == 200
-
-
-def test_the_numbers_of_a_figure_are_the_union_of_its_rows():
-    rows = [{"a": 1}, {"a": 2, "b": {"c": 3}}]
-    figure = Figure(id="f", title="f", alt="f", spec={"mark": "bar"}, data=rows)
-    shown = tables.numbers(figure)
-    assert shown.heads == ["A", "B"]
-    assert [[cell.text for cell in row] for row in shown.rows] == [["1", "–"], ["2", "{'c': 3}"]]

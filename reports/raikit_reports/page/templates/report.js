@@ -1,10 +1,21 @@
 
-// The page reads without this script. It remembers the theme, marks the section in view, unfolds what is asked for,
-// filters long tables, and puts tooltips on the figures.
+// The page reads without this script. It remembers the theme, marks the section in view, unfolds what is asked for, builds tables
+// when they are opened, and draws figures: those in folds when they are opened, others again with tooltips.
 (() => {
   "use strict";
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const byId = (id) => document.getElementById(id);
+  const make = (name, text, kind) => {
+    const node = document.createElement(name);
+    if (text !== undefined && text !== null) node.textContent = text;
+    if (kind) node.className = kind;
+    return node;
+  };
+  const parsed = new Map();
+  const data = (id) => {
+    if (!parsed.has(id)) parsed.set(id, JSON.parse(byId(id).textContent));
+    return parsed.get(id);
+  };
 
   // Theme: a file on a disk may have no storage, then the choice lasts as long as the page.
   const kept = "raikit-report-theme";
@@ -28,12 +39,12 @@
   const watch = new IntersectionObserver((seen) => {
     for (const entry of seen) if (entry.isIntersecting) mark(entry.target.id);
   }, { rootMargin: "-10% 0px -80%" });
-  all("main section[id]").forEach((section) => watch.observe(section));
+  all("main > section[id]").forEach((section) => watch.observe(section));
   nav.addEventListener("click", (event) => {
     if (event.target.closest("a") && nav.matches(":popover-open")) nav.hidePopover();
   });
 
-  // Folded parts open for a link that leads into them, and for paper.
+  // Folded parts open for a link that leads into them.
   const unfold = () => {
     let node = byId(decodeURIComponent(location.hash.slice(1)));
     const target = node;
@@ -42,30 +53,230 @@
   };
   addEventListener("hashchange", unfold);
   if (location.hash) unfold();
-  let closed = [];
-  addEventListener("beforeprint", () => {
-    closed = all("details:not([open])");
-    closed.forEach((part) => { part.open = true; });
+
+  // Tables: rows are made when a fold is opened, 50 at a time; a column sorts, a field filters, a button saves.
+  const PAGE = 50;
+  const compare = (one, other) => {
+    if (one === other) return 0;
+    if (one === null || one === undefined) return 1;
+    if (other === null || other === undefined) return -1;
+    return typeof one === "number" && typeof other === "number" ? one - other : String(one).localeCompare(String(other), "en", { numeric: true });
+  };
+  const quoted = (value) => {
+    let text = value === null || value === undefined ? "" : String(value);
+    if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = "'" + text; // a spreadsheet would run it
+    return /[",\n\r]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
+  };
+  const save = (name, heads, rows) => {
+    const lines = [heads, ...rows].map((row) => row.map(quoted).join(","));
+    const link = make("a");
+    link.href = URL.createObjectURL(new Blob(["\ufeff" + lines.join("\r\n") + "\r\n"], { type: "text/csv" }));
+    link.download = name.replace(/[^\w.-]+/g, "-") + ".csv";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  };
+
+  // A table of columns {head, right, value(row), text(row), code}; `search(row)` is what the filter looks through.
+  const build = (fold, label, columns, rows, search, heads, cells) => {
+    const box = make("div", null, "box"), table = make("table"), body = make("tbody"), head = make("tr"), tools = make("div", null, "tools");
+    box.tabIndex = 0;
+    box.setAttribute("role", "region");
+    box.setAttribute("aria-label", label);
+    const field = make("input"), more = make("button", null, "nx"), csv = make("button", "Save as CSV", "nx"), count = make("span", null, "quiet");
+    let by = null, up = true, shown = PAGE, texts = null, found = rows;
+    field.type = "search";
+    field.placeholder = "Filter by words";
+    field.setAttribute("aria-label", "Filter: " + label);
+    count.setAttribute("role", "status");
+    more.type = csv.type = "button";
+    const draw = () => {
+      const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+      if (words.length) texts ??= rows.map((row) => search(row).toLowerCase());
+      found = words.length ? rows.filter((_, place) => words.every((word) => texts[place].includes(word))) : rows;
+      if (by) found = found.toSorted((one, other) => compare(by.value(one), by.value(other)) * (up ? 1 : -1));
+      body.replaceChildren(...found.slice(0, shown).map((row) => {
+        const line = make("tr");
+        columns.forEach((column, place) => {
+          const cell = make(place ? "td" : "th", null, column.right ? "r" : "");
+          if (!place) cell.scope = "row";
+          const value = column.text(row);
+          if (column.code) cell.append(make("code", value));
+          else if (Array.isArray(value)) cell.append(value[0], make("small", value[1]));
+          else cell.textContent = value;
+          line.append(cell);
+        });
+        return line;
+      }));
+      more.hidden = found.length <= shown;
+      more.textContent = `Show ${Math.min(PAGE, found.length - shown)} more of ${(found.length - shown).toLocaleString("en")}`;
+      count.textContent = `${found.length.toLocaleString("en")} ${found.length === 1 ? "row" : "rows"}`;
+      for (const cell of head.children) cell.removeAttribute("aria-sort");
+      if (by) head.children[columns.indexOf(by)].setAttribute("aria-sort", up ? "ascending" : "descending");
+    };
+    for (const column of columns) {
+      const cell = make("th", null, column.right ? "r" : ""), button = make("button", column.head, "sort");
+      cell.scope = "col";
+      button.type = "button";
+      button.addEventListener("click", () => { up = by === column ? !up : true; by = column; draw(); });
+      cell.append(button);
+      head.append(cell);
+    }
+    field.addEventListener("input", () => { shown = PAGE; draw(); });
+    more.addEventListener("click", () => { shown += PAGE; draw(); });
+    csv.addEventListener("click", () => save(label, heads, found.map(cells)));
+    if (rows.length > 8) tools.append(field);
+    tools.append(csv, count);
+    const top = make("thead");
+    top.append(head);
+    table.append(top, body);
+    box.append(table);
+    fold.append(tools, box, more);
+    draw();
+  };
+
+  const plain = (value) => Array.isArray(value) ? value.join(" ") : value === null || value === undefined ? "" : String(value);
+  const once = (fold, fill) => fold.addEventListener("toggle", () => {
+    if (!fold.open || fold.dataset.made) return;
+    fold.dataset.made = "yes";
+    fill();
   });
-  addEventListener("afterprint", () => closed.forEach((part) => { part.open = false; }));
 
-  // Long tables
-  for (const field of all(".filter input")) {
-    const rows = all("tbody tr", field.closest("details"));
-    field.addEventListener("input", () => {
-      const parts = field.value.toLowerCase().split(/\s+/).filter(Boolean);
-      for (const row of rows) {
-        const text = row.textContent.toLowerCase();
-        row.hidden = !parts.every((part) => text.includes(part));
-      }
-    });
-  }
+  for (const fold of all("details[data-section]")) once(fold, () => {
+    const { texts, formats, rows, name } = data("numbers");
+    const number = (row, value) => {
+      const [decimals, scale] = formats[row[6]];
+      return value === null ? "" : (value * scale).toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals }).replace("-", "\u2212");
+    };
+    const address = (row) => texts[row[8]] + texts[row[9]];
+    const column = (head, place, right, text) => ({ head, right, value: (row) => row[place], text });
+    const word = (head, place) => ({ head, value: (row) => texts[row[place]], text: (row) => texts[row[place]] });
+    const columns = [
+      word("Measure", 0), word("Group", 1),
+      column("Value", 2, true, (row) => row[2] === null ? "undefined" : number(row, row[2]) + formats[row[6]][2]),
+      column("CI, low", 3, true, (row) => number(row, row[3])), column("high", 4, true, (row) => number(row, row[4])),
+      column("n", 5, true, (row) => row[5] === null ? "" : row[5].toLocaleString("en")), word("Method and notes", 7),
+      { head: "Address", code: true, value: address, text: address },
+    ];
+    const cells = (row) => [texts[row[0]], texts[row[1]], row[2], row[3], row[4], row[5], formats[row[6]][2].trim(), texts[row[7]], address(row)];
+    const search = (row) => [texts[row[0]], texts[row[1]], address(row)].join(" ");
+    const heads = ["measure", "group", "value", "low", "high", "n", "unit", "notes", "address"];
+    build(fold, `${name} ${fold.dataset.section}`, columns, rows[fold.dataset.section], search, heads, cells);
+  });
 
-  // Figures: the drawing that stands in the page is replaced when, and only when, the interactive one is complete.
+  const asTable = (fold, label, heads, right, rows, text, more) => {
+    const columns = heads.map((head, place) => ({ head, right: right[place], value: (row) => Array.isArray(row[place]) ? row[place][0] : row[place], text: (row) => text(row[place]) }));
+    build(fold, label, columns, rows, (row) => row.map(plain).join(" "), heads, (row) => row.map(plain));
+    if (more) fold.append(make("p", `${more.toLocaleString("en")} more rows are in audit.json.`, "quiet"));
+  };
+  for (const fold of all("details[data-table]")) once(fold, () => {
+    const table = data("tables")[fold.dataset.table];
+    asTable(fold, fold.querySelector("summary").textContent, table.heads, table.right, table.rows, (cell) => cell, table.more);
+  });
+  const figure = (id) => {
+    const { names, columns, many, spec } = data("specs").figures[id] ?? { names: [], columns: [], many: 0 };
+    const whole = columns.map((column) => Array.isArray(column) ? column : column.places.map((place) => column.texts[place]));
+    return { names, spec, rows: Array.from({ length: many }, (_, row) => whole.map((column) => column[row])) };
+  };
+  const rounded = (value) => typeof value === "number" ? value.toLocaleString("en", { maximumSignificantDigits: 4 }) : plain(value);
+  for (const fold of all("details[data-figure]")) once(fold, () => {
+    const { names, rows } = figure(fold.dataset.figure);
+    const right = names.map((_, place) => rows.every((row) => row[place] === null || typeof row[place] === "number"));
+    asTable(fold, fold.closest("figure").querySelector("b").textContent, names.map((name) => name.replaceAll("_", " ")), right, rows, rounded, 0);
+  });
+
+  // Another threshold, another reference group: all rates stand in the data of the figures, none is computed but differences.
+  const svg = (name, attributes) => {
+    const node = document.createElementNS(document.querySelector("svg").namespaceURI, name);
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    return node;
+  };
+  const percent = (value) => value === null || value === undefined ? "" : (100 * value).toFixed(1);
+  const points = (value) => (value < 0 ? "\u2212" : "+") + Math.abs(100 * value).toFixed(1);
+  const bar = (row, base) => {
+    const box = svg("svg", { viewBox: "0 0 400 20", class: "draw", "aria-hidden": "true" });
+    box.append(svg("path", { class: "axis", d: "M0 10H400" }));
+    if (base) box.append(svg("path", { class: "ref", d: `M${400 * base.value} 1V19` }));
+    if (row.low !== null) box.append(svg("path", { class: "ci", d: `M${400 * row.low} 10H${400 * row.high}` }));
+    box.append(svg("circle", { class: "mk", cx: 400 * row.value, cy: 10, r: 4.5 }));
+    return box;
+  };
+  const chooser = (label, options) => {
+    const field = make("label", label + " "), select = make("select");
+    options.forEach(([value, text]) => { const option = make("option", text); option.value = value; select.append(option); });
+    field.append(select);
+    return [field, select];
+  };
+  const nearest = (values, wanted) => values.reduce((best, value, place) => Math.abs(value - wanted) < Math.abs(values[best] - wanted) ? place : best, 0);
+  for (const fold of all("details.explore")) once(fold, () => {
+    const ids = fold.dataset.figures.split(" ").filter((id) => byId(id));
+    const [over, column] = chooser("Groups", ids.map((id) => [id, byId(id).querySelector("b").textContent]));
+    const [what, measure] = chooser("Measure", []);
+    const [whom, reference] = chooser("Reference group", []);
+    const slide = make("input"), field = make("label", "Threshold "), said = make("p", null, "said"), table = make("table"), body = make("tbody");
+    slide.type = "range";
+    slide.min = 0;
+    said.setAttribute("role", "status");
+    field.append(slide);
+    let rows = [], steps = [];
+    const fill = (select, texts) => {
+      const before = select.value;
+      select.replaceChildren(...texts.map((text) => { const option = make("option", text); option.value = text; return option; }));
+      if (texts.includes(before)) select.value = before;
+    };
+    const load = () => {
+      const { names, rows: found } = figure(column.value);
+      rows = found.map((row) => Object.fromEntries(row.map((value, place) => [names[place], value])));
+      steps = [...new Map(rows.map((row) => [row.selected ?? row.threshold, row])).values()].map((row) => row.threshold).toSorted((one, other) => one - other);
+      const first = measure.options.length === 0;
+      fill(measure, [...new Set(rows.map((row) => row.measure))]);
+      if (first && rows.some((row) => row.measure === "true positive rate")) measure.value = "true positive rate";
+      const single = rows.filter((row) => row.side === rows[0].side);
+      fill(reference, [...new Set(single.map((row) => row.group))]);
+      slide.max = steps.length - 1;
+      slide.value = nearest(steps, fold.dataset.now ? Number(fold.dataset.now) : 0.5);
+      draw();
+    };
+    const draw = () => {
+      const step = steps[slide.value];
+      const here = rows.filter((row) => row.threshold === step && row.measure === measure.value);
+      const groups = here.filter((row) => row.side === rows[0].side).toSorted((one, other) => other.value - one.value);
+      const gap = here.find((row) => row.side !== rows[0].side);
+      const base = groups.find((row) => row.group === reference.value);
+      body.replaceChildren(...groups.map((row) => {
+        const line = make("tr"), head = make("th", row.group), drawn = make("td", null, "at");
+        head.scope = "row";
+        drawn.append(bar(row, base));
+        const interval = row.low === null ? "" : `${percent(row.low)} to ${percent(row.high)}`;
+        line.append(head, drawn, make("td", percent(row.value) + "%", "r"), make("td", interval, "r"), make("td", base ? points(row.value - base.value) + " pp" : "", "r"));
+        return line;
+      }));
+      const selected = here[0]?.selected === undefined ? "" : `, ${percent(here[0].selected)}% of all decided positive`;
+      const now = fold.dataset.now && Number(slide.value) === nearest(steps, Number(fold.dataset.now)) ? ", as decided now" : "";
+      const spread = gap ? ` Largest gap in ${measure.value}: ${percent(gap.value)} pp` + (gap.low === null ? "." : `, CI ${percent(gap.low)} to ${percent(gap.high)}.`) : "";
+      said.textContent = `Threshold ${Number(step.toPrecision(3))}${selected}${now}.${spread}`;
+      slide.setAttribute("aria-valuetext", `${Number(step.toPrecision(3))}${selected}${now}`);
+    };
+    const head = make("thead"), top = make("tr");
+    for (const text of ["Group", "From 0 to 100%", "Rate", "CI", "From reference"]) {
+      const cell = make("th", text, /^(Group|From 0)/.test(text) ? "" : "r");
+      cell.scope = "col";
+      top.append(cell);
+    }
+    head.append(top);
+    table.append(head, body);
+    const box = make("div", null, "box"), tools = make("div", null, "tools");
+    tools.append(over, what, whom, field);
+    box.append(table);
+    fold.append(tools, said, box, make("p", "Measured on the cases of this audit, so a threshold chosen here looks better than it is.", "quiet"));
+    column.addEventListener("change", load);
+    for (const node of [measure, reference, slide]) node.addEventListener("input", draw);
+    load();
+  });
+
+  // Figures: what stands in the page is replaced when, and only when, the new drawing is complete.
   const source = byId("vega");
   if (!source) return;
-  const specs = JSON.parse(byId("specs").textContent);
-  const tip = document.createElement("div");
+  const tip = make("div");
   tip.id = "tip";
   tip.hidden = true;
   document.body.append(tip);
@@ -76,14 +287,8 @@
     if (tip.hidden) return;
     tip.replaceChildren();
     if (typeof value === "object") {
-      const list = document.createElement("dl");
-      for (const [name, text] of Object.entries(value)) {
-        const term = document.createElement("dt");
-        const data = document.createElement("dd");
-        term.textContent = name;
-        data.textContent = typeof text === "object" ? JSON.stringify(text) : String(text);
-        list.append(term, data);
-      }
+      const list = make("dl");
+      for (const [name, text] of Object.entries(value)) list.append(make("dt", name), make("dd", typeof text === "object" ? JSON.stringify(text) : String(text)));
       tip.append(list);
     } else tip.textContent = String(value);
     const box = tip.getBoundingClientRect();
@@ -99,34 +304,37 @@
   };
   const silent = { level: () => silent, error: () => silent, warn: () => silent, info: () => silent, debug: () => silent };
 
-  let ready = false;
-  const runtime = () => {
-    if (!ready) {
-      const script = document.createElement("script");
-      script.textContent = source.textContent; // its hash stands in the policy of this page
-      document.head.append(script);
-      ready = true;
-    }
+  let ready = null;
+  const unpack = async () => {
+    const packed = Uint8Array.from(atob(source.textContent), (letter) => letter.charCodeAt(0));
+    const script = make("script");
+    window.vegaLogger = silent;
+    script.textContent = await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+    document.head.append(script); // its hash stands in the policy of this page
     return window.vegaEmbed;
   };
+  const runtime = () => ready ??= unpack();
 
   const enliven = async (chart) => {
-    const spec = specs[chart.closest("figure").id];
-    if (!spec) return;
-    const box = document.createElement("div");
+    const entry = figure(chart.closest("figure").id);
+    if (!entry.spec) { chart.dataset.live = "no"; return; }
+    const values = entry.rows.map((row) => Object.fromEntries(row.map((value, place) => [entry.names[place], value])));
+    const spec = { config: data("specs").config, ...structuredClone(entry.spec), data: { name: "table", values } };
+    const box = make("div");
     try {
-      await runtime()(box, spec, {
-        mode: "vega", renderer: "svg", ast: true, actions: false, defaultStyle: false, hover: false,
+      const embed = await runtime();
+      await embed(box, spec, {
+        mode: "vega-lite", renderer: "svg", ast: true, actions: false, defaultStyle: false, hover: false,
         tooltip: show, loader, logger: silent, logLevel: 0,
       });
       const drawn = box.querySelector("svg");
-      if (!drawn || !drawn.querySelector("path, line, rect, text")) return;
+      if (!drawn || !drawn.querySelector("path, line, rect, text")) { chart.dataset.live = "no"; return; }
       drawn.setAttribute("aria-hidden", "true");
       chart.replaceChildren(box);
       chart.addEventListener("mouseleave", () => { tip.hidden = true; });
       chart.dataset.live = "yes";
     } catch {
-      chart.dataset.live = "no"; // the drawing stays
+      chart.dataset.live = "no"; // what stands there stays
     }
   };
   const near = new IntersectionObserver((seen) => {

@@ -3,10 +3,10 @@
 A few clusters may be much worse than all others, because each repeats one wrong prediction. Where none of them is among the
 sampled ones, the data look like independent cases, and no variance shows what is missing. At 95% that is one of the ways in which
 an interval may miss; at 99% it would happen several times as often as is promised. So a strict limit adds the square of half a
-cluster's share to the variance: one more cluster of average size, half of whose cases have the rarer outcome. A whole cluster is more
-than the simulated designs need, and makes limits of few clusters half as wide again. It is added from 99%, and in part between 98% and
-99%. Losses have no rarer outcome: their high end allows for a cluster of cases like the worst that was seen (`raikit.stats.tails`).
-benchmarks/simulate_repeats.py prints how often limits miss.
+cluster's share to the variance: one more cluster of average size, half of whose cases have the rarer outcome. A whole cluster is
+more than the simulated designs need, and makes limits of few clusters half as wide again. It is added from 99%, and in part
+between 98% and 99%. Losses have no rarer outcome: their high end allows for a cluster of cases like the worst that was seen
+(`raikit.stats.tails`). benchmarks/simulate_repeats.py prints how often limits miss.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ from raikit_fairness.report.wording import crossed, short_points
 from raikit_fairness.settings import IntervalSettings
 
 _MOST_ALIKE = 3  # further groups that a sentence names
+_MOST_MISSED = 0.10  # where a larger gap in a rate could have stayed unseen, that none is shown is no good news
 
 
 def group_findings(
@@ -229,9 +230,12 @@ def _detectable(judged: Sequence[tuple[FindingSubject, Gap]], feature: Feature) 
             "evidence": "none of any size would have been detected (80% power)",
             "sentence": f"{sentence}; none of any size would have been detected (80% power).",
         }
+    (first, gap), *_ = [(subject, gap) for subject, gap in judged if gap.minimum_detectable is not None]
+    seen = first.mean or (gap.minimum_detectable or 0.0) <= _MOST_MISSED
     return {
-        "kind": "fine",
-        "headline": short_headline(f"No gap shown by {by}", "No gap shown"),
+        "kind": "fine" if seen else "undecided",
+        "headline": short_headline(f"No gap shown by {by}", "No gap shown") if seen else short_headline(
+            f"Too few {case_noun()} to rule out a gap by {by}", f"Too few {case_noun()} to rule out a gap"),
         "evidence": f"one of {sizes[0]} would have been detected (80% power)",
         "sentence": f"{sentence}; one of {sizes[0]} would have been detected (80% power).",
         "facts": [("Also detectable", f"{joined(sizes[1:])} (80% power)")] if sizes[1:] else [],

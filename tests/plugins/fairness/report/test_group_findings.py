@@ -80,7 +80,9 @@ def test_what_is_said_of_no_gap_depends_on_what_would_have_been_detected():
         table = pd.DataFrame({"sex": ["F", "M"] * n, "target": 1, "prediction": ([1] * 10 + [0] * 2) * (n // 6)})
         return result_of(GroupMetrics, table_context(table, sensitive=["sex"], classes=[0, 1])).findings[-1]
 
-    large, tiny = about(600), about(12)
+    large, middle, tiny = about(600), about(120), about(12)
+    assert (middle.kind, middle.headline) == ("undecided", "Too few cases to rule out a gap by sex")
+    assert float(re.search(r"one of ([0-9.]+) pp", middle.evidence)[1]) > 10
     assert (large.kind, large.headline) == ("fine", "No gap shown by sex")
     assert re.fullmatch(r"one of [0-9.]+ pp in false negative rate would have been detected \(80% power\)", large.evidence)
     assert (tiny.kind, tiny.headline) == ("undecided", "The gap by sex cannot be judged")

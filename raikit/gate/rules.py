@@ -12,6 +12,7 @@ from raikit.gate.family import decide_alone
 from raikit.gate.needed_data import total_cases
 from raikit.gate.rule_claim import RuleClaim, claim_or_decide
 from raikit.run.record import CheckRecord, Rule
+from raikit.run.results import Metric
 
 if TYPE_CHECKING:
     from raikit.config.schema import MetricSection, RuleConfig
@@ -67,10 +68,9 @@ def match_rule(
     claims : list of RuleClaim
         Those of them that are still to be decided, because they may fail by chance.
     """
-    pattern = Pattern(config.metric)
     rules, claims = [], []
-    for check in checks:
-        for metric in (metric for metric in check.metrics if metric.id and pattern.matches(metric.id)):
+    for check, metrics in _named(config.metric, checks):
+        for metric in metrics:
             rule = _unjudged(config, str(metric.id))
             rule.n, rule.n_clusters, rule.unit, rule.check = metric.n, metric.n_clusters, metric.unit, check.name
             rule.counts = metric.counts
@@ -78,6 +78,24 @@ def match_rule(
             rules.append(rule)
             claims += [claim] if claim is not None else []
     return rules or [_missing(config, checks)], claims
+
+
+def _named(name: str, checks: Sequence[CheckRecord]) -> list[tuple[CheckRecord, list[Metric]]]:
+    """Return the metrics that a rule names, by their check.
+
+    A name alone means the gap over each feature and intersection. What single groups differ by from the rest or from a reference
+    has the same name where a gap does, and a sign, so that a maximum would judge half of it: a rule names it with its argument.
+    """
+    pattern = Pattern(name)
+    found = [(check, [metric for metric in check.metrics if metric.id and pattern.matches(metric.id)]) for check in checks]
+    if set(name) & set("*([") or all(_is_contrast(metric) for _, metrics in found for metric in metrics):
+        return found
+    return [(check, [metric for metric in metrics if not _is_contrast(metric)]) for check, metrics in found]
+
+
+def _is_contrast(metric: Metric) -> bool:
+    """Return whether a metric is what one group differs by from others."""
+    return "to" in metric.args and metric.group is not None
 
 
 def may_measure(check: CheckRecord, wanted: Pattern) -> bool:

@@ -289,3 +289,15 @@ def test_a_rule_with_other_columns_than_were_measured_is_told_those():
     assert rule.reason == "no measurement: no check measured it; of that name there is a.gap[g]"
     (rule,) = judge(policy({"metric": "a.other[race]", "max": 1}), [measured(metric(0.1, 0.2))]).rules
     assert rule.reason == "no measurement: no check measured it"
+
+
+def test_a_name_alone_means_gaps_and_not_what_single_groups_differ_by():
+    gap = Metric("accuracy_difference", 0.05, low=0.02, high=0.08, n=90, method="m", over=["sex"], id="a.accuracy_difference[sex]")
+    group = Metric("accuracy_difference", -0.3, low=-0.4, high=-0.2, n=90, method="m", over=["sex"], group={"sex": "F"},
+                   args={"to": "rest"}, id="a.accuracy_difference(to=rest)[sex=F]")  # fmt: skip
+    for name, judged in (("a.accuracy_difference", [gap.id]), ("a.accuracy_difference(to=rest)[*]", [group.id]),
+                         ("a.accuracy*", [gap.id, group.id])):  # fmt: skip
+        rules = judge(policy({"metric": name, "max": 0.1}), [measured(gap, group)]).rules
+        assert sorted(rule.metric for rule in rules) == sorted(judged)
+    alone = judge(policy({"metric": "a.accuracy_difference", "max": 0.1}), [measured(group)]).rules
+    assert [rule.metric for rule in alone] == [group.id]  # a name that has nothing else

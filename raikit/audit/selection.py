@@ -179,8 +179,8 @@ def _decide(
         return replace(
             planned,
             status="skipped",
-            reason="slow: name it, or use --all",
-            help=f"--select {name}, or --all",
+            reason="slow, not requested",
+            help=f"To add it: --select {name}, or --all",
         )
     return _with_options(planned, by_name, settings or {}, config)
 

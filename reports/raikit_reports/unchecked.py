@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import raikit
 from raikit import format as fmt
 from raikit.format import case_noun
+from raikit.run.statements.phrases import cluster_noun
 from raikit_reports import verdicts
 from raikit_reports.texts import words
 from raikit_reports.verdicts import Verdict
@@ -16,7 +17,7 @@ GROUPS_SHOWN = 24
 # Reasons by the flag of a group's metric.
 _SMALL = {
     "small_group": "Too few {cases}",
-    "few_clusters": "Too few clusters",
+    "few_clusters": "Too few {clusters}",
     "few_events": "Too few of the weighted {cases} that the value rests on",
 }
 
@@ -35,6 +36,11 @@ class MissingResult:
     traceback: str = ""
     output: str = ""
 
+    @property
+    def short(self) -> str:
+        """The reason in a few words; how to add the check stands with its entry."""
+        return "not requested" if self.verdict is verdicts.CHECKS["deselected"] else self.why.partition(";")[0]
+
 
 @dataclass(frozen=True)
 class Unchecked:
@@ -44,7 +50,6 @@ class Unchecked:
     unjudged: list[tuple[str, list[str], int]]
     undefined: list[tuple[str, list[str], int]]
     limits: list[str]
-    tally: list[tuple[Verdict, int, str]]
 
     @property
     def not_applicable(self) -> list[MissingResult]:
@@ -57,23 +62,23 @@ class Unchecked:
         return [item for item in self.missing if not item.help.startswith("nothing:")]
 
     @property
-    def gaps(self) -> int:
-        """The number of gaps."""
+    def total(self) -> int:
+        """The number of entries, without what does not apply."""
         return len(self.not_run) + len(self.unjudged) + len(self.undefined) + len(self.limits)
+
+    @property
+    def tally(self) -> list[tuple[Verdict, int, str]]:
+        """Count the entries: what crashed, and the rest."""
+        crashed = sum(item.verdict.icon == "crash" for item in self.not_run)
+        counted = [(verdicts.CHECKS["error"], crashed, "crashed"), (verdicts.MISSING, self.total - crashed, "not checked")]
+        return [entry for entry in counted if entry[1]]
 
 
 def unchecked(record: raikit.Record) -> Unchecked:
     """Collect everything that was not checked, worst first."""
     missing = sorted([*_checks(record), *_plugins(record)], key=lambda item: item.verdict.rank)
     unjudged, undefined = _groups(record)
-    limits = _limits(record)
-    return Unchecked(
-        missing=missing,
-        unjudged=unjudged,
-        undefined=undefined,
-        limits=limits,
-        tally=_tally(missing),
-    )
+    return Unchecked(missing=missing, unjudged=unjudged, undefined=undefined, limits=_limits(record))
 
 
 def _checks(record: raikit.Record) -> list[MissingResult]:
@@ -134,7 +139,7 @@ def _groups(record: raikit.Record) -> tuple[list[tuple[str, list[str], int]], li
     """Return the groups too small to be judged and the metrics that are undefined, by reason."""
     small: dict[str, dict[str, None]] = defaultdict(dict)
     undefined: dict[str, dict[str, None]] = defaultdict(dict)
-    explained = set()
+    explained, clusters = set(), _cluster_noun(record)
     for check, metric in record.metrics():
         if metric.judged is not None and metric.judged.left_out:
             small[metric.judged.reason or f"Too few {case_noun()}"].update(dict.fromkeys(metric.judged.left_out))
@@ -147,8 +152,14 @@ def _groups(record: raikit.Record) -> tuple[list[tuple[str, list[str], int]], li
         elif metric.group and _columns(check, metric) not in explained:  # else a gap over these columns names the group
             reason = next((_SMALL[flag] for flag in _SMALL if flag in metric.flags), None)
             if reason is not None:
-                small[reason.format(cases=fmt.case_noun())].setdefault(place)
+                small[reason.format(cases=fmt.case_noun(), clusters=clusters)].setdefault(place)
     return _capped(small), _capped(undefined)
+
+
+def _cluster_noun(record: raikit.Record) -> str:
+    """Return what the clusters are called of which there are fewest."""
+    counts = record.data.clusters
+    return cluster_noun(min(counts, key=lambda name: counts[name])) if counts else "clusters"
 
 
 def _columns(check: raikit.CheckRecord, metric: raikit.Metric) -> tuple[str, frozenset[str]]:
@@ -162,10 +173,3 @@ def _capped(groups: dict[str, dict[str, None]]) -> list[tuple[str, list[str], in
         for reason, names in groups.items()
         if names
     ]
-
-
-def _tally(missing: list[MissingResult]) -> list[tuple[Verdict, int, str]]:
-    crashed = [item for item in missing if item.verdict.icon == "crash"]
-    rest = len(missing) - len(crashed)
-    counted = [(verdicts.CHECKS["error"], len(crashed), "crashed"), (verdicts.CHECKS["skipped"], rest, "did not run")]
-    return [entry for entry in counted if entry[1]]

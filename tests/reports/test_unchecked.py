@@ -39,3 +39,16 @@ def test_a_small_group_is_named_without_a_gap_that_left_it_out():
     for _, metric in record.metrics():
         metric.judged = None
     assert unchecked(record).unjudged == [("Too few cases", ["skin_tone: not declared"], 0)]
+
+
+def test_a_group_of_few_clusters_names_those_of_which_there_are_fewest():
+    record = make_record()
+    record.data.clusters = {"picture": 900, "speaker": 4}
+    for _, metric in record.metrics():
+        metric.judged, metric.flags = None, ["few_clusters"] if "small_group" in metric.flags else []
+    assert unchecked(record).unjudged == [("Too few speakers", ["skin_tone: not declared"], 0)]
+
+
+def test_the_tally_counts_every_entry(record):
+    found = unchecked(record)
+    assert sum(many for _, many, _ in found.tally) == found.total

@@ -16,8 +16,11 @@ from raikit_reports.texts import flat
 
 WIDTH = 400
 ROWS = 12  # of one grouping; the worst are kept, and the best
-_LETTER = 7.4  # width of a bold letter of 13 px, on average
+_LETTER = 7.4  # width of a letter of 13 px, on average of a wide face
+_BOLD = 8.4
 _ROW = 23
+_HEAD = 13  # letters of the head over the sizes
+_NARROW = 46  # a cell of a heat map that still holds its number
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,23 @@ class Bar:
 
 @dataclass(frozen=True)
 class Grouping:
-    """The groups of some columns, the worst first, and what a rule allows: from the best group to the limit."""
+    """The groups of some columns, the worst first, and what a rule allows: from the best group to the limit.
+
+    Parameters
+    ----------
+    title : str
+    bars : sequence of Bar
+    band : (float, float), optional
+    left_out : int
+    counts : str
+        What the numbers of its groups count; empty: cases.
+    """
 
     title: str
     bars: Sequence[Bar]
     band: tuple[float, float] | None = None
     left_out: int = 0
+    counts: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,8 +122,9 @@ def by_group(groupings: Sequence[Grouping], unit: str | None, alt: str, limit: s
 
 def _columns(groupings: Sequence[Grouping]) -> tuple[float, float]:
     """Return where the axis begins and ends, for the longest name."""
-    longest = max((len(bar.name) for grouping in groupings for bar in grouping.bars), default=8)
-    return min(max(longest * _LETTER + 8, 70), 136), 292.0
+    bars = (bar for grouping in groupings for bar in grouping.bars)
+    widest = max((len(bar.name) * (_BOLD if bar.tone else _LETTER) for bar in bars), default=0.0)
+    return round(min(max(widest + 8, 70), 172), 1), 292.0
 
 
 def _grouping(grouping: Grouping, axis: Axis, top: float, *, titled: bool) -> tuple[Markup, float]:
@@ -137,10 +152,16 @@ def _frame(grouping: Grouping, axis: Axis, top: float, first: float, bottom: flo
         parts.append(
             Markup('<text x="{0}" y="{1}" class="tick m">{2}</text><path class="grid" d="M{0} {3}V{4}"/>').format(
                 axis.at(value), top + 9, text, first, bottom))
-    parts.append(Markup('<text x="{}" y="{}" class="tick e">{}</text>').format(WIDTH, top + 9, flat(fmt.case_noun(), 12)))
+    head = _head_of_sizes(grouping.counts or fmt.case_noun())
+    parts.append(Markup('<text x="{}" y="{}" class="tick e">{}</text>').format(WIDTH, top + 9, head))
     if grouping.band:
         parts.append(Markup('<path class="lim" d="M{} {}V{}"/>').format(axis.at(grouping.band[1]), first, bottom))
     return Markup("").join(parts)
+
+
+def _head_of_sizes(counts: str) -> str:
+    """Return the head of the last column: what is counted, if that is short."""
+    return flat(counts) if len(counts) <= _HEAD else "n"
 
 
 def _bar(bar: Bar, axis: Axis, y: float) -> Markup:
@@ -238,7 +259,7 @@ def heat(
     down: Sequence[str], across: Sequence[str], cells: dict[tuple[int, int], Cell], unit: str | None, alt: str
 ) -> Markup:
     """Draw a number in each cell, darker for more, and frame the highest and the lowest."""
-    start = min(max(max(map(len, down)) * _LETTER + 8, 60), 118)
+    start = min(max(max(map(len, down)) * _LETTER + 8, 60), max(WIDTH - _NARROW * len(across), 118))
     wide, tall, top = (WIDTH - start) / len(across), 26.5, 30
     values = [cell.value for cell in cells.values()]
     low, high = min(values), max(values)

@@ -82,7 +82,7 @@ class Groups:
         self, check: str, gap: GapStatement, all_columns: Sequence[Columns], limit: str = "", most: int = charts.ROWS
     ) -> Chart:
         groupings, unit = [], gap.unit
-        for columns in all_columns:
+        for columns in sorted(all_columns, key=lambda columns: self._rank(check, gap.measure, columns)):
             metrics = sorted(self._metrics[check, gap.measure][columns], key=lambda metric: -(metric.value or 0.0))
             if not gap.higher:
                 metrics.reverse()
@@ -97,9 +97,18 @@ class Groups:
         subtitle = f"{self._of(gap.measure)}; line: {fmt.confidence(self._level)} CI{shaded}"
         return Chart(measure + by, fmt.capitalised(subtitle), charts.by_group(groupings, unit, alt, limit))
 
+    def _rank(self, check: str, measure: str, columns: Columns) -> int:
+        """Return the place of a grouping: a broken rule first, then an undecided one."""
+        rule, order = self._rules.get((check, measure, columns)), list(TONES)
+        return order.index(rule.kind) if rule is not None and rule.kind in order else len(order)
+
+    def _counted(self, measure: str) -> str:
+        """Return what a measure counts, as its denominator is called."""
+        return denominator_text(words_of_measure(measure, self._positive).denominator)
+
     def _of(self, measure: str) -> str:
         """Write what a measure is a share of."""
-        return f"% of {denominator_text(words_of_measure(measure, self._positive).denominator)}"
+        return f"% of {self._counted(measure)}"
 
     def _grouping(
         self, check: str, gap: GapStatement, columns: Columns, metrics: list[raikit.Metric], most: int
@@ -115,7 +124,8 @@ class Groups:
             )
             for metric in shown
         ]  # fmt: skip
-        return charts.Grouping(fmt.capitalised(fmt.columns_text(columns)), bars, _band(rule), len(metrics) - len(shown))
+        title, counts = fmt.capitalised(fmt.columns_text(columns)), self._counted(gap.measure)
+        return charts.Grouping(title, bars, _band(rule), len(metrics) - len(shown), counts)
 
     def _heat(self, gap: GapStatement, columns: Columns, metrics: list[raikit.Metric]) -> Chart:
         values = [list(dict.fromkeys((metric.group or {}).get(column) for metric in metrics)) for column in columns]
@@ -180,7 +190,9 @@ def _band(rule: Statement | None) -> tuple[float, float] | None:
 
 def _limit_words(statement: Statement) -> str:
     gap, rule = statement.gap, statement.rule
-    if gap is None or rule is None or rule.limit is None or statement.unit == "ratio":
+    if gap is None or rule is None or rule.limit is None:
         return ""
     name = ", ".join(fmt.value_text(column, value) for column, value in gap.better.group.items())
+    if statement.unit == "ratio":
+        return f"limit: {name} {'÷' if gap.higher else '×'} {fmt.measure(rule.limit, unit='ratio')}" if rule.limit else ""
     return f"limit: {name} {'+' if gap.higher else '−'} {fmt.measure(rule.limit, unit=statement.unit)}"

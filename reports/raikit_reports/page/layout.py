@@ -25,7 +25,11 @@ from raikit_reports.unchecked import MissingResult, Unchecked, unchecked
 from raikit_reports.verdicts import Verdict
 
 _ROWS_FIRST = 5  # rules on the first screen
+_LABEL = 5  # words of a limit before its colon
+_NAMED = 3  # groups named on the first screen
 _SHORT = 60  # letters of a fact about the model that need not be folded
+_BRIEF = 5  # facts about the model that are not folded
+_FOLDED = ("capabilities", "preprocessing")
 _TALL = 10  # groups of a chart that fits beside the answer
 _NOT_HELD = ("rule_broken", "undecided", "not_measured", "waived")
 
@@ -92,7 +96,8 @@ def build(record: raikit.Record) -> Page:
         builder = SectionBuilder(record, said, drawings, grouped)
         pillars, others, training = builder.pillars(), builder.others(), curves(record.model)
         learned = drawings.later(training) if training is not None else None
-    first, missing, model = _first(rules), unchecked(record), _model(record, training is not None, searched is not None)
+    first, missing = _first(rules), unchecked(record)
+    brief, more = _model(record, training is not None, searched is not None)
     not_held = [row for row in rules if row.statement.kind in _NOT_HELD]
     return Page(
         record=record, title=flat(f"{answer.word}: {record.name}, raikit audit"), answer=answer, short=short,
@@ -101,18 +106,24 @@ def build(record: raikit.Record) -> Page:
         tally=rule_tally([row.statement for row in rules]), first=first, more=max(len(not_held) - len(first), 0),
         chart=_first_chart(first, grouped), changes=[(row.verdict, row.statement.change) for row in rules if row.statement.change],
         pillars=pillars, others=others, others_tally=_tally_of(others, rules), unchecked=missing, gaps=_gaps(missing),
-        model_brief=model[:5], model_more=model[5:], training=learned,
+        model_brief=brief, model_more=more, training=learned,
         trials=tables.view(searched) if searched is not None else None, level=fmt.confidence(record.confidence),
         hidden=sum(section.hidden for section in [*pillars, *others]), figures=drawings.specs, alive=drawings.alive,
         tables=[_as_data(table) for table in builder.tables], numbers=_numbers([*pillars, *others]),
     )  # fmt: skip
 
 
-def _model(record: raikit.Record, trained: bool, searched: bool) -> list[tuple[str, str]]:
-    """Return the facts about the model, the short ones first, without those that are drawn."""
-    drawn = {"history": trained, "search": searched}
-    known = facts({key: value for key, value in record.model.items() if not drawn.get(key)})
-    return sorted(known, key=lambda fact: len(fact[1]) > _SHORT)
+def _model(record: raikit.Record, trained: bool, searched: bool) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return the facts about the model without those that stand elsewhere: a few, the short ones first, and the rest."""
+    told = {"history": trained, "search": searched, "inputs": _same_inputs(record)}
+    brief = {key: value for key, value in record.model.items() if not told.get(key) and key not in _FOLDED}
+    known = sorted(facts(brief), key=lambda fact: len(fact[1]) > _SHORT)
+    return known[:_BRIEF], [*known[_BRIEF:], *facts({key: record.model[key] for key in _FOLDED if key in record.model})]
+
+
+def _same_inputs(record: raikit.Record) -> bool:
+    """Return whether the inputs of the model are those of the data, which stand there."""
+    return record.model.get("inputs") == {each.name: each.modality for each in record.data.inputs}
 
 
 def _tally_of(sections: Sequence[Section], rules: Sequence[RuleView]) -> Tally:
@@ -146,19 +157,34 @@ def _gaps(missing: Unchecked) -> list[tuple[Verdict, str]]:
     """Return the gaps of the first screen, a short line each, what crashed before all else."""
 
     def line(item: MissingResult) -> tuple[Verdict, str]:
-        return item.verdict, f"{item.name}: {item.why.partition(';')[0]}"
+        return item.verdict, f"{item.name}: {item.short}"
 
     crashed = [line(item) for item in missing.not_run if item.verdict.icon == "crash"]
     left_out = verdicts.CHECKS["deselected"]
     rest = [line(item) for item in missing.not_run if item.verdict.icon != "crash" and item.verdict is not left_out]
     wanted = [line(item) for item in missing.not_run if item.verdict is left_out]
-    limits = [(verdicts.MISSING, _FIRST_CLAUSE.split(text, maxsplit=1)[0]) for text in missing.limits]
-    few = sum(len(names) + more for _, names, more in missing.unjudged)
-    small = [(verdicts.MISSING, f"Small groups: {fmt.counted(few, 'group')} not judged")] if few else []
-    return [*crashed[:2], *limits[:1], *small, *rest[:1], *limits[1:], *rest[1:], *wanted][:3]
+    limits = [(verdicts.MISSING, _short_limit(text)) for text in missing.limits]
+    few = [(verdicts.MISSING, _few(*entry)) for entry in missing.unjudged]
+    return [*crashed[:2], *limits[:1], *few[:1], *rest[:1], *limits[1:], *rest[1:], *wanted, *few[1:]][:3]
+
+
+def _short_limit(text: str) -> str:
+    """Return a limit without its reasons: its label, of at most five words before a colon, else its first clause."""
+    label, colon, told = text.partition(": ")
+    if colon and len(label.split()) <= _LABEL:
+        return f"{label}: {_FIRST_CLAUSE.split(told, maxsplit=1)[0]}"
+    return _FIRST_CLAUSE.split(text, maxsplit=1)[0]
+
+
+def _few(reason: str, names: Sequence[str], more: int) -> str:
+    """Write which groups were not judged and why, or how many where they are many."""
+    bare = [_COLUMN.sub("", name) for name in names]
+    many = len(names) + more
+    return f"{reason.partition(', ')[0]}: {', '.join(bare) if many <= _NAMED else fmt.counted(many, 'group')}"
 
 
 _FIRST_CLAUSE = re.compile(r"[:.;](?:\s|$)")
+_COLUMN = re.compile(r"(?<![^ ])[^:,]+: ")
 
 
 def _as_data(table: TableView) -> dict[str, Any]:

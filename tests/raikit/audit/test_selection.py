@@ -83,7 +83,7 @@ def test_a_check_that_does_not_run_has_its_reason(config):
     items = planned(config())
     assert (items["fairness.search"].status, items["fairness.search"].reason) == (
         "skipped",
-        "slow: name it, or use --all",
+        "slow, not requested",
     )
     assert planned(config(), exclude=["fairness"])["fairness.groups"].reason == "left out by --exclude"
     assert (

@@ -92,3 +92,14 @@ def test_a_hostile_name_is_a_text_of_a_sound_drawing(text):
         root = ElementTree.fromstring(svg)
         assert {element.tag for element in root.iter()} <= {"svg", "g", "text", "title", "path", "rect", "circle"}
         assert not any(name.startswith("on") for element in root.iter() for name in element.attrib)
+
+
+@pytest.mark.parametrize(("counts", "head"), [("true matches", "true matches"), ("people who did not reoffend", "n"), ("", "cases")])
+def test_the_sizes_are_headed_by_what_they_count(counts, head):
+    assert f">{head}</text>" in charts.by_group([Grouping("One", bars(0.3), counts=counts)], "rate", "alt")
+
+
+def test_a_name_is_whole_where_there_is_room():
+    name = "Received Pronunciation"
+    assert f">{name}<" in charts.by_group([Grouping("One", [Bar(name, 0.1, None, None, 3)])], "rate", "alt")
+    assert f">{name}<" in charts.heat([name], ["A", "B"], {(0, 0): Cell(0.1, 3), (0, 1): Cell(0.2, 3)}, "rate", "alt")

@@ -312,6 +312,35 @@ def test_the_first_screen_draws_the_groups_of_the_broken_rule_the_worst_first():
     assert "limit: North + 10 pp" in drawn and 'class="lim"' in drawn
 
 
+def test_the_limit_of_a_ratio_has_its_words():
+    record = compared()
+    gap = record.checks[0].metrics[-1]
+    gap.unit, gap.value, gap.low, gap.high = "ratio", 0.14, 0.1, 0.2
+    record.gate.rules[0] = record.gate.rules[0].model_copy(
+        update={"limit": 0.8, "bound": "min", "unit": "ratio", "value": 0.14, "low": 0.1, "high": 0.2}
+    )
+    page = render(record)
+    assert "limit: North ÷ 0.8" in page[page.index('class="chart1"') : page.index("</figure>")]
+
+
+def test_the_groups_of_a_broken_rule_come_first_in_the_chart_of_all_columns():
+    record = compared()
+    record.checks[0].metrics[:0] = [
+        metric("fairness", "false_negative_rate", value, 0.02, 900, over=["age"], group={"age": name}, direction="lower")
+        for name, value in {"old": 0.5, "young": 0.4}.items()
+    ]
+    (section,) = layout.build(record).pillars
+    assert re.findall(r'class="tick b">(\w+)', section.charts[0].svg) == ["Region", "Age"]
+
+
+def test_a_heading_with_nothing_open_below_it_is_folded_with_it():
+    record = compared()
+    record.checks[0].findings.append(Finding(severity="note", kind="undecided", headline="Nobody can tell", evidence="n = 9"))
+    page = render(record)
+    assert "<h3>Cannot be decided" not in page
+    assert "Cannot be decided 1, no rule depends on it" in text_of(record)
+
+
 def test_a_page_words_nothing_that_the_statements_do_not_say():
     record = compared()
     shown = text_of(record)

@@ -51,7 +51,7 @@ CANNOT_SAY = Verdict("Cannot say", "fail", "crash", 0)
 ANSWERS = {
     "pass": (Verdict("Yes", "pass", "pass", 6), "the gate passed", "Yes. All rules hold."),
     "warn": (Verdict("Yes", "fail", "warn", 1), "with warnings", "Yes, with warnings."),
-    "fail": (Verdict("No", "fail", "fail", 0), "the gate failed", "No. The policy is broken."),
+    "fail": (Verdict("No", "fail", "fail", 0), "a rule is broken", "No. The policy is broken."),
     "inconclusive": (
         Verdict("Not decided", "open", "open", 2),
         "more data needed",
@@ -61,7 +61,8 @@ ANSWERS = {
 }
 # A build that passes although rules could not be decided: a pass by policy is no answer to the question.
 LET_PASS = (Verdict("Undecided", "open", "open", 2), "the policy lets it pass", "Undecided, and the policy lets it pass.")
-
+# A build that fails although no rule is broken: some could not be decided or judged, and the policy counts that as a failure.
+NONE_BROKEN = (ANSWERS["fail"][0], "not all rules could be judged", ANSWERS["fail"][2])
 
 NOT_JUDGED = (Verdict("Measured", "none", "note", 5), "not judged", "Measured, not judged. The policy has no rules.")
 
@@ -72,6 +73,8 @@ def answer(record: raikit.Record) -> tuple[Verdict, str, str]:
         return NOT_JUDGED
     if record.verdict == "warn" and any(rule.status == "inconclusive" for rule in record.gate.rules):
         return LET_PASS
+    if record.verdict == "fail" and not any(rule.status == "fail" and rule.severity == "fail" for rule in record.gate.rules):
+        return NONE_BROKEN
     return ANSWERS[record.verdict]
 
 

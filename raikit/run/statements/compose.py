@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from raikit import format as fmt
@@ -11,6 +12,7 @@ from raikit.naming import using
 from raikit.run.record import CheckRecord, Measurements, Record, Rule
 from raikit.run.results import Finding, Metric
 from raikit.run.statements import phrases
+from raikit.run.statements.distinct import distinct_headlines
 from raikit.run.statements.gaps import GapStatement, GroupNumbers
 
 Kind = Literal["rule_broken", "undecided", "not_measured", "waived", "worth_knowing", "fine", "method"]
@@ -101,7 +103,9 @@ def statements(record: Measurements) -> list[Statement]:
     with using(record.data.labels):
         writer = _Writer(record)
         unsorted = [*writer.of_rules(), *writer.of_findings()]
-    return sorted(unsorted, key=lambda statement: KINDS.index(statement.kind))
+        headlines = distinct_headlines([(one.check, one.headline, one.metric) for one in unsorted])
+    told = [replace(one, headline=headline) for one, headline in zip(unsorted, headlines, strict=True)]
+    return sorted(told, key=lambda statement: KINDS.index(statement.kind))
 
 
 def lede(record: Record, composed: Sequence[Statement]) -> str:
@@ -181,7 +185,8 @@ class _Writer:
         number = "" if rule.value is None else fmt.measure(rule.value, rule.low, rule.high, unit)
         limit = phrases.limit_text(rule.limit, rule.bound, unit)
         named = "" if rule.loser else next((finding.who for _, finding in self.findings.get(rule.metric, []) if finding.who), "")
-        whom, whom_detail = phrases.whom(gap) if gap else (fmt.capitalised(named) or self._whom(rule, metric), _sample(rule))
+        one = (fmt.capitalised(named) or self._whom(rule, metric), _sample(rule))
+        whom, whom_detail = phrases.whom(gap, phrases.kind_of(metric)) if gap else one
         interval = phrases.ci(rule.low, rule.high, unit, rule.value, level, valid=valid)
         return Statement(
             id=f"rule-{rule.id}", kind=_OF_STATUS[rule.status], pillar=check.pillar if check else "",
@@ -189,8 +194,8 @@ class _Writer:
             evidence=self._evidence(gap, metric, number, interval, limit, rule),
             subject=phrases.subject_of(metric, rule), number=number, limit=limit, detail=_detail(metric, gap, limit),
             whom=whom, whom_detail=whom_detail, sure=_SURE[rule.status],
-            sure_detail=self._sure(rule, metric, unit, interval, valid),
-            change=self._change(rule, metric, unit, level), facts=[*_facts_of_rule(rule, metric), *_lent(beside)],
+            sure_detail=self._sure(rule, metric, gap, unit, interval, valid), change=self._change(rule, metric, gap, unit, level),
+            facts=[*_facts_of_rule(rule, metric, self._judged_together(rule)), *_lent(beside)],
             metric=metric, gap=gap, rule=rule, finding=beside[0] if beside else None,
             value=rule.value, low=rule.low, high=rule.high, level=level, unit=unit, valid=valid,
             figures=list(dict.fromkeys(figure for finding in beside for figure in finding.figures)),
@@ -203,29 +208,39 @@ class _Writer:
         return self.numbers.of_gap(metric, judged)
 
     def _headline(self, rule: Rule, metric: Metric | None, gap: GapStatement | None) -> str:
-        if rule.kind == "required" or rule.status == "missing":
-            name = phrases.subject_of(metric, rule)
-            done = {True: ("ran", "did not run"), False: ("was measured", "was not measured")}[rule.kind == "required"]
-            return phrases.first_that_fits(f"{name} {done[0 if rule.status == 'pass' else 1]}", "Not measured")
+        if rule.kind == "required":
+            return phrases.required_headline(rule)
+        if rule.status == "missing":
+            return phrases.first_that_fits(f"{phrases.subject_of(metric, rule)} was not measured", "Not measured")
         if rule.status == "inconclusive":
-            return phrases.undecided_headline(rule, metric, self._clusters(), gap)
+            return phrases.undecided_headline(rule, metric, self._clusters(rule, _few_clusters(metric, gap)), gap)
         if rule.status == "pass" and gap is not None:
-            return phrases.first_that_fits(f"{phrases.subject_of(metric)} in {phrases.measure_name(gap.measure)} keeps its limit",
+            return phrases.first_that_fits(f"{phrases.kept_gap(metric, gap)} keeps its limit",
                                            f"{phrases.subject_of(metric)} keeps its limit", "A gap keeps its limit")
         return phrases.gap_headline(gap) if gap is not None else phrases.limit_headline(rule, metric)
 
-    def _clusters(self) -> str:
-        """Return what clusters are called, by the column if there is only one."""
+    def _clusters(self, rule: Rule, number: int | None) -> str:
+        """Return what clusters are called: by the column if there is only one, or if a finding counts that many of its clusters."""
         names = self.record.data.cluster
-        return phrases.cluster_noun(names[0]) if len(names) == 1 else "clusters"
+        ends = [end for _, finding in self.findings.get(rule.metric, []) for end in (finding.worse, finding.better)]
+        counted = {column for end in ends if end for column, many in end.clusters.items() if many and many == number}
+        known = names if len(names) == 1 else sorted(counted)
+        return phrases.cluster_noun(known[0]) if len(known) == 1 else "clusters"
+
+    def _judged_together(self, rule: Rule) -> str:
+        """Return why the level that decided is not the run's, if that is because of the other rules; else nothing."""
+        family = self.record.gate.family if self.record.gate is not None else None
+        if rule.kind != "rule" or rule.level is None or family is None or "judged together" not in rule.reason:
+            return ""
+        return f"{fmt.count(family.size)} rules are judged together" if rule.level != self.record.confidence else ""
 
     def _evidence(
         self, gap: GapStatement | None, metric: Metric | None, number: str, interval: str, limit: str, rule: Rule | None
     ) -> str:
         if gap is not None:
-            kind = "ratio" if metric is not None and metric.unit == "ratio" else "gap"
+            kind = phrases.kind_of(metric)
             number_ci = ", ".join(part for part in (f"{kind} {number}" if number else "", interval) if part)
-            return "; ".join(part for part in (phrases.sides(gap), number_ci, limit, phrases.sizes(gap)) if part)
+            return "; ".join(part for part in (phrases.sides(gap, kind), number_ci, limit, phrases.sizes(gap, kind)) if part)
         name = phrases.subject_of(metric, rule) if metric is not None or rule is not None else ""
         if rule is not None and rule.kind == "regression":
             number, limit = f"worse by {number}" if number else "", limit.replace("limit", "margin")
@@ -245,30 +260,38 @@ class _Writer:
             return f"By {phrases.by_columns(metric.over)}"
         return f"All {fmt.case_noun()}"
 
-    def _sure(self, rule: Rule, metric: Metric | None, unit: str | None, interval: str, valid: bool) -> str:
+    def _sure(
+        self, rule: Rule, metric: Metric | None, gap: GapStatement | None, unit: str | None, interval: str, valid: bool
+    ) -> str:
         """Write why a rule is decided as it is, in numbers."""
         limit = fmt.measure(rule.limit, unit=unit).removesuffix(fmt.suffix(unit)) if rule.limit is not None else ""
         if rule.status == "missing" or metric is None:
             return fmt.capitalised(rule.reason)
+        few = _few_clusters(metric, gap)
+        if few and (not valid or rule.status == "inconclusive"):
+            return f"{fmt.count(few)} {self._clusters(rule, few)} {'is' if few == 1 else 'are'} too few"
         if not valid:
-            few = "few_clusters" in metric.flags
-            return f"{fmt.count(metric.n_clusters)} {self._clusters()} are too few" if few and metric.n_clusters else "No valid CI"
+            return "No valid CI"
         if not interval:
             return "Computed, no sampling error"
         if rule.status == "inconclusive":
             return f"{interval}; the limit is {limit}"
         beyond = (rule.status in ("fail", "waived")) == (rule.bound == "max")
-        return f"{interval}, all {'above' if beyond else 'below'} {limit}"
+        together = self._judged_together(rule)
+        return f"{interval}, all {'above' if beyond else 'below'} {limit}" + (f", as {together}" if together else "")
 
-    def _change(self, rule: Rule, metric: Metric | None, unit: str | None, level: float | None) -> str:
+    def _change(
+        self, rule: Rule, metric: Metric | None, gap: GapStatement | None, unit: str | None, level: float | None
+    ) -> str:
         name = phrases.subject_of(metric, rule)
         if rule.status == "missing":
             must = "must have run" if rule.kind == "required" else "must be measured"
             return f"{name} {must}: {rule.reason.removeprefix('no measurement: ')}"
         if rule.status not in ("fail", "inconclusive"):
             return ""
-        if rule.status == "inconclusive" and metric is not None and "few_clusters" in metric.flags:
-            return f"{name}: more {self._clusters()} in each group; now {fmt.count(metric.n_clusters)}"
+        few = _few_clusters(metric, gap)
+        if rule.status == "inconclusive" and few:
+            return f"{name}: more {self._clusters(rule, few)} in each group; now {fmt.count(few)}"
         if rule.status == "inconclusive" and rule.rows_needed is not None:
             return f"{name}: about {fmt.cases(rule.rows_needed)} in all"
         if rule.status == "inconclusive":
@@ -327,9 +350,7 @@ def _says_more(rule: Rule, finding: Finding) -> bool:
 
 
 def _detail(metric: Metric | None, gap: GapStatement | None, limit: str) -> str:
-    what = f"gap in {phrases.measure_name(gap.measure)}" if gap is not None else ""
-    if metric is not None and metric.unit == "ratio":
-        what = what.replace("gap in", "ratio of")
+    what = phrases.compared(metric, gap) if metric is not None and gap is not None else ""
     return fmt.capitalised(", ".join(part for part in (limit, what) if part))
 
 
@@ -337,8 +358,18 @@ def _sample(rule: Rule) -> str:
     return fmt.sample_size(rule.n, rule.n_clusters, counts=rule.counts)
 
 
-def _facts_of_rule(rule: Rule, metric: Metric | None) -> list[tuple[str, str]]:
-    facts = [("Decision", fmt.capitalised(rule.reason))]
+def _few_clusters(metric: Metric | None, gap: GapStatement | None) -> int | None:
+    """Return how many clusters are too few for an interval, of a compared group or else of the whole; None if they are enough."""
+    if gap is not None and gap.few_clusters:
+        return gap.few_clusters
+    return metric.n_clusters if metric is not None and "few_clusters" in metric.flags else None
+
+
+def _facts_of_rule(rule: Rule, metric: Metric | None, together: str) -> list[tuple[str, str]]:
+    reason = re.sub(r"; at [0-9.]+%, because [0-9]+ rules[a-z ]* are judged together", "", rule.reason) if together else rule.reason
+    facts = [("Decision", fmt.capitalised(reason))]
+    if together and rule.level is not None:
+        facts.append(("Confidence level", f"{fmt.confidence(rule.level)}, because {together}"))
     if metric is not None and metric.method and metric.method != "exact":
         facts.append(("Method", metric.method))
     if rule.n_clusters:

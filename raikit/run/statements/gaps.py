@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from raikit.format import as_stored, class_text, group_text, metric_words, stored_group
@@ -40,6 +40,8 @@ class GapStatement:
         Arguments that narrow the metric, in words: ``label toxic``; may be empty.
     reference : bool
         Whether these are a group and its reference, and not those that are furthest apart.
+    few_clusters : int or None
+        The fewest clusters of a compared group whose own interval is not valid because it has so few; None if there is none.
     """
 
     measure: str
@@ -54,6 +56,7 @@ class GapStatement:
     groups: int
     part: str = ""
     reference: bool = False
+    few_clusters: int | None = None
 
 
 class GroupNumbers:
@@ -85,14 +88,16 @@ class GroupNumbers:
         if len(pair) != 2 or not compares or not metric.over:
             return None
         prefix = _prefix(metric, "")
-        told = TOLD_AS.get(compares, compares)
+        told = compares if metric.unit == "ratio" else TOLD_AS.get(compares, compares)  # a ratio is of these rates only
         for measure in dict.fromkeys([told, compares]):
             groups = self.of_measure(prefix, measure, metric)
             if pair[0] not in groups:  # a record for people names the groups of a pair in its words
                 groups = {group_text(one.over, one.group): one for one in groups.values()}
             if pair[0] in groups and pair[1] in groups:
                 ends = sorted((groups[name] for name in pair), key=lambda end: end.value or 0.0)
-                return replace(self._statement(measure, tuple(metric.over), ends, len(groups)), part=part_of(metric))
+                few = _fewest_clusters(groups.values(), judged.left_out if judged is not None else ())
+                said = self._statement(measure, tuple(metric.over), ends, len(groups))
+                return replace(said, part=part_of(metric), few_clusters=few)
         return None
 
     def _of_contrast(self, metric: Metric) -> GapStatement | None:
@@ -141,6 +146,13 @@ class GroupNumbers:
         if metric is not None and metric.direction is not None:
             return metric.direction == "higher"
         return words_of_measure(measure).higher_is_better
+
+
+def _fewest_clusters(groups: Iterable[Metric], left_out: Collection[str]) -> int | None:
+    """Return the fewest clusters of a group that has too few for an interval of its own; groups that were left out do not count."""
+    few = [one for one in groups if "few_clusters" in one.flags and one.n_clusters]
+    compared = [one for one in few if not {stored_group(one.group or {}), group_text(one.over, one.group)} & set(left_out)]
+    return min((one.n_clusters or 0 for one in compared), default=None)
 
 
 def reference_name(group: Mapping[str, object]) -> str:

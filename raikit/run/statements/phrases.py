@@ -5,7 +5,7 @@ from __future__ import annotations
 from raikit import format as fmt
 from raikit.naming import names_in_use, plural_of
 from raikit.run.record import Rule
-from raikit.run.results import Metric
+from raikit.run.results import Metric, Side
 from raikit.run.statements.gaps import GapStatement, part_of
 from raikit.run.statements.vocabulary import denominator_text
 
@@ -52,8 +52,19 @@ def subject_of(metric: Metric | None, rule: Rule | None = None) -> str:
     if not is_gap(metric):
         return name_of(metric)
     part = part_of(metric)
-    kind = "ratio" if metric.unit == "ratio" else "gap"
+    kind = f"ratio of {rates_name(metric.compares)}" if metric.compares and metric.unit == "ratio" else kind_of(metric)
     return f"{fmt.capitalised(by_columns(metric.over or []))} {kind}" + (f", {part}" if part else "")
+
+
+def kind_of(metric: Metric | None) -> str:
+    """Return whether groups are compared by the difference or by the ratio of their values: ``gap`` or ``ratio``."""
+    return "ratio" if metric is not None and metric.unit == "ratio" else "gap"
+
+
+def rates_name(name: str) -> str:
+    """Write the measure of several groups: ``selection rates``; one that is no rate keeps its number."""
+    words = measure_name(name)
+    return plural_of(words) if words.endswith(" rate") else words
 
 
 def quantity(metric: Metric | None, rule: Rule, gap: GapStatement | None) -> str:
@@ -75,7 +86,20 @@ def gap_headline(gap: GapStatement) -> str:
     most = f"{worse} {gap.verb} {'most' if gap.higher else 'least'} often{part}"
     if gap.reference:
         return first_that_fits(*pairs, named)
-    return first_that_fits(*(pairs if gap.groups == 2 else []), most, named)
+    return first_that_fits(*(pairs if gap.groups == 2 else _of_denominator(gap, part)), most, named)
+
+
+def _of_denominator(gap: GapStatement, part: str) -> list[str]:
+    """Say what happens to the cases of a rate, by the name that ``data.denominators`` has for them: ``True matches are missed``.
+
+    Nothing for cases without a group, for which that is no sentence.
+    """
+    name = names_in_use().denominators.get(gap.denominator) if gap.denominator else None
+    if not name or None in gap.worse.group.values():
+        return []
+    of = "among" if name.startswith(fmt.case_noun()) else "for"  # people who reoffended among women, true matches for women
+    most = f"{fmt.capitalised(name)} {gap.verb} {'most' if gap.higher else 'least'}"
+    return [f"{most}{often} {of} {fmt.group_name(gap.worse.group)}{part}" for often in (" often", "")]
 
 
 def _named(gap: GapStatement, part: str) -> str:
@@ -94,7 +118,7 @@ def _named(gap: GapStatement, part: str) -> str:
 def undecided_headline(rule: Rule | None, metric: Metric | None, clusters: str, gap: GapStatement | None) -> str:
     """Say what could not be decided, and what is missing if that is known."""
     what = about(metric, gap)
-    if metric is not None and "few_clusters" in metric.flags:
+    if metric is not None and ("few_clusters" in metric.flags or (gap is not None and gap.few_clusters)):
         few = f"Too few {clusters} to judge"
         return first_that_fits(f"{few} the {what}", f"{few} the gap by {by_columns(metric.over or [])}", few)
     if metric is not None and "few_events" in metric.flags:
@@ -115,8 +139,26 @@ def about(metric: Metric | None, gap: GapStatement | None) -> str:
         return "rule"
     if not is_gap(metric):
         return name_of(metric)[:1].lower() + name_of(metric)[1:] if not metric.name.isupper() else name_of(metric)
-    what = f" in {measure_name(gap.measure)}" if gap is not None else ""
-    return f"{'ratio' if metric.unit == 'ratio' else 'gap'}{what} by {by_columns(metric.over or [])}"
+    return f"{compared(metric, gap) if gap is not None else kind_of(metric)} by {by_columns(metric.over or [])}"
+
+
+def compared(metric: Metric, gap: GapStatement) -> str:
+    """Write the difference or ratio with its measure: ``gap in false negative rate``, ``ratio of selection rates``."""
+    return f"ratio of {rates_name(gap.measure)}" if metric.unit == "ratio" else f"gap in {measure_name(gap.measure)}"
+
+
+def kept_gap(metric: Metric | None, gap: GapStatement) -> str:
+    """Write what keeps its limit, as a list of such gaps has it: ``Skin tone gap in false negative rate``."""
+    subject = subject_of(metric)
+    return subject if kind_of(metric) == "ratio" else f"{subject} in {measure_name(gap.measure)}"
+
+
+def required_headline(rule: Rule) -> str:
+    """Say whether a check that the policy requires has run: ``Classification was measured, as required``."""
+    name = measure_name(rule.metric.rpartition(".")[2])
+    many = name.endswith("s") and not name.endswith(("ss", "is"))
+    done = f"{fmt.capitalised(name)} {'were' if many else 'was'} {'' if rule.status == 'pass' else 'not '}measured"
+    return first_that_fits(done + (", as required" if rule.status == "pass" else ""), "Not measured")
 
 
 def limit_headline(rule: Rule, metric: Metric | None) -> str:
@@ -153,22 +195,27 @@ def limit_text(limit: float | None, bound: str | None, unit: str | None) -> str:
     return f"limit {'at least ' if bound == 'min' else ''}{fmt.measure(limit, unit=unit)}"
 
 
-def sides(gap: GapStatement) -> str:
+def _ends(gap: GapStatement, kind: str) -> tuple[Side, Side]:
+    """Return the worse end before the better one; of a ratio the lower value before the higher, which it is divided by."""
+    return (gap.better, gap.worse) if kind == "ratio" and gap.higher else (gap.worse, gap.better)
+
+
+def sides(gap: GapStatement, kind: str = "gap") -> str:
     """Write the measure with both values: ``False negative rate 19.8% vs 2.3%``."""
-    values = [fmt.measure(side.value, side.low, side.high, gap.unit) for side in (gap.worse, gap.better)]
+    values = [fmt.measure(side.value, side.low, side.high, gap.unit) for side in _ends(gap, kind)]
     return f"{fmt.capitalised(measure_name(gap.measure))} {' vs '.join(values)}"
 
 
-def sizes(gap: GapStatement) -> str:
+def sizes(gap: GapStatement, kind: str = "gap") -> str:
     """Write the number of cases of both sides: ``n = 938 and 958``."""
-    known = [fmt.count(side.n) for side in (gap.worse, gap.better) if side.n is not None]
+    known = [fmt.count(side.n) for side in _ends(gap, kind) if side.n is not None]
     return f"n = {' and '.join(known)}" if known else ""
 
 
-def whom(gap: GapStatement) -> tuple[str, str]:
-    """Write the worse-served group, with the better one where it is no group of its own, and how much is known of it."""
+def whom(gap: GapStatement, kind: str = "gap") -> tuple[str, str]:
+    """Write the worse-served group, of a ratio and where it is no group of its own with the better one, and how much is known."""
     text = fmt.capitalised(fmt.group_name(gap.worse.group))
-    if gap.reference or gap.groups == 2 or None in gap.better.group.values() or None in gap.worse.group.values():
+    if kind == "ratio" or gap.reference or gap.groups == 2 or None in gap.better.group.values() or None in gap.worse.group.values():
         text += f", against {fmt.group_name(gap.better.group)}"
     n = gap.worse.n
     detail = "" if n is None else f"{fmt.count(n)} {denominator_text(gap.denominator) if n != 1 else fmt.case_noun(1)}"

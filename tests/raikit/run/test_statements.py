@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raikit import DisplayNames, Finding, Metric, Side, statements
-from raikit.run.record import CheckRecord, DataRecord, Gate, Record, Rule
+from raikit.run.record import CheckRecord, DataRecord, Gate, Record, Rule, RuleFamily
 from raikit.run.statements import KINDS, lede
 
 MISSED = {"North": (0.198, 938), "South": (0.051, 950), "West": (0.023, 958)}
@@ -48,7 +48,7 @@ NAMED = DisplayNames(columns={"region": "region"}, nouns={"region": "people in t
 def test_a_gap_of_true_positive_rates_is_told_from_the_side_of_those_who_are_missed():
     broken = gap()
     (said,) = statements(record([*rates(MISSED), broken], [rule(broken)], labels=NAMED))
-    assert (said.kind, said.headline) == ("rule_broken", "People in the North are missed most often")
+    assert (said.kind, said.headline) == ("rule_broken", "True matches are missed most often for people in the North")
     assert said.evidence == "False negative rate 19.8% vs 2.3%; gap 17.5 pp, 95% CI 14.5 to 20.5; limit 10 pp; n = 938 and 958"
     assert (said.subject, said.number, said.whom, said.whom_detail) == ("Region gap", "17.5 pp", "People in the North", "938 true matches")
     assert (said.sure, said.sure_detail) == ("Sure", "95% CI 14.5 to 20.5, all above 10")
@@ -101,6 +101,85 @@ def test_too_few_clusters_are_said_with_their_number_and_the_interval_is_not_sho
     assert said.change == "Region gap: more speakers in each group; now 6"
 
 
+def test_a_group_with_too_few_clusters_is_said_although_the_gap_has_an_interval():
+    open_ = gap(n_clusters=6)
+    groups = [one.model_copy(update={"n_clusters": 6, "flags": ["few_clusters"]}) if one.group == {"region": "North"} else one
+              for one in rates(MISSED)]  # fmt: skip
+    sides = {"worse": Side(group={"region": "North"}, value=0.198, clusters={"picture": 700, "speaker": 6}),
+             "better": Side(group={"region": "West"}, value=0.023, clusters={"picture": 800, "speaker": 0})}  # fmt: skip
+    finding = Finding(measure="false_negative_rate", metrics=[open_.id], **sides)
+    judged = rule(open_, "inconclusive", rows_needed=200_000)
+    (said,) = statements(record([*groups, open_], [judged], [finding], cluster=["picture", "speaker"]))
+    assert said.headline == "Too few speakers to judge the gap by region"
+    assert (said.sure_detail, said.change) == ("6 speakers are too few", "Region gap: more speakers in each group; now 6")
+    (said,) = statements(record([*rates(MISSED), open_], [judged], [finding], cluster=["picture", "speaker"]))
+    assert said.headline == "Region gap may be over its limit"
+    assert said.change == "Region gap: about 200,000 cases in all"
+
+
+def test_a_ratio_names_both_ends_and_the_rates_it_is_of_and_two_of_them_are_told_apart():
+    selected = gap(0.12, compares="selection_rate", name="demographic_parity_ratio", unit="ratio", pair=("West", "North"))
+    found = gap(0.82, name="equal_opportunity_ratio", unit="ratio", pair=("North", "West"))
+    groups = [*rates(MISSED), *rates(MISSED, "selection_rate", direction=None),
+              *rates({group: (1 - value, n) for group, (value, n) in MISSED.items()}, "true_positive_rate", direction="higher")]  # fmt: skip
+    limits = [rule(one, limit=0.85, bound="min") for one in (selected, found)]
+    first, second = statements(record([*groups, selected, found], limits, favourable=0, labels=NAMED))
+    assert first.evidence.startswith("Selection rate 2.3% vs 19.8%; ratio 0.120,") and first.evidence.endswith("n = 958 and 938")
+    assert (first.whom, first.subject) == ("People in the North, against people in the West", "Region ratio of selection rates")
+    assert first.detail == "Limit at least 0.85, ratio of selection rates"
+    assert second.evidence.startswith("True positive rate 80.2% vs 97.7%; ratio 0.820,")
+    assert second.subject == "Region ratio of true positive rates"
+
+
+def test_people_of_a_denominator_are_among_a_group_and_a_group_that_is_missing_has_no_cases_of_its_own():
+    named = DisplayNames(unit=("person", "people"), nouns={"region": "people in the {}"}, missing={"region": "no region"},
+                         denominators={"positives": "people who reoffended"})  # fmt: skip
+    (said,) = statements(record([*rates(MISSED), gap()], [rule(gap())], labels=named))
+    assert said.headline == "People who reoffended are missed most often among people in the North"
+    missing = {None: (0.198, 938), "South": (0.051, 950), "West": (0.023, 958)}
+    broken = gap(pair=("missing", "West"))
+    (said,) = statements(record([*rates(missing), broken], [rule(broken)], labels=named))
+    assert said.gap is not None and not said.headline.startswith("People who")
+
+
+@pytest.mark.parametrize(("check", "status", "headline"), [
+    ("performance.classification", "pass", "Classification was measured, as required"),
+    ("fairness.groups", "pass", "Groups were measured, as required"),
+    ("privacy.membership_inference", "missing", "Membership inference was not measured"),
+])  # fmt: skip
+def test_a_required_check_was_measured_or_not(check, status, headline):
+    required = Rule(id=f"required {check}", sentence=f"Required check: {check}", metric=check, kind="required", status=status)
+    (said,) = statements(record(rules=[required]))
+    assert said.headline == headline
+
+
+def test_a_level_that_many_rules_ask_for_is_explained_once():
+    broken = gap()
+    judged = rule(broken).model_copy(update={
+        "level": 0.98, "reason": "Even the low end is above 0.1; at 98%, because 5 rules and regressions are judged together"})  # fmt: skip
+    made = record([*rates(MISSED), broken], [judged])
+    made.gate.family = RuleFamily(size=5, error=0.05, level=0.98)
+    (said,) = statements(made)
+    assert said.sure_detail == "98% CI 14.5 to 20.5, all above 10, as 5 rules are judged together"
+    assert said.facts[:2] == [("Decision", "Even the low end is above 0.1"),
+                              ("Confidence level", "98%, because 5 rules are judged together")]  # fmt: skip
+
+
+def test_headlines_of_one_check_that_are_the_same_are_told_apart():
+    names = ("false_positive_rate_difference", "accuracy_difference", "accuracy_ratio")
+    one, other, ratio = (metric(name, 0.1, over=["region"], unit="ratio" if "ratio" in name else "points")
+                         for name in names)  # fmt: skip
+    elsewhere = metric("accuracy_difference", 0.1, over=["age"], unit="points")
+    told = [
+        ((one, elsewhere), ["Differs by region", "Differs by age"]),
+        ((other, ratio), ["Differs (gap)", "Differs (ratio)"]),
+        ((one, other), ["Differs (false positive rate)", "Differs (accuracy)"]),
+    ]
+    for pair, expected in told:
+        findings = [Finding(headline="Differs", kind="worth_knowing", metrics=[each.id]) for each in pair]
+        assert [said.headline for said in statements(record(pair, findings=findings))] == expected
+
+
 def test_a_finding_about_the_number_of_a_rule_lends_it_its_facts_and_is_not_repeated():
     broken, other = gap(), gap(0.12, name="accuracy_difference", compares="accuracy")
     beside = Finding(sentence="All of it.", metrics=[broken.id], facts=[("Context", "Since May")], figures=["f"])
@@ -150,7 +229,7 @@ def test_a_gap_of_one_label_names_the_label():
     groups = [one.model_copy(update={"args": args, "id": None}) for one in rates(MISSED)]
     broken = gap(args=args)
     (said,) = statements(record([*groups, broken], [rule(broken)], labels=NAMED))
-    assert said.headline == "People in the North are missed most often (label toxic)"
+    assert said.headline == "True matches are missed most for people in the North (label toxic)"
     assert said.subject == "Region gap, label toxic"
 
 

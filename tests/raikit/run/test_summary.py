@@ -111,7 +111,7 @@ def test_what_would_change_the_answer_names_the_way():
     assert first == "a.gap: at most 10 pp"
     assert second == "a.gap: about 3,000 cases in all"
     assert third == "a.gap: more than 10,000,000 cases would be needed if the true value is 0.0999"
-    assert rest == ["a.gap must be measured: a.check crashed (x)", "a.gap must have run: a.check was skipped (y)"]
+    assert rest == ["a.gap must be measured: a.check crashed (x)", "Check “gap” must have run: a.check was skipped (y)"]
 
 
 @pytest.mark.parametrize(

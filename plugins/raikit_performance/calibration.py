@@ -11,9 +11,10 @@ import numpy as np
 import raikit
 from raikit import stats
 from raikit.arrays import BoolArray, FloatArray, IntArray
-from raikit.format import capitalised, case_noun, class_text, confidence, percent, points, sample_size
+from raikit.format import capitalised, case_noun, class_text, confidence, headline, percent, points, sample_size
 from raikit_performance.shares import Shares, estimate_shares, min_clusters
 
+_LOW = 1 / 3  # Scores below are called low, those above two thirds high.
 _LARGE_ERROR = 0.10  # An average difference that is surely smaller, and not shown to be above 0, is no problem.
 
 
@@ -33,6 +34,8 @@ class Curve:
         Part of all cases (of the weight).
     bin : ndarray of int, shape (n,)
     came_true, scores : ndarray, shape (n,)
+    every : Shares
+        As `rate`, with intervals that hold for all bins at once.
     """
 
     low: FloatArray
@@ -43,11 +46,22 @@ class Curve:
     bin: IntArray
     came_true: BoolArray
     scores: FloatArray
+    every: Shares
 
     @property
     def farthest(self) -> int:
         """The bin whose interval is farthest from its mean score."""
-        return int(np.argmax(np.maximum(self.rate.low - self.score, self.score - self.rate.high)))
+        return int(np.argmax(self._distance(self.rate)))
+
+    @property
+    def surely_off(self) -> bool:
+        """Whether the farthest bin surely differs from its mean score, though it was picked from all."""
+        at = self.farthest
+        few = self.every.few_clusters[at] or self.every.few_events[at]
+        return bool(self._distance(self.every)[at] > 0 and not few)
+
+    def _distance(self, rate: Shares) -> FloatArray:
+        return np.maximum(rate.low - self.score, self.score - rate.high)
 
 
 def reliability_curve(cases: raikit.Arrays, bins: int, level: float) -> Curve:
@@ -66,8 +80,8 @@ def reliability_curve(cases: raikit.Arrays, bins: int, level: float) -> Curve:
     low, high = np.full(k, np.inf), np.full(k, -np.inf)
     np.minimum.at(low, bin_of_case[inside], score[inside])
     np.maximum.at(high, bin_of_case[inside], score[inside])
-    rate = estimate_shares(hit, bin_of_case, k, cases).at(level)
-    return Curve(low, high, mean, rate, total / total.sum(), bin_of_case, hit, score)
+    rates = estimate_shares(hit, bin_of_case, k, cases)
+    return Curve(low, high, mean, rates.at(level), total / total.sum(), bin_of_case, hit, score, rates.at(1 - (1 - level) / k))
 
 
 def _score_and_hit(cases: raikit.Arrays) -> tuple[FloatArray, BoolArray]:
@@ -102,24 +116,37 @@ def _ingredients(error: stats.CalibrationError, cases: raikit.Arrays) -> raikit.
 
 
 def calibration_finding(
-    error: raikit.Metric, curve: Curve, classes: int, address: Callable[[raikit.Metric], str]
+    error: raikit.Metric, curve: Curve, classes: Sequence[Any], address: Callable[[raikit.Metric], str]
 ) -> raikit.Finding:
     """Say whether scores are how often they come true, and where they differ most, if that is certain."""
     at = curve.farthest
     share, rate, size = (percent(float(curve.score[at])), percent(float(curve.rate.value[at])), sample_size(int(curve.rate.n[at])))
-    of = "the positive class" if classes == 2 else "the predicted class"
+    of = "the positive class" if len(classes) == 2 else "the predicted class"
     facts = [("Scores", f"The probability of {of}, in groups of equally many {case_noun()}."), ("Method", str(error.method))]
     common: dict[str, Any] = {"what": "calibration error", "who": f"all {case_noun()}", "metrics": [address(error)],
                               "figures": ["reliability"]}
     if "few_clusters" not in error.flags and (error.low or 0.0) > 0:
         farthest = ("Largest difference", f"Where scores average {share}, {rate} come true ({size}).")
-        return raikit.Finding(kind="worth_knowing", headline="Scores differ from how often they come true",
+        return raikit.Finding(kind="worth_knowing", headline=_difference(curve, classes),
                               facts=[farthest, *facts], **common)
     if "few_clusters" not in error.flags and (error.high or 1.0) <= _LARGE_ERROR:
         excluded = ("Excluded", f"An average difference above {points(error.high or 0.0)}.")
         return raikit.Finding(kind="fine", headline="Scores are not shown to differ from how often they come true",
                               facts=[excluded, *facts], **common)
     return raikit.Finding(kind="undecided", headline="Scores may differ much from how often they come true", facts=facts, **common)
+
+
+def _difference(curve: Curve, classes: Sequence[Any]) -> str:
+    """Say where and in which direction scores differ most, if that is sure for a bin that was picked from all."""
+    at, plain = curve.farthest, "Scores differ from how often they come true"
+    if not curve.surely_off:
+        return plain
+    score = float(curve.score[at])
+    which = "Low scores" if score < _LOW else "High scores" if score > 1 - _LOW else "Scores in the middle"
+    verb = "understate" if score < float(curve.rate.value[at]) else "overstate"
+    if len(classes) != 2:
+        return f"{which} {verb} how often predictions are right"
+    return headline(f"{which} {verb} the chance of “{class_text(classes[-1])}”", f"{which} {verb} the chance of the class", plain)
 
 
 def _records(curve: Curve) -> list[dict[str, Any]]:

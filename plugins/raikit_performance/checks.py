@@ -139,7 +139,7 @@ class Calibration(raikit.Check):
         )[0]
         return raikit.CheckResult(
             metrics=[error],
-            findings=[calibration.calibration_finding(error, curve, len(ctx.classes), self.address)],
+            findings=[calibration.calibration_finding(error, curve, ctx.classes, self.address)],
             tables=[calibration.reliability_table(curve)],
             figures=[calibration.reliability_figure(curve, error, ctx.classes)],
         )

@@ -11,6 +11,7 @@ import raikit
 from raikit.arrays import FloatArray
 from raikit.format import capitalised, case_noun, class_text
 from raikit_performance.averages import AverageEstimate, Measure, estimate_average, metric_of_average
+from raikit_performance.errors import two_errors_finding
 from raikit_performance.findings import guessing_finding, lowest_recall_finding
 from raikit_performance.shares import ShareEstimates, Shares, estimate_shares, metric_of_share
 
@@ -104,7 +105,8 @@ def accuracy_findings(
     if len(recalls) > 1:
         recall = estimate_shares(cases.truth == cases.prediction, cases.truth, len(cases.classes), cases)
         every = recall.at(level ** (1 / len(recalls)))
-        found.append(lowest_recall_finding(recalls, every, accuracy, cases, address, case_noun()))
+        found.append((len(recalls) == 2 and two_errors_finding(recalls, every, cases, address))
+                     or lowest_recall_finding(recalls, every, accuracy, cases, address, case_noun()))
     return found
 
 

@@ -17,4 +17,4 @@ def raikit_checks() -> Iterable[type[raikit.Check]]:
     """Return the checks of the pillar "privacy"."""
     from raikit_privacy.checks import MembershipInference, PrivateFineTuning
 
-    return [PrivateFineTuning, MembershipInference]
+    return [MembershipInference, PrivateFineTuning]  # what is known of the audited model is told first

@@ -23,6 +23,7 @@ from raikit.format import (
 )
 from raikit_explain.estimates.measures import Measures
 from raikit_explain.names import input_name
+from raikit_explain.report.wording import ends, gap, share
 
 AGREEMENT_MARGIN = 0.10  # two methods agree where their shares differ by at most 10 percentage points
 NEGLIGIBLE_SHARE = 0.05
@@ -94,7 +95,7 @@ def _completeness_finding(facts: Facts) -> raikit.Finding:
         return raikit.Finding(
             kind="worth_knowing", severity="warn", headline="Attributions miss part of the change that they explain",
             sentence="Do not rely on attributions of single parts of an input.", **common)
-    return raikit.Finding(kind="method", headline="Attributions add up to the change that they explain", **common)
+    return raikit.Finding(kind="fine", headline="Attributions add up to the change that they explain", **common)
 
 
 def _largest_share_findings(facts: Facts) -> list[raikit.Finding]:
@@ -120,8 +121,10 @@ def _largest_share_findings(facts: Facts) -> list[raikit.Finding]:
 
 
 def _evidence(facts: Facts, *inputs: tuple[str, raikit.Metric]) -> str:
-    """Write the shares of inputs as a line: ``Share of the decision: picture 36.5%, 95% CI 29.4 to 44.0; n = 128``."""
-    parts = [f"{name} {_percent(metric)}, {facts.interval(metric).removesuffix('%')}" for name, metric in inputs]
+    """Write the shares of inputs as a line: ``Share of the decision: picture 37%, 95% CI 29 to 44; n = 128``."""
+    level = facts.measures.level
+    parts = [f"{name} {_percent(metric)}, {ends(metric.low, metric.high, metric.n or 0, level=level, value=metric.value)}"
+             for name, metric in inputs]
     return f"Share of the decision: {'; '.join(parts)}; n = {count(inputs[0][1].n or 0)}"
 
 
@@ -173,12 +176,15 @@ def _agreement_findings(facts: Facts) -> list[raikit.Finding]:
 
 
 def _both_methods(facts: Facts, name: str, difference: stats.Interval) -> str:
-    """Write the share of an input by both methods with their paired difference."""
+    """Write the share of an input by both methods with their gap: the larger minus the smaller."""
     gradients, removal = (facts.measures.of(metric, input=name) for metric in ("modality_share", "modality_shapley"))
+    n = gradients.n or 0
     value, low, high = (round(end, 4) for end in (difference.value, difference.low, difference.high))  # without 1e-7
-    ci = confidence_interval(low, high, "points", level=facts.measures.level, value=value, simultaneous=True)
-    return (f"{capitalised(input_name(name))}: {_percent(gradients)} by gradients, {_percent(removal)} by leaving out; "
-            f"difference {points(value, short=True)}, {ci.removesuffix(' pp')}")
+    if value < 0:
+        value, low, high = -value, -high, -low
+    ci = ends(low, high, n, level=facts.measures.level, value=value, simultaneous=True)
+    return (f"{capitalised(input_name(name))}: by gradients {_percent(gradients)}, by leaving out {_percent(removal)}; "
+            f"gap {gap(value, n)}, {ci}; n = {count(n)}")
 
 
 def _method_facts(facts: Facts, inputs: int) -> list[tuple[str, str]]:
@@ -219,20 +225,21 @@ def _negligible_findings(facts: Facts) -> list[raikit.Finding]:
     for name in _ranking(measures):
         index = measures.explanations.inputs.index(name)
         present = measures.explanations.present[:, index]
-        share = measures.mean(measures.by_gradients[:, index], cases=present, bounds=(0.0, 1.0))
-        if share is None or "unreliable" in share.flags or share.high > NEGLIGIBLE_SHARE:
+        mean = measures.mean(measures.by_gradients[:, index], cases=present, bounds=(0.0, 1.0))
+        if mean is None or "unreliable" in mean.flags or mean.high > NEGLIGIBLE_SHARE:
             continue
         said = headline(f"The {input_name(name)} hardly matters to decisions", "One input hardly matters to decisions")
-        sample = facts.sample(int(present.sum()), share.n_clusters)
-        ci = facts.interval(share).removesuffix("%")
+        n = int(present.sum())
+        sample = facts.sample(n, mean.n_clusters)
+        ci = ends(mean.low, mean.high, n, level=measures.level, value=mean.value)
         negligible.append(raikit.Finding(
             kind="worth_knowing", headline=said, what="share of the decision", who=input_name(name), figures=["shares"],
-            evidence=f"Share of the decision in {case_noun()} that have it {percent(share.value)}, {ci}; "
-                     f"n = {count(int(present.sum()))}",
+            evidence=f"Share of the decision in {case_noun()} that have it {share(mean.value, n)}, {ci}; "
+                     f"n = {count(n)}",
             facts=[("Method", "Integrated Gradients."), ("Hardly", f"At most {percent(NEGLIGIBLE_SHARE)} of the decision."),
                    ("Sample", sample)],
             certainty=sample, metrics=[facts.address(measures.of("modality_share", input=name))],
-            value=share.value, low=share.low, high=share.high))
+            value=mean.value, low=mean.low, high=mean.high))
     return negligible
 
 
@@ -268,4 +275,4 @@ def _both_shares(facts: Facts, names: list[str]) -> list[str]:
 
 
 def _percent(metric: raikit.Metric) -> str:
-    return percent(metric.value or 0.0)
+    return share(metric.value, metric.n or 0)

@@ -244,9 +244,11 @@ def _not_established(
     if first is None or first.gain is None:
         evidence = tradeoffs[0].reason
     else:
-        gain = first.gain
+        gain, verb = first.gain, "narrowed"
+        if gain.value < 0:
+            gain, verb = replace(gain, value=-gain.value, low=-gain.high, high=-gain.low), "widened"
         evidence = (
-            f"gap in {first.criterion.words} narrowed by {short_points(gain.value)}, "
+            f"gap in {first.criterion.words} {verb} by {short_points(gain.value)}, "
             f"{confidence_interval(gain.low, gain.high, 'points', level=settings.level, value=gain.value)}; {_cost(first.cost)}; "
             f"n = {count(gain.n)}"
         )

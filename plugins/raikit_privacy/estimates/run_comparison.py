@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import raikit
+from raikit_privacy.words import plain
 
 
 def compare_epsilons(candidate: raikit.RunView, baseline: raikit.RunView, margins: raikit.Margins) -> list[raikit.Comparison]:
@@ -42,4 +43,5 @@ def _reason(epsilons: tuple[float, float] | None, deltas: tuple[float, float] | 
     (before, after), (epsilon_before, epsilon_after) = deltas, epsilons
     if math.isclose(before, after, rel_tol=1e-6) or (before < after) == (epsilon_before < epsilon_after):
         return ""
-    return f"δ was {before:.2g} and is {after:.2g}, and an ε has a meaning at its δ only; set `delta` to one value in both runs"
+    return (f"δ was {plain(before)} and is {plain(after)}, and an ε has a meaning at its δ only; "
+            "set `delta` to one value in both runs")

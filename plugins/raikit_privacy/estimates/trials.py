@@ -24,6 +24,7 @@ from raikit_privacy.estimates.dpsgd import Recipe
 from raikit_privacy.estimates.features import most_copies, shared_cases
 from raikit_privacy.estimates.foreign_code import foreign_code
 from raikit_privacy.estimates.starting_weights import StartingWeights, initial_model
+from raikit_privacy.words import plain
 
 LARGEST_DELTA = 0.1  # over the number of training cases, as the default is
 
@@ -219,7 +220,7 @@ def delta_condition(trials: Trials) -> str:
     """Return that delta is small enough, as a clause, where it is not far below one over the number of cases."""
     if not trials.has_large_delta:
         return ""
-    return f"δ = {trials.delta:.2g} is small enough, with {case_count(trials.recipe.rows)}"
+    return f"δ = {plain(trials.delta)} is small enough, with {case_count(trials.recipe.rows)}"
 
 
 def _names(names: list[str], most: int = 4) -> str:

@@ -17,6 +17,7 @@ from raikit_privacy.estimates.budget import Budget, spent_by_epoch
 from raikit_privacy.estimates.costs import accuracies
 from raikit_privacy.estimates.features import SensitiveFeature
 from raikit_privacy.estimates.training_report import TrainingReport
+from raikit_privacy.words import plain
 
 _MOST_POINTS = 200
 
@@ -51,7 +52,7 @@ def spending(budget: Budget, spent: Iterable[tuple[int, float]]) -> raikit.Figur
     limit = {"mark": {"type": "rule", "strokeDash": [4, 4], "color": "var(--ink-2)"}, "encoding": {"y": {"datum": target}}}
     return raikit.Figure(
         id=f"spending-{target}", title=f"Privacy budget spent, of ε = {target}",
-        subtitle=f"ε after each epoch at δ = {budget.delta:.2g}; dashed: the target",
+        subtitle=f"ε after each epoch at δ = {plain(budget.delta)}; dashed: the target",
         alt=f"Line: epsilon grows from 0 to {last['epsilon']:.2f} in {last['epoch']} epochs and stays at or below its "
             f"target of {target}.",
         spec={"height": 190, "layer": [limit, line]}, data=data,

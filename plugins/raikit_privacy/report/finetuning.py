@@ -13,6 +13,7 @@ from raikit.format import (
     column_text,
     confidence_interval,
     count,
+    group_cases,
     group_name,
     headline,
     joined,
@@ -28,6 +29,7 @@ from raikit_privacy.estimates.features import SensitiveFeature
 from raikit_privacy.estimates.training_report import TrainingReport
 from raikit_privacy.estimates.trials import TrialOutcome, Trials
 from raikit_privacy.report.wording import at_most, is_decisive, numbers, percent_at_most
+from raikit_privacy.words import plain
 
 _MUCH = 0.05  # of accuracy: groups that surely differ by no more pay about the same
 
@@ -93,7 +95,7 @@ def _cost_finding(report: TrainingReport) -> raikit.Finding:
 
 def _budget(report: TrainingReport) -> str:
     budget = report.outcome.budget
-    return (f"ε = {at_most(report.outcome.epsilon)} at δ = {budget.delta:.2g}; target {report.target:g}; accountant "
+    return (f"ε = {at_most(report.outcome.epsilon)} at δ = {plain(budget.delta)}; target {report.target:g}; accountant "
             f"{NAMES[budget.accountant]}")
 
 
@@ -174,7 +176,7 @@ def _bound_finding(report: TrainingReport) -> raikit.Finding:
     budget = report.outcome.budget
     return raikit.Finding(
         kind="worth_knowing", headline="A private copy limits what any attack on its weights recognises",
-        evidence=f"ε = {epsilon} at δ = {budget.delta:.2g}; at {percent(0.01)} false positives any attack recognises at most "
+        evidence=f"ε = {epsilon} at δ = {plain(budget.delta)}; at {percent(0.01)} false positives any attack recognises at most "
                  f"{ceiling} of training cases",
         sentence=f"With secret noise, ε = {epsilon} bounds every membership attack on the private weights. "
                  f"At a false positive rate of {percent(0.01)}, none recognises a single training case with a probability above "
@@ -211,16 +213,16 @@ def _group_finding(report: TrainingReport, feature: SensitiveFeature, gap: raiki
     column = column_text(feature.column)
     kind: Literal["undecided", "worth_knowing", "fine"]
     if decided and (gap.low or 0.0) > 0:
-        worse_served, others = (group_name(side.group) for side in sides.values())
-        kind, said = "worth_knowing", headline(f"Private training costs {worse_served} more accuracy than {others}",
-                                               f"Private training costs {worse_served} more accuracy than others",
-                                               "Private training costs one group more accuracy than others")
+        kind, said = "worth_knowing", headline(
+            f"Private training would cost {group_cases(sides['worse'].group)} the most accuracy",
+            f"Private training would cost {group_name(sides['worse'].group)} the most accuracy",
+            "Private training would cost one group the most accuracy")
     elif decided and (gap.high or 1.0) <= _MUCH:
-        kind, said = "fine", headline(f"Private training costs all groups of {column} about the same",
-                                      "Private training costs all groups about the same")
+        kind, said = "fine", headline(f"Private training would cost all groups of {column} about the same",
+                                      "Private training would cost all groups about the same")
     else:
-        kind, said = "undecided", headline(f"Whether private training costs one {column} more cannot be decided",
-                                           "Whether private training costs one group more cannot be decided")
+        kind, said = "undecided", headline(f"Whether private training would cost one {column} more cannot be decided",
+                                           "Whether private training would cost one group more cannot be decided")
     facts = [("Excluded", f"A difference above {points(gap.high or 0.0)} between any two groups.")] if kind == "fine" else []
     facts += [("Too few", "Fewer than two groups have enough clusters of similar size.")] if not decided else []
     worse, better = (measure(side.value, side.low, side.high, "points") for side in sides.values())
@@ -230,7 +232,7 @@ def _group_finding(report: TrainingReport, feature: SensitiveFeature, gap: raiki
                  f"{count(sides['better'].n or 0)}",
         sentence=f"{_noise_sentence(report)}{_weights_sentence(report)}",
         facts=[*facts, ("About", f"Private copies at ε = {report.target:g}, measured."), ("Compared with", (
-            f"{capitalised(group_name(sides['better'].group))}, who lose least.")), ("Sample", _size(report, gap)),
+            f"{capitalised(group_cases(sides['better'].group))}, who lose least.")), ("Sample", _size(report, gap)),
             ("Method", str(gap.method))],
         severity="warn" if kind == "worth_knowing" and not report.flags else "note", what="cost of privacy, by group",
         who=feature.text(most) if kind == "worth_knowing" else "", certainty=metric_interval(gap), metrics=[report.address(gap)],

@@ -11,6 +11,7 @@ from raikit.format import (
     column_text,
     confidence_interval,
     count,
+    group_cases,
     group_name,
     headline,
     joined,
@@ -32,9 +33,9 @@ _FAR = 0.1  # total variation distance from which members and non-members count 
 
 
 def findings(result: AttackResult) -> list[raikit.Finding]:
-    """Say whom the attack recognises, that nothing is promised, and what else could explain what it finds."""
+    """Say that nothing is promised of the audited model, whom the attack recognises, and what else could explain that."""
     rates = [_rate_finding(result, rate) for rate in result.rates]
-    return [_area_finding(result), *_reversal_findings(result), *rates, *_group_findings(result), promises.no_promise_finding(),
+    return [promises.no_promise_finding(), _area_finding(result), *_reversal_findings(result), *rates, *_group_findings(result),
             *_caveats(result.cases)]
 
 
@@ -114,7 +115,7 @@ def _rate_finding(result: AttackResult, rate: raikit.Metric) -> raikit.Finding:
     elif decided and high <= _TIMES * fpr:
         kind, said = "fine", "The attack is not shown to recognise any training case almost surely"
     else:
-        kind, said = "undecided", "The attack may recognise some training cases almost surely"
+        kind, said = "undecided", "The attack may recognise training cases of the audited model almost surely"
     excluded = [("Excluded", f"That more than {percent(high)} of training {case_noun()} are recognised.")]
     return raikit.Finding(
         kind=kind, headline=said, certainty=metric_interval(rate),
@@ -134,11 +135,12 @@ def _group_findings(result: AttackResult) -> list[raikit.Finding]:
 
 
 def _group_finding(result: AttackResult, metric: raikit.Metric) -> raikit.Finding:
-    area, group = result.area, group_name(metric.group or {})
+    area, group, whose = result.area, group_name(metric.group or {}), group_cases(metric.group or {})
     size = sample_size(metric.n, metric.n_clusters, result.cases.cluster_names)
     return raikit.Finding(
         kind="worth_knowing", severity="warn",
-        headline=headline(f"The attack recognises {group} more often than others", "The attack recognises one group more often"),
+        headline=headline(f"The attack recognises {whose} more often than others",
+                          f"The attack recognises {whose} more often", "The attack recognises one group more often"),
         evidence=f"Attack AUC {numbers(metric)}; everyone {numbers(area)}; {size}",
         facts=[("About", "The audited model, measured."), ("Method", str(metric.method))],
         what="membership inference, by group", who=group, group=metric.group, certainty=_area_interval(metric, result.level),

@@ -10,6 +10,7 @@ from raikit_privacy.estimates import membership
 from raikit_privacy.estimates.attack import AttackedCases
 from raikit_privacy.estimates.training_report import TrainingReport
 from raikit_privacy.report.wording import at_most, numbers, percent_at_most
+from raikit_privacy.words import plain
 
 _AUDITED = "Audited model"
 _NOTHING = "Nothing: no private training of it is known"
@@ -18,7 +19,7 @@ _NOTHING = "Nothing: no private training of it is known"
 def no_promise_finding() -> raikit.Finding:
     """Say that nothing is promised about the audited model: an attack that finds little is no guarantee."""
     return raikit.Finding(
-        kind="worth_knowing", headline="No privacy guarantee is known for the audited model",
+        kind="worth_knowing", headline="The audited model carries no known privacy guarantee",
         evidence="ε: none; the model is not known to be trained privately",
         facts=[("About", "The audited model, promised."),
                ("Guarantee", "Only training with differential privacy bounds what every attack can find.")],
@@ -65,7 +66,7 @@ def _copy_rows(report: TrainingReport) -> list[list[str]]:
     """Return the promise of a private copy, and that nobody attacked it."""
     model = f"Private copy, ε = {report.target:g}"
     condition = " Conditions: see its finding." if report.condition else ""
-    promise = (f"ε = {at_most(report.outcome.epsilon)} at δ = {report.outcome.budget.delta:.2g}. At {percent(0.01)} false "
+    promise = (f"ε = {at_most(report.outcome.epsilon)} at δ = {plain(report.outcome.budget.delta)}. At {percent(0.01)} false "
                f"positives, no attack recognises a training case with a probability above "
                f"{percent_at_most(report.bound.value or 0.0)}.{condition}")
     return [[model, "promised", promise], [model, "measured", "Not attacked"]]

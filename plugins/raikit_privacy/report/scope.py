@@ -6,10 +6,12 @@ import math
 from collections.abc import Mapping
 
 import raikit
-from raikit.format import capitalised, cases, count, joined, percent
+from raikit.format import capitalised, case_noun, cases, column_text, count, headline, joined, percent
+from raikit_privacy.estimates.features import largest_clusters
 from raikit_privacy.estimates.starting_weights import numbers_beside
 from raikit_privacy.estimates.trials import LARGEST_DELTA, Trials
 from raikit_privacy.report.wording import at_most
+from raikit_privacy.words import plain
 
 _MOST_NAMES = 6
 
@@ -88,9 +90,9 @@ def _weights_finding(ctx: raikit.CheckContext, trials: Trials) -> raikit.Finding
         if trials.start.partly_drawn:
             origin += " It has little power here, because other weights are newly drawn, as those of a new head."
     declared, searched = trials.start.declared is not None, bool(_search_sentence(ctx))
-    said = ("The guarantee assumes initial weights that saw no training case" if declared
-            else "The guarantee leaves out the search that chose the settings" if searched
-            else "ε covers the training of the weights and nothing else")
+    said = ("The private copy's guarantee assumes initial weights that saw no training case" if declared
+            else "The private copy's guarantee leaves out the search that chose settings" if searched
+            else "The private copy's ε covers the training of its weights alone")
     return raikit.Finding(
         kind="worth_knowing" if declared or searched else "method", headline=said,
         evidence="Not covered: what was fitted without noise, searches, other runs on these cases",
@@ -98,7 +100,7 @@ def _weights_finding(ctx: raikit.CheckContext, trials: Trials) -> raikit.Finding
                  "training cases, which is taken as public, and columns that were computed from several cases. It leaves out "
                  "options that were chosen by trying them on these cases. It leaves out other "
                  "runs on them: their ε adds to this one.",
-        facts=[("Fitted without noise", _short(fitted_without_noise(ctx)))],
+        facts=[("About", "The private copy, promised."), ("Fitted without noise", _short(fitted_without_noise(ctx)))],
         severity="warn" if declared or searched else "note", what="scope of epsilon",
         certainty="two draws were compared" if not trials.start.condition else "if these weights have seen no training case",
     )
@@ -141,16 +143,27 @@ def _some(names: list[str]) -> str:
 def _unit_of_privacy_finding(trials: Trials) -> raikit.Finding:
     where = joined(trials.shared)
     copies = trials.copies
-    facts = [("For k cases", "With k cases of one person, or k copies of a case, ε is k times as large and δ is larger too.")]
+    facts = [("About", "The private copy, promised."),
+             ("For k cases", "With k cases of one person, or k copies of a case, ε is k times as large and δ is larger too.")]
     facts += [("Among the training cases", f"{capitalised(where)}.")] if where else []
     facts += [("Copies", f"{count(copies)} training cases have the same inputs."),
               ("Not counted", "Copies under other file names or spellings.")] if copies > 1 else []
     return raikit.Finding(
-        kind="worth_knowing" if where else "method", headline="The guarantee protects single cases, not people",
+        kind="worth_knowing" if where else "method", headline=_one_case(trials),
         evidence=(f"Among the training cases, {joined(trials.shared[:2])}" if where
                   else "For k cases of one person, ε is k times as large"),
         facts=facts, severity="warn" if where else "note", what="unit of privacy", certainty="by construction",
     )
+
+
+def _one_case(trials: Trials) -> str:
+    """Say that a case is protected and not those who are in several, by the names of the columns that tell them apart."""
+    one = case_noun(1)
+    columns = [column_text(column) for column, n in largest_clusters(trials.ctx, "train").items() if n > 1]
+    said = f"ε protects one {one}, not one {' or '.join(columns)}" if columns else ""
+    whose = f"The private copy's {said}" if said else ""
+    plain_words = f"The private copy's ε protects one {one}, not all of one person"
+    return headline(whose, said, plain_words, "ε protects one case, not one person")
 
 
 def _number_findings(trials: Trials) -> list[raikit.Finding]:
@@ -161,10 +174,10 @@ def _number_findings(trials: Trials) -> list[raikit.Finding]:
     models = len(targets) * repeats
     return [raikit.Finding(
         kind="method", headline="Private models of the same cases add up their ε",
-        evidence=f"All {count(models)} together: ε = {at_most(sum(targets) * repeats)} at δ = {trials.delta * models:.2g}",
+        evidence=f"All {count(models)} together: ε = {at_most(sum(targets) * repeats)} at δ = {plain(trials.delta * models)}",
         sentence=f"Each ε is that of one private model. {count(models)} were trained on the same cases. Who sees all of them, or "
                  f"numbers computed from all, has at most ε = {at_most(sum(targets) * repeats)} at "
-                 f"δ = {trials.delta * models:.2g}.",
+                 f"δ = {plain(trials.delta * models)}.",
         what="several private models", certainty="by construction",
     )]
 
@@ -183,10 +196,10 @@ def _delta_findings(trials: Trials) -> list[raikit.Finding]:
     over = "at least" if trials.delta * n >= 1 else "not far below"
     return [raikit.Finding(
         kind="worth_knowing", headline="δ is too large for the guarantee to mean much",
-        evidence=f"δ = {trials.delta:.2g}; one over the number of training cases is {1 / n:.2g}",
-        sentence=f"δ = {trials.delta:.2g} is {over} one over the number of training cases ({count(n)}). Publishing each case "
+        evidence=f"δ = {plain(trials.delta)}; one over the number of training cases is {plain(1 / n)}",
+        sentence=f"δ = {plain(trials.delta)} is {over} one over the number of training cases ({count(n)}). Publishing each case "
                  f"with a probability of δ, {_published(trials.delta * n)}, would satisfy such a guarantee (Dwork and Roth 2014).",
-        facts=[("What to do", f"Leave delta out, or set it to {LARGEST_DELTA / n:.2g} at most."),
+        facts=[("What to do", f"Leave delta out, or set it to {plain(LARGEST_DELTA / n)} at most."),
                ("Source", "Ponomareva et al. 2023 advise far less than one over the number of training cases.")],
         severity="warn", what="size of delta", certainty="by construction",
     )]

@@ -25,9 +25,45 @@ def test_a_model_that_misses_the_rare_class_is_told_by_that_class():
     with using(DisplayNames(classes={"1": "fraud"})):
         named = by_what(findings(Classification, table_of(truth, prediction)))["recall by class"]
     assert found["recall by class"].kind == "worth_knowing"
-    assert named.headline == "Cases of class “fraud” are recognised least often"
-    assert named.evidence.startswith("Recall of class “fraud” 20.0%, simultaneous 95% CI")
+    assert named.headline == "The model misses “fraud” more often than it invents it"
+    assert named.evidence == "False negative rate 80.0% vs false positive rate 0.0%; n = 50 and 950"
+    assert dict(named.facts)["False negative rate"].startswith("80.0%, simultaneous 95% CI")
     assert found["accuracy"].kind == "fine"  # 96% right, 95% are of the frequent class: 10 of 10 cases that differ
+
+
+@pytest.mark.parametrize(("missed", "invented", "said"), [
+    (60, 20, "The model misses matches more often than it invents them"),
+    (20, 60, "The model invents matches more often than it misses them"),
+    (40, 42, "No class is recognised much less often than others"),
+])
+def test_of_two_errors_the_surely_more_frequent_one_is_told(missed, invented, said):
+    truth = np.repeat([0, 1], 400)
+    prediction = truth.copy()
+    prediction[:invented], prediction[400:400 + missed] = 1, 0
+    with using(DisplayNames(classes={"1": "match"}, denominators={"positives": "true matches"})):
+        found = by_what(findings(Classification, table_of(truth, prediction)))["recall by class"]
+    assert found.headline == said
+
+
+def test_the_class_of_several_that_is_recognised_least_is_named():
+    truth = np.repeat([0, 1, 2], 200)
+    prediction = truth.copy()
+    prediction[400:500] = 0
+    found = by_what(findings(Classification, table_of(truth, prediction), 3))["recall by class"]
+    assert found.headline == "Cases of class “2” are recognised least often"
+
+
+@pytest.mark.parametrize(("bend", "said"), [
+    (lambda score: np.where(score < 0.3, score + 0.2, score), "Low scores understate the chance of “1”"),
+    (lambda score: np.where(score > 0.7, score - 0.3, score), "High scores overstate the chance of “1”"),
+])
+def test_calibration_says_where_scores_differ_most_and_in_which_direction(bend, said):
+    rng = np.random.default_rng(4)
+    score = rng.uniform(0.02, 0.98, 4000)
+    truth = (rng.random(4000) < bend(score)).astype(int)
+    table = pd.DataFrame({"target": truth, "prediction": (score > 0.5).astype(int), "score": score})
+    (found,) = findings(Calibration, table)
+    assert found.headline == said
 
 
 def test_high_accuracy_that_is_no_better_than_the_frequent_class_is_undecided():

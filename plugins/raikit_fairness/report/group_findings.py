@@ -205,7 +205,7 @@ def _closest(closest: Headline, settings: IntervalSettings) -> dict[str, Any]:
     size, certainty = _write_gap(closest), _certainty(closest, settings)
     return {
         "kind": "fine",
-        "headline": short_headline(f"No gap to {group_name(reference)} shown by {crossed(feature.columns)}",
+        "headline": short_headline(f"No gap to {group_cases(reference)} shown by {crossed(feature.columns)}",
                                    f"No gap to the reference shown by {crossed(feature.columns)}", "No gap to the reference shown"),
         "evidence": f"largest difference: {group_name(group)}, {size.replace(' percentage points', ' pp')} in "
                     f"{short.removeprefix('the ')}, {certainty}",

@@ -95,7 +95,7 @@ def test_a_model_of_steps_is_warned_about(tiny_model, make_context):
 
 def _ends_of_difference(finding):
     """Return the ends of the interval on the line of evidence, in percentage points."""
-    return [float(end.replace("−", "-")) for end in re.search(r"CI (\S+) to (\S+)$", finding.evidence).groups()]
+    return [float(end.replace("−", "-")) for end in re.search(r"CI (\S+) to (\S+);", finding.evidence).groups()]
 
 
 def test_the_input_that_decides_is_named_with_interval_and_rows(tiny_model, make_context):

@@ -113,6 +113,6 @@ def cases_seen_in_training(ctx: raikit.CheckContext, split: str) -> int:
     columns = list(dict.fromkeys(column for item in ctx.data.inputs.values() for column in item.columns))
     if not columns:
         return 0
-    trained, others = (ctx.data.frame(columns, part).astype(str) for part in ("train", split))
+    trained, others = (ctx.data.frame(columns, part).map(str) for part in ("train", split))
     hashes = [pd.util.hash_pandas_object(frame, index=False).to_numpy() for frame in (trained, others)]
     return int(np.isin(hashes[1], hashes[0]).sum())

@@ -113,6 +113,8 @@ def lede_of_changes(comparison: RunComparison, written: Sequence[Change]) -> str
 def multiplicity(written: Sequence[Change], confidence: float) -> str:
     """Return one sentence on what many intervals beside each other mean."""
     compared = sum(one.value is not None for one in written)
+    if compared < 2:
+        return f"Such an interval misses by chance in about {fmt.percent(1 - confidence)} of comparisons."
     rate = "one in twenty" if abs(confidence - 0.95) < 1e-9 else f"{(1 - confidence):.2g} of all"
     return f"Each of the {fmt.count(compared)} intervals stands alone: about {rate} misses by chance."
 

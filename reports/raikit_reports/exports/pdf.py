@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -44,8 +45,16 @@ def write(record: raikit.Record, folder: Path) -> list[Path]:
         page.write_text(render(record), encoding="utf-8")
         _print(browser, page, printed, Path(place) / "profile")
         with atomic(path) as partial:
-            shutil.copyfile(printed, partial)
+            partial.write_bytes(_without_times(printed.read_bytes()))
     return [path]
+
+
+def _without_times(pdf: bytes) -> bytes:
+    """Set the dates on which a PDF was printed to 2000-01-01, so that the same record gives the same bytes.
+
+    No length changes, because a PDF refers to its parts by their place.
+    """
+    return re.sub(rb"(?<=Date \(D:)\d{14}", b"20000101000000", pdf)
 
 
 def _print(browser: str, page: Path, printed: Path, profile: Path) -> None:

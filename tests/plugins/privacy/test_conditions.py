@@ -265,7 +265,7 @@ def test_a_builder_or_a_fresh_of_other_code_is_a_condition_too(fusion, tmp_path,
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.import_module("builder_of_a_fusion_model").MODELS.append(fusion.copy())
     data = SimpleNamespace(task="binary", classes=[0, 1], inputs={}, parts=None, batches=lambda split, size: iter(()))
-    monkeypatch.setattr(loaders, "_refuse_other_data", lambda model, data: None)
+    monkeypatch.setattr(loaders, "refuse_other_data", lambda model, data: None)
     model = loaders.load({"kind": "torch", "path": "builder_of_a_fusion_model:build"}, data, loaders.LOADERS, tmp_path)
     assert foreign_code(model) == ["builder_of_a_fusion_model:build"]
 

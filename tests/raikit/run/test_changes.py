@@ -118,7 +118,7 @@ def test_the_lede_names_the_quantity_of_a_gap_and_says_if_nothing_is_worse():
 def test_one_sentence_tells_what_many_intervals_mean_and_another_how_runs_were_compared():
     measured = metric("accuracy", 0.8, "performance")
     both = compared(run(measured), run(measured, data="e"), loss(measured, 0.1, 0.05, 0.15))
-    assert multiplicity(changes(both), 0.95) == "Each of the 1 intervals stands alone: about one in twenty misses by chance."
+    assert multiplicity(changes(both), 0.95) == "Such an interval misses by chance in about 5.0% of comparisons."
     assert how_compared(both, changes(both)) == "The data differ. All metrics are compared on the same people."
 
 

@@ -15,6 +15,7 @@ from raikit.console import Console
 from raikit.data import counted, scan
 from raikit.errors import ConfigError, DataError, RaikitError
 from raikit.run.predictions import Predictions
+from raikit_performance import mistakes
 
 CHANGING = {"seconds", "run_id", "started", "command", "config", "config_path", "fingerprint", "source", "name"}
 GATE = {"rules": [
@@ -100,6 +101,7 @@ def test_no_case_is_read(tmp_path, monkeypatch, labelled):
     monkeypatch.setattr(counted, "MOST_READ", 1000)
     for module in ("raikit.data.dataset", "raikit.data.tables"):
         monkeypatch.setattr(f"{module}.read_table", lambda *args, **kwargs: pytest.fail("the table was read whole"))
+    monkeypatch.setattr(mistakes, "_MOST_CASES", 1000)
     monkeypatch.setattr(Predictions, "frame", lambda *args, **kwargs: pytest.fail("cases were read"))
     outcome = run(config, tmp_path / "run")
     status = {check.name: check.status for check in outcome.record.checks}

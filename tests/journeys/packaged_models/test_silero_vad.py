@@ -76,4 +76,5 @@ def test_the_speech_detector_is_audited_and_misses_whispers(audited, package, tm
         }
     )  # fmt: skip
     assert run.metrics["performance.accuracy"]["value"] > 0.6
-    assert any("voice: whispered are missed more often" in sentence for sentence in run.record["summary"]["sentences"])
+    findings = [finding for check in run.record["checks"] for finding in check["findings"]]
+    assert any((finding["worse"] or {}).get("group") == {"voice": "whispered"} for finding in findings)

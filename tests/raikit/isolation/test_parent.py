@@ -56,7 +56,7 @@ def ask(tmp_path, monkeypatch):
     rows.to_csv(tmp_path / "rows.csv", index=False)
     scored = rows.rename(columns={"y": "target", "p": "score"}).assign(split="test", prediction=(rows.p > 0.5).astype(int))
     scored.to_parquet(tmp_path / "predictions.parquet")
-    facts = {"task": "binary", "classes": [0, 1], "positive": 1, "sensitive": ["sex"], "cluster": [], "weight": None, "max_groups": 500, "reference": {}, "favourable": None,
+    facts = {"task": "binary", "classes": [0, 1], "positive": 1, "sensitive": ["sex"], "cluster": [], "weight": None, "max_groups": 500, "reference": {}, "missing_group": {}, "favourable": None,
              "labels": asdict(DisplayNames(unit=("row", "rows"))),
              "confidence": 0.95, "split": "test", "has_model": False}  # fmt: skip
     config = {

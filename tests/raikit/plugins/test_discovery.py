@@ -6,7 +6,7 @@ from raikit.config.schema import PluginsConfig
 from raikit.errors import ConfigError
 from raikit.plugins.discovery import discover
 from raikit.plugins.entry_points import distribution, installed, version
-from raikit.run.record import failed_plugins
+from raikit.run.record import Gate, Record, failed_plugins
 
 GOOD = """
     import raikit
@@ -142,7 +142,8 @@ def test_a_local_file_that_fails_to_import_counts_as_a_crash(tmp_path):
 def test_a_listener_that_raises_is_reported_and_changes_nothing(install):
     source = "import raikit\nraikit_api = 1\n@raikit.hookimpl\ndef raikit_run_finished(record, run):\n    raise OSError('no tracker')\n"
     install("raikit-tracker", {"tracker": "tracker_plugin"}, {"tracker_plugin": source})
-    complaints = discover().notify("raikit_run_finished", record=None, run=None)
+    record = Record(name="m", verdict="pass", gate=Gate(verdict="pass"))
+    complaints = discover().notify("raikit_run_finished", record=record, run=None)
     assert complaints == ["raikit-tracker: raikit_run_finished raised OSError: no tracker"]
 
 

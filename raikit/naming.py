@@ -194,6 +194,17 @@ def plural_of(noun: str) -> str:
     return f"{before}{last}es" if last.endswith(("s", "x", "z", "ch", "sh")) else f"{before}{last}s"
 
 
+def clusters_of(column: str) -> str:
+    """Return what clusters of a column of this name are called; unusual names keep their shape.
+
+    Examples
+    --------
+    >>> clusters_of("speaker"), clusters_of("speaker_id")
+    ('speakers', 'of speaker_id')
+    """
+    return plural_of(column) if column.isalpha() and column.isascii() and not column.endswith("s") else f"of {column}"
+
+
 _IN_USE: ContextVar[DisplayNames] = ContextVar("raikit_display_names", default=DisplayNames())  # noqa: B039 - it is frozen
 
 

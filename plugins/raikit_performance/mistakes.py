@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 import raikit
-from raikit.arrays import FloatArray, IntArray
+from raikit.arrays import FloatArray, IntArray, arrays_from_frame
 from raikit.format import capitalised, case_noun, class_text, column_text, value_text
 
 TABLE = "mistakes"
@@ -28,7 +28,7 @@ def mistakes_table(ctx: raikit.CheckContext) -> list[raikit.Table]:
     if ctx.redact or ctx.predictions.size() > _MOST_CASES:
         return []
     frame = ctx.predictions.frame()
-    badness = _badness(ctx, frame)
+    badness = _badness(arrays_from_frame(frame, ctx.task, ctx.classes))
     chosen = _choose(badness, [frame[column] for column in ctx.sensitive])
     if not len(chosen):
         return []
@@ -41,15 +41,13 @@ def mistakes_table(ctx: raikit.CheckContext) -> list[raikit.Table]:
     return [raikit.Table(id=TABLE, title="Worst mistakes", columns=columns, rows=rows, note=note)]
 
 
-def _badness(ctx: raikit.CheckContext, frame: pd.DataFrame) -> FloatArray:
+def _badness(cases: raikit.Arrays) -> FloatArray:
     """Return how bad each mistake is, 0 where there is none: the probability that is lacking, or the distance."""
-    truth, prediction = frame["target"], frame["prediction"]
-    if ctx.task == "regression":
-        distance: FloatArray = np.abs(prediction.to_numpy(np.float64) - truth.to_numpy(np.float64))
+    if not cases.classes:
+        distance: FloatArray = np.abs(cases.prediction - cases.truth)
         return distance
-    cases = ctx.arrays()
     wrong = cases.truth != cases.prediction
-    lacking = np.ones(len(frame)) if cases.scores is None else 1.0 - cases.scores[np.arange(len(frame)), cases.truth]
+    lacking = np.ones(len(cases)) if cases.scores is None else 1.0 - cases.scores[np.arange(len(cases)), cases.truth]
     return np.where(wrong, np.maximum(lacking, 1e-9), 0.0)
 
 

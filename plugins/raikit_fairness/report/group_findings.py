@@ -23,7 +23,7 @@ from raikit.format import (
     significant,
 )
 from raikit.format import headline as short_headline
-from raikit.naming import plural_of
+from raikit.naming import clusters_of
 from raikit.stats import Gap
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
@@ -108,7 +108,7 @@ def _ratio(headline: Headline) -> tuple[float, float, float] | None:
 
 def _facts(headline: Headline, worse: raikit.Side, better: raikit.Side) -> list[tuple[str, str]]:
     also = _alike(headline)
-    clusters = [f"{joined([count(worse.clusters[name]), count(better.clusters[name])])} {plural(column_text(name))}"
+    clusters = [f"{joined([count(worse.clusters[name]), count(better.clusters[name])])} {clusters_of(column_text(name))}"
                 for name in worse.clusters]  # fmt: skip
     return [*([("Also", also)] if also else []), *([("Clusters of both groups", ", ".join(clusters))] if clusters else [])]
 
@@ -163,7 +163,7 @@ def _evidence(sides: Sequence[raikit.Side]) -> str:
     """Write the number of cases and clusters behind both groups."""
     parts = [f"{joined([count(side.n) for side in sides])} {case_noun()}"]
     for name in sides[0].clusters:
-        parts.append(f"{joined([count(side.clusters[name]) for side in sides])} {plural(column_text(name))}")
+        parts.append(f"{joined([count(side.clusters[name]) for side in sides])} {clusters_of(column_text(name))}")
     return ", ".join(parts)
 
 
@@ -173,11 +173,6 @@ def _clusters(subject: FindingSubject, feature: Feature, cells: Cells, group: in
         name: len(np.unique(codes[subject.counted & (codes >= 0) & (feature.code == group)]))
         for name, codes in zip(cells.cluster_names, cells.clusters, strict=True)
     }
-
-
-def plural(name: str) -> str:
-    """Return a cluster column's name for a number of clusters: ``speakers``; unusual names keep their shape."""
-    return plural_of(name) if name.isalpha() and name.isascii() and not name.endswith("s") else f"of {name}"
 
 
 def _no_gap_finding(subjects: Sequence[FindingSubject], feature: Feature, settings: IntervalSettings) -> raikit.Finding:

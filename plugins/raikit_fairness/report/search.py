@@ -24,6 +24,7 @@ from raikit.format import (
     points,
     sample_size,
 )
+from raikit.naming import clusters_of
 from raikit_fairness.estimates.subgroup_search import (
     SearchResult,
     SearchSettings,
@@ -33,7 +34,6 @@ from raikit_fairness.estimates.subgroup_search import (
     flagged_by_lower_limit,
 )
 from raikit_fairness.report.columns import table_columns
-from raikit_fairness.report.group_findings import plural
 from raikit_fairness.report.layers import (
     NOT_SURELY_WORSE,
     WORSE,
@@ -73,7 +73,7 @@ def _flagged_finding(result: SearchResult, group: int, cited: Sequence[str], *, 
     name, cases, rest = group_name(of), capitalised(group_cases(of)), f"all other {case_noun()}"
     rates = [percent(rate) for rate in (groups.rates[group], groups.rests[group])]
     low, n = flagged.low[group], int(groups.n_rows[group])
-    clusters = [f"{count(many)} {plural(column_text(column))}" for column, many in cluster_counts(result, group)]
+    clusters = [f"{count(many)} {clusters_of(column_text(column))}" for column, many in cluster_counts(result, group)]
     facts = [("Groups flagged", f"{_capitalised(_flagged_count(result))}.")] if with_count else []
     return raikit.Finding(
         kind="worth_knowing",

@@ -153,11 +153,11 @@ class _Writer:
         self.measured: dict[str, tuple[CheckRecord, Metric]] = {
             metric.id: (check, metric) for check, metric in record.metrics() if metric.id
         }
-        self.findings: dict[str, list[tuple[CheckRecord, Finding]]] = {}
+        self.findings: dict[str, list[Finding]] = {}
         for check in record.checks:
             for finding in check.findings:
                 if finding.metrics:
-                    self.findings.setdefault(finding.metrics[0], []).append((check, finding))
+                    self.findings.setdefault(finding.metrics[0], []).append(finding)
         self.told: set[int] = set()
 
     def of_rules(self) -> Iterator[Statement]:
@@ -166,9 +166,9 @@ class _Writer:
         for rule in sorted(gate.rules if gate is not None else [], key=_by_certainty):
             check, metric = self.measured.get(rule.metric, (self.checks.get(rule.check or ""), None))
             beside = self.findings.get(rule.metric, []) if rule.kind == "rule" else []
-            beside = [(owner, finding) for owner, finding in beside if not _says_more(rule, finding)]
-            self.told.update(id(finding) for _, finding in beside)
-            yield self._of_rule(rule, check, metric, [finding for _, finding in beside])
+            beside = [finding for finding in beside if not _says_more(rule, finding)]
+            self.told.update(map(id, beside))
+            yield self._of_rule(rule, check, metric, beside)
 
     def of_findings(self) -> Iterator[Statement]:
         """Yield a statement for each finding that no rule covers."""
@@ -184,7 +184,7 @@ class _Writer:
         level = rule.level or (metric.level if metric else None) or self.record.confidence
         number = "" if rule.value is None else fmt.measure(rule.value, rule.low, rule.high, unit)
         limit = phrases.limit_text(rule.limit, rule.bound, unit)
-        named = "" if rule.loser else next((finding.who for _, finding in self.findings.get(rule.metric, []) if finding.who), "")
+        named = "" if rule.loser else next((finding.who for finding in self.findings.get(rule.metric, []) if finding.who), "")
         one = (fmt.capitalised(named) or self._whom(rule, metric), _sample(rule))
         whom, whom_detail = phrases.whom(gap, phrases.kind_of(metric)) if gap else one
         interval = phrases.ci(rule.low, rule.high, unit, rule.value, level, valid=valid)
@@ -222,7 +222,7 @@ class _Writer:
     def _clusters(self, rule: Rule, number: int | None) -> str:
         """Return what clusters are called: by the column if there is only one, or if a finding counts that many of its clusters."""
         names = self.record.data.cluster
-        ends = [end for _, finding in self.findings.get(rule.metric, []) for end in (finding.worse, finding.better)]
+        ends = [end for finding in self.findings.get(rule.metric, []) for end in (finding.worse, finding.better)]
         counted = {column for end in ends if end for column, many in end.clusters.items() if many and many == number}
         known = names if len(names) == 1 else sorted(counted)
         return phrases.cluster_noun(known[0]) if len(known) == 1 else "clusters"

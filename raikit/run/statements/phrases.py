@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from raikit import format as fmt
-from raikit.naming import names_in_use, plural_of
+from raikit.naming import clusters_of, names_in_use, plural_of
 from raikit.run.record import Rule
 from raikit.run.results import Metric, Side
 from raikit.run.statements.gaps import GapStatement, part_of
@@ -226,9 +226,7 @@ def whom(gap: GapStatement, kind: str = "gap") -> tuple[str, str]:
 def cluster_noun(column: str, many: int = 2) -> str:
     """Write what clusters of a column are called: ``speakers``; unusual names keep their shape."""
     name = names_in_use().column(column)
-    if many == 1:
-        return name
-    return plural_of(name) if name.isalpha() and name.isascii() and not name.endswith("s") else f"of {name}"
+    return name if many == 1 else clusters_of(name)
 
 
 def lede_of_gap(gap: GapStatement, rule: Rule, unit: str | None) -> str:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
 import re
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -17,7 +15,7 @@ from markupsafe import Markup
 import raikit
 from raikit import format as fmt
 from raikit.files import write_text
-from raikit_reports import texts, verdicts
+from raikit_reports import offline, texts, verdicts
 from raikit_reports.page import figures, layout
 from raikit_reports.page.glossary import Glossary, terms
 from raikit_reports.page.renderer import RuntimeBundle
@@ -45,7 +43,7 @@ def render(record: raikit.Record) -> str:
         .render(
             page=view,
             record=record,
-            policy=_policy([style], [script, runtime] if runtime else [script]),
+            policy=offline.policy([style], [script, runtime] if runtime else [script], images="data:"),
             style=Markup(style),  # noqa: S704 - ours, except for the strings escaped by css_string
             script=Markup(script),  # noqa: S704 - ours
             runtime=base64.b64encode(gzip.compress(runtime.encode(), mtime=0)).decode() if runtime else "",
@@ -69,20 +67,6 @@ def _paper(record: raikit.Record) -> str:
     """Return the style of the foot of every printed page."""
     run = f"{record.name} · run {record.provenance.run_id}" if record.provenance.run_id else record.name
     return f"@page {{ @bottom-left {{ content: {texts.css_string(run)} }} }}\n"
-
-
-def _policy(styles: list[str], scripts: list[str]) -> str:
-    def sources(contents: list[str]) -> str:
-        return " ".join(f"'sha256-{_hash(content)}'" for content in contents)
-
-    return (
-        f"default-src 'none'; img-src data:; style-src {sources(styles)}; script-src {sources(scripts)}; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(content: str) -> str:
-    return base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
 
 
 _RULE_WORDS = {verdict: fmt.capitalised(word) for verdict, word in WORDS.items()}
@@ -109,14 +93,7 @@ def _lead(text: object) -> Markup:
 
 
 def _environment(words: texts.Texts, glossary: Glossary) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    filters: dict[str, Any] = {
+    filters = {
         "say": words.say,
         "brief": words.brief,
         "flat": texts.flat,
@@ -135,5 +112,4 @@ def _environment(words: texts.Texts, glossary: Glossary) -> jinja2.Environment:
         "lead": _lead,
         "strong": _strong,
     }
-    environment.filters.update(filters)
-    return environment
+    return offline.environment(TEMPLATES, filters)

@@ -8,14 +8,13 @@ import pandas as pd
 import pytest
 
 import raikit
-from raikit.naming import using
+from raikit.naming import clusters_of, using
 from raikit.testing import result_of, table_context
 from raikit_fairness.checks.groups import GroupMetrics
 from raikit_fairness.checks.impact import ImpactRatios
 from raikit_fairness.checks.mitigation import Mitigation
 from raikit_fairness.checks.search import Search
 from raikit_fairness.checks.thresholds import Thresholds
-from raikit_fairness.report.group_findings import plural
 
 
 @pytest.mark.parametrize(
@@ -24,7 +23,7 @@ from raikit_fairness.report.group_findings import plural
      ("speaker_id", "of speaker_id")],
 )  # fmt: skip
 def test_clusters_are_counted_in_a_regular_plural(column, many):
-    assert plural(column) == many
+    assert clusters_of(column) == many
 
 
 WORDS = raikit.DisplayNames(

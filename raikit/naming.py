@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _PLURAL = re.compile(r"(?i)(?:men|people|children|[^su]s)$")  # a label that can be the subject of a sentence: Women, smokers
 _AMBIGUOUS = {"other", "others", "unknown", "none", "missing"}
@@ -102,7 +102,8 @@ class DisplayNames:
             return None
         heads = {part.head for part in parts if part.head} | ({self.unit[1]} if not any(part.head for part in parts) else set())
         if len(heads) > 1:  # "male voices" and "drawings of a man": the cases are neither
-            parts, heads = [part.as_modifier() for part in parts], {self.unit[1]}
+            parts = [part.as_modifier(self.unit[1]) for part in sorted(parts, key=lambda part: part.head != self.unit[1])]
+            heads = {self.unit[1]}
         owns = [part.own for part in parts if part.own]
         before = [part.before for part in parts if part.before]
         head = _uncapitalised(", ".join(owns)) if owns and before else ", ".join(owns) or heads.pop()
@@ -155,9 +156,11 @@ class _Part:
     own: str = ""
     worded: bool = True
 
-    def as_modifier(self) -> _Part:
-        """Return the part without its head: ``male voices`` as ``with male voices``."""
-        return _Part(after=f"with {self.before} {self.head}" if self.before else self.after, own=self.own, worded=self.worded)
+    def as_modifier(self, unit: str) -> _Part:
+        """Return the part without a head of its own: ``drawings of a man`` as ``with drawings of a man``."""
+        if not self.head or self.head == unit:
+            return replace(self, head="")
+        return _Part(after=" ".join(["with", *filter(None, (self.before, self.head, self.after))]))
 
 
 def _uncapitalised(text: str) -> str:

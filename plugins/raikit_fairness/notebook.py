@@ -43,7 +43,7 @@ def as_html(
     table = _table(in_words(_gaps(disparities)))
     note = (
         f"{confidence(level)} CIs. Those of gaps are simultaneous over all pairs of groups, those of groups hold for each "
-        "group by itself. A gap is established if low is above 0."
+        "group by itself. A gap is sure if low is above 0."
     )
     return (
         f'<ul>{lead}{more}</ul><div style="display:flex;flex-wrap:wrap;gap:1.5em">{drawings}</div>{table}<p>{escape(note)}</p>'

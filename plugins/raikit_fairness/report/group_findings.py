@@ -16,6 +16,7 @@ from raikit.format import (
     confidence_interval,
     count,
     group_cases,
+    group_label,
     group_name,
     joined,
     percent,
@@ -28,7 +29,7 @@ from raikit.stats import Gap
 from raikit_fairness.estimates.case_counts import Cells
 from raikit_fairness.estimates.features import Feature
 from raikit_fairness.report.headlines import FindingSubject, Headline, lead_against_reference, rank_headlines
-from raikit_fairness.report.wording import crossed, short_points
+from raikit_fairness.report.wording import crossed, short_points, short_sentence
 from raikit_fairness.settings import IntervalSettings
 
 _MOST_ALIKE = 3  # further groups that a sentence names
@@ -56,11 +57,14 @@ def _gap_finding(headline: Headline, cells: Cells, settings: IntervalSettings) -
     value, ends = subject.estimates.value, [feature.group(group) for group in (first, second)]
     worse, better = _sides(headline, cells, settings)
     shown = " against ".join(_write(float(value[group]), subject.mean) for group in (first, second))
+    pair = [(capitalised(group_cases(ends[0])), group_name(ends[1])), tuple(map(group_label, ends))]
     comparison = _comparison(subject, float(value[first]) < float(value[second]))
     certainty, evidence = _certainty(headline, settings), _evidence((worse, better))
     return raikit.Finding(
-        sentence=f"{capitalised(group_cases(ends[0]))} {subject.verb} {comparison} {group_name(ends[1])}: {shown}. "
-                 f"The gap is {_write_gap(headline)} ({certainty}; {evidence}).",
+        sentence=" ".join([
+            short_sentence(*(f"{one} {subject.verb} {comparison} {other}: {shown}." for one, other in pair)),
+            f"The gap is {_write_gap(headline)} ({certainty}; {evidence}).",
+        ]),
         severity="warn",
         kind="worth_knowing",
         measure=subject.name,
@@ -204,8 +208,8 @@ def _closest(closest: Headline, settings: IntervalSettings) -> dict[str, Any]:
                                    f"No gap to the reference shown by {crossed(feature.columns)}", "No gap to the reference shown"),
         "evidence": f"largest difference: {group_name(group)}, {size.replace(' percentage points', ' pp')} in "
                     f"{short.removeprefix('the ')}, {certainty}",
-        "sentence": f"No difference to {group_name(reference)} is established over {feature.title}. The closest to it is {size} in "
-                    f"{short}, for {group_name(group)} ({certainty}).",
+        "sentence": f"No gap to {group_name(reference)} is shown by {crossed(feature.columns)}. The largest difference is {size} in "
+                    f"{short}, for {group_name(group)}; {certainty}.",
     }  # fmt: skip
 
 
@@ -217,13 +221,13 @@ def _detectable(judged: Sequence[tuple[FindingSubject, Gap]], feature: Feature) 
         if gap.minimum_detectable is not None and (subject.mean or gap.minimum_detectable < 1)
     ]
     by = crossed(feature.columns)
-    sentence = f"No gap is established over {feature.title}"
+    sentence = f"No gap is shown by {by}"
     if not sizes:
         return {
             "kind": "undecided",
             "headline": short_headline(f"Too few {case_noun()} to show a gap by {by}", f"Too few {case_noun()} to show a gap"),
             "evidence": "none of any size would have been detected (80% power)",
-            "sentence": f"{sentence}; none of any size would have been detected (80% power).",
+            "sentence": f"{sentence}, but none of any size would have been detected (80% power).",
         }
     (first, gap), *_ = [(subject, gap) for subject, gap in judged if gap.minimum_detectable is not None]
     seen = first.mean or (gap.minimum_detectable or 0.0) <= _MOST_MISSED
@@ -232,7 +236,7 @@ def _detectable(judged: Sequence[tuple[FindingSubject, Gap]], feature: Feature) 
         "headline": short_headline(f"No gap shown by {by}", "No gap shown") if seen else short_headline(
             f"Too few {case_noun()} to rule out a gap by {by}", f"Too few {case_noun()} to rule out a gap"),
         "evidence": f"one of {sizes[0]} would have been detected (80% power)",
-        "sentence": f"{sentence}; one of {sizes[0]} would have been detected (80% power).",
+        "sentence": f"{sentence}. One of {sizes[0]} would have been detected (80% power).",
         "facts": [("Also detectable", f"{joined(sizes[1:])} (80% power)")] if sizes[1:] else [],
     }  # fmt: skip
 
@@ -245,7 +249,7 @@ def _not_judged(subjects: Sequence[FindingSubject], feature: Feature, settings: 
         "kind": "undecided",
         "headline": short_headline(f"The gap by {by} cannot be judged", "A gap cannot be judged"),
         "evidence": f"{reason} in any denominator",
-        "sentence": f"No gap over {feature.title} could be judged: {reason} in any denominator.",
+        "sentence": f"The gap by {by} cannot be judged: {reason} in any denominator.",
     }
 
 

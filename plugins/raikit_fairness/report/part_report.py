@@ -133,7 +133,7 @@ def _shortened(findings: Sequence[raikit.Finding], ctx: raikit.CheckContext, arg
         headline=headline(f"No gap shown for any {argument} by {columns}", f"No gap shown for any {argument}")
         if shown else headline(f"Too few {case_noun()} to show a gap for any {argument}"),
         evidence=f"{shown[0].evidence}, in {shown[0].who}" if len(shown) == len(findings) == 1 else evidence,
-        sentence=f"No gap is established for any {argument} over {columns}.", severity="note", what=f"Gaps over {columns}",
+        sentence=f"No gap is shown for any {argument} by {columns}.", severity="note", what=f"Gaps over {columns}",
         who=columns, metrics=list(dict.fromkeys(metric for finding in findings for metric in finding.metrics)),
     )]  # fmt: skip
 

@@ -97,7 +97,7 @@ def _improvement_finding(swept: FeatureSweep, improvement: Improvement) -> raiki
         severity="note",
         what=f"threshold and gaps over {feature.title}",
         who=feature.title,
-        certainty="established, simultaneous over thresholds",
+        certainty="sure, simultaneous over thresholds",
         figures=[f"thresholds-{swept.number}"],
     )  # fmt: skip
 
@@ -129,7 +129,7 @@ def _no_improvement_finding(without: Sequence[tuple[FeatureSweep, _Reason]], max
             facts=[("Compared", features), ("Intervals", _at_once(swept))],
             severity="note",
             what="thresholds and gaps",
-            certainty="not established",
+            certainty="undecided",
             figures=[f"thresholds-{one.number}" for one, _ in without],
         )
     ]  # fmt: skip
@@ -142,7 +142,7 @@ _HEADLINES = {
     "undecided": "Too few groups can be judged to compare thresholds",
     "fine": "No gap is shown that another threshold could narrow",
 }
-_REASONS = {"worth_knowing": "", "undecided": " (fewer than two groups can be judged)", "fine": " (no gap is established as it is)"}
+_REASONS = {"worth_knowing": "", "undecided": " (fewer than two groups can be judged)", "fine": " (no gap is shown today)"}
 
 
 def _with_reason(feature: Feature, reason: _Reason) -> str:

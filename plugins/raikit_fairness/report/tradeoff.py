@@ -29,7 +29,7 @@ from raikit_fairness.report.wording import crossed, short_points
 from raikit_fairness.settings import IntervalSettings
 
 _SIDES = ("Gap narrowed, pp", "Accuracy lost, pp")
-_MOST_NAMES = 6
+_MOST_NAMES = 2  # names of a group may be long
 _CITED = ("_gain", "_cost", "_difference")  # in the order of the sentences, which begin with the gain
 
 
@@ -132,7 +132,7 @@ def tradeoff_figure(
         title=wording.title,
         spec=_figure_spec(list(dict.fromkeys(row["feature"] for row in data))),
         data=data,
-        subtitle=f"{confidence(settings.level)} CIs, paired on test {case_noun()}; full disc: sure; ring: not established",
+        subtitle=f"{confidence(settings.level)} CIs, paired on test {case_noun()}; full disc: sure; ring: undecided",
         alt=f"{wording.title}: for each feature the gap narrowed and the accuracy lost. {result}",
     )
 
@@ -205,7 +205,7 @@ def tradeoff_findings(
         text = _established(sure[0], wording, settings, facts) if sure else _not_established(of_feature, wording, settings, facts)
         findings.append(raikit.Finding(
             severity="note", what=wording.title.rstrip("?"), who=columns_text(columns),
-            certainty="established" if sure else "not established", figures=["bought"],
+            certainty="sure" if sure else "undecided", figures=["bought"],
             metrics=[address(metric) for metric in cited], **text,
         ))  # fmt: skip
     return findings
@@ -230,8 +230,8 @@ def _established(
         "headline": headline(f"{wording.action} {verb} the gap by {by}", f"{wording.action} {verb} a gap"),
         "evidence": f"gap in {STRATA[pair.stratum].rate} {'narrowed' if gain.value > 0 else 'widened'} by {short_points(size)}, "
                     f"{certainty}; {_cost(tradeoff.cost)}; n = {count(gain.n)}",
-        "sentence": f"{wording.action} {verb} the gap in {STRATA[pair.stratum].rate} between "
-                    f"{between} by {points(size)}.",
+        "sentence": f"{wording.action} {verb} the gap in {STRATA[pair.stratum].rate} by {points(size)}. That is the gap between "
+                    f"{between}.",
     }  # fmt: skip
 
 
@@ -258,7 +258,7 @@ def _not_established(
         "headline": headline(f"Whether {action} {wording.narrow} the gap by {by} is undecided",
                              f"{wording.action}: no change is sure", "No change of a gap is sure"),
         "evidence": evidence,
-        "sentence": f"It is not established that {action} {wording.narrow} a gap over {tradeoffs[0].feature.title}.",
+        "sentence": f"Whether {action} {wording.narrow} a gap by {by} is undecided.",
     }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import raikit
 from raikit.format import column_text, points
 
+_MOST_WORDS = 25
 
 def crossed(columns: Sequence[str]) -> str:
     """Write the columns of a feature as tables do: ``skin tone × accent``."""
@@ -16,6 +17,11 @@ def crossed(columns: Sequence[str]) -> str:
 def short_points(difference: float) -> str:
     """Write a difference for an evidence line: ``9.2 pp``."""
     return points(difference, short=True)
+
+
+def short_sentence(*candidates: str) -> str:
+    """Return the first sentence of at most 25 words, else the last one."""
+    return next((text for text in candidates if len(text.split()) <= _MOST_WORDS), candidates[-1])
 
 
 def not_crossed(sentences: Sequence[str]) -> list[raikit.Finding]:

@@ -93,7 +93,7 @@ def shared_cases(ctx: raikit.CheckContext, split: str) -> list[str]:
     """Return who or what is in several cases, as clauses with the highest number: clusters and files."""
     largest, files = largest_clusters(ctx, split), cases_of_one_file(ctx, split)
     return [*(f"one {column} appears in up to {count(n)}" for column, n in largest.items() if n > 1),
-            *(f"one file of {column} in up to {count(n)}" for column, n in files.items() if n > 1)]
+            *(f"one file of {column} appears in up to {count(n)}" for column, n in files.items() if n > 1)]
 
 
 def most_copies(ctx: raikit.CheckContext, split: str) -> int:

@@ -84,8 +84,8 @@ def _cost_finding(report: TrainingReport) -> raikit.Finding:
         kind=kind, headline=said,
         evidence=f"Accuracy {percent(accuracy.value or 0.0)} vs {audited} audited; accuracy lost {numbers(cost)}; "
                  f"n = {count(cost.n or 0)}",
-        sentence="The difference includes whatever else its recipe changes: other steps, clipping, layers that are not "
-                 f"trained{_without_weights(report)}. {_noise_sentence(report)}",
+        sentence="The difference includes whatever else its recipe changes, such as clipping and layers that are not trained."
+                 f"{_weights_sentence(report)} {_noise_sentence(report)}",
         facts=[("Budget", _budget(report)), ("Sample", _size(report, cost)), ("Method", str(cost.method))],
         severity="note", what="accuracy with and without privacy", who="everyone", certainty=metric_interval(cost),
         metrics=[report.address(metric) for metric in (cost, accuracy, report.epsilon)],
@@ -138,7 +138,7 @@ def _twin_findings(report: TrainingReport) -> list[raikit.Finding]:
         headline=("Noise alone lowers the accuracy of private training" if costly
                   else "Whether noise alone costs accuracy cannot be decided"),
         sentence="It is compared with a model trained in the same way but without noise. The rest of the cost is due to "
-                 f"clipping, other steps and layers that were not trained{_without_weights(report)}. {_noise_sentence(report)}",
+                 f"clipping, other steps and layers that were not trained.{_weights_sentence(report)} {_noise_sentence(report)}",
         facts=[("Sample", _size(report, report.twin)), ("Method", str(report.twin.method))],
         what="cost of the noise alone", metrics=[report.address(report.twin)],
     )]

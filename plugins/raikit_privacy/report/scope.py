@@ -145,7 +145,7 @@ def _unit_of_privacy_finding(trials: Trials) -> raikit.Finding:
     copies = trials.copies
     facts = [("About", "The private copy, promised."),
              ("For k cases", "With k cases of one person, or k copies of a case, ε is k times as large and δ is larger too.")]
-    facts += [("Among the training cases", f"{capitalised(where)}.")] if where else []
+    facts += [("Among the training cases", "; ".join(map(capitalised, trials.shared)) + ".")] if where else []
     facts += [("Copies", f"{count(copies)} training cases have the same inputs."),
               ("Not counted", "Copies under other file names or spellings.")] if copies > 1 else []
     return raikit.Finding(

@@ -164,7 +164,7 @@ def _wording_problem(finding: Finding, returned: CheckResult) -> str | None:
         return f"the headline {finding.headline!r} has a number; numbers are for `evidence`"
     if any(side.n is None for side in sides):
         return f"the finding {finding.headline or finding.measure!r} gives a side without n"
-    for place, text in (("evidence", finding.evidence), *finding.facts):
+    for place, text in (("evidence", finding.evidence), ("sentence", finding.sentence), *finding.facts):
         if long := [part for part in _SENTENCE_END.split(text) if len(part.split()) > _MOST_WORDS]:
             return f"{place!r} has a sentence of {len(long[0].split())} words, {long[0][:80]!r}; at most {_MOST_WORDS}"
     return None

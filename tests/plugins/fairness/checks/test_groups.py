@@ -222,7 +222,7 @@ def test_a_real_gap_is_told_with_both_ends_and_no_gap_with_what_could_have_been_
     none = result.findings[-1]
     assert (none.severity, none.kind, none.headline) == ("note", "fine", "No gap shown by coin")
     assert none.evidence.startswith("one of ") and none.evidence.endswith(" pp in false negative rate would have been detected (80% power)")
-    assert result.findings[-1].sentence.startswith("No gap is established over coin; one of ")
+    assert result.findings[-1].sentence.startswith("No gap is shown by coin. One of ")
     assert " pp in false negative rate would have" in result.findings[-1].sentence
     assert result.findings[-1].sentence.endswith(" would have been detected (80% power).")
 

@@ -94,8 +94,8 @@ def test_what_is_bought_is_established_and_said():
     assert gain.low > 0.2
     assert cost.low < cost.value < cost.high
     sentence = result.findings[0].sentence
-    assert "would narrow the gap in selection rate between sex: " in sentence
-    assert (result.findings[0].certainty, result.findings[0].kind) == ("established", "worth_knowing")
+    assert "would narrow the gap in selection rate by " in sentence
+    assert (result.findings[0].certainty, result.findings[0].kind) == ("sure", "worth_knowing")
     assert result.findings[0].headline == "Group-specific thresholds would narrow the gap by sex"
     assert set(result.findings[0].metrics) <= set(metrics)
     assert "_gain" in result.findings[0].metrics[0]  # the number in the sentence

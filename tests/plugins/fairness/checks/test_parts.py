@@ -59,7 +59,7 @@ def test_a_finding_names_the_label_with_the_gap_and_no_other():
 
 def test_without_a_gap_one_note_stands_for_all_labels():
     (finding,) = of_labels(labelled(np.random.default_rng(0), n=4_000, gap=0.0)).findings
-    assert (finding.severity, finding.sentence) == ("note", "No gap is established for any label over sex.")
+    assert (finding.severity, finding.sentence) == ("note", "No gap is shown for any label by sex.")
     assert (finding.kind, finding.headline) == ("fine", "No gap shown for any label by sex")
 
 

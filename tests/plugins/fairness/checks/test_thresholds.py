@@ -126,7 +126,7 @@ def test_a_threshold_that_closes_a_gap_at_no_loss_is_found_and_named():
     result = result_of(Thresholds, table_context(table, sensitive=["sex"], classes=[0, 1]), draws=2000)
     sentence = result.findings[0].sentence
     assert "would bring the largest gap in true positive rate over sex from 100.0 percentage points" in sentence
-    assert result.findings[0].certainty.startswith("established")
+    assert result.findings[0].certainty.startswith("sure")
 
 
 def test_groups_that_are_alike_are_not_told_to_be_better_off_elsewhere():

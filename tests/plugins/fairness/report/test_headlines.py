@@ -106,7 +106,7 @@ def test_a_gap_between_two_other_groups_is_still_found():
 def test_a_reference_from_which_nobody_surely_differs_is_said_to_be_that():
     (note,) = audited(decisions(dict.fromkeys(WRONGLY_CALLED, 0.2)), reference={"race": "White"}).findings
     assert (note.severity, note.kind, note.headline) == ("note", "fine", "No gap to cases with race: White shown by race")
-    assert note.sentence.startswith("No difference to race: White is established over race.")
+    assert note.sentence.startswith("No gap to race: White is shown by race.")
     assert note.metrics[0].startswith("fairness.true_positive_rate_difference(to=White)[race=")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import raikit
+from raikit.files import is_plain_file
 from raikit_reports.page.figures import safe_spec
 from raikit_reports.texts import flat
 
@@ -110,5 +111,5 @@ def curves(record: raikit.Record) -> Iterator[tuple[str, int, float]]:
 
 
 def files(run: Path) -> list[Path]:
-    """Return the reports that the run has."""
-    return [path for name in _FILES if (path := run / name).is_file()]
+    """Return the reports that the run has; a link that somebody has put there would send another file to the tracker."""
+    return [path for name in _FILES if is_plain_file(path := run / name)]

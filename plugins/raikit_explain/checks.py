@@ -65,11 +65,23 @@ class Attributions(raikit.Check):
             "those nearest to another one. Figures show inputs of single cases; 0 shows none, and neither does --redact.",
         )
         tolerance: float = Field(
-            0.05, gt=0, lt=1,
-            description="Completeness error of a case, as a share of the explained change, above which its integral is "
-            "computed again with twice the steps; the default is that of the method's authors.",
+            0.01, gt=0, lt=1,
+            description="Completeness error of a case, as a share of the explained change, above which its integral has not "
+            "converged and is computed again with twice the steps.",
         )
-        max_steps: int = Field(256, ge=16, le=4096, description="Most steps of an integral; it starts with 16.")
+        agreement: float = Field(
+            0.05, gt=0, lt=1,
+            description="Difference of the last two estimates of a case, as a share of its attributions' absolute sum, above "
+            "which its integral has not converged either: a sum can be right because errors cancel.",
+        )
+        max_steps: int = Field(
+            256, ge=16, le=4096, description="Most steps of an integral; it starts with 4. A case that still has not converged is "
+            "marked.",
+        )
+        max_megabytes: int = Field(
+            1024, ge=16, description="Most memory for gradients and for what backward passes keep; one case goes through the "
+            "model in any case.",
+        )
 
     def run(self, ctx: raikit.CheckContext) -> raikit.CheckResult:
         """Explain a sample of decisions, measure the shares of inputs and draw examples.
@@ -88,7 +100,9 @@ class Attributions(raikit.Check):
         frame = sampling.with_outcome(ctx)
         sample = sampling.draw(frame, ctx, self.options.rows, ctx.rng)
         examples = sampling.choose_examples(frame, ctx, 0 if ctx.redact else self.options.examples)
-        settings = explanation.ExplanationSettings(self.options.tolerance, self.options.max_steps)
+        settings = explanation.ExplanationSettings(
+            self.options.tolerance, self.options.max_steps, agreement=self.options.agreement,
+            megabytes=self.options.max_megabytes)
         if regression:
             settings = explanation.regression_settings(ctx, sample.frame, settings)
         done, total = len(sample.frame), len(sample.frame) + len(examples)

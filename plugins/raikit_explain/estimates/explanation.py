@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,9 @@ from raikit.models.encoded import Encoded, encode
 from raikit.models.positions import Positions
 from raikit_explain.estimates import shares
 from raikit_explain.estimates.attributions import (
-    IntegratedGradients,
+    AGREEMENT,
+    MEGABYTES,
+    Attribution,
     Score,
     evaluate,
     integrated_gradients,
@@ -35,7 +37,7 @@ class ExplanationSettings:
 
     Attributes
     ----------
-    tolerance, most_steps, floor
+    tolerance, most_steps, floor, agreement, megabytes
         See `raikit_explain.estimates.attributions.integrated_gradients`.
     scale : float
         Regression: the target's units per unit of the model's output; else 1.
@@ -48,6 +50,8 @@ class ExplanationSettings:
     floor: float = _FLOOR_LOG_ODDS
     scale: float = 1.0
     unit: str = "log-odds"
+    agreement: float = AGREEMENT
+    megabytes: float = MEGABYTES
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,8 @@ class Explanations:
         None if there are too many inputs for every combination.
     removal : ndarray, shape (n, m)
         Fall of the probability of the decided class without the input; for regression the absolute change of the value.
-    change, error, steps : ndarray, shape (n,)
-        See `IntegratedGradients`.
+    change, error, steps, converged : ndarray, shape (n,)
+        See `raikit_explain.estimates.attributions.Attribution`.
     examples : list of ExampleInputs
         What a figure of each case needs; empty unless it was asked for.
     """
@@ -79,12 +83,13 @@ class Explanations:
     change: FloatArray
     error: FloatArray
     steps: IntArray
+    converged: BoolArray
     examples: list[ExampleInputs] = field(default_factory=list)
 
     def frame(self, cases: pd.DataFrame) -> pd.DataFrame:
         """Return one row per case, the evidence behind every mean."""
         columns: dict[str, Any] = {"id": cases["id"].to_numpy(), "change": self.change, "error": self.error,
-                                   "steps": self.steps}
+                                   "steps": self.steps, "converged": self.converged}
         for index, name in enumerate(self.inputs):
             columns[f"gradients.{name}"] = self.gradients[:, index]
             if self.shapley is not None:
@@ -186,9 +191,8 @@ def regression_settings(ctx: raikit.CheckContext, cases: pd.DataFrame, settings:
     if np.ptp(outputs) > 0:
         slope, start = np.polyfit(outputs, values, 1)
         if np.allclose(slope * outputs + start, values, atol=1e-3 * spread):
-            return ExplanationSettings(settings.tolerance, settings.most_steps, floor, float(slope), "units of the target")
-    return ExplanationSettings(settings.tolerance, settings.most_steps, 0.1 * float(np.std(outputs)) or 1e-6, 1.0,
-                    "units of the model's output")
+            return replace(settings, floor=floor, scale=float(slope), unit="units of the target")
+    return replace(settings, floor=0.1 * float(np.std(outputs)) or 1e-6, unit="units of the model's output")
 
 
 def _explain_batch(
@@ -198,12 +202,16 @@ def _explain_batch(
     assert ctx.model is not None
     names = list(encoded)
     score = scorer(ctx.model, encoded, settings.scale)
-    gradients = integrated_gradients(score, encoded, decided, tolerance=settings.tolerance,
-                                     most_steps=settings.most_steps, floor=settings.floor)
+    gradients = integrated_gradients(
+        score, encoded, decided, tolerance=settings.tolerance, most_steps=settings.most_steps, floor=settings.floor,
+        agreement=settings.agreement, megabytes=settings.megabytes)
+    assert gradients.steps is not None
+    assert gradients.converged is not None
     present = np.stack([has_input.cpu().numpy() for has_input in encoded.present().values()], axis=1)
     values, removal = _by_removal(ctx.task, score, encoded, decided)
     return Explanations(
         names, present, gradients.totals(), values, removal, gradients.change, gradients.error, gradients.steps,
+        gradients.converged,
         _example_inputs(ctx, batch, encoded, gradients) if keep_inputs else [],
     )
 
@@ -231,7 +239,7 @@ def _probability(log_odds: FloatArray) -> FloatArray:
 
 
 def _example_inputs(
-    ctx: raikit.CheckContext, batch: raikit.Batch, encoded: Encoded, gradients: IntegratedGradients
+    ctx: raikit.CheckContext, batch: raikit.Batch, encoded: Encoded, gradients: Attribution
 ) -> list[ExampleInputs]:
     assert ctx.model is not None
     examples, present, positions = [], encoded.present(), ctx.model.positions(batch)
@@ -239,7 +247,7 @@ def _example_inputs(
         examples.append(ExampleInputs(
             batch.take([row]),
             {name: tensor[row].float().cpu().numpy() for name, tensor in encoded.items()},
-            {name: values[row] for name, values in gradients.attributions.items()},
+            {name: values[row] for name, values in gradients.values.items()},
             {name: bool(has_input[row]) for name, has_input in present.items()},
             {name: of_cases[row] for name, of_cases in positions.items()},
         ))
@@ -253,6 +261,6 @@ def _concatenate(parts: list[Explanations]) -> Explanations:
     return Explanations(
         parts[0].inputs, joined("present"), joined("gradients"),
         None if parts[0].shapley is None else joined("shapley"),
-        joined("removal"), joined("change"), joined("error"), joined("steps"),
+        joined("removal"), joined("change"), joined("error"), joined("steps"), joined("converged"),
         [example for part in parts for example in part.examples],
     )

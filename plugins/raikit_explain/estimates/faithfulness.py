@@ -101,7 +101,6 @@ def _order(values: FloatArray, content: BoolArray, rng: np.random.Generator) -> 
     """Return the place of each content player, the largest attribution first and equal ones at random; others come last."""
     size = np.where(content, np.nan_to_num(values, nan=0.0), -np.inf)
     by_size = np.lexsort((rng.random(size.shape), -size), axis=1)
-    # lexsort's ties among absent players: -inf sorts last with any content player before it.
     places = np.empty_like(by_size)
     np.put_along_axis(places, by_size, np.broadcast_to(np.arange(size.shape[1]), size.shape), axis=1)
     return places

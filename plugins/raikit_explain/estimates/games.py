@@ -84,8 +84,9 @@ class EncodedGame:
             self._parts[name], self._slices[name] = parts, slice(start, start + size)
             start += size
         self.content = self._content(positions)
-        self.players = [[Player(name, label) for name in encoded for label in self._labels(name, row, positions)]
-                        for row in range(len(decided))]
+        self.players: Sequence[Sequence[Player]] = [
+            [Player(name, label) for name in encoded for label in self._labels(name, row, positions)]
+            for row in range(len(decided))]
 
     def values(self, cases: IntArray, masks: BoolArray) -> FloatArray:
         """Compute decisions with some players absent; batches are bounded in memory.
@@ -168,7 +169,8 @@ class EncodedGame:
         size = where.stop - where.start
         grid = [length for length in parts.shape if length > 1]
         if isinstance(of_case, Tokens) and size == parts.size:
-            return [str(word) or f"token {place + 1}" for place, word in zip(range(size), [*of_case.text, *[""] * size], strict=False)]
+            words = [*of_case.text, *[""] * size][:size]
+            return [str(word) or f"token {place + 1}" for place, word in enumerate(words)]
         if isinstance(of_case, EncodedColumns) and size == len(of_case.names):
             return list(of_case.names)
         if len(grid) == 2:

@@ -157,7 +157,8 @@ def _parts(costs: Sequence[int]) -> Iterator[IntArray]:
 def _by_captum(method: str, game: Game, most: int, rng: np.random.Generator) -> FloatArray:
     """Run a method of Captum on vectors of ones, seeded from `rng`; torch's own generator is left as it was."""
     def play(masks: Tensor, cases: Tensor) -> Tensor:
-        return torch.from_numpy(game.values(cases.numpy(), masks.numpy() > 0.5))
+        present = (masks.numpy() > 0.5) & np.asarray(game.content)[cases.numpy()]  # else blank players might seem to count
+        return torch.from_numpy(game.values(cases.numpy(), present))
 
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on sizes that Captum cannot know

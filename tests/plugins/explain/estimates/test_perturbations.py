@@ -53,6 +53,11 @@ def test_a_method_is_reproducible_and_blank_players_get_nothing(method):
     assert cost(method, 1, 64) == 2
 
 
+def test_shapley_sampling_adds_up_although_a_player_is_blank():
+    sampled = attribute("shapley_value_sampling", Quadratic(3, 5), 64, np.random.default_rng(0))
+    assert np.allclose(sampled.values.sum(axis=1), sampled.change, atol=1e-4)
+
+
 def test_interactions_of_a_product():
     masks = all_coalitions(3).astype(float)
     index = interactions((masks[:, 0] * masks[:, 1] * 4 + masks[:, 2])[None, :])[0]

@@ -192,7 +192,8 @@ def parts_of(
     def part(name: str, modality: str, row: int) -> Part:
         if modality == "tabular":
             return RowPart(name, batch.inputs[name], row, columns.get(name, {}))
-        return _PARTS[modality](name, batch.inputs[name][row], most)
+        cut: Part = _PARTS[modality](name, batch.inputs[name][row], most)
+        return cut
 
     return [_case(batch, row, {name: part(name, modality, row) for name, modality in modalities.items()})
             for row in range(len(batch))]

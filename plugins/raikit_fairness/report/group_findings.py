@@ -208,8 +208,8 @@ def _closest(closest: Headline, settings: IntervalSettings) -> dict[str, Any]:
                                    f"No gap to the reference shown by {crossed(feature.columns)}", "No gap to the reference shown"),
         "evidence": f"largest difference: {group_name(group)}, {size.replace(' percentage points', ' pp')} in "
                     f"{short.removeprefix('the ')}, {certainty}",
-        "sentence": f"No gap to {group_name(reference)} is shown by {crossed(feature.columns)}. The largest difference is {size} in "
-                    f"{short}, for {group_name(group)}; {certainty}.",
+        "sentence": f"No gap to {group_name(reference)} is shown by {crossed(feature.columns)}. "
+                    f"The largest difference is {size} in {short}, for {group_name(group)}; {certainty}.",
     }  # fmt: skip
 
 

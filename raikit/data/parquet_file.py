@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from raikit.data.cell_types import is_text
 from raikit.limits import check_bytes, check_cells, check_rows, most_bytes
+from raikit.process.database import open_database
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,49 +39,71 @@ def read_parquet(path: Path, columns: Sequence[str], *, codes: bool = False) -> 
     rows = file.metadata.num_rows
     check_rows(path.name, rows)
     size = dict.fromkeys(columns, 0)
-    chunks = list(_chunks(file.metadata, columns))
-    for name, _, chunk in chunks:
-        size[name] += chunk.total_uncompressed_size
+    chunks = _chunks(path, file.schema, columns)
+    for chunk in chunks:
+        size[chunk.name] += chunk.bytes
     check_bytes(path.name, sum(size.values()))
-    check_cells(path.name, sum(chunk.num_values for _, _, chunk in chunks))
+    check_cells(path.name, sum(chunk.cells for chunk in chunks))
     text = [name for name in columns if name in file.schema_arrow.names and is_text(file.schema_arrow.field(name).type)]
     # Text itself takes at least four bytes a cell, for its length.
     coded = {name for name in text if codes and size[name] < _BYTES_OF_CODE * rows}
-    coded |= _repeats_long_text(path, file, [(name, at, chunk) for name, at, chunk in chunks if name in text])
+    coded |= _repeats_long_text(path, [chunk for chunk in chunks if chunk.name in text])
     table = pq.read_table(path, columns=list(columns), read_dictionary=sorted(coded))
     for name in coded:
         check_bytes(path.name, _size_of_text(table.column(name)))
     return table
 
 
-def _chunks(facts: Any, columns: Sequence[str]) -> Iterator[tuple[str, int, Any]]:
-    """Yield the chunks of columns: the name of the column, the number of the row group and what the footer says."""
+class _Chunk(NamedTuple):
+    """What the footer says about a column in one group of rows; `name` is the column's."""
+
+    name: str
+    group: int
+    bytes: int
+    cells: int
+
+
+def _chunks(path: Path, schema: Any, columns: Sequence[str]) -> list[_Chunk]:
+    """Return the chunks of columns, as DuckDB reads the footer: Arrow ends the process where it contradicts itself.
+
+    Raises
+    ------
+    OSError
+        If the footer cannot be read.
+    """
+    import duckdb
+
+    query = "SELECT column_id, row_group_id, total_uncompressed_size, num_values FROM parquet_metadata(?)"
+    try:
+        with open_database() as database:
+            rows = database.execute(query, [re.sub(r"([*?\[])", r"[\1]", str(path))]).fetchall()
+    except duckdb.Error as error:
+        raise OSError("the footer of this Parquet file cannot be read") from error
     wanted = set(columns)
-    for at in range(facts.num_row_groups):
-        group = facts.row_group(at)
-        for number in range(group.num_columns):
-            chunk = group.column(number)
-            parts = chunk.path_in_schema.split(".")
-            name = next((name for end in range(len(parts), 0, -1) if (name := ".".join(parts[:end])) in wanted), None)
-            if name is not None:
-                yield name, at, chunk
+    names = [_column_of(schema.column(leaf).path, wanted) for leaf in range(len(schema))]
+    return [_Chunk(name, *numbers) for leaf, *numbers in rows if (name := names[leaf]) is not None]
 
 
-def _repeats_long_text(path: Path, file: Any, chunks: Sequence[tuple[str, int, Any]]) -> set[str]:
+def _column_of(leaf: str, wanted: set[str]) -> str | None:
+    """Return which of the columns a leaf such as ``age`` or ``person.age`` belongs to; None if none."""
+    parts = leaf.split(".")
+    return next((name for end in range(len(parts), 0, -1) if (name := ".".join(parts[:end])) in wanted), None)
+
+
+def _repeats_long_text(path: Path, chunks: Sequence[_Chunk]) -> set[str]:
     """Return the columns whose text is stored once and repeated so often that it is too large for memory."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     size: dict[str, int] = {}
-    for name, at, chunk in chunks:
-        longest = chunk.total_uncompressed_size
-        if chunk.num_values * longest > most_bytes():
+    for name, group, longest, cells in chunks:
+        if cells * longest > most_bytes():
             # The first row brings the texts of the whole chunk.
             coded = pq.ParquetFile(path, read_dictionary=[name])
-            batch = next(coded.iter_batches(1, row_groups=[at], columns=[name], use_threads=False), None)
+            batch = next(coded.iter_batches(1, row_groups=[group], columns=[name], use_threads=False), None)
             texts = getattr(batch.column(0), "dictionary", None) if batch is not None else None
             longest = (pc.max(pc.binary_length(texts)).as_py() or 0) if texts is not None else 0
-            size[name] = size.get(name, 0) + chunk.num_values * longest
+            size[name] = size.get(name, 0) + cells * longest
     return {name for name, largest in size.items() if largest > most_bytes()}
 
 

@@ -20,6 +20,7 @@ KINDS: tuple[Kind, ...] = ("rule_broken", "undecided", "not_measured", "waived",
 _OF_STATUS: dict[str, Kind] = {
     "fail": "rule_broken", "inconclusive": "undecided", "missing": "not_measured", "waived": "waived", "pass": "fine",
 }  # fmt: skip
+_FEW_CLUSTERS = 30  # of the smallest group: below, its clusters bound what can be decided, and not the number of cases
 _SURE = {"fail": "Sure", "inconclusive": "Undecided", "missing": "Not measured", "waived": "Waived", "pass": "Sure"}
 
 
@@ -293,6 +294,10 @@ class _Writer:
         if rule.status == "inconclusive" and few:
             return f"{name}: more {self._clusters(rule, few)} in each group; now {fmt.count(few)}"
         if rule.status == "inconclusive" and rule.rows_needed is not None:
+            if metric is not None and metric.n_clusters and metric.n_clusters < _FEW_CLUSTERS:
+                # More cases of the same clusters help little.
+                groups = " in each group" if gap is not None else ""
+                return f"{name}: more {self._clusters(rule, metric.n_clusters)}{groups}; now {fmt.count(metric.n_clusters)}"
             return f"{name}: about {fmt.cases(rule.rows_needed)} in all"
         if rule.status == "inconclusive":
             # The reason may begin with the interval in raw numbers, which stand elsewhere in their unit.

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from raikit.format import as_stored, class_text, group_text, metric_words, stored_group
+from raikit.naming import names_in_use
 from raikit.run.record import Measurements
 from raikit.run.results import Finding, JudgedOver, Metric, Side
 from raikit.run.statements.vocabulary import TOLD_AS, Denominator, words_of_measure
@@ -124,10 +125,12 @@ class GroupNumbers:
             unit = next((one.unit for one in groups.values()), unit)
         known = self._higher_is_better(finding.measure, next(iter(groups.values()), None))
         with_reference = metric is not None and "to" in metric.args
+        worse, better = finding.worse, finding.better
+        if self._is_error_in_favour(finding.measure) and (worse.value or 0.0) > (better.value or 0.0):
+            worse, better = better, worse  # a check does not know which outcome is favourable
         return GapStatement(
-            finding.measure, over, finding.worse, finding.better, known is not None,
-            (finding.worse.value or 0.0) >= (finding.better.value or 0.0), unit, words.verb, words.denominator,
-            max(len(groups), 2), part_of(metric), with_reference,
+            finding.measure, over, worse, better, known is not None, (worse.value or 0.0) >= (better.value or 0.0), unit,
+            words.verb, words.denominator, max(len(groups), 2), part_of(metric), with_reference,
         )  # fmt: skip
 
     def _statement(self, measure: str, columns: tuple[str, ...], ends: list[Metric], groups: int) -> GapStatement:
@@ -143,9 +146,21 @@ class GroupNumbers:
         """Return whether a higher value is better for a person; None if nobody said so."""
         if measure == "selection_rate":
             return None if self._favourable is None else self._favourable == self._positive
+        if self._is_error_in_favour(measure):
+            return True
         if metric is not None and metric.direction is not None:
             return metric.direction == "higher"
         return words_of_measure(measure).higher_is_better
+
+    def _is_error_in_favour(self, measure: str) -> bool:
+        """Return whether an error gives a person the favourable outcome, unless ``data.harms`` says what it does to them."""
+        if self._favourable is None or measure not in _TAKEN_FOR_POSITIVE or measure in names_in_use().harms:
+            return False
+        return _TAKEN_FOR_POSITIVE[measure] == (self._favourable == self._positive)
+
+
+# Which class the cases are taken for: of a false negative the other one than the positive class.
+_TAKEN_FOR_POSITIVE = {"false_negative_rate": False, "false_positive_rate": True}
 
 
 def _fewest_clusters(groups: Iterable[Metric], left_out: Collection[str]) -> int | None:

@@ -114,7 +114,27 @@ def test_a_group_with_too_few_clusters_is_said_although_the_gap_has_an_interval(
     assert (said.sure_detail, said.change) == ("6 speakers are too few", "Region gap: more speakers in each group; now 6")
     (said,) = statements(record([*rates(MISSED), open_], [judged], [finding], cluster=["picture", "speaker"]))
     assert said.headline == "Region gap may be over its limit"
+    assert said.change == "Region gap: more speakers in each group; now 6"
+    many = gap(n_clusters=600)
+    (said,) = statements(record([*rates(MISSED), many], [rule(many, "inconclusive", rows_needed=200_000)], [finding]))
     assert said.change == "Region gap: about 200,000 cases in all"
+
+
+@pytest.mark.parametrize(("measure", "favourable"), [("false_negative_rate", 0), ("false_positive_rate", 1)])
+def test_an_error_that_gives_the_favourable_outcome_harms_those_who_get_it_least(measure, favourable):
+    wide = gap(compares=measure, name=f"{measure}_difference")
+    sides = {"worse": Side(group={"region": "North"}, value=0.198, n=938), "better": Side(group={"region": "West"}, value=0.023, n=958)}
+    finding = Finding(measure=measure, metrics=[wide.id], value=0.175, **sides)
+    for rules, findings in (([rule(wide)], []), ([], [finding])):
+        told = record([*rates(MISSED, measure), wide], rules, findings, favourable=favourable)
+        (said,) = statements(told)
+        assert (said.gap.worse.group, said.gap.higher) == ({"region": "West"}, False)
+        assert said.headline.endswith("least often")
+        (said,) = statements(told.model_copy(update={"data": told.data.model_copy(update={"favourable": 1 - favourable})}))
+        assert said.gap.worse.group == {"region": "North"}
+        words = DisplayNames(harms={measure: "are let down"})  # the owner says that it harms
+        (said,) = statements(told.model_copy(update={"data": told.data.model_copy(update={"labels": words})}))
+        assert said.headline == "Cases with region: North are let down most often"
 
 
 def test_a_ratio_names_both_ends_and_the_rates_it_is_of_and_two_of_them_are_told_apart():
@@ -244,7 +264,7 @@ def test_a_headline_of_an_intersection_falls_back_to_few_words():
     broken = gap(0.4).model_copy(update={"over": over, "pair": pair})
     (said,) = statements(record([*groups, broken], [rule(broken)], labels=words))
     assert said.headline == "False negative rate is highest for dark skin, West Midlands accent"
-    assert said.whom == "Queries with dark skin and in a West Midlands accent"
+    assert said.whom == "Queries in a West Midlands accent and with drawings with dark skin"
 
 
 def test_older_findings_with_nothing_but_a_sentence_still_have_a_headline():

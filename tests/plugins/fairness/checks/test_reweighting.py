@@ -159,7 +159,7 @@ def test_what_reweighing_can_even_out_it_does_and_that_is_established(compared):
     assert metrics[GAIN].low > 0.02
     assert metrics[GAIN].subject == "reweighted"
     sentence = compared.findings[0].sentence
-    assert "Training on reweighted cases narrows the gap in selection rate between sex: " in sentence
+    assert "Training on reweighted cases narrows the gap in selection rate by " in sentence
     assert {finding.kind for finding in compared.findings} <= {"worth_knowing", "undecided", "method"}
     assert "training cases weigh 0." in compared.findings[-1].sentence
     assert {"fairness.reweighting_cost[sex=F]", "fairness.reweighting_cost[sex=M]", "fairness.reweighting_cost[race=p]"} <= set(metrics)

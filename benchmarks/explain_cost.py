@@ -24,7 +24,7 @@ from raikit.models.network import FusionConfig, FusionNet
 from raikit_explain.estimates.attributions import batch_size, difference, integrated_gradients, relative_error, scorer
 
 FLOOR = 0.1
-SIZE = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 128}
+SIZE: dict[str, Any] = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 128}
 
 
 class Differentiable:
@@ -52,7 +52,7 @@ def train(net: torch.nn.Module, logits: Callable[[Tensor], Tensor], label: Tenso
     for _ in range(rounds):
         at = torch.randint(len(label), (64,))
         optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(logits(at), label[at]).backward()
+        torch.nn.functional.cross_entropy(logits(at), label[at]).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     net.eval()
     with torch.no_grad():
@@ -98,7 +98,7 @@ def fusion(cases: int, rounds: int) -> tuple[Differentiable, Encoded]:
     prepared["text"][:, :4] = 7 + kind[:, 1, None]
     prepared["sound"][:, :, :20] += kind[:, 2, None, None, None]
     prepared["columns"][:, 0] += 2.0 * kind[:, 3]
-    for name, tensor in prepared.items():
+    for tensor in prepared.values():
         tensor[torch.rand(1024) < 0.2] = 0
     label = ((kind.sum(1) + (kind[:, 0] == kind[:, 1])) > 2).long()
     train(net, lambda at: net.logits({name: tensor[at] for name, tensor in prepared.items()}), label, rounds)
@@ -129,7 +129,7 @@ def compare(name: str, model: Differentiable, encoded: Encoded, goal: float) -> 
     for _ in range(3):
         for side, attribute in sides.items():
             model.passes, start = 0, time.process_time()
-            found[side] = attribute()
+            found[side] = attribute()  # type: ignore[no-untyped-call]
             seconds[side].append(time.process_time() - start)
             passes[side] = model.passes
     nested = found["nested"]

@@ -57,7 +57,7 @@ def uncorrected(bound: Callable[..., Bound], guesses: Guesses) -> float:
     return max(bound(Guesses(guesses.canaries, {made: right}), DELTA).epsilon for made, right in guesses.correct.items())
 
 
-def table(name: str, game: Game, canaries: int, epsilon: float, runs: int, seed: int) -> None:
+def table(name: str, game: Game, canaries: int, epsilon: int, runs: int, seed: int) -> None:
     """Print false bounds and medians of one game."""
     rng = np.random.default_rng([seed, canaries, epsilon])
     bounds: dict[str, list[float]] = {}

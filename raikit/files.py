@@ -31,7 +31,8 @@ def atomic(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)  # a link would lead the writer to another file, and a pipe would hold it
+        if os.path.lexists(temporary):  # a link would lead the writer to another file, and a pipe would hold it
+            temporary.unlink()
         yield temporary
         os.replace(temporary, path)
     except BaseException as error:

@@ -256,8 +256,8 @@ def column_baseline(values: pd.Series[Any]) -> Any:
 
     Examples
     --------
-    >>> column_baseline(pd.Series([1, 4, 2, 9])), column_baseline(pd.Series(["b", "a", "b", None]))
-    (2, 'b')
+    >>> print(column_baseline(pd.Series([1, 4, 2, 9])), column_baseline(pd.Series(["b", "a", "b", None])))
+    2 b
     """
     there = values.dropna()
     if not len(there):

@@ -371,3 +371,18 @@ def test_times_finer_than_those_of_python_are_text(tmp_path):
     read = read_table(tmp_path / "a.parquet")
     assert read["fine"].tolist()[:2] == ["00:00:00.000000001", "00:00:00.000000002"]
     assert [time.isoformat() for time in read["coarse"].tolist()[:2]] == ["01:00:00", "00:00:00.000001"]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json", "parquet", "feather"])
+def test_text_that_is_not_utf_8_is_an_error_that_names_the_column(tmp_path, suffix):
+    path = tmp_path / f"cases.{suffix}"
+    cells = pa.array([b"a", b"\xef\xbf"]).view(pa.string())
+    if suffix == "parquet":
+        pq.write_table(pa.table({"id": [1, 2], "name": cells}), path)
+    elif suffix == "feather":
+        pa.feather.write_feather(pa.table({"id": [1, 2], "name": cells}), path)
+    else:
+        rows = [b'{"id": 1, "name": "a"}', b'{"id": 2, "name": "\xef\xbf"}']
+        path.write_bytes(b"\n".join(rows) if suffix == "jsonl" else b"[" + b",".join(rows) + b"]")
+    with pytest.raises(DataError, match="UTF-8|damaged"):
+        read_table(path)

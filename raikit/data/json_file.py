@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raikit.data.table_format import read_all, suffix_of
+from raikit.data.table_format import check_content, read_all, suffix_of
 from raikit.errors import DataError
 from raikit.limits import check_cells, check_columns, check_depth, check_values, in_force, most_bytes, remedy, row_bytes
 
@@ -42,6 +42,7 @@ def read_json(path: Path) -> pa.Table:
     # One thread: others still read after an error, and one that lets go of Python's memory while Python ends waits for ever.
     read = arrow.ReadOptions(block_size=row_bytes(), use_threads=False)
     table = _call_arrow(path, lambda: arrow.read_json(pa.BufferReader(content), read_options=read))
+    check_content(table, path.name)
     _refuse_lost_digits(table, path)
     dates = [field.name for field in table.schema if pa.types.is_temporal(field.type)]
     if not dates:

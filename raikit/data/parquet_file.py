@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from raikit.data.cell_types import is_text
+from raikit.data.table_format import check_content
 from raikit.limits import check_bytes, check_cells, check_rows, most_bytes
 from raikit.process.database import open_database
 
@@ -32,6 +33,8 @@ def read_parquet(path: Path, columns: Sequence[str], *, codes: bool = False) -> 
     ------
     LimitError
         If there are too many rows, or if the cells of these columns, which are counted in the footer, are too large.
+    DataError
+        If text is not UTF-8.
     """
     import pyarrow.parquet as pq
 
@@ -51,6 +54,7 @@ def read_parquet(path: Path, columns: Sequence[str], *, codes: bool = False) -> 
     table = pq.read_table(path, columns=list(columns), read_dictionary=sorted(coded))
     for name in coded:
         check_bytes(path.name, _size_of_text(table.column(name)))
+    check_content(table, path.name)
     return table
 
 

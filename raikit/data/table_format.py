@@ -174,3 +174,21 @@ def readable_errors(path: Path) -> Iterator[None]:
     except (ValueError, csv.Error, NotImplementedError):  # ArrowInvalid is a ValueError
         kind = suffix_of(path)[1:].upper()
         raise DataError(f"{path.name} cannot be read as {kind}: it is damaged or malformed.") from None
+
+
+def check_content(table: pa.Table, name: str) -> None:
+    """Refuse columns whose bytes are not what their type says: Arrow reads them, and fails wherever they are used.
+
+    Raises
+    ------
+    DataError
+        With the file and the column.
+    """
+    import pyarrow as pa
+
+    for column in table.column_names:
+        try:
+            table.column(column).validate(full=True)
+        except pa.ArrowInvalid as error:
+            fault = "text that is not UTF-8; save it as UTF-8" if "UTF8" in str(error) else "damaged cells"
+            raise DataError(f"{name}: column {column!r} has {fault}.") from None

@@ -194,22 +194,9 @@ def _read(path: Path, columns: list[str], written: CellFormat) -> pa.Table:
     is_parquet = not path.is_dir() and suffix_of(path) in PARQUET
     table = read_parquet(path, columns, codes=True) if is_parquet else read_cells(path, columns)
     if not holds_text(path):
-        _check_content(table, path.name)
         return check_text_columns(table, written)
     refuse_repeated_header(table, {name: name for name in table.column_names}, path.name)
     return _infer_types(table, written)
-
-
-def _check_content(table: pa.Table, name: str) -> None:
-    """Refuse columns whose bytes are not what their type says: Arrow reads them, and fails wherever they are used."""
-    import pyarrow as pa
-
-    for column in table.column_names:
-        try:
-            table.column(column).validate(full=True)
-        except pa.ArrowInvalid as error:
-            fault = "text that is not UTF-8; save it as UTF-8" if "UTF8" in str(error) else "damaged cells"
-            raise DataError(f"{name}: column {column!r} has {fault}.") from None
 
 
 def holds_text(path: Path) -> bool:

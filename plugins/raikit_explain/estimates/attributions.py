@@ -228,7 +228,7 @@ class _Path:
                     sums[finer].index_add_(0, at, weight * gradient)
 
     def _gradients(self, nodes: FloatArray, at: Tensor) -> list[Tensor]:
-        """Compute gradients at one node of each case; those that are no number count as zero, and the case as broken."""
+        """Compute gradients at one node of each case; those that are not finite count as zero, and the case as broken."""
         encoded = self._encoded.take(at)
         inputs = [(start[at] + _column(torch.from_numpy(nodes), way) * way[at]).requires_grad_()
                   for start, way in zip(self._starts, self._ways, strict=True)]

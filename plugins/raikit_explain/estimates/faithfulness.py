@@ -73,7 +73,7 @@ def chance_test(
     sequential draws [3]_ that stop at the fourth that is as large. The p-value is exact for any number of draws, and at most
     its nominal level where scores are equal. Cases are not independent: one method explains them all.
 
-    Cases with fewer than four content players, or with a decision that is no number, are not tested.
+    Cases with fewer than four content players, or with a decision that is not finite, are not tested.
 
     References
     ----------
@@ -91,7 +91,7 @@ def chance_test(
     testable &= np.isfinite(score).all(axis=0)
     score[:, ~testable] = np.nan
     broken = np.stack([(np.isnan(values) & game.content).any(axis=1) for values in explanations]) & testable
-    sizes = np.where(broken, 0.0, score)  # an explanation that is no number is never better than chance
+    sizes = np.where(broken, 0.0, score)  # an explanation with NaN is never better than chance
     pool = _random_sizes(game, sizes, noise, rng, draws)
     p, below = _p_values(sizes, noise, pool, draws)
     return ChanceTest(score, p, below, np.isfinite(pool).sum(axis=1))

@@ -108,7 +108,7 @@ def test_log_odds_tell_confident_predictions_apart():
 def test_each_case_is_in_half_of_the_models(models):
     inside = shadow_attacks.balanced_halves(200, models, np.random.default_rng(0))
     assert (inside.sum(axis=0) == models // 2).all()
-    assert 0 < inside.sum(axis=1).min()
+    assert inside.sum(axis=1).min() > 0
     with pytest.raises(ValueError, match="two shadow models"):
         shadow_attacks.balanced_halves(5, 1, np.random.default_rng(0))
 

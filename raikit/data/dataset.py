@@ -410,6 +410,33 @@ class Dataset:
         for start in range(0, len(rows), size):
             yield self._batch(rows[start : start + size])
 
+    def with_splits(self, split: Sequence[str | None] | np.ndarray) -> Dataset:
+        """Return the same cases in other splits, to train a further model on some of them.
+
+        Parameters
+        ----------
+        split : sequence of {"train", "validation", "test", None}
+            One for each row of `roles`; a case with None is in no split.
+
+        Returns
+        -------
+        Dataset
+            Shares the table and the media that were decoded.
+
+        Raises
+        ------
+        ValueError
+            If there is not one split for each row, or a name is not that of a split.
+        """
+        names = np.asarray(split, dtype=object)
+        if names.shape != (len(self.roles),):
+            raise ValueError(f"{len(self.roles):,} rows need as many splits; there are {len(names):,}")
+        if unknown := {name for name in names if name is not None} - set(splits.ORDER):
+            raise ValueError(f"no split is called {min(map(str, unknown))!r}; there are {', '.join(splits.ORDER)}")
+        other = replace(self, roles=self.roles.assign(split=names))
+        other.__dict__["_media"] = self._media
+        return other
+
     def text_lengths(self, split: str) -> np.ndarray | None:
         """Return the number of characters of all texts of each case of a split; None without an input of text."""
         return self._input_rows.lengths(self.positions(split))

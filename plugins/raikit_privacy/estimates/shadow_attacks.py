@@ -34,6 +34,10 @@ _NO_SPREAD = 1e4  # shape of a prior whose variances are all alike
 _ITERATIONS = 50
 
 
+class TooFewCasesError(ValueError):
+    """An attack that cannot be tried on so few cases."""
+
+
 @dataclass(frozen=True)
 class Signals:
     """Signals of the audited model and of shadow models for the same cases.
@@ -155,7 +159,7 @@ def quantile_attack(
 
     Raises
     ------
-    ValueError
+    TooFewCasesError
         With fewer than ten non-members in each fold.
 
     References
@@ -166,7 +170,7 @@ def quantile_attack(
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     if (~member).sum() < 10 * folds:
-        raise ValueError(f"{int((~member).sum())} non-members; {10 * folds} are needed to learn quantiles from")
+        raise TooFewCasesError(f"{int((~member).sum())} non-members; {10 * folds} are needed to learn quantiles from")
     fold = np.empty(len(signal), dtype=np.int64)
     for side in (member, ~member):
         fold[side] = rng.permutation(int(side.sum())) % folds

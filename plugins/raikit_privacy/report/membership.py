@@ -166,7 +166,12 @@ def _caveats(cases: AttackedCases) -> list[raikit.Finding]:
             sentence=f"Non-members are test {case_noun()}. If they come from other people than training {case_noun()}, the "
                      "attack separates the populations, and that is not memory.",
             severity="warn", what="population of the non-members"))
-    return [*findings, *_people_findings(cases), *_copies_findings(cases), *_population_findings(cases)]
+    return [*findings, *comparability_findings(cases)]
+
+
+def comparability_findings(cases: AttackedCases) -> list[raikit.Finding]:
+    """Say what else than memory may separate members from non-members, and where telling cases apart tells no people apart."""
+    return [*_people_findings(cases), *_copies_findings(cases), *_population_findings(cases)]
 
 
 def _people_findings(cases: AttackedCases) -> list[raikit.Finding]:

@@ -89,6 +89,12 @@ class TinyData:
     def size(self, split):
         return len(self._rows(split))
 
+    def positions(self, split=None):
+        return np.arange(len(self.table)) if split is None else np.flatnonzero((self.table["split"] == split).to_numpy())
+
+    def with_splits(self, split):
+        return TinyData(self.table.assign(split=split))
+
     def frame(self, columns, split):
         return self._rows(split)[columns].reset_index(drop=True)
 

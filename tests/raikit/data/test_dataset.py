@@ -179,6 +179,21 @@ def test_batches_of_chosen_rows_come_in_the_order_asked_for(opened, media):
     assert list(data.batches("train", 2)) == []
 
 
+def test_cases_can_be_put_into_other_splits_without_changing_the_dataset(opened, media):
+    data = opened(cases(), needs_inputs=True, inputs=media, id="case")
+    (before,) = data.batches("test", 10)
+    other = data.with_splits(["train", None, "validation", "train"])
+    assert (data.splits, other.splits) == ({"test": 4}, {"train": 2, "validation": 1})
+    (batch,) = other.batches("train", 10)
+    assert batch.ids == ["c-1", "c-4"]
+    assert batch.inputs["photo"][0] is before.inputs["photo"][0], "decoded media are shared"
+    assert other.frame(["age"], "validation")["age"].tolist() == [3.0]
+    with pytest.raises(ValueError, match="4 rows need as many splits"):
+        data.with_splits(["train"])
+    with pytest.raises(ValueError, match="'holdout'"):
+        data.with_splits(["train", "test", "holdout", None])
+
+
 def test_a_row_is_found_by_its_id(opened, media):
     data = opened(cases(), needs_inputs=True, inputs=media, id="case")
     assert data.row("c-3").inputs["facts"]["age"].tolist() == [3.0]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,9 +103,12 @@ class Attribution:
     error : ndarray, shape (n,)
         Share of the change by which the attributions miss it, from 0 to 1 (`relative_error`); NaN if they need not add up.
     converged : ndarray of bool, shape (n,), or None
-        Whether the integral is known as precisely as was asked; None if the method has no integral.
+        Whether the integral is known as precisely as was asked, or the sum is right where it must be; None if the method
+        computes neither.
     steps : ndarray of int, shape (n,), or None
         Of the integral.
+    layers : mapping of input name to str
+        Grad-CAM: the layer whose map shows the input.
     """
 
     method: str
@@ -114,6 +117,7 @@ class Attribution:
     error: FloatArray
     converged: BoolArray | None = None
     steps: IntArray | None = None
+    layers: Mapping[str, str] = field(default_factory=dict)
 
     def totals(self) -> FloatArray:
         """Sum the attributions over each input, shape (n, inputs)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+
+from raikit_explain.estimates.networks import networks, with_copies
 
 if TYPE_CHECKING:
     import raikit
@@ -27,18 +28,11 @@ def redrawn(model: raikit.Model, seed: int) -> raikit.Model | None:
     Each module draws its own (``reset_parameters``); what is left is drawn from a normal distribution of the same root mean
     square. Statistics of normalisation layers begin anew. The given model does not change.
     """
-    copied = copy.copy(model)
-    networks = {name: value for name, value in vars(model).items() if isinstance(value, nn.Module)}
-    memo: dict[int, Any] = {}
-    found = False
+    copied = with_copies(model)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
-        for name, network in networks.items():
-            fresh = copy.deepcopy(network, memo)
-            found |= _redraw(fresh)
-            # Not by setattr, which a model may have overridden to convert or to check what it is given.
-            vars(copied)[name] = fresh
-    return copied if found else None
+        found = [_redraw(network) for network in networks(copied).values()]
+    return copied if any(found) else None
 
 
 def _redraw(network: nn.Module) -> bool:

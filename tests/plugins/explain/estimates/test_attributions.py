@@ -170,3 +170,45 @@ def test_a_context_stays_and_attributions_begin_at_the_models_own_baseline(tiny_
     integrated = _integrated(scorer(tiny_model({"facts": "tabular"}, logits=logits), encoded), encoded, torch.ones(6, dtype=torch.int64))
     np.testing.assert_allclose(integrated.values["facts"], ((values**2 - 0.25) * mask).numpy(), rtol=1e-5, atol=1e-6)
     assert integrated.error.max() < 1e-6
+
+
+def test_a_bilinear_model_has_its_closed_form(tiny_model):
+    """The gradient is linear on the way: the integral of x·A·y by x is (x - x0)·A·(y0 + y) / 2."""
+    generator = torch.Generator().manual_seed(3)
+    matrix, left, right = (torch.randn(*shape, generator=generator) for shape in ((4, 3), (6, 4), (6, 3)))
+    starts = {"left": torch.randn(1, 4, generator=generator), "right": torch.randn(1, 3, generator=generator)}
+
+    def logits(encoded):
+        value = (encoded["left"] @ matrix * encoded["right"]).sum(dim=1)
+        return torch.stack([torch.zeros_like(value), value], dim=1)
+
+    model = tiny_model({"left": "tabular", "right": "tabular"}, logits=logits)
+    encoded = Encoded({"left": left, "right": right}, {}, starts)
+    integrated = _integrated(scorer(model, encoded), encoded, torch.ones(6, dtype=torch.int64))
+    of_left = (left - starts["left"]) * ((starts["right"] + right) @ matrix.T) / 2
+    of_right = (right - starts["right"]) * ((starts["left"] + left) @ matrix) / 2
+    np.testing.assert_allclose(integrated.values["left"], of_left.numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(integrated.values["right"], of_right.numpy(), rtol=1e-4, atol=1e-5)
+    assert (integrated.steps == 8).all()
+
+
+def test_errors_that_cancel_in_the_sum_are_seen_by_the_second_estimate(tiny_model):
+    """One column has a steep rise and another its mirror image: the sum is right however wrong both are."""
+    def logits(encoded):
+        x = encoded["facts"]
+        rise = torch.sigmoid(40 * (x - 0.31))
+        value = x.sum(dim=1) + rise[:, 0] - rise[:, 1]
+        return torch.stack([torch.zeros_like(value), value], dim=1)
+
+    model = tiny_model({"facts": "tabular"}, logits=logits)
+    encoded, decided = Encoded({"facts": torch.ones(1, 2)}), torch.tensor([1])
+    score = scorer(model, encoded)
+    truth = np.array([[2.0, 0.0]])
+    summed = _integrated(score, encoded, decided, tolerance=0.01, agreement=10.0)
+    assert summed.converged.all(), "without comparing estimates, the first sum would do"
+    assert summed.error.max() < 1e-4
+    assert np.abs(summed.values["facts"] - truth).sum() > 0.25 * np.abs(truth).sum()
+    integrated = _integrated(score, encoded, decided, tolerance=0.01)
+    assert integrated.converged.all()
+    np.testing.assert_allclose(integrated.values["facts"], truth, atol=0.05)
+    assert not _integrated(score, encoded, decided, tolerance=0.01, most_steps=8).converged.any()

@@ -13,7 +13,7 @@ from torch import nn
 
 from raikit.models.encoded import Encoded
 from raikit.models.network import FusionConfig, FusionNet
-from raikit_explain.estimates import methods
+from raikit_explain.estimates import gradients, methods
 from raikit_explain.estimates.attributions import difference, scorer
 from raikit_explain.estimates.explanation import ExplanationSettings
 
@@ -76,9 +76,11 @@ def fusion():
 MODELS = {"CNN": cnn, "ViT": vit, "BERT": bert, "fusion": fusion}
 
 
-def _explained(name, model, encoded, **settings):
-    with torch.no_grad():
-        decided = model.forward(encoded).argmax(dim=1)
+def explained(name, model, encoded, decided=None, **settings):
+    """Explain the classes that a model decides, or others; return them too."""
+    if decided is None:
+        with torch.no_grad():
+            decided = model.forward(encoded).argmax(dim=1)
     return methods.method(name, ExplanationSettings(**{"tolerance": 0.01, "most_steps": 64} | settings))(model, encoded, decided), decided
 
 
@@ -97,16 +99,16 @@ def _assert_equal(attribution, expected, tolerance=1e-5):
 @pytest.mark.parametrize("build", MODELS.values(), ids=MODELS)
 def test_saliency_and_input_times_gradient_are_captums(build):
     model, encoded = build()
-    found, decided = _explained("saliency", model, encoded)
+    found, decided = explained("saliency", model, encoded)
     _assert_equal(found, _by_hand(captum.attr.Saliency, model, encoded, decided))
     zero = Encoded(encoded.inputs, encoded.context)  # Captum's knows no baseline but zero
-    _assert_equal(_explained("input_x_gradient", model, zero)[0], _by_hand(captum.attr.InputXGradient, model, zero, decided))
+    _assert_equal(explained("input_x_gradient", model, zero)[0], _by_hand(captum.attr.InputXGradient, model, zero, decided))
 
 
 @pytest.mark.parametrize("build", MODELS.values(), ids=MODELS)
 def test_integrated_gradients_are_captums_with_many_steps(build):
     model, encoded = build()
-    found, decided = _explained("integrated_gradients", model, encoded, most_steps=256)
+    found, decided = explained("integrated_gradients", model, encoded, most_steps=256)
     expected = _by_hand(captum.attr.IntegratedGradients, model, encoded, decided, n_steps=300,
                         baselines=tuple(encoded.baseline(name) for name in encoded))
     assert found.converged.all()
@@ -117,10 +119,10 @@ def test_integrated_gradients_are_captums_with_many_steps(build):
 @pytest.mark.parametrize("build", MODELS.values(), ids=MODELS)
 def test_gradient_shap_draws_what_captum_draws(build):
     model, encoded = build()
-    found, decided = _explained("gradient_shap", model, encoded)
+    found, decided = explained("gradient_shap", model, encoded)
     repeated = tuple(encoded.baseline(name) for name in encoded)
     assert all((of == of[:1]).all() for of in repeated), "Captum mixes the baselines of the cases, here all the same"
-    with methods.seeded(0):
+    with gradients.seeded(0):
         expected = _by_hand(captum.attr.GradientShap, model, encoded, decided, baselines=tuple(of[:1] for of in repeated),
                             n_samples=32)
     _assert_equal(found, expected, 1e-4)
@@ -128,8 +130,8 @@ def test_gradient_shap_draws_what_captum_draws(build):
 
 def test_gradient_shap_estimates_integrated_gradients_and_says_by_how_much_it_misses_the_change():
     model, encoded = fusion()
-    integrated, _ = _explained("integrated_gradients", model, encoded)
-    drawn, _ = _explained("gradient_shap", model, encoded)
+    integrated, _ = explained("integrated_gradients", model, encoded)
+    drawn, _ = explained("gradient_shap", model, encoded)
     for name, values in drawn.values.items():
         assert np.corrcoef(values.ravel(), integrated.values[name].ravel())[0, 1] > 0.9
     expected = np.abs(drawn.totals().sum(axis=1) - drawn.change) / np.maximum(np.abs(drawn.change), 0.1)
@@ -143,7 +145,7 @@ def test_draws_repeat_and_leave_the_global_generators_as_they_were():
     expected = torch.rand(1), np.random.random()
     torch.manual_seed(3)
     np.random.seed(3)
-    first, second = (_explained("gradient_shap", model, encoded)[0].values["x"] for _ in range(2))
+    first, second = (explained("gradient_shap", model, encoded)[0].values["x"] for _ in range(2))
     assert (torch.rand(1), np.random.random()) == expected
     np.testing.assert_array_equal(first, second)
 
@@ -153,7 +155,7 @@ def test_memory_does_not_change_what_is_found(name):
     model, encoded = cnn()
     if name == "gradient_shap":
         return  # its draws come in another order
-    one, other = (_explained(name, model, encoded, megabytes=megabytes)[0].values["x"] for megabytes in (1e-6, 1024))
+    one, other = (explained(name, model, encoded, megabytes=megabytes)[0].values["x"] for megabytes in (1e-6, 1024))
     np.testing.assert_allclose(one, other, atol=1e-6)
 
 
@@ -165,6 +167,49 @@ def test_a_method_measures_inputs_from_their_baselines():
     for name in ("integrated_gradients", "gradient_shap", "input_x_gradient"):
         values = methods.method(name, SETTINGS)(model, encoded, torch.ones(3, dtype=torch.int64)).values["x"]
         np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-6)
+
+
+class NoSlope(nn.Module):
+    """Takes a norm, which has no gradient at zero, of some columns."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+
+    def forward(self, x):
+        lengths = torch.stack([(x[:, :2] ** 2).sum(dim=1).sqrt(), (x[:, 2:] ** 2).sum(dim=1).sqrt()], dim=1)
+        return self.layer(lengths)
+
+
+@pytest.mark.parametrize("name", ["integrated_gradients", "gradient_shap", "saliency", "input_x_gradient"])
+def test_gradients_that_are_not_finite_are_zero_at_a_baseline_and_nan_elsewhere(name):
+    model = Net(NoSlope(), modalities={"x": "tabular"})
+    absent = Encoded({"x": torch.tensor([[1.0, 2.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])})
+    found, _ = explained(name, model, absent)
+    assert np.isfinite(found.values["x"]).all()
+    assert not found.values["x"][1].any()
+    broken = Net(nn.Linear(4, 2), lambda net, given: net(given["x"]) + (given["x"] - 2 * given["x"].detach()).sqrt().sum(), None)
+    values = explained(name, broken, Encoded({"x": torch.rand(2, 4) + 1}), torch.zeros(2, dtype=torch.int64))[0]
+    # Integrated Gradients draw zeros and say that they have not converged; the others say NaN, which passes no test.
+    assert np.isnan(values.values["x"]).all() if name != "integrated_gradients" else not values.converged.any()
+
+
+@pytest.mark.parametrize("name", ["integrated_gradients", "gradient_shap", "saliency", "input_x_gradient"])
+@pytest.mark.parametrize("shape", [(2, 0, 4), (0, 3, 4), (2, 1, 1)], ids=["empty text", "no case", "one element"])
+def test_empty_and_smallest_inputs_are_defined(name, shape):
+    model = Net(nn.Linear(1, 2), lambda net, given: net(given["x"].flatten(1).sum(dim=1, keepdim=True)), {"x": "text"})
+    found, _ = explained(name, model, Encoded({"x": torch.rand(*shape)}))
+    assert found.values["x"].shape == shape
+    assert found.change.shape == shape[:1]
+
+
+@pytest.mark.parametrize("name", ["integrated_gradients", "gradient_shap", "input_x_gradient", "grad_cam"])
+def test_inputs_that_are_missing_get_nothing(name):
+    model, encoded = fusion()
+    found, _ = explained(name, model, encoded)
+    for row, values in enumerate(found.values.values()):
+        assert not values[row].any()
+        assert np.isfinite(values).all()
 
 
 def test_names_that_do_not_exist_and_models_without_gradients_say_what_does():

@@ -14,6 +14,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from raikit_explain.estimates.explanation import Explanations, ExplanationSettings
+    from raikit_explain.estimates.trust import Trust
+    from raikit_explain.estimates.verdict import Method, Word
+
+_DRAWN = "integrated_gradients"  # the method of shares and figures
+
+
+class _Steps:
+    """Progress over parts of the work, each of which counts from 0."""
+
+    def __init__(self, progress: Callable[[int, int], None], total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def next(self, size: int) -> Callable[[int], None]:
+        """Return the progress of the next part, which has `size` cases."""
+        before, self._done = self._done, self._done + size
+        return lambda done: self._progress(before + done, self._total)
 
 
 class Attributions(raikit.Check):
@@ -49,6 +65,12 @@ class Attributions(raikit.Check):
         "explainability.modality_removal",
         "explainability.completeness_error",
         "explainability.completeness_violation_rate",
+        "explainability.trusted_share",
+        "explainability.passing_share",
+        "explainability.control_passing_share",
+        "explainability.method_correlation",
+        "explainability.method_overlap",
+        "explainability.sensitivity_max",
     )
 
     class Options(raikit.CheckOptions):
@@ -63,6 +85,19 @@ class Attributions(raikit.Check):
             6, ge=0, le=60,
             description="Cases that are drawn as figures, apart from the sample: the surest wrong and right decisions and "
             "those nearest to another one. Figures show inputs of single cases; 0 shows none, and neither does --redact.",
+        )
+        methods: list[str] = Field(
+            ["integrated_gradients"], min_length=1,
+            description="Methods that are judged, by Captum's names. Shares, figures and sums come from integrated_gradients.",
+        )
+        trust_rows: int = Field(
+            24, ge=0,
+            description="Cases of the audited split, drawn at random, on which each method is tested for its verdict. 0 gives "
+            "none; fewer than 8 cannot show anything.",
+        )
+        sensitivity: bool = Field(
+            False, description="Whether to measure how much explanations change when inputs hardly do: it needs seven more "
+            "explanations of each case.",
         )
         tolerance: float = Field(
             0.01, gt=0, lt=1,
@@ -100,47 +135,104 @@ class Attributions(raikit.Check):
         frame = sampling.with_outcome(ctx)
         sample = sampling.draw(frame, ctx, self.options.rows, ctx.rng)
         examples = sampling.choose_examples(frame, ctx, 0 if ctx.redact else self.options.examples)
-        settings = explanation.ExplanationSettings(
-            self.options.tolerance, self.options.max_steps, agreement=self.options.agreement,
-            megabytes=self.options.max_megabytes)
-        if regression:
-            settings = explanation.regression_settings(ctx, sample.frame, settings)
-        done, total = len(sample.frame), len(sample.frame) + len(examples)
-        explanations = explanation.explain(
-            ctx, sample.frame, settings, progress=lambda done: ctx.progress(done, total))
-        measure = partial(
-            measures.measure, sample, explanations, tolerance=settings.tolerance, regression=regression)
+        settings = self._settings(ctx, sample.frame)
+        steps = _Steps(ctx.progress, len(sample.frame) + min(self.options.trust_rows, len(frame)) + len(examples))
+        explanations = explanation.explain(ctx, sample.frame, settings, progress=steps.next(len(sample.frame)))
+        measure = partial(measures.measure, sample, explanations, tolerance=settings.tolerance, regression=regression)
         measured = measure(level=ctx.confidence)
         ctx.levels.measure_all(measured.metrics, lambda level: measure(level=level).metrics)
+        trust = self._examine(ctx, frame, settings, steps)
+        judged = self._judged(ctx, trust)
         facts = findings.Facts(measured, self.address, settings.tolerance, regression, settings.unit)
         share_figure = figures.share_figure(measured)
         outcome_table = tables.outcome_table(measured, regression)
-        example_figures = self._example_figures(ctx, examples, settings, lambda more: ctx.progress(done + more, total))
+        example_figures = self._example_figures(ctx, examples, settings, trust, steps)
         return raikit.CheckResult(
-            metrics=measured.metrics, findings=findings.findings(facts),
-            tables=[outcome_table] if outcome_table else [],
+            metrics=[*measured.metrics, *judged.metrics], findings=findings.in_order([*judged.findings, *findings.findings(facts)]),
+            tables=[*judged.tables, *([outcome_table] if outcome_table else [])],
             figures=[*([share_figure] if share_figure else []), *example_figures],
             artifacts=[self._evidence(ctx, explanations, sample.frame)],
         )
 
+    def _settings(self, ctx: raikit.CheckContext, cases: pd.DataFrame) -> ExplanationSettings:
+        from raikit_explain.estimates import explanation
+
+        settings = explanation.ExplanationSettings(
+            self.options.tolerance, self.options.max_steps, agreement=self.options.agreement,
+            megabytes=self.options.max_megabytes)
+        return explanation.regression_settings(ctx, cases, settings) if ctx.task == "regression" else settings
+
+    def _methods(self, settings: ExplanationSettings) -> dict[str, Method]:
+        """Return the methods that are judged."""
+        from raikit_explain.estimates import trust
+
+        return {_DRAWN: trust.integrated(settings)}
+
+    def _examine(
+        self, ctx: raikit.CheckContext, frame: pd.DataFrame, settings: ExplanationSettings, steps: _Steps
+    ) -> Trust | None:
+        """Test the methods on cases that are drawn for it."""
+        import numpy as np
+
+        from raikit_explain.estimates import sampling, trust
+
+        sample = sampling.draw_evenly(frame, ctx, self.options.trust_rows, np.random.default_rng([ctx.seed, 1]))
+        if not len(sample.frame):
+            return None
+        methods = self._methods(settings)
+        return trust.Trust(sample, list(methods), trust.examine(
+            ctx, sample.frame, methods, np.random.default_rng([ctx.seed, 2]), scale=settings.scale,
+            sensitivity=self.options.sensitivity, progress=steps.next(len(sample.frame))))
+
+    def _judged(self, ctx: raikit.CheckContext, trust: Trust | None) -> raikit.CheckResult:
+        """Return the verdicts as metrics, findings and a table."""
+        from raikit_explain.estimates import trust_metrics
+        from raikit_explain.report import verdicts
+
+        if trust is None:
+            return raikit.CheckResult(metrics=trust_metrics.untested(self.options.methods))
+        metrics = trust_metrics.metrics(trust, ctx.confidence)
+        ctx.levels.measure_all(metrics, lambda level: trust_metrics.metrics(trust, level))
+        addresses = {(metric.name, metric.args.get("method")): self.address(metric) for metric in metrics}
+        return raikit.CheckResult(
+            metrics=metrics, findings=verdicts.findings(trust, lambda name, method: addresses[name, method], ctx.confidence),
+            tables=[verdicts.table(trust, ctx.confidence)])
+
     def _example_figures(
-        self, ctx: raikit.CheckContext, cases: pd.DataFrame, settings: ExplanationSettings, progress: Callable[[int], None]
+        self, ctx: raikit.CheckContext, cases: pd.DataFrame, settings: ExplanationSettings, trust: Trust | None, steps: _Steps,
     ) -> list[raikit.Figure]:
-        """Explain and draw the examples."""
+        """Explain and draw the examples, each with the word that its own explanation has earned."""
         from raikit_explain.estimates import explanation
         from raikit_explain.report import examples
 
         if not len(cases) or ctx.model is None:
             return []
-        explanations = explanation.explain(ctx, cases, settings, keep_inputs=True, progress=progress)
+        explanations = explanation.explain(ctx, cases, settings, keep_inputs=True, progress=steps.next(len(cases)))
+        words = self._words(ctx, cases, settings, trust)
         return [
             examples.figure(
                 number + 1, {str(name): value for name, value in case.items()}, explanations.examples[number], ctx.model,
                 unit=settings.unit, change=float(explanations.change[number]), error=float(explanations.error[number]),
-                tolerance=settings.tolerance,
+                converged=bool(explanations.converged[number]), word=words[number],
             )
             for number, case in enumerate(cases.to_dict("records"))
         ]
+
+    def _words(
+        self, ctx: raikit.CheckContext, cases: pd.DataFrame, settings: ExplanationSettings, trust: Trust | None
+    ) -> list[Word]:
+        """Return the word of each example; cases are tested only where the method's own word leaves it open."""
+        import numpy as np
+
+        from raikit_explain.estimates import verdict
+        from raikit_explain.estimates.trust import examine
+
+        overall = verdict.NOT_TESTED if trust is None else trust.verdict(_DRAWN).word
+        if trust is None or overall in (verdict.NOT_TESTED, verdict.NOT_CONVERGED):
+            return [overall] * len(cases)
+        found = examine(ctx, cases, {_DRAWN: self._methods(settings)[_DRAWN]}, np.random.default_rng([ctx.seed, 3]),
+                        scale=settings.scale, controls=False)
+        return trust.words(_DRAWN, found.evidence)
 
     def _evidence(
         self, ctx: raikit.CheckContext, explanations: Explanations, cases: pd.DataFrame

@@ -1,4 +1,4 @@
-"""What inputs are called: by ``data.labels``, else by their names."""
+"""What inputs are called, by ``data.labels``, else by their names; and what methods are called."""
 
 from __future__ import annotations
 
@@ -18,3 +18,21 @@ def input_name(name: str) -> str:
     """
     label = column_text(name)
     return label if label != name else _NOUNS.get(name, name)
+
+
+_METHODS = {
+    "integrated_gradients": "Integrated Gradients", "gradient_shap": "GradientSHAP", "deep_lift": "DeepLift",
+    "input_x_gradient": "Input × Gradient", "layer_grad_cam": "Grad-CAM", "grad_cam": "Grad-CAM", "lrp": "LRP", "lime": "LIME",
+    "kernel_shap": "KernelSHAP", "shapley_value_sampling": "Shapley sampling", "feature_ablation": "Feature Ablation",
+}
+
+
+def method_name(name: str) -> str:
+    """Return what people call a method of Captum's.
+
+    Examples
+    --------
+    >>> method_name("integrated_gradients"), method_name("saliency")
+    ('Integrated Gradients', 'Saliency')
+    """
+    return _METHODS.get(name, name.replace("_", " ").capitalize())

@@ -73,6 +73,16 @@ def draw(frame: pd.DataFrame, ctx: raikit.CheckContext, rows: int, rng: np.rando
         positions, weight = np.arange(len(frame)), np.ones(len(frame))
     else:
         positions, weight = _draw_from_strata(_strata(frame, ctx, rows), rows, rng)
+    return _sample(frame, ctx, positions, weight)
+
+
+def draw_evenly(frame: pd.DataFrame, ctx: raikit.CheckContext, rows: int, rng: np.random.Generator) -> Sample:
+    """Draw `rows` cases that are all equally likely, so that shares of them have exact limits (without sampling weights)."""
+    positions = np.sort(rng.permutation(len(frame))[:rows])
+    return _sample(frame, ctx, positions, np.ones(len(positions)))
+
+
+def _sample(frame: pd.DataFrame, ctx: raikit.CheckContext, positions: IntArray, weight: FloatArray) -> Sample:
     sample = frame.iloc[positions].reset_index(drop=True)
     if ctx.weight:
         weight = weight * sample[ctx.weight].to_numpy(dtype=float)

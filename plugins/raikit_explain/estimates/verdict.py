@@ -80,7 +80,8 @@ class Share:
         Cases that pass, of those that were tested.
     n_clusters : int or None
     effective_n : float
-    few_clusters : bool
+    few_clusters, few_events : bool
+        See `raikit.stats.CovarianceResult`.
     method : str
     """
 
@@ -92,6 +93,7 @@ class Share:
     n_clusters: int | None
     effective_n: float
     few_clusters: bool
+    few_events: bool
     method: str
 
 
@@ -248,7 +250,7 @@ def _share(
     clustered = bool(covariance.ways)
     return Share(float(rate.value[0]), float(rate.low[0]), float(rate.high[0]), int(passed[tested].sum()), n,
                  int(covariance.n_clusters[0]) if clustered else None, float(rate.n_effective[0]),
-                 clustered and bool(rate.few_clusters[0]), rate.method)
+                 clustered and bool(rate.few_clusters[0]), bool(covariance.few_events[0]), rate.method)
 
 
 def case_words(evidence: Evidence, method: str, overall: Verdict) -> list[Word]:

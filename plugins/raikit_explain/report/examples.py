@@ -13,6 +13,7 @@ import raikit
 from raikit.format import capitalised, case_noun, class_text, column_text, number, percent, scalar, value_text
 from raikit.models.positions import WHOLE, EncodedColumns, Pixels, Positions, Spectrogram, Tokens
 from raikit_explain.estimates.explanation import ExampleInputs
+from raikit_explain.estimates.verdict import NOT_CONVERGED, Word
 from raikit_explain.names import input_name
 from raikit_explain.report import pictures
 from raikit_explain.report.canvas import SMALL, TEXT, WIDTH, Canvas, shortened, width_of
@@ -56,7 +57,7 @@ class ExampleDrawing:
 
 def figure(
     position: int, case: Mapping[str, Any], inputs: ExampleInputs, model: raikit.Model, *, unit: str, change: float,
-    error: float, tolerance: float,
+    error: float, converged: bool, word: Word,
 ) -> raikit.Figure:
     """Draw one case.
 
@@ -72,8 +73,10 @@ def figure(
         Of the attributions.
     change, error : float
         What the attributions should add up to, and the share of it by which they miss it.
-    tolerance : float
-        Error from which the figure warns.
+    converged : bool
+        Whether the integral is known as precisely as was asked; the figure says so if it is not.
+    word : str
+        Verdict on the explanation of this case.
     """
     totals = {name: float(values.sum(dtype=np.float64)) for name, values in inputs.attributions.items()}
     drawing = ExampleDrawing(max([abs(total) for total in totals.values()] + [1e-9]))
@@ -81,14 +84,19 @@ def figure(
         _draw_input(drawing, name, total, inputs, model)
     title, decision = _title(case, bool(model.classes))
     baseline = "no inputs at all" if len(totals) > 1 else "an empty input"
-    warning = "" if error <= tolerance else f" The parts miss {percent(error)} of the change: read with care."
+    earned = word if converged else NOT_CONVERGED
     return raikit.Figure(
         id=f"example-{position}", title=title,
         subtitle=f"{capitalised(case_noun(1))} {case['id']}. {decision}In {unit}, together {_signed(change)} compared with "
                  f"{baseline}. "
-                 f"Filled or solid: towards the decision; dashed: against it.{warning}",
+                 f"Filled or solid: towards the decision; dashed: against it. Explanation: {_verdict(earned, error)}.",
         alt=_alt(title, totals, unit), spec=drawing.canvas.spec(round(drawing.y)), data=drawing.numbers,
     )
+
+
+def _verdict(word: Word, error: float) -> str:
+    """Write the word of a case; where the integral has not converged, with what its parts miss."""
+    return f"{word} (its parts miss {percent(error)} of the change)" if word == NOT_CONVERGED else word
 
 
 def _signed(value: float) -> str:

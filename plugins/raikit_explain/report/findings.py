@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,13 +66,17 @@ class Facts:
         return cases + drawn + clusters
 
 
+def in_order(found: Sequence[raikit.Finding]) -> list[raikit.Finding]:
+    """Return findings, those that warn first."""
+    return sorted(found, key=lambda finding: _SEVERITIES.index(finding.severity))
+
+
 def findings(facts: Facts) -> list[raikit.Finding]:
-    """Return all findings, those that warn first."""
-    found = [
+    """Return what there is to say about shares of inputs and sums of attributions."""
+    return [
         _completeness_finding(facts), *_largest_share_findings(facts), *_agreement_findings(facts),
         *_negligible_findings(facts), *_removal_findings(facts),
     ]
-    return sorted(found, key=lambda finding: _SEVERITIES.index(finding.severity))
 
 
 def _completeness_finding(facts: Facts) -> raikit.Finding:

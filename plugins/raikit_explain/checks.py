@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 import raikit
+from raikit_explain.names import MethodName
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from raikit_explain.estimates.explanation import Explanations, ExplanationSettings
+    from raikit_explain.estimates.sampling import Sample
     from raikit_explain.estimates.trust import Trust
-    from raikit_explain.estimates.verdict import Method, Word
+    from raikit_explain.estimates.verdict import Word
 
 _DRAWN = "integrated_gradients"  # the method of shares and figures
 
@@ -29,7 +31,7 @@ class _Steps:
     def next(self, size: int) -> Callable[[int], None]:
         """Return the progress of the next part, which has `size` cases."""
         before, self._done = self._done, self._done + size
-        return lambda done: self._progress(before + done, self._total)
+        return lambda done: self._progress(before + done, max(self._total, self._done))
 
 
 class Attributions(raikit.Check):
@@ -86,14 +88,15 @@ class Attributions(raikit.Check):
             description="Cases that are drawn as figures, apart from the sample: the surest wrong and right decisions and "
             "those nearest to another one. Figures show inputs of single cases; 0 shows none, and neither does --redact.",
         )
-        methods: list[str] = Field(
+        methods: list[MethodName] = Field(
             ["integrated_gradients"], min_length=1,
-            description="Methods that are judged, by Captum's names. Shares, figures and sums come from integrated_gradients.",
+            description="Methods that are judged, by Captum's names. Figures and shares come from integrated_gradients, which is "
+            "judged in any case.",
         )
-        trust_rows: int = Field(
-            24, ge=0,
-            description="Cases of the audited split, drawn at random, on which each method is tested for its verdict. 0 gives "
-            "none; fewer than 8 cannot show anything.",
+        trust_rows: int | None = Field(
+            None, ge=0,
+            description="Cases of the audited split, drawn at random, on which each method is tested for its verdict. Absent: 16 "
+            "to 64, as many as cost about three times what `rows` explanations cost. 0 gives no verdict, under 8 show nothing.",
         )
         sensitivity: bool = Field(
             False, description="Whether to measure how much explanations change when inputs hardly do: it needs seven more "
@@ -126,7 +129,10 @@ class Attributions(raikit.Check):
         ValueError
             If there is no model or no data.
         """
+        import numpy as np
+
         from raikit_explain.estimates import explanation, measures, sampling
+        from raikit_explain.estimates.trust import affordable_rows
         from raikit_explain.report import figures, findings, tables
 
         if ctx.model is None or ctx.data is None:
@@ -136,12 +142,13 @@ class Attributions(raikit.Check):
         sample = sampling.draw(frame, ctx, self.options.rows, ctx.rng)
         examples = sampling.choose_examples(frame, ctx, 0 if ctx.redact else self.options.examples)
         settings = self._settings(ctx, sample.frame)
-        steps = _Steps(ctx.progress, len(sample.frame) + min(self.options.trust_rows, len(frame)) + len(examples))
+        steps = _Steps(ctx.progress, 2 * len(sample.frame))
         explanations = explanation.explain(ctx, sample.frame, settings, progress=steps.next(len(sample.frame)))
         measure = partial(measures.measure, sample, explanations, tolerance=settings.tolerance, regression=regression)
         measured = measure(level=ctx.confidence)
         ctx.levels.measure_all(measured.metrics, lambda level: measure(level=level).metrics)
-        trust = self._examine(ctx, frame, settings, steps)
+        rows = affordable_rows(explanations, len(examples)) if self.options.trust_rows is None else self.options.trust_rows
+        trust = self._examine(ctx, sampling.draw_evenly(frame, ctx, rows, np.random.default_rng([ctx.seed, 1])), settings, steps)
         judged = self._judged(ctx, trust)
         facts = findings.Facts(measured, self.address, settings.tolerance, regression, settings.unit)
         share_figure = figures.share_figure(measured)
@@ -162,25 +169,18 @@ class Attributions(raikit.Check):
             megabytes=self.options.max_megabytes)
         return explanation.regression_settings(ctx, cases, settings) if ctx.task == "regression" else settings
 
-    def _methods(self, settings: ExplanationSettings) -> dict[str, Method]:
-        """Return the methods that are judged."""
-        from raikit_explain.estimates import trust
-
-        return {_DRAWN: trust.integrated(settings)}
-
     def _examine(
-        self, ctx: raikit.CheckContext, frame: pd.DataFrame, settings: ExplanationSettings, steps: _Steps
+        self, ctx: raikit.CheckContext, sample: Sample, settings: ExplanationSettings, steps: _Steps
     ) -> Trust | None:
-        """Test the methods on cases that are drawn for it."""
+        """Test the methods on a sample that was drawn for it; None if it is empty."""
         import numpy as np
 
-        from raikit_explain.estimates import sampling, trust
+        from raikit_explain.estimates import trust
 
-        sample = sampling.draw_evenly(frame, ctx, self.options.trust_rows, np.random.default_rng([ctx.seed, 1]))
         if not len(sample.frame):
             return None
-        methods = self._methods(settings)
-        return trust.Trust(sample, list(methods), trust.examine(
+        methods, refused = trust.applicable(ctx, sample.frame, [_DRAWN, *self.options.methods], settings)
+        return trust.Trust(sample, list(methods), refused, trust.examine(
             ctx, sample.frame, methods, np.random.default_rng([ctx.seed, 2]), scale=settings.scale,
             sensitivity=self.options.sensitivity, progress=steps.next(len(sample.frame))))
 
@@ -190,7 +190,7 @@ class Attributions(raikit.Check):
         from raikit_explain.report import verdicts
 
         if trust is None:
-            return raikit.CheckResult(metrics=trust_metrics.untested(self.options.methods))
+            return raikit.CheckResult(metrics=trust_metrics.untested([_DRAWN, *self.options.methods]))
         metrics = trust_metrics.metrics(trust, ctx.confidence)
         ctx.levels.measure_all(metrics, lambda level: trust_metrics.metrics(trust, level))
         addresses = {(metric.name, metric.args.get("method")): self.address(metric) for metric in metrics}
@@ -224,13 +224,13 @@ class Attributions(raikit.Check):
         """Return the word of each example; cases are tested only where the method's own word leaves it open."""
         import numpy as np
 
-        from raikit_explain.estimates import verdict
+        from raikit_explain.estimates import methods, verdict
         from raikit_explain.estimates.trust import examine
 
         overall = verdict.NOT_TESTED if trust is None else trust.verdict(_DRAWN).word
         if trust is None or overall in (verdict.NOT_TESTED, verdict.NOT_CONVERGED):
             return [overall] * len(cases)
-        found = examine(ctx, cases, {_DRAWN: self._methods(settings)[_DRAWN]}, np.random.default_rng([ctx.seed, 3]),
+        found = examine(ctx, cases, {_DRAWN: methods.method(_DRAWN, settings)}, np.random.default_rng([ctx.seed, 3]),
                         scale=settings.scale, controls=False)
         return trust.words(_DRAWN, found.evidence)
 

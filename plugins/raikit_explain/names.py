@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 from raikit.format import column_text
 
 # An input named by its modality reads well, but for one.
@@ -20,9 +22,13 @@ def input_name(name: str) -> str:
     return label if label != name else _NOUNS.get(name, name)
 
 
-_METHODS = {
+MethodName = Literal["integrated_gradients", "gradient_shap", "deep_lift", "saliency", "input_x_gradient", "grad_cam", "lrp"]
+"""Methods by gradients, as `raikit_explain.estimates.methods` has them, which is too heavy to import for their names."""
+METHODS: tuple[str, ...] = get_args(MethodName)
+
+_TITLES = {
     "integrated_gradients": "Integrated Gradients", "gradient_shap": "GradientSHAP", "deep_lift": "DeepLift",
-    "input_x_gradient": "Input × Gradient", "layer_grad_cam": "Grad-CAM", "grad_cam": "Grad-CAM", "lrp": "LRP", "lime": "LIME",
+    "input_x_gradient": "Input × Gradient", "grad_cam": "Grad-CAM", "lrp": "LRP", "lime": "LIME",
     "kernel_shap": "KernelSHAP", "shapley_value_sampling": "Shapley sampling", "feature_ablation": "Feature Ablation",
 }
 
@@ -35,4 +41,4 @@ def method_name(name: str) -> str:
     >>> method_name("integrated_gradients"), method_name("saliency")
     ('Integrated Gradients', 'Saliency')
     """
-    return _METHODS.get(name, name.replace("_", " ").capitalize())
+    return _TITLES.get(name, name.replace("_", " ").capitalize())

@@ -14,18 +14,24 @@ from torch import Tensor
 
 import raikit
 from raikit.arrays import FloatArray
+from raikit.format import joined
 from raikit.models.encoded import Encoded, encode
-from raikit_explain.estimates import stability, verdict
-from raikit_explain.estimates.attributions import integrated_gradients, scorer
-from raikit_explain.estimates.explanation import ExplanationSettings, batches, decided_classes
+from raikit_explain.estimates import methods as registry
+from raikit_explain.estimates import shares, stability, verdict
+from raikit_explain.estimates.explanation import Explanations, ExplanationSettings, batches, decided_classes
+from raikit_explain.estimates.faithfulness import DRAWS
 from raikit_explain.estimates.games import EncodedGame
 from raikit_explain.estimates.sampling import Sample
 from raikit_explain.estimates.verdict import Evidence, Explained, Method, Verdict, Word
+from raikit_explain.names import method_name
 
 if TYPE_CHECKING:
     from raikit.models.positions import Positions
 
 _WORD_LEVEL = 0.95  # of the intervals that decide the word, whatever the level of the run
+_PASSES = 10  # of an order: five shares of the parts are kept, five removed
+_ORDERS = 3  # of the method and of two controls
+_ROWS = (16, 64)
 
 
 @dataclass(frozen=True)
@@ -61,11 +67,14 @@ class Trust:
     ----------
     sample : Sample
     methods : list of str
+    refused : mapping of str to str
+        Methods that do not apply to the model, with the reason.
     found : Findings
     """
 
     sample: Sample
     methods: list[str]
+    refused: dict[str, str]
     found: Findings
 
     def verdict(self, method: str, level: float = _WORD_LEVEL) -> Verdict:
@@ -79,18 +88,60 @@ class Trust:
 
     def words(self, method: str, others: Evidence) -> list[Word]:
         """Return the word of each of some other cases; many tests are allowed for over the sample and these cases together."""
-        both = verdict.joined([self.found.evidence, others])
+        both = verdict.joined([_only(self.found.evidence, method), _only(others, method)])
         return verdict.case_words(both, method, self.verdict(method))[len(self.sample.frame):]
 
 
-def integrated(settings: ExplanationSettings) -> Method:
-    """Return Integrated Gradients with these settings as a method that can be judged."""
-    def explain(model: raikit.Model, encoded: Encoded, decided: Tensor) -> Explained:
-        return integrated_gradients(
-            scorer(model, encoded, settings.scale), encoded, decided, tolerance=settings.tolerance,
-            most_steps=settings.most_steps, floor=settings.floor, agreement=settings.agreement, megabytes=settings.megabytes)
+def _only(evidence: Evidence, method: str) -> Evidence:
+    """Return what was found about one method, without its controls."""
+    return Evidence({method: evidence.p[method]}, {method: evidence.score[method]}, {method: evidence.converged[method]}, {})
 
-    return explain
+
+def affordable_rows(explanations: Explanations, drawn: int) -> int:
+    """Return on how many cases a method can be tested at about three times the cost of `explanations`, with `drawn` more tests.
+
+    Costs are counted in forward passes, of which a backward pass is worth two: an explanation needs a gradient at each step, a
+    test two explanations and up to 39 random orders of ten passes each.
+    """
+    gradients = 3.0 * float(explanations.steps.mean())
+    explained = len(explanations.steps) * (gradients + 2 ** min(len(explanations.inputs), shares.MAX_INPUTS))
+    tested = 2 * gradients + _PASSES * (DRAWS + _ORDERS)
+    return int(np.clip(3 * explained / tested - drawn, *_ROWS))
+
+
+def applicable(
+    ctx: raikit.CheckContext, cases: pd.DataFrame, names: Sequence[str], settings: ExplanationSettings
+) -> tuple[dict[str, Method], dict[str, str]]:
+    """Return the methods that can explain the model, and why the others cannot; each explains the first case as a trial.
+
+    Parameters
+    ----------
+    ctx : CheckContext
+    cases : DataFrame
+        With ``id`` and ``prediction``; at least one.
+    names : sequence of str
+        Among `raikit_explain.estimates.methods.names`.
+    settings : ExplanationSettings
+    """
+    assert ctx.model is not None
+    batch, part = next(batches(ctx, cases.head(1)))
+    encoded = encode(ctx.model, batch)
+    decided = torch.from_numpy(decided_classes(ctx, part["prediction"])).to(next(iter(encoded.inputs.values())).device)
+    reasons = {name: registry.applies(name, ctx.model) for name in registry.names()}
+    methods: dict[str, Method] = {}
+    refused: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        method = registry.method(name, settings, seed=ctx.seed)
+        try:
+            if reasons[name] is None:
+                method(ctx.model, encoded, decided)
+                methods[name] = method
+        except registry.NotApplicable as error:
+            reasons[name] = str(error)
+        if name not in methods:
+            others = joined([method_name(other) for other in reasons if reasons[other] is None])
+            refused[name] = f"{str(reasons[name]).rstrip('.')}; what applies: {others}"
+    return methods, refused
 
 
 def examine(

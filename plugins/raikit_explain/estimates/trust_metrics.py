@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,10 @@ NO_TEST = "the verdict is switched off (trust_rows: 0)"
 _NO_ORDER = "no case has four parts that both methods order"
 
 
-def untested(methods: Mapping[str, Any]) -> list[raikit.Metric]:
+def untested(methods: Iterable[str], reason: str = NO_TEST) -> list[raikit.Metric]:
     """Return the metrics of methods that were not tested."""
-    return [raikit.Metric.undefined("trusted_share", NO_TEST, **_arguments(name, "trusted_share")) for name in methods]
+    return [raikit.Metric.undefined("trusted_share", reason, **_arguments(name, "trusted_share"))
+            for name in dict.fromkeys(methods)]
 
 
 def metrics(trust: Trust, level: float) -> list[raikit.Metric]:
@@ -42,6 +43,7 @@ def metrics(trust: Trust, level: float) -> list[raikit.Metric]:
         judged = trust.verdict(name, level)
         result += [_trusted(name, judged), _passing(name, judged.share, judged.reason)]
         result += [_control(name, control, share) for control, share in judged.controls.items()]
+    result += [metric for name, reason in trust.refused.items() for metric in untested([name], reason)]
     result += [metric for pair in trust.found.agreement for metric in _agreement(trust, pair, level)]
     return result + [_sensitivity(trust, name, level) for name in trust.found.sensitivity]
 

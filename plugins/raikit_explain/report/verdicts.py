@@ -111,6 +111,8 @@ def table(trust: Trust, level: float) -> raikit.Table:
         ("random", "Random weights", "percent"), ("size", "Input size", "percent"), ("converged", "Converged", "percent"),
         ("sensitivity", "Sensitivity", "number"))]
     rows = [_row(trust, name, trust.verdict(name, level)) for name in trust.methods]
+    rows += [[method_name(name), f"{verdict.NOT_TESTED}: {reason}", *[None] * (len(columns) - 2)]
+             for name, reason in trust.refused.items()]
     shown = [index for index, column in enumerate(columns)
              if column.name != "sensitivity" or any(row[index] is not None for row in rows)]
     return raikit.Table(

@@ -123,7 +123,7 @@ def test_the_input_that_decides_is_named_with_interval_and_rows(tiny_model, make
     for finding in result.findings:
         assert set(finding.metrics) <= known
         assert set(finding.figures) <= figures
-        assert "300 cases" in finding.certainty or finding.certainty.startswith("24 cases, drawn at random from 300")
+        assert "300 cases" in finding.certainty or "drawn at random from 300" in finding.certainty
 
 
 def test_equal_inputs_are_not_ranked(tiny_model, make_context):

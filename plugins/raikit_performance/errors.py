@@ -41,7 +41,7 @@ def two_errors_finding(
         facts=[(name, f"{numbers('', error).strip()}; {sample_size(error.n, error.n_clusters, cases.cluster_names)}.")
                for name, error in rates.items()]
         + [("Sure", "The intervals hold for both rates at once and do not overlap."), ("Method", str(lowest.method))],
-        what="recall by class", who=f"class {class_text(lowest.args['class'])}",
+        what=worse.lower(), value=rate.value, low=rate.low, high=rate.high, who=f"class {class_text(lowest.args['class'])}",
         metrics=[address(lowest), address(negative if misses else positive)],
     )
 

@@ -115,11 +115,14 @@ class RuleClaim:
         return smallest
 
     def _fail(self, shown: MeasuredLevel, size: int) -> None:
-        # A breach comes first: small groups may prove a gap that the groups on which a pass is judged do not show.
-        self._show(shown.whole, shown)
+        # A breach comes first: small groups may prove a gap that the groups on which a pass is judged do not show. Where these
+        # show it as well, theirs is the number to read: the ends of the other may be groups of a case or two.
+        judged = shown.judged
+        breach = judged if judged is not None and judged.is_beyond(self._limit, self._bound) else shown.whole
+        self._show(breach, shown)
         end, side = ("low", "above") if self._bound == "max" else ("high", "below")
         self.rule.status = "fail"
-        self.rule.reason = f"even the {end} end of {shown.whole} is {side} {as_given(self._limit)}{self._correction(shown, size)}"
+        self.rule.reason = f"even the {end} end of {breach} is {side} {as_given(self._limit)}{self._correction(shown, size)}"
         self._note()
 
     def _leave_open(self, error: float, size: int) -> None:

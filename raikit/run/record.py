@@ -118,16 +118,21 @@ class Rule(RecordModel):
         Returns
         -------
         str
-            The number of cases, its range and the assumed true value; empty if no number is known.
+            The number of cases, its range, the assumed true value, and the number of clusters that must grow alike; empty if
+            no number is known.
         """
         if self.status != "inconclusive" or self.rows_needed is None:
             return ""
         needed = f"about {cases(self.rows_needed)} in all would decide"
         if self.rows_low is None or self.rows_assume is None:
-            return needed
+            return needed + self._if_clusters_grow()
         # Without an upper end, the true value may be the limit itself.
         span = f"{self.rows_low:,} or more" if self.rows_high is None else f"{self.rows_low:,} to {self.rows_high:,}"
-        return f"{needed} ({span}, if the true value is {write(self.rows_assume)})"
+        return f"{needed} ({span}, if the true value is {write(self.rows_assume)}){self._if_clusters_grow()}"
+
+    def _if_clusters_grow(self) -> str:
+        """Write the condition on which more cases help: cases of the clusters that are there already tell little that is new."""
+        return f", with as many more clusters; now {self.n_clusters:,}" if self.n_clusters else ""
 
     @deprecated("raikit.Rule.rows_told", since="0.2", removed_in="0.4", instead="use raikit.Rule.describe_needed_data")
     def rows_told(self, assumed: Callable[[float], str] = significant) -> str:

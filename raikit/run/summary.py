@@ -22,13 +22,24 @@ def compose(record: Record) -> Summary:
     told = statements(record)
     first = lede(record, told)
     return Summary(
-        question=f"May {record.name} be released?",
+        question=question_about(record.name),
         answer=answer(record),
         lede=first,
         sentences=[*([first] if first else []), *_must_be_known(record)],
         not_measured=not_measured(record),
         what_would_change=[statement.change for statement in told if statement.change],
     )
+
+
+def question_about(name: str) -> str:
+    """Return the question that an audit answers; the name is quoted, because it may be any words.
+
+    Examples
+    --------
+    >>> question_about("house prices")
+    'May the model “house prices” be released?'
+    """
+    return f"May the model “{name}” be released?" if name else "May this model be released?"
 
 
 def answer(record: Record) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import raikit
 from raikit.files import write_text
 from raikit.format import significant
+from raikit.run.summary import question_about
 from raikit_reports import verdicts
 from raikit_reports.outcomes import family_note
 from raikit_reports.rules import RuleRow, rule_rows, tally
@@ -43,7 +44,7 @@ def render(record: raikit.Record) -> str:
     answer, _, fallback = verdicts.answer(record)
     rows = rule_rows(record)
     parts = [
-        f"# {escape(record.summary.question or f'May {record.name} be released?')}",
+        f"# {escape(record.summary.question or question_about(record.name))}",
         f"**{MARKS[answer.icon]} {escape(record.summary.answer or fallback)}**",
         " ".join(escape(text, 400) for text in record.summary.sentences),
         " · ".join(f"{MARKS[verdict.icon]} {many} {word}" for verdict, many, word in tally(rows)),

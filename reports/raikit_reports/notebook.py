@@ -13,6 +13,7 @@ from markupsafe import Markup
 import raikit
 from raikit.files import write_text
 from raikit.run.owners import FIRST_PARTY
+from raikit.run.summary import question_about
 from raikit_reports import verdicts
 from raikit_reports.page import figures
 from raikit_reports.texts import flat
@@ -69,7 +70,7 @@ def render(record: raikit.Record) -> str:
 def _answer(record: raikit.Record) -> Markup:
     _, _, fallback = verdicts.answer(record)
     summary = record.summary
-    question = summary.question or f"May {record.name} be released?"
+    question = summary.question or question_about(record.name)
     sentences = Markup("").join(Markup("<p>{}</p>").format(flat(text, 400)) for text in summary.sentences)
     return Markup('<p class="quiet">{}</p><p class="answer">{}</p>{}').format(
         flat(question, 300), flat(summary.answer or fallback, 300), sentences

@@ -22,7 +22,7 @@ def test_from_a_csv_to_a_report_in_two_commands(raikit, tmp_path):
     assert "Wrote audit.yaml" in written.out
     done = raikit("audit", "audit.yaml", "--out", "run")
     assert done.code in (0, 1)
-    assert "May people be released?" in done.out
+    assert "May the model “people” be released?" in done.out
     assert {"audit.json", "report.html", "report.md", "predictions.parquet", "manifest.json"} == {
         item.name for item in (tmp_path / "run").iterdir()
     }

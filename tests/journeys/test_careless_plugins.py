@@ -180,7 +180,7 @@ def test_whatever_an_import_raises_is_the_plugins_error(module, raikit, config, 
 
 def test_a_plugin_that_wraps_standard_output_on_import_closes_nothing(raikit, config, install, tmp_path):
     module = "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding='utf-8')\n" + GOOD
-    assert "May people be released?" in raikit("audit", config, "--out", "run", *SELECT, code=0, **install(module)).out
+    assert "May the model “people” be released?" in raikit("audit", config, "--out", "run", *SELECT, code=0, **install(module)).out
 
 
 def test_a_result_that_the_gate_could_not_digest_is_refused(raikit, config, install, tmp_path):

@@ -130,7 +130,7 @@ def test_the_github_workflow_passes_or_fails_and_comments(repository, github, is
     assert repository.calls("pip") == ["install raikit==0.1.0"]
     code, output = github_step(repository, named_steps["Audit"], PULL_REQUEST, **github)
     assert code == int(is_worse), output
-    assert "May people be released?" in output and ("::error" in output) == is_worse
+    assert "May the model “people” be released?" in output and ("::error" in output) == is_worse
     run = repository.folder / "raikit-run"
     uploads = [step["with"] for step in workflow["jobs"]["audit"]["steps"] if "upload" in step.get("uses", "")]
     assert [repository.folder / item.get("path", item.get("sarif_file")) for item in uploads] == [run, run / "results.sarif"]

@@ -134,6 +134,9 @@ def _lede_broken(broken: Statement) -> str:
 
 
 def _lede_undecided(first: Statement) -> str:
+    named = phrases.lede_of_gap(first.gap, first.rule, first.unit) if first.gap is not None and first.rule is not None else ""
+    if named and len(named.split()) <= phrases.MOST_WORDS_OF_LEDE:
+        return named
     return f"{first.headline}: {first.number}, {first.limit}."
 
 
@@ -319,6 +322,7 @@ class _Writer:
         own = finding.value is not None
         value, low, high = (finding.value, finding.low, finding.high) if own else (
             (metric.value, metric.low, metric.high) if metric is not None else (None, None, None))
+        named_by_metric = metric is not None and not (own and finding.what)  # a number of its own has a name of its own
         unit = metric.unit if metric is not None else None
         level = (metric.level if metric else None) or self.record.confidence
         # A finding is about the models that were trained; only rules ask what other trainings would give.
@@ -334,7 +338,7 @@ class _Writer:
             id=f"{check.name}-{number}", kind=kind, pillar=check.pillar, check=check.name,
             headline=finding.headline or (phrases.gap_headline(gap) if gap else _legacy_headline(finding)),
             evidence=finding.evidence or self._evidence(gap, metric, number_text, interval, "", None) or finding.certainty,
-            subject=phrases.subject_of(metric) if metric is not None else fmt.capitalised(finding.what), number=number_text,
+            subject=phrases.subject_of(metric) if named_by_metric and metric else fmt.capitalised(finding.what), number=number_text,
             whom=whom[0], whom_detail=whom[1], sure="", sure_detail=interval, facts=_lent([finding]), metric=metric, gap=gap,
             finding=finding, value=value, low=low, high=high, level=level, unit=unit, valid=valid, figures=list(finding.figures),
         )  # fmt: skip

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from raikit import format as fmt
 from raikit.naming import clusters_of, names_in_use, plural_of
 from raikit.run.record import Rule
-from raikit.run.results import Metric, Side
+from raikit.run.results import Metric, Side, Value
 from raikit.run.statements.gaps import GapStatement, part_of
 from raikit.run.statements.vocabulary import denominator_text
 
 UNDECIDABLE = {"few_clusters", "few_events", "unreliable", "one_training"}
+MOST_WORDS_OF_LEDE = 35
 _GAPS = ("_difference", "_ratio")
 first_that_fits = fmt.headline
 
@@ -230,20 +233,28 @@ def cluster_noun(column: str, many: int = 2) -> str:
 
 
 def lede_of_gap(gap: GapStatement, rule: Rule, unit: str | None) -> str:
-    """Write the answer in two sentences of together at most 35 words and four numbers."""
+    """Write the answer in two sentences of together at most four numbers, and of at most 35 words if the names of groups allow."""
+    limit = fmt.measure(rule.limit, unit=unit, short=False)
+    undecided = rule.status == "inconclusive"
+    if unit == "ratio":
+        size = f"ratio of {fmt.measure(rule.value, rule.low, rule.high, unit)}"
+        is_beyond = f"is under the limit of {limit}"
+    else:
+        size = f"gap of {fmt.measure(rule.value, rule.low, rule.high, unit, short=False)}"
+        is_beyond = f"exceeds the limit of {limit.removesuffix(' percentage points').removesuffix(f' {unit}')}"
+    told = f"Whether the {size} {is_beyond} is undecided." if undecided else f"The {size} {is_beyond}."
+    written = [f"{_pair(gap, name)} {told}" for name in (fmt.group_name, fmt.group_label)]
+    return next((text for text in written if len(text.split()) <= MOST_WORDS_OF_LEDE), written[-1])
+
+
+def _pair(gap: GapStatement, name: Callable[[Mapping[str, Value]], str]) -> str:
+    """Write the measure at both ends of a gap."""
     worse, better = (fmt.measure(side.value, side.low, side.high, gap.unit) for side in (gap.worse, gap.better))
-    first, second = fmt.group_name(gap.worse.group), fmt.group_name(gap.better.group)
+    first, second = name(gap.worse.group), name(gap.better.group)
     if gap.verb:
         of = f" of {denominator_text(gap.denominator)}" if gap.denominator else ""
-        pair = f"For {first}, {worse}{of} {gap.verb}; for {second}, {better}."
-    else:
-        pair = f"{fmt.capitalised(measure_name(gap.measure))} is {worse} for {first} and {better} for {second}."
-    limit = fmt.measure(rule.limit, unit=unit, short=False)
-    if unit == "ratio":
-        return f"{pair} The ratio of {fmt.measure(rule.value, rule.low, rule.high, unit)} is under the limit of {limit}."
-    size = fmt.measure(rule.value, rule.low, rule.high, unit, short=False)
-    bare = limit.removesuffix(" percentage points").removesuffix(f" {unit}")
-    return f"{pair} The gap of {size} exceeds the limit of {bare}."
+        return f"For {first}, {worse}{of} {gap.verb}; for {second}, {better}."
+    return f"{fmt.capitalised(measure_name(gap.measure))} is {worse} for {first} and {better} for {second}."
 
 
 def is_undecidable(metric: Metric | None) -> bool:

@@ -25,7 +25,7 @@ _NARROW = 46  # a cell of a heat map that still holds its number
 
 @dataclass(frozen=True)
 class Bar:
-    """A group with its value; `tone` is its hue, empty for ink."""
+    """A group with its value; `tone` is its hue, empty for ink. What no rule judges is dashed, and its interval may be cut."""
 
     name: str
     value: float
@@ -33,6 +33,7 @@ class Bar:
     high: float | None
     n: int | None
     tone: str = ""
+    judged: bool = True
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def by_group(groupings: Sequence[Grouping], unit: str | None, alt: str, limit: s
     """Draw groups below each other on one axis: value with interval, what is allowed in grey, value and n at the right."""
     start, end = _columns(groupings)
     bars = [bar for grouping in groupings for bar in grouping.bars]
-    ends = [value for bar in bars for value in (bar.value, bar.low, bar.high)]
+    ends = [value for bar in bars for value in (bar.value, *((bar.low, bar.high) if bar.judged else ()))]
     axis = axis_of([*ends, *(end for grouping in groupings for end in grouping.band or ())], start, end, unit)
     parts, top = [], 0.0
     for grouping in groupings:
@@ -170,10 +171,11 @@ def _bar(bar: Bar, axis: Axis, y: float) -> Markup:
     if bar.low is not None and bar.high is not None and bar.low != bar.high:
         spread = Markup('<path class="ci" d="M{} {}H{}"/>').format(axis.at(bar.low), y, axis.at(bar.high))
     number = Markup('<text x="{}" y="{}" class="n e">{}</text>').format(WIDTH, y, fmt.count(bar.n)) if bar.n is not None else ""
+    kind = bar.tone if bar.judged else f"{bar.tone} unjudged".strip()
     return Markup(
         '<g class="{}"><text x="0" y="{}" class="c">{}</text>{}<circle class="mk" cx="{}" cy="{}" r="4.5"/>'
         '<text x="352" y="{}" class="c e">{}</text></g>{}'
-    ).format(bar.tone, y, _cut(bar.name, axis.start), spread, axis.at(bar.value), y, y, flat(text, 24), number)
+    ).format(kind, y, _cut(bar.name, axis.start), spread, axis.at(bar.value), y, y, flat(text, 24), number)
 
 
 def _cut(name: str, width: float) -> Markup:

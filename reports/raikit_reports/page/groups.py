@@ -86,15 +86,19 @@ class Groups:
             metrics = sorted(self._metrics[check, gap.measure][columns], key=lambda metric: -(metric.value or 0.0))
             if not gap.higher:
                 metrics.reverse()
+            unjudged = _left_out(self._rules.get((check, gap.measure, columns)))
+            metrics.sort(key=lambda metric: _is_in(metric, unjudged))  # the sort is stable: these come last
             groupings.append(self._grouping(check, gap, columns, metrics, most))
         measure = fmt.capitalised(fmt.metric_words(gap.measure))
         by = f", by {fmt.columns_text(all_columns[0])}" if len(all_columns) == 1 else ", by group"
         bars = [bar for grouping in groupings for bar in grouping.bars]
+        dashed = "; dashed: not judged, too few" if any(not bar.judged for bar in bars) else ""
+        bars = [bar for bar in bars if bar.judged] or bars
         high, low = max(bars, key=lambda bar: bar.value), min(bars, key=lambda bar: bar.value)
         ends = [f"{fmt.measure(bar.value, bar.low, bar.high, unit)} ({bar.name})" for bar in (high, low)]
         alt = f"{measure}{by}: from {' to '.join(ends)}"
-        shaded = "; shaded: what a rule allows" if any(grouping.band for grouping in groupings) else ""
-        subtitle = f"{self._of(gap.measure)}; line: {fmt.confidence(self._level)} CI{shaded}"
+        shaded = "; shaded, up to the black line: what a rule allows" if any(grouping.band for grouping in groupings) else ""
+        subtitle = f"{self._of(gap.measure)}; line: {fmt.confidence(self._level)} CI{shaded}{dashed}"
         return Chart(measure + by, fmt.capitalised(subtitle), charts.by_group(groupings, unit, alt, limit))
 
     def _rank(self, check: str, measure: str, columns: Columns) -> int:
@@ -117,10 +121,11 @@ class Groups:
         tone = TONES.get(rule.kind, "") if rule is not None else ""
         judged = _key(rule.gap.worse.group) if rule is not None and rule.gap is not None else None
         shown = metrics if len(metrics) <= most else [*metrics[: most - 1], metrics[-1]]
+        unjudged = _left_out(rule)
         bars = [
             charts.Bar(
                 fmt.capitalised(_name(metric)), metric.value or 0.0, metric.low, metric.high, metric.n,
-                tone if _key(metric.group or {}) == judged else "",
+                tone if _key(metric.group or {}) == judged else "", not _is_in(metric, unjudged),
             )
             for metric in shown
         ]  # fmt: skip
@@ -178,6 +183,19 @@ def _key(group: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((column, repr(value)) for column, value in group.items()))
 
 
+def _left_out(rule: Statement | None) -> frozenset[str]:
+    """Return the groups that a rule about a gap did not judge because they are too small; none if it judged all."""
+    judged = rule.metric.judged if rule is not None and rule.metric is not None else None
+    if rule is None or rule.rule is None or judged is None or judged.value is None or rule.rule.value != judged.value:
+        return frozenset()
+    return frozenset(judged.left_out)
+
+
+def _is_in(metric: raikit.Metric, names: frozenset[str]) -> bool:
+    group = metric.group or {}
+    return bool(names & {fmt.stored_group(group), fmt.group_text(metric.over, group)})
+
+
 def _band(rule: Statement | None) -> tuple[float, float] | None:
     """Return what a rule about a gap allows, from the best group to the limit."""
     if rule is None or rule.rule is None or rule.rule.limit is None or rule.gap is None or rule.gap.better.value is None:
@@ -195,4 +213,4 @@ def _limit_words(statement: Statement) -> str:
     name = ", ".join(fmt.value_text(column, value) for column, value in gap.better.group.items())
     if statement.unit == "ratio":
         return f"limit: {name} {'÷' if gap.higher else '×'} {fmt.measure(rule.limit, unit='ratio')}" if rule.limit else ""
-    return f"limit: {name} {'+' if gap.higher else '−'} {fmt.measure(rule.limit, unit=statement.unit)}"
+    return f"limit: {fmt.measure(rule.limit, unit=statement.unit)} {'above' if gap.higher else 'below'} {name}"

@@ -10,6 +10,7 @@ from typing import Any
 import raikit
 from raikit import format as fmt
 from raikit.run.statements import Statement, lede, statements
+from raikit.run.summary import question_about
 from raikit_reports import strips, verdicts
 from raikit_reports.page import findings, tables
 from raikit_reports.page.drawings import Drawings, FigureView
@@ -101,7 +102,7 @@ def build(record: raikit.Record) -> Page:
     not_held = [row for row in rules if row.statement.kind in _NOT_HELD]
     return Page(
         record=record, title=flat(f"{answer.word}: {record.name}, raikit audit"), answer=answer, short=short,
-        question=record.summary.question or f"May {record.name or 'this model'} be released?",
+        question=record.summary.question or question_about(record.name),
         reply=record.summary.answer or fallback, lede=lede(record, said), rules=rules,
         tally=rule_tally([row.statement for row in rules]), first=first, more=max(len(not_held) - len(first), 0),
         chart=_first_chart(first, grouped), changes=[(row.verdict, row.statement.change) for row in rules if row.statement.change],

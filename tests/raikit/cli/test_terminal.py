@@ -92,7 +92,7 @@ def test_quiet_leaves_the_verdict_and_paths_wherever_it_stands(audit_yaml, tmp_p
     out, err = capsys.readouterr()
     assert err == ""
     assert out.splitlines() == [
-        "May people be released? No. One of four rules is broken.",
+        "May the model “people” be released? No. One of four rules is broken.",
         f"Report: {tmp_path / 'run' / 'audit.json'}", f"        {tmp_path / 'run' / 'report.md'}",
     ]  # fmt: skip
 

@@ -40,6 +40,20 @@ def test_small_groups_may_prove_a_gap_but_a_pass_is_judged_without_them():
     assert judge(policy(AT_MOST), [measured(metric(0.15, 0.6, judged=judged))]).rules[0].status == "fail"
 
 
+def test_a_breach_that_groups_large_enough_show_too_is_shown_on_these():
+    judged = JudgedOver(value=0.2, low=0.14, high=0.26, left_out=["tiny"])
+    row = judge(policy(AT_MOST), [measured(metric(0.12, 0.8, judged=judged))]).rules[0]
+    assert (row.status, row.value, row.low, row.high) == ("fail", 0.2, 0.14, 0.26)
+    assert row.reason.startswith("even the low end of [0.14, 0.26] is above 0.1; judged without tiny; over all groups it is")
+    assert row.not_judged == ["tiny"]
+
+
+def test_a_breach_that_only_small_groups_show_is_shown_over_all():
+    judged = JudgedOver(value=0.05, low=0.02, high=0.08, left_out=["tiny"])
+    row = judge(policy(AT_MOST), [measured(metric(0.12, 0.8, judged=judged))]).rules[0]
+    assert (row.status, row.low, row.high, row.not_judged) == ("fail", 0.12, 0.8, [])
+
+
 def test_no_gap_passes_on_small_groups_alone():
     judged = JudgedOver(
         value=None, low=None, high=None, left_out=["a", "b"], reason="fewer than two groups have 30 rows"

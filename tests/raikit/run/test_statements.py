@@ -65,6 +65,19 @@ def test_the_lede_is_the_surest_breach_in_one_quantity():
     )
 
 
+def test_the_lede_of_an_undecided_gap_names_both_groups_too():
+    made = record([*rates(MISSED), gap()], [rule(gap(), "inconclusive")], labels=NAMED)
+    assert lede(made, statements(made)) == (
+        "For people in the North, 19.8% of true matches are missed; for people in the West, 2.3%. "
+        "Whether the gap of 17.5 percentage points exceeds the limit of 10 is undecided."
+    )
+
+
+def test_more_cases_decide_only_if_their_clusters_grow_alike():
+    undecided = rule(gap(), "inconclusive", rows_needed=200_000, n_clusters=12)
+    assert undecided.describe_needed_data() == "about 200,000 cases in all would decide, with as many more clusters; now 12"
+
+
 def test_judged_groups_are_those_of_the_statement_where_the_rule_was_judged_on_them():
     small = {**MISSED, "Isle": (1.0, 3)}
     broken = gap(0.977, pair=("Isle", "West"), judged={"value": 0.175, "low": 0.145, "high": 0.205, "pair": ["region: North", "region: West"],

@@ -18,7 +18,7 @@ from report_record import HOSTILE, make_record, metric
 
 from raikit.run.labelled import in_words
 from raikit.run.record import CheckRecord, Gate, Record, Rule
-from raikit.run.results import CheckResult, Figure, Finding, Side
+from raikit.run.results import CheckResult, Figure, Finding, JudgedOver, Side
 from raikit.run.statements import KINDS, statements
 from raikit_reports import markdown
 from raikit_reports.page import layout
@@ -309,7 +309,23 @@ def test_the_first_screen_draws_the_groups_of_the_broken_rule_the_worst_first():
     page = render(compared())
     drawn = page[page.index('class="chart1"') : page.index("</figure>")]
     assert re.findall(r'<g class="(\w*)"><text[^>]*>(\w+)', drawn) == [("fail", "West"), ("", "South"), ("", "North")]
-    assert "limit: North + 10 pp" in drawn and 'class="lim"' in drawn
+    assert "limit: 10 pp above North" in drawn and 'class="lim"' in drawn
+
+
+def test_a_group_too_small_to_be_judged_is_drawn_last_and_dashed_and_is_no_end_of_the_gap():
+    record = compared()
+    gap = record.checks[0].metrics[-1]
+    small = metric("fairness", "false_negative_rate", 0.9, 0.09, 3, over=["region"], group={"region": "East"}, direction="lower")
+    record.checks[0].metrics.insert(0, small)
+    gap.judged = JudgedOver(value=gap.value, low=gap.low, high=gap.high, left_out=["region: East"], pair=gap.pair,
+                            compares=gap.compares, reason="Under 30 cases in the denominator")  # fmt: skip
+    gap.value, gap.pair = 0.87, ["region: North", "region: East"]
+    page = render(record)
+    drawn = page[page.index('class="chart1"') : page.index("</figure>")]
+    assert re.findall(r'<g class="([\w ]*)"><text[^>]*>(\w+)', drawn) == [
+        ("fail", "West"), ("", "South"), ("", "North"), ("unjudged", "East")]
+    assert "dashed: not judged, too few" in drawn and "limit: 10 pp above North" in drawn
+    assert "Region: West" in text_of(record).split("Which rule says so?")[0]
 
 
 def test_the_limit_of_a_ratio_has_its_words():
@@ -337,7 +353,7 @@ def test_a_heading_with_nothing_open_below_it_is_folded_with_it():
     record = compared()
     record.checks[0].findings.append(Finding(severity="note", kind="undecided", headline="Nobody can tell", evidence="n = 9"))
     page = render(record)
-    assert "<h3>Cannot be decided" not in page
+    assert "<summary><h3>Cannot be decided" in page and page.count("<h3>Cannot be decided") == 1
     assert "Cannot be decided 1, no rule depends on it" in text_of(record)
 
 

@@ -68,11 +68,14 @@ class Requires:
         Splits that must hold rows.
     min_rows : int
         Fewest cases in the audited split.
+    model : bool
+        Whether the check has the model score cases of its own, so that a table of predictions does not suffice. Any model will
+        do; with `capabilities` other than ``labels`` and ``scores`` a model is required anyway.
 
     Raises
     ------
     PluginError
-        If one of the sets is a string.
+        If one of the sets is a string, or `model` is neither True nor False.
     """
 
     columns: frozenset[str] | set[str] = frozenset()
@@ -81,8 +84,11 @@ class Requires:
     tasks: frozenset[str] | set[str] = frozenset()
     splits: frozenset[str] | set[str] = frozenset()
     min_rows: int = 1
+    model: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.model, bool):
+            raise PluginError(f"Requires.model must be True or False, not {self.model!r}. Its duties stand in `capabilities`.")
         for name in ("columns", "capabilities", "modalities", "tasks", "splits"):
             value = getattr(self, name)
             if isinstance(value, str):  # as a set, a string would be its letters

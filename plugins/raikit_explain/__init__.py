@@ -14,5 +14,6 @@ raikit_api = 1
 def raikit_checks() -> list[type[raikit.Check]]:
     """Return the checks of the pillar "explainability"."""
     from raikit_explain.checks import Attributions
+    from raikit_explain.perturbation_check import Perturbations
 
-    return [Attributions]
+    return [Attributions, Perturbations]

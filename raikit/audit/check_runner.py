@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from raikit.address import Pattern
 from raikit.audit.places import Places
 from raikit.audit.redaction import Redactor, hide_secrets
-from raikit.audit.requirements import unmet_requirement
+from raikit.audit.requirements import UnmetRequirement, unmet_requirement
 from raikit.console import clean
 from raikit.data.redaction import without_cells
 from raikit.errors import PluginError, RaikitError, SkipCheck, SystemFault, system_fault
@@ -110,7 +110,7 @@ class Runner:
             if item.status in ("error", "not_loaded"):
                 self.finish(record)
             return record
-        if (unmet := unmet_requirement(item.entry.check, self.context, self.capabilities)) is not None:
+        if (unmet := self._unmet(item)) is not None:
             record.status, (record.reason, record.help) = "skipped", unmet
         elif not self._runs_in_child(item) and not self.run.record_start(item.name):
             record.status = "error"
@@ -132,6 +132,10 @@ class Runner:
         self.run.save_check(record)
         self.finish(record)
         return record
+
+    def _unmet(self, item: PlannedCheck) -> UnmetRequirement | None:
+        elsewhere = not self.places.model_is_here
+        return unmet_requirement(item.entry.check, self.context, self.capabilities, model_elsewhere=elsewhere)
 
     def _execute(self, item: PlannedCheck, record: CheckRecord) -> None:
         start = time.perf_counter()

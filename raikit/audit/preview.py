@@ -47,7 +47,7 @@ class CheckPreview:
 def preview_checks(plan: Plan, data: Dataset, trial: ModelTrial | None = None) -> list[CheckPreview]:
     """Return what would become of the checks of a plan, as far as is known: of a loaded model by its `trial`."""
     provided = trial.capabilities if trial is not None else _capabilities(plan)
-    available = Available.of_data(data, provided)
+    available = Available.of_data(data, provided, model=not plan.settings.model.is_table)
     return [_preview(item, available, provided, data) for item in plan.checks_of_task(available)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from raikit.data.parts import ANSWERS, LABEL, TOKEN
@@ -21,8 +21,8 @@ _OF_PREDICTIONS = frozenset({"labels", "scores"})  # what predictions alone may 
 
 
 def needs_model(check: type[Check]) -> bool:
-    """Return whether a check calls the model, because predictions alone do not have the capabilities that it requires."""
-    return bool(set(check.requires.capabilities) - _OF_PREDICTIONS)
+    """Return whether a check calls the model: it says so, or predictions alone do not have the capabilities that it requires."""
+    return check.requires.model or bool(set(check.requires.capabilities) - _OF_PREDICTIONS)
 
 
 def capabilities_of(columns: Iterable[str]) -> frozenset[str]:
@@ -38,7 +38,7 @@ class UnmetRequirement(NamedTuple):
 
 
 def unmet_requirement(
-    check: type[Check], ctx: CheckContext, capabilities: frozenset[str]
+    check: type[Check], ctx: CheckContext, capabilities: frozenset[str], *, model_elsewhere: bool = False
 ) -> UnmetRequirement | None:
     """Return the first requirement of a check that is not met, None if all are.
 
@@ -48,8 +48,11 @@ def unmet_requirement(
     ctx : CheckContext
     capabilities : frozenset of str
         Those of the audited model, or of a table of predictions.
+    model_elsewhere : bool
+        Whether the model runs in a process of its own, so that the context of this one has none.
     """
-    return first_unmet(check.requires, Available.of_context(ctx), capabilities)
+    available = Available.of_context(ctx)
+    return first_unmet(check.requires, replace(available, model=available.model or model_elsewhere), capabilities)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class Available:
         Of the model's inputs.
     size : callable
         From a split to its number of cases; from None to that of the audited split.
+    model : bool
+        Whether there is a model, and not a table of predictions.
     """
 
     task: str
@@ -74,6 +79,7 @@ class Available:
     columns: AbstractSet[str]
     modalities: AbstractSet[str]
     size: Callable[[str | None], int]
+    model: bool = True
 
     @classmethod
     def of_context(cls, ctx: CheckContext) -> Available:
@@ -91,10 +97,10 @@ class Available:
         data = ctx.data
         modalities = {item.modality for item in data.inputs.values()} if data is not None else set()
         known = {*columns, *(data.table if data is not None else ())}
-        return cls(ctx.task, roles, known, modalities, ctx.predictions.size)
+        return cls(ctx.task, roles, known, modalities, ctx.predictions.size, ctx.model is not None)
 
     @classmethod
-    def of_data(cls, data: Dataset, provided: AbstractSet[str] | None) -> Available:
+    def of_data(cls, data: Dataset, provided: AbstractSet[str] | None, *, model: bool = True) -> Available:
         """Return what the scored cases would hold; `provided` is what the model can do, None if that is not known."""
         roles = {
             "target": "target" in data.roles,
@@ -110,7 +116,7 @@ class Available:
             return data.size(split or data.audited_split)
 
         modalities = {item.modality for item in data.inputs.values()}
-        return cls(str(data.task), roles, {*data.roles, *data.table}, modalities, size)
+        return cls(str(data.task), roles, {*data.roles, *data.table}, modalities, size, model)
 
 
 def of_another_task(needs: Requires, available: Available) -> bool:
@@ -128,6 +134,11 @@ def first_unmet(needs: Requires, available: Available, capabilities: AbstractSet
         )
     if unmet := _missing_column(needs.columns, available):
         return unmet
+    if needs.model and not available.model:
+        return UnmetRequirement(
+            "it has the model score cases, and a table of predictions cannot",
+            "a model: `model.load` of another kind, or `model.train`",
+        )
     if missing := sorted(needs.capabilities - capabilities):
         return UnmetRequirement(
             f"the model does not provide {missing[0]}", "a model with that capability (train: {kind: fusion} has them all)"

@@ -166,6 +166,7 @@ def _needs(requires: Requires) -> str:
     """Return what a check requires, in one line."""
     sets = {name: sorted(value) for name, value in vars(requires).items() if isinstance(value, set | frozenset) and value}
     parts = [f"{name}: {' '.join(value)}" for name, value in sets.items()]
+    parts += ["a model to score cases with"] if requires.model else []
     return ", ".join([*parts, f"at least {sample_size(requires.min_rows)}"] if requires.min_rows > 1 else parts)
 
 

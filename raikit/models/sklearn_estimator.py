@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 
-from raikit.errors import ModelError
+from raikit.errors import ModelError, raised
 from raikit.format import counted
 from raikit.models.base import Model
 from raikit.models.class_positions import class_positions
@@ -73,6 +74,35 @@ class SklearnModel(Model):
         predicted = np.asarray(self.estimator.predict(table))
         own = list(self.estimator.classes_)
         return np.stack([predicted == own[index] for index in self._order], axis=1).astype(np.float64)
+
+    def refitted(self, batch: Batch, target: np.ndarray) -> Self:
+        """Return a copy whose estimator is fitted anew on the cases of a batch.
+
+        Parameters
+        ----------
+        batch : Batch
+        target : ndarray, shape (n,)
+            Positions in `classes`, or numbers: those of the batch, or shuffled ones for a copy that knows nothing.
+
+        Raises
+        ------
+        ModelError
+            If the estimator cannot be fitted anew, or no case has one of its classes.
+        """
+        from sklearn.base import clone
+
+        labels = target if self.task == "regression" else np.asarray(self.estimator.classes_)[np.asarray(self._order)[target]]
+        try:
+            # A search has found its settings; searching again would cost as many fits as it has tried.
+            estimator = clone(getattr(self.estimator, "best_estimator_", self.estimator))
+            estimator.fit(self._texts(batch) if self._takes_texts else self._table(batch), labels)
+        except Exception as error:
+            raise ModelError(f"{type(self.estimator).__name__} cannot be fitted anew: {raised(error)}") from error
+        if self.task != "regression" and list(estimator.classes_) != list(self.estimator.classes_):
+            raise ModelError("no case has one of the classes that the estimator knows.")
+        copied = copy.copy(self)
+        copied.estimator = estimator
+        return copied
 
     def _table(self, batch: Batch) -> Any:
         return pd.concat([self._columns(name, batch) for name in self.modalities], axis=1)

@@ -62,7 +62,7 @@ class CheckDescription(_Data):
     name: str
     pillar: str = ""
     cost: Literal["quick", "slow"] = "quick"
-    requires: dict[str, list[str] | int] = Field(default_factory=dict)
+    requires: dict[str, list[str] | bool | int] = Field(default_factory=dict)
     produces: list[str] = Field(default_factory=list)
     aliases: dict[str, str] = Field(default_factory=dict)
     doc: _Text = ""
@@ -150,7 +150,7 @@ def described_check(described: CheckDescription, validate: Validate) -> type[Che
     return cast("type[Check]", type("DescribedCheck", (Check,), facts))
 
 
-def _requires(described: Mapping[str, list[str] | int]) -> Requires:
+def _requires(described: Mapping[str, list[str] | bool | int]) -> Requires:
     given = {name: set(value) if isinstance(value, list) else value for name, value in described.items()}
     return Requires(**{name: given[name] for name in Requires.__dataclass_fields__ if name in given})  # type: ignore[arg-type]
 

@@ -15,6 +15,11 @@ def test_a_string_in_place_of_a_set_is_refused_when_the_class_is_made(name):
         Requires(**{name: "scores"})
 
 
+def test_what_a_model_must_do_is_no_model():
+    with pytest.raises(PluginError, match="stand in `capabilities`"):
+        Requires(model={"gradients"})  # type: ignore[arg-type]
+
+
 def test_an_option_that_is_a_number_is_not_true():
     class Options(CheckOptions):
         tolerance: float = 0.1

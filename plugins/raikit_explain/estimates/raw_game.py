@@ -16,6 +16,8 @@ from raikit_explain.estimates.games import Player
 CLIP = 1e-4  # A probability of 0 or 1 has no log-odds; this is 9.2 either way.
 _MOST_CASES = 256
 _MOST_CELLS = 4_000_000
+_NO_LIMIT = 2**62
+_VALUE = "units of the target"
 
 
 @dataclass
@@ -75,8 +77,9 @@ class RawGame:
     ) -> None:
         self._model, self._cases, self._decided, self._meter = model, list(cases), decided, meter
         self._log_odds = not regression and "scores" in model.capabilities
-        self.unit = "units of the target" if regression else "log-odds" if self._log_odds else "decisions"
-        self.players: list[list[Player]] = [case.players for case in self._cases]
+        self.unit = _VALUE if regression else "log-odds" if self._log_odds else "decisions"
+        self._known: dict[bytes, float] = {}
+        self.players: Sequence[Sequence[Player]] = [case.players for case in self._cases]
         self.content: BoolArray = np.zeros((len(self._cases), max([len(own) for own in self.players] + [1])), dtype=bool)
         for row, case in enumerate(self._cases):
             self.content[row, : len(case.content)] = case.content
@@ -84,7 +87,8 @@ class RawGame:
     def values(self, cases: IntArray, masks: BoolArray) -> FloatArray:
         """Compute decisions, shape (k,), of the cases (k,) with the players of `masks` (k, m) present.
 
-        A part that equals its replacement changes nothing, so combinations that differ in such parts alone are scored once.
+        Each combination is scored once, however often it is asked for. A part that equals its replacement changes nothing, so
+        combinations that differ in such parts alone are one.
 
         Raises
         ------
@@ -93,13 +97,25 @@ class RawGame:
         """
         cases = np.asarray(cases, dtype=np.int64)
         masks = np.asarray(masks, dtype=bool) & self.content[cases]
-        wanted = np.column_stack([cases, np.packbits(masks, axis=1)])
-        unique, first, where = np.unique(wanted, axis=0, return_index=True, return_inverse=True)
-        self._meter.spend(len(unique))
-        values = np.empty(len(unique))
-        for part in self._batches(cases[first]):
-            values[part] = self._score(cases[first[part]], masks[first[part]])
-        return np.asarray(values[where.reshape(-1)])
+        keys = list(map(bytes, np.column_stack([cases.view(np.uint8).reshape(len(cases), 8), np.packbits(masks, axis=1)])))
+        new = {key: row for row, key in reversed(list(enumerate(keys))) if key not in self._known}
+        rows = np.sort(np.fromiter(new.values(), dtype=np.int64, count=len(new)))
+        self._meter.spend(len(rows))
+        for part in self._batches(cases[rows]):
+            values = self._score(cases[rows[part]], masks[rows[part]])
+            self._known.update(zip([keys[row] for row in rows[part]], values.tolist(), strict=True))
+        return np.array([self._known[key] for key in keys], dtype=np.float64)
+
+    def magnitudes(self) -> FloatArray:
+        """Return how far each part is from what replaces it, shape (n, m): a picture that knows no model."""
+        sizes = np.zeros(self.content.shape)
+        for row, case in enumerate(self._cases):
+            sizes[row, : len(case.players)] = case.sizes
+        return np.where(self.content, sizes, 0.0)
+
+    def of_another(self, model: raikit.Model) -> RawGame:
+        """Return the same game with another model, whose scorings are not limited."""
+        return RawGame(model, self._cases, self._decided, Meter(_NO_LIMIT), regression=self.unit == _VALUE)
 
     def _batches(self, cases: IntArray) -> Iterator[slice]:
         """Yield parts that fit in memory: of pictures and sounds fewer than of rows."""
@@ -117,7 +133,7 @@ class RawGame:
         except Exception as error:
             raise raikit.ModelError(
                 f"The model cannot score cases of which parts are left out: {type(error).__name__}: {str(error)[:300]}") from error
-        if self.unit == "units of the target":
+        if self.unit == _VALUE:
             return np.asarray(scores[:, 0])
         probability = scores[np.arange(len(cases)), self._decided[cases]]
         if not self._log_odds:
@@ -139,10 +155,13 @@ class Baselines:
     missing : set of str
         Inputs that some case lacks. The model is known to accept cases without them; another input as a whole is replaced by
         its neutral form.
+    scales : mapping of input name to mapping of column to float
+        Standard deviations of columns of numbers.
     """
 
     columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
+    scales: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def part_games(
@@ -156,7 +175,7 @@ def part_games(
     most : int
         Players of one text, picture or sound; larger ones are cut into as many groups.
     """
-    cases = raw_parts.parts_of(batch, modalities, baselines.columns, most)
+    cases = raw_parts.parts_of(batch, modalities, baselines.columns, most, baselines.scales)
     return RawGame(model, cases, decided, meter, regression=regression)
 
 

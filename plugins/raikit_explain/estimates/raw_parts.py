@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,6 +30,10 @@ class Part(Protocol):
     players: list[Player]
     content: list[bool]
     cells: int
+
+    def sizes(self) -> list[float]:
+        """Return how far each player is from what replaces it, which says nothing of any model."""
+        ...
 
     def keep(self, present: BoolArray) -> Any:
         """Return the input with its other players replaced."""
@@ -61,6 +66,11 @@ class Case:
         return {name: slice(end - len(part.players), end) for (name, part), end in zip(self.parts.items(), ends, strict=True)}
 
     @property
+    def sizes(self) -> list[float]:
+        """How far each player is from what replaces it."""
+        return [size for part in self.parts.values() for size in part.sizes()]
+
+    @property
     def cells(self) -> int:
         """How much memory one copy takes, in numbers."""
         return sum(part.cells for part in self.parts.values())
@@ -78,6 +88,10 @@ class TextPart:
         self.players = [Player(name, joint.join(group).strip()) for group in self._groups]
         self.content = [bool(player.label) for player in self.players]
         self.cells = sum(map(len, words)) + 1
+
+    def sizes(self) -> list[float]:
+        """Return the number of characters of each group of words."""
+        return [float(len(player.label)) for player in self.players]
 
     def keep(self, present: BoolArray) -> str | list[str] | None:
         """Return the text without the absent words; of a list of tokens, absent ones are empty so that places stay."""
@@ -106,6 +120,14 @@ class PicturePart:
         differs = (self.picture != self._mean).any(axis=2)
         self.content = [bool(differs[self._where == index].any()) for index in range(len(self.players))]
         self.cells = self.picture.size
+
+    def sizes(self) -> list[float]:
+        """Return the mean absolute difference of each region from the mean colour."""
+        if self.picture is None or not len(self.players):
+            return []
+        apart = np.abs(self.picture.astype(float) - self._mean).mean(axis=2).ravel()
+        where = self._where.ravel()
+        return [float(size) for size in np.bincount(where, apart) / np.bincount(where)]
 
     @cached_property
     def _where(self) -> IntArray:
@@ -146,6 +168,12 @@ class SoundPart:
         self.content = [bool(np.abs(self._bands[band, self._time == time]).max(initial=0) > 1e-6)
                         for band in range(bands) for time in range(times)]
 
+    def sizes(self) -> list[float]:
+        """Return the root mean square of each band in each stretch."""
+        bands, times = self.shape
+        power = [np.square(self._bands[:, self._time == time]).mean(axis=1) for time in range(times)]
+        return [float(np.sqrt(power[time][band])) for band in range(bands) for time in range(times)]
+
     def keep(self, present: BoolArray) -> raikit.Audio | None:
         """Return the sound without the absent bands."""
         if self.sound is None or not len(self.players) or all(np.asarray(present)[self.content]):
@@ -157,14 +185,31 @@ class SoundPart:
 class RowPart:
     """A row of a table, whose players are its columns, or groups of neighbours where there are very many."""
 
-    def __init__(self, name: str, table: pd.DataFrame, row: int, baseline: Mapping[str, Any], *, whole: bool = False) -> None:
-        self.table, self.row, self.baseline = table, row, baseline
+    def __init__(
+        self, name: str, table: pd.DataFrame, row: int, baseline: Mapping[str, Any], *, whole: bool = False,
+        scales: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        self.table, self.row, self.baseline, self.scales = table, row, baseline, scales
         columns = [str(column) for column in table.columns]
         self.groups = _groups(len(columns), 1 if whole else _MOST_COLUMNS)
         self.players = [Player(name, _named([columns[index] for index in group], whole, name)) for group in self.groups]
         differs = [not _alike(table.iat[row, index], baseline.get(column)) for index, column in enumerate(columns)]
         self.content = [any(differs[index] for index in group) for group in self.groups]
         self.cells = len(columns)
+
+    def sizes(self) -> list[float]:
+        """Return how many standard deviations each column is from its baseline; 1 for another category."""
+        return [sum(self._size(index) for index in group) for group in self.groups]
+
+    def _size(self, index: int) -> float:
+        column = str(self.table.columns[index])
+        value: Any = self.table.iat[self.row, index]
+        baseline, scale = self.baseline.get(column), self.scales.get(column)
+        if _alike(value, baseline):
+            return 0.0
+        if scale is None or baseline is None or pd.isna(value):
+            return 1.0
+        return abs(float(value) - float(baseline)) / scale
 
     def keep(self, present: BoolArray) -> pd.DataFrame:
         """Return the row, as a table, with absent columns replaced."""
@@ -180,6 +225,10 @@ class WholePart:
         self.content = [absent is None or any(parts.content)] if value is not None else []
         self.cells = parts.cells
 
+    def sizes(self) -> list[float]:
+        """Return 1 for an input that is there: sizes of different kinds cannot be compared."""
+        return [1.0] * len(self.players)
+
     def keep(self, present: BoolArray) -> Any:
         """Return the input or what replaces it."""
         return self._value if not len(self.players) or present[0] else self._absent
@@ -187,11 +236,12 @@ class WholePart:
 
 def parts_of(
     batch: raikit.Batch, modalities: Mapping[str, str], columns: Mapping[str, Mapping[str, Any]], most: int,
+    scales: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
 ) -> list[Case]:
     """Cut the inputs of each case into words, regions, bands and columns."""
     def part(name: str, modality: str, row: int) -> Part:
         if modality == "tabular":
-            return RowPart(name, batch.inputs[name], row, columns.get(name, {}))
+            return RowPart(name, batch.inputs[name], row, columns.get(name, {}), scales=scales.get(name, {}))
         cut: Part = _PARTS[modality](name, batch.inputs[name][row], most)
         return cut
 

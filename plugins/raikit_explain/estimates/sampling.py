@@ -44,11 +44,10 @@ def with_outcome(ctx: raikit.CheckContext) -> pd.DataFrame:
     ``sure`` is the probability of the decided class, ``margin`` the distance to another decision. For regression both
     follow from the absolute error.
     """
-    frame = ctx.predictions.frame()
+    frame = with_right(ctx)
     if ctx.task == "regression":
         error = (frame["prediction"] - frame["target"]).abs()
-        return frame.assign(right=error <= error.median(), sure=error, margin=(error - error.median()).abs())
-    frame = frame.assign(right=frame["prediction"].astype(str) == frame["target"].astype(str))
+        return frame.assign(sure=error, margin=(error - error.median()).abs())
     if ctx.task == "binary":
         positive = frame["prediction"].astype(str) == str(ctx.positive)
         score = frame["score"]
@@ -56,6 +55,15 @@ def with_outcome(ctx: raikit.CheckContext) -> pd.DataFrame:
         return frame.assign(sure=score.where(positive, 1 - score), margin=(score - threshold).abs())
     scores = np.sort(frame[score_columns(ctx.task, ctx.classes, frame.columns)].to_numpy(dtype=float), axis=1)
     return frame.assign(sure=scores[:, -1], margin=scores[:, -1] - scores[:, -2])
+
+
+def with_right(ctx: raikit.CheckContext) -> pd.DataFrame:
+    """Return the predictions of the audited split with ``right``; for regression whether the error is at most the median."""
+    frame = ctx.predictions.frame()
+    if ctx.task == "regression":
+        error = (frame["prediction"] - frame["target"]).abs()
+        return frame.assign(right=error <= error.median())
+    return frame.assign(right=frame["prediction"].astype(str) == frame["target"].astype(str))
 
 
 def _threshold(below: float, above: float) -> float:

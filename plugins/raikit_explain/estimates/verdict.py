@@ -31,6 +31,8 @@ LEAST_CASES = 8
 MOST_UNCONVERGED = 0.10
 
 RANDOM_COPY, MAGNITUDE = "random copy", "size of the inputs"
+RETRAINED = "copy fitted on shuffled labels"
+_STRANGERS = {RANDOM_COPY, RETRAINED}
 
 
 class Explained(Protocol):
@@ -196,7 +198,7 @@ def verdict(
     2. "not tested": fewer than 8 cases have the four content parts that the test needs;
     3. "supported by evidence": the lower limit of the share of cases that pass is above 5%, and above the upper limit of the
        share that each control reaches on the same cases. The controls are the same method on copies of the model with random
-       weights, and the size of the inputs; both must have been tried;
+       weights or fitted on shuffled labels, and the size of the inputs; both must have been tried;
     4. "no better than chance": fewer than half of the cases pass, and it is not shown that the order of parts is better
        than its reverse in more than half of the cases;
     5. "not tested", with the reason, where none of this is shown.
@@ -224,12 +226,12 @@ def _judged(share: Share | None, controls: Mapping[str, Share], score: FloatArra
     if share is None:
         return NOT_TESTED, "no tested case has a weight"
     rivals = [name for name, of in controls.items() if share.low <= of.high]
-    if share.low > LEVEL and not rivals and {RANDOM_COPY, MAGNITUDE} <= set(controls):
+    if share.low > LEVEL and not rivals and MAGNITUDE in controls and _STRANGERS & set(controls):
         return SUPPORTED, "explanations tell which parts decide far more often than pictures that do not know the model"
     low, _ = stats.clopper_pearson(int((score > 0).sum()), len(score), 0.95)
     if share.value < 0.5 and float(low) <= 0.5:
         return CHANCE, "explanations order the parts of a case no better than random ones"
-    if RANDOM_COPY not in controls:
+    if not _STRANGERS & set(controls):
         return NOT_TESTED, "the model has no weights that can be drawn anew for comparison"
     if share.low > LEVEL:
         return NOT_TESTED, f"the test cannot tell it from a picture that does not know the model ({rivals[0]})"

@@ -85,6 +85,8 @@ def _without(check: type[Check], ctx: CheckContext, bench: Bench) -> Iterable[tu
         yield f"a {role} column", replace(ctx, **roles[role]), capabilities
     for capability in sorted(needs.capabilities):
         yield f"the capability {capability!r}", ctx, capabilities - {capability}
+    if needs.model:
+        yield "a model", replace(ctx, model=None), capabilities
     if needs.tasks:
         others = [task for task in get_args(Task) if task not in needs.tasks]
         if others:
@@ -93,7 +95,8 @@ def _without(check: type[Check], ctx: CheckContext, bench: Bench) -> Iterable[tu
 
 def _requirements_text(check: type[Check]) -> str:
     needs = {name: sorted(value) for name, value in vars(check.requires).items() if isinstance(value, set | frozenset) and value}
-    return "; ".join(f"{name}: {', '.join(value)}" for name, value in needs.items()) or "nothing"
+    parts = [f"{name}: {', '.join(value)}" for name, value in needs.items()]
+    return "; ".join([*parts, "a model"] if check.requires.model else parts) or "nothing"
 
 
 def small_groups(bench: Bench) -> str | None:

@@ -27,7 +27,7 @@ SOURCE = '''
         name = "described.rows"
         pillar = "described"
         cost = "slow"
-        requires = raikit.Requires(columns={"target"}, capabilities={"labels"}, min_rows=3)
+        requires = raikit.Requires(columns={"target"}, capabilities={"labels"}, min_rows=3, model=True)
         produces = ["described.rows"]
         aliases = {"described.lines": "described.rows"}
 
@@ -62,7 +62,7 @@ def described(install):
 def test_a_described_check_has_the_facts_of_its_class_and_its_module_is_not_imported(described):
     check = described.checks["described.rows"].check
     assert (check.name, check.pillar, check.cost, check.prefix()) == ("described.rows", "described", "slow", "described")
-    assert check.requires == Requires(columns={"target"}, capabilities={"labels"}, min_rows=3)
+    assert check.requires == Requires(columns={"target"}, capabilities={"labels"}, min_rows=3, model=True)
     assert (check.produces, check.aliases) == (["described.rows"], {"described.lines": "described.rows"})
     assert check.__doc__.startswith("Counts rows.") and check.compare is not None
     assert list(check.Options.model_fields) == ["model_name", "sizes", "inner"]

@@ -17,11 +17,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from raikit.errors import DataError, listed, nearest
-from raikit.limits import Bounded, check_bytes
+from raikit.limits import Bounded, check_bytes, check_regular
 
 _CHUNK = 1 << 20
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+(://|::)")  # two letters at least: C:\ is a drive
 _PARTS = re.compile(r"(?P<scheme>[^:/]+)://(?:(?P<user>[^/@]*)@)?(?P<rest>[^?#]*)(?P<query>[?#].*)?", re.DOTALL)
+_HERE = ("file", "local")
+# Filesystems whose file is a list of places, which lead anywhere; that of a table is to be read, not what it names.
+_ELSEWHERE = ("reference",)
 _CONTAINER = ("abfs", "abfss", "adl", "az", "wasb", "wasbs")  # where the part before @ is no user
 
 
@@ -60,10 +63,12 @@ def name_of(path: str) -> str:
 
     Examples
     --------
-    >>> name_of("zip://parts/cases.csv::https://host/archive.zip?token=abc")
-    'cases.csv'
+    >>> name_of("zip://parts/cases.csv::https://host/archive.zip?token=abc"), name_of("simplecache::s3://bucket/cases.csv")
+    ('cases.csv', 'cases.csv')
     """
-    name = PurePosixPath(_public_part(path.split("::")[0]).removesuffix("?...").rstrip("/")).name
+    parts = path.split("::")
+    first = next((part for part in parts if "://" in part), parts[0])  # before it: how a copy is kept, such as simplecache::
+    name = PurePosixPath(_public_part(first).removesuffix("?...").rstrip("/")).name
     return "" if name == ".." else name
 
 
@@ -96,8 +101,11 @@ def fetch(path: str, folder: Path | None = None) -> Path:
     import fsspec
 
     target = Path(tempfile.mkdtemp(dir=_copies())) / (name_of(path) or "table")
+    located = _in_folder(path, folder)
     try:
-        filesystem, place = fsspec.core.url_to_fs(_in_folder(path, folder))
+        if (archive := _file_here(located)) is not None:
+            check_regular(archive)
+        filesystem, place = fsspec.core.url_to_fs(located)
         _copy(filesystem, place, target)
     except FileNotFoundError:
         raise DataError(f"there is no file or folder {address}.") from None
@@ -133,8 +141,10 @@ def _copy(filesystem: Any, place: str, target: Path) -> None:
     if is_web or not filesystem.isdir(place):
         _copy_file(filesystem, place, target)
         return
-    size = 0
+    size, root = 0, Path(place).resolve()
     for file in filesystem.find(place):
+        if _is_here(filesystem) and not Path(file).resolve().is_relative_to(root):
+            raise DataError(f"{name_of(place)} holds a link that leads out of it; such folders are not read.")
         inside = PurePosixPath(file).relative_to(PurePosixPath(place))
         if ".." in inside.parts:
             raise DataError(f"{name_of(place)} holds a file whose name leads out of it ('..'); such archives are not read.")
@@ -149,9 +159,27 @@ def _copy(filesystem: Any, place: str, target: Path) -> None:
 
 def _copy_file(filesystem: Any, place: str, copy: Path) -> None:
     """Copy a file within the limit of size; a server or an archive may state another size than it sends."""
+    if _is_here(filesystem):
+        check_regular(Path(place))  # a pipe has no end
     check_bytes(copy.name, filesystem.info(place).get("size") or 0)
     with filesystem.open(place, "rb") as stream, copy.open("wb") as target:
         shutil.copyfileobj(Bounded(stream, copy.name), target, _CHUNK)
+
+
+def _is_here(filesystem: Any) -> bool:
+    """Return whether a filesystem is that of this machine."""
+    protocols = (filesystem.protocol,) if isinstance(filesystem.protocol, str) else filesystem.protocol
+    return not set(protocols).isdisjoint(_HERE)
+
+
+def _file_here(located: str) -> Path | None:
+    """Return the archive on this machine that an address is opened through; None if there is none."""
+    *before, last = located.split("::")
+    scheme, found, rest = last.rpartition("://")
+    if not before or (found and scheme.lower() not in _HERE):
+        return None
+    path = Path(rest if found else last)
+    return path if path.exists() and not path.is_dir() else None
 
 
 def _in_folder(path: str, folder: Path | None) -> str:
@@ -173,6 +201,8 @@ def _check_filesystems(path: str, address: str) -> None:
         scheme = part.partition("://")[0].lower() if "://" in part else ""
         if not scheme:
             continue
+        if scheme in _ELSEWHERE:
+            raise DataError(f"{address}: files that name places of other files ({scheme}) are not read; give the address of the table.")
         if scheme not in known:
             hint = nearest(scheme, known)
             raise DataError(f"{address}: fsspec knows no filesystem {scheme!r}.{hint} Known: {listed(known, 50)}.")

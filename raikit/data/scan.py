@@ -16,6 +16,7 @@ import pandas as pd
 from raikit.data.cell_types import CellFormat, MixedColumn, check_text, infer_type, is_text, without_sentinels
 from raikit.data.csv_file import count_lines, named_errors, open_csv, refuse_repeated_header
 from raikit.data.folders import Part, is_scannable, open_folder
+from raikit.data.parquet_file import parquet_batches
 from raikit.data.table_format import CSV, PARQUET, readable_errors, suffix_of
 from raikit.data.tables import column_names, holds_text, part_columns, read_cells, select_columns, to_pandas
 from raikit.errors import DataError
@@ -209,12 +210,11 @@ def _common_schema(schemas: Sequence[pa.Schema], columns: Sequence[str], name: s
 def _batches_of(part: Part, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a part in the types of the whole table; a column that it lacks is missing."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     present = [name for name in schema.names if name in part_columns(part.file)]
     is_text = suffix_of(part.file) in CSV
     with named_errors(part.file) if is_text else nullcontext():
-        for batch in open_csv(part.file, present) if is_text else pq.ParquetFile(part.file).iter_batches(_BATCH, columns=present):
+        for batch in open_csv(part.file, present) if is_text else parquet_batches(part.file, present, _BATCH):
             given = dict(zip(batch.schema.names, batch.columns, strict=True))
             columns = [
                 given[field.name].cast(field.type) if field.name in given

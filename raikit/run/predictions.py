@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
@@ -15,13 +16,14 @@ import pandas as pd
 
 from raikit.errors import DataError, LimitError, RunError, TooManyCases, nearest
 from raikit.files import atomic
-from raikit.limits import check_regular
+from raikit.limits import check_regular, most_bytes, refuse
 from raikit.process.database import open_database
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_CASES = 50_000_000  # of a split that are read one by one
+_LONG_ID = 100  # bytes of text of a case that no limit is about
 # Columns of predictions.parquet that do not come from the user's table; `score.CLASS`, `target.L`, `prediction.L` follow them.
 RESERVED = ("id", "split", "target", "prediction", "score")
 
@@ -58,6 +60,7 @@ class Predictions:
 
     def __init__(self, path: Path, split: str = "test") -> None:
         self.path, self.split = path, split
+        self._counted: dict[tuple[str, str | None], int] = {}
 
     @cached_property
     def columns(self) -> list[str]:
@@ -98,17 +101,47 @@ class Predictions:
         TooManyCases
             If there are more than `MOST_CASES`, which fit into no usual memory.
         """
-        import pyarrow.parquet as pq
-
         wanted = list(columns) if columns is not None else self.columns
         self._check(wanted)
         size = sum(self._sizes.values()) if split == "*" else self.size(split)
         if size > MOST_CASES:
             raise TooManyCases(size, MOST_CASES)
-        filters = None if split == "*" else [("split", "==", split or self.split)]
+        chosen = None if split == "*" else split or self.split
+        self._check_text(wanted, chosen, size)
         with self._errors():
-            frame: pd.DataFrame = pq.read_table(self.path, columns=wanted, filters=filters).to_pandas()
+            frame: pd.DataFrame = self._read(wanted, chosen).to_pandas()
             return frame[wanted]
+
+    def _read(self, wanted: list[str], split: str | None) -> pa.Table:
+        """Read columns of a split, None for all, a group of rows at a time: Arrow's filter hangs on some damaged files."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        file = pq.ParquetFile(self.path)
+        parts = []
+        for group in range(file.num_row_groups):
+            part = file.read_row_group(group, columns=list(dict.fromkeys([*wanted, "split"])))
+            parts.append((part if split is None else part.filter(pc.equal(part.column("split"), split))).select(wanted))
+        return pa.concat_tables(parts) if parts else file.schema_arrow.empty_table().select(wanted)
+
+    def _check_text(self, wanted: Sequence[str], split: str | None, cases: int) -> None:
+        """Raise if text is larger than memory may be: a small file can say once what each of its cases repeats."""
+        import pyarrow.parquet as pq
+
+        with self._errors():
+            schema = pq.read_schema(self.path)
+        size = sum(self._text_bytes(name, split) for name in wanted if re.search("string|binary", str(schema.field(name).type)))
+        if size > most_bytes() + _LONG_ID * cases:
+            raise refuse(self.path.name, "megabytes", size // 1_000_000, "megabytes of text")
+
+    def _text_bytes(self, name: str, split: str | None) -> int:
+        """Return the bytes of the text of a column, which are counted once."""
+        if (name, split) not in self._counted:
+            where = "" if split is None else "WHERE split = $split"
+            query = f"SELECT coalesce(sum(strlen({_quoted(name)}::VARCHAR)), 0) AS n FROM rows {where}"  # noqa: S608
+            self._counted[name, split] = int(self._sql(query, None if split is None else {"split": split})["n"].iloc[0])
+        return self._counted[name, split]
 
     def cells(self, by: Sequence[str], split: str | None = None, weight: str | None = None) -> pd.DataFrame:
         """Count the cases of every combination of `by`, out of core.

@@ -285,7 +285,7 @@ class Measurements(RecordModel):
     plugins: list[PluginRecord] = Field(default_factory=list)
     owner: dict[str, Any] = Field(default_factory=dict)
     intended_use: str = ""
-    confidence: float = 0.95
+    confidence: float = Field(0.95, gt=0, lt=1)
     provenance: Provenance = Field(default_factory=Provenance)
 
     def metrics(self) -> Iterator[tuple[CheckRecord, Metric]]:

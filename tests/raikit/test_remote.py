@@ -188,3 +188,27 @@ def test_an_archive_writes_nothing_outside_its_copy(tmp_path, monkeypatch):
         with pytest.raises(DataError):
             fetch(path, tmp_path)
     assert not list(tmp_path.rglob("evil.csv"))
+
+
+@pytest.mark.parametrize("address", ["file://{}/pipe.csv", "local://{}/pipe.csv", "simplecache::file://{}/pipe.csv", "zip://a.csv::{}/pipe.csv",
+                                     "zip://a.csv::file://{}/pipe.csv", "tar://a.csv::pipe.csv", "file:///dev/zero"])  # fmt: skip
+def test_a_pipe_or_a_device_is_refused_at_any_address(tmp_path, address):
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(DataError, match="only regular files are read"):
+        fetch(address.format(tmp_path), tmp_path)
+
+
+def test_a_folder_with_a_link_out_of_it_is_not_copied(tmp_path):
+    (tmp_path / "outside.csv").write_text("x\n1\n")
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases" / "a.csv").symlink_to("../outside.csv")
+    with pytest.raises(DataError, match="cases holds a link that leads out of it"):
+        fetch(f"file://{tmp_path}/cases")
+
+
+@pytest.mark.parametrize("address", ["reference://a.csv::refs.json", "reference://::refs.json", "simplecache::reference://a.csv::refs.json"])
+def test_a_file_that_leads_to_other_files_is_not_read(tmp_path, address):
+    (tmp_path / "outside.csv").write_text("x\n1\n")
+    (tmp_path / "refs.json").write_text(json.dumps({"a.csv": [f"file://{tmp_path}/outside.csv"]}))
+    with pytest.raises(DataError, match="files that name places of other files"):
+        fetch(address, tmp_path)

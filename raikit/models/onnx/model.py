@@ -82,11 +82,14 @@ def _session(runtime: Any, path: Path) -> Any:
     options.log_severity_level = 4  # what fails is an error of raikit, not a line on stderr
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 1)
     try:
-        return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)
+        session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)
+        for argument in (*session.get_inputs(), *session.get_outputs()):
+            _ = argument.name, argument.type, argument.shape  # decoded here: their bytes may be no text
     except Exception as error:
         if lacked_memory(error):
             raise
         raise ModelError(f"model.load.path: onnxruntime cannot open {path.name} ({raised(error)}).") from None
+    return session
 
 
 class OnnxModel(Model):

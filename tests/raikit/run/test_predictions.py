@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raikit.errors import DataError
+from raikit.errors import DataError, LimitError, RunError
 from raikit.run.predictions import Predictions
 
 
@@ -22,6 +24,7 @@ def written(tmp_path_factory):
     return write
 
 
+DAMAGED = Path(__file__).parents[1] / "data" / "damaged" / "size-statistics.parquet"
 NAMES = st.sampled_from(["n", "N", "w", "w2", "n_", "sex", "target", '"', "a b", "select"])
 
 
@@ -57,3 +60,34 @@ def test_a_column_that_is_not_there_is_named_with_the_nearest(written):
 def test_a_split_that_is_no_text_is_no_split_of_an_audit(written):
     predictions = written(pd.DataFrame({"split": [["test"], ["a", "b"]], "n": [1, 2]}))
     assert predictions.size("test") == 0 and len(predictions.splits) == 2
+
+
+def test_predictions_whose_footer_contradicts_itself_are_refused_at_once(tmp_path):
+    """A filter of Arrow's waits for ever on such a file, if it is on the damaged column."""
+    path = tmp_path / "predictions.parquet"
+    path.write_bytes(DAMAGED.read_bytes().replace(b"score", b"split"))
+    predictions, refused = Predictions(path), []
+    for column in predictions.columns:
+        try:
+            predictions.frame([column], "0.5")
+        except RunError as error:
+            refused.append(str(error))
+    assert refused and all("no predictions of raikit" in said for said in refused)
+
+
+def test_text_that_a_small_file_repeats_never_fills_the_memory(tmp_path, monkeypatch):
+    path = tmp_path / "predictions.parquet"
+    pd.DataFrame({"split": ["test"] * 3_000 + ["train"], "id": ["a" * 100_000] * 3_000 + ["b"], "score": 0.5}).to_parquet(path)
+    monkeypatch.setenv("RAIKIT_MAX_MEGABYTES", "100")
+    with pytest.raises(LimitError, match=r"predictions.parquet has 300 megabytes of text, more than the 100"):
+        Predictions(path).frame(["id"])
+    assert len(Predictions(path).frame(["score"])) == 3_000 and len(Predictions(path).frame(["id"], "train")) == 1
+
+
+def test_groups_of_rows_are_read_in_order(tmp_path):
+    frame = pd.DataFrame({"split": ["test", "train"] * 50, "id": [f"c{at}" for at in range(100)], "score": range(100)})
+    frame.to_parquet(tmp_path / "predictions.parquet", row_group_size=7, index=False)
+    predictions = Predictions(tmp_path / "predictions.parquet")
+    assert list(predictions.frame(["score"])["score"]) == list(range(0, 100, 2))
+    assert list(predictions.frame(["id", "split"], "train")["id"]) == [f"c{at}" for at in range(1, 100, 2)]
+    assert predictions.frame(split="*").equals(frame)
